@@ -1,0 +1,1 @@
+"""Simulate, reconstruct and score heterogeneous cryo-EM data with known truth."""

@@ -1,0 +1,29 @@
+"""Errors a caller may want to tell apart. Everything else is a plain ``ValueError`` or ``TypeError``.
+
+Every message says what was expected, what was found, in which file, and what to do about it.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class CryobenchError(Exception):
+    """Base of the errors below: the command line prints them without a traceback and exits with status 2."""
+
+
+class FormatError(CryobenchError, ValueError):
+    """A file is not what its name or its neighbours promise: truncated, of another type, of another length."""
+
+
+class MissingDependency(CryobenchError, ImportError):
+    """An optional program or library that this step needs is not installed."""
+
+
+class UnknownName(CryobenchError, ValueError):
+    """A recipe, method, metric or setting of that name does not exist; near names are suggested."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = get_close_matches(name, names, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        super().__init__(f"no {kind} named {name!r}.{hint} Known: {', '.join(names)}.")

@@ -1,0 +1,80 @@
+"""Change of sampling by cropping or zero-padding a spectrum: band-limited, exact, even and odd sizes.
+
+Both keep the *values* of a function that is band-limited to the smaller grid (they are samples of the same
+function at another spacing), about the same centre voxel ``n // 2``.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def _kept(spectrum: Tensor, dim: int, old: int, new: int) -> Tensor:
+    """Low frequencies of one full (two-sided) axis in native order, cropped from ``old`` to ``new`` entries."""
+    positive = spectrum.narrow(dim, 0, (new + 1) // 2)
+    negative = spectrum.narrow(dim, old - new // 2, new // 2)
+    return torch.cat([positive, negative], dim=dim)
+
+
+def fourier_crop(
+    values: Float[Tensor, "*batch_grid"], box_size: int, *, dimensions: int
+) -> Float[Tensor, "*"]:
+    """Resample the last ``dimensions`` axes (2 or 3, all of one size) to fewer, ``box_size``, samples.
+
+    The axes are transformed one after the other and cropped at once, which for halving a volume costs about a
+    half of transforming it whole. For an even ``box_size`` the Nyquist planes, where a real signal has no
+    unique continuation, are set to zero. ValueError if ``box_size`` exceeds the present size.
+    """
+    old = values.shape[-1]
+    if box_size > old:
+        raise ValueError(f"cannot crop from {old} to {box_size} samples: use fourier_pad to enlarge.")
+    if box_size == old:
+        return values.clone()
+    dims = tuple(range(-dimensions, 0))
+    spectrum = torch.fft.rfft(torch.fft.ifftshift(values, dim=dims), dim=-1)
+    spectrum = spectrum[..., : box_size // 2 + 1]
+    if box_size % 2 == 0:
+        spectrum[..., -1] = 0
+    for dim in dims[:-1]:
+        spectrum = _kept(torch.fft.fft(spectrum, dim=dim), dim, old, box_size)
+        if box_size % 2 == 0:
+            spectrum.select(dim, box_size // 2).zero_()
+    cropped = torch.fft.irfftn(spectrum, s=(box_size,) * dimensions, dim=dims)
+    return torch.fft.fftshift(cropped, dim=dims) * (box_size / old) ** dimensions
+
+
+def fourier_pad(
+    values: Float[Tensor, "*batch_grid"], box_size: int, *, dimensions: int
+) -> Float[Tensor, "*"]:
+    """Resample the last ``dimensions`` axes (2 or 3, all of one size) to more, ``box_size``, samples.
+
+    The Nyquist planes of an even input are dropped, as in ``fourier_crop``, of which this is the inverse for
+    what it kept. ValueError if ``box_size`` is below the present size.
+    """
+    old = values.shape[-1]
+    if box_size < old:
+        raise ValueError(f"cannot pad from {old} to {box_size} samples: use fourier_crop to reduce.")
+    if box_size == old:
+        return values.clone()
+    dims = tuple(range(-dimensions, 0))
+    spectrum = torch.fft.rfftn(torch.fft.ifftshift(values, dim=dims), dim=dims)
+    if old % 2 == 0:
+        for dim in dims:
+            spectrum.select(dim, old // 2).zero_()
+    padded = torch.zeros(
+        *values.shape[:-dimensions],
+        *(box_size,) * (dimensions - 1),
+        box_size // 2 + 1,
+        dtype=spectrum.dtype,
+        device=values.device,
+    )
+    # The kept frequencies of each axis sit at the two ends of the native order.
+    padded_view = padded[..., : spectrum.shape[-1]]
+    index = torch.cat([torch.arange((old + 1) // 2), torch.arange(box_size - old // 2, box_size)])
+    index = index.to(values.device)
+    if dimensions == 2:
+        padded_view[..., index, :] = spectrum
+    else:
+        padded_view[..., index[:, None], index[None, :], :] = spectrum
+    enlarged = torch.fft.irfftn(padded, s=(box_size,) * dimensions, dim=dims)
+    return torch.fft.fftshift(enlarged, dim=dims) * (box_size / old) ** dimensions

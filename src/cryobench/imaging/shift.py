@@ -1,0 +1,36 @@
+"""Sub-pixel translation of images in Fourier space.
+
+A pose's shift is in Å and is the displacement that *centres* the particle (as rlnOriginXAngst): applying it takes
+the particle to the centre of the box, applying its negative puts a centred projection where the particle was.
+"""
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from cryobench.fourier import frequency_axis
+
+
+def shift_phases(
+    shifts: Float[Tensor, "n 2"], box_size: int, *, pixel_size: float
+) -> Complex[Tensor, "n y h"]:
+    """Factors exp(−2πi k·t) that move images by t = ``shifts`` (n, 2) in Å, ordered (x, y), on half-spectra.
+
+    For an even size the Nyquist row and column get the real part, so that the shifted image stays real.
+    """
+    radians = -2 * torch.pi * shifts / pixel_size
+    half = frequency_axis(box_size, half=True, device=shifts.device)
+    full = frequency_axis(box_size, half=False, device=shifts.device)
+    along_x = torch.polar(torch.ones(1, device=shifts.device), radians[:, :1] * half)
+    along_y = torch.polar(torch.ones(1, device=shifts.device), radians[:, 1:] * full)
+    if box_size % 2 == 0:
+        along_x[:, -1] = along_x[:, -1].real.to(along_x.dtype)
+        along_y[:, box_size // 2] = along_y[:, box_size // 2].real.to(along_y.dtype)
+    return along_y[:, :, None] * along_x[:, None, :]
+
+
+def shift_images(
+    spectra: Complex[Tensor, "n y h"], shifts: Float[Tensor, "n 2"], box_size: int, *, pixel_size: float
+) -> Complex[Tensor, "n y h"]:
+    """Half-spectra of the images moved by ``shifts`` (n, 2) in Å: content goes towards +x, +y for positive t."""
+    return spectra * shift_phases(shifts, box_size, pixel_size=pixel_size)

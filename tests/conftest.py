@@ -1,0 +1,42 @@
+"""Shapes and types in annotations are checked at run time in every test; random numbers come from the test's name."""
+
+import hashlib
+import os
+import pkgutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from jaxtyping import install_import_hook
+
+_UNCHECKED = ("cryobench.imaging.kernels", "cryobench.cli")
+
+
+def _checked_modules() -> list[str]:
+    """Every module of the package but compiled kernels (numba needs the plain function) and the command line."""
+    root = Path(__file__).parents[1] / "src" / "cryobench"
+    names = [name for _, name, _ in pkgutil.walk_packages([str(root)], "cryobench.", onerror=lambda _: None)]
+    return [name for name in names if not name.startswith(_UNCHECKED) and not _compiles(root, name)]
+
+
+def _compiles(root: Path, name: str) -> bool:
+    path = root.joinpath(*name.split(".")[1:]).with_suffix(".py")
+    return path.exists() and "numba" in path.read_text(encoding="utf-8")
+
+
+install_import_hook(_checked_modules(), "beartype.beartype")
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    seed = int.from_bytes(hashlib.sha256(request.node.nodeid.encode()).digest()[:8], "little")
+    return np.random.default_rng(seed)
+
+
+@pytest.fixture
+def structures() -> Path:
+    """Folder with 1hzh.pdb.gz and 6vxx.pdb.gz, named by CRYOBENCH_TEST_STRUCTURES."""
+    folder = os.environ.get("CRYOBENCH_TEST_STRUCTURES")
+    if not folder or not Path(folder, "1hzh.pdb.gz").exists():
+        pytest.skip("set CRYOBENCH_TEST_STRUCTURES to a folder with 1hzh.pdb.gz and 6vxx.pdb.gz")
+    return Path(folder)
