@@ -1,4 +1,4 @@
-"""Shapes and types in annotations are checked at run time in every test; random numbers come from the test's name."""
+"""Annotated shapes and types are checked at run time in every test; random numbers come from its name."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ _UNCHECKED = ("cryobench.imaging.kernels", "cryobench.cli")
 
 
 def _checked_modules() -> list[str]:
-    """Every module of the package but compiled kernels (numba needs the plain function) and the command line."""
+    """Every module but compiled kernels (numba needs the plain function) and the command line."""
     root = Path(__file__).parents[1] / "src" / "cryobench"
     names = [name for _, name, _ in pkgutil.walk_packages([str(root)], "cryobench.", onerror=lambda _: None)]
     return [name for name in names if not name.startswith(_UNCHECKED) and not _compiles(root, name)]

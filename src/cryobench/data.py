@@ -1,7 +1,7 @@
 """The values everything passes on: Particles, GroundTruth, Dataset, Reconstruction, Scores.
 
-They are frozen, hold NumPy arrays (what lies on disk) and are checked once, on construction; whoever receives one
-need not check it again. Images and volumes are read on demand through two small protocols, so that neither a
+They are frozen, hold NumPy arrays (what lies on disk) and are checked once, on construction; whoever receives
+one need not check it again. Images and volumes are read on demand through two small protocols, so that neither a
 stack of 100,000 particles nor a trajectory of 100,000 volumes is ever in memory as a whole.
 
 Who may see what: methods get ``Particles``; ``GroundTruth`` is for recipes, metrics and controls.
@@ -77,7 +77,7 @@ class ArrayImages:
 
 @dataclass(frozen=True, eq=False)
 class IndexedVolumes:
-    """A ``VolumeSource`` whose item i is ``volumes[index[i]]``: many items, few different volumes (classes)."""
+    """A ``VolumeSource`` whose item i is ``volumes[index[i]]``: many items, few volumes (classes)."""
 
     volumes: np.ndarray
     """(k, z, y, x) float32."""
@@ -107,7 +107,7 @@ class Particles:
     Raises
     ------
     ValueError
-        If the parts differ in length or box size, a rotation is no rotation, or the pixel size is not positive.
+        If the parts differ in length or box size, a rotation is none, or the pixel size is not positive.
     """
 
     images: ImageSource
@@ -121,8 +121,8 @@ class Particles:
     shifts: np.ndarray | None = None
     """(n, 2) Å, (x, y): the displacement that centres each particle; None if poses are withheld."""
     sign: Literal[1, -1] = 1
-    """+1 if stored images are +CTF x projection (protein dark at underfocus, as recorded), −1 if they are inverted
-    (protein bright, the usual form of stacks on disk). ``read`` undoes it."""
+    """+1 if stored images are +CTF x projection (protein dark at underfocus, as recorded), −1 if they are
+    inverted (protein bright, the usual form of stacks on disk). ``read`` undoes it."""
     mask: np.ndarray | None = None
     """(z, y, x) in [0, 1]: where the molecule can be; None if there is none."""
 
@@ -142,9 +142,7 @@ class Particles:
         if self.mask is not None:
             mask = np.array(self.mask, dtype=np.float32)
             if mask.shape != (box_size,) * 3:
-                raise ValueError(
-                    f"the mask has shape {mask.shape}, expected {(box_size,) * 3} like the images."
-                )
+                raise ValueError(f"the mask has shape {mask.shape}, expected {(box_size,) * 3} like the images.")
             if not np.isfinite(mask).all() or mask.min() < 0 or mask.max() > 1:
                 raise ValueError(f"mask values must lie in [0, 1], found {mask.min()} to {mask.max()}.")
             _freeze(self, "mask", mask)
@@ -172,7 +170,7 @@ class Particles:
             bad = indices[~finite]
             raise ValueError(
                 f"the image of particle {bad[0]} holds NaN or infinite pixels"
-                f" ({len(bad)} such particles among those just read). Remove them from the table, or mend the stack."
+                f" ({len(bad)} such particles among those just read). Remove them from the table or mend the stack."
             )
         return images if self.sign == 1 else -images
 
@@ -257,9 +255,7 @@ class Dataset:
         queries = _freeze(self, "queries", np.array(self.queries, dtype=np.int64, ndmin=1))
         _check_range("query particle", queries, 0, len(self.particles))
         if self.truth is not None and len(self.truth) != len(self.particles):
-            raise ValueError(
-                f"there are {len(self.particles)} particles but the truth describes {len(self.truth)}."
-            )
+            raise ValueError(f"there are {len(self.particles)} particles but the truth describes {len(self.truth)}.")
 
     @property
     def name(self) -> str:
@@ -373,9 +369,7 @@ def _freeze(owner: Any, name: str, values: np.ndarray) -> np.ndarray:
 def _square(values: np.ndarray, rank: int, name: str) -> np.ndarray:
     values = np.asarray(values)
     if values.ndim != rank or len(set(values.shape[1:])) != 1:
-        raise ValueError(
-            f"{name} must have {rank} axes, all but the first of one size; got shape {values.shape}."
-        )
+        raise ValueError(f"{name} must have {rank} axes, all but the first of one size; got shape {values.shape}.")
     return values
 
 

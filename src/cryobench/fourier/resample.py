@@ -16,9 +16,7 @@ def _kept(spectrum: Tensor, dim: int, old: int, new: int) -> Tensor:
     return torch.cat([positive, negative], dim=dim)
 
 
-def fourier_crop(
-    values: Float[Tensor, "*batch_grid"], box_size: int, *, dimensions: int
-) -> Float[Tensor, "*"]:
+def fourier_crop(values: Float[Tensor, "*batch_grid"], box_size: int, *, dimensions: int) -> Float[Tensor, "*"]:
     """Resample the last ``dimensions`` axes (2 or 3, all of one size) to fewer, ``box_size``, samples.
 
     The axes are transformed one after the other and cropped at once, which for halving a volume costs about a
@@ -43,9 +41,7 @@ def fourier_crop(
     return torch.fft.fftshift(cropped, dim=dims) * (box_size / old) ** dimensions
 
 
-def fourier_pad(
-    values: Float[Tensor, "*batch_grid"], box_size: int, *, dimensions: int
-) -> Float[Tensor, "*"]:
+def fourier_pad(values: Float[Tensor, "*batch_grid"], box_size: int, *, dimensions: int) -> Float[Tensor, "*"]:
     """Resample the last ``dimensions`` axes (2 or 3, all of one size) to more, ``box_size``, samples.
 
     The Nyquist planes of an even input are dropped, as in ``fourier_crop``, of which this is the inverse for
