@@ -1,0 +1,43 @@
+"""How long work says where it is. The command line passes a bar; in Python the default says nothing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Task(Protocol):
+    """One piece of work under way."""
+
+    def advance(self, steps: int = 1, **shown: object) -> None:
+        """Say that ``steps`` more are done; ``shown`` are values worth reading beside the bar."""
+        ...
+
+
+class Progress(Protocol):
+    """Something that shows tasks."""
+
+    def task(self, label: str, total: int | None = None) -> "TaskContext":
+        """Context manager that announces a task of ``total`` steps (None if unknown) and yields it."""
+        ...
+
+
+class TaskContext(Protocol):
+    """What ``Progress.task`` returns: a context manager around a ``Task``."""
+
+    def __enter__(self) -> Task: ...
+
+    def __exit__(self, *exception: object) -> bool | None: ...
+
+
+class _SilentTask:
+    def advance(self, steps: int = 1, **shown: object) -> None:
+        """Say nothing."""
+
+
+class Silent:
+    """Progress that nobody sees."""
+
+    @contextmanager
+    def task(self, label: str, total: int | None = None) -> Iterator[Task]:
+        """A task that says nothing."""
+        yield _SilentTask()
