@@ -15,7 +15,9 @@ _UNCHECKED = ("cryobench.imaging.kernels", "cryobench.cli")
 def _checked_modules() -> list[str]:
     """Every module but compiled kernels (numba needs the plain function) and the command line."""
     root = Path(__file__).parents[1] / "src" / "cryobench"
-    names = [name for _, name, _ in pkgutil.walk_packages([str(root)], "cryobench.", onerror=lambda _: None)]
+    found = pkgutil.walk_packages([str(root)], "cryobench.", onerror=lambda _: None)
+    # A package's name would take all its modules along, so only modules proper are named.
+    names = [module.name for module in found if not module.ispkg]
     return [name for name in names if not name.startswith(_UNCHECKED) and not _compiles(root, name)]
 
 

@@ -148,7 +148,7 @@ def evaluate_ctf(ctf: Ctf, frequencies: Float[Tensor, "*shape 2"]) -> Float[Tens
     shape = (-1,) + (1,) * squared.ndim
 
     def column(values: np.ndarray) -> Tensor:
-        return torch.as_tensor(values, dtype=frequencies.dtype, device=frequencies.device).reshape(shape)
+        return torch.tensor(values, dtype=frequencies.dtype, device=frequencies.device).reshape(shape)
 
     wavelength = electron_wavelength(ctf.voltage_kv)
     mean = column(np.pi * wavelength * (ctf.defocus_u + ctf.defocus_v) / 2)

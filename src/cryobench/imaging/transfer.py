@@ -1,0 +1,61 @@
+"""What the microscope does to a projection, in one pass: CTF times the phases of a displacement."""
+
+import numpy as np
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from cryobench.fourier import frequency_axis, frequency_grid
+from cryobench.imaging.ctf import Ctf, electron_wavelength, evaluate_ctf
+from cryobench.imaging.kernels import transfer as cpu
+from cryobench.imaging.shift import shift_phases
+
+
+def apply_transfer(
+    spectra: Complex[Tensor, "n y h"], ctf: Ctf, displacements: Float[Tensor, "n 2"], *, pixel_size: float
+) -> Complex[Tensor, "n y h"]:
+    """Multiply half-spectra of n images by their CTF and move their content by ``displacements``.
+
+    Parameters
+    ----------
+    spectra
+        (n, y, h) native-order half-spectra; left as they are.
+    ctf
+        Parameters of the n particles.
+    displacements
+        (n, 2) Å, (x, y). A particle whose pose has shift t is *seen* displaced by −t: pass −t to simulate an
+        image, +t to centre one (see ``shift``).
+    pixel_size
+        Å per pixel.
+
+    Returns
+    -------
+    (n, y, h). On the CPU each image's bits do not depend on its company or on the number of threads.
+    """
+    box_size = spectra.shape[1]
+    if spectra.device.type != "cpu":
+        grid = frequency_grid(box_size, 2, pixel_size=pixel_size, device=spectra.device)
+        phases = shift_phases(displacements, box_size, pixel_size=pixel_size)
+        return spectra * evaluate_ctf(ctf, grid) * phases
+    # The grid is made in double precision, so that the phases are as exact as float32 can be.
+    along_y = frequency_axis(box_size, half=False).numpy().astype(np.float64) / pixel_size
+    along_x = frequency_axis(box_size, half=True).numpy().astype(np.float64) / pixel_size
+    squared = along_y[:, None] ** 2 + along_x**2
+    double_angle = 2 * np.arctan2(along_y[:, None], along_x[None, :])
+    wavelength = electron_wavelength(ctf.voltage_kv)
+    mean = np.pi * wavelength * (ctf.defocus_u + ctf.defocus_v) / 2
+    difference = np.pi * wavelength * (ctf.defocus_u - ctf.defocus_v) / 2
+    result = spectra.contiguous().clone()
+    cpu.apply_transfer(
+        result.numpy(),
+        squared.astype(np.float32),
+        np.cos(double_angle).astype(np.float32),
+        np.sin(double_angle).astype(np.float32),
+        (np.pi / 2 * ctf.cs_mm * 1e7 * wavelength**3).astype(np.float32),
+        mean.astype(np.float32),
+        (difference * np.cos(2 * ctf.defocus_angle)).astype(np.float32),
+        (difference * np.sin(2 * ctf.defocus_angle)).astype(np.float32),
+        (ctf.phase_shift + np.arcsin(ctf.amplitude_contrast)).astype(np.float32),
+        (ctf.b_factor / 4).astype(np.float32),
+        (2 * np.pi / (pixel_size * box_size) * displacements.numpy().astype(np.float64)).astype(np.float32),
+    )
+    return result
