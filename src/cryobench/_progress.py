@@ -1,7 +1,7 @@
 """How long work says where it is. The command line passes a bar; in Python the default says nothing."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -16,17 +16,9 @@ class Task(Protocol):
 class Progress(Protocol):
     """Something that shows tasks."""
 
-    def task(self, label: str, total: int | None = None) -> "TaskContext":
+    def task(self, label: str, total: int | None = None) -> AbstractContextManager[Task]:
         """Context manager that announces a task of ``total`` steps (None if unknown) and yields it."""
         ...
-
-
-class TaskContext(Protocol):
-    """What ``Progress.task`` returns: a context manager around a ``Task``."""
-
-    def __enter__(self) -> Task: ...
-
-    def __exit__(self, *exception: object) -> bool | None: ...
 
 
 class _SilentTask:

@@ -1,0 +1,82 @@
+"""What a metric is: a measurement on (Reconstruction, Dataset) that yields named scores."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from cryobench._progress import Progress, Silent
+from cryobench.data import Dataset, Reconstruction, Scores
+
+Need = Literal["volumes", "latents", "posteriors", "poses", "truth", "mask"]
+
+
+@dataclass(frozen=True)
+class ScoreKind:
+    """One number a metric yields, and how to read it."""
+
+    name: str
+    """Key in ``Scores``, such as "fsc-auc"."""
+    label: str
+    """As printed in tables and axes."""
+    unit: str
+    """"Å", "cycles/px" or "" for a pure number."""
+    better: Literal["higher", "lower"]
+    low: float
+    """Smallest value possible."""
+    high: float
+    """Largest value possible; infinity if there is no bound."""
+    statistic: Literal["mean", "median"] = "mean"
+    """How the items (query particles) become one value."""
+
+
+class Metric(ABC):
+    """A measurement. Subclasses are default-constructible and keep no state between calls."""
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    scores: ClassVar[tuple[ScoreKind, ...]]
+    """Everything it can yield; kinds that need a mask are absent from the result when there is none."""
+    needs: ClassVar[frozenset[Need]]
+    """Without these nothing can be measured."""
+    reference: ClassVar[str]
+    """Publication and code that define it."""
+
+    def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
+        """Why this cannot be measured, in words, or None if it can."""
+        present = {
+            "volumes": reconstruction.volumes is not None,
+            "latents": reconstruction.latents is not None,
+            "posteriors": reconstruction.posteriors is not None,
+            "poses": reconstruction.rotations is not None,
+            "truth": dataset.truth is not None,
+            "mask": dataset.particles.mask is not None,
+        }
+        missing = sorted(need for need in self.needs if not present[need])
+        return f"needs {' and '.join(missing)}, which {_who_lacks(missing)}" if missing else None
+
+    @abstractmethod
+    def measure(
+        self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
+    ) -> Scores:
+        """The scores of one reconstruction; ``seed`` is that of the bootstrap intervals.
+
+        Raises
+        ------
+        ValueError
+            If something it needs is missing or does not fit the data set.
+        """
+
+
+def _who_lacks(missing: Sequence[str]) -> str:
+    of_dataset = {"truth", "mask"}
+    if of_dataset.issuperset(missing):
+        return "the data set does not have"
+    if of_dataset.isdisjoint(missing):
+        return "the reconstruction does not have"
+    return "the reconstruction and the data set do not have"
+
+
+def shown(progress: Progress | None) -> Progress:
+    """The progress given, or one that nobody sees."""
+    return Silent() if progress is None else progress

@@ -1,0 +1,21 @@
+"""The metrics by name; packages add their own through the entry-point group ``cryobench.metrics``."""
+
+from cryobench._registry import list_names, load_named
+from cryobench.metrics.metric import Metric
+
+METRICS = {
+    "per-image-fsc": "cryobench.metrics.volumes:PerImageFsc",
+}
+"""Name of each metric and where it is."""
+
+GROUP = "cryobench.metrics"
+
+
+def list_metrics() -> list[str]:
+    """Names of all metrics, installed extensions included."""
+    return list_names(METRICS, GROUP)
+
+
+def get_metric(name: str) -> type[Metric]:
+    """Class of a metric. UnknownName, with a suggestion, if there is none of that name."""
+    return load_named("metric", name, METRICS, GROUP)
