@@ -27,7 +27,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryobench.fourier import fft_volume, shell_indices, shell_sum
+from cryobench.fourier import fft_volume, hermitian_weights, shell_indices
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +97,16 @@ def resolution(curve: FscCurve, threshold: float, pixel_size: float) -> Resoluti
 
 
 @lru_cache(maxsize=4)
-def _shells(box_size: int) -> Tensor:
-    return shell_indices(box_size, 3, binning="floor")
+def _shells(box_size: int) -> tuple[Tensor, Tensor]:
+    """Shell of every entry of the flattened half-spectrum, the last shell taking the rest; weight of each column."""
+    indices = shell_indices(box_size, 3, binning="floor").flatten()
+    return indices.clamp(max=box_size // 2 - 1), hermitian_weights(box_size)
+
+
+def _sum_shells(values: Tensor, box_size: int) -> np.ndarray:
+    """Sums over the full spectrum in double precision; as ``fourier.shell_sum``, with its tables kept."""
+    indices, weights = _shells(box_size)
+    return torch.bincount(indices, weights=(values * weights).flatten().double()).numpy()[:-1]
 
 
 def transform_masked(volume: np.ndarray, mask: np.ndarray | None) -> Tensor:
@@ -111,11 +119,11 @@ def transform_masked(volume: np.ndarray, mask: np.ndarray | None) -> Tensor:
 
 def correlate(volume_ft: Tensor, truth_ft: Tensor, box_size: int) -> FscCurve:
     """FSC curve from two half-spectra (z, y, h)."""
-    first, second = torch.view_as_real(volume_ft), torch.view_as_real(truth_ft)
-    products = torch.stack([(first * second).sum(-1), first.square().sum(-1), second.square().sum(-1)])
-    n_shells = box_size // 2 - 1
-    sums = shell_sum(products, _shells(box_size), n_shells, box_size=box_size).numpy()
-    cross, volume_power, truth_power = sums
+    first_re, first_im = volume_ft.real, volume_ft.imag
+    second_re, second_im = truth_ft.real, truth_ft.imag
+    cross = _sum_shells(first_re * second_re + first_im * second_im, box_size)
+    volume_power = _sum_shells(first_re * first_re + first_im * first_im, box_size)
+    truth_power = _sum_shells(second_re * second_re + second_im * second_im, box_size)
     empty = (volume_power == 0) & (truth_power == 0)
     scale = np.sqrt(volume_power) * np.sqrt(truth_power)
     # Equal powers are divided by themselves, not by a product of two roots: identical volumes give exactly 1.
