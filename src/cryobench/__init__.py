@@ -1,1 +1,43 @@
-"""Simulate, reconstruct and score heterogeneous cryo-EM data with known truth."""
+"""Simulate, reconstruct and score heterogeneous cryo-EM data with known truth.
+
+    import cryobench
+
+    dataset = cryobench.simulate("igg-1d", "antibody", preset="lite")
+    result = cryobench.run("3d-class", dataset, "runs/3d-class")
+    scores = cryobench.score(result, dataset)
+    cryobench.report(dataset, [(result, scores)], "page")
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cryobench.experiment.run import run as run
+    from cryobench.io.store import load_dataset as load_dataset
+    from cryobench.io.store import load_reconstruction as load_reconstruction
+    from cryobench.metrics.evaluate import score as score
+    from cryobench.recipes.simulate import simulate as simulate
+    from cryobench.report.site import write_report as report
+
+_PUBLIC = {
+    "load_dataset": "cryobench.io.store:load_dataset",
+    "load_reconstruction": "cryobench.io.store:load_reconstruction",
+    "report": "cryobench.report.site:write_report",
+    "run": "cryobench.experiment.run:run",
+    "score": "cryobench.metrics.evaluate:score",
+    "simulate": "cryobench.recipes.simulate:simulate",
+}
+
+__all__ = ["load_dataset", "load_reconstruction", "report", "run", "score", "simulate"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for: ``import cryobench`` itself loads nothing heavy."""
+    if name in _PUBLIC:
+        module, _, attribute = _PUBLIC[name].partition(":")
+        return getattr(import_module(module), attribute)
+    raise AttributeError(f"module 'cryobench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

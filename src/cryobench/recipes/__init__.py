@@ -1,0 +1,25 @@
+"""The data sets: a recipe says what is simulated, ``simulate`` carries it out."""
+
+from cryobench._registry import list_names, load_named
+from cryobench.recipes.recipe import Ensemble, Recipe, SimulationSettings
+
+RECIPES = {
+    "igg-1d": "cryobench.recipes.igg_1d:RECIPE",
+}
+"""Name of each recipe and where it is."""
+
+GROUP = "cryobench.recipes"
+"""Entry-point group by which other packages add theirs."""
+
+
+def list_recipes() -> list[str]:
+    """Names of all recipes: those of this package and those that installed packages add."""
+    return list_names(RECIPES, GROUP)
+
+
+def get_recipe(name: str) -> Recipe:
+    """The recipe of that name. UnknownName, with near names, if there is none."""
+    return load_named("recipe", name, RECIPES, GROUP)
+
+
+__all__ = ["RECIPES", "Ensemble", "Recipe", "SimulationSettings", "get_recipe", "list_recipes"]

@@ -1,0 +1,119 @@
+"""One method on one data set: one folder, with settings, seed, cost and outcome on record."""
+
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from cryobench._errors import FormatError, UnknownName
+from cryobench._progress import Progress, Silent
+from cryobench.data import Dataset, Reconstruction
+from cryobench.experiment.resources import Meter, choose_device, describe_hardware
+from cryobench.io.atomic import read_json, remove_partial_files, write_json
+from cryobench.io.store import load_reconstruction, save_reconstruction
+from cryobench.methods import Control, Method, get_method
+
+RECORD = "run.json"
+
+
+def run(
+    method: str,
+    dataset: Dataset,
+    folder: str | Path,
+    *,
+    seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Reconstruction:
+    """Reconstruct a data set with a method and keep everything about it in a folder.
+
+    Repeating a call that finished loads its result; repeating one that was cut off goes on from its checkpoint.
+
+    Parameters
+    ----------
+    method
+        Name, as ``cryobench list methods`` shows.
+    dataset
+        Only its particles are handed to the method, unless the method is a control.
+    folder
+        RUN folder: new, or of the same call.
+    seed
+        Of every random choice of the method.
+    settings
+        Settings that differ from the method's defaults, by name.
+    device
+        "cpu", "cuda" or "auto".
+    progress
+        Shows how far it is.
+
+    Raises
+    ------
+    UnknownName
+        No such method or setting.
+    ValueError
+        A setting out of range, or data the method cannot use. The folder then records the failure.
+    FormatError
+        The folder holds a run of another call.
+    """
+    chosen = get_method(method)
+    built = build_method(chosen, settings or {})
+    place = choose_device(device)
+    target = Path(folder)
+    call = {
+        "method": method,
+        "settings": built.settings.model_dump(mode="json"),
+        "seed": seed,
+        "dataset": {
+            "name": dataset.name,
+            "path": None if dataset.path is None else str(dataset.path.resolve()),
+            "sha256": dataset.card.get("dataset_sha256"),
+        },
+    }
+    previous = _previous(target, call)
+    if previous == "finished":
+        return load_reconstruction(target)
+    if isinstance(built, Control) and dataset.truth is None:
+        raise ValueError(f"{method} is a control: it needs the truth, which {dataset.name} does not have.")
+    checkpoint = target / "checkpoint"
+    checkpoint.mkdir(parents=True, exist_ok=True)
+    record = {
+        **call,
+        "version": version("cryobench"),
+        "command": " ".join(sys.argv) if sys.argv and sys.argv[0].endswith("cryobench") else None,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "hardware": describe_hardware(place),
+        "resumed": previous == "unfinished",
+    }
+    write_json(target / RECORD, {**record, "status": "running"})
+    meter = Meter()
+    try:
+        with meter:
+            result = _reconstruct(built, dataset, seed, place, checkpoint, progress or Silent())
+            result = result.with_record(**record)
+            save_reconstruction(result, target, pixel_size=dataset.particles.pixel_size)
+    except Exception as error:
+        failure = {"status": "failed", "error": f"{type(error).__name__}: {error}", **meter.readings()}
+        write_json(target / RECORD, {**record, **failure})
+        raise
+    write_json(target / RECORD, {**result.record, "status": "finished", **meter.readings()})
+    _clear(checkpoint)
+    return load_reconstruction(target)
+
+
+def build_method(chosen: type[Method], changes: Mapping[str, Any]) -> Method:
+    """The method with its default settings, some changed. UnknownName or ValueError say which is wrong."""
+    fields = chosen.Settings.model_fields
+    for name in changes:
+        if name not in fields:
+            raise UnknownName(f"setting of {chosen.name}", name, fields)
+    try:
+        return chosen(chosen.Settings(**changes))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"])) or "settings"
+        raise ValueError(f"setting {name} cannot be {first['input']!r}: {first['msg'].lower()}.") from error

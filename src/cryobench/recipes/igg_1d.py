@@ -1,0 +1,118 @@
+"""IgG-1D: one Fab of a human antibody turned through a full circle about the hinge.
+
+Jeon et al. (arXiv 2408.05526) turn one Fab of PDB 1HZH in 100 steps of 3.6° and make 1,000 images of each state.
+The truth is a circle: the latent space of a good reconstruction should be one as well.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from cryobench.atoms.files import read_structure
+from cryobench.atoms.model import AtomicModel
+from cryobench.atoms.motions import FabHinge, fab_dihedral, turn_fab
+from cryobench.atoms.procedural import procedural_antibody
+from cryobench.data import CollectiveVariable
+from cryobench.recipes.recipe import Recipe, SimulationSettings
+
+TURN = 2 * np.pi
+
+
+class Igg1dSettings(SimulationSettings):
+    """Settings of IgG-1D."""
+
+    n_states: int = Field(100, ge=1, le=1000, description="steps of the full turn, one state each")
+    images_per_state: int = Field(1000, ge=1, description="images of each state")
+    heavy_chain: str = Field("H", description="heavy chain of the Fab that turns")
+    light_chain: str = Field("L", description="light chain of the Fab that turns")
+    fab_end: int = Field(FabHinge.fab_end, description="last heavy-chain residue that turns; first axis point")
+    rest_start: int = Field(FabHinge.rest_start, description="residue of the second axis point")
+
+
+@dataclass(frozen=True, eq=False)
+class TurningFab:
+    """The states of IgG-1D: state i has its Fab turned by 2π i / n_states."""
+
+    base: AtomicModel
+    hinge: FabHinge
+    n_states: int
+    images_per_state: int
+
+    @property
+    def counts(self) -> np.ndarray:
+        return np.full(self.n_states, self.images_per_state)
+
+    @property
+    def angles(self) -> np.ndarray:
+        """(states,) radian by which the Fab is turned, 0 for the structure as given."""
+        return TURN * np.arange(self.n_states) / self.n_states
+
+    @property
+    def variables(self) -> Mapping[str, CollectiveVariable]:
+        return {
+            "turn": CollectiveVariable(self.angles, "rad", TURN),
+            "dihedral": CollectiveVariable((self._start + self.angles) % TURN, "rad", TURN),
+        }
+
+    @cached_property
+    def _start(self) -> float:
+        return fab_dihedral(self.base, self.hinge)
+
+    @property
+    def embedding(self) -> np.ndarray:
+        return np.stack([np.cos(self.angles), np.sin(self.angles)], axis=1)
+
+    def model(self, state: int) -> AtomicModel:
+        return turn_fab(self.base, float(self.angles[state]), self.hinge)
+
+
+def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> TurningFab:
+    if not isinstance(settings, Igg1dSettings):
+        raise TypeError(f"igg-1d takes Igg1dSettings, got {type(settings).__name__}.")
+    if len(structures) > 1:
+        raise ValueError(f"igg-1d turns one antibody: give one structure, got {len(structures)}.")
+    base = read_structure(structures[0]) if structures else procedural_antibody()
+    hinge = FabHinge(settings.heavy_chain, settings.light_chain, settings.fab_end, settings.rest_start)
+    return TurningFab(base.centred(), hinge, settings.n_states, settings.images_per_state)
+
+
+RECIPE = Recipe(
+    name="igg-1d",
+    title="IgG-1D: one Fab turned through a full circle",
+    description=(
+        "A human IgG1 antibody with one Fab turned about the hinge in equal steps through 360 degrees. "
+        "Continuous, one-dimensional, periodic heterogeneity of about a third of the mass."
+    ),
+    heterogeneity="continuous, one angle on a circle",
+    citation="Jeon et al., CryoBench, NeurIPS 2024 Datasets and Benchmarks, arXiv:2408.05526",
+    sources=(
+        "PDB 1HZH (Saphire et al., Science 293 (2001) 1155; public domain) with --structure rcsb:1HZH; "
+        "by default a procedural antibody of this package (BSD-3-Clause)"
+    ),
+    settings=Igg1dSettings,
+    presets={
+        "tiny": {
+            "box_size": 32,
+            "pixel_size": 12.0,
+            "resolution": 12.0,
+            "n_states": 20,
+            "images_per_state": 50,
+            "n_queries": 20,
+            "snr": 0.5,
+        },
+        "lite": {
+            "box_size": 64,
+            "pixel_size": 6.0,
+            "resolution": 6.0,
+            "n_states": 20,
+            "images_per_state": 500,
+            "snr": 0.1,
+        },
+        "paper": {"box_size": 128, "pixel_size": 3.0, "resolution": 3.0, "snr": 0.01, "snr_pixel_size": 1.5},
+    },
+    ensemble=_build_ensemble,
+)
