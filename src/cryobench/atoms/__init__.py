@@ -1,0 +1,24 @@
+"""Atomic models: read from files or the Protein Data Bank, or made up; moved; and the Gaussian that is an atom."""
+
+from cryobench.atoms.files import read_structure, write_structure
+from cryobench.atoms.gaussians import sigma_from_resolution
+from cryobench.atoms.model import AtomicModel, find_atom, list_chains, select_residues
+from cryobench.atoms.motions import FabHinge, fab_dihedral, fab_selection, rotate_about_axis, turn_fab
+from cryobench.atoms.sources import fetch_structure, resolve_structure
+
+__all__ = [
+    "AtomicModel",
+    "FabHinge",
+    "fab_dihedral",
+    "fab_selection",
+    "fetch_structure",
+    "find_atom",
+    "list_chains",
+    "read_structure",
+    "resolve_structure",
+    "rotate_about_axis",
+    "select_residues",
+    "sigma_from_resolution",
+    "turn_fab",
+    "write_structure",
+]

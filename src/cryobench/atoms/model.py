@@ -1,0 +1,210 @@
+"""Atomic models: positions in Å in the order (x, y, z), elements, and the names that select parts of them."""
+
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Self
+
+import gemmi
+import numpy as np
+from jaxtyping import Bool, Float, Float64, Int, Int64, Shaped
+
+_HYDROGEN_WEIGHT = gemmi.Element("H").weight
+# Weight in Da by atomic number; the index 0 is never used.
+_WEIGHTS = np.array([gemmi.Element(number).weight for number in range(119)])
+
+
+@dataclass(frozen=True, eq=False)
+class AtomicModel:
+    """One conformation of a molecule: one entry per atom in every array, all arrays read-only.
+
+    Parameters
+    ----------
+    positions
+        (a, 3) in Å, (x, y, z). Finite.
+    atomic_numbers
+        (a,) 1 (hydrogen) to 118.
+    b_factors, occupancies
+        (a,) as in the file, Å² and a fraction; neither changes a density made here (nor does it in molmap).
+    chains, residue_names, atom_names
+        (a,) text: author chain name, component ("ALA"), atom ("CA").
+    residue_numbers, insertion_codes
+        (a,) author numbering; the code is "" for most residues.
+
+    Raises ValueError for a model without atoms, arrays of different lengths, positions that are not finite and
+    elements that do not exist. `AtomicModel.from_positions` fills in names where there are none.
+    """
+
+    positions: Float64[np.ndarray, "a 3"]
+    atomic_numbers: Int64[np.ndarray, " a"]
+    b_factors: Float64[np.ndarray, " a"]
+    occupancies: Float64[np.ndarray, " a"]
+    chains: Shaped[np.ndarray, " a"]
+    residue_numbers: Int64[np.ndarray, " a"]
+    insertion_codes: Shaped[np.ndarray, " a"]
+    residue_names: Shaped[np.ndarray, " a"]
+    atom_names: Shaped[np.ndarray, " a"]
+
+    def __post_init__(self) -> None:
+        kinds = {"atomic_numbers": np.int64, "residue_numbers": np.int64}
+        kinds |= dict.fromkeys(("positions", "b_factors", "occupancies"), np.float64)
+        for field in fields(self):
+            array = np.array(getattr(self, field.name), dtype=kinds.get(field.name, np.str_), order="C")
+            array.setflags(write=False)
+            object.__setattr__(self, field.name, array)
+        if self.positions.ndim != 2 or self.positions.shape[1] != 3:
+            raise ValueError(f"positions must have shape (atoms, 3), got {self.positions.shape}.")
+        count = len(self.positions)
+        if count == 0:
+            raise ValueError("an atomic model needs at least one atom, got none.")
+        for field in fields(self):
+            if len(getattr(self, field.name)) != count:
+                raise ValueError(
+                    f"{field.name} has {len(getattr(self, field.name))} entries for {count} positions: "
+                    "every array holds one entry per atom."
+                )
+        bad = ~np.isfinite(self.positions).all(axis=1)
+        if bad.any():
+            raise ValueError(f"positions of {bad.sum()} atoms are not finite, the first at index {bad.argmax()}.")
+        wrong = (self.atomic_numbers < 1) | (self.atomic_numbers > 118)
+        if wrong.any():
+            found = sorted(set(self.atomic_numbers[wrong].tolist()))
+            raise ValueError(f"atomic numbers lie between 1 and 118, got {found}.")
+
+    @classmethod
+    def from_positions(
+        cls, positions: Float[np.ndarray, "a 3"], atomic_numbers: Int[np.ndarray, " a"]
+    ) -> "AtomicModel":
+        """Model of bare atoms: each its own residue "UNK" of chain "A", named by its element."""
+        count = len(positions)
+        return cls(
+            positions=positions,
+            atomic_numbers=atomic_numbers,
+            b_factors=np.zeros(count),
+            occupancies=np.ones(count),
+            chains=np.full(count, "A"),
+            residue_numbers=np.arange(1, count + 1),
+            insertion_codes=np.full(count, ""),
+            residue_names=np.full(count, "UNK"),
+            atom_names=np.array([gemmi.Element(int(number)).name.upper() for number in atomic_numbers]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __repr__(self) -> str:
+        chains = ", ".join(list_chains(self))
+        return f"AtomicModel({len(self)} atoms, chains {chains}, {self.mass / 1000:.1f} kDa)"
+
+    @property
+    def weights(self) -> Float64[np.ndarray, " a"]:
+        """Atomic weight of each atom in Da."""
+        return _WEIGHTS[self.atomic_numbers]
+
+    @property
+    def mass(self) -> float:
+        """Mass in Da of the atoms that are in the model; hydrogens count only where they are modelled."""
+        return float(self.weights.sum())
+
+    @cached_property
+    def mass_with_hydrogens(self) -> float:
+        """Mass in Da with the hydrogens that most models leave out.
+
+        A residue without any hydrogen gets those of its component (gemmi's table) less two, which the bond to
+        its neighbour took; an unknown component gets none. Good to the two hydrogens of each chain's ends.
+        """
+        starts = residue_starts(self)
+        has_hydrogen = np.logical_or.reduceat(self.atomic_numbers == 1, starts)
+        hydrogens = 0
+        for name in self.residue_names[starts[~has_hydrogen]]:
+            component = gemmi.find_tabulated_residue(str(name))
+            if component.found():
+                hydrogens += max(component.hydrogen_count - 2, 0)
+        return self.mass + hydrogens * _HYDROGEN_WEIGHT
+
+    @property
+    def centre_of_mass(self) -> Float64[np.ndarray, "3"]:
+        """(x, y, z) in Å of the mean position, weighted by atomic weight."""
+        return self.weights @ self.positions / self.mass
+
+    def select(self, mask: Bool[np.ndarray, " a"]) -> "AtomicModel":
+        """Model of the atoms where ``mask`` is true, in their order. ValueError if none is."""
+        if not mask.any():
+            raise ValueError(f"the selection holds none of the model's {len(self)} atoms.")
+        return AtomicModel(**{field.name: getattr(self, field.name)[mask] for field in fields(self)})
+
+    def with_positions(self, positions: Float[np.ndarray, "a 3"]) -> Self:
+        """The same atoms at other positions (Å)."""
+        return replace(self, positions=positions)
+
+    def centred(self) -> Self:
+        """The model moved so that its centre of mass lies at the origin.
+
+        Centre the first state only and make the others from it: centring each one would add a motion.
+        """
+        return self.with_positions(self.positions - self.centre_of_mass)
+
+    def transformed(
+        self,
+        rotation: Float[np.ndarray, "3 3"],
+        translation: Float[np.ndarray, "3"] | None = None,
+        mask: Bool[np.ndarray, " a"] | None = None,
+    ) -> Self:
+        """x' = rotation x + translation (Å), of all atoms or of those where ``mask`` is true."""
+        _check_rotation(rotation)
+        chosen = np.ones(len(self), dtype=bool) if mask is None else mask
+        moved = self.positions.copy()
+        moved[chosen] = moved[chosen] @ rotation.T + (0.0 if translation is None else translation)
+        return self.with_positions(moved)
+
+
+def _check_rotation(rotation: np.ndarray) -> None:
+    if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-5) or np.linalg.det(rotation) < 0:
+        raise ValueError(f"a rotation is a proper orthogonal matrix, got\n{rotation}")
+
+
+def list_chains(model: AtomicModel) -> list[str]:
+    """Chain names in the order of their first atom."""
+    return list(dict.fromkeys(model.chains.tolist()))
+
+
+def residue_starts(model: AtomicModel) -> Int64[np.ndarray, " r"]:
+    """Index of the first atom of each residue: where chain, number, code or component changes."""
+    change = np.zeros(len(model), dtype=bool)
+    change[0] = True
+    for key in (model.chains, model.residue_numbers, model.insertion_codes, model.residue_names):
+        change[1:] |= key[1:] != key[:-1]
+    return np.flatnonzero(change)
+
+
+def select_residues(
+    model: AtomicModel, chain: str, first: int | None = None, last: int | None = None
+) -> Bool[np.ndarray, " a"]:
+    """Mask of the atoms of one chain, from residue ``first`` to ``last``, both included (author numbering).
+
+    ValueError, naming what the model has, if there is no such chain or none of its residues is in the range.
+    """
+    mask = model.chains == chain
+    if not mask.any():
+        raise ValueError(
+            f"no chain {chain!r} in the structure; its chains are {', '.join(list_chains(model))}. "
+            "Name the chain as in the file (author names, case matters)."
+        )
+    present = model.residue_numbers[mask]
+    lower = present.min() if first is None else first
+    upper = present.max() if last is None else last
+    mask &= (model.residue_numbers >= lower) & (model.residue_numbers <= upper)
+    if not mask.any():
+        raise ValueError(
+            f"chain {chain!r} has no residue between {lower} and {upper}; its residues run from "
+            f"{present.min()} to {present.max()}."
+        )
+    return mask
+
+
+def find_atom(model: AtomicModel, chain: str, residue_number: int, atom_name: str) -> int:
+    """Index of one atom, of the residue without insertion code. ValueError if the model does not have it."""
+    residue = select_residues(model, chain, residue_number, residue_number)
+    found = np.flatnonzero(residue & (model.atom_names == atom_name) & (model.insertion_codes == ""))
+    if len(found) == 0:
+        raise ValueError(f"residue {residue_number} of chain {chain!r} has no atom {atom_name!r}.")
+    return int(found[0])

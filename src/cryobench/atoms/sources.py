@@ -1,0 +1,108 @@
+"""Structures by name: a file on disk, or an entry of the Protein Data Bank, downloaded once and kept.
+
+Downloads go to ``$CRYOBENCH_CACHE``, by default the user's cache folder. The file that RCSB serves for an entry
+is remade now and then, so no hash of it can be pinned for good: the hash of what was downloaded is written beside
+it and compared whenever the cached file is used.
+"""
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import pooch
+import requests
+
+from cryobench._errors import FormatError
+from cryobench.atoms.files import decompress_gzip
+
+_RCSB_URL = "https://files.rcsb.org/download"
+_ENTRY = re.compile(r"[0-9][A-Za-z0-9]{3}|pdb_[0-9a-zA-Z]{8}")
+_WAY_OUT = "Try again, or pass a file that you have with --structure FILE."
+
+
+def resolve_structure(structure: str | Path) -> Path:
+    """Local path of a structure given as a path or as ``rcsb:ID``, which is downloaded if it is not cached.
+
+    FileNotFoundError if a path does not exist; otherwise the errors of `fetch_structure`.
+    """
+    text = str(structure)
+    if text.lower().startswith("rcsb:"):
+        return fetch_structure(text)
+    path = Path(structure)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"structure file {path} does not exist. Give a PDB or mmCIF file, or rcsb:ID (rcsb:1HZH) to download one."
+        )
+    return path
+
+
+def fetch_structure(name: str, *, sha256: str | None = None, progress: bool = False) -> Path:
+    """Path of the gzipped mmCIF of ``rcsb:ID``, downloaded unless the cache has it.
+
+    Parameters
+    ----------
+    name
+        ``rcsb:1HZH``; the identifier's case does not matter.
+    sha256
+        Refuse any file but the one with this hash.
+    progress
+        Show a progress bar on the terminal.
+
+    The environment variables CRYOBENCH_CACHE and CRYOBENCH_RCSB_URL replace the cache folder and the server.
+
+    Raises ValueError for a name that is no entry, or an entry that the server does not have; ConnectionError if
+    the server cannot be reached or breaks off; FormatError for content that is not a whole gzip file or has
+    another hash. Nothing is left behind by a download that failed.
+    """
+    entry = name[5:].strip() if name.lower().startswith("rcsb:") else name.strip()
+    if not _ENTRY.fullmatch(entry):
+        raise ValueError(f"{name!r} names no PDB entry: expected rcsb: and an identifier such as 1HZH.")
+    entry = entry.lower() if "_" in entry else entry.upper()
+    folder = Path(os.environ.get("CRYOBENCH_CACHE") or pooch.os_cache("cryobench")) / "rcsb"
+    path = folder / f"{entry}.cif.gz"
+    record = folder / f"{entry}.json"
+    if not (path.exists() and record.exists()):
+        folder.mkdir(parents=True, exist_ok=True)
+        url = f"{os.environ.get('CRYOBENCH_RCSB_URL') or _RCSB_URL}/{entry}.cif.gz"
+        _download(url, entry, path, record, sha256, progress)
+        return path
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    expected = sha256 or json.loads(record.read_text(encoding="utf-8"))["sha256"]
+    if found != expected:
+        raise FormatError(
+            f"cached structure {path} has sha256 {found}, expected {expected}. "
+            f"Delete it to download it again, or pass a file that you have with --structure FILE."
+        )
+    return path
+
+
+def _download(url: str, entry: str, path: Path, record: Path, sha256: str | None, progress: bool) -> None:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{entry}.") as scratch:
+        part = Path(scratch, path.name)
+        try:
+            pooch.HTTPDownloader(progressbar=progress, timeout=30)(url, str(part), None)
+        except requests.exceptions.HTTPError as error:
+            status = error.response.status_code if error.response is not None else "unknown"
+            if status == 404:
+                raise ValueError(f"no entry {entry!r} at {url} (404). Check the identifier.") from error
+            raise ConnectionError(f"{url} answered with status {status}. {_WAY_OUT}") from error
+        except requests.exceptions.RequestException as error:
+            raise ConnectionError(f"cannot download {url}: {error}. {_WAY_OUT}") from error
+        content = part.read_bytes()
+        try:
+            decompress_gzip(content, part)
+        except FormatError as error:
+            raise FormatError(
+                f"{url} sent {len(content)} bytes that are not a whole gzip file: the connection was cut, or "
+                f"something else answered. {_WAY_OUT}"
+            ) from error
+        found = hashlib.sha256(content).hexdigest()
+        if sha256 is not None and found != sha256:
+            raise FormatError(f"{url} has sha256 {found}, expected {sha256}: the entry was remade. {_WAY_OUT}")
+        note = Path(scratch, record.name)
+        note.write_text(json.dumps({"url": url, "sha256": found}) + "\n", encoding="utf-8")
+        part.replace(path)
+        note.replace(record)
