@@ -72,7 +72,7 @@ def _processor_name() -> str:
 
 
 def choose_device(name: str) -> str:
-    """"cpu", "cuda" or "auto" (CUDA if there is one) as a torch device. ValueError if it is not there."""
+    """ "cpu", "cuda" or "auto" (CUDA if there is one) as a torch device. ValueError if it is not there."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name not in ("cpu", "cuda"):

@@ -1,0 +1,98 @@
+"""``cryobench list``: what there is, and the settings of one of them."""
+
+from typing import Any
+
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+
+from cryobench._errors import UnknownName
+
+_KINDS = ("recipes", "methods", "metrics")
+
+
+def show_catalogue(kind: str | None, name: str | None) -> None:
+    """Print the names of a kind (or of all), or the card and settings of one."""
+    if kind is not None and kind not in _KINDS:
+        raise UnknownName("kind of thing to list", kind, _KINDS)
+    console = Console()
+    if name is None:
+        for each in [kind] if kind else _KINDS:
+            _print_names(console, each)
+        return
+    {"recipes": _print_recipe, "methods": _print_method, "metrics": _print_metric}[str(kind)](console, name)
+
+
+def _print_names(console: Console, kind: str) -> None:
+    table = Table(title=kind, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table.add_column("name", no_wrap=True)
+    table.add_column("what it is")
+    for name, text in _describe(kind):
+        table.add_row(name, text)
+    console.print(table)
+    console.print(f"[dim]cryobench list {kind} NAME shows its settings[/dim]\n", highlight=False)
+
+
+def _describe(kind: str) -> list[tuple[str, str]]:
+    if kind == "recipes":
+        from cryobench.recipes import get_recipe, list_recipes
+
+        return [(name, get_recipe(name).title) for name in list_recipes()]
+    if kind == "methods":
+        from cryobench.methods import get_method, list_methods
+
+        return [(name, _first_line(get_method(name))) for name in list_methods()]
+    from cryobench.metrics import get_metric, list_metrics
+
+    return [(name, get_metric(name).label) for name in list_metrics()]
+
+
+def _first_line(item: Any) -> str:
+    return (item.__doc__ or "").strip().splitlines()[0]
+
+
+def _print_recipe(console: Console, name: str) -> None:
+    from cryobench.recipes import get_recipe
+
+    recipe = get_recipe(name)
+    console.print(f"[bold]{recipe.title}[/bold]\n\n{recipe.description}\n", highlight=False)
+    for label in ("heterogeneity", "sources", "citation"):
+        console.print(f"{label}: {getattr(recipe, label)}", highlight=False)
+    _print_settings(console, recipe.settings, {preset: dict(values) for preset, values in recipe.presets.items()})
+
+
+def _print_method(console: Console, name: str) -> None:
+    from cryobench.methods import get_method
+
+    method = get_method(name)
+    console.print(
+        f"[bold]{name}[/bold] (poses {method.poses})\n\n{(method.__doc__ or '').strip()}\n", highlight=False
+    )
+    _print_settings(console, method.Settings, {})
+
+
+def _print_metric(console: Console, name: str) -> None:
+    from cryobench.metrics import get_metric
+
+    metric = get_metric(name)
+    console.print(f"[bold]{metric.label}[/bold]\n\n{(metric.__doc__ or '').strip()}\n", highlight=False)
+    console.print(f"needs: {', '.join(sorted(metric.needs))}\nsource: {metric.reference}", highlight=False)
+    table = Table(box=None, pad_edge=False)
+    for column in ("score", "what", "unit", "range", "better"):
+        table.add_column(column)
+    for kind in metric.scores:
+        table.add_row(kind.name, kind.label, kind.unit, f"{kind.low:g} to {kind.high:g}", kind.better)
+    console.print(table)
+
+
+def _print_settings(console: Console, settings: type[BaseModel], presets: dict[str, dict[str, Any]]) -> None:
+    table = Table(title="settings (--set KEY=VALUE)", title_justify="left", box=None, pad_edge=False)
+    table.add_column("key", no_wrap=True)
+    table.add_column("default")
+    for preset in presets:
+        table.add_column(preset)
+    table.add_column("what it is")
+    for key, field in settings.model_fields.items():
+        at_presets = [str(values.get(key, "")) for values in presets.values()]
+        table.add_row(key, str(field.default), *at_presets, field.description or "")
+    console.print(table)

@@ -1,0 +1,28 @@
+"""``cryobench demo``: the whole road on a small data set."""
+
+from pathlib import Path
+
+import typer
+
+from cryobench._progress import Progress
+from cryobench.cli.tables import print_dataset, print_scores
+from cryobench.experiment import run
+from cryobench.experiment.score import score_run
+from cryobench.recipes.simulate import simulate
+from cryobench.report.site import write_report
+
+METHODS = ("truth", "truth-backprojection", "consensus", "3d-class")
+
+
+def run_demo(output: Path, seed: int, progress: Progress) -> None:
+    """Simulate, reconstruct, score, report; prints the table and the page's path."""
+    dataset = simulate("igg-1d", output / "dataset", preset="tiny", seed=seed, progress=progress)
+    print_dataset(dataset)
+    results = []
+    for name in METHODS:
+        folder = output / "runs" / name
+        run(name, dataset, folder, seed=seed, progress=progress)
+        results.append(score_run(folder, progress=progress))
+    print_scores(results)
+    page = write_report(dataset, results, output / "page", progress=progress)
+    typer.echo(f"\nOpen in a browser: {page.resolve()}")

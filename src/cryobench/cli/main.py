@@ -1,0 +1,236 @@
+"""The command line: parse, call, print. Nothing heavy is imported until a command runs.
+
+Exit status: 0 done, 2 wrong input (one clear message, no traceback), 130 stopped from the keyboard.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+app = typer.Typer(
+    name="cryobench",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=(
+        "Simulate, reconstruct and score heterogeneous cryo-EM data with known truth.\n\n"
+        "Start with **cryobench demo**: it goes the whole road on a small data set, in two minutes, and leaves a page "
+        "to look at. The road by hand:\n\n"
+        "    cryobench simulate igg-1d -o antibody --preset lite\n\n"
+        "    cryobench run 3d-class antibody -o runs/3d-class\n\n"
+        "    cryobench run consensus antibody -o runs/consensus\n\n"
+        "    cryobench score runs/*\n\n"
+        "    cryobench report runs/* -o page"
+    ),
+)
+
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw: same seed, same bytes.")]
+Set = Annotated[
+    Optional[list[str]],
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; repeat for more. See 'cryobench list'."),
+]
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for everything made.")] = Path(
+        "cryobench-demo"
+    ),
+    seed: Seed = 0,
+) -> None:
+    """Go the whole road on a small data set: simulate, reconstruct, score, and write a page to look at.
+
+    Simulates IgG-1D at the tiny preset (1,000 images of 32 px of an antibody with a turning Fab), runs two
+    reconstructions (consensus, 3d-class) and two controls that know the truth (truth, truth-backprojection), scores
+    all four by per-image FSC and writes a page. Repeating the command goes on where it was stopped.
+    """
+    from cryobench.cli.demo import run_demo
+    from cryobench.cli.progress import Bars
+
+    run_demo(output, seed, Bars())
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[Optional[str], typer.Argument(help="recipes, methods or metrics; nothing for all.")] = None,
+    name: Annotated[Optional[str], typer.Argument(help="One of them, for its settings and card.")] = None,
+) -> None:
+    """Show the recipes, methods and metrics; with a name, its settings with units and defaults.
+
+    Example: **cryobench list methods 3d-class**
+    """
+    from cryobench.cli.catalogue import show_catalogue
+
+    show_catalogue(kind, name)
+
+
+@app.command()
+def simulate(
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe: see 'cryobench list recipes'.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the data set.")],
+    preset: Annotated[
+        str, typer.Option(help="Size: tiny (seconds), lite (a minute), paper (the published specification).")
+    ] = "lite",
+    structure: Annotated[
+        Optional[list[str]],
+        typer.Option(help="PDB or mmCIF file, gzipped or not, or rcsb:ID to download; default: embedded."),
+    ] = None,
+    snr: Annotated[Optional[float], typer.Option(help="Signal-to-noise ratio (variance ratio, all pixels).")] = None,
+    seed: Seed = 0,
+    set_: Set = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="1: in this process on all its threads; more: Dask worker processes.")
+    ] = 1,
+) -> None:
+    """Make a data set with known truth. Repeating the command after an interruption goes on where it stopped.
+
+    Example: **cryobench simulate igg-1d -o antibody --structure rcsb:1HZH --preset lite --snr 0.1**
+    """
+    from cryobench.cli.progress import Bars
+    from cryobench.cli.tables import print_dataset
+    from cryobench.recipes.simulate import simulate as simulate_recipe
+
+    changes = parse_settings(set_)
+    if snr is not None:
+        changes["snr"] = snr
+    dataset = simulate_recipe(
+        recipe,
+        output,
+        preset=preset,
+        structures=structure or (),
+        seed=seed,
+        settings=changes,
+        workers=workers,
+        progress=Bars(),
+    )
+    print_dataset(dataset)
+
+
+@app.command()
+def run(
+    method: Annotated[str, typer.Argument(help="Name of a method or control: see 'cryobench list methods'.")],
+    dataset: Annotated[Path, typer.Argument(help="Folder of a data set.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    seed: Seed = 0,
+    set_: Set = None,
+) -> None:
+    """Reconstruct a data set with a method. Repeating the command after an interruption goes on where it stopped.
+
+    Example: **cryobench run 3d-class antibody -o runs/3d-class --set n_classes=20**
+    """
+    from cryobench.cli.progress import Bars
+    from cryobench.experiment import run as run_method
+    from cryobench.io.store import load_dataset
+
+    result = run_method(
+        method,
+        load_dataset(dataset),
+        output,
+        seed=seed,
+        settings=parse_settings(set_),
+        device=device,
+        progress=Bars(),
+    )
+    record = result.record
+    typer.echo(
+        f"{result.name}: {record['wall_seconds']:.1f} s, {record['peak_memory_bytes'] / 2**30:.2f} GiB -> {output}"
+    )
+
+
+@app.command()
+def volumes(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the volumes.")],
+    particles: Annotated[
+        Optional[list[int]], typer.Option("--particles", "-p", help="Particle index; repeat for more.")
+    ] = None,
+    latents: Annotated[Optional[Path], typer.Option(help=".npy file of latents, one row per volume.")] = None,
+    states: Annotated[
+        bool, typer.Option("--states", help="One volume per true state, at the mean latent of its particles.")
+    ] = False,
+) -> None:
+    """Decode more volumes of a finished run, as MRC files: of particles, of given latents, or one per state.
+
+    Example: **cryobench volumes runs/3d-class -p 0 -p 500 -o volumes**
+    """
+    from cryobench.cli.progress import Bars
+    from cryobench.experiment.decode import write_volumes
+
+    written = write_volumes(run_folder, output, particles=particles, latents=latents, states=states, progress=Bars())
+    typer.echo(f"{len(written)} volumes -> {output}")
+
+
+@app.command()
+def score(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")],
+    metric: Annotated[Optional[list[str]], typer.Option(help="Metric; repeat for more. Default: all.")] = None,
+    dataset: Annotated[
+        Optional[Path], typer.Option(help="The data set, if it is no longer where the run found it.")
+    ] = None,
+) -> None:
+    """Score runs against the truth, from their files alone; writes RUN/scores and prints the table.
+
+    Example: **cryobench score runs/***
+    """
+    from cryobench.cli.progress import Bars
+    from cryobench.cli.tables import print_scores
+    from cryobench.experiment.score import score_run
+
+    progress = Bars()
+    print_scores([score_run(folder, metrics=metric, dataset=dataset, progress=progress) for folder in runs])
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs of one data set.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the page.")],
+    dataset: Annotated[
+        Optional[Path], typer.Option(help="The data set, if it is no longer where the run found it.")
+    ] = None,
+) -> None:
+    """Write a page that opens from disk: leaderboard, FSC curves, volumes beside their truth, the data set's card.
+
+    Runs that are not scored yet are scored first. Example: **cryobench report runs/* -o page**
+    """
+    from cryobench.cli.progress import Bars
+    from cryobench.experiment.score import load_dataset_of, load_or_score
+    from cryobench.report.site import write_report
+
+    progress = Bars()
+    results = [load_or_score(folder, dataset=dataset, progress=progress) for folder in runs]
+    typer.echo(write_report(load_dataset_of(runs, dataset), results, output, progress=progress))
+
+
+def parse_settings(pairs: list[str] | None) -> dict[str, Any]:
+    """KEY=VALUE pairs as a dictionary; values are read as JSON where they are JSON, else as text."""
+    settings: dict[str, Any] = {}
+    for pair in pairs or []:
+        key, equals, text = pair.partition("=")
+        if not equals or not key.strip():
+            raise ValueError(f"--set takes KEY=VALUE, got {pair!r}.")
+        try:
+            settings[key.strip()] = json.loads(text)
+        except json.JSONDecodeError:
+            settings[key.strip()] = text
+    return settings
+
+
+def run_cli() -> None:
+    """Entry point: turns the errors that a user can mend into one message and exit status 2."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        typer.secho("stopped; the same command goes on from here.", err=True)
+        sys.exit(130)
+    except (ValueError, OSError, ImportError) as error:
+        if os.environ.get("CRYOBENCH_TRACEBACK"):
+            raise
+        typer.secho(f"error: {error}", err=True, fg="red")
+        sys.exit(2)

@@ -1,0 +1,72 @@
+"""What commands print when they are done: a data set in a few lines, scores as a table."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from cryobench.data import Dataset, Reconstruction, Score, Scores
+
+_COLUMNS = {
+    "fsc-auc": "FSC-AUC",
+    "fsc-auc-masked": "FSC-AUC masked",
+    "fsc-auc-normalised-masked": "of best possible",
+    "resolution-0.5-masked": "resolution at 0.5",
+}
+
+
+def print_dataset(dataset: Dataset) -> None:
+    """Name, size, SNR and place of a data set."""
+    particles, card = dataset.particles, dataset.card
+    console = Console()
+    states = "no truth" if dataset.truth is None else f"{len(dataset.truth.volumes)} states"
+    console.print(
+        f"{dataset.name}: {len(particles):,} images of {particles.box_size} px at {particles.pixel_size:g} Å/px, "
+        f"{states}, {len(dataset.queries)} query particles",
+        highlight=False,
+    )
+    snr = card.get("snr")
+    if snr:
+        console.print(
+            f"SNR {snr['all_pixels']:.3g} over all pixels, {snr['inside_disc']:.3g} inside the molecule's disc",
+            highlight=False,
+        )
+    console.print(f"-> {dataset.path}", highlight=False)
+
+
+def print_scores(results: Sequence[tuple[Reconstruction, Scores]]) -> None:
+    """One row per reconstruction, best masked FSC-AUC first, each value with its 95 % interval."""
+    present = [name for name in _COLUMNS if any(name in scores.scores for _, scores in results)]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("reconstruction", no_wrap=True)
+    for name in present:
+        table.add_column(_COLUMNS[name], justify="right")
+    table.add_column("time", justify="right")
+
+    def rank(result: tuple[Reconstruction, Scores]) -> float:
+        score = result[1].scores.get("fsc-auc-masked") or result[1].scores.get("fsc-auc")
+        return -score.value if score else 1.0
+
+    for reconstruction, scores in sorted(results, key=rank):
+        cells = [_cell(name, scores.scores.get(name)) for name in present]
+        seconds = reconstruction.record.get("wall_seconds")
+        table.add_row(reconstruction.name, *cells, "" if seconds is None else f"{seconds:.1f} s")
+    console = Console()
+    console.print(table)
+    counts = {score.n for _, scores in results for score in scores.scores.values()}
+    if counts:
+        console.print(
+            f"[dim]mean [95 % interval] over {max(counts)} query particles; the best possible FSC-AUC is just "
+            "below 0.5[/dim]",
+            highlight=False,
+        )
+
+
+def _cell(name: str, score: Score | None) -> str:
+    if score is None:
+        return "not measured"
+    if name.startswith("resolution"):
+        if score.value != score.value:
+            return "never crossed"
+        return f"{score.value:.1f} Å"
+    return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]".replace("[", "\\[")
