@@ -1,0 +1,102 @@
+"""Pickles of other programs, opened without running anything they name, and written so that old NumPy reads them.
+
+A pickle may name any function and have it called. Here only what rebuilds NumPy arrays and plain containers is
+known; every other name is refused before it is looked up. NumPy 2 writes the module name ``numpy._core`` where
+NumPy 1 wrote ``numpy.core``: both are read, and the old one, which both understand, is written.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import pickletools
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cryobench._errors import FormatError
+from cryobench.io.atomic import write_bytes
+
+_PROTOCOL = 3
+"""The newest that names globals in plain text, which is what lets ``numpy._core`` be renamed."""
+
+
+def _array_builders() -> dict[tuple[str, str], Any]:
+    """The functions NumPy itself names in the pickle of an array, a data type and a scalar."""
+    reconstruct: Callable[..., Any] = np.zeros(0).__reduce__()[0]  # type: ignore[assignment]
+    scalar: Callable[..., Any] = np.float64(0).__reduce__()[0]  # type: ignore[assignment]
+    from_buffer: Callable[..., Any] = np.zeros(1).__reduce_ex__(5)[0]  # type: ignore[assignment]
+    known: dict[tuple[str, str], Any] = {
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): np.dtype,
+        ("collections", "OrderedDict"): OrderedDict,
+        ("_codecs", "encode"): _encode_latin1,
+    }
+    for core in ("numpy.core", "numpy._core"):
+        known[f"{core}.multiarray", "_reconstruct"] = reconstruct
+        known[f"{core}.multiarray", "scalar"] = scalar
+        known[f"{core}.numeric", "_frombuffer"] = from_buffer
+    return known
+
+
+def _encode_latin1(text: str, encoding: str = "latin1") -> bytes:
+    """How protocols 0 to 2 spell bytes; other encodings are refused."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"encoding {encoding!r}")
+    return text.encode("latin1")
+
+
+_KNOWN = _array_builders()
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    def __init__(self, file: io.BufferedIOBase, path: Path) -> None:
+        super().__init__(file, encoding="latin1")
+        self._path = path
+
+    def find_class(self, module_name: str, global_name: str, /) -> Any:
+        try:
+            return _KNOWN[module_name, global_name]
+        except KeyError:
+            raise FormatError(
+                f"{self._path} asks for {module_name}.{global_name}, which is refused: a pickle of arrays needs only"
+                " NumPy's own constructors, and any other name could run code. Export the file as plain arrays."
+            ) from None
+
+
+def read_pickle(path: Path) -> Any:
+    """The first object of a pickle made of arrays, numbers, strings, lists, tuples and dictionaries.
+
+    Raises
+    ------
+    FormatError
+        If the file is missing or no pickle, or names anything but NumPy's array constructors; nothing is run.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            return _ArrayUnpickler(file, path).load()
+    except FormatError:
+        raise
+    except FileNotFoundError:
+        raise FormatError(f"{path} does not exist.") from None
+    # A damaged pickle can fail in any way inside the unpickler.
+    except Exception as error:
+        raise FormatError(
+            f"{path} cannot be read as a pickle of arrays ({type(error).__name__}: {error})."
+        ) from error
+
+
+def write_pickle(path: Path, value: Any) -> None:
+    """Pickle arrays and plain containers atomically, so that NumPy 1 and 2 read them and the bytes are repeatable."""
+    data = pickle.dumps(value, protocol=_PROTOCOL)
+    pieces, done = [], 0
+    for operation, argument, position in pickletools.genops(data):
+        if operation.name == "GLOBAL" and str(argument).startswith("numpy._core"):
+            end = data.index(b"\n", data.index(b"\n", position) + 1) + 1
+            pieces += [data[done:position], data[position:end].replace(b"numpy._core", b"numpy.core", 1)]
+            done = end
+    write_bytes(path, b"".join([*pieces, data[done:]]))

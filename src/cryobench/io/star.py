@@ -1,0 +1,79 @@
+"""STAR files as tables: reading and writing text, without a word on what the columns mean (see ``relion``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import starfile
+from starfile.writer import StarWriter
+
+from cryobench._errors import FormatError
+from cryobench.io.atomic import write_text
+
+_FLOAT_FORMAT = "%.9g"
+"""Nine significant digits give every float32 back exactly, and angles in degrees to 1e-7 or better."""
+
+
+def read_tables(path: Path, *, text_columns: tuple[str, ...] = ()) -> dict[str, pd.DataFrame]:
+    """Every ``data_NAME`` block of a STAR file as a table; a block without loop is a table of one row.
+
+    Raises
+    ------
+    FormatError
+        If the file is missing, or holds no complete block.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FormatError(f"{path} does not exist or is no file.")
+    try:
+        path.read_text(encoding="utf-8")
+        blocks = starfile.read(path, always_dict=True, parse_as_string=list(text_columns))
+    # The parser meets damaged text with whatever Python raises on the way.
+    except Exception as error:
+        raise FormatError(f"{path} cannot be read as a STAR file ({type(error).__name__}: {error}).") from error
+    if not isinstance(blocks, dict) or not blocks:
+        raise FormatError(f"{path} is not a STAR file: no line starts with data_.")
+    return {
+        str(name): block if isinstance(block, pd.DataFrame) else pd.DataFrame([block])
+        for name, block in blocks.items()
+    }
+
+
+def write_tables(path: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Write tables as ``data_NAME`` loops, atomically. The bytes depend on the tables alone."""
+    for name, table in tables.items():
+        for column in table.columns:
+            if not pd.api.types.is_numeric_dtype(table[column]):
+                _check_text([str(text) for text in table[column]], str(column), name, path)
+    lines = StarWriter(dict(tables), float_format=_FLOAT_FORMAT).lines()
+    next(lines)  # the program's name and the time, which would make every file differ
+    write_text(path, "\n".join(["# written by cryobench", *lines]) + "\n")
+
+
+def number_column(table: pd.DataFrame, column: str, path: Path) -> np.ndarray:
+    """A column (n,) as float64. FormatError if it is missing, or an entry is not a finite number."""
+    if column not in table:
+        raise FormatError(f"{path} has no column _{column}, which is needed. Columns: {', '.join(table.columns)}.")
+    values = np.asarray(pd.to_numeric(table[column], errors="coerce"), dtype=np.float64)
+    finite = np.isfinite(values)
+    if not finite.all():
+        first = int(np.argmin(finite))
+        raise FormatError(
+            f"{path}: row {first + 1} of column _{column} is {str(table[column].iloc[first])!r}, expected a finite"
+            " number. The line may be cut short."
+        )
+    return values
+
+
+def _check_text(values: list[str], column: str, name: str, path: Path) -> None:
+    joined = "\0".join(values)
+    for mark, meaning in (("#", "starts a comment"), ("'", "quotes"), ('"', "quotes"), ("\n", "ends a row")):
+        if mark in joined:
+            first = next(value for value in values if mark in value)
+            raise ValueError(
+                f"{path}: {first!r} in column _{column} of data_{name} holds {mark!r}, which {meaning}"
+                " in STAR files. Rename the file or folder."
+            )
