@@ -26,7 +26,7 @@ def _compiles(root: Path, name: str) -> bool:
     return path.exists() and "numba" in path.read_text(encoding="utf-8")
 
 
-install_import_hook(_checked_modules(), "beartype.beartype")
+install_import_hook(_checked_modules(), "typechecker.check")
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
         "Simulate, reconstruct and score heterogeneous cryo-EM data with known truth.\n\n"
-        "Start with **cryobench demo**: it goes the whole road on a small data set, in two minutes, and leaves a page "
-        "to look at. The road by hand:\n\n"
+        "Start with **cryobench demo**: it goes the whole road on a small data set, in two minutes, and leaves a "
+        "page to look at. The road by hand:\n\n"
         "    cryobench simulate igg-1d -o antibody --preset lite\n\n"
         "    cryobench run 3d-class antibody -o runs/3d-class\n\n"
         "    cryobench run consensus antibody -o runs/consensus\n\n"

@@ -1,11 +1,12 @@
 """One method on one data set: one folder, with settings, seed, cost and outcome on record."""
 
+import shutil
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -81,6 +82,7 @@ def run(
         raise ValueError(f"{method} is a control: it needs the truth, which {dataset.name} does not have.")
     checkpoint = target / "checkpoint"
     checkpoint.mkdir(parents=True, exist_ok=True)
+    remove_partial_files(target)
     record = {
         **call,
         "version": version("cryobench"),
@@ -101,7 +103,7 @@ def run(
         write_json(target / RECORD, {**record, **failure})
         raise
     write_json(target / RECORD, {**result.record, "status": "finished", **meter.readings()})
-    _clear(checkpoint)
+    shutil.rmtree(checkpoint)
     return load_reconstruction(target)
 
 
@@ -117,3 +119,38 @@ def build_method(chosen: type[Method], changes: Mapping[str, Any]) -> Method:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"])) or "settings"
         raise ValueError(f"setting {name} cannot be {first['input']!r}: {first['msg'].lower()}.") from error
+
+
+def _previous(folder: Path, call: Mapping[str, Any]) -> Literal["none", "finished", "unfinished"]:
+    """What a folder holds of this call. FormatError if it holds something else."""
+    if not folder.exists():
+        return "none"
+    if not (folder / RECORD).exists():
+        if folder.is_dir() and not any(folder.iterdir()):
+            return "none"
+        raise FormatError(f"{folder} exists and is no run of cryobench: choose another folder.")
+    found = read_json(folder / RECORD)
+    differing = sorted(key for key in call if found.get(key) != call[key])
+    if differing:
+        raise FormatError(
+            f"{folder} holds another run ({found.get('method')}, {found.get('status')}); they differ in "
+            f"{', '.join(differing)}. Nothing was changed: choose another folder, or remove this one first."
+        )
+    return "finished" if found.get("status") == "finished" else "unfinished"
+
+
+def _reconstruct(
+    method: Method, dataset: Dataset, seed: int, device: str, checkpoint: Path, progress: Progress
+) -> Reconstruction:
+    """Hand the particles to a method; the truth goes to controls alone."""
+    if isinstance(method, Control):
+        assert dataset.truth is not None
+        method = method.with_truth(dataset.truth)
+    return method.reconstruct(
+        dataset.particles,
+        queries=dataset.queries,
+        seed=seed,
+        device=device,
+        progress=progress,
+        checkpoint=checkpoint,
+    )

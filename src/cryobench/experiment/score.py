@@ -76,7 +76,7 @@ def find_dataset(reconstruction: Reconstruction, given: Path | None) -> Dataset:
     found, expected = dataset.card.get("dataset_sha256"), recorded.get("sha256")
     if expected is not None and found != expected:
         raise FormatError(
-            f"{reconstruction.path} was made from a data set with hash {expected[:12]}, but {path} has {str(found)[:12]}: "
-            "it was made anew since. Run the method again, or point --dataset to the right one."
+            f"{reconstruction.path} was made from a data set with hash {expected[:12]}, but {path} has "
+            f"{str(found)[:12]}: it was made anew since. Run the method again, or point --dataset to the right one."
         )
     return dataset

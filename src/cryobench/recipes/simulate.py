@@ -89,7 +89,9 @@ def simulate(
         "preset": preset,
         "settings": full.model_dump(),
         "seed": seed,
-        "structures": [{"name": str(given), "sha256": hash_file(path)} for given, path in zip(structures, paths)],
+        "structures": [
+            {"name": str(given), "sha256": hash_file(path)} for given, path in zip(structures, paths, strict=True)
+        ],
         "cryobench": version("cryobench"),
     }
     if _is_finished(target, plan):
