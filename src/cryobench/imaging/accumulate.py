@@ -1,0 +1,158 @@
+"""Sums of slices for reconstruction: numerator and weight of one or K volumes in one pass.
+
+For particles with CTF-weighted data a (n, y, h), CTF² weights b (n, y, h) and poses R, the least-squares volume
+is F / (W + 1/τ²) with F = Σ insert(a) and W = Σ insert(b), both over the *full* slices. Half-slices are enough:
+their x = 0 column counts by half on the way in, and the mates are added when the totals are asked for.
+"""
+
+import torch
+from jaxtyping import Complex64, Float
+from torch import Tensor
+
+from cryobench.imaging.grid import FourierVolume, friedel_symmetrise
+from cryobench.imaging.interpolation import Kernel
+from cryobench.imaging.layout import GridLayout
+from cryobench.imaging.slices import _check_radius, _check_rotations, choose_body
+
+
+class SliceAccumulator:
+    """Running sums over batches of particles; ``totals`` gives them as full-spectrum volumes at any time.
+
+    Parameters
+    ----------
+    box_size, kernel, padding
+        Grid to insert into. The trilinear kernel keeps weights non-negative.
+    n_volumes
+        Classes, or None for a single volume without an axis of volumes.
+    n_weights
+        Weight channels if they are not one per volume, for example K (K + 1) / 2 second moments.
+    radius
+        Entries with |k| > radius are left out. Default and maximum: (box_size − 1) // 2.
+    device
+        Where the sums are kept and the work is done.
+    """
+
+    def __init__(
+        self,
+        box_size: int,
+        *,
+        kernel: Kernel = "trilinear",
+        padding: int = 1,
+        n_volumes: int | None = None,
+        n_weights: int | None = None,
+        radius: float | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self._layout = GridLayout(box_size, padding, kernel)
+        self._radius = _check_radius(radius, self._layout)
+        self._single = n_volumes is None and n_weights is None
+        volumes = 1 if n_volumes is None else n_volumes
+        weights = volumes if n_weights is None else n_weights
+        # One volume after the other, not interleaved: a particle mostly goes to one class only.
+        self._numerator = torch.zeros(volumes, *self._layout.shape, dtype=torch.complex64, device=device)
+        self._weight = torch.zeros(weights, *self._layout.shape, device=device)
+
+    def add(
+        self,
+        numerator: Complex64[Tensor, "n y h"],
+        weight: Float[Tensor, "n y h"],
+        rotations: Float[Tensor, "n 3 3"],
+        *,
+        class_weights: Float[Tensor, "n k"] | None = None,
+        weight_factors: Float[Tensor, "n c"] | None = None,
+        threshold: float = 1e-3,
+    ) -> None:
+        """Add a batch: γ_ik a_i to numerator k and γ_ik b_i to weight k. Not differentiable.
+
+        Parameters
+        ----------
+        numerator
+            Half-slices a, for example CTF · data.
+        weight
+            Their weights b, for example CTF².
+        rotations
+            Particle from reference.
+        class_weights
+            γ, needed if there are several volumes. The taps of a pixel are computed once per particle and class.
+        weight_factors
+            Factors of b, one per weight channel, where they are not γ; all of them if ``n_weights`` was given.
+        threshold
+            Factors below it in magnitude are skipped.
+
+        Raises
+        ------
+        ValueError
+            If shapes disagree or a rotation is not orthonormal.
+        """
+        _check_rotations(rotations, self._numerator.device)
+        expected = (len(rotations), self._layout.box_size, self._layout.box_size // 2 + 1)
+        for name, values in (("numerator", numerator), ("weight", weight)):
+            if tuple(values.shape) != expected:
+                raise ValueError(f"{name} must have shape {expected}, got {tuple(values.shape)}.")
+        first = _list_entries("class_weights", class_weights, len(rotations), len(self._numerator), threshold)
+        body = choose_body(self._numerator.device)
+        rest = (rotations.detach().float(), self._layout, self._radius)
+        numerator, weight = numerator.detach(), weight.detach().float()
+        first = tuple(entry.to(numerator.device) for entry in first)
+        if weight_factors is None and len(self._weight) == len(self._numerator):
+            body.accumulate((numerator, weight), (self._numerator, self._weight), first, *rest)
+            return
+        second = _list_entries("weight_factors", weight_factors, len(rotations), len(self._weight), threshold)
+        body.accumulate((numerator, None), (self._numerator, None), first, *rest)
+        body.accumulate((None, weight), (None, self._weight), second, *rest)
+
+    def merge(self, other: "SliceAccumulator") -> None:
+        """Add the sums of another accumulator of the same grid and numbers of volumes."""
+        if other._layout != self._layout or other._weight.shape != self._weight.shape:
+            raise ValueError(f"cannot merge sums on {other._layout} into sums on {self._layout}.")
+        self._numerator += other._numerator.to(self._numerator.device)
+        self._weight += other._weight.to(self._weight.device)
+
+    def totals(self) -> tuple[FourierVolume, FourierVolume]:
+        """Numerator (complex64) and weight (float32) summed over full slices; stacks if volumes were counted."""
+        return self._complete(self._numerator), self._complete(self._weight)
+
+    def _complete(self, sums: Tensor) -> FourierVolume:
+        values = sums[0] if self._single else sums.movedim(0, -1)
+        layout = self._layout
+        return friedel_symmetrise(FourierVolume(values, layout.box_size, layout.padding, layout.kernel))
+
+
+def accumulate_slices(
+    numerator: Complex64[Tensor, "n y h"],
+    weight: Float[Tensor, "n y h"],
+    rotations: Float[Tensor, "n 3 3"],
+    *,
+    box_size: int,
+    kernel: Kernel = "trilinear",
+    padding: int = 1,
+    radius: float | None = None,
+    class_weights: Float[Tensor, "n k"] | None = None,
+    threshold: float = 1e-3,
+) -> tuple[FourierVolume, FourierVolume]:
+    """Numerator and weight of one batch, as ``SliceAccumulator.add`` and ``totals`` give them."""
+    accumulator = SliceAccumulator(
+        box_size,
+        kernel=kernel,
+        padding=padding,
+        n_volumes=None if class_weights is None else class_weights.shape[1],
+        radius=radius,
+        device=numerator.device,
+    )
+    accumulator.add(numerator, weight, rotations, class_weights=class_weights, threshold=threshold)
+    return accumulator.totals()
+
+
+def _list_entries(
+    name: str, factors: Tensor | None, n: int, volumes: int, threshold: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Particle, volume and factor of all that is to be added, volume by volume, particles in their order."""
+    if factors is None:
+        if volumes != 1:
+            raise ValueError(f"{name} of shape ({n}, {volumes}) must say what goes to which of {volumes} volumes.")
+        return torch.arange(n), torch.zeros(n, dtype=torch.int64), torch.ones(n)
+    if tuple(factors.shape) != (n, volumes):
+        raise ValueError(f"{name} must have shape ({n}, {volumes}), got {tuple(factors.shape)}.")
+    transposed = factors.detach().float().T
+    chosen, which = torch.nonzero(transposed.abs() >= threshold, as_tuple=True)
+    return which.contiguous(), chosen.contiguous(), transposed[chosen, which].contiguous()

@@ -1,0 +1,122 @@
+"""Insertion of numerator and weight in one pass on the CPU, into chosen volumes with chosen factors.
+
+The work is a list of entries (image, volume, factor): one entry per image for a single reconstruction, one per
+image and class that matters in a classification. Grids here are one volume after the other (K, z, y, x), so that
+an image with one class touches one volume. Slabs as in ``insert.py``.
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+from numba import njit
+
+from cryobench.imaging.kernels.cpu.insert import misses_slab
+from cryobench.imaging.kernels.cpu.taps import FLAGS, linear_taps, wide_taps
+
+
+@cache
+def compile_accumulate(taps: int, with_numerator: bool, with_weight: bool) -> Callable[..., None]:
+    """Insertion of entries, with 2 or 4 taps.
+
+    Arguments of the compiled function: numerators (n, y, h, 2) and weights (n, y, h); the entries' images,
+    volumes and factors; rotations times padding; tap polynomials; columns of each row within the radius; index of
+    frequency 0 along z and y; voxels in a plane and in a row; the two grids (k, floats) of 2 and of 1 float a
+    voxel; the slab. The x = 0 column counts by half: ``friedel_symmetrise`` adds the other half. Without
+    numerator or weight its array and grid are not looked at.
+    """
+    wide = taps == 4
+    below = taps // 2 - 1
+    f4 = np.float32
+    u8 = np.uint64
+
+    @njit(nogil=True, cache=True, fastmath=FLAGS)
+    def accumulate(
+        numerators,
+        weights,
+        entry_images,
+        entry_volumes,
+        entry_factors,
+        rotations,
+        polynomials,
+        row_ends,
+        center,
+        plane,
+        row,
+        numerator_grid,
+        weight_grid,
+        low,
+        high,
+    ):
+        size = row_ends.shape[0]
+        values = np.empty(taps * 2, np.float32)
+        reals = np.empty(taps, np.float32)
+        middle = f4(center)
+        slab_low, slab_high = f4(low - center), f4(high - center)
+        for entry in range(entry_images.shape[0]):
+            i = entry_images[entry]
+            factor = entry_factors[entry]
+            numerator_sum = numerator_grid[entry_volumes[entry] if with_numerator else 0]
+            weight_sum = weight_grid[entry_volumes[entry] if with_weight else 0]
+            r = rotations[i]
+            for y in range(size):
+                end = row_ends[y]
+                if end == 0:
+                    continue
+                ky = f4(y if 2 * y < size else y - size)
+                start_x, start_y, start_z = ky * r[1, 0], ky * r[1, 1], ky * r[1, 2]
+                last = f4(end - 1)
+                if misses_slab(
+                    start_x, start_x + last * r[0, 0], start_z, start_z + last * r[0, 2], slab_low, slab_high
+                ):
+                    continue
+                for x in range(end):
+                    kx = f4(x)
+                    ux = start_x + kx * r[0, 0]
+                    uz = start_z + kx * r[0, 2]
+                    sign = f4(1)
+                    if ux < f4(0):
+                        sign = f4(-1)
+                    uz *= sign
+                    z0 = np.int32(uz + middle)
+                    if z0 + below + 1 < low or z0 - below >= high:
+                        continue
+                    ux *= sign
+                    uy = (start_y + kx * r[0, 1]) * sign
+                    x0, y0 = np.int32(ux), np.int32(uy + middle)
+                    fx, fy, fz = ux - f4(x0), uy - (f4(y0) - middle), uz - (f4(z0) - middle)
+                    if wide:
+                        x_taps = wide_taps(polynomials, fx)
+                        y_taps = wide_taps(polynomials, fy)
+                        z_taps = wide_taps(polynomials, fz)
+                    else:
+                        x_taps = linear_taps(fx)
+                        y_taps = linear_taps(fy)
+                        z_taps = linear_taps(fz)
+                    gain = factor * f4(0.5) if x == 0 else factor
+                    if with_numerator:
+                        re = gain * numerators[i, y, x, 0]
+                        im = gain * numerators[i, y, x, 1] * sign
+                        for t in range(taps):
+                            values[2 * t] = x_taps[t] * re
+                            values[2 * t + 1] = x_taps[t] * im
+                    if with_weight:
+                        real = gain * weights[i, y, x]
+                        for t in range(taps):
+                            reals[t] = x_taps[t] * real
+                    for tz in range(taps):
+                        z = z0 - below + tz
+                        if z < low or z >= high:
+                            continue
+                        p = u8(z * plane + (y0 - below) * row + x0)
+                        for ty in range(taps):
+                            share = z_taps[tz] * y_taps[ty]
+                            if with_numerator:
+                                for j in range(2 * taps):
+                                    numerator_sum[p + p + u8(j)] += share * values[j]
+                            if with_weight:
+                                for j in range(taps):
+                                    weight_sum[p + u8(j)] += share * reals[j]
+                            p += u8(row)
+
+    return accumulate

@@ -1,0 +1,122 @@
+"""Slice insertion on the CPU: scatter every pixel to its taps, each thread into a slab of z planes of its own.
+
+Every thread walks all images in their order and adds only to the planes ``low <= z < high`` that it owns, skipping
+at once the rows that do not come near. A voxel therefore receives its terms in one order, whatever the slabs.
+The kernels are specialised as those of ``extract.py``.
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+from numba import njit
+
+from cryobench.imaging.kernels.cpu.taps import FLAGS, linear_taps, wide_taps
+
+
+@njit(nogil=True, cache=True)
+def misses_slab(x_first, x_last, z_first, z_last, low, high):
+    """Whether a row of pixels, mirrored to x ≥ 0 where need be, stays two planes clear of the slab."""
+    bottom, top = min(z_first, z_last), max(z_first, z_last)
+    if x_first < 0 or x_last < 0:
+        bottom, top = min(bottom, -top), max(top, -bottom)
+    return top + np.float32(2) < low or bottom - np.float32(2) > high
+
+
+@cache
+def compile_insert(taps: int, block: int, dense: bool) -> Callable[..., None]:
+    """Insertion of a block of volumes at one pose per image.
+
+    Arguments of the compiled function: the images (n, k, y, h, 2); the first k to read; rotations times
+    padding; tap polynomials; columns of each row within the radius; index of frequency 0 along z and y; voxels
+    in a plane and in a row; floats from voxel to voxel; per image the offset of its first volume in a voxel;
+    the grid as float32; the slab.
+    """
+    width = 2 * block
+    wide = taps == 4
+    below = taps // 2 - 1
+    f4 = np.float32
+    u8 = np.uint64
+
+    @njit(nogil=True, cache=True, fastmath=FLAGS)
+    def insert(images, first, rotations, polynomials, row_ends, center, plane, row, stride, offsets, grid, low, high):
+        size = images.shape[2]
+        half = images.shape[3]
+        line = np.empty(half * width, np.float32)
+        values = np.empty(taps * width, np.float32)
+        step = u8(width) if dense else u8(stride)
+        row_step = u8(row) * step
+        middle = f4(center)
+        slab_low, slab_high = f4(low - center), f4(high - center)
+        for i in range(images.shape[0]):
+            r = rotations[i]
+            offset = u8(offsets[i])
+            for y in range(size):
+                end = row_ends[y]
+                if end == 0:
+                    continue
+                ky = f4(y if 2 * y < size else y - size)
+                start_x, start_y, start_z = ky * r[1, 0], ky * r[1, 1], ky * r[1, 2]
+                last = f4(end - 1)
+                if misses_slab(
+                    start_x, start_x + last * r[0, 0], start_z, start_z + last * r[0, 2], slab_low, slab_high
+                ):
+                    continue
+                if block > 1:
+                    for k in range(block):
+                        for x in range(end):
+                            line[x * width + 2 * k] = images[i, first + k, y, x, 0]
+                            line[x * width + 2 * k + 1] = images[i, first + k, y, x, 1]
+                for x in range(end):
+                    kx = f4(x)
+                    ux = start_x + kx * r[0, 0]
+                    uz = start_z + kx * r[0, 2]
+                    sign = f4(1)
+                    if ux < f4(0):
+                        sign = f4(-1)
+                    uz *= sign
+                    z0 = np.int32(uz + middle)
+                    if z0 + below + 1 < low or z0 - below >= high:
+                        continue
+                    ux *= sign
+                    uy = (start_y + kx * r[0, 1]) * sign
+                    x0, y0 = np.int32(ux), np.int32(uy + middle)
+                    fx, fy, fz = ux - f4(x0), uy - (f4(y0) - middle), uz - (f4(z0) - middle)
+                    if wide:
+                        x_taps = wide_taps(polynomials, fx)
+                        y_taps = wide_taps(polynomials, fy)
+                        z_taps = wide_taps(polynomials, fz)
+                    else:
+                        x_taps = linear_taps(fx)
+                        y_taps = linear_taps(fy)
+                        z_taps = linear_taps(fz)
+                    if block == 1:
+                        re = images[i, first, y, x, 0]
+                        im = images[i, first, y, x, 1] * sign
+                        for t in range(taps):
+                            values[2 * t] = x_taps[t] * re
+                            values[2 * t + 1] = x_taps[t] * im
+                    else:
+                        for t in range(taps):
+                            for k in range(block):
+                                values[t * width + 2 * k] = x_taps[t] * line[x * width + 2 * k]
+                                values[t * width + 2 * k + 1] = x_taps[t] * sign * line[x * width + 2 * k + 1]
+                    for tz in range(taps):
+                        z = z0 - below + tz
+                        if z < low or z >= high:
+                            continue
+                        p = u8(z * plane + (y0 - below) * row + x0) * step + offset
+                        for ty in range(taps):
+                            weight = z_taps[tz] * y_taps[ty]
+                            if dense:
+                                for j in range(taps * width):
+                                    grid[p + u8(j)] += weight * values[j]
+                            else:
+                                q = p
+                                for t in range(taps):
+                                    for j in range(width):
+                                        grid[q + u8(j)] += weight * values[t * width + j]
+                                    q += step
+                            p += row_step
+
+    return insert

@@ -1,0 +1,135 @@
+"""The slice operators in plain PyTorch: readable, on any device, in single or double precision.
+
+What the compiled bodies are tested against. Differentiable by autograd in the volume and in the rotations.
+Every pixel gathers from (or scatters to) all its taps with explicit indices, which takes the memory of taps³
+index tensors of the images' size.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from cryobench.imaging.interpolation import tap_polynomials
+from cryobench.imaging.layout import GridLayout
+
+
+def extract(
+    values: Tensor, rotations: Tensor, layout: GridLayout, radius: float, volume_index: Tensor | None
+) -> Tensor:
+    """Slices (n, y, h), or (n, k, y, h) from a stack without ``volume_index``."""
+    many = values.ndim == 4 and volume_index is None
+    flat = values.reshape(-1, values.shape[3] if values.ndim == 4 else 1)
+    pixels, mirrored, taps = _locate(rotations, layout, radius)
+    total = flat.new_zeros(())
+    for index, weight in taps:
+        if volume_index is None:
+            total = total + weight[..., None] * flat[index]
+        else:
+            total = total + (weight * flat[index, volume_index[:, None]])[..., None]
+    total = torch.where(mirrored[..., None], total.conj(), total)
+    size = layout.box_size
+    slices = total.new_zeros(len(rotations), total.shape[-1], size * (size // 2 + 1))
+    slices = slices.index_copy(2, pixels, total.movedim(-1, 1))
+    slices = slices.reshape(len(rotations), -1, size, size // 2 + 1)
+    return slices if many else slices[:, 0]
+
+
+def insert(
+    slices: Tensor,
+    rotations: Tensor,
+    layout: GridLayout,
+    radius: float,
+    volume_index: Tensor | None,
+    n_volumes: int | None,
+) -> Tensor:
+    """Stored grid (z, y, x), or (z, y, x, k) for ``n_volumes`` of them, of the inserted slices."""
+    volumes = 1 if n_volumes is None else n_volumes
+    pixels, mirrored, taps = _locate(rotations, layout, radius)
+    stacked = slices.reshape(len(rotations), -1, slices.shape[-2] * slices.shape[-1]).movedim(1, -1)
+    chosen = stacked[:, pixels]
+    chosen = torch.where(mirrored[..., None], chosen.conj(), chosen)
+    voxels = layout.shape[0] * layout.shape[1] * layout.shape[2]
+    flat = torch.zeros(voxels * volumes, dtype=chosen.dtype, device=chosen.device)
+    each = torch.arange(volumes, device=chosen.device) if volume_index is None else volume_index[:, None, None]
+    for index, weight in taps:
+        target = (index[..., None] * volumes + each).expand(chosen.shape)
+        flat = flat.index_add(0, target.reshape(-1), (weight[..., None] * chosen).reshape(-1))
+    return flat.reshape(layout.shape if n_volumes is None else (*layout.shape, volumes))
+
+
+def rotation_gradient(
+    gradients: Tensor,
+    values: Tensor,
+    rotations: Tensor,
+    layout: GridLayout,
+    radius: float,
+    volume_index: Tensor | None,
+) -> Tensor:
+    """Gradient (n, 3, 3) of slices with incoming ``gradients`` with respect to the rotations."""
+    with torch.enable_grad():
+        free = rotations.detach().requires_grad_()
+        slices = extract(values.detach(), free, layout, radius, volume_index)
+        (result,) = torch.autograd.grad(slices, free, gradients)
+    return result
+
+
+def accumulate(
+    data: tuple[Tensor | None, Tensor | None],
+    grids: tuple[Tensor | None, Tensor | None],
+    entries: tuple[Tensor, Tensor, Tensor],
+    rotations: Tensor,
+    layout: GridLayout,
+    radius: float,
+) -> None:
+    """Add the entries (image, volume, factor) of (numerator, weight) (n, y, h) to their grids (k, z, y, x).
+
+    Numerators are complex, weights real; a missing one is None in both pairs. In place. The x = 0 column counts
+    by half: ``friedel_symmetrise`` adds the other half.
+    """
+    images, volumes, factors = entries
+    for values, grid in zip(data, grids, strict=True):
+        if values is None or grid is None:
+            continue
+        halved = torch.ones(values.shape[-1], device=values.device)
+        halved[0] = 0.5
+        for volume in range(len(grid)):
+            chosen = volumes == volume
+            which, factor = images[chosen], factors[chosen, None, None] * halved
+            spectra = (values[which] * factor).to(torch.complex64)
+            total = insert(spectra, rotations[which], layout, radius, None, None)
+            grid[volume] += total if grid.is_complex() else total.real
+
+
+def _locate(
+    rotations: Tensor, layout: GridLayout, radius: float
+) -> tuple[Tensor, Tensor, Iterator[tuple[Tensor, Tensor]]]:
+    """Pixels within the radius (flat, native order), whether each is mirrored, and index and weight per tap."""
+    size, taps, device = layout.box_size, layout.taps, rotations.device
+    row_ends = torch.as_tensor(layout.row_ends(radius), device=device)
+    columns = torch.arange(size // 2 + 1, device=device)
+    y, x = torch.nonzero(columns < row_ends[:, None], as_tuple=True)
+    frequencies = torch.stack([x, torch.where(2 * y < size, y, y - size)], dim=-1).to(rotations.dtype)
+    points = layout.padding * frequencies @ rotations[:, :2]
+    mirrored = points[..., 0] < 0
+    points = torch.where(mirrored[..., None], -points, points)
+    floor = points.detach().floor()
+    fraction = points - floor
+    coefficients = torch.as_tensor(tap_polynomials(layout.kernel, layout.padding).copy())
+    coefficients = coefficients.to(device=device, dtype=rotations.dtype)
+    weights = torch.zeros(*fraction.shape, taps, dtype=rotations.dtype, device=device)
+    for power in range(coefficients.shape[1]):
+        weights = weights * (fraction[..., None] - 0.5) + coefficients[:, power]
+    center = torch.tensor([layout.center_x, layout.center, layout.center], device=device)
+    first = floor.long() + center - (taps // 2 - 1)
+    _, rows, width = layout.shape
+
+    def iterate() -> Iterator[tuple[Tensor, Tensor]]:
+        for dz in range(taps):
+            for dy in range(taps):
+                for dx in range(taps):
+                    z, y, x = first[..., 2] + dz, first[..., 1] + dy, first[..., 0] + dx
+                    weight = weights[..., 2, dz] * weights[..., 1, dy] * weights[..., 0, dx]
+                    yield (z * rows + y) * width + x, weight
+
+    return y * (size // 2 + 1) + x, mirrored, iterate()
