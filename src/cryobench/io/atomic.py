@@ -180,9 +180,9 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def canonical_json(value: Mapping[str, Any]) -> bytes:
     """The one JSON text of a value, whatever the order of its keys: what hashes are taken of."""
-    text = json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=_plain
-    )
+    # Through text once, so that a value and what is read back of it (tuples, keys that are numbers) are the same.
+    plain = json.loads(json.dumps(value, allow_nan=False, default=_plain))
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode("utf-8")
 
 

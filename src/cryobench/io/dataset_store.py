@@ -1,0 +1,329 @@
+"""A data set as a folder.
+
+    dataset.json              the card: what it is, how it was made, size and SHA-256 of every file, and a SHA-256 of
+                              all that, which names the data set; written last, so that it marks a finished folder
+    particles.star            images, CTF and the poses methods are given (RELION 3.1), naming the stacks
+    particles.mrcs | particles/NNN.mrcs
+    poses.pkl ctf.pkl         the same poses and CTF in cryoDRGN's form
+    mask.mrc query.csv
+    truth/                    see ``truth_store``
+
+Without its folder ``truth`` a data set is blind: it can be reconstructed but not scored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from cryobench._errors import FormatError
+from cryobench._types import RotationArray, ShiftArray
+from cryobench.data import CollectiveVariable, Dataset, GroundTruth, Particles, VolumeSource
+from cryobench.imaging.ctf import Ctf
+from cryobench.io import cryodrgn
+from cryobench.io.atomic import (
+    canonical_json,
+    read_json,
+    remove_partial_files,
+    write_json,
+    write_text,
+)
+from cryobench.io.mrc import MrcFolder, MrcStacks, read_volume, write_volume
+from cryobench.io.relion import read_star, write_star
+from cryobench.io.truth_store import load_truth, write_truth
+
+SCHEMA = 1
+"""Version of this layout. Older ones stay readable; a newer one is refused."""
+
+_CARD = "dataset.json"
+
+
+def write_dataset(
+    folder: Path,
+    *,
+    stacks: Sequence[Path],
+    ctf: Ctf,
+    rotations: RotationArray,
+    shifts: ShiftArray,
+    pixel_size: float,
+    sign: Literal[1, -1],
+    queries: np.ndarray,
+    card: Mapping[str, Any],
+    states: np.ndarray | None = None,
+    volumes: VolumeSource | None = None,
+    embedding: np.ndarray | None = None,
+    variables: Mapping[str, CollectiveVariable] | None = None,
+    mask: np.ndarray | None = None,
+    given_poses: tuple[RotationArray, ShiftArray] | Literal["true", "withheld"] = "true",
+    hashes: Mapping[str, str] | None = None,
+) -> Dataset:
+    """Write a data set around stacks that already lie in its folder, and read it back.
+
+    Parameters
+    ----------
+    folder
+        The data set.
+    stacks
+        Stacks inside ``folder``, relative to it. Their images in this order are the n particles.
+    ctf
+        Of n particles.
+    rotations, shifts
+        (n, 3, 3) and (n, 2) Å: the true poses.
+    pixel_size
+        Å per pixel.
+    sign
+        +1 if stored images are +CTF x projection, −1 if they are inverted.
+    queries
+        (q,) particles at which volumes are compared.
+    card
+        Entries of the card: ``name``, recipe, parameters, seed, version, provenance of the mask (``mask``). Nothing
+        that differs between identical runs, such as a date: the card is part of the data set's hash.
+    states
+        (n,) state of each particle. None if nothing is known: there is then no truth.
+    volumes
+        Volume of each state, or None if they already lie in ``truth/volumes``.
+    embedding, variables
+        (n, d) coordinates, and named numbers per particle.
+    mask
+        (z, y, x) in [0, 1].
+    given_poses
+        Poses that methods are given: the true ones, others, or none.
+    hashes
+        SHA-256 of files already known (``StackWriter.sha256``) by their path relative to ``folder``; the others are
+        computed here.
+
+    Raises
+    ------
+    FormatError
+        If a stack is missing or damaged.
+    ValueError
+        If parts differ in length or box size, or the card contradicts them. The folder then has no card.
+    DiskFull
+        If the disk fills up.
+    """
+    folder = Path(folder)
+    images = MrcStacks([folder / stack for stack in stacks])
+    given = _given(given_poses, rotations, shifts)
+    particles = Particles(images, pixel_size, ctf, *given, sign=sign, mask=mask)
+    truth = None
+    if states is not None:
+        source = MrcFolder.from_folder(folder / "truth" / "volumes") if volumes is None else volumes
+        truth = GroundTruth(states, source, rotations, shifts, embedding, dict(variables or {}))
+    elif volumes is not None or embedding is not None or variables:
+        raise ValueError("volumes, embedding and variables describe a truth: give states too.")
+    Dataset(particles, truth, queries, card)  # checks lengths and the range of queries
+    if truth is not None and truth.volumes.box_size != images.box_size:
+        raise ValueError(
+            f"true volumes have {truth.volumes.box_size} voxels a side, the images"
+            f" {images.box_size} px; they must agree."
+        )
+    facts = {
+        "schema": SCHEMA,
+        "n_particles": len(particles),
+        "n_states": 0 if truth is None else len(truth.volumes),
+        "box_size": particles.box_size,
+        "pixel_size": float(pixel_size),
+        "sign": sign,
+        "poses": given_poses if isinstance(given_poses, str) else "given",
+    }
+    _check_card(card, facts)
+
+    (folder / _CARD).unlink(missing_ok=True)
+    files = [path.relative_to(folder.absolute()).as_posix() for path in images.paths]
+    files += _write_particles(folder, particles)
+    files += _write_queries(folder / "query.csv", queries)
+    if truth is not None:
+        files += write_truth(folder, truth, pixel_size=pixel_size, write_volumes=volumes is not None)
+    remove_partial_files(folder)
+    known = dict(hashes or {})
+    contents = {
+        name: {"bytes": (folder / name).stat().st_size, "sha256": known.get(name) or _hash_file(folder / name)}
+        for name in files
+    }
+    complete = {**card, **facts, "files": contents}
+    write_json(folder / _CARD, {**complete, "sha256": hash_card(complete)})
+    return load_dataset(folder)
+
+
+def load_dataset(folder: Path) -> Dataset:
+    """Open a data set. Tables are read, images and true volumes when asked for.
+
+    Sizes of all files are compared with the card; contents are not (see ``verify_dataset``).
+
+    Raises
+    ------
+    FormatError
+        If the folder is missing, is no data set, was not finished or was written by a newer version; if a file is
+        missing or of another size than the card says; or if tables, stacks and mask do not belong together.
+    """
+    folder = Path(folder).absolute()
+    card = read_card(folder)
+    for name, content in _files_here(folder, card).items():
+        _check_size(folder / name, content["bytes"])
+    particles = _load_particles(folder, card)
+    truth = load_truth(folder, len(particles)) if (folder / "truth").is_dir() else None
+    queries = _read_queries(folder / "query.csv", len(particles))
+    return Dataset(particles, truth, queries, card, folder)
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card of a data set: what dataset.json says. Errors as ``load_dataset``."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FormatError(f"{folder} does not exist or is no folder, expected a data set.")
+    path = folder / _CARD
+    if not path.exists():
+        if any((folder / name).exists() for name in ("particles", "particles.mrcs", "particles.star", "truth")):
+            raise FormatError(
+                f"{folder} is not finished: its simulation was stopped before {_CARD} was written. Run the same"
+                " cryobench simulate command again; it continues where it stopped."
+            )
+        raise FormatError(f"{folder} is not a data set: it has no {_CARD}.")
+    card = read_json(path)
+    schema = card.get("schema")
+    if not isinstance(schema, int) or schema < 1:
+        raise FormatError(f"{path} is not the card of a data set: schema is {schema!r}, expected a number.")
+    if schema > SCHEMA:
+        raise FormatError(
+            f"{path} was written by a newer cryobench (schema {schema}; this version reads up to {SCHEMA})."
+            " Upgrade: pip install -U cryobench."
+        )
+    needed = ("n_particles", "box_size", "pixel_size", "sign", "files", "sha256")
+    missing = [key for key in needed if key not in card]
+    if missing:
+        raise FormatError(f"{path} lacks {', '.join(missing)}. Restore it, or simulate the data set again.")
+    return card
+
+
+def verify_dataset(folder: Path) -> None:
+    """Compare every byte of a data set with its card.
+
+    Raises
+    ------
+    FormatError
+        Naming the files that differ, or the card if that was edited.
+    """
+    folder = Path(folder)
+    card = read_card(folder)
+    if hash_card(card) != card["sha256"]:
+        raise FormatError(f"{folder / _CARD} was changed: its entries do not give the sha256 it states.")
+    files = _files_here(folder, card)
+    for name, content in files.items():
+        _check_size(folder / name, content["bytes"])
+    differing = [name for name, content in files.items() if _hash_file(folder / name) != content["sha256"]]
+    if differing:
+        raise FormatError(
+            f"{folder}: the content of {', '.join(differing)} differs from what {_CARD} states. Copy the data set"
+            " again, or simulate it again."
+        )
+
+
+def hash_card(card: Mapping[str, Any]) -> str:
+    """SHA-256 that names a data set: of its card, files' hashes included, without the entry ``sha256`` itself."""
+    return hashlib.sha256(canonical_json({key: card[key] for key in card if key != "sha256"})).hexdigest()
+
+
+def _given(
+    given_poses: tuple[RotationArray, ShiftArray] | Literal["true", "withheld"],
+    rotations: RotationArray,
+    shifts: ShiftArray,
+) -> tuple[RotationArray | None, ShiftArray | None]:
+    if isinstance(given_poses, tuple):
+        return given_poses
+    if given_poses not in ("true", "withheld"):
+        raise ValueError(f"given_poses must be 'true', 'withheld' or (rotations, shifts), got {given_poses!r}.")
+    return (rotations, shifts) if given_poses == "true" else (None, None)
+
+
+def _check_card(card: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    if not card.get("name"):
+        raise ValueError("the card needs the data set's name.")
+    for key, value in facts.items():
+        if key in card and card[key] != value:
+            raise ValueError(f"the card says {key} = {card[key]!r}, but it is {value!r}.")
+
+
+def _write_particles(folder: Path, particles: Particles) -> list[str]:
+    size, pixel_size = particles.box_size, particles.pixel_size
+    write_star(folder / "particles.star", particles)
+    cryodrgn.write_ctf(folder / "ctf.pkl", particles.ctf, box_size=size, pixel_size=pixel_size)
+    files = ["particles.star", "ctf.pkl"]
+    if particles.rotations is not None and particles.shifts is not None:
+        cryodrgn.write_poses(
+            folder / "poses.pkl", particles.rotations, particles.shifts, box_size=size, pixel_size=pixel_size
+        )
+        files.append("poses.pkl")
+    else:
+        (folder / "poses.pkl").unlink(missing_ok=True)
+    if particles.mask is not None:
+        write_volume(folder / "mask.mrc", particles.mask, pixel_size)
+        files.append("mask.mrc")
+    else:
+        (folder / "mask.mrc").unlink(missing_ok=True)
+    return files
+
+
+def _load_particles(folder: Path, card: Mapping[str, Any]) -> Particles:
+    table = folder / "particles.star"
+    found = read_star(table, sign=card["sign"])
+    if len(found) != card["n_particles"] or found.box_size != card["box_size"]:
+        raise FormatError(
+            f"{table} lists {len(found)} particles of {found.box_size} px, but {_CARD} says {card['n_particles']} of"
+            f" {card['box_size']} px. Restore the files of the data set, or simulate it again."
+        )
+    mask = None
+    if "mask.mrc" in card["files"]:
+        mask, _ = read_volume(folder / "mask.mrc")
+        if len(mask) != found.box_size:
+            raise FormatError(
+                f"{folder / 'mask.mrc'} has {len(mask)} voxels a side, but the images have {found.box_size} px."
+                " Use a mask on the grid of the images."
+            )
+    return Particles(
+        found.images, card["pixel_size"], found.ctf, found.rotations, found.shifts, sign=card["sign"], mask=mask
+    )
+
+
+def _write_queries(path: Path, queries: np.ndarray) -> list[str]:
+    write_text(path, "\n".join(["particle", *(str(int(particle)) for particle in queries)]) + "\n")
+    return [path.name]
+
+
+def _read_queries(path: Path, n: int) -> np.ndarray:
+    lines = path.read_text(encoding="utf-8").split()
+    if not lines or lines[0] != "particle":
+        raise FormatError(f"{path} must begin with the line 'particle', found {lines[:1]}.")
+    for number, line in enumerate(lines[1:], start=2):
+        if not (line.isdecimal() and int(line) < n):
+            raise FormatError(f"{path}: line {number} is {line!r}, expected the index of a particle, 0 to {n - 1}.")
+    return np.array([int(line) for line in lines[1:]], dtype=np.int64)
+
+
+def _files_here(folder: Path, card: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The files a folder must hold: those on its card, but for the truth if the data set is blind."""
+    blind = not (folder / "truth").is_dir()
+    return {name: content for name, content in card["files"].items() if not (blind and name.startswith("truth/"))}
+
+
+def _check_size(path: Path, expected: int) -> None:
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise FormatError(
+            f"{path} is missing, but the card of the data set lists it. Copy the data set again."
+        ) from None
+    if size != expected:
+        problem = "is truncated" if size < expected else "was changed"
+        raise FormatError(
+            f"{path} {problem}: it has {size:,} bytes, the card of the data set says {expected:,}."
+            " Copy the data set again, or simulate it again."
+        )
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
