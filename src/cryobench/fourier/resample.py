@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cryobench.fourier.grids import frequency_axis
+
 
 def _kept(spectrum: Tensor, dim: int, old: int, new: int) -> Tensor:
     """Low frequencies of one full (two-sided) axis in native order, cropped from ``old`` to ``new`` entries."""
@@ -29,16 +31,31 @@ def fourier_crop(values: Float[Tensor, "*batch_grid"], box_size: int, *, dimensi
     if box_size == old:
         return values.clone()
     dims = tuple(range(-dimensions, 0))
-    spectrum = torch.fft.rfft(torch.fft.ifftshift(values, dim=dims), dim=-1)
-    spectrum = spectrum[..., : box_size // 2 + 1]
+    spectrum = torch.fft.rfft(values, dim=-1)[..., : box_size // 2 + 1]
     if box_size % 2 == 0:
         spectrum[..., -1] = 0
     for dim in dims[:-1]:
         spectrum = _kept(torch.fft.fft(spectrum, dim=dim), dim, old, box_size)
         if box_size % 2 == 0:
             spectrum.select(dim, box_size // 2).zero_()
-    cropped = torch.fft.irfftn(spectrum, s=(box_size,) * dimensions, dim=dims)
-    return torch.fft.fftshift(cropped, dim=dims) * (box_size / old) ** dimensions
+    spectrum = _move_centre(spectrum, old, box_size, dims)
+    return torch.fft.irfftn(spectrum, s=(box_size,) * dimensions, dim=dims) * (box_size / old) ** dimensions
+
+
+def _move_centre(spectrum: Tensor, old: int, new: int, dims: tuple[int, ...]) -> Tensor:
+    """Phases that take a spectrum about sample 0 of ``old`` to one whose centre voxel stays the centre of ``new``.
+
+    The centre lies at the fraction (n // 2) / n of the box: at one half for every even size, so that between two
+    even sizes there is nothing to do.
+    """
+    offset = (old // 2) / old - (new // 2) / new
+    if offset == 0:
+        return spectrum
+    for dim in dims:
+        frequency = frequency_axis(new, half=dim == -1, device=spectrum.device).double() * new
+        phase = torch.polar(torch.ones_like(frequency), 2 * torch.pi * offset * frequency).to(spectrum.dtype)
+        spectrum = spectrum * phase.reshape(-1, *[1] * (-1 - dim))
+    return spectrum
 
 
 def fourier_pad(values: Float[Tensor, "*batch_grid"], box_size: int, *, dimensions: int) -> Float[Tensor, "*"]:
