@@ -14,8 +14,8 @@ from cryobench._errors import FormatError, UnknownName
 from cryobench._progress import Progress, Silent
 from cryobench.data import Dataset, Reconstruction
 from cryobench.experiment.resources import Meter, choose_device, describe_hardware
-from cryobench.io.atomic import read_json, remove_partial_files, write_json
-from cryobench.io.store import load_reconstruction, save_reconstruction
+from cryobench.io.atomic import remove_partial_files, write_json
+from cryobench.io.store import load_reconstruction, read_run_record, save_reconstruction, write_run_record
 from cryobench.methods import Control, Method, get_method
 
 RECORD = "run.json"
@@ -72,7 +72,7 @@ def run(
         "dataset": {
             "name": dataset.name,
             "path": None if dataset.path is None else str(dataset.path.resolve()),
-            "sha256": dataset.card.get("dataset_sha256"),
+            "sha256": dataset.card.get("sha256"),
         },
     }
     previous = _previous(target, call)
@@ -91,7 +91,7 @@ def run(
         "hardware": describe_hardware(place),
         "resumed": previous == "unfinished",
     }
-    write_json(target / RECORD, {**record, "status": "running"})
+    write_run_record(target, {**record, "status": "running"})
     meter = Meter()
     try:
         with meter:
@@ -100,9 +100,9 @@ def run(
             save_reconstruction(result, target, pixel_size=dataset.particles.pixel_size)
     except Exception as error:
         failure = {"status": "failed", "error": f"{type(error).__name__}: {error}", **meter.readings()}
-        write_json(target / RECORD, {**record, **failure})
+        write_run_record(target, {**record, **failure})
         raise
-    write_json(target / RECORD, {**result.record, "status": "finished", **meter.readings()})
+    write_json(target / RECORD, {**read_run_record(target), **meter.readings()})
     shutil.rmtree(checkpoint)
     return load_reconstruction(target)
 
@@ -129,7 +129,7 @@ def _previous(folder: Path, call: Mapping[str, Any]) -> Literal["none", "finishe
         if folder.is_dir() and not any(folder.iterdir()):
             return "none"
         raise FormatError(f"{folder} exists and is no run of cryobench: choose another folder.")
-    found = read_json(folder / RECORD)
+    found = read_run_record(folder)
     differing = sorted(key for key in call if found.get(key) != call[key])
     if differing:
         raise FormatError(

@@ -73,7 +73,7 @@ def find_dataset(reconstruction: Reconstruction, given: Path | None) -> Dataset:
             "say where it is now with --dataset FOLDER."
         )
     dataset = load_dataset(Path(path))
-    found, expected = dataset.card.get("dataset_sha256"), recorded.get("sha256")
+    found, expected = dataset.card.get("sha256"), recorded.get("sha256")
     if expected is not None and found != expected:
         raise FormatError(
             f"{reconstruction.path} was made from a data set with hash {expected[:12]}, but {path} has "

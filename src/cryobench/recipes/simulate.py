@@ -5,6 +5,7 @@ folder holds ``simulation/plan.json`` and no ``dataset.json``; the same command 
 one is refused.
 """
 
+import hashlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
@@ -18,7 +19,7 @@ from cryobench._errors import FormatError, UnknownName
 from cryobench._progress import Progress, Silent
 from cryobench.atoms.sources import resolve_structure
 from cryobench.data import CollectiveVariable, Dataset
-from cryobench.io.atomic import check_free_space, hash_file, read_json, remove_partial_files, write_json
+from cryobench.io.atomic import check_free_space, read_json, remove_partial_files, write_json
 from cryobench.io.mrc import MrcFolder
 from cryobench.io.store import load_dataset, write_dataset
 from cryobench.recipes import get_recipe
@@ -26,6 +27,7 @@ from cryobench.recipes.draws import draw_ctf, draw_poses
 from cryobench.recipes.images import SIGN, StateResult, make_state, result_path, stack_path, volume_path
 from cryobench.recipes.measure import measure_snr, union_mask
 from cryobench.recipes.recipe import Ensemble, Recipe, SimulationSettings
+from cryobench.volumes.render import check_inside
 
 CHUNK = 256
 PLAN = Path("simulation", "plan.json")
@@ -90,14 +92,14 @@ def simulate(
         "settings": full.model_dump(),
         "seed": seed,
         "structures": [
-            {"name": str(given), "sha256": hash_file(path)} for given, path in zip(structures, paths, strict=True)
+            {"name": Path(given).name, "sha256": _hash(path)} for given, path in zip(structures, paths, strict=True)
         ],
         "cryobench": version("cryobench"),
     }
     if _is_finished(target, plan):
         return load_dataset(target)
     n_images = int(np.sum(ensemble.counts))
-    ensemble.model(0)  # a structure without the parts that the recipe moves is refused before anything is written
+    _check_states(ensemble, full)
     _open_folder(target, plan, n_images * full.box_size**2 * 4 + len(ensemble.counts) * full.box_size**3 * 4)
     with progress.task(f"simulating {chosen.name}", total=n_images) as task:
         results: list[StateResult] = []
@@ -124,6 +126,19 @@ def build_settings(recipe: Recipe, preset: str, changes: Mapping[str, Any]) -> S
         raise ValueError(
             f"setting {name} ({described}) cannot be {first['input']!r}: {first['msg'].lower()}."
         ) from error
+
+
+def _check_states(ensemble: Ensemble, settings: SimulationSettings) -> None:
+    """Refuse, before anything is written, a structure without the parts that move or one that leaves the box."""
+    states = len(ensemble.counts)
+    for state in np.unique(np.linspace(0, states - 1, min(states, 20)).astype(int)):
+        fine = settings.box_size * settings.oversampling, settings.pixel_size / settings.oversampling
+        check_inside(ensemble.model(int(state)).positions, *fine)
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_finished(folder: Path, plan: Mapping[str, Any]) -> bool:
@@ -254,7 +269,6 @@ def _finish(
             name: CollectiveVariable(variable.values[states], variable.unit, variable.period)
             for name, variable in ensemble.variables.items()
         },
-        volumes=volumes,
         mask=mask.values.numpy(),
         queries=queries,
         card={
@@ -276,7 +290,7 @@ def _finish(
                 }
                 for result in results
             ],
-            "sha256": {str(stack_path(result.state)): result.stack_sha256 for result in results},
         },
+        hashes={stack_path(result.state).as_posix(): result.stack_sha256 for result in results},
     )
     shutil.rmtree(folder / "simulation")

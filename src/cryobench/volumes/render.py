@@ -47,7 +47,7 @@ def render(
     """
     _check_grid(box_size, pixel_size)
     sigma = gaussians.sigma_from_resolution(resolution)
-    _check_inside(model.positions, box_size, pixel_size)
+    check_inside(model.positions, box_size, pixel_size)
     volume = np.zeros((box_size,) * 3, dtype=np.float32)
     order = np.argsort(model.positions[:, 2], kind="stable")
     gaussians.sum_gaussians_volume(
@@ -82,7 +82,8 @@ def _check_grid(box_size: int, pixel_size: float) -> None:
         raise ValueError(f"a grid has at least one voxel of positive size, got {box_size} voxels of {pixel_size} Å.")
 
 
-def _check_inside(positions: Float64[np.ndarray, "a 3"], box_size: int, pixel_size: float) -> None:
+def check_inside(positions: Float64[np.ndarray, "a 3"], box_size: int, pixel_size: float) -> None:
+    """ValueError if atoms (a, 3), in Å, lie outside a box about the origin, with the smallest box that holds them."""
     half = box_size // 2
     lower, upper = -half * pixel_size, (box_size - 1 - half) * pixel_size
     lowest, highest = positions.min(), positions.max()

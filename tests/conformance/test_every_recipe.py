@@ -1,0 +1,49 @@
+"""What every recipe must do, asked of each by being registered."""
+
+import numpy as np
+import pytest
+
+from cryobench.recipes import RECIPES, get_recipe
+from cryobench.recipes.simulate import build_settings, simulate
+
+ALL = pytest.mark.parametrize("name", list(RECIPES))
+
+
+@ALL
+def test_card_is_complete(name):
+    recipe = get_recipe(name)
+    assert recipe.name == name
+    for text in (recipe.title, recipe.description, recipe.heterogeneity, recipe.sources):
+        assert text.strip()
+    assert "arXiv" in recipe.citation or "doi" in recipe.citation.lower()
+
+
+@ALL
+def test_every_setting_is_explained(name):
+    for key, field in get_recipe(name).settings.model_fields.items():
+        assert field.description, key
+
+
+@ALL
+@pytest.mark.parametrize("preset", ["tiny", "lite", "paper"])
+def test_presets_are_valid_and_their_molecules_fit(name, preset):
+    recipe = get_recipe(name)
+    settings = build_settings(recipe, preset, {})
+    ensemble = recipe.ensemble(settings, [])
+    reach = np.abs(ensemble.model(len(ensemble.counts) // 2).positions).max()
+    assert reach < settings.box_size * settings.pixel_size / 2
+
+
+@ALL
+def test_tiny_data_set_holds_together(name, tmp_path):
+    dataset = simulate(name, tmp_path / "data", preset="tiny", seed=0)
+    truth = dataset.truth
+    assert truth is not None
+    assert len(truth) == len(dataset.particles)
+    assert set(np.unique(truth.states)) == set(range(len(truth.volumes)))
+    assert dataset.particles.mask is not None
+    inside = dataset.particles.mask > 0.5
+    for state in (0, len(truth.volumes) - 1):
+        volume = truth.volumes.read(state)
+        assert volume[inside].sum() > 0.95 * volume.sum()
+    assert dataset.card["plan"]["seed"] == 0

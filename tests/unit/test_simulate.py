@@ -1,0 +1,215 @@
+"""The simulator: same bytes whatever the chunks and workers, resumable, honest about its SNR, strict on input."""
+
+import hashlib
+import importlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cryobench._errors import FormatError, UnknownName
+from cryobench.imaging.grid import volume_to_fourier
+from cryobench.recipes import get_recipe
+from cryobench.recipes.images import make_clean_images
+from cryobench.recipes.simulate import build_settings, simulate
+
+SMALL = {"box_size": 24, "pixel_size": 16.0, "resolution": 16.0, "n_states": 3, "images_per_state": 7, "n_queries": 6}
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("simulated") / "data"
+    return simulate("igg-1d", folder, preset="tiny", settings=SMALL, seed=3)
+
+
+@pytest.mark.parametrize("chunk", [1, 4, 100])
+def test_bytes_do_not_depend_on_the_chunk(reference, tmp_path, chunk):
+    again = simulate("igg-1d", tmp_path / "data", preset="tiny", settings=SMALL, seed=3, chunk=chunk)
+    assert _hashes(again.path) == _hashes(reference.path)
+
+
+def test_bytes_do_not_depend_on_the_workers(reference, tmp_path):
+    again = simulate("igg-1d", tmp_path / "data", preset="tiny", settings=SMALL, seed=3, workers=2, chunk=5)
+    assert _hashes(again.path) == _hashes(reference.path)
+
+
+def test_another_seed_gives_other_images(reference, tmp_path):
+    other = simulate("igg-1d", tmp_path / "data", preset="tiny", settings=SMALL, seed=4)
+    assert not np.allclose(other.particles.read([0]), reference.particles.read([0]))
+    assert other.card["sha256"] != reference.card["sha256"]
+
+
+def test_killed_run_is_continued_by_the_same_call(reference, tmp_path, monkeypatch):
+    made = []
+    module = importlib.import_module("cryobench.recipes.simulate")
+    whole = module.make_state
+
+    def stop_at_third(ensemble, settings, seed, state, folder, chunk):
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        made.append(state)
+        return whole(ensemble, settings, seed, state, folder, chunk)
+
+    monkeypatch.setattr(module, "make_state", stop_at_third)
+    with pytest.raises(KeyboardInterrupt):
+        simulate("igg-1d", tmp_path / "data", preset="tiny", settings=SMALL, seed=3)
+    assert not (tmp_path / "data" / "dataset.json").exists()
+    with pytest.raises(FormatError, match="unfinished simulation of another call"):
+        simulate("igg-1d", tmp_path / "data", preset="tiny", settings=SMALL, seed=9)
+
+    def count(ensemble, settings, seed, state, folder, chunk):
+        made.append(state)
+        return whole(ensemble, settings, seed, state, folder, chunk)
+
+    monkeypatch.setattr(module, "make_state", count)
+    again = simulate("igg-1d", tmp_path / "data", preset="tiny", settings=SMALL, seed=3)
+    assert made == [0, 1, 2]  # none was made twice
+    assert _hashes(again.path) == _hashes(reference.path)
+
+
+def test_finished_data_set_is_returned_and_another_is_refused(reference):
+    before = _hashes(reference.path)
+    again = simulate("igg-1d", reference.path, preset="tiny", settings=SMALL, seed=3)
+    assert again.card["sha256"] == reference.card["sha256"]
+    with pytest.raises(FormatError, match="another data set"):
+        simulate("igg-1d", reference.path, preset="tiny", settings=SMALL, seed=4)
+    assert _hashes(reference.path) == before
+
+
+def test_snr_is_what_was_asked(tmp_path):
+    changes = {**SMALL, "images_per_state": 60, "n_queries": 180, "snr": 0.2}
+    dataset = simulate("igg-1d", tmp_path / "data", preset="tiny", settings=changes, seed=0)
+    assert dataset.card["snr"]["all_pixels"] == pytest.approx(0.2, rel=0.03)
+    assert dataset.card["snr"]["inside_disc"] > dataset.card["snr"]["all_pixels"]
+
+
+def test_snr_at_a_finer_pixel_is_binned(tmp_path):
+    at_image = simulate("igg-1d", tmp_path / "a", preset="tiny", settings=SMALL, seed=0)
+    finer = {**SMALL, "snr_pixel_size": SMALL["pixel_size"] / 2}
+    at_half = simulate("igg-1d", tmp_path / "b", preset="tiny", settings=finer, seed=0)
+    # Binning by two leaves a quarter of the noise variance; the signal beyond Nyquist adds a little to the rest.
+    ratio = at_image.card["states"][0]["noise_variance"] / at_half.card["states"][0]["noise_variance"]
+    assert 3.0 < ratio < 4.0
+
+
+def test_images_are_the_truth_seen_through_the_microscope(reference):
+    settings = build_settings(get_recipe("igg-1d"), "tiny", SMALL)
+    particles = np.array([8])
+    volume = torch.from_numpy(reference.truth.volume_of(8))
+    clean = make_clean_images(volume_to_fourier(volume, kernel="wide"), settings, 3, particles)
+    image = reference.particles.read(particles)
+    noise = image - clean
+    expected = reference.card["states"][1]["noise_variance"]
+    assert noise.var() == pytest.approx(expected, rel=0.2)
+    assert abs(np.corrcoef(noise.ravel(), clean.ravel())[0, 1]) < 0.15
+
+
+def test_truth_is_a_circle_in_equal_steps(reference):
+    truth = reference.truth
+    assert np.array_equal(truth.states, np.repeat([0, 1, 2], 7))
+    turn = truth.variables["turn"]
+    assert turn.period == pytest.approx(2 * np.pi)
+    assert np.allclose(np.unique(turn.values), 2 * np.pi * np.arange(3) / 3)
+    difference = (truth.variables["dihedral"].values - turn.values) % (2 * np.pi)
+    assert np.allclose(difference, difference[0])
+    assert np.allclose(np.linalg.norm(truth.embedding, axis=1), 1)
+    # States differ, and each volume is the one its images are made of.
+    assert not np.allclose(truth.volumes.read(0), truth.volumes.read(1), atol=1e-4)
+
+
+def test_queries_are_evenly_spaced_from_the_first(reference):
+    assert np.array_equal(reference.queries, np.arange(0, 21, 3))
+
+
+def test_label_cannot_be_told_from_what_is_drawn(tmp_path):
+    """Defocus, pose and shift must carry no information on the state (one seed for several draws would)."""
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.model_selection import cross_val_score
+
+    from cryobench.recipes.draws import draw_ctf, draw_poses
+
+    settings = build_settings(get_recipe("igg-1d"), "lite", {})
+    states = np.repeat(np.arange(4), 250)
+    ctf = draw_ctf(settings, 0, range(1000))
+    rotations, shifts = draw_poses(settings, 0, range(1000))
+    drawn = np.column_stack([ctf.defocus_u, ctf.defocus_v, ctf.defocus_angle, shifts, rotations.reshape(-1, 9)])
+    forest = RandomForestClassifier(50, random_state=0)
+    assert cross_val_score(forest, drawn, states, cv=4).mean() < 0.25 + 0.06
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"snr": -1}, "snr"),
+        ({"box_size": 4}, "box_size"),
+        ({"n_states": 0}, "n_states"),
+        ({"box_size": "large"}, "box_size"),
+        ({"amplitude_contrast": 2}, "amplitude_contrast"),
+    ],
+)
+def test_settings_out_of_range_are_named(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        simulate("igg-1d", tmp_path / "data", preset="tiny", settings=changes)
+    assert not (tmp_path / "data").exists()
+
+
+def test_unknown_names_suggest_near_ones(tmp_path):
+    with pytest.raises(UnknownName, match="Did you mean 'igg-1d'"):
+        simulate("igg1d", tmp_path / "data")
+    with pytest.raises(UnknownName, match="Did you mean 'lite'"):
+        simulate("igg-1d", tmp_path / "data", preset="light")
+    with pytest.raises(UnknownName, match="Did you mean 'images_per_state'"):
+        simulate("igg-1d", tmp_path / "data", settings={"image_per_state": 3})
+    assert not (tmp_path / "data").exists()
+
+
+def test_structure_of_the_wrong_chains_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(ValueError, match="heavy and light"):
+        simulate("igg-1d", tmp_path / "data", preset="tiny", settings={**SMALL, "heavy_chain": "X"})
+    assert not (tmp_path / "data").exists()
+
+
+def test_missing_structure_file_is_named(tmp_path):
+    with pytest.raises((ValueError, OSError), match=r"absent\.pdb"):
+        simulate("igg-1d", tmp_path / "data", preset="tiny", structures=[tmp_path / "absent.pdb"])
+    assert not (tmp_path / "data").exists()
+
+
+def test_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(FormatError, match="no data set"):
+        simulate("igg-1d", tmp_path, preset="tiny", settings=SMALL)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_box_too_small_for_the_molecule_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="outside the box"):
+        simulate("igg-1d", tmp_path / "data", preset="tiny", settings={**SMALL, "pixel_size": 2.0})
+
+
+def test_full_disk_leaves_nothing(tmp_path, monkeypatch):
+    import shutil
+    from collections import namedtuple
+
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100, 99, 1))
+    with pytest.raises(OSError, match="free"):
+        simulate("igg-1d", tmp_path / "data", preset="tiny", settings=SMALL)
+    assert not (tmp_path / "data").exists()
+
+
+def test_real_antibody(structures, tmp_path):
+    dataset = simulate(
+        "igg-1d", tmp_path / "data", preset="tiny", structures=[structures / "1hzh.pdb.gz"], settings=SMALL, seed=1
+    )
+    assert dataset.card["plan"]["structures"][0]["name"] == "1hzh.pdb.gz"
+    assert 140 < dataset.card["states"][0]["mass_kda"] < 160
