@@ -1,0 +1,119 @@
+"""What the runs say about each particle, against the truth: class by state, latent by collective variable.
+
+Pure functions to tables. A reconstruction without posteriors or latents, or a data set without truth, gives None.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from cryobench.data import Dataset, GroundTruth, Reconstruction
+
+MOST_POINTS = 4_000
+"""Particles drawn in a scatter plot; evenly spaced ones of a larger set."""
+MOST_BINS = 60
+"""Columns of a class-by-truth map; more states than this are binned."""
+
+
+@dataclass(frozen=True, eq=False)
+class TruthAxis:
+    """One true number per particle to plot against: a collective variable, or else the state index."""
+
+    title: str
+    """With its unit."""
+    values: np.ndarray
+    """(n,) degrees where the variable is in radians; NaN where the state is unknown."""
+    period: float | None
+    """Length of one turn if the variable is periodic."""
+
+
+def choose_truth_axis(truth: GroundTruth) -> TruthAxis:
+    """The first collective variable, in degrees where it is an angle; the state index if there is none."""
+    for name, variable in truth.variables.items():
+        values = np.asarray(variable.values, dtype=np.float64)
+        if variable.unit == "rad":
+            period = None if variable.period is None else float(np.rad2deg(variable.period))
+            return TruthAxis(f"{name} / °", np.rad2deg(values), period)
+        unit = f" / {variable.unit}" if variable.unit else ""
+        return TruthAxis(f"{name}{unit}", values, variable.period)
+    return TruthAxis("state", np.where(truth.states < 0, np.nan, truth.states.astype(np.float64)), None)
+
+
+def class_by_truth(reconstruction: Reconstruction, dataset: Dataset) -> pd.DataFrame | None:
+    """Share of each class among the particles at each true value: columns class, order, truth, share, particles.
+
+    The truth axis is cut at its distinct values, or into ``MOST_BINS`` equal bins where there are more. ``share``
+    is the mean posterior, so that it sums to 1 over classes. ``order`` sorts classes along the truth axis (by
+    circular mean where that is periodic); classes keep their own number.
+    """
+    if reconstruction.posteriors is None or dataset.truth is None:
+        return None
+    axis = choose_truth_axis(dataset.truth)
+    known = np.isfinite(axis.values)
+    posteriors, values = reconstruction.posteriors[known], axis.values[known]
+    if not len(values):
+        return None
+    centres, column = _bin(values)
+    counts = np.bincount(column, minlength=len(centres))
+    sums = np.zeros((len(centres), posteriors.shape[1]))
+    np.add.at(sums, column, posteriors)
+    share = sums / np.maximum(counts, 1)[:, None]
+    order = np.argsort(np.argsort(_class_centres(share, centres, axis.period), kind="stable"), kind="stable")
+    class_grid, centre_grid = np.meshgrid(np.arange(posteriors.shape[1]), centres)
+    table = pd.DataFrame(
+        {
+            "class": class_grid.ravel(),
+            "order": np.tile(order, len(centres)),
+            "truth": centre_grid.ravel(),
+            "share": share.ravel(),
+            "particles": np.repeat(counts, posteriors.shape[1]),
+        }
+    )
+    return table[table["particles"] > 0].reset_index(drop=True)
+
+
+def _bin(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Centres of the columns of the truth axis, and the column of every particle."""
+    centres, column = np.unique(np.round(values, 6), return_inverse=True)
+    if len(centres) <= MOST_BINS:
+        return centres, column
+    edges = np.linspace(values.min(), values.max(), MOST_BINS + 1)
+    column = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, MOST_BINS - 1)
+    return (edges[:-1] + edges[1:]) / 2, column
+
+
+def _class_centres(share: np.ndarray, centres: np.ndarray, period: float | None) -> np.ndarray:
+    weights = share / np.maximum(share.sum(axis=0), 1e-12)
+    if period is None:
+        return weights.T @ centres
+    angles = 2 * np.pi * centres / period
+    return np.mod(np.arctan2(weights.T @ np.sin(angles), weights.T @ np.cos(angles)), 2 * np.pi)
+
+
+def latent_scatter(latents: np.ndarray, dataset: Dataset) -> pd.DataFrame:
+    """The two leading principal components of latents (n, d): columns particle, first, second, truth.
+
+    At most ``MOST_POINTS`` evenly spaced particles; particles the method left out (NaN rows) are not drawn. With
+    a single dimension ``second`` is zero. ``truth`` is NaN without truth. The shares of the variance are in ``attrs["explained"]``.
+    """
+    latents = np.asarray(latents, dtype=np.float64)
+    kept = np.flatnonzero(np.isfinite(latents).all(axis=1))
+    centred = latents[kept] - latents[kept].mean(axis=0) if len(kept) else latents[kept]
+    _, singular, axes = np.linalg.svd(centred, full_matrices=False)
+    scores = centred @ axes[:2].T
+    if scores.shape[1] < 2:
+        scores = np.column_stack([scores, np.zeros(len(scores))])
+    shown = np.unique(np.linspace(0, len(kept) - 1, min(len(kept), MOST_POINTS)).astype(int))
+    truth = np.full(len(latents), np.nan) if dataset.truth is None else choose_truth_axis(dataset.truth).values
+    table = pd.DataFrame(
+        {
+            "particle": kept[shown],
+            "first": scores[shown, 0],
+            "second": scores[shown, 1],
+            "truth": truth[kept[shown]],
+        }
+    )
+    power = singular**2
+    table.attrs["explained"] = [float(share) for share in (power / max(power.sum(), 1e-300))[:2]]
+    return table

@@ -1,0 +1,147 @@
+"""The data set as tables: CTF, poses, states and the entries of its card.
+
+Angles are in degrees and defocus in µm here, as they are read on axes; everything else is in house units.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from cryobench.data import Dataset
+from cryobench.imaging.ctf import evaluate_ctf
+from cryobench.rotations import euler_from_rotations
+
+MOST_STATES = 200
+"""Bars of the state histogram; more states than this are binned."""
+MOST_POINTS = 4_000
+
+
+def ctf_table(dataset: Dataset) -> pd.DataFrame:
+    """One row per particle: defocus (mean of the two, µm), astigmatism (their difference, nm), angle (°)."""
+    ctf = dataset.particles.ctf
+    return pd.DataFrame(
+        {
+            "defocus": (ctf.defocus_u + ctf.defocus_v) / 2e4,
+            "astigmatism": np.abs(ctf.defocus_u - ctf.defocus_v) / 10,
+            "angle": np.rad2deg(ctf.defocus_angle),
+        }
+    )
+
+
+def ctf_curve_table(dataset: Dataset) -> pd.DataFrame:
+    """CTF along the x axis up to Nyquist of the particles of least, median and most defocus.
+
+    Columns: particle, defocus (µm), frequency (1/Å), value.
+    """
+    ctf = dataset.particles.ctf
+    order = np.argsort(ctf.defocus_u + ctf.defocus_v, kind="stable")
+    chosen = np.unique(order[[0, len(order) // 2, len(order) - 1]])
+    frequency = np.linspace(0, 0.5 / dataset.particles.pixel_size, 400)
+    grid = torch.as_tensor(np.stack([frequency, np.zeros_like(frequency)], axis=-1))
+    values = evaluate_ctf(ctf[chosen], grid).numpy()
+    parts = [
+        pd.DataFrame(
+            {
+                "particle": int(particle),
+                "defocus": float(ctf.defocus_u[particle] + ctf.defocus_v[particle]) / 2e4,
+                "frequency": frequency,
+                "value": values[row],
+            }
+        )
+        for row, particle in enumerate(chosen)
+    ]
+    return pd.concat(parts, ignore_index=True).sort_values("defocus", kind="stable", ignore_index=True)
+
+
+def known_rotations(dataset: Dataset) -> np.ndarray | None:
+    """Poses given with the particles, or the true ones where they are withheld, or None."""
+    if dataset.particles.rotations is not None:
+        return dataset.particles.rotations
+    return None if dataset.truth is None else dataset.truth.rotations
+
+
+def direction_map(rotations: np.ndarray, *, width: int = 180) -> pd.DataFrame:
+    """Viewing directions counted in cells of equal area and drawn on a Mollweide grid.
+
+    The viewing direction is the third row of R: the beam in the frame of the reference. Cells are bands of equal
+    cos θ cut into equal longitudes, about 20 particles each. Columns x in [−2, 2], y in [−1, 1] (units of √2 R),
+    longitude and latitude (°), count; points outside the ellipse are left out.
+    Source: the inverse Mollweide projection, sin θ = y, latitude = asin((2θ + sin 2θ)/π), longitude = πx/(2 cos θ).
+    """
+    directions = np.asarray(rotations)[:, 2, :]
+    bands = int(np.clip(round((len(directions) / 40) ** 0.5), 2, 18))
+    columns = 2 * bands
+    longitude = np.arctan2(directions[:, 1], directions[:, 0])
+    counts = np.bincount(_cell(longitude, directions[:, 2], bands, columns), minlength=bands * columns)
+    x = np.linspace(-2, 2, width)
+    y = np.linspace(-1, 1, width // 2)
+    grid_x, grid_y = (values.ravel() for values in np.meshgrid(x, y))
+    angle = np.arcsin(grid_y)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        grid_longitude = np.pi * grid_x / (2 * np.cos(angle))
+    inside = (grid_x / 2) ** 2 + grid_y**2 <= 1 - 1e-9
+    sine = (2 * angle + np.sin(2 * angle)) / np.pi
+    cell = _cell(np.where(inside, grid_longitude, 0), np.clip(sine, -1, 1), bands, columns)
+    table = pd.DataFrame(
+        {
+            "x": grid_x,
+            "y": grid_y,
+            "longitude": np.rad2deg(grid_longitude),
+            "latitude": np.rad2deg(np.arcsin(np.clip(sine, -1, 1))),
+            "count": counts[cell],
+        }
+    )[inside].reset_index(drop=True)
+    table.attrs["expected"] = len(directions) / (bands * columns)
+    return table
+
+
+def _cell(longitude: np.ndarray, sine: np.ndarray, bands: int, columns: int) -> np.ndarray:
+    band = np.clip(((sine + 1) / 2 * bands).astype(int), 0, bands - 1)
+    column = np.clip(((longitude / (2 * np.pi) + 0.5) * columns).astype(int), 0, columns - 1)
+    return band * columns + column
+
+
+def pose_table(dataset: Dataset) -> pd.DataFrame | None:
+    """In-plane angle psi (°) and shift x, y (Å) of at most ``MOST_POINTS`` evenly spaced particles, or None."""
+    rotations = known_rotations(dataset)
+    shifts = dataset.particles.shifts
+    if shifts is None and dataset.truth is not None:
+        shifts = dataset.truth.shifts
+    if rotations is None or shifts is None:
+        return None
+    shown = np.unique(np.linspace(0, len(rotations) - 1, min(len(rotations), MOST_POINTS)).astype(int))
+    psi = np.rad2deg(euler_from_rotations(rotations[shown])[:, 2])
+    return pd.DataFrame(
+        {"particle": shown, "psi": np.mod(psi + 180, 360) - 180, "x": shifts[shown, 0], "y": shifts[shown, 1]}
+    )
+
+
+def state_table(dataset: Dataset) -> pd.DataFrame | None:
+    """Particles per state: columns state (middle of a bin where there are more than ``MOST_STATES``), particles."""
+    if dataset.truth is None:
+        return None
+    states = dataset.truth.states[dataset.truth.states >= 0]
+    n_states = len(dataset.truth.volumes)
+    if n_states <= MOST_STATES:
+        return pd.DataFrame({"state": np.arange(n_states), "particles": np.bincount(states, minlength=n_states)})
+    counts, edges = np.histogram(states, bins=100, range=(0, n_states))
+    return pd.DataFrame({"state": (edges[:-1] + edges[1:]) / 2, "particles": counts})
+
+
+def flatten_entries(entries: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Entries of a card or a run record as (dotted name, text), nested ones after one another."""
+    for name, value in entries.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping):
+            yield from flatten_entries(value, f"{key}.")
+        elif isinstance(value, float):
+            yield key, f"{value:.6g}"
+        elif isinstance(value, (list, tuple)) and len(value) > 12:
+            yield key, f"{', '.join(map(str, value[:6]))} … ({len(value)} in all)"
+        elif isinstance(value, (list, tuple)):
+            yield key, ", ".join(map(str, value))
+        else:
+            yield key, "not recorded" if value is None else str(value)

@@ -1,0 +1,83 @@
+"""What a paper takes away from the report: every figure as SVG, every table as CSV."""
+
+from pathlib import Path
+
+from cryobench._progress import Task
+from cryobench.report import figures
+from cryobench.report.contents import Contents
+from cryobench.report.pictures import DEFAULT_LEVEL, label_of
+from cryobench.report.slices import QueryVolumes, slices_of
+from cryobench.report.surfaces import choose_enclosed, level_enclosing, reduce_volume, shade_surface
+
+MOST_CURVE_ROWS = 2_000_000
+
+
+def write_figures(contents: Contents, queries: dict[int, QueryVolumes], folder: Path, task: Task) -> dict[str, str]:
+    """Write every figure into ``folder``; key (plot name, with slug or particle) to file name."""
+    folder.mkdir()
+    written: dict[str, str] = {}
+
+    def save(key: str, figure: figures.Figure) -> None:
+        figures.save_svg(figure, folder / f"{key}.svg")
+        written[key] = f"{folder.name}/{key}.svg"
+        task.advance()
+
+    styles, scores = contents.styles, contents.scores
+    if contents.metrics:
+        panels = [name for name in ("fsc-auc-normalised-masked", "fsc-auc-normalised") if name in contents.metrics]
+        save("forest", figures.draw_forest(scores, panels or contents.metrics[:1], styles))
+        save("cost", figures.draw_cost(scores, contents.run_table, contents.metrics[0], styles))
+    if len(contents.curve_summary):
+        save("fsc", figures.draw_fsc(contents.curve_summary, contents.dataset.particles.pixel_size, styles))
+    axis = contents.truth_axis
+    for slug, table in contents.classes.items():
+        save(f"classes-{slug}", figures.draw_class_map(table, axis.title if axis else "state"))
+    scatters = dict(contents.latents)
+    if contents.truth_embedding is not None:
+        scatters["truth"] = contents.truth_embedding
+    for slug, table in scatters.items():
+        title, period = (axis.title, axis.period) if axis else ("state", None)
+        save(f"latents-{slug}", figures.draw_latents(table, title, period))
+    for position, query in queries.items():
+        if position in contents.slice_positions:
+            slices, limits = slices_of(query)
+            width = contents.dataset.particles.pixel_size * next(iter(slices.values())).shape[-1]
+            labelled = {label_of(contents, slug): planes for slug, planes in slices.items()}
+            save(f"slices-query-{query.particle}", figures.draw_slices(labelled, limits, width))
+        if position in contents.surface_positions:
+            save(f"surfaces-query-{query.particle}", _surfaces(contents, query))
+    save("particles", figures.draw_particles(contents.examples))
+    save("ctf", figures.draw_ctf(contents.ctf, contents.ctf_curves))
+    if contents.directions is not None and contents.poses is not None:
+        save("poses", figures.draw_poses(contents.directions, contents.poses))
+    if contents.states is not None:
+        save("states", figures.draw_states(contents.states))
+    return written
+
+
+def _surfaces(contents: Contents, query: QueryVolumes) -> figures.Figure:
+    reference = next(iter(query.volumes.values()))
+    fraction = float(choose_enclosed(reference)[DEFAULT_LEVEL])
+    pictures = {}
+    for slug, volume in query.volumes.items():
+        reduced = reduce_volume(volume, 64)
+        pictures[label_of(contents, slug)] = shade_surface(reduced, level_enclosing(reduced, fraction))
+    side = contents.dataset.particles.pixel_size * reference.shape[-1] / 10
+    return figures.draw_surfaces(pictures, fraction * side**3)
+
+
+def write_tables(contents: Contents, folder: Path) -> list[tuple[str, str]]:
+    """Write the tables as CSV into ``folder``: (file, what it holds) of each."""
+    folder.mkdir()
+    tables = [
+        ("runs.csv", "runs with status, times and memory", contents.run_table),
+        ("scores.csv", "scores with their intervals", contents.scores),
+        ("fsc-summary.csv", "mean FSC curves and bands", contents.curve_summary),
+        ("fsc.csv", "FSC curves of every query particle", contents.curves.head(MOST_CURVE_ROWS)),
+    ]
+    written = []
+    for name, words, table in tables:
+        if len(table):
+            table.to_csv(folder / name, index=False, float_format="%.6g")
+            written.append((f"{folder.name}/{name}", words))
+    return written

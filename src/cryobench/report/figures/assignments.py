@@ -1,0 +1,50 @@
+"""Figures of what the runs say about each particle, against the truth."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from cryobench.report.figures.style import COLUMN_WIDTH, styled
+
+CYCLIC = "twilight_shifted"
+SEQUENTIAL = "viridis"
+
+
+@styled
+def draw_class_map(table: pd.DataFrame, truth_title: str) -> Figure:
+    """Share of each class at each true value; classes ordered along the truth (``class_by_truth``)."""
+    grid = table.pivot(index="order", columns="truth", values="share")
+    names = table.drop_duplicates("order").set_index("order")["class"].sort_index()
+    figure = Figure(figsize=(COLUMN_WIDTH, min(1.4 + 0.16 * len(names), 4.5)))
+    axis = figure.subplots()
+    image = axis.imshow(
+        grid.to_numpy(), aspect="auto", cmap="cividis", vmin=0, vmax=1, origin="lower", interpolation="nearest"
+    )
+    shown = np.unique(np.linspace(0, len(grid.columns) - 1, min(6, len(grid.columns))).astype(int))
+    axis.set_xticks(shown, [f"{grid.columns[i]:.4g}" for i in shown])
+    step = max(1, len(names) // 12)
+    axis.set_yticks(range(0, len(names), step), [str(name) for name in names[::step]])
+    axis.set_xlabel(f"true {truth_title}")
+    axis.set_ylabel("class")
+    figure.colorbar(image, ax=axis, label="share of particles", shrink=0.9)
+    return figure
+
+
+@styled
+def draw_latents(table: pd.DataFrame, truth_title: str, period: float | None) -> Figure:
+    """Latents on their two leading principal components, coloured by the truth (``latent_scatter``)."""
+    figure = Figure(figsize=(COLUMN_WIDTH, 2.9))
+    axis = figure.subplots()
+    known = np.isfinite(table["truth"].to_numpy(float))
+    axis.scatter(table["first"][~known], table["second"][~known], s=4, color="0.6", linewidths=0)
+    if known.any():
+        limits = (0.0, period) if period else (None, None)
+        points = axis.scatter(
+            table["first"][known], table["second"][known], c=table["truth"][known], s=7, linewidths=0.2,
+            edgecolors="0.4", cmap=CYCLIC if period else SEQUENTIAL, vmin=limits[0], vmax=limits[1],
+        )  # fmt: skip
+        figure.colorbar(points, ax=axis, label=f"true {truth_title}", shrink=0.9)
+    explained = [*table.attrs.get("explained", []), 0.0, 0.0]
+    axis.set_xlabel(f"principal component 1 ({explained[0]:.0%} of the variance)")
+    axis.set_ylabel(f"principal component 2 ({explained[1]:.0%})")
+    return figure

@@ -1,0 +1,122 @@
+"""Colours, sizes and fonts of the figures, and how one is saved.
+
+Colours are of the Okabe-Ito palette (Okabe & Ito, "Color Universal Design", 2008), which colour-blind readers tell
+apart. Controls are dashed with hollow markers wherever they appear, methods solid and filled.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec
+
+import matplotlib
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from cryobench.report.tables import Run
+
+COLUMN_WIDTH = 3.5
+"""Inch: one column of a journal page."""
+PAGE_WIDTH = 7.2
+"""Inch: both columns."""
+
+_METHOD_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#44AA99", "#CC6677", "#6699CC", "#997700")
+_METHOD_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "h")
+_CONTROL_COLOURS = {
+    "truth": "#808080",
+    "truth-backprojection": "#56B4E9",
+    "consensus": "#E69F00",
+    "shuffled-truth": "#CC79A7",
+    "random-latent": "#999933",
+}
+_CONTROL_DASHES = {"truth": "dot", "consensus": "dash", "truth-backprojection": "dashdot"}
+
+_RC = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 7.5,
+    "axes.titlesize": 8,
+    "axes.labelsize": 7.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.2,
+    "legend.frameon": False,
+    "figure.dpi": 100,
+    "savefig.dpi": 300,
+    "image.cmap": "gray",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "cryobench",
+    "figure.constrained_layout.use": True,
+    "text.parse_math": False,
+}
+
+
+@dataclass(frozen=True)
+class RunStyle:
+    """How one run looks in every plot of the report."""
+
+    label: str
+    colour: str
+    dash: str
+    """As plotly names it: solid, dash, dot, dashdot."""
+    marker: str
+    """As matplotlib names it."""
+    is_control: bool
+
+    @property
+    def line(self) -> str:
+        """Line style as matplotlib names it."""
+        return {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}[self.dash]
+
+
+def style_runs(runs: Sequence[Run]) -> dict[str, RunStyle]:
+    """Style of every run by slug. A control looks the same in every report; methods take colours in turn."""
+    styles: dict[str, RunStyle] = {}
+    methods = 0
+    for run in runs:
+        if run.control is not None:
+            name = run.reconstruction.name
+            dash = _CONTROL_DASHES.get(name, "dash")
+            styles[run.slug] = RunStyle(run.label, _CONTROL_COLOURS[name], dash, "o", True)
+        else:
+            turn = methods % len(_METHOD_COLOURS)
+            styles[run.slug] = RunStyle(run.label, _METHOD_COLOURS[turn], "solid", _METHOD_MARKERS[turn], False)
+            methods += 1
+    return styles
+
+
+_Arguments = ParamSpec("_Arguments")
+
+
+def styled(draw: Callable[_Arguments, Figure]) -> Callable[_Arguments, Figure]:
+    """Draw with the house style, whatever the user's matplotlib settings are."""
+
+    @wraps(draw)
+    def drawn(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Figure:
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(_RC)
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def save_svg(figure: Figure, path: Path) -> None:
+    """Write a figure as SVG, the same bytes for the same figure."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_RC)
+        FigureCanvasSVG(figure)
+        figure.savefig(path, format="svg", metadata={"Date": None})
+
+
+def shorten(label: str, length: int = 26) -> str:
+    """A label cut to a length that fits beside an axis."""
+    return label if len(label) <= length else label[: length - 1] + "…"

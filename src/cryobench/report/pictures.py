@@ -1,0 +1,130 @@
+"""Picture and mesh files of the page: particle views, slices, surfaces and their fixed pictures."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.colors import to_rgb
+from matplotlib.image import imsave
+
+from cryobench._progress import Task
+from cryobench.report.contents import Contents
+from cryobench.report.payload import write_script
+from cryobench.report.slices import PLANES, TRUTH, QueryVolumes, read_query, slices_of
+from cryobench.report.surfaces import (
+    choose_enclosed,
+    extract_surfaces,
+    level_enclosing,
+    pack_mesh,
+    reduce_volume,
+    shade_surface,
+)
+from cryobench.report.views import grey_limits
+
+MESH_BYTES = 9_000_000
+"""What all surfaces of a page may weigh together."""
+BYTES_PER_FACE = 12.5
+"""Three uint16 indices and half a vertex, in base64."""
+DEFAULT_LEVEL = 2
+TRUTH_COLOUR = "#8a8f98"
+
+
+def write_particles(contents: Contents, folder: Path) -> list[dict[str, Any]]:
+    """One PNG per view of every example particle in ``folder``; entries for the page, a row per view."""
+    folder.mkdir(parents=True)
+    titles = list(dict.fromkeys(title for views in contents.examples for title in views.views))
+    rows = []
+    for row, title in enumerate(titles):
+        cells = []
+        for views in contents.examples:
+            if title not in views.views:
+                cells.append(None)
+                continue
+            name = f"particle-{views.particle}-view-{row}.png"
+            low, high = grey_limits(views.views[title])
+            imsave(folder / name, views.views[title], cmap="gray", vmin=low, vmax=high, origin="lower")
+            cells.append({"file": f"assets/{folder.name}/{name}", "alt": f"Particle {views.particle}: {title}"})
+        rows.append({"title": title, "cells": cells})
+    return rows
+
+
+def write_query_slices(contents: Contents, query: QueryVolumes, folder: Path) -> dict[str, Any]:
+    """One PNG with three planes side by side per volume of a query particle, and its entry for the page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    slices, (black, white) = slices_of(query)
+    strips = []
+    for slug, planes in slices.items():
+        name = f"query-{query.particle}-{slug}.png"
+        gap = np.full((planes.shape[-1], 1), white)
+        strip = np.hstack([planes[0, ::-1], gap, planes[1, ::-1], gap, planes[2, ::-1]])
+        imsave(folder / name, strip, cmap="gray", vmin=black, vmax=white)
+        label = label_of(contents, slug)
+        alt = f"{label}: central {', '.join(PLANES)} slices of query particle {query.particle}"
+        strips.append({"slug": slug, "label": label, "file": f"assets/{folder.name}/{name}", "alt": alt})
+    return {"particle": query.particle, "state": query.state, "strips": strips}
+
+
+def write_query_surfaces(contents: Contents, query: QueryVolumes, folder: Path) -> dict[str, Any]:
+    """A mesh script and a fixed picture per volume of a query particle, and its entry for the page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pixel_size = contents.dataset.particles.pixel_size
+    reference = next(iter(query.volumes.values()))
+    enclosed = choose_enclosed(reference)
+    box_nm3 = (pixel_size * reference.shape[-1] / 10) ** 3
+    half_width = pixel_size * reference.shape[-1] / 2 * 1.02
+    n_surfaces = max(1, len(contents.surface_positions) * (len(contents.runs) + 1))
+    most_faces = int(MESH_BYTES / BYTES_PER_FACE / n_surfaces)
+    panels = []
+    for slug, volume in query.volumes.items():
+        key = f"query-{query.particle}-{slug}"
+        meshes = extract_surfaces(volume, pixel_size, enclosed, most_faces=most_faces)
+        value = {"half_width": half_width, "meshes": [pack_mesh(mesh, half_width) for mesh in meshes]}
+        write_script(folder / f"{key}.js", f"cryobench.receiveSurface({key!r})", value)
+        colour = TRUTH_COLOUR if slug == TRUTH else contents.styles[slug].colour
+        reduced = reduce_volume(volume, 64)
+        picture = shade_surface(reduced, level_enclosing(reduced, enclosed[DEFAULT_LEVEL]))
+        imsave(folder / f"{key}.png", _tint(picture, colour))
+        panels.append({"slug": slug, "label": label_of(contents, slug), "key": key, "colour": colour})
+    return {
+        "particle": query.particle,
+        "state": query.state,
+        "panels": panels,
+        "enclosed": [float(f"{fraction * box_nm3:.4g}") for fraction in enclosed],
+    }
+
+
+def write_mask(contents: Contents, folder: Path) -> str | None:
+    """The mask's three central slices as one PNG, if there is a mask."""
+    mask = contents.dataset.particles.mask
+    if mask is None:
+        return None
+    middle = mask.shape[-1] // 2
+    gap = np.ones((mask.shape[-1], 1))
+    planes = (mask[middle, ::-1], mask[::-1, middle], mask[::-1, :, middle])
+    imsave(folder / "mask.png", np.hstack([planes[0], gap, planes[1], gap, planes[2]]), cmap="gray", vmin=0, vmax=1)
+    return f"assets/{folder.name}/mask.png"
+
+
+def read_queries(contents: Contents, task: Task) -> dict[int, QueryVolumes]:
+    """Volumes of the query particles that are shown, by position; those without any volume are left out."""
+    positions = np.union1d(contents.slice_positions, contents.surface_positions).astype(int)
+    queries = {}
+    for position in positions.tolist():
+        query = read_query(contents.dataset, contents.runs, position)
+        if query.volumes:
+            queries[position] = query
+        task.advance()
+    return queries
+
+
+def label_of(contents: Contents, slug: str) -> str:
+    """What stands beside a volume: the run's label, or "true volume"."""
+    return "true volume" if slug == TRUTH else contents.styles[slug].label
+
+
+def _tint(shade: np.ndarray, colour: str) -> np.ndarray:
+    """RGBA of a shaded picture in a colour, transparent where it is NaN."""
+    seen = np.isfinite(shade)
+    light = np.where(seen, shade, 0)[..., None]
+    rgb = np.clip(np.array(to_rgb(colour)) * light * 1.25 + 0.08 * light, 0, 1)
+    return np.concatenate([rgb, seen[..., None].astype(float)], axis=-1)

@@ -1,0 +1,98 @@
+// The page itself: what data scripts call, plots drawn when they come into view, sorting, selectors, links.
+"use strict";
+
+window.cryobench = {
+  data: null,
+  surfaces: [],
+  plots: {}, // kind -> function (element) that draws it
+  receiveData(value) { this.data = value; },
+  receiveSurfaces(value) { this.surfaces = value; },
+};
+
+// Draw a plot once, when it is near the window; say in its place what went wrong if it cannot be drawn.
+cryobench.drawInView = function (element, draw) {
+  const observer = new IntersectionObserver((entries) => {
+    if (!entries.some((entry) => entry.isIntersecting)) return;
+    observer.disconnect();
+    cryobench.attempt(element, draw);
+  }, { rootMargin: "300px" });
+  observer.observe(element);
+};
+
+cryobench.attempt = async function (element, draw) {
+  try {
+    await draw(element);
+    element.dataset.drawn = "yes";
+  } catch (error) {
+    console.error(`cryobench: ${element.dataset.plot || "surface"} could not be drawn:`, error);
+    const note = document.createElement("p");
+    note.className = "failed";
+    note.textContent = `This plot could not be drawn: ${error.message}`;
+    element.replaceChildren(note);
+  }
+};
+
+// Sort the rows of every body of the leaderboard by a column; what is not measured stays last.
+cryobench.sortBoard = function (header, order) {
+  const column = header.cellIndex;
+  const table = header.closest("table");
+  const direction = order === "ascending" ? 1 : -1;
+  const read = (row) => {
+    const cell = row.cells[column];
+    if (!cell || row.classList.contains("failed")) return column === 1 && cell ? cell.textContent : null;
+    if (cell.tagName === "TH") return cell.textContent.trim().toLowerCase();
+    return cell.dataset.sort ? Number(cell.dataset.sort) : null;
+  };
+  for (const body of table.tBodies) {
+    const rows = [...body.rows].filter((row) => !row.classList.contains("group"));
+    rows.sort((first, second) => {
+      const [a, b] = [read(first), read(second)];
+      if (a === null || b === null) return (a === null) - (b === null);
+      return direction * (typeof a === "string" ? a.localeCompare(b) : a - b);
+    });
+    body.append(...rows);
+  }
+  for (const other of table.tHead.rows[0].cells) other.setAttribute("aria-sort", "none");
+  header.setAttribute("aria-sort", order);
+};
+
+cryobench.setUpBoard = function () {
+  for (const button of document.querySelectorAll(".board thead button")) {
+    button.addEventListener("click", () => {
+      const header = button.closest("th");
+      const now = header.getAttribute("aria-sort");
+      const opposite = { ascending: "descending", descending: "ascending" };
+      cryobench.sortBoard(header, opposite[now] || button.dataset.order);
+    });
+  }
+};
+
+cryobench.setUpSlices = function () {
+  const choice = document.getElementById("slice-query");
+  if (!choice) return;
+  const show = () => {
+    for (const set of document.querySelectorAll(".slice-set")) set.hidden = set.dataset.particle !== choice.value;
+  };
+  choice.addEventListener("change", show);
+  show();
+};
+
+// A link to a run record opens it; the link of the section in view is marked.
+cryobench.setUpLinks = function () {
+  const open = () => {
+    const target = location.hash && document.getElementById(location.hash.slice(1));
+    if (target && target.tagName === "DETAILS") target.open = true;
+  };
+  window.addEventListener("hashchange", open);
+  open();
+  const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]));
+  const observer = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      const link = links.get(entry.target.id);
+      if (!link || !entry.isIntersecting) continue;
+      for (const other of links.values()) other.removeAttribute("aria-current");
+      link.setAttribute("aria-current", "true");
+    }
+  }, { rootMargin: "-30% 0px -60% 0px" });
+  for (const section of document.querySelectorAll("main section")) observer.observe(section);
+};

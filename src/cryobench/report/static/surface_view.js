@@ -1,0 +1,183 @@
+// Isosurfaces of one query particle: the truth and the runs chosen, turned together, at one level.
+// Meshes are scripts of their own, loaded when they are first shown.
+"use strict";
+
+(() => {
+  const MOST_SCENES = 8; // browsers keep about sixteen WebGL contexts on one page, phones fewer
+  const HOME = { eye: { x: 1.15, y: -1.5, z: 0.95 }, up: { x: 0, y: 0, z: 1 }, center: { x: 0, y: 0, z: 0 } };
+  const meshes = new Map(); // key -> { half_width, meshes: [decoded ...] }
+  const waiting = new Map(); // key -> resolve
+  let camera = structuredClone(HOME);
+  let linking = false;
+  let shownRuns = [];
+
+  const query = () => cryobench.surfaces[Number(document.getElementById("surface-query").value)];
+  const level = () => Number(document.getElementById("surface-level").value);
+
+  const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
+
+  const decode = (mesh, halfWidth) => {
+    const packed = new Uint16Array(bytes(mesh.vertices));
+    const faces = mesh.index_bytes === 2 ? new Uint16Array(bytes(mesh.faces)) : new Uint32Array(bytes(mesh.faces));
+    const column = (array, offset, convert, make) => make.from({ length: array.length / 3 }, (_, i) => convert(array[3 * i + offset]));
+    const place = (value) => (value / 65535 * 2 - 1) * halfWidth;
+    const [x, y, z] = [0, 1, 2].map((offset) => column(packed, offset, place, Float32Array));
+    const [i, j, k] = [0, 1, 2].map((offset) => column(faces, offset, (value) => value, Uint32Array));
+    return { x, y, z, i, j, k };
+  };
+
+  cryobench.receiveSurface = (key) => (value) => {
+    const decoded = { half_width: value.half_width, meshes: value.meshes.map((mesh) => decode(mesh, value.half_width)) };
+    meshes.set(key, decoded);
+    const resolve = waiting.get(key);
+    if (resolve) resolve(decoded);
+  };
+
+  const load = (key) => new Promise((resolve, reject) => {
+    if (meshes.has(key)) return resolve(meshes.get(key));
+    waiting.set(key, resolve);
+    const script = document.createElement("script");
+    script.src = `assets/surfaces/${key}.js`;
+    script.onerror = () => reject(new Error(`${script.src} is missing`));
+    document.head.append(script);
+  });
+
+  const drawnScenes = () => [...document.querySelectorAll("#surface-grid .scene.js-plotly-plot")];
+
+  const follow = (leader, turned) => {
+    if (linking || !turned) return;
+    linking = true;
+    camera = structuredClone(turned);
+    const others = drawnScenes().filter((scene) => scene !== leader);
+    Promise.all(others.map((scene) => Plotly.relayout(scene, { "scene.camera": structuredClone(camera) })))
+      .finally(() => { linking = false; });
+  };
+
+  const light = { ambient: 0.42, diffuse: 0.75, specular: 0.18, roughness: 0.6, fresnel: 0.05, facenormalsepsilon: 0, vertexnormalsepsilon: 0 };
+
+  const draw = async (scene, panel) => {
+    const surface = await load(panel.key);
+    const mesh = surface.meshes[level()];
+    const axis = { visible: false, range: [-surface.half_width, surface.half_width], showspikes: false };
+    const trace = {
+      type: "mesh3d", ...mesh, color: panel.colour, flatshading: false, hoverinfo: "skip", lighting: light,
+      lightposition: { x: -4000, y: -8000, z: 12000 },
+    };
+    const layout = cryobench.layout({
+      margin: { l: 0, r: 0, t: 0, b: 0 }, dragmode: "orbit", uirevision: "keep",
+      scene: { xaxis: axis, yaxis: axis, zaxis: axis, aspectmode: "cube", camera: structuredClone(camera), dragmode: "orbit" },
+    });
+    const isNew = !scene.classList.contains("js-plotly-plot");
+    if (isNew) scene.replaceChildren();
+    await Plotly.react(scene, [trace], layout, cryobench.config);
+    if (isNew) {
+      scene.on("plotly_relayouting", (change) => follow(scene, change["scene.camera"]));
+      scene.on("plotly_relayout", (change) => follow(scene, change["scene.camera"]));
+    }
+    const note = scene.parentElement.querySelector(".note");
+    note.textContent = mesh.i.length ? "" : " no surface at this level";
+  };
+
+  const nameLevel = () => {
+    const value = query().enclosed[level()];
+    const words = `each encloses ${value} nm³`;
+    document.getElementById("surface-enclosed").textContent = words;
+    document.getElementById("surface-level").setAttribute("aria-valuetext", words);
+  };
+
+  const update = () => {
+    nameLevel();
+    const panels = new Map(query().panels.map((panel) => [panel.slug, panel]));
+    return Promise.all([...document.querySelectorAll("#surface-grid .surface")].map((figure) => {
+      const panel = panels.get(figure.dataset.run);
+      return cryobench.attempt(figure.querySelector(".scene"), (scene) => draw(scene, panel));
+    }));
+  };
+
+  const canDraw = () => {
+    const canvas = document.createElement("canvas");
+    return Boolean(canvas.getContext("webgl2") || canvas.getContext("webgl"));
+  };
+
+  const place = () => {
+    const grid = document.getElementById("surface-grid");
+    for (const scene of drawnScenes()) {
+      if (!shownRuns.includes(scene.parentElement.dataset.run)) Plotly.purge(scene);
+    }
+    const existing = new Map([...grid.children].map((figure) => [figure.dataset.run, figure]));
+    grid.replaceChildren(...query().panels.filter((panel) => shownRuns.includes(panel.slug)).map((panel) => {
+      if (existing.has(panel.slug)) return existing.get(panel.slug);
+      const figure = document.createElement("figure");
+      figure.className = panel.slug === "truth" ? "surface truth" : "surface";
+      figure.dataset.run = panel.slug;
+      const scene = document.createElement("div");
+      scene.className = "scene";
+      const picture = document.createElement("img");
+      picture.src = `assets/surfaces/${panel.key}.png`;
+      picture.alt = `${panel.label}: surface`;
+      scene.append(picture);
+      const caption = document.createElement("figcaption");
+      const swatch = document.createElement("span");
+      swatch.className = "swatch";
+      swatch.style.setProperty("--colour", panel.colour);
+      const note = document.createElement("span");
+      note.className = "note";
+      caption.append(swatch, panel.label, note);
+      figure.append(scene, caption);
+      return figure;
+    }));
+  };
+
+  const choosers = () => {
+    const box = document.getElementById("surface-runs");
+    const limit = () => {
+      for (const input of box.querySelectorAll("input:not(:checked)")) input.disabled = shownRuns.length >= MOST_SCENES;
+    };
+    for (const panel of query().panels) {
+      const label = document.createElement("label");
+      const input = document.createElement("input");
+      input.type = "checkbox";
+      input.value = panel.slug;
+      input.checked = shownRuns.includes(panel.slug);
+      input.addEventListener("change", () => {
+        shownRuns = [...box.querySelectorAll("input:checked")].map((checked) => checked.value);
+        limit();
+        place();
+        update();
+      });
+      label.append(input, ` ${panel.label}`);
+      box.append(label);
+    }
+    limit();
+  };
+
+  cryobench.setUpSurfaces = () => {
+    const grid = document.getElementById("surface-grid");
+    if (!grid || !cryobench.surfaces.length) return;
+    // First the truth and the methods, then controls; the truth control only repeats the truth.
+    const rank = ({ slug }) => (slug === "truth" ? 0 : cryobench.data.runs[slug].control ? (cryobench.data.runs[slug].label === "truth" ? 3 : 2) : 1);
+    const panels = query().panels;
+    shownRuns = panels.toSorted((a, b) => rank(a) - rank(b)).slice(0, MOST_SCENES).filter((panel) => rank(panel) < 3).map(({ slug }) => slug);
+    place();
+    choosers();
+    nameLevel();
+    if (!canDraw()) {
+      document.getElementById("surface-level").disabled = true;
+      document.getElementById("surface-enclosed").textContent = "this browser has no WebGL: pictures at the middle level";
+      document.getElementById("surface-query").addEventListener("change", () => { grid.replaceChildren(); place(); });
+      return;
+    }
+    cryobench.drawInView(grid, update);
+    let pending = false;
+    document.getElementById("surface-level").addEventListener("input", () => {
+      if (pending) return;
+      pending = true;
+      requestAnimationFrame(() => { pending = false; update(); });
+    });
+    document.getElementById("surface-query").addEventListener("change", () => { place(); update(); });
+    document.getElementById("surface-reset").addEventListener("click", () => {
+      camera = structuredClone(HOME);
+      for (const scene of drawnScenes()) Plotly.relayout(scene, { "scene.camera": structuredClone(camera) });
+    });
+  };
+})();

@@ -1,0 +1,39 @@
+// How plots look: colours of the page in light and dark, shared layout, redrawing when the system's theme changes.
+"use strict";
+
+cryobench.colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+// Labels are shown by plotly as a small markup language: show names as they are.
+cryobench.escape = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+cryobench.shorten = (text, length) => cryobench.escape(text.length > length ? text.slice(0, length - 1) + "…" : text);
+cryobench.config = { displaylogo: false, responsive: true, displayModeBar: false, plotlyServerURL: "" };
+
+cryobench.axis = function (title, extra) {
+  return {
+    title: { text: title, font: { size: 12.5 }, standoff: 8 }, automargin: true, gridcolor: cryobench.colour("grid"),
+    linecolor: cryobench.colour("line"), zeroline: false, ticks: "outside", ticklen: 4, tickcolor: cryobench.colour("line"),
+    ...extra,
+  };
+};
+
+cryobench.layout = function (extra) {
+  return {
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", dragmode: false,
+    font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: cryobench.colour("ink") },
+    margin: { l: 56, r: 14, t: 12, b: 44 }, hoverlabel: { align: "left", namelength: -1 }, showlegend: false,
+    ...extra,
+  };
+};
+
+cryobench.colourBar = (title) => ({
+  title: { text: title, side: "right", font: { size: 12 } }, thickness: 10, outlinewidth: 0, len: 0.95, tickfont: { size: 11 },
+});
+
+// Plots that are drawn again when something they depend on changes.
+cryobench.redraw = function (kinds) {
+  for (const element of document.querySelectorAll(".plot[data-drawn]")) {
+    if (!kinds || kinds.includes(element.dataset.plot)) {
+      cryobench.attempt(element, cryobench.plots[element.dataset.plot]);
+    }
+  }
+};

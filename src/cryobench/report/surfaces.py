@@ -1,0 +1,121 @@
+"""Isosurfaces of volumes at levels that enclose the same volume, small enough for a page.
+
+Two densities on different scales have no common threshold, so a level is named by what it encloses: the n densest
+voxels. Vertices are (x, y, z) in Å about the centre of the box.
+"""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.ndimage import affine_transform, gaussian_filter
+from skimage.measure import marching_cubes
+
+from cryobench.fourier import fourier_crop
+
+TRUTH_FRACTIONS = (0.08, 0.15, 0.25, 0.4, 0.6)
+"""Thresholds of the levels in the reference volume, as fractions of its 99.9th percentile."""
+BOX_SIZES = (64, 48, 40, 32, 24, 16)
+"""Sizes to which volumes are reduced, largest first, until their surfaces are small enough."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """A triangle mesh; empty where the level has no surface."""
+
+    vertices: np.ndarray
+    """(v, 3) Å, (x, y, z)."""
+    faces: np.ndarray
+    """(f, 3) indices of vertices."""
+
+
+def choose_enclosed(reference: np.ndarray) -> np.ndarray:
+    """Fractions of the box that the levels enclose, largest first, from thresholds in the reference volume."""
+    top = float(np.percentile(reference, 99.9))
+    if top <= 0:
+        return np.array([0.1, 0.06, 0.03, 0.02, 0.01])
+    return np.array([float((reference > fraction * top).mean()) for fraction in TRUTH_FRACTIONS])
+
+
+def level_enclosing(volume: np.ndarray, fraction: float) -> float:
+    """Threshold above which that fraction of the voxels lies."""
+    return float(np.quantile(volume, 1 - fraction))
+
+
+def reduce_volume(volume: np.ndarray, box_size: int) -> np.ndarray:
+    """The volume Fourier-cropped to at most ``box_size`` voxels a side."""
+    volume = np.ascontiguousarray(volume, dtype=np.float32)
+    if volume.shape[-1] <= box_size:
+        return volume
+    return fourier_crop(torch.from_numpy(volume.copy()), box_size, dimensions=3).numpy()
+
+
+def extract_surface(volume: np.ndarray, level: float, voxel_size: float) -> Mesh:
+    """Closed isosurface by marching cubes (Lewiner), in Å; surfaces that leave the box are closed at its faces."""
+    low, high = float(volume.min()), float(volume.max())
+    if not low < level < high:
+        return Mesh(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int64))
+    padded = np.pad(volume, 1, constant_values=low)
+    vertices, faces, _, _ = marching_cubes(padded, level)
+    centred = (vertices[:, ::-1] - 1 - volume.shape[-1] // 2) * voxel_size
+    return Mesh(centred.astype(np.float32), faces[:, ::-1].astype(np.int64))
+
+
+def extract_surfaces(
+    volume: np.ndarray, pixel_size: float, enclosed: Sequence[float] | np.ndarray, *, most_faces: int
+) -> list[Mesh]:
+    """One mesh per level; the volume is reduced until all of them together have at most ``most_faces`` triangles."""
+    full = volume.shape[-1]
+    meshes: list[Mesh] = []
+    for box_size in BOX_SIZES:
+        if box_size > full and box_size != BOX_SIZES[-1]:
+            box_size = full
+        reduced = reduce_volume(volume, box_size)
+        voxel_size = pixel_size * full / reduced.shape[-1]
+        meshes = [extract_surface(reduced, level_enclosing(reduced, f), voxel_size) for f in enclosed]
+        if sum(len(mesh.faces) for mesh in meshes) <= most_faces:
+            break
+    return meshes
+
+
+def pack_mesh(mesh: Mesh, half_width: float) -> dict[str, str | int]:
+    """A mesh for the page: base64 of little-endian uint16 vertices over ±``half_width`` Å and uint16/32 faces."""
+    scaled = np.clip((mesh.vertices + half_width) / (2 * half_width), 0, 1) * 65535
+    width = 2 if len(mesh.vertices) <= 65536 else 4
+    return {
+        "vertices": base64.b64encode(scaled.round().astype("<u2").tobytes()).decode("ascii"),
+        "faces": base64.b64encode(mesh.faces.astype(f"<u{width}").tobytes()).decode("ascii"),
+        "index_bytes": width,
+        "count": len(mesh.faces),
+    }
+
+
+def shade_surface(volume: np.ndarray, level: float, *, size: int = 160) -> np.ndarray:
+    """Orthographic picture (size, size) in [0, 1] of an isosurface seen from a fixed oblique view; NaN is background.
+
+    The first voxel above the level along each ray, lit by a lamp at the upper left. For paper figures and where
+    a browser has no WebGL.
+    """
+    box_size = volume.shape[-1]
+    tilt, turn = np.deg2rad(62.0), np.deg2rad(35.0)
+    about_z = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
+    about_x = np.array([[1, 0, 0], [0, np.cos(tilt), np.sin(tilt)], [0, -np.sin(tilt), np.cos(tilt)]])
+    view_from_volume = about_x @ about_z
+    scale = box_size / size
+    matrix = view_from_volume.T[::-1, ::-1] * scale
+    offset = np.full(3, box_size // 2) - matrix @ np.full(3, size / 2 - 0.5)
+    turned = affine_transform(
+        volume, matrix, offset=offset, output_shape=(size,) * 3, order=1, cval=float(volume.min())
+    )
+    turned = gaussian_filter(turned, 0.6 / scale)[::-1, ::-1]
+    hit = turned > level
+    depth = hit.argmax(axis=0)
+    rows, columns = np.indices(depth.shape)
+    gradient = np.stack([component[depth, rows, columns] for component in np.gradient(turned)])
+    normal = -gradient / np.maximum(np.linalg.norm(gradient, axis=0), 1e-12)
+    lamp = np.array([-0.75, -0.5, -0.43])
+    light = 0.35 + 0.6 * np.clip(np.tensordot(lamp, normal, axes=1), 0, 1)
+    shade = light * (1 - 0.35 * depth / size)
+    return np.where(hit.any(axis=0), np.clip(shade, 0, 1), np.nan)

@@ -1,0 +1,232 @@
+"""Results made up for tests of the report: blobs on a circle, and runs of which one failed and one lacks parts.
+
+Nothing here was reconstructed: volumes are the truth with noise, scores follow from invented FSC curves.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cryobench.data import (
+    ArrayImages,
+    CollectiveVariable,
+    Dataset,
+    GroundTruth,
+    IndexedVolumes,
+    Particles,
+    Reconstruction,
+    Score,
+    Scores,
+)
+from cryobench.imaging.ctf import Ctf
+from cryobench.rotations import rotations_from_quaternions
+
+N_STATES, BOX_SIZE, N_PARTICLES, PIXEL_SIZE = 20, 32, 100, 6.0
+HOSTILE_NAME = '<img src=x onerror="fail()"> & co'
+
+
+def blob_volumes(n_states: int = N_STATES, box_size: int = BOX_SIZE) -> np.ndarray:
+    """Three fixed blobs and one that moves on a circle (n_states, z, y, x)."""
+    axis = np.arange(box_size) - box_size // 2
+    z, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
+
+    def blob(x0: float, y0: float, z0: float, width: float) -> np.ndarray:
+        return np.exp(-((x - x0) ** 2 + (y - y0) ** 2 + (z - z0) ** 2) / (2 * width**2))
+
+    unit = box_size / 32
+    body = blob(0, 0, 0, 3 * unit) + blob(5 * unit, -2 * unit, 0, 2.5 * unit) + blob(0, 3 * unit, -6 * unit, 2 * unit)
+    angles = 2 * np.pi * np.arange(n_states) / n_states
+    arms = [blob(8 * unit * np.cos(a), 8 * unit * np.sin(a), 6 * unit, 2.2 * unit) for a in angles]
+    return np.stack([body + arm for arm in arms]).astype(np.float32)
+
+
+def fabricate_dataset(*, with_truth: bool = True, box_size: int = BOX_SIZE, n: int = N_PARTICLES) -> Dataset:
+    """A data set of ``n`` particles in twenty states, ten of them query particles."""
+    generator = np.random.default_rng(1)
+    volumes = blob_volumes(N_STATES, box_size)
+    states = np.sort(generator.integers(0, N_STATES, n))
+    states[:N_STATES] = np.arange(N_STATES)
+    states.sort()
+    rotations = rotations_from_quaternions(generator.standard_normal((n, 4)))
+    shifts = generator.normal(0, 8, (n, 2))
+    defocus = generator.uniform(8_000, 26_000, n)
+    astigmatism = generator.gamma(2, 150, n)
+    projections = np.stack([-volumes[state].sum(axis=generator.integers(0, 3)) for state in states])
+    images = projections + generator.normal(0, projections.std() * 3, projections.shape)
+    dihedral = 2 * np.pi * states / N_STATES
+    truth = GroundTruth(
+        states=states,
+        volumes=IndexedVolumes(volumes, np.arange(N_STATES)),
+        rotations=rotations,
+        shifts=shifts,
+        embedding=np.stack([np.cos(dihedral), np.sin(dihedral)], axis=1),
+        variables={"dihedral": CollectiveVariable(dihedral, "rad", 2 * np.pi)},
+    )
+    mean = volumes.mean(axis=0)
+    return Dataset(
+        particles=Particles(
+            images=ArrayImages(images.astype(np.float32)),
+            pixel_size=PIXEL_SIZE,
+            ctf=Ctf.from_columns(
+                n,
+                defocus_u=defocus + astigmatism,
+                defocus_v=defocus,
+                defocus_angle=generator.uniform(0, np.pi, n),
+            ),
+            rotations=rotations,
+            shifts=shifts,
+            mask=np.clip(mean / (0.2 * mean.max()), 0, 1),
+        ),
+        truth=truth if with_truth else None,
+        queries=np.linspace(0, n - 1, 10).astype(int),
+        card={
+            "name": "blobs <on> a circle",
+            "recipe": "igg-1d",
+            "seed": 7,
+            "version": "0.1.0",
+            "parameters": {"n_states": N_STATES, "box_size": box_size, "snr": 0.1},
+            "snr": 0.1,
+            "snr_masked": 0.43,
+            "sha256": {"particles.mrcs": "ab" * 32, "particles.star": "cd" * 32},
+            "citation": "Nobody et al., Journal of Made-up Results 1 (2026)",
+            "mask": {"threshold": 0.2, "dilation_px": 0, "soft_edge_px": 3, "sha256": "ef" * 32},
+        },
+    )
+
+
+def fabricate_scores(queries: np.ndarray, half_shell: float, *, box_size: int = BOX_SIZE, seed: int = 0) -> Scores:
+    """Scores from invented FSC curves that fall to one half at about shell ``half_shell``."""
+    generator = np.random.default_rng(seed)
+    shells = np.arange(box_size // 2)
+    frequency = shells / box_size
+    rows, scores = [], {}
+    for mask, suffix, gain in (("none", "", 0.0), ("mask", "-masked", 1.5)):
+        middle = half_shell + gain + generator.normal(0, 0.6, len(queries))
+        curves = 1 / (1 + np.exp((shells[None] - middle[:, None]) / 1.3))
+        curves[:, 0] = 1
+        if half_shell > box_size:
+            curves[:] = 1
+        for particle, curve in zip(queries, curves, strict=True):
+            rows.append(
+                pd.DataFrame(
+                    {"particle": particle, "mask": mask, "shell": shells, "frequency": frequency, "fsc": curve}
+                )
+            )
+        auc = np.trapezoid(curves, frequency, axis=1)
+        scores[f"fsc-auc{suffix}"] = _score(f"fsc-auc{suffix}", queries, auc, generator)
+        name = f"fsc-auc-normalised{suffix}"
+        scores[name] = _score(name, queries, auc / frequency[-1], generator)
+        for level in (0.5, 0.143):
+            below = curves < level
+            crossed = below.any(axis=1)
+            first = np.maximum(below.argmax(axis=1), 1)
+            values = np.where(crossed, PIXEL_SIZE * box_size / first, 2 * PIXEL_SIZE)  # else only a bound
+            name = f"resolution-{level}{suffix}"
+            scores[name] = _score(name, queries, values, generator, crossed=crossed)
+    return Scores(scores, {"fsc": pd.concat(rows, ignore_index=True)}, {"mask_sha256": "ef" * 32})
+
+
+def _score(metric, queries, values, generator, *, crossed=None) -> Score:
+    items = pd.DataFrame({"particle": queries, "value": values})
+    kept = values[np.isfinite(values)]
+    if crossed is not None:
+        items["crossed"] = crossed
+    if not len(kept):
+        return Score(metric, float("nan"), float("nan"), float("nan"), len(values), items)
+    reduce = np.mean if crossed is None else np.median
+    samples = [reduce(generator.choice(kept, len(kept))) for _ in range(200)]
+    low, high = np.percentile(samples, [2.5, 97.5])
+    return Score(metric, float(reduce(kept)), float(low), float(high), len(values), items)
+
+
+def fabricate_results(dataset: Dataset) -> list[tuple[Reconstruction, Scores]]:
+    """Four controls, a classifier, a latent method with a hostile name, one without volumes, and a failure."""
+    generator = np.random.default_rng(2)
+    box_size, queries, n = dataset.particles.box_size, dataset.queries, len(dataset.particles)
+    volumes = blob_volumes(N_STATES, box_size)
+    states = dataset.truth.states if dataset.truth is not None else np.arange(n) % N_STATES
+    identity = np.eye(N_STATES)[states]
+
+    def noisy(amount: float, index: Sequence[int] | np.ndarray, source: np.ndarray = volumes) -> IndexedVolumes:
+        return IndexedVolumes(
+            (source + amount * generator.standard_normal(source.shape)).astype(np.float32), np.asarray(index)
+        )
+
+    angles = 2 * np.pi * states / N_STATES
+    latents = np.stack([2 * np.cos(angles), np.sin(angles), 0.2 * np.ones(n)], axis=1)
+    latents = latents + generator.normal(0, 0.15, (n, 3))
+    latents[3] = np.nan
+    soft = generator.dirichlet(np.ones(4) * 0.2, n) * 0.2 + 0.8 * np.eye(4)[states * 4 // N_STATES]
+    classes = np.stack([volumes[5 * k : 5 * k + 5].mean(axis=0) for k in range(4)])
+    results = [
+        (
+            Reconstruction(
+                queries, IndexedVolumes(volumes, states[queries]), posteriors=identity, record=_record("truth")
+            ),
+            fabricate_scores(queries, 1e9, box_size=box_size),
+        ),
+        (
+            Reconstruction(queries, noisy(0.25, states[queries]), record=_record("truth-backprojection", 12)),
+            fabricate_scores(queries, 7.0, box_size=box_size, seed=1),
+        ),
+        (
+            Reconstruction(
+                queries,
+                noisy(0.03, np.zeros(len(queries), int), volumes.mean(axis=0, keepdims=True)),
+                record=_record("consensus", 3.2),
+            ),
+            fabricate_scores(queries, 7.8, box_size=box_size, seed=2),
+        ),
+        (
+            Reconstruction(
+                queries, noisy(0.3, generator.permutation(states[queries])), record=_record("shuffled-truth", 11)
+            ),
+            fabricate_scores(queries, 5.5, box_size=box_size, seed=3),
+        ),
+        (
+            Reconstruction(
+                queries,
+                noisy(0.08, soft.argmax(axis=1)[queries], classes),
+                posteriors=soft,
+                record=_record("3d-class", 95.0, settings={"n_classes": 4, "initialisation": "random-subset"}),
+            ),
+            fabricate_scores(queries, 7.6, box_size=box_size, seed=4),
+        ),
+        (
+            Reconstruction(
+                queries, noisy(0.12, states[queries]), latents=latents, record=_record(HOSTILE_NAME, 4210.0)
+            ),
+            fabricate_scores(queries, 8.2, box_size=box_size, seed=5),
+        ),
+        (Reconstruction(queries, posteriors=soft[:, ::-1], record={"method": "labels-only"}), Scores({})),
+        (
+            Reconstruction(
+                queries,
+                record={
+                    **_record("cryodrgn", None),
+                    "status": "failed",
+                    "error": "CUDA out of memory <after epoch 3>",
+                },
+            ),
+            Scores({}),
+        ),
+    ]
+    return results
+
+
+def _record(method: str, wall_seconds: float | None = 0.1, settings: dict | None = None) -> dict:
+    record = {
+        "method": method,
+        "version": "0.1.0",
+        "settings": settings or {},
+        "seed": 0,
+        "dataset": {"name": "blobs <on> a circle", "path": str(Path("data") / "blobs"), "sha256": "ab" * 32},
+        "hardware": {"machine": "made-up", "cores": 2, "device": "cpu"},
+        "command": f"cryobench run {method} data/blobs -o runs/{method}",
+        "status": "finished",
+    }
+    if wall_seconds is not None:
+        record |= {"wall_seconds": wall_seconds, "cpu_seconds": 1.7 * wall_seconds, "peak_memory_bytes": 3 * 10**8}
+    return record
