@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from machine import describe_machine
 
 from cryobench.metrics import fsc
+from machine import describe_machine
 
 BOX = 128
 

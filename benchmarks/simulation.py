@@ -17,19 +17,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from machine import describe_machine
 
 from cryobench.fourier import fft_images, frequency_grid, ifft_images
 from cryobench.imaging.ctf import Ctf, evaluate_ctf
 from cryobench.imaging.shift import shift_images
 from cryobench.rng import stream
 from cryobench.rotations import sample_uniform_rotation
+from machine import describe_machine
 
 BOX, PIXEL = 128, 3.0
 
 
 def time_ours(states: int, structure: str | None, workers: int) -> tuple[float, float, float]:
-    """Seconds per image, seconds of set-up (a run of no images beyond one state's first), peak GiB of all processes."""
+    """Seconds per image, seconds in all, and the peak GiB of the largest process."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "cryobench", "simulate", "igg-1d", "--preset", "paper"]
         command += ["--structure", structure] if structure else []
