@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from cryobench.imaging.kernels.cpu.insert import misses_slab
+from cryobench.imaging.kernels.cpu.simd import scatter_plane
 from cryobench.imaging.kernels.cpu.taps import FLAGS, linear_taps, wide_taps
 
 
@@ -25,7 +26,7 @@ def compile_accumulate(taps: int, with_numerator: bool, with_weight: bool) -> Ca
     voxel; the slab. The x = 0 column counts by half: ``friedel_symmetrise`` adds the other half. Without
     numerator or weight its array and grid are not looked at.
     """
-    wide = taps == 4
+    wide = 1 if taps == 4 else 0
     below = taps // 2 - 1
     f4 = np.float32
     u8 = np.uint64
@@ -109,14 +110,10 @@ def compile_accumulate(taps: int, with_numerator: bool, with_weight: bool) -> Ca
                         if z < low or z >= high:
                             continue
                         p = u8(z * plane + (y0 - below) * row + x0)
-                        for ty in range(taps):
-                            share = z_taps[tz] * y_taps[ty]
-                            if with_numerator:
-                                for j in range(2 * taps):
-                                    numerator_sum[p + p + u8(j)] += share * values[j]
-                            if with_weight:
-                                for j in range(taps):
-                                    weight_sum[p + u8(j)] += share * reals[j]
-                            p += u8(row)
+                        r1 = u8(row)
+                        if with_numerator:
+                            scatter_plane(2, taps, 1, numerator_sum, p + p, r1 + r1, r1, y_taps, z_taps[tz], values)
+                        if with_weight:
+                            scatter_plane(1, taps, 1, weight_sum, p, r1, r1, y_taps, z_taps[tz], reals)
 
     return accumulate

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cryobench.imaging.interpolation import tap_polynomials
 from cryobench.imaging.kernels.cpu.accumulate import compile_accumulate
-from cryobench.imaging.kernels.cpu.extract import compile_linear, compile_wide
+from cryobench.imaging.kernels.cpu.extract import compile_extract
 from cryobench.imaging.kernels.cpu.gradient import compile_rotation_gradient
 from cryobench.imaging.kernels.cpu.insert import compile_insert
 from cryobench.imaging.kernels.cpu.threads import count_threads, run_parts
@@ -28,13 +28,21 @@ def extract(
     images = torch.empty(n, planes, size, size // 2 + 1, dtype=torch.complex64)
     grid, stride = _floats(values), _stride(values)
     offsets = _offsets(n, volume_index)
-    compile_kernel = compile_linear if layout.taps == 2 else compile_wide
     common = _common(rotations, layout, radius)
     for first, block in _blocks(planes):
-        kernel = compile_kernel(block, stride == 2 * block)
+        kernel = compile_extract(layout.taps, block, stride == 2 * block)
         run_parts(
             lambda i0, i1, kernel=kernel, first=first: kernel(
-                grid, stride, offsets + 2 * first, *common, *_strides(layout, x=True), _pairs(images), first, i0, i1
+                grid,
+                stride,
+                offsets + 2 * first,
+                *common,
+                *_strides(layout),
+                images.numpy(),
+                _floats(images),
+                first,
+                i0,
+                i1,
             ),
             _image_parts(n),
         )
@@ -57,7 +65,7 @@ def insert(
     grid, stride = _floats(values), _stride(values)
     offsets = _offsets(n, volume_index)
     scaled, polynomials, row_ends = _common(rotations, layout, radius)
-    center, plane, row = _strides(layout, x=False)
+    center, plane, row = _strides(layout)
     for first, block in _blocks(images.shape[1]):
         kernel = compile_insert(layout.taps, block, stride == 2 * block)
         arguments = (_pairs(images), first, scaled, polynomials, row_ends, center, plane, row, stride)
@@ -87,7 +95,7 @@ def rotation_gradient(
     common = _common(rotations, layout, radius)
     offsets = _offsets(n, volume_index)
     run_parts(
-        lambda i0, i1: kernel(grid, stride, offsets, *common, *_strides(layout, x=False), incoming, result, i0, i1),
+        lambda i0, i1: kernel(grid, stride, offsets, *common, *_strides(layout), incoming, result, i0, i1),
         _image_parts(n),
     )
     return torch.from_numpy((result * layout.padding).astype(np.float32))
@@ -113,7 +121,7 @@ def accumulate(
         np.zeros((1, 1, 1), np.float32) if weight is None else weight.detach().contiguous().numpy(),
         *(entry.numpy() for entry in entries),
         *_common(rotations, layout, radius),
-        *_strides(layout, x=False),
+        *_strides(layout),
         np.zeros((1, 1), np.float32)
         if numerator_grid is None
         else _pairs(numerator_grid).reshape(len(numerator_grid), -1),
@@ -156,10 +164,9 @@ def _common(rotations: Tensor, layout: GridLayout, radius: float) -> tuple[np.nd
     return scaled, polynomials, layout.row_ends(radius)
 
 
-def _strides(layout: GridLayout, *, x: bool) -> tuple[int, ...]:
+def _strides(layout: GridLayout) -> tuple[int, int, int]:
     _, rows, columns = layout.shape
-    centers = (layout.center, layout.center_x) if x else (layout.center,)
-    return (*centers, rows * columns, columns)
+    return layout.center, rows * columns, columns
 
 
 def _offsets(n: int, volume_index: Tensor | None) -> np.ndarray:

@@ -11,6 +11,7 @@ from functools import cache
 import numpy as np
 from numba import njit
 
+from cryobench.imaging.kernels.cpu.simd import scatter_plane
 from cryobench.imaging.kernels.cpu.taps import FLAGS, linear_taps, wide_taps
 
 
@@ -33,7 +34,8 @@ def compile_insert(taps: int, block: int, dense: bool) -> Callable[..., None]:
     the grid as float32; the slab.
     """
     width = 2 * block
-    wide = taps == 4
+    wide = 1 if taps == 4 else 0
+    contiguous = 1 if dense else 0
     below = taps // 2 - 1
     f4 = np.float32
     u8 = np.uint64
@@ -44,7 +46,7 @@ def compile_insert(taps: int, block: int, dense: bool) -> Callable[..., None]:
         half = images.shape[3]
         line = np.empty(half * width, np.float32)
         values = np.empty(taps * width, np.float32)
-        step = u8(width) if dense else u8(stride)
+        step = u8(stride)
         row_step = u8(row) * step
         middle = f4(center)
         slab_low, slab_high = f4(low - center), f4(high - center)
@@ -106,17 +108,6 @@ def compile_insert(taps: int, block: int, dense: bool) -> Callable[..., None]:
                         if z < low or z >= high:
                             continue
                         p = u8(z * plane + (y0 - below) * row + x0) * step + offset
-                        for ty in range(taps):
-                            weight = z_taps[tz] * y_taps[ty]
-                            if dense:
-                                for j in range(taps * width):
-                                    grid[p + u8(j)] += weight * values[j]
-                            else:
-                                q = p
-                                for t in range(taps):
-                                    for j in range(width):
-                                        grid[q + u8(j)] += weight * values[t * width + j]
-                                    q += step
-                            p += row_step
+                        scatter_plane(width, taps, contiguous, grid, p, row_step, step, y_taps, z_taps[tz], values)
 
     return insert
