@@ -9,7 +9,6 @@ reconstruct with: what is simulated is not what is assumed. Noise has the varian
 """
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,15 +17,15 @@ import torch
 
 from cryobench._types import ImageArray, Volume
 from cryobench.fourier import fourier_crop, ifft_images
+from cryobench.imaging.ctf import Ctf
 from cryobench.imaging.grid import FourierVolume, volume_to_fourier
-from cryobench.imaging.noise import expected_signal_variance
+from cryobench.imaging.noise import draw_white_noise, expected_signal_variance
 from cryobench.imaging.slices import extract_slices
 from cryobench.imaging.transfer import apply_transfer
 from cryobench.io.atomic import write_json
 from cryobench.io.mrc import StackWriter, write_volume
 from cryobench.recipes.draws import draw_ctf, draw_poses
 from cryobench.recipes.recipe import Ensemble, SimulationSettings
-from cryobench.rng import IndexedStream
 from cryobench.volumes.render import render
 
 SIGN = -1
@@ -73,15 +72,14 @@ def make_state(
     particles = np.arange(first, first + int(counts[state]))
     model = ensemble.model(state)
     fine, volume = render_state(ensemble, settings, state)
-    variance = _signal_variance(fine, settings, draw_ctf(settings, seed, particles))
+    variance = _signal_variance(fine, volume, settings, draw_ctf(settings, seed, particles))
     del fine
-    noise_pixel = settings.snr_pixel_size or settings.pixel_size
-    noise_variance = variance / settings.snr * (noise_pixel / settings.pixel_size) ** 2
+    noise_variance = variance / settings.snr * _binning(settings)
     write_volume(folder / volume_path(state), volume.numpy(), settings.pixel_size)
     volume_ft = volume_to_fourier(volume, kernel="wide")
     with StackWriter(folder / stack_path(state), len(particles), settings.box_size, settings.pixel_size) as stack:
         for part in _split(particles, chunk):
-            images = make_noise(seed, part, settings.box_size)
+            images = draw_white_noise(seed, part, settings.box_size)
             images *= np.float32(np.sqrt(noise_variance))
             images += make_clean_images(volume_ft, settings, seed, part)
             images *= np.float32(SIGN)
@@ -122,19 +120,19 @@ def make_clean_images(
     return ifft_images(spectra, settings.box_size).numpy()
 
 
-def make_noise(seed: int, particles: np.ndarray, box_size: int, *, threads: int = 2) -> ImageArray:
-    """White noise (n, y, x) of unit variance, each particle from its own stream."""
-    noise = np.empty((len(particles), box_size, box_size), dtype=np.float32)
+def _signal_variance(fine: Volume, volume: Volume, settings: SimulationSettings, ctf: Ctf) -> float:
+    """Signal variance at ``snr_pixel_size``, in the unit of the images delivered (a projection sums over voxels)."""
+    pixel_size = settings.snr_pixel_size
+    if pixel_size is None:
+        return expected_signal_variance(volume, ctf, pixel_size=settings.pixel_size)
+    size = round(settings.box_size * settings.pixel_size / pixel_size)
+    sampled = fourier_crop(fine, size, dimensions=3)
+    return expected_signal_variance(sampled, ctf, pixel_size=pixel_size) * (pixel_size / settings.pixel_size) ** 2
 
-    def fill(rows: np.ndarray) -> None:
-        streams = IndexedStream(seed, "noise")
-        for row in rows:
-            streams.at(int(particles[row])).standard_normal(out=noise[row], dtype=np.float32)
 
-    # NumPy releases the interpreter lock while it draws.
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(fill, np.array_split(np.arange(len(particles)), threads)))
-    return noise
+def _binning(settings: SimulationSettings) -> float:
+    """Fraction of the variance of white noise at ``snr_pixel_size`` that Fourier-cropping to the images leaves."""
+    return 1.0 if settings.snr_pixel_size is None else (settings.snr_pixel_size / settings.pixel_size) ** 2
 
 
 def _split(particles: np.ndarray, chunk: int) -> Iterator[np.ndarray]:

@@ -1,0 +1,101 @@
+"""White noise from per-particle streams, and the variance of a signal that a noise level is set against.
+
+The benchmark's SNR is (variance over all pixels of the CTF-applied, noise-free images of one structure) / (variance
+of the noise). ``expected_signal_variance`` gives that numerator without making an image: by the projection-slice theorem
+the power of a projection at k, averaged over uniformly distributed orientations, is the volume's power averaged over
+the shell |k|. So the noise level depends on the structure and its particles' CTFs alone, never on which images happen
+to be made together.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from cryobench._types import ImageArray, Volume
+from cryobench.fourier import shell_power
+from cryobench.imaging.ctf import Ctf, electron_wavelength
+from cryobench.rng import IndexedStream
+
+_DIRECTIONS = 8
+
+
+def draw_white_noise(seed: int, particles: np.ndarray, box_size: int, *, threads: int = 2) -> ImageArray:
+    """White noise (n, y, x) of unit variance in real space, each particle from its own stream "noise".
+
+    The bits of a particle's image depend on the seed and its index alone.
+    """
+    noise = np.empty((len(particles), box_size, box_size), dtype=np.float32)
+
+    def fill(rows: np.ndarray) -> None:
+        streams = IndexedStream(seed, "noise")
+        for row in rows:
+            streams.at(int(particles[row])).standard_normal(out=noise[row], dtype=np.float32)
+
+    # NumPy releases the interpreter lock while it draws.
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(fill, np.array_split(np.arange(len(particles)), threads)))
+    return noise
+
+
+def signal_variance(images: ImageArray, mask: np.ndarray | None = None) -> float:
+    """Mean over images (n, y, x) of the variance over all pixels, or over the pixels where ``mask`` (y, x) is not 0.
+
+    All pixels is the benchmark's definition; inside a mask, an empty border does not lower it.
+
+    Raises
+    ------
+    ValueError
+        If the mask has another shape or is 0 everywhere.
+    """
+    if mask is None:
+        pixels = images.reshape(len(images), -1)
+    else:
+        if mask.shape != images.shape[1:] or not mask.any():
+            raise ValueError(f"the mask must have shape {images.shape[1:]} and not be empty; got {mask.shape}.")
+        pixels = images[:, mask != 0]
+    return float(pixels.var(axis=1, dtype=np.float64).mean())
+
+
+def expected_signal_variance(volume: Volume, ctf: Ctf, *, pixel_size: float) -> float:
+    """Variance over all pixels of CTF-applied projections of a volume, averaged over uniform orientations.
+
+    Parameters
+    ----------
+    volume
+        (z, y, x); its projections are sums over z on the same grid.
+    ctf
+        Of the particles concerned: the average is over them as well.
+    pixel_size
+        Å per voxel.
+
+    Returns
+    -------
+    Σ_{k≠0} P(|k|) ⟨CTF²(k)⟩ / n⁴, the sum over the frequencies of an n x n image with |k| < n / 2, P the mean power
+    of the volume's shell. The same number on any number of threads.
+    """
+    size = volume.shape[-1]
+    power = shell_power(volume)
+    transfer = _mean_squared_ctf(ctf, np.arange(len(power)) / (size * pixel_size))
+    return float((power * transfer * _count_pixels(size, len(power)))[1:].sum() / size**4)
+
+
+def _count_pixels(size: int, n_shells: int) -> np.ndarray:
+    axis = np.arange(size) - size // 2
+    radius = np.sqrt(axis[:, None] ** 2 + axis[None, :] ** 2) + 0.5
+    return np.bincount(radius.astype(int).ravel())[:n_shells]
+
+
+def _mean_squared_ctf(ctf: Ctf, frequencies: np.ndarray) -> np.ndarray:
+    """CTF² at each radius, averaged over particles and directions. In NumPy: one thread, so one order of sums."""
+    wavelength = electron_wavelength(ctf.voltage_kv)[:, None]
+    squared = frequencies[None, :] ** 2
+    quartic = np.pi / 2 * ctf.cs_mm[:, None] * 1e7 * wavelength**3
+    offset = (ctf.phase_shift + np.arcsin(ctf.amplitude_contrast))[:, None]
+    envelope = np.exp(-ctf.b_factor[:, None] / 2 * squared)
+    total = np.zeros(len(frequencies))
+    for direction in np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS:
+        half_difference = (ctf.defocus_u - ctf.defocus_v) / 2 * np.cos(2 * (direction - ctf.defocus_angle))
+        defocus = ((ctf.defocus_u + ctf.defocus_v) / 2 + half_difference)[:, None]
+        gamma = (quartic * squared - np.pi * wavelength * defocus) * squared
+        total += (np.sin(gamma - offset) ** 2 * envelope).mean(axis=0)
+    return total / _DIRECTIONS
