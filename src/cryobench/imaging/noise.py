@@ -1,10 +1,10 @@
 """White noise from per-particle streams, and the variance of a signal that a noise level is set against.
 
-The benchmark's SNR is (variance over all pixels of the CTF-applied, noise-free images of one structure) / (variance
-of the noise). ``expected_signal_variance`` gives that numerator without making an image: by the projection-slice theorem
-the power of a projection at k, averaged over uniformly distributed orientations, is the volume's power averaged over
-the shell |k|. So the noise level depends on the structure and its particles' CTFs alone, never on which images happen
-to be made together.
+The benchmark's SNR is the variance over all pixels of the CTF-applied, noise-free images of one structure, divided by
+the variance of the noise. ``expected_signal_variance`` gives that numerator without making an image: by the
+projection-slice theorem the power of a projection at k, averaged over uniformly distributed orientations, is the
+volume's power averaged over the shell |k|. So the noise level depends on the structure and its particles' CTFs alone,
+never on which images happen to be made together.
 """
 
 from concurrent.futures import ThreadPoolExecutor
