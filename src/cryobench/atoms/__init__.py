@@ -4,6 +4,7 @@ from cryobench.atoms.files import read_structure, write_structure
 from cryobench.atoms.gaussians import sigma_from_resolution
 from cryobench.atoms.model import AtomicModel, find_atom, list_chains, select_residues
 from cryobench.atoms.motions import FabHinge, fab_dihedral, fab_selection, rotate_about_axis, turn_fab
+from cryobench.atoms.procedural import procedural_antibody
 from cryobench.atoms.sources import fetch_structure, resolve_structure
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "fetch_structure",
     "find_atom",
     "list_chains",
+    "procedural_antibody",
     "read_structure",
     "resolve_structure",
     "rotate_about_axis",

@@ -5,10 +5,10 @@ Gaussians at the rotated, displaced atoms, sampled at the pixel centres.
 
 Unit: atomic number per Å². An integral along z: it equals ``pixel_size`` times the sum over the z voxels of the
 rotated model's rendered density, and a central slice of that density's transform, which is such a sum, must be
-multiplied by ``pixel_size`` to compare. The sum over voxels is the rectangle rule for the integral; for a
-Gaussian it is exact but for aliased terms, of relative size 2 exp(−2 π² (sigma / pixel_size)²) in the worst case:
-3e-2 at sigma / pixel_size = 0.45 (3 Å resolution on 1.5 Å voxels), 5e-9 at 1, beyond which the cutoff of 5 sigma
-(6e-7) is what remains.
+multiplied by ``pixel_size`` to compare. The sum over voxels is the rectangle rule for the integral, exact for a
+Gaussian but for aliased terms. With r = sigma / pixel_size they are at most 2 exp(−2 π² r²) of one atom; on an
+antibody (1HZH) the two images differ in relative L2 by 3.5e-3 at r = 0.45 (3 Å resolution on 1.5 Å voxels), 2e-5
+at 0.675, and 1e-6 from 0.8 on, where the cutoff at 5 sigma is what remains.
 """
 
 import numpy as np
