@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from cryobench.data import (
     ArrayImages,
@@ -20,7 +21,9 @@ from cryobench.data import (
     Score,
     Scores,
 )
-from cryobench.imaging.ctf import Ctf
+from cryobench.fourier import fft_images, frequency_grid, ifft_images
+from cryobench.imaging.ctf import Ctf, evaluate_ctf
+from cryobench.report.views import project_truth
 from cryobench.rotations import rotations_from_quaternions
 
 N_STATES, BOX_SIZE, N_PARTICLES, PIXEL_SIZE = 20, 32, 100, 6.0
@@ -53,8 +56,6 @@ def fabricate_dataset(*, with_truth: bool = True, box_size: int = BOX_SIZE, n: i
     shifts = generator.normal(0, 8, (n, 2))
     defocus = generator.uniform(8_000, 26_000, n)
     astigmatism = generator.gamma(2, 150, n)
-    projections = np.stack([-volumes[state].sum(axis=generator.integers(0, 3)) for state in states])
-    images = projections + generator.normal(0, projections.std() * 3, projections.shape)
     dihedral = 2 * np.pi * states / N_STATES
     truth = GroundTruth(
         states=states,
@@ -64,17 +65,19 @@ def fabricate_dataset(*, with_truth: bool = True, box_size: int = BOX_SIZE, n: i
         embedding=np.stack([np.cos(dihedral), np.sin(dihedral)], axis=1),
         variables={"dihedral": CollectiveVariable(dihedral, "rad", 2 * np.pi)},
     )
+    ctf = Ctf.from_columns(
+        n, defocus_u=defocus + astigmatism, defocus_v=defocus, defocus_angle=generator.uniform(0, np.pi, n)
+    )
+    projections = torch.as_tensor(np.stack([project_truth(truth, particle, PIXEL_SIZE) for particle in range(n)]))
+    transfer = evaluate_ctf(ctf, frequency_grid(box_size, 2, pixel_size=PIXEL_SIZE))
+    images = ifft_images(fft_images(projections) * transfer, box_size).numpy()
+    images = images + generator.normal(0, images.std() * 3, images.shape)
     mean = volumes.mean(axis=0)
     return Dataset(
         particles=Particles(
             images=ArrayImages(images.astype(np.float32)),
             pixel_size=PIXEL_SIZE,
-            ctf=Ctf.from_columns(
-                n,
-                defocus_u=defocus + astigmatism,
-                defocus_v=defocus,
-                defocus_angle=generator.uniform(0, np.pi, n),
-            ),
+            ctf=ctf,
             rotations=rotations,
             shifts=shifts,
             mask=np.clip(mean / (0.2 * mean.max()), 0, 1),

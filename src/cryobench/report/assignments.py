@@ -95,7 +95,8 @@ def latent_scatter(latents: np.ndarray, dataset: Dataset) -> pd.DataFrame:
     """The two leading principal components of latents (n, d): columns particle, first, second, truth.
 
     At most ``MOST_POINTS`` evenly spaced particles; particles the method left out (NaN rows) are not drawn. With
-    a single dimension ``second`` is zero. ``truth`` is NaN without truth. The shares of the variance are in ``attrs["explained"]``.
+    a single dimension ``second`` is zero; without truth ``truth`` is NaN. ``attrs["explained"]`` holds their shares
+    of the variance.
     """
     latents = np.asarray(latents, dtype=np.float64)
     kept = np.flatnonzero(np.isfinite(latents).all(axis=1))

@@ -10,7 +10,7 @@ from cryobench.data import Dataset, Reconstruction, Scores
 from cryobench.report import card, tables
 from cryobench.report.assignments import TruthAxis, choose_truth_axis, class_by_truth, latent_scatter
 from cryobench.report.figures.style import RunStyle, style_runs
-from cryobench.report.slices import choose_queries
+from cryobench.report.queries import choose_queries
 from cryobench.report.tables import Run
 from cryobench.report.views import ParticleViews, spread_particles, view_particles
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from cryobench._progress import Task
 from cryobench.report import figures
 from cryobench.report.contents import Contents
-from cryobench.report.pictures import DEFAULT_LEVEL, label_of
-from cryobench.report.slices import QueryVolumes, slices_of
-from cryobench.report.surfaces import choose_enclosed, level_enclosing, reduce_volume, shade_surface
+from cryobench.report.pictures import label_of
+from cryobench.report.queries import DEFAULT_LEVEL, QueryVolumes
+from cryobench.report.slices import slices_of
 
 MOST_CURVE_ROWS = 2_000_000
 
@@ -41,11 +41,14 @@ def write_figures(contents: Contents, queries: dict[int, QueryVolumes], folder: 
     for position, query in queries.items():
         if position in contents.slice_positions:
             slices, limits = slices_of(query)
-            width = contents.dataset.particles.pixel_size * next(iter(slices.values())).shape[-1]
+            width = contents.dataset.particles.pixel_size * query.reference.shape[-1]
             labelled = {label_of(contents, slug): planes for slug, planes in slices.items()}
             save(f"slices-query-{query.particle}", figures.draw_slices(labelled, limits, width))
         if position in contents.surface_positions:
-            save(f"surfaces-query-{query.particle}", _surfaces(contents, query))
+            width = contents.dataset.particles.pixel_size * query.reference.shape[-1] / 10  # nm
+            pictures = {label_of(contents, slug): picture for slug, picture in query.pictures.items()}
+            enclosed = float(query.enclosed[DEFAULT_LEVEL]) * width**3
+            save(f"surfaces-query-{query.particle}", figures.draw_surfaces(pictures, enclosed))
     save("particles", figures.draw_particles(contents.examples))
     save("ctf", figures.draw_ctf(contents.ctf, contents.ctf_curves))
     if contents.directions is not None and contents.poses is not None:
@@ -53,17 +56,6 @@ def write_figures(contents: Contents, queries: dict[int, QueryVolumes], folder: 
     if contents.states is not None:
         save("states", figures.draw_states(contents.states))
     return written
-
-
-def _surfaces(contents: Contents, query: QueryVolumes) -> figures.Figure:
-    reference = next(iter(query.volumes.values()))
-    fraction = float(choose_enclosed(reference)[DEFAULT_LEVEL])
-    pictures = {}
-    for slug, volume in query.volumes.items():
-        reduced = reduce_volume(volume, 64)
-        pictures[label_of(contents, slug)] = shade_surface(reduced, level_enclosing(reduced, fraction))
-    side = contents.dataset.particles.pixel_size * reference.shape[-1] / 10
-    return figures.draw_surfaces(pictures, fraction * side**3)
 
 
 def write_tables(contents: Contents, folder: Path) -> list[tuple[str, str]]:

@@ -56,7 +56,7 @@ def layout_columns(contents: Contents) -> list[Column]:
         columns.append(Column(*title, "ascending" if text.lower_is_better else "descending"))
     return [
         *columns,
-        Column("Queries", "n", "descending"),
+        Column("n", "queries", "descending"),
         Column("Wall time", "", "ascending"),
         Column("Peak memory", "", "ascending"),
     ]

@@ -1,11 +1,11 @@
 """The tables as the page's scripts read them: plain JSON, numbers rounded, what is not measured null."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
 from cryobench.report.contents import Contents
@@ -41,7 +41,7 @@ def plot_data(contents: Contents) -> dict[str, Any]:
         "truth": None
         if contents.truth_axis is None
         else {"title": contents.truth_axis.title, "period": contents.truth_axis.period},
-        "cyclic": _colour_scale(CYCLIC),
+        "cyclic": [[place, to_hex(CYCLIC(place))] for place in np.linspace(0, 1, 17).tolist()],
         "classes": {slug: _class_map(table) for slug, table in contents.classes.items()},
         "latents": {slug: _scatter(table) for slug, table in contents.latents.items()}
         | ({} if contents.truth_embedding is None else {"truth": _scatter(contents.truth_embedding)}),
@@ -53,12 +53,7 @@ def plot_data(contents: Contents) -> dict[str, Any]:
     }
 
 
-def _colour_scale(name: str) -> list[list[Any]]:
-    """A matplotlib colour map as plotly's list of positions and colours."""
-    return [[position, to_hex(colormaps[name](position))] for position in np.linspace(0, 1, 17).tolist()]
-
-
-def write_script(path: Any, call: str, value: Any) -> None:
+def write_script(path: Path, call: str, value: Any) -> None:
     """A script file that hands ``value`` to the page: pages opened from disk may not read JSON files."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     path.write_text(f"{call}({text});\n", encoding="utf-8")

@@ -10,22 +10,15 @@ from matplotlib.image import imsave
 from cryobench._progress import Task
 from cryobench.report.contents import Contents
 from cryobench.report.payload import write_script
-from cryobench.report.slices import PLANES, TRUTH, QueryVolumes, read_query, slices_of
-from cryobench.report.surfaces import (
-    choose_enclosed,
-    extract_surfaces,
-    level_enclosing,
-    pack_mesh,
-    reduce_volume,
-    shade_surface,
-)
+from cryobench.report.queries import TRUTH, QueryVolumes, read_query
+from cryobench.report.slices import PLANES, slices_of
+from cryobench.report.surfaces import extract_surfaces, pack_mesh
 from cryobench.report.views import grey_limits
 
 MESH_BYTES = 9_000_000
 """What all surfaces of a page may weigh together."""
 BYTES_PER_FACE = 12.5
 """Three uint16 indices and half a vertex, in base64."""
-DEFAULT_LEVEL = 2
 TRUTH_COLOUR = "#8a8f98"
 
 
@@ -68,28 +61,24 @@ def write_query_surfaces(contents: Contents, query: QueryVolumes, folder: Path) 
     """A mesh script and a fixed picture per volume of a query particle, and its entry for the page."""
     folder.mkdir(parents=True, exist_ok=True)
     pixel_size = contents.dataset.particles.pixel_size
-    reference = next(iter(query.volumes.values()))
-    enclosed = choose_enclosed(reference)
-    box_nm3 = (pixel_size * reference.shape[-1] / 10) ** 3
-    half_width = pixel_size * reference.shape[-1] / 2 * 1.02
+    width = pixel_size * query.reference.shape[-1]
+    half_width = width / 2 * 1.02
     n_surfaces = max(1, len(contents.surface_positions) * (len(contents.runs) + 1))
     most_faces = int(MESH_BYTES / BYTES_PER_FACE / n_surfaces)
     panels = []
     for slug, volume in query.volumes.items():
         key = f"query-{query.particle}-{slug}"
-        meshes = extract_surfaces(volume, pixel_size, enclosed, most_faces=most_faces)
+        meshes = extract_surfaces(volume, pixel_size, query.enclosed, most_faces=most_faces)
         value = {"half_width": half_width, "meshes": [pack_mesh(mesh, half_width) for mesh in meshes]}
         write_script(folder / f"{key}.js", f"cryobench.receiveSurface({key!r})", value)
         colour = TRUTH_COLOUR if slug == TRUTH else contents.styles[slug].colour
-        reduced = reduce_volume(volume, 64)
-        picture = shade_surface(reduced, level_enclosing(reduced, enclosed[DEFAULT_LEVEL]))
-        imsave(folder / f"{key}.png", _tint(picture, colour))
+        imsave(folder / f"{key}.png", _tint(query.pictures[slug], colour))
         panels.append({"slug": slug, "label": label_of(contents, slug), "key": key, "colour": colour})
     return {
         "particle": query.particle,
         "state": query.state,
         "panels": panels,
-        "enclosed": [float(f"{fraction * box_nm3:.4g}") for fraction in enclosed],
+        "enclosed": [float(f"{fraction * (width / 10) ** 3:.4g}") for fraction in query.enclosed],
     }
 
 

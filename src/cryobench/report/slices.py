@@ -4,53 +4,11 @@ The density of a reconstruction has no absolute scale and the FSC ignores it, so
 and standard deviation of its truth before its slices are cut. Black and white are then those of the truth.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 
-from cryobench.data import Dataset
-from cryobench.report.tables import Run
+from cryobench.report.queries import QueryVolumes
 
-TRUTH = "truth"
-"""Slug of the true volume among the slugs of runs (which begin with a number)."""
 PLANES = ("xy", "xz", "yz")
-
-
-@dataclass(frozen=True, eq=False)
-class QueryVolumes:
-    """Everything drawn for one query particle."""
-
-    particle: int
-    state: int | None
-    volumes: dict[str, np.ndarray]
-    """Slug ("truth" or that of a run) to volume (z, y, x), as reconstructed; truth first."""
-
-
-def choose_queries(dataset: Dataset, count: int) -> np.ndarray:
-    """At most ``count`` query particles, positions in ``dataset.queries``, evenly spaced through the true states."""
-    order = np.arange(len(dataset.queries))
-    if dataset.truth is not None:
-        order = np.argsort(dataset.truth.states[dataset.queries], kind="stable")
-    if not len(order):
-        return order
-    return order[np.linspace(0, len(order) - 1, min(count, len(order)) + 1)[:-1].astype(int)]
-
-
-def read_query(dataset: Dataset, runs: Sequence[Run], position: int) -> QueryVolumes:
-    """True and reconstructed volumes of the query particle at ``position``; runs without volumes are left out."""
-    particle = int(dataset.queries[position])
-    volumes: dict[str, np.ndarray] = {}
-    state = None
-    if dataset.truth is not None and dataset.truth.states[particle] >= 0:
-        state = int(dataset.truth.states[particle])
-        volumes[TRUTH] = np.asarray(dataset.truth.volume_of(particle), dtype=np.float32)
-    for run in runs:
-        found = np.flatnonzero(run.reconstruction.queries == particle)
-        if run.status == "failed" or run.reconstruction.volumes is None or not len(found):
-            continue
-        volumes[run.slug] = np.asarray(run.reconstruction.volumes.read(int(found[0])), dtype=np.float32)
-    return QueryVolumes(particle, state, volumes)
 
 
 def match_contrast(volume: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -69,9 +27,9 @@ def cut_slices(volume: np.ndarray) -> np.ndarray:
 def slices_of(query: QueryVolumes) -> tuple[dict[str, np.ndarray], tuple[float, float]]:
     """Slices (3, n, n) by slug and the black and white they share.
 
-    White is the 99.9th percentile w of the truth's slices and black −0.3 w (of the first volume if there is no truth).
+    White is the 99.9th percentile w of the truth's slices and black −0.3 w; without truth, of the first volume's.
     """
-    reference = next(iter(query.volumes.values()))
+    reference = query.reference
     slices = {slug: cut_slices(match_contrast(volume, reference)) for slug, volume in query.volumes.items()}
     white = float(np.percentile(cut_slices(reference), 99.9))
     if white <= 0:

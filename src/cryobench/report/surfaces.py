@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.ndimage import affine_transform, gaussian_filter
+from scipy.ndimage import affine_transform, gaussian_filter, map_coordinates
 from skimage.measure import marching_cubes
 
 from cryobench.fourier import fourier_crop
@@ -95,27 +95,31 @@ def pack_mesh(mesh: Mesh, half_width: float) -> dict[str, str | int]:
 def shade_surface(volume: np.ndarray, level: float, *, size: int = 160) -> np.ndarray:
     """Orthographic picture (size, size) in [0, 1] of an isosurface seen from a fixed oblique view; NaN is background.
 
-    The first voxel above the level along each ray, lit by a lamp at the upper left. For paper figures and where
+    The first crossing of the level along each ray, lit by a lamp at the upper left. For paper figures and where
     a browser has no WebGL.
     """
     box_size = volume.shape[-1]
     tilt, turn = np.deg2rad(62.0), np.deg2rad(35.0)
     about_z = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
     about_x = np.array([[1, 0, 0], [0, np.cos(tilt), np.sin(tilt)], [0, -np.sin(tilt), np.cos(tilt)]])
-    view_from_volume = about_x @ about_z
-    scale = box_size / size
-    matrix = view_from_volume.T[::-1, ::-1] * scale
-    offset = np.full(3, box_size // 2) - matrix @ np.full(3, size / 2 - 0.5)
-    turned = affine_transform(
-        volume, matrix, offset=offset, output_shape=(size,) * 3, order=1, cval=float(volume.min())
-    )
-    turned = gaussian_filter(turned, 0.6 / scale)[::-1, ::-1]
-    hit = turned > level
-    depth = hit.argmax(axis=0)
-    rows, columns = np.indices(depth.shape)
-    gradient = np.stack([component[depth, rows, columns] for component in np.gradient(turned)])
+    # Rays run from the viewer (first axis), rows from the top, columns from the left; ndimage counts (z, y, x).
+    n_depths = min(size, 2 * box_size)
+    steps = np.array([-box_size / n_depths, -box_size / size, box_size / size])
+    to_volume = (about_x @ about_z).T[::-1, ::-1] * steps
+    shape = (n_depths, size, size)
+    offset = np.full(3, box_size // 2) - to_volume @ ((np.array(shape) - 1) / 2)
+    turned = affine_transform(volume, to_volume, offset=offset, output_shape=shape, order=1, cval=float(volume.min()))
+    above = turned > level
+    seen = above.any(axis=0)
+    rows, columns = np.nonzero(seen)
+    first = above.argmax(axis=0)[seen]
+    here, before = turned[first, rows, columns], turned[np.maximum(first - 1, 0), rows, columns]
+    depth = first - np.where(here > before, (here - level) / np.maximum(here - before, 1e-12), 0)
+    place = to_volume @ np.stack([depth, rows, columns]) + offset[:, None]
+    gradient = np.stack([map_coordinates(part, place, order=1) for part in np.gradient(gaussian_filter(volume, 0.7))])
     normal = -gradient / np.maximum(np.linalg.norm(gradient, axis=0), 1e-12)
-    lamp = np.array([-0.75, -0.5, -0.43])
-    light = 0.35 + 0.6 * np.clip(np.tensordot(lamp, normal, axes=1), 0, 1)
-    shade = light * (1 - 0.35 * depth / size)
-    return np.where(hit.any(axis=0), np.clip(shade, 0, 1), np.nan)
+    lamp = to_volume / steps @ np.array([0.43, 0.5, -0.75])  # towards the viewer, up, left
+    light = 0.35 + 0.6 * np.clip(lamp @ normal, 0, 1)
+    picture = np.full((size, size), np.nan)
+    picture[seen] = np.clip(light * (1 - 0.35 * depth / n_depths), 0, 1)
+    return picture

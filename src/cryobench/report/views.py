@@ -58,9 +58,9 @@ def view_particles(dataset: Dataset, indices: Sequence[int] | np.ndarray) -> lis
     spectra = fft_images(images)
     stages = {
         "as recorded": images,
-        f"low-pass {cutoff:.0f} Å": ifft_images(spectra * low_pass, box_size),
-        f"phases flipped, {cutoff:.0f} Å": ifft_images(spectra * torch.sign(ctf) * low_pass, box_size),
-        f"Wiener filter, {cutoff:.0f} Å": ifft_images(spectra * ctf / (ctf.square() + 1) * low_pass, box_size),
+        f"low-pass {cutoff:.0f}\u00a0Å": ifft_images(spectra * low_pass, box_size),
+        f"phases flipped, {cutoff:.0f}\u00a0Å": ifft_images(spectra * torch.sign(ctf) * low_pass, box_size),
+        f"Wiener filter, {cutoff:.0f}\u00a0Å": ifft_images(spectra * ctf / (ctf.square() + 1) * low_pass, box_size),
     }
     truth = dataset.truth
     result = []
@@ -91,8 +91,6 @@ def project_truth(truth: GroundTruth, particle: int, pixel_size: float) -> np.nd
 
 
 def grey_limits(image: np.ndarray) -> tuple[float, float]:
-    """Black and white of one view: mean ∓ 3 standard deviations, within the range of the image."""
-    mean, deviation = float(image.mean()), float(image.std())
-    low = max(float(image.min()), mean - 3 * deviation)
-    high = min(float(image.max()), mean + 3 * deviation)
+    """Black and white of one view: its 0.5th and 99.5th percentiles."""
+    low, high = (float(value) for value in np.percentile(image, [0.5, 99.5]))
     return (low, high) if high > low else (low, low + 1.0)

@@ -3,11 +3,11 @@
 Units stand on the axes, fonts are 7 pt or more, colours stay apart for colour-blind readers and in print.
 """
 
+from matplotlib.figure import Figure
+
 from cryobench.report.figures.assignments import draw_class_map, draw_latents
 from cryobench.report.figures.card import draw_ctf, draw_particles, draw_poses, draw_states
 from cryobench.report.figures.scores import draw_cost, draw_forest, draw_fsc
-from matplotlib.figure import Figure
-
 from cryobench.report.figures.style import RunStyle, save_svg, style_runs
 from cryobench.report.figures.volumes import draw_slices, draw_surfaces
 

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from cryobench.report.figures.style import COLUMN_WIDTH, styled
 
-CYCLIC = "twilight_shifted"
+CYCLIC = LinearSegmentedColormap.from_list("cyclic", ["#7a44a8", "#3f8fd2", "#efe3b4", "#dd7430", "#7a44a8"])
+"""Violet, blue, sand, orange and back: told apart by colour-blind readers, seen on white and on black."""
 SEQUENTIAL = "viridis"
 
 

@@ -54,6 +54,8 @@ _RC = {
     "svg.fonttype": "path",
     "svg.hashsalt": "cryobench",
     "figure.constrained_layout.use": True,
+    "figure.constrained_layout.h_pad": 0.03,
+    "figure.constrained_layout.w_pad": 0.03,
     "text.parse_math": False,
 }
 

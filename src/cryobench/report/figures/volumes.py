@@ -15,7 +15,9 @@ def draw_slices(slices: Mapping[str, np.ndarray], limits: tuple[float, float], w
 
     ``slices`` maps labels to (3, n, n), ``width`` is the side of the box in Å.
     """
-    figure = Figure(figsize=(COLUMN_WIDTH, 0.3 + 1.05 * len(slices)))
+    height = 0.2 + 1.05 * len(slices)
+    figure = Figure(figsize=(COLUMN_WIDTH, height), layout="none")
+    figure.subplots_adjust(left=0.07, right=0.995, bottom=0.01, top=1 - 0.2 / height, wspace=0.03, hspace=0.03)
     grid = figure.subplots(len(slices), 3, squeeze=False)
     for row, (label, planes) in enumerate(slices.items()):
         for column, plane in enumerate(planes):
@@ -47,14 +49,18 @@ def draw_surfaces(pictures: Mapping[str, np.ndarray], enclosed: float) -> Figure
     """Shaded surfaces (label to picture) side by side; ``enclosed`` is the volume in nm³ inside each of them."""
     columns = min(len(pictures), 4)
     rows = -(-len(pictures) // columns)
-    figure = Figure(figsize=(PAGE_WIDTH * columns / 4, 0.25 + 1.9 * rows))
+    height = 0.25 + 1.95 * rows
+    figure = Figure(figsize=(PAGE_WIDTH * columns / 4, height), layout="none")
+    figure.subplots_adjust(
+        left=0.005, right=0.995, bottom=0.25 / height, top=1 - 0.17 / height, wspace=0.02, hspace=0.12
+    )
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis in axes:
         axis.set_axis_off()
     for axis, (label, picture) in zip(axes, pictures.items(), strict=False):
         axis.imshow(np.ma.masked_invalid(picture), vmin=0, vmax=1, interpolation="bilinear")
         axis.set_title(shorten(label, 24))
-    figure.supxlabel(f"each surface encloses {enclosed:.3g} nm³", fontsize=7)
+    figure.text(0.5, 0.06 / height, f"each surface encloses {enclosed:.3g} nm³", fontsize=7, ha="center")
     return figure
 
 

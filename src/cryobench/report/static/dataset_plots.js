@@ -5,21 +5,21 @@
   const BLUE = "#3b8bc4";
   const data = () => cryobench.data;
 
-  const bars = (element, table, title, words) => Plotly.react(element, [{
+  const bars = (element, table, title, words, dtick) => Plotly.react(element, [{
     type: "bar", x: table.middle, y: table.count, width: table.width, marker: { color: BLUE, line: { width: 0.6, color: cryobench.colour("card") } },
     hovertemplate: `${words}<br>%{y} particles<extra></extra>`,
-  }], cryobench.layout({ xaxis: cryobench.axis(title, { showgrid: false }), yaxis: cryobench.axis("particles") }), cryobench.config);
+  }], cryobench.layout({ xaxis: cryobench.axis(title, { showgrid: false, dtick }), yaxis: cryobench.axis("particles") }), cryobench.config);
 
   cryobench.plots.defocus = (element) => bars(element, data().ctf.defocus, "defocus / µm", "%{x:.2f} µm");
   cryobench.plots.astigmatism = (element) => bars(element, data().ctf.astigmatism, "astigmatism / nm", "%{x:.0f} nm");
-  cryobench.plots.psi = (element) => bars(element, data().poses.psi, "in-plane angle / °", "%{x:.0f}°");
+  cryobench.plots.psi = (element) => bars(element, data().poses.psi, "in-plane angle / °", "%{x:.0f}°", 90);
 
   cryobench.plots.ctf = (element) => {
     const colours = ["#E69F00", "#009E73", BLUE];
     const traces = data().ctf.curves.map((curve, row) => ({
-      type: "scatter", mode: "lines", x: curve.frequency, y: curve.value, name: `${curve.defocus} µm`,
+      type: "scatter", mode: "lines", x: curve.frequency, y: curve.value, name: `${curve.defocus.toFixed(2)} µm`,
       line: { width: 1.4, color: colours[row] },
-      hovertemplate: `particle ${curve.particle}, ${curve.defocus} µm<br>%{x:.4f} Å⁻¹: %{y:.2f}<extra></extra>`,
+      hovertemplate: `particle ${curve.particle}, ${curve.defocus.toFixed(2)} µm<br>%{x:.4f} Å⁻¹: %{y:.2f}<extra></extra>`,
     }));
     const layout = cryobench.layout({
       showlegend: true, legend: { orientation: "h", y: 1.02, yanchor: "bottom", font: { size: 11.5 } },

@@ -148,7 +148,7 @@
 
   cryobench.plots.classes = (element) => {
     const table = cryobench.data.classes[element.dataset.run];
-    element.style.height = `${Math.min(520, Math.max(270, 120 + 20 * table.names.length))}px`;
+    if (table.names.length > 24) element.style.height = "420px";
     const trace = {
       type: "heatmap", x: table.truth, y: table.names.map((_, i) => i), colorscale: "Cividis", zmin: 0, zmax: 1,
       z: table.share, colorbar: cryobench.colourBar("share"), xgap: 0.5, ygap: 0.5,
@@ -158,7 +158,7 @@
     const step = Math.max(1, Math.ceil(table.names.length / 16));
     const shown = table.names.map((_, i) => i).filter((i) => i % step === 0);
     const layout = cryobench.layout({
-      xaxis: cryobench.axis(`true ${cryobench.escape(cryobench.data.truth.title)}`, { showgrid: false }),
+      xaxis: cryobench.axis(`true ${cryobench.escape(cryobench.data.truth.title)}`, { showgrid: false, dtick: cryobench.data.truth.period === 360 ? 90 : undefined }),
       yaxis: cryobench.axis("class", { showgrid: false, tickvals: shown, ticktext: shown.map((i) => table.names[i]) }),
       margin: { l: 50, r: 8, t: 12, b: 48 },
     });
@@ -174,7 +174,7 @@
       ? {
         size: table.particle.length > 1500 ? 4 : 6, color: table.truth, colorscale: cyclic ? cryobench.data.cyclic : "Viridis",
         cmin: cyclic ? 0 : undefined, cmax: cyclic ? truth.period : undefined, line: { width: 0.4, color: cryobench.colour("muted") },
-        colorbar: cryobench.colourBar(cryobench.escape(truth.title)),
+        colorbar: { ...cryobench.colourBar(cryobench.escape(truth.title)), dtick: truth.period === 360 ? 90 : undefined },
       }
       : { size: 5, color: cryobench.colour("muted") };
     const trace = {

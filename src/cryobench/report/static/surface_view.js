@@ -4,7 +4,7 @@
 
 (() => {
   const MOST_SCENES = 8; // browsers keep about sixteen WebGL contexts on one page, phones fewer
-  const HOME = { eye: { x: 1.15, y: -1.5, z: 0.95 }, up: { x: 0, y: 0, z: 1 }, center: { x: 0, y: 0, z: 0 } };
+  const HOME = { eye: { x: 0.85, y: -1.1, z: 0.7 }, up: { x: 0, y: 0, z: 1 }, center: { x: 0, y: 0, z: 0 } };
   const meshes = new Map(); // key -> { half_width, meshes: [decoded ...] }
   const waiting = new Map(); // key -> resolve
   let camera = structuredClone(HOME);
