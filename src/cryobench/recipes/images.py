@@ -11,9 +11,11 @@ reconstruct with: what is simulated is not what is assumed. Noise has the varian
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from cryobench._types import ImageArray, Volume
 from cryobench.fourier import fourier_crop, ifft_images
@@ -28,6 +30,7 @@ from cryobench.recipes.draws import draw_ctf, draw_poses
 from cryobench.recipes.recipe import Ensemble, SimulationSettings
 from cryobench.volumes.render import render
 
+FineVolume: TypeAlias = Float[torch.Tensor, "fine_z fine_y fine_x"]
 SIGN = -1
 """Protein is bright in the stacks written, the usual form on disk."""
 
@@ -96,7 +99,7 @@ def make_state(
     return result
 
 
-def render_state(ensemble: Ensemble, settings: SimulationSettings, state: int) -> tuple[Volume, Volume]:
+def render_state(ensemble: Ensemble, settings: SimulationSettings, state: int) -> tuple[FineVolume, Volume]:
     """Density of a state on the fine grid, and the truth volume: the same cropped to the images' grid."""
     fine = render(
         ensemble.model(state),
@@ -120,7 +123,7 @@ def make_clean_images(
     return ifft_images(spectra, settings.box_size).numpy()
 
 
-def _signal_variance(fine: Volume, volume: Volume, settings: SimulationSettings, ctf: Ctf) -> float:
+def _signal_variance(fine: FineVolume, volume: Volume, settings: SimulationSettings, ctf: Ctf) -> float:
     """Signal variance at ``snr_pixel_size``, in the unit of the images delivered (a projection sums over voxels)."""
     pixel_size = settings.snr_pixel_size
     if pixel_size is None:

@@ -7,7 +7,7 @@ Everything else (imaging, noise, files) is the same for all recipes and lives in
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -44,6 +44,7 @@ class SimulationSettings(BaseModel):
     b_factor: float = Field(100.0, ge=0, description="envelope exp(−B s² / 4) of the images, Å²")
 
 
+@runtime_checkable
 class Ensemble(Protocol):
     """The states of a recipe. Must be picklable: states are made in worker processes."""
 
