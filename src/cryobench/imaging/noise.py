@@ -1,125 +1,101 @@
-"""White noise from named per-particle streams, and the variance of the signal it is measured against.
+"""White noise from per-particle streams, and the variance of a signal that a noise level is set against.
 
-SNR = signal variance / noise variance, where the signal variance is that of the CTF-applied noise-free images
-over all pixels of the box (the benchmark's definition), or over the pixels of a mask. The first also has a closed
-form: by the projection-slice theorem its expectation over uniform orientations needs only the volume's
-shell-averaged power and the CTFs, so a noise level can be set before any image is made.
+The benchmark's SNR is the variance over all pixels of the CTF-applied, noise-free images of one structure, divided by
+the variance of the noise. ``expected_signal_variance`` gives that numerator without making an image: by the
+projection-slice theorem the power of a projection at k, averaged over uniformly distributed orientations, is the
+volume's power averaged over the shell |k|. So the noise level depends on the structure and its particles' CTFs alone,
+never on which images happen to be made together.
 """
 
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float, Float32
-from torch import Tensor
 
-from cryobench._types import Indices
-from cryobench.fourier import frequency_grid, hermitian_weights, shell_average, shell_indices
-from cryobench.imaging.ctf import Ctf, evaluate_ctf
+from cryobench._types import ImageArray, Volume
+from cryobench.fourier import shell_power
+from cryobench.imaging.ctf import Ctf, electron_wavelength
 from cryobench.rng import IndexedStream
 
-_CTF_BATCH = 256
+_DIRECTIONS = 8
 
 
-def white_noise(
-    particles: Indices, box_size: int, *, seed: int, purpose: str = "noise", threads: int = 1
-) -> Float32[np.ndarray, "n y x"]:
-    """Standard normal pixels (n, box_size, box_size) of the particles with the given numbers.
+def draw_white_noise(seed: int, particles: np.ndarray, box_size: int, *, threads: int = 2) -> ImageArray:
+    """White noise (n, y, x) of unit variance in real space, each particle from its own stream "noise".
 
-    Each particle draws from its own counter-based stream, so its pixels do not depend on which other particles
-    are drawn, in what order, or by how many threads.
-
-    Parameters
-    ----------
-    particles
-        Global particle numbers, non-negative, in any order.
-    box_size
-        Pixels an axis.
-    seed, purpose
-        Name of the streams: see ``rng.stream``.
-    threads
-        Threads to draw with; drawing releases the interpreter.
+    The bits of a particle's image depend on the seed and its index alone.
     """
-    pixels = np.empty((len(particles), box_size, box_size), dtype=np.float32)
+    noise = np.empty((len(particles), box_size, box_size), dtype=np.float32)
 
-    def draw(first: int) -> None:
-        streams = IndexedStream(seed, purpose)
-        for position in range(first, len(particles), threads):
-            streams.at(int(particles[position])).standard_normal(dtype=np.float32, out=pixels[position])
+    def fill(rows: np.ndarray) -> None:
+        streams = IndexedStream(seed, "noise")
+        for row in rows:
+            streams.at(int(particles[row])).standard_normal(out=noise[row], dtype=np.float32)
 
-    if threads <= 1:
-        draw(0)
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(draw, range(threads)))
-    return pixels
+    # NumPy releases the interpreter lock while it draws.
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(fill, np.array_split(np.arange(len(particles)), threads)))
+    return noise
 
 
-def signal_variance(
-    images: Float[Tensor, "n y x"], mask: Bool[Tensor, "y x"] | Bool[Tensor, "n y x"] | None = None
-) -> float:
-    """Mean over images of the variance of their pixels, all of them or those inside a mask.
+def signal_variance(images: ImageArray, mask: np.ndarray | None = None) -> float:
+    """Mean over images (n, y, x) of the variance over all pixels, or over the pixels where ``mask`` (y, x) is not 0.
 
-    ValueError if a mask has no pixels.
+    All pixels is the benchmark's definition; inside a mask, an empty border does not lower it.
+
+    Raises
+    ------
+    ValueError
+        If the mask has another shape or is 0 everywhere.
     """
     if mask is None:
-        return float(images.double().var(dim=(-2, -1), correction=0).mean())
-    inside = mask.expand(images.shape).double()
-    counts = inside.sum(dim=(-2, -1))
-    if bool((counts == 0).any()):
-        raise ValueError("the mask leaves no pixel of some image to measure the signal in.")
-    values = images.double()
-    mean = (values * inside).sum(dim=(-2, -1), keepdim=True) / counts[:, None, None]
-    return float(((((values - mean) ** 2) * inside).sum(dim=(-2, -1)) / counts).mean())
+        pixels = images.reshape(len(images), -1)
+    else:
+        if mask.shape != images.shape[1:] or not mask.any():
+            raise ValueError(f"the mask must have shape {images.shape[1:]} and not be empty; got {mask.shape}.")
+        pixels = images[:, mask != 0]
+    return float(pixels.var(axis=1, dtype=np.float64).mean())
 
 
-def volume_shell_power(volume_spectrum: Tensor, box_size: int) -> Float[Tensor, "s"]:
-    """Mean |V|² of each shell of a volume's half-spectrum (z, y, h), for ``expected_signal_variance``. float64."""
-    indices = shell_indices(box_size, 3, device=volume_spectrum.device)
-    power = volume_spectrum.real.double() ** 2 + volume_spectrum.imag.double() ** 2
-    return shell_average(power, indices, box_size // 2 + 1, box_size=box_size)
-
-
-def expected_signal_variance(
-    shell_power: Float[Tensor, "s"],
-    ctf: Ctf,
-    *,
-    box_size: int,
-    pixel_size: float,
-    radius: float | None = None,
-) -> Float[Tensor, "n"]:
-    """Variance over all pixels of each particle's noise-free image, averaged over uniform orientations.
-
-    By Parseval it is n⁻⁴ Σ_{k≠0} CTF(k)² P(|k|) with P the volume's shell-averaged power: a slice of uniform
-    orientation has on average the power of the shell. P is interpolated linearly between shells.
+def expected_signal_variance(volume: Volume, ctf: Ctf, *, pixel_size: float) -> float:
+    """Variance over all pixels of CTF-applied projections of a volume, averaged over uniform orientations.
 
     Parameters
     ----------
-    shell_power
-        From ``volume_shell_power``.
+    volume
+        (z, y, x); its projections are sums over z on the same grid.
     ctf
-        Parameters of n particles.
-    box_size, pixel_size
-        Pixels an axis, and Å per pixel.
-    radius
-        Entries with |k| > radius (index units) are 0 in the images. Default: (box_size − 1) // 2, as in
-        ``extract_slices``.
+        Of the particles concerned: the average is over them as well.
+    pixel_size
+        Å per voxel.
 
     Returns
     -------
-    (n,) float64, in squared units of the projection.
+    Σ_{k≠0} P(|k|) ⟨CTF²(k)⟩ / n⁴, the sum over the frequencies of an n x n image with |k| < n / 2, P the mean power
+    of the volume's shell. The same number on any number of threads.
     """
-    frequencies = frequency_grid(box_size, 2, pixel_size=pixel_size, device=shell_power.device)
-    distance = torch.linalg.norm(frequencies.double(), dim=-1) * (box_size * pixel_size)
-    limit = (box_size - 1) // 2 if radius is None else radius
-    lower = distance.floor().long().clamp(max=len(shell_power) - 1)
-    upper = (lower + 1).clamp(max=len(shell_power) - 1)
-    fraction = distance - lower
-    power = (1 - fraction) * shell_power.double()[lower] + fraction * shell_power.double()[upper]
-    kept = (distance > 0) & (distance <= limit + 1e-6)
-    power = power * kept * hermitian_weights(box_size, device=shell_power.device).double()
-    parts = []
-    for first in range(0, len(ctf), _CTF_BATCH):
-        transfer = evaluate_ctf(ctf[first : first + _CTF_BATCH], frequencies).double()
-        parts.append((transfer**2 * power).sum(dim=(-2, -1)))
-    return torch.cat(parts) / box_size**4
+    size = volume.shape[-1]
+    power = shell_power(volume)
+    transfer = _mean_squared_ctf(ctf, np.arange(len(power)) / (size * pixel_size))
+    return float((power * transfer * _count_pixels(size, len(power)))[1:].sum() / size**4)
+
+
+def _count_pixels(size: int, n_shells: int) -> np.ndarray:
+    axis = np.arange(size) - size // 2
+    radius = np.sqrt(axis[:, None] ** 2 + axis[None, :] ** 2) + 0.5
+    return np.bincount(radius.astype(int).ravel())[:n_shells]
+
+
+def _mean_squared_ctf(ctf: Ctf, frequencies: np.ndarray) -> np.ndarray:
+    """CTF² at each radius, averaged over particles and directions. In NumPy: one thread, so one order of sums."""
+    wavelength = electron_wavelength(ctf.voltage_kv)[:, None]
+    squared = frequencies[None, :] ** 2
+    quartic = np.pi / 2 * ctf.cs_mm[:, None] * 1e7 * wavelength**3
+    offset = (ctf.phase_shift + np.arcsin(ctf.amplitude_contrast))[:, None]
+    envelope = np.exp(-ctf.b_factor[:, None] / 2 * squared)
+    total = np.zeros(len(frequencies))
+    for direction in np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS:
+        half_difference = (ctf.defocus_u - ctf.defocus_v) / 2 * np.cos(2 * (direction - ctf.defocus_angle))
+        defocus = ((ctf.defocus_u + ctf.defocus_v) / 2 + half_difference)[:, None]
+        gamma = (quartic * squared - np.pi * wavelength * defocus) * squared
+        total += (np.sin(gamma - offset) ** 2 * envelope).mean(axis=0)
+    return total / _DIRECTIONS
