@@ -70,7 +70,7 @@ def class_by_truth(reconstruction: Reconstruction, dataset: Dataset) -> pd.DataF
             "particles": np.repeat(counts, posteriors.shape[1]),
         }
     )
-    return table[table["particles"] > 0].reset_index(drop=True)
+    return table.query("particles > 0").reset_index(drop=True)
 
 
 def _bin(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

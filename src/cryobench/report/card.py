@@ -87,13 +87,13 @@ def direction_map(rotations: np.ndarray, *, width: int = 180) -> pd.DataFrame:
     cell = _cell(np.where(inside, grid_longitude, 0), np.clip(sine, -1, 1), bands, columns)
     table = pd.DataFrame(
         {
-            "x": grid_x,
-            "y": grid_y,
-            "longitude": np.rad2deg(grid_longitude),
-            "latitude": np.rad2deg(np.arcsin(np.clip(sine, -1, 1))),
-            "count": counts[cell],
+            "x": grid_x[inside],
+            "y": grid_y[inside],
+            "longitude": np.rad2deg(grid_longitude[inside]),
+            "latitude": np.rad2deg(np.arcsin(np.clip(sine[inside], -1, 1))),
+            "count": counts[cell[inside]],
         }
-    )[inside].reset_index(drop=True)
+    )
     table.attrs["expected"] = len(directions) / (bands * columns)
     return table
 

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,9 @@ def plot_data(contents: Contents) -> dict[str, Any]:
         "metrics": _metrics(contents),
         "fsc": _fsc(contents),
         "cost": {
-            row.slug: _number(row.wall_seconds) for row in contents.run_table.itertuples() if row.status != "failed"
+            row["slug"]: _number(row["wall_seconds"])
+            for row in contents.run_table.to_dict("records")
+            if row["status"] != "failed"
         },
         "truth": None
         if contents.truth_axis is None
@@ -72,10 +74,9 @@ def _metrics(contents: Contents) -> list[dict[str, Any]]:
     result = []
     for metric in contents.metrics:
         text = describe_metric(metric)
-        rows = contents.scores[contents.scores["metric"] == metric]
         values = {
-            row.slug: [_number(row.value), _number(row.low), _number(row.high), row.n, row.never_crossed]
-            for row in rows.itertuples()
+            row["slug"]: [*(_number(row[name]) for name in ("value", "low", "high")), row["n"], row["never_crossed"]]
+            for row in contents.scores.query("metric == @metric").to_dict("records")
         }
         result.append(
             {
@@ -94,20 +95,22 @@ def _fsc(contents: Contents) -> dict[str, Any] | None:
     if contents.curves.empty:
         return None
     runs: dict[str, dict[str, Any]] = {}
-    for (slug, mask), rows in contents.curve_summary.groupby(["slug", "mask"], sort=False):
+    for key, rows in contents.curve_summary.groupby(["slug", "mask"], sort=False):
+        slug, mask = cast("tuple[str, str]", key)
         rows = rows.sort_values("shell")
-        runs.setdefault(str(slug), {})[str(mask)] = {
+        runs.setdefault(slug, {})[mask] = {
             "frequency": _numbers(rows["frequency"]),
             "mean": _numbers(rows["mean"], 4),
             "low": _numbers(rows["low"], 4),
             "high": _numbers(rows["high"], 4),
-            "n": int(rows["n"].max()),
+            "n": int(rows["n"].to_numpy().max()),
         }
-    for (slug, mask), rows in contents.curves.groupby(["slug", "mask"], sort=False):
+    for key, rows in contents.curves.groupby(["slug", "mask"], sort=False):
+        slug, mask = cast("tuple[str, str]", key)
         particles = np.unique(rows["particle"])
         shown = particles[np.unique(np.linspace(0, len(particles) - 1, min(len(particles), MOST_CURVES)).astype(int))]
-        wide = rows.pivot(index="particle", columns="shell", values="fsc").loc[shown]
-        target = runs[str(slug)][str(mask)]
+        wide = rows.pivot_table(index="particle", columns="shell", values="fsc").loc[shown]
+        target = runs[slug][mask]
         target["particles"] = [int(particle) for particle in shown]
         target["curves"] = [_numbers(curve, 4) for curve in wide.to_numpy()]
     masks = [mask for mask in ("mask", "none") if mask in set(contents.curves["mask"])]

@@ -161,7 +161,7 @@ def _split_card(dataset: Dataset) -> tuple[list[tuple[str, str]], list[tuple[str
 
 def _perfect_auc(contents: Contents) -> float | None:
     """Area under a curve that is 1 in every shell, in cycles/px: what the published score can reach."""
-    return None if contents.curves.empty else float(contents.curves["frequency"].max())
+    return None if contents.curves.empty else float(contents.curves["frequency"].to_numpy().max())
 
 
 def _package_version() -> str:

@@ -108,7 +108,9 @@ def shade_surface(volume: np.ndarray, level: float, *, size: int = 160) -> np.nd
     to_volume = (about_x @ about_z).T[::-1, ::-1] * steps
     shape = (n_depths, size, size)
     offset = np.full(3, box_size // 2) - to_volume @ ((np.array(shape) - 1) / 2)
-    turned = affine_transform(volume, to_volume, offset=offset, output_shape=shape, order=1, cval=float(volume.min()))
+    turned = affine_transform(
+        volume, to_volume, offset=offset.tolist(), output_shape=shape, order=1, cval=float(volume.min())
+    )
     above = turned > level
     seen = above.any(axis=0)
     rows, columns = np.nonzero(seen)

@@ -177,12 +177,12 @@ def rank_runs(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
     ``first`` counts the methods whose interval lies wholly on the better side, plus one; ``last`` leaves out those
     wholly on the worse side. Methods whose intervals overlap thus share ranks.
     """
-    rows = scores[(scores["metric"] == metric) & (scores["role"] == "method") & np.isfinite(scores["value"])]
+    rows = scores.query("metric == @metric and role == 'method' and value == value")
     sign = -1.0 if describe_metric(metric).lower_is_better else 1.0
-    ends = np.sort(sign * rows[["low", "high"]].fillna({"low": np.inf, "high": np.inf}).to_numpy(float), axis=1)
-    known = np.isfinite(ends).all(axis=1)
     value = sign * rows["value"].to_numpy(float)
-    low, high = np.where(known, ends[:, 0], value), np.where(known, ends[:, 1], value)
+    ends = sign * rows[["low", "high"]].to_numpy(float)
+    ends = np.where(np.isfinite(ends).all(axis=1, keepdims=True), ends, value[:, None])
+    low, high = ends.min(axis=1), ends.max(axis=1)
     better = (low[None, :] > high[:, None]).sum(axis=1)
     worse = (high[None, :] < low[:, None]).sum(axis=1)
     return pd.DataFrame({"first": better + 1, "last": len(rows) - worse}, index=pd.Index(rows["slug"], name="slug"))
@@ -192,7 +192,7 @@ def fsc_curves(runs: Sequence[Run]) -> pd.DataFrame:
     """FSC of every query particle: columns slug, run, particle, mask ("none" or "mask"), shell, frequency, fsc."""
     columns = ["slug", "run", "particle", "mask", "shell", "frequency", "fsc"]
     parts = [
-        run.scores.curves["fsc"].assign(slug=run.slug, run=run.label)[columns]
+        run.scores.curves["fsc"].assign(slug=run.slug, run=run.label).reindex(columns=columns)
         for run in runs
         if "fsc" in run.scores.curves and run.status != "failed" and len(run.scores.curves["fsc"])
     ]
@@ -205,17 +205,21 @@ def summarise_curves(curves: pd.DataFrame) -> pd.DataFrame:
     if curves.empty:
         return pd.DataFrame(columns=[*keys, "mean", "low", "high", "n"])
     groups = curves.groupby(keys, sort=False)["fsc"]
-    summary = groups.agg(["mean", "count"]).rename(columns={"count": "n"})
-    summary["low"] = groups.quantile(BAND[0] / 100)
-    summary["high"] = groups.quantile(BAND[1] / 100)
-    return summary.reset_index()
+    parts = {
+        "mean": groups.mean(),
+        "low": groups.quantile(BAND[0] / 100),
+        "high": groups.quantile(BAND[1] / 100),
+        "n": groups.count(),
+    }
+    return pd.DataFrame(parts).reset_index()
 
 
 def consensus_beats_labels(scores: pd.DataFrame) -> bool:
     """Whether here the consensus scores above back-projection by the true labels, in the mask or without."""
     for metric in ("fsc-auc-normalised-masked", "fsc-auc-normalised"):
-        best = scores[scores["metric"] == metric].groupby("run")["value"].max()
-        if best.get("consensus", -np.inf) > best.get("truth-backprojection", np.inf):
+        rows = scores[scores["metric"] == metric]
+        values = dict(zip(rows["run"], rows["value"], strict=True))
+        if values.get("consensus", -np.inf) > values.get("truth-backprojection", np.inf):
             return True
     return False
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from cryobench.report.figures.style import COLUMN_WIDTH, PAGE_WIDTH, styled
+from cryobench.report.figures.style import COLUMN_WIDTH, PAGE_WIDTH, fixed_figure, styled
 from cryobench.report.views import ParticleViews, grey_limits
 
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
@@ -17,8 +17,9 @@ def draw_particles(particles: Sequence[ParticleViews]) -> Figure:
     """Views of example particles: a row per view, a column per particle, each picture on its own grey scale."""
     titles = list(dict.fromkeys(title for views in particles for title in views.views))
     height = 0.2 + 1.1 * len(titles)
-    figure = Figure(figsize=(PAGE_WIDTH, height), layout="none")
-    figure.subplots_adjust(left=0.06, right=0.995, bottom=0.01, top=1 - 0.2 / height, wspace=0.04, hspace=0.04)
+    figure = fixed_figure(
+        PAGE_WIDTH, height, left=0.06, right=0.995, bottom=0.01, top=1 - 0.2 / height, wspace=0.04, hspace=0.04
+    )
     grid = figure.subplots(len(titles), len(particles), squeeze=False)
     for column, views in enumerate(particles):
         for row, title in enumerate(titles):

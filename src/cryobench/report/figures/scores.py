@@ -41,9 +41,8 @@ def draw_forest(scores: pd.DataFrame, metrics: Sequence[str], styles: Mapping[st
 
 
 def _best_first(scores: pd.DataFrame, metric: str) -> list[str]:
-    rows = scores[scores["metric"] == metric].sort_values(
-        "value", ascending=describe_metric(metric).lower_is_better, na_position="last"
-    )
+    rows = scores.query("metric == @metric")
+    rows = rows.sort_values(by="value", ascending=describe_metric(metric).lower_is_better, na_position="last")
     return [*rows["slug"], *[slug for slug in dict.fromkeys(scores["slug"]) if slug not in set(rows["slug"])]]
 
 
@@ -66,7 +65,7 @@ def draw_fsc(summary: pd.DataFrame, pixel_size: float, styles: Mapping[str, RunS
         axis.set_title("in the mask" if mask == "mask" else "whole box", loc="left")
         axis.set_xlabel("spatial frequency / cycles per px")
         axis.set_xlim(0, 0.5)
-        axis.set_ylim(min(0.0, float(summary["low"].min()) if len(summary) else 0.0), 1.02)
+        axis.set_ylim(min(0.0, *summary["low"].tolist()), 1.02)
         top = axis.secondary_xaxis("top")
         ticks = np.array([0.1, 0.2, 0.3, 0.4, 0.5])
         top.set_xticks(ticks, [f"{pixel_size / tick:.1f}" for tick in ticks])

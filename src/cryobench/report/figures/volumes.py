@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from cryobench.report.figures.style import COLUMN_WIDTH, PAGE_WIDTH, shorten, styled
+from cryobench.report.figures.style import COLUMN_WIDTH, PAGE_WIDTH, fixed_figure, shorten, styled
 from cryobench.report.slices import PLANES
 
 
@@ -16,8 +16,9 @@ def draw_slices(slices: Mapping[str, np.ndarray], limits: tuple[float, float], w
     ``slices`` maps labels to (3, n, n), ``width`` is the side of the box in Å.
     """
     height = 0.2 + 1.05 * len(slices)
-    figure = Figure(figsize=(COLUMN_WIDTH, height), layout="none")
-    figure.subplots_adjust(left=0.07, right=0.995, bottom=0.01, top=1 - 0.2 / height, wspace=0.03, hspace=0.03)
+    figure = fixed_figure(
+        COLUMN_WIDTH, height, left=0.07, right=0.995, bottom=0.01, top=1 - 0.2 / height, wspace=0.03, hspace=0.03
+    )
     grid = figure.subplots(len(slices), 3, squeeze=False)
     for row, (label, planes) in enumerate(slices.items()):
         for column, plane in enumerate(planes):
@@ -50,9 +51,15 @@ def draw_surfaces(pictures: Mapping[str, np.ndarray], enclosed: float) -> Figure
     columns = min(len(pictures), 4)
     rows = -(-len(pictures) // columns)
     height = 0.25 + 1.95 * rows
-    figure = Figure(figsize=(PAGE_WIDTH * columns / 4, height), layout="none")
-    figure.subplots_adjust(
-        left=0.005, right=0.995, bottom=0.25 / height, top=1 - 0.17 / height, wspace=0.02, hspace=0.12
+    figure = fixed_figure(
+        PAGE_WIDTH * columns / 4,
+        height,
+        left=0.005,
+        right=0.995,
+        bottom=0.25 / height,
+        top=1 - 0.17 / height,
+        wspace=0.02,
+        hspace=0.12,
     )
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis in axes:
