@@ -177,7 +177,7 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise FormatError(f"{folder} does not exist or is no folder, expected a data set.")
     path = folder / _CARD
     if not path.exists():
-        if any((folder / name).exists() for name in ("particles", "particles.mrcs", "particles.star", "truth")):
+        if any((folder / name).exists() for name in ("simulation", "particles", "particles.mrcs", "truth")):
             raise FormatError(
                 f"{folder} is not finished: its simulation was stopped before {_CARD} was written. Run the same"
                 " cryobench simulate command again; it continues where it stopped."

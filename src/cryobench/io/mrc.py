@@ -13,6 +13,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -119,10 +120,10 @@ class MrcStacks:
         files, places = files[order], places[order]
         # A run is a stretch of neighbours both on disk and in the answer: one copy.
         breaks = (np.diff(files) != 0) | (np.diff(places) != 1) | (np.diff(order) != 1)
-        starts = np.concatenate([[0], np.flatnonzero(breaks) + 1]) if len(indices) else np.zeros(0, dtype=np.int64)
-        for start, stop in zip(starts, np.append(starts[1:], len(indices)), strict=True):
-            target, place = int(order[start]), int(places[start])
-            self._stack(int(files[start])).copy(place, images[target : target + int(stop - start)])
+        edges = [0, *(np.flatnonzero(breaks) + 1).tolist(), len(indices)]
+        for start, stop in pairwise(edges if len(indices) else []):
+            target = int(order[start])
+            self._stack(int(files[start])).copy(int(places[start]), images[target : target + stop - start])
         return images
 
     def _stack(self, file: int) -> _OpenStack:

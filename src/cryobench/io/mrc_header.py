@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from mrcfile.dtypes import HEADER_DTYPE
@@ -19,7 +19,7 @@ from cryobench._errors import FormatError
 
 HEADER_BYTES = 1024
 _MODES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
-_STAMPS = {b"\x44\x44": "<", b"\x44\x41": "<", b"\x11\x11": ">"}
+_STAMPS: dict[bytes, Literal["<", ">"]] = {b"\x44\x44": "<", b"\x44\x41": "<", b"\x11\x11": ">"}
 _LARGEST = 1 << 24
 _OTHER_TYPES = {
     b"\x89PNG": "a PNG image",
@@ -91,7 +91,7 @@ def read_header(path: Path) -> MrcHeader:
         raise FormatError(f"{path} does not exist.") from None
     except IsADirectoryError:
         raise FormatError(f"{path} is a folder, expected an MRC file.") from None
-    fields = _interpret(raw, path)
+    fields, byte_order = _interpret(raw, path)
     mode = int(fields["mode"])
     if mode not in _MODES:
         raise FormatError(
@@ -101,7 +101,7 @@ def read_header(path: Path) -> MrcHeader:
     header = MrcHeader(
         path=path,
         shape=(int(fields["nz"]), int(fields["ny"]), int(fields["nx"])),
-        dtype=np.dtype(_MODES[mode]).newbyteorder(fields["mode"].dtype.byteorder),
+        dtype=np.dtype(_MODES[mode]).newbyteorder(byte_order),
         offset=HEADER_BYTES + int(fields["nsymbt"]),
         pixel_sizes=_pixel_sizes(fields),
         axes=_axes(fields),
@@ -151,24 +151,23 @@ def make_header(shape: tuple[int, int, int], pixel_size: float, *, stack: bool) 
     return header
 
 
-def _interpret(raw: bytes, path: Path) -> Any:
-    """Header fields in the byte order that makes sense of them."""
+def _interpret(raw: bytes, path: Path) -> tuple[Any, Literal["<", ">"]]:
+    """Header fields, and the byte order that makes sense of them."""
     for magic, name in _OTHER_TYPES.items():
         if raw.startswith(magic):
             raise FormatError(f"{path} is not an MRC file: it is {name}.")
     if len(raw) < HEADER_BYTES:
         raise FormatError(f"{path} is not an MRC file: it has {len(raw)} bytes, an MRC header alone has 1024.")
     stamp = bytes(raw[212:214])
-    candidates = {
-        order: np.frombuffer(raw, dtype=HEADER_DTYPE.newbyteorder(order), count=1)[0] for order in ("<", ">")
-    }
-    plausible = [order for order, fields in candidates.items() if _is_plausible(fields)]
+    orders: tuple[Literal["<"], Literal[">"]] = ("<", ">")
+    candidates = {order: np.frombuffer(raw, dtype=HEADER_DTYPE.newbyteorder(order), count=1)[0] for order in orders}
+    plausible: list[Literal["<", ">"]] = [order for order in orders if _is_plausible(candidates[order])]
     if not plausible:
         sizes = tuple(int(candidates["<"][name]) for name in ("nx", "ny", "nz"))
         raise FormatError(f"{path} is not an MRC file: its header would mean a size of {sizes} (x, y, z).")
     stated = _STAMPS.get(stamp)
-    if stated in plausible:
-        return candidates[stated]
+    if stated is not None and stated in plausible:
+        return candidates[stated], stated
     order = plausible[0]
     problem = "malformed" if stated is None else "wrong"
     name = {"<": "little", ">": "big"}[order]
@@ -177,7 +176,7 @@ def _interpret(raw: bytes, path: Path) -> Any:
         UserWarning,
         stacklevel=4,
     )
-    return candidates[order]
+    return candidates[order], order
 
 
 def _is_plausible(fields: Any) -> bool:

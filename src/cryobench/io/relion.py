@@ -197,11 +197,12 @@ def _optics_of_particles(tables: dict[str, pd.DataFrame], table: pd.DataFrame, p
     groups = number_column(table, "rlnOpticsGroup", path).astype(np.int64)
     places = pd.Index(known).get_indexer(pd.Index(groups)) if len(set(known)) == len(known) else None
     if places is None:
-        raise FormatError(f"{path}: data_optics lists a group twice: {sorted(known)}.")
+        raise FormatError(f"{path}: data_optics lists a group twice: {sorted(known.tolist())}.")
     if (places < 0).any():
         first = int(np.argmax(places < 0))
         raise FormatError(
-            f"{path}: particle {first} is of optics group {groups[first]}, but data_optics has {sorted(known)}."
+            f"{path}: particle {first} is of optics group {groups[first]}, but data_optics has"
+            f" {sorted(known.tolist())}."
         )
     return optics.iloc[places].reset_index(drop=True)
 
