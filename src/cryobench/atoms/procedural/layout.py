@@ -3,7 +3,7 @@
 The sequences are those of the human IgG1 b12 (SEQRES of wwPDB entry 1HZH; Saphire et al., Science 293:1155, 2001;
 wwPDB data are CC0). A domain is an ideal immunoglobulin fold: two flat-stacked, twisted sheets of straight strands.
 The numbers below (two sheets' geometry, two coordinates of each strand, and the twelve rigid placements) were
-fitted to the CA atoms of 1HZH's strands, which they meet within 1.5 to 2.6 Å root mean square; no coordinate of
+fitted to the CA atoms of 1HZH's strands, which they meet within 1.5 to 2.0 Å root mean square; no coordinate of
 the entry is used, except the few hinge points at the end, rounded to 1 Å.
 """
 
