@@ -90,7 +90,7 @@ def make_state(
     result = StateResult(
         state=state,
         n_images=len(particles),
-        mass=model.mass,
+        mass=model.mass_with_hydrogens,
         signal_variance=variance,
         noise_variance=noise_variance,
         stack_sha256=stack.sha256,
