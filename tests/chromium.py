@@ -18,14 +18,12 @@ from pathlib import Path
 from typing import Any
 
 _FLAGS = [
-    *(
-        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-        "--disable-component-update --disable-sync --disable-dev-shm-usage --disable-extensions --hide-scrollbars "
-        "--use-gl=angle --use-angle=swiftshader --enable-unsafe-swiftshader --ignore-gpu-blocklist "
-        "--remote-debugging-pipe"
-    ).split(),
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
+    "--disable-extensions", "--hide-scrollbars", "--use-gl=angle", "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist", "--remote-debugging-pipe",
     "--host-resolver-rules=MAP * ~NOTFOUND",  # no name resolves: a page that needs the network fails here too
-]
+]  # fmt: skip
 _LAUNCH = (
     "import os,sys; os.dup2(int(sys.argv[1]),3); os.dup2(int(sys.argv[2]),4); os.execv(sys.argv[3], sys.argv[3:])"
 )
@@ -58,8 +56,10 @@ class Page:
         os.close(to_browser)
         os.close(from_browser)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _LAUNCH, *map(str, ends), program, *_FLAGS]
-            + [f"--user-data-dir={self._profile.name}", f"--window-size={width},{height}", "about:blank"],
+            [
+                sys.executable, "-c", _LAUNCH, *map(str, ends), program, *_FLAGS,
+                f"--user-data-dir={self._profile.name}", f"--window-size={width},{height}", "about:blank",
+            ],
             pass_fds=ends, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         for end in ends:

@@ -60,7 +60,7 @@ def extract_surface(volume: np.ndarray, level: float, voxel_size: float) -> Mesh
     padded = np.pad(volume, 1, constant_values=low)
     vertices, faces, _, _ = marching_cubes(padded, level)
     centred = (vertices[:, ::-1] - 1 - volume.shape[-1] // 2) * voxel_size
-    return Mesh(centred.astype(np.float32), faces[:, ::-1].astype(np.int64))
+    return Mesh(centred.astype(np.float32), faces.astype(np.int64))
 
 
 def extract_surfaces(

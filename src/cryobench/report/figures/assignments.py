@@ -22,8 +22,10 @@ def draw_class_map(table: pd.DataFrame, truth_title: str) -> Figure:
     image = axis.imshow(
         grid.to_numpy(), aspect="auto", cmap="cividis", vmin=0, vmax=1, origin="lower", interpolation="nearest"
     )
-    shown = np.unique(np.linspace(0, len(grid.columns) - 1, min(6, len(grid.columns))).astype(int))
-    axis.set_xticks(shown, [f"{grid.columns[i]:.4g}" for i in shown])
+    values = np.asarray(grid.columns, dtype=np.float64)
+    marks = np.arange(0, 361, 90) if truth_title.endswith("°") else np.linspace(values[0], values[-1], 5)
+    shown = np.unique([int(np.abs(values - mark).argmin()) for mark in marks if mark <= values[-1]])
+    axis.set_xticks(shown, [f"{values[column]:.4g}" for column in shown])
     step = max(1, len(names) // 12)
     axis.set_yticks(range(0, len(names), step), [str(name) for name in names[::step]])
     axis.set_xlabel(f"true {truth_title}")
@@ -45,7 +47,9 @@ def draw_latents(table: pd.DataFrame, truth_title: str, period: float | None) ->
             table["first"][known], table["second"][known], c=table["truth"][known], s=7, linewidths=0.2,
             edgecolors="0.4", cmap=CYCLIC if period else SEQUENTIAL, vmin=limits[0], vmax=limits[1],
         )  # fmt: skip
-        figure.colorbar(points, ax=axis, label=f"true {truth_title}", shrink=0.9)
+        bar = figure.colorbar(points, ax=axis, label=f"true {truth_title}", shrink=0.9)
+        if period == 360:
+            bar.set_ticks([0, 90, 180, 270, 360])
     explained = [*table.attrs.get("explained", []), 0.0, 0.0]
     axis.set_xlabel(f"principal component 1 ({explained[0]:.0%} of the variance)")
     axis.set_ylabel(f"principal component 2 ({explained[1]:.0%})")

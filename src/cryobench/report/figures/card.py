@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from cryobench.report.figures.style import COLUMN_WIDTH, PAGE_WIDTH, fixed_figure, styled
 from cryobench.report.views import ParticleViews, grey_limits
@@ -91,6 +92,7 @@ def draw_states(table: pd.DataFrame) -> Figure:
     axis = figure.subplots()
     width = 0.85 * float(np.diff(table["state"]).min()) if len(table) > 1 else 0.85
     axis.bar(table["state"], table["particles"], width=width, color=BLUE)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("state")
     axis.set_ylabel("particles")
     return figure

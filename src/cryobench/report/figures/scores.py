@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from cryobench.report.figures.style import COLUMN_WIDTH, PAGE_WIDTH, RunStyle, shorten, styled
 from cryobench.report.tables import describe_metric
@@ -93,8 +94,12 @@ def draw_cost(scores: pd.DataFrame, runs: pd.DataFrame, metric: str, styles: Map
             label=shorten(style.label), linestyle="none",
         )  # fmt: skip
     axis.set_xscale("log")
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel("wall time / s")
-    axis.set_ylabel(describe_metric(metric).title, wrap=True)
+    text = describe_metric(metric)
+    axis.set_title(text.title, loc="left")
+    axis.set_ylabel(text.unit or "score")
     axis.grid(color="0.92", linewidth=0.5)
     if len(table):
         figure.legend(loc="outside lower center", ncols=2)

@@ -1,6 +1,7 @@
 """Figures of volumes: slices and shaded surfaces of reconstructions beside the truth."""
 
 from collections.abc import Mapping
+from textwrap import wrap
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -17,7 +18,7 @@ def draw_slices(slices: Mapping[str, np.ndarray], limits: tuple[float, float], w
     """
     height = 0.2 + 1.05 * len(slices)
     figure = fixed_figure(
-        COLUMN_WIDTH, height, left=0.07, right=0.995, bottom=0.01, top=1 - 0.2 / height, wspace=0.03, hspace=0.03
+        COLUMN_WIDTH, height, left=0.09, right=0.995, bottom=0.01, top=1 - 0.2 / height, wspace=0.03, hspace=0.03
     )
     grid = figure.subplots(len(slices), 3, squeeze=False)
     for row, (label, planes) in enumerate(slices.items()):
@@ -28,7 +29,7 @@ def draw_slices(slices: Mapping[str, np.ndarray], limits: tuple[float, float], w
             if row == 0:
                 axis.set_title(PLANES[column])
             if column == 0:
-                axis.set_ylabel(shorten(label, 18))
+                axis.set_ylabel("\n".join(wrap(label, 18)[:2]), fontsize=7)
     n = next(iter(slices.values())).shape[-1]
     bar = _round_length(width / 4)
     corner = grid[-1, 0]

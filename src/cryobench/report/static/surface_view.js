@@ -53,6 +53,26 @@
       .finally(() => { linking = false; });
   };
 
+  const look = (next) => {
+    camera = next;
+    for (const scene of drawnScenes()) Plotly.relayout(scene, { "scene.camera": structuredClone(camera) });
+  };
+
+  // Turn the eye about the vertical axis and towards it, in radians, and bring it nearer by a factor.
+  const turn = (around, up, factor) => {
+    const { x, y, z } = camera.eye;
+    const radius = Math.hypot(x, y, z) * factor;
+    const azimuth = Math.atan2(y, x) + around;
+    const height = Math.min(1.5, Math.max(-1.5, Math.asin(z / Math.hypot(x, y, z)) + up));
+    const flat = radius * Math.cos(height);
+    look({ ...structuredClone(HOME), eye: { x: flat * Math.cos(azimuth), y: flat * Math.sin(azimuth), z: radius * Math.sin(height) } });
+  };
+
+  const KEYS = {
+    ArrowLeft: [-0.15, 0, 1], ArrowRight: [0.15, 0, 1], ArrowUp: [0, 0.15, 1], ArrowDown: [0, -0.15, 1],
+    "+": [0, 0, 0.9], "=": [0, 0, 0.9], "-": [0, 0, 1 / 0.9],
+  };
+
   const light = { ambient: 0.42, diffuse: 0.75, specular: 0.18, roughness: 0.6, fresnel: 0.05, facenormalsepsilon: 0, vertexnormalsepsilon: 0 };
 
   const draw = async (scene, panel) => {
@@ -112,6 +132,9 @@
       figure.dataset.run = panel.slug;
       const scene = document.createElement("div");
       scene.className = "scene";
+      scene.tabIndex = 0;
+      scene.setAttribute("role", "img");
+      scene.setAttribute("aria-label", `${panel.label}: surface. Arrow keys turn it, plus and minus zoom.`);
       const picture = document.createElement("img");
       picture.src = `assets/surfaces/${panel.key}.png`;
       picture.alt = `${panel.label}: surface`;
@@ -175,9 +198,13 @@
       requestAnimationFrame(() => { pending = false; update(); });
     });
     document.getElementById("surface-query").addEventListener("change", () => { place(); update(); });
-    document.getElementById("surface-reset").addEventListener("click", () => {
-      camera = structuredClone(HOME);
-      for (const scene of drawnScenes()) Plotly.relayout(scene, { "scene.camera": structuredClone(camera) });
+    document.getElementById("surface-reset").addEventListener("click", () => look(structuredClone(HOME)));
+    grid.addEventListener("keydown", (event) => {
+      if (!KEYS[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      turn(...KEYS[event.key]);
     });
+    // Plain scrolling moves the page, not the camera.
+    grid.addEventListener("wheel", (event) => { if (!event.ctrlKey && !event.metaKey) event.stopPropagation(); }, { capture: true, passive: true });
   };
 })();

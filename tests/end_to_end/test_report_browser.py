@@ -1,0 +1,278 @@
+"""The report in a real browser: every script runs, every plot shows something, what can be operated does its work.
+
+Run with ``-m browser``; needs chromium (on PATH, or named by CRYOBENCH_CHROMIUM). Opened from disk, and no name
+resolves, so that a page which needs the network fails here.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from chromium import Page, find_chromium
+from cryobench.report import write_report
+from fabricated import HOSTILE_NAME, fabricate_dataset, fabricate_results
+
+pytestmark = pytest.mark.browser
+
+# Marks in the SVG or pixels that plotly draws for each kind of plot.
+DRAWN = {
+    "forest": ".scatterlayer .points path",
+    "cost": ".scatterlayer .points path",
+    "fsc": ".scatterlayer .js-line",
+    "classes": ".heatmaplayer image",
+    "latents": ".scatterlayer .points path",
+    "defocus": ".barlayer .point path",
+    "astigmatism": ".barlayer .point path",
+    "ctf": ".scatterlayer .js-line",
+    "directions": ".heatmaplayer image",
+    "psi": ".barlayer .point path",
+    "shifts": ".scatterlayer .points path",
+    "states": ".barlayer .point path",
+}
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory) -> Path:
+    dataset = fabricate_dataset()
+    return write_report(dataset, fabricate_results(dataset), tmp_path_factory.mktemp("report") / "site")
+
+
+@pytest.fixture(scope="module")
+def browser() -> str:
+    program = find_chromium()
+    if program is None:
+        pytest.skip("no chromium on PATH: install it, or name it in CRYOBENCH_CHROMIUM")
+    return program
+
+
+@pytest.fixture
+def page(browser, report) -> Iterator[Page]:
+    with Page(browser) as opened:
+        _open(opened, report)
+        yield opened
+        assert opened.problems == []
+        assert [url for url in opened.requests if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+def _open(page: Page, report: Path) -> None:
+    page.open(report)
+    page.wait_for("document.documentElement.dataset.ready === 'yes'")
+
+
+def _visit(page: Page, selector: str) -> None:
+    page.run(f"document.querySelector({selector!r}).scrollIntoView({{block: 'center', behavior: 'instant'}})")
+
+
+def _draw_everything(page: Page) -> None:
+    height = page.run("document.documentElement.scrollHeight")
+    for top in range(0, height, 500):
+        page.run(f"window.scrollTo({{top: {top}, behavior: 'instant'}})")
+        page.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.wait_for("document.querySelectorAll('.plot:not([data-drawn])').length === 0")
+    _draw_surfaces(page)
+
+
+def _draw_surfaces(page: Page) -> None:
+    _visit(page, "#surface-grid")
+    page.wait_for(
+        "document.querySelectorAll('#surface-grid .scene').length > 1 && "
+        "document.querySelectorAll('#surface-grid .scene:not([data-drawn])').length === 0"
+    )
+
+
+def _picture(page: Page, selector: str, path: Path) -> np.ndarray:
+    """Pixels (y, x, 3) of an element as they are on the screen."""
+    _visit(page, selector)
+    page.run("new Promise((done) => setTimeout(done, 400))")
+    box = page.run(
+        f"(({{x, y, width, height}}) => ({{x, y, width, height}}))"
+        f"(document.querySelector({selector!r}).getBoundingClientRect())"
+    )
+    return imread(page.screenshot(path, box=box))[..., :3]
+
+
+def _camera(page: Page, scene: int) -> list[float]:
+    """Direction of the eye in the scene as it is drawn, not as it was asked for."""
+    return page.run(
+        "(({x, y, z}) => [x, y, z])(document.querySelectorAll('#surface-grid .scene')"
+        f"[{scene}]._fullLayout.scene._scene.getCamera().eye)"
+    )
+
+
+def _n_scenes(page: Page) -> int:
+    return page.run("document.querySelectorAll('#surface-grid .scene.js-plotly-plot').length")
+
+
+def test_every_plot_is_drawn_with_marks(page):
+    _draw_everything(page)
+    kinds = page.run("[...document.querySelectorAll('.plot')].map((plot) => plot.dataset.plot)")
+    assert set(kinds) == set(DRAWN)
+    for index, kind in enumerate(kinds):
+        count = page.run(f"document.querySelectorAll('.plot')[{index}].querySelectorAll({DRAWN[kind]!r}).length")
+        assert count > 0, f"plot {kind} ({index}) is empty"
+    assert page.run("document.querySelectorAll('.plot .failed').length") == 0
+
+
+def test_every_picture_has_loaded(page):
+    _draw_everything(page)
+    page.run("document.querySelectorAll('.slice-set').forEach((set) => { set.hidden = false; })")
+    page.wait_for("[...document.images].every((image) => image.complete)")
+    assert page.run("document.images.length") > 60
+    assert page.run("[...document.images].filter((image) => !image.naturalWidth).map((image) => image.src)") == []
+
+
+def test_names_do_not_become_markup(page):
+    assert page.run("document.querySelectorAll('img[src=x]').length") == 0
+    assert page.run(f"[...document.querySelectorAll('a')].some((link) => link.textContent === {HOSTILE_NAME!r})")
+    assert page.run("document.querySelector('.plot[data-plot=forest]').textContent").count("<img src=x") >= 0
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (820, "light"), (1440, "dark")])
+def test_the_page_fits_windows_of_every_width(page, width, scheme):
+    page.resize(width, 800)
+    page.prefer(scheme)
+    _draw_everything(page)
+    assert page.run("document.documentElement.scrollWidth") <= width
+    background = page.run("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
+    assert (sum(background) < 200) == (scheme == "dark")
+
+
+def test_surfaces_are_seen_in_their_scenes(page, tmp_path):
+    _draw_surfaces(page)
+    assert _n_scenes(page) == 6
+    for index in range(6):
+        picture = _picture(page, f"#surface-grid .surface:nth-child({index + 1}) .scene", tmp_path / "scene.png")
+        background = picture[2, 2]
+        assert (np.abs(picture - background).max(axis=-1) > 0.15).mean() > 0.02, f"scene {index} is empty"
+
+
+def test_the_level_slider_changes_every_surface(page, tmp_path):
+    _draw_surfaces(page)
+    sizes = "[...document.querySelectorAll('#surface-grid .scene')].map((scene) => scene.data[0].i.length)"
+    words = "document.getElementById('surface-enclosed').textContent"
+    first, said = page.run(sizes), page.run(words)
+    before = _picture(page, "#surface-grid .scene", tmp_path / "before.png")
+    page.run(
+        "(() => { const slider = document.getElementById('surface-level'); slider.value = 0;"
+        " slider.dispatchEvent(new Event('input', {bubbles: true})); })()"
+    )
+    page.wait_for(f"{sizes}.every((size, i) => size !== {first}[i])")
+    assert page.run(words) != said
+    after = _picture(page, "#surface-grid .scene", tmp_path / "after.png")
+    assert (np.abs(after - before).max(axis=-1) > 0.1).mean() > 0.01
+
+
+def test_dragging_one_surface_turns_all(page, tmp_path):
+    _draw_surfaces(page)
+    n_scenes = _n_scenes(page)
+    start = [_camera(page, scene) for scene in range(n_scenes)]
+    before = _picture(page, "#surface-grid .surface:nth-child(2) .scene", tmp_path / "before.png")
+    _visit(page, "#surface-grid .scene")
+    x, y = page.run(
+        "(({x, y, width, height}) => [x + width / 2, y + height / 2])"
+        "(document.querySelector('#surface-grid .scene').getBoundingClientRect())"
+    )
+    page.drag((x, y), (x + 90, y + 40))
+    page.run("new Promise((done) => setTimeout(done, 500))")
+    turned = [_camera(page, scene) for scene in range(n_scenes)]
+    assert np.linalg.norm(np.subtract(turned[0], start[0])) > 0.2
+    for scene in range(1, n_scenes):
+        assert turned[scene] == pytest.approx(turned[0], abs=1e-3), f"scene {scene} did not follow"
+    after = _picture(page, "#surface-grid .surface:nth-child(2) .scene", tmp_path / "after.png")
+    assert (np.abs(after - before).max(axis=-1) > 0.1).mean() > 0.01
+    page.run("document.getElementById('surface-reset').click()")
+    page.run("new Promise((done) => setTimeout(done, 500))")
+    assert _camera(page, 1) == pytest.approx(start[1], abs=1e-3)
+
+
+def test_another_query_particle_shows_other_surfaces_and_slices(page):
+    _draw_surfaces(page)
+    first = page.run("Array.from(document.querySelector('#surface-grid .scene').data[0].x.slice(0, 50))")
+    choose = (
+        "((id) => { const box = document.getElementById(id); box.selectedIndex = 2;"
+        " box.dispatchEvent(new Event('change')); })"
+    )
+    page.run(f"{choose}('surface-query')")
+    page.wait_for(
+        "JSON.stringify(Array.from(document.querySelector('#surface-grid .scene').data[0].x.slice(0, 50)))"
+        f" !== JSON.stringify({first})"
+    )
+    page.run(f"{choose}('slice-query')")
+    shown = "[...document.querySelectorAll('.slice-set')].map((set) => !set.hidden)"
+    assert page.run(shown) == [False, False, True, False, False, False]
+
+
+def test_leaderboard_sorts_with_the_unmeasured_last(page):
+    names = "[...document.querySelectorAll('.board tbody:not(.controls) tr:not(.group) a')].map((link) => link.textContent)"
+    click = "document.querySelectorAll('.board thead button')[{}].click()"
+    assert page.run(names) == [HOSTILE_NAME, "3d-class", "labels-only", "cryodrgn"]
+    page.run(click.format(2))
+    assert page.run(names) == ["3d-class", HOSTILE_NAME, "labels-only", "cryodrgn"]
+    page.run(click.format(7))
+    assert page.run(names)[:2] == ["3d-class", HOSTILE_NAME]
+    assert page.run("document.querySelectorAll('.board thead th')[7].getAttribute('aria-sort')") == "ascending"
+
+
+def test_a_name_leads_to_its_run_record(page):
+    page.run("document.querySelector('.board a[href^=\"#run-5\"]').click()")
+    page.wait_for("document.querySelector('details[id^=run-5]').open")
+    record = page.run("document.querySelector('details[id^=run-5]').innerText")
+    for words in ("cryobench run 3d-class", "settings.n_classes", "hardware.cores", "dataset.sha256", "seed"):
+        assert words in record
+
+
+def test_curves_follow_the_mask_and_each_query_can_be_seen(page):
+    _draw_everything(page)
+    _visit(page, ".plot[data-plot=fsc]")
+    plot = "document.querySelector('.plot[data-plot=fsc]')"
+    mean = f"JSON.stringify({plot}.data.find((trace) => trace.name === '3d-class').y)"
+    masked = page.run(mean)
+    page.run("document.querySelector('#fsc-mask input[value=none]').click()")
+    page.wait_for(f"{mean} !== {masked!r}")
+    page.run("document.getElementById('fsc-single').click()")
+    page.wait_for(f"{plot}.data.some((trace) => trace.customdata)")
+    assert page.run(f"{plot}.querySelectorAll('.xaxislayer-above .x2tick, .x2tick').length") > 3
+    x, y = page.run(
+        f"(() => {{ const box = {plot}.querySelector('.nsewdrag').getBoundingClientRect();"
+        " return [box.x + 0.35 * box.width, box.y + 0.06 * box.height]; })()"
+    )
+    page.hover(x, y)
+    for step in range(30):
+        page.hover(x, y + 4 * step)
+        if page.run(f"{plot}.querySelector('.hoverlayer').textContent.includes('query particle')"):
+            break
+    else:
+        pytest.fail("no query particle was named under the mouse")
+
+
+def test_changing_the_score_redraws_the_forest(page):
+    _visit(page, ".plot[data-plot=forest]")
+    page.wait_for("document.querySelector('.plot[data-plot=forest]').dataset.drawn === 'yes'")
+    page.run(
+        "(() => { const box = document.getElementById('forest-metric'); box.value = 'resolution-0.5';"
+        " box.dispatchEvent(new Event('change')); })()"
+    )
+    page.wait_for("document.querySelector('.plot[data-plot=forest]').textContent.includes('Resolution at FSC 0.5')")
+    # Nobody draws a dot for curves that never cross the threshold.
+    assert page.run("document.querySelectorAll('.plot[data-plot=forest] .scatterlayer .trace').length") == 5
+
+
+def test_a_missing_file_and_a_failing_script_are_noticed(browser, report, tmp_path):
+    """This test's own eyes: a broken copy of the report must give problems."""
+    import shutil
+
+    copy = tmp_path / "broken"
+    shutil.copytree(report.parent, copy)
+    (copy / "assets" / "dataset_plots.js").unlink()
+    picture = next((copy / "assets" / "slices").glob("*.png"))
+    picture.unlink()
+    with Page(browser) as page:
+        page.open(copy / "index.html")
+        page.wait_for("document.documentElement.dataset.ready === 'yes'")
+        _visit(page, ".plot[data-plot=defocus]")
+        page.wait_for("document.querySelectorAll('.plot .failed').length > 0")
+        assert any("ERR_FILE_NOT_FOUND" in problem for problem in page.problems)
+        assert any("defocus could not be drawn" in problem for problem in page.problems)

@@ -1,0 +1,155 @@
+"""The folder a report is: complete, closed in itself, safe against hostile names, never half-written."""
+
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cryobench.data import Reconstruction, Scores
+from cryobench.report import site, write_report
+from fabricated import HOSTILE_NAME, fabricate_dataset, fabricate_results
+
+
+class _Page(HTMLParser):
+    """References, ids, tags and text of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.references: list[str] = []
+        self.ids: list[str] = []
+        self.tags: list[str] = []
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "data", "poster", "srcset"):
+                self.references.append(value or "")
+            if name == "id":
+                self.ids.append(value or "")
+            assert not name.startswith("on"), f"inline handler {name} on {tag}"
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    dataset = fabricate_dataset()
+    target = tmp_path_factory.mktemp("report") / "site"
+    assert write_report(dataset, fabricate_results(dataset), target) == target / "index.html"
+    return target
+
+
+@pytest.fixture(scope="module")
+def page(folder) -> _Page:
+    return _Page((folder / "index.html").read_text(encoding="utf-8"))
+
+
+def test_every_reference_is_a_file_of_the_folder_or_a_place_of_the_page(folder, page):
+    assert len(page.references) > 80
+    for reference in page.references:
+        if reference.startswith("#"):
+            assert reference[1:] in page.ids, reference
+        elif reference != "data:,":
+            assert (folder / reference).stat().st_size > 0, reference
+
+
+def test_nothing_is_asked_from_the_network(folder):
+    own = [
+        path for path in folder.rglob("*") if path.suffix in (".html", ".css", ".js") and path.name != "plotly.min.js"
+    ]
+    assert len(own) > 30
+    for path in own:
+        assert not re.search(r"https?:|//cdn|@import|url\(", path.read_text(encoding="utf-8")), path
+
+
+def test_names_are_shown_as_text(page):
+    text = " ".join(page.texts)
+    assert HOSTILE_NAME in text
+    assert "blobs <on> a circle" in text
+    assert "<after epoch 3>" in text
+    assert "on" not in page.tags
+
+
+def test_leaderboard_says_what_is_missing_in_words(page):
+    text = re.sub(r"\s+", " ", " ".join(page.texts))
+    assert re.search(r"labels-only (not measured ){5,}", text)
+    assert re.search(r"cryodrgn failed CUDA out of memory", text)
+    assert re.search(r"truth ceiling 1\.000 \[1\.000, 1\.000\].* never crossed", text)
+    assert "and it does so here" in text
+
+
+def test_svg_figures_parse_and_hold_something(folder):
+    figures = sorted((folder / "figures").glob("*.svg"))
+    assert len(figures) > 15
+    for path in figures:
+        root = ElementTree.parse(path).getroot()
+        drawn = [part for part in root.iter() if part.tag.rsplit("}")[-1] in ("path", "use", "image")]
+        assert len(drawn) > 10, path
+        links = [value for part in root.iter() for name, value in part.attrib.items() if name.endswith("href")]
+        assert all(link.startswith(("#", "data:")) for link in links), path
+
+
+def test_page_data_are_json_with_null_for_what_is_missing(folder):
+    text = (folder / "assets" / "data.js").read_text(encoding="utf-8")
+    data = json.loads(text[len("cryobench.receiveData(") : -3])
+    labels = {slug: run["label"] for slug, run in data["runs"].items()}
+    cost = {labels[slug]: seconds for slug, seconds in data["cost"].items()}
+    assert cost["labels-only"] is None
+    assert cost["3d-class"] == 95
+    assert "cryodrgn" not in cost
+    measured = {labels[slug] for slug in data["metrics"][0]["values"]}
+    assert measured.isdisjoint({"labels-only", "cryodrgn"})
+    assert len(measured) == 6
+
+
+def test_report_is_small(folder):
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != "plotly.min.js")
+    assert size < 15e6
+
+
+def test_an_earlier_report_is_replaced_and_another_folder_is_not(folder, tmp_path):
+    dataset = fabricate_dataset(with_truth=False, n=20)
+    mine = tmp_path / "photos"
+    mine.mkdir()
+    (mine / "holiday.jpg").write_bytes(b"mine")
+    with pytest.raises(FileExistsError, match=r"is not a report"):
+        write_report(dataset, [], mine)
+    assert [path.name for path in mine.iterdir()] == ["holiday.jpg"]
+    target = tmp_path / "site"
+    write_report(dataset, [], target)
+    (target / "old.txt").write_text("old")
+    write_report(dataset, [], target)
+    assert not (target / "old.txt").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photos", "site"]
+
+
+def test_nothing_is_left_when_writing_fails(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise OSError("no more")
+
+    monkeypatch.setattr(site.downloads, "write_tables", fail)
+    with pytest.raises(OSError, match="no more"):
+        write_report(fabricate_dataset(n=20), [], tmp_path / "site")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_truth_and_no_runs_still_make_a_page_that_says_so(tmp_path):
+    dataset = fabricate_dataset(with_truth=False, box_size=33, n=20)
+    text = write_report(dataset, [], tmp_path / "site").read_text(encoding="utf-8")
+    for words in ("Scores: not measured", "FSC curves: not measured", "Surfaces: not measured", "no method was run"):
+        assert words in text
+
+
+def test_a_run_of_another_data_set_is_refused(tmp_path):
+    dataset = fabricate_dataset(n=20)
+    foreign = Reconstruction(dataset.queries, latents=np.ones((7, 2)), record={"method": "other"})
+    with pytest.raises(ValueError, match=r"'other' gives latents of 7 particles.*has 20"):
+        write_report(dataset, [(foreign, Scores({}))], tmp_path / "site")
+    assert not (tmp_path / "site").exists()

@@ -1,0 +1,203 @@
+"""The report's tables: what is in them, what is missing from them, and how runs are told apart and ranked."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cryobench.data import Reconstruction, Score, Scores
+from cryobench.report import tables
+from cryobench.report.assignments import choose_truth_axis, class_by_truth, latent_scatter
+from cryobench.report.card import ctf_curve_table, direction_map, flatten_entries, pose_table, state_table
+from cryobench.rotations import rotations_from_quaternions
+from fabricated import HOSTILE_NAME, N_STATES, PIXEL_SIZE, fabricate_dataset, fabricate_results, fabricate_scores
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return fabricate_dataset()
+
+
+@pytest.fixture(scope="module")
+def runs(dataset):
+    return tables.name_runs(fabricate_results(dataset))
+
+
+def _run(method: str, **record) -> tuple[Reconstruction, Scores]:
+    return Reconstruction(np.arange(2), record={"method": method, **record}), Scores({})
+
+
+def _scored(values: dict[str, tuple[float, float, float]], metric: str) -> pd.DataFrame:
+    items = pd.DataFrame({"particle": [0], "value": [0.0]})
+    return tables.score_table(
+        tables.name_runs(
+            [
+                (
+                    Reconstruction(np.arange(2), record={"method": name}),
+                    Scores({metric: Score(metric, value, low, high, 1, items)}),
+                )
+                for name, (value, low, high) in values.items()
+            ]
+        )
+    )
+
+
+def test_same_method_twice_is_told_apart_by_seed_or_number():
+    labels = [run.label for run in tables.name_runs([_run("a", seed=1), _run("a", seed=2), _run("b")])]
+    assert labels == ["a (seed 1)", "a (seed 2)", "b"]
+    labels = [run.label for run in tables.name_runs([_run("a", seed=1), _run("a", seed=1)])]
+    assert labels == ["a (1)", "a (2)"]
+
+
+def test_slugs_are_unique_and_safe_in_file_names(runs):
+    slugs = [run.slug for run in runs]
+    assert len(set(slugs)) == len(slugs)
+    assert all(character.isascii() and (character.isalnum() or character == "-") for character in "".join(slugs))
+
+
+def test_score_table_has_the_numbers_of_the_scores_and_no_row_for_what_was_not_measured(runs):
+    table = tables.score_table(runs)
+    for run in runs:
+        rows = table[table["slug"] == run.slug].set_index("metric")
+        assert set(rows.index) == (set() if run.status == "failed" else set(run.scores.scores))
+        for name, score in run.scores.scores.items():
+            assert rows.loc[name, "value"] == score.value
+            assert rows.loc[name, "low"] == score.low
+            assert rows.loc[name, "n"] == score.n
+    assert {"labels-only", "cryodrgn"}.isdisjoint(table["run"])
+
+
+def test_failed_run_keeps_its_reason_and_has_no_zero(runs):
+    row = tables.run_table(runs).set_index("run").loc["cryodrgn"]
+    assert row["status"] == "failed"
+    assert "out of memory" in row["reason"]
+    assert np.isnan(row["wall_seconds"])
+    assert np.isnan(row["peak_memory_bytes"])
+
+
+def test_scores_of_a_failed_run_are_not_shown(dataset):
+    record = {"method": "a", "status": "failed"}
+    runs = tables.name_runs(
+        [(Reconstruction(dataset.queries, record=record), fabricate_scores(dataset.queries, 8.0))]
+    )
+    assert tables.score_table(runs).empty
+    assert tables.fsc_curves(runs).empty
+
+
+def test_overlapping_intervals_share_ranks_and_separate_ones_do_not():
+    scores = _scored({"a": (0.9, 0.8, 1.0), "b": (0.75, 0.7, 0.85), "c": (0.5, 0.4, 0.6)}, "fsc-auc")
+    ranks = tables.rank_runs(scores, "fsc-auc")
+    assert ranks.to_numpy().tolist() == [[1, 2], [1, 2], [3, 3]]
+
+
+def test_lower_resolution_ranks_first_and_controls_are_not_ranked():
+    values = {"a": (20.0, 19.0, 21.0), "b": (10.0, 9.0, 11.0), "consensus": (5.0, 4.0, 6.0)}
+    ranks = tables.rank_runs(_scored(values, "resolution-0.5"), "resolution-0.5")
+    assert ranks.to_numpy().tolist() == [[2, 2], [1, 1]]
+
+
+def test_curve_summary_is_the_mean_over_query_particles(runs):
+    curves = tables.fsc_curves(runs)
+    summary = tables.summarise_curves(curves)
+    run = next(run for run in runs if run.label == "3d-class")
+    fsc = run.scores.curves["fsc"]
+    expected = fsc[(fsc["mask"] == "mask") & (fsc["shell"] == 7)]["fsc"]
+    row = summary[(summary["slug"] == run.slug) & (summary["mask"] == "mask") & (summary["shell"] == 7)].iloc[0]
+    assert row["mean"] == pytest.approx(expected.mean())
+    assert (row["low"], row["high"]) == pytest.approx(tuple(np.percentile(expected, tables.BAND)))
+    assert row["n"] == len(expected)
+
+
+def test_consensus_above_true_labels_is_noticed():
+    metric = "fsc-auc-normalised"
+    above = _scored({"consensus": (0.7, 0.6, 0.8), "truth-backprojection": (0.6, 0.5, 0.7)}, metric)
+    below = _scored({"consensus": (0.5, 0.4, 0.6), "truth-backprojection": (0.6, 0.5, 0.7)}, metric)
+    assert tables.consensus_beats_labels(above)
+    assert not tables.consensus_beats_labels(below)
+    assert not tables.consensus_beats_labels(above[above["run"] == "consensus"])
+
+
+def test_unknown_metric_keeps_its_own_name():
+    assert tables.describe_metric("made-up-score").title == "made up score"
+
+
+def test_class_shares_sum_to_one_and_true_labels_give_a_diagonal(dataset, runs):
+    truth = class_by_truth(runs[0].reconstruction, dataset)
+    assert truth.groupby("truth")["share"].sum().to_numpy() == pytest.approx(1)
+    assert len(truth) == N_STATES**2
+    hits = truth[truth["share"] > 0.5]
+    assert (hits["class"] * 18.0).to_numpy() == pytest.approx(hits["truth"].to_numpy())
+    assert (hits["order"] == hits["class"]).all()
+
+
+def test_classes_are_ordered_along_the_truth_whatever_their_numbers(dataset, runs):
+    labels = {run.label: run for run in runs}
+    straight = class_by_truth(labels["3d-class"].reconstruction, dataset)
+    reversed_ = class_by_truth(labels["labels-only"].reconstruction, dataset)
+    order = straight.drop_duplicates("class").set_index("class")["order"]
+    backwards = reversed_.drop_duplicates("class").set_index("class")["order"]
+    assert order.loc[[0, 1, 2, 3]].tolist() == backwards.loc[[3, 2, 1, 0]].tolist()
+
+
+def test_angles_become_degrees_with_their_period(dataset):
+    axis = choose_truth_axis(dataset.truth)
+    assert axis.title == "dihedral / °"
+    assert axis.period == pytest.approx(360)
+    assert axis.values.max() == pytest.approx(342)
+
+
+def test_latents_are_projected_on_their_principal_axes_without_the_left_out(dataset, runs):
+    latents = next(run for run in runs if run.label == HOSTILE_NAME).reconstruction.latents
+    table = latent_scatter(latents, dataset)
+    assert 3 not in set(table["particle"])
+    assert len(table) == len(latents) - 1
+    kept = latents[table["particle"].to_numpy()].astype(float)
+    covariance = np.linalg.eigvalsh(np.cov(kept.T))[::-1]
+    assert table["first"].var() == pytest.approx(covariance[0])
+    assert table.attrs["explained"] == pytest.approx(list(covariance[:2] / covariance.sum()))
+
+
+def test_one_dimensional_latents_are_drawn_too(dataset):
+    table = latent_scatter(np.arange(len(dataset.particles), dtype=float)[:, None], dataset)
+    assert (table["second"] == 0).all()
+    assert table["first"].std() > 1
+
+
+def test_without_truth_nothing_is_set_against_it(runs):
+    dataset = fabricate_dataset(with_truth=False)
+    assert class_by_truth(runs[0].reconstruction, dataset) is None
+    assert latent_scatter(np.ones((len(dataset.particles), 2)), dataset)["truth"].isna().all()
+    assert state_table(dataset) is None
+
+
+@pytest.mark.parametrize("width", [180, 181])
+def test_direction_map_counts_every_direction_in_the_cell_it_points_to(width, rng):
+    rotations = rotations_from_quaternions(rng.standard_normal((4000, 4)))
+    table = direction_map(rotations, width=width)
+    assert table["count"].mean() == pytest.approx(table.attrs["expected"], rel=0.05)  # equal areas
+    # The beam along +x of the reference: longitude 0, on the equator, in the middle of the map.
+    along_x = np.array([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]])
+    peak = direction_map(np.repeat(along_x[None], 100, axis=0), width=width)
+    hit = peak[peak["count"] > 0]
+    assert np.hypot(hit["x"], hit["y"]).min() < 0.03
+    assert (hit["count"] == 100).all()
+    assert hit["longitude"].abs().max() <= 180
+    up = direction_map(np.repeat(np.eye(3)[None], 100, axis=0), width=width)
+    assert up[up["count"] > 0]["y"].min() >= -0.02
+
+
+def test_card_tables_follow_the_data_set(dataset):
+    assert state_table(dataset)["particles"].sum() == len(dataset.particles)
+    curves = ctf_curve_table(dataset)
+    assert curves["frequency"].max() == pytest.approx(0.5 / PIXEL_SIZE)
+    assert curves.groupby("particle")["value"].first().to_numpy() == pytest.approx(-0.1)
+    poses = pose_table(dataset)
+    assert poses["psi"].between(-180, 180).all()
+    assert poses["x"].to_numpy() == pytest.approx(dataset.particles.shifts[:, 0])
+
+
+def test_nested_entries_are_flattened_in_order():
+    entries = dict(flatten_entries({"a": 1, "b": {"c": 0.25, "d": None, "e": [1, 2]}, "f": list(range(50))}))
+    assert list(entries) == ["a", "b.c", "b.d", "b.e", "f"]
+    assert entries["b.c"] == "0.25"
+    assert entries["b.d"] == "not recorded"
+    assert "50 in all" in entries["f"]
