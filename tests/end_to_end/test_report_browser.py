@@ -4,6 +4,7 @@ Run with ``-m browser``; needs chromium (on PATH, or named by CRYOBENCH_CHROMIUM
 resolves, so that a page which needs the network fails here.
 """
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -127,7 +128,9 @@ def test_every_picture_has_loaded(page):
 def test_names_do_not_become_markup(page):
     assert page.run("document.querySelectorAll('img[src=x]').length") == 0
     assert page.run(f"[...document.querySelectorAll('a')].some((link) => link.textContent === {HOSTILE_NAME!r})")
-    assert page.run("document.querySelector('.plot[data-plot=forest]').textContent").count("<img src=x") >= 0
+    _visit(page, ".plot[data-plot=forest]")
+    page.wait_for("document.querySelector('.plot[data-plot=forest]').textContent.includes('<img src=x')")
+    assert page.run("document.querySelectorAll('img[src=x]').length") == 0
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (820, "light"), (1440, "dark")])
@@ -206,7 +209,8 @@ def test_another_query_particle_shows_other_surfaces_and_slices(page):
 
 
 def test_leaderboard_sorts_with_the_unmeasured_last(page):
-    names = "[...document.querySelectorAll('.board tbody:not(.controls) tr:not(.group) a')].map((link) => link.textContent)"
+    rows = ".board tbody:not(.controls) tr:not(.group) a"
+    names = f"[...document.querySelectorAll('{rows}')].map((link) => link.textContent)"
     click = "document.querySelectorAll('.board thead button')[{}].click()"
     assert page.run(names) == [HOSTILE_NAME, "3d-class", "labels-only", "cryodrgn"]
     page.run(click.format(2))
@@ -237,11 +241,11 @@ def test_curves_follow_the_mask_and_each_query_can_be_seen(page):
     assert page.run(f"{plot}.querySelectorAll('.xaxislayer-above .x2tick, .x2tick').length") > 3
     x, y = page.run(
         f"(() => {{ const box = {plot}.querySelector('.nsewdrag').getBoundingClientRect();"
-        " return [box.x + 0.35 * box.width, box.y + 0.06 * box.height]; })()"
+        " return [box.x + 0.55 * box.width, box.y + 0.2 * box.height]; })()"
     )
-    page.hover(x, y)
     for step in range(30):
-        page.hover(x, y + 4 * step)
+        page.hover(x, y + 5 * step)
+        page.run("new Promise((done) => setTimeout(done, 120))")  # plotly looks at the mouse only so often
         if page.run(f"{plot}.querySelector('.hoverlayer').textContent.includes('query particle')"):
             break
     else:
@@ -261,9 +265,7 @@ def test_changing_the_score_redraws_the_forest(page):
 
 
 def test_a_missing_file_and_a_failing_script_are_noticed(browser, report, tmp_path):
-    """This test's own eyes: a broken copy of the report must give problems."""
-    import shutil
-
+    """The eyes of the tests above: a broken copy of the report must give problems."""
     copy = tmp_path / "broken"
     shutil.copytree(report.parent, copy)
     (copy / "assets" / "dataset_plots.js").unlink()

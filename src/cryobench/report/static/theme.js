@@ -20,7 +20,7 @@ cryobench.layout = function (extra) {
   return {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", dragmode: false,
     font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: cryobench.colour("ink") },
-    margin: { l: 56, r: 14, t: 12, b: 44 }, hoverlabel: { align: "left", namelength: -1 }, showlegend: false,
+    margin: { l: 56, r: 14, t: 12, b: 44 }, hoverlabel: { align: "left", namelength: -1, font: { family: getComputedStyle(document.body).fontFamily } }, showlegend: false,
     ...extra,
   };
 };
