@@ -101,7 +101,8 @@ def test_images_come_in_the_order_asked(tmp_path: Path, rng: np.random.Generator
     images = np.concatenate(parts)
     stacks = MrcStacks(paths)
     assert isinstance(stacks, ImageSource)
-    for asked in (np.arange(10), np.arange(10)[::-1], rng.permutation(10), np.array([3, 3, 9, 3]), np.array([], int)):
+    gaps, repeats = np.array([0, 2, 5, 7, 9]), np.array([5, 5, 6, 3, 9, 3])
+    for asked in (np.arange(10), np.arange(10)[::-1], rng.permutation(10), gaps, repeats, np.array([], dtype=int)):
         np.testing.assert_array_equal(stacks.read(asked), images[asked])
     with pytest.raises(IndexError):
         stacks.read(np.array([10]))
@@ -115,6 +116,9 @@ def test_entries_choose_reorder_and_repeat_images(tmp_path: Path, rng: np.random
     expected = np.stack([parts[f][i] for f, i in zip(file_index, image_index, strict=True)])
     np.testing.assert_array_equal(stacks.read(np.arange(5)), expected)
     np.testing.assert_array_equal(stacks.read(np.array([4, 0])), expected[[4, 0]])
+    # Places that go on where another file left off are no neighbours.
+    across = MrcStacks(paths, file_index=np.array([0, 1]), image_index=np.array([0, 1]))
+    np.testing.assert_array_equal(across.read(np.arange(2)), [parts[0][0], parts[1][1]])
 
 
 def test_stacks_travel_as_paths(tmp_path: Path, rng: np.random.Generator) -> None:

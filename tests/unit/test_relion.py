@@ -113,6 +113,8 @@ def test_round_trip(particles: Particles, table: Path) -> None:
 
 def test_the_bytes_are_repeatable(particles: Particles, table: Path) -> None:
     before = table.read_bytes()
+    assert before.startswith(b"# written by cryobench\n")
+    assert [line for line in before.splitlines() if line.startswith(b"#")] == [b"# written by cryobench"]
     write_star(table, particles)
     assert table.read_bytes() == before
 
