@@ -303,6 +303,11 @@ class Reconstruction:
         }
         if len(set(lengths.values())) > 1:
             raise ValueError(f"the parts of a reconstruction differ in length: {lengths}.")
+        if (self.rotations is None) != (self.shifts is None):
+            raise ValueError("a pose is a rotation and a shift: give both rotations and shifts, or neither.")
+        if self.rotations is not None and self.shifts is not None:
+            _freeze(self, "rotations", _check_rotations(self.rotations, len(self.rotations)))
+            _freeze(self, "shifts", _check_shape("shifts", self.shifts, (len(self.rotations), 2)))
         for name in ("latents", "posteriors"):
             values = getattr(self, name)
             if values is not None:
@@ -390,11 +395,13 @@ def _check_range(name: str, values: np.ndarray, low: int, high: int) -> None:
 def _check_rotations(rotations: np.ndarray, n: int) -> np.ndarray:
     rotations = _check_shape("rotations", rotations, (n, 3, 3))
     error = np.abs(rotations @ rotations.swapaxes(-1, -2) - np.eye(3)).max(axis=(1, 2), initial=0)
-    bad = ~(error < 1e-3) | ~(np.linalg.det(rotations) > 0)
+    with np.errstate(invalid="ignore"):  # a NaN is no rotation, and said so below
+        determinant = np.linalg.det(rotations)
+    bad = ~(error < 1e-3) | ~(determinant > 0)
     if bad.any():
         first = int(np.argmax(bad))
         raise ValueError(
             f"the rotation of particle {first} is not a proper rotation matrix (R Rᵀ off the identity by "
-            f"{error[first]:.3g}, determinant {np.linalg.det(rotations[first]):.3g})."
+            f"{error[first]:.3g}, determinant {determinant[first]:.3g})."
         )
     return rotations

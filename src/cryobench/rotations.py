@@ -20,24 +20,18 @@ def rotations_from_euler(angles: Float[np.ndarray, "n 3"]) -> RotationArray:
 def euler_from_rotations(rotations: RotationArray) -> Float[np.ndarray, "n 3"]:
     """(rot, tilt, psi) in radians, tilt in [0, π]; where tilt is 0 or π only a sum is defined and rot = 0.
 
-    The third row of R is (sin θ cos φ, sin θ sin φ, cos θ), its third column (−sin θ cos ψ, sin θ sin ψ, cos θ).
+    The third row of R is (sin θ cos φ, sin θ sin φ, cos θ).
     """
     rotations = np.asarray(rotations, dtype=np.float64)
     sin_tilt = np.hypot(rotations[:, 2, 0], rotations[:, 2, 1])
     tilt = np.arctan2(sin_tilt, rotations[:, 2, 2])
-    rot = np.arctan2(rotations[:, 2, 1], rotations[:, 2, 0])
-    psi = np.arctan2(rotations[:, 1, 2], -rotations[:, 0, 2])
-    locked = sin_tilt < 1e-7
-    if locked.any():
-        # R = Rz(±ψ)ᵀ up to the flip about y: read the angle from the first column.
-        upright = rotations[:, 2, 2] > 0
-        psi_locked = np.where(
-            upright,
-            np.arctan2(-rotations[:, 1, 0], rotations[:, 0, 0]),
-            np.arctan2(rotations[:, 1, 0], -rotations[:, 0, 0]),
-        )
-        rot = np.where(locked, 0.0, rot)
-        psi = np.where(locked, psi_locked, psi)
+    rot = np.where(sin_tilt < 1e-7, 0.0, np.arctan2(rotations[:, 2, 1], rotations[:, 2, 0]))
+    # psi is what is left once rot is undone, so that near the poles, where rot is ill-defined, errors cancel.
+    cos_rot, sin_rot = np.cos(rot), np.sin(rot)
+    psi = np.arctan2(
+        cos_rot * rotations[:, 0, 1] - sin_rot * rotations[:, 0, 0],
+        cos_rot * rotations[:, 1, 1] - sin_rot * rotations[:, 1, 0],
+    )
     return np.stack([rot, tilt, psi], axis=1)
 
 

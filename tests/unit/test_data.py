@@ -99,7 +99,6 @@ def test_large_finite_pixels_are_no_error(rng: np.random.Generator) -> None:
             {"rotations": np.full((N, 3, 3), np.nan)},
             "not a proper rotation",
             # NumPy remarks on the determinant before the error is raised.
-            marks=pytest.mark.filterwarnings("ignore:invalid value encountered in det:RuntimeWarning"),
         ),
         ({"mask": np.ones((4, 4, 4))}, r"mask has shape \(4, 4, 4\), expected \(5, 5, 5\)"),
         ({"mask": np.full((5, 5, 5), 1.5)}, "must lie in .* 1.5"),

@@ -5,7 +5,7 @@
 | truth | its true volume | its true state | the true embedding |
 | truth-backprojection | back-projection of its state's images by the true labels | its true state | - |
 | consensus | back-projection of all images | one class for all | - |
-| shuffled-truth | as truth-backprojection, labels permuted over the particles | the permuted state | permuted embedding |
+| shuffled-truth | as truth-backprojection, with labels permuted | the permuted state | permuted embedding |
 | random-latent | back-projection of all images | - | 8 independent normal numbers |
 
 The truth is the ceiling of every metric. Back-projection by the true labels is what a perfect classifier would get
@@ -14,7 +14,7 @@ out of these images. Consensus knows nothing of the heterogeneity; a shuffled or
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 
@@ -30,7 +30,7 @@ RANDOM_DIMENSIONS = 8
 class Control(Method):
     """A method that is given the truth, to calibrate metrics by."""
 
-    poses: Literal["given"] = "given"
+    poses = "given"
     truth: GroundTruth | None = None
 
     def with_truth(self, truth: GroundTruth) -> Self:
