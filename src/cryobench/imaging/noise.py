@@ -10,13 +10,19 @@ never on which images happen to be made together.
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import torch
 
 from cryobench._types import ImageArray, Volume
-from cryobench.fourier import shell_power
+from cryobench.fourier import fourier_crop, hermitian_weights, shell_power
 from cryobench.imaging.ctf import Ctf, electron_wavelength
+from cryobench.imaging.grid import volume_to_fourier
+from cryobench.imaging.slices import extract_slices
 from cryobench.rng import IndexedStream
+from cryobench.rotations import rotations_from_euler
 
 _DIRECTIONS = 8
+_LOW = 16
+_ORIENTATIONS = 128
 
 
 def draw_white_noise(seed: int, particles: np.ndarray, box_size: int, *, threads: int = 2) -> ImageArray:
@@ -70,19 +76,44 @@ def expected_signal_variance(volume: Volume, ctf: Ctf, *, pixel_size: float) -> 
 
     Returns
     -------
-    Σ_{k≠0} P(|k|) ⟨CTF²(k)⟩ / n⁴, the sum over the frequencies of an n x n image with |k| < n / 2, P the mean power
-    of the volume's shell. The same number on any number of threads.
+    Σ_{k≠0} P(|k|) ⟨CTF²(k)⟩ / n⁴ over the entries of an n x n image up to the radius of ``extract_slices``. P, the
+    mean power of the volume on the sphere |k|, falls steeply at the lowest frequencies, which hold most of the
+    signal: up to |k| = 16 it is the mean over slices at 128 evenly spread orientations, beyond it the mean of the
+    shell. Within 1 % of explicit images. The same number on any number of threads.
     """
     size = volume.shape[-1]
-    power = shell_power(volume)
-    transfer = _mean_squared_ctf(ctf, np.arange(len(power)) / (size * pixel_size))
-    return float((power * transfer * _count_pixels(size, len(power)))[1:].sum() / size**4)
+    axis, half = np.arange(size) - size // 2, np.arange(size // 2 + 1)
+    radius = np.sqrt(axis[:, None] ** 2 + half**2)
+    low = min(_LOW, (size - 1) // 2)
+    shells = shell_power(volume)
+    power = np.append(shells, 0.0)[np.minimum((radius + 0.5).astype(int), len(shells))]
+    power = np.where(radius > (size - 1) // 2, 0.0, power)
+    near = (radius <= low) & (radius > 0)
+    power[near] = _sphere_power(volume, low)[near[size // 2 - low : size // 2 + low + 1, : low + 1]]
+    power[size // 2, 0] = 0.0
+    steps = np.arange(2 * (size // 2) + 1) / 2
+    transfer = np.interp(radius, steps, _mean_squared_ctf(ctf, steps / (size * pixel_size)))
+    return float((power * transfer * hermitian_weights(size).numpy()).sum() / size**4)
 
 
-def _count_pixels(size: int, n_shells: int) -> np.ndarray:
-    axis = np.arange(size) - size // 2
-    radius = np.sqrt(axis[:, None] ** 2 + axis[None, :] ** 2) + 0.5
-    return np.bincount(radius.astype(int).ravel())[:n_shells]
+def _sphere_power(volume: Volume, radius: int) -> np.ndarray:
+    """Mean |slice|² over evenly spread orientations, (2 radius + 1, radius + 1), rows from −radius."""
+    size = volume.shape[-1]
+    box_size = min(size, 3 * radius)
+    small = fourier_crop(volume, box_size, dimensions=3)
+    rotations = torch.from_numpy(_spread_orientations(_ORIENTATIONS)).float()
+    slices = extract_slices(volume_to_fourier(small, kernel="wide", padding=2), rotations, radius=radius)
+    power = (np.abs(slices.numpy().astype(np.complex128)) ** 2).mean(axis=0)
+    rows = np.arange(-radius, radius + 1) % box_size
+    return power[rows, : radius + 1] * (size / box_size) ** 6
+
+
+def _spread_orientations(n: int) -> np.ndarray:
+    """Viewing directions on a Fibonacci spiral, in-plane angles by the golden ratio's two-dimensional cousin."""
+    index = np.arange(n) + 0.5
+    rot = np.pi * (1 + np.sqrt(5)) * index
+    psi = 2 * np.pi * 0.7548776662466927 * index
+    return rotations_from_euler(np.stack([rot, np.arccos(1 - 2 * index / n), psi], axis=1))
 
 
 def _mean_squared_ctf(ctf: Ctf, frequencies: np.ndarray) -> np.ndarray:
