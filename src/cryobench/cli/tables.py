@@ -8,17 +8,19 @@ from rich.table import Table
 from cryobench.data import Dataset, Reconstruction, Score, Scores
 
 _COLUMNS = {
+    "fsc-auc-masked": "FSC-AUC in mask",
     "fsc-auc": "FSC-AUC",
-    "fsc-auc-masked": "FSC-AUC masked",
-    "fsc-auc-normalised-masked": "of best possible",
-    "resolution-0.5-masked": "resolution at 0.5",
+    "fsc-auc-normalised-masked": "of best",
+    "resolution-0.5-masked": "FSC = 0.5 at",
 }
+_INTERVALS = ("fsc-auc-masked", "fsc-auc")
+_WIDTH = 110
 
 
 def print_dataset(dataset: Dataset) -> None:
     """Name, size, SNR and place of a data set."""
     particles, card = dataset.particles, dataset.card
-    console = Console()
+    console = _console()
     states = "no truth" if dataset.truth is None else f"{len(dataset.truth.volumes)} states"
     console.print(
         f"{dataset.name}: {len(particles):,} images of {particles.box_size} px at {particles.pixel_size:g} Å/px, "
@@ -51,13 +53,13 @@ def print_scores(results: Sequence[tuple[Reconstruction, Scores]]) -> None:
         cells = [_cell(name, scores.scores.get(name)) for name in present]
         seconds = reconstruction.record.get("wall_seconds")
         table.add_row(reconstruction.name, *cells, "" if seconds is None else f"{seconds:.1f} s")
-    console = Console()
+    console = _console()
     console.print(table)
     counts = {score.n for _, scores in results for score in scores.scores.values()}
     if counts:
         console.print(
-            f"[dim]mean [95 % interval] over {max(counts)} query particles; the best possible FSC-AUC is just "
-            "below 0.5[/dim]",
+            f"[dim]mean \\[95 % interval] over {max(counts)} query particles, resolution the median; 'of best': the "
+            "masked area over the largest possible, just below 0.5[/dim]",
             highlight=False,
         )
 
@@ -66,7 +68,15 @@ def _cell(name: str, score: Score | None) -> str:
     if score is None:
         return "not measured"
     if name.startswith("resolution"):
-        if score.value != score.value:
-            return "never crossed"
-        return f"{score.value:.1f} Å"
-    return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]".replace("[", "\\[")
+        # A curve that stays above the threshold tells only that the resolution is at least this.
+        censored = "crossed" in score.items and score.items["crossed"].mean() < 0.5
+        return "never crossed" if censored else f"{score.value:.1f} Å"
+    if name in _INTERVALS:
+        return f"{score.value:.3f} \\[{score.low:.3f}, {score.high:.3f}]"
+    return f"{score.value:.3f}"
+
+
+def _console() -> Console:
+    """The terminal's own width; where there is no terminal, enough for a row."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDTH)
