@@ -139,6 +139,8 @@ def flatten_entries(entries: Mapping[str, Any], prefix: str = "") -> Iterator[tu
             yield from flatten_entries(value, f"{key}.")
         elif isinstance(value, float):
             yield key, f"{value:.6g}"
+        elif isinstance(value, (list, tuple)) and len(value) > 3 and isinstance(value[0], Mapping):
+            yield key, f"{len(value)} entries: {', '.join(map(str, value[0]))}"
         elif isinstance(value, (list, tuple)) and len(value) > 12:
             yield key, f"{', '.join(map(str, value[:6]))} … ({len(value)} in all)"
         elif isinstance(value, (list, tuple)):

@@ -65,11 +65,11 @@ def write_tables(contents: Contents, folder: Path) -> list[tuple[str, str]]:
         ("runs.csv", "runs with status, times and memory", contents.run_table),
         ("scores.csv", "scores with their intervals", contents.scores),
         ("fsc-summary.csv", "mean FSC curves and bands", contents.curve_summary),
-        ("fsc.csv", "FSC curves of every query particle", contents.curves.head(MOST_CURVE_ROWS)),
+        ("fsc.csv", "FSC curves of every query particle", contents.curves.drop(columns="run").head(MOST_CURVE_ROWS)),
     ]
     written = []
     for name, words, table in tables:
         if len(table):
-            table.to_csv(folder / name, index=False, float_format="%.6g")
+            table.to_csv(folder / name, index=False, float_format="%.5g")
             written.append((f"{folder.name}/{name}", words))
     return written

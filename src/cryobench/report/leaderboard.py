@@ -146,6 +146,8 @@ def _quantity(value: float, write: Any) -> Cell:
 
 def format_seconds(seconds: float) -> str:
     """A time in the unit it is best read in."""
+    if seconds < 0.1:
+        return "< 0.1 s"
     if seconds < 120:
         return f"{seconds:.3g} s"
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

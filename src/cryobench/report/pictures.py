@@ -10,7 +10,7 @@ from matplotlib.image import imsave
 from cryobench._progress import Task
 from cryobench.report.contents import Contents
 from cryobench.report.payload import write_script
-from cryobench.report.queries import TRUTH, QueryVolumes, read_query
+from cryobench.report.queries import DEFAULT_LEVEL, TRUTH, QueryVolumes, read_query
 from cryobench.report.slices import PLANES, slices_of
 from cryobench.report.surfaces import extract_surfaces, pack_mesh
 from cryobench.report.views import grey_limits
@@ -65,10 +65,14 @@ def write_query_surfaces(contents: Contents, query: QueryVolumes, folder: Path) 
     half_width = width / 2 * 1.02
     n_surfaces = max(1, len(contents.surface_positions) * (len(contents.runs) + 1))
     most_faces = int(MESH_BYTES / BYTES_PER_FACE / n_surfaces)
-    panels = []
+    panels, zoom = [], 1.0
     for slug, volume in query.volumes.items():
         key = f"query-{query.particle}-{slug}"
         meshes = extract_surfaces(volume, pixel_size, query.enclosed, most_faces=most_faces)
+        middle = meshes[DEFAULT_LEVEL].vertices
+        if not panels and len(middle):
+            reach = float(np.percentile(np.linalg.norm(middle, axis=1), 98)) / half_width
+            zoom = float(np.clip(1.25 * reach, 0.55, 1.0))
         value = {"half_width": half_width, "meshes": [pack_mesh(mesh, half_width) for mesh in meshes]}
         write_script(folder / f"{key}.js", f"cryobench.receiveSurface({key!r})", value)
         colour = TRUTH_COLOUR if slug == TRUTH else contents.styles[slug].colour
@@ -78,6 +82,7 @@ def write_query_surfaces(contents: Contents, query: QueryVolumes, folder: Path) 
         "particle": query.particle,
         "state": query.state,
         "panels": panels,
+        "zoom": zoom,
         "enclosed": [float(f"{fraction * (width / 10) ** 3:.4g}") for fraction in query.enclosed],
     }
 

@@ -7,6 +7,7 @@ JavaScript is taken from the installed plotly package when a report is written. 
 at all.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -152,7 +153,7 @@ def _facts(contents: Contents) -> list[tuple[str, str]]:
 def _split_card(dataset: Dataset) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """Entries of the card that concern the SNR, and the others."""
     entries = list(flatten_entries(dataset.card))
-    is_snr = ["snr" in name.lower().split(".")[-1] for name, _ in entries]
+    is_snr = ["snr" in re.split(r"[._]", name.lower()) for name, _ in entries]
     return (
         [entry for entry, snr in zip(entries, is_snr, strict=True) if snr],
         [entry for entry, snr in zip(entries, is_snr, strict=True) if not snr],

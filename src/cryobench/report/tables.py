@@ -38,7 +38,9 @@ CONTROLS: dict[str, Control] = {
         "A run that does not beat it has not shown that it resolves motion."),
     "shuffled-truth": Control(
         "floor", "Back-projection with the labels shuffled: right shape on average, wrong particles in every class."),
-    "random-latent": Control("floor", "Latents drawn at random: conformation and particle are unrelated."),
+    "random-latent": Control(
+        "floor", "Latents drawn at random: conformation and particle are unrelated. A floor for latents only: its "
+        "volumes are those of consensus."),
 }  # fmt: skip
 """The methods that see the truth, by name."""
 

@@ -84,7 +84,7 @@ def test_surface_of_a_ball_lies_on_the_ball(box_size):
     corners = mesh.vertices[mesh.faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     outward = corners.mean(axis=1) - np.array([8.0, -4.0, 6.0])
-    assert (np.einsum("ij,ij->i", normals, outward) > 0).mean() > 0.99
+    assert (np.einsum("ij,ij->i", normals, outward) > -1e-6).mean() > 0.99  # some triangles are empty
 
 
 def test_levels_enclose_what_they_say_whatever_the_scale(rng):

@@ -31,7 +31,7 @@ def draw_particles(particles: Sequence[ParticleViews]) -> Figure:
                 spine.set_visible(False)
             if title in views.views:
                 low, high = grey_limits(views.views[title])
-                axis.imshow(views.views[title], vmin=low, vmax=high, origin="lower", interpolation="nearest")
+                axis.imshow(views.views[title], vmin=low, vmax=high, origin="lower", interpolation="none")
             if row == 0:
                 state = "" if views.state is None else f", state {views.state}"
                 axis.set_title(f"particle {views.particle}{state}", fontsize=7)

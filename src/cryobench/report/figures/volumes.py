@@ -24,7 +24,7 @@ def draw_slices(slices: Mapping[str, np.ndarray], limits: tuple[float, float], w
     for row, (label, planes) in enumerate(slices.items()):
         for column, plane in enumerate(planes):
             axis = grid[row, column]
-            axis.imshow(plane, vmin=limits[0], vmax=limits[1], origin="lower", interpolation="nearest")
+            axis.imshow(plane, vmin=limits[0], vmax=limits[1], origin="lower", interpolation="none")
             _bare(axis)
             if row == 0:
                 axis.set_title(PLANES[column])

@@ -31,7 +31,7 @@
   cryobench.plots.directions = (element) => {
     const poses = data().poses;
     const trace = {
-      type: "heatmap", x: poses.x, y: poses.y, z: poses.count, customdata: poses.angles, colorscale: "Cividis", zmin: 0,
+      type: "heatmap", x: poses.x, y: poses.y, z: poses.count, customdata: poses.angles, colorscale: "Cividis", zmin: 0, zmax: Math.max(...poses.count.flat().filter((value) => value !== null)),
       colorbar: { ...cryobench.colourBar("particles per cell"), len: 0.8 }, hoverongaps: false,
       hovertemplate: "longitude, latitude %{customdata}<br>%{z} particles in this cell<extra></extra>",
     };

@@ -4,7 +4,7 @@
 
 (() => {
   const MOST_SCENES = 8; // browsers keep about sixteen WebGL contexts on one page, phones fewer
-  const HOME = { eye: { x: 0.85, y: -1.1, z: 0.7 }, up: { x: 0, y: 0, z: 1 }, center: { x: 0, y: 0, z: 0 } };
+  const HOME = { eye: { x: 1.05, y: -1.35, z: 0.85 }, up: { x: 0, y: 0, z: 1 }, center: { x: 0, y: 0, z: 0 } };
   const meshes = new Map(); // key -> { half_width, meshes: [decoded ...] }
   const waiting = new Map(); // key -> resolve
   let camera = structuredClone(HOME);
@@ -181,6 +181,9 @@
     const rank = ({ slug }) => (slug === "truth" ? 0 : cryobench.data.runs[slug].control ? (cryobench.data.runs[slug].label === "truth" ? 3 : 2) : 1);
     const panels = query().panels;
     shownRuns = panels.toSorted((a, b) => rank(a) - rank(b)).slice(0, MOST_SCENES).filter((panel) => rank(panel) < 3).map(({ slug }) => slug);
+    // Start near enough that the true molecule fills the scene.
+    for (const axis of ["x", "y", "z"]) HOME.eye[axis] *= query().zoom;
+    camera = structuredClone(HOME);
     place();
     choosers();
     nameLevel();
