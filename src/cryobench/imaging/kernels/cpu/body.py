@@ -25,7 +25,8 @@ def extract(
     n, size = len(rotations), layout.box_size
     many = values.ndim == 4 and volume_index is None
     planes = values.shape[3] if many else 1
-    images = torch.empty(n, planes, size, size // 2 + 1, dtype=torch.complex64)
+    # NumPy asks the system for huge pages, torch does not: a quarter of the time for stacks.
+    images = np.empty((n, planes, size, size // 2 + 1), dtype=np.complex64)
     grid, stride = _floats(values), _stride(values)
     offsets = _offsets(n, volume_index)
     common = _common(rotations, layout, radius)
@@ -38,15 +39,16 @@ def extract(
                 offsets + 2 * first,
                 *common,
                 *_strides(layout),
-                images.numpy(),
-                _floats(images),
+                images,
+                images.view(np.float32).reshape(-1),
                 first,
                 i0,
                 i1,
             ),
             _image_parts(n),
         )
-    return images if many else images[:, 0]
+    slices = torch.from_numpy(images)
+    return slices if many else slices[:, 0]
 
 
 def insert(
@@ -60,7 +62,7 @@ def insert(
     """Stored grid (z, y, x), or (z, y, x, k) for ``n_volumes`` of them, of the inserted slices. complex64."""
     n = len(rotations)
     shape = layout.shape if n_volumes is None else (*layout.shape, n_volumes)
-    values = torch.zeros(shape, dtype=torch.complex64)
+    values = torch.from_numpy(np.zeros(shape, dtype=np.complex64))
     images = slices.reshape(n, -1, *slices.shape[-2:]).contiguous()
     grid, stride = _floats(values), _stride(values)
     offsets = _offsets(n, volume_index)
