@@ -46,4 +46,9 @@ def test_tiny_data_set_holds_together(name, tmp_path):
     for state in (0, len(truth.volumes) - 1):
         volume = truth.volumes.read(state)
         assert volume[inside].sum() > 0.95 * volume.sum()
+    # It is a mask: it does not reach the border, and most of the box is outside.
+    border = np.ones_like(inside)
+    border[1:-1, 1:-1, 1:-1] = False
+    assert not (dataset.particles.mask > 0)[border].any()
+    assert inside.mean() < 0.25
     assert dataset.card["plan"]["seed"] == 0

@@ -10,19 +10,24 @@ from cryobench.data import VolumeSource
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.imaging.noise import signal_variance
 from cryobench.recipes.images import StateResult, make_clean_images
-from cryobench.recipes.recipe import SimulationSettings
+from cryobench.recipes.recipe import Ensemble, SimulationSettings
 from cryobench.volumes.mask import Mask, make_soft_mask
+from cryobench.volumes.render import render
 
 
-def union_mask(volumes: VolumeSource, pixel_size: float) -> Mask:
-    """Soft mask around the greatest density that any state has at each voxel, one volume in memory at a time."""
-    greatest = volumes.read(0).copy()
-    for state in range(1, len(volumes)):
-        np.maximum(greatest, volumes.read(state), out=greatest)
+def union_mask(ensemble: Ensemble, settings: SimulationSettings) -> Mask:
+    """Soft mask around the greatest density that any state has at each voxel.
+
+    The states are rendered anew for it, at a resolution of three voxels straight on the images' grid: such a density
+    is zero outside the molecule, where a truth volume, cut off sharply at Nyquist, rings faintly up to the box edges.
+    """
+    size, pixel_size = settings.box_size, settings.pixel_size
+    greatest = torch.zeros((size,) * 3)
+    for state in range(len(ensemble.counts)):
+        density = render(ensemble.model(state), size, pixel_size, max(settings.resolution, 3 * pixel_size))
+        greatest = torch.maximum(greatest, density)
     # On coarse grids a dilation and an edge of less than a voxel would be no dilation and no edge.
-    return make_soft_mask(
-        torch.from_numpy(greatest), pixel_size, dilation=max(6.0, pixel_size), edge=max(9.0, 2 * pixel_size)
-    )
+    return make_soft_mask(greatest, pixel_size, dilation=max(6.0, pixel_size), edge=max(9.0, 2 * pixel_size))
 
 
 def measure_snr(

@@ -251,7 +251,7 @@ def _finish(
     ctf = draw_ctf(settings, plan["seed"], range(n))
     queries = np.arange(0, n, max(1, n // settings.n_queries))
     with progress.task("mask and signal-to-noise ratio", total=2) as task:
-        mask = union_mask(volumes, settings.pixel_size)
+        mask = union_mask(ensemble, settings)
         task.advance()
         snr = measure_snr(settings, plan["seed"], queries, states, results, volumes, mask)
         task.advance()
