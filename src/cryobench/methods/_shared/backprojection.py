@@ -117,6 +117,11 @@ def regularise(numerator: FourierVolume, weight: FourierVolume, *, tau_fudge: fl
 
     Where a shell shows no signal at all it is damped to a thousandth, not set to zero.
     """
+    return numerator.with_values(numerator.values * invert_weight(numerator, weight, tau_fudge=tau_fudge).values)
+
+
+def invert_weight(numerator: FourierVolume, weight: FourierVolume, *, tau_fudge: float = 1.0) -> FourierVolume:
+    """1 / (W + 1 / (T τ²)), the factor of ``regularise``; 0 beyond the last shell and where nothing was inserted."""
     shells = numerator.shell_indices()
     last = int((numerator.box_size - 1) // 2)
     flat = shells.clamp(max=last + 1).flatten()
@@ -134,6 +139,6 @@ def regularise(numerator: FourierVolume, weight: FourierVolume, *, tau_fudge: fl
     prior = 1 / torch.maximum(tau_fudge * tau, _LEAST_SNR / mean_weight.clamp(min=1e-30))
     prior = prior[flat].reshape(*shells.shape, volumes).float()
     denominator = weight.values + (prior if numerator.is_stack else prior[..., 0])
-    values = torch.where(denominator > 0, numerator.values / denominator.clamp(min=1e-30), 0)
+    inverse = torch.where(denominator > 0, 1 / denominator.clamp(min=1e-30), 0)
     within = shells <= last
-    return numerator.with_values(values * (within[..., None] if numerator.is_stack else within))
+    return numerator.with_values(inverse * (within[..., None] if numerator.is_stack else within))
