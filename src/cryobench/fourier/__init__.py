@@ -7,12 +7,13 @@ The forward transform is unnormalised (a sum), the inverse divides by the number
 """
 
 from cryobench.fourier.grids import frequency_axis, frequency_grid, hermitian_weights
-from cryobench.fourier.power import shell_power
+from cryobench.fourier.power import crop_with_power, shell_power
 from cryobench.fourier.resample import fourier_crop, fourier_pad
 from cryobench.fourier.shells import shell_average, shell_indices, shell_sum
 from cryobench.fourier.transform import fft_images, fft_volume, ifft_images, ifft_volume
 
 __all__ = [
+    "crop_with_power",
     "fft_images",
     "fft_volume",
     "fourier_crop",

@@ -5,17 +5,34 @@ from functools import lru_cache
 import numba
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from cryobench._types import Volume
+from cryobench.fourier.resample import invert_cropped
 from cryobench.fourier.shells import shell_indices, shell_sum
 
 
 def shell_power(volume: Volume) -> np.ndarray:
     """Mean of |F(k)|² over each shell s − ½ ≤ |k| < s + ½ of the full spectrum, (n + 1) // 2 shells, float64."""
-    size = volume.shape[-1]
-    counts, nearest = _shells(size)
     # Power knows nothing of the phase origin, so the volume need not be rolled to its centre first.
-    return _sum_shells(torch.fft.rfftn(volume).numpy(), nearest, len(counts)) / counts
+    return _mean_power(torch.fft.rfftn(volume))
+
+
+def crop_with_power(volume: Volume, box_size: int) -> tuple[Float[torch.Tensor, "new_z new_y new_x"], np.ndarray]:
+    """``fourier_crop`` of a volume, and the ``shell_power`` it had before in the unit of the cropped one.
+
+    Both from one transform of the large grid. ValueError if ``box_size`` exceeds the present size.
+    """
+    old = volume.shape[-1]
+    if box_size > old:
+        raise ValueError(f"cannot crop from {old} to {box_size} samples.")
+    spectrum = torch.fft.rfftn(volume)
+    return invert_cropped(spectrum, old, box_size, 3), _mean_power(spectrum) * (box_size / old) ** 6
+
+
+def _mean_power(spectrum: torch.Tensor) -> np.ndarray:
+    counts, nearest = _shells(spectrum.shape[0])
+    return _sum_shells(spectrum.numpy(), nearest, len(counts)) / counts
 
 
 @lru_cache(maxsize=2)

@@ -11,35 +11,32 @@ from torch import Tensor
 from cryobench.fourier.grids import frequency_axis
 
 
-def _kept(spectrum: Tensor, dim: int, old: int, new: int) -> Tensor:
-    """Low frequencies of one full (two-sided) axis in native order, cropped from ``old`` to ``new`` entries."""
-    positive = spectrum.narrow(dim, 0, (new + 1) // 2)
-    negative = spectrum.narrow(dim, old - new // 2, new // 2)
-    return torch.cat([positive, negative], dim=dim)
-
-
 def fourier_crop(values: Float[Tensor, "*batch_grid"], box_size: int, *, dimensions: int) -> Float[Tensor, "*"]:
     """Resample the last ``dimensions`` axes (2 or 3, all of one size) to fewer, ``box_size``, samples.
 
-    The axes are transformed one after the other and cropped at once, which for halving a volume costs about a
-    half of transforming it whole. For an even ``box_size`` the Nyquist planes, where a real signal has no
-    unique continuation, are set to zero. ValueError if ``box_size`` exceeds the present size.
+    For an even ``box_size`` the Nyquist planes, where a real signal has no unique continuation, are set to zero.
+    ValueError if ``box_size`` exceeds the present size.
     """
     old = values.shape[-1]
     if box_size > old:
         raise ValueError(f"cannot crop from {old} to {box_size} samples: use fourier_pad to enlarge.")
     if box_size == old:
         return values.clone()
+    return invert_cropped(torch.fft.rfftn(values, dim=tuple(range(-dimensions, 0))), old, box_size, dimensions)
+
+
+def invert_cropped(spectrum: Tensor, old: int, new: int, dimensions: int) -> Tensor:
+    """The ``new``-sample function of the low frequencies of a half-spectrum taken about sample 0 of ``old``."""
     dims = tuple(range(-dimensions, 0))
-    spectrum = torch.fft.rfft(values, dim=-1)[..., : box_size // 2 + 1]
-    if box_size % 2 == 0:
-        spectrum[..., -1] = 0
+    spectrum = spectrum[..., : new // 2 + 1]
     for dim in dims[:-1]:
-        spectrum = _kept(torch.fft.fft(spectrum, dim=dim), dim, old, box_size)
-        if box_size % 2 == 0:
-            spectrum.select(dim, box_size // 2).zero_()
-    spectrum = _move_centre(spectrum, old, box_size, dims)
-    return torch.fft.irfftn(spectrum, s=(box_size,) * dimensions, dim=dims) * (box_size / old) ** dimensions
+        positive, negative = spectrum.narrow(dim, 0, (new + 1) // 2), spectrum.narrow(dim, old - new // 2, new // 2)
+        spectrum = torch.cat([positive, negative], dim=dim)
+    if new % 2 == 0:
+        for dim in dims:
+            spectrum.select(dim, new // 2).zero_()
+    spectrum = _move_centre(spectrum, old, new, dims)
+    return torch.fft.irfftn(spectrum, s=(new,) * dimensions, dim=dims) * (new / old) ** dimensions
 
 
 def _move_centre(spectrum: Tensor, old: int, new: int, dims: tuple[int, ...]) -> Tensor:

@@ -62,7 +62,9 @@ def signal_variance(images: ImageArray, mask: np.ndarray | None = None) -> float
     return float(pixels.var(axis=1, dtype=np.float64).mean())
 
 
-def expected_signal_variance(volume: Volume, ctf: Ctf, *, pixel_size: float) -> float:
+def expected_signal_variance(
+    volume: Volume, ctf: Ctf, *, pixel_size: float, power_beyond: np.ndarray | None = None
+) -> float:
     """Variance over all pixels of CTF-applied projections of a volume, averaged over uniform orientations.
 
     Parameters
@@ -73,6 +75,9 @@ def expected_signal_variance(volume: Volume, ctf: Ctf, *, pixel_size: float) -> 
         Of the particles concerned: the average is over them as well.
     pixel_size
         Å per voxel.
+    power_beyond
+        Mean power of the shells from (n + 1) // 2 on, beyond this grid, in the volume's unit: the variance is then
+        that of images on the finer grid that has them, in the unit of images on this one.
 
     Returns
     -------
@@ -93,7 +98,13 @@ def expected_signal_variance(volume: Volume, ctf: Ctf, *, pixel_size: float) -> 
     power[size // 2, 0] = 0.0
     steps = np.arange(2 * (size // 2) + 1) / 2
     transfer = np.interp(radius, steps, _mean_squared_ctf(ctf, steps / (size * pixel_size)))
-    return float((power * transfer * hermitian_weights(size).numpy()).sum() / size**4)
+    total = (power * transfer * hermitian_weights(size).numpy()).sum()
+    if power_beyond is not None:
+        shells_beyond = (size + 1) // 2 + np.arange(len(power_beyond))
+        # A ring of an image holds 2πk entries.
+        rings = 2 * np.pi * shells_beyond * _mean_squared_ctf(ctf, shells_beyond / (size * pixel_size))
+        total += (power_beyond * rings).sum()
+    return float(total / size**4)
 
 
 def _sphere_power(volume: Volume, radius: int) -> np.ndarray:

@@ -8,17 +8,16 @@ reconstruct with: what is simulated is not what is assumed. Noise has the varian
 ``snr_pixel_size``; where that is finer than the images', as in the published sets, it is what binning leaves of it.
 """
 
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float
 
 from cryobench._types import ImageArray, Volume
-from cryobench.fourier import fourier_crop, ifft_images
+from cryobench.atoms.model import AtomicModel
+from cryobench.fourier import crop_with_power, ifft_images
 from cryobench.imaging.ctf import Ctf
 from cryobench.imaging.grid import FourierVolume, volume_to_fourier
 from cryobench.imaging.noise import draw_white_noise, expected_signal_variance
@@ -30,7 +29,6 @@ from cryobench.recipes.draws import draw_ctf, draw_poses
 from cryobench.recipes.recipe import Ensemble, SimulationSettings
 from cryobench.volumes.render import render
 
-FineVolume: TypeAlias = Float[torch.Tensor, "fine_z fine_y fine_x"]
 SIGN = -1
 """Protein is bright in the stacks written, the usual form on disk."""
 
@@ -74,19 +72,28 @@ def make_state(
     first = int(counts[:state].sum())
     particles = np.arange(first, first + int(counts[state]))
     model = ensemble.model(state)
-    fine, volume = render_state(ensemble, settings, state)
-    variance = _signal_variance(fine, volume, settings, draw_ctf(settings, seed, particles))
-    del fine
+    volume, power = render_state(model, settings)
+    variance = _signal_variance(volume, power, settings, draw_ctf(settings, seed, particles))
     noise_variance = variance / settings.snr * _binning(settings)
     write_volume(folder / volume_path(state), volume.numpy(), settings.pixel_size)
     volume_ft = volume_to_fourier(volume, kernel="wide")
-    with StackWriter(folder / stack_path(state), len(particles), settings.box_size, settings.pixel_size) as stack:
-        for part in _split(particles, chunk):
+    with (
+        StackWriter(folder / stack_path(state), len(particles), settings.box_size, settings.pixel_size) as stack,
+        ThreadPoolExecutor(1) as writer,
+    ):
+        written = None
+        for start in range(0, len(particles), chunk):
+            part = particles[start : start + chunk]
             images = draw_white_noise(seed, part, settings.box_size)
             images *= np.float32(np.sqrt(noise_variance))
             images += make_clean_images(volume_ft, settings, seed, part)
             images *= np.float32(SIGN)
-            stack.append(images)
+            # One chunk is written while the next is made.
+            if written is not None:
+                written.result()
+            written = writer.submit(stack.append, images)
+        if written is not None:
+            written.result()
     result = StateResult(
         state=state,
         n_images=len(particles),
@@ -99,15 +106,15 @@ def make_state(
     return result
 
 
-def render_state(ensemble: Ensemble, settings: SimulationSettings, state: int) -> tuple[FineVolume, Volume]:
-    """Density of a state on the fine grid, and the truth volume: the same cropped to the images' grid."""
+def render_state(model: AtomicModel, settings: SimulationSettings) -> tuple[Volume, np.ndarray]:
+    """Truth volume of a state, and the power its shells had on the fine grid it was cropped from."""
     fine = render(
-        ensemble.model(state),
+        model,
         settings.box_size * settings.oversampling,
         settings.pixel_size / settings.oversampling,
         settings.resolution,
     )
-    return fine, fourier_crop(fine, settings.box_size, dimensions=3)
+    return crop_with_power(fine, settings.box_size)
 
 
 def make_clean_images(
@@ -123,21 +130,15 @@ def make_clean_images(
     return ifft_images(spectra, settings.box_size).numpy()
 
 
-def _signal_variance(fine: FineVolume, volume: Volume, settings: SimulationSettings, ctf: Ctf) -> float:
-    """Signal variance at ``snr_pixel_size``, in the unit of the images delivered (a projection sums over voxels)."""
-    pixel_size = settings.snr_pixel_size
-    if pixel_size is None:
-        return expected_signal_variance(volume, ctf, pixel_size=settings.pixel_size)
-    size = round(settings.box_size * settings.pixel_size / pixel_size)
-    sampled = fourier_crop(fine, size, dimensions=3)
-    return expected_signal_variance(sampled, ctf, pixel_size=pixel_size) * (pixel_size / settings.pixel_size) ** 2
+def _signal_variance(volume: Volume, power: np.ndarray, settings: SimulationSettings, ctf: Ctf) -> float:
+    """Signal variance on the grid of ``snr_pixel_size``, in the unit of the images delivered."""
+    beyond = None
+    if settings.snr_pixel_size is not None:
+        size = round(settings.box_size * settings.pixel_size / settings.snr_pixel_size)
+        beyond = power[(settings.box_size + 1) // 2 : (size + 1) // 2]
+    return expected_signal_variance(volume, ctf, pixel_size=settings.pixel_size, power_beyond=beyond)
 
 
 def _binning(settings: SimulationSettings) -> float:
     """Fraction of the variance of white noise at ``snr_pixel_size`` that Fourier-cropping to the images leaves."""
     return 1.0 if settings.snr_pixel_size is None else (settings.snr_pixel_size / settings.pixel_size) ** 2
-
-
-def _split(particles: np.ndarray, chunk: int) -> Iterator[np.ndarray]:
-    for start in range(0, len(particles), chunk):
-        yield particles[start : start + chunk]

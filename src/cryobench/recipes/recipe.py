@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from cryobench.atoms.model import AtomicModel
 from cryobench.data import CollectiveVariable
@@ -42,6 +42,13 @@ class SimulationSettings(BaseModel):
     cs_mm: float = Field(2.7, description="spherical aberration, mm")
     amplitude_contrast: float = Field(0.1, ge=0, le=1, description="fraction of amplitude contrast")
     b_factor: float = Field(100.0, ge=0, description="envelope exp(−B s² / 4) of the images, Å²")
+
+    @field_validator("snr_pixel_size")
+    @classmethod
+    def _check_finer(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and value > info.data.get("pixel_size", value):
+            raise ValueError(f"it must not exceed the images' pixel_size, {info.data['pixel_size']} Å")
+        return value
 
 
 @runtime_checkable
