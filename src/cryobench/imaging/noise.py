@@ -92,7 +92,8 @@ def expected_signal_variance(
     low = min(_LOW, (size - 1) // 2)
     shells = shell_power(volume)
     power = np.append(shells, 0.0)[np.minimum((radius + 0.5).astype(int), len(shells))]
-    power = np.where(radius > (size - 1) // 2, 0.0, power)
+    # Slices end at (n − 1) // 2; where rings follow, so does the outer half of the last one.
+    power[radius >= (size - 1) // 2 + (1e-9 if power_beyond is None else 0.5)] = 0.0
     near = (radius <= low) & (radius > 0)
     power[near] = _sphere_power(volume, low)[near[size // 2 - low : size // 2 + low + 1, : low + 1]]
     power[size // 2, 0] = 0.0
