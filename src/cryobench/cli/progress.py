@@ -18,6 +18,10 @@ from rich.progress import Progress as RichProgress
 from cryobench._progress import Task
 
 
+_WORTH_SAYING = 1.0
+"""Seconds a task must take for a line that says it is done."""
+
+
 class _Bar:
     def __init__(self, bars: RichProgress, identity: TaskID) -> None:
         self._bars, self._identity = bars, identity
@@ -45,6 +49,7 @@ class Bars:
             TextColumn("{task.fields[shown]}"),
             console=self._console,
             transient=True,
+            disable=not self._console.is_terminal,
         )
 
     @contextmanager
@@ -61,7 +66,9 @@ class Bars:
             self._running -= 1
             if self._running == 0:
                 self._bars.stop()
-        self._console.print(f"{label}: {monotonic() - start:.1f} s", style="dim", highlight=False)
+        seconds = monotonic() - start
+        if seconds >= _WORTH_SAYING:
+            self._console.print(f"{label}: {seconds:.1f} s", style="dim", highlight=False)
 
 
 def _short(value: object) -> str:
