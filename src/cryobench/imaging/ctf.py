@@ -17,9 +17,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_COLUMNS = (
-    "defocus_u defocus_v defocus_angle voltage_kv cs_mm amplitude_contrast phase_shift b_factor".split()
-)
+_COLUMNS = [
+    "defocus_u",
+    "defocus_v",
+    "defocus_angle",
+    "voltage_kv",
+    "cs_mm",
+    "amplitude_contrast",
+    "phase_shift",
+    "b_factor",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +73,7 @@ class Ctf:
                 bad |= (values < 0) | (values > 1)
             if bad.any():
                 first = int(np.argmax(bad))
-                raise ValueError(
-                    f"CTF parameter {name} of particle {first} is {values[first]}, out of range."
-                )
+                raise ValueError(f"CTF parameter {name} of particle {first} is {values[first]}, out of range.")
             values.flags.writeable = False
             object.__setattr__(self, name, values)
 

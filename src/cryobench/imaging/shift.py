@@ -11,9 +11,7 @@ from torch import Tensor
 from cryobench.fourier import frequency_axis
 
 
-def shift_phases(
-    shifts: Float[Tensor, "n 2"], box_size: int, *, pixel_size: float
-) -> Complex[Tensor, "n y h"]:
+def shift_phases(shifts: Float[Tensor, "n 2"], box_size: int, *, pixel_size: float) -> Complex[Tensor, "n y h"]:
     """Factors exp(−2πi k·t) that move images by t = ``shifts`` (n, 2) in Å, ordered (x, y), on half-spectra.
 
     For an even size the Nyquist row and column get the real part, so that the shifted image stays real.
