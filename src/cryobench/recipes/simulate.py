@@ -29,7 +29,7 @@ from cryobench.recipes.measure import measure_snr, union_mask
 from cryobench.recipes.recipe import Ensemble, Recipe, SimulationSettings
 from cryobench.volumes.render import check_inside
 
-CHUNK = 256
+CHUNK = 128
 PLAN = Path("simulation", "plan.json")
 
 
