@@ -16,6 +16,7 @@ steps, "one dihedral between one Fab and the rest". Which axis and which atoms i
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import gemmi
 import numpy as np
@@ -95,7 +96,18 @@ def fab_selection(model: AtomicModel, hinge: FabHinge | None = None) -> Bool[np.
     Each connected group of ligand atoms (glycans, ions), whatever chain it is filed under, goes with the part
     that has the nearest polymer atom. Raises ValueError if a chain is missing or the Fab would be everything.
     """
-    hinge = hinge or FabHinge()
+    return _select_fab(model, hinge or FabHinge())
+
+
+@lru_cache(maxsize=4)
+def _select_fab(model: AtomicModel, hinge: FabHinge) -> Bool[np.ndarray, " a"]:
+    """Read-only, and worked out once for a model that is turned many times (models are told apart by identity)."""
+    fab = _find_fab(model, hinge)
+    fab.setflags(write=False)
+    return fab
+
+
+def _find_fab(model: AtomicModel, hinge: FabHinge) -> Bool[np.ndarray, " a"]:
     try:
         fab = select_residues(model, hinge.heavy, last=hinge.fab_end) | select_residues(model, hinge.light)
     except ValueError as error:

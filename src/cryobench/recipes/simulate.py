@@ -106,8 +106,7 @@ def simulate(
         for result in _make_states(ensemble, full, seed, target, workers=workers, chunk=chunk):
             results.append(result)
             task.advance(result.n_images)
-    _finish(target, chosen, full, ensemble, plan, sorted(results, key=lambda result: result.state), progress)
-    return load_dataset(target)
+    return _finish(target, chosen, full, ensemble, plan, sorted(results, key=lambda result: result.state), progress)
 
 
 def build_settings(recipe: Recipe, preset: str, changes: Mapping[str, Any]) -> SimulationSettings:
@@ -241,7 +240,7 @@ def _finish(
     plan: Mapping[str, Any],
     results: Sequence[StateResult],
     progress: Progress,
-) -> None:
+) -> Dataset:
     """Mask, tables, card; then the marks of the unfinished simulation go."""
     counts = np.asarray(ensemble.counts)
     n = int(counts.sum())
@@ -255,7 +254,7 @@ def _finish(
         task.advance()
         snr = measure_snr(settings, plan["seed"], queries, states, results, volumes, mask)
         task.advance()
-    write_dataset(
+    dataset = write_dataset(
         folder,
         stacks=[stack_path(state) for state in range(len(counts))],
         ctf=ctf,
@@ -294,3 +293,4 @@ def _finish(
         hashes={stack_path(result.state).as_posix(): result.stack_sha256 for result in results},
     )
     shutil.rmtree(folder / "simulation")
+    return dataset
