@@ -1,5 +1,7 @@
 """Simulate, reconstruct and score heterogeneous cryo-EM data with known truth.
 
+The road in Python:
+
     import cryobench
 
     dataset = cryobench.simulate("igg-1d", "antibody", preset="lite")
