@@ -6,7 +6,7 @@ Times are wall seconds per image, the least of the repeats, which alternate betw
 slows all alike. Peers: ``grid_sample`` interpolates real and imaginary part of the full spectrum at the half-slice's
 points (its backward pass is the insertion); ``torch-fourier-slice``'s bare extraction and insertion (numerator and
 weight together), both on the unpadded grid like our rows "pad 1", and its ``project_3d_to_2d``, which goes from a
-volume to images on a grid padded by two, like our row "project".
+volume to images on a grid padded by two, like our row "project" (both in calls of --peer-images).
 """
 
 import argparse
@@ -74,6 +74,11 @@ def fourier_slice_peers(volume: Tensor, rotations: Tensor) -> dict[str, Callable
     }
 
 
+def project(volume: Tensor, rotations: Tensor) -> Tensor:
+    """From a volume to images, the volume's own transform included."""
+    return ifft_images(extract_slices(volume_to_fourier(volume, padding=2), rotations), volume.shape[-1])
+
+
 def our_rows(volume: Tensor, rotations: Tensor) -> dict[str, Callable[[], object]]:
     size, n = volume.shape[-1], len(rotations)
     rows: dict[str, Callable[[], object]] = {}
@@ -86,9 +91,6 @@ def our_rows(volume: Tensor, rotations: Tensor) -> dict[str, Callable[[], object
             rows[f"insert, {kernel}, pad {padding}"] = lambda options=options: insert_slices(
                 slices, rotations, **options
             )
-    rows["project, trilinear, pad 2"] = lambda: ifft_images(
-        extract_slices(volume_to_fourier(volume, padding=2), rotations), size
-    )
     for volumes in (8, 16):
         values = torch.randn(*GridLayout(size, 1, "trilinear").shape, volumes, dtype=torch.complex64)
         grid = FourierVolume(values, size)
@@ -119,6 +121,7 @@ def main() -> None:
     rows = {name: (row, len(rotations)) for name, row in our_rows(volume, rotations).items()}
     rows["extract, grid_sample"] = (grid_sample_extraction(volume, rotations), len(rotations))
     rows["insert, grid_sample backward"] = (grid_sample_insertion(volume, rotations), len(rotations))
+    rows["project, trilinear, pad 2"] = (lambda: project(volume, few), len(few))
     rows |= {name: (row, len(few)) for name, row in fourier_slice_peers(volume, few).items()}
     first, best = {}, {}
     for repeat in range(arguments.repeats):

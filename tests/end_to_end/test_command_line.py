@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -220,6 +221,30 @@ def test_nan_pixels_name_the_particle(road, command, tmp_path):
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["status"] == "failed"
     assert "NaN" in record["error"]
+
+
+def test_interrupted_simulation_says_how_to_go_on(tmp_path):
+    words = [
+        sys.executable,
+        "-m",
+        "cryobench",
+        "simulate",
+        "igg-1d",
+        "-o",
+        str(tmp_path / "data"),
+        "--preset",
+        "tiny",
+    ]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (tmp_path / "data" / "simulation" / "000.json").exists():
+        time.sleep(0.002)
+    process.send_signal(signal.SIGINT)
+    printed = process.communicate(timeout=60)[0]
+    assert process.returncode == 130, printed
+    assert "same command" in printed
+    assert not list((tmp_path / "data").rglob(".*.part"))
+    assert subprocess.run(words, check=False, capture_output=True).returncode == 0
 
 
 def test_run_killed_half_way_is_continued(road, tmp_path):

@@ -226,9 +226,10 @@ def run_cli() -> None:
     """Entry point: turns the errors that a user can mend into one message and exit status 2."""
     try:
         app()
-    except KeyboardInterrupt:
-        typer.secho("stopped; the same command goes on from here.", err=True)
-        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == 130:  # Ctrl-C, which typer has already turned into an exit
+            typer.secho("stopped; the same command goes on from here.", err=True)
+        raise
     except (ValueError, OSError, ImportError) as error:
         if os.environ.get("CRYOBENCH_TRACEBACK"):
             raise

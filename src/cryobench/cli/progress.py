@@ -17,7 +17,6 @@ from rich.progress import Progress as RichProgress
 
 from cryobench._progress import Task
 
-
 _WORTH_SAYING = 1.0
 """Seconds a task must take for a line that says it is done."""
 

@@ -6,6 +6,7 @@ one is refused.
 """
 
 import hashlib
+import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
@@ -206,7 +207,11 @@ def _spread(
 
     with (
         LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=":0", memory_limit=0
+            n_workers=workers,
+            threads_per_worker=1,
+            dashboard_address=":0",
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,  # an interruption is told by the command line, once
         ) as cluster,
         Client(cluster) as client,
     ):
