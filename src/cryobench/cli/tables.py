@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -69,7 +70,7 @@ def _cell(name: str, score: Score | None) -> str:
         return "not measured"
     if name.startswith("resolution"):
         # A curve that stays above the threshold tells only that the resolution is at least this.
-        censored = "crossed" in score.items and score.items["crossed"].mean() < 0.5
+        censored = "crossed" in score.items and bool(np.mean(score.items["crossed"].to_numpy()) < 0.5)
         return "never crossed" if censored else f"{score.value:.1f} Å"
     if name in _INTERVALS:
         return f"{score.value:.3f} \\[{score.low:.3f}, {score.high:.3f}]"
