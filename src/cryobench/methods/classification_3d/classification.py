@@ -30,7 +30,7 @@ class Classification3DSettings(MethodSettings):
     initialisation: Literal["pca", "random"] = Field(
         "pca", description="start from k-means on principal coordinates, or from random subsets (as cryoSPARC's two)"
     )
-    n_components: int = Field(8, ge=1, le=64, description="principal volumes of the pca start (our choice)")
+    n_components: int = Field(12, ge=1, le=64, description="principal volumes of the pca start (our choice)")
     tau2_fudge: float = Field(
         4.0, gt=0, description="T, weight of the data against the prior on the volumes (RELION's Class3D: 4)"
     )

@@ -166,10 +166,12 @@ class _Search:
         sums, moment = self._new_sums(), torch.zeros(d, d, dtype=torch.float64)
         # In the log-likelihood an entry and its mate count together: twice the real inner product.
         scale = 2 * torch.from_numpy(self._disc.weights).to(self._device) * self._inverse
+        # Mean and principal volumes in one gather.
+        together = volumes.with_values(torch.cat([self._mean.values[..., None], volumes.values], dim=-1).contiguous())
         for packed in self._spectra.batches():
             data, ctf = self._parts(packed)
-            residual = data - ctf * self._slices(self._mean, packed.rotations)
-            images = self._slices(volumes, packed.rotations) * ctf[:, None]
+            predicted = self._slices(together, packed.rotations) * ctf[:, None]
+            residual, images = data - predicted[:, 0], predicted[:, 1:]
             weighted = torch.view_as_real(images * scale).flatten(-2)
             gram = weighted @ torch.view_as_real(images).flatten(-2).mT
             match = weighted @ torch.view_as_real(residual).flatten(-2)[..., None]
