@@ -18,7 +18,7 @@ from cryobench.imaging.slices import extract_slices
 from cryobench.methods._shared.class_scores import score_by_slices, score_classes
 from cryobench.methods._shared.spectra import HalfDisc, Packed, ParticleSpectra
 from cryobench.methods.classification_3d import Classification3D, Classification3DSettings, classify
-from cryobench.methods.classification_3d.classification import plan_radii
+from cryobench.methods.classification_3d.classification import _split_largest, plan_radii
 from cryobench.methods.classification_3d.expectation import estimate_volumes, iterate
 from cryobench.methods.classification_3d.initial import largest_sphere
 from cryobench.rotations import rotations_from_quaternions
@@ -176,6 +176,14 @@ def test_an_empty_class_takes_half_of_the_largest(toy):
     result = classify(toy.particles, QUICK, initial_labels=start)
     assert sum(entry["reseeded"] for entry in result.log) >= 1
     assert adjusted_rand_score(toy.truth.states, result.posteriors.argmax(axis=1)) > 0.9
+
+
+def test_splitting_a_class_moves_its_particles_and_makes_none(rng):
+    posteriors = rng.dirichlet([5, 2, 1, 0.01], size=200).astype(np.float32)
+    split = _split_largest(posteriors, np.array([3]), rng)
+    np.testing.assert_allclose(split.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_array_equal(split[:, 1:3], posteriors[:, 1:3])
+    assert 0.3 < split[:, 3].sum() / posteriors[:, 0].sum() < 0.7
 
 
 @pytest.mark.parametrize("size", [20, 21])
