@@ -86,7 +86,7 @@ def test_finished_data_set_is_returned_and_another_is_refused(reference):
 
 
 def test_snr_is_what_was_asked(tmp_path):
-    changes = {**SMALL, "images_per_state": 60, "n_queries": 180, "snr": 0.2}
+    changes = {**SMALL, "n_states": 30, "images_per_state": 10, "snr": 0.2}
     dataset = simulate("igg-1d", tmp_path / "data", preset="tiny", settings=changes, seed=0)
     assert dataset.card["snr"]["all_pixels"] == pytest.approx(0.2, rel=0.03)
     assert dataset.card["snr"]["inside_disc"] > dataset.card["snr"]["all_pixels"]

@@ -1,6 +1,6 @@
 """What is measured on a finished simulation: the mask around all its states, and the SNR by both definitions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from cryobench.recipes.recipe import Ensemble, SimulationSettings
 from cryobench.volumes.mask import Mask, make_soft_mask
 from cryobench.volumes.render import render
 
-_SAMPLE = 32
+_STATES, _IMAGES = 30, 10
 
 
 def union_mask(ensemble: Ensemble, settings: SimulationSettings) -> Mask:
@@ -35,23 +35,23 @@ def union_mask(ensemble: Ensemble, settings: SimulationSettings) -> Mask:
 def measure_snr(
     settings: SimulationSettings,
     seed: int,
-    queries: np.ndarray,
     states: np.ndarray,
     results: Sequence[StateResult],
     volumes: VolumeSource,
     mask: Mask,
 ) -> dict[str, Any]:
-    """Signal-to-noise ratios of the images as written, from the noise-free images of up to 32 query particles.
+    """Signal-to-noise ratios of the images as written, from noise-free images: 10 each of up to 30 states.
 
     ``all_pixels``: variance over all pixels / noise variance, the benchmark's definition. ``inside_disc``: the
     same over the disc that the mask can reach in any view, which an empty border does not lower. Both are means
-    over those particles' structures; with ``snr_pixel_size`` they differ from what was asked (``asked``), which
+    over those states; with ``snr_pixel_size`` they differ from what was asked (``asked``), which
     holds on the finer grid.
     """
     disc = _reach(mask)
     noise = {result.state: result.noise_variance for result in results}
     everywhere, inside = [], []
-    for state, particles in _by_state(queries[:: -(-len(queries) // _SAMPLE)], states):
+    for state in range(0, len(volumes), -(-len(volumes) // _STATES)):
+        particles = np.flatnonzero(states == state)[:_IMAGES]
         volume_ft = volume_to_fourier(torch.from_numpy(volumes.read(state)), kernel="wide")
         images = make_clean_images(volume_ft, settings, seed, particles)
         everywhere.append(signal_variance(images) / noise[state])
@@ -71,8 +71,3 @@ def _reach(mask: Mask) -> np.ndarray:
     radius = np.sqrt(axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + axis[None, None, :] ** 2)
     farthest = radius[mask.values.numpy() > 0.5].max(initial=1.0)
     return (axis[:, None] ** 2 + axis[None, :] ** 2 <= farthest**2).astype(np.float32)
-
-
-def _by_state(queries: np.ndarray, states: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    for state in np.unique(states[queries]):
-        yield int(state), queries[states[queries] == state]

@@ -257,7 +257,7 @@ def _finish(
     with progress.task("mask and signal-to-noise ratio", total=2) as task:
         mask = union_mask(ensemble, settings)
         task.advance()
-        snr = measure_snr(settings, plan["seed"], queries, states, results, volumes, mask)
+        snr = measure_snr(settings, plan["seed"], states, results, volumes, mask)
         task.advance()
     dataset = write_dataset(
         folder,
