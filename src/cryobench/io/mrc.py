@@ -333,6 +333,12 @@ class StackWriter:
             self._put(np.ascontiguousarray(images, dtype="<f4").data.cast("B"))
             self._written += len(images)
 
+    def sync(self) -> None:
+        """Have what was appended so far on the disk: from a thread of its own, closing then need not wait for it."""
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
     @property
     def sha256(self) -> str:
         """SHA-256 of the finished file, in hexadecimal. ValueError before it is finished."""

@@ -81,6 +81,11 @@ def make_state(
         StackWriter(folder / stack_path(state), len(particles), settings.box_size, settings.pixel_size) as stack,
         ThreadPoolExecutor(1) as writer,
     ):
+
+        def write(images: ImageArray) -> None:
+            stack.append(images)
+            stack.sync()
+
         written = None
         for start in range(0, len(particles), chunk):
             part = particles[start : start + chunk]
@@ -91,7 +96,7 @@ def make_state(
             # One chunk is written while the next is made.
             if written is not None:
                 written.result()
-            written = writer.submit(stack.append, images)
+            written = writer.submit(write, images)
         if written is not None:
             written.result()
     result = StateResult(
