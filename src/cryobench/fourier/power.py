@@ -9,7 +9,6 @@ from jaxtyping import Float
 
 from cryobench._types import Volume
 from cryobench.fourier.resample import invert_cropped
-from cryobench.fourier.shells import shell_indices, shell_sum
 
 
 def shell_power(volume: Volume) -> np.ndarray:
@@ -39,10 +38,13 @@ def _mean_power(spectrum: torch.Tensor) -> np.ndarray:
 def _shells(size: int) -> tuple[np.ndarray, np.ndarray]:
     """Entries of each shell in the full spectrum, and the shell of every squared radius."""
     n_shells = (size + 1) // 2
-    indices = shell_indices(size, 3)
-    counts = shell_sum(torch.ones(indices.shape), indices, n_shells, box_size=size).numpy()
-    squared = np.arange(3 * (size // 2) ** 2 + 1)
-    return counts, np.minimum(np.floor(np.sqrt(squared) + 0.5), n_shells).astype(np.int32)
+    radii = np.sqrt(np.arange(3 * (size // 2) ** 2 + 1))
+    nearest = np.minimum(np.floor(radii + 0.5), n_shells).astype(np.int32)
+    squared = (np.arange(size) - size // 2) ** 2
+    counts = np.zeros(n_shells + 1)
+    for plane in squared:  # plane by plane: the grid as a whole would be the largest array of a simulation
+        counts += np.bincount(nearest[plane + squared[:, None] + squared].ravel(), minlength=n_shells + 1)
+    return counts[:n_shells], nearest
 
 
 @numba.njit(parallel=True, cache=True)
