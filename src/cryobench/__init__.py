@@ -30,6 +30,8 @@ _PUBLIC = {
     "simulate": "cryobench.recipes.simulate:simulate",
 }
 
+_MODULES = ("data", "methods", "metrics", "recipes")
+
 __all__ = ["load_dataset", "load_reconstruction", "report", "run", "score", "simulate"]
 
 
@@ -38,8 +40,10 @@ def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         module, _, attribute = _PUBLIC[name].partition(":")
         return getattr(import_module(module), attribute)
+    if name in _MODULES:
+        return import_module(f"cryobench.{name}")
     raise AttributeError(f"module 'cryobench' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PUBLIC])
+    return sorted([*globals(), *_PUBLIC, *_MODULES])
