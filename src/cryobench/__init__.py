@@ -7,7 +7,7 @@ The road in Python:
     dataset = cryobench.simulate("igg-1d", "antibody", preset="lite")
     result = cryobench.run("3d-class", dataset, "runs/3d-class")
     scores = cryobench.score(result, dataset)
-    cryobench.report(dataset, [(result, scores)], "page")
+    cryobench.write_report(dataset, [(result, scores)], "page")
 """
 
 from importlib import import_module
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from cryobench.io.store import load_reconstruction as load_reconstruction
     from cryobench.metrics.evaluate import score as score
     from cryobench.recipes.simulate import simulate as simulate
-    from cryobench.report.site import write_report as report
+    from cryobench.report.site import write_report as write_report
 
 _PUBLIC = {
     "load_dataset": "cryobench.io.store:load_dataset",
     "load_reconstruction": "cryobench.io.store:load_reconstruction",
-    "report": "cryobench.report.site:write_report",
     "run": "cryobench.experiment.run:run",
     "score": "cryobench.metrics.evaluate:score",
     "simulate": "cryobench.recipes.simulate:simulate",
+    "write_report": "cryobench.report.site:write_report",
 }
 
 _MODULES = ("data", "methods", "metrics", "recipes")
 
-__all__ = ["load_dataset", "load_reconstruction", "report", "run", "score", "simulate"]
+__all__ = ["load_dataset", "load_reconstruction", "run", "score", "simulate", "write_report"]
 
 
 def __getattr__(name: str) -> Any:
