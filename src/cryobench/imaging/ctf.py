@@ -11,6 +11,7 @@ the relativistic de Broglie wavelength, λ = 12.2639 / √(V + 0.97845·10⁻⁶
 """
 
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -127,6 +128,30 @@ def electron_wavelength(voltage_kv: np.ndarray | float) -> np.ndarray:
     return 12.2639 / np.sqrt(volts + 0.97845e-6 * volts**2)
 
 
+class PhaseCoefficients(NamedTuple):
+    """Of n particles, float64: CTF = sin((quartic |s|² − mean − difference cos 2(∠s − angle)) |s|² − offset)."""
+
+    quartic: np.ndarray
+    """π/2 Cs λ³, Å⁴."""
+    mean: np.ndarray
+    """π λ (U + V) / 2, Å²."""
+    difference: np.ndarray
+    """π λ (U − V) / 2, Å²."""
+    offset: np.ndarray
+    """Phase shift + arcsin w: √(1−w²) sin γ − w cos γ = sin(γ − arcsin w)."""
+
+
+def phase_coefficients(ctf: Ctf) -> PhaseCoefficients:
+    """What every evaluation of the CTF starts from, whatever it evaluates it on."""
+    wavelength = electron_wavelength(ctf.voltage_kv)
+    return PhaseCoefficients(
+        np.pi / 2 * ctf.cs_mm * 1e7 * wavelength**3,
+        np.pi * wavelength * (ctf.defocus_u + ctf.defocus_v) / 2,
+        np.pi * wavelength * (ctf.defocus_u - ctf.defocus_v) / 2,
+        ctf.phase_shift + np.arcsin(ctf.amplitude_contrast),
+    )
+
+
 def evaluate_ctf(ctf: Ctf, frequencies: Float[Tensor, "*shape 2"]) -> Float[Tensor, "n *shape"]:
     """Contrast transfer of each particle on a grid of spatial frequencies, in the order of ``frequencies``.
 
@@ -155,12 +180,11 @@ def evaluate_ctf(ctf: Ctf, frequencies: Float[Tensor, "*shape 2"]) -> Float[Tens
     def column(values: np.ndarray) -> Tensor:
         return torch.tensor(values, dtype=frequencies.dtype, device=frequencies.device).reshape(shape)
 
-    wavelength = electron_wavelength(ctf.voltage_kv)
-    mean = column(np.pi * wavelength * (ctf.defocus_u + ctf.defocus_v) / 2)
-    difference = column(np.pi * wavelength * (ctf.defocus_u - ctf.defocus_v) / 2)
-    quartic = column(np.pi / 2 * ctf.cs_mm * 1e7 * wavelength**3)
+    phase = phase_coefficients(ctf)
+    mean, difference = column(phase.mean), column(phase.difference)
+    quartic = column(phase.quartic)
     # √(1−w²) sin γ − w cos γ = sin(γ − arcsin w): one sine instead of a sine and a cosine.
-    offset = column(ctf.phase_shift + np.arcsin(ctf.amplitude_contrast))
+    offset = column(phase.offset)
     astigmatic = mean + difference * torch.cos(2 * (angle - column(ctf.defocus_angle)))
     values = torch.sin((quartic * squared - astigmatic) * squared - offset)
     if np.any(ctf.b_factor != 0):

@@ -14,7 +14,7 @@ import torch
 
 from cryobench._types import ImageArray, Volume
 from cryobench.fourier import fourier_crop, hermitian_weights, shell_power
-from cryobench.imaging.ctf import Ctf, electron_wavelength
+from cryobench.imaging.ctf import Ctf, phase_coefficients
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.imaging.slices import extract_slices
 from cryobench.rng import IndexedStream
@@ -130,15 +130,12 @@ def _spread_orientations(n: int) -> np.ndarray:
 
 def _mean_squared_ctf(ctf: Ctf, frequencies: np.ndarray) -> np.ndarray:
     """CTF² at each radius, averaged over particles and directions. In NumPy: one thread, so one order of sums."""
-    wavelength = electron_wavelength(ctf.voltage_kv)[:, None]
+    phase = phase_coefficients(ctf)
     squared = frequencies[None, :] ** 2
-    quartic = np.pi / 2 * ctf.cs_mm[:, None] * 1e7 * wavelength**3
-    offset = (ctf.phase_shift + np.arcsin(ctf.amplitude_contrast))[:, None]
     envelope = np.exp(-ctf.b_factor[:, None] / 2 * squared)
     total = np.zeros(len(frequencies))
     for direction in np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS:
-        half_difference = (ctf.defocus_u - ctf.defocus_v) / 2 * np.cos(2 * (direction - ctf.defocus_angle))
-        defocus = ((ctf.defocus_u + ctf.defocus_v) / 2 + half_difference)[:, None]
-        gamma = (quartic * squared - np.pi * wavelength * defocus) * squared
-        total += (np.sin(gamma - offset) ** 2 * envelope).mean(axis=0)
+        defocus = phase.mean + phase.difference * np.cos(2 * (direction - ctf.defocus_angle))
+        gamma = (phase.quartic[:, None] * squared - defocus[:, None]) * squared
+        total += (np.sin(gamma - phase.offset[:, None]) ** 2 * envelope).mean(axis=0)
     return total / _DIRECTIONS

@@ -5,7 +5,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from cryobench.fourier import frequency_axis, frequency_grid
-from cryobench.imaging.ctf import Ctf, electron_wavelength, evaluate_ctf
+from cryobench.imaging.ctf import Ctf, evaluate_ctf, phase_coefficients
 from cryobench.imaging.kernels import transfer as cpu
 from cryobench.imaging.shift import shift_phases
 
@@ -41,20 +41,18 @@ def apply_transfer(
     along_x = frequency_axis(box_size, half=True).numpy().astype(np.float64) / pixel_size
     squared = along_y[:, None] ** 2 + along_x**2
     double_angle = 2 * np.arctan2(along_y[:, None], along_x[None, :])
-    wavelength = electron_wavelength(ctf.voltage_kv)
-    mean = np.pi * wavelength * (ctf.defocus_u + ctf.defocus_v) / 2
-    difference = np.pi * wavelength * (ctf.defocus_u - ctf.defocus_v) / 2
+    phase = phase_coefficients(ctf)
     result = spectra.contiguous().clone()
     cpu.apply_transfer(
         result.numpy(),
         squared.astype(np.float32),
         np.cos(double_angle).astype(np.float32),
         np.sin(double_angle).astype(np.float32),
-        (np.pi / 2 * ctf.cs_mm * 1e7 * wavelength**3).astype(np.float32),
-        mean.astype(np.float32),
-        (difference * np.cos(2 * ctf.defocus_angle)).astype(np.float32),
-        (difference * np.sin(2 * ctf.defocus_angle)).astype(np.float32),
-        (ctf.phase_shift + np.arcsin(ctf.amplitude_contrast)).astype(np.float32),
+        phase.quartic.astype(np.float32),
+        phase.mean.astype(np.float32),
+        (phase.difference * np.cos(2 * ctf.defocus_angle)).astype(np.float32),
+        (phase.difference * np.sin(2 * ctf.defocus_angle)).astype(np.float32),
+        phase.offset.astype(np.float32),
         (ctf.b_factor / 4).astype(np.float32),
         (2 * np.pi / (pixel_size * box_size) * displacements.numpy().astype(np.float64)).astype(np.float32),
     )
