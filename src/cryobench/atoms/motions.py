@@ -26,7 +26,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
-from cryobench.atoms.model import AtomicModel, find_atom, list_chains, residue_starts, select_residues
+from cryobench.atoms.model import AtomicModel, find_atom, residue_starts, select_residues
 
 _BOND = 2.0
 
@@ -113,7 +113,7 @@ def _find_fab(model: AtomicModel, hinge: FabHinge) -> Bool[np.ndarray, " a"]:
     except ValueError as error:
         raise ValueError(
             f"cannot find the Fab to turn: {error} Name the chains of one Fab as heavy and light "
-            f"(chains of this structure: {', '.join(list_chains(model))})."
+            "(settings heavy_chain and light_chain of igg-1d)."
         ) from error
     polymer = _in_polymer(model)
     if not (fab & polymer).any() or not (~fab & polymer).any():

@@ -88,7 +88,7 @@ def test_the_other_fab_can_turn(antibody):
 @pytest.mark.parametrize(
     ("hinge", "message"),
     [
-        (FabHinge(light="X"), "cannot find the Fab to turn: no chain 'X'.*chains of this structure: H, K, L, M"),
+        (FabHinge(light="X"), "cannot find the Fab to turn: no chain 'X'.*its chains are H, K, L, M.*heavy_chain"),
         (FabHinge(rest_start=999), "cannot find the hinge: chain 'H' has no residue"),
     ],
 )
