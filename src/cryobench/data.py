@@ -193,6 +193,35 @@ class CollectiveVariable:
 
 
 @dataclass(frozen=True, eq=False)
+class Components:
+    """Which parts are present in each state, and how states grow out of one another.
+
+    Raises
+    ------
+    ValueError
+        If there is not one name per column, an occupancy is outside [0, 1], or an edge names no state.
+    """
+
+    names: tuple[str, ...]
+    """Of the c components."""
+    occupancies: np.ndarray
+    """(states, c) in [0, 1]."""
+    edges: np.ndarray = field(default_factory=lambda: np.empty((0, 2), dtype=np.int64))
+    """(e, 2) pairs of states (from, to): the assembly graph."""
+
+    def __post_init__(self) -> None:
+        occupancies = _freeze(self, "occupancies", np.array(self.occupancies, dtype=np.float64, ndmin=2))
+        if occupancies.shape[1] != len(self.names):
+            raise ValueError(f"there are {len(self.names)} components but occupancies of {occupancies.shape[1]}.")
+        if not ((occupancies >= 0) & (occupancies <= 1)).all():
+            raise ValueError(
+                f"occupancies lie between 0 and 1, found {np.nanmin(occupancies)} to {np.nanmax(occupancies)}."
+            )
+        edges = _freeze(self, "edges", np.array(self.edges, dtype=np.int64).reshape(-1, 2))
+        _check_range("state of an edge", edges.ravel(), 0, len(occupancies))
+
+
+@dataclass(frozen=True, eq=False)
 class GroundTruth:
     """What only recipes, metrics and controls may see.
 
@@ -214,6 +243,10 @@ class GroundTruth:
     """(n, d) coordinates in which distance means difference in conformation, or None."""
     variables: Mapping[str, CollectiveVariable] = field(default_factory=dict)
     """Named collective variables."""
+    components: Components | None = None
+    """What each state is made of, where states differ in composition."""
+    state_names: tuple[str, ...] | None = None
+    """What each state is called, if they have names."""
 
     def __post_init__(self) -> None:
         states = _freeze(self, "states", np.array(self.states, dtype=np.int64, ndmin=1))
@@ -226,6 +259,12 @@ class GroundTruth:
             _freeze(self, "embedding", _check_shape("embedding", embedding, (n, embedding.shape[-1])))
         for name, variable in self.variables.items():
             _check_shape(f"collective variable {name}", variable.values, (n,))
+        if self.components is not None and len(self.components.occupancies) != len(self.volumes):
+            raise ValueError(
+                f"there are {len(self.volumes)} states but occupancies of {len(self.components.occupancies)}."
+            )
+        if self.state_names is not None and len(self.state_names) != len(self.volumes):
+            raise ValueError(f"there are {len(self.volumes)} states but {len(self.state_names)} names of states.")
 
     def __len__(self) -> int:
         return len(self.states)

@@ -48,7 +48,11 @@ class AtomicModel:
         kinds = {"atomic_numbers": np.int64, "residue_numbers": np.int64}
         kinds |= dict.fromkeys(("positions", "b_factors", "occupancies"), np.float64)
         for field in fields(self):
-            array = np.array(getattr(self, field.name), dtype=kinds.get(field.name, np.str_), order="C")
+            given = getattr(self, field.name)
+            kind = np.dtype(kinds.get(field.name, np.str_))
+            if isinstance(given, np.ndarray) and _is_settled(given, kind):
+                continue
+            array = np.array(given, dtype=kind, order="C")
             array.setflags(write=False)
             object.__setattr__(self, field.name, array)
         if self.positions.ndim != 2 or self.positions.shape[1] != 3:
@@ -155,6 +159,12 @@ class AtomicModel:
         moved = self.positions.copy()
         moved[chosen] = moved[chosen] @ rotation.T + (0.0 if translation is None else translation)
         return self.with_positions(moved)
+
+
+def _is_settled(array: np.ndarray, kind: np.dtype) -> bool:
+    """Whether an array can be shared between models as it is: of the right type, its own memory, read-only."""
+    same_type = array.dtype == kind or (kind.kind == "U" and array.dtype.kind == "U")
+    return same_type and array.base is None and array.flags.c_contiguous and not array.flags.writeable
 
 
 def _check_rotation(rotation: np.ndarray) -> None:

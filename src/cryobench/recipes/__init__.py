@@ -1,7 +1,7 @@
 """The data sets: a recipe says what is simulated, ``simulate`` carries it out."""
 
 from cryobench._registry import list_names, load_named
-from cryobench.recipes.recipe import Ensemble, Recipe, SimulationSettings
+from cryobench.recipes.recipe import Ensemble, FrameEnsemble, Recipe, SimulationSettings
 
 RECIPES = {
     "igg-1d": "cryobench.recipes.igg_1d:RECIPE",
@@ -22,4 +22,4 @@ def get_recipe(name: str) -> Recipe:
     return load_named("recipe", name, RECIPES, GROUP)
 
 
-__all__ = ["RECIPES", "Ensemble", "Recipe", "SimulationSettings", "get_recipe", "list_recipes"]
+__all__ = ["RECIPES", "Ensemble", "FrameEnsemble", "Recipe", "SimulationSettings", "get_recipe", "list_recipes"]

@@ -17,7 +17,7 @@ from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.motions import FabHinge, fab_dihedral, turn_fab
 from cryobench.atoms.procedural import procedural_antibody
 from cryobench.data import CollectiveVariable
-from cryobench.recipes.recipe import Recipe, SimulationSettings
+from cryobench.recipes.recipe import Ensemble, Recipe, SimulationSettings
 
 TURN = 2 * np.pi
 
@@ -34,7 +34,7 @@ class Igg1dSettings(SimulationSettings):
 
 
 @dataclass(frozen=True, eq=False)
-class TurningFab:
+class TurningFab(Ensemble):
     """The states of IgG-1D: state i has its Fab turned by 2π i / n_states."""
 
     base: AtomicModel

@@ -4,16 +4,16 @@ A recipe gives an *ensemble*: the atomic model of every state, how many images e
 Everything else (imaging, noise, files) is the same for all recipes and lives in ``simulate``.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from cryobench.atoms.model import AtomicModel
-from cryobench.data import CollectiveVariable
+from cryobench.data import CollectiveVariable, Components
 
 
 class SimulationSettings(BaseModel):
@@ -51,28 +51,56 @@ class SimulationSettings(BaseModel):
         return value
 
 
-@runtime_checkable
-class Ensemble(Protocol):
+class Ensemble(ABC):
     """The states of a recipe. Must be picklable: states are made in worker processes."""
 
     @property
+    @abstractmethod
     def counts(self) -> np.ndarray:
         """(states,) images of each state."""
-        ...
+
+    @abstractmethod
+    def model(self, state: int) -> AtomicModel:
+        """Atoms of one state, placed as they are to be imaged: the origin is the centre of the box."""
 
     @property
     def variables(self) -> Mapping[str, CollectiveVariable]:
         """Collective variables with one value per *state*."""
-        ...
+        return {}
 
     @property
     def embedding(self) -> np.ndarray | None:
         """(states, d) coordinates in which distance means difference in conformation, or None."""
-        ...
+        return None
+
+    @property
+    def state_names(self) -> Sequence[str] | None:
+        """What each state is called, such as a PDB entry; unique. None: they have numbers only."""
+        return None
+
+    @property
+    def components(self) -> Components | None:
+        """Which parts are present in each state, if that is what states differ in."""
+        return None
+
+
+class FrameEnsemble(Ensemble):
+    """One structure per state, so many that their truth is kept as a trajectory and volumes are made on demand."""
+
+    @property
+    @abstractmethod
+    def topology(self) -> AtomicModel:
+        """Names and elements of the atoms of every frame."""
+
+    @abstractmethod
+    def positions(self, start: int, stop: int) -> np.ndarray:
+        """Frames ``start`` to ``stop``: (m, atoms, 3) float64 in Å, placed as they are to be imaged.
+
+        A frame depends on its own number alone, not on which others are asked for with it.
+        """
 
     def model(self, state: int) -> AtomicModel:
-        """Atoms of one state, placed as they are to be imaged: the origin is the centre of the box."""
-        ...
+        return self.topology.with_positions(self.positions(state, state + 1)[0])
 
 
 @dataclass(frozen=True)
