@@ -223,22 +223,22 @@ class Components:
 
 @dataclass(frozen=True, eq=False)
 class GroundTruth:
-    """What only recipes, metrics and controls may see.
+    """What only recipes, metrics and controls may see. What is not known is None, or a state of −1.
 
     Raises
     ------
     ValueError
-        If the parts differ in length, or a state has no volume.
+        If the parts differ in length, a state has no volume, or only one half of the poses is given.
     """
 
     states: np.ndarray
     """(n,) index of each particle's state, which is also the index of its volume; −1 where unknown."""
-    volumes: VolumeSource
-    """Volume of each state, on the grid of the images."""
-    rotations: np.ndarray
-    """(n, 3, 3) true poses."""
-    shifts: np.ndarray
-    """(n, 2) Å."""
+    volumes: VolumeSource | None = None
+    """Volume of each state, on the grid of the images; None if only labels are known."""
+    rotations: np.ndarray | None = None
+    """(n, 3, 3) true poses, or None if they are unknown."""
+    shifts: np.ndarray | None = None
+    """(n, 2) Å, or None if the poses are unknown."""
     embedding: np.ndarray | None = None
     """(n, d) coordinates in which distance means difference in conformation, or None."""
     variables: Mapping[str, CollectiveVariable] = field(default_factory=dict)
@@ -251,26 +251,41 @@ class GroundTruth:
     def __post_init__(self) -> None:
         states = _freeze(self, "states", np.array(self.states, dtype=np.int64, ndmin=1))
         n = len(states)
-        _check_range("state", states, -1, len(self.volumes))
-        _freeze(self, "rotations", _check_rotations(self.rotations, n))
-        _freeze(self, "shifts", _check_shape("shifts", self.shifts, (n, 2)))
+        _check_range("state", states, -1, self.n_states)
+        if (self.rotations is None) != (self.shifts is None):
+            raise ValueError("a pose is a rotation and a shift: give both rotations and shifts, or neither.")
+        if self.rotations is not None and self.shifts is not None:
+            _freeze(self, "rotations", _check_rotations(self.rotations, n))
+            _freeze(self, "shifts", _check_shape("shifts", self.shifts, (n, 2)))
         if self.embedding is not None:
             embedding = np.array(self.embedding, dtype=np.float64)
             _freeze(self, "embedding", _check_shape("embedding", embedding, (n, embedding.shape[-1])))
         for name, variable in self.variables.items():
             _check_shape(f"collective variable {name}", variable.values, (n,))
-        if self.components is not None and len(self.components.occupancies) != len(self.volumes):
+        if self.components is not None and len(self.components.occupancies) != self.n_states:
             raise ValueError(
-                f"there are {len(self.volumes)} states but occupancies of {len(self.components.occupancies)}."
+                f"there are {self.n_states} states but occupancies of {len(self.components.occupancies)}."
             )
-        if self.state_names is not None and len(self.state_names) != len(self.volumes):
-            raise ValueError(f"there are {len(self.volumes)} states but {len(self.state_names)} names of states.")
+        if self.state_names is not None and len(self.state_names) != self.n_states:
+            raise ValueError(f"there are {self.n_states} states but {len(self.state_names)} names of states.")
 
     def __len__(self) -> int:
         return len(self.states)
 
+    @property
+    def n_states(self) -> int:
+        """Number of states: of volumes; without these of names or occupancies; without these up to the last seen."""
+        for known in (self.volumes, self.state_names):
+            if known is not None:
+                return len(known)
+        if self.components is not None:
+            return len(self.components.occupancies)
+        return int(self.states.max(initial=-1)) + 1
+
     def volume_of(self, particle: int) -> np.ndarray:
-        """True volume (z, y, x) of a particle. ValueError if its state is unknown."""
+        """True volume (z, y, x) of a particle. ValueError if its state is unknown, or volumes are."""
+        if self.volumes is None:
+            raise ValueError("the true volumes are not known: this truth consists of labels.")
         state = int(self.states[particle])
         if state < 0:
             raise ValueError(f"particle {particle} has no known state, hence no true volume.")
