@@ -98,6 +98,7 @@ _SETS = (
         snr=0.01,
         other_snr=(0.005, 0.001),
         record=11_629_428,
+        files=("IgG-1D.zip",),
     ),
     PublishedSet(
         name="igg-rl",
@@ -120,6 +121,7 @@ _SETS = (
         simulated_pixel_size=1.5,
         snr=0.01,
         record=12_528_292,
+        files=("Ribosembly.zip",),
     ),
     PublishedSet(
         name="tomotwin-100",
@@ -148,6 +150,6 @@ _SETS = (
 )
 
 PUBLISHED: Mapping[str, PublishedSet] = MappingProxyType({each.name: each for each in _SETS})
-"""The five sets by the name of their recipe. Boxes, pixel sizes, counts: CryoBench repository and its loaders; records:
-its README and issue 8; 4.5 Å per pixel of Tomotwin-100: headers of its volumes and the cryoHYPE repository; 2.25 Å of
-its simulation: inferred from the cell of 576 Å, all other sets having been simulated in 256 px."""
+"""The five sets by the name of their recipe. Boxes, pixel sizes, counts: CryoBench repository and programs that load
+the archives; records: its README and issue 8; 4.5 Å per pixel of Tomotwin-100: headers of its volumes; 2.25 Å of its
+simulation: inferred from the cell of 576 Å, all other sets having been simulated in 256 px."""
