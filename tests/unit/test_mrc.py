@@ -152,7 +152,7 @@ def test_pages_handed_back_are_read_again(
         np.testing.assert_array_equal(stacks.read(np.arange(40)), images)
 
 
-@pytest.mark.parametrize(("stamp", "word"), [((0, 0, 0, 0), "malformed"), ((0x11, 0x11, 0, 0), "wrong")])
+@pytest.mark.parametrize(("stamp", "word"), [((0x77, 0, 0, 0), "malformed"), ((0x11, 0x11, 0, 0), "wrong")])
 def test_a_bad_machine_stamp_is_warned_of_and_overruled(
     tmp_path: Path, rng: np.random.Generator, stamp: tuple[int, ...], word: str
 ) -> None:
@@ -167,6 +167,15 @@ def test_a_good_file_gives_no_warning(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         MrcStacks(write_raw(tmp_path / "s.mrcs", np.zeros((2, 4, 4)), 2, ">"))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_an_absent_machine_stamp_is_no_contradiction(tmp_path: Path, rng: np.random.Generator, order: str) -> None:
+    images = small_integers(rng, (2, 4, 4))
+    path = write_raw(tmp_path / "s.mrcs", images, 2, order, machst=(0, 0, 0, 0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(MrcStacks(path).read(np.arange(2)), images)
 
 
 @pytest.mark.parametrize("mode", [3, 4, 101])

@@ -2,7 +2,8 @@
 
 Format: MRC2014, Cheng et al., J. Struct. Biol. 192 (2015) 146, doi:10.1016/j.jsb.2015.04.002. Headers in the wild
 are often wrong, so only what decides where the numbers lie is relied on: sizes, mode, byte order and the length
-of the extended header. A machine stamp that is malformed, or contradicts the sizes, is warned of and overruled.
+of the extended header. A machine stamp that is malformed, or contradicts the sizes, is warned of and overruled;
+one of zeros, as in the published archives, says nothing and is passed over.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from cryobench._errors import FormatError
 HEADER_BYTES = 1024
 _MODES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
 _STAMPS: dict[bytes, Literal["<", ">"]] = {b"\x44\x44": "<", b"\x44\x41": "<", b"\x11\x11": ">"}
+_NO_STAMP = b"\x00\x00"
 _LARGEST = 1 << 24
 _OTHER_TYPES = {
     b"\x89PNG": "a PNG image",
@@ -169,6 +171,8 @@ def _interpret(raw: bytes, path: Path) -> tuple[Any, Literal["<", ">"]]:
     if stated is not None and stated in plausible:
         return candidates[stated], stated
     order = plausible[0]
+    if stamp == _NO_STAMP:
+        return candidates[order], order
     problem = "malformed" if stated is None else "wrong"
     name = {"<": "little", ">": "big"}[order]
     warnings.warn(
