@@ -62,27 +62,25 @@ def read_structure(
         structure.remove_ligands_and_waters()
     elif not waters:
         structure.remove_waters()
-    rows = [
-        (
-            atom.pos.tolist(),
-            atom.element.atomic_number,
-            atom.b_iso,
-            atom.occ,
-            chain.name,
-            residue.seqid.num,
-            residue.seqid.icode.strip(),
-            residue.name,
-            atom.name,
-        )
-        for chain in (structure[model] if len(structure) else [])
-        for residue in chain
-        for atom in residue
-    ]
+    rows = _list_atoms(structure[model]) if len(structure) else []
     if not rows:
         raise ValueError(
             f"{path} holds no atoms to image (waters kept: {waters}, ligands kept: {ligands}). "
             "Give a file with coordinates, or keep what was dropped."
         )
+    return _build(rows, path)
+
+
+def read_topology(path: str | Path) -> AtomicModel:
+    """Every atom of the first model of a PDB or mmCIF file, in the order of the file, as a trajectory's frames are.
+
+    Nothing is left out and chains are not gathered, unlike in `read_structure`; same errors.
+    """
+    path = Path(path)
+    structure = _parse(_read_text(path), path)
+    rows = _list_atoms(structure[0]) if len(structure) else []
+    if not rows:
+        raise ValueError(f"{path} holds no atoms. Give a file with coordinates.")
     return _build(rows, path)
 
 
@@ -159,6 +157,25 @@ def _parse(text: str, path: Path) -> gemmi.Structure:
     except (RuntimeError, ValueError, IndexError) as error:
         kind = "mmCIF" if is_cif else "PDB"
         raise FormatError(f"{path} cannot be read as {kind}: {error}. Is the file whole?") from error
+
+
+def _list_atoms(model: gemmi.Model) -> list[tuple]:
+    return [
+        (
+            atom.pos.tolist(),
+            atom.element.atomic_number,
+            atom.b_iso,
+            atom.occ,
+            chain.name,
+            residue.seqid.num,
+            residue.seqid.icode.strip(),
+            residue.name,
+            atom.name,
+        )
+        for chain in model
+        for residue in chain
+        for atom in residue
+    ]
 
 
 def _build(rows: list[tuple], path: Path) -> AtomicModel:

@@ -32,9 +32,9 @@ from cryobench.io.atomic import (
     write_json,
     write_text,
 )
-from cryobench.io.mrc import MrcFolder, MrcStacks, read_volume, write_volume
+from cryobench.io.mrc import MrcStacks, read_volume, write_volume
 from cryobench.io.relion import read_star, write_star
-from cryobench.io.truth_store import load_truth, write_truth
+from cryobench.io.truth_store import load_truth, open_volumes, write_truth
 
 SCHEMA = 1
 """Version of this layout. Older ones stay readable; a newer one is refused."""
@@ -85,7 +85,7 @@ def write_dataset(
     states
         (n,) state of each particle. None if nothing is known: there is then no truth.
     volumes
-        Volume of each state, or None if they already lie in ``truth/volumes``.
+        Volume of each state, or None if they already lie in ``truth/volumes`` or as ``truth/trajectory``.
     embedding, variables
         (n, d) coordinates, and named numbers per particle.
     mask
@@ -111,7 +111,7 @@ def write_dataset(
     particles = Particles(images, pixel_size, ctf, *given, sign=sign, mask=mask)
     truth = None
     if states is not None:
-        source = MrcFolder.from_folder(folder / "truth" / "volumes") if volumes is None else volumes
+        source = open_volumes(folder) if volumes is None else volumes
         truth = GroundTruth(states, source, rotations, shifts, embedding, dict(variables or {}))
     elif volumes is not None or embedding is not None or variables:
         raise ValueError("volumes, embedding and variables describe a truth: give states too.")

@@ -3,7 +3,8 @@
 truth/particles.parquet   one row per particle: its state, true pose and collective variables; unit and period
                           of a collective variable are in the metadata of its column
 truth/embedding.npy       (n, d) coordinates in which distance means difference in conformation
-truth/volumes/NNN.mrc     volume of each state
+truth/volumes/NNN.mrc     volume of each state; or, where each of many states is a frame of a trajectory:
+truth/volumes.json, topology.cif, trajectory/NNN.xtc   see ``trajectory_volumes``
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cryobench._errors import FormatError
-from cryobench.data import CollectiveVariable, GroundTruth
+from cryobench.data import CollectiveVariable, GroundTruth, VolumeSource
 from cryobench.io.atomic import atomic_write, read_array, write_array
 from cryobench.io.mrc import MrcFolder, write_volume
+from cryobench.io.trajectory_volumes import TrajectoryVolumes, has_trajectory, list_trajectory_files
 
 _ROTATION_COLUMNS = [f"rotation_{row}{column}" for row in range(3) for column in range(3)]
 _SHIFT_COLUMNS = ["shift_x", "shift_y"]
@@ -34,14 +36,24 @@ def write_truth(folder: Path, truth: GroundTruth, *, pixel_size: float, write_vo
         (folder / "truth" / "embedding.npy").unlink(missing_ok=True)
     width = max(3, len(str(len(truth.volumes) - 1)))
     if write_volumes:
+        (folder / "truth" / "volumes.json").unlink(missing_ok=True)
         names = [f"{state:0{width}d}.mrc" for state in range(len(truth.volumes))]
         for state, name in enumerate(names):
             write_volume(folder / "truth" / "volumes" / name, truth.volumes.read(state), pixel_size)
         for stale in (folder / "truth" / "volumes").glob("*.mrc"):
             if stale.name not in names:
                 stale.unlink()
+    elif has_trajectory(folder):
+        return [*files, *list_trajectory_files(folder)]
     written = MrcFolder.from_folder(folder / "truth" / "volumes")
     return [*files, *(f"truth/volumes/{path.name}" for path in written.paths)]
+
+
+def open_volumes(folder: Path) -> VolumeSource:
+    """The true volumes that lie in a data set: files, or rendered from its trajectory. FormatError if damaged."""
+    if has_trajectory(folder):
+        return TrajectoryVolumes(folder)
+    return MrcFolder.from_folder(folder / "truth" / "volumes")
 
 
 def _write_truth_table(path: Path, truth: GroundTruth) -> None:
@@ -91,7 +103,7 @@ def load_truth(folder: Path, n: int) -> GroundTruth:
     embedding = folder / "truth" / "embedding.npy"
     return GroundTruth(
         states=table["state"].to_numpy(),
-        volumes=MrcFolder.from_folder(folder / "truth" / "volumes"),
+        volumes=open_volumes(folder),
         rotations=stacked(_ROTATION_COLUMNS).reshape(-1, 3, 3),
         shifts=stacked(_SHIFT_COLUMNS),
         embedding=read_array(embedding) if embedding.exists() else None,

@@ -1,0 +1,105 @@
+"""Frames of a molecule in XTC files, as Gromacs and most viewers read them.
+
+XTC keeps positions as whole multiples of 0.01 Å (0.001 nm). What is read back is exactly `round_positions` of what
+was written, so images made from rounded positions and volumes rendered later from the file show the same atoms.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from cryobench._errors import FormatError
+from cryobench.io.atomic import atomic_write
+
+_STEPS_PER_ANGSTROM = 100
+_STEPS_PER_NM = 1000
+_MOST_STEPS = 2**22  # up to here single precision tells neighbouring steps apart
+_BYTES_PER_ATOM = 8  # at most; 5 to 6 are usual
+
+
+def round_positions(positions: Float[np.ndarray, "*frames 3"]) -> Float64[np.ndarray, "*frames 3"]:
+    """Positions in Å as an XTC file holds them: the nearest multiples of 0.01 Å."""
+    return np.rint(np.asarray(positions, dtype=np.float64) * _STEPS_PER_ANGSTROM) / _STEPS_PER_ANGSTROM
+
+
+def write_frames(path: Path, positions: Float[np.ndarray, "m a 3"]) -> None:
+    """Write m frames of positions in Å; the file appears whole or not at all.
+
+    Raises
+    ------
+    ValueError
+        If there is no frame, or a position is not finite or beyond 40,000 Å.
+    DiskFull
+        If the disk is too small.
+    """
+    from MDAnalysis.lib.formats.libmdaxdr import XTCFile
+
+    path = Path(path)
+    if positions.ndim != 3 or positions.shape[2] != 3 or positions.size == 0:
+        raise ValueError(f"{path}: frames have shape (frames, atoms, 3), got {positions.shape}.")
+    no_box = np.zeros((3, 3), dtype=np.float32)
+    with atomic_write(path, bytes_needed=positions.size // 3 * _BYTES_PER_ATOM) as file:
+        with XTCFile(file.name, "w") as frames:
+            for index, frame in enumerate(positions):
+                steps = np.rint(frame * _STEPS_PER_ANGSTROM)
+                if not np.abs(steps).max() < _MOST_STEPS:
+                    raise ValueError(
+                        f"{path}: frame {index} holds positions that are not finite or beyond "
+                        f"{_MOST_STEPS // _STEPS_PER_ANGSTROM:,} Å, which XTC cannot keep to 0.01 Å."
+                    )
+                frames.write((steps / _STEPS_PER_NM).astype(np.float32), no_box, index, float(index), _STEPS_PER_NM)
+        written = count_frames(Path(file.name))
+        if written != len(positions):
+            raise FormatError(f"{path}: {written} of {len(positions)} frames reached the disk. Is it full?")
+
+
+def read_frames(path: Path, frames: Sequence[int] | np.ndarray | slice = slice(None)) -> Float64[np.ndarray, "m a 3"]:
+    """Positions in Å of some frames, in the order asked for; a slice counts as in a list.
+
+    FormatError if the file is missing, damaged or cut off; ValueError for a frame it does not hold.
+    """
+    from MDAnalysis.lib.formats.libmdaxdr import XTCFile
+
+    path = Path(path)
+    _check_exists(path)
+    try:
+        with XTCFile(str(path)) as file:
+            count = len(file)
+            wanted = range(count)[frames] if isinstance(frames, slice) else [int(frame) for frame in frames]
+            if any(not 0 <= frame < count for frame in wanted):
+                raise ValueError(f"{path} holds frames 0 to {count - 1}, asked for {min(wanted)} to {max(wanted)}.")
+            nanometres = np.empty((len(wanted), file.n_atoms, 3), dtype=np.float32)
+            for row, frame in enumerate(wanted):
+                if file.tell() != frame:
+                    file.seek(frame)
+                file.read_direct_x(nanometres[row])
+    except OSError as error:
+        raise FormatError(f"{path} cannot be read as XTC ({error}): damaged or cut off. Copy it again.") from error
+    return np.rint(nanometres.astype(np.float64) * _STEPS_PER_NM) / _STEPS_PER_ANGSTROM
+
+
+def count_frames(path: Path) -> int:
+    """Whole frames in an XTC file. FormatError if it is missing, is none, or its last frame is cut off."""
+    from MDAnalysis.lib.formats.libmdaxdr import XTCFile
+
+    path = Path(path)
+    _check_exists(path)
+    try:
+        with XTCFile(str(path)) as file:
+            count = len(file)
+            file.seek(count - 1)
+            file.read()
+            end = file._bytes_tell()
+    except OSError as error:
+        raise FormatError(f"{path} cannot be read as XTC ({error}): damaged or cut off. Copy it again.") from error
+    size = path.stat().st_size
+    if end != size:
+        raise FormatError(f"{path} has {size - end} bytes after its {count} frames: it is cut off. Copy it again.")
+    return count
+
+
+def _check_exists(path: Path) -> None:
+    if not path.is_file():
+        raise FormatError(f"{path} does not exist.")
