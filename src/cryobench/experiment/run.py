@@ -78,8 +78,8 @@ def run(
     previous = _previous(target, call)
     if previous == "finished":
         return load_reconstruction(target)
-    if isinstance(built, Control) and dataset.truth is None:
-        raise ValueError(f"{method} is a control: it needs the truth, which {dataset.name} does not have.")
+    if isinstance(built, Control) and (missing := built.explain_missing(dataset.truth)) is not None:
+        raise ValueError(f"{method} is a control: it {missing} ({dataset.name}).")
     checkpoint = target / "checkpoint"
     checkpoint.mkdir(parents=True, exist_ok=True)
     remove_partial_files(target)
@@ -143,8 +143,7 @@ def _reconstruct(
     method: Method, dataset: Dataset, seed: int, device: str, checkpoint: Path, progress: Progress
 ) -> Reconstruction:
     """Hand the particles to a method; the truth goes to controls alone."""
-    if isinstance(method, Control):
-        assert dataset.truth is not None
+    if isinstance(method, Control) and dataset.truth is not None:
         method = method.with_truth(dataset.truth)
     return method.reconstruct(
         dataset.particles,

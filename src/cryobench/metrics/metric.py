@@ -8,7 +8,11 @@ from typing import ClassVar, Literal
 from cryobench._progress import Progress, Silent
 from cryobench.data import Dataset, Reconstruction, Scores
 
-Need = Literal["volumes", "latents", "posteriors", "poses", "truth", "mask"]
+Need = Literal[
+    "volumes", "latents", "posteriors", "poses", "truth", "true volumes", "true states", "true poses", "mask"
+]
+"""The first four are parts of the reconstruction, the others of the data set; "truth" is any part of it."""
+_OF_RECONSTRUCTION = {"volumes", "latents", "posteriors", "poses"}
 
 
 @dataclass(frozen=True)
@@ -44,15 +48,25 @@ class Metric(ABC):
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
         """Why this cannot be measured, in words, or None if it can."""
+        truth = dataset.truth
         present = {
             "volumes": reconstruction.volumes is not None,
             "latents": reconstruction.latents is not None,
             "posteriors": reconstruction.posteriors is not None,
             "poses": reconstruction.rotations is not None,
-            "truth": dataset.truth is not None,
+            "truth": truth is not None,
+            "true volumes": truth is not None and truth.volumes is not None,
+            "true states": truth is not None and bool((truth.states >= 0).any()),
+            "true poses": truth is not None and truth.rotations is not None,
             "mask": dataset.particles.mask is not None,
         }
-        missing = sorted(need for need in self.needs if not present[need])
+        missing = sorted(
+            {
+                "truth" if truth is None and need.startswith("true") else need
+                for need in self.needs
+                if not present[need]
+            }
+        )
         return f"needs {' and '.join(missing)}, which {_who_lacks(missing)}" if missing else None
 
     @abstractmethod
@@ -69,10 +83,9 @@ class Metric(ABC):
 
 
 def _who_lacks(missing: Sequence[str]) -> str:
-    of_dataset = {"truth", "mask"}
-    if of_dataset.issuperset(missing):
+    if _OF_RECONSTRUCTION.isdisjoint(missing):
         return "the data set does not have"
-    if of_dataset.isdisjoint(missing):
+    if _OF_RECONSTRUCTION.issuperset(missing):
         return "the reconstruction does not have"
     return "the reconstruction and the data set do not have"
 

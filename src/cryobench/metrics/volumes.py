@@ -17,7 +17,7 @@ import pandas as pd
 from torch import Tensor
 
 from cryobench._progress import Progress
-from cryobench.data import Dataset, GroundTruth, Reconstruction, Scores, VolumeSource
+from cryobench.data import Dataset, Reconstruction, Scores, VolumeSource
 from cryobench.metrics.fsc_curve import (
     FscCurve,
     Resolution,
@@ -66,20 +66,20 @@ def per_image_fsc(
         If there is no truth or no volume, the boxes differ, a query particle is not one of the data set, or the
         state of every query is unknown.
     """
-    truth, volumes = _check_inputs(reconstruction, dataset)
+    states, true_volumes, volumes = _check_inputs(reconstruction, dataset)
     if isinstance(mask, str):
         mask = dataset.particles.mask
-    if mask is not None and mask.shape != (truth.volumes.box_size,) * 3:
-        raise ValueError(f"the mask has shape {mask.shape}, the volumes have {truth.volumes.box_size} voxels a side.")
+    if mask is not None and mask.shape != (true_volumes.box_size,) * 3:
+        raise ValueError(f"the mask has shape {mask.shape}, the volumes have {true_volumes.box_size} voxels a side.")
     masks: dict[str, np.ndarray | None] = {"none": None} if mask is None else {"none": None, "mask": mask}
     queries = reconstruction.queries
-    known = np.flatnonzero(truth.states[queries] >= 0)
+    known = np.flatnonzero(states[queries] >= 0)
     if len(known) == 0:
         raise ValueError(f"the true state of all {len(queries)} query particles is unknown: nothing to compare with.")
 
     curves: dict[tuple[int, str], FscCurve] = {}
     with shown(progress).task("per-image FSC", len(known)) as task:
-        for item, spectra, truth_spectra in _pair_up(known, queries, volumes, truth, masks):
+        for item, spectra, truth_spectra in _pair_up(known, queries, volumes, states, true_volumes, masks):
             for name in masks:
                 curves[item, name] = correlate(spectra[name], truth_spectra[name], volumes.box_size)
             task.advance()
@@ -103,40 +103,44 @@ def per_image_fsc(
     return Scores(scores=scores, curves={"fsc": _lay_out(particles, known, curves, masks)}, context=context)
 
 
-def _check_inputs(reconstruction: Reconstruction, dataset: Dataset) -> tuple[GroundTruth, VolumeSource]:
+def _check_inputs(reconstruction: Reconstruction, dataset: Dataset) -> tuple[np.ndarray, VolumeSource, VolumeSource]:
+    """True states of all particles, true volumes, volumes of the reconstruction."""
     if dataset.truth is None:
         raise ValueError(f"data set {dataset.name} has no truth to compare with.")
+    if dataset.truth.volumes is None:
+        raise ValueError(f"data set {dataset.name} has labels but no true volumes to compare with.")
     if reconstruction.volumes is None:
         raise ValueError(f"{reconstruction.name} has no volumes: per-image FSC cannot be measured.")
-    volumes, truth = reconstruction.volumes, dataset.truth
-    if volumes.box_size != truth.volumes.box_size:
+    volumes, true_volumes, states = reconstruction.volumes, dataset.truth.volumes, dataset.truth.states
+    if volumes.box_size != true_volumes.box_size:
         raise ValueError(
             f"volumes of {reconstruction.name} have {volumes.box_size} voxels a side, the truth has "
-            f"{truth.volumes.box_size}: resample them onto the data set's grid when importing."
+            f"{true_volumes.box_size}: resample them onto the data set's grid when importing."
         )
-    outside = (reconstruction.queries < 0) | (reconstruction.queries >= len(truth))
+    outside = (reconstruction.queries < 0) | (reconstruction.queries >= len(states))
     if outside.any():
         raise ValueError(
             f"query particle {reconstruction.queries[np.argmax(outside)]} of {reconstruction.name} is not among the "
-            f"{len(truth)} particles of {dataset.name}: was it made from another data set?"
+            f"{len(states)} particles of {dataset.name}: was it made from another data set?"
         )
-    return truth, volumes
+    return states, true_volumes, volumes
 
 
 def _pair_up(
     known: np.ndarray,
     queries: np.ndarray,
     volumes: VolumeSource,
-    truth: GroundTruth,
+    states: np.ndarray,
+    true_volumes: VolumeSource,
     masks: dict[str, np.ndarray | None],
 ) -> Iterator[tuple[int, dict[str, Tensor], dict[str, Tensor]]]:
     """Spectra of each query's volume and of its truth, state by state: each truth is read and transformed once."""
-    states = truth.states[queries]
+    of_queries = states[queries]
     current, truth_spectra = -1, {}
-    for item in known[np.argsort(states[known], kind="stable")]:
-        if states[item] != current:
-            current = states[item]
-            true_volume = truth.volumes.read(int(current))
+    for item in known[np.argsort(of_queries[known], kind="stable")]:
+        if of_queries[item] != current:
+            current = of_queries[item]
+            true_volume = true_volumes.read(int(current))
             truth_spectra = {name: transform_masked(true_volume, mask) for name, mask in masks.items()}
         volume = volumes.read(int(item))
         if not np.isfinite(volume).all():
@@ -217,8 +221,18 @@ class PerImageFsc(Metric):
     name = "per-image-fsc"
     label = "Per-image FSC"
     scores = _kinds()
-    needs = frozenset({"volumes", "truth"})
+    needs = frozenset({"volumes", "true volumes"})
     reference = "Jeon et al., CryoBench, NeurIPS 2024, arXiv:2408.05526"
+
+    def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
+        """As ``Metric.explain_missing``; nor can it be measured when no query particle has a known state."""
+        missing = super().explain_missing(reconstruction, dataset)
+        if missing is not None or dataset.truth is None:
+            return missing
+        queries = reconstruction.queries[reconstruction.queries < len(dataset.truth)]
+        if len(queries) and (dataset.truth.states[queries] < 0).all():
+            return f"needs a query particle of known state, and all {len(queries)} are unlabelled"
+        return None
 
     def measure(
         self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
