@@ -35,6 +35,8 @@ from cryobench.io.atomic import (
 from cryobench.io.mrc import MrcStacks, read_volume, write_volume
 from cryobench.io.relion import read_star, write_star
 from cryobench.io.truth_store import load_truth, open_volumes, write_truth
+from cryobench.io.zenodo import load_archive
+from cryobench.io.zenodo_layout import find_archive
 
 SCHEMA = 1
 """Version of this layout. Older ones stay readable; a newer one is refused."""
@@ -150,9 +152,10 @@ def write_dataset(
 
 
 def load_dataset(folder: Path) -> Dataset:
-    """Open a data set. Tables are read, images and true volumes when asked for.
+    """Open a data set, or a published archive as it is. Tables are read, images and true volumes when asked for.
 
-    Sizes of all files are compared with the card; contents are not (see ``verify_dataset``).
+    Sizes of all files are compared with the card; contents are not (see ``verify_dataset``). An archive has no card;
+    what its parts become is said in ``cryobench.io.zenodo``.
 
     Raises
     ------
@@ -161,6 +164,10 @@ def load_dataset(folder: Path) -> Dataset:
         missing or of another size than the card says; or if tables, stacks and mask do not belong together.
     """
     folder = Path(folder).absolute()
+    if not (folder / _CARD).exists():
+        archive = find_archive(folder)
+        if archive is not None:
+            return load_archive(archive, folder)
     card = read_card(folder)
     for name, content in _files_here(folder, card).items():
         _check_size(folder / name, content["bytes"])
@@ -182,7 +189,9 @@ def read_card(folder: Path) -> dict[str, Any]:
                 f"{folder} is not finished: its simulation was stopped before {_CARD} was written. Run the same"
                 " cryobench simulate command again; it continues where it stopped."
             )
-        raise FormatError(f"{folder} is not a data set: it has no {_CARD}.")
+        raise FormatError(
+            f"{folder} is not a data set: it has no {_CARD}, nor the folder images of a published archive."
+        )
     card = read_json(path)
     schema = card.get("schema")
     if not isinstance(schema, int) or schema < 1:
