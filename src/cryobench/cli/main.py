@@ -113,6 +113,18 @@ def simulate(
 
 
 @app.command()
+def show(dataset: Annotated[Path, typer.Argument(help="Folder of a data set.")]) -> None:
+    """Say what a data set is: particles, CTF, SNR, states, truth, files, and the command that makes it again.
+
+    Example: **cryobench show antibody**
+    """
+    from cryobench.cli.show import print_summary
+    from cryobench.io.store import load_dataset
+
+    print_summary(load_dataset(dataset))
+
+
+@app.command()
 def run(
     method: Annotated[str, typer.Argument(help="Name of a method or control: see 'cryobench list methods'.")],
     dataset: Annotated[Path, typer.Argument(help="Folder of a data set.")],

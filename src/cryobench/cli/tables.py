@@ -22,7 +22,7 @@ def print_dataset(dataset: Dataset) -> None:
     """Name, size, SNR and place of a data set."""
     particles, card = dataset.particles, dataset.card
     console = _console()
-    states = "no truth" if dataset.truth is None else f"{len(dataset.truth.volumes)} states"
+    states = "no truth" if dataset.truth is None else f"{dataset.truth.n_states} states"
     console.print(
         f"{dataset.name}: {len(particles):,} images of {particles.box_size} px at {particles.pixel_size:g} Å/px, "
         f"{states}, {len(dataset.queries)} query particles",

@@ -3,41 +3,16 @@
 Pure functions to tables. A reconstruction without posteriors or latents, or a data set without truth, gives None.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
-from cryobench.data import Dataset, GroundTruth, Reconstruction
+from cryobench.data import Dataset, Reconstruction
+from cryobench.report.axes import choose_truth_axis
 
 MOST_POINTS = 4_000
 """Particles drawn in a scatter plot; evenly spaced ones of a larger set."""
 MOST_BINS = 60
 """Columns of a class-by-truth map; more states than this are binned."""
-
-
-@dataclass(frozen=True, eq=False)
-class TruthAxis:
-    """One true number per particle to plot against: a collective variable, or else the state index."""
-
-    title: str
-    """With its unit."""
-    values: np.ndarray
-    """(n,) degrees where the variable is in radians; NaN where the state is unknown."""
-    period: float | None
-    """Length of one turn if the variable is periodic."""
-
-
-def choose_truth_axis(truth: GroundTruth) -> TruthAxis:
-    """The first collective variable, in degrees where it is an angle; the state index if there is none."""
-    for name, variable in truth.variables.items():
-        values = np.asarray(variable.values, dtype=np.float64)
-        if variable.unit == "rad":
-            period = None if variable.period is None else float(np.rad2deg(variable.period))
-            return TruthAxis(f"{name} / °", np.rad2deg(values), period)
-        unit = f" / {variable.unit}" if variable.unit else ""
-        return TruthAxis(f"{name}{unit}", values, variable.period)
-    return TruthAxis("state", np.where(truth.states < 0, np.nan, truth.states.astype(np.float64)), None)
 
 
 def class_by_truth(reconstruction: Reconstruction, dataset: Dataset) -> pd.DataFrame | None:

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from cryobench.data import Dataset, Reconstruction, Scores
-from cryobench.report import card, tables
-from cryobench.report.assignments import TruthAxis, choose_truth_axis, class_by_truth, latent_scatter
+from cryobench.report import dataset_tables, tables
+from cryobench.report.assignments import class_by_truth, latent_scatter
+from cryobench.report.axes import TruthAxis, choose_truth_axis
 from cryobench.report.figures.style import RunStyle, style_runs
 from cryobench.report.queries import choose_queries
 from cryobench.report.tables import Run
@@ -66,7 +67,7 @@ def collect_contents(dataset: Dataset, results: Sequence[tuple[Reconstruction, S
     metrics = tables.order_metrics(scores)
     curves = tables.fsc_curves(runs)
     truth = dataset.truth
-    rotations = card.known_rotations(dataset)
+    rotations = dataset_tables.known_rotations(dataset)
     alive = [run for run in runs if run.status != "failed"]
     classes = {run.slug: class_by_truth(run.reconstruction, dataset) for run in alive}
     return Contents(
@@ -90,11 +91,11 @@ def collect_contents(dataset: Dataset, results: Sequence[tuple[Reconstruction, S
         if truth is None or truth.embedding is None
         else latent_scatter(truth.embedding, dataset),
         examples=view_particles(dataset, spread_particles(dataset, EXAMPLE_PARTICLES)),
-        ctf=card.ctf_table(dataset),
-        ctf_curves=card.ctf_curve_table(dataset),
-        directions=None if rotations is None else card.direction_map(rotations),
-        poses=card.pose_table(dataset),
-        states=card.state_table(dataset),
+        ctf=dataset_tables.ctf_table(dataset),
+        ctf_curves=dataset_tables.ctf_curve_table(dataset),
+        directions=None if rotations is None else dataset_tables.direction_map(rotations),
+        poses=dataset_tables.pose_table(dataset),
+        states=dataset_tables.state_table(dataset),
         slice_positions=choose_queries(dataset, SLICE_QUERIES),
         surface_positions=choose_queries(dataset, SURFACE_QUERIES),
     )

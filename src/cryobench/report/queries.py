@@ -63,7 +63,8 @@ def read_query(dataset: Dataset, runs: Sequence[Run], position: int) -> QueryVol
     state = None
     if dataset.truth is not None and dataset.truth.states[particle] >= 0:
         state = int(dataset.truth.states[particle])
-        volumes[TRUTH] = np.asarray(dataset.truth.volume_of(particle), dtype=np.float32)
+        if dataset.truth.volumes is not None:
+            volumes[TRUTH] = np.asarray(dataset.truth.volumes.read(state), dtype=np.float32)
     for run in sorted(runs, key=lambda run: run.control is not None):
         found = np.flatnonzero(run.reconstruction.queries == particle)
         if run.status == "failed" or run.reconstruction.volumes is None or not len(found):

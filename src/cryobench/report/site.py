@@ -22,8 +22,9 @@ from cryobench._progress import Progress, Silent, Task
 from cryobench.data import Dataset, Reconstruction, Scores
 from cryobench.io.atomic import atomic_folder, write_json
 from cryobench.report import downloads, pictures
-from cryobench.report.card import flatten_entries
 from cryobench.report.contents import Contents, collect_contents
+from cryobench.report.dataset_tables import flatten_entries
+from cryobench.report.facts import headline
 from cryobench.report.leaderboard import layout_columns, layout_rows
 from cryobench.report.payload import plot_data, write_script
 from cryobench.report.tables import BAND, consensus_beats_labels, describe_metric
@@ -119,7 +120,7 @@ def _render(contents: Contents, **written: Any) -> str:
         contents=contents,
         describe_metric=describe_metric,
         dataset=dataset,
-        facts=_facts(contents),
+        facts=headline(dataset),
         columns=layout_columns(contents),
         methods=layout_rows(contents, controls=False),
         controls=layout_rows(contents, controls=True),
@@ -135,19 +136,6 @@ def _render(contents: Contents, **written: Any) -> str:
         written_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         **written,
     )
-
-
-def _facts(contents: Contents) -> list[tuple[str, str]]:
-    particles, truth = contents.dataset.particles, contents.dataset.truth
-    facts = [
-        ("particles", f"{len(particles):,}"),
-        ("box", f"{particles.box_size} px · {particles.box_size * particles.pixel_size:.0f} Å"),
-        ("pixel", f"{particles.pixel_size:.4g} Å"),
-        ("states", "not known" if truth is None else f"{len(truth.volumes):,}"),
-        ("query particles", f"{len(contents.dataset.queries):,}"),
-        ("poses", "withheld from methods" if particles.rotations is None else "given to methods"),
-    ]
-    return facts
 
 
 def _split_card(dataset: Dataset) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:

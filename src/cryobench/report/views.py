@@ -67,7 +67,7 @@ def view_particles(dataset: Dataset, indices: Sequence[int] | np.ndarray) -> lis
     for row, particle in enumerate(indices.tolist()):
         views = {title: stage[row].numpy() for title, stage in stages.items()}
         state = None if truth is None or truth.states[particle] < 0 else int(truth.states[particle])
-        if truth is not None and state is not None:
+        if truth is not None and state is not None and truth.volumes is not None and truth.rotations is not None:
             views["truth, no noise"] = project_truth(truth, particle, particles.pixel_size)
         result.append(ParticleViews(particle, state, views))
     return result
@@ -77,7 +77,10 @@ def project_truth(truth: GroundTruth, particle: int, pixel_size: float) -> np.nd
     """Sum along z of a particle's true volume turned by its true pose (trilinear), with its true shift.
 
     A plain real-space projection for looking at, independent of the imaging operators and less exact.
+    ValueError if the particle's pose is unknown.
     """
+    if truth.rotations is None or truth.shifts is None:
+        raise ValueError(f"the pose of particle {particle} is not known, so its true volume cannot be projected.")
     volume = np.asarray(truth.volume_of(particle), dtype=np.float32)
     if volume.shape[-1] > LARGEST_BOX:
         pixel_size *= volume.shape[-1] / LARGEST_BOX

@@ -6,8 +6,9 @@ import pytest
 
 from cryobench.data import Reconstruction, Score, Scores
 from cryobench.report import tables
-from cryobench.report.assignments import choose_truth_axis, class_by_truth, latent_scatter
-from cryobench.report.card import ctf_curve_table, direction_map, flatten_entries, pose_table, state_table
+from cryobench.report.assignments import class_by_truth, latent_scatter
+from cryobench.report.axes import choose_truth_axis
+from cryobench.report.dataset_tables import ctf_curve_table, direction_map, flatten_entries, pose_table, state_table
 from cryobench.rotations import rotations_from_quaternions
 from fabricated import HOSTILE_NAME, N_STATES, PIXEL_SIZE, fabricate_dataset, fabricate_results, fabricate_scores
 

@@ -124,7 +124,7 @@ def state_table(dataset: Dataset) -> pd.DataFrame | None:
     if dataset.truth is None:
         return None
     states = dataset.truth.states[dataset.truth.states >= 0]
-    n_states = len(dataset.truth.volumes)
+    n_states = dataset.truth.n_states
     if n_states <= MOST_STATES:
         return pd.DataFrame({"state": np.arange(n_states), "particles": np.bincount(states, minlength=n_states)})
     counts, edges = np.histogram(states, bins=100, range=(0, n_states))

@@ -1,0 +1,107 @@
+"""``cryobench show``: what a data set is, in a screenful or two."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cryobench.data import Dataset
+from cryobench.report.command import changed_settings, make_command
+from cryobench.report.facts import Facts, describe_dataset, list_states
+
+MOST_ROWS = 24
+"""States shown one by one; more are counted in a histogram."""
+_BINS = 12
+_BAR = 36
+_WIDTH = 110
+
+
+def print_summary(dataset: Dataset) -> None:
+    """Print name, facts in groups, states, settings that differ from their default, and the command."""
+    console = Console()
+    console = console if console.is_terminal else Console(width=_WIDTH)
+    console.print(dataset.name, style="bold", highlight=False, markup=False)
+    groups = describe_dataset(dataset)
+    for title, facts in groups.items():
+        _heading(console, title)
+        _print_facts(console, facts)
+        if title == "Truth":
+            _print_states(console, dataset)
+    settings = changed_settings(dataset.card)
+    if settings:
+        _heading(console, "Settings that differ from their default")
+        table = _table("setting", "value", "default", "what it is")
+        for name, value, default, words in settings:
+            table.add_row(name, _text(value), _text(default), words)
+        console.print(table, highlight=False, markup=False)
+    command = make_command(dataset.card)
+    if command is not None:
+        _heading(console, "The command that makes it again")
+        console.print(command, highlight=False, markup=False, soft_wrap=True)
+
+
+def _heading(console: Console, title: str) -> None:
+    console.print()
+    console.print(title, style="bold", highlight=False, markup=False)
+
+
+def _print_facts(console: Console, facts: Facts) -> None:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in facts:
+        table.add_row(escape(name), escape(text))
+    console.print(table, highlight=False, markup=False)
+
+
+def _print_states(console: Console, dataset: Dataset) -> None:
+    truth, states = dataset.truth, list_states(dataset)
+    if truth is None or states is None or not len(states):
+        return
+    console.print()
+    if len(states) <= MOST_ROWS:
+        columns = [name for name in states.columns if name != "name" or truth.state_names is not None]
+        shown = states[columns].dropna(axis="columns", how="all")
+        table = _table(*("mass / kDa" if name == "mass" else str(name) for name in shown.columns))
+        for row in shown.itertuples(index=False):
+            table.add_row(*(_text(value) for value in row))
+        console.print(table, highlight=False, markup=False)
+        return
+    for column, title in (("particles", "particles of a state"), ("mass", "mass of a state / kDa")):
+        values = states[column].to_numpy(dtype=np.float64)
+        if np.isfinite(values).any():
+            _print_histogram(console, title, values[np.isfinite(values)])
+
+
+def _print_histogram(console: Console, title: str, values: np.ndarray) -> None:
+    """Numbers of states in equal steps of a value; a single line where all are the same."""
+    if values.min() == values.max():
+        console.print(f"{title}: {_text(float(values.min()))} in every state", highlight=False, markup=False)
+        return
+    whole = bool((values == np.round(values)).all())
+    steps = min(_BINS, int(np.ptp(values)) + 1) if whole else _BINS
+    counts, edges = np.histogram(values, bins=steps)
+    table = _table(title, "states", "")
+    for count, low, high in zip(counts, edges[:-1], edges[1:], strict=True):
+        bar = "█" * round(_BAR * int(count) / max(int(counts.max()), 1)) or ("▏" if count else "")
+        table.add_row(f"{low:,.4g} to {high:,.4g}", f"{count:,}", bar)
+    console.print(table, highlight=False, markup=False)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for name in columns:
+        table.add_column(escape(name), overflow="fold")
+    return table
+
+
+def _text(value: object) -> str:
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return f"{int(value):,}"
+    if isinstance(value, (float, np.floating)):
+        return "not known" if np.isnan(value) else f"{float(value):.4g}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(map(_text, value))
+    return "none" if value is None else escape(str(value))

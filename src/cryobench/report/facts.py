@@ -1,0 +1,303 @@
+"""What a data set is, in words and numbers: for its card page, and for ``cryobench show``.
+
+From tables and card alone: no image and no volume is read, so that 100,000 states are described as fast as ten.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cryobench.data import Dataset, GroundTruth
+from cryobench.imaging.ctf import Ctf
+from cryobench.report.axes import TruthAxis, variable_axis
+
+Facts = list[tuple[str, str]]
+"""Names and texts, one line each."""
+
+
+def describe_dataset(dataset: Dataset) -> dict[str, Facts]:
+    """Everything worth knowing about a data set at a glance: title of a group to its lines."""
+    groups = {
+        "What it is": _origin(dataset),
+        "Particles": _particles(dataset),
+        "Contrast transfer": _contrast_transfer(dataset.particles.ctf),
+        "Signal and noise": describe_snr(dataset),
+        "Truth": _truth(dataset),
+        "Files": _files(dataset),
+    }
+    return {title: facts for title, facts in groups.items() if facts}
+
+
+def headline(dataset: Dataset) -> Facts:
+    """The few facts that stand under the title of a page."""
+    particles, truth = dataset.particles, dataset.truth
+    return [
+        ("particles", f"{len(particles):,}"),
+        ("box", f"{particles.box_size} px · {particles.box_size * particles.pixel_size:.0f} Å"),
+        ("pixel", f"{particles.pixel_size:.4g} Å"),
+        ("states", "not known" if truth is None else f"{truth.n_states:,}"),
+        ("query particles", f"{len(dataset.queries):,}"),
+        ("poses", "withheld from methods" if particles.rotations is None else "given to methods"),
+    ]
+
+
+def describe_snr(dataset: Dataset) -> Facts:
+    """The signal-to-noise ratio by both definitions, as the card has it; nothing where it does not."""
+    snr = dataset.card.get("snr")
+    if isinstance(snr, (int, float)):
+        return [("SNR", f"{snr:.4g}")]
+    if not isinstance(snr, dict):
+        return []
+    words = {
+        "all_pixels": "SNR over all pixels",
+        "inside_disc": "SNR inside the molecule's disc",
+        "asked": "SNR asked for",
+        "asked_at_pixel_size": "at a pixel size of",
+    }
+    facts = [(words[key], _measure(snr[key], key)) for key in words if snr.get(key) is not None]
+    return facts + [(f"SNR: {key}", str(value)) for key, value in snr.items() if key not in words]
+
+
+def _measure(value: Any, key: str) -> str:
+    return f"{value:.4g}" + (" Å" if key.endswith("pixel_size") else "")
+
+
+def _origin(dataset: Dataset) -> Facts:
+    card = dataset.card
+    plan = card.get("plan") or {}
+    facts = [(words, str(card[key])) for key, words in _ORIGIN.items() if card.get(key)]
+    recipe = plan.get("recipe") or card.get("recipe")
+    if recipe:
+        preset = f", preset {plan['preset']}" if plan.get("preset") else ""
+        facts.append(("recipe", f"{recipe}{preset}"))
+    seed = plan.get("seed", card.get("seed"))
+    if seed is not None:
+        facts.append(("seed", str(seed)))
+    structures = [str(entry.get("name", entry)) for entry in plan.get("structures") or []]
+    if structures:
+        facts.append(("structures", shorten_list(structures)))
+    made_by = plan.get("cryobench") or card.get("version")
+    if made_by:
+        facts.append(("made by", f"cryobench {made_by}"))
+    return facts
+
+
+_ORIGIN = {
+    "title": "title",
+    "description": "description",
+    "heterogeneity": "heterogeneity",
+    "citation": "cite",
+    "sources": "sources and licence",
+    "doi": "DOI",
+    "url": "address",
+}
+
+
+def _particles(dataset: Dataset) -> Facts:
+    particles = dataset.particles
+    facts = [
+        ("particles", f"{len(particles):,}"),
+        ("box", f"{particles.box_size} px ({particles.box_size * particles.pixel_size:.4g} Å)"),
+        ("pixel size", f"{particles.pixel_size:.4g} Å"),
+        ("protein in stored images", "bright" if particles.sign == -1 else "dark"),
+        ("poses", _poses(dataset)),
+        ("query particles", f"{len(dataset.queries):,}"),
+    ]
+    mask = particles.mask
+    if mask is not None:
+        volume = float(mask.sum(dtype=np.float64)) * particles.pixel_size**3 / 1000
+        facts.append(("mask", f"{volume:,.4g} nm³, {mask.mean(dtype=np.float64):.2%} of the box"))
+    shifts = particles.shifts if particles.shifts is not None else _true_shifts(dataset)
+    if shifts is not None and len(shifts):
+        facts.append(("shifts", f"up to {np.abs(shifts).max():.3g} Å along x or y"))
+    return facts
+
+
+def _true_shifts(dataset: Dataset) -> np.ndarray | None:
+    return None if dataset.truth is None else dataset.truth.shifts
+
+
+def _poses(dataset: Dataset) -> str:
+    particles, truth = dataset.particles, dataset.truth
+    if particles.rotations is None or particles.shifts is None:
+        return "withheld from methods"
+    if truth is None or truth.rotations is None or truth.shifts is None:
+        return "given to methods"
+    angle, distance = pose_errors(particles.rotations, truth.rotations, particles.shifts, truth.shifts)
+    if angle < 0.01 and distance < 0.001 * particles.pixel_size:
+        return "given to methods, the true ones"
+    return f"given to methods with errors: {angle:.3g}° and {distance:.3g} Å (root mean square)"
+
+
+def pose_errors(
+    given: np.ndarray, true: np.ndarray, given_shifts: np.ndarray, true_shifts: np.ndarray
+) -> tuple[float, float]:
+    """Root mean square angle (°) between rotations (n, 3, 3) and distance (Å) between shifts (n, 2)."""
+    # |R − S|² = 8 sin²(angle / 2), which stays exact for small angles where the trace does not.
+    chord = np.sqrt(np.square(given.astype(np.float64) - true).sum(axis=(1, 2)) / 8)
+    angles = 2 * np.arcsin(np.clip(chord, 0, 1))
+    distances = np.linalg.norm(given_shifts.astype(np.float64) - true_shifts, axis=1)
+    return float(np.rad2deg(np.sqrt(np.square(angles).mean()))), float(np.sqrt(np.square(distances).mean()))
+
+
+def _contrast_transfer(ctf: Ctf) -> Facts:
+    defocus = (ctf.defocus_u + ctf.defocus_v) / 2e4
+    facts = [
+        ("defocus", f"{spread(defocus, 'µm')}, mean {defocus.mean():.3g}, deviation {defocus.std():.2g}"),
+        ("astigmatism", f"{spread(np.abs(ctf.defocus_u - ctf.defocus_v) / 10, 'nm')}, {_middle(ctf)}"),
+        ("voltage", spread(ctf.voltage_kv, "kV")),
+        ("spherical aberration", spread(ctf.cs_mm, "mm")),
+        ("amplitude contrast", spread(ctf.amplitude_contrast, "")),
+        ("B factor", spread(ctf.b_factor, "Å²")),
+    ]
+    if ctf.phase_shift.any():
+        facts.append(("phase shift", spread(np.rad2deg(ctf.phase_shift), "°")))
+    return facts
+
+
+def _middle(ctf: Ctf) -> str:
+    return f"mean {np.abs(ctf.defocus_u - ctf.defocus_v).mean() / 10:.3g}"
+
+
+def spread(values: np.ndarray, unit: str) -> str:
+    """Least to greatest of the finite values with their unit, or the one value they all have."""
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return "not known"
+    low, high = (f"{float(value):.3g}" for value in (finite.min(), finite.max()))
+    joint = "" if unit == "°" else "\u00a0"
+    text = low if low == high else f"{low} to {high}"
+    return f"{text}{joint}{unit}" if unit else text
+
+
+def _truth(dataset: Dataset) -> Facts:
+    truth = dataset.truth
+    if truth is None:
+        return [("truth", "none: methods can run, but there is nothing to score them against")]
+    unknown = int((truth.states < 0).sum())
+    facts = [("states", _states(truth)), ("particles without a state", _share(unknown, len(truth)))]
+    if not unknown:
+        facts.pop()
+    facts.append(("true volumes", "none" if truth.volumes is None else f"{len(truth.volumes):,}, one per state"))
+    facts.append(("true poses", "not known" if truth.rotations is None else "known"))
+    if truth.embedding is not None:
+        facts.append(("embedding", f"{truth.embedding.shape[1]} dimensions"))
+    for name, variable in truth.variables.items():
+        axis = variable_axis(name, variable)
+        circle = "" if axis.period is None else f", on a circle of {axis.period:.4g}{_unit(axis)}"
+        facts.append((f"variable {name}", spread(axis.values, axis.unit) + circle))
+    if truth.components is not None:
+        names = shorten_list(list(truth.components.names))
+        facts.append(("components", f"{len(truth.components.names)}: {names}"))
+        facts.append(("steps of the assembly graph", f"{len(truth.components.edges):,}"))
+    return facts
+
+
+def _states(truth: GroundTruth) -> str:
+    counts = np.bincount(truth.states[truth.states >= 0], minlength=truth.n_states)
+    return f"{truth.n_states:,}, of {_between(counts)} particles each" if len(counts) else "0"
+
+
+def _between(counts: np.ndarray) -> str:
+    low, high = int(counts.min()), int(counts.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _share(count: int, total: int) -> str:
+    return f"{count:,} ({count / max(total, 1):.1%})"
+
+
+def _unit(axis: TruthAxis) -> str:
+    return axis.unit if axis.unit == "°" else f" {axis.unit}"
+
+
+def _files(dataset: Dataset) -> Facts:
+    facts: Facts = []
+    kinds: dict[str, list[int]] = {}
+    for kind, size in _file_sizes(dataset):
+        kinds.setdefault(kind, []).append(size)
+    for kind, sizes in kinds.items():
+        files = "1 file" if len(sizes) == 1 else f"{len(sizes):,} files"
+        facts.append((kind, f"{readable_bytes(sum(sizes))} in {files}"))
+    if dataset.path is not None:
+        facts.append(("folder", str(dataset.path)))
+    name = dataset.card.get("sha256")
+    if isinstance(name, str):
+        facts.append(("SHA-256", name))
+    return facts
+
+
+def _file_sizes(dataset: Dataset) -> Iterator[tuple[str, int]]:
+    """Kind and bytes of every file: those on the card, and stacks that lie elsewhere."""
+    listed = dataset.card.get("files")
+    listed = listed if isinstance(listed, dict) else {}
+    folder = dataset.path
+    inside = set()
+    for name, content in listed.items():
+        kind = "truth" if name.startswith("truth/") else "images" if name.endswith(("s", ".mrc")) else "tables"
+        kind = "tables" if name == "mask.mrc" else kind
+        if isinstance(content, dict) and isinstance(content.get("bytes"), int):
+            yield kind, content["bytes"]
+        if folder is not None:
+            inside.add((folder / name).resolve())
+    for path in getattr(dataset.particles.images, "paths", ()):
+        path = Path(path)
+        if path.resolve() not in inside and path.is_file():
+            yield ("images, outside the folder" if listed else "images"), path.stat().st_size
+
+
+def readable_bytes(count: int) -> str:
+    """A number of bytes as people write it."""
+    value, unit = float(count), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.3g} {unit}" if unit != "bytes" else f"{count} bytes"
+
+
+def shorten_list(names: list[str], most: int = 12) -> str:
+    """Names in a row, the later ones only counted where there are many."""
+    return ", ".join(names) if len(names) <= most else f"{', '.join(names[:most])} … ({len(names):,} in all)"
+
+
+def list_states(dataset: Dataset) -> pd.DataFrame | None:
+    """One row per state: state, name, particles, mass (kDa, NaN if not on the card), and every collective variable.
+
+    Collective variables are means over the state's particles, in degrees where they are angles. None without truth.
+    """
+    truth = dataset.truth
+    if truth is None:
+        return None
+    n_states = truth.n_states
+    known = truth.states >= 0
+    states = truth.states[known]
+    counts = np.bincount(states, minlength=n_states)
+    names = truth.state_names or tuple(str(state) for state in range(n_states))
+    columns: dict[str, Any] = {"state": np.arange(n_states), "name": list(names), "particles": counts}
+    mass = np.full(n_states, np.nan)
+    for entry in dataset.card.get("states") or []:
+        if isinstance(entry, dict) and "mass_kda" in entry and 0 <= int(entry.get("state", -1)) < n_states:
+            mass[int(entry["state"])] = float(entry["mass_kda"])
+    columns["mass"] = mass
+    for name, variable in truth.variables.items():
+        axis = variable_axis(name, variable)
+        columns[axis.title if axis.title not in columns else f"variable {axis.title}"] = _mean_by_state(
+            axis, states, axis.values[known], n_states
+        )
+    return pd.DataFrame(columns)
+
+
+def _mean_by_state(axis: TruthAxis, states: np.ndarray, values: np.ndarray, n_states: int) -> np.ndarray:
+    finite = np.isfinite(values)
+    states, values = states[finite], values[finite]
+    counts = np.bincount(states, minlength=n_states)
+    with np.errstate(invalid="ignore"):
+        if axis.period is None:
+            return np.bincount(states, values, n_states) / counts
+        angle = 2 * np.pi * values / axis.period
+        sums = [np.bincount(states, part, n_states) / counts for part in (np.cos(angle), np.sin(angle))]
+    return np.mod(np.arctan2(sums[1], sums[0]) / (2 * np.pi), 1.0) * axis.period
