@@ -20,23 +20,54 @@ from cryobench.atoms.files import decompress_gzip
 
 _RCSB_URL = "https://files.rcsb.org/download"
 _ENTRY = re.compile(r"[0-9][A-Za-z0-9]{3}|pdb_[0-9a-zA-Z]{8}")
+STRUCTURE_SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif")
+"""How names of structure files end, before .gz."""
 _WAY_OUT = "Try again, or pass a file that you have with --structure FILE."
 
 
 def resolve_structure(structure: str | Path) -> Path:
     """Local path of a structure given as a path or as ``rcsb:ID``, which is downloaded if it is not cached.
 
-    FileNotFoundError if a path does not exist; otherwise the errors of `fetch_structure`.
+    The path of a folder of structures is returned as it is, see `list_structures`. FileNotFoundError if a path
+    does not exist; otherwise the errors of `fetch_structure`.
     """
     text = str(structure)
     if text.lower().startswith("rcsb:"):
         return fetch_structure(text)
     path = Path(structure)
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(
             f"structure file {path} does not exist. Give a PDB or mmCIF file, or rcsb:ID (rcsb:1HZH) to download one."
         )
     return path
+
+
+def list_structures(folder: str | Path) -> list[Path]:
+    """Structure files (.pdb, .ent, .cif, .mmcif, also with .gz) directly in a folder, sorted by name.
+
+    Hidden files are passed over. FileNotFoundError if there is no such folder or no such file in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is no folder: expected one that holds structure files.")
+    found = sorted(
+        path
+        for path in folder.iterdir()
+        if not path.name.startswith(".") and path.is_file() and structure_name(path) != path.name
+    )
+    if not found:
+        raise FileNotFoundError(
+            f"folder {folder} holds no structure file: expected names that end in {', '.join(STRUCTURE_SUFFIXES)}, "
+            f"also with .gz, found {sum(1 for _ in folder.iterdir())} other entries."
+        )
+    return found
+
+
+def structure_name(path: Path) -> str:
+    """File name without the endings of a structure file: "1bxn" of 1bxn.cif.gz. Other names stay as they are."""
+    name = path.name[:-3] if path.name.lower().endswith(".gz") else path.name
+    stem, dot, suffix = name.rpartition(".")
+    return stem if stem and dot + suffix.lower() in STRUCTURE_SUFFIXES else path.name
 
 
 def fetch_structure(name: str, *, sha256: str | None = None, progress: bool = False) -> Path:

@@ -1,0 +1,61 @@
+"""Blobs: the smooth bodies of which the shape of a made-up complex is put together.
+
+A blob is a superellipsoid with a *depth* at every point: about the distance to its surface, negative inside. Space
+is shared out among blobs by depth, as by a Voronoi diagram: a point belongs to the blob whose surface it lies
+deepest below. Let all surfaces grow by the same distance and neighbours meet in a wall, never in each other.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from jaxtyping import Float
+
+
+@dataclass(frozen=True, eq=False)
+class Blob:
+    """|axesᵀ (x - centre) / radii| = 1 in the norm of that ``exponent``: 2 an ellipsoid, 4 a rounded brick.
+
+    ``axes`` (3, 3) holds the unit axes as columns; ``centre`` and ``radii`` (3,) are in Å.
+    """
+
+    centre: Float[np.ndarray, "3"]
+    axes: Float[np.ndarray, "3 3"]
+    radii: Float[np.ndarray, "3"]
+    exponent: float
+
+    @property
+    def reach(self) -> float:
+        """Radius in Å of a ball about the centre that holds the blob."""
+        return float(self.radii.max() * 3 ** (0.5 - 1 / self.exponent))
+
+    def transformed(self, rotation: Float[np.ndarray, "3 3"], translation: Float[np.ndarray, "3"]) -> Self:
+        """The blob at x' = rotation x + translation (Å)."""
+        return replace(self, centre=rotation @ self.centre + translation, axes=rotation @ self.axes)
+
+    def measure_depth(self, points: Float[np.ndarray, "p 3"]) -> Float[np.ndarray, " p"]:
+        """Distance in Å to the surface along the line to the centre, negative inside."""
+        offset = points - self.centre
+        scaled = np.abs(offset @ self.axes) / self.radii
+        if self.exponent == 2:
+            norm = np.sqrt((scaled**2).sum(axis=1))
+        else:
+            norm = (scaled**self.exponent).sum(axis=1) ** (1 / self.exponent)
+        distance = np.sqrt((offset**2).sum(axis=1))
+        return distance * (1 - 1 / np.maximum(norm, 1e-6))
+
+
+def measure_margin(
+    points: Float[np.ndarray, "p 3"], depth: Float[np.ndarray, " p"], others: list[Blob], widest: float
+) -> Float[np.ndarray, " p"]:
+    """How much deeper points lie in their own blob than in any other, in Å; ``widest`` where it is more than that.
+
+    ``depth`` is the points' depth in their own blob. Twice the distance to the wall, or nearly.
+    """
+    margin = np.full(len(points), widest)
+    for other in others:
+        distance = np.sqrt(((points - other.centre) ** 2).sum(axis=1))
+        near = np.flatnonzero(distance - other.reach < depth + widest)
+        if len(near):
+            margin[near] = np.minimum(margin[near], other.measure_depth(points[near]) - depth[near])
+    return margin

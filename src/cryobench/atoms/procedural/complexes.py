@@ -1,0 +1,345 @@
+"""Protein complexes that need no file: any mass, any point group, a shape of their own.
+
+A complex is a handful of blobs (globules, rods, discs) that touch: for a symmetric one those of one subunit and
+their images under the group, for one without symmetry a random heap of different ones. All surfaces are grown by
+the same distance until the blobs, filled with helices, sheets and loops (`folds`), have the mass wanted: they
+meet in flat walls, as subunits do. Side chains are packed last, in all copies at once.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import gemmi
+import numpy as np
+from jaxtyping import Float
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.transform import Rotation
+
+from cryobench import rng
+from cryobench._types import RotationArray
+from cryobench.atoms.model import AtomicModel
+from cryobench.atoms.procedural.blobs import Blob
+from cryobench.atoms.procedural.folds import Chain, FoldKind, Rods, chain_frames, lay_rods, thread_chain
+from cryobench.atoms.procedural.packing import pack_side_chains
+from cryobench.atoms.procedural.point_groups import point_group_rotations
+from cryobench.atoms.procedural.residues import COMPOSITION, KINDS, WEIGHTS, atom_names
+
+DENSITY = 0.813
+"""Da per Å³ of protein: 1.35 g/cm³."""
+SMALLEST = 8.0
+"""Least mass of an asymmetric unit, kDa."""
+
+_REACH = 235.0
+_GROWTH = 12.0
+_OVERLAP = 0.86
+_EXCESS = 1.05
+_TRIES = 12
+_FOLDS: tuple[FoldKind, ...] = ("helices", "sheets", "mixed")
+
+
+def procedural_complex(mass_kda: float, symmetry: str = "C1", *, seed: int = 0) -> AtomicModel:
+    """Made-up protein complex of a given mass and symmetry, all heavy atoms, centred on its centre of mass.
+
+    Parameters
+    ----------
+    mass_kda
+        Mass with hydrogens, met to half a residue per subunit and within 1 %.
+    symmetry
+        Point group: "C1" (none), "C2", "D3", "T", ... The main axis is z. Copies of the asymmetric unit are exact;
+        each is a chain. Without symmetry every blob is a chain.
+    seed
+        Another one, another complex.
+
+    Raises ValueError for an unknown point group, and for a mass that leaves less than 8 kDa to each copy or would
+    make the complex wider than 470 Å.
+    """
+    rotations = point_group_rotations(symmetry)
+    if not np.isfinite(mass_kda) or mass_kda < SMALLEST * len(rotations):
+        raise ValueError(
+            f"a procedural complex of symmetry {symmetry} needs at least {SMALLEST * len(rotations):g} kDa, "
+            f"{SMALLEST:g} for each of its {len(rotations)} copies; got {mass_kda}."
+        )
+    generator = rng.stream(seed, f"procedural complex {symmetry} {mass_kda:.3f}")
+    share = 1000.0 * mass_kda / len(rotations)
+    for _ in range(_TRIES):
+        blobs = _design(share, rotations, generator)
+        if max(np.linalg.norm(blob.centre) + blob.reach for blob in blobs) > _REACH:
+            continue
+        unit = _fill(blobs, share, rotations, generator)
+        if unit is not None:
+            return _assemble(unit, rotations)
+    raise ValueError(
+        f"no complex of {mass_kda} kDa and symmetry {symmetry} within {2 * _REACH:g} Å in {_TRIES} tries."
+    )
+
+
+@lru_cache(maxsize=2)
+def procedural_contaminant(mass_kda: float = 400.0) -> AtomicModel:
+    """The complex that stands for a contaminant: always the same ring of six subunits (D3), of the mass given."""
+    return procedural_complex(mass_kda, "D3", seed=20_000)
+
+
+# ---------------------------------------------------------------------------------------------- shape
+
+
+def _design(share: float, rotations: RotationArray, generator: np.random.Generator) -> list[Blob]:
+    """Blobs of the asymmetric unit, of ``share`` Da in all, touching one another and their images."""
+    volume = share / DENSITY
+    alone = len(rotations) == 1
+    if alone:
+        count = int(np.clip(np.round(share / 1000 / generator.uniform(30, 90)), 3, 12))
+    else:
+        count = int(np.clip(np.round(share / 1000 / generator.uniform(12, 45)), 1, 4))
+    shares = generator.dirichlet(np.full(count, 4.0)) * 0.75 + 0.25 / count
+    shares = np.sort(shares)[::-1]
+    blobs = [_draw_blob(volume * part, generator) for part in shares]
+    if not alone:
+        blobs[0] = _place_orbit(blobs[0], rotations, generator)
+    spread = generator.random()
+    for index in range(1, count):
+        present = [blob.transformed(rotation, np.zeros(3)) for blob in blobs[:index] for rotation in rotations]
+        # From a heap (any earlier blob carries the next) to a chain (the last one does).
+        parent = blobs[index - 1 if generator.random() < spread else int(generator.integers(index))]
+        options = [_attach(blobs[index], parent, generator) for _ in range(6)]
+        room = [min(_clearance(option, other) for other in present) for option in options]
+        blobs[index] = options[int(np.argmax(room))]
+    if alone:
+        centre = np.average([blob.centre for blob in blobs], axis=0, weights=shares)
+        blobs = [replace(blob, centre=blob.centre - centre) for blob in blobs]
+    return blobs
+
+
+def _draw_blob(volume: float, generator: np.random.Generator) -> Blob:
+    """A globule, rod or disc of that volume (Å³) at the origin, turned at random."""
+    stretch = (
+        (1.0, 1.0, 1.0),
+        (1.0, 1.1, generator.uniform(2.0, 3.5)),
+        (1.0, generator.uniform(1.6, 2.2), generator.uniform(1.7, 2.6)),
+    )[generator.choice(3, p=[0.35, 0.4, 0.25])]
+    radii = np.array(stretch) * np.exp(0.1 * generator.standard_normal(3))
+    exponent = float(generator.choice([2.0, 2.5, 4.0]))
+    # Volume of a superellipsoid of exponent 2, 2.5 and 4 in units of the product of its radii.
+    unit = {2.0: 4.189, 2.5: 5.18, 4.0: 6.48}[exponent]
+    radii *= (volume / (unit * radii.prod())) ** (1 / 3)
+    return Blob(np.zeros(3), Rotation.random(rng=generator).as_matrix(), radii, exponent)
+
+
+def _radius_along(blob: Blob, direction: Float[np.ndarray, "3"]) -> float:
+    """Distance in Å from a blob's centre to its surface in a unit direction."""
+    scaled = np.abs(direction @ blob.axes) / blob.radii
+    return float((scaled**blob.exponent).sum() ** (-1 / blob.exponent))
+
+
+def _place_orbit(blob: Blob, rotations: RotationArray, generator: np.random.Generator) -> Blob:
+    """The blob where it and its images touch just enough to hang together, in a direction of its own."""
+    best, least = blob, np.inf
+    cyclic = bool(np.allclose(rotations[:, 2, 2], 1.0))
+    for _ in range(1 if cyclic else 12):
+        direction = np.array([1.0, 0.0, 0.0]) if cyclic else _draw_direction(generator)
+        offsets = rotations[1:] @ direction - direction
+        lengths = np.linalg.norm(offsets, axis=1)
+        touching = np.empty(len(offsets))
+        for index, rotation in enumerate(rotations[1:]):
+            way = offsets[index] / max(lengths[index], 1e-6)
+            both = _radius_along(blob, way) + _radius_along(blob, -way @ rotation)
+            touching[index] = _OVERLAP * both / max(lengths[index], 1e-6)
+        # The greatest distance from the centre at which the contacts made join all copies.
+        distance = next(
+            value for value in np.sort(touching)[::-1] if _hangs_together(rotations[1:][touching >= value], rotations)
+        )
+        crowding = touching.max() / distance
+        if crowding < least:
+            best, least = replace(blob, centre=distance * direction), crowding
+    return best
+
+
+def _hangs_together(contacts: RotationArray, rotations: RotationArray) -> bool:
+    """Whether the copies that ``contacts`` take to one another form one piece."""
+    reached = np.einsum("gij,cjk->gcik", rotations, contacts)
+    distance = ((reached[:, :, None] - rotations[None, None]) ** 2).sum(axis=(3, 4))
+    joined = (distance < 1e-6).any(axis=1)
+    return connected_components(joined, directed=False, return_labels=False) == 1
+
+
+def _attach(blob: Blob, parent: Blob, generator: np.random.Generator) -> Blob:
+    """The blob, turned at random, in contact with ``parent`` on a random side."""
+    turned = replace(blob, axes=Rotation.random(rng=generator).as_matrix() @ blob.axes)
+    direction = _draw_direction(generator)
+    distance = _OVERLAP * (_radius_along(parent, direction) + _radius_along(turned, -direction))
+    return replace(turned, centre=parent.centre + distance * direction)
+
+
+def _clearance(blob: Blob, other: Blob) -> float:
+    """Å between two blobs along the line of their centres, negative if they overlap."""
+    way = other.centre - blob.centre
+    distance = float(np.linalg.norm(way))
+    if distance < 1e-6:
+        return -np.inf
+    way = way / distance
+    return distance - _radius_along(blob, way) - _radius_along(other, -way)
+
+
+def _draw_direction(generator: np.random.Generator) -> Float[np.ndarray, "3"]:
+    vector = generator.standard_normal(3)
+    return vector / np.linalg.norm(vector)
+
+
+# --------------------------------------------------------------------------------------------- filling
+
+
+@dataclass(frozen=True, eq=False)
+class _Unit:
+    """Residues of the asymmetric unit: main chain, side chains beyond CB, kind, author number, blob, loop."""
+
+    main_chain: np.ndarray
+    side_chains: np.ndarray
+    kinds: np.ndarray
+    numbers: np.ndarray
+    blobs: np.ndarray
+    loops: np.ndarray
+
+    def select(self, kept: np.ndarray) -> "_Unit":
+        return _Unit(
+            self.main_chain[kept],
+            self.side_chains[kept],
+            self.kinds[kept],
+            self.numbers[kept],
+            self.blobs[kept],
+            self.loops[kept],
+        )
+
+
+def _fill(blobs: list[Blob], share: float, rotations: RotationArray, generator: np.random.Generator) -> _Unit | None:
+    """Residues of the mass wanted (Da) in the blobs; None if they cannot grow to hold it."""
+    neighbours = [
+        [
+            other.transformed(rotation, np.zeros(3))
+            for index, other in enumerate(blobs)
+            for copy, rotation in enumerate(rotations)
+            if (index, copy) != (own, 0)
+        ]
+        for own in range(len(blobs))
+    ]
+    kinds: list[FoldKind] = [_FOLDS[int(generator.choice(3, p=[0.45, 0.2, 0.35]))] for _ in blobs]
+    rods = [
+        lay_rods(blob, others, kind, _GROWTH, generator)
+        for blob, others, kind in zip(blobs, neighbours, kinds, strict=True)
+    ]
+    mean_weight = float(COMPOSITION @ WEIGHTS)
+    wanted = _EXCESS * share / mean_weight
+    elements = 0.85 * wanted
+    for _ in range(4):
+        level = _find_level(rods, elements)
+        if level is None:
+            return None
+        chains = [
+            thread_chain(rod, level, blob, others) for rod, blob, others in zip(rods, blobs, neighbours, strict=True)
+        ]
+        if any(chain is None for chain in chains):
+            return None
+        unit = _pack([chain for chain in chains if chain is not None], rotations, generator)
+        mass = float(WEIGHTS[unit.kinds].sum())
+        if mass > share and mass < 1.12 * share:
+            return _trim(unit, share, generator)
+        elements *= _EXCESS * share / mass
+    return None
+
+
+def _find_level(rods: list[Rods], wanted: float) -> float | None:
+    """Growth in Å at which the elements of all blobs have the number of residues wanted."""
+    low, high = -_GROWTH, _GROWTH
+    if sum(int(rod.occupied(high).sum()) for rod in rods) < wanted:
+        return None
+    for _ in range(14):
+        middle = (low + high) / 2
+        enough = sum(int(rod.occupied(middle).sum()) for rod in rods) >= wanted
+        low, high = (low, middle) if enough else (middle, high)
+    return high
+
+
+def _pack(chains: list[Chain], rotations: RotationArray, generator: np.random.Generator) -> _Unit:
+    main_chain = np.concatenate([chain.atoms for chain in chains])
+    frames = np.concatenate([chain_frames(chain) for chain in chains])
+    drawn = generator.choice(len(KINDS), size=len(main_chain), p=COMPOSITION)
+    kinds, side_chains = pack_side_chains(main_chain, frames, drawn, rotations)
+    sizes = [len(chain.numbers) for chain in chains]
+    return _Unit(
+        main_chain,
+        side_chains,
+        kinds,
+        np.concatenate([chain.numbers for chain in chains]),
+        np.repeat(np.arange(len(chains)), sizes),
+        np.concatenate([chain.loop for chain in chains]),
+    )
+
+
+def _trim(unit: _Unit, share: float, generator: np.random.Generator) -> _Unit:
+    """Leave out loops, then residues from the chains' ends, until the mass is nearest to the one wanted (Da)."""
+    weights = WEIGHTS[unit.kinds]
+    kept = np.ones(len(weights), dtype=bool)
+    excess = float(weights.sum()) - share
+    loops = np.unique(np.stack([unit.blobs, unit.loops], axis=1)[unit.loops > 0], axis=0)
+    for blob, loop in generator.permutation(loops):
+        members = (unit.blobs == blob) & (unit.loops == loop)
+        mass = float(weights[members].sum())
+        if mass < excess:
+            kept[members] = False
+            excess -= mass
+    last = np.arange(len(weights))[::-1]
+    for residue in last:
+        if kept[residue]:
+            if excess < weights[residue] / 2:
+                break
+            kept[residue] = False
+            excess -= weights[residue]
+    return unit.select(kept)
+
+
+# ------------------------------------------------------------------------------------------- assembly
+
+_SLOTS = 14
+_NAMES = np.array([[*atom_names(kind), *[""] * _SLOTS][:_SLOTS] for kind in KINDS])
+_NUMBERS = np.array(
+    [[gemmi.Element(name[0]).atomic_number if name else 0 for name in names] for names in _NAMES.tolist()]
+)
+
+
+def _assemble(unit: _Unit, rotations: RotationArray) -> AtomicModel:
+    """All copies as one model."""
+    glycine = unit.kinds == KINDS.index("GLY")
+    slots = np.concatenate([unit.main_chain, unit.side_chains], axis=1)
+    slots[glycine, 4:] = 0.0
+    numbers = _NUMBERS[unit.kinds]
+    present = numbers > 0
+    positions, atomic_numbers = np.round(slots[present], 3), numbers[present]
+    residue = np.nonzero(present)[0]
+    weights = np.array([gemmi.Element(number).weight for number in range(20)])[atomic_numbers]
+    centre = weights @ positions / weights.sum()
+    # The centre of mass of all copies: what of one copy's centre the group leaves in place.
+    centre = rotations.mean(axis=0) @ centre
+    copies = len(rotations)
+    moved = np.concatenate([positions @ rotation.T - centre for rotation in rotations])
+    if copies == 1:
+        chains, residue_numbers = _name_chains(int(unit.blobs.max()) + 1)[unit.blobs], unit.numbers
+        chains = chains[residue]
+    else:
+        ends = np.array([unit.numbers[unit.blobs == blob].max() for blob in range(int(unit.blobs.max()) + 1)])
+        residue_numbers = unit.numbers + np.concatenate([[0], np.cumsum(ends + 20)[:-1]])[unit.blobs]
+        chains = np.repeat(_name_chains(copies), len(residue))
+    count = len(moved)
+    return AtomicModel(
+        positions=moved,
+        atomic_numbers=np.tile(atomic_numbers, copies),
+        b_factors=np.zeros(count),
+        occupancies=np.ones(count),
+        chains=chains,
+        residue_numbers=np.tile(residue_numbers[residue], copies),
+        insertion_codes=np.full(count, ""),
+        residue_names=np.tile(np.array(KINDS)[unit.kinds][residue], copies),
+        atom_names=np.tile(_NAMES[unit.kinds][present], copies),
+    )
+
+
+def _name_chains(count: int) -> np.ndarray:
+    """A to Z."""
+    return np.array([chr(ord("A") + index) for index in range(count)])

@@ -1,0 +1,186 @@
+"""Tomotwin-100: a mixture of 100 different complexes, 1,000 images of each.
+
+Jeon et al. (arXiv 2408.05526) take 100 of the structures on which TomoTwin was trained (Rice et al., Nat. Methods 20,
+2023), of 156 to 1131 kDa, 45 of them without symmetry, numbered by mass. Given structure files do the same;
+without any, the procedural complexes of `complex_family` have those masses, and shapes no two of which correlate
+above 0.9 after alignment.
+
+The states have no order, so there is no embedding: the truth is which complex a particle is, and its mass.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from cryobench.atoms.files import read_structure
+from cryobench.atoms.model import AtomicModel
+from cryobench.atoms.sources import list_structures, structure_name
+from cryobench.data import CollectiveVariable
+from cryobench.recipes.complex_family import MOST_COMPLEXES, ProceduralComplex, procedural_complexes
+from cryobench.recipes.recipe import Ensemble, Recipe
+from cryobench.recipes.settings import SimulationSettings
+
+
+class Tomotwin100Settings(SimulationSettings):
+    """Settings of Tomotwin-100."""
+
+    n_structures: int = Field(100, ge=2, le=MOST_COMPLEXES, description="different structures, one state each")
+    images_per_structure: int = Field(1000, ge=1, description="images of each structure")
+
+
+@dataclass(frozen=True, eq=False)
+class _Mixture(Ensemble):
+    """States sorted by mass, as many images of each."""
+
+    images_per_structure: int
+    masses: np.ndarray
+    """(states,) kDa, hydrogens included."""
+    names: tuple[str, ...]
+
+    @property
+    def counts(self) -> np.ndarray:
+        return np.full(len(self.masses), self.images_per_structure)
+
+    @property
+    def variables(self) -> Mapping[str, CollectiveVariable]:
+        return {"mass": CollectiveVariable(self.masses, "kDa")}
+
+    @property
+    def state_names(self) -> Sequence[str]:
+        return self.names
+
+
+@dataclass(frozen=True, eq=False)
+class ProceduralMixture(_Mixture):
+    """Complexes that are built anew whenever they are asked for: a hundred models would fill a gigabyte."""
+
+    complexes: tuple[ProceduralComplex, ...]
+
+    def model(self, state: int) -> AtomicModel:
+        return self.complexes[state].build()
+
+
+@dataclass(frozen=True, eq=False)
+class StructureMixture(_Mixture):
+    """Structures that are read from their files whenever they are asked for."""
+
+    paths: tuple[Path, ...]
+
+    def model(self, state: int) -> AtomicModel:
+        return read_structure(self.paths[state]).centred()
+
+
+def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> Ensemble:
+    if not isinstance(settings, Tomotwin100Settings):
+        raise TypeError(f"tomotwin-100 takes Tomotwin100Settings, got {type(settings).__name__}.")
+    if structures:
+        return _mix_structures(settings, structures)
+    complexes = procedural_complexes(settings.n_structures)
+    return ProceduralMixture(
+        settings.images_per_structure,
+        np.array([item.mass_kda for item in complexes]),
+        tuple(item.name for item in complexes),
+        tuple(complexes),
+    )
+
+
+def _mix_structures(settings: Tomotwin100Settings, structures: Sequence[Path]) -> StructureMixture:
+    """``n_structures`` of the files given, evenly spread over them in the order of mass."""
+    paths = [path for given in structures for path in (list_structures(given) if given.is_dir() else [given])]
+    wanted = settings.n_structures
+    if len(paths) < wanted:
+        raise ValueError(
+            f"n_structures is {wanted}, but {len(paths)} structure files were given. "
+            f"Give more files or a folder of them, or set n_structures to at most {len(paths)}."
+        )
+    _check_unique("have the same name", {path: structure_name(path) for path in paths})
+    masses, atoms = {}, {}
+    for path in paths:
+        model = read_structure(path)
+        _check_fits(model, path, settings)
+        masses[path] = model.mass_with_hydrogens / 1000
+        atoms[path] = hashlib.sha256(model.positions.tobytes() + model.atomic_numbers.tobytes()).hexdigest()
+    _check_unique("hold the same atoms", atoms)
+    ordered = sorted(paths, key=lambda path: (masses[path], structure_name(path)))
+    chosen = [ordered[index] for index in np.round(np.linspace(0, len(ordered) - 1, wanted)).astype(int)]
+    return StructureMixture(
+        settings.images_per_structure,
+        np.array([masses[path] for path in chosen]),
+        tuple(structure_name(path) for path in chosen),
+        tuple(chosen),
+    )
+
+
+def _check_unique(what: str, keys: Mapping[Path, str]) -> None:
+    """ValueError, naming both files, if two have the same key."""
+    seen: dict[str, Path] = {}
+    for path, key in keys.items():
+        if key in seen:
+            raise ValueError(f"{seen[key]} and {path} {what}: a mixture needs different structures. Leave one out.")
+        seen[key] = path
+
+
+def _check_fits(model: AtomicModel, path: Path, settings: SimulationSettings) -> None:
+    """ValueError if the structure, turned any way, would reach beyond the box."""
+    reach = float(np.linalg.norm(model.positions - model.centre_of_mass, axis=1).max())
+    half = (settings.box_size - 1) // 2 * settings.pixel_size
+    if reach > half:
+        needed = 2 * int(np.ceil(reach / settings.pixel_size)) + 1
+        raise ValueError(
+            f"{path} reaches {reach:.0f} Å from its centre, the box of {settings.box_size} pixels of "
+            f"{settings.pixel_size:g} Å {half:.0f} Å. Use box_size {needed} or more, or a larger pixel_size."
+        )
+
+
+RECIPE = Recipe(
+    name="tomotwin-100",
+    title="Tomotwin-100: a mixture of 100 different complexes",
+    description=(
+        "One hundred different protein complexes of 156 to 1131 kDa, 45 of them without symmetry, as many images of "
+        "each. Compositional heterogeneity at its greatest: nothing is common to all particles."
+    ),
+    heterogeneity="compositional, a mixture of unlike structures",
+    citation=(
+        "Jeon et al., CryoBench, NeurIPS 2024 Datasets and Benchmarks, arXiv:2408.05526; structures after Rice et "
+        "al., TomoTwin, Nature Methods 20 (2023) 871, doi:10.1038/s41592-023-01878-z"
+    ),
+    sources=(
+        "structure files of the wwPDB (CC0) with --structure FOLDER or FILE ...; by default procedural complexes of "
+        "this package with the published masses (BSD-3-Clause)"
+    ),
+    settings=Tomotwin100Settings,
+    presets={
+        "tiny": {
+            "box_size": 32,
+            "pixel_size": 18.0,
+            "resolution": 18.0,
+            "n_structures": 10,
+            "images_per_structure": 100,
+            "n_queries": 20,
+            "snr": 0.5,
+        },
+        "lite": {
+            "box_size": 64,
+            "pixel_size": 9.0,
+            "resolution": 9.0,
+            "n_structures": 20,
+            "images_per_structure": 500,
+            "snr": 0.1,
+        },
+        # Published volumes are made at 256 voxels of 2.25 Å. At the resolution of 4.5 Å a Gaussian is as wide in
+        # voxels of that grid as in the antibody sets (3.0 Å on 1.5 Å); at 3 Å it would fall between its points.
+        "paper": {
+            "box_size": 128,
+            "pixel_size": 4.5,
+            "resolution": 4.5,
+            "snr": 0.01,
+            "snr_pixel_size": 2.25,
+            "noise_level": "structure",
+        },
+    },
+    ensemble=_build_ensemble,
+)
