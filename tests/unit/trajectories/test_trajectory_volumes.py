@@ -9,11 +9,11 @@ import torch
 from cryobench._errors import FormatError
 from cryobench.atoms import AtomicModel
 from cryobench.atoms.files import read_topology
-from cryobench.data import VolumeSource
+from cryobench.data import GroundTruth, Particles, VolumeSource
 from cryobench.fourier import fourier_crop
 from cryobench.imaging.ctf import Ctf
 from cryobench.io import trajectory_volumes
-from cryobench.io.mrc import StackWriter
+from cryobench.io.mrc import MrcStacks, StackWriter
 from cryobench.io.store import load_dataset, verify_dataset, write_dataset
 from cryobench.io.trajectory_volumes import (
     TrajectoryVolumes,
@@ -92,18 +92,11 @@ def test_topology_keeps_the_order_of_the_atoms(rng, tmp_path):
 def _write_dataset(folder, rng):
     with StackWriter(folder / "particles.mrcs", FRAMES, BOX, PIXEL) as stack:
         stack.append(rng.normal(size=(FRAMES, BOX, BOX)).astype(np.float32))
-    return write_dataset(
-        folder,
-        stacks=["particles.mrcs"],
-        ctf=Ctf.from_columns(FRAMES, defocus_u=1e4, defocus_v=1e4),
-        rotations=np.broadcast_to(np.eye(3), (FRAMES, 3, 3)),
-        shifts=np.zeros((FRAMES, 2)),
-        pixel_size=PIXEL,
-        sign=-1,
-        queries=np.arange(2),
-        card={"name": "frames"},
-        states=np.arange(FRAMES)[::-1],
-    )
+    ctf = Ctf.from_columns(FRAMES, defocus_u=1e4, defocus_v=1e4)
+    poses = np.broadcast_to(np.eye(3), (FRAMES, 3, 3)), np.zeros((FRAMES, 2))
+    particles = Particles(MrcStacks([folder / "particles.mrcs"]), PIXEL, ctf, *poses, sign=-1)
+    truth = GroundTruth(np.arange(FRAMES)[::-1], TrajectoryVolumes(folder), *poses)
+    return write_dataset(folder, particles, truth, queries=np.arange(2), card={"name": "frames"})
 
 
 def test_a_data_set_holds_its_trajectory(rng, written, tmp_path):
