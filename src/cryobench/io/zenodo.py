@@ -10,7 +10,8 @@ How they differ from what this package writes, and what is done about it:
 * The envelope exp(−B s² / 4) of the images, B = 100 Å² by default, is in no table and is not assumed.
 * gt_latents.pkl holds the structure of each image. Where it holds other numbers they are taken for coordinates in
   conformation space, and the structure is that of the stack the image is in.
-* Truth volumes count as NNN.mrc or NNN_NAME.mrc; their machine stamps, and those of the stacks, are zero.
+* Truth volumes count as NNN.mrc or NNN_NAME.mrc; their machine stamps, and those of the stacks, are zero. Those of
+  Spike-MD are rendered from its trajectory when asked for (``zenodo_frames``).
 * Query particles are those of the published per-image FSC: every (n // 100)th.
 
 An archive has no card, so one is made: ``sha256`` names the data set by the names and sizes of its files and the
@@ -29,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from cryobench._errors import FormatError
-from cryobench.data import CollectiveVariable, Dataset, GroundTruth, Particles
+from cryobench.data import CollectiveVariable, Dataset, GroundTruth, Particles, VolumeSource
 from cryobench.imaging.ctf import Ctf
 from cryobench.io import cryodrgn
 from cryobench.io.atomic import canonical_json, read_json
@@ -37,6 +38,7 @@ from cryobench.io.mrc import MrcFolder, MrcStacks, read_volume
 from cryobench.io.mrc_header import read_header
 from cryobench.io.pickles import read_pickle
 from cryobench.io.relion import read_star
+from cryobench.io.zenodo_frames import PublishedFrames
 from cryobench.io.zenodo_layout import Archive, leading_number, sort_naturally
 
 SIGN = -1
@@ -201,6 +203,10 @@ def _read_truth(archive: Archive, imaged: _Imaged, volumes: MrcFolder | None, *,
     if states is None:
         return None
     n_states = int(states.max()) + 1 if volumes is None else len(volumes)
+    source: VolumeSource | None = volumes
+    if source is None and archive.topology is not None and archive.trajectory is not None:
+        grid = {"box_size": images.box_size, "pixel_size": imaged.pixel_size}
+        source = PublishedFrames(archive.topology, archive.trajectory, n_states, **grid)
     if int(states.min()) < 0 or int(states.max()) >= n_states:
         raise FormatError(
             f"{archive.labels} names structures {states.min()} to {states.max()}, but there are volumes of"
@@ -215,7 +221,7 @@ def _read_truth(archive: Archive, imaged: _Imaged, volumes: MrcFolder | None, *,
         coordinates = np.stack([np.cos(turn), np.sin(turn)], axis=1)
     return GroundTruth(
         states=states,
-        volumes=volumes,
+        volumes=source,
         rotations=None if imaged.poses is None else imaged.poses[0],
         shifts=None if imaged.poses is None else imaged.poses[1],
         embedding=coordinates,

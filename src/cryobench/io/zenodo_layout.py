@@ -127,7 +127,7 @@ def _choose_images(root: Path) -> Path:
     images = root / "images"
     if _holds_stacks(images):
         return images
-    found = sort_naturally([path for path in images.iterdir() if path.is_dir() and _holds_stacks(path)])
+    found = sorted(path for path in images.iterdir() if path.is_dir() and _holds_stacks(path))
     if not found:
         raise FormatError(
             f"{images} holds no stacks of images (.mrcs), nor does a folder in it: the archive was not unpacked"

@@ -1,0 +1,113 @@
+"""Truth volumes of the published Spike-MD set, which come as a trajectory: each frame is rendered when asked for.
+
+The archive holds a seed structure and the frames (XTC), because 100,000 volumes would be too large to publish. Its
+authors make a volume of a frame as follows (CryoBench repository, cryosim/pdb2mrc.py): ChimeraX's molmap of the seed
+at 3 Å lays a grid around it, 3 × 3 Å beyond its atoms on all sides; that grid is padded with zeros to the box,
+(D − n) // 2 voxels of them before it; every frame's density is resampled on it. Here the same grid is used and the
+density of the frame is computed on it at once, which spares the smoothing of the resampling.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from cryobench._errors import FormatError
+from cryobench.atoms.files import read_topology
+from cryobench.volumes.render import render
+
+RESOLUTION = 3.0
+"""Å, of molmap."""
+_MARGIN = 3
+"""Resolutions by which molmap's grid goes beyond the atoms."""
+_ANGSTROM_PER_NM = 10
+
+
+class PublishedFrames:
+    """Volume of every frame of a published trajectory, as a ``VolumeSource``. Picklable.
+
+    Opening reads the seed alone; the trajectory is read when the first volume is asked for, which takes a while
+    because its frames have to be found.
+
+    Parameters
+    ----------
+    topology, trajectory
+        Seed structure (PDB or mmCIF) and frames (XTC) of the same atoms.
+    n_frames
+        How many frames there should be.
+    box_size, pixel_size
+        Of the images, px and Å per pixel.
+
+    Raises
+    ------
+    FormatError
+        When a volume is read: if the trajectory is damaged, or differs from the seed in atoms or from ``n_frames``.
+    """
+
+    def __init__(self, topology: Path, trajectory: Path, n_frames: int, *, box_size: int, pixel_size: float) -> None:
+        self._path, self._n_frames = Path(trajectory), n_frames
+        self._box_size, self._pixel_size = box_size, pixel_size
+        self._topology = read_topology(topology)
+        self._topology_path = Path(topology)
+        self._origin = seed_origin(self._topology.positions, box_size, pixel_size)
+        self._offsets: np.ndarray | None = None
+
+    @property
+    def box_size(self) -> int:
+        """Side of the volumes in voxels."""
+        return self._box_size
+
+    @property
+    def pixel_size(self) -> float:
+        """Å per voxel."""
+        return self._pixel_size
+
+    def __len__(self) -> int:
+        return self._n_frames
+
+    def read(self, index: int) -> np.ndarray:
+        """Volume (z, y, x) float32 of one frame."""
+        if not 0 <= index < self._n_frames:
+            raise IndexError(f"frame {index} of {self._n_frames}.")
+        model = self._topology.with_positions(self._positions(index) - self._origin)
+        return render(model, self._box_size, self._pixel_size, RESOLUTION).numpy()
+
+    def _positions(self, index: int) -> Float64[np.ndarray, "a 3"]:
+        from MDAnalysis.lib.formats.libmdaxdr import XTCFile
+
+        try:
+            with XTCFile(str(self._path)) as file:
+                if self._offsets is None:
+                    self._offsets = self._check(file)
+                else:
+                    file.set_offsets(self._offsets)
+                file.seek(index)
+                return np.asarray(file.read().x, dtype=np.float64) * _ANGSTROM_PER_NM
+        except OSError as error:
+            raise FormatError(
+                f"{self._path} cannot be read as XTC ({error}): damaged or cut off. Unpack the archive again."
+            ) from error
+
+    def _check(self, file: Any) -> np.ndarray:
+        """Where each frame begins, once the trajectory is known to be the one of the seed and of the images."""
+        if file.n_atoms != len(self._topology):
+            raise FormatError(
+                f"{self._path} holds {file.n_atoms} atoms a frame, but its topology {self._topology_path} holds"
+                f" {len(self._topology)}. They do not belong together: unpack the archive again."
+            )
+        if len(file) != self._n_frames:
+            raise FormatError(
+                f"{self._path} holds {len(file):,} frames, but there are images of {self._n_frames:,} structures."
+                " It is cut off, or of another set: unpack the archive again."
+            )
+        return np.array(file.offsets)
+
+
+def seed_origin(positions: Float64[np.ndarray, "a 3"], box_size: int, pixel_size: float) -> Float64[np.ndarray, "3"]:
+    """Where voxel ``box_size // 2`` of the published grid lies, (x, y, z) in the Å of the seed's file."""
+    low, high = positions.min(axis=0), positions.max(axis=0)
+    margin = _MARGIN * RESOLUTION
+    count = np.ceil((high - low + 2 * margin) / pixel_size).astype(int)
+    before = (box_size - count) // 2
+    return low - margin + (box_size // 2 - before) * pixel_size
