@@ -1,0 +1,25 @@
+"""Random conformations of a peptide linker, and of the rigid Fab at its end.
+
+``coil``        the law of the backbone dihedrals
+``geometry``    backbone atoms from dihedrals, with ideal bond lengths and angles
+``chain``       the linker as it is in a model
+``pieces``      stretches of it with all their atoms, grown and joined
+``search``      draws until nothing clashes
+``conformers``  the whole antibody: where the Fab comes to lie
+"""
+
+from cryobench.atoms.linker.chain import FabLinker
+from cryobench.atoms.linker.coil import Basin, LinkerDihedrals, classify_residues, draw_dihedrals
+from cryobench.atoms.linker.conformers import CLASH_DISTANCE, MAX_TRIES, Conformer, LinkerSampler
+
+__all__ = [
+    "CLASH_DISTANCE",
+    "MAX_TRIES",
+    "Basin",
+    "Conformer",
+    "FabLinker",
+    "LinkerDihedrals",
+    "LinkerSampler",
+    "classify_residues",
+    "draw_dihedrals",
+]

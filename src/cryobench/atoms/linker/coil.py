@@ -1,0 +1,137 @@
+"""The law of the backbone of a disordered peptide: φ, ψ and ω of each residue, drawn independently of the others.
+
+φ and ψ come from a mixture of basins, each the product of two wrapped normal laws, one table per class of residue
+(glycine, proline, and residues before a proline have Ramachandran maps of their own). The tables below are a summary
+of ours of published coil-library statistics, made by hand, not a fit and not a copy of any library:
+
+- general: a coil library cleared of helices, sheets and hydrogen-bonded turns prefers polyproline II to β and α, and
+  keeps 22 % in the helical basin (α and bridge together), where with turns it is 37 %: Jha, Colubri, Zaman, Koide,
+  Sosnick and Freed, Biochemistry 44 (2005) 9691. Drawing residues so reproduces the dimensions of unfolded proteins:
+  Jha, Colubri, Freed and Sosnick, PNAS 102 (2005) 13099; Bernadó et al., PNAS 102 (2005) 17002.
+- glycine and pre-proline: which regions there are and where (for glycine five, mirrored by φ, ψ → −φ, −ψ, ψ near
+  180° and 0°; before a proline α is disfavoured and ζ appears at −140°, 80°): Ho and Brasseur, BMC Struct. Biol. 5
+  (2005) 14; Lovell et al., Proteins 50 (2003) 437.
+- proline: φ held by the ring near −65°, polyproline II before α; α nearly gone before another proline: MacArthur and
+  Thornton, J. Mol. Biol. 218 (1991) 397.
+- ω: 180° ± 5°, and cis (0° ± 5°) in 6 % of the bonds before a proline, never elsewhere: MacArthur and Thornton,
+  J. Mol. Biol. 264 (1996) 1180; Stewart, Sarkar and Wampler, J. Mol. Biol. 214 (1990) 253.
+
+Neighbours influence a residue only through the class "before a proline"; correlations that steric exclusion brings
+come with the rejection of clashes (``conformers``).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+TURN = 2 * np.pi
+
+
+@dataclass(frozen=True)
+class Basin:
+    """One region of the Ramachandran map: its share, and centre and standard deviation of φ and ψ in degrees."""
+
+    name: str
+    weight: float
+    phi_deg: float
+    psi_deg: float
+    phi_width_deg: float
+    psi_width_deg: float
+
+
+COIL: dict[str, tuple[Basin, ...]] = {
+    "general": (
+        Basin("polyproline II", 0.43, -68, 145, 13, 15),
+        Basin("beta", 0.28, -118, 132, 20, 20),
+        Basin("alpha", 0.13, -66, -37, 10, 11),
+        Basin("bridge", 0.09, -90, -3, 14, 14),
+        Basin("left alpha", 0.05, 57, 40, 8, 12),
+        Basin("gamma", 0.02, -82, 70, 8, 10),
+    ),
+    "pre-proline": (
+        Basin("polyproline II", 0.55, -70, 145, 13, 15),
+        Basin("beta", 0.26, -125, 120, 18, 22),
+        Basin("alpha", 0.10, -63, -42, 8, 9),
+        Basin("zeta", 0.07, -138, 80, 10, 10),
+        Basin("left alpha", 0.02, 55, 50, 7, 10),
+    ),
+    "glycine": (
+        Basin("polyproline II", 0.20, -72, 170, 14, 16),
+        Basin("mirrored polyproline II", 0.22, 80, -172, 14, 16),
+        Basin("beta", 0.17, 180, 180, 30, 16),
+        Basin("alpha", 0.12, -66, -33, 12, 15),
+        Basin("left alpha", 0.29, 84, 8, 13, 16),
+    ),
+    "proline": (
+        Basin("polyproline II", 0.76, -67, 147, 10, 13),
+        Basin("alpha", 0.20, -61, -27, 8, 14),
+        Basin("gamma", 0.04, -82, 66, 7, 11),
+    ),
+    "proline before proline": (
+        Basin("polyproline II", 0.94, -66, 150, 9, 11),
+        Basin("alpha", 0.06, -59, -34, 7, 10),
+    ),
+}
+"""Basins of each class of residue; the weights of a class add up to 1."""
+
+OMEGA_WIDTH_DEG = 5.0
+"""Standard deviation of ω about 180° (trans) or 0° (cis), degrees."""
+CIS_PROLINE = 0.06
+"""Share of cis among the peptide bonds before a proline."""
+
+
+@dataclass(frozen=True, eq=False)
+class LinkerDihedrals:
+    """Backbone dihedrals of r successive residues, radian in [0, 2π)."""
+
+    phi: Float64[np.ndarray, " r"]
+    """(r,) C(i−1), N, CA, C."""
+    psi: Float64[np.ndarray, " r"]
+    """(r,) N, CA, C, N(i+1)."""
+    omega: Float64[np.ndarray, " bonds"]
+    """(r + 1,) CA(i), C(i), N(i+1), CA(i+1) of the peptide bonds: the first leads to these residues, the last away."""
+
+    def joined(self, following: "LinkerDihedrals") -> "LinkerDihedrals":
+        """These residues and the next ones; of the bond between, which both hold, the second's ω counts."""
+        return LinkerDihedrals(
+            np.append(self.phi, following.phi),
+            np.append(self.psi, following.psi),
+            np.append(self.omega[:-1], following.omega),
+        )
+
+
+def classify_residues(names: Sequence[str]) -> list[str]:
+    """Class, a key of `COIL`, of each residue but the last of a chain, by its name ("ALA") and its follower's."""
+    kinds = []
+    for name, following in zip(names[:-1], names[1:], strict=True):
+        if name == "PRO":
+            kinds.append("proline before proline" if following == "PRO" else "proline")
+        elif name == "GLY":
+            kinds.append("glycine")
+        else:
+            kinds.append("pre-proline" if following == "PRO" else "general")
+    return kinds
+
+
+def draw_dihedrals(names: Sequence[str], generator: np.random.Generator) -> LinkerDihedrals:
+    """Draw the dihedrals of all residues but the last of ``names``, which only follows.
+
+    It decides the class of the residue before it and whether the last peptide bond may be cis.
+    """
+    kinds = classify_residues(names)
+    choice, noise = generator.random(len(kinds)), generator.standard_normal((2, len(kinds)))
+    basins = [_choose_basin(COIL[kind], share) for kind, share in zip(kinds, choice, strict=True)]
+    centres = np.array([(basin.phi_deg, basin.psi_deg) for basin in basins]).T
+    widths = np.array([(basin.phi_width_deg, basin.psi_width_deg) for basin in basins]).T
+    phi, psi = np.radians(centres + widths * noise) % TURN
+    cis = generator.random(len(names)) < np.where(np.array(names) == "PRO", CIS_PROLINE, 0.0)
+    omega = np.where(cis, 0.0, 180.0) + OMEGA_WIDTH_DEG * generator.standard_normal(len(names))
+    return LinkerDihedrals(phi, psi, np.radians(omega) % TURN)
+
+
+def _choose_basin(basins: Sequence[Basin], share: float) -> Basin:
+    """The basin in which a uniform number falls."""
+    edges = np.cumsum([basin.weight for basin in basins])
+    return basins[min(int(np.searchsorted(edges, share, side="right")), len(basins) - 1)]

@@ -1,0 +1,135 @@
+"""Conformers of an antibody whose one Fab hangs on a disordered linker.
+
+IgG-RL (Jeon et al., arXiv 2408.05526) gives the linker between one Fab and the rest of 1HZH "random conformations
+with the statistics of disordered peptides". How is not published; the published order parameters name the parts:
+the Fab is the heavy chain up to 213 with the light chain, the hinge ends at 244, so the linker is 214 to 243. Ours:
+dihedrals from ``coil``, atoms from ``geometry``, the Fab as a rigid body at the linker's first end, the rest unmoved
+at its last; a conformer in which atoms clash is drawn again as a whole, so that the accepted ones follow the law of
+``coil`` given that nothing overlaps.
+
+Known properties of that published choice, kept here:
+
+- The linker starts inside CH1: 214 to about 222 are that domain's last strand, which unfolds and leaves the Fab.
+- Disulfide bonds of linker residues are given up: 230 to the light chain's 214, and 239 and 242 to the other heavy
+  chain (1HZH's numbering; EU 220, 226 and 229).
+- In the published script residue 244 is a cysteine, in wwPDB's 1HZH it is an alanine: its model was numbered in a way
+  that is not known, so the ends of the linker may differ from ours by a few residues.
+
+Side chains of the linker keep their own shape and their place relative to N, CA and CB. Clashes are told between
+heavy atoms only, and not within a residue or between neighbours in the chain, which the dihedrals' law rules.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from cryobench import rng
+from cryobench.atoms.linker import geometry
+from cryobench.atoms.linker.chain import FabLinker, find_linker
+from cryobench.atoms.linker.coil import LinkerDihedrals
+from cryobench.atoms.linker.pieces import PieceBuilder
+from cryobench.atoms.linker.search import ClashFinder, LinkerSearch, NoSolution
+from cryobench.atoms.model import AtomicModel
+from cryobench.atoms.motions import FabHinge, fab_dihedral, fab_selection
+
+CLASH_DISTANCE = 2.6
+"""Å. Hydrogen bonds (2.7 Å and more) are no clash."""
+MAX_TRIES = 20_000
+"""Pieces of the linker drawn or joined for one state; about 100 suffice for 1HZH."""
+
+
+@dataclass(frozen=True, eq=False)
+class Conformer:
+    """One conformation: where the linker's atoms are and how the Fab moved."""
+
+    dihedrals: LinkerDihedrals
+    linker: Float64[np.ndarray, "m 3"]
+    """Positions of the linker's atoms, Å, in the order of the model."""
+    rotation: Float64[np.ndarray, "3 3"]
+    translation: Float64[np.ndarray, "3"]
+    """Of the Fab: x' = rotation x + translation (Å)."""
+
+
+class LinkerSampler:
+    """Draws conformers of one model.
+
+    Parameters
+    ----------
+    model
+        The antibody; its rest stays where it is.
+    linker
+        The parts.
+    clash_distance
+        Å; heavy atoms closer than this clash.
+
+    Raises ValueError as `find_linker` does, and if there is no Fab or no rest.
+    """
+
+    def __init__(
+        self, model: AtomicModel, linker: FabLinker | None = None, *, clash_distance: float = CLASH_DISTANCE
+    ) -> None:
+        self.model = model
+        self.linker = linker or FabLinker()
+        self.clash_distance = clash_distance
+        self._chain = find_linker(model, self.linker)
+        self.hinge = FabHinge(
+            self.linker.heavy, self.linker.light, self._chain.number_before, self._chain.number_after
+        )
+        self.fab = fab_selection(model, self.hinge)
+        """Mask of the atoms that move as one body."""
+        self._builder = PieceBuilder(model, self._chain)
+        self._clashes = ClashFinder(model, self._builder, self.fab, clash_distance)
+
+    @property
+    def atoms(self) -> Int64[np.ndarray, " m"]:
+        """Indices of the linker's atoms."""
+        return self._chain.atoms
+
+    @property
+    def labels(self) -> list[str]:
+        """Number and insertion code of each residue of the linker, such as "214"."""
+        return self._chain.labels
+
+    @property
+    def names(self) -> list[str]:
+        """Component of each residue of the linker, and of the one after it."""
+        return self._chain.names
+
+    def draw(self, state: int, *, seed: int = 0, max_tries: int = MAX_TRIES) -> Conformer:
+        """Conformer of one state: the first of its own stream of draws without a clash.
+
+        It depends on the seed and the state's number alone. ValueError if ``max_tries`` draws do not give one.
+        """
+        generator = rng.stream(seed, "linker conformation", state)
+        search = LinkerSearch(self._builder, self._clashes, generator, max_tries)
+        try:
+            return self.build(search.find().dihedrals)
+        except NoSolution as error:
+            raise ValueError(
+                f"state {state}: no conformation of the linker {self.linker.heavy} {self.labels[0]} to "
+                f"{self.labels[-1]} without a clash in {max_tries} tries. {error} Lower clash_distance "
+                f"({self.clash_distance:g} Å), raise max_tries, or use another structure."
+            ) from error
+
+    def build(self, dihedrals: LinkerDihedrals) -> Conformer:
+        """Linker and Fab at given dihedrals, whether they clash or not."""
+        piece = self._builder.grow(0, dihedrals)
+        frame = self._builder.locate(piece)
+        motion = frame @ geometry.invert(self._builder.start)
+        return Conformer(dihedrals, geometry.move(frame, piece.atoms), motion[:3, :3].copy(), motion[:3, 3].copy())
+
+    def place(self, conformer: Conformer) -> AtomicModel:
+        """The whole antibody in that conformation."""
+        positions = self.model.positions.copy()
+        positions[self.fab] = positions[self.fab] @ conformer.rotation.T + conformer.translation
+        positions[self.atoms] = conformer.linker
+        return self.model.with_positions(positions)
+
+    def measure_dihedral(self, model: AtomicModel) -> float:
+        """Dihedral in [0, 2π) of (centre of the Fab, CA before the linker, CA after it, centre of the rest)."""
+        return fab_dihedral(model, self.hinge)
+
+    def measure_distance(self, model: AtomicModel) -> float:
+        """Å between the centres of mass of the Fab and of everything else, the linker included."""
+        return float(np.linalg.norm(model.select(self.fab).centre_of_mass - model.select(~self.fab).centre_of_mass))
