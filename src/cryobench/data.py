@@ -247,6 +247,10 @@ class GroundTruth:
     """What each state is made of, where states differ in composition."""
     state_names: tuple[str, ...] | None = None
     """What each state is called, if they have names."""
+    state_facts: pd.DataFrame | None = None
+    """Further numbers of each state, a column each, such as ``mass_kda``, ``images`` and ``noise_variance``."""
+    ctf: Ctf | None = None
+    """True CTF parameters of n particles, where methods are given others; None where those given are true."""
 
     def __post_init__(self) -> None:
         states = _freeze(self, "states", np.array(self.states, dtype=np.int64, ndmin=1))
@@ -268,6 +272,10 @@ class GroundTruth:
             )
         if self.state_names is not None and len(self.state_names) != self.n_states:
             raise ValueError(f"there are {self.n_states} states but {len(self.state_names)} names of states.")
+        if self.state_facts is not None and len(self.state_facts) != self.n_states:
+            raise ValueError(f"there are {self.n_states} states but facts of {len(self.state_facts)}.")
+        if self.ctf is not None and len(self.ctf) != n:
+            raise ValueError(f"there are {n} particles but true CTF parameters of {len(self.ctf)}.")
 
     def __len__(self) -> int:
         return len(self.states)
@@ -275,7 +283,7 @@ class GroundTruth:
     @property
     def n_states(self) -> int:
         """Number of states: of volumes; without these of names or occupancies; without these up to the last seen."""
-        for known in (self.volumes, self.state_names):
+        for known in (self.volumes, self.state_names, self.state_facts):
             if known is not None:
                 return len(known)
         if self.components is not None:

@@ -9,12 +9,35 @@ import pytest
 import torch
 
 from cryobench._errors import FormatError, UnknownName
+from cryobench.fourier import ifft_images
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.recipes import get_recipe
-from cryobench.recipes.images import make_clean_images
+from cryobench.recipes.draws import assign_states
+from cryobench.recipes.images import Microscope
+from cryobench.recipes.job import Job
+from cryobench.recipes.projectors import SliceProjector
+from cryobench.recipes.settings import REALISTIC
 from cryobench.recipes.simulate import build_settings, simulate
 
-SMALL = {"box_size": 24, "pixel_size": 16.0, "resolution": 16.0, "n_states": 3, "images_per_state": 7, "n_queries": 6}
+SMALL = {
+    "box_size": 24,
+    "pixel_size": 16.0,
+    "resolution": 16.0,
+    "n_states": 3,
+    "images_per_state": 7,
+    "n_queries": 6,
+    "projection": "slices",
+}
+
+
+def make_job(changes: dict, *, seed: int, recipe: str = "igg-1d", folder: Path = Path("nowhere")) -> Job:
+    """The work that ``simulate`` would share out, with nothing measured."""
+    chosen = get_recipe(recipe)
+    settings = build_settings(chosen, "tiny", changes)
+    ensemble = chosen.ensemble(settings, [])
+    counts = np.asarray(ensemble.counts)
+    states = assign_states(counts, settings, seed)
+    return Job(ensemble, settings, seed, folder, counts, states, range(len(states)), 128)
 
 
 def _hashes(folder: Path) -> dict[str, str]:
@@ -31,15 +54,49 @@ def reference(tmp_path_factory):
     return simulate("igg-1d", folder, preset="tiny", settings=SMALL, seed=3)
 
 
-@pytest.mark.parametrize("chunk", [1, 4, 100])
-def test_bytes_do_not_depend_on_the_chunk(reference, tmp_path, chunk):
-    again = simulate("igg-1d", tmp_path / "data", preset="tiny", settings=SMALL, seed=3, chunk=chunk)
-    assert _hashes(again.path) == _hashes(reference.path)
+UNTIDY = {**SMALL, **REALISTIC, "projection": "atoms", "junk_noise": 0.2, "junk_wrong": 0.2, "junk_pair": 0.2}
+"""Everything at once, and on the other road."""
+
+
+@pytest.fixture(scope="module")
+def untidy(tmp_path_factory):
+    return simulate("igg-1d", tmp_path_factory.mktemp("simulated") / "data", preset="tiny", settings=UNTIDY, seed=3)
+
+
+@pytest.mark.parametrize("chunk", [1, 4])
+def test_bytes_do_not_depend_on_the_chunk(reference, untidy, tmp_path, chunk):
+    for original, settings in ((reference, SMALL), (untidy, UNTIDY)):
+        folder = tmp_path / settings["projection"]
+        again = simulate("igg-1d", folder, preset="tiny", settings=settings, seed=3, chunk=chunk)
+        assert _hashes(again.path) == _hashes(original.path)
 
 
 def test_bytes_do_not_depend_on_the_workers(reference, tmp_path):
     again = simulate("igg-1d", tmp_path / "data", preset="tiny", settings=SMALL, seed=3, workers=2, chunk=5)
     assert _hashes(again.path) == _hashes(reference.path)
+
+
+@pytest.mark.parametrize("road", ["slices", "atoms"])
+def test_a_stretch_of_the_table_equals_that_part_of_the_whole(reference, untidy, tmp_path, road):
+    whole, settings = (reference, SMALL) if road == "slices" else (untidy, UNTIDY)
+    part = simulate("igg-1d", tmp_path / "data", preset="tiny", settings=settings, seed=3, particles=(5, 14))
+    assert len(part.particles) == 9
+    inside = np.arange(5, 14)
+    np.testing.assert_array_equal(part.particles.read(np.arange(9)), whole.particles.read(inside))
+    np.testing.assert_array_equal(part.particles.rotations, whole.particles.rotations[5:14])
+    np.testing.assert_array_equal(part.particles.shifts, whole.particles.shifts[5:14])
+    np.testing.assert_array_equal(part.particles.ctf.defocus_u, whole.particles.ctf.defocus_u[5:14])
+    np.testing.assert_array_equal(part.truth.states, whole.truth.states[5:14])
+    np.testing.assert_array_equal(part.truth.embedding, whole.truth.embedding[5:14])
+    for state in range(3):
+        np.testing.assert_array_equal(part.truth.volumes.read(state), whole.truth.volumes.read(state))
+
+
+@pytest.mark.parametrize("particles", [(5, 5), (-1, 3), (0, 22)])
+def test_a_stretch_that_is_not_there_is_refused(tmp_path, particles):
+    with pytest.raises(ValueError, match="the data set has 21"):
+        simulate("igg-1d", tmp_path / "data", preset="tiny", settings=SMALL, particles=particles)
+    assert not (tmp_path / "data").exists()
 
 
 def test_another_seed_gives_other_images(reference, tmp_path):
@@ -51,26 +108,26 @@ def test_another_seed_gives_other_images(reference, tmp_path):
 def test_killed_run_is_continued_by_the_same_call(reference, tmp_path, monkeypatch):
     made = []
     module = importlib.import_module("cryobench.recipes.simulate")
-    whole = module.make_state
+    whole = module.make_part
 
-    def stop_at_third(ensemble, settings, seed, state, folder, chunk):
+    def stop_at_third(job, part):
         if len(made) == 2:
             raise KeyboardInterrupt
-        made.append(state)
-        return whole(ensemble, settings, seed, state, folder, chunk)
+        made.append(part)
+        return whole(job, part)
 
-    monkeypatch.setattr(module, "make_state", stop_at_third)
+    monkeypatch.setattr(module, "make_part", stop_at_third)
     with pytest.raises(KeyboardInterrupt):
         simulate("igg-1d", tmp_path / "data", preset="tiny", settings=SMALL, seed=3)
     assert not (tmp_path / "data" / "dataset.json").exists()
     with pytest.raises(FormatError, match="unfinished simulation of another call"):
         simulate("igg-1d", tmp_path / "data", preset="tiny", settings=SMALL, seed=9)
 
-    def count(ensemble, settings, seed, state, folder, chunk):
-        made.append(state)
-        return whole(ensemble, settings, seed, state, folder, chunk)
+    def count(job, part):
+        made.append(part)
+        return whole(job, part)
 
-    monkeypatch.setattr(module, "make_state", count)
+    monkeypatch.setattr(module, "make_part", count)
     again = simulate("igg-1d", tmp_path / "data", preset="tiny", settings=SMALL, seed=3)
     assert made == [0, 1, 2]  # none was made twice
     assert _hashes(again.path) == _hashes(reference.path)
@@ -92,32 +149,33 @@ def test_snr_is_what_was_asked(tmp_path):
     assert dataset.card["snr"]["inside_disc"] > dataset.card["snr"]["all_pixels"]
 
 
-def test_snr_at_a_finer_pixel_is_what_binning_leaves(tmp_path):
+@pytest.mark.parametrize("level", ["structure", "data set"])
+def test_snr_at_a_finer_pixel_is_what_binning_leaves(tmp_path, level):
     """Images of 48 px at 8 Å with that SNR, binned by two, must hold just the noise of the 24 px set."""
-    binned = simulate("igg-1d", tmp_path / "a", preset="tiny", settings={**SMALL, "snr_pixel_size": 8.0}, seed=0)
-    finer = {**SMALL, "box_size": 48, "pixel_size": 8.0, "oversampling": 1}
+    small = {**SMALL, "noise_level": level}
+    binned = simulate("igg-1d", tmp_path / "a", preset="tiny", settings={**small, "snr_pixel_size": 8.0}, seed=0)
+    finer = {**small, "box_size": 48, "pixel_size": 8.0, "oversampling": 1}
     fine = simulate("igg-1d", tmp_path / "b", preset="tiny", settings=finer, seed=0)
-    for coarse_state, fine_state in zip(binned.card["states"], fine.card["states"], strict=True):
-        # A quarter of the variance is left, and a projection sums over half as many voxels of depth.
-        expected = fine_state["noise_variance"] / 4 / 4
-        assert coarse_state["noise_variance"] == pytest.approx(expected, rel=0.02)
+    # A quarter of the variance is left, and a projection sums over half as many voxels of depth.
+    expected = fine.truth.state_facts["noise_variance"] / 4 / 4
+    np.testing.assert_allclose(binned.truth.state_facts["noise_variance"], expected, rtol=0.02)
 
 
 def test_images_are_the_truth_seen_through_the_microscope(reference):
-    settings = build_settings(get_recipe("igg-1d"), "tiny", SMALL)
     particles = np.array([8])
-    volume = torch.from_numpy(reference.truth.volume_of(8))
-    clean = make_clean_images(volume_to_fourier(volume, kernel="wide"), settings, 3, particles)
+    projector = SliceProjector(volume_to_fourier(torch.from_numpy(reference.truth.volume_of(8)), kernel="wide"))
+    spectra = Microscope(make_job(SMALL, seed=3)).image(projector, particles)
+    clean = ifft_images(spectra, 24).numpy()
     image = reference.particles.read(particles)
     noise = image - clean
-    expected = reference.card["states"][1]["noise_variance"]
+    expected = reference.truth.state_facts["noise_variance"][reference.truth.states[8]]
     assert noise.var() == pytest.approx(expected, rel=0.2)
     assert abs(np.corrcoef(noise.ravel(), clean.ravel())[0, 1]) < 0.15
 
 
 def test_truth_is_a_circle_in_equal_steps(reference):
     truth = reference.truth
-    assert np.array_equal(truth.states, np.repeat([0, 1, 2], 7))
+    assert np.array_equal(np.bincount(truth.states), [7, 7, 7])
     turn = truth.variables["turn"]
     assert turn.period == pytest.approx(2 * np.pi)
     assert np.allclose(np.unique(turn.values), 2 * np.pi * np.arange(3) / 3)
@@ -128,8 +186,11 @@ def test_truth_is_a_circle_in_equal_steps(reference):
     assert not np.allclose(truth.volumes.read(0), truth.volumes.read(1), atol=1e-4)
 
 
-def test_queries_are_evenly_spaced_from_the_first(reference):
-    assert np.array_equal(reference.queries, np.arange(0, 21, 3))
+def test_queries_are_evenly_spread_over_the_states_in_the_order_of_the_table(reference):
+    states = reference.truth.states
+    assert np.array_equal(np.bincount(states[reference.queries]), [3, 2, 2])
+    by_state = np.argsort(states, kind="stable")
+    assert np.array_equal(reference.queries, np.sort(by_state[::3]))
 
 
 def test_label_cannot_be_told_from_what_is_drawn(tmp_path):
@@ -214,4 +275,4 @@ def test_real_antibody(structures, tmp_path):
         "igg-1d", tmp_path / "data", preset="tiny", structures=[structures / "1hzh.pdb.gz"], settings=SMALL, seed=1
     )
     assert dataset.card["plan"]["structures"][0]["name"] == "1hzh.pdb.gz"
-    assert 140 < dataset.card["states"][0]["mass_kda"] < 160
+    assert 140 < dataset.truth.state_facts["mass_kda"][0] < 160

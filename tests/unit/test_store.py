@@ -1,5 +1,6 @@
 """The package's own layout: round trips, hashes, and folders that are unfinished, damaged, edited or too new."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -12,11 +13,21 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from cryobench._errors import FormatError
-from cryobench.data import CollectiveVariable, Dataset, IndexedVolumes, Reconstruction, Score, Scores
+from cryobench.data import (
+    CollectiveVariable,
+    Components,
+    Dataset,
+    GroundTruth,
+    IndexedVolumes,
+    Particles,
+    Reconstruction,
+    Score,
+    Scores,
+)
 from cryobench.imaging.ctf import Ctf
 from cryobench.io import dataset_store
 from cryobench.io.cryodrgn import read_ctf, read_poses
-from cryobench.io.mrc import MrcFolder, StackWriter, write_volume
+from cryobench.io.mrc import MrcFolder, MrcStacks, StackWriter, write_volume
 from cryobench.io.store import (
     hash_card,
     load_dataset,
@@ -61,6 +72,19 @@ def dataset_parts(folder: Path, rng: np.random.Generator, n: int = N, size: int 
     }
 
 
+def write(folder: Path, parts: dict, poses: tuple | str = "true") -> Dataset:
+    """``write_dataset`` of those parts; methods are given the true poses, others, or none ("withheld")."""
+    true = parts["rotations"], parts["shifts"]
+    given = {"true": true, "withheld": (None, None)}[poses] if isinstance(poses, str) else poses
+    images = MrcStacks([folder / stack for stack in parts["stacks"]])
+    mask, sign = parts["mask"], parts["sign"]
+    particles = Particles(images, parts["pixel_size"], parts["ctf"], *given, sign=sign, mask=mask)
+    truth = GroundTruth(parts["states"], parts["volumes"], *true, parts["embedding"], parts["variables"])
+    return write_dataset(
+        folder, particles, truth, queries=parts["queries"], card=parts["card"], hashes=parts["hashes"]
+    )
+
+
 @pytest.fixture
 def parts(tmp_path: Path, rng: np.random.Generator) -> dict:
     return dataset_parts(tmp_path / "toy", rng)
@@ -68,7 +92,7 @@ def parts(tmp_path: Path, rng: np.random.Generator) -> dict:
 
 @pytest.fixture
 def folder(tmp_path: Path, parts: dict) -> Path:
-    write_dataset(tmp_path / "toy", **parts)
+    write(tmp_path / "toy", parts)
     return tmp_path / "toy"
 
 
@@ -121,12 +145,12 @@ def test_images_are_read_in_stack_order(folder: Path, tmp_path: Path, rng: np.ra
 
 def test_writing_gives_the_same_bytes_and_hash_again(folder: Path, parts: dict, tmp_path: Path) -> None:
     before = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    write_dataset(folder, **(parts | {"hashes": None}))
+    write(folder, parts | {"hashes": None})
     after = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert before == after
     card = load_dataset(folder).card
     assert hash_card(card) == card["sha256"]
-    other = write_dataset(folder, **(parts | {"card": parts["card"] | {"seed": 4}})).card["sha256"]
+    other = write(folder, parts | {"card": parts["card"] | {"seed": 4}}).card["sha256"]
     assert other != card["sha256"]
 
 
@@ -139,17 +163,46 @@ def test_known_hashes_spare_reading_the_stacks(tmp_path: Path, parts: dict, monk
     hashed = []
     real = dataset_store._hash_file
     monkeypatch.setattr(dataset_store, "_hash_file", lambda path: hashed.append(path.name) or real(path))
-    write_dataset(tmp_path / "toy", **parts)
+    write(tmp_path / "toy", parts)
     assert "particles.star" in hashed
     assert "000.mrcs" not in hashed
 
 
 def test_volumes_may_lie_there_already(tmp_path: Path, parts: dict) -> None:
-    for state in range(3):
-        write_volume(tmp_path / "toy" / "truth" / "volumes" / f"{state:03d}.mrc", parts["volumes"].read(state), 1.5)
-    found = write_dataset(tmp_path / "toy", **(parts | {"volumes": None}))
+    paths = [tmp_path / "toy" / "truth" / "volumes" / f"{state:03d}.mrc" for state in range(3)]
+    for state, path in enumerate(paths):
+        write_volume(path, parts["volumes"].read(state), 1.5)
+    times = [path.stat().st_mtime_ns for path in paths]
+    found = write(tmp_path / "toy", parts | {"volumes": MrcFolder(paths)})
     assert found.truth is not None
     np.testing.assert_array_equal(found.truth.volumes.read(2), parts["volumes"].read(2))
+    assert [path.stat().st_mtime_ns for path in paths] == times
+
+
+def test_what_is_known_of_states_comes_back(tmp_path: Path, parts: dict) -> None:
+    folder = tmp_path / "toy"
+    plain = write(folder, parts)
+    assert plain.truth is not None
+    assert (plain.truth.state_names, plain.truth.components, plain.truth.ctf) == (None, None, None)
+    components = Components(("core", "uL1"), np.array([[1, 0], [1, 0.5], [1, 1]]), np.array([[0, 1], [1, 2]]))
+    facts = pd.DataFrame({"mass_kda": [300.0, 310.5, 321.0], "images": [3, 3, 2]})
+    true_ctf = Ctf.from_columns(N, defocus_u=np.linspace(1e4, 2e4, N), defocus_v=1e4, phase_shift=0.1)
+    truth = dataclasses.replace(
+        plain.truth, components=components, state_names=("a", "b", "c"), state_facts=facts, ctf=true_ctf
+    )
+    found = write_dataset(folder, plain.particles, truth, queries=parts["queries"], card=parts["card"]).truth
+    assert found is not None
+    assert found.state_names == ("a", "b", "c")
+    assert found.components.names == ("core", "uL1")
+    np.testing.assert_array_equal(found.components.occupancies, components.occupancies)
+    np.testing.assert_array_equal(found.components.edges, [[0, 1], [1, 2]])
+    pd.testing.assert_frame_equal(found.state_facts, facts)
+    for field in dataclasses.fields(Ctf):
+        np.testing.assert_array_equal(getattr(found.ctf, field.name), getattr(true_ctf, field.name))
+    # Written again without them, nothing of it is left.
+    write(folder, parts)
+    assert not (folder / "truth" / "states.parquet").exists()
+    assert not (folder / "truth" / "ctf.parquet").exists()
 
 
 def test_a_blind_data_set_has_no_truth(folder: Path, tmp_path: Path, parts: dict) -> None:
@@ -159,23 +212,23 @@ def test_a_blind_data_set_has_no_truth(folder: Path, tmp_path: Path, parts: dict
 
 
 def test_a_data_set_without_known_truth(tmp_path: Path, parts: dict) -> None:
-    nothing = dict.fromkeys(("states", "volumes", "embedding", "variables"))
-    found = write_dataset(tmp_path / "toy", **(parts | nothing))
+    known = write(tmp_path / "toy", parts)
+    shutil.rmtree(tmp_path / "toy" / "truth")
+    card = parts["card"]
+    found = write_dataset(tmp_path / "toy", known.particles, None, queries=parts["queries"], card=card)
     assert found.truth is None
-    assert found.card["n_states"] == 0
-    with pytest.raises(ValueError, match="give states too"):
-        write_dataset(tmp_path / "toy", **(parts | {"states": None}))
+    assert (found.card["n_states"], found.card["poses"]) == (0, "given")
 
 
 def test_methods_get_only_the_poses_they_are_given(tmp_path: Path, parts: dict, rng: np.random.Generator) -> None:
-    withheld = write_dataset(tmp_path / "toy", **parts, given_poses="withheld")
+    withheld = write(tmp_path / "toy", parts, "withheld")
     assert withheld.particles.rotations is None
     assert withheld.truth is not None
     np.testing.assert_array_equal(withheld.truth.rotations, parts["rotations"])
     assert not (tmp_path / "toy" / "poses.pkl").exists()
     assert "rlnAngleRot" not in (tmp_path / "toy" / "particles.star").read_text()
     other = Rotation.random(N, rng=rng).as_matrix(), np.zeros((N, 2))
-    given = write_dataset(tmp_path / "toy", **parts, given_poses=other)
+    given = write(tmp_path / "toy", parts, other)
     np.testing.assert_allclose(given.particles.rotations, other[0], atol=3e-8)
     np.testing.assert_array_equal(given.truth.rotations, parts["rotations"])
     assert given.card["poses"] == "given"
@@ -198,21 +251,21 @@ def test_methods_get_only_the_poses_they_are_given(tmp_path: Path, parts: dict, 
 )
 def test_contradictions_leave_no_card(tmp_path: Path, parts: dict, replaced: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        write_dataset(tmp_path / "toy", **(parts | replaced))
+        write(tmp_path / "toy", parts | replaced)
     assert not (tmp_path / "toy" / "dataset.json").exists()
 
 
 def test_an_interrupted_write_is_told_from_a_finished_one(
     tmp_path: Path, parts: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_dataset(tmp_path / "toy", **parts)
+    write(tmp_path / "toy", parts)
 
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(dataset_store, "write_truth", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        write_dataset(tmp_path / "toy", **parts)
+        write(tmp_path / "toy", parts)
     with pytest.raises(FormatError, match=r"is not finished: .* Run the same cryobench simulate command again"):
         load_dataset(tmp_path / "toy")
 

@@ -113,17 +113,9 @@ class AtomicModel:
     def mass_with_hydrogens(self) -> float:
         """Mass in Da with the hydrogens that most models leave out.
 
-        A residue without any hydrogen gets those of its component (gemmi's table) less two, which the bond to
-        its neighbour took; an unknown component gets none. Good to the two hydrogens of each chain's ends.
+        See ``missing_hydrogens``: good to the two hydrogens of each chain's ends.
         """
-        starts = residue_starts(self)
-        has_hydrogen = np.logical_or.reduceat(self.atomic_numbers == 1, starts)
-        hydrogens = 0
-        for name in self.residue_names[starts[~has_hydrogen]]:
-            component = gemmi.find_tabulated_residue(str(name))
-            if component.found():
-                hydrogens += max(component.hydrogen_count - 2, 0)
-        return self.mass + hydrogens * _HYDROGEN_WEIGHT
+        return self.mass + float(missing_hydrogens(self).sum()) * _HYDROGEN_WEIGHT
 
     @property
     def centre_of_mass(self) -> Float64[np.ndarray, "3"]:
@@ -184,6 +176,22 @@ def residue_starts(model: AtomicModel) -> Int64[np.ndarray, " r"]:
     for key in (model.chains, model.residue_numbers, model.insertion_codes, model.residue_names):
         change[1:] |= key[1:] != key[:-1]
     return np.flatnonzero(change)
+
+
+def missing_hydrogens(model: AtomicModel) -> Int64[np.ndarray, " r"]:
+    """Hydrogens that each residue has in nature and lacks in the model.
+
+    A residue without any hydrogen lacks those of its component (gemmi's table) less two, which the bonds to its
+    neighbours took; an unknown component none.
+    """
+    starts = residue_starts(model)
+    complete = np.logical_or.reduceat(model.atomic_numbers == 1, starts)
+    names, which = np.unique(model.residue_names[starts], return_inverse=True)
+    components = [gemmi.find_tabulated_residue(str(name)) for name in names]
+    lacking = np.array(
+        [max(each.hydrogen_count - 2, 0) if each.found() else 0 for each in components], dtype=np.int64
+    )
+    return np.where(complete, 0, lacking[which])
 
 
 def select_residues(

@@ -25,15 +25,17 @@ _LOW = 16
 _ORIENTATIONS = 128
 
 
-def draw_white_noise(seed: int, particles: np.ndarray, box_size: int, *, threads: int = 2) -> ImageArray:
-    """White noise (n, y, x) of unit variance in real space, each particle from its own stream "noise".
+def draw_white_noise(
+    seed: int, particles: np.ndarray, box_size: int, *, purpose: str = "noise", threads: int = 2
+) -> ImageArray:
+    """White noise (n, y, x) of unit variance in real space, each particle from its own stream of that purpose.
 
     The bits of a particle's image depend on the seed and its index alone.
     """
     noise = np.empty((len(particles), box_size, box_size), dtype=np.float32)
 
     def fill(rows: np.ndarray) -> None:
-        streams = IndexedStream(seed, "noise")
+        streams = IndexedStream(seed, purpose)
         for row in rows:
             streams.at(int(particles[row])).standard_normal(out=noise[row], dtype=np.float32)
 

@@ -14,16 +14,14 @@ Without its folder ``truth`` a data set is blind: it can be reconstructed but no
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from cryobench._errors import FormatError
-from cryobench._types import RotationArray, ShiftArray
-from cryobench.data import CollectiveVariable, Dataset, GroundTruth, Particles, VolumeSource
-from cryobench.imaging.ctf import Ctf
+from cryobench.data import Dataset, GroundTruth, Particles
 from cryobench.io import cryodrgn
 from cryobench.io.atomic import (
     canonical_json,
@@ -34,7 +32,7 @@ from cryobench.io.atomic import (
 )
 from cryobench.io.mrc import MrcStacks, read_volume, write_volume
 from cryobench.io.relion import read_star, write_star
-from cryobench.io.truth_store import load_truth, open_volumes, write_truth
+from cryobench.io.truth_store import load_truth, write_truth
 from cryobench.io.zenodo import load_archive
 from cryobench.io.zenodo_layout import find_archive
 
@@ -46,21 +44,11 @@ _CARD = "dataset.json"
 
 def write_dataset(
     folder: Path,
+    particles: Particles,
+    truth: GroundTruth | None,
     *,
-    stacks: Sequence[Path],
-    ctf: Ctf,
-    rotations: RotationArray,
-    shifts: ShiftArray,
-    pixel_size: float,
-    sign: Literal[1, -1],
     queries: np.ndarray,
     card: Mapping[str, Any],
-    states: np.ndarray | None = None,
-    volumes: VolumeSource | None = None,
-    embedding: np.ndarray | None = None,
-    variables: Mapping[str, CollectiveVariable] | None = None,
-    mask: np.ndarray | None = None,
-    given_poses: tuple[RotationArray, ShiftArray] | Literal["true", "withheld"] = "true",
     hashes: Mapping[str, str] | None = None,
 ) -> Dataset:
     """Write a data set around stacks that already lie in its folder, and read it back.
@@ -69,68 +57,46 @@ def write_dataset(
     ----------
     folder
         The data set.
-    stacks
-        Stacks inside ``folder``, relative to it. Their images in this order are the n particles.
-    ctf
-        Of n particles.
-    rotations, shifts
-        (n, 3, 3) and (n, 2) Å: the true poses.
-    pixel_size
-        Å per pixel.
-    sign
-        +1 if stored images are +CTF x projection, −1 if they are inverted.
+    particles
+        As methods are to see them: with the poses and CTFs they are given. Their images are an ``MrcStacks`` of
+        stacks inside ``folder``, in any order.
+    truth
+        What is known, or None. Its volumes may lie in ``truth/volumes`` or as ``truth/trajectory`` already; others
+        are written.
     queries
         (q,) particles at which volumes are compared.
     card
         Entries of the card: ``name``, recipe, parameters, seed, version, provenance of the mask (``mask``). Nothing
         that differs between identical runs, such as a date: the card is part of the data set's hash.
-    states
-        (n,) state of each particle. None if nothing is known: there is then no truth.
-    volumes
-        Volume of each state, or None if they already lie in ``truth/volumes`` or as ``truth/trajectory``.
-    embedding, variables
-        (n, d) coordinates, and named numbers per particle.
-    mask
-        (z, y, x) in [0, 1].
-    given_poses
-        Poses that methods are given: the true ones, others, or none.
     hashes
         SHA-256 of files already known (``StackWriter.sha256``) by their path relative to ``folder``; the others are
         computed here.
 
     Raises
     ------
-    FormatError
-        If a stack is missing or damaged.
     ValueError
         If parts differ in length or box size, or the card contradicts them. The folder then has no card.
     DiskFull
         If the disk fills up.
     """
     folder = Path(folder)
-    images = MrcStacks([folder / stack for stack in stacks])
-    given = _given(given_poses, rotations, shifts)
-    particles = Particles(images, pixel_size, ctf, *given, sign=sign, mask=mask)
-    truth = None
-    if states is not None:
-        source = open_volumes(folder) if volumes is None else volumes
-        truth = GroundTruth(states, source, rotations, shifts, embedding, dict(variables or {}))
-    elif volumes is not None or embedding is not None or variables:
-        raise ValueError("volumes, embedding and variables describe a truth: give states too.")
     Dataset(particles, truth, queries, card)  # checks lengths and the range of queries
-    if truth is not None and truth.volumes.box_size != images.box_size:
+    if truth is not None and truth.volumes is not None and truth.volumes.box_size != particles.box_size:
         raise ValueError(
             f"true volumes have {truth.volumes.box_size} voxels a side, the images"
-            f" {images.box_size} px; they must agree."
+            f" {particles.box_size} px; they must agree."
         )
+    images = particles.images
+    if not isinstance(images, MrcStacks):
+        raise TypeError(f"the images of a data set on disk are MrcStacks, got {type(images).__name__}.")
     facts = {
         "schema": SCHEMA,
         "n_particles": len(particles),
-        "n_states": 0 if truth is None else len(truth.volumes),
+        "n_states": 0 if truth is None else truth.n_states,
         "box_size": particles.box_size,
-        "pixel_size": float(pixel_size),
-        "sign": sign,
-        "poses": given_poses if isinstance(given_poses, str) else "given",
+        "pixel_size": float(particles.pixel_size),
+        "sign": particles.sign,
+        "poses": _describe_poses(particles, truth),
     }
     _check_card(card, facts)
 
@@ -139,7 +105,7 @@ def write_dataset(
     files += _write_particles(folder, particles)
     files += _write_queries(folder / "query.csv", queries)
     if truth is not None:
-        files += write_truth(folder, truth, pixel_size=pixel_size, write_volumes=volumes is not None)
+        files += write_truth(folder, truth, pixel_size=particles.pixel_size)
     remove_partial_files(folder)
     known = dict(hashes or {})
     contents = {
@@ -236,16 +202,14 @@ def hash_card(card: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical_json({key: card[key] for key in card if key != "sha256"})).hexdigest()
 
 
-def _given(
-    given_poses: tuple[RotationArray, ShiftArray] | Literal["true", "withheld"],
-    rotations: RotationArray,
-    shifts: ShiftArray,
-) -> tuple[RotationArray | None, ShiftArray | None]:
-    if isinstance(given_poses, tuple):
-        return given_poses
-    if given_poses not in ("true", "withheld"):
-        raise ValueError(f"given_poses must be 'true', 'withheld' or (rotations, shifts), got {given_poses!r}.")
-    return (rotations, shifts) if given_poses == "true" else (None, None)
+def _describe_poses(particles: Particles, truth: GroundTruth | None) -> Literal["true", "given", "withheld"]:
+    """What the poses that methods see are: those of the truth, others, or none."""
+    if particles.rotations is None or particles.shifts is None:
+        return "withheld"
+    if truth is None or truth.rotations is None or truth.shifts is None:
+        return "given"
+    same = np.array_equal(particles.rotations, truth.rotations) and np.array_equal(particles.shifts, truth.shifts)
+    return "true" if same else "given"
 
 
 def _check_card(card: Mapping[str, Any], facts: Mapping[str, Any]) -> None:

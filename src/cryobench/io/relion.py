@@ -158,10 +158,17 @@ def write_pose_star(path: Path, rotations: RotationArray, shifts: ShiftArray) ->
 
 def read_pose_star(path: Path) -> tuple[RotationArray, ShiftArray]:
     """Rotations (n, 3, 3) and shifts (n, 2) in Å of a table with angles and origins in Å, row by row."""
-    table = _particle_table(read_tables(path), path, needs_images=False)
+    table = _particle_table(read_tables(path), path, wanted=_ANGLES[0])
     angles = np.stack([number_column(table, name, path) for name in _ANGLES], axis=1)
     origins = [number_column(table, f"rlnOrigin{axis}Angst", path) for axis in "XY"]
     return rotations_from_euler(np.deg2rad(angles)), np.stack(origins, axis=1)
+
+
+def read_ctf_star(path: Path) -> Ctf:
+    """CTF parameters of a particle table, row by row; its images need not be there. FormatError as ``read_star``."""
+    tables = read_tables(path, text_columns=_TEXT_COLUMNS)
+    table = _particle_table(tables, path, wanted="rlnDefocusU")
+    return _ctf(table, _optics_of_particles(tables, table, path), path)
 
 
 def _pose_columns(rotations: np.ndarray, shifts: np.ndarray) -> dict[str, object]:
@@ -174,8 +181,7 @@ def _name_of(stack: Path, folder: Path) -> str:
     return (stack.relative_to(folder) if stack.is_relative_to(folder) else stack).as_posix()
 
 
-def _particle_table(tables: dict[str, pd.DataFrame], path: Path, *, needs_images: bool = True) -> pd.DataFrame:
-    wanted = "rlnImageName" if needs_images else _ANGLES[0]
+def _particle_table(tables: dict[str, pd.DataFrame], path: Path, *, wanted: str = "rlnImageName") -> pd.DataFrame:
     for name in ("particles", *tables):
         if name in tables and name != "optics" and wanted in tables[name]:
             table = tables[name]

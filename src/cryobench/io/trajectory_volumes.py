@@ -116,6 +116,11 @@ class TrajectoryVolumes:
         return -(-len(self) // int(self._settings["frames_per_file"]))
 
     @property
+    def folder(self) -> Path:
+        """The data set it belongs to."""
+        return self._truth.parent
+
+    @property
     def box_size(self) -> int:
         """Side of the volumes in voxels."""
         return int(self._settings["box_size"])

@@ -16,7 +16,8 @@ from cryobench.io.atomic import atomic_write
 _STEPS_PER_ANGSTROM = 100
 _STEPS_PER_NM = 1000
 _MOST_STEPS = 2**22  # up to here single precision tells neighbouring steps apart
-_BYTES_PER_ATOM = 8  # at most; 5 to 6 are usual
+BYTES_PER_ATOM = 8
+"""At most; 5 to 6 are usual."""
 
 
 def round_positions(positions: Float[np.ndarray, "*frames 3"]) -> Float64[np.ndarray, "*frames 3"]:
@@ -40,7 +41,7 @@ def write_frames(path: Path, positions: Float[np.ndarray, "m a 3"]) -> None:
     if positions.ndim != 3 or positions.shape[2] != 3 or positions.size == 0:
         raise ValueError(f"{path}: frames have shape (frames, atoms, 3), got {positions.shape}.")
     no_box = np.zeros((3, 3), dtype=np.float32)
-    with atomic_write(path, bytes_needed=positions.size // 3 * _BYTES_PER_ATOM) as file:
+    with atomic_write(path, bytes_needed=positions.size // 3 * BYTES_PER_ATOM) as file:
         with XTCFile(file.name, "w") as frames:
             for index, frame in enumerate(positions):
                 steps = np.rint(frame * _STEPS_PER_ANGSTROM)

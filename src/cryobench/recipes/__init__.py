@@ -1,10 +1,12 @@
 """The data sets: a recipe says what is simulated, ``simulate`` carries it out."""
 
 from cryobench._registry import list_names, load_named
-from cryobench.recipes.recipe import Ensemble, FrameEnsemble, Recipe, SimulationSettings
+from cryobench.recipes.recipe import Ensemble, FrameEnsemble, Recipe
+from cryobench.recipes.settings import SimulationSettings
 
 RECIPES = {
     "igg-1d": "cryobench.recipes.igg_1d:RECIPE",
+    "tomotwin-100": "cryobench.recipes.tomotwin_100:RECIPE",
 }
 """Name of each recipe and where it is."""
 

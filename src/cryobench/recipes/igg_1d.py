@@ -17,7 +17,8 @@ from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.motions import FabHinge, fab_dihedral, turn_fab
 from cryobench.atoms.procedural import procedural_antibody
 from cryobench.data import CollectiveVariable
-from cryobench.recipes.recipe import Ensemble, Recipe, SimulationSettings
+from cryobench.recipes.recipe import Ensemble, Recipe
+from cryobench.recipes.settings import SimulationSettings
 
 TURN = 2 * np.pi
 
@@ -112,7 +113,15 @@ RECIPE = Recipe(
             "images_per_state": 500,
             "snr": 0.1,
         },
-        "paper": {"box_size": 128, "pixel_size": 3.0, "resolution": 3.0, "snr": 0.01, "snr_pixel_size": 1.5},
+        "paper": {
+            "box_size": 128,
+            "pixel_size": 3.0,
+            "resolution": 3.0,
+            "snr": 0.01,
+            "snr_pixel_size": 1.5,
+            "noise_level": "structure",
+        },
     },
+    series={"noise": ("snr", (0.01, 0.005, 0.001))},
     ensemble=_build_ensemble,
 )

@@ -1,6 +1,7 @@
-"""From one state's atoms to its images: the work of one process, in chunks that fit in memory.
+"""From states to images, part by part: the work of one process, in chunks that fit in memory.
 
-image = −(CTF · shift · slice of the truth volume + white noise), in the form −1 (protein bright) of published stacks.
+image = −(a · CTF · shift · (projection + structural noise) + b · noise), in the form −1 (protein bright) of published
+stacks; a is the particle's contrast and b its noise level.
 
 The truth volume is what the images hold: atoms rendered on a finer grid and Fourier-cropped, so band-limited. Slices
 are taken with the wide kernel, whose error (docs/interpolation.md) is far below that of the trilinear kernel methods
@@ -8,142 +9,198 @@ reconstruct with: what is simulated is not what is assumed. Noise has the varian
 ``snr_pixel_size``; where that is finer than the images', as in the published sets, it is what binning leaves of it.
 """
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
+from functools import cached_property
 
 import numpy as np
 import torch
 
-from cryobench._types import ImageArray, Volume
+from cryobench._types import ImageArray, ImagesFT, Volume
 from cryobench.atoms.model import AtomicModel
-from cryobench.fourier import crop_with_power, ifft_images
+from cryobench.atoms.procedural.complexes import procedural_contaminant
+from cryobench.fourier import crop_with_power, fft_images, ifft_images
 from cryobench.imaging.ctf import Ctf
-from cryobench.imaging.grid import FourierVolume, volume_to_fourier
+from cryobench.imaging.grid import volume_to_fourier
 from cryobench.imaging.noise import draw_white_noise, expected_signal_variance
-from cryobench.imaging.slices import extract_slices
+from cryobench.imaging.shift import shift_images
 from cryobench.imaging.transfer import apply_transfer
 from cryobench.io.atomic import write_json
 from cryobench.io.mrc import StackWriter, write_volume
-from cryobench.recipes.draws import draw_ctf, draw_poses
-from cryobench.recipes.recipe import Ensemble, SimulationSettings
+from cryobench.io.trajectory_volumes import write_trajectory_part
+from cryobench.recipes.draws import (
+    Junk,
+    draw_contrast,
+    draw_ctf,
+    draw_junk,
+    draw_neighbours,
+    draw_noise_level,
+    draw_poses,
+)
+from cryobench.recipes.job import Job, PartResult, StateResult
+from cryobench.recipes.noise import colour_noise, is_white, kept_by_binning
+from cryobench.recipes.projectors import AtomProjector, Projector, SliceProjector
+from cryobench.recipes.recipe import FrameEnsemble
+from cryobench.recipes.settings import SimulationSettings
 from cryobench.volumes.render import render
 
 SIGN = -1
 """Protein is bright in the stacks written, the usual form on disk."""
 
 
-@dataclass(frozen=True)
-class StateResult:
-    """What making one state's images told: kept in a small file that marks the state as finished."""
+def make_part(job: Job, part: int) -> PartResult:
+    """Make the truth and all images of a part's states, then the mark that they are finished.
 
-    state: int
-    n_images: int
-    mass: float
-    signal_variance: float
-    noise_variance: float
-    stack_sha256: str
-
-
-def stack_path(state: int) -> Path:
-    """Stack of one state within the data set."""
-    return Path("particles", f"{state:03d}.mrcs")
-
-
-def volume_path(state: int) -> Path:
-    """True volume of one state within the data set."""
-    return Path("truth", "volumes", f"{state:03d}.mrc")
-
-
-def result_path(state: int) -> Path:
-    """Mark of a finished state, within the folder of a simulation under way."""
-    return Path("simulation", f"{state:03d}.json")
-
-
-def make_state(
-    ensemble: Ensemble, settings: SimulationSettings, seed: int, state: int, folder: Path, chunk: int
-) -> StateResult:
-    """Render one state, write its volume and all its images, then the mark that it is finished.
-
-    The bytes depend on the settings, the seed and the state alone. Memory: one volume on the fine grid with its
-    spectrum, and ``chunk`` images.
+    The bytes depend on the settings, the seed and the part alone. Memory: one volume on the fine grid with its
+    spectrum, or the positions of a part's frames, and a chunk of images.
     """
-    counts = np.asarray(ensemble.counts)
-    first = int(counts[:state].sum())
-    particles = np.arange(first, first + int(counts[state]))
-    model = ensemble.model(state)
-    volume, power = render_state(model, settings)
-    variance = _signal_variance(volume, power, settings, draw_ctf(settings, seed, particles))
-    noise_variance = variance / settings.snr * _binning(settings)
-    write_volume(folder / volume_path(state), volume.numpy(), settings.pixel_size)
-    volume_ft = volume_to_fourier(volume, kernel="wide")
-    with (
-        StackWriter(folder / stack_path(state), len(particles), settings.box_size, settings.pixel_size) as stack,
-        ThreadPoolExecutor(1) as writer,
-    ):
+    projector, made = _prepare_states(job, part)
+    particles = job.particles_of(part)
+    hashed = None
+    if len(particles):
+        noise_variance = {result.state: result.noise_variance for result in made}
+        with (
+            StackWriter(
+                job.folder / job.stack_path(part), len(particles), job.settings.box_size, job.settings.pixel_size
+            ) as stack,
+            ThreadPoolExecutor(1) as writer,
+        ):
 
-        def write(images: ImageArray) -> None:
-            stack.append(images)
-            stack.sync()
+            def write(images: ImageArray) -> None:
+                stack.append(images)
+                stack.sync()
 
-        written = None
-        for start in range(0, len(particles), chunk):
-            part = particles[start : start + chunk]
-            images = draw_white_noise(seed, part, settings.box_size)
-            images *= np.float32(np.sqrt(noise_variance))
-            images += make_clean_images(volume_ft, settings, seed, part)
-            images *= np.float32(SIGN)
-            # One chunk is written while the next is made.
+            written = None
+            for images in _make_images(job, projector, particles, noise_variance):
+                # One chunk is written while the next is made.
+                if written is not None:
+                    written.result()
+                written = writer.submit(write, images)
             if written is not None:
                 written.result()
-            written = writer.submit(write, images)
-        if written is not None:
-            written.result()
-    result = StateResult(
-        state=state,
-        n_images=len(particles),
-        mass=model.mass_with_hydrogens,
-        signal_variance=variance,
-        noise_variance=noise_variance,
-        stack_sha256=stack.sha256,
-    )
-    write_json(folder / result_path(state), asdict(result))
+        hashed = stack.sha256
+    result = PartResult(part, len(particles), hashed, made)
+    write_json(job.folder / job.mark_path(part), asdict(result))
     return result
+
+
+def _make_images(
+    job: Job, projector: Projector, particles: np.ndarray, noise_variance: dict[int, float]
+) -> Iterator[ImageArray]:
+    microscope = Microscope(job)
+    for start in range(0, len(particles), job.chunk):
+        chosen = particles[start : start + job.chunk]
+        deviation = np.sqrt([noise_variance[int(state)] for state in job.states[chosen]])
+        deviation = (deviation * draw_noise_level(job.settings, job.seed, chosen)).astype(np.float32)
+        noise = draw_white_noise(job.seed, chosen, job.settings.box_size)
+        spectra = microscope.image(projector, chosen)
+        if is_white(job.settings):
+            images = noise
+            images *= deviation[:, None, None]
+            images += ifft_images(spectra, job.settings.box_size).numpy()
+        else:
+            spectra += colour_noise(job.settings, noise * deviation[:, None, None])
+            images = ifft_images(spectra, job.settings.box_size).numpy()
+        images *= np.float32(SIGN)
+        yield images
+
+
+class Microscope:
+    """Noise-free images of particles, junk included, as spectra: everything between projection and noise."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    @cached_property
+    def _contaminant(self) -> AtomProjector:
+        mass = self._job.ensemble.model(0).mass_with_hydrogens
+        return AtomProjector(self._job.settings, [procedural_contaminant(mass / 1000)])
+
+    def image(self, projector: Projector, particles: np.ndarray) -> ImagesFT:
+        """(n, y, h): contrast x CTF x shift x (projection + structural noise), protein dark."""
+        settings, seed = self._job.settings, self._job.seed
+        rotations, shifts = draw_poses(settings, seed, particles)
+        spectra = self._project(projector, particles, torch.from_numpy(rotations.astype(np.float32)))
+        contrast = draw_contrast(settings, seed, particles)
+        if settings.contrast_deviation:
+            spectra *= torch.from_numpy(contrast.astype(np.float32))[:, None, None]
+        if settings.structural_snr is not None:
+            white = draw_white_noise(seed, particles, settings.box_size, purpose="structural noise")
+            spectra += fft_images(torch.from_numpy(white * np.float32(self._job.structural_deviation)))
+        displacements = torch.from_numpy(-shifts.astype(np.float32))
+        return apply_transfer(
+            spectra, draw_ctf(settings, seed, particles), displacements, pixel_size=settings.pixel_size
+        )
+
+    def _project(self, projector: Projector, particles: np.ndarray, rotations: torch.Tensor) -> ImagesFT:
+        """Centred projections, or what junk shows instead."""
+        settings, seed = self._job.settings, self._job.seed
+        states = self._job.states[particles]
+        junk = draw_junk(settings, seed, particles)
+        spectra = projector.project(states, rotations)
+        if not junk.any():
+            return spectra
+        spectra[torch.from_numpy(junk == Junk.NOISE)] = 0
+        for row in np.flatnonzero(junk == Junk.WRONG):
+            spectra[row] = self._contaminant.project(np.zeros(1), rotations[row : row + 1])[0]
+        pairs = np.flatnonzero(junk == Junk.PAIR)
+        turned, apart = draw_neighbours(settings, seed, particles[pairs])
+        second = projector.project(states[pairs], torch.from_numpy(turned.astype(np.float32)))
+        moved = shift_images(
+            second, torch.from_numpy(apart.astype(np.float32)), settings.box_size, pixel_size=settings.pixel_size
+        )
+        spectra[pairs] += moved
+        return spectra
+
+
+def _prepare_states(job: Job, part: int) -> tuple[Projector, list[StateResult]]:
+    """The part's projector and what is known of its states; their truth is on disk when it returns."""
+    states = job.states_of(part)
+    if isinstance(job.ensemble, FrameEnsemble):
+        frames = job.ensemble.positions(states.start, states.stop)
+        positions = write_trajectory_part(job.folder, part, frames)  # as rounded there: what is imaged is on disk
+        topology = job.ensemble.topology
+        projector = AtomProjector(job.settings, [topology], first_state=states.start, positions=positions)
+        return projector, [_result(job, state, topology) for state in states]
+    models = [job.ensemble.model(state) for state in states]
+    results, volume = [], torch.empty(0)
+    for state, model in zip(states, models, strict=True):
+        volume, power = render_state(model, job.settings)
+        write_volume(job.folder / job.volume_path(state), volume.numpy(), job.settings.pixel_size)
+        results.append(_result(job, state, model, volume, power))
+    if job.road == "atoms":
+        return AtomProjector(job.settings, models, first_state=states.start), results
+    return SliceProjector(volume_to_fourier(volume, kernel="wide")), results
+
+
+def _result(
+    job: Job, state: int, model: AtomicModel, volume: Volume | None = None, power: np.ndarray | None = None
+) -> StateResult:
+    variance = job.signal_variance
+    if job.settings.noise_level == "structure" and volume is not None and power is not None:
+        ctf = draw_ctf(job.settings, job.seed, job.all_particles_of(state))
+        variance = _expected_variance(volume, power, job.settings, ctf)
+    noise_variance = variance / job.settings.snr * kept_by_binning(job.settings)
+    return StateResult(state, int(job.counts[state]), model.mass_with_hydrogens, variance, noise_variance)
 
 
 def render_state(model: AtomicModel, settings: SimulationSettings) -> tuple[Volume, np.ndarray]:
     """Truth volume of a state, and the power its shells had on the fine grid it was cropped from."""
     fine = render(
         model,
-        settings.box_size * settings.oversampling,
-        settings.pixel_size / settings.oversampling,
+        settings.fine_box_size,
+        settings.fine_pixel_size,
         settings.resolution,
+        solvent_density=settings.solvent_density,
     )
     return crop_with_power(fine, settings.box_size)
 
 
-def make_clean_images(
-    volume_ft: FourierVolume, settings: SimulationSettings, seed: int, particles: np.ndarray
-) -> ImageArray:
-    """Noise-free images (n, y, x): +CTF x projection at the particles' own poses, protein dark."""
-    rotations, shifts = draw_poses(settings, seed, particles)
-    slices = extract_slices(volume_ft, torch.from_numpy(rotations.astype(np.float32)))
-    displacements = torch.from_numpy(-shifts.astype(np.float32))
-    spectra = apply_transfer(
-        slices, draw_ctf(settings, seed, particles), displacements, pixel_size=settings.pixel_size
-    )
-    return ifft_images(spectra, settings.box_size).numpy()
-
-
-def _signal_variance(volume: Volume, power: np.ndarray, settings: SimulationSettings, ctf: Ctf) -> float:
+def _expected_variance(volume: Volume, power: np.ndarray, settings: SimulationSettings, ctf: Ctf) -> float:
     """Signal variance on the grid of ``snr_pixel_size``, in the unit of the images delivered."""
     beyond = None
     if settings.snr_pixel_size is not None:
         size = round(settings.box_size * settings.pixel_size / settings.snr_pixel_size)
         beyond = power[(settings.box_size + 1) // 2 : (size + 1) // 2]
     return expected_signal_variance(volume, ctf, pixel_size=settings.pixel_size, power_beyond=beyond)
-
-
-def _binning(settings: SimulationSettings) -> float:
-    """Fraction of the variance of white noise at ``snr_pixel_size`` that Fourier-cropping to the images leaves."""
-    return 1.0 if settings.snr_pixel_size is None else (settings.snr_pixel_size / settings.pixel_size) ** 2

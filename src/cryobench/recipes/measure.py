@@ -1,67 +1,119 @@
-"""What is measured on a finished simulation: the mask around all its states, and the SNR by both definitions."""
+"""What is measured: the signal that a common noise level is set against, the mask around all states, the SNR."""
 
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from cryobench.data import VolumeSource
+from cryobench.fourier import ifft_images
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.imaging.noise import signal_variance
-from cryobench.recipes.images import StateResult, make_clean_images
-from cryobench.recipes.recipe import Ensemble, SimulationSettings
+from cryobench.imaging.transfer import apply_transfer
+from cryobench.recipes.draws import Junk, draw_ctf, draw_junk, draw_poses
+from cryobench.recipes.images import Microscope
+from cryobench.recipes.job import Job, StateResult
+from cryobench.recipes.projectors import AtomProjector, Projector, SliceProjector
 from cryobench.volumes.mask import Mask, make_soft_mask
 from cryobench.volumes.render import render
 
-_STATES, _IMAGES = 30, 10
+_LEVEL_PARTICLES = 256
+_SNR_STATES, _SNR_IMAGES = 30, 10
+_MASK_STATES = 100
 
 
-def union_mask(ensemble: Ensemble, settings: SimulationSettings) -> Mask:
-    """Soft mask around the greatest density that any state has at each voxel.
+def measure_level(job: Job) -> Job:
+    """The job with the data set's mean signal variance, and the deviation of the noise before the CTF.
+
+    Both from 256 particles spread evenly over the states, seen noise-free at their own poses and through their own
+    CTFs, on the grid of ``snr_pixel_size``; so they depend on the whole data set, whatever part of it is made. Signal
+    is that of particles proper: junk, contrast and structural noise do not enter.
+    """
+    settings = job.settings
+    pixel_size = settings.snr_pixel_size or settings.pixel_size
+    size = round(settings.box_size * settings.pixel_size / pixel_size)
+    grid = settings.model_copy(
+        update={
+            "box_size": size,
+            "pixel_size": settings.box_size * settings.pixel_size / size,
+            "oversampling": max(1, round(settings.fine_box_size / size)),
+        }
+    )
+    by_state = np.argsort(job.states, kind="stable")
+    particles = by_state[np.linspace(0, len(by_state) - 1, min(_LEVEL_PARTICLES, len(by_state))).astype(int)]
+    projected, seen = [], []
+    for state in np.unique(job.states[particles]):
+        chosen = particles[job.states[particles] == state]
+        projector = AtomProjector(grid, [job.ensemble.model(int(state))], first_state=int(state))
+        rotations, _ = draw_poses(settings, job.seed, chosen)
+        spectra = projector.project(np.full(len(chosen), state), torch.from_numpy(rotations.astype(np.float32)))
+        still = torch.zeros(len(chosen), 2)
+        through = apply_transfer(spectra, draw_ctf(settings, job.seed, chosen), still, pixel_size=grid.pixel_size)
+        projected += list(_variances(spectra, size))
+        seen += list(_variances(through, size))
+    # A sum over voxels of the fine grid has (coarse / fine) times the terms of one over voxels of the images.
+    unit = (grid.pixel_size / settings.pixel_size) ** 2
+    variance = float(np.mean(seen)) * unit
+    structural = 0.0
+    if settings.structural_snr is not None:
+        structural = float(np.sqrt(np.mean(projected) * unit / settings.structural_snr))
+    return replace(job, signal_variance=variance, structural_deviation=structural)
+
+
+def union_mask(job: Job) -> Mask:
+    """Soft mask around the greatest density that any state (of up to 100, evenly spread) has at each voxel.
 
     The states are rendered anew for it, at a resolution of three voxels straight on the images' grid: such a density
     is zero outside the molecule, where a truth volume, cut off sharply at Nyquist, rings faintly up to the box edges.
     """
+    settings = job.settings
     size, pixel_size = settings.box_size, settings.pixel_size
     greatest = torch.zeros((size,) * 3)
-    for state in range(len(ensemble.counts)):
-        density = render(ensemble.model(state), size, pixel_size, max(settings.resolution, 3 * pixel_size))
+    n_states = len(job.counts)
+    for state in np.unique(np.linspace(0, n_states - 1, min(n_states, _MASK_STATES)).astype(int)):
+        density = render(job.ensemble.model(int(state)), size, pixel_size, max(settings.resolution, 3 * pixel_size))
         greatest = torch.maximum(greatest, density)
     # On coarse grids a dilation and an edge of less than a voxel would be no dilation and no edge.
     return make_soft_mask(greatest, pixel_size, dilation=max(6.0, pixel_size), edge=max(9.0, 2 * pixel_size))
 
 
-def measure_snr(
-    settings: SimulationSettings,
-    seed: int,
-    states: np.ndarray,
-    results: Sequence[StateResult],
-    volumes: VolumeSource,
-    mask: Mask,
-) -> dict[str, Any]:
+def measure_snr(job: Job, results: list[StateResult], volumes: VolumeSource, mask: Mask) -> dict[str, Any]:
     """Signal-to-noise ratios of the images as written, from noise-free images: 10 each of up to 30 states.
 
     ``all_pixels``: variance over all pixels / noise variance, the benchmark's definition. ``inside_disc``: the
     same over the disc that the mask can reach in any view, which an empty border does not lower. Both are means
-    over those states; with ``snr_pixel_size`` they differ from what was asked (``asked``), which
-    holds on the finer grid.
+    over those states, junk left out; with ``snr_pixel_size`` they differ from what was asked (``asked``), which
+    holds on the finer grid. Noise before the CTF counts as signal here.
     """
     disc = _reach(mask)
-    noise = {result.state: result.noise_variance for result in results}
+    microscope = Microscope(job)
     everywhere, inside = [], []
-    for state in range(0, len(volumes), -(-len(volumes) // _STATES)):
-        particles = np.flatnonzero(states == state)[:_IMAGES]
-        volume_ft = volume_to_fourier(torch.from_numpy(volumes.read(state)), kernel="wide")
-        images = make_clean_images(volume_ft, settings, seed, particles)
-        everywhere.append(signal_variance(images) / noise[state])
-        inside.append(signal_variance(images, disc) / noise[state])
+    for state in np.unique(np.linspace(0, len(results) - 1, min(len(results), _SNR_STATES)).astype(int)):
+        particles = job.all_particles_of(int(state))
+        particles = particles[draw_junk(job.settings, job.seed, particles) == Junk.PARTICLE][:_SNR_IMAGES]
+        if len(particles) == 0:
+            continue
+        spectra = microscope.image(_projector_of(job, int(state), volumes), particles)
+        images = ifft_images(spectra, job.settings.box_size).numpy()
+        everywhere.append(signal_variance(images) / results[state].noise_variance)
+        inside.append(signal_variance(images, disc) / results[state].noise_variance)
     return {
-        "asked": settings.snr,
-        "asked_at_pixel_size": settings.snr_pixel_size or settings.pixel_size,
+        "asked": job.settings.snr,
+        "asked_at_pixel_size": job.settings.snr_pixel_size or job.settings.pixel_size,
         "all_pixels": float(np.mean(everywhere)),
         "inside_disc": float(np.mean(inside)),
     }
+
+
+def _projector_of(job: Job, state: int, volumes: VolumeSource) -> Projector:
+    if job.road == "atoms":
+        return AtomProjector(job.settings, [job.ensemble.model(state)], first_state=state)
+    return SliceProjector(volume_to_fourier(torch.from_numpy(volumes.read(state)), kernel="wide"))
+
+
+def _variances(spectra: torch.Tensor, box_size: int) -> np.ndarray:
+    return ifft_images(spectra, box_size).numpy().var(axis=(1, 2), dtype=np.float64)
 
 
 def _reach(mask: Mask) -> np.ndarray:

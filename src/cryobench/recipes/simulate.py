@@ -9,25 +9,42 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from pydantic import ValidationError
 
 from cryobench._errors import FormatError, UnknownName
 from cryobench._progress import Progress, Silent
 from cryobench.atoms.sources import resolve_structure
-from cryobench.data import CollectiveVariable, Dataset
+from cryobench.data import CollectiveVariable, Dataset, GroundTruth, Particles, VolumeSource
 from cryobench.io.atomic import check_free_space, read_json, remove_partial_files, write_json
-from cryobench.io.mrc import MrcFolder
+from cryobench.io.mrc import MrcFolder, MrcStacks
 from cryobench.io.store import load_dataset, write_dataset
+from cryobench.io.trajectory_volumes import TrajectoryVolumes, write_topology, write_volume_settings
+from cryobench.io.xtc import BYTES_PER_ATOM
 from cryobench.recipes import get_recipe
-from cryobench.recipes.draws import draw_ctf, draw_poses
-from cryobench.recipes.images import SIGN, StateResult, make_state, result_path, stack_path, volume_path
-from cryobench.recipes.measure import measure_snr, union_mask
-from cryobench.recipes.recipe import Ensemble, Recipe, SimulationSettings
+from cryobench.recipes.draws import (
+    Junk,
+    assign_states,
+    check_ctf_table,
+    choose_queries,
+    draw_ctf,
+    draw_given_ctf,
+    draw_given_poses,
+    draw_junk,
+    draw_poses,
+    set_populations,
+)
+from cryobench.recipes.images import SIGN, make_part
+from cryobench.recipes.job import Job, PartResult, StateResult
+from cryobench.recipes.measure import measure_level, measure_snr, union_mask
+from cryobench.recipes.recipe import FrameEnsemble, Recipe
+from cryobench.recipes.settings import SimulationSettings
 from cryobench.volumes.render import check_inside
 
 CHUNK = 128
@@ -42,6 +59,7 @@ def simulate(
     structures: Sequence[str | Path] = (),
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
+    particles: tuple[int, int] | None = None,
     workers: int = 1,
     chunk: int = CHUNK,
     progress: Progress | None = None,
@@ -62,6 +80,9 @@ def simulate(
         Of every random draw. Same recipe, settings, structure and seed: same bytes.
     settings
         Settings that differ from the preset's, by name.
+    particles
+        (first, stop): make only these particles of the whole data set. They are, to the last bit, what they are in
+        the whole. None for all.
     workers
         1: in this process, on all its threads. More: that many Dask worker processes of one thread.
     chunk
@@ -86,28 +107,34 @@ def simulate(
         raise ValueError(f"workers and chunk must be at least 1, got {workers} and {chunk}.")
     paths = [resolve_structure(structure) for structure in structures]
     ensemble = chosen.ensemble(full, paths)
+    counts = set_populations(ensemble.counts, full, seed)
+    selection = _select(particles, int(counts.sum()))
+    check_ctf_table(full, int(counts.sum()))
     plan = {
         "recipe": chosen.name,
         "recipe_version": chosen.version,
         "preset": preset,
-        "settings": full.model_dump(),
+        "settings": full.model_dump(mode="json") | {name: path.name for name, path in full.files.items()},
         "seed": seed,
         "structures": [
             {"name": Path(given).name, "sha256": _hash(path)} for given, path in zip(structures, paths, strict=True)
         ],
+        "files": {name: _hash(path) for name, path in full.files.items()},
+        "particles": None if particles is None else [selection.start, selection.stop],
         "cryobench": version("cryobench"),
     }
     if _is_finished(target, plan):
         return load_dataset(target)
-    n_images = int(np.sum(ensemble.counts))
-    _check_states(ensemble, full)
-    _open_folder(target, plan, n_images * full.box_size**2 * 4 + len(ensemble.counts) * full.box_size**3 * 4)
-    with progress.task(f"simulating {chosen.name}", total=n_images) as task:
-        results: list[StateResult] = []
-        for result in _make_states(ensemble, full, seed, target, workers=workers, chunk=chunk):
+    job = Job(ensemble, full, seed, target, counts, assign_states(counts, full, seed), selection, chunk)
+    _check_states(job)
+    _open_folder(job, plan)
+    job = _set_level(job, progress)
+    with progress.task(f"simulating {chosen.name}", total=len(selection)) as task:
+        results: list[PartResult] = []
+        for result in _make_parts(job, workers=workers):
             results.append(result)
             task.advance(result.n_images)
-    return _finish(target, chosen, full, ensemble, plan, sorted(results, key=lambda result: result.state), progress)
+    return _finish(job, chosen, plan, sorted(results, key=lambda result: result.part), progress)
 
 
 def build_settings(recipe: Recipe, preset: str, changes: Mapping[str, Any]) -> SimulationSettings:
@@ -128,12 +155,38 @@ def build_settings(recipe: Recipe, preset: str, changes: Mapping[str, Any]) -> S
         ) from error
 
 
-def _check_states(ensemble: Ensemble, settings: SimulationSettings) -> None:
+def _select(particles: tuple[int, int] | None, n_particles: int) -> range:
+    if particles is None:
+        return range(n_particles)
+    first, stop = particles
+    if not 0 <= first < stop <= n_particles:
+        raise ValueError(
+            f"particles {first}:{stop} cannot be made: the data set has {n_particles:,}, counted from 0; "
+            "give FIRST:STOP with FIRST below STOP, STOP not included."
+        )
+    return range(first, stop)
+
+
+def _check_states(job: Job) -> None:
     """Refuse, before anything is written, a structure without the parts that move or one that leaves the box."""
-    states = len(ensemble.counts)
+    states = len(job.counts)
     for state in np.unique(np.linspace(0, states - 1, min(states, 20)).astype(int)):
-        fine = settings.box_size * settings.oversampling, settings.pixel_size / settings.oversampling
-        check_inside(ensemble.model(int(state)).positions, *fine)
+        check_inside(
+            job.ensemble.model(int(state)).positions, job.settings.fine_box_size, job.settings.fine_pixel_size
+        )
+
+
+def _set_level(job: Job, progress: Progress) -> Job:
+    """The job with what is measured on the whole set before any image is made, if anything is."""
+    if job.settings.noise_level == "structure" and job.settings.structural_snr is None:
+        if job.road == "slices":
+            return job
+        raise ValueError(
+            "noise_level 'structure' needs many images of each structure: these are projected from atoms, for which "
+            "one level holds. Set noise_level to 'data set', or projection to 'slices'."
+        )
+    with progress.task("signal variance", total=None):
+        return measure_level(job)
 
 
 def _hash(path: Path) -> str:
@@ -155,7 +208,8 @@ def _is_finished(folder: Path, plan: Mapping[str, Any]) -> bool:
     )
 
 
-def _open_folder(folder: Path, plan: dict[str, Any], needed: int) -> None:
+def _open_folder(job: Job, plan: dict[str, Any]) -> None:
+    folder = job.folder
     plan_path = folder / PLAN
     if plan_path.exists():
         found = read_json(plan_path)
@@ -169,40 +223,38 @@ def _open_folder(folder: Path, plan: dict[str, Any], needed: int) -> None:
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FormatError(f"{folder} exists and is no data set of cryobench: choose another folder.")
-    check_free_space(folder, needed)
-    for sub in ("particles", "truth/volumes", "simulation"):
+    check_free_space(folder, _bytes_needed(job))
+    frames = isinstance(job.ensemble, FrameEnsemble)
+    for sub in ("particles", "truth/trajectory" if frames else "truth/volumes", "simulation"):
         (folder / sub).mkdir(parents=True, exist_ok=True)
     write_json(plan_path, plan)
 
 
-def _make_states(
-    ensemble: Ensemble, settings: SimulationSettings, seed: int, folder: Path, *, workers: int, chunk: int
-) -> Iterator[StateResult]:
-    """Results of all states: first those already on disk, then the others as they are made."""
+def _bytes_needed(job: Job) -> int:
+    images = len(job.selection) * job.settings.box_size**2 * 4
+    if isinstance(job.ensemble, FrameEnsemble):
+        return images + len(job.counts) * len(job.ensemble.topology) * BYTES_PER_ATOM
+    return images + len(job.counts) * job.settings.box_size**3 * 4
+
+
+def _make_parts(job: Job, *, workers: int) -> Iterator[PartResult]:
+    """Results of all parts: first those already on disk, then the others as they are made."""
     missing = []
-    for state in range(len(ensemble.counts)):
-        mark = folder / result_path(state)
+    for part in range(job.n_parts):
+        mark = job.folder / job.mark_path(part)
         if mark.exists():
-            yield StateResult(**read_json(mark))
+            found = read_json(mark)
+            yield PartResult(**{**found, "states": [StateResult(**state) for state in found["states"]]})
         else:
-            missing.append(state)
+            missing.append(part)
     if workers == 1:
-        for state in missing:
-            yield make_state(ensemble, settings, seed, state, folder, chunk)
+        for part in missing:
+            yield make_part(job, part)
     elif missing:
-        yield from _spread(ensemble, settings, seed, folder, missing, workers=workers, chunk=chunk)
+        yield from _spread(job, missing, workers=workers)
 
 
-def _spread(
-    ensemble: Ensemble,
-    settings: SimulationSettings,
-    seed: int,
-    folder: Path,
-    states: Sequence[int],
-    *,
-    workers: int,
-    chunk: int,
-) -> Iterator[StateResult]:
+def _spread(job: Job, parts: Sequence[int], *, workers: int) -> Iterator[PartResult]:
     from dask.distributed import Client, LocalCluster, as_completed
 
     with (
@@ -215,66 +267,42 @@ def _spread(
         ) as cluster,
         Client(cluster) as client,
     ):
-        shared = client.scatter(ensemble, broadcast=True)
-        futures = [
-            client.submit(_make_state_alone, shared, settings, seed, state, folder.resolve(), chunk, pure=False)
-            for state in states
-        ]
+        shared = client.scatter(replace(job, folder=job.folder.resolve()), broadcast=True)
+        futures = [client.submit(_make_part_alone, shared, part, pure=False) for part in parts]
         for future in as_completed(futures):
             yield future.result()
             future.release()
 
 
-def _make_state_alone(
-    ensemble: Ensemble, settings: SimulationSettings, seed: int, state: int, folder: Path, chunk: int
-) -> StateResult:
-    """``make_state`` in a worker that shares the machine with others: on one thread."""
+def _make_part_alone(job: Job, part: int) -> PartResult:
+    """``make_part`` in a worker that shares the machine with others: on one thread."""
     import numba
     import torch
 
     numba.set_num_threads(1)
     torch.set_num_threads(1)
-    return make_state(ensemble, settings, seed, state, folder, chunk)
+    return make_part(job, part)
 
 
 def _finish(
-    folder: Path,
-    recipe: Recipe,
-    settings: SimulationSettings,
-    ensemble: Ensemble,
-    plan: Mapping[str, Any],
-    results: Sequence[StateResult],
-    progress: Progress,
+    job: Job, recipe: Recipe, plan: Mapping[str, Any], results: Sequence[PartResult], progress: Progress
 ) -> Dataset:
     """Mask, tables, card; then the marks of the unfinished simulation go."""
-    counts = np.asarray(ensemble.counts)
-    n = int(counts.sum())
-    states = np.repeat(np.arange(len(counts)), counts)
-    volumes = MrcFolder([folder / volume_path(state) for state in range(len(counts))])
-    rotations, shifts = draw_poses(settings, plan["seed"], range(n))
-    ctf = draw_ctf(settings, plan["seed"], range(n))
-    queries = np.arange(0, n, max(1, n // settings.n_queries))
+    folder, settings = job.folder, job.settings
+    states = [state for result in results for state in result.states]
+    volumes = _finish_truth(job)
     with progress.task("mask and signal-to-noise ratio", total=2) as task:
-        mask = union_mask(ensemble, settings)
+        mask = union_mask(job)
         task.advance()
-        snr = measure_snr(settings, plan["seed"], states, results, volumes, mask)
+        snr = measure_snr(job, states, volumes, mask)
         task.advance()
+    particles = _gather_particles(job, results, mask.values.numpy())
+    truth = _gather_truth(job, states, volumes)
     dataset = write_dataset(
         folder,
-        stacks=[stack_path(state) for state in range(len(counts))],
-        ctf=ctf,
-        rotations=rotations,
-        shifts=shifts,
-        pixel_size=settings.pixel_size,
-        sign=SIGN,
-        states=states,
-        embedding=None if ensemble.embedding is None else ensemble.embedding[states],
-        variables={
-            name: CollectiveVariable(variable.values[states], variable.unit, variable.period)
-            for name, variable in ensemble.variables.items()
-        },
-        mask=mask.values.numpy(),
-        queries=queries,
+        particles,
+        truth,
+        queries=choose_queries(truth.states, settings.n_queries),
         card={
             "name": recipe.name,
             "title": recipe.title,
@@ -285,17 +313,95 @@ def _finish(
             "plan": dict(plan),
             "snr": snr,
             "mask": {"sha256": mask.sha256, **mask.recipe},
-            "states": [
-                {
-                    "state": result.state,
-                    "images": result.n_images,
-                    "mass_kda": result.mass / 1000,
-                    "noise_variance": result.noise_variance,
-                }
-                for result in results
-            ],
         },
-        hashes={stack_path(result.state).as_posix(): result.stack_sha256 for result in results},
+        hashes={
+            job.stack_path(result.part).as_posix(): result.stack_sha256
+            for result in results
+            if result.stack_sha256 is not None
+        },
     )
     shutil.rmtree(folder / "simulation")
     return dataset
+
+
+def _finish_truth(job: Job) -> VolumeSource:
+    """True volumes of all states: they lie in files, or are rendered from the frames that do."""
+    settings = job.settings
+    if not isinstance(job.ensemble, FrameEnsemble):
+        return MrcFolder([job.folder / job.volume_path(state) for state in range(len(job.counts))])
+    write_topology(job.folder, job.ensemble.model(0))
+    write_volume_settings(
+        job.folder,
+        n_frames=len(job.counts),
+        box_size=settings.box_size,
+        pixel_size=settings.pixel_size,
+        resolution=settings.resolution,
+        oversampling=settings.oversampling,
+        solvent_density=settings.solvent_density,
+    )
+    return TrajectoryVolumes(job.folder)
+
+
+def _gather_particles(job: Job, results: Sequence[PartResult], mask: np.ndarray) -> Particles:
+    """The particles as methods are to see them, in the order of the table."""
+    selected = np.arange(job.selection.start, job.selection.stop)
+    made = [result for result in results if result.n_images]
+    stored = np.concatenate([job.particles_of(result.part) for result in made])
+    files = np.repeat(np.arange(len(made)), [result.n_images for result in made])
+    places = np.concatenate([np.arange(result.n_images) for result in made])
+    in_order = np.argsort(stored)
+    images = MrcStacks(
+        [job.folder / job.stack_path(result.part) for result in made],
+        file_index=files[in_order],
+        image_index=places[in_order],
+    )
+    return Particles(
+        images,
+        job.settings.pixel_size,
+        draw_given_ctf(job.settings, job.seed, selected),
+        *draw_given_poses(job.settings, job.seed, selected),
+        sign=SIGN,
+        mask=mask,
+    )
+
+
+def _gather_truth(job: Job, results: Sequence[StateResult], volumes: VolumeSource) -> GroundTruth:
+    """What is true of the particles made; junk has no state, and no collective variables."""
+    selected = np.arange(job.selection.start, job.selection.stop)
+    ensemble, nominal = job.ensemble, job.states[selected]
+    junk = draw_junk(job.settings, job.seed, selected)
+    proper = junk == Junk.PARTICLE
+
+    def of_particles(values: np.ndarray) -> np.ndarray:
+        if proper.all():
+            return values[nominal]
+        spread = np.array(values[nominal], dtype=np.float64)
+        spread[~proper] = np.nan
+        return spread
+
+    variables = {
+        name: CollectiveVariable(of_particles(variable.values), variable.unit, variable.period)
+        for name, variable in ensemble.variables.items()
+    }
+    if job.settings.junk_share:
+        variables["junk"] = CollectiveVariable(junk.astype(np.float64), "")
+    rotations, shifts = draw_poses(job.settings, job.seed, selected)
+    facts = {
+        "images": [result.n_images for result in results],
+        "mass_kda": [result.mass / 1000 for result in results],
+        "signal_variance": [result.signal_variance for result in results],
+        "noise_variance": [result.noise_variance for result in results],
+    }
+    told = job.settings.defocus_error == 0 and job.settings.astigmatism_angle_error_deg == 0
+    return GroundTruth(
+        np.where(proper, nominal, -1),
+        volumes,
+        rotations,
+        shifts,
+        None if ensemble.embedding is None else of_particles(ensemble.embedding),
+        variables,
+        components=ensemble.components,
+        state_names=None if ensemble.state_names is None else tuple(ensemble.state_names),
+        state_facts=pd.DataFrame(facts),
+        ctf=None if told else draw_ctf(job.settings, job.seed, selected),
+    )

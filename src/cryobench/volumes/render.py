@@ -13,6 +13,7 @@ from jaxtyping import Float64
 from cryobench._types import Volume
 from cryobench.atoms import gaussians
 from cryobench.atoms.model import AtomicModel
+from cryobench.atoms.solvent import make_layers
 from cryobench.fourier import fourier_crop
 
 
@@ -22,6 +23,7 @@ def render(
     pixel_size: float,
     resolution: float,
     *,
+    solvent_density: float = 0.0,
     cutoff: float = gaussians.CUTOFF,
 ) -> Volume:
     """Density (z, y, x), float32, of a model whose origin lies at voxel ``box_size // 2`` of each axis.
@@ -40,31 +42,39 @@ def render(
         Å.
     resolution
         molmap's, in Å: sigma = resolution / (π √2).
+    solvent_density
+        g/cm³ of the solvent whose displacement is taken away (see ``atoms.solvent``); 0 for vacuum, molmap's.
     cutoff
         Where a Gaussian ends, in sigma, along each axis. At 5, molmap's, it leaves out 2e-6 of its mass.
 
     Raises ValueError if an atom's centre lies outside the box, naming the smallest box that holds them all.
     """
     _check_grid(box_size, pixel_size)
-    sigma = gaussians.sigma_from_resolution(resolution)
     check_inside(model.positions, box_size, pixel_size)
     volume = np.zeros((box_size,) * 3, dtype=np.float32)
     order = np.argsort(model.positions[:, 2], kind="stable")
-    gaussians.sum_gaussians_volume(
-        model.positions,
-        model.atomic_numbers.astype(np.float64),
-        order,
-        box_size,
-        float(pixel_size),
-        sigma,
-        float(cutoff),
-        volume,
-    )
+    for layer in make_layers(model, resolution, solvent_density):
+        gaussians.sum_gaussians_volume(
+            model.positions,
+            layer.weights,
+            order,
+            box_size,
+            float(pixel_size),
+            gaussians.sigma_from_resolution(layer.resolution),
+            float(cutoff),
+            volume,
+        )
     return torch.from_numpy(volume)
 
 
 def render_band_limited(
-    model: AtomicModel, box_size: int, pixel_size: float, resolution: float, *, oversampling: int = 2
+    model: AtomicModel,
+    box_size: int,
+    pixel_size: float,
+    resolution: float,
+    *,
+    oversampling: int = 2,
+    solvent_density: float = 0.0,
 ) -> Volume:
     """Density (z, y, x), float32, without frequencies beyond Nyquist.
 
@@ -73,7 +83,9 @@ def render_band_limited(
     """
     if oversampling < 1:
         raise ValueError(f"oversampling must be at least 1, got {oversampling}.")
-    fine = render(model, box_size * oversampling, pixel_size / oversampling, resolution)
+    fine = render(
+        model, box_size * oversampling, pixel_size / oversampling, resolution, solvent_density=solvent_density
+    )
     return fourier_crop(fine, box_size, dimensions=3)
 
 

@@ -1,0 +1,31 @@
+"""Factors of each image: its contrast and the level of its noise. Log-normal, of mean square 1.
+
+With a mean square of 1 they change neither the mean power of the signal nor that of the noise, so the
+signal-to-noise ratio stays what was asked.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cryobench.recipes.settings import SimulationSettings
+from cryobench.rng import IndexedStream
+
+
+def draw_contrast(settings: SimulationSettings, seed: int, particles: Sequence[int] | np.ndarray) -> np.ndarray:
+    """(n,) factor of each particle's signal."""
+    return _draw(settings.contrast_deviation, seed, "contrast", particles)
+
+
+def draw_noise_level(settings: SimulationSettings, seed: int, particles: Sequence[int] | np.ndarray) -> np.ndarray:
+    """(n,) factor of each particle's noise."""
+    return _draw(settings.noise_deviation, seed, "noise level", particles)
+
+
+def _draw(deviation: float, seed: int, purpose: str, particles: Sequence[int] | np.ndarray) -> np.ndarray:
+    if deviation == 0:
+        return np.ones(len(particles))
+    streams = IndexedStream(seed, purpose)
+    normal = np.array([streams.at(int(particle)).standard_normal() for particle in particles])
+    # E[exp(2 (d z − d²))] = exp(2 d² − 2 d²) = 1
+    return np.exp(deviation * normal - deviation**2)

@@ -1,0 +1,69 @@
+"""Poses: true ones, uniform or preferred, and those that methods are given, with errors."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from cryobench._types import RotationArray, ShiftArray
+from cryobench.recipes.settings import SimulationSettings
+from cryobench.rng import IndexedStream
+from cryobench.rotations import rotations_from_euler, sample_uniform_rotation
+
+_TABLE = 20_001
+"""Points of the cosine at which a preferred law is tabulated."""
+
+
+def draw_poses(
+    settings: SimulationSettings, seed: int, particles: Sequence[int] | np.ndarray
+) -> tuple[RotationArray, ShiftArray]:
+    """True rotations (n, 3, 3) and shifts (n, 2) in Å of these particles.
+
+    Rotations are uniform over SO(3), or have viewing directions d (in the frame of the structure) with density
+    ∝ exp(κ a·d) (von Mises-Fisher) or exp(κ (a·d)²) (Watson) about the axis a, and a uniform angle in the plane.
+    Shifts are uniform in a square. Source of the laws: Mardia & Jupp, Directional Statistics (2000), 9.3 and 9.4.
+    """
+    uniform = settings.orientation == "uniform"
+    rotations = np.empty((len(particles), 3, 3))
+    unit = np.empty((len(particles), 3))
+    shifts = np.empty((len(particles), 2))
+    rotation_stream, shift_stream = IndexedStream(seed, "rotations"), IndexedStream(seed, "shifts")
+    for row, particle in enumerate(particles):
+        generator = rotation_stream.at(int(particle))
+        if uniform:
+            rotations[row] = sample_uniform_rotation(generator)
+        else:
+            unit[row] = generator.random(3)
+        shifts[row] = shift_stream.at(int(particle)).uniform(-1, 1, 2)
+    if not uniform:
+        rotations = _prefer(unit, settings)
+    return rotations, shifts * settings.shift_extent
+
+
+def draw_given_poses(
+    settings: SimulationSettings, seed: int, particles: Sequence[int] | np.ndarray
+) -> tuple[RotationArray, ShiftArray]:
+    """Poses as methods are told them: the true ones with normal errors about each axis of each particle."""
+    rotations, shifts = draw_poses(settings, seed, particles)
+    if settings.rotation_error_deg == 0 and settings.shift_error == 0:
+        return rotations, shifts
+    errors = np.empty((len(particles), 5))
+    streams = IndexedStream(seed, "pose errors")
+    for row, particle in enumerate(particles):
+        errors[row] = streams.at(int(particle)).standard_normal(5)
+    turns = Rotation.from_rotvec(np.deg2rad(settings.rotation_error_deg) * errors[:, :3]).as_matrix()
+    return turns @ rotations, shifts + settings.shift_error * errors[:, 3:]
+
+
+def _prefer(unit: np.ndarray, settings: SimulationSettings) -> RotationArray:
+    """Rotations from three uniform numbers: the cosine to the axis, the angle about it, the angle in the plane."""
+    cosine = np.linspace(-1, 1, _TABLE)
+    power = 1 if settings.orientation == "von Mises-Fisher" else 2
+    exponent = settings.orientation_concentration * cosine**power
+    density = np.exp(exponent - exponent.max())
+    cumulative = np.append(0.0, np.cumsum(density[1:] + density[:-1]))
+    drawn = np.interp(unit[:, 0], cumulative / cumulative[-1], cosine)
+    angles = np.stack([2 * np.pi * unit[:, 1], np.arccos(drawn), 2 * np.pi * unit[:, 2]], axis=1)
+    to_axis = Rotation.align_vectors(np.asarray([settings.orientation_axis]), np.array([[0.0, 0.0, 1.0]]))[0]
+    # The third row of a rotation is the viewing direction in the frame of the structure.
+    return rotations_from_euler(angles) @ to_axis.as_matrix().T

@@ -1,0 +1,170 @@
+"""Every knob of the imaging, with its unit. What is untidy about real particles is here too, and off by default."""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, FilePath, model_validator
+
+
+class SimulationSettings(BaseModel):
+    """Settings that all recipes share; recipes add those of their ensemble.
+
+    Defaults make tidy particles: white noise, the same contrast in every image, uniform orientations, exact poses.
+    ``REALISTIC`` is a documented set of departures from them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # The grid and the density
+    box_size: int = Field(128, ge=8, le=1024, description="side of the images, px")
+    pixel_size: float = Field(3.0, gt=0, description="Å per pixel of the images")
+    oversampling: int = Field(
+        2, ge=1, le=8, description="atoms are rendered on a grid this much finer, then Fourier-cropped"
+    )
+    resolution: float = Field(3.0, gt=0, description="of the density in Å, as ChimeraX's molmap defines it")
+    projection: Literal["auto", "slices", "atoms"] = Field(
+        "auto", description="images from slices of each state's volume, from its atoms, or whichever is faster"
+    )
+    solvent_density: float = Field(
+        0.0, ge=0, le=1.5, description="mass density of the solvent around the molecule, g/cm³; vitreous ice 0.94"
+    )
+
+    # Particles
+    order: Literal["shuffled", "by state"] = Field(
+        "shuffled", description="order of the particles in the table; by state, it tells the state"
+    )
+    population_ratio: float = Field(
+        1.0, ge=1, description="multiplies counts: the most favoured state by this, the least by 1, geometrically"
+    )
+    n_queries: int = Field(100, ge=1, description="query particles, evenly spread over the states")
+
+    # Poses
+    shift_extent: float = Field(30.0, ge=0, description="shifts are uniform in ± this many Å along x and y")
+    orientation: Literal["uniform", "von Mises-Fisher", "Watson"] = Field(
+        "uniform", description="law of viewing directions: about one direction, or about an axis or its equator"
+    )
+    orientation_concentration: float = Field(
+        5.0, ge=-700, le=700, description="concentration κ of that law; Watson: negative for views around the equator"
+    )
+    orientation_axis: tuple[float, float, float] = Field(
+        (0.0, 0.0, 1.0), description="its direction (x, y, z) in the frame of the structure"
+    )
+
+    # CTF
+    ctf_table: FilePath | None = Field(
+        None, description=".pkl (cryoDRGN), .star or .cs whose CTFs are drawn without replacement, not from the law"
+    )
+    ctf_table_reuse: bool = Field(False, description="draw the table anew when all of its rows are used up")
+    defocus_mean: float = Field(14_000.0, description="mean of the defocus in Å; positive is underfocus")
+    defocus_deviation: float = Field(4_000.0, ge=0, description="standard deviation of the defocus in Å")
+    defocus_min: float = Field(5_000.0, description="defocus is drawn again below this, Å")
+    defocus_max: float = Field(25_000.0, description="defocus is drawn again above this, Å")
+    astigmatism: float = Field(400.0, ge=0, description="mean of |defocus U − V| (half-normal) in Å")
+    voltage_kv: float = Field(300.0, gt=0, description="acceleration voltage, kV")
+    cs_mm: float = Field(2.7, description="spherical aberration, mm")
+    amplitude_contrast: float = Field(0.1, ge=0, le=1, description="fraction of amplitude contrast")
+    b_factor: float = Field(100.0, ge=0, description="envelope exp(−B s² / 4) of the images, Å²")
+    b_factor_deviation: float = Field(
+        0.0, ge=0, description="standard deviation of the B factor between particles, Å² (normal, cut off at 0)"
+    )
+
+    # Signal and noise
+    snr: float = Field(0.1, gt=0, description="variance of the noise-free images / variance of the noise")
+    snr_pixel_size: float | None = Field(
+        None, gt=0, description="Å per pixel at which the SNR is defined; default: that of the images"
+    )
+    noise_level: Literal["data set", "structure"] = Field(
+        "data set", description="the SNR holds over the whole set with one noise level, or for each structure"
+    )
+    noise_exponent: float = Field(
+        0.0, ge=0, le=6, description="noise power falls as (1 + (s / noise_corner)²)^(−exponent / 2); 0 is white"
+    )
+    noise_corner: float = Field(0.02, gt=0, description="frequency where the fall of the noise begins, 1/Å")
+    noise_spectrum: FilePath | None = Field(
+        None, description="text file of two columns, frequency (1/Å) and noise power, instead of that law"
+    )
+    noise_deviation: float = Field(
+        0.0, ge=0, le=1, description="standard deviation of the log of each image's noise level (mean square kept)"
+    )
+    contrast_deviation: float = Field(
+        0.0, ge=0, le=1, description="standard deviation of the log of each image's contrast (mean square kept)"
+    )
+    structural_snr: float | None = Field(
+        None, gt=0, description="variance of the projections / variance of white noise added before the CTF"
+    )
+
+    # Junk
+    junk_noise: float = Field(0.0, ge=0, le=1, description="fraction of images that hold noise only")
+    junk_wrong: float = Field(0.0, ge=0, le=1, description="fraction that show another molecule, a symmetric complex")
+    junk_pair: float = Field(0.0, ge=0, le=1, description="fraction with a second particle beside the first")
+    pair_distance: float = Field(120.0, ge=0, description="from the first to the second particle, in the image, Å")
+
+    # What methods are told
+    rotation_error_deg: float = Field(
+        0.0, ge=0, description="error of the poses given to methods: deviation about each axis, degrees"
+    )
+    shift_error: float = Field(0.0, ge=0, description="deviation of the shifts given to methods, each axis, Å")
+    defocus_error: float = Field(0.0, ge=0, description="deviation of the defocus given to methods, Å")
+    astigmatism_angle_error_deg: float = Field(
+        0.0, ge=0, description="deviation of the defocus angle given to methods, degrees"
+    )
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.snr_pixel_size is not None and self.snr_pixel_size > self.pixel_size:
+            raise ValueError(f"snr_pixel_size must not exceed the images' pixel_size, {self.pixel_size} Å")
+        if self.junk_share > 0.9:
+            raise ValueError(f"junk_noise, junk_wrong and junk_pair add up to {self.junk_share:g}, more than 0.9")
+        if not any(self.orientation_axis):
+            raise ValueError("orientation_axis needs a direction, got (0, 0, 0)")
+        if self.orientation == "von Mises-Fisher" and self.orientation_concentration < 0:
+            raise ValueError("von Mises-Fisher takes no negative orientation_concentration: turn the axis instead")
+        return self
+
+    @property
+    def junk_share(self) -> float:
+        """Fraction of the images that do not show one particle of the data set."""
+        return self.junk_noise + self.junk_wrong + self.junk_pair
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Files among the settings, by name: their content is part of what the data set is."""
+        return {name: value for name, value in self if isinstance(value, Path)}
+
+    @property
+    def told_truth(self) -> bool:
+        """Whether methods are told the true poses and CTFs."""
+        errors = self.rotation_error_deg, self.shift_error, self.defocus_error, self.astigmatism_angle_error_deg
+        return not any(errors)
+
+    @property
+    def fine_box_size(self) -> int:
+        """Side of the grid on which atoms are rendered."""
+        return self.box_size * self.oversampling
+
+    @property
+    def fine_pixel_size(self) -> float:
+        """Å per pixel of that grid."""
+        return self.pixel_size / self.oversampling
+
+
+REALISTIC: dict[str, Any] = {
+    "solvent_density": 0.94,
+    "population_ratio": 4.0,
+    "orientation": "Watson",
+    "orientation_concentration": 1.5,
+    "b_factor_deviation": 25.0,
+    "noise_exponent": 1.0,
+    "noise_corner": 0.02,
+    "noise_deviation": 0.1,
+    "contrast_deviation": 0.2,
+    "structural_snr": 2.0,
+    "junk_noise": 0.05,
+    "junk_wrong": 0.05,
+    "junk_pair": 0.05,
+    "rotation_error_deg": 2.0,
+    "shift_error": 1.5,
+    "defocus_error": 150.0,
+    "astigmatism_angle_error_deg": 5.0,
+}
+"""The preset "realistic", on top of "lite": what good particles are like after a consensus refinement."""
