@@ -8,6 +8,7 @@ astigmatism and phase shift, and there are two voltages: a wrong hand, sign, axi
 
 import argparse
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -59,30 +60,24 @@ def apply_ctf(images: np.ndarray, ctf: Ctf) -> np.ndarray:
     return np.fft.ifft2(np.fft.fft2(images) * transfer).real
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--particles", type=int, default=4000)
-    parser.add_argument("--box-size", type=int, default=64)
-    parser.add_argument("--sign", type=int, choices=(1, -1), default=-1)
-    parser.add_argument("--noise", type=float, default=1.0, help="noise variance over signal variance")
-    given = parser.parse_args()
-    n, box_size = given.particles, given.box_size
-
+def write_blobs(
+    folder: Path, *, particles: int = 4000, box_size: int = 64, sign: Literal[1, -1] = -1, noise: float = 1.0
+) -> None:
+    """Write a data set of two states. ``noise`` is the variance of the noise over that of the signal."""
     rng = np.random.default_rng(7)
     centres, widths, weights = make_blobs(rng, box_size)
     moved = centres + np.where(np.arange(30) < 8, 6 * PIXEL_SIZE, 0.0)[:, None] * [0.3, -0.5, 0.4]
-    states = np.sort(rng.integers(0, 2, n))
-    rotations = np.stack([sample_uniform_rotation(rng) for _ in range(n)])
-    shifts = rng.uniform(-0.1, 0.1, (n, 2)) * box_size * PIXEL_SIZE
-    mean_defocus = rng.uniform(12_000, 30_000, n)
+    states = np.sort(rng.integers(0, 2, particles))
+    rotations = np.stack([sample_uniform_rotation(rng) for _ in range(particles)])
+    shifts = rng.uniform(-0.1, 0.1, (particles, 2)) * box_size * PIXEL_SIZE
+    mean_defocus = rng.uniform(12_000, 30_000, particles)
     ctf = Ctf.from_columns(
-        n,
+        particles,
         defocus_u=mean_defocus + 8_000,
         defocus_v=mean_defocus - 8_000,
-        defocus_angle=rng.uniform(np.pi / 8, 3 * np.pi / 8, n),
-        voltage_kv=np.where(rng.random(n) < 0.5, 300.0, 200.0),
-        phase_shift=rng.uniform(0, np.pi / 2, n),
+        defocus_angle=rng.uniform(np.pi / 8, 3 * np.pi / 8, particles),
+        voltage_kv=np.where(rng.random(particles) < 0.5, 300.0, 200.0),
+        phase_shift=rng.uniform(0, np.pi / 2, particles),
     )
     stacks, hashes = [Path("particles/000.mrcs"), Path("particles/001.mrcs")], {}
     for state, (blobs, stack) in enumerate(zip((centres, moved), stacks, strict=True)):
@@ -91,26 +86,37 @@ def main() -> None:
         offsets = np.pad(-shifts, [(0, 0), (0, 1)])
         clean = np.stack([project(blobs @ rotations[i].T + offsets[i], widths, weights, box_size) for i in members])
         signal = apply_ctf(clean, ctf[members])
-        images = signal + rng.normal(size=signal.shape) * signal.std() * np.sqrt(given.noise)
-        with StackWriter(given.folder / stack, len(members), box_size, PIXEL_SIZE) as writer:
-            writer.append((given.sign * images).astype(np.float32))
+        images = signal + rng.normal(size=signal.shape) * signal.std() * np.sqrt(noise)
+        with StackWriter(folder / stack, len(members), box_size, PIXEL_SIZE) as writer:
+            writer.append((sign * images).astype(np.float32))
         hashes[stack.as_posix()] = writer.sha256
     volumes = np.stack([render(blobs, widths, weights, box_size) for blobs in (centres, moved)])
     write_dataset(
-        given.folder,
+        folder,
         stacks=stacks,
         ctf=ctf,
         rotations=rotations,
         shifts=shifts,
         pixel_size=PIXEL_SIZE,
-        sign=given.sign,
+        sign=sign,
         states=states,
         volumes=IndexedVolumes(volumes.astype(np.float32), np.arange(2)),
-        queries=np.array([0, n - 1]),
-        card={"name": "blobs", "recipe": "blobs", "parameters": vars(given) | {"folder": None}},
+        queries=np.array([0, particles - 1]),
+        card={"name": "blobs", "recipe": "blobs", "parameters": {"noise": noise}},
         hashes=hashes,
     )
-    print(f"{n} particles of {box_size} px in {given.folder}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--particles", type=int, default=4000)
+    parser.add_argument("--box-size", type=int, default=64)
+    parser.add_argument("--sign", type=int, choices=(1, -1), default=-1)
+    parser.add_argument("--noise", type=float, default=1.0, help="noise variance over signal variance")
+    given = parser.parse_args()
+    write_blobs(given.folder, particles=given.particles, box_size=given.box_size, sign=given.sign, noise=given.noise)
+    print(f"{given.particles} particles of {given.box_size} px in {given.folder}")
 
 
 if __name__ == "__main__":
