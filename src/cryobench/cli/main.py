@@ -113,6 +113,38 @@ def simulate(
 
 
 @app.command()
+def download(
+    name: Annotated[str, typer.Argument(metavar="SET", help="igg-1d, igg-rl, ribosembly, tomotwin-100 or spike-md.")],
+    output: Annotated[
+        Optional[Path], typer.Option("--output", "-o", help="New folder of the data set; default: its title.")
+    ] = None,
+    what: Annotated[str, typer.Option(help="images, volumes (the truth, without images) or all.")] = "all",
+    file: Annotated[
+        Optional[list[str]], typer.Option(help="File of the Zenodo record, if its name is not found; repeat for more.")
+    ] = None,
+    keep_archive: Annotated[bool, typer.Option("--keep-archive", help="Leave the archive beside the folder.")] = False,
+) -> None:
+    """Download a published data set from Zenodo and unpack it. Repeating the command after a stop goes on from there.
+
+    Every command opens the folder as it is. Example: **cryobench download igg-1d -o IgG-1D**
+    """
+    from cryobench.cli.download import run_download
+    from cryobench.cli.progress import Bars
+
+    run_download(name, output, what=what, files=file or (), keep_archive=keep_archive, progress=Bars())
+
+
+@app.command()
+def verify(dataset: Annotated[Path, typer.Argument(help="Folder of a data set.")]) -> None:
+    """Compare every byte of a data set with its card, or of a downloaded one with the checksums that came with it."""
+    from cryobench.cli.progress import Bars
+    from cryobench.io.store import verify_dataset
+
+    verify_dataset(dataset, progress=Bars())
+    typer.echo(f"{dataset} is unchanged.")
+
+
+@app.command()
 def show(dataset: Annotated[Path, typer.Argument(help="Folder of a data set.")]) -> None:
     """Say what a data set is: particles, CTF, SNR, states, truth, files, and the command that makes it again.
 

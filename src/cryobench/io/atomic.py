@@ -21,7 +21,8 @@ import numpy as np
 
 from cryobench._errors import CryobenchError, FormatError
 
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of the system that mean a full disk or quota."""
 _SUFFIX = ".part"
 
 
@@ -70,7 +71,7 @@ def atomic_write(path: Path, *, bytes_needed: int = 0) -> Iterator[IO[bytes]]:
         partial.replace(path)
     except BaseException as error:
         partial.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in _NO_SPACE and not isinstance(error, DiskFull):
+        if isinstance(error, OSError) and error.errno in NO_SPACE and not isinstance(error, DiskFull):
             raise DiskFull(_disk_full_message(path, bytes_needed)) from error
         raise
     _sync_folder(path.parent)
@@ -110,7 +111,7 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
             partial.replace(path)
     except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
-        if isinstance(error, OSError) and error.errno in _NO_SPACE and not isinstance(error, DiskFull):
+        if isinstance(error, OSError) and error.errno in NO_SPACE and not isinstance(error, DiskFull):
             raise DiskFull(_disk_full_message(path, 0)) from error
         raise
     _sync_folder(path.parent)

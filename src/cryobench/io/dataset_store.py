@@ -33,7 +33,7 @@ from cryobench.io.atomic import (
 from cryobench.io.mrc import MrcStacks, read_volume, write_volume
 from cryobench.io.relion import read_star, write_star
 from cryobench.io.truth_store import load_truth, write_truth
-from cryobench.io.zenodo import load_archive
+from cryobench.io.zenodo import load_archive, verify_archive
 from cryobench.io.zenodo_layout import find_archive
 
 SCHEMA = 1
@@ -174,8 +174,8 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def verify_dataset(folder: Path) -> None:
-    """Compare every byte of a data set with its card.
+def verify_dataset(folder: Path, *, progress: Progress | None = None) -> None:
+    """Compare every byte of a data set with its card, or of a downloaded archive with its checksums.
 
     Raises
     ------
@@ -183,13 +183,23 @@ def verify_dataset(folder: Path) -> None:
         Naming the files that differ, or the card if that was edited.
     """
     folder = Path(folder)
+    if not (folder / _CARD).exists():
+        archive = find_archive(folder)
+        if archive is not None:
+            verify_archive(archive, progress)
+            return
     card = read_card(folder)
     if hash_card(card) != card["sha256"]:
         raise FormatError(f"{folder / _CARD} was changed: its entries do not give the sha256 it states.")
     files = _files_here(folder, card)
     for name, content in files.items():
         _check_size(folder / name, content["bytes"])
-    differing = [name for name, content in files.items() if _hash_file(folder / name) != content["sha256"]]
+    differing = []
+    with (progress or Silent()).task("verifying files", total=len(files)) as task:
+        for name, content in files.items():
+            if _hash_file(folder / name) != content["sha256"]:
+                differing.append(name)
+            task.advance()
     if differing:
         raise FormatError(
             f"{folder}: the content of {', '.join(differing)} differs from what {_CARD} states. Copy the data set"

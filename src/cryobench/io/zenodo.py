@@ -23,6 +23,7 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from cryobench._errors import FormatError
+from cryobench._progress import Progress, Silent
 from cryobench.data import CollectiveVariable, Dataset, GroundTruth, Particles, VolumeSource
 from cryobench.imaging.ctf import Ctf
 from cryobench.io import cryodrgn
@@ -38,6 +40,7 @@ from cryobench.io.mrc import MrcFolder, MrcStacks, read_volume
 from cryobench.io.mrc_header import read_header
 from cryobench.io.pickles import read_pickle
 from cryobench.io.relion import read_star
+from cryobench.io.unpack import MEGABYTE, crc32_of
 from cryobench.io.zenodo_frames import PublishedFrames
 from cryobench.io.zenodo_layout import Archive, leading_number, sort_naturally
 
@@ -128,6 +131,46 @@ def load_archive(archive: Archive, folder: Path) -> Dataset:
         card["download"] = {key: note[key] for key in ("record", "url", "archives") if key in note}
     card["sha256"] = _identify(archive, imaged.images, volumes)
     return Dataset(particles, truth, np.arange(0, count, max(1, count // N_QUERIES)), card, Path(folder).absolute())
+
+
+def verify_archive(archive: Archive, progress: Progress | None = None) -> None:
+    """Compare every byte of a downloaded archive with the checksums that came with it.
+
+    Raises
+    ------
+    FormatError
+        Naming the files that differ or are missing; or if nobody noted any checksums, because the archive was not
+        unpacked by ``cryobench download``.
+    """
+    path = archive.root / DOWNLOAD_NOTE
+    if not path.exists():
+        raise FormatError(
+            f"{archive.root} cannot be verified: it has no {DOWNLOAD_NOTE}, which cryobench download writes. Published"
+            " archives hold no checksums of their own."
+        )
+    contents = read_json(path)["contents"]
+    total = sum(entry["bytes"] for entry in contents.values())
+    differing = []
+    with (progress or Silent()).task("verifying (MB)", total=total // MEGABYTE) as task:
+        for name, entry in contents.items():
+            if not _is_unchanged(archive.root / name, entry):
+                differing.append(name)
+            task.advance(entry["bytes"] // MEGABYTE)
+    if differing:
+        raise FormatError(
+            f"{archive.root}: {', '.join(differing)} differ from what was downloaded, or are missing. Remove the folder"
+            " and download it again."
+        )
+
+
+def _is_unchanged(path: Path, entry: Mapping[str, Any]) -> bool:
+    if not path.is_file() or path.stat().st_size != entry["bytes"]:
+        return False
+    if "crc32" in entry:
+        return crc32_of(path) == entry["crc32"]
+    algorithm, _, expected = str(entry["checksum"]).rpartition(":")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm or "md5").hexdigest() == expected.lower()
 
 
 def _read_images(archive: Archive) -> _Imaged:

@@ -122,15 +122,20 @@ def _find_root(folder: Path) -> Path | None:
     return None
 
 
+def list_image_folders(root: Path) -> list[Path]:
+    """Folders of a set that hold stacks of images: ``images`` itself, or one for each SNR."""
+    images = Path(root) / "images"
+    if _holds_stacks(images):
+        return [images]
+    return sorted(path for path in images.glob("*") if path.is_dir() and _holds_stacks(path))
+
+
 def _choose_images(root: Path) -> Path:
     """The one folder of images. FormatError, naming them, if there are several."""
-    images = root / "images"
-    if _holds_stacks(images):
-        return images
-    found = sorted(path for path in images.iterdir() if path.is_dir() and _holds_stacks(path))
+    found = list_image_folders(root)
     if not found:
         raise FormatError(
-            f"{images} holds no stacks of images (.mrcs), nor does a folder in it: the archive was not unpacked"
+            f"{root / 'images'} holds no stacks of images (.mrcs), nor does a folder in it: the archive was not unpacked"
             " whole, or without its images."
         )
     if len(found) > 1:
