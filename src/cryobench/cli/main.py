@@ -31,6 +31,24 @@ app = typer.Typer(
 )
 
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw: same seed, same bytes.")]
+_MANY = ("--structure", "--weights")
+"""Options that take several values."""
+
+RecipeName = Annotated[str, typer.Argument(help="Name of a recipe: see 'cryobench list recipes'.")]
+Preset = Annotated[
+    str,
+    typer.Option(
+        help="Size: tiny (seconds), lite (a minute), paper (the published specification); or realistic: lite, with "
+        "particles as untidy as real ones."
+    ),
+]
+Structure = Annotated[
+    Optional[list[str]],
+    typer.Option(help="PDB or mmCIF files, gzipped or not, or rcsb:ID to download; default: embedded."),
+]
+Workers = Annotated[
+    int, typer.Option(min=1, help="1: in this process on all its threads; more: Dask worker processes.")
+]
 Set = Annotated[
     Optional[list[str]],
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; repeat for more. See 'cryobench list'."),
@@ -72,25 +90,30 @@ def list_(
 
 @app.command()
 def simulate(
-    recipe: Annotated[str, typer.Argument(help="Name of a recipe: see 'cryobench list recipes'.")],
+    recipe: RecipeName,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the data set.")],
-    preset: Annotated[
-        str, typer.Option(help="Size: tiny (seconds), lite (a minute), paper (the published specification).")
-    ] = "lite",
-    structure: Annotated[
-        Optional[list[str]],
-        typer.Option(help="PDB or mmCIF file, gzipped or not, or rcsb:ID to download; default: embedded."),
+    preset: Preset = "lite",
+    structure: Structure = None,
+    weights: Annotated[
+        Optional[list[float]],
+        typer.Option(help="Share of the images of each structure, in their order; recipe custom."),
     ] = None,
     snr: Annotated[Optional[float], typer.Option(help="Signal-to-noise ratio (variance ratio, all pixels).")] = None,
+    particles: Annotated[
+        Optional[str],
+        typer.Option(metavar="FIRST:STOP", help="Make only these particles: to the bit what they are in the whole."),
+    ] = None,
     seed: Seed = 0,
     set_: Set = None,
-    workers: Annotated[
-        int, typer.Option(min=1, help="1: in this process on all its threads; more: Dask worker processes.")
-    ] = 1,
+    workers: Workers = 1,
 ) -> None:
     """Make a data set with known truth. Repeating the command after an interruption goes on where it stopped.
 
-    Example: **cryobench simulate igg-1d -o antibody --structure rcsb:1HZH --preset lite --snr 0.1**
+    Examples:
+
+    **cryobench simulate igg-1d -o antibody --structure rcsb:1HZH --preset lite --snr 0.1**
+
+    **cryobench simulate custom -o mixture --structure a.pdb b.cif --weights 0.7 0.3 --preset realistic**
     """
     from cryobench.cli.progress import Bars
     from cryobench.cli.tables import print_dataset
@@ -99,6 +122,8 @@ def simulate(
     changes = parse_settings(set_)
     if snr is not None:
         changes["snr"] = snr
+    if weights is not None:
+        changes["weights"] = weights
     dataset = simulate_recipe(
         recipe,
         output,
@@ -106,10 +131,55 @@ def simulate(
         structures=structure or (),
         seed=seed,
         settings=changes,
+        particles=parse_range(particles),
         workers=workers,
         progress=Bars(),
     )
     print_dataset(dataset)
+
+
+@app.command()
+def sweep(
+    recipe: RecipeName,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the series: a data set each in it.")],
+    vary: Annotated[
+        Optional[str], typer.Option(metavar="KEY=VALUE,VALUE,...", help="The setting that varies, and its values.")
+    ] = None,
+    series: Annotated[
+        Optional[str], typer.Option(help="Instead, a published series, such as 'noise' of igg-1d.")
+    ] = None,
+    preset: Preset = "lite",
+    structure: Structure = None,
+    seed: Seed = 0,
+    set_: Set = None,
+    workers: Workers = 1,
+) -> None:
+    """Make data sets that differ in one setting: with the same seed, so in nothing else.
+
+    Examples:
+
+    **cryobench sweep igg-1d -o noise --series noise --preset paper**
+
+    **cryobench sweep igg-1d -o contrast --vary contrast_deviation=0,0.1,0.2,0.4**
+    """
+    from cryobench.cli.progress import Bars
+    from cryobench.recipes.sweep import sweep as sweep_recipe
+
+    name, values = parse_sweep(vary)
+    made = sweep_recipe(
+        recipe,
+        output,
+        vary=name,
+        values=values,
+        series=series,
+        preset=preset,
+        structures=structure or (),
+        seed=seed,
+        settings=parse_settings(set_),
+        workers=workers,
+        progress=Bars(),
+    )
+    typer.echo(f"{len(made)} data sets -> {output}; their table is {output / 'sweep.csv'}")
 
 
 @app.command()
@@ -120,9 +190,12 @@ def download(
     ] = None,
     what: Annotated[str, typer.Option(help="images, volumes (the truth, without images) or all.")] = "all",
     file: Annotated[
-        Optional[list[str]], typer.Option(help="File of the Zenodo record, if its name is not found; repeat for more.")
+        Optional[list[str]],
+        typer.Option(help="File of the Zenodo record, if its name is not found; repeat for more."),
     ] = None,
-    keep_archive: Annotated[bool, typer.Option("--keep-archive", help="Leave the archive beside the folder.")] = False,
+    keep_archive: Annotated[
+        bool, typer.Option("--keep-archive", help="Leave the archive beside the folder.")
+    ] = False,
 ) -> None:
     """Download a published data set from Zenodo and unpack it. Repeating the command after a stop goes on from there.
 
@@ -266,10 +339,57 @@ def parse_settings(pairs: list[str] | None) -> dict[str, Any]:
     return settings
 
 
+def parse_sweep(text: str | None) -> tuple[str | None, list[Any]]:
+    """KEY=VALUE,VALUE,... as the name of a setting and its values, read as in ``parse_settings``."""
+    if text is None:
+        return None, []
+    key, equals, values = text.partition("=")
+    if not equals or not key.strip() or not values:
+        raise ValueError(f"--vary takes KEY=VALUE,VALUE,..., got {text!r}.")
+    pairs = [f"value={value.strip()}" for value in values.split(",")]
+    return key.strip(), [parse_settings([pair])["value"] for pair in pairs]
+
+
+def parse_range(text: str | None) -> tuple[int, int] | None:
+    """FIRST:STOP as two integers."""
+    if text is None:
+        return None
+    first, colon, stop = text.partition(":")
+    if not (colon and first.isdecimal() and stop.isdecimal()):
+        raise ValueError(f"--particles takes FIRST:STOP, two whole numbers, got {text!r}.")
+    return int(first), int(stop)
+
+
+def spread_values(arguments: list[str]) -> list[str]:
+    """``--structure a b`` as ``--structure a --structure b``: several values after one option, where one may have many.
+
+    What follows, up to the next option, are its values; the recipe's name therefore comes first.
+    """
+    spread: list[str] = []
+    option, expected = "", False
+    for argument in arguments:
+        if argument.startswith("-") and not _is_number(argument):
+            option, expected = (argument if argument in _MANY else ""), True
+        elif option and not expected:
+            spread.append(option)
+        else:
+            expected = False
+        spread.append(argument)
+    return spread
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def run_cli() -> None:
     """Entry point: turns the errors that a user can mend into one message and exit status 2."""
     try:
-        app()
+        app(spread_values(sys.argv[1:]))
     except SystemExit as stop:
         if stop.code == 130:  # Ctrl-C, which typer has already turned into an exit
             typer.secho("stopped; the same command goes on from here.", err=True)

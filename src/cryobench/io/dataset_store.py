@@ -21,6 +21,7 @@ from typing import Any, Literal
 import numpy as np
 
 from cryobench._errors import FormatError
+from cryobench._progress import Progress, Silent
 from cryobench.data import Dataset, GroundTruth, Particles
 from cryobench.io import cryodrgn
 from cryobench.io.atomic import (

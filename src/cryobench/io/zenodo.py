@@ -145,8 +145,8 @@ def verify_archive(archive: Archive, progress: Progress | None = None) -> None:
     path = archive.root / DOWNLOAD_NOTE
     if not path.exists():
         raise FormatError(
-            f"{archive.root} cannot be verified: it has no {DOWNLOAD_NOTE}, which cryobench download writes. Published"
-            " archives hold no checksums of their own."
+            f"{archive.root} cannot be verified: it has no {DOWNLOAD_NOTE}, which cryobench download writes."
+            " Published archives hold no checksums of their own."
         )
     contents = read_json(path)["contents"]
     total = sum(entry["bytes"] for entry in contents.values())
@@ -158,8 +158,8 @@ def verify_archive(archive: Archive, progress: Progress | None = None) -> None:
             task.advance(entry["bytes"] // MEGABYTE)
     if differing:
         raise FormatError(
-            f"{archive.root}: {', '.join(differing)} differ from what was downloaded, or are missing. Remove the folder"
-            " and download it again."
+            f"{archive.root}: {', '.join(differing)} differ from what was downloaded, or are missing. Remove the"
+            " folder and download it again."
         )
 
 

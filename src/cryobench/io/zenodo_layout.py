@@ -135,8 +135,8 @@ def _choose_images(root: Path) -> Path:
     found = list_image_folders(root)
     if not found:
         raise FormatError(
-            f"{root / 'images'} holds no stacks of images (.mrcs), nor does a folder in it: the archive was not unpacked"
-            " whole, or without its images."
+            f"{root / 'images'} holds no stacks of images (.mrcs), nor does a folder in it: the archive was not"
+            " unpacked whole, or without its images."
         )
     if len(found) > 1:
         raise FormatError(
