@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from cryobench.data import Particles
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.cryodrgn import read_ctf, read_poses, write_ctf, write_poses
+from cryobench.io.cryosparc import read_cs, write_cs
 from cryobench.io.mrc import MrcStacks, StackWriter, read_volume, write_volume
 from cryobench.io.pickles import read_pickle, write_pickle
 from cryobench.io.relion import read_star, write_star
@@ -103,6 +104,37 @@ def test_star_files(data: st.DataObject, size: int, n: int, pixel_size: float, s
     np.testing.assert_allclose(found.shifts, shifts, rtol=1e-8, atol=1e-30)
     for name in Ctf.__dataclass_fields__:
         np.testing.assert_allclose(getattr(found.ctf, name), getattr(ctf, name), rtol=1e-8, atol=1e-30, err_msg=name)
+
+
+@COMMON
+@given(
+    data=st.data(), size=st.integers(3, 6), n=st.integers(1, 5), pixel_size=pixel_sizes, sign=st.sampled_from([1, -1])
+)
+def test_cryosparc_files(data: st.DataObject, size: int, n: int, pixel_size: float, sign: int) -> None:
+    """To float32 the first time, and not at all from then on."""
+    rotations, shifts = data.draw(poses(n, 50))
+    ctf = data.draw(ctfs(n))
+    order = np.array(data.draw(st.permutations(range(n))), dtype=np.int64)
+    with TemporaryDirectory() as folder:
+        stack = Path(folder, "particles.mrcs")
+        with StackWriter(stack, n, size, pixel_size) as writer:
+            writer.append(np.arange(n * size * size, dtype=np.float32).reshape(n, size, size))
+        images = MrcStacks(stack, file_index=np.zeros(n, dtype=np.int64), image_index=order)
+        made = Particles(images, pixel_size, ctf, rotations, shifts, sign=sign)
+        write_cs(Path(folder, "p.cs"), made)
+        found = read_cs(Path(folder, "p.cs"))
+        np.testing.assert_array_equal(found.read(np.arange(n)), made.read(np.arange(n)))
+        write_cs(Path(folder, "p.cs"), found)
+        again = read_cs(Path(folder, "p.cs"))
+    assert (found.pixel_size, found.sign) == (again.pixel_size, again.sign) == (pixel_size, sign)
+    np.testing.assert_allclose(found.rotations, rotations, atol=6e-7)
+    np.testing.assert_allclose(again.rotations, found.rotations, atol=1e-14)
+    np.testing.assert_allclose(found.shifts, shifts, rtol=1e-6, atol=1e-30)
+    np.testing.assert_allclose(again.shifts, found.shifts, rtol=1e-15, atol=1e-40)
+    for name in Ctf.__dataclass_fields__:
+        values = getattr(found.ctf, name)
+        np.testing.assert_allclose(values, getattr(ctf, name), rtol=1e-6, atol=1e-30, err_msg=name)
+        np.testing.assert_array_equal(getattr(again.ctf, name), values, err_msg=name)
 
 
 @COMMON
