@@ -4,7 +4,9 @@
                               all that, which names the data set; written last, so that it marks a finished folder
     particles.star            images, CTF and the poses methods are given (RELION 3.1), naming the stacks
     particles.mrcs | particles/NNN.mrcs
+    stacks.csv                instead: where stacks that lie elsewhere are, and how to know them (see ``references``)
     poses.pkl ctf.pkl         the same poses and CTF in cryoDRGN's form
+    particles.cs .csg         the same in cryoSPARC's; the .csg is for its job "Import Result Group"
     mask.mrc query.csv
     truth/                    see ``truth_store``
 
@@ -31,7 +33,9 @@ from cryobench.io.atomic import (
     write_json,
     write_text,
 )
+from cryobench.io.cryosparc import write_cs, write_csg
 from cryobench.io.mrc import MrcStacks, read_volume, write_volume
+from cryobench.io.references import REFERENCES, check_references, differing_references, write_references
 from cryobench.io.relion import read_star, write_star
 from cryobench.io.truth_store import load_truth, write_truth
 from cryobench.io.zenodo import load_archive, verify_archive
@@ -41,6 +45,8 @@ SCHEMA = 1
 """Version of this layout. Older ones stay readable; a newer one is refused."""
 
 _CARD = "dataset.json"
+ADOPTION = "adoption.json"
+"""Mark of a folder in which particles are being adopted, and how; gone when the data set is finished."""
 
 
 def write_dataset(
@@ -59,8 +65,8 @@ def write_dataset(
     folder
         The data set.
     particles
-        As methods are to see them: with the poses and CTFs they are given. Their images are an ``MrcStacks`` of
-        stacks inside ``folder``, in any order.
+        As methods are to see them: with the poses and CTFs they are given. Their images are an ``MrcStacks``, in any
+        order; stacks outside ``folder`` are referred to, not copied.
     truth
         What is known, or None. Its volumes may lie in ``truth/volumes`` or as ``truth/trajectory`` already; others
         are written.
@@ -102,7 +108,9 @@ def write_dataset(
     _check_card(card, facts)
 
     (folder / _CARD).unlink(missing_ok=True)
-    files = [path.relative_to(folder.absolute()).as_posix() for path in images.paths]
+    home = folder.absolute()
+    files = [path.relative_to(home).as_posix() for path in images.paths if path.is_relative_to(home)]
+    files += write_references(folder, [path for path in images.paths if not path.is_relative_to(home)])
     files += _write_particles(folder, particles)
     files += _write_queries(folder / "query.csv", queries)
     if truth is not None:
@@ -138,6 +146,8 @@ def load_dataset(folder: Path) -> Dataset:
     card = read_card(folder)
     for name, content in _files_here(folder, card).items():
         _check_size(folder / name, content["bytes"])
+    if REFERENCES in card["files"]:
+        check_references(folder)
     particles = _load_particles(folder, card)
     truth = load_truth(folder, len(particles)) if (folder / "truth").is_dir() else None
     queries = _read_queries(folder / "query.csv", len(particles))
@@ -151,6 +161,11 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise FormatError(f"{folder} does not exist or is no folder, expected a data set.")
     path = folder / _CARD
     if not path.exists():
+        if (folder / ADOPTION).exists():
+            raise FormatError(
+                f"{folder} is not finished: its adoption was stopped before {_CARD} was written. Run the same"
+                " cryobench adopt command again."
+            )
         if any((folder / name).exists() for name in ("simulation", "particles", "particles.mrcs", "truth")):
             raise FormatError(
                 f"{folder} is not finished: its simulation was stopped before {_CARD} was written. Run the same"
@@ -178,6 +193,8 @@ def read_card(folder: Path) -> dict[str, Any]:
 def verify_dataset(folder: Path, *, progress: Progress | None = None) -> None:
     """Compare every byte of a data set with its card, or of a downloaded archive with its checksums.
 
+    Of stacks that lie elsewhere only the ends are compared, see ``references``.
+
     Raises
     ------
     FormatError
@@ -201,6 +218,9 @@ def verify_dataset(folder: Path, *, progress: Progress | None = None) -> None:
             if _hash_file(folder / name) != content["sha256"]:
                 differing.append(name)
             task.advance()
+    if REFERENCES in files and not differing:
+        check_references(folder)
+        differing = differing_references(folder)
     if differing:
         raise FormatError(
             f"{folder}: the content of {', '.join(differing)} differs from what {_CARD} states. Copy the data set"
@@ -234,8 +254,10 @@ def _check_card(card: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
 def _write_particles(folder: Path, particles: Particles) -> list[str]:
     size, pixel_size = particles.box_size, particles.pixel_size
     write_star(folder / "particles.star", particles)
+    write_cs(folder / "particles.cs", particles)
+    write_csg(folder / "particles.csg", folder / "particles.cs", particles)
     cryodrgn.write_ctf(folder / "ctf.pkl", particles.ctf, box_size=size, pixel_size=pixel_size)
-    files = ["particles.star", "ctf.pkl"]
+    files = ["particles.star", "particles.cs", "particles.csg", "ctf.pkl"]
     if particles.rotations is not None and particles.shifts is not None:
         cryodrgn.write_poses(
             folder / "poses.pkl", particles.rotations, particles.shifts, box_size=size, pixel_size=pixel_size
