@@ -1,6 +1,5 @@
 """Two roads from atoms to an image: projected in closed form, or rendered as a volume and summed along z."""
 
-import numba
 import numpy as np
 import pytest
 import torch
@@ -73,6 +72,16 @@ def test_one_atom_is_a_normal_density_of_the_image_plane(rng, box_size):
         np.testing.assert_allclose(image.numpy(), expected, atol=2e-5 * 8 / (2 * np.pi * sigma**2))
 
 
+@pytest.mark.parametrize("resolution", [6.0, 6.9])
+def test_an_atom_ends_at_the_cutoff(rng, resolution):
+    """Five sigma along each axis, wherever the atom lies within a pixel."""
+    for _ in range(20):
+        position = rng.uniform(-2, 2, (1, 3))
+        image = project_atoms(position, np.array([8]), torch.eye(3)[None], 41, 1.0, resolution)[0].numpy()
+        inside = np.abs(np.arange(41) - 20 - position[0, :2, None]) <= 5 * sigma_from_resolution(resolution)
+        np.testing.assert_array_equal(image > 0, inside[1][:, None] & inside[0])
+
+
 def test_mass_is_kept_by_every_pose(rng):
     model = _random_model(rng, 100, 12.0)
     images = project_atoms(model.positions, model.atomic_numbers, _random_rotations(rng, 5), 40, 1.5, 6.0)
@@ -93,14 +102,28 @@ def test_what_lies_outside_the_image_is_cut_off():
 def test_an_image_does_not_depend_on_its_batch_or_the_threads(rng):
     model = _random_model(rng, 500, 15.0)
     rotations = _random_rotations(rng, 7)
-    threads = numba.get_num_threads()
-    together = project_atoms(model.positions, model.atomic_numbers, rotations, 32, 1.5, 3.0)
+    threads = torch.get_num_threads()
     try:
-        numba.set_num_threads(1)
+        torch.set_num_threads(3)
+        together = project_atoms(model.positions, model.atomic_numbers, rotations, 32, 1.5, 3.0)
+        torch.set_num_threads(1)
         alone = [project_atoms(model.positions, model.atomic_numbers, pose[None], 32, 1.5, 3.0) for pose in rotations]
     finally:
-        numba.set_num_threads(threads)
+        torch.set_num_threads(threads)
     assert torch.equal(together, torch.cat(alone))
+
+
+@pytest.mark.parametrize("box_size", [20, 21])
+def test_each_image_may_show_a_conformation_of_its_own(rng, box_size):
+    model = _random_model(rng, 80, 9.0)
+    positions = model.positions + rng.normal(size=(3, 80, 3))
+    rotations, shifts = _random_rotations(rng, 3), torch.from_numpy(rng.normal(size=(3, 2)))
+    arguments = (model.atomic_numbers, rotations, box_size, 1.5, 5.0)
+    together = project_atoms(positions, *arguments, shifts=shifts)
+    for image in range(3):
+        assert torch.equal(together[image], project_atoms(positions[image], *arguments, shifts=shifts)[image])
+    with pytest.raises(ValueError, match="2 for 3 rotations"):
+        project_atoms(positions[:2], *arguments)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
-"""Sums of Gaussians on grids, compiled: the density of atoms as a volume, and its projection as images.
+"""Sums of Gaussians on a grid, compiled: the density of atoms as a volume.
 
 The density of an atom is the one of ChimeraX's molmap (its documentation and version 1.6): a Gaussian of standard
 deviation sigma = resolution / (π √2) whose integral is the atomic number, evaluated at the grid points which lie,
 in each axis, within five sigma of the atom. Neither B-factor nor occupancy enters. At this sigma the Gaussian's
 Fourier transform falls to 1/e at the frequency 1/resolution.
 
-Both sums are separable, so an atom costs two exponentials an axis: with a = h / sigma (h the grid spacing),
+The sum is separable, so an atom costs two exponentials an axis: with a = h / sigma (h the grid spacing),
 exp(-(u + i a)² / 2) = exp(-u² / 2) · exp(-u a)^i · exp(-(i a)² / 2), in double precision. Every voxel is summed
 by one thread in an order that does not depend on their number, so the bits do not either.
 """
@@ -111,39 +111,3 @@ def sum_gaussians_volume(positions, weights, order, box_size, pixel_size, sigma,
                     line = volume[plane, first_y + row]
                     for column in range(count_x):
                         line[first_x + column] += np.float32(scale_y * along_x[column])
-
-
-@njit(cache=True, parallel=True)
-def sum_gaussians_images(positions, weights, rotations, shifts, box_size, pixel_size, sigma, cutoff, images):
-    """Add to ``images`` [n, y, x] the atoms rotated by R, displaced by minus the shift (Å) and integrated along z.
-
-    One image is the unit of parallel work; atoms outside the image leave only what reaches into it.
-    """
-    reach = cutoff * sigma / pixel_size
-    step = pixel_size / sigma
-    decay = _decay_table(step, reach)
-    amplitude = 1.0 / (2.0 * math.pi * sigma * sigma)
-    half = box_size // 2
-    for image in prange(len(images)):
-        along_x = np.empty(len(decay))
-        along_y = np.empty(len(decay))
-        total = np.zeros((box_size, box_size))
-        for atom in range(len(positions)):
-            x, y, z = positions[atom, 0], positions[atom, 1], positions[atom, 2]
-            turned_x = rotations[image, 0, 0] * x + rotations[image, 0, 1] * y + rotations[image, 0, 2] * z
-            turned_y = rotations[image, 1, 0] * x + rotations[image, 1, 1] * y + rotations[image, 1, 2] * z
-            centre_x = (turned_x - shifts[image, 0]) / pixel_size + half
-            centre_y = (turned_y - shifts[image, 1]) / pixel_size + half
-            if min(centre_x, centre_y) < -reach or max(centre_x, centre_y) > box_size - 1 + reach:
-                continue
-            first_x, count_x = _fill_axis(centre_x, box_size, step, decay, reach, along_x)
-            first_y, count_y = _fill_axis(centre_y, box_size, step, decay, reach, along_y)
-            scale = weights[atom] * amplitude
-            for row in range(count_y):
-                scale_y = scale * along_y[row]
-                line = total[first_y + row]
-                for column in range(count_x):
-                    line[first_x + column] += scale_y * along_x[column]
-        for row in range(box_size):
-            for column in range(box_size):
-                images[image, row, column] += np.float32(total[row, column])

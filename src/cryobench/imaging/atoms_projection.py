@@ -9,6 +9,8 @@ multiplied by ``pixel_size`` to compare. The sum over voxels is the rectangle ru
 Gaussian but for aliased terms. With r = sigma / pixel_size they are at most 2 exp(−2 π² r²) of one atom; on an
 antibody (1HZH) the two images differ in relative L2 by 3.5e-3 at r = 0.45 (3 Å resolution on 1.5 Å voxels), 2e-5
 at 0.675, and 1e-6 from 0.8 on, where the cutoff at 5 sigma is what remains.
+
+Cost: 1.4 ms an image on one core for 23,000 atoms at 3 Å resolution on 512 px of 0.75 Å, 1.1 ms on 256 px of 1.5 Å.
 """
 
 import numpy as np
@@ -16,11 +18,13 @@ import torch
 from jaxtyping import Float, Float64, Shaped
 
 from cryobench._types import Images, Rotations
-from cryobench.atoms import gaussians
+from cryobench.atoms.gaussians import CUTOFF, sigma_from_resolution
+from cryobench.atoms.projected_gaussians import sum_gaussians_image, tabulate_gaussian
+from cryobench.imaging.kernels.cpu.threads import run_parts
 
 
 def project_atoms(
-    positions: Float64[np.ndarray, "a 3"],
+    positions: Float64[np.ndarray, "a 3"] | Float64[np.ndarray, "_ a 3"],
     weights: Shaped[np.ndarray, " _"],
     rotations: Rotations,
     box_size: int,
@@ -28,14 +32,15 @@ def project_atoms(
     resolution: float,
     *,
     shifts: Float[torch.Tensor, "_ 2"] | None = None,
-    cutoff: float = gaussians.CUTOFF,
+    cutoff: float = CUTOFF,
 ) -> Images:
     """Projections (n, y, x), float32, of atoms in n poses.
 
     Parameters
     ----------
     positions
-        (a, 3) in Å; the origin comes to pixel ``box_size // 2`` of both axes.
+        (a, 3) in Å, or (n, a, 3) for another conformation in each image; the origin comes to pixel
+        ``box_size // 2`` of both axes.
     weights
         (a,) the integral of each Gaussian: `AtomicModel.atomic_numbers`.
     rotations
@@ -50,29 +55,33 @@ def project_atoms(
     cutoff
         Where a Gaussian ends, in sigma, along each axis.
 
-    What lies beyond the image's edge is cut off, as by a detector. ValueError for arrays of different lengths.
+    What lies beyond the image's edge is cut off, as by a detector. Images are shared out among threads; the bits of
+    each depend on its own atoms and pose alone. ValueError for arrays of different lengths.
     """
     if box_size < 1 or not pixel_size > 0:
         raise ValueError(f"a grid has at least one pixel of positive size, got {box_size} pixels of {pixel_size} Å.")
-    if len(weights) != len(positions):
-        raise ValueError(f"one weight per atom: got {len(weights)} weights for {len(positions)} positions.")
+    atoms = positions.shape[-2]
+    if len(weights) != atoms:
+        raise ValueError(f"one weight per atom: got {len(weights)} weights for {atoms} positions.")
     count = len(rotations)
+    if positions.ndim == 3 and len(positions) != count:
+        raise ValueError(f"one conformation per rotation: got {len(positions)} for {count} rotations.")
     if shifts is None:
         shifts = torch.zeros(count, 2, dtype=torch.float64)
     if len(shifts) != count:
         raise ValueError(f"one shift per rotation: got {len(shifts)} shifts for {count} rotations.")
     images = np.zeros((count, box_size, box_size), dtype=np.float32)
-    gaussians.sum_gaussians_images(
-        np.ascontiguousarray(positions),
-        np.ascontiguousarray(weights, dtype=np.float64),
-        _as_float64(rotations),
-        _as_float64(shifts),
-        box_size,
-        float(pixel_size),
-        gaussians.sigma_from_resolution(resolution),
-        float(cutoff),
-        images,
-    )
+    conformations = np.broadcast_to(positions, (count, atoms, 3))
+    values = np.ascontiguousarray(weights, dtype=np.float64)
+    turns, moves = _as_float64(rotations), _as_float64(shifts)
+    grid = float(pixel_size), sigma_from_resolution(resolution), float(cutoff)
+    table = tabulate_gaussian(*grid)
+
+    def project(image: int) -> None:
+        atoms_of_image = np.ascontiguousarray(conformations[image])
+        sum_gaussians_image(atoms_of_image, values, turns[image], moves[image], *grid, table, images[image])
+
+    run_parts(project, [(image,) for image in range(count)])
     return torch.from_numpy(images)
 
 
