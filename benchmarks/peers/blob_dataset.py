@@ -3,7 +3,8 @@
     python benchmarks/peers/blob_dataset.py FOLDER [--particles N] [--box-size N] [--sign {1,-1}]
 
 The object has no symmetry and no mirror plane, shifts reach a tenth of the box, every particle has its own strong
-astigmatism and phase shift, and there are two voltages: a wrong hand, sign, axis order or unit anywhere shows.
+astigmatism and phase shift, there are two voltages, and the table lists the particles of two stacks in turns: a wrong
+hand, sign, axis order, unit or order anywhere shows.
 """
 
 import argparse
@@ -13,9 +14,9 @@ from typing import Literal
 import numpy as np
 import torch
 
-from cryobench.data import IndexedVolumes
+from cryobench.data import GroundTruth, IndexedVolumes, Particles
 from cryobench.imaging.ctf import Ctf, evaluate_ctf
-from cryobench.io.mrc import StackWriter
+from cryobench.io.mrc import MrcStacks, StackWriter
 from cryobench.io.store import write_dataset
 from cryobench.rotations import sample_uniform_rotation
 
@@ -67,7 +68,7 @@ def write_blobs(
     rng = np.random.default_rng(7)
     centres, widths, weights = make_blobs(rng, box_size)
     moved = centres + np.where(np.arange(30) < 8, 6 * PIXEL_SIZE, 0.0)[:, None] * [0.3, -0.5, 0.4]
-    states = np.sort(rng.integers(0, 2, particles))
+    states = rng.integers(0, 2, particles)
     rotations = np.stack([sample_uniform_rotation(rng) for _ in range(particles)])
     shifts = rng.uniform(-0.1, 0.1, (particles, 2)) * box_size * PIXEL_SIZE
     mean_defocus = rng.uniform(12_000, 30_000, particles)
@@ -79,28 +80,27 @@ def write_blobs(
         voltage_kv=np.where(rng.random(particles) < 0.5, 300.0, 200.0),
         phase_shift=rng.uniform(0, np.pi / 2, particles),
     )
-    stacks, hashes = [Path("particles/000.mrcs"), Path("particles/001.mrcs")], {}
+    stacks = [folder / "particles" / f"{state:03d}.mrcs" for state in (0, 1)]
+    place = np.empty(particles, dtype=np.int64)
+    hashes = {}
     for state, (blobs, stack) in enumerate(zip((centres, moved), stacks, strict=True)):
         members = np.flatnonzero(states == state)
+        place[members] = np.arange(len(members))
         # x_particle = R x_reference; the shift centres the particle, so its content sits at minus the shift.
         offsets = np.pad(-shifts, [(0, 0), (0, 1)])
         clean = np.stack([project(blobs @ rotations[i].T + offsets[i], widths, weights, box_size) for i in members])
         signal = apply_ctf(clean, ctf[members])
         images = signal + rng.normal(size=signal.shape) * signal.std() * np.sqrt(noise)
-        with StackWriter(folder / stack, len(members), box_size, PIXEL_SIZE) as writer:
+        with StackWriter(stack, len(members), box_size, PIXEL_SIZE) as writer:
             writer.append((sign * images).astype(np.float32))
-        hashes[stack.as_posix()] = writer.sha256
+        hashes[stack.relative_to(folder).as_posix()] = writer.sha256
     volumes = np.stack([render(blobs, widths, weights, box_size) for blobs in (centres, moved)])
     write_dataset(
         folder,
-        stacks=stacks,
-        ctf=ctf,
-        rotations=rotations,
-        shifts=shifts,
-        pixel_size=PIXEL_SIZE,
-        sign=sign,
-        states=states,
-        volumes=IndexedVolumes(volumes.astype(np.float32), np.arange(2)),
+        Particles(
+            MrcStacks(stacks, file_index=states, image_index=place), PIXEL_SIZE, ctf, rotations, shifts, sign=sign
+        ),
+        GroundTruth(states, IndexedVolumes(volumes.astype(np.float32), np.arange(2)), rotations, shifts),
         queries=np.array([0, particles - 1]),
         card={"name": "blobs", "recipe": "blobs", "parameters": {"noise": noise}},
         hashes=hashes,
