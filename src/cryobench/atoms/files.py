@@ -49,7 +49,7 @@ def read_structure(
     that does not exist or has no atoms left.
     """
     path = Path(path)
-    structure = _parse(_read_text(path), path)
+    structure = parse_structure(read_structure_text(path), path)
     if not 0 <= model < max(len(structure), 1):
         raise ValueError(f"{path} holds {len(structure)} models (0 to {len(structure) - 1}), asked for {model}.")
     structure.merge_chain_parts()
@@ -77,7 +77,7 @@ def read_topology(path: str | Path) -> AtomicModel:
     Nothing is left out and chains are not gathered, unlike in `read_structure`; same errors.
     """
     path = Path(path)
-    structure = _parse(_read_text(path), path)
+    structure = parse_structure(read_structure_text(path), path)
     rows = _list_atoms(structure[0]) if len(structure) else []
     if not rows:
         raise ValueError(f"{path} holds no atoms. Give a file with coordinates.")
@@ -114,7 +114,8 @@ def write_structure(model: AtomicModel, path: str | Path) -> None:
             raise
 
 
-def _read_text(path: Path) -> str:
+def read_structure_text(path: Path) -> str:
+    """Text of a structure file, plain or gzipped. FileNotFoundError, or FormatError for what is not text."""
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise FileNotFoundError(
@@ -141,7 +142,8 @@ def decompress_gzip(content: bytes, path: Path) -> bytes:
         ) from error
 
 
-def _parse(text: str, path: Path) -> gemmi.Structure:
+def parse_structure(text: str, path: Path) -> gemmi.Structure:
+    """What the text of a PDB or mmCIF file says; FormatError, naming ``path``, if it is neither."""
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not lines:
         raise FormatError(f"{path} is empty: expected a PDB or mmCIF file with atoms.")
