@@ -35,6 +35,7 @@ class LinkerChain:
     """(r + 1,) components of the linker's residues and of the one after."""
     labels: list[str]
     """(r,) number and insertion code, such as "214"."""
+    label_before: str
     backbone: Float64[np.ndarray, "r 3 3"]
     """(r, N CA C, xyz) in Å."""
     before: Float64[np.ndarray, "3 3"]
@@ -89,6 +90,7 @@ def find_linker(model: AtomicModel, linker: FabLinker) -> LinkerChain:
         owner=np.repeat(np.arange(len(within)), [len(atoms) for atoms in within]),
         names=[str(model.residue_names[atoms[0]]) for atoms in residues[1:]],
         labels=labels[1:-1],
+        label_before=labels[0],
         backbone=points[1:-1, :3],
         before=points[0, :3],
         after=points[-1, :3],

@@ -92,6 +92,11 @@ class LinkerSampler:
         return self._chain.labels
 
     @property
+    def label_before(self) -> str:
+        """The same of the residue before the linker."""
+        return self._chain.label_before
+
+    @property
     def names(self) -> list[str]:
         """Component of each residue of the linker, and of the one after it."""
         return self._chain.names

@@ -16,7 +16,7 @@ from cryobench.atoms.linker.coil import draw_dihedrals
 from cryobench.atoms.linker.pieces import Piece, PieceBuilder
 from cryobench.atoms.model import AtomicModel
 
-_LEAF = 4
+_LEAF = 7
 """Pieces of up to this many residues are drawn at once."""
 
 
@@ -54,7 +54,9 @@ class ClashFinder:
         if at_rest and closest >= self.clash_distance:
             frame = self._builder.locate(piece)
             found = geometry.move(frame, atoms)
-            closest = min(closest, self._to_body(self._rest_tree, self._rest_tree_but_after, found, owner == self._last))
+            closest = min(
+                closest, self._to_body(self._rest_tree, self._rest_tree_but_after, found, owner == self._last)
+            )
             motion = frame @ geometry.invert(self._builder.start)
             for body in (self._fab_alphas, self._fab) if at_fab else ():
                 if closest >= self.clash_distance:
@@ -67,7 +69,11 @@ class ClashFinder:
         return float(np.min(np.linalg.norm(atoms[pairs[:, 0]] - atoms[pairs[:, 1]], axis=1), initial=np.inf))
 
     def _to_body(
-        self, tree: cKDTree, without_neighbour: cKDTree, atoms: Float64[np.ndarray, "m 3"], bonded: Bool[np.ndarray, " m"]
+        self,
+        tree: cKDTree,
+        without_neighbour: cKDTree,
+        atoms: Float64[np.ndarray, "m 3"],
+        bonded: Bool[np.ndarray, " m"],
     ) -> float:
         return min(self._nearest(tree, atoms[~bonded]), self._nearest(without_neighbour, atoms[bonded]))
 

@@ -1,0 +1,155 @@
+"""IgG-RL: one Fab of a human antibody on a linker of random conformation.
+
+Jeon et al. (arXiv 2408.05526) give the linker between one Fab of PDB 1HZH and the rest 100 random conformations with
+the statistics of disordered peptides, and make 1,000 images of each. How we draw them: ``atoms.linker``.
+
+The truth is where the Fab is. Published are two numbers of it, the dihedral (centre of the Fab, CA before the linker,
+CA after it, centre of the rest) and the distance of the two centres; those and every dihedral of the linker are
+collective variables here. The embedding holds the whole pose of the Fab: the distance of two states in it *is* the root
+mean square distance between the Fab's atoms in them, in Å.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from cryobench.atoms.files import read_structure
+from cryobench.atoms.linker import CLASH_DISTANCE, MAX_TRIES, Conformer, FabLinker, LinkerSampler
+from cryobench.atoms.model import AtomicModel
+from cryobench.atoms.procedural import procedural_antibody
+from cryobench.data import CollectiveVariable
+from cryobench.recipes.recipe import Ensemble, Recipe
+from cryobench.recipes.settings import SimulationSettings
+from cryobench.volumes.render import check_inside
+
+TURN = 2 * np.pi
+
+
+class IggRlSettings(SimulationSettings):
+    """Settings of IgG-RL."""
+
+    n_states: int = Field(100, ge=1, le=1000, description="random conformations of the linker, one state each")
+    images_per_state: int = Field(1000, ge=1, description="images of each state")
+    ensemble_seed: int = Field(0, ge=0, description="of the conformations; the seed of the data set draws all else")
+    heavy_chain: str = Field("H", description="heavy chain of the Fab that moves")
+    light_chain: str = Field("L", description="light chain of the Fab that moves")
+    linker_first: int = Field(FabLinker.first, description="first heavy-chain residue of the linker")
+    linker_last: int = Field(FabLinker.last, description="last heavy-chain residue of the linker")
+    clash_distance: float = Field(CLASH_DISTANCE, gt=0, le=4, description="heavy atoms closer than this clash, Å")
+    max_tries: int = Field(MAX_TRIES, ge=1, description="pieces of linker drawn for a state before giving up")
+
+
+@dataclass(frozen=True, eq=False)
+class DisorderedLinker(Ensemble):
+    """The states of IgG-RL. A state's conformation depends on the settings, the ensemble's seed and its number."""
+
+    base: AtomicModel
+    settings: IggRlSettings
+
+    @property
+    def counts(self) -> np.ndarray:
+        return np.full(self.settings.n_states, self.settings.images_per_state)
+
+    @cached_property
+    def sampler(self) -> LinkerSampler:
+        """Draws and places the conformers."""
+        chosen = self.settings
+        linker = FabLinker(chosen.heavy_chain, chosen.light_chain, chosen.linker_first, chosen.linker_last)
+        return LinkerSampler(self.base, linker, clash_distance=chosen.clash_distance)
+
+    @cached_property
+    def conformers(self) -> list[Conformer]:
+        """All states, drawn when the first is asked for. ValueError if one cannot be, or does not fit in the box."""
+        chosen = self.settings
+        fine = chosen.box_size * chosen.oversampling, chosen.pixel_size / chosen.oversampling
+        found = []
+        for state in range(chosen.n_states):
+            conformer = self.sampler.draw(state, seed=chosen.ensemble_seed, max_tries=chosen.max_tries)
+            check_inside(self.sampler.place(conformer).positions, *fine)
+            found.append(conformer)
+        return found
+
+    def model(self, state: int) -> AtomicModel:
+        return self.sampler.place(self.conformers[state])
+
+    @cached_property
+    def variables(self) -> Mapping[str, CollectiveVariable]:
+        sampler = self.sampler
+        models = map(self.model, range(self.settings.n_states))
+        measured = np.array([(sampler.measure_dihedral(model), sampler.measure_distance(model)) for model in models])
+        variables = {
+            "dihedral": CollectiveVariable(measured[:, 0], "rad", TURN),
+            "distance": CollectiveVariable(measured[:, 1], "Å"),
+        }
+        # The peptide bond into the linker is called after the residue before it, as ω is by IUPAC.
+        labels = sampler.labels
+        for name, residues in (("phi", labels), ("psi", labels), ("omega", [sampler.label_before, *labels])):
+            values = np.array([getattr(conformer.dihedrals, name) for conformer in self.conformers])
+            for column, residue in enumerate(residues):
+                variables[f"{name}-{residue}"] = CollectiveVariable(values[:, column], "rad", TURN)
+        return variables
+
+    @cached_property
+    def embedding(self) -> np.ndarray:
+        """(states, 12) Å: the Fab's centroid, and its three principal axes as long as its atoms spread along them."""
+        atoms = self.base.positions[self.sampler.fab]
+        centroid = atoms.mean(axis=0)
+        spread, axes = np.linalg.eigh(np.cov(atoms.T, bias=True))
+        arms = axes * np.sqrt(spread)
+        rows = []
+        for conformer in self.conformers:
+            moved = conformer.rotation @ centroid + conformer.translation
+            rows.append(np.concatenate([moved, (conformer.rotation @ arms).T.ravel()]))
+        return np.array(rows)
+
+
+def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> DisorderedLinker:
+    if not isinstance(settings, IggRlSettings):
+        raise TypeError(f"igg-rl takes IggRlSettings, got {type(settings).__name__}.")
+    if len(structures) > 1:
+        raise ValueError(f"igg-rl moves a Fab of one antibody: give one structure, got {len(structures)}.")
+    base = read_structure(structures[0]) if structures else procedural_antibody()
+    return DisorderedLinker(base.centred(), settings)
+
+
+RECIPE = Recipe(
+    name="igg-rl",
+    title="IgG-RL: one Fab on a disordered linker",
+    description=(
+        "A human IgG1 antibody with one Fab on a linker of 25 residues or so in random conformations of a disordered "
+        "peptide: backbone dihedrals from coil-library basins, ideal geometry, no clashes. Continuous heterogeneity "
+        "of six degrees of freedom, those of a rigid body, in about a third of the mass."
+    ),
+    heterogeneity="continuous, position and orientation of a rigid part",
+    citation="Jeon et al., CryoBench, NeurIPS 2024 Datasets and Benchmarks, arXiv:2408.05526",
+    sources=(
+        "PDB 1HZH (Saphire et al., Science 293 (2001) 1155; public domain) with --structure rcsb:1HZH; "
+        "by default a procedural antibody of this package (BSD-3-Clause)"
+    ),
+    settings=IggRlSettings,
+    presets={
+        "tiny": {
+            "box_size": 32,
+            "pixel_size": 12.0,
+            "resolution": 12.0,
+            "n_states": 20,
+            "images_per_state": 50,
+            "n_queries": 20,
+            "snr": 0.5,
+        },
+        "lite": {
+            "box_size": 64,
+            "pixel_size": 6.0,
+            "resolution": 6.0,
+            "n_states": 20,
+            "images_per_state": 500,
+            "snr": 0.1,
+        },
+        "paper": {"box_size": 128, "pixel_size": 3.0, "resolution": 3.0, "snr": 0.01, "snr_pixel_size": 1.5},
+    },
+    ensemble=_build_ensemble,
+)
