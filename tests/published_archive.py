@@ -8,16 +8,20 @@ import pickle
 import struct
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from cryobench.data import Dataset
+from cryobench.data import ArrayImages, Dataset
 from toy import PIXEL_SIZE, permuted, toy_dataset
 
 
 def in_order(dataset: Dataset) -> Dataset:
     """The same particles sorted by their state."""
+    assert dataset.truth is not None
+    images = ArrayImages(dataset.particles.read(np.arange(len(dataset.particles))))
+    dataset = replace(dataset, particles=replace(dataset.particles, images=images, sign=1))
     assert dataset.truth is not None
     return permuted(dataset, np.argsort(dataset.truth.states, kind="stable"))
 
