@@ -6,12 +6,12 @@ the same distance until the blobs, filled with helices, sheets and loops (`folds
 meet in flat walls, as subunits do. Side chains are packed last, in all copies at once.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
 import gemmi
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.transform import Rotation
 
@@ -19,10 +19,18 @@ from cryobench import rng
 from cryobench._types import RotationArray
 from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.procedural.blobs import Blob
-from cryobench.atoms.procedural.folds import Chain, FoldKind, Rods, chain_frames, lay_rods, thread_chain
+from cryobench.atoms.procedural.contacts import approach, approach_copies, find_crossing_loops
+from cryobench.atoms.procedural.folds import (
+    FoldKind,
+    Rods,
+    bridge_elements,
+    join_elements,
+    lay_rods,
+    order_elements,
+)
 from cryobench.atoms.procedural.packing import pack_side_chains
 from cryobench.atoms.procedural.point_groups import point_group_rotations
-from cryobench.atoms.procedural.residues import COMPOSITION, KINDS, WEIGHTS, atom_names
+from cryobench.atoms.procedural.residues import COMPOSITION, KINDS, WEIGHTS, atom_names, residue_frames
 
 DENSITY = 0.813
 """Da per Å³ of protein: 1.35 g/cm³."""
@@ -32,7 +40,7 @@ SMALLEST = 8.0
 _REACH = 235.0
 _GROWTH = 12.0
 _OVERLAP = 0.86
-_EXCESS = 1.05
+_FIRST_GUESS, _EXCESS, _MOST_EXCESS = 0.92, 1.05, 1.12
 _TRIES = 12
 _FOLDS: tuple[FoldKind, ...] = ("helices", "sheets", "mixed")
 
@@ -62,10 +70,10 @@ def procedural_complex(mass_kda: float, symmetry: str = "C1", *, seed: int = 0) 
     generator = rng.stream(seed, f"procedural complex {symmetry} {mass_kda:.3f}")
     share = 1000.0 * mass_kda / len(rotations)
     for _ in range(_TRIES):
-        blobs = _design(share, rotations, generator)
-        if max(np.linalg.norm(blob.centre) + blob.reach for blob in blobs) > _REACH:
+        outline = _design(share, rotations, generator)
+        if max(np.linalg.norm(blob.centre) + blob.reach for blob in outline.blobs) > _REACH:
             continue
-        unit = _fill(blobs, share, rotations, generator)
+        unit = _fill(outline, share, rotations, generator)
         if unit is not None:
             return _assemble(unit, rotations)
     raise ValueError(
@@ -82,7 +90,15 @@ def procedural_contaminant(mass_kda: float = 400.0) -> AtomicModel:
 # ---------------------------------------------------------------------------------------------- shape
 
 
-def _design(share: float, rotations: RotationArray, generator: np.random.Generator) -> list[Blob]:
+@dataclass(frozen=True, eq=False)
+class _Outline:
+    """Blobs of the asymmetric unit, and for each but the first the one that carries it."""
+
+    blobs: list[Blob]
+    parents: list[int]
+
+
+def _design(share: float, rotations: RotationArray, generator: np.random.Generator) -> _Outline:
     """Blobs of the asymmetric unit, of ``share`` Da in all, touching one another and their images."""
     volume = share / DENSITY
     alone = len(rotations) == 1
@@ -96,17 +112,18 @@ def _design(share: float, rotations: RotationArray, generator: np.random.Generat
     if not alone:
         blobs[0] = _place_orbit(blobs[0], rotations, generator)
     spread = generator.random()
+    parents = [0] * count
     for index in range(1, count):
         present = [blob.transformed(rotation, np.zeros(3)) for blob in blobs[:index] for rotation in rotations]
         # From a heap (any earlier blob carries the next) to a chain (the last one does).
-        parent = blobs[index - 1 if generator.random() < spread else int(generator.integers(index))]
-        options = [_attach(blobs[index], parent, generator) for _ in range(6)]
+        parents[index] = index - 1 if generator.random() < spread else int(generator.integers(index))
+        options = [_attach(blobs[index], blobs[parents[index]], generator) for _ in range(6)]
         room = [min(_clearance(option, other) for other in present) for option in options]
         blobs[index] = options[int(np.argmax(room))]
     if alone:
         centre = np.average([blob.centre for blob in blobs], axis=0, weights=shares)
         blobs = [replace(blob, centre=blob.centre - centre) for blob in blobs]
-    return blobs
+    return _Outline(blobs, parents)
 
 
 def _draw_blob(volume: float, generator: np.random.Generator) -> Blob:
@@ -199,78 +216,121 @@ class _Unit:
     loops: np.ndarray
 
     def select(self, kept: np.ndarray) -> "_Unit":
-        return _Unit(
-            self.main_chain[kept],
-            self.side_chains[kept],
-            self.kinds[kept],
-            self.numbers[kept],
-            self.blobs[kept],
-            self.loops[kept],
-        )
+        return _Unit(*(getattr(self, field.name)[kept] for field in fields(self)))
 
 
-def _fill(blobs: list[Blob], share: float, rotations: RotationArray, generator: np.random.Generator) -> _Unit | None:
+def _fill(outline: _Outline, share: float, rotations: RotationArray, generator: np.random.Generator) -> _Unit | None:
     """Residues of the mass wanted (Da) in the blobs; None if they cannot grow to hold it."""
-    neighbours = [
-        [
-            other.transformed(rotation, np.zeros(3))
-            for index, other in enumerate(blobs)
-            for copy, rotation in enumerate(rotations)
-            if (index, copy) != (own, 0)
-        ]
-        for own in range(len(blobs))
-    ]
-    kinds: list[FoldKind] = [_FOLDS[int(generator.choice(3, p=[0.45, 0.2, 0.35]))] for _ in blobs]
-    rods = [
-        lay_rods(blob, others, kind, _GROWTH, generator)
-        for blob, others, kind in zip(blobs, neighbours, kinds, strict=True)
-    ]
-    mean_weight = float(COMPOSITION @ WEIGHTS)
-    wanted = _EXCESS * share / mean_weight
-    elements = 0.85 * wanted
+    blobs = outline.blobs
+    images = [[blob.transformed(rotation, np.zeros(3)) for blob in blobs] for rotation in rotations]
+    rods = []
+    for own, blob in enumerate(blobs):
+        others = [other for copy in images for other in copy if other is not images[0][own]]
+        kind = _FOLDS[int(generator.choice(3, p=[0.45, 0.2, 0.35]))]
+        rods.append(lay_rods(blob, others, kind, _GROWTH, generator))
+    drawn = generator.choice(len(KINDS), size=int(2 * share / WEIGHTS.mean()) + 100, p=COMPOSITION)
+    elements = _FIRST_GUESS * share / WEIGHTS.mean()
     for _ in range(4):
         level = _find_level(rods, elements)
         if level is None:
             return None
-        chains = [
-            thread_chain(rod, level, blob, others) for rod, blob, others in zip(rods, blobs, neighbours, strict=True)
-        ]
-        if any(chain is None for chain in chains):
-            return None
-        unit = _pack([chain for chain in chains if chain is not None], rotations, generator)
+        chains = _close_gaps([rod.build_elements(level) for rod in rods], outline, rotations)
+        unit = _pack(chains, rotations, drawn)
         mass = float(WEIGHTS[unit.kinds].sum())
-        if mass > share and mass < 1.12 * share:
+        if share < mass < _MOST_EXCESS * share:
             return _trim(unit, share, generator)
         elements *= _EXCESS * share / mass
     return None
 
 
+def _close_gaps(
+    parts: list[list[Float[np.ndarray, "e 5 3"]]], outline: _Outline, rotations: RotationArray
+) -> list[list[Float[np.ndarray, "e 5 3"]]]:
+    """Elements of all blobs, each blob moved up to the one that carries it, then all of them up to their copies."""
+    placed: list[list[Float[np.ndarray, "e 5 3"]]] = []
+    points = [np.concatenate(part).reshape(-1, 3) for part in parts]
+    centres = [cloud.mean(axis=0) for cloud in points]
+    for index, part in enumerate(parts):
+        shift = np.zeros(3)
+        if index:
+            way = centres[outline.parents[index]] - centres[index]
+            way = way / np.linalg.norm(way)
+            earlier = np.concatenate(points[:index])
+            resting = np.concatenate([earlier @ rotation.T for rotation in rotations])
+            shift = way * min(approach(points[index], resting, way), approach_copies(points[index], rotations, way))
+        points[index] = points[index] + shift
+        centres[index] = centres[index] + shift
+        placed.append([element + shift for element in part])
+    if len(rotations) == 1:
+        return placed
+    cloud = np.concatenate(points)
+    offset = np.zeros(3)
+    inward = -outline.blobs[0].centre / np.linalg.norm(outline.blobs[0].centre)
+    for direction in (inward, inward * [0.0, 0.0, 1.0], inward * [1.0, 1.0, 0.0]):
+        length = np.linalg.norm(direction)
+        if length > 1e-3:
+            offset = offset + direction / length * approach_copies(cloud + offset, rotations, direction / length)
+    return [[element + offset for element in part] for part in placed]
+
+
+def _pack(
+    parts: list[list[Float[np.ndarray, "e 5 3"]]], rotations: RotationArray, drawn: Int[np.ndarray, " most"]
+) -> _Unit:
+    """Chains through the elements of all blobs, with the loops that have room, and their side chains."""
+    ordered = [order_elements(part) for part in parts]
+    loops = [bridge_elements(part) for part in ordered]
+    chains = _join(ordered, loops)
+    crossing = find_crossing_loops(chains.atoms, chains.loop, chains.blob, rotations)
+    number = 0
+    for group in loops:
+        for index, loop in enumerate(group):
+            if len(loop):
+                number += 1
+                if crossing[number]:
+                    group[index] = np.zeros((0, 3))
+    chains = _join(ordered, loops)
+    kinds, side_chains = pack_side_chains(
+        chains.atoms,
+        residue_frames(*(chains.atoms[:, slot] for slot in range(3))),
+        drawn[: len(chains.atoms)],
+        rotations,
+    )
+    return _Unit(chains.atoms, side_chains, kinds, chains.numbers, chains.blob, chains.loop)
+
+
+@dataclass(frozen=True, eq=False)
+class _Chains:
+    """Main chains of all blobs, residue by residue; loops are numbered through all of them."""
+
+    atoms: np.ndarray
+    numbers: np.ndarray
+    blob: np.ndarray
+    loop: np.ndarray
+
+
+def _join(ordered: list[list[Float[np.ndarray, "e 5 3"]]], loops: list[list[Float[np.ndarray, "loop 3"]]]) -> _Chains:
+    chains = [join_elements(part, group) for part, group in zip(ordered, loops, strict=True)]
+    before = np.cumsum([0, *(int(chain.loop.max()) for chain in chains)])[:-1]
+    return _Chains(
+        np.concatenate([chain.atoms for chain in chains]),
+        np.concatenate([chain.numbers for chain in chains]),
+        np.repeat(np.arange(len(chains)), [len(chain.numbers) for chain in chains]),
+        np.concatenate(
+            [np.where(chain.loop > 0, chain.loop + start, 0) for chain, start in zip(chains, before, strict=True)]
+        ),
+    )
+
+
 def _find_level(rods: list[Rods], wanted: float) -> float | None:
     """Growth in Å at which the elements of all blobs have the number of residues wanted."""
     low, high = -_GROWTH, _GROWTH
-    if sum(int(rod.occupied(high).sum()) for rod in rods) < wanted:
+    if sum(rod.count_residues(high) for rod in rods) < wanted:
         return None
     for _ in range(14):
         middle = (low + high) / 2
-        enough = sum(int(rod.occupied(middle).sum()) for rod in rods) >= wanted
+        enough = sum(rod.count_residues(middle) for rod in rods) >= wanted
         low, high = (low, middle) if enough else (middle, high)
     return high
-
-
-def _pack(chains: list[Chain], rotations: RotationArray, generator: np.random.Generator) -> _Unit:
-    main_chain = np.concatenate([chain.atoms for chain in chains])
-    frames = np.concatenate([chain_frames(chain) for chain in chains])
-    drawn = generator.choice(len(KINDS), size=len(main_chain), p=COMPOSITION)
-    kinds, side_chains = pack_side_chains(main_chain, frames, drawn, rotations)
-    sizes = [len(chain.numbers) for chain in chains]
-    return _Unit(
-        main_chain,
-        side_chains,
-        kinds,
-        np.concatenate([chain.numbers for chain in chains]),
-        np.repeat(np.arange(len(chains)), sizes),
-        np.concatenate([chain.loop for chain in chains]),
-    )
 
 
 def _trim(unit: _Unit, share: float, generator: np.random.Generator) -> _Unit:
@@ -278,13 +338,11 @@ def _trim(unit: _Unit, share: float, generator: np.random.Generator) -> _Unit:
     weights = WEIGHTS[unit.kinds]
     kept = np.ones(len(weights), dtype=bool)
     excess = float(weights.sum()) - share
-    loops = np.unique(np.stack([unit.blobs, unit.loops], axis=1)[unit.loops > 0], axis=0)
-    for blob, loop in generator.permutation(loops):
-        members = (unit.blobs == blob) & (unit.loops == loop)
-        mass = float(weights[members].sum())
-        if mass < excess:
-            kept[members] = False
-            excess -= mass
+    masses = np.bincount(unit.loops, weights)
+    for loop in generator.permutation(np.arange(1, len(masses))):
+        if masses[loop] < excess:
+            kept[unit.loops == loop] = False
+            excess -= float(masses[loop])
     last = np.arange(len(weights))[::-1]
     for residue in last:
         if kept[residue]:

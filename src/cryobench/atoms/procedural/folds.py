@@ -11,12 +11,11 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
 from cryobench.atoms.procedural.backbone import build_backbone
 from cryobench.atoms.procedural.blobs import Blob, measure_margin
-from cryobench.atoms.procedural.residues import BACKBONE, helix, residue_frames, strand
+from cryobench.atoms.procedural.residues import BACKBONE, helix, strand
 
 FoldKind = Literal["helices", "sheets", "mixed"]
 
@@ -25,86 +24,89 @@ WALL = 9.0
 
 _HELIX_SPACING, _STRAND_SPACING, _LAYER_SPACING = 10.0, 4.8, 10.0
 _HELIX_SHORTEST, _STRAND_SHORTEST = 7, 4
-_LOOP_WALL = 8.0
-_LOOP_SPEED, _LOOP_LONGEST, _BOND = 11.0, 9, 3.8
-_NEAREST_ALPHA = 4.2
+_LOOP_SPEEDS = np.array([3.0, 6.0, 9.0, 12.0, 15.0, 18.0, 22.0, 26.0])
+_LOOP_LONGEST, _BOND, _MOST_STRAIN, _TIGHTEST = 9, 3.8, 0.35, 5.2
 
 
 @dataclass(frozen=True, eq=False)
 class Rods:
     """Places for residues in one blob: lines of helix or strand through all of it.
 
-    ``depth`` and ``margin`` (rods, places) say where a place lies, see `blobs`; ``atoms`` (rods, places, 5, 3) are
-    the main-chain atoms that a residue there would have.
+    ``depth`` and ``margin`` (rods, places) say where a place lies, see `blobs`; ``axis`` is its point on the axis of
+    its rod, ``turn`` the angle of its residue about it; ``frames`` (rods, 3, 3) turn z into the direction of a rod.
     """
 
     depth: Float[np.ndarray, "rods places"]
     margin: Float[np.ndarray, "rods places"]
-    atoms: Float[np.ndarray, "rods places 5 3"]
+    axis: Float[np.ndarray, "rods places 3"]
+    turn: Float[np.ndarray, "rods places"]
+    frames: Float[np.ndarray, "rods 3 3"]
     helical: Bool[np.ndarray, " rods"]
 
-    def occupied(self, level: float) -> Bool[np.ndarray, "rods places"]:
-        """Places within the blob when its surface has grown by ``level`` Å, in runs that are long enough."""
-        inside = (self.depth < level) & (self.margin > WALL)
-        shortest = np.where(self.helical, _HELIX_SHORTEST, _STRAND_SHORTEST)
-        padded = np.zeros((inside.shape[0], inside.shape[1] + 2), dtype=np.int8)
-        padded[:, 1:-1] = inside
+    def count_residues(self, level: float) -> int:
+        """Residues in helices and strands when the blob's surface has grown by ``level`` Å."""
+        _, begin, end = self._find_runs(level)
+        return int((end - begin).sum())
+
+    def build_elements(self, level: float) -> list[Float[np.ndarray, "e 5 3"]]:
+        """Main-chain atoms N, CA, C, O, CB of every helix and strand of the blob grown by ``level`` Å.
+
+        Each with one residue more at either end: what it would go on with, from which loops start.
+        """
+        rod, begin, end = self._find_runs(level)
+        begin, end = begin - 1, end + 1
+        counts = end - begin
+        owner = np.repeat(rod, counts)
+        taken = owner, np.arange(len(owner)) + np.repeat(begin - np.cumsum(counts) + counts, counts)
+        cosine, sine = np.cos(self.turn[taken])[:, None], np.sin(self.turn[taken])[:, None]
+        template = np.where(self.helical[owner][:, None, None], helix().atoms, strand().atoms)
+        local = np.empty_like(template)
+        local[..., 0] = cosine * template[..., 0] - sine * template[..., 1]
+        local[..., 1] = sine * template[..., 0] + cosine * template[..., 1]
+        local[..., 2] = template[..., 2]
+        atoms = np.einsum("rxy,ray->rax", self.frames[owner], local) + self.axis[taken][:, None]
+        return np.split(atoms, np.cumsum(counts)[:-1])
+
+    def _find_runs(
+        self, level: float
+    ) -> tuple[Int[np.ndarray, " runs"], Int[np.ndarray, " runs"], Int[np.ndarray, " runs"]]:
+        """Rod, first place and place after the last of every run of places that is long enough."""
+        padded = np.zeros((self.depth.shape[0], self.depth.shape[1] + 2), dtype=np.int8)
+        padded[:, 2:-2] = ((self.depth < level) & (self.margin > WALL))[:, 1:-1]
         step = np.diff(padded, axis=1)
         rod, begin = np.nonzero(step == 1)
         end = np.nonzero(step == -1)[1]
-        kept = np.zeros_like(padded[:, :-1])
-        long = end - begin >= shortest[rod]
-        kept[rod[long], begin[long]] = 1
-        kept[rod[long], end[long]] = -1
-        return np.cumsum(kept, axis=1)[:, :-1] > 0
+        long = end - begin >= np.where(self.helical, _HELIX_SHORTEST, _STRAND_SHORTEST)[rod]
+        return rod[long], begin[long], end[long]
 
 
 def lay_rods(blob: Blob, others: list[Blob], kind: FoldKind, growth: float, generator: np.random.Generator) -> Rods:
     """Rods through a blob that may grow by up to ``growth`` Å, as far as the walls to ``others`` let it."""
-    turn = Rotation.from_rotvec(0.35 * generator.standard_normal(3)).as_matrix()
     order = generator.permutation(3)
     axes = blob.axes[:, order] * np.array([1.0, 1.0, np.linalg.det(blob.axes[:, order])])
-    frame = axes @ turn
+    frame = axes @ Rotation.from_rotvec(0.35 * generator.standard_normal(3)).as_matrix()
     reach = blob.reach + growth
-    across, turns, helical = _section(kind, blob.radii[order], reach, generator)
-    longest = int(np.ceil(2 * reach / helix().rise)) + 2
-    depths, margins, atoms = [], [], []
-    for wanted, screw in ((True, helix()), (False, strand())):
-        chosen = np.flatnonzero(helical == wanted)
-        if len(chosen) == 0:
-            continue
-        places = int(np.ceil(2 * reach / screw.rise)) + 1
-        steps = np.arange(places) - places / 2
-        heights = screw.rise * steps[None] + screw.rise * generator.uniform(-0.5, 0.5, (len(chosen), 1))
-        angles = screw.angle * steps[None] + (generator.uniform(0, 2 * np.pi, (len(chosen), 1)) if wanted else 0.0)
-        upward = np.where(generator.random(len(chosen)) < 0.5, 1.0, -1.0)
-        tilted = frame @ turns[chosen]
-        centres = across[chosen] @ frame.T + blob.centre
-        axis = centres[:, None] + heights[..., None] * upward[:, None, None] * tilted[:, None, :, 2]
-        flat = axis.reshape(-1, 3)
-        depth = blob.measure_depth(flat)
-        margin = np.full(len(flat), -np.inf)
-        near = np.flatnonzero(depth < growth)
-        margin[near] = measure_margin(flat[near], depth[near], others, WALL + 1.0)
-        pad = ((0, 0), (0, longest - places))
-        depths.append(np.pad(depth.reshape(axis.shape[:2]), pad, constant_values=np.inf))
-        margins.append(np.pad(margin.reshape(axis.shape[:2]), pad, constant_values=-np.inf))
-        # A rod that runs down is turned about its own x.
-        flip = np.array([1.0, 1.0, 1.0]) * np.stack([np.ones_like(upward), upward, upward], axis=1)[:, None, :]
-        cosine, sine = np.cos(angles)[..., None], np.sin(angles)[..., None]
-        template = screw.atoms
-        local = np.stack(
-            [
-                cosine * template[:, 0] - sine * template[:, 1],
-                sine * template[:, 0] + cosine * template[:, 1],
-                np.broadcast_to(template[:, 2], (*angles.shape, 5)),
-            ],
-            axis=-1,
-        )
-        placed = np.einsum("rxy,rpay->rpax", tilted, local * flip[:, None]) + axis[:, :, None]
-        atoms.append(np.pad(placed, (*pad, (0, 0), (0, 0))))
-    kinds = np.concatenate([helical[helical], helical[~helical]])
-    return Rods(np.concatenate(depths), np.concatenate(margins), np.concatenate(atoms), kinds)
+    across, tilts, helical = _section(kind, blob.radii[order], reach, generator)
+    # Rods that miss the ball around the blob need not be looked at.
+    near = np.linalg.norm(across - (across * tilts[:, :, 2]).sum(1, keepdims=True) * tilts[:, :, 2], axis=1) < reach
+    across, tilts, helical = across[near], tilts[near], helical[near]
+    rise = np.where(helical, helix().rise, strand().rise)[:, None]
+    places = 2 * (int(np.ceil(reach / rise.min())) + 2)
+    # Strands keep step, so that up or down the O of one faces the N of the next; helices start anywhere.
+    start = np.where(helical, generator.uniform(-0.5, 0.5, len(across)), 0.0)[:, None]
+    steps = start + np.arange(places) - places // 2
+    turn = 13.0 * start + np.where(helical, helix().angle, strand().angle)[:, None] * np.arange(places)
+    # Half of the rods run down: turned about their own x.
+    upward = np.where(generator.random(len(across)) < 0.5, 1.0, -1.0)
+    frames = frame @ tilts * np.stack([np.ones_like(upward), upward, upward], axis=1)[:, None, :]
+    axis = (across @ frame.T + blob.centre)[:, None] + (rise * steps)[..., None] * frames[:, None, :, 2]
+    depth = np.full(axis.shape[:2], np.inf)
+    inside = np.linalg.norm(axis - blob.centre, axis=2) < reach
+    depth[inside] = blob.measure_depth(axis[inside])
+    margin = np.full(depth.shape, -np.inf)
+    inside = depth < growth
+    margin[inside] = measure_margin(axis[inside], depth[inside], others, WALL + 1.0)
+    return Rods(depth, margin, axis, turn, frames, helical)
 
 
 def _section(
@@ -120,7 +122,7 @@ def _section(
     parity = int(generator.integers(2))
     sign = 1.0 if generator.random() < 0.7 else -1.0
     between = sign * min(0.35, 4.0 / max(reach, 1.0))
-    twist = -min(0.066, 0.45 / max(float(radii[1]), 1.0))
+    twist = -min(0.066, 0.45 / (float(radii[1:].max()) + 5.0))
     points, turns, helical = [], [], []
     for layer in range(-n_layers, n_layers + 1):
         wound = kind == "helices" or (kind == "mixed" and (layer + parity) % 2 == 0)
@@ -133,7 +135,10 @@ def _section(
             turn = Rotation.from_rotvec(np.outer(np.full(len(y), between * layer), [1.0, 0.0, 0.0]))
         else:
             turn = Rotation.from_rotvec(np.outer(twist * y, [0.0, 1.0, 0.0]))
-        points.append(turn.apply(np.stack([x, y, np.zeros(len(y))], axis=1)))
+            # All rods begin to count in the plane z = 0: so neighbours in a sheet stay in step.
+            x = x / np.cos(twist * y)
+        middle = np.stack([x, y, np.zeros(len(y))], axis=1)
+        points.append(turn.apply(middle) if kind == "helices" else middle)
         turns.append(turn.as_matrix())
         helical.append(np.full(len(y), wound))
     return np.concatenate(points), np.concatenate(turns), np.concatenate(helical)
@@ -151,24 +156,10 @@ class Chain:
     loop: Int[np.ndarray, " r"]
 
 
-def thread_chain(rods: Rods, level: float, blob: Blob, others: list[Blob]) -> Chain | None:
-    """One chain through all elements of a blob grown by ``level`` Å: each time on to the nearest end. None: empty."""
-    occupied = rods.occupied(level)
-    step = np.diff(occupied.astype(np.int8), axis=1, prepend=0, append=0)
-    rod, begin = np.nonzero(step == 1)
-    if len(rod) == 0:
-        return None
-    end = np.nonzero(step == -1)[1]
-    elements = [rods.atoms[r, b:e] for r, b, e in zip(rod.tolist(), begin.tolist(), end.tolist(), strict=True)]
-    ordered = _order_elements(elements)
-    loops = _bridge(ordered)
-    return _join(ordered, _drop_crossing(ordered, loops, level, blob, others))
-
-
-def _order_elements(elements: list[Float[np.ndarray, "e 5 3"]]) -> list[Float[np.ndarray, "e 5 3"]]:
+def order_elements(elements: list[Float[np.ndarray, "e 5 3"]]) -> list[Float[np.ndarray, "e 5 3"]]:
     """Order in which a chain visits elements, from the C end of each to the nearest N end of the others."""
-    starts = np.array([element[0, 1] for element in elements])
-    ends = np.array([element[-1, 1] for element in elements])
+    starts = np.array([element[1, 1] for element in elements])
+    ends = np.array([element[-2, 1] for element in elements])
     free = np.ones(len(elements), dtype=bool)
     current = int(np.linalg.norm(starts - starts.mean(0), axis=1).argmax())
     order = []
@@ -182,75 +173,76 @@ def _order_elements(elements: list[Float[np.ndarray, "e 5 3"]]) -> list[Float[np
         current = int(left[distance.argmin()])
 
 
-def _bridge(elements: list[Float[np.ndarray, "e 5 3"]]) -> list[Float[np.ndarray, "loop 3"]]:
-    """CA positions of the loop after each element but the last: a cubic that leaves and arrives along them."""
-    if len(elements) < 2:
+def bridge_elements(elements: list[Float[np.ndarray, "e 5 3"]]) -> list[Float[np.ndarray, "loop 3"]]:
+    """CA positions of the loop after each element but the last; none where no loop of some length makes the way.
+
+    The first and last residue go on with the elements' course, between them runs a cubic along their axes. Of
+    cubics that bulge more or less, the one is taken on which CA atoms lie nearest to 3.8 Å apart.
+    """
+    count = len(elements) - 1
+    if count < 1:
         return []
-    begin = np.array([element[-1, 1] for element in elements[:-1]])
-    end = np.array([element[0, 1] for element in elements[1:]])
-    leave = np.array([element[-1, 1] - element[-4, 1] for element in elements[:-1]])
-    arrive = np.array([element[3, 1] - element[0, 1] for element in elements[1:]])
-    leave, arrive = (_LOOP_SPEED * way / np.linalg.norm(way, axis=1, keepdims=True) for way in (leave, arrive))
-    time = np.linspace(0.0, 1.0, 33)[None, :, None]
-    late = time * time * (3 - 2 * time)
-    bulge = time * (1 - time)
-    course = (1 - late) * begin[:, None] + late * end[:, None]
-    course = course + bulge * ((1 - time) * leave[:, None] - time * arrive[:, None])
-    arc = np.zeros(course.shape[:2])
-    arc[:, 1:] = np.linalg.norm(np.diff(course, axis=1), axis=2).cumsum(axis=1)
-    counts = np.maximum(np.round(arc[:, -1] / _BOND).astype(int) - 1, 0)
-    loops = []
-    for index, count in enumerate(counts.tolist()):
-        if not 1 <= count <= _LOOP_LONGEST:
-            loops.append(np.zeros((0, 3)))
-            continue
-        even = np.interp(np.arange(1, count + 1) / (count + 1) * arc[index, -1], arc[index], time[0, :, 0])
-        place = np.minimum((even * 32).astype(int), 31)
-        part = (even * 32 - place)[:, None]
-        loops.append((1 - part) * course[index, place] + part * course[index, place + 1])
-    return loops
+    # Of each loop the two residues before and the two after the free part, as that part meets them.
+    ends = np.array([np.stack([element[-2, 1], element[-1, 1]]) for element in elements[:-1]])
+    starts = np.array([np.stack([element[0, 1], element[1, 1]]) for element in elements[1:]])
+    courses = np.array([find_axis(element) for element in elements])
+    time = np.linspace(0.0, 1.0, 33)[:, None]
+    late, bulge = time * time * (3 - 2 * time), time * (1 - time)
+    speeds = _LOOP_SPEEDS[None, :, None, None]
+    sway = (1 - time) * courses[:-1, None, None] - time * courses[1:, None, None]
+    straight = (1 - late) * ends[:, 1, None] + late * starts[:, 0, None]
+    course = straight[:, None] + speeds * bulge * sway
+    arc = np.zeros(course.shape[:3])
+    arc[..., 1:] = np.sqrt((np.diff(course, axis=2) ** 2).sum(-1)).cumsum(axis=2)
+    bonds = np.clip(np.round(arc[..., -1] / _BOND).astype(int), 1, _LOOP_LONGEST)
+    # Points at equal steps along each arc; those beyond the last repeat it.
+    wanted = np.minimum(np.arange(_LOOP_LONGEST + 1) / bonds[..., None], 1.0) * arc[..., -1:]
+    place = np.clip((arc[..., None] <= wanted[:, :, None]).sum(axis=2) - 1, 0, 31)
+    low, high = (np.take_along_axis(arc, place + step, axis=2) for step in (0, 1))
+    part = ((wanted - low) / np.maximum(high - low, 1e-9))[..., None]
+    low, high = (np.take_along_axis(course, (place + step)[..., None], axis=2) for step in (0, 1))
+    points = (1 - part) * low + part * high
+    used = np.arange(_LOOP_LONGEST) < bonds[..., None]
+    strain = np.where(used, np.abs(np.linalg.norm(np.diff(points, axis=2), axis=3) - _BOND), 0.0).max(axis=2)
+    # Distances of next neighbours, from the last residue of the element on to the first of the following one.
+    shape = (*points.shape[:2], 1, 3)
+    before = np.broadcast_to(ends[:, None, None, 0], shape)
+    after = np.broadcast_to(starts[:, None, None, 1], shape)
+    everything = np.concatenate([before, points, after], axis=2)
+    np.put_along_axis(everything, (bonds + 2)[..., None, None], after, axis=2)
+    bend = np.linalg.norm(everything[:, :, 2:] - everything[:, :, :-2], axis=3)
+    tight = np.where(np.arange(_LOOP_LONGEST + 1) <= bonds[..., None], bend, np.inf).min(axis=2)
+    strain = np.where(tight < _TIGHTEST, np.inf, strain)
+    best = strain.argmin(axis=1)
+    rows = np.arange(count)
+    lengths = np.where(strain[rows, best] < _MOST_STRAIN, bonds[rows, best] + 1, 0)
+    return [points[row, best[row], : lengths[row]] for row in rows.tolist()]
 
 
-def _drop_crossing(
-    elements: list[Float[np.ndarray, "e 5 3"]],
-    loops: list[Float[np.ndarray, "loop 3"]],
-    level: float,
-    blob: Blob,
-    others: list[Blob],
-) -> list[Float[np.ndarray, "loop 3"]]:
-    """Loops without those that come too near another part of the chain, or a wall."""
-    if sum(map(len, loops)) == 0:
-        return loops
-    points = np.concatenate(loops)
-    owner = np.repeat(np.arange(len(loops)), [len(loop) for loop in loops])
-    depth = blob.measure_depth(points)
-    bad = measure_margin(points, depth, others, WALL) < _LOOP_WALL
-    bad |= depth > level + 9.0
-    fixed = np.concatenate([element[:, 1] for element in elements])
-    element = np.repeat(np.arange(len(elements)), [len(part) for part in elements])
-    close = KDTree(points).query_ball_tree(KDTree(fixed), _NEAREST_ALPHA)
-    for place, found in enumerate(close):
-        # Its own two elements it starts from and goes to.
-        bad[place] |= any(element[index] - owner[place] not in (0, 1) for index in found)
-    dropped = np.zeros(len(loops), dtype=bool)
-    dropped[owner[bad]] = True
-    pairs = KDTree(points).query_pairs(_NEAREST_ALPHA, output_type="ndarray")
-    for first, second in pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))].tolist():
-        one, other = owner[first], owner[second]
-        if one != other and not dropped[one] and not dropped[other]:
-            dropped[max(one, other)] = True
-    return [np.zeros((0, 3)) if dropped[index] else loop for index, loop in enumerate(loops)]
+def find_axis(element: Float[np.ndarray, "e 5 3"]) -> Float[np.ndarray, "3"]:
+    """Unit vector along a helix or strand: at right angles to the bends of its CA trace, on the way of the chain."""
+    trace = element[:, 1]
+    if len(element) < 8:
+        course = trace[-1] - trace[-1 - (len(element) - 1) // 2 * 2]
+        return course / np.linalg.norm(course)
+    bends = trace[2:] - 2 * trace[1:-1] + trace[:-2]
+    axis = np.cross(bends[:-1], bends[1:]).sum(axis=0)
+    length = np.linalg.norm(axis)
+    course = trace[-1] - trace[0]
+    if length < len(element):  # a strand: the bends of neighbours are opposite
+        return course / np.linalg.norm(course)
+    return axis / length * np.sign(axis @ course)
 
 
-def _join(elements: list[Float[np.ndarray, "e 5 3"]], loops: list[Float[np.ndarray, "loop 3"]]) -> Chain:
+def join_elements(elements: list[Float[np.ndarray, "e 5 3"]], loops: list[Float[np.ndarray, "loop 3"]]) -> Chain:
     """Elements and loops as one chain. A missing loop leaves a gap in the numbers, of as many as would fill it."""
     parts, numbers, labels = [], [], []
     following, label = 1, 0
     for index, element in enumerate(elements):
-        parts.append(element)
-        numbers.append(np.arange(following, following + len(element)))
-        labels.append(np.zeros(len(element), dtype=np.int64))
-        following += len(element)
+        parts.append(element[1:-1])
+        numbers.append(np.arange(following, following + len(element) - 2))
+        labels.append(np.zeros(len(element) - 2, dtype=np.int64))
+        following += len(element) - 2
         if index == len(loops):
             break
         loop = loops[index]
@@ -261,6 +253,9 @@ def _join(elements: list[Float[np.ndarray, "e 5 3"]], loops: list[Float[np.ndarr
         label += 1
         bare = np.full((len(loop), 5, 3), np.nan)
         bare[:, 1] = loop
+        # The peptides to and from the elements are the elements' own.
+        bare[0, 0] = element[-1, 0]
+        bare[-1, 2:4] = elements[index + 1][0, 2:4]
         parts.append(bare)
         numbers.append(np.arange(following, following + len(loop)))
         labels.append(np.full(len(loop), label))
@@ -268,17 +263,8 @@ def _join(elements: list[Float[np.ndarray, "e 5 3"]], loops: list[Float[np.ndarr
     atoms, label_of = np.concatenate(parts), np.concatenate(labels)
     loose = label_of > 0
     if loose.any():
-        built = build_backbone(atoms[:, 1])
+        built = build_backbone(atoms[:, 1], curved=True)
         for index, name in enumerate(BACKBONE):
-            atoms[loose, index] = built[name][loose]
-        # The carbonyl before a loop points along the chain it now has.
-        before = np.flatnonzero(~loose[:-1] & loose[1:])
-        atoms[before, 2], atoms[before, 3] = built["C"][before], built["O"][before]
-        after = np.flatnonzero(loose[:-1] & ~loose[1:]) + 1
-        atoms[after, 0] = built["N"][after]
+            kept = np.isnan(atoms[:, index, 0])
+            atoms[kept, index] = built[name][kept]
     return Chain(atoms, np.concatenate(numbers), label_of)
-
-
-def chain_frames(chain: Chain) -> Float[np.ndarray, "r 3 3"]:
-    """Frame of each residue, see `residues.residue_frames`."""
-    return residue_frames(chain.atoms[:, 0], chain.atoms[:, 1], chain.atoms[:, 2])

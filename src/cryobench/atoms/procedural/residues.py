@@ -21,10 +21,8 @@ KINDS = tuple(sorted(SIDE_CHAINS))
 """The twenty amino acids; the number of a kind is its place here."""
 
 # Percent of residues in UniProtKB/Swiss-Prot (release statistics), in the order of KINDS.
-_PERCENT = np.array(
-    [8.25, 5.53, 4.06, 5.46, 1.38, 3.93, 6.72, 7.07, 2.27, 5.91, 9.65, 5.80, 2.41, 3.86, 4.74, 6.65, 5.36, 1.10, 2.92]
-    + [6.86]
-)
+_PERCENT = np.array([8.25, 5.53, 4.06, 5.46, 1.38, 3.93, 6.72, 7.07, 2.27, 5.91, 9.65, 5.80, 2.41, 3.86, 4.74, 6.65,
+                     5.36, 1.10, 2.92, 6.86])  # fmt: skip
 COMPOSITION = _PERCENT / _PERCENT.sum()
 """Frequency of each kind."""
 
