@@ -5,8 +5,8 @@ the statistics of disordered peptides, and make 1,000 images of each. How we dra
 
 The truth is where the Fab is. Published are two numbers of it, the dihedral (centre of the Fab, CA before the linker,
 CA after it, centre of the rest) and the distance of the two centres; those and every dihedral of the linker are
-collective variables here. The embedding holds the whole pose of the Fab: the distance of two states in it *is* the root
-mean square distance between the Fab's atoms in them, in Å.
+collective variables here. The embedding holds the whole pose of the Fab: the distance of two states in it *is* the
+root mean square distance between the Fab's atoms in them, in Å.
 """
 
 from collections.abc import Mapping, Sequence
@@ -76,8 +76,17 @@ class DisorderedLinker(Ensemble):
     def model(self, state: int) -> AtomicModel:
         return self.sampler.place(self.conformers[state])
 
-    @cached_property
+    @property
     def variables(self) -> Mapping[str, CollectiveVariable]:
+        return self._variables
+
+    @property
+    def embedding(self) -> np.ndarray:
+        """(states, 12) Å: the Fab's centroid, and its three principal axes as long as its atoms spread along them."""
+        return self._embedding
+
+    @cached_property
+    def _variables(self) -> Mapping[str, CollectiveVariable]:
         sampler = self.sampler
         models = map(self.model, range(self.settings.n_states))
         measured = np.array([(sampler.measure_dihedral(model), sampler.measure_distance(model)) for model in models])
@@ -94,8 +103,7 @@ class DisorderedLinker(Ensemble):
         return variables
 
     @cached_property
-    def embedding(self) -> np.ndarray:
-        """(states, 12) Å: the Fab's centroid, and its three principal axes as long as its atoms spread along them."""
+    def _embedding(self) -> np.ndarray:
         atoms = self.base.positions[self.sampler.fab]
         centroid = atoms.mean(axis=0)
         spread, axes = np.linalg.eigh(np.cov(atoms.T, bias=True))
@@ -149,7 +157,14 @@ RECIPE = Recipe(
             "images_per_state": 500,
             "snr": 0.1,
         },
-        "paper": {"box_size": 128, "pixel_size": 3.0, "resolution": 3.0, "snr": 0.01, "snr_pixel_size": 1.5},
+        "paper": {
+            "box_size": 128,
+            "pixel_size": 3.0,
+            "resolution": 3.0,
+            "snr": 0.01,
+            "snr_pixel_size": 1.5,
+            "noise_level": "structure",
+        },
     },
     ensemble=_build_ensemble,
 )

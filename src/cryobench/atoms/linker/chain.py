@@ -66,8 +66,8 @@ def find_linker(model: AtomicModel, linker: FabLinker) -> LinkerChain:
         inside = select_residues(model, linker.heavy, linker.first, linker.last)
     except ValueError as error:
         raise ValueError(
-            f"cannot find the linker: {error} Name the chains of one Fab as heavy_chain and light_chain, and residues "
-            "of the heavy chain as linker_first and linker_last."
+            f"cannot find the linker: {error} Name the chains of one Fab as heavy_chain and light_chain, and "
+            "residues of the heavy chain as linker_first and linker_last."
         ) from error
     starts = residue_starts(model)
     stops = np.append(starts[1:], len(model))
@@ -75,10 +75,12 @@ def find_linker(model: AtomicModel, linker: FabLinker) -> LinkerChain:
     around = np.arange(chosen[0] - 1, chosen[-1] + 2)
     if around[0] < 0 or around[-1] >= len(starts) or set(model.chains[starts[around]]) != {linker.heavy}:
         raise ValueError(
-            f"the linker {linker.heavy} {linker.first} to {linker.last} reaches an end of its chain: residues on both "
-            "sides are needed, to hold the Fab and the rest. Choose linker_first and linker_last farther inside."
+            f"the linker {linker.heavy} {linker.first} to {linker.last} reaches an end of its chain: residues on "
+            "both sides are needed, to hold the Fab and the rest. Choose linker_first and linker_last farther inside."
         )
-    residues = [np.arange(starts[index], stops[index]) for index in around]
+    residues = [
+        np.arange(start, stop) for start, stop in zip(starts[around].tolist(), stops[around].tolist(), strict=True)
+    ]
     labels = [f"{model.residue_numbers[atoms[0]]}{model.insertion_codes[atoms[0]]}" for atoms in residues]
     points = model.positions[
         [[_find(model, atoms, name, label) for name in _MAIN] for atoms, label in zip(residues, labels, strict=True)]
@@ -88,7 +90,7 @@ def find_linker(model: AtomicModel, linker: FabLinker) -> LinkerChain:
     return LinkerChain(
         atoms=np.concatenate(within),
         owner=np.repeat(np.arange(len(within)), [len(atoms) for atoms in within]),
-        names=[str(model.residue_names[atoms[0]]) for atoms in residues[1:]],
+        names=model.residue_names[starts[around[1:]]].tolist(),
         labels=labels[1:-1],
         label_before=labels[0],
         backbone=points[1:-1, :3],
@@ -121,7 +123,7 @@ def _check_unbroken(points: Float64[np.ndarray, "r 4 3"], labels: list[str], lin
         at = broken[0]
         raise ValueError(
             f"the linker is interrupted between residues {labels[at]} and {labels[at + 1]} of chain "
-            f"{linker.heavy!r}: C and N are {gaps[at]:.1f} Å apart, so residues are missing in the structure. Use the "
-            "other Fab (heavy_chain, light_chain), another linker_first or linker_last, or a structure with these "
-            "residues modelled."
+            f"{linker.heavy!r}: C and N are {gaps[at]:.1f} Å apart, so residues are missing in the structure. Use "
+            "the other Fab (heavy_chain, light_chain), another linker_first or linker_last, or a structure with "
+            "these residues modelled."
         )

@@ -7,8 +7,8 @@ of ours of published coil-library statistics, made by hand, not a fit and not a 
 - general: without helices and sheets the helical basin (α and bridge together) holds 37 % of the residues, 22 % when
   turns are left out as well, and polyproline II is the most frequent of the others: Jha, Colubri, Zaman, Koide,
   Sosnick and Freed, Biochemistry 44 (2005) 9691. Ours holds 32 %, a choice between the two that gives free chains of
-  25 to 100 residues the radius of gyration of unfolded proteins, 1.927 Å N^0.598 (Kohn et al., PNAS 101 (2004) 12491),
-  within 6 %, as such libraries do (Jha et al., PNAS 102 (2005) 13099; Bernadó et al., PNAS 102 (2005) 17002).
+  25 to 100 residues the radius of gyration of unfolded proteins, 1.927 Å N^0.598 (Kohn et al., PNAS 101 (2004)
+  12491), within 6 %, as such libraries do (Jha et al., PNAS 102 (2005) 13099; Bernadó et al., ibid. 17002).
 - glycine and pre-proline: which regions there are and where (for glycine five, mirrored by φ, ψ → −φ, −ψ, ψ near
   180° and 0°; before a proline α is disfavoured and ζ appears at −140°, 80°): Ho and Brasseur, BMC Struct. Biol. 5
   (2005) 14; Lovell et al., Proteins 50 (2003) 437.
@@ -23,6 +23,7 @@ come with the rejection of clashes (``conformers``).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float64
@@ -92,7 +93,7 @@ class LinkerDihedrals:
     psi: Float64[np.ndarray, " r"]
     """(r,) N, CA, C, N(i+1)."""
     omega: Float64[np.ndarray, " bonds"]
-    """(r + 1,) CA(i), C(i), N(i+1), CA(i+1) of the peptide bonds: the first leads to these residues, the last away."""
+    """(r + 1,) CA(i), C(i), N(i+1), CA(i+1) of the peptide bonds; the first leads here, the last away."""
 
     def joined(self, following: "LinkerDihedrals") -> "LinkerDihedrals":
         """These residues and the next ones; of the bond between, which both hold, the second's ω counts."""
@@ -106,7 +107,7 @@ class LinkerDihedrals:
 def classify_residues(names: Sequence[str]) -> list[str]:
     """Class, a key of `COIL`, of each residue but the last of a chain, by its name ("ALA") and its follower's."""
     kinds = []
-    for name, following in zip(names[:-1], names[1:], strict=True):
+    for name, following in pairwise(names):
         if name == "PRO":
             kinds.append("proline before proline" if following == "PRO" else "proline")
         elif name == "GLY":

@@ -1,7 +1,7 @@
 """Stretches of the linker, grown from dihedrals and joined, with the atoms of their residues.
 
-N, CA, C, O, CB and the amide hydrogen are ideal; all other atoms keep the shape they have in the model in the frame of
-N, CA and CB of their residue.
+N, CA, C, O, CB and the amide hydrogen are ideal; all other atoms keep the shape they have in the model, in the frame
+of N, CA and CB of their residue.
 """
 
 from dataclasses import dataclass

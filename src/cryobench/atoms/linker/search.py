@@ -9,7 +9,7 @@ Chem. Phys. 51 (1969) 561).
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from cryobench.atoms.linker import geometry
 from cryobench.atoms.linker.coil import draw_dihedrals
@@ -64,31 +64,31 @@ class ClashFinder:
         return closest
 
     def _within(self, atoms: Float64[np.ndarray, "m 3"], owner: Int64[np.ndarray, " m"]) -> float:
-        pairs = cKDTree(atoms).query_pairs(self.clash_distance, output_type="ndarray")
+        pairs = KDTree(atoms).query_pairs(self.clash_distance, output_type="ndarray")
         pairs = pairs[np.abs(owner[pairs[:, 0]] - owner[pairs[:, 1]]) > 1]
         return float(np.min(np.linalg.norm(atoms[pairs[:, 0]] - atoms[pairs[:, 1]], axis=1), initial=np.inf))
 
     def _to_body(
         self,
-        tree: cKDTree,
-        without_neighbour: cKDTree,
+        tree: KDTree,
+        without_neighbour: KDTree,
         atoms: Float64[np.ndarray, "m 3"],
         bonded: Bool[np.ndarray, " m"],
     ) -> float:
         return min(self._nearest(tree, atoms[~bonded]), self._nearest(without_neighbour, atoms[bonded]))
 
-    def _nearest(self, tree: cKDTree, atoms: Float64[np.ndarray, "m 3"]) -> float:
+    def _nearest(self, tree: KDTree, atoms: Float64[np.ndarray, "m 3"]) -> float:
         distances, _ = tree.query(atoms, distance_upper_bound=self.clash_distance)
         return float(np.min(distances, initial=np.inf))
 
 
 def _build_trees(
     model: AtomicModel, body: Bool[np.ndarray, " a"], neighbour: Int64[np.ndarray, " b"]
-) -> tuple[cKDTree, cKDTree]:
+) -> tuple[KDTree, KDTree]:
     """Of a body's atoms, and of those without the residue that is bonded to the linker."""
     without = body.copy()
     without[neighbour] = False
-    return cKDTree(model.positions[body]), cKDTree(model.positions[without])
+    return KDTree(model.positions[body]), KDTree(model.positions[without])
 
 
 class NoSolution(Exception):
