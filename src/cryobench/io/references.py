@@ -52,8 +52,8 @@ def check_references(folder: Path) -> None:
         others = f" and {len(gone) - 1} other stack{'s' * (len(gone) > 2)}" if len(gone) > 1 else ""
         raise FormatError(
             f"{folder} refers to images in {gone[0]}{others}, which moved or cannot be reached. Bring them back, put"
-            f" a link there, or adopt the particles again: cryobench adopt {folder / 'particles.star'} -o NEW"
-            " --datadir FOLDER_OF_THE_STACKS"
+            f" a link there, or adopt the particles again: cryobench adopt {folder / 'particles.cs'} -o NEW"
+            " --datadir FOLDER_OF_THE_STACKS (labels, volumes and mask are in this data set)."
         )
     for reference in references:
         size = reference.path.stat().st_size

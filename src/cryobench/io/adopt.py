@@ -1,0 +1,271 @@
+"""Particles that exist already become a data set, with whatever truth there is about them.
+
+Images are referred to, not copied (``references``); tables are written anew beside them, in every form we write.
+Truth may be absent, partial (−1 for unlabelled particles; labels without volumes) or whole. The poses of the table
+are *given* to methods; whether they are true is not known, so the truth has none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from cryobench._errors import FormatError
+from cryobench._progress import Progress, Silent
+from cryobench.data import Dataset, GroundTruth, Particles
+from cryobench.io.atomic import read_json, remove_partial_files, write_json
+from cryobench.io.dataset_store import ADOPTION, load_dataset, write_dataset
+from cryobench.io.foreign_parts import (
+    BRIGHT,
+    add_mask,
+    list_volumes,
+    open_state_volumes,
+    read_particles,
+    read_queries,
+)
+from cryobench.io.labels import read_labels
+
+Contrast = Literal["bright", "dark"]
+
+N_QUERIES = 100
+_SIGNS: dict[Contrast, Literal[1, -1]] = {"bright": BRIGHT, "dark": 1}
+_OURS = ("dataset.json", "particles.star", "particles.cs", "ctf.pkl", "poses.pkl", "mask.mrc", "query.csv", "truth")
+"""Names this module must not overwrite."""
+
+
+def adopt(
+    particles: str | Path,
+    folder: str | Path,
+    *,
+    labels: str | Path | None = None,
+    volumes: str | Path | None = None,
+    mask: str | Path | None = None,
+    passthrough: Sequence[str | Path] = (),
+    poses: str | Path | None = None,
+    ctf: str | Path | None = None,
+    shift_unit: Literal["fraction", "pixel"] = "fraction",
+    datadir: str | Path | None = None,
+    contrast: Contrast | None = None,
+    name: str | None = None,
+    queries: str | Path | np.ndarray | None = None,
+    n_queries: int = N_QUERIES,
+    progress: Progress | None = None,
+) -> Dataset:
+    """Make a data set of particles that exist already; repeating a call that finished loads its result.
+
+    Parameters
+    ----------
+    particles
+        RELION table (.star, 3.1 or 3.0), cryoSPARC file (.cs), or images alone (.mrcs, .mrc, or a .txt that lists
+        stacks), which need ``ctf`` and may have ``poses``.
+    folder
+        The data set: new or empty, or already holding the stacks, which are then named relative to it.
+    labels
+        State of each particle, see ``cryobench.io.labels``; −1 or absent where unknown.
+    volumes
+        Folder with one .mrc per state, state 0 first in natural order of names (9 before 10). They must lie on the
+        grid of the images, or on one that is finer by a whole number and of the same extent, and are then
+        Fourier-cropped to it, as the card says.
+    mask
+        Where the molecule can be: .mrc on the grid of the images, 0 to 1.
+    passthrough
+        Further .cs files of the same job.
+    poses, ctf
+        cryoDRGN's pickles, for images alone.
+    shift_unit
+        What ``poses`` holds: fractions of the box, or pixels (cryoDRGN 4 ``abinit``, DRGN-AI).
+    datadir
+        Folder from which the paths of stacks start, if not that of the table.
+    contrast
+        Whether protein is bright or dark in the stored images. By default what a .cs file says, else bright.
+    name
+        Of the data set; by default that of the folder.
+    queries
+        Particles at which volumes are compared: indices, or a file such as DATASET/query.csv. By default
+        ``n_queries`` are chosen: see ``choose_queries``.
+    progress
+        Shows how far it is.
+
+    Raises
+    ------
+    FormatError
+        If a file is missing, damaged, or does not fit the others; or if the folder holds something else.
+    ValueError
+        If options do not go together.
+    """
+    source, target = Path(particles), Path(folder)
+    _check_options(source, labels=labels, volumes=volumes, poses=poses, ctf=ctf, passthrough=passthrough)
+    if contrast is not None and contrast not in _SIGNS:
+        raise ValueError(f"contrast must be bright or dark, got {contrast!r}.")
+    plan = {
+        "adopted": _identify(source),
+        "passthrough": [_identify(Path(file)) for file in passthrough],
+        "labels": _identify(labels),
+        "volumes": _identify_volumes(volumes),
+        "mask": _identify(mask),
+        "poses": _identify(poses),
+        "ctf": _identify(ctf),
+        "shift_unit": shift_unit,
+        "datadir": None if datadir is None else Path(datadir).absolute().as_posix(),
+        "contrast": contrast,
+        "name": name or target.absolute().name,
+        "queries": np.asarray(queries).tolist() if isinstance(queries, np.ndarray) else _identify(queries),
+        "n_queries": n_queries,
+        "cryobench": version("cryobench"),
+    }
+    if _is_finished(target, plan):
+        return load_dataset(target)
+    found = read_particles(
+        source,
+        passthrough=[Path(file) for file in passthrough],
+        poses=None if poses is None else Path(poses),
+        ctf=None if ctf is None else Path(ctf),
+        shift_unit=shift_unit,
+        datadir=None if datadir is None else Path(datadir),
+        sign=None if contrast is None else _SIGNS[contrast],
+    )
+    if mask is not None:
+        found = add_mask(found, Path(mask))
+    states = None if labels is None else read_labels(Path(labels), found)
+    notes: list[str] = []
+    truth = None
+    if states is not None:
+        opened = None if volumes is None else open_state_volumes(Path(volumes), found, states, notes)
+        truth = GroundTruth(states, opened)
+    if queries is None:
+        chosen = choose_queries(states, len(found), n_queries)
+    else:
+        chosen = queries if isinstance(queries, np.ndarray) else read_queries(Path(queries), len(found))
+    _open_folder(target, plan)
+    with (progress or Silent()).task("writing tables, reading stacks") as task:
+        dataset = write_dataset(
+            target, found, truth, queries=chosen, card=_describe(source, plan, found, states, notes)
+        )
+        task.advance()
+    (target / ADOPTION).unlink()
+    return dataset
+
+
+def choose_queries(states: np.ndarray | None, n: int, count: int) -> np.ndarray:
+    """Indices, ascending, of at most ``count`` of n particles at which volumes are compared; the same every time.
+
+    Without labels they are evenly spaced. With labels they are labelled ones: the middle particle of every state,
+    then others evenly spaced through the particles sorted by state, so that larger states have more. Of more states
+    than ``count``, evenly spaced ones are taken.
+    """
+    if count < 1:
+        raise ValueError(f"at least one query particle is needed, got {count}.")
+    if states is None or not (states >= 0).any():
+        return _evenly(np.arange(n), count)
+    labelled = np.flatnonzero(states >= 0)
+    order = labelled[np.argsort(states[labelled], kind="stable")]
+    _, starts, counts = np.unique(states[order], return_index=True, return_counts=True)
+    if len(starts) >= count:
+        return np.sort(order[_evenly(starts + counts // 2, count)])
+    middles = order[starts + counts // 2]
+    others = order[~np.isin(order, middles)]
+    return np.sort(np.concatenate([middles, _evenly(others, count - len(middles))]))
+
+
+def _evenly(values: np.ndarray, count: int) -> np.ndarray:
+    """At most ``count`` of some values, in the middles of equal stretches of them."""
+    count = min(count, len(values))
+    return values[((np.arange(count) + 0.5) * len(values) / max(count, 1)).astype(np.int64)]
+
+
+def _check_options(source: Path, **given: Any) -> None:
+    kind = source.suffix.lower()
+    if kind not in (".star", ".cs", ".mrcs", ".mrc", ".txt"):
+        raise ValueError(
+            f"{source} is no table of particles: expected .star (RELION), .cs (cryoSPARC), or .mrcs, .mrc or .txt (a"
+            " list of stacks) with cryoDRGN's pickles."
+        )
+    if given["volumes"] is not None and given["labels"] is None:
+        raise ValueError("volumes are those of states: say which particle is in which state with labels.")
+    images_alone = kind in (".mrcs", ".mrc", ".txt")
+    if images_alone and given["ctf"] is None:
+        raise ValueError(f"{source} holds images alone: give their CTF too (ctf.pkl in cryoDRGN's form).")
+    if not images_alone and (given["ctf"] is not None or given["poses"] is not None):
+        raise ValueError(f"{source.name} has poses and CTF of its own: poses and ctf are for images alone (.mrcs).")
+    if kind != ".cs" and given["passthrough"]:
+        raise ValueError(f"passthrough files belong to a .cs file, and {source.name} is none.")
+
+
+def _describe(
+    source: Path, plan: Mapping[str, Any], particles: Particles, states: np.ndarray | None, notes: list[str]
+) -> dict[str, Any]:
+    kinds = {".star": "RELION table", ".cs": "cryoSPARC file"}
+    kind = kinds.get(source.suffix.lower(), "images with cryoDRGN's pickles")
+    labelled = 0 if states is None else int((states >= 0).sum())
+    return {
+        "name": plan["name"],
+        "title": plan["name"],
+        "description": f"Particles adopted from {source.name} ({kind}).",
+        "heterogeneity": "not known"
+        if labelled == 0
+        else f"as labelled: {labelled:,} of {len(particles):,} particles",
+        "plan": dict(plan),
+        "n_labelled": labelled,
+        "notes": notes,
+    }
+
+
+def _identify(path: str | Path | None) -> dict[str, str] | None:
+    """Name and SHA-256 of a file that is not a stack; of a stack its name alone, ``references`` has the rest."""
+    if path is None:
+        return None
+    path = Path(path)
+    if not path.is_file():
+        raise FormatError(f"{path} does not exist or is no file.")
+    if path.suffix.lower() in (".mrcs", ".mrc") and path.stat().st_size > 1 << 28:
+        return {"name": path.name}
+    with path.open("rb") as file:
+        return {"name": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _identify_volumes(folder: str | Path | None) -> list[dict[str, Any]] | None:
+    if folder is None:
+        return None
+    return [{"name": path.name, "bytes": path.stat().st_size} for path in list_volumes(Path(folder))]
+
+
+def _is_finished(folder: Path, plan: Mapping[str, Any]) -> bool:
+    """Whether this very data set is there already; FormatError if another is."""
+    card = folder / "dataset.json"
+    if not card.exists():
+        return False
+    found = read_json(card)
+    if found.get("plan") == plan:
+        return True
+    raise FormatError(
+        f"{folder} holds another data set ({found.get('name')}). Nothing was changed: choose another folder, or"
+        " remove this one first."
+    )
+
+
+def _open_folder(folder: Path, plan: Mapping[str, Any]) -> None:
+    """Mark the folder as being filled. FormatError if it holds files that would be lost."""
+    if folder.exists() and not folder.is_dir():
+        raise FormatError(f"{folder} exists and is no folder: choose another one for the data set.")
+    if (folder / ADOPTION).exists():
+        found = read_json(folder / ADOPTION)
+        if found != plan:
+            differing = sorted(key for key in plan if found.get(key) != plan[key])
+            raise FormatError(
+                f"{folder} holds an unfinished adoption of another call (they differ in {', '.join(differing)})."
+                " Repeat that call to finish it, choose another folder, or remove this one first."
+            )
+        remove_partial_files(folder)
+    else:
+        taken = [name for name in (*_OURS, "simulation") if (folder / name).exists()]
+        if taken:
+            raise FormatError(
+                f"{folder} already holds {', '.join(taken)}, which a data set would overwrite. Nothing was changed:"
+                " choose another folder with -o."
+            )
+    write_json(folder / ADOPTION, dict(plan))
