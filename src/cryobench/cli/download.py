@@ -26,9 +26,10 @@ def run_download(
         raise UnknownName("choice of --what", what, get_args(Part))
     chosen = PUBLISHED[name]
     alone = sum(other.record == chosen.record for other in PUBLISHED.values()) == 1
-    folder = download_set(
+    folder = output or Path(chosen.title)
+    download_set(
         chosen.record,
-        output or Path(chosen.title),
+        folder,
         title=None if alone else chosen.title,
         names=files,
         part=part,

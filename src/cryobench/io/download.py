@@ -37,7 +37,8 @@ Part = Literal["images", "volumes", "all"]
 
 _ZENODO = "https://zenodo.org"
 _TIMEOUT = 60
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16
+"""Bytes received at a time; what a cut connection leaves of one is lost."""
 _ATTEMPTS = 5
 """Failures in a row, without a byte between them, after which a download is given up."""
 _PAUSE = 2.0
@@ -296,7 +297,10 @@ class _Growing:
 def _receive(file: RemoteFile, target: _Growing) -> None:
     """One connection, by pooch's downloader: from where the file ends, or from the start if the server wants so."""
 
+    opened: list[requests.Response] = []
+
     def check(response: requests.Response, *_: Any, **__: Any) -> None:
+        opened.append(response)
         if response.status_code == 206:
             begins = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
             if begins is None or int(begins.group(1)) != target.size:
@@ -310,7 +314,11 @@ def _receive(file: RemoteFile, target: _Growing) -> None:
     if target.size:
         headers["Range"] = f"bytes={target.size}-"
     downloader = pooch.HTTPDownloader(chunk_size=_CHUNK, timeout=_TIMEOUT, headers=headers, hooks={"response": check})
-    downloader(file.url, target, None)
+    try:
+        downloader(file.url, target, None)
+    finally:
+        for response in opened:
+            response.close()
 
 
 def _status(error: BaseException | None) -> int | None:
