@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cryobench.experiment.run import run as run
+    from cryobench.io.adopt import adopt as adopt
     from cryobench.io.store import load_dataset as load_dataset
     from cryobench.io.store import load_reconstruction as load_reconstruction
     from cryobench.metrics.evaluate import score as score
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cryobench.report.site import write_report as write_report
 
 _PUBLIC = {
+    "adopt": "cryobench.io.adopt:adopt",
     "load_dataset": "cryobench.io.store:load_dataset",
     "load_reconstruction": "cryobench.io.store:load_reconstruction",
     "run": "cryobench.experiment.run:run",
@@ -32,7 +34,7 @@ _PUBLIC = {
 
 _MODULES = ("data", "methods", "metrics", "recipes")
 
-__all__ = ["load_dataset", "load_reconstruction", "run", "score", "simulate", "write_report"]
+__all__ = ["adopt", "load_dataset", "load_reconstruction", "run", "score", "simulate", "write_report"]
 
 
 def __getattr__(name: str) -> Any:

@@ -37,6 +37,19 @@ def print_dataset(dataset: Dataset) -> None:
     console.print(f"-> {dataset.path}", highlight=False)
 
 
+def print_adoption(dataset: Dataset) -> None:
+    """As ``print_dataset``, and what was found on the way."""
+    console, particles = _console(), dataset.particles
+    contrast = "bright" if particles.sign == -1 else "dark"
+    poses = "no poses" if particles.rotations is None else "poses given"
+    mask = "no mask" if particles.mask is None else "mask"
+    labelled = f"{dataset.card['n_labelled']:,} particles labelled"
+    console.print(f"protein {contrast} in the stored images, {poses}, {labelled}, {mask}", highlight=False)
+    for note in dataset.card.get("notes", []):
+        console.print(note, highlight=False)
+    print_dataset(dataset)
+
+
 def print_scores(results: Sequence[tuple[Reconstruction, Scores]]) -> None:
     """One row per reconstruction, best masked FSC-AUC first, each value with its 95 % interval."""
     present = [name for name in _COLUMNS if any(name in scores.scores for _, scores in results)]
@@ -57,12 +70,23 @@ def print_scores(results: Sequence[tuple[Reconstruction, Scores]]) -> None:
     console = _console()
     console.print(table)
     counts = {score.n for _, scores in results for score in scores.scores.values()}
+    for reason, names in _reasons(results).items():
+        console.print(f"[dim]not measured ({', '.join(names)}): {reason}[/dim]", highlight=False)
     if counts:
         console.print(
             f"[dim]mean \\[95 % interval] over {max(counts)} query particles, resolution the median; 'of best': the "
             "masked area over the largest possible, just below 0.5[/dim]",
             highlight=False,
         )
+
+
+def _reasons(results: Sequence[tuple[Reconstruction, Scores]]) -> dict[str, list[str]]:
+    """Why metrics were not measured: reason to the runs it holds for."""
+    found: dict[str, list[str]] = {}
+    for reconstruction, scores in results:
+        for metric, reason in scores.context.get("not_measured", {}).items():
+            found.setdefault(f"{metric} {reason}", []).append(reconstruction.name)
+    return found
 
 
 def _cell(name: str, score: Score | None) -> str:

@@ -102,6 +102,8 @@ def adopt(
     _check_options(source, labels=labels, volumes=volumes, poses=poses, ctf=ctf, passthrough=passthrough)
     if contrast is not None and contrast not in _SIGNS:
         raise ValueError(f"contrast must be bright or dark, got {contrast!r}.")
+    if shift_unit not in ("fraction", "pixel"):
+        raise ValueError(f"shift_unit must be fraction or pixel, got {shift_unit!r}.")
     plan = {
         "adopted": _identify(source),
         "passthrough": [_identify(Path(file)) for file in passthrough],
