@@ -1,5 +1,6 @@
 """Published archives are opened as they are: right images, poses, CTF and truth, whatever is missing or odd."""
 
+import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,8 @@ from cryobench.data import Dataset, Particles
 from cryobench.experiment.run import run
 from cryobench.experiment.score import score_run
 from cryobench.io.store import load_dataset
+from cryobench.io.xtc import write_frames
+from cryobench.io.zenodo_frames import PublishedFrames
 from cryobench.methods._shared.backprojection import backproject
 from cryobench.recipes.simulate import simulate
 from cryobench.report.site import write_report
@@ -296,3 +299,78 @@ def test_it_is_shown_like_any_other(template: Path, tmp_path: Path) -> None:
     run("consensus", load_dataset(template), tmp_path / "run")
     write_report(load_dataset(template), [score_run(tmp_path / "run")], tmp_path / "page")
     assert "published archive" in (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("size", [24, 25])
+def test_frames_are_rendered_on_the_published_grid(tmp_path: Path, rng: np.random.Generator, size: int) -> None:
+    """The grid of molmap around the seed, padded with zeros: as its authors make a volume, in plain NumPy."""
+    pixel_size, resolution = 1.5, 3.0
+    centre = np.array([41.3, -12.7, 3.9])
+    frames, elements = (centre + rng.uniform(-5, 5, (3, 30, 3))).round(2), rng.choice(["C", "N", "O", "S"], 30)
+    write_seed(tmp_path / "seed_structure.pdb", frames[0], elements)
+    write_frames(tmp_path / "sampled_pdbs.xtc", frames)
+    volumes = PublishedFrames(
+        tmp_path / "seed_structure.pdb",
+        tmp_path / "sampled_pdbs.xtc",
+        3,
+        box_size=size,
+        pixel_size=pixel_size,
+    )
+    numbers = np.array([{"C": 6, "N": 7, "O": 8, "S": 16}[element] for element in elements])
+    low, high = frames[0].min(axis=0), frames[0].max(axis=0)
+    count = np.ceil((high - low + 6 * resolution) / pixel_size).astype(int)
+    sigma = resolution / (np.pi * np.sqrt(2))
+    for index in (2, 0):
+        expected = np.zeros((size,) * 3)
+        axes = [low[axis] - 3 * resolution + pixel_size * np.arange(count[axis]) for axis in range(3)]
+        near = [np.exp(-((axes[k] - frames[index][:, k, None]) ** 2) / (2 * sigma**2)) for k in range(3)]
+        density = np.einsum("a,az,ay,ax->zyx", numbers, near[2], near[1], near[0]) / (2 * np.pi * sigma**2) ** 1.5
+        x, y, z = (size - count) // 2
+        expected[z : z + count[2], y : y + count[1], x : x + count[0]] = density
+        np.testing.assert_allclose(volumes.read(index), expected, atol=1e-4 * density.max())
+
+
+def write_seed(path: Path, positions: np.ndarray, elements: np.ndarray) -> None:
+    lines = [
+        f"ATOM  {number:5d} {element:>2s}   GLY A{number:4d}    {x:8.3f}{y:8.3f}{z:8.3f}{1:6.2f}{0:6.2f}{element:>12s}"
+        for number, (element, (x, y, z)) in enumerate(zip(elements, positions, strict=True), start=1)
+    ]
+    path.write_text("\n".join([*lines, "END"]) + "\n")
+
+
+def spike_archive(root: Path, original: Dataset, n_frames: int = 360) -> Path:
+    """Images in one stack, a frame for each, no volumes."""
+    write_archive(root, original)
+    for folder in ("images/snr0.01", "vols"):
+        shutil.rmtree(root / folder)
+    write_mrc(root / "images/snr0.1/particles.mrcs", -original.particles.read(np.arange(360)), PIXEL_SIZE)
+    write_pickle(root / "gt_latents.pkl", np.arange(360))
+    frames = np.random.default_rng(0).uniform(-12, 12, (n_frames, 20, 3))
+    write_seed(root / "seed_structure.pdb", frames[0], np.full(20, "C"))
+    write_frames(root / "sampled_pdbs.xtc", frames)
+    return root
+
+
+def test_one_image_per_frame_has_the_volume_of_its_frame(tmp_path: Path, original: Dataset) -> None:
+    truth = load_dataset(spike_archive(tmp_path / "Spike-MD", original)).truth
+    assert truth.n_states == 360
+    assert truth.volumes.box_size == 24
+    again = pickle.loads(pickle.dumps(truth.volumes))
+    np.testing.assert_array_equal(again.read(7), truth.volume_of(7))
+    assert np.abs(truth.volume_of(7) - truth.volume_of(8)).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda root: write_seed(root / "seed_structure.pdb", np.zeros((19, 3)), np.full(19, "C")), "holds 20 atoms"),
+        (lambda root: write_frames(root / "sampled_pdbs.xtc", np.zeros((9, 20, 3))), "holds 9 frames, but .* 360"),
+        (lambda root: (root / "sampled_pdbs.xtc").write_bytes(b"nothing"), "cannot be read as XTC"),
+    ],
+)
+def test_a_trajectory_of_another_set_is_refused(tmp_path: Path, original: Dataset, damage, message: str) -> None:
+    root = spike_archive(tmp_path / "Spike-MD", original)
+    damage(root)
+    truth = load_dataset(root).truth
+    with pytest.raises(FormatError, match=message):
+        truth.volumes.read(0)
