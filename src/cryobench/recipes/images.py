@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from cryobench._types import ImageArray, ImagesFT, Volume
+from cryobench._types import ImageArray, ImagesFT, Shifts, Volume
 from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.procedural.complexes import procedural_contaminant
 from cryobench.fourier import crop_with_power, fft_images, ifft_images
@@ -40,7 +40,7 @@ from cryobench.recipes.draws import (
 )
 from cryobench.recipes.job import Job, PartResult, StateResult
 from cryobench.recipes.noise import colour_noise, is_white, kept_by_binning
-from cryobench.recipes.projectors import AtomProjector, Projector, SliceProjector
+from cryobench.recipes.projectors import AtomProjector, FrameProjector, Projector, SliceProjector
 from cryobench.recipes.recipe import FrameEnsemble
 from cryobench.recipes.settings import SimulationSettings
 from cryobench.volumes.render import render
@@ -147,11 +147,18 @@ class Microscope:
         pairs = np.flatnonzero(junk == Junk.PAIR)
         turned, apart = draw_neighbours(settings, seed, particles[pairs])
         second = projector.project(states[pairs], torch.from_numpy(turned.astype(np.float32)))
-        moved = shift_images(
-            second, torch.from_numpy(apart.astype(np.float32)), settings.box_size, pixel_size=settings.pixel_size
-        )
-        spectra[pairs] += moved
+        spectra[pairs] += _move_out(second, torch.from_numpy(apart.astype(np.float32)), settings)
         return spectra
+
+
+def _move_out(spectra: ImagesFT, displacements: Shifts, settings: SimulationSettings) -> ImagesFT:
+    """Images moved so far that parts may leave the box: what leaves is gone, as on a detector, not wrapped around."""
+    size = settings.box_size
+    margin = size // 2
+    wide = torch.nn.functional.pad(ifft_images(spectra, size), (margin,) * 4)
+    full = size + 2 * margin
+    moved = shift_images(fft_images(wide), displacements, full, pixel_size=settings.pixel_size)
+    return fft_images(ifft_images(moved, full)[:, margin : margin + size, margin : margin + size].contiguous())
 
 
 def _prepare_states(job: Job, part: int) -> tuple[Projector, list[StateResult]]:
@@ -161,7 +168,7 @@ def _prepare_states(job: Job, part: int) -> tuple[Projector, list[StateResult]]:
         frames = job.ensemble.positions(states.start, states.stop)
         positions = write_trajectory_part(job.folder, part, frames)  # as rounded there: what is imaged is on disk
         topology = job.ensemble.topology
-        projector = AtomProjector(job.settings, [topology], first_state=states.start, positions=positions)
+        projector = FrameProjector(job.settings, topology, positions, first_state=states.start)
         return projector, [_result(job, state, topology) for state in states]
     models = [job.ensemble.model(state) for state in states]
     results, volume = [], torch.empty(0)

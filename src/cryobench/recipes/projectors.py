@@ -13,12 +13,14 @@ import torch
 
 from cryobench._types import ImagesFT, Rotations
 from cryobench.atoms.model import AtomicModel
-from cryobench.atoms.solvent import make_layers
+from cryobench.atoms.solvent import Layer, make_layers
 from cryobench.fourier import fft_images, fourier_crop, frequency_grid
 from cryobench.imaging.atoms_projection import project_atoms
 from cryobench.imaging.grid import FourierVolume
 from cryobench.imaging.slices import extract_slices
 from cryobench.recipes.settings import SimulationSettings
+
+_BATCH = 16
 
 
 @runtime_checkable
@@ -41,54 +43,69 @@ class SliceProjector:
 
 
 class AtomProjector:
-    """Projections of the atoms of consecutive states from ``first_state`` on.
+    """Projections of the atoms of consecutive states, of one model each, from ``first_state`` on."""
 
-    Parameters
-    ----------
-    models
-        One model per state; or one model alone, with ``positions`` (states, a, 3) in Å of its atoms in each state.
-    """
-
-    def __init__(
-        self,
-        settings: SimulationSettings,
-        models: Sequence[AtomicModel],
-        *,
-        first_state: int = 0,
-        positions: np.ndarray | None = None,
-    ) -> None:
+    def __init__(self, settings: SimulationSettings, models: Sequence[AtomicModel], *, first_state: int = 0) -> None:
         self._settings = settings
+        self._models = models
         self._first_state = first_state
-        self._positions = [model.positions for model in models] if positions is None else positions
-        layers = [make_layers(model, settings.resolution, settings.solvent_density) for model in models]
-        self._layers = layers if positions is None else layers * len(positions)
 
     def project(self, states: np.ndarray, rotations: Rotations) -> ImagesFT:
-        settings = self._settings
-        spectra = [
-            self._project_one(int(state) - self._first_state, rotations[row : row + 1])
-            for row, state in enumerate(states)
-        ]
-        if not spectra:
-            return torch.zeros((0, settings.box_size, settings.box_size // 2 + 1), dtype=torch.complex64)
-        return torch.cat(spectra)
+        spectra = _empty(len(states), self._settings.box_size)
+        for state in np.unique(states):
+            rows = np.flatnonzero(states == state)
+            model = self._models[int(state) - self._first_state]
+            layers = make_layers(model, self._settings.resolution, self._settings.solvent_density)
+            for some in _batches(rows):
+                spectra[some] = _project(self._settings, model.positions, layers, rotations[some])
+        return spectra
 
-    def _project_one(self, state: int, rotation: Rotations) -> ImagesFT:
-        settings = self._settings
-        fine = sum(
-            project_atoms(
-                self._positions[state],
-                layer.weights,
-                rotation,
-                settings.fine_box_size,
-                settings.fine_pixel_size,
-                layer.resolution,
-            )
-            for layer in self._layers[state]
+
+class FrameProjector:
+    """Projections of consecutive frames (m, a, 3), in Å, of one topology, from ``first_state`` on."""
+
+    def __init__(
+        self, settings: SimulationSettings, topology: AtomicModel, positions: np.ndarray, *, first_state: int = 0
+    ) -> None:
+        self._settings = settings
+        self._layers = make_layers(topology, settings.resolution, settings.solvent_density)
+        self._positions = positions
+        self._first_state = first_state
+
+    def project(self, states: np.ndarray, rotations: Rotations) -> ImagesFT:
+        spectra = _empty(len(states), self._settings.box_size)
+        for some in _batches(np.arange(len(states))):
+            frames = self._positions[states[some] - self._first_state]
+            spectra[some] = _project(self._settings, frames, self._layers, rotations[some])
+        return spectra
+
+
+def _project(
+    settings: SimulationSettings, positions: np.ndarray, layers: Sequence[Layer], rotations: Rotations
+) -> ImagesFT:
+    """Spectra of atoms (a, 3), or of another conformation in each image, (n, a, 3)."""
+    fine = torch.zeros(len(rotations), settings.fine_box_size, settings.fine_box_size)
+    for layer in layers:
+        fine += project_atoms(
+            positions,
+            layer.weights,
+            rotations,
+            settings.fine_box_size,
+            settings.fine_pixel_size,
+            layer.resolution,
         )
-        # project_atoms integrates along z; a sum over voxels of the images' size is that divided by their size.
-        images = fourier_crop(torch.as_tensor(fine), settings.box_size, dimensions=2) / settings.pixel_size
-        return fft_images(images) * _disc(settings.box_size)
+    # project_atoms integrates along z; a sum over voxels of the images' size is that divided by their size.
+    images = fourier_crop(fine, settings.box_size, dimensions=2) / settings.pixel_size
+    return fft_images(images) * _disc(settings.box_size)
+
+
+def _batches(rows: np.ndarray) -> list[np.ndarray]:
+    """As many images at a time as stay in the cache on the fine grid."""
+    return [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
+
+
+def _empty(n: int, box_size: int) -> ImagesFT:
+    return torch.zeros((n, box_size, box_size // 2 + 1), dtype=torch.complex64)
 
 
 def _disc(box_size: int) -> torch.Tensor:
