@@ -51,7 +51,10 @@ def fold_helices(pieces: tuple[RnaPiece, ...], generator: np.random.Generator) -
     counts = [len(pairs) for pairs, _ in drawn]
     before = np.concatenate([[0], np.cumsum(counts)])
     pairs = np.concatenate([pairs for pairs, _ in drawn])
-    parents = np.concatenate([np.where(tree < 0, -1, tree + first) for (_, tree), first in zip(drawn, before)])
+    trees = [tree for _, tree in drawn]
+    parents = np.concatenate(
+        [np.where(tree < 0, -1, tree + first) for tree, first in zip(trees, before[:-1], strict=True)]
+    )
     owners = np.repeat(np.arange(len(pieces)), counts)
     middles = np.array([piece.centre for piece in pieces], dtype=np.float64)[owners]
     radii = np.cbrt([3 * _VOLUME_OF_PAIR * piece.nucleotides / 2 / (4 * np.pi) for piece in pieces])[owners]
@@ -123,9 +126,7 @@ def _relax(
     return centres, axes
 
 
-def _correct(
-    difference: Float[np.ndarray, "p 3"], shortest: float, longest: float
-) -> Float[np.ndarray, "p 3"]:
+def _correct(difference: Float[np.ndarray, "p 3"], shortest: float, longest: float) -> Float[np.ndarray, "p 3"]:
     """Half of what a pair's first partner must move, and the second the other way, to keep a distance in bounds."""
     distance = np.maximum(np.sqrt((difference**2).sum(axis=1, keepdims=True)), 1e-6)
     return 0.5 * (distance - np.clip(distance, shortest, longest)) / distance * difference

@@ -54,7 +54,7 @@ def _parse(letter: str) -> tuple[tuple[str, ...], Float[np.ndarray, "a 3"]]:
         name, first, second = text.split()
         atoms[name] = (float(first), float(second), 0.0)
     positions = Rotation.from_rotvec([_INCLINATION, 0.0, 0.0]).apply(list(atoms.values()))
-    return tuple(atoms), positions + [_DISPLACEMENT, 0.0, 0.0]
+    return tuple(atoms), positions + np.array([_DISPLACEMENT, 0.0, 0.0])
 
 
 TEMPLATES = {letter: _parse(letter) for letter in _BASES}

@@ -1,0 +1,71 @@
+"""The assembly graph of the procedural subunit: sixteen states, each more than those it grows from.
+
+The logic is that of early 50S assembly as Qin et al. (Nat. Commun. 14:898, 2023) and the work they cite describe it:
+it begins with domain I and a few proteins; domains follow one by one, II and III in either order; domains I, II, III
+and VI with their early proteins are a core; domains IV and V join it in either order; what is late comes in small
+steps on several paths: the central protuberance (5S rRNA and its proteins), the L1 stalk, the stalk base; last of
+all the functional core with the proteins about it. Which proteins join when, beyond that, was chosen for
+this package: a protein comes with the rRNA that it binds or later.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class AssemblyState:
+    """One state: all that the states it grows from have, and what it adds."""
+
+    name: str
+    grows_from: tuple[str, ...]
+    adds: tuple[str, ...]
+
+
+ASSEMBLY_STATES = (
+    AssemblyState("I", (), ("domain 0", "domain I", "uL4", "uL13", "bL20", "uL22", "uL23", "uL24", "uL29")),
+    AssemblyState("I+III", ("I",), ("domain III", "bL34")),
+    AssemblyState("I+II", ("I",), ("domain II", "uL15", "bL21", "bL32")),
+    AssemblyState("I+II+III", ("I+III", "I+II"), ()),
+    AssemblyState("I+II+VI", ("I+II",), ("domain VI", "uL3", "bL17", "bL19")),
+    AssemblyState("core", ("I+II+III", "I+II+VI"), ("uL30",)),
+    AssemblyState("core+V", ("core",), ("domain V", "bL28", "bL33", "bL35")),
+    AssemblyState("core+IV", ("core",), ("domain IV", "uL2", "uL14")),
+    AssemblyState("core+V+L1", ("core+V",), ("L1 stalk", "uL1", "bL9")),
+    AssemblyState("core+V+CP", ("core+V",), ("5S", "uL5", "uL18", "bL25")),
+    AssemblyState("core+IV+V", ("core+IV", "core+V"), ()),
+    AssemblyState("core+IV+V+CP", ("core+IV+V", "core+V+CP"), ()),
+    AssemblyState("core+IV+V+CP+L1", ("core+IV+V+CP", "core+V+L1"), ()),
+    AssemblyState("core+IV+V+CP+stalk", ("core+IV+V+CP",), ("stalk base", "uL6", "uL10", "uL11")),
+    AssemblyState("core+IV+V+CP+L1+stalk", ("core+IV+V+CP+L1", "core+IV+V+CP+stalk"), ()),
+    AssemblyState("50S", ("core+IV+V+CP+L1+stalk",), ("functional core", "uL16", "bL27", "bL36")),
+)
+"""In the order of their masses."""
+
+
+def list_edges() -> np.ndarray:
+    """(e, 2) pairs of states (from, to): which grows into which."""
+    names = [state.name for state in ASSEMBLY_STATES]
+    return np.array(
+        [(names.index(earlier), index) for index, state in enumerate(ASSEMBLY_STATES) for earlier in state.grows_from]
+    )
+
+
+def list_presence(components: tuple[str, ...]) -> np.ndarray:
+    """(states, components) true where a state has a component.
+
+    ValueError for a component that the table adds and ``components`` lacks, or that no state has.
+    """
+    presence = np.zeros((len(ASSEMBLY_STATES), len(components)), dtype=bool)
+    names = [state.name for state in ASSEMBLY_STATES]
+    for index, state in enumerate(ASSEMBLY_STATES):
+        unknown = sorted(set(state.adds) - set(components))
+        if unknown:
+            raise ValueError(f"state {state.name!r} adds {', '.join(unknown)}, not among the components.")
+        for earlier in state.grows_from:
+            presence[index] |= presence[names.index(earlier)]
+        presence[index, [components.index(name) for name in state.adds]] = True
+    missing = [name for name, present in zip(components, presence.any(axis=0).tolist(), strict=True) if not present]
+    if missing:
+        raise ValueError(f"no state has {', '.join(missing)}.")
+    return presence

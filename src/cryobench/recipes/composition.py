@@ -1,0 +1,76 @@
+"""States that differ in what they are made of: how far apart they are, which grows into which, how many of each."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def embed_composition(presence: np.ndarray, masses: np.ndarray) -> np.ndarray:
+    """Coordinates in which the squared distance of two states is the mass in which they differ.
+
+    That is the mass of all units present in one state but not in the other. The coordinates of a state are the
+    square roots of the masses of its units, turned to their principal axes, so that the first ones matter most.
+
+    Parameters
+    ----------
+    presence
+        (states, units) true where a state has a unit: a component, or a residue.
+    masses
+        (units,) in kDa.
+
+    Returns
+    -------
+    (states, d), d at most states - 1, of mean 0; square root of kDa.
+    """
+    coordinates = presence * np.sqrt(masses)
+    coordinates = coordinates - coordinates.mean(axis=0)
+    left, sizes, _ = np.linalg.svd(coordinates, full_matrices=False)
+    kept = sizes > 1e-9 * max(float(sizes[0]), 1.0)
+    kept[0] = True
+    axes = left[:, kept] * sizes[kept]
+    # The sign of an axis is free: the last state, the fullest one as a rule, lies on its positive side.
+    largest = np.abs(axes).argmax(axis=0)
+    decisive = np.where(np.abs(axes[-1]) > 1e-6 * sizes[kept], axes[-1], axes[largest, np.arange(axes.shape[1])])
+    return axes * np.where(decisive < 0, -1.0, 1.0)
+
+
+def find_growth(occupancies: np.ndarray, masses: np.ndarray, tolerance: float) -> np.ndarray:
+    """Which state grows into which, as (e, 2) pairs of states (from, to).
+
+    One state can grow into another that weighs more and of every component has at least as much, within
+    ``tolerance``; an edge is drawn where no third state lies between the two.
+
+    Parameters
+    ----------
+    occupancies
+        (states, components) in [0, 1].
+    masses
+        (states,) in any unit.
+    tolerance
+        Occupancy that may be lost.
+    """
+    contained = (occupancies[:, None] <= occupancies[None] + tolerance).all(axis=2)
+    grows = contained & (masses[:, None] < masses[None])
+    between = (grows.astype(np.int64) @ grows.astype(np.int64)) > 0
+    return np.argwhere(grows & ~between)
+
+
+def apportion(n_images: int, weights: Sequence[float]) -> np.ndarray:
+    """(states,) images of each state: in proportion to the weights, at least one of each, ``n_images`` in all.
+
+    Remainders go to the largest fractions (Hamilton's method); what the smallest states get to have one image is
+    taken from the largest. ValueError for weights that are not positive, or fewer images than states.
+    """
+    shares = np.asarray(weights, dtype=np.float64)
+    if not (np.isfinite(shares).all() and (shares > 0).all()):
+        raise ValueError(f"weights of states are positive numbers, got {list(weights)}. Leave out a state of none.")
+    if n_images < len(shares):
+        raise ValueError(f"{n_images} images cannot show all of {len(shares)} states: use at least {len(shares)}.")
+    exact = n_images * shares / shares.sum()
+    counts = np.floor(exact + 1e-9).astype(np.int64)
+    order = np.argsort(-(exact - counts), kind="stable")
+    counts[order[: n_images - counts.sum()]] += 1
+    while (counts == 0).any():
+        counts[counts.argmax()] -= 1
+        counts[counts.argmin()] += 1
+    return counts

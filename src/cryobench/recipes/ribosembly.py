@@ -1,0 +1,134 @@
+"""Ribosembly: sixteen states of a large ribosomal subunit that is being assembled, in unequal numbers.
+
+Jeon et al. (arXiv 2408.05526) take the early assembly intermediates of the 50S subunit of E. coli of Qin et al.
+(Nat. Commun. 14:898, 2023) and make 335,240 images of them, between 3,915 and 44,366 of each. Their entries,
+8C8X to 8C9C, do the same when given as structures; without any, a procedural subunit (`atoms.procedural.ribosome`)
+is assembled along a graph of this package (`assembly_states`).
+
+The truth is the state, which component is present in it, and the graph; distance in the embedding is mass.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from cryobench.atoms.model import AtomicModel
+from cryobench.atoms.procedural.ribosome import procedural_ribosome
+from cryobench.data import CollectiveVariable, Components
+from cryobench.recipes.assembly_states import ASSEMBLY_STATES, list_edges, list_presence
+from cryobench.recipes.composition import apportion, embed_composition
+from cryobench.recipes.published import CITATION, RIBOSEMBLY_COUNTS
+from cryobench.recipes.recipe import Ensemble, Recipe
+from cryobench.recipes.settings import SimulationSettings
+
+
+class RibosemblySettings(SimulationSettings):
+    """Settings of Ribosembly."""
+
+    n_images: int = Field(
+        sum(RIBOSEMBLY_COUNTS), ge=1, description="images in all, shared among the states in proportion to weights"
+    )
+    weights: tuple[float, ...] = Field(
+        (), description="relative numbers of images, one per state; none: the published ones of 16 states, else equal"
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class GrowingSubunit(Ensemble):
+    """One whole subunit, of which every state has some components."""
+
+    whole: AtomicModel
+    owners: np.ndarray
+    """(atoms,) component of each atom."""
+    component_names: tuple[str, ...]
+    images: np.ndarray
+    """(states,)."""
+
+    @property
+    def counts(self) -> np.ndarray:
+        return self.images
+
+    @cached_property
+    def _presence(self) -> np.ndarray:
+        return list_presence(self.component_names)
+
+    @cached_property
+    def _masses(self) -> np.ndarray:
+        """(components,) kDa, hydrogens included."""
+        parts = [self.whole.select(self.owners == index) for index in range(len(self.component_names))]
+        return np.array([part.mass_with_hydrogens for part in parts]) / 1000
+
+    @property
+    def variables(self) -> Mapping[str, CollectiveVariable]:
+        return {
+            "mass": CollectiveVariable(self._presence @ self._masses, "kDa"),
+            "components": CollectiveVariable(self._presence.sum(axis=1).astype(np.float64), ""),
+        }
+
+    @cached_property
+    def embedding(self) -> np.ndarray:
+        return embed_composition(self._presence, self._masses)
+
+    @property
+    def state_names(self) -> Sequence[str]:
+        return [state.name for state in ASSEMBLY_STATES]
+
+    @property
+    def components(self) -> Components:
+        return Components(self.component_names, self._presence.astype(np.float64), list_edges())
+
+    def model(self, state: int) -> AtomicModel:
+        return self.whole.select(self._presence[state][self.owners])
+
+
+def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> Ensemble:
+    if not isinstance(settings, RibosemblySettings):
+        raise TypeError(f"ribosembly takes RibosemblySettings, got {type(settings).__name__}.")
+    counts = _share_images(settings, len(structures) or len(ASSEMBLY_STATES))
+    subunit = procedural_ribosome()
+    return GrowingSubunit(subunit.model, subunit.components, subunit.names, counts)
+
+
+def _share_images(settings: RibosemblySettings, states: int) -> np.ndarray:
+    """(states,) images of each state. ValueError if the weights are of another number of states."""
+    if settings.weights and len(settings.weights) != states:
+        raise ValueError(
+            f"weights has {len(settings.weights)} numbers for {states} states: give one number per state, "
+            "in the order of the structures, or leave weights out."
+        )
+    published = RIBOSEMBLY_COUNTS if states == len(RIBOSEMBLY_COUNTS) else (1,) * states
+    return apportion(settings.n_images, settings.weights or published)
+
+
+RECIPE = Recipe(
+    name="ribosembly",
+    title="Ribosembly: a ribosomal subunit being assembled",
+    description=(
+        "Sixteen states on the way to the large ribosomal subunit, in unequal numbers: domains of rRNA and proteins "
+        "join one after the other, on several paths, and mass rises along each."
+    ),
+    heterogeneity="compositional, sixteen states of an assembly graph with unequal populations",
+    citation=f"{CITATION}; structures after Qin et al., Nat. Commun. 14 (2023) 898, doi:10.1038/s41467-023-36607-9",
+    sources=(
+        "wwPDB entries 8C8X to 8C9C (Qin et al. 2023; CC0) with --structure rcsb:8C8X ... or files; by default a "
+        "procedural subunit of this package (BSD-3-Clause)"
+    ),
+    settings=RibosemblySettings,
+    presets={
+        "tiny": {
+            "box_size": 32,
+            "pixel_size": 12.0,
+            "resolution": 12.0,
+            "n_images": 1000,
+            "n_queries": 20,
+            "snr": 0.5,
+        },
+        "lite": {"box_size": 64, "pixel_size": 6.0, "resolution": 6.0, "n_images": 16_000, "snr": 0.1},
+        "paper": {"box_size": 128, "pixel_size": 3.0, "resolution": 3.0, "snr": 0.01, "snr_pixel_size": 1.5},
+    },
+    ensemble=_build_ensemble,
+)
