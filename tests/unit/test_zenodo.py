@@ -332,7 +332,7 @@ def test_frames_are_rendered_on_the_published_grid(tmp_path: Path, rng: np.rando
 
 def write_seed(path: Path, positions: np.ndarray, elements: np.ndarray) -> None:
     lines = [
-        f"ATOM  {number:5d} {element:>2s}   GLY A{number:4d}    {x:8.3f}{y:8.3f}{z:8.3f}{1:6.2f}{0:6.2f}{element:>12s}"
+        f"ATOM  {number:5d} {element:>2s}   GLY A{number:4d}    {x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00{element:>12s}"
         for number, (element, (x, y, z)) in enumerate(zip(elements, positions, strict=True), start=1)
     ]
     path.write_text("\n".join([*lines, "END"]) + "\n")
