@@ -32,7 +32,7 @@ ASSEMBLY_STATES = (
     AssemblyState("core+V", ("core",), ("domain V", "bL28", "bL33", "bL35")),
     AssemblyState("core+IV", ("core",), ("domain IV", "uL2", "uL14")),
     AssemblyState("core+V+L1", ("core+V",), ("L1 stalk", "uL1", "bL9")),
-    AssemblyState("core+V+CP", ("core+V",), ("5S", "uL5", "uL18", "bL25")),
+    AssemblyState("core+V+CP", ("core+V",), ("5S rRNA", "uL5", "uL18", "bL25")),
     AssemblyState("core+IV+V", ("core+IV", "core+V"), ()),
     AssemblyState("core+IV+V+CP", ("core+IV+V", "core+V+CP"), ()),
     AssemblyState("core+IV+V+CP+L1", ("core+IV+V+CP", "core+V+L1"), ()),

@@ -21,6 +21,7 @@ from cryobench.atoms.procedural.ribosome import procedural_ribosome
 from cryobench.data import CollectiveVariable, Components
 from cryobench.recipes.assembly_states import ASSEMBLY_STATES, list_edges, list_presence
 from cryobench.recipes.composition import apportion, embed_composition
+from cryobench.recipes.deposited_states import list_files, read_states
 from cryobench.recipes.published import CITATION, RIBOSEMBLY_COUNTS
 from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.settings import SimulationSettings
@@ -88,7 +89,10 @@ class GrowingSubunit(Ensemble):
 def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> Ensemble:
     if not isinstance(settings, RibosemblySettings):
         raise TypeError(f"ribosembly takes RibosemblySettings, got {type(settings).__name__}.")
-    counts = _share_images(settings, len(structures) or len(ASSEMBLY_STATES))
+    if structures:
+        paths = list_files(structures)
+        return read_states(paths, _share_images(settings, len(paths)))
+    counts = _share_images(settings, len(ASSEMBLY_STATES))
     subunit = procedural_ribosome()
     return GrowingSubunit(subunit.model, subunit.components, subunit.names, counts)
 

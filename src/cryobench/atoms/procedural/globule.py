@@ -1,7 +1,7 @@
 """One small globular protein: a single chain of a given length that fills an ellipsoid.
 
-The fold, its loops and its side chains are those of `folds`, `contacts` and `packing`; here the ellipsoid grows until the chain
-is long enough, and what is too much is cut off at its end.
+The fold, its loops and its side chains are those of `folds`, `contacts` and `packing`; here the ellipsoid grows
+until the chain is long enough, and what is too much is cut off at its end.
 """
 
 from dataclasses import dataclass

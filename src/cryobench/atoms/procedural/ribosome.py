@@ -118,7 +118,7 @@ def _number_nucleotides(helices: Helices, generator: np.random.Generator) -> _St
         walk(root)
     owner = np.array(owners)
     middle = (helices.pairs[owner] - 1) / 2
-    small = np.array(["5S" == piece.name for piece in RNA_PIECES])[helices.pieces[owner]]
+    small = np.array([piece.name == "5S rRNA" for piece in RNA_PIECES])[helices.pieces[owner]]
     numbers = np.where(small, np.cumsum(small), np.cumsum(~small))
     return _Strands(np.array(letters), owner, np.array(places) - middle, np.array(sides), numbers)
 
@@ -167,7 +167,7 @@ def _build_model(
 ) -> Ribosome:
     """Names of all atoms."""
     pieces = helices.pieces[strands.helices]
-    small = np.array(["5S" == piece.name for piece in RNA_PIECES])[pieces]
+    small = np.array([piece.name == "5S rRNA" for piece in RNA_PIECES])[pieces]
     protein_chains = [chr(ord("C") + index) if index < 24 else chr(ord("a") + index - 24) for index in range(60)]
     names = [name for letter in strands.letters for name in TEMPLATES[letter][0]]
     chains = [np.repeat(np.where(small, "B", "A"), sizes)]
