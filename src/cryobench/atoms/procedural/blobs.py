@@ -34,15 +34,14 @@ class Blob:
         return replace(self, centre=rotation @ self.centre + translation, axes=rotation @ self.axes)
 
     def measure_depth(self, points: Float[np.ndarray, "p 3"]) -> Float[np.ndarray, " p"]:
-        """Distance in Å to the surface along the line to the centre, negative inside."""
+        """Distance in Å to the surface, to first order in it; negative inside."""
         offset = points - self.centre
         scaled = np.abs(offset @ self.axes) / self.radii
-        if self.exponent == 2:
-            norm = np.sqrt((scaled**2).sum(axis=1))
-        else:
-            norm = (scaled**self.exponent).sum(axis=1) ** (1 / self.exponent)
-        distance = np.sqrt((offset**2).sum(axis=1))
-        return distance * (1 - 1 / np.maximum(norm, 1e-6))
+        scaled = np.maximum(scaled, 1e-6)
+        power = scaled ** (self.exponent - 1)
+        norm = (power * scaled).sum(axis=1) ** (1 / self.exponent)
+        slope = np.sqrt(((power / self.radii) ** 2).sum(axis=1)) * norm ** (1 - self.exponent)
+        return (norm - 1) / slope
 
 
 def measure_margin(

@@ -21,6 +21,7 @@ from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.procedural.blobs import Blob
 from cryobench.atoms.procedural.contacts import approach, approach_copies, find_crossing_loops
 from cryobench.atoms.procedural.folds import (
+    Element,
     FoldKind,
     Rods,
     bridge_elements,
@@ -32,6 +33,7 @@ from cryobench.atoms.procedural.packing import pack_side_chains
 from cryobench.atoms.procedural.point_groups import point_group_rotations
 from cryobench.atoms.procedural.residues import COMPOSITION, KINDS, WEIGHTS, atom_names, residue_frames
 
+DEBUG = False
 DENSITY = 0.813
 """Da per Å³ of protein: 1.35 g/cm³."""
 SMALLEST = 8.0
@@ -40,7 +42,8 @@ SMALLEST = 8.0
 _REACH = 235.0
 _GROWTH = 12.0
 _OVERLAP = 0.86
-_FIRST_GUESS, _EXCESS, _MOST_EXCESS = 0.92, 1.05, 1.12
+_MEAN_WEIGHT = 96.0
+_EXCESS, _MOST_EXCESS = 1.05, 1.12
 _TRIES = 12
 _FOLDS: tuple[FoldKind, ...] = ("helices", "sheets", "mixed")
 
@@ -67,6 +70,19 @@ def procedural_complex(mass_kda: float, symmetry: str = "C1", *, seed: int = 0) 
             f"a procedural complex of symmetry {symmetry} needs at least {SMALLEST * len(rotations):g} kDa, "
             f"{SMALLEST:g} for each of its {len(rotations)} copies; got {mass_kda}."
         )
+    return _assemble(_build_unit(float(mass_kda), symmetry, seed), rotations)
+
+
+@lru_cache(maxsize=2)
+def procedural_contaminant(mass_kda: float = 400.0) -> AtomicModel:
+    """The complex that stands for a contaminant: always the same ring of six subunits (D3), of the mass given."""
+    return procedural_complex(mass_kda, "D3", seed=20_000)
+
+
+@lru_cache(maxsize=128)
+def _build_unit(mass_kda: float, symmetry: str, seed: int) -> "_Unit":
+    """Residues of the asymmetric unit. Those built last are kept, at 2 MB or less each."""
+    rotations = point_group_rotations(symmetry)
     generator = rng.stream(seed, f"procedural complex {symmetry} {mass_kda:.3f}")
     share = 1000.0 * mass_kda / len(rotations)
     for _ in range(_TRIES):
@@ -75,16 +91,10 @@ def procedural_complex(mass_kda: float, symmetry: str = "C1", *, seed: int = 0) 
             continue
         unit = _fill(outline, share, rotations, generator)
         if unit is not None:
-            return _assemble(unit, rotations)
+            return unit
     raise ValueError(
         f"no complex of {mass_kda} kDa and symmetry {symmetry} within {2 * _REACH:g} Å in {_TRIES} tries."
     )
-
-
-@lru_cache(maxsize=2)
-def procedural_contaminant(mass_kda: float = 400.0) -> AtomicModel:
-    """The complex that stands for a contaminant: always the same ring of six subunits (D3), of the mass given."""
-    return procedural_complex(mass_kda, "D3", seed=20_000)
 
 
 # ---------------------------------------------------------------------------------------------- shape
@@ -229,26 +239,26 @@ def _fill(outline: _Outline, share: float, rotations: RotationArray, generator: 
         kind = _FOLDS[int(generator.choice(3, p=[0.45, 0.2, 0.35]))]
         rods.append(lay_rods(blob, others, kind, _GROWTH, generator))
     drawn = generator.choice(len(KINDS), size=int(2 * share / WEIGHTS.mean()) + 100, p=COMPOSITION)
-    elements = _FIRST_GUESS * share / WEIGHTS.mean()
+    residues = _EXCESS * share / _MEAN_WEIGHT
     for _ in range(4):
-        level = _find_level(rods, elements)
+        level = _find_level(rods, residues)
         if level is None:
             return None
         chains = _close_gaps([rod.build_elements(level) for rod in rods], outline, rotations)
         unit = _pack(chains, rotations, drawn)
         mass = float(WEIGHTS[unit.kinds].sum())
+        if DEBUG:
+            print("ratio", mass / share, len(rotations), level)
         if share < mass < _MOST_EXCESS * share:
             return _trim(unit, share, generator)
-        elements *= _EXCESS * share / mass
+        residues *= _EXCESS * share / mass
     return None
 
 
-def _close_gaps(
-    parts: list[list[Float[np.ndarray, "e 5 3"]]], outline: _Outline, rotations: RotationArray
-) -> list[list[Float[np.ndarray, "e 5 3"]]]:
+def _close_gaps(parts: list[list[Element]], outline: _Outline, rotations: RotationArray) -> list[list[Element]]:
     """Elements of all blobs, each blob moved up to the one that carries it, then all of them up to their copies."""
-    placed: list[list[Float[np.ndarray, "e 5 3"]]] = []
-    points = [np.concatenate(part).reshape(-1, 3) for part in parts]
+    placed: list[list[Element]] = []
+    points = [np.concatenate([element.atoms[1:-1] for element in part]).reshape(-1, 3) for part in parts]
     centres = [cloud.mean(axis=0) for cloud in points]
     for index, part in enumerate(parts):
         shift = np.zeros(3)
@@ -260,7 +270,7 @@ def _close_gaps(
             shift = way * min(approach(points[index], resting, way), approach_copies(points[index], rotations, way))
         points[index] = points[index] + shift
         centres[index] = centres[index] + shift
-        placed.append([element + shift for element in part])
+        placed.append([element.shifted(shift) for element in part])
     if len(rotations) == 1:
         return placed
     cloud = np.concatenate(points)
@@ -270,12 +280,10 @@ def _close_gaps(
         length = np.linalg.norm(direction)
         if length > 1e-3:
             offset = offset + direction / length * approach_copies(cloud + offset, rotations, direction / length)
-    return [[element + offset for element in part] for part in placed]
+    return [[element.shifted(offset) for element in part] for part in placed]
 
 
-def _pack(
-    parts: list[list[Float[np.ndarray, "e 5 3"]]], rotations: RotationArray, drawn: Int[np.ndarray, " most"]
-) -> _Unit:
+def _pack(parts: list[list[Element]], rotations: RotationArray, drawn: Int[np.ndarray, " most"]) -> _Unit:
     """Chains through the elements of all blobs, with the loops that have room, and their side chains."""
     ordered = [order_elements(part) for part in parts]
     loops = [bridge_elements(part) for part in ordered]
@@ -308,7 +316,7 @@ class _Chains:
     loop: np.ndarray
 
 
-def _join(ordered: list[list[Float[np.ndarray, "e 5 3"]]], loops: list[list[Float[np.ndarray, "loop 3"]]]) -> _Chains:
+def _join(ordered: list[list[Element]], loops: list[list[Float[np.ndarray, "loop 3"]]]) -> _Chains:
     chains = [join_elements(part, group) for part, group in zip(ordered, loops, strict=True)]
     before = np.cumsum([0, *(int(chain.loop.max()) for chain in chains)])[:-1]
     return _Chains(
@@ -322,13 +330,13 @@ def _join(ordered: list[list[Float[np.ndarray, "e 5 3"]]], loops: list[list[Floa
 
 
 def _find_level(rods: list[Rods], wanted: float) -> float | None:
-    """Growth in Å at which the elements of all blobs have the number of residues wanted."""
+    """Growth in Å at which the blobs have about the number of residues wanted."""
     low, high = -_GROWTH, _GROWTH
-    if sum(rod.count_residues(high) for rod in rods) < wanted:
+    if sum(rod.estimate_residues(high) for rod in rods) < wanted:
         return None
     for _ in range(14):
         middle = (low + high) / 2
-        enough = sum(rod.count_residues(middle) for rod in rods) >= wanted
+        enough = sum(rod.estimate_residues(middle) for rod in rods) >= wanted
         low, high = (low, middle) if enough else (middle, high)
     return high
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from numba import njit
 from scipy.spatial import KDTree
 
 from cryobench._types import RotationArray
@@ -9,52 +10,75 @@ from cryobench._types import RotationArray
 TOUCH = 3.8
 """Distance in Å of the nearest main-chain atoms of two parts that touch."""
 
-_LONGEST, _STEPS, _SLACK = 15.0, 12, 0.1
+_LONGEST = 15.0
 _NEAREST_ALPHA, _NEAREST_ATOM = 4.1, 2.8
 
 
 def approach(
-    moving: Float[np.ndarray, "m 3"], resting: Float[np.ndarray, "r 3"], direction: Float[np.ndarray, "3"]
+    moving: Float[np.ndarray, "m 3"],
+    resting: Float[np.ndarray, "r 3"],
+    direction: Float[np.ndarray, "3"],
+    most: float = _LONGEST,
 ) -> float:
-    """How far in Å points can go in a unit direction before any comes within TOUCH of another; at most 15 Å.
+    """How far in Å points can go in a unit direction before one comes within TOUCH of another; at most ``most``.
 
-    A step by what the least distance exceeds TOUCH is always safe, so the steps never overshoot.
+    Negative if some are nearer than that from the start: so far back they part.
     """
-    tree = KDTree(resting)
-    gone = 0.0
-    for _ in range(_STEPS):
-        room = float(tree.query(moving + gone * direction)[0].min()) - TOUCH
-        if room < _SLACK or gone > _LONGEST:
-            break
-        gone += room
-    return min(gone, _LONGEST)
+    # Axes of which the third is the direction: two points meet if their first two coordinates are near.
+    across = np.linalg.svd(direction[None])[2][1:]
+    frame = np.stack([across[0], across[1], direction])
+    moving, resting = moving @ frame.T, resting @ frame.T
+    low, high = moving.min(axis=0) - TOUCH, moving.max(axis=0) + TOUCH
+    high[2] += most
+    resting = resting[((resting > low) & (resting < high)).all(axis=1)]
+    if len(resting) == 0:
+        return most
+    return float(_sweep(moving, resting, low[:2], high[:2], TOUCH, most))
 
 
 def approach_copies(
     points: Float[np.ndarray, "p 3"], rotations: RotationArray, direction: Float[np.ndarray, "3"]
 ) -> float:
-    """How far in Å points can go in a unit direction, their copies going with them, before two copies touch."""
-    # Of two copies one lies to the other as its inverse does: half of the group is enough.
+    """How far in Å points can go in a unit direction, their copies going with them, before two copies touch.
+
+    At most 15 Å, negative if copies are too near from the start; see `approach`.
+    """
+    # One copy lies to another as that, by the inverse, lies to it: half of the group is enough.
     inverse = [int(((rotations - rotation.T) ** 2).sum(axis=(1, 2)).argmin()) for rotation in rotations]
-    speeds = np.linalg.norm(rotations @ direction - direction, axis=1)
-    partners = [copy for copy in range(1, len(rotations)) if copy <= inverse[copy] and speeds[copy] > 1e-6]
-    centre = points.mean(axis=0)
-    reach = float(np.linalg.norm(points - centre, axis=1).max())
-    gone = 0.0
-    for _ in range(_STEPS):
-        placed = points + gone * direction
-        tree = KDTree(placed)
-        step = _LONGEST - gone
-        for copy in partners:
-            apart = np.linalg.norm(rotations[copy] @ (centre + gone * direction) - centre - gone * direction)
-            room = float(apart) - 2 * reach - TOUCH
-            if room < step * speeds[copy]:
-                room = float(tree.query(placed @ rotations[copy].T)[0].min()) - TOUCH
-            step = min(step, room / speeds[copy])
-        if step < _SLACK:
-            break
-        gone += step
+    gone = _LONGEST
+    for copy in range(1, len(rotations)):
+        # As seen by the points their copy comes nearer by this for every Å.
+        relative = direction - rotations[copy] @ direction
+        speed = float(np.linalg.norm(relative))
+        if copy <= inverse[copy] and speed > 1e-6:
+            gone = min(gone, approach(points, points @ rotations[copy].T, relative / speed, gone * speed) / speed)
     return gone
+
+
+@njit(cache=True)
+def _sweep(moving, resting, low, high, touch, most):
+    """Least way along z at which a moving point comes within ``touch`` of a resting one."""
+    columns = int((high[0] - low[0]) / touch) + 1, int((high[1] - low[1]) / touch) + 1
+    head = np.full(columns, -1, dtype=np.int64)
+    following = np.empty(len(resting), dtype=np.int64)
+    for index in range(len(resting)):
+        x, y = int((resting[index, 0] - low[0]) / touch), int((resting[index, 1] - low[1]) / touch)
+        following[index] = head[x, y]
+        head[x, y] = index
+    for index in range(len(moving)):
+        point = moving[index]
+        x, y = int((point[0] - low[0]) / touch), int((point[1] - low[1]) / touch)
+        for i in range(max(x - 1, 0), min(x + 2, columns[0])):
+            for j in range(max(y - 1, 0), min(y + 2, columns[1])):
+                other = head[i, j]
+                while other >= 0:
+                    ahead = resting[other, 2] - point[2]
+                    aside = (resting[other, 0] - point[0]) ** 2 + (resting[other, 1] - point[1]) ** 2
+                    # What lies behind and is not touched is left behind.
+                    if aside < touch * touch and (ahead > 0 or aside + ahead * ahead < touch * touch):
+                        most = min(most, ahead - np.sqrt(touch * touch - aside))
+                    other = following[other]
+    return most
 
 
 def find_crossing_loops(

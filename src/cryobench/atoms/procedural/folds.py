@@ -25,7 +25,23 @@ WALL = 9.0
 _HELIX_SPACING, _STRAND_SPACING, _LAYER_SPACING = 10.0, 4.8, 10.0
 _HELIX_SHORTEST, _STRAND_SHORTEST = 7, 4
 _LOOP_SPEEDS = np.array([3.0, 6.0, 9.0, 12.0, 15.0, 18.0, 22.0, 26.0])
+_RESIDUES_PER_LOOP = 2.3
 _LOOP_LONGEST, _BOND, _MOST_STRAIN, _TIGHTEST = 9, 3.8, 0.35, 5.2
+
+
+@dataclass(frozen=True, eq=False)
+class Element:
+    """A helix or strand: N, CA, C, O, CB (e, 5, 3) in Å of its residues, and the unit vector along it.
+
+    The first and last residue are not its own: they are where its course would go on, for loops to start from.
+    """
+
+    atoms: Float[np.ndarray, "e 5 3"]
+    axis: Float[np.ndarray, "3"]
+
+    def shifted(self, offset: Float[np.ndarray, "3"]) -> "Element":
+        """The element moved by ``offset`` Å."""
+        return Element(self.atoms + offset, self.axis)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,16 +59,13 @@ class Rods:
     frames: Float[np.ndarray, "rods 3 3"]
     helical: Bool[np.ndarray, " rods"]
 
-    def count_residues(self, level: float) -> int:
-        """Residues in helices and strands when the blob's surface has grown by ``level`` Å."""
+    def estimate_residues(self, level: float) -> float:
+        """About how many residues, loops included, the blob has when its surface has grown by ``level`` Å."""
         _, begin, end = self._find_runs(level)
-        return int((end - begin).sum())
+        return int((end - begin).sum()) + _RESIDUES_PER_LOOP * len(begin)
 
-    def build_elements(self, level: float) -> list[Float[np.ndarray, "e 5 3"]]:
-        """Main-chain atoms N, CA, C, O, CB of every helix and strand of the blob grown by ``level`` Å.
-
-        Each with one residue more at either end: what it would go on with, from which loops start.
-        """
+    def build_elements(self, level: float) -> list[Element]:
+        """Every helix and strand of the blob grown by ``level`` Å."""
         rod, begin, end = self._find_runs(level)
         begin, end = begin - 1, end + 1
         counts = end - begin
@@ -65,7 +78,8 @@ class Rods:
         local[..., 1] = sine * template[..., 0] + cosine * template[..., 1]
         local[..., 2] = template[..., 2]
         atoms = np.einsum("rxy,ray->rax", self.frames[owner], local) + self.axis[taken][:, None]
-        return np.split(atoms, np.cumsum(counts)[:-1])
+        parts = np.split(atoms, np.cumsum(counts)[:-1])
+        return [Element(part, axis) for part, axis in zip(parts, self.frames[rod, :, 2], strict=True)]
 
     def _find_runs(
         self, level: float
@@ -156,10 +170,10 @@ class Chain:
     loop: Int[np.ndarray, " r"]
 
 
-def order_elements(elements: list[Float[np.ndarray, "e 5 3"]]) -> list[Float[np.ndarray, "e 5 3"]]:
+def order_elements(elements: list[Element]) -> list[Element]:
     """Order in which a chain visits elements, from the C end of each to the nearest N end of the others."""
-    starts = np.array([element[1, 1] for element in elements])
-    ends = np.array([element[-2, 1] for element in elements])
+    starts = np.array([element.atoms[1, 1] for element in elements])
+    ends = np.array([element.atoms[-2, 1] for element in elements])
     free = np.ones(len(elements), dtype=bool)
     current = int(np.linalg.norm(starts - starts.mean(0), axis=1).argmax())
     order = []
@@ -173,7 +187,7 @@ def order_elements(elements: list[Float[np.ndarray, "e 5 3"]]) -> list[Float[np.
         current = int(left[distance.argmin()])
 
 
-def bridge_elements(elements: list[Float[np.ndarray, "e 5 3"]]) -> list[Float[np.ndarray, "loop 3"]]:
+def bridge_elements(elements: list[Element]) -> list[Float[np.ndarray, "loop 3"]]:
     """CA positions of the loop after each element but the last; none where no loop of some length makes the way.
 
     The first and last residue go on with the elements' course, between them runs a cubic along their axes. Of
@@ -183,9 +197,9 @@ def bridge_elements(elements: list[Float[np.ndarray, "e 5 3"]]) -> list[Float[np
     if count < 1:
         return []
     # Of each loop the two residues before and the two after the free part, as that part meets them.
-    ends = np.array([np.stack([element[-2, 1], element[-1, 1]]) for element in elements[:-1]])
-    starts = np.array([np.stack([element[0, 1], element[1, 1]]) for element in elements[1:]])
-    courses = np.array([find_axis(element) for element in elements])
+    ends = np.array([element.atoms[-2:, 1] for element in elements[:-1]])
+    starts = np.array([element.atoms[:2, 1] for element in elements[1:]])
+    courses = np.array([element.axis for element in elements])
     time = np.linspace(0.0, 1.0, 33)[:, None]
     late, bulge = time * time * (3 - 2 * time), time * (1 - time)
     speeds = _LOOP_SPEEDS[None, :, None, None]
@@ -219,43 +233,29 @@ def bridge_elements(elements: list[Float[np.ndarray, "e 5 3"]]) -> list[Float[np
     return [points[row, best[row], : lengths[row]] for row in rows.tolist()]
 
 
-def find_axis(element: Float[np.ndarray, "e 5 3"]) -> Float[np.ndarray, "3"]:
-    """Unit vector along a helix or strand: at right angles to the bends of its CA trace, on the way of the chain."""
-    trace = element[:, 1]
-    if len(element) < 8:
-        course = trace[-1] - trace[-1 - (len(element) - 1) // 2 * 2]
-        return course / np.linalg.norm(course)
-    bends = trace[2:] - 2 * trace[1:-1] + trace[:-2]
-    axis = np.cross(bends[:-1], bends[1:]).sum(axis=0)
-    length = np.linalg.norm(axis)
-    course = trace[-1] - trace[0]
-    if length < len(element):  # a strand: the bends of neighbours are opposite
-        return course / np.linalg.norm(course)
-    return axis / length * np.sign(axis @ course)
-
-
-def join_elements(elements: list[Float[np.ndarray, "e 5 3"]], loops: list[Float[np.ndarray, "loop 3"]]) -> Chain:
+def join_elements(elements: list[Element], loops: list[Float[np.ndarray, "loop 3"]]) -> Chain:
     """Elements and loops as one chain. A missing loop leaves a gap in the numbers, of as many as would fill it."""
     parts, numbers, labels = [], [], []
     following, label = 1, 0
     for index, element in enumerate(elements):
-        parts.append(element[1:-1])
-        numbers.append(np.arange(following, following + len(element) - 2))
-        labels.append(np.zeros(len(element) - 2, dtype=np.int64))
-        following += len(element) - 2
+        own = element.atoms[1:-1]
+        parts.append(own)
+        numbers.append(np.arange(following, following + len(own)))
+        labels.append(np.zeros(len(own), dtype=np.int64))
+        following += len(own)
         if index == len(loops):
             break
         loop = loops[index]
         if len(loop) == 0:
-            gap = np.linalg.norm(elements[index + 1][0, 1] - element[-1, 1])
+            gap = np.linalg.norm(elements[index + 1].atoms[0, 1] - element.atoms[-1, 1])
             following += max(int(np.ceil(gap / 3.0)), 2)
             continue
         label += 1
         bare = np.full((len(loop), 5, 3), np.nan)
         bare[:, 1] = loop
         # The peptides to and from the elements are the elements' own.
-        bare[0, 0] = element[-1, 0]
-        bare[-1, 2:4] = elements[index + 1][0, 2:4]
+        bare[0, 0] = element.atoms[-1, 0]
+        bare[-1, 2:4] = elements[index + 1].atoms[0, 2:4]
         parts.append(bare)
         numbers.append(np.arange(following, following + len(loop)))
         labels.append(np.full(len(loop), label))
