@@ -18,7 +18,7 @@ import numpy as np
 from cryobench._errors import FormatError
 from cryobench._progress import Progress, Silent
 from cryobench.data import Dataset, GroundTruth, Particles
-from cryobench.io.atomic import read_json, remove_partial_files, write_json
+from cryobench.io.atomic import canonical_json, read_json, remove_partial_files, write_json
 from cryobench.io.dataset_store import ADOPTION, load_dataset, write_dataset
 from cryobench.io.foreign_parts import (
     BRIGHT,
@@ -230,10 +230,16 @@ def _identify(path: str | Path | None) -> dict[str, str] | None:
         return {"name": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
-def _identify_volumes(folder: str | Path | None) -> list[dict[str, Any]] | None:
+def _identify_volumes(folder: str | Path | None) -> dict[str, Any] | None:
+    """How many, how large, and a SHA-256 of names and sizes; their contents are hashed where they are written."""
     if folder is None:
         return None
-    return [{"name": path.name, "bytes": path.stat().st_size} for path in list_volumes(Path(folder))]
+    sizes = {path.name: path.stat().st_size for path in list_volumes(Path(folder))}
+    return {
+        "count": len(sizes),
+        "bytes": sum(sizes.values()),
+        "sha256_of_names_and_sizes": hashlib.sha256(canonical_json(sizes)).hexdigest(),
+    }
 
 
 def _is_finished(folder: Path, plan: Mapping[str, Any]) -> bool:

@@ -54,15 +54,15 @@ def describe_snr(dataset: Dataset) -> Facts:
     words = {
         "all_pixels": "SNR over all pixels",
         "inside_disc": "SNR inside the molecule's disc",
-        "asked": "SNR asked for",
-        "asked_at_pixel_size": "at a pixel size of",
     }
-    facts = [(words[key], _measure(snr[key], key)) for key in words if snr.get(key) is not None]
-    return facts + [(f"SNR: {key}", str(value)) for key, value in snr.items() if key not in words]
-
-
-def _measure(value: Any, key: str) -> str:
-    return f"{value:.4g}" + (" Å" if key.endswith("pixel_size") else "")
+    facts = [(words[key], f"{snr[key]:.4g}") for key in words if snr.get(key) is not None]
+    if snr.get("asked") is not None:
+        pixel_size = snr.get("asked_at_pixel_size")
+        facts.append(
+            ("SNR asked for", f"{snr['asked']:.4g}" + (f" at {pixel_size:.4g} Å per pixel" if pixel_size else ""))
+        )
+    known = (*words, "asked", "asked_at_pixel_size")
+    return facts + [(f"SNR, {key.replace('_', ' ')}", str(value)) for key, value in snr.items() if key not in known]
 
 
 def _origin(dataset: Dataset) -> Facts:
@@ -237,7 +237,7 @@ def _file_sizes(dataset: Dataset) -> Iterator[tuple[str, int]]:
     folder = dataset.path
     inside = set()
     for name, content in listed.items():
-        kind = "truth" if name.startswith("truth/") else "images" if name.endswith(("s", ".mrc")) else "tables"
+        kind = "truth" if name.startswith("truth/") else "images" if name.endswith((".mrcs", ".mrc")) else "tables"
         kind = "tables" if name == "mask.mrc" else kind
         if isinstance(content, dict) and isinstance(content.get("bytes"), int):
             yield kind, content["bytes"]
