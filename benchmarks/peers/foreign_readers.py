@@ -25,12 +25,12 @@ from pathlib import Path
 
 import numpy as np
 from blob_dataset import write_blobs
-from foreign_report import Report, fsc, magnify
+from foreign_report import Report
 from wrong_on_purpose import Mistake, make_mistakes
 
 from cryobench import load_dataset, simulate
 from cryobench.data import Dataset
-from cryobench.io.mrc import MrcStacks, read_volume
+from cryobench.io.mrc import MrcStacks
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parent.parent / "docs" / "foreign-readers.md"
@@ -137,11 +137,7 @@ def examine(folder: Path, environments: dict[str, Path], work: Path, report: Rep
             row = {**where, "form": form, "wrong": mistake.name}
             report.add_map(row, found, truth, particles.pixel_size, wrong=bool(mistake.name))
         if "pipeline" in answer["maps"]:
-            found, _ = read_volume(Path(answer["maps"]["pipeline"]["file"]))
-            low = slice(1, size // 6 + 1)
-            print(f"{answer['maps']['pipeline']['command']}: least FSC to 1/3 Nyquist with the truth"
-                  f" {fsc(found, truth)[low].min():.3f}, with the truth magnified by two"
-                  f" {fsc(found, magnify(truth))[low].min():.3f}")  # fmt: skip
+            report.add_pipeline(where, answer["maps"]["pipeline"], truth)
 
 
 def main() -> None:

@@ -82,6 +82,7 @@ class Report:
 
     def __init__(self) -> None:
         self.reading, self.maps, self.wrong, self.refused, self.failures = [], [], [], [], []
+        self.pipeline: list[dict] = []
         self.versions: dict[str, dict] = {}
 
     def add_reading(self, where: dict, answer: dict, dataset: Dataset, chosen: list[int], grid: np.ndarray) -> None:
@@ -105,6 +106,16 @@ class Report:
         if found["right"] == wrong:
             self.failures.append(f"{where}: least FSC {found['least']:.3f} although {'wrong' if wrong else 'right'}")
 
+    def add_pipeline(self, where: dict, answer: dict, truth: np.ndarray) -> None:
+        """The mean of recovar's command line against the truth, and against the truth magnified by two."""
+        if "error" in answer:
+            self.failures.append(f"{where}: {answer['error']}")
+            return
+        found, _ = read_volume(Path(answer["file"]))
+        low = slice(1, len(truth) // 6 + 1)
+        seen = {"truth": fsc(found, truth)[low].mean(), "magnified": fsc(found, magnify(truth))[low].mean()}
+        self.pipeline.append({**where, **seen, "command": answer["command"]})
+
     def format(self) -> str:
         lines = [
             "; ".join(", ".join(" ".join(pair) for pair in each.items()) for each in self.versions.values()) + "."
@@ -120,6 +131,12 @@ class Report:
         lines += ["", "The same with one convention wrong on purpose:", ""]
         lines += [f"| program | particles | wrong | {head}", "|---|---|---|---|---|---|---|---|"]
         lines += [f"| {label(row, 'wrong')} | {scores(row)} |" for row in self.wrong]
+        if self.pipeline:
+            lines += ["", f"`{self.pipeline[0]['command']}`, mean FSC up to a third of Nyquist:", ""]
+            lines += ["| particles | with the truth | with the truth magnified by two |", "|---|---|---|"]
+            lines += [
+                f"| {row['particles']} | {row['truth']:.3f} | {row['magnified']:.3f} |" for row in self.pipeline
+            ]
         if self.refused:
             lines += ["", "Refused:", ""]
             lines += [f"- {label(row, 'form', ', ')}, {row['what']}: `{row['message']}`" for row in self.refused]
