@@ -60,21 +60,8 @@ def test_options_of_the_command_line():
             parse_range(wrong)
     with pytest.raises(ValueError, match="KEY=VALUE"):
         parse_sweep("snr")
-    given = ["simulate", "custom", "--structure", "a.pdb", "b.cif", "--weights", "0.7", "0.3", "-o", "out"]
-    spread = [
-        "simulate",
-        "custom",
-        "--structure",
-        "a.pdb",
-        "--structure",
-        "b.cif",
-        "--weights",
-        "0.7",
-        "--weights",
-        "0.3",
-        "-o",
-        "out",
-    ]
+    given = ["--structure", "a.pdb", "b.cif", "--weights", "0.7", "-0.3", "-o", "out"]
+    spread = ["--structure", "a.pdb", "--structure", "b.cif", "--weights", "0.7", "--weights", "-0.3", "-o", "out"]
     assert spread_values(given) == spread
     assert spread_values(spread) == spread
     assert spread_values(["run", "truth", "data", "-o", "run"]) == ["run", "truth", "data", "-o", "run"]

@@ -12,7 +12,7 @@ reconstruct with: what is simulated is not what is assumed. Noise has the varian
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -114,8 +114,9 @@ class Microscope:
 
     @cached_property
     def _contaminant(self) -> AtomProjector:
+        """Another molecule of about the same mass."""
         mass = self._job.ensemble.model(0).mass_with_hydrogens
-        return AtomProjector(self._job.settings, [procedural_contaminant(mass / 1000)])
+        return AtomProjector(self._job.settings, [_make_contaminant(round(mass / 1000))])
 
     def image(self, projector: Projector, particles: np.ndarray) -> ImagesFT:
         """(n, y, h): contrast x CTF x shift x (projection + structural noise), protein dark."""
@@ -145,10 +146,17 @@ class Microscope:
         for row in np.flatnonzero(junk == Junk.WRONG):
             spectra[row] = self._contaminant.project(np.zeros(1), rotations[row : row + 1])[0]
         pairs = np.flatnonzero(junk == Junk.PAIR)
+        if len(pairs) == 0:
+            return spectra
         turned, apart = draw_neighbours(settings, seed, particles[pairs])
         second = projector.project(states[pairs], torch.from_numpy(turned.astype(np.float32)))
         spectra[pairs] += _move_out(second, torch.from_numpy(apart.astype(np.float32)), settings)
         return spectra
+
+
+@lru_cache(maxsize=1)
+def _make_contaminant(mass_kda: float) -> AtomicModel:
+    return procedural_contaminant(mass_kda)
 
 
 def _move_out(spectra: ImagesFT, displacements: Shifts, settings: SimulationSettings) -> ImagesFT:

@@ -84,10 +84,10 @@ def measure_snr(job: Job, results: list[StateResult], volumes: VolumeSource, mas
     ``all_pixels``: variance over all pixels / noise variance, the benchmark's definition. ``inside_disc``: the
     same over the disc that the mask can reach in any view, which an empty border does not lower. Both are means
     over those states, junk left out; with ``snr_pixel_size`` they differ from what was asked (``asked``), which
-    holds on the finer grid. Noise before the CTF counts as signal here.
+    holds on the finer grid. Noise before the CTF is neither signal nor noise here.
     """
     disc = _reach(mask)
-    microscope = Microscope(job)
+    microscope = Microscope(replace(job, settings=job.settings.model_copy(update={"structural_snr": None})))
     everywhere, inside = [], []
     for state in np.unique(np.linspace(0, len(results) - 1, min(len(results), _SNR_STATES)).astype(int)):
         particles = job.all_particles_of(int(state))

@@ -1,4 +1,4 @@
-"""A series of data sets that differ in one setting: same seed, so same poses, CTFs and noise but for what it changes."""
+"""A series of data sets that differ in one setting, and by their common seed in nothing else."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
