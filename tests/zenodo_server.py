@@ -23,6 +23,7 @@ class ZenodoServer(http.server.ThreadingHTTPServer):
         self.status: int | None = None
         self.checksums: dict[str, str] = {}
         self.asked: list[tuple[str, str | None]] = []
+        self.sent = 0
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
 
@@ -96,6 +97,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             self.wfile.write(content)
+            self.server.sent += len(content)
 
     def log_message(self, *_: object) -> None:
         pass

@@ -54,6 +54,7 @@ def server(archives: dict[str, Path], tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(download, "_PAUSE", 0.0)
     monkeypatch.setattr(download, "_CHUNK", 1000)
+    monkeypatch.setattr(download, "_READ_AHEAD", 4096)
     monkeypatch.chdir(tmp_path)
     yield server
     server.stop()
@@ -247,6 +248,22 @@ def test_parts(server, command) -> None:
     assert len(list(Path("truth", "vols").rglob("*.mrc"))) == 3
     status, printed = command("download", "igg-1d", "-o", "images")
     assert (status, "is not what would be downloaded" in printed) == (2, True)
+
+
+def test_the_truth_alone_is_fetched_out_of_the_archive(server, archives) -> None:
+    server.cuts = [100]
+    folder = fetch(part="volumes")
+    assert server.sent < archives["IgG-1D"].stat().st_size / 2
+    published = files_in(archives["IgG-1D"].with_suffix(""))
+    found = files_in(folder)
+    del found["download.json"]
+    assert found == {name: content for name, content in published.items() if not name.endswith(".mrcs")}
+    shutil.rmtree(folder)
+    server.ranges, server.sent = False, 0
+    assert files_in(fetch(part="volumes")).keys() == {*found, "download.json"}
+    server.ranges, server.status = True, 404
+    with pytest.raises(ConnectionError, match="404"):
+        fetch("other", part="volumes")
 
 
 def test_an_interrupted_call_for_another_part_leaves_nothing_of_it(server, monkeypatch) -> None:

@@ -8,12 +8,14 @@ from there when the same call is made again.
 The environment variable CRYOBENCH_ZENODO_URL replaces https://zenodo.org.
 """
 
+import io
 import os
 import re
 import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -30,6 +32,7 @@ from cryobench.io.atomic import (
     remove_partial_files,
     write_json,
 )
+from cryobench.io.remote_bytes import NoRanges, RemoteBytes
 from cryobench.io.unpack import MEGABYTE, unpack_zip
 from cryobench.io.zenodo import DOWNLOAD_NOTE
 
@@ -37,6 +40,7 @@ Part = Literal["images", "volumes", "all"]
 
 _ZENODO = "https://zenodo.org"
 _TIMEOUT = 60
+_READ_AHEAD = 1 << 20
 _CHUNK = 1 << 16
 """Bytes received at a time; what a cut connection leaves of one is lost."""
 _ATTEMPTS = 5
@@ -151,7 +155,8 @@ def download_set(
     title, names
         Which files of the record: see `choose_files`.
     part
-        "images": without truth volumes and structures; "volumes": without images; or "all".
+        "images": without truth volumes and structures; "volumes": without images, fetched out of the archive without
+        the rest of it, if the server can; or "all".
     keep_archive
         Leave the archive in FOLDER.download.
     progress
@@ -175,12 +180,17 @@ def download_set(
     files = choose_files(list_record(record), title, names)
     work = folder.with_name(f"{folder.name}.download")
     archives, loose = _sort_out(files, part)
-    _check_room(work, archives, loose)
+    if part != "volumes":
+        _check_room(work, archives, loose)
     contents = _prepare(work, {**request, "archives": [asdict(file) for file in files]})
+    found: dict[str, Any] = {}
+    if part == "volumes":
+        archives = [file for file in archives if not _unpack_remotely(file, contents, found, progress)]
+        _check_room(work, archives, loose)
     for file in loose:
         if not (contents / file.name).exists():
             fetch_file(file, work / file.name, progress=progress).replace(contents / file.name)
-    found: dict[str, Any] = {file.name: {"bytes": file.size, "checksum": file.checksum} for file in loose}
+        found[file.name] = {"bytes": file.size, "checksum": file.checksum}
     for file in archives:
         archive = fetch_file(file, work / file.name, progress=progress)
         found |= unpack_zip(archive, contents, choose=lambda name: _belongs(name, part), progress=progress)
@@ -324,6 +334,20 @@ def _receive(file: RemoteFile, target: _Growing) -> None:
 def _status(error: BaseException | None) -> int | None:
     """HTTP status that an error reports, if any."""
     return getattr(getattr(error, "response", None), "status_code", None)
+
+
+def _unpack_remotely(file: RemoteFile, contents: Path, found: dict[str, Any], progress: Progress) -> bool:
+    """Fetch the truth of an archive without the rest of it; False if the server sends whole files only."""
+    try:
+        with io.BufferedReader(RemoteBytes(file.url, file.size, pause=_PAUSE), _READ_AHEAD) as source:
+            # zipfile takes any error at the end of the file, where the list of members is, for a damaged archive.
+            source.seek(max(0, file.size - _READ_AHEAD))
+            source.peek(1)
+            choose = partial(_belongs, part="volumes")
+            found |= unpack_zip(Path(file.name), contents, choose=choose, source=source, progress=progress)
+    except NoRanges:
+        return False
+    return True
 
 
 def _remote_file(entry: dict[str, Any]) -> RemoteFile:

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from cryobench._errors import FormatError
 from cryobench._progress import Progress, Silent
@@ -29,6 +30,7 @@ def unpack_zip(
     folder: Path,
     *,
     choose: Callable[[str], bool] = lambda _: True,
+    source: IO[bytes] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, dict[str, int]]:
     """Unpack a zip archive into a folder, without the one folder that may enclose all its files.
@@ -43,6 +45,8 @@ def unpack_zip(
         Where to. Made if it is missing.
     choose
         Which files to unpack, by their path within ``folder``.
+    source
+        Where the archive is read from, if it does not lie at ``path``.
     progress
         Shows megabytes.
 
@@ -58,7 +62,7 @@ def unpack_zip(
     DiskFull
         If there is too little room for what is still missing.
     """
-    with _opened(path) as archive:
+    with _opened(path, source) as archive:
         members = _list_members(archive, path)
         wanted = {name: member for name, member in members.items() if choose(name)}
         missing = {name: member for name, member in wanted.items() if not _is_there(folder / name, member.file_size)}
@@ -68,8 +72,8 @@ def unpack_zip(
         with (progress or Silent()).task(f"unpacking {path.name} (MB)", total=total // MEGABYTE) as task:
             done = 0
             for name, member in missing.items():
-                with archive.open(member) as source, atomic_write(folder / name) as target:
-                    shutil.copyfileobj(source, target, _CHUNK)
+                with archive.open(member) as packed, atomic_write(folder / name) as target:
+                    shutil.copyfileobj(packed, target, _CHUNK)
                 done, before = done + member.file_size, done
                 task.advance(done // MEGABYTE - before // MEGABYTE)
     return {name: {"bytes": member.file_size, "crc32": member.CRC} for name, member in wanted.items()}
@@ -85,10 +89,10 @@ def crc32_of(path: Path) -> int:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+def _opened(path: Path, source: IO[bytes] | None) -> Iterator[zipfile.ZipFile]:
     """The archive, with what zipfile raises on a damaged one turned into FormatError."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(path if source is None else source) as archive:
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise FormatError(
