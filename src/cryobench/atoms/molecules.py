@@ -65,7 +65,7 @@ def read_contents(path: str | Path) -> Contents:
         if entity is not None and not name:
             name = entities.get(entity.name, "")
         polymers.append(Polymer(chain.name, name, _KINDS.get(span.check_polymer_type(), "other")))
-    info = structure.info
+    info = dict(structure.info.items())
     entry = info.get("_entry.id", "")
     title = info.get("_struct.title", "")
     return Contents(entry.strip(), title.strip(), tuple(polymers))

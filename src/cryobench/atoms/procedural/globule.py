@@ -13,6 +13,7 @@ from cryobench.atoms.procedural.blobs import Blob
 from cryobench.atoms.procedural.contacts import find_crossing_loops
 from cryobench.atoms.procedural.folds import (
     Chain,
+    Element,
     FoldKind,
     bridge_elements,
     join_elements,
@@ -25,7 +26,7 @@ from cryobench.atoms.procedural.residues import COMPOSITION, KINDS, WEIGHTS, ato
 _DENSITY = 0.813
 _FOLDS: tuple[FoldKind, ...] = ("helices", "sheets", "mixed")
 _SHARES = (0.35, 0.15, 0.5)
-_SHARES_OF_ELEMENTS = (0.7, 0.8, 0.9, 1.0)
+_ESTIMATES = (0.95, 1.05, 1.15, 1.3)
 _SPREAD, _GROWTH, _MOST_EXCESS, _TRIES = 0.2, 12.0, 1.25, 24
 _ALONE = np.eye(3)[None]
 
@@ -65,20 +66,21 @@ def _thread(residues: int, generator: np.random.Generator) -> Chain | None:
     blob = Blob(np.zeros(3), np.eye(3), radii, 2.5)
     kind = _FOLDS[int(generator.choice(3, p=_SHARES))]
     rods = lay_rods(blob, [], kind, _GROWTH, generator)
-    for share in _SHARES_OF_ELEMENTS:
+    for share in _ESTIMATES:
         low, high = -_GROWTH, _GROWTH
         for _ in range(12):
             middle = (low + high) / 2
-            low, high = (low, middle) if rods.count_residues(middle) >= share * residues else (middle, high)
-        if rods.count_residues(high) == 0:
+            low, high = (low, middle) if rods.estimate_residues(middle) >= share * residues else (middle, high)
+        elements = rods.build_elements(high)
+        if not elements:
             continue
-        chain = _join(rods.build_elements(high))
+        chain = _join(elements)
         if residues <= len(chain.numbers) < _MOST_EXCESS * residues + 8:
             return chain
     return None
 
 
-def _join(elements: list[Float[np.ndarray, "e 5 3"]]) -> Chain:
+def _join(elements: list[Element]) -> Chain:
     """Elements as one chain, with the loops that have room."""
     ordered = order_elements(elements)
     loops = bridge_elements(ordered)
