@@ -287,11 +287,17 @@ def test_nothing_is_written(template: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in template.rglob("*")} == before
 
 
-def test_it_is_run_and_scored_like_any_other(template: Path, tmp_path: Path) -> None:
-    results = [run(name, load_dataset(template), tmp_path / name) for name in ("consensus", "truth-backprojection")]
-    scores = [score_run(tmp_path / result.name)[1] for result in results]
-    assert results[0].record["dataset"]["sha256"] == load_dataset(template).card["sha256"]
-    assert scores[1]["fsc-auc"].value > scores[0]["fsc-auc"].value
+def test_it_is_run_and_scored_like_any_other(tmp_path: Path) -> None:
+    root = tmp_path / "IgG-1D"
+    write_archive(root, in_order(toy_dataset(n=90)))
+    run("truth-backprojection", load_dataset(root), tmp_path / "run")
+    result, scores = score_run(tmp_path / "run")
+    assert result.record["dataset"]["sha256"] == load_dataset(root).card["sha256"]
+    assert scores["fsc-auc"].n == 90
+    assert scores["fsc-auc"].value > 0.2
+    write_pickle(root / "gt_latents.pkl", np.repeat([2, 1, 0], 30))
+    with pytest.raises(FormatError, match="it was made anew since"):
+        score_run(tmp_path / "run")
 
 
 @pytest.mark.slow
