@@ -1,6 +1,7 @@
-"""Structures made without any file: an antibody, and protein complexes of any mass and symmetry."""
+"""Structures made without any file: an antibody, a ribosomal subunit, protein complexes of any mass and symmetry."""
 
 from cryobench.atoms.procedural.antibody import procedural_antibody
 from cryobench.atoms.procedural.complexes import procedural_complex, procedural_contaminant
+from cryobench.atoms.procedural.ribosome import Ribosome, procedural_ribosome
 
-__all__ = ["procedural_antibody", "procedural_complex", "procedural_contaminant"]
+__all__ = ["Ribosome", "procedural_antibody", "procedural_complex", "procedural_contaminant", "procedural_ribosome"]
