@@ -6,16 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from cryobench._progress import Task
 from cryobench.data import Dataset, Reconstruction, Scores
-from cryobench.report import dataset_tables, tables
+from cryobench.report import tables
 from cryobench.report.assignments import class_by_truth, latent_scatter
 from cryobench.report.axes import TruthAxis, choose_truth_axis
+from cryobench.report.card_contents import Card, collect_card
 from cryobench.report.figures.style import RunStyle, style_runs
 from cryobench.report.queries import choose_queries
 from cryobench.report.tables import Run
-from cryobench.report.views import ParticleViews, spread_particles, view_particles
 
-EXAMPLE_PARTICLES = 6
 SLICE_QUERIES = 6
 SURFACE_QUERIES = 4
 
@@ -37,12 +37,7 @@ class Contents:
     classes: dict[str, pd.DataFrame]
     latents: dict[str, pd.DataFrame]
     truth_embedding: pd.DataFrame | None
-    examples: list[ParticleViews]
-    ctf: pd.DataFrame
-    ctf_curves: pd.DataFrame
-    directions: pd.DataFrame | None
-    poses: pd.DataFrame | None
-    states: pd.DataFrame | None
+    card: Card
     slice_positions: np.ndarray
     surface_positions: np.ndarray
 
@@ -52,7 +47,7 @@ class Contents:
         return self.metrics[0] if self.metrics else None
 
 
-def collect_contents(dataset: Dataset, results: Sequence[tuple[Reconstruction, Scores]]) -> Contents:
+def collect_contents(dataset: Dataset, results: Sequence[tuple[Reconstruction, Scores]], task: Task) -> Contents:
     """Gather the tables of a report. ValueError if a result belongs to a data set of another length."""
     runs = tables.name_runs(results)
     for run in runs:
@@ -67,7 +62,6 @@ def collect_contents(dataset: Dataset, results: Sequence[tuple[Reconstruction, S
     metrics = tables.order_metrics(scores)
     curves = tables.fsc_curves(runs)
     truth = dataset.truth
-    rotations = dataset_tables.known_rotations(dataset)
     alive = [run for run in runs if run.status != "failed"]
     classes = {run.slug: class_by_truth(run.reconstruction, dataset) for run in alive}
     return Contents(
@@ -90,12 +84,7 @@ def collect_contents(dataset: Dataset, results: Sequence[tuple[Reconstruction, S
         truth_embedding=None
         if truth is None or truth.embedding is None
         else latent_scatter(truth.embedding, dataset),
-        examples=view_particles(dataset, spread_particles(dataset, EXAMPLE_PARTICLES)),
-        ctf=dataset_tables.ctf_table(dataset),
-        ctf_curves=dataset_tables.ctf_curve_table(dataset),
-        directions=None if rotations is None else dataset_tables.direction_map(rotations),
-        poses=dataset_tables.pose_table(dataset),
-        states=dataset_tables.state_table(dataset),
+        card=collect_card(dataset, task),
         slice_positions=choose_queries(dataset, SLICE_QUERIES),
         surface_positions=choose_queries(dataset, SURFACE_QUERIES),
     )

@@ -34,7 +34,7 @@ def ctf_table(dataset: Dataset) -> pd.DataFrame:
 def ctf_curve_table(dataset: Dataset) -> pd.DataFrame:
     """CTF along the x axis up to Nyquist of the particles of least, median and most defocus.
 
-    Columns: particle, defocus (µm), frequency (1/Å), value.
+    Columns: particle, defocus (µm), frequency (1/Å), value, envelope (of the B factor, 1 where there is none).
     """
     ctf = dataset.particles.ctf
     order = np.argsort(ctf.defocus_u + ctf.defocus_v, kind="stable")
@@ -49,6 +49,7 @@ def ctf_curve_table(dataset: Dataset) -> pd.DataFrame:
                 "defocus": float(ctf.defocus_u[particle] + ctf.defocus_v[particle]) / 2e4,
                 "frequency": frequency,
                 "value": values[row],
+                "envelope": np.exp(-ctf.b_factor[particle] / 4 * frequency**2),
             }
         )
         for row, particle in enumerate(chosen)

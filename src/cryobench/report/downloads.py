@@ -14,7 +14,7 @@ MOST_CURVE_ROWS = 2_000_000
 
 def write_figures(contents: Contents, queries: dict[int, QueryVolumes], folder: Path, task: Task) -> dict[str, str]:
     """Write every figure into ``folder``; key (plot name, with slug or particle) to file name."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     written: dict[str, str] = {}
 
     def save(key: str, figure: figures.Figure) -> None:
@@ -49,18 +49,12 @@ def write_figures(contents: Contents, queries: dict[int, QueryVolumes], folder: 
             pictures = {label_of(contents, slug): picture for slug, picture in query.pictures.items()}
             enclosed = float(query.enclosed[DEFAULT_LEVEL]) * width**3
             save(f"surfaces-query-{query.particle}", figures.draw_surfaces(pictures, enclosed))
-    save("particles", figures.draw_particles(contents.examples))
-    save("ctf", figures.draw_ctf(contents.ctf, contents.ctf_curves))
-    if contents.directions is not None and contents.poses is not None:
-        save("poses", figures.draw_poses(contents.directions, contents.poses))
-    if contents.states is not None:
-        save("states", figures.draw_states(contents.states))
     return written
 
 
 def write_tables(contents: Contents, folder: Path) -> list[tuple[str, str]]:
     """Write the tables as CSV into ``folder``: (file, what it holds) of each."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     tables = [
         ("runs.csv", "runs with status, times and memory", contents.run_table),
         ("scores.csv", "scores with their intervals", contents.scores),

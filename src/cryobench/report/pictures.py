@@ -1,5 +1,6 @@
 """Picture and mesh files of the page: particle views, slices, surfaces and their fixed pictures."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,27 +10,27 @@ from matplotlib.image import imsave
 
 from cryobench._progress import Task
 from cryobench.report.contents import Contents
-from cryobench.report.payload import write_script
+from cryobench.report.figures.style import NEUTRAL
+from cryobench.report.page import write_script
 from cryobench.report.queries import DEFAULT_LEVEL, TRUTH, QueryVolumes, read_query
 from cryobench.report.slices import PLANES, slices_of
-from cryobench.report.surfaces import extract_surfaces, pack_mesh
-from cryobench.report.views import grey_limits
+from cryobench.report.surfaces import Mesh, extract_surfaces, pack_mesh
+from cryobench.report.views import ParticleViews, grey_limits
 
 MESH_BYTES = 9_000_000
 """What all surfaces of a page may weigh together."""
 BYTES_PER_FACE = 12.5
 """Three uint16 indices and half a vertex, in base64."""
-TRUTH_COLOUR = "#8a8f98"
 
 
-def write_particles(contents: Contents, folder: Path) -> list[dict[str, Any]]:
+def write_particles(examples: Sequence[ParticleViews], folder: Path) -> list[dict[str, Any]]:
     """One PNG per view of every example particle in ``folder``; entries for the page, a row per view."""
-    folder.mkdir(parents=True)
-    titles = list(dict.fromkeys(title for views in contents.examples for title in views.views))
+    folder.mkdir(parents=True, exist_ok=True)
+    titles = list(dict.fromkeys(title for views in examples for title in views.views))
     rows = []
     for row, title in enumerate(titles):
         cells = []
-        for views in contents.examples:
+        for views in examples:
             if title not in views.views:
                 cells.append(None)
                 continue
@@ -69,29 +70,50 @@ def write_query_surfaces(contents: Contents, query: QueryVolumes, folder: Path) 
     for slug, volume in query.volumes.items():
         key = f"query-{query.particle}-{slug}"
         meshes = extract_surfaces(volume, pixel_size, query.enclosed, most_faces=most_faces)
-        middle = meshes[DEFAULT_LEVEL].vertices
-        if not panels and len(middle):
-            reach = float(np.percentile(np.linalg.norm(middle, axis=1), 98)) / half_width
-            zoom = float(np.clip(1.25 * reach, 0.55, 1.0))
-        value = {"half_width": half_width, "meshes": [pack_mesh(mesh, half_width) for mesh in meshes]}
-        write_script(folder / f"{key}.js", f"cryobench.receiveSurface({key!r})", value)
-        colour = TRUTH_COLOUR if slug == TRUTH else contents.styles[slug].colour
-        imsave(folder / f"{key}.png", _tint(query.pictures[slug], colour))
-        panels.append({"slug": slug, "label": label_of(contents, slug), "key": key, "colour": colour})
+        if not panels:
+            zoom = fit_zoom(meshes[DEFAULT_LEVEL], half_width)
+        write_meshes(folder / f"{key}.js", key, meshes, half_width)
+        colour = NEUTRAL if slug == TRUTH else contents.styles[slug].colour
+        imsave(folder / f"{key}.png", tint(query.pictures[slug], colour))
+        rank = _rank(contents, slug)
+        panels.append({"slug": slug, "label": label_of(contents, slug), "key": key, "colour": colour, "rank": rank})
     return {
         "particle": query.particle,
         "state": query.state,
         "panels": panels,
         "zoom": zoom,
-        "enclosed": [float(f"{fraction * (width / 10) ** 3:.4g}") for fraction in query.enclosed],
+        "levels": [f"each encloses {fraction * (width / 10) ** 3:.4g} nm³" for fraction in query.enclosed],
     }
 
 
-def write_mask(contents: Contents, folder: Path) -> str | None:
+def _rank(contents: Contents, slug: str) -> int:
+    """Order of display: the truth, methods, controls; last and not at first the truth control, which repeats it."""
+    if slug == TRUTH:
+        return 0
+    if not contents.styles[slug].is_control:
+        return 1
+    return 3 if contents.styles[slug].label == "truth" else 2
+
+
+def write_meshes(path: Path, key: str, meshes: Sequence[Mesh], half_width: float) -> None:
+    """The script of one surface at all its levels, which the page loads when it is first shown."""
+    value = {"half_width": half_width, "meshes": [pack_mesh(mesh, half_width) for mesh in meshes]}
+    write_script(path, f"cryobench.receiveSurface({key!r})", value)
+
+
+def fit_zoom(mesh: Mesh, half_width: float) -> float:
+    """Distance of the eye, as a part of what shows the whole box, at which a surface fills the scene."""
+    if not len(mesh.vertices):
+        return 1.0
+    reach = float(np.percentile(np.linalg.norm(mesh.vertices, axis=1), 98)) / half_width
+    return float(np.clip(1.25 * reach, 0.55, 1.0))
+
+
+def write_mask(mask: np.ndarray | None, folder: Path) -> str | None:
     """The mask's three central slices as one PNG, if there is a mask."""
-    mask = contents.dataset.particles.mask
     if mask is None:
         return None
+    folder.mkdir(parents=True, exist_ok=True)
     middle = mask.shape[-1] // 2
     gap = np.ones((mask.shape[-1], 1))
     planes = (mask[middle, ::-1], mask[::-1, middle], mask[::-1, :, middle])
@@ -116,7 +138,7 @@ def label_of(contents: Contents, slug: str) -> str:
     return "true volume" if slug == TRUTH else contents.styles[slug].label
 
 
-def _tint(shade: np.ndarray, colour: str) -> np.ndarray:
+def tint(shade: np.ndarray, colour: str) -> np.ndarray:
     """RGBA of a shaded picture in a colour, transparent where it is NaN."""
     seen = np.isfinite(shade)
     light = np.where(seen, shade, 0)[..., None]

@@ -7,24 +7,31 @@ from matplotlib.figure import Figure
 
 from cryobench.report.figures.assignments import draw_class_map, draw_latents
 from cryobench.report.figures.card import draw_ctf, draw_particles, draw_poses, draw_states
+from cryobench.report.figures.distributions import draw_assembly, draw_occupancies, draw_spectra, draw_variables
 from cryobench.report.figures.scores import draw_cost, draw_forest, draw_fsc
+from cryobench.report.figures.states import draw_gallery
 from cryobench.report.figures.style import RunStyle, save_svg, style_runs
 from cryobench.report.figures.volumes import draw_slices, draw_surfaces
 
 __all__ = [
     "Figure",
     "RunStyle",
+    "draw_assembly",
     "draw_class_map",
     "draw_cost",
     "draw_ctf",
     "draw_forest",
     "draw_fsc",
+    "draw_gallery",
     "draw_latents",
+    "draw_occupancies",
     "draw_particles",
     "draw_poses",
     "draw_slices",
+    "draw_spectra",
     "draw_states",
     "draw_surfaces",
+    "draw_variables",
     "save_svg",
     "style_runs",
 ]

@@ -55,6 +55,11 @@ def draw_ctf(table: pd.DataFrame, curves: pd.DataFrame) -> Figure:
         curve.plot(
             rows["frequency"], rows["value"], color=colour, linewidth=0.8, label=f"{rows['defocus'].iloc[0]:.2f} µm"
         )
+    groups = [rows for _, rows in curves.groupby("particle", sort=False)]
+    middle = groups[len(groups) // 2]
+    if middle["envelope"].to_numpy().min() < 1:
+        for sign in (1, -1):
+            curve.plot(middle["frequency"], sign * middle["envelope"], color="0.5", linewidth=0.7, linestyle=":")
     curve.set_xlabel("spatial frequency / Å⁻¹")
     curve.set_ylabel("CTF")
     curve.legend(loc="upper center", bbox_to_anchor=(0.5, 1.22), ncols=3, handlelength=1.2, columnspacing=1)

@@ -22,6 +22,8 @@ COLUMN_WIDTH = 3.5
 PAGE_WIDTH = 7.2
 """Inch: both columns."""
 
+NEUTRAL = "#8a8f98"
+"""Of what is no run: true volumes."""
 _METHOD_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#44AA99", "#CC6677", "#6699CC", "#997700")
 _METHOD_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "h")
 _CONTROL_COLOURS = {

@@ -1,4 +1,4 @@
-// The data set's card: CTF, poses, states.
+// The data set's card: CTF, poses, particles of each state.
 "use strict";
 
 (() => {
@@ -21,6 +21,15 @@
       line: { width: 1.4, color: colours[row] },
       hovertemplate: `particle ${curve.particle}, ${curve.defocus.toFixed(2)} µm<br>%{x:.4f} Å⁻¹: %{y:.2f}<extra></extra>`,
     }));
+    const middle = data().ctf.curves[Math.floor(data().ctf.curves.length / 2)];
+    if (middle.envelope.at(-1) < 1) {
+      for (const sign of [1, -1]) {
+        traces.push({
+          type: "scatter", mode: "lines", x: middle.frequency, y: middle.envelope.map((value) => sign * value), hoverinfo: "skip",
+          showlegend: false, line: { width: 1, dash: "dot", color: cryobench.colour("muted") },
+        });
+      }
+    }
     const layout = cryobench.layout({
       showlegend: true, legend: { orientation: "h", y: 1.02, yanchor: "bottom", font: { size: 11.5 } },
       xaxis: cryobench.axis("spatial frequency / Å⁻¹"), yaxis: cryobench.axis("CTF", { range: [-1.05, 1.05] }),

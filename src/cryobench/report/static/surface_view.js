@@ -11,7 +11,7 @@
   let linking = false;
   let shownRuns = [];
 
-  const query = () => cryobench.surfaces[Number(document.getElementById("surface-query").value)];
+  const query = () => cryobench.surfaces[Number(document.getElementById("surface-query")?.value ?? 0)];
   const level = () => Number(document.getElementById("surface-level").value);
 
   const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
@@ -95,12 +95,12 @@
       scene.on("plotly_relayout", (change) => follow(scene, change["scene.camera"]));
     }
     const note = scene.parentElement.querySelector(".note");
-    note.textContent = mesh.i.length ? "" : " no surface at this level";
+    const inside = panel.enclosed ? ` ${panel.enclosed[level()]} nm³` : "";
+    note.textContent = mesh.i.length ? inside : " no surface at this level";
   };
 
   const nameLevel = () => {
-    const value = query().enclosed[level()];
-    const words = `each encloses ${value} nm³`;
+    const words = query().levels[level()];
     document.getElementById("surface-enclosed").textContent = words;
     document.getElementById("surface-level").setAttribute("aria-valuetext", words);
   };
@@ -177,10 +177,8 @@
   cryobench.setUpSurfaces = () => {
     const grid = document.getElementById("surface-grid");
     if (!grid || !cryobench.surfaces.length) return;
-    // First the truth and the methods, then controls; the truth control only repeats the truth.
-    const rank = ({ slug }) => (slug === "truth" ? 0 : cryobench.data.runs[slug].control ? (cryobench.data.runs[slug].label === "truth" ? 3 : 2) : 1);
     const panels = query().panels;
-    shownRuns = panels.toSorted((a, b) => rank(a) - rank(b)).slice(0, MOST_SCENES).filter((panel) => rank(panel) < 3).map(({ slug }) => slug);
+    shownRuns = panels.toSorted((a, b) => a.rank - b.rank).slice(0, MOST_SCENES).filter((panel) => panel.rank < 3).map(({ slug }) => slug);
     // Start near enough that the true molecule fills the scene.
     for (const axis of ["x", "y", "z"]) HOME.eye[axis] *= query().zoom;
     camera = structuredClone(HOME);
@@ -190,7 +188,7 @@
     if (!canDraw()) {
       document.getElementById("surface-level").disabled = true;
       document.getElementById("surface-enclosed").textContent = "this browser has no WebGL: pictures at the middle level";
-      document.getElementById("surface-query").addEventListener("change", () => { grid.replaceChildren(); place(); });
+      document.getElementById("surface-query")?.addEventListener("change", () => { grid.replaceChildren(); place(); });
       return;
     }
     cryobench.drawInView(grid, update);
@@ -200,7 +198,7 @@
       pending = true;
       requestAnimationFrame(() => { pending = false; update(); });
     });
-    document.getElementById("surface-query").addEventListener("change", () => { place(); update(); });
+    document.getElementById("surface-query")?.addEventListener("change", () => { place(); update(); });
     document.getElementById("surface-reset").addEventListener("click", () => look(structuredClone(HOME)));
     grid.addEventListener("keydown", (event) => {
       if (!KEYS[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -1,0 +1,74 @@
+"""What states are made of: occupancy of each component in each state, and the graph along which states grow."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from cryobench.data import Components, GroundTruth
+
+MOST_SHOWN = 60
+"""States and components drawn in the map; evenly spread ones of more."""
+
+
+@dataclass(frozen=True, eq=False)
+class Assembly:
+    """The assembly graph, laid out from left to right."""
+
+    nodes: pd.DataFrame
+    """One row per state: state, name, particles, x (components present), y."""
+    edges: np.ndarray
+    """(e, 2) rows of ``nodes``: from, to."""
+
+
+def state_name(truth: GroundTruth, state: int) -> str:
+    """What a state is called: its name, or its number."""
+    return str(state) if truth.state_names is None else truth.state_names[state]
+
+
+def occupancy_map(truth: GroundTruth) -> pd.DataFrame | None:
+    """Occupancy in [0, 1]: a row per component, a column per state (by name), rows and columns in their order."""
+    components = truth.components
+    if components is None:
+        return None
+    states, parts = (_spread(count) for count in components.occupancies.shape)
+    values = components.occupancies[np.ix_(states, parts)].T
+    names = [components.names[part] for part in parts]
+    return pd.DataFrame(values, index=names, columns=[state_name(truth, int(state)) for state in states])
+
+
+def _spread(count: int) -> np.ndarray:
+    return np.unique(np.linspace(0, count - 1, min(count, MOST_SHOWN)).round().astype(int))
+
+
+def lay_out_assembly(truth: GroundTruth) -> Assembly | None:
+    """States by the number of components present; None where there are no edges, or too many states to draw."""
+    components = truth.components
+    if components is None or not len(components.edges) or len(components.occupancies) > MOST_SHOWN:
+        return None
+    level = components.occupancies.sum(axis=1)
+    nodes = pd.DataFrame(
+        {
+            "state": np.arange(len(level)),
+            "name": [state_name(truth, state) for state in range(len(level))],
+            "particles": np.bincount(truth.states[truth.states >= 0], minlength=len(level)),
+            "x": level,
+            "y": _heights(components, level),
+        }
+    )
+    return Assembly(nodes, components.edges)
+
+
+def _heights(components: Components, level: np.ndarray) -> np.ndarray:
+    """Place of each state across the direction of growth: beside those of its level, near those it grew from."""
+    rank = np.round(level, 6)
+    height = np.zeros(len(level))
+    for value in np.unique(rank):
+        here = np.flatnonzero(rank == value)
+        wanted = np.zeros(len(here))
+        for row, state in enumerate(here):
+            sources = components.edges[components.edges[:, 1] == state, 0]
+            wanted[row] = height[sources].mean() if len(sources) else 0.0
+        order = np.argsort(wanted, kind="stable")
+        height[here[order]] = wanted.mean() + np.arange(len(here)) - (len(here) - 1) / 2
+    return height

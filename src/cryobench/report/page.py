@@ -1,0 +1,95 @@
+"""A page as a folder that opens from disk, without a server and without a network.
+
+Pages opened from disk may not read data files, so data are scripts that hand their value to the page. plotly's
+JavaScript is taken from the installed plotly package when a page is written. The folder appears whole or not at all.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from plotly.offline import get_plotlyjs
+
+from cryobench.io.atomic import atomic_folder
+
+
+@contextmanager
+def page_folder(folder: Path, *, kind: str) -> Iterator[Path]:
+    """Yield an empty folder that takes the place of ``folder`` when the block ends without an exception.
+
+    ``folder`` may be new, empty, or an earlier page of the same ``kind`` ("report", "card"), known by its file
+    KIND.json, which the block must write.
+
+    Raises
+    ------
+    FileExistsError
+        If it holds anything else: it is left alone.
+    """
+    marker = f"{kind}.json"
+    if folder.exists() and not (folder / marker).is_file() and not _is_empty(folder):
+        raise FileExistsError(
+            f"{folder} exists and is not a {kind} (it holds no {marker}), so it was left alone. "
+            f"Choose another folder for the {kind}, or remove this one."
+        )
+    with atomic_folder(folder, replace=True) as part:
+        yield part
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
+
+
+def write_static(folder: Path) -> Path:
+    """Write the style sheet and the scripts that every page uses into ``folder / "assets"``; returns that."""
+    assets = folder / "assets"
+    assets.mkdir()
+    for static in files("cryobench.report").joinpath("static").iterdir():
+        (assets / static.name).write_bytes(static.read_bytes())
+    (assets / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
+    return assets
+
+
+def write_script(path: Path, call: str, value: Any) -> None:
+    """A script file that hands ``value`` to the page: pages opened from disk may not read JSON files."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    path.write_text(f"{call}({text});\n", encoding="utf-8")
+
+
+def number(value: Any, digits: int = 6) -> float | None:
+    """A number rounded for a script; null if it is not finite."""
+    value = float(value)
+    return float(f"{value:.{digits}g}") if np.isfinite(value) else None
+
+
+def numbers(values: Any, digits: int = 5) -> list[float | None]:
+    """An array of any shape, flattened and rounded for a script."""
+    return [number(value, digits) for value in np.asarray(values, dtype=np.float64).ravel()]
+
+
+def render(template: str, **values: Any) -> str:
+    """A page from its template. Names are escaped; a name that the template lacks is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("cryobench.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template(template).render(
+        version=package_version(), written_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), **values
+    )
+
+
+def package_version() -> str:
+    """Version of this package."""
+    try:
+        return version("cryobench")
+    except PackageNotFoundError:
+        return "unknown version"
