@@ -1,0 +1,158 @@
+"""Spike-MD: the SARS-CoV-2 spike in as many conformations as there are images.
+
+Jeon et al. (arXiv 2408.05526) make one image of each of 100,000 frames of a molecular dynamics simulation, at 256 px
+of 1.5 Å. Two roads lead to such an ensemble:
+
+- from a trajectory: ``--structure TOPOLOGY --structure TRAJECTORY ...``; a single file of several models will do.
+- from one structure (6VXX, or by default a procedural trimer): the slow modes of its elastic network, and a
+  receptor-binding domain in each protomer that opens and closes on its hinge.
+
+Volumes of all frames would fill disks (6.7 TB): the trajectory is the truth, and volumes are rendered from it.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+from cryobench.atoms.elastic_network import find_held_points
+from cryobench.atoms.files import read_structure
+from cryobench.atoms.frame_files import is_structure, is_trajectory, open_frames
+from cryobench.atoms.hinged_domain import HingedDomain, find_chains_with_domain, find_hinged_domains
+from cryobench.atoms.model import AtomicModel
+from cryobench.atoms.residue_motion import Carriers, find_carriers, leave_out
+from cryobench.atoms.trajectories import NOT_SOLVENT, Trajectory
+from cryobench.recipes.network_frames import NetworkFrames, OpeningLaw
+from cryobench.recipes.recipe import FrameEnsemble, Recipe
+from cryobench.recipes.settings import SimulationSettings
+from cryobench.recipes.trajectory_frames import TrajectoryFrames, draw_frames, find_points
+
+
+class SpikeMdSettings(SimulationSettings):
+    """Settings of Spike-MD."""
+
+    n_frames: int = Field(100_000, ge=1, le=10_000_000, description="frames, one image each; of a trajectory at most")
+    ensemble_seed: int = Field(0, ge=0, description="seed of the conformations, or of the choice of frames")
+
+    # The domains that open
+    rbd_first: int = Field(325, description="first residue that turns with a receptor-binding domain")
+    rbd_last: int = Field(533, description="last residue that turns with a receptor-binding domain")
+    rbd_bend: int = Field(8, ge=1, description="residues at either end of it over which the bend is spread")
+    chains: str = Field("", description="chains with such a domain, as A,B,C; empty: all that have these residues")
+
+    # From one structure
+    n_modes: int = Field(20, ge=1, le=500, description="slowest modes of the elastic network")
+    rmsf: float = Field(2.0, ge=0, description="root mean square displacement of CA atoms by the modes, Å")
+    network_cutoff: float = Field(15.0, gt=3.8, description="length of the longest springs of the network, Å")
+    open_fraction: float = Field(0.25, ge=0, le=1, description="probability of each domain to be open")
+    open_angle_deg: float = Field(50.0, ge=-180, le=180, description="mean angle of open domains, degrees")
+    open_deviation_deg: float = Field(8.0, ge=0, description="standard deviation of the angle of open ones, degrees")
+    closed_deviation_deg: float = Field(3.0, ge=0, description="standard deviation of closed ones about 0, degrees")
+
+    # From a trajectory
+    selection: str = Field(NOT_SOLVENT, description="atoms to image, in MDAnalysis's selection language")
+    superpose: bool = Field(True, description="superpose the frames' CA atoms on those of the topology")
+    n_components: int = Field(5, ge=1, le=100, description="principal components measured on a trajectory")
+
+
+def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> FrameEnsemble:
+    if not isinstance(settings, SpikeMdSettings):
+        raise TypeError(f"spike-md takes SpikeMdSettings, got {type(settings).__name__}.")
+    if structures and not is_trajectory(structures[0]):
+        several_models = is_structure(structures[0]) and len(structures) == 1 and len(open_frames(structures[0])) > 1
+        if len(structures) > 1 or several_models:
+            return read_ensemble(settings, structures[0], structures[1:])
+        return make_ensemble(settings, read_structure(structures[0]))
+    if structures:
+        raise ValueError(
+            f"{structures[0]} has positions only: give the topology that names its atoms first, then the trajectory."
+        )
+    from cryobench.atoms.procedural.trimer import procedural_trimer
+
+    return make_ensemble(settings, procedural_trimer())
+
+
+def make_ensemble(settings: SpikeMdSettings, structure: AtomicModel) -> NetworkFrames:
+    """The ensemble of one structure. ValueError if it has no domain to open, or no modes enough."""
+    base = structure.centred()
+    carriers = find_carriers(base)
+    held = find_held_points(base.positions[carriers.anchors], cutoff=settings.network_cutoff)
+    carriers = leave_out(base, carriers, held)
+    domains = _find_domains(settings, base, carriers)
+    if not domains and settings.open_fraction > 0:
+        raise ValueError(
+            f"no chain has most of the residues {settings.rbd_first} to {settings.rbd_last}, the domain that opens. "
+            "Name it with rbd_first and rbd_last, or set open_fraction=0 for slow modes alone."
+        )
+    law = OpeningLaw(
+        settings.open_fraction,
+        *np.deg2rad([settings.open_angle_deg, settings.open_deviation_deg, settings.closed_deviation_deg]).tolist(),
+    )
+    return NetworkFrames.from_structure(
+        base,
+        carriers,
+        domains,
+        law,
+        n_modes=settings.n_modes,
+        rmsf=settings.rmsf,
+        cutoff=settings.network_cutoff,
+        seed=settings.ensemble_seed,
+        n_frames=settings.n_frames,
+    )
+
+
+def read_ensemble(settings: SpikeMdSettings, topology: Path, trajectories: Sequence[Path]) -> TrajectoryFrames:
+    """The ensemble of a trajectory: at most ``n_frames`` of its frames, in random order."""
+    trajectory = Trajectory(topology, trajectories, selection=settings.selection)
+    reference = trajectory.topology.centred()
+    domains: Sequence[HingedDomain] = ()
+    if (reference.atom_names == "CA").sum() >= 3:
+        domains = _find_domains(settings, reference, find_carriers(reference))
+    return TrajectoryFrames(
+        trajectory,
+        reference,
+        reference.positions[0] - trajectory.topology.positions[0],
+        draw_frames(len(trajectory), settings.n_frames, settings.ensemble_seed),
+        find_points(reference),
+        tuple(domains),
+        settings.superpose,
+        settings.n_components,
+    )
+
+
+def _find_domains(settings: SpikeMdSettings, model: AtomicModel, carriers: Carriers) -> Sequence[HingedDomain]:
+    first, last = settings.rbd_first, settings.rbd_last
+    named = [chain.strip() for chain in settings.chains.split(",") if chain.strip()]
+    chains = named or find_chains_with_domain(model, first, last)
+    return find_hinged_domains(model, carriers, chains, first, last, settings.rbd_bend) if chains else ()
+
+
+RECIPE = Recipe(
+    name="spike-md",
+    title="Spike-MD: the spike protein, one conformation per image",
+    description=(
+        "The trimeric spike of SARS-CoV-2, every image of another conformation: its slow collective motions, and the "
+        "opening and closing of three receptor-binding domains. The truth is a trajectory."
+    ),
+    heterogeneity="continuous, many-dimensional: slow modes and three hinges, as many conformations as images",
+    citation="Jeon et al., CryoBench, NeurIPS 2024 Datasets and Benchmarks, arXiv:2408.05526",
+    sources=(
+        "a trajectory of your own with --structure TOPOLOGY --structure TRAJECTORY; PDB 6VXX (Walls et al., Cell 181 "
+        "(2020) 281; CC0) with --structure rcsb:6VXX; by default a procedural trimer of this package (BSD-3-Clause)"
+    ),
+    settings=SpikeMdSettings,
+    presets={
+        "tiny": {
+            "box_size": 32,
+            "pixel_size": 12.0,
+            "resolution": 12.0,
+            "n_frames": 1000,
+            "n_queries": 20,
+            "snr": 0.5,
+        },
+        "lite": {"box_size": 64, "pixel_size": 6.0, "resolution": 6.0, "n_frames": 10_000, "snr": 0.1},
+        "paper": {"box_size": 256, "pixel_size": 1.5, "resolution": 3.0, "n_frames": 100_000, "snr": 0.1},
+    },
+    ensemble=_build_ensemble,
+)

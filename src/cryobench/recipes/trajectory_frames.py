@@ -1,0 +1,109 @@
+"""An ensemble read from a trajectory: frames in random order, superposed, with what they do measured.
+
+Frames are drawn without replacement and shuffled, so that their order tells nothing of time. What is measured: how
+far each domain on a hinge is open, and the principal components of the CA atoms (found on up to 1,000 of the frames).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from cryobench.atoms.hinged_domain import HingedDomain, measure_openings
+from cryobench.atoms.model import AtomicModel
+from cryobench.atoms.superposition import fit_rigid_motions, move_rigidly
+from cryobench.atoms.trajectories import Trajectory
+from cryobench.data import CollectiveVariable
+from cryobench.recipes.recipe import FrameEnsemble
+from cryobench.rng import stream
+
+_FOR_COMPONENTS = 1000
+_AT_A_TIME = 64
+
+
+@dataclass(frozen=True, eq=False)
+class TrajectoryFrames(FrameEnsemble):
+    """Some frames of a trajectory."""
+
+    trajectory: Trajectory
+    reference: AtomicModel
+    """Placed as it is to be imaged; frames are superposed on it, or moved by as much as its topology was."""
+    translation: np.ndarray
+    """(3,) Å by which the reference was moved from its file."""
+    order: np.ndarray
+    """(n,) frame of the trajectory that each state is."""
+    points: np.ndarray
+    """Atoms that are superposed and of which principal components are taken."""
+    domains: tuple[HingedDomain, ...] = ()
+    superpose: bool = True
+    n_components: int = 5
+
+    @property
+    def counts(self) -> np.ndarray:
+        return np.ones(len(self.order), dtype=np.int64)
+
+    @property
+    def topology(self) -> AtomicModel:
+        return self.reference
+
+    def positions(self, start: int, stop: int) -> np.ndarray:
+        return self._read(self.order[start:stop])
+
+    def _read(self, frames: np.ndarray) -> np.ndarray:
+        positions = self.trajectory.read(frames)
+        if not self.superpose:
+            return positions + self.translation
+        motion = fit_rigid_motions(positions[:, self.points], self.reference.positions[self.points])
+        return move_rigidly(positions, *motion)
+
+    @property
+    def variables(self) -> Mapping[str, CollectiveVariable]:
+        openings, components = self._measured
+        found = {"frame": CollectiveVariable(self.order.astype(np.float64), "")}
+        for column, domain in enumerate(self.domains):
+            found[f"opening {domain.chain}"] = CollectiveVariable(openings[:, column], "rad")
+        for column in range(components.shape[1]):
+            found[f"pc {column + 1}"] = CollectiveVariable(components[:, column], "Å")
+        return found
+
+    @property
+    def embedding(self) -> np.ndarray:
+        """Principal components in Å of RMSD over the CA atoms."""
+        return self._measured[1]
+
+    @cached_property
+    def _measured(self) -> tuple[np.ndarray, np.ndarray]:
+        """Openings (n, domains) in radian and principal components (n, k) in Å of all frames."""
+        some = np.sort(self.order[:_FOR_COMPONENTS])
+        sample = np.concatenate([self._read(part)[:, self.points] for part in _parts(some)]).reshape(len(some), -1)
+        mean = sample.mean(axis=0)
+        _, _, axes = np.linalg.svd(sample - mean, full_matrices=False)
+        axes = axes[: min(self.n_components, len(some) - 1)]
+        axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
+        openings = np.empty((len(self.order), len(self.domains)))
+        components = np.empty((len(self.order), len(axes)))
+        # In the order of the file, which is far faster to read.
+        for rows in _parts(np.argsort(self.order, kind="stable")):
+            positions = self._read(self.order[rows])
+            openings[rows] = measure_openings(positions, self.reference, self.domains)
+            flat = positions[:, self.points].reshape(len(rows), -1) - mean
+            components[rows] = flat @ axes.T / np.sqrt(len(self.points))
+        return openings, components
+
+
+def draw_frames(available: int, wanted: int, seed: int) -> np.ndarray:
+    """(n,) frames in random order, none twice: ``wanted`` of them, or all there are."""
+    return stream(seed, "frames").permutation(available)[:wanted]
+
+
+def find_points(model: AtomicModel) -> np.ndarray:
+    """Indices of the CA and (of nucleic acids) P atoms, or of all atoms but hydrogens if there are under three."""
+    backbone = (model.atom_names == "CA") & (model.atomic_numbers == 6)
+    backbone |= (model.atom_names == "P") & (model.atomic_numbers == 15)
+    chosen = backbone if backbone.sum() >= 3 else model.atomic_numbers > 1
+    return np.flatnonzero(chosen) if chosen.sum() >= 3 else np.arange(len(model))
+
+
+def _parts(indices: np.ndarray) -> Sequence[np.ndarray]:
+    return [indices[start : start + _AT_A_TIME] for start in range(0, len(indices), _AT_A_TIME)]
