@@ -9,7 +9,8 @@ from rich.table import Table
 
 from cryobench.data import Dataset
 from cryobench.report.command import changed_settings, make_command
-from cryobench.report.facts import Facts, describe_dataset, list_states
+from cryobench.report.facts import Facts, describe_dataset
+from cryobench.report.state_list import list_states
 
 MOST_ROWS = 24
 """States shown one by one; more are counted in a histogram."""
@@ -64,6 +65,8 @@ def _print_states(console: Console, dataset: Dataset) -> None:
     if len(states) <= MOST_ROWS:
         columns = [name for name in states.columns if name != "name" or truth.state_names is not None]
         shown = states[columns].dropna(axis="columns", how="all")
+        if "mass / kDa" in shown.columns:
+            shown = shown.drop(columns="mass", errors="ignore")
         table = _table(*("mass / kDa" if name == "mass" else str(name) for name in shown.columns))
         for row in shown.itertuples(index=False):
             table.add_row(*(_text(value) for value in row))

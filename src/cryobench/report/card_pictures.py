@@ -21,7 +21,7 @@ MESH_BYTES = 5_000_000
 def captions(view: StateView) -> list[str]:
     """Name and particles of a state, its mass if it is known, and its first collective variables."""
     lines = [f"{view.particles:,} particle{'' if view.particles == 1 else 's'}"]
-    if np.isfinite(view.mass):
+    if np.isfinite(view.mass) and not any(title.startswith("mass / ") for title in view.variables):
         lines.append(f"{view.mass:,.4g} kDa")
     for title, value in list(view.variables.items())[:3]:
         name, _, unit = title.rpartition(" / ")

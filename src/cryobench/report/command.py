@@ -16,8 +16,8 @@ Setting = tuple[str, Any, Any, str]
 def make_command(card: Mapping[str, Any]) -> str | None:
     """The command line that makes the data set again, byte for byte; None if it was not simulated.
 
-    Settings are named where they differ from those of the preset. A structure is named as it was given: a local file
-    must lie in the current folder under that name.
+    Settings are named where they differ from those of the preset. Files are named as they were given, without their
+    folder: they must lie in the current one.
     """
     plan = card.get("plan")
     if not isinstance(plan, Mapping) or "recipe" not in plan:
@@ -27,6 +27,8 @@ def make_command(card: Mapping[str, Any]) -> str | None:
         words += ["--preset", str(plan["preset"])]
     words += [word for entry in plan.get("structures") or [] for word in ("--structure", str(entry["name"]))]
     words += ["--seed", str(plan.get("seed", 0))]
+    if plan.get("particles"):
+        words += ["--particles", ":".join(map(str, plan["particles"]))]
     for name, value in _changed(plan).items():
         text = value if isinstance(value, str) and not _is_json(value) else json.dumps(value, ensure_ascii=False)
         words += ["--set", f"{name}={text}"]

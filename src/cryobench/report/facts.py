@@ -5,14 +5,14 @@ From tables and card alone: no image and no volume is read, so that 100,000 stat
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from cryobench.data import Dataset, GroundTruth
 from cryobench.imaging.ctf import Ctf
-from cryobench.report.axes import TruthAxis, variable_axis
+from cryobench.recipes.draws import Junk
+from cryobench.report.axes import TruthAxis
+from cryobench.report.state_list import JUNK, collective_axes
 
 Facts = list[tuple[str, str]]
 """Names and texts, one line each."""
@@ -23,7 +23,7 @@ def describe_dataset(dataset: Dataset) -> dict[str, Facts]:
     groups = {
         "What it is": _origin(dataset),
         "Particles": _particles(dataset),
-        "Contrast transfer": _contrast_transfer(dataset.particles.ctf),
+        "Contrast transfer": _contrast_transfer(dataset.particles.ctf) + _ctf_errors(dataset),
         "Signal and noise": describe_snr(dataset),
         "Truth": _truth(dataset),
         "Files": _files(dataset),
@@ -140,7 +140,7 @@ def pose_errors(
     chord = np.sqrt(np.square(given.astype(np.float64) - true).sum(axis=(1, 2)) / 8)
     angles = 2 * np.arcsin(np.clip(chord, 0, 1))
     distances = np.linalg.norm(given_shifts.astype(np.float64) - true_shifts, axis=1)
-    return float(np.rad2deg(np.sqrt(np.square(angles).mean()))), float(np.sqrt(np.square(distances).mean()))
+    return _rms(np.rad2deg(angles)), _rms(distances)
 
 
 def _contrast_transfer(ctf: Ctf) -> Facts:
@@ -156,6 +156,21 @@ def _contrast_transfer(ctf: Ctf) -> Facts:
     if ctf.phase_shift.any():
         facts.append(("phase shift", spread(np.rad2deg(ctf.phase_shift), "°")))
     return facts
+
+
+def _ctf_errors(dataset: Dataset) -> Facts:
+    """How far the CTFs that methods are given are from the true ones; nothing where they are these."""
+    given, true = dataset.particles.ctf, None if dataset.truth is None else dataset.truth.ctf
+    if true is None:
+        return []
+    defocus = (given.defocus_u + given.defocus_v - true.defocus_u - true.defocus_v) / 20
+    angle = np.mod(given.defocus_angle - true.defocus_angle + np.pi / 2, np.pi) - np.pi / 2
+    words = f"defocus {_rms(defocus):.3g} nm, astigmatism angle {_rms(np.rad2deg(angle)):.3g}° (root mean square)"
+    return [("given to methods with errors", words)]
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.square(values).mean()))
 
 
 def _middle(ctf: Ctf) -> str:
@@ -178,22 +193,28 @@ def _truth(dataset: Dataset) -> Facts:
     if truth is None:
         return [("truth", "none: methods can run, but there is nothing to score them against")]
     unknown = int((truth.states < 0).sum())
-    facts = [("states", _states(truth)), ("particles without a state", _share(unknown, len(truth)))]
-    if not unknown:
-        facts.pop()
+    facts = [("states", _states(truth))]
+    if unknown:
+        facts.append(("particles without a state", _share(unknown, len(truth))))
+    if JUNK in truth.variables:
+        facts.append(("junk", _junk(truth.variables[JUNK].values)))
     facts.append(("true volumes", "none" if truth.volumes is None else f"{len(truth.volumes):,}, one per state"))
     facts.append(("true poses", "not known" if truth.rotations is None else "known"))
     if truth.embedding is not None:
         facts.append(("embedding", f"{truth.embedding.shape[1]} dimensions"))
-    for name, variable in truth.variables.items():
-        axis = variable_axis(name, variable)
+    for axis in collective_axes(truth):
         circle = "" if axis.period is None else f", on a circle of {axis.period:.4g}{_unit(axis)}"
-        facts.append((f"variable {name}", spread(axis.values, axis.unit) + circle))
+        facts.append((f"variable {axis.name}", spread(axis.values, axis.unit) + circle))
     if truth.components is not None:
         names = shorten_list(list(truth.components.names))
         facts.append(("components", f"{len(truth.components.names)}: {names}"))
         facts.append(("steps of the assembly graph", f"{len(truth.components.edges):,}"))
     return facts
+
+
+def _junk(values: np.ndarray) -> str:
+    kinds = {Junk.NOISE: "noise only", Junk.WRONG: "another molecule", Junk.PAIR: "two particles"}
+    return ", ".join(f"{words} {(values == kind).mean():.1%}" for kind, words in kinds.items())
 
 
 def _states(truth: GroundTruth) -> str:
@@ -262,42 +283,3 @@ def readable_bytes(count: int) -> str:
 def shorten_list(names: list[str], most: int = 12) -> str:
     """Names in a row, the later ones only counted where there are many."""
     return ", ".join(names) if len(names) <= most else f"{', '.join(names[:most])} … ({len(names):,} in all)"
-
-
-def list_states(dataset: Dataset) -> pd.DataFrame | None:
-    """One row per state: state, name, particles, mass (kDa, NaN if not on the card), and every collective variable.
-
-    Collective variables are means over the state's particles, in degrees where they are angles. None without truth.
-    """
-    truth = dataset.truth
-    if truth is None:
-        return None
-    n_states = truth.n_states
-    known = truth.states >= 0
-    states = truth.states[known]
-    counts = np.bincount(states, minlength=n_states)
-    names = truth.state_names or tuple(str(state) for state in range(n_states))
-    columns: dict[str, Any] = {"state": np.arange(n_states), "name": list(names), "particles": counts}
-    mass = np.full(n_states, np.nan)
-    for entry in dataset.card.get("states") or []:
-        if isinstance(entry, dict) and "mass_kda" in entry and 0 <= int(entry.get("state", -1)) < n_states:
-            mass[int(entry["state"])] = float(entry["mass_kda"])
-    columns["mass"] = mass
-    for name, variable in truth.variables.items():
-        axis = variable_axis(name, variable)
-        columns[axis.title if axis.title not in columns else f"variable {axis.title}"] = _mean_by_state(
-            axis, states, axis.values[known], n_states
-        )
-    return pd.DataFrame(columns)
-
-
-def _mean_by_state(axis: TruthAxis, states: np.ndarray, values: np.ndarray, n_states: int) -> np.ndarray:
-    finite = np.isfinite(values)
-    states, values = states[finite], values[finite]
-    counts = np.bincount(states, minlength=n_states)
-    with np.errstate(invalid="ignore"):
-        if axis.period is None:
-            return np.bincount(states, values, n_states) / counts
-        angle = 2 * np.pi * values / axis.period
-        sums = [np.bincount(states, part, n_states) / counts for part in (np.cos(angle), np.sin(angle))]
-    return np.mod(np.arctan2(sums[1], sums[0]) / (2 * np.pi), 1.0) * axis.period

@@ -100,8 +100,15 @@ def _render(contents: Contents, **written: Any) -> str:
         band=BAND,
         records={run.slug: list(flatten_entries(run.record)) for run in contents.runs},
         contexts={run.slug: list(flatten_entries(run.scores.context)) for run in contents.runs},
+        reasons=_reasons(contents),
         **written,
     )
+
+
+def _reasons(contents: Contents) -> list[str]:
+    """Why metrics were not measured, each reason once, as sentences."""
+    found = [run.scores.context.get("not_measured", {}) for run in contents.runs]
+    return sorted({f"{metric} {reason}." for each in found for metric, reason in each.items()})
 
 
 def _perfect_auc(contents: Contents) -> float | None:

@@ -9,7 +9,7 @@ import torch
 from cryobench._progress import Task
 from cryobench.data import Dataset
 from cryobench.fourier import shell_power
-from cryobench.report.facts import list_states
+from cryobench.report.state_list import list_states
 from cryobench.report.surfaces import reduce_volume, shade_surface, typical_density
 
 MOST_STATES = 48

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from cryobench.data import Dataset
-from cryobench.report.axes import TruthAxis, variable_axis
+from cryobench.report.axes import TruthAxis
+from cryobench.report.state_list import collective_axes
 
 MOST_VARIABLES = 12
 """Variables drawn; all of them are in the table of states."""
@@ -38,7 +39,7 @@ def variable_axes(dataset: Dataset) -> list[TruthAxis]:
     """The collective variables that differ between particles, in their order."""
     if dataset.truth is None:
         return []
-    axes = [variable_axis(name, variable) for name, variable in dataset.truth.variables.items()]
+    axes = collective_axes(dataset.truth)
     return [axis for axis in axes if np.unique(axis.values[np.isfinite(axis.values)]).size > 1]
 
 
