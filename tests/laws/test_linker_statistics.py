@@ -109,10 +109,11 @@ class _Rule(search.ClashFinder):
     def __init__(self, length: int) -> None:
         self.clash_distance, self.length = 2.6, length
 
-    def measure(self, piece: search.Piece) -> float:
+    def measure(self, piece: search.Piece) -> np.ndarray:
         psi = piece.dihedrals.psi
-        whole = len(psi) == self.length
-        return 0.0 if whole and psi[0] < np.pi and psi[-1] < np.pi else np.inf
+        if psi.shape[1] < self.length:
+            return np.full(len(psi), np.inf)
+        return np.where((psi[:, 0] < np.pi) & (psi[:, -1] < np.pi), 0.0, np.inf)
 
 
 def test_searching_by_halves_keeps_the_law(rng):
@@ -123,7 +124,7 @@ def test_searching_by_halves_keeps_the_law(rng):
     rule = _Rule(length)
     found = []
     for _ in range(250):
-        psi = search.LinkerSearch(sampler._builder, rule, rng, 1000).find().dihedrals.psi
+        psi = search.LinkerSearch(sampler._builder, rule, rng, 1000).find().psi
         found.append((psi[0] > np.pi, psi[-1] > np.pi))
     plain = []
     while len(plain) < 1500:

@@ -61,20 +61,22 @@ class DisorderedLinker(Ensemble):
         linker = FabLinker(chosen.heavy_chain, chosen.light_chain, chosen.linker_first, chosen.linker_last)
         return LinkerSampler(self.base, linker, clash_distance=chosen.clash_distance)
 
+    def conformer(self, state: int) -> Conformer:
+        """Drawn when first asked for, then kept. ValueError if there is none, or it does not fit in the box."""
+        if state not in self._conformers:
+            chosen = self.settings
+            drawn = self.sampler.draw(state, seed=chosen.ensemble_seed, max_tries=chosen.max_tries)
+            positions = self.sampler.place(drawn).positions
+            check_inside(positions, chosen.box_size * chosen.oversampling, chosen.pixel_size / chosen.oversampling)
+            self._conformers[state] = drawn
+        return self._conformers[state]
+
     @cached_property
-    def conformers(self) -> list[Conformer]:
-        """All states, drawn when the first is asked for. ValueError if one cannot be, or does not fit in the box."""
-        chosen = self.settings
-        fine = chosen.box_size * chosen.oversampling, chosen.pixel_size / chosen.oversampling
-        found = []
-        for state in range(chosen.n_states):
-            conformer = self.sampler.draw(state, seed=chosen.ensemble_seed, max_tries=chosen.max_tries)
-            check_inside(self.sampler.place(conformer).positions, *fine)
-            found.append(conformer)
-        return found
+    def _conformers(self) -> dict[int, Conformer]:
+        return {}
 
     def model(self, state: int) -> AtomicModel:
-        return self.sampler.place(self.conformers[state])
+        return self.sampler.place(self.conformer(state))
 
     @property
     def variables(self) -> Mapping[str, CollectiveVariable]:
@@ -88,7 +90,8 @@ class DisorderedLinker(Ensemble):
     @cached_property
     def _variables(self) -> Mapping[str, CollectiveVariable]:
         sampler = self.sampler
-        models = map(self.model, range(self.settings.n_states))
+        states = range(self.settings.n_states)
+        models = map(self.model, states)
         measured = np.array([(sampler.measure_dihedral(model), sampler.measure_distance(model)) for model in models])
         variables = {
             "dihedral": CollectiveVariable(measured[:, 0], "rad", TURN),
@@ -97,7 +100,7 @@ class DisorderedLinker(Ensemble):
         # The peptide bond into the linker is called after the residue before it, as ω is by IUPAC.
         labels = sampler.labels
         for name, residues in (("phi", labels), ("psi", labels), ("omega", [sampler.label_before, *labels])):
-            values = np.array([getattr(conformer.dihedrals, name) for conformer in self.conformers])
+            values = np.array([getattr(self.conformer(state).dihedrals, name) for state in states])
             for column, residue in enumerate(residues):
                 variables[f"{name}-{residue}"] = CollectiveVariable(values[:, column], "rad", TURN)
         return variables
@@ -109,7 +112,7 @@ class DisorderedLinker(Ensemble):
         spread, axes = np.linalg.eigh(np.cov(atoms.T, bias=True))
         arms = axes * np.sqrt(spread)
         rows = []
-        for conformer in self.conformers:
+        for conformer in map(self.conformer, range(self.settings.n_states)):
             moved = conformer.rotation @ centroid + conformer.translation
             rows.append(np.concatenate([moved, (conformer.rotation @ arms).T.ravel()]))
         return np.array(rows)

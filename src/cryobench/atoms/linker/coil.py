@@ -23,6 +23,7 @@ come with the rejection of clashes (``conformers``).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -86,22 +87,26 @@ CIS_PROLINE = 0.06
 
 @dataclass(frozen=True, eq=False)
 class LinkerDihedrals:
-    """Backbone dihedrals of r successive residues, radian in [0, 2π)."""
+    """Backbone dihedrals of r successive residues, radian in [0, 2π); a leading axis holds k alternatives."""
 
-    phi: Float64[np.ndarray, " r"]
+    phi: Float64[np.ndarray, "*k r"]
     """(r,) C(i−1), N, CA, C."""
-    psi: Float64[np.ndarray, " r"]
+    psi: Float64[np.ndarray, "*k r"]
     """(r,) N, CA, C, N(i+1)."""
-    omega: Float64[np.ndarray, " bonds"]
+    omega: Float64[np.ndarray, "*k bonds"]
     """(r + 1,) CA(i), C(i), N(i+1), CA(i+1) of the peptide bonds; the first leads here, the last away."""
 
     def joined(self, following: "LinkerDihedrals") -> "LinkerDihedrals":
         """These residues and the next ones; of the bond between, which both hold, the second's ω counts."""
         return LinkerDihedrals(
-            np.append(self.phi, following.phi),
-            np.append(self.psi, following.psi),
-            np.append(self.omega[:-1], following.omega),
+            np.concatenate([self.phi, following.phi], axis=-1),
+            np.concatenate([self.psi, following.psi], axis=-1),
+            np.concatenate([self.omega[..., :-1], following.omega], axis=-1),
         )
+
+    def pick(self, index: int | slice) -> "LinkerDihedrals":
+        """One of k alternatives, or some."""
+        return LinkerDihedrals(self.phi[index], self.psi[index], self.omega[index])
 
 
 def classify_residues(names: Sequence[str]) -> list[str]:
@@ -117,23 +122,44 @@ def classify_residues(names: Sequence[str]) -> list[str]:
     return kinds
 
 
-def draw_dihedrals(names: Sequence[str], generator: np.random.Generator) -> LinkerDihedrals:
-    """Draw the dihedrals of all residues but the last of ``names``, which only follows.
+def draw_dihedrals(names: Sequence[str], generator: np.random.Generator, count: int | None = None) -> LinkerDihedrals:
+    """Draw the dihedrals of all residues but the last of ``names``, which only follows; ``count`` times, if given.
 
     It decides the class of the residue before it and whether the last peptide bond may be cis.
     """
-    kinds = classify_residues(names)
-    choice, noise = generator.random(len(kinds)), generator.standard_normal((2, len(kinds)))
-    basins = [_choose_basin(COIL[kind], share) for kind, share in zip(kinds, choice, strict=True)]
-    centres = np.array([(basin.phi_deg, basin.psi_deg) for basin in basins]).T
-    widths = np.array([(basin.phi_width_deg, basin.psi_width_deg) for basin in basins]).T
-    phi, psi = np.radians(centres + widths * noise) % TURN
-    cis = generator.random(len(names)) < np.where(np.array(names) == "PRO", CIS_PROLINE, 0.0)
-    omega = np.where(cis, 0.0, 180.0) + OMEGA_WIDTH_DEG * generator.standard_normal(len(names))
-    return LinkerDihedrals(phi, psi, np.radians(omega) % TURN)
+    table = _tabulate(tuple(names), tuple(COIL.items()))
+    residues, many = np.arange(len(names) - 1), () if count is None else (count,)
+    choice, noise = generator.random((*many, len(residues))), generator.standard_normal((2, *many, len(residues)))
+    basins = (choice[..., None] >= table.edges).sum(axis=-1)
+    phi, psi = (table.centres[:, residues, basins] + table.widths[:, residues, basins] * noise) % TURN
+    cis = generator.random((*many, len(names))) < table.cis
+    omega = np.where(cis, 0.0, np.pi) + np.radians(OMEGA_WIDTH_DEG) * generator.standard_normal(cis.shape)
+    return LinkerDihedrals(phi, psi, omega % TURN)
 
 
-def _choose_basin(basins: Sequence[Basin], share: float) -> Basin:
-    """The basin in which a uniform number falls."""
-    edges = np.cumsum([basin.weight for basin in basins])
-    return basins[min(int(np.searchsorted(edges, share, side="right")), len(basins) - 1)]
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """The mixtures of r residues side by side; where a class has fewer basins the last ones are never drawn."""
+
+    edges: Float64[np.ndarray, "r basins"]
+    """Where each basin's share of the unit interval ends."""
+    centres: Float64[np.ndarray, "2 r basins"]
+    """φ and ψ, radian."""
+    widths: Float64[np.ndarray, "2 r basins"]
+    cis: Float64[np.ndarray, " bonds"]
+    """Share of cis in the bond before each residue."""
+
+
+@lru_cache(maxsize=64)
+def _tabulate(names: tuple[str, ...], laws: tuple[tuple[str, tuple[Basin, ...]], ...]) -> _Table:
+    basins = [dict(laws)[kind] for kind in classify_residues(names)]
+    most = max(map(len, basins))
+    edges = np.full((len(basins), most), np.inf)
+    centres, widths = np.zeros((2, len(basins), most)), np.zeros((2, len(basins), most))
+    for row, choices in enumerate(basins):
+        for column, basin in enumerate(choices):
+            centres[:, row, column] = np.radians([basin.phi_deg, basin.psi_deg])
+            widths[:, row, column] = np.radians([basin.phi_width_deg, basin.psi_width_deg])
+        # The last edge, 1 but for rounding, stays infinite: every number falls in a basin of the class.
+        edges[row, : len(choices) - 1] = np.cumsum([basin.weight for basin in choices[:-1]])
+    return _Table(edges, centres, widths, np.where(np.array(names) == "PRO", CIS_PROLINE, 0.0))

@@ -109,7 +109,7 @@ class LinkerSampler:
         generator = rng.stream(seed, "linker conformation", state)
         search = LinkerSearch(self._builder, self._clashes, generator, max_tries)
         try:
-            return self.build(search.find().dihedrals)
+            return self.build(search.find())
         except NoSolution as error:
             raise ValueError(
                 f"state {state}: no conformation of the linker {self.linker.heavy} {self.labels[0]} to "

@@ -8,6 +8,7 @@ Huber, Acta Cryst. A47 (1991) 392. Peptide carbonyls are planar; CB follows from
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float64
@@ -53,19 +54,31 @@ def ideal_geometry(name: str) -> ResidueGeometry:
     return IDEAL.get(name, _GENERAL)
 
 
+@lru_cache(maxsize=64)
+def _tabulate(
+    names: tuple[str, ...],
+) -> tuple[Float64[np.ndarray, "r 3"], Float64[np.ndarray, "r 3"], Float64[np.ndarray, "r 2"]]:
+    """Of each residue the bonds (Å) and angles (radian) in the order they are grown, and the angles at CB's bond."""
+    ideal = [ideal_geometry(name) for name in names]
+    bonds = np.array([(one.c_n, one.n_ca, one.ca_c) for one in ideal])
+    angles = np.radians([(one.ca_c_n, one.c_n_ca, one.n_ca_c) for one in ideal])
+    return bonds, angles, np.radians([(one.n_ca_cb, one.c_ca_cb) for one in ideal])
+
+
 @dataclass(frozen=True, eq=False)
 class Backbone:
-    """A grown chain of r residues in the frame it starts from, and the frame that the next residue starts from."""
+    """A grown chain of r residues in the frame it starts from (a leading axis holds k alternatives of it)."""
 
-    positions: Float64[np.ndarray, "r 3 3"]
+    positions: Float64[np.ndarray, "*k r 3 3"]
     """(r, atom N CA C, xyz) in Å."""
-    oxygens: Float64[np.ndarray, "r 3"]
-    betas: Float64[np.ndarray, "r 3"]
+    oxygens: Float64[np.ndarray, "*k r 3"]
+    betas: Float64[np.ndarray, "*k r 3"]
     """Where CB is, also for glycine, which has none."""
-    end: Float64[np.ndarray, "4 4"]
+    end: Float64[np.ndarray, "*k 4 4"]
+    """Frame that the next residue starts from."""
 
 
-def frame_of(points: Float64[np.ndarray, "*any 3 3"]) -> Float64[np.ndarray, "*any 4 4"]:
+def frame_of(points: Float64[np.ndarray, "*k 3 3"]) -> Float64[np.ndarray, "*k 4 4"]:
     """Frame at the last of three points: x along the last bond, z normal to the plane of the three."""
     first, second, third = points[..., 0, :], points[..., 1, :], points[..., 2, :]
     x_axis = _normalise(third - second)
@@ -78,23 +91,23 @@ def frame_of(points: Float64[np.ndarray, "*any 3 3"]) -> Float64[np.ndarray, "*a
 
 
 def step_matrices(
-    bonds: Float64[np.ndarray, " m"], angles: Float64[np.ndarray, " m"], dihedrals: Float64[np.ndarray, " m"]
-) -> Float64[np.ndarray, "m 4 4"]:
+    bonds: Float64[np.ndarray, " m"], angles: Float64[np.ndarray, " m"], dihedrals: Float64[np.ndarray, "*k m"]
+) -> Float64[np.ndarray, "*k m 4 4"]:
     """Frame of each atom in that of the atom before: bond (Å) to it, angle at the one before, dihedral (radian)."""
     cosine, sine = np.cos(angles), np.sin(angles)
     across, up = np.cos(dihedrals), np.sin(dihedrals)
-    steps = np.zeros((len(bonds), 4, 4))
-    steps[:, 0, 0], steps[:, 1, 0], steps[:, 2, 0] = -cosine, sine * across, sine * up
-    steps[:, 0, 1], steps[:, 1, 1], steps[:, 2, 1] = -sine, -cosine * across, -cosine * up
-    steps[:, 1, 2], steps[:, 2, 2] = -up, across
-    steps[:, :3, 3] = bonds[:, None] * steps[:, :3, 0]
-    steps[:, 3, 3] = 1.0
+    steps = np.zeros((*dihedrals.shape, 4, 4))
+    steps[..., 0, 0], steps[..., 1, 0], steps[..., 2, 0] = -cosine, sine * across, sine * up
+    steps[..., 0, 1], steps[..., 1, 1], steps[..., 2, 1] = -sine, -cosine * across, -cosine * up
+    steps[..., 1, 2], steps[..., 2, 2] = -up, across
+    steps[..., :3, 3] = bonds[:, None] * steps[..., :3, 0]
+    steps[..., 3, 3] = 1.0
     return steps
 
 
 def start_frame(residue: Float64[np.ndarray, "3 3"], psi: float) -> Float64[np.ndarray, "4 4"]:
     """Frame that the chain after a residue (N, CA, C) starts from: that of its C, turned by its ψ (radian)."""
-    return frame_of(residue) @ turn_about_x(np.array([psi]))[0]
+    return frame_of(residue) @ turn_about_x(np.array(psi))
 
 
 def grow_backbone(names: Sequence[str], dihedrals: LinkerDihedrals) -> Backbone:
@@ -103,25 +116,29 @@ def grow_backbone(names: Sequence[str], dihedrals: LinkerDihedrals) -> Backbone:
     The first starts from the frame of the residue before, turned by that one's ψ (`start_frame`), which is the
     frame of reference of the result; ``end`` is the same for whatever follows. The last ω is not used.
     """
-    ideal = [ideal_geometry(name) for name in names]
-    bonds = np.array([(one.c_n, one.n_ca, one.ca_c) for one in ideal])
-    angles = np.radians([(one.ca_c_n, one.c_n_ca, one.n_ca_c) for one in ideal])
-    before = np.append(0.0, dihedrals.psi[:-1])
-    turns = np.stack([before, dihedrals.omega[:-1], dihedrals.phi], axis=1)
-    frames = _accumulate(step_matrices(bonds.ravel(), angles.ravel(), turns.ravel()))
-    carbons = frames[2::3]
-    count = len(names)
+    bonds, angles, _ = _tabulate(tuple(names))
+    count, many = len(names), dihedrals.phi.shape[:-1]
+    turns = np.zeros((*many, count, 3))
+    turns[..., 1:, 0], turns[..., 1], turns[..., 2] = (
+        dihedrals.psi[..., :-1],
+        dihedrals.omega[..., :-1],
+        dihedrals.phi,
+    )
+    frames = _accumulate(step_matrices(bonds.ravel(), angles.ravel(), turns.reshape(*many, 3 * count)))
+    carbons = frames[..., 2::3, :, :]
     outward = step_matrices(np.full(count, C_O), np.full(count, np.radians(CA_C_O)), dihedrals.psi + np.pi)
-    positions = frames[:, :3, 3].reshape(count, 3, 3)
+    positions = frames[..., :3, 3].reshape(*many, count, 3, 3)
     return Backbone(
         positions=positions,
-        oxygens=(carbons @ outward)[:, :3, 3],
+        oxygens=(carbons @ outward)[..., :3, 3],
         betas=place_betas(positions, names),
-        end=carbons[-1] @ turn_about_x(dihedrals.psi[-1:])[0],
+        end=carbons[..., -1, :, :] @ turn_about_x(dihedrals.psi[..., -1]),
     )
 
 
-def lead_to(residue: Float64[np.ndarray, "3 3"], name: str, omega: float, phi: float) -> Float64[np.ndarray, "4 4"]:
+def lead_to(
+    residue: Float64[np.ndarray, "3 3"], name: str, omega: Float64[np.ndarray, "*k"], phi: float
+) -> Float64[np.ndarray, "*k 4 4"]:
     """Frame that a chain must end with for this residue (N, CA, C), which does not move, to follow it.
 
     The bond between has ideal length and angles and dihedral ``omega``; ``phi`` is the residue's own.
@@ -132,58 +149,65 @@ def lead_to(residue: Float64[np.ndarray, "3 3"], name: str, omega: float, phi: f
     inner = np.arccos(arms[0] @ arms[1] / lengths.prod())
     bonds = np.array([ideal.c_n, *lengths])
     angles = np.array([np.radians(ideal.ca_c_n), np.radians(ideal.c_n_ca), inner])
-    steps = _accumulate(step_matrices(bonds, angles, np.array([0.0, omega, phi])))
-    return frame_of(residue) @ invert(steps[-1])
+    turns = np.zeros((*omega.shape, 3))
+    turns[..., 1], turns[..., 2] = omega, phi
+    steps = _accumulate(step_matrices(bonds, angles, turns))
+    return frame_of(residue) @ invert(steps[..., -1, :, :])
 
 
-def turn_about_x(angles: Float64[np.ndarray, " m"]) -> Float64[np.ndarray, "m 4 4"]:
+def turn_about_x(angles: Float64[np.ndarray, "*k"]) -> Float64[np.ndarray, "*k 4 4"]:
     """Turns of a frame about its own x axis, the last bond, by these angles (radian)."""
-    turns = np.tile(np.eye(4), (len(angles), 1, 1))
-    turns[:, 1, 1] = turns[:, 2, 2] = np.cos(angles)
-    turns[:, 2, 1] = np.sin(angles)
-    turns[:, 1, 2] = -turns[:, 2, 1]
+    turns = np.zeros((*angles.shape, 4, 4))
+    turns[..., 0, 0] = turns[..., 3, 3] = 1.0
+    turns[..., 1, 1] = turns[..., 2, 2] = np.cos(angles)
+    turns[..., 2, 1] = np.sin(angles)
+    turns[..., 1, 2] = -turns[..., 2, 1]
     return turns
 
 
-def invert(frame: Float64[np.ndarray, "4 4"]) -> Float64[np.ndarray, "4 4"]:
+def invert(frame: Float64[np.ndarray, "*k 4 4"]) -> Float64[np.ndarray, "*k 4 4"]:
     """Inverse of a frame: rotation and position of the outside as seen from it."""
-    inverse = np.eye(4)
-    inverse[:3, :3] = frame[:3, :3].T
-    inverse[:3, 3] = -frame[:3, :3].T @ frame[:3, 3]
+    inverse = np.zeros_like(frame)
+    inverse[..., :3, :3] = frame[..., :3, :3].swapaxes(-1, -2)
+    inverse[..., :3, 3] = -np.einsum("...ji,...j->...i", frame[..., :3, :3], frame[..., :3, 3])
+    inverse[..., 3, 3] = 1.0
     return inverse
 
 
-def move(frame: Float64[np.ndarray, "4 4"], points: Float64[np.ndarray, "m 3"]) -> Float64[np.ndarray, "m 3"]:
-    """Points given in a frame, as seen from outside it."""
-    return points @ frame[:3, :3].T + frame[:3, 3]
+def move(
+    frame: Float64[np.ndarray, "*_ 4 4"], points: Float64[np.ndarray, "*_ m 3"]
+) -> Float64[np.ndarray, "*_ m 3"]:
+    """Points given in a frame, as seen from outside it; one of them, or both, may hold k alternatives."""
+    return points @ frame[..., :3, :3].swapaxes(-1, -2) + frame[..., None, :3, 3]
 
 
-def _accumulate(steps: Float64[np.ndarray, "m 4 4"]) -> Float64[np.ndarray, "m 4 4"]:
+def _accumulate(steps: Float64[np.ndarray, "*k m 4 4"]) -> Float64[np.ndarray, "*k m 4 4"]:
     frames = steps.copy()
-    for index in range(1, len(steps)):
-        frames[index] = frames[index - 1] @ steps[index]
+    for index in range(1, steps.shape[-3]):
+        frames[..., index, :, :] = frames[..., index - 1, :, :] @ steps[..., index, :, :]
     return frames
 
 
-def place_betas(backbone: Float64[np.ndarray, "r 3 3"], names: Sequence[str]) -> Float64[np.ndarray, "r 3"]:
+def place_betas(backbone: Float64[np.ndarray, "*k r 3 3"], names: Sequence[str]) -> Float64[np.ndarray, "*k r 3"]:
     """CB of L-amino acids from (r, N CA C, xyz), at the ideal bond and the ideal angles to N and to C."""
-    alpha = backbone[:, 1]
-    to_n, to_c = _normalise(backbone[:, 0] - alpha), _normalise(backbone[:, 2] - alpha)
-    angles = np.radians([(ideal_geometry(name).n_ca_cb, ideal_geometry(name).c_ca_cb) for name in names])
-    wanted_n, wanted_c = np.cos(angles).T
-    between = (to_n * to_c).sum(axis=1)
+    alpha = backbone[..., 1, :]
+    to_n, to_c = _normalise(backbone[..., 0, :] - alpha), _normalise(backbone[..., 2, :] - alpha)
+    wanted_n, wanted_c = np.cos(_tabulate(tuple(names))[2]).T
+    between = (to_n * to_c).sum(axis=-1)
     # direction = p to_n + q to_c + s (to_n x to_c), of unit length, with the wanted cosines to both arms.
     p = (wanted_n - between * wanted_c) / (1 - between**2)
     q = (wanted_c - between * wanted_n) / (1 - between**2)
     # Below 0 only for a residue so distorted that no direction has both cosines: then the nearest, in the plane.
     s = np.sqrt(np.maximum(1 - p * wanted_n - q * wanted_c, 0.0) / (1 - between**2))
-    direction = p[:, None] * to_n + q[:, None] * to_c + s[:, None] * _cross(to_n, to_c)
+    direction = p[..., None] * to_n + q[..., None] * to_c + s[..., None] * _cross(to_n, to_c)
     return alpha + CA_CB * _normalise(direction)
 
 
 def place_amide_hydrogens(
-    nitrogens: Float64[np.ndarray, "r 3"], before: Float64[np.ndarray, "r 3"], alphas: Float64[np.ndarray, "r 3"]
-) -> Float64[np.ndarray, "r 3"]:
+    nitrogens: Float64[np.ndarray, "*k r 3"],
+    before: Float64[np.ndarray, "*k r 3"],
+    alphas: Float64[np.ndarray, "*k r 3"],
+) -> Float64[np.ndarray, "*k r 3"]:
     """H on N, opposite the middle of its bonds to C of the residue before and to CA."""
     inward = _normalise(before - nitrogens) + _normalise(alphas - nitrogens)
     return nitrogens - N_H * _normalise(inward)
@@ -196,12 +220,10 @@ def measure_dihedral(points: Float64[np.ndarray, "4 3"]) -> float:
     return float(np.arctan2(np.linalg.norm(middle) * first @ right, left @ right))
 
 
-def _normalise(vectors: Float64[np.ndarray, "*any 3"]) -> Float64[np.ndarray, "*any 3"]:
+def _normalise(vectors: Float64[np.ndarray, "*k 3"]) -> Float64[np.ndarray, "*k 3"]:
     return vectors / np.sqrt((vectors * vectors).sum(axis=-1, keepdims=True))
 
 
-def _cross(
-    left: Float64[np.ndarray, "*any 3"], right: Float64[np.ndarray, "*any 3"]
-) -> Float64[np.ndarray, "*any 3"]:
+def _cross(left: Float64[np.ndarray, "*k 3"], right: Float64[np.ndarray, "*k 3"]) -> Float64[np.ndarray, "*k 3"]:
     """Cross product; several times faster than NumPy's on few vectors, of which there are very many here."""
     return left[..., _NEXT] * right[..., _LAST] - left[..., _LAST] * right[..., _NEXT]

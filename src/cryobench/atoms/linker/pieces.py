@@ -19,28 +19,35 @@ _AMIDE = ("H", "HN", "D")
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """Successive residues of the linker, from number ``first`` (0 is the linker's first)."""
+    """Successive residues of the linker, from number ``first`` (0 is the linker's first).
+
+    A leading axis of all arrays holds k alternatives of the piece.
+    """
 
     first: int
     dihedrals: LinkerDihedrals
-    atoms: Float64[np.ndarray, "m 3"]
+    atoms: Float64[np.ndarray, "*k m 3"]
     """Å, in the frame that the piece starts from, in the order of the model."""
-    end: Float64[np.ndarray, "4 4"]
+    end: Float64[np.ndarray, "*k 4 4"]
     """Frame that the next residue starts from."""
 
     @property
     def stop(self) -> int:
         """The residue behind the last."""
-        return self.first + len(self.dihedrals.phi)
+        return self.first + self.dihedrals.phi.shape[-1]
 
     def joined(self, following: "Piece") -> "Piece":
         """This piece with another at its end."""
         return Piece(
             self.first,
             self.dihedrals.joined(following.dihedrals),
-            np.concatenate([self.atoms, geometry.move(self.end, following.atoms)]),
+            np.concatenate([self.atoms, geometry.move(self.end, following.atoms)], axis=-2),
             self.end @ following.end,
         )
+
+    def pick(self, index: int | slice) -> "Piece":
+        """One of k alternatives, or some."""
+        return Piece(self.first, self.dihedrals.pick(index), self.atoms[index], self.end[index])
 
 
 class PieceBuilder:
@@ -62,14 +69,13 @@ class PieceBuilder:
 
     def grow(self, first: int, dihedrals: LinkerDihedrals) -> Piece:
         """Piece of the residues from ``first`` on, as many as there are dihedrals."""
-        names = self.chain.names[first : first + len(dihedrals.phi)]
+        names = self.chain.names[first : first + dihedrals.phi.shape[-1]]
         backbone = geometry.grow_backbone(names, dihedrals)
         return Piece(first, dihedrals, self._place_atoms(first, backbone), backbone.end)
 
-    def locate(self, piece: Piece) -> Float64[np.ndarray, "4 4"]:
+    def locate(self, piece: Piece) -> Float64[np.ndarray, "*k 4 4"]:
         """Frame that the linker's last piece starts from for the rest to be where it is."""
-        omega = float(piece.dihedrals.omega[-1])
-        chain = self.chain
+        chain, omega = self.chain, np.asarray(piece.dihedrals.omega[..., -1])
         return geometry.lead_to(chain.after, chain.names[-1], omega, chain.phi_after) @ geometry.invert(piece.end)
 
     def list_heavy(self, piece: Piece) -> tuple[Bool[np.ndarray, " m"], Int64[np.ndarray, " heavy"]]:
@@ -82,16 +88,17 @@ class PieceBuilder:
         start, end = np.searchsorted(self.chain.owner, [first, stop])
         return slice(int(start), int(end))
 
-    def _place_atoms(self, first: int, backbone: geometry.Backbone) -> Float64[np.ndarray, "m 3"]:
-        chosen = self._span(first, first + len(backbone.positions))
+    def _place_atoms(self, first: int, backbone: geometry.Backbone) -> Float64[np.ndarray, "*k m 3"]:
+        chosen = self._span(first, first + backbone.positions.shape[-3])
         owner = self.chain.owner[chosen] - first
-        nitrogens, alphas, carbons = backbone.positions.swapaxes(0, 1)
+        nitrogens, alphas, carbons = np.moveaxis(backbone.positions, -2, 0)
         # C of the residue before the first is where the frame of the backbone begins.
-        before = np.concatenate([np.zeros((1, 3)), carbons[:-1]])
+        before = np.zeros_like(carbons)
+        before[..., 1:, :] = carbons[..., :-1, :]
         hydrogens = geometry.place_amide_hydrogens(nitrogens, before, alphas)
-        frames = geometry.frame_of(np.stack([nitrogens, alphas, backbone.betas], axis=1))[owner]
-        positions = np.einsum("mij,mj->mi", frames[:, :3, :3], self._local[chosen]) + frames[:, :3, 3]
+        frames = geometry.frame_of(np.stack([nitrogens, alphas, backbone.betas], axis=-2))[..., owner, :, :]
+        positions = np.einsum("...mij,mj->...mi", frames[..., :3, :3], self._local[chosen]) + frames[..., :3, 3]
         sources = (nitrogens, alphas, carbons, backbone.oxygens, backbone.betas, hydrogens)
         for members, source in zip(self._special, sources, strict=True):
-            positions[members[chosen]] = source[owner[members[chosen]]]
+            positions[..., members[chosen], :] = source[..., owner[members[chosen]], :]
         return positions

@@ -12,12 +12,13 @@ from jaxtyping import Bool, Float64, Int64
 from scipy.spatial import KDTree
 
 from cryobench.atoms.linker import geometry
-from cryobench.atoms.linker.coil import draw_dihedrals
+from cryobench.atoms.linker.coil import LinkerDihedrals, draw_dihedrals
 from cryobench.atoms.linker.pieces import Piece, PieceBuilder
 from cryobench.atoms.model import AtomicModel
 
 _LEAF = 7
-"""Pieces of up to this many residues are drawn at once."""
+"""Pieces of up to this many residues are drawn at once, so many at a time:"""
+_BATCH = 16
 
 
 class ClashFinder:
@@ -38,48 +39,55 @@ class ClashFinder:
         self._fab_tree, self._fab_tree_but_before = _build_trees(model, fab & heavy, chain.atoms_before)
         self._rest_tree, self._rest_tree_but_after = _build_trees(model, rest & heavy, chain.atoms_after)
 
-    def measure(self, piece: Piece) -> float:
-        """Å; at least clash_distance (or infinity) if the piece is free, else that of the first clash met.
+    def measure(self, piece: Piece) -> Float64[np.ndarray, " k"]:
+        """Of each of k alternatives, Å: at least clash_distance (or infinity) if it is free, else of a clash met.
 
         A piece at an end of the linker is tested against what it hangs on, the whole linker for the Fab as well;
-        what is cheap comes first.
+        what is cheap comes first, and what clashed is not asked about again.
         """
         heavy, owner = self._builder.list_heavy(piece)
-        atoms = piece.atoms[heavy]
+        atoms = piece.atoms[:, heavy]
         closest = self._within(atoms, owner)
         at_fab, at_rest = piece.first == 0, piece.stop == self._last + 1
-        if at_fab and closest >= self.clash_distance:
+        if at_fab:
             found = geometry.move(self._builder.start, atoms)
-            closest = min(closest, self._to_body(self._fab_tree, self._fab_tree_but_before, found, owner == 0))
-        if at_rest and closest >= self.clash_distance:
+            self._ask(closest, found[:, owner > 0], self._fab_tree)
+            self._ask(closest, found[:, owner == 0], self._fab_tree_but_before)
+        if at_rest:
             frame = self._builder.locate(piece)
             found = geometry.move(frame, atoms)
-            closest = min(
-                closest, self._to_body(self._rest_tree, self._rest_tree_but_after, found, owner == self._last)
-            )
+            self._ask(closest, found[:, owner < self._last], self._rest_tree)
+            self._ask(closest, found[:, owner == self._last], self._rest_tree_but_after)
             motion = frame @ geometry.invert(self._builder.start)
             for body in (self._fab_alphas, self._fab) if at_fab else ():
-                if closest >= self.clash_distance:
-                    closest = min(closest, self._nearest(self._rest_tree, geometry.move(motion, body)))
+                free = closest >= self.clash_distance
+                if free.any():
+                    closest[free] = self._nearest(geometry.move(motion[free], body), self._rest_tree)
         return closest
 
-    def _within(self, atoms: Float64[np.ndarray, "m 3"], owner: Int64[np.ndarray, " m"]) -> float:
-        pairs = KDTree(atoms).query_pairs(self.clash_distance, output_type="ndarray")
-        pairs = pairs[np.abs(owner[pairs[:, 0]] - owner[pairs[:, 1]]) > 1]
-        return float(np.min(np.linalg.norm(atoms[pairs[:, 0]] - atoms[pairs[:, 1]], axis=1), initial=np.inf))
+    def _within(
+        self, atoms: Float64[np.ndarray, "k m 3"], owner: Int64[np.ndarray, " m"]
+    ) -> Float64[np.ndarray, " k"]:
+        # A fourth coordinate keeps the alternatives apart: one tree serves them all.
+        count, size = atoms.shape[:2]
+        apart = np.repeat(10.0 * self.clash_distance * np.arange(count), size)
+        points = np.column_stack([atoms.reshape(-1, 3), apart])
+        pairs = KDTree(points).query_pairs(self.clash_distance, output_type="ndarray")
+        pairs = pairs[np.abs(owner[pairs[:, 0] % size] - owner[pairs[:, 1] % size]) > 1]
+        closest = np.full(count, np.inf)
+        distances = np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1)
+        np.minimum.at(closest, pairs[:, 0] // size, distances)
+        return closest
 
-    def _to_body(
-        self,
-        tree: KDTree,
-        without_neighbour: KDTree,
-        atoms: Float64[np.ndarray, "m 3"],
-        bonded: Bool[np.ndarray, " m"],
-    ) -> float:
-        return min(self._nearest(tree, atoms[~bonded]), self._nearest(without_neighbour, atoms[bonded]))
+    def _ask(self, closest: Float64[np.ndarray, " k"], atoms: Float64[np.ndarray, "k m 3"], tree: KDTree) -> None:
+        """Put in the distances of those that are free so far."""
+        free = closest >= self.clash_distance
+        if free.any() and atoms.shape[1]:
+            closest[free] = self._nearest(atoms[free], tree)
 
-    def _nearest(self, tree: KDTree, atoms: Float64[np.ndarray, "m 3"]) -> float:
+    def _nearest(self, atoms: Float64[np.ndarray, "k m 3"], tree: KDTree) -> Float64[np.ndarray, " k"]:
         distances, _ = tree.query(atoms, distance_upper_bound=self.clash_distance)
-        return float(np.min(distances, initial=np.inf))
+        return np.asarray(distances).min(axis=1)
 
 
 def _build_trees(
@@ -104,25 +112,32 @@ class LinkerSearch:
         self._builder, self._clashes, self._generator = builder, clashes, generator
         self._left = max_tries
         self._best: dict[tuple[int, int], float] = {}
+        # Free pieces drawn and not used yet, in reverse: each is used once, so those used are independent draws.
+        self._ready: dict[tuple[int, int], list[Piece]] = {}
 
-    def find(self) -> Piece:
-        """The whole linker without a clash. NoSolution if the tries do not suffice."""
-        return self._draw(0, len(self._builder.chain.labels))
+    def find(self) -> LinkerDihedrals:
+        """Of the whole linker without a clash. NoSolution if the tries do not suffice."""
+        return self._draw(0, len(self._builder.chain.labels)).dihedrals.pick(0)
 
     def _draw(self, first: int, stop: int) -> Piece:
-        while self._left > 0:
-            piece = self._propose(first, stop)
-            self._left -= 1
-            closest = self._clashes.measure(piece)
-            if closest >= self._clashes.clash_distance:
-                return piece
-            self._best[first, stop] = max(closest, self._best.get((first, stop), 0.0))
-        raise NoSolution(self._describe())
+        """A piece without a clash, with a leading axis of one."""
+        ready = self._ready.setdefault((first, stop), [])
+        while not ready:
+            if self._left <= 0:
+                raise NoSolution(self._describe())
+            pieces = self._propose(first, stop)
+            closest = self._clashes.measure(pieces)
+            self._left -= len(closest)
+            free = np.flatnonzero(closest >= self._clashes.clash_distance)
+            if len(free) == 0:
+                self._best[first, stop] = max(float(closest.max()), self._best.get((first, stop), 0.0))
+            ready.extend(pieces.pick(slice(index, index + 1)) for index in free[::-1])
+        return ready.pop()
 
     def _propose(self, first: int, stop: int) -> Piece:
         if stop - first <= _LEAF:
             names = self._builder.chain.names[first : stop + 1]
-            return self._builder.grow(first, draw_dihedrals(names, self._generator))
+            return self._builder.grow(first, draw_dihedrals(names, self._generator, min(_BATCH, self._left)))
         middle = (first + stop) // 2
         return self._draw(first, middle).joined(self._draw(middle, stop))
 
