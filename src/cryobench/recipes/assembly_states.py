@@ -65,7 +65,7 @@ def list_presence(components: tuple[str, ...]) -> np.ndarray:
         for earlier in state.grows_from:
             presence[index] |= presence[names.index(earlier)]
         presence[index, [components.index(name) for name in state.adds]] = True
-    missing = [name for name, present in zip(components, presence.any(axis=0).tolist(), strict=True) if not present]
+    missing = [name for index, name in enumerate(components) if not presence[:, index].any()]
     if missing:
         raise ValueError(f"no state has {', '.join(missing)}.")
     return presence

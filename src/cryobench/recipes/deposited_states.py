@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import gemmi
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -28,7 +29,7 @@ _ENTRY = re.compile(r"[0-9][A-Za-z0-9]{3}")
 _SAME_SEQUENCE, _SHARED_RESIDUES = 0.9, 10
 _SHARED_ATOMS, _WORST_FIT = 10, 15.0
 _LOST = 0.03
-_HYDROGEN = 1.008
+_HYDROGEN = gemmi.Element("H").weight
 
 Residue = tuple[int, str]
 """Author number and insertion code."""
@@ -82,15 +83,19 @@ class DepositedStates(Ensemble):
         present = (self.occupancies > 0).sum(axis=1).astype(np.float64)
         return {"mass": CollectiveVariable(self._masses, "kDa"), "components": CollectiveVariable(present, "")}
 
-    @cached_property
+    @property
     def embedding(self) -> np.ndarray:
+        return self._embedding
+
+    @cached_property
+    def _embedding(self) -> np.ndarray:
         return embed_composition(self.presence, self.residue_masses)
 
     @property
     def state_names(self) -> Sequence[str]:
         return self.names
 
-    @cached_property
+    @property
     def components(self) -> Components:
         edges = find_growth(self.occupancies, self._masses, _LOST)
         return Components(self.component_names, self.occupancies, edges)
@@ -228,7 +233,10 @@ def _likeness(chain: _Chain, members: Mapping[int, _Chain]) -> float:
         same = any(chain.polymer.name == other.polymer.name for other in members.values())
         return (2.0 + agreement) if same else agreement
     if agreement == 0.0 and chain.polymer.chain == first.polymer.chain:
-        return 0.5 if not set(chain.kinds) & set(first.kinds) else 0.0
+        # Too few residues in common to tell by; none of them may contradict the chain name.
+        shared = chain.kinds.keys() & first.kinds.keys()
+        few = len(shared) < _SHARED_RESIDUES
+        return 0.5 if few and all(chain.kinds[key] == first.kinds[key] for key in shared) else 0.0
     return agreement
 
 
@@ -263,8 +271,7 @@ def _superpose(
         )
     moving, target = (np.array(points) for points in zip(*pairs, strict=True))
     middle, goal = moving.mean(axis=0), target.mean(axis=0)
-    rotation, _ = Rotation.align_vectors(target - goal, moving - middle)
-    matrix = rotation.as_matrix()
+    matrix = Rotation.align_vectors(target - goal, moving - middle)[0].as_matrix()
     fitted = _deviation((moving - middle) @ matrix.T + goal, target)
     if fitted > _WORST_FIT:
         raise ValueError(

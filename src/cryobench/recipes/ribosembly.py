@@ -70,8 +70,12 @@ class GrowingSubunit(Ensemble):
             "components": CollectiveVariable(self._presence.sum(axis=1).astype(np.float64), ""),
         }
 
-    @cached_property
+    @property
     def embedding(self) -> np.ndarray:
+        return self._embedding
+
+    @cached_property
+    def _embedding(self) -> np.ndarray:
         return embed_composition(self._presence, self._masses)
 
     @property

@@ -1,9 +1,9 @@
 """Where the helices of a large RNA lie: trees of straight rods, drawn together by domain until they touch.
 
 Each piece of RNA is a tree of helices as in a secondary structure: a helix carries one or two others at its far
-end. Helices are rods of beads that keep 21 Å from the beads of all others, about the diameter of A-form RNA; ends
-that are joined are kept within reach; and a pull to the middle of the piece, which fades, packs them. The iteration
-is a Jacobi sweep as in `trace`, with every rod put straight again after it.
+end. Helices are rods of beads that keep 19 Å from the beads of all others, a little less than the diameter of A-form
+RNA, whose grooves interlock; ends that are joined are kept within reach; and a pull to the middle of the piece, which
+fades, packs them. The iteration is a Jacobi sweep as in `trace`, with every rod put straight again after it.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from cryobench.atoms.procedural.ribosome_parts import RnaPiece
 from cryobench.atoms.procedural.rna_helix import RISE
 from cryobench.atoms.procedural.trace import find_close
 
-DIAMETER = 21.0
+DIAMETER = 19.0
 """Distance in Å that beads of different helices keep."""
 _MEAN_PAIRS, _BEAD = 11, 8.4
 _JUNCTION = 20.0
 _ROUNDS, _PULL, _PULLED = 240, 0.05, 0.7
-_FACE = 58.0
+_FACE = 48.0
 _VOLUME_OF_PAIR = 1300.0
 
 
