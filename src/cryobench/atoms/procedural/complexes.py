@@ -19,7 +19,7 @@ from cryobench import rng
 from cryobench._types import RotationArray
 from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.procedural.blobs import Blob
-from cryobench.atoms.procedural.contacts import approach, approach_copies, find_crossing_loops
+from cryobench.atoms.procedural.contacts import approach, approach_copies, find_crossing_loops, is_one_piece
 from cryobench.atoms.procedural.folds import (
     Element,
     FoldKind,
@@ -33,7 +33,6 @@ from cryobench.atoms.procedural.packing import pack_side_chains
 from cryobench.atoms.procedural.point_groups import point_group_rotations
 from cryobench.atoms.procedural.residues import COMPOSITION, KINDS, WEIGHTS, atom_names, residue_frames
 
-DEBUG = False
 DENSITY = 0.813
 """Da per Å³ of protein: 1.35 g/cm³."""
 SMALLEST = 8.0
@@ -44,7 +43,7 @@ _GROWTH = 12.0
 _OVERLAP = 0.86
 _MEAN_WEIGHT = 96.0
 _EXCESS, _MOST_EXCESS = 1.05, 1.12
-_TRIES = 12
+_TRIES = 50
 _FOLDS: tuple[FoldKind, ...] = ("helices", "sheets", "mixed")
 
 
@@ -113,7 +112,7 @@ def _design(share: float, rotations: RotationArray, generator: np.random.Generat
     volume = share / DENSITY
     alone = len(rotations) == 1
     if alone:
-        count = int(np.clip(np.round(share / 1000 / generator.uniform(30, 90)), 3, 12))
+        count = int(np.clip(np.round(share / 1000 / generator.uniform(18, 80)), 3, 14))
     else:
         count = int(np.clip(np.round(share / 1000 / generator.uniform(12, 45)), 1, 4))
     shares = generator.dirichlet(np.full(count, 4.0)) * 0.75 + 0.25 / count
@@ -230,7 +229,7 @@ class _Unit:
 
 
 def _fill(outline: _Outline, share: float, rotations: RotationArray, generator: np.random.Generator) -> _Unit | None:
-    """Residues of the mass wanted (Da) in the blobs; None if they cannot grow to hold it."""
+    """Residues of the mass wanted (Da) in the blobs; None if they cannot grow to hold it, or do not touch."""
     blobs = outline.blobs
     images = [[blob.transformed(rotation, np.zeros(3)) for blob in blobs] for rotation in rotations]
     rods = []
@@ -244,13 +243,14 @@ def _fill(outline: _Outline, share: float, rotations: RotationArray, generator: 
         level = _find_level(rods, residues)
         if level is None:
             return None
-        chains = _close_gaps([rod.build_elements(level) for rod in rods], outline, rotations)
-        unit = _pack(chains, rotations, drawn)
+        elements = [rod.build_elements(level) for rod in rods]
+        if not all(elements):
+            return None
+        unit = _pack(_close_gaps(elements, outline, rotations), rotations, drawn)
         mass = float(WEIGHTS[unit.kinds].sum())
-        if DEBUG:
-            print("ratio", mass / share, len(rotations), level)
         if share < mass < _MOST_EXCESS * share:
-            return _trim(unit, share, generator)
+            unit = _trim(unit, share, generator)
+            return unit if is_one_piece(unit.main_chain[:, 1], unit.blobs, rotations) else None
         residues *= _EXCESS * share / mass
     return None
 

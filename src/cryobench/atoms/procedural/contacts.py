@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numba import njit
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from cryobench._types import RotationArray
@@ -12,6 +13,7 @@ TOUCH = 3.8
 
 _LONGEST = 15.0
 _NEAREST_ALPHA, _NEAREST_ATOM = 4.1, 2.8
+_CONTACT, _LEAST_CONTACTS = 8.5, 3
 
 
 def approach(
@@ -53,6 +55,27 @@ def approach_copies(
         if copy <= inverse[copy] and speed > 1e-6:
             gone = min(gone, approach(points, points @ rotations[copy].T, relative / speed, gone * speed) / speed)
     return gone
+
+
+def is_one_piece(alphas: Float[np.ndarray, "r 3"], parts: Int[np.ndarray, " r"], rotations: RotationArray) -> bool:
+    """Whether parts and copies hang together, three pairs of CA atoms within 8.5 Å being a contact.
+
+    ``alphas`` are the CA atoms of the asymmetric unit in Å, ``parts`` numbers from 0 on the bodies it consists of.
+    """
+    count, copies = int(parts.max()) + 1, len(rotations)
+    everything = np.concatenate([alphas @ rotation.T for rotation in rotations])
+    pairs = KDTree(alphas).sparse_distance_matrix(KDTree(everything), _CONTACT, output_type="ndarray")
+    copy = pairs["j"] // len(alphas)
+    contacts = np.zeros((copies, count, count))
+    np.add.at(contacts, (copy, parts[pairs["i"]], parts[pairs["j"] % len(alphas)]), 1)
+    # What one copy does every other does: contacts of copy h with the copy h g.
+    products = np.einsum("hij,gjk->hgik", rotations, rotations)
+    product = ((products[:, :, None] - rotations) ** 2).sum(axis=(3, 4)).argmin(axis=2)
+    joined = np.zeros((copies, count, copies, count))
+    for row in range(copies):
+        joined[row, :, product[row]] = contacts >= _LEAST_CONTACTS
+    size = copies * count
+    return connected_components(joined.reshape(size, size), directed=False, return_labels=False) == 1
 
 
 @njit(cache=True)

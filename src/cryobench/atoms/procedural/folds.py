@@ -67,6 +67,8 @@ class Rods:
     def build_elements(self, level: float) -> list[Element]:
         """Every helix and strand of the blob grown by ``level`` Å."""
         rod, begin, end = self._find_runs(level)
+        if len(rod) == 0:
+            return []
         begin, end = begin - 1, end + 1
         counts = end - begin
         owner = np.repeat(rod, counts)
