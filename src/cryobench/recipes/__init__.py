@@ -8,6 +8,7 @@ RECIPES = {
     "igg-1d": "cryobench.recipes.igg_1d:RECIPE",
     "igg-rl": "cryobench.recipes.igg_rl:RECIPE",
     "ribosembly": "cryobench.recipes.ribosembly:RECIPE",
+    "spike-md": "cryobench.recipes.spike_md:RECIPE",
     "tomotwin-100": "cryobench.recipes.tomotwin_100:RECIPE",
 }
 """Name of each recipe and where it is."""

@@ -21,6 +21,7 @@ from cryobench.atoms.files import read_structure
 from cryobench.atoms.frame_files import is_structure, is_trajectory, open_frames
 from cryobench.atoms.hinged_domain import HingedDomain, find_chains_with_domain, find_hinged_domains
 from cryobench.atoms.model import AtomicModel
+from cryobench.atoms.procedural.trimer import procedural_trimer
 from cryobench.atoms.residue_motion import Carriers, find_carriers, leave_out
 from cryobench.atoms.trajectories import NOT_SOLVENT, Trajectory
 from cryobench.recipes.network_frames import NetworkFrames, OpeningLaw
@@ -68,8 +69,6 @@ def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) ->
         raise ValueError(
             f"{structures[0]} has positions only: give the topology that names its atoms first, then the trajectory."
         )
-    from cryobench.atoms.procedural.trimer import procedural_trimer
-
     return make_ensemble(settings, procedural_trimer())
 
 
