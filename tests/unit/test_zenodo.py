@@ -176,10 +176,11 @@ def test_one_stack_and_a_star_file_alone(tmp_path: Path, original: Dataset) -> N
     images = tmp_path / "Spike-MD" / "images" / "snr0.1"
     images.mkdir(parents=True)
     write_mrc(images / "particles.mrcs", -original.particles.read(np.arange(360)), PIXEL_SIZE)
-    write_star(images / "particles.star", original, "elsewhere/particles.mrcs")
+    write_star(images / "whole.star", original, "elsewhere/particles.mrcs")
+    (images / "whole_000.star").write_text("of one structure, as some copies have")
     write_pickle(tmp_path / "Spike-MD" / "gt_latents.pkl", np.arange(360))
     found = load_dataset(tmp_path / "Spike-MD")
-    assert (found.name, found.card["ctf"]) == ("spike-md", "particles.star")
+    assert (found.name, found.card["ctf"]) == ("spike-md", "whole.star")
     np.testing.assert_array_equal(found.particles.read(np.arange(360)), original.particles.read(np.arange(360)))
     np.testing.assert_allclose(found.particles.rotations, original.particles.rotations, atol=1e-6)
     np.testing.assert_allclose(found.particles.shifts, original.particles.shifts, atol=1e-6)
