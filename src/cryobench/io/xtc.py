@@ -22,7 +22,10 @@ BYTES_PER_ATOM = 8
 
 def round_positions(positions: Float[np.ndarray, "*frames 3"]) -> Float64[np.ndarray, "*frames 3"]:
     """Positions in Å as an XTC file holds them: the nearest multiples of 0.01 Å."""
-    return np.rint(np.asarray(positions, dtype=np.float64) * _STEPS_PER_ANGSTROM) / _STEPS_PER_ANGSTROM
+    rounded = np.multiply(positions, float(_STEPS_PER_ANGSTROM), dtype=np.float64)
+    np.rint(rounded, out=rounded)
+    rounded /= _STEPS_PER_ANGSTROM
+    return rounded
 
 
 def write_frames(path: Path, positions: Float[np.ndarray, "m a 3"]) -> None:

@@ -101,7 +101,8 @@ def _thread(
 ) -> Chain:
     """Main chain of one part, with author numbers: the best of several layouts.
 
-    That is the one with the longest elements; or whose two ends, free of loops, have their middle nearest to ``foot``.
+    That is the one with the longest elements; or whose two ends, free of loops, have their middle nearest
+    to ``foot``.
     """
     best, highest = None, -np.inf
     for _ in range(_LAYOUTS):
