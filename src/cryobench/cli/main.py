@@ -238,9 +238,9 @@ def adopt(
         passthrough=passthrough or (),
         poses=poses,
         ctf=ctf,
-        shift_unit=shift_unit,  # type: ignore[arg-type]
+        shift_unit=shift_unit,
         datadir=datadir,
-        contrast=contrast,  # type: ignore[arg-type]
+        contrast=contrast,
         name=name,
         queries=queries,
         n_queries=n_queries,

@@ -30,10 +30,8 @@ from cryobench.io.foreign_parts import (
 )
 from cryobench.io.labels import read_labels
 
-Contrast = Literal["bright", "dark"]
-
 N_QUERIES = 100
-_SIGNS: dict[Contrast, Literal[1, -1]] = {"bright": BRIGHT, "dark": 1}
+_SIGNS: dict[str, Literal[1, -1]] = {"bright": BRIGHT, "dark": 1}
 _OURS = ("dataset.json", "particles.star", "particles.cs", "ctf.pkl", "poses.pkl", "mask.mrc", "query.csv", "truth")
 """Names this module must not overwrite."""
 
@@ -48,9 +46,9 @@ def adopt(
     passthrough: Sequence[str | Path] = (),
     poses: str | Path | None = None,
     ctf: str | Path | None = None,
-    shift_unit: Literal["fraction", "pixel"] = "fraction",
+    shift_unit: str = "fraction",
     datadir: str | Path | None = None,
-    contrast: Contrast | None = None,
+    contrast: str | None = None,
     name: str | None = None,
     queries: str | Path | np.ndarray | None = None,
     n_queries: int = N_QUERIES,
@@ -78,11 +76,11 @@ def adopt(
     poses, ctf
         cryoDRGN's pickles, for images alone.
     shift_unit
-        What ``poses`` holds: fractions of the box, or pixels (cryoDRGN 4 ``abinit``, DRGN-AI).
+        What ``poses`` counts shifts in: "fraction" of the box, or "pixel" (cryoDRGN 4 ``abinit``, DRGN-AI).
     datadir
         Folder from which the paths of stacks start, if not that of the table.
     contrast
-        Whether protein is bright or dark in the stored images. By default what a .cs file says, else bright.
+        Whether protein is "bright" or "dark" in the stored images. By default what a .cs file says, else bright.
     name
         Of the data set; by default that of the folder.
     queries
