@@ -10,6 +10,7 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pooch
@@ -40,6 +41,15 @@ def resolve_structure(structure: str | Path) -> Path:
             f"structure file {path} does not exist. Give a PDB or mmCIF file, or rcsb:ID (rcsb:1HZH) to download one."
         )
     return path
+
+
+def resolve_structures(structures: Sequence[str | Path]) -> list[Path]:
+    """Local paths of structures given as paths, ``rcsb:ID`` or folders, for which their structures stand.
+
+    Errors as of `resolve_structure` and `list_structures`.
+    """
+    found = [resolve_structure(structure) for structure in structures]
+    return [path for each in found for path in (list_structures(each) if each.is_dir() else [each])]
 
 
 def list_structures(folder: str | Path) -> list[Path]:

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from cryobench._errors import FormatError, UnknownName
 from cryobench._progress import Progress, Silent
-from cryobench.atoms.sources import resolve_structure
+from cryobench.atoms.sources import resolve_structures
 from cryobench.data import CollectiveVariable, Dataset, GroundTruth, Particles, VolumeSource
 from cryobench.io.atomic import check_free_space, read_json, remove_partial_files, write_json
 from cryobench.io.mrc import MrcFolder, MrcStacks
@@ -75,7 +75,7 @@ def simulate(
     preset
         "tiny", "lite" or "paper": the size.
     structures
-        PDB or mmCIF files, or "rcsb:ID"; none for the recipe's embedded default.
+        PDB or mmCIF files, folders of them, or "rcsb:ID"; none for the recipe's embedded default.
     seed
         Of every random draw. Same recipe, settings, structure and seed: same bytes.
     settings
@@ -105,7 +105,7 @@ def simulate(
     full = build_settings(chosen, preset, settings or {})
     if workers < 1 or chunk < 1:
         raise ValueError(f"workers and chunk must be at least 1, got {workers} and {chunk}.")
-    paths = [resolve_structure(structure) for structure in structures]
+    paths = resolve_structures(structures)
     ensemble = chosen.ensemble(full, paths)
     counts = set_populations(ensemble.counts, full, seed)
     selection = _select(particles, int(counts.sum()))
@@ -116,9 +116,7 @@ def simulate(
         "preset": preset,
         "settings": full.model_dump(mode="json") | {name: path.name for name, path in full.files.items()},
         "seed": seed,
-        "structures": [
-            {"name": Path(given).name, "sha256": _hash(path)} for given, path in zip(structures, paths, strict=True)
-        ],
+        "structures": [{"name": path.name, "sha256": _hash(path)} for path in paths],
         "files": {name: _hash(path) for name, path in full.files.items()},
         "particles": None if particles is None else [selection.start, selection.stop],
         "cryobench": version("cryobench"),

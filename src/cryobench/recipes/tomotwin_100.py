@@ -18,7 +18,7 @@ from pydantic import Field
 
 from cryobench.atoms.files import read_structure
 from cryobench.atoms.model import AtomicModel
-from cryobench.atoms.sources import list_structures, structure_name
+from cryobench.atoms.sources import structure_name
 from cryobench.data import CollectiveVariable
 from cryobench.recipes.complex_family import MOST_COMPLEXES, ProceduralComplex, procedural_complexes
 from cryobench.recipes.recipe import Ensemble, Recipe
@@ -90,22 +90,21 @@ def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) ->
 
 def _mix_structures(settings: Tomotwin100Settings, structures: Sequence[Path]) -> StructureMixture:
     """``n_structures`` of the files given, evenly spread over them in the order of mass."""
-    paths = [path for given in structures for path in (list_structures(given) if given.is_dir() else [given])]
     wanted = settings.n_structures
-    if len(paths) < wanted:
+    if len(structures) < wanted:
         raise ValueError(
-            f"n_structures is {wanted}, but {len(paths)} structure files were given. "
-            f"Give more files or a folder of them, or set n_structures to at most {len(paths)}."
+            f"n_structures is {wanted}, but {len(structures)} structure files were given. "
+            f"Give more files or a folder of them, or set n_structures to at most {len(structures)}."
         )
-    _check_unique("have the same name", {path: structure_name(path) for path in paths})
+    _check_unique("have the same name", {path: structure_name(path) for path in structures})
     masses, atoms = {}, {}
-    for path in paths:
+    for path in structures:
         model = read_structure(path)
         _check_fits(model, path, settings)
         masses[path] = model.mass_with_hydrogens / 1000
         atoms[path] = hashlib.sha256(model.positions.tobytes() + model.atomic_numbers.tobytes()).hexdigest()
     _check_unique("hold the same atoms", atoms)
-    ordered = sorted(paths, key=lambda path: (masses[path], structure_name(path)))
+    ordered = sorted(structures, key=lambda path: (masses[path], structure_name(path)))
     chosen = [ordered[index] for index in np.round(np.linspace(0, len(ordered) - 1, wanted)).astype(int)]
     return StructureMixture(
         settings.images_per_structure,
@@ -183,4 +182,5 @@ RECIPE = Recipe(
         },
     },
     ensemble=_build_ensemble,
+    series={"structures": ("n_structures", (10, 25, 50, 75, 100))},
 )
