@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from cryobench.data import Dataset
@@ -53,7 +52,7 @@ def _print_facts(console: Console, facts: Facts) -> None:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, text in facts:
-        table.add_row(escape(name), escape(text))
+        table.add_row(name, text)
     console.print(table, highlight=False, markup=False)
 
 
@@ -96,7 +95,7 @@ def _print_histogram(console: Console, title: str, values: np.ndarray) -> None:
 def _table(*columns: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for name in columns:
-        table.add_column(escape(name), overflow="fold")
+        table.add_column(name, overflow="fold")
     return table
 
 
@@ -107,4 +106,4 @@ def _text(value: object) -> str:
         return "not known" if np.isnan(value) else f"{float(value):.4g}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(map(_text, value))
-    return "none" if value is None else escape(str(value))
+    return "none" if value is None else str(value)

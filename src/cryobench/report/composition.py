@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cryobench.data import Components, GroundTruth
+from cryobench.data import GroundTruth
 
 MOST_SHOWN = 60
 """States and components drawn in the map; evenly spread ones of more."""
@@ -53,22 +53,31 @@ def lay_out_assembly(truth: GroundTruth) -> Assembly | None:
             "name": [state_name(truth, state) for state in range(len(level))],
             "particles": np.bincount(truth.states[truth.states >= 0], minlength=len(level)),
             "x": level,
-            "y": _heights(components, level),
+            "y": _heights(components.edges, _depths(components.edges, len(level))),
         }
     )
     return Assembly(nodes, components.edges)
 
 
-def _heights(components: Components, level: np.ndarray) -> np.ndarray:
-    """Place of each state across the direction of growth: beside those of its level, near those it grew from."""
-    rank = np.round(level, 6)
-    height = np.zeros(len(level))
-    for value in np.unique(rank):
-        here = np.flatnonzero(rank == value)
-        wanted = np.zeros(len(here))
-        for row, state in enumerate(here):
-            sources = components.edges[components.edges[:, 1] == state, 0]
-            wanted[row] = height[sources].mean() if len(sources) else 0.0
+def _depths(edges: np.ndarray, n_states: int) -> np.ndarray:
+    """Steps on the longest way to each state; of a graph with a circle, as many as there are states at most."""
+    depth = np.zeros(n_states, dtype=np.int64)
+    for _ in range(n_states):
+        deeper = depth.copy()
+        np.maximum.at(deeper, edges[:, 1], np.minimum(depth[edges[:, 0]] + 1, n_states))
+        if (deeper == depth).all():
+            break
+        depth = deeper
+    return depth
+
+
+def _heights(edges: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Place of each state across the direction of growth: beside those of its depth, near those it grew from."""
+    height = np.zeros(len(depth))
+    for value in np.unique(depth):
+        here = np.flatnonzero(depth == value)
+        sources = [edges[edges[:, 1] == state, 0] for state in here]
+        wanted = np.array([height[found].mean() if len(found) else 0.0 for found in sources])
         order = np.argsort(wanted, kind="stable")
-        height[here[order]] = wanted.mean() + np.arange(len(here)) - (len(here) - 1) / 2
+        height[here[order]] = np.arange(len(here)) - (len(here) - 1) / 2
     return height

@@ -60,15 +60,12 @@ def measure_spectra(dataset: Dataset, states: Sequence[StateView], *, most: int 
     disc, reach = molecule_radius(particles), _shifted_radius(particles)
     whole, corners, rows = _add_up(particles, chosen, disc, outside_window(size, reach))
     shells = np.arange(1, max(size // 2, 2))
-    ctf_power = mean_ctf_power(particles.ctf[chosen], size, particles.pixel_size)
     signal, from_truth = np.clip(whole - corners, 0, None), bool(states)
     if states:
         weights = np.array([max(view.particles, 0) for view in states], dtype=np.float64)
         weights = weights / weights.sum() if weights.sum() else np.full(len(states), 1 / len(states))
         volume_power = np.tensordot(weights, np.stack([view.power for view in states]), axes=1)
-        length = min(len(volume_power), len(ctf_power))
-        signal = np.zeros(len(whole))
-        signal[:length] = volume_power[:length] * ctf_power[:length]
+        signal = signal_power(volume_power, particles.ctf[chosen], size, particles.pixel_size)
     noise_variance = rows[:, 2].mean()
     expected = None
     if states:
@@ -134,13 +131,19 @@ def window_power(images: Tensor, window: Tensor) -> np.ndarray:
     return (shell_average(power, indices, size // 2 + 1, box_size=size) * size**2 / window.square().sum()).numpy()
 
 
-def mean_ctf_power(ctf: Ctf, size: int, pixel_size: float) -> np.ndarray:
-    """CTF² averaged over particles and over each shell of an image, (n // 2 + 1,)."""
+def signal_power(volume_power: np.ndarray, ctf: Ctf, size: int, pixel_size: float) -> np.ndarray:
+    """Mean |CTF F|² of projections in each shell, (n // 2 + 1,), from the mean power of the volume's shells.
+
+    Both vary within a shell, so their product is taken entry by entry, the volume's power interpolated in between.
+    """
     grid = frequency_grid(size, 2, pixel_size=pixel_size)
-    total = torch.zeros(grid.shape[:-1], dtype=torch.float64)
+    transfer = torch.zeros(grid.shape[:-1], dtype=torch.float64)
     for start in range(0, len(ctf), _CHUNK):
-        total += evaluate_ctf(ctf[slice(start, start + _CHUNK)], grid).double().square().sum(dim=0)
-    return shell_average(total / len(ctf), shell_indices(size, 2), size // 2 + 1, box_size=size).numpy()
+        transfer += evaluate_ctf(ctf[slice(start, start + _CHUNK)], grid).double().square().sum(dim=0)
+    radius = grid.double().square().sum(dim=-1).sqrt().numpy() * size * pixel_size
+    power = np.interp(radius, np.arange(len(volume_power)), volume_power, right=0.0)
+    product = torch.from_numpy(power) * transfer / len(ctf)
+    return shell_average(product, shell_indices(size, 2), size // 2 + 1, box_size=size).numpy()
 
 
 def _add_up(

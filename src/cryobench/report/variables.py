@@ -57,7 +57,8 @@ def _histogram(axis: TruthAxis) -> Histogram:
         values = np.mod(values - start, axis.period) + start
     centres, counts = np.unique(np.round(values, 6), return_counts=True)
     if len(centres) <= MOST_BARS:
-        return Histogram(axis, centres, counts, float(np.diff(centres).min(initial=np.inf)))
+        # Values may lie close together: no bar is thinner than can be seen.
+        return Histogram(axis, centres, counts, max(float(np.diff(centres).min()), float(np.ptp(centres)) / 60))
     counts, edges = np.histogram(values, bins=MOST_BARS, range=limits)
     return Histogram(axis, (edges[:-1] + edges[1:]) / 2, counts, float(edges[1] - edges[0]))
 
