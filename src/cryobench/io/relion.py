@@ -166,7 +166,7 @@ def read_pose_star(path: Path) -> tuple[RotationArray, ShiftArray]:
 
 def read_ctf_star(path: Path) -> Ctf:
     """CTF parameters of a particle table, row by row; its images need not be there. FormatError as ``read_star``."""
-    tables = read_tables(path, text_columns=_TEXT_COLUMNS)
+    tables = read_tables(path, text_columns=("rlnImageName",))
     table = _particle_table(tables, path, wanted="rlnDefocusU")
     return _ctf(table, _optics_of_particles(tables, table, path), path)
 

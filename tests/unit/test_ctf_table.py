@@ -1,0 +1,54 @@
+"""A CTF table reads the same whichever program wrote it, and without its images."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from cryobench._errors import FormatError
+from cryobench.data import Particles
+from cryobench.imaging.ctf import Ctf
+from cryobench.io.cryodrgn import write_ctf
+from cryobench.io.cryosparc import write_cs
+from cryobench.io.ctf_table import read_ctf_table
+from cryobench.io.mrc import MrcStacks, StackWriter
+from cryobench.io.relion import write_star
+
+N, SIZE = 7, 12
+
+
+@pytest.fixture
+def particles(tmp_path, rng):
+    with StackWriter(tmp_path / "stack.mrcs", N, SIZE, 2.0) as stack:
+        stack.append(rng.normal(size=(N, SIZE, SIZE)).astype(np.float32))
+    ctf = Ctf.from_columns(
+        N,
+        defocus_u=rng.uniform(1e4, 2e4, N),
+        defocus_v=rng.uniform(1e4, 2e4, N),
+        defocus_angle=rng.uniform(0, np.pi, N),
+        voltage_kv=200.0,
+        cs_mm=1.4,
+        amplitude_contrast=0.07,
+        phase_shift=0.3,
+    )
+    return Particles(MrcStacks([tmp_path / "stack.mrcs"]), 2.0, ctf, sign=-1)
+
+
+@pytest.mark.parametrize("suffix", [".star", ".pkl", ".cs"])
+def test_every_format_gives_the_same_parameters(particles, tmp_path, suffix):
+    path = tmp_path / f"table{suffix}"
+    if suffix == ".pkl":
+        write_ctf(path, particles.ctf, box_size=SIZE, pixel_size=2.0)
+    else:
+        {".star": write_star, ".cs": write_cs}[suffix](path, particles)
+    (tmp_path / "stack.mrcs").unlink()
+    found = read_ctf_table(path)
+    for field in dataclasses.fields(Ctf):
+        np.testing.assert_allclose(
+            getattr(found, field.name), getattr(particles.ctf, field.name), rtol=2e-7, err_msg=field.name
+        )
+
+
+def test_other_files_are_refused(tmp_path):
+    with pytest.raises(FormatError, match=r"table\.csv is no CTF table: expected \.pkl"):
+        read_ctf_table(tmp_path / "table.csv")
