@@ -5,6 +5,7 @@ from cryobench.recipes.recipe import Ensemble, FrameEnsemble, Recipe
 from cryobench.recipes.settings import SimulationSettings
 
 RECIPES = {
+    "custom": "cryobench.recipes.custom:RECIPE",
     "igg-1d": "cryobench.recipes.igg_1d:RECIPE",
     "igg-rl": "cryobench.recipes.igg_rl:RECIPE",
     "ribosembly": "cryobench.recipes.ribosembly:RECIPE",

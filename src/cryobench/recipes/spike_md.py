@@ -3,7 +3,7 @@
 Jeon et al. (arXiv 2408.05526) make one image of each of 100,000 frames of a molecular dynamics simulation, at 256 px
 of 1.5 Å. Two roads lead to such an ensemble:
 
-- from a trajectory: ``--structure TOPOLOGY --structure TRAJECTORY ...``; a single file of several models will do.
+- from a trajectory: ``--structure TOPOLOGY TRAJECTORY ...``; a single file of several models will do.
 - from one structure (6VXX, or by default a procedural trimer): the slow modes of its elastic network, and a
   receptor-binding domain in each protomer that opens and closes on its hinge.
 
@@ -137,7 +137,7 @@ RECIPE = Recipe(
     heterogeneity="continuous, many-dimensional: slow modes and three hinges, as many conformations as images",
     citation="Jeon et al., CryoBench, NeurIPS 2024 Datasets and Benchmarks, arXiv:2408.05526",
     sources=(
-        "a trajectory of your own with --structure TOPOLOGY --structure TRAJECTORY; PDB 6VXX (Walls et al., Cell 181 "
+        "a trajectory of your own with --structure TOPOLOGY TRAJECTORY; PDB 6VXX (Walls et al., Cell 181 "
         "(2020) 281; CC0) with --structure rcsb:6VXX; by default a procedural trimer of this package (BSD-3-Clause)"
     ),
     settings=SpikeMdSettings,

@@ -5,7 +5,7 @@ far each domain on a hinge is open, and the principal components of the CA atoms
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -38,6 +38,10 @@ class TrajectoryFrames(FrameEnsemble):
     domains: tuple[HingedDomain, ...] = ()
     superpose: bool = True
     n_components: int = 5
+    centre_each: bool = False
+    """Move the centre of mass of each frame to the origin."""
+    named: Mapping[str, CollectiveVariable] = field(default_factory=dict)
+    """Variables given by the user, of the frames in their order here."""
 
     @property
     def counts(self) -> np.ndarray:
@@ -52,10 +56,15 @@ class TrajectoryFrames(FrameEnsemble):
 
     def _read(self, frames: np.ndarray) -> np.ndarray:
         positions = self.trajectory.read(frames)
-        if not self.superpose:
-            return positions + self.translation
-        motion = fit_rigid_motions(positions[:, self.points], self.reference.positions[self.points])
-        return move_rigidly(positions, *motion)
+        if self.superpose:
+            motion = fit_rigid_motions(positions[:, self.points], self.reference.positions[self.points])
+            positions = move_rigidly(positions, *motion)
+        else:
+            positions += self.translation
+        if self.centre_each:
+            weights = self.reference.weights / self.reference.mass
+            positions -= np.einsum("a,max->mx", weights, positions)[:, None]
+        return positions
 
     @property
     def variables(self) -> Mapping[str, CollectiveVariable]:
@@ -65,7 +74,10 @@ class TrajectoryFrames(FrameEnsemble):
             found[f"opening {domain.chain}"] = CollectiveVariable(openings[:, column], "rad")
         for column in range(components.shape[1]):
             found[f"pc {column + 1}"] = CollectiveVariable(components[:, column], "Å")
-        return found
+        twice = sorted(set(found) & set(self.named))
+        if twice:
+            raise ValueError(f"variables {', '.join(twice)} are measured on every trajectory: name yours otherwise.")
+        return {**found, **self.named}
 
     @property
     def embedding(self) -> np.ndarray:

@@ -1,0 +1,250 @@
+"""Custom: structures of your own, in numbers of your own, or the frames of a trajectory.
+
+- a list of structures, one state each: ``--structure a.pdb b.cif --weights 0.7 0.3``. They are taken as they lie to
+  each other, moved together so that the first one's centre of mass is the centre of the box.
+- a topology and trajectories, ``--structure top.pdb run.xtc``, or one file of several models: one state per frame, in
+  random order.
+
+What distinguishes the states may be named in a table (`variables_file`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, FilePath
+
+from cryobench.atoms.files import read_structure
+from cryobench.atoms.frame_files import is_structure, is_trajectory, open_frames
+from cryobench.atoms.model import AtomicModel
+from cryobench.atoms.motions import turn_fab
+from cryobench.atoms.procedural import procedural_antibody
+from cryobench.atoms.superposition import fit_rigid_motions
+from cryobench.atoms.trajectories import NOT_SOLVENT, Trajectory
+from cryobench.data import CollectiveVariable
+from cryobench.recipes.composition import apportion
+from cryobench.recipes.recipe import Ensemble, Recipe
+from cryobench.recipes.settings import SimulationSettings
+from cryobench.recipes.trajectory_frames import TrajectoryFrames, draw_frames, find_points
+from cryobench.recipes.variables_file import read_variables
+
+
+class CustomSettings(SimulationSettings):
+    """Settings of a custom data set."""
+
+    n_images: int = Field(10_000, ge=1, description="images in all, shared among the structures by their weights")
+    weights: tuple[float, ...] = Field((), description="relative numbers of images, one per structure; none: equal")
+    centre: Literal["first", "each"] = Field(
+        "first", description="what lies in the centre of the box: the first structure (all move with it), or each one"
+    )
+    superpose: bool = Field(
+        False, description="superpose each structure, or frame, on the first: CA atoms they share"
+    )
+    variables_file: FilePath | None = Field(
+        None, description="CSV or Parquet of collective variables: a row per state, headers as 'angle [rad]'"
+    )
+    images_per_frame: int = Field(1, ge=1, description="of a trajectory: images of each frame")
+    n_frames: int | None = Field(None, ge=1, description="of a trajectory: frames taken at random; none: all")
+    selection: str = Field(NOT_SOLVENT, description="of a trajectory: atoms to image, in MDAnalysis's language")
+    ensemble_seed: int = Field(0, ge=0, description="seed of the choice and order of frames")
+
+
+@dataclass(frozen=True, eq=False)
+class StructureList(Ensemble):
+    """One state per structure, each placed as it is to be imaged."""
+
+    models: tuple[AtomicModel, ...]
+    images: np.ndarray
+    """(states,)."""
+    names: tuple[str, ...]
+    named: Mapping[str, CollectiveVariable] = field(default_factory=dict)
+
+    @property
+    def counts(self) -> np.ndarray:
+        return self.images
+
+    @property
+    def state_names(self) -> Sequence[str]:
+        return self.names
+
+    @property
+    def variables(self) -> Mapping[str, CollectiveVariable]:
+        return self.named
+
+    def model(self, state: int) -> AtomicModel:
+        return self.models[state]
+
+
+@dataclass(frozen=True, eq=False)
+class RepeatedFrames(Ensemble):
+    """Frames of a trajectory as states of several images each, whose volumes are kept."""
+
+    frames: TrajectoryFrames
+    images_per_frame: int
+
+    @property
+    def counts(self) -> np.ndarray:
+        return np.full(len(self.frames.order), self.images_per_frame)
+
+    @property
+    def variables(self) -> Mapping[str, CollectiveVariable]:
+        return self.frames.variables
+
+    @property
+    def embedding(self) -> np.ndarray:
+        return self.frames.embedding
+
+    def model(self, state: int) -> AtomicModel:
+        return self.frames.model(state)
+
+
+def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> Ensemble:
+    if not isinstance(settings, CustomSettings):
+        raise TypeError(f"custom takes CustomSettings, got {type(settings).__name__}.")
+    if not structures:
+        antibody = procedural_antibody()
+        return list_structures(settings, [antibody, turn_fab(antibody, 2 * np.pi / 3)], ["closed", "turned"])
+    if is_trajectory(structures[0]):
+        raise ValueError(
+            f"{structures[0]} has positions only: give the topology that names its atoms first, then the trajectory."
+        )
+    several_models = len(structures) == 1 and is_structure(structures[0]) and len(open_frames(structures[0])) > 1
+    if several_models or (len(structures) > 1 and is_trajectory(structures[1])):
+        return read_frames_of(settings, structures[0], structures[1:])
+    return list_structures(settings, [read_structure(path) for path in structures], _name_files(structures))
+
+
+def list_structures(
+    settings: CustomSettings, structures: Sequence[AtomicModel], names: Sequence[str]
+) -> StructureList:
+    """The ensemble of a list of structures. ValueError for weights that do not fit it, naming the structure."""
+    counts = apportion(settings.n_images, _check_weights(settings.weights, names))
+    first = structures[0].centred()
+    shift = first.positions[0] - structures[0].positions[0]
+    placed = [first]
+    for structure, name in zip(structures[1:], names[1:], strict=True):
+        if settings.superpose:
+            moved = _superpose(structure, first, name)
+        else:
+            moved = structure.with_positions(structure.positions + shift)
+        placed.append(moved.centred() if settings.centre == "each" else moved)
+    named = {} if settings.variables_file is None else read_variables(settings.variables_file, len(names))
+    return StructureList(tuple(placed), counts, tuple(names), named)
+
+
+def read_frames_of(settings: CustomSettings, topology: Path, trajectories: Sequence[Path]) -> Ensemble:
+    """The ensemble of a trajectory, one state per frame. ValueError if weights are given."""
+    if settings.weights:
+        raise ValueError("weights are for a list of structures: all frames of a trajectory have the same number.")
+    trajectory = Trajectory(topology, trajectories, selection=settings.selection)
+    reference = trajectory.topology.centred()
+    order = draw_frames(len(trajectory), settings.n_frames or len(trajectory), settings.ensemble_seed)
+    named = {}
+    if settings.variables_file is not None:
+        of_all = read_variables(settings.variables_file, len(trajectory))
+        named = {
+            name: CollectiveVariable(variable.values[order], variable.unit, variable.period)
+            for name, variable in of_all.items()
+        }
+    frames = TrajectoryFrames(
+        trajectory,
+        reference,
+        reference.positions[0] - trajectory.topology.positions[0],
+        order,
+        find_points(reference),
+        superpose=settings.superpose,
+        centre_each=settings.centre == "each",
+        named=named,
+    )
+    return frames if settings.images_per_frame == 1 else RepeatedFrames(frames, settings.images_per_frame)
+
+
+def _check_weights(weights: Sequence[float], names: Sequence[str]) -> Sequence[float]:
+    if not weights:
+        return [1.0] * len(names)
+    if len(weights) != len(names):
+        raise ValueError(
+            f"weights has {len(weights)} numbers for {len(names)} structures ({', '.join(names)}): give one each, in "
+            "their order."
+        )
+    for weight, name in zip(weights, names, strict=True):
+        if not (np.isfinite(weight) and weight > 0):
+            raise ValueError(
+                f"structure {name} has weight {weight:g}: weights are positive. Leave out a structure that is not to "
+                "be imaged."
+            )
+    return weights
+
+
+def _superpose(structure: AtomicModel, first: AtomicModel, name: str) -> AtomicModel:
+    """The structure moved so that the CA and P atoms it shares with the first (chain, residue) lie closest to its."""
+    places = [
+        {
+            (
+                model.chains[atom],
+                int(model.residue_numbers[atom]),
+                model.insertion_codes[atom],
+                model.atom_names[atom],
+            ): atom
+            for atom in np.flatnonzero(np.isin(model.atom_names, ["CA", "P"]))
+        }
+        for model in (first, structure)
+    ]
+    shared = [key for key in places[0] if key in places[1]]
+    if len(shared) < 3:
+        raise ValueError(
+            f"structure {name} shares {len(shared)} CA or P atoms (same chain and residue number) with the first: a "
+            "superposition takes three. Superpose them yourself, or set superpose=false (and centre=each)."
+        )
+    home, here = ([places[side][key] for key in shared] for side in (0, 1))
+    rotations, translations = fit_rigid_motions(structure.positions[None, here], first.positions[home])
+    return structure.transformed(rotations[0], translations[0])
+
+
+def _name_files(paths: Sequence[Path]) -> list[str]:
+    """Names of files without their endings; those that occur twice are numbered."""
+    stems = [path.name.removesuffix(".gz").rsplit(".", 1)[0] for path in paths]
+    names: list[str] = []
+    for stem in stems:
+        name, number = stem, 1
+        while name in names:
+            number += 1
+            name = f"{stem} ({number})"
+        names.append(name)
+    return names
+
+
+RECIPE = Recipe(
+    name="custom",
+    title="Custom: structures of your own",
+    description=(
+        "Any list of structures in any proportions, or the frames of a trajectory, with collective variables of your "
+        "own. Without structures: an antibody in two conformations, one Fab turned by 120 degrees."
+    ),
+    heterogeneity="as given: discrete states with weights, or the frames of a trajectory",
+    citation="your own; images are made as by Jeon et al., CryoBench, NeurIPS 2024, arXiv:2408.05526",
+    sources="structures of your own with --structure FILE; by default a procedural antibody (BSD-3-Clause)",
+    settings=CustomSettings,
+    presets={
+        "tiny": {
+            "box_size": 32,
+            "pixel_size": 12.0,
+            "resolution": 12.0,
+            "n_images": 1000,
+            "n_queries": 20,
+            "snr": 0.5,
+        },
+        "lite": {"box_size": 64, "pixel_size": 6.0, "resolution": 6.0, "n_images": 10_000, "snr": 0.1},
+        "paper": {
+            "box_size": 128,
+            "pixel_size": 3.0,
+            "resolution": 3.0,
+            "n_images": 100_000,
+            "snr": 0.01,
+            "snr_pixel_size": 1.5,
+        },
+    },
+    ensemble=_build_ensemble,
+)
