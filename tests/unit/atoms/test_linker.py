@@ -175,6 +175,7 @@ def test_a_state_depends_on_seed_and_number_alone(sampler, drawn):
     again = LinkerSampler(procedural_antibody())
     np.testing.assert_array_equal(again.draw(1).linker, drawn[1][0].linker)
     assert np.abs(again.draw(1, seed=1).linker - drawn[1][0].linker).max() > 1
+    assert np.abs(drawn[0][0].linker - drawn[1][0].linker).max() > 1
 
 
 def test_the_other_fab_can_hang_on_a_linker():
