@@ -153,6 +153,15 @@ def test_the_true_volume_of_a_particle(rng: np.random.Generator) -> None:
         truth.volume_of(3)
 
 
+def test_truth_may_be_partial(rng: np.random.Generator) -> None:
+    labels = make_truth(rng, volumes=None, rotations=None, shifts=None)
+    assert (len(labels), labels.n_states) == (N, 3)
+    with pytest.raises(ValueError, match="the true volumes are not known"):
+        labels.volume_of(0)
+    assert make_truth(rng, volumes=None, state_names=("a", "b", "c", "never seen")).n_states == 4
+    assert GroundTruth(np.full(N, -1)).n_states == 0
+
+
 @pytest.mark.parametrize(
     ("replaced", "message"),
     [
@@ -162,6 +171,7 @@ def test_the_true_volume_of_a_particle(rng: np.random.Generator) -> None:
         ({"embedding": np.zeros((6, 2))}, r"embedding must have shape \(7, 2\)"),
         ({"shifts": np.zeros((6, 2))}, r"shifts must have shape \(7, 2\)"),
         ({"variables": {"angle": CollectiveVariable(np.zeros(6), "rad")}}, "collective variable angle"),
+        ({"shifts": None}, "give both rotations and shifts, or neither"),
     ],
 )
 def test_truths_that_contradict_themselves(rng: np.random.Generator, replaced: dict, message: str) -> None:
