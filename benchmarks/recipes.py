@@ -175,7 +175,8 @@ def report(recipe: str, case: Case, structures: list[str], workers: int, repeats
     print(
         f"{recipe}: {small.images} images {small.seconds:.1f} s, {large.images} images {large.seconds:.1f} s;"
         f" {slope * 1e3:.3f} ms an image + {fixed:.1f} s; at {case.published} images {ours * 1e3:.3f} ms,"
-        f" wanted {case.bar:g} ({'met' if ours * 1e3 <= case.bar else 'MISSED'}); peak {peaks[0]:.2f} and {peaks[1]:.2f} GiB",
+        f" wanted {case.bar:g} ({'met' if ours * 1e3 <= case.bar else 'MISSED'});"
+        f" peak {peaks[0]:.2f} and {peaks[1]:.2f} GiB",
         flush=True,
     )
     cells = [
@@ -214,7 +215,8 @@ def main() -> None:
     print(describe_machine(), flush=True)
     rows = [
         "| recipe, paper preset | px | ms an image | fixed, s | ms per image of the published set | wanted |"
-        " peak GiB of the small and the large run | real space, images' sampling, ms (ratio) | real space, atoms' sampling, ms (ratio) |",
+        " peak GiB of the small and the large run |"
+        " real space, images' sampling, ms (ratio) | real space, atoms' sampling, ms (ratio) |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for recipe in chosen:
