@@ -1,8 +1,8 @@
 """Conformers of an antibody whose one Fab hangs on a disordered linker.
 
-IgG-RL (Jeon et al., arXiv 2408.05526) gives the linker between one Fab and the rest of 1HZH "random conformations
-with the statistics of disordered peptides". How is not published; the published order parameters name the parts:
-the Fab is the heavy chain up to 213 with the light chain, the hinge ends at 244, so the linker is 214 to 243. Ours:
+IgG-RL (Jeon et al., arXiv 2408.05526) gives the linker between one Fab and the rest of 1HZH random conformations with
+the statistics of disordered peptides. How they were drawn we could not find; the published order parameters name the
+parts: the Fab is the heavy chain up to 213 with the light chain, the hinge ends at 244, so the linker is 214 to 243. Ours:
 dihedrals from ``coil``, atoms from ``geometry``, the Fab as a rigid body at the linker's first end, the rest unmoved
 at its last; a conformer in which atoms clash is drawn again as a whole, so that the accepted ones follow the law of
 ``coil`` given that nothing overlaps.
@@ -11,7 +11,7 @@ Known properties of that published choice, kept here:
 
 - The linker starts inside CH1: 214 to about 222 are that domain's last strand, which unfolds and leaves the Fab.
 - Disulfide bonds of linker residues are given up: 230 to the light chain's 214, and 239 and 242 to the other heavy
-  chain (1HZH's numbering; EU 220, 226 and 229).
+  chain (1HZH's numbering, EU 220, 226 and 229; of the last two the entry lists only the first).
 - In the published script residue 244 is a cysteine, in wwPDB's 1HZH it is an alanine: its model was numbered in a way
   that is not known, so the ends of the linker may differ from ours by a few residues.
 
