@@ -8,7 +8,7 @@ of ours of published coil-library statistics, made by hand, not a fit and not a 
   turns are left out as well, and polyproline II is the most frequent of the others: Jha, Colubri, Zaman, Koide,
   Sosnick and Freed, Biochemistry 44 (2005) 9691. Ours holds 32 %, a choice between the two that gives free chains of
   25 to 100 residues the radius of gyration of unfolded proteins, 1.927 Å N^0.598 (Kohn et al., PNAS 101 (2004)
-  12491), within 6 %, as such libraries do (Jha et al., PNAS 102 (2005) 13099; Bernadó et al., ibid. 17002).
+  12491), within about 6 %, as such libraries do (Jha et al., PNAS 102 (2005) 13099; Bernadó et al., ibid. 17002).
 - glycine and pre-proline: which regions there are and where (for glycine five, mirrored by φ, ψ → −φ, −ψ, ψ near
   180° and 0°; before a proline α is disfavoured and ζ appears at −140°, 80°): Ho and Brasseur, BMC Struct. Biol. 5
   (2005) 14; Lovell et al., Proteins 50 (2003) 437.

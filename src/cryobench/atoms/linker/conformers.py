@@ -2,9 +2,9 @@
 
 IgG-RL (Jeon et al., arXiv 2408.05526) gives the linker between one Fab and the rest of 1HZH random conformations with
 the statistics of disordered peptides. How they were drawn we could not find; the published order parameters name the
-parts: the Fab is the heavy chain up to 213 with the light chain, the hinge ends at 244, so the linker is 214 to 243. Ours:
-dihedrals from ``coil``, atoms from ``geometry``, the Fab as a rigid body at the linker's first end, the rest unmoved
-at its last; a conformer in which atoms clash is drawn again as a whole, so that the accepted ones follow the law of
+parts: the Fab is the heavy chain up to 213 with the light chain, the hinge ends at 244, so the linker is 214 to 243.
+Ours: dihedrals from ``coil``, atoms from ``geometry``, the Fab as a rigid body at the linker's first end, the rest
+unmoved at its last; what clashes is drawn again (``search``), so that the accepted conformers follow the law of
 ``coil`` given that nothing overlaps.
 
 Known properties of that published choice, kept here:
