@@ -124,7 +124,8 @@ def simulate(
     if _is_finished(target, plan):
         return load_dataset(target)
     job = Job(ensemble, full, seed, target, counts, assign_states(counts, full, seed), selection, chunk)
-    _check_states(job)
+    with progress.task("states"):
+        _check_states(job)
     _open_folder(job, plan)
     job = _set_level(job, progress)
     with progress.task(f"simulating {chosen.name}", total=len(selection)) as task:
@@ -166,7 +167,11 @@ def _select(particles: tuple[int, int] | None, n_particles: int) -> range:
 
 
 def _check_states(job: Job) -> None:
-    """Refuse, before anything is written, a structure without the parts that move or one that leaves the box."""
+    """Refuse, before anything is written, a structure without the parts that move or one that leaves the box.
+
+    What is true of all states is worked out here, so that none without a solution is found when half are made.
+    """
+    _ = job.ensemble.variables, job.ensemble.embedding
     states = len(job.counts)
     for state in np.unique(np.linspace(0, states - 1, min(states, 20)).astype(int)):
         check_inside(
