@@ -4,6 +4,7 @@ Nothing here was reconstructed: volumes are the truth with noise, scores follow 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from cryobench.data import (
     ArrayImages,
     CollectiveVariable,
+    Components,
     Dataset,
     GroundTruth,
     IndexedVolumes,
@@ -97,6 +99,26 @@ def fabricate_dataset(*, with_truth: bool = True, box_size: int = BOX_SIZE, n: i
             "mask": {"threshold": 0.2, "dilation_px": 0, "soft_edge_px": 3, "sha256": "ef" * 32},
         },
     )
+
+
+def fabricate_rich_dataset() -> Dataset:
+    """Everything a card can show: components, an assembly graph, names of states and two collective variables."""
+    dataset = fabricate_dataset()
+    truth = dataset.truth
+    assert truth is not None
+    occupancies = np.tril(np.ones((N_STATES, 6)))
+    edges = np.stack([np.arange(N_STATES - 1), np.arange(1, N_STATES)], axis=1)
+    names = (HOSTILE_NAME, *(f"step {state}" for state in range(1, N_STATES)))
+    extra = {"length": CollectiveVariable(np.linspace(3, 9, len(truth)), "Å")}
+    truth = replace(
+        truth,
+        variables={**truth.variables, **extra},
+        components=Components(tuple("abcdef"), occupancies, edges),
+        state_names=names,
+        state_facts=pd.DataFrame({"mass_kda": np.linspace(100, 900, N_STATES)}),
+    )
+    plan = {"recipe": "igg-1d", "preset": "tiny", "settings": {"snr": 0.25}, "seed": 4, "structures": []}
+    return replace(dataset, truth=truth, card={**dataset.card, "title": "A <made-up> set", "plan": plan})
 
 
 def fabricate_scores(queries: np.ndarray, half_shell: float, *, box_size: int = BOX_SIZE, seed: int = 0) -> Scores:

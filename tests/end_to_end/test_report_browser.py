@@ -14,30 +14,40 @@ from matplotlib.image import imread
 
 from chromium import Page, find_chromium
 from cryobench.report import write_report
-from fabricated import HOSTILE_NAME, fabricate_dataset, fabricate_results
+from fabricated import HOSTILE_NAME, fabricate_results, fabricate_rich_dataset
 
 pytestmark = pytest.mark.browser
 
-# Marks in the SVG or pixels that plotly draws for each kind of plot.
+# Marks in the SVG or pixels that plotly draws for each kind of plot, page by page.
 DRAWN = {
-    "forest": ".scatterlayer .points path",
-    "cost": ".scatterlayer .points path",
-    "fsc": ".scatterlayer .js-line",
-    "classes": ".heatmaplayer image",
-    "latents": ".scatterlayer .points path",
-    "defocus": ".barlayer .point path",
-    "astigmatism": ".barlayer .point path",
-    "ctf": ".scatterlayer .js-line",
-    "directions": ".heatmaplayer image",
-    "psi": ".barlayer .point path",
-    "shifts": ".scatterlayer .points path",
-    "states": ".barlayer .point path",
+    "index.html": {
+        "forest": ".scatterlayer .points path",
+        "cost": ".scatterlayer .points path",
+        "fsc": ".scatterlayer .js-line",
+        "classes": ".heatmaplayer image",
+        "latents": ".scatterlayer .points path",
+    },
+    "card.html": {
+        "states": ".barlayer .point path",
+        "spectra": ".scatterlayer .js-line",
+        "snr": ".scatterlayer .js-line",
+        "defocus": ".barlayer .point path",
+        "astigmatism": ".barlayer .point path",
+        "ctf": ".scatterlayer .js-line",
+        "directions": ".heatmaplayer image",
+        "psi": ".barlayer .point path",
+        "shifts": ".scatterlayer .points path",
+        "variable": ".barlayer .point path",
+        "pair": ".scatterlayer .points path",
+        "occupancies": ".heatmaplayer image",
+        "assembly": ".annotation-arrow-g path",
+    },
 }
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory) -> Path:
-    dataset = fabricate_dataset()
+    dataset = fabricate_rich_dataset()
     return write_report(dataset, fabricate_results(dataset), tmp_path_factory.mktemp("report") / "site")
 
 
@@ -107,21 +117,28 @@ def _n_scenes(page: Page) -> int:
     return page.run("document.querySelectorAll('#surface-grid .scene.js-plotly-plot').length")
 
 
-def test_every_plot_is_drawn_with_marks(page):
+@pytest.mark.parametrize("name", DRAWN)
+def test_every_plot_is_drawn_with_marks(page, report, name):
+    _open(page, report.with_name(name))
     _draw_everything(page)
     kinds = page.run("[...document.querySelectorAll('.plot')].map((plot) => plot.dataset.plot)")
-    assert set(kinds) == set(DRAWN)
+    assert set(kinds) == set(DRAWN[name])
     for index, kind in enumerate(kinds):
-        count = page.run(f"document.querySelectorAll('.plot')[{index}].querySelectorAll({DRAWN[kind]!r}).length")
+        count = page.run(
+            f"document.querySelectorAll('.plot')[{index}].querySelectorAll({DRAWN[name][kind]!r}).length"
+        )
         assert count > 0, f"plot {kind} ({index}) is empty"
     assert page.run("document.querySelectorAll('.plot .failed').length") == 0
 
 
-def test_every_picture_has_loaded(page):
+@pytest.mark.parametrize("name", DRAWN)
+def test_every_picture_has_loaded(page, report, name):
+    _open(page, report.with_name(name))
+    page.run("document.querySelectorAll('img').forEach((image) => { image.loading = 'eager'; })")
     _draw_everything(page)
     page.run("document.querySelectorAll('.slice-set').forEach((set) => { set.hidden = false; })")
     page.wait_for("[...document.images].every((image) => image.complete)")
-    assert page.run("document.images.length") > 60
+    assert page.run("document.images.length") > 50
     assert page.run("[...document.images].filter((image) => !image.naturalWidth).map((image) => image.src)") == []
 
 
@@ -133,8 +150,15 @@ def test_names_do_not_become_markup(page):
     assert page.run("document.querySelectorAll('img[src=x]').length") == 0
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (820, "light"), (1440, "dark")])
-def test_the_page_fits_windows_of_every_width(page, width, scheme):
+@pytest.mark.parametrize(
+    ("name", "width", "scheme"),
+    [
+        ("index.html", 390, "dark"), ("index.html", 820, "light"), ("index.html", 1440, "dark"),
+        ("card.html", 390, "light"), ("card.html", 1440, "dark"),
+    ],
+)  # fmt: skip
+def test_the_page_fits_windows_of_every_width(page, report, name, width, scheme):
+    _open(page, report.with_name(name))
     page.resize(width, 800)
     page.prefer(scheme)
     _draw_everything(page)
@@ -150,6 +174,20 @@ def test_surfaces_are_seen_in_their_scenes(page, tmp_path):
         picture = _picture(page, f"#surface-grid .surface:nth-child({index + 1}) .scene", tmp_path / "scene.png")
         background = picture[2, 2]
         assert (np.abs(picture - background).max(axis=-1) > 0.15).mean() > 0.02, f"scene {index} is empty"
+
+
+def test_states_of_the_card_are_seen_and_more_can_be_chosen(page, report, tmp_path):
+    _open(page, report.with_name("card.html"))
+    _draw_surfaces(page)
+    assert _n_scenes(page) == 4
+    for index in range(4):
+        picture = _picture(page, f"#surface-grid .surface:nth-child({index + 1}) .scene", tmp_path / "scene.png")
+        assert (np.abs(picture - picture[2, 2]).max(axis=-1) > 0.15).mean() > 0.01, f"scene {index} is empty"
+    page.run("document.querySelector('.chooser').open = true")
+    page.run("document.querySelector('#surface-runs input:not(:checked)').click()")
+    page.wait_for("document.querySelectorAll('#surface-grid .scene[data-drawn]').length === 5")
+    notes = page.run("[...document.querySelectorAll('#surface-grid .note')].map((note) => note.textContent)")
+    assert all(note.endswith("nm³") for note in notes)
 
 
 def test_the_level_slider_changes_every_surface(page, tmp_path):
@@ -268,13 +306,13 @@ def test_a_missing_file_and_a_failing_script_are_noticed(browser, report, tmp_pa
     """The eyes of the tests above: a broken copy of the report must give problems."""
     copy = tmp_path / "broken"
     shutil.copytree(report.parent, copy)
-    (copy / "assets" / "dataset_plots.js").unlink()
+    (copy / "assets" / "score_plots.js").unlink()
     picture = next((copy / "assets" / "slices").glob("*.png"))
     picture.unlink()
     with Page(browser) as page:
         page.open(copy / "index.html")
         page.wait_for("document.documentElement.dataset.ready === 'yes'")
-        _visit(page, ".plot[data-plot=defocus]")
+        _visit(page, ".plot[data-plot=forest]")
         page.wait_for("document.querySelectorAll('.plot .failed').length > 0")
         assert any("ERR_FILE_NOT_FOUND" in problem for problem in page.problems)
-        assert any("defocus could not be drawn" in problem for problem in page.problems)
+        assert any("forest could not be drawn" in problem for problem in page.problems)

@@ -13,6 +13,7 @@ from cryobench.report.state_list import list_states
 
 MOST_ROWS = 24
 """States shown one by one; more are counted in a histogram."""
+_MOST_COLUMNS = 8
 _BINS = 12
 _BAR = 36
 _WIDTH = 110
@@ -66,10 +67,14 @@ def _print_states(console: Console, dataset: Dataset) -> None:
         shown = states[columns].dropna(axis="columns", how="all")
         if "mass / kDa" in shown.columns:
             shown = shown.drop(columns="mass", errors="ignore")
+        hidden = len(shown.columns) - _MOST_COLUMNS
+        shown = shown.iloc[:, :_MOST_COLUMNS]
         table = _table(*("mass / kDa" if name == "mass" else str(name) for name in shown.columns))
         for row in shown.itertuples(index=False):
             table.add_row(*(_text(value) for value in row))
         console.print(table, highlight=False, markup=False)
+        if hidden > 0:
+            console.print(f"and {hidden} more collective variables", style="dim", highlight=False)
         return
     for column, title in (("particles", "particles of a state"), ("mass", "mass of a state / kDa")):
         values = states[column].to_numpy(dtype=np.float64)

@@ -14,6 +14,8 @@ from cryobench.recipes.draws import Junk
 from cryobench.report.axes import TruthAxis
 from cryobench.report.state_list import JUNK, collective_axes
 
+MOST_VARIABLES = 8
+"""Collective variables described one by one; of more only the names."""
 Facts = list[tuple[str, str]]
 """Names and texts, one line each."""
 
@@ -202,9 +204,13 @@ def _truth(dataset: Dataset) -> Facts:
     facts.append(("true poses", "not known" if truth.rotations is None else "known"))
     if truth.embedding is not None:
         facts.append(("embedding", f"{truth.embedding.shape[1]} dimensions"))
-    for axis in collective_axes(truth):
+    axes = collective_axes(truth)
+    for axis in axes[:MOST_VARIABLES]:
         circle = "" if axis.period is None else f", on a circle of {axis.period:.4g}{_unit(axis)}"
         facts.append((f"variable {axis.name}", spread(axis.values, axis.unit) + circle))
+    others = [axis.name for axis in axes[MOST_VARIABLES:]]
+    if others:
+        facts.append((f"{len(others)} more variables", shorten_list(others)))
     if truth.components is not None:
         names = shorten_list(list(truth.components.names))
         facts.append(("components", f"{len(truth.components.names)}: {names}"))

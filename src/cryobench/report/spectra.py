@@ -134,14 +134,18 @@ def window_power(images: Tensor, window: Tensor) -> np.ndarray:
 def signal_power(volume_power: np.ndarray, ctf: Ctf, size: int, pixel_size: float) -> np.ndarray:
     """Mean |CTF F|² of projections in each shell, (n // 2 + 1,), from the mean power of the volume's shells.
 
-    Both vary within a shell, so their product is taken entry by entry, the volume's power interpolated in between.
+    Both vary within a shell, so their product is taken entry by entry, the volume's power interpolated between shells
+    on a logarithmic scale, for it falls steeply.
     """
     grid = frequency_grid(size, 2, pixel_size=pixel_size)
     transfer = torch.zeros(grid.shape[:-1], dtype=torch.float64)
     for start in range(0, len(ctf), _CHUNK):
         transfer += evaluate_ctf(ctf[slice(start, start + _CHUNK)], grid).double().square().sum(dim=0)
     radius = grid.double().square().sum(dim=-1).sqrt().numpy() * size * pixel_size
-    power = np.interp(radius, np.arange(len(volume_power)), volume_power, right=0.0)
+    shells = np.arange(len(volume_power))
+    mean_radius = shells * (shells**2 + 1 / 4) / (shells**2 + 1 / 12)  # of the ball's layer s − ½ to s + ½
+    logarithm = np.log(np.maximum(volume_power, 1e-300))
+    power = np.where(radius <= shells[-1], np.exp(np.interp(radius, mean_radius, logarithm)), 0.0)
     product = torch.from_numpy(power) * transfer / len(ctf)
     return shell_average(product, shell_indices(size, 2), size // 2 + 1, box_size=size).numpy()
 
