@@ -356,9 +356,10 @@ def test_files_that_are_no_cs_files(tmp_path: Path) -> None:
     path.write_bytes(b"_rlnImageName\n")
     with pytest.raises(FormatError, match=r"cannot be read as a \.cs file"):
         read_cs(path)
-    path.write_bytes(b"\x94CSDAT\x00\x01")
-    with pytest.raises(FormatError, match=r"stream format.*cryosparc-tools"):
-        read_cs(path)
+    for version in (b"\x94", b"\x95"):
+        path.write_bytes(version + b"CSDAT7\x08")
+        with pytest.raises(FormatError, match=r"stream format.*cryosparc-tools"):
+            read_cs(path)
     with path.open("wb") as file:
         np.save(file, np.zeros((3, 4)))
     with pytest.raises(FormatError, match="found an array of float64"):

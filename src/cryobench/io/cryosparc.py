@@ -163,7 +163,7 @@ def read_cs(
     path = Path(path)
     files = [passthrough] if isinstance(passthrough, str | Path) else list(passthrough)
     table = CsTable(path, [Path(file) for file in files])
-    images = _open_images(table, datadir)
+    images = _open_images(table, None if datadir is None else Path(datadir))
     pixel_size = _one_number(table, "blob/psize_A", "Å per pixel", "rescale the images to one pixel size")
     if sign is None:
         table.require(["blob/sign"], "Say which it is with sign=: -1 if protein is bright, +1 if it is dark.")

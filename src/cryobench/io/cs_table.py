@@ -102,7 +102,7 @@ def _load_table(path: Path) -> np.ndarray:
         raise FormatError(f"{path} does not exist or is no file.")
     with path.open("rb") as file:
         magic = file.read(6)
-    if magic == b"\x94CSDAT":
+    if magic[1:] == b"CSDAT":  # after a byte that counts versions
         raise FormatError(
             f"{path} is in cryoSPARC's stream format. Save it as a NumPy file: with cryosparc-tools,"
             " Dataset.load(...).save(...)."
