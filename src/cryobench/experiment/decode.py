@@ -95,8 +95,8 @@ def _read_latents(path: Path, width: int) -> np.ndarray:
 
 def _state_means(reconstruction: Reconstruction, latents: np.ndarray) -> tuple[np.ndarray, list[str]]:
     truth = find_dataset(reconstruction, None).truth
-    if truth is None:
-        raise ValueError("--states needs a data set with truth; use --particles or --latents.")
+    if truth is None or not (truth.states >= 0).any():
+        raise ValueError("--states needs a data set with labelled particles; use --particles or --latents.")
     present = np.unique(truth.states[truth.states >= 0])
     rows = np.stack([np.nanmean(latents[truth.states == state], axis=0) for state in present])
     return rows, [f"state-{state:03d}" for state in present]
