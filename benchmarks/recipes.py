@@ -83,10 +83,10 @@ class PeakMemory(threading.Thread):
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
-        self._top, self._stop, self.peak = psutil.Process(pid), threading.Event(), 0
+        self._top, self._over, self.peak = psutil.Process(pid), threading.Event(), 0
 
     def run(self) -> None:
-        while not self._stop.wait(0.25):
+        while not self._over.wait(0.25):
             total = 0
             for process in [self._top, *self._descendants()]:
                 try:
@@ -102,7 +102,7 @@ class PeakMemory(threading.Thread):
             return []
 
     def finish(self) -> None:
-        self._stop.set()
+        self._over.set()
         self.join()
 
 
