@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from cryobench._types import ImagesFT, Rotations
 from cryobench.data import VolumeSource
 from cryobench.fourier import ifft_images
 from cryobench.imaging.grid import volume_to_fourier
@@ -14,7 +15,9 @@ from cryobench.imaging.transfer import apply_transfer
 from cryobench.recipes.draws import Junk, draw_ctf, draw_junk, draw_poses
 from cryobench.recipes.images import Microscope
 from cryobench.recipes.job import Job, StateResult
-from cryobench.recipes.projectors import AtomProjector, Projector, SliceProjector
+from cryobench.recipes.projectors import AtomProjector, FrameProjector, Projector, SliceProjector
+from cryobench.recipes.recipe import FrameEnsemble
+from cryobench.recipes.settings import SimulationSettings
 from cryobench.volumes.mask import Mask, make_soft_mask
 from cryobench.volumes.render import render
 
@@ -42,23 +45,31 @@ def measure_level(job: Job) -> Job:
     )
     by_state = np.argsort(job.states, kind="stable")
     particles = by_state[np.linspace(0, len(by_state) - 1, min(_LEVEL_PARTICLES, len(by_state))).astype(int)]
-    projected, seen = [], []
-    for state in np.unique(job.states[particles]):
-        chosen = particles[job.states[particles] == state]
-        projector = AtomProjector(grid, [job.ensemble.model(int(state))], first_state=int(state))
-        rotations, _ = draw_poses(settings, job.seed, chosen)
-        spectra = projector.project(np.full(len(chosen), state), torch.from_numpy(rotations.astype(np.float32)))
-        still = torch.zeros(len(chosen), 2)
-        through = apply_transfer(spectra, draw_ctf(settings, job.seed, chosen), still, pixel_size=grid.pixel_size)
-        projected += list(_variances(spectra, size))
-        seen += list(_variances(through, size))
+    rotations, _ = draw_poses(settings, job.seed, particles)
+    spectra = _project(job, grid, job.states[particles], torch.from_numpy(rotations.astype(np.float32)))
+    still = torch.zeros(len(particles), 2)
+    seen = apply_transfer(spectra, draw_ctf(settings, job.seed, particles), still, pixel_size=grid.pixel_size)
     # A sum over voxels of the fine grid has (coarse / fine) times the terms of one over voxels of the images.
     unit = (grid.pixel_size / settings.pixel_size) ** 2
-    variance = float(np.mean(seen)) * unit
+    variance = float(_variances(seen, size).mean()) * unit
     structural = 0.0
     if settings.structural_snr is not None:
-        structural = float(np.sqrt(np.mean(projected) * unit / settings.structural_snr))
+        structural = float(np.sqrt(_variances(spectra, size).mean() * unit / settings.structural_snr))
     return replace(job, signal_variance=variance, structural_deviation=structural)
+
+
+def _project(job: Job, grid: SimulationSettings, states: np.ndarray, rotations: Rotations) -> ImagesFT:
+    """Projections of the atoms of some states, sorted, on another grid than that of the images."""
+    ensemble = job.ensemble
+    if isinstance(ensemble, FrameEnsemble):
+        positions = np.concatenate([ensemble.positions(int(state), int(state) + 1) for state in states])
+        return FrameProjector(grid, ensemble.topology, positions).project(np.arange(len(states)), rotations)
+    parts = []
+    for state in np.unique(states):
+        chosen = np.flatnonzero(states == state)
+        projector = AtomProjector(grid, [ensemble.model(int(state))], first_state=int(state))
+        parts.append(projector.project(states[chosen], rotations[chosen]))
+    return torch.cat(parts)
 
 
 def union_mask(job: Job) -> Mask:
