@@ -47,12 +47,12 @@ def headline(dataset: Dataset) -> Facts:
 
 
 def describe_snr(dataset: Dataset) -> Facts:
-    """The signal-to-noise ratio by both definitions, as the card has it; nothing where it does not."""
+    """The signal-to-noise ratio by both definitions, as the card has it."""
     snr = dataset.card.get("snr")
     if isinstance(snr, (int, float)):
         return [("SNR", f"{snr:.4g}")]
     if not isinstance(snr, dict):
-        return []
+        return [("SNR", "not recorded")]
     words = {
         "all_pixels": "SNR over all pixels",
         "inside_disc": "SNR inside the molecule's disc",
@@ -225,12 +225,11 @@ def _junk(values: np.ndarray) -> str:
 
 def _states(truth: GroundTruth) -> str:
     counts = np.bincount(truth.states[truth.states >= 0], minlength=truth.n_states)
-    return f"{truth.n_states:,}, of {_between(counts)} particles each" if len(counts) else "0"
-
-
-def _between(counts: np.ndarray) -> str:
+    if not len(counts):
+        return "0"
     low, high = int(counts.min()), int(counts.max())
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    each = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    return f"{truth.n_states:,}, of {each} particle{'' if high == 1 else 's'} each"
 
 
 def _share(count: int, total: int) -> str:

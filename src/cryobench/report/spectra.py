@@ -116,7 +116,7 @@ def outside_window(size: int, radius: float) -> Tensor:
 
 
 def image_power(images: Tensor) -> np.ndarray:
-    """Mean |F|² of images (m, y, x) in each shell, their mean taken off, (n // 2 + 1,)."""
+    """Mean |F|² of images (m, y, x) in each shell, the mean of all taken off, (n // 2 + 1,)."""
     return window_power(images, torch.ones(images.shape[-2:], dtype=torch.float64))
 
 
@@ -124,8 +124,9 @@ def window_power(images: Tensor, window: Tensor) -> np.ndarray:
     """Mean |F|² of windowed images in each shell, scaled to what noise that fills the image has without window."""
     size = images.shape[-1]
     images = images.double()
-    means = (images * window).sum(dim=(1, 2), keepdim=True) / window.sum()
-    spectra = fft_images((images - means) * window)
+    # One mean for all: an image's own would take the noise at the lowest frequencies with it.
+    mean = (images * window).sum() / (window.sum() * len(images))
+    spectra = fft_images((images - mean) * window)
     power = spectra.abs().square().mean(dim=0)
     indices = shell_indices(size, 2)
     return (shell_average(power, indices, size // 2 + 1, box_size=size) * size**2 / window.square().sum()).numpy()

@@ -85,7 +85,7 @@ def test_snr_by_both_definitions(dataset):
         "SNR inside the molecule's disc": "0.4",
         "SNR asked for": "0.1 at 1.5 Å per pixel",
     }
-    assert "Signal and noise" not in describe_dataset(replace(dataset, card={"name": "adopted"}))
+    assert _facts(replace(dataset, card={"name": "adopted"}), "Signal and noise") == {"SNR": "not recorded"}
 
 
 def test_truth_with_circles_and_junk(dataset):

@@ -7,7 +7,7 @@ import torch
 from cryobench._progress import Silent
 from cryobench.data import ArrayImages, Dataset, GroundTruth, IndexedVolumes, Particles
 from cryobench.imaging.ctf import Ctf, evaluate_ctf
-from cryobench.report.spectra import measure_spectra, molecule_radius, outside_window
+from cryobench.report.spectra import measure_spectra, molecule_radius, outside_window, window_power
 from cryobench.report.states import view_states
 from cryobench.rotations import rotations_from_quaternions
 
@@ -112,6 +112,13 @@ def test_coloured_noise_shows_its_spectrum(rng):
     expected = 64**2 * SIGMA**2 * power(table["frequency"].to_numpy())
     # A window of a few pixels' edge blurs the spectrum over about one shell.
     assert table["noise"].to_numpy()[2:] == pytest.approx(expected[2:], rel=0.12)
+
+
+@pytest.mark.parametrize("size", [32, 33])
+def test_corners_alone_tell_the_noise_at_every_frequency(size, rng):
+    images = torch.from_numpy(rng.normal(0.3, SIGMA, (800, size, size)))
+    power = window_power(images, outside_window(size, 0.5 * size))
+    assert power[1 : size // 2] == pytest.approx(size**2 * SIGMA**2, rel=0.2)
 
 
 @pytest.mark.parametrize("size", [32, 33])
