@@ -1,4 +1,4 @@
-"""Spike-MD: every frame is what its own draws say, the laws are the stated ones, trajectories are read as they are."""
+"""Spike-MD: every frame is what its own draws say, laws are the stated ones, trajectories are read as they are."""
 
 import pickle
 

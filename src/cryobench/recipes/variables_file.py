@@ -43,7 +43,7 @@ def read_variables(path: Path, n_states: int) -> dict[str, CollectiveVariable]:
         values = np.asarray(pd.to_numeric(table[column], errors="coerce"), dtype=np.float64)
         if not np.isfinite(values).all():
             row = int(np.argmin(np.isfinite(values)))
-            raise FormatError(f"{path}: {name!r} of state {row} is {table[column].iloc[row]!r}, not a finite number.")
+            raise FormatError(f"{path}: {name!r} of state {row} is {table[column].iloc[row]}, not a finite number.")
         variables[name] = CollectiveVariable(values, unit, period)
     return variables
 
