@@ -1,0 +1,193 @@
+"""The class of each particle as a reconstruction tells it, and which true state each class is.
+
+A class is the most probable one where there are posteriors (the first of equals), else a cluster of the latents:
+k-means with as many clusters as there are true states, the latents taken as they are, in Euclidean distance. Where
+there are no more distinct latents than that, as discrete methods give, each distinct latent is a class.
+
+Classes are matched to states one to one so that most particles agree (Hungarian method); where there are more
+classes than states, each class left over goes to the state it holds most of.
+
+Source: Kuhn, Naval Res. Logist. Q. 2 (1955) 83; Arthur & Vassilvitskii, k-means++, SODA 2007.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+from scipy.optimize import linear_sum_assignment
+from sklearn.cluster import KMeans
+
+from cryobench.data import Dataset, GroundTruth, Reconstruction
+
+STARTS = 4
+"""Runs of k-means, of which the tightest is kept."""
+MOST_STATES = 2000
+"""States that are told apart at most: more are a continuum, for which there are other metrics."""
+
+
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """The class of each particle."""
+
+    labels: Int[np.ndarray, "n"]
+    """−1 where the reconstruction left the particle out."""
+    n_classes: int
+    source: Literal["posteriors", "latents"]
+
+
+@dataclass(frozen=True, eq=False)
+class StatesAndClasses:
+    """What classes and states are compared on: particles that have both."""
+
+    particles: Int[np.ndarray, "m"]
+    """Which ones they are."""
+    states: Int[np.ndarray, "m"]
+    """True states."""
+    labels: Int[np.ndarray, "m"]
+    """Classes."""
+    classes: Classes
+    """Of all particles."""
+    context: dict[str, int | str]
+    """How many were left out, and why."""
+
+
+def explain_missing_classes(reconstruction: Reconstruction, truth: GroundTruth | None) -> str | None:
+    """Why classes cannot be compared with states, in words, or None if they can."""
+    if truth is None:
+        return "needs truth, which the data set does not have"
+    if reconstruction.posteriors is None and reconstruction.latents is None:
+        return "needs posteriors or latents, which the reconstruction does not have"
+    known = truth.states[truth.states >= 0]
+    if len(known) == 0:
+        return "needs true states, which the data set does not have"
+    n_present = len(np.unique(known))
+    if n_present < 2:
+        return "needs at least two true states, and all particles share one"
+    if 2 * n_present > len(known):
+        return f"needs states that particles share, and {len(known)} particles have {n_present} states"
+    if n_present > MOST_STATES:
+        return f"needs at most {MOST_STATES} true states, and there are {n_present}"
+    return None
+
+
+def classify(reconstruction: Reconstruction, n_clusters: int, *, seed: int = 0) -> Classes:
+    """Class of each particle from the posteriors, or from the latents where there are none.
+
+    Parameters
+    ----------
+    n_clusters
+        Clusters of latents: the number of true states. Posteriors have a number of classes of their own.
+    seed
+        Of k-means.
+
+    Raises
+    ------
+    ValueError
+        If there are neither posteriors nor latents, or not one row of them is finite.
+    """
+    if reconstruction.posteriors is not None:
+        posteriors = reconstruction.posteriors
+        finite = np.isfinite(posteriors).all(axis=1)
+        if not finite.any():
+            raise ValueError(f"all {len(posteriors)} rows of posteriors of {reconstruction.name} hold NaN.")
+        labels = np.where(finite, np.argmax(np.nan_to_num(posteriors, nan=-1.0), axis=1), -1)
+        return Classes(labels, posteriors.shape[1], "posteriors")
+    if reconstruction.latents is None:
+        raise ValueError(f"{reconstruction.name} has neither posteriors nor latents: there are no classes.")
+    labels, found = cluster_latents(reconstruction.latents, n_clusters, seed=seed)
+    return Classes(labels, found, "latents")
+
+
+def cluster_latents(
+    latents: Float[np.ndarray, "n d"], n_clusters: int, *, seed: int = 0
+) -> tuple[Int[np.ndarray, "n"], int]:
+    """Cluster of each latent, −1 where it is not finite, and the number of clusters; see the module.
+
+    Raises
+    ------
+    ValueError
+        If no row is finite, or fewer than one cluster is asked for.
+    """
+    finite = np.isfinite(latents).all(axis=1)
+    if not finite.any():
+        raise ValueError(f"all {len(latents)} latents hold NaN or infinite numbers: nothing to cluster.")
+    if n_clusters < 1:
+        raise ValueError(f"at least one cluster is needed, got {n_clusters}.")
+    labels = np.full(len(latents), -1, dtype=np.int64)
+    values = np.asarray(latents[finite], dtype=np.float64)
+    distinct, which = np.unique(values, axis=0, return_inverse=True)
+    if len(distinct) <= n_clusters:
+        labels[finite] = which.ravel()
+        return labels, len(distinct)
+    state = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    labels[finite] = KMeans(n_clusters, n_init=STARTS, random_state=state).fit_predict(values)
+    return labels, n_clusters
+
+
+def pair_states_and_classes(reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0) -> StatesAndClasses:
+    """The particles that have a true state and a class, with both.
+
+    Raises
+    ------
+    ValueError
+        If something is missing (``explain_missing_classes``), the reconstruction is of another number of particles,
+        or the particles that have both have no two states.
+    """
+    missing = explain_missing_classes(reconstruction, dataset.truth)
+    if missing is not None or dataset.truth is None:
+        raise ValueError(f"classes of {reconstruction.name} cannot be compared with states: this {missing}.")
+    states = dataset.truth.states
+    parts = reconstruction.posteriors if reconstruction.posteriors is not None else reconstruction.latents
+    if parts is not None and len(parts) != len(states):
+        raise ValueError(
+            f"{reconstruction.name} has {len(parts)} particles, {dataset.name} has {len(states)}: "
+            "was it made from another data set?"
+        )
+    classes = classify(reconstruction, len(np.unique(states[states >= 0])), seed=seed)
+    both = np.flatnonzero((states >= 0) & (classes.labels >= 0))
+    n_present = len(np.unique(states[both]))
+    if n_present < 2:
+        raise ValueError(
+            f"{len(both)} particles have both a true state and a class of {reconstruction.name}, "
+            f"in {n_present} states: at least two states are needed."
+        )
+    context: dict[str, int | str] = {
+        "classes_from": classes.source,
+        "n_classes": classes.n_classes,
+        "n_states": n_present,
+        "n_particles": len(both),
+        "n_unknown_state": int((states < 0).sum()),
+        "n_left_out": int(((states >= 0) & (classes.labels < 0)).sum()),
+    }
+    return StatesAndClasses(both, states[both], classes.labels[both], classes, context)
+
+
+def count_pairs(
+    states: Shaped[np.ndarray, "m"], labels: Shaped[np.ndarray, "m"], n_states: int, n_classes: int
+) -> Int[np.ndarray, "states classes"]:
+    """Particles of each state (rows) in each class (columns)."""
+    cells = np.bincount(states.astype(np.int64) * n_classes + labels, minlength=n_states * n_classes)
+    return cells.reshape(n_states, n_classes)
+
+
+def match_classes(counts: Int[np.ndarray, "states classes"]) -> Int[np.ndarray, "classes"]:
+    """State of each class: one to one where most particles agree, classes left over to the state they hold most of.
+
+    A class without particles gets −1.
+    """
+    matched = match_one_to_one(counts)
+    return np.where(matched < 0, match_by_majority(counts), matched)
+
+
+def match_one_to_one(counts: Int[np.ndarray, "states classes"]) -> Int[np.ndarray, "classes"]:
+    """State of each class by the Hungarian method; −1 for classes left over, or sharing no particle with theirs."""
+    states, classes = linear_sum_assignment(counts, maximize=True)
+    matched = np.full(counts.shape[1], -1, dtype=np.int64)
+    matched[classes] = np.where(counts[states, classes] > 0, states, -1)
+    return matched
+
+
+def match_by_majority(counts: Int[np.ndarray, "states classes"]) -> Int[np.ndarray, "classes"]:
+    """State that each class holds most of, the first of equals; −1 for a class without particles."""
+    return np.where(counts.any(axis=0), np.argmax(counts, axis=0), -1)

@@ -1,0 +1,127 @@
+"""Recovered against true populations of states.
+
+The recovered population of a class is the mean of its posterior over particles, or its share of them where classes
+are clusters of latents. A state's is the sum over the classes matched to it: one to one where most particles agree,
+classes left over by majority (``metrics.classes``), so that cutting a state into several classes costs nothing and
+missing one costs its whole share. True populations are those of the same particles.
+
+| score | what | range |
+|---|---|---|
+| population-error | total variation distance, half the sum of |recovered − true|: the share of particles misplaced | 0 to 1 |
+| population-kl | Σ true ln(true / recovered) in nats, half a particle added to every state on both sides | 0 up |
+
+Populations say nothing of which particle is in which state: labels shuffled over the particles score perfectly here.
+Read them beside the label scores.
+
+Source: total variation and KL as in the Flatiron Institute's heterogeneity challenge and ManifoldEM's populations;
+half a particle: Jeffreys' prior of a multinomial (Krichevsky & Trofimov 1981). Ours in the matching.
+"""
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from cryobench._progress import Progress
+from cryobench.data import Dataset, Reconstruction, Score, Scores
+from cryobench.metrics.classes import (
+    StatesAndClasses,
+    count_pairs,
+    explain_missing_classes,
+    match_classes,
+    pair_states_and_classes,
+)
+from cryobench.metrics.metric import Metric, ScoreKind
+from cryobench.metrics.resampling import centred_interval, resample_means
+
+PSEUDO_COUNT = 0.5
+"""Particles added to every state, or bin, before a logarithm is taken."""
+
+KINDS = (
+    ScoreKind("population-error", "Error of state populations", "", "lower", 0.0, 1.0),
+    ScoreKind("population-kl", "KL divergence of state populations", "nat", "lower", 0.0, float("inf")),
+)
+
+
+def population_error(
+    true_populations: Float[np.ndarray, "*m k"], populations: Float[np.ndarray, "*m k"]
+) -> Float[np.ndarray, "*m"]:
+    """Total variation distance of populations (..., k) that each sum to 1: the share of particles misplaced."""
+    return np.abs(populations - true_populations).sum(axis=-1) / 2
+
+
+def population_divergence(
+    true_populations: Float[np.ndarray, "*m k"], populations: Float[np.ndarray, "*m k"], n: int
+) -> Float[np.ndarray, "*m"]:
+    """Kullback-Leibler divergence in nats of populations (..., k) over n particles from the true ones.
+
+    Half a particle is added to every state on both sides, so that a state that was missed costs a finite amount.
+    """
+    smooth, smooth_true = smooth_populations(populations, n), smooth_populations(true_populations, n)
+    return np.maximum((smooth_true * np.log(smooth_true / smooth)).sum(axis=-1), 0)
+
+
+def smooth_populations(populations: Float[np.ndarray, "*m k"], n: int) -> Float[np.ndarray, "*m k"]:
+    """Populations (..., k) of n particles after ``PSEUDO_COUNT`` was added to each of the k."""
+    return (populations * n + PSEUDO_COUNT) / (n + PSEUDO_COUNT * populations.shape[-1])
+
+
+def estimate_populations(
+    paired: StatesAndClasses, posteriors: Float[np.ndarray, "n k"] | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """States present (k,), and each particle's share in each: true (m, k), one-hot, and recovered (m, k)."""
+    present, states = np.unique(paired.states, return_inverse=True)
+    n_classes = paired.classes.n_classes
+    # A class that no particle has as its first choice still has a population: it is matched by its probabilities.
+    shares = np.eye(n_classes)[paired.labels] if posteriors is None else np.float64(posteriors[paired.particles])
+    shares = shares / shares.sum(axis=1, keepdims=True)
+    matched = match_classes(count_pairs(states, paired.labels, len(present), n_classes))
+    true_shares = np.eye(len(present))[states]
+    empty = np.flatnonzero(matched < 0)
+    if len(empty):
+        matched[empty] = np.argmax(true_shares.T @ shares[:, empty], axis=0)
+    return present, true_shares, shares @ np.eye(len(present))[matched]
+
+
+class Populations(Metric):
+    """Populations of the states as recovered, against the true ones; blind to which particle is in which state.
+
+    Formulas, smoothing and failure modes: ``cryobench.metrics.populations``. Invariant to the numbering of classes
+    and to cutting a state into several.
+    """
+
+    name = "populations"
+    label = "Populations of states"
+    scores = KINDS
+    needs = frozenset({"true states"})
+    reference = "Krichevsky & Trofimov 1981, doi:10.1109/TIT.1981.1056331 (smoothing); total variation; cryobench"
+
+    def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
+        """Why it cannot be measured: it needs posteriors or latents, and at least two states that particles share."""
+        return explain_missing_classes(reconstruction, dataset.truth)
+
+    def measure(
+        self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
+    ) -> Scores:
+        """The two scores over particles; curve "populations": state, true, recovered, low, high (95 %)."""
+        paired = pair_states_and_classes(reconstruction, dataset, seed=seed)
+        present, true_shares, shares = estimate_populations(paired, reconstruction.posteriors)
+        n, k = true_shares.shape
+        means = resample_means(np.concatenate([true_shares, shares], axis=1), seed=seed)
+        true, recovered = true_shares.mean(axis=0), shares.mean(axis=0)
+        table = pd.DataFrame({"state": present, "true": true, "recovered": recovered})
+        table["low"], table["high"] = np.quantile(means[:, k:], [0.025, 0.975], axis=0)
+        values = {
+            "population-error": (population_error(true, recovered), population_error(means[:, :k], means[:, k:])),
+            "population-kl": (
+                population_divergence(true, recovered, n),
+                population_divergence(means[:, :k], means[:, k:], n),
+            ),
+        }
+        items = pd.DataFrame({"state": present, "value": np.abs(recovered - true)})
+        scores = {}
+        for kind in KINDS:
+            value, samples = values[kind.name]
+            ends = centred_interval(float(value), samples, low=kind.low, high=kind.high)
+            scores[kind.name] = Score(kind.name, float(value), *ends, n=n, items=items)
+        context = {**paired.context, "pseudo_count": PSEUDO_COUNT}
+        return Scores(scores, {"populations": table}, context)
