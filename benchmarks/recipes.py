@@ -64,7 +64,7 @@ CASES = {
     "igg-rl": Case(100_000, 1.0),
     "ribosembly": Case(335_240, 1.0),
     "tomotwin-100": Case(100_000, 1.0),
-    "spike-md": Case(100_000, 12.0, (200, 1_400), frames="n_frames"),
+    "spike-md": Case(100_000, 12.0, (200, 2_200), frames="n_frames"),
 }
 
 
@@ -169,6 +169,11 @@ def report(recipe: str, case: Case, structures: list[str], workers: int, repeats
     runs = [[simulate(recipe, case, size, structures, workers) for _ in range(repeats)] for size in case.sizes]
     small, large = (min(tried, key=lambda run: run.seconds) for tried in runs)
     slope = (large.seconds - small.seconds) / (large.images - small.images)
+    if slope <= 0:
+        sys.exit(
+            f"{recipe}: {small.images} images took {small.seconds:.1f} s, {large.images} took {large.seconds:.1f} s. The"
+            " machine was busy, or --sizes lie too close together: there is no cost per image to tell."
+        )
     fixed = small.seconds - slope * small.images
     ours = slope + fixed / case.published
     peaks = [max(run.peak for run in tried) / GIB for tried in runs]
