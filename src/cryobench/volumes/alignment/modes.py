@@ -1,0 +1,134 @@
+"""Alignment of one volume, or of many, onto references: what callers use."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from cryobench._errors import UnknownName
+from cryobench.volumes.alignment.problem import AnyVolume, pose_problem
+from cryobench.volumes.alignment.refine import Candidate
+from cryobench.volumes.alignment.search import search_transforms
+from cryobench.volumes.alignment.transform import Alignment
+
+Mode = Literal["none", "reconstruction", "volume"]
+MODES: tuple[Mode, ...] = ("none", "reconstruction", "volume")
+
+_JOINT_PAIRS = 6
+_LIKE_HANDS = 1e-4
+
+
+def align(
+    volume: AnyVolume,
+    reference: AnyVolume,
+    *,
+    pixel_size: float = 1.0,
+    mask: AnyVolume | None = None,
+    resolution: float | None = None,
+    try_mirror: bool = True,
+) -> Alignment:
+    """Rotation, shift and hand that bring a volume onto a reference.
+
+    Parameters
+    ----------
+    volume, reference
+        (z, y, x) of one cubic box, tensors or arrays; scale, offset and filter do not matter.
+    pixel_size
+        Å. With the default 1 shifts are in voxels.
+    mask
+        (z, y, x) in the reference's frame, in [0, 1]: the part of the reference that is looked for.
+    resolution
+        Finest detail used, in Å. Default: 3 voxels, or 1/32 of the box where that is coarser.
+    try_mirror
+        Whether the volume may be of the other hand. Hands of like score (to 1e-4) leave it unmirrored.
+
+    A symmetric reference has several right answers, of which one is given.
+
+    Raises
+    ------
+    ValueError
+        If boxes differ, are not cubic or hold fewer than 11 voxels an axis; if a volume is constant or not finite;
+        if the resolution is out of the box's reach.
+    """
+    settings = {"pixel_size": pixel_size, "mask": mask, "resolution": resolution, "try_mirror": try_mirror}
+    return _align_jointly([volume], [reference], **settings)
+
+
+def align_all(
+    volumes: Sequence[AnyVolume],
+    references: Sequence[AnyVolume],
+    *,
+    mode: Mode,
+    pixel_size: float = 1.0,
+    mask: AnyVolume | None = None,
+    resolution: float | None = None,
+    try_mirror: bool = True,
+) -> list[Alignment]:
+    """Alignments of many volumes, each onto its own reference.
+
+    Parameters
+    ----------
+    volumes, references
+        Sequences of one length; items are taken when needed, so that they may be read from files.
+    mode
+        ``"none"``: nothing moves, the scores are those of the volumes as they are. ``"reconstruction"``: one
+        transform for all, the best for up to six of the pairs together, evenly spaced; one `Alignment`, repeated.
+        ``"volume"``: one transform for each.
+    pixel_size, mask, resolution, try_mirror
+        As for `align`, whose errors these are too.
+
+    Raises
+    ------
+    ValueError
+        If there is no volume, or another number of references.
+    UnknownName
+        If there is no such mode.
+    """
+    if mode not in MODES:
+        raise UnknownName("alignment mode", mode, MODES)
+    if len(volumes) != len(references) or len(volumes) == 0:
+        raise ValueError(
+            f"each volume is aligned onto a reference of its own, got {len(volumes)} volumes and "
+            f"{len(references)} references. For one reference for all, repeat it."
+        )
+    settings = {"pixel_size": pixel_size, "mask": mask, "resolution": resolution, "try_mirror": try_mirror}
+    if mode == "reconstruction":
+        chosen = np.unique(np.linspace(0, len(volumes) - 1, _JOINT_PAIRS).round().astype(int)).tolist()
+        shared = _align_jointly([volumes[i] for i in chosen], [references[i] for i in chosen], **settings)
+        return [shared] * len(volumes)
+    pairs = zip(volumes, references, strict=True)
+    if mode == "volume":
+        return [align(volume, reference, **settings) for volume, reference in pairs]
+    return [_leave(volume, reference, pixel_size, mask, resolution) for volume, reference in pairs]
+
+
+def _align_jointly(
+    volumes: Sequence[AnyVolume],
+    references: Sequence[AnyVolume],
+    *,
+    pixel_size: float,
+    mask: AnyVolume | None,
+    resolution: float | None,
+    try_mirror: bool,
+) -> Alignment:
+    problem = pose_problem(volumes, references, pixel_size, mask, resolution)
+    found = search_transforms(problem.objective, try_mirror=try_mirror)
+    scores = [problem.score(candidate) for candidate in found]
+    chosen = 1 if try_mirror and scores[1] > scores[0] + _LIKE_HANDS else 0
+    best = found[chosen]
+    return Alignment(
+        best.rotation,
+        best.shift * problem.box_size * pixel_size,
+        best.mirrored,
+        scores[chosen],
+        scores[1 - chosen] if try_mirror else None,
+        pixel_size,
+    )
+
+
+def _leave(
+    volume: AnyVolume, reference: AnyVolume, pixel_size: float, mask: AnyVolume | None, resolution: float | None
+) -> Alignment:
+    problem = pose_problem([volume], [reference], pixel_size, mask, resolution)
+    score = problem.score(Candidate(np.eye(3), np.zeros(3), False, 0.0))
+    return Alignment.identity(score=score, pixel_size=pixel_size)

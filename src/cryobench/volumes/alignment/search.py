@@ -1,0 +1,56 @@
+"""The search for the best transform over all rotations, shifts and both hands, coarse to fine.
+
+1. Candidates from correlations over all of SO(3) at low frequencies (``candidates``), each with its best shift.
+2. The best of each hand climb by exact gradients through widening bands (``refine``); few are left at each.
+3. The last of each hand is refined in the whole band with shells weighted by how well they agree (``objective``).
+
+No random numbers: the same input gives the same bits.
+"""
+
+import numpy as np
+
+from cryobench.volumes.alignment.candidates import find_candidates, keep_distinct
+from cryobench.volumes.alignment.objective import Objective
+from cryobench.volumes.alignment.refine import Candidate, refine
+
+_SEARCH_BANDS = (6, 10, 16)
+_COARSE_LEVEL = 1
+_KEPT = 12, 3
+_SEPARATIONS = np.deg2rad(10.0), np.deg2rad(3.0)
+
+
+def choose_bands(band: int) -> tuple[int, ...]:
+    """The bands gone through on the way to the widest, which is the last of them."""
+    return (*(step for step in _SEARCH_BANDS if step < band), band)
+
+
+def search_transforms(objective: Objective, *, try_mirror: bool) -> list[Candidate]:
+    """The best transform of each hand tried, unmirrored first, refined in the widest band.
+
+    Scores are those of the last refinement, weighted by likelihood: not to be compared between hands.
+    """
+    last = len(objective.lattice.bands) - 1
+    found = find_candidates(objective, min(_COARSE_LEVEL, last), try_mirror=try_mirror)
+    hands = (False, True) if try_mirror else (False,)
+    return [_climb(objective, [one for one in found if one.mirrored == hand]) for hand in hands]
+
+
+def _climb(objective: Objective, candidates: list[Candidate]) -> Candidate:
+    last = len(objective.lattice.bands) - 1
+    level = 0
+    kept = keep_distinct(candidates, _SEPARATIONS[0], _KEPT[0])
+    for level in range(min(_COARSE_LEVEL, last) + 1):
+        kept = _sort([refine(objective, one, level, steps=8) for one in kept])
+    kept = keep_distinct(kept, _SEPARATIONS[1], _KEPT[1])
+    if level < last:
+        kept = _sort([refine(objective, one, level + 1, steps=10) for one in kept])
+    best = kept[0]
+    # Twice, as the weights come from the correlations at the transform reached.
+    for _ in range(2):
+        weighted = objective.weighted_by_likelihood(best.matrix, best.shift)
+        best = refine(weighted, best, last, steps=15, tolerance=1e-5)
+    return best
+
+
+def _sort(candidates: list[Candidate]) -> list[Candidate]:
+    return sorted(candidates, key=lambda candidate: -candidate.score)

@@ -1,0 +1,141 @@
+"""Spectra prepared for alignment: the low frequencies of a volume, laid out to be read between grid points.
+
+Of the volume the level at the box's faces is taken away, so that what lies outside the box (zero) goes on smoothly.
+Then it is cropped in Fourier space to little more than the band, divided by the transform of the cubic B-spline,
+zero-padded to twice its size and transformed: the gridding method, whose error is the B-spline's images, below
+0.5 % for what lies within a third of the box about its centre.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Complex64, Float, Float32, Int32
+
+from cryobench._types import Volume
+from cryobench.fourier import fft_volume, fourier_crop
+from cryobench.volumes.alignment import kernel
+
+_PADDING = 2
+_BORDER = 3
+_COARSE_BOX = 24
+_CENTROID_LEVEL = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """Frequencies up to ``band`` of a volume of ``box_size`` voxels.
+
+    ``grid`` (z, y, 2x) holds real and imaginary parts in turn; the zero frequency is at ``centre``, ``centre`` and
+    x = 1, neighbours are half an index unit apart.
+    """
+
+    grid: Float32[np.ndarray, "z y x2"]
+    centre: int
+    band: int
+    box_size: int
+    centroid: Float[np.ndarray, "3"]
+    """Centre of the dense part, (x, y, z) from the box's centre, as a fraction of the box."""
+
+    def sample(self, positions: Float[np.ndarray, "p 3"]) -> Complex64[np.ndarray, "p"]:
+        """Values at frequencies (p, 3), (x, y, z) in index units of the box, within the band."""
+        values = np.empty((len(positions), 2), dtype=np.float32)
+        kernel.sample(self.grid, self.centre, float(_PADDING), np.ascontiguousarray(positions), values)
+        return values.view(np.complex64)[:, 0]
+
+    def accumulate(
+        self,
+        matrix: Float[np.ndarray, "3 3"],
+        shift: Float[np.ndarray, "3"],
+        points: Int32[np.ndarray, "p 3"],
+        targets: Float32[np.ndarray, "p 2"],
+        curvatures: Float32[np.ndarray, "p"],
+        sums: Float[np.ndarray, "m"],
+    ) -> None:
+        """Add the correlation with targets and its derivatives: see ``kernel.accumulate``."""
+        kernel.accumulate(self.grid, self.centre, float(_PADDING), matrix, shift, points, targets, curvatures, sums)
+
+
+def make_spectrum(volume: Volume, band: int, mask: Volume | None = None) -> Spectrum:
+    """Spectrum of a cubic volume, times a mask, for |k| up to ``band`` (index units) and half a unit beyond."""
+    box_size = volume.shape[-1]
+    faces = [volume.select(axis, index).mean() for axis in range(3) for index in (0, -1)]
+    level = torch.stack(faces).mean()
+    volume = volume - level if mask is None else (volume - level) * mask
+    small = fourier_crop(volume, min(box_size, _smooth_size(5 * band // 2 + 8)), dimensions=3)
+    size = small.shape[-1]
+    padded_size = _PADDING * size
+    axis = torch.sinc((torch.arange(size) - size // 2) / padded_size) ** 4
+    corrected = small / (axis[:, None, None] * axis[:, None] * axis)
+    padded = torch.zeros((padded_size,) * 3)
+    start = padded_size // 2 - size // 2
+    inside = slice(start, start + size)
+    padded[inside, inside, inside] = corrected * (box_size / size) ** 3
+    half = fft_volume(padded)
+    reach = _PADDING * band + _BORDER
+    wrapped = torch.arange(-reach, reach + 1) % padded_size
+    kept = half[wrapped[:, None], wrapped][..., : reach + 1]
+    below = kept[..., 1:2].flip(0, 1).conj()
+    grid = torch.view_as_real(torch.cat([below, kept], dim=-1).resolve_conj().contiguous()).flatten(-2)
+    return Spectrum(grid.numpy(), reach, band, box_size, _find_centroid(volume))
+
+
+def _find_centroid(volume: Volume) -> Float[np.ndarray, "3"]:
+    """Centre of mass of what rises above a level, in a coarse copy of the volume; the sign is that of the extreme."""
+    coarse = fourier_crop(volume, min(volume.shape[-1], _COARSE_BOX), dimensions=3).double()
+    if -coarse.min() > coarse.max():
+        coarse = -coarse
+    excess = (coarse - _CENTROID_LEVEL * coarse.max()).clamp(min=0)
+    size = coarse.shape[-1]
+    axis = (torch.arange(size) - size // 2).double() / size
+    total = excess.sum()
+    return np.array([float((excess.sum(dim=dims) * axis).sum() / total) for dims in ((0, 1), (0, 2), (1, 2))])
+
+
+def largest_band(box_size: int) -> int:
+    """Greatest ``band`` that a box of this size can give."""
+    return (box_size - _BORDER) // 2
+
+
+def _smooth_size(least: int) -> int:
+    """Smallest even number, of the prime factors 2, 3 and 5, that is not below ``least``."""
+    size = least + least % 2
+    while True:
+        rest = size
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return size
+        size += 2
+
+
+@dataclass(frozen=True, eq=False)
+class Lattice:
+    """The integer frequencies of half a ball, innermost band first.
+
+    ``points`` (p, 3), (x, y, z); ``shells`` (p,) the rounded |k|, 1 to the greatest band; ``ends`` how many points
+    belong to each of ``bands``.
+    """
+
+    points: Int32[np.ndarray, "p 3"]
+    shells: Int32[np.ndarray, "p"]
+    bands: tuple[int, ...]
+    ends: tuple[int, ...]
+
+
+def make_lattice(bands: tuple[int, ...]) -> Lattice:
+    """Half of the frequencies 0.5 ≤ |k| < band + 0.5 of each of ascending bands, ordered by band, then z, y, x."""
+    greatest = bands[-1]
+    axis = np.arange(-greatest, greatest + 1)
+    z, y, x = np.meshgrid(axis, axis, axis, indexing="ij")
+    points = np.stack([x, y, z], axis=-1).reshape(-1, 3)
+    x, y, z = points.T
+    shells = np.floor(np.sqrt((points**2).sum(axis=1)) + 0.5).astype(np.int32)
+    half = (x > 0) | ((x == 0) & ((y > 0) | ((y == 0) & (z > 0))))
+    kept = half & (shells <= greatest)
+    points, shells = points[kept], shells[kept]
+    level = np.searchsorted(np.array(bands), shells)
+    order = np.argsort(level, kind="stable")
+    ends = tuple(int((level <= index).sum()) for index in range(len(bands)))
+    return Lattice(points[order].astype(np.int32), shells[order], bands, ends)

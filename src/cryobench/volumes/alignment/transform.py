@@ -1,0 +1,133 @@
+"""A rigid transform that brings one volume onto another, as a value: applied, inverted, saved, loaded."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from cryobench._errors import FormatError
+from cryobench.volumes.rotate import MIRROR, rotate_volume
+
+_FORMAT = "cryobench alignment 1"
+_ORTHONORMAL = 1e-6
+_AnyVolumes = TypeVar("_AnyVolumes", torch.Tensor, np.ndarray)
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """x_reference = R S x_volume + t, from the centre voxel ``n // 2``, S reversing z if ``mirrored``.
+
+    Parameters
+    ----------
+    rotation
+        R (3, 3), proper, acting on (x, y, z).
+    shift
+        t (3,), (x, y, z) in Å: the way the volume goes after the rotation.
+    mirrored
+        Whether the volume is of the other hand than the reference.
+    score
+        Mean Fourier shell correlation of the aligned volume and the reference over the shells used (and in the
+        mask, if one was given): 1 for equal volumes, about 0 for unrelated ones.
+    other_hand_score
+        The best score of the hand not chosen; None where it was not tried.
+    pixel_size
+        Å of the volumes it was found on, and of those it is applied to unless said otherwise.
+
+    Raises ValueError if R is not a rotation or a number is not finite.
+    """
+
+    rotation: Float[np.ndarray, "3 3"]
+    shift: Float[np.ndarray, "3"]
+    mirrored: bool
+    score: float
+    other_hand_score: float | None = None
+    pixel_size: float = 1.0
+
+    def __post_init__(self) -> None:
+        rotation = np.array(self.rotation, dtype=np.float64)
+        shift = np.array(self.shift, dtype=np.float64)
+        if rotation.shape != (3, 3) or not np.abs(rotation @ rotation.T - np.eye(3)).max() <= _ORTHONORMAL:
+            raise ValueError(f"rotation must be an orthonormal 3 x 3 matrix, got {rotation.tolist()}.")
+        if np.linalg.det(rotation) < 0:
+            raise ValueError("rotation has determinant -1: give the proper rotation, and mirrored=True.")
+        if shift.shape != (3,) or not np.isfinite(shift).all():
+            raise ValueError(f"shift must be three finite numbers (x, y, z) in Å, got {shift.tolist()}.")
+        if not self.pixel_size > 0:
+            raise ValueError(f"pixel_size must be positive, got {self.pixel_size} Å.")
+        for name, array in (("rotation", rotation), ("shift", shift)):
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+
+    @classmethod
+    def identity(cls, *, score: float, pixel_size: float = 1.0) -> Self:
+        """The transform that moves nothing."""
+        return cls(np.eye(3), np.zeros(3), False, score, None, pixel_size)
+
+    @property
+    def matrix(self) -> Float[np.ndarray, "3 3"]:
+        """R S (3, 3), orthogonal: x_reference = matrix x_volume + shift, as for the coordinates of a model."""
+        return self.rotation @ MIRROR if self.mirrored else self.rotation.copy()
+
+    def apply(self, volumes: _AnyVolumes, *, pixel_size: float | None = None) -> _AnyVolumes:
+        """One volume (z, y, x) or several (k, z, y, x) brought into the reference's frame, float32.
+
+        Of ``pixel_size`` Å, by default that of the alignment. Frequencies with |k| ≥ n / 2 are dropped: see
+        `rotate_volume`, whose errors these are.
+        """
+        size = self.pixel_size if pixel_size is None else pixel_size
+        options = {"pixel_size": size, "mirrored": self.mirrored}
+        if isinstance(volumes, torch.Tensor):
+            return rotate_volume(volumes, self.rotation, self.shift, **options)
+        copy = torch.from_numpy(np.array(volumes, dtype=np.float32))
+        return rotate_volume(copy, self.rotation, self.shift, **options).numpy()
+
+    def inverse(self) -> "Alignment":
+        """The transform from the reference's frame to the volume's, in the same form, with the same scores."""
+        # x = S Rᵀ (x' − t), and S Rᵀ = (S Rᵀ S) S.
+        back = self.matrix.T
+        rotation = back @ MIRROR if self.mirrored else back
+        return Alignment(
+            rotation, -back @ self.shift, self.mirrored, self.score, self.other_hand_score, self.pixel_size
+        )
+
+    def save(self, path: Path) -> None:
+        """Write as JSON, every number to full precision; an existing file is replaced in one step."""
+        content = {
+            "format": _FORMAT,
+            "convention": "x_reference = R S x_volume + t; (x, y, z) in Å from voxel n // 2; S reverses z or nothing",
+            "rotation": self.rotation.tolist(),
+            "shift": self.shift.tolist(),
+            "mirrored": self.mirrored,
+            "score": self.score,
+            "other_hand_score": self.other_hand_score,
+            "pixel_size": self.pixel_size,
+        }
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        temporary.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what ``save`` wrote. FormatError if the file is of another kind or a value is missing or unfit."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content["format"] != _FORMAT:
+                raise ValueError(f"its format is {content['format']!r}, expected {_FORMAT!r}")
+            other = content["other_hand_score"]
+            return cls(
+                np.array(content["rotation"], dtype=np.float64),
+                np.array(content["shift"], dtype=np.float64),
+                bool(content["mirrored"]),
+                float(content["score"]),
+                None if other is None else float(other),
+                float(content["pixel_size"]),
+            )
+        except KeyError as error:
+            raise FormatError(f"{path} is no alignment: it has no entry {error}.") from error
+        except (ValueError, TypeError) as error:
+            raise FormatError(f"{path} is no alignment: {error}.") from error
