@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.linalg import expm
 from scipy.spatial.transform import Rotation
 
 from cryobench.atoms.model import AtomicModel
@@ -16,6 +17,8 @@ from cryobench.imaging.grid import volume_to_fourier
 from cryobench.imaging.shift import shift_images
 from cryobench.imaging.slices import extract_slices
 from cryobench.io.cryodrgn import read_poses, write_poses
+from cryobench.io.cryosparc import write_cs
+from cryobench.io.mrc import MrcStacks, StackWriter
 from cryobench.metrics import fsc, fsc_auc
 from cryobench.rng import stream
 from cryobench.rotations import euler_from_rotations, rotations_from_euler
@@ -246,3 +249,22 @@ def test_sentence_18_auc_of_a_perfect_curve():
     curve = fsc(volume, volume)
     assert fsc_auc(curve) == pytest.approx(63 / 128, abs=1e-4)
     assert fsc_auc(curve, normalised=True) == pytest.approx(1, abs=1e-4)
+
+
+def test_sentence_19_cryosparc_poses(tmp_path, rng):
+    with StackWriter(tmp_path / "stack.mrcs", 3, 8, 2.0) as stack:
+        stack.append(rng.standard_normal((3, 8, 8)).astype(np.float32))
+    rotations = rotations_from_euler(rng.uniform(0.2, 1.5, (3, 3)))
+    shifts = rng.uniform(-4, 4, (3, 2))
+    ctf = Ctf.from_columns(3, defocus_u=1e4, defocus_v=1e4)
+    images = MrcStacks([tmp_path / "stack.mrcs"])
+    write_cs(tmp_path / "particles.cs", Particles(images, 2.0, ctf, rotations, shifts, sign=-1))
+    table = np.load(tmp_path / "particles.cs")
+    for row in range(3):
+        x, y, z = table["alignments3D/pose"][row]
+        exponential = expm(np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]]))
+        np.testing.assert_allclose(exponential.T, rotations[row], atol=1e-6)
+    np.testing.assert_allclose(
+        table["alignments3D/shift"] * table["alignments3D/psize_A"][:, None], shifts, atol=1e-6
+    )
+    assert (table["blob/sign"] == 1).all()
