@@ -19,7 +19,6 @@ Shell correlation: Harauz & van Heel, Optik 73 (1986) 146.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +26,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryobench.fourier import fft_volume, hermitian_weights, shell_indices
+from cryobench.fourier import fft_volume
+from cryobench.metrics.shell_products import shell_products
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,19 +96,6 @@ def resolution(curve: FscCurve, threshold: float, pixel_size: float) -> Resoluti
     return Resolution(value=pixel_size * curve.box_size / float(entry), crossed=len(below) > 0)
 
 
-@lru_cache(maxsize=4)
-def _shells(box_size: int) -> tuple[Tensor, Tensor]:
-    """Shell of every entry of the flattened half-spectrum, the last shell taking the rest; weight of each column."""
-    indices = shell_indices(box_size, 3, binning="floor").flatten()
-    return indices.clamp(max=box_size // 2 - 1), hermitian_weights(box_size)
-
-
-def _sum_shells(values: Tensor, box_size: int) -> np.ndarray:
-    """Sums over the full spectrum in double precision; as ``fourier.shell_sum``, with its tables kept."""
-    indices, weights = _shells(box_size)
-    return torch.bincount(indices, weights=(values * weights).flatten().double()).numpy()[:-1]
-
-
 def transform_masked(volume: np.ndarray, mask: np.ndarray | None) -> Tensor:
     """Half-spectrum of a volume times its mask, complex64."""
     values = np.asarray(volume, dtype=np.float32)
@@ -119,11 +106,7 @@ def transform_masked(volume: np.ndarray, mask: np.ndarray | None) -> Tensor:
 
 def correlate(volume_ft: Tensor, truth_ft: Tensor, box_size: int) -> FscCurve:
     """FSC curve from two half-spectra (z, y, h)."""
-    first_re, first_im = volume_ft.real, volume_ft.imag
-    second_re, second_im = truth_ft.real, truth_ft.imag
-    cross = _sum_shells(first_re * second_re + first_im * second_im, box_size)
-    volume_power = _sum_shells(first_re * first_re + first_im * first_im, box_size)
-    truth_power = _sum_shells(second_re * second_re + second_im * second_im, box_size)
+    cross, volume_power, truth_power = shell_products(volume_ft.numpy(), truth_ft.numpy())
     empty = (volume_power == 0) & (truth_power == 0)
     scale = np.sqrt(volume_power) * np.sqrt(truth_power)
     # Equal powers are divided by themselves, not by a product of two roots: identical volumes give exactly 1.
