@@ -1,0 +1,275 @@
+"""Who is near whom in two spaces, row by row: compiled, exact, and without a sorted distance matrix.
+
+For one point, the squared distances of all points are summed in double precision by differences (no expansion of
+the square, which would cancel), dropped into bins that grow by powers of two with a counting sort, and only the
+bins in which an answer lies are sorted. Ties are met in two ways:
+
+* *in order*: equal distances stand by index, as a stable ``argsort`` leaves them;
+* *averaged*: distances that are equal once rounded to single precision (1 part in 10⁷) share their places, as the
+  mean over all orders of them; a circle of discrete states has such ties left and right.
+
+A point itself always stands first, before its duplicates. Functions release the GIL and take a range of rows.
+"""
+
+import numpy as np
+from numba import njit
+
+_PER_OCTAVE = 7
+"""Bins for a factor of 2 in squared distance, as a power of 2: 128."""
+N_BINS = 8192
+"""64 octaves below the largest squared distance; what is nearer still lies in the first bin."""
+_SHIFT = 23 - _PER_OCTAVE
+
+
+@njit(nogil=True, cache=True)
+def _measure(points, index, keys, rounded):
+    """Squared distances of all points (d, n) from one of them, which itself gets -1; the same rounded."""
+    dimensions, n = points.shape
+    keys[:] = 0.0
+    for dimension in range(dimensions):
+        row = points[dimension]
+        centre = row[index]
+        for j in range(n):
+            difference = row[j] - centre
+            keys[j] += difference * difference
+    for j in range(n):
+        rounded[j] = np.float32(keys[j])
+    keys[index] = -1.0
+    rounded[index] = 0.0
+
+
+@njit(nogil=True, cache=True)
+def _fill_bins(codes, bins, counts):
+    """Bin of every point from the bits of its rounded distance, and how many there are in each."""
+    n = len(codes)
+    top = np.int32(0)
+    for j in range(n):
+        top = max(top, codes[j])
+    offset = (top >> _SHIFT) - (N_BINS - 1)
+    counts[:] = 0
+    for j in range(n):
+        place = max(np.int32(0), (codes[j] >> _SHIFT) - offset)
+        bins[j] = place
+        counts[place] += 1
+
+
+@njit(nogil=True, cache=True)
+def _sort_segment(keys, order, start, end):
+    """Sort ``order[start:end]`` by key, equal keys as they stand."""
+    if end - start <= 48:
+        for i in range(start + 1, end):
+            moved = order[i]
+            key = keys[moved]
+            j = i - 1
+            while j >= start and keys[order[j]] > key:
+                order[j + 1] = order[j]
+                j -= 1
+            order[j + 1] = moved
+        return
+    sorted_already = True
+    for i in range(start + 1, end):
+        if keys[order[i]] < keys[order[i - 1]]:
+            sorted_already = False
+            break
+    if sorted_already:  # as duplicates are
+        return
+    segment = order[start:end].copy()
+    order[start:end] = segment[np.argsort(keys[segment], kind="mergesort")]
+
+
+@njit(nogil=True, cache=True)
+def _place(codes, keys, edges, every, bins, counts, starts, order):
+    """Sort the points as far as asked: all, or the bins through which one of the ascending ``edges`` runs.
+
+    Afterwards ``starts[b]`` is the place of the first point of bin b, and ``order[place]`` the point at a place,
+    in the sorted bins only. ``counts[b]`` of a bin that was not sorted is negative.
+    """
+    _fill_bins(codes, bins, counts)
+    place, edge, n_edges = 0, 0, len(edges)
+    for b in range(N_BINS):
+        count = counts[b]
+        starts[b] = place
+        while edge < n_edges and edges[edge] <= place:
+            edge += 1
+        if not every and (edge == n_edges or edges[edge] >= place + count):
+            counts[b] = -count
+        place += count
+    for j in range(len(codes)):
+        b = bins[j]
+        if counts[b] > 0:
+            order[starts[b]] = j
+            starts[b] += 1
+    for b in range(N_BINS):
+        if counts[b] > 0:
+            starts[b] -= counts[b]
+            if counts[b] > 1:
+                _sort_segment(keys, order, starts[b], starts[b] + counts[b])
+
+
+@njit(nogil=True, cache=True)
+def _find_radii(points, index, edges, ordered, first, full, lows, sizes, ceiling, space, buffers):
+    """The smallest radius that holds each point: in order, and from where to where in part, on average.
+
+    A radius t holds the places below ``edges[t]``, place 0 being the point itself. A point that ties over places
+    low to low + size lies in radius t by (edges[t] - low) / size where ``first <= t < full``, wholly from ``full``.
+    """
+    keys, rounded, bins, counts, starts, order, radius_of_bin = buffers
+    codes = rounded.view(np.int32)
+    n, n_edges = len(keys), len(edges)
+    _measure(points, index, keys, rounded)
+    _place(codes, keys, edges, False, bins, counts, starts, order)
+    t = 0
+    for b in range(N_BINS):
+        while t < n_edges and edges[t] <= starts[b]:
+            t += 1
+        radius_of_bin[b] = t
+    for j in range(n):
+        t = radius_of_bin[bins[j]]
+        ordered[space, j] = t
+        first[space, j] = t
+        full[space, j] = t
+    for t in range(n_edges):
+        ceiling[t] = edges[t] - 1
+    for b in range(N_BINS):
+        if counts[b] <= 0:
+            continue
+        low, end = starts[b], starts[b] + counts[b]
+        t = radius_of_bin[b]
+        if order[low] == index:
+            low += 1
+        while low < end:
+            high = low + 1
+            while high < end and codes[order[high]] == codes[order[low]]:
+                high += 1
+            while t < n_edges and edges[t] <= low:
+                t += 1
+            whole = t
+            while whole < n_edges and edges[whole] < high:
+                ceiling[whole] = low - 1 + (edges[whole] - low) ** 2 / (high - low)
+                whole += 1
+            at = t
+            for place in range(low, high):
+                while at < n_edges and edges[at] <= place:
+                    at += 1
+                j = order[place]
+                ordered[space, j] = at
+                first[space, j] = t
+                full[space, j] = whole
+                lows[space, j] = low
+                sizes[space, j] = high - low
+            low = high
+
+
+@njit(nogil=True, cache=True)
+def count_shared(truth, latent, edges, start, stop, in_order, averaged, ceilings):
+    """For rows start to stop: how many other points lie in the neighbourhoods of both spaces, for every radius.
+
+    ``truth`` (d, n) and ``latent`` (e, n) float64; ``edges`` (r,) ascending, points in each neighbourhood with the
+    point itself. Writes (n, r): shared points with ties in order, the same averaged over independent orders of ties
+    in each space, and the largest average that any latent could reach.
+    """
+    n, n_edges = truth.shape[1], len(edges)
+    buffers = (
+        np.empty(n),
+        np.empty(n, np.float32),
+        np.empty(n, np.int32),
+        np.empty(N_BINS, np.int32),
+        np.empty(N_BINS, np.int32),
+        np.empty(n, np.int32),
+        np.empty(N_BINS, np.int32),
+    )
+    ordered, first, full = np.empty((2, n), np.int16), np.empty((2, n), np.int16), np.empty((2, n), np.int16)
+    lows, sizes = np.empty((2, n), np.int32), np.empty((2, n), np.int32)
+    unused = np.empty(n_edges)
+    hits, whole, part = np.empty(n_edges, np.int64), np.empty(n_edges, np.int64), np.empty(n_edges)
+    for i in range(start, stop):
+        _find_radii(truth, i, edges, ordered, first, full, lows, sizes, ceilings[i], 0, buffers)
+        _find_radii(latent, i, edges, ordered, first, full, lows, sizes, unused, 1, buffers)
+        hits[:] = 0
+        whole[:] = 0
+        part[:] = 0.0
+        for j in range(n):
+            begin = max(first[0, j], first[1, j])
+            if begin >= n_edges or j == i:
+                continue
+            t = max(ordered[0, j], ordered[1, j])
+            if t < n_edges:
+                hits[t] += 1
+            end = max(full[0, j], full[1, j])
+            if end < n_edges:
+                whole[end] += 1
+            for t in range(begin, end):
+                share = 1.0
+                for space in range(2):
+                    if t < full[space, j]:
+                        share *= (edges[t] - lows[space, j]) / sizes[space, j]
+                part[t] += share
+        sum_hits, sum_whole = 0, 0
+        for t in range(n_edges):
+            sum_hits += hits[t]
+            sum_whole += whole[t]
+            in_order[i, t] = sum_hits
+            averaged[i, t] = min(sum_whole + part[t], ceilings[i, t])
+
+
+@njit(nogil=True, cache=True)
+def _rank_all(points, index, average, none, order, ranks, buffers):
+    """The order of all points by distance, and the rank of each: 1 for the nearest other point, 0 for itself."""
+    keys, rounded, bins, counts, starts = buffers
+    codes = rounded.view(np.int32)
+    n = len(keys)
+    _measure(points, index, keys, rounded)
+    _place(codes, keys, none, True, bins, counts, starts, order)
+    ranks[index] = 0.0
+    low = 1
+    while low < n:
+        high = low + 1
+        if average:
+            while high < n and codes[order[high]] == codes[order[low]]:
+                high += 1
+        for place in range(low, high):
+            ranks[order[place]] = (low + high - 1) / 2
+        low = high
+
+
+@njit(nogil=True, cache=True)
+def _mean_ranks(order, own_ranks, other_ranks, neighbours, means):
+    """Mean rank in the other space of the k nearest in this one, ties at the k-th counted in part, for each k."""
+    n = len(order)
+    total, low, t = 0.0, 1, 0
+    while low < n and t < len(neighbours):
+        high = low + 1
+        group = other_ranks[order[low]]
+        while high < n and own_ranks[order[high]] == own_ranks[order[low]]:
+            group += other_ranks[order[high]]
+            high += 1
+        while t < len(neighbours) and neighbours[t] < high:
+            means[t] = (total + group * (neighbours[t] - low + 1) / (high - low)) / neighbours[t]
+            t += 1
+        total += group
+        low = high
+
+
+@njit(nogil=True, cache=True)
+def mean_conditional_ranks(first, second, neighbours, average, start, stop, forward, backward):
+    """For rows start to stop: mean rank in one space of the k nearest points in the other, for every k.
+
+    ``first`` (d, n) and ``second`` (e, n) float64, ``neighbours`` (k,) ascending. Writes (n, k): ranks in the
+    second space of neighbours in the first, and the reverse. Ranks begin at 1.
+    """
+    n = first.shape[1]
+    buffers = (
+        np.empty(n),
+        np.empty(n, np.float32),
+        np.empty(n, np.int32),
+        np.empty(N_BINS, np.int32),
+        np.empty(N_BINS, np.int32),
+    )
+    none = np.empty(0, np.int64)
+    first_order, second_order = np.empty(n, np.int32), np.empty(n, np.int32)
+    first_ranks, second_ranks = np.empty(n), np.empty(n)
+    for i in range(start, stop):
+        _rank_all(first, i, average, none, first_order, first_ranks, buffers)
+        _rank_all(second, i, average, none, second_order, second_ranks, buffers)
+        _mean_ranks(first_order, first_ranks, second_ranks, neighbours, forward[i])
+        _mean_ranks(second_order, second_ranks, first_ranks, neighbours, backward[i])
