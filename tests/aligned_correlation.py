@@ -27,7 +27,7 @@ STEP = 7.5
 
 @dataclass(frozen=True, eq=False)
 class Expansion:
-    """Coefficients (shells, (ORDER + 1)²) of a volume of unit norm, l after l, and the norm of what they leave out."""
+    """Coefficients (shells, (ORDER + 1)²) of a volume of unit norm, l after l, and what they leave out."""
 
     values: np.ndarray
     left_out: float
@@ -86,19 +86,23 @@ def bound_by_norms(one, other):
     return float(total)
 
 
-def correlate(one, other):
-    """Greatest correlation of two volumes over the grid of rotations."""
+def correlate(one, other, *, least_angle=0.0):
+    """Greatest correlation of two volumes over the grid of rotations by ``least_angle`` (radian) or more."""
     turn = _turns()
+    angles = np.deg2rad(np.arange(0, 360, STEP))
+    cosine = np.cos(angles[:, None] + angles)
     mixed = [
         one.values[:, _window(degree)].conj().T @ other.values[:, _window(degree)] for degree in range(ORDER + 1)
     ]
     best = -np.inf
-    for matrices in _wigner_matrices():
+    for tilt, matrices in zip(_tilts(), _wigner_matrices(), strict=True):
         total = np.zeros((2 * ORDER + 1,) * 2, dtype=np.complex64)
         for degree, matrix in enumerate(matrices):
             window = slice(ORDER - degree, ORDER + degree + 1)
             total[window, window] += mixed[degree] * matrix
-        best = max(best, float((turn.T @ total @ turn).real.max()))
+        # Of the rotation by Euler angles the trace is 1 + 2 cos(angle).
+        far = (1 + np.cos(tilt)) * (1 + cosine) - 2 <= 2 * np.cos(least_angle) + 1e-9
+        best = max(best, float(np.where(far, (turn.T @ total @ turn).real, -np.inf).max()))
     return best
 
 
@@ -111,7 +115,6 @@ def _turns():
 @lru_cache(maxsize=1)
 def _wigner_matrices():
     """For each beta the matrices d_l: exp(-i beta J_y) in the basis of orders -l to l."""
-    tilts = np.deg2rad(np.arange(0, 180 + STEP / 2, STEP))
     systems = []
     for degree in range(ORDER + 1):
         order = np.arange(-degree, degree)
@@ -119,14 +122,18 @@ def _wigner_matrices():
         systems.append(np.linalg.eigh((raising - raising.T) / 2j))
     return [
         [((vectors * np.exp(-1j * tilt * values)) @ vectors.conj().T).real for values, vectors in systems]
-        for tilt in tilts
+        for tilt in _tilts()
     ]
 
 
-def find_alike(expansions, threshold):
-    """Greatest correlation that any pair can have, as far as it exceeds ``threshold``: {(i, j): (bound, on the grid)}.
+def _tilts():
+    return np.deg2rad(np.arange(0, 180 + STEP / 2, STEP))
 
-    Pairs that are not among them correlate less than ``threshold`` however they are turned.
+
+def find_alike(expansions, threshold):
+    """Pairs that may correlate above ``threshold``: {(i, j): (upper bound, greatest on the grid)}.
+
+    All others correlate less, however they are turned.
     """
     alike = {}
     for i, one in enumerate(expansions[:-1]):

@@ -96,16 +96,19 @@ def _mix_structures(settings: Tomotwin100Settings, structures: Sequence[Path]) -
             f"n_structures is {wanted}, but {len(structures)} structure files were given. "
             f"Give more files or a folder of them, or set n_structures to at most {len(structures)}."
         )
-    _check_unique("have the same name", {path: structure_name(path) for path in structures})
-    masses, atoms = {}, {}
+    _check_unique("have the same name", [(path, structure_name(path)) for path in structures])
+    masses, reaches, atoms = {}, {}, []
     for path in structures:
         model = read_structure(path)
-        _check_fits(model, path, settings)
         masses[path] = model.mass_with_hydrogens / 1000
-        atoms[path] = hashlib.sha256(model.positions.tobytes() + model.atomic_numbers.tobytes()).hexdigest()
+        reaches[path] = float(np.linalg.norm(model.positions - model.centre_of_mass, axis=1).max())
+        content = model.positions.tobytes() + model.atomic_numbers.tobytes()
+        atoms.append((path, hashlib.sha256(content).hexdigest()))
     _check_unique("hold the same atoms", atoms)
     ordered = sorted(structures, key=lambda path: (masses[path], structure_name(path)))
     chosen = [ordered[index] for index in np.round(np.linspace(0, len(ordered) - 1, wanted)).astype(int)]
+    for path in chosen:
+        _check_fits(reaches[path], path, settings)
     return StructureMixture(
         settings.images_per_structure,
         np.array([masses[path] for path in chosen]),
@@ -114,18 +117,17 @@ def _mix_structures(settings: Tomotwin100Settings, structures: Sequence[Path]) -
     )
 
 
-def _check_unique(what: str, keys: Mapping[Path, str]) -> None:
+def _check_unique(what: str, keys: Sequence[tuple[Path, str]]) -> None:
     """ValueError, naming both files, if two have the same key."""
     seen: dict[str, Path] = {}
-    for path, key in keys.items():
+    for path, key in keys:
         if key in seen:
             raise ValueError(f"{seen[key]} and {path} {what}: a mixture needs different structures. Leave one out.")
         seen[key] = path
 
 
-def _check_fits(model: AtomicModel, path: Path, settings: SimulationSettings) -> None:
-    """ValueError if the structure, turned any way, would reach beyond the box."""
-    reach = float(np.linalg.norm(model.positions - model.centre_of_mass, axis=1).max())
+def _check_fits(reach: float, path: Path, settings: SimulationSettings) -> None:
+    """ValueError if a structure of that reach (Å) from its centre, turned any way, would stick out of the box."""
     half = (settings.box_size - 1) // 2 * settings.pixel_size
     if reach > half:
         needed = 2 * int(np.ceil(reach / settings.pixel_size)) + 1

@@ -92,7 +92,7 @@ def _build_unit(mass_kda: float, symmetry: str, seed: int) -> "_Unit":
         if unit is not None:
             return unit
     raise ValueError(
-        f"no complex of {mass_kda} kDa and symmetry {symmetry} within {2 * _REACH:g} Å in {_TRIES} tries."
+        f"no complex of {mass_kda:g} kDa and symmetry {symmetry} within {2 * _REACH:g} Å in {_TRIES} tries."
     )
 
 

@@ -31,11 +31,15 @@ def approach(
     frame = np.stack([across[0], across[1], direction])
     moving, resting = moving @ frame.T, resting @ frame.T
     low, high = moving.min(axis=0) - TOUCH, moving.max(axis=0) + TOUCH
-    high[2] += most
-    resting = resting[((resting > low) & (resting < high)).all(axis=1)]
-    if len(resting) == 0:
-        return most
-    return float(_sweep(moving, resting, low[:2], high[:2], TOUCH, most))
+    resting = resting[((resting[:, :2] > low[:2]) & (resting[:, :2] < high[:2])).all(axis=1)]
+    gone = 0.0
+    while True:
+        step = float(_sweep(moving + np.array([0.0, 0.0, gone]), resting, low[:2], high[:2], TOUCH, most))
+        gone += step
+        # Having gone back from some, others may be in touch that lay behind.
+        if step > -1e-9:
+            return gone
+        most = 0.0
 
 
 def approach_copies(
