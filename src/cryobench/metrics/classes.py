@@ -121,7 +121,8 @@ def cluster_latents(
         labels[finite] = which.ravel()
         return labels, len(distinct)
     state = int(np.random.SeedSequence(seed).generate_state(1)[0])
-    labels[finite] = KMeans(n_clusters, n_init=STARTS, random_state=state).fit_predict(values)
+    means = KMeans(n_clusters, n_init=STARTS, random_state=state)  # pyright: ignore[reportArgumentType]
+    labels[finite] = means.fit_predict(values)
     return labels, n_clusters
 
 

@@ -9,8 +9,8 @@ Of n particles, n_sc are of state s and in class c, and p = n_sc / n:
 | nmi | normalised mutual information, I / mean entropy | above 0, grows with the classes |
 | fmi | Fowlkes-Mallows index: pairs together in both / geometric mean of pairs together in either | √(Σp_s² Σp_c²) |
 | variation-of-information | H(state given class) + H(class given state), in bits; a distance | H(state) + H(class) |
-| label-accuracy | share of particles whose class is matched to their state, one to one (Hungarian) | about Σ p_s p_c |
-| label-accuracy-majority | the same, every class standing for the state it holds most of | the largest p_s |
+| label-accuracy | share of particles whose class is matched one to one (Hungarian) to their state | ≥ Σ p_s p_c |
+| label-accuracy-majority | the same, every class standing for the state it holds most of | ≥ the largest p_s |
 | macro-f1, macro-f1-majority | F1 of each state by these matchings, averaged over states | |
 
 Majority matching is rewarded for cutting states into many classes, one-to-one matching is punished for it; ARI and

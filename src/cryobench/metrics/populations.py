@@ -7,7 +7,7 @@ missing one costs its whole share. True populations are those of the same partic
 
 | score | what | range |
 |---|---|---|
-| population-error | total variation distance, half the sum of |recovered − true|: the share of particles misplaced | 0 to 1 |
+| population-error | total variation distance, ½ Σ abs(recovered − true): the share of particles misplaced | 0 to 1 |
 | population-kl | Σ true ln(true / recovered) in nats, half a particle added to every state on both sides | 0 up |
 
 Populations say nothing of which particle is in which state: labels shuffled over the particles score perfectly here.
@@ -72,7 +72,9 @@ def estimate_populations(
     present, states = np.unique(paired.states, return_inverse=True)
     n_classes = paired.classes.n_classes
     # A class that no particle has as its first choice still has a population: it is matched by its probabilities.
-    shares = np.eye(n_classes)[paired.labels] if posteriors is None else np.float64(posteriors[paired.particles])
+    shares = (
+        np.eye(n_classes)[paired.labels] if posteriors is None else posteriors[paired.particles].astype(np.float64)
+    )
     shares = shares / shares.sum(axis=1, keepdims=True)
     matched = match_classes(count_pairs(states, paired.labels, len(present), n_classes))
     true_shares = np.eye(len(present))[states]
