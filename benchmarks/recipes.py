@@ -171,8 +171,8 @@ def report(recipe: str, case: Case, structures: list[str], workers: int, repeats
     slope = (large.seconds - small.seconds) / (large.images - small.images)
     if slope <= 0:
         sys.exit(
-            f"{recipe}: {small.images} images took {small.seconds:.1f} s, {large.images} took {large.seconds:.1f} s. The"
-            " machine was busy, or --sizes lie too close together: there is no cost per image to tell."
+            f"{recipe}: {small.images} images took {small.seconds:.1f} s, {large.images} took {large.seconds:.1f} s."
+            " The machine was busy, or --sizes lie too close together: there is no cost per image to tell."
         )
     fixed = small.seconds - slope * small.images
     ours = slope + fixed / case.published
