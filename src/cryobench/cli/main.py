@@ -441,7 +441,7 @@ def parse_range(text: str | None) -> tuple[int, int] | None:
 
 
 def spread_values(arguments: list[str]) -> list[str]:
-    """``--structure a b`` as ``--structure a --structure b``: several values after one option, where one may have many.
+    """``--structure a b`` as ``--structure a --structure b``: several values after an option that may have many.
 
     What follows, up to the next option, are its values; the recipe's name therefore comes first.
     """

@@ -80,7 +80,7 @@ class Control(Method):
         unknown = queries[truth.states[queries] < 0]
         if "labels" in self.needs and len(unknown):
             raise ValueError(
-                f"query particle {unknown[0]} has no known state ({len(unknown)} of {len(queries)} queries have none):"
+                f"query particle {unknown[0]} has no known state ({len(unknown)} of {len(queries)} have none):"
                 f" {self.name} has no volume for it. Choose query particles with labels."
             )
         return self._answer(particles, truth, queries, seed, device, progress)
