@@ -5,6 +5,7 @@ from cryobench.metrics.metric import Metric
 
 METRICS = {
     "per-image-fsc": "cryobench.metrics.volumes:PerImageFsc",
+    "heterogeneity-fsc": "cryobench.metrics.heterogeneity:HeterogeneityFsc",
 }
 """Name of each metric and where it is."""
 

@@ -61,3 +61,32 @@ def summarise(
     low, high = bootstrap_interval(values, seed=seed, statistic=statistic)
     value = float(np.clip(getattr(np, statistic)(values), values.min(), values.max()))
     return Score(metric=metric, value=value, low=low, high=high, n=len(values), items=items)
+
+
+def interval_over_groups(
+    values: Shaped[np.ndarray, "q"],
+    groups: Shaped[np.ndarray, "q"],
+    *,
+    seed: int = 0,
+    coverage: float = 0.95,
+    resamples: int = RESAMPLES,
+) -> tuple[float, float]:
+    """Ends of the percentile bootstrap interval of the mean of ``values`` (q,) when whole groups are drawn again.
+
+    Query particles of one state share its volume; drawn by state, the interval tells how the mean would vary had
+    the data set other states. With one group both ends are the mean. Errors as ``bootstrap_interval``.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if len(values) == 0 or len(groups) != len(values) or not np.isfinite(values).all():
+        raise ValueError(
+            f"an interval needs finite values, each in a group; got {len(values)} values, of which "
+            f"{int((~np.isfinite(values)).sum())} are not finite, and {len(groups)} groups."
+        )
+    if not 0 < coverage < 1:
+        raise ValueError(f"coverage must lie between 0 and 1, got {coverage}.")
+    _, members = np.unique(groups, return_inverse=True)
+    sums, counts = np.bincount(members, weights=values), np.bincount(members)
+    drawn = stream(seed, "bootstrap").integers(len(counts), size=(resamples, len(counts)))
+    samples = np.clip(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), values.min(), values.max())
+    low, high = np.quantile(samples, [(1 - coverage) / 2, (1 + coverage) / 2])
+    return float(low), float(high)

@@ -17,7 +17,7 @@ import pandas as pd
 from torch import Tensor
 
 from cryobench._progress import Progress
-from cryobench.data import Dataset, Reconstruction, Scores, VolumeSource
+from cryobench.data import Dataset, Reconstruction, Scores
 from cryobench.metrics.fsc_curve import (
     FscCurve,
     Resolution,
@@ -28,6 +28,7 @@ from cryobench.metrics.fsc_curve import (
     transform_masked,
 )
 from cryobench.metrics.metric import Metric, ScoreKind, shown
+from cryobench.metrics.query_pairs import QueryPairs, lay_out_curves, pair_queries
 from cryobench.metrics.uncertainty import summarise
 
 __all__ = ["FscCurve", "PerImageFsc", "Resolution", "fsc", "fsc_auc", "per_image_fsc", "resolution"]
@@ -66,85 +67,50 @@ def per_image_fsc(
         If there is no truth or no volume, the boxes differ, a query particle is not one of the data set, or the
         state of every query is unknown.
     """
-    states, true_volumes, volumes = _check_inputs(reconstruction, dataset)
+    pairs = pair_queries(reconstruction, dataset)
     if isinstance(mask, str):
         mask = dataset.particles.mask
-    if mask is not None and mask.shape != (true_volumes.box_size,) * 3:
-        raise ValueError(f"the mask has shape {mask.shape}, the volumes have {true_volumes.box_size} voxels a side.")
+    box_size = pairs.volumes.box_size
+    if mask is not None and mask.shape != (box_size,) * 3:
+        raise ValueError(f"the mask has shape {mask.shape}, the volumes have {box_size} voxels a side.")
     masks: dict[str, np.ndarray | None] = {"none": None} if mask is None else {"none": None, "mask": mask}
-    queries = reconstruction.queries
-    known = np.flatnonzero(states[queries] >= 0)
-    if len(known) == 0:
-        raise ValueError(f"the true state of all {len(queries)} query particles is unknown: nothing to compare with.")
 
-    curves: dict[tuple[int, str], FscCurve] = {}
-    with shown(progress).task("per-image FSC", len(known)) as task:
-        for item, spectra, truth_spectra in _pair_up(known, queries, volumes, states, true_volumes, masks):
+    found: dict[tuple[int, str], FscCurve] = {}
+    with shown(progress).task("per-image FSC", len(pairs)) as task:
+        for item, spectra, truth_spectra in _transform_pairs(pairs, masks):
             for name in masks:
-                curves[item, name] = correlate(spectra[name], truth_spectra[name], volumes.box_size)
+                found[item, name] = correlate(spectra[name], truth_spectra[name], box_size)
             task.advance()
 
-    particles = queries[known]
+    curves = {name: [found[item, name] for item in range(len(pairs))] for name in masks}
     scores = {}
     for name in masks:
         suffix = "" if name == "none" else "-masked"
-        of_mask = [curves[int(item), name] for item in known]
-        tables = _tabulate(particles, of_mask, dataset.particles.pixel_size)
+        tables = _tabulate(pairs.particles, curves[name], dataset.particles.pixel_size)
         for base, table in tables.items():
             statistic = "median" if base.startswith("resolution") else "mean"
             scores[base + suffix] = summarise(base + suffix, table, seed=seed, statistic=statistic)
     context = {
         "mask_sha256": None if mask is None else sha256(np.ascontiguousarray(mask, np.float32).tobytes()).hexdigest(),
-        "box_size": volumes.box_size,
+        "box_size": box_size,
         "pixel_size": dataset.particles.pixel_size,
-        "n_queries": len(queries),
-        "n_unknown_state": len(queries) - len(known),
+        "n_queries": len(reconstruction.queries),
+        "n_unknown_state": pairs.n_unknown,
     }
-    return Scores(scores=scores, curves={"fsc": _lay_out(particles, known, curves, masks)}, context=context)
+    return Scores(scores=scores, curves={"fsc": lay_out_curves(pairs.particles, curves)}, context=context)
 
 
-def _check_inputs(reconstruction: Reconstruction, dataset: Dataset) -> tuple[np.ndarray, VolumeSource, VolumeSource]:
-    """True states of all particles, true volumes, volumes of the reconstruction."""
-    if dataset.truth is None:
-        raise ValueError(f"data set {dataset.name} has no truth to compare with.")
-    if dataset.truth.volumes is None:
-        raise ValueError(f"data set {dataset.name} has labels but no true volumes to compare with.")
-    if reconstruction.volumes is None:
-        raise ValueError(f"{reconstruction.name} has no volumes: per-image FSC cannot be measured.")
-    volumes, true_volumes, states = reconstruction.volumes, dataset.truth.volumes, dataset.truth.states
-    if volumes.box_size != true_volumes.box_size:
-        raise ValueError(
-            f"volumes of {reconstruction.name} have {volumes.box_size} voxels a side, the truth has "
-            f"{true_volumes.box_size}: resample them onto the data set's grid when importing."
-        )
-    outside = (reconstruction.queries < 0) | (reconstruction.queries >= len(states))
-    if outside.any():
-        raise ValueError(
-            f"query particle {reconstruction.queries[np.argmax(outside)]} of {reconstruction.name} is not among the "
-            f"{len(states)} particles of {dataset.name}: was it made from another data set?"
-        )
-    return states, true_volumes, volumes
-
-
-def _pair_up(
-    known: np.ndarray,
-    queries: np.ndarray,
-    volumes: VolumeSource,
-    states: np.ndarray,
-    true_volumes: VolumeSource,
-    masks: dict[str, np.ndarray | None],
+def _transform_pairs(
+    pairs: QueryPairs, masks: dict[str, np.ndarray | None]
 ) -> Iterator[tuple[int, dict[str, Tensor], dict[str, Tensor]]]:
     """Spectra of each query's volume and of its truth, state by state: each truth is read and transformed once."""
-    of_queries = states[queries]
     current, truth_spectra = -1, {}
-    for item in known[np.argsort(of_queries[known], kind="stable")]:
-        if of_queries[item] != current:
-            current = of_queries[item]
-            true_volume = true_volumes.read(int(current))
+    for item in np.argsort(pairs.states, kind="stable"):
+        if pairs.states[item] != current:
+            current = int(pairs.states[item])
+            true_volume = pairs.read_true(current)
             truth_spectra = {name: transform_masked(true_volume, mask) for name, mask in masks.items()}
-        volume = volumes.read(int(item))
-        if not np.isfinite(volume).all():
-            raise ValueError(f"the volume of query particle {queries[item]} holds NaN or infinite voxels.")
+        volume = pairs.read(item)
         yield int(item), {name: transform_masked(volume, mask) for name, mask in masks.items()}, truth_spectra
 
 
@@ -166,31 +132,6 @@ def _tabulate(particles: np.ndarray, curves: list[FscCurve], pixel_size: float) 
             }
         )
     return tables
-
-
-def _lay_out(
-    particles: np.ndarray,
-    known: np.ndarray,
-    curves: dict[tuple[int, str], FscCurve],
-    masks: dict[str, np.ndarray | None],
-) -> pd.DataFrame:
-    """Long table of all curves: particle, mask, shell, frequency (cycles/px), fsc."""
-    frames = []
-    for name in masks:
-        for particle, item in zip(particles, known, strict=True):
-            curve = curves[int(item), name]
-            frames.append(
-                pd.DataFrame(
-                    {
-                        "particle": particle,
-                        "mask": name,
-                        "shell": np.arange(len(curve.values)),
-                        "frequency": curve.frequencies,
-                        "fsc": curve.values,
-                    }
-                )
-            )
-    return pd.concat(frames, ignore_index=True)
 
 
 def _kinds() -> tuple[ScoreKind, ...]:
