@@ -84,7 +84,7 @@ def _origin(dataset: Dataset) -> Facts:
     made_by = plan.get("cryobench") or card.get("version")
     if made_by:
         facts.append(("made by", f"cryobench {made_by}"))
-    return facts
+    return facts + [("note", str(note)) for note in card.get("notes") or []]
 
 
 _ORIGIN = {
@@ -95,6 +95,7 @@ _ORIGIN = {
     "sources": "sources and licence",
     "doi": "DOI",
     "url": "address",
+    "images": "folder of the images",
 }
 
 
@@ -147,9 +148,10 @@ def pose_errors(
 
 def _contrast_transfer(ctf: Ctf) -> Facts:
     defocus = (ctf.defocus_u + ctf.defocus_v) / 2e4
+    astigmatism = np.abs(ctf.defocus_u - ctf.defocus_v) / 10
     facts = [
         ("defocus", f"{spread(defocus, 'µm')}, mean {defocus.mean():.3g}, deviation {defocus.std():.2g}"),
-        ("astigmatism", f"{spread(np.abs(ctf.defocus_u - ctf.defocus_v) / 10, 'nm')}, {_middle(ctf)}"),
+        ("astigmatism", f"{spread(astigmatism, 'nm')}, mean {astigmatism.mean():.3g}"),
         ("voltage", spread(ctf.voltage_kv, "kV")),
         ("spherical aberration", spread(ctf.cs_mm, "mm")),
         ("amplitude contrast", spread(ctf.amplitude_contrast, "")),
@@ -173,10 +175,6 @@ def _ctf_errors(dataset: Dataset) -> Facts:
 
 def _rms(values: np.ndarray) -> float:
     return float(np.sqrt(np.square(values).mean()))
-
-
-def _middle(ctf: Ctf) -> str:
-    return f"mean {np.abs(ctf.defocus_u - ctf.defocus_v).mean() / 10:.3g}"
 
 
 def spread(values: np.ndarray, unit: str) -> str:
@@ -273,6 +271,11 @@ def _file_sizes(dataset: Dataset) -> Iterator[tuple[str, int]]:
         path = Path(path)
         if path.resolve() not in inside and path.is_file():
             yield ("images, outside the folder" if listed else "images"), path.stat().st_size
+            inside.add(path.resolve())
+    if not listed and folder is not None:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.resolve() not in inside:
+                yield "other files", path.stat().st_size
 
 
 def readable_bytes(count: int) -> str:

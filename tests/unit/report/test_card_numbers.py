@@ -88,10 +88,13 @@ def test_mean_of_a_state_is_taken_on_the_circle(dataset):
     n = len(dataset.particles)
     values = np.where(np.arange(n) % 2, np.deg2rad(350.0), np.deg2rad(14.0))
     values[:2] = np.nan
-    turned = _with_truth(
-        dataset, states=np.zeros(n, int), variables={"turn": CollectiveVariable(values, "rad", 2 * np.pi)}
-    )
+    variables = {
+        "turn": CollectiveVariable(values, "rad", 2 * np.pi),
+        "length": CollectiveVariable(np.arange(n) * 1.0, "Å"),
+    }
+    turned = _with_truth(dataset, states=np.zeros(n, int), variables=variables)
     assert list_states(turned)["turn / °"][0] == pytest.approx(2.0)
+    assert list_states(turned)["length / Å"][0] == pytest.approx((n - 1) / 2)
     assert list_states(turned)["turn / °"][1:].isna().all()
 
 
