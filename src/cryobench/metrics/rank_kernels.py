@@ -8,7 +8,8 @@ bins in which an answer lies are sorted. Ties are met in two ways:
 * *averaged*: distances that are equal once rounded to single precision (1 part in 10⁷) share their places, as the
   mean over all orders of them; a circle of discrete states has such ties left and right.
 
-A point itself always stands first, before its duplicates. Functions release the GIL and take a range of rows.
+A point itself always stands first, before its duplicates. A space is coordinates (d, n), or labels (1, n) with the
+flag ``discrete``: different labels are then equally far apart. Functions release the GIL and take a range of rows.
 """
 
 import numpy as np
@@ -22,16 +23,21 @@ _SHIFT = 23 - _PER_OCTAVE
 
 
 @njit(nogil=True, cache=True)
-def _measure(points, index, keys, rounded):
-    """Squared distances of all points (d, n) from one of them, which itself gets -1; the same rounded."""
+def _measure(points, discrete, index, keys, rounded):
+    """Squared distances of all points from one of them, which itself gets -1; the same rounded."""
     dimensions, n = points.shape
     keys[:] = 0.0
     for dimension in range(dimensions):
         row = points[dimension]
         centre = row[index]
-        for j in range(n):
-            difference = row[j] - centre
-            keys[j] += difference * difference
+        if discrete:
+            for j in range(n):
+                if row[j] != centre:
+                    keys[j] = 1.0
+        else:
+            for j in range(n):
+                difference = row[j] - centre
+                keys[j] += difference * difference
     for j in range(n):
         rounded[j] = np.float32(keys[j])
     keys[index] = -1.0
@@ -107,7 +113,7 @@ def _place(codes, keys, edges, every, bins, counts, starts, order):
 
 
 @njit(nogil=True, cache=True)
-def _find_radii(points, index, edges, ordered, first, full, lows, sizes, ceiling, space, buffers):
+def _find_radii(points, discrete, index, edges, ordered, first, full, lows, sizes, ceiling, space, buffers):
     """The smallest radius that holds each point: in order, and from where to where in part, on average.
 
     A radius t holds the places below ``edges[t]``, place 0 being the point itself. A point that ties over places
@@ -116,7 +122,7 @@ def _find_radii(points, index, edges, ordered, first, full, lows, sizes, ceiling
     keys, rounded, bins, counts, starts, order, radius_of_bin = buffers
     codes = rounded.view(np.int32)
     n, n_edges = len(keys), len(edges)
-    _measure(points, index, keys, rounded)
+    _measure(points, discrete, index, keys, rounded)
     _place(codes, keys, edges, False, bins, counts, starts, order)
     t = 0
     for b in range(N_BINS):
@@ -161,11 +167,11 @@ def _find_radii(points, index, edges, ordered, first, full, lows, sizes, ceiling
 
 
 @njit(nogil=True, cache=True)
-def count_shared(truth, latent, edges, start, stop, in_order, averaged, ceilings):
+def count_shared(truth, latent, discrete, edges, start, stop, in_order, averaged, ceilings):
     """For rows start to stop: how many other points lie in the neighbourhoods of both spaces, for every radius.
 
-    ``truth`` (d, n) and ``latent`` (e, n) float64; ``edges`` (r,) ascending, points in each neighbourhood with the
-    point itself. Writes (n, r): shared points with ties in order, the same averaged over independent orders of ties
+    ``truth`` (d, n) and ``latent`` (e, n) float64; ``discrete`` two flags; ``edges`` (r,) ascending, points in each
+    neighbourhood with the point itself. Writes (n, r): shared points with ties in order, the same averaged over independent orders of ties
     in each space, and the largest average that any latent could reach.
     """
     n, n_edges = truth.shape[1], len(edges)
@@ -183,8 +189,8 @@ def count_shared(truth, latent, edges, start, stop, in_order, averaged, ceilings
     unused = np.empty(n_edges)
     hits, whole, part = np.empty(n_edges, np.int64), np.empty(n_edges, np.int64), np.empty(n_edges)
     for i in range(start, stop):
-        _find_radii(truth, i, edges, ordered, first, full, lows, sizes, ceilings[i], 0, buffers)
-        _find_radii(latent, i, edges, ordered, first, full, lows, sizes, unused, 1, buffers)
+        _find_radii(truth, discrete[0], i, edges, ordered, first, full, lows, sizes, ceilings[i], 0, buffers)
+        _find_radii(latent, discrete[1], i, edges, ordered, first, full, lows, sizes, unused, 1, buffers)
         hits[:] = 0
         whole[:] = 0
         part[:] = 0.0
@@ -213,12 +219,12 @@ def count_shared(truth, latent, edges, start, stop, in_order, averaged, ceilings
 
 
 @njit(nogil=True, cache=True)
-def _rank_all(points, index, average, none, order, ranks, buffers):
+def _rank_all(points, discrete, index, average, none, order, ranks, buffers):
     """The order of all points by distance, and the rank of each: 1 for the nearest other point, 0 for itself."""
     keys, rounded, bins, counts, starts = buffers
     codes = rounded.view(np.int32)
     n = len(keys)
-    _measure(points, index, keys, rounded)
+    _measure(points, discrete, index, keys, rounded)
     _place(codes, keys, none, True, bins, counts, starts, order)
     ranks[index] = 0.0
     low = 1
@@ -251,11 +257,11 @@ def _mean_ranks(order, own_ranks, other_ranks, neighbours, means):
 
 
 @njit(nogil=True, cache=True)
-def mean_conditional_ranks(first, second, neighbours, average, start, stop, forward, backward):
+def mean_conditional_ranks(first, second, discrete, neighbours, average, start, stop, forward, backward):
     """For rows start to stop: mean rank in one space of the k nearest points in the other, for every k.
 
-    ``first`` (d, n) and ``second`` (e, n) float64, ``neighbours`` (k,) ascending. Writes (n, k): ranks in the
-    second space of neighbours in the first, and the reverse. Ranks begin at 1.
+    ``first`` (d, n) and ``second`` (e, n) float64; ``discrete`` two flags; ``neighbours`` (k,) ascending.
+    Writes (n, k): ranks in the second space of neighbours in the first, and the reverse. Ranks begin at 1.
     """
     n = first.shape[1]
     buffers = (
@@ -269,7 +275,7 @@ def mean_conditional_ranks(first, second, neighbours, average, start, stop, forw
     first_order, second_order = np.empty(n, np.int32), np.empty(n, np.int32)
     first_ranks, second_ranks = np.empty(n), np.empty(n)
     for i in range(start, stop):
-        _rank_all(first, i, average, none, first_order, first_ranks, buffers)
-        _rank_all(second, i, average, none, second_order, second_ranks, buffers)
+        _rank_all(first, discrete[0], i, average, none, first_order, first_ranks, buffers)
+        _rank_all(second, discrete[1], i, average, none, second_order, second_ranks, buffers)
         _mean_ranks(first_order, first_ranks, second_ranks, neighbours, forward[i])
         _mean_ranks(second_order, second_ranks, first_ranks, neighbours, backward[i])

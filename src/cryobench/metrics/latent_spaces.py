@@ -1,0 +1,245 @@
+"""The spaces that latent metrics compare: latent, true heterogeneity, pose, CTF; and which particles lie in them.
+
+* Latent: the latents of the reconstruction as they are; where it has none, its posteriors (a method that sorts into
+  classes places a particle by how probable each class is; certain classes make duplicates).
+* Heterogeneity: the true embedding; without one, the collective variables, a circular one as (cos, sin) and any
+  other scaled to unit standard deviation; without these, the state, all different states being equally far from one
+  another. Variables that only describe a state (its mass, how many components it has, the number of a frame) do not
+  tell which states are alike, and are not used.
+* Pose: the nine entries of the true rotation matrix. CTF: its parameters, z-scored, constant ones left out.
+
+Particles without a state (junk, unlabelled) are left out, unless no particle has one; so are rows with NaN.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Num
+
+from cryobench.data import CollectiveVariable, Dataset, GroundTruth, Reconstruction
+from cryobench.rng import stream
+
+DESCRIPTIVE = frozenset({"mass", "components", "frame", "junk"})
+"""Variables that describe a state without telling which states are alike."""
+FEWEST = 20
+"""Particles below which no latent metric is taken."""
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """Coordinates of all particles of a data set, NaN where they have none."""
+
+    coordinates: Float[np.ndarray, "n d"]
+    source: str
+    """What they are made of, such as "embedding" or "posteriors"."""
+    discrete: bool = False
+    """Whether the one coordinate is a label, all different labels being equally far from one another."""
+
+    def take(self, particles: Int[np.ndarray, "m"]) -> np.ndarray:
+        """Of some particles: (m, d) float64, or labels (m,) int64, as the functions on plain arrays take them."""
+        return self.coordinates[particles, 0].astype(np.int64) if self.discrete else self.coordinates[particles]
+
+
+@dataclass(frozen=True, eq=False)
+class LatentAndTruth:
+    """The particles whose latent and whose true place are both known."""
+
+    latent: Float[np.ndarray, "m e"]
+    truth: Num[np.ndarray, "m *d"]
+    """Coordinates (m, d), or labels (m,)."""
+    particles: Int[np.ndarray, "m"]
+    context: dict[str, int | str]
+    """Where the coordinates come from; how many particles were left out, and why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Two spaces of the same points, as the kernels take them."""
+
+    first: Float[np.ndarray, "d n"]
+    second: Float[np.ndarray, "e n"]
+    discrete: Bool[np.ndarray, "2"]
+
+
+def find_common(first: Num[np.ndarray, "n *d"], second: Num[np.ndarray, "m *e"]) -> Int[np.ndarray, "kept"]:
+    """Rows that are finite in both of two spaces of the same points.
+
+    ValueError if the lengths differ, or a space is neither coordinates (n, d) nor integer labels (n,).
+    """
+    for space in (first, second):
+        if not (space.ndim == 2 or (space.ndim == 1 and np.issubdtype(space.dtype, np.integer))):
+            raise ValueError(
+                f"a space is coordinates (n, d) or integer labels (n,), got shape {space.shape} of {space.dtype}. "
+                "Write a single coordinate as values[:, None]."
+            )
+    if len(first) != len(second):
+        raise ValueError(f"the two spaces must hold the same points, got {len(first)} and {len(second)} rows.")
+    finite = [np.isfinite(space).reshape(len(space), -1).all(axis=1) for space in (first, second)]
+    return np.flatnonzero(finite[0] & finite[1])
+
+
+def lay_out(first: Num[np.ndarray, "n *d"], second: Num[np.ndarray, "n *e"]) -> Layout:
+    """Two spaces for the kernels; coordinates scaled by a power of 2 (so exactly) to a spread of about 1."""
+    laid_out = [_lay_out_points(space) for space in (first, second)]
+    return Layout(laid_out[0], laid_out[1], np.array([space.ndim == 1 for space in (first, second)]))
+
+
+def _lay_out_points(points: Num[np.ndarray, "n *d"]) -> Float[np.ndarray, "d n"]:
+    if points.ndim == 1:
+        return points[None].astype(np.float64)
+    values = np.array(points.T, dtype=np.float64, order="C")
+    spread = float(np.sqrt(values.var(axis=1).sum()))
+    if spread > 0:
+        np.ldexp(values, -round(np.log2(spread)), out=values)
+    return values
+
+
+def find_latent(reconstruction: Reconstruction) -> Space | None:
+    """Latents of a reconstruction, or its posteriors, or None if it has neither."""
+    for source in ("latents", "posteriors"):
+        values = getattr(reconstruction, source)
+        if values is not None:
+            return Space(np.asarray(values, dtype=np.float64), source)
+    return None
+
+
+def find_heterogeneity(truth: GroundTruth) -> Space | None:
+    """Where each particle lies among all conformations; None if nothing is known or all that is known is constant."""
+    candidates = (
+        None if truth.embedding is None else Space(truth.embedding, "embedding"),
+        _place_by_variables(truth.variables),
+        _place_by_state(truth.states),
+    )
+    for space in candidates:
+        if space is not None and _varies(space.coordinates):
+            return space
+    return None
+
+
+def find_pose(truth: GroundTruth) -> Space | None:
+    """True rotation matrices, flattened; None if they are unknown."""
+    if truth.rotations is None:
+        return None
+    return Space(np.asarray(truth.rotations, dtype=np.float64).reshape(-1, 9), "true rotations")
+
+
+def find_ctf(dataset: Dataset) -> Space | None:
+    """Varying CTF parameters of the particles, z-scored; None if none varies."""
+    ctf = dataset.particles.ctf
+    names = ("defocus_u", "defocus_v", "defocus_angle", "voltage_kv", "cs_mm", "amplitude_contrast", "phase_shift")
+    columns = np.stack([np.asarray(getattr(ctf, name), dtype=np.float64) for name in names], axis=1)
+    spread = columns.std(axis=0)
+    varying = spread > 1e-9 * np.abs(columns).max(axis=0, initial=0)
+    if not varying.any():
+        return None
+    return Space((columns[:, varying] - columns[:, varying].mean(axis=0)) / spread[varying], "CTF parameters")
+
+
+def explain_missing_spaces(reconstruction: Reconstruction, dataset: Dataset) -> str | None:
+    """Why latents cannot be compared with the true heterogeneity, in words, or None if they can."""
+    truth, latent = dataset.truth, find_latent(reconstruction)
+    if latent is None:
+        return "needs latents or posteriors, which the reconstruction does not have"
+    if truth is None:
+        return "needs truth, which the data set does not have"
+    if find_heterogeneity(truth) is None:
+        return "needs an embedding, collective variables or states that differ between particles"
+    if len(latent.coordinates) == len(truth) and len(pair_spaces(reconstruction, dataset).particles) < FEWEST:
+        return f"needs at least {FEWEST} particles with both a latent and a true place"
+    return None
+
+
+def pair_spaces(
+    reconstruction: Reconstruction, dataset: Dataset, *, at_most: int | None = None, seed: int = 0
+) -> LatentAndTruth:
+    """Latent and true coordinates of the particles that have both, in their order.
+
+    Parameters
+    ----------
+    at_most
+        Particles to keep, drawn at random by ``seed`` if there are more.
+
+    Raises
+    ------
+    ValueError
+        If there is no latent or no truth, or they differ in length.
+    """
+    latent, truth = find_latent(reconstruction), dataset.truth
+    space = None if truth is None else find_heterogeneity(truth)
+    if latent is None or truth is None or space is None:
+        raise ValueError(f"{reconstruction.name} {explain_missing_spaces(reconstruction, dataset)}.")
+    if len(latent.coordinates) != len(truth):
+        raise ValueError(
+            f"{reconstruction.name} has {latent.source} of {len(latent.coordinates)} particles, but {dataset.name} "
+            f"has {len(truth)}: was it made from another data set?"
+        )
+    labelled = (truth.states >= 0) | ~(truth.states >= 0).any()
+    placed, reached = (np.isfinite(of.coordinates).all(axis=1) for of in (space, latent))
+    kept = np.flatnonzero(labelled & placed & reached)
+    context: dict[str, int | str] = {
+        "latent": latent.source,
+        "truth": space.source,
+        "n_particles": len(truth),
+        "n_without_state": int((~labelled).sum()),
+        "n_without_true_place": int((labelled & ~placed).sum()),
+        "n_without_latent": int((labelled & placed & ~reached).sum()),
+        "n_distinct_latents": len(np.unique(latent.coordinates[kept], axis=0)),
+    }
+    particles = draw_subset(kept, at_most, seed=seed)
+    context["n_measured"] = len(particles)
+    return LatentAndTruth(latent.take(particles), space.take(particles), particles, context)
+
+
+def draw_subset(
+    items: Int[np.ndarray, "n"], at_most: int | None, *, seed: int = 0, purpose: str = "latent-metrics"
+) -> Int[np.ndarray, "m"]:
+    """All items, or ``at_most`` of them drawn at random, in their order."""
+    if at_most is None or len(items) <= at_most:
+        return items
+    return np.sort(stream(seed, purpose).permutation(items)[:at_most])
+
+
+def turn_to_circle(values: Num[np.ndarray, "n"], period: float) -> Float[np.ndarray, "n 2"]:
+    """(cos, sin) of a variable that repeats after ``period``."""
+    turn = 2 * np.pi * np.asarray(values, dtype=np.float64) / period
+    return np.stack([np.cos(turn), np.sin(turn)], axis=1)
+
+
+def choose_variables(
+    variables: Mapping[str, CollectiveVariable], *, of: Literal["all", "telling"] = "all"
+) -> dict[str, CollectiveVariable]:
+    """Variables that vary; "telling" ones tell which states are alike as well."""
+    return {
+        name: variable
+        for name, variable in variables.items()
+        if name != "junk"
+        and (of == "all" or name not in DESCRIPTIVE)
+        and _varies(np.asarray(variable.values, dtype=np.float64)[:, None])
+    }
+
+
+def _place_by_variables(variables: Mapping[str, CollectiveVariable]) -> Space | None:
+    columns = []
+    for variable in choose_variables(variables, of="telling").values():
+        values = np.asarray(variable.values, dtype=np.float64)
+        if variable.period is not None:
+            columns.append(turn_to_circle(values, variable.period))
+        else:
+            columns.append(((values - np.nanmean(values)) / np.nanstd(values))[:, None])
+    return Space(np.concatenate(columns, axis=1), "variables") if columns else None
+
+
+def _place_by_state(states: Int[np.ndarray, "n"]) -> Space | None:
+    """The label itself, if particles share states."""
+    known = states[states >= 0]
+    if 2 * len(np.unique(known)) > len(known):
+        return None
+    return Space(np.where(states >= 0, states, np.nan)[:, None], "states", discrete=True)
+
+
+def _varies(coordinates: Float[np.ndarray, "n d"]) -> bool:
+    """Whether any finite row differs from another."""
+    rows = coordinates[np.isfinite(coordinates).all(axis=1)]
+    return len(rows) > 1 and bool((rows != rows[0]).any())

@@ -1,0 +1,209 @@
+"""Latent metrics on reconstructions: whose neighbours are right, and how much two spaces tell of one another.
+
+Both compare the latent with the true heterogeneity over the particles that have both (``latent_spaces``), as
+``neighbourhood_similarity`` and ``information_imbalance`` do on plain arrays; there are formulas and sources.
+Intervals are over particles; that neighbours share neighbours is not accounted for, so they are on the narrow side.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from cryobench._progress import Progress
+from cryobench.data import Dataset, Reconstruction, Score, Scores
+from cryobench.metrics.information_imbalance import (
+    NEIGHBOURS,
+    SUBSET_SIZE,
+    InformationImbalance,
+    information_imbalance,
+)
+from cryobench.metrics.latent_spaces import (
+    Space,
+    draw_subset,
+    explain_missing_spaces,
+    find_ctf,
+    find_pose,
+    pair_spaces,
+)
+from cryobench.metrics.metric import Metric, ScoreKind, shown
+from cryobench.metrics.neighbourhood import OFFSETS, RADII, neighbourhood_similarity
+from cryobench.metrics.resampling import centred_interval, resample_means
+
+MOST_NEIGHBOURHOODS = 100_000
+"""Particles whose neighbourhoods are compared at most, as published: five subsets of 20,000."""
+MOST_IN_SUBSETS = 20_000
+"""Particles whose information imbalance is taken at most: ten subsets of 2,000."""
+MOST_TOGETHER = 10_000
+"""Particles whose information imbalance is taken at most in one set."""
+SCORED_RADII = (1, 5, 10, 20)
+LARGEST_AVERAGED = 30
+"""Published figures average the imbalance over the k up to this."""
+
+
+class NeighbourhoodSimilarityMetric(Metric):
+    """Share of each particle's nearest neighbours in truth that are its nearest in the latent, by radius.
+
+    Reported is the share of what the ties of the truth allow (``attained``), which is the published quantity where
+    nothing ties. Chance is the radius itself, more where the truth is discrete: see the curve's columns.
+    """
+
+    name = "neighbourhood-similarity"
+    label = "Neighbourhood similarity"
+    scores = (
+        *(
+            ScoreKind(
+                f"neighbourhood-similarity-{radius}", f"Neighbours shared, radius {radius} %", "%", "higher", 0, 100
+            )
+            for radius in SCORED_RADII
+        ),
+        ScoreKind("neighbourhood-similarity-area", "Neighbours shared, mean over radii", "%", "higher", 0, 100),
+    )
+    needs = frozenset({"truth"})
+    reference = (
+        "Jeon et al., CryoBench, NeurIPS 2024, arXiv:2408.05526; Boggust et al. 2022, doi:10.1145/3490099.3511122"
+    )
+
+    def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
+        """Why it cannot be measured: it needs latents or posteriors, and a truth that varies."""
+        return explain_missing_spaces(reconstruction, dataset)
+
+    def measure(
+        self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
+    ) -> Scores:
+        """Scores at some radii and their mean over all; curve "neighbourhood-similarity" has every quantity."""
+        pair = pair_spaces(reconstruction, dataset, at_most=MOST_NEIGHBOURHOODS, seed=seed)
+        with shown(progress).task("neighbourhood similarity", len(pair.particles)) as task:
+            found = neighbourhood_similarity(pair.truth, pair.latent, RADII, offsets=OFFSETS, advance=task.advance)
+        by_point, radii = found.attained_by_point, found.radii
+        columns = {f"{self.name}-{radius}": by_point[:, RADII.index(radius)] for radius in SCORED_RADII}
+        columns[f"{self.name}-area"] = _average_over(by_point, radii)
+        curve = pd.DataFrame(
+            {
+                "radius": radii,
+                "k": found.neighbours,
+                "attained": found.attained,
+                "similarity": found.similarity,
+                "spread": found.spread,
+                "published": found.published,
+                "tie_averaged": found.tie_averaged,
+                "ceiling": found.ceiling,
+                "chance": found.chance,
+                "attained_chance": found.attained_chance,
+            }
+        )
+        context = {**pair.context, "n_subsets": OFFSETS, "n_points_of_subset": found.n_points}
+        scores = _score_columns(pair.particles[found.points], columns, self.scores, seed=seed)
+        return Scores(scores, {self.name: curve}, context)
+
+
+class InformationImbalanceMetric(Metric):
+    """How much the latent and the true heterogeneity tell of one another, and what the latent tells of pose and CTF.
+
+    Towards heterogeneity, 0 is best and 1 is chance; towards pose and CTF, 1 is best, and less is leakage. Each is
+    the mean over k of 1, 3, 10 and 30 in subsets of 2,000 particles, as published; the curve has every k, both
+    directions, and all particles together.
+    """
+
+    name = "information-imbalance"
+    label = "Information imbalance"
+    scores = (
+        ScoreKind("imbalance-truth-to-latent", "Information imbalance, truth to latent", "", "lower", 0.0, 2.0),
+        ScoreKind("imbalance-latent-to-truth", "Information imbalance, latent to truth", "", "lower", 0.0, 2.0),
+        ScoreKind("imbalance-latent-to-pose", "Information imbalance, latent to pose", "", "higher", 0.0, 2.0),
+        ScoreKind("imbalance-latent-to-ctf", "Information imbalance, latent to CTF", "", "higher", 0.0, 2.0),
+    )
+    needs = frozenset({"truth"})
+    reference = "Glielmo et al. 2022, doi:10.1093/pnasnexus/pgac039; Jeon et al., CryoBench, arXiv:2408.05526"
+
+    def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
+        """Why it cannot be measured: it needs latents or posteriors, and a truth that varies."""
+        return explain_missing_spaces(reconstruction, dataset)
+
+    def measure(
+        self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
+    ) -> Scores:
+        """Scores of "truth" always, of "pose" and "ctf" if they are known; curve "information-imbalance"."""
+        pair = pair_spaces(reconstruction, dataset, at_most=MOST_IN_SUBSETS, seed=seed)
+        others = {"truth": pair.truth, **_find_leaks(dataset, pair.particles)}
+        n = len(pair.particles)
+        together = draw_subset(np.arange(n), MOST_TOGETHER, seed=seed, purpose="latent-metrics/together")
+        columns, rows, subset_points = {}, [], np.arange(0)
+        total = len(others) * (n + (len(together) if n > SUBSET_SIZE else 0))
+        with shown(progress).task("information imbalance", total) as task:
+            for name, other in others.items():
+                options = {"ties": "average", "seed": seed, "advance": task.advance}
+                size = min(SUBSET_SIZE, n)
+                fitting = [k for k in NEIGHBOURS if k < size]
+                found = information_imbalance(pair.latent, other, fitting, subset_size=size, **options)
+                rows.append(_tabulate(name, "subsets", found))
+                averaged = found.neighbours <= LARGEST_AVERAGED
+                columns[f"imbalance-latent-to-{name}"] = found.forward_by_point[:, averaged].mean(axis=1)
+                if name == "truth":
+                    columns["imbalance-truth-to-latent"] = found.backward_by_point[:, averaged].mean(axis=1)
+                subset_points = found.points
+                if n > SUBSET_SIZE:
+                    found = information_imbalance(pair.latent[together], other[together], fitting, **options)
+                    rows.append(_tabulate(name, "together", found))
+        context = {**pair.context, "n_measured": len(subset_points), "n_together": len(together)}
+        scores = _score_columns(pair.particles[subset_points], columns, self.scores, seed=seed)
+        return Scores(scores, {self.name: pd.concat(rows, ignore_index=True)}, context)
+
+
+def _average_over(values: Float[np.ndarray, "m r"], radii: Float[np.ndarray, "r"]) -> Float[np.ndarray, "m"]:
+    """Area under each row over the range of the radii, by the trapezoid rule."""
+    return (values[:, 1:] + values[:, :-1]) / 2 @ (np.diff(radii) / (radii[-1] - radii[0]))
+
+
+def _find_leaks(dataset: Dataset, particles: Int[np.ndarray, "m"]) -> dict[str, np.ndarray]:
+    """What the latent should not tell: pose and CTF of some particles, those of the two that are known and vary."""
+    truth = dataset.truth
+    spaces: dict[str, Space | None] = {"pose": None if truth is None else find_pose(truth), "ctf": find_ctf(dataset)}
+    return {name: space.take(particles) for name, space in spaces.items() if space is not None}
+
+
+def _tabulate(against: str, points: str, found: InformationImbalance) -> pd.DataFrame:
+    """Rows of the curve: both directions, every k; the spread is the standard deviation over subsets."""
+    ways = {
+        f"latent to {against}": (found.forward, found.forward_by_subset),
+        f"{against} to latent": (found.backward, found.backward_by_subset),
+    }
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "against": against,
+                    "direction": direction,
+                    "points": points,
+                    "n_points": found.subset_size,
+                    "n_subsets": found.n_subsets,
+                    "k": found.neighbours,
+                    "value": mean,
+                    "spread": by_subset.std(axis=0),
+                }
+            )
+            for direction, (mean, by_subset) in ways.items()
+        ],
+        ignore_index=True,
+    )
+
+
+def _score_columns(
+    particles: Int[np.ndarray, "m"],
+    columns: Mapping[str, Float[np.ndarray, "m"]],
+    kinds: Sequence[ScoreKind],
+    *,
+    seed: int,
+) -> dict[str, Score]:
+    """Scores in the order of their kinds: mean over particles, with the interval of the bootstrap over them."""
+    present = [kind for kind in kinds if kind.name in columns]
+    samples = resample_means(np.stack([columns[kind.name] for kind in present], axis=1), seed=seed)
+    scores = {}
+    for kind, drawn in zip(present, samples.T, strict=True):
+        values = columns[kind.name]
+        value = float(np.clip(values.mean(), values.min(), values.max()))
+        low, high = centred_interval(value, drawn, low=float(values.min()), high=float(values.max()))
+        items = pd.DataFrame({"particle": particles, "value": values})
+        scores[kind.name] = Score(kind.name, value, low, high, n=len(values), items=items)
+    return scores
