@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from cryobench.atoms import list_chains, read_structure, write_structure
+from cryobench.atoms import find_atom, list_chains, read_structure, write_structure
 from cryobench.atoms.hinged_domain import measure_openings
 from cryobench.atoms.procedural.trimer import procedural_trimer
 from cryobench.atoms.superposition import fit_rigid_motions, move_rigidly
@@ -59,6 +59,13 @@ def test_the_trimer_is_spike_like(trimer):
     assert (np.diff(numbers) > 0).all()
     bonded = np.linalg.norm(np.diff(trimer.positions[(trimer.chains == "A") & alpha], axis=0), axis=1)
     assert bonded[np.diff(numbers) == 1].max() < 4.3
+
+
+def test_the_trimer_has_not_changed(trimer):
+    """Golden: a change here changes every Spike-MD data set made without a structure. Note it in the changelog."""
+    picked = [find_atom(trimer, chain, number, "CA") for chain, number in (("A", 100), ("B", 330), ("C", 1000))]
+    expected = [[43.516, 46.704, 44.407], [-19.132, 34.541, 33.823], [-7.919, -34.105, -37.396]]
+    np.testing.assert_allclose(trimer.positions[picked], expected, atol=0.02)
 
 
 def test_a_frame_depends_on_its_number_alone(ensemble):

@@ -1,4 +1,4 @@
-"""Structures made without any file: an antibody, a ribosomal subunit, a spike, protein complexes of any mass and symmetry."""
+"""Structures made without any file: antibody, ribosomal subunit, spike, complexes of any mass and symmetry."""
 
 from cryobench.atoms.procedural.antibody import procedural_antibody
 from cryobench.atoms.procedural.complexes import procedural_complex, procedural_contaminant
