@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Score, Scores
-from cryobench.metrics.information_imbalance import (
+from cryobench.metrics.imbalance import (
     NEIGHBOURS,
     SUBSET_SIZE,
     InformationImbalance,

@@ -171,8 +171,8 @@ def count_shared(truth, latent, discrete, edges, start, stop, in_order, averaged
     """For rows start to stop: how many other points lie in the neighbourhoods of both spaces, for every radius.
 
     ``truth`` (d, n) and ``latent`` (e, n) float64; ``discrete`` two flags; ``edges`` (r,) ascending, points in each
-    neighbourhood with the point itself. Writes (n, r): shared points with ties in order, the same averaged over independent orders of ties
-    in each space, and the largest average that any latent could reach.
+    neighbourhood with the point itself. Writes (n, r): shared points with ties in order, the same averaged over
+    independent orders of ties in each space, and the largest average that any latent could reach.
     """
     n, n_edges = truth.shape[1], len(edges)
     buffers = (

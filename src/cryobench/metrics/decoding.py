@@ -216,7 +216,7 @@ def _find_known(
 ) -> Shaped[np.ndarray, "n"]:
     """Which particles have a latent and every variable."""
     values = [np.asarray(variable.values, dtype=np.float64)[:, None] for variable in variables.values()]
-    return np.isfinite(np.concatenate([latent, *values], axis=1)).all(axis=1)
+    return np.asarray(np.isfinite(np.concatenate([latent, *values], axis=1)).all(axis=1))
 
 
 def _bound(values: Float[np.ndarray, "m"], samples: Float[np.ndarray, "r"]) -> tuple[float, float, float]:
