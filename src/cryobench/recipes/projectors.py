@@ -6,6 +6,7 @@ truth volumes (a projection is the sum over z of a volume's voxels); a test hold
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -108,6 +109,7 @@ def _empty(n: int, box_size: int) -> ImagesFT:
     return torch.zeros((n, box_size, box_size // 2 + 1), dtype=torch.complex64)
 
 
+@lru_cache(maxsize=2)
 def _disc(box_size: int) -> torch.Tensor:
     radius = frequency_grid(box_size, 2).norm(dim=-1) * box_size
     return (radius <= (box_size - 1) // 2 + 1e-3).float()
