@@ -9,10 +9,19 @@ from cryobench._progress import Progress, Silent
 from cryobench.data import Dataset, Reconstruction, Scores
 
 Need = Literal[
-    "volumes", "latents", "posteriors", "poses", "truth", "true volumes", "true states", "true poses", "mask"
+    "volumes",
+    "latents",
+    "posteriors",
+    "poses",
+    "record",
+    "truth",
+    "true volumes",
+    "true states",
+    "true poses",
+    "mask",
 ]
-"""The first four are parts of the reconstruction, the others of the data set; "truth" is any part of it."""
-_OF_RECONSTRUCTION = {"volumes", "latents", "posteriors", "poses"}
+"""The first five are parts of the reconstruction, the others of the data set; "truth" is any part of it."""
+_OF_RECONSTRUCTION = {"volumes", "latents", "posteriors", "poses", "record"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,7 @@ class Metric(ABC):
             "latents": reconstruction.latents is not None,
             "posteriors": reconstruction.posteriors is not None,
             "poses": reconstruction.rotations is not None,
+            "record": bool(reconstruction.record),
             "truth": truth is not None,
             "true volumes": truth is not None and truth.volumes is not None,
             "true states": truth is not None and bool((truth.states >= 0).any()),

@@ -1,0 +1,96 @@
+"""What a reconstruction cost, from its run record: so that quality can be drawn against it.
+
+Times are those of the reconstruction, not of scoring; the CPU time is that of all threads. Peak memory is the
+greatest resident size of the process in GiB; of the accelerator, the most it had allocated. A score is there only
+where the run record has the number: an imported result has none, and a run without an accelerator has no GPU time.
+A run that was cut off and resumed has recorded its last part alone, and is not measured. One run says nothing of how
+its cost varies: both ends of the interval are the value. Costs compare only on the same machine, which the context
+names.
+
+Source: the record of ``cryobench.experiment.run``; arXiv:2408.05526 reports no costs.
+"""
+
+import math
+
+import pandas as pd
+
+from cryobench._progress import Progress
+from cryobench.data import Dataset, Reconstruction, Score, Scores
+from cryobench.metrics.metric import Metric, ScoreKind
+
+_GIB = 2**30
+RECORDED = {
+    "wall-time": ("wall_seconds", 1.0),
+    "cpu-time": ("cpu_seconds", 1.0),
+    "gpu-time": ("gpu_seconds", 1.0),
+    "peak-memory": ("peak_memory_bytes", 1 / _GIB),
+    "peak-gpu-memory": ("peak_gpu_memory_bytes", 1 / _GIB),
+}
+"""Score -> entry of the run record and what it is multiplied by."""
+
+KINDS = (
+    ScoreKind("wall-time", "Wall time", "s", "lower", 0.0, float("inf")),
+    ScoreKind("cpu-time", "CPU time", "s", "lower", 0.0, float("inf")),
+    ScoreKind("gpu-time", "GPU time", "s", "lower", 0.0, float("inf")),
+    ScoreKind("peak-memory", "Peak memory", "GiB", "lower", 0.0, float("inf")),
+    ScoreKind("peak-gpu-memory", "Peak GPU memory", "GiB", "lower", 0.0, float("inf")),
+)
+
+
+def read_costs(reconstruction: Reconstruction) -> dict[str, float]:
+    """Costs by name of the score, those that were recorded.
+
+    Raises
+    ------
+    ValueError
+        If a recorded number is negative, NaN or infinite, or is none.
+    """
+    costs = {}
+    for name, (entry, factor) in RECORDED.items():
+        recorded = reconstruction.record.get(entry)
+        if recorded is None:
+            continue
+        if isinstance(recorded, bool) or not isinstance(recorded, int | float):
+            raise ValueError(
+                f"the run record of {reconstruction.name} has {entry} = {recorded!r}, expected a number."
+            )
+        if not math.isfinite(recorded) or recorded < 0:
+            raise ValueError(f"the run record of {reconstruction.name} has {entry} = {recorded}, expected 0 or more.")
+        costs[name] = float(recorded) * factor
+    return costs
+
+
+class Cost(Metric):
+    """Wall, CPU and GPU time and peak memory of the run, from its record.
+
+    What is counted, and when it is not measured: ``cryobench.metrics.cost``.
+    """
+
+    name = "cost"
+    label = "Cost of the run"
+    scores = KINDS
+    needs = frozenset({"record"})
+    reference = "run record of cryobench; quality against cost is not reported in arXiv:2408.05526"
+
+    def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
+        """Why it cannot be measured: nothing was recorded, or only the last part of the run."""
+        if not any(reconstruction.record.get(entry) is not None for entry, _ in RECORDED.values()):
+            return "needs times or memory in the run record, which the reconstruction does not have"
+        if reconstruction.record.get("resumed"):
+            return "needs a run recorded whole, and this one was cut off and resumed"
+        return None
+
+    def measure(
+        self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
+    ) -> Scores:
+        """The recorded costs; the context has the hardware and the number of particles."""
+        missing = self.explain_missing(reconstruction, dataset)
+        if missing is not None:
+            raise ValueError(f"the cost of {reconstruction.name} cannot be measured: it {missing}.")
+        scores = {
+            name: Score(name, value, value, value, n=1, items=pd.DataFrame({"value": [value]}))
+            for name, value in read_costs(reconstruction).items()
+        }
+        hardware = reconstruction.record.get("hardware")
+        context = {"n_particles": len(dataset.particles), "hardware": None if hardware is None else dict(hardware)}
+        return Scores(scores, context=context)
