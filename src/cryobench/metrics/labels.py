@@ -57,7 +57,7 @@ KINDS = (
 )
 
 
-def compare_labels(states: Shaped[np.ndarray, "n"], labels: Shaped[np.ndarray, "n"], *, seed: int = 0) -> Scores:
+def compare_labels(states: Shaped[np.ndarray, "n"], labels: Shaped[np.ndarray, "m"], *, seed: int = 0) -> Scores:
     """Every label score of a classification, with 95 % intervals over particles.
 
     Parameters
@@ -139,7 +139,7 @@ class _Table:
 
     def measure(self, drawn: Int[np.ndarray, "m cells"]) -> dict[str, np.ndarray]:
         """Every score (m,) of tables given by their occupied cells, in the order of ``KINDS``."""
-        total = self.counts.sum()
+        total = int(self.counts.sum())
         of_states = _sum_by(drawn, self.rows, self.n_states)
         of_classes = _sum_by(drawn, self.columns, self.n_classes)
         pairs, pairs_states, pairs_classes = (_count_pairs_within(part) for part in (drawn, of_states, of_classes))
