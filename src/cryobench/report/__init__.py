@@ -1,11 +1,32 @@
-"""The report on scored runs: a folder that opens in a browser from disk, with paper figures and tables.
+"""Pages that open in a browser from disk: the report on scored runs, and the card of a data set.
 
-``write_report`` is the whole public face. Below it: ``tables``, ``assignments`` and ``card`` turn results and data
-set into tables; ``views``, ``slices`` and ``surfaces`` into pictures and meshes; ``figures`` draws tables for
-papers; ``payload`` and ``pictures`` write what the page in ``templates`` and ``static`` shows; ``site`` puts the
-folder together. Nothing is scored here.
+``write_report`` and ``write_card`` are the public face.
+
+For runs: ``tables`` and ``assignments`` turn results into tables, ``views``, ``slices`` and ``surfaces`` into
+pictures and meshes; ``payload`` and ``pictures`` write what the page shows, ``site`` puts the folder together.
+
+For a data set: ``facts``, ``command`` and ``state_list`` say what it is, which ``cryobench show`` prints;
+``dataset_tables``, ``states``, ``spectra``, ``variables`` and ``composition`` are its tables and pictures, gathered
+by ``card_contents`` and written by the other ``card_`` files; ``card`` puts the folder together.
+
+``figures`` draws tables for papers; ``page`` is what both pages share, with ``templates`` and ``static``. Nothing is
+scored here.
 """
 
-from cryobench.report.site import write_report
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["write_report"]
+if TYPE_CHECKING:
+    from cryobench.report.card import write_card as write_card
+    from cryobench.report.site import write_report as write_report
+
+_PUBLIC = {"write_card": "cryobench.report.card", "write_report": "cryobench.report.site"}
+
+__all__ = ["write_card", "write_report"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for: facts in words need no plots."""
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'cryobench.report' has no attribute {name!r}")

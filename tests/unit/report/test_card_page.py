@@ -118,8 +118,9 @@ def test_an_earlier_card_is_replaced_and_another_folder_is_not(tmp_path):
     with pytest.raises(FileExistsError, match=r"is not a card"):
         write_card(dataset, report)
     assert [path.name for path in report.iterdir()] == ["report.json"]
-    target = tmp_path / "card"
-    write_card(dataset, target)
-    (target / "old.txt").write_text("old")
-    write_card(dataset, target)
-    assert not (target / "old.txt").exists()
+    earlier = tmp_path / "card"
+    earlier.mkdir()
+    for name in ("card.json", "old.txt"):
+        (earlier / name).write_text("{}")
+    assert write_card(dataset, earlier).exists()
+    assert not (earlier / "old.txt").exists()

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cryobench.report.figures.style import COLUMN_WIDTH, PAGE_WIDTH, fixed_figure, styled
+from cryobench.report.figures.style import COLUMN_WIDTH, PAGE_WIDTH, fixed_figure, styled, tile_pictures
 from cryobench.report.views import ParticleViews, grey_limits
 
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
@@ -17,27 +17,30 @@ BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
 def draw_particles(particles: Sequence[ParticleViews]) -> Figure:
     """Views of example particles: a row per view, a column per particle, each picture on its own grey scale."""
     titles = list(dict.fromkeys(title for views in particles for title in views.views))
-    height = 0.2 + 1.1 * len(titles)
-    figure = fixed_figure(
-        PAGE_WIDTH, height, left=0.06, right=0.995, bottom=0.01, top=1 - 0.2 / height, wspace=0.04, hspace=0.04
-    )
-    grid = figure.subplots(len(titles), len(particles), squeeze=False)
+    width, left, head = PAGE_WIDTH, 0.42, 0.2  # inch
+    height = head + (width - left) * len(titles) / len(particles)
+    figure = fixed_figure(width, height, left=left / width, right=1, bottom=0, top=1 - head / height)
+    axis = figure.subplots()
+    axis.set_axis_off()
+    rows = [[_greys(views.views.get(title)) for views in particles] for title in titles]
+    mosaic, step = tile_pictures(rows)
+    axis.imshow(mosaic, cmap="gray", vmin=0, vmax=1, interpolation="none", aspect="auto")
     for column, views in enumerate(particles):
-        for row, title in enumerate(titles):
-            axis = grid[row, column]
-            axis.set_xticks([])
-            axis.set_yticks([])
-            for spine in axis.spines.values():
-                spine.set_visible(False)
-            if title in views.views:
-                low, high = grey_limits(views.views[title])
-                axis.imshow(views.views[title], vmin=low, vmax=high, origin="lower", interpolation="none")
-            if row == 0:
-                state = "" if views.state is None else f", state {views.state}"
-                axis.set_title(f"particle {views.particle}{state}", fontsize=7)
-            if column == 0:
-                axis.set_ylabel(title.replace(", ", ",\n"), fontsize=7)
+        state = "" if views.state is None else f", state {views.state}"
+        words = f"particle {views.particle}{state}"
+        axis.text((column + 0.48) * step, -0.06 * step, words, fontsize=6.5, ha="center", va="bottom")
+    for row, title in enumerate(titles):
+        words = title.replace(", ", ",\n")
+        axis.text(-0.06 * step, (row + 0.48) * step, words, fontsize=7, ha="right", va="center", rotation=90)
     return figure
+
+
+def _greys(image: np.ndarray | None) -> np.ndarray | None:
+    """A picture from black (0) to white (1), its first row at the bottom."""
+    if image is None:
+        return None
+    low, high = grey_limits(image)
+    return np.clip((image[::-1] - low) / (high - low), 0, 1)
 
 
 @styled
