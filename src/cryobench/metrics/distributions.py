@@ -3,9 +3,11 @@
 A reconstruction gives classes or latents, not angles or distances, so a value is read from it for each particle, in
 the same way for every method: the mean true value of the particles that it puts in the same place. For posteriors,
 and for latents of which there are few, that is the particle's class (its most probable one); for other latents, its
-√n nearest neighbours in Euclidean distance, itself not among them. Means of circular variables are those of
-directions. Classes of fewer than five particles would repeat the truth rather than average it: their
-particles get the mean of all. The distribution of the values is compared with the true one:
+√n nearest neighbours in Euclidean distance, itself not among them. The mean of a circular variable is that of
+directions; as much of the particle as the mean vector falls short of length 1 is put at the mean direction of all
+particles instead, since directions that cancel leave one that means nothing. Classes of fewer than five particles
+would repeat the truth rather than average it: their particles get the mean of all. The distribution of the values is
+compared with the true one:
 
 | score | what | truth | knowing nothing |
 |---|---|---|---|
@@ -25,149 +27,26 @@ Theory of Pattern Recognition (1996), chapter 5. The protocol is ours.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from cryobench._progress import Progress
 from cryobench.data import CollectiveVariable, Dataset, Reconstruction, Score, Scores
 from cryobench.metrics.metric import Metric, ScoreKind, shown
 from cryobench.metrics.places import Places
-from cryobench.metrics.populations import PSEUDO_COUNT, population_divergence, smooth_populations
+from cryobench.metrics.populations import PSEUDO_COUNT
+from cryobench.metrics.profiles import FEWEST, Comparison, varies
 from cryobench.metrics.resampling import centred_interval
-from cryobench.metrics.transport import earth_movers_distance
-from cryobench.rng import stream
 
 MOST_PARTICLES = 20_000
-MOST_BINS = 20
-POPULATED = 10
-"""True particles a bin must hold for its free energy to be compared."""
-FEWEST = 40
-"""Particles: two bins of 20."""
-_RESAMPLES = 500
-_CELLS = 1000
-"""Steps of the grid on which resampled distances are taken."""
 
 KINDS = (
     ScoreKind("distribution-error", "Distribution along variables, error", "", "lower", 0.0, float("inf")),
     ScoreKind("distribution-kl", "Distribution along variables, KL divergence", "nat", "lower", 0.0, float("inf")),
     ScoreKind("free-energy-error", "Free-energy profile error", "kT", "lower", 0.0, float("inf")),
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Bins:
-    """Bins of about equal width, from edge to edge; on a circle the first reaches back over the origin."""
-
-    edges: Float[np.ndarray, "e"]
-    """On a line, between bins; on a circle, the upper end of each."""
-    low: Float[np.ndarray, "bins"]
-    high: Float[np.ndarray, "bins"]
-    period: float | None
-
-    def count(self, values: Float[np.ndarray, "n"]) -> Int[np.ndarray, "bins"]:
-        """Values in each bin."""
-        return np.bincount(self.assign(values), minlength=len(self.low))
-
-    def assign(self, values: Float[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
-        """Bin of each value."""
-        if self.period is None:
-            return np.searchsorted(self.edges, values)
-        return np.searchsorted(self.edges, np.mod(values, self.period)) % len(self.low)
-
-
-def choose_bins(true_values: Float[np.ndarray, "n"], *, period: float | None = None) -> Bins:
-    """Bins for these values, of 20 particles on average or more, edges in the gaps between distinct values."""
-    n_bins = int(np.clip(len(true_values) // 20, 2, MOST_BINS))
-    if period is None:
-        distinct = np.unique(true_values)
-        nominal = distinct[0] + (distinct[-1] - distinct[0]) * np.arange(1, n_bins) / n_bins
-        edges = np.unique(_move_into_gaps(nominal, distinct))
-        bounds = np.r_[distinct[0], edges, distinct[-1]]
-    else:
-        distinct = np.unique(np.mod(true_values, period))
-        nominal = period * np.arange(n_bins) / n_bins
-        edges = _move_into_gaps(nominal, np.r_[distinct[-1] - period, distinct, distinct[0] + period])
-        edges = np.unique(np.mod(edges, period))
-        bounds = np.r_[edges[-1] - period, edges]
-    return Bins(edges, bounds[:-1], bounds[1:], period)
-
-
-def _move_into_gaps(edges: np.ndarray, distinct: np.ndarray) -> np.ndarray:
-    """Middle of the gap between sorted values in which each edge lies, or above which value it lies."""
-    above = np.clip(np.searchsorted(distinct, edges, side="right"), 1, len(distinct) - 1)
-    return (distinct[above - 1] + distinct[above]) / 2
-
-
-def free_energy(counts: Int[np.ndarray, "bins"]) -> Float[np.ndarray, "bins"]:
-    """−ln p in kT of each bin, half a particle added to each."""
-    total = int(counts.sum())
-    return -np.log(smooth_populations(counts / total, total))
-
-
-def compare_distributions(
-    true_values: Float[np.ndarray, "n"], values: Float[np.ndarray, "n"], *, period: float | None = None
-) -> dict[str, float]:
-    """Scores of recovered values (n,) against true ones, as the module names them.
-
-    Beside them "emd", the distance in the unit of the values, and "emd-of-mean", that of all mass at the true mean.
-
-    Raises
-    ------
-    ValueError
-        If the lengths differ, there are fewer than 40 values, one is not finite, or the true ones do not vary.
-    """
-    if len(true_values) != len(values) or len(values) < FEWEST:
-        raise ValueError(
-            f"there must be as many recovered as true values, {FEWEST} or more; "
-            f"got {len(values)} and {len(true_values)}."
-        )
-    emd = earth_movers_distance(true_values, values, period=period)
-    floor = _distance_knowing_nothing(true_values, period)
-    if floor == 0:
-        raise ValueError("the true values are all the same: there is no distribution to recover.")
-    bins = choose_bins(true_values, period=period)
-    return {
-        "emd": emd,
-        "distribution-error": emd / floor,
-        **_compare_counts(bins.count(true_values), bins.count(values)),
-    }
-
-
-def _compare_counts(true_counts: np.ndarray, counts: np.ndarray) -> dict[str, float]:
-    total = int(true_counts.sum())
-    divergence = population_divergence(true_counts / total, counts / total, total)
-    difference = np.abs(free_energy(counts) - free_energy(true_counts))[true_counts >= POPULATED]
-    return {"distribution-kl": float(divergence), "free-energy-error": float(difference.mean())}
-
-
-def _distance_knowing_nothing(values: np.ndarray, period: float | None) -> float:
-    """Earth mover's distance of the values from all mass at their mean."""
-    centre = Places(np.zeros(len(values), dtype=np.int64)).average(values, period=period)
-    return earth_movers_distance(values, centre, period=period)
-
-
-def _resample(
-    true_values: np.ndarray, values: np.ndarray, period: float | None, floor: float, *, seed: int
-) -> np.ndarray:
-    """Scores (resamples, 3) of bootstrap resamples of the particles, distances taken on a fine grid."""
-    low, length = (true_values.min(), np.ptp(true_values)) if period is None else (0.0, period)
-    both = [at - low if period is None else np.mod(at, period) for at in (true_values, values)]
-    cells = [np.clip((at / length * _CELLS).astype(np.int64), 0, _CELLS - 1) for at in both]
-    bins = choose_bins(true_values, period=period)
-    of_bins = [bins.assign(at) for at in (true_values, values)]
-    generator, n = stream(seed, "bootstrap"), len(values)
-    samples = np.empty((_RESAMPLES, len(KINDS)))
-    for row in samples:
-        drawn = generator.integers(n, size=n)
-        true_cells, found_cells = (np.bincount(cell[drawn], minlength=_CELLS) for cell in cells)
-        excess = np.cumsum(true_cells - found_cells) / n
-        excess = excess if period is None else excess - np.median(excess)
-        compared = _compare_counts(*(np.bincount(bin_of[drawn], minlength=len(bins.low)) for bin_of in of_bins))
-        row[:] = np.abs(excess).mean() * length / floor, compared["distribution-kl"], compared["free-energy-error"]
-    return samples
 
 
 class Distributions(Metric):
@@ -216,12 +95,12 @@ class Distributions(Metric):
         with shown(progress).task("distributions", len(variables)) as task:
             for name, variable in variables.items():
                 true_values = np.asarray(variable.values[particles], dtype=np.float64)
-                values = places.average(true_values, period=variable.period)
-                compared = compare_distributions(true_values, values, period=variable.period)
-                floor = compared["emd-of-mean"]
-                samples.append(_resample(true_values, values, variable.period, floor, seed=seed))
-                rows.append({"variable": name, "unit": variable.unit, **compared})
-                tables.append(_tabulate_profile(name, true_values, values, variable.period))
+                comparison = Comparison(
+                    true_values, *places.average(true_values, period=variable.period), variable.period
+                )
+                samples.append(comparison.resample(seed))
+                rows.append({"variable": name, "unit": variable.unit, **comparison.measure()})
+                tables.append(comparison.tabulate(name))
                 task.advance()
         table = pd.DataFrame(rows)
         scores = {}
@@ -260,7 +139,7 @@ def _usable(reconstruction: Reconstruction, dataset: Dataset) -> Int[np.ndarray,
 
 
 def _varying(variables: Mapping[str, CollectiveVariable], particles: np.ndarray) -> dict[str, CollectiveVariable]:
-    return {name: each for name, each in variables.items() if np.ptp(each.values[particles]) > 0}
+    return {name: each for name, each in variables.items() if varies(each.values[particles], each.period)}
 
 
 def _find_places(reconstruction: Reconstruction, particles: np.ndarray) -> Places:
@@ -269,20 +148,3 @@ def _find_places(reconstruction: Reconstruction, particles: np.ndarray) -> Place
     if reconstruction.latents is None:
         raise ValueError(f"{reconstruction.name} has neither posteriors nor latents.")
     return Places(None, reconstruction.latents[particles].astype(np.float64))
-
-
-def _tabulate_profile(name: str, true_values: np.ndarray, values: np.ndarray, period: float | None) -> pd.DataFrame:
-    bins = choose_bins(true_values, period=period)
-    true_counts, counts = bins.count(true_values), bins.count(values)
-    populated = true_counts >= POPULATED
-    return pd.DataFrame(
-        {
-            "variable": name,
-            "low": bins.low,
-            "high": bins.high,
-            "true": true_counts,
-            "recovered": counts,
-            "true_free_energy": np.where(populated, free_energy(true_counts), np.nan),
-            "free_energy": np.where(populated, free_energy(counts), np.nan),
-        }
-    )

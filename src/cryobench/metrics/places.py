@@ -3,6 +3,9 @@
 A place is a class, or a neighbourhood in the latent: √n nearest neighbours in Euclidean distance, the particle itself
 not among them. Latents that repeat (√n times on average, or more) are classes. See ``metrics.distributions``.
 
+On a line, the mean of a place that says nothing is the mean of all. On a circle it is any direction, so there the
+mean carries a certainty: the length of the mean vector, 1 where all agree and near 0 where they point everywhere.
+
 Source: Devroye, Györfi & Lugosi, A Probabilistic Theory of Pattern Recognition (1996), chapter 5 (√n neighbours).
 """
 
@@ -43,16 +46,18 @@ class Places:
         """ "classes" or "neighbours"."""
         return "classes" if self.neighbours is None else "neighbours"
 
-    def average(self, values: Float[np.ndarray, "n"], *, period: float | None = None) -> Float[np.ndarray, "n"]:
-        """Mean value (n,) at each particle's place; the mean direction if the values have a period."""
+    def average(
+        self, values: Float[np.ndarray, "n"], *, period: float | None = None
+    ) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
+        """Mean value (n,) at each particle's place, and its certainty (n,) in [0, 1], which is 1 on a line."""
         if period is None:
-            return np.clip(self._average(values), values.min(), values.max())
+            return np.clip(self._average(values), values.min(), values.max()), np.ones(len(values))
         turns = 2 * np.pi * values / period
         cosine, sine = self._average(np.cos(turns)), self._average(np.sin(turns))
+        certainty = np.minimum(np.hypot(cosine, sine), 1.0)
         # Where the mean vector vanishes there is no mean direction: it is 0 then, rather than rounding noise.
-        vanishes = np.hypot(cosine, sine) < 1e-9
-        angle = np.where(vanishes, 0.0, np.arctan2(sine, cosine))
-        return np.mod(angle * period / (2 * np.pi), period)
+        angle = np.where(certainty < 1e-9, 0.0, np.arctan2(sine, cosine))
+        return np.mod(angle * period / (2 * np.pi), period), certainty
 
     def _average(self, values: np.ndarray) -> np.ndarray:
         if self.neighbours is not None:

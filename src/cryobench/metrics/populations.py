@@ -42,27 +42,52 @@ KINDS = (
 )
 
 
-def population_error(
-    true_populations: Float[np.ndarray, "*m k"], populations: Float[np.ndarray, "*m k"]
-) -> Float[np.ndarray, "*m"]:
-    """Total variation distance of populations (..., k) that each sum to 1: the share of particles misplaced."""
-    return np.abs(populations - true_populations).sum(axis=-1) / 2
+def population_error(true_populations: Float[np.ndarray, "k"], populations: Float[np.ndarray, "j"]) -> float:
+    """Total variation distance of populations (k,): the share of particles misplaced.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many of either, one is negative or NaN, or they do not sum to 1.
+    """
+    _check_populations(true_populations, populations)
+    return float(_measure_error(true_populations[None], populations[None])[0])
 
 
 def population_divergence(
-    true_populations: Float[np.ndarray, "*m k"], populations: Float[np.ndarray, "*m k"], n: int
-) -> Float[np.ndarray, "*m"]:
-    """Kullback-Leibler divergence in nats of populations (..., k) over n particles from the true ones.
+    true_populations: Float[np.ndarray, "k"], populations: Float[np.ndarray, "j"], n: int
+) -> float:
+    """Kullback-Leibler divergence in nats of populations (k,) over n particles from the true ones.
 
     Half a particle is added to every state on both sides, so that a state that was missed costs a finite amount.
+    Raises ValueError as ``population_error``.
     """
-    smooth, smooth_true = smooth_populations(populations, n), smooth_populations(true_populations, n)
-    return np.maximum((smooth_true * np.log(smooth_true / smooth)).sum(axis=-1), 0)
+    _check_populations(true_populations, populations)
+    return float(_measure_divergence(true_populations[None], populations[None], n)[0])
 
 
 def smooth_populations(populations: Float[np.ndarray, "*m k"], n: int) -> Float[np.ndarray, "*m k"]:
     """Populations (..., k) of n particles after ``PSEUDO_COUNT`` was added to each of the k."""
     return (populations * n + PSEUDO_COUNT) / (n + PSEUDO_COUNT * populations.shape[-1])
+
+
+def _measure_error(true: Float[np.ndarray, "m k"], found: Float[np.ndarray, "m k"]) -> Float[np.ndarray, "m"]:
+    return np.abs(found - true).sum(axis=1) / 2
+
+
+def _measure_divergence(
+    true: Float[np.ndarray, "m k"], found: Float[np.ndarray, "m k"], n: int
+) -> Float[np.ndarray, "m"]:
+    smooth_true, smooth = smooth_populations(true, n), smooth_populations(found, n)
+    return np.maximum((smooth_true * np.log(smooth_true / smooth)).sum(axis=1), 0)
+
+
+def _check_populations(true: np.ndarray, found: np.ndarray) -> None:
+    if len(true) != len(found):
+        raise ValueError(f"there are {len(true)} true populations but {len(found)} recovered ones.")
+    for name, values in (("true", true), ("recovered", found)):
+        if not (np.all(values >= 0) and abs(values.sum() - 1) < 1e-3):
+            raise ValueError(f"{name} populations must not be negative and sum to 1, got a sum of {values.sum()}.")
 
 
 def estimate_populations(
@@ -112,12 +137,11 @@ class Populations(Metric):
         true, recovered = true_shares.mean(axis=0), shares.mean(axis=0)
         table = pd.DataFrame({"state": present, "true": true, "recovered": recovered})
         table["low"], table["high"] = np.quantile(means[:, k:], [0.025, 0.975], axis=0)
+        observed = true[None], recovered[None]
+        resampled = means[:, :k], means[:, k:]
         values = {
-            "population-error": (population_error(true, recovered), population_error(means[:, :k], means[:, k:])),
-            "population-kl": (
-                population_divergence(true, recovered, n),
-                population_divergence(means[:, :k], means[:, k:], n),
-            ),
+            "population-error": (_measure_error(*observed)[0], _measure_error(*resampled)),
+            "population-kl": (_measure_divergence(*observed, n)[0], _measure_divergence(*resampled, n)),
         }
         items = pd.DataFrame({"state": present, "value": np.abs(recovered - true)})
         scores = {}

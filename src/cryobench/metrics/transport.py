@@ -15,8 +15,8 @@ def earth_movers_distance(
     first: Float[np.ndarray, "n"],
     second: Float[np.ndarray, "m"],
     *,
-    first_weights: Float[np.ndarray, "n"] | None = None,
-    second_weights: Float[np.ndarray, "m"] | None = None,
+    first_weights: Float[np.ndarray, "v"] | None = None,
+    second_weights: Float[np.ndarray, "w"] | None = None,
     period: float | None = None,
 ) -> float:
     """How far mass must be carried, on average, to turn one distribution into the other; in the values' unit.
