@@ -69,7 +69,10 @@ def _print_states(console: Console, dataset: Dataset) -> None:
             shown = shown.drop(columns="mass", errors="ignore")
         hidden = len(shown.columns) - _MOST_COLUMNS
         shown = shown.iloc[:, :_MOST_COLUMNS]
-        table = _table(*("mass / kDa" if name == "mass" else str(name) for name in shown.columns))
+        table = _table()
+        for name in shown.columns:
+            justify = "left" if name == "name" else "right"
+            table.add_column("mass / kDa" if name == "mass" else str(name), justify=justify, overflow="fold")
         for row in shown.itertuples(index=False):
             table.add_row(*(_text(value) for value in row))
         console.print(table, highlight=False, markup=False)

@@ -53,7 +53,7 @@ def lay_out_assembly(truth: GroundTruth) -> Assembly | None:
             "name": [state_name(truth, state) for state in range(len(level))],
             "particles": np.bincount(truth.states[truth.states >= 0], minlength=len(level)),
             "x": level,
-            "y": _heights(components.edges, _depths(components.edges, len(level))),
+            "y": _part(level, _heights(components.edges, _depths(components.edges, len(level)))),
         }
     )
     return Assembly(nodes, components.edges)
@@ -81,3 +81,14 @@ def _heights(edges: np.ndarray, depth: np.ndarray) -> np.ndarray:
         order = np.argsort(wanted, kind="stable")
         height[here[order]] = np.arange(len(here)) - (len(here) - 1) / 2
     return height
+
+
+def _part(level: np.ndarray, height: np.ndarray) -> np.ndarray:
+    """Heights moved up until no two states lie on one another."""
+    taken: set[tuple[float, float]] = set()
+    moved = height.copy()
+    for state, place in enumerate(np.round(level, 6).tolist()):
+        while (place, moved[state]) in taken:
+            moved[state] += 1
+        taken.add((place, moved[state]))
+    return moved

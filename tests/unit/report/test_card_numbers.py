@@ -171,6 +171,8 @@ def test_assembly_grows_to_the_right_and_siblings_are_apart():
     assert abs(nodes.loc["left", "y"] - nodes.loc["right", "y"]) == 1
     assert nodes.loc["seed", "y"] == nodes.loc["whole", "y"] == 0
     assert assembly.edges.tolist() == [[0, 1], [0, 2], [1, 3], [2, 3]]
+    alike = replace(truth := _grown(12), components=replace(truth.components, occupancies=np.ones((4, 4))))
+    assert len(lay_out_assembly(alike).nodes.drop_duplicates(["x", "y"])) == 4
 
 
 def test_a_graph_with_a_circle_is_drawn_too():

@@ -78,6 +78,8 @@
   cryobench.plots.assembly = (element) => {
     const graph = data().assembly;
     const most = Math.max(1, ...graph.particles);
+    const [low, high] = [Math.min(...graph.y), Math.max(...graph.y)];
+    element.style.height = `${Math.min(560, 210 + 75 * (high - low))}px`;
     const trace = {
       type: "scatter", mode: "markers+text", x: graph.x, y: graph.y, text: graph.name.map((name) => cryobench.shorten(name, 16)), textposition: "top center",
       textfont: { size: 10.5 }, customdata: graph.particles, cliponaxis: false,
@@ -90,7 +92,7 @@
     }));
     const layout = cryobench.layout({
       annotations, xaxis: cryobench.axis("components present", { showgrid: false }),
-      yaxis: { visible: false, range: [Math.min(...graph.y) - 0.7, Math.max(...graph.y) + 0.9] },
+      yaxis: { visible: false, range: [low - 0.6, high + 0.8] },
     });
     return Plotly.react(element, [trace], layout, cryobench.config);
   };
