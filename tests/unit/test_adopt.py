@@ -328,7 +328,7 @@ def test_partial_truth(home: Path, original: Dataset, partial: Path, tmp_path: P
     consensus = run("consensus", asked, tmp_path / "consensus", device="cpu")
     measured = score(consensus, asked)
     assert (measured["fsc-auc"].n, measured.context["per-image-fsc"]["n_unknown_state"]) == (2, 2)
-    with pytest.raises(ValueError, match=r"query particle 1 has no known state \(2 of 4 queries have none\)"):
+    with pytest.raises(ValueError, match=r"query particle 1 has no known state \(2 of 4 have none\)"):
         run("truth-backprojection", asked, tmp_path / "no", device="cpu")
 
 
