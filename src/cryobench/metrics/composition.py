@@ -32,7 +32,9 @@ KINDS = (ScoreKind("occupancy-error", "Occupancy error of components", "", "lowe
 
 
 def occupancy_error(
-    true_shares: Float[np.ndarray, "n k"], shares: Float[np.ndarray, "n k"], occupancies: Float[np.ndarray, "k c"]
+    true_shares: Float[np.ndarray, "n k"],
+    shares: Float[np.ndarray, "m j"],
+    occupancies: Float[np.ndarray, "states c"],
 ) -> Float[np.ndarray, "n c"]:
     """Absolute error (n, c) of each particle's expected occupancy of each component.
 

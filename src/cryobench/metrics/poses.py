@@ -25,7 +25,6 @@ import pandas as pd
 from jaxtyping import Float, Int, Num
 
 from cryobench._progress import Progress
-from cryobench._types import RotationArray, ShiftArray
 from cryobench.data import Dataset, Reconstruction, Score, Scores
 from cryobench.metrics.metric import Metric, ScoreKind, shown
 from cryobench.metrics.pose_alignment import Mode, PoseAlignment, align_rotations, fit_offset
@@ -84,12 +83,12 @@ class PoseErrors:
 
 
 def pose_error(
-    true_rotations: RotationArray,
-    rotations: RotationArray,
+    true_rotations: Float[np.ndarray, "n 3 3"],
+    rotations: Float[np.ndarray, "m 3 3"],
     *,
-    true_shifts: ShiftArray | None = None,
-    shifts: ShiftArray | None = None,
-    states: Int[np.ndarray, "n"] | None = None,
+    true_shifts: Float[np.ndarray, "p 2"] | None = None,
+    shifts: Float[np.ndarray, "q 2"] | None = None,
+    states: Int[np.ndarray, "r"] | None = None,
     mode: Mode = "robust",
     seed: int = 0,
 ) -> PoseErrors:
