@@ -29,11 +29,11 @@ RECORDED = {
 """Score -> entry of the run record and what it is multiplied by."""
 
 KINDS = (
-    ScoreKind("wall-time", "Wall time", "s", "lower", 0.0, float("inf")),
-    ScoreKind("cpu-time", "CPU time", "s", "lower", 0.0, float("inf")),
-    ScoreKind("gpu-time", "GPU time", "s", "lower", 0.0, float("inf")),
-    ScoreKind("peak-memory", "Peak memory", "GiB", "lower", 0.0, float("inf")),
-    ScoreKind("peak-gpu-memory", "Peak GPU memory", "GiB", "lower", 0.0, float("inf")),
+    ScoreKind("wall-time", "Wall time", "s", "lower", 0.0, float("inf"), blind=True),
+    ScoreKind("cpu-time", "CPU time", "s", "lower", 0.0, float("inf"), blind=True),
+    ScoreKind("gpu-time", "GPU time", "s", "lower", 0.0, float("inf"), blind=True),
+    ScoreKind("peak-memory", "Peak memory", "GiB", "lower", 0.0, float("inf"), blind=True),
+    ScoreKind("peak-gpu-memory", "Peak GPU memory", "GiB", "lower", 0.0, float("inf"), blind=True),
 )
 
 

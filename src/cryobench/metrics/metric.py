@@ -41,6 +41,8 @@ class ScoreKind:
     """Largest value possible; infinity if there is no bound."""
     statistic: Literal["mean", "median"] = "mean"
     """How the items (query particles) become one value."""
+    blind: bool = False
+    """Whether labels shuffled over the particles score as well as the truth: to be read beside scores that tell."""
 
 
 class Metric(ABC):

@@ -37,8 +37,8 @@ PSEUDO_COUNT = 0.5
 """Particles added to every state, or bin, before a logarithm is taken."""
 
 KINDS = (
-    ScoreKind("population-error", "Error of state populations", "", "lower", 0.0, 1.0),
-    ScoreKind("population-kl", "KL divergence of state populations", "nat", "lower", 0.0, float("inf")),
+    ScoreKind("population-error", "Error of state populations", "", "lower", 0.0, 1.0, blind=True),
+    ScoreKind("population-kl", "KL divergence of state populations", "nat", "lower", 0.0, float("inf"), blind=True),
 )
 
 

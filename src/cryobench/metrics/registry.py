@@ -6,6 +6,12 @@ from cryobench.metrics.metric import Metric
 METRICS = {
     "per-image-fsc": "cryobench.metrics.volumes:PerImageFsc",
     "heterogeneity-fsc": "cryobench.metrics.heterogeneity:HeterogeneityFsc",
+    "labels": "cryobench.metrics.labels:Labels",
+    "populations": "cryobench.metrics.populations:Populations",
+    "distributions": "cryobench.metrics.distributions:Distributions",
+    "poses": "cryobench.metrics.poses:Poses",
+    "composition": "cryobench.metrics.composition:Composition",
+    "cost": "cryobench.metrics.cost:Cost",
 }
 """Name of each metric and where it is."""
 
