@@ -16,33 +16,78 @@ from cryobench.metrics.uncertainty import bootstrap_interval
 from cryobench.metrics.volumes import FscCurve, Resolution, fsc, fsc_auc, per_image_fsc, resolution
 
 if TYPE_CHECKING:
+    from cryobench.metrics.composition import Composition as Composition
+    from cryobench.metrics.composition import occupancy_error as occupancy_error
+    from cryobench.metrics.cost import Cost as Cost
     from cryobench.metrics.decoding import Decodability as Decodability
     from cryobench.metrics.decoding import decodability as decodability
+    from cryobench.metrics.distributions import Distributions as Distributions
+    from cryobench.metrics.labels import Labels as Labels
+    from cryobench.metrics.labels import compare_labels as compare_labels
+    from cryobench.metrics.populations import Populations as Populations
+    from cryobench.metrics.populations import population_divergence as population_divergence
+    from cryobench.metrics.populations import population_error as population_error
+    from cryobench.metrics.poses import PoseErrors as PoseErrors
+    from cryobench.metrics.poses import Poses as Poses
+    from cryobench.metrics.poses import pose_error as pose_error
+    from cryobench.metrics.profiles import compare_distributions as compare_distributions
+    from cryobench.metrics.profiles import free_energy as free_energy
+    from cryobench.metrics.transport import earth_movers_distance as earth_movers_distance
 
 _LATE = {
+    "Composition": "cryobench.metrics.composition",
+    "Cost": "cryobench.metrics.cost",
     "Decodability": "cryobench.metrics.decoding",
+    "Distributions": "cryobench.metrics.distributions",
+    "Labels": "cryobench.metrics.labels",
+    "Populations": "cryobench.metrics.populations",
+    "PoseErrors": "cryobench.metrics.poses",
+    "Poses": "cryobench.metrics.poses",
+    "compare_distributions": "cryobench.metrics.profiles",
+    "compare_labels": "cryobench.metrics.labels",
     "decodability": "cryobench.metrics.decoding",
+    "earth_movers_distance": "cryobench.metrics.transport",
+    "free_energy": "cryobench.metrics.profiles",
+    "occupancy_error": "cryobench.metrics.composition",
+    "population_divergence": "cryobench.metrics.populations",
+    "population_error": "cryobench.metrics.populations",
+    "pose_error": "cryobench.metrics.poses",
 }
-"""What is imported when it is asked for, because it needs scikit-learn, and where it is."""
+"""What is imported when it is asked for, because most of it needs scikit-learn or SciPy, and where it is."""
 
 __all__ = [
     "METRICS",
+    "Composition",
+    "Cost",
     "Decodability",
+    "Distributions",
     "FscCurve",
     "InformationImbalance",
+    "Labels",
     "Metric",
     "NeighbourhoodSimilarity",
+    "Populations",
+    "PoseErrors",
+    "Poses",
     "Resolution",
     "ScoreKind",
     "bootstrap_interval",
+    "compare_distributions",
+    "compare_labels",
     "decodability",
+    "earth_movers_distance",
+    "free_energy",
     "fsc",
     "fsc_auc",
     "get_metric",
     "information_imbalance",
     "list_metrics",
     "neighbourhood_similarity",
+    "occupancy_error",
     "per_image_fsc",
+    "population_divergence",
+    "population_error",
+    "pose_error",
     "resolution",
     "score",
 ]
