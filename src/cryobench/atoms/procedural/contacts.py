@@ -13,7 +13,7 @@ TOUCH = 3.8
 
 _LONGEST = 15.0
 _NEAREST_ALPHA, _NEAREST_ATOM = 4.1, 2.8
-_CONTACT, _LEAST_CONTACTS = 8.5, 3
+_CONTACT, _LEAST_CONTACTS, _OVERLAP = 8.5, 3, 3.6
 
 
 def approach(
@@ -47,7 +47,7 @@ def approach_copies(
 ) -> float:
     """How far in Å points can go in a unit direction, their copies going with them, before two copies touch.
 
-    At most 15 Å, negative if copies are too near from the start; see `approach`.
+    At most 15 Å, and no less than -15 if copies are too near from the start; see `approach`.
     """
     # One copy lies to another as that, by the inverse, lies to it: half of the group is enough.
     inverse = [int(((rotations - rotation.T) ** 2).sum(axis=(1, 2)).argmin()) for rotation in rotations]
@@ -58,11 +58,12 @@ def approach_copies(
         speed = float(np.linalg.norm(relative))
         if copy <= inverse[copy] and speed > 1e-6:
             gone = min(gone, approach(points, points @ rotations[copy].T, relative / speed, gone * speed) / speed)
-    return gone
+    # Copies that hardly part on this way are not parted by going on and on.
+    return max(gone, -_LONGEST)
 
 
 def is_one_piece(alphas: Float[np.ndarray, "r 3"], parts: Int[np.ndarray, " r"], rotations: RotationArray) -> bool:
-    """Whether parts and copies hang together, three pairs of CA atoms within 8.5 Å being a contact.
+    """Whether parts and copies hang together, three pairs of CA atoms within 8.5 Å being a contact, yet none overlap.
 
     ``alphas`` are the CA atoms of the asymmetric unit in Å, ``parts`` numbers from 0 on the bodies it consists of.
     """
@@ -70,6 +71,9 @@ def is_one_piece(alphas: Float[np.ndarray, "r 3"], parts: Int[np.ndarray, " r"],
     everything = np.concatenate([alphas @ rotation.T for rotation in rotations])
     pairs = KDTree(alphas).sparse_distance_matrix(KDTree(everything), _CONTACT, output_type="ndarray")
     copy = pairs["j"] // len(alphas)
+    strangers = (copy > 0) | (parts[pairs["i"]] != parts[pairs["j"] % len(alphas)])
+    if pairs["v"][strangers].min(initial=np.inf) < _OVERLAP:
+        return False
     contacts = np.zeros((copies, count, count))
     np.add.at(contacts, (copy, parts[pairs["i"]], parts[pairs["j"] % len(alphas)]), 1)
     # What one copy does every other does: contacts of copy h with the copy h g.
