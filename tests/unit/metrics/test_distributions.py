@@ -168,6 +168,14 @@ def test_halved_values_score_half_and_the_interval_holds_it(rng: np.random.Gener
     assert samples[:, 0].std() == pytest.approx(0.5 * np.abs(true).std() / np.abs(true).mean() / 20, rel=0.3)
 
 
+def test_resamples_on_a_circle_are_of_the_distance_on_a_circle(rng: np.random.Generator) -> None:
+    true = rng.normal(scale=0.3, size=500)  # around the origin, where the circle is cut
+    comparison = Comparison(true, true + 1.0, np.ones(500), TURN)
+    value = comparison.measure()["distribution-error"]
+    assert value == pytest.approx(1.0 / np.abs(true - true.mean()).mean(), rel=0.01)
+    assert comparison.resample(seed=0)[:, 0].mean() == pytest.approx(value, rel=0.02)
+
+
 def test_junk_and_gaps_are_left_out(rng: np.random.Generator) -> None:
     states, _ = circle_data(rng, n_states=10, n=400)
     height = states.astype(float)

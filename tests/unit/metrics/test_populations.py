@@ -60,8 +60,8 @@ def test_truth_and_cut_states_are_right_and_a_missed_state_costs_its_share() -> 
 def test_class_that_is_nobodys_first_choice_keeps_its_mass() -> None:
     states = np.repeat([0, 1], 20)
     posteriors = np.zeros((40, 3))
-    posteriors[:20] = [0.6, 0.0, 0.4]
-    posteriors[20:] = [0.0, 1.0, 0.0]
+    posteriors[:20] = [1.0, 0.0, 0.0]
+    posteriors[20:] = [0.0, 0.6, 0.4]
     scores = Populations().measure(Reconstruction(np.arange(1), posteriors=posteriors), labelled_dataset(states))
     assert scores["population-error"].value == pytest.approx(0, abs=1e-6)
 

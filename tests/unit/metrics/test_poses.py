@@ -72,6 +72,19 @@ def test_known_errors_are_found(mode: str, mirrored: bool, rng: np.random.Genera
     assert errors.rotation_deg == pytest.approx(degrees, abs=1e-3)
 
 
+@HANDS
+def test_small_errors_of_all_are_not_fitted_away(mirrored: bool, rng: np.random.Generator) -> None:
+    true = random_rotations(400, rng)
+    degrees = rng.uniform(0, 10, 400)
+    estimated = in_another_frame(perturb(true, degrees, rng), random_rotations(1, rng)[0], mirrored=mirrored)
+    errors = pose_error(true, estimated)
+    found = errors.alignments[-1]
+    assert found.mirrored == mirrored
+    assert np.linalg.det(found.rotation) == pytest.approx(1)
+    assert errors.rotation_deg == pytest.approx(degrees, abs=1.0)
+    assert errors.rotation_deg.mean() == pytest.approx(degrees.mean(), abs=0.1)
+
+
 def test_robust_average_survives_a_majority_of_wrong_poses(rng: np.random.Generator) -> None:
     """With 30 % of poses right a median cannot tell the right frame well from others; the L1 mean can."""
     true = random_rotations(1000, rng)
@@ -127,8 +140,8 @@ def test_known_shift_errors_are_found(rng: np.random.Generator) -> None:
 
 
 def test_states_have_frames_of_their_own(rng: np.random.Generator) -> None:
-    true = random_rotations(95, rng)
-    states = np.repeat([0, 1, 2, -1], [40, 40, 10, 5])
+    true = random_rotations(120, rng)
+    states = np.repeat([0, 1, 2, -1], [40, 40, 10, 30])
     frames = random_rotations(4, rng)
     estimated = np.concatenate(
         [in_another_frame(true[states == s], frames[s], mirrored=s == 1) for s in (0, 1, 2, -1)]
