@@ -3,6 +3,9 @@
 Complex 0, 1, 2, ... is always the same one, whatever the size of the mixture it is in. The first 100 have the masses
 of the published set, each once, in an order that spreads any first few of them over the whole range; from 100 on
 masses follow the law of the published ones (their quantiles). Of every hundred 45 have no symmetry.
+
+That no two are alike, with correlations below 0.9 after alignment, is tested of the first 100 and of them alone: of
+larger mixtures some pairs resemble each other more than that.
 """
 
 from dataclasses import dataclass
@@ -27,7 +30,8 @@ SYMMETRY_SHARES = {
 
 _LEAST_SUBUNIT = 12.0
 
-# Complexes drawn again, and how often, because the first draw resembled (correlation above 0.9) one of lower number.
+# Complexes drawn again, and how often, because earlier draws resembled one of lower number: at 22 Å a correlation
+# above 0.87 over a grid of rotations about the centre of mass, to which finer angles and shifts add 0.01.
 _REDRAWN: dict[int, int] = {38: 10, 41: 4, 63: 1, 75: 1, 85: 4, 88: 3}
 
 

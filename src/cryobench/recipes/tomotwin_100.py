@@ -2,8 +2,8 @@
 
 Jeon et al. (arXiv 2408.05526) take 100 of the structures on which TomoTwin was trained (Rice et al., Nat. Methods 20,
 2023), of 156 to 1131 kDa, 45 of them without symmetry, numbered by mass. Given structure files do the same;
-without any, the procedural complexes of `complex_family` have those masses, and shapes no two of which correlate
-above 0.9 after alignment.
+without any, the procedural complexes of `complex_family` have those masses, and up to 100 of them shapes no two of
+which correlate above 0.9 after alignment.
 
 The states have no order, so there is no embedding: the truth is which complex a particle is, and its mass.
 """
