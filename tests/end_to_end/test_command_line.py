@@ -93,6 +93,17 @@ def test_whole_road(road, command):
     assert (road / "page" / "index.html").exists()
 
 
+def test_show_says_what_a_data_set_is_and_writes_its_card(road, command, tmp_path):
+    status, printed = command("show", road / "data", "-o", tmp_path / "card")
+    assert status == 0, printed
+    for words in ("IgG-1D", "160", "SNR over all pixels", "dihedral", "--set images_per_state=40"):
+        assert words in printed, words
+    assert (tmp_path / "card" / "index.html").exists()
+    status, printed = command("show", road / "consensus")
+    assert status == 2
+    assert "is not a data set" in printed
+
+
 def test_run_records_what_it_cost(road):
     record = load_reconstruction(road / "classes").record
     assert record["status"] == "finished"
@@ -212,12 +223,14 @@ def test_nan_pixels_name_the_particle(road, command, tmp_path):
     shutil.copytree(road / "data", tmp_path / "data")
     stack = tmp_path / "data" / "particles" / "000.mrcs"
     content = bytearray(stack.read_bytes())
-    pixel = 1024 + 4 * (24 * 24 * 5 + 100)  # a pixel of particle 5
+    pixel = 1024 + 4 * (24 * 24 * 5 + 100)  # a pixel of the sixth image of that stack
+    # Particles are shuffled: the image belongs to the sixth particle of state 0 in the table.
+    particle = np.flatnonzero(load_dataset(road / "data").truth.states == 0)[5]
     content[pixel : pixel + 4] = np.float32(np.nan).tobytes()
     stack.write_bytes(content)
     status, printed = command("run", "consensus", tmp_path / "data", "-o", tmp_path / "run")
     assert status == 2
-    assert "particle 5" in printed
+    assert f"particle {particle} " in printed
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["status"] == "failed"
     assert "NaN" in record["error"]
