@@ -20,6 +20,8 @@ _PER_OCTAVE = 7
 N_BINS = 8192
 """64 octaves below the largest squared distance; what is nearer still lies in the first bin."""
 _SHIFT = 23 - _PER_OCTAVE
+_RUN = 32
+"""Points sorted by insertion before runs are merged."""
 
 
 @njit(nogil=True, cache=True)
@@ -60,31 +62,45 @@ def _fill_bins(codes, bins, counts):
 
 
 @njit(nogil=True, cache=True)
-def _sort_segment(keys, order, start, end):
-    """Sort ``order[start:end]`` by key, equal keys as they stand."""
-    if end - start <= 48:
-        for i in range(start + 1, end):
+def _sort_segment(keys, order, start, end, scratch):
+    """Sort ``order[start:end]`` by key, equal keys as they stand: short runs by insertion, then merged."""
+    ascending = True
+    for i in range(start + 1, end):
+        if keys[order[i]] < keys[order[i - 1]]:
+            ascending = False
+            break
+    if ascending:  # as duplicates are
+        return
+    for low in range(start, end, _RUN):
+        for i in range(low + 1, min(low + _RUN, end)):
             moved = order[i]
             key = keys[moved]
             j = i - 1
-            while j >= start and keys[order[j]] > key:
+            while j >= low and keys[order[j]] > key:
                 order[j + 1] = order[j]
                 j -= 1
             order[j + 1] = moved
-        return
-    sorted_already = True
-    for i in range(start + 1, end):
-        if keys[order[i]] < keys[order[i - 1]]:
-            sorted_already = False
-            break
-    if sorted_already:  # as duplicates are
-        return
-    segment = order[start:end].copy()
-    order[start:end] = segment[np.argsort(keys[segment], kind="mergesort")]
+    width = _RUN
+    while width < end - start:
+        for low in range(start, end - width, 2 * width):
+            middle, high = low + width, min(low + 2 * width, end)
+            for i in range(low, middle):
+                scratch[i] = order[i]
+            left, right = low, middle
+            for place in range(low, high):
+                if left == middle:
+                    break  # the rest of the right run lies where it belongs
+                if right < high and keys[order[right]] < keys[scratch[left]]:
+                    order[place] = order[right]
+                    right += 1
+                else:
+                    order[place] = scratch[left]
+                    left += 1
+        width *= 2
 
 
 @njit(nogil=True, cache=True)
-def _place(codes, keys, edges, every, bins, counts, starts, order):
+def _place(codes, keys, edges, every, bins, counts, starts, order, scratch):
     """Sort the points as far as asked: all, or the bins through which one of the ascending ``edges`` runs.
 
     Afterwards ``starts[b]`` is the place of the first point of bin b, and ``order[place]`` the point at a place,
@@ -109,7 +125,7 @@ def _place(codes, keys, edges, every, bins, counts, starts, order):
         if counts[b] > 0:
             starts[b] -= counts[b]
             if counts[b] > 1:
-                _sort_segment(keys, order, starts[b], starts[b] + counts[b])
+                _sort_segment(keys, order, starts[b], starts[b] + counts[b], scratch)
 
 
 @njit(nogil=True, cache=True)
@@ -119,11 +135,11 @@ def _find_radii(points, discrete, index, edges, ordered, first, full, lows, size
     A radius t holds the places below ``edges[t]``, place 0 being the point itself. A point that ties over places
     low to low + size lies in radius t by (edges[t] - low) / size where ``first <= t < full``, wholly from ``full``.
     """
-    keys, rounded, bins, counts, starts, order, radius_of_bin = buffers
+    keys, rounded, bins, counts, starts, order, scratch, radius_of_bin = buffers
     codes = rounded.view(np.int32)
     n, n_edges = len(keys), len(edges)
     _measure(points, discrete, index, keys, rounded)
-    _place(codes, keys, edges, False, bins, counts, starts, order)
+    _place(codes, keys, edges, False, bins, counts, starts, order, scratch)
     t = 0
     for b in range(N_BINS):
         while t < n_edges and edges[t] <= starts[b]:
@@ -182,6 +198,7 @@ def count_shared(truth, latent, discrete, edges, start, stop, in_order, averaged
         np.empty(N_BINS, np.int32),
         np.empty(N_BINS, np.int32),
         np.empty(n, np.int32),
+        np.empty(n, np.int32),
         np.empty(N_BINS, np.int32),
     )
     ordered, first, full = np.empty((2, n), np.int16), np.empty((2, n), np.int16), np.empty((2, n), np.int16)
@@ -221,11 +238,11 @@ def count_shared(truth, latent, discrete, edges, start, stop, in_order, averaged
 @njit(nogil=True, cache=True)
 def _rank_all(points, discrete, index, average, none, order, ranks, buffers):
     """The order of all points by distance, and the rank of each: 1 for the nearest other point, 0 for itself."""
-    keys, rounded, bins, counts, starts = buffers
+    keys, rounded, bins, counts, starts, scratch = buffers
     codes = rounded.view(np.int32)
     n = len(keys)
     _measure(points, discrete, index, keys, rounded)
-    _place(codes, keys, none, True, bins, counts, starts, order)
+    _place(codes, keys, none, True, bins, counts, starts, order, scratch)
     ranks[index] = 0.0
     low = 1
     while low < n:
@@ -270,6 +287,7 @@ def mean_conditional_ranks(first, second, discrete, neighbours, average, start, 
         np.empty(n, np.int32),
         np.empty(N_BINS, np.int32),
         np.empty(N_BINS, np.int32),
+        np.empty(n, np.int32),
     )
     none = np.empty(0, np.int64)
     first_order, second_order = np.empty(n, np.int32), np.empty(n, np.int32)
