@@ -147,7 +147,7 @@ def test_show_prints_facts_states_settings_and_command(dataset, capsys):
     printed = capsys.readouterr().out
     for words in ("blobs <on> a circle", "dihedral / °", "342", "n_states", "cryobench simulate igg-1d", "Contrast"):
         assert words in printed
-    assert len([line for line in printed.splitlines() if line[:2].strip().isdecimal()]) == N_STATES
+    assert len([line for line in printed.splitlines() if line.strip().partition(" ")[0].isdecimal()]) == N_STATES
 
 
 def test_show_counts_many_states_and_reads_no_volume(dataset, capsys, rng):
