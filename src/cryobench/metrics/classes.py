@@ -1,8 +1,9 @@
 """The class of each particle as a reconstruction tells it, and which true state each class is.
 
 A class is the most probable one where there are posteriors (the first of equals), else a cluster of the latents:
-k-means with as many clusters as there are true states, the latents taken as they are, in Euclidean distance. Where
-there are no more distinct latents than that, as discrete methods give, each distinct latent is a class.
+k-means with as many clusters as there are true states, the latents taken as they are, in Euclidean distance; centres
+are found on at most ``MOST_FITTED`` of them, evenly drawn. Where there are no more distinct latents than clusters, as
+discrete methods give, each distinct latent is a class.
 
 Classes are matched to states one to one so that most particles agree (Hungarian method); where there are more
 classes than states, each class left over goes to the state it holds most of.
@@ -12,6 +13,7 @@ Source: Kuhn, Naval Res. Logist. Q. 2 (1955) 83; Arthur & Vassilvitskii, k-means
 
 from dataclasses import dataclass
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -22,6 +24,8 @@ from cryobench.data import Dataset, GroundTruth, Reconstruction
 
 STARTS = 4
 """Runs of k-means, of which the tightest is kept."""
+MOST_FITTED = 20_000
+"""Particles that the centres of clusters are found on."""
 MOST_STATES = 2000
 """States that are told apart at most: more are a continuum, for which there are other metrics."""
 
@@ -50,6 +54,10 @@ class StatesAndClasses:
     """Of all particles."""
     context: dict[str, int | str]
     """How many were left out, and why."""
+
+
+_FOUND: WeakKeyDictionary[Reconstruction, dict[tuple[int, int], Classes]] = WeakKeyDictionary()
+"""Classes already found, for the several metrics that ask for them one after another."""
 
 
 def explain_missing_classes(reconstruction: Reconstruction, truth: GroundTruth | None) -> str | None:
@@ -121,8 +129,11 @@ def cluster_latents(
         labels[finite] = which.ravel()
         return labels, len(distinct)
     state = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    fitted = np.unique(np.linspace(0, len(values) - 1, min(len(values), MOST_FITTED)).astype(np.int64))
+    if len(np.unique(values[fitted], axis=0)) < n_clusters:
+        fitted = np.arange(len(values))  # so many are alike that the few drawn do not make that many clusters
     means = KMeans(n_clusters, n_init=STARTS, random_state=state)  # pyright: ignore[reportArgumentType]
-    labels[finite] = means.fit_predict(values)
+    labels[finite] = means.fit(values[fitted]).predict(values)
     return labels, n_clusters
 
 
@@ -145,7 +156,11 @@ def pair_states_and_classes(reconstruction: Reconstruction, dataset: Dataset, *,
             f"{reconstruction.name} has {len(parts)} particles, {dataset.name} has {len(states)}: "
             "was it made from another data set?"
         )
-    classes = classify(reconstruction, len(np.unique(states[states >= 0])), seed=seed)
+    n_states = len(np.unique(states[states >= 0]))
+    found = _FOUND.setdefault(reconstruction, {})
+    if (n_states, seed) not in found:
+        found[n_states, seed] = classify(reconstruction, n_states, seed=seed)
+    classes = found[n_states, seed]
     both = np.flatnonzero((states >= 0) & (classes.labels >= 0))
     n_present = len(np.unique(states[both]))
     if n_present < 2:

@@ -133,7 +133,10 @@ class Populations(Metric):
         paired = pair_states_and_classes(reconstruction, dataset, seed=seed)
         present, true_shares, shares = estimate_populations(paired, reconstruction.posteriors)
         n, k = true_shares.shape
-        means = resample_means(np.concatenate([true_shares, shares], axis=1), seed=seed)
+        certain = bool((shares.max(axis=1) == 1).all())
+        groups = true_shares.argmax(axis=1) * k + shares.argmax(axis=1) if certain else None
+        rows = np.concatenate([true_shares, shares], axis=1, dtype=np.float32)
+        means = resample_means(rows, groups=groups, seed=seed).astype(np.float64)
         true, recovered = true_shares.mean(axis=0), shares.mean(axis=0)
         table = pd.DataFrame({"state": present, "true": true, "recovered": recovered})
         table["low"], table["high"] = np.quantile(means[:, k:], [0.025, 0.975], axis=0)

@@ -56,16 +56,28 @@ def resample_table(
 
 
 def resample_means(
-    rows: Float[np.ndarray, "n d"], *, seed: int = 0, resamples: int = RESAMPLES
+    rows: Float[np.ndarray, "n d"],
+    *,
+    groups: Int[np.ndarray, "n"] | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
 ) -> Float[np.ndarray, "r d"]:
-    """Means (resamples, d) over bootstrap resamples of the n rows (n, d), one per particle."""
-    generator = stream(seed, "bootstrap")
+    """Means (resamples, d) over bootstrap resamples of the n rows (n, d), one per particle.
+
+    ``groups`` (n,) says which rows are alike: rows of one group must be equal, and only their number is drawn then.
+    """
     n = len(rows)
+    if groups is not None:
+        _, first, counts = np.unique(groups, return_index=True, return_counts=True)
+        return resample_table(counts, lambda hits: hits @ rows[first] / n, seed=seed, resamples=resamples)
+    generator = stream(seed, "bootstrap")
     block = max(1, min(64, _BLOCK // n))
     means = []
     for start in range(0, resamples, block):
-        hits = [np.bincount(generator.integers(n, size=n), minlength=n) for _ in range(min(block, resamples - start))]
-        means.append(np.asarray(hits, dtype=rows.dtype) @ rows / n)
+        hits = np.empty((min(block, resamples - start), n), dtype=rows.dtype)
+        for row in hits:
+            row[:] = np.bincount(generator.integers(n, size=n), minlength=n)
+        means.append(hits @ rows / n)
     return np.concatenate(means)
 
 

@@ -138,6 +138,18 @@ def test_latents_are_clustered(rng: np.random.Generator) -> None:
     assert noise["ari"].value == pytest.approx(0, abs=0.03)
 
 
+def test_centres_found_on_a_part_serve_all(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
+    monkeypatch.setattr("cryobench.metrics.classes.MOST_FITTED", 60)
+    states = rng.integers(4, size=300)
+    latents = 20 * rng.normal(size=(4, 3))[states] + rng.normal(size=(300, 3))
+    assert scores_of(states, cluster_latents(latents, 4)[0])["ari"] == pytest.approx(1.0)
+    # Sixty evenly drawn of mostly equal latents: too few distinct ones, so all are used.
+    latents = np.zeros((300, 1))
+    latents[1:6, 0] = np.arange(5) + 10
+    labels, n_clusters = cluster_latents(latents, 5)
+    assert n_clusters == len(np.unique(labels)) == 5
+
+
 def test_few_distinct_latents_are_classes(rng: np.random.Generator) -> None:
     states = rng.integers(4, size=100)
     labels, n_clusters = cluster_latents(np.array([[0.0, 0], [1, 0], [1, 0], [5, 5]])[states], 4)

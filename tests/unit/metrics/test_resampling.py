@@ -28,6 +28,14 @@ def test_means_are_those_of_plain_resamples(rng: np.random.Generator) -> None:
     assert np.corrcoef(direct.T)[0, 1] == pytest.approx(np.corrcoef(rows.T)[0, 1], abs=0.1)
 
 
+def test_rows_that_are_alike_are_drawn_by_number(rng: np.random.Generator) -> None:
+    groups = rng.integers(4, size=60)
+    rows = rng.normal(size=(4, 2))[groups]
+    direct, plain = resample_means(rows, groups=groups, resamples=4000), resample_means(rows, resamples=4000)
+    for column in range(2):
+        assert ks_2samp(direct[:, column], plain[:, column]).pvalue > 1e-4
+
+
 def test_tables_are_those_of_plain_resamples(rng: np.random.Generator) -> None:
     cells = rng.integers(4, size=60)
     counts = np.bincount(cells, minlength=4)
