@@ -118,6 +118,8 @@ def _spread(name: str, values: Tensor | np.ndarray, shape: tuple[int, ...], coun
     array = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values, dtype=np.float64)
     if array.shape not in (shape, (count, *shape)):
         raise ValueError(f"{name} of {count} volumes have shape {shape} or {(count, *shape)}, got {array.shape}.")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be orthonormal or finite numbers, got {array.tolist()}.")
     return np.broadcast_to(array, (count, *shape))
 
 

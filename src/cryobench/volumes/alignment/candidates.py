@@ -25,6 +25,7 @@ from cryobench.volumes.rotate import MIRROR
 _PEAKS = 40
 _SEPARATION = np.deg2rad(12.0)
 _POOL = 4000
+_BATCH = 20
 _HALF_TURN = np.diag([-1.0, -1.0, 1.0])
 
 
@@ -39,7 +40,12 @@ def find_candidates(objective: Objective, level: int, *, try_mirror: bool) -> li
             rotations[hand].append(rotation @ _HALF_TURN if hand else rotation)
     for hand in hands:
         rotations[hand].extend(_peaks(_correlate(sources, band, mirrored=hand)))
-    found = [_find_shift(objective, rotation, hand, level) for hand in hands for rotation in rotations[hand]]
+    found = [
+        candidate
+        for hand in hands
+        for first in range(0, len(rotations[hand]), _BATCH)
+        for candidate in _find_shifts(objective, np.stack(rotations[hand][first : first + _BATCH]), hand, level)
+    ]
     return sorted(found, key=lambda candidate: -candidate.score)
 
 
@@ -100,24 +106,29 @@ def _peaks(overlap: Float[np.ndarray, "b a g"]) -> list[np.ndarray]:
     return kept
 
 
-def _find_shift(objective: Objective, rotation: Float[np.ndarray, "3 3"], mirrored: bool, level: int) -> Candidate:
-    """Best shift of a rotation, on a grid of a third of the band's finest wave, and its score."""
+def _find_shifts(
+    objective: Objective, rotations: Float[np.ndarray, "n 3 3"], mirrored: bool, level: int
+) -> list[Candidate]:
+    """Best shift of each rotation, on a grid of a third of the band's finest wave, with its score."""
     end, band = objective.lattice.ends[level], objective.lattice.bands[level]
     points = objective.lattice.points[:end]
-    matrix = rotation @ MIRROR if mirrored else rotation
-    positions = points @ matrix
-    product = np.zeros(end, dtype=np.complex64)
-    for pair, targets in zip(objective.pairs, objective.targets, strict=True):
-        product += pair.volume.sample(positions) * targets[:end].view(np.complex64)[:, 0]
+    products = np.zeros((len(rotations), end), dtype=np.complex64)
+    for product, rotation in zip(products, rotations, strict=True):
+        positions = points @ (rotation @ MIRROR if mirrored else rotation)
+        for pair, targets in zip(objective.pairs, objective.targets, strict=True):
+            product += pair.volume.sample(positions) * targets[:end].view(np.complex64)[:, 0]
     size = 3 * band
     # Score(t) = Re Σ c(k) exp(-2πi k·t), so conj(c) is a spectrum of the score as a function of t.
-    half = np.zeros((size, size, size // 2 + 1), dtype=np.complex64)
+    half = np.zeros((len(rotations), size, size, size // 2 + 1), dtype=np.complex64)
     x, y, z = points.T
-    half[z, y, x] = product.conj()
+    half[:, z, y, x] = products.conj()
     plane = x == 0
-    half[-z[plane], -y[plane], 0] = product[plane]
-    scores = ifft_volume(torch.from_numpy(half), size).numpy()
-    at = np.unravel_index(int(scores.argmax()), scores.shape)
-    shift = (np.array(at[::-1]) - size // 2) / size
-    score = float(scores[at]) * size**3 / 2 / objective.totals[level]
-    return Candidate(rotation, shift, mirrored, score)
+    half[:, -z[plane], -y[plane], 0] = products[:, plane]
+    scores = ifft_volume(torch.from_numpy(half), size).flatten(1) * (size**3 / 2 / objective.totals[level])
+    places = scores.argmax(dim=1).numpy()
+    shifts = (np.stack(np.unravel_index(places, (size,) * 3)[::-1], axis=1) - size // 2) / size
+    best = scores.amax(dim=1).tolist()
+    return [
+        Candidate(rotation, shift, mirrored, score)
+        for rotation, shift, score in zip(rotations, shifts, best, strict=True)
+    ]

@@ -13,7 +13,7 @@ from numba import njit
 _FLAGS = {"contract", "nsz"}
 _TERMS = 6
 SUMS = 1 + _TERMS + _TERMS * (_TERMS + 1) // 2
-"""Length of what ``accumulate`` returns: the correlation, its gradient, the upper triangle of the curvature."""
+"""Length of what ``accumulate`` returns: the sum, its gradient, the upper triangle of the curvature."""
 
 
 @njit(nogil=True, cache=True, inline="always", fastmath=_FLAGS)
@@ -99,12 +99,12 @@ def sample(grid, centre, padding, positions, values):
 
 
 @njit(nogil=True, cache=True, fastmath=_FLAGS)
-def accumulate(grid, centre, padding, matrix, shift, points, targets, curvatures, sums):
-    """Add to ``sums`` the correlation Σ Re(target · V'(k)), its gradient and a curvature over integer k (p, 3).
+def accumulate(grid, centre, padding, matrix, shift, points, targets, curvatures, penalty, sums):
+    """Add to ``sums`` Σ Re(target · V'(k)) − penalty/2 · curvature |V'(k)|², its gradient and a curvature.
 
-    V'(k) = exp(-2πi k·shift) V(k matrix), shift as a fraction of the box. The gradient's parameters are a rotation
-    vector ω (radian), by which the matrix becomes exp([ω]) matrix, and the shift. With J the derivative of V' the
-    curvature is Σ curvature Re(conj(J) J), row after row of the upper triangle.
+    Over integer k (p, 3), with V'(k) = exp(-2πi k·shift) V(k matrix), shift as a fraction of the box. The gradient's
+    parameters are a rotation vector ω (radian), by which the matrix becomes exp([ω]) matrix, and the shift. With J
+    the derivative of V' the curvature is Σ curvature Re(conj(J) J), row after row of the upper triangle.
     """
     taps = np.empty((6, 4), np.float32)
     found = np.empty(8, np.float32)
@@ -121,7 +121,12 @@ def accumulate(grid, centre, padding, matrix, shift, points, targets, curvatures
         cosine, sine = math.cos(angle), math.sin(angle)
         t_re = targets[p, 0] * cosine - targets[p, 1] * sine
         t_im = targets[p, 0] * sine + targets[p, 1] * cosine
+        weight = curvatures[p]
+        pull = penalty * weight
         sums[0] += t_re * found[0] - t_im * found[1]
+        sums[0] -= 0.5 * pull * (found[0] * found[0] + found[1] * found[1])
+        # The derivative of |V'|² / 2 is Re(conj(V') J): one more target. A shift does not change it.
+        q_re, q_im = t_re - pull * found[0], t_im + pull * found[1]
         for part in range(2):
             dx, dy, dz = found[2 + part], found[4 + part], found[6 + part]
             gx = (matrix[0, 0] * dx + matrix[0, 1] * dy + matrix[0, 2] * dz) * padding
@@ -137,11 +142,10 @@ def accumulate(grid, centre, padding, matrix, shift, points, targets, curvatures
         jacobian[1, 3] = -two_pi * kx * found[0]
         jacobian[1, 4] = -two_pi * ky * found[0]
         jacobian[1, 5] = -two_pi * kz * found[0]
-        weight = curvatures[p]
         at = 1 + 6
         for a in range(6):
             re, im = jacobian[0, a], jacobian[1, a]
-            sums[1 + a] += t_re * re - t_im * im
+            sums[1 + a] += q_re * re - q_im * im
             for b in range(a, 6):
                 sums[at] += weight * (re * jacobian[0, b] + im * jacobian[1, b])
                 at += 1

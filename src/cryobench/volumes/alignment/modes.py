@@ -6,9 +6,10 @@ from typing import Literal
 import numpy as np
 
 from cryobench._errors import UnknownName
-from cryobench.volumes.alignment.problem import AnyVolume, pose_problem
+from cryobench.volumes.alignment.checks import AnyVolume
+from cryobench.volumes.alignment.problem import pose_problem
 from cryobench.volumes.alignment.refine import Candidate
-from cryobench.volumes.alignment.search import search_transforms
+from cryobench.volumes.alignment.search import polish, search_transforms
 from cryobench.volumes.alignment.transform import Alignment
 
 Mode = Literal["none", "reconstruction", "volume"]
@@ -36,7 +37,8 @@ def align(
     pixel_size
         Å. With the default 1 shifts are in voxels.
     mask
-        (z, y, x) in the reference's frame, in [0, 1]: the part of the reference that is looked for.
+        (z, y, x) in the reference's frame, in [0, 1]: the part of the reference that is looked for. By default each
+        volume is seen within a generous envelope of its own, and the noise around it not at all.
     resolution
         Finest detail used, in Å. Default: 3 voxels, or 1/32 of the box where that is coarser.
     try_mirror
@@ -112,8 +114,11 @@ def _align_jointly(
     try_mirror: bool,
 ) -> Alignment:
     problem = pose_problem(volumes, references, pixel_size, mask, resolution)
-    found = search_transforms(problem.objective, try_mirror=try_mirror)
-    scores = [problem.score(candidate) for candidate in found]
+    found, scores = [], []
+    for candidate in search_transforms(problem.make_search_objective(), try_mirror=try_mirror):
+        objective = problem.make_final_objective(candidate)
+        found.append(polish(objective, candidate))
+        scores.append(objective.score(found[-1].matrix, found[-1].shift))
     chosen = 1 if try_mirror and scores[1] > scores[0] + _LIKE_HANDS else 0
     best = found[chosen]
     return Alignment(
@@ -130,5 +135,6 @@ def _leave(
     volume: AnyVolume, reference: AnyVolume, pixel_size: float, mask: AnyVolume | None, resolution: float | None
 ) -> Alignment:
     problem = pose_problem([volume], [reference], pixel_size, mask, resolution)
-    score = problem.score(Candidate(np.eye(3), np.zeros(3), False, 0.0))
+    still = Candidate(np.eye(3), np.zeros(3), False, 0.0)
+    score = problem.make_final_objective(still).score(still.matrix, still.shift)
     return Alignment.identity(score=score, pixel_size=pixel_size)

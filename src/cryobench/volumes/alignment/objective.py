@@ -1,13 +1,16 @@
 """What alignment maximises: a weighted mean of the Fourier shell correlations of a band.
 
 In the search every shell counts alike whatever its power, as in an FSC curve, so that neither sharpening nor a filter
-of one of the volumes moves the answer. For the last refinement the weight of a shell of N frequencies is
-N ρ / (1 − ρ²), ρ its correlation as found so far: the derivative of the log-likelihood −½ Σ N log(1 − ρ²) of a
-reference seen through an unknown factor and unknown noise in each shell.
+of one of the volumes moves the answer. A shell's norm hardly changes under a rotation; with the norms at rest the
+score is linear in the transformed volume, and its derivatives are exact and cheap.
 
-A shell's norm hardly changes under a rotation or shift; with the norms at rest the score is linear in the
-transformed volume, and its derivatives are exact and cheap. Shells with less than about a millionth of the power of
-the strongest hold little but errors of interpolation: their weight falls to zero.
+For the last refinement the weight of a shell of N frequencies is N ρ / (1 − ρ²), ρ its correlation as found so far:
+the derivative of the log-likelihood −½ Σ N log(1 − ρ²) of a reference seen through an unknown factor and unknown
+noise in each shell. There the few frequencies of a low shell do feel the rotation in their norm, so a shell's
+correlation c / √p, with c the product and p the power relative to their values at rest, counts as c − ρ (p − 1) / 2.
+
+Shells with less than about a millionth of the power of the strongest hold little but errors of interpolation: their
+weight falls to zero.
 """
 
 from dataclasses import dataclass, field, replace
@@ -20,6 +23,7 @@ from cryobench.volumes.alignment.spectrum import Lattice, Spectrum
 
 _LEAST_POWER = 1e-6
 _GREATEST_CORRELATION = 0.99
+_LEAST_SCALE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +43,10 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Score with gradient (6,) and curvature (6, 6) by rotation vector (radian) and shift (fraction of the box)."""
+    """Score with gradient (6,) and curvature (6, 6) by rotation vector (radian) and shift (fraction of the box).
+
+    The curvature is positive: about what is lost by the square of a step, twice.
+    """
 
     score: float
     gradient: Float[np.ndarray, "6"]
@@ -50,13 +57,15 @@ class Evaluation:
 class Objective:
     """Score of one transform that brings every pair's volume onto its reference: the mean over pairs.
 
-    ``weights`` are those of each pair's shells. Derived: ``targets`` and ``curvatures``, each pair's factors at the
-    lattice's points, and ``totals``, the sum of the weights within each band.
+    ``weights`` are those of each pair's shells, ``correlations`` their FSC near the transform sought, None while it
+    is not known. Derived: ``targets`` and ``curvatures``, each pair's factors at the lattice's points, and
+    ``totals``, the sum of the weights within each band.
     """
 
     pairs: list[Pair]
     lattice: Lattice
     weights: list[Float[np.ndarray, "s"]]
+    correlations: list[Float[np.ndarray, "s"]] | None = None
     targets: list[Float32[np.ndarray, "p 2"]] = field(init=False)
     curvatures: list[Float32[np.ndarray, "p"]] = field(init=False)
     totals: tuple[float, ...] = field(init=False)
@@ -65,11 +74,12 @@ class Objective:
         shells = self.lattice.shells
         counts = np.maximum(np.bincount(shells), 1)
         targets, curvatures = [], []
-        for pair, weights in zip(self.pairs, self.weights, strict=True):
+        scales = [np.ones_like(part) for part in self.weights] if self.correlations is None else self.correlations
+        for pair, weights, scale in zip(self.pairs, self.weights, scales, strict=True):
             still = pair.reference.sample(self.lattice.points.astype(np.float64))
             factor = _divide(weights, pair.volume_norms * pair.reference_norms * counts)
             targets.append((still.conj() * factor[shells]).astype(np.complex64).view(np.float32).reshape(-1, 2))
-            curvatures.append(_divide(weights, pair.volume_norms**2 * counts)[shells].astype(np.float32))
+            curvatures.append(_divide(weights * scale, pair.volume_norms**2 * counts)[shells].astype(np.float32))
         totals = tuple(float(sum(part[: band + 1].sum() for part in self.weights)) for band in self.lattice.bands)
         object.__setattr__(self, "targets", targets)
         object.__setattr__(self, "curvatures", curvatures)
@@ -79,12 +89,19 @@ class Objective:
         """Score in the band number ``level`` of the lattice, for V'(k) = exp(-2πi k·shift) V(k matrix)."""
         end = self.lattice.ends[level]
         sums = np.zeros(kernel.SUMS)
+        known = self.correlations is not None
         for pair, targets, curvatures in zip(self.pairs, self.targets, self.curvatures, strict=True):
-            pair.volume.accumulate(matrix, shift, self.lattice.points[:end], targets[:end], curvatures[:end], sums)
+            points = self.lattice.points[:end]
+            pair.volume.accumulate(
+                matrix, shift, points, targets[:end], curvatures[:end], sums, penalty=1.0 if known else 0.0
+            )
         sums /= self.totals[level]
         curvature = np.zeros((6, 6))
         curvature[np.triu_indices(6)] = sums[7:]
-        return Evaluation(float(sums[0]), sums[1:7], curvature + np.triu(curvature, 1).T)
+        curvature += np.triu(curvature, 1).T
+        # The sum counts the whole volume; what pulls back is the part it shares with the reference.
+        scale = 1.0 if known else max(float(sums[0]), _LEAST_SCALE)
+        return Evaluation(float(sums[0]), sums[1:7], scale * curvature)
 
     def measure(
         self, matrix: Float[np.ndarray, "3 3"], shift: Float[np.ndarray, "3"]
@@ -101,15 +118,24 @@ class Objective:
             for pair in self.pairs
         ]
 
+    def score(self, matrix: Float[np.ndarray, "3 3"], shift: Float[np.ndarray, "3"]) -> float:
+        """Mean of the FSC over the shells of the widest band, weighted by trust alone, and over pairs."""
+        curves = self.measure(matrix, shift)
+        total = sum(float((pair.trust * curve).sum()) for pair, curve in zip(self.pairs, curves, strict=True))
+        return total / sum(float(pair.trust.sum()) for pair in self.pairs)
+
     def weighted_by_likelihood(self, matrix: Float[np.ndarray, "3 3"], shift: Float[np.ndarray, "3"]) -> "Objective":
         """The objective with shells weighted by what they tell, judged by the correlations under a transform."""
         counts = np.bincount(self.lattice.shells)
-        weights = []
+        weights, correlations = [], []
         for pair, curve in zip(self.pairs, self.measure(matrix, shift), strict=True):
             # Chance alone gives shells of N independent frequencies correlations of about 1/√(2N).
             sure = np.clip(curve - 1 / np.sqrt(2 * np.maximum(counts, 1)), 0, _GREATEST_CORRELATION)
             weights.append(pair.trust * counts * sure / (1 - sure**2))
-        return replace(self, weights=weights) if sum(part.sum() for part in weights) > 0 else self
+            correlations.append(np.clip(curve, 0, 1))
+        if not sum(part.sum() for part in weights) > 0:
+            return self
+        return replace(self, weights=weights, correlations=correlations)
 
 
 def make_objective(spectra: list[tuple[Spectrum, Spectrum]], lattice: Lattice) -> Objective:

@@ -11,7 +11,6 @@ from cryobench.volumes.rotate import MIRROR
 
 _FIRST_DAMPING = 1e-3
 _LAST_DAMPING = 1e6
-_LEAST_SCALE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +39,8 @@ def refine(
     found = objective.evaluate(best.matrix, best.shift, level)
     damping = _FIRST_DAMPING
     for _ in range(steps):
-        # The curvature counts the whole volume; what pulls back is the part it shares with the reference.
-        scaled = found.curvature * max(found.score, _LEAST_SCALE)
-        step = np.linalg.solve(scaled + damping * np.diag(np.diag(scaled)), found.gradient)
+        damped = found.curvature + damping * np.diag(np.diag(found.curvature))
+        step = np.linalg.solve(damped, found.gradient)
         turned = Rotation.from_rotvec(step[:3]).as_matrix() @ best.rotation
         trial = Candidate(turned, best.shift + step[3:], best.mirrored, best.score)
         tried = objective.evaluate(trial.matrix, trial.shift, level)

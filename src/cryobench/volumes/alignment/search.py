@@ -2,7 +2,8 @@
 
 1. Candidates from correlations over all of SO(3) at low frequencies (``candidates``), each with its best shift.
 2. The best of each hand climb by exact gradients through widening bands (``refine``); few are left at each.
-3. The last of each hand is refined in the whole band with shells weighted by how well they agree (``objective``).
+3. The last of each hand is refined in the whole band, in one mask with the reference (``problem``), with shells
+   weighted by how well they agree (``objective``).
 
 No random numbers: the same input gives the same bits.
 """
@@ -25,31 +26,34 @@ def choose_bands(band: int) -> tuple[int, ...]:
 
 
 def search_transforms(objective: Objective, *, try_mirror: bool) -> list[Candidate]:
-    """The best transform of each hand tried, unmirrored first, refined in the widest band.
-
-    Scores are those of the last refinement, weighted by likelihood: not to be compared between hands.
-    """
-    last = len(objective.lattice.bands) - 1
-    found = find_candidates(objective, min(_COARSE_LEVEL, last), try_mirror=try_mirror)
+    """The best transform of each hand tried, unmirrored first, to within a degree or so."""
+    level = _level(objective, _COARSE_LEVEL)
+    found = find_candidates(objective, level, try_mirror=try_mirror)
     hands = (False, True) if try_mirror else (False,)
     return [_climb(objective, [one for one in found if one.mirrored == hand]) for hand in hands]
 
 
-def _climb(objective: Objective, candidates: list[Candidate]) -> Candidate:
-    last = len(objective.lattice.bands) - 1
-    level = 0
-    kept = keep_distinct(candidates, _SEPARATIONS[0], _KEPT[0])
-    for level in range(min(_COARSE_LEVEL, last) + 1):
-        kept = _sort([refine(objective, one, level, steps=8) for one in kept])
-    kept = keep_distinct(kept, _SEPARATIONS[1], _KEPT[1])
-    if level < last:
-        kept = _sort([refine(objective, one, level + 1, steps=10) for one in kept])
-    best = kept[0]
+def polish(objective: Objective, candidate: Candidate) -> Candidate:
+    """Refinement in the whole band, shells weighted by how well they agree; the score is that weighted one."""
     # Twice, as the weights come from the correlations at the transform reached.
     for _ in range(2):
-        weighted = objective.weighted_by_likelihood(best.matrix, best.shift)
-        best = refine(weighted, best, last, steps=15, tolerance=1e-5)
-    return best
+        weighted = objective.weighted_by_likelihood(candidate.matrix, candidate.shift)
+        candidate = refine(weighted, candidate, _level(objective, None), steps=15, tolerance=1e-5)
+    return candidate
+
+
+def _climb(objective: Objective, candidates: list[Candidate]) -> Candidate:
+    kept = keep_distinct(candidates, _SEPARATIONS[0], _KEPT[0])
+    for level in range(_level(objective, _COARSE_LEVEL) + 1):
+        kept = _sort([refine(objective, one, level, steps=8) for one in kept])
+    kept = keep_distinct(kept, _SEPARATIONS[1], _KEPT[1])
+    return _sort([refine(objective, one, _level(objective, _COARSE_LEVEL + 1), steps=10) for one in kept])[0]
+
+
+def _level(objective: Objective, wanted: int | None) -> int:
+    """The number of a band, or of the last if there is no such band."""
+    last = len(objective.lattice.bands) - 1
+    return last if wanted is None else min(wanted, last)
 
 
 def _sort(candidates: list[Candidate]) -> list[Candidate]:

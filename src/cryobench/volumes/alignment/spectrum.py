@@ -1,9 +1,9 @@
 """Spectra prepared for alignment: the low frequencies of a volume, laid out to be read between grid points.
 
 Of the volume the level at the box's faces is taken away, so that what lies outside the box (zero) goes on smoothly.
-Then it is cropped in Fourier space to little more than the band, divided by the transform of the cubic B-spline,
-zero-padded to twice its size and transformed: the gridding method, whose error is the B-spline's images, below
-0.5 % for what lies within a third of the box about its centre.
+Then it is cropped in Fourier space to little more than the band, masked, divided by the transform of the cubic
+B-spline, zero-padded to twice its size and transformed: the gridding method, whose error is the B-spline's images,
+below 0.5 % for what lies within a third of the box about its centre.
 """
 
 from dataclasses import dataclass
@@ -13,13 +13,12 @@ import torch
 from jaxtyping import Complex64, Float, Float32, Int32
 
 from cryobench._types import Volume
-from cryobench.fourier import fft_volume, fourier_crop
+from cryobench.fourier import fft_volume, fourier_crop, fourier_pad
 from cryobench.volumes.alignment import kernel
+from cryobench.volumes.alignment.envelope import Envelope, find_envelope
 
 _PADDING = 2
 _BORDER = 3
-_COARSE_BOX = 24
-_CENTROID_LEVEL = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,19 +50,46 @@ class Spectrum:
         targets: Float32[np.ndarray, "p 2"],
         curvatures: Float32[np.ndarray, "p"],
         sums: Float[np.ndarray, "m"],
+        *,
+        penalty: float,
     ) -> None:
         """Add the correlation with targets and its derivatives: see ``kernel.accumulate``."""
-        kernel.accumulate(self.grid, self.centre, float(_PADDING), matrix, shift, points, targets, curvatures, sums)
+        kernel.accumulate(
+            self.grid, self.centre, float(_PADDING), matrix, shift, points, targets, curvatures, penalty, sums
+        )
 
 
-def make_spectrum(volume: Volume, band: int, mask: Volume | None = None) -> Spectrum:
-    """Spectrum of a cubic volume, times a mask, for |k| up to ``band`` (index units) and half a unit beyond."""
-    box_size = volume.shape[-1]
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A volume of ``box_size`` voxels with little more than the band's detail, on a coarser grid if that will do.
+
+    ``values`` (z, y, x) are without background; the envelope has a grid of its own, no finer.
+    """
+
+    values: Volume
+    envelope: Envelope
+    box_size: int
+    band: int
+
+    def spread_envelope(self) -> Volume:
+        """The envelope on the grid of the values."""
+        return fourier_pad(self.envelope.values, len(self.values), dimensions=3)
+
+
+def prepare_volume(volume: Volume, band: int) -> Prepared:
+    """A cubic volume ready for spectra with |k| up to ``band`` (index units of its box)."""
+    box_size = len(volume)
     faces = [volume.select(axis, index).mean() for axis in range(3) for index in (0, -1)]
-    level = torch.stack(faces).mean()
-    volume = volume - level if mask is None else (volume - level) * mask
-    small = fourier_crop(volume, min(box_size, _smooth_size(5 * band // 2 + 8)), dimensions=3)
-    size = small.shape[-1]
+    volume = volume - torch.stack(faces).mean()
+    envelope = find_envelope(volume)
+    size = min(box_size, _smooth_size(max(5 * band // 2 + 8, len(envelope.values))))
+    return Prepared(fourier_crop(volume, size, dimensions=3), envelope, box_size, band)
+
+
+def make_spectrum(volume: Prepared, mask: Volume) -> Spectrum:
+    """Spectrum, for |k| up to the band and half a unit beyond, of a volume times a mask on the same grid."""
+    box_size, band, small = volume.box_size, volume.band, volume.values * mask
+    size = len(small)
     padded_size = _PADDING * size
     axis = torch.sinc((torch.arange(size) - size // 2) / padded_size) ** 4
     corrected = small / (axis[:, None, None] * axis[:, None] * axis)
@@ -77,19 +103,7 @@ def make_spectrum(volume: Volume, band: int, mask: Volume | None = None) -> Spec
     kept = half[wrapped[:, None], wrapped][..., : reach + 1]
     below = kept[..., 1:2].flip(0, 1).conj()
     grid = torch.view_as_real(torch.cat([below, kept], dim=-1).resolve_conj().contiguous()).flatten(-2)
-    return Spectrum(grid.numpy(), reach, band, box_size, _find_centroid(volume))
-
-
-def _find_centroid(volume: Volume) -> Float[np.ndarray, "3"]:
-    """Centre of mass of what rises above a level, in a coarse copy of the volume; the sign is that of the extreme."""
-    coarse = fourier_crop(volume, min(volume.shape[-1], _COARSE_BOX), dimensions=3).double()
-    if -coarse.min() > coarse.max():
-        coarse = -coarse
-    excess = (coarse - _CENTROID_LEVEL * coarse.max()).clamp(min=0)
-    size = coarse.shape[-1]
-    axis = (torch.arange(size) - size // 2).double() / size
-    total = excess.sum()
-    return np.array([float((excess.sum(dim=dims) * axis).sum() / total) for dims in ((0, 1), (0, 2), (1, 2))])
+    return Spectrum(grid.numpy(), reach, band, box_size, volume.envelope.centre)
 
 
 def largest_band(box_size: int) -> int:

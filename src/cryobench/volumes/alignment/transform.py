@@ -31,8 +31,8 @@ class Alignment:
     mirrored
         Whether the volume is of the other hand than the reference.
     score
-        Mean Fourier shell correlation of the aligned volume and the reference over the shells used (and in the
-        mask, if one was given): 1 for equal volumes, about 0 for unrelated ones.
+        Mean Fourier shell correlation of the aligned volume and the reference over the shells used, within a soft
+        envelope of both, or the mask given: 1 for equal volumes.
     other_hand_score
         The best score of the hand not chosen; None where it was not tried.
     pixel_size
@@ -118,11 +118,13 @@ class Alignment:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content["format"] != _FORMAT:
                 raise ValueError(f"its format is {content['format']!r}, expected {_FORMAT!r}")
-            other = content["other_hand_score"]
+            mirrored, other = content["mirrored"], content["other_hand_score"]
+            if not isinstance(mirrored, bool):
+                raise ValueError(f"mirrored must be true or false, got {mirrored!r}")
             return cls(
                 np.array(content["rotation"], dtype=np.float64),
                 np.array(content["shift"], dtype=np.float64),
-                bool(content["mirrored"]),
+                mirrored,
                 float(content["score"]),
                 None if other is None else float(other),
                 float(content["pixel_size"]),
