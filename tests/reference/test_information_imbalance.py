@@ -66,7 +66,7 @@ def test_averaged_ties_are_what_vanishing_noise_tends_to(rng):
     k = [1, 7, 40]
     exact = information_imbalance(circle, latent, k, ties="average")
     forward, backward = [], []
-    for _ in range(200):
+    for _ in range(80):
         smeared = information_imbalance(
             circle + 1e-7 * rng.standard_normal(circle.shape), latent + 1e-7 * rng.standard_normal(latent.shape), k
         )

@@ -66,7 +66,7 @@ def test_averaged_ties_are_the_mean_over_ways_to_break_them(rng):
     radii = [5, 20, 60]
     exact = neighbourhood_similarity(truth, latent, radii, offsets=1)
     drawn = []
-    for _ in range(400):
+    for _ in range(200):
         noise = 1e-4 * rng.random((2, 90, 90))
         near = []
         for space, breaker in zip((truth, latent), noise, strict=True):

@@ -111,8 +111,12 @@ class InformationImbalanceMetric(Metric):
     scores = (
         ScoreKind("imbalance-truth-to-latent", "Information imbalance, truth to latent", "", "lower", 0.0, 2.0),
         ScoreKind("imbalance-latent-to-truth", "Information imbalance, latent to truth", "", "lower", 0.0, 2.0),
-        ScoreKind("imbalance-latent-to-pose", "Information imbalance, latent to pose", "", "higher", 0.0, 2.0),
-        ScoreKind("imbalance-latent-to-ctf", "Information imbalance, latent to CTF", "", "higher", 0.0, 2.0),
+        ScoreKind(
+            "imbalance-latent-to-pose", "Information imbalance, latent to pose", "", "higher", 0.0, 2.0, blind=True
+        ),
+        ScoreKind(
+            "imbalance-latent-to-ctf", "Information imbalance, latent to CTF", "", "higher", 0.0, 2.0, blind=True
+        ),
     )
     needs = frozenset({"truth"})
     reference = "Glielmo et al. 2022, doi:10.1093/pnasnexus/pgac039; Jeon et al., CryoBench, arXiv:2408.05526"

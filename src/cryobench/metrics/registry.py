@@ -12,6 +12,9 @@ METRICS = {
     "poses": "cryobench.metrics.poses:Poses",
     "composition": "cryobench.metrics.composition:Composition",
     "cost": "cryobench.metrics.cost:Cost",
+    "neighbourhood-similarity": "cryobench.metrics.latents:NeighbourhoodSimilarityMetric",
+    "information-imbalance": "cryobench.metrics.latents:InformationImbalanceMetric",
+    "decodability": "cryobench.metrics.decoding:DecodabilityMetric",
 }
 """Name of each metric and where it is."""
 
