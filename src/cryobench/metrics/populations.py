@@ -32,9 +32,13 @@ from cryobench.metrics.classes import (
 )
 from cryobench.metrics.metric import Metric, ScoreKind
 from cryobench.metrics.resampling import centred_interval, resample_means
+from cryobench.metrics.uncertainty import RESAMPLES
 
 PSEUDO_COUNT = 0.5
 """Particles added to every state, or bin, before a logarithm is taken."""
+
+_RESAMPLES_OF_POSTERIORS = 500
+"""Fewer than where particles are counted in cells: each is a product of all particles and all states."""
 
 KINDS = (
     ScoreKind("population-error", "Error of state populations", "", "lower", 0.0, 1.0, blind=True),
@@ -136,7 +140,8 @@ class Populations(Metric):
         certain = bool((shares.max(axis=1) == 1).all())
         groups = true_shares.argmax(axis=1) * k + shares.argmax(axis=1) if certain else None
         rows = np.concatenate([true_shares, shares], axis=1, dtype=np.float32)
-        means = resample_means(rows, groups=groups, seed=seed).astype(np.float64)
+        resamples = RESAMPLES if certain else _RESAMPLES_OF_POSTERIORS
+        means = resample_means(rows, groups=groups, seed=seed, resamples=resamples).astype(np.float64)
         true, recovered = true_shares.mean(axis=0), shares.mean(axis=0)
         table = pd.DataFrame({"state": present, "true": true, "recovered": recovered})
         table["low"], table["high"] = np.quantile(means[:, k:], [0.025, 0.975], axis=0)
