@@ -4,8 +4,8 @@ Atilgan et al. (Biophys. J. 80 (2001) 505): points (one CA atom per residue) clo
 springs whose rest lengths are those of the structure. The energy is quadratic in the displacements and its Hessian is
 made of 3 x 3 blocks −k u uᵀ, with u the direction from one point to the other. The six lowest modes, of eigenvalue
 zero, are rigid motions; those that follow are the slow, collective ones along which molecules do move. Springs fall
-with the square of the distance (Yang, Song & Jernigan, PNAS 106 (2009) 12347), which keeps loops from flapping; those between
-neighbours in a chain (under 4.2 Å) are 20 times stronger.
+with the square of the distance (Yang, Song & Jernigan, PNAS 106 (2009) 12347), which keeps loops from flapping; those
+between neighbours in a chain (under 4.2 Å) are 20 times stronger.
 """
 
 from dataclasses import dataclass

@@ -3,8 +3,8 @@
 In vacuum (solvent density 0, as in the published sets) a model is one layer: each atom a Gaussian whose integral is
 its atomic number. In ice only the difference to the ice is seen, so a second layer is taken away: each atom displaces
 a volume v of solvent, drawn as a Gaussian exp(−π r² / v^(2/3)) (Fraser, MacRae & Suzuki, J. Appl. Cryst. 11 (1978)
-693) with the mean v of the model's atoms, blurred like the atoms themselves. Hydrogens that the model leaves out are then
-shared out over the atoms of their residue, because without them a protein would be hardly denser than ice.
+693) with the mean v of the model's atoms, blurred like the atoms themselves. Hydrogens that the model leaves out
+are then shared out over the atoms of their residue, because without them a protein would be hardly denser than ice.
 """
 
 import math

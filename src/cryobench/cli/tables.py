@@ -69,7 +69,7 @@ def print_scores(results: Sequence[tuple[Reconstruction, Scores]]) -> None:
         table.add_row(reconstruction.name, *cells, "" if seconds is None else f"{seconds:.1f} s")
     console = _console()
     console.print(table)
-    counts = {score.n for _, scores in results for score in scores.scores.values()}
+    counts = {scores.scores[name].n for _, scores in results for name in present if name in scores.scores}
     for reason, names in _reasons(results).items():
         console.print(f"[dim]not measured ({', '.join(names)}): {reason}[/dim]", highlight=False)
     if counts:
