@@ -16,6 +16,11 @@ TURN = 2 * np.pi
 NAMES = ("distribution-error", "distribution-kl", "free-energy-error")
 
 
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cryobench.metrics.profiles._RESAMPLES", 100)
+
+
 def test_transport_on_a_line_is_scipys(rng: np.random.Generator) -> None:
     first, second = rng.normal(size=40), rng.exponential(size=31)
     weights = rng.random(31)
@@ -165,7 +170,7 @@ def test_halved_values_score_half_and_the_interval_holds_it(rng: np.random.Gener
     assert compared["emd-of-mean"] == pytest.approx(np.abs(true - true.mean()).mean())
     samples = Comparison(true, shrunk, np.ones(400), None).resample(seed=0)
     assert samples[:, 0].mean() == pytest.approx(0.5, abs=0.02)
-    assert samples[:, 0].std() == pytest.approx(0.5 * np.abs(true).std() / np.abs(true).mean() / 20, rel=0.3)
+    assert samples[:, 0].std() == pytest.approx(0.5 * np.abs(true).std() / np.abs(true).mean() / 20, rel=0.4)
 
 
 def test_resamples_on_a_circle_are_of_the_distance_on_a_circle(rng: np.random.Generator) -> None:
