@@ -1,7 +1,7 @@
 """Inner products of two half-spectra shell by shell, compiled: the three sums of an FSC in one pass over memory.
 
 Shell s is s ≤ |k| < s + 1 in index units, for s = 0 … n // 2 − 2: those of the published FSC. Sums are over the full
-spectrum, in double precision, and the same on any number of threads.
+spectrum, in double precision. One thread: the pass takes less time than two threads may wait for one another.
 """
 
 from functools import lru_cache
@@ -25,14 +25,13 @@ def _shell_of_square(size: int) -> np.ndarray:
     return np.minimum(np.floor(radii), size // 2 - 1).astype(np.int32)
 
 
-@numba.njit(parallel=True, cache=True)
+@numba.njit(cache=True)
 def _sum_products(first: np.ndarray, second: np.ndarray, shell_of_square: np.ndarray) -> np.ndarray:
     size, rows, columns = first.shape
     n_shells = size // 2 - 1
-    partial = np.zeros((size, 3, n_shells + 1))
-    for z in numba.prange(size):
-        plane = np.int64(z)
-        kz = plane if plane < (size + 1) // 2 else plane - size
+    total = np.zeros((3, n_shells + 1))
+    for z in range(size):
+        kz = z if z < (size + 1) // 2 else z - size
         for y in range(rows):
             ky = y if y < (rows + 1) // 2 else y - rows
             around = kz * kz + ky * ky
@@ -41,9 +40,9 @@ def _sum_products(first: np.ndarray, second: np.ndarray, shell_of_square: np.nda
             for x in range(columns):
                 shell = shell_of_square[around + x * x]
                 if shell != current:
-                    partial[z, 0, current] += cross
-                    partial[z, 1, current] += power
-                    partial[z, 2, current] += other
+                    total[0, current] += cross
+                    total[1, current] += power
+                    total[2, current] += other
                     current = shell
                     cross, power, other = 0.0, 0.0, 0.0
                     if shell == n_shells:
@@ -55,11 +54,7 @@ def _sum_products(first: np.ndarray, second: np.ndarray, shell_of_square: np.nda
                 cross += weight * (one_re * two_re + one_im * two_im)
                 power += weight * (one_re * one_re + one_im * one_im)
                 other += weight * (two_re * two_re + two_im * two_im)
-            if current < n_shells:
-                partial[z, 0, current] += cross
-                partial[z, 1, current] += power
-                partial[z, 2, current] += other
-    total = np.zeros((3, n_shells))
-    for z in range(size):
-        total += partial[z, :, :n_shells]
-    return total
+            total[0, current] += cross
+            total[1, current] += power
+            total[2, current] += other
+    return total[:, :n_shells]
