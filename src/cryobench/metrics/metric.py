@@ -57,6 +57,22 @@ class Metric(ABC):
     reference: ClassVar[str]
     """Publication and code that define it."""
 
+    # What its page says besides (``metrics.pages``): plain text, formulas in Unicode, lists as short sentences.
+    question: ClassVar[str] = ""
+    """What it asks, in one sentence that ends in a question mark."""
+    formula: ClassVar[str] = ""
+    """How a score is made, every symbol said: lines of plain text, shown as they stand."""
+    conditions: ClassVar[tuple[str, ...]] = ()
+    """What it takes beyond ``needs``, if anything."""
+    calibration: ClassVar[tuple[str, ...]] = ()
+    """What known answers score: the truth, chance, one map for all."""
+    invariances: ClassVar[tuple[str, ...]] = ()
+    """What may be done to a reconstruction without moving a score, and what may not."""
+    cost: ClassVar[str] = ""
+    """Order of time and memory, and a measured time."""
+    limits: ClassVar[tuple[str, ...]] = ()
+    """How it fails, and what it does not see."""
+
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
         """Why this cannot be measured, in words, or None if it can."""
         truth = dataset.truth
