@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pkgutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,9 @@ def _compiles(root: Path, name: str) -> bool:
 
 
 install_import_hook(_checked_modules(), "typechecker.check")
+
+# A shell starts background jobs with interrupts ignored, and what they start inherits that: tests of Ctrl-C would fail.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
