@@ -55,6 +55,15 @@ class VolumeSource(Protocol):
         ...
 
 
+@runtime_checkable
+class Decoder(Protocol):
+    """A finished run that gives volumes anywhere in its latent space."""
+
+    def decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
+        """Volumes (z, y, x) float32 at latents (m, d), or at class probabilities (m, k), one at a time."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class ArrayImages:
     """Images (n, y, x) already in memory, as an ``ImageSource``."""
@@ -353,9 +362,15 @@ class Reconstruction:
     """Run record: method, settings, seed, times, memory, hardware, data set hash, exit state."""
     path: Path | None = None
     """Folder it was read from."""
+    pixel_size: float | None = None
+    """Å per voxel of the volumes; None for that of the data set."""
+    decoder: Decoder | None = None
+    """Gives volumes of further latents, on the grid of the volumes; None where the method cannot."""
 
     def __post_init__(self) -> None:
         queries = _freeze(self, "queries", np.array(self.queries, dtype=np.int64, ndmin=1))
+        if self.pixel_size is not None and not self.pixel_size > 0:
+            raise ValueError(f"pixel_size must be positive, in Å per voxel, got {self.pixel_size}.")
         if self.volumes is not None and len(self.volumes) != len(queries):
             raise ValueError(f"there are {len(queries)} query particles but {len(self.volumes)} volumes.")
         lengths = {

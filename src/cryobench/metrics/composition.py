@@ -67,6 +67,7 @@ class Composition(Metric):
     label = "Composition"
     scores = KINDS
     needs = frozenset({"true states"})
+    uses = frozenset({"latents", "posteriors"})
     reference = "cryobench; compare MAVEn, Kinman et al. 2023, doi:10.1038/s41596-022-00763-x"
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:

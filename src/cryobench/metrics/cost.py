@@ -70,6 +70,7 @@ class Cost(Metric):
     label = "Cost of the run"
     scores = KINDS
     needs = frozenset({"record"})
+    uses = frozenset()
     reference = "run record of cryobench; quality against cost is not reported in arXiv:2408.05526"
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:

@@ -149,6 +149,7 @@ class DecodabilityMetric(Metric):
         ScoreKind("decodability-linear", "Decodability, linear (R²)", "", "higher", -np.inf, 1.0),
     )
     needs = frozenset({"truth"})
+    uses = frozenset({"latents", "posteriors"})
     reference = "Alain & Bengio 2016, arXiv:1610.01644; scikit-learn, doi:10.5555/1953048.2078195"
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:

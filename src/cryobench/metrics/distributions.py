@@ -60,6 +60,7 @@ class Distributions(Metric):
     label = "Distributions along collective variables"
     scores = KINDS
     needs = frozenset({"truth"})
+    uses = frozenset({"latents", "posteriors"})
     reference = "Delon et al. 2010, doi:10.1137/090772708 (distance on the circle); protocol of cryobench"
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:

@@ -185,6 +185,7 @@ class HeterogeneityFsc(Metric):
     label = "Heterogeneity FSC"
     scores = _kinds()
     needs = frozenset({"volumes", "true volumes"})
+    uses = frozenset({"mask"})
     reference = (
         "Ours, on the FSC of Harauz & van Heel, Optik 73 (1986) 146, as in Jeon et al., CryoBench, arXiv:2408.05526"
     )

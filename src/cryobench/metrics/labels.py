@@ -255,6 +255,7 @@ class Labels(Metric):
     label = "Agreement of labels"
     scores = KINDS
     needs = frozenset({"true states"})
+    uses = frozenset({"latents", "posteriors"})
     reference = (
         "Hubert & Arabie 1985, doi:10.1007/BF01908075; Vinh et al., JMLR 11 (2010) 2837; Meila 2007, "
         "doi:10.1016/j.jmva.2006.11.013"

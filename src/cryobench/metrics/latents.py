@@ -61,6 +61,7 @@ class NeighbourhoodSimilarityMetric(Metric):
         ScoreKind("neighbourhood-similarity-area", "Neighbours shared, mean over radii", "%", "higher", 0, 100),
     )
     needs = frozenset({"truth"})
+    uses = frozenset({"latents", "posteriors"})
     reference = (
         "Jeon et al., CryoBench, NeurIPS 2024, arXiv:2408.05526; Boggust et al. 2022, doi:10.1145/3490099.3511122"
     )
@@ -119,6 +120,7 @@ class InformationImbalanceMetric(Metric):
         ),
     )
     needs = frozenset({"truth"})
+    uses = frozenset({"latents", "posteriors"})
     reference = "Glielmo et al. 2022, doi:10.1093/pnasnexus/pgac039; Jeon et al., CryoBench, arXiv:2408.05526"
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:

@@ -14,14 +14,15 @@ Need = Literal[
     "posteriors",
     "poses",
     "record",
+    "decoder",
     "truth",
     "true volumes",
     "true states",
     "true poses",
     "mask",
 ]
-"""The first five are parts of the reconstruction, the others of the data set; "truth" is any part of it."""
-_OF_RECONSTRUCTION = {"volumes", "latents", "posteriors", "poses", "record"}
+"""The first six are parts of the reconstruction, the others of the data set; "truth" is any part of it."""
+_OF_RECONSTRUCTION = {"volumes", "latents", "posteriors", "poses", "record", "decoder"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ class Metric(ABC):
     """Everything it can yield; kinds that need a mask are absent from the result when there is none."""
     needs: ClassVar[frozenset[Need]]
     """Without these nothing can be measured."""
+    uses: ClassVar[frozenset[Need] | None] = None
+    """What it reads beyond its needs where that is there; None where it may read anything. The truth is always read.
+
+    A result that was kept is measured anew when what it needs or uses has changed, and not when the rest has."""
+    version: ClassVar[int] = 1
+    """Raised with every change of its values, so that results kept of an earlier version are measured anew."""
     reference: ClassVar[str]
     """Publication and code that define it."""
 
@@ -82,6 +89,7 @@ class Metric(ABC):
             "posteriors": reconstruction.posteriors is not None,
             "poses": reconstruction.rotations is not None,
             "record": bool(reconstruction.record),
+            "decoder": reconstruction.decoder is not None,
             "truth": truth is not None,
             "true volumes": truth is not None and truth.volumes is not None,
             "true states": truth is not None and bool((truth.states >= 0).any()),

@@ -124,6 +124,7 @@ class Populations(Metric):
     label = "Populations of states"
     scores = KINDS
     needs = frozenset({"true states"})
+    uses = frozenset({"latents", "posteriors"})
     reference = "Krichevsky & Trofimov 1981, doi:10.1109/TIT.1981.1056331 (smoothing); total variation; cryobench"
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:

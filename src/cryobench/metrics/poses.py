@@ -187,6 +187,7 @@ class Poses(Metric):
     label = "Pose error"
     scores = KINDS
     needs = frozenset({"poses", "true poses"})
+    uses = frozenset()
     reference = (
         "Jeon et al., CryoBench, NeurIPS 2024, arXiv:2408.05526; Hartley et al. 2011, doi:10.1109/CVPR.2011.5995745"
     )

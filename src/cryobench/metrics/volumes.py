@@ -163,6 +163,7 @@ class PerImageFsc(Metric):
     label = "Per-image FSC"
     scores = _kinds()
     needs = frozenset({"volumes", "true volumes"})
+    uses = frozenset({"mask"})
     reference = "Jeon et al., CryoBench, NeurIPS 2024, arXiv:2408.05526"
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
