@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 
 from cryobench._errors import FormatError
+from cryobench._types import RotationArray, ShiftArray
 from cryobench.volumes.rotate import MIRROR, rotate_volume
 
 _FORMAT = "cryobench alignment 1"
@@ -39,6 +40,15 @@ class Alignment:
         Å of the volumes it was found on, and of those it is applied to unless said otherwise.
 
     Raises ValueError if R is not a rotation or a number is not finite.
+
+    Examples
+    --------
+    A volume that has to go 3 Å along x, its z reversed first:
+
+    >>> import numpy as np
+    >>> alignment = Alignment(np.eye(3), np.array([3.0, 0.0, 0.0]), mirrored=True, score=1.0, pixel_size=1.5)
+    >>> (alignment.matrix @ [1, 2, 4] + alignment.shift).tolist()
+    [4.0, 2.0, -4.0]
     """
 
     rotation: Float[np.ndarray, "3 3"]
@@ -85,6 +95,25 @@ class Alignment:
             return rotate_volume(volumes, self.rotation, self.shift, **options)
         copy = torch.from_numpy(np.array(volumes, dtype=np.float32))
         return rotate_volume(copy, self.rotation, self.shift, **options).numpy()
+
+    def apply_to_poses(
+        self, rotations: RotationArray, shifts: ShiftArray
+    ) -> tuple[Float[np.ndarray, "n 3 3"], Float[np.ndarray, "n 2"]]:
+        """Poses relative to the aligned volume, of which the same images are seen as of the volume at the old ones.
+
+        Parameters
+        ----------
+        rotations, shifts
+            (n, 3, 3) particle-from-reference, and (n, 2) Å that centre the particles (CONVENTIONS.md 4 and 7).
+
+        Returns
+        -------
+        The same for the aligned volume: P R^T, or S P S R^T if mirrored (a projection does not know which way z
+        runs), and the shift by what the particle's rotation makes of t.
+        """
+        turned = MIRROR @ rotations @ MIRROR if self.mirrored else np.asarray(rotations)
+        turned = turned @ self.rotation.T
+        return turned, shifts + turned[:, :2] @ self.shift
 
     def inverse(self) -> "Alignment":
         """The transform from the reference's frame to the volume's, in the same form, with the same scores."""
