@@ -121,9 +121,9 @@ def test_intervals_repeat_with_the_seed(name, toy, results):
     for key in one.scores:
         assert (one[key].low, one[key].high) == (same[key].low, same[key].high)
     uncertain = [key for key in one.scores if one[key].low < one[key].high]
-    assert not uncertain or any(
-        (one[key].low, one[key].high) != (other[key].low, other[key].high) for key in uncertain
-    )
+    # Of three items, the ends of any interval are the least and the greatest.
+    several = [key for key in uncertain if one[key].n > 3]
+    assert not several or any((one[key].low, one[key].high) != (other[key].low, other[key].high) for key in several)
     assert uncertain or all(one[key].n == 1 for key in one.scores)
 
 

@@ -6,7 +6,7 @@ method, the states of the truth) are told by their content, so that work is done
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 
 import numpy as np
 import pandas as pd
@@ -140,6 +140,11 @@ class KeptVolumes:
 def hash_content(volume: np.ndarray) -> bytes:
     """Digest by which equal volumes are found."""
     return blake2b(np.ascontiguousarray(volume).data, digest_size=16).digest()
+
+
+def hash_mask(mask: np.ndarray | None) -> str | None:
+    """SHA-256 of a mask's voxels as float32, by which results say what they were masked with."""
+    return None if mask is None else sha256(np.ascontiguousarray(mask, np.float32).tobytes()).hexdigest()
 
 
 def lay_out_curves(particles: np.ndarray, curves: Mapping[str, Sequence[FscCurve]]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from cryobench.metrics.metric import Metric
 
 METRICS = {
     "per-image-fsc": "cryobench.metrics.volumes:PerImageFsc",
+    "per-conformation-fsc": "cryobench.metrics.conformations:PerConformationFsc",
     "heterogeneity-fsc": "cryobench.metrics.heterogeneity:HeterogeneityFsc",
     "labels": "cryobench.metrics.labels:Labels",
     "populations": "cryobench.metrics.populations:Populations",

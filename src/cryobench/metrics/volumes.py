@@ -8,8 +8,7 @@ Source: Jeon et al., CryoBench, NeurIPS 2024 (arXiv 2408.05526), and its code, c
 query particles with the data set rather than by a fixed stride, and add intervals.
 """
 
-from collections.abc import Iterator
-from hashlib import sha256
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -28,7 +27,7 @@ from cryobench.metrics.fsc_curve import (
     transform_masked,
 )
 from cryobench.metrics.metric import Metric, ScoreKind, shown
-from cryobench.metrics.query_pairs import QueryPairs, lay_out_curves, pair_queries
+from cryobench.metrics.query_pairs import QueryPairs, hash_mask, lay_out_curves, pair_queries
 from cryobench.metrics.uncertainty import summarise
 
 __all__ = ["FscCurve", "PerImageFsc", "Resolution", "fsc", "fsc_auc", "per_image_fsc", "resolution"]
@@ -86,12 +85,12 @@ def per_image_fsc(
     scores = {}
     for name in masks:
         suffix = "" if name == "none" else "-masked"
-        tables = _tabulate(pairs.particles, curves[name], dataset.particles.pixel_size)
+        tables = tabulate_curves({"particle": pairs.particles}, curves[name], dataset.particles.pixel_size)
         for base, table in tables.items():
             statistic = "median" if base.startswith("resolution") else "mean"
             scores[base + suffix] = summarise(base + suffix, table, seed=seed, statistic=statistic)
     context = {
-        "mask_sha256": None if mask is None else sha256(np.ascontiguousarray(mask, np.float32).tobytes()).hexdigest(),
+        "mask_sha256": hash_mask(mask),
         "box_size": box_size,
         "pixel_size": dataset.particles.pixel_size,
         "n_queries": len(reconstruction.queries),
@@ -114,23 +113,18 @@ def _transform_pairs(
         yield int(item), {name: transform_masked(volume, mask) for name, mask in masks.items()}, truth_spectra
 
 
-def _tabulate(particles: np.ndarray, curves: list[FscCurve], pixel_size: float) -> dict[str, pd.DataFrame]:
-    """Score name without suffix -> one row per query particle."""
+def tabulate_curves(
+    keys: Mapping[str, np.ndarray], curves: Sequence[FscCurve], pixel_size: float
+) -> dict[str, pd.DataFrame]:
+    """Score name without suffix -> one row per curve: the keys, the value, and for resolutions ``crossed``."""
     tables = {
-        "fsc-auc": pd.DataFrame({"particle": particles, "value": [fsc_auc(curve) for curve in curves]}),
-        "fsc-auc-normalised": pd.DataFrame(
-            {"particle": particles, "value": [fsc_auc(curve, normalised=True) for curve in curves]}
-        ),
+        "fsc-auc": pd.DataFrame({**keys, "value": [fsc_auc(curve) for curve in curves]}),
+        "fsc-auc-normalised": pd.DataFrame({**keys, "value": [fsc_auc(curve, normalised=True) for curve in curves]}),
     }
     for threshold in THRESHOLDS:
         read = [resolution(curve, threshold, pixel_size) for curve in curves]
-        tables[f"resolution-{threshold}"] = pd.DataFrame(
-            {
-                "particle": particles,
-                "value": [entry.value for entry in read],
-                "crossed": [entry.crossed for entry in read],
-            }
-        )
+        columns = {"value": [entry.value for entry in read], "crossed": [entry.crossed for entry in read]}
+        tables[f"resolution-{threshold}"] = pd.DataFrame({**keys, **columns})
     return tables
 
 
