@@ -7,6 +7,7 @@ import torch
 from cryobench.fourier import (
     fft_images,
     fft_volume,
+    fft_volume_from_corner,
     fourier_crop,
     fourier_pad,
     frequency_axis,
@@ -25,6 +26,15 @@ SIZES = pytest.mark.parametrize("n", [10, 11])
 
 def noise(rng, shape):
     return torch.from_numpy(rng.standard_normal(shape).astype(np.float32))
+
+
+@SIZES
+def test_transform_from_the_corner_is_numpys_and_has_the_products_of_the_centred_one(n, rng):
+    first, second = noise(rng, (n, n, n)), noise(rng, (n, n, n))
+    corner = fft_volume_from_corner(first), fft_volume_from_corner(second)
+    np.testing.assert_allclose(corner[0].numpy(), np.fft.rfftn(first.numpy().astype(float)), atol=1e-3)
+    centred = fft_volume(first) * fft_volume(second).conj()
+    torch.testing.assert_close(corner[0] * corner[1].conj(), centred, atol=1e-2, rtol=1e-4)
 
 
 @SIZES

@@ -57,6 +57,35 @@ def test_curve_is_the_published_one(rng: np.random.Generator, size: int, masked:
     np.testing.assert_allclose(curve.frequencies, np.arange(size // 2) / size)
 
 
+def _correlate_by_radius(rng: np.random.Generator, volume: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """A volume of the same power at every frequency that correlates with this one by ``values`` of ⌊|k|⌋.
+
+    The rest is turned by a quarter: ±i F, of opposite sign at opposite frequencies, so that the volume is real.
+    """
+    size = volume.shape[0]
+    axis = (np.fft.fftfreq(size) * size).round().astype(int)
+    z, y, x = axis[:, None, None], axis[:, None], axis
+    correlation = values[np.floor(np.sqrt(z**2 + y**2 + x**2)).astype(int)]
+    half = np.sign(x + 1e-3 * y + 1e-6 * z)
+    quarter = 1j * half * np.sqrt(1 - correlation**2)
+    return np.fft.ifftn(np.fft.fftn(volume) * (correlation + quarter)).real.astype(np.float32)
+
+
+@pytest.mark.parametrize("size", [24, 25])
+def test_agrees_with_peer_to_a_hundred_thousandth(rng: np.random.Generator, size: int) -> None:
+    """torch-fourier-shell-correlation bins softly about integer radii, ours in [i−1, i): where the correlation is the
+    same at all frequencies of both shells, so are the two."""
+    values = np.repeat([0.9, 0.5, -0.2, 0.0, 0.7, 0.1], 4)
+    truth = _smooth_volume(rng, size) + 0.05 * rng.standard_normal((size,) * 3).astype(np.float32)
+    volume = _correlate_by_radius(rng, truth, values)
+    ours = fsc(volume, truth).values
+    peer = peer_fsc(torch.from_numpy(volume), torch.from_numpy(truth)).numpy()
+    shells = np.array([shell for shell in range(2, size // 2) if shell % 4])
+    assert len(shells) >= 8
+    np.testing.assert_allclose(ours[shells], peer[shells], atol=1e-5)
+    np.testing.assert_allclose(ours[shells], values[shells - 1], atol=1e-5)
+
+
 def test_agrees_with_peer_where_shells_hold_many_voxels(rng: np.random.Generator) -> None:
     """torch-fourier-shell-correlation bins softly about integer radii, ours in [i−1, i): on volumes whose true
     correlation is flat, both estimate the same number."""

@@ -10,12 +10,13 @@ from cryobench.fourier.grids import frequency_axis, frequency_grid, hermitian_we
 from cryobench.fourier.power import crop_with_power, shell_power
 from cryobench.fourier.resample import fourier_crop, fourier_pad
 from cryobench.fourier.shells import shell_average, shell_indices, shell_sum
-from cryobench.fourier.transform import fft_images, fft_volume, ifft_images, ifft_volume
+from cryobench.fourier.transform import fft_images, fft_volume, fft_volume_from_corner, ifft_images, ifft_volume
 
 __all__ = [
     "crop_with_power",
     "fft_images",
     "fft_volume",
+    "fft_volume_from_corner",
     "fourier_crop",
     "fourier_pad",
     "frequency_axis",

@@ -42,6 +42,14 @@ def fft_volume(volume: Float[Tensor, "*batch z y x"]) -> Complex[Tensor, "*batch
     return _forward(volume, (-3, -2, -1))
 
 
+def fft_volume_from_corner(volume: Float[Tensor, "*batch z y x"]) -> Complex[Tensor, "*batch z y h"]:
+    """Half-spectrum (..., z, y, x // 2 + 1) about voxel 0: ``fft_volume`` times a phase, without moving the voxels.
+
+    For products of two spectra (power, correlation), from which the phase cancels.
+    """
+    return torch.fft.rfftn(volume, dim=(-3, -2, -1))
+
+
 def ifft_volume(spectrum: Complex[Tensor, "*batch z y h"], box_size: int) -> Float[Tensor, "*batch z y x"]:
     """Volumes of ``box_size`` voxels from their half-spectra. ValueError if the shape is of another size."""
     return _inverse(spectrum, box_size, (-3, -2, -1))

@@ -26,7 +26,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryobench.fourier import fft_volume
+from cryobench.fourier import fft_volume_from_corner
 from cryobench.metrics.shell_products import shell_products
 
 
@@ -97,11 +97,11 @@ def resolution(curve: FscCurve, threshold: float, pixel_size: float) -> Resoluti
 
 
 def transform_masked(volume: np.ndarray, mask: np.ndarray | None) -> Tensor:
-    """Half-spectrum of a volume times its mask, complex64."""
+    """Half-spectrum of a volume times its mask, complex64, about voxel 0: products of two are as if centred."""
     values = np.asarray(volume, dtype=np.float32)
     if mask is not None:
         values = values * np.asarray(mask, dtype=np.float32)
-    return fft_volume(torch.from_numpy(np.array(values) if not values.flags.writeable else values))
+    return fft_volume_from_corner(torch.from_numpy(np.array(values) if not values.flags.writeable else values))
 
 
 def correlate(volume_ft: Tensor, truth_ft: Tensor, box_size: int) -> FscCurve:
