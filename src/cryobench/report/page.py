@@ -32,14 +32,19 @@ def page_folder(folder: Path, *, kind: str) -> Iterator[Path]:
     FileExistsError
         If it holds anything else: it is left alone.
     """
+    check_page_folder(folder, kind=kind)
+    with atomic_folder(folder, replace=True) as part:
+        yield part
+
+
+def check_page_folder(folder: Path, *, kind: str) -> None:
+    """FileExistsError if ``folder`` is neither new, nor empty, nor an earlier page of this kind."""
     marker = f"{kind}.json"
     if folder.exists() and not (folder / marker).is_file() and not _is_empty(folder):
         raise FileExistsError(
             f"{folder} exists and is not a {kind} (it holds no {marker}), so it was left alone. "
             f"Choose another folder for the {kind}, or remove this one."
         )
-    with atomic_folder(folder, replace=True) as part:
-        yield part
 
 
 def _is_empty(folder: Path) -> bool:
