@@ -554,7 +554,7 @@ def test_missing_damaged_and_newer_scores(tmp_path: Path) -> None:
     (tmp_path / "scores" / "fsc-auc.parquet").unlink()
     with pytest.raises(FormatError, match=r"fsc-auc\.parquet does not exist"):
         load_scores(tmp_path)
-    edit_json(tmp_path / "scores" / "scores.json", schema=2)
+    edit_json(tmp_path / "scores" / "scores.json", schema=3)
     with pytest.raises(FormatError, match="newer cryobench"):
         load_scores(tmp_path)
     (tmp_path / "scores" / "scores.json").write_text("{}")

@@ -1,13 +1,43 @@
 """Score finished runs from their files alone, and keep the scores beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cryobench._errors import FormatError
+import numpy as np
+
+from cryobench._errors import FormatError, UnknownName
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Scores
-from cryobench.io.store import load_dataset, load_reconstruction, load_scores, save_scores
-from cryobench.metrics.evaluate import score
+from cryobench.experiment.kept_scores import KeptScores
+from cryobench.io.alignment_store import load_alignments, save_alignments
+from cryobench.io.mrc import read_volume
+from cryobench.io.store import load_dataset, load_reconstruction, load_scores
+from cryobench.methods import Method, get_method
+from cryobench.metrics.evaluate import check_grid, check_particles, compares_volumes, score
+from cryobench.metrics.frames import VERSION, Align, Frame, find_frame
+from cryobench.metrics.metric import reads
+from cryobench.metrics.registry import get_metric, list_metrics
+
+ALIGNMENT = "alignment.json"
+
+
+@dataclass(frozen=True)
+class HowToScore:
+    """What a score depends on besides the run and the data set."""
+
+    align: Align = "auto"
+    """How volumes are brought onto the true ones: see ``metrics.frames``."""
+    alignment: Path | None = None
+    """File of alignments found before, instead."""
+    mask: Path | None = None
+    """Volume to score in, instead of the data set's own mask."""
+    resample: bool = False
+    """Put volumes of another box or pixel size on the data set's grid."""
+    fresh: bool = False
+    """Measure everything again, whatever was kept."""
+    seed: int = 0
+    """Of the intervals."""
 
 
 def score_run(
@@ -15,9 +45,13 @@ def score_run(
     *,
     metrics: Sequence[str] | None = None,
     dataset: Path | None = None,
+    how: HowToScore | None = None,
     progress: Progress | None = None,
 ) -> tuple[Reconstruction, Scores]:
     """Score the run in a folder and write RUN/scores.
+
+    The result of each metric is kept when it is there. Scoring again measures only what is missing or depends on
+    something that changed; scoring some metrics keeps the others that still hold.
 
     Parameters
     ----------
@@ -27,16 +61,45 @@ def score_run(
         Names; None for all that can be measured.
     dataset
         The data set's folder, if it is not where the run record says.
+    how
+        Alignment, mask, resampling and seed.
 
     Raises
     ------
     FormatError
-        The run did not finish, or was made from another data set than the one found.
+        The run did not finish, or was made from another data set than the one found; a file is damaged.
+    ValueError
+        As ``metrics.score``.
     """
-    reconstruction = load_reconstruction(folder)
+    how = how or HowToScore()
+    folder = Path(folder)
+    reconstruction = with_decoder(load_reconstruction(folder))
     data = find_dataset(reconstruction, dataset)
-    scores = score(reconstruction, data, metrics, progress=progress)
-    save_scores(scores, folder)
+    mask = None if how.mask is None else read_volume(how.mask)[0]
+    names = list_metrics() if metrics is None else list(metrics)
+    chosen = [get_metric(name)() for name in names]
+    kept = KeptScores(folder, reconstruction, data, mask=mask, seed=how.seed, fresh=how.fresh)
+    frame = _load_frame(folder, reconstruction, how, kept)
+    if frame is None and compares_volumes(reconstruction, data) and any(reads(each, "volumes") for each in chosen):
+        check_particles(reconstruction, data)
+        check_grid(reconstruction, data, resample=how.resample)
+        frame = find_frame(reconstruction, data, how.align, progress=progress)
+        if frame.mode != "none":
+            key = _name_alignment(how, kept)
+            save_alignments(folder / "scores" / ALIGNMENT, frame.alignments, mode=frame.mode, why=frame.why, key=key)
+    kept.frame = frame = frame or Frame("none")
+    scores = score(
+        reconstruction,
+        data,
+        metrics,
+        align=frame,
+        mask=mask,
+        resample=how.resample,
+        seed=how.seed,
+        progress=progress,
+        keeper=kept,
+    )
+    kept.write(scores.context, names)
     return reconstruction, scores
 
 
@@ -47,6 +110,53 @@ def load_or_score(
     if (Path(folder) / "scores" / "scores.json").exists():
         return load_reconstruction(folder), load_scores(folder)
     return score_run(folder, dataset=dataset, progress=progress)
+
+
+@dataclass(frozen=True, eq=False)
+class RunDecoder:
+    """The decoder of a finished run: its method, on the model it left in RUN/model."""
+
+    method: Method
+    model: Path = field(repr=False)
+
+    def decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
+        """As ``Decoder.decode``."""
+        return self.method.decode(self.model, latents)
+
+
+def with_decoder(reconstruction: Reconstruction) -> Reconstruction:
+    """The run with a decoder, if its method is one of ours that can decode and left a model."""
+    if reconstruction.path is None or not reconstruction.model:
+        return reconstruction
+    try:
+        method = get_method(reconstruction.name)
+    except UnknownName:  # a result of another program
+        return reconstruction
+    if method.decode is Method.decode:
+        return reconstruction
+    return replace(reconstruction, decoder=RunDecoder(method(), Path(reconstruction.path) / "model"))
+
+
+def _load_frame(folder: Path, reconstruction: Reconstruction, how: HowToScore, kept: KeptScores) -> Frame | None:
+    """The frame of the alignments given, or of those found before if they still hold; else None."""
+    path = how.alignment or folder / "scores" / ALIGNMENT
+    if how.alignment is None and (how.fresh or not path.exists()):
+        return None
+    found, entries = load_alignments(path)
+    if how.alignment is None and entries.get("key") != _name_alignment(how, kept):
+        return None
+    if len(found) not in (1, len(reconstruction.queries)):
+        raise ValueError(
+            f"{path} holds {len(found)} alignments, the run has {len(reconstruction.queries)} query volumes: "
+            "give one for all of them, or one each."
+        )
+    why = f"alignments of {path}" if how.alignment else str(entries.get("why"))
+    return Frame("reconstruction" if len(found) == 1 else "volume", tuple(found), why)
+
+
+def _name_alignment(how: HowToScore, kept: KeptScores) -> str:
+    """Digest of what an alignment depends on."""
+    return kept.name_content(("volumes", "poses"), {"align": how.align, "version": VERSION})
 
 
 def load_dataset_of(folders: Sequence[Path], dataset: Path | None = None) -> Dataset:

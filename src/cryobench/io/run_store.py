@@ -11,9 +11,10 @@ Parts that are absent were not estimated.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,15 @@ import numpy as np
 
 from cryobench._errors import FormatError
 from cryobench.data import Reconstruction
-from cryobench.io.atomic import check_free_space, read_array, read_json, remove_partial_files, write_array, write_json
+from cryobench.io.atomic import (
+    canonical_json,
+    check_free_space,
+    read_array,
+    read_json,
+    remove_partial_files,
+    write_array,
+    write_json,
+)
 from cryobench.io.mrc import MrcFolder, write_volume
 from cryobench.io.relion import read_pose_star, write_pose_star
 
@@ -136,9 +145,12 @@ def load_reconstruction(folder: Path) -> Reconstruction:
     parts = record.get("parts", {})
     queries = np.array(record.get("queries", []), dtype=np.int64)
     rotations, shifts = read_pose_star(folder / "poses.star") if "poses" in parts else (None, None)
+    volumes = _open_volumes(folder, queries) if "volumes" in parts else None
+    # What the files say of their voxels goes before what the record says.
+    pixel_size = None if volumes is None else (volumes.pixel_size or record.get("pixel_size") or None)
     return Reconstruction(
         queries=queries,
-        volumes=_open_volumes(folder, queries) if "volumes" in parts else None,
+        volumes=volumes,
         latents=read_array(folder / "latents.npy") if "latents" in parts else None,
         posteriors=read_array(folder / "posteriors.npy") if "posteriors" in parts else None,
         rotations=rotations,
@@ -146,7 +158,44 @@ def load_reconstruction(folder: Path) -> Reconstruction:
         model={name: read_array(folder / "model" / f"{name}.npy") for name in parts.get("model", [])},
         record={key: value for key, value in record.items() if key not in _OWN},
         path=folder,
+        pixel_size=pixel_size,
     )
+
+
+def hash_run(reconstruction: Reconstruction) -> dict[str, str]:
+    """Digest of each part of a run that was read from a folder: of its files, byte by byte, and of its record.
+
+    Equal digests mean equal content; a part that is not there has the digest of nothing. ValueError for a
+    reconstruction that does not lie in a folder.
+    """
+    if reconstruction.path is None:
+        raise ValueError(f"{reconstruction.name} does not lie in a folder: save it first.")
+    folder = Path(reconstruction.path)
+    files = {
+        "volumes": [_volume_path(folder, int(particle)) for particle in reconstruction.queries]
+        if reconstruction.volumes is not None
+        else [],
+        "latents": [folder / "latents.npy"] if reconstruction.latents is not None else [],
+        "posteriors": [folder / "posteriors.npy"] if reconstruction.posteriors is not None else [],
+        "poses": [folder / "poses.star"] if reconstruction.rotations is not None else [],
+        "decoder": [folder / "model" / f"{name}.npy" for name in sorted(reconstruction.model)],
+    }
+    headers = {
+        "volumes": {"queries": reconstruction.queries, "pixel_size": reconstruction.pixel_size},
+        "decoder": {name: reconstruction.record.get(name) for name in ("method", "settings")},
+    }
+    found = {name: _hash_files(paths, headers.get(name, {})) for name, paths in files.items()}
+    return {**found, "record": _hash_files([], reconstruction.record)}
+
+
+def _hash_files(paths: Sequence[Path], header: Mapping[str, Any]) -> str:
+    digest = hashlib.blake2b(canonical_json(header), digest_size=20)
+    for path in paths:
+        digest.update(path.name.encode() + path.stat().st_size.to_bytes(8, "little"))
+        with path.open("rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def _describe_parts(reconstruction: Reconstruction) -> dict[str, Any]:

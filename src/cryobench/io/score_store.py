@@ -1,8 +1,20 @@
-"""Scores of a run as RUN/scores: scores.json with the values, and one Parquet table per score and per curve."""
+"""Scores of a run as RUN/scores.
+
+    scores.json           all values and the context; which folder holds the tables of each score and curve
+    METRIC-KEY/           of one metric: part.json with its values and context, and one Parquet table per score and
+                          per curve (curve-NAME.parquet); KEY names the content it was measured on
+    alignment.json        how the volumes were brought onto the truth, where they were (``alignment_store``)
+
+A folder METRIC-KEY appears whole when its metric is measured, and scores.json last: scoring that is cut off goes on
+with the metrics that are missing, and until then scores.json tells of the earlier scores. Folders that it does not
+name any more are removed when it is written. Scores that were saved all at once have their tables beside scores.json.
+"""
 
 from __future__ import annotations
 
 import re
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,36 +24,24 @@ import pyarrow as pa
 
 from cryobench._errors import FormatError
 from cryobench.data import Score, Scores
-from cryobench.io.atomic import atomic_folder, read_json, write_json
+from cryobench.io.atomic import atomic_folder, read_json, remove_partial_files, write_json
 
-SCHEMA = 1
-"""Version of this layout. Older ones stay readable; a newer one is refused."""
+SCHEMA = 2
+"""Version of this layout. Older ones stay readable; a newer one is refused. 1: no folders of single metrics."""
+_PART = "part.json"
 
 
 def save_scores(scores: Scores, folder: Path) -> None:
-    """Write scores to ``folder``/scores, all or nothing; earlier ones are replaced.
+    """Write scores to ``folder``/scores, all or nothing; earlier ones are replaced, parts of them included.
 
     Raises
     ------
     ValueError
         If the name of a score or curve cannot be a file name.
     """
-    for name in [*scores.scores, *scores.curves]:
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
-            raise ValueError(f"the score or curve {name!r} needs a name of letters, digits, '_', '-' and '.'.")
+    _check_names([*scores.scores, *scores.curves])
     with atomic_folder(Path(folder) / "scores", replace=True) as target:
-        values = {}
-        for name, score in scores.scores.items():
-            score.items.to_parquet(target / f"{name}.parquet", index=False)
-            values[name] = {
-                "metric": score.metric,
-                "value": _nan_to_none(score.value),
-                "low": _nan_to_none(score.low),
-                "high": _nan_to_none(score.high),
-                "n": int(score.n),
-            }
-        for name, curve in scores.curves.items():
-            curve.to_parquet(target / f"curve-{name}.parquet", index=False)
+        values = _write_tables(scores, target)
         write_json(
             target / "scores.json",
             {"schema": SCHEMA, "context": dict(scores.context), "scores": values, "curves": sorted(scores.curves)},
@@ -61,6 +61,117 @@ def load_scores(folder: Path) -> Scores:
     if not path.exists():
         raise FormatError(f"{folder} has no scores. Make them: cryobench score {folder}")
     content = read_json(path)
+    _check_schema(content, path, folder)
+    curves = content.get("curves", [])
+    places = curves if isinstance(curves, dict) else dict.fromkeys(curves, "")
+    return Scores(
+        {
+            name: _read_score(source / values.get("part", ""), name, values)
+            for name, values in content["scores"].items()
+        },
+        {name: _read_table(source / part / f"curve-{name}.parquet") for name, part in places.items()},
+        content.get("context", {}),
+    )
+
+
+def name_part(metric: str, key: str) -> str:
+    """Folder in RUN/scores of the result of a metric that was measured on the content named by ``key``."""
+    _check_names([metric])
+    return f"{metric}-{key[:20]}"
+
+
+def save_part(measured: Scores, folder: Path, metric: str, key: str) -> None:
+    """Keep the result of one metric in ``folder``/scores, all or nothing. ValueError as ``save_scores``."""
+    _check_names([*measured.scores, *measured.curves])
+    with atomic_folder(Path(folder) / "scores" / name_part(metric, key), replace=True) as target:
+        values = _write_tables(measured, target)
+        header = {"schema": SCHEMA, "metric": metric, "key": key, "context": dict(measured.context)}
+        write_json(target / _PART, {**header, "scores": values, "curves": sorted(measured.curves)})
+
+
+def load_part(folder: Path, metric: str, key: str) -> Scores | None:
+    """What was kept of one metric under this key; None if nothing was, or it cannot be read any more."""
+    source = Path(folder) / "scores" / name_part(metric, key)
+    try:
+        content = read_json(source / _PART)
+        if content.get("schema") != SCHEMA or content.get("key") != key:
+            return None
+        scores = {name: _read_score(source, name, values) for name, values in content["scores"].items()}
+        curves = {name: _read_table(source / f"curve-{name}.parquet") for name in content["curves"]}
+    except (FormatError, KeyError):
+        return None
+    return Scores(scores, curves, content["context"])
+
+
+def write_index(folder: Path, context: Mapping[str, Any], keys: Mapping[str, str]) -> None:
+    """Write scores.json of the kept results of some metrics, and remove every other result.
+
+    Parameters
+    ----------
+    context
+        Of all of them; that of each metric is added under its name.
+    keys
+        Metric -> key under which it was kept.
+    """
+    target = Path(folder) / "scores"
+    full, values, curves = dict(context), {}, {}
+    for metric, key in keys.items():
+        part = name_part(metric, key)
+        content = read_json(target / part / _PART)
+        full[metric] = content["context"]
+        values |= {name: {**of_score, "part": part} for name, of_score in content["scores"].items()}
+        curves |= dict.fromkeys(content["curves"], part)
+    write_json(target / "scores.json", {"schema": SCHEMA, "context": full, "scores": values, "curves": curves})
+    named = {name_part(metric, key) for metric, key in keys.items()}
+    remove_partial_files(target)
+    for path in target.iterdir():
+        if path.is_dir() and (path / _PART).exists() and path.name not in named:
+            shutil.rmtree(path)
+        elif path.suffix == ".parquet":
+            path.unlink()
+
+
+def read_context(folder: Path) -> dict[str, Any]:
+    """The context of the scores of a run, {} if there are none."""
+    path = Path(folder) / "scores" / "scores.json"
+    return dict(read_json(path).get("context", {})) if path.exists() else {}
+
+
+def _write_tables(scores: Scores, target: Path) -> dict[str, dict[str, Any]]:
+    """Write the tables, and give the values as they stand in JSON."""
+    values = {}
+    for name, score in scores.scores.items():
+        score.items.to_parquet(target / f"{name}.parquet", index=False)
+        values[name] = {
+            "metric": score.metric,
+            "value": _nan_to_none(score.value),
+            "low": _nan_to_none(score.low),
+            "high": _nan_to_none(score.high),
+            "n": int(score.n),
+        }
+    for name, curve in scores.curves.items():
+        curve.to_parquet(target / f"curve-{name}.parquet", index=False)
+    return values
+
+
+def _read_score(source: Path, name: str, values: Mapping[str, Any]) -> Score:
+    return Score(
+        metric=values["metric"],
+        value=_none_to_nan(values["value"]),
+        low=_none_to_nan(values["low"]),
+        high=_none_to_nan(values["high"]),
+        n=values["n"],
+        items=_read_table(source / f"{name}.parquet"),
+    )
+
+
+def _check_names(names: Sequence[str]) -> None:
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+            raise ValueError(f"the score or curve {name!r} needs a name of letters, digits, '_', '-' and '.'.")
+
+
+def _check_schema(content: Mapping[str, Any], path: Path, folder: Path) -> None:
     schema = content.get("schema")
     if not isinstance(schema, int) or schema < 1 or "scores" not in content:
         raise FormatError(f"{path} does not hold scores. Make them again: cryobench score {folder}")
@@ -69,19 +180,6 @@ def load_scores(folder: Path) -> Scores:
             f"{path} was written by a newer cryobench (schema {schema}; this version reads up to {SCHEMA})."
             " Upgrade: pip install -U cryobench."
         )
-    scores = {
-        name: Score(
-            metric=values["metric"],
-            value=_none_to_nan(values["value"]),
-            low=_none_to_nan(values["low"]),
-            high=_none_to_nan(values["high"]),
-            n=values["n"],
-            items=_read_table(source / f"{name}.parquet"),
-        )
-        for name, values in content["scores"].items()
-    }
-    curves = {name: _read_table(source / f"curve-{name}.parquet") for name in content.get("curves", [])}
-    return Scores(scores, curves, content.get("context", {}))
 
 
 def _read_table(path: Path) -> pd.DataFrame:

@@ -1,19 +1,30 @@
 """The package's own layout on disk: data sets, runs and scores in JSON, Parquet, NumPy and MRC files."""
 
 from cryobench.io.dataset_store import hash_card, load_dataset, read_card, verify_dataset, write_dataset
-from cryobench.io.run_store import load_reconstruction, read_run_record, save_reconstruction, write_run_record
-from cryobench.io.score_store import load_scores, save_scores
+from cryobench.io.run_store import (
+    hash_run,
+    load_reconstruction,
+    read_run_record,
+    save_reconstruction,
+    write_run_record,
+)
+from cryobench.io.score_store import load_part, load_scores, read_context, save_part, save_scores, write_index
 
 __all__ = [
     "hash_card",
+    "hash_run",
     "load_dataset",
+    "load_part",
     "load_reconstruction",
     "load_scores",
     "read_card",
+    "read_context",
     "read_run_record",
+    "save_part",
     "save_reconstruction",
     "save_scores",
     "verify_dataset",
     "write_dataset",
+    "write_index",
     "write_run_record",
 ]

@@ -1,12 +1,31 @@
 """All scores of one reconstruction: every metric that can be measured, and why the others were not."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
 
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Score, Scores
+from cryobench.metrics.frames import Align, Frame, bring_into_frame, find_frame, fits_grid
+from cryobench.metrics.metric import Metric, reads
+from cryobench.metrics.query_pairs import hash_mask
 from cryobench.metrics.registry import get_metric, list_metrics
+from cryobench.volumes import Alignment
+
+
+class Keeper(Protocol):
+    """Where the results of single metrics are kept, so that none is measured twice."""
+
+    def find(self, metric: Metric) -> Scores | None:
+        """What was kept of this metric and still holds, or None."""
+        ...
+
+    def keep(self, metric: Metric, measured: Scores) -> None:
+        """Keep a result as soon as it is there."""
+        ...
 
 
 def score(
@@ -14,8 +33,12 @@ def score(
     dataset: Dataset,
     metrics: Sequence[str] | None = None,
     *,
+    align: Align | Frame | Sequence[Alignment] = "auto",
+    mask: np.ndarray | None = None,
+    resample: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
+    keeper: Keeper | None = None,
 ) -> Scores:
     """Measure a reconstruction against the truth of the data set it was made from.
 
@@ -24,39 +47,101 @@ def score(
     metrics
         Names of ``METRICS``, or None for all that can be measured. What cannot be is listed with its reason in
         ``Scores.context["not_measured"]``.
+    align
+        How volumes are brought onto the true ones before they are compared: "none"; "reconstruction", by one
+        transform for all; "volume", by one each; "auto", "reconstruction" if it gives rotations other than those the
+        particles came with, else "none"; or alignments found before. See ``metrics.frames``. Other metrics see the
+        reconstruction as it is: ``poses`` fits a frame of its own.
+    mask
+        (z, y, x) in [0, 1], to score in instead of the data set's own.
+    resample
+        Whether volumes of another box or pixel size are put on the data set's grid. They are refused otherwise.
     seed
         Of the bootstrap intervals.
+    keeper
+        Results that it has are not measured again.
 
     Raises
     ------
     UnknownName
-        If there is no metric of that name.
+        If there is no metric of that name, or no such mode of alignment.
     ValueError
-        If a metric asked for by name cannot be measured, or the reconstruction does not fit the data set.
+        If a metric asked for by name cannot be measured, or the reconstruction does not fit the data set: another
+        number of particles, volumes on another grid, a mask of another shape.
     """
-
-    scores: dict[str, Score] = {}
-    curves: dict[str, Any] = {}
+    chosen = [get_metric(name)() for name in (list_metrics() if metrics is None else metrics)]
+    check_particles(reconstruction, dataset)
+    scored = dataset if mask is None else replace(dataset, particles=replace(dataset.particles, mask=mask))
     context: dict[str, Any] = {
         "dataset": dataset.name,
         "method": reconstruction.name,
         "version": _package_version(),
         "seed": seed,
+        "mask_sha256": hash_mask(scored.particles.mask),
         "not_measured": {},
     }
-    for name in list_metrics() if metrics is None else metrics:
-        metric = get_metric(name)()
-        reason = metric.explain_missing(reconstruction, dataset)
+    seen = reconstruction
+    if compares_volumes(reconstruction, dataset) and any(reads(metric, "volumes") for metric in chosen):
+        check_grid(reconstruction, dataset, resample=resample)
+        frame = align if isinstance(align, Frame) else find_frame(reconstruction, dataset, align, progress=progress)
+        seen = bring_into_frame(reconstruction, dataset, frame)
+        context["alignment"] = frame.describe()
+        context["resampled"] = not fits_grid(reconstruction, dataset)
+    scores: dict[str, Score] = {}
+    curves: dict[str, Any] = {}
+    for metric in chosen:
+        reason = metric.explain_missing(seen, scored)
         if reason is not None:
             if metrics is not None:
-                raise ValueError(f"metric {name} cannot be measured on {reconstruction.name}: it {reason}.")
-            context["not_measured"][name] = reason
+                raise ValueError(f"metric {metric.name} cannot be measured on {reconstruction.name}: it {reason}.")
+            context["not_measured"][metric.name] = reason
             continue
-        measured = metric.measure(reconstruction, dataset, seed=seed, progress=progress)
+        measured = None if keeper is None else keeper.find(metric)
+        if measured is None:
+            measured = metric.measure(seen, scored, seed=seed, progress=progress)
+            if keeper is not None:
+                keeper.keep(metric, measured)
         scores.update(measured.scores)
         curves.update(measured.curves)
-        context[name] = dict(measured.context)
+        context[metric.name] = dict(measured.context)
     return Scores(scores=scores, curves=curves, context=context)
+
+
+def compares_volumes(reconstruction: Reconstruction, dataset: Dataset) -> bool:
+    """Whether there are volumes, or a decoder, and true ones to compare them with."""
+    has_volumes = reconstruction.volumes is not None or reconstruction.decoder is not None
+    return has_volumes and dataset.truth is not None and dataset.truth.volumes is not None
+
+
+def check_particles(reconstruction: Reconstruction, dataset: Dataset) -> None:
+    """ValueError if a reconstruction is of another number of particles, or asks for one that does not exist."""
+    n = len(dataset.particles)
+    for name in ("latents", "posteriors", "rotations"):
+        values = getattr(reconstruction, name)
+        if values is not None and len(values) != n:
+            raise ValueError(
+                f"{reconstruction.name} has {name} of {len(values)} particles, but {dataset.name} has {n}: "
+                "was it made from another data set?"
+            )
+    outside = (reconstruction.queries < 0) | (reconstruction.queries >= n)
+    if outside.any():
+        raise ValueError(
+            f"query particle {reconstruction.queries[np.argmax(outside)]} of {reconstruction.name} is not among the "
+            f"{n} particles of {dataset.name}: was it made from another data set?"
+        )
+
+
+def check_grid(reconstruction: Reconstruction, dataset: Dataset, *, resample: bool) -> None:
+    """ValueError if volumes are on another grid than the data set's, and are not to be resampled."""
+    volumes, particles = reconstruction.volumes, dataset.particles
+    if volumes is None or resample or fits_grid(reconstruction, dataset):
+        return
+    sampling = reconstruction.pixel_size or particles.pixel_size
+    raise ValueError(
+        f"volumes of {reconstruction.name} have {volumes.box_size} voxels of {sampling:.6g} Å a side, {dataset.name} "
+        f"has {particles.box_size} of {particles.pixel_size:.6g} Å. Put them on the data set's grid: --resample, or "
+        "score(..., resample=True)."
+    )
 
 
 def _package_version() -> str:

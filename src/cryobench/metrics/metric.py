@@ -118,6 +118,11 @@ class Metric(ABC):
         """
 
 
+def reads(metric: Metric, part: Need) -> bool:
+    """Whether a metric may read a part, by what it says it needs and uses."""
+    return metric.uses is None or part in metric.needs | metric.uses
+
+
 def _who_lacks(missing: Sequence[str]) -> str:
     if _OF_RECONSTRUCTION.isdisjoint(missing):
         return "the data set does not have"
