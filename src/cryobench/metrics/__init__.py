@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryobench.metrics.evaluate import score
 from cryobench.metrics.imbalance import InformationImbalance, information_imbalance
+from cryobench.metrics.map_distances import MapDistances, compare_volumes
 from cryobench.metrics.metric import Metric, ScoreKind
 from cryobench.metrics.neighbourhood import NeighbourhoodSimilarity, neighbourhood_similarity
 from cryobench.metrics.registry import METRICS, get_metric, list_metrics
@@ -64,6 +65,7 @@ __all__ = [
     "FscCurve",
     "InformationImbalance",
     "Labels",
+    "MapDistances",
     "Metric",
     "NeighbourhoodSimilarity",
     "Populations",
@@ -74,6 +76,7 @@ __all__ = [
     "bootstrap_interval",
     "compare_distributions",
     "compare_labels",
+    "compare_volumes",
     "decodability",
     "earth_movers_distance",
     "free_energy",

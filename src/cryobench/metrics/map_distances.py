@@ -66,9 +66,19 @@ def compare_volumes(
     Raises
     ------
     ValueError
-        If the boxes or the mask differ in size, have fewer than 6 voxels a side, a set is empty, or a volume holds
-        NaN or infinite voxels.
+        If the boxes or the mask differ in size, have fewer than 6 voxels a side, a set is empty, a volume holds
+        NaN or infinite voxels, or the mask holds nothing or negative numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> volumes = np.random.default_rng(0).normal(size=(2, 16, 16, 16)).astype(np.float32)
+    >>> found = compare_volumes(volumes, 2 * volumes + 1, pixel_size=1.5)
+    >>> found.correlation.round(2).tolist(), found.distance.round(1).tolist()
+    ([[1.0, -0.0], [-0.0, 1.0]], [[0.0, 1.4], [1.4, 0.0]])
     """
+    if not pixel_size > 0:
+        raise ValueError(f"pixel_size must be positive, got {pixel_size} Å.")
     sources = as_source(first), as_source(second)
     size = sources[0].box_size
     if sources[1].box_size != size or size < 6:
@@ -78,6 +88,8 @@ def compare_volumes(
         )
     if mask is not None and mask.shape != (size,) * 3:
         raise ValueError(f"the mask has shape {mask.shape}, the volumes have {size} voxels a side.")
+    if mask is not None and not (mask.min() >= 0 and mask.max() > 0):
+        raise ValueError(f"mask values are weights of at least 0, got {mask.min():g} to {mask.max():g}.")
     if len(sources[0]) == 0 or len(sources[1]) == 0:
         raise ValueError(f"there are {len(sources[0])} and {len(sources[1])} volumes: at least one each is needed.")
     shape = len(sources[0]), len(sources[1])
