@@ -4,6 +4,9 @@ One seed makes every draw of a data set, yet no two purposes share a stream: the
 seed *and* the purpose's name, and particle ``i`` starts at counter ``i`` of its own block. Hence any subset of
 particles can be made alone, in any order, by any number of workers, and gets the same bits.
 
+White noise, of which a data set needs a billion numbers, comes from a compiled kernel under the same rule, with keys
+of its own (``make_counter_key``; see ``imaging.kernels.normal``).
+
 Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC11 (Philox-4x64).
 """
 
@@ -32,6 +35,12 @@ def stream(seed: int, purpose: str, index: int = 0) -> np.random.Generator:
         Particle (or other item) whose private block of 2^128 numbers is used.
     """
     return np.random.Generator(np.random.Philox(key=_derive_key(seed, purpose), counter=index << 128))
+
+
+def make_counter_key(seed: int, purpose: str) -> np.ndarray:
+    """(2,) uint32: key under which a compiled kernel draws for that purpose from counters of its own."""
+    key = _derive_key(seed, purpose)
+    return np.array([key & 0xFFFFFFFF, key >> 32 & 0xFFFFFFFF], dtype=np.uint32)
 
 
 class IndexedStream:

@@ -7,8 +7,6 @@ volume's power averaged over the shell |k|. So the noise level depends on the st
 never on which images happen to be made together.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import torch
 
@@ -16,8 +14,9 @@ from cryobench._types import ImageArray, Volume
 from cryobench.fourier import fourier_crop, hermitian_weights, shell_power
 from cryobench.imaging.ctf import Ctf, phase_coefficients
 from cryobench.imaging.grid import volume_to_fourier
+from cryobench.imaging.kernels.normal import fill_normal
 from cryobench.imaging.slices import extract_slices
-from cryobench.rng import IndexedStream
+from cryobench.rng import make_counter_key
 from cryobench.rotations import rotations_from_euler
 
 _DIRECTIONS = 8
@@ -25,23 +24,13 @@ _LOW = 16
 _ORIENTATIONS = 128
 
 
-def draw_white_noise(
-    seed: int, particles: np.ndarray, box_size: int, *, purpose: str = "noise", threads: int = 2
-) -> ImageArray:
+def draw_white_noise(seed: int, particles: np.ndarray, box_size: int, *, purpose: str = "noise") -> ImageArray:
     """White noise (n, y, x) of unit variance in real space, each particle from its own stream of that purpose.
 
     The bits of a particle's image depend on the seed and its index alone.
     """
     noise = np.empty((len(particles), box_size, box_size), dtype=np.float32)
-
-    def fill(rows: np.ndarray) -> None:
-        streams = IndexedStream(seed, purpose)
-        for row in rows:
-            streams.at(int(particles[row])).standard_normal(out=noise[row], dtype=np.float32)
-
-    # NumPy releases the interpreter lock while it draws.
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(fill, np.array_split(np.arange(len(particles)), threads)))
+    fill_normal(make_counter_key(seed, purpose), particles.astype(np.uint64), noise.reshape(len(particles), -1))
     return noise
 
 
