@@ -48,11 +48,16 @@ def apply_transfer(
         squared.astype(np.float32),
         np.cos(double_angle).astype(np.float32),
         np.sin(double_angle).astype(np.float32),
-        phase.quartic.astype(np.float32),
-        phase.mean.astype(np.float32),
-        (phase.difference * np.cos(2 * ctf.defocus_angle)).astype(np.float32),
-        (phase.difference * np.sin(2 * ctf.defocus_angle)).astype(np.float32),
-        phase.offset.astype(np.float32),
+        *(
+            (coefficient / (2 * np.pi)).astype(np.float32)
+            for coefficient in (
+                phase.quartic,
+                phase.mean,
+                phase.difference * np.cos(2 * ctf.defocus_angle),
+                phase.difference * np.sin(2 * ctf.defocus_angle),
+                phase.offset,
+            )
+        ),
         (ctf.b_factor / 4).astype(np.float32),
         (2 * np.pi / (pixel_size * box_size) * displacements.numpy().astype(np.float64)).astype(np.float32),
     )

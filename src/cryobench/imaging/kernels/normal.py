@@ -1,18 +1,20 @@
 """CPU body of white noise: standard normal numbers from counters, in lanes that the compiler turns into vectors.
 
 Every four numbers come of one Philox-4x32-10 counter (block, 0, particle) by the Box-Muller transform, so any image
-can be made alone. Logarithm and sine are polynomials written out here, and no operation is fused or reordered: the
+can be made alone. Logarithm and sine are polynomials written out, and no operation is fused or reordered: the
 bits are the same on every machine and on any number of threads. Numbers reach 6.7 either way, where one in 10¹¹ of a
 true normal lies.
 
 Sources: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC11 (Philox); Box & Muller, Ann. Math.
-Statist. 29 (1958) 610. The polynomials are least-squares fits at Chebyshev nodes, to 5e-8.
+Statist. 29 (1958) 610. The polynomial of the logarithm is a least-squares fit at Chebyshev nodes, to 1e-8.
 """
 
 import math
 
 import numba
 import numpy as np
+
+from cryobench.imaging.kernels.sine import sine_of_turns
 
 LANES = 64
 """Counters worked on together: word w of lane j of a batch becomes its number w * LANES + j."""
@@ -34,8 +36,6 @@ _LOG = (
     f4(0.33333328), f4(-0.25000298), f4(0.20001468), f4(-0.16642247),
     f4(0.14202175), f4(-0.12972239), f4(0.12712307), f4(-0.081015587),
 )  # fmt: skip
-# sin 2πt = t P(t²) for |t| ≤ ¼.
-_SINE = (f4(6.2831855), f4(-41.341682), f4(81.602478), f4(-76.581284), f4(39.760723))
 
 
 @numba.njit(cache=True)
@@ -53,13 +53,6 @@ def philox(words: np.ndarray, key: np.ndarray) -> None:
             fourth[lane] = np.uint32(one & _LOW)
         low_key = np.uint32(low_key + _WEYL[0])
         high_key = np.uint32(high_key + _WEYL[1])
-
-
-@numba.njit(cache=True, inline="always")
-def _sine(turns):
-    """Sine of 2π times −¼ … ¼."""
-    square = turns * turns
-    return turns * (_SINE[0] + square * (_SINE[1] + square * (_SINE[2] + square * (_SINE[3] + square * _SINE[4]))))
 
 
 @numba.njit(cache=True)
@@ -80,9 +73,8 @@ def _box_muller(uniform, angle, radius, cosines, sines):
         radius[lane] = math.sqrt(max(f4(-2) * logarithm, f4(0)))
     for lane in range(LANES):
         turns = f4(angle[lane]) * _STEP
-        cosines[lane] = radius[lane] * _sine(abs(turns - _HALF) - _QUARTER)
-        folded = _QUARTER - abs(turns - _QUARTER)
-        sines[lane] = radius[lane] * _sine(abs(folded + _QUARTER) - _QUARTER)
+        cosines[lane] = radius[lane] * sine_of_turns(abs(turns - _HALF) - _QUARTER)
+        sines[lane] = radius[lane] * sine_of_turns(turns)
 
 
 @numba.njit(parallel=True, cache=True)

@@ -9,6 +9,8 @@ import math
 import numba
 import numpy as np
 
+from cryobench.imaging.kernels.sine import sine_of_turns, wrap_turns
+
 
 @numba.njit(parallel=True, cache=True)
 def apply_transfer(
@@ -16,11 +18,11 @@ def apply_transfer(
     squared: np.ndarray,  # (y, h) |s|² in 1/Å²
     cos_double: np.ndarray,  # (y, h) cos 2∠s
     sin_double: np.ndarray,  # (y, h) sin 2∠s
-    quartic: np.ndarray,  # (n,) coefficient of |s|⁴ in γ
-    mean: np.ndarray,  # (n,) coefficient of |s|² in −γ, isotropic part
+    quartic: np.ndarray,  # (n,) coefficient of |s|⁴ in γ / 2π
+    mean: np.ndarray,  # (n,) coefficient of |s|² in −γ / 2π, isotropic part
     astigmatic_cos: np.ndarray,  # (n,) idem, times cos 2∠s
     astigmatic_sin: np.ndarray,  # (n,) idem, times sin 2∠s
-    offset: np.ndarray,  # (n,) phase shift + arcsin w
+    offset: np.ndarray,  # (n,) phase shift + arcsin w, in turns
     envelope: np.ndarray,  # (n,) B / 4
     radians: np.ndarray,  # (n, 2) shift in radian per frequency index, (x, y)
 ) -> None:
@@ -28,6 +30,7 @@ def apply_transfer(
     for i in numba.prange(n):
         has_envelope = envelope[i] != 0.0
         along_x = np.empty(columns, np.complex64)
+        ctf = np.empty(columns, np.float32)
         for x in range(columns):
             angle = radians[i, 0] * x
             along_x[x] = complex(math.cos(angle), -math.sin(angle))
@@ -39,10 +42,13 @@ def apply_transfer(
             along_y = np.complex64(complex(math.cos(angle), -math.sin(angle)))
             if 2 * y == rows:
                 along_y = np.complex64(along_y.real)
+            s2, cosine, sine = squared[y], cos_double[y], sin_double[y]
             for x in range(columns):
-                s2 = squared[y, x]
-                defocus = mean[i] + astigmatic_cos[i] * cos_double[y, x] + astigmatic_sin[i] * sin_double[y, x]
-                value = math.sin((quartic[i] * s2 - defocus) * s2 - offset[i])
-                if has_envelope:
-                    value *= math.exp(-envelope[i] * s2)
-                spectra[i, y, x] *= along_y * along_x[x] * value
+                defocus = mean[i] + astigmatic_cos[i] * cosine[x] + astigmatic_sin[i] * sine[x]
+                ctf[x] = sine_of_turns(wrap_turns((quartic[i] * s2[x] - defocus) * s2[x] - offset[i]))
+            if has_envelope:
+                for x in range(columns):
+                    ctf[x] *= math.exp(-envelope[i] * s2[x])
+            line = spectra[i, y]
+            for x in range(columns):
+                line[x] *= along_y * along_x[x] * ctf[x]
