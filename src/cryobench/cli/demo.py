@@ -5,7 +5,8 @@ from pathlib import Path
 import typer
 
 from cryobench._progress import Progress
-from cryobench.cli.tables import print_dataset, print_scores
+from cryobench.cli.score_table import print_scores
+from cryobench.cli.tables import print_dataset
 from cryobench.experiment import run
 from cryobench.experiment.score import score_run
 from cryobench.recipes.simulate import simulate

@@ -367,21 +367,64 @@ def volumes(
 @app.command()
 def score(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")],
-    metric: Annotated[Optional[list[str]], typer.Option(help="Metric; repeat for more. Default: all.")] = None,
+    metric: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            help="Metric, see 'cryobench list metrics'; repeat for more. Default: all that can be measured."
+        ),
+    ] = None,
     dataset: Annotated[
         Optional[Path], typer.Option(help="The data set, if it is no longer where the run found it.")
     ] = None,
+    align: Annotated[
+        str,
+        typer.Option(
+            metavar="MODE",
+            help="Bring volumes onto the true ones first: none; reconstruction (one rotation, shift and hand for "
+            "all); volume (one each); auto: reconstruction for runs that estimated poses of their own, else none.",
+        ),
+    ] = "auto",
+    alignment: Annotated[
+        Optional[Path],
+        typer.Option(metavar="FILE", help="Use this alignment instead: RUN/scores/alignment.json of any run."),
+    ] = None,
+    mask: Annotated[
+        Optional[Path], typer.Option(metavar="FILE", help="Score in this mask (.mrc, 0 to 1), not the data set's.")
+    ] = None,
+    resample: Annotated[
+        bool, typer.Option("--resample", help="Put volumes of another box or pixel size on the data set's grid.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Measure everything again, also what was kept and still holds.")
+    ] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Print every score, with its interval.")] = False,
+    seed: Seed = 0,
 ) -> None:
     """Score runs against the truth, from their files alone; writes RUN/scores and prints the table.
 
-    Example: **cryobench score runs/***
+    What a run lacks is not measured, and said so. The result of each metric is kept as soon as it is there: after a
+    stop the same command goes on, and scoring again measures only what depends on something that changed (the mask,
+    the alignment, the run, a newer version of a metric).
+
+    Examples:
+
+    **cryobench score runs/***
+
+    **cryobench score runs/mine --metric per-image-fsc --metric poses --all**
+
+    **cryobench score runs/abinitio --align volume**  the published protocol for ab initio methods
+
+    **cryobench score runs/imported --resample --mask tight.mrc**
     """
     from cryobench.cli.progress import Bars
-    from cryobench.cli.tables import print_scores
-    from cryobench.experiment.score import score_run
+    from cryobench.cli.score_table import print_scores
+    from cryobench.experiment.score import HowToScore, score_run
+    from cryobench.metrics.frames import check_align
 
+    how = HowToScore(check_align(align), alignment, mask, resample, fresh, seed)
     progress = Bars()
-    print_scores([score_run(folder, metrics=metric, dataset=dataset, progress=progress) for folder in runs])
+    results = [score_run(folder, metrics=metric, dataset=dataset, how=how, progress=progress) for folder in runs]
+    print_scores(results, everything=all_)
 
 
 @app.command()
@@ -398,8 +441,10 @@ def report(
     """
     from cryobench.cli.progress import Bars
     from cryobench.experiment.score import load_dataset_of, load_or_score
+    from cryobench.report.page import check_page_folder
     from cryobench.report.site import write_report
 
+    check_page_folder(output, kind="report")
     progress = Bars()
     results = [load_or_score(folder, dataset=dataset, progress=progress) for folder in runs]
     typer.echo(write_report(load_dataset_of(runs, dataset), results, output, progress=progress))

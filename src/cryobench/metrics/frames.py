@@ -95,6 +95,14 @@ class FramedReconstruction(Reconstruction):
     """Brings a further volume, as the decoder gives it, onto a true one: both (z, y, x)."""
 
 
+def check_align(name: str) -> Align:
+    """The mode of that name. UnknownName if there is none."""
+    for mode in ALIGN:
+        if mode == name:
+            return mode
+    raise UnknownName("alignment mode", name, ALIGN)
+
+
 def choose_mode(reconstruction: Reconstruction, dataset: Dataset) -> tuple[Literal["none", "reconstruction"], str]:
     """What "auto" stands for, and why."""
     if reconstruction.rotations is None:
@@ -136,8 +144,7 @@ def find_frame(
                 "give one for all of them, or one each."
             )
         return Frame("reconstruction" if len(found) == 1 else "volume", found, "alignments given")
-    if align_by not in ALIGN:
-        raise UnknownName("alignment mode", align_by, ALIGN)
+    align_by = check_align(align_by)
     mode, why = choose_mode(reconstruction, dataset) if align_by == "auto" else (align_by, "asked for")
     if mode == "none":
         return Frame("none", why=why)
