@@ -16,10 +16,14 @@ class Meter:
     """Context manager that measures what happens inside: see ``readings``.
 
     Peak memory is the greatest resident size of this process, looked at twenty times a second: the kernel's own
-    high-water mark would tell of everything the process did before as well.
+    high-water mark would tell of everything the process did before as well. The time of an accelerator is how long
+    it was held, busy or not, as clusters count it; its peak memory is what PyTorch had allocated on it at most.
+
+    ``device`` is the torch device used: "cpu", or "cuda" to measure that as well.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "cpu") -> None:
+        self._device = device
         self._stop = threading.Event()
         self._peak = 0
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -32,6 +36,8 @@ class Meter:
                 return
 
     def __enter__(self) -> "Meter":
+        if self._device.startswith("cuda"):
+            torch.cuda.reset_peak_memory_stats(self._device)
         self._wall, self._cpu = time.perf_counter(), time.process_time()
         self._thread.start()
         return self
@@ -39,13 +45,22 @@ class Meter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._device.startswith("cuda"):
+            torch.cuda.synchronize(self._device)
         self._wall, self._cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
         self._stop.set()
         self._thread.join()
 
     def readings(self) -> dict[str, float]:
-        """``wall_seconds``, ``cpu_seconds`` (all threads) and ``peak_memory_bytes``, once the block has ended."""
-        return {"wall_seconds": self._wall, "cpu_seconds": self._cpu, "peak_memory_bytes": float(self._peak)}
+        """``wall_seconds``, ``cpu_seconds`` (all threads) and ``peak_memory_bytes``, once the block has ended.
+
+        On CUDA ``gpu_seconds`` and ``peak_gpu_memory_bytes`` too.
+        """
+        found = {"wall_seconds": self._wall, "cpu_seconds": self._cpu, "peak_memory_bytes": float(self._peak)}
+        if self._device.startswith("cuda"):
+            found["gpu_seconds"] = self._wall
+            found["peak_gpu_memory_bytes"] = float(torch.cuda.max_memory_allocated(self._device))
+        return found
 
 
 def describe_hardware(device: str) -> dict[str, Any]:

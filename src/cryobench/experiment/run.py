@@ -92,7 +92,7 @@ def run(
         "resumed": previous == "unfinished",
     }
     write_run_record(target, {**record, "status": "running"})
-    meter = Meter()
+    meter = Meter(place)
     try:
         with meter:
             result = _reconstruct(built, dataset, seed, place, checkpoint, progress or Silent())

@@ -1,11 +1,11 @@
 """What a reconstruction cost, from its run record: so that quality can be drawn against it.
 
 Times are those of the reconstruction, not of scoring; the CPU time is that of all threads. Peak memory is the
-greatest resident size of the process in GiB; of the accelerator, the most it had allocated. A score is there only
-where the run record has the number: an imported result has none, and a run without an accelerator has no GPU time.
-A run that was cut off and resumed has recorded its last part alone, and is not measured. One run says nothing of how
-its cost varies: both ends of the interval are the value. Costs compare only on the same machine, which the context
-names.
+greatest resident size of the process in GiB. GPU time is how long the accelerator was held, busy or not, and its peak
+memory the most that was allocated on it. A score is there only where the run record has the number: an imported
+result has none, and a run without an accelerator has no GPU time. A run that was cut off and resumed has recorded its
+last part alone, and is not measured. One run says nothing of how its cost varies: both ends of the interval are the
+value. Costs compare only on the same machine, which the context names.
 
 Source: the record of ``cryobench.experiment.run``; arXiv:2408.05526 reports no costs.
 """
