@@ -115,7 +115,7 @@ class Microscope:
     @cached_property
     def _contaminant(self) -> AtomProjector:
         """Another molecule of about the same mass."""
-        mass = self._job.ensemble.model(0).mass_with_hydrogens
+        mass = self._job.model(0).mass_with_hydrogens
         return AtomProjector(self._job.settings, [_make_contaminant(round(mass / 1000))])
 
     def image(self, projector: Projector, particles: np.ndarray) -> ImagesFT:
@@ -178,7 +178,7 @@ def _prepare_states(job: Job, part: int) -> tuple[Projector, list[StateResult]]:
         topology = job.ensemble.topology
         projector = FrameProjector(job.settings, topology, positions, first_state=states.start)
         return projector, [_result(job, state, topology) for state in states]
-    models = [job.ensemble.model(state) for state in states]
+    models = [job.model(state) for state in states]
     results, volume = [], torch.empty(0)
     for state, model in zip(states, models, strict=True):
         volume, power = render_state(model, job.settings)

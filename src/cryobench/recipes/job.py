@@ -5,14 +5,16 @@ slices of volumes it is one state; where they are projected from atoms, as many 
 images.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from cryobench.atoms.model import AtomicModel
 from cryobench.io.trajectory_volumes import FRAMES_PER_FILE
+from cryobench.recipes.kept_models import KeptModels
 from cryobench.recipes.recipe import Ensemble, FrameEnsemble
 from cryobench.recipes.settings import SimulationSettings
 
@@ -62,6 +64,12 @@ class Job:
     """Mean variance of noise-free images over the data set, where one noise level holds for all states."""
     structural_deviation: float = float("nan")
     """Standard deviation of the noise before the CTF, if there is any."""
+    models: KeptModels = field(default_factory=KeptModels)
+    """Models already built in this process."""
+
+    def model(self, state: int) -> AtomicModel:
+        """Atoms of one state; read-only."""
+        return self.models.get(self.ensemble, state)
 
     @cached_property
     def road(self) -> Literal["slices", "atoms"]:

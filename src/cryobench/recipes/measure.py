@@ -67,7 +67,7 @@ def _project(job: Job, grid: SimulationSettings, states: np.ndarray, rotations: 
     parts = []
     for state in np.unique(states):
         chosen = np.flatnonzero(states == state)
-        projector = AtomProjector(grid, [ensemble.model(int(state))], first_state=int(state))
+        projector = AtomProjector(grid, [job.model(int(state))], first_state=int(state))
         parts.append(projector.project(states[chosen], rotations[chosen]))
     return torch.cat(parts)
 
@@ -83,7 +83,7 @@ def union_mask(job: Job) -> Mask:
     greatest = torch.zeros((size,) * 3)
     n_states = len(job.counts)
     for state in np.unique(np.linspace(0, n_states - 1, min(n_states, _MASK_STATES)).astype(int)):
-        density = render(job.ensemble.model(int(state)), size, pixel_size, max(settings.resolution, 3 * pixel_size))
+        density = render(job.model(int(state)), size, pixel_size, max(settings.resolution, 3 * pixel_size))
         greatest = torch.maximum(greatest, density)
     # On coarse grids a dilation and an edge of less than a voxel would be no dilation and no edge.
     return make_soft_mask(greatest, pixel_size, dilation=max(6.0, pixel_size), edge=max(9.0, 2 * pixel_size))
@@ -119,7 +119,7 @@ def measure_snr(job: Job, results: list[StateResult], volumes: VolumeSource, mas
 
 def _projector_of(job: Job, state: int, volumes: VolumeSource) -> Projector:
     if job.road == "atoms":
-        return AtomProjector(job.settings, [job.ensemble.model(state)], first_state=state)
+        return AtomProjector(job.settings, [job.model(state)], first_state=state)
     return SliceProjector(volume_to_fourier(torch.from_numpy(volumes.read(state)), kernel="wide"))
 
 

@@ -175,7 +175,7 @@ def _check_states(job: Job) -> None:
     states = len(job.counts)
     for state in np.unique(np.linspace(0, states - 1, min(states, 20)).astype(int)):
         check_inside(
-            job.ensemble.model(int(state)).positions, job.settings.fine_box_size, job.settings.fine_pixel_size
+            job.model(int(state)).positions, job.settings.fine_box_size, job.settings.fine_pixel_size
         )
 
 
@@ -332,7 +332,7 @@ def _finish_truth(job: Job) -> VolumeSource:
     settings = job.settings
     if not isinstance(job.ensemble, FrameEnsemble):
         return MrcFolder([job.folder / job.volume_path(state) for state in range(len(job.counts))])
-    write_topology(job.folder, job.ensemble.model(0))
+    write_topology(job.folder, job.model(0))
     write_volume_settings(
         job.folder,
         n_frames=len(job.counts),
