@@ -69,6 +69,29 @@ class Composition(Metric):
     needs = frozenset({"true states"})
     uses = frozenset({"latents", "posteriors"})
     reference = "cryobench; compare MAVEn, Kinman et al. 2023, doi:10.1038/s41596-022-00763-x"
+    question = "Are components found where they are present, and missed where they are absent?"
+    formula = """
+    o_sc  occupancy of component c in state s, 0 to 1     s(i)  true state of particle i
+    w_is  posterior of i, summed over the classes matched to state s (one to one, classes left over by majority)
+
+    error_c = mean over i of |Σ_s w_is o_sc − o_{s(i) c}|
+    occupancy-error = mean of error_c over the components in which states differ
+    """
+    conditions = ("posteriors or latents", "states of known composition that differ in a component")
+    calibration = (
+        "The truth: 0.",
+        "Labels shuffled: about the mean of |o_sc − o_tc| over pairs of particles, given with the items as chance.",
+    )
+    invariances = (
+        "Not changed by the numbering of classes, nor by cutting a state into several.",
+        "Not changed by the mass of a component: each counts once.",
+    )
+    cost = "O(n K C) for n particles, K states and C components; 100,000 particles, 16 states: about a second."
+    limits = (
+        "It reads classes, not volumes: density that is missing from the volume of a right class is not seen.",
+        "Components that come and go together cannot be told apart: each of them counts, so groups weigh more.",
+        "A component that all states have alike is left out; nothing tells whether it was lost.",
+    )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
         """Why it cannot be measured: as for labels, and the states must differ in a component."""

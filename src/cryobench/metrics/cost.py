@@ -72,6 +72,22 @@ class Cost(Metric):
     needs = frozenset({"record"})
     uses = frozenset()
     reference = "run record of cryobench; quality against cost is not reported in arXiv:2408.05526"
+    question = "What did the reconstruction cost in time and memory?"
+    formula = """
+    wall-time, cpu-time, gpu-time  seconds of the reconstruction, without scoring; CPU time of all threads
+    peak-memory                    greatest resident size of the process, in GiB of 2^30 bytes
+    peak-gpu-memory                most that was allocated on the accelerator, in GiB
+    """
+    conditions = ("a run recorded whole: not one that was cut off and resumed",)
+    calibration = ("Controls that only hand on the truth take next to nothing: they are no baseline of cost.",)
+    invariances = ("Nothing: the same run on another machine, or on a busy one, costs something else.",)
+    cost = "O(1): read from the run record."
+    limits = (
+        "One run says nothing of how its cost varies; both ends of the interval are the value.",
+        "Compares on one machine alone, which the context names. Nor does it count what the user did: tuning, and "
+        "runs that failed.",
+        "Imported results have no record, and are not measured.",
+    )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
         """Why it cannot be measured: nothing was recorded, or only the last part of the run."""

@@ -6,8 +6,8 @@ points nearest to i in space A,
     Δ(A → B) = 2 / N · mean over i, and over j in A_k(i), of r_ij^B
 
 so that neighbours in A that are neighbours in B give 0 (exactly (k + 1) / N for equal spaces), and neighbours in A
-that are anywhere in B give 1. It is not symmetric: Δ(truth → latent) is small where the latent knows the truth,
-Δ(latent → truth) where it knows nothing else. The same against pose and CTF tells what leaked into the latent.
+that are anywhere in B give 1. It is not symmetric: Δ(latent → truth) is small where the latent knows the truth,
+Δ(truth → latent) where it knows nothing else. The same against pose and CTF tells what leaked into the latent.
 
 Ties. ``ties="remove"`` does what the published scripts do: of points that coincide in either space only those stay
 that are the first of their kind in both. That leaves nothing of a truth of discrete states, and the published

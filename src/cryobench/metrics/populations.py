@@ -126,6 +126,35 @@ class Populations(Metric):
     needs = frozenset({"true states"})
     uses = frozenset({"latents", "posteriors"})
     reference = "Krichevsky & Trofimov 1981, doi:10.1109/TIT.1981.1056331 (smoothing); total variation; cryobench"
+    question = "Are the states recovered in their true proportions?"
+    formula = """
+    true_s  share of the particles in state s     rec_s  sum over the classes matched to s of the mean posterior
+    classes matched to states one to one (Hungarian), classes left over by majority; n particles, K states
+
+    population-error = ½ Σ_s |rec_s − true_s|                      the share of particles that would have to move
+    population-kl    = Σ_s t_s ln(t_s / r_s) in nats, t and r the shares with ½ particle added to every state
+    """
+    conditions = ("posteriors or latents", "at least two states that particles share, and at most 2,000")
+    calibration = (
+        "The truth: 0.",
+        "Labels shuffled over the particles: 0 as well; it does not tell which particle is in which state.",
+        "One class for all: 1 − the share of the largest state.",
+    )
+    invariances = (
+        "Not changed by the numbering of classes, nor by cutting a state into several.",
+        "Clusters of latents: as for labels.",
+    )
+    cost = (
+        "O(n K) time and memory for n particles and K states, and 2,000 resamples (500 of soft posteriors). 100,000 "
+        "particles, 100 states: a few seconds."
+    )
+    limits = (
+        "Blind to which particle is where: read it beside the labels.",
+        "Soft posteriors of noisy images can have right populations without telling any particle, and hard ones of "
+        "the same method wrong populations.",
+        "k-means favours clusters of equal spread: populations from clusters of latents are those of k-means too.",
+        "population-kl of a missed state is bounded only by the half particle added: about true_s ln(2 n true_s).",
+    )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
         """Why it cannot be measured: it needs posteriors or latents, and at least two states that particles share."""
