@@ -1,6 +1,6 @@
-"""What the runs say about each particle, against the truth: class by state, latent by collective variable.
+"""Share of each class along the truth: at each value of the first collective variable, or of the state.
 
-Pure functions to tables. A reconstruction without posteriors or latents, or a data set without truth, gives None.
+A reconstruction without posteriors, or a data set without truth, gives None.
 """
 
 import numpy as np
@@ -9,8 +9,6 @@ import pandas as pd
 from cryobench.data import Dataset, Reconstruction
 from cryobench.report.axes import choose_truth_axis
 
-MOST_POINTS = 4_000
-"""Particles drawn in a scatter plot; evenly spaced ones of a larger set."""
 MOST_BINS = 60
 """Columns of a class-by-truth map; more states than this are binned."""
 
@@ -64,32 +62,3 @@ def _class_centres(share: np.ndarray, centres: np.ndarray, period: float | None)
         return weights.T @ centres
     angles = 2 * np.pi * centres / period
     return np.mod(np.arctan2(weights.T @ np.sin(angles), weights.T @ np.cos(angles)), 2 * np.pi)
-
-
-def latent_scatter(latents: np.ndarray, dataset: Dataset) -> pd.DataFrame:
-    """The two leading principal components of latents (n, d): columns particle, first, second, truth.
-
-    At most ``MOST_POINTS`` evenly spaced particles; particles the method left out (NaN rows) are not drawn. With
-    a single dimension ``second`` is zero; without truth ``truth`` is NaN. ``attrs["explained"]`` holds their shares
-    of the variance.
-    """
-    latents = np.asarray(latents, dtype=np.float64)
-    kept = np.flatnonzero(np.isfinite(latents).all(axis=1))
-    centred = latents[kept] - latents[kept].mean(axis=0) if len(kept) else latents[kept]
-    _, singular, axes = np.linalg.svd(centred, full_matrices=False)
-    scores = centred @ axes[:2].T
-    if scores.shape[1] < 2:
-        scores = np.column_stack([scores, np.zeros(len(scores))])
-    shown = np.unique(np.linspace(0, len(kept) - 1, min(len(kept), MOST_POINTS)).astype(int))
-    truth = np.full(len(latents), np.nan) if dataset.truth is None else choose_truth_axis(dataset.truth).values
-    table = pd.DataFrame(
-        {
-            "particle": kept[shown],
-            "first": scores[shown, 0],
-            "second": scores[shown, 1],
-            "truth": truth[kept[shown]],
-        }
-    )
-    power = singular**2
-    table.attrs["explained"] = [float(share) for share in (power / max(power.sum(), 1e-300))[:2]]
-    return table

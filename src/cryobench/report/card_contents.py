@@ -12,8 +12,7 @@ from cryobench.data import Dataset
 from cryobench.report import composition, dataset_tables, variables
 from cryobench.report.command import Setting, changed_settings, make_command
 from cryobench.report.facts import Facts, describe_dataset
-from cryobench.report.figures.assignments import CYCLIC
-from cryobench.report.figures.style import NEUTRAL
+from cryobench.report.figures.style import CYCLIC, NEUTRAL
 from cryobench.report.spectra import Spectra, measure_spectra
 from cryobench.report.state_list import list_states
 from cryobench.report.states import StateView, picture_states, view_states

@@ -8,12 +8,17 @@ import pandas as pd
 
 from cryobench._progress import Task
 from cryobench.data import Dataset, Reconstruction, Scores
+from cryobench.metrics.ranking import Rank, rank_scores
 from cryobench.report import tables
-from cryobench.report.assignments import class_by_truth, latent_scatter
+from cryobench.report.assignments import class_by_truth
 from cryobench.report.axes import TruthAxis, choose_truth_axis
 from cryobench.report.card_contents import Card, collect_card
+from cryobench.report.charts import Picture, collect_charts
+from cryobench.report.colourings import Colouring, colourings
 from cryobench.report.figures.style import RunStyle, style_runs
+from cryobench.report.latent_views import LatentView, view_latents
 from cryobench.report.queries import choose_queries
+from cryobench.report.score_texts import describe_score, order_scores
 from cryobench.report.tables import Run
 
 SLICE_QUERIES = 6
@@ -29,26 +34,47 @@ class Contents:
     styles: dict[str, RunStyle]
     run_table: pd.DataFrame
     scores: pd.DataFrame
-    metrics: list[str]
-    ranks: pd.DataFrame
+    score_names: list[str]
+    """Scores that any run has, in the order of display."""
+    ranks: dict[str, Rank]
+    """Of the methods by slug, by the ranking score."""
     curves: pd.DataFrame
     curve_summary: pd.DataFrame
     truth_axis: TruthAxis | None
     classes: dict[str, pd.DataFrame]
-    latents: dict[str, pd.DataFrame]
-    truth_embedding: pd.DataFrame | None
+    latents: dict[str, LatentView]
+    """By slug, "truth" for the true embedding."""
+    colourings: list[Colouring]
+    pictures: list[Picture]
     card: Card
     slice_positions: np.ndarray
     surface_positions: np.ndarray
 
     @property
-    def ranking_metric(self) -> str | None:
-        """The metric that orders the leaderboard: the first known one that was measured."""
-        return self.metrics[0] if self.metrics else None
+    def ranking_score(self) -> str | None:
+        """The score that orders the leaderboard: the first one that was measured."""
+        return self.score_names[0] if self.score_names else None
+
+    def pictures_of(self, section: str) -> dict[str, list[Picture]]:
+        """Pictures of a section of the page by their group."""
+        groups: dict[str, list[Picture]] = {}
+        for picture in self.pictures:
+            if picture.section == section:
+                groups.setdefault(picture.group, []).append(picture)
+        return groups
 
 
-def collect_contents(dataset: Dataset, results: Sequence[tuple[Reconstruction, Scores]], task: Task) -> Contents:
-    """Gather the tables of a report. ValueError if a result belongs to a data set of another length."""
+def collect_contents(
+    dataset: Dataset,
+    results: Sequence[tuple[Reconstruction, Scores]],
+    task: Task,
+    *,
+    earlier: pd.DataFrame | None = None,
+) -> Contents:
+    """Gather the tables of a report; ``earlier`` has the latents in the plane of an earlier one.
+
+    ValueError if a result belongs to a data set of another length.
+    """
     runs = tables.name_runs(results)
     for run in runs:
         for part in ("posteriors", "latents"):
@@ -59,7 +85,7 @@ def collect_contents(dataset: Dataset, results: Sequence[tuple[Reconstruction, S
                     f"has {len(dataset.particles)}: report a run beside the data set it was made from."
                 )
     scores = tables.score_table(runs)
-    metrics = tables.order_metrics(scores)
+    names = order_scores(scores["metric"])
     curves = tables.fsc_curves(runs)
     truth = dataset.truth
     alive = [run for run in runs if run.status != "failed"]
@@ -70,21 +96,42 @@ def collect_contents(dataset: Dataset, results: Sequence[tuple[Reconstruction, S
         styles=style_runs(runs),
         run_table=tables.run_table(runs),
         scores=scores,
-        metrics=metrics,
-        ranks=tables.rank_runs(scores, metrics[0] if metrics else ""),
+        score_names=names,
+        ranks=_rank_methods(runs, names[0]) if names else {},
         curves=curves,
         curve_summary=tables.summarise_curves(curves),
         truth_axis=None if truth is None else choose_truth_axis(truth),
         classes={slug: table for slug, table in classes.items() if table is not None},
-        latents={
-            run.slug: latent_scatter(run.reconstruction.latents, dataset)
-            for run in alive
-            if run.reconstruction.latents is not None
-        },
-        truth_embedding=None
-        if truth is None or truth.embedding is None
-        else latent_scatter(truth.embedding, dataset),
+        latents=_view_latents(alive, dataset, earlier, task),
+        colourings=colourings(dataset),
+        pictures=collect_charts(runs, dataset),
         card=collect_card(dataset, task),
         slice_positions=choose_queries(dataset, SLICE_QUERIES),
         surface_positions=choose_queries(dataset, SURFACE_QUERIES),
     )
+
+
+def _rank_methods(runs: Sequence[Run], name: str) -> dict[str, Rank]:
+    """Rank of every method (not control) that has a score, by slug."""
+    methods = [run for run in runs if run.control is None and run.status != "failed"]
+    text = describe_score(name)
+    ranks = rank_scores(
+        [run.scores.scores.get(name) for run in methods],
+        better="lower" if text.lower_is_better else "higher",
+        statistic=text.statistic,
+    )
+    return {run.slug: rank for run, rank in zip(methods, ranks, strict=True) if rank is not None}
+
+
+def _view_latents(
+    runs: Sequence[Run], dataset: Dataset, earlier: pd.DataFrame | None, task: Task
+) -> dict[str, LatentView]:
+    """The runs' latents in the plane and, last, the truth's."""
+    spaces = {run.slug: run.reconstruction.latents for run in runs}
+    spaces["truth"] = None if dataset.truth is None else dataset.truth.embedding
+    views = {}
+    for slug, latents in spaces.items():
+        if latents is not None:
+            views[slug] = view_latents(latents, earlier=earlier)
+            task.advance()
+    return views

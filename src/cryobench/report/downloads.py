@@ -1,15 +1,31 @@
-"""What a paper takes away from the report: every figure as SVG, every table as CSV."""
+"""What a paper takes away from the report: every figure as SVG, every table as CSV or Parquet."""
 
 from pathlib import Path
+
+import pandas as pd
 
 from cryobench._progress import Task
 from cryobench.report import figures
 from cryobench.report.contents import Contents
+from cryobench.report.latent_views import TABLE, tabulate_views
 from cryobench.report.pictures import label_of
 from cryobench.report.queries import DEFAULT_LEVEL, QueryVolumes
 from cryobench.report.slices import slices_of
+from cryobench.report.tables import gather_curve, gather_items
 
 MOST_CURVE_ROWS = 2_000_000
+FOREST = ("fsc-auc-normalised-masked", "fsc-auc-normalised", "deviation-fsc-auc-normalised-masked")
+"""Panels of the figure of scores, those that were measured."""
+CURVES = {
+    "neighbourhood-similarity": "shared neighbours by radius",
+    "information-imbalance": "information imbalance by direction and number of neighbours",
+    "decodability": "R² of each collective variable",
+    "confusion": "particles by true state and class, with the matching",
+    "populations": "true and recovered populations",
+    "profiles": "distributions and free energies along collective variables",
+    "rotation-errors": "histogram of rotation errors",
+}
+"""Curves of scores that are tables of their own."""
 
 
 def write_figures(contents: Contents, queries: dict[int, QueryVolumes], folder: Path, task: Task) -> dict[str, str]:
@@ -23,21 +39,21 @@ def write_figures(contents: Contents, queries: dict[int, QueryVolumes], folder: 
         task.advance()
 
     styles, scores = contents.styles, contents.scores
-    if contents.metrics:
-        panels = [name for name in ("fsc-auc-normalised-masked", "fsc-auc-normalised") if name in contents.metrics]
-        save("forest", figures.draw_forest(scores, panels or contents.metrics[:1], styles))
-        save("cost", figures.draw_cost(scores, contents.run_table, contents.metrics[0], styles))
-    if len(contents.curve_summary):
-        save("fsc", figures.draw_fsc(contents.curve_summary, contents.dataset.particles.pixel_size, styles))
+    if contents.score_names:
+        panels = [name for name in FOREST if name in contents.score_names]
+        save("forest", figures.draw_forest(scores, panels or contents.score_names[:1], styles))
+        save("cost", figures.draw_cost(scores, contents.run_table, contents.score_names[0], styles))
+    for key, kinds in (("fsc", ("mask", "none")), ("fsc-heterogeneity", ("deviation-mask", "variance"))):
+        curves = pd.DataFrame(contents.curve_summary.loc[contents.curve_summary["mask"].isin(kinds)])
+        if len(curves):
+            save(key, figures.draw_fsc(curves, contents.dataset.particles.pixel_size, styles))
     axis = contents.truth_axis
     for slug, table in contents.classes.items():
         save(f"classes-{slug}", figures.draw_class_map(table, axis.title if axis else "state"))
-    scatters = dict(contents.latents)
-    if contents.truth_embedding is not None:
-        scatters["truth"] = contents.truth_embedding
-    for slug, table in scatters.items():
-        title, period = (axis.title, axis.period) if axis else ("state", None)
-        save(f"latents-{slug}", figures.draw_latents(table, title, period))
+    for slug, view in contents.latents.items():
+        save(f"latents-{slug}", figures.draw_latents(view, contents.colourings))
+    for picture in contents.pictures:
+        save(picture.key, figures.draw_chart(picture.chart, styles))
     for position, query in queries.items():
         if position in contents.slice_positions:
             slices, limits = slices_of(query)
@@ -53,17 +69,25 @@ def write_figures(contents: Contents, queries: dict[int, QueryVolumes], folder: 
 
 
 def write_tables(contents: Contents, folder: Path) -> list[tuple[str, str]]:
-    """Write the tables as CSV into ``folder``: (file, what it holds) of each."""
+    """Write the tables as CSV, the largest as Parquet, into ``folder``: (file, what it holds) of each."""
     folder.mkdir(exist_ok=True)
+    curves, runs = contents.curves, contents.runs
     tables = [
         ("runs.csv", "runs with status, times and memory", contents.run_table),
         ("scores.csv", "scores with their intervals", contents.scores),
         ("fsc-summary.csv", "mean FSC curves and bands", contents.curve_summary),
-        ("fsc.csv", "FSC curves of every query particle", contents.curves.drop(columns="run").head(MOST_CURVE_ROWS)),
+        ("fsc.csv", "FSC curves of every query particle", curves.drop(columns="run").head(MOST_CURVE_ROWS)),
+        *((f"{name}.csv", words, gather_curve(runs, name)) for name, words in CURVES.items()),
+        ("composition.csv", "occupancy error of each component", gather_items(runs, "occupancy-error")),
+        (TABLE, "latents in the plane: principal components and UMAP", tabulate_views(contents.latents)),
     ]
     written = []
     for name, words, table in tables:
-        if len(table):
+        if not len(table):
+            continue
+        if name.endswith(".parquet"):
+            table.to_parquet(folder / name, index=False)
+        else:
             table.to_csv(folder / name, index=False, float_format="%.5g")
-            written.append((f"{folder.name}/{name}", words))
+        written.append((f"{folder.name}/{name}", words))
     return written

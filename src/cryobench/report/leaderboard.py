@@ -1,16 +1,42 @@
-"""The leaderboard's cells as text: numbers with their intervals, and in words whatever is not a number."""
+"""The leaderboard's cells as text: numbers with their intervals, and in words whatever is not a number.
 
-from collections.abc import Sequence
+The board has one main score per metric, ``MAIN``; a board of every metric has all its scores.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from cryobench.metrics.registry import get_metric, list_metrics
 from cryobench.report.contents import Contents
-from cryobench.report.tables import METRIC_TEXTS, MetricText, Run, describe_metric
+from cryobench.report.score_texts import ScoreText, describe_score
+from cryobench.report.tables import Run, reasons_missing
 
 NOT_MEASURED = "not measured"
+
+MAIN: dict[str, tuple[str, tuple[str, ...]]] = {
+    "per-image-fsc": ("FSC-AUC", ("fsc-auc-normalised-masked", "fsc-auc-normalised")),
+    "per-conformation-fsc": (
+        "FSC-AUC by state",
+        ("per-conformation-fsc-auc-normalised-masked", "per-conformation-fsc-auc-normalised"),
+    ),
+    "heterogeneity-fsc": (
+        "Deviation FSC-AUC",
+        ("deviation-fsc-auc-normalised-masked", "deviation-fsc-auc-normalised"),
+    ),
+    "labels": ("Labels, ARI", ("ari",)),
+    "neighbourhood-similarity": ("Neighbours", ("neighbourhood-similarity-area",)),
+    "information-imbalance": ("Imbalance", ("imbalance-latent-to-truth",)),
+    "decodability": ("Decodability", ("decodability-knn",)),
+    "distributions": ("Distribution", ("distribution-error",)),
+    "populations": ("Populations", ("population-error",)),
+    "composition": ("Composition", ("occupancy-error",)),
+    "poses": ("Rotation error", ("rotation-error-median",)),
+}
+"""Metric to heading and main score: the first of these that any run has. Others but cost show their first score."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +47,8 @@ class Cell:
     note: str = ""
     sort: float | None = None
     missing: bool = False
+    reason: str = ""
+    """Why it is missing."""
 
 
 @dataclass(frozen=True)
@@ -46,55 +74,140 @@ class Column:
     subtitle: str
     first_order: str
     """"descending" if more is better, else "ascending": how the first click sorts."""
+    words: str = ""
+    """The whole title, where the heading is short."""
 
 
-def layout_columns(contents: Contents) -> list[Column]:
-    """Columns after rank and run: FSC-AUC in the mask and of the whole box, two resolutions, others, n, cost."""
-    columns = []
-    for title, names in _score_columns(contents):
-        text = describe_metric(names[0])
-        columns.append(Column(*title, "ascending" if text.lower_is_better else "descending"))
-    return [
-        *columns,
-        Column("n", "queries", "descending"),
-        Column("Wall time", "", "ascending"),
-        Column("Peak memory", "", "ascending"),
-    ]
+@dataclass(frozen=True)
+class Board:
+    """A sortable table of runs: the leaderboard, or all scores of one metric."""
+
+    name: str
+    title: str
+    columns: list[Column]
+    methods: list[Row]
+    controls: list[Row]
+    question: str = ""
+    """What the metric asks."""
+    calibration: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+    reference: str = ""
+    """Publication and code that define the metric."""
+    missing: tuple[tuple[str, str], ...] = ()
+    """Reason in words, and the runs it holds for."""
+    blind: tuple[str, ...] = ()
+    """Titles of scores that shuffled labels score as well as the truth in."""
+
+    @property
+    def n_scores(self) -> int:
+        """Columns that are scores."""
+        return len(self.columns) - 1
 
 
-def _score_columns(contents: Contents) -> list[tuple[tuple[str, str], list[str]]]:
-    """Heading and, in it, the metric of the first line and that of the second."""
-    fixed: list[tuple[tuple[str, str], list[str]]] = [
-        (("FSC-AUC in the mask", "perfect = 1 · published"), ["fsc-auc-normalised-masked", "fsc-auc-masked"]),
-        (("FSC-AUC whole box", "perfect = 1 · published"), ["fsc-auc-normalised", "fsc-auc"]),
-        (("FSC = 0.5", "in the mask · whole box"), ["resolution-0.5-masked", "resolution-0.5"]),
-        (("FSC = 0.143", "in the mask · whole box"), ["resolution-0.143-masked", "resolution-0.143"]),
-    ]
-    for metric in contents.metrics:
-        if metric not in METRIC_TEXTS:
-            text = describe_metric(metric)
-            fixed.append(((text.title, text.unit), [metric]))
-    return fixed
-
-
-def layout_rows(contents: Contents, *, controls: bool) -> list[Row]:
-    """Rows of the methods or of the controls, best first, what has no score last."""
+def lay_out_leaderboard(contents: Contents) -> Board:
+    """One main score of every metric that was measured on any run, the ranking one first, and peak memory."""
     scores = contents.scores.set_index(["slug", "metric"]).sort_index()
-    rows = [_row(contents, run, scores) for run in contents.runs if (run.control is not None) == controls]
-    return sorted(rows, key=lambda row: (row.cells[0].sort is None, -(row.cells[0].sort or 0.0), bool(row.failed)))
+    chosen = _choose_main(contents)
+    columns = [_head(name, heading) for heading, name in chosen]
+
+    def fill(run: Run) -> list[Cell]:
+        cells = [_score_cell(scores, run, name) for _, name in chosen]
+        costs = contents.run_table.set_index("slug").loc[run.slug]
+        cells.append(_quantity(float(costs["wall_seconds"]), format_seconds))
+        return [*cells, _quantity(float(costs["peak_memory_bytes"]), format_bytes)]
+
+    return Board(
+        "leaderboard",
+        "Leaderboard",
+        [
+            *columns,
+            Column("Wall time", "lower is better", "ascending", "Of the reconstruction."),
+            Column("Memory", "lower is better", "ascending", "Greatest resident size of the process."),
+        ],
+        _rows(contents, fill, controls=False),
+        _rows(contents, fill, controls=True),
+        missing=_gather_reasons(contents.runs, list_metrics()),
+    )
 
 
-def _row(contents: Contents, run: Run, scores: pd.DataFrame) -> Row:
-    cells = [_score_cell(scores, run.slug, names) for _, names in _score_columns(contents)]
-    counts = {int(score.n) for score in run.scores.scores.values()}
-    cells.append(Cell(str(max(counts)), sort=max(counts)) if counts else Cell(NOT_MEASURED, missing=True))
-    times = contents.run_table.set_index("slug").loc[run.slug]
-    cells.append(_quantity(float(times["wall_seconds"]), format_seconds))
-    cells.append(_quantity(float(times["peak_memory_bytes"]), format_bytes))
+def lay_out_metrics(contents: Contents) -> list[Board]:
+    """A board of every metric that was measured on any run, with all its scores; what no metric has comes last."""
+    scores = contents.scores.set_index(["slug", "metric"]).sort_index()
+    names: dict[str, list[str]] = {}
+    for name in contents.score_names:
+        names.setdefault(describe_score(name).metric, []).append(name)
+    order = [*(name for name in list_metrics() if name in names), *([""] if "" in names else [])]
+    return [_metric_board(contents, metric, names[metric], scores) for metric in order]
+
+
+def _metric_board(contents: Contents, metric: str, names: list[str], scores: pd.DataFrame) -> Board:
+    def fill(run: Run) -> list[Cell]:
+        counts = [run.scores.scores[name].n for name in names if name in run.scores.scores]
+        count = Cell(f"{max(counts):,}", sort=max(counts)) if counts else Cell("–", missing=True)
+        return [*(_score_cell(scores, run, name) for name in names), count]
+
+    kind = get_metric(metric) if metric else None
+    texts = [describe_score(name) for name in names]
+    return Board(
+        metric or "other",
+        kind.label if kind else "Other scores",
+        [*(_head(text.name, text.title) for text in texts), Column("n", "items", "descending")],
+        _rows(contents, fill, controls=False),
+        _rows(contents, fill, controls=True),
+        question=kind.question if kind else "",
+        calibration=kind.calibration if kind else (),
+        limits=kind.limits if kind else (),
+        reference=kind.reference if kind else "",
+        missing=_gather_reasons(contents.runs, [metric]),
+        blind=tuple(text.title for text in texts if text.blind and metric != "cost"),
+    )
+
+
+def _choose_main(contents: Contents) -> list[tuple[str, str]]:
+    """Heading and score of every column: those of ``MAIN``, then the first score of every other metric."""
+    measured = set(contents.score_names)
+    chosen = []
+    for heading, candidates in MAIN.values():
+        name = next((name for name in candidates if name in measured), None)
+        if name is not None:
+            chosen.append((heading, name))
+    covered = {*MAIN, "cost"}
+    for name in contents.score_names:
+        metric = describe_score(name).metric
+        if metric not in covered:
+            covered.add(metric)
+            chosen.append((describe_score(name).title, name))
+    return chosen
+
+
+def _head(name: str, heading: str) -> Column:
+    text = describe_score(name)
+    better = "lower" if text.lower_is_better else "higher"
+    unit = f"{text.unit}, " if text.unit else "blind, " if text.blind else ""
+    blind = " Blind: shuffled labels score as well as the truth." if text.blind else ""
+    order = "ascending" if text.lower_is_better else "descending"
+    return Column(heading, f"{unit}{better} is better", order, f"{text.title}.{blind}")
+
+
+def _rows(contents: Contents, fill: Callable[[Run], list[Cell]], *, controls: bool) -> list[Row]:
+    """Rows of the methods or of the controls, best first, what has no score last."""
+    rows = [_row(contents, run, fill(run)) for run in contents.runs if (run.control is not None) == controls]
+    lower = bool(contents.ranking_score) and describe_score(contents.ranking_score or "").lower_is_better
+    values = contents.scores[contents.scores["metric"] == contents.ranking_score].set_index("slug")["value"].to_dict()
+
+    def place(row: Row) -> tuple[bool, float, bool]:
+        value = float(values.get(row.slug, np.nan))
+        known = bool(np.isfinite(value))
+        return not known, (value if lower else -value) if known else 0.0, bool(row.failed)
+
+    return sorted(rows, key=place)
+
+
+def _row(contents: Contents, run: Run, cells: list[Cell]) -> Row:
     rank = Cell("–")
-    if run.slug in contents.ranks.index:
-        first, last = (int(end) for end in contents.ranks.loc[run.slug, ["first", "last"]])
-        rank = Cell(str(first) if first == last else f"{first}–{last}", "" if first == last else "tie", float(first))
+    found = contents.ranks.get(run.slug)
+    if found is not None:
+        rank = Cell(found.label, "" if found.first == found.last else "tie", float(found.first))
     return Row(
         slug=run.slug,
         label=run.label,
@@ -107,26 +220,24 @@ def _row(contents: Contents, run: Run, scores: pd.DataFrame) -> Row:
     )
 
 
-def _score_cell(scores: pd.DataFrame, slug: str, names: Sequence[str]) -> Cell:
-    lines: list[tuple[str, float | None]] = []
-    for name in names:
-        if (slug, name) in scores.index:
-            row = scores.loc[(slug, name)]
-            text = _score_text(row, describe_metric(name))
-            lines.append((text, _sort_value(row)))
-    if not lines:
-        return Cell(NOT_MEASURED, missing=True)
-    return Cell(lines[0][0], " · ".join(text for text, _ in lines[1:]), lines[0][1])
-
-
-def _score_text(row: Any, text: MetricText) -> str:
+def _score_cell(scores: pd.DataFrame, run: Run, name: str) -> Cell:
+    if (run.slug, name) not in scores.index:
+        reason = reasons_missing(run).get(describe_score(name).metric, "")
+        return Cell(NOT_MEASURED, missing=True, reason=reason)
+    row, text = scores.loc[(run.slug, name)], describe_score(name)
     if is_censored(row):
-        return "never crossed"
-    value, low, high = (f"{row[name]:.{text.decimals}f}" for name in ("value", "low", "high"))
-    unit = f" {text.unit}" if text.unit == "Å" else ""
-    interval = f" [{low}, {high}]" if np.isfinite(row["low"]) and np.isfinite(row["high"]) else ""
-    never = f" ({int(row['never_crossed'])} of {int(row['n'])} never crossed)" if row["never_crossed"] else ""
-    return f"{value}{unit}{interval}{never}"
+        return Cell("never crossed", sort=0.0 if row["never_crossed"] else None)
+    if text.unit == "s":
+        return Cell(format_seconds(float(row["value"])), sort=float(row["value"]))
+    return Cell(text.write(row["value"]), _write_interval(row, text), float(row["value"]))
+
+
+def _write_interval(row: Any, text: ScoreText) -> str:
+    interval = ""
+    if np.isfinite(row["low"]) and np.isfinite(row["high"]) and row["n"] > 1:
+        interval = f"[{text.write(row['low'])}, {text.write(row['high'])}]"
+    never = f"{int(row['never_crossed'])} of {int(row['n'])} never crossed" if row["never_crossed"] else ""
+    return " ".join(part for part in (interval, never) if part)
 
 
 def is_censored(row: Any) -> bool:
@@ -134,13 +245,24 @@ def is_censored(row: Any) -> bool:
     return bool(2 * row["never_crossed"] >= row["n"] > 0) or not np.isfinite(row["value"])
 
 
-def _sort_value(row: Any) -> float | None:
-    if row["never_crossed"] and is_censored(row):
-        return 0.0
-    return float(row["value"]) if np.isfinite(row["value"]) else None
+def _gather_reasons(runs: Sequence[Run], metrics: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Why metrics were not measured: "metric reason", and the labels of the runs it holds for."""
+    found: dict[str, list[str]] = {}
+    for metric in metrics:
+        for run in runs:
+            if metric in (reasons := reasons_missing(run)):
+                found.setdefault(f"{_label(metric)} {reasons[metric]}", []).append(run.label)
+    everyone = sum(run.status != "failed" for run in runs)
+    return tuple(
+        (reason, "all runs" if len(labels) == everyone > 1 else ", ".join(labels)) for reason, labels in found.items()
+    )
 
 
-def _quantity(value: float, write: Any) -> Cell:
+def _label(metric: str) -> str:
+    return get_metric(metric).label if metric in list_metrics() else metric
+
+
+def _quantity(value: float, write: Callable[[float], str]) -> Cell:
     return Cell(write(value), sort=value) if np.isfinite(value) else Cell(NOT_MEASURED, missing=True)
 
 

@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
 
+from cryobench.report.charts_payload import chart_data, latent_data
 from cryobench.report.contents import Contents
-from cryobench.report.figures.assignments import CYCLIC
+from cryobench.report.figures.style import CYCLIC, DISCRETE
 from cryobench.report.page import number, numbers
-from cryobench.report.tables import describe_metric
+from cryobench.report.score_texts import describe_score
+from cryobench.report.tables import CURVE_KINDS
 
 MOST_CURVES = 100
 """Single FSC curves per run and mask on the page; evenly spaced query particles of more."""
@@ -34,25 +36,44 @@ def plot_data(contents: Contents) -> dict[str, Any]:
         },
         "metrics": _metrics(contents),
         "fsc": _fsc(contents),
-        "cost": {
-            row["slug"]: number(row["wall_seconds"])
-            for row in contents.run_table.to_dict("records")
-            if row["status"] != "failed"
-        },
+        "costs": costs_of(contents),
         "truth": None
         if contents.truth_axis is None
         else {"title": contents.truth_axis.title, "period": contents.truth_axis.period},
         "cyclic": [[place, to_hex(CYCLIC(place))] for place in np.linspace(0, 1, 17).tolist()],
+        "discrete": list(DISCRETE),
         "classes": {slug: _class_map(table) for slug, table in contents.classes.items()},
-        "latents": {slug: _scatter(table) for slug, table in contents.latents.items()}
-        | ({} if contents.truth_embedding is None else {"truth": _scatter(contents.truth_embedding)}),
+        "latents": latent_data(contents.latents, contents.colourings),
+        "charts": chart_data(contents.pictures),
     }
+
+
+_COSTS = {
+    "wall_seconds": "wall time / s",
+    "cpu_seconds": "CPU time / s",
+    "gpu_seconds": "GPU time / s",
+    "peak_memory_bytes": "peak memory / GiB",
+    "peak_gpu_memory_bytes": "peak GPU memory / GiB",
+}
+"""Columns of the table of runs and their axes; bytes are counted in GiB."""
+
+
+def costs_of(contents: Contents) -> list[dict[str, Any]]:
+    """Costs that any run recorded, by slug."""
+    rows = contents.run_table[contents.run_table["status"] != "failed"]
+    found = []
+    for column, title in _COSTS.items():
+        values = np.asarray(rows[column], dtype=np.float64) / (2**30 if column.endswith("bytes") else 1)
+        if bool((values > 0).any()):
+            by_slug = dict(zip(rows["slug"], map(number, values), strict=True))
+            found.append({"name": column, "title": title, "values": by_slug})
+    return found
 
 
 def _metrics(contents: Contents) -> list[dict[str, Any]]:
     result = []
-    for metric in contents.metrics:
-        text = describe_metric(metric)
+    for metric in contents.score_names:
+        text = describe_score(metric)
         values = {
             row["slug"]: [*(number(row[name]) for name in ("value", "low", "high")), row["n"], row["never_crossed"]]
             for row in contents.scores.query("metric == @metric").to_dict("records")
@@ -92,7 +113,7 @@ def _fsc(contents: Contents) -> dict[str, Any] | None:
         target = runs[slug][mask]
         target["particles"] = [int(particle) for particle in shown]
         target["curves"] = [numbers(curve, 4) for curve in wide.to_numpy()]
-    masks = [mask for mask in ("mask", "none") if mask in set(contents.curves["mask"])]
+    masks = [mask for mask in CURVE_KINDS if mask in set(contents.curves["mask"])]
     return {"pixel_size": contents.dataset.particles.pixel_size, "masks": masks, "runs": runs}
 
 
@@ -105,14 +126,4 @@ def _class_map(table: pd.DataFrame) -> dict[str, Any]:
         "names": [int(name) for name in names],
         "share": [numbers(row, 4) for row in grid.to_numpy()],
         "particles": [int(count) for count in particles],
-    }
-
-
-def _scatter(table: pd.DataFrame) -> dict[str, Any]:
-    return {
-        "particle": [int(particle) for particle in table["particle"]],
-        "first": numbers(table["first"]),
-        "second": numbers(table["second"]),
-        "truth": numbers(table["truth"]),
-        "explained": table.attrs.get("explained", []),
     }

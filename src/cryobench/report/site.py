@@ -3,7 +3,8 @@
 SITE/index.html  card.html  report.json  assets/  figures/*.svg  tables/*.csv
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,17 @@ from cryobench.report.card import fill_card
 from cryobench.report.contents import Contents, collect_contents
 from cryobench.report.dataset_tables import flatten_entries
 from cryobench.report.facts import headline
-from cryobench.report.leaderboard import layout_columns, layout_rows
+from cryobench.report.latent_views import SEED, LatentView, read_earlier
+from cryobench.report.leaderboard import lay_out_leaderboard, lay_out_metrics
 from cryobench.report.page import package_version, page_folder, render, write_script, write_static
-from cryobench.report.payload import plot_data
-from cryobench.report.tables import BAND, consensus_beats_labels, describe_metric
+from cryobench.report.payload import costs_of, plot_data
+from cryobench.report.published_results import lay_out_published
+from cryobench.report.score_texts import describe_score
+from cryobench.report.tables import BAND, CURVE_KINDS, Run, consensus_beats_labels
+from cryobench.report.umap_layout import WIDEST
+
+FEW_PANELS = 4
+"""Pictures of single runs that are shown at once; the others are folded away."""
 
 
 def write_report(
@@ -43,7 +51,7 @@ def write_report(
     """
     folder = Path(folder)
     with (progress or Silent()).task("Report") as task, page_folder(folder, kind="report") as part:
-        contents = collect_contents(dataset, results, task)
+        contents = collect_contents(dataset, results, task, earlier=read_earlier(folder))
         _fill(contents, part, task)
     return folder / "index.html"
 
@@ -88,29 +96,45 @@ def _render(contents: Contents, **written: Any) -> str:
         "index.html",
         contents=contents,
         card=contents.card,
-        describe_metric=describe_metric,
+        describe_score=describe_score,
+        describe_view=describe_view,
+        split_runs=partial(split_runs, contents.runs),
+        curve_kinds=CURVE_KINDS,
         dataset=contents.dataset,
         facts=headline(contents.dataset),
-        columns=layout_columns(contents),
-        methods=layout_rows(contents, controls=False),
-        controls=layout_rows(contents, controls=True),
-        ranking=describe_metric(contents.ranking_metric) if contents.ranking_metric else None,
-        perfect=_perfect_auc(contents),
+        board=lay_out_leaderboard(contents),
+        boards=lay_out_metrics(contents),
+        costs=costs_of(contents),
+        published=lay_out_published(contents.dataset, contents.runs),
+        ranking=describe_score(contents.ranking_score) if contents.ranking_score else None,
         consensus_wins=consensus_beats_labels(contents.scores),
         band=BAND,
         records={run.slug: list(flatten_entries(run.record)) for run in contents.runs},
         contexts={run.slug: list(flatten_entries(run.scores.context)) for run in contents.runs},
-        reasons=_reasons(contents),
         **written,
     )
 
 
-def _reasons(contents: Contents) -> list[str]:
-    """Why metrics were not measured, each reason once, as sentences."""
-    found = [run.scores.context.get("not_measured", {}) for run in contents.runs]
-    return sorted({f"{metric} {reason}." for each in found for metric, reason in each.items()})
+def split_runs(runs: Sequence[Run], having: Mapping[str, Any]) -> tuple[list[Run], list[Run]]:
+    """Runs that have a picture of their own: those shown at once, methods first, and those folded away.
+
+    At most ``FEW_PANELS`` are shown, controls only where there is no method.
+    """
+    found = [run for run in runs if run.slug in having]
+    methods = [run for run in found if run.control is None]
+    controls = [run for run in found if run.control is not None]
+    first = (methods or controls)[:FEW_PANELS]
+    return first, [run for run in (*methods, *controls) if run not in first]
 
 
-def _perfect_auc(contents: Contents) -> float | None:
-    """Area under a curve that is 1 in every shell, in cycles/px: what the published score can reach."""
-    return None if contents.curves.empty else float(contents.curves["frequency"].to_numpy().max())
+def describe_view(view: LatentView) -> str:
+    """How the latents of a run were brought to the plane, in words."""
+    words = f"latents of {view.n_dimensions} dimension{'' if view.n_dimensions == 1 else 's'}"
+    if len(view.points) < view.n_particles:
+        words += f", {len(view.points):,} of {view.n_particles:,} particles drawn at random"
+    if view.jittered:
+        words += "; many coincide, and are drawn a little beside their place"
+    if view.no_umap is not None:
+        return f"{words}; no UMAP: {view.no_umap}."
+    wide = f" of {WIDEST} principal components" if view.n_dimensions > WIDEST else ""
+    return f"{words}; UMAP{wide} with 15 neighbours, seed {SEED}."

@@ -6,14 +6,12 @@ Intervals are those of the scores: 95 %, bootstrapped over the query particles.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from cryobench.data import Reconstruction, Scores
-from cryobench.metrics.registry import get_metric, list_metrics
 
 BAND = (10, 90)
 """Percentiles over query particles between which the band around a mean curve lies."""
@@ -43,40 +41,6 @@ CONTROLS: dict[str, Control] = {
         "volumes are those of consensus."),
 }  # fmt: skip
 """The methods that see the truth, by name."""
-
-
-@dataclass(frozen=True)
-class MetricText:
-    """How a metric is written in tables and on axes."""
-
-    title: str
-    unit: str = ""
-    decimals: int = 3
-    lower_is_better: bool = False
-
-
-METRIC_TEXTS: dict[str, MetricText] = {
-    "fsc-auc-normalised-masked": MetricText("FSC-AUC in the mask, perfect = 1"),
-    "fsc-auc-normalised": MetricText("FSC-AUC of the whole box, perfect = 1"),
-    "fsc-auc-masked": MetricText("FSC-AUC in the mask, as published", "cycles/px"),
-    "fsc-auc": MetricText("FSC-AUC of the whole box, as published", "cycles/px"),
-    "resolution-0.5-masked": MetricText("Resolution at FSC 0.5 in the mask", "Å", 1, lower_is_better=True),
-    "resolution-0.5": MetricText("Resolution at FSC 0.5, whole box", "Å", 1, lower_is_better=True),
-    "resolution-0.143-masked": MetricText("Resolution at FSC 0.143 in the mask", "Å", 1, lower_is_better=True),
-    "resolution-0.143": MetricText("Resolution at FSC 0.143, whole box", "Å", 1, lower_is_better=True),
-}
-"""Known metrics in the order of display; any other is shown under its own name after these."""
-
-
-def describe_metric(metric: str) -> MetricText:
-    """Words for a metric: those above, else what the metric says of itself, else its name."""
-    return METRIC_TEXTS.get(metric) or _registered_texts().get(metric) or MetricText(metric.replace("-", " "))
-
-
-@cache
-def _registered_texts() -> dict[str, MetricText]:
-    kinds = [kind for name in list_metrics() for kind in get_metric(name).scores]
-    return {kind.name: MetricText(kind.label, kind.unit, lower_is_better=kind.better == "lower") for kind in kinds}
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +92,9 @@ def name_runs(results: Sequence[tuple[Reconstruction, Scores]]) -> list[Run]:
     return runs
 
 
+_COSTS = ("wall_seconds", "cpu_seconds", "gpu_seconds", "peak_memory_bytes", "peak_gpu_memory_bytes")
+
+
 def run_table(runs: Sequence[Run]) -> pd.DataFrame:
     """One row per run: slug, run, role ("method" or that of the control), status, reason, times and memory."""
     rows = [
@@ -137,13 +104,11 @@ def run_table(runs: Sequence[Run]) -> pd.DataFrame:
             "role": run.control.role if run.control else "method",
             "status": run.status,
             "reason": run.reason if run.status == "failed" else "",
-            "wall_seconds": _number(run.record.get("wall_seconds")),
-            "cpu_seconds": _number(run.record.get("cpu_seconds")),
-            "peak_memory_bytes": _number(run.record.get("peak_memory_bytes")),
+            **{name: _number(run.record.get(name)) for name in _COSTS},
         }
         for run in runs
     ]
-    columns = ["slug", "run", "role", "status", "reason", "wall_seconds", "cpu_seconds", "peak_memory_bytes"]
+    columns = ["slug", "run", "role", "status", "reason", *_COSTS]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -167,37 +132,63 @@ def score_table(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def order_metrics(scores: pd.DataFrame) -> list[str]:
-    """The metrics of a score table, known ones first and in their order."""
-    measured = list(dict.fromkeys(scores["metric"]))
-    return [name for name in METRIC_TEXTS if name in measured] + [n for n in measured if n not in METRIC_TEXTS]
+def reasons_missing(run: Run) -> dict[str, str]:
+    """Why metrics were not measured on a run: name of the metric to a reason in words."""
+    found = run.scores.context.get("not_measured", {})
+    return {str(metric): str(reason) for metric, reason in found.items()} if isinstance(found, Mapping) else {}
 
 
-def rank_runs(scores: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Rank of every method (not control) by a metric, with ties: index slug, columns first, last.
+def curve_of(run: Run, name: str) -> pd.DataFrame | None:
+    """A curve of a run's scores with the run's slug and label, or None if it failed or that was not measured."""
+    if run.status == "failed" or name not in run.scores.curves:
+        return None
+    return run.scores.curves[name].assign(slug=run.slug, run=run.label)
 
-    ``first`` counts the methods whose interval lies wholly on the better side, plus one; ``last`` leaves out those
-    wholly on the worse side. Methods whose intervals overlap thus share ranks.
-    """
-    rows = scores.query("metric == @metric and role == 'method' and value == value")
-    sign = -1.0 if describe_metric(metric).lower_is_better else 1.0
-    value = sign * rows["value"].to_numpy(float)
-    ends = sign * rows[["low", "high"]].to_numpy(float)
-    ends = np.where(np.isfinite(ends).all(axis=1, keepdims=True), ends, value[:, None])
-    low, high = ends.min(axis=1), ends.max(axis=1)
-    better = (low[None, :] > high[:, None]).sum(axis=1)
-    worse = (high[None, :] < low[:, None]).sum(axis=1)
-    return pd.DataFrame({"first": better + 1, "last": len(rows) - worse}, index=pd.Index(rows["slug"], name="slug"))
+
+def gather_curve(runs: Sequence[Run], name: str) -> pd.DataFrame:
+    """That curve of all runs that have it, one below the other; empty if none has."""
+    parts = [table for run in runs if (table := curve_of(run, name)) is not None and len(table)]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def gather_items(runs: Sequence[Run], score: str) -> pd.DataFrame:
+    """Items of a score of all runs that have it, with slug and run; empty if none has."""
+    parts = [
+        run.scores.scores[score].items.assign(slug=run.slug, run=run.label)
+        for run in runs
+        if run.status != "failed" and score in run.scores.scores
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def by_run(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of every run of a table with slugs, in the order in which runs first stand in it."""
+    return [(slug, pd.DataFrame(table.loc[table["slug"] == slug])) for slug in dict.fromkeys(table["slug"])]
+
+
+def column_of(table: pd.DataFrame, name: str) -> np.ndarray:
+    """A column as floating-point numbers."""
+    return np.asarray(table[name], dtype=np.float64)
+
+
+CURVE_KINDS = {
+    "mask": "in the mask",
+    "none": "whole box",
+    "deviation-mask": "deviations, in the mask",
+    "deviation-none": "deviations, whole box",
+    "variance": "where states differ",
+}
+"""FSC curves: name in the tables to words, in the order of display. Those of deviations are from the mean volume."""
 
 
 def fsc_curves(runs: Sequence[Run]) -> pd.DataFrame:
-    """FSC of every query particle: columns slug, run, particle, mask ("none" or "mask"), shell, frequency, fsc."""
+    """FSC of every query particle: columns slug, run, particle, mask (of ``CURVE_KINDS``), shell, frequency, fsc."""
     columns = ["slug", "run", "particle", "mask", "shell", "frequency", "fsc"]
-    parts = [
-        run.scores.curves["fsc"].assign(slug=run.slug, run=run.label).reindex(columns=columns)
-        for run in runs
-        if "fsc" in run.scores.curves and run.status != "failed" and len(run.scores.curves["fsc"])
-    ]
+    parts = []
+    for name, prefix in (("fsc", ""), ("deviation-fsc", "deviation-"), ("variance-fsc", "")):
+        table = gather_curve(runs, name)
+        if len(table):
+            parts.append(table.assign(mask=prefix + table["mask"].astype(str)).reindex(columns=columns))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 

@@ -72,7 +72,9 @@ def test_page_data_are_json_with_null_for_what_is_missing(folder):
     text = (folder / "assets" / "data.js").read_text(encoding="utf-8")
     data = json.loads(text[len("cryobench.receiveData(") : -3])
     labels = {slug: run["label"] for slug, run in data["runs"].items()}
-    cost = {labels[slug]: seconds for slug, seconds in data["cost"].items()}
+    costs = {cost["name"]: cost["values"] for cost in data["costs"]}
+    assert set(costs) == {"wall_seconds", "cpu_seconds", "peak_memory_bytes"}
+    cost = {labels[slug]: seconds for slug, seconds in costs["wall_seconds"].items()}
     assert cost["labels-only"] is None
     assert cost["3d-class"] == 95
     assert "cryodrgn" not in cost

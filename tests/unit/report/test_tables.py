@@ -6,11 +6,12 @@ import pytest
 
 from cryobench.data import Reconstruction, Score, Scores
 from cryobench.report import tables
-from cryobench.report.assignments import class_by_truth, latent_scatter
+from cryobench.report.assignments import class_by_truth
 from cryobench.report.axes import choose_truth_axis
 from cryobench.report.dataset_tables import ctf_curve_table, direction_map, flatten_entries, pose_table, state_table
+from cryobench.report.score_texts import ScoreText, describe_score, order_scores
 from cryobench.rotations import rotations_from_quaternions
-from fabricated import HOSTILE_NAME, N_STATES, PIXEL_SIZE, fabricate_dataset, fabricate_results, fabricate_scores
+from fabricated import N_STATES, PIXEL_SIZE, fabricate_dataset, fabricate_results, fabricate_scores
 
 
 @pytest.fixture(scope="module")
@@ -84,18 +85,6 @@ def test_scores_of_a_failed_run_are_not_shown(dataset):
     assert tables.fsc_curves(runs).empty
 
 
-def test_overlapping_intervals_share_ranks_and_separate_ones_do_not():
-    scores = _scored({"a": (0.9, 0.8, 1.0), "b": (0.75, 0.7, 0.85), "c": (0.5, 0.4, 0.6)}, "fsc-auc")
-    ranks = tables.rank_runs(scores, "fsc-auc")
-    assert ranks.to_numpy().tolist() == [[1, 2], [1, 2], [3, 3]]
-
-
-def test_lower_resolution_ranks_first_and_controls_are_not_ranked():
-    values = {"a": (20.0, 19.0, 21.0), "b": (10.0, 9.0, 11.0), "consensus": (5.0, 4.0, 6.0)}
-    ranks = tables.rank_runs(_scored(values, "resolution-0.5"), "resolution-0.5")
-    assert ranks.to_numpy().tolist() == [[2, 2], [1, 1]]
-
-
 def test_curve_summary_is_the_mean_over_query_particles(runs):
     curves = tables.fsc_curves(runs)
     summary = tables.summarise_curves(curves)
@@ -117,8 +106,18 @@ def test_consensus_above_true_labels_is_noticed():
     assert not tables.consensus_beats_labels(above[above["run"] == "consensus"])
 
 
-def test_unknown_metric_keeps_its_own_name():
-    assert tables.describe_metric("made-up-score").title == "made up score"
+def test_scores_are_written_as_their_metric_says_and_unknown_ones_by_their_name():
+    assert describe_score("made-up-score") == ScoreText("made-up-score", "made up score")
+    angle = describe_score("rotation-error")
+    assert (angle.unit, angle.metric, angle.lower_is_better) == ("°", "poses", True)
+    assert describe_score("rotation-error-median").statistic == "median"
+    assert angle.write(-3.14159) == "−3.1"
+    assert describe_score("population-error").blind
+
+
+def test_scores_stand_in_the_order_of_their_metrics():
+    names = ["made-up-score", "ari", "resolution-0.5", "fsc-auc-normalised-masked", "ari"]
+    assert order_scores(names) == ["fsc-auc-normalised-masked", "resolution-0.5", "ari", "made-up-score"]
 
 
 def test_class_shares_sum_to_one_and_true_labels_give_a_diagonal(dataset, runs):
@@ -146,27 +145,9 @@ def test_angles_become_degrees_with_their_period(dataset):
     assert axis.values.max() == pytest.approx(342)
 
 
-def test_latents_are_projected_on_their_principal_axes_without_the_left_out(dataset, runs):
-    latents = next(run for run in runs if run.label == HOSTILE_NAME).reconstruction.latents
-    table = latent_scatter(latents, dataset)
-    assert 3 not in set(table["particle"])
-    assert len(table) == len(latents) - 1
-    kept = latents[table["particle"].to_numpy()].astype(float)
-    covariance = np.linalg.eigvalsh(np.cov(kept.T))[::-1]
-    assert table["first"].var() == pytest.approx(covariance[0])
-    assert table.attrs["explained"] == pytest.approx(list(covariance[:2] / covariance.sum()))
-
-
-def test_one_dimensional_latents_are_drawn_too(dataset):
-    table = latent_scatter(np.arange(len(dataset.particles), dtype=float)[:, None], dataset)
-    assert (table["second"] == 0).all()
-    assert table["first"].std() > 1
-
-
 def test_without_truth_nothing_is_set_against_it(runs):
     dataset = fabricate_dataset(with_truth=False)
     assert class_by_truth(runs[0].reconstruction, dataset) is None
-    assert latent_scatter(np.ones((len(dataset.particles), 2)), dataset)["truth"].isna().all()
     assert state_table(dataset) is None
 
 

@@ -5,9 +5,11 @@ Units stand on the axes, fonts are 7 pt or more, colours stay apart for colour-b
 
 from matplotlib.figure import Figure
 
-from cryobench.report.figures.assignments import draw_class_map, draw_latents
+from cryobench.report.figures.assignments import draw_class_map
 from cryobench.report.figures.card import draw_ctf, draw_particles, draw_poses, draw_states
+from cryobench.report.figures.charts import draw_chart
 from cryobench.report.figures.distributions import draw_assembly, draw_occupancies, draw_spectra, draw_variables
+from cryobench.report.figures.latents import draw_latents
 from cryobench.report.figures.scores import draw_cost, draw_forest, draw_fsc
 from cryobench.report.figures.states import draw_gallery
 from cryobench.report.figures.style import RunStyle, save_svg, style_runs
@@ -17,6 +19,7 @@ __all__ = [
     "Figure",
     "RunStyle",
     "draw_assembly",
+    "draw_chart",
     "draw_class_map",
     "draw_cost",
     "draw_ctf",

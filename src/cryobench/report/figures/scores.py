@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from cryobench.report.figures.style import COLUMN_WIDTH, PAGE_WIDTH, RunStyle, shorten, styled
-from cryobench.report.tables import describe_metric
+from cryobench.report.score_texts import describe_score
+from cryobench.report.tables import CURVE_KINDS
 
 
 @styled
@@ -32,7 +33,7 @@ def draw_forest(scores: pd.DataFrame, metrics: Sequence[str], styles: Mapping[st
             axis.plot([row["low"], row["high"]], [height, height], color=style.colour, linewidth=1.4)
             face = "white" if style.is_control else style.colour
             axis.plot(row["value"], height, style.marker, color=style.colour, markerfacecolor=face, markersize=4.5)
-        text = describe_metric(metric)
+        text = describe_score(metric)
         axis.set_title(text.title, loc="left")
         axis.set_xlabel(text.unit or "score")
         axis.grid(axis="x", color="0.9", linewidth=0.5)
@@ -43,14 +44,14 @@ def draw_forest(scores: pd.DataFrame, metrics: Sequence[str], styles: Mapping[st
 
 def _best_first(scores: pd.DataFrame, metric: str) -> list[str]:
     rows = scores.query("metric == @metric")
-    rows = rows.sort_values(by="value", ascending=describe_metric(metric).lower_is_better, na_position="last")
+    rows = rows.sort_values(by="value", ascending=describe_score(metric).lower_is_better, na_position="last")
     return [*rows["slug"], *[slug for slug in dict.fromkeys(scores["slug"]) if slug not in set(rows["slug"])]]
 
 
 @styled
 def draw_fsc(summary: pd.DataFrame, pixel_size: float, styles: Mapping[str, RunStyle]) -> Figure:
-    """Mean FSC curve and band of every run; one panel per mask, resolution in Å above."""
-    masks = [mask for mask in ("mask", "none") if mask in set(summary["mask"])] or ["none"]
+    """Mean FSC curve and band of every run; one panel per kind of curve, resolution in Å above."""
+    masks = [mask for mask in CURVE_KINDS if mask in set(summary["mask"])]
     figure = Figure(figsize=(PAGE_WIDTH if len(masks) > 1 else COLUMN_WIDTH, 2.9))
     axes = figure.subplots(1, len(masks), sharey=True, squeeze=False)[0]
     for axis, mask in zip(axes, masks, strict=True):
@@ -63,7 +64,7 @@ def draw_fsc(summary: pd.DataFrame, pixel_size: float, styles: Mapping[str, RunS
         for level in (0.5, 0.143):
             axis.axhline(level, color="0.55", linewidth=0.6, linestyle=(0, (2, 2)))
             axis.text(0.002, level + 0.01, f"{level}", color="0.4", fontsize=7)
-        axis.set_title("in the mask" if mask == "mask" else "whole box", loc="left")
+        axis.set_title(CURVE_KINDS[mask], loc="left")
         axis.set_xlabel("spatial frequency / cycles per px")
         axis.set_xlim(0, 0.5)
         axis.set_ylim(min(0.0, *summary["low"].tolist()), 1.02)
@@ -97,7 +98,7 @@ def draw_cost(scores: pd.DataFrame, runs: pd.DataFrame, metric: str, styles: Map
     axis.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:g}"))
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel("wall time / s")
-    text = describe_metric(metric)
+    text = describe_score(metric)
     axis.set_title(text.title, loc="left")
     axis.set_ylabel(text.unit or "score")
     axis.grid(color="0.92", linewidth=0.5)

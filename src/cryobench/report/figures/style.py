@@ -14,6 +14,7 @@ from typing import Any, ParamSpec
 import matplotlib
 import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from cryobench.report.tables import Run
@@ -25,6 +26,11 @@ PAGE_WIDTH = 7.2
 
 NEUTRAL = "#8a8f98"
 """Of what is no run: true volumes."""
+CYCLIC = LinearSegmentedColormap.from_list("cyclic", ["#7a44a8", "#3f8fd2", "#efe3b4", "#dd7430", "#7a44a8"])
+"""Violet, blue, sand, orange and back: told apart by colour-blind readers, seen on white and on black."""
+SEQUENTIAL = "viridis"
+DISCRETE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#808080", "#F0E442")
+"""Of a few states."""
 _METHOD_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#44AA99", "#CC6677", "#6699CC", "#997700")
 _METHOD_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "h")
 _CONTROL_COLOURS = {

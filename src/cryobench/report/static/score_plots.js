@@ -1,4 +1,4 @@
-// Forest plot, quality against cost, FSC curves, classes and latents against the truth.
+// Forest plot, quality against cost, FSC curves, classes along the truth.
 "use strict";
 
 (() => {
@@ -24,7 +24,7 @@
     const along = low === null ? [0] : [high - value];
     const back = low === null ? [0] : [value - low];
     const words = `${cryobench.escape(run.label)}<br>${format(value, metric.decimals)} [${format(low, metric.decimals)}, ` +
-      `${format(high, metric.decimals)}] ${metric.unit}<br>${n} query particles`;
+      `${format(high, metric.decimals)}] ${metric.unit}<br>${n} items`;
     const [x, y, errors] = place(slug, value, along, back);
     return {
       type: "scatter", mode: "markers", name: cryobench.shorten(run.label, 28), x, y, ...errors,
@@ -65,15 +65,17 @@
 
   cryobench.plots.cost = (element) => {
     const metric = metricNow();
-    const rows = measured(metric).filter(([slug]) => cryobench.data.cost[slug] > 0);
+    const choice = chosen("cost-kind");
+    const cost = cryobench.data.costs.find(({ name }) => !choice || name === choice.value);
+    const rows = measured(metric).filter(([slug]) => cost.values[slug] > 0);
     const traces = points(metric, rows, (slug, value, array, minus) => [
-      [cryobench.data.cost[slug]], [value], { error_y: bar(slug, array, minus) },
+      [cost.values[slug]], [value], { error_y: bar(slug, array, minus) },
     ]);
     traces.forEach((trace) => { trace.showlegend = true; });
     const layout = cryobench.layout({
       showlegend: true, legend: { orientation: "h", y: -0.22, font: { size: 11.5 } },
-      xaxis: cryobench.axis("wall time / s", { type: "log", dtick: 1 }),
-      yaxis: cryobench.axis(metric.lower ? `${metric.title} / ${metric.unit}` : "score"),
+      xaxis: cryobench.axis(cost.title, { type: "log", dtick: 1 }),
+      yaxis: cryobench.axis(axisTitle(metric)),
     });
     return Plotly.react(element, traces, layout, cryobench.config);
   };
@@ -161,29 +163,6 @@
       xaxis: cryobench.axis(`true ${cryobench.escape(cryobench.data.truth.title)}`, { showgrid: false, dtick: cryobench.data.truth.period === 360 ? 90 : undefined }),
       yaxis: cryobench.axis("class", { showgrid: false, tickvals: shown, ticktext: shown.map((i) => table.names[i]) }),
       margin: { l: 50, r: 8, t: 12, b: 48 },
-    });
-    return Plotly.react(element, [trace], layout, cryobench.config);
-  };
-
-  cryobench.plots.latents = (element) => {
-    const table = cryobench.data.latents[element.dataset.run];
-    const truth = cryobench.data.truth;
-    const known = truth !== null && table.truth.some((value) => value !== null);
-    const cyclic = known && truth.period !== null;
-    const marker = known
-      ? {
-        size: table.particle.length > 1500 ? 4 : 6, color: table.truth, colorscale: cyclic ? cryobench.data.cyclic : "Viridis",
-        cmin: cyclic ? 0 : undefined, cmax: cyclic ? truth.period : undefined, line: { width: 0.4, color: cryobench.colour("muted") },
-        colorbar: { ...cryobench.colourBar(cryobench.escape(truth.title)), dtick: truth.period === 360 ? 90 : undefined },
-      }
-      : { size: 5, color: cryobench.colour("muted") };
-    const trace = {
-      type: "scatter", mode: "markers", x: table.first, y: table.second, marker, customdata: table.particle.map((p, i) => [p, table.truth[i]]),
-      hovertemplate: `particle %{customdata[0]}${known ? `<br>${cryobench.escape(truth.title)}: %{customdata[1]:.4g}` : ""}<extra></extra>`,
-    };
-    const share = (i) => (table.explained[i] === undefined ? "" : ` (${(100 * table.explained[i]).toFixed(0)} % of variance)`);
-    const layout = cryobench.layout({
-      xaxis: cryobench.axis(`component 1${share(0)}`), yaxis: cryobench.axis(`component 2${share(1)}`),
     });
     return Plotly.react(element, [trace], layout, cryobench.config);
   };

@@ -8,8 +8,11 @@ for (const element of document.querySelectorAll(".plot[data-plot]")) {
   cryobench.drawInView(element, cryobench.plots[element.dataset.plot]);
 }
 cryobench.setUpSurfaces();
-document.getElementById("forest-metric")?.addEventListener("change", () => cryobench.redraw(["forest", "cost"]));
-document.getElementById("fsc-mask")?.addEventListener("change", () => cryobench.redraw(["fsc"]));
-document.getElementById("fsc-single")?.addEventListener("change", () => cryobench.redraw(["fsc"]));
+for (const [id, kinds] of Object.entries({
+  "forest-metric": ["forest", "cost"], "cost-kind": ["cost"], "fsc-mask": ["fsc"], "fsc-single": ["fsc"],
+  "latent-colour": ["latents"], "latent-plane": ["latents"],
+})) {
+  document.getElementById(id)?.addEventListener("change", () => cryobench.redraw(kinds));
+}
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => cryobench.redraw());
 document.documentElement.dataset.ready = "yes";

@@ -1,0 +1,80 @@
+"""Charts of classes: confusion with the true states, and the populations they give."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from cryobench.data import Dataset
+from cryobench.report.charts.kinds import Axis, GridChart, LineChart, Picture, Reference, Series
+from cryobench.report.tables import Run, by_run, column_of, curve_of, gather_curve
+
+_CONFUSION = (
+    "share of each true state's particles that went to each class, rows are states. Classes stand in the order of "
+    "the state they are matched to (one to one, so that most particles agree), those left over last: a perfect "
+    "answer is a bright diagonal, a bright block is states merged, a bright row that is spread out is a state "
+    "split."
+)
+_POPULATIONS = (
+    "Populations of the true states (grey) and as recovered, each class standing for the state it is matched to; "
+    "bars: 95 % intervals over particles. Populations do not say which particle is where: labels shuffled over the "
+    "particles are perfect here, so read this beside the confusion. A state without any class has none."
+)
+
+
+def draw_confusion(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
+    """One grid per run: true states by classes in the order of their match."""
+    pictures = []
+    names = None if dataset.truth is None else dataset.truth.state_names
+    for run in runs:
+        table = curve_of(run, "confusion")
+        if table is None or table.empty:
+            continue
+        counts = order_confusion(table)
+        of_states = counts.sum(axis=1).to_numpy(float)
+        rows = [str(state) if names is None else f"{state} {names[int(state)]}" for state in counts.index]
+        chart = GridChart(
+            Axis(f"class ({_where_from(run)})" if _where_from(run) else "class"),
+            Axis("true state"),
+            [str(column) for column in counts.columns],
+            rows,
+            counts.to_numpy(float) / of_states[:, None],
+            counts.to_numpy(float),
+        )
+        words = f"{run.label}: {_CONFUSION}"
+        pictures.append(Picture(f"confusion-{run.slug}", "classes", "Confusion", chart, words, run.slug))
+    return pictures
+
+
+def order_confusion(table: pd.DataFrame) -> pd.DataFrame:
+    """Particles by state (rows, in their order) and class (columns, in the order of the state matched to each).
+
+    Classes that no state is matched to come last, in the order of the state they hold most of.
+    """
+    counts = table.pivot(index="state", columns="class", values="particles").fillna(0).astype(np.int64)
+    match = {row["class"]: (row["matched"] < 0, row["matched"], row["majority"]) for row in table.to_dict("records")}
+    return counts.reindex(columns=sorted(counts.columns, key=lambda each: (*match[each], each)))
+
+
+def _where_from(run: Run) -> str:
+    labels = run.scores.context.get("labels")
+    source = labels.get("classes_from") if isinstance(labels, dict) else None
+    return str(source) if source else ""
+
+
+def draw_populations(runs: Sequence[Run]) -> list[Picture]:
+    """True and recovered population of every state."""
+    table = gather_curve(runs, "populations")
+    if table.empty:
+        return []
+    series = [
+        Series(slug, *(column_of(rows, name) for name in ("state", "recovered", "low", "high")))
+        for slug, rows in by_run(table)
+    ]
+    truth = dict(zip(table["state"], table["true"], strict=True))
+    states = np.array(sorted(truth), dtype=np.float64)
+    reference = Reference("truth", states, np.array([truth[state] for state in sorted(truth)]), "bars")
+    chart = LineChart(
+        Axis("true state", whole=True), Axis("population / share of particles", 0), series, [reference], "points"
+    )
+    return [Picture("populations", "classes", "Populations of states", chart, _POPULATIONS)]

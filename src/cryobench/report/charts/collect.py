@@ -1,0 +1,29 @@
+"""All charts of a report: those that something was measured for."""
+
+from collections.abc import Sequence
+
+from cryobench.data import Dataset
+from cryobench.report.charts.classes import draw_confusion, draw_populations
+from cryobench.report.charts.composition import draw_composition
+from cryobench.report.charts.kinds import Picture
+from cryobench.report.charts.latents import draw_decodability, draw_imbalance, draw_neighbours
+from cryobench.report.charts.poses import draw_rotations, draw_shifts
+from cryobench.report.charts.profiles import draw_profiles
+from cryobench.report.charts.states import draw_states
+from cryobench.report.tables import Run
+
+
+def collect_charts(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
+    """Pictures in the order of display."""
+    return [
+        *draw_states(runs, dataset),
+        *draw_neighbours(runs),
+        *draw_imbalance(runs),
+        *draw_decodability(runs),
+        *draw_confusion(runs, dataset),
+        *draw_populations(runs),
+        *draw_profiles(runs, dataset),
+        *draw_composition(runs),
+        *draw_rotations(runs),
+        *draw_shifts(runs),
+    ]

@@ -1,0 +1,138 @@
+"""What a chart can be: curves, dots with intervals by name, points in a plane, or a grid of shares.
+
+Colours and dashes are not here: a series belongs to a run, named by its slug, which looks the same in every chart.
+Numbers are in the units their axis names; NaN is not drawn.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+Section = Literal["fsc", "latents", "classes", "poses"]
+"""Where on the page a picture stands."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Title with unit, and what is shown of it."""
+
+    title: str
+    low: float | None = None
+    high: float | None = None
+    period: float | None = None
+    """Length of one turn where the axis is a circle."""
+    whole: bool = False
+    """Whether places on it are whole numbers, such as states."""
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """A curve of one run, with a band or bars around it where its spread is known."""
+
+    slug: str
+    x: np.ndarray
+    y: np.ndarray
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What no run made: the truth, chance, the best that is possible. Drawn in grey behind the runs."""
+
+    label: str
+    x: np.ndarray
+    y: np.ndarray
+    shape: Literal["line", "bars", "dotted"] = "line"
+
+
+@dataclass(frozen=True, eq=False)
+class LineChart:
+    """Curves over one axis: joined, in steps over bins, or as points side by side."""
+
+    x: Axis
+    y: Axis
+    series: list[Series]
+    references: list[Reference] = field(default_factory=list)
+    shape: Literal["line", "steps", "points"] = "line"
+
+
+@dataclass(frozen=True, eq=False)
+class DotChart:
+    """A value with its interval for every name and run: names from top to bottom, the value along x."""
+
+    value: Axis
+    names: list[str]
+    series: list[Series]
+    """``x`` are values, ``low`` and ``high`` their ends, ``y`` the place of the name."""
+    references: list[Reference] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A run, or a mark, in a plane, with the half-widths of its bars."""
+
+    slug: str
+    """Of a run; of a mark, what it is called."""
+    x: float
+    y: float
+    x_spread: float = 0.0
+    y_spread: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneChart:
+    """Points of runs in a plane, and marks for what is perfect and what is chance."""
+
+    x: Axis
+    y: Axis
+    points: list[Point]
+    marks: list[Point] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class GridChart:
+    """Shares by row and column, rows from top to bottom."""
+
+    x: Axis
+    y: Axis
+    columns: list[str]
+    rows: list[str]
+    shares: np.ndarray
+    """(rows, columns) in [0, 1]."""
+    counts: np.ndarray
+    """(rows, columns) particles."""
+
+
+Chart = LineChart | DotChart | PlaneChart | GridChart
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A chart with its place and its words."""
+
+    key: str
+    """Name of its SVG file, unique on the page."""
+    section: Section
+    group: str
+    """Pictures of one group stand together under its heading."""
+    chart: Chart
+    caption: str
+    run: str | None = None
+    """Slug of the run it shows, if it shows one only."""
+
+    @property
+    def kind(self) -> str:
+        """What the page's scripts call a chart of this kind."""
+        return {LineChart: "lines", DotChart: "dots", PlaneChart: "plane", GridChart: "grid"}[type(self.chart)]
+
+
+def shown_limits(values: Sequence[float] | np.ndarray, *, low: float, high: float) -> tuple[float, float]:
+    """Limits that hold [low, high] and all finite values."""
+    finite = np.asarray(values, dtype=np.float64)
+    finite = finite[np.isfinite(finite)]
+    if not len(finite):
+        return low, high
+    return float(min(low, finite.min())), float(max(high, finite.max()))

@@ -1,0 +1,70 @@
+"""Charts of the distribution along each collective variable, as shares and as free energies."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from cryobench.data import Dataset
+from cryobench.report.axes import TruthAxis, variable_axis
+from cryobench.report.charts.kinds import Axis, LineChart, Picture, Reference, Series
+from cryobench.report.tables import Run, by_run, column_of, gather_curve
+
+_GROUP = "Distributions along collective variables"
+MOST_VARIABLES = 6
+"""Variables drawn; the table has all."""
+_SHARES = (
+    "true distribution (grey) and what is recovered: each particle stands at the mean true value of those that "
+    "the run puts in the same class, or near it in the latent. Few classes make few peaks; a run that knows nothing "
+    "puts all at the mean. Which particle is where is not asked, and volumes are not looked at."
+)
+_ENERGIES = (
+    "the same as free energy −ln p, half a particle added to each bin, where the truth has at least 10 "
+    "particles in it. An empty bin is a high barrier that is not there."
+)
+
+
+def draw_profiles(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
+    """Two pictures per collective variable."""
+    table = gather_curve(runs, "profiles")
+    if table.empty or dataset.truth is None:
+        return []
+    pictures = []
+    for name in list(dict.fromkeys(table["variable"]))[:MOST_VARIABLES]:
+        if name not in dataset.truth.variables:
+            continue
+        variable = variable_axis(name, dataset.truth.variables[name])
+        rows = pd.DataFrame(table.loc[table["variable"] == name])
+        factor = np.rad2deg(1.0) if dataset.truth.variables[name].unit == "rad" else 1.0
+        safe = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in name)
+        for key, chart, words in (
+            ("share", _draw_shares(variable, rows, factor), _SHARES),
+            ("energy", _draw_energies(variable, rows, factor), _ENERGIES),
+        ):
+            caption = f"{variable.title}: {words}"
+            pictures.append(Picture(f"profile-{key}-{safe}", "classes", _GROUP, chart, caption))
+    return pictures
+
+
+def _draw_shares(variable: TruthAxis, table: pd.DataFrame, factor: float) -> LineChart:
+    series = [
+        Series(slug, _middle(rows, factor), column_of(rows, "recovered") / column_of(rows, "true").sum())
+        for slug, rows in by_run(table)
+    ]
+    first = by_run(table)[0][1]
+    true = column_of(first, "true")
+    reference = Reference("truth", _middle(first, factor), true / true.sum(), "bars")
+    x = Axis(variable.title, period=variable.period)
+    return LineChart(x, Axis("share of particles", 0), series, [reference], "steps")
+
+
+def _draw_energies(variable: TruthAxis, table: pd.DataFrame, factor: float) -> LineChart:
+    series = [Series(slug, _middle(rows, factor), column_of(rows, "free_energy")) for slug, rows in by_run(table)]
+    first = by_run(table)[0][1]
+    reference = Reference("truth", _middle(first, factor), column_of(first, "true_free_energy"))
+    x = Axis(variable.title, period=variable.period)
+    return LineChart(x, Axis("free energy / kT", 0), series, [reference], "steps")
+
+
+def _middle(rows: pd.DataFrame, factor: float) -> np.ndarray:
+    return (column_of(rows, "low") + column_of(rows, "high")) / 2 * factor

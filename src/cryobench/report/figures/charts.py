@@ -1,0 +1,154 @@
+"""Paper figures of charts: curves, dots with intervals, planes and grids (``report.charts``)."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cryobench.report.charts.kinds import Axis, Chart, DotChart, GridChart, LineChart, PlaneChart, Series
+from cryobench.report.figures.style import COLUMN_WIDTH, PAGE_WIDTH, RunStyle, shorten, styled
+
+Styles = Mapping[str, RunStyle]
+
+
+@styled
+def draw_chart(chart: Chart, styles: Styles) -> Figure:
+    """Draw any chart; runs look as ``styles`` says, by slug."""
+    if isinstance(chart, LineChart):
+        return _draw_lines(chart, styles)
+    if isinstance(chart, DotChart):
+        return _draw_dots(chart, styles)
+    if isinstance(chart, PlaneChart):
+        return _draw_plane(chart, styles)
+    return _draw_grid(chart)
+
+
+def _draw_lines(chart: LineChart, styles: Styles) -> Figure:
+    wide = chart.shape == "points" or chart.x.whole or len(chart.series) > 6
+    figure = Figure(figsize=(PAGE_WIDTH if wide else COLUMN_WIDTH, 2.5 + 0.07 * len(chart.series)))
+    axis = figure.subplots()
+    step = _step(chart)
+    for reference in chart.references:
+        if reference.shape == "bars":
+            axis.bar(reference.x, reference.y, width=0.92 * step, color="0.86", label=reference.label, zorder=0)
+        else:
+            line = (0, (1, 1.5)) if reference.shape == "dotted" else "-"
+            style = "steps-mid" if chart.shape == "steps" else "default"
+            axis.plot(
+                reference.x, reference.y, linestyle=line, drawstyle=style, color="0.5", zorder=1,
+                label=reference.label,
+            )  # fmt: skip
+    for place, series in enumerate(chart.series):
+        _draw_series(axis, series, styles[series.slug], chart, offset=_offset(place, len(chart.series), step))
+    _dress(axis, chart.x, chart.y)
+    _add_legend(figure, axis, columns=4 if wide else 2)
+    return figure
+
+
+def _draw_series(axis: Axes, series: Series, style: RunStyle, chart: LineChart, offset: float) -> None:
+    label = shorten(style.label)
+    if chart.shape == "points":
+        x = series.x + offset
+        if series.low is not None and series.high is not None:
+            axis.vlines(x, series.low, series.high, color=style.colour, linewidth=0.8)
+        face = "white" if style.is_control else style.colour
+        axis.plot(x, series.y, style.marker, color=style.colour, markerfacecolor=face, markersize=3, label=label)
+        return
+    if series.low is not None and series.high is not None:
+        axis.fill_between(series.x, series.low, series.high, color=style.colour, alpha=0.13, linewidth=0)
+    shape = "steps-mid" if chart.shape == "steps" else "default"
+    axis.plot(series.x, series.y, style.line, color=style.colour, drawstyle=shape, label=label)
+
+
+def _draw_dots(chart: DotChart, styles: Styles) -> Figure:
+    n_rows, n_runs = len(chart.names), max(len(chart.series), 1)
+    figure = Figure(figsize=(COLUMN_WIDTH, min(1.3 + n_rows * (0.1 + 0.055 * n_runs), 9)))
+    axis = figure.subplots()
+    for reference in chart.references:
+        axis.vlines(
+            reference.x, reference.y - 0.4, reference.y + 0.4, color="0.6", linewidth=1.2, label=reference.label
+        )
+    for place, series in enumerate(chart.series):
+        style = styles[series.slug]
+        height = series.y + _offset(place, n_runs, 1.0)
+        if series.low is not None and series.high is not None:
+            axis.hlines(height, series.low, series.high, color=style.colour, linewidth=0.9)
+        face = "white" if style.is_control else style.colour
+        axis.plot(
+            series.x, height, style.marker, color=style.colour, markerfacecolor=face, markersize=3,
+            label=shorten(style.label),
+        )  # fmt: skip
+    axis.set_yticks(range(n_rows), [shorten(name, 22) for name in chart.names])
+    axis.set_ylim(n_rows - 0.5, -0.5)
+    axis.set_xlabel(chart.value.title)
+    axis.set_xlim(chart.value.low, chart.value.high)
+    axis.grid(axis="x", color="0.92", linewidth=0.5)
+    _add_legend(figure, axis, columns=2)
+    return figure
+
+
+def _draw_plane(chart: PlaneChart, styles: Styles) -> Figure:
+    figure = Figure(figsize=(COLUMN_WIDTH, COLUMN_WIDTH + 0.35 + 0.06 * len(chart.points)))
+    axis = figure.subplots()
+    axis.axline((0, 0), slope=1, color="0.85", linewidth=0.7, zorder=0)
+    for mark in chart.marks:
+        axis.plot(mark.x, mark.y, "+", color="0.4", markersize=8, clip_on=False)
+        axis.annotate(
+            mark.slug, (mark.x, mark.y), xytext=(5, -8), textcoords="offset points", color="0.4", fontsize=7
+        )
+    for point in chart.points:
+        style = styles[point.slug]
+        face = "white" if style.is_control else style.colour
+        axis.errorbar(
+            point.x, point.y, xerr=point.x_spread, yerr=point.y_spread, fmt=style.marker, color=style.colour,
+            markerfacecolor=face, markersize=4.5, elinewidth=0.8, label=shorten(style.label),
+        )  # fmt: skip
+    _dress(axis, chart.x, chart.y)
+    axis.set_aspect("equal")
+    _add_legend(figure, axis, columns=2)
+    return figure
+
+
+def _draw_grid(chart: GridChart) -> Figure:
+    n_rows = len(chart.shares)
+    figure = Figure(figsize=(COLUMN_WIDTH, min(1.2 + 0.11 * n_rows, 4.2)))
+    axis = figure.subplots()
+    image = axis.imshow(chart.shares, aspect="auto", cmap="cividis", vmin=0, vmax=1, interpolation="nearest")
+    for names, place in ((chart.columns, axis.set_xticks), (chart.rows, axis.set_yticks)):
+        shown = range(0, len(names), max(1, -(-len(names) // 16)))
+        place(list(shown), [shorten(names[at], 14) for at in shown], fontsize=6)
+    axis.set_xlabel(chart.x.title)
+    axis.set_ylabel(chart.y.title)
+    figure.colorbar(image, ax=axis, label="share of the row", shrink=0.9)
+    return figure
+
+
+def _dress(axis: Axes, x: Axis, y: Axis) -> None:
+    axis.set_xlabel(x.title)
+    axis.set_ylabel(y.title)
+    axis.set_xlim(x.low, x.high)
+    axis.set_ylim(y.low, y.high)
+    axis.grid(color="0.94", linewidth=0.5)
+    axis.set_axisbelow(True)
+    if x.period == 360:
+        axis.set_xticks(np.arange(np.ceil(axis.get_xlim()[0] / 90) * 90, axis.get_xlim()[1] + 1, 90))
+    elif x.whole:
+        axis.locator_params(axis="x", integer=True)
+
+
+def _add_legend(figure: Figure, axis: Axes, columns: int) -> None:
+    handles, labels = axis.get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), columns), handlelength=2.4)
+
+
+def _step(chart: LineChart) -> float:
+    """Distance between neighbouring places of a reference, or of whole numbers."""
+    places = next((reference.x for reference in chart.references), np.zeros(1))
+    return float(np.median(np.diff(places))) if len(places) > 1 else 1.0
+
+
+def _offset(place: int, count: int, step: float) -> float:
+    """Where the place-th of several runs stands beside the middle."""
+    return 0.7 * step * ((place + 0.5) / count - 0.5)

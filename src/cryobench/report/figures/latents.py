@@ -1,0 +1,73 @@
+"""Figure of latents in the plane, once for every colouring."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
+from matplotlib.figure import Figure
+
+from cryobench.report.colourings import Colouring
+from cryobench.report.figures.style import CYCLIC, DISCRETE, PAGE_WIDTH, SEQUENTIAL, shorten, styled
+from cryobench.report.latent_views import LatentView
+
+MOST_PANELS = 8
+COLUMNS = 4
+
+
+@styled
+def draw_latents(view: LatentView, colourings: Sequence[Colouring]) -> Figure:
+    """UMAP, or principal components where there is none, coloured by the first ``MOST_PANELS`` colourings."""
+    shown = list(colourings[:MOST_PANELS])
+    columns = min(max(len(shown), 1), COLUMNS)
+    rows = -(-max(len(shown), 1) // columns)
+    figure = Figure(figsize=(PAGE_WIDTH * max(columns, 2) / COLUMNS, 0.35 + 1.75 * rows))
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes[max(len(shown), 1) :]:
+        axis.set_axis_off()
+    places = view.scatter(umap=view.has_umap)
+    if not shown:
+        axes[0].scatter(places[:, 0], places[:, 1], s=1.5, color="0.5", linewidths=0, rasterized=True)
+    for axis, colouring in zip(axes, shown, strict=False):
+        _scatter(figure, axis, places, view, colouring)
+    for axis in axes[: max(len(shown), 1)]:
+        axis.set_xticks([])
+        axis.set_yticks([])
+    names = ("UMAP 1", "UMAP 2") if view.has_umap else _component_titles(view)
+    for place in range(max(len(shown), 1)):
+        if place % columns == 0:
+            axes[place].set_ylabel(names[1])
+        if place + columns >= max(len(shown), 1):
+            axes[place].set_xlabel(names[0])
+    return figure
+
+
+def _scatter(figure: Figure, axis: Axes, places: np.ndarray, view: LatentView, colouring: Colouring) -> None:
+    values = colouring.axis.values[view.points["particle"].to_numpy(int)]
+    known = np.isfinite(values)
+    axis.scatter(*places[~known].T, s=1.2, color="0.75", linewidths=0, rasterized=True)
+    norm, colours = _scale(colouring)
+    drawn = axis.scatter(
+        *places[known].T, c=values[known], s=1.8, linewidths=0, cmap=colours, norm=norm, rasterized=True
+    )  # fmt: skip
+    bar = figure.colorbar(drawn, ax=axis, shrink=0.85, aspect=16, pad=0.02)
+    if colouring.axis.period == 360:
+        bar.set_ticks(np.linspace(*colouring.limits, 3).tolist())
+    elif colouring.n_classes is not None:
+        bar.set_ticks(list(range(colouring.n_classes)))
+    bar.ax.tick_params(labelsize=6)
+    axis.set_title(shorten(colouring.axis.title, 24), loc="left", fontsize=7)
+
+
+def _scale(colouring: Colouring) -> tuple[Normalize, Colormap]:
+    if colouring.axis.period is not None:
+        return Normalize(*colouring.limits), CYCLIC
+    if colouring.n_classes is not None:
+        palette = ListedColormap(DISCRETE[: colouring.n_classes])
+        return BoundaryNorm(np.arange(colouring.n_classes + 1) - 0.5, colouring.n_classes), palette
+    return Normalize(*colouring.limits), colormaps[SEQUENTIAL]
+
+
+def _component_titles(view: LatentView) -> tuple[str, str]:
+    return f"component 1 ({view.explained[0]:.0%})", f"component 2 ({view.explained[1]:.0%})"

@@ -1,0 +1,167 @@
+// Charts of what the metrics measured: curves, dots with intervals, planes and grids, all from cryobench.data.charts.
+"use strict";
+
+(() => {
+  const chartOf = (element) => cryobench.data.charts[element.dataset.item];
+  const runOf = (slug) => cryobench.data.runs[slug];
+  const fade = (colour, alpha) => {
+    const number = parseInt(colour.slice(1), 16);
+    return `rgba(${number >> 16},${(number >> 8) & 255},${number & 255},${alpha})`;
+  };
+  const anyMethod = (slugs) => slugs.some((slug) => !runOf(slug).control);
+  // Controls of a crowded chart wait in the legend until they are asked for.
+  const visible = (slug, crowded) => (crowded && runOf(slug).control ? "legendonly" : true);
+
+  const axisOf = (axis, extra) => {
+    const range = axis.low === null && axis.high === null ? {} : {
+      range: [axis.low, axis.high], autorange: axis.low === null ? "min" : axis.high === null ? "max" : false,
+    };
+    return cryobench.axis(cryobench.escape(axis.title), { ...range, ...(axis.degrees ? { dtick: 90 } : {}), ...extra });
+  };
+
+  const legend = (y) => ({ showlegend: true, legend: { orientation: "h", y, yanchor: "top", font: { size: 11.5 } } });
+
+  const markerOf = (slug, size) => {
+    const run = runOf(slug);
+    return {
+      symbol: run.control ? "circle-open" : run.marker, size, color: run.colour,
+      line: { width: run.control ? 1.8 : 0, color: run.colour },
+    };
+  };
+
+  const barsOf = (values, low, high, colour) => (low === null ? undefined : {
+    type: "data", symmetric: false, thickness: 1.4, width: 0, color: colour,
+    array: values.map((value, i) => (value === null || high[i] === null ? 0 : high[i] - value)),
+    arrayminus: values.map((value, i) => (value === null || low[i] === null ? 0 : value - low[i])),
+  });
+
+  const stepOf = (places) => {
+    const gaps = places.slice(1).map((place, i) => place - places[i]).sort((a, b) => a - b);
+    return gaps.length ? gaps[gaps.length >> 1] : 1;
+  };
+
+  const referenceLine = (reference, shape) => (reference.shape === "bars"
+    ? {
+      type: "bar", name: reference.label, x: reference.x, y: reference.y, width: 0.92 * stepOf(reference.x), marker: { color: cryobench.colour("bars") },
+      hovertemplate: `${reference.label}: %{y:.4g}<extra></extra>`,
+    }
+    : {
+      type: "scatter", mode: "lines", name: reference.label, x: reference.x, y: reference.y, hovertemplate: `${reference.label}: %{y:.4g}<extra></extra>`,
+      line: { color: cryobench.colour("muted"), width: 1.5, dash: reference.shape === "dotted" ? "2px,3px" : "solid", shape: shape === "steps" ? "hvh" : "linear" },
+    });
+
+  const bandOf = (series, run, shown) => ({
+    type: "scatter", mode: "lines", legendgroup: series.run, showlegend: false, hoverinfo: "skip", fill: "toself", visible: shown,
+    x: [...series.x, ...series.x.toReversed()], y: [...series.high, ...series.low.toReversed()], line: { width: 0 }, fillcolor: fade(run.colour, 0.14),
+  });
+
+  cryobench.plots.lines = (element) => {
+    const chart = chartOf(element);
+    const slugs = chart.series.map((series) => series.run);
+    const crowded = slugs.length > 5 && anyMethod(slugs) && chart.shape !== "line";
+    const traces = chart.references.map((reference) => referenceLine(reference, chart.shape));
+    const step = stepOf((chart.references[0] || chart.series[0]).x);
+    chart.series.forEach((series, place) => {
+      const run = runOf(series.run);
+      const shown = visible(series.run, crowded);
+      const common = { type: "scatter", name: cryobench.shorten(run.label, 28), legendgroup: series.run, visible: shown };
+      const words = `${cryobench.shorten(run.label, 40)}<br>%{x:.4g}: %{y:.4g}<extra></extra>`;
+      if (chart.shape === "points") {
+        const offset = 0.7 * step * ((place + 0.5) / slugs.length - 0.5);
+        traces.push({
+          ...common, mode: "markers", x: series.x.map((x) => x + offset), y: series.y, marker: markerOf(series.run, 7), customdata: series.x,
+          error_y: barsOf(series.y, series.low, series.high, run.colour), hovertemplate: words.replace("%{x:.4g}", "%{customdata}"),
+        });
+        return;
+      }
+      if (series.low !== null) traces.push(bandOf(series, run, shown));
+      const sparse = chart.x.whole && series.x.length < 40;
+      traces.push({
+        ...common, mode: sparse ? "lines+markers" : "lines", x: series.x, y: series.y, hovertemplate: words, marker: markerOf(series.run, 5),
+        line: { color: run.colour, width: 2, dash: run.dash, shape: chart.shape === "steps" ? "hvh" : "linear" },
+      });
+    });
+    const layout = cryobench.layout({
+      ...legend(-0.2), xaxis: axisOf(chart.x, { showgrid: false }), yaxis: axisOf(chart.y, {}), margin: { l: 56, r: 14, t: 12, b: 44 },
+    });
+    return Plotly.react(element, traces, layout, cryobench.config);
+  };
+
+  cryobench.plots.dots = (element) => {
+    const chart = chartOf(element);
+    const slugs = chart.series.map((series) => series.run);
+    const rows = chart.names.length;
+    element.style.height = `${110 + 24 * Math.ceil(slugs.length / 3) + rows * (rows > 12 ? 22 : 16 + 9 * slugs.length)}px`;
+    const traces = chart.references.map((reference) => ({
+      type: "scatter", mode: "markers", name: reference.label, x: reference.x, y: reference.y, hovertemplate: `${reference.label}: %{x:.4g}<extra></extra>`,
+      marker: { symbol: "line-ns", size: rows > 12 ? 12 : 22, line: { width: 2, color: cryobench.colour("muted") } },
+    }));
+    chart.series.forEach((series, place) => {
+      const run = runOf(series.run);
+      const offset = 0.7 * ((place + 0.5) / slugs.length - 0.5);
+      traces.push({
+        type: "scatter", mode: "markers", name: cryobench.shorten(run.label, 28), x: series.x, y: series.y.map((y) => y + offset), marker: markerOf(series.run, 8),
+        error_x: barsOf(series.x, series.low, series.high, run.colour), text: series.y.map((y) => cryobench.escape(chart.names[y])),
+        hovertemplate: `${cryobench.shorten(run.label, 40)}<br>%{text}: %{x:.4g}<extra></extra>`,
+      });
+    });
+    const layout = cryobench.layout({
+      showlegend: true, legend: { orientation: "h", y: 0, yref: "container", yanchor: "bottom", font: { size: 11.5 } },
+      xaxis: axisOf(chart.x, {}),
+      yaxis: cryobench.axis("", {
+        range: [rows - 0.5, -0.5], tickvals: chart.names.map((_, i) => i), ticktext: chart.names.map((name) => cryobench.shorten(name, 22)), ticks: "", showgrid: false,
+      }),
+      shapes: chart.names.slice(1).map((_, i) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: i + 0.5, y1: i + 0.5, line: { width: 1, color: cryobench.colour("grid") } })),
+      margin: { l: 20, r: 14, t: 12, b: 44 },
+    });
+    return Plotly.react(element, traces, layout, cryobench.config);
+  };
+
+  cryobench.plots.plane = (element) => {
+    const chart = chartOf(element);
+    element.style.height = `${Math.min(480, element.clientWidth * 0.82 + 20 * Math.ceil(chart.points.length / 3))}px`;
+    const traces = chart.points.map((point) => {
+      const run = runOf(point.run);
+      const spread = (place) => (point.spread[place] > 0 ? { type: "data", array: [point.spread[place]], color: run.colour, thickness: 1.4, width: 0 } : undefined);
+      return {
+        type: "scatter", mode: "markers", name: cryobench.shorten(run.label, 28), x: [point.x], y: [point.y], marker: markerOf(point.run, 10),
+        error_x: spread(0), error_y: spread(1), hovertemplate: `${cryobench.shorten(run.label, 40)}<br>%{x:.3f}, %{y:.3f}<extra></extra>`,
+      };
+    });
+    traces.unshift({
+      type: "scatter", mode: "markers", showlegend: false, x: chart.marks.map((mark) => mark.x), y: chart.marks.map((mark) => mark.y), cliponaxis: false,
+      marker: { symbol: "cross-thin", size: 13, line: { width: 1.6, color: cryobench.colour("muted") } }, hoverinfo: "skip",
+    });
+    const low = Math.min(chart.x.low, chart.y.low);
+    const high = Math.max(chart.x.high, chart.y.high);
+    const layout = cryobench.layout({
+      ...legend(-0.17), xaxis: axisOf(chart.x, { constrain: "domain" }), yaxis: axisOf(chart.y, { scaleanchor: "x", constrain: "domain" }),
+      shapes: [{ type: "line", x0: low, y0: low, x1: high, y1: high, layer: "below", line: { width: 1, color: cryobench.colour("line") } }],
+      annotations: chart.marks.map((mark) => ({
+        x: mark.x, y: mark.y, text: mark.run, showarrow: false, xanchor: "left", yanchor: "top", xshift: 7, yshift: -1, font: { size: 11, color: cryobench.colour("muted") },
+      })),
+    });
+    return Plotly.react(element, traces, layout, cryobench.config);
+  };
+
+  cryobench.plots.grid = (element) => {
+    const chart = chartOf(element);
+    const ticks = (names, most) => {
+      const step = Math.max(1, Math.ceil(names.length / most));
+      const places = names.map((_, i) => i).filter((i) => i % step === 0);
+      return { tickvals: places, ticktext: places.map((i) => cryobench.shorten(names[i], 16)), showgrid: false };
+    };
+    element.style.height = chart.rows.length > 24 ? "430px" : "360px";
+    const trace = {
+      type: "heatmap", z: chart.shares, colorscale: "Cividis", zmin: 0, zmax: 1, colorbar: cryobench.colourBar("share of the row"),
+      xgap: chart.columns.length > 40 ? 0 : 0.5, ygap: chart.rows.length > 40 ? 0 : 0.5,
+      text: chart.counts.map((row, i) => row.map((count, j) => `state ${cryobench.escape(chart.rows[i])}, class ${cryobench.escape(chart.columns[j])}: ${count} particles`)),
+      hovertemplate: "%{text}<br>%{z:.2f} of the state<extra></extra>",
+    };
+    const layout = cryobench.layout({
+      xaxis: axisOf(chart.x, { ...ticks(chart.columns, 14), tickangle: 0 }), yaxis: axisOf(chart.y, { ...ticks(chart.rows, 16), autorange: "reversed" }),
+      margin: { l: 50, r: 8, t: 12, b: 48 },
+    });
+    return Plotly.react(element, [trace], layout, cryobench.config);
+  };
+})();
