@@ -67,6 +67,14 @@ def test_is_described(name):
     assert metric.label
     assert "arXiv" in metric.reference or "doi" in metric.reference
     assert metric.needs
+    # What its page says: ``cryobench.metrics.pages``.
+    assert metric.question.endswith("?")
+    for text in (metric.formula, metric.cost):
+        assert len(text) > 20
+    for sentences in (metric.calibration, metric.invariances, metric.limits):
+        assert isinstance(sentences, tuple)
+        assert sentences
+        assert all(sentence.endswith((".", ")")) for sentence in sentences)
     kinds = [kind.name for kind in metric.scores]
     assert len(kinds) == len(set(kinds)) > 0
     for kind in metric.scores:

@@ -1,4 +1,4 @@
-"""``cryobench list``: what there is, and the settings of one of them."""
+"""``cryobench list``: what there is, the settings of one recipe or method, the page of one metric."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _KINDS = ("recipes", "methods", "metrics")
 
 
 def show_catalogue(kind: str | None, name: str | None) -> None:
-    """Print the names of a kind (or of all), or the card and settings of one."""
+    """Print the names of a kind (or of all), or the card and settings, or the page, of one."""
     if kind is not None and kind not in _KINDS:
         raise UnknownName("kind of thing to list", kind, _KINDS)
     console = Console()
@@ -30,7 +30,8 @@ def _print_names(console: Console, kind: str) -> None:
     for name, text in _describe(kind):
         table.add_row(name, text)
     console.print(table)
-    console.print(f"[dim]cryobench list {kind} NAME shows its settings[/dim]\n", highlight=False)
+    what = "explains one: formula, scores, limits" if kind == "metrics" else "shows its settings"
+    console.print(f"[dim]cryobench list {kind} NAME {what}[/dim]\n", highlight=False)
 
 
 def _describe(kind: str) -> list[tuple[str, str]]:
@@ -72,17 +73,27 @@ def _print_method(console: Console, name: str) -> None:
 
 
 def _print_metric(console: Console, name: str) -> None:
+    from rich.markdown import Markdown
+
     from cryobench.metrics import get_metric
+    from cryobench.metrics.pages import list_facts, list_sections
 
     metric = get_metric(name)
-    console.print(f"[bold]{metric.label}[/bold]\n\n{(metric.__doc__ or '').strip()}\n", highlight=False)
-    console.print(f"needs: {', '.join(sorted(metric.needs))}\nsource: {metric.reference}", highlight=False)
+    console.print(f"[bold]{metric.label}[/bold]\n\n{metric.question}", highlight=False)
     table = Table(box=None, pad_edge=False)
-    for column in ("score", "what", "unit", "range", "better"):
+    table.add_column("score", no_wrap=True)
+    for column in ("what", "unit", "range", "better", "over items"):
         table.add_column(column)
     for kind in metric.scores:
-        table.add_row(kind.name, kind.label, kind.unit, f"{kind.low:g} to {kind.high:g}", kind.better)
-    console.print(table)
+        table.add_row(kind.name, *list_facts(kind))
+    for title, text in list_sections(metric).items():
+        console.print(f"\n[bold]{title}[/bold]")
+        if title == "Scores":
+            console.print(table)
+        elif title == "Formula":
+            console.print(text, markup=False, highlight=False)
+        else:
+            console.print(Markdown(text))
 
 
 def _print_settings(console: Console, settings: type[BaseModel], presets: dict[str, dict[str, Any]]) -> None:

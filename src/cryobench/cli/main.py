@@ -77,9 +77,9 @@ def demo(
 @app.command("list")
 def list_(
     kind: Annotated[Optional[str], typer.Argument(help="recipes, methods or metrics; nothing for all.")] = None,
-    name: Annotated[Optional[str], typer.Argument(help="One of them, for its settings and card.")] = None,
+    name: Annotated[Optional[str], typer.Argument(help="One of them, for its settings, card or page.")] = None,
 ) -> None:
-    """Show the recipes, methods and metrics; with a name, its settings with units and defaults.
+    """Show the recipes, methods and metrics; with a name, its settings and defaults, or the page of a metric.
 
     Example: **cryobench list methods 3d-class**
     """

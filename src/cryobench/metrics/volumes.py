@@ -168,7 +168,7 @@ class PerImageFsc(Metric):
 
     fsc-auc            = mean over q of the trapezoid over i / D (cycles/px)
     fsc-auc-normalised = the same / ((D//2 − 1) / D), which is the most it can be: 0.492 at 128 px
-    resolution-t       = median over q of D · pixel size / i, i the first shell from 2 on with FSC_q(i) < t
+    resolution-t       = median over q of D · pixel size / i, i ≥ 2 the first shell with FSC_q(i) < t
     """
     conditions = ("the scores in the mask need the data set's mask",)
     calibration = (
