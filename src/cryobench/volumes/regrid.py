@@ -27,7 +27,7 @@ def regrid_volume(
     if not (pixel_size > 0 and new_pixel_size > 0):
         raise ValueError(f"pixel sizes must be positive, got {pixel_size} and {new_pixel_size} Å.")
     padded, resampled = _choose_sizes(len(volume), pixel_size / new_pixel_size, box_size)
-    values = torch.from_numpy(_fit_box(np.asarray(volume, dtype=np.float32), padded))
+    values = torch.from_numpy(_fit_box(np.array(volume, dtype=np.float32), padded))
     resample = fourier_crop if resampled <= padded else fourier_pad
     return _fit_box(resample(values, resampled, dimensions=3).numpy(), box_size)
 
