@@ -174,9 +174,7 @@ def _check_states(job: Job) -> None:
     _ = job.ensemble.variables, job.ensemble.embedding
     states = len(job.counts)
     for state in np.unique(np.linspace(0, states - 1, min(states, 20)).astype(int)):
-        check_inside(
-            job.model(int(state)).positions, job.settings.fine_box_size, job.settings.fine_pixel_size
-        )
+        check_inside(job.model(int(state)).positions, job.settings.fine_box_size, job.settings.fine_pixel_size)
 
 
 def _set_level(job: Job, progress: Progress) -> Job:

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from numba import njit
 
-from cryobench.imaging.kernels.cpu.simd import gather, prefetch_pairs
+from cryobench.imaging.kernels.cpu.simd import gather, prefetch_pairs, prefetch_rows
 from cryobench.imaging.kernels.cpu.taps import FLAGS, linear_taps, wide_taps
 
 _AHEAD = 8
@@ -30,7 +30,8 @@ def compile_extract(taps: int, block: int, dense: bool) -> Callable[..., None]:
     below = taps // 2 - 1
     wide = 1 if taps == 4 else 0
     contiguous = 1 if dense else 0
-    distant = 1 if taps == 2 and block == 8 else 0
+    by_voxel = 1 if taps == 2 and block == 8 else 0
+    by_row = 1 if block == 1 else 0
     ahead = np.float32(_AHEAD)
     f4 = np.float32
     u8 = np.uint64
@@ -78,16 +79,19 @@ def compile_extract(taps: int, block: int, dense: bool) -> Callable[..., None]:
                         z_taps = linear_taps(fz)
                     # The border along x is as wide as the taps reach below floor(ux): no offset.
                     start = u8((z0 - below) * plane + (y0 - below) * row + x0) * step + offset
-                    if distant:
-                        # A stack does not fit in cache: ask early for what a pixel further along will need.
+                    if by_row or by_voxel:
+                        # The grid does not fit in cache: ask early for what a pixel further along will need.
                         px, py, pz = ux + ahead * r[0, 0], uy + ahead * r[0, 1], uz + ahead * r[0, 2]
                         if sign < f4(0):
                             px, py, pz = ux - ahead * r[0, 0], uy - ahead * r[0, 1], uz - ahead * r[0, 2]
                         if px < f4(0):
                             px, py, pz = -px, -py, -pz
                         z1, y1, x1 = np.int32(pz + middle), np.int32(py + middle), np.int32(px)
-                        later = u8(z1 * plane + y1 * row + x1) * step + offset
-                        prefetch_pairs(grid, later, plane_step, row_step, step)
+                        later = u8((z1 - below) * plane + (y1 - below) * row + x1) * step + offset
+                        if by_voxel:
+                            prefetch_pairs(grid, later, plane_step, row_step, step)
+                        else:
+                            prefetch_rows(taps, grid, later, plane_step, row_step)
                     gather(
                         width,
                         taps,

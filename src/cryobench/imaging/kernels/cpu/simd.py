@@ -150,6 +150,29 @@ def _prefetch_pairs(typing_context, grid, start, plane, row, step):
     return types.void(grid, start, plane, row, step), generate
 
 
+def _prefetch_rows(typing_context, taps, grid, start, plane, row):
+    """Ask for the first cache line of each of the taps² rows that a gather from ``start`` would read; never faults."""
+    count = taps.literal_value
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[1])(context, builder, arguments[1]).data
+        of_plane, plane_step, row_step = arguments[2:]
+        byte_pointer, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+        signature_of_prefetch = ir.FunctionType(ir.VoidType(), [byte_pointer, word, word, word])
+        fetch = builder.module.declare_intrinsic("llvm.prefetch", [byte_pointer], signature_of_prefetch)
+        for _ in range(count):
+            of_row = of_plane
+            for _ in range(count):
+                address = builder.bitcast(builder.gep(data, [of_row]), byte_pointer)
+                builder.call(fetch, [address, word(0), word(3), word(1)])  # for reading, to keep, data
+                of_row = builder.add(of_row, row_step)
+            of_plane = builder.add(of_plane, plane_step)
+        return context.get_dummy_value()
+
+    return types.void(taps, grid, start, plane, row), generate
+
+
 gather: Any = intrinsic(prefer_literal=True)(_gather)
 scatter_plane: Any = intrinsic(prefer_literal=True)(_scatter_plane)
 prefetch_pairs: Any = intrinsic(_prefetch_pairs)
+prefetch_rows: Any = intrinsic(prefer_literal=True)(_prefetch_rows)
