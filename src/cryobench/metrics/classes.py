@@ -64,7 +64,8 @@ def explain_missing_classes(reconstruction: Reconstruction, truth: GroundTruth |
     """Why classes cannot be compared with states, in words, or None if they can."""
     if truth is None:
         return "needs truth, which the data set does not have"
-    if reconstruction.posteriors is None and reconstruction.latents is None:
+    rows = reconstruction.posteriors if reconstruction.posteriors is not None else reconstruction.latents
+    if rows is None:
         return "needs posteriors or latents, which the reconstruction does not have"
     known = truth.states[truth.states >= 0]
     if len(known) == 0:
@@ -72,6 +73,9 @@ def explain_missing_classes(reconstruction: Reconstruction, truth: GroundTruth |
     n_present = len(np.unique(known))
     if n_present < 2:
         return "needs at least two true states, and all particles share one"
+    finite = np.asarray(np.isfinite(rows).all(axis=1))
+    if len(rows) == len(truth) and len(np.unique(truth.states[finite & (truth.states >= 0)])) < 2:
+        return f"needs two states with posteriors or latents, and {int((~finite).sum())} of {len(rows)} rows hold NaN"
     if 2 * n_present > len(known):
         return f"needs states that particles share, and {len(known)} particles have {n_present} states"
     if n_present > MOST_STATES:

@@ -1,4 +1,4 @@
-"""Models of states that were built once: checked, rendered, and rendered again for the mask, without building anew."""
+"""Models of states that were built once: checked, rendered, and rendered again for the mask, none built anew."""
 
 from dataclasses import fields
 

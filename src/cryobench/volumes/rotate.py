@@ -119,7 +119,7 @@ def _spread(name: str, values: Tensor | np.ndarray, shape: tuple[int, ...], coun
     if array.shape not in (shape, (count, *shape)):
         raise ValueError(f"{name} of {count} volumes have shape {shape} or {(count, *shape)}, got {array.shape}.")
     if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be orthonormal or finite numbers, got {array.tolist()}.")
+        raise ValueError(f"{name} must be finite numbers, got {array.tolist()}.")
     return np.broadcast_to(array, (count, *shape))
 
 

@@ -73,7 +73,7 @@ def draw_populations(runs: Sequence[Run]) -> list[Picture]:
     ]
     truth = dict(zip(table["state"], table["true"], strict=True))
     states = np.array(sorted(truth), dtype=np.float64)
-    reference = Reference("truth", states, np.array([truth[state] for state in sorted(truth)]), "bars")
+    reference = Reference("true", states, np.array([truth[state] for state in sorted(truth)]), "bars")
     chart = LineChart(
         Axis("true state", whole=True), Axis("population / share of particles", 0), series, [reference], "points"
     )

@@ -35,8 +35,9 @@ def draw_neighbours(runs: Sequence[Run]) -> list[Picture]:
         "nothing. A high left end means that fine detail is kept, a high right end only that far regions are told "
         "apart. Large radii are easy: at 20 % a coarse latent looks good.",
         "published": "The same as published: the particle itself is counted among the neighbours but not in their "
-        "number, and ties are broken by their order in the file. Values at small radii are above 100 % of chance "
-        "for this reason alone. Grey: the most that any latent could have, where the truth is in states that tie.",
+        "number, so that small radii look better than they are and can pass 100 %, and ties are broken by their order "
+        "in the file. Grey: the most that any latent could have, averaged over ways to break ties; where the truth is "
+        "in states, a latent that keeps the order of the file can pass it.",
     }  # fmt: skip
     lines = {key: [] for key in words}
     for slug, rows in by_run(table):
@@ -69,7 +70,7 @@ def draw_imbalance(runs: Sequence[Run]) -> list[Picture]:
     """The plane of information imbalance, both directions, towards heterogeneity, pose and CTF."""
     table = imbalance_table(runs)
     words = {
-        "truth": "Information imbalance between the latent and the true conformation, mean over 1, 3, 10 and 30 "
+        "truth": "Information imbalance Δ between the latent and the true conformation, mean over 1, 3, 10 and 30 "
         "neighbours; bars: standard deviation over these. Lower left is better: at 0 one space tells everything of "
         "the other, at 1 nothing. Left of the diagonal the truth tells more of the latent than the latent tells of "
         "the truth: the latent has lost detail; below it, the latent holds something besides the conformation. It "
@@ -101,7 +102,7 @@ def draw_imbalance(runs: Sequence[Run]) -> list[Picture]:
             marks = [Point("no leak", 1, 1)]
         limits = low - 0.02 * (high - low), high + 0.02 * (high - low)
         name = _TOWARDS.get(against, against)
-        x, y = Axis(f"imbalance, {name} to latent", *limits), Axis(f"imbalance, latent to {name}", *limits)
+        x, y = Axis(f"Δ, {name} to latent", *limits), Axis(f"Δ, latent to {name}", *limits)
         chart = PlaneChart(x, y, points, marks)
         caption = words.get(against, "The same against another space.")
         pictures.append(Picture(f"imbalance-{against}", "latents", "Information imbalance", chart, caption))

@@ -53,7 +53,7 @@ def _draw_shares(variable: TruthAxis, table: pd.DataFrame, factor: float) -> Lin
     ]
     first = by_run(table)[0][1]
     true = column_of(first, "true")
-    reference = Reference("truth", _middle(first, factor), true / true.sum(), "bars")
+    reference = Reference("true", _middle(first, factor), true / true.sum(), "bars")
     x = Axis(variable.title, period=variable.period)
     return LineChart(x, Axis("share of particles", 0), series, [reference], "steps")
 
@@ -61,7 +61,7 @@ def _draw_shares(variable: TruthAxis, table: pd.DataFrame, factor: float) -> Lin
 def _draw_energies(variable: TruthAxis, table: pd.DataFrame, factor: float) -> LineChart:
     series = [Series(slug, _middle(rows, factor), column_of(rows, "free_energy")) for slug, rows in by_run(table)]
     first = by_run(table)[0][1]
-    reference = Reference("truth", _middle(first, factor), column_of(first, "true_free_energy"))
+    reference = Reference("true", _middle(first, factor), column_of(first, "true_free_energy"))
     x = Axis(variable.title, period=variable.period)
     return LineChart(x, Axis("free energy / kT", 0), series, [reference], "steps")
 

@@ -7,24 +7,26 @@ import pandas as pd
 
 from cryobench.data import Dataset
 from cryobench.report.charts.kinds import Axis, LineChart, Picture, Series, shown_limits
-from cryobench.report.score_texts import describe_score
 from cryobench.report.tables import Run, column_of, gather_items
 
 SCORES = (
     (
         ("fsc-auc-normalised-masked", "fsc-auc-normalised"),
+        "FSC-AUC",
         "FSC-AUC of the query particles of each true state: mean, and the range between them. What all states "
         "share dominates: a flat line near the top may be one map for all, so compare with consensus and look at "
         "the next figure.",
     ),
     (
         ("deviation-fsc-auc-normalised-masked", "deviation-fsc-auc-normalised"),
+        "FSC-AUC of deviations",
         "The same for deviations from the mean volume: what the run knows of the differences. One map for all has "
         "0 everywhere. Noise counts in full here, so states with few images score low even where they are told "
         "apart.",
     ),
     (
         ("variance-fsc-auc-normalised",),
+        "FSC-AUC where states differ",
         "The same for FSC inside the soft mask of high truth variance: where the molecule moves or comes and goes.",
     ),
 )  # fmt: skip
@@ -35,7 +37,7 @@ def draw_states(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
     if dataset.truth is None:
         return []
     pictures = []
-    for names, words in SCORES:
+    for names, title, words in SCORES:
         tables = ((name, gather_items(runs, name)) for name in names)
         name, table = next(((name, table) for name, table in tables if len(table)), ("", None))
         if table is None or "particle" not in table:
@@ -49,6 +51,6 @@ def draw_states(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
             if len(rows := pd.DataFrame(summary.loc[summary["slug"] == run.slug]))
         ]
         low, high = shown_limits(np.r_[column_of(summary, "min"), column_of(summary, "max")], low=0.0, high=1.0)
-        chart = LineChart(Axis("true state", whole=True), Axis(describe_score(name).axis, low, high + 0.02), series)
+        chart = LineChart(Axis("true state", whole=True), Axis(title, low, high + 0.02), series)
         pictures.append(Picture(f"states-{name}", "fsc", "State by state", chart, words))
     return pictures

@@ -119,7 +119,8 @@
 
   cryobench.plots.plane = (element) => {
     const chart = chartOf(element);
-    element.style.height = `${Math.min(480, element.clientWidth * 0.82 + 20 * Math.ceil(chart.points.length / 3))}px`;
+    const legendRows = Math.ceil(chart.points.length / Math.max(1, Math.floor(element.clientWidth / 165)));
+    element.style.height = `${Math.min(430, 0.9 * element.clientWidth) + 26 + 20 * legendRows}px`;
     const traces = chart.points.map((point) => {
       const run = runOf(point.run);
       const spread = (place) => (point.spread[place] > 0 ? { type: "data", array: [point.spread[place]], color: run.colour, thickness: 1.4, width: 0 } : undefined);
@@ -135,7 +136,9 @@
     const low = Math.min(chart.x.low, chart.y.low);
     const high = Math.max(chart.x.high, chart.y.high);
     const layout = cryobench.layout({
-      ...legend(-0.17), xaxis: axisOf(chart.x, { constrain: "domain" }), yaxis: axisOf(chart.y, { scaleanchor: "x", constrain: "domain" }),
+      showlegend: true, legend: { orientation: "h", y: 0, yref: "container", yanchor: "bottom", font: { size: 11.5 } },
+      margin: { l: 56, r: 14, t: 12, b: 52 + 20 * legendRows },
+      xaxis: axisOf(chart.x, { constrain: "domain" }), yaxis: axisOf(chart.y, { scaleanchor: "x", constrain: "domain" }),
       shapes: [{ type: "line", x0: low, y0: low, x1: high, y1: high, layer: "below", line: { width: 1, color: cryobench.colour("line") } }],
       annotations: chart.marks.map((mark) => ({
         x: mark.x, y: mark.y, text: mark.run, showarrow: false, xanchor: "left", yanchor: "top", xshift: 7, yshift: -1, font: { size: 11, color: cryobench.colour("muted") },

@@ -51,6 +51,18 @@ def align(
     ValueError
         If boxes differ, are not cubic or hold fewer than 11 voxels an axis; if a volume is constant or not finite;
         if the resolution is out of the box's reach.
+
+    Examples
+    --------
+    An array read backwards along z is a mirror image, one voxel off in an even box:
+
+    >>> import numpy as np
+    >>> volume = np.zeros((24, 24, 24), dtype=np.float32)
+    >>> volume[10:14, 9:16, 12:18], volume[14:18, 12:14, 8:14] = 1.0, 0.5
+    >>> found = align(volume, np.roll(volume[::-1], 2, axis=2))
+    >>> found.mirrored, (found.shift.round(1) + 0.0).tolist(), round(found.score, 3)
+    (True, [2.0, 0.0, -1.0], 1.0)
+    >>> moved = found.apply(volume)  # in the frame of the reference
     """
     settings = {"pixel_size": pixel_size, "mask": mask, "resolution": resolution, "try_mirror": try_mirror}
     return _align_jointly([volume], [reference], **settings)

@@ -151,7 +151,7 @@ def _prefetch_pairs(typing_context, grid, start, plane, row, step):
 
 
 def _prefetch_rows(typing_context, taps, grid, start, plane, row):
-    """Ask for the first cache line of each of the taps² rows that a gather from ``start`` would read; never faults."""
+    """Ask for the first cache line of each row that a gather of taps³ from ``start`` would read; never faults."""
     count = taps.literal_value
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
