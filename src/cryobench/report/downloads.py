@@ -17,6 +17,7 @@ MOST_CURVE_ROWS = 2_000_000
 FOREST = ("fsc-auc-normalised-masked", "fsc-auc-normalised", "deviation-fsc-auc-normalised-masked")
 """Panels of the figure of scores, those that were measured."""
 CURVES = {
+    "conformation-fsc": "FSC curves of one volume for each true state",
     "neighbourhood-similarity": "shared neighbours by radius",
     "information-imbalance": "information imbalance by direction and number of neighbours",
     "decodability": "R² of each collective variable",

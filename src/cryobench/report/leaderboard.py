@@ -21,7 +21,7 @@ MAIN: dict[str, tuple[str, tuple[str, ...]]] = {
     "per-image-fsc": ("FSC-AUC", ("fsc-auc-normalised-masked", "fsc-auc-normalised")),
     "per-conformation-fsc": (
         "FSC-AUC by state",
-        ("per-conformation-fsc-auc-normalised-masked", "per-conformation-fsc-auc-normalised"),
+        ("conformation-fsc-auc-normalised-masked", "conformation-fsc-auc-normalised"),
     ),
     "heterogeneity-fsc": (
         "Deviation FSC-AUC",

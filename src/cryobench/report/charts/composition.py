@@ -41,5 +41,5 @@ def draw_composition(runs: Sequence[Run]) -> list[Picture]:
     chance = np.array([chances[name] for name in names])
     references = [Reference("chance", chance, np.arange(len(names), dtype=np.float64))]
     high = shown_limits(np.r_[column_of(table, "value"), chance], low=0, high=0.05)[1] * 1.05
-    chart = DotChart(Axis("occupancy error", 0, high), [str(name) for name in names], series, references)
+    chart = DotChart(Axis("occupancy error", -0.02 * high, high), [str(name) for name in names], series, references)
     return [Picture("composition", "classes", "Composition", chart, _WORDS)]

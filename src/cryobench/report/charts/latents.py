@@ -35,9 +35,9 @@ def draw_neighbours(runs: Sequence[Run]) -> list[Picture]:
         "nothing. A high left end means that fine detail is kept, a high right end only that far regions are told "
         "apart. Large radii are easy: at 20 % a coarse latent looks good.",
         "published": "The same as published: the particle itself is counted among the neighbours but not in their "
-        "number, so that small radii look better than they are and can pass 100 %, and ties are broken by their order "
-        "in the file. Grey: the most that any latent could have, averaged over ways to break ties; where the truth is "
-        "in states, a latent that keeps the order of the file can pass it.",
+        "number, so that small radii look better than they are and can pass 100 %, and ties are broken by their "
+        "order in the file. Grey: the most that any latent could have, averaged over ways to break ties; where the "
+        "truth is in states, a latent that keeps the order of the file can pass it.",
     }  # fmt: skip
     lines = {key: [] for key in words}
     for slug, rows in by_run(table):

@@ -18,16 +18,23 @@ SCORES = (
         "the next figure.",
     ),
     (
+        ("conformation-fsc-auc-normalised-masked", "conformation-fsc-auc-normalised"),
+        "FSC-AUC of one volume a state",
+        "FSC-AUC of the one volume that a run has for each true state, decoded at the latent nearest to the state's "
+        "mean. A state that is spread over the latent is judged by its middle alone.",
+    ),
+    (
         ("deviation-fsc-auc-normalised-masked", "deviation-fsc-auc-normalised"),
         "FSC-AUC of deviations",
-        "The same for deviations from the mean volume: what the run knows of the differences. One map for all has "
-        "0 everywhere. Noise counts in full here, so states with few images score low even where they are told "
-        "apart.",
+        "FSC-AUC of query particles for deviations from the mean volume: what the run knows of the differences. One "
+        "map for all has 0 everywhere. Noise counts in full here, so states with few images score low even where they "
+        "are told apart.",
     ),
     (
         ("variance-fsc-auc-normalised",),
         "FSC-AUC where states differ",
-        "The same for FSC inside the soft mask of high truth variance: where the molecule moves or comes and goes.",
+        "FSC-AUC of query particles inside the soft mask of high truth variance: where the molecule moves or comes "
+        "and goes.",
     ),
 )  # fmt: skip
 
@@ -40,9 +47,10 @@ def draw_states(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
     for names, title, words in SCORES:
         tables = ((name, gather_items(runs, name)) for name in names)
         name, table = next(((name, table) for name, table in tables if len(table)), ("", None))
-        if table is None or "particle" not in table:
+        if table is None or not {"particle", "state"} & set(table.columns):
             continue
-        table = table.assign(state=dataset.truth.states[np.asarray(table["particle"], dtype=np.int64)])
+        if "state" not in table:
+            table = table.assign(state=dataset.truth.states[np.asarray(table["particle"], dtype=np.int64)])
         known = table.loc[table["state"] >= 0]
         summary = known.groupby(["slug", "state"])["value"].agg(["mean", "min", "max"]).reset_index()
         series = [

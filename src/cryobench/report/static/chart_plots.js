@@ -19,7 +19,7 @@
     return cryobench.axis(cryobench.escape(axis.title), { ...range, ...(axis.degrees ? { dtick: 90 } : {}), ...extra });
   };
 
-  const legend = (y) => ({ showlegend: true, legend: { orientation: "h", y, yanchor: "top", font: { size: 11.5 } } });
+  const legend = (y) => ({ showlegend: true, legend: { orientation: "h", y, yanchor: "top", font: { size: 11.5 }, itemsizing: "constant" } });
 
   const markerOf = (slug, size) => {
     const run = runOf(slug);
@@ -106,7 +106,7 @@
       });
     });
     const layout = cryobench.layout({
-      showlegend: true, legend: { orientation: "h", y: 0, yref: "container", yanchor: "bottom", font: { size: 11.5 } },
+      showlegend: true, legend: { orientation: "h", y: 0, yref: "container", yanchor: "bottom", font: { size: 11.5 }, itemsizing: "constant" },
       xaxis: axisOf(chart.x, {}),
       yaxis: cryobench.axis("", {
         range: [rows - 0.5, -0.5], tickvals: chart.names.map((_, i) => i), ticktext: chart.names.map((name) => cryobench.shorten(name, 22)), ticks: "", showgrid: false,
@@ -136,7 +136,7 @@
     const low = Math.min(chart.x.low, chart.y.low);
     const high = Math.max(chart.x.high, chart.y.high);
     const layout = cryobench.layout({
-      showlegend: true, legend: { orientation: "h", y: 0, yref: "container", yanchor: "bottom", font: { size: 11.5 } },
+      showlegend: true, legend: { orientation: "h", y: 0, yref: "container", yanchor: "bottom", font: { size: 11.5 }, itemsizing: "constant" },
       margin: { l: 56, r: 14, t: 12, b: 52 + 20 * legendRows },
       xaxis: axisOf(chart.x, { constrain: "domain" }), yaxis: axisOf(chart.y, { scaleanchor: "x", constrain: "domain" }),
       shapes: [{ type: "line", x0: low, y0: low, x1: high, y1: high, layer: "below", line: { width: 1, color: cryobench.colour("line") } }],
