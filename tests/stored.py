@@ -1,0 +1,43 @@
+"""The toy on disk: a data set, and a finished run on it, as commands leave them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from cryobench.data import Dataset, IndexedVolumes, Reconstruction
+from cryobench.io.mrc import MrcStacks, StackWriter
+from cryobench.io.store import save_reconstruction, write_dataset
+from toy import PIXEL_SIZE
+
+
+def store_dataset(dataset: Dataset, folder: Path) -> Dataset:
+    """Write a data set whose images are in memory."""
+    particles = dataset.particles
+    with StackWriter(folder / "particles.mrcs", len(particles), particles.box_size, particles.pixel_size) as writer:
+        writer.append(particles.images.read(np.arange(len(particles))))
+    stored = replace(particles, images=MrcStacks(folder / "particles.mrcs"))
+    return write_dataset(folder, stored, dataset.truth, queries=dataset.queries, card={"name": "toy"})
+
+
+def store_run(dataset: Dataset, folder: Path, method: str = "toy method", *, noise: float = 0.02) -> None:
+    """Write a run: the truth with noise, some latents, class volumes as its model."""
+    generator = np.random.default_rng(5)
+    assert dataset.truth is not None
+    assert dataset.truth.volumes is not None
+    states, n_states = dataset.truth.states, dataset.truth.n_states
+    volumes = np.stack([dataset.truth.volumes.read(state) for state in range(n_states)])
+    volumes = (volumes + noise * generator.standard_normal(volumes.shape)).astype(np.float32)
+    run = Reconstruction(
+        dataset.queries,
+        IndexedVolumes(volumes, states[dataset.queries]),
+        latents=dataset.truth.embedding + 0.1 * generator.standard_normal(dataset.truth.embedding.shape),
+        posteriors=np.eye(n_states)[states],
+        model={"volumes": volumes},
+        record={
+            "method": method,
+            "wall_seconds": 1.0,
+            "dataset": {"name": "toy", "path": str(dataset.path), "sha256": dataset.card["sha256"]},
+        },
+    )
+    save_reconstruction(run, folder, pixel_size=PIXEL_SIZE)
