@@ -9,8 +9,10 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.metadata import version
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -249,10 +251,21 @@ def _make_parts(job: Job, *, workers: int) -> Iterator[PartResult]:
         else:
             missing.append(part)
     if workers == 1:
-        for part in missing:
-            yield make_part(job, part)
+        with ThreadPoolExecutor(1) as builder:
+            for part, upcoming in zip_longest(missing, missing[1:]):
+                # The next part's atoms are laid out in Python while this one's images are made in compiled code.
+                built = None if upcoming is None else builder.submit(_build_models, job, upcoming)
+                yield make_part(job, part)
+                if built is not None:
+                    built.result()
     elif missing:
         yield from _spread(job, missing, workers=workers)
+
+
+def _build_models(job: Job, part: int) -> None:
+    if not isinstance(job.ensemble, FrameEnsemble):
+        for state in job.states_of(part):
+            job.model(state)
 
 
 def _spread(job: Job, parts: Sequence[int], *, workers: int) -> Iterator[PartResult]:

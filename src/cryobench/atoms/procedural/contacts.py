@@ -86,7 +86,7 @@ def is_one_piece(alphas: Float[np.ndarray, "r 3"], parts: Int[np.ndarray, " r"],
     return connected_components(joined.reshape(size, size), directed=False, return_labels=False) == 1
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _sweep(moving, resting, low, high, touch, most):
     """Least way along z at which a moving point comes within ``touch`` of a resting one."""
     columns = int((high[0] - low[0]) / touch) + 1, int((high[1] - low[1]) / touch) + 1

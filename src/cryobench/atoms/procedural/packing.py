@@ -35,7 +35,7 @@ def pack_side_chains(
     return _pack(main_chain, frames, kinds.astype(np.int64), rotations, table, sizes)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _cell(point, low, inverse, shape):
     x = min(max(int((point[0] - low[0]) * inverse), 0), shape[0] - 1)
     y = min(max(int((point[1] - low[1]) * inverse), 0), shape[1] - 1)
@@ -43,7 +43,7 @@ def _cell(point, low, inverse, shape):
     return x, y, z
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _insert(point, owner, count, low, inverse, shape, head, following, points, owners):
     x, y, z = _cell(point, low, inverse, shape)
     points[count] = point
@@ -52,7 +52,7 @@ def _insert(point, owner, count, low, inverse, shape, head, following, points, o
     head[x, y, z] = count
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _measure(point, own, limit, nearest, low, inverse, shape, head, following, points, owners):
     """Sum of squared penetrations of a point, and the nearest atom not owned by residues own - 1 to own + 1."""
     x, y, z = _cell(point, low, inverse, shape)
@@ -76,7 +76,7 @@ def _measure(point, own, limit, nearest, low, inverse, shape, head, following, p
     return total, nearest
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _pack(main_chain, frames, kinds, rotations, table, sizes):
     residues, copies = len(kinds), len(rotations)
     kinds = kinds.copy()
@@ -174,7 +174,7 @@ def _pack(main_chain, frames, kinds, rotations, table, sizes):
     return kinds, chosen
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _nearest_stranger(point, residue, residues, low, inverse, shape, head, following, points, owners, main_chain):
     """Distance from a CB to the nearest atom that is not of its own residue or of its neighbours in the chain."""
     x, y, z = _cell(point, low, inverse, shape)

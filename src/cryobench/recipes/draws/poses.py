@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 from cryobench._types import RotationArray, ShiftArray
 from cryobench.recipes.settings import SimulationSettings
 from cryobench.rng import IndexedStream
-from cryobench.rotations import rotations_from_euler, sample_uniform_rotation
+from cryobench.rotations import rotations_from_euler, rotations_from_quaternions
 
 _TABLE = 20_001
 """Points of the cosine at which a preferred law is tabulated."""
@@ -24,20 +24,19 @@ def draw_poses(
     Shifts are uniform in a square. Source of the laws: Mardia & Jupp, Directional Statistics (2000), 9.3 and 9.4.
     """
     uniform = settings.orientation == "uniform"
-    rotations = np.empty((len(particles), 3, 3))
-    unit = np.empty((len(particles), 3))
-    shifts = np.empty((len(particles), 2))
+    drawn = np.empty((len(particles), 4 if uniform else 3))
+    unit = np.empty((len(particles), 2))
     rotation_stream, shift_stream = IndexedStream(seed, "rotations"), IndexedStream(seed, "shifts")
     for row, particle in enumerate(particles):
         generator = rotation_stream.at(int(particle))
         if uniform:
-            rotations[row] = sample_uniform_rotation(generator)
+            generator.standard_normal(out=drawn[row])
         else:
-            unit[row] = generator.random(3)
-        shifts[row] = shift_stream.at(int(particle)).uniform(-1, 1, 2)
-    if not uniform:
-        rotations = _prefer(unit, settings)
-    return rotations, shifts * settings.shift_extent
+            generator.random(out=drawn[row])
+        shift_stream.at(int(particle)).random(out=unit[row])
+    # A Gaussian quaternion of any norm is a rotation from the uniform measure.
+    rotations = rotations_from_quaternions(drawn) if uniform else _prefer(drawn, settings)
+    return rotations, (2 * unit - 1) * settings.shift_extent
 
 
 def draw_given_poses(
