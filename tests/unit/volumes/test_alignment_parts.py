@@ -9,6 +9,7 @@ from cryobench.volumes.alignment import harmonics
 from cryobench.volumes.alignment.candidates import find_candidates, keep_distinct
 from cryobench.volumes.alignment.envelope import carry, find_envelope
 from cryobench.volumes.alignment.objective import make_objective
+from cryobench.volumes.alignment.problem import pose_problem
 from cryobench.volumes.alignment.refine import Candidate
 from cryobench.volumes.alignment.spectrum import make_lattice, make_spectrum, prepare_volume
 from moved_blobs import MIRROR, Blobs, add_noise, angle_between, draw_transform, scatter_blobs
@@ -171,6 +172,29 @@ def test_envelope_holds_the_particle_and_little_else(size, sign, rng):
     assert values.mean() < 0.2
     mass = blobs.heights * blobs.widths**3
     np.testing.assert_allclose(found.centre, (mass @ blobs.centres) / mass.sum() / size, atol=0.03)
+
+
+def test_in_the_end_both_are_seen_within_one_mask(rng, monkeypatch):
+    rotation, shift, _ = draw_transform(rng, 2.0)
+    blobs, far = (
+        scatter_blobs(rng, 32, count=6),
+        Blobs(np.array([[8.0, 7.0, -6.0]]), np.array([2.0]), np.array([2.0])),
+    )
+    candidate = Candidate(rotation, shift / 32, True, 0.0)
+    volume, reference = blobs.draw(32), blobs.joined(far).moved(candidate.matrix, shift).draw(32)
+    problem = pose_problem([volume], [reference], 1.0, None, None)
+    masks = []
+    monkeypatch.setattr(
+        "cryobench.volumes.alignment.problem.make_spectrum",
+        lambda volume, mask: masks.append(mask) or make_spectrum(volume, mask),
+    )
+    problem.make_final_objective(candidate)
+    assert len(masks) == 2
+    carried = carry(masks[0], 32, candidate.matrix, candidate.shift)
+    assert (carried - masks[1]).abs().mean() < 0.01
+    # The envelopes of the two differ by more.
+    problem.make_search_objective()
+    assert (carry(masks[2], 32, candidate.matrix, candidate.shift) - masks[3]).abs().mean() > 0.015
 
 
 @pytest.mark.parametrize(("old", "new"), [(32, 32), (33, 32), (32, 41), (31, 64)])
