@@ -22,6 +22,7 @@ from cryobench.io.mrc import MrcStacks, StackWriter
 from cryobench.metrics import fsc, fsc_auc
 from cryobench.rng import stream
 from cryobench.rotations import euler_from_rotations, rotations_from_euler
+from cryobench.volumes import Alignment
 from cryobench.volumes.render import render
 
 SIZES = pytest.mark.parametrize("n", [24, 25])
@@ -268,3 +269,15 @@ def test_sentence_19_cryosparc_poses(tmp_path, rng):
         table["alignments3D/shift"] * table["alignments3D/psize_A"][:, None], shifts, atol=1e-6
     )
     assert (table["blob/sign"] == 1).all()
+
+
+@SIZES
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_sentence_20_alignment(n, mirrored):
+    rotation = Rotation.from_rotvec([0.4, -0.9, 0.3]).as_matrix()
+    place, shift = np.array([5.0, -2.0, 4.0]), np.array([2.0, 3.0, -4.0])
+    alignment = Alignment(rotation, shift, mirrored, score=1.0, pixel_size=2.0)
+    moved = rotation @ (place * (1, 1, -1) if mirrored else place) + shift / 2
+    expected = _spot(n, tuple(moved.tolist())).numpy()
+    found = alignment.apply(_spot(n, tuple(place.tolist())))
+    np.testing.assert_allclose(found.numpy(), expected, atol=0.01)
