@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cryobench.io.store import load_reconstruction as load_reconstruction
     from cryobench.metrics.evaluate import score as score
     from cryobench.recipes.simulate import simulate as simulate
+    from cryobench.report.card import write_card as write_card
     from cryobench.report.site import write_report as write_report
 
 _PUBLIC = {
@@ -29,12 +30,13 @@ _PUBLIC = {
     "run": "cryobench.experiment.run:run",
     "score": "cryobench.metrics.evaluate:score",
     "simulate": "cryobench.recipes.simulate:simulate",
+    "write_card": "cryobench.report.card:write_card",
     "write_report": "cryobench.report.site:write_report",
 }
 
 _MODULES = ("data", "methods", "metrics", "recipes")
 
-__all__ = ["adopt", "load_dataset", "load_reconstruction", "run", "score", "simulate", "write_report"]
+__all__ = ["adopt", "load_dataset", "load_reconstruction", "run", "score", "simulate", "write_card", "write_report"]
 
 
 def __getattr__(name: str) -> Any:

@@ -113,7 +113,7 @@ def _find_fab(model: AtomicModel, hinge: FabHinge) -> Bool[np.ndarray, " a"]:
     except ValueError as error:
         raise ValueError(
             f"cannot find the Fab to turn: {error} Name the chains of one Fab as heavy and light "
-            "(settings heavy_chain and light_chain of igg-1d)."
+            "(settings heavy_chain and light_chain of igg-1d and igg-rl)."
         ) from error
     polymer = _in_polymer(model)
     if not (fab & polymer).any() or not (~fab & polymer).any():
