@@ -26,6 +26,10 @@ DRAWN = {
         "fsc": ".scatterlayer .js-line",
         "classes": ".heatmaplayer image",
         "latents": ".scatterlayer .points path",
+        "lines": ".scatterlayer .trace path",
+        "dots": ".scatterlayer .points path",
+        "plane": ".scatterlayer .points path",
+        "grid": ".heatmaplayer image",
     },
     "card.html": {
         "states": ".barlayer .point path",
@@ -78,6 +82,7 @@ def _visit(page: Page, selector: str) -> None:
 
 
 def _draw_everything(page: Page) -> None:
+    page.run("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
     height = page.run("document.documentElement.scrollHeight")
     for top in range(0, height, 500):
         page.run(f"window.scrollTo({{top: {top}, behavior: 'instant'}})")
@@ -247,15 +252,64 @@ def test_another_query_particle_shows_other_surfaces_and_slices(page):
 
 
 def test_leaderboard_sorts_with_the_unmeasured_last(page):
-    rows = ".board tbody:not(.controls) tr:not(.group) a"
+    rows = "#leaderboard .board tbody:not(.controls) tr:not(.group) a"
     names = f"[...document.querySelectorAll('{rows}')].map((link) => link.textContent)"
-    click = "document.querySelectorAll('.board thead button')[{}].click()"
+    click = "document.querySelectorAll('#leaderboard .board thead button')[{}].click()"
     assert page.run(names) == [HOSTILE_NAME, "3d-class", "labels-only", "cryodrgn"]
     page.run(click.format(2))
     assert page.run(names) == ["3d-class", HOSTILE_NAME, "labels-only", "cryodrgn"]
-    page.run(click.format(7))
-    assert page.run(names)[:2] == ["3d-class", HOSTILE_NAME]
-    assert page.run("document.querySelectorAll('.board thead th')[7].getAttribute('aria-sort')") == "ascending"
+    heads = "[...document.querySelectorAll('#leaderboard .board thead th button')].map((head) => head.textContent)"
+    place = page.run(heads).index("Imbalance")
+    page.run(click.format(place))
+    assert page.run(names)[:2] == [HOSTILE_NAME, "3d-class"]
+    assert (
+        page.run(f"document.querySelectorAll('#leaderboard .board thead th')[{place}].getAttribute('aria-sort')")
+        == "ascending"
+    )
+
+
+def test_the_board_of_a_metric_sorts_by_itself(page):
+    page.run("document.getElementById('metric-labels').open = true")
+    names = (
+        "[...document.querySelectorAll('#metric-labels .controls tr:not(.group) a')].map((link) => link.textContent)"
+    )
+    page.run("document.querySelectorAll('#metric-labels thead button')[1].click()")
+    assert page.run(names)[:2] == ["truth", "consensus"]
+    page.run("document.querySelectorAll('#metric-labels thead button')[1].click()")
+    assert page.run(names)[:2] == ["consensus", "truth"]
+
+
+def test_latents_follow_the_colour_that_is_chosen(page):
+    _draw_everything(page)
+    plot = "document.querySelector('.plot[data-plot=latents]')"
+    title = f"{plot}.data.at(-1).marker.colorbar.title.text"
+    assert page.run(title) == "dihedral / °"
+    page.run(
+        "(() => { const box = document.getElementById('latent-colour');"
+        " box.value = [...box.options].find((option) => option.text.startsWith('defocus')).value;"
+        " box.dispatchEvent(new Event('change')); })()"
+    )
+    page.wait_for(f"{title} === 'defocus / µm'")
+    assert page.run("document.querySelectorAll('#latent-colour optgroup').length") == 2
+
+
+def test_more_runs_are_folded_and_drawn_when_opened(page):
+    fold = "document.querySelector('#classes details.more')"
+    _visit(page, "#classes details.more")
+    page.run("new Promise((done) => setTimeout(done, 300))")
+    assert page.run(f"{fold}.querySelectorAll('.plot[data-drawn]').length") == 0
+    page.run(f"{fold}.open = true")
+    page.wait_for(f"{fold}.querySelectorAll('.plot[data-drawn]').length > 0")
+
+
+def test_quality_is_set_against_the_cost_that_is_chosen(page):
+    _visit(page, ".plot[data-plot=cost]")
+    page.wait_for("document.querySelector('.plot[data-plot=cost]').dataset.drawn === 'yes'")
+    page.run(
+        "(() => { const box = document.getElementById('cost-kind'); box.value = 'peak_memory_bytes';"
+        " box.dispatchEvent(new Event('change')); })()"
+    )
+    page.wait_for("document.querySelector('.plot[data-plot=cost]').textContent.includes('peak memory / GiB')")
 
 
 def test_a_name_leads_to_its_run_record(page):

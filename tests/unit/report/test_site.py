@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cryobench.data import Reconstruction, Scores
@@ -66,6 +67,38 @@ def test_svg_figures_parse_and_hold_something(folder):
         assert len(drawn) > 10, path
         links = [value for part in root.iter() for name, value in part.attrib.items() if name.endswith("href")]
         assert all(link.startswith(("#", "data:")) for link in links), path
+
+
+def test_every_picture_of_the_metrics_stands_on_the_page_with_its_figure(folder, page):
+    text = (folder / "assets" / "data.js").read_text(encoding="utf-8")
+    data = json.loads(text[len("cryobench.receiveData(") : -3])
+    assert len(data["charts"]) > 15
+    html = (folder / "index.html").read_text(encoding="utf-8")
+    for key in data["charts"]:
+        assert f'data-item="{key}"' in html, key
+        assert (folder / "figures" / f"{key}.svg").stat().st_size > 1000, key
+    assert page.plots.count("grid") == 4
+    assert page.plots.count("latents") == len(data["latents"]["views"]) == 2
+    assert {"lines", "dots", "plane"} <= set(page.plots)
+
+
+def test_every_metric_is_explained_and_every_score_has_a_column(page):
+    text = page.text
+    assert "metric-labels" in page.ids
+    for words in ("What it does not see.", "Blind:", "Adjusted Rand index of labels", "Poses", "Published results"):
+        assert words in text, words
+    assert "Not comparable number by number" in text
+
+
+def test_tables_of_what_was_measured_can_be_taken_away(folder):
+    tables = {path.name for path in (folder / "tables").iterdir()}
+    assert {
+        "scores.csv", "confusion.csv", "populations.csv", "profiles.csv", "neighbourhood-similarity.csv",
+        "information-imbalance.csv", "decodability.csv", "rotation-errors.csv", "latents.parquet",
+    } <= tables  # fmt: skip
+    assert "composition.csv" not in tables  # the data set has no components
+    latents = pd.read_parquet(folder / "tables" / "latents.parquet")
+    assert set(latents["slug"]) == {"6-img-src-x-onerror-fail-co", "truth"}
 
 
 def test_page_data_are_json_with_null_for_what_is_missing(folder):

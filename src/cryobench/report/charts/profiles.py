@@ -37,6 +37,8 @@ def draw_profiles(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
         rows = pd.DataFrame(table.loc[table["variable"] == name])
         factor = np.rad2deg(1.0) if dataset.truth.variables[name].unit == "rad" else 1.0
         safe = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in name)
+        if any(picture.key == f"profile-share-{safe}" for picture in pictures):
+            safe = f"{safe}-{len(pictures)}"
         for key, chart, words in (
             ("share", _draw_shares(variable, rows, factor), _SHARES),
             ("energy", _draw_energies(variable, rows, factor), _ENERGIES),

@@ -27,8 +27,8 @@ SCORES = (
         ("deviation-fsc-auc-normalised-masked", "deviation-fsc-auc-normalised"),
         "FSC-AUC of deviations",
         "FSC-AUC of query particles for deviations from the mean volume: what the run knows of the differences. One "
-        "map for all has 0 everywhere. Noise counts in full here, so states with few images score low even where they "
-        "are told apart.",
+        "map for all has 0 everywhere. Noise counts in full here, so states with few images score low even where "
+        "they are told apart.",
     ),
     (
         ("variance-fsc-auc-normalised",),

@@ -1,0 +1,271 @@
+"""Charts of what the metrics measured: the numbers in them, and nothing where nothing was measured."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cryobench.data import CollectiveVariable, Reconstruction, Score, Scores
+from cryobench.report import tables
+from cryobench.report.charts import Axis, DotChart, GridChart, LineChart, PlaneChart, Series, collect_charts
+from cryobench.report.charts.classes import order_confusion
+from cryobench.report.charts.composition import draw_composition
+from cryobench.report.charts.latents import draw_imbalance, imbalance_table
+from cryobench.report.charts.poses import draw_rotations, draw_shifts
+from cryobench.report.charts_payload import chart_data
+from cryobench.report.figures import draw_chart, style_runs
+from fabricated import N_STATES, fabricate_dataset, fabricate_measures, fabricate_results, fabricate_rich_dataset
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return fabricate_rich_dataset()
+
+
+@pytest.fixture(scope="module")
+def runs(dataset):
+    return tables.name_runs(fabricate_results(dataset))
+
+
+@pytest.fixture(scope="module")
+def charts(dataset, runs):
+    return {picture.key: picture for picture in collect_charts(runs, dataset)}
+
+
+def _series(chart, runs, label):
+    slug = next(run.slug for run in runs if run.label == label)
+    return next(series for series in chart.series if series.slug == slug)
+
+
+def _run(scores: Scores, label: str = "made-up") -> tables.Run:
+    return tables.Run(label, label, Reconstruction(np.arange(2), record={"method": label}), scores)
+
+
+def _score(items: pd.DataFrame, value: float = 0.0) -> Score:
+    return Score("made-up", value, value, value, len(items), items)
+
+
+def test_every_idea_has_its_picture_and_its_words(charts):
+    for start in (
+        "states-",
+        "neighbours-",
+        "imbalance-",
+        "decodability-",
+        "confusion-",
+        "profile-",
+        "rotation-errors",
+    ):
+        assert any(key.startswith(start) for key in charts), start
+    assert {"populations", "composition", "shift-errors"} <= set(charts)
+    assert len({picture.key for picture in charts.values()}) == len(charts)
+    assert all(len(picture.caption) > 60 for picture in charts.values())
+    kinds = {picture.kind: type(picture.chart) for picture in charts.values()}
+    assert kinds == {"lines": LineChart, "dots": DotChart, "plane": PlaneChart, "grid": GridChart}
+
+
+def test_what_was_not_measured_is_not_drawn(dataset):
+    assert collect_charts([_run(Scores({}))], dataset) == []
+    assert collect_charts([], dataset) == []
+    failed = Reconstruction(dataset.queries, record={"method": "a", "status": "failed"})
+    run = tables.Run("a", "a", failed, fabricate_measures(dataset, 0.5))
+    assert collect_charts([run], dataset) == []
+
+
+def test_without_truth_only_what_needs_none_is_drawn(runs):
+    found = {picture.key for picture in collect_charts(runs, fabricate_dataset(with_truth=False))}
+    assert not any(key.startswith(("states-", "profile-")) for key in found)
+
+
+def test_shared_neighbours_have_their_band_and_chance(charts, runs):
+    chart = charts["neighbours-attained"].chart
+    line = _series(chart, runs, "consensus")
+    assert line.y == pytest.approx(np.arange(1.0, 21.0))
+    assert line.high - line.y == pytest.approx(100 / 80)  # the spread, scaled as the values are
+    assert chart.references[0].label == "chance"
+    assert chart.references[0].y == pytest.approx(1.2 * np.arange(1.0, 21.0))
+    published = charts["neighbours-published"].chart
+    first = {reference.label: reference.y[0] for reference in published.references}
+    assert first == pytest.approx({"chance": 1 + 100 / 2, "largest possible": 80 + 100 / 2})
+    assert published.y.high >= max(line.y.max() for line in published.series)
+
+
+def test_imbalance_is_averaged_over_few_neighbours_of_subsets_alone(runs):
+    table = imbalance_table(runs).set_index(["run", "against"])
+    row = table.loc[("3d-class", "truth")]
+    mean = 0.3 * (1 + np.array([1, 3, 10, 30]) / 500)
+    assert (row["to_latent"], row["from_latent"]) == pytest.approx((mean.mean(), mean.mean()))
+    assert row["to_spread"] == pytest.approx(mean.std())
+
+
+def test_directions_of_imbalance_are_on_their_own_axes():
+    rows = [
+        {"against": "truth", "direction": way, "points": "subsets", "k": k, "value": value}
+        for way, value in (("truth to latent", 0.2), ("latent to truth", 0.6))
+        for k in (1, 10)
+    ]
+    (picture,) = draw_imbalance([_run(Scores({}, {"information-imbalance": pd.DataFrame(rows)}))])
+    assert "heterogeneity to latent" in picture.chart.x.title
+    assert (picture.chart.points[0].x, picture.chart.points[0].y) == pytest.approx((0.2, 0.6))
+    assert picture.chart.x.low == picture.chart.y.low
+    assert picture.chart.x.low < 0 < 1 < picture.chart.x.high
+
+
+def test_points_far_off_stay_in_the_plane(charts):
+    planes = [picture.chart for name, picture in charts.items() if name.startswith("imbalance-")]
+    assert len(planes) == 3
+    for chart in planes:
+        assert all(chart.x.low < point.x - point.x_spread for point in chart.points)
+        assert all(point.x + point.x_spread < chart.x.high for point in chart.points)
+
+
+def test_classes_stand_in_the_order_of_their_states_and_left_over_ones_last():
+    table = pd.DataFrame(
+        {
+            "state": [0, 0, 1, 1, 2, 2, 0],
+            "class": [7, 3, 5, 7, 3, 9, 9],
+            "particles": [8, 1, 9, 2, 6, 3, 1],
+            "matched": [0, 2, 1, 0, 2, -1, -1],
+            "majority": [0, 2, 1, 0, 2, 2, 2],
+        }
+    )
+    counts = order_confusion(table)
+    assert list(counts.columns) == [7, 5, 3, 9]
+    assert counts.to_numpy().tolist() == [[8, 0, 1, 1], [2, 9, 0, 0], [0, 0, 6, 3]]
+
+
+def test_confusion_has_a_diagonal_for_the_truth_and_shares_of_each_state(charts, runs):
+    for run in runs:
+        picture = charts.get(f"confusion-{run.slug}")
+        if picture is None:
+            continue
+        assert picture.run == run.slug
+        assert picture.chart.shares.sum(axis=1) == pytest.approx(1)
+        assert np.diag(picture.chart.shares) == pytest.approx(1)
+        expected = 0 if run.label == "truth" else 3
+        assert picture.chart.columns[0] == str(expected)
+        assert picture.chart.rows[1] == "1 step 1"
+
+
+def test_populations_and_profiles_hold_the_truth_once(charts, runs):
+    chart = charts["populations"].chart
+    assert chart.references[0].y == pytest.approx(0.05)
+    assert len(chart.references[0].x) == N_STATES
+    assert _series(chart, runs, "3d-class").y == pytest.approx(0.035)
+    shares = charts["profile-share-dihedral"].chart
+    assert shares.references[0].y.sum() == pytest.approx(1)
+    assert shares.x.title == "dihedral / °"
+    assert shares.references[0].x == pytest.approx(18 + 36 * np.arange(10))  # radian made degrees
+    assert _series(shares, runs, "truth").y == pytest.approx(0.1)
+    energies = charts["profile-energy-dihedral"].chart
+    assert energies.references[0].y == pytest.approx(2.3)
+
+
+def test_a_variable_with_a_hostile_name_has_a_safe_key(dataset):
+    name = "../../<x>"
+    truth = replace(dataset.truth, variables={name: CollectiveVariable(np.zeros(len(dataset.truth)), "Å")})
+    curve = pd.DataFrame(
+        {
+            "variable": name, "low": [0.0], "high": [1.0], "true": [5], "recovered": [5.0],
+            "true_free_energy": [0.0], "free_energy": [np.nan],
+        }
+    )  # fmt: skip
+    found = collect_charts([_run(Scores({}, {"profiles": curve}))], replace(dataset, truth=truth))
+    assert [picture.key for picture in found] == ["profile-share--------x-", "profile-energy--------x-"]
+
+
+def test_variables_of_like_names_keep_their_own_pictures(dataset):
+    variable = CollectiveVariable(np.zeros(len(dataset.truth)), "Å")
+    truth = replace(dataset.truth, variables={"a b": variable, "a-b": variable})
+    curve = pd.DataFrame(
+        {
+            "variable": ["a b", "a-b"], "low": 0.0, "high": 1.0, "true": 5, "recovered": 5.0, "true_free_energy": 0.0,
+            "free_energy": 0.0,
+        }
+    )  # fmt: skip
+    found = collect_charts([_run(Scores({}, {"profiles": curve}))], replace(dataset, truth=truth))
+    assert len({picture.key for picture in found}) == 4
+
+
+def test_components_of_largest_error_are_drawn_where_there_are_many():
+    names = [f"part {number}" for number in range(100)]
+    items = pd.DataFrame({"component": names, "value": np.linspace(0, 0.9, 100), "chance": 0.5, "prevalence": 0.5})
+    (picture,) = draw_composition([_run(Scores({"occupancy-error": _score(items)}))])
+    assert picture.chart.names == names[40:]
+    assert picture.chart.series[0].x == pytest.approx(np.linspace(0, 0.9, 100)[40:])
+    assert picture.chart.value.high > 0.9
+
+
+def test_rotation_errors_are_shares_beside_random_poses(charts, runs):
+    chart = charts["rotation-errors"].chart
+    assert all(line.y.sum() == pytest.approx(1) for line in chart.series)
+    assert chart.references[0].shape == "dotted"
+    assert chart.references[0].y.sum() == pytest.approx(1)
+    assert "rotation-errors-per-state" not in charts
+
+
+def test_frames_by_state_are_drawn_for_the_runs_that_have_them():
+    curve = pd.DataFrame({"low_deg": [0, 5], "high_deg": [5, 10], "particles": [3, 1], "random": [0.5, 0.5]})
+    both = [
+        _run(Scores({}, {"rotation-errors": curve}), "whole"),
+        _run(Scores({}, {"rotation-errors": curve.assign(per_state=[4, 0])}), "by-state"),
+    ]
+    whole, by_state = draw_rotations(both)
+    assert [line.slug for line in whole.chart.series] == ["whole", "by-state"]
+    assert [line.slug for line in by_state.chart.series] == ["by-state"]
+    assert by_state.chart.series[0].y == pytest.approx([1, 0])
+
+
+def test_large_shift_errors_are_in_the_last_bin():
+    values = np.r_[np.full(99, 1.0), 1000.0]
+    (picture,) = draw_shifts([_run(Scores({"shift-error": _score(pd.DataFrame({"value": values}))}))])
+    line = picture.chart.series[0]
+    assert line.y.sum() == pytest.approx(1)
+    assert line.x.max() < 30
+    assert line.y[-1] >= 0.01
+
+
+def test_scores_state_by_state_are_means_with_their_range(dataset, runs, charts):
+    chart = charts["states-fsc-auc-normalised-masked"].chart
+    items = next(run for run in runs if run.label == "3d-class").scores.scores["fsc-auc-normalised-masked"].items
+    expected = items.groupby(dataset.truth.states[items["particle"]])["value"].agg(["mean", "min", "max"])
+    line = _series(chart, runs, "3d-class")
+    assert line.x == pytest.approx(expected.index.to_numpy(float))
+    assert line.y == pytest.approx(expected["mean"].to_numpy())
+    assert line.high == pytest.approx(expected["max"].to_numpy())
+    assert len(_series(charts["states-conformation-fsc-auc-normalised"].chart, runs, "3d-class").x) == N_STATES
+
+
+def test_charts_become_plain_json_with_null_for_what_is_not_drawn(charts):
+    data = chart_data(list(charts.values()))
+    assert set(data) == set(charts)
+    assert data["rotation-errors"]["references"][0]["shape"] == "dotted"
+    assert data["profile-share-dihedral"]["x"]["degrees"] is True
+    assert data["populations"]["y"]["low"] == 0
+    assert data["populations"]["y"]["high"] is None
+    assert data["imbalance-pose"]["marks"] == [{"run": "no leak", "x": 1.0, "y": 1.0, "spread": [0.0, 0.0]}]
+    plain = chart_data([replace(charts["shift-errors"], chart=LineChart(*_axes(), [_broken()]))])
+    assert plain["shift-errors"]["series"][0]["y"] == [1.0, None]
+
+
+def _axes():
+    return Axis("x"), Axis("y")
+
+
+def _broken():
+    return Series("a", np.array([0.0, 1.0]), np.array([1.0, np.nan]))
+
+
+@pytest.mark.parametrize("kind", ["lines", "dots", "plane", "grid"])
+def test_every_kind_of_chart_is_drawn_with_every_run(kind, charts, runs):
+    picture = next(picture for picture in charts.values() if picture.kind == kind)
+    figure = draw_chart(picture.chart, style_runs(runs))
+    axis = figure.axes[0]
+    assert axis.get_xlabel()
+    if kind == "grid":
+        assert axis.images[0].get_array().shape == picture.chart.shares.shape
+        return
+    shown = {text.get_text() for text in figure.legends[0].get_texts()}
+    series = picture.chart.points if kind == "plane" else picture.chart.series
+    labels = {run.slug: run.label for run in runs}
+    assert len(shown & {label[:25] for label in labels.values()}) >= len(series) - 1  # one label is cut

@@ -1,0 +1,185 @@
+"""Latents in the plane: what is drawn of them, when UMAP is not, and that it is not computed twice."""
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from cryobench.report import latent_views
+from cryobench.report.charts_payload import latent_data
+from cryobench.report.colourings import colourings
+from cryobench.report.figures import draw_latents
+from cryobench.report.latent_views import TABLE, read_earlier, tabulate_views, view_latents
+from cryobench.report.umap_layout import WIDEST, explain_no_umap, lay_out_umap
+from fabricated import HOSTILE_NAME, fabricate_dataset, fabricate_results, fabricate_rich_dataset
+
+
+def _count_calls(answer: float = 0.5):
+    calls = []
+
+    def lay_out(points: np.ndarray, *, seed: int) -> np.ndarray:
+        calls.append(points)
+        return np.full((len(points), 2), answer + len(calls))
+
+    return calls, lay_out
+
+
+def test_latents_are_projected_on_their_principal_axes_without_the_left_out():
+    dataset = fabricate_dataset()
+    results = {reconstruction.name: reconstruction for reconstruction, _ in fabricate_results(dataset)}
+    latents = results[HOSTILE_NAME].latents
+    view = view_latents(latents)
+    assert 3 not in set(view.points["particle"])
+    assert view.n_particles == len(view.points) == len(latents) - 1
+    kept = latents[view.points["particle"].to_numpy()].astype(float)
+    covariance = np.linalg.eigvalsh(np.cov(kept.T))[::-1]
+    assert view.points["first"].var() == pytest.approx(covariance[0])
+    assert view.explained == pytest.approx(tuple(covariance[:2] / covariance.sum()))
+
+
+@pytest.mark.parametrize("shape", [(100, 1), (100, 2), (0, 3), (1, 1)])
+def test_few_dimensions_and_few_particles_are_drawn_too(shape, rng):
+    view = view_latents(rng.standard_normal(shape))
+    assert len(view.points) == shape[0]
+    assert not view.has_umap
+    assert np.isfinite(view.points[["first", "second"]].to_numpy()).all()
+
+
+def test_many_particles_are_a_seeded_part_and_components_are_those_of_all(rng, monkeypatch):
+    monkeypatch.setattr(latent_views, "MOST_POINTS", 300)
+    latents = rng.standard_normal((1001, 3)) * [5, 1, 1]
+    calls, lay_out = _count_calls()
+    view, again = (view_latents(latents, lay_out=lay_out) for _ in range(2))
+    assert len(view.points) == 300
+    assert view.n_particles == 1001
+    assert view.points["particle"].tolist() == again.points["particle"].tolist()
+    assert view.points["particle"].is_monotonic_increasing
+    assert [len(points) for points in calls] == [300, 300]
+    covariance = np.linalg.eigvalsh(np.cov(latents.T))[::-1]
+    assert view.explained[0] == pytest.approx(covariance[0] / covariance.sum())
+
+
+def test_umap_is_told_why_it_is_not_drawn(rng):
+    assert "one dimension" in explain_no_umap(rng.standard_normal((500, 1)))
+    assert "two dimensions" in explain_no_umap(rng.standard_normal((500, 2)))
+    assert "20 distinct points" in explain_no_umap(np.repeat(rng.standard_normal((20, 3)), 50, axis=0))
+    assert explain_no_umap(rng.standard_normal((200, 3))) is None
+
+
+def test_an_earlier_umap_is_taken_only_for_the_same_latents(rng, tmp_path):
+    latents = rng.standard_normal((250, 4))
+    calls, lay_out = _count_calls()
+    first = view_latents(latents, lay_out=lay_out)
+    assert read_earlier(tmp_path) is None
+    (tmp_path / "tables").mkdir()
+    tabulate_views({"1-a": first}).to_parquet(tmp_path / "tables" / TABLE, index=False)
+    earlier = read_earlier(tmp_path)
+    second = view_latents(latents, earlier=earlier, lay_out=lay_out)
+    assert len(calls) == 1
+    assert (second.points["umap_first"] == first.points["umap_first"]).all()
+    view_latents(latents + 1e-9, earlier=earlier, lay_out=lay_out)
+    assert len(calls) == 2
+    (tmp_path / "tables" / TABLE).write_bytes(b"no table")
+    assert read_earlier(tmp_path) is None
+
+
+def test_coinciding_particles_are_drawn_beside_one_another_and_others_in_place(rng):
+    view = view_latents(np.repeat(rng.standard_normal((20, 2)), 10, axis=0))
+    assert view.jittered
+    drawn, places = view.scatter(umap=False), view.points[["first", "second"]].to_numpy()
+    assert len(np.unique(drawn, axis=0)) == 200
+    assert np.abs(drawn - places).max() < 0.08 * np.ptp(places)
+    alone = view_latents(rng.standard_normal((200, 2)))
+    assert (alone.scatter(umap=False) == alone.points[["first", "second"]].to_numpy()).all()
+
+
+def test_wide_latents_are_brought_to_few_components_before_umap(rng, monkeypatch):
+    seen = {}
+
+    class Fake:
+        def __init__(self, **settings):
+            seen["settings"] = settings
+
+        def fit_transform(self, points):
+            seen["points"] = points
+            return points[:, :2]
+
+    monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=Fake))
+    points = np.repeat(rng.standard_normal((120, 80)), 2, axis=0)
+    places = lay_out_umap(points, seed=7)
+    assert seen["settings"]["random_state"] == 7
+    assert seen["points"].shape == (120, WIDEST)
+    assert (places[::2] == places[1::2]).all()
+    assert np.linalg.norm(seen["points"], axis=1).mean() == pytest.approx(1, rel=0.1)
+
+
+@pytest.mark.slow
+def test_umap_keeps_groups_apart_without_a_warning_and_is_the_same_each_time(rng):
+    groups = np.repeat(np.arange(5), 60)
+    points = 30 * np.eye(5)[groups] + rng.standard_normal((300, 5))
+    places = lay_out_umap(points, seed=3)
+    assert (lay_out_umap(points, seed=3) == places).all()
+    centres = np.stack([places[groups == group].mean(axis=0) for group in range(5)])
+    nearest = np.argmin(np.linalg.norm(places[:, None] - centres[None], axis=-1), axis=1)
+    assert (nearest == groups).mean() > 0.99
+
+
+def test_colours_are_of_truth_first_then_of_what_should_leave_no_pattern():
+    found = colourings(fabricate_rich_dataset())
+    assert [colouring.axis.name for colouring in found] == [
+        "dihedral", "length", "state", "tilt of the view from z", "longitude of the view", "in-plane angle", "defocus",
+    ]  # fmt: skip
+    assert [colouring.leak for colouring in found] == [False] * 3 + [True] * 4
+    limits = {colouring.axis.name: colouring.limits for colouring in found}
+    assert limits["dihedral"] == pytest.approx((0, 360))
+    assert limits["longitude of the view"] == (0, 360)
+    assert limits["state"] == (0, 19)
+    assert limits["length"] == pytest.approx((3, 9))
+
+
+def test_view_directions_are_the_beam_in_the_frame_of_the_reference():
+    dataset = fabricate_dataset()
+    by_name = {colouring.axis.name: colouring.axis.values for colouring in colourings(dataset)}
+    beam = dataset.particles.rotations.transpose(0, 2, 1) @ np.array([0.0, 0, 1])
+    tilt = np.deg2rad(by_name["tilt of the view from z"])
+    longitude = np.deg2rad(by_name["longitude of the view"])
+    again = np.stack([np.sin(tilt) * np.cos(longitude), np.sin(tilt) * np.sin(longitude), np.cos(tilt)], axis=1)
+    assert again == pytest.approx(beam, abs=1e-5)
+
+
+def test_what_does_not_vary_is_not_coloured_by():
+    names = [colouring.axis.name for colouring in colourings(fabricate_dataset(with_truth=False))]
+    assert "state" not in names
+    assert "defocus" in names
+
+
+def test_page_data_name_each_particle_once_and_colours_by_it(rng):
+    dataset = fabricate_dataset()
+    latents = rng.standard_normal((100, 3))
+    latents[5] = np.nan
+    views = {"a": view_latents(latents), "truth": view_latents(dataset.truth.embedding)}
+    data = latent_data(views, colourings(dataset))
+    assert data["particles"] == list(range(100))
+    assert len(data["views"]["a"]["rows"]) == 99
+    assert data["views"]["a"]["umap"] is None
+    dihedral = data["colourings"][0]
+    assert dihedral["circular"]
+    assert dihedral["degrees"]
+    rows = np.array(data["views"]["a"]["rows"])
+    expected = np.rad2deg(dataset.truth.variables["dihedral"].values)[views["a"].points["particle"]]
+    assert np.array(dihedral["values"])[rows] == pytest.approx(expected, rel=1e-3)
+
+
+def test_latents_are_drawn_once_for_each_colouring():
+    dataset = fabricate_dataset()
+    found = colourings(dataset)
+    figure = draw_latents(view_latents(dataset.truth.embedding), found)
+    titles = [axis.get_title(loc="left") for axis in figure.axes]
+    assert [title for title in titles if title] == [
+        colouring.axis.title if len(colouring.axis.title) <= 24 else colouring.axis.title[:23] + "…"
+        for colouring in found
+    ]
+    assert figure.axes[0].collections[1].get_offsets().shape == (100, 2)
+    bare = draw_latents(view_latents(np.ones((4, 2))), [])
+    assert len(bare.axes) == 1
