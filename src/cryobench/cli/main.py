@@ -513,6 +513,8 @@ def _is_number(text: str) -> bool:
 
 def run_cli() -> None:
     """Entry point: turns the errors that a user can mend into one message and exit status 2."""
+    # Threads that wait for work sleep instead of spinning: they would take the cores from those that have some.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app(spread_values(sys.argv[1:]))
     except SystemExit as stop:
