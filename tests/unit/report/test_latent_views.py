@@ -128,7 +128,8 @@ def test_umap_keeps_groups_apart_without_a_warning_and_is_the_same_each_time(rng
 def test_colours_are_of_truth_first_then_of_what_should_leave_no_pattern():
     found = colourings(fabricate_rich_dataset())
     assert [colouring.axis.name for colouring in found] == [
-        "dihedral", "length", "state", "tilt of the view from z", "longitude of the view", "in-plane angle", "defocus",
+        "dihedral", "length", "state",
+        "tilt of the view from z", "longitude of the view", "in-plane angle", "defocus",
     ]  # fmt: skip
     assert [colouring.leak for colouring in found] == [False] * 3 + [True] * 4
     limits = {colouring.axis.name: colouring.limits for colouring in found}
