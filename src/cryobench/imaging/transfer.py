@@ -42,22 +42,27 @@ def apply_transfer(
     squared = along_y[:, None] ** 2 + along_x**2
     double_angle = 2 * np.arctan2(along_y[:, None], along_x[None, :])
     phase = phase_coefficients(ctf)
+    quartic, mean, along_cosine, along_sine, offset = (
+        (radians / (2 * np.pi)).astype(np.float32)  # the kernel counts in turns
+        for radians in (
+            phase.quartic,
+            phase.mean,
+            phase.difference * np.cos(2 * ctf.defocus_angle),
+            phase.difference * np.sin(2 * ctf.defocus_angle),
+            phase.offset,
+        )
+    )
     result = spectra.contiguous().clone()
     cpu.apply_transfer(
         result.numpy(),
         squared.astype(np.float32),
         np.cos(double_angle).astype(np.float32),
         np.sin(double_angle).astype(np.float32),
-        *(
-            (coefficient / (2 * np.pi)).astype(np.float32)
-            for coefficient in (
-                phase.quartic,
-                phase.mean,
-                phase.difference * np.cos(2 * ctf.defocus_angle),
-                phase.difference * np.sin(2 * ctf.defocus_angle),
-                phase.offset,
-            )
-        ),
+        quartic,
+        mean,
+        along_cosine,
+        along_sine,
+        offset,
         (ctf.b_factor / 4).astype(np.float32),
         (2 * np.pi / (pixel_size * box_size) * displacements.numpy().astype(np.float64)).astype(np.float32),
     )
