@@ -29,7 +29,7 @@ def _compiles(root: Path, name: str) -> bool:
 
 install_import_hook(_checked_modules(), "typechecker.check")
 
-# A shell starts background jobs with interrupts ignored, and what they start inherits that: tests of Ctrl-C would fail.
+# A shell starts background jobs with interrupts ignored, and their children inherit that: tests of Ctrl-C would fail.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
