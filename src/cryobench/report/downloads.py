@@ -14,8 +14,13 @@ from cryobench.report.slices import slices_of
 from cryobench.report.tables import gather_curve, gather_items
 
 MOST_CURVE_ROWS = 2_000_000
-FOREST = ("fsc-auc-normalised-masked", "fsc-auc-normalised", "deviation-fsc-auc-normalised-masked")
-"""Panels of the figure of scores, those that were measured."""
+FOREST = (
+    "fsc-auc-normalised-masked",
+    "deviation-fsc-auc-normalised-masked",
+    "fsc-auc-normalised",
+    "deviation-fsc-auc-normalised",
+)
+"""Panels of the figure of scores: the first two of these that were measured."""
 CURVES = {
     "conformation-fsc": "FSC curves of one volume for each true state",
     "neighbourhood-similarity": "shared neighbours by radius",
@@ -41,7 +46,7 @@ def write_figures(contents: Contents, queries: dict[int, QueryVolumes], folder: 
 
     styles, scores = contents.styles, contents.scores
     if contents.score_names:
-        panels = [name for name in FOREST if name in contents.score_names]
+        panels = [name for name in FOREST if name in contents.score_names][:2]
         save("forest", figures.draw_forest(scores, panels or contents.score_names[:1], styles))
         save("cost", figures.draw_cost(scores, contents.run_table, contents.score_names[0], styles))
     for key, kinds in (("fsc", ("mask", "none")), ("fsc-heterogeneity", ("deviation-mask", "variance"))):

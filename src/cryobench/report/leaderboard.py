@@ -235,7 +235,7 @@ def _score_cell(scores: pd.DataFrame, run: Run, name: str) -> Cell:
 def _write_interval(row: Any, text: ScoreText) -> str:
     interval = ""
     if np.isfinite(row["low"]) and np.isfinite(row["high"]) and row["n"] > 1:
-        interval = f"[{text.write(row['low'])}, {text.write(row['high'])}]"
+        interval = f"[{text.write(row['low'])},\u00a0{text.write(row['high'])}]"
     never = f"{int(row['never_crossed'])} of {int(row['n'])} never crossed" if row["never_crossed"] else ""
     return " ".join(part for part in (interval, never) if part)
 

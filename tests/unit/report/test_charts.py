@@ -59,7 +59,7 @@ def test_every_idea_has_its_picture_and_its_words(charts):
         assert any(key.startswith(start) for key in charts), start
     assert {"populations", "composition", "shift-errors"} <= set(charts)
     assert len({picture.key for picture in charts.values()}) == len(charts)
-    assert all(len(picture.caption) > 60 for picture in charts.values())
+    assert all(len(picture.caption + picture.lead) > 60 for picture in charts.values())
     kinds = {picture.kind: type(picture.chart) for picture in charts.values()}
     assert kinds == {"lines": LineChart, "dots": DotChart, "plane": PlaneChart, "grid": GridChart}
 

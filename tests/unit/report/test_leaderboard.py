@@ -66,7 +66,7 @@ def test_cells_have_value_and_interval_or_the_reason(contents):
     score = next(run for run in contents.runs if run.label == "3d-class").scores.scores["fsc-auc-normalised-masked"]
     cell = _cell(board, "3d-class", "FSC-AUC")
     assert cell.text == f"{score.value:.3f}"
-    assert cell.note == f"[{score.low:.3f}, {score.high:.3f}]"
+    assert cell.note == f"[{score.low:.3f},\u00a0{score.high:.3f}]"
     assert cell.sort == score.value
     assert _cell(board, "3d-class", "Labels, ARI").note == ""  # one item has no interval
     missing = _cell(board, "truth-backprojection", "Labels, ARI")

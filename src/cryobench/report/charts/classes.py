@@ -10,10 +10,9 @@ from cryobench.report.charts.kinds import Axis, GridChart, LineChart, Picture, R
 from cryobench.report.tables import Run, by_run, column_of, curve_of, gather_curve
 
 _CONFUSION = (
-    "share of each true state's particles that went to each class, rows are states. Classes stand in the order of "
-    "the state they are matched to (one to one, so that most particles agree), those left over last: a perfect "
-    "answer is a bright diagonal, a bright block is states merged, a bright row that is spread out is a state "
-    "split."
+    "Rows are true states. Classes stand in the order of the state they are matched to (one to one, so that most "
+    "particles agree), those left over last: a perfect answer is a bright diagonal, a bright column over several "
+    "rows is states merged, a row that is spread out is a state split. It says nothing of the volumes."
 )
 _POPULATIONS = (
     "Populations of the true states (grey) and as recovered, each class standing for the state it is matched to; "
@@ -41,8 +40,10 @@ def draw_confusion(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
             counts.to_numpy(float) / of_states[:, None],
             counts.to_numpy(float),
         )
-        words = f"{run.label}: {_CONFUSION}"
-        pictures.append(Picture(f"confusion-{run.slug}", "classes", "Confusion", chart, words, run.slug))
+        words = f"{run.label}: share of each true state's particles that went to each class."
+        pictures.append(
+            Picture(f"confusion-{run.slug}", "classes", "Confusion", chart, words, run.slug, lead=_CONFUSION)
+        )
     return pictures
 
 

@@ -122,6 +122,8 @@ class Picture:
     caption: str
     run: str | None = None
     """Slug of the run it shows, if it shows one only."""
+    lead: str = ""
+    """How to read it, where that is said once for the pictures of all runs."""
 
     @property
     def kind(self) -> str:

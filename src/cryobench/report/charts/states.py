@@ -59,6 +59,6 @@ def draw_states(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
             if len(rows := pd.DataFrame(summary.loc[summary["slug"] == run.slug]))
         ]
         low, high = shown_limits(np.r_[column_of(summary, "min"), column_of(summary, "max")], low=0.0, high=1.0)
-        chart = LineChart(Axis("true state", whole=True), Axis(title, low, high + 0.02), series)
+        chart = LineChart(Axis("true state", whole=True), Axis(title, low - 0.03, high + 0.03), series)
         pictures.append(Picture(f"states-{name}", "fsc", "State by state", chart, words))
     return pictures

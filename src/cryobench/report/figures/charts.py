@@ -58,7 +58,7 @@ def _draw_series(axis: Axes, series: Series, style: RunStyle, chart: LineChart, 
     if series.low is not None and series.high is not None:
         axis.fill_between(series.x, series.low, series.high, color=style.colour, alpha=0.13, linewidth=0)
     shape = "steps-mid" if chart.shape == "steps" else "default"
-    axis.plot(series.x, series.y, style.line, color=style.colour, drawstyle=shape, label=label)
+    axis.plot(series.x, series.y, linestyle=style.line, color=style.colour, drawstyle=shape, label=label)
 
 
 def _draw_dots(chart: DotChart, styles: Styles) -> Figure:

@@ -34,7 +34,7 @@ def draw_forest(scores: pd.DataFrame, metrics: Sequence[str], styles: Mapping[st
             face = "white" if style.is_control else style.colour
             axis.plot(row["value"], height, style.marker, color=style.colour, markerfacecolor=face, markersize=4.5)
         text = describe_score(metric)
-        axis.set_title(text.title, loc="left")
+        axis.set_title(shorten(text.title, 42), loc="left")
         axis.set_xlabel(text.unit or "score")
         axis.grid(axis="x", color="0.9", linewidth=0.5)
         axis.set_ylim(-0.6, len(order) - 0.4)
@@ -60,7 +60,8 @@ def draw_fsc(summary: pd.DataFrame, pixel_size: float, styles: Mapping[str, RunS
             axis.fill_between(
                 rows["frequency"], rows["low"], rows["high"], color=style.colour, alpha=0.12, linewidth=0
             )
-            axis.plot(rows["frequency"], rows["mean"], style.line, color=style.colour, label=shorten(style.label))
+            label = shorten(style.label)
+            axis.plot(rows["frequency"], rows["mean"], linestyle=style.line, color=style.colour, label=label)
         for level in (0.5, 0.143):
             axis.axhline(level, color="0.55", linewidth=0.6, linestyle=(0, (2, 2)))
             axis.text(0.002, level + 0.01, f"{level}", color="0.4", fontsize=7)

@@ -1,7 +1,8 @@
 """Colours, sizes and fonts of the figures, and how one is saved.
 
 Colours are of the Okabe-Ito palette (Okabe & Ito, "Color Universal Design", 2008), which colour-blind readers tell
-apart. Controls are dashed with hollow markers wherever they appear, methods solid and filled.
+apart. Controls are dashed with hollow markers wherever they appear, methods solid and filled; after eight methods
+colours come again, with other markers and long dashes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -77,15 +78,15 @@ class RunStyle:
     label: str
     colour: str
     dash: str
-    """As plotly names it: solid, dash, dot, dashdot."""
+    """As plotly names it: solid, dash, dot, dashdot, longdash."""
     marker: str
     """As matplotlib names it."""
     is_control: bool
 
     @property
-    def line(self) -> str:
+    def line(self) -> Any:
         """Line style as matplotlib names it."""
-        return {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}[self.dash]
+        return {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-.", "longdash": (0, (9, 1.5))}[self.dash]
 
 
 def style_runs(runs: Sequence[Run]) -> dict[str, RunStyle]:
@@ -98,8 +99,10 @@ def style_runs(runs: Sequence[Run]) -> dict[str, RunStyle]:
             dash = _CONTROL_DASHES.get(name, "dash")
             styles[run.slug] = RunStyle(run.label, _CONTROL_COLOURS[name], dash, "o", True)
         else:
-            turn = methods % len(_METHOD_COLOURS)
-            styles[run.slug] = RunStyle(run.label, _METHOD_COLOURS[turn], "solid", _METHOD_MARKERS[turn], False)
+            rounds, turn = divmod(methods, len(_METHOD_COLOURS))
+            marker = _METHOD_MARKERS[(turn + 3 * rounds) % len(_METHOD_MARKERS)]
+            dash = "solid" if rounds == 0 else "longdash"
+            styles[run.slug] = RunStyle(run.label, _METHOD_COLOURS[turn], dash, marker, False)
             methods += 1
     return styles
 

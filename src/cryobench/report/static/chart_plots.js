@@ -8,9 +8,20 @@
     const number = parseInt(colour.slice(1), 16);
     return `rgba(${number >> 16},${(number >> 8) & 255},${number & 255},${alpha})`;
   };
-  const anyMethod = (slugs) => slugs.some((slug) => !runOf(slug).control);
-  // Controls of a crowded chart wait in the legend until they are asked for.
-  const visible = (slug, crowded) => (crowded && runOf(slug).control ? "legendonly" : true);
+  const MOST_AT_ONCE = 5;
+  const labelsOf = (slugs) => slugs.map((slug) => runOf(slug).label.slice(0, 28));
+
+  // Runs of a crowded chart that are shown at first: the best methods by the ranking score. Others wait in the legend.
+  const firstOf = (slugs) => {
+    const methods = slugs.filter((slug) => !runOf(slug).control);
+    if (slugs.length <= MOST_AT_ONCE || !methods.length) return new Set(slugs);
+    const ranking = cryobench.data.metrics[0];
+    const place = (slug) => {
+      const value = ranking && ranking.values[slug] ? ranking.values[slug][0] : null;
+      return value === null ? Infinity : ranking.lower ? value : -value;
+    };
+    return new Set(methods.sort((one, other) => place(one) - place(other)).slice(0, MOST_AT_ONCE));
+  };
 
   const axisOf = (axis, extra) => {
     const range = axis.low === null && axis.high === null ? {} : {
@@ -18,8 +29,6 @@
     };
     return cryobench.axis(cryobench.escape(axis.title), { ...range, ...(axis.degrees ? { dtick: 90 } : {}), ...extra });
   };
-
-  const legend = (y) => ({ showlegend: true, legend: { orientation: "h", y, yanchor: "top", font: { size: 11.5 }, itemsizing: "constant" } });
 
   const markerOf = (slug, size) => {
     const run = runOf(slug);
@@ -58,12 +67,12 @@
   cryobench.plots.lines = (element) => {
     const chart = chartOf(element);
     const slugs = chart.series.map((series) => series.run);
-    const crowded = slugs.length > 5 && anyMethod(slugs) && chart.shape !== "line";
+    const first = chart.shape === "line" ? new Set(slugs) : firstOf([...slugs]);
     const traces = chart.references.map((reference) => referenceLine(reference, chart.shape));
     const step = stepOf((chart.references[0] || chart.series[0]).x);
     chart.series.forEach((series, place) => {
       const run = runOf(series.run);
-      const shown = visible(series.run, crowded);
+      const shown = first.has(series.run) ? true : "legendonly";
       const common = { type: "scatter", name: cryobench.shorten(run.label, 28), legendgroup: series.run, visible: shown };
       const words = `${cryobench.shorten(run.label, 40)}<br>%{x:.4g}: %{y:.4g}<extra></extra>`;
       if (chart.shape === "points") {
@@ -81,8 +90,9 @@
         line: { color: run.colour, width: 2, dash: run.dash, shape: chart.shape === "steps" ? "hvh" : "linear" },
       });
     });
+    const labels = [...chart.references.map(({ label }) => label), ...labelsOf(slugs)];
     const layout = cryobench.layout({
-      ...legend(-0.2), xaxis: axisOf(chart.x, { showgrid: false }), yaxis: axisOf(chart.y, {}), margin: { l: 56, r: 14, t: 12, b: 44 },
+      ...cryobench.legendBelow(element, labels, 300), xaxis: axisOf(chart.x, { showgrid: false }), yaxis: axisOf(chart.y, {}),
     });
     return Plotly.react(element, traces, layout, cryobench.config);
   };
@@ -91,7 +101,8 @@
     const chart = chartOf(element);
     const slugs = chart.series.map((series) => series.run);
     const rows = chart.names.length;
-    element.style.height = `${110 + 24 * Math.ceil(slugs.length / 3) + rows * (rows > 12 ? 22 : 16 + 9 * slugs.length)}px`;
+    const labels = [...chart.references.map(({ label }) => label), ...labelsOf(slugs)];
+    const { legend, margin } = cryobench.legendBelow(element, labels, 90 + rows * (rows > 12 ? 22 : Math.min(66, 16 + 9 * slugs.length)));
     const traces = chart.references.map((reference) => ({
       type: "scatter", mode: "markers", name: reference.label, x: reference.x, y: reference.y, hovertemplate: `${reference.label}: %{x:.4g}<extra></extra>`,
       marker: { symbol: "line-ns", size: rows > 12 ? 12 : 22, line: { width: 2, color: cryobench.colour("muted") } },
@@ -106,26 +117,24 @@
       });
     });
     const layout = cryobench.layout({
-      showlegend: true, legend: { orientation: "h", y: 0, yref: "container", yanchor: "bottom", font: { size: 11.5 }, itemsizing: "constant" },
-      xaxis: axisOf(chart.x, {}),
+      showlegend: true, legend: { ...legend, itemsizing: "constant" }, margin: { ...margin, l: 20 }, xaxis: axisOf(chart.x, {}),
       yaxis: cryobench.axis("", {
         range: [rows - 0.5, -0.5], tickvals: chart.names.map((_, i) => i), ticktext: chart.names.map((name) => cryobench.shorten(name, 22)), ticks: "", showgrid: false,
       }),
       shapes: chart.names.slice(1).map((_, i) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: i + 0.5, y1: i + 0.5, line: { width: 1, color: cryobench.colour("grid") } })),
-      margin: { l: 20, r: 14, t: 12, b: 44 },
     });
     return Plotly.react(element, traces, layout, cryobench.config);
   };
 
   cryobench.plots.plane = (element) => {
     const chart = chartOf(element);
-    const legendRows = Math.ceil(chart.points.length / Math.max(1, Math.floor(element.clientWidth / 165)));
-    element.style.height = `${Math.min(430, 0.9 * element.clientWidth) + 26 + 20 * legendRows}px`;
+    const labels = chart.points.map(({ run }) => runOf(run).label.slice(0, 18));
+    const below = cryobench.legendBelow(element, labels, Math.min(430, 0.9 * element.clientWidth) + 30);
     const traces = chart.points.map((point) => {
       const run = runOf(point.run);
       const spread = (place) => (point.spread[place] > 0 ? { type: "data", array: [point.spread[place]], color: run.colour, thickness: 1.4, width: 0 } : undefined);
       return {
-        type: "scatter", mode: "markers", name: cryobench.shorten(run.label, 28), x: [point.x], y: [point.y], marker: markerOf(point.run, 10),
+        type: "scatter", mode: "markers", name: cryobench.shorten(run.label, 18), x: [point.x], y: [point.y], marker: markerOf(point.run, 10),
         error_x: spread(0), error_y: spread(1), hovertemplate: `${cryobench.shorten(run.label, 40)}<br>%{x:.3f}, %{y:.3f}<extra></extra>`,
       };
     });
@@ -136,12 +145,12 @@
     const low = Math.min(chart.x.low, chart.y.low);
     const high = Math.max(chart.x.high, chart.y.high);
     const layout = cryobench.layout({
-      showlegend: true, legend: { orientation: "h", y: 0, yref: "container", yanchor: "bottom", font: { size: 11.5 }, itemsizing: "constant" },
-      margin: { l: 56, r: 14, t: 12, b: 52 + 20 * legendRows },
+      ...below,
       xaxis: axisOf(chart.x, { constrain: "domain" }), yaxis: axisOf(chart.y, { scaleanchor: "x", constrain: "domain" }),
       shapes: [{ type: "line", x0: low, y0: low, x1: high, y1: high, layer: "below", line: { width: 1, color: cryobench.colour("line") } }],
       annotations: chart.marks.map((mark) => ({
-        x: mark.x, y: mark.y, text: mark.run, showarrow: false, xanchor: "left", yanchor: "top", xshift: 7, yshift: -1, font: { size: 11, color: cryobench.colour("muted") },
+        x: mark.x, y: mark.y, text: mark.run, showarrow: false, xanchor: 2 * mark.x > low + high ? "right" : "left", yanchor: "top",
+        xshift: 2 * mark.x > low + high ? -8 : 7, yshift: -1, font: { size: 11, color: cryobench.colour("muted") },
       })),
     });
     return Plotly.react(element, traces, layout, cryobench.config);

@@ -72,8 +72,9 @@
       [cost.values[slug]], [value], { error_y: bar(slug, array, minus) },
     ]);
     traces.forEach((trace) => { trace.showlegend = true; });
+    const labels = rows.map(([slug]) => cryobench.data.runs[slug].label.slice(0, 28));
     const layout = cryobench.layout({
-      showlegend: true, legend: { orientation: "h", y: -0.22, font: { size: 11.5 } },
+      ...cryobench.legendBelow(element, labels, 300),
       xaxis: cryobench.axis(cost.title, { type: "log", dtick: 1 }),
       yaxis: cryobench.axis(axisTitle(metric)),
     });
@@ -132,8 +133,10 @@
       font: { size: 11, color: cryobench.colour("muted") },
     });
     const lows = traces.flatMap((trace) => (trace.y || []).filter((value) => value !== null));
+    const labels = Object.entries(runs).filter(([slug]) => (fsc.runs[slug] || {})[mask]).map(([, run]) => run.label.slice(0, 28));
+    const below = cryobench.legendBelow(element, labels, phone ? 380 : 440);
     const layout = cryobench.layout({
-      showlegend: true, legend: { orientation: "h", y: -0.17, font: { size: 11.5 } },
+      ...below,
       hovermode: showSingle ? "closest" : "x unified",
       hoverlabel: { align: "left", namelength: -1, bgcolor: cryobench.colour("card"), bordercolor: cryobench.colour("line"), font: { color: cryobench.colour("ink") } },
       xaxis: cryobench.axis("spatial frequency / cycles per px", { range: [0, 0.5], hoverformat: ".3f", unifiedhovertitle: { text: "%{x:.3f} cycles/px" } }),
@@ -143,7 +146,7 @@
       }),
       yaxis: cryobench.axis("Fourier shell correlation", { range: [Math.min(0, ...lows.map((v) => v * 1.05)), 1.03] }),
       shapes: [line(0.5), line(0.143)], annotations: [mark(0.5), mark(0.143)],
-      margin: { l: 56, r: 14, t: 52, b: 44 },
+      margin: { ...below.margin, t: 52 },
     });
     return Plotly.react(element, traces, layout, cryobench.config);
   };

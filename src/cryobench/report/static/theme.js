@@ -25,6 +25,18 @@ cryobench.layout = function (extra) {
   };
 };
 
+// A legend below a plot that grows by its rows, so that many runs do not squeeze what is drawn.
+cryobench.legendBelow = function (element, labels, height) {
+  const widest = Math.max(0, ...labels.map((label) => label.length));
+  const columns = Math.max(1, Math.floor((element.clientWidth - 75) / (46 + 6.4 * Math.min(widest, 28))));
+  const rows = Math.ceil(labels.length / columns);
+  element.style.height = `${height + 20 * rows}px`;
+  return {
+    showlegend: true, margin: { l: 56, r: 14, t: 12, b: 54 + 20 * rows },
+    legend: { orientation: "h", y: 0, yref: "container", yanchor: "bottom", font: { size: 11.5 } },
+  };
+};
+
 cryobench.colourBar = (title) => ({
   title: { text: title, side: "right", font: { size: 12 } }, thickness: 10, outlinewidth: 0, len: 0.95, tickfont: { size: 11 },
 });
