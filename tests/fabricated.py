@@ -210,7 +210,13 @@ def _fabricate_curves(
     bins = 2 * np.pi * np.arange(11) / 10
     spaces = (("truth", wrong), ("pose", 1.0), ("ctf", 0.97))
     imbalance = [
-        {"against": against, "direction": direction, "points": points, "k": k, "value": value * (1 + k / 500)}
+        {
+            "against": against,
+            "direction": direction,
+            "points": points,
+            "k": k,
+            "value": value * (1 + k / 500) * (1 if points == "subsets" else 2),
+        }
         for against, value in spaces
         for direction in (f"latent to {against}", f"{against} to latent")
         for points in ("subsets", "together")

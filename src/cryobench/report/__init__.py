@@ -3,8 +3,8 @@
 ``write_report`` and ``write_card`` are the public face.
 
 For runs: ``tables``, ``score_texts`` and ``assignments`` turn results into tables, ``leaderboard`` into cells,
-``charts`` into what page and paper both draw, ``latent_views`` and ``colourings`` into points, ``views``, ``slices`` and
-``surfaces`` into pictures and meshes; ``payload``, ``charts_payload`` and ``pictures`` write what the page shows,
+``charts`` into what page and paper both draw, ``latent_views`` and ``colourings`` into points, ``views``, ``slices``
+and ``surfaces`` into pictures and meshes; ``payload``, ``charts_payload`` and ``pictures`` write what the page shows,
 ``published_results`` has what others published, ``site`` puts the folder together.
 
 For a data set: ``facts``, ``command`` and ``state_list`` say what it is, which ``cryobench show`` prints;

@@ -73,6 +73,19 @@ def test_cells_have_value_and_interval_or_the_reason(contents):
     assert (missing.text, missing.missing, missing.sort) == ("not measured", True, None)
 
 
+def test_an_empty_cell_knows_why_it_is_empty(dataset, collect):
+    items = pd.DataFrame({"value": [0.5]})
+    measured = Scores({"ari": Score("ari", 0.5, 0.4, 0.6, 100, items)})
+    lacking = Scores({}, {}, {"not_measured": {"labels": "needs posteriors or latents"}})
+    results = [
+        (Reconstruction(dataset.queries, record={"method": name}), scores)
+        for name, scores in (("a", measured), ("b", lacking))
+    ]
+    board = lay_out_leaderboard(collect(results))
+    assert _cell(board, "b", "Labels, ARI").reason == "needs posteriors or latents"
+    assert _cell(board, "a", "Labels, ARI").note == "[0.400,\u00a00.600]"
+
+
 def test_reasons_are_given_once_with_the_runs_they_hold_for(dataset, collect):
     reasons = {"not_measured": {"poses": "needs poses, which the reconstruction does not have"}}
     results = [
@@ -130,6 +143,8 @@ def test_few_pictures_of_single_runs_are_shown_at_once_and_controls_are_folded(c
     assert all(run.control is not None for run in rest)
     many = contents.runs * 3
     assert len(split_runs(many, having)[0]) == 4
+    one = {run.slug: None for run in contents.runs if run.control or run.label == "3d-class"}
+    assert [run.label for run in split_runs(contents.runs, one)[0]] == ["3d-class"]
     controls = {run.slug: None for run in contents.runs if run.control}
     assert len(split_runs(contents.runs, controls)[0]) == len(controls)
 
