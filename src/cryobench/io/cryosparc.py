@@ -348,11 +348,12 @@ def _rotation_vectors(rotations: RotationArray) -> np.ndarray:
     """(n, 3) float32 rotation vectors of the inverse rotations, at most half a turn long after rounding as well."""
     inverses = np.asarray(rotations, dtype=np.float64).swapaxes(-1, -2)
     vectors = Rotation.from_matrix(inverses).as_rotvec()
+    rounded = vectors.astype("<f4")
     # A vector that rounding made longer than π would come back as its opposite, and not be the same again.
-    lengths = np.linalg.norm(vectors, axis=1)
-    longest = np.pi * (1 - 1e-7)
-    vectors *= np.minimum(1, longest / np.maximum(lengths, longest))[:, None]
-    return vectors.astype("<f4")
+    too_long = np.linalg.norm(rounded.astype(np.float64), axis=1) > np.pi
+    shorter = np.pi * (1 - 1e-7) / np.linalg.norm(vectors[too_long], axis=1, keepdims=True)
+    rounded[too_long] = vectors[too_long] * shorter
+    return rounded
 
 
 def _make_uids(columns: dict[str, np.ndarray], n: int) -> np.ndarray:
