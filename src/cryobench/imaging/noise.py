@@ -15,6 +15,7 @@ from cryobench.fourier import fourier_crop, hermitian_weights, shell_power
 from cryobench.imaging.ctf import Ctf, phase_coefficients
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.imaging.kernels.normal import fill_normal
+from cryobench.imaging.kernels.transfer import sum_squared_ctf
 from cryobench.imaging.slices import extract_slices
 from cryobench.rng import make_counter_key
 from cryobench.rotations import rotations_from_euler
@@ -120,13 +121,10 @@ def _spread_orientations(n: int) -> np.ndarray:
 
 
 def _mean_squared_ctf(ctf: Ctf, frequencies: np.ndarray) -> np.ndarray:
-    """CTF² at each radius, averaged over particles and directions. In NumPy: one thread, so one order of sums."""
+    """CTF² at each radius, averaged over particles and directions. One thread, so one order of sums."""
     phase = phase_coefficients(ctf)
-    squared = frequencies[None, :] ** 2
-    envelope = np.exp(-ctf.b_factor[:, None] / 2 * squared)
-    total = np.zeros(len(frequencies))
-    for direction in np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS:
-        defocus = phase.mean + phase.difference * np.cos(2 * (direction - ctf.defocus_angle))
-        gamma = (phase.quartic[:, None] * squared - defocus[:, None]) * squared
-        total += (np.sin(gamma - phase.offset[:, None]) ** 2 * envelope).mean(axis=0)
-    return total / _DIRECTIONS
+    directions = np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
+    defocus = phase.mean + phase.difference * np.cos(2 * (directions[:, None] - ctf.defocus_angle))
+    turn = 2 * np.pi
+    total = sum_squared_ctf(frequencies**2, phase.quartic / turn, defocus / turn, phase.offset / turn, ctf.b_factor)
+    return total / (_DIRECTIONS * len(ctf.b_factor))

@@ -48,9 +48,19 @@ def write_tables(path: Path, tables: Mapping[str, pd.DataFrame]) -> None:
         for column in table.columns:
             if not pd.api.types.is_numeric_dtype(table[column]):
                 _check_text([str(text) for text in table[column]], str(column), name, path)
-    lines = StarWriter(dict(tables), float_format=_FLOAT_FORMAT).lines()
+    lines = StarWriter({name: _format(table) for name, table in tables.items()}).lines()
     next(lines)  # the program's name and the time, which would make every file differ
     write_text(path, "\n".join(["# written by cryobench", *lines]) + "\n")
+
+
+def _format(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its numbers as text: pandas' own formatting of a column takes ten times as long."""
+    text = {
+        column: [_FLOAT_FORMAT % value for value in table[column].tolist()]
+        for column in table.columns
+        if pd.api.types.is_float_dtype(table[column]) and table[column].notna().all()
+    }
+    return table.assign(**text)
 
 
 def number_column(table: pd.DataFrame, column: str, path: Path) -> np.ndarray:

@@ -52,3 +52,23 @@ def apply_transfer(
             line = spectra[i, y]
             for x in range(columns):
                 line[x] *= along_y * along_x[x] * ctf[x]
+
+
+@numba.njit(cache=True)
+def sum_squared_ctf(
+    squared: np.ndarray,  # (m,) |s|² in 1/Å²
+    quartic: np.ndarray,  # (n,) coefficient of |s|⁴ in γ / 2π
+    defocus: np.ndarray,  # (d, n) coefficient of |s|² in −γ / 2π, along d directions
+    offset: np.ndarray,  # (n,) in turns
+    b_factor: np.ndarray,  # (n,)
+) -> np.ndarray:
+    """CTF² at m radii, summed over directions and particles."""
+    total = np.zeros(len(squared))
+    for i in range(len(quartic)):
+        envelope = np.exp(-b_factor[i] / 2 * squared)
+        for direction in range(len(defocus)):
+            for m in range(len(squared)):
+                turns = (quartic[i] * squared[m] - defocus[direction, i]) * squared[m] - offset[i]
+                value = sine_of_turns(wrap_turns(np.float32(turns)))
+                total[m] += np.float64(value * value) * envelope[m]
+    return total
