@@ -4,6 +4,8 @@ Both keep the *values* of a function that is band-limited to the smaller grid (t
 function at another spacing), about the same centre voxel ``n // 2``.
 """
 
+from itertools import product
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -28,14 +30,16 @@ def fourier_crop(values: Float[Tensor, "*batch_grid"], box_size: int, *, dimensi
 def invert_cropped(spectrum: Tensor, old: int, new: int, dimensions: int) -> Tensor:
     """The ``new``-sample function of the low frequencies of a half-spectrum taken about sample 0 of ``old``."""
     dims = tuple(range(-dimensions, 0))
-    spectrum = spectrum[..., : new // 2 + 1]
-    for dim in dims[:-1]:
-        positive, negative = spectrum.narrow(dim, 0, (new + 1) // 2), spectrum.narrow(dim, old - new // 2, new // 2)
-        spectrum = torch.cat([positive, negative], dim=dim)
+    kept = spectrum.new_empty(*spectrum.shape[:-dimensions], *(new,) * (dimensions - 1), new // 2 + 1)
+    # The low frequencies of each full axis sit at the two ends of the native order.
+    ends = ((slice(0, (new + 1) // 2),) * 2, (slice(old - new // 2, old), slice((new + 1) // 2, new)))
+    for corner in product(ends, repeat=dimensions - 1):
+        given, taken = zip(*corner, strict=True)
+        kept[(..., *taken, slice(None))] = spectrum[(..., *given, slice(new // 2 + 1))]
     if new % 2 == 0:
         for dim in dims:
-            spectrum.select(dim, new // 2).zero_()
-    spectrum = _move_centre(spectrum, old, new, dims)
+            kept.select(dim, new // 2).zero_()
+    spectrum = _move_centre(kept, old, new, dims)
     return torch.fft.irfftn(spectrum, s=(new,) * dimensions, dim=dims) * (new / old) ** dimensions
 
 

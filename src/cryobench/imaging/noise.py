@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from cryobench._types import ImageArray, Volume
-from cryobench.fourier import fourier_crop, hermitian_weights, shell_power
+from cryobench.fourier import crop_with_power, hermitian_weights
 from cryobench.imaging.ctf import Ctf, phase_coefficients
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.imaging.kernels.normal import fill_normal
@@ -82,12 +82,14 @@ def expected_signal_variance(
     axis, half = np.arange(size) - size // 2, np.arange(size // 2 + 1)
     radius = np.sqrt(axis[:, None] ** 2 + half**2)
     low = min(_LOW, (size - 1) // 2)
-    shells = shell_power(volume)
+    # One transform gives the power of all shells, and the volume of the low frequencies.
+    small, shells = crop_with_power(volume, min(size, 3 * low))
+    shells *= (size / small.shape[-1]) ** 6
     power = np.append(shells, 0.0)[np.minimum((radius + 0.5).astype(int), len(shells))]
     # Slices end at (n − 1) // 2; where rings follow, so does the outer half of the last one.
     power[radius >= (size - 1) // 2 + (1e-9 if power_beyond is None else 0.5)] = 0.0
     near = (radius <= low) & (radius > 0)
-    power[near] = _sphere_power(volume, low)[near[size // 2 - low : size // 2 + low + 1, : low + 1]]
+    power[near] = _sphere_power(small, low, size)[near[size // 2 - low : size // 2 + low + 1, : low + 1]]
     power[size // 2, 0] = 0.0
     steps = np.arange(2 * (size // 2) + 1) / 2
     transfer = np.interp(radius, steps, _mean_squared_ctf(ctf, steps / (size * pixel_size)))
@@ -100,11 +102,12 @@ def expected_signal_variance(
     return float(total / size**4)
 
 
-def _sphere_power(volume: Volume, radius: int) -> np.ndarray:
-    """Mean |slice|² over evenly spread orientations, (2 radius + 1, radius + 1), rows from −radius."""
-    size = volume.shape[-1]
-    box_size = min(size, 3 * radius)
-    small = fourier_crop(volume, box_size, dimensions=3)
+def _sphere_power(small: Volume, radius: int, size: int) -> np.ndarray:
+    """Mean |slice|² over evenly spread orientations, (2 radius + 1, radius + 1), rows from −radius.
+
+    ``small`` holds the low frequencies of a volume of ``size`` voxels a side.
+    """
+    box_size = small.shape[-1]
     rotations = torch.from_numpy(_spread_orientations(_ORIENTATIONS)).float()
     slices = extract_slices(volume_to_fourier(small, kernel="wide", padding=2), rotations, radius=radius)
     power = (np.abs(slices.numpy().astype(np.complex128)) ** 2).mean(axis=0)
