@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from cryobench.methods import get_method
+from cryobench.metrics.heterogeneity import heterogeneity_fsc
 from cryobench.recipes import RECIPES, get_recipe
 from cryobench.recipes.simulate import build_settings, simulate
 
@@ -34,10 +36,13 @@ def test_presets_are_valid_and_their_molecules_fit(name, preset):
     assert reach < settings.box_size * settings.pixel_size / 2
 
 
-@ALL
-def test_tiny_data_set_holds_together(name, tmp_path):
-    dataset = simulate(name, tmp_path / "data", preset="tiny", seed=0)
-    truth = dataset.truth
+@pytest.fixture(scope="module", params=list(RECIPES))
+def tiny(request, tmp_path_factory):
+    return simulate(request.param, tmp_path_factory.mktemp(request.param) / "data", preset="tiny", seed=0)
+
+
+def test_tiny_data_set_holds_together(tiny):
+    dataset, truth = tiny, tiny.truth
     assert truth is not None
     assert len(truth) == len(dataset.particles)
     assert set(np.unique(truth.states)) == set(range(len(truth.volumes)))
@@ -52,3 +57,16 @@ def test_tiny_data_set_holds_together(name, tmp_path):
     assert not (dataset.particles.mask > 0)[border].any()
     assert inside.mean() < 0.25
     assert dataset.card["plan"]["seed"] == 0
+
+
+def test_heterogeneity_fsc_tells_the_truth_from_one_map_for_all(tiny):
+    """The published per-image FSC need not: on rigid molecules a consensus scores near the truth."""
+    scores = {}
+    for name in ("truth", "consensus"):
+        control = get_method(name)().with_truth(tiny.truth)
+        scores[name] = heterogeneity_fsc(control.reconstruct(tiny.particles, queries=tiny.queries), tiny)
+    for score in ("deviation-fsc-auc-normalised", "deviation-fsc-auc-normalised-masked"):
+        assert scores["truth"][score].value == pytest.approx(1, abs=1e-6)
+        assert scores["consensus"][score].value == 0
+    assert scores["truth"]["variance-fsc-gain"].value == pytest.approx(1, abs=1e-6)
+    assert scores["consensus"]["variance-fsc-gain"].value <= 0
