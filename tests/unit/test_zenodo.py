@@ -305,7 +305,8 @@ def test_it_is_run_and_scored_like_any_other(tmp_path: Path) -> None:
 def test_it_is_shown_like_any_other(template: Path, tmp_path: Path) -> None:
     run("consensus", load_dataset(template), tmp_path / "run")
     write_report(load_dataset(template), [score_run(tmp_path / "run")], tmp_path / "page")
-    assert "published archive" in (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
+    assert "published archive" in (tmp_path / "page" / "card.html").read_text(encoding="utf-8")
+    assert "Published results" in (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("size", [24, 25])
