@@ -58,7 +58,7 @@ def _format(table: pd.DataFrame) -> pd.DataFrame:
     text = {
         column: [_FLOAT_FORMAT % value for value in table[column].tolist()]
         for column in table.columns
-        if pd.api.types.is_float_dtype(table[column]) and table[column].notna().all()
+        if pd.api.types.is_float_dtype(table[column]) and not np.isnan(table[column].to_numpy()).any()
     }
     return table.assign(**text)
 
