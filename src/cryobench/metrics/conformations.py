@@ -32,7 +32,7 @@ from cryobench.data import Dataset, Reconstruction, Scores, VolumeSource
 from cryobench.metrics.frames import FramedReconstruction
 from cryobench.metrics.fsc_curve import FscCurve, correlate, transform_masked
 from cryobench.metrics.metric import Metric, ScoreKind, shown
-from cryobench.metrics.query_pairs import hash_mask, lay_out_curves
+from cryobench.metrics.query_pairs import choose_mask, hash_mask, lay_out_curves, name_masks
 from cryobench.metrics.uncertainty import summarise
 from cryobench.metrics.volumes import PerImageFsc, tabulate_curves
 
@@ -163,12 +163,9 @@ def conformation_fsc(
     chosen = choose_conformations(reconstruction, dataset)
     if len(chosen.states) == 0:
         raise ValueError(f"conformations of {reconstruction.name} cannot be compared: {_explain_none(chosen)}.")
-    if isinstance(mask, str):
-        mask = dataset.particles.mask
     box_size = truth.volumes.box_size
-    if mask is not None and mask.shape != (box_size,) * 3:
-        raise ValueError(f"the mask has shape {mask.shape}, the volumes have {box_size} voxels a side.")
-    masks: dict[str, np.ndarray | None] = {"none": None} if mask is None else {"none": None, "mask": mask}
+    mask = choose_mask(mask, dataset, box_size)
+    masks = name_masks(mask)
     curves: dict[str, list[FscCurve]] = {name: [] for name in masks}
     with shown(progress).task("per-conformation FSC", len(chosen.states)) as task:
         for state, volume, true_volume in _read_pairs(reconstruction, truth.volumes, chosen):

@@ -26,7 +26,7 @@ from cryobench.data import Dataset, GroundTruth, Reconstruction, Score, Scores
 from cryobench.metrics.deviations import Moments, correlate_deviations, deviate, find_moments
 from cryobench.metrics.fsc_curve import FscCurve, fsc_auc
 from cryobench.metrics.metric import Metric, ScoreKind, shown
-from cryobench.metrics.query_pairs import lay_out_curves, pair_queries
+from cryobench.metrics.query_pairs import lay_out_curves, name_masks, pair_queries
 from cryobench.metrics.uncertainty import interval_over_groups, summarise
 from cryobench.metrics.variance_mask import correlate_best_map, correlate_where_varying, make_variance_mask
 from cryobench.volumes.mask import Mask
@@ -81,7 +81,7 @@ def heterogeneity_fsc(
         if variance_mask is None
         else Mask(_as_tensor(variance_mask), pixel_size, {"made_by": "given"})
     )
-    masks: dict[str, np.ndarray | None] = {"none": None} if mask is None else {"none": None, "mask": mask}
+    masks = name_masks(mask)
     curves = _correlate(moments, masks, varying.values.numpy(), progress)
     best_map = fsc_auc(correlate_best_map(moments, varying.values.numpy()), normalised=True)
 

@@ -7,6 +7,7 @@ method, the states of the truth) are told by their content, so that work is done
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -145,6 +146,20 @@ def hash_content(volume: np.ndarray) -> bytes:
 def hash_mask(mask: np.ndarray | None) -> str | None:
     """SHA-256 of a mask's voxels as float32, by which results say what they were masked with."""
     return None if mask is None else sha256(np.ascontiguousarray(mask, np.float32).tobytes()).hexdigest()
+
+
+def choose_mask(mask: np.ndarray | Literal["dataset"] | None, dataset: Dataset, box_size: int) -> np.ndarray | None:
+    """The mask asked for, or the data set's own. ValueError if its shape is not that of the volumes."""
+    if isinstance(mask, str):
+        mask = dataset.particles.mask
+    if mask is not None and mask.shape != (box_size,) * 3:
+        raise ValueError(f"the mask has shape {mask.shape}, the volumes have {box_size} voxels a side.")
+    return mask
+
+
+def name_masks(mask: np.ndarray | None) -> dict[str, np.ndarray | None]:
+    """What scores are measured in, by name: the whole box, and the mask if there is one."""
+    return {"none": None} if mask is None else {"none": None, "mask": mask}
 
 
 def lay_out_curves(particles: np.ndarray, curves: Mapping[str, Sequence[FscCurve]]) -> pd.DataFrame:

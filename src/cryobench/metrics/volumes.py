@@ -27,7 +27,7 @@ from cryobench.metrics.fsc_curve import (
     transform_masked,
 )
 from cryobench.metrics.metric import Metric, ScoreKind, shown
-from cryobench.metrics.query_pairs import QueryPairs, hash_mask, lay_out_curves, pair_queries
+from cryobench.metrics.query_pairs import QueryPairs, choose_mask, hash_mask, lay_out_curves, name_masks, pair_queries
 from cryobench.metrics.uncertainty import summarise
 
 __all__ = ["FscCurve", "PerImageFsc", "Resolution", "fsc", "fsc_auc", "per_image_fsc", "resolution"]
@@ -67,12 +67,9 @@ def per_image_fsc(
         state of every query is unknown.
     """
     pairs = pair_queries(reconstruction, dataset)
-    if isinstance(mask, str):
-        mask = dataset.particles.mask
     box_size = pairs.volumes.box_size
-    if mask is not None and mask.shape != (box_size,) * 3:
-        raise ValueError(f"the mask has shape {mask.shape}, the volumes have {box_size} voxels a side.")
-    masks: dict[str, np.ndarray | None] = {"none": None} if mask is None else {"none": None, "mask": mask}
+    mask = choose_mask(mask, dataset, box_size)
+    masks = name_masks(mask)
 
     found: dict[tuple[int, str], FscCurve] = {}
     with shown(progress).task("per-image FSC", len(pairs)) as task:
