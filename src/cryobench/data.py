@@ -85,6 +85,25 @@ class ArrayImages:
 
 
 @dataclass(frozen=True, eq=False)
+class SelectedImages:
+    """Some images of a source, in an order of one's own, as an ``ImageSource``."""
+
+    images: ImageSource
+    indices: np.ndarray
+    """(m,) which of them."""
+
+    @property
+    def box_size(self) -> int:
+        return self.images.box_size
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        return self.images.read(self.indices[indices])
+
+
+@dataclass(frozen=True, eq=False)
 class IndexedVolumes:
     """A ``VolumeSource`` whose item i is ``volumes[index[i]]``: many items, few volumes (classes)."""
 
@@ -182,6 +201,18 @@ class Particles:
                 f" ({len(bad)} such particles among those just read). Remove them from the table or mend the stack."
             )
         return images if self.sign == 1 else -images
+
+    def select(self, indices: np.ndarray) -> Particles:
+        """Some of the particles (m,), in that order, as particles of their own."""
+        indices = np.asarray(indices, dtype=np.int64)
+        _check_range("particle", indices, 0, len(self))
+        return replace(
+            self,
+            images=SelectedImages(self.images, indices),
+            ctf=self.ctf[indices],
+            rotations=None if self.rotations is None else self.rotations[indices],
+            shifts=None if self.shifts is None else self.shifts[indices],
+        )
 
     def chunks(self, size: int = CHUNK) -> Iterator[np.ndarray]:
         """Consecutive index arrays that cover all particles, ``size`` at a time."""

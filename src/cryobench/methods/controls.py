@@ -23,7 +23,7 @@ import numpy as np
 from cryobench._progress import Progress
 from cryobench.data import GroundTruth, IndexedVolumes, Particles, Reconstruction, VolumeSource
 from cryobench.methods._shared.backprojection import backproject
-from cryobench.methods.method import Method
+from cryobench.methods.method import Method, Workers
 from cryobench.rng import stream
 
 RANDOM_DIMENSIONS = 8
@@ -62,6 +62,7 @@ class Control(Method):
         device: str = "cpu",
         progress: Progress | None = None,
         checkpoint: Path | None = None,
+        workers: Workers | None = None,
     ) -> Reconstruction:
         """As ``Method.reconstruct``.
 

@@ -3,13 +3,34 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from cryobench._progress import Progress
 from cryobench.data import Particles, Reconstruction
+
+
+@runtime_checkable
+class Workers(Protocol):
+    """What is asked of a ``dask.distributed.Client``; importing that takes longer than a small run."""
+
+    def submit(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+        """A future of ``func(*args)``."""
+        ...
+
+    def scatter(self, data: Any, *args: Any, **kwargs: Any) -> Any:
+        """Futures of data sent to workers."""
+        ...
+
+    def gather(self, futures: Any, *args: Any, **kwargs: Any) -> Any:
+        """Results of futures."""
+        ...
+
+    def scheduler_info(self, *args: Any, **kwargs: Any) -> Any:
+        """Which workers there are."""
+        ...
 
 
 class MethodSettings(BaseModel):
@@ -24,6 +45,8 @@ class Method(ABC):
     name: ClassVar[str]
     poses: ClassVar[Literal["given", "estimated"]]
     """Whether it takes the poses as they are given or finds its own."""
+    spreads: ClassVar[bool] = False
+    """Whether it can spread its particles over the workers of a Dask client."""
     Settings: ClassVar[type[MethodSettings]] = MethodSettings
 
     def __init__(self, settings: MethodSettings | None = None) -> None:
@@ -39,6 +62,7 @@ class Method(ABC):
         device: str = "cpu",
         progress: Progress | None = None,
         checkpoint: Path | None = None,
+        workers: Workers | None = None,
     ) -> Reconstruction:
         """Estimate what varies, and the volume of each query particle.
 
@@ -56,6 +80,8 @@ class Method(ABC):
             Shows how far it is.
         checkpoint
             Folder in which work may be kept, so that the same call after an interruption goes on from there.
+        workers
+            Dask client over whose workers the particles are spread, if the method ``spreads``; None: this process.
 
         Raises
         ------

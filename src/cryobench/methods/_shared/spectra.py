@@ -133,7 +133,8 @@ class ParticleSpectra:
     ) -> None:
         self._particles = particles
         self._rotations, self._shifts = require_poses(particles, method)
-        self._device = device
+        self.device = device
+        """Where spectra are."""
         self.disc = HalfDisc(particles.box_size, radius)
         self._index = torch.from_numpy(self.disc.index).to(device)
         keeps = len(particles) * len(self.disc.index) * _BYTES <= memory_bytes
@@ -165,17 +166,17 @@ class ParticleSpectra:
 
     def _transform(self, indices: np.ndarray) -> Packed:
         particles, size = self._particles, self._particles.box_size
-        shifts = torch.tensor(self._shifts[indices], dtype=torch.float32, device=self._device)
-        spectra = fft_images(torch.from_numpy(particles.read(indices)).to(self._device))
+        shifts = torch.tensor(self._shifts[indices], dtype=torch.float32, device=self.device)
+        spectra = fft_images(torch.from_numpy(particles.read(indices)).to(self.device))
         spectra = shift_images(spectra, shifts, size, pixel_size=particles.pixel_size)
         frequencies = torch.from_numpy(self.disc.frequencies / (size * particles.pixel_size)).float()
         data = spectra.flatten(1)[:, self._index]
-        ctf = evaluate_ctf(particles.ctf[indices], frequencies.to(self._device))
+        ctf = evaluate_ctf(particles.ctf[indices], frequencies.to(self.device))
         return Packed(
             indices=indices,
             data=data,
             ctf=ctf,
-            rotations=torch.tensor(self._rotations[indices], dtype=torch.float32, device=self._device),
+            rotations=torch.tensor(self._rotations[indices], dtype=torch.float32, device=self.device),
             power=self.disc.sum_shells(data.abs().square()),
             ctf_power=self.disc.sum_shells(ctf.square()),
         )

@@ -14,7 +14,7 @@ from cryobench.methods._shared.spectra import ParticleSpectra
 from cryobench.methods.classification_3d.checkpoint import Progression, load_progression, save_progression
 from cryobench.methods.classification_3d.expectation import estimate_volumes, iterate
 from cryobench.methods.classification_3d.initial import assign_at_random, assign_by_variation, largest_sphere
-from cryobench.methods.method import Method, MethodSettings, require_poses
+from cryobench.methods.method import Method, MethodSettings, Workers, require_poses
 from cryobench.rng import stream
 
 _HOLD, _GROWN = 0.2, 0.6
@@ -74,6 +74,7 @@ class Classification3D(Method):
         device: str = "cpu",
         progress: Progress | None = None,
         checkpoint: Path | None = None,
+        workers: Workers | None = None,
     ) -> Reconstruction:
         """Posteriors (n, k) of the classes and, for each query particle, the volume of its most probable class.
 
