@@ -60,12 +60,13 @@ def write_volumes(
         names = [f"latent-{index:06d}" for index in range(len(rows))]
     else:
         rows, names = _state_means(reconstruction, own)
-    pixel_size = find_dataset(reconstruction, None).particles.pixel_size
+    images = find_dataset(reconstruction, None).particles
     method = get_method(str(reconstruction.record["method"]))()
     progress = progress or Silent()
     with atomic_folder(folder) as partial, progress.task("decoding volumes", total=len(rows)) as task:
-        for name, volume in zip(names, method.decode(Path(run) / "model", rows), strict=True):
-            write_volume(partial / f"{name}.mrc", volume, pixel_size)
+        decoded = method.decode(Path(run) / "model", rows, particles=images)
+        for name, volume in zip(names, decoded, strict=True):
+            write_volume(partial / f"{name}.mrc", volume, images.pixel_size)
             task.advance()
     return [folder / f"{name}.mrc" for name in names]
 

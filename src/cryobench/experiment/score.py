@@ -8,7 +8,7 @@ import numpy as np
 
 from cryobench._errors import FormatError, UnknownName
 from cryobench._progress import Progress
-from cryobench.data import Dataset, Reconstruction, Scores
+from cryobench.data import Dataset, Particles, Reconstruction, Scores
 from cryobench.experiment.kept_scores import KeptScores
 from cryobench.io.alignment_store import load_alignments, save_alignments
 from cryobench.io.mrc import read_volume
@@ -73,8 +73,9 @@ def score_run(
     """
     how = how or HowToScore()
     folder = Path(folder)
-    reconstruction = with_decoder(load_reconstruction(folder))
+    reconstruction = load_reconstruction(folder)
     data = find_dataset(reconstruction, dataset)
+    reconstruction = with_decoder(reconstruction, data.particles)
     mask = None if how.mask is None else read_volume(how.mask)[0]
     names = list_metrics() if metrics is None else list(metrics)
     chosen = [get_metric(name)() for name in names]
@@ -114,18 +115,22 @@ def load_or_score(
 
 @dataclass(frozen=True, eq=False)
 class RunDecoder:
-    """The decoder of a finished run: its method, on the model it left in RUN/model."""
+    """The decoder of a finished run: its method, on the model it left in RUN/model and the run's particles."""
 
     method: Method
     model: Path = field(repr=False)
+    particles: Particles | None = field(default=None, repr=False)
 
     def decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
         """As ``Decoder.decode``."""
-        return self.method.decode(self.model, latents)
+        return self.method.decode(self.model, latents, particles=self.particles)
 
 
-def with_decoder(reconstruction: Reconstruction) -> Reconstruction:
-    """The run with a decoder, if its method is one of ours that can decode and left a model."""
+def with_decoder(reconstruction: Reconstruction, particles: Particles | None = None) -> Reconstruction:
+    """The run with a decoder, if its method is one of ours that can decode and left a model.
+
+    ``particles``, those of the run, are for methods that decode from the images.
+    """
     if reconstruction.path is None or not reconstruction.model:
         return reconstruction
     try:
@@ -134,7 +139,7 @@ def with_decoder(reconstruction: Reconstruction) -> Reconstruction:
         return reconstruction
     if method.decode is Method.decode:
         return reconstruction
-    return replace(reconstruction, decoder=RunDecoder(method(), Path(reconstruction.path) / "model"))
+    return replace(reconstruction, decoder=RunDecoder(method(), Path(reconstruction.path) / "model", particles))
 
 
 def _load_frame(folder: Path, reconstruction: Reconstruction, how: HowToScore, kept: KeptScores) -> Frame | None:

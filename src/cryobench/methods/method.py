@@ -89,13 +89,24 @@ class Method(ABC):
             If the particles lack what the method needs, or a setting does not fit them.
         """
 
-    def decode(self, model: Path, latents: np.ndarray) -> Iterator[np.ndarray]:
+    def decode(self, model: Path, latents: np.ndarray, *, particles: Particles | None = None) -> Iterator[np.ndarray]:
         """Volumes (z, y, x) at latents (m, d), one at a time, from the model a finished run left in a folder.
+
+        Parameters
+        ----------
+        model
+            RUN/model of a finished run.
+        latents
+            (m, d), or class probabilities (m, k).
+        particles
+            Those the run was made from. Images are read when asked for, so handing them over costs nothing; most
+            methods have no use for them.
 
         Raises
         ------
         ValueError
-            If this method has nothing to decode from, or the latents have another width.
+            If this method has nothing to decode from, the latents have another width, or it decodes from the
+            images and was given none.
         """
         raise ValueError(
             f"{self.name} has no generative model to decode from: its query volumes are all there is ({model})."

@@ -113,7 +113,7 @@ class Classification3D(Method):
             },
         )
 
-    def decode(self, model: Path, latents: np.ndarray) -> Iterator[np.ndarray]:
+    def decode(self, model: Path, latents: np.ndarray, *, particles: Particles | None = None) -> Iterator[np.ndarray]:
         """Volume (z, y, x) of the most probable class for each row of class probabilities (m, k)."""
         volumes = np.load(Path(model) / "volumes.npy", mmap_mode="r", allow_pickle=False)
         if latents.ndim != 2 or latents.shape[1] != len(volumes):
