@@ -317,28 +317,19 @@ def run(
     device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     seed: Seed = 0,
     set_: Set = None,
+    workers: Workers = 1,
+    scheduler: Annotated[
+        Optional[str], typer.Option(metavar="ADDRESS", help="Dask scheduler over whose workers particles are spread.")
+    ] = None,
 ) -> None:
     """Reconstruct a data set with a method. Repeating the command after an interruption goes on where it stopped.
 
     Example: **cryobench run 3d-class antibody -o runs/3d-class --set n_classes=20**
     """
-    from cryobench.cli.progress import Bars
-    from cryobench.experiment import run as run_method
-    from cryobench.io.store import load_dataset
+    from cryobench.cli.run import run_and_tell
 
-    result = run_method(
-        method,
-        load_dataset(dataset),
-        output,
-        seed=seed,
-        settings=parse_settings(set_),
-        device=device,
-        progress=Bars(),
-    )
-    record = result.record
-    typer.echo(
-        f"{result.name}: {record['wall_seconds']:.1f} s, {record['peak_memory_bytes'] / 2**30:.2f} GiB -> {output}"
-    )
+    changes = parse_settings(set_)
+    run_and_tell(method, dataset, output, seed, settings=changes, device=device, workers=workers, scheduler=scheduler)
 
 
 @app.command()

@@ -13,10 +13,12 @@ from pydantic import ValidationError
 from cryobench._errors import FormatError, UnknownName
 from cryobench._progress import Progress, Silent
 from cryobench.data import Dataset, Reconstruction
+from cryobench.experiment.cluster import check_spread, open_workers
 from cryobench.experiment.resources import Meter, choose_device, describe_hardware
 from cryobench.io.atomic import remove_partial_files, write_json
 from cryobench.io.store import load_reconstruction, read_run_record, save_reconstruction, write_run_record
 from cryobench.methods import Control, Method, get_method
+from cryobench.methods.method import Workers
 
 RECORD = "run.json"
 
@@ -29,6 +31,8 @@ def run(
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
     device: str = "auto",
+    workers: int = 1,
+    scheduler: str | None = None,
     progress: Progress | None = None,
 ) -> Reconstruction:
     """Reconstruct a data set with a method and keep everything about it in a folder.
@@ -49,6 +53,11 @@ def run(
         Settings that differ from the method's defaults, by name.
     device
         "cpu", "cuda" or "auto".
+    workers
+        1: in this process, on all its threads. More: the particles are spread over that many Dask worker processes
+        of one thread, which end with the run. The result is the same to rounding.
+    scheduler
+        Instead, the address of a Dask scheduler whose workers can read the data set under the same paths.
     progress
         Shows how far it is.
 
@@ -57,12 +66,16 @@ def run(
     UnknownName
         No such method or setting.
     ValueError
-        A setting out of range, or data the method cannot use. The folder then records the failure.
+        A setting out of range, data the method cannot use, or workers for a method that does not spread. In the
+        first two cases the folder records the failure.
+    OSError
+        No scheduler answers.
     FormatError
         The folder holds a run of another call.
     """
     chosen = get_method(method)
     built = build_method(chosen, settings or {})
+    check_spread(chosen, workers, scheduler)
     place = choose_device(device)
     target = Path(folder)
     call = {
@@ -89,13 +102,15 @@ def run(
         "command": " ".join(sys.argv) if sys.argv and sys.argv[0].endswith("cryobench") else None,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "hardware": describe_hardware(place),
+        "workers": workers,
+        "scheduler": scheduler,
         "resumed": previous == "unfinished",
     }
     write_run_record(target, {**record, "status": "running"})
     meter = Meter(place)
     try:
-        with meter:
-            result = _reconstruct(built, dataset, seed, place, checkpoint, progress or Silent())
+        with open_workers(workers, scheduler) as client, meter:
+            result = _reconstruct(built, dataset, seed, place, checkpoint, progress or Silent(), client)
             result = result.with_record(**record)
             save_reconstruction(result, target, pixel_size=dataset.particles.pixel_size)
     except Exception as error:
@@ -140,7 +155,13 @@ def _previous(folder: Path, call: Mapping[str, Any]) -> Literal["none", "finishe
 
 
 def _reconstruct(
-    method: Method, dataset: Dataset, seed: int, device: str, checkpoint: Path, progress: Progress
+    method: Method,
+    dataset: Dataset,
+    seed: int,
+    device: str,
+    checkpoint: Path,
+    progress: Progress,
+    workers: Workers | None,
 ) -> Reconstruction:
     """Hand the particles to a method; the truth goes to controls alone."""
     if isinstance(method, Control) and dataset.truth is not None:
@@ -152,4 +173,5 @@ def _reconstruct(
         device=device,
         progress=progress,
         checkpoint=checkpoint,
+        workers=workers,
     )
