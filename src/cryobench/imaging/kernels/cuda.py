@@ -275,6 +275,40 @@ def accumulate(
         )
 
 
+def accumulate_interleaved(
+    data: tuple[Tensor, Tensor],
+    grid: Tensor,
+    factors: tuple[Tensor, Tensor],
+    rotations: Tensor,
+    layout: GridLayout,
+    radius: float,
+) -> None:
+    """Add numerators (n, y, h) and weights (n, y, h) to a grid (z, y, x, 2 k + c) of floats, in place.
+
+    Floats 2 k and 2 k + 1 of a voxel are the parts of volume k and get ``factors[0]`` (n, k) times the numerator; the
+    rest are weights and get ``factors[1]`` (n, c) times the weight. The x = 0 column counts by half.
+    """
+    n, pairs = len(rotations), 2 * factors[0].shape[1]
+    for values, own, first in zip(data, factors, (0, pairs), strict=True):
+        source = torch.view_as_real(values.resolve_conj().contiguous()) if values.is_complex() else values[..., None]
+        components, channels = source.shape[-1], own.shape[1]
+        offsets = first + components * torch.arange(channels, device=own.device)
+        _scatter(
+            source.contiguous()[:, None],
+            (
+                torch.arange(n, device=own.device).repeat(channels),
+                offsets.repeat_interleave(n),
+                own.detach().float().T.reshape(-1),
+            ),
+            rotations,
+            layout,
+            radius,
+            grid,
+            voxel_stride=grid.shape[3],
+            halve=True,
+        )
+
+
 def _scatter(
     source: Tensor,
     entries: tuple[Tensor, Tensor, Tensor],

@@ -101,6 +101,32 @@ def accumulate(
             grid[volume] += total if grid.is_complex() else total.real
 
 
+def accumulate_interleaved(
+    data: tuple[Tensor, Tensor],
+    grid: Tensor,
+    factors: tuple[Tensor, Tensor],
+    rotations: Tensor,
+    layout: GridLayout,
+    radius: float,
+) -> None:
+    """Add numerators (n, y, h) and weights (n, y, h) to a grid (z, y, x, 2 k + c) of floats, in place.
+
+    Floats 2 k and 2 k + 1 of a voxel are the parts of volume k and get ``factors[0]`` (n, k) times the numerator; the
+    rest are weights and get ``factors[1]`` (n, c) times the weight. The x = 0 column counts by half.
+    """
+    pairs = 2 * factors[0].shape[1]
+    halved = torch.ones(data[0].shape[-1], device=grid.device)
+    halved[0] = 0.5
+    for channel in range(factors[0].shape[1]):
+        slices = data[0] * halved * factors[0][:, channel, None, None]
+        grid[..., 2 * channel : 2 * channel + 2] += torch.view_as_real(
+            insert(slices, rotations, layout, radius, None, None)
+        ).to(grid.dtype)
+    for channel in range(factors[1].shape[1]):
+        slices = (data[1] * halved * factors[1][:, channel, None, None]).to(data[0].dtype)
+        grid[..., pairs + channel] += insert(slices, rotations, layout, radius, None, None).real.to(grid.dtype)
+
+
 def _locate(
     rotations: Tensor, layout: GridLayout, radius: float
 ) -> tuple[Tensor, Tensor, Iterator[tuple[Tensor, Tensor]]]:

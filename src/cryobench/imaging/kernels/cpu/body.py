@@ -11,10 +11,12 @@ from cryobench.imaging.kernels.cpu.accumulate import compile_accumulate
 from cryobench.imaging.kernels.cpu.extract import compile_extract
 from cryobench.imaging.kernels.cpu.gradient import compile_rotation_gradient
 from cryobench.imaging.kernels.cpu.insert import compile_insert
+from cryobench.imaging.kernels.cpu.interleaved import compile_interleaved
 from cryobench.imaging.kernels.cpu.threads import count_threads, run_parts
 from cryobench.imaging.layout import GridLayout
 
 _BLOCKS = (8, 4, 2, 1)
+_FLOATS = 32  # of a voxel that are added to at a time
 _PARTS_PER_THREAD = 4
 
 
@@ -130,6 +132,37 @@ def accumulate(
         np.zeros((1, 1), np.float32) if weight_grid is None else weight_grid.numpy().reshape(len(weight_grid), -1),
     )
     run_parts(lambda low, high: kernel(*arguments, low, high), _slabs(layout))
+
+
+def accumulate_interleaved(
+    data: tuple[Tensor, Tensor],
+    grid: Tensor,
+    factors: tuple[Tensor, Tensor],
+    rotations: Tensor,
+    layout: GridLayout,
+    radius: float,
+) -> None:
+    """Add numerators (n, y, h) complex64 and weights (n, y, h) float32 to a grid (z, y, x, 2 k + c), in place.
+
+    Floats 2 k and 2 k + 1 of a voxel are the parts of volume k and get ``factors[0]`` (n, k) times the numerator; the
+    rest are weights and get ``factors[1]`` (n, c) times the weight. The x = 0 column counts by half.
+    """
+    numerator, weight = data
+    to_numerator, to_weight = (values.detach().float().numpy() for values in factors)
+    n, total = len(rotations), grid.shape[3]
+    pairs = 2 * to_numerator.shape[1]
+    spread = np.zeros((n, 3, total), dtype=np.float32)
+    spread[:, 0, 0:pairs:2] = to_numerator
+    spread[:, 1, 1:pairs:2] = to_numerator
+    spread[:, 2, pairs:] = to_weight
+    images, weights = _pairs(numerator.contiguous()), weight.detach().contiguous().numpy()
+    common = (*_common(rotations, layout, radius), *_strides(layout))
+    for first in range(0, total, _FLOATS):
+        width = min(_FLOATS, total - first)
+        kernel = compile_interleaved(layout.taps, width, width == total)
+        part = np.ascontiguousarray(spread[:, :, first : first + width])
+        arguments = (images, weights, part, *common, total, first, grid.numpy().reshape(-1))
+        run_parts(lambda low, high, kernel=kernel, arguments=arguments: kernel(*arguments, low, high), _slabs(layout))
 
 
 def _blocks(volumes: int) -> list[tuple[int, int]]:

@@ -1,0 +1,105 @@
+"""Sums of slices that go into every volume at once: K numerators and their second-moment weights in one pass.
+
+For a model that is linear in K coefficients per particle, as y = C P Σ_k z_k V_k + noise, the normal equations of the
+volumes need, at every voxel, Σ z_k insert(a) for each k and Σ z_k z_l insert(b) for each pair k ≤ l. All of them lie
+side by side in a voxel, so that a pixel finds its taps once.
+"""
+
+import torch
+from jaxtyping import Complex64, Float, Float32
+from torch import Tensor
+
+from cryobench.imaging.grid import FourierVolume, friedel_symmetrise
+from cryobench.imaging.interpolation import Kernel
+from cryobench.imaging.layout import GridLayout
+from cryobench.imaging.slices import _check_radius, _check_rotations, choose_body
+
+
+class MomentAccumulator:
+    """Running sums over batches of particles; ``totals`` gives them as full-spectrum volumes at any time.
+
+    Parameters
+    ----------
+    box_size, kernel, padding
+        Grid to insert into. The trilinear kernel keeps weights non-negative.
+    n_numerators, n_weights
+        Channels of each kind.
+    radius
+        Entries with |k| > radius are left out. Default and maximum: (box_size − 1) // 2.
+    device
+        Where the sums are kept and the work is done.
+    """
+
+    def __init__(
+        self,
+        box_size: int,
+        *,
+        n_numerators: int,
+        n_weights: int,
+        kernel: Kernel = "trilinear",
+        padding: int = 1,
+        radius: float | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self._layout = GridLayout(box_size, padding, kernel)
+        self._radius = _check_radius(radius, self._layout)
+        self._numerators = n_numerators
+        channels = 2 * n_numerators + n_weights
+        self.values: Float32[Tensor, "z y x c"] = torch.zeros(*self._layout.shape, channels, device=device)
+        """The sums over half-slices: those of several accumulators of one shape may be added."""
+
+    def add(
+        self,
+        numerator: Complex64[Tensor, "n y h"],
+        weight: Float[Tensor, "n y h"],
+        rotations: Float[Tensor, "n 3 3"],
+        *,
+        numerator_factors: Float[Tensor, "n k"],
+        weight_factors: Float[Tensor, "n c"],
+    ) -> None:
+        """Add f_ik a_i to each numerator k and g_ic b_i to each weight c. Not differentiable.
+
+        Parameters
+        ----------
+        numerator, weight
+            Half-slices a, for example CTF · data, and b, for example CTF².
+        rotations
+            Particle from reference.
+        numerator_factors, weight_factors
+            f and g.
+
+        Raises
+        ------
+        ValueError
+            If shapes disagree or a rotation is not orthonormal.
+        """
+        _check_rotations(rotations, self.values.device)
+        size, n = self._layout.box_size, len(rotations)
+        expected = {
+            "numerator": (numerator, (n, size, size // 2 + 1)),
+            "weight": (weight, (n, size, size // 2 + 1)),
+            "numerator_factors": (numerator_factors, (n, self._numerators)),
+            "weight_factors": (weight_factors, (n, self.values.shape[3] - 2 * self._numerators)),
+        }
+        for name, (values, shape) in expected.items():
+            if tuple(values.shape) != shape:
+                raise ValueError(f"{name} must have shape {shape}, got {tuple(values.shape)}.")
+        choose_body(self.values.device).accumulate_interleaved(
+            (numerator.detach(), weight.detach().float()),
+            self.values,
+            (numerator_factors.detach(), weight_factors.detach()),
+            rotations.detach().float(),
+            self._layout,
+            self._radius,
+        )
+
+    def totals(self) -> tuple[FourierVolume, FourierVolume]:
+        """Stacks of numerators (complex64) and of weights (float32), summed over full slices."""
+        pairs = 2 * self._numerators
+        shape = (*self.values.shape[:3], self._numerators, 2)
+        numerator = torch.view_as_complex(self.values[..., :pairs].reshape(shape).contiguous())
+        return self._complete(numerator), self._complete(self.values[..., pairs:])
+
+    def _complete(self, sums: Tensor) -> FourierVolume:
+        layout = self._layout
+        return friedel_symmetrise(FourierVolume(sums, layout.box_size, layout.padding, layout.kernel))
