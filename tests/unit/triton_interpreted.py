@@ -39,6 +39,12 @@ def compare(box_size: int, kernel: str, padding: int) -> dict[str, float]:
         body.accumulate((data, weight), grids, entries, rotations, layout, 2.5)
         sums.append(torch.cat([grids[0].flatten(), grids[1].flatten().to(torch.complex64)]))
     errors[f"{box_size} {kernel} {padding} accumulate"] = relative(*sums)
+    factors, moments = (torch.randn(3, 2), torch.randn(3, 3)), []
+    for body in (cuda, reference):
+        grid = torch.zeros(*layout.shape, 7)
+        body.accumulate_interleaved((data, weight), grid, factors, rotations, layout, 2.5)
+        moments.append(grid)
+    errors[f"{box_size} {kernel} {padding} interleaved"] = relative(*moments)
     return errors
 
 
