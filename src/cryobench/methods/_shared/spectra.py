@@ -8,7 +8,7 @@ sums over the full spectrum, which is what a Gaussian log-likelihood of complex 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -75,15 +75,17 @@ class HalfDisc:
         return running[..., ends[1:]] - running[..., ends[:-1]]
 
     def unpack(self, packed: Tensor) -> Tensor:
-        """Half-spectra (n, y, h) to insert as slices, from packed values (n, p).
+        """Half-spectra (n, y, h) to insert as slices, from packed values (n, p), or of the first shells (n, c).
 
         Inserting halves the x = 0 column because it holds both mates; here it holds one, which is doubled. The
         zero frequency is its own mate and is not.
         """
         size, half = self.box_size, self.box_size // 2 + 1
         dense = packed.new_zeros(len(packed), size * half)
-        alone = torch.from_numpy((self.frequencies[:, 0] == 0) & (self.shells > 0)).to(packed.device)
-        dense[:, torch.from_numpy(self.index).to(packed.device)] = torch.where(alone, 2 * packed, packed)
+        count = packed.shape[1]
+        alone = (self.frequencies[:count, 0] == 0) & (self.shells[:count] > 0)
+        factors = torch.from_numpy(np.where(alone, 2, 1).astype(np.float32)).to(packed.device)
+        dense[:, torch.from_numpy(self.index[:count]).to(packed.device)] = packed * factors
         return dense.reshape(-1, size, half)
 
 
@@ -108,6 +110,29 @@ class Packed:
     ctf_power: Tensor
     """(m, radius + 1) weighted CTF² per shell, float64."""
 
+    def cut(self, first: int, last: int) -> "Packed":
+        """The particles at these places of the batch."""
+        part = slice(first, last)
+        return Packed(
+            self.indices[part],
+            self.data[part],
+            self.ctf[part],
+            self.rotations[part],
+            self.power[part],
+            self.ctf_power[part],
+        )
+
+    def select(self, rows: np.ndarray) -> "Packed":
+        """Some of them, by their place here."""
+        where = torch.from_numpy(rows).to(self.data.device)
+        rest = (self.data, self.ctf, self.rotations, self.power, self.ctf_power)
+        return Packed(self.indices[rows], *(values[where] for values in rest))
+
+    def scaled(self, factors: Tensor) -> "Packed":
+        """The same particles whose CTF is ``factors`` (m,) times as large."""
+        squared = factors.double().square()[:, None]
+        return replace(self, ctf=self.ctf * factors[:, None], ctf_power=self.ctf_power * squared)
+
 
 class ParticleSpectra:
     """All particles on a half-disc, batch by batch, as often as wanted.
@@ -118,7 +143,7 @@ class ParticleSpectra:
     Raises
     ------
     ValueError
-        If poses are withheld or the images hold no power.
+        If poses are withheld, the images hold no power, or all are the same image.
     """
 
     def __init__(
@@ -140,10 +165,15 @@ class ParticleSpectra:
         keeps = len(particles) * len(self.disc.index) * _BYTES <= memory_bytes
         self._kept: list[Packed] | None = [] if keeps else None
         total = np.zeros(radius + 1)
+        first: Tensor | None = None
+        alike = len(particles) > 1
         with (progress or Silent()).task("reading particles", total=len(particles)) as task:
             for indices in particles.chunks(CHUNK):
                 packed = self._transform(indices)
                 total += packed.power.sum(0).cpu().numpy()
+                first = packed.power[:1] if first is None else first
+                # A shift changes the rounding of an image's power, another image its value.
+                alike = alike and bool(torch.isclose(packed.power, first, 1e-4, 1e-6 * float(first.max())).all())
                 if self._kept is not None:
                     self._kept.append(packed)
                 task.advance(len(indices))
@@ -151,18 +181,26 @@ class ParticleSpectra:
         """(radius + 1,) mean |data|² of each shell: the noise power of a model without particle."""
         if not (self.mean_power[1:] > 0).all():
             raise ValueError("the images hold no power at some frequencies: all pixels equal, or a blank stack.")
+        if alike:
+            raise ValueError(
+                f"all {len(particles)} particles hold the same image, shifts aside: nothing varies between them. "
+                "Check the table's image names and the stack."
+            )
         self.mean_power[0] = max(self.mean_power[0], self.mean_power[1] * 1e-3)
 
     def __len__(self) -> int:
         return len(self._particles)
 
-    def batches(self) -> Iterator[Packed]:
-        """All particles in their order."""
-        if self._kept is not None:
-            yield from self._kept
-            return
-        for indices in self._particles.chunks(CHUNK):
-            yield self._transform(indices)
+    def batches(self, chosen: np.ndarray | None = None) -> Iterator[Packed]:
+        """All particles in their order, or those that ``chosen`` (n,) says."""
+        for number, indices in enumerate(self._particles.chunks(CHUNK)):
+            rows = np.arange(len(indices)) if chosen is None else np.flatnonzero(chosen[indices])
+            if len(rows) == 0:
+                continue
+            if self._kept is None:
+                yield self._transform(indices[rows])
+            else:
+                yield self._kept[number] if len(rows) == len(indices) else self._kept[number].select(rows)
 
     def _transform(self, indices: np.ndarray) -> Packed:
         particles, size = self._particles, self._particles.box_size

@@ -1,0 +1,111 @@
+"""Where each particle lies along the principal volumes, and how surely (step l).
+
+With G = (A U_d)ᴴ Γ⁻¹ (A U_d), b = (A U_d)ᴴ Γ⁻¹ y, g = (A U_d)ᴴ Γ⁻¹ A μ and contrast c,
+
+    z(c) = (c² G + Λ⁻¹)⁻¹ (c b − c² g),      P = (G' + Λ⁻¹) G'⁻¹ (G' + Λ⁻¹),  G' = c² G,
+
+z the most probable coordinates and P the inverse covariance of that estimator. c is the point of a grid with the
+least residual plus prior. Without regularisation Λ⁻¹ = 0 and P = G'.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cryobench.imaging.grid import FourierVolume
+from cryobench.methods._shared.passes import Passes
+from cryobench.methods._shared.spectra import ParticleSpectra
+from cryobench.methods.recovar.predicted import predict
+from cryobench.methods.recovar.projected import small_batches, whitened_products
+
+CONTRASTS = np.linspace(0, 2, 51)[1:]
+"""Grid of contrasts (published: 50 points of (0, 2])."""
+
+_RIDGE = 1e-6
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Coordinates of all particles along the first d principal volumes."""
+
+    latents: np.ndarray
+    """(n, d) float32."""
+    precisions: np.ndarray
+    """(n, d, d) float32, inverse covariance of the estimated latents."""
+    contrasts: np.ndarray
+    """(n,) float32."""
+
+
+def embed(
+    passes: Passes,
+    mean_ft: FourierVolume,
+    basis_ft: FourierVolume,
+    variances: np.ndarray,
+    noise: np.ndarray,
+    dimensions: tuple[int, ...],
+    *,
+    fit_contrast: bool,
+) -> dict[str, Embedding]:
+    """Embeddings named by dimension, "4", and without regularisation "4_noreg"; one pass over the particles."""
+    _, rows = passes.run(_embed, mean_ft, basis_ft, variances, noise, dimensions, fit_contrast)
+    return {
+        name.removeprefix("latents_"): Embedding(
+            latents, rows[name.replace("latents", "precisions", 1)], rows[name.replace("latents", "contrasts", 1)]
+        )
+        for name, latents in rows.items()
+        if name.startswith("latents_")
+    }
+
+
+def _embed(
+    spectra: ParticleSpectra,
+    mean_ft: FourierVolume,
+    basis_ft: FourierVolume,
+    variances: np.ndarray,
+    noise: np.ndarray,
+    dimensions: tuple[int, ...],
+    fit_contrast: bool,
+) -> tuple[dict, dict]:
+    device = spectra.device
+    both = torch.cat([mean_ft.values[..., None], basis_ft.values], dim=-1).contiguous()
+    together = basis_ft.with_values(both).to(device)
+    grid = torch.from_numpy(CONTRASTS if fit_contrast else np.ones(1)).to(device)
+    found: dict[str, list[np.ndarray]] = {}
+    for batch in spectra.batches():
+        for _, packed in small_batches(batch, spectra.disc, together.n_volumes):
+            gram, match = whitened_products(together, packed, packed.data, spectra.disc, noise)
+            gram, match = gram.double(), match.double()
+            for d in dimensions:
+                products = (gram[:, 1 : d + 1, 1 : d + 1], gram[:, 1 : d + 1, 0], gram[:, 0, 0])
+                matches = (match[:, 1 : d + 1], match[:, 0])
+                prior = torch.diag(torch.from_numpy(1 / variances[:d]).to(gram))
+                for suffix, used in (("", prior), ("_noreg", torch.zeros_like(prior))):
+                    parts = _solve(products, matches, used, grid)
+                    for name, values in zip(("latents", "precisions", "contrasts"), parts, strict=True):
+                        found.setdefault(f"{name}_{d}{suffix}", []).append(values.float().cpu().numpy())
+    return {}, {name: np.concatenate(values) for name, values in found.items()}
+
+
+def _solve(
+    products: tuple[Tensor, Tensor, Tensor], matches: tuple[Tensor, Tensor], prior: Tensor, contrasts: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Latents (m, d), precisions (m, d, d) and contrasts (m,) of a batch."""
+    gram, with_mean, mean_power = products
+    match, mean_match = matches
+    d = gram.shape[-1]
+    eye = torch.eye(d, dtype=gram.dtype, device=gram.device)
+    ridge = _RIDGE * gram.diagonal(dim1=-2, dim2=-1).mean(-1)[:, None, None] * eye
+    scale = contrasts[None, :, None, None]
+    systems = scale**2 * (gram + ridge)[:, None] + prior
+    sides = contrasts[None, :, None] * match[:, None] - (contrasts**2)[None, :, None] * with_mean[:, None]
+    latents = torch.linalg.solve(systems, sides[..., None])[..., 0]
+    # |y − c A (μ + U z)|² + zᵀ Λ⁻¹ z without |y|²: at the solution only −zᵀ side is left of what holds z.
+    cost = contrasts**2 * mean_power[:, None] - 2 * contrasts * mean_match[:, None] - (latents * sides).sum(-1)
+    best = cost.argmin(dim=1)
+    chosen = torch.arange(len(gram), device=gram.device)
+    own = contrasts[best]
+    scaled = own[:, None, None] ** 2 * (gram + ridge)
+    total = scaled + prior
+    return latents[chosen, best], total @ torch.linalg.solve(scaled, total), own

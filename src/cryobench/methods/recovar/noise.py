@@ -1,0 +1,73 @@
+"""Noise power of each shell: what the images hold outside the molecule (step d).
+
+An image mask m' = 1 − m, m the projected dilated mask, leaves of noise with power σ²(q) the power
+Σ_q |M'(p − q)|² σ²(q) / n⁴ at p. For a spectrum that varies slowly that is σ²(p) times the share of |M'|² that falls
+from inside the disc, which is summed exactly. The spectrum found outside is bounded from above by that of the
+residual inside, which holds the heterogeneity as well; where the mask leaves nothing outside, the bound stands alone.
+
+Source: Gilles & Singer, PNAS 122 (2025), doi:10.1073/pnas.2419140122, supplementary text on noise estimation.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cryobench.fourier import fft_images, ifft_images
+from cryobench.imaging.grid import FourierVolume
+from cryobench.methods._shared.passes import Passes
+from cryobench.methods._shared.spectra import HalfDisc, ParticleSpectra
+from cryobench.methods.recovar.masked_images import MaskedImages
+from cryobench.methods.recovar.predicted import predict
+
+_LEAST_OUTSIDE = 0.02
+_LEAST_SHARE = 0.1
+
+
+def estimate_noise_outside(passes: Passes, mean_ft: FourierVolume, mask: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Noise power (radius + 1,) of the unnormalised transform, and that of the residual inside the mask.
+
+    ``mask`` (z, y, x) is the dilated one. A shell in which nothing positive is found gets a tenth of the images'
+    power.
+    """
+    sums, _ = passes.run(_measure, mean_ft, mask)
+    n, disc = len(passes), passes.disc
+    inside = _normalise(sums["inside"] / n, sums["inside_window"] / n, disc)
+    outside = inside
+    if sums["outside_area"] / n > _LEAST_OUTSIDE:
+        outside = _normalise(sums["outside"] / n, sums["outside_window"] / n, disc)
+    noise = np.minimum(inside, outside)
+    return np.where(noise > 0, noise, passes.mean_power / 10), inside
+
+
+def _measure(spectra: ParticleSpectra, mean_ft: FourierVolume, mask: Tensor) -> tuple[dict, dict]:
+    disc, device = spectra.disc, spectra.device
+    window = MaskedImages.of(mask.to(device), disc)
+    mean_ft = mean_ft.to(device)
+    size, half = disc.box_size, disc.box_size // 2 + 1
+    sums: dict = {"outside_area": 0.0}
+    for name in ("inside", "outside"):
+        sums[name] = np.zeros(disc.radius + 1)
+        sums[name + "_window"] = torch.zeros(size, half, dtype=torch.float64)
+    for packed in spectra.batches():
+        masks = window.project(packed.rotations)
+        residual = packed.data - packed.ctf * predict(mean_ft, packed, disc)
+        for name, data, part in (("inside", residual, masks), ("outside", packed.data, 1 - masks)):
+            power = window.apply(data, part).abs().square()
+            sums[name] += disc.sum_shells(power).sum(0).cpu().numpy()
+            sums[name + "_window"] += fft_images(part).abs().square().double().sum(0).cpu()
+        sums["outside_area"] += float((1 - masks).square().mean(dim=(1, 2)).sum())
+    return sums, {}
+
+
+def _normalise(power: np.ndarray, window: Tensor, disc: HalfDisc) -> np.ndarray:
+    """Mean power of each shell over what white noise of power one within the disc leaves there."""
+    size = disc.box_size
+    frequencies = torch.zeros(size, size // 2 + 1, dtype=torch.float64)
+    rows = torch.fft.fftfreq(size, 1 / size)[:, None].double()
+    columns = torch.arange(size // 2 + 1)
+    frequencies[rows**2 + columns**2 <= disc.radius**2] = 1.0
+    # Σ_q |M(p − q)|² over the disc, by way of real space.
+    left = fft_images(ifft_images(window + 0j, size) * ifft_images(frequencies + 0j, size)).real * size**2
+    packed = left.flatten()[torch.from_numpy(disc.index)][None] / size**4
+    shares = disc.sum_shells(packed)[0].numpy() / disc.shell_weights
+    return power / disc.shell_weights / np.maximum(shares, _LEAST_SHARE * shares.max())

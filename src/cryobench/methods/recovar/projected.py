@@ -1,0 +1,109 @@
+"""The covariance within the subspace (step j): a least-squares fit of second moments, and the principal volumes.
+
+With whitened slices of the basis, G_i = (A_i U)ᴴ Γ⁻¹ (A_i U) and b_i = (A_i U)ᴴ Γ⁻¹ (y_i − A_i μ), both real,
+
+    E b_i b_iᵀ = G_i S G_i + G_i      =>      Σ_i G_i S G_i = Σ_i (b_i b_iᵀ − G_i),   S symmetric.
+
+In the entries of S this is a linear system whose matrix holds the sums Σ_i G_ac G_db: nothing but the second moment
+matrix of the entries of G, one matrix product per batch of particles. A direct solver takes it up to
+``MOST_DIRECT`` components, conjugate gradients beyond. S = Q Λ Qᵀ turns the basis into principal volumes U Q.
+"""
+
+import numpy as np
+import torch
+from scipy.sparse.linalg import LinearOperator, cg
+from torch import Tensor
+
+from cryobench.imaging.grid import FourierVolume
+from cryobench.methods._shared.passes import Passes
+from cryobench.methods._shared.spectra import HalfDisc, Packed, ParticleSpectra
+from cryobench.methods.recovar.predicted import predict
+
+MOST_DIRECT = 100
+"""Largest number of components whose system is solved by factorisation (at 100: 5,050 unknowns, 0.2 GB)."""
+
+_RIDGE = 1e-6
+_BYTES_AT_ONCE = 1e8
+
+
+def project_covariance(passes: Passes, mean_ft: FourierVolume, basis_ft: FourierVolume, noise: np.ndarray) -> Tensor:
+    """S (k, k) float64, symmetric, not made positive. ``basis_ft`` holds k volumes."""
+    sums, _ = passes.run(_sum_moments, mean_ft, basis_ft, noise)
+    return solve_moments(sums["moments"], sums["right"])
+
+
+def _sum_moments(
+    spectra: ParticleSpectra, mean_ft: FourierVolume, basis_ft: FourierVolume, noise: np.ndarray
+) -> tuple[dict, dict]:
+    k, device = basis_ft.n_volumes, spectra.device
+    mean_ft, basis_ft = mean_ft.to(device), basis_ft.to(device)
+    rows, columns = torch.triu_indices(k, k, device=device)
+    moments = torch.zeros(len(rows), len(rows), device=device)
+    right = torch.zeros(k, k, dtype=torch.float64, device=device)
+    for packed in spectra.batches():
+        entries = torch.empty(len(packed.indices), len(rows), device=device)
+        for first, part in small_batches(packed, spectra.disc, k):
+            residual = part.data - part.ctf * predict(mean_ft, part, spectra.disc)
+            gram, match = whitened_products(basis_ft, part, residual, spectra.disc, noise)
+            entries[first : first + len(gram)] = gram[:, rows, columns]
+            right += (match.T @ match).double() - gram.double().sum(0)
+        moments.addmm_(entries.T, entries)
+    return {"moments": moments.cpu(), "right": right.cpu()}, {}
+
+
+def small_batches(packed: Packed, disc: HalfDisc, n_volumes: int) -> list[tuple[int, Packed]]:
+    """Parts of a batch, with their first places, whose slices of all volumes fit in 100 MB."""
+    size = disc.box_size * (disc.box_size // 2 + 1) * 8 * n_volumes
+    step = max(1, int(_BYTES_AT_ONCE // size))
+    return [(first, packed.cut(first, first + step)) for first in range(0, len(packed.indices), step)]
+
+
+def whitened_products(
+    basis_ft: FourierVolume, packed: Packed, residual: Tensor, disc: HalfDisc, noise: np.ndarray
+) -> tuple[Tensor, Tensor]:
+    """G (m, k, k) and b (m, k) of a batch with residuals (m, p)."""
+    weights = torch.from_numpy(np.sqrt(2 * disc.weights / noise[disc.shells])).float().to(residual.device)
+    images = predict(basis_ft, packed, disc) * (packed.ctf * weights)[:, None]
+    flat = torch.view_as_real(images).flatten(-2)
+    data = torch.view_as_real(residual * weights).flatten(-2)
+    return flat @ flat.mT, (flat @ data[..., None])[..., 0]
+
+
+def solve_moments(moments: Tensor, right: Tensor) -> Tensor:
+    """S (k, k) from Σ G_ab G_cd over the pairs a ≤ b (m, m), as upper triangles list them, and Σ (b bᵀ − G)."""
+    k = len(right)
+    rows, columns = torch.triu_indices(k, k)
+    place = torch.zeros(k, k, dtype=torch.long)
+    place[rows, columns] = place[columns, rows] = torch.arange(len(rows))
+    scale = torch.where(rows == columns, 1.0, 2.0**0.5).double()
+    direct = k <= MOST_DIRECT
+    system = torch.empty(len(rows), len(rows), dtype=torch.float64 if direct else torch.float32)
+    for line in range(len(rows)):
+        a, b = rows[line], columns[line]
+        both = moments[place[a, rows], place[columns, b]] + moments[place[a, columns], place[rows, b]]
+        system[line] = both.double() * scale[line] * scale / 2
+    wanted = right[rows, columns] * scale
+    ridge = _RIDGE * float(system.diagonal().double().sum()) / len(system)
+    if direct:
+        system.diagonal().add_(ridge)
+        found = torch.cholesky_solve(wanted[:, None], torch.linalg.cholesky(system))[:, 0]
+    else:
+
+        def apply(vector: np.ndarray) -> np.ndarray:
+            return (system @ torch.from_numpy(vector).float()).double().numpy() + ridge * vector
+
+        operator = LinearOperator((len(system),) * 2, apply, dtype=np.float64)  # pyright: ignore[reportCallIssue]
+        found = torch.from_numpy(cg(operator, wanted.numpy(), rtol=1e-5, maxiter=500)[0])
+    result = torch.zeros(k, k, dtype=torch.float64)
+    result[rows, columns] = result[columns, rows] = found / scale
+    return result
+
+
+def principal_volumes(basis: Tensor, covariance: Tensor) -> tuple[Tensor, np.ndarray]:
+    """Principal volumes (k, v) and variances (k,), descending; what is not positive is set to 1e-6 of the first."""
+    values, vectors = torch.linalg.eigh(covariance)
+    order = torch.argsort(values, descending=True)
+    values = values[order].clamp(min=1e-6 * float(values.max().clamp(min=1e-30)))
+    volumes = vectors[:, order].T.float() @ basis
+    signs = torch.sign((volumes**3).sum(1))
+    return volumes * torch.where(signs == 0, 1.0, signs)[:, None], values.numpy()
