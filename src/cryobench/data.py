@@ -103,6 +103,13 @@ class SelectedImages:
         return self.images.read(self.indices[indices])
 
 
+def _find_origin(images: ImageSource, indices: np.ndarray) -> np.ndarray:
+    """Which particles of the source that ``images`` were selected from the given ones are."""
+    while isinstance(images, SelectedImages):
+        images, indices = images.images, images.indices[indices]
+    return indices
+
+
 @dataclass(frozen=True, eq=False)
 class IndexedVolumes:
     """A ``VolumeSource`` whose item i is ``volumes[index[i]]``: many items, few volumes (classes)."""
@@ -195,7 +202,7 @@ class Particles:
         images = self.images.read(indices)
         finite = np.isfinite(images.sum(axis=(1, 2), dtype=np.float64))
         if not finite.all():
-            bad = indices[~finite]
+            bad = _find_origin(self.images, indices[~finite])
             raise ValueError(
                 f"the image of particle {bad[0]} holds NaN or infinite pixels"
                 f" ({len(bad)} such particles among those just read). Remove them from the table or mend the stack."

@@ -16,11 +16,14 @@ from cryobench.imaging.ctf import Ctf
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.imaging.slices import extract_slices
 from cryobench.methods._shared.class_scores import score_by_slices, score_classes
-from cryobench.methods._shared.spectra import HalfDisc, Packed, ParticleSpectra
+from cryobench.methods._shared.passes import Passes
+from cryobench.methods._shared.spectra import HalfDisc, Packed
 from cryobench.methods.classification_3d import Classification3D, Classification3DSettings, classify
-from cryobench.methods.classification_3d.classification import _split_largest, plan_radii
-from cryobench.methods.classification_3d.expectation import estimate_volumes, iterate
-from cryobench.methods.classification_3d.initial import largest_sphere
+from cryobench.methods.classification_3d.classification import split_largest
+from cryobench.methods.classification_3d.expectation import Memberships, Options, add_up, compare
+from cryobench.methods.classification_3d.limits import count_class_bytes
+from cryobench.methods.classification_3d.schedule import plan_radii
+from cryobench.methods.classification_3d.volumes import Model, largest_sphere, solve_volumes
 from cryobench.rotations import rotations_from_quaternions
 from toy import toy_dataset
 
@@ -120,14 +123,19 @@ def test_noise_does_not_favour_the_class_it_was_put_in(rng, tau_fudge):
     plain scores keep nearly everyone. With a strong and with hardly any prior on the volumes."""
     n, size = 400, 20
     particles = _noise_particles(rng, size, n)
-    spectra = ParticleSpectra(particles, 9, method="test")
+    passes = Passes(particles, 9, method="test")
     labels = rng.permutation(np.arange(n) % 2)
     former = np.eye(2, dtype=np.float32)[labels]
-    common = {"tau_fudge": tau_fudge, "threshold": 1e-3, "mask": largest_sphere(size)}
-    model = estimate_volumes(spectra, former, spectra.mean_power.copy(), radius=9, **common)
+    noise, ones, everyone = passes.mean_power.copy(), np.ones(n, np.float32), np.ones(n, bool)
+    options = Options(reach=9)
+    sums = add_up(passes, former, ones, noise, options, everyone)
+    volumes, leverage = solve_volumes(sums, 2, tau_fudge, largest_sphere(size))
+    model = Model(volumes, np.array([0.5, 0.5]), noise, leverage)
     # With leverage zeroed (nobody belonged anywhere) the scores are the plain ones.
-    plain = iterate(spectra, model, np.zeros_like(former), radius=9, next_radius=9, **common)
-    fair = iterate(spectra, model, former, radius=9, next_radius=9, **common)
+    plain, fair = (
+        compare(passes, model, Memberships.from_posteriors(held, ones), options, 9, everyone)
+        for held in (np.zeros_like(former), former)
+    )
     kept = {
         name: (outcome.posteriors.argmax(axis=1) == labels).mean()
         for name, outcome in (("plain", plain), ("fair", fair))
@@ -180,7 +188,7 @@ def test_an_empty_class_takes_half_of_the_largest(toy):
 
 def test_splitting_a_class_moves_its_particles_and_makes_none(rng):
     posteriors = rng.dirichlet([5, 2, 1, 0.01], size=200).astype(np.float32)
-    split = _split_largest(posteriors, np.array([3]), rng)
+    split = split_largest(posteriors, np.array([3]), rng)
     np.testing.assert_allclose(split.sum(axis=1), 1, atol=1e-6)
     np.testing.assert_array_equal(split[:, 1:3], posteriors[:, 1:3])
     assert 0.3 < split[:, 3].sum() / posteriors[:, 0].sum() < 0.7
@@ -196,7 +204,9 @@ def test_odd_and_even_boxes(size):
 def test_streamed_particles_give_the_bits_of_kept_ones(toy):
     short = QUICK.model_copy(update={"n_iterations": 3})
     kept = classify(toy.particles, short)
-    streamed = classify(toy.particles, short.model_copy(update={"memory_gb": 0.0}))
+    streamed = classify(
+        toy.particles, short.model_copy(update={"memory_gb": (3 * count_class_bytes(24, online=False) + 1) / 1e9})
+    )
     np.testing.assert_array_equal(kept.posteriors, streamed.posteriors)
     assert torch.equal(kept.model.volumes, streamed.model.volumes)
 
@@ -285,5 +295,3 @@ def test_bad_calls_are_named(toy):
     blank = Particles(ArrayImages(np.zeros((8, 16, 16), np.float32)), 4.0, blank.ctf, blank.rotations, blank.shifts)
     with pytest.raises(ValueError, match="no power"):
         classify(blank, QUICK)
-    with pytest.raises(ValueError, match="no mask"):
-        classify(_noise_particles(np.random.default_rng(0), 16, 8), QUICK.model_copy(update={"solvent_mask": True}))

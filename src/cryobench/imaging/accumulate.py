@@ -108,9 +108,28 @@ class SliceAccumulator:
         self._numerator += other._numerator.to(self._numerator.device)
         self._weight += other._weight.to(self._weight.device)
 
+    @property
+    def box_size(self) -> int:
+        """Voxels an axis of the volumes."""
+        return self._layout.box_size
+
+    @property
+    def sums(self) -> tuple[Tensor, Tensor]:
+        """Numerators (k, z, y, x) and weights (c, z, y, x) as they are stored: to keep, or to change in place."""
+        return self._numerator, self._weight
+
     def totals(self) -> tuple[FourierVolume, FourierVolume]:
         """Numerator (complex64) and weight (float32) summed over full slices; stacks if volumes were counted."""
         return self._complete(self._numerator), self._complete(self._weight)
+
+    def totals_of(self, index: int) -> tuple[FourierVolume, FourierVolume]:
+        """Numerator and weight of one of K volumes, so that many need not be completed at a time."""
+        layout = self._layout
+        numerator, weight = (
+            friedel_symmetrise(FourierVolume(sums[index], layout.box_size, layout.padding, layout.kernel))
+            for sums in (self._numerator, self._weight)
+        )
+        return numerator, weight
 
     def _complete(self, sums: Tensor) -> FourierVolume:
         values = sums[0] if self._single else sums.movedim(0, -1)

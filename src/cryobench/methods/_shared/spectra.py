@@ -138,7 +138,7 @@ class ParticleSpectra:
     """All particles on a half-disc, batch by batch, as often as wanted.
 
     Up to ``memory_bytes`` they are kept; beyond, each pass reads and transforms the images again, so memory stays
-    bounded. The batches are the same either way.
+    bounded. The batches are the same either way. ``contrasts`` (n,) multiply the CTF of each particle.
 
     Raises
     ------
@@ -154,9 +154,11 @@ class ParticleSpectra:
         method: str,
         device: str = "cpu",
         memory_bytes: float = 4e9,
+        contrasts: np.ndarray | None = None,
         progress: Progress | None = None,
     ) -> None:
         self._particles = particles
+        self._contrasts = contrasts
         self._rotations, self._shifts = require_poses(particles, method)
         self.device = device
         """Where spectra are."""
@@ -210,6 +212,8 @@ class ParticleSpectra:
         frequencies = torch.from_numpy(self.disc.frequencies / (size * particles.pixel_size)).float()
         data = spectra.flatten(1)[:, self._index]
         ctf = evaluate_ctf(particles.ctf[indices], frequencies.to(self.device))
+        if self._contrasts is not None:
+            ctf = ctf * torch.from_numpy(self._contrasts[indices]).to(ctf)[:, None]
         return Packed(
             indices=indices,
             data=data,

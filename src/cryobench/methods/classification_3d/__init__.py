@@ -28,6 +28,7 @@ and the images' scale drop out, so a difference in percent means something. It i
 that iteration's radius.
 """
 
-from cryobench.methods.classification_3d.classification import Classification3D, Classification3DSettings, classify
+from cryobench.methods.classification_3d.classification import Classification3D, classify
+from cryobench.methods.classification_3d.settings import Classification3DSettings
 
 __all__ = ["Classification3D", "Classification3DSettings", "classify"]

@@ -1,4 +1,4 @@
-"""What an interrupted classification needs to go on to the same result: volumes, posteriors, noise, the log."""
+"""What an interrupted classification needs to go on to the same result: volumes, memberships, noise, sums, the log."""
 
 import json
 from dataclasses import dataclass, field
@@ -9,8 +9,10 @@ import numpy as np
 import torch
 
 from cryobench._errors import FormatError
+from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.io.atomic import atomic_write
-from cryobench.methods.classification_3d.expectation import Model
+from cryobench.methods.classification_3d.expectation import Memberships
+from cryobench.methods.classification_3d.volumes import Model
 
 NAME = "classification.npz"
 LOG = "log.jsonl"
@@ -21,25 +23,36 @@ class Progression:
     """State between two iterations."""
 
     model: Model
-    posteriors: np.ndarray
-    """(n, k)."""
+    members: Memberships
+    sums: SliceAccumulator | None = None
+    """Sums that the next mini-batch is to be blended into; None before a pass over all particles."""
     done: int = 0
     """Iterations finished."""
     converged: bool = False
     log: list[dict[str, Any]] = field(default_factory=list)
     """One entry per iteration."""
 
+    @property
+    def posteriors(self) -> np.ndarray:
+        """(n, k)."""
+        return self.members.posteriors
+
 
 def save_progression(progression: Progression, folder: Path, call: dict[str, Any]) -> None:
     """Write the state and the log into a folder, replacing the former ones when complete."""
+    sums = progression.sums
+    kept = {} if sums is None else dict(zip(("numerator", "weight"), (part.cpu() for part in sums.sums), strict=True))
     with atomic_write(folder / NAME) as file:
         np.savez(
             file,
+            **{name: values.numpy() for name, values in kept.items()},
             volumes=progression.model.volumes.cpu().numpy(),
             populations=progression.model.populations,
             noise=progression.model.noise,
             leverage=progression.model.leverage,
-            posteriors=progression.posteriors,
+            posteriors=progression.members.posteriors,
+            held=progression.members.held,
+            scales=progression.members.scales,
             rest=np.array(
                 json.dumps(
                     {
@@ -67,7 +80,8 @@ def load_progression(folder: Path, call: dict[str, Any], device: str) -> Progres
         model = Model(
             torch.from_numpy(arrays["volumes"]).to(device), arrays["populations"], arrays["noise"], arrays["leverage"]
         )
-        posteriors = arrays["posteriors"]
+        members = Memberships(arrays["posteriors"], arrays["held"], arrays["scales"])
+        sums = _restore_sums(arrays, model.volumes.shape[-1], device) if "numerator" in arrays else None
     except (OSError, ValueError, KeyError) as error:
         raise FormatError(f"{path} cannot be read as a checkpoint ({error}): remove it to start afresh.") from error
     if rest["call"] != json.loads(json.dumps(call)):
@@ -75,4 +89,12 @@ def load_progression(folder: Path, call: dict[str, Any], device: str) -> Progres
             f"{path} is a checkpoint of another call ({rest['call']}, now {call}): "
             "choose another folder or remove it."
         )
-    return Progression(model, posteriors, rest["done"], rest["converged"], rest["log"])
+    return Progression(model, members, sums, rest["done"], rest["converged"], rest["log"])
+
+
+def _restore_sums(arrays: dict[str, np.ndarray], box_size: int, device: str) -> SliceAccumulator:
+    """Sums of full radius from their stored parts."""
+    sums = SliceAccumulator(box_size, n_volumes=len(arrays["numerator"]), device=device)
+    for part, name in zip(sums.sums, ("numerator", "weight"), strict=True):
+        part.copy_(torch.from_numpy(arrays[name]))
+    return sums

@@ -1,61 +1,29 @@
-"""``3d-class``: its settings, the schedule of an iteration's radius, and the loop."""
+"""``3d-class``: the method, and the loop of its iterations."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 
 from cryobench._progress import Progress, Silent
 from cryobench.data import IndexedVolumes, Particles, Reconstruction
-from cryobench.methods._shared.spectra import ParticleSpectra
+from cryobench.imaging.accumulate import SliceAccumulator
+from cryobench.methods._shared.passes import Passes
 from cryobench.methods.classification_3d.checkpoint import Progression, load_progression, save_progression
-from cryobench.methods.classification_3d.expectation import estimate_volumes, iterate
-from cryobench.methods.classification_3d.initial import assign_at_random, assign_by_variation, largest_sphere
-from cryobench.methods.method import Method, MethodSettings, Workers, require_poses
+from cryobench.methods.classification_3d.expectation import Memberships, Options, add_up, compare
+from cryobench.methods.classification_3d.halves import Halves, compare_halves
+from cryobench.methods.classification_3d.initial import assign_at_random, assign_by_subsets, assign_by_variation
+from cryobench.methods.classification_3d.limits import check_memory, choose_mask
+from cryobench.methods.classification_3d.schedule import draw_batch, plan_batches, plan_radii
+from cryobench.methods.classification_3d.settings import Classification3DSettings
+from cryobench.methods.classification_3d.volumes import Model, cut_mask, small_box, solve_volumes
+from cryobench.methods.method import Method, Workers, require_poses
 from cryobench.rng import stream
 
-_HOLD, _GROWN = 0.2, 0.6
-_SMALLEST_RADIUS = 4
 OBJECTIVE = "leave-one-out log-likelihood minus that of noise alone, shells up to the likelihood radius"
-
-
-class Classification3DSettings(MethodSettings):
-    """Settings of ``3d-class``."""
-
-    n_classes: int = Field(10, ge=1, description="number of classes (CryoBench used 10 to 100 by data set)")
-    n_iterations: int = Field(25, ge=1, description="most iterations (RELION's interface: 25)")
-    initialisation: Literal["pca", "random"] = Field(
-        "pca", description="start from k-means on principal coordinates, or from random subsets (as cryoSPARC's two)"
-    )
-    n_components: int = Field(12, ge=1, le=64, description="principal volumes of the pca start (our choice)")
-    tau2_fudge: float = Field(
-        4.0, gt=0, description="T, weight of the data against the prior on the volumes (RELION's Class3D: 4)"
-    )
-    initial_resolution: float = Field(
-        24.0, gt=0, description="Å, resolution of the pca start and of the first likelihoods (our choice)"
-    )
-    likelihood_resolution: float | None = Field(
-        None, gt=0, description="Å, highest resolution compared in the end; None for all that the images hold"
-    )
-    posterior_threshold: float = Field(
-        1e-3, ge=0, lt=0.5, description="class probabilities below it add nothing to a volume (RELION keeps 99.9 %)"
-    )
-    smallest_class: float = Field(
-        0.05, ge=0, lt=1, description="a class below this fraction of n / n_classes is reseeded (our choice)"
-    )
-    convergence: float = Field(
-        0.005, ge=0, lt=1, description="stop when fewer particles than this fraction change class (cryoSPARC: 0.02)"
-    )
-    mask_diameter: float | None = Field(
-        None, gt=0, description="Å, diameter of the sphere kept of every volume; None for the largest in the box"
-    )
-    solvent_mask: bool = Field(False, description="multiply by the data set's mask too (optional in RELION as well)")
-    memory_gb: float = Field(
-        4.0, ge=0, description="GB, keep transformed images up to this much, else transform them anew in each pass"
-    )
 
 
 class Classification3D(Method):
@@ -63,6 +31,7 @@ class Classification3D(Method):
 
     name = "3d-class"
     poses = "given"
+    spreads = True
     Settings = Classification3DSettings
 
     def reconstruct(
@@ -79,41 +48,53 @@ class Classification3D(Method):
         """Posteriors (n, k) of the classes and, for each query particle, the volume of its most probable class.
 
         The posteriors stand for the latent. ``checkpoint`` gets the state and a log after every iteration.
-        ``model`` holds volumes (k, z, y, x), populations (k,) and the noise power per shell.
+        ``model`` holds volumes (k, z, y, x), populations (k,), the noise power per shell, the half-set FSC (k, s) of
+        the classes, their resolutions (k,) in Å and the half-set (n,) of each particle.
 
         Raises
         ------
         ValueError
-            If poses are withheld, there are fewer particles than classes, a resolution lies beyond what the
-            images hold, or a mask is asked for that is not there.
+            If poses are withheld, there are fewer particles than classes, all particles are the same image, a
+            resolution lies beyond what the images hold, or so many classes do not fit into memory.
         FormatError
             If ``checkpoint`` holds the state of another call.
         """
         settings = self.settings
         if not isinstance(settings, Classification3DSettings):
             raise TypeError(f"{self.name} takes Classification3DSettings, got {type(settings).__name__}.")
-        result = classify(particles, settings, seed=seed, device=device, progress=progress, checkpoint=checkpoint)
-        volumes = result.model.volumes.cpu().numpy()
-        classes = result.posteriors.argmax(axis=1)
+        run = _Run(particles, settings, seed, device, progress or Silent(), workers)
+        state = run.go(checkpoint)
+        halves = run.compare_halves(state)
+        volumes = state.model.volumes.cpu().numpy()
+        classes = state.members.posteriors.argmax(axis=1)
         return Reconstruction(
             queries,
             IndexedVolumes(volumes, classes[queries]),
-            posteriors=result.posteriors,
-            model={"volumes": volumes, "populations": result.model.populations, "noise": result.model.noise},
+            posteriors=state.members.posteriors,
+            model={
+                "volumes": volumes,
+                "populations": state.model.populations,
+                "noise": state.model.noise,
+                "half_set_fsc": halves.fsc,
+                "resolutions": halves.resolutions,
+                "half_sets": halves.half_sets,
+                **({"scales": state.members.scales} if settings.fit_scale else {}),
+            },
             record={
                 "method": self.name,
                 "settings": settings.model_dump(mode="json"),
                 "seed": seed,
                 "status": "finished",
-                "objective": result.log[-1]["objective"],
+                "objective": state.log[-1]["objective"],
                 "objective_definition": OBJECTIVE,
-                "iterations": result.done,
-                "converged": result.converged,
-                "log": result.log,
+                "iterations": state.done,
+                "converged": state.converged,
+                "log": state.log,
+                "notes": [*run.notes, *halves.notes],
             },
         )
 
-    def decode(self, model: Path, latents: np.ndarray, *, particles: Particles | None = None) -> Iterator[np.ndarray]:
+    def decode(self, model: Path, latents: np.ndarray, **_: Any) -> Iterator[np.ndarray]:
         """Volume (z, y, x) of the most probable class for each row of class probabilities (m, k)."""
         volumes = np.load(Path(model) / "volumes.npy", mmap_mode="r", allow_pickle=False)
         if latents.ndim != 2 or latents.shape[1] != len(volumes):
@@ -134,94 +115,167 @@ def classify(
     progress: Progress | None = None,
     checkpoint: Path | None = None,
     initial_labels: np.ndarray | None = None,
+    workers: Workers | None = None,
 ) -> Progression:
     """Run the classification from its own initialisation or, to study the optimisation, from given labels (n,).
 
     Errors as ``Classification3D.reconstruct``.
     """
-    n, n_classes = len(particles), settings.n_classes
-    require_poses(particles, "3d-class")
-    if n_classes > n:
-        raise ValueError(f"{n_classes} classes were asked for but there are only {n} particles: set n_classes lower.")
-    mask = _choose_mask(particles, settings, device)
-    radii = plan_radii(particles, settings)
-    largest = (particles.box_size - 1) // 2
-    progress = progress or Silent()
-    spectra = ParticleSpectra(
-        particles, largest, method="3d-class", device=device, memory_bytes=settings.memory_gb * 1e9, progress=progress
-    )
-    call = {
-        "settings": settings.model_dump(mode="json"),
-        "seed": seed,
-        "n": n,
-        "box_size": particles.box_size,
-        "power": [float(f"{value:.9g}") for value in spectra.mean_power[:3]],
-    }
-    common: dict[str, Any] = {
-        "tau_fudge": settings.tau2_fudge,
-        "threshold": settings.posterior_threshold,
-        "mask": mask,
-        "device": device,
-    }
-    state = None if checkpoint is None else load_progression(checkpoint, call, device)
-    if state is None:
+    run = _Run(particles, settings, seed, device, progress or Silent(), workers)
+    return run.go(checkpoint, initial_labels)
+
+
+class _Run:
+    """One classification: what stays the same through its iterations."""
+
+    def __init__(
+        self,
+        particles: Particles,
+        settings: Classification3DSettings,
+        seed: int,
+        device: str,
+        progress: Progress,
+        workers: Workers | None,
+    ) -> None:
+        n, n_classes = len(particles), settings.n_classes
+        require_poses(particles, "3d-class")
+        if n_classes > n:
+            raise ValueError(
+                f"{n_classes} classes were asked for but there are only {n} particles: set n_classes lower."
+            )
+        self.settings, self.seed, self.device, self.progress = settings, seed, device, progress
+        self.radii, self.batches = plan_radii(particles, settings), plan_batches(n, settings)
+        self.mask, self.notes = choose_mask(particles, settings, device)
+        self.length = particles.box_size * particles.pixel_size
+        kept = check_memory(particles.box_size, settings, online=min(self.batches) < n)
+        self.passes = Passes(
+            particles,
+            (particles.box_size - 1) // 2,
+            method="3d-class",
+            device=device,
+            memory_bytes=kept,
+            workers=workers,
+            progress=progress,
+        )
+        self.everyone = np.ones(n, dtype=bool)
+        self.call = {
+            "settings": settings.model_dump(mode="json"),
+            "seed": seed,
+            "n": n,
+            "box_size": particles.box_size,
+            "power": [float(f"{value:.5g}") for value in self.passes.mean_power[:3]],
+        }
+
+    def go(self, checkpoint: Path | None, initial_labels: np.ndarray | None = None) -> Progression:
+        """All iterations, or those that a checkpoint left to do."""
+        state = None if checkpoint is None else load_progression(checkpoint, self.call, self.device)
+        if state is None:
+            state = self._start(initial_labels)
+        with self.progress.task("classes", total=len(self.radii)) as task:
+            task.advance(state.done)
+            while state.done < len(self.radii) and not state.converged:
+                state = self._step(state)
+                if checkpoint is not None:
+                    save_progression(state, checkpoint, self.call)
+                task.advance(1, **{key: state.log[-1][key] for key in ("log-likelihood", "changed")})
+        return state
+
+    def compare_halves(self, state: Progression) -> Halves:
+        """Volumes of two half-sets with the final posteriors, and how far they agree."""
+        options = self._options(self.passes.disc.radius)
+        return compare_halves(
+            self.passes, state, options, self.settings.tau2_fudge, self.mask, self.length, self.seed
+        )
+
+    def _start(self, initial_labels: np.ndarray | None) -> Progression:
+        settings, n = self.settings, len(self.passes)
+        d = min(settings.n_components, n - 1)
         if initial_labels is not None:
-            labels = _check_labels(initial_labels, n, n_classes)
-        elif settings.initialisation == "pca" and n_classes > 1:
-            d = min(settings.n_components, n - 1)
-            labels = assign_by_variation(spectra, n_classes, d, radii[0], seed, device=device, progress=progress)
+            labels = _check_labels(initial_labels, n, settings.n_classes)
+        elif settings.n_classes == 1 or settings.initialisation == "random":
+            labels = assign_at_random(n, settings.n_classes, self.seed)
+        elif settings.initialisation == "pca":
+            labels = assign_by_variation(self.passes, settings.n_classes, d, self.radii[0], self.seed, self.progress)
         else:
-            labels = assign_at_random(n, n_classes, seed)
-        posteriors = np.eye(n_classes, dtype=np.float32)[labels]
-        noise = spectra.mean_power.copy()
-        state = Progression(estimate_volumes(spectra, posteriors, noise, radius=radii[0], **common), posteriors)
+            labels = assign_by_subsets(self.passes, settings.n_classes, d, self.radii[0], self.seed)
+        posteriors = np.eye(settings.n_classes, dtype=np.float32)[labels]
+        members = Memberships.from_posteriors(posteriors, np.ones(n, dtype=np.float32))
+        model, sums = self._estimate(members, self.passes.mean_power.copy(), self._reach(0))
+        return Progression(model, members, sums if self._is_online(0) else None)
 
-    with progress.task("classes", total=len(radii)) as task:
-        task.advance(state.done)
-        while state.done < len(radii) and not state.converged:
-            state = _step(spectra, state, radii, seed, settings, common)
-            if checkpoint is not None:
-                save_progression(state, checkpoint, call)
-            task.advance(1, **{key: state.log[-1][key] for key in ("log-likelihood", "changed")})
-    return state
+    def _step(self, state: Progression) -> Progression:
+        """One iteration, with reseeding of empty classes while the radius still grows."""
+        settings, iteration, n = self.settings, state.done, len(self.passes)
+        radius, size = self.radii[iteration], self.batches[iteration]
+        is_final = radius == self.radii[-1] and size == n
+        chosen = self.everyone if size == n else draw_batch(n, iteration, size, self.seed)
+        reach = self._reach(iteration + 1)
+        found = compare(self.passes, state.model, state.members, self._options(reach), radius, chosen)
+        posteriors = np.where(chosen[:, None], found.posteriors, state.members.posteriors)
+        former = state.members.posteriors
+        changed = float((posteriors.argmax(axis=1) != former.argmax(axis=1))[chosen].mean())
+        members = Memberships.from_posteriors(posteriors, found.scales / np.float32(found.scales.mean()))
+        sums: SliceAccumulator = found.sums
+        if size < n and state.sums is not None:
+            rate, gain = settings.learning_rate, settings.learning_rate * n / size
+            for old, new in zip(state.sums.sums, sums.sums, strict=True):
+                old.mul_(1 - rate).add_(new, alpha=gain)
+            sums = state.sums
+            held = (1 - rate) * state.members.held + gain * found.posteriors
+            members = replace(members, held=held.astype(np.float32))
+        model = self._solve(sums, members.held, found.noise)
+        empty = np.flatnonzero(model.populations < settings.smallest_class / settings.n_classes)
+        reseeds = len(empty) > 0 and not is_final
+        if reseeds:
+            split = split_largest(posteriors, empty, stream(self.seed, "reseed", iteration))
+            members = Memberships.from_posteriors(split, members.scales)
+            model, sums = self._estimate(members, model.noise, reach)
+        entry = {
+            "iteration": iteration + 1,
+            "radius": radius,
+            "particles": size,
+            "objective": found.objective * n / size,
+            "log-likelihood": round(found.objective * n / size, 1),
+            "changed": round(changed, 5),
+            "reseeded": len(empty) if reseeds else 0,
+            "populations": [round(float(value), 5) for value in model.populations],
+        }
+        converged = is_final and changed < settings.convergence
+        kept = sums if self._is_online(iteration + 1) else None
+        return Progression(model, members, kept, iteration + 1, converged, [*state.log, entry])
+
+    def _is_online(self, iteration: int) -> bool:
+        return iteration < len(self.batches) and self.batches[iteration] < len(self.passes)
+
+    def _reach(self, iteration: int) -> int:
+        """Radius of the volumes that an iteration is given: a little further than they are compared, and in the end,
+        and for sums that mini-batches go on to add to, as far as possible."""
+        last = self.passes.disc.radius
+        if (
+            iteration >= len(self.radii)
+            or self.radii[iteration] == self.radii[-1]
+            or min(self.batches) < len(self.passes)
+        ):
+            return last
+        return min(self.radii[iteration] + 1, last)
+
+    def _options(self, reach: int) -> Options:
+        settings = self.settings
+        return Options(reach, settings.posterior_threshold, settings.hard_classification, settings.fit_scale)
+
+    def _estimate(self, members: Memberships, noise: np.ndarray, reach: int) -> tuple[Model, SliceAccumulator]:
+        """Model, and its sums, of all particles as they are divided."""
+        sums = add_up(self.passes, members.posteriors, members.scales, noise, self._options(reach), self.everyone)
+        return self._solve(sums, members.held, noise), sums
+
+    def _solve(self, sums: SliceAccumulator, held: np.ndarray, noise: np.ndarray) -> Model:
+        mask = cut_mask(self.mask, sums.box_size)
+        volumes, leverage = solve_volumes(sums, self.settings.n_classes, self.settings.tau2_fudge, mask)
+        populations = held.sum(axis=0, dtype=np.float64)
+        return Model(volumes, populations / populations.sum(), noise, leverage)
 
 
-def _step(
-    spectra: ParticleSpectra,
-    state: Progression,
-    radii: list[int],
-    seed: int,
-    settings: Classification3DSettings,
-    common: dict[str, Any],
-) -> Progression:
-    """One iteration, with reseeding of empty classes while the radius still grows."""
-    iteration = state.done
-    radius = radii[iteration]
-    is_final = radius == radii[-1]
-    # Volumes are always estimated a little further than they are compared, and in the end as far as possible.
-    reach = spectra.disc.radius if is_final or iteration + 1 == len(radii) else radii[iteration + 1] + 1
-    reach = min(reach, spectra.disc.radius)
-    outcome = iterate(spectra, state.model, state.posteriors, radius=radius, next_radius=reach, **common)
-    changed = float((outcome.posteriors.argmax(axis=1) != state.posteriors.argmax(axis=1)).mean())
-    model, posteriors = outcome.model, outcome.posteriors
-    empty = np.flatnonzero(model.populations < settings.smallest_class / settings.n_classes)
-    if len(empty) and not is_final:
-        posteriors = _split_largest(posteriors, empty, stream(seed, "reseed", iteration))
-        model = estimate_volumes(spectra, posteriors, model.noise, radius=reach, **common)
-    entry = {
-        "iteration": iteration + 1,
-        "radius": radius,
-        "objective": outcome.objective,
-        "log-likelihood": round(outcome.objective, 1),
-        "changed": round(changed, 5),
-        "reseeded": len(empty) if not is_final else 0,
-        "populations": [round(float(value), 5) for value in model.populations],
-    }
-    converged = is_final and changed < settings.convergence
-    return Progression(model, posteriors, iteration + 1, converged, [*state.log, entry])
-
-
-def _split_largest(posteriors: np.ndarray, empty: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def split_largest(posteriors: np.ndarray, empty: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Give each empty class a random half of what the class that is then the largest has."""
     posteriors = posteriors.copy()
     for target in empty:
@@ -230,41 +284,6 @@ def _split_largest(posteriors: np.ndarray, empty: np.ndarray, generator: np.rand
         posteriors[:, source] -= moved
         posteriors[:, target] += moved
     return posteriors
-
-
-def plan_radii(particles: Particles, settings: Classification3DSettings) -> list[int]:
-    """Likelihood radius of every iteration, in index units: held, then grown evenly, then held at the end."""
-    length = particles.box_size * particles.pixel_size
-    largest = (particles.box_size - 1) // 2
-    finest = length / largest
-    last = largest
-    if settings.likelihood_resolution is not None:
-        last = int(np.floor(length / settings.likelihood_resolution + 1e-6))
-        if not 1 <= last <= largest:
-            raise ValueError(
-                f"likelihood_resolution of {settings.likelihood_resolution} Å is outside what a box of "
-                f"{particles.box_size} pixels of {particles.pixel_size:g} Å holds, {finest:.2f} to {length:.1f} Å."
-            )
-    first = int(np.clip(np.floor(length / settings.initial_resolution), min(_SMALLEST_RADIUS, last), last))
-    n = settings.n_iterations
-    steps = np.arange(n) / max(n - 1, 1)
-    grown = np.clip((steps - _HOLD) / (_GROWN - _HOLD), 0, 1)
-    radii = np.floor(first + grown * (last - first) + 1e-9).astype(int)
-    radii[-1] = last
-    return [int(radius) for radius in radii]
-
-
-def _choose_mask(particles: Particles, settings: Classification3DSettings, device: str) -> torch.Tensor:
-    length = particles.box_size * particles.pixel_size
-    diameter = length if settings.mask_diameter is None else settings.mask_diameter
-    if diameter > length * 1.001:
-        raise ValueError(f"mask_diameter of {diameter:g} Å is larger than the box of {length:g} Å.")
-    mask = largest_sphere(particles.box_size, min(diameter / length, 1.0))
-    if settings.solvent_mask:
-        if particles.mask is None:
-            raise ValueError("solvent_mask was asked for but the data set has no mask: set it to false.")
-        mask = mask * torch.tensor(particles.mask)
-    return mask.to(device)
 
 
 def _check_labels(labels: np.ndarray, n: int, n_classes: int) -> np.ndarray:
