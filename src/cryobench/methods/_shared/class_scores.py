@@ -17,9 +17,14 @@ import torch
 from torch import Tensor
 
 from cryobench.imaging.grid import FourierVolume
+from cryobench.imaging.kernels.cpu.simd import gather, prefetch_pairs
+from cryobench.imaging.kernels.cpu.taps import FLAGS, linear_taps
 from cryobench.imaging.kernels.cpu.threads import count_threads, run_parts
 from cryobench.imaging.slices import extract_slices
 from cryobench.methods._shared.spectra import HalfDisc, Packed
+
+_AHEAD = 6
+"""Entries by which memory is asked for in advance."""
 
 
 def score_classes(volume_ft: FourierVolume, packed: Packed, disc: HalfDisc, radius: int) -> Tensor:
@@ -33,11 +38,14 @@ def score_classes(volume_ft: FourierVolume, packed: Packed, disc: HalfDisc, radi
         return score_by_slices(volume_ft, packed, disc, radius)
     count = disc.count(radius)
     result = np.zeros((len(packed.indices), radius + 1, volume_ft.n_volumes), dtype=np.float32)
-    values = volume_ft.values.contiguous().numpy()
+    values = volume_ft.values.contiguous().numpy().view(np.float32)
     frequencies = (disc.frequencies[:count] * volume_ft.padding).astype(np.float32)
     layout = volume_ft.layout
     arguments = (
-        values.view(np.float32),
+        values.reshape(-1),
+        values.shape[3],
+        values.shape[1] * values.shape[2],
+        values.shape[2],
         packed.rotations.numpy(),
         frequencies,
         disc.shells[:count],
@@ -68,52 +76,92 @@ def score_by_slices(volume_ft: FourierVolume, packed: Packed, disc: HalfDisc, ra
     return (terms @ shells).transpose(1, 2).contiguous()
 
 
-@numba.njit(nogil=True, fastmath=True, cache=True)
-def _score(volumes, rotations, frequencies, shells, weights, data, ctf, center, center_x, result, first, last):
-    doubled = volumes.shape[3]
-    classes = doubled // 2
-    taken = np.empty(doubled, np.float32)
-    sums = np.zeros(classes, np.float32)
-    one = np.float32(1.0)
+@numba.njit(nogil=True, fastmath=FLAGS, cache=True)
+def _score(
+    grid,
+    stride,
+    plane,
+    row,
+    rotations,
+    frequencies,
+    shells,
+    weights,
+    data,
+    ctf,
+    center,
+    center_x,
+    result,
+    first,
+    last,
+):
+    """Scores of particles ``first`` … ``last``, from the grid as one row of floats, ``stride`` of them in a voxel."""
+    classes = stride // 2
+    taken = np.empty(stride, np.float32)
+    sums = np.zeros(stride, np.float32)
+    even = np.zeros(stride, np.float32)
+    even[::2] = 1
+    odd = np.float32(1) - even
+    f4, u8 = np.float32, np.uint64
+    step = u8(stride)
+    plane_step, row_step = u8(plane) * step, u8(row) * step
+    eights = classes // 8
+    four, two, one = classes & 4, classes & 2, classes & 1
+    lines = (stride + 15) // 16
+    middle = f4(center)
     count = len(frequencies)
     for i in range(first, last):
         # Rows of R times (kx, ky, 0): the point k R in the volume.
-        r00, r01, r02 = rotations[i, 0, 0], rotations[i, 0, 1], rotations[i, 0, 2]
-        r10, r11, r12 = rotations[i, 1, 0], rotations[i, 1, 1], rotations[i, 1, 2]
+        r = rotations[i]
         for p in range(count):
             kx, ky = frequencies[p, 0], frequencies[p, 1]
-            x = kx * r00 + ky * r10
-            y = kx * r01 + ky * r11
-            z = kx * r02 + ky * r12
-            sign = one
-            if x < 0:
-                x, y, z, sign = -x, -y, -z, -one
-            x += np.float32(center_x)
-            y += np.float32(center)
-            z += np.float32(center)
-            x0, y0, z0 = int(x), int(y), int(z)
-            fx, fy, fz = x - np.float32(x0), y - np.float32(y0), z - np.float32(z0)
-            gx, gy, gz = one - fx, one - fy, one - fz
-            w0, w1, w2, w3 = gz * gy * gx, gz * gy * fx, gz * fy * gx, gz * fy * fx
-            w4, w5, w6, w7 = fz * gy * gx, fz * gy * fx, fz * fy * gx, fz * fy * fx
-            v0, v1 = volumes[z0, y0, x0], volumes[z0, y0, x0 + 1]
-            v2, v3 = volumes[z0, y0 + 1, x0], volumes[z0, y0 + 1, x0 + 1]
-            v4, v5 = volumes[z0 + 1, y0, x0], volumes[z0 + 1, y0, x0 + 1]
-            v6, v7 = volumes[z0 + 1, y0 + 1, x0], volumes[z0 + 1, y0 + 1, x0 + 1]
-            for k in range(doubled):
-                taken[k] = (
-                    w0 * v0[k] + w1 * v1[k] + w2 * v2[k] + w3 * v3[k]
-                    + w4 * v4[k] + w5 * v5[k] + w6 * v6[k] + w7 * v7[k]
-                )  # fmt: skip
+            x = kx * r[0, 0] + ky * r[1, 0]
+            y = kx * r[0, 1] + ky * r[1, 1]
+            z = kx * r[0, 2] + ky * r[1, 2]
+            sign = f4(1)
+            if x < f4(0):
+                sign = f4(-1)
+            x *= sign
+            y *= sign
+            z *= sign
+            x0, y0, z0 = np.int32(x), np.int32(y + middle), np.int32(z + middle)
+            x_taps = linear_taps(x - f4(x0))
+            y_taps = linear_taps(y - (f4(y0) - middle))
+            z_taps = linear_taps(z - (f4(z0) - middle))
+            at = u8(z0 * plane + y0 * row + x0 + center_x) * step
+            # The grid does not fit in cache: ask early for what an entry further along will need.
+            later = min(p + _AHEAD, count - 1)
+            kx, ky = frequencies[later, 0], frequencies[later, 1]
+            x = kx * r[0, 0] + ky * r[1, 0]
+            y = kx * r[0, 1] + ky * r[1, 1]
+            z = kx * r[0, 2] + ky * r[1, 2]
+            if x < f4(0):
+                x, y, z = -x, -y, -z
+            ahead = u8(np.int32(z + middle) * plane + np.int32(y + middle) * row + np.int32(x) + center_x) * step
+            for line in range(lines):
+                prefetch_pairs(grid, ahead + u8(16 * line), plane_step, row_step, step)
+            to = u8(0)
+            for _ in range(eights):
+                gather(16, 2, 0, grid, at, plane_step, row_step, step, x_taps, y_taps, z_taps, sign, taken, to)
+                at += u8(16)
+                to += u8(16)
+            if four:
+                gather(8, 2, 0, grid, at, plane_step, row_step, step, x_taps, y_taps, z_taps, sign, taken, to)
+                at += u8(8)
+                to += u8(8)
+            if two:
+                gather(4, 2, 0, grid, at, plane_step, row_step, step, x_taps, y_taps, z_taps, sign, taken, to)
+                at += u8(4)
+                to += u8(4)
+            if one:
+                gather(2, 2, 0, grid, at, plane_step, row_step, step, x_taps, y_taps, z_taps, sign, taken, to)
             c = ctf[i, p]
             square = weights[p] * c * c
-            real = np.float32(2.0) * weights[p] * c * data[i, p].real
-            imag = np.float32(2.0) * weights[p] * c * sign * data[i, p].imag
-            for k in range(classes):
-                re, im = taken[2 * k], taken[2 * k + 1]
-                sums[k] += square * (re * re + im * im) - (real * re + imag * im)
+            real = f4(2) * weights[p] * c * data[i, p].real
+            imag = f4(2) * weights[p] * c * data[i, p].imag
+            for j in range(stride):
+                sums[j] += taken[j] * (square * taken[j] - (real * even[j] + imag * odd[j]))
             shell = shells[p]
             if p + 1 == count or shells[p + 1] != shell:
                 for k in range(classes):
-                    result[i, shell, k] = sums[k]
-                    sums[k] = np.float32(0.0)
+                    result[i, shell, k] = sums[2 * k] + sums[2 * k + 1]
+                sums[:] = 0

@@ -120,10 +120,11 @@ def accumulate(
     numerator, weight = data
     numerator_grid, weight_grid = grids
     kernel = compile_accumulate(layout.taps, numerator is not None, weight is not None)
-    arguments = (
+    images = (
         np.zeros((1, 1, 1, 2), np.float32) if numerator is None else _pairs(numerator.contiguous()),
         np.zeros((1, 1, 1), np.float32) if weight is None else weight.detach().contiguous().numpy(),
-        *(entry.numpy() for entry in entries),
+    )
+    rest = (
         *_common(rotations, layout, radius),
         *_strides(layout),
         np.zeros((1, 1), np.float32)
@@ -131,7 +132,11 @@ def accumulate(
         else _pairs(numerator_grid).reshape(len(numerator_grid), -1),
         np.zeros((1, 1), np.float32) if weight_grid is None else weight_grid.numpy().reshape(len(weight_grid), -1),
     )
-    run_parts(lambda low, high: kernel(*arguments, low, high), _slabs(layout))
+    listed = [entry.numpy() for entry in entries]
+    run_parts(
+        lambda part, low, high: kernel(*images, *(entry[part] for entry in listed), *rest, low, high),
+        _entry_parts(listed[1], layout),
+    )
 
 
 def accumulate_interleaved(
@@ -191,6 +196,20 @@ def _slabs(layout: GridLayout) -> list[tuple[int, int]]:
     bounds = sorted({0, planes, *np.rint(position * planes).astype(int).tolist()})
     slabs = list(pairwise(bounds))
     return sorted(slabs, key=lambda slab: abs(slab[0] + slab[1] - planes))
+
+
+def _entry_parts(volumes: np.ndarray, layout: GridLayout) -> list[tuple[slice, int, int]]:
+    """Entries, listed volume by volume, and slabs that can be worked on at once.
+
+    A volume is one piece of work; one that many of the entries go to is cut into slabs.
+    """
+    bounds = np.flatnonzero(np.diff(volumes, prepend=-1, append=-1))
+    parts: list[tuple[slice, int, int]] = []
+    for first, last in pairwise(bounds.tolist()):
+        alone = 2 * count_threads() * (last - first) <= len(volumes) or count_threads() == 1
+        slabs = [(0, layout.shape[0])] if alone else _slabs(layout)
+        parts.extend((slice(first, last), low, high) for low, high in slabs)
+    return sorted(parts, key=lambda part: part[0].start - part[0].stop)
 
 
 def _common(rotations: Tensor, layout: GridLayout, radius: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
