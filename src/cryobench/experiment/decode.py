@@ -8,6 +8,7 @@ import numpy as np
 from cryobench._errors import FormatError
 from cryobench._progress import Progress, Silent
 from cryobench.data import Reconstruction
+from cryobench.experiment.run import build_method
 from cryobench.experiment.score import find_dataset
 from cryobench.io.atomic import atomic_folder
 from cryobench.io.mrc import write_volume
@@ -61,7 +62,7 @@ def write_volumes(
     else:
         rows, names = _state_means(reconstruction, own)
     images = find_dataset(reconstruction, None).particles
-    method = get_method(str(reconstruction.record["method"]))()
+    method = build_method(get_method(str(reconstruction.record["method"])), reconstruction.record["settings"])
     progress = progress or Silent()
     with atomic_folder(folder) as partial, progress.task("decoding volumes", total=len(rows)) as task:
         decoded = method.decode(Path(run) / "model", rows, particles=images)

@@ -10,6 +10,7 @@ from cryobench._errors import FormatError, UnknownName
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Particles, Reconstruction, Scores
 from cryobench.experiment.kept_scores import KeptScores
+from cryobench.experiment.run import build_method
 from cryobench.io.alignment_store import load_alignments, save_alignments
 from cryobench.io.mrc import read_volume
 from cryobench.io.store import load_dataset, load_reconstruction, load_scores
@@ -139,7 +140,8 @@ def with_decoder(reconstruction: Reconstruction, particles: Particles | None = N
         return reconstruction
     if method.decode is Method.decode:
         return reconstruction
-    return replace(reconstruction, decoder=RunDecoder(method(), Path(reconstruction.path) / "model", particles))
+    built = build_method(method, reconstruction.record.get("settings") or {})
+    return replace(reconstruction, decoder=RunDecoder(built, Path(reconstruction.path) / "model", particles))
 
 
 def _load_frame(folder: Path, reconstruction: Reconstruction, how: HowToScore, kept: KeptScores) -> Frame | None:

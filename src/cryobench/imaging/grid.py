@@ -182,6 +182,11 @@ def friedel_weights(box_size: int, *, device: torch.device | str = "cpu") -> Flo
     return weights
 
 
+def gridding_correction(box_size: int, *, kernel: Kernel = "trilinear", padding: int = 1) -> Float[Tensor, "z y x"]:
+    """φ̂ on the voxels of the box: what volumes from inserted slices are divided by, see above."""
+    return _grid_transform(GridLayout(box_size, padding, kernel), torch.device("cpu"))
+
+
 def _grid_transform(layout: GridLayout, device: torch.device) -> Tensor:
     """The kernel's transform on the voxels of the unpadded box."""
     axis = torch.as_tensor(kernel_transform(layout.kernel, layout.box_size, layout.padding))

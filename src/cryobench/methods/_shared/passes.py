@@ -48,6 +48,8 @@ class Passes:
         "cpu" or "cuda", in every process.
     memory_bytes
         Spectra are kept up to this much in all, else transformed anew in each pass.
+    contrasts
+        (n,) factors of the particles' CTFs; None for one.
     workers
         Dask client over whose workers the particles are spread; None for this process.
 
@@ -65,6 +67,7 @@ class Passes:
         method: str,
         device: str = "cpu",
         memory_bytes: float = 4e9,
+        contrasts: np.ndarray | None = None,
         workers: Workers | None = None,
         progress: Progress | None = None,
     ) -> None:
@@ -77,11 +80,15 @@ class Passes:
         kept = memory_bytes / (len(self._bounds) - 1)
         options = {"method": method, "device": device, "memory_bytes": kept}
         if workers is None:
-            spectra = ParticleSpectra(particles, radius, progress=progress, **options)
+            spectra = ParticleSpectra(particles, radius, progress=progress, contrasts=contrasts, **options)
             self._shares: list[Any] = [spectra]
             powers = [spectra.mean_power]
         else:
-            self._shares = self._submit(_open_share, [[particles, *part, radius, options] for part in self._parts()])
+            calls = []
+            for first, last in self._parts():
+                own = None if contrasts is None else contrasts[first:last]
+                calls.append([particles.select(np.arange(first, last)), radius, {**options, "contrasts": own}])
+            self._shares = self._submit(_open_share, calls)
             with (progress or Silent()).task("reading particles", total=len(self._shares)) as task:
                 powers = []
                 for share in self._shares:
@@ -148,9 +155,9 @@ def _add(first: Any, second: Any) -> Any:
     return first + second
 
 
-def _open_share(particles: Particles, first: int, last: int, radius: int, options: dict[str, Any]) -> ParticleSpectra:
+def _open_share(particles: Particles, radius: int, options: dict[str, Any]) -> ParticleSpectra:
     _set_threads(options["device"])
-    return ParticleSpectra(particles.select(np.arange(first, last)), radius, **options)
+    return ParticleSpectra(particles, radius, **options)
 
 
 def _mean_power(spectra: ParticleSpectra) -> np.ndarray:

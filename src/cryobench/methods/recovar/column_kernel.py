@@ -22,7 +22,7 @@ def add_columns(
     """Add some images to the sums of one column, in place.
 
     ``column`` (3,) float32 (x, y, z); ``images`` which of the batch; ``residual`` (m, p) complex64, ``ctf`` (m, p);
-    ``frequencies`` (p, 2); ``lookup`` as ``columns._lookup`` makes it; ``deviation`` (p,) root of the noise power;
+    ``frequencies`` (p, 2); ``lookup`` from ``columns._index_pairs``; ``deviation`` (p,) root of the noise power;
     ``overlap`` (m, d, d) the squared image masks' spectra near 0; ``width`` of the triangular kernel; ``grid`` flat
     (z, y, x, 5) on the bordered half-grid of which ``center`` and ``center_x`` are the origin.
     """

@@ -1,4 +1,4 @@
-"""Columns of the covariance of the volumes' spectra at chosen frequencies ξ (steps e to g).
+"""Columns of the covariance of the volumes' spectra at chosen frequencies ξ (step g).
 
 With residuals r_i = m_i (y_i − C_i P_i μ), m_i the image mask, E r rᴴ = A Σ Aᴴ + Γ. The least-squares fit of column
 ξ with the operator taken as diagonal is B / H,
@@ -10,11 +10,11 @@ With residuals r_i = m_i (y_i − C_i P_i μ), m_i the image mask, E r rᴴ = A 
 over full slices, A* by the trilinear kernel (width 1) and K the triangular kernel of width 2 an axis. A column is
 complex and not Hermitian; its parts Cov(x̂_ω, Re x̂_ξ) and Cov(x̂_ω, Im x̂_ξ) are spectra of real volumes, which replace
 a by its real and imaginary part, share H, and stand for column −ξ too. Only images whose slice passes within reach
-of ξ, a share of about 2 / |ξ|, are touched.
+of ξ, a share of about 2 / |ξ|, are touched. On the CPU a compiled kernel does it; elsewhere, and as its reference,
+plain PyTorch does (``add_columns_by_slices``).
 """
 
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 import torch
@@ -24,109 +24,31 @@ from cryobench.fourier import fft_images
 from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.grid import FourierVolume
 from cryobench.imaging.kernels.cpu.threads import run_parts
-from cryobench.imaging.layout import GridLayout
+from cryobench.imaging.layout import GridLayout, fold, read
 from cryobench.methods._shared.passes import Passes
-from cryobench.methods._shared.spectra import HalfDisc, ParticleSpectra
+from cryobench.methods._shared.spectra import HalfDisc, Packed, ParticleSpectra
 from cryobench.methods.recovar.column_kernel import CHANNELS, add_columns
-from cryobench.methods.recovar.masked_images import MaskedImages
-from cryobench.methods.recovar.mean import ssnr
+from cryobench.methods.recovar.masked_images import MaskedImages, to_images, to_packed
 from cryobench.methods.recovar.predicted import predict
 
+WIDTH = 2.0
+"""Half-width of K along each axis, in index units (published)."""
+
 _REACH = 8
-"""Distance in Fourier index units beyond which masked noise is taken as independent."""
-
-
-def estimate_variance(
-    passes: Passes, mean_ft: FourierVolume, mask: Tensor, noise: np.ndarray, halves: np.ndarray
-) -> tuple[Tensor, Tensor]:
-    """Variance v(ω) of the volumes' spectra on the native half-spectrum (z, y, h), and the mean's weight there.
-
-    v = Σ A*(C² (|r|² − noise)) / Σ A*(C⁴), damped by the agreement of the half-sets shell by shell.
-    """
-    sums, _ = passes.run(_insert_variance, mean_ft, mask, noise, own=(halves,))
-    numerator, weight = sums["sums"].totals()
-    shells = weight.shell_indices().clamp(max=passes.disc.box_size // 2)
-    flat, counts = shells.flatten(), weight.multiplicities().flatten().double()
-
-    def over_shells(values: Tensor) -> Tensor:
-        result = torch.zeros(int(flat.max()) + 1, dtype=torch.float64, device=values.device)
-        return result.index_add_(0, flat, values.flatten().double() * counts)
-
-    top, bottom = numerator.values.real, weight.values
-    typical = (over_shells(bottom.mean(-1)) / over_shells(torch.ones_like(shells)).clamp(min=1))[shells].float()
-    single = torch.where(bottom > 0, top / (bottom + 1e-3 * typical[..., None]).clamp(min=1e-30), 0)
-    cross = over_shells(single[..., 0] * single[..., 1])
-    power = (over_shells(single[..., 0] ** 2) * over_shells(single[..., 1] ** 2)).sqrt()
-    agreement = torch.where(power > 0, cross / power.clamp(min=1e-30), 0).cpu().numpy()
-    damping = typical / torch.from_numpy(ssnr(agreement)).float().to(typical)[shells]
-    variance = top.sum(-1) / (bottom.sum(-1) + damping).clamp(min=1e-30)
-    return variance.clamp(min=0), bottom.sum(-1)
-
-
-def _insert_variance(
-    spectra: ParticleSpectra, mean_ft: FourierVolume, mask: Tensor, noise: np.ndarray, halves: np.ndarray
-) -> tuple[dict, dict]:
-    disc, device = spectra.disc, spectra.device
-    window = MaskedImages.of(mask.to(device), disc)
-    mean_ft = mean_ft.to(device)
-    sums = SliceAccumulator(disc.box_size, n_volumes=2, radius=disc.radius, device=device)
-    power = torch.from_numpy(noise[disc.shells]).float().to(device)
-    for packed in spectra.batches():
-        masks = window.project(packed.rotations)
-        residual = window.apply(packed.data - packed.ctf * predict(mean_ft, packed, disc), masks)
-        share = masks.square().mean(dim=(1, 2))[:, None]
-        excess = packed.ctf**2 * (residual.abs().square() - share * power)
-        own = torch.nn.functional.one_hot(torch.from_numpy(halves[packed.indices]).long(), 2).float().to(device)
-        sums.add(disc.unpack(excess + 0j), disc.unpack(packed.ctf**4), packed.rotations, class_weights=own)
-    return {"sums": sums}, {}
-
-
-def choose_columns(
-    variance: Tensor, weight: Tensor, layout: GridLayout, *, n_columns: int, radius: float, exclusion: float
-) -> np.ndarray:
-    """Frequencies (c, 3) as integers (x, y, z), best first: largest weight times variance, none near another.
-
-    From the half-space |ξ| ≤ ``radius`` without the origin; after each choice what lies within ``exclusion`` of it
-    or of its mate is dropped. Fewer than ``n_columns`` if there are no more.
-    """
-    full, along_x = layout.frequencies
-    keep_z = np.flatnonzero(np.abs(full) <= radius)
-    keep_x = np.flatnonzero((along_x >= 0) & (along_x <= radius))
-    part = np.ix_(keep_z, keep_z, keep_x)
-    score = (variance * weight).cpu().numpy()[part]
-    z, y, x = np.meshgrid(full[keep_z], full[keep_z], along_x[keep_x], indexing="ij")
-    frequencies = np.stack([x, y, z], axis=-1).reshape(-1, 3)
-    order = np.lexsort((np.arange(score.size), -score.ravel()))
-    inside = (frequencies**2).sum(axis=1) <= radius**2
-    first = (x > 0) | ((x == 0) & ((y > 0) | ((y == 0) & (z > 0))))
-    order = order[(inside & first.ravel())[order]]
-    reach = int(np.floor(exclusion))
-    offsets = np.array(list(product(range(-reach, reach + 1), repeat=3)))
-    offsets = offsets[(offsets**2).sum(axis=1) <= exclusion**2]
-    dropped: set[tuple[int, int, int]] = set()
-    chosen: list[np.ndarray] = []
-    for index in order:
-        frequency = frequencies[index]
-        if tuple(frequency.tolist()) in dropped:
-            continue
-        chosen.append(frequency)
-        if len(chosen) == n_columns:
-            break
-        for near in frequency + offsets:
-            dropped.add(tuple(near.tolist()))
-            dropped.add(tuple((-near).tolist()))
-    return np.array(chosen, dtype=np.int64).reshape(-1, 3)
+"""Distance in Fourier index units beyond which the kernel takes masked noise as independent."""
 
 
 @dataclass(frozen=True)
 class ColumnSums:
-    """B and H of some columns and both half-sets, before the mates are added."""
+    """B and H of c columns and both half-sets on the flat native half-spectrum (z, y, x)."""
 
-    values: np.ndarray
-    """(c, 2, z, y, x, 5) float32: B for the real part of a (re, im), for its imaginary part (re, im), and H."""
+    top: np.ndarray
+    """(c, half, part, v) complex64: B for the real and for the imaginary part of a."""
+    bottom: np.ndarray
+    """(c, half, v) float32: H."""
 
     def __add__(self, other: "ColumnSums") -> "ColumnSums":
-        return ColumnSums(self.values + other.values)
+        return ColumnSums(self.top + other.top, self.bottom + other.bottom)
 
 
 def accumulate_columns(
@@ -136,10 +58,13 @@ def accumulate_columns(
     mask: Tensor | None,
     noise: np.ndarray,
     halves: np.ndarray,
-    width: float = 2.0,
 ) -> ColumnSums:
-    """Sums of the columns at ``frequencies`` (c, 3): one pass over the particles. ``mask`` None: whole images."""
-    sums, _ = passes.run(_insert_columns, frequencies, mean_ft, mask, noise, width, own=(halves,))
+    """Sums of the columns at ``frequencies`` (c, 3): one pass over the particles.
+
+    ``mask`` (z, y, x) is projected to mask the residuals, None for whole images; ``noise`` (radius + 1,);
+    ``halves`` (n,) 0 or 1.
+    """
+    sums, _ = passes.run(_insert_columns, frequencies, mean_ft, mask, noise, own=(halves,))
     return sums["columns"]
 
 
@@ -149,49 +74,125 @@ def _insert_columns(
     mean_ft: FourierVolume,
     mask: Tensor | None,
     noise: np.ndarray,
-    width: float,
     halves: np.ndarray,
 ) -> tuple[dict, dict]:
     disc, device = spectra.disc, spectra.device
-    layout = GridLayout(disc.box_size, 1, "trilinear")
     window = None if mask is None else MaskedImages.of(mask.to(device), disc)
     mean_ft = mean_ft.to(device)
-    grids = np.zeros((len(frequencies), 2, *layout.shape, CHANNELS), dtype=np.float32)
-    lookup = _lookup(disc)
-    deviation = np.sqrt(noise)[disc.shells].astype(np.float32)
+    sums = (
+        _CompiledSums(disc, frequencies, noise) if device == "cpu" else _SlicedSums(disc, frequencies, noise, device)
+    )
     for packed in spectra.batches():
-        residual = packed.data - packed.ctf * predict(mean_ft, packed, disc)
-        if window is None:
-            overlap = np.ones((len(residual), 1, 1), dtype=np.complex64)
-        else:
+        residual, masks = packed.data - packed.ctf * predict(mean_ft, packed, disc), None
+        if window is not None:
             masks = window.project(packed.rotations)
             residual = window.apply(residual, masks)
-            overlap = _mask_overlap(masks)
+        sums.add(packed, residual, masks, halves[packed.indices])
+    return {"columns": sums.totals()}, {}
+
+
+class _CompiledSums:
+    """On the CPU: columns and half-sets are divided among threads, each with its own grid."""
+
+    def __init__(self, disc: HalfDisc, frequencies: np.ndarray, noise: np.ndarray, device: str = "cpu") -> None:
+        self._disc, self._frequencies = disc, frequencies.astype(np.float32)
+        self._layout = GridLayout(disc.box_size, 1, "trilinear")
+        self._grids = np.zeros((len(frequencies), 2, *self._layout.shape, CHANNELS), dtype=np.float32)
+        self._lookup = _index_pairs(disc)
+        self._deviation = np.sqrt(noise)[disc.shells].astype(np.float32)
+
+    def add(self, packed: Packed, residual: Tensor, masks: Tensor | None, halves: np.ndarray) -> None:
         arguments = (
-            residual.cpu().numpy(),
-            packed.ctf.cpu().numpy(),
-            packed.rotations.cpu().numpy(),
-            disc.frequencies.astype(np.float32),
-            lookup,
-            deviation,
-            overlap,
-            np.float32(width),
-            layout.center,
-            layout.center_x,
+            residual.numpy(),
+            packed.ctf.numpy(),
+            packed.rotations.numpy(),
+            self._disc.frequencies.astype(np.float32),
+            self._lookup,
+            self._deviation,
+            np.ones((len(residual), 1, 1), dtype=np.complex64) if masks is None else _mask_overlap(masks),
+            np.float32(WIDTH),
+            self._layout.center,
+            self._layout.center_x,
         )
-        of_half = [np.flatnonzero(halves[packed.indices] == half) for half in (0, 1)]
+        of_half = [np.flatnonzero(halves == half) for half in (0, 1)]
         run_parts(
             add_columns,
             [
-                (frequencies[column].astype(np.float32), of_half[half], *arguments, grids[column, half].reshape(-1))
-                for column in range(len(frequencies))
+                (self._frequencies[column], of_half[half], *arguments, self._grids[column, half].reshape(-1))
+                for column in range(len(self._frequencies))
                 for half in (0, 1)
             ],
         )
-    return {"columns": ColumnSums(grids)}, {}
+
+    def totals(self) -> ColumnSums:
+        size = self._disc.box_size
+        voxels = size * size * (size // 2 + 1)
+        top = np.empty((len(self._grids), 2, 2, voxels), dtype=np.complex64)
+        bottom = np.empty((len(self._grids), 2, voxels), dtype=np.float32)
+
+        def complete(column: int, half: int) -> None:
+            grid = torch.from_numpy(self._grids[column, half])
+            for part in (0, 1):
+                inserted = torch.complex(grid[..., 2 * part], grid[..., 2 * part + 1])
+                top[column, half, part] = fold(inserted, self._layout).flatten().numpy()
+            bottom[column, half] = fold(grid[..., 4].contiguous(), self._layout).flatten().numpy()
+
+        run_parts(complete, [(column, half) for column in range(len(top)) for half in (0, 1)])
+        return ColumnSums(top, bottom)
 
 
-def _lookup(disc: HalfDisc) -> np.ndarray:
+class _SlicedSums:
+    """The same in plain PyTorch, on any device; masked noise is followed as far as it reaches."""
+
+    def __init__(self, disc: HalfDisc, frequencies: np.ndarray, noise: np.ndarray, device: str) -> None:
+        self._disc, self._device = disc, device
+        self._columns = torch.from_numpy(frequencies).float().to(device)
+        self._deviation = torch.from_numpy(np.sqrt(noise)[disc.shells]).float().to(device)
+        self._points = torch.from_numpy(disc.frequencies).float().to(device)
+        self._sums = [
+            [SliceAccumulator(disc.box_size, n_volumes=2, radius=disc.radius, device=device) for _ in range(2)]
+            for _ in frequencies
+        ]
+
+    def add(self, packed: Packed, residual: Tensor, masks: Tensor | None, halves: np.ndarray) -> None:
+        own = torch.nn.functional.one_hot(torch.from_numpy(halves).long(), 2).float().to(self._device)
+        for column, sums in zip(self._columns, self._sums, strict=True):
+            depth = (packed.rotations @ column)[:, 2].abs()
+            near = torch.nonzero(depth < WIDTH * 3**0.5)[:, 0]
+            if len(near) == 0:
+                continue
+            data, ctf, rotations = residual[near], packed.ctf[near], packed.rotations[near]
+            places = self._points @ rotations[:, :2]
+            kernel, mirrored = (
+                (1 - (sign * places - column).abs() / WIDTH).clamp(min=0).prod(-1) for sign in (1, -1)
+            )
+            mirrored[:, 0] = 0  # the zero frequency is its own mate
+            found = (kernel * ctf * data + mirrored * ctf * data.conj()).sum(-1)
+            weight = ((kernel + mirrored) * ctf**2).sum(-1)[:, None] * ctf**2
+            spread, turned = (values * ctf * self._deviation for values in (kernel, mirrored))
+            for accumulator, part, noise in zip(
+                sums, (found.real, found.imag), ((spread + turned) / 2 + 0j, 1j * (spread - turned) / 2), strict=True
+            ):
+                if masks is not None:
+                    noise = to_packed(to_images(noise, self._disc) * masks[near].square(), self._disc)
+                values = ctf * (data * part[:, None] - noise * self._deviation)
+                accumulator.add(
+                    self._disc.unpack(values), self._disc.unpack(weight), rotations, class_weights=own[near]
+                )
+
+    def totals(self) -> ColumnSums:
+        tops, bottoms = [], []
+        for sums in self._sums:
+            totals = [accumulator.totals() for accumulator in sums]
+            layout = totals[0][0].layout
+            tops.append([[read(top.values[..., half], layout).flatten() for top, _ in totals] for half in (0, 1)])
+            bottoms.append([read(totals[0][1].values[..., half], layout).flatten() for half in (0, 1)])
+        top = torch.stack([torch.stack([torch.stack(parts) for parts in column]) for column in tops])
+        bottom = torch.stack([torch.stack(column) for column in bottoms])
+        return ColumnSums(top.cpu().numpy(), bottom.cpu().numpy())
+
+
+def _index_pairs(disc: HalfDisc) -> np.ndarray:
     """(2r + 1, 2r + 1) by (ky, kx): 1 + packed index, negative where the entry is stored as its mate; 0 for none."""
     radius = disc.radius
     table = np.zeros((2 * radius + 1, 2 * radius + 1), dtype=np.int64)

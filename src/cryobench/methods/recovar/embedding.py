@@ -17,7 +17,6 @@ from torch import Tensor
 from cryobench.imaging.grid import FourierVolume
 from cryobench.methods._shared.passes import Passes
 from cryobench.methods._shared.spectra import ParticleSpectra
-from cryobench.methods.recovar.predicted import predict
 from cryobench.methods.recovar.projected import small_batches, whitened_products
 
 CONTRASTS = np.linspace(0, 2, 51)[1:]
@@ -36,6 +35,8 @@ class Embedding:
     """(n, d, d) float32, inverse covariance of the estimated latents."""
     contrasts: np.ndarray
     """(n,) float32."""
+    gain: float
+    """Mean over particles of log p(y | μ, U, Λ) − log p(y | μ), z integrated over; 0 without regularisation."""
 
 
 def embed(
@@ -49,13 +50,16 @@ def embed(
     fit_contrast: bool,
 ) -> dict[str, Embedding]:
     """Embeddings named by dimension, "4", and without regularisation "4_noreg"; one pass over the particles."""
-    _, rows = passes.run(_embed, mean_ft, basis_ft, variances, noise, dimensions, fit_contrast)
+    sums, rows = passes.run(_embed, mean_ft, basis_ft, variances, noise, dimensions, fit_contrast)
+    names = [name.removeprefix("latents_") for name in rows if name.startswith("latents_")]
     return {
-        name.removeprefix("latents_"): Embedding(
-            latents, rows[name.replace("latents", "precisions", 1)], rows[name.replace("latents", "contrasts", 1)]
+        name: Embedding(
+            rows[f"latents_{name}"],
+            rows[f"precisions_{name}"],
+            rows[f"contrasts_{name}"],
+            float(sums[f"gain_{name}"]) / len(passes),
         )
-        for name, latents in rows.items()
-        if name.startswith("latents_")
+        for name in names
     }
 
 
@@ -73,6 +77,7 @@ def _embed(
     together = basis_ft.with_values(both).to(device)
     grid = torch.from_numpy(CONTRASTS if fit_contrast else np.ones(1)).to(device)
     found: dict[str, list[np.ndarray]] = {}
+    sums: dict[str, float] = {}
     for batch in spectra.batches():
         for _, packed in small_batches(batch, spectra.disc, together.n_volumes):
             gram, match = whitened_products(together, packed, packed.data, spectra.disc, noise)
@@ -82,16 +87,17 @@ def _embed(
                 matches = (match[:, 1 : d + 1], match[:, 0])
                 prior = torch.diag(torch.from_numpy(1 / variances[:d]).to(gram))
                 for suffix, used in (("", prior), ("_noreg", torch.zeros_like(prior))):
-                    parts = _solve(products, matches, used, grid)
+                    *parts, gain = _solve(products, matches, used, grid)
+                    sums[f"gain_{d}{suffix}"] = sums.get(f"gain_{d}{suffix}", 0.0) + float(gain.sum())
                     for name, values in zip(("latents", "precisions", "contrasts"), parts, strict=True):
                         found.setdefault(f"{name}_{d}{suffix}", []).append(values.float().cpu().numpy())
-    return {}, {name: np.concatenate(values) for name, values in found.items()}
+    return sums, {name: np.concatenate(values) for name, values in found.items()}
 
 
 def _solve(
     products: tuple[Tensor, Tensor, Tensor], matches: tuple[Tensor, Tensor], prior: Tensor, contrasts: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Latents (m, d), precisions (m, d, d) and contrasts (m,) of a batch."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Latents (m, d), precisions (m, d, d), contrasts (m,) and gains in log-likelihood (m,) of a batch."""
     gram, with_mean, mean_power = products
     match, mean_match = matches
     d = gram.shape[-1]
@@ -108,4 +114,24 @@ def _solve(
     own = contrasts[best]
     scaled = own[:, None, None] ** 2 * (gram + ridge)
     total = scaled + prior
-    return latents[chosen, best], total @ torch.linalg.solve(scaled, total), own
+    precisions = total @ torch.linalg.solve(scaled, total)
+    gain = torch.zeros_like(own)
+    if bool((prior.diagonal() > 0).all()):
+        fitted = (mean_power - 2 * mean_match - cost[chosen, best]) / 2
+        gain = fitted - (torch.logdet(total) - torch.logdet(prior)) / 2
+    return latents[chosen, best], precisions, own, gain
+
+
+def pack_symmetric(matrices: np.ndarray) -> np.ndarray:
+    """Upper triangles (n, d (d + 1) / 2), row by row, of symmetric matrices (n, d, d)."""
+    rows, columns = np.triu_indices(matrices.shape[1])
+    return matrices[:, rows, columns]
+
+
+def unpack_symmetric(packed: np.ndarray) -> np.ndarray:
+    """Symmetric matrices (n, d, d) from their upper triangles (n, d (d + 1) / 2)."""
+    d = int((np.sqrt(8 * packed.shape[1] + 1) - 1) / 2)
+    rows, columns = np.triu_indices(d)
+    matrices = np.empty((len(packed), d, d), dtype=packed.dtype)
+    matrices[:, rows, columns] = matrices[:, columns, rows] = packed
+    return matrices

@@ -39,22 +39,23 @@ class MaskedImages:
         depth = ifft_images(extract_slices(self.mask_ft, rotations), self.disc.box_size)
         return (depth / _FULL_DEPTH).clamp(0, 1)
 
-    def to_images(self, packed: Tensor) -> Tensor:
-        """Images (m, y, x) whose spectra are the packed entries (m, p), zero beyond the disc."""
-        size, half = self.disc.box_size, self.disc.box_size // 2 + 1
-        dense = packed.new_zeros(len(packed), size * half)
-        dense[:, torch.from_numpy(self.disc.index).to(packed.device)] = packed
-        dense = dense.reshape(-1, size, half)
-        # The x = 0 column is stored for one of each pair of mates.
-        rows = torch.arange(1, (size - 1) // 2 + 1, device=packed.device)
-        dense[:, size - rows, 0] = dense[:, rows, 0].conj()
-        return ifft_images(dense, size)
-
-    def to_packed(self, images: Tensor) -> Tensor:
-        """Packed spectra (m, p) of images (m, y, x)."""
-        index = torch.from_numpy(self.disc.index).to(images.device)
-        return fft_images(images).flatten(1)[:, index]
-
     def apply(self, packed: Tensor, masks: Tensor) -> Tensor:
         """Packed spectra (m, p) of the images multiplied by masks (m, y, x)."""
-        return self.to_packed(self.to_images(packed) * masks)
+        return to_packed(to_images(packed, self.disc) * masks, self.disc)
+
+
+def to_images(packed: Tensor, disc: HalfDisc) -> Tensor:
+    """Images (m, y, x) whose spectra are the packed entries (m, p), zero beyond the disc."""
+    size, half = disc.box_size, disc.box_size // 2 + 1
+    dense = packed.new_zeros(len(packed), size * half)
+    dense[:, torch.from_numpy(disc.index).to(packed.device)] = packed
+    dense = dense.reshape(-1, size, half)
+    # The x = 0 column is stored for one of each pair of mates.
+    rows = torch.arange(1, (size - 1) // 2 + 1, device=packed.device)
+    dense[:, size - rows, 0] = dense[:, rows, 0].conj()
+    return ifft_images(dense, size)
+
+
+def to_packed(images: Tensor, disc: HalfDisc) -> Tensor:
+    """Packed spectra (m, p) of images (m, y, x)."""
+    return fft_images(images).flatten(1)[:, torch.from_numpy(disc.index).to(images.device)]

@@ -1,10 +1,11 @@
 """Half-set means, the mean, and the prior that their agreement gives (step b).
 
-    F_h = Σ_{i in h} A_i*(C y / σ²),   W_h = Σ_{i in h} A_i*(C² / σ²)     inserted on a grid padded twice
-    SSNR = FSC / (1 − FSC) of the unregularised halves,   1 / τ² = ⟨W⟩ / SSNR shell by shell
-    μ = (F_0 + F_1) / (W_0 + W_1 + 1 / τ²)
+F_h = Σ_{i in h} A_i*(C y / σ²),   W_h = Σ_{i in h} A_i*(C² / σ²)     inserted on a grid padded twice
+SSNR = FSC / (1 − FSC) of the unregularised halves,   1 / τ² = ⟨W⟩ / SSNR shell by shell
+μ = (F_0 + F_1) / (W_0 + W_1 + 1 / τ²)
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,21 @@ class Mean:
     """(n // 2 + 1,) of the two halves inside the sphere."""
     weight: np.ndarray
     """(n // 2 + 1,) mean of W_0 + W_1 in each shell, in units of 1/σ²."""
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """For keeping."""
+        return {
+            "volume": self.volume.cpu().numpy(),
+            "halves": self.halves.cpu().numpy(),
+            "fsc": self.fsc,
+            "weight": self.weight,
+        }
+
+    @staticmethod
+    def from_arrays(arrays: Mapping[str, np.ndarray]) -> "Mean":
+        """Back from what ``to_arrays`` gave."""
+        volume, halves = torch.from_numpy(arrays["volume"]), torch.from_numpy(arrays["halves"])
+        return Mean(volume, halves, arrays["fsc"], arrays["weight"])
 
     @property
     def prior(self) -> np.ndarray:

@@ -16,7 +16,7 @@ from cryobench.fourier import fft_images, ifft_images
 from cryobench.imaging.grid import FourierVolume
 from cryobench.methods._shared.passes import Passes
 from cryobench.methods._shared.spectra import HalfDisc, ParticleSpectra
-from cryobench.methods.recovar.masked_images import MaskedImages
+from cryobench.methods.recovar.masked_images import MaskedImages, to_images
 from cryobench.methods.recovar.predicted import predict
 
 _LEAST_OUTSIDE = 0.02
@@ -62,12 +62,9 @@ def _measure(spectra: ParticleSpectra, mean_ft: FourierVolume, mask: Tensor) -> 
 def _normalise(power: np.ndarray, window: Tensor, disc: HalfDisc) -> np.ndarray:
     """Mean power of each shell over what white noise of power one within the disc leaves there."""
     size = disc.box_size
-    frequencies = torch.zeros(size, size // 2 + 1, dtype=torch.float64)
-    rows = torch.fft.fftfreq(size, 1 / size)[:, None].double()
-    columns = torch.arange(size // 2 + 1)
-    frequencies[rows**2 + columns**2 <= disc.radius**2] = 1.0
+    within = to_images(torch.ones(1, len(disc.index), dtype=torch.complex128), disc)
     # Σ_q |M(p − q)|² over the disc, by way of real space.
-    left = fft_images(ifft_images(window + 0j, size) * ifft_images(frequencies + 0j, size)).real * size**2
+    left = fft_images(ifft_images(window + 0j, size) * within[0]).real * size**2
     packed = left.flatten()[torch.from_numpy(disc.index)][None] / size**4
     shares = disc.sum_shells(packed)[0].numpy() / disc.shell_weights
     return power / disc.shell_weights / np.maximum(shares, _LEAST_SHARE * shares.max())

@@ -9,6 +9,8 @@ h the entries of H of a half in the shell: a regularised half has signal power �
 ⟨h/(h+R)²⟩ (in units of the noise), whose ratio the SSNR is. The last uses both halves' sums.
 """
 
+from itertools import pairwise
+
 import numba
 import numpy as np
 import torch
@@ -16,7 +18,6 @@ from torch import Tensor
 
 from cryobench.fourier import hermitian_weights, ifft_volume, shell_indices
 from cryobench.imaging.kernels.cpu.threads import run_parts
-from cryobench.imaging.layout import GridLayout, fold
 from cryobench.methods.recovar.columns import ColumnSums
 from cryobench.methods.recovar.mean import LEAST_FSC, MOST_FSC
 
@@ -43,8 +44,7 @@ def solve_columns(
         Last shell that was inserted.
     """
     size = mask.shape[-1]
-    layout = GridLayout(size, 1, "trilinear")
-    count = len(sums.values)
+    count = len(sums.top)
     shells = shell_indices(size, 3).numpy().astype(np.int64).ravel()
     weights = hermitian_weights(size).expand(size, size, -1).contiguous().numpy().astype(np.float32).ravel()
     inside = torch.nonzero(mask.flatten() > 0)[:, 0]
@@ -54,8 +54,7 @@ def solve_columns(
 
     def solve(first: int, last: int) -> None:
         for column in range(first, last):
-            parts = [_native(sums.values[column, half], layout) for half in (0, 1)]
-            top, bottom = (np.stack([part[index] for part in parts]) for index in (0, 1))
+            top, bottom = sums.top[column], sums.bottom[column]
             prior = initial[column].astype(np.float64)
             _iterate_prior(top, bottom, shells, weights, prior, curves[column], radius, ROUNDS)
             spread = np.where(shells <= radius, prior[np.minimum(shells, radius)], np.inf)
@@ -65,16 +64,8 @@ def solve_columns(
             volumes[2 * column : 2 * column + 2] = real.numpy()
 
     bounds = np.linspace(0, count, min(count, 4) + 1).astype(int)
-    run_parts(solve, list(zip(bounds[:-1], bounds[1:], strict=True)))
+    run_parts(solve, list(pairwise(bounds)))
     return volumes, curves
-
-
-def _native(values: np.ndarray, layout: GridLayout) -> tuple[np.ndarray, np.ndarray]:
-    """B (2, v) complex64 and H (v,) float32 on the flat native half-spectrum, mates added."""
-    grids = torch.from_numpy(values)
-    tops = [fold(torch.complex(grids[..., 2 * part], grids[..., 2 * part + 1]), layout) for part in (0, 1)]
-    bottom = fold(grids[..., 4].contiguous(), layout)
-    return torch.stack(tops).flatten(1).numpy(), bottom.flatten().numpy()
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)

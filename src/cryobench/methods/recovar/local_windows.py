@@ -1,0 +1,183 @@
+"""Local comparison of band-limited volumes: bands of frequencies, windows in space, both partitions of unity.
+
+A window of half-width R says of frequencies only what lies 1 / (2 R) apart, so shells are taken together in bands
+of that width. The power of a difference in band b and window w is Σ_x p_w(x) |band_b[difference](x)|², with windows
+p_w = Π cos²(π (x − x_w) / 2R) at a stride of R, which sum to one. It is what the published windowed transforms hold,
+without one transform per window. A volume put together from others, each used in some bands and windows, is
+Σ_b Σ_w p_w band_b[volume of b and w].
+
+Spectra are (…, z, y, x) on the grid −r … r, −r … r, 0 … r (x = 0 plane complete). Only samples in the box around the
+mask are wanted, and of low bands few: so the transform to space is three small matrix products instead of an FFT.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Complex64, Float
+from scipy import ndimage
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """Frequencies of neighbouring shells, and where a volume cut to them is sampled."""
+
+    outer: int
+    """Its largest |k|, in index units."""
+    inside: Float[Tensor, "z y x"]
+    """1 in the band, 0 elsewhere, on −outer … outer, −outer … outer, 0 … outer."""
+    waves: tuple[Tensor, Tensor, Tensor]
+    """Transforms along z, y and x, from frequencies to samples; complex, complex, and real of twice the length."""
+    pooling: tuple[Tensor, Tensor, Tensor]
+    """(windows, samples) along z, y and x, with the volume of a sample."""
+    mask: Float[Tensor, "z y x"]
+    """On the samples."""
+
+
+class LocalWindows:
+    """Bands and windows over the box around a mask.
+
+    Parameters
+    ----------
+    mask
+        (z, y, x), 0 where nothing is to be compared.
+    radius
+        Largest |k| of the spectra, in index units.
+    window_px
+        Half-width of a window, its stride.
+
+    Raises
+    ------
+    ValueError
+        If the mask is empty or the half-width is below a voxel.
+    """
+
+    def __init__(
+        self, mask: Float[np.ndarray, "z y x"], radius: int, window_px: float, *, device: str | torch.device = "cpu"
+    ) -> None:
+        if not (mask > 0).any():
+            raise ValueError("the mask is zero everywhere: there is no region to compare volumes in.")
+        if window_px < 1:
+            raise ValueError(f"windows need a half-width of at least a voxel, got {window_px:.2f}.")
+        self.box_size, self.radius = len(mask), radius
+        self.region: tuple[slice, ...] = ndimage.find_objects((mask > 0).astype(np.int8))[0]
+        """Of the box, the part around the mask."""
+        self._device = device
+        self._mask = mask
+        ends = [(part.start, part.stop - 1) for part in self.region]
+        self._centres = [_window_centres(*end, window_px) for end in ends]
+        self._window_px = window_px
+        width = self.box_size / (2 * window_px)
+        n_bands = max(1, round((radius + 0.5) / width))
+        bounds = np.unique(np.rint(np.linspace(0, radius + 1, n_bands + 1)).astype(int))
+        self.bands = [self._make_band(int(low), int(high), ends) for low, high in zip(bounds, bounds[1:], strict=False)]
+        self.windows: tuple[int, int, int] = tuple(len(centres) for centres in self._centres)  # pyright: ignore
+        """How many along z, y and x."""
+        voxels = [np.arange(part.start, part.stop) for part in self.region]
+        self._voxel_windows = self._matrices(voxels, 1.0)
+        self._voxel_waves = [_waves(places, radius, self.box_size, device) for places in voxels]
+
+    @property
+    def shells(self) -> list[tuple[int, int]]:
+        """First and last shell of each band."""
+        starts = [0, *(band.outer + 1 for band in self.bands[:-1])]
+        return [(start, band.outer) for start, band in zip(starts, self.bands, strict=True)]
+
+    def measure_power(self, spectra: Complex64[Tensor, "k z y x"], band: Band) -> Float[Tensor, "k a b c"]:
+        """Power of K spectra cut to a band, within the mask, in every window."""
+        samples = _to_samples(self._cut(spectra, band), band.waves)
+        power = samples.square_().mul_(band.mask)
+        return _pool(power, band.pooling)
+
+    def put_together(
+        self, spectra: Complex64[Tensor, "k z y x"], band: Band, chosen: Float[Tensor, "k a b c"]
+    ) -> Float[Tensor, "z y x"]:
+        """On the voxels of the region, the sum of K spectra cut to a band, each in the windows where it is chosen."""
+        waves = tuple(_crop_waves(matrix, self.radius, band.outer) for matrix in self._voxel_waves)
+        return (_to_samples(self._cut(spectra, band), waves) * _spread(chosen, self._voxel_windows)).sum(0)
+
+    def place(self, values: Float[Tensor, "z y x"]) -> Float[np.ndarray, "z y x"]:
+        """A whole box with values in the region and 0 elsewhere."""
+        volume = np.zeros((self.box_size,) * 3, dtype=np.float32)
+        volume[self.region] = values.cpu().numpy()
+        return volume
+
+    def _cut(self, spectra: Tensor, band: Band) -> Tensor:
+        low, high = self.radius - band.outer, self.radius + band.outer + 1
+        return spectra[..., low:high, low:high, : band.outer + 1] * band.inside
+
+    def _make_band(self, first: int, end: int, ends: list[tuple[int, int]]) -> Band:
+        outer, size = end - 1, self.box_size
+        # |band|² holds frequencies to 2·outer; what folds back must stay clear of the windows' own, to box / R.
+        step = max(1.0, size / (2 * (outer + 0.5) + size / self._window_px))
+        places = [
+            np.linspace(low, high, int(np.ceil((high - low) / step)) + 1) if high > low else np.array([float(low)])
+            for low, high in ends
+        ]
+        steps = [float(np.diff(axis)[0]) if len(axis) > 1 else 1.0 for axis in places]
+        grid = np.stack(np.meshgrid(*places, indexing="ij"))
+        weight = ndimage.map_coordinates(self._mask.astype(np.float32), grid, order=1, mode="nearest") ** 2
+        full = torch.arange(-outer, outer + 1)
+        squared = full[:, None, None] ** 2 + full[:, None] ** 2 + torch.arange(outer + 1) ** 2
+        shells = (squared.double().sqrt() + 0.5).floor()
+        inside = ((shells >= first) & (shells < end)).float().to(self._device)
+        waves = tuple(_crop_waves(_waves(axis, outer, size, self._device), outer, outer) for axis in places)
+        return Band(
+            outer,
+            inside,
+            (waves[0], waves[1], waves[2]),
+            self._matrices(places, float(np.prod(steps))),
+            torch.from_numpy(weight).float().to(self._device),
+        )
+
+    def _matrices(self, places: list[np.ndarray], volume: float) -> tuple[Tensor, Tensor, Tensor]:
+        matrices = []
+        for centres, axis in zip(self._centres, places, strict=True):
+            away = (axis - centres[:, None]) / self._window_px
+            matrices.append(np.where(np.abs(away) < 1, np.cos(np.pi / 2 * away) ** 2, 0.0))
+        matrices[0] = matrices[0] * volume
+        along_z, along_y, along_x = (torch.from_numpy(matrix).float().to(self._device) for matrix in matrices)
+        return along_z, along_y, along_x
+
+
+def _window_centres(first: int, last: int, half_width: float) -> np.ndarray:
+    """Centres at that stride, the middle of first … last in the middle, such that their windows sum to one there."""
+    count = int(np.ceil((last - first) / half_width)) + 1
+    return (first + last) / 2 + (np.arange(count) - (count - 1) / 2) * half_width
+
+
+def _waves(places: np.ndarray, radius: int, size: int, device: str | torch.device) -> Tensor:
+    """exp(2πi k x / n) (samples, 2 radius + 1), k from −radius to radius, x counted from the centre voxel."""
+    phase = 2 * np.pi / size * np.outer(places - size // 2, np.arange(-radius, radius + 1))
+    return torch.from_numpy(np.exp(1j * phase)).to(torch.complex64).to(device)
+
+
+def _crop_waves(matrix: Tensor, radius: int, outer: int) -> Tensor:
+    return matrix[:, radius - outer : radius + outer + 1].contiguous()
+
+
+def _to_samples(spectra: Tensor, waves: tuple[Tensor, ...]) -> Tensor:
+    """Real (k, z, y, x) from half-spectra (k, z, y, x): one axis after the other, z first."""
+    along_z, along_y, along_x = waves
+    k, planes, rows, columns = spectra.shape
+    values = torch.matmul(along_z, spectra.reshape(k, planes, rows * columns)).reshape(k, -1, rows, columns)
+    values = torch.matmul(along_y, values)
+    # Mates are the conjugates: twice the real part, once for x = 0.
+    half = along_x[:, columns - 1 :] * torch.where(torch.arange(columns, device=along_x.device) > 0, 2.0, 1.0)
+    real = torch.cat([half.real, -half.imag], dim=1)
+    pairs = torch.view_as_real(values)
+    return (pairs[..., 0] @ real[:, :columns].T).add_(pairs[..., 1] @ real[:, columns:].T)
+
+
+def _pool(values: Tensor, matrices: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    along_z, along_y, along_x = matrices
+    pooled = torch.matmul(along_y, values @ along_x.T)
+    return torch.einsum("az,kzyx->kayx", along_z, pooled)
+
+
+def _spread(values: Tensor, matrices: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    along_z, along_y, along_x = matrices
+    spread = torch.matmul(along_y.T, values @ along_x)
+    return torch.einsum("az,kayx->kzyx", along_z, spread)
+

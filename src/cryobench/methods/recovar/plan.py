@@ -1,0 +1,81 @@
+"""How large the steps may be in the memory given: numbers of components, and columns at a time."""
+
+from dataclasses import dataclass
+
+from cryobench.imaging.layout import GridLayout
+from cryobench.methods.recovar.column_kernel import CHANNELS
+from cryobench.methods.recovar.settings import RecovarSettings
+
+PUBLISHED_COLUMNS, PUBLISHED_COMPONENTS = 300, 200
+COLUMNS, COMPONENTS = 100, 50
+_FIXED_BYTES = 2e8  # batches of images and of their slices
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sizes that fit."""
+
+    n_columns: int
+    n_components: int
+    column_batch: int
+    """Columns whose sums are in memory at a time: one pass over the particles each."""
+    image_bytes: float
+    """Left for keeping spectra."""
+    notes: tuple[str, ...]
+
+
+def make_plan(settings: RecovarSettings, n: int, box_size: int, mask_voxels: int) -> Plan:
+    """Sizes for n particles in a box with that many voxels in the dilated mask.
+
+    Raises
+    ------
+    ValueError
+        If what was asked for does not fit ``memory_gb``, or latent dimensions exceed components or particles.
+    """
+    planes, rows, columns = GridLayout(box_size, 1, "trilinear").shape
+    grid = planes * rows * columns
+    budget = settings.memory_gb * 1e9 - _FIXED_BYTES
+    n_columns = settings.n_columns or (PUBLISHED_COLUMNS if settings.published_sizes else COLUMNS)
+    asked = settings.n_components or (PUBLISHED_COMPONENTS if settings.published_sizes else None)
+    largest = max(settings.dimensions)
+    if settings.latent_dimension not in settings.dimensions:
+        raise ValueError(
+            f"latent_dimension {settings.latent_dimension} is not among the dimensions "
+            f"{', '.join(map(str, settings.dimensions))}: add it to them or choose one of these."
+        )
+    if largest >= n:
+        raise ValueError(f"{largest} latent dimensions were asked for but there are only {n} particles.")
+    reserved = 2 * n_columns * mask_voxels * 4
+
+    def bytes_of(components: int) -> float:
+        pairs = components * (components + 1) / 2
+        return reserved + components * grid * 8 + pairs**2 * (12 if components <= 100 else 8)
+
+    wanted = asked or min(COMPONENTS, 2 * n_columns)
+    fitting = next((k for k in range(wanted, 0, -1) if bytes_of(k) <= budget), 0)
+    notes = []
+    if fitting < wanted:
+        if asked is not None or fitting < largest:
+            raise ValueError(
+                f"{wanted} components and {n_columns} columns of {box_size} px take "
+                f"{(bytes_of(wanted) + _FIXED_BYTES) / 1e9:.1f} GB, and memory_gb is {settings.memory_gb:g}: "
+                + (f"{fitting} components fit. " if fitting else "not even one fits. ")
+                + f"Raise memory_gb or lower n_columns, n_components or dimensions (now up to {largest})."
+            )
+        notes.append(
+            f"{fitting} components are used where {wanted} would be, to fit memory_gb = {settings.memory_gb:g}."
+        )
+    if fitting < largest:
+        raise ValueError(
+            f"{largest} latent dimensions were asked for but n_components is {fitting}: raise one or lower the other."
+        )
+    each = 2 * grid * CHANNELS * 4
+    column_batch = int((budget - reserved) / 2 // each)
+    if column_batch < 1:
+        raise ValueError(
+            f"the sums of one column of {box_size} px take {each / 1e9:.2f} GB, more than memory_gb = "
+            f"{settings.memory_gb:g} leaves: {(each * 2 + reserved + _FIXED_BYTES) / 1e9:.1f} GB would do."
+        )
+    column_batch = min(column_batch, n_columns)
+    spent = max(bytes_of(fitting), reserved + column_batch * each)
+    return Plan(n_columns, fitting, column_batch, max(budget - spent, 0.0), tuple(notes))

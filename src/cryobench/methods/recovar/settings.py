@@ -1,0 +1,54 @@
+"""Settings of ``recovar``; the published sizes are those of its authors' program, version 1.0.5."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from cryobench.methods.method import MethodSettings
+
+
+class RecovarSettings(MethodSettings):
+    """Settings of ``recovar``."""
+
+    published_sizes: bool = Field(
+        False, description="300 covariance columns and 200 components, as published; else the smaller defaults below"
+    )
+    n_columns: int | None = Field(
+        None, ge=4, description="covariance columns; None for 100 (published: 300, low-memory preset: 50)"
+    )
+    n_components: int | None = Field(
+        None,
+        ge=1,
+        description="dimension of the subspace in which the covariance is estimated; None for 50, or fewer where "
+        "memory_gb asks for it (published: 200)",
+    )
+    column_radius: float = Field(32.0, gt=0, description="index units, reach of the columns (published: 32)")
+    column_exclusion: float = Field(2.0, ge=0, description="index units, least distance of columns (published: 2)")
+    dimensions: tuple[int, ...] = Field(
+        (1, 2, 4, 10, 20), min_length=1, description="latent dimensions of the embeddings kept (published)"
+    )
+    latent_dimension: int = Field(
+        10, ge=1, description="of these, the one of the latents and volumes (CryoBench: 10)"
+    )
+    regularised: bool = Field(True, description="use the embedding with the prior, not the unregularised one")
+    mask: Literal["given", "half-maps", "sphere"] = Field(
+        "given", description="the data set's mask, one drawn around the mean, or a sphere"
+    )
+    dilation: float | None = Field(
+        None,
+        ge=0,
+        description="px, dilation of the mask for images and columns; None for 6 per 128 (published)",
+    )
+    mask_images: bool = Field(True, description="mask residual images by the projected mask (published)")
+    fit_contrast: bool = Field(
+        False, description="estimate the contrast of each particle, then do all once more with it (published option)"
+    )
+    n_bins: int = Field(50, ge=2, description="bandwidths tried for each volume (published: 50)")
+    min_particles: int = Field(100, ge=2, description="particles within the least bandwidth (published: 100)")
+    density_dimensions: int = Field(2, ge=1, le=4, description="latent axes of the density (practical up to 4)")
+    path_volumes: int = Field(
+        6, ge=0, description="volumes along the path of highest density between the ends of the latents; 0 for none"
+    )
+    memory_gb: float = Field(
+        4.0, gt=0, description="GB that images, columns and components may take; n_components and batches follow"
+    )
