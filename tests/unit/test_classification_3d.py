@@ -129,7 +129,7 @@ def test_noise_does_not_favour_the_class_it_was_put_in(rng, tau_fudge):
     noise, ones, everyone = passes.mean_power.copy(), np.ones(n, np.float32), np.ones(n, bool)
     options = Options(reach=9)
     sums = add_up(passes, former, ones, noise, options, everyone)
-    volumes, leverage = solve_volumes(sums, 2, tau_fudge, largest_sphere(size))
+    volumes, leverage = solve_volumes(sums, tau_fudge, largest_sphere(size))
     model = Model(volumes, np.array([0.5, 0.5]), noise, leverage)
     # With leverage zeroed (nobody belonged anywhere) the scores are the plain ones.
     plain, fair = (

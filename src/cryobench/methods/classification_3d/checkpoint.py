@@ -1,4 +1,4 @@
-"""What an interrupted classification needs to go on to the same result: volumes, memberships, noise, sums, the log."""
+"""What an interrupted classification needs to go on to the same result: model, memberships, sums, the log."""
 
 import json
 from dataclasses import dataclass, field
@@ -41,11 +41,13 @@ class Progression:
 def save_progression(progression: Progression, folder: Path, call: dict[str, Any]) -> None:
     """Write the state and the log into a folder, replacing the former ones when complete."""
     sums = progression.sums
-    kept = {} if sums is None else dict(zip(("numerator", "weight"), (part.cpu() for part in sums.sums), strict=True))
+    kept: dict[str, Any] = {}
+    if sums is not None:
+        kept = dict(zip(("numerator", "weight"), (part.cpu().numpy() for part in sums.sums), strict=True))
     with atomic_write(folder / NAME) as file:
         np.savez(
             file,
-            **{name: values.numpy() for name, values in kept.items()},
+            **kept,
             volumes=progression.model.volumes.cpu().numpy(),
             populations=progression.model.populations,
             noise=progression.model.noise,

@@ -1,16 +1,15 @@
 """``3d-class``: the method, and the loop of its iterations."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 
 from cryobench._progress import Progress, Silent
 from cryobench.data import IndexedVolumes, Particles, Reconstruction
 from cryobench.imaging.accumulate import SliceAccumulator
+from cryobench.methods._shared.half_sets import split_halves
 from cryobench.methods._shared.passes import Passes
 from cryobench.methods.classification_3d.checkpoint import Progression, load_progression, save_progression
 from cryobench.methods.classification_3d.expectation import Memberships, Options, add_up, compare
@@ -19,7 +18,7 @@ from cryobench.methods.classification_3d.initial import assign_at_random, assign
 from cryobench.methods.classification_3d.limits import check_memory, choose_mask
 from cryobench.methods.classification_3d.schedule import draw_batch, plan_batches, plan_radii
 from cryobench.methods.classification_3d.settings import Classification3DSettings
-from cryobench.methods.classification_3d.volumes import Model, cut_mask, small_box, solve_volumes
+from cryobench.methods.classification_3d.volumes import Model, cut_mask, solve_volumes
 from cryobench.methods.method import Method, Workers, require_poses
 from cryobench.rng import stream
 
@@ -94,7 +93,7 @@ class Classification3D(Method):
             },
         )
 
-    def decode(self, model: Path, latents: np.ndarray, **_: Any) -> Iterator[np.ndarray]:
+    def decode(self, model: Path, latents: np.ndarray, *, particles: Particles | None = None) -> Iterator[np.ndarray]:
         """Volume (z, y, x) of the most probable class for each row of class probabilities (m, k)."""
         volumes = np.load(Path(model) / "volumes.npy", mmap_mode="r", allow_pickle=False)
         if latents.ndim != 2 or latents.shape[1] != len(volumes):
@@ -157,6 +156,7 @@ class _Run:
             workers=workers,
             progress=progress,
         )
+        self.half_sets = split_halves(n, seed)
         self.everyone = np.ones(n, dtype=bool)
         self.call = {
             "settings": settings.model_dump(mode="json"),
@@ -182,9 +182,9 @@ class _Run:
 
     def compare_halves(self, state: Progression) -> Halves:
         """Volumes of two half-sets with the final posteriors, and how far they agree."""
-        options = self._options(self.passes.disc.radius)
+        settings, options = self.settings, self._options(self.passes.disc.radius)
         return compare_halves(
-            self.passes, state, options, self.settings.tau2_fudge, self.mask, self.length, self.seed
+            self.passes, state, self.half_sets, options, settings.tau2_fudge, self.mask, self.length
         )
 
     def _start(self, initial_labels: np.ndarray | None) -> Progression:
@@ -251,11 +251,8 @@ class _Run:
         """Radius of the volumes that an iteration is given: a little further than they are compared, and in the end,
         and for sums that mini-batches go on to add to, as far as possible."""
         last = self.passes.disc.radius
-        if (
-            iteration >= len(self.radii)
-            or self.radii[iteration] == self.radii[-1]
-            or min(self.batches) < len(self.passes)
-        ):
+        online = min(self.batches) < len(self.passes)
+        if online or iteration >= len(self.radii) or self.radii[iteration] == self.radii[-1]:
             return last
         return min(self.radii[iteration] + 1, last)
 
@@ -270,7 +267,7 @@ class _Run:
 
     def _solve(self, sums: SliceAccumulator, held: np.ndarray, noise: np.ndarray) -> Model:
         mask = cut_mask(self.mask, sums.box_size)
-        volumes, leverage = solve_volumes(sums, self.settings.n_classes, self.settings.tau2_fudge, mask)
+        volumes, leverage = solve_volumes(sums, self.settings.tau2_fudge, mask)
         populations = held.sum(axis=0, dtype=np.float64)
         return Model(volumes, populations / populations.sum(), noise, leverage)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from cryobench.methods._shared.half_sets import find_resolution, split_halves, volume_fsc
+from cryobench.methods._shared.half_sets import find_resolution, volume_fsc
 from cryobench.methods._shared.passes import Passes
 from cryobench.methods.classification_3d.checkpoint import Progression
 from cryobench.methods.classification_3d.expectation import Options, add_up
@@ -30,16 +30,21 @@ class Halves:
 
 
 def compare_halves(
-    passes: Passes, state: Progression, options: Options, tau_fudge: float, mask: Tensor, length: float, seed: int
+    passes: Passes,
+    state: Progression,
+    half_sets: np.ndarray,
+    options: Options,
+    tau_fudge: float,
+    mask: Tensor,
+    length: float,
 ) -> Halves:
     """Back-project the two half-sets with the final posteriors, and compare class by class."""
     posteriors, scales = state.members.posteriors, state.members.scales
     n_classes = posteriors.shape[1]
-    half_sets = split_halves(len(passes), seed)
     volumes, counts = [], []
     for half in (0, 1):
         sums = add_up(passes, posteriors, scales, state.model.noise, options, half_sets == half)
-        volumes.append(solve_volumes(sums, n_classes, tau_fudge, mask)[0])
+        volumes.append(solve_volumes(sums, tau_fudge, mask)[0])
         counts.append(posteriors[half_sets == half].sum(axis=0))
     fsc = volume_fsc(*volumes)
     fsc[np.min(counts, axis=0) < 1] = 0

@@ -1,10 +1,10 @@
 """Where the classes start: at random, or from the principal variation of the particles at low resolution.
 
-cryoSPARC's "PCA" start (``assign_by_subsets``) reconstructs many small random subsets, takes the principal components
-of their volumes and clusters them; a class starts from the subsets of a cluster. Ours (``assign_by_variation``)
-clusters the *particles* in the space of their principal volumes (``principal``), by k-means in the measure of how much
-the images tell two coordinates apart. A subset averages over what its particles differ in, so that the signal of its
-volume is smaller than a particle's by the root of the subset's size while the noise is the same; ours has no such loss.
+cryoSPARC's "PCA" start (``assign_by_subsets``) reconstructs many small random subsets, takes the principal
+components of their volumes and clusters them; a class starts from the subsets of a cluster. A subset averages over
+what its particles differ in, so most of what its volume shows of the variation is chance. Ours
+(``assign_by_variation``) clusters the *particles*, in the space of their principal volumes (``principal``), by
+k-means in the measure of how much the images tell two coordinates apart.
 """
 
 import warnings
@@ -37,7 +37,7 @@ def assign_by_variation(
     """Labels (n,) from k-means on the particles' principal coordinates at low resolution."""
     coordinates = principal_coordinates(passes, n_components, radius, seed, progress=progress)
     chosen = np.sort(stream(seed, "k-means").permutation(len(coordinates))[:_CLUSTERED])
-    return _cluster(coordinates[chosen], n_classes, seed).predict(coordinates).astype(np.int64)
+    return np.asarray(_cluster(coordinates[chosen], n_classes, seed).predict(coordinates), dtype=np.int64)
 
 
 def assign_by_subsets(passes: Passes, n_classes: int, n_components: int, radius: int, seed: int) -> np.ndarray:
@@ -51,10 +51,10 @@ def assign_by_subsets(passes: Passes, n_classes: int, n_components: int, radius:
     members = np.eye(count, dtype=np.float32)[subsets]
     sums = add_up(passes, members, scales, passes.mean_power, options, everyone)
     sphere = largest_sphere(sums.totals_of(0)[0].box_size).to(passes.device)
-    volumes = solve_volumes(sums, count, 1.0, sphere)[0].flatten(1).double()
+    volumes = solve_volumes(sums, 1.0, sphere)[0].flatten(1).double()
     left, values, _ = torch.linalg.svd(volumes - volumes.mean(0), full_matrices=False)
     coordinates = (left * values)[:, :n_components].cpu().numpy()
-    return _cluster(coordinates, n_classes, seed).labels_[subsets].astype(np.int64)
+    return np.asarray(_cluster(coordinates, n_classes, seed).predict(coordinates), dtype=np.int64)[subsets]
 
 
 def _cluster(coordinates: np.ndarray, n_classes: int, seed: int) -> KMeans:

@@ -14,15 +14,15 @@ class Classification3DSettings(MethodSettings):
     n_iterations: int = Field(25, ge=1, description="most iterations (RELION's interface: 25)")
     initialisation: Literal["pca", "subsets", "random"] = Field(
         "pca",
-        description="start from k-means on principal coordinates of the particles (ours), from k-means on principal "
-        "coordinates of reconstructions of small random subsets (cryoSPARC's PCA), or from random subsets (its simple)",
+        description="start from k-means on principal coordinates of the particles (pca, ours), on those of volumes "
+        "of small random subsets (subsets, cryoSPARC's PCA), or from random subsets (random, its simple)",
     )
     n_components: int = Field(12, ge=1, le=64, description="principal volumes of the first two starts (our choice)")
     batch_per_class: int = Field(
         1000,
         ge=0,
-        description="particles per class in a mini-batch; while the radius grows an iteration takes so many, if there "
-        "are more (cryoSPARC: 1000). 0: every iteration takes all",
+        description="particles per class in a mini-batch: while the radius grows an iteration takes so many, if "
+        "there are more (cryoSPARC: 1000); 0: every iteration takes all",
     )
     learning_rate: float = Field(
         0.4, gt=0, le=1, description="weight of a mini-batch against what was there before (cryoSPARC: 0.4)"

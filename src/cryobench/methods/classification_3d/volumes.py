@@ -74,10 +74,9 @@ def stack_spectra(volumes: Tensor) -> FourierVolume:
     return FourierVolume(values, volumes.shape[-1], 1, "trilinear")
 
 
-def solve_volumes(
-    sums: SliceAccumulator, n_classes: int, tau_fudge: float, mask: Tensor
-) -> tuple[Tensor, np.ndarray]:
+def solve_volumes(sums: SliceAccumulator, tau_fudge: float, mask: Tensor) -> tuple[Tensor, np.ndarray]:
     """Regularised, masked volumes (k, z, y, x) of sums of K classes, and their leverage (r + 1, k)."""
+    n_classes = len(sums.sums[0])
     volumes: Tensor | None = None
     leverage = []
     for index in range(n_classes):

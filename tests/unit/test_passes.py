@@ -1,0 +1,72 @@
+"""Passes in shares: over two local workers what this process finds, to rounding; errors that name the right particle."""
+
+import dataclasses
+import logging
+
+import numpy as np
+import pytest
+from dask.distributed import Client, LocalCluster
+
+from cryobench.data import ArrayImages
+from cryobench.methods._shared.passes import Passes
+from cryobench.methods.classification_3d import Classification3DSettings, classify
+from toy import toy_dataset
+
+
+@pytest.fixture(scope="module")
+def two_workers():
+    with (
+        LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            dashboard_address=":0",
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def test_two_workers_find_what_one_process_finds(two_workers):
+    """A whole classification: principal volumes, k-means, scores, volumes, noise. 241 particles, so unequal shares."""
+    toy = toy_dataset(n=241)
+    settings = Classification3DSettings(
+        n_classes=3, initial_resolution=12.0, n_components=4, n_iterations=3, fit_scale=True
+    )
+    here = classify(toy.particles, settings)
+    there = classify(toy.particles, settings, workers=two_workers)
+    np.testing.assert_allclose(there.posteriors, here.posteriors, atol=1e-3)
+    np.testing.assert_allclose(there.members.scales, here.members.scales, rtol=1e-4)
+    np.testing.assert_allclose(there.model.noise, here.model.noise, rtol=1e-5)
+    scale = float(here.model.volumes.abs().max())
+    np.testing.assert_allclose(there.model.volumes.numpy(), here.model.volumes.numpy(), atol=2e-4 * scale)
+    np.testing.assert_allclose(there.log[-1]["objective"], here.log[-1]["objective"], rtol=1e-5)
+
+
+def test_a_worker_names_the_particle_with_nan_pixels_as_the_table_counts(two_workers):
+    toy = toy_dataset(size=16, n=40)
+    images = toy.particles.images.read(np.arange(40))
+    images[33, 2, 3] = np.nan
+    particles = dataclasses.replace(toy.particles, images=ArrayImages(images))
+    for workers in (None, two_workers):
+        with pytest.raises(ValueError, match="image of particle 33 holds NaN"):
+            Passes(particles, 7, method="test", workers=workers)
+    with pytest.raises(ValueError, match="image of particle 33 holds NaN"):
+        particles.select(np.array([5, 33])).read(np.array([1]))
+
+
+def test_as_many_shares_as_workers_but_not_more_than_particles(two_workers):
+    toy = toy_dataset(size=16, n=40)
+    assert Passes(toy.particles, 7, method="test", workers=two_workers).n_shares == 2
+    assert Passes(toy.particles.select(np.array([3])), 7, method="test", workers=two_workers).n_shares == 1
+    whole, shared = (Passes(toy.particles, 7, method="test", workers=workers) for workers in (None, two_workers))
+    np.testing.assert_allclose(whole.mean_power, shared.mean_power, rtol=1e-10)
+
+
+def test_the_same_image_for_all_particles_is_refused():
+    toy = toy_dataset(size=16, n=40)
+    images = np.repeat(toy.particles.images.read(np.array([0])), 40, axis=0)
+    particles = dataclasses.replace(toy.particles, images=ArrayImages(images))
+    with pytest.raises(ValueError, match="all 40 particles hold the same image"):
+        Passes(particles, 7, method="test")
