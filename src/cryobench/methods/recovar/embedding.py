@@ -17,7 +17,8 @@ from torch import Tensor
 from cryobench.imaging.grid import FourierVolume
 from cryobench.methods._shared.passes import Passes
 from cryobench.methods._shared.spectra import ParticleSpectra
-from cryobench.methods.recovar.projected import small_batches, whitened_products
+from cryobench.methods.recovar.predicted import small_batches
+from cryobench.methods.recovar.projected import whitened_products
 
 CONTRASTS = np.linspace(0, 2, 51)[1:]
 """Grid of contrasts (published: 50 points of (0, 2])."""

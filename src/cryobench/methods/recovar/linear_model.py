@@ -15,7 +15,7 @@ from cryobench.methods.recovar.column_choice import choose_columns, estimate_var
 from cryobench.methods.recovar.columns import accumulate_columns
 from cryobench.methods.recovar.low_rank import find_subspace
 from cryobench.methods.recovar.mean import Mean, estimate_mean
-from cryobench.methods.recovar.noise import estimate_noise_outside
+from cryobench.methods.recovar.noise import bound_noise, estimate_noise_outside
 from cryobench.methods.recovar.plan import Plan
 from cryobench.methods.recovar.projected import principal_volumes, project_covariance
 from cryobench.methods.recovar.regularise import solve_columns
@@ -48,6 +48,9 @@ class LinearModel:
         """Mean and components ready for slicing."""
         return volume_to_fourier(self.mean.volume), volume_to_fourier(self.components[:components])
 
+
+_NOISE_TOLERANCE = 0.02
+"""Change of the noise power in some shell from which on the covariance is estimated again."""
 
 Masks = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Mask and dilated mask, given the mean."""
@@ -98,17 +101,24 @@ def estimate_model(
         basis = find_subspace(columns, plan.n_components, seed)[0]
         if settings.fit_contrast:
             basis = _with_mean_first(basis, mean.volume.flatten()[inside])
-        covariance = project_covariance(passes, mean_ft, volume_to_fourier(spread(basis)), noise)
-        if settings.fit_contrast:
-            # What the contrast adds lies along the mean and is left there.
-            basis, covariance = basis[1:], covariance[1:, 1:]
-        volumes, variances = principal_volumes(basis, covariance)
-        return {"components": volumes.numpy(), "variances": variances}
+        basis_ft, power = volume_to_fourier(spread(basis)), noise
+        for attempt in range(2):
+            covariance = project_covariance(passes, mean_ft, basis_ft, power)
+            # What contrast adds lies along the mean and is left there.
+            kept = slice(1 if settings.fit_contrast else 0, None)
+            volumes, variances = principal_volumes(basis[kept], covariance[kept, kept])
+            leading = volumes[: max(settings.dimensions)]
+            bounded = bound_noise(passes, mean_ft, volume_to_fourier(spread(leading)), power)
+            changed = np.abs(bounded / power - 1).max() > _NOISE_TOLERANCE
+            power = bounded
+            if not changed or attempt:
+                break
+        return {"components": leading.numpy(), "variances": variances, "noise": power}
 
     with progress.task("covariance in the subspace"):
         found = steps.take("components", find_components)
-    components = spread(torch.from_numpy(found["components"][: max(settings.dimensions)]))
-    return LinearModel(mean, noise, mask, components, found["variances"], frequencies, curves)
+    components = spread(torch.from_numpy(found["components"]))
+    return LinearModel(mean, found["noise"], mask, components, found["variances"], frequencies, curves)
 
 
 def _name_variance(variance: Tensor, weight: Tensor) -> dict[str, np.ndarray]:

@@ -5,6 +5,12 @@ An image mask m' = 1 − m, m the projected dilated mask, leaves of noise with p
 from inside the disc, which is summed exactly. The spectrum found outside is bounded from above by that of the
 residual inside, which holds the heterogeneity as well; where the mask leaves nothing outside, the bound stands alone.
 
+A molecule that fills its box, or whose image the CTF spreads beyond the mask, leaves signal outside. So once the
+principal volumes are known, the residual of the linear fit, corrected for its degrees of freedom, is a third bound
+(``bound_noise``; not in the published method):
+
+    σ² <= Σ |y − A (μ + U z)|² / Σ (1 − x_p G⁻¹ x_pᵀ / 2),   z the least-squares fit, x_p its whitened rows.
+
 Source: Gilles & Singer, PNAS 122 (2025), doi:10.1073/pnas.2419140122, supplementary text on noise estimation.
 """
 
@@ -17,7 +23,7 @@ from cryobench.imaging.grid import FourierVolume
 from cryobench.methods._shared.passes import Passes
 from cryobench.methods._shared.spectra import HalfDisc, ParticleSpectra
 from cryobench.methods.recovar.masked_images import MaskedImages, to_images
-from cryobench.methods.recovar.predicted import predict
+from cryobench.methods.recovar.predicted import predict, small_batches, weights_of
 
 _LEAST_OUTSIDE = 0.02
 _LEAST_SHARE = 0.1
@@ -57,6 +63,37 @@ def _measure(spectra: ParticleSpectra, mean_ft: FourierVolume, mask: Tensor) -> 
             sums[name + "_window"] += fft_images(part).abs().square().double().sum(0).cpu()
         sums["outside_area"] += float((1 - masks).square().mean(dim=(1, 2)).sum())
     return sums, {}
+
+
+def bound_noise(passes: Passes, mean_ft: FourierVolume, basis_ft: FourierVolume, noise: np.ndarray) -> np.ndarray:
+    """The least of a noise power (radius + 1,) and that of the residuals of fits by mean and components."""
+    sums, _ = passes.run(_measure_fits, mean_ft, basis_ft, noise)
+    return np.minimum(noise, sums["power"] / np.maximum(sums["freedom"], 1e-30))
+
+
+def _measure_fits(
+    spectra: ParticleSpectra, mean_ft: FourierVolume, basis_ft: FourierVolume, noise: np.ndarray
+) -> tuple[dict, dict]:
+    disc, device = spectra.disc, spectra.device
+    mean_ft, basis_ft = mean_ft.to(device), basis_ft.to(device)
+    eye = torch.eye(basis_ft.n_volumes, device=device)
+    scale = torch.from_numpy(2 / noise[disc.shells]).float().to(device)
+    power, freedom = np.zeros(disc.radius + 1), np.zeros(disc.radius + 1)
+    for batch in spectra.batches():
+        for _, packed in small_batches(batch, disc, basis_ft.n_volumes + 1):
+            residual = packed.data - packed.ctf * predict(mean_ft, packed, disc)
+            images = predict(basis_ft, packed, disc) * packed.ctf[:, None]
+            rows = torch.view_as_real(images).flatten(-2)
+            weighted = torch.view_as_real(images * (scale * weights_of(disc, device))).flatten(-2)
+            gram = weighted @ rows.mT
+            match = (weighted @ torch.view_as_real(residual).flatten(-2)[..., None])[..., 0]
+            ridge = 1e-6 * gram.diagonal(dim1=-2, dim2=-1).mean(-1)[:, None, None] * eye
+            inverse = torch.linalg.inv((gram + ridge).double()).float()
+            fit = ((inverse @ match[..., None])[..., 0] + 0j)[:, None] @ images
+            leverage = ((inverse @ rows) * rows).sum(1).unflatten(-1, (-1, 2)).sum(-1) * scale / 2
+            power += disc.sum_shells((residual - fit[:, 0]).abs().square()).sum(0).cpu().numpy()
+            freedom += disc.sum_shells(1 - leverage).sum(0).cpu().numpy()
+    return {"power": power, "freedom": freedom}, {}
 
 
 def _normalise(power: np.ndarray, window: Tensor, disc: HalfDisc) -> np.ndarray:

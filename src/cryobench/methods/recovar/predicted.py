@@ -8,7 +8,22 @@ from cryobench.imaging.slices import extract_slices
 from cryobench.methods._shared.spectra import HalfDisc, Packed
 
 
+_BYTES_AT_ONCE = 1e8
+
+
 def predict(volume_ft: FourierVolume, packed: Packed, disc: HalfDisc) -> Tensor:
     """Slices (m, p), or (m, k, p) of K volumes, without the CTF."""
     index = torch.from_numpy(disc.index).to(packed.data.device)
     return extract_slices(volume_ft, packed.rotations).flatten(-2)[..., index]
+
+
+def small_batches(packed: Packed, disc: HalfDisc, n_volumes: int) -> list[tuple[int, Packed]]:
+    """Parts of a batch, with their first places, whose slices of all volumes fit in 100 MB."""
+    size = disc.box_size * (disc.box_size // 2 + 1) * 8 * n_volumes
+    step = max(1, int(_BYTES_AT_ONCE // size))
+    return [(first, packed.cut(first, first + step)) for first in range(0, len(packed.indices), step)]
+
+
+def weights_of(disc: HalfDisc, device: str) -> Tensor:
+    """(p,) weights of the entries in sums over half the spectrum."""
+    return torch.from_numpy(disc.weights).to(device)

@@ -17,13 +17,12 @@ from torch import Tensor
 from cryobench.imaging.grid import FourierVolume
 from cryobench.methods._shared.passes import Passes
 from cryobench.methods._shared.spectra import HalfDisc, Packed, ParticleSpectra
-from cryobench.methods.recovar.predicted import predict
+from cryobench.methods.recovar.predicted import predict, small_batches
 
 MOST_DIRECT = 100
 """Largest number of components whose system is solved by factorisation (at 100: 5,050 unknowns, 0.2 GB)."""
 
 _RIDGE = 1e-6
-_BYTES_AT_ONCE = 1e8
 
 
 def project_covariance(passes: Passes, mean_ft: FourierVolume, basis_ft: FourierVolume, noise: np.ndarray) -> Tensor:
@@ -49,13 +48,6 @@ def _sum_moments(
             right += (match.T @ match).double() - gram.double().sum(0)
         moments.addmm_(entries.T, entries)
     return {"moments": moments.cpu(), "right": right.cpu()}, {}
-
-
-def small_batches(packed: Packed, disc: HalfDisc, n_volumes: int) -> list[tuple[int, Packed]]:
-    """Parts of a batch, with their first places, whose slices of all volumes fit in 100 MB."""
-    size = disc.box_size * (disc.box_size // 2 + 1) * 8 * n_volumes
-    step = max(1, int(_BYTES_AT_ONCE // size))
-    return [(first, packed.cut(first, first + step)) for first in range(0, len(packed.indices), step)]
 
 
 def whitened_products(
