@@ -1,13 +1,14 @@
 """How far particles are from a latent, and how much each counts at each of the bandwidths tried there.
 
 The distance of particle i to a target is d_i = (z_i − z)ᵀ P_i (z_i − z), P_i the precision of its latent. Bins of d,
-linear in √d, reach from the least that holds enough particles of either half-set to the 95th percentile. Bandwidth k
-gives a particle of bin j the Epanechnikov weight w = ¾ (1 − d̄_j / h_k)₊ with h_k twice the upper edge of bin k and d̄_j
-the mean distance in the bin; the first takes the particles of the first bin alone, all alike.
+linear in √d, reach from the least that holds enough particles of either half-set to the 95th percentile. A bandwidth
+gives a particle of bin j the Epanechnikov weight w = ¾ (1 − d̄_j / h)₊ with h twice the upper edge of some bin and d̄_j
+the mean distance in bin j; the least bandwidth takes the particles of the first bin alone, all alike.
 
 Source: Gilles & Singer, PNAS 122 (2025), and their program. That d̄_j stands for the d of every particle makes the
 kernel a staircase of as many steps as there are bins: a particle need be inserted only once, and the sums of all
-bandwidths are one matrix product of the sums of the bins.
+bandwidths are one matrix product of the sums of the bins. There, every bin is a bandwidth; here, evenly spaced ones
+of them, since neighbouring bandwidths give nearly the same volume and each costs a comparison.
 """
 
 from dataclasses import dataclass
@@ -27,8 +28,10 @@ class Bins:
     """Upper edge of each bin."""
     members: Int[np.ndarray, "n"]
     """Bin of each particle, −1 beyond the last."""
+    bandwidths: Float[np.ndarray, "c"]
+    """Those of the edges that are bandwidths."""
     weights: Float[np.ndarray, "c b"]
-    """Weight of each bin at each bandwidth, c = b."""
+    """Weight of each bin at each bandwidth."""
 
 
 def squared_distances(
@@ -65,7 +68,12 @@ def bin_edges(
 
 
 def divide_particles(
-    distances: Float[np.ndarray, "n"], halves: Int[np.ndarray, "n"], n_bins: int, min_particles: int
+    distances: Float[np.ndarray, "n"],
+    halves: Int[np.ndarray, "n"],
+    *,
+    n_bins: int,
+    n_bandwidths: int,
+    min_particles: int,
 ) -> Bins:
     """Bins about a target and the weights of the bandwidths. ValueError as ``bin_edges``."""
     edges = bin_edges(distances, halves, n_bins, min_particles)
@@ -74,7 +82,8 @@ def divide_particles(
     counts = np.bincount(members[inside], minlength=n_bins)
     totals = np.bincount(members[inside], weights=distances[inside], minlength=n_bins)
     means = np.where(counts > 0, totals / np.maximum(counts, 1), edges)
-    widths = np.maximum(2 * edges[:, None], np.finfo(float).tiny)
+    bandwidths = edges[np.unique(np.rint(np.linspace(0, n_bins - 1, n_bandwidths)).astype(int))]
+    widths = np.maximum(2 * bandwidths[:, None], np.finfo(float).tiny)
     weights = 0.75 * np.clip(1 - means / widths, 0, None)
     weights[0] = np.arange(n_bins) == 0
-    return Bins(edges, np.where(inside, members, -1), weights)
+    return Bins(edges, np.where(inside, members, -1), bandwidths, weights)

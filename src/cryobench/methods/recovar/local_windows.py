@@ -6,15 +6,16 @@ p_w = Π cos²(π (x − x_w) / 2R) at a stride of R, which sum to one. It is wh
 without one transform per window. A volume put together from others, each used in some bands and windows, is
 Σ_b Σ_w p_w band_b[volume of b and w].
 
-Spectra are (…, z, y, x) on the grid −r … r, −r … r, 0 … r (x = 0 plane complete). Only samples in the box around the
-mask are wanted, and of low bands few: so the transform to space is three small matrix products instead of an FFT.
+Spectra are real, (…, 2, z, y, x) with real and imaginary part, on −r … r, −r … r, 0 … r (x = 0 plane complete). Only
+samples in the box around the mask are wanted, and of low bands few: so the transform to space is three products with
+real matrices instead of an FFT, each of which leaves the two parts where the next wants them.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Complex64, Float
+from jaxtyping import Float
 from scipy import ndimage
 from torch import Tensor
 
@@ -28,11 +29,13 @@ class Band:
     inside: Float[Tensor, "z y x"]
     """1 in the band, 0 elsewhere, on −outer … outer, −outer … outer, 0 … outer."""
     waves: tuple[Tensor, Tensor, Tensor]
-    """Transforms along z, y and x, from frequencies to samples; complex, complex, and real of twice the length."""
+    """Transforms along z, y and x, from frequencies to samples, see ``_wave_matrices``."""
     pooling: tuple[Tensor, Tensor, Tensor]
     """(windows, samples) along z, y and x, with the volume of a sample."""
     mask: Float[Tensor, "z y x"]
-    """On the samples."""
+    """Its square on the samples."""
+    voxel_waves: tuple[Tensor, Tensor, Tensor]
+    """As ``waves``, to every voxel of the region."""
 
 
 class LocalWindows:
@@ -71,12 +74,13 @@ class LocalWindows:
         width = self.box_size / (2 * window_px)
         n_bands = max(1, round((radius + 0.5) / width))
         bounds = np.unique(np.rint(np.linspace(0, radius + 1, n_bands + 1)).astype(int))
-        self.bands = [self._make_band(int(low), int(high), ends) for low, high in zip(bounds, bounds[1:], strict=False)]
+        self.bands = [
+            self._make_band(int(low), int(high), ends) for low, high in zip(bounds, bounds[1:], strict=False)
+        ]
         self.windows: tuple[int, int, int] = tuple(len(centres) for centres in self._centres)  # pyright: ignore
         """How many along z, y and x."""
-        voxels = [np.arange(part.start, part.stop) for part in self.region]
-        self._voxel_windows = self._matrices(voxels, 1.0)
-        self._voxel_waves = [_waves(places, radius, self.box_size, device) for places in voxels]
+        along_z, along_y, along_x = self._matrices(self._voxels(), 1.0)
+        self._spreading = (along_z.T.contiguous(), along_y.T.contiguous(), along_x.T.contiguous())
 
     @property
     def shells(self) -> list[tuple[int, int]]:
@@ -84,24 +88,26 @@ class LocalWindows:
         starts = [0, *(band.outer + 1 for band in self.bands[:-1])]
         return [(start, band.outer) for start, band in zip(starts, self.bands, strict=True)]
 
-    def measure_power(self, spectra: Complex64[Tensor, "k z y x"], band: Band) -> Float[Tensor, "k a b c"]:
+    def measure_power(self, spectra: Float[Tensor, "k 2 z y x"], band: Band) -> Float[Tensor, "k a b c"]:
         """Power of K spectra cut to a band, within the mask, in every window."""
         samples = _to_samples(self._cut(spectra, band), band.waves)
-        power = samples.square_().mul_(band.mask)
-        return _pool(power, band.pooling)
+        return _along_axes(samples.square_().mul_(band.mask), band.pooling, order=(2, 1, 0))
 
     def put_together(
-        self, spectra: Complex64[Tensor, "k z y x"], band: Band, chosen: Float[Tensor, "k a b c"]
+        self, spectra: Float[Tensor, "k 2 z y x"], band: Band, chosen: Float[Tensor, "k a b c"]
     ) -> Float[Tensor, "z y x"]:
         """On the voxels of the region, the sum of K spectra cut to a band, each in the windows where it is chosen."""
-        waves = tuple(_crop_waves(matrix, self.radius, band.outer) for matrix in self._voxel_waves)
-        return (_to_samples(self._cut(spectra, band), waves) * _spread(chosen, self._voxel_windows)).sum(0)
+        samples = _to_samples(self._cut(spectra, band), band.voxel_waves)
+        return torch.einsum("kzyx,kzyx->zyx", samples, _along_axes(chosen, self._spreading, order=(0, 1, 2)))
 
     def place(self, values: Float[Tensor, "z y x"]) -> Float[np.ndarray, "z y x"]:
         """A whole box with values in the region and 0 elsewhere."""
         volume = np.zeros((self.box_size,) * 3, dtype=np.float32)
         volume[self.region] = values.cpu().numpy()
         return volume
+
+    def _voxels(self) -> list[np.ndarray]:
+        return [np.arange(part.start, part.stop) for part in self.region]
 
     def _cut(self, spectra: Tensor, band: Band) -> Tensor:
         low, high = self.radius - band.outer, self.radius + band.outer + 1
@@ -122,14 +128,18 @@ class LocalWindows:
         squared = full[:, None, None] ** 2 + full[:, None] ** 2 + torch.arange(outer + 1) ** 2
         shells = (squared.double().sqrt() + 0.5).floor()
         inside = ((shells >= first) & (shells < end)).float().to(self._device)
-        waves = tuple(_crop_waves(_waves(axis, outer, size, self._device), outer, outer) for axis in places)
         return Band(
             outer,
             inside,
-            (waves[0], waves[1], waves[2]),
+            self._waves(places, outer),
             self._matrices(places, float(np.prod(steps))),
             torch.from_numpy(weight).float().to(self._device),
+            self._waves(self._voxels(), outer),
         )
+
+    def _waves(self, places: list[np.ndarray], outer: int) -> tuple[Tensor, Tensor, Tensor]:
+        along_z, along_y, along_x = _wave_matrices(places, outer, self.box_size)
+        return along_z.to(self._device), along_y.to(self._device), along_x.to(self._device)
 
     def _matrices(self, places: list[np.ndarray], volume: float) -> tuple[Tensor, Tensor, Tensor]:
         matrices = []
@@ -147,37 +157,45 @@ def _window_centres(first: int, last: int, half_width: float) -> np.ndarray:
     return (first + last) / 2 + (np.arange(count) - (count - 1) / 2) * half_width
 
 
-def _waves(places: np.ndarray, radius: int, size: int, device: str | torch.device) -> Tensor:
-    """exp(2πi k x / n) (samples, 2 radius + 1), k from −radius to radius, x counted from the centre voxel."""
-    phase = 2 * np.pi / size * np.outer(places - size // 2, np.arange(-radius, radius + 1))
-    return torch.from_numpy(np.exp(1j * phase)).to(torch.complex64).to(device)
+def _wave_matrices(places: list[np.ndarray], outer: int, size: int) -> list[Tensor]:
+    """Products along z, y and x of exp(2πi k x / n), x counted from the centre voxel, on parts side by side.
+
+    Along z and y from (part, frequency) to (sample, part); along x from (part, frequency) to the real samples, the
+    mates of x > 0 being their conjugates.
+    """
+    matrices = []
+    for axis, places_of in enumerate(places):
+        frequencies = np.arange(-outer if axis < 2 else 0, outer + 1)
+        phase = 2 * np.pi / size * np.outer(places_of - size // 2, frequencies)
+        real, imaginary = np.cos(phase), np.sin(phase)
+        to_real = np.concatenate([real, -imaginary], axis=1)
+        if axis < 2:
+            to_imaginary = np.concatenate([imaginary, real], axis=1)
+            matrix = np.stack([to_real, to_imaginary], axis=1).reshape(2 * len(places_of), -1)
+        else:
+            matrix = to_real * np.tile(np.where(frequencies > 0, 2.0, 1.0), 2)
+        matrices.append(torch.from_numpy(matrix).float())
+    return matrices
 
 
-def _crop_waves(matrix: Tensor, radius: int, outer: int) -> Tensor:
-    return matrix[:, radius - outer : radius + outer + 1].contiguous()
-
-
-def _to_samples(spectra: Tensor, waves: tuple[Tensor, ...]) -> Tensor:
-    """Real (k, z, y, x) from half-spectra (k, z, y, x): one axis after the other, z first."""
+def _to_samples(spectra: Tensor, waves: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """Real (k, z, y, x) from half-spectra (k, 2, z, y, x)."""
     along_z, along_y, along_x = waves
-    k, planes, rows, columns = spectra.shape
-    values = torch.matmul(along_z, spectra.reshape(k, planes, rows * columns)).reshape(k, -1, rows, columns)
-    values = torch.matmul(along_y, values)
-    # Mates are the conjugates: twice the real part, once for x = 0.
-    half = along_x[:, columns - 1 :] * torch.where(torch.arange(columns, device=along_x.device) > 0, 2.0, 1.0)
-    real = torch.cat([half.real, -half.imag], dim=1)
-    pairs = torch.view_as_real(values)
-    return (pairs[..., 0] @ real[:, :columns].T).add_(pairs[..., 1] @ real[:, columns:].T)
+    k, _, planes, rows, columns = spectra.shape
+    values = torch.matmul(along_z, spectra.reshape(k, 2 * planes, rows * columns))
+    values = torch.matmul(along_y, values.reshape(k, -1, 2 * rows, columns))
+    return values.reshape(k, values.shape[1], -1, 2 * columns) @ along_x.T
 
 
-def _pool(values: Tensor, matrices: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    along_z, along_y, along_x = matrices
-    pooled = torch.matmul(along_y, values @ along_x.T)
-    return torch.einsum("az,kzyx->kayx", along_z, pooled)
-
-
-def _spread(values: Tensor, matrices: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    along_z, along_y, along_x = matrices
-    spread = torch.matmul(along_y.T, values @ along_x)
-    return torch.einsum("az,kayx->kzyx", along_z, spread)
-
+def _along_axes(values: Tensor, matrices: tuple[Tensor, Tensor, Tensor], *, order: tuple[int, ...]) -> Tensor:
+    """Values (k, z, y, x) multiplied by a matrix along each axis; the one that makes them smaller first."""
+    for axis in order:
+        matrix = matrices[axis]
+        if axis == 2:
+            values = values @ matrix.T
+        elif axis == 1:
+            values = torch.matmul(matrix, values)
+        else:
+            k, planes, rows, columns = values.shape
+            values = torch.matmul(matrix, values.reshape(k, planes, rows * columns)).reshape(k, -1, rows, columns)
+    return values

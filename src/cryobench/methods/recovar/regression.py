@@ -1,7 +1,7 @@
 """Volumes at latents by kernel regression, the bandwidth chosen locally by cross-validation (methods.md 6, step m).
 
 For each target and each half-set the particles near it, in the precision's metric, are back-projected with the
-weights of ``n_bins`` bandwidths (``bandwidths``): F_k = Σ w_ik A_i*(C_i y_i / σ²), W_k = Σ w_ik A_i*(C_i² / σ²), and
+weights of several bandwidths (``bandwidths``): F_k = Σ w_ik A_i*(C_i y_i / σ²), W_k = Σ w_ik A_i*(C_i² / σ²), and
 
     V_k = F_k / (W_k + 1 / τ²).
 
@@ -53,10 +53,10 @@ class KernelVolume:
     """float32, 0 outside the mask."""
     half_set_fsc: Float[np.ndarray, "s"]
     """Of the two half-sets' parts, within the mask."""
-    edges: Float[np.ndarray, "b"]
-    """Squared distance of each bandwidth."""
-    bandwidths: Float[np.ndarray, "c"]
-    """Median over windows in the mask of the number of the bandwidth chosen, for each band of frequencies."""
+    bandwidths: Float[np.ndarray, "b"]
+    """Squared distances tried."""
+    chosen: Float[np.ndarray, "c"]
+    """For each band of frequencies the median, over windows in the mask, of the number of the bandwidth chosen."""
     shells: Int[np.ndarray, "c 2"]
     """First and last shell of each band."""
     n_particles: int
@@ -75,6 +75,7 @@ def kernel_volumes(
     mask: Float[np.ndarray, "z y x"],
     pixel_size: float,
     n_bins: int = 50,
+    n_bandwidths: int = 17,
     min_particles: int = 100,
     window_radius: float = WINDOW_RADIUS,
     memory_bytes: float = 1e9,
@@ -99,7 +100,9 @@ def kernel_volumes(
     pixel_size
         Å.
     n_bins
-        Bandwidths tried (published: 50).
+        Steps of the kernel (published: 50).
+    n_bandwidths
+        How many of the bins' edges are tried as bandwidths (published: all).
     min_particles
         Of each half-set, within the least bandwidth (published: 100).
     window_radius
@@ -114,8 +117,8 @@ def kernel_volumes(
         the sums of one target exceed ``memory_bytes``.
     """
     _check_latents(targets, latents, precisions, len(passes))
-    if n_bins < 2:
-        raise ValueError(f"at least two bandwidths are needed to choose from, got n_bins = {n_bins}.")
+    if not 2 <= n_bandwidths <= n_bins:
+        raise ValueError(f"n_bandwidths must be from 2 to n_bins = {n_bins}, got {n_bandwidths}.")
     size, radius = passes.disc.box_size, passes.disc.radius
     layout = GridLayout(size, 1, "trilinear")
     at_a_time = _count_targets(layout, n_bins, memory_bytes)
@@ -127,12 +130,19 @@ def kernel_volumes(
         with (progress or Silent()).task("volumes", total=len(targets)) as task:
             for start in range(0, len(targets), at_a_time):
                 group = [
-                    divide_particles(squared_distances(latents, precisions, target), halves, n_bins, min_particles)
+                    divide_particles(
+                        squared_distances(latents, precisions, target),
+                        halves,
+                        n_bins=n_bins,
+                        n_bandwidths=n_bandwidths,
+                        min_particles=min_particles,
+                    )
                     for target in targets[start : start + at_a_time]
                 ]
                 numerators, weights = _sum_bins(passes, group, halves, contrasts, inverse_noise)
-                for bins, numerator, weight in zip(group, numerators, weights, strict=True):
-                    yield _regress(numerator, weight, bins, windows, mask)
+                for target, bins in enumerate(group):
+                    sums = (_full_spectra(part[target], layout, radius) for part in (numerators, weights))
+                    yield _regress(*sums, bins, windows, mask)
                     task.advance()
 
     return all_groups()
@@ -184,7 +194,7 @@ def insert_bins(
 def _sum_bins(
     passes: Passes, group: Sequence[Bins], halves: np.ndarray, contrasts: np.ndarray, inverse_noise: np.ndarray
 ) -> tuple[Tensor, Tensor]:
-    """Sums (m, 2, b, z, y, x) of full slices for both half-sets and all bins of the targets, to the radius."""
+    """Sums (m, 2, b, z, y, x) of half-slices on the stored grid, for both half-sets and all bins of the targets."""
     n_bins = len(group[0].edges)
     volumes = np.stack(
         [
@@ -196,71 +206,63 @@ def _sum_bins(
     sums, _ = passes.run(
         insert_bins, inverse_noise, 2 * len(group) * n_bins, own=(contrasts.astype(np.float32), volumes)
     )
-    layout = GridLayout(passes.disc.box_size, 1, "trilinear")
     shape = (len(group), 2, n_bins)
-    numerator, weight = (_full_spectra(sums[name], layout, passes.disc.radius) for name in ("numerator", "weight"))
-    return numerator.unflatten(0, shape), weight.unflatten(0, shape)
+    return sums["numerator"].unflatten(0, shape), sums["weight"].unflatten(0, shape)
 
 
 def _full_spectra(stored: Tensor, layout: GridLayout, radius: int) -> Tensor:
-    """Sums of full slices (k, z, y, x) on −r … r, −r … r, 0 … r from those of half-slices on the stored grid."""
+    """Sums of full slices (2, b, part, z, y, x) on −r … r, −r … r, 0 … r from those of half-slices as stored.
+
+    Real and imaginary part are one after the other; weights have one part.
+    """
     near = slice(layout.center - radius, layout.center + radius + 1)
-    cut = stored[:, near, near, layout.center_x : layout.center_x + radius + 1]
-    plane = cut[..., 0]
-    mates = plane.flip(1, 2)
-    plane += mates.conj() if stored.is_complex() else mates
-    return cut
+    cut = stored[..., near, near, layout.center_x : layout.center_x + radius + 1]
+    if stored.is_complex():
+        parts = torch.view_as_real(cut).movedim(-1, 2).contiguous()
+        sign = torch.tensor([1.0, -1.0], device=stored.device)[:, None, None]
+    else:
+        parts, sign = cut[:, :, None].contiguous(), 1.0
+    plane = parts[..., 0]
+    plane += plane.flip(-1, -2) * sign
+    return parts
 
 
-def _regress(
-    numerator: Tensor, weight: Tensor, bins: Bins, windows: LocalWindows, mask: np.ndarray
-) -> KernelVolume:
-    """Choose bandwidths and put the volume together, from sums (2, b, z, y, x) of the bins."""
+def _regress(numerator: Tensor, weight: Tensor, bins: Bins, windows: LocalWindows, mask: np.ndarray) -> KernelVolume:
+    """Choose bandwidths and put the volume together, from sums (2, b, part, z, y, x) of the bins."""
     device, radius = numerator.device, windows.radius
     kernel = torch.from_numpy(bins.weights).float().to(device)
-    shells = _shells(radius).to(device)
-    # A target's sums were views of a group's: one copy, contiguous and ready for products with the kernel.
-    pairs = torch.view_as_real(numerator.contiguous())
-    weight = weight.contiguous()
+    rows = (numerator.flatten(2), weight.flatten(2))
 
     def weighted(first: int, last: int) -> tuple[Tensor, Tensor]:
-        """F and W (2, k, z, y, x) at some bandwidths."""
-        rows = kernel[first:last]
-        shape = (2, len(rows), *weight.shape[2:])
-        return (
-            torch.view_as_complex((rows @ pairs.flatten(2)).reshape(*shape, 2)),
-            (rows @ weight.flatten(2)).reshape(shape),
-        )
+        """F (2, k, 2, z, y, x) and W (2, k, 1, z, y, x) at some bandwidths."""
+        f, w = (kernel[first:last] @ part for part in rows)
+        return f.unflatten(2, numerator.shape[2:]), w.unflatten(2, weight.shape[2:])
 
-    prior = _invert_prior(*weighted(len(kernel) - 1, len(kernel)), shells, radius)
-    template, held_out = torch.view_as_complex(pairs[:, 0]).flip(0), weight[:, 0].flip(0)
-    root = held_out.sqrt()
-    whitened = torch.where(held_out > 0, template / root.clamp(min=1e-12), 0)
+    prior = _invert_prior(*weighted(len(kernel) - 1, len(kernel)), radius)
+    root = weight[:, 0].flip(0).sqrt()
+    whitened = torch.where(root > 0, numerator[:, 0].flip(0) / root.clamp(min=1e-12), 0)
 
-    step = max(1, int(_BLOCK_BYTES / (2 * 8 * weight[0, 0].numel())))
+    step = max(1, int(_BLOCK_BYTES / (4 * numerator[:, 0].numel())))
     blocks = [(first, min(first + step, len(kernel))) for first in range(0, len(kernel), step)]
-    power = [torch.empty(len(kernel), *windows.windows, device=device) for _ in windows.bands]
+    power = [torch.zeros(len(kernel), *windows.windows, device=device) for _ in windows.bands]
     for first, last in blocks:
         f, w = weighted(first, last)
         for half in (0, 1):
-            difference = f[half].div_(w[half].add_(prior)).mul_(root[half]).sub_(whitened[half])
+            difference = f[half].mul_(root[half] / (w[half] + prior)).sub_(whitened[half])
             for band, found in zip(windows.bands, power, strict=True):
-                part = windows.measure_power(difference, band)
-                found[first:last] = part if half == 0 else found[first:last].add_(part)
+                found[first:last] += windows.measure_power(difference, band)
     choices = [_choose(found) for found in power]
 
-    parts: list[Tensor] = [torch.zeros(1)] * 2
+    voxels = [part.stop - part.start for part in windows.region]
+    parts = torch.zeros(2, *voxels, device=device)
     for first, last in blocks:
         f, w = weighted(first, last)
-        f.div_((w[0] + w[1]).add_(prior))
+        f.mul_(1 / (w[0] + w[1] + prior))
         for band, choice in zip(windows.bands, choices, strict=True):
             chosen = choice == torch.arange(first, last, device=device)[:, None, None, None]
-            used = chosen.flatten(1).any(1)
-            if used.any():
-                rows = chosen[used].float()
-                parts = [
-                    part + windows.put_together(f[half][used], band, rows) for half, part in enumerate(parts)
-                ]
+            used = chosen.flatten(1).any(1).nonzero()[:, 0]
+            for half in (0, 1) if len(used) else ():
+                parts[half] += windows.put_together(f[half][used], band, chosen[used].float())
     size = windows.box_size
     axis = kernel_transform("trilinear", size, 1)
     gain = mask / (size**3 * axis[:, None, None] * axis[:, None] * axis)
@@ -273,7 +275,7 @@ def _regress(
     return KernelVolume(
         (first_half + second_half).numpy(),
         volume_fsc(first_half, second_half),
-        bins.edges,
+        bins.bandwidths,
         np.array(medians),
         np.array(windows.shells),
         int((bins.members >= 0).sum()),
@@ -285,8 +287,9 @@ def _choose(power: Tensor) -> Tensor:
     return torch.where(power.amax(0) > 0, power.argmin(0), len(power) - 1)
 
 
-def _invert_prior(numerator: Tensor, weight: Tensor, shells: Tensor, radius: int) -> Tensor:
-    """1 / τ² on the grid from F and W (2, 1, z, y, x) of the half-sets: τ² = FSC / (1 − FSC) over the mean W."""
+def _invert_prior(numerator: Tensor, weight: Tensor, radius: int) -> Tensor:
+    """1 / τ² (1, z, y, x) from F and W (2, 1, part, z, y, x) of the half-sets: τ² = FSC / (1 − FSC) over the mean W."""
+    shells = _shells(radius).to(weight.device)
     flat = shells.flatten().clamp(max=radius + 1)
     double = torch.full_like(shells, 2.0, dtype=torch.float64)
     double[..., 0] = 1.0
@@ -295,16 +298,16 @@ def _invert_prior(numerator: Tensor, weight: Tensor, shells: Tensor, radius: int
         rows = torch.zeros(radius + 2, dtype=torch.float64, device=values.device)
         return rows.index_add_(0, flat, (values.double() * double).flatten())
 
-    counts = over_shells(torch.ones_like(shells))
-    mean_weight = over_shells(weight.mean((0, 1))) / counts
+    counts = over_shells(torch.ones_like(double))
+    mean_weight = over_shells(weight.mean((0, 1, 2))) / counts
     floor = (mean_weight * 1e-3).clamp(min=1e-30)[flat].reshape(shells.shape).float()
     first, second = numerator[:, 0] / (weight[:, 0] + floor)
-    power = (over_shells(first.abs().square()) * over_shells(second.abs().square())).sqrt()
-    curve = over_shells((first * second.conj()).real) / power.clamp(min=1e-30)
+    power = (over_shells(first.square().sum(0)) * over_shells(second.square().sum(0))).sqrt()
+    curve = over_shells((first * second).sum(0)) / power.clamp(min=1e-30)
     curve = curve.clamp(_LEAST_FSC, 1 - _LEAST_FSC)
     inverse = (1 - curve) / curve * mean_weight
     inverse[-1] = inverse[:-1].max()
-    return inverse.clamp(min=1e-30)[flat].reshape(shells.shape).float()
+    return inverse.clamp(min=1e-30)[flat].reshape(1, *shells.shape).float()
 
 
 def _shells(radius: int) -> Tensor:
