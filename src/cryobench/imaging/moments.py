@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cryobench.imaging.grid import FourierVolume, friedel_symmetrise
 from cryobench.imaging.interpolation import Kernel
-from cryobench.imaging.layout import GridLayout
+from cryobench.imaging.layout import GridLayout, fold
 from cryobench.imaging.slices import _check_radius, _check_rotations, choose_body
 
 
@@ -99,6 +99,13 @@ class MomentAccumulator:
         shape = (*self.values.shape[:3], self._numerators, 2)
         numerator = torch.view_as_complex(self.values[..., :pairs].reshape(shape).contiguous())
         return self._complete(numerator), self._complete(self.values[..., pairs:])
+
+    def half_spectra(self) -> tuple[Complex64[Tensor, "z y h k"], Float32[Tensor, "z y h c"]]:
+        """The same in native order, each frequency once: what is solved voxel by voxel and transformed back."""
+        pairs = 2 * self._numerators
+        shape = (*self.values.shape[:3], self._numerators, 2)
+        numerator = torch.view_as_complex(self.values[..., :pairs].reshape(shape).contiguous())
+        return fold(numerator, self._layout), fold(self.values[..., pairs:], self._layout)
 
     def _complete(self, sums: Tensor) -> FourierVolume:
         layout = self._layout

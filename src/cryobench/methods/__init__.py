@@ -6,6 +6,7 @@ from cryobench.methods.method import Method, MethodSettings
 
 METHODS = {
     "3d-class": "cryobench.methods.classification_3d:Classification3D",
+    "3dva": "cryobench.methods.variability_3d:Variability3D",
     "truth": "cryobench.methods.controls:Truth",
     "truth-backprojection": "cryobench.methods.controls:TruthBackprojection",
     "consensus": "cryobench.methods.controls:Consensus",
