@@ -144,7 +144,7 @@ class _CompiledSums:
 class _SlicedSums:
     """The same in plain PyTorch, on any device; masked noise is followed as far as it reaches."""
 
-    def __init__(self, disc: HalfDisc, frequencies: np.ndarray, noise: np.ndarray, device: str) -> None:
+    def __init__(self, disc: HalfDisc, frequencies: np.ndarray, noise: np.ndarray, device: str = "cpu") -> None:
         self._disc, self._device = disc, device
         self._columns = torch.from_numpy(frequencies).float().to(device)
         self._deviation = torch.from_numpy(np.sqrt(noise)[disc.shells]).float().to(device)
@@ -166,9 +166,9 @@ class _SlicedSums:
             kernel, mirrored = (
                 (1 - (sign * places - column).abs() / WIDTH).clamp(min=0).prod(-1) for sign in (1, -1)
             )
-            mirrored[:, 0] = 0  # the zero frequency is its own mate
-            found = (kernel * ctf * data + mirrored * ctf * data.conj()).sum(-1)
-            weight = ((kernel + mirrored) * ctf**2).sum(-1)[:, None] * ctf**2
+            twice = torch.cat([torch.zeros_like(mirrored[:, :1]), mirrored[:, 1:]], dim=1)  # zero is its own mate
+            found = (kernel * ctf * data + twice * ctf * data.conj()).sum(-1)
+            weight = ((kernel + twice) * ctf**2).sum(-1)[:, None] * ctf**2
             spread, turned = (values * ctf * self._deviation for values in (kernel, mirrored))
             for accumulator, part, noise in zip(
                 sums, (found.real, found.imag), ((spread + turned) / 2 + 0j, 1j * (spread - turned) / 2), strict=True
