@@ -112,6 +112,33 @@ def backproject(
     return fourier_to_volume(regularise(*sums.totals())).cpu().numpy()
 
 
+def backproject_weighted(
+    particles: Particles,
+    weights: np.ndarray,
+    *,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    memory_bytes: float = 1e9,
+) -> Iterator[np.ndarray]:
+    """Volumes (z, y, x) one after the other, each of all particles by its column of weights (n, k), none negative.
+
+    Sums of as many volumes are made in one pass over the images as fit in ``memory_bytes``.
+    """
+    noise = estimate_noise(particles, device=device)
+    at_once = max(1, int(memory_bytes / (8 * particles.box_size**3)))
+    n_volumes = weights.shape[1]
+    total = len(particles) * -(-n_volumes // at_once)
+    with (progress or Silent()).task("back-projection", total=total) as task:
+        for first in range(0, n_volumes, at_once):
+            own = weights[:, first : first + at_once]
+            sums = SliceAccumulator(particles.box_size, n_volumes=own.shape[1], device=device)
+            for batch in prepared_batches(particles, noise, device=device):
+                gamma = torch.from_numpy(own[batch.indices]).float().to(device)
+                sums.add(batch.data, batch.weight, batch.rotations, class_weights=gamma)
+                task.advance(len(batch.indices))
+            yield from fourier_to_volume(regularise(*sums.totals())).cpu().numpy()
+
+
 def regularise(numerator: FourierVolume, weight: FourierVolume, *, tau_fudge: float = 1.0) -> FourierVolume:
     """F / (W + 1 / (T τ²)) of whitened sums, τ² estimated shell by shell and volume by volume (see above).
 

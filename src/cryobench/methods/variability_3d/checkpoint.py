@@ -74,12 +74,17 @@ def load_progression(folder: Path, call: dict[str, Any], device: str) -> Progres
         rest = json.loads(str(arrays["rest"]))
         mean = Mean(
             torch.from_numpy(arrays["mean"]).to(device),
-            *(arrays[name] for name in ("mean_noise", "residual", "fitted", "half_set_fsc")),
+            arrays["mean_noise"],
+            arrays["residual"],
+            arrays["fitted"],
+            arrays["half_set_fsc"],
         )
         found = Progression(
             mean,
             torch.from_numpy(arrays["components"]).to(device),
-            *(arrays[name] for name in ("variances", "scales", "noise")),
+            arrays["variances"],
+            arrays["scales"],
+            arrays["noise"],
             rest["done"],
             rest["converged"],
             rest["log"],
@@ -88,6 +93,7 @@ def load_progression(folder: Path, call: dict[str, Any], device: str) -> Progres
         raise FormatError(f"{path} cannot be read as a checkpoint ({error}): remove it to start afresh.") from error
     if rest["call"] != json.loads(json.dumps(call)):
         raise FormatError(
-            f"{path} is a checkpoint of another call ({rest['call']}, now {call}): choose another folder or remove it."
+            f"{path} is a checkpoint of another call ({rest['call']}, now {call}): "
+            "choose another folder or remove it."
         )
     return found

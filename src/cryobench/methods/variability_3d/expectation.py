@@ -1,14 +1,14 @@
 """The expectation step, and the sums from which the next components follow, in one pass over the particles.
 
-With A_i = [C_i P_i V_k] and m_i = C_i P_i μ at the entries of the half-disc, whitened by the noise, the latents z_i and
-the scale α_i of a particle maximise
+With A_i = [C_i P_i V_k] and m_i = C_i P_i μ at the entries of the half-disc, whitened by the noise, the latents z_i
+and the scale α_i of a particle maximise
 
     −Σ w |y_i − α_i (m_i + A_i z_i)|² / σ² − λ |z_i|² / 2 :
     (α² G + λ) z = α (A* y − α A* m),   α = Re ⟨m + A z, y⟩ / |m + A z|²,   G = A* A,
 
-where z is measured in its own standard deviations, so that λ = 1 would be the prior of probabilistic PCA and λ = 0.01 is
-close to least squares. The two equations are solved in turn. What a fit of z takes of the noise, tr[(α² G + λ)⁻¹ G_s] of
-the entries of shell s, is summed too: without it the noise would be underestimated.
+where z is measured in its own standard deviations, so that λ = 1 would be the prior of probabilistic PCA and λ = 0.01
+is close to least squares. The two equations are solved in turn. What a fit of z takes of the noise of shell s,
+tr[(α² G + λ)⁻¹ G_s], is summed too: without it the noise would be underestimated.
 """
 
 from dataclasses import dataclass
@@ -129,6 +129,7 @@ def fit_by_slices(packed: Packed, scales: Tensor, model: LinearModel, disc: Half
     gram = (weighted @ planar.mT).double()
     match = (weighted @ torch.view_as_real(packed.data).flatten(1)[..., None])[..., 0].double()
     scale, latents = scales.to(device).double(), torch.zeros(len(scales), k, dtype=torch.float64, device=device)
+    precisions = torch.zeros(len(scales), k, k, dtype=torch.float64, device=device)
     ridge = model.ridge * torch.eye(k, dtype=torch.float64, device=device)
     for turn in range(ROUNDS if model.fits_scale else 1):
         if turn > 0:

@@ -2,14 +2,15 @@
 
 At every voxel of the spectrum the K components solve
 
-    (T + diag(1 / τ²_k)) V = F,   T_kl = Σ_i α_i² z_ik z_il insert(C² / σ²),   F_k = Σ_i α_i z_ik insert(C (y − α C μ) / σ²)
+    (T + diag(1 / τ²_k)) V = F
+    T_kl = Σ_i α_i² z_ik z_il insert(C² / σ²),   F_k = Σ_i α_i z_ik insert(C (y − α C μ) / σ²)
 
 where F is taken as E + T V', of the components V' that the latents were found with and of what these leave over,
-E_k = Σ_i α_i z_ik insert(C (y − α C (μ + Σ z V')) / σ²). With exact interpolation that is the same. With the trilinear
-kernel F / T is biased where weights vary steeply, at low frequencies, and this makes the bias vanish at convergence.
-τ²_k is the power that F_k shows beyond that of its noise, shell by shell, as in ``_shared.backprojection``. Back in
-real space they are corrected for the grid, masked and cut to the band; ``orthonormalise`` turns them so that the latents
-are uncorrelated.
+E_k = Σ_i α_i z_ik insert(C (y − α C (μ + Σ z V')) / σ²). With exact interpolation that is the same. With the
+trilinear kernel F / T is biased where weights vary steeply, at low frequencies, and this makes the bias vanish at
+convergence. τ²_k is the power that F_k shows beyond that of its noise, shell by shell, as in
+``_shared.backprojection``. Back in real space they are corrected for the grid, masked and cut to the band;
+``orthonormalise`` turns them so that the latents are uncorrelated.
 """
 
 import numpy as np

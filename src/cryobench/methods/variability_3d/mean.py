@@ -46,8 +46,8 @@ def estimate_mean(passes: Passes, halves: np.ndarray, mask: Tensor) -> Mean:
     powers = rows["powers"]
     if (powers.std(axis=0) <= _IDENTICAL * powers.mean(axis=0)).all():
         raise ValueError(
-            f"all {len(passes)} particles hold the same image up to a shift: nothing varies, and there is no noise to "
-            "compare by. Is the stack what it should be?"
+            f"all {len(passes)} particles hold the same image up to a shift: nothing varies, and there is no noise "
+            "to compare by. Is the stack what it should be?"
         )
     numerator, weight = sums["halves"].totals()
     halved = fourier_to_volume(regularise(numerator, weight)) * mask
@@ -77,8 +77,8 @@ def estimate_mean(passes: Passes, halves: np.ndarray, mask: Tensor) -> Mean:
 def correct_noise(residual: np.ndarray, leverage: np.ndarray, fitted: np.ndarray, passes: Passes) -> np.ndarray:
     """Power of the noise (r,) from the mean residual power of each shell.
 
-    Each real degree of freedom that was fitted, of latents (``leverage``) or of volumes (``fitted``), has taken half a
-    σ² of the weighted sum. Never less than a thousandth of the images' power.
+    Each real degree of freedom that was fitted, of latents (``leverage``) or of volumes (``fitted``), has taken half
+    a σ² of the weighted sum. Never less than a thousandth of the images' power.
     """
     entries = len(passes) * passes.disc.shell_weights[: len(residual)]
     left = 1 - (leverage + fitted) / (2 * entries)

@@ -88,7 +88,7 @@ def _radius_of(name: str, resolution: float, particles: Particles) -> int:
 
 
 def choose_mask(particles: Particles, dilation: float, notes: list[str]) -> Tensor:
-    """(z, y, x) where components may be: the data set's mask, grown by ``dilation`` Å, or a sphere, which is noted."""
+    """(z, y, x) where components may be: the data set's mask, grown by ``dilation`` Å, or a sphere with a note."""
     if particles.mask is None:
         notes.append("The data set has no mask: components were sought in the largest sphere in the box.")
         return largest_sphere(particles.box_size)

@@ -22,7 +22,6 @@ from cryobench.methods.variability_3d.expectation import LinearModel, fit_and_su
 from cryobench.methods.variability_3d.maximisation import cut_band, estimate_components, orthonormalise
 from cryobench.methods.variability_3d.mean import Mean, correct_noise, estimate_mean
 from cryobench.methods.variability_3d.plan import (
-    Band,
     check_memory,
     check_resolution,
     choose_band,
@@ -230,7 +229,7 @@ class _Search:
         return mean
 
     def _start(self, mean: Mean) -> Progression:
-        """Random components, band-limited to a quarter of the radius and masked, of a hundredth of the mean's power."""
+        """Random components, limited to a quarter of the radius and masked, of a hundredth of the mean's power."""
         k, size = self._settings.n_components, self._band.box_size
         drawn = stream(self._seed, "initial components").standard_normal((k, size, size, size))
         low = max(self._band.lowest + 2, _START_OF_RADIUS * self._band.radius)
