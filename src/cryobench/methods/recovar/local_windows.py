@@ -12,6 +12,7 @@ real matrices instead of an FFT, each of which leaves the two parts where the ne
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -74,9 +75,7 @@ class LocalWindows:
         width = self.box_size / (2 * window_px)
         n_bands = max(1, round((radius + 0.5) / width))
         bounds = np.unique(np.rint(np.linspace(0, radius + 1, n_bands + 1)).astype(int))
-        self.bands = [
-            self._make_band(int(low), int(high), ends) for low, high in zip(bounds, bounds[1:], strict=False)
-        ]
+        self.bands = [self._make_band(int(low), int(high), ends) for low, high in pairwise(bounds)]
         self.windows: tuple[int, int, int] = tuple(len(centres) for centres in self._centres)  # pyright: ignore
         """How many along z, y and x."""
         along_z, along_y, along_x = self._matrices(self._voxels(), 1.0)

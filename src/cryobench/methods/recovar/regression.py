@@ -141,8 +141,9 @@ def kernel_volumes(
                 ]
                 numerators, weights = _sum_bins(passes, group, halves, contrasts, inverse_noise)
                 for target, bins in enumerate(group):
-                    sums = (_full_spectra(part[target], layout, radius) for part in (numerators, weights))
-                    yield _regress(*sums, bins, windows, mask)
+                    numerator = _full_spectra(numerators[target], layout, radius)
+                    weight = _full_spectra(weights[target], layout, radius)
+                    yield _regress(numerator, weight, bins, windows, mask)
                     task.advance()
 
     return all_groups()
@@ -288,7 +289,7 @@ def _choose(power: Tensor) -> Tensor:
 
 
 def _invert_prior(numerator: Tensor, weight: Tensor, radius: int) -> Tensor:
-    """1 / τ² (1, z, y, x) from F and W (2, 1, part, z, y, x) of the half-sets: τ² = FSC / (1 − FSC) over the mean W."""
+    """1 / τ² (1, z, y, x) from F and W (2, 1, part, z, y, x) of the half-sets: τ² = FSC / (1 − FSC) / mean of W."""
     shells = _shells(radius).to(weight.device)
     flat = shells.flatten().clamp(max=radius + 1)
     double = torch.full_like(shells, 2.0, dtype=torch.float64)
@@ -324,8 +325,8 @@ def _count_targets(layout: GridLayout, n_bins: int, memory_bytes: float) -> int:
     if 2 * each > memory_bytes:
         fitting = int(memory_bytes / (48 * voxels))
         raise ValueError(
-            f"the sums of {n_bins} bins of {layout.box_size} px take {2 * each / 1e9:.2f} GB for one volume, and there "
-            f"are {memory_bytes / 1e9:.2f} GB: "
+            f"the sums of {n_bins} bins of {layout.box_size} px take {2 * each / 1e9:.2f} GB for one volume, and "
+            f"there are {memory_bytes / 1e9:.2f} GB: "
             + (f"n_bins = {fitting} would fit. " if fitting >= 2 else "not even two bins fit. ")
             + "Raise memory_gb or lower n_bins."
         )
