@@ -17,7 +17,7 @@ from torch import Tensor
 from cryobench.imaging.grid import FourierVolume
 from cryobench.methods._shared.passes import Passes
 from cryobench.methods._shared.spectra import ParticleSpectra
-from cryobench.methods.recovar.predicted import small_batches
+from cryobench.methods.recovar.predicted import predict, small_batches
 from cryobench.methods.recovar.projected import whitened_products
 
 CONTRASTS = np.linspace(0, 2, 51)[1:]
@@ -74,14 +74,15 @@ def _embed(
     fit_contrast: bool,
 ) -> tuple[dict, dict]:
     device = spectra.device
-    both = torch.cat([mean_ft.values[..., None], basis_ft.values], dim=-1).contiguous()
-    together = basis_ft.with_values(both).to(device)
+    mean_ft, basis_ft = mean_ft.to(device), basis_ft.to(device)
     grid = torch.from_numpy(CONTRASTS if fit_contrast else np.ones(1)).to(device)
     found: dict[str, list[np.ndarray]] = {}
     sums: dict[str, float] = {}
     for batch in spectra.batches():
-        for _, packed in small_batches(batch, spectra.disc, together.n_volumes):
-            gram, match = whitened_products(together, packed, packed.data, spectra.disc, noise)
+        for _, packed in small_batches(batch, spectra.disc, basis_ft.n_volumes + 1):
+            images = predict(basis_ft, packed, spectra.disc)
+            images = torch.cat([predict(mean_ft, packed, spectra.disc)[:, None], images], dim=1)
+            gram, match = whitened_products(images, packed, packed.data, spectra.disc, noise)
             gram, match = gram.double(), match.double()
             for d in dimensions:
                 products = (gram[:, 1 : d + 1, 1 : d + 1], gram[:, 1 : d + 1, 0], gram[:, 0, 0])

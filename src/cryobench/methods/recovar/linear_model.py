@@ -46,7 +46,7 @@ class LinearModel:
 
     def spectrum(self, components: int | None = None) -> tuple[FourierVolume, FourierVolume]:
         """Mean and components ready for slicing."""
-        return volume_to_fourier(self.mean.volume), volume_to_fourier(self.components[:components])
+        return self.mean.spectrum(), volume_to_fourier(self.components[:components])
 
 
 _NOISE_TOLERANCE = 0.02
@@ -73,7 +73,7 @@ def estimate_model(
         mean = Mean.from_arrays(steps.take("mean", lambda: estimate_mean(passes, halves, white, sphere).to_arrays()))
         task.advance()
         mask, dilated = masks(mean.volume)
-        mean_ft = volume_to_fourier(mean.volume)
+        mean_ft = mean.spectrum()
         noise = steps.take("noise", lambda: {"noise": estimate_noise_outside(passes, mean_ft, dilated)[0]})["noise"]
         task.advance()
         window = dilated if settings.mask_images else None
@@ -139,7 +139,7 @@ def _find_columns(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Regularised columns as real volumes (2 c, v) inside the dilated mask, and their FSC (c, s), batch by batch."""
     size = passes.disc.box_size
-    mean_ft = volume_to_fourier(mean.volume)
+    mean_ft = mean.spectrum()
     gridding = gridding_correction(size)
     initial = _first_prior(frequencies, mean.prior, noise, size)
     volumes, curves = [], []

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from cryobench.imaging.accumulate import SliceAccumulator
-from cryobench.imaging.grid import FourierVolume, fourier_to_volume
+from cryobench.imaging.grid import FourierVolume, fourier_to_volume, volume_to_fourier
 from cryobench.methods._shared.half_sets import volume_fsc
 from cryobench.methods._shared.passes import Passes
 from cryobench.methods._shared.spectra import ParticleSpectra
@@ -35,6 +35,10 @@ class Mean:
     """(n // 2 + 1,) of the two halves inside the sphere."""
     weight: np.ndarray
     """(n // 2 + 1,) mean of W_0 + W_1 in each shell, in units of 1/σ²."""
+
+    def spectrum(self) -> FourierVolume:
+        """The mean ready for slicing, on a padded grid: what its slices lack would look like heterogeneity."""
+        return volume_to_fourier(self.volume, padding=PADDING)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """For keeping."""

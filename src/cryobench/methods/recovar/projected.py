@@ -43,7 +43,8 @@ def _sum_moments(
         entries = torch.empty(len(packed.indices), len(rows), device=device)
         for first, part in small_batches(packed, spectra.disc, k):
             residual = part.data - part.ctf * predict(mean_ft, part, spectra.disc)
-            gram, match = whitened_products(basis_ft, part, residual, spectra.disc, noise)
+            slices = predict(basis_ft, part, spectra.disc)
+            gram, match = whitened_products(slices, part, residual, spectra.disc, noise)
             entries[first : first + len(gram)] = gram[:, rows, columns]
             right += (match.T @ match).double() - gram.double().sum(0)
         moments.addmm_(entries.T, entries)
@@ -51,11 +52,11 @@ def _sum_moments(
 
 
 def whitened_products(
-    basis_ft: FourierVolume, packed: Packed, residual: Tensor, disc: HalfDisc, noise: np.ndarray
+    slices: Tensor, packed: Packed, residual: Tensor, disc: HalfDisc, noise: np.ndarray
 ) -> tuple[Tensor, Tensor]:
-    """G (m, k, k) and b (m, k) of a batch with residuals (m, p)."""
+    """G (m, k, k) and b (m, k) of a batch with slices (m, k, p) of the volumes and residuals (m, p)."""
     weights = torch.from_numpy(np.sqrt(2 * disc.weights / noise[disc.shells])).float().to(residual.device)
-    images = predict(basis_ft, packed, disc) * (packed.ctf * weights)[:, None]
+    images = slices * (packed.ctf * weights)[:, None]
     flat = torch.view_as_real(images).flatten(-2)
     data = torch.view_as_real(residual * weights).flatten(-2)
     return flat @ flat.mT, (flat @ data[..., None])[..., 0]
