@@ -19,7 +19,6 @@ from cryobench.methods._shared.class_scores import score_by_slices, score_classe
 from cryobench.methods._shared.passes import Passes
 from cryobench.methods._shared.spectra import HalfDisc, Packed
 from cryobench.methods.classification_3d import Classification3D, Classification3DSettings, classify
-from cryobench.methods.classification_3d.classification import split_largest
 from cryobench.methods.classification_3d.expectation import Memberships, Options, add_up, compare
 from cryobench.methods.classification_3d.limits import count_class_bytes
 from cryobench.methods.classification_3d.schedule import plan_radii
@@ -179,19 +178,11 @@ def test_more_classes_than_states_and_one_class_alone(toy):
     np.testing.assert_array_equal(alone.posteriors, 1)
 
 
-def test_an_empty_class_takes_half_of_the_largest(toy):
+def test_an_empty_class_takes_part_of_a_mixed_one(toy):
     start = np.minimum(toy.truth.states, 1)
     result = classify(toy.particles, QUICK, initial_labels=start)
     assert sum(entry["reseeded"] for entry in result.log) >= 1
     assert adjusted_rand_score(toy.truth.states, result.posteriors.argmax(axis=1)) > 0.9
-
-
-def test_splitting_a_class_moves_its_particles_and_makes_none(rng):
-    posteriors = rng.dirichlet([5, 2, 1, 0.01], size=200).astype(np.float32)
-    split = split_largest(posteriors, np.array([3]), rng)
-    np.testing.assert_allclose(split.sum(axis=1), 1, atol=1e-6)
-    np.testing.assert_array_equal(split[:, 1:3], posteriors[:, 1:3])
-    assert 0.3 < split[:, 3].sum() / posteriors[:, 0].sum() < 0.7
 
 
 @pytest.mark.parametrize("size", [20, 21])

@@ -29,6 +29,8 @@ class Progression:
     done: int = 0
     """Iterations finished."""
     converged: bool = False
+    tried: bool = False
+    """Whether moving classes has been tried since they were last moved."""
     log: list[dict[str, Any]] = field(default_factory=list)
     """One entry per iteration."""
 
@@ -61,6 +63,7 @@ def save_progression(progression: Progression, folder: Path, call: dict[str, Any
                         "call": call,
                         "done": progression.done,
                         "converged": progression.converged,
+                        "tried": progression.tried,
                         "log": progression.log,
                     }
                 )
@@ -91,7 +94,7 @@ def load_progression(folder: Path, call: dict[str, Any], device: str) -> Progres
             f"{path} is a checkpoint of another call ({rest['call']}, now {call}): "
             "choose another folder or remove it."
         )
-    return Progression(model, members, sums, rest["done"], rest["converged"], rest["log"])
+    return Progression(model, members, sums, rest["done"], rest["converged"], rest["tried"], rest["log"])
 
 
 def _restore_sums(arrays: dict[str, np.ndarray], box_size: int, device: str) -> SliceAccumulator:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,18 @@ from cryobench.methods._shared.passes import Passes
 from cryobench.methods.classification_3d.checkpoint import Progression, load_progression, save_progression
 from cryobench.methods.classification_3d.expectation import Memberships, Options, add_up, compare
 from cryobench.methods.classification_3d.halves import Halves, compare_halves
-from cryobench.methods.classification_3d.initial import assign_at_random, assign_by_subsets, assign_by_variation
+from cryobench.methods.classification_3d.initial import assign_at_random, assign_by_subsets, cluster
 from cryobench.methods.classification_3d.limits import check_memory, choose_mask
+from cryobench.methods.classification_3d.moves import merge_and_split, split_into_empty
+from cryobench.methods.classification_3d.principal import principal_coordinates
 from cryobench.methods.classification_3d.schedule import draw_batch, plan_batches, plan_radii
 from cryobench.methods.classification_3d.settings import Classification3DSettings
 from cryobench.methods.classification_3d.volumes import Model, cut_mask, solve_volumes
 from cryobench.methods.method import Method, Workers, require_poses
-from cryobench.rng import stream
 
+_TRIAL, _GAIN, _STILL = 4, 1e-4, 1e-3
+"""Iterations after moving classes, the relative gain in the objective for which it stays so, and the gain in an
+iteration below which it is time to try."""
 OBJECTIVE = "leave-one-out log-likelihood minus that of noise alone, shells up to the likelihood radius"
 
 
@@ -173,11 +178,19 @@ class _Run:
             state = self._start(initial_labels)
         with self.progress.task("classes", total=len(self.radii)) as task:
             task.advance(state.done)
-            while state.done < len(self.radii) and not state.converged:
-                state = self._step(state)
+            while state.done < len(self.radii):
+                before = state
+                if not state.tried and self._is_settled(state):
+                    state = self._rearrange(state)
+                elif state.converged:
+                    break
+                else:
+                    state = self._step(state)
                 if checkpoint is not None:
                     save_progression(state, checkpoint, self.call)
-                task.advance(1, **{key: state.log[-1][key] for key in ("log-likelihood", "changed")})
+                task.advance(
+                    state.done - before.done, **{key: state.log[-1][key] for key in ("log-likelihood", "changed")}
+                )
         return state
 
     def compare_halves(self, state: Progression) -> Halves:
@@ -189,15 +202,16 @@ class _Run:
 
     def _start(self, initial_labels: np.ndarray | None) -> Progression:
         settings, n = self.settings, len(self.passes)
-        d = min(settings.n_components, n - 1)
         if initial_labels is not None:
             labels = _check_labels(initial_labels, n, settings.n_classes)
         elif settings.n_classes == 1 or settings.initialisation == "random":
             labels = assign_at_random(n, settings.n_classes, self.seed)
         elif settings.initialisation == "pca":
-            labels = assign_by_variation(self.passes, settings.n_classes, d, self.radii[0], self.seed, self.progress)
+            labels = cluster(self.coordinates, settings.n_classes, self.seed)
         else:
-            labels = assign_by_subsets(self.passes, settings.n_classes, d, self.radii[0], self.seed)
+            labels = assign_by_subsets(
+                self.passes, settings.n_classes, settings.n_components, self.radii[0], self.seed
+            )
         posteriors = np.eye(settings.n_classes, dtype=np.float32)[labels]
         members = Memberships.from_posteriors(posteriors, np.ones(n, dtype=np.float32))
         model, sums = self._estimate(members, self.passes.mean_power.copy(), self._reach(0))
@@ -224,12 +238,13 @@ class _Run:
             held = (1 - rate) * state.members.held + gain * found.posteriors
             members = replace(members, held=held.astype(np.float32))
         model = self._solve(sums, members.held, found.noise)
-        empty = np.flatnonzero(model.populations < settings.smallest_class / settings.n_classes)
-        reseeds = len(empty) > 0 and not is_final
-        if reseeds:
-            split = split_largest(posteriors, empty, stream(self.seed, "reseed", iteration))
-            members = Memberships.from_posteriors(split, members.scales)
-            model, sums = self._estimate(members, model.noise, reach)
+        empty = self._find_empty(model)
+        reseeded = 0
+        if len(empty) and not is_final:
+            split, reseeded = split_into_empty(posteriors, empty, self.coordinates)
+            if reseeded:
+                members = Memberships.from_posteriors(split, members.scales)
+                model, sums = self._estimate(members, model.noise, reach)
         entry = {
             "iteration": iteration + 1,
             "radius": radius,
@@ -237,12 +252,54 @@ class _Run:
             "objective": found.objective * n / size,
             "log-likelihood": round(found.objective * n / size, 1),
             "changed": round(changed, 5),
-            "reseeded": len(empty) if reseeds else 0,
+            "reseeded": reseeded,
             "populations": [round(float(value), 5) for value in model.populations],
         }
         converged = is_final and changed < settings.convergence
         kept = sums if self._is_online(iteration + 1) else None
-        return Progression(model, members, kept, iteration + 1, converged, [*state.log, entry])
+        return Progression(model, members, kept, iteration + 1, converged, state.tried, [*state.log, entry])
+
+    def _is_settled(self, state: Progression) -> bool:
+        """Whether iterations alone gain next to nothing any more, be it that classes alike still swap particles."""
+        if state.converged or len(state.log) < 2:
+            return state.converged
+        former, last = state.log[-2:]
+        if former["radius"] != self.radii[-1] or former["particles"] < len(self.passes):
+            return False
+        return abs(last["objective"] - former["objective"]) < _STILL * abs(last["objective"])
+
+    def _rearrange(self, state: Progression) -> Progression:
+        """The state after moving classes and a few iterations more if that is better, else the same, marked as tried.
+
+        An interrupted trial starts anew.
+        """
+        tried = replace(state, tried=True)
+        if state.done + _TRIAL > len(self.radii):
+            return tried
+        posteriors = state.members.posteriors
+        if len(empty := self._find_empty(state.model)):
+            moved, count = split_into_empty(posteriors, empty, self.coordinates)
+        else:
+            moved, count = merge_and_split(posteriors, self.coordinates)
+        if not count:
+            return tried
+        members = Memberships.from_posteriors(moved, state.members.scales)
+        model, _ = self._estimate(members, state.model.noise, self.passes.disc.radius)
+        trial = Progression(model, members, done=state.done, log=[*state.log[:-1], {**state.log[-1], "moved": count}])
+        for _ in range(_TRIAL):
+            trial = self._step(trial)
+        best = state.log[-1]["objective"]
+        return trial if trial.log[-1]["objective"] > best + _GAIN * abs(best) else tried
+
+    def _find_empty(self, model: Model) -> np.ndarray:
+        """Classes with next to no particles."""
+        return np.flatnonzero(model.populations < self.settings.smallest_class / self.settings.n_classes)
+
+    @cached_property
+    def coordinates(self) -> np.ndarray:
+        """(n, d) of the particles along their principal volumes at low resolution."""
+        d = min(self.settings.n_components, len(self.passes) - 1)
+        return principal_coordinates(self.passes, d, self.radii[0], self.seed, progress=self.progress)
 
     def _is_online(self, iteration: int) -> bool:
         return iteration < len(self.batches) and self.batches[iteration] < len(self.passes)
@@ -270,17 +327,6 @@ class _Run:
         volumes, leverage = solve_volumes(sums, self.settings.tau2_fudge, mask)
         populations = held.sum(axis=0, dtype=np.float64)
         return Model(volumes, populations / populations.sum(), noise, leverage)
-
-
-def split_largest(posteriors: np.ndarray, empty: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Give each empty class a random half of what the class that is then the largest has."""
-    posteriors = posteriors.copy()
-    for target in empty:
-        source = int(posteriors.sum(axis=0).argmax())
-        moved = posteriors[:, source] * (generator.random(len(posteriors)) < 0.5)
-        posteriors[:, source] -= moved
-        posteriors[:, target] += moved
-    return posteriors
 
 
 def _check_labels(labels: np.ndarray, n: int, n_classes: int) -> np.ndarray:

@@ -2,9 +2,9 @@
 
 cryoSPARC's "PCA" start (``assign_by_subsets``) reconstructs many small random subsets, takes the principal
 components of their volumes and clusters them; a class starts from the subsets of a cluster. A subset averages over
-what its particles differ in, so most of what its volume shows of the variation is chance. Ours
-(``assign_by_variation``) clusters the *particles*, in the space of their principal volumes (``principal``), by
-k-means in the measure of how much the images tell two coordinates apart.
+what its particles differ in, so most of what its volume shows of the variation is chance. Ours clusters the
+*particles*, in the space of their principal volumes (``principal``), by k-means in the measure of how much the images
+tell two coordinates apart.
 """
 
 import warnings
@@ -14,10 +14,8 @@ import torch
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
-from cryobench._progress import Progress
 from cryobench.methods._shared.passes import Passes
 from cryobench.methods.classification_3d.expectation import Options, add_up
-from cryobench.methods.classification_3d.principal import principal_coordinates
 from cryobench.methods.classification_3d.volumes import largest_sphere, solve_volumes
 from cryobench.rng import stream
 
@@ -29,15 +27,6 @@ _SUBSETS, _SUBSETS_PER_CLASS = 100, 5
 def assign_at_random(n: int, n_classes: int, seed: int) -> np.ndarray:
     """Labels (n,) of random subsets of equal size, to one particle."""
     return stream(seed, "random subsets").permutation(np.arange(n) % n_classes)
-
-
-def assign_by_variation(
-    passes: Passes, n_classes: int, n_components: int, radius: int, seed: int, progress: Progress | None = None
-) -> np.ndarray:
-    """Labels (n,) from k-means on the particles' principal coordinates at low resolution."""
-    coordinates = principal_coordinates(passes, n_components, radius, seed, progress=progress)
-    chosen = np.sort(stream(seed, "k-means").permutation(len(coordinates))[:_CLUSTERED])
-    return np.asarray(_cluster(coordinates[chosen], n_classes, seed).predict(coordinates), dtype=np.int64)
 
 
 def assign_by_subsets(passes: Passes, n_classes: int, n_components: int, radius: int, seed: int) -> np.ndarray:
@@ -54,13 +43,15 @@ def assign_by_subsets(passes: Passes, n_classes: int, n_components: int, radius:
     volumes = solve_volumes(sums, 1.0, sphere)[0].flatten(1).double()
     left, values, _ = torch.linalg.svd(volumes - volumes.mean(0), full_matrices=False)
     coordinates = (left * values)[:, :n_components].cpu().numpy()
-    return np.asarray(_cluster(coordinates, n_classes, seed).predict(coordinates), dtype=np.int64)[subsets]
+    return cluster(coordinates, n_classes, seed)[subsets]
 
 
-def _cluster(coordinates: np.ndarray, n_classes: int, seed: int) -> KMeans:
+def cluster(coordinates: np.ndarray, n_classes: int, seed: int) -> np.ndarray:
+    """Labels (n,) from k-means on coordinates (n, d)."""
+    chosen = np.sort(stream(seed, "k-means").permutation(len(coordinates))[:_CLUSTERED])
     state = int(stream(seed, "k-means starts").integers(2**31))
     clustering = KMeans(n_classes, n_init=_RESTARTS, random_state=state)  # pyright: ignore[reportArgumentType]
     with warnings.catch_warnings():
-        # Fewer distinct points than clusters: some classes start empty and are reseeded.
+        # Fewer distinct points than clusters: some classes start empty.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return clustering.fit(coordinates)
+        return np.asarray(clustering.fit(coordinates[chosen]).predict(coordinates), dtype=np.int64)
