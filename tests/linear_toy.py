@@ -45,14 +45,16 @@ def linear_dataset(
     snr: float = 0.5,
     seed: int = 0,
     contrast_deviation: float = 0.0,
+    extent: float = 1.0,
     n_queries: int = 6,
 ) -> tuple[Dataset, LinearTruth]:
     """``n`` particles of ``size`` px with ``k`` (at most 4) latent dimensions, and what they were made from.
 
-    ``snr`` is the variance of the clean images over that of the noise, before contrast factors of mean 1.
+    ``snr`` is the variance of the clean images over that of the noise, before contrast factors of mean 1;
+    ``extent`` scales the molecule within the box.
     """
     generator = np.random.default_rng(seed)
-    unit, axis = size / 24, np.arange(size) - size // 2
+    unit, axis = extent * size / 24, np.arange(size) - size // 2
     width = 1.15 * unit
     centres = unit * _blob_centres()
     overlap = (np.sqrt(np.pi) * width) ** 3 * np.exp(

@@ -6,8 +6,8 @@ density f blurred twice, by the mean covariance Σ of the errors and by the kern
     minimise over f ≥ 0:   ½ |G f − E|² + ½ α |D f|²,   G the blur with N(0, Σ + B), D the gradient,
 
 a convex problem, solved by L-BFGS-B on a grid, from strong to weak α; the α kept is at the corner of the L-curve of
-log |D f| over log |G f − E| (Hansen, SIAM Review 34 (1992) 561). E is scaled to a largest value of 1, and lengths in D
-to the width of the blur, so that α means the same on any grid.
+log |D f| over log |G f − E| (Hansen, SIAM Review 34 (1992) 561). E is scaled to a largest value of 1, and lengths in
+D to the width of the blur, so that α means the same on any grid.
 
 Source: Gilles & Singer, PNAS 122 (2025), the section on densities. Ours are the mean over particles in place of each
 particle's own blur in G, the roughness |D f|, B by Scott's rule, and the corner as the point farthest from the line
@@ -28,7 +28,7 @@ ALPHAS = np.logspace(-6, -1, 11)
 _TAIL = 0.002
 _REACH = 4.0
 _MARGIN = 2.0
-_ITERATIONS = 100
+_ITERATIONS = 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,14 +125,18 @@ def scott_covariance(places: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "d d
 
 
 def find_corner(residuals: Float[np.ndarray, "a"], roughnesses: Float[np.ndarray, "a"]) -> int:
-    """Point of an L-curve farthest below the line between its ends, both axes logarithmic and scaled to [0, 1]."""
+    """Point of an L-curve, from strong to weak, farthest below the line between its ends, both axes logarithmic.
+
+    Without a point below it there is no corner: the residual falls as far as was tried, and the last point is taken.
+    """
     scaled = []
     for values in (residuals, roughnesses):
         logarithms = np.log(np.maximum(values, 1e-300))
         extent = logarithms[-1] - logarithms[0]
         scaled.append((logarithms - logarithms[0]) / (extent if extent != 0 else 1.0))
     # From (0, 0) at strong regularisation, large residual, to (1, 1): the corner has gone far in the residual first.
-    return int(np.argmax(scaled[0] - scaled[1]))
+    below = scaled[0] - scaled[1]
+    return int(np.argmax(below)) if below.max() > 0.01 else len(below) - 1
 
 
 def _count(places: np.ndarray, axes: np.ndarray) -> np.ndarray:
@@ -177,7 +181,7 @@ def _deconvolve(
             blurred -= alphas[axis] * np.diff(_differences(density, axis), axis=axis)
         return float((density * (0.5 * blurred - wanted)).sum()), (blurred - wanted).ravel()
 
-    options = {"maxiter": _ITERATIONS, "ftol": 1e-7, "gtol": 1e-5}
+    options = {"maxiter": _ITERATIONS, "ftol": 1e-9, "gtol": 1e-6}
     answer = minimize(
         evaluate, start.ravel(), jac=True, method="L-BFGS-B", bounds=[(0, None)] * start.size, options=options
     )

@@ -27,14 +27,14 @@ class Band:
 
     outer: int
     """Its largest |k|, in index units."""
-    inside: Float[Tensor, "z y x"]
-    """1 in the band, 0 elsewhere, on −outer … outer, −outer … outer, 0 … outer."""
+    inside: Tensor
+    """(z, y, x) 1 in the band, 0 elsewhere, on −outer … outer, −outer … outer, 0 … outer."""
     waves: tuple[Tensor, Tensor, Tensor]
     """Transforms along z, y and x, from frequencies to samples, see ``_wave_matrices``."""
     pooling: tuple[Tensor, Tensor, Tensor]
     """(windows, samples) along z, y and x, with the volume of a sample."""
-    mask: Float[Tensor, "z y x"]
-    """Its square on the samples."""
+    mask: Tensor
+    """(z, y, x) its square on the samples."""
     voxel_waves: tuple[Tensor, Tensor, Tensor]
     """As ``waves``, to every voxel of the region."""
 
@@ -94,12 +94,12 @@ class LocalWindows:
 
     def put_together(
         self, spectra: Float[Tensor, "k 2 z y x"], band: Band, chosen: Float[Tensor, "k a b c"]
-    ) -> Float[Tensor, "z y x"]:
-        """On the voxels of the region, the sum of K spectra cut to a band, each in the windows where it is chosen."""
+    ) -> Tensor:
+        """(z, y, x) on the voxels of the region: sum of K spectra cut to a band, each in the windows where chosen."""
         samples = _to_samples(self._cut(spectra, band), band.voxel_waves)
         return torch.einsum("kzyx,kzyx->zyx", samples, _along_axes(chosen, self._spreading, order=(0, 1, 2)))
 
-    def place(self, values: Float[Tensor, "z y x"]) -> Float[np.ndarray, "z y x"]:
+    def place(self, values: Tensor) -> Float[np.ndarray, "z y x"]:
         """A whole box with values in the region and 0 elsewhere."""
         volume = np.zeros((self.box_size,) * 3, dtype=np.float32)
         volume[self.region] = values.cpu().numpy()

@@ -27,8 +27,8 @@ _SAMPLE = 20_000
 def find_path(
     density: Density,
     latents: Float[np.ndarray, "n d"],
-    start: Float[np.ndarray, "d"],
-    end: Float[np.ndarray, "d"],
+    start: np.ndarray,
+    end: np.ndarray,
     *,
     n_points: int,
 ) -> Float[np.ndarray, "f d"]:
@@ -38,6 +38,8 @@ def find_path(
     ----------
     density
         Over the first latent axes.
+    start, end
+        (d,).
     latents
         Of the particles, which give the path its coordinates on the other axes: means weighted by a Gaussian of
         Scott's covariance about the path.

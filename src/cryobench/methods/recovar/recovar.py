@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cryobench._progress import Progress, Silent
 from cryobench.data import IndexedVolumes, Particles, Reconstruction
+from cryobench.io.atomic import read_array, write_array
 from cryobench.methods._shared.half_sets import find_resolution, split_halves
 from cryobench.methods._shared.passes import Passes
 from cryobench.methods.method import Method, Workers, require_poses
@@ -232,23 +233,33 @@ def _regress(
     progress: Progress | None = None,
     checkpoint: Path | None = None,
 ) -> Iterator[np.ndarray]:
+    paths = [None if checkpoint is None else checkpoint / f"{index:06d}.npy" for index in range(len(targets))]
+    done = next((index for index, path in enumerate(paths) if path is None or not path.exists()), len(paths))
+    for path in paths[:done]:
+        assert path is not None
+        yield read_array(path)
+    if done == len(targets):
+        return
     found = kernel_volumes(
         passes,
-        targets,
+        targets[done:],
         own.latents,
         own.precisions,
         own.contrasts,
         halves,
         noise,
         n_bins=settings.n_bins,
+        n_bandwidths=settings.n_bandwidths,
         min_particles=settings.min_particles,
-        mask=mask,
+        mask=mask.cpu().numpy(),
         pixel_size=pixel_size,
         memory_bytes=settings.memory_gb * 1e9 / 2,
         progress=progress,
-        checkpoint=checkpoint,
     )
-    for item in found:
+    for path, item in zip(paths[done:], found, strict=True):
+        if path is not None:
+            path.parent.mkdir(exist_ok=True)
+            write_array(path, item.volume)
         yield item.volume
 
 

@@ -65,11 +65,11 @@ class KernelVolume:
 
 def kernel_volumes(
     passes: Passes,
-    targets: Float[np.ndarray, "m d"],
-    latents: Float[np.ndarray, "n d"],
-    precisions: Float[np.ndarray, "n d d"],
-    contrasts: Float[np.ndarray, "n"],
-    halves: Int[np.ndarray, "n"],
+    targets: np.ndarray,
+    latents: np.ndarray,
+    precisions: np.ndarray,
+    contrasts: np.ndarray,
+    halves: np.ndarray,
     noise: Float[np.ndarray, "s"],
     *,
     mask: Float[np.ndarray, "z y x"],
@@ -88,11 +88,11 @@ def kernel_volumes(
     passes
         The particles, up to the radius the volumes have.
     targets, latents, precisions
-        Where volumes are wanted, and the particles' latents with their inverse covariances.
+        (m, d) where volumes are wanted; (n, d) and (n, d, d), the particles' latents and their inverse covariances.
     contrasts
-        Factor of each particle's CTF.
+        (n,) factor of each particle's CTF.
     halves
-        Half-set of each particle, 0 or 1.
+        (n,) half-set of each particle, 0 or 1.
     noise
         (radius + 1,) power of the noise in each shell.
     mask
