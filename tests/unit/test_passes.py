@@ -1,4 +1,4 @@
-"""Passes in shares: over two local workers what this process finds, to rounding; errors that name the right particle."""
+"""Passes in shares: over two local workers what this process finds, to rounding; errors name the right particle."""
 
 import dataclasses
 import logging
@@ -10,6 +10,8 @@ from dask.distributed import Client, LocalCluster
 from cryobench.data import ArrayImages
 from cryobench.methods._shared.passes import Passes
 from cryobench.methods.classification_3d import Classification3DSettings, classify
+from cryobench.methods.variability_3d import Variability3D, Variability3DSettings
+from linear_toy import linear_dataset
 from toy import toy_dataset
 
 
@@ -29,7 +31,7 @@ def two_workers():
 
 
 def test_two_workers_find_what_one_process_finds(two_workers):
-    """A whole classification: principal volumes, k-means, scores, volumes, noise. 241 particles, so unequal shares."""
+    """A whole classification: principal volumes, k-means, scores, volumes, noise. 241 particles: unequal shares."""
     toy = toy_dataset(n=241)
     settings = Classification3DSettings(
         n_classes=3, initial_resolution=12.0, n_components=4, n_iterations=3, fit_scale=True
@@ -42,6 +44,20 @@ def test_two_workers_find_what_one_process_finds(two_workers):
     scale = float(here.model.volumes.abs().max())
     np.testing.assert_allclose(there.model.volumes.numpy(), here.model.volumes.numpy(), atol=2e-4 * scale)
     np.testing.assert_allclose(there.log[-1]["objective"], here.log[-1]["objective"], rtol=1e-5)
+
+
+def test_two_workers_find_the_components_that_one_process_finds(two_workers):
+    dataset, _ = linear_dataset(size=16, n=301, snr=1.0)
+    settings = Variability3DSettings(n_components=2, n_iterations=3)
+    here, there = (
+        Variability3D(settings).reconstruct(dataset.particles, queries=dataset.queries, workers=workers)
+        for workers in (None, two_workers)
+    )
+    np.testing.assert_allclose(there.latents, here.latents, atol=2e-3 * float(np.abs(here.latents).max()))
+    np.testing.assert_allclose(there.model["noise"], here.model["noise"], rtol=1e-4)
+    np.testing.assert_allclose(there.model["half_set_fsc"], here.model["half_set_fsc"], atol=1e-4)
+    np.testing.assert_allclose(there.model["components"], here.model["components"], atol=1e-3)
+    assert there.record["objective"] == pytest.approx(here.record["objective"], rel=1e-4)
 
 
 def test_a_worker_names_the_particle_with_nan_pixels_as_the_table_counts(two_workers):

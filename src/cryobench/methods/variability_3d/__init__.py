@@ -1,7 +1,7 @@
 """3D variability analysis at given poses: a mean and K linear components by expectation-maximisation (``3dva``).
 
-Model: y_i = α_i C_i P_i (μ + Σ_k z_ik V_k) + ε_i with coloured Gaussian noise of power σ²(|k|). The mean μ comes first,
-from the same poses, and stays. One iteration, over the band up to the filter resolution:
+Model: y_i = α_i C_i P_i (μ + Σ_k z_ik V_k) + ε_i with coloured Gaussian noise of power σ²(|k|). The mean μ is made
+first, from the same poses, and stays. One iteration, over the band up to the filter resolution:
 
     (α² A*A + λ) z = α A*(y − α C P μ),  A = [C P V_k] / σ      latents, K x K for each particle     (``expectation``)
     α = Re ⟨A z + C P μ, y⟩ / |A z + C P μ|², kept in [½, 2]     scale of each particle
@@ -10,7 +10,7 @@ from the same poses, and stays. One iteration, over the band up to the filter re
 and then, in real space: grid correction, mask, band; the components are made orthonormal and turned so that the
 latents are uncorrelated, their variances falling. They start at random, limited to low frequencies.
 
-Source: Punjani & Fleet, J. Struct. Biol. 213 (2021) 107702, doi:10.1016/j.jsb.2021.107702 (cryoSPARC's 3D Variability).
+Source: Punjani & Fleet, J. Struct. Biol. 213 (2021) 107702, doi:10.1016/j.jsb.2021.107702 (3D Variability).
 
 Deviations, and why:
 

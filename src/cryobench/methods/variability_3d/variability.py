@@ -38,6 +38,8 @@ OBJECTIVE = (
 )
 _FIRST_VARIANCE = 0.01
 _START_OF_RADIUS = 0.25
+_HELD = 0.5
+"""Share of the iterations in which scales stay 1: with components still at random, they would take the variation."""
 
 
 class Variability3DSettings(MethodSettings):
@@ -256,9 +258,8 @@ class _Search:
     def _model(self, state: Progression) -> LinearModel:
         stack = torch.cat([self._small_mean(state.mean)[None], self._scaled(state)])
         settings = self._settings
-        return LinearModel(
-            volume_to_fourier(stack), state.noise, settings.regularisation, settings.particle_scale == "fitted"
-        )
+        fits_scale = settings.particle_scale == "fitted" and state.done >= _HELD * settings.n_iterations
+        return LinearModel(volume_to_fourier(stack), state.noise, settings.regularisation, fits_scale)
 
     def _step(self, state: Progression) -> Progression:
         """One iteration: latents under the present components, then components under these latents."""

@@ -1,0 +1,239 @@
+"""3D variability: the two steps against dense solutions, settings, refusals, checkpoints."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from cryobench._errors import FormatError
+from cryobench.data import ArrayImages
+from cryobench.imaging.grid import volume_to_fourier
+from cryobench.imaging.moments import MomentAccumulator
+from cryobench.imaging.slices import extract_slices
+from cryobench.methods._shared.spectra import HalfDisc, ParticleSpectra
+from cryobench.methods.variability_3d import Variability3D, Variability3DSettings
+from cryobench.methods.variability_3d import variability as loop
+from cryobench.methods.variability_3d.expectation import LinearModel, fit_by_slices, fit_particles, second_moments
+from cryobench.methods.variability_3d.maximisation import (
+    cut_band,
+    estimate_components,
+    multiply_voxels,
+    orthonormalise,
+    solve_voxels,
+)
+from linear_toy import linear_dataset, subspace_angles_deg
+
+
+def small_problem(size, n, k, rng, *, fits_scale=True, ridge=0.01):
+    dataset, truth = linear_dataset(size=size, n=n, k=k, snr=1.0)
+    radius = (size - 1) // 2 - 1
+    spectra = ParticleSpectra(dataset.particles, radius, method="test")
+    disc = HalfDisc(size, radius)
+    stack = np.concatenate([truth.mean[None], truth.components * truth.deviations[:, None, None, None]])
+    volumes = volume_to_fourier(torch.from_numpy(stack).float())
+    noise = spectra.mean_power * rng.uniform(0.8, 1.2, radius + 1)
+    return next(spectra.batches()), LinearModel(volumes, noise, ridge, fits_scale), disc
+
+
+@pytest.mark.parametrize(("size", "k"), [(16, 1), (17, 2), (16, 4)])
+@pytest.mark.parametrize("fits_scale", [True, False])
+def test_compiled_expectation_is_that_of_slices(size, k, fits_scale, rng):
+    packed, model, disc = small_problem(size, 30, k, rng, fits_scale=fits_scale)
+    scales = torch.from_numpy(rng.uniform(0.8, 1.2, 30))
+    one, other = fit_particles(packed, scales, model, disc), fit_by_slices(packed, scales, model, disc)
+    for field in dataclasses.fields(one):
+        first, second = (torch.as_tensor(getattr(fit, field.name)) for fit in (one, other))
+        assert first.shape == second.shape
+        torch.testing.assert_close(first, second, rtol=2e-3, atol=1e-4 * float(second.abs().max()), msg=field.name)
+
+
+def test_expectation_is_dense_least_squares(rng):
+    """Each particle's latents from the stacked real and imaginary parts of its entries, by NumPy."""
+    packed, model, disc = small_problem(16, 12, 3, rng, fits_scale=False, ridge=0.3)
+    fit = fit_particles(packed, torch.ones(12), model, disc)
+    slices = extract_slices(model.volumes, packed.rotations, radius=disc.radius).flatten(2)
+    predicted = (slices[:, :, torch.from_numpy(disc.index)] * packed.ctf[:, None]).numpy().astype(complex)
+    # An entry and its mate count together; the zero frequency is its own mate.
+    root = np.sqrt(2 * disc.weights / model.noise[disc.shells])
+    for i in range(12):
+        design = (predicted[i, 1:] * root).T
+        target = (packed.data[i].numpy() - predicted[i, 0]) * root
+        rows = np.concatenate([design.real, design.imag, np.sqrt(0.3) * np.eye(3)])
+        right = np.concatenate([target.real, target.imag, np.zeros(3)])
+        np.testing.assert_allclose(fit.latents[i], np.linalg.lstsq(rows, right)[0], rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(fit.precisions[i], rows.T @ rows, rtol=1e-3, atol=1e-2)
+    taken = sum(np.trace(np.linalg.inv(p) @ (p - 0.3 * np.eye(3))) for p in fit.precisions.numpy())
+    assert fit.leverage.sum() == pytest.approx(taken, rel=1e-4)
+
+
+@pytest.mark.parametrize("k", [1, 3, 6])
+def test_voxels_are_solved_as_dense_systems(k, rng):
+    factors = rng.standard_normal((40, k + 2, k))
+    matrices = np.einsum("vak,val->vkl", factors, factors)
+    target = rng.standard_normal((40, k)) + 1j * rng.standard_normal((40, k))
+    first, second = np.triu_indices(k)
+    packed = torch.from_numpy(matrices[:, first, second])
+    solved = solve_voxels(packed, torch.from_numpy(target))
+    np.testing.assert_allclose(solved, np.linalg.solve(matrices, target[..., None])[..., 0], rtol=1e-6)
+    np.testing.assert_allclose(multiply_voxels(packed, solved), target, atol=1e-8)
+
+
+@pytest.mark.parametrize("size", [12, 13])
+def test_maximisation_finds_the_components_of_noiseless_slices(size, rng):
+    """Repeated with known latents it converges to the volumes whose slices were given: to the least-squares fit."""
+    k, n, radius = 2, 400, (size - 1) // 2
+    band = (0.0, float(radius))
+    axis = np.arange(size) - size // 2
+    distance = torch.from_numpy(np.sqrt((np.stack(np.meshgrid(axis, axis, axis)) ** 2).sum(0)) / size)
+    mask = (distance < 0.45).float()
+    drawn = torch.from_numpy(rng.standard_normal((k, size, size, size))) * torch.exp(-((distance / 0.15) ** 2))
+    true = cut_band(drawn.float(), band)
+    rotations = torch.linalg.qr(torch.from_numpy(rng.standard_normal((n, 3, 3))).float())[0]
+    rotations = rotations * torch.linalg.det(rotations)[:, None, None]
+    latents = torch.from_numpy(rng.standard_normal((n, k))).float()
+    weight = torch.from_numpy(rng.uniform(0.5, 2, (n, size, size // 2 + 1))).float()
+
+    def project(volumes):
+        slices = extract_slices(volume_to_fourier(volumes), rotations, radius=radius)
+        return torch.einsum("nk,nkyh->nyh", latents.to(slices.dtype), slices)
+
+    data, found = project(true), torch.zeros_like(true)
+    for _ in range(12):
+        sums = MomentAccumulator(size, n_numerators=k, n_weights=3, radius=radius)
+        left = data - project(found)
+        factors = {"numerator_factors": latents, "weight_factors": second_moments(latents)}
+        sums.add(1e4 * weight * left, 1e4 * weight, rotations, **factors)
+        found, fitted = estimate_components(*sums.half_spectra(), found, mask, band)
+    assert float((project(found) - data).abs().square().sum() / data.abs().square().sum()) < 1e-3
+    assert subspace_angles_deg(found.numpy(), true.numpy()).max() < 3
+    assert 0 < fitted.sum() < 2 * k * 4 / 3 * np.pi * (radius + 1) ** 3
+
+
+def test_orthonormal_components_span_the_same_and_give_the_same_volumes(rng):
+    volumes = torch.from_numpy(rng.standard_normal((3, 6, 6, 6))).float()
+    latents = rng.standard_normal((50, 3)) @ rng.standard_normal((3, 3))
+    components, turn, variances = orthonormalise(volumes, latents)
+    turned = latents @ turn
+    before = np.tensordot(latents, volumes.numpy().astype(float), axes=1)
+    np.testing.assert_allclose(np.tensordot(turned, components.numpy().astype(float), axes=1), before, atol=1e-4)
+    np.testing.assert_allclose(np.cov(turned, rowvar=False, bias=True), np.diag(variances), atol=1e-8)
+    with pytest.raises(ValueError, match="no variation"):
+        orthonormalise(volumes, np.zeros((50, 3)))
+
+
+def reconstruct(dataset, *, checkpoint=None, seed=0, **settings):
+    method = Variability3D(Variability3DSettings(**{"n_components": 2, "n_iterations": 3} | settings))
+    return method.reconstruct(dataset.particles, queries=dataset.queries, seed=seed, checkpoint=checkpoint)
+
+
+@pytest.fixture(scope="module")
+def linear():
+    return linear_dataset(size=16, n=200, snr=1.0)[0]
+
+
+def with_particles(dataset, **changes):
+    return dataclasses.replace(dataset, particles=dataclasses.replace(dataset.particles, **changes))
+
+
+def test_volumes_are_the_mean_and_components_times_latents_and_decode_alike(linear, tmp_path):
+    result = reconstruct(linear)
+    for name, values in result.model.items():
+        np.save(tmp_path / f"{name}.npy", values)
+    decoded = list(Variability3D().decode(tmp_path, result.latents[linear.queries]))
+    model = result.model
+    for item, particle in enumerate(linear.queries):
+        expected = model["mean"] + np.tensordot(result.latents[particle], model["components"], axes=1)
+        np.testing.assert_allclose(result.volumes.read(item), expected, atol=1e-5)
+        np.testing.assert_array_equal(decoded[item], result.volumes.read(item))
+    with pytest.raises(ValueError, match="rows of 2 latents"):
+        next(Variability3D().decode(tmp_path, np.ones((2, 3))))
+    assert [len(model[name]) for name in ("variances", "half_sets", "precisions", "scales")] == [2, 200, 200, 200]
+    assert len(result.record["log"]) == result.record["iterations"] == 3
+    assert any("filter resolution" in note for note in result.record["notes"])
+
+
+def test_without_a_mask_a_sphere_is_used_and_said(linear):
+    result = reconstruct(with_particles(linear, mask=None), n_iterations=1)
+    assert any("no mask" in note and "sphere" in note for note in result.record["notes"])
+
+
+def test_a_highpass_keeps_low_frequencies_out_of_the_components(linear):
+    result = reconstruct(linear, highpass_resolution=24.0, n_iterations=2)  # 64 Å / 24 Å = 2.7 index units
+    spectrum = np.fft.fftn(result.model["components"], axes=(1, 2, 3))
+    axis = np.fft.fftfreq(16, 1 / 16)
+    low = axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2 < 2.6**2
+    assert np.abs(spectrum[:, low]).max() < 1e-3 * np.abs(spectrum).max()
+
+
+REFUSED = {
+    "as many components as particles": ({"n_components": 12}, {}, "only 12 particles"),
+    "a resolution beyond Nyquist": ({"filter_resolution": 5.0}, {}, "filter_resolution of 5 Å is outside"),
+    "a highpass that leaves nothing": ({"highpass_resolution": 6.0}, {}, "leaves nothing"),
+    "too little memory": ({"memory_gb": 1e-3}, {}, "memory_gb=0.001"),
+    "an empty mask": ({}, {"mask": np.zeros((16, 16, 16), np.float32)}, "mask of the data set is empty"),
+    "withheld poses": ({}, {"rotations": None, "shifts": None}, "come without"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refusals_say_what_is_wrong(case, linear):
+    settings, changes, message = REFUSED[case]
+    few = dataclasses.replace(linear, particles=linear.particles.select(np.arange(12)), truth=None, queries=[0])
+    with pytest.raises(ValueError, match=message):
+        reconstruct(with_particles(few, **changes), **settings)
+
+
+def test_too_little_memory_says_what_would_fit(linear):
+    from cryobench.methods.variability_3d.plan import check_memory
+
+    with pytest.raises(ValueError, match=r"n_components=\d+ would fit"):
+        check_memory(linear.particles, 30, 16, 0.02)
+
+
+def test_identical_images_and_nan_pixels_are_named(linear):
+    images = linear.particles.images.read(np.arange(200))
+    with pytest.raises(ValueError, match="same image"):
+        reconstruct(with_particles(linear, images=ArrayImages(np.repeat(images[:1], 200, axis=0))))
+    images = images.copy()
+    images[7, 3, 3] = np.nan
+    with pytest.raises(ValueError, match="particle 7"):
+        reconstruct(with_particles(linear, images=ArrayImages(images)))
+
+
+def test_an_interrupted_run_goes_on_to_the_same_result(linear, tmp_path, monkeypatch):
+    whole = reconstruct(linear)
+    save, saved = loop.save_progression, []
+
+    def save_then_stop(*arguments):
+        save(*arguments)
+        saved.append(1)
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "save_progression", save_then_stop)
+    with pytest.raises(KeyboardInterrupt):
+        reconstruct(linear, checkpoint=tmp_path)
+    monkeypatch.setattr(loop, "save_progression", save)
+    monkeypatch.setattr(loop, "estimate_mean", None)  # the mean is in the checkpoint
+    resumed = reconstruct(linear, checkpoint=tmp_path)
+    np.testing.assert_array_equal(resumed.latents, whole.latents)
+    np.testing.assert_array_equal(resumed.model["components"], whole.model["components"])
+    assert resumed.record["log"] == whole.record["log"]
+    with pytest.raises(FormatError, match="another call"):
+        reconstruct(linear, checkpoint=tmp_path, seed=1)
+    (tmp_path / "variability.npz").write_bytes(b"half a file")
+    with pytest.raises(FormatError, match="cannot be read as a checkpoint"):
+        reconstruct(linear, checkpoint=tmp_path)
+
+
+def test_images_beyond_memory_give_the_same(linear):
+    # Far below what the images take; the sums fit.
+    kept, streamed = reconstruct(linear, n_iterations=2), reconstruct(linear, n_iterations=2, memory_gb=0.0079)
+    np.testing.assert_allclose(streamed.latents, kept.latents, atol=1e-4 * np.abs(kept.latents).max())
+
+
+def test_convergence_stops_early(linear):
+    result = reconstruct(linear, n_iterations=20, convergence=0.02, particle_scale="none")
+    assert result.record["converged"]
+    assert result.record["iterations"] < 20
