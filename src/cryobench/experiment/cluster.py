@@ -8,6 +8,9 @@ from typing import Any
 from cryobench.methods import Method
 from cryobench.methods.method import Workers
 
+_PATIENCE = 10.0
+"""Seconds that a scheduler may take to answer."""
+
 
 def check_spread(method: type[Method], workers: int, scheduler: str | None) -> None:
     """ValueError if more than this process is asked for and the method cannot use it, or in two ways at once."""
@@ -37,7 +40,7 @@ def open_workers(workers: int, scheduler: str | None) -> Iterator[Workers | None
 
     if scheduler is not None:
         try:
-            client: Any = Client(scheduler)
+            client: Any = Client(scheduler, timeout=_PATIENCE)
         except (OSError, ValueError) as error:
             raise OSError(f"no Dask scheduler answers at {scheduler!r}: {error}.") from error
         with client:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,8 +26,8 @@ from cryobench.methods.classification_3d.volumes import Model, cut_mask, solve_v
 from cryobench.methods.method import Method, Workers, require_poses
 
 _TRIAL, _GAIN, _STILL = 4, 1e-4, 1e-3
-"""Iterations after moving classes, the relative gain in the objective for which it stays so, and the gain in an
-iteration below which it is time to try."""
+"""Iterations after moving classes; the relative gain in the objective for which it stays so, and below which two
+iterations in a row are the end; the gain of an iteration below which it is time to try."""
 OBJECTIVE = "leave-one-out log-likelihood minus that of noise alone, shells up to the likelihood radius"
 
 
@@ -180,7 +181,7 @@ class _Run:
             task.advance(state.done)
             while state.done < len(self.radii):
                 before = state
-                if not state.tried and self._is_settled(state):
+                if not state.tried and (state.converged or self._gains_less(state.log[-2:], _STILL)):
                     state = self._rearrange(state)
                 elif state.converged:
                     break
@@ -240,8 +241,9 @@ class _Run:
         model = self._solve(sums, members.held, found.noise)
         empty = self._find_empty(model)
         reseeded = 0
-        if len(empty) and not is_final:
-            split, reseeded = split_into_empty(posteriors, empty, self.coordinates)
+        left = settings.n_classes - sum(former["reseeded"] for former in state.log)
+        if len(empty) and left > 0 and not is_final:
+            split, reseeded = split_into_empty(posteriors, empty[:left], self.coordinates)
             if reseeded:
                 members = Memberships.from_posteriors(split, members.scales)
                 model, sums = self._estimate(members, model.noise, reach)
@@ -255,18 +257,20 @@ class _Run:
             "reseeded": reseeded,
             "populations": [round(float(value), 5) for value in model.populations],
         }
-        converged = is_final and changed < settings.convergence
+        log = [*state.log, entry]
+        # Particles at the border of two classes may change sides for ever.
+        still = settings.convergence > 0 and self._gains_less(log[-2:], _GAIN) and self._gains_less(log[-3:-1], _GAIN)
+        converged = is_final and (changed < settings.convergence or still)
         kept = sums if self._is_online(iteration + 1) else None
-        return Progression(model, members, kept, iteration + 1, converged, state.tried, [*state.log, entry])
+        return Progression(model, members, kept, iteration + 1, converged, state.tried, log)
 
-    def _is_settled(self, state: Progression) -> bool:
-        """Whether iterations alone gain next to nothing any more, be it that classes alike still swap particles."""
-        if state.converged or len(state.log) < 2:
-            return state.converged
-        former, last = state.log[-2:]
-        if former["radius"] != self.radii[-1] or former["particles"] < len(self.passes):
+    def _gains_less(self, entries: list[dict[str, Any]], gain: float) -> bool:
+        """Whether the objective changed by less than a fraction between two entries of the log, both at the end."""
+        at_end = [entry["radius"] == self.radii[-1] and entry["particles"] == len(self.passes) for entry in entries]
+        if at_end != [True, True]:
             return False
-        return abs(last["objective"] - former["objective"]) < _STILL * abs(last["objective"])
+        former, last = (entry["objective"] for entry in entries)
+        return abs(last - former) < gain * abs(last)
 
     def _rearrange(self, state: Progression) -> Progression:
         """The state after moving classes and a few iterations more if that is better, else the same, marked as tried.
@@ -278,7 +282,7 @@ class _Run:
             return tried
         posteriors = state.members.posteriors
         if len(empty := self._find_empty(state.model)):
-            moved, count = split_into_empty(posteriors, empty, self.coordinates)
+            moved, count = split_into_empty(posteriors, empty[:1], self.coordinates)
         else:
             moved, count = merge_and_split(posteriors, self.coordinates)
         if not count:
@@ -288,7 +292,7 @@ class _Run:
         trial = Progression(model, members, done=state.done, log=[*state.log[:-1], {**state.log[-1], "moved": count}])
         for _ in range(_TRIAL):
             trial = self._step(trial)
-        best = state.log[-1]["objective"]
+        best = float(state.log[-1]["objective"])
         return trial if trial.log[-1]["objective"] > best + _GAIN * abs(best) else tried
 
     def _find_empty(self, model: Model) -> np.ndarray:

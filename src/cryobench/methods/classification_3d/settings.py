@@ -49,7 +49,11 @@ class Classification3DSettings(MethodSettings):
         0.05, ge=0, lt=1, description="a class below this fraction of n / n_classes is reseeded (our choice)"
     )
     convergence: float = Field(
-        0.005, ge=0, lt=1, description="stop when fewer particles than this fraction change class (cryoSPARC: 0.02)"
+        0.005,
+        ge=0,
+        lt=1,
+        description="stop when fewer particles than this fraction change class (cryoSPARC: 0.02), or the objective "
+        "stands still; 0: never",
     )
     mask_diameter: float | None = Field(
         None, gt=0, description="Å, diameter of the sphere kept of every volume; None for the largest in the box"
