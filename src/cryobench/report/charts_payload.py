@@ -8,6 +8,7 @@ import numpy as np
 from cryobench.report.charts.kinds import (
     Axis,
     Chart,
+    DensityChart,
     DotChart,
     GridChart,
     LineChart,
@@ -80,7 +81,24 @@ def _chart(chart: Chart) -> dict[str, Any]:
             "points": [_point(point) for point in chart.points],
             "marks": [_point(mark) for mark in chart.marks],
         }
+    if isinstance(chart, DensityChart):
+        return _density(chart)
     return _grid(chart)
+
+
+def _density(chart: DensityChart) -> dict[str, Any]:
+    places = {
+        name: None if values is None else [numbers(axis, 4) for axis in values.T]
+        for name, values in (("path", chart.path), ("points", chart.points))
+    }
+    return {
+        "x": _axis(chart.x),
+        "y": _axis(chart.y),
+        "columns": numbers(chart.columns, 4),
+        "rows": numbers(chart.rows, 4),
+        "values": [numbers(row, 3) for row in chart.values],
+        **places,
+    }
 
 
 def _grid(chart: GridChart) -> dict[str, Any]:
@@ -96,7 +114,15 @@ def _grid(chart: GridChart) -> dict[str, Any]:
 
 def _axis(axis: Axis) -> dict[str, Any]:
     ends = [None if end is None else number(end) for end in (axis.low, axis.high)]
-    return {"title": axis.title, "low": ends[0], "high": ends[1], "degrees": axis.period == 360, "whole": axis.whole}
+    return {
+        "title": axis.title,
+        "low": ends[0],
+        "high": ends[1],
+        "degrees": axis.period == 360,
+        "whole": axis.whole,
+        "logarithmic": axis.logarithmic,
+        "inverse": axis.inverse,
+    }
 
 
 def _series(series: Series) -> dict[str, Any]:

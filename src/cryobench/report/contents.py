@@ -16,6 +16,7 @@ from cryobench.report.card_contents import Card, collect_card
 from cryobench.report.charts import Picture, collect_charts
 from cryobench.report.colourings import Colouring, colourings
 from cryobench.report.figures.style import RunStyle, style_runs
+from cryobench.report.findings.gather import Findings, gather_findings
 from cryobench.report.latent_views import LatentView, view_latents
 from cryobench.report.queries import choose_queries
 from cryobench.report.score_texts import describe_score, order_scores
@@ -46,6 +47,7 @@ class Contents:
     """By slug, "truth" for the true embedding."""
     colourings: list[Colouring]
     pictures: list[Picture]
+    findings: Findings
     card: Card
     slice_positions: np.ndarray
     surface_positions: np.ndarray
@@ -105,6 +107,7 @@ def collect_contents(
         latents=_view_latents(alive, dataset, earlier, task),
         colourings=colourings(dataset),
         pictures=collect_charts(runs, dataset),
+        findings=gather_findings(runs, dataset),
         card=collect_card(dataset, task),
         slice_positions=choose_queries(dataset, SLICE_QUERIES),
         surface_positions=choose_queries(dataset, SURFACE_QUERIES),

@@ -60,6 +60,13 @@ def write_figures(contents: Contents, queries: dict[int, QueryVolumes], folder: 
         save(f"latents-{slug}", figures.draw_latents(view, contents.colourings))
     for picture in contents.pictures:
         save(picture.key, figures.draw_chart(picture.chart, styles))
+    found = contents.findings
+    for slug, view in found.components.items():
+        save(f"components-{slug}", figures.draw_components(view))
+    for slug, view in found.paths.items():
+        save(f"path-{slug}", figures.draw_path(view))
+    for slug, view in found.volumes.items():
+        save(f"class-volumes-{slug}", figures.draw_class_volumes(view, found.class_captions(slug)))
     for position, query in queries.items():
         if position in contents.slice_positions:
             slices, limits = slices_of(query)
@@ -85,6 +92,7 @@ def write_tables(contents: Contents, folder: Path) -> list[tuple[str, str]]:
         ("fsc.csv", "FSC curves of every query particle", curves.drop(columns="run").head(MOST_CURVE_ROWS)),
         *((f"{name}.csv", words, gather_curve(runs, name)) for name, words in CURVES.items()),
         ("composition.csv", "occupancy error of each component", gather_items(runs, "occupancy-error")),
+        *contents.findings.tables,
         (TABLE, "latents in the plane: principal components and UMAP", tabulate_views(contents.latents)),
     ]
     written = []

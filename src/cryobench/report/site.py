@@ -16,6 +16,8 @@ from cryobench.report.card import fill_card
 from cryobench.report.contents import Contents, collect_contents
 from cryobench.report.dataset_tables import flatten_entries
 from cryobench.report.facts import headline
+from cryobench.report.findings.pictures import write_findings, write_moved
+from cryobench.report.findings.volumes import PROJECTIONS
 from cryobench.report.latent_views import SEED, LatentView, read_earlier
 from cryobench.report.leaderboard import lay_out_leaderboard, lay_out_metrics
 from cryobench.report.page import package_version, page_folder, render, write_script, write_static
@@ -69,8 +71,13 @@ def _fill(contents: Contents, folder: Path, task: Task) -> None:
             surfaces.append(pictures.write_query_surfaces(contents, query, assets / "surfaces"))
         task.advance()
     write_script(assets / "surfaces.js", "cryobench.receiveSurfaces", surfaces)
+    moved: list[dict[str, Any]] = []
+    if contents.findings.components:
+        moved = write_moved(contents, assets / "moved.js", assets / "surfaces")
     page = _render(
         contents,
+        found=write_findings(contents, assets / "findings"),
+        moved=moved,
         particle_rows=card_files.particle_rows,
         slices=slices,
         surfaces=surfaces,
@@ -102,6 +109,9 @@ def _render(contents: Contents, **written: Any) -> str:
         curve_kinds=CURVE_KINDS,
         dataset=contents.dataset,
         facts=headline(contents.dataset),
+        findings=contents.findings,
+        has_findings=not contents.findings.is_empty or bool(contents.pictures_of("findings")),
+        projections=PROJECTIONS,
         board=lay_out_leaderboard(contents),
         boards=lay_out_metrics(contents),
         costs=costs_of(contents),

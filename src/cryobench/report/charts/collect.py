@@ -5,6 +5,12 @@ from collections.abc import Sequence
 from cryobench.data import Dataset
 from cryobench.report.charts.classes import draw_confusion, draw_populations
 from cryobench.report.charts.composition import draw_composition
+from cryobench.report.charts.findings import (
+    draw_convergence,
+    draw_densities,
+    draw_half_sets,
+    draw_variances,
+)
 from cryobench.report.charts.kinds import Picture
 from cryobench.report.charts.latents import draw_decodability, draw_imbalance, draw_neighbours
 from cryobench.report.charts.poses import draw_rotations, draw_shifts
@@ -26,4 +32,8 @@ def collect_charts(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
         *draw_composition(runs),
         *draw_rotations(runs),
         *draw_shifts(runs),
+        *draw_variances(runs),
+        *draw_densities(runs),
+        *draw_half_sets(runs, dataset),
+        *draw_convergence(runs),
     ]

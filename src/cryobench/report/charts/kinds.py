@@ -1,4 +1,4 @@
-"""What a chart can be: curves, dots with intervals by name, points in a plane, or a grid of shares.
+"""What a chart can be: curves, dots with intervals, points in a plane, a grid of shares, or a density.
 
 Colours and dashes are not here: a series belongs to a run, named by its slug, which looks the same in every chart.
 Numbers are in the units their axis names; NaN is not drawn.
@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-Section = Literal["fsc", "latents", "classes", "poses"]
+Section = Literal["fsc", "latents", "classes", "poses", "findings"]
 """Where on the page a picture stands."""
 
 
@@ -25,6 +25,9 @@ class Axis:
     """Length of one turn where the axis is a circle."""
     whole: bool = False
     """Whether places on it are whole numbers, such as states."""
+    logarithmic: bool = False
+    inverse: str = ""
+    """Title of a second axis at the opposite side that shows one over this one, such as Å over 1/Å."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +109,25 @@ class GridChart:
     """(rows, columns) particles."""
 
 
-Chart = LineChart | DotChart | PlaneChart | GridChart
+@dataclass(frozen=True, eq=False)
+class DensityChart:
+    """A density over a plane, with a path through it and some of what it is the density of."""
+
+    x: Axis
+    y: Axis
+    columns: np.ndarray
+    """(c,) places along x."""
+    rows: np.ndarray
+    """(r,) places along y, from bottom to top."""
+    values: np.ndarray
+    """(r, c), not negative."""
+    path: np.ndarray | None = None
+    """(f, 2) places (x, y) in order."""
+    points: np.ndarray | None = None
+    """(m, 2)."""
+
+
+Chart = LineChart | DotChart | PlaneChart | GridChart | DensityChart
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +149,14 @@ class Picture:
     @property
     def kind(self) -> str:
         """What the page's scripts call a chart of this kind."""
-        return {LineChart: "lines", DotChart: "dots", PlaneChart: "plane", GridChart: "grid"}[type(self.chart)]
+        names = {
+            LineChart: "lines",
+            DotChart: "dots",
+            PlaneChart: "plane",
+            GridChart: "grid",
+            DensityChart: "density",
+        }
+        return names[type(self.chart)]
 
 
 def shown_limits(values: Sequence[float] | np.ndarray, *, low: float, high: float) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Paper figures of charts: curves, dots with intervals, planes and grids (``report.charts``)."""
+"""Paper figures of charts: curves, dots with intervals, planes, grids and densities (``report.charts``)."""
 
 from collections.abc import Mapping
 
@@ -6,10 +6,21 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cryobench.report.charts.kinds import Axis, Chart, DotChart, GridChart, LineChart, PlaneChart, Series
+from cryobench.report.charts.kinds import (
+    Axis,
+    Chart,
+    DensityChart,
+    DotChart,
+    GridChart,
+    LineChart,
+    PlaneChart,
+    Series,
+)
 from cryobench.report.figures.style import COLUMN_WIDTH, PAGE_WIDTH, RunStyle, shorten, styled
 
 Styles = Mapping[str, RunStyle]
+FEW = 40
+"""Curves over fewer whole numbers have a marker at each."""
 
 
 @styled
@@ -21,6 +32,8 @@ def draw_chart(chart: Chart, styles: Styles) -> Figure:
         return _draw_dots(chart, styles)
     if isinstance(chart, PlaneChart):
         return _draw_plane(chart, styles)
+    if isinstance(chart, DensityChart):
+        return _draw_density(chart)
     return _draw_grid(chart)
 
 
@@ -42,6 +55,8 @@ def _draw_lines(chart: LineChart, styles: Styles) -> Figure:
     for place, series in enumerate(chart.series):
         _draw_series(axis, series, styles[series.slug], chart, offset=_offset(place, len(chart.series), step))
     _dress(axis, chart.x, chart.y)
+    if chart.x.inverse:
+        _add_inverse_axis(axis, chart.x.inverse)
     _add_legend(figure, axis, columns=4 if wide else 2)
     return figure
 
@@ -58,7 +73,12 @@ def _draw_series(axis: Axes, series: Series, style: RunStyle, chart: LineChart, 
     if series.low is not None and series.high is not None:
         axis.fill_between(series.x, series.low, series.high, color=style.colour, alpha=0.13, linewidth=0)
     shape = "steps-mid" if chart.shape == "steps" else "default"
-    axis.plot(series.x, series.y, linestyle=style.line, color=style.colour, drawstyle=shape, label=label)
+    marker = style.marker if chart.x.whole and len(series.x) < FEW else ""
+    face = "white" if style.is_control else style.colour
+    axis.plot(
+        series.x, series.y, linestyle=style.line, color=style.colour, drawstyle=shape, label=label, marker=marker,
+        markersize=3, markerfacecolor=face,
+    )  # fmt: skip
 
 
 def _draw_dots(chart: DotChart, styles: Styles) -> Figure:
@@ -124,11 +144,40 @@ def _draw_grid(chart: GridChart) -> Figure:
     return figure
 
 
+def _draw_density(chart: DensityChart) -> Figure:
+    figure = Figure(figsize=(COLUMN_WIDTH, COLUMN_WIDTH * 0.85))
+    axis = figure.subplots()
+    mesh = axis.pcolormesh(
+        chart.columns, chart.rows, chart.values, cmap="cividis", vmin=0, shading="nearest", rasterized=True
+    )
+    limits = axis.get_xlim(), axis.get_ylim()
+    if chart.points is not None:
+        axis.plot(*chart.points.T, ".", markersize=1, color="white", alpha=0.35, rasterized=True)
+    if chart.path is not None:
+        for width, colour in ((2.4, "black"), (1.2, "white")):
+            axis.plot(*chart.path.T, color=colour, linewidth=width, solid_capstyle="round")
+        axis.plot(*chart.path[0], "o", markersize=5, markerfacecolor="none", color="white")
+    axis.set(xlim=limits[0], ylim=limits[1], xlabel=chart.x.title, ylabel=chart.y.title)
+    figure.colorbar(mesh, ax=axis, label="density", shrink=0.9)
+    return figure
+
+
+def _add_inverse_axis(axis: Axes, title: str) -> None:
+    """Marks of one over the values below, at places a fifth of the axis apart."""
+    ticks = np.linspace(0, axis.get_xlim()[1], 6)[1:]
+    top = axis.secondary_xaxis("top")
+    top.set_xticks(ticks, [f"{1 / tick:.3g}" for tick in ticks])
+    top.set_xlabel(title)
+
+
 def _dress(axis: Axes, x: Axis, y: Axis) -> None:
     axis.set_xlabel(x.title)
     axis.set_ylabel(y.title)
     axis.set_xlim(x.low, x.high)
     axis.set_ylim(y.low, y.high)
+    for name, shown in (("x", x), ("y", y)):
+        if shown.logarithmic:
+            axis.set(**{f"{name}scale": "log"})
     axis.grid(color="0.94", linewidth=0.5)
     axis.set_axisbelow(True)
     if x.period == 360:

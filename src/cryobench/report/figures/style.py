@@ -29,6 +29,8 @@ NEUTRAL = "#8a8f98"
 """Of what is no run: true volumes."""
 CYCLIC = LinearSegmentedColormap.from_list("cyclic", ["#7a44a8", "#3f8fd2", "#efe3b4", "#dd7430", "#7a44a8"])
 """Violet, blue, sand, orange and back: told apart by colour-blind readers, seen on white and on black."""
+DIVERGING = LinearSegmentedColormap.from_list("diverging", ["#0072B2", "#ffffff", "#D55E00"])
+"""Less in blue, more in vermilion; pictures of the page leave out the white and let the page shine through."""
 SEQUENTIAL = "viridis"
 DISCRETE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#808080", "#F0E442")
 """Of a few states."""

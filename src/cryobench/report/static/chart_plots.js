@@ -1,4 +1,4 @@
-// Charts of what the metrics measured: curves, dots with intervals, planes and grids, all from cryobench.data.charts.
+// Charts of what the metrics measured: curves, dots with intervals, planes, grids and densities, all from cryobench.data.charts.
 "use strict";
 
 (() => {
@@ -24,10 +24,20 @@
   };
 
   const axisOf = (axis, extra) => {
+    const end = (value) => (axis.logarithmic && value !== null ? Math.log10(value) : value);
     const range = axis.low === null && axis.high === null ? {} : {
-      range: [axis.low, axis.high], autorange: axis.low === null ? "min" : axis.high === null ? "max" : false,
+      range: [end(axis.low), end(axis.high)], autorange: axis.low === null ? "min" : axis.high === null ? "max" : false,
     };
-    return cryobench.axis(cryobench.escape(axis.title), { ...range, ...(axis.degrees ? { dtick: 90 } : {}), ...extra });
+    const scale = axis.logarithmic ? { type: "log", exponentformat: "power", nticks: 6 } : {};
+    return cryobench.axis(cryobench.escape(axis.title), { ...scale, ...range, ...(axis.degrees ? { dtick: 90 } : {}), ...extra });
+  };
+
+  // A second axis above that shows one over the first, such as Å over 1/Å.
+  const inverseOf = (axis) => {
+    const ticks = [1, 2, 3, 4, 5].map((i) => (i * axis.high) / 5);
+    return cryobench.axis(cryobench.escape(axis.inverse), {
+      overlaying: "x", side: "top", range: [axis.low, axis.high], showgrid: false, tickvals: ticks, ticktext: ticks.map((tick) => String(Number((1 / tick).toPrecision(3)))),
+    });
   };
 
   const markerOf = (slug, size) => {
@@ -91,9 +101,14 @@
       });
     });
     const labels = [...chart.references.map(({ label }) => label), ...labelsOf(slugs)];
-    const layout = cryobench.layout({
-      ...cryobench.legendBelow(element, labels, 300), xaxis: axisOf(chart.x, { showgrid: false }), yaxis: axisOf(chart.y, {}),
-    });
+    const below = cryobench.legendBelow(element, labels, 300);
+    const few = chart.x.whole && Math.max(...chart.series.flatMap(({ x }) => x)) <= 12 ? { dtick: 1 } : {};
+    const layout = cryobench.layout({ ...below, xaxis: axisOf(chart.x, { showgrid: false, ...few }), yaxis: axisOf(chart.y, {}) });
+    if (chart.x.inverse) {
+      // An axis is drawn only if something lies on it.
+      traces.push({ type: "scatter", x: [chart.x.low, chart.x.high], y: [null, null], xaxis: "x2", hoverinfo: "skip", showlegend: false });
+      Object.assign(layout, { xaxis2: inverseOf(chart.x), margin: { ...below.margin, t: 52 } });
+    }
     return Plotly.react(element, traces, layout, cryobench.config);
   };
 
@@ -175,5 +190,33 @@
       margin: { l: 50, r: 8, t: 12, b: 48 },
     });
     return Plotly.react(element, [trace], layout, cryobench.config);
+  };
+
+  cryobench.plots.density = (element) => {
+    const chart = chartOf(element);
+    element.style.height = "360px";
+    const traces = [{
+      type: "heatmap", x: chart.columns, y: chart.rows, z: chart.values, colorscale: "Cividis", zmin: 0, colorbar: cryobench.colourBar("density"),
+      hovertemplate: "%{x:.3g}, %{y:.3g}<br>density %{z:.3g}<extra></extra>",
+    }];
+    if (chart.points !== null) {
+      traces.push({
+        type: "scatter", mode: "markers", x: chart.points[0], y: chart.points[1], hoverinfo: "skip", marker: { size: 2.5, color: "#ffffff", opacity: 0.35 },
+      });
+    }
+    if (chart.path !== null) {
+      const [x, y] = chart.path;
+      const line = (color, width) => ({ type: "scatter", mode: "lines", x, y, hoverinfo: "skip", line: { color, width } });
+      traces.push(line("#000000", 5), line("#ffffff", 2.5), {
+        type: "scatter", mode: "markers", x, y, marker: { size: x.map((_, i) => (i ? 3 : 10)), color: x.map((_, i) => (i ? "#ffffff" : "#000000")), line: { width: x.map((_, i) => (i ? 0 : 2)), color: "#ffffff" } },
+        customdata: x.map((_, i) => i + 1), hovertemplate: "path, volume %{customdata}<br>%{x:.3g}, %{y:.3g}<extra></extra>",
+      });
+    }
+    const ends = (places) => [places[0], places[places.length - 1]];
+    const layout = cryobench.layout({
+      xaxis: axisOf(chart.x, { range: ends(chart.columns), showgrid: false }), yaxis: axisOf(chart.y, { range: ends(chart.rows), showgrid: false }),
+      margin: { l: 50, r: 8, t: 12, b: 48 },
+    });
+    return Plotly.react(element, traces, layout, cryobench.config);
   };
 })();

@@ -4,9 +4,11 @@
 window.cryobench = {
   data: null,
   surfaces: [],
+  moved: [], // surfaces of means moved along components
   plots: {}, // kind -> function (element) that draws it
   receiveData(value) { this.data = value; },
   receiveSurfaces(value) { this.surfaces = value; },
+  receiveMoved(value) { this.moved = value; },
 };
 
 // Draw a plot once, when it is near the window; say in its place what went wrong if it cannot be drawn.

@@ -1,0 +1,164 @@
+"""Charts of what runs found by themselves: spectra of variances, latent densities, half-set FSC, convergence."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from cryobench.data import Dataset
+from cryobench.metrics.latent_spaces import draw_subset
+from cryobench.report.charts.kinds import Axis, DensityChart, LineChart, Picture, Reference, Series, shown_limits
+from cryobench.report.findings.arrays import model_array, read_density
+from cryobench.report.findings.tables import (
+    tabulate_classes,
+    tabulate_half_sets,
+    tabulate_progress,
+    tabulate_variances,
+)
+from cryobench.report.tables import Run, by_run, column_of
+
+CURVES = "Components, half-sets, convergence"
+"""Group of the charts that show several runs."""
+MOST_VARIANCES = 50
+"""Components drawn; the table has all."""
+MOST_GRID = 100
+"""Points of a density's grid drawn along an axis."""
+MOST_POINTS = 600
+GOLD_STANDARD = 0.143
+"""Rosenthal & Henderson, J. Mol. Biol. 333 (2003) 721."""
+
+_VARIANCES = (
+    "Spectrum: variance of the latents along each component, in squared density, logarithmic. A step after the first "
+    "few means that those stand out; a smooth fall is what noise alone gives too. Components have unit norm, so "
+    "variances of methods compare, but each method shrinks or corrects its own for noise."
+)
+_DENSITY = (
+    "Where a method finds its particles in the first two latents, by its own estimate of the density. White line: "
+    "the path whose volumes are shown below, a ring at its start. Dots: some of the particles, whose latents err, so "
+    "that they may lie wider than the density."
+)
+_HALF_SETS = (
+    "Agreement of half-sets: FSC between the volumes of two random halves of the particles; dotted: 0.143. Of "
+    "classes: their median, and the band from the worst to the best. It tells how far the volumes repeat, not "
+    "whether they are right: halves that share their mask, poses or classes agree in their mistakes."
+)
+
+
+def draw_variances(runs: Sequence[Run]) -> list[Picture]:
+    """One spectrum of variances for each run."""
+    table = tabulate_variances(runs)
+    table = pd.DataFrame(table.loc[table["component"] <= MOST_VARIANCES])
+    series = []
+    for slug, rows in by_run(table):
+        values = column_of(rows, "variance")
+        if (values > 0).any():
+            series.append(Series(slug, column_of(rows, "component"), np.where(values > 0, values, np.nan)))
+    if not series:
+        return []
+    chart = LineChart(Axis("component", whole=True), Axis("variance of the latents", logarithmic=True), series)
+    return [Picture("variances", "findings", CURVES, chart, _VARIANCES)]
+
+
+def draw_densities(runs: Sequence[Run]) -> list[Picture]:
+    """A density in the plane for each run that has two latents or more in it; one chart of those over one latent."""
+    pictures, lines = [], []
+    for run in runs:
+        found = read_density(run)
+        if found is None:
+            continue
+        values, axes = found
+        if len(axes) == 1:
+            lines.append(Series(run.slug, axes[0], values))
+            continue
+        step = -(-values.shape[0] // MOST_GRID)
+        chart = DensityChart(
+            Axis("latent 1"),
+            Axis("latent 2"),
+            axes[0, ::step],
+            axes[1, ::step],
+            np.clip(values[::step, ::step].T, 0, None),
+            _path(run),
+            _points(run, axes),
+        )
+        words = f"{run.label}: density over the first two latents."
+        pictures.append(
+            Picture(f"density-{run.slug}", "findings", "Latent density", chart, words, run.slug, lead=_DENSITY)
+        )
+    if lines:
+        chart = LineChart(Axis("latent 1"), Axis("density", 0), lines)
+        words = "Where each method finds its particles along its one latent, by its own estimate of the density."
+        pictures.append(Picture("density-line", "findings", CURVES, chart, words))
+    return pictures
+
+
+def _path(run: Run) -> np.ndarray | None:
+    path = model_array(run, "path_latents", 2)
+    return None if path is None or path.shape[1] < 2 else np.asarray(path[:, :2], dtype=np.float64)
+
+
+def _points(run: Run, axes: np.ndarray) -> np.ndarray | None:
+    """Some of the particles that lie where the density is drawn."""
+    latents = run.reconstruction.latents
+    if latents is None or latents.shape[1] < 2:
+        return None
+    places = np.asarray(latents[:, :2], dtype=np.float64)
+    inside = (
+        np.isfinite(places).all(axis=1) & (places >= axes[:, 0]).all(axis=1) & (places <= axes[:, -1]).all(axis=1)
+    )
+    shown = draw_subset(np.flatnonzero(inside), MOST_POINTS, seed=0, purpose="report/density")
+    return places[shown]
+
+
+def draw_half_sets(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
+    """One curve for each run; of classes that have particles the median, and the range as a band."""
+    table = tabulate_half_sets(runs, dataset)
+    if table.empty:
+        return []
+    table = _drop_empty_classes(table, tabulate_classes(runs))
+    series = []
+    for slug, rows in by_run(table):
+        groups = rows.groupby("frequency")["fsc"].agg(["median", "min", "max"]).reset_index()
+        several = len(set(rows["class"])) > 1
+        low, high = (column_of(groups, name) if several else None for name in ("min", "max"))
+        series.append(Series(slug, column_of(groups, "frequency"), column_of(groups, "median"), low, high))
+    if not series:
+        return []
+    reach = max(float(line.x[-1]) for line in series)
+    low = shown_limits(column_of(table, "fsc"), low=0, high=1)[0]
+    chart = LineChart(
+        Axis("spatial frequency / Å⁻¹", 0, reach, inverse="resolution / Å"),
+        Axis("Fourier shell correlation", 1.05 * low, 1.03),
+        series,
+        [Reference("0.143", np.array([0, reach]), np.full(2, GOLD_STANDARD), "dotted")],
+    )
+    return [Picture("half-set-fsc", "findings", CURVES, chart, _HALF_SETS)]
+
+
+def _drop_empty_classes(table: pd.DataFrame, classes: pd.DataFrame) -> pd.DataFrame:
+    """The curves without those of classes that no particle is in."""
+    empty = classes.loc[classes["population"] == 0, ["slug", "class"]].assign(empty=True)
+    marked = table.merge(empty, on=["slug", "class"], how="left")
+    return pd.DataFrame(table.loc[marked["empty"].isna().to_numpy()])
+
+
+def draw_convergence(runs: Sequence[Run]) -> list[Picture]:
+    """Objective against iteration, in one chart for the runs that mean the same by it."""
+    table = tabulate_progress(runs)
+    pictures = []
+    for number, definition in enumerate(dict.fromkeys(table["definition"])):
+        rows_of = by_run(pd.DataFrame(table.loc[table["definition"] == definition]))
+        series = [
+            Series(slug, column_of(rows, "iteration"), column_of(rows, "objective"))
+            for slug, rows in rows_of
+            if len(rows) > 1
+        ]
+        if not series:
+            continue
+        words = (
+            f"Convergence: {definition or 'an objective that the record does not define'}. A curve that still moves "
+            "was stopped early, a level one may be in a local optimum. It says nothing about the truth."
+        )
+        chart = LineChart(Axis("iteration", whole=True), Axis("objective"), series)
+        key = "convergence" if not pictures else f"convergence-{number + 1}"
+        pictures.append(Picture(key, "findings", CURVES, chart, words))
+    return pictures

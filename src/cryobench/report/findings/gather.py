@@ -1,0 +1,102 @@
+"""Everything the section shows of all runs, gathered once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from cryobench.data import Dataset
+from cryobench.report.findings.arrays import model_array, read_class_volumes, read_components
+from cryobench.report.findings.tables import (
+    collect_notes,
+    tabulate_classes,
+    tabulate_densities,
+    tabulate_half_sets,
+    tabulate_paths,
+    tabulate_progress,
+    tabulate_variances,
+)
+from cryobench.report.findings.volumes import (
+    ClassesView,
+    ComponentsView,
+    PathView,
+    view_classes,
+    view_components,
+    view_path,
+)
+from cryobench.report.tables import Run
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """What runs found by themselves, by slug; the charts are among those of the page."""
+
+    components: dict[str, ComponentsView]
+    paths: dict[str, PathView]
+    volumes: dict[str, ClassesView]
+    """Of classes."""
+    classes: pd.DataFrame
+    """As ``tabulate_classes`` gives them."""
+    notes: dict[str, list[str]]
+    tables: list[tuple[str, str, pd.DataFrame]]
+    """File, what it holds, and the table, empty where no run has it."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no run has anything but what the tables hold."""
+        return not (self.components or self.paths or self.volumes or self.notes or len(self.classes))
+
+    def class_rows(self, slug: str) -> list[tuple[str, str, str]]:
+        """Number, population and resolution in words of every class of a run."""
+        rows = self.classes.loc[self.classes["slug"] == slug]
+        return [
+            (
+                str(number),
+                _words(100 * population, ".1f", " %"),
+                "no particles" if population == 0 else _words(resolution, ".1f", "\u00a0Å"),
+            )
+            for number, population, resolution in zip(
+                rows["class"], rows["population"], rows["resolution"], strict=True
+            )
+        ]
+
+    def class_captions(self, slug: str) -> list[list[str]]:
+        """Lines under the pictures of a run's classes."""
+        rows = self.class_rows(slug)
+        chosen = [rows[number] for number in self.volumes[slug].shown.tolist()]
+        return [[f"class {number}", *(each for each in known if each)] for number, *known in chosen]
+
+
+def _words(value: float, form: str, unit: str) -> str:
+    return f"{value:{form}}{unit}" if np.isfinite(value) else ""
+
+
+def gather_findings(runs: Sequence[Run], dataset: Dataset) -> Findings:
+    """What the runs found; what a run does not have is left out."""
+    components, paths, volumes = {}, {}, {}
+    for run in runs:
+        if (found := read_components(run)) is not None:
+            components[run.slug] = view_components(found)
+        if (along := model_array(run, "path_volumes", 4)) is not None and len(along) > 1:
+            paths[run.slug] = view_path(along)
+        if (classes := read_class_volumes(run)) is not None:
+            view = view_classes(classes, model_array(run, "populations", 1))
+            if len(view.shown):
+                volumes[run.slug] = view
+    table = tabulate_classes(runs)
+    return Findings(
+        components,
+        paths,
+        volumes,
+        table,
+        collect_notes(runs),
+        [
+            ("component-variances.csv", "variances of the latents along components", tabulate_variances(runs)),
+            ("latent-density.csv", "densities that methods made of their latents", tabulate_densities(runs)),
+            ("latent-paths.csv", "paths through latents", tabulate_paths(runs)),
+            ("class-volumes.csv", "populations and half-set resolutions of classes", table),
+            ("half-set-fsc.csv", "FSC curves between half-sets", tabulate_half_sets(runs, dataset)),
+            ("convergence.csv", "objective of every iteration", tabulate_progress(runs)),
+        ],
+    )

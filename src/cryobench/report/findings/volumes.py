@@ -1,0 +1,149 @@
+"""Slices and projections of what a run found: components about their mean, volumes along a path, classes.
+
+Where a molecule varies is seldom in its middle, so slices are the planes that hold most of the variance. Volumes
+above ``LARGEST_BOX`` are Fourier-cropped to it. Rows of a picture (n, n) run upwards.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import binary_erosion, zoom
+
+from cryobench.report.findings.arrays import Components
+from cryobench.report.surfaces import reduce_volume, typical_density
+
+LARGEST_BOX = 96
+MOST_COMPONENTS = 4
+MOST_FRAMES = 12
+MOST_CLASSES = 12
+OUTLINE = 0.25
+"""Where a molecule ends, as a fraction of the typical density inside it."""
+PROJECTIONS = ("along z (columns x, rows y)", "along y (columns x, rows z)", "along x (columns y, rows z)")
+
+
+@dataclass(frozen=True, eq=False)
+class ComponentsView:
+    """Mean and components of a run in the three planes that hold most of the variance."""
+
+    mean: np.ndarray
+    """(3, n, n)."""
+    components: np.ndarray
+    """(k, 3, n, n): each times the standard deviation of the latents along it, so in density."""
+    variances: np.ndarray
+    """(k,)."""
+    n_components: int
+    """That the run has; the first of them are shown."""
+    limit: float
+    """Of the colour scale that the components share: ± this."""
+    edge: float
+    """Density of the mean at which its outline is drawn."""
+
+
+@dataclass(frozen=True, eq=False)
+class PathView:
+    """Projections of the volumes along a path, in the direction in which they differ most."""
+
+    frames: np.ndarray
+    """(f, n, n)."""
+    differences: np.ndarray
+    """(f, n, n) from their mean."""
+    shown: np.ndarray
+    """(f,) which of the volumes these are."""
+    n_frames: int
+    direction: int
+    """Of ``PROJECTIONS``: the axis summed over, 0 for z."""
+    limit: float
+    """Of the colour scale of the differences: ± this."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClassesView:
+    """Class volumes in the three planes in which they differ most, the most populated first."""
+
+    planes: np.ndarray
+    """(k, 3, n, n)."""
+    shown: np.ndarray
+    """(k,) which classes these are."""
+    n_classes: int
+
+
+def find_planes(variance: np.ndarray) -> tuple[int, int, int]:
+    """Place along z, y and x of the plane that holds the most of a variance (z, y, x)."""
+    z, y, x = (int(variance.sum(axis=others).argmax()) for others in ((1, 2), (0, 2), (0, 1)))
+    return z, y, x
+
+
+def cut_planes(volume: np.ndarray, planes: tuple[int, int, int]) -> np.ndarray:
+    """Three planes (3, n, n): xy at a z (rows y), xz at a y (rows z), yz at an x (rows z, columns y)."""
+    z, y, x = planes
+    return np.stack([volume[z], volume[:, y], volume[:, :, x]])
+
+
+def view_components(found: Components) -> ComponentsView:
+    """The first ``MOST_COMPONENTS`` components of a run."""
+    variances = found.variances[:MOST_COMPONENTS]
+    deviations = np.sqrt(np.clip(np.nan_to_num(variances), 0, None))
+    mean = _reduce(found.mean)
+    volumes = np.stack(
+        [deviation * _reduce(each) for deviation, each in zip(deviations, found.components, strict=False)]
+    )
+    planes = find_planes(np.square(volumes).sum(axis=0))
+    slices = np.stack([cut_planes(volume, planes) for volume in volumes])
+    return ComponentsView(
+        mean=cut_planes(mean, planes),
+        components=slices,
+        variances=variances,
+        n_components=len(found.variances),
+        limit=_limit(slices),
+        edge=OUTLINE * typical_density(mean),
+    )
+
+
+def view_path(volumes: np.ndarray) -> PathView:
+    """At most ``MOST_FRAMES`` of the volumes (f, z, y, x) along a path, both ends among them."""
+    shown = np.unique(np.linspace(0, len(volumes) - 1, min(MOST_FRAMES, len(volumes))).round().astype(int))
+    sums = np.stack([_project(_reduce(volumes[frame])) for frame in shown.tolist()], axis=1)
+    direction = int(sums.var(axis=1).sum(axis=(1, 2)).argmax())
+    frames = sums[direction]
+    differences = frames - frames.mean(axis=0)
+    return PathView(frames, differences, shown, len(volumes), direction, _limit(differences))
+
+
+def view_classes(volumes: np.ndarray, populations: np.ndarray | None) -> ClassesView:
+    """At most ``MOST_CLASSES`` of the class volumes (k, z, y, x): the most populated, classes of nobody left out."""
+    order = np.arange(len(volumes))
+    if populations is not None:
+        order = np.argsort(-np.asarray(populations, dtype=np.float64), kind="stable")
+        order = order[np.asarray(populations)[order] > 0]
+    shown = order[:MOST_CLASSES]
+    reduced = [_reduce(volumes[number]) for number in shown.tolist()]
+    if not reduced:
+        return ClassesView(np.zeros((0, 3, 1, 1), np.float32), shown, len(volumes))
+    planes = find_planes(np.var(reduced, axis=0))
+    return ClassesView(np.stack([cut_planes(volume, planes) for volume in reduced]), shown, len(volumes))
+
+
+def grey_range(pictures: np.ndarray) -> tuple[float, float]:
+    """Black and white of density: white is the 99.9th percentile w of all pictures, black −0.3 w."""
+    white = float(np.percentile(pictures, 99.9))
+    if white <= 0:
+        white = float(np.abs(pictures).max()) or 1.0
+    return -0.3 * white, white
+
+
+def find_outline(plane: np.ndarray, level: float, scale: int) -> np.ndarray:
+    """Which pixels (scale n, scale n) of an enlarged plane are the border of where it is above a level."""
+    above = zoom(plane, scale, order=1, grid_mode=True, mode="nearest") > level
+    return above & ~binary_erosion(above)
+
+
+def _project(volume: np.ndarray) -> np.ndarray:
+    return np.stack([volume.sum(axis=axis) for axis in range(3)])
+
+
+def _reduce(volume: np.ndarray) -> np.ndarray:
+    return reduce_volume(np.nan_to_num(np.asarray(volume, dtype=np.float32)), LARGEST_BOX)
+
+
+def _limit(values: np.ndarray) -> float:
+    return float(np.percentile(np.abs(values), 99.9)) or float(np.abs(values).max()) or 1.0
