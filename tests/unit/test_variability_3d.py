@@ -8,6 +8,7 @@ import torch
 
 from cryobench._errors import FormatError
 from cryobench.data import ArrayImages
+from cryobench.fourier import fft_volume, frequency_grid, ifft_volume
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.imaging.moments import MomentAccumulator
 from cryobench.imaging.slices import extract_slices
@@ -88,7 +89,10 @@ def test_maximisation_finds_the_components_of_noiseless_slices(size, rng):
     distance = torch.from_numpy(np.sqrt((np.stack(np.meshgrid(axis, axis, axis)) ** 2).sum(0)) / size)
     mask = (distance < 0.45).float()
     drawn = torch.from_numpy(rng.standard_normal((k, size, size, size))) * torch.exp(-((distance / 0.15) ** 2))
-    true = cut_band(drawn.float(), band)
+    frequencies = torch.linalg.vector_norm(frequency_grid(size, 3, pixel_size=1 / size), dim=-1)
+    smooth = torch.exp(-((frequencies / (0.45 * radius)) ** 2))  # or ringing would leave the mask
+    spectra = [fft_volume(volume.float()) * smooth for volume in drawn]
+    true = cut_band(torch.stack([ifft_volume(spectrum, size) for spectrum in spectra]), band)
     rotations = torch.linalg.qr(torch.from_numpy(rng.standard_normal((n, 3, 3))).float())[0]
     rotations = rotations * torch.linalg.det(rotations)[:, None, None]
     latents = torch.from_numpy(rng.standard_normal((n, k))).float()
@@ -99,14 +103,14 @@ def test_maximisation_finds_the_components_of_noiseless_slices(size, rng):
         return torch.einsum("nk,nkyh->nyh", latents.to(slices.dtype), slices)
 
     data, found = project(true), torch.zeros_like(true)
-    for _ in range(12):
+    for _ in range(8):
         sums = MomentAccumulator(size, n_numerators=k, n_weights=3, radius=radius)
         left = data - project(found)
         factors = {"numerator_factors": latents, "weight_factors": second_moments(latents)}
         sums.add(1e4 * weight * left, 1e4 * weight, rotations, **factors)
         found, fitted = estimate_components(*sums.half_spectra(), found, mask, band)
     assert float((project(found) - data).abs().square().sum() / data.abs().square().sum()) < 1e-3
-    assert subspace_angles_deg(found.numpy(), true.numpy()).max() < 3
+    assert subspace_angles_deg(found.numpy(), true.numpy()).max() < 4
     assert 0 < fitted.sum() < 2 * k * 4 / 3 * np.pi * (radius + 1) ** 3
 
 

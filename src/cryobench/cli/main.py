@@ -11,6 +11,8 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from cryobench.cli import series as series_options
+
 app = typer.Typer(
     name="cryobench",
     no_args_is_help=True,
@@ -353,6 +355,51 @@ def volumes(
 
     written = write_volumes(run_folder, output, particles=particles, latents=latents, states=states, progress=Bars())
     typer.echo(f"{len(written)} volumes -> {output}")
+
+
+@app.command()
+def series(
+    run_folder: series_options.RunFolder,
+    kind: series_options.Kind,
+    output: series_options.Output,
+    component: series_options.Component = 0,
+    frames: series_options.Frames = 20,
+    percentiles: series_options.Range = "3:97",
+    clusters: series_options.Clusters = 8,
+    clustering: series_options.Clustering = "k-means",
+    first: series_options.First = None,
+    last: series_options.Last = None,
+    dataset: series_options.DatasetFolder = None,
+    device: series_options.Device = "auto",
+    seed: series_options.Seed = 0,
+) -> None:
+    """Write a series of volumes that shows what a run found, as numbered MRC files.
+
+    simple: along one component of a linear model. cluster: one volume per cluster of the latents, from its particles.
+    intermediates: from the particles in overlapping windows along one component. path: decoded along a path through
+    the latents. The folder's series.json says the latents and the number of particles of each.
+
+    Examples:
+
+    **cryobench series runs/3dva simple -o along-first --component 0**
+
+    **cryobench series runs/recovar path -o path --from 12 --to 340**
+    """
+    series_options.run_series(
+        run_folder,
+        kind,
+        output,
+        component=component,
+        frames=frames,
+        percentiles=percentiles,
+        clusters=clusters,
+        clustering=clustering,
+        first=first,
+        last=last,
+        dataset=dataset,
+        device=device,
+        seed=seed,
+    )
 
 
 @app.command()
