@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import mutual_info_score
 
+from composition import count_effective_states, find_composition, largest_overlap
 from cryobench.data import Dataset
 from cryobench.methods.classification_3d import Classification3DSettings, classify
 from cryobench.recipes.simulate import simulate
-from composition import count_effective_states, find_composition, largest_overlap
 
 N_STATES = 20
 

@@ -227,12 +227,15 @@ class _Interrupted:
         yield Task()
 
 
-def test_an_interrupted_run_goes_on_to_the_same_bits(toy, tmp_path):
-    short = QUICK.model_copy(update={"n_iterations": 6, "convergence": 0.0})
+@pytest.mark.parametrize(("batch_per_class", "after"), [(1000, 3), (40, 2)])
+def test_an_interrupted_run_goes_on_to_the_same_bits(toy, tmp_path, batch_per_class, after):
+    """Also one that was stopped between two mini-batches."""
+    changes = {"n_iterations": 6, "convergence": 0.0, "batch_per_class": batch_per_class}
+    short = QUICK.model_copy(update=changes)
     whole = classify(toy.particles, short)
     with pytest.raises(_Stop):
-        classify(toy.particles, short, checkpoint=tmp_path, progress=_Interrupted(3))
-    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 3
+        classify(toy.particles, short, checkpoint=tmp_path, progress=_Interrupted(after))
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == after
     resumed = classify(toy.particles, short, checkpoint=tmp_path)
     np.testing.assert_array_equal(resumed.posteriors, whole.posteriors)
     assert torch.equal(resumed.model.volumes, whole.model.volumes)

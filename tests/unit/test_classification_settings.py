@@ -62,6 +62,7 @@ def test_every_particle_is_in_a_mini_batch_before_any_is_again():
     assert plan_batches(10, settings) == [10] * 6
 
 
+@pytest.mark.slow
 def test_blended_sums_are_weighted_as_the_memberships_say(toy, tmp_path):
     """What is said to be in the volumes is what is in them: the sum of the held shares makes the same volumes."""
     settings = _change(batch_per_class=40, n_iterations=8, smallest_class=0.0, posterior_threshold=0.0)
@@ -89,7 +90,7 @@ def test_blended_sums_are_weighted_as_the_memberships_say(toy, tmp_path):
     torch.testing.assert_close(blended / blended.sum(), direct / direct.sum(), rtol=1e-2, atol=0)
 
 
-@pytest.mark.parametrize("start", ["subsets", "pca"])
+@pytest.mark.parametrize("start", ["subsets", pytest.param("pca", marks=pytest.mark.slow)])
 def test_hard_classes_from_either_pca_start(toy, start):
     settings = _change(hard_classification=True, initialisation=start)
     result = classify(toy.particles, settings)
