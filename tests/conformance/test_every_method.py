@@ -17,7 +17,21 @@ from cryobench.metrics import per_image_fsc
 from toy import permuted, toy_dataset
 
 ALL = pytest.mark.parametrize("name", list(METHODS))
-SMALL = {"3d-class": {"n_classes": 3, "initial_resolution": 12.0, "n_components": 4}}
+RECONSTRUCTING = [name for name in METHODS if not issubclass(get_method(name), Control)]
+SMALL = {
+    "3d-class": {"n_classes": 3, "initial_resolution": 12.0, "n_components": 4},
+    "3dva": {"n_components": 2, "n_iterations": 4},
+    "recovar": {
+        "n_columns": 12,
+        "n_components": 6,
+        "dimensions": (1, 2),
+        "latent_dimension": 2,
+        "n_bins": 8,
+        "min_particles": 10,
+        "path_volumes": 0,
+        "density_dimensions": 1,
+    },
+}
 
 
 def reconstruct(name: str, dataset: Dataset, *, seed: int = 0) -> Reconstruction:
@@ -140,7 +154,9 @@ def test_contrast_written_either_way_gives_the_same(name):
     np.testing.assert_array_equal(first.volumes.read(0), second.volumes.read(0))
 
 
-@pytest.mark.parametrize("name", ["3d-class", "consensus", "truth-backprojection", "shuffled-truth", "random-latent"])
+@pytest.mark.parametrize(
+    "name", [*RECONSTRUCTING, "consensus", "truth-backprojection", "shuffled-truth", "random-latent"]
+)
 def test_withheld_poses_are_refused(name):
     with pytest.raises(ValueError, match="come without"):
         reconstruct(name, toy_dataset(with_poses=False, n=30))
@@ -149,21 +165,21 @@ def test_withheld_poses_are_refused(name):
 def test_only_controls_are_given_the_truth():
     for name in METHODS:
         method = get_method(name)
-        assert issubclass(method, Control) == (name != "3d-class")
+        assert issubclass(method, Control) == (name not in RECONSTRUCTING)
         assert "truth" not in inspect.signature(method.reconstruct).parameters
         if issubclass(method, Control) and method.needs:
             with pytest.raises(ValueError, match="is a control: it needs the truth"):
                 method().reconstruct(toy().particles, queries=toy().queries)
 
 
-def test_classification_and_true_labels_beat_shuffled_ones_on_the_toy():
+def test_methods_and_true_labels_beat_shuffled_ones_on_the_toy():
     scores = {
         name: per_image_fsc(answer(name), toy())["fsc-auc-normalised-masked"].value
-        for name in ("truth", "truth-backprojection", "shuffled-truth", "3d-class")
+        for name in ("truth", "truth-backprojection", "shuffled-truth", *RECONSTRUCTING)
     }
     assert scores["truth"] == 1.0
-    assert scores["shuffled-truth"] < scores["3d-class"] < 1
-    assert scores["shuffled-truth"] < scores["truth-backprojection"] < 1
+    for name in ("truth-backprojection", *RECONSTRUCTING):
+        assert scores["shuffled-truth"] < scores[name] < 1, name
     assert scores["3d-class"] > scores["truth-backprojection"] - 0.02
 
 

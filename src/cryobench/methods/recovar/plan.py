@@ -45,6 +45,11 @@ def make_plan(settings: RecovarSettings, n: int, box_size: int, mask_voxels: int
         )
     if largest >= n:
         raise ValueError(f"{largest} latent dimensions were asked for but there are only {n} particles.")
+    if 2 * settings.min_particles > n:
+        raise ValueError(
+            f"each half-set of {n // 2} particles must hold min_particles = {settings.min_particles} near a latent: "
+            f"set min_particles to {n // 2} at most, better to a tenth of that."
+        )
     reserved = 2 * n_columns * mask_voxels * 4
 
     def bytes_of(components: int) -> float:

@@ -249,7 +249,7 @@ def _regress(
         halves,
         noise,
         n_bins=settings.n_bins,
-        n_bandwidths=settings.n_bandwidths,
+        n_bandwidths=min(settings.n_bandwidths, settings.n_bins),
         min_particles=settings.min_particles,
         mask=mask.cpu().numpy(),
         pixel_size=pixel_size,
