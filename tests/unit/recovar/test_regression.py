@@ -197,6 +197,32 @@ def test_volumes_show_their_state(regressed):
     assert all((np.diff(item.bandwidths) > 0).all() and len(item.chosen) == len(item.shells) for item in volumes)
 
 
+def test_particles_of_one_state_are_pooled():
+    # Judged by their own half-set, the fewest particles would always explain themselves best.
+    dataset = toy_dataset(size=20, n=400, n_states=1, snr=0.1, n_queries=1)
+    passes = Passes(dataset.particles, 9, method="recovar")
+    latents = stream(0, "nothing").standard_normal((400, 2))
+    found = next(
+        kernel_volumes(
+            passes,
+            np.zeros((1, 2)),
+            latents,
+            np.tile(np.eye(2), (400, 1, 1)),
+            np.ones(400),
+            split_halves(400, 0),
+            passes.mean_power,
+            mask=dataset.particles.mask,
+            pixel_size=dataset.particles.pixel_size,
+            n_bins=10,
+            n_bandwidths=10,
+            min_particles=20,
+        )
+    )
+    assert found.n_particles == 380
+    assert found.chosen.min() >= 3
+    assert found.chosen.mean() >= 5
+
+
 def test_scale_of_volumes_is_that_of_the_truth(regressed):
     dataset, _, _, _, volumes = regressed
     true = dataset.truth.volumes.read(0)
