@@ -1,0 +1,112 @@
+"""recovar of this package beside recovar 1.0.5, on the same files, by the same scores: one table.
+
+python benchmarks/recovar_peer.py DATASET --recovar ENVIRONMENT [--work DIR] [--as-it-is]
+
+The peer runs in its own environment (``peers/make_recovar_env.sh``) with its low-memory preset, its CPU
+back-projection put right (``peers/run_recovar.py``; --as-it-is leaves that out), zdim 10, and computes the states at
+the latents of the data set's query particles. Steps whose results lie in --work are not done again; their seconds
+are then those of the first time.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+
+from cryobench.data import Dataset, IndexedVolumes, Reconstruction
+from cryobench.experiment import run
+from cryobench.io.mrc import read_volume
+from cryobench.io.store import load_dataset
+from cryobench.metrics.evaluate import score
+from machine import describe_machine
+
+DIMENSION = 10
+METRICS = ("per-image-fsc", "heterogeneity-fsc", "decodability", "neighbourhood-similarity", "information-imbalance")
+SHOWN = (
+    "fsc-auc-masked",
+    "fsc-auc-normalised-masked",
+    "deviation-fsc-auc-normalised-masked",
+    "decodability-knn",
+    "decodability-linear",
+)
+HERE = Path(__file__).parent
+
+
+def call_peer(work: Path, name: str, environment: Path, arguments: list[str]) -> dict[str, float]:
+    """Run one of the peer's commands unless it is done; its wall and CPU seconds."""
+    record = work / f"{name}.json"
+    if not record.exists():
+        command = [str(environment / "bin" / "python"), str(HERE / "peers" / "run_recovar.py"), *arguments]
+        before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        with (work / f"{name}.log").open("w") as log:
+            subprocess.run(command, check=True, stdout=log, stderr=log, env={"JAX_PLATFORMS": "cpu", "PATH": "/bin"})
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        taken = {"seconds": time.perf_counter() - start, "cpu_seconds": cpu, "peak_bytes": after.ru_maxrss * 1024.0}
+        record.write_text(json.dumps(taken))
+    return json.loads(record.read_text())
+
+
+def run_peer(dataset: Dataset, work: Path, environment: Path, flags: list[str]) -> tuple[Reconstruction, dict]:
+    """The peer's latents and volumes at the query particles, and what both commands cost together."""
+    assert dataset.path is not None
+    work.mkdir(parents=True, exist_ok=True)
+    preset = ["--low-memory-option", "--gpu-budget-gb", "12"]
+    files = [str(dataset.path / "particles.star"), "--mask", str(dataset.path / "mask.mrc")]
+    whole = ["pipeline", *flags, *files, "--accept-cpu", "--no-downsample", *preset, "-o", str(work / "model")]
+    costs = [call_peer(work, "pipeline", environment, whole)]
+    latents = np.load(work / "model" / "model" / f"zdim_{DIMENSION}" / "latent_coords.npy")
+    np.savetxt(work / "targets.txt", latents[dataset.queries])
+    states = ["compute_state", *flags, str(work / "model"), "--latent-points", str(work / "targets.txt")]
+    costs.append(call_peer(work, "states", environment, [*states, *preset, "-o", str(work / "states")]))
+    paths = sorted(path for path in (work / "states").rglob("state*.mrc") if "half" not in path.name)
+    if len(paths) != len(dataset.queries):
+        raise SystemExit(
+            f"expected {len(dataset.queries)} states of the peer, found {len(paths)} in {work / 'states'}."
+        )
+    volumes = np.stack([read_volume(path)[0] for path in paths]).astype(np.float32)
+    cost = {key: sum(each[key] for each in costs) for key in ("seconds", "cpu_seconds")}
+    cost["peak_bytes"] = max(each["peak_bytes"] for each in costs)
+    found = Reconstruction(
+        dataset.queries,
+        IndexedVolumes(volumes, np.arange(len(volumes))),
+        latents=latents,
+        record={"method": "recovar 1.0.5"},
+    )
+    return found, cost
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("--recovar", type=Path, required=True, help="environment of the peer")
+    parser.add_argument("--work", type=Path, default=Path("recovar-peer"))
+    parser.add_argument("--as-it-is", action="store_true", help="leave the peer's CPU back-projection as it is")
+    options = parser.parse_args()
+    print(describe_machine())
+    dataset = load_dataset(options.dataset)
+    ours = run("recovar", dataset, options.work / "ours", device="cpu")
+    flags = ["--as-it-is"] if options.as_it_is else []
+    theirs, cost = run_peer(dataset, options.work / "peer", options.recovar, flags)
+    record = ours.record
+    own = {"seconds": record["wall_seconds"], "cpu_seconds": record["cpu_seconds"]}
+    own["peak_bytes"] = record["peak_memory_bytes"]
+    for name, result, spent in (("cryobench recovar", ours, own), ("recovar 1.0.5", theirs, cost)):
+        print(
+            f"{name}: {spent['seconds']:.0f} s, {spent['cpu_seconds']:.0f} s of CPU, "
+            f"{spent['peak_bytes'] / 2**30:.1f} GiB"
+        )
+        scores = score(result, dataset, METRICS).scores
+        for key in SHOWN:
+            print(f"    {key:38s} {scores[key].value:.3f} [{scores[key].low:.3f}, {scores[key].high:.3f}]")
+    print(
+        f"ratio of seconds {cost['seconds'] / own['seconds']:.0f}, of CPU {cost['cpu_seconds'] / own['cpu_seconds']:.0f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
