@@ -103,9 +103,8 @@ def main() -> None:
         scores = score(result, dataset, METRICS).scores
         for key in SHOWN:
             print(f"    {key:38s} {scores[key].value:.3f} [{scores[key].low:.3f}, {scores[key].high:.3f}]")
-    print(
-        f"ratio of seconds {cost['seconds'] / own['seconds']:.0f}, of CPU {cost['cpu_seconds'] / own['cpu_seconds']:.0f}"
-    )
+    ratios = [cost[key] / own[key] for key in ("seconds", "cpu_seconds")]
+    print(f"ratio of seconds {ratios[0]:.0f}, of CPU {ratios[1]:.0f}")
 
 
 if __name__ == "__main__":
