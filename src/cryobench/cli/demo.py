@@ -12,7 +12,7 @@ from cryobench.experiment.score import score_run
 from cryobench.recipes.simulate import simulate
 from cryobench.report.site import write_report
 
-METHODS = ("truth", "truth-backprojection", "consensus", "3d-class")
+METHODS = ("truth", "truth-backprojection", "consensus", "3d-class", "recovar")
 
 
 def run_demo(output: Path, seed: int, progress: Progress) -> None:
