@@ -293,6 +293,13 @@ def fabricate_results(dataset: Dataset) -> list[tuple[Reconstruction, Scores]]:
     latents[3] = np.nan
     soft = generator.dirichlet(np.ones(4) * 0.2, n) * 0.2 + 0.8 * np.eye(4)[states * 4 // N_STATES]
     classes = np.stack([volumes[5 * k : 5 * k + 5].mean(axis=0) for k in range(4)])
+    shells = 1 / (1 + np.exp((np.arange(box_size // 2 + 1) - 9) / 1.5))
+    class_model = {
+        "volumes": np.concatenate([classes, np.zeros_like(classes[:1])]),
+        "populations": np.array([0.2, 0.5, 0.1, 0.2, 0.0]),
+        "resolutions": np.array([20.0, 18.0, 25.0, 21.0, 192.0]),
+        "half_set_fsc": np.stack([shells, shells**0.5, shells**2, shells, np.zeros_like(shells)]),
+    }
     results = [
         (
             Reconstruction(
@@ -323,13 +330,23 @@ def fabricate_results(dataset: Dataset) -> list[tuple[Reconstruction, Scores]]:
                 queries,
                 noisy(0.08, soft.argmax(axis=1)[queries], classes),
                 posteriors=soft,
-                record=_record("3d-class", 95.0, settings={"n_classes": 4, "initialisation": "random-subset"}),
+                model=class_model,
+                record={
+                    **_record("3d-class", 95.0, settings={"n_classes": 4, "initialisation": "random-subset"}),
+                    "objective_definition": "gain in <log-likelihood>",
+                    "log": [{"iteration": number, "objective": -9.0 / number} for number in (1, 2, 3)],
+                    "notes": ["1 of 5 classes has no <particles>."],
+                },
             ),
             fabricate_scores(queries, 7.6, box_size=box_size, seed=4),
         ),
         (
             Reconstruction(
-                queries, noisy(0.12, states[queries]), latents=latents, record=_record(HOSTILE_NAME, 4210.0)
+                queries,
+                noisy(0.12, states[queries]),
+                latents=latents,
+                model=fabricate_linear_model(volumes),
+                record=_record(HOSTILE_NAME, 4210.0),
             ),
             fabricate_scores(queries, 8.2, box_size=box_size, seed=5),
         ),
@@ -352,6 +369,29 @@ def fabricate_results(dataset: Dataset) -> list[tuple[Reconstruction, Scores]]:
         reconstruction, scores = results[place]
         results[place] = reconstruction, _join(scores, fabricate_measures(dataset, quality, seed=place))
     return results
+
+
+def fabricate_linear_model(volumes: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean, two components, a density in two latents and a path, of volumes (n, z, y, x) on a circle."""
+    n_states, size = len(volumes), volumes.shape[-1]
+    mean = volumes.mean(axis=0)
+    angles = 2 * np.pi * np.arange(n_states) / n_states
+    directions = np.stack([np.cos(angles), np.sin(angles)])
+    components = np.tensordot(directions, volumes - mean, axes=1)
+    norms = np.linalg.norm(components.reshape(2, -1), axis=1)
+    axes = np.linspace(-3, 3, 15)
+    radii = np.hypot(axes[:, None], axes[None])
+    turn = np.linspace(0, np.pi, 14)
+    return {
+        "mean": mean,
+        "components": (components / norms[:, None, None, None]).astype(np.float32),
+        "variances": 2 * norms**2 / n_states**2,
+        "half_set_fsc": 1 / (1 + np.exp((np.arange(size // 2 + 1) - 8) / 1.5)),
+        "density": np.exp(-((radii - 1.5) ** 2)),
+        "density_axes": np.stack([axes, axes]),
+        "path_latents": np.stack([2 * np.cos(turn), np.sin(turn), 0 * turn], axis=1),
+        "path_volumes": volumes[np.linspace(0, n_states / 2, 14).astype(int)],
+    }
 
 
 def _record(method: str, wall_seconds: float | None = 0.1, settings: dict | None = None) -> dict:

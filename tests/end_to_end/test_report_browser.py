@@ -30,6 +30,7 @@ DRAWN = {
         "dots": ".scatterlayer .points path",
         "plane": ".scatterlayer .points path",
         "grid": ".heatmaplayer image",
+        "density": ".heatmaplayer image",
     },
     "card.html": {
         "states": ".barlayer .point path",
@@ -179,6 +180,28 @@ def test_surfaces_are_seen_in_their_scenes(page, tmp_path):
         picture = _picture(page, f"#surface-grid .surface:nth-child({index + 1}) .scene", tmp_path / "scene.png")
         background = picture[2, 2]
         assert (np.abs(picture - background).max(axis=-1) > 0.15).mean() > 0.02, f"scene {index} is empty"
+
+
+def test_the_mean_is_moved_along_the_component_that_is_chosen(page):
+    _visit(page, "#moved-grid")
+    drawn = "document.querySelectorAll('#moved-grid .scene[data-drawn]').length"
+    page.wait_for(f"{drawn} === 3")
+    assert page.run("document.querySelectorAll('#moved-query option').length") == 2
+    shape = "[...document.querySelectorAll('#moved-grid .scene')].map((scene) => Array.from(scene.data[0].x).join())"
+    minus, mean, plus = page.run(shape)
+    assert len({minus, mean, plus}) == 3
+    page.run(
+        "(() => { const box = document.getElementById('moved-query'); box.selectedIndex = 1;"
+        " box.dispatchEvent(new Event('change')); })()"
+    )
+    page.wait_for(f"{shape}[0] !== {minus!r}")
+    assert page.run(shape)[1] == mean
+    words = page.run("document.getElementById('moved-enclosed').textContent")
+    page.run(
+        "(() => { const slider = document.getElementById('moved-level'); slider.value = 0;"
+        " slider.dispatchEvent(new Event('input')); })()"
+    )
+    page.wait_for(f"document.getElementById('moved-enclosed').textContent !== {words!r}")
 
 
 def test_states_of_the_card_are_seen_and_more_can_be_chosen(page, report, tmp_path):

@@ -8,7 +8,16 @@ import pytest
 
 from cryobench.data import CollectiveVariable, Reconstruction, Score, Scores
 from cryobench.report import tables
-from cryobench.report.charts import Axis, DotChart, GridChart, LineChart, PlaneChart, Series, collect_charts
+from cryobench.report.charts import (
+    Axis,
+    DensityChart,
+    DotChart,
+    GridChart,
+    LineChart,
+    PlaneChart,
+    Series,
+    collect_charts,
+)
 from cryobench.report.charts.classes import order_confusion
 from cryobench.report.charts.composition import draw_composition
 from cryobench.report.charts.latents import draw_imbalance, imbalance_table
@@ -61,7 +70,9 @@ def test_every_idea_has_its_picture_and_its_words(charts):
     assert len({picture.key for picture in charts.values()}) == len(charts)
     assert all(len(picture.caption + picture.lead) > 60 for picture in charts.values())
     kinds = {picture.kind: type(picture.chart) for picture in charts.values()}
-    assert kinds == {"lines": LineChart, "dots": DotChart, "plane": PlaneChart, "grid": GridChart}
+    assert kinds == {
+        "lines": LineChart, "dots": DotChart, "plane": PlaneChart, "grid": GridChart, "density": DensityChart,
+    }  # fmt: skip
 
 
 def test_what_was_not_measured_is_not_drawn(dataset):

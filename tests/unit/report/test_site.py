@@ -82,6 +82,26 @@ def test_every_picture_of_the_metrics_stands_on_the_page_with_its_figure(folder,
     assert {"lines", "dots", "plane"} <= set(page.plots)
 
 
+def test_what_runs_found_stands_on_the_page_as_pictures_surfaces_and_figures(folder, page):
+    text = page.text
+    for words in ("What each method found", "1 of 5 classes has no <particles>.", "gain in <log-likelihood>"):
+        assert words in text, words
+    assert "findings" in page.ids
+    assert page.plots.count("density") == 1
+    assert re.search(r"class 1, 50\.0 %, 18\.0\sÅ class 0, 20\.0 %", text)
+    assert re.search(r"4 0\.0 % no particles", text)
+    assert "12 of 14 volumes, numbered along the path." in text
+    shown = {Path(reference).name.split("-")[0] for reference in page.references if "/findings/" in reference}
+    assert shown == {"mean", "component", "path", "class"}
+    moved = json.loads((folder / "assets" / "moved.js").read_text()[len("cryobench.receiveMoved(") : -3])
+    assert [len(entry["panels"]) for entry in moved] == [3, 3]
+    for panel in moved[1]["panels"]:
+        assert (folder / "assets" / "surfaces" / f"{panel['key']}.js").stat().st_size > 1000
+    tables = {path.name for path in (folder / "tables").iterdir()}
+    assert {"component-variances.csv", "latent-density.csv", "latent-paths.csv", "class-volumes.csv"} <= tables
+    assert {"half-set-fsc.csv", "convergence.csv"} <= tables
+
+
 def test_every_metric_is_explained_and_every_score_has_a_column(page):
     text = page.text
     assert "metric-labels" in page.ids
@@ -152,6 +172,8 @@ def test_no_truth_and_no_runs_still_make_a_page_that_says_so(tmp_path):
     text = write_report(dataset, [], tmp_path / "site").read_text(encoding="utf-8")
     for words in ("Scores: not measured", "FSC curves: not measured", "Surfaces: not measured", "no method was run"):
         assert words in text
+    assert "What each method found" not in text
+    assert not (tmp_path / "site" / "assets" / "findings").exists()
 
 
 def test_a_run_of_another_data_set_is_refused(tmp_path):

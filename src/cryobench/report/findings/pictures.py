@@ -32,8 +32,9 @@ _COLOURS = {"minus": DIVERGING(0.0), "mean": to_rgb(NEUTRAL), "plus": DIVERGING(
 
 def write_findings(contents: Contents, folder: Path) -> dict[str, dict[str, list[Entry]]]:
     """Every picture of slices and projections in ``folder``; entries for the page by part and slug."""
-    folder.mkdir(parents=True, exist_ok=True)
     found = contents.findings
+    if found.components or found.paths or found.volumes:
+        folder.mkdir(parents=True, exist_ok=True)
     return {
         "components": {slug: _write_components(slug, view, folder) for slug, view in found.components.items()},
         "paths": {slug: _write_path(contents, slug, folder) for slug in found.paths},

@@ -1,0 +1,281 @@
+"""What runs found by themselves: read only where it is what its name says, and the numbers in every picture."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cryobench.data import Reconstruction, Scores
+from cryobench.report.charts.findings import draw_convergence, draw_densities, draw_half_sets, draw_variances
+from cryobench.report.charts_payload import chart_data
+from cryobench.report.figures import draw_chart, draw_class_volumes, draw_components, draw_path, style_runs
+from cryobench.report.figures.style import DIVERGING
+from cryobench.report.findings.arrays import (
+    Components,
+    model_array,
+    read_class_volumes,
+    read_components,
+    read_density,
+)
+from cryobench.report.findings.gather import gather_findings
+from cryobench.report.findings.pictures import colour_change
+from cryobench.report.findings.tables import (
+    collect_notes,
+    tabulate_classes,
+    tabulate_densities,
+    tabulate_half_sets,
+    tabulate_paths,
+    tabulate_progress,
+)
+from cryobench.report.findings.volumes import (
+    MOST_FRAMES,
+    cut_planes,
+    find_outline,
+    find_planes,
+    view_classes,
+    view_components,
+    view_path,
+)
+from cryobench.report.tables import Run
+from fabricated import PIXEL_SIZE, fabricate_dataset
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return fabricate_dataset(n=20, box_size=16)
+
+
+def _run(label: str = "a", *, latents: np.ndarray | None = None, model: dict | None = None, **record) -> Run:
+    reconstruction = Reconstruction(
+        np.arange(2), latents=latents, model=model or {}, record={"method": label, **record}
+    )
+    return Run(label, label, reconstruction, Scores({}))
+
+
+def test_arrays_of_another_shape_or_kind_or_of_a_failed_run_are_not_taken():
+    cube = np.zeros((4, 4, 4))
+    good = {"mean": cube, "components": np.zeros((2, 4, 4, 4)), "variances": np.ones(2)}
+    assert read_components(_run(model=good)) is not None
+    assert read_components(_run(model=good, status="failed")) is None
+    for name, wrong in (
+        ("mean", np.zeros((4, 4))), ("mean", np.zeros((5, 5, 5))), ("components", np.zeros((2, 4, 4, 5))),
+        ("variances", np.ones(1)), ("variances", np.array(["1", "2"])),
+    ):  # fmt: skip
+        assert read_components(_run(model={**good, name: wrong})) is None, name
+        assert read_components(_run(model={key: good[key] for key in good if key != name})) is None
+    classes = {"volumes": np.zeros((3, 4, 4, 4)), "populations": np.ones(3)}
+    assert read_class_volumes(_run(model=classes)) is not None
+    assert read_class_volumes(_run(model={"volumes": classes["volumes"]})) is None
+    assert read_class_volumes(_run(model={**classes, "resolutions": np.ones(2)})) is None
+    assert read_density(_run(model={"density": np.ones((3, 3)), "density_axes": np.ones((2, 4))})) is None
+    assert model_array(_run(model={"density": np.zeros((0, 0))}), "density", 2) is None
+
+
+def test_nothing_is_made_of_nothing(dataset):
+    runs = [_run(), _run("b", status="failed", notes=["x"], log=[{"iteration": 1, "objective": 2.0}])]
+    found = gather_findings(runs, dataset)
+    assert found.is_empty
+    assert all(table.empty for _, _, table in found.tables)
+    assert [*draw_variances(runs), *draw_densities(runs), *draw_half_sets(runs, dataset)] == []
+    assert draw_convergence(runs) == []
+
+
+def test_a_density_over_more_latents_is_summed_over_the_further_ones(rng):
+    plane, line = rng.uniform(size=(5, 5)), np.array([1.0, 2, 3, 2, 0])
+    axes = np.stack([np.arange(5.0), np.arange(5.0), 0.5 * np.arange(5)])
+    run = _run(model={"density": plane[..., None] * line, "density_axes": axes})
+    values, kept = read_density(run)
+    assert values == pytest.approx(plane * 8 * 0.5)
+    assert kept == pytest.approx(axes[:2])
+    table = tabulate_densities([run]).set_index(["first", "second"])["density"]
+    assert table[(1.0, 3.0)] == pytest.approx(4 * plane[1, 3])
+
+
+def test_densities_have_the_first_latent_to_the_right_with_path_and_particles_inside(rng):
+    density = np.zeros((4, 4))
+    density[3, 1] = 1.0  # first latent high, second low
+    axes = np.tile(np.linspace(-1, 1, 4), (2, 1))
+    latents = np.array([[0, 0.5, 9], [2.0, 0, 9], [np.nan, 0, 9], [1, -1, 9]])
+    path = np.array([[0.0, 0.1, 5], [0.2, 0.3, 5]])
+    model = {"density": density, "density_axes": axes, "path_latents": path}
+    flat = _run("flat", model={"density": np.ones(4), "density_axes": axes[:1]})
+    run = _run(latents=latents, model=model)
+    picture, line = draw_densities([run, flat])
+    assert (picture.run, picture.kind) == ("a", "density")
+    assert picture.chart.values[1, 3] == 1
+    assert picture.chart.path == pytest.approx(path[:, :2])
+    assert picture.chart.points == pytest.approx(np.array([[0, 0.5], [1, -1]]))
+    assert line.chart.series[0].slug == "flat"
+    data = chart_data([picture])["density-a"]
+    assert data["path"] == [[0.0, 0.2], [0.1, 0.3]]
+    assert data["values"][1] == [0, 0, 0, 1]
+    figure = draw_chart(picture.chart, style_runs([run]))
+    assert figure.axes[0].get_xlabel() == "latent 1"
+    assert figure.axes[0].collections[0].get_array().max() == 1
+
+
+def test_a_fine_grid_is_thinned():
+    axes = np.tile(np.linspace(0, 1, 250), (2, 1))
+    (picture,) = draw_densities([_run(model={"density": np.ones((250, 250)), "density_axes": axes})])
+    assert picture.chart.values.shape == (84, 84)
+    assert len(picture.chart.columns) == len(picture.chart.rows) == 84
+
+
+def test_variances_are_drawn_on_a_logarithmic_axis_without_those_that_are_none():
+    runs = [_run(model={"variances": np.array([4.0, 2.0, 0.0])}), _run("b", model={"variances": np.zeros(2)})]
+    (picture,) = draw_variances(runs)
+    (series,) = picture.chart.series
+    assert picture.chart.y.logarithmic
+    assert series.x.tolist() == [1, 2, 3]
+    assert series.y[:2].tolist() == [4, 2]
+    assert np.isnan(series.y[2])
+    assert chart_data([picture])["variances"]["y"]["logarithmic"] is True
+    assert draw_chart(picture.chart, style_runs(runs)).axes[0].get_yscale() == "log"
+
+
+def test_half_sets_of_classes_are_their_median_and_range_without_empty_ones(dataset):
+    curves = np.array([[1, 0.9, 0.2], [1, 0.7, 0.1], [1, 0.2, 0.0], [0, 0, 0]])
+    classes = _run(model={"half_set_fsc": curves, "populations": np.array([0.5, 0.3, 0.2, 0])})
+    whole = _run("b", model={"half_set_fsc": np.array([1, 0.8, 0.4])})
+    (picture,) = draw_half_sets([classes, whole], dataset)
+    many, one = picture.chart.series
+    length = 16 * PIXEL_SIZE
+    assert many.x == pytest.approx(np.arange(3) / length)
+    assert many.y == pytest.approx([1, 0.7, 0.1])
+    assert many.low == pytest.approx([1, 0.2, 0])
+    assert many.high == pytest.approx([1, 0.9, 0.2])
+    assert one.low is None
+    assert picture.chart.references[0].y == pytest.approx(0.143)
+    assert chart_data([picture])["half-set-fsc"]["x"]["inverse"] == "resolution / Å"
+    table = tabulate_half_sets([classes, whole], dataset)
+    assert sorted(set(table["class"])) == [-1, 0, 1, 2, 3]
+    figure = draw_chart(picture.chart, style_runs([classes, whole]))
+    top = figure.axes[0].child_axes[0]
+    assert top.get_xlabel() == "resolution / Å"
+    assert top.get_xticklabels()[-1].get_text() == f"{length / 2:.3g}"
+
+
+def test_runs_of_one_objective_share_a_chart_and_others_do_not():
+    log = [{"iteration": 1, "objective": 1.0}, {"iteration": 2, "objective": 3}]
+    runs = [
+        _run("a", log=log, objective_definition="gain"),
+        _run("b", log=[*log, {"round": "last", "objective": 9.0}], objective_definition="gain"),
+        _run("c", log=log, objective_definition="loss"),
+        _run("d", log=log[:1], objective_definition="another"),
+        _run("e", log=[{"iteration": 1, "objective": None}, "words"], objective_definition="gain"),
+        _run("f", log="words"),
+    ]
+    gain, loss = draw_convergence(runs)
+    assert [series.slug for series in gain.chart.series] == ["a", "b"]
+    assert gain.chart.series[1].y.tolist() == [1, 3]
+    assert "Convergence: gain." in gain.caption
+    assert "Convergence: loss." in loss.caption
+    assert len({gain.key, loss.key}) == 2
+    assert len(tabulate_progress(runs)) == 7
+
+
+def test_notes_and_paths_are_kept_in_order():
+    runs = [_run(notes=["one", "two"]), _run("b", notes=[]), _run("c", notes="no list")]
+    assert collect_notes(runs) == {"a": ["one", "two"]}
+    table = tabulate_paths([_run(model={"path_latents": np.array([[1.0, 2], [3, 4]])})])
+    assert table[["frame", "axis", "latent"]].to_numpy().tolist() == [[1, 1, 1], [1, 2, 2], [2, 1, 3], [2, 2, 4]]
+
+
+@pytest.mark.parametrize("box_size", [16, 17])
+def test_planes_go_where_the_variance_is_and_are_cut_there(box_size):
+    variance = np.zeros((box_size,) * 3)
+    variance[3, 9, 12] = 5
+    variance[4:6, 2, 1] = 1
+    assert find_planes(variance) == (3, 9, 12)
+    volume = np.arange(box_size**3).reshape((box_size,) * 3)
+    xy, xz, yz = cut_planes(volume, (3, 9, 12))
+    assert (xy == volume[3]).all()
+    assert (xz == volume[:, 9]).all()
+    assert (yz == volume[:, :, 12]).all()
+
+
+@pytest.mark.parametrize("box_size", [16, 17])
+def test_components_stand_at_one_standard_deviation_on_one_scale(box_size):
+    mean = np.zeros((box_size,) * 3, np.float32)
+    mean[5:9, 5:9, 5:9] = 2.0
+    components = np.zeros((5, *mean.shape), np.float32)
+    components[0, 6, 7, 8] = 1.0
+    components[1:, 6, 7, 9] = -1.0
+    view = view_components(Components(mean, components, np.array([9.0, 4.0, 1.0, np.nan, 1.0])))
+    assert view.components.shape == (4, 3, box_size, box_size)
+    assert view.n_components == 5
+    assert view.components[0, 0, 7, 8] == 3  # plane xy
+    assert view.components[1, 1, 6, 9] == -2  # plane xz
+    assert view.components[3].any() == 0
+    assert 0 < view.limit <= 3
+    assert view.mean[0, 6, 6] == 2
+    assert view.edge == pytest.approx(0.5)
+    figure = draw_components(view)
+    assert len(figure.axes) == 15
+    assert figure.axes[3].images[0].get_clim() == (-view.limit, view.limit)
+
+
+def test_a_large_volume_is_reduced():
+    components = np.zeros((1, 100, 100, 100), np.float32)
+    view = view_components(Components(np.ones((100, 100, 100), np.float32), components, np.ones(1)))
+    assert view.mean.shape == (3, 96, 96)
+    assert view.limit == 1.0  # nothing varies
+
+
+def test_a_path_is_seen_from_where_it_changes_with_both_ends():
+    volumes = np.zeros((30, 8, 8, 8), np.float32)
+    for frame in range(30):
+        volumes[frame, 2, 4, frame % 8] = 1.0
+        volumes[frame, :, 1, 1] = 0.1 * frame / 29
+    view = view_path(volumes)
+    assert view.direction in (0, 1)  # along x the moving point stands still
+    assert len(view.shown) == MOST_FRAMES
+    assert (view.shown[0], view.shown[-1]) == (0, 29)
+    assert view.n_frames == 30
+    assert view.frames[-1] == pytest.approx(volumes[29].sum(axis=view.direction))
+    assert view.differences.sum(axis=0) == pytest.approx(0, abs=1e-5)
+    assert len(draw_path(view).axes[0].texts) == MOST_FRAMES + 2
+
+
+def test_classes_stand_by_population_without_those_of_nobody(dataset):
+    volumes = np.stack([np.full((16, 16, 16), level, np.float32) for level in (1.0, 2, 3, 4)])
+    volumes[2, 9, 5, 3] = 100
+    populations = np.array([0.2, 0.0, 0.5, 0.3])
+    view = view_classes(volumes, populations)
+    assert view.shown.tolist() == [2, 3, 0]
+    assert view.planes[0, 0, 5, 3] == 100  # the plane xy in which they differ most
+    assert view_classes(volumes, None).shown.tolist() == [0, 1, 2, 3]
+    resolutions = np.array([20.0, 96.0, 15.04, np.nan])
+    run = _run(model={"volumes": volumes, "populations": populations, "resolutions": resolutions})
+    assert np.isnan(tabulate_classes([run])["resolution"]).tolist() == [False, True, False, True]
+    found = gather_findings([run], dataset)
+    captions = found.class_captions("a")
+    assert captions == [
+        ["class 2", "50.0 %", "15.0\u00a0Å"],
+        ["class 3", "30.0 %"],
+        ["class 0", "20.0 %", "20.0\u00a0Å"],
+    ]
+    assert found.class_rows("a")[1] == ("1", "0.0 %", "no particles")
+    assert len(draw_class_volumes(view, captions).axes[0].images) == 1
+    empty = replace(
+        run, reconstruction=Reconstruction(np.arange(2), model={"volumes": volumes, "populations": 0 * populations})
+    )
+    assert gather_findings([empty], dataset).volumes == {}
+
+
+def test_a_change_is_coloured_by_its_sign_and_clearer_the_smaller_it_is():
+    colours = colour_change(np.array([[-2.0, -0.5, 0.0, 1.0]]), 1.0)
+    assert colours[0, :, 3].tolist() == [1, 0.5, 0, 1]
+    assert colours[0, 0, :3] == pytest.approx(DIVERGING(0.0)[:3])
+    assert colours[0, 3, :3] == pytest.approx(DIVERGING(1.0)[:3])
+
+
+def test_an_outline_runs_around_what_is_above_the_level():
+    plane = np.zeros((9, 9))
+    plane[3:6, 3:6] = 1.0
+    outline = find_outline(plane, 0.5, 4)
+    assert outline.shape == (36, 36)
+    rows, columns = np.nonzero(outline)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (12, 23, 12, 23)
+    assert not outline[15:21, 15:21].any()
+    assert not find_outline(plane, 2.0, 4).any()
