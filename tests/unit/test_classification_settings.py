@@ -122,6 +122,8 @@ def test_half_sets_give_each_class_its_resolution(toy):
     assert fsc.shape == (3, 13)
     assert np.bincount(halves).tolist() == [180, 180]
     assert (fsc[:, 1:6] > 0.9).all()
+    # Two halves of the particles agree less than one set with itself.
+    assert (fsc[:, 8:12] < 0.9995).all()
     assert ((resolutions >= 8) & (resolutions < 16)).all()
     assert result.record["notes"] == []
 
