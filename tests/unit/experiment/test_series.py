@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from cryobench._errors import FormatError, UnknownName
-from cryobench.data import Reconstruction
 from cryobench.cli.series import parse_percentiles
+from cryobench.data import Reconstruction
 from cryobench.experiment import series
 from cryobench.experiment.series import SeriesSettings, triangular_weights, write_series
 from cryobench.io.mrc import read_volume
