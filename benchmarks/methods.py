@@ -89,10 +89,8 @@ def main() -> None:
                 cost = run(method, dataset, place / f"{method}-{dataset.name}", settings)
                 first = first or cost
                 growth = cost.seconds / first.seconds / (cost.particles / first.particles)
-                each = 1000 * cost.seconds / cost.particles
-                print(
-                    f"{method:9s} {cost.particles:7,d} images {cost.seconds:8.1f} s {cost.peak_bytes / 2**30:6.2f} GiB"
-                )
+                each, peak = 1000 * cost.seconds / cost.particles, cost.peak_bytes / 2**30
+                print(f"{method:9s} {cost.particles:7,d} images {cost.seconds:8.1f} s {peak:6.2f} GiB")
                 print(f"          {each:.2f} ms an image, {growth:.2f} of proportional growth")
                 if options.score:
                     _, scores = score_run(cost.folder)
