@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 from cryobench.imaging.layout import GridLayout
 from cryobench.methods.recovar.column_kernel import CHANNELS
+from cryobench.methods.recovar.regression import count_bins
 from cryobench.methods.recovar.settings import RecovarSettings
 
 PUBLISHED_COLUMNS, PUBLISHED_COMPONENTS = 300, 200
-COLUMNS, COMPONENTS = 100, 50
+COLUMNS, COMPONENTS, BINS = 100, 50, 50
+LEAST_BINS = 8
 _FIXED_BYTES = 2e8  # batches of images and of their slices
 
 
@@ -19,6 +21,10 @@ class Plan:
     n_components: int
     column_batch: int
     """Columns whose sums are in memory at a time: one pass over the particles each."""
+    n_bins: int
+    """Steps of the kernel of a volume."""
+    regression_bytes: float
+    """For the sums of the volumes done at a time."""
     image_bytes: float
     """Left for keeping spectra."""
     notes: tuple[str, ...]
@@ -82,5 +88,16 @@ def make_plan(settings: RecovarSettings, n: int, box_size: int, mask_voxels: int
             f"{settings.memory_gb:g} leaves: {(each * 2 + reserved + _FIXED_BYTES) / 1e9:.1f} GB would do."
         )
     column_batch = min(column_batch, n_columns)
-    spent = max(bytes_of(fitting), reserved + column_batch * each)
-    return Plan(n_columns, fitting, column_batch, max(budget - spent, 0.0), tuple(notes))
+    regression_bytes = budget / 2
+    n_bins = min(BINS, count_bins(box_size, regression_bytes)) if settings.n_bins is None else settings.n_bins
+    if n_bins < LEAST_BINS and settings.n_bins is None:
+        raise ValueError(
+            f"kernel-regression volumes of {box_size} px with {LEAST_BINS} bins need "
+            f"{(2 * LEAST_BINS / max(count_bins(box_size, 1e9), 1e-9) * 1e9 + _FIXED_BYTES) / 1e9:.1f} GB, "
+            f"memory_gb is {settings.memory_gb:g}: raise it, or set n_bins (at least 2)."
+        )
+    if settings.n_bins is None and n_bins < BINS:
+        notes.append(f"volumes use {n_bins} bins where {BINS} would be, to fit memory_gb = {settings.memory_gb:g}.")
+    spent = max(bytes_of(fitting), reserved + column_batch * each, regression_bytes)
+    left = max(budget - spent, 0.0)
+    return Plan(n_columns, fitting, column_batch, n_bins, regression_bytes, left, tuple(notes))

@@ -7,7 +7,6 @@ from cryobench.imaging.grid import FourierVolume
 from cryobench.imaging.slices import extract_slices
 from cryobench.methods._shared.spectra import HalfDisc, Packed
 
-
 _BYTES_AT_ONCE = 1e8
 
 

@@ -120,16 +120,25 @@ class Recovar(Method):
         embedding = Embedding(
             own, unpack_symmetric(arrays[f"precisions_{chosen}"]), arrays[f"contrasts_{chosen}"], float("nan")
         )
+        plan = make_plan(settings, len(particles), particles.box_size, int((arrays["mask"] > 0).sum()))
         passes = Passes(
             particles,
             (particles.box_size - 1) // 2,
             method=self.name,
-            memory_bytes=settings.memory_gb * 1e9,
+            memory_bytes=plan.image_bytes,
             contrasts=arrays.get("contrasts_applied"),
         )
         mask = torch.from_numpy(arrays["mask"])
         yield from _regress(
-            passes, latents, embedding, arrays["half_sets"], arrays["noise"], mask, particles.pixel_size, settings
+            passes,
+            latents,
+            embedding,
+            arrays["half_sets"],
+            arrays["noise"],
+            mask,
+            particles.pixel_size,
+            settings,
+            plan,
         )
 
 
@@ -204,7 +213,7 @@ class _Work:
         """Kernel-regression volumes (z, y, x) at latents (m, d)."""
         folder = None if self.checkpoint is None else self.checkpoint / "volumes"
         arguments = (self.passes, targets, own, self.halves, model.noise, model.mask, self.particles.pixel_size)
-        return _regress(*arguments, self.settings, progress=self.progress, checkpoint=folder)
+        return _regress(*arguments, self.settings, self.plan, progress=self.progress, checkpoint=folder)
 
     def _masks(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         mask, dilated, _ = choose_masks(self.particles, self.settings, mean)
@@ -229,6 +238,7 @@ def _regress(
     mask: Tensor,
     pixel_size: float,
     settings: RecovarSettings,
+    plan: Plan,
     *,
     progress: Progress | None = None,
     checkpoint: Path | None = None,
@@ -248,12 +258,12 @@ def _regress(
         own.contrasts,
         halves,
         noise,
-        n_bins=settings.n_bins,
-        n_bandwidths=min(settings.n_bandwidths, settings.n_bins),
+        n_bins=plan.n_bins,
+        n_bandwidths=min(settings.n_bandwidths, plan.n_bins),
         min_particles=settings.min_particles,
         mask=mask.cpu().numpy(),
         pixel_size=pixel_size,
-        memory_bytes=settings.memory_gb * 1e9 / 2,
+        memory_bytes=plan.regression_bytes,
         progress=progress,
     )
     for path, item in zip(paths[done:], found, strict=True):

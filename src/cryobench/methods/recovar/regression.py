@@ -327,12 +327,21 @@ def _shells(radius: int) -> Tensor:
     return (squared.double().sqrt() + 0.5).floor().long()
 
 
+def count_bins(box_size: int, memory_bytes: float) -> int:
+    """How many bins of one target fit, with as much again to work on them."""
+    return int(memory_bytes / (2 * _bytes_of_bin(GridLayout(box_size, 1, "trilinear"))))
+
+
+def _bytes_of_bin(layout: GridLayout) -> float:
+    """Numerator and weight of both half-sets."""
+    return 2 * 12 * float(np.prod(layout.shape))
+
+
 def _count_targets(layout: GridLayout, n_bins: int, memory_bytes: float) -> int:
     """Targets whose sums fit; twice those of one are needed, to work on them. ValueError if not even one fits."""
-    voxels = float(np.prod(layout.shape))
-    each = 2 * 12 * voxels * n_bins
+    each = n_bins * _bytes_of_bin(layout)
     if 2 * each > memory_bytes:
-        fitting = int(memory_bytes / (48 * voxels))
+        fitting = count_bins(layout.box_size, memory_bytes)
         raise ValueError(
             f"the sums of {n_bins} bins of {layout.box_size} px take {2 * each / 1e9:.2f} GB for one volume, and "
             f"there are {memory_bytes / 1e9:.2f} GB: "

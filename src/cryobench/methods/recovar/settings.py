@@ -43,8 +43,12 @@ class RecovarSettings(MethodSettings):
     fit_contrast: bool = Field(
         False, description="estimate the contrast of each particle, then do all once more with it (published option)"
     )
-    n_bins: int = Field(50, ge=2, description="steps of the kernel of each volume (published: 50)")
-    n_bandwidths: int = Field(17, ge=1, description="bandwidths tried for each volume, among the bins' (published: 50)")
+    n_bins: int | None = Field(
+        None, ge=2, description="steps of the kernel of each volume; None for 50 (published), or what fits memory_gb"
+    )
+    n_bandwidths: int = Field(
+        17, ge=1, description="bandwidths tried for each volume, among the bins' (published: 50)"
+    )
     min_particles: int = Field(100, ge=2, description="particles within the least bandwidth (published: 100)")
     density_dimensions: int = Field(2, ge=1, le=4, description="latent axes of the density (practical up to 4)")
     path_volumes: int = Field(
