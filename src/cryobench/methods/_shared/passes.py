@@ -75,7 +75,7 @@ class Passes:
         self.disc = HalfDisc(particles.box_size, radius)
         self.device = device
         self._n, self._client = len(particles), workers
-        self._addresses = [] if workers is None else _list_workers(workers)[: self._n]
+        self._addresses: list[tuple[str, int]] = [] if workers is None else _list_workers(workers)[: self._n]
         self._bounds = np.linspace(0, self._n, max(len(self._addresses), 1) + 1).astype(int)
         kept = memory_bytes / (len(self._bounds) - 1)
         options = {"method": method, "device": device, "memory_bytes": kept}
@@ -136,16 +136,19 @@ class Passes:
         """One call for each share, at its worker, or at another should that one be lost."""
         assert self._client is not None
         return [
-            self._client.submit(function, *call, workers=[address], allow_other_workers=True, pure=False)
-            for address, call in zip(self._addresses, calls, strict=True)
+            self._client.submit(
+                _with_threads, threads, function, *call, workers=[address], allow_other_workers=True, pure=False
+            )
+            for (address, threads), call in zip(self._addresses, calls, strict=True)
         ]
 
 
-def _list_workers(workers: Workers) -> list[str]:
-    addresses = sorted(workers.scheduler_info(n_workers=-1)["workers"])
-    if not addresses:
+def _list_workers(workers: Workers) -> list[tuple[str, int]]:
+    """Address of each worker and the threads it was given."""
+    found = workers.scheduler_info(n_workers=-1)["workers"]
+    if not found:
         raise ValueError("the Dask scheduler has no workers: start some, or run without a scheduler.")
-    return addresses
+    return [(address, int(found[address]["nthreads"])) for address in sorted(found)]
 
 
 def _add(first: Any, second: Any) -> Any:
@@ -156,7 +159,6 @@ def _add(first: Any, second: Any) -> Any:
 
 
 def _open_share(particles: Particles, radius: int, options: dict[str, Any]) -> ParticleSpectra:
-    _set_threads(options["device"])
     return ParticleSpectra(particles, radius, **options)
 
 
@@ -165,14 +167,11 @@ def _mean_power(spectra: ParticleSpectra) -> np.ndarray:
 
 
 def _work_in_worker(work: Work, spectra: ParticleSpectra, *arguments: Any) -> tuple[Sums, Rows]:
-    _set_threads(spectra.device)
     return work(spectra, *arguments)
 
 
-def _set_threads(device: str) -> None:
-    """As many threads as the worker was given: others share its machine."""
-    from dask.distributed import get_worker
-
-    if device == "cpu":
-        numba.set_num_threads(min(get_worker().state.nthreads, numba.config.NUMBA_NUM_THREADS))
-        torch.set_num_threads(get_worker().state.nthreads)
+def _with_threads(threads: int, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call it with no more threads than the worker was given: others share its machine."""
+    numba.set_num_threads(min(threads, int(numba.get_num_threads())))
+    torch.set_num_threads(threads)
+    return function(*arguments)
