@@ -126,6 +126,9 @@ def test_variances_are_drawn_on_a_logarithmic_axis_without_those_that_are_none()
     (picture,) = draw_variances(runs)
     (series,) = picture.chart.series
     assert picture.chart.y.logarithmic
+    assert (picture.chart.y.low, picture.chart.y.high) == pytest.approx((1.6, 5))
+    (wide,) = draw_variances([_run(model={"variances": np.array([10.0, 1e-9])})])
+    assert wide.chart.y.low == pytest.approx(0.008)
     assert series.x.tolist() == [1, 2, 3]
     assert series.y[:2].tolist() == [4, 2]
     assert np.isnan(series.y[2])
@@ -201,12 +204,12 @@ def test_components_stand_at_one_standard_deviation_on_one_scale(box_size):
     components = np.zeros((5, *mean.shape), np.float32)
     components[0, 6, 7, 8] = 1.0
     components[1:, 6, 7, 9] = -1.0
-    view = view_components(Components(mean, components, np.array([9.0, 4.0, 1.0, np.nan, 1.0])))
+    view = view_components(Components(mean, components, np.array([9.0, 4.0, -1.0, np.inf, 1.0])))
     assert view.components.shape == (4, 3, box_size, box_size)
     assert view.n_components == 5
     assert view.components[0, 0, 7, 8] == 3  # plane xy
     assert view.components[1, 1, 6, 9] == -2  # plane xz
-    assert view.components[3].any() == 0
+    assert not view.components[2:].any()
     assert 0 < view.limit <= 3
     assert view.mean[0, 6, 6] == 2
     assert view.edge == pytest.approx(0.5)

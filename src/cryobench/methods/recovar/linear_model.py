@@ -101,18 +101,20 @@ def estimate_model(
         basis = find_subspace(columns, plan.n_components, seed)[0]
         if settings.fit_contrast:
             basis = _with_mean_first(basis, mean.volume.flatten()[inside])
-        basis_ft, power = volume_to_fourier(spread(basis)), noise
-        for attempt in range(2):
+        basis_ft = volume_to_fourier(spread(basis))
+
+        def fit(power: np.ndarray) -> tuple[Tensor, np.ndarray, np.ndarray]:
+            """Leading volumes, variances, and the noise power bounded by what they leave over."""
             covariance = project_covariance(passes, mean_ft, basis_ft, power)
             # What contrast adds lies along the mean and is left there.
             kept = slice(1 if settings.fit_contrast else 0, None)
             volumes, variances = principal_volumes(basis[kept], covariance[kept, kept])
             leading = volumes[: max(settings.dimensions)]
-            bounded = bound_noise(passes, mean_ft, volume_to_fourier(spread(leading)), power)
-            changed = np.abs(bounded / power - 1).max() > _NOISE_TOLERANCE
-            power = bounded
-            if not changed or attempt:
-                break
+            return leading, variances, bound_noise(passes, mean_ft, volume_to_fourier(spread(leading)), power)
+
+        leading, variances, power = fit(noise)
+        if np.abs(power / noise - 1).max() > _NOISE_TOLERANCE:
+            leading, variances, power = fit(power)
         return {"components": leading.numpy(), "variances": variances, "noise": power}
 
     with progress.task("covariance in the subspace"):

@@ -79,7 +79,7 @@ class Recovar(Method):
         arrays: dict[str, np.ndarray] = {
             **_model_arrays(model, work.halves, embeddings),
             "density": density.values,
-            "density_axes": np.stack(density.axes),
+            "density_axes": density.axes,
             "path_latents": path[: settings.path_volumes],
             "path_volumes": volumes[n_queries:],
         }

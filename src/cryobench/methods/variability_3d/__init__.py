@@ -21,6 +21,8 @@ Deviations, and why:
   squares through the interpolation itself; the plain quotient is biased at low frequencies.
 * The noise is estimated again in each iteration, from what mean and components leave over, corrected for the degrees
   of freedom that these took, where the publication whitens once by the mean's: that would count variation as noise.
+* Scales stay 1 for the first half of the iterations: with components still at random they would take the variation
+  along the mean for contrast, and a component would stay there.
 * α scales the deviation along with the mean. Published programs differ in this; here z is free of contrast.
 * All particles are in every iteration. At the speed of these sums mini-batches would gain nothing.
 

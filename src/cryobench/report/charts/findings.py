@@ -21,6 +21,8 @@ CURVES = "Components, half-sets, convergence"
 """Group of the charts that show several runs."""
 MOST_VARIANCES = 50
 """Components drawn; the table has all."""
+LARGEST_RATIO = 1e3
+"""Of the variances drawn: smaller ones are below the axis."""
 MOST_GRID = 100
 """Points of a density's grid drawn along an axis."""
 MOST_POINTS = 600
@@ -51,11 +53,15 @@ def draw_variances(runs: Sequence[Run]) -> list[Picture]:
     series = []
     for slug, rows in by_run(table):
         values = column_of(rows, "variance")
-        if (values > 0).any():
-            series.append(Series(slug, column_of(rows, "component"), np.where(values > 0, values, np.nan)))
+        known = np.isfinite(values) & (values > 0)
+        if known.any():
+            series.append(Series(slug, column_of(rows, "component"), np.where(known, values, np.nan)))
     if not series:
         return []
-    chart = LineChart(Axis("component", whole=True), Axis("variance of the latents", logarithmic=True), series)
+    drawn = np.concatenate([line.y[np.isfinite(line.y)] for line in series])
+    low = max(float(drawn.min()), float(drawn.max()) / LARGEST_RATIO)
+    axis = Axis("variance of the latents", 0.8 * low, 1.25 * float(drawn.max()), logarithmic=True)
+    chart = LineChart(Axis("component", whole=True), axis, series)
     return [Picture("variances", "findings", CURVES, chart, _VARIANCES)]
 
 

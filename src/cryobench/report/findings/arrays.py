@@ -18,6 +18,12 @@ class Components:
     variances: np.ndarray
     """(k,) of the latents along them."""
 
+    @property
+    def deviations(self) -> np.ndarray:
+        """(k,) standard deviations, 0 where the variance is none."""
+        known = np.isfinite(self.variances) & (self.variances > 0)
+        return np.sqrt(np.where(known, self.variances, 0))
+
 
 def model_array(run: Run, name: str, *dimensions: int) -> np.ndarray | None:
     """A numeric array of a run's model with one of these numbers of dimensions; None if there is no such thing.

@@ -13,7 +13,7 @@ from cryobench.report.findings.arrays import Components, read_components
 from cryobench.report.findings.volumes import ComponentsView, find_outline, grey_range
 from cryobench.report.page import write_script
 from cryobench.report.pictures import BYTES_PER_FACE, fit_zoom, tint, write_meshes
-from cryobench.report.surfaces import extract_surfaces, reduce_volume, shade_surface, typical_density
+from cryobench.report.surfaces import BOX_SIZES, extract_surfaces, reduce_volume, shade_surface, typical_density
 
 Entry = dict[str, Any]
 
@@ -124,21 +124,21 @@ def write_moved(contents: Contents, script: Path, folder: Path) -> list[Entry]:
 def _move_run(contents: Contents, slug: str, found: Components, folder: Path, *, most_faces: int) -> list[Entry]:
     particles = contents.dataset.particles
     width = particles.pixel_size * particles.box_size
-    mean = np.nan_to_num(np.asarray(found.mean, dtype=np.float32))
+    mean = _reduce(found.mean)
     typical = typical_density(mean)
     sets, zoom = [], 1.0
     for number in range(min(MOVED_COMPONENTS, len(found.components))):
-        step = np.sqrt(max(float(found.variances[number]), 0.0)) * np.nan_to_num(found.components[number])
+        step = float(found.deviations[number]) * _reduce(found.components[number])
         panels = []
         for rank, (side, deviations) in enumerate(_SIDES):
-            volume = (mean + deviations * step).astype(np.float32)
+            volume = mean + deviations * step
             key = f"moved-{slug}-mean" if side == "mean" else f"moved-{slug}-{number + 1}-{side}"
             colour = _hex(side)
             enclosed = [float((volume > fraction * typical).mean()) for fraction in LEVELS]
             if not (folder / f"{key}.js").exists():
                 meshes = extract_surfaces(volume, width / len(volume), enclosed, most_faces=most_faces)
                 write_meshes(folder / f"{key}.js", key, meshes, width / 2 * 1.02)
-                picture = shade_surface(reduce_volume(volume, 64), LEVELS[DEFAULT_LEVEL] * typical)
+                picture = shade_surface(volume, LEVELS[DEFAULT_LEVEL] * typical)
                 imsave(folder / f"{key}.png", tint(picture, colour))
                 if side == "mean":
                     zoom = fit_zoom(meshes[DEFAULT_LEVEL], width / 2 * 1.02)
@@ -153,6 +153,10 @@ def _move_run(contents: Contents, slug: str, found: Components, folder: Path, *,
     for entry in sets:
         entry["zoom"] = zoom
     return sets
+
+
+def _reduce(volume: np.ndarray) -> np.ndarray:
+    return reduce_volume(np.nan_to_num(np.asarray(volume, dtype=np.float32)), BOX_SIZES[0])
 
 
 def _hex(side: str) -> str:

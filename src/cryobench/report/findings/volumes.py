@@ -81,8 +81,7 @@ def cut_planes(volume: np.ndarray, planes: tuple[int, int, int]) -> np.ndarray:
 
 def view_components(found: Components) -> ComponentsView:
     """The first ``MOST_COMPONENTS`` components of a run."""
-    variances = found.variances[:MOST_COMPONENTS]
-    deviations = np.sqrt(np.clip(np.nan_to_num(variances), 0, None))
+    deviations = found.deviations[:MOST_COMPONENTS].tolist()
     mean = _reduce(found.mean)
     volumes = np.stack(
         [deviation * _reduce(each) for deviation, each in zip(deviations, found.components, strict=False)]
@@ -92,7 +91,7 @@ def view_components(found: Components) -> ComponentsView:
     return ComponentsView(
         mean=cut_planes(mean, planes),
         components=slices,
-        variances=variances,
+        variances=found.variances[:MOST_COMPONENTS],
         n_components=len(found.variances),
         limit=_limit(slices),
         edge=OUTLINE * typical_density(mean),
