@@ -4,8 +4,9 @@
 
 For runs: ``tables``, ``score_texts`` and ``assignments`` turn results into tables, ``leaderboard`` into cells,
 ``charts`` into what page and paper both draw, ``latent_views`` and ``colourings`` into points, ``views``, ``slices``
-and ``surfaces`` into pictures and meshes; ``payload``, ``charts_payload`` and ``pictures`` write what the page shows,
-``published_results`` has what others published, ``site`` puts the folder together.
+and ``surfaces`` into pictures and meshes; ``findings`` has what runs found by themselves; ``payload``,
+``charts_payload`` and ``pictures`` write what the page shows, ``published_results`` has what others published,
+``site`` puts the folder together.
 
 For a data set: ``facts``, ``command`` and ``state_list`` say what it is, which ``cryobench show`` prints;
 ``dataset_tables``, ``states``, ``spectra``, ``variables`` and ``composition`` are its tables and pictures, gathered
