@@ -10,6 +10,8 @@ from cryobench.methods.recovar.settings import RecovarSettings
 PUBLISHED_COLUMNS, PUBLISHED_COMPONENTS = 300, 200
 COLUMNS, COMPONENTS, BINS = 100, 50, 50
 LEAST_BINS = 8
+NEAR = 3.0
+"""Particles of each half-set in the least bandwidth over the root of their number."""
 _FIXED_BYTES = 2e8  # batches of images and of their slices
 
 
@@ -23,6 +25,8 @@ class Plan:
     """Columns whose sums are in memory at a time: one pass over the particles each."""
     n_bins: int
     """Steps of the kernel of a volume."""
+    min_particles: int
+    """Of each half-set within the least bandwidth."""
     regression_bytes: float
     """For the sums of the volumes done at a time."""
     image_bytes: float
@@ -51,9 +55,12 @@ def make_plan(settings: RecovarSettings, n: int, box_size: int, mask_voxels: int
         )
     if largest >= n:
         raise ValueError(f"{largest} latent dimensions were asked for but there are only {n} particles.")
-    if 2 * settings.min_particles > n:
+    min_particles = settings.min_particles
+    if min_particles is None:
+        min_particles = min(max(2, round(NEAR * n**0.5)), max(2, n // 8))
+    if 2 * min_particles > n:
         raise ValueError(
-            f"each half-set of {n // 2} particles must hold min_particles = {settings.min_particles} near a latent: "
+            f"each half-set of {n // 2} particles must hold min_particles = {min_particles} near a latent: "
             f"set min_particles to {n // 2} at most, better to a tenth of that."
         )
     reserved = 2 * n_columns * mask_voxels * 4
@@ -100,4 +107,4 @@ def make_plan(settings: RecovarSettings, n: int, box_size: int, mask_voxels: int
         notes.append(f"volumes use {n_bins} bins where {BINS} would be, to fit memory_gb = {settings.memory_gb:g}.")
     spent = max(bytes_of(fitting), reserved + column_batch * each, regression_bytes)
     left = max(budget - spent, 0.0)
-    return Plan(n_columns, fitting, column_batch, n_bins, regression_bytes, left, tuple(notes))
+    return Plan(n_columns, fitting, column_batch, n_bins, min_particles, regression_bytes, left, tuple(notes))

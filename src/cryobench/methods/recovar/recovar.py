@@ -260,7 +260,7 @@ def _regress(
         noise,
         n_bins=plan.n_bins,
         n_bandwidths=min(settings.n_bandwidths, plan.n_bins),
-        min_particles=settings.min_particles,
+        min_particles=plan.min_particles,
         mask=mask.cpu().numpy(),
         pixel_size=pixel_size,
         memory_bytes=plan.regression_bytes,

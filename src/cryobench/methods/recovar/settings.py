@@ -49,7 +49,11 @@ class RecovarSettings(MethodSettings):
     n_bandwidths: int = Field(
         17, ge=1, description="bandwidths tried for each volume, among the bins' (published: 50)"
     )
-    min_particles: int = Field(100, ge=2, description="particles within the least bandwidth (published: 100)")
+    min_particles: int | None = Field(
+        None,
+        ge=2,
+        description="particles of each half-set within the least bandwidth; None for 3 √n (published: 100)",
+    )
     density_dimensions: int = Field(2, ge=1, le=4, description="latent axes of the density (practical up to 4)")
     path_volumes: int = Field(
         6, ge=0, description="volumes along the path of highest density between the ends of the latents; 0 for none"
