@@ -24,7 +24,7 @@ def estimate_variance(
     v = Σ A*(C² (|r|² − noise)) / Σ A*(C⁴), damped by the agreement of the half-sets shell by shell.
     """
     sums, _ = passes.run(_insert_variance, mean_ft, mask, noise, own=(halves,))
-    numerator, weight = sums["sums"].totals()
+    numerator, weight = (total.to("cpu") for total in sums["sums"].totals())
     shells = weight.shell_indices().clamp(max=passes.disc.box_size // 2)
     flat, counts = shells.flatten(), weight.multiplicities().flatten().double()
 

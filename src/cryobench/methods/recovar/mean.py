@@ -70,7 +70,7 @@ def ssnr(fsc: np.ndarray) -> np.ndarray:
 def estimate_mean(passes: Passes, halves: np.ndarray, noise: np.ndarray, sphere: Tensor) -> Mean:
     """Mean of particles in half-sets (n,) 0 or 1 with noise power (radius + 1,); volumes times ``sphere``."""
     sums, _ = passes.run(_insert, noise, own=(halves,))
-    numerator, weight = sums["sums"].totals()
+    numerator, weight = (total.to("cpu") for total in sums["sums"].totals())
     shells = weight.shell_indices().clamp(max=passes.disc.box_size // 2)
     floor = (_FLOOR * _shell_means(weight, shells))[shells]
     inverse = 1 / torch.maximum(weight.values, floor).clamp(min=1e-30)
