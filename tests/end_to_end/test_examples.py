@@ -18,6 +18,7 @@ def test_example_runs(script, tmp_path):
     assert done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_own_volumes_are_scored_as_a_run(tmp_path):
     subprocess.run([sys.executable, EXAMPLES / "score_your_own.py", tmp_path], check=True, capture_output=True)
     assert load_reconstruction(tmp_path / "run").name == "blurred truth"

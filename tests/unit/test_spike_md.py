@@ -230,6 +230,7 @@ def test_which_road_is_taken(run, head, ensemble, tmp_path):
         RECIPE.ensemble(SpikeMdSettings(), run[::-1])
 
 
+@pytest.mark.slow
 def test_a_structure_without_the_domain_is_told(head):
     rest = head.select((head.residue_numbers >= 544) & (head.chains == "A"))
     with pytest.raises(ValueError, match="no chain has most of the residues 325 to 533"):
