@@ -22,7 +22,8 @@ from cryobench.imaging.ctf import evaluate_ctf
 from cryobench.imaging.shift import shift_images
 from cryobench.methods.method import require_poses
 
-_BYTES = 12  # of one packed entry: complex64 data and float32 CTF
+PACKED_BYTES = 12
+"""Of one packed entry: complex64 data and float32 CTF."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ class ParticleSpectra:
         """Where spectra are."""
         self.disc = HalfDisc(particles.box_size, radius)
         self._index = torch.from_numpy(self.disc.index).to(device)
-        keeps = len(particles) * len(self.disc.index) * _BYTES <= memory_bytes
+        keeps = len(particles) * len(self.disc.index) * PACKED_BYTES <= memory_bytes
         self._kept: list[Packed] | None = [] if keeps else None
         total = np.zeros(radius + 1)
         first: Tensor | None = None

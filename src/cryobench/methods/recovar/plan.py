@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from cryobench.imaging.layout import GridLayout
+from cryobench.methods._shared.spectra import PACKED_BYTES
 from cryobench.methods.recovar.column_kernel import CHANNELS
 from cryobench.methods.recovar.regression import count_bins
 from cryobench.methods.recovar.settings import RecovarSettings
@@ -13,6 +16,7 @@ LEAST_BINS = 8
 NEAR = 3.0
 """Particles of each half-set in the least bandwidth over the root of their number."""
 _FIXED_BYTES = 2e8  # batches of images and of their slices
+_IMAGE_SHARE = 0.4
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Plan:
     regression_bytes: float
     """For the sums of the volumes done at a time."""
     image_bytes: float
-    """Left for keeping spectra."""
+    """For keeping spectra; 0 if they are read anew in each pass."""
     notes: tuple[str, ...]
 
 
@@ -45,6 +49,10 @@ def make_plan(settings: RecovarSettings, n: int, box_size: int, mask_voxels: int
     planes, rows, columns = GridLayout(box_size, 1, "trilinear").shape
     grid = planes * rows * columns
     budget = settings.memory_gb * 1e9 - _FIXED_BYTES
+    # Spectra are kept beside everything else if they leave most of the memory; else they are read anew in each pass.
+    images = n * np.pi / 2 * ((box_size - 1) // 2) ** 2 * PACKED_BYTES * 1.05
+    images = images if images <= _IMAGE_SHARE * budget else 0.0
+    budget -= images
     n_columns = settings.n_columns or (PUBLISHED_COLUMNS if settings.published_sizes else COLUMNS)
     asked = settings.n_components or (PUBLISHED_COMPONENTS if settings.published_sizes else None)
     largest = max(settings.dimensions)
@@ -105,6 +113,4 @@ def make_plan(settings: RecovarSettings, n: int, box_size: int, mask_voxels: int
         )
     if settings.n_bins is None and n_bins < BINS:
         notes.append(f"volumes use {n_bins} bins where {BINS} would be, to fit memory_gb = {settings.memory_gb:g}.")
-    spent = max(bytes_of(fitting), reserved + column_batch * each, regression_bytes)
-    left = max(budget - spent, 0.0)
-    return Plan(n_columns, fitting, column_batch, n_bins, min_particles, regression_bytes, left, tuple(notes))
+    return Plan(n_columns, fitting, column_batch, n_bins, min_particles, regression_bytes, images, tuple(notes))

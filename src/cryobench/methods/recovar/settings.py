@@ -59,5 +59,5 @@ class RecovarSettings(MethodSettings):
         6, ge=0, description="volumes along the path of highest density between the ends of the latents; 0 for none"
     )
     memory_gb: float = Field(
-        4.0, gt=0, description="GB that images, columns and components may take; n_components and batches follow"
+        4.0, gt=0, description="GB for images, columns, components and sums; numbers and batches follow from it"
     )
