@@ -1,11 +1,11 @@
 """recovar of this package beside recovar 1.0.5, on the same files, by the same scores: one table.
 
-python benchmarks/recovar_peer.py DATASET --recovar ENVIRONMENT [--work DIR] [--as-it-is]
+python benchmarks/recovar_peer.py DATASET --recovar ENVIRONMENT [--work DIR] [--queries 20] [--as-it-is]
 
 The peer runs in its own environment (``peers/make_recovar_env.sh``) with its low-memory preset, its CPU
 back-projection put right (``peers/run_recovar.py``; --as-it-is leaves that out), zdim 10, and computes the states at
-the latents of the data set's query particles. Steps whose results lie in --work are not done again; their seconds
-are then those of the first time.
+the latents of the query particles, or of --queries of them, evenly spaced: it takes minutes for each. Steps whose
+results lie in --work are not done again; their seconds are then those of the first time.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import json
 import resource
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -85,11 +86,17 @@ def main() -> None:
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--recovar", type=Path, required=True, help="environment of the peer")
     parser.add_argument("--work", type=Path, default=Path("recovar-peer"))
+    parser.add_argument("--queries", type=int, default=20, help="query particles compared")
     parser.add_argument("--as-it-is", action="store_true", help="leave the peer's CPU back-projection as it is")
     options = parser.parse_args()
     print(describe_machine())
     dataset = load_dataset(options.dataset)
     ours = run("recovar", dataset, options.work / "ours", device="cpu")
+    chosen = np.unique(np.linspace(0, len(dataset.queries) - 1, options.queries).round().astype(int))
+    assert ours.volumes is not None
+    kept = IndexedVolumes(np.stack([ours.volumes.read(int(item)) for item in chosen]), np.arange(len(chosen)))
+    dataset = replace(dataset, queries=dataset.queries[chosen])
+    ours = replace(ours, queries=dataset.queries, volumes=kept)
     flags = ["--as-it-is"] if options.as_it_is else []
     theirs, cost = run_peer(dataset, options.work / "peer", options.recovar, flags)
     record = ours.record
