@@ -111,12 +111,12 @@ def test_noise_is_found_outside_the_mask(size):
 
 def test_sizes_follow_the_memory():
     roomy = make_plan(RecovarSettings(), 5000, 64, 20_000)
-    assert (roomy.n_columns, roomy.n_components, roomy.notes) == (100, 50, ())
+    assert (roomy.n_columns, roomy.n_components, roomy.notes) == (300, 100, ())
     published = make_plan(RecovarSettings(published_sizes=True, memory_gb=20), 5000, 64, 20_000)
     assert (published.n_columns, published.n_components) == (300, 200)
-    tight = make_plan(RecovarSettings(memory_gb=0.27, n_bins=4), 5000, 64, 20_000)
-    assert tight.n_components < 50
-    assert "to fit memory_gb = 0.27" in tight.notes[0]
+    tight = make_plan(RecovarSettings(memory_gb=0.35, n_bins=4), 5000, 64, 20_000)
+    assert tight.n_components < 100
+    assert "to fit memory_gb = 0.35" in tight.notes[0]
     assert tight.column_batch < roomy.column_batch
     fewer = make_plan(RecovarSettings(memory_gb=4), 100_000, 128, 160_000)
     assert 8 <= fewer.n_bins < roomy.n_bins
@@ -128,7 +128,7 @@ def test_sizes_follow_the_memory():
     [
         ({"n_components": 200, "memory_gb": 0.5}, r"\d+ components fit.*Raise memory_gb"),
         ({"memory_gb": 0.22}, "Raise memory_gb"),
-        ({"memory_gb": 0.27}, "with 8 bins need 0.3 GB"),
+        ({"memory_gb": 0.27, "n_components": 20, "n_columns": 40}, "with 8 bins need 0.3 GB"),
         ({"latent_dimension": 3}, "latent_dimension 3 is not among the dimensions 1, 2, 4, 10, 20"),
         ({"n_components": 5}, "n_components is 5"),
         ({"dimensions": (1, 6000), "latent_dimension": 1}, "only 5000 particles"),

@@ -10,8 +10,8 @@ from cryobench.methods.recovar.column_kernel import CHANNELS
 from cryobench.methods.recovar.regression import count_bins
 from cryobench.methods.recovar.settings import RecovarSettings
 
-PUBLISHED_COLUMNS, PUBLISHED_COMPONENTS = 300, 200
-COLUMNS, COMPONENTS, BINS = 100, 50, 50
+PUBLISHED_COMPONENTS = 200
+COLUMNS, COMPONENTS, BINS = 300, 100, 50
 LEAST_BINS = 8
 NEAR = 3.0
 """Particles of each half-set in the least bandwidth over the root of their number."""
@@ -53,7 +53,7 @@ def make_plan(settings: RecovarSettings, n: int, box_size: int, mask_voxels: int
     images = n * np.pi / 2 * ((box_size - 1) // 2) ** 2 * PACKED_BYTES * 1.05
     images = images if images <= _IMAGE_SHARE * budget else 0.0
     budget -= images
-    n_columns = settings.n_columns or (PUBLISHED_COLUMNS if settings.published_sizes else COLUMNS)
+    n_columns = settings.n_columns or COLUMNS
     asked = settings.n_components or (PUBLISHED_COMPONENTS if settings.published_sizes else None)
     largest = max(settings.dimensions)
     if settings.latent_dimension not in settings.dimensions:
@@ -96,11 +96,11 @@ def make_plan(settings: RecovarSettings, n: int, box_size: int, mask_voxels: int
             f"{largest} latent dimensions were asked for but n_components is {fitting}: raise one or lower the other."
         )
     each = 2 * grid * CHANNELS * 4
-    column_batch = int((budget - reserved) / 2 // each)
+    column_batch = int((budget - reserved) / 3 // each)
     if column_batch < 1:
         raise ValueError(
             f"the sums of one column of {box_size} px take {each / 1e9:.2f} GB, more than memory_gb = "
-            f"{settings.memory_gb:g} leaves: {(each * 2 + reserved + _FIXED_BYTES) / 1e9:.1f} GB would do."
+            f"{settings.memory_gb:g} leaves: {(each * 3 + reserved + _FIXED_BYTES) / 1e9:.1f} GB would do."
         )
     column_batch = min(column_batch, n_columns)
     regression_bytes = budget / 2

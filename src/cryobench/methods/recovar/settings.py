@@ -10,16 +10,14 @@ from cryobench.methods.method import MethodSettings
 class RecovarSettings(MethodSettings):
     """Settings of ``recovar``."""
 
-    published_sizes: bool = Field(
-        False, description="300 covariance columns and 200 components, as published; else the smaller defaults below"
-    )
+    published_sizes: bool = Field(False, description="200 components as published, instead of the default below")
     n_columns: int | None = Field(
-        None, ge=4, description="covariance columns; None for 100 (published: 300, low-memory preset: 50)"
+        None, ge=4, description="covariance columns; None for 300 (published; low-memory preset: 50)"
     )
     n_components: int | None = Field(
         None,
         ge=1,
-        description="dimension of the subspace in which the covariance is estimated; None for 50, or fewer where "
+        description="dimension of the subspace in which the covariance is estimated; None for 100, or fewer where "
         "memory_gb asks for it (published: 200)",
     )
     column_radius: float = Field(32.0, gt=0, description="index units, reach of the columns (published: 32)")
