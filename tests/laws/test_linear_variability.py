@@ -67,8 +67,7 @@ def test_precisions_say_how_far_latents_are_off(case):
 
 @pytest.mark.parametrize("size", [pytest.param(24, marks=pytest.mark.slow), 25])
 def test_noise_spectrum_is_found(size):
-    """At SNR 0.2, from 2,500 particles: within 3 %; 5 % in the lowest shells, where the molecule is strongest."""
-    result, truth = solved(size, 2500, 2, 0.2, 0.0, 5)
+    """At SNR 0.2, from 2,500 particles, converged: within 3 % at every shell."""
+    result, truth = solved(size, 2500, 2, 0.2, 0.0, 15)
     ratio = result.model["noise"] / (size**2 * truth.noise_variance)
-    np.testing.assert_allclose(ratio[1:], 1, atol=0.05)
-    np.testing.assert_allclose(ratio[4:], 1, atol=0.03)
+    np.testing.assert_allclose(ratio[1:], 1, atol=0.03)
