@@ -77,7 +77,7 @@ def test_blended_sums_are_weighted_as_the_memberships_say(toy, tmp_path):
             raise Stop
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cryobench.methods.classification_3d.classification.save_progression", keep)
+        patch.setattr("cryobench.methods.classification_3d.classification.keep_progression", keep)
         with pytest.raises(Stop):
             classify(toy.particles, settings, checkpoint=tmp_path)
     state = stopped["state"]

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from cryobench._errors import FormatError
 from cryobench.methods._shared.half_sets import split_halves
 from cryobench.methods._shared.passes import Passes
 from cryobench.methods.recovar import projected
@@ -15,7 +14,6 @@ from cryobench.methods.recovar.noise import estimate_noise_outside
 from cryobench.methods.recovar.plan import make_plan
 from cryobench.methods.recovar.projected import principal_volumes, solve_moments
 from cryobench.methods.recovar.settings import RecovarSettings
-from cryobench.methods.recovar.steps import Steps
 from toy import toy_dataset
 
 
@@ -137,21 +135,3 @@ def test_sizes_follow_the_memory():
 def test_sizes_that_do_not_fit_are_refused_with_what_would(settings, message):
     with pytest.raises(ValueError, match=message):
         make_plan(RecovarSettings(**settings), 5000, 64, 20_000)
-
-
-def test_finished_steps_are_kept_and_those_of_another_call_refused(tmp_path):
-    calls = []
-
-    def compute() -> dict[str, np.ndarray]:
-        calls.append(1)
-        return {"values": np.arange(3)}
-
-    for _ in range(2):
-        steps = Steps(tmp_path / "first", {"seed": 1})
-        np.testing.assert_array_equal(steps.take("mean", compute)["values"], np.arange(3))
-    assert len(calls) == 1
-    with pytest.raises(FormatError, match=r"another call, which differs in seed"):
-        Steps(tmp_path / "first", {"seed": 2})
-    (tmp_path / "first" / "mean.npz").write_bytes(b"cut off")
-    with pytest.raises(FormatError, match=r"mean\.npz cannot be read"):
-        Steps(tmp_path / "first", {"seed": 1}).take("mean", compute)

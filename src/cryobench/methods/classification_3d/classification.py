@@ -11,15 +11,16 @@ import numpy as np
 from cryobench._progress import Progress, Silent
 from cryobench.data import IndexedVolumes, Particles, Reconstruction
 from cryobench.imaging.accumulate import SliceAccumulator
+from cryobench.methods._shared.checkpoint import Checkpoint
 from cryobench.methods._shared.half_sets import split_halves
 from cryobench.methods._shared.passes import Passes
-from cryobench.methods.classification_3d.checkpoint import Progression, load_progression, save_progression
 from cryobench.methods.classification_3d.expectation import Memberships, Options, add_up, compare
 from cryobench.methods.classification_3d.halves import Halves, compare_halves
 from cryobench.methods.classification_3d.initial import assign_at_random, assign_by_subsets, cluster
 from cryobench.methods.classification_3d.limits import check_memory, choose_mask
 from cryobench.methods.classification_3d.moves import merge_and_split, split_into_empty
 from cryobench.methods.classification_3d.principal import principal_coordinates
+from cryobench.methods.classification_3d.progression import Progression, find_progression, keep_progression
 from cryobench.methods.classification_3d.schedule import draw_batch, plan_batches, plan_radii
 from cryobench.methods.classification_3d.settings import Classification3DSettings
 from cryobench.methods.classification_3d.volumes import Model, cut_mask, solve_volumes
@@ -174,7 +175,8 @@ class _Run:
 
     def go(self, checkpoint: Path | None, initial_labels: np.ndarray | None = None) -> Progression:
         """All iterations, or those that a checkpoint left to do."""
-        state = None if checkpoint is None else load_progression(checkpoint, self.call, self.device)
+        kept = Checkpoint(checkpoint, self.call)
+        state = find_progression(kept, self.device)
         if state is None:
             state = self._start(initial_labels)
         with self.progress.task("classes", total=len(self.radii)) as task:
@@ -188,7 +190,7 @@ class _Run:
                 else:
                     state = self._step(state)
                 if checkpoint is not None:
-                    save_progression(state, checkpoint, self.call)
+                    keep_progression(state, kept)
                 task.advance(
                     state.done - before.done, **{key: state.log[-1][key] for key in ("log-likelihood", "changed")}
                 )

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from cryobench.methods._shared.half_sets import find_resolution, volume_fsc
 from cryobench.methods._shared.passes import Passes
-from cryobench.methods.classification_3d.checkpoint import Progression
 from cryobench.methods.classification_3d.expectation import Options, add_up
+from cryobench.methods.classification_3d.progression import Progression
 from cryobench.methods.classification_3d.volumes import solve_volumes
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from cryobench._progress import Progress
 from cryobench.imaging.grid import FourierVolume, gridding_correction, volume_to_fourier
 from cryobench.imaging.layout import GridLayout
+from cryobench.methods._shared.checkpoint import Checkpoint
 from cryobench.methods._shared.passes import Passes
 from cryobench.methods.recovar.column_choice import choose_columns, estimate_variance
 from cryobench.methods.recovar.columns import accumulate_columns
@@ -20,7 +21,6 @@ from cryobench.methods.recovar.plan import Plan
 from cryobench.methods.recovar.projected import principal_volumes, project_covariance
 from cryobench.methods.recovar.regularise import solve_columns
 from cryobench.methods.recovar.settings import RecovarSettings
-from cryobench.methods.recovar.steps import Steps
 
 _PRIOR_FACTOR = 1e-2
 """First prior of a column over the outer product of the mean's (published)."""
@@ -64,20 +64,20 @@ def estimate_model(
     plan: Plan,
     settings: RecovarSettings,
     seed: int,
-    steps: Steps,
+    kept: Checkpoint,
     progress: Progress,
 ) -> LinearModel:
     """All of it for particles in half-sets (n,) 0 or 1. Errors as ``Recovar.reconstruct``."""
     with progress.task("mean, noise, variance", total=3) as task:
         white = np.full(passes.disc.radius + 1, passes.mean_power[-max(1, passes.disc.radius // 4) :].mean())
-        mean = Mean.from_arrays(steps.take("mean", lambda: estimate_mean(passes, halves, white, sphere).to_arrays()))
+        mean = Mean.from_arrays(kept.take("mean", lambda: estimate_mean(passes, halves, white, sphere).to_arrays()))
         task.advance()
         mask, dilated = masks(mean.volume)
         mean_ft = mean.spectrum()
-        noise = steps.take("noise", lambda: {"noise": estimate_noise_outside(passes, mean_ft, dilated)[0]})["noise"]
+        noise = kept.take("noise", lambda: {"noise": estimate_noise_outside(passes, mean_ft, dilated)[0]})["noise"]
         task.advance()
         window = dilated if settings.mask_images else None
-        variance = steps.take(
+        variance = kept.take(
             "variance", lambda: _name_variance(*estimate_variance(passes, mean_ft, window, noise, halves))
         )
         task.advance()
@@ -89,7 +89,7 @@ def estimate_model(
         radius=min(settings.column_radius, passes.disc.radius - 1),
         exclusion=settings.column_exclusion,
     )
-    columns, curves = _find_columns(passes, frequencies, mean, window, dilated, noise, halves, plan, steps, progress)
+    columns, curves = _find_columns(passes, frequencies, mean, window, dilated, noise, halves, plan, kept, progress)
     inside = torch.nonzero(dilated.flatten() > 0)[:, 0]
 
     def spread(volumes: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ def estimate_model(
         return {"components": leading.numpy(), "variances": variances, "noise": power}
 
     with progress.task("covariance in the subspace"):
-        found = steps.take("components", find_components)
+        found = kept.take("components", find_components)
     components = spread(torch.from_numpy(found["components"]))
     return LinearModel(mean, found["noise"], mask, components, found["variances"], frequencies, curves)
 
@@ -136,7 +136,7 @@ def _find_columns(
     noise: np.ndarray,
     halves: np.ndarray,
     plan: Plan,
-    steps: Steps,
+    kept: Checkpoint,
     progress: Progress,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Regularised columns as real volumes (2 c, v) inside the dilated mask, and their FSC (c, s), batch by batch."""
@@ -154,7 +154,7 @@ def _find_columns(
                 solved, fsc = solve_columns(sums, initial[part], dilated, gridding, radius=passes.disc.radius)
                 return {"volumes": solved, "fsc": fsc}
 
-            found = steps.take(f"columns-{first:03d}", compute)
+            found = kept.take(f"columns-{first:03d}", compute)
             volumes.append(found["volumes"])
             curves.append(found["fsc"])
             task.advance(len(found["fsc"]))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cryobench._progress import Progress, Silent
 from cryobench.data import IndexedVolumes, Particles, Reconstruction
-from cryobench.io.atomic import read_array, write_array
+from cryobench.methods._shared.checkpoint import Checkpoint
 from cryobench.methods._shared.half_sets import find_resolution, split_halves
 from cryobench.methods._shared.passes import Passes
 from cryobench.methods.method import Method, Workers, require_poses
@@ -23,7 +23,6 @@ from cryobench.methods.recovar.path import choose_ends, find_path
 from cryobench.methods.recovar.plan import Plan, make_plan
 from cryobench.methods.recovar.regression import kernel_volumes
 from cryobench.methods.recovar.settings import RecovarSettings
-from cryobench.methods.recovar.steps import Steps
 
 OBJECTIVE = "mean over particles of log p(y | mean and components) - log p(y | mean), latent integrated over"
 
@@ -74,7 +73,8 @@ class Recovar(Method):
         start, end = choose_ends(own.latents, density)
         path = find_path(density, own.latents, start, end, n_points=max(settings.path_volumes, 2))
         targets = np.concatenate([own.latents[queries], path[: settings.path_volumes]])
-        volumes = np.stack(list(work.volumes_at(targets, model, own))).astype(np.float32)
+        found = list(work.volumes_at(targets, model, own))
+        volumes = np.stack([volume for volume, _ in found]).astype(np.float32)
         n_queries = len(queries)
         arrays: dict[str, np.ndarray] = {
             **_model_arrays(model, work.halves, embeddings),
@@ -82,6 +82,7 @@ class Recovar(Method):
             "density_axes": density.axes,
             "path_latents": path[: settings.path_volumes],
             "path_volumes": volumes[n_queries:],
+            "query_fsc": np.stack([fsc for _, fsc in found[:n_queries]]),
         }
         if contrasts is not None:
             arrays["contrasts_applied"] = contrasts
@@ -129,17 +130,9 @@ class Recovar(Method):
             contrasts=arrays.get("contrasts_applied"),
         )
         mask = torch.from_numpy(arrays["mask"])
-        yield from _regress(
-            passes,
-            latents,
-            embedding,
-            arrays["half_sets"],
-            arrays["noise"],
-            mask,
-            particles.pixel_size,
-            settings,
-            plan,
-        )
+        arguments = (passes, latents, embedding, arrays["half_sets"], arrays["noise"], mask, particles.pixel_size)
+        for volume, _ in _regress(*arguments, settings, plan):
+            yield volume
 
 
 @dataclass
@@ -180,9 +173,9 @@ class _Work:
             progress=self.progress,
         )
         name = "first" if contrasts is None else "corrected"
-        steps = Steps(None if self.checkpoint is None else self.checkpoint / name, self._call())
+        kept = self._keep(name)
         model = estimate_model(
-            self.passes, self.halves, self.sphere, self._masks, self.plan, settings, self.seed, steps, self.progress
+            self.passes, self.halves, self.sphere, self._masks, self.plan, settings, self.seed, kept, self.progress
         )
         mean_ft, basis_ft = model.spectrum(max(settings.dimensions))
         with self.progress.task("embedding"):
@@ -209,24 +202,26 @@ class _Work:
         )
         return model, found
 
-    def volumes_at(self, targets: np.ndarray, model: LinearModel, own: Embedding) -> Iterator[np.ndarray]:
-        """Kernel-regression volumes (z, y, x) at latents (m, d)."""
-        folder = None if self.checkpoint is None else self.checkpoint / "volumes"
+    def volumes_at(
+        self, targets: np.ndarray, model: LinearModel, own: Embedding
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Kernel-regression volumes (z, y, x) at latents (m, d), each with the FSC (s,) of its half-sets."""
         arguments = (self.passes, targets, own, self.halves, model.noise, model.mask, self.particles.pixel_size)
-        return _regress(*arguments, self.settings, self.plan, progress=self.progress, checkpoint=folder)
+        return _regress(*arguments, self.settings, self.plan, kept=self._keep("volumes"), progress=self.progress)
 
     def _masks(self, mean: Tensor) -> tuple[Tensor, Tensor]:
         mask, dilated, _ = choose_masks(self.particles, self.settings, mean)
         return mask, dilated
 
-    def _call(self) -> dict[str, Any]:
-        return {
+    def _keep(self, name: str) -> Checkpoint:
+        call = {
             "settings": self.settings.model_dump(mode="json"),
             "seed": self.seed,
             "n": len(self.particles),
             "box_size": self.particles.box_size,
             "power": [float(f"{value:.9g}") for value in self.passes.mean_power[:3]],
         }
+        return Checkpoint(None if self.checkpoint is None else self.checkpoint / name, call)
 
 
 def _regress(
@@ -240,17 +235,17 @@ def _regress(
     settings: RecovarSettings,
     plan: Plan,
     *,
+    kept: Checkpoint | None = None,
     progress: Progress | None = None,
-    checkpoint: Path | None = None,
-) -> Iterator[np.ndarray]:
-    paths = [None if checkpoint is None else checkpoint / f"{index:06d}.npy" for index in range(len(targets))]
-    done = next((index for index, path in enumerate(paths) if path is None or not path.exists()), len(paths))
-    for path in paths[:done]:
-        assert path is not None
-        yield read_array(path)
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Volumes and their FSC, those that are kept first."""
+    done = 0
+    while kept is not None and done < len(targets) and (found := kept.find(f"{done:06d}")) is not None:
+        yield found[0]["volume"], found[0]["fsc"]
+        done += 1
     if done == len(targets):
         return
-    found = kernel_volumes(
+    regressed = kernel_volumes(
         passes,
         targets[done:],
         own.latents,
@@ -266,11 +261,10 @@ def _regress(
         memory_bytes=plan.regression_bytes,
         progress=progress,
     )
-    for path, item in zip(paths[done:], found, strict=True):
-        if path is not None:
-            path.parent.mkdir(exist_ok=True)
-            write_array(path, item.volume)
-        yield item.volume
+    for index, item in enumerate(regressed, start=done):
+        if kept is not None:
+            kept.keep(f"{index:06d}", {"volume": item.volume, "fsc": item.half_set_fsc})
+        yield item.volume, item.half_set_fsc
 
 
 def _own_settings(method: Method) -> RecovarSettings:

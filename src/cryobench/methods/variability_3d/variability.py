@@ -14,10 +14,10 @@ from cryobench.fourier import fourier_crop, fourier_pad
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.imaging.moments import MomentAccumulator
 from cryobench.io.atomic import read_array
+from cryobench.methods._shared.checkpoint import Checkpoint
 from cryobench.methods._shared.half_sets import split_halves
 from cryobench.methods._shared.passes import Passes
 from cryobench.methods.method import Method, MethodSettings, Workers, require_poses
-from cryobench.methods.variability_3d.checkpoint import Progression, load_progression, save_progression
 from cryobench.methods.variability_3d.expectation import LinearModel, fit_and_sum, fit_only
 from cryobench.methods.variability_3d.maximisation import cut_band, estimate_components, orthonormalise
 from cryobench.methods.variability_3d.mean import Mean, correct_noise, estimate_mean
@@ -29,6 +29,7 @@ from cryobench.methods.variability_3d.plan import (
     largest_sphere,
     shrink_mask,
 )
+from cryobench.methods.variability_3d.progression import Progression, find_progression, keep_progression
 from cryobench.methods.variability_3d.volumes import LinearVolumes
 from cryobench.rng import stream
 
@@ -173,9 +174,9 @@ class _Search:
         """All iterations, from the checkpoint if there is one."""
         settings, particles = self._settings, self._particles
         # The largest the sums can become; the band may turn out to be smaller.
-        kept = check_memory(particles, settings.n_components, self._largest_box(), settings.memory_gb)
+        image_bytes = check_memory(particles, settings.n_components, self._largest_box(), settings.memory_gb)
         largest = (particles.box_size - 1) // 2
-        passes = self._open(largest, kept)
+        passes = self._open(largest, image_bytes)
         call = {
             "settings": settings.model_dump(mode="json"),
             "seed": self._seed,
@@ -183,15 +184,16 @@ class _Search:
             "box_size": particles.box_size,
             "power": [float(f"{value:.9g}") for value in passes.mean_power[:3]],
         }
-        state = None if checkpoint is None else load_progression(checkpoint, call, self._device)
+        kept = Checkpoint(checkpoint, call)
+        state = find_progression(kept, self._device)
         mean = self._estimate_mean(passes) if state is None else state.mean
         self._band = choose_band(
             particles, settings.filter_resolution, settings.highpass_resolution, mean.half_set_fsc, self.notes
         )
         if self._band.radius < largest:
             del passes
-            kept = check_memory(particles, settings.n_components, self._band.box_size, settings.memory_gb)
-            passes = self._open(self._band.radius, kept)
+            image_bytes = check_memory(particles, settings.n_components, self._band.box_size, settings.memory_gb)
+            passes = self._open(self._band.radius, image_bytes)
         self._passes = passes
         self._small_mask = shrink_mask(self._mask, self._band.box_size)
         # Volumes in the small box are scaled so that their transform is that of the full one.
@@ -203,7 +205,7 @@ class _Search:
             while state.done < settings.n_iterations and not state.converged:
                 state = self._step(state)
                 if checkpoint is not None:
-                    save_progression(state, checkpoint, call)
+                    keep_progression(state, kept)
                 task.advance(1, objective=round(state.log[-1]["objective"], 1))
         return state
 

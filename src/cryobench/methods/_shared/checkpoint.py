@@ -1,0 +1,82 @@
+"""The folder of a run that may be killed: named sets of arrays, each whole or not there, of one and the same call."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from cryobench._errors import FormatError
+from cryobench.io.atomic import atomic_write, read_json, write_json
+
+_CALL, _LOG = "call.json", "log.jsonl"
+_FACTS = "facts"
+
+
+class Checkpoint:
+    """Named arrays in a folder; without a folder nothing is kept and nothing is found.
+
+    Parameters
+    ----------
+    folder
+        Made if it is not there, or None.
+    call
+        What the arrays depend on. FormatError if the folder holds those of another call.
+    """
+
+    def __init__(self, folder: Path | None, call: Mapping[str, Any]) -> None:
+        self._folder = folder
+        if folder is None:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        wanted = json.loads(json.dumps(dict(call)))
+        path = folder / _CALL
+        if not path.exists():
+            write_json(path, wanted)
+        elif (found := read_json(path)) != wanted:
+            differing = sorted(key for key in wanted if found.get(key) != wanted[key])
+            raise FormatError(
+                f"{folder} holds the checkpoint of another call, which differs in {', '.join(differing)}: "
+                "choose another folder or remove it."
+            )
+
+    def folder_of(self, name: str) -> Path | None:
+        """A folder for what a step keeps by itself, or None."""
+        return None if self._folder is None else self._folder / name
+
+    def keep(self, name: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any] | None = None) -> None:
+        """Arrays, and what JSON holds, in place of those of the same name."""
+        if self._folder is None:
+            return
+        held: dict[str, Any] = {**arrays, _FACTS: np.array(json.dumps(dict(facts or {})))}
+        with atomic_write(self._folder / f"{name}.npz") as file:
+            np.savez(file, **held)
+
+    def find(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+        """What was kept by that name, or None. FormatError if the file is damaged."""
+        if self._folder is None or not (path := self._folder / f"{name}.npz").exists():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = {key: stored[key] for key in stored.files}
+            facts = json.loads(str(arrays.pop(_FACTS)))
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise FormatError(f"{path} cannot be read ({error}): remove it to do again what led to it.") from error
+        return arrays, facts
+
+    def take(self, name: str, compute: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """The arrays of a step: found if it is finished, else computed and kept."""
+        found = self.find(name)
+        if found is not None:
+            return found[0]
+        arrays = dict(compute())
+        self.keep(name, arrays)
+        return arrays
+
+    def write_log(self, entries: list[dict[str, Any]]) -> None:
+        """All entries so far, a line of JSON each, for people to follow."""
+        if self._folder is not None:
+            with atomic_write(self._folder / _LOG) as file:
+                file.write("".join(json.dumps(entry) + "\n" for entry in entries).encode())
