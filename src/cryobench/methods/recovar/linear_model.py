@@ -36,7 +36,7 @@ class LinearModel:
     mask: Tensor
     """(z, y, x)."""
     components: Tensor
-    """(k, z, y, x) orthonormal, by descending variance; zero outside the dilated mask."""
+    """(k, z, y, x) orthonormal, by descending variance; zero outside the mask."""
     variances: np.ndarray
     """(k,)."""
     frequencies: np.ndarray
@@ -89,13 +89,13 @@ def estimate_model(
         radius=min(settings.column_radius, passes.disc.radius - 1),
         exclusion=settings.column_exclusion,
     )
-    columns, curves = _find_columns(passes, frequencies, mean, window, dilated, noise, halves, plan, kept, progress)
-    inside = torch.nonzero(dilated.flatten() > 0)[:, 0]
+    columns, curves = _find_columns(passes, frequencies, mean, window, mask, noise, halves, plan, kept, progress)
+    inside = torch.nonzero(mask.flatten() > 0)[:, 0]
 
     def spread(volumes: Tensor) -> Tensor:
-        full = torch.zeros(len(volumes), dilated.numel())
+        full = torch.zeros(len(volumes), mask.numel())
         full[:, inside] = volumes
-        return full.reshape(-1, *dilated.shape)
+        return full.reshape(-1, *mask.shape)
 
     def find_components() -> dict[str, np.ndarray]:
         basis = find_subspace(columns, plan.n_components, seed)[0]
@@ -132,14 +132,14 @@ def _find_columns(
     frequencies: np.ndarray,
     mean: Mean,
     window: Tensor | None,
-    dilated: Tensor,
+    mask: Tensor,
     noise: np.ndarray,
     halves: np.ndarray,
     plan: Plan,
     kept: Checkpoint,
     progress: Progress,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Regularised columns as real volumes (2 c, v) inside the dilated mask, and their FSC (c, s), batch by batch."""
+    """Regularised columns as real volumes (2 c, v) inside the mask, and their FSC (c, s), batch by batch."""
     size = passes.disc.box_size
     mean_ft = mean.spectrum()
     gridding = gridding_correction(size)
@@ -151,7 +151,7 @@ def _find_columns(
 
             def compute(part: slice = part) -> dict[str, np.ndarray]:
                 sums = accumulate_columns(passes, frequencies[part], mean_ft, window, noise, halves)
-                solved, fsc = solve_columns(sums, initial[part], dilated, gridding, radius=passes.disc.radius)
+                solved, fsc = solve_columns(sums, initial[part], mask, gridding, radius=passes.disc.radius)
                 return {"volumes": solved, "fsc": fsc}
 
             found = kept.take(f"columns-{first:03d}", compute)

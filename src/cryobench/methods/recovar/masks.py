@@ -1,4 +1,4 @@
-"""Where the molecule can be: the mask, and its dilated copy for images and columns (step c)."""
+"""Where the molecule can be: the mask, for volumes, and its dilated copy for images and noise (step c)."""
 
 import torch
 from torch import Tensor

@@ -39,7 +39,7 @@ class Plan:
 
 
 def make_plan(settings: RecovarSettings, n: int, box_size: int, mask_voxels: int) -> Plan:
-    """Sizes for n particles in a box with that many voxels in the dilated mask.
+    """Sizes for n particles in a box with that many voxels in the mask.
 
     Raises
     ------

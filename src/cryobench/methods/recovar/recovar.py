@@ -153,8 +153,8 @@ class _Work:
         self.halves = split_halves(n, self.seed)
         self.sphere = make_sphere(self.particles)
         # A mask drawn around the mean is not known yet: count the sphere.
-        _, dilated, self.notes = choose_masks(self.particles, self.settings, self.sphere)
-        self.plan: Plan = make_plan(self.settings, n, size, int((dilated > 0).sum()))
+        mask, _, self.notes = choose_masks(self.particles, self.settings, self.sphere)
+        self.plan: Plan = make_plan(self.settings, n, size, int((mask > 0).sum()))
         self.chosen = _name_embedding(self.settings)
         self.density_dimensions = min(self.settings.density_dimensions, self.settings.latent_dimension)
         self.log: list[dict[str, Any]] = []

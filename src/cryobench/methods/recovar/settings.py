@@ -35,7 +35,7 @@ class RecovarSettings(MethodSettings):
     dilation: float | None = Field(
         None,
         ge=0,
-        description="px, dilation of the mask for images and columns; None for 6 per 128 (published)",
+        description="px, dilation of the mask for images and noise; None for 6 per 128 (published)",
     )
     mask_images: bool = Field(True, description="mask residual images by the projected mask (published)")
     fit_contrast: bool = Field(

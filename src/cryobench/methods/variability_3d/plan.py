@@ -12,7 +12,6 @@ from cryobench.imaging.layout import GridLayout
 from cryobench.methods._shared.half_sets import find_resolution
 from cryobench.volumes.mask import make_soft_mask, make_sphere_mask
 
-_OF_NYQUIST = 0.8
 _SMALLEST_RADIUS = 4
 _BATCH_BYTES = 5e8
 
@@ -52,10 +51,10 @@ def choose_band(
     largest = (size - 1) // 2
     if filter_resolution is None:
         agreed = find_resolution(half_set_fsc, length)
-        radius = int(np.clip(min(_OF_NYQUIST * largest, length / agreed), min(_SMALLEST_RADIUS, largest), largest))
+        radius = int(np.clip(length / agreed, min(_SMALLEST_RADIUS, largest), largest))
         notes.append(
-            f"No filter resolution was given: {length / radius:.2f} Å was chosen, the lower of {_OF_NYQUIST} of what "
-            f"the images hold and the resolution of the mean ({agreed:.2f} Å). Set filter_resolution to change it."
+            f"No filter resolution was given: {length / radius:.2f} Å was chosen, the resolution of the mean "
+            f"({agreed:.2f} Å) as far as the images hold it. Set filter_resolution to change it."
         )
     else:
         radius = _radius_of("filter_resolution", filter_resolution, particles)

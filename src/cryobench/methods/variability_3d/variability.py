@@ -49,7 +49,9 @@ class Variability3DSettings(MethodSettings):
     n_components: int = Field(3, ge=1, le=32, description="K, components to find (cryoSPARC: 3)")
     n_iterations: int = Field(20, ge=1, description="most iterations (cryoSPARC: 20)")
     filter_resolution: float | None = Field(
-        None, gt=0, description="Å, highest resolution compared (cryoSPARC asks for one); None: chosen and noted"
+        None,
+        gt=0,
+        description="Å, highest resolution compared (cryoSPARC asks for one); None: that of the mean, said in a note",
     )
     highpass_resolution: float | None = Field(
         None, gt=0, description="Å, components have nothing coarser than this (cryoSPARC's optional high-pass)"
