@@ -11,7 +11,7 @@ from cryobench.report.charts_payload import latent_data
 from cryobench.report.colourings import colourings
 from cryobench.report.figures import draw_latents
 from cryobench.report.latent_views import TABLE, read_earlier, tabulate_views, view_latents
-from cryobench.report.umap_layout import WIDEST, explain_no_umap, lay_out_umap
+from cryobench.report.umap_layout import WIDEST, _find_neighbours, explain_no_umap, lay_out_umap
 from fabricated import HOSTILE_NAME, fabricate_dataset, fabricate_results, fabricate_rich_dataset
 
 
@@ -184,3 +184,16 @@ def test_latents_are_drawn_once_for_each_colouring():
     assert figure.axes[0].collections[1].get_offsets().shape == (100, 2)
     bare = draw_latents(view_latents(np.ones((4, 2))), [])
     assert len(bare.axes) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*not an NNDescent object")
+def test_neighbours_found_beforehand_are_those_of_umap():
+    from umap import UMAP
+
+    points = np.random.default_rng(0).standard_normal((500, 6)).astype(np.float32)
+    given, own = (
+        UMAP(random_state=0, n_jobs=1, n_epochs=1, **options).fit(points).graph_ for options in (_find_neighbours(points), {})
+    )
+    assert given.nnz == own.nnz
+    assert abs(given - own).max() < 1e-5
