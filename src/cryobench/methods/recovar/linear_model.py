@@ -49,9 +49,6 @@ class LinearModel:
         return self.mean.spectrum(), volume_to_fourier(self.components[:components])
 
 
-_NOISE_TOLERANCE = 0.02
-"""Change of the noise power in some shell from which on the covariance is estimated again."""
-
 Masks = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Mask and dilated mask, given the mean."""
 
@@ -101,20 +98,14 @@ def estimate_model(
         basis = find_subspace(columns, plan.n_components, seed)[0]
         if settings.fit_contrast:
             basis = _with_mean_first(basis, mean.volume.flatten()[inside])
-        basis_ft = volume_to_fourier(spread(basis))
-
-        def fit(power: np.ndarray) -> tuple[Tensor, np.ndarray, np.ndarray]:
-            """Leading volumes, variances, and the noise power bounded by what they leave over."""
-            covariance = project_covariance(passes, mean_ft, basis_ft, power)
-            # What contrast adds lies along the mean and is left there.
-            kept = slice(1 if settings.fit_contrast else 0, None)
-            volumes, variances = principal_volumes(basis[kept], covariance[kept, kept])
-            leading = volumes[: max(settings.dimensions)]
-            return leading, variances, bound_noise(passes, mean_ft, volume_to_fourier(spread(leading)), power)
-
-        leading, variances, power = fit(noise)
-        if np.abs(power / noise - 1).max() > _NOISE_TOLERANCE:
-            leading, variances, power = fit(power)
+        # What the columns span most of, fitted to the images, bounds the noise by what it leaves over.
+        spanned = basis[: max(settings.dimensions)]
+        power = bound_noise(passes, mean_ft, volume_to_fourier(spread(spanned)), noise)
+        covariance = project_covariance(passes, mean_ft, volume_to_fourier(spread(basis)), power)
+        # What contrast adds lies along the mean and is left there.
+        kept = slice(1 if settings.fit_contrast else 0, None)
+        volumes, variances = principal_volumes(basis[kept], covariance[kept, kept])
+        leading = volumes[: max(settings.dimensions)]
         return {"components": leading.numpy(), "variances": variances, "noise": power}
 
     with progress.task("covariance in the subspace"):

@@ -6,8 +6,8 @@ from inside the disc, which is summed exactly. The spectrum found outside is bou
 residual inside, which holds the heterogeneity as well; where the mask leaves nothing outside, the bound stands alone.
 
 A molecule that fills its box, or whose image the CTF spreads beyond the mask, leaves signal outside. So once the
-principal volumes are known, the residual of the linear fit, corrected for its degrees of freedom, is a third bound
-(``bound_noise``; not in the published method):
+subspace is known, the residual of a fit by its leading volumes, corrected for its degrees of freedom, is a third
+bound (``bound_noise``; not in the published method):
 
     σ² <= Σ |y − A (μ + U z)|² / Σ (1 − x_p G⁻¹ x_pᵀ / 2),   z the least-squares fit, x_p its whitened rows.
 
