@@ -193,7 +193,8 @@ def test_neighbours_found_beforehand_are_those_of_umap():
 
     points = np.random.default_rng(0).standard_normal((500, 6)).astype(np.float32)
     given, own = (
-        UMAP(random_state=0, n_jobs=1, n_epochs=1, **options).fit(points).graph_ for options in (_find_neighbours(points), {})
+        UMAP(random_state=0, n_jobs=1, n_epochs=1, **options).fit(points).graph_
+        for options in (_find_neighbours(points), {})
     )
     assert given.nnz == own.nnz
     assert abs(given - own).max() < 1e-5

@@ -18,7 +18,7 @@ from cryobench.imaging.grid import FourierVolume
 from cryobench.methods._shared.passes import Passes
 from cryobench.methods._shared.spectra import ParticleSpectra
 from cryobench.methods.recovar.predicted import predict, small_batches
-from cryobench.methods.recovar.projected import whitened_products
+from cryobench.methods.recovar.whitened import whitened_data, whitened_products, whitened_rows
 
 CONTRASTS = np.linspace(0, 2, 51)[1:]
 """Grid of contrasts (published: 50 points of (0, 2])."""
@@ -79,14 +79,17 @@ def _embed(
     found: dict[str, list[np.ndarray]] = {}
     sums: dict[str, float] = {}
     for batch in spectra.batches():
-        for _, packed in small_batches(batch, spectra.disc, basis_ft.n_volumes + 1):
-            images = predict(basis_ft, packed, spectra.disc)
-            images = torch.cat([predict(mean_ft, packed, spectra.disc)[:, None], images], dim=1)
-            gram, match = whitened_products(images, packed, packed.data, spectra.disc, noise)
-            gram, match = gram.double(), match.double()
+        for _, packed in small_batches(batch, spectra.disc, basis_ft.n_volumes):
+            data, mean = (
+                whitened_data(values, spectra.disc, noise)
+                for values in (packed.data, packed.ctf * predict(mean_ft, packed, spectra.disc))
+            )
+            rows = whitened_rows(basis_ft, packed, spectra.disc, noise)
+            gram, match, with_mean = (values.double() for values in whitened_products(rows, data, mean))
+            of_mean = ((mean * mean).sum(-1).double(), (mean * data).sum(-1).double())
             for d in dimensions:
-                products = (gram[:, 1 : d + 1, 1 : d + 1], gram[:, 1 : d + 1, 0], gram[:, 0, 0])
-                matches = (match[:, 1 : d + 1], match[:, 0])
+                products = (gram[:, :d, :d], with_mean[:, :d], of_mean[0])
+                matches = (match[:, :d], of_mean[1])
                 prior = torch.diag(torch.from_numpy(1 / variances[:d]).to(gram))
                 for suffix, used in (("", prior), ("_noreg", torch.zeros_like(prior))):
                     *parts, gain = _solve(products, matches, used, grid)

@@ -24,6 +24,7 @@ from cryobench.methods._shared.passes import Passes
 from cryobench.methods._shared.spectra import HalfDisc, ParticleSpectra
 from cryobench.methods.recovar.masked_images import MaskedImages, to_images
 from cryobench.methods.recovar.predicted import predict, small_batches, weights_of
+from cryobench.methods.recovar.whitened import whitened_data, whitened_products, whitened_rows
 
 _LEAST_OUTSIDE = 0.02
 _LEAST_SHARE = 0.1
@@ -77,22 +78,22 @@ def _measure_fits(
     disc, device = spectra.disc, spectra.device
     mean_ft, basis_ft = mean_ft.to(device), basis_ft.to(device)
     eye = torch.eye(basis_ft.n_volumes, device=device)
-    scale = torch.from_numpy(2 / noise[disc.shells]).float().to(device)
+    # What an entry of a whitened row was multiplied by.
+    entry = (2 * weights_of(disc, device) / torch.from_numpy(noise[disc.shells]).to(device)).float()
     power, freedom = np.zeros(disc.radius + 1), np.zeros(disc.radius + 1)
     for batch in spectra.batches():
-        for _, packed in small_batches(batch, disc, basis_ft.n_volumes + 1):
-            residual = packed.data - packed.ctf * predict(mean_ft, packed, disc)
-            images = predict(basis_ft, packed, disc) * packed.ctf[:, None]
-            rows = torch.view_as_real(images).flatten(-2)
-            weighted = torch.view_as_real(images * (scale * weights_of(disc, device))).flatten(-2)
-            gram = weighted @ rows.mT
-            match = (weighted @ torch.view_as_real(residual).flatten(-2)[..., None])[..., 0]
+        for _, packed in small_batches(batch, disc, basis_ft.n_volumes):
+            data = whitened_data(packed.data - packed.ctf * predict(mean_ft, packed, disc), disc, noise)
+            rows = whitened_rows(basis_ft, packed, disc, noise)
+            gram, match = whitened_products(rows, data)
             ridge = 1e-6 * gram.diagonal(dim1=-2, dim2=-1).mean(-1)[:, None, None] * eye
             inverse = torch.linalg.inv((gram + ridge).double()).float()
-            fit = ((inverse @ match[..., None])[..., 0] + 0j)[:, None] @ images
-            leverage = ((inverse @ rows) * rows).sum(1).unflatten(-1, (-1, 2)).sum(-1) * scale / 2
-            power += disc.sum_shells((residual - fit[:, 0]).abs().square()).sum(0).cpu().numpy()
-            freedom += disc.sum_shells(1 - leverage).sum(0).cpu().numpy()
+            left = data - (rows @ (inverse @ match[..., None]))[..., 0]
+            leverage = ((rows @ inverse) * rows).sum(-1)
+            # Of both parts of an entry, freed of its weight, which the sum over a shell brings back.
+            squares, shares = (values.unflatten(-1, (-1, 2)).sum(-1) for values in (left.square(), leverage))
+            power += disc.sum_shells(squares / entry).sum(0).cpu().numpy()
+            freedom += disc.sum_shells(1 - shares / (2 * weights_of(disc, device))).sum(0).cpu().numpy()
     return {"power": power, "freedom": freedom}, {}
 
 

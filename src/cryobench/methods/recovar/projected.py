@@ -16,8 +16,9 @@ from torch import Tensor
 
 from cryobench.imaging.grid import FourierVolume
 from cryobench.methods._shared.passes import Passes
-from cryobench.methods._shared.spectra import HalfDisc, Packed, ParticleSpectra
+from cryobench.methods._shared.spectra import ParticleSpectra
 from cryobench.methods.recovar.predicted import predict, small_batches
+from cryobench.methods.recovar.whitened import whitened_data, whitened_products, whitened_rows
 
 MOST_DIRECT = 100
 """Largest number of components whose system is solved by factorisation (at 100: 5,050 unknowns, 0.2 GB)."""
@@ -43,23 +44,12 @@ def _sum_moments(
         entries = torch.empty(len(packed.indices), len(rows), device=device)
         for first, part in small_batches(packed, spectra.disc, k):
             residual = part.data - part.ctf * predict(mean_ft, part, spectra.disc)
-            slices = predict(basis_ft, part, spectra.disc)
-            gram, match = whitened_products(slices, part, residual, spectra.disc, noise)
+            images = whitened_rows(basis_ft, part, spectra.disc, noise)
+            gram, match = whitened_products(images, whitened_data(residual, spectra.disc, noise))
             entries[first : first + len(gram)] = gram[:, rows, columns]
             right += (match.T @ match).double() - gram.double().sum(0)
         moments.addmm_(entries.T, entries)
     return {"moments": moments.cpu(), "right": right.cpu()}, {}
-
-
-def whitened_products(
-    slices: Tensor, packed: Packed, residual: Tensor, disc: HalfDisc, noise: np.ndarray
-) -> tuple[Tensor, Tensor]:
-    """G (m, k, k) and b (m, k) of a batch with slices (m, k, p) of the volumes and residuals (m, p)."""
-    weights = torch.from_numpy(np.sqrt(2 * disc.weights / noise[disc.shells])).float().to(residual.device)
-    images = slices * (packed.ctf * weights)[:, None]
-    flat = torch.view_as_real(images).flatten(-2)
-    data = torch.view_as_real(residual * weights).flatten(-2)
-    return flat @ flat.mT, (flat @ data[..., None])[..., 0]
 
 
 def solve_moments(moments: Tensor, right: Tensor) -> Tensor:
