@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 from cryobench.imaging.grid import FourierVolume
-from cryobench.imaging.kernels.cpu.simd import gather, prefetch_pairs
-from cryobench.imaging.kernels.cpu.taps import FLAGS, linear_taps
+from cryobench.imaging.kernels.cpu.simd import prefetch_pairs
+from cryobench.imaging.kernels.cpu.taps import FLAGS
 from cryobench.imaging.kernels.cpu.threads import count_threads, run_parts
+from cryobench.imaging.kernels.cpu.voxel import gather_voxel
 from cryobench.imaging.slices import extract_slices
 from cryobench.methods._shared.spectra import HalfDisc, Packed
 
@@ -104,8 +105,6 @@ def _score(
     f4, u8 = np.float32, np.uint64
     step = u8(stride)
     plane_step, row_step = u8(plane) * step, u8(row) * step
-    eights = classes // 8
-    four, two, one = classes & 4, classes & 2, classes & 1
     lines = (stride + 15) // 16
     middle = f4(center)
     count = len(frequencies)
@@ -114,20 +113,11 @@ def _score(
         r = rotations[i]
         for p in range(count):
             kx, ky = frequencies[p, 0], frequencies[p, 1]
-            x = kx * r[0, 0] + ky * r[1, 0]
-            y = kx * r[0, 1] + ky * r[1, 1]
-            z = kx * r[0, 2] + ky * r[1, 2]
-            sign = f4(1)
-            if x < f4(0):
-                sign = f4(-1)
-            x *= sign
-            y *= sign
-            z *= sign
-            x0, y0, z0 = np.int32(x), np.int32(y + middle), np.int32(z + middle)
-            x_taps = linear_taps(x - f4(x0))
-            y_taps = linear_taps(y - (f4(y0) - middle))
-            z_taps = linear_taps(z - (f4(z0) - middle))
-            at = u8(z0 * plane + y0 * row + x0 + center_x) * step
+            place = (
+                kx * r[0, 0] + ky * r[1, 0],
+                kx * r[0, 1] + ky * r[1, 1],
+                kx * r[0, 2] + ky * r[1, 2],
+            )
             # The grid does not fit in cache: ask early for what an entry further along will need.
             later = min(p + _AHEAD, count - 1)
             kx, ky = frequencies[later, 0], frequencies[later, 1]
@@ -139,21 +129,7 @@ def _score(
             ahead = u8(np.int32(z + middle) * plane + np.int32(y + middle) * row + np.int32(x) + center_x) * step
             for line in range(lines):
                 prefetch_pairs(grid, ahead + u8(16 * line), plane_step, row_step, step)
-            to = u8(0)
-            for _ in range(eights):
-                gather(16, 2, 0, grid, at, plane_step, row_step, step, x_taps, y_taps, z_taps, sign, taken, to)
-                at += u8(16)
-                to += u8(16)
-            if four:
-                gather(8, 2, 0, grid, at, plane_step, row_step, step, x_taps, y_taps, z_taps, sign, taken, to)
-                at += u8(8)
-                to += u8(8)
-            if two:
-                gather(4, 2, 0, grid, at, plane_step, row_step, step, x_taps, y_taps, z_taps, sign, taken, to)
-                at += u8(4)
-                to += u8(4)
-            if one:
-                gather(2, 2, 0, grid, at, plane_step, row_step, step, x_taps, y_taps, z_taps, sign, taken, to)
+            gather_voxel(grid, stride, plane_step, row_step, place, center, center_x, taken)
             c = ctf[i, p]
             square = weights[p] * c * c
             real = f4(2) * weights[p] * c * data[i, p].real
