@@ -127,14 +127,21 @@ def volume_to_fourier(
     if volumes.ndim not in (3, 4) or tuple(volumes.shape[-3:]) != (size,) * 3:
         raise ValueError(f"expected cubes of shape (z, y, x) or (k, z, y, x), got {tuple(volumes.shape)}.")
     layout = GridLayout(size, padding, kernel)
-    corrected = volumes.float() / _grid_transform(layout, volumes.device)
+    grid = _grid_transform(layout, volumes.device)
     before = layout.padded_size // 2 - size // 2
     after = layout.padded_size - size - before
-    spectra = [
-        fill(fft_volume(torch.nn.functional.pad(volume, (before, after) * 3)), layout)
-        for volume in corrected.reshape(-1, size, size, size)
-    ]
-    values = spectra[0] if volumes.ndim == 3 else torch.stack(spectra, dim=-1)
+
+    def transform(volume: Tensor) -> Tensor:
+        return fill(fft_volume(torch.nn.functional.pad(volume.float() / grid, (before, after) * 3)), layout)
+
+    if volumes.ndim == 3:
+        values = transform(volumes)
+    elif volumes.requires_grad:
+        values = torch.stack([transform(volume) for volume in volumes], dim=-1)
+    else:  # one after the other into place: a stack of all would take the memory twice
+        values = torch.empty(*layout.shape, len(volumes), dtype=torch.complex64, device=volumes.device)
+        for index, volume in enumerate(volumes):
+            values[..., index] = transform(volume)
     return FourierVolume(values.contiguous(), size, padding, kernel)
 
 

@@ -75,7 +75,8 @@ def make_plan(settings: RecovarSettings, n: int, box_size: int, mask_voxels: int
 
     def bytes_of(components: int) -> float:
         pairs = components * (components + 1) / 2
-        return reserved + components * grid * 8 + pairs**2 * (12 if components <= 100 else 8)
+        volumes = components * (4 * box_size**3 + 8 * grid)
+        return reserved + volumes + pairs**2 * (12 if components <= 100 else 8)
 
     wanted = asked or min(COMPONENTS, 2 * n_columns)
     fitting = next((k for k in range(wanted, 0, -1) if bytes_of(k) <= budget), 0)

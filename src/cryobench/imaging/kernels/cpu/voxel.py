@@ -12,8 +12,8 @@ def gather_voxel(grid, stride, plane_step, row_step, place, center, center_x, ta
     """Write the ``stride`` floats (re, im of each volume) at ``place`` (x, y, z) index units to ``taken``.
 
     ``grid`` is flat float32, ``plane_step`` and ``row_step`` the floats (uint64) from one plane and row to the next,
-    ``center`` and ``center_x`` the index of frequency 0. Where x < 0 the mate is read and conjugated. Inlined: called as a
-    function it costs its callers a fifth of their time.
+    ``center`` and ``center_x`` the index of frequency 0. Where x < 0 the mate is read and conjugated. Inlined: called
+    as a function it costs its callers a fifth of their time.
     """
     f4, u8 = np.float32, np.uint64
     x, y, z = place
