@@ -13,7 +13,7 @@ from cryobench.methods.recovar.settings import RecovarSettings
 PUBLISHED_COMPONENTS = 200
 COLUMNS, COMPONENTS, BINS = 300, 100, 50
 LEAST_BINS = 8
-NEAR = 3.0
+NEAR = 2.0
 """Particles of each half-set in the least bandwidth over the root of their number."""
 _FIXED_BYTES = 2e8  # batches of images and of their slices
 _IMAGE_SHARE = 0.4

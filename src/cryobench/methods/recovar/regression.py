@@ -14,7 +14,8 @@ Source: Gilles & Singer, PNAS 122 (2025), e2419140122. Deviations, and why:
 * The kernel is a staircase of ``n_bins`` steps, so a particle is inserted once for each target (``bandwidths``).
 * Volumes are regularised by the signal power τ² that the half-sets show at the largest bandwidth, where the published
   ones are divided by a floored W: few particles leave most of W nearly empty, and dividing by it lets the noise of
-  single entries choose the bandwidth.
+  single entries choose the bandwidth. Of the noise only the mask's share counts: with all of it the prior is so
+  strong that narrow bandwidths, of little W, lose by it (masked FSC-AUC 0.466 instead of 0.472, lite antibody).
 * The filter by local FSC is Wiener's, 2 FSC / (1 + FSC), in the same windows and bands, without a threshold: with P₊
   and P₋ the powers of sum and difference of the half-sets' parts it is (P₊ − P₋)₊ / P₊.
 * Bands of shells as wide as a window resolves, instead of single shells of a windowed transform (``local_windows``).
@@ -242,7 +243,8 @@ def _regress(numerator: Tensor, weight: Tensor, bins: Bins, windows: LocalWindow
         f, w = (kernel[first:last] @ part for part in rows)
         return f.unflatten(2, numerator.shape[2:]), w.unflatten(2, weight.shape[2:])
 
-    prior = _invert_prior(*weighted(len(kernel) - 1, len(kernel)), radius)
+    # The half-sets' FSC holds the noise of the whole box, the volume only what of it is in the mask.
+    prior = _invert_prior(*weighted(len(kernel) - 1, len(kernel)), radius) * float((mask**2).mean())
     root = weight[:, 0].flip(0).sqrt()
     whitened = torch.where(root > 0, numerator[:, 0].flip(0) / root.clamp(min=1e-12), 0)
 

@@ -50,7 +50,7 @@ class RecovarSettings(MethodSettings):
     min_particles: int | None = Field(
         None,
         ge=2,
-        description="particles of each half-set in the least bandwidth; None for 3 √n (published: 100)",
+        description="particles of each half-set in the least bandwidth; None for 2 √n (published: 100)",
     )
     density_dimensions: int = Field(2, ge=1, le=4, description="latent axes of the density (practical up to 4)")
     path_volumes: int = Field(
