@@ -4,8 +4,8 @@ python benchmarks/recovar_peer.py DATASET --recovar ENVIRONMENT [--work DIR] [--
 
 The peer runs in its own environment (``peers/make_recovar_env.sh``) with its low-memory preset, its CPU
 back-projection put right (``peers/run_recovar.py``; --as-it-is leaves that out), zdim 10, and computes the states at
-the latents of the query particles, or of --queries of them, evenly spaced, one call for each: it takes half an hour of
-CPU for one. What lies finished in --work is not done again; its seconds are then those of the first time.
+the latents of the query particles, or of --queries of them, evenly spaced, one call for each: it takes half an hour
+of CPU for one. What lies finished in --work is not done again; its seconds are then those of the first time.
 """
 
 import argparse

@@ -8,7 +8,7 @@ the embedding, and noise of power σ²(|k|). No gradient descent: every step is 
     column_choice       variance of the spectra; which columns of Σ are estimated                   (e, f)
     columns, regularise least-squares columns of Σ, prior from the FSC of half-sets                 (g, h)
     low_rank            what the columns span: a randomised SVD                                     (i)
-    projected           Σ within that subspace: Σ ≈ U Λ Uᵀ                                          (j, k)
+    projected           Σ within that subspace: Σ ≈ U Λ Uᵀ, from slices as ``whitened`` rows         (j, k)
     embedding           most probable coordinates z_i along U, and their precision                  (l)
     regression          volume at z*: particles near z* averaged, bandwidth chosen locally          (m)
     density, path       density of z without the embedding's own blur; most probable path in it     (n)
@@ -18,8 +18,8 @@ version 1.0.5, for defaults. Clean-room from the equations.
 
 Deviations, and why (``regression``, ``density`` and ``noise`` state their own):
 
-* 100 components by default, not 200: what the leading ten tell is the same to one percent, for half of the time.
-  ``published_sizes`` sets 200.
+* 100 components by default, not 200: the leading ten tell nearly as much (decodability 0.964 instead of 0.966,
+  information imbalance 0.144 instead of 0.138 at 5,000 particles) for half of the time. ``published_sizes`` sets 200.
 * The least bandwidth holds 2 √n particles of each half-set, not 100: as good with 5,000 particles, better with 10,000
   (deviation FSC-AUC 0.929 instead of 0.920).
 * The mean used for residuals is the regularised one; with few images the unregularised mean's noise is in them.
