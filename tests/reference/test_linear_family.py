@@ -1,9 +1,9 @@
 """The linear family on the antibody: who finds more of what differs (lite igg-1d on 1HZH, SNR 0.1, 10,000 x 64 px).
 
-Measured: deviation FSC-AUC (normalised, masked) recovar 0.92, 3d-class (K = 10) 0.79, 3dva 0.55 with K = 3 and 0.68
+Measured: deviation FSC-AUC (normalised, masked) recovar 0.93, 3d-class (K = 10) 0.79, 3dva 0.55 with K = 3 and 0.68
 with K = 10, consensus 0; decodability by neighbours 0.994, 0.984, 0.930 and 0.993. On the first, 3dva stays below
-3d-class, and must: with the true linear coordinates of every particle these images allow 0.62 with three components
-and 0.78 with seven (docs/methods.md).
+3d-class: with the true linear coordinates of every particle these images would allow 0.62 with three components, 0.78
+with seven, 0.84 with ten (docs/methods.md).
 """
 
 import pytest
