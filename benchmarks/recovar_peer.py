@@ -33,6 +33,8 @@ SHOWN = (
     "deviation-fsc-auc-normalised-masked",
     "decodability-knn",
     "decodability-linear",
+    "imbalance-truth-to-latent",
+    "imbalance-latent-to-truth",
 )
 HERE = Path(__file__).parent
 

@@ -20,7 +20,7 @@ from cryobench.imaging.grid import FourierVolume
 from cryobench.imaging.kernels.cpu.simd import prefetch_pairs
 from cryobench.imaging.kernels.cpu.taps import FLAGS
 from cryobench.imaging.kernels.cpu.threads import count_threads, run_parts
-from cryobench.imaging.kernels.cpu.voxel import gather_voxel
+from cryobench.imaging.kernels.cpu.voxel import gather_voxel, turn
 from cryobench.imaging.slices import extract_slices
 from cryobench.methods._shared.spectra import HalfDisc, Packed
 
@@ -109,21 +109,12 @@ def _score(
     middle = f4(center)
     count = len(frequencies)
     for i in range(first, last):
-        # Rows of R times (kx, ky, 0): the point k R in the volume.
         r = rotations[i]
         for p in range(count):
-            kx, ky = frequencies[p, 0], frequencies[p, 1]
-            place = (
-                kx * r[0, 0] + ky * r[1, 0],
-                kx * r[0, 1] + ky * r[1, 1],
-                kx * r[0, 2] + ky * r[1, 2],
-            )
+            place = turn(r, frequencies[p, 0], frequencies[p, 1])
             # The grid does not fit in cache: ask early for what an entry further along will need.
             later = min(p + _AHEAD, count - 1)
-            kx, ky = frequencies[later, 0], frequencies[later, 1]
-            x = kx * r[0, 0] + ky * r[1, 0]
-            y = kx * r[0, 1] + ky * r[1, 1]
-            z = kx * r[0, 2] + ky * r[1, 2]
+            x, y, z = turn(r, frequencies[later, 0], frequencies[later, 1])
             if x < f4(0):
                 x, y, z = -x, -y, -z
             ahead = u8(np.int32(z + middle) * plane + np.int32(y + middle) * row + np.int32(x) + center_x) * step

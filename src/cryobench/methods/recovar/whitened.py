@@ -18,7 +18,7 @@ from torch import Tensor
 from cryobench.imaging.grid import FourierVolume
 from cryobench.imaging.kernels.cpu.taps import FLAGS
 from cryobench.imaging.kernels.cpu.threads import count_threads, run_parts
-from cryobench.imaging.kernels.cpu.voxel import gather_voxel
+from cryobench.imaging.kernels.cpu.voxel import gather_voxel, turn
 from cryobench.methods._shared.spectra import HalfDisc, Packed
 from cryobench.methods.recovar.predicted import predict
 
@@ -80,15 +80,8 @@ def _fill_rows(grid, plane, row, center, center_x, rotations, frequencies, facto
     plane_step = u8(plane) * u8(stride)
     taken = np.empty(stride, np.float32)
     for i in range(first, last):
-        # Rows of R times (kx, ky, 0): the point k R in the volume.
-        r = rotations[i]
         for p in range(count):
-            kx, ky = frequencies[p, 0], frequencies[p, 1]
-            place = (
-                kx * r[0, 0] + ky * r[1, 0],
-                kx * r[0, 1] + ky * r[1, 1],
-                kx * r[0, 2] + ky * r[1, 2],
-            )
+            place = turn(rotations[i], frequencies[p, 0], frequencies[p, 1])
             gather_voxel(grid, stride, plane_step, row_step, place, center, center_x, taken)
             factor = factors[i, p]
             for k in range(volumes):

@@ -8,6 +8,12 @@ from cryobench.imaging.kernels.cpu.taps import FLAGS, linear_taps
 
 
 @njit(nogil=True, cache=True, fastmath=FLAGS, inline="always")
+def turn(r, kx, ky):
+    """Place (x, y, z) in the volume of the point (kx, ky) of a slice: rows of R times (kx, ky, 0)."""
+    return kx * r[0, 0] + ky * r[1, 0], kx * r[0, 1] + ky * r[1, 1], kx * r[0, 2] + ky * r[1, 2]
+
+
+@njit(nogil=True, cache=True, fastmath=FLAGS, inline="always")
 def gather_voxel(grid, stride, plane_step, row_step, place, center, center_x, taken):
     """Write the ``stride`` floats (re, im of each volume) at ``place`` (x, y, z) index units to ``taken``.
 
