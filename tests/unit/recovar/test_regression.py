@@ -40,6 +40,17 @@ def test_edges_are_linear_in_the_root_and_hold_enough_of_both_halves():
     assert np.sqrt(edges[-1]) == pytest.approx(np.quantile(np.sqrt(distances), 0.95))
 
 
+def test_the_least_bandwidth_holds_enough_of_both_halves_whatever_a_root_rounds_to():
+    for trial in range(200):
+        distances = stream(trial, "distances").exponential(1.0, 101)
+        halves = split_halves(101, trial)
+        bins = divide_particles(distances, halves, n_bins=9, n_bandwidths=3, min_particles=7)
+        assert min(np.bincount(halves[bins.members == 0], minlength=2)) == 7
+        assert bins.edges[-1] >= bins.edges[0]
+        at_most = divide_particles(distances, halves, n_bins=9, n_bandwidths=3, min_particles=40)
+        assert min(np.bincount(halves[at_most.members >= 0], minlength=2)) >= 40
+
+
 def test_weights_are_a_staircase_of_epanechnikovs_kernel():
     distances, halves = stream(0, "distances").uniform(0, 4, 20_000), split_halves(20_000, 0)
     bins = divide_particles(distances, halves, n_bins=60, n_bandwidths=60, min_particles=50)

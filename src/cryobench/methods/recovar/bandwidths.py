@@ -53,18 +53,22 @@ def bin_edges(
         If a half-set has fewer particles than that within the last bin.
     """
     sizes = [int((halves == half).sum()) for half in (0, 1)]
-    root = np.sqrt(distances)
-    last = float(np.quantile(root, FARTHEST)) if len(root) else 0.0
+    # Particles are compared with edges in d, so the ends that decide who is in are exact values of d: a root and a
+    # square between them would decide by their last bit.
+    last = float(np.quantile(np.sqrt(distances), FARTHEST)) ** 2 if len(distances) else 0.0
     # Of each half-set as many as fall within the last bin can be asked for.
-    fitting = min(int((root[halves == half] <= last).sum()) for half in (0, 1))
+    fitting = min(int((distances[halves == half] <= last).sum()) for half in (0, 1))
     if min_particles > fitting:
         raise ValueError(
             f"min_particles is {min_particles}, but of the half-sets of {sizes[0]} and {sizes[1]} particles only "
             f"{fitting} lie within the farthest bandwidth: at most {fitting} can be asked for. Lower min_particles "
             "or give more particles."
         )
-    first = max(float(np.sort(root[halves == half])[min_particles - 1]) for half in (0, 1))
-    return np.linspace(min(first, last), last, n_bins) ** 2
+    nearest = [np.partition(distances[halves == half], min_particles - 1)[min_particles - 1] for half in (0, 1)]
+    first = float(max(nearest))
+    edges = np.linspace(np.sqrt(first), np.sqrt(last), n_bins) ** 2
+    edges[0], edges[-1] = first, last
+    return np.clip(edges, first, last)
 
 
 def divide_particles(
