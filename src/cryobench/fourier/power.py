@@ -8,13 +8,14 @@ import torch
 from jaxtyping import Float
 
 from cryobench._types import Volume
+from cryobench.fourier.raw import forward
 from cryobench.fourier.resample import invert_cropped
 
 
 def shell_power(volume: Volume) -> np.ndarray:
     """Mean of |F(k)|² over each shell s − ½ ≤ |k| < s + ½ of the full spectrum, (n + 1) // 2 shells, float64."""
     # Power knows nothing of the phase origin, so the volume need not be rolled to its centre first.
-    return _mean_power(torch.fft.rfftn(volume))
+    return _mean_power(forward(volume, (-3, -2, -1)))
 
 
 def crop_with_power(volume: Volume, box_size: int) -> tuple[Float[torch.Tensor, "new_z new_y new_x"], np.ndarray]:
@@ -25,7 +26,7 @@ def crop_with_power(volume: Volume, box_size: int) -> tuple[Float[torch.Tensor, 
     old = volume.shape[-1]
     if box_size > old:
         raise ValueError(f"cannot crop from {old} to {box_size} samples.")
-    spectrum = torch.fft.rfftn(volume)
+    spectrum = forward(volume, (-3, -2, -1))
     return invert_cropped(spectrum, old, box_size, 3), _mean_power(spectrum) * (box_size / old) ** 6
 
 

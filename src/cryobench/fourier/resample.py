@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryobench.fourier.grids import frequency_axis
+from cryobench.fourier.raw import forward, inverse, multiply
 
 
 def fourier_crop(values: Float[Tensor, "*batch_grid"], box_size: int, *, dimensions: int) -> Float[Tensor, "*"]:
@@ -24,7 +25,7 @@ def fourier_crop(values: Float[Tensor, "*batch_grid"], box_size: int, *, dimensi
         raise ValueError(f"cannot crop from {old} to {box_size} samples: use fourier_pad to enlarge.")
     if box_size == old:
         return values.clone()
-    return invert_cropped(torch.fft.rfftn(values, dim=tuple(range(-dimensions, 0))), old, box_size, dimensions)
+    return invert_cropped(forward(values, tuple(range(-dimensions, 0))), old, box_size, dimensions)
 
 
 def invert_cropped(spectrum: Tensor, old: int, new: int, dimensions: int) -> Tensor:
@@ -40,7 +41,7 @@ def invert_cropped(spectrum: Tensor, old: int, new: int, dimensions: int) -> Ten
         for dim in dims:
             kept.select(dim, new // 2).zero_()
     spectrum = _move_centre(kept, old, new, dims)
-    return torch.fft.irfftn(spectrum, s=(new,) * dimensions, dim=dims) * (new / old) ** dimensions
+    return inverse(spectrum, new, dims) * (new / old) ** dimensions
 
 
 def _move_centre(spectrum: Tensor, old: int, new: int, dims: tuple[int, ...]) -> Tensor:
@@ -55,7 +56,7 @@ def _move_centre(spectrum: Tensor, old: int, new: int, dims: tuple[int, ...]) ->
     for dim in dims:
         frequency = frequency_axis(new, half=dim == -1, device=spectrum.device).double() * new
         phase = torch.polar(torch.ones_like(frequency), 2 * torch.pi * offset * frequency).to(spectrum.dtype)
-        spectrum = spectrum * phase.reshape(-1, *[1] * (-1 - dim))
+        spectrum = multiply(spectrum, phase.reshape(-1, *[1] * (-1 - dim)))
     return spectrum
 
 
@@ -71,7 +72,7 @@ def fourier_pad(values: Float[Tensor, "*batch_grid"], box_size: int, *, dimensio
     if box_size == old:
         return values.clone()
     dims = tuple(range(-dimensions, 0))
-    spectrum = torch.fft.rfftn(torch.fft.ifftshift(values, dim=dims), dim=dims)
+    spectrum = forward(torch.fft.ifftshift(values, dim=dims), dims)
     if old % 2 == 0:
         for dim in dims:
             spectrum.select(dim, old // 2).zero_()
@@ -90,5 +91,5 @@ def fourier_pad(values: Float[Tensor, "*batch_grid"], box_size: int, *, dimensio
         padded_view[..., index, :] = spectrum
     else:
         padded_view[..., index[:, None], index[None, :], :] = spectrum
-    enlarged = torch.fft.irfftn(padded, s=(box_size,) * dimensions, dim=dims)
+    enlarged = inverse(padded, box_size, dims)
     return torch.fft.fftshift(enlarged, dim=dims) * (box_size / old) ** dimensions

@@ -8,14 +8,16 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from cryobench.fourier.raw import forward, inverse
+
 
 def _forward(values: Tensor, dims: tuple[int, ...]) -> Tensor:
-    return torch.fft.rfftn(torch.fft.ifftshift(values, dim=dims), dim=dims)
+    return forward(torch.fft.ifftshift(values, dim=dims), dims)
 
 
 def _inverse(spectrum: Tensor, size: int, dims: tuple[int, ...]) -> Tensor:
     _check_half(spectrum, size, len(dims))
-    return torch.fft.fftshift(torch.fft.irfftn(spectrum, s=(size,) * len(dims), dim=dims), dim=dims)
+    return torch.fft.fftshift(inverse(spectrum, size, dims), dim=dims)
 
 
 def _check_half(spectrum: Tensor, size: int, rank: int) -> None:
@@ -47,7 +49,7 @@ def fft_volume_from_corner(volume: Float[Tensor, "*batch z y x"]) -> Complex[Ten
 
     For products of two spectra (power, correlation), from which the phase cancels.
     """
-    return torch.fft.rfftn(volume, dim=(-3, -2, -1))
+    return forward(volume, (-3, -2, -1))
 
 
 def ifft_volume(spectrum: Complex[Tensor, "*batch z y h"], box_size: int) -> Float[Tensor, "*batch z y x"]:

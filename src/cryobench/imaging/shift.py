@@ -9,6 +9,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from cryobench.fourier import frequency_axis
+from cryobench.imaging.kernels import transfer as cpu
 
 
 def shift_phases(shifts: Float[Tensor, "n 2"], box_size: int, *, pixel_size: float) -> Complex[Tensor, "n y h"]:
@@ -16,6 +17,13 @@ def shift_phases(shifts: Float[Tensor, "n 2"], box_size: int, *, pixel_size: flo
 
     For an even size the Nyquist row and column get the real part, so that the shifted image stays real.
     """
+    along_y, along_x = _phases_by_axis(shifts, box_size, pixel_size)
+    return along_y[:, :, None] * along_x[:, None, :]
+
+
+def _phases_by_axis(
+    shifts: Float[Tensor, "n 2"], box_size: int, pixel_size: float
+) -> tuple[Complex[Tensor, "n y"], Complex[Tensor, "n h"]]:
     radians = -2 * torch.pi * shifts / pixel_size
     half = frequency_axis(box_size, half=True, device=shifts.device)
     full = frequency_axis(box_size, half=False, device=shifts.device)
@@ -24,11 +32,19 @@ def shift_phases(shifts: Float[Tensor, "n 2"], box_size: int, *, pixel_size: flo
     if box_size % 2 == 0:
         along_x[:, -1] = along_x[:, -1].real.to(along_x.dtype)
         along_y[:, box_size // 2] = along_y[:, box_size // 2].real.to(along_y.dtype)
-    return along_y[:, :, None] * along_x[:, None, :]
+    return along_y, along_x
 
 
 def shift_images(
     spectra: Complex[Tensor, "n y h"], shifts: Float[Tensor, "n 2"], box_size: int, *, pixel_size: float
 ) -> Complex[Tensor, "n y h"]:
-    """Half-spectra of the images moved by ``shifts`` (n, 2) in Å: content goes towards +x, +y for positive t."""
-    return spectra * shift_phases(shifts, box_size, pixel_size=pixel_size)
+    """Half-spectra of the images moved by ``shifts`` (n, 2) in Å: content goes towards +x, +y for positive t.
+
+    On the CPU each image's bits do not depend on its company or on the number of threads. Not differentiable there.
+    """
+    if spectra.device.type != "cpu":
+        return spectra * shift_phases(shifts, box_size, pixel_size=pixel_size)
+    along_y, along_x = _phases_by_axis(shifts, box_size, pixel_size)
+    result = spectra.contiguous().clone()
+    cpu.turn_phases(result.numpy(), along_y.numpy(), along_x.numpy())
+    return result

@@ -20,6 +20,7 @@ from jaxtyping import Float, Int, Shaped
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 
+from cryobench._one_thread import one_thread
 from cryobench.data import Dataset, GroundTruth, Reconstruction
 
 STARTS = 4
@@ -137,7 +138,8 @@ def cluster_latents(
     if len(np.unique(values[fitted], axis=0)) < n_clusters:
         fitted = np.arange(len(values))  # so many are alike that the few drawn do not make that many clusters
     means = KMeans(n_clusters, n_init=STARTS, random_state=state)  # pyright: ignore[reportArgumentType]
-    labels[finite] = means.fit(values[fitted]).predict(values)
+    with one_thread():  # the sums of several are added up as they come
+        labels[finite] = means.fit(values[fitted]).predict(values)
     return labels, n_clusters
 
 

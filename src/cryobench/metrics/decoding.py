@@ -27,6 +27,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold
 from sklearn.neighbors import KNeighborsRegressor
 
+from cryobench._one_thread import one_thread
 from cryobench._progress import Progress
 from cryobench.data import CollectiveVariable, Dataset, Reconstruction, Score, Scores
 from cryobench.metrics.latent_spaces import (
@@ -125,7 +126,8 @@ def _predict(
     for fitted, tried in KFold(folds).split(order):
         fitted, tried = order[fitted], order[tried]
         for row, model in enumerate((KNeighborsRegressor(neighbours), LinearRegression())):
-            predictions[row, tried] = model.fit(latent[fitted], target[fitted]).predict(latent[tried])
+            with one_thread():
+                predictions[row, tried] = model.fit(latent[fitted], target[fitted]).predict(latent[tried])
     return predictions[0], predictions[1]
 
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from cryobench._one_thread import one_blas_thread
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Score, Scores
 from cryobench.metrics.frames import Align, Frame, bring_into_frame, find_frame, fits_grid
@@ -28,6 +29,7 @@ class Keeper(Protocol):
         ...
 
 
+@one_blas_thread()
 def score(
     reconstruction: Reconstruction,
     dataset: Dataset,

@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from sklearn.neighbors import NearestNeighbors
 
+from cryobench._one_thread import one_thread
+
 SMALLEST_CLASS = 5
 """Particles a class needs to have a mean of its own; smaller ones would repeat the truth rather than average it."""
 
@@ -36,8 +38,9 @@ class Places:
             n_neighbours = max(1, round(np.sqrt(len(latents))))
             distinct, repeated = np.unique(latents, axis=0, return_inverse=True)
             if len(distinct) * n_neighbours > len(latents):
-                search = NearestNeighbors(n_neighbors=n_neighbours).fit(latents)
-                self.neighbours = np.asarray(search.kneighbors(return_distance=False))
+                with one_thread():
+                    search = NearestNeighbors(n_neighbors=n_neighbours).fit(latents)
+                    self.neighbours = np.asarray(search.kneighbors(return_distance=False))
             classes = repeated.ravel()
         self.classes = np.unique(classes, return_inverse=True)[1]
 

@@ -21,6 +21,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from cryobench._errors import FormatError, UnknownName
+from cryobench._one_thread import one_blas_thread
 from cryobench._progress import Progress, Silent
 from cryobench.atoms.sources import resolve_structures
 from cryobench.data import CollectiveVariable, Dataset, GroundTruth, Particles, VolumeSource
@@ -53,6 +54,7 @@ CHUNK = 128
 PLAN = Path("simulation", "plan.json")
 
 
+@one_blas_thread()
 def simulate(
     recipe: str,
     folder: str | Path,
@@ -288,6 +290,7 @@ def _spread(job: Job, parts: Sequence[int], *, workers: int) -> Iterator[PartRes
             future.release()
 
 
+@one_blas_thread()
 def _make_part_alone(job: Job, part: int) -> PartResult:
     """``make_part`` in a worker that shares the machine with others: on one thread."""
     import numba

@@ -1,4 +1,4 @@
-"""CPU body of the fused transfer step: one pass over each image multiplies by CTF and shift phases.
+"""CPU bodies of the fused transfer step and of a shift alone: one pass over each image multiplies by the factors.
 
 Every image is computed alone and in a fixed order, so the bits depend neither on the number of threads nor on
 which images share a call.
@@ -52,6 +52,20 @@ def apply_transfer(
             line = spectra[i, y]
             for x in range(columns):
                 line[x] *= along_y * along_x[x] * ctf[x]
+
+
+@numba.njit(parallel=True, cache=True)
+def turn_phases(
+    spectra: np.ndarray,  # (n, y, h) complex64, overwritten
+    along_y: np.ndarray,  # (n, y) complex64 factors of each image's rows
+    along_x: np.ndarray,  # (n, h) and of its columns
+) -> None:
+    n, rows, columns = spectra.shape
+    for i in numba.prange(n):
+        for y in range(rows):
+            line, factor = spectra[i, y], along_y[i, y]
+            for x in range(columns):
+                line[x] *= factor * along_x[i, x]
 
 
 @numba.njit(cache=True)

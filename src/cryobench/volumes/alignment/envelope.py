@@ -51,10 +51,11 @@ def find_envelope(volume: Volume) -> Envelope:
     noise = 1.4826 * float((smooth - smooth.median()).abs().median())
     level = float(np.clip(_NOISE_LEVELS * noise, _LEAST_LEVEL * greatest, _GREATEST_LEVEL * greatest))
     mask = make_soft_mask(smooth, 1.0, threshold=level, dilation=_DILATION, edge=_EDGE)
-    excess = (smooth - level).clamp(min=0).double()
-    axis = (torch.arange(size) - size // 2).double() / size
-    sums = [(excess.sum(dim=dims) * axis).sum() for dims in ((0, 1), (0, 2), (1, 2))]
-    return Envelope(mask.values, np.array([float(part / excess.sum()) for part in sums]))
+    # Sums are NumPy's, in one order: those of torch hang on the number of threads.
+    excess = (smooth - level).clamp(min=0).numpy().astype(np.float64)
+    axis = (np.arange(size) - size // 2) / size
+    sums = [(excess.sum(axis=axes) * axis).sum() for axes in ((0, 1), (0, 2), (1, 2))]
+    return Envelope(mask.values, np.array(sums) / excess.sum())
 
 
 def carry(
@@ -69,6 +70,9 @@ def carry(
     ahead, centre = (torch.tensor((2 * (n // 2) + 1) / n - 1) for n in (box_size, mask.shape[-1]))
     back = torch.from_numpy(np.ascontiguousarray(matrix.T))
     offset = centre - back @ (ahead + 2 * torch.from_numpy(shift))
-    affine = torch.cat([back, offset[:, None]], dim=1).float()
-    grid = torch.nn.functional.affine_grid(affine[None], [1, 1, box_size, box_size, box_size], align_corners=False)
-    return torch.nn.functional.grid_sample(mask[None, None].float(), grid, align_corners=False)[0, 0]
+    axis = (2 * torch.arange(box_size) + 1).double() / box_size - 1
+    z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
+    # Place by place, not as a product of matrices, whose bits hang on where a place stands.
+    places = [row[0] * x + row[1] * y + row[2] * z + start for row, start in zip(back, offset, strict=True)]
+    grid = torch.stack(places, dim=-1).float()
+    return torch.nn.functional.grid_sample(mask[None, None].float(), grid[None], align_corners=False)[0, 0]

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from cryobench._errors import UnknownName
+from cryobench._one_thread import one_blas_thread
 from cryobench.volumes.alignment.checks import AnyVolume
 from cryobench.volumes.alignment.problem import pose_problem
 from cryobench.volumes.alignment.refine import Candidate
@@ -116,6 +117,7 @@ def align_all(
     return [_leave(volume, reference, pixel_size, mask, resolution) for volume, reference in pairs]
 
 
+@one_blas_thread()
 def _align_jointly(
     volumes: Sequence[AnyVolume],
     references: Sequence[AnyVolume],
@@ -143,6 +145,7 @@ def _align_jointly(
     )
 
 
+@one_blas_thread()
 def _leave(
     volume: AnyVolume, reference: AnyVolume, pixel_size: float, mask: AnyVolume | None, resolution: float | None
 ) -> Alignment:

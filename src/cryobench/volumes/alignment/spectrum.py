@@ -79,8 +79,10 @@ class Prepared:
 def prepare_volume(volume: Volume, band: int) -> Prepared:
     """A cubic volume ready for spectra with |k| up to ``band`` (index units of its box)."""
     box_size = len(volume)
-    faces = [volume.select(axis, index).mean() for axis in range(3) for index in (0, -1)]
-    volume = volume - torch.stack(faces).mean()
+    # NumPy adds up in one order; means of torch hang on the number of threads.
+    array = volume.numpy()
+    faces = [array.take(index, axis).mean(dtype=np.float64) for axis in range(3) for index in (0, -1)]
+    volume = volume - float(np.mean(faces))
     envelope = find_envelope(volume)
     size = min(box_size, _smooth_size(max(5 * band // 2 + 8, len(envelope.values))))
     return Prepared(fourier_crop(volume, size, dimensions=3), envelope, box_size, band)
