@@ -123,7 +123,7 @@ def test_a_data_set_comes_back(folder: Path, parts: dict) -> None:
         np.testing.assert_array_equal(truth.variables[name].values, variable.values)
         assert (truth.variables[name].unit, truth.variables[name].period) == (variable.unit, variable.period)
     assert found.card["parameters"] == {"angles": [1, 2.5]}
-    assert (found.card["n_states"], found.card["poses"], found.card["schema"]) == (3, "true", 1)
+    assert (found.card["n_states"], found.card["poses"], found.card["schema"]) == (3, "true", 2)
 
 
 def test_the_files_of_other_programs_lie_beside(folder: Path, parts: dict) -> None:
@@ -291,8 +291,8 @@ def test_folders_that_are_no_data_sets(tmp_path: Path) -> None:
 
 
 def test_a_newer_schema_is_refused(folder: Path) -> None:
-    edit_json(folder / "dataset.json", schema=2)
-    with pytest.raises(FormatError, match=r"newer cryobench \(schema 2; this version reads up to 1\)"):
+    edit_json(folder / "dataset.json", schema=3)
+    with pytest.raises(FormatError, match=r"newer cryobench \(schema 3; this version reads up to 2\)"):
         load_dataset(folder)
 
 

@@ -32,7 +32,10 @@ app = typer.Typer(
     ),
 )
 
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw: same seed, same bytes.")]
+_SEED_HELP = (
+    "Seed of every random draw: same seed, same data set and scores; a method's result is the same to rounding."
+)
+Seed = Annotated[int, typer.Option("--seed", min=0, help=_SEED_HELP)]
 _MANY = ("--structure", "--weights")
 """Options that take several values."""
 

@@ -80,11 +80,16 @@ def tap_polynomials(kernel: Kernel, padding: int) -> np.ndarray:
         return np.array([[-1.0, 0.5], [1.0, 0.5]])
     count_taps(kernel)
     beta = tune_beta(padding)
-    nodes = np.cos(np.pi * (np.arange(64) + 0.5) / 64) / 2
+    angles = np.pi * (np.arange(64) + 0.5) / 64
+    nodes = np.cos(angles) / 2
     fits = []
     for tap in range(2):
         distance = np.abs(nodes + 0.5 - (tap - 1))
-        series = np.polynomial.Chebyshev.fit(nodes, _kaiser_bessel(distance, beta), _DEGREE, domain=[-0.5, 0.5])
+        # At Chebyshev nodes the least-squares fit is a sum for each degree, without a linear system to be solved.
+        waves = np.cos(np.arange(_DEGREE + 1)[:, None] * angles)
+        sums = (waves * _kaiser_bessel(distance, beta)).sum(axis=1) / len(nodes)
+        sums[1:] *= 2
+        series = np.polynomial.Chebyshev(sums, domain=[-0.5, 0.5])
         fits.append(series.convert(kind=np.polynomial.Polynomial, domain=[-1, 1]).coef[::-1])
     mirror = (-1.0) ** np.arange(_DEGREE, -1, -1)
     coefficients = np.array([fits[0], fits[1], fits[1] * mirror, fits[0] * mirror])

@@ -1,7 +1,8 @@
 """A data set as a folder.
 
-    dataset.json              the card: what it is, how it was made, size and SHA-256 of every file, and a SHA-256 of
-                              all that, which names the data set; written last, so that it marks a finished folder
+    dataset.json              the card: what it is, how it was made, size and SHA-256 of every file, a SHA-256 of all
+                              that (``contents_sha256``), and one that names the data set (``sha256``); written last,
+                              so that it marks a finished folder
     particles.star            images, CTF and the poses methods are given (RELION 3.1), naming the stacks
     particles.mrcs | particles/NNN.mrcs
     stacks.csv                instead: where stacks that lie elsewhere are, and how to know them (see ``references``)
@@ -11,6 +12,10 @@
     truth/                    see ``truth_store``
 
 Without its folder ``truth`` a data set is blind: it can be reconstructed but not scored.
+
+A data set that follows from its plan (a simulation: recipe, settings, seed, hashes of what it was made from) is named
+by the plan: made again on another machine it is the same one, though processors and libraries differ in last bits.
+Any other is named by its contents. Runs and scores hold that name; ``verify_dataset`` compares bytes.
 """
 
 from __future__ import annotations
@@ -41,8 +46,8 @@ from cryobench.io.truth_store import load_truth, write_truth
 from cryobench.io.zenodo import load_archive, verify_archive
 from cryobench.io.zenodo_layout import find_archive
 
-SCHEMA = 1
-"""Version of this layout. Older ones stay readable; a newer one is refused."""
+SCHEMA = 2
+"""Version of this layout. Older ones stay readable; a newer one is refused. In 1 all were named by contents."""
 
 _CARD = "dataset.json"
 ADOPTION = "adoption.json"
@@ -57,6 +62,7 @@ def write_dataset(
     queries: np.ndarray,
     card: Mapping[str, Any],
     hashes: Mapping[str, str] | None = None,
+    follows_from_plan: bool = False,
 ) -> Dataset:
     """Write a data set around stacks that already lie in its folder, and read it back.
 
@@ -78,6 +84,8 @@ def write_dataset(
     hashes
         SHA-256 of files already known (``StackWriter.sha256``) by their path relative to ``folder``; the others are
         computed here.
+    follows_from_plan
+        Whether the entry ``plan`` of the card says all that the data set was made from: then it is named by that.
 
     Raises
     ------
@@ -121,8 +129,10 @@ def write_dataset(
         name: {"bytes": (folder / name).stat().st_size, "sha256": known.get(name) or _hash_file(folder / name)}
         for name in files
     }
-    complete = {**card, **facts, "files": contents}
-    write_json(folder / _CARD, {**complete, "sha256": hash_card(complete)})
+    complete = {**card, **facts, "named_by": "plan" if follows_from_plan else "contents", "files": contents}
+    write_json(
+        folder / _CARD, {**complete, "contents_sha256": hash_contents(complete), "sha256": hash_card(complete)}
+    )
     return load_dataset(folder)
 
 
@@ -207,7 +217,7 @@ def verify_dataset(folder: Path, *, progress: Progress | None = None) -> None:
             verify_archive(archive, progress)
             return
     card = read_card(folder)
-    if hash_card(card) != card["sha256"]:
+    if hash_card(card) != card["sha256"] or card.get("contents_sha256", card["sha256"]) != hash_contents(card):
         raise FormatError(f"{folder / _CARD} was changed: its entries do not give the sha256 it states.")
     files = _files_here(folder, card)
     for name, content in files.items():
@@ -229,8 +239,16 @@ def verify_dataset(folder: Path, *, progress: Progress | None = None) -> None:
 
 
 def hash_card(card: Mapping[str, Any]) -> str:
-    """SHA-256 that names a data set: of its card, files' hashes included, without the entry ``sha256`` itself."""
-    return hashlib.sha256(canonical_json({key: card[key] for key in card if key != "sha256"})).hexdigest()
+    """SHA-256 that names a data set: of the card's plan if that says all it was made from, else of its contents."""
+    if card.get("named_by") == "plan":
+        return hashlib.sha256(canonical_json({"plan": card["plan"]})).hexdigest()
+    return hash_contents(card)
+
+
+def hash_contents(card: Mapping[str, Any]) -> str:
+    """SHA-256 of a card, files' hashes included, but for its entries ``sha256`` and ``contents_sha256``."""
+    kept = {key: card[key] for key in card if key not in ("sha256", "contents_sha256")}
+    return hashlib.sha256(canonical_json(kept)).hexdigest()
 
 
 def _describe_poses(particles: Particles, truth: GroundTruth | None) -> Literal["true", "given", "withheld"]:

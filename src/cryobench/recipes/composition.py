@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cryobench.recipes.rounding import round_coordinates
+
 
 def embed_composition(presence: np.ndarray, masses: np.ndarray) -> np.ndarray:
     """Coordinates in which the squared distance of two states is the mass in which they differ.
@@ -31,7 +33,7 @@ def embed_composition(presence: np.ndarray, masses: np.ndarray) -> np.ndarray:
     # The sign of an axis is free: the last state, the fullest one as a rule, lies on its positive side.
     largest = np.abs(axes).argmax(axis=0)
     decisive = np.where(np.abs(axes[-1]) > 1e-6 * sizes[kept], axes[-1], axes[largest, np.arange(axes.shape[1])])
-    return axes * np.where(decisive < 0, -1.0, 1.0)
+    return round_coordinates(axes * np.where(decisive < 0, -1.0, 1.0))
 
 
 def find_growth(occupancies: np.ndarray, masses: np.ndarray, tolerance: float) -> np.ndarray:

@@ -18,6 +18,7 @@ from cryobench.atoms.motions import FabHinge, fab_dihedral, turn_fab
 from cryobench.atoms.procedural import procedural_antibody
 from cryobench.data import CollectiveVariable
 from cryobench.recipes.recipe import Ensemble, Recipe
+from cryobench.recipes.rounding import round_coordinates
 from cryobench.recipes.settings import SimulationSettings
 
 TURN = 2 * np.pi
@@ -65,7 +66,7 @@ class TurningFab(Ensemble):
 
     @property
     def embedding(self) -> np.ndarray:
-        return np.stack([np.cos(self.angles), np.sin(self.angles)], axis=1)
+        return round_coordinates(np.stack([np.cos(self.angles), np.sin(self.angles)], axis=1))
 
     def model(self, state: int) -> AtomicModel:
         return turn_fab(self.base, float(self.angles[state]), self.hinge)

@@ -23,6 +23,7 @@ from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.procedural import procedural_antibody
 from cryobench.data import CollectiveVariable
 from cryobench.recipes.recipe import Ensemble, Recipe
+from cryobench.recipes.rounding import round_coordinates
 from cryobench.recipes.settings import SimulationSettings
 from cryobench.volumes.render import check_inside
 
@@ -93,6 +94,7 @@ class DisorderedLinker(Ensemble):
         states = range(self.settings.n_states)
         models = map(self.model, states)
         measured = np.array([(sampler.measure_dihedral(model), sampler.measure_distance(model)) for model in models])
+        measured = round_coordinates(measured)
         variables = {
             "dihedral": CollectiveVariable(measured[:, 0], "rad", TURN),
             "distance": CollectiveVariable(measured[:, 1], "Å"),
@@ -115,7 +117,7 @@ class DisorderedLinker(Ensemble):
         for conformer in map(self.conformer, range(self.settings.n_states)):
             moved = conformer.rotation @ centroid + conformer.translation
             rows.append(np.concatenate([moved, (conformer.rotation @ arms).T.ravel()]))
-        return np.array(rows)
+        return round_coordinates(np.array(rows))
 
 
 def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> DisorderedLinker:

@@ -42,6 +42,7 @@ from cryobench.recipes.job import Job, PartResult, StateResult
 from cryobench.recipes.noise import colour_noise, is_white, kept_by_binning
 from cryobench.recipes.projectors import AtomProjector, FrameProjector, Projector, SliceProjector
 from cryobench.recipes.recipe import FrameEnsemble
+from cryobench.recipes.rounding import round_level, round_positions
 from cryobench.recipes.settings import SimulationSettings
 from cryobench.volumes.render import render
 
@@ -156,7 +157,7 @@ class Microscope:
 
 @lru_cache(maxsize=1)
 def _make_contaminant(mass_kda: float) -> AtomicModel:
-    return procedural_contaminant(mass_kda)
+    return round_positions(procedural_contaminant(mass_kda))
 
 
 def _move_out(spectra: ImagesFT, displacements: Shifts, settings: SimulationSettings) -> ImagesFT:
@@ -195,7 +196,7 @@ def _result(
     variance = job.signal_variance
     if job.settings.noise_level == "structure" and volume is not None and power is not None:
         ctf = draw_ctf(job.settings, job.seed, job.all_particles_of(state))
-        variance = _expected_variance(volume, power, job.settings, ctf)
+        variance = round_level(_expected_variance(volume, power, job.settings, ctf))
     noise_variance = variance / job.settings.snr * kept_by_binning(job.settings)
     return StateResult(state, int(job.counts[state]), model.mass_with_hydrogens, variance, noise_variance)
 

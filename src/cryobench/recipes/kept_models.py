@@ -6,6 +6,7 @@ from threading import Lock
 
 from cryobench.atoms.model import AtomicModel
 from cryobench.recipes.recipe import Ensemble, FrameEnsemble
+from cryobench.recipes.rounding import round_positions
 
 KEPT_BYTES = 2**29
 """Of models kept at most: some 5 million atoms."""
@@ -23,14 +24,14 @@ class KeptModels:
         self._lock = Lock()
 
     def get(self, ensemble: Ensemble, state: int) -> AtomicModel:
-        """Model of a state, built unless it was kept."""
+        """Model of a state, its positions rounded, built unless it was kept."""
         if isinstance(ensemble, FrameEnsemble):
-            return ensemble.model(state)
+            return round_positions(ensemble.model(state))
         with self._lock:
             if state in self._models:
                 self._models.move_to_end(state)
                 return self._models[state]
-        model = ensemble.model(state)
+        model = round_positions(ensemble.model(state))
         with self._lock:
             self._models[state] = model
             while sum(map(_count_bytes, self._models.values())) > self._room and len(self._models) > 1:

@@ -17,6 +17,7 @@ from cryobench.recipes.images import Microscope
 from cryobench.recipes.job import Job, StateResult
 from cryobench.recipes.projectors import AtomProjector, FrameProjector, Projector, SliceProjector
 from cryobench.recipes.recipe import FrameEnsemble
+from cryobench.recipes.rounding import round_level
 from cryobench.recipes.settings import SimulationSettings
 from cryobench.volumes.mask import Mask, make_soft_mask
 from cryobench.volumes.render import render
@@ -51,10 +52,10 @@ def measure_level(job: Job) -> Job:
     seen = apply_transfer(spectra, draw_ctf(settings, job.seed, particles), still, pixel_size=grid.pixel_size)
     # A sum over voxels of the fine grid has (coarse / fine) times the terms of one over voxels of the images.
     unit = (grid.pixel_size / settings.pixel_size) ** 2
-    variance = float(_variances(seen, size).mean()) * unit
+    variance = round_level(float(_variances(seen, size).mean()) * unit)
     structural = 0.0
     if settings.structural_snr is not None:
-        structural = float(np.sqrt(_variances(spectra, size).mean() * unit / settings.structural_snr))
+        structural = round_level(np.sqrt(_variances(spectra, size).mean() * unit / settings.structural_snr))
     return replace(job, signal_variance=variance, structural_deviation=structural)
 
 
@@ -112,8 +113,8 @@ def measure_snr(job: Job, results: list[StateResult], volumes: VolumeSource, mas
     return {
         "asked": job.settings.snr,
         "asked_at_pixel_size": job.settings.snr_pixel_size or job.settings.pixel_size,
-        "all_pixels": float(np.mean(everywhere)),
-        "inside_disc": float(np.mean(inside)),
+        "all_pixels": round_level(np.mean(everywhere)),
+        "inside_disc": round_level(np.mean(inside)),
     }
 
 

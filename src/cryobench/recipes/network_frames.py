@@ -18,6 +18,7 @@ from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.residue_motion import Carriers, fit_rotations, move_residues, rotation_matrix, turn_atoms
 from cryobench.data import CollectiveVariable
 from cryobench.recipes.recipe import FrameEnsemble
+from cryobench.recipes.rounding import round_coordinates
 from cryobench.rng import IndexedStream
 
 
@@ -117,11 +118,12 @@ class NetworkFrames(FrameEnsemble):
     def variables(self) -> Mapping[str, CollectiveVariable]:
         amplitudes, angles = self._draws
         found = {
-            f"opening {domain.chain}": CollectiveVariable(angles[:, column], "rad")
+            f"opening {domain.chain}": CollectiveVariable(round_coordinates(angles[:, column]), "rad")
             for column, domain in enumerate(self.domains)
         }
         for mode in range(len(self.modes)):
-            found[f"mode {mode + 1}"] = CollectiveVariable(amplitudes[:, mode] * self._rmsd_per_amplitude, "Å")
+            in_rmsd = amplitudes[:, mode] * self._rmsd_per_amplitude
+            found[f"mode {mode + 1}"] = CollectiveVariable(round_coordinates(in_rmsd), "Å")
         return found
 
     @property
@@ -130,7 +132,7 @@ class NetworkFrames(FrameEnsemble):
         amplitudes, angles = self._draws
         points = len(self.carriers.anchors)
         levers = np.array([domain.lever * np.sqrt(domain.turning / points) for domain in self.domains])
-        return np.concatenate([angles * levers, amplitudes * self._rmsd_per_amplitude], axis=1)
+        return round_coordinates(np.concatenate([angles * levers, amplitudes * self._rmsd_per_amplitude], axis=1))
 
     @property
     def _rmsd_per_amplitude(self) -> float:

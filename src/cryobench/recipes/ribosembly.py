@@ -24,6 +24,7 @@ from cryobench.recipes.composition import apportion, embed_composition
 from cryobench.recipes.deposited_states import list_files, read_states
 from cryobench.recipes.published import CITATION, RIBOSEMBLY_COUNTS
 from cryobench.recipes.recipe import Ensemble, Recipe
+from cryobench.recipes.rounding import round_coordinates
 from cryobench.recipes.settings import SimulationSettings
 
 
@@ -66,7 +67,7 @@ class GrowingSubunit(Ensemble):
     @property
     def variables(self) -> Mapping[str, CollectiveVariable]:
         return {
-            "mass": CollectiveVariable(self._presence @ self._masses, "kDa"),
+            "mass": CollectiveVariable(round_coordinates(self._presence @ self._masses), "kDa"),
             "components": CollectiveVariable(self._presence.sum(axis=1).astype(np.float64), ""),
         }
 

@@ -81,7 +81,8 @@ def simulate(
     structures
         PDB or mmCIF files, folders of them, or "rcsb:ID"; none for the recipe's embedded default.
     seed
-        Of every random draw. Same recipe, settings, structure and seed: same bytes.
+        Of every random draw. Same recipe, settings, structure and seed: the same data set, on one machine to the byte,
+        whatever the threads and workers; elsewhere to rounding, under the same ``sha256``.
     settings
         Settings that differ from the preset's, by name.
     particles
@@ -336,6 +337,7 @@ def _finish(
             for result in results
             if result.stack_sha256 is not None
         },
+        follows_from_plan=True,
     )
     shutil.rmtree(folder / "simulation")
     return dataset

@@ -16,6 +16,7 @@ from cryobench.atoms.superposition import fit_rigid_motions, move_rigidly
 from cryobench.atoms.trajectories import Trajectory
 from cryobench.data import CollectiveVariable
 from cryobench.recipes.recipe import FrameEnsemble
+from cryobench.recipes.rounding import round_coordinates
 from cryobench.rng import stream
 
 _FOR_COMPONENTS = 1000
@@ -101,7 +102,7 @@ class TrajectoryFrames(FrameEnsemble):
             openings[rows] = measure_openings(positions, self.reference, self.domains)
             flat = positions[:, self.points].reshape(len(rows), -1) - mean
             components[rows] = flat @ axes.T / np.sqrt(len(self.points))
-        return openings, components
+        return round_coordinates(openings), round_coordinates(components)
 
 
 def draw_frames(available: int, wanted: int, seed: int) -> np.ndarray:
