@@ -31,7 +31,7 @@ _OTHER_LIBRARIES = {
 
 
 def threads(count: int) -> dict[str, str]:
-    return dict.fromkeys(_THREADS, str(count))
+    return {**dict.fromkeys(_THREADS, str(count)), "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def measure(folder: Path, cases: Mapping[str, tuple[Mapping[str, str], list[str]]]) -> dict[str, Any]:

@@ -81,8 +81,8 @@ def simulate(
     structures
         PDB or mmCIF files, folders of them, or "rcsb:ID"; none for the recipe's embedded default.
     seed
-        Of every random draw. Same recipe, settings, structure and seed: the same data set, on one machine to the byte,
-        whatever the threads and workers; elsewhere to rounding, under the same ``sha256``.
+        Of every random draw. Same recipe, settings, structure and seed: the same data set, on one machine to the
+        byte, whatever the threads and workers; elsewhere to rounding, under the same ``sha256``.
     settings
         Settings that differ from the preset's, by name.
     particles
