@@ -567,3 +567,22 @@ def test_a_data_set_is_a_value_methods_can_be_handed(folder: Path) -> None:
     assert isinstance(found, Dataset)
     # Particles know nothing of the truth: neither its arrays nor the folder it lies in.
     assert not any("truth" in str(value) for value in vars(found.particles).values())
+
+
+def test_a_data_set_that_follows_from_its_plan_keeps_its_name_when_bytes_differ(folder: Path, parts: dict) -> None:
+    card = json.loads((folder / "dataset.json").read_text())
+    planned = {**card, "plan": {"seed": 1}, "named_by": "plan"}
+    other = {**planned, "n_states": 7}
+    assert hash_card(planned) == hash_card(other)
+    assert hash_card(planned) != hash_card({**planned, "plan": {"seed": 2}})
+    assert hash_card(card) != hash_card({**card, "n_states": 7})
+
+
+def test_a_card_of_the_first_schema_is_read_and_verified(folder: Path) -> None:
+    card = json.loads((folder / "dataset.json").read_text())
+    old = {key: card[key] for key in card if key not in ("named_by", "contents_sha256", "sha256")} | {"schema": 1}
+    (folder / "dataset.json").write_text(json.dumps(old | {"sha256": hash_card(old)}))
+    verify_dataset(folder)
+    (folder / "dataset.json").write_text(json.dumps(old | {"sha256": hash_card(old), "n_states": 7}))
+    with pytest.raises(FormatError, match="was changed"):
+        verify_dataset(folder)
