@@ -12,10 +12,10 @@ from cryobench.data import Dataset, Particles, Reconstruction, Scores
 from cryobench.experiment.kept_scores import KeptScores
 from cryobench.experiment.run import build_method
 from cryobench.io.alignment_store import load_alignments, save_alignments
-from cryobench.io.mrc import read_volume
+from cryobench.io.masks import read_mask
 from cryobench.io.store import load_dataset, load_reconstruction, load_scores
 from cryobench.methods import Method, get_method
-from cryobench.metrics.evaluate import check_grid, check_particles, compares_volumes, score
+from cryobench.metrics.evaluate import check_grid, check_mask, check_particles, compares_volumes, score
 from cryobench.metrics.frames import VERSION, Align, Frame, find_frame
 from cryobench.metrics.metric import reads
 from cryobench.metrics.registry import get_metric, list_metrics
@@ -77,7 +77,7 @@ def score_run(
     reconstruction = load_reconstruction(folder)
     data = find_dataset(reconstruction, dataset)
     reconstruction = with_decoder(reconstruction, data.particles)
-    mask = None if how.mask is None else read_volume(how.mask)[0]
+    mask = None if how.mask is None else read_mask(how.mask, data.particles.box_size, data.particles.pixel_size)
     names = list_metrics() if metrics is None else list(metrics)
     chosen = [get_metric(name)() for name in names]
     kept = KeptScores(folder, reconstruction, data, mask=mask, seed=how.seed, fresh=how.fresh)
@@ -85,6 +85,7 @@ def score_run(
     if frame is None and compares_volumes(reconstruction, data) and any(reads(each, "volumes") for each in chosen):
         check_particles(reconstruction, data)
         check_grid(reconstruction, data, resample=how.resample)
+        check_mask(reconstruction, data, mask)
         frame = find_frame(reconstruction, data, how.align, progress=progress)
         if frame.mode != "none":
             key = _name_alignment(how, kept)

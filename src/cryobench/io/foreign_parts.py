@@ -6,6 +6,7 @@ Everything is brought to one grid, that of the images, or refused with what to d
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,19 +14,18 @@ import numpy as np
 import torch
 
 from cryobench._errors import FormatError
-from cryobench.data import Particles, VolumeSource
+from cryobench.data import GroundTruth, Particles, VolumeSource
 from cryobench.fourier import fourier_crop
 from cryobench.io.cryodrgn import read_ctf, read_poses
 from cryobench.io.cryosparc import read_cs
-from cryobench.io.mrc import MrcFolder, MrcStacks, read_volume
+from cryobench.io.masks import check_power, check_voxel_size, read_mask
+from cryobench.io.mrc import MrcFolder, MrcStacks
 from cryobench.io.mrc_header import read_header
 from cryobench.io.relion import read_star
 from cryobench.io.zenodo_layout import sort_naturally
 
 BRIGHT: Literal[-1] = -1
 """Sign of stored images in which protein is bright, as most stacks on disk are."""
-_UNSTATED = (0.0, 1.0)
-"""Pixel sizes in a header that mean nobody set one."""
 
 
 def read_particles(
@@ -72,35 +72,12 @@ def _list_stacks(source: Path, datadir: Path | None) -> list[Path]:
     return [(source.parent if datadir is None else datadir) / name for name in names]
 
 
-def add_mask(particles: Particles, path: Path) -> Particles:
-    """The same particles with the mask in a file. FormatError if it is none, or lies on another grid."""
-    mask, stated = read_volume(path)
-    if len(mask) != particles.box_size:
-        raise FormatError(
-            f"{path} has {len(mask)} voxels a side, but the images have {particles.box_size} px. Resample the mask"
-            f" onto {particles.box_size} voxels of {particles.pixel_size:.4g} Å first."
-        )
-    _check_stated(path, stated, particles.pixel_size)
-    low, high = float(mask.min()), float(mask.max())
-    if not (low >= -1e-3 and high <= 1 + 1e-3):
-        raise FormatError(f"{path} is no mask: its values run from {low:.4g} to {high:.4g}, expected 0 to 1.")
-    return Particles(
-        particles.images,
-        particles.pixel_size,
-        particles.ctf,
-        particles.rotations,
-        particles.shifts,
-        sign=particles.sign,
-        mask=np.clip(mask, 0, 1),
-    )
-
-
-def _check_stated(path: Path, stated: float, pixel_size: float) -> None:
-    if stated not in _UNSTATED and abs(stated - pixel_size) > 0.01 * pixel_size:
-        raise FormatError(
-            f"{path} has voxels of {stated:.4g} Å, but the images have pixels of {pixel_size:.4g} Å: they are not on"
-            " one grid. Resample it, or mend its header if that is wrong."
-        )
+def add_mask(particles: Particles, path: Path, truth: GroundTruth | None = None) -> Particles:
+    """The same particles with the mask in a file. FormatError as ``masks.read_mask`` and ``masks.check_power``."""
+    mask = read_mask(path, particles.box_size, particles.pixel_size)
+    if truth is not None and truth.volumes is not None:
+        check_power(mask, truth.volumes, np.unique(truth.states[truth.states >= 0]), path)
+    return replace(particles, mask=mask)
 
 
 class _CroppedVolumes:
@@ -137,7 +114,7 @@ def open_state_volumes(folder: Path, particles: Particles, states: np.ndarray, n
         if header.shape[0] != box:
             raise FormatError(f"{path} has {header.shape[0]} voxels a side, but {volumes.paths[0]} has {box}.")
         if box % size == 0:
-            _check_stated(path, header.pixel_sizes[0], pixel_size * size / box)
+            check_voxel_size(path, header.pixel_sizes[0], pixel_size * size / box)
     if box == size:
         return volumes
     if box % size:

@@ -36,6 +36,7 @@ from cryobench.data import CollectiveVariable, Dataset, GroundTruth, Particles, 
 from cryobench.imaging.ctf import Ctf
 from cryobench.io import cryodrgn
 from cryobench.io.atomic import canonical_json, read_json
+from cryobench.io.masks import LEAST_VOXELS
 from cryobench.io.mrc import MrcFolder, MrcStacks, read_volume
 from cryobench.io.mrc_header import read_header
 from cryobench.io.pickles import read_pickle
@@ -335,6 +336,9 @@ def _read_mask(archive: Archive, box_size: int, notes: list[str]) -> np.ndarray 
         mask, _ = read_volume(path)
         if mask.min() < -0.1 or mask.max() > 1.1:
             notes.append(f"{relative} has values from {mask.min():.3g} to {mask.max():.3g}: not a mask, not used")
+            continue
+        if mask.sum() < LEAST_VOXELS:
+            notes.append(f"{relative} holds next to nothing ({mask.sum():.4g} voxels): not used")
             continue
         return np.clip(mask, 0, 1)
     return None
