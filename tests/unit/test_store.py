@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ from cryobench.io.store import (
     load_dataset,
     load_reconstruction,
     load_scores,
+    read_card,
     read_run_record,
     save_reconstruction,
     save_scores,
@@ -161,8 +163,8 @@ def test_every_file_is_on_the_card(folder: Path) -> None:
 
 def test_known_hashes_spare_reading_the_stacks(tmp_path: Path, parts: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     hashed = []
-    real = dataset_store._hash_file
-    monkeypatch.setattr(dataset_store, "_hash_file", lambda path: hashed.append(path.name) or real(path))
+    real = dataset_store.hash_file
+    monkeypatch.setattr(dataset_store, "hash_file", lambda path: hashed.append(path.name) or real(path))
     write(tmp_path / "toy", parts)
     assert "particles.star" in hashed
     assert "000.mrcs" not in hashed
@@ -316,15 +318,20 @@ def test_changed_bytes_are_found_on_demand(folder: Path) -> None:
     load_dataset(folder)
     with pytest.raises(FormatError, match=r"content of particles/000\.mrcs differs"):
         verify_dataset(folder)
-    edit_json(folder / "dataset.json", name="other")
-    with pytest.raises(FormatError, match=r"dataset\.json was changed"):
-        verify_dataset(folder)
+
+
+@pytest.mark.parametrize("opens", [load_dataset, read_card, verify_dataset])
+def test_an_edited_card_is_not_believed(folder: Path, opens: Callable[[Path], object]) -> None:
+    edit_json(folder / "dataset.json", sign=-1 * read_card(folder)["sign"])
+    with pytest.raises(FormatError, match=r"dataset\.json was changed: .* Restore it from a copy, or make"):
+        opens(folder)
 
 
 def resize(folder: Path, name: str) -> None:
     """Let the card agree with the present size of a file."""
     card = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
     card["files"][name]["bytes"] = (folder / name).stat().st_size
+    card["sha256"] = hash_card(card)
     (folder / "dataset.json").write_text(json.dumps(card), encoding="utf-8")
 
 

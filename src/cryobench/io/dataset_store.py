@@ -34,7 +34,9 @@ from cryobench.io.atomic import (
     write_text,
 )
 from cryobench.io.cryosparc import write_cs, write_csg
-from cryobench.io.mrc import MrcStacks, read_volume, write_volume
+from cryobench.io.digest import hash_file
+from cryobench.io.masks import read_mask
+from cryobench.io.mrc import MrcStacks, write_volume
 from cryobench.io.references import REFERENCES, check_references, differing_references, write_references
 from cryobench.io.relion import read_star, write_star
 from cryobench.io.truth_store import load_truth, write_truth
@@ -76,8 +78,8 @@ def write_dataset(
         Entries of the card: ``name``, recipe, parameters, seed, version, provenance of the mask (``mask``). Nothing
         that differs between identical runs, such as a date: the card is part of the data set's hash.
     hashes
-        SHA-256 of files already known (``StackWriter.sha256``) by their path relative to ``folder``; the others are
-        computed here.
+        SHA-256 of files already known (``StackWriter.sha256``) by their path relative to ``folder``, or the absolute
+        one of stacks that lie elsewhere; the others are computed here.
 
     Raises
     ------
@@ -108,17 +110,17 @@ def write_dataset(
     _check_card(card, facts)
 
     (folder / _CARD).unlink(missing_ok=True)
+    known = dict(hashes or {})
     home = folder.absolute()
     files = [path.relative_to(home).as_posix() for path in images.paths if path.is_relative_to(home)]
-    files += write_references(folder, [path for path in images.paths if not path.is_relative_to(home)])
+    files += write_references(folder, [path for path in images.paths if not path.is_relative_to(home)], known)
     files += _write_particles(folder, particles)
     files += _write_queries(folder / "query.csv", queries)
     if truth is not None:
         files += write_truth(folder, truth, pixel_size=particles.pixel_size)
     remove_partial_files(folder)
-    known = dict(hashes or {})
     contents = {
-        name: {"bytes": (folder / name).stat().st_size, "sha256": known.get(name) or _hash_file(folder / name)}
+        name: {"bytes": (folder / name).stat().st_size, "sha256": known.get(name) or hash_file(folder / name)}
         for name in files
     }
     complete = {**card, **facts, "files": contents}
@@ -129,14 +131,15 @@ def write_dataset(
 def load_dataset(folder: Path) -> Dataset:
     """Open a data set, or a published archive as it is. Tables are read, images and true volumes when asked for.
 
-    Sizes of all files are compared with the card; contents are not (see ``verify_dataset``). An archive has no card;
-    what its parts become is said in ``cryobench.io.zenodo``.
+    The card is compared with its own hash, and sizes of all files with the card; contents are not (see
+    ``verify_dataset``). An archive has no card; what its parts become is said in ``cryobench.io.zenodo``.
 
     Raises
     ------
     FormatError
-        If the folder is missing, is no data set, was not finished or was written by a newer version; if a file is
-        missing or of another size than the card says; or if tables, stacks and mask do not belong together.
+        If the folder is missing, is no data set, was not finished or was written by a newer version; if the card was
+        edited; if a file is missing or of another size than the card says; or if tables, stacks and mask do not
+        belong together.
     """
     folder = Path(folder).absolute()
     if not (folder / _CARD).exists():
@@ -155,7 +158,7 @@ def load_dataset(folder: Path) -> Dataset:
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """The card of a data set: what dataset.json says. Errors as ``load_dataset``."""
+    """The card of a data set: what dataset.json says. Errors as ``load_dataset``; FormatError if it was edited."""
     folder = Path(folder)
     if not folder.is_dir():
         raise FormatError(f"{folder} does not exist or is no folder, expected a data set.")
@@ -187,18 +190,24 @@ def read_card(folder: Path) -> dict[str, Any]:
     missing = [key for key in needed if key not in card]
     if missing:
         raise FormatError(f"{path} lacks {', '.join(missing)}. Restore it, or simulate the data set again.")
+    found = hash_card(card)
+    if found != card["sha256"]:
+        raise FormatError(
+            f"{path} was changed: its entries give the hash {found[:12]}, but it states"
+            f" {str(card['sha256'])[:12]}. Restore it from a copy, or make the data set again in another folder."
+        )
     return card
 
 
 def verify_dataset(folder: Path, *, progress: Progress | None = None) -> None:
     """Compare every byte of a data set with its card, or of a downloaded archive with its checksums.
 
-    Of stacks that lie elsewhere only the ends are compared, see ``references``.
+    Stacks that lie elsewhere are compared with what the data set wrote down of them, see ``references``.
 
     Raises
     ------
     FormatError
-        Naming the files that differ, or the card if that was edited.
+        Naming the files that differ; or as ``read_card``.
     """
     folder = Path(folder)
     if not (folder / _CARD).exists():
@@ -207,20 +216,18 @@ def verify_dataset(folder: Path, *, progress: Progress | None = None) -> None:
             verify_archive(archive, progress)
             return
     card = read_card(folder)
-    if hash_card(card) != card["sha256"]:
-        raise FormatError(f"{folder / _CARD} was changed: its entries do not give the sha256 it states.")
     files = _files_here(folder, card)
     for name, content in files.items():
         _check_size(folder / name, content["bytes"])
     differing = []
     with (progress or Silent()).task("verifying files", total=len(files)) as task:
         for name, content in files.items():
-            if _hash_file(folder / name) != content["sha256"]:
+            if hash_file(folder / name) != content["sha256"]:
                 differing.append(name)
             task.advance()
     if REFERENCES in files and not differing:
         check_references(folder)
-        differing = differing_references(folder)
+        differing = differing_references(folder, progress)
     if differing:
         raise FormatError(
             f"{folder}: the content of {', '.join(differing)} differs from what {_CARD} states. Copy the data set"
@@ -283,12 +290,7 @@ def _load_particles(folder: Path, card: Mapping[str, Any]) -> Particles:
         )
     mask = None
     if "mask.mrc" in card["files"]:
-        mask, _ = read_volume(folder / "mask.mrc")
-        if len(mask) != found.box_size:
-            raise FormatError(
-                f"{folder / 'mask.mrc'} has {len(mask)} voxels a side, but the images have {found.box_size} px."
-                " Use a mask on the grid of the images."
-            )
+        mask = read_mask(folder / "mask.mrc", found.box_size, card["pixel_size"])
     return Particles(
         found.images, card["pixel_size"], found.ctf, found.rotations, found.shifts, sign=card["sign"], mask=mask
     )
@@ -328,8 +330,3 @@ def _check_size(path: Path, expected: int) -> None:
             f"{path} {problem}: it has {size:,} bytes, the card of the data set says {expected:,}."
             " Copy the data set again, or simulate it again."
         )
-
-
-def _hash_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,7 +5,6 @@ folder holds ``simulation/plan.json`` and no ``dataset.json``; the same command 
 one is refused.
 """
 
-import hashlib
 import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +24,8 @@ from cryobench._progress import Progress, Silent
 from cryobench.atoms.sources import resolve_structures
 from cryobench.data import CollectiveVariable, Dataset, GroundTruth, Particles, VolumeSource
 from cryobench.io.atomic import check_free_space, read_json, remove_partial_files, write_json
+from cryobench.io.digest import hash_file
+from cryobench.io.lock import is_empty, lock_folder
 from cryobench.io.mrc import MrcFolder, MrcStacks
 from cryobench.io.store import load_dataset, write_dataset
 from cryobench.io.trajectory_volumes import TrajectoryVolumes, write_topology, write_volume_settings
@@ -100,6 +101,8 @@ def simulate(
         A setting out of range, or a structure that the recipe cannot use.
     FormatError
         The folder holds something else: another data set, or an unfinished one of another call.
+    FolderBusy
+        Another process is simulating or adopting into the folder.
     """
     chosen = get_recipe(recipe)
     progress = progress or Silent()
@@ -118,24 +121,34 @@ def simulate(
         "preset": preset,
         "settings": full.model_dump(mode="json") | {name: path.name for name, path in full.files.items()},
         "seed": seed,
-        "structures": [{"name": path.name, "sha256": _hash(path)} for path in paths],
-        "files": {name: _hash(path) for name, path in full.files.items()},
+        "structures": [{"name": path.name, "sha256": hash_file(path)} for path in paths],
+        "files": {name: hash_file(path) for name, path in full.files.items()},
         "particles": None if particles is None else [selection.start, selection.stop],
         "cryobench": version("cryobench"),
     }
-    if _is_finished(target, plan):
+    if _is_finished(target, plan) and not (target / PLAN.parent).exists():
         return load_dataset(target)
     job = Job(ensemble, full, seed, target, counts, assign_states(counts, full, seed), selection, chunk)
+    with lock_folder(target, doing=f"simulate {chosen.name}"):
+        if not _is_finished(target, plan):
+            return _make(job, chosen, plan, workers, progress)
+        # A process that was killed when all was written left its marks.
+        shutil.rmtree(target / PLAN.parent, ignore_errors=True)
+    return load_dataset(target)
+
+
+def _make(job: Job, recipe: Recipe, plan: dict[str, Any], workers: int, progress: Progress) -> Dataset:
+    """The data set made, or what is missing of it."""
     with progress.task("states"):
         _check_states(job)
     _open_folder(job, plan)
     job = _set_level(job, progress)
-    with progress.task(f"simulating {chosen.name}", total=len(selection)) as task:
+    with progress.task(f"simulating {recipe.name}", total=len(job.selection)) as task:
         results: list[PartResult] = []
         for result in _make_parts(job, workers=workers):
             results.append(result)
             task.advance(result.n_images)
-    return _finish(job, chosen, plan, sorted(results, key=lambda result: result.part), progress)
+    return _finish(job, recipe, plan, sorted(results, key=lambda result: result.part), progress)
 
 
 def build_settings(recipe: Recipe, preset: str, changes: Mapping[str, Any]) -> SimulationSettings:
@@ -192,11 +205,6 @@ def _set_level(job: Job, progress: Progress) -> Job:
         return measure_level(job)
 
 
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _is_finished(folder: Path, plan: Mapping[str, Any]) -> bool:
     """Whether this very data set is there already; FormatError if another is."""
     card_path = folder / "dataset.json"
@@ -224,7 +232,7 @@ def _open_folder(job: Job, plan: dict[str, Any]) -> None:
             )
         remove_partial_files(folder)
         return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if not is_empty(folder):
         raise FormatError(f"{folder} exists and is no data set of cryobench: choose another folder.")
     check_free_space(folder, _bytes_needed(job))
     frames = isinstance(job.ensemble, FrameEnsemble)
@@ -334,7 +342,7 @@ def _finish(
             if result.stack_sha256 is not None
         },
     )
-    shutil.rmtree(folder / "simulation")
+    shutil.rmtree(folder / PLAN.parent)
     return dataset
 
 
