@@ -389,7 +389,7 @@ class Reconstruction:
     latents: np.ndarray | None = None
     """(n, d); NaN rows for particles the method left out."""
     posteriors: np.ndarray | None = None
-    """(n, k) class probabilities, rows summing to 1."""
+    """(n, k) class probabilities, rows summing to 1; NaN rows for particles the method left out."""
     rotations: np.ndarray | None = None
     """(n, 3, 3) estimated poses."""
     shifts: np.ndarray | None = None
@@ -431,11 +431,14 @@ class Reconstruction:
                     raise ValueError(f"{name} must have shape (particles, dimensions), got {values.shape}.")
                 _freeze(self, name, values)
         if self.posteriors is not None:
-            sums = self.posteriors.sum(axis=1)
-            off = np.abs(sums - 1) > 1e-3
+            sums, lowest = self.posteriors.sum(axis=1), self.posteriors.min(axis=1, initial=1)
+            off = ~((np.abs(sums - 1) <= 1e-3) & (lowest >= -1e-6)) & ~np.isnan(self.posteriors).all(axis=1)
             if off.any():
                 first = int(np.argmax(off))
-                raise ValueError(f"posteriors of particle {first} sum to {sums[first]}, expected 1.")
+                raise ValueError(
+                    f"posteriors of particle {first} sum to {sums[first]}, the lowest being {lowest[first]}: expected"
+                    " probabilities that sum to 1, or NaN throughout for a particle that was left out."
+                )
 
     @property
     def name(self) -> str:

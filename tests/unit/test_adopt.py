@@ -593,6 +593,7 @@ def test_labels_from_arrays_and_tables(tmp_path: Path) -> None:
         ("0,1\n0,2\n", "labels particle 0 more than once"),
         ("5,1\n0,2\n", "labels particle 5, but there are particles 0 to 4"),
         ("1,2,3\n", "3 columns and no header"),
+        ("state,State\n1,2\n", "has two columns named 'state'"),
         ("particle,defocus\n1,2\n", "has the columns particle, defocus, expected one called state"),
     ],
 )

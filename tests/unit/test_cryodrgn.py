@@ -120,7 +120,13 @@ def test_names_outside_the_list_are_refused(tmp_path: Path, code: bytes) -> None
         read_pickle(tmp_path / "x.pkl")
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x04.", b"c_codecs\nencode\n(S'x'\nS'zlib'\ntR.", b"P1\n."])
+ROOM = (b"cnumpy\nndarray\n((I9\ntR.", b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I9\ntS'b'\ntR.")
+"""Pickles that make an array of nine numbers without holding one."""
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"\x80\x04.", b"c_codecs\nencode\n(S'x'\nS'zlib'\ntR.", b"P1\n.", *ROOM]
+)
 def test_damaged_pickles_are_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.pkl").write_bytes(content)
     with pytest.raises(FormatError, match=r"x\.pkl cannot be read as a pickle of arrays"):

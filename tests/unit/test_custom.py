@@ -168,6 +168,9 @@ def test_what_does_not_go_with_a_trajectory(run, tmp_path):
     pd.DataFrame({"a": np.zeros(11)}).to_csv(tmp_path / "short.csv", index=False)
     with pytest.raises(ValueError, match="11 rows for 12 states"):
         build(files, variables_file=tmp_path / "short.csv")
+    (tmp_path / "twice.csv").write_text("a,b,a\n" + 12 * "1,2,3\n")
+    with pytest.raises(FormatError, match="has two columns named 'a'"):
+        build(files, variables_file=tmp_path / "twice.csv")
 
 
 SMALL = {"box_size": 18, "pixel_size": 6.0, "resolution": 9.0, "n_queries": 4, "shift_extent": 6.0}

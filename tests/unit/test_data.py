@@ -202,6 +202,7 @@ def test_reconstructions(rng: np.random.Generator) -> None:
     assert Reconstruction(np.array([0])).name == "reconstruction"
     left_out = np.full((N, 2), np.nan)
     assert np.isnan(Reconstruction(np.array([0]), latents=left_out).latents).all()
+    assert np.isnan(Reconstruction(np.array([0]), posteriors=left_out).posteriors).all()
 
 
 @pytest.mark.parametrize(
@@ -211,6 +212,11 @@ def test_reconstructions(rng: np.random.Generator) -> None:
         ({"latents": np.zeros((5, 2)), "posteriors": np.ones((6, 1))}, "differ in length: .*5.*6"),
         ({"latents": np.zeros(5)}, r"latents must have shape .* got \(5,\)"),
         ({"posteriors": np.array([[0.5, 0.5], [0.5, 0.4]])}, r"posteriors of particle 1 sum to 0\.(8999|9)"),
+        (
+            {"posteriors": np.array([[0.5, 0.5], [1.5, -0.5]])},
+            "posteriors of particle 1 sum to 1.0, the lowest being -0.5",
+        ),
+        ({"posteriors": np.array([[1.0, np.nan], [0.5, 0.5]])}, "posteriors of particle 0 .* or NaN throughout"),
     ],
 )
 def test_reconstructions_that_contradict_themselves(parts: dict, message: str) -> None:

@@ -15,6 +15,7 @@ from cryobench.data import ArrayImages, Particles
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.mrc import MrcStacks, StackWriter
 from cryobench.io.relion import read_pose_star, read_star, write_pose_star, write_star
+from cryobench.io.star import read_tables
 
 N, SIZE = 6, 5
 
@@ -56,6 +57,20 @@ def table(tmp_path: Path, particles: Particles) -> Path:
     path = tmp_path / "particles.star"
     write_star(path, particles)
     return path
+
+
+def test_names_that_stand_twice_are_refused(table: Path) -> None:
+    text = table.read_text()
+    columns = [line.split()[0] for line in text.splitlines() if line.startswith("_rlnDefocus")]
+    table.write_text(text.replace(f"{columns[1]} ", f"{columns[0]} "))
+    with pytest.raises(FormatError, match=rf"particles\.star has two columns {columns[0]} in one block"):
+        read_star(table)
+    table.write_text(text.replace("data_optics", "data_particles"))
+    with pytest.raises(FormatError, match=r"particles\.star has two blocks data_particles"):
+        read_star(table)
+    table.write_text("data_\n_rlnVoltage 300\n_rlnVoltage 200\n")
+    with pytest.raises(FormatError, match="has two columns _rlnVoltage"):
+        read_tables(table)
 
 
 def edit(table: Path, *, drop: tuple[str, ...] = (), block: str = "particles", **columns: object) -> Path:

@@ -10,7 +10,7 @@ from cryobench._progress import Progress, Silent
 from cryobench.data import Reconstruction
 from cryobench.experiment.run import build_method
 from cryobench.experiment.score import find_dataset
-from cryobench.io.atomic import atomic_folder
+from cryobench.io.atomic import atomic_folder, read_array
 from cryobench.io.mrc import write_volume
 from cryobench.io.store import load_reconstruction
 from cryobench.methods import get_method
@@ -83,10 +83,7 @@ def _latents_of(reconstruction: Reconstruction) -> np.ndarray:
 
 
 def _read_latents(path: Path, width: int) -> np.ndarray:
-    try:
-        rows = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise FormatError(f"{path} is not a .npy array of latents: {error}") from error
+    rows = read_array(path, numbers=True)
     if rows.ndim != 2 or rows.shape[1] != width or not np.isfinite(rows).all():
         raise ValueError(
             f"{path} holds an array of shape {rows.shape}; expected finite rows of {width} numbers, "

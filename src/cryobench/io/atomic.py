@@ -20,6 +20,7 @@ from typing import IO, Any
 import numpy as np
 
 from cryobench._errors import CryobenchError, FormatError
+from cryobench.io.npy import read_npy
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 """Errors of the system that mean a full disk or quota."""
@@ -143,14 +144,16 @@ def write_array(path: Path, values: np.ndarray) -> None:
         np.save(file, values, allow_pickle=False)
 
 
-def read_array(path: Path) -> np.ndarray:
-    """Read a .npy file. FormatError if it is missing, truncated, or holds Python objects."""
-    try:
-        return np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise FormatError(f"{path} does not exist.") from None
-    except (ValueError, EOFError, OSError) as error:
-        raise FormatError(f"{path} cannot be read as a NumPy array ({error}). Make it again.") from error
+def read_array(path: Path, *, numbers: bool = False) -> np.ndarray:
+    """Read a .npy file.
+
+    FormatError if it is missing, truncated, or holds Python objects; with ``numbers`` also if it holds text or
+    records.
+    """
+    values = read_npy(path)
+    if numbers and values.dtype.kind not in "fiub":
+        raise FormatError(f"{path} holds an array of {values.dtype}, expected one of numbers.")
+    return values
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

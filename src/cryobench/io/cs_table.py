@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from cryobench._errors import FormatError
+from cryobench.io.npy import read_npy
 
 
 class CsTable:
@@ -107,15 +108,12 @@ def _load_table(path: Path) -> np.ndarray:
             f"{path} is in cryoSPARC's stream format. Save it as a NumPy file: with cryosparc-tools,"
             " Dataset.load(...).save(...)."
         )
-    try:
-        table = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    table = read_npy(path)
+    if table.dtype.names is None or table.ndim != 1:
         raise FormatError(
-            f"{path} cannot be read as a .cs file ({error}). Python objects in it are never opened."
-        ) from error
-    if not isinstance(table, np.ndarray) or table.dtype.names is None or table.ndim != 1:
-        found = f"an array of {table.dtype}, shape {table.shape}" if isinstance(table, np.ndarray) else "an archive"
-        raise FormatError(f"{path} is no .cs file: expected a structured array with named fields, found {found}.")
+            f"{path} is no .cs file: expected a structured array with named fields, found an array of {table.dtype},"
+            f" shape {table.shape}."
+        )
     if len(table) == 0:
         raise FormatError(f"{path} lists no particles.")
     return table

@@ -135,6 +135,9 @@ def _read_csv(path: Path, particles: Particles) -> np.ndarray:
             )
         state_column, particle_column, body, first_line = len(header) - 1, 0 if len(header) == 2 else None, rows, 1
     else:
+        twice = sorted({name for name in header if name and header.count(name) > 1})
+        if twice:
+            raise FormatError(f"{path} has two columns named {twice[0]!r}. Remove the one that is not meant.")
         state_column = _find(header, _STATE_NAMES)
         particle_column, body, first_line = _find(header, _PARTICLE_NAMES), rows[1:], 2
         if state_column is None:

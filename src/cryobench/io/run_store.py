@@ -151,8 +151,8 @@ def load_reconstruction(folder: Path) -> Reconstruction:
     return Reconstruction(
         queries=queries,
         volumes=volumes,
-        latents=read_array(folder / "latents.npy") if "latents" in parts else None,
-        posteriors=read_array(folder / "posteriors.npy") if "posteriors" in parts else None,
+        latents=read_array(folder / "latents.npy", numbers=True) if "latents" in parts else None,
+        posteriors=read_array(folder / "posteriors.npy", numbers=True) if "posteriors" in parts else None,
         rotations=rotations,
         shifts=shifts,
         model={name: read_array(folder / "model" / f"{name}.npy") for name in parts.get("model", [])},

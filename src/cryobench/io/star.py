@@ -23,14 +23,16 @@ def read_tables(path: Path, *, text_columns: tuple[str, ...] = ()) -> dict[str, 
     Raises
     ------
     FormatError
-        If the file is missing, or holds no complete block.
+        If the file is missing, holds no complete block, or names a block, or a column of a block, twice.
     """
     path = Path(path)
     if not path.is_file():
         raise FormatError(f"{path} does not exist or is no file.")
     try:
-        path.read_text(encoding="utf-8")
+        _check_names(path.read_text(encoding="utf-8"), path)
         blocks = starfile.read(path, always_dict=True, parse_as_string=list(text_columns))
+    except FormatError:
+        raise
     # The parser meets damaged text with whatever Python raises on the way.
     except Exception as error:
         raise FormatError(f"{path} cannot be read as a STAR file ({type(error).__name__}: {error}).") from error
@@ -40,6 +42,24 @@ def read_tables(path: Path, *, text_columns: tuple[str, ...] = ()) -> dict[str, 
         str(name): block if isinstance(block, pd.DataFrame) else pd.DataFrame([block])
         for name, block in blocks.items()
     }
+
+
+def _check_names(text: str, path: Path) -> None:
+    """FormatError if a block, or a column of a block, is named twice: either may be meant."""
+    seen: dict[str, set[str]] = {}
+    columns, among_rows = set[str](), False
+    for line in text.splitlines():
+        word = line.split(maxsplit=1)[0] if line.strip() else ""
+        if word.startswith("data_"):
+            if word in seen:
+                raise FormatError(f"{path} has two blocks {word}. Remove the one that is not meant.")
+            columns, among_rows = seen.setdefault(word, set()), False
+        elif word.startswith("_") and not among_rows:
+            if word in columns:
+                raise FormatError(f"{path} has two columns {word} in one block. Remove the one that is not meant.")
+            columns.add(word)
+        elif word and not word.startswith("#"):
+            among_rows = word != "loop_"
 
 
 def write_tables(path: Path, tables: Mapping[str, pd.DataFrame]) -> None:

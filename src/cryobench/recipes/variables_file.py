@@ -36,14 +36,14 @@ def read_variables(path: Path, n_states: int) -> dict[str, CollectiveVariable]:
             "(of a trajectory: of its frames)."
         )
     variables: dict[str, CollectiveVariable] = {}
-    for column in table.columns:
+    for place, column in enumerate(table.columns):
         name, unit, period = _parse_header(str(column), path)
         if name in variables:
             raise FormatError(f"{path} has two columns named {name!r}.")
-        values = np.asarray(pd.to_numeric(table[column], errors="coerce"), dtype=np.float64)
+        values = np.asarray(pd.to_numeric(table.iloc[:, place], errors="coerce"), dtype=np.float64)
         if not np.isfinite(values).all():
             row = int(np.argmin(np.isfinite(values)))
-            raise FormatError(f"{path}: {name!r} of state {row} is {table[column].iloc[row]}, not a finite number.")
+            raise FormatError(f"{path}: {name!r} of state {row} is {table.iloc[row, place]}, not a finite number.")
         variables[name] = CollectiveVariable(values, unit, period)
     return variables
 
@@ -54,7 +54,9 @@ def _read_table(path: Path) -> pd.DataFrame:
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
             return pd.read_parquet(path)
-        return pd.read_csv(path, skipinitialspace=True)
+        # As rows first: pandas would give the second of two columns of one name another name.
+        rows = pd.read_csv(path, skipinitialspace=True, header=None, dtype=str, keep_default_na=False)
+        return rows.iloc[1:].set_axis(rows.iloc[0].astype(str).tolist(), axis=1).reset_index(drop=True)
     except (ValueError, pa.ArrowException, OSError) as error:
         raise FormatError(f"{path} cannot be read as a CSV or Parquet table: {error}") from error
 

@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from cryobench._errors import FormatError
 from cryobench.io.atomic import atomic_write, read_json, write_json
+from cryobench.io.npy import read_npz
 
 _CALL, _LOG = "call.json", "log.jsonl"
 _FACTS = "facts"
@@ -59,10 +59,9 @@ class Checkpoint:
         if self._folder is None or not (path := self._folder / f"{name}.npz").exists():
             return None
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                arrays = {key: stored[key] for key in stored.files}
+            arrays = read_npz(path)
             facts = json.loads(str(arrays.pop(_FACTS)))
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        except (ValueError, KeyError) as error:
             raise FormatError(f"{path} cannot be read ({error}): remove it to do again what led to it.") from error
         return arrays, facts
 

@@ -11,6 +11,7 @@ import numpy as np
 from cryobench._progress import Progress, Silent
 from cryobench.data import IndexedVolumes, Particles, Reconstruction
 from cryobench.imaging.accumulate import SliceAccumulator
+from cryobench.io.npy import map_npy
 from cryobench.methods._shared.checkpoint import Checkpoint
 from cryobench.methods._shared.half_sets import split_halves
 from cryobench.methods._shared.passes import Passes
@@ -102,7 +103,7 @@ class Classification3D(Method):
 
     def decode(self, model: Path, latents: np.ndarray, *, particles: Particles | None = None) -> Iterator[np.ndarray]:
         """Volume (z, y, x) of the most probable class for each row of class probabilities (m, k)."""
-        volumes = np.load(Path(model) / "volumes.npy", mmap_mode="r", allow_pickle=False)
+        volumes = map_npy(Path(model) / "volumes.npy")
         if latents.ndim != 2 or latents.shape[1] != len(volumes):
             raise ValueError(
                 f"this run has {len(volumes)} classes: give rows of {len(volumes)} class probabilities, "

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cryobench._progress import Progress, Silent
 from cryobench.data import IndexedVolumes, Particles, Reconstruction
+from cryobench.io.atomic import read_array
 from cryobench.methods._shared.checkpoint import Checkpoint
 from cryobench.methods._shared.half_sets import find_resolution, split_halves
 from cryobench.methods._shared.passes import Passes
@@ -110,7 +111,7 @@ class Recovar(Method):
         chosen = _name_embedding(settings)
         if f"latents_{chosen}" not in stored:
             raise ValueError(f"{model} holds no embedding {chosen}: decode with the settings of the run.")
-        arrays = {name: np.load(path, allow_pickle=False) for name, path in stored.items()}
+        arrays = {name: read_array(path) for name, path in stored.items()}
         own = arrays[f"latents_{chosen}"]
         if latents.ndim != 2 or latents.shape[1] != own.shape[1]:
             raise ValueError(
