@@ -574,3 +574,14 @@ def test_a_data_set_is_a_value_methods_can_be_handed(folder: Path) -> None:
     assert isinstance(found, Dataset)
     # Particles know nothing of the truth: neither its arrays nor the folder it lies in.
     assert not any("truth" in str(value) for value in vars(found.particles).values())
+
+
+def test_the_run_whose_parts_are_wrong_is_named(tmp_path: Path) -> None:
+    made = Reconstruction(np.array([0]), latents=np.zeros((3, 2)), posteriors=np.full((3, 2), 0.5))
+    save_reconstruction(made, tmp_path / "run", pixel_size=1.5)
+    np.save(tmp_path / "run" / "posteriors.npy", np.array([[0.5, 0.5], [np.nan, 0.5], [1, 0]]))
+    with pytest.raises(FormatError, match=r"run holds parts that are no reconstruction: posteriors of particle 1"):
+        load_reconstruction(tmp_path / "run")
+    np.save(tmp_path / "run" / "latents.npy", np.array([["a"], ["b"], ["c"]]))
+    with pytest.raises(FormatError, match=r"latents\.npy holds an array of <U1, expected one of numbers"):
+        load_reconstruction(tmp_path / "run")

@@ -148,18 +148,26 @@ def load_reconstruction(folder: Path) -> Reconstruction:
     volumes = _open_volumes(folder, queries) if "volumes" in parts else None
     # What the files say of their voxels goes before what the record says.
     pixel_size = None if volumes is None else (volumes.pixel_size or record.get("pixel_size") or None)
-    return Reconstruction(
-        queries=queries,
-        volumes=volumes,
-        latents=read_array(folder / "latents.npy", numbers=True) if "latents" in parts else None,
-        posteriors=read_array(folder / "posteriors.npy", numbers=True) if "posteriors" in parts else None,
-        rotations=rotations,
-        shifts=shifts,
-        model={name: read_array(folder / "model" / f"{name}.npy") for name in parts.get("model", [])},
-        record={key: value for key, value in record.items() if key not in _OWN},
-        path=folder,
-        pixel_size=pixel_size,
-    )
+    latents = read_array(folder / "latents.npy", numbers=True) if "latents" in parts else None
+    posteriors = read_array(folder / "posteriors.npy", numbers=True) if "posteriors" in parts else None
+    model = {name: read_array(folder / "model" / f"{name}.npy") for name in parts.get("model", [])}
+    try:
+        return Reconstruction(
+            queries=queries,
+            volumes=volumes,
+            latents=latents,
+            posteriors=posteriors,
+            rotations=rotations,
+            shifts=shifts,
+            model=model,
+            record={key: value for key, value in record.items() if key not in _OWN},
+            path=folder,
+            pixel_size=pixel_size,
+        )
+    except ValueError as error:
+        raise FormatError(
+            f"{folder} holds parts that are no reconstruction: {error} Run the method again."
+        ) from error
 
 
 def hash_run(reconstruction: Reconstruction) -> dict[str, str]:

@@ -254,6 +254,7 @@ class PerConformationFsc(Metric):
     name = "per-conformation-fsc"
     label = "Per-conformation FSC"
     scores = _kinds()
+    version = 2
     needs = frozenset({"true volumes", "true states"})
     uses = frozenset({"volumes", "latents", "posteriors", "decoder", "mask"})
     reference = "Jeon et al., CryoBench, arXiv:2408.05526 (first version); quoted in CryoSPIRE, arXiv:2506.09063"
