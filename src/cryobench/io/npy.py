@@ -72,7 +72,7 @@ def _open(path: Path) -> IO[bytes]:
 def _read_array(file: IO[bytes], size: int, source: str) -> np.ndarray:
     shape, fortran_order, dtype = _read_header(file, size, source)
     content = np.empty(math.prod(shape) * dtype.itemsize, np.uint8)
-    view, done = memoryview(content), 0
+    view, done = content.data, 0
     while done < len(content):
         count = file.readinto(view[done:])  # type: ignore[attr-defined]
         if not count:

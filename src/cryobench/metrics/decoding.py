@@ -220,7 +220,7 @@ class DecodabilityMetric(Metric):
             )
         variables = choose_variables(truth.variables)
         known = np.flatnonzero(_find_known(variables))
-        placed = np.isfinite(latent.coordinates).all(axis=1)
+        placed = np.asarray(np.isfinite(latent.coordinates).all(axis=1))
         particles = draw_subset(known, MOST, seed=seed)
         coordinates = latent.coordinates[particles]
         rows, by_point = [], []

@@ -187,7 +187,7 @@ def _usable(reconstruction: Reconstruction, dataset: Dataset) -> Int[np.ndarray,
 def _placed(reconstruction: Reconstruction) -> Bool[np.ndarray, "n"]:
     """Which particles have a class or a latent; none of none where the reconstruction has neither."""
     parts = reconstruction.posteriors if reconstruction.posteriors is not None else reconstruction.latents
-    return np.zeros(0, dtype=bool) if parts is None else np.isfinite(parts).all(axis=1)
+    return np.asarray(np.zeros(0, dtype=bool) if parts is None else np.isfinite(parts).all(axis=1))
 
 
 def _varying(variables: Mapping[str, CollectiveVariable], particles: np.ndarray) -> dict[str, CollectiveVariable]:

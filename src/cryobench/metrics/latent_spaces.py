@@ -199,7 +199,7 @@ def pair_spaces(
             f"has {len(truth)}: was it made from another data set?"
         )
     labelled = (truth.states >= 0) | ~(truth.states >= 0).any()
-    placed, reached = (np.isfinite(of.coordinates).all(axis=1) for of in (space, latent))
+    placed, reached = (np.asarray(np.isfinite(of.coordinates).all(axis=1)) for of in (space, latent))
     known = labelled & placed
     kept = np.flatnonzero(known & reached)
     context: dict[str, int | float | str] = {

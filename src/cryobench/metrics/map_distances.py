@@ -159,7 +159,8 @@ def _correlate_shells(first: _Block, second: _Block, size: int) -> Float[np.ndar
     """FSC curves of all pairs, by the conventions of ``metrics.fsc_curve``."""
     _, _, ends = _shell_order(size)
     curves = np.ones((len(first.spectra), len(second.spectra), len(ends) + 1))
-    no_power = ~first.spectra.any(axis=1)[:, None] & ~second.spectra.any(axis=1)[None]
+    blank, true_blank = (~np.asarray(block.spectra.any(axis=1)) for block in (first, second))
+    no_power = blank[:, None] & true_blank[None]
     for shell, (start, stop) in enumerate(zip(np.append(0, ends[:-1]), ends, strict=True)):
         ours = first.spectra[:, 2 * start : 2 * stop].astype(np.float64)
         theirs = second.spectra[:, 2 * start : 2 * stop].astype(np.float64)
