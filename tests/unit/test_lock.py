@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cryobench._errors import CryobenchError
+from cryobench.cli.main import run_cli
 from cryobench.io import lock
 from cryobench.io.lock import FolderBusy, Owner, is_empty, lock_folder, lock_path
 
@@ -114,3 +115,15 @@ def test_where_the_parent_cannot_be_written_it_lies_inside(tmp_path: Path, monke
     (folder / "file").touch()
     assert not is_empty(folder)
     assert is_empty(tmp_path / "missing")
+
+
+def test_the_command_line_says_so_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["cryobench", "simulate", "igg-1d", "-o", str(tmp_path / "data")])
+    with take(tmp_path / "data"), pytest.raises(SystemExit) as stop:
+        run_cli()
+    assert stop.value.code == 2
+    printed = " ".join(capsys.readouterr().err.split())
+    assert f"process {os.getpid()} on " in printed
+    assert "Traceback" not in printed

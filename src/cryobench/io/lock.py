@@ -28,7 +28,7 @@ _GRACE = 5.0
 """Seconds in which a lock that was just made gets its content."""
 
 
-class FolderBusy(CryobenchError, RuntimeError):
+class FolderBusy(CryobenchError, OSError):
     """Another process is writing into the folder."""
 
 
