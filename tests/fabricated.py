@@ -14,7 +14,7 @@ import torch
 from cryobench.data import (
     ArrayImages,
     CollectiveVariable,
-    Components,
+    Composition,
     Dataset,
     GroundTruth,
     IndexedVolumes,
@@ -113,7 +113,7 @@ def fabricate_rich_dataset() -> Dataset:
     truth = replace(
         truth,
         variables={**truth.variables, **extra},
-        components=Components(tuple("abcdef"), occupancies, edges),
+        components=Composition(tuple("abcdef"), occupancies, edges),
         state_names=names,
         state_facts=pd.DataFrame({"mass_kda": np.linspace(100, 900, N_STATES)}),
     )

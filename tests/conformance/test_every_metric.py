@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cryobench._errors import UnknownName
-from cryobench.data import Components, Dataset, IndexedVolumes, Reconstruction, Scores
+from cryobench.data import Composition, Dataset, IndexedVolumes, Reconstruction, Scores
 from cryobench.methods import get_method
 from cryobench.metrics import METRICS, Metric, get_metric, list_metrics, score
 from toy import toy_dataset
@@ -20,7 +20,7 @@ def toy() -> Dataset:
     """The toy, its three states made of a body and two parts."""
     plain = toy_dataset()
     assert plain.truth is not None
-    parts = Components(("body", "arm", "hand"), np.array([[1.0, 0, 0], [1, 1, 0], [1, 1, 1]]))
+    parts = Composition(("body", "arm", "hand"), np.array([[1.0, 0, 0], [1, 1, 0], [1, 1, 1]]))
     return dataclasses.replace(plain, truth=dataclasses.replace(plain.truth, components=parts))
 
 

@@ -28,10 +28,10 @@ from cryobench.experiment.score import find_dataset
 from cryobench.io.atomic import atomic_folder, write_json
 from cryobench.io.mrc import write_volume
 from cryobench.io.store import load_reconstruction
+from cryobench.latents.density import Density
+from cryobench.latents.path import find_path
 from cryobench.methods import get_method
 from cryobench.methods._shared.backprojection import backproject, backproject_weighted
-from cryobench.methods.recovar.density import Density
-from cryobench.methods.recovar.path import find_path
 from cryobench.rng import stream
 
 KINDS = ("simple", "cluster", "intermediates", "path")

@@ -98,6 +98,35 @@ class FourierVolume:
         counts[(along_x < 0) | (along_x > size // 2)] = 0.0
         return once[:, None, None] * once[:, None] * counts
 
+    def shell_sums(self, values: Tensor | None = None) -> Float[Tensor, "s *k"]:
+        """Sums over the full spectrum, shell by shell, of real values on this grid, in float64.
+
+        Parameters
+        ----------
+        values
+            (z, y, x) or (z, y, x, k); None for the volume's own, which then are real.
+
+        Returns
+        -------
+        (n // 2 + 1,) or (n // 2 + 1, k); entries in shells beyond n // 2 are left out.
+        """
+        values = self.values if values is None else values
+        last = self.box_size // 2
+        shells = self.shell_indices().flatten().clamp(max=last + 1)
+        counted = values.double() * self.multiplicities().reshape(*self.layout.shape, *[1] * (values.ndim - 3))
+        totals = torch.zeros(last + 2, *values.shape[3:], dtype=torch.float64, device=values.device)
+        return totals.index_add_(0, shells, counted.flatten(0, 2))[:-1]
+
+    def shell_means(self, values: Tensor | None = None) -> Float[Tensor, "s *k"]:
+        """As ``shell_sums``, over the number of entries in each shell of the full spectrum."""
+        counts = self.shell_sums(torch.ones(self.layout.shape, device=self.values.device))
+        sums = self.shell_sums(values)
+        return sums / counts.clamp(min=1).reshape(-1, *[1] * (sums.ndim - 1))
+
+    def spread_shells(self, per_shell: Float[Tensor, "s *k"]) -> Float[Tensor, "z y x *k"]:
+        """Values (s,) or (s, k) of shells on every entry of this grid, float32; beyond the last, those of the last."""
+        return per_shell[self.shell_indices().clamp(max=len(per_shell) - 1)].float()
+
 
 def volume_to_fourier(
     volumes: Float[Tensor, "*k z y x"], *, kernel: Kernel = "trilinear", padding: int = 1

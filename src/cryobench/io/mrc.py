@@ -108,6 +108,11 @@ class MrcStacks:
         """Å per pixel in the header of the first stack; 0 if it does not say."""
         return self._headers[0].pixel_sizes[0]
 
+    @property
+    def storage_order(self) -> np.ndarray:
+        """(n,) images in the order in which they lie in the stacks."""
+        return np.lexsort((self._image_index, self._file_index))
+
     def __len__(self) -> int:
         return len(self._file_index)
 

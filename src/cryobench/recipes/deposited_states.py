@@ -21,7 +21,7 @@ from cryobench.atoms.files import read_structure
 from cryobench.atoms.model import AtomicModel, missing_hydrogens, residue_starts
 from cryobench.atoms.molecules import Contents, Polymer, PolymerKind, read_contents
 from cryobench.atoms.sources import list_structures, structure_name
-from cryobench.data import CollectiveVariable, Components
+from cryobench.data import CollectiveVariable, Composition
 from cryobench.recipes.composition import embed_composition, find_growth
 from cryobench.recipes.recipe import Ensemble
 
@@ -96,9 +96,9 @@ class DepositedStates(Ensemble):
         return self.names
 
     @property
-    def components(self) -> Components:
+    def components(self) -> Composition:
         edges = find_growth(self.occupancies, self._masses, _LOST)
-        return Components(self.component_names, self.occupancies, edges)
+        return Composition(self.component_names, self.occupancies, edges)
 
     def model(self, state: int) -> AtomicModel:
         return self.models[state]

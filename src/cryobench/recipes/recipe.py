@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from cryobench.atoms.model import AtomicModel
-from cryobench.data import CollectiveVariable, Components
+from cryobench.data import CollectiveVariable, Composition
 from cryobench.recipes.settings import REALISTIC, SimulationSettings
 
 
@@ -44,7 +44,7 @@ class Ensemble(ABC):
         return None
 
     @property
-    def components(self) -> Components | None:
+    def components(self) -> Composition | None:
         """Which parts are present in each state, if that is what states differ in."""
         return None
 

@@ -9,9 +9,9 @@ from cryobench.fourier import fft_volume, ifft_volume
 from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.methods._shared.half_sets import split_halves
 from cryobench.methods._shared.passes import Passes
-from cryobench.methods.recovar.bandwidths import bin_edges, divide_particles, squared_distances
-from cryobench.methods.recovar.local_windows import LocalWindows
-from cryobench.methods.recovar.regression import _full_spectra, insert_bins, kernel_volumes
+from cryobench.reconstruction.decoders.kernel_regression.bandwidths import bin_edges, divide_particles, squared_distances
+from cryobench.reconstruction.decoders.kernel_regression.local_windows import LocalWindows
+from cryobench.reconstruction.decoders.kernel_regression.regression import _full_spectra, insert_bins, kernel_volumes
 from cryobench.rng import stream
 from toy import toy_dataset
 

@@ -7,8 +7,8 @@ import numpy as np
 from cryobench.imaging.layout import GridLayout
 from cryobench.methods._shared.spectra import PACKED_BYTES
 from cryobench.methods.recovar.column_kernel import CHANNELS
-from cryobench.methods.recovar.regression import count_bins
 from cryobench.methods.recovar.settings import RecovarSettings
+from cryobench.reconstruction.decoders.kernel_regression.regression import count_bins
 
 PUBLISHED_COMPONENTS = 200
 COLUMNS, COMPONENTS, BINS = 300, 100, 50

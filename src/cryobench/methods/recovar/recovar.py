@@ -11,18 +11,18 @@ from torch import Tensor
 
 from cryobench._progress import Progress, Silent
 from cryobench.data import IndexedVolumes, Particles, Reconstruction
+from cryobench.latents.density import latent_density
+from cryobench.latents.path import choose_ends, find_path
 from cryobench.methods._shared.checkpoint import Checkpoint
 from cryobench.methods._shared.half_sets import find_resolution, split_halves
 from cryobench.methods._shared.passes import Passes
 from cryobench.methods.method import Method, Workers, require_poses
-from cryobench.methods.recovar.density import latent_density
 from cryobench.methods.recovar.embedding import Embedding, embed, pack_symmetric, unpack_symmetric
 from cryobench.methods.recovar.linear_model import LinearModel, estimate_model
 from cryobench.methods.recovar.masks import choose_masks, make_sphere
-from cryobench.methods.recovar.path import choose_ends, find_path
 from cryobench.methods.recovar.plan import Plan, make_plan
-from cryobench.methods.recovar.regression import kernel_volumes
 from cryobench.methods.recovar.settings import RecovarSettings
+from cryobench.reconstruction.decoders.kernel_regression.regression import kernel_volumes
 
 OBJECTIVE = "mean over particles of log p(y | mean and components) - log p(y | mean), latent integrated over"
 

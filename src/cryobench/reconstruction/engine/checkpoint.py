@@ -1,7 +1,7 @@
 """The folder of a run that may be killed: named sets of arrays, each whole or not there, of one and the same call."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -38,13 +38,14 @@ class Checkpoint:
         elif (found := read_json(path)) != wanted:
             differing = sorted(key for key in wanted if found.get(key) != wanted[key])
             raise FormatError(
-                f"{folder} holds the checkpoint of another call, which differs in {', '.join(differing)}: "
-                "choose another folder or remove it."
+                f"{folder} holds the checkpoint of another call, which differs in {', '.join(differing)}: go on with "
+                "the same call, or choose another folder, or remove this one to begin anew."
             )
 
-    def folder_of(self, name: str) -> Path | None:
-        """A folder for what a step keeps by itself, or None."""
-        return None if self._folder is None else self._folder / name
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is a folder."""
+        return self._folder is not None
 
     def keep(self, name: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any] | None = None) -> None:
         """Arrays, and what JSON holds, in place of those of the same name."""
@@ -75,8 +76,8 @@ class Checkpoint:
         self.keep(name, arrays)
         return arrays
 
-    def write_log(self, entries: list[dict[str, Any]]) -> None:
+    def write_log(self, entries: Sequence[Mapping[str, Any]]) -> None:
         """All entries so far, a line of JSON each, for people to follow."""
         if self._folder is not None:
             with atomic_write(self._folder / _LOG) as file:
-                file.write("".join(json.dumps(entry) + "\n" for entry in entries).encode())
+                file.write("".join(json.dumps(dict(entry)) + "\n" for entry in entries).encode())

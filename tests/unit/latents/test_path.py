@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cryobench.methods.recovar.density import latent_density
-from cryobench.methods.recovar.path import choose_ends, density_at, find_path
+from cryobench.latents.density import latent_density
+from cryobench.latents.path import choose_ends, density_at, find_path
 from cryobench.rng import stream
 
 

@@ -28,6 +28,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from cryobench.methods._shared.half_sets import volume_fsc
+from cryobench.methods._shared.passes import Passes, Rows, Sums
+from cryobench.methods._shared.spectra import ParticleSpectra
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -35,11 +38,8 @@ from cryobench._progress import Progress, Silent
 from cryobench.imaging.interpolation import kernel_transform
 from cryobench.imaging.layout import GridLayout
 from cryobench.imaging.slices import choose_body
-from cryobench.methods._shared.half_sets import volume_fsc
-from cryobench.methods._shared.passes import Passes, Rows, Sums
-from cryobench.methods._shared.spectra import ParticleSpectra
-from cryobench.methods.recovar.bandwidths import Bins, divide_particles, squared_distances
-from cryobench.methods.recovar.local_windows import LocalWindows
+from cryobench.reconstruction.decoders.kernel_regression.bandwidths import Bins, divide_particles, squared_distances
+from cryobench.reconstruction.decoders.kernel_regression.local_windows import LocalWindows
 
 WINDOW_RADIUS = 20.0
 """Å, half-width of a window (published: about 20)."""

@@ -15,7 +15,7 @@ from scipy import ndimage
 from skimage.graph import MCP_Geometric
 from sklearn.cluster import KMeans
 
-from cryobench.methods.recovar.density import Density, scott_covariance
+from cryobench.latents.density import Density, scott_covariance
 
 LEAST_DENSITY = 1e-4
 """Of the largest: lower ones cost no more, so a path across a gap is straight."""

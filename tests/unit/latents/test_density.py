@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cryobench.methods.recovar.density import find_corner, latent_density
+from cryobench.latents.density import find_corner, latent_density
 from cryobench.rng import stream
 
 CENTRES, WIDTH = np.array([[-1.0, 0.0], [1.0, 0.3]]), 0.3

@@ -1,0 +1,102 @@
+"""Decoders by name: how models become volumes. Few decoders serve many methods and importers.
+
+``open_decoder`` is the only way from latents to volumes: of query particles, of ``volumes`` and ``series``, of metrics.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cryobench._registry import list_names, load_named
+from cryobench.data import Particles, Reconstruction
+from cryobench.reconstruction.decoders.decoder import VolumeDecoder
+from cryobench.reconstruction.engine import RunContext
+
+DECODERS = {
+    "classes": "cryobench.reconstruction.decoders.classes:ClassDecoder",
+    "linear": "cryobench.reconstruction.decoders.linear:LinearDecoder",
+    "kernel-regression": "cryobench.reconstruction.decoders.kernel_regression:KernelRegressionDecoder",
+}
+"""Name of each decoder and the module that has it."""
+
+GROUP = "cryobench.decoders"
+"""Entry-point group by which other packages add theirs."""
+
+
+def list_decoders() -> list[str]:
+    """Names of all decoders: those of this package and those that installed packages add."""
+    return list_names(DECODERS, GROUP)
+
+
+def open_decoder(reconstruction: Reconstruction, particles: Particles, context: RunContext) -> VolumeDecoder:
+    """The decoder of a reconstruction, its model loaded once, on the context's device.
+
+    Parameters
+    ----------
+    reconstruction
+        With ``decodes_by`` and a model, in memory or from a folder.
+    particles
+        Those it was made from, in their own box: volumes are given on their grid.
+
+    Raises
+    ------
+    ValueError
+        If the reconstruction has no decoder.
+    UnknownName
+        If its decoder is not known here: a package that adds it is not installed.
+    FormatError
+        If its model lacks an array.
+    """
+    if reconstruction.decodes_by is None:
+        raise ValueError(
+            f"{reconstruction.name} keeps no model to decode further volumes from: its query volumes are all there is."
+        )
+    kind: type[VolumeDecoder] = load_named("decoder", reconstruction.decodes_by, DECODERS, GROUP)
+    box = reconstruction.record.settings.get("box") or particles.box_size
+    decoder = kind.open(reconstruction.model, reconstruction, particles.at_box(box), context)
+    decoder.box_size = particles.box_size
+    return decoder
+
+
+def latent_rows(reconstruction: Reconstruction) -> np.ndarray:
+    """(n, d) latents of the particles, or class probabilities (n, k) where these stand for them; NaN rows left out.
+
+    ValueError if there is neither.
+    """
+    rows = reconstruction.latents if reconstruction.latents is not None else reconstruction.posteriors
+    if rows is None:
+        raise ValueError(f"{reconstruction.name} gives particles neither latents nor class probabilities.")
+    return rows
+
+
+@dataclass(eq=False)
+class DecodedVolumes:
+    """Volumes at latents, decoded when they are read, as a ``VolumeSource``.
+
+    Read in their order they come from one call of the decoder, which may make several at a time.
+    """
+
+    decoder: VolumeDecoder
+    latents: np.ndarray
+    """(m, width)."""
+    _next: int = field(default=-1, init=False)
+    _running: Iterator[np.ndarray] = field(default_factory=lambda: iter(()), init=False)
+
+    @property
+    def box_size(self) -> int:
+        """Side in voxels."""
+        return self.decoder.box_size
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+    def read(self, index: int) -> np.ndarray:
+        """Volume (z, y, x) float32."""
+        if index != self._next:
+            self._running = self.decoder.decode(self.latents[index:])
+        self._next = index + 1
+        return next(self._running)
+
+
+__all__ = ["DECODERS", "DecodedVolumes", "VolumeDecoder", "latent_rows", "list_decoders", "open_decoder"]
