@@ -11,6 +11,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from cryobench.cli import machine
 from cryobench.cli import series as series_options
 
 app = typer.Typer(
@@ -47,9 +48,6 @@ Preset = Annotated[
 Structure = Annotated[
     Optional[list[str]],
     typer.Option(help="PDB or mmCIF files, gzipped or not, or rcsb:ID to download; default: embedded."),
-]
-Workers = Annotated[
-    int, typer.Option(min=1, help="1: in this process on all its threads; more: Dask worker processes.")
 ]
 Set = Annotated[
     Optional[list[str]],
@@ -107,7 +105,7 @@ def simulate(
     ] = None,
     seed: Seed = 0,
     set_: Set = None,
-    workers: Workers = 1,
+    workers: machine.Workers = 1,
 ) -> None:
     """Make a data set with known truth. Repeating the command after an interruption goes on where it stopped.
 
@@ -154,7 +152,7 @@ def sweep(
     structure: Structure = None,
     seed: Seed = 0,
     set_: Set = None,
-    workers: Workers = 1,
+    workers: machine.Workers = 1,
 ) -> None:
     """Make data sets that differ in one setting: with the same seed, so in nothing else.
 
@@ -316,22 +314,53 @@ def run(
     method: Annotated[str, typer.Argument(help="Name of a method or control: see 'cryobench list methods'.")],
     dataset: Annotated[Path, typer.Argument(help="Folder of a data set.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
-    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
-    seed: Seed = 0,
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="paper: the benchmark's settings for this method and data set; laptop: what two cores finish in "
+            "minutes. Both are shown by 'cryobench list methods NAME'."
+        ),
+    ] = "paper",
     set_: Set = None,
-    workers: Workers = 1,
-    scheduler: Annotated[
-        Optional[str], typer.Option(metavar="ADDRESS", help="Dask scheduler over whose workers particles are spread.")
+    mask: Annotated[
+        Optional[str],
+        typer.Option(
+            metavar="FILE",
+            help="Where the molecule can be (.mrc, 0 to 1), instead of the data set's mask; or none. Methods that "
+            "estimate poses get none by themselves. On record as a prior.",
+        ),
     ] = None,
+    seed: Seed = 0,
+    device: machine.Device = "auto",
+    precision: machine.Precision = "auto",
+    memory: machine.Memory = None,
+    workers: machine.Workers = 1,
+    scheduler: machine.Scheduler = None,
 ) -> None:
     """Reconstruct a data set with a method. Repeating the command after an interruption goes on where it stopped.
 
-    Example: **cryobench run 3d-class antibody -o runs/3d-class --set n_classes=20**
-    """
-    from cryobench.cli.run import run_and_tell
+    Examples:
 
-    changes = parse_settings(set_)
-    run_and_tell(method, dataset, output, seed, settings=changes, device=device, workers=workers, scheduler=scheduler)
+    **cryobench run 3d-class antibody -o runs/3d-class --set n_classes=20**
+
+    **cryobench run recovar antibody -o runs/recovar --preset laptop --memory 8GB**
+    """
+    from cryobench.cli.run import run_command
+
+    run_command(
+        method,
+        dataset,
+        output,
+        seed=seed,
+        preset=preset,
+        settings=parse_settings(set_),
+        mask=mask,
+        device=device,
+        precision=precision,
+        memory=memory,
+        workers=workers,
+        scheduler=scheduler,
+    )
 
 
 @app.command()
@@ -345,15 +374,25 @@ def volumes(
     states: Annotated[
         bool, typer.Option("--states", help="One volume per true state, at the mean latent of its particles.")
     ] = False,
+    dataset: Annotated[
+        Optional[Path], typer.Option(help="The data set, if it is no longer where the run found it.")
+    ] = None,
+    device: machine.Device = "auto",
+    precision: machine.Precision = "auto",
+    memory: machine.Memory = None,
+    workers: machine.Workers = 1,
+    scheduler: machine.Scheduler = None,
 ) -> None:
     """Decode more volumes of a finished run, as MRC files: of particles, of given latents, or one per state.
 
     Example: **cryobench volumes runs/3d-class -p 0 -p 500 -o volumes**
     """
-    from cryobench.cli.progress import Bars
     from cryobench.experiment.decode import write_volumes
 
-    written = write_volumes(run_folder, output, particles=particles, latents=latents, states=states, progress=Bars())
+    with machine.open_context(device, precision, memory, workers, scheduler) as context:
+        written = write_volumes(
+            run_folder, output, particles=particles, latents=latents, states=states, dataset=dataset, context=context
+        )
     typer.echo(f"{len(written)} volumes -> {output}")
 
 
@@ -370,8 +409,12 @@ def series(
     first: series_options.First = None,
     last: series_options.Last = None,
     dataset: series_options.DatasetFolder = None,
-    device: series_options.Device = "auto",
     seed: series_options.Seed = 0,
+    device: machine.Device = "auto",
+    precision: machine.Precision = "auto",
+    memory: machine.Memory = None,
+    workers: machine.Workers = 1,
+    scheduler: machine.Scheduler = None,
 ) -> None:
     """Write a series of volumes that shows what a run found, as numbered MRC files.
 
@@ -385,21 +428,22 @@ def series(
 
     **cryobench series runs/recovar path -o path --from 12 --to 340**
     """
-    series_options.run_series(
-        run_folder,
-        kind,
-        output,
-        component=component,
-        frames=frames,
-        percentiles=percentiles,
-        clusters=clusters,
-        clustering=clustering,
-        first=first,
-        last=last,
-        dataset=dataset,
-        device=device,
-        seed=seed,
-    )
+    with machine.open_context(device, precision, memory, workers, scheduler) as context:
+        series_options.run_series(
+            run_folder,
+            kind,
+            output,
+            component=component,
+            frames=frames,
+            percentiles=percentiles,
+            clusters=clusters,
+            clustering=clustering,
+            first=first,
+            last=last,
+            dataset=dataset,
+            seed=seed,
+            context=context,
+        )
 
 
 @app.command()
@@ -437,6 +481,11 @@ def score(
     ] = False,
     all_: Annotated[bool, typer.Option("--all", help="Print every score, with its interval.")] = False,
     seed: Seed = 0,
+    device: machine.Device = "auto",
+    precision: machine.Precision = "auto",
+    memory: machine.Memory = None,
+    workers: machine.Workers = 1,
+    scheduler: machine.Scheduler = None,
 ) -> None:
     """Score runs against the truth, from their files alone; writes RUN/scores and prints the table.
 
@@ -454,14 +503,13 @@ def score(
 
     **cryobench score runs/imported --resample --mask tight.mrc**
     """
-    from cryobench.cli.progress import Bars
     from cryobench.cli.score_table import print_scores
     from cryobench.experiment.score import HowToScore, score_run
     from cryobench.metrics.frames import check_align
 
     how = HowToScore(check_align(align), alignment, mask, resample, fresh, seed)
-    progress = Bars()
-    results = [score_run(folder, metrics=metric, dataset=dataset, how=how, progress=progress) for folder in runs]
+    with machine.open_context(device, precision, memory, workers, scheduler) as context:
+        results = [score_run(folder, metrics=metric, dataset=dataset, how=how, context=context) for folder in runs]
     print_scores(results, everything=all_)
 
 
@@ -479,13 +527,14 @@ def report(
     """
     from cryobench.cli.progress import Bars
     from cryobench.experiment.score import load_dataset_of, load_or_score
+    from cryobench.reconstruction.engine import RunContext
     from cryobench.report.page import check_page_folder
     from cryobench.report.site import write_report
 
     check_page_folder(output, kind="report")
-    progress = Bars()
-    results = [load_or_score(folder, dataset=dataset, progress=progress) for folder in runs]
-    typer.echo(write_report(load_dataset_of(runs, dataset), results, output, progress=progress))
+    context = RunContext(progress=Bars())
+    results = [load_or_score(folder, dataset=dataset, context=context) for folder in runs]
+    typer.echo(write_report(load_dataset_of(runs, dataset), results, output, progress=context.progress))
 
 
 def parse_settings(pairs: list[str] | None) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Compute:
     precision: Precision = "float32"
     """Of matrix products. Phases, sums, master weights and losses are float32 at least, whatever it is."""
     memory: int = field(default_factory=default_budget)
-    """Bytes that may be used, of all workers together. More keeps images from pass to pass and makes more at a time."""
+    """Bytes that may be used, of all workers together. More of it keeps images from pass to pass."""
     workers: Workers | None = None
     """Processes over which particles are spread; None for this one."""
 

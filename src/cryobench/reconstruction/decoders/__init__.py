@@ -1,10 +1,11 @@
 """Decoders by name: how models become volumes. Few decoders serve many methods and importers.
 
-``open_decoder`` is the only way from latents to volumes: of query particles, of ``volumes`` and ``series``, of metrics.
+``open_decoder`` is the only way from latents to volumes: for query particles, ``volumes``, ``series`` and metrics.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -59,6 +60,35 @@ def open_decoder(reconstruction: Reconstruction, particles: Particles, context: 
     return decoder
 
 
+@dataclass(eq=False)
+class DeferredDecoder:
+    """A decoder that is opened at its first use, so that a run can carry it at no cost."""
+
+    reconstruction: Reconstruction = field(repr=False)
+    particles: Particles = field(repr=False)
+    context: RunContext = field(repr=False)
+
+    @cached_property
+    def _opened(self) -> VolumeDecoder:
+        return open_decoder(self.reconstruction, self.particles, self.context)
+
+    @property
+    def width(self) -> int:
+        """Numbers in a row of latents."""
+        return self._opened.width
+
+    def decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
+        """As ``VolumeDecoder.decode``."""
+        return self._opened.decode(latents)
+
+
+def with_decoder(reconstruction: Reconstruction, particles: Particles, context: RunContext) -> Reconstruction:
+    """The reconstruction with its decoder, if it names one that is known here."""
+    if reconstruction.decodes_by not in list_decoders():
+        return reconstruction
+    return replace(reconstruction, decoder=DeferredDecoder(reconstruction, particles, context))
+
+
 def latent_rows(reconstruction: Reconstruction) -> np.ndarray:
     """(n, d) latents of the particles, or class probabilities (n, k) where these stand for them; NaN rows left out.
 
@@ -99,4 +129,13 @@ class DecodedVolumes:
         return next(self._running)
 
 
-__all__ = ["DECODERS", "DecodedVolumes", "VolumeDecoder", "latent_rows", "list_decoders", "open_decoder"]
+__all__ = [
+    "DECODERS",
+    "DecodedVolumes",
+    "DeferredDecoder",
+    "VolumeDecoder",
+    "latent_rows",
+    "list_decoders",
+    "open_decoder",
+    "with_decoder",
+]

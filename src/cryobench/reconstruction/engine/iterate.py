@@ -27,6 +27,8 @@ from cryobench.reconstruction.engine.state import pack_state, unpack_state
 State = TypeVar("State")
 _KEPT_EVERY = 600.0
 """Seconds after which the state is kept between the steps at which it would be."""
+_MEASURED, _LONG = 10.0, 600.0
+"""Seconds of short steps before a forecast is made, and of the forecast above which it is said."""
 _WATCHED = ("objective", "loss")
 """Entries of a log that must be finite."""
 
@@ -115,6 +117,7 @@ def iterate(
         done, log, stopped = facts["done"], facts["log"], facts["stopped"]
         state = iteration.unpack(arrays, facts["state"])
     kept_at, kept_done = time.monotonic(), done
+    forecast = _Forecast(iteration, done, progress)
 
     def keep() -> None:
         nonlocal kept_at, kept_done
@@ -130,6 +133,7 @@ def iterate(
             _check_finite(result.entries, done, iteration.advice)
             state, stopped = result.state, result.stop
             done += result.steps
+            forecast.look(done)
             log += [dict(entry) for entry in result.entries]
             if checkpoint.is_kept and (
                 iteration.keeps(done) or stopped or signals or time.monotonic() - kept_at > _KEPT_EVERY
@@ -142,6 +146,31 @@ def iterate(
         if checkpoint.is_kept and kept_done != done:
             keep()
     return state, Convergence(tuple(log), stopped or f"all {iteration.n_steps} steps done", iteration.objective)
+
+
+class _Forecast:
+    """Says once, from the first steps, how long an iteration will take, if that is long."""
+
+    def __init__(self, iteration: Iteration[Any], done: int, progress: Progress) -> None:
+        self._iteration, self._first, self._progress = iteration, done, progress
+        self._began: float | None = None
+        self._said = False
+
+    def look(self, done: int) -> None:
+        """After a step: the first, which compiles, is not counted."""
+        now = time.monotonic()
+        if self._began is None:
+            self._first, self._began = done, now
+            return
+        if self._said or done == self._first or (now - self._began < _MEASURED and self._iteration.in_place):
+            return
+        self._said = True
+        seconds = (now - self._began) / (done - self._first) * (self._iteration.n_steps - done)
+        if seconds > _LONG:
+            self._progress.note(
+                f"{self._iteration.label}: about {seconds / 60:.0f} minutes to go, measured on the first steps. An "
+                "interruption loses nothing: the same command goes on. --preset laptop takes less."
+            )
 
 
 @contextmanager
