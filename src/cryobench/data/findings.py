@@ -34,6 +34,7 @@ class Components:
     def __post_init__(self) -> None:
         _check_cube("the mean", self.mean, 3)
         _check_cube("components", self.components, 4)
+        _check_axes("variances", self.variances, 1)
         if self.components.shape[1:] != self.mean.shape or len(self.variances) < len(self.components):
             raise ValueError(
                 f"components of shape {self.components.shape} with {len(self.variances)} variances do not belong to "
@@ -80,7 +81,7 @@ class LatentDensity:
     Raises
     ------
     ValueError
-        If the grid does not have the lengths of its axes.
+        If the grid does not have the lengths of its axes, or an axis has fewer than two points.
     """
 
     kind: ClassVar[str] = "latent density"
@@ -90,7 +91,9 @@ class LatentDensity:
     """(d, g) coordinates of the grid points along each latent."""
 
     def __post_init__(self) -> None:
-        if self.axes.ndim != 2 or self.values.shape != (self.axes.shape[1],) * len(self.axes):
+        _check_axes("axes of a density", self.axes, 2)
+        width, points = self.axes.shape
+        if width < 1 or points < 2 or self.values.shape != (points,) * width:
             raise ValueError(f"a density of shape {self.values.shape} does not fit axes of shape {self.axes.shape}.")
 
 
@@ -101,7 +104,7 @@ class LatentPath:
     Raises
     ------
     ValueError
-        If there are volumes, but not one for each latent.
+        If latents are no rows, or there are volumes, but not one for each latent.
     """
 
     kind: ClassVar[str] = "latent path"
@@ -111,6 +114,7 @@ class LatentPath:
     """(f, z, y, x)."""
 
     def __post_init__(self) -> None:
+        _check_axes("latents of a path", self.latents, 2)
         if self.volumes is not None:
             _check_cube("volumes of a path", self.volumes, 4)
             if len(self.volumes) != len(self.latents):
@@ -119,13 +123,22 @@ class LatentPath:
 
 @dataclass(frozen=True, eq=False)
 class HalfSetFsc:
-    """FSC between volumes of two half-sets, over rounded shells of the box, zero frequency first."""
+    """FSC between volumes of two half-sets, over rounded shells of the box, zero frequency first.
+
+    Raises
+    ------
+    ValueError
+        If there is not one curve of a volume, or not a row for each class or query particle.
+    """
 
     kind: ClassVar[str] = "half-set FSC"
     curves: np.ndarray
-    """(s,) of one volume, or (k, s)."""
+    """(s,) of one volume, else (k, s)."""
     of: Literal["volume", "class", "query"] = "volume"
     """Of what: one consensus or mean volume; each class; the volume of each query particle."""
+
+    def __post_init__(self) -> None:
+        _check_axes(f"half-set FSC of the {self.of}", self.curves, 1 if self.of == "volume" else 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +164,11 @@ FINDINGS: Mapping[str, type[Finding]] = {
     each.kind: each for each in (Components, ClassVolumes, LatentDensity, LatentPath, HalfSetFsc, Convergence)
 }
 """Every type of finding, by the name under which it is stored."""
+
+
+def _check_axes(name: str, values: np.ndarray, rank: int) -> None:
+    if values.ndim != rank:
+        raise ValueError(f"{name} must have {rank} {'axis' if rank == 1 else 'axes'}, got shape {values.shape}.")
 
 
 def _check_cube(name: str, values: np.ndarray, rank: int) -> None:

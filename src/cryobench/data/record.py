@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
+
+from cryobench.data.plain import read_plain
 
 Status = Literal["running", "failed", "finished"]
 
@@ -65,6 +67,11 @@ class RunCost:
     attempts: int = 1
     """1 for a run that was never interrupted."""
 
+    @property
+    def is_known(self) -> bool:
+        """Whether any time or memory was measured."""
+        return replace(self, attempts=1) != RunCost()
+
     def plus(self, other: RunCost) -> RunCost:
         """The cost of both."""
         sums = {name: _join(sum, self, other, name) for name in ("wall_seconds", "cpu_seconds", "gpu_seconds")}
@@ -114,25 +121,7 @@ class RunRecord:
     @staticmethod
     def from_json(stored: Mapping[str, Any]) -> RunRecord:
         """Back from ``to_json``; entries of other names are passed over. ValueError if one has another form."""
-        parts = {"dataset": DatasetIdentity, "priors": Priors, "machine": Machine, "cost": RunCost}
-        known = {each.name for each in fields(RunRecord)}
-        entries = {name: value for name, value in stored.items() if name in known}
-        for name, part in parts.items():
-            if name in entries:
-                if not isinstance(entries[name], Mapping):
-                    raise ValueError(f"entry {name} must hold named values, found {entries[name]!r}.")
-                names = {each.name for each in fields(part)}
-                entries[name] = part(**{key: value for key, value in entries[name].items() if key in names})
-        if "priors" in entries:
-            entries["priors"] = replace(entries["priors"], truth=tuple(entries["priors"].truth))
-        record = RunRecord(**entries)
-        if not isinstance(record.method, str) or not isinstance(record.settings, Mapping):
-            raise ValueError(
-                f"method {record.method!r} and settings {record.settings!r} are no name and its settings."
-            )
-        if record.status not in ("running", "failed", "finished"):
-            raise ValueError(f"status {record.status!r} is none of running, failed and finished.")
-        return record
+        return read_plain(RunRecord, stored)
 
 
 def _join(function: Any, one: RunCost, other: RunCost, name: str) -> float | None:

@@ -143,10 +143,13 @@ def write_array(path: Path, values: np.ndarray) -> None:
         np.save(file, values, allow_pickle=False)
 
 
-def read_array(path: Path) -> np.ndarray:
-    """Read a .npy file. FormatError if it is missing, truncated, or holds Python objects."""
+def read_array(path: Path, *, mapped: bool = False) -> np.ndarray:
+    """Read a .npy file, or map it, so that it is read where it is used; a mapped array cannot be written to.
+
+    FormatError if it is missing, truncated, or holds Python objects.
+    """
     try:
-        return np.load(path, allow_pickle=False)
+        return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     except FileNotFoundError:
         raise FormatError(f"{path} does not exist.") from None
     except (ValueError, EOFError, OSError) as error:
@@ -177,6 +180,11 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise FormatError(f"{path} must hold a JSON object, found {type(value).__name__}.")
     return value
+
+
+def to_plain(value: Any) -> Any:
+    """A value as JSON gives it back, NumPy values as plain ones and numbers that are NaN or infinite as None."""
+    return json.loads(json.dumps(value, default=_plain), parse_constant=lambda _: None)
 
 
 def canonical_json(value: Mapping[str, Any]) -> bytes:
