@@ -202,6 +202,7 @@ class ShuffledTruth(BackprojectingControl):
     """Control: back-projection by labels permuted over the particles; right populations, no knowledge."""
 
     name = "shuffled-truth"
+    permutes = False
 
     def _answer(
         self, particles: Particles, truth: GroundTruth, queries: np.ndarray, context: RunContext
@@ -219,6 +220,7 @@ class RandomLatent(BackprojectingControl):
     """Control: random latents and the consensus volume; the floor of every latent metric."""
 
     name = "random-latent"
+    permutes = False
     needs = ()
 
     def _answer(

@@ -66,6 +66,9 @@ class Method(ABC, Generic[Chosen]):
         "laptop": Preset("The defaults in a box of at most 64 px.", {"box": 64}),
     }
     """By name: "paper", the benchmark's own, and "laptop", for two cores."""
+    permutes: ClassVar[bool] = True
+    """Whether the same particles in another order give the same answer in that order; False where an answer is drawn
+    at random for each position in the table."""
     small: ClassVar[Mapping[str, Any]] = {}
     """Settings with which it takes about a second on 360 images of 24 px, for tests of its laws."""
 
