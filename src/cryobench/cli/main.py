@@ -1,6 +1,7 @@
 """The command line: parse, call, print. Nothing heavy is imported until a command runs.
 
-Exit status: 0 done, 2 wrong input (one clear message, no traceback), 130 stopped from the keyboard.
+Exit status: 0 done, 2 wrong input, 1 a fault of the program (each one clear message; ``--traceback`` shows more), 130
+stopped from the keyboard.
 """
 
 import json
@@ -29,7 +30,8 @@ app = typer.Typer(
         "    cryobench run 3d-class antibody -o runs/3d-class\n\n"
         "    cryobench run consensus antibody -o runs/consensus\n\n"
         "    cryobench score runs/*\n\n"
-        "    cryobench report runs/* -o page"
+        "    cryobench report runs/* -o page\n\n"
+        "With **--traceback** anywhere, an error shows where it came from."
     ),
 )
 
@@ -503,14 +505,25 @@ def score(
 
     **cryobench score runs/imported --resample --mask tight.mrc**
     """
+    from cryobench._errors import FormatError
     from cryobench.cli.score_table import print_scores
     from cryobench.experiment.score import HowToScore, score_run
     from cryobench.metrics.frames import check_align
 
     how = HowToScore(check_align(align), alignment, mask, resample, fresh, seed)
     with machine.open_context(device, precision, memory, workers, scheduler) as context:
-        results = [score_run(folder, metrics=metric, dataset=dataset, how=how, context=context) for folder in runs]
-    print_scores(results, everything=all_)
+        results, refused = [], []
+        for folder in runs:
+            try:
+                results.append(score_run(folder, metrics=metric, dataset=dataset, how=how, context=context))
+            except FormatError as error:  # an unfinished or damaged run keeps no other from its scores
+                refused.append(error)
+    if results:
+        print_scores(results, everything=all_)
+    for error in refused:
+        typer.secho(f"not scored: {error}", err=True, fg="red")
+    if refused:
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -599,17 +612,32 @@ def _is_number(text: str) -> bool:
 
 
 def run_cli() -> None:
-    """Entry point: turns the errors that a user can mend into one message and exit status 2."""
+    """Entry point: an error is one message; ``--traceback`` shows where it came from.
+
+    Exit status 2 for what a user can mend, 1 for a fault of this program or of an installed package that extends it.
+    """
     # Threads that wait for work sleep instead of spinning: they would take the cores from those that have some.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    arguments = [argument for argument in sys.argv[1:] if argument != "--traceback"]
+    shows_traceback = len(arguments) < len(sys.argv) - 1
     try:
-        app(spread_values(sys.argv[1:]))
+        app(spread_values(arguments))
     except SystemExit as stop:
         if stop.code == 130:  # Ctrl-C, which typer has already turned into an exit
             typer.secho("stopped; the same command goes on from here.", err=True)
         raise
     except (ValueError, OSError, ImportError) as error:
-        if os.environ.get("CRYOBENCH_TRACEBACK"):
+        if shows_traceback:
             raise
         typer.secho(f"error: {error}", err=True, fg="red")
         sys.exit(2)
+    except Exception as error:
+        if shows_traceback:
+            raise
+        typer.secho(
+            f"error: {type(error).__name__}: {error}\nThis is a fault of cryobench or of a package that extends it; "
+            "the same command with --traceback shows where. Nothing that was finished is lost.",
+            err=True,
+            fg="red",
+        )
+        sys.exit(1)

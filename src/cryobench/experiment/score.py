@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cryobench._errors import FormatError
 from cryobench.data import Dataset, Reconstruction, Scores
-from cryobench.experiment.kept_scores import KeptScores
+from cryobench.experiment.kept_scores import KeptScores, still_hold
 from cryobench.io.alignment_store import load_alignments, save_alignments
 from cryobench.io.mrc import read_volume
 from cryobench.io.store import load_dataset, load_reconstruction, load_scores
@@ -107,9 +107,16 @@ def score_run(
 def load_or_score(
     folder: Path, *, dataset: Path | None = None, context: RunContext | None = None
 ) -> tuple[Reconstruction, Scores]:
-    """The run in a folder with its scores, taken now if they were not before."""
+    """The run in a folder with its scores; taken now if they were not before, or its files have changed since."""
+    reconstruction = load_reconstruction(folder)
+    if reconstruction.record.status == "failed":
+        return reconstruction, Scores({})
     if (Path(folder) / "scores" / "scores.json").exists():
-        return load_reconstruction(folder), load_scores(folder)
+        scores = load_scores(folder)
+        if still_hold(scores, reconstruction):
+            return reconstruction, scores
+        if context is not None:
+            context.progress.note(f"{folder} has changed since it was scored: it is scored again.")
     return score_run(folder, dataset=dataset, context=context)
 
 
