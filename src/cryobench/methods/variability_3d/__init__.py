@@ -31,6 +31,7 @@ the filter resolution, with the noise power of each shell fitted in either: Σ_s
 mean squared residuals r_s. It is logged for the components that each iteration starts from.
 """
 
-from cryobench.methods.variability_3d.variability import Variability3D, Variability3DSettings
+from cryobench.methods.variability_3d.settings import Variability3DSettings
+from cryobench.methods.variability_3d.variability import Variability3D
 
 __all__ = ["Variability3D", "Variability3DSettings"]

@@ -19,10 +19,11 @@ from cryobench.compute import Compute
 from cryobench.data import Particles
 from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.half_disc import HalfDisc
+from cryobench.imaging.moments import MomentAccumulator
 from cryobench.reconstruction.images import ImageSpectra, PosedSpectra, require_poses
 
 Sums = Mapping[str, Any]
-"""Named values that can be added: tensors, arrays, numbers, ``SliceAccumulator``."""
+"""Named values that can be added: tensors, arrays, numbers, ``SliceAccumulator``, ``MomentAccumulator``."""
 Rows = Mapping[str, np.ndarray]
 """Named arrays with a row per particle of the shard."""
 Work = Callable[..., tuple[Sums, Rows]]
@@ -135,7 +136,7 @@ class Passes:
 
 
 def _add(first: Any, second: Any) -> Any:
-    if isinstance(first, SliceAccumulator):
+    if isinstance(first, SliceAccumulator | MomentAccumulator):
         first.merge(second)
         return first
     return first + second

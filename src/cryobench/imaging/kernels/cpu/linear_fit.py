@@ -2,7 +2,8 @@
 
 For each particle the K + 1 interleaved volumes (the mean first) are gathered at every entry of the half-disc, their
 Gram matrix and their products with the image are summed, the K x K system is solved, and what is left of the image
-is written down. See ``expectation`` for the equations.
+is written down. The equations, and the body that this one is tested against, are in
+``methods.variability_3d.expectation``.
 """
 
 from collections.abc import Callable
@@ -11,8 +12,8 @@ from functools import cache
 import numpy as np
 from numba import njit
 
-from cryobench.imaging.kernels.cpu.simd import gather
-from cryobench.imaging.kernels.cpu.taps import FLAGS, linear_taps
+from cryobench.imaging.kernels.cpu.taps import FLAGS
+from cryobench.imaging.kernels.cpu.voxel import gather_voxel, turn
 
 _SUMS = {"contract", "nsz", "reassoc"}
 ROUNDS = 3
@@ -25,8 +26,8 @@ LOWEST, HIGHEST = 0.5, 2.0
 def _solve(gram, match, latents, scale, fits_scale, ridge, factor, inverse):
     """Latents (in place) and scale; the inverse of their precision is left in ``inverse``."""
     k = latents.shape[0]
-    for turn in range(ROUNDS if fits_scale else 1):
-        if turn > 0 or (fits_scale and scale <= 0):
+    for trial in range(ROUNDS if fits_scale else 1):
+        if trial > 0 or (fits_scale and scale <= 0):
             top, bottom = match[0], gram[0, 0]
             for a in range(k):
                 top += latents[a] * match[a + 1]
@@ -80,19 +81,18 @@ def _weighted_product(first, second, weights, count):
 
 
 @cache
-def compile_fit(volumes: int) -> Callable[..., None]:
-    """The step for K + 1 = ``volumes``.
+def compile_linear_fit(k: int) -> Callable[..., None]:
+    """The step for K components. It is compiled for each K: with K as a variable it takes a third longer.
 
     Arguments of the compiled function: the grid as float32; rotations; frequencies (p, 2); images (n, p, 2) and CTF
-    (n, p); weights w (p); 1 / σ² (p); shells (p); index of frequency 0; voxels in a plane and in a row; the ridge;
-    whether scales are fitted; and, written to: scales (n,), latents (n, K), precisions (n, K, K), power and leverage
-    (shells,) of this part; place of each entry in a half-slice, and by what it counts there; numerators (n, y·h, 2)
-    and weights (n, y·h) for insertion; first and last particle.
+    (n, p); weights w (p); 1 / σ² (p); shells (p); index of frequency 0 along z and y, and along x; voxels in a plane
+    and in a row; the ridge; whether scales are fitted; and, written to: scales (n,), latents (n, K), precisions
+    (n, K, K), power and leverage (shells,) of this part; position of each entry in a half-slice, and by what it counts
+    there; numerators (n, y·h, 2) and weights (n, y·h) for insertion; first and last particle.
     """
+    volumes = k + 1
     width = 2 * volumes
-    k = volumes - 1
-    f4 = np.float32
-    u8 = np.uint64
+    f4, u8 = np.float32, np.uint64
 
     @njit(nogil=True, cache=True, fastmath=FLAGS)
     def fit(
@@ -105,6 +105,7 @@ def compile_fit(volumes: int) -> Callable[..., None]:
         inverse_noise,
         shells,
         center,
+        center_x,
         plane,
         row,
         ridge,
@@ -124,7 +125,6 @@ def compile_fit(volumes: int) -> Callable[..., None]:
         count = frequencies.shape[0]
         step = u8(width)
         plane_step, row_step = u8(plane) * step, u8(row) * step
-        middle = f4(center)
         taken = np.empty(width, np.float32)
         planar = np.empty((width, count), np.float32)
         data = np.empty((2, count), np.float32)
@@ -135,35 +135,8 @@ def compile_fit(volumes: int) -> Callable[..., None]:
         for i in range(first, last):
             r = rotations[i]
             for p in range(count):
-                kx, ky = frequencies[p, 0], frequencies[p, 1]
-                ux = kx * r[0, 0] + ky * r[1, 0]
-                uy = kx * r[0, 1] + ky * r[1, 1]
-                uz = kx * r[0, 2] + ky * r[1, 2]
-                sign = f4(1)
-                if ux < f4(0):
-                    sign = f4(-1)
-                ux *= sign
-                uy *= sign
-                uz *= sign
-                x0, y0, z0 = np.int32(ux), np.int32(uy + middle), np.int32(uz + middle)
-                fx, fy, fz = ux - f4(x0), uy - (f4(y0) - middle), uz - (f4(z0) - middle)
-                start = u8(z0 * plane + y0 * row + x0) * step
-                gather(
-                    width,
-                    2,
-                    1,
-                    grid,
-                    start,
-                    plane_step,
-                    row_step,
-                    step,
-                    linear_taps(fx),
-                    linear_taps(fy),
-                    linear_taps(fz),
-                    sign,
-                    taken,
-                    u8(0),
-                )
+                place = turn(r, frequencies[p, 0], frequencies[p, 1])
+                gather_voxel(grid, width, plane_step, row_step, place, center, center_x, taken)
                 for t in range(width):
                     planar[t, p] = taken[t]
                 c = ctf[i, p]
