@@ -1,6 +1,6 @@
-"""Density of the particles over the first latent axes, freed of the errors of the latents (methods.md 6, step n).
+"""Density of the particles over the first latent axes, freed of the errors of the latents.
 
-A latent is its true place plus an error of covariance P⁻¹, so a kernel density estimate E of the latents is the
+A latent is its true value plus an error of covariance P⁻¹, so a kernel density estimate E of the latents is the
 density f blurred twice, by the mean covariance Σ of the errors and by the kernel's B. It is sought as
 
     minimise over f ≥ 0:   ½ |G f − E|² + ½ α |D f|²,   G the blur with N(0, Σ + B), D the gradient,
@@ -21,6 +21,8 @@ from jaxtyping import Float
 from scipy.optimize import minimize
 from scipy.signal import fftconvolve
 
+from cryobench.data import LatentDensity
+
 MOST_DIMENSIONS = 4
 POINTS = {1: 128, 2: 50, 3: 24, 4: 14}
 """Grid points an axis by number of dimensions."""
@@ -32,8 +34,8 @@ _ITERATIONS = 60
 
 
 @dataclass(frozen=True, eq=False)
-class Density:
-    """Density over the first latent axes."""
+class DeconvolvedDensity:
+    """Density over the first latent axes, and how it was found."""
 
     values: Float[np.ndarray, "*g"]
     """At the points of the grid, one array axis a latent axis; not negative, integrates to one."""
@@ -46,10 +48,14 @@ class Density:
     kernel_estimate: Float[np.ndarray, "*g"]
     """E, integrating to one: what the density would be without deconvolution."""
 
-    @property
-    def steps(self) -> Float[np.ndarray, "d"]:
-        """Distance of neighbouring grid points along each axis."""
-        return self.axes[:, 1] - self.axes[:, 0]
+    def finding(self) -> LatentDensity:
+        """The density alone."""
+        return LatentDensity(self.values, self.axes)
+
+
+def grid_steps(axes: Float[np.ndarray, "d g"]) -> Float[np.ndarray, "d"]:
+    """Distance of neighbouring grid points along each axis."""
+    return np.asarray(axes[:, 1] - axes[:, 0], dtype=np.float64)
 
 
 def latent_density(
@@ -59,7 +65,7 @@ def latent_density(
     dimensions: int = 2,
     points: int | None = None,
     alphas: Float[np.ndarray, "a"] | None = None,
-) -> Density:
+) -> DeconvolvedDensity:
     """Deconvolved density of latents over their first axes.
 
     Parameters
@@ -84,14 +90,14 @@ def latent_density(
     alphas = np.sort(ALPHAS if alphas is None else alphas)[::-1]
     if points < 4 or len(alphas) < 3:
         raise ValueError(f"a density needs 4 grid points and 3 alphas or more, got {points} and {len(alphas)}.")
-    places = latents[:, :dimensions].astype(np.float64)
+    chosen = latents[:, :dimensions].astype(np.float64)
     error = _mean_covariance(precisions)[:dimensions, :dimensions]
-    kernel = scott_covariance(places)
+    kernel = scott_covariance(chosen)
     spread = np.sqrt(np.diag(error + kernel))
-    low, high = np.quantile(places, _TAIL, axis=0), np.quantile(places, 1 - _TAIL, axis=0)
+    low, high = np.quantile(chosen, _TAIL, axis=0), np.quantile(chosen, 1 - _TAIL, axis=0)
     axes = np.linspace(low - _MARGIN * spread, high + _MARGIN * spread, points).T
-    steps = axes[:, 1] - axes[:, 0]
-    estimate = fftconvolve(_count(places, axes), _blur(kernel, steps, points), mode="same").clip(min=0)
+    steps = grid_steps(axes)
+    estimate = fftconvolve(_count(chosen, axes), _blur(kernel, steps, points), mode="same").clip(min=0)
     estimate /= estimate.max()
     stiffness = np.diag(error + kernel) / steps**2
     blurs = _blur(error + kernel, steps, points), _blur(2 * (error + kernel), steps, points)
@@ -105,7 +111,7 @@ def latent_density(
     corner = find_corner(np.array(residuals), np.array(roughnesses))
     cell = float(np.prod(steps))
     values = found[corner]
-    return Density(
+    return DeconvolvedDensity(
         values / (values.sum() * cell),
         axes,
         float(alphas[corner]),
@@ -114,10 +120,10 @@ def latent_density(
     )
 
 
-def scott_covariance(places: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "d d"]:
+def scott_covariance(latents: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "d d"]:
     """Covariance of a kernel for n points, n^(−2 / (d + 4)) of theirs. ValueError if they do not spread."""
-    count, dimensions = places.shape
-    covariance = np.atleast_2d(np.cov(places, rowvar=False))
+    count, dimensions = latents.shape
+    covariance = np.atleast_2d(np.cov(latents, rowvar=False))
     if not (np.diag(covariance) > 0).all():
         axis = int(np.argmin(np.diag(covariance) > 0))
         raise ValueError(f"all {count} particles have the same latent on axis {axis}: there is no density over it.")
@@ -139,11 +145,11 @@ def find_corner(residuals: Float[np.ndarray, "a"], roughnesses: Float[np.ndarray
     return int(np.argmax(below)) if below.max() > 0.01 else len(below) - 1
 
 
-def _count(places: np.ndarray, axes: np.ndarray) -> np.ndarray:
+def _count(latents: np.ndarray, axes: np.ndarray) -> np.ndarray:
     """Particles at grid points, each divided among its neighbours linearly; those outside are left out."""
     dimensions, points = axes.shape
-    steps = axes[:, 1] - axes[:, 0]
-    position = (places - axes[:, 0]) / steps
+    steps = grid_steps(axes)
+    position = (latents - axes[:, 0]) / steps
     lowest = np.floor(position).astype(int)
     inside = ((lowest >= 0) & (lowest < points - 1)).all(axis=1)
     lowest, fraction = lowest[inside], (position - lowest)[inside]

@@ -1,4 +1,4 @@
-"""Paths between latents along which particles are: of least ∫ −log density (methods.md 6, step n).
+"""Paths between latents along which particles are: of least ∫ −log density.
 
 The cost of a step on the density's grid is its length times −log of the density there, so a path keeps to where
 particles are seen and goes around where there are none. Latent axes beyond the density's follow the particles nearby.
@@ -15,7 +15,8 @@ from scipy import ndimage
 from skimage.graph import MCP_Geometric
 from sklearn.cluster import KMeans
 
-from cryobench.latents.density import Density, scott_covariance
+from cryobench.data import LatentDensity
+from cryobench.latents.density import grid_steps, scott_covariance
 
 LEAST_DENSITY = 1e-4
 """Of the largest: lower ones cost no more, so a path across a gap is straight."""
@@ -25,7 +26,7 @@ _SAMPLE = 20_000
 
 
 def find_path(
-    density: Density,
+    density: LatentDensity,
     latents: Float[np.ndarray, "n d"],
     start: np.ndarray,
     end: np.ndarray,
@@ -54,26 +55,26 @@ def find_path(
         raise ValueError(f"a path has at least its two ends, got n_points = {n_points}.")
     _check_ends(density, width, start, end)
     ends = np.stack([start, end])[:, :dimensions].astype(np.float64)
-    relative = np.maximum(density.values / density.values.max(), LEAST_DENSITY)
-    graph = MCP_Geometric(_BASE_COST - np.log(relative), sampling=tuple(density.steps))
-    first, last = np.rint((ends - density.axes[:, 0]) / density.steps).astype(int)
+    values, steps = np.asarray(density.values, dtype=np.float64), grid_steps(density.axes)
+    relative = np.maximum(values / values.max(), LEAST_DENSITY)
+    graph = MCP_Geometric(_BASE_COST - np.log(relative), sampling=tuple(steps))
+    first, last = np.rint((ends - density.axes[:, 0]) / steps).astype(int)
     graph.find_costs([tuple(first)], [tuple(last)])
-    steps = np.array(graph.traceback(tuple(last)))
-    places = density.axes[:, 0] + steps * density.steps
-    places = np.concatenate([ends[:1], places[1:-1], ends[1:]]) if len(places) > 2 else ends
-    if len(places) > 4:  # the corners of a path on a grid are the grid's, not its own
-        places[1:-1] = ndimage.gaussian_filter1d(places, 1.5, axis=0, mode="nearest")[1:-1]
-    places = _resample(places, n_points)
+    line = density.axes[:, 0] + np.array(graph.traceback(tuple(last))) * steps
+    line = np.concatenate([ends[:1], line[1:-1], ends[1:]]) if len(line) > 2 else ends
+    if len(line) > 4:  # the corners of a path on a grid are the grid's, not its own
+        line[1:-1] = ndimage.gaussian_filter1d(line, 1.5, axis=0, mode="nearest")[1:-1]
+    line = _resample(line, n_points)
     path = np.empty((n_points, width))
-    path[:, :dimensions] = places
+    path[:, :dimensions] = line
     if width > dimensions:
-        path[:, dimensions:] = _local_means(places, latents, dimensions)
+        path[:, dimensions:] = _local_means(line, latents, dimensions)
     path[0], path[-1] = start, end
     return path
 
 
 def choose_ends(
-    latents: Float[np.ndarray, "n d"], density: Density, *, seed: int = 0
+    latents: Float[np.ndarray, "n d"], density: LatentDensity, *, seed: int = 0
 ) -> tuple[Float[np.ndarray, "d"], Float[np.ndarray, "d"]]:
     """The two k-means centres farthest apart, over the density's axes, of those where the density is not low.
 
@@ -86,8 +87,8 @@ def choose_ends(
     count = min(_CENTRES, distinct)
     centres = KMeans(count, random_state=seed).fit(sample).cluster_centers_
     centres = centres[np.argsort(-density_at(density, centres), kind="stable")[: max(2, (count + 1) // 2)]]
-    places = centres[:, : len(density.axes)]
-    distances = np.square(places[:, None] - places).sum(-1)
+    near = centres[:, : len(density.axes)]
+    distances = np.square(near[:, None] - near).sum(-1)
     one, other = np.unravel_index(int(distances.argmax()), distances.shape)
     low, high = density.axes[:, 0], density.axes[:, -1]
     ends = []
@@ -98,35 +99,36 @@ def choose_ends(
     return ends[0], ends[1]
 
 
-def density_at(density: Density, latents: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n"]:
+def density_at(density: LatentDensity, latents: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n"]:
     """Density at latents, linear between grid points, 0 outside the grid."""
-    position = (latents[:, : len(density.axes)] - density.axes[:, 0]) / density.steps
-    return np.asarray(ndimage.map_coordinates(density.values, position.T, order=1, mode="constant"))
+    position = (latents[:, : len(density.axes)] - density.axes[:, 0]) / grid_steps(density.axes)
+    values = np.asarray(density.values, dtype=np.float64)
+    return np.asarray(ndimage.map_coordinates(values, position.T, order=1, mode="constant"))
 
 
-def _resample(places: np.ndarray, n_points: int) -> np.ndarray:
+def _resample(line: np.ndarray, n_points: int) -> np.ndarray:
     """Points at equal distances along a polyline."""
-    lengths = [float(np.linalg.norm(after - before)) for before, after in pairwise(places)]
+    lengths = [float(np.linalg.norm(after - before)) for before, after in pairwise(line)]
     along = np.concatenate([[0.0], np.cumsum(lengths)])
     wanted = np.linspace(0, along[-1], n_points)
-    return np.stack([np.interp(wanted, along, axis) for axis in places.T], axis=1)
+    return np.stack([np.interp(wanted, along, axis) for axis in line.T], axis=1)
 
 
-def _local_means(places: np.ndarray, latents: np.ndarray, dimensions: int) -> np.ndarray:
-    """Mean of the latents' other coordinates about each place; of the nearest particle where none is about."""
+def _local_means(line: np.ndarray, latents: np.ndarray, dimensions: int) -> np.ndarray:
+    """Mean of the latents' other coordinates about each point; of the nearest particle where none is about."""
     near = latents[:, :dimensions].astype(np.float64)
     precision = np.linalg.inv(scott_covariance(near))
     rest = latents[:, dimensions:].astype(np.float64)
-    means = np.empty((len(places), rest.shape[1]))
-    for row, place in enumerate(places):
-        difference = near - place
+    means = np.empty((len(line), rest.shape[1]))
+    for row, point in enumerate(line):
+        difference = near - point
         distance = np.einsum("ni,ij,nj->n", difference, precision, difference)
         weights = np.exp(-0.5 * (distance - distance.min()))
         means[row] = weights @ rest / weights.sum()
     return means
 
 
-def _check_ends(density: Density, width: int, *ends: np.ndarray) -> None:
+def _check_ends(density: LatentDensity, width: int, *ends: np.ndarray) -> None:
     low, high = density.axes[:, 0], density.axes[:, -1]
     for end in ends:
         if end.shape != (width,) or not np.isfinite(end).all():

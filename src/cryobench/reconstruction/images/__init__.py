@@ -1,11 +1,13 @@
 """Images as methods in Fourier space want them: on half-discs, with or without poses, all in turn or in minibatches."""
 
+from cryobench.reconstruction.images.predicted import predict_images, subtract_volume
 from cryobench.reconstruction.images.sampler import Minibatches, prefetch
 from cryobench.reconstruction.images.spectra import (
     ImageSpectra,
     Posed,
     PosedSpectra,
     Spectra,
+    bytes_to_keep,
     centre,
     require_poses,
     spectra_bytes,
@@ -18,9 +20,12 @@ __all__ = [
     "Posed",
     "PosedSpectra",
     "Spectra",
+    "bytes_to_keep",
     "centre",
+    "predict_images",
     "prefetch",
     "require_poses",
     "spectra_bytes",
+    "subtract_volume",
     "transform_images",
 ]

@@ -224,3 +224,9 @@ def require_poses(particles: Particles) -> tuple[np.ndarray, np.ndarray]:
 def spectra_bytes(disc: HalfDisc) -> float:
     """Bytes of one particle that is kept."""
     return len(disc.index) * ENTRY_BYTES
+
+
+def bytes_to_keep(n: int, disc: HalfDisc, left: float, *, n_shards: int = 1) -> float:
+    """Bytes of n particles that are all kept, in so many shards; 0 where that is more than is ``left``."""
+    wanted = n_shards * -(-n // n_shards) * spectra_bytes(disc)
+    return wanted if wanted <= left else 0.0

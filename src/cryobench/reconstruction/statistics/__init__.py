@@ -11,7 +11,13 @@ from cryobench.reconstruction.statistics.backprojection import (
     sum_classes,
     volume_bytes,
 )
-from cryobench.reconstruction.statistics.half_sets import GOLD_STANDARD, find_resolution, split_halves, volume_fsc
+from cryobench.reconstruction.statistics.half_sets import (
+    GOLD_STANDARD,
+    find_resolution,
+    fsc_of_sums,
+    split_halves,
+    volume_fsc,
+)
 from cryobench.reconstruction.statistics.masks import find_masks
 from cryobench.reconstruction.statistics.priors import (
     LEAST_FSC,
@@ -35,6 +41,7 @@ __all__ = [
     "estimate_prior",
     "find_masks",
     "find_resolution",
+    "fsc_of_sums",
     "invert_weight",
     "regularise",
     "scale_batch",

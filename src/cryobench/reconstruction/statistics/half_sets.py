@@ -35,9 +35,16 @@ def volume_fsc(first: Float[Tensor, "*k z y x"], second: Float[Tensor, "*k z y x
             shell_sum(values, indices, shells, box_size=size)
             for values in ((one_ft * other_ft.conj()).real, one_ft.abs().square(), other_ft.abs().square())
         )
-        scale = (power * other_power).sqrt()
-        curves.append(torch.where(scale > 0, cross / scale.clamp(min=1e-30), 0))
+        curves.append(fsc_of_sums(cross, power, other_power))
     return torch.stack(curves).reshape(*first.shape[:-3], shells).cpu().numpy()
+
+
+def fsc_of_sums(
+    cross: Float[Tensor, "*s"], power: Float[Tensor, "*s"], other_power: Float[Tensor, "*s"]
+) -> Float[Tensor, "*s"]:
+    """FSC from sums over shells of Re(F₀ conj F₁), |F₀|² and |F₁|²; 0 where a shell is empty."""
+    scale = (power * other_power).sqrt()
+    return torch.where(scale > 0, cross / scale.clamp(min=1e-30), 0)
 
 
 def find_resolution(curve: Float[np.ndarray, "s"], length: float, *, threshold: float = GOLD_STANDARD) -> float:

@@ -17,7 +17,56 @@ import numpy as np
 from jaxtyping import Float, Int
 
 FARTHEST = 0.95
-"""Share of the particles within the last bin."""
+"""Fraction of the particles within the last bin."""
+NEAR = 2.0
+"""Particles of each half-set in the least bandwidth over the root of their number, unless said otherwise."""
+
+
+@dataclass(frozen=True)
+class KernelSizes:
+    """Sizes of the kernel of a volume.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two bandwidths, or more than bins.
+    """
+
+    n_bins: int = 50
+    """Steps of the kernel (published: 50)."""
+    n_bandwidths: int = 17
+    """Edges of the bins that are tried as bandwidths (published: all)."""
+    min_particles: int = 100
+    """Particles of each half-set within the least bandwidth (published: 100)."""
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.n_bandwidths <= self.n_bins:
+            raise ValueError(f"n_bandwidths must be from 2 to n_bins = {self.n_bins}, got {self.n_bandwidths}.")
+
+    @staticmethod
+    def choose(
+        n: int,
+        *,
+        n_bins: int | None = None,
+        n_bandwidths: int | None = None,
+        min_particles: int | None = None,
+    ) -> "KernelSizes":
+        """Sizes for n particles: those that are given, else the defaults, and 2 √n for the least bandwidth.
+
+        There are no more bandwidths than bins.
+
+        ValueError if half-sets are too small for ``min_particles``.
+        """
+        n_bins = KernelSizes.n_bins if n_bins is None else n_bins
+        n_bandwidths = min(KernelSizes.n_bandwidths if n_bandwidths is None else n_bandwidths, n_bins)
+        if min_particles is None:
+            min_particles = min(max(2, round(NEAR * n**0.5)), max(2, n // 8))
+        if 2 * min_particles > n:
+            raise ValueError(
+                f"each half-set of {n // 2} particles must hold min_particles = {min_particles} near a latent: "
+                f"set min_particles to {n // 2} at most, better to a tenth of that."
+            )
+        return KernelSizes(n_bins, n_bandwidths, min_particles)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,22 +120,16 @@ def bin_edges(
     return np.clip(edges, first, last)
 
 
-def divide_particles(
-    distances: Float[np.ndarray, "n"],
-    halves: Int[np.ndarray, "n"],
-    *,
-    n_bins: int,
-    n_bandwidths: int,
-    min_particles: int,
-) -> Bins:
+def divide_particles(distances: Float[np.ndarray, "n"], halves: Int[np.ndarray, "n"], sizes: KernelSizes) -> Bins:
     """Bins about a target and the weights of the bandwidths. ValueError as ``bin_edges``."""
-    edges = bin_edges(distances, halves, n_bins, min_particles)
+    n_bins = sizes.n_bins
+    edges = bin_edges(distances, halves, n_bins, sizes.min_particles)
     members = np.searchsorted(edges, distances)
     inside = members < n_bins
     counts = np.bincount(members[inside], minlength=n_bins)
     totals = np.bincount(members[inside], weights=distances[inside], minlength=n_bins)
     means = np.where(counts > 0, totals / np.maximum(counts, 1), edges)
-    bandwidths = edges[np.unique(np.rint(np.linspace(0, n_bins - 1, n_bandwidths)).astype(int))]
+    bandwidths = edges[np.unique(np.rint(np.linspace(0, n_bins - 1, sizes.n_bandwidths)).astype(int))]
     widths = np.maximum(2 * bandwidths[:, None], np.finfo(float).tiny)
     weights = 0.75 * np.clip(1 - means / widths, 0, None)
     weights[0] = np.arange(n_bins) == 0

@@ -99,7 +99,7 @@ class LocalWindows:
         samples = _to_samples(self._cut(spectra, band), band.voxel_waves)
         return torch.einsum("kzyx,kzyx->zyx", samples, _along_axes(chosen, self._spreading, order=(0, 1, 2)))
 
-    def place(self, values: Tensor) -> Float[np.ndarray, "z y x"]:
+    def embed(self, values: Tensor) -> Float[np.ndarray, "z y x"]:
         """A whole box with values in the region and 0 elsewhere."""
         volume = np.zeros((self.box_size,) * 3, dtype=np.float32)
         volume[self.region] = values.cpu().numpy()
@@ -116,12 +116,12 @@ class LocalWindows:
         outer, size = end - 1, self.box_size
         # |band|² holds frequencies to 2·outer; what folds back must stay clear of the windows' own, to box / R.
         step = max(1.0, size / (2 * (outer + 0.5) + size / self._window_px))
-        places = [
+        points = [
             np.linspace(low, high, int(np.ceil((high - low) / step)) + 1) if high > low else np.array([float(low)])
             for low, high in ends
         ]
-        steps = [float(np.diff(axis)[0]) if len(axis) > 1 else 1.0 for axis in places]
-        grid = np.stack(np.meshgrid(*places, indexing="ij"))
+        steps = [float(np.diff(axis)[0]) if len(axis) > 1 else 1.0 for axis in points]
+        grid = np.stack(np.meshgrid(*points, indexing="ij"))
         weight = ndimage.map_coordinates(self._mask.astype(np.float32), grid, order=1, mode="nearest") ** 2
         full = torch.arange(-outer, outer + 1)
         squared = full[:, None, None] ** 2 + full[:, None] ** 2 + torch.arange(outer + 1) ** 2
@@ -130,19 +130,19 @@ class LocalWindows:
         return Band(
             outer,
             inside,
-            self._waves(places, outer),
-            self._matrices(places, float(np.prod(steps))),
+            self._waves(points, outer),
+            self._matrices(points, float(np.prod(steps))),
             torch.from_numpy(weight).float().to(self._device),
             self._waves(self._voxels(), outer),
         )
 
-    def _waves(self, places: list[np.ndarray], outer: int) -> tuple[Tensor, Tensor, Tensor]:
-        along_z, along_y, along_x = _wave_matrices(places, outer, self.box_size)
+    def _waves(self, points: list[np.ndarray], outer: int) -> tuple[Tensor, Tensor, Tensor]:
+        along_z, along_y, along_x = _wave_matrices(points, outer, self.box_size)
         return along_z.to(self._device), along_y.to(self._device), along_x.to(self._device)
 
-    def _matrices(self, places: list[np.ndarray], volume: float) -> tuple[Tensor, Tensor, Tensor]:
+    def _matrices(self, points: list[np.ndarray], volume: float) -> tuple[Tensor, Tensor, Tensor]:
         matrices = []
-        for centres, axis in zip(self._centres, places, strict=True):
+        for centres, axis in zip(self._centres, points, strict=True):
             away = (axis - centres[:, None]) / self._window_px
             matrices.append(np.where(np.abs(away) < 1, np.cos(np.pi / 2 * away) ** 2, 0.0))
         matrices[0] = matrices[0] * volume
@@ -156,21 +156,21 @@ def _window_centres(first: int, last: int, half_width: float) -> np.ndarray:
     return (first + last) / 2 + (np.arange(count) - (count - 1) / 2) * half_width
 
 
-def _wave_matrices(places: list[np.ndarray], outer: int, size: int) -> list[Tensor]:
+def _wave_matrices(points: list[np.ndarray], outer: int, size: int) -> list[Tensor]:
     """Products along z, y and x of exp(2πi k x / n), x counted from the centre voxel, on parts side by side.
 
     Along z and y from (part, frequency) to (sample, part); along x from (part, frequency) to the real samples, the
     mates of x > 0 being their conjugates.
     """
     matrices = []
-    for axis, places_of in enumerate(places):
+    for axis, points_of in enumerate(points):
         frequencies = np.arange(-outer if axis < 2 else 0, outer + 1)
-        phase = 2 * np.pi / size * np.outer(places_of - size // 2, frequencies)
+        phase = 2 * np.pi / size * np.outer(points_of - size // 2, frequencies)
         real, imaginary = np.cos(phase), np.sin(phase)
         to_real = np.concatenate([real, -imaginary], axis=1)
         if axis < 2:
             to_imaginary = np.concatenate([imaginary, real], axis=1)
-            matrix = np.stack([to_real, to_imaginary], axis=1).reshape(2 * len(places_of), -1)
+            matrix = np.stack([to_real, to_imaginary], axis=1).reshape(2 * len(points_of), -1)
         else:
             matrix = to_real * np.tile(np.where(frequencies > 0, 2.0, 1.0), 2)
         matrices.append(torch.from_numpy(matrix).float())

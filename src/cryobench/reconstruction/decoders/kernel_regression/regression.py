@@ -1,4 +1,4 @@
-"""Volumes at latents by kernel regression, the bandwidth chosen locally by cross-validation (methods.md 6, step m).
+"""Volumes at latents by kernel regression, the bandwidth chosen locally by cross-validation.
 
 For each target and each half-set the particles near it, in the precision's metric, are back-projected with the
 weights of several bandwidths (``bandwidths``): F_k = Σ w_ik A_i*(C_i y_i / σ²), W_k = Σ w_ik A_i*(C_i² / σ²), and
@@ -28,24 +28,31 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from cryobench.methods._shared.half_sets import volume_fsc
-from cryobench.methods._shared.passes import Passes, Rows, Sums
-from cryobench.methods._shared.spectra import ParticleSpectra
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench._progress import Progress, Silent
+from cryobench.imaging.grid import FourierVolume, friedel_symmetrise
 from cryobench.imaging.interpolation import kernel_transform
 from cryobench.imaging.layout import GridLayout
 from cryobench.imaging.slices import choose_body
-from cryobench.reconstruction.decoders.kernel_regression.bandwidths import Bins, divide_particles, squared_distances
+from cryobench.reconstruction.decoders.kernel_regression.bandwidths import (
+    Bins,
+    KernelSizes,
+    divide_particles,
+    squared_distances,
+)
 from cryobench.reconstruction.decoders.kernel_regression.local_windows import LocalWindows
+from cryobench.reconstruction.engine import Passes, Rows, Sums
+from cryobench.reconstruction.images import PosedSpectra
+from cryobench.reconstruction.statistics import fsc_of_sums, signal_to_noise, volume_fsc
 
 WINDOW_RADIUS = 20.0
 """Å, half-width of a window (published: about 20)."""
 _BATCH_BYTES = 2e8
 _BLOCK_BYTES = 1e8
-_LEAST_FSC = 1e-3
+_LEAST_WEIGHT = 1e-3
+"""Of the mean weight of a shell: what an entry is divided by at least, where the half-sets are compared."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,34 +73,15 @@ class KernelVolume:
     """Particles within the farthest bandwidth."""
 
 
-def kernel_volumes(
-    passes: Passes,
-    targets: np.ndarray,
-    latents: np.ndarray,
-    precisions: np.ndarray,
-    contrasts: np.ndarray,
-    halves: np.ndarray,
-    noise: Float[np.ndarray, "s"],
-    *,
-    mask: Float[np.ndarray, "z y x"],
-    pixel_size: float,
-    n_bins: int = 50,
-    n_bandwidths: int = 17,
-    min_particles: int = 100,
-    window_radius: float = WINDOW_RADIUS,
-    memory_bytes: float = 1e9,
-    progress: Progress | None = None,
-) -> Iterator[KernelVolume]:
-    """Volume at each target, one after the other. Several targets share a pass over the particles.
+class KernelRegression:
+    """Particles with latents, ready for volumes at any latent.
 
     Parameters
     ----------
     passes
-        The particles, up to the radius the volumes have.
-    targets, latents, precisions
-        (m, d) where volumes are wanted; (n, d) and (n, d, d), the particles' latents and their inverse covariances.
-    contrasts
-        (n,) factor of each particle's CTF.
+        The particles, up to the radius the volumes have, their contrasts within the CTFs.
+    latents, precisions
+        (n, d) and (n, d, d), the particles' latents and their inverse covariances.
     halves
         (n,) half-set of each particle, 0 or 1.
     noise
@@ -102,71 +90,72 @@ def kernel_volumes(
         Where the molecule can be.
     pixel_size
         Å.
-    n_bins
-        Steps of the kernel (published: 50).
-    n_bandwidths
-        How many of the bins' edges are tried as bandwidths (published: all).
-    min_particles
-        Of each half-set, within the least bandwidth (published: 100).
+    sizes
+        Bins, bandwidths and particles of the least one.
+    at_once
+        Targets whose sums are made in one pass over the particles.
     window_radius
         Å, half-width of the windows; 3 voxels at least.
-    memory_bytes
-        For the sums of the targets done at a time.
 
     Raises
     ------
     ValueError
-        If latents, precisions or targets are not finite or disagree in shape, a half-set has too few particles, or
-        the sums of one target exceed ``memory_bytes``.
+        If latents or precisions are not finite or disagree in shape, or the mask is empty.
     """
-    _check_latents(targets, latents, precisions, len(passes))
-    if not 2 <= n_bandwidths <= n_bins:
-        raise ValueError(f"n_bandwidths must be from 2 to n_bins = {n_bins}, got {n_bandwidths}.")
-    size, radius = passes.disc.box_size, passes.disc.radius
-    layout = GridLayout(size, 1, "trilinear")
-    at_a_time = _count_targets(layout, n_bins, memory_bytes)
-    window_px = max(window_radius / pixel_size, 3.0)
-    windows = LocalWindows(mask, radius, window_px, device=passes.device)
-    inverse_noise = (1 / noise).astype(np.float32)
 
-    def all_groups() -> Iterator[KernelVolume]:
+    def __init__(
+        self,
+        passes: Passes,
+        latents: Float[np.ndarray, "n d"],
+        precisions: Float[np.ndarray, "n d d"],
+        halves: Int[np.ndarray, "n"],
+        noise: Float[np.ndarray, "s"],
+        *,
+        mask: Float[np.ndarray, "z y x"],
+        pixel_size: float,
+        sizes: KernelSizes,
+        at_once: int = 1,
+        window_radius: float = WINDOW_RADIUS,
+    ) -> None:
+        _check_latents(latents, precisions, len(passes))
+        self._passes, self._latents, self._precisions, self._halves = passes, latents, precisions, halves
+        self._noise, self._mask, self._sizes, self._at_once = noise, mask, sizes, at_once
+        window_px = max(window_radius / pixel_size, 3.0)
+        self._windows = LocalWindows(mask, passes.disc.radius, window_px, device=passes.device)
+
+    def estimate(self, targets: Float[np.ndarray, "m d"], progress: Progress | None = None) -> Iterator[KernelVolume]:
+        """The volume at each target, one after the other.
+
+        ValueError if a half-set has too few particles for ``min_particles``.
+        """
+        layout = GridLayout(self._passes.disc.box_size, 1, "trilinear")
         with (progress or Silent()).task("volumes", total=len(targets)) as task:
-            for start in range(0, len(targets), at_a_time):
-                group = [
-                    divide_particles(
-                        squared_distances(latents, precisions, target),
-                        halves,
-                        n_bins=n_bins,
-                        n_bandwidths=n_bandwidths,
-                        min_particles=min_particles,
-                    )
-                    for target in targets[start : start + at_a_time]
-                ]
-                numerators, weights = _sum_bins(passes, group, halves, contrasts, inverse_noise)
-                for target, bins in enumerate(group):
-                    numerator = _full_spectra(numerators[target], layout, radius)
-                    weight = _full_spectra(weights[target], layout, radius)
-                    yield _regress(numerator, weight, bins, windows, mask)
+            for start in range(0, len(targets), self._at_once):
+                group = [self._divide(target) for target in targets[start : start + self._at_once]]
+                sums = _sum_bins(self._passes, group, self._halves, self._noise)
+                for bins, numerator, weight in zip(group, *sums, strict=True):
+                    yield _regress(numerator, weight, layout, bins, self._windows, self._mask)
                     task.advance()
-                del numerators, weights  # before the next group's are made
+                del sums, numerator, weight  # before the next group's are made
 
-    return all_groups()
+    def _divide(self, target: np.ndarray) -> Bins:
+        distances = squared_distances(self._latents, self._precisions, target)
+        return divide_particles(distances, self._halves, self._sizes)
 
 
-def insert_bins(
-    spectra: ParticleSpectra,
-    inverse_noise: np.ndarray,
-    n_volumes: int,
-    contrasts: np.ndarray,
-    volumes: np.ndarray,
-) -> tuple[Sums, Rows]:
+def bytes_of_bin(box_size: int) -> float:
+    """Bytes of numerator and weight of both half-sets of one bin."""
+    return 2 * 12 * float(np.prod(GridLayout(box_size, 1, "trilinear").shape))
+
+
+def insert_bins(spectra: PosedSpectra, noise: np.ndarray, n_volumes: int, volumes: np.ndarray) -> tuple[Sums, Rows]:
     """Half-slice sums (volumes, z, y, x) on the stored grid of particles put into volumes (n, m), −1 for none."""
     disc, device = spectra.disc, spectra.device
     layout = GridLayout(disc.box_size, 1, "trilinear")
     numerator = torch.zeros(n_volumes, *layout.shape, dtype=torch.complex64, device=device)
     weight = torch.zeros(n_volumes, *layout.shape, device=device)
     body = choose_body(numerator.device)
-    inverse = torch.from_numpy(inverse_noise[disc.shells]).to(device)
+    inverse = disc.spread(1 / noise, device)
     most = max(1, int(_BATCH_BYTES / (12 * disc.box_size * (disc.box_size // 2 + 1))))
     held: list[tuple[Tensor, Tensor, Tensor]] = []
     first = 0
@@ -181,12 +170,10 @@ def insert_bins(
         rest = (rotations, layout, float(disc.radius))
         body.accumulate((data, weights), (numerator, weight), (entries[0], entries[1], factors), *rest)
 
-    for packed in spectra.batches():
-        contrast = torch.from_numpy(contrasts[packed.indices]).float().to(device)[:, None]
-        transfer = packed.ctf * contrast
-        scaled = transfer * inverse
-        held.append((disc.unpack(scaled * packed.data), disc.unpack(scaled * transfer), packed.rotations))
-        last = int(packed.indices[-1]) + 1
+    for batch in spectra.batches():
+        scaled = batch.ctf * inverse
+        held.append((disc.unpack(scaled * batch.data), disc.unpack(scaled * batch.ctf), batch.rotations))
+        last = int(batch.indices[-1]) + 1
         if last - first >= most:
             insert(last)
             held.clear()
@@ -196,9 +183,7 @@ def insert_bins(
     return {"numerator": numerator, "weight": weight}, {}
 
 
-def _sum_bins(
-    passes: Passes, group: Sequence[Bins], halves: np.ndarray, contrasts: np.ndarray, inverse_noise: np.ndarray
-) -> tuple[Tensor, Tensor]:
+def _sum_bins(passes: Passes, group: Sequence[Bins], halves: np.ndarray, noise: np.ndarray) -> tuple[Tensor, Tensor]:
     """Sums (m, 2, b, z, y, x) of half-slices on the stored grid, for both half-sets and all bins of the targets."""
     n_bins = len(group[0].edges)
     volumes = np.stack(
@@ -208,20 +193,23 @@ def _sum_bins(
         ],
         axis=1,
     )
-    sums, _ = passes.run(
-        insert_bins, inverse_noise, 2 * len(group) * n_bins, own=(contrasts.astype(np.float32), volumes)
-    )
+    sums, _ = passes.run(insert_bins, noise, 2 * len(group) * n_bins, own=(volumes,))
     shape = (len(group), 2, n_bins)
     return sums["numerator"].unflatten(0, shape), sums["weight"].unflatten(0, shape)
 
 
+def _cut(values: Tensor, layout: GridLayout, radius: int) -> Tensor:
+    """Values (..., z, y, x) of a stored grid on −r … r, −r … r, 0 … r."""
+    near = slice(layout.center - radius, layout.center + radius + 1)
+    return values[..., near, near, layout.center_x : layout.center_x + radius + 1]
+
+
 def _full_spectra(stored: Tensor, layout: GridLayout, radius: int) -> Tensor:
-    """Sums of full slices (2, b, part, z, y, x) on −r … r, −r … r, 0 … r from those of half-slices as stored.
+    """Sums of full slices (2, b, part, z, y, x) as ``_cut`` gives them, from those of half-slices as stored.
 
     Real and imaginary part are one after the other; weights have one part.
     """
-    near = slice(layout.center - radius, layout.center + radius + 1)
-    cut = stored[..., near, near, layout.center_x : layout.center_x + radius + 1]
+    cut = _cut(stored, layout, radius)
     if stored.is_complex():
         parts = torch.view_as_real(cut).movedim(-1, 2).contiguous()
         sign = torch.tensor([1.0, -1.0], device=stored.device)[:, None, None]
@@ -232,10 +220,21 @@ def _full_spectra(stored: Tensor, layout: GridLayout, radius: int) -> Tensor:
     return parts
 
 
-def _regress(numerator: Tensor, weight: Tensor, bins: Bins, windows: LocalWindows, mask: np.ndarray) -> KernelVolume:
-    """Choose bandwidths and put the volume together, from sums (2, b, part, z, y, x) of the bins."""
-    device, radius = numerator.device, windows.radius
+def _regress(
+    stored_numerator: Tensor,
+    stored_weight: Tensor,
+    layout: GridLayout,
+    bins: Bins,
+    windows: LocalWindows,
+    mask: np.ndarray,
+) -> KernelVolume:
+    """Choose bandwidths and put the volume together, from half-slice sums (2, b, z, y, x) of the bins as stored."""
+    device, radius = stored_numerator.device, windows.radius
     kernel = torch.from_numpy(bins.weights).float().to(device)
+    # The half-sets' FSC holds the noise of the whole box, the volume only what of it is in the mask.
+    prior = _cut(_invert_prior(stored_numerator, stored_weight, kernel[-1], layout, radius), layout, radius)
+    prior = prior[None] * float((mask**2).mean())
+    numerator, weight = (_full_spectra(each, layout, radius) for each in (stored_numerator, stored_weight))
     rows = (numerator.flatten(2), weight.flatten(2))
 
     def weighted(first: int, last: int) -> tuple[Tensor, Tensor]:
@@ -243,8 +242,6 @@ def _regress(numerator: Tensor, weight: Tensor, bins: Bins, windows: LocalWindow
         f, w = (kernel[first:last] @ part for part in rows)
         return f.unflatten(2, numerator.shape[2:]), w.unflatten(2, weight.shape[2:])
 
-    # The half-sets' FSC holds the noise of the whole box, the volume only what of it is in the mask.
-    prior = _invert_prior(*weighted(len(kernel) - 1, len(kernel)), radius) * float((mask**2).mean())
     root = weight[:, 0].flip(0).sqrt()
     whitened = torch.where(root > 0, numerator[:, 0].flip(0) / root.clamp(min=1e-12), 0)
 
@@ -278,7 +275,7 @@ def _regress(numerator: Tensor, weight: Tensor, bins: Bins, windows: LocalWindow
     size = windows.box_size
     axis = kernel_transform("trilinear", size, 1)
     gain = mask / (size**3 * axis[:, None, None] * axis[:, None] * axis)
-    first_half, second_half = (torch.from_numpy((windows.place(part) * gain).astype(np.float32)) for part in parts)
+    first_half, second_half = (torch.from_numpy((windows.embed(part) * gain).astype(np.float32)) for part in parts)
     relevant = [found.amax(0) > 0 for found in power]
     medians = [
         float(choice[within].double().median()) if within.any() else float(len(kernel) - 1)
@@ -299,68 +296,35 @@ def _choose(power: Tensor) -> Tensor:
     return torch.where(power.amax(0) > 0, power.argmin(0), len(power) - 1)
 
 
-def _invert_prior(numerator: Tensor, weight: Tensor, radius: int) -> Tensor:
-    """1 / τ² (1, z, y, x) from F and W (2, 1, part, z, y, x) of the half-sets: τ² = FSC / (1 − FSC) / mean of W."""
-    shells = _shells(radius).to(weight.device)
-    flat = shells.flatten().clamp(max=radius + 1)
-    double = torch.full_like(shells, 2.0, dtype=torch.float64)
-    double[..., 0] = 1.0
+def _invert_prior(numerator: Tensor, weight: Tensor, kernel: Tensor, layout: GridLayout, radius: int) -> Tensor:
+    """1 / τ² (z, y, x) on the stored grid, from sums (2, b, z, y, x) and weights (b,) of the bins.
 
-    def over_shells(values: Tensor) -> Tensor:
-        rows = torch.zeros(radius + 2, dtype=torch.float64, device=values.device)
-        return rows.index_add_(0, flat, (values.double() * double).flatten())
-
-    counts = over_shells(torch.ones_like(double))
-    mean_weight = over_shells(weight.mean((0, 1, 2))) / counts
-    floor = (mean_weight * 1e-3).clamp(min=1e-30)[flat].reshape(shells.shape).float()
-    first, second = numerator[:, 0] / (weight[:, 0] + floor)
-    power = (over_shells(first.square().sum(0)) * over_shells(second.square().sum(0))).sqrt()
-    curve = over_shells((first * second).sum(0)) / power.clamp(min=1e-30)
-    curve = curve.clamp(_LEAST_FSC, 1 - _LEAST_FSC)
-    inverse = (1 - curve) / curve * mean_weight
-    inverse[-1] = inverse[:-1].max()
-    return inverse.clamp(min=1e-30)[flat].reshape(1, *shells.shape).float()
+    τ² = FSC / (1 − FSC) / mean of W, of the half-sets; beyond the last shell as small as in any.
+    """
+    pairs = (kernel @ torch.view_as_real(numerator).flatten(2)).unflatten(1, (*layout.shape, 2))
+    weights = (kernel @ weight.flatten(2)).unflatten(1, layout.shape)
+    f, w = (
+        friedel_symmetrise(FourierVolume(each.movedim(0, -1), layout.box_size))
+        for each in (torch.view_as_complex(pairs), weights)
+    )
+    mean_weight = w.shell_means().mean(-1)
+    floor = w.spread_shells((_LEAST_WEIGHT * mean_weight).clamp(min=1e-30))[..., None]
+    first, second = (f.values / (w.values + floor)).unbind(-1)
+    powers = (f.shell_sums(each.abs().square()) for each in (first, second))
+    curve = fsc_of_sums(f.shell_sums((first * second.conj()).real), *powers)
+    ratio = torch.from_numpy(signal_to_noise(curve.cpu().numpy())).to(mean_weight)
+    inverse = (mean_weight / ratio)[: radius + 1]
+    return f.spread_shells(torch.cat([inverse, inverse.amax(0, keepdim=True)]).clamp(min=1e-30))
 
 
-def _shells(radius: int) -> Tensor:
-    """|k| rounded on −r … r, −r … r, 0 … r."""
-    full = torch.arange(-radius, radius + 1)
-    squared = full[:, None, None] ** 2 + full[:, None] ** 2 + torch.arange(radius + 1) ** 2
-    return (squared.double().sqrt() + 0.5).floor().long()
-
-
-def count_bins(box_size: int, memory_bytes: float) -> int:
-    """How many bins of one target fit, with as much again to work on them."""
-    return int(memory_bytes / (2 * _bytes_of_bin(GridLayout(box_size, 1, "trilinear"))))
-
-
-def _bytes_of_bin(layout: GridLayout) -> float:
-    """Numerator and weight of both half-sets."""
-    return 2 * 12 * float(np.prod(layout.shape))
-
-
-def _count_targets(layout: GridLayout, n_bins: int, memory_bytes: float) -> int:
-    """Targets whose sums fit; twice those of one are needed, to work on them. ValueError if not even one fits."""
-    each = n_bins * _bytes_of_bin(layout)
-    if 2 * each > memory_bytes:
-        fitting = count_bins(layout.box_size, memory_bytes)
-        raise ValueError(
-            f"the sums of {n_bins} bins of {layout.box_size} px take {2 * each / 1e9:.2f} GB for one volume, and "
-            f"there are {memory_bytes / 1e9:.2f} GB: "
-            + (f"n_bins = {fitting} would fit. " if fitting >= 2 else "not even two bins fit. ")
-            + "Raise memory_gb or lower n_bins."
-        )
-    return int(memory_bytes / each) - 1
-
-
-def _check_latents(targets: np.ndarray, latents: np.ndarray, precisions: np.ndarray, n: int) -> None:
+def _check_latents(latents: np.ndarray, precisions: np.ndarray, n: int) -> None:
     width = latents.shape[1]
-    if len(latents) != n or precisions.shape != (n, width, width) or targets.shape[1] != width:
+    if len(latents) != n or precisions.shape != (n, width, width):
         raise ValueError(
-            f"{n} particles need latents ({n}, d), precisions ({n}, d, d) and targets (m, d), got {latents.shape}, "
-            f"{precisions.shape} and {targets.shape}."
+            f"{n} particles need latents ({n}, d) and precisions ({n}, d, d), got {latents.shape} and "
+            f"{precisions.shape}."
         )
-    for name, array in (("latent", latents), ("precision", precisions), ("target", targets)):
+    for name, array in (("latent", latents), ("precision", precisions)):
         finite = np.isfinite(array.reshape(len(array), -1)).all(axis=1)
         if not finite.all():
             raise ValueError(

@@ -1,13 +1,14 @@
-"""The innermost loop of the covariance columns: one column, one half-set, some images.
+"""One column of a covariance, of one half-set and some images: the innermost loop of RECOVAR's least squares.
 
-What it computes is in ``columns``; ``tests/unit/recovar`` compares it with dense sums.
+``methods.recovar.columns`` says the equations, has the same in plain PyTorch, and is tested against dense sums.
 """
 
-import numba
 import numpy as np
+from numba import njit
 
 from cryobench.imaging.kernels.cpu.simd import scatter_plane
-from cryobench.imaging.kernels.cpu.taps import linear_taps
+from cryobench.imaging.kernels.cpu.taps import FLAGS, linear_taps
+from cryobench.imaging.kernels.cpu.voxel import turn
 
 CHANNELS = 5
 """Floats a voxel: B for Re a (re, im), B for Im a (re, im), H."""
@@ -15,14 +16,15 @@ CHANNELS = 5
 _MOST_NEAR = 128
 
 
-@numba.njit(nogil=True, fastmath=True, cache=True)
+@njit(nogil=True, cache=True, fastmath=FLAGS)
 def add_columns(
     column, images, residual, ctf, rotations, frequencies, lookup, deviation, overlap, width, center, center_x, grid
 ):
     """Add some images to the sums of one column, in place.
 
     ``column`` (3,) float32 (x, y, z); ``images`` which of the batch; ``residual`` (m, p) complex64, ``ctf`` (m, p);
-    ``frequencies`` (p, 2); ``lookup`` from ``columns._index_pairs``; ``deviation`` (p,) root of the noise power;
+    ``frequencies`` (p, 2); ``lookup`` (2r + 1, 2r + 1) by (ky, kx) 1 + packed index, negative where the
+    entry is stored as its mate, 0 for none; ``deviation`` (p,) root of the noise power;
     ``overlap`` (m, d, d) the squared image masks' spectra near 0; ``width`` of the triangular kernel; ``grid`` flat
     (z, y, x, 5) on the bordered half-grid of which ``center`` and ``center_x`` are the origin.
     """
@@ -116,10 +118,7 @@ def add_columns(
                             values[p, 2] -= n_im
                             values[p, 3] += n_re
         for p in range(count):
-            kx, ky = frequencies[p, 0], frequencies[p, 1]
-            x = kx * r[0, 0] + ky * r[1, 0]
-            y = kx * r[0, 1] + ky * r[1, 1]
-            z = kx * r[0, 2] + ky * r[1, 2]
+            x, y, z = turn(r, frequencies[p, 0], frequencies[p, 1])
             sign = one
             if x < 0:
                 x, y, z, sign = -x, -y, -z, -one
