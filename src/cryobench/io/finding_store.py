@@ -78,40 +78,51 @@ def read_findings(entries: Sequence[StoredFinding], model: StoredArrays, folder:
     FormatError
         If a kind is not known, a file is missing or damaged, or fields are missing or do not fit each other.
     """
-    return tuple(_read(entry, model, folder) for entry in entries)
+    opened = _Files(folder, model)
+    return tuple(_read(entry, opened) for entry in entries)
 
 
-def _read(entry: StoredFinding, model: StoredArrays, folder: Path) -> Finding:
+@dataclass
+class _Files:
+    """Files of a run that findings name."""
+
+    folder: Path
+    model: StoredArrays
+    opened: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def path(self, file: str) -> Path:
+        if not _FILE.fullmatch(file):
+            raise FormatError(
+                f"{self.folder} names {file!r} as a file of a finding, expected one of model or findings."
+            )
+        return self.folder / file
+
+    def array(self, file: str) -> np.ndarray:
+        path = self.path(file)
+        if file not in self.opened:
+            named = path.parent.name == "model"
+            self.opened[file] = self.model[path.stem] if named else read_array(path, mapped=True)
+        values = self.opened[file]
+        if values.dtype.kind not in "fiu":
+            raise FormatError(f"{path} holds values of type {values.dtype}, expected numbers.")
+        return values
+
+
+def _read(entry: StoredFinding, files: _Files) -> Finding:
     kind = FINDINGS.get(entry.kind)
     if kind is None:
-        raise FormatError(f"{folder} has a finding {entry.kind!r}, expected one of {', '.join(FINDINGS)}.")
-    values = entry.values
-    if isinstance(values, str):
-        values = read_json(_path(values, folder))
+        raise FormatError(f"{files.folder} has a finding {entry.kind!r}, expected one of {', '.join(FINDINGS)}.")
+    values = entry.values if isinstance(entry.values, Mapping) else read_json(files.path(entry.values))
     hints = get_type_hints(kind)
     try:
-        plain = {
+        parts: dict[str, Any] = {
             name: None if value is None else read_plain(hints[name], value)
             for name, value in values.items()
             if name in hints
         }
-        arrays = {name: _array(file, model, folder) for name, file in entry.arrays.items() if name in hints}
-        return kind(**plain, **arrays)
+        parts |= {name: files.array(file) for name, file in entry.arrays.items() if name in hints}
+        return kind(**parts)
     except FormatError:
         raise
     except (TypeError, ValueError) as error:
-        raise FormatError(f"the {entry.kind} that {folder} found cannot be read: {error}") from error
-
-
-def _array(file: str, model: StoredArrays, folder: Path) -> np.ndarray:
-    path = _path(file, folder)
-    values = model[path.stem] if path.parent.name == "model" else read_array(path, mapped=True)
-    if values.dtype.kind not in "fiu":
-        raise FormatError(f"{path} holds values of type {values.dtype}, expected numbers.")
-    return values
-
-
-def _path(file: str, folder: Path) -> Path:
-    if not _FILE.fullmatch(file):
-        raise FormatError(f"{folder} names {file!r} as a file of a finding, expected one in model or findings.")
-    return folder / file
+        raise FormatError(f"the {entry.kind} that {files.folder} found cannot be read: {error}") from error
