@@ -22,7 +22,7 @@ from cryobench.rng import stream
 _FIRST_VARIANCE = 0.01
 _START_OF_RADIUS = 0.25
 _HELD = 0.5
-"""Fraction of the iterations in which scales stay 1: with components still at random, they would take the variation."""
+"""Fraction of the iterations in which scales stay 1: with components at random, they would take the variation."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,8 @@ class VariabilityIteration(Iteration[VariabilityState]):
     def step(self, state: VariabilityState, done: int, log: Sequence[Mapping[str, Any]]) -> Step[VariabilityState]:
         """Latents under the present components, then components under these latents."""
         sums, rows = self._passes.run(fit_and_sum, self._model(state, done), own=[state.scales])
-        solved, fitted = estimate_components(
-            *sums["moments"].half_spectra(), self._scaled(state), self._mask, self._band.ends
-        )
+        left_over, moments = sums["moments"].half_spectra()
+        solved, fitted = estimate_components(left_over, moments, self._scaled(state), self._mask, self._band.ends)
         components, _, variances = orthonormalise(solved, rows["latents"])
         objective, noise = self._judge(sums, fitted)
         entry = {

@@ -89,7 +89,7 @@ def _sum_left_over(spectra: PosedSpectra, volume_ft: FourierVolume, noise: np.nd
 
 def _sum_residual_power(spectra: PosedSpectra, volume_ft: FourierVolume) -> tuple[Sums, Rows]:
     """Weighted power (radius + 1,) of what a volume leaves over."""
-    batches = _leave_over(spectra, volume_ft)
-    return {
-        "power": sum(spectra.disc.sum_shells(batch.data.abs().square()).sum(0).cpu().numpy() for batch in batches)
-    }, {}
+    total = np.zeros(spectra.disc.radius + 1)
+    for batch in _leave_over(spectra, volume_ft):
+        total += spectra.disc.sum_shells(batch.data.abs().square()).sum(0).cpu().numpy()
+    return {"power": total}, {}

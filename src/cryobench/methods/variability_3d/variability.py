@@ -1,5 +1,8 @@
 """``3dva``: the method, from particles to findings."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import numpy as np
 from torch import Tensor
 
@@ -20,11 +23,11 @@ class Variability3D(Method[Variability3DSettings]):
     name = "3dva"
     poses = "given"
     Settings = Variability3DSettings
-    presets = {
+    presets: ClassVar[Mapping[str, Preset]] = {
         "paper": Preset("Three components, as in CryoBench (arXiv:2408.05526).", {"n_components": 3}),
         "laptop": Preset("As paper, in a box of at most 64 px.", {"n_components": 3, "box": 64}),
     }
-    small = {"n_components": 2, "n_iterations": 5}
+    small: ClassVar[Mapping[str, Any]] = {"n_components": 2, "n_iterations": 5}
 
     def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
         """Latents (n, k) along components of unit norm; the volume at a latent is mean + Σ z_k V_k.

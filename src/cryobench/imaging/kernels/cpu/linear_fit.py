@@ -87,8 +87,8 @@ def compile_linear_fit(k: int) -> Callable[..., None]:
     Arguments of the compiled function: the grid as float32; rotations; frequencies (p, 2); images (n, p, 2) and CTF
     (n, p); weights w (p); 1 / σ² (p); shells (p); index of frequency 0 along z and y, and along x; voxels in a plane
     and in a row; the ridge; whether scales are fitted; and, written to: scales (n,), latents (n, K), precisions
-    (n, K, K), power and leverage (shells,) of this part; position of each entry in a half-slice, and by what it counts
-    there; numerators (n, y·h, 2) and weights (n, y·h) for insertion; first and last particle.
+    (n, K, K), power and leverage (shells,) of this part; position of each entry in a half-slice, and by what it
+    counts there; numerators (n, y·h, 2) and weights (n, y·h) for insertion; first and last particle.
     """
     volumes = k + 1
     width = 2 * volumes
