@@ -1,4 +1,4 @@
-"""Passes in shares: over two local workers what this process finds, to rounding; errors name the right particle."""
+"""Passes in shards: over two local workers what this process finds, to rounding; errors name the right particle."""
 
 import dataclasses
 import logging
@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from dask.distributed import Client, LocalCluster
 
+from cryobench.compute import Compute
+from cryobench.compute.workers import Workers
 from cryobench.data import ArrayImages
-from cryobench.methods._shared.passes import Passes
 from cryobench.methods.classification_3d import Classification3DSettings, classify
 from cryobench.methods.variability_3d import Variability3D, Variability3DSettings
+from cryobench.reconstruction.engine import Passes, RunContext
 from linear_toy import linear_dataset
 from toy import toy_dataset
 
@@ -27,23 +29,23 @@ def two_workers():
         ) as cluster,
         Client(cluster) as client,
     ):
-        yield client
+        yield Workers(client)
 
 
 def test_two_workers_find_what_one_process_finds(two_workers):
-    """A whole classification: principal volumes, k-means, scores, volumes, noise. 241 particles: unequal shares."""
+    """A whole classification: principal volumes, k-means, scores, volumes, noise. 241 particles: unequal shards."""
     toy = toy_dataset(n=241)
     settings = Classification3DSettings(
         n_classes=3, initial_resolution=12.0, n_components=4, n_iterations=3, fit_scale=True
     )
-    here = classify(toy.particles, settings)
-    there = classify(toy.particles, settings, workers=two_workers)
-    np.testing.assert_allclose(there.posteriors, here.posteriors, atol=1e-3)
+    here, steps = classify(toy.particles, settings)
+    there, other_steps = classify(toy.particles, settings, RunContext(compute=Compute(workers=two_workers)))
+    np.testing.assert_allclose(there.members.posteriors, here.members.posteriors, atol=1e-3)
     np.testing.assert_allclose(there.members.scales, here.members.scales, rtol=1e-4)
     np.testing.assert_allclose(there.model.noise, here.model.noise, rtol=1e-5)
     scale = float(here.model.volumes.abs().max())
     np.testing.assert_allclose(there.model.volumes.numpy(), here.model.volumes.numpy(), atol=2e-4 * scale)
-    np.testing.assert_allclose(there.log[-1]["objective"], here.log[-1]["objective"], rtol=1e-5)
+    np.testing.assert_allclose(other_steps.log[-1]["objective"], steps.log[-1]["objective"], rtol=1e-5)
 
 
 def test_two_workers_find_the_components_that_one_process_finds(two_workers):
@@ -67,16 +69,17 @@ def test_a_worker_names_the_particle_with_nan_pixels_as_the_table_counts(two_wor
     particles = dataclasses.replace(toy.particles, images=ArrayImages(images))
     for workers in (None, two_workers):
         with pytest.raises(ValueError, match="image of particle 33 holds NaN"):
-            Passes(particles, 7, method="test", workers=workers)
+            Passes(particles, Compute(workers=workers))
     with pytest.raises(ValueError, match="image of particle 33 holds NaN"):
         particles.select(np.array([5, 33])).read(np.array([1]))
 
 
-def test_as_many_shares_as_workers_but_not_more_than_particles(two_workers):
+def test_as_many_shards_as_workers_but_not_more_than_particles(two_workers):
     toy = toy_dataset(size=16, n=40)
-    assert Passes(toy.particles, 7, method="test", workers=two_workers).n_shares == 2
-    assert Passes(toy.particles.select(np.array([3])), 7, method="test", workers=two_workers).n_shares == 1
-    whole, shared = (Passes(toy.particles, 7, method="test", workers=workers) for workers in (None, two_workers))
+    spread = Compute(workers=two_workers)
+    assert Passes(toy.particles, spread).n_shards == 2
+    assert Passes(toy.particles.select(np.array([3])), spread).n_shards == 1
+    whole, shared = (Passes(toy.particles, compute) for compute in (Compute(), spread))
     np.testing.assert_allclose(whole.mean_power, shared.mean_power, rtol=1e-10)
 
 
@@ -85,4 +88,4 @@ def test_the_same_image_for_all_particles_is_refused():
     images = np.repeat(toy.particles.images.read(np.array([0])), 40, axis=0)
     particles = dataclasses.replace(toy.particles, images=ArrayImages(images))
     with pytest.raises(ValueError, match="all 40 particles hold the same image"):
-        Passes(particles, 7, method="test")
+        Passes(particles, Compute())

@@ -5,6 +5,7 @@ box of 2 r + 4 voxels over the same length holds the same entries as the whole o
 """
 
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -38,6 +39,13 @@ def cut_mask(mask: Tensor, box_size: int) -> Tensor:
     return fourier_crop(mask, box_size, dimensions=3).clamp(0, 1)
 
 
+class OnDisc(Protocol):
+    """Spectra packed on a half-disc, or a part of it."""
+
+    disc: HalfDisc
+    device: str
+
+
 class ClassSums:
     """Running sums of particles of a shard for K volumes, up to a radius in the smallest box that holds it.
 
@@ -59,7 +67,7 @@ class ClassSums:
 
     def __init__(
         self,
-        spectra: PosedSpectra,
+        spectra: OnDisc,
         n_volumes: int,
         noise: np.ndarray,
         *,
