@@ -27,9 +27,11 @@ from cryobench.data.sources import (
     CroppedImages,
     ImageSource,
     IndexedVolumes,
+    LevelledImages,
     PaddedVolumes,
     SelectedImages,
     VolumeSource,
+    corner_pixels,
 )
 from cryobench.data.truth import CollectiveVariable, Composition, GroundTruth
 
@@ -53,6 +55,7 @@ __all__ = [
     "IndexedVolumes",
     "LatentDensity",
     "LatentPath",
+    "LevelledImages",
     "Machine",
     "PaddedVolumes",
     "Particles",
@@ -64,4 +67,5 @@ __all__ = [
     "Scores",
     "SelectedImages",
     "VolumeSource",
+    "corner_pixels",
 ]

@@ -116,6 +116,31 @@ class CroppedImages:
 
 
 @dataclass(frozen=True, eq=False)
+class LevelledImages:
+    """Images of a source, each less the mean of its corners (``corner_pixels``), as an ``ImageSource``."""
+
+    images: ImageSource
+
+    @property
+    def box_size(self) -> int:
+        return self.images.box_size
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        images = self.images.read(indices)
+        levels = images[:, corner_pixels(self.box_size)].mean(axis=1, dtype=np.float64)
+        return images - levels.astype(np.float32)[:, None, None]
+
+
+def corner_pixels(box_size: int) -> np.ndarray:
+    """(y, x) True beyond the largest circle in an image: what a centred particle leaves free."""
+    axis = np.arange(box_size) - box_size // 2
+    return axis[:, None] ** 2 + axis**2 > (box_size / 2) ** 2
+
+
+@dataclass(frozen=True, eq=False)
 class PaddedVolumes:
     """Volumes of a source, Fourier-padded to a larger box as they are read, as a ``VolumeSource``."""
 
@@ -131,7 +156,7 @@ class PaddedVolumes:
 
 def find_origin(images: ImageSource, indices: np.ndarray) -> np.ndarray:
     """Index of given images in the source that these were selected from or cropped of."""
-    while isinstance(images, SelectedImages | CroppedImages):
+    while isinstance(images, SelectedImages | CroppedImages | LevelledImages):
         if isinstance(images, SelectedImages):
             indices = images.indices[indices]
         images = images.images
@@ -165,7 +190,7 @@ class IndexedVolumes:
 
 def find_storage_order(images: ImageSource) -> np.ndarray:
     """(n,) images in the order in which they are stored, as far as the source knows it, else 0 … n − 1."""
-    if isinstance(images, CroppedImages):
+    if isinstance(images, CroppedImages | LevelledImages):
         return find_storage_order(images.images)
     if isinstance(images, SelectedImages):
         rank = np.argsort(find_storage_order(images.images), kind="stable")

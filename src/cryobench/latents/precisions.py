@@ -1,4 +1,4 @@
-"""Precisions of latents: inverse covariances of their errors, one symmetric matrix a particle, stored as triangles."""
+"""Precisions of latents: inverse covariances of their errors, a symmetric matrix a particle, stored as triangles."""
 
 import numpy as np
 from jaxtyping import Float

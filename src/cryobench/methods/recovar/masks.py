@@ -10,7 +10,6 @@ neighbouring entries then is no longer independent: for noise whose power σ² v
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 from cryobench.data import Particles

@@ -72,9 +72,11 @@ class ModelEstimate:
             task.advance()
             mask, dilated, _ = choose_masks(self.particles, settings, mean.volume)
             mean_ft = mean.spectrum()
-            noise = kept.take("noise", lambda: {"noise": estimate_noise_outside(passes, mean_ft, dilated)[0]})[
-                "noise"
-            ]
+
+            def find_noise() -> dict[str, np.ndarray]:
+                return {"noise": estimate_noise_outside(passes, mean_ft, dilated)[0]}
+
+            noise = kept.take("noise", find_noise)["noise"]
             task.advance()
             window = dilated if settings.mask_images else None
 
@@ -109,9 +111,10 @@ class ModelEstimate:
     def _find_columns(
         self, frequencies: np.ndarray, mean: HalfSetMean, window: Tensor | None, mask: Tensor, noise: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Regularised columns as real volumes (2 c, v) inside the mask, and their FSC (c, s), as many as fit at a time.
+        """Regularised columns as real volumes (2 c, v) inside the mask, and their FSC (c, s).
 
-        Each is kept by itself, so that a run that goes on with another budget takes up all that are done.
+        As many as fit are made at a time. Each is kept by itself: a run that goes on with another budget takes up all
+        that are done.
         """
         size, radius, count = self.passes.disc.box_size, self.passes.disc.radius, len(frequencies)
         mean_ft, gridding = mean.spectrum(), gridding_correction(size)

@@ -1,7 +1,8 @@
 """The subspace of the columns, the covariance within it and its principal volumes (steps i to k).
 
 The columns' real volumes span it: a randomised singular value decomposition. The covariance within it is a
-least-squares fit of second moments. With whitened slices of the basis, G_i = (A_i U)ᴴ Γ⁻¹ (A_i U) and b_i = (A_i U)ᴴ Γ⁻¹ (y_i − A_i μ), both real,
+least-squares fit of second moments. With whitened slices of the basis, G_i = (A_i U)ᴴ Γ⁻¹ (A_i U) and
+b_i = (A_i U)ᴴ Γ⁻¹ (y_i − A_i μ), both real,
 
     E b_i b_iᵀ = G_i S G_i + G_i      =>      Σ_i G_i S G_i = Σ_i (b_i b_iᵀ − G_i),   S symmetric.
 

@@ -1,6 +1,8 @@
 """``recovar``: the steps in their order, and what is made of them."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,6 +27,7 @@ from cryobench.methods.recovar.principal_model import ModelEstimate, PrincipalMo
 from cryobench.methods.recovar.settings import RecovarSettings
 from cryobench.reconstruction.decoders.kernel_regression import KernelRegressionDecoder
 from cryobench.reconstruction.engine import Passes, RunContext
+from cryobench.reconstruction.images import level_background
 from cryobench.reconstruction.statistics import find_resolution, split_halves
 from cryobench.volumes.mask import make_largest_sphere
 
@@ -37,15 +40,15 @@ class Recovar(Method[RecovarSettings]):
     name = "recovar"
     poses = "given"
     Settings = RecovarSettings
-    presets = {
+    presets: ClassVar[Mapping[str, Preset]] = {
         "paper": Preset(
-            "As in CryoBench (arXiv:2408.05526): latents of 10 dimensions, volumes at each query particle's; sizes as "
-            "published with the method (PNAS 122 (2025) e2419140122) but where a setting says otherwise.",
+            "As in CryoBench (arXiv:2408.05526): latents of 10 dimensions, a volume at each query particle's; sizes "
+            "as published with the method (PNAS 122 (2025) e2419140122) but where a setting says otherwise.",
             {"latent_dimension": 10},
         ),
         "laptop": Preset("The defaults in a box of at most 64 px, for two cores.", {"box": 64}),
     }
-    small = {
+    small: ClassVar[Mapping[str, Any]] = {
         "n_columns": 12,
         "n_components": 6,
         "dimensions": (1, 2),
@@ -75,6 +78,7 @@ class Recovar(Method[RecovarSettings]):
         """
         settings, n, size = self.settings, len(particles), particles.box_size
         halves = split_halves(n, context.seed)
+        particles, of_background = level_background(particles)
         # A mask drawn around the mean is not known yet: count the sphere.
         mask, _, notes = choose_masks(particles, settings, make_largest_sphere(size))
         plan = make_plan(settings, context.compute, n, size, int((mask > 0).sum()))
@@ -99,7 +103,7 @@ class Recovar(Method[RecovarSettings]):
             latents=embeddings[f"latents_{self._chosen}"],
             model=self._model_arrays(model, halves, plan, embeddings, contrasts),
             decodes_by=KernelRegressionDecoder.name,
-            notes=notes,
+            notes=(*notes, *of_background),
         )
         findings = [
             Components(found.model["mean"], found.model["components"], model.variances),
@@ -118,7 +122,7 @@ class Recovar(Method[RecovarSettings]):
         context: RunContext,
         name: str,
     ) -> tuple[PrincipalModel, dict[str, np.ndarray]]:
-        """Model and embeddings (``embed``), with CTFs multiplied by ``contrasts``; finished steps are taken up again."""
+        """Model and embeddings (``embed``), with CTFs multiplied by ``contrasts``; finished steps are kept."""
         settings, progress = self.settings, context.progress
         kept = context.with_checkpoint(name).open_checkpoint(particles, settings.model_dump(mode="json"))
         passes = Passes(

@@ -14,7 +14,7 @@ class RecovarSettings(MethodSettings):
     n_components: int | None = Field(
         None,
         ge=1,
-        description="dimension of the subspace in which the covariance is estimated; None for 100, or twice n_columns "
+        description="dimension of the subspace in which the covariance is estimated; None for 100, or 2 n_columns "
         "if that is less (published: 200)",
     )
     column_radius: float = Field(32.0, gt=0, description="index units, reach of the columns (published: 32)")

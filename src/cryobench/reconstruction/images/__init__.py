@@ -1,5 +1,6 @@
-"""Images as methods in Fourier space want them: on half-discs, with or without poses, all in turn or in minibatches."""
+"""Images as methods in Fourier space want them: on half-discs, with poses or without, in turn or in minibatches."""
 
+from cryobench.reconstruction.images.background import level_background
 from cryobench.reconstruction.images.predicted import predict_images, subtract_volume
 from cryobench.reconstruction.images.sampler import Minibatches, prefetch
 from cryobench.reconstruction.images.spectra import (
@@ -22,6 +23,7 @@ __all__ = [
     "Spectra",
     "bytes_to_keep",
     "centre",
+    "level_background",
     "predict_images",
     "prefetch",
     "require_poses",

@@ -36,7 +36,8 @@ class Minibatches:
     seed
         Of the order.
     storage_order
-        (n,) particles in the order in which their images are stored (``Particles.storage_order``); None for 0 … n − 1.
+        (n,) particles in the order in which their images are stored (``Particles.storage_order``); None for
+        0 … n − 1.
     groups
         (n,) integers: a batch holds particles of one group only. None for no groups.
     shard

@@ -1,7 +1,7 @@
 """Images and CTFs on a half-disc, batch by batch: transformed, packed, and kept if they fit in memory.
 
-``ImageSpectra`` knows nothing of poses: a search for them needs just this. ``PosedSpectra`` centres every image by its
-given shift, once, and hands its rotation along.
+``ImageSpectra`` knows nothing of poses: a search for them needs just this. ``PosedSpectra`` centres every image by
+its given shift, once, and hands its rotation along.
 """
 
 from abc import ABC, abstractmethod

@@ -1,9 +1,9 @@
 """Kernel regression: the volume at a latent from the particles near it, as a decoder.
 
 Model: ``half_sets`` (n,), ``noise`` (radius + 1,) and ``mask`` (z, y, x); and, each only where it is known,
-``precisions`` (n, d (d + 1) / 2) of the latents, the upper triangles of their inverse covariances; ``contrasts`` (n,),
-factors of the CTFs; and the kernel's sizes ``n_bins``, ``n_bandwidths`` and ``min_particles``, single numbers. The
-latents are those of the reconstruction. Without precisions the metric is the inverse covariance of the latents.
+``precisions`` (n, d (d + 1) / 2) of the latents, the upper triangles of their inverse covariances; ``contrasts``
+(n,), factors of the CTFs; and the kernel's sizes ``n_bins``, ``n_bandwidths`` and ``min_particles``, single numbers.
+The latents are those of the reconstruction. Without precisions the metric is the inverse covariance of the latents.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ from cryobench.reconstruction.decoders.kernel_regression.regression import (
     bytes_of_bin,
 )
 from cryobench.reconstruction.engine import Checkpoint, Passes, RunContext
-from cryobench.reconstruction.images import bytes_to_keep
+from cryobench.reconstruction.images import bytes_to_keep, level_background
 from cryobench.reconstruction.statistics import disc_of
 
 BATCH_BYTES = 3e8
@@ -68,17 +68,15 @@ class KernelRegressionDecoder(VolumeDecoder):
         known = np.flatnonzero(np.isfinite(reconstruction.latents).all(axis=1))
         if len(known) < len(particles):
             particles = particles.select(known)
+        particles, _ = level_background(particles)
         latents = reconstruction.latents[known]
-        per_particle = {
-            name: model[name][known] for name in ("half_sets", "precisions", "contrasts") if name in model
-        }
+        per_particle = {name: model[name][known] for name in ("precisions", "contrasts") if name in model}
+        per_particle["half_sets"] = model["half_sets"][known]
         sizes = KernelSizes.choose(len(known), **{name: int(model[name]) for name in _SIZES if name in model})
         at_once, image_bytes = plan_regression(context.compute, len(known), particles.box_size, sizes)
         precisions = per_particle.get("precisions")
-        arrays = {"latents": latents, "noise": model["noise"], "mask": model["mask"], **per_particle}
-        kept = context.open_checkpoint(
-            particles, {"decoder": cls.name, **vars(sizes), "arrays": _name_arrays(arrays)}
-        )
+        digest = _name_arrays({"latents": latents, "noise": model["noise"], "mask": model["mask"], **per_particle})
+        kept = context.open_checkpoint(particles, {"decoder": cls.name, **vars(sizes), "arrays": digest})
         passes = Passes(
             particles,
             context.compute,
@@ -100,7 +98,7 @@ class KernelRegressionDecoder(VolumeDecoder):
         return cls(regression, latents.shape[1], particles.box_size, kept, context.progress)
 
     def estimate(self, latents: np.ndarray) -> Iterator[KernelVolume]:
-        """What is found at each of the latents (m, width), one at a time, in the box of the model.
+        """Volumes with their half-set FSC at latents (m, width), one at a time, in the box of the model.
 
         Those that are in the checkpoint are taken from there.
         """
