@@ -1,4 +1,4 @@
-"""What runs found by themselves: drawn by its type and never guessed from a model, and the numbers in every picture."""
+"""Findings of runs: drawn by their type, never guessed from a model, and the numbers in every picture."""
 
 import numpy as np
 import pytest
@@ -66,9 +66,10 @@ def _draw(runs: list[Run], dataset) -> list:
 def test_arrays_of_a_model_are_no_findings(dataset):
     cubes = np.ones((2, 4, 4, 4))
     model = {
-        "mean": cubes[0], "components": cubes, "variances": np.ones(2), "volumes": cubes, "populations": np.ones(2) / 2,
-        "resolutions": np.ones(2), "half_set_fsc": np.ones(3), "density": np.ones((3, 3)),
-        "density_axes": np.tile(np.arange(3.0), (2, 1)), "path_latents": np.ones((2, 2)), "path_volumes": cubes,
+        "mean": cubes[0], "components": cubes, "variances": np.ones(2), "volumes": cubes,
+        "populations": np.ones(2) / 2, "resolutions": np.ones(2), "half_set_fsc": np.ones(3),
+        "density": np.ones((3, 3)), "density_axes": np.tile(np.arange(3.0), (2, 1)),
+        "path_latents": np.ones((2, 2)), "path_volumes": cubes,
     }  # fmt: skip
     runs = [_run(model=model)]
     found = gather_findings(runs, dataset)

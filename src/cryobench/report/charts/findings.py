@@ -163,7 +163,7 @@ def draw_convergence(runs: Sequence[Run]) -> list[Picture]:
         if not series:
             continue
         words = (
-            f"Convergence: {definition or 'an objective that the record does not define'}. A curve that still moves "
+            f"Convergence: {definition or 'an objective that the run does not define'}. A curve that still moves "
             "was stopped early, a level one may be in a local optimum. It says nothing about the truth."
         )
         chart = LineChart(Axis("iteration", whole=True), Axis("objective"), series)
