@@ -19,7 +19,11 @@ from cryobench.fourier import fft_images, ifft_images
 
 @dataclass(frozen=True)
 class HalfDisc:
-    """One of each Friedel pair of a half-spectrum with 0 ≤ |k| ≤ ``radius`` (index units), ordered by shell."""
+    """One of each Friedel pair of a half-spectrum with 0 ≤ |k| ≤ ``radius`` (index units), ordered by shell.
+
+    The radius is (n − 1) // 2 at most where slices are inserted or images restored. For an even box n // 2 adds the
+    two pairs on the axes at the Nyquist frequency, which networks are compared at.
+    """
 
     box_size: int
     radius: int
@@ -27,9 +31,8 @@ class HalfDisc:
     @cached_property
     def frequencies(self) -> np.ndarray:
         """(p, 2) integer (kx, ky); kx ≥ 0, and ky ≥ 0 where kx = 0."""
-        rows = np.arange(self.box_size)
-        rows = np.where(rows < (self.box_size + 1) // 2, rows, rows - self.box_size)
-        along_y, along_x = np.meshgrid(rows, np.arange(self.box_size // 2 + 1), indexing="ij")
+        rows = np.concatenate([np.arange(self.radius + 1), np.arange(-self.radius, 0)])
+        along_y, along_x = np.meshgrid(rows, np.arange(self.radius + 1), indexing="ij")
         inside = (along_x**2 + along_y**2 <= self.radius**2) & ((along_x > 0) | (along_y >= 0))
         pairs = np.stack([along_x[inside], along_y[inside]], axis=1)
         return pairs[np.argsort(_shell_of(pairs), kind="stable")]

@@ -17,6 +17,7 @@ from cryobench.reconstruction.engine import RunContext
 DECODERS = {
     "classes": "cryobench.reconstruction.decoders.classes:ClassDecoder",
     "linear": "cryobench.reconstruction.decoders.linear:LinearDecoder",
+    "coordinate-network": "cryobench.reconstruction.decoders.coordinate_network:CoordinateNetworkDecoder",
     "kernel-regression": "cryobench.reconstruction.decoders.kernel_regression:KernelRegressionDecoder",
 }
 """Name of each decoder and the module that has it."""
@@ -51,7 +52,7 @@ def open_decoder(reconstruction: Reconstruction, particles: Particles, context: 
     """
     if reconstruction.decodes_by is None:
         raise ValueError(
-            f"{reconstruction.name} keeps no model to decode further volumes from: its query volumes are all there is."
+            f"{reconstruction.name} keeps no model to decode further volumes from: there are its query volumes alone."
         )
     kind: type[VolumeDecoder] = load_named("decoder", reconstruction.decodes_by, DECODERS, GROUP)
     box = reconstruction.record.settings.get("box") or particles.box_size

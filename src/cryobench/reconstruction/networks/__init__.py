@@ -1,0 +1,23 @@
+"""Networks of volumes and images, their training, and the tables of latents beside them."""
+
+from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwork, NetworkShape, make_slice_encoder
+from cryobench.reconstruction.networks.encoding import SliceEncoder, centred_points, encode_points
+from cryobench.reconstruction.networks.image_encoder import ImageEncoder
+from cryobench.reconstruction.networks.images import NetworkBatch, NetworkImages
+from cryobench.reconstruction.networks.row_adam import AdamSettings, RowAdam
+from cryobench.reconstruction.networks.training import Training
+
+__all__ = [
+    "AdamSettings",
+    "CoordinateNetwork",
+    "ImageEncoder",
+    "NetworkBatch",
+    "NetworkImages",
+    "NetworkShape",
+    "RowAdam",
+    "SliceEncoder",
+    "Training",
+    "centred_points",
+    "encode_points",
+    "make_slice_encoder",
+]
