@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cryobench.latents.density import find_corner, latent_density
+from cryobench.latents.density import find_corner, grid_steps, latent_density
 from cryobench.rng import stream
 
 CENTRES, WIDTH = np.array([[-1.0, 0.0], [1.0, 0.3]]), 0.3
@@ -27,7 +27,7 @@ def test_deconvolved_is_nearer_to_the_truth(blobs):
     points = np.stack(np.meshgrid(*density.axes, indexing="ij"), axis=-1)
     squares = [np.square(points - centre).sum(-1) for centre in CENTRES]
     truth = sum(np.exp(-square / 2 / WIDTH**2) for square in squares) / (4 * np.pi * WIDTH**2)
-    cell = np.prod(density.steps)
+    cell = np.prod(grid_steps(density.axes))
     found, kernel = (np.abs(values - truth).sum() * cell for values in (density.values, density.kernel_estimate))
     assert kernel > 0.6
     assert found < 0.5 * kernel
@@ -35,11 +35,14 @@ def test_deconvolved_is_nearer_to_the_truth(blobs):
 
 def test_density_is_one(blobs):
     _, _, density = blobs
-    cell = np.prod(density.steps)
+    cell = np.prod(grid_steps(density.axes))
     assert density.values.shape == (28, 28)
     assert density.values.min() >= 0
     assert density.values.sum() * cell == pytest.approx(1)
     assert density.kernel_estimate.sum() * cell == pytest.approx(1)
+    found = density.finding()
+    assert found.values is density.values
+    assert found.axes is density.axes
 
 
 def test_strength_is_at_the_corner(blobs):
@@ -68,7 +71,7 @@ def test_other_dimensions(blobs, dimensions):
     )
     assert density.values.shape == (12,) * dimensions
     assert density.axes.shape == (dimensions, 12)
-    assert density.values.sum() * np.prod(density.steps) == pytest.approx(1)
+    assert density.values.sum() * np.prod(grid_steps(density.axes)) == pytest.approx(1)
 
 
 def test_bad_input(blobs):

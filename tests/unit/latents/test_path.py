@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cryobench.latents.density import latent_density
+from cryobench.latents.density import grid_steps, latent_density
 from cryobench.latents.path import choose_ends, density_at, find_path
 from cryobench.rng import stream
 
@@ -15,7 +15,7 @@ def ring():
     latents = np.stack([np.cos(angles), np.sin(angles), 2 * np.cos(angles), np.sin(angles)], axis=1)
     latents += 0.12 * generator.standard_normal(latents.shape)
     precisions = np.tile(np.eye(4) / 0.12**2, (3000, 1, 1))
-    return latents, latent_density(latents, precisions, points=28)
+    return latents, latent_density(latents, precisions, points=28).finding()
 
 
 def test_path_follows_the_ring(ring):
@@ -47,7 +47,7 @@ def test_ends_are_far_apart_where_particles_are(ring):
 
 def test_density_at_is_linear_and_zero_outside(ring):
     _, density = ring
-    middle = np.array([[*(density.axes[:, 10] + 0.5 * density.steps), 0, 0], [99.0, 0, 0, 0]])
+    middle = np.array([[*(density.axes[:, 10] + 0.5 * grid_steps(density.axes)), 0, 0], [99.0, 0, 0, 0]])
     assert density_at(density, middle) == pytest.approx([density.values[10:12, 10:12].mean(), 0])
 
 

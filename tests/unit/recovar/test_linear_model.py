@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from cryobench.methods._shared.half_sets import split_halves
-from cryobench.methods._shared.passes import Passes
+from cryobench.compute import Compute, MemoryShortage
 from cryobench.methods.recovar import projected
-from cryobench.methods.recovar.embedding import _solve, pack_symmetric, unpack_symmetric
-from cryobench.methods.recovar.low_rank import find_subspace
+from cryobench.methods.recovar.embedding import _solve
 from cryobench.methods.recovar.mean import estimate_mean
 from cryobench.methods.recovar.noise import estimate_noise_outside
 from cryobench.methods.recovar.plan import make_plan
-from cryobench.methods.recovar.projected import principal_volumes, solve_moments
+from cryobench.methods.recovar.projected import find_subspace, principal_volumes, solve_moments
 from cryobench.methods.recovar.settings import RecovarSettings
+from cryobench.reconstruction.decoders.kernel_regression import KernelSizes
+from cryobench.reconstruction.engine import Passes
+from cryobench.reconstruction.statistics import split_halves
 from toy import toy_dataset
 
 
@@ -82,18 +83,11 @@ def test_the_embedding_is_the_posterior_mean_of_a_dense_model(rng):
     np.testing.assert_allclose(own[0], images.T @ images, rtol=1e-4)
 
 
-def test_symmetric_matrices_are_packed_and_unpacked(rng):
-    matrices = rng.standard_normal((5, 4, 4))
-    matrices = matrices + matrices.swapaxes(1, 2)
-    assert pack_symmetric(matrices).shape == (5, 10)
-    np.testing.assert_array_equal(unpack_symmetric(pack_symmetric(matrices)), matrices)
-
-
 @pytest.mark.parametrize("size", [23, 24])
 def test_noise_is_found_outside_the_mask(size):
     dataset = toy_dataset(size=size, n=400, snr=0.05)
     particles = dataset.particles
-    passes = Passes(particles, (size - 1) // 2, method="recovar")
+    passes = Passes(particles, Compute())
     halves = split_halves(len(particles), 0)
     axis = np.arange(size) - size // 2
     distance = np.sqrt(axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2)
@@ -107,31 +101,42 @@ def test_noise_is_found_outside_the_mask(size):
     assert (inside >= noise - 1e-6 * noise).all()
 
 
-def test_sizes_follow_the_memory():
-    roomy = make_plan(RecovarSettings(), 5000, 64, 20_000)
-    assert (roomy.n_columns, roomy.n_components, roomy.notes) == (300, 100, ())
-    published = make_plan(RecovarSettings(published_sizes=True, memory_gb=20), 5000, 64, 20_000)
-    assert (published.n_columns, published.n_components) == (300, 200)
-    tight = make_plan(RecovarSettings(memory_gb=0.35, n_bins=4), 5000, 64, 20_000)
-    assert tight.n_components < 100
-    assert "to fit memory_gb = 0.35" in tight.notes[0]
+def test_components_and_bins_do_not_follow_the_memory():
+    roomy, tight = (
+        make_plan(RecovarSettings(), Compute(memory=int(memory)), 5000, 64, 20_000) for memory in (4e9, 1.05e9)
+    )
+    assert (roomy.n_components, roomy.sizes) == (tight.n_components, tight.sizes) == (100, KernelSizes(50, 17, 141))
     assert tight.column_batch < roomy.column_batch
-    fewer = make_plan(RecovarSettings(memory_gb=4), 100_000, 128, 160_000)
-    assert 8 <= fewer.n_bins < roomy.n_bins
-    assert f"{fewer.n_bins} bins where 50" in fewer.notes[0]
+    assert roomy.image_bytes > 0
+    few = make_plan(RecovarSettings(n_columns=20), Compute(memory=10**9), 5000, 64, 20_000)
+    assert few.n_components == 40
+    published = make_plan(RecovarSettings(n_components=200), Compute(memory=20 * 10**9), 5000, 64, 20_000)
+    assert published.n_components == 200
+    streamed = make_plan(RecovarSettings(), Compute(memory=4 * 10**9), 200_000, 64, 20_000)
+    assert streamed.image_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "memory", "message"),
+    [
+        ({"n_components": 200}, 2e9, r"n_components=1\d\d would fit.*Or lower n_columns, or dimensions"),
+        ({}, 5e8, r"50 bins of volumes of 64 px take .* n_bins=\d+ would fit"),
+        ({"n_bins": 20}, 5e8, r"100 components and 300 columns of 64 px take .*n_components=\d+ would fit"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused_with_what_would(settings, memory, message):
+    with pytest.raises(MemoryShortage, match=message):
+        make_plan(RecovarSettings(**settings), Compute(memory=int(memory)), 5000, 64, 20_000)
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"n_components": 200, "memory_gb": 0.5}, r"\d+ components fit.*Raise memory_gb"),
-        ({"memory_gb": 0.22}, "Raise memory_gb"),
-        ({"memory_gb": 0.27, "n_components": 20, "n_columns": 40}, "with 8 bins need 0.3 GB"),
         ({"latent_dimension": 3}, "latent_dimension 3 is not among the dimensions 1, 2, 4, 10, 20"),
         ({"n_components": 5}, "n_components is 5"),
         ({"dimensions": (1, 6000), "latent_dimension": 1}, "only 5000 particles"),
     ],
 )
-def test_sizes_that_do_not_fit_are_refused_with_what_would(settings, message):
+def test_sizes_that_do_not_go_together_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
-        make_plan(RecovarSettings(**settings), 5000, 64, 20_000)
+        make_plan(RecovarSettings(**settings), Compute(memory=4 * 10**9), 5000, 64, 20_000)

@@ -8,7 +8,6 @@ import numpy as np
 
 from cryobench.data import (
     Components,
-    Convergence,
     Finding,
     HalfSetFsc,
     IndexedVolumes,
@@ -28,10 +27,8 @@ from cryobench.methods.recovar.settings import RecovarSettings
 from cryobench.reconstruction.decoders.kernel_regression import KernelRegressionDecoder
 from cryobench.reconstruction.engine import Passes, RunContext
 from cryobench.reconstruction.images import level_background
-from cryobench.reconstruction.statistics import find_resolution, split_halves
+from cryobench.reconstruction.statistics import split_halves
 from cryobench.volumes.mask import make_largest_sphere
-
-OBJECTIVE = "mean over particles of log p(y | mean and components) - log p(y | mean), latent integrated over"
 
 
 class Recovar(Method[RecovarSettings]):
@@ -83,21 +80,11 @@ class Recovar(Method[RecovarSettings]):
         mask, _, notes = choose_masks(particles, settings, make_largest_sphere(size))
         plan = make_plan(settings, context.compute, n, size, int((mask > 0).sum()))
         contrasts: np.ndarray | None = None
-        log: list[dict[str, object]] = []
-        rounds = ("first", "corrected") if settings.fit_contrast else ("first",)
-        for number, name in enumerate(rounds, start=1):
-            model, embeddings = self._fit(particles, halves, plan, contrasts, context, name)
-            if settings.fit_contrast:
-                own = embeddings[f"contrasts_{self._chosen}"]
-                contrasts = own if contrasts is None else contrasts * own
-            log.append(
-                {
-                    "iteration": number,
-                    "objective": float(embeddings[f"gain_{self._chosen}"]),
-                    "mean_resolution": round(find_resolution(model.mean.fsc, size * particles.pixel_size), 3),
-                    "columns": len(model.frequencies),
-                }
-            )
+        model, embeddings = self._fit(particles, halves, plan, contrasts, context, "first")
+        if settings.fit_contrast:
+            contrasts = embeddings[f"contrasts_{self._chosen}"]
+            model, embeddings = self._fit(particles, halves, plan, contrasts, context, "corrected")
+            contrasts = contrasts * embeddings[f"contrasts_{self._chosen}"]
         found = Reconstruction(
             queries,
             latents=embeddings[f"latents_{self._chosen}"],
@@ -109,8 +96,6 @@ class Recovar(Method[RecovarSettings]):
             Components(found.model["mean"], found.model["components"], model.variances),
             HalfSetFsc(model.mean.fsc),
         ]
-        if len(log) > 1:
-            findings.append(Convergence(tuple(log), f"all {len(log)} rounds done", OBJECTIVE))
         return self._add_volumes(found, findings, particles, context)
 
     def _fit(

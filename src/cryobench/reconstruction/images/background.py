@@ -26,7 +26,7 @@ def level_background(particles: Particles) -> tuple[Particles, tuple[str, ...]]:
     if not level > LEAST_LEVEL:
         return particles, ()
     note = (
-        f"The images have a background of {level:.2g} of their standard deviation: the mean of each one's corners was "
-        "subtracted."
+        f"The images have a background of {level:.2g} of their standard deviation: the mean of the corners of each "
+        "was subtracted."
     )
     return replace(particles, images=LevelledImages(particles.images)), (note,)
