@@ -13,8 +13,14 @@ from cryobench.methods.method import Method, Preset
 from cryobench.reconstruction.decoders.coordinate_network import pack_network
 from cryobench.reconstruction.engine import RunContext, iterate
 from cryobench.reconstruction.images import Minibatches
-from cryobench.reconstruction.networks import CoordinateNetwork, ImageEncoder, NetworkImages, NetworkShape
-from cryobench.rng import stream
+from cryobench.reconstruction.networks import (
+    CoordinateNetwork,
+    ImageEncoder,
+    NetworkImages,
+    NetworkShape,
+    check_sizes,
+    seeded_weights,
+)
 
 
 class Cryodrgn(Method[CryodrgnSettings]):
@@ -82,9 +88,7 @@ class Cryodrgn(Method[CryodrgnSettings]):
             settings.domain,
             deviation=settings.encoding_deviation,
         )
-        # Drawn on the CPU, so that every device starts from the same weights.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(stream(context.seed, "weights").integers(2**62)))
+        with seeded_weights(context.seed):
             encoder = ImageEncoder(
                 images.n_values, settings.z_dim, width=settings.encoder_width, depth=settings.encoder_depth
             )
@@ -93,11 +97,3 @@ class Cryodrgn(Method[CryodrgnSettings]):
         return AutoencoderTraining(
             model.to(context.compute.device), images, batches, settings, context.compute, context.seed
         )
-
-
-def check_sizes(n: int, batch_size: int, z_dim: int) -> None:
-    """ValueError if n particles are fewer than a batch holds, or too few for a latent of so many dimensions."""
-    if n < batch_size:
-        raise ValueError(f"a batch holds {batch_size} images and there are {n}: set batch_size to {n} at most.")
-    if z_dim >= n:
-        raise ValueError(f"a latent of {z_dim} dimensions cannot be found from {n} images: set z_dim lower.")

@@ -15,9 +15,11 @@ from cryobench.reconstruction.networks import (
     NetworkBatch,
     NetworkImages,
     Training,
+    adam_tensors,
+    make_adam,
     make_slice_encoder,
+    squared_residual,
 )
-from cryobench.reconstruction.networks.adam import adam_tensors, make_adam
 from cryobench.rng import stream
 
 
@@ -81,11 +83,6 @@ class AutoencoderTraining(Training):
         if settings.kl_target is not None:
             return settings.beta_control * (settings.kl_target - divergence).square()
         return (1 / settings.z_dim if settings.beta is None else settings.beta) * divergence
-
-
-def squared_residual(predicted: Tensor, batch: NetworkBatch) -> Tensor:
-    """Mean over images and pixels of the Hartley disc of (C H' − H)², from halves (b, p, 2)."""
-    return (batch.ctf[..., None] * predicted - batch.data).square().sum(-1).mean()
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:

@@ -6,7 +6,8 @@
 
 Two domains. *fourier*: two outputs, the real and imaginary part; a point with k_z > 0 is evaluated at −k and
 conjugated, so one evaluation serves a Friedel pair. *hartley*: one output H = Re − Im; k and −k are evaluated alone,
-since any real H is a real volume. Source: Zhong et al., Nature Methods 18 (2021) 176; Levy et al., Nature Methods 2025 (hypervolume).
+since any real H is a real volume. Source: Zhong et al., Nature Methods 18 (2021) 176; Levy et al., Nature Methods
+2025 (hypervolume).
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """Volumes of a coordinate network: its spectrum on the grid of a box, for many latents at a time.
 
 Only one of each Friedel pair is evaluated, within the ball |k| ≤ ½ in which slices lie, so a volume's corners in
-Fourier space are zero. The zero frequency is in no loss; it is chosen such that the solvent, beyond the largest sphere
-in the box, is zero on average.
+Fourier space are zero. The zero frequency is in no loss; it is chosen such that the solvent, beyond the largest
+sphere in the box, is zero on average.
 """
 
 from collections.abc import Iterator
