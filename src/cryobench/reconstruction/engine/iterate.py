@@ -142,9 +142,11 @@ def iterate(
             latest = log[-1] if log else {}
             task.advance(result.steps, **{key: latest[key] for key in iteration.shown if key in latest})
             if signals:
-                raise KeyboardInterrupt if signals[0] == signal.SIGINT else SystemExit(128 + signals[0])
+                break
         if checkpoint.is_kept and kept_done != done:
             keep()
+        if signals:
+            raise KeyboardInterrupt if signals[0] == signal.SIGINT else SystemExit(128 + signals[0])
     return state, Convergence(tuple(log), stopped or f"all {iteration.n_steps} steps done", iteration.objective)
 
 
