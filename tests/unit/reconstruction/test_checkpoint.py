@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from cryobench._errors import FormatError
-from cryobench.methods._shared.checkpoint import Checkpoint
+from cryobench.compute import Compute
+from cryobench.reconstruction.engine import Checkpoint, RunContext
+from toy import toy_dataset
 
 
 def test_finished_steps_are_kept_and_those_of_another_call_refused(tmp_path):
@@ -43,3 +45,23 @@ def test_without_a_folder_nothing_is_kept():
     kept.keep("state", {"values": np.zeros(2)})
     kept.write_log([{"iteration": 1}])
     assert kept.find("state") is None
+
+
+def test_the_call_is_settings_seed_particles_and_device_but_not_memory(tmp_path):
+    toy, other = (toy_dataset(size=16, n=40, seed=seed).particles for seed in (0, 1))
+    RunContext(checkpoint=tmp_path).open_checkpoint(toy, {"k": 3}).keep("state", {"values": np.arange(2)})
+    again = RunContext(checkpoint=tmp_path, compute=Compute(memory=10**7)).open_checkpoint(toy, {"k": 3})
+    assert again.find("state") is not None
+    for context, particles, settings, differing in (
+        (RunContext(checkpoint=tmp_path, seed=1), toy, {"k": 3}, "seed"),
+        (RunContext(checkpoint=tmp_path), other, {"k": 3}, "particles"),
+        (RunContext(checkpoint=tmp_path), toy.select(np.arange(39)), {"k": 3}, "particles"),
+        (RunContext(checkpoint=tmp_path), toy, {"k": 4}, "settings"),
+        (RunContext(checkpoint=tmp_path, compute=Compute(device="cuda:0")), toy, {"k": 3}, "device"),
+    ):
+        with pytest.raises(FormatError, match=f"differs in {differing}"):
+            context.open_checkpoint(particles, settings)
+    part = RunContext(checkpoint=tmp_path).with_checkpoint("part")
+    assert part.checkpoint == tmp_path / "part"
+    assert part.open_checkpoint(other, {}).find("state") is None
+    assert RunContext().with_checkpoint("part").checkpoint is None
