@@ -69,6 +69,12 @@ class DepositedStates(Ensemble):
     """(residues,) kDa."""
     images: np.ndarray
     """(states,)."""
+    said: Sequence[str] = ()
+    """Notes of how the files were read."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return self.said
 
     @property
     def counts(self) -> np.ndarray:
@@ -125,7 +131,8 @@ def read_states(paths: Sequence[Path], images: np.ndarray) -> DepositedStates:
     """
     if len(paths) < 2:
         raise ValueError(f"an assembly has at least two states, got {len(paths)} structure file. Give one per state.")
-    states = [_read_state(path) for path in paths]
+    notes: list[str] = []
+    states = [_read_state(path, notes) for path in paths]
     _check_different(states)
     masses = [state.model.mass_with_hydrogens for state in states]
     fullest = int(np.argmax(masses))
@@ -142,13 +149,14 @@ def read_states(paths: Sequence[Path], images: np.ndarray) -> DepositedStates:
         presence=presence,
         residue_masses=residue_masses,
         images=images,
+        said=notes,
     )
 
 
-def _read_state(path: Path) -> _State:
+def _read_state(path: Path, notes: list[str]) -> _State:
     contents = read_contents(path)
     _check_contents(contents, path)
-    model = read_structure(path)
+    model = read_structure(path, notes=notes)
     return _State(path, model, _split_chains(model, contents))
 
 

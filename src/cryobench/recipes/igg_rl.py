@@ -49,6 +49,12 @@ class DisorderedLinker(Ensemble):
 
     base: AtomicModel
     settings: IggRlSettings
+    said: Sequence[str] = ()
+    """Notes of how the structure was read."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return self.said
 
     @property
     def counts(self) -> np.ndarray:
@@ -123,8 +129,9 @@ def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) ->
         raise TypeError(f"igg-rl takes IggRlSettings, got {type(settings).__name__}.")
     if len(structures) > 1:
         raise ValueError(f"igg-rl moves a Fab of one antibody: give one structure, got {len(structures)}.")
-    base = read_structure(structures[0]) if structures else procedural_antibody()
-    return DisorderedLinker(base.centred(), settings)
+    notes: list[str] = []
+    base = read_structure(structures[0], notes=notes) if structures else procedural_antibody()
+    return DisorderedLinker(base.centred(), settings, notes)
 
 
 RECIPE = Recipe(

@@ -48,6 +48,11 @@ class Ensemble(ABC):
         """Which parts are present in each state, if that is what states differ in."""
         return None
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a user may not expect of how the structures were read: a line each, for the card."""
+        return ()
+
 
 class FrameEnsemble(Ensemble):
     """One structure per state, so many that their truth is kept as a trajectory and volumes are made on demand."""

@@ -303,6 +303,7 @@ def _finish(
             "plan": dict(plan),
             "snr": snr,
             "mask": {"sha256": mask.sha256, **mask.recipe},
+            **({"notes": list(job.ensemble.notes)} if job.ensemble.notes else {}),
         },
         hashes={
             job.stack_path(result.part).as_posix(): result.stack_sha256

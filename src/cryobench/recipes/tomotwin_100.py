@@ -69,6 +69,12 @@ class StructureMixture(_Mixture):
     """Structures that are read from their files whenever they are asked for."""
 
     paths: tuple[Path, ...]
+    said: Sequence[str] = ()
+    """Notes of how the files were read."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return self.said
 
     def model(self, state: int) -> AtomicModel:
         return read_structure(self.paths[state]).centred()
@@ -98,8 +104,9 @@ def _mix_structures(settings: Tomotwin100Settings, structures: Sequence[Path]) -
         )
     _check_unique("have the same name", [(path, structure_name(path)) for path in structures])
     masses, reaches, atoms = {}, {}, []
+    notes: dict[Path, list[str]] = {}
     for path in structures:
-        model = read_structure(path)
+        model = read_structure(path, notes=notes.setdefault(path, []))
         masses[path] = model.mass_with_hydrogens / 1000
         reaches[path] = float(np.linalg.norm(model.positions - model.centre_of_mass, axis=1).max())
         content = model.positions.tobytes() + model.atomic_numbers.tobytes()
@@ -114,6 +121,7 @@ def _mix_structures(settings: Tomotwin100Settings, structures: Sequence[Path]) -
         np.array([masses[path] for path in chosen]),
         tuple(structure_name(path) for path in chosen),
         tuple(chosen),
+        [note for path in chosen for note in notes[path]],
     )
 
 

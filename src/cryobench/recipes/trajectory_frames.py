@@ -7,9 +7,13 @@ far each domain on a hinge is open, and the principal components of the CA atoms
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from cryobench.atoms.files import holds_assembly
+from cryobench.atoms.frame_files import is_structure, is_trajectory, open_frames
 from cryobench.atoms.hinged_domain import HingedDomain, measure_openings
 from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.superposition import fit_rigid_motions, move_rigidly
@@ -20,6 +24,9 @@ from cryobench.rng import stream
 
 _FOR_COMPONENTS = 1000
 _AT_A_TIME = 64
+
+SeveralModels = Literal["auto", "frames", "one"]
+"""One file of several models: its conformations, or one structure; "auto": one if they are copies in an assembly."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +49,8 @@ class TrajectoryFrames(FrameEnsemble):
     """Move the centre of mass of each frame to the origin."""
     named: Mapping[str, CollectiveVariable] = field(default_factory=dict)
     """Variables given by the user, of the frames in their order here."""
+    said: Sequence[str] = ()
+    """Notes of how the trajectory was chosen."""
 
     @property
     def counts(self) -> np.ndarray:
@@ -80,6 +89,10 @@ class TrajectoryFrames(FrameEnsemble):
         return {**found, **self.named}
 
     @property
+    def notes(self) -> Sequence[str]:
+        return (*self.said, *self.trajectory.notes)
+
+    @property
     def embedding(self) -> np.ndarray:
         """Principal components in Å of RMSD over the CA atoms."""
         return self._measured[1]
@@ -102,6 +115,34 @@ class TrajectoryFrames(FrameEnsemble):
             flat = positions[:, self.points].reshape(len(rows), -1) - mean
             components[rows] = flat @ axes.T / np.sqrt(len(self.points))
         return openings, components
+
+
+def are_frames(structures: Sequence[Path], models: SeveralModels) -> bool:
+    """Whether the files given are a topology and its trajectories, or one file whose models are conformations.
+
+    ValueError for a trajectory without a topology before it.
+    """
+    if is_trajectory(structures[0]):
+        raise ValueError(
+            f"{structures[0]} has positions only: give the topology that names its atoms first, then the trajectory."
+        )
+    if len(structures) > 1:
+        return is_trajectory(structures[1])
+    if models == "one" or not is_structure(structures[0]):
+        return False
+    if models == "auto" and holds_assembly(structures[0]):
+        return False
+    return len(open_frames(structures[0])) > 1
+
+
+def note_models(topology: Path, trajectories: Sequence[Path], n_frames: int) -> tuple[str, ...]:
+    """That the models of a single file were taken as frames, and the way out."""
+    if trajectories:
+        return ()
+    return (
+        f"{topology.name}: its {n_frames:,} models are taken as frames, a state each, whose images are not counted "
+        "by n_images; --set models=one takes them as one structure.",
+    )
 
 
 def draw_frames(available: int, wanted: int, seed: int) -> np.ndarray:
