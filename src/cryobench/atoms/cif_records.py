@@ -28,12 +28,14 @@ _TAGS = (
 _NULL = (".", "?")
 
 
+def has_several_cif_models(text: str, path: Path) -> bool:
+    """Whether atoms have more than one model number. FormatError for what is no mmCIF."""
+    return len(set(_read_block(text, path).find_values("_atom_site.pdbx_PDB_model_num"))) > 1
+
+
 def read_cif_models(text: str, path: Path, *, most: int | None = None) -> list[AtomRecords]:
     """Atoms of every model, or of the first ``most``. FormatError for what is no mmCIF, or for bad coordinates."""
-    try:
-        block = gemmi.cif.read_string(text)[0]
-    except (RuntimeError, ValueError, IndexError) as error:
-        raise FormatError(f"{path} cannot be read as mmCIF: {error}. Is the file whole?") from error
+    block = _read_block(text, path)
     columns = [_read_column(block, *tags) for tags in _TAGS]
     count = len(columns[0])
     texts = [column or [""] * count for column in columns]
@@ -55,6 +57,13 @@ def read_cif_models(text: str, path: Path, *, most: int | None = None) -> list[A
         make_records([rows[index] for index in np.flatnonzero(numbers == each)], aligned=False, cell=cell)
         for each in list(dict.fromkeys(texts[12]))[:most]
     ]
+
+
+def _read_block(text: str, path: Path) -> gemmi.cif.Block:
+    try:
+        return gemmi.cif.read_string(text)[0]
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise FormatError(f"{path} cannot be read as mmCIF: {error}. Is the file whole?") from error
 
 
 def _read_column(block: gemmi.cif.Block, *tags: str) -> list[str]:

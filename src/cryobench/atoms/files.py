@@ -16,10 +16,10 @@ import numpy as np
 
 from cryobench._errors import FormatError
 from cryobench.atoms.assembly_models import are_copies, join_copies
-from cryobench.atoms.cif_records import read_cif_models
+from cryobench.atoms.cif_records import has_several_cif_models, read_cif_models
 from cryobench.atoms.elements import decide_elements, is_virtual_site
 from cryobench.atoms.model import AtomicModel, residue_starts
-from cryobench.atoms.pdb_records import read_pdb_models
+from cryobench.atoms.pdb_records import has_several_pdb_models, read_pdb_models
 from cryobench.atoms.periodic import make_whole
 from cryobench.atoms.records import AtomRecords
 from cryobench.atoms.residue_copies import drop_alternatives, gather_residues
@@ -110,9 +110,14 @@ def read_topology(path: str | Path) -> AtomicModel:
     return build_model(records, _decide_elements(records), path)
 
 
-def holds_assembly(path: Path) -> bool:
-    """Whether the models of a file are the copies of an assembly, not conformations. Errors as of `read_records`."""
-    return are_copies(_read_models(read_structure_text(path), path, most=2))
+def holds_several_models(path: Path, *, unless_assembly: bool = False) -> bool:
+    """Whether a file holds more than one model; if wanted, not counting one whose models are copies in an assembly.
+
+    Errors as of `read_records`.
+    """
+    text = read_structure_text(path)
+    several = has_several_cif_models(text, path) if _is_cif(text, path) else has_several_pdb_models(text)
+    return several and not (unless_assembly and are_copies(_read_models(text, path, most=2)))
 
 
 def write_structure(model: AtomicModel, path: str | Path) -> None:

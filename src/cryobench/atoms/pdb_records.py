@@ -14,6 +14,8 @@ from cryobench.atoms.records import AtomRecords, Cell, make_records
 from cryobench.atoms.solvent_residues import is_water
 
 _ATOMS = ("ATOM  ", "HETATM")
+_ATOM = re.compile(r"^(?:ATOM  |HETATM)", re.MULTILINE)
+_END = re.compile(r"^(?:MODEL\b|END[ \t]*$)", re.MULTILINE)
 _AMBER_END = re.compile(
     "[NC](ALA|ARG|ASH|ASN|ASP|CY[SXM]|GL[NHUY]|HI[SDEP]|ILE|LE[U]|LY[SN]|MET|PHE|PRO|SER|THR|TRP|TYR|VAL)"
 )
@@ -23,7 +25,7 @@ def read_pdb_models(text: str, path: Path, *, most: int | None = None) -> list[A
     """Atoms of every model, or of the first ``most``. FormatError, naming the line, for coordinates that are none."""
     cell: Cell | None = None
     models: list[list[tuple]] = [[]]
-    ended, part = False, 0
+    opened, ended, part = False, False, 0
     for number, line in enumerate(text.split("\n"), start=1):
         record = line[:6]
         if record in _ATOMS:
@@ -33,13 +35,22 @@ def read_pdb_models(text: str, path: Path, *, most: int | None = None) -> list[A
                 models.append([])
             ended = False
             models[-1].append(_read_atom(line, number, part, path))
-        elif record[:5] == "MODEL" or record.rstrip() == "END":
-            ended = True
+        elif record[:5] == "MODEL" or record.rstrip() in ("END", "ENDMDL"):
+            opened, ended = record[:5] == "MODEL", True
         elif record[:3] == "TER":
             part += 1
         elif record == "CRYST1" and cell is None:
             cell = read_cell(line)
+    if opened and models[-1] and most is None:
+        raise FormatError(f"{path} cannot be read as PDB: its last model has no end. It is cut off: copy it again.")
     return [make_records(rows, aligned=True, cell=cell) for rows in models if rows]
+
+
+def has_several_pdb_models(text: str) -> bool:
+    """Whether atoms follow the end of a model."""
+    first = _ATOM.search(text)
+    end = first and _END.search(text, first.end())
+    return end is not None and _ATOM.search(text, end.end()) is not None
 
 
 def read_pdb_positions(text: str, path: Path) -> list[tuple[float, float, float]]:
@@ -107,6 +118,8 @@ def _read_position(line: str, number: int, path: Path) -> tuple[float, float, fl
         x, y, z = float(line[30:38]), float(line[38:46]), float(line[46:54])
     except ValueError as error:
         raise _complain(line, number, path, "columns 31 to 54 are to hold x, y and z in Å") from error
+    if len(line) < 54:
+        raise _complain(line, number, path, "z is to end in column 54")
     if not line[27:30].isspace():
         raise _complain(line, number, path, "columns 28 to 30 are to be blank")
     return x, y, z

@@ -163,29 +163,32 @@ def _gather_molecules(
     waiting, lying, moved = members[1:], [members[0]], 0
     while waiting:
         tree = KDTree(np.concatenate([placed[member] for member in lying]))
-        still, new = [], []
-        for member in waiting:
-            image = _find_touching(placed[member], tree, vectors)
-            if image is None:
-                still.append(member)
-            else:
+        # Images are tried when none of those that wait touches as it lies.
+        touching = [_count_touching(placed[member], tree) > 0 for member in waiting]
+        found = [_IMAGES[0] if touches else None for touches in touching]
+        if not any(touching):
+            found = [_find_image(placed[member], tree, vectors) for member in waiting]
+        new = []
+        for member, image in zip(waiting, found, strict=True):
+            if image is not None:
                 placed[member] += image @ vectors
                 moved += bool(image.any())
                 new.append(member)
         if not new:
             break
-        waiting, lying = still, new
+        lying += new
+        waiting = [member for member, image in zip(waiting, found, strict=True) if image is None]
     return placed, moved
 
 
-def _find_touching(
+def _find_image(
     points: Float64[np.ndarray, "p 3"], tree: KDTree, vectors: Float64[np.ndarray, "3 3"]
 ) -> Float64[np.ndarray, "3"] | None:
-    """Image of a molecule that touches what is in the tree: as it lies if it does, else the one in closest touch."""
-    counts = []
-    for image in _IMAGES:
-        distance, _ = tree.query(points + image @ vectors, distance_upper_bound=_CONTACT)
-        counts.append(int(np.isfinite(np.asarray(distance)).sum()))
-        if counts[0]:
-            return _IMAGES[0]
+    """Image of a molecule at which most of its atoms touch what is in the tree; None if none touches."""
+    counts = [_count_touching(points + image @ vectors, tree) for image in _IMAGES]
     return _IMAGES[int(np.argmax(counts))] if max(counts) else None
+
+
+def _count_touching(points: Float64[np.ndarray, "p 3"], tree: KDTree) -> int:
+    distance, _ = tree.query(points, distance_upper_bound=_CONTACT)
+    return int(np.isfinite(np.asarray(distance)).sum())

@@ -12,8 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from cryobench.atoms.files import holds_assembly
-from cryobench.atoms.frame_files import is_structure, is_trajectory, open_frames
+from cryobench.atoms.files import holds_several_models
+from cryobench.atoms.frame_files import is_structure, is_trajectory
 from cryobench.atoms.hinged_domain import HingedDomain, measure_openings
 from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.superposition import fit_rigid_motions, move_rigidly
@@ -130,9 +130,7 @@ def are_frames(structures: Sequence[Path], models: SeveralModels) -> bool:
         return is_trajectory(structures[1])
     if models == "one" or not is_structure(structures[0]):
         return False
-    if models == "auto" and holds_assembly(structures[0]):
-        return False
-    return len(open_frames(structures[0])) > 1
+    return holds_several_models(structures[0], unless_assembly=models == "auto")
 
 
 def note_models(topology: Path, trajectories: Sequence[Path], n_frames: int) -> tuple[str, ...]:
