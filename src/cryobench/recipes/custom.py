@@ -8,6 +8,7 @@
 What distinguishes the states may be named in a table (`variables_file`).
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 from pydantic import Field, FilePath
 
 from cryobench.atoms.files import read_structure
-from cryobench.atoms.model import AtomicModel
+from cryobench.atoms.model import AtomicModel, is_alpha_carbon
 from cryobench.atoms.motions import turn_fab
 from cryobench.atoms.procedural import procedural_antibody
 from cryobench.atoms.superposition import fit_rigid_motions
@@ -198,18 +199,7 @@ def _check_weights(weights: Sequence[float], names: Sequence[str]) -> Sequence[f
 
 def _superpose(structure: AtomicModel, first: AtomicModel, name: str) -> AtomicModel:
     """The structure moved so that the CA and P atoms it shares with the first (chain, residue) lie closest to its."""
-    places = [
-        {
-            (
-                model.chains[atom],
-                int(model.residue_numbers[atom]),
-                model.insertion_codes[atom],
-                model.atom_names[atom],
-            ): atom
-            for atom in np.flatnonzero(np.isin(model.atom_names, ["CA", "P"]))
-        }
-        for model in (first, structure)
-    ]
+    places = [_find_backbone(model) for model in (first, structure)]
     shared = [key for key in places[0] if key in places[1]]
     if len(shared) < 3:
         raise ValueError(
@@ -219,6 +209,18 @@ def _superpose(structure: AtomicModel, first: AtomicModel, name: str) -> AtomicM
     home, here = ([places[side][key] for key in shared] for side in (0, 1))
     rotations, translations = fit_rigid_motions(structure.positions[None, here], first.positions[home])
     return structure.transformed(rotations[0], translations[0])
+
+
+def _find_backbone(model: AtomicModel) -> dict[tuple[str, int, str, str, int], int]:
+    """CA and P atoms by chain, number, code and name; copies under one name are numbered."""
+    found: dict[tuple[str, int, str, str, int], int] = {}
+    seen: Counter[tuple[str, int, str, str]] = Counter()
+    for atom in np.flatnonzero(is_alpha_carbon(model) | (model.atom_names == "P")).tolist():
+        chain, code, name = (str(each[atom]) for each in (model.chains, model.insertion_codes, model.atom_names))
+        key = (chain, int(model.residue_numbers[atom]), code, name)
+        found[(*key, seen[key])] = atom
+        seen[key] += 1
+    return found
 
 
 def _name_files(paths: Sequence[Path]) -> list[str]:

@@ -18,7 +18,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from cryobench.atoms.files import read_structure
-from cryobench.atoms.model import AtomicModel, missing_hydrogens, residue_starts
+from cryobench.atoms.model import AtomicModel, is_alpha_carbon, missing_hydrogens, residue_starts
 from cryobench.atoms.molecules import Contents, Polymer, PolymerKind, read_contents
 from cryobench.atoms.sources import list_structures, structure_name
 from cryobench.data import CollectiveVariable, Composition
@@ -134,7 +134,8 @@ def read_states(paths: Sequence[Path], images: np.ndarray) -> DepositedStates:
     notes: list[str] = []
     states = [_read_state(path, notes) for path in paths]
     _check_different(states)
-    masses = [state.model.mass_with_hydrogens for state in states]
+    # To 0.001 Da: states of the same atoms weigh the same, in whatever order they are summed.
+    masses = [round(state.model.mass_with_hydrogens, 3) for state in states]
     fullest = int(np.argmax(masses))
     order = np.argsort(-np.array(masses), kind="stable").tolist()
     members = _match_chains(states, order)
@@ -185,7 +186,7 @@ def _split_chains(model: AtomicModel, contents: Contents) -> list[_Chain]:
     starts = residue_starts(model)
     owner = np.repeat(np.arange(len(starts)), np.diff([*starts, len(model)]))
     masses = np.bincount(owner, model.weights) + _HYDROGEN * missing_hydrogens(model)
-    trace = ((model.atom_names == "CA") & (model.atomic_numbers == 6)) | np.isin(model.atom_names, ("C1'", "P"))
+    trace = is_alpha_carbon(model) | np.isin(model.atom_names, ("C1'", "P"))
     is_part = np.bincount(owner, trace) > 0
     chains = model.chains[starts]
     keys = list(zip(model.residue_numbers[starts].tolist(), model.insertion_codes[starts].tolist(), strict=True))

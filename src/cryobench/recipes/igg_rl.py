@@ -21,6 +21,7 @@ from cryobench.atoms.files import read_structure
 from cryobench.atoms.linker import CLASH_DISTANCE, MAX_TRIES, Conformer, FabLinker, LinkerSampler
 from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.procedural import procedural_antibody
+from cryobench.atoms.settled import settle_signs
 from cryobench.data import CollectiveVariable
 from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.settings import SimulationSettings
@@ -116,6 +117,7 @@ class DisorderedLinker(Ensemble):
         atoms = self.base.positions[self.sampler.fab]
         centroid = atoms.mean(axis=0)
         spread, axes = np.linalg.eigh(np.cov(atoms.T, bias=True))
+        axes = settle_signs(axes.T).T
         arms = axes * np.sqrt(spread)
         rows = []
         for conformer in map(self.conformer, range(self.settings.n_states)):

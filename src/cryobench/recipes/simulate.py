@@ -47,6 +47,7 @@ from cryobench.recipes.job import Job, PartResult, StateResult
 from cryobench.recipes.measure import measure_level, measure_snr, union_mask
 from cryobench.recipes.recipe import FrameEnsemble, Recipe
 from cryobench.recipes.settings import SimulationSettings
+from cryobench.recipes.spread import spread_evenly
 from cryobench.volumes.render import check_inside
 
 CHUNK = 128
@@ -175,7 +176,7 @@ def _check_states(job: Job) -> None:
     """
     _ = job.ensemble.variables, job.ensemble.embedding
     states = len(job.counts)
-    for state in np.unique(np.linspace(0, states - 1, min(states, 20)).astype(int)):
+    for state in spread_evenly(states, 20):
         check_inside(job.model(int(state)).positions, job.settings.fine_box_size, job.settings.fine_pixel_size)
 
 

@@ -19,7 +19,7 @@ from pydantic import Field
 from cryobench.atoms.elastic_network import find_held_points
 from cryobench.atoms.files import read_structure
 from cryobench.atoms.hinged_domain import HingedDomain, find_chains_with_domain, find_hinged_domains
-from cryobench.atoms.model import AtomicModel
+from cryobench.atoms.model import AtomicModel, is_alpha_carbon
 from cryobench.atoms.procedural.trimer import procedural_trimer
 from cryobench.atoms.residue_motion import Carriers, find_carriers, leave_out
 from cryobench.atoms.trajectories import NOT_SOLVENT, Trajectory
@@ -113,7 +113,7 @@ def read_ensemble(settings: SpikeMdSettings, topology: Path, trajectories: Seque
     trajectory = Trajectory(topology, trajectories, selection=settings.selection)
     reference = trajectory.topology.centred()
     domains: Sequence[HingedDomain] = ()
-    if (reference.atom_names == "CA").sum() >= 3:
+    if is_alpha_carbon(reference).sum() >= 3:
         domains = _find_domains(settings, reference, find_carriers(reference))
     return TrajectoryFrames(
         trajectory,

@@ -23,6 +23,7 @@ from cryobench.data import CollectiveVariable
 from cryobench.recipes.complex_family import MOST_COMPLEXES, ProceduralComplex, procedural_complexes
 from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.settings import SimulationSettings
+from cryobench.recipes.spread import spread_evenly
 
 
 class Tomotwin100Settings(SimulationSettings):
@@ -112,8 +113,8 @@ def _mix_structures(settings: Tomotwin100Settings, structures: Sequence[Path]) -
         content = model.positions.tobytes() + model.atomic_numbers.tobytes()
         atoms.append((path, hashlib.sha256(content).hexdigest()))
     _check_unique("hold the same atoms", atoms)
-    ordered = sorted(structures, key=lambda path: (masses[path], structure_name(path)))
-    chosen = [ordered[index] for index in np.round(np.linspace(0, len(ordered) - 1, wanted)).astype(int)]
+    ordered = sorted(structures, key=lambda path: (round(masses[path], 6), structure_name(path)))
+    chosen = [ordered[index] for index in spread_evenly(len(ordered), wanted, nearest=True)]
     for path in chosen:
         _check_fits(reaches[path], path, settings)
     return StructureMixture(

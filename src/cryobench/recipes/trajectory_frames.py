@@ -15,7 +15,8 @@ import numpy as np
 from cryobench.atoms.files import holds_several_models
 from cryobench.atoms.frame_files import is_structure, is_trajectory
 from cryobench.atoms.hinged_domain import HingedDomain, measure_openings
-from cryobench.atoms.model import AtomicModel
+from cryobench.atoms.model import AtomicModel, is_alpha_carbon
+from cryobench.atoms.settled import settle_signs
 from cryobench.atoms.superposition import fit_rigid_motions, move_rigidly
 from cryobench.atoms.trajectories import Trajectory
 from cryobench.data import CollectiveVariable
@@ -105,7 +106,7 @@ class TrajectoryFrames(FrameEnsemble):
         mean = sample.mean(axis=0)
         _, _, axes = np.linalg.svd(sample - mean, full_matrices=False)
         axes = axes[: min(self.n_components, len(some) - 1)]
-        axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
+        axes = settle_signs(axes)
         openings = np.empty((len(self.order), len(self.domains)))
         components = np.empty((len(self.order), len(axes)))
         # In the order of the file, which is far faster to read.
@@ -150,7 +151,7 @@ def draw_frames(available: int, wanted: int, seed: int) -> np.ndarray:
 
 def find_points(model: AtomicModel) -> np.ndarray:
     """Indices of the CA and (of nucleic acids) P atoms, or of all atoms but hydrogens if there are under three."""
-    backbone = (model.atom_names == "CA") & (model.atomic_numbers == 6)
+    backbone = is_alpha_carbon(model)
     backbone |= (model.atom_names == "P") & (model.atomic_numbers == 15)
     chosen = backbone if backbone.sum() >= 3 else model.atomic_numbers > 1
     return np.flatnonzero(chosen) if chosen.sum() >= 3 else np.arange(len(model))
