@@ -40,8 +40,9 @@ def find_nearest(
     points: Float64[np.ndarray, "p 3"], queries: Float64[np.ndarray, "q 3"]
 ) -> tuple[Float64[np.ndarray, " q"], Int64[np.ndarray, " q"]]:
     """Distance in Å and index of the point nearest to each query, of points as near the first."""
-    distance, index = KDTree(points).query(queries, k=range(1, min(_MOST_TIED, len(points)) + 1))
-    distance, index = np.asarray(distance), np.asarray(index, dtype=np.int64)
+    found = KDTree(points).query(queries, k=min(_MOST_TIED, len(points)))
+    distance = np.asarray(found[0]).reshape(len(queries), -1)
+    index = np.asarray(found[1], dtype=np.int64).reshape(len(queries), -1)
     tied = distance <= distance[:, :1] + _EQUAL
     return distance[:, 0], np.where(tied, index, len(points)).min(axis=1)
 
