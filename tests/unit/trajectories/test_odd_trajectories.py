@@ -98,7 +98,7 @@ def test_frames_wrapped_in_a_box_are_put_together(tmp_path, kind):
 
 def test_models_with_a_box_are_put_together(tmp_path):
     box = f"CRYST1{BOX:9.3f}{BOX:9.3f}{BOX:9.3f}  90.00  90.00  90.00 P 1           1"
-    inside, across = helix_positions((20.0, 20.0, 20.0)), helix_positions(WALL) % BOX
+    inside, across = helix_positions((20.0, 20.0, 20.0)), helix_positions((0.0, 20.0, 20.0)) % BOX
     models = [helix_lines(positions=each) for each in (inside, across)]
     path = write_pdb(
         tmp_path / "run.pdb", [box, "MODEL        1", *models[0], "ENDMDL", "MODEL        2", *models[1], "ENDMDL"]
