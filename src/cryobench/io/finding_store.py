@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -108,12 +109,17 @@ class _Files:
         return values
 
 
+@cache
+def _hints(kind: type[Finding]) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
 def _read(entry: StoredFinding, files: _Files) -> Finding:
     kind = FINDINGS.get(entry.kind)
     if kind is None:
         raise FormatError(f"{files.folder} has a finding {entry.kind!r}, expected one of {', '.join(FINDINGS)}.")
     values = entry.values if isinstance(entry.values, Mapping) else read_json(files.path(entry.values))
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     try:
         parts: dict[str, Any] = {
             name: None if value is None else read_plain(hints[name], value)

@@ -171,13 +171,14 @@ def load_reconstruction(folder: Path) -> Reconstruction:
         If the folder is no run, the run is not finished, or a part that run.json lists is missing or damaged.
     """
     folder = Path(folder).absolute()
-    record = read_run_record(folder)
+    entries = _read_entries(folder)
+    record = _parse(RunRecord, entries, folder / _RECORD)
     if record.status == "running":
         raise FormatError(
             f"{folder} is not finished: its run is under way or was stopped. Run the same cryobench run command"
             " again."
         )
-    layout = _parse(_Layout, _read_entries(folder), folder / _RECORD)
+    layout = _parse(_Layout, entries, folder / _RECORD)
     parts, queries = layout.parts, np.array(layout.queries, dtype=np.int64)
     rotations, shifts = read_pose_star(folder / "poses.star") if parts.poses is not None else (None, None)
     volumes = _open_volumes(folder, queries) if parts.volumes is not None else None
