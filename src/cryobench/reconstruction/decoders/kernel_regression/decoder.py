@@ -30,7 +30,8 @@ from cryobench.reconstruction.statistics import disc_of
 
 BATCH_BYTES = 3e8
 """For batches of images, and of volumes at bandwidths."""
-_MOST_AT_ONCE = 8
+_KEPT_AT_ONCE, _READ_AT_ONCE = 2, 8
+"""Most targets at a time where images are kept, and where each pass reads them anew."""
 _SIZES = ("n_bins", "n_bandwidths", "min_particles")
 
 
@@ -134,7 +135,7 @@ def plan_regression(compute: Compute, n: int, box_size: int, sizes: KernelSizes)
     )
     images = bytes_to_keep(n, disc_of(box_size), left, n_shards=workers)
     more = int((left - images) / 2 // (workers * sizes.n_bins * each))
-    return min(1 + more, _MOST_AT_ONCE), images
+    return min(1 + more, _KEPT_AT_ONCE if images > 0 else _READ_AT_ONCE), images
 
 
 def _name_arrays(arrays: Mapping[str, np.ndarray]) -> str:
