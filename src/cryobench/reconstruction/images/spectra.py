@@ -7,6 +7,7 @@ its given shift, once, and hands its rotation along.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import Generic, Self, TypeVar
 
 import numpy as np
@@ -18,6 +19,8 @@ from cryobench.data import CHUNK, Particles
 from cryobench.fourier import fft_images
 from cryobench.imaging.ctf import evaluate_ctf
 from cryobench.imaging.half_disc import HalfDisc
+from cryobench.imaging.kernels.cpu.centring import turn_phases
+from cryobench.imaging.kernels.cpu.threads import count_threads, run_parts
 
 ENTRY_BYTES = 12
 """Of one packed entry: complex64 data and float32 CTF."""
@@ -87,8 +90,16 @@ def centre(spectra: Tensor, shifts: np.ndarray, disc: HalfDisc, *, pixel_size: f
         .to(spectra.device)
         for axis in (0, 1)
     )
-    column, row = (torch.from_numpy(axis + disc.radius).to(spectra.device) for axis in disc.frequencies.T)
-    return along_x[:, column].mul_(along_y[:, row]).mul_(spectra)
+    columns, rows = (axis + disc.radius for axis in disc.frequencies.T)
+    if spectra.device.type != "cpu" or spectra.dtype != torch.complex64:
+        column, row = (torch.from_numpy(index).to(spectra.device) for index in (columns, rows))
+        return along_x[:, column].mul_(along_y[:, row]).mul_(spectra)
+    centred = torch.empty_like(spectra, memory_format=torch.contiguous_format)
+    arrays = [torch.view_as_real(values).numpy() for values in (spectra, along_x, along_y)]
+    target = torch.view_as_real(centred).numpy()
+    bounds = np.linspace(0, len(spectra), min(count_threads(), len(spectra)) + 1).astype(int)
+    run_parts(turn_phases, [(*arrays, columns, rows, target, *ends) for ends in pairwise(bounds)])
+    return centred
 
 
 Batch = TypeVar("Batch", bound=Spectra)
