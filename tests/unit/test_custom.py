@@ -114,7 +114,7 @@ def test_variables_have_names_units_and_periods(files, tmp_path, kind):
         ("a [rad; period x]\n1\n2\n3\n", "period of column .* is not a positive number"),
         ("a [rad; period 0]\n1\n2\n3\n", "period of column .* is not a positive number"),
         ("a,a [Å]\n1,1\n2,2\n3,3\n", "two columns named 'a'"),
-        ("", "cannot be read"),
+        ("", "is empty"),
     ],
 )
 def test_a_bad_table_is_told(files, tmp_path, text, message):
