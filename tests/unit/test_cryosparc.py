@@ -158,7 +158,9 @@ def test_stacks_of_a_project_elsewhere(tmp_path: Path, rng: np.random.Generator)
     own, passthrough, images = cryosparc_4_job(tmp_path / "project", rng)
     (tmp_path / "tables").mkdir()
     moved = [path.rename(tmp_path / "tables" / path.name) for path in (own, passthrough)]
-    with pytest.raises(FormatError, match=r"names the stack J3/extract/mic_particles\.mrc, which is not at .* nor at"):
+    with pytest.raises(
+        FormatError, match=r"names the stack J3/extract/mic_particles\.mrc, which is not at .* nor at"
+    ):
         read_cs(moved[0], passthrough=moved[1])
     found = read_cs(moved[0], passthrough=[moved[1]], datadir=tmp_path / "project")
     np.testing.assert_array_equal(found.read([0]), images[[3]])

@@ -262,7 +262,9 @@ def test_a_table_cut_short_is_refused(table: Path) -> None:
 
 
 def test_non_physical_ctf_values_name_the_particle(table: Path) -> None:
-    with pytest.raises(ValueError, match=r"rlnAmplitudeContrast of particle 0 is 3, expected 0 to 1\. Is it in percent"):
+    with pytest.raises(
+        ValueError, match=r"rlnAmplitudeContrast of particle 0 is 3, expected 0 to 1\. Is it in percent"
+    ):
         read_star(edit(table, block="optics", rlnAmplitudeContrast=3.0))
 
 

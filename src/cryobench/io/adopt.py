@@ -18,17 +18,16 @@ import numpy as np
 from cryobench._errors import FormatError
 from cryobench._progress import Progress, Silent
 from cryobench.data import Dataset, GroundTruth, Particles
+from cryobench.io.adoption_checks import check_particles
 from cryobench.io.atomic import canonical_json, read_json, remove_partial_files, write_json
+from cryobench.io.cryosparc import read_cs_uids
 from cryobench.io.dataset_store import ADOPTION, load_dataset, write_dataset
-from cryobench.io.foreign_parts import (
-    BRIGHT,
-    add_mask,
-    list_volumes,
-    open_state_volumes,
-    read_particles,
-    read_queries,
-)
+from cryobench.io.foreign_parts import BRIGHT, add_mask, read_particles
 from cryobench.io.labels import read_labels
+from cryobench.io.phase_flips import flipped_of
+from cryobench.io.query_file import drop_doubled, read_queries
+from cryobench.io.state_numbers import compact_states
+from cryobench.io.state_volumes import list_volumes, open_state_volumes
 
 N_QUERIES = 100
 _SIGNS: dict[str, Literal[1, -1]] = {"bright": BRIGHT, "dark": 1}
@@ -66,9 +65,10 @@ def adopt(
     labels
         State of each particle, see ``cryobench.io.labels``; −1 or absent where unknown.
     volumes
-        Folder with one .mrc per state, state 0 first in natural order of names (9 before 10). They must lie on the
-        grid of the images, or on one that is finer by a whole number and of the same extent, and are then
-        Fourier-cropped to it, as the card says.
+        Folder with one .mrc or .map per state, state 0 first in natural order of names (9 before 10); see
+        ``cryobench.io.state_volumes`` for folders that hold other maps too. They must lie on the grid of the images,
+        or on one that is finer by a whole number and of the same extent, and are then Fourier-cropped to it, as the
+        card says.
     mask
         Where the molecule can be: .mrc on the grid of the images, 0 to 1.
     passthrough
@@ -78,7 +78,7 @@ def adopt(
     shift_unit
         What ``poses`` counts shifts in: "fraction" of the box, or "pixel" (cryoDRGN 4 ``abinit``, DRGN-AI).
     datadir
-        Folder from which the paths of stacks start, if not that of the table.
+        Folder from which the paths of stacks start, if not that of the table; see ``cryobench.io.stack_paths``.
     contrast
         Whether protein is "bright" or "dark" in the stored images. By default what a .cs file says, else bright.
     name
@@ -120,6 +120,7 @@ def adopt(
     }
     if _is_finished(target, plan):
         return load_dataset(target)
+    notes: list[str] = []
     found = read_particles(
         source,
         passthrough=[Path(file) for file in passthrough],
@@ -128,19 +129,23 @@ def adopt(
         shift_unit=shift_unit,
         datadir=None if datadir is None else Path(datadir),
         sign=None if contrast is None else _SIGNS[contrast],
+        notes=notes,
     )
+    found = check_particles(found, notes)
+    if flipped_of(found.images).any():
+        notes.append("particles.cs and ctf.pkl are left out: they cannot say that stored phases are flipped")
     if mask is not None:
         found = add_mask(found, Path(mask))
-    states = None if labels is None else read_labels(Path(labels), found)
-    notes: list[str] = []
     truth = None
-    if states is not None:
-        opened = None if volumes is None else open_state_volumes(Path(volumes), found, states, notes)
-        truth = GroundTruth(states, opened)
+    if labels is not None:
+        uids = read_cs_uids(source) if source.suffix.lower() == ".cs" else None
+        truth = _read_truth(Path(labels), None if volumes is None else Path(volumes), found, uids, notes)
+    states = None if truth is None else truth.states
     if queries is None:
         chosen = choose_queries(states, len(found), n_queries)
     else:
-        chosen = queries if isinstance(queries, np.ndarray) else read_queries(Path(queries), len(found))
+        given = queries if isinstance(queries, np.ndarray) else read_queries(Path(queries), len(found))
+        chosen = drop_doubled(given, notes)
     _open_folder(target, plan)
     with (progress or Silent()).task("writing tables, reading stacks") as task:
         dataset = write_dataset(
@@ -149,6 +154,17 @@ def adopt(
         task.advance()
     (target / ADOPTION).unlink()
     return dataset
+
+
+def _read_truth(
+    labels: Path, volumes: Path | None, particles: Particles, uids: np.ndarray | None, notes: list[str]
+) -> GroundTruth:
+    """What is known of the particles. States are counted without gaps, unless volumes count them."""
+    states = read_labels(labels, particles, uids=uids)
+    if volumes is not None:
+        return GroundTruth(states, open_state_volumes(volumes, particles, states, notes))
+    states, names = compact_states(states, notes)
+    return GroundTruth(states, state_names=names)
 
 
 def choose_queries(states: np.ndarray | None, n: int, count: int) -> np.ndarray:

@@ -1,8 +1,8 @@
 """cryoDRGN's poses.pkl and ctf.pkl, and how its conventions map to ours.
 
 poses.pkl is a tuple (rotations (n, 3, 3), translations (n, 2)), float32. Its rotations are ours. Its translations
-have our sign and order (x, y) but are fractions of the box; ``abinit`` of cryoDRGN 4 and DRGN-AI store pixels. They may
-be None or absent, and are 0 then.
+have our sign and order (x, y) but are fractions of the box; ``abinit`` of cryoDRGN 4 and DRGN-AI store pixels. They
+may be None or absent, or the rotations lie alone in the file: then they are 0, as in cryoDRGN.
 
 ctf.pkl is an array (n, 9), float32: box size (px), Å per pixel, defocus U, V (Å), defocus angle (°), voltage (kV),
 Cs (mm), amplitude contrast, phase shift (°). Its CTF is ours, sign included; it has no B factor. The first two
@@ -64,6 +64,7 @@ def read_poses(
         pixels.
     """
     value = read_pickle(path)
+    value = (value,) if isinstance(value, np.ndarray) else value
     if not (isinstance(value, tuple | list) and len(value) in (1, 2)):
         found = (
             f"a {type(value).__name__} of {len(value)}" if isinstance(value, tuple | list) else type(value).__name__

@@ -195,7 +195,9 @@ def read_cs_ctf(path: Path) -> Ctf:
 def read_cs_uids(path: Path) -> np.ndarray | None:
     """The ``uid`` (n,) of each particle of a .cs file; None if it has none. FormatError if it is no .cs file."""
     table = CsTable(Path(path))
-    return table["uid"] if "uid" in table else None
+    if "uid" not in table:
+        return None
+    return table["uid"]
 
 
 def _open_images(table: CsTable, datadir: Path | None, notes: list[str]) -> MrcStacks:

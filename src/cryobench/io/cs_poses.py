@@ -10,8 +10,8 @@ alignments_class3D_0, alignments_class3D_1  3D classification
 alignments2D                                2D classification: in-plane angles, which are no poses
 ==========================================  ==============================================================
 
-Where there are several classes, a particle has the pose of the class with the largest posterior. The first file that has
-any of these counts: what a job passed through is older than what it wrote.
+Where there are several classes, a particle has the pose of the class with the largest posterior. The first file that
+has any of these counts: what a job passed through is older than what it wrote.
 """
 
 from __future__ import annotations
@@ -43,9 +43,7 @@ class _Alignments:
     """(n, k)."""
 
 
-def read_cs_poses(
-    table: CsTable, pixel_size: float, notes: list[str]
-) -> tuple[np.ndarray | None, np.ndarray | None]:
+def read_cs_poses(table: CsTable, pixel_size: float, notes: list[str]) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Rotations (n, 3, 3) and shifts (n, 2) in Å; None both where the file has none, which ``notes`` say.
 
     Raises
@@ -67,8 +65,8 @@ def read_cs_poses(
         posteriors = [each.posteriors for each in found if each.posteriors is not None]
         if len(posteriors) < len(found):
             raise FormatError(
-                f"{table.path} has poses in {', '.join(groups)}, but no class_posterior that says which class a particle"
-                " is in. Use the file of one class."
+                f"{table.path} has poses in {', '.join(groups)}, but no class_posterior that says which class a"
+                " particle is in. Use the file of one class."
             )
         best = np.argmax(np.concatenate(posteriors, axis=1), axis=1)
         notes.append(

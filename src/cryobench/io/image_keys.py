@@ -1,7 +1,7 @@
 """Which image a name such as ``000001@job010/mic1.mrcs`` means, among those of some particles.
 
-Two stacks of one file name in two folders are two stacks: a name means the stack that shares most of its last folders,
-and is refused if that is not one alone.
+Two stacks of one file name in two folders are two stacks: a name means the stack that shares most of its last
+folders, and is refused if that is not one alone.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def rows_of_images(names: Sequence[str], images: ImageSource, path: Path) -> np.
     Raises
     ------
     FormatError
-        If an entry is no INDEX@STACK, a stack could be several of those of the images, an image is named twice (unless
-        the rows are the images one by one), or no row names any of the images.
+        If an entry is no INDEX@STACK, a stack could be several of those of the images, an image is named twice
+        (unless the rows are the images one by one), or no row names any of the images.
     """
     stacks = stacks_of(images)
     if stacks is None:

@@ -12,7 +12,8 @@ suffix    content                                                  state
 .star     rlnClassNumber                                           one less: RELION counts classes from 1
 ========  =======================================================  =========================================
 
-A state of −1 means unlabelled. Rows are particles in the order of their table, unless a column says which (``row_order``).
+A state of −1 means unlabelled. Rows are particles in the order of their table, unless a column says which
+(``row_order``).
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ _LARGEST = 2**53
 
 
 def read_labels(path: Path, particles: Particles, *, uids: np.ndarray | None = None) -> np.ndarray:
-    """States (n,) int64 of n particles, −1 where unlabelled. ``uids`` (n,) are those of a .cs file, if they have some.
+    """States (n,) int64 of n particles, −1 where unlabelled. ``uids`` (n,) are those of a .cs file, if they have
+    some.
 
     Raises
     ------

@@ -89,6 +89,11 @@ class MrcStacks:
         return self._paths
 
     @property
+    def headers(self) -> tuple[MrcHeader, ...]:
+        """Of the stacks, as ``paths``."""
+        return self._headers
+
+    @property
     def file_index(self) -> np.ndarray:
         """(n,) which of ``paths`` each image is in."""
         return self._file_index

@@ -1,9 +1,9 @@
 """Images whose phases were flipped before they came here: multiplied, in Fourier space, by the sign of their CTF.
 
 RELION says so in the optics column rlnCtfDataArePhaseFlipped. With c for RELION's CTF (−1 times ours) such an image
-is |c| · projection + noise. Its spectrum times sign(c) is c · projection + noise, which is what was recorded: the sign
-is its own inverse, and noise stays as white as it was. So flipped images are turned back as they are read, and nothing
-else knows of them.
+is |c| · projection + noise. Its spectrum times sign(c) is c · projection + noise, which is what was recorded: the
+sign is its own inverse, and noise stays as white as it was. So flipped images are turned back as they are read, and
+nothing else knows of them.
 """
 
 from __future__ import annotations

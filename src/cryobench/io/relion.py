@@ -16,8 +16,9 @@ image               rlnCtfDataArePhaseFlipped  1: phases are turned back as imag
 ==================  =========================  ==================================================================
 
 A value may stand in the table of particles or in that of their optics groups; the former counts first, as in RELION.
-Images that were multiplied by their CTF (rlnCtfDataAreCtfPremultiplied 1) are refused: their noise has the CTF in it as
-well, and at the zeros of the CTF what was recorded is lost, so that they are not +CTF × projection + noise of any CTF.
+Images that were multiplied by their CTF (rlnCtfDataAreCtfPremultiplied 1) are refused: their noise has the CTF in it
+as well, and at the zeros of the CTF what was recorded is lost, so that they are not +CTF × projection + noise of any
+CTF.
 
 RELION's CTF is −1 times ours, +w at zero frequency, because it expects protein bright in the images. Such images
 are −CTF × projection in our terms, which is why ``read_star`` takes ``sign=-1`` unless told otherwise.
@@ -239,9 +240,9 @@ def _refuse_premultiplied(columns: _Columns) -> None:
     multiplied = columns.flag(_PREMULTIPLIED)
     if multiplied.any():
         raise FormatError(
-            f"{columns.path}: the images of {int(multiplied.sum())} of {len(columns)} particles were multiplied by their"
-            f" CTF (_{_PREMULTIPLIED} is 1), which damps signal and noise alike and cannot be undone at the zeros of"
-            " the CTF. Extract the particles again without --premultiply_ctf."
+            f"{columns.path}: the images of {int(multiplied.sum())} of {len(columns)} particles were multiplied by"
+            f" their CTF (_{_PREMULTIPLIED} is 1), which damps signal and noise alike and cannot be undone at the"
+            " zeros of the CTF. Extract the particles again without --premultiply_ctf."
         )
 
 
@@ -253,8 +254,8 @@ def _turned_back(
     if not flipped.any():
         return stacks
     notes.append(
-        f"phases of {int(flipped.sum()):,} of {len(flipped):,} images were flipped (_{_FLIPPED} is 1); they are turned"
-        " back as images are read"
+        f"phases of {int(flipped.sum()):,} of {len(flipped):,} images were flipped (_{_FLIPPED} is 1); they are"
+        " turned back as images are read"
     )
     return UnflippedImages(stacks, ctf, pixel_size, flipped)
 
@@ -341,8 +342,8 @@ def _pixel_size(columns: _Columns) -> float:
         if (magnification <= 0).any():
             first = int(np.argmax(magnification <= 0))
             raise FormatError(
-                f"{path}: rlnMagnification of particle {first} is {magnification[first]:g}, expected a positive number."
-                " Without it the pixel size is not known: state it in a column _rlnPixelSize instead."
+                f"{path}: rlnMagnification of particle {first} is {magnification[first]:g}, expected a positive"
+                " number. Without it the pixel size is not known: state it in a column _rlnPixelSize instead."
             )
         sizes = 1e4 * columns.numbers("rlnDetectorPixelSize") / magnification
     else:
@@ -371,7 +372,9 @@ def _poses(columns: _Columns, pixel_size: float, notes: list[str]) -> tuple[np.n
     rot, tilt, psi = (name in columns for name in _ANGLES)
     if not (rot or tilt):
         if psi:
-            notes.append(f"{columns.path.name} has in-plane angles alone (_rlnAnglePsi), no orientations in 3D: no poses")
+            notes.append(
+                f"{columns.path.name} has in-plane angles alone (_rlnAnglePsi), no orientations in 3D: no poses"
+            )
         return None, None
     angles = np.stack([columns.numbers(name) for name in _ANGLES], axis=1)
     shifts = np.zeros((len(columns), 2))

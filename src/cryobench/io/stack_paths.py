@@ -35,7 +35,8 @@ def find_stacks(
         Where paths start without ``datadir``, by preference; the first that has all stacks counts.
     datadir
         Where they start instead. Absolute paths start there too, for it was given because they do not hold here. If
-        the stacks are not there by their whole paths, leading folders are left out of all of them, as few as possible.
+        the stacks are not there by their whole paths, leading folders are left out of all of them, as few as
+        possible.
     notes
         Says which folders were left out.
     start
@@ -93,6 +94,6 @@ def _missing(names: Sequence[str], table: Path, tried: Sequence[Sequence[Path]],
     apart = any(found[place].is_file() for found in tried)
     rule = ": the stacks of a table are looked for in one and the same way" if apart else ""
     return FormatError(
-        f"{table} names the stack {names[place]}, which is not at {looked}{rule}. Give --datadir (datadir=) the folder"
-        f" {start}."
+        f"{table} names the stack {names[place]}, which is not at {looked}{rule}. Give --datadir (datadir=) the"
+        f" folder {start}."
     )

@@ -2,8 +2,8 @@
 
 The column's header is the variable's name, with its unit and, if it lives on a circle, its period in brackets:
 ``distance [Å]``, ``turn [rad; period 6.283]``, ``score``. Rows are states in the order of the structures, unless a
-column says which (``state``, ``frame``, ``index``, or the index that a data frame was saved with: see ``io.row_order``);
-that column is no variable.
+column says which (``state``, ``frame``, ``index``, or the index that a data frame was saved with: see
+``io.row_order``); that column is no variable.
 """
 
 import re
