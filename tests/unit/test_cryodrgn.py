@@ -148,7 +148,7 @@ def test_absent_translations_are_zero(tmp_path: Path, rng: np.random.Generator, 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"rotations": np.zeros((3, 3, 3))}, "found dict"),
+        ({"rotations": np.zeros((3, 3, 3))}, "found a dict of 1"),
         ((np.zeros((3, 3, 3)),) * 3, "found a tuple of 3"),
         (np.zeros((3, 3)), r"found \(3, 3\)"),
         ((None, np.zeros((3, 2))), "must hold arrays of numbers, found None|holds nan"),

@@ -64,16 +64,13 @@ def read_poses(
         pixels.
     """
     value = read_pickle(path)
-    value = (value,) if isinstance(value, np.ndarray) else value
-    if not (isinstance(value, tuple | list) and len(value) in (1, 2)):
-        found = (
-            f"a {type(value).__name__} of {len(value)}" if isinstance(value, tuple | list) else type(value).__name__
-        )
+    parts = list(value) if isinstance(value, tuple | list) else [value]
+    if len(parts) not in (1, 2) or isinstance(value, dict):
+        found = f"a {type(value).__name__} of {len(value)}"
         raise FormatError(f"{path} must hold the tuple (rotations, translations), found {found}.")
-    rotations = _numbers(value[0], path)
+    rotations = _numbers(parts[0], path)
     n = len(rotations)
-    without = len(value) == 1 or value[1] is None
-    translations = np.zeros((n, 2)) if without else _numbers(value[1], path)
+    translations = np.zeros((n, 2)) if len(parts) == 1 or parts[1] is None else _numbers(parts[1], path)
     if rotations.shape != (n, 3, 3) or translations.shape != (n, 2):
         raise FormatError(
             f"{path} must hold arrays of shape (n, 3, 3) and (n, 2), found {rotations.shape} and"

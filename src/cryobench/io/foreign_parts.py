@@ -17,6 +17,7 @@ from cryobench.data import Particles
 from cryobench.io.cryodrgn import read_ctf, read_poses
 from cryobench.io.cryosparc import read_cs
 from cryobench.io.mrc import MrcStacks, read_volume
+from cryobench.io.physical_ranges import check_defocus_unit
 from cryobench.io.relion import read_star
 from cryobench.io.stack_paths import find_stacks
 from cryobench.io.state_volumes import check_stated
@@ -39,11 +40,26 @@ def read_particles(
     """Particles of a RELION table, a cryoSPARC file, or stacks with cryoDRGN's pickles: see ``adopt``."""
     kind = source.suffix.lower()
     if kind == ".cs":
-        return read_cs(source, passthrough=passthrough, datadir=datadir, sign=sign, notes=notes)
-    sign = sign or BRIGHT
-    if kind == ".star":
-        return read_star(source, datadir=datadir, sign=sign, notes=notes)
-    images = MrcStacks(_list_stacks(source, datadir, notes) if kind == ".txt" else [source])
+        found = read_cs(source, passthrough=passthrough, datadir=datadir, sign=sign, notes=notes)
+    elif kind == ".star":
+        found = read_star(source, datadir=datadir, sign=sign or BRIGHT, notes=notes)
+    else:
+        found = _read_images_alone(source, poses, ctf, shift_unit, datadir, sign or BRIGHT, notes)
+    check_defocus_unit(source if ctf is None else ctf, found.ctf)
+    return found
+
+
+def _read_images_alone(
+    source: Path,
+    poses: Path | None,
+    ctf: Path | None,
+    shift_unit: Literal["fraction", "pixel"],
+    datadir: Path | None,
+    sign: Literal[1, -1],
+    notes: list[str],
+) -> Particles:
+    """Particles of a stack, or of a list of stacks, with cryoDRGN's pickles."""
+    images = MrcStacks(_list_stacks(source, datadir, notes) if source.suffix.lower() == ".txt" else [source])
     if ctf is None:
         raise ValueError(f"{source} holds images alone: give their CTF too (ctf.pkl in cryoDRGN's form).")
     parameters, size, pixel_size = read_ctf(ctf, box_size=images.box_size)

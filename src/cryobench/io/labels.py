@@ -113,7 +113,7 @@ def _read_csv(path: Path, particles: Items) -> np.ndarray:
 
 
 def _from_columns(columns: Mapping[str, Column], particles: Items, path: Path, first_line: int = 1) -> np.ndarray:
-    names = {name.strip().lower(): name for name in reversed(columns)}
+    names = {name.strip().lower(): name for name in list(columns)[::-1]}
     state = next((names[name] for name in _STATE_NAMES if name in names), None)
     if state is None:
         raise FormatError(f"{path} has the columns {', '.join(columns)}, expected one called state.")

@@ -38,7 +38,8 @@ _RANGES = {
     "phase_shift": _Range(-4 * np.pi, 4 * np.pi, "radian", "Is it in degrees?", degrees=True),
 }
 _LEAST_DEFOCUS = 50.0
-"""Å. If no particle has more, and some have any, defocus is in µm."""
+"""Å."""
+_DEFOCUS_COLUMNS = {".star": "rlnDefocusU", ".cs": "ctf/df1_A", ".pkl": "column 2 (defocus U, Å)"}
 
 
 def make_ctf(
@@ -74,16 +75,20 @@ def make_ctf(
                 f" {scale * allowed.low:g} to {scale * allowed.high:g} {unit}".rstrip()
                 + f".{hint} Correct the column."
             )
-    largest = float(np.abs(values["defocus_u"]).max(initial=0))
-    if 0 < largest < _LEAST_DEFOCUS:
-        raise FormatError(
-            f"{path}: {columns['defocus_u']} is at most {largest:g}, expected thousands of Å. Is it in µm? Multiply"
-            " it by 10,000."
-        )
     try:
         return Ctf(**values)
     except ValueError as error:
         raise FormatError(f"{path}: {error}") from error
+
+
+def check_defocus_unit(path: Path, ctf: Ctf) -> None:
+    """FormatError if the defocus in a table is in µm: if some particles have any, but none as much as 50 Å."""
+    largest = float(np.abs(ctf.defocus_u).max(initial=0))
+    if 0 < largest < _LEAST_DEFOCUS:
+        raise FormatError(
+            f"{path}: {_DEFOCUS_COLUMNS.get(path.suffix.lower(), 'defocus')} is at most {largest:g}, expected thousands"
+            " of Å. Is it in µm? Multiply it by 10,000."
+        )
 
 
 def check_pixel_size(path: Path, column: str, value: float) -> float:
