@@ -196,7 +196,9 @@ def adopt(
             help="State of each particle, -1 if unknown: .csv, .npy, .pkl, .parquet, or .star (class number)."
         ),
     ] = None,
-    volumes: Annotated[Optional[Path], typer.Option(help="Folder of one .mrc per state, state 0 first.")] = None,
+    volumes: Annotated[
+        Optional[Path], typer.Option(help="Folder of one .mrc or .map per state, state 0 first.")
+    ] = None,
     mask: Annotated[Optional[Path], typer.Option(help="Where the molecule can be: .mrc, 0 to 1.")] = None,
     passthrough: Annotated[
         Optional[list[Path]], typer.Option(help="Further .cs file of the same cryoSPARC job; repeat for more.")

@@ -86,8 +86,8 @@ def check_defocus_unit(path: Path, ctf: Ctf) -> None:
     largest = float(np.abs(ctf.defocus_u).max(initial=0))
     if 0 < largest < _LEAST_DEFOCUS:
         raise FormatError(
-            f"{path}: {_DEFOCUS_COLUMNS.get(path.suffix.lower(), 'defocus')} is at most {largest:g}, expected thousands"
-            " of Å. Is it in µm? Multiply it by 10,000."
+            f"{path}: {_DEFOCUS_COLUMNS.get(path.suffix.lower(), 'defocus')} is at most {largest:g}, expected"
+            " thousands of Å. Is it in µm? Multiply it by 10,000."
         )
 
 
