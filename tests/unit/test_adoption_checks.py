@@ -1,4 +1,4 @@
-"""What is wrong with particles, or odd about them, is found when they are adopted."""
+"""Faults of particles, and oddities, are found when they are adopted."""
 
 from pathlib import Path
 

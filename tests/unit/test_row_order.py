@@ -138,7 +138,7 @@ def test_labels_too_large_to_be_exact_are_refused(tmp_path: Path) -> None:
 # Collective variables have a row per state
 
 
-@pytest.mark.parametrize("text", ["distance [Å]\n10.5\n20.25\n30\n", ",distance [Å]\n2,30\n0,10.5\n1,20.25\n"])
+@pytest.mark.parametrize("text", ["distance [Å]\n10.5\n20.25\n30\n", ",distance [Å]\r2,30\r0,10.5\r1,20.25\r"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
 def test_variables_belong_to_their_states(tmp_path: Path, text: str, encoding: str) -> None:
     (tmp_path / "v.csv").write_text(text, encoding=encoding)

@@ -1,4 +1,4 @@
-"""What is looked at when particles are adopted, so that it is not found out by a method hours later.
+"""Checks of particles when they are adopted, so that no method finds a fault hours later.
 
 What cannot be right is refused; what may be meant is said in ``notes``, which stand on the card and are printed.
 """

@@ -7,6 +7,7 @@ shift a column unseen.
 from __future__ import annotations
 
 import csv
+import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,8 @@ def read_csv_table(path: Path, expected: str) -> CsvTable:
     """
     text = read_text(path, expected)
     try:
-        rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines(), skipinitialspace=True)]
+        lines = io.StringIO(text, newline=None)
+        rows = [[cell.strip() for cell in row] for row in csv.reader(lines, skipinitialspace=True)]
     except csv.Error as error:
         raise FormatError(f"{path} cannot be read as a table of comma-separated values ({error}).") from error
     rows = [row for row in rows if any(row)]

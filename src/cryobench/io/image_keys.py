@@ -1,6 +1,6 @@
 """Which image a name such as ``000001@job010/mic1.mrcs`` means, among those of some particles.
 
-Two stacks of one file name in two folders are two stacks: a name means the stack that shares most of its last
+Two stacks of one file name in two folders are two stacks: a name means the stack that has most of its last
 folders, and is refused if that is not one alone.
 """
 
@@ -99,7 +99,7 @@ def _match_stacks(names: Sequence[str], paths: Sequence[Path], table: Path) -> n
 
 
 def _common_tail(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many last parts two paths share."""
+    """Number of last parts that two paths have in common."""
     count = 0
     for left, right in zip(reversed(one), reversed(other), strict=False):
         if left != right:

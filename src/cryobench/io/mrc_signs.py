@@ -50,7 +50,7 @@ def decide_signs(
 
 
 def _imod_flags(head: bytes) -> int | None:
-    """What IMOD notes of a file; None if it did not write it."""
+    """Flags of IMOD in a header; None if it did not write the file."""
     orders: tuple[Literal["little"], Literal["big"]] = ("little", "big")
     for order in orders:
         if int.from_bytes(head[_IMOD_STAMP], order) == _IMOD:

@@ -38,6 +38,6 @@ def read_parquet_columns(path: Path, expected: str) -> dict[str, np.ndarray]:
 
 
 def _index_entries(table: pa.Table) -> list:
-    """What pandas noted of the index: names of columns, or ranges."""
+    """The index as pandas noted it: names of columns, or ranges."""
     noted = (table.schema.metadata or {}).get(b"pandas")
     return json.loads(noted).get("index_columns", []) if noted else []

@@ -38,7 +38,7 @@ _IDENTIFIERS = (*_IMAGES, "uid", "id", "particle_id")
 
 @dataclass(frozen=True)
 class Items:
-    """What the rows of a table are about."""
+    """The particles or states that the rows of a table are about."""
 
     count: int
     kind: str = "particle"
