@@ -6,9 +6,10 @@ import re
 import zlib
 from pathlib import Path
 
+from cryobench import _text
 from cryobench._errors import FormatError
 
-_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _NOT_TEXT = re.compile(rb"[^\t\n\f\r\x1a\x20-\x7e\x80-\xff]")
 
 
@@ -31,24 +32,19 @@ def decode_text(content: bytes, path: Path) -> str:
     A mark names the encoding; without one it is UTF-8, or Latin-1 if that fails: programs read numbers and names in
     ASCII, and a remark in another alphabet does not hinder them. FormatError, naming ``path``, for what is not text.
     """
-    mark, encoding = next((each for each in _MARKS if content.startswith(each[0])), (b"", "utf-8"))
-    content = content[len(mark) :]
-    wrong = None if encoding.startswith("utf-16") else _NOT_TEXT.search(content)
+    marked = content.startswith(_MARKS)
+    wrong = None if marked and not content.startswith(codecs.BOM_UTF8) else _NOT_TEXT.search(content)
     if wrong:
         raise FormatError(
-            f"{path} is neither PDB nor mmCIF: byte {len(mark) + wrong.start()} is not text. "
-            "Give a structure file, not a map."
+            f"{path} is neither PDB nor mmCIF: byte {wrong.start()} is not text. Give a structure file, not a map."
         )
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
+    text = _text.decode_text(content)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def is_plain_text(head: bytes) -> bool:
     """Whether a file that begins with ``head`` is text that needs no decoding: no gzip, no mark, no old line ends."""
-    packed = head[:2] == b"\x1f\x8b" or any(head.startswith(mark) for mark, _ in _MARKS)
+    packed = head[:2] == b"\x1f\x8b" or head.startswith(_MARKS)
     return not packed and not (b"\r" in head and b"\n" not in head)
 
 
