@@ -16,7 +16,6 @@ from cryobench.data import (
     ClassVolumes,
     CollectiveVariable,
     Components,
-    Composition,
     Convergence,
     Dataset,
     DatasetIdentity,
@@ -33,6 +32,7 @@ from cryobench.data import (
     RunRecord,
     Score,
     Scores,
+    StateComponents,
 )
 from cryobench.fourier import fft_images, frequency_grid, ifft_images
 from cryobench.imaging.ctf import Ctf, evaluate_ctf
@@ -124,7 +124,7 @@ def fabricate_rich_dataset() -> Dataset:
     truth = replace(
         truth,
         variables={**truth.variables, **extra},
-        components=Composition(tuple("abcdef"), occupancies, edges),
+        components=StateComponents(tuple("abcdef"), occupancies, edges),
         state_names=names,
         state_facts=pd.DataFrame({"mass_kda": np.linspace(100, 900, N_STATES)}),
     )

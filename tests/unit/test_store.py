@@ -17,7 +17,6 @@ from cryobench.data import (
     ClassVolumes,
     CollectiveVariable,
     Components,
-    Composition,
     Convergence,
     Dataset,
     DatasetIdentity,
@@ -34,6 +33,7 @@ from cryobench.data import (
     RunRecord,
     Score,
     Scores,
+    StateComponents,
 )
 from cryobench.imaging.ctf import Ctf
 from cryobench.io import dataset_store
@@ -197,7 +197,7 @@ def test_what_is_known_of_states_comes_back(tmp_path: Path, parts: dict) -> None
     plain = write(folder, parts)
     assert plain.truth is not None
     assert (plain.truth.state_names, plain.truth.components, plain.truth.ctf) == (None, None, None)
-    components = Composition(("core", "uL1"), np.array([[1, 0], [1, 0.5], [1, 1]]), np.array([[0, 1], [1, 2]]))
+    components = StateComponents(("core", "uL1"), np.array([[1, 0], [1, 0.5], [1, 1]]), np.array([[0, 1], [1, 2]]))
     facts = pd.DataFrame({"mass_kda": [300.0, 310.5, 321.0], "images": [3, 3, 2]})
     true_ctf = Ctf.from_columns(N, defocus_u=np.linspace(1e4, 2e4, N), defocus_v=1e4, phase_shift=0.1)
     truth = dataclasses.replace(

@@ -33,7 +33,7 @@ from cryobench.data.sources import (
     VolumeSource,
     corner_pixels,
 )
-from cryobench.data.truth import CollectiveVariable, Composition, GroundTruth
+from cryobench.data.truth import CollectiveVariable, GroundTruth, StateComponents
 
 __all__ = [
     "CHUNK",
@@ -42,7 +42,6 @@ __all__ = [
     "ClassVolumes",
     "CollectiveVariable",
     "Components",
-    "Composition",
     "Convergence",
     "CroppedImages",
     "Dataset",
@@ -66,6 +65,7 @@ __all__ = [
     "Score",
     "Scores",
     "SelectedImages",
+    "StateComponents",
     "VolumeSource",
     "corner_pixels",
 ]

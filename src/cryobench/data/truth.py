@@ -26,7 +26,7 @@ class CollectiveVariable:
 
 
 @dataclass(frozen=True, eq=False)
-class Composition:
+class StateComponents:
     """Which parts are present in each state, and how states grow out of one another.
 
     Raises
@@ -76,7 +76,7 @@ class GroundTruth:
     """(n, d) coordinates in which distance means difference in conformation, or None."""
     variables: Mapping[str, CollectiveVariable] = field(default_factory=dict)
     """Named collective variables."""
-    components: Composition | None = None
+    components: StateComponents | None = None
     """What each state is made of, where states differ in composition."""
     state_names: tuple[str, ...] | None = None
     """What each state is called, if they have names."""

@@ -21,7 +21,7 @@ from cryobench.atoms.files import read_structure
 from cryobench.atoms.model import AtomicModel, is_alpha_carbon, missing_hydrogens, residue_starts
 from cryobench.atoms.molecules import Contents, Polymer, PolymerKind, read_contents
 from cryobench.atoms.sources import list_structures, structure_name
-from cryobench.data import CollectiveVariable, Composition
+from cryobench.data import CollectiveVariable, StateComponents
 from cryobench.recipes.composition import embed_composition, find_growth
 from cryobench.recipes.recipe import Ensemble
 
@@ -102,9 +102,9 @@ class DepositedStates(Ensemble):
         return self.names
 
     @property
-    def components(self) -> Composition:
+    def components(self) -> StateComponents:
         edges = find_growth(self.occupancies, self._masses, _LOST)
-        return Composition(self.component_names, self.occupancies, edges)
+        return StateComponents(self.component_names, self.occupancies, edges)
 
     def model(self, state: int) -> AtomicModel:
         return self.models[state]

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from cryobench.atoms.model import AtomicModel
-from cryobench.data import CollectiveVariable, Composition
+from cryobench.data import CollectiveVariable, StateComponents
 from cryobench.recipes.settings import REALISTIC, SimulationSettings
 
 
@@ -44,7 +44,7 @@ class Ensemble(ABC):
         return None
 
     @property
-    def components(self) -> Composition | None:
+    def components(self) -> StateComponents | None:
         """Which parts are present in each state, if that is what states differ in."""
         return None
 

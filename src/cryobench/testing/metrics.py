@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from cryobench.data import Composition, Dataset, IndexedVolumes, Reconstruction, RunCost, RunRecord, Scores
+from cryobench.data import Dataset, IndexedVolumes, Reconstruction, RunCost, RunRecord, Scores, StateComponents
 from cryobench.methods import Control, get_method
 from cryobench.metrics import Metric
 from cryobench.rng import stream
@@ -35,7 +35,7 @@ class MetricCase:
         """The toy, its three states made of a body and two parts."""
         plain = toy_dataset()
         assert plain.truth is not None
-        parts = Composition(("body", "arm", "hand"), np.array([[1.0, 0, 0], [1, 1, 0], [1, 1, 1]]))
+        parts = StateComponents(("body", "arm", "hand"), np.array([[1.0, 0, 0], [1, 1, 0], [1, 1, 1]]))
         return dataclasses.replace(plain, truth=dataclasses.replace(plain.truth, components=parts))
 
     @cached_property
