@@ -14,7 +14,7 @@ Source: Punjani & Fleet, J. Struct. Biol. 213 (2021) 107702, doi:10.1016/j.jsb.2
 
 Deviations, and why:
 
-* λ is a share of the prior N(0, variance of z), so that 0.01 means the same for images of any scale.
+* λ is a fraction of the prior N(0, variance of z), so that 0.01 means the same for images of any scale.
 * The per-voxel systems get 1 / τ²_k on their diagonals, from the power that the sums show beyond their noise, where
   the publication leaves it to the filter resolution: nothing is fitted at frequencies where nothing is seen.
 * The right-hand sides are those of the present components plus what these leave over. At convergence that is least
