@@ -20,7 +20,14 @@ def store_dataset(dataset: Dataset, folder: Path) -> Dataset:
     return write_dataset(folder, stored, dataset.truth, queries=dataset.queries, card={"name": "toy"})
 
 
-def store_run(dataset: Dataset, folder: Path, method: str = "toy method", *, noise: float = 0.02) -> None:
+def store_run(
+    dataset: Dataset,
+    folder: Path,
+    method: str = "toy method",
+    *,
+    noise: float = 0.02,
+    decodes_by: str | None = None,
+) -> None:
     """Write a run: the truth with noise, some latents, class volumes as its model."""
     generator = np.random.default_rng(5)
     assert dataset.truth is not None
@@ -34,7 +41,7 @@ def store_run(dataset: Dataset, folder: Path, method: str = "toy method", *, noi
         latents=dataset.truth.embedding + 0.1 * generator.standard_normal(dataset.truth.embedding.shape),
         posteriors=np.eye(n_states)[states],
         model={"volumes": volumes},
-        decodes_by="classes",
+        decodes_by=decodes_by,
         record=RunRecord(
             method,
             dataset=DatasetIdentity("toy", str(dataset.path), dataset.card["sha256"]),
