@@ -8,6 +8,7 @@ the second because inserting and dividing by the inserted weight does. So ``four
 estimate from slices, *not* the algebraic inverse of ``volume_to_fourier``.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -110,21 +111,26 @@ class FourierVolume:
         -------
         (n // 2 + 1,) or (n // 2 + 1, k); entries in shells beyond n // 2 are left out.
         """
-        values = self.values if values is None else values
+        return next(self.sum_shells([self.values if values is None else values]))
+
+    def sum_shells(self, arrays: Iterable[Tensor]) -> Iterator[Tensor]:
+        """``shell_sums`` of several arrays on this grid, one after the other, their shells looked up once."""
         last = self.box_size // 2
         shells = self.shell_indices().flatten().clamp(max=last + 1)
-        counted = values.double() * self.multiplicities().reshape(*self.layout.shape, *[1] * (values.ndim - 3))
-        totals = torch.zeros(last + 2, *values.shape[3:], dtype=torch.float64, device=values.device)
-        return totals.index_add_(0, shells, counted.flatten(0, 2))[:-1]
+        multiplicities = self.multiplicities()
+        for values in arrays:
+            counted = values.double() * multiplicities.reshape(*self.layout.shape, *[1] * (values.ndim - 3))
+            totals = torch.zeros(last + 2, *values.shape[3:], dtype=torch.float64, device=values.device)
+            yield totals.index_add_(0, shells, counted.flatten(0, 2))[:-1]
 
     def shell_means(self, values: Tensor | None = None) -> Float[Tensor, "s *k"]:
         """As ``shell_sums``, over the number of entries in each shell of the full spectrum."""
-        counts = self.shell_sums(torch.ones(self.layout.shape, device=self.values.device))
-        sums = self.shell_sums(values)
+        ones = torch.ones(self.layout.shape, device=self.values.device)
+        sums, counts = self.sum_shells([self.values if values is None else values, ones])
         return sums / counts.clamp(min=1).reshape(-1, *[1] * (sums.ndim - 1))
 
     def spread_shells(self, per_shell: Float[Tensor, "s *k"]) -> Float[Tensor, "z y x *k"]:
-        """Values (s,) or (s, k) of shells on every entry of this grid, float32; beyond the last, those of the last."""
+        """Values (s,) or (s, k) of shells on every entry of this grid, float32; those of the last beyond it."""
         return per_shell[self.shell_indices().clamp(max=len(per_shell) - 1)].float()
 
 

@@ -12,8 +12,6 @@ from cryobench.rng import stream
 _SMALLEST_RADIUS = 4
 _HOLD, _GROWN = 0.2, 0.6
 """Shares of the iterations at the first radius, and until the last, where every iteration takes all particles."""
-_ONLINE_HOLD, _ONLINE_GROWN = 0.2, 0.8
-"""The same shares of the mini-batches."""
 
 
 class Classification3DSettings(MethodSettings):
@@ -89,6 +87,9 @@ class Look:
 def plan_iterations(settings: Classification3DSettings, n: int, box_size: int, pixel_size: float) -> list[Look]:
     """Extent of every iteration: the radius is held, grown evenly, and held at the end.
 
+    With mini-batches it is held for the first epoch of five, and grows through all others: to grow it in half of them
+    gave classes that say less of the true states (20 classes of 12,000 particles).
+
     ValueError if the last radius is not one that the images hold.
     """
     first, last = _find_radii(settings, box_size, pixel_size)
@@ -99,7 +100,7 @@ def plan_iterations(settings: Classification3DSettings, n: int, box_size: int, p
     else:
         online = -(-settings.online_epochs * n // batch)
         sizes = [batch] * online + [n] * settings.full_passes
-        hold, grown = _ONLINE_HOLD * online, _ONLINE_GROWN * online
+        hold, grown = _HOLD * online, online
     shares = np.clip((np.arange(len(sizes)) - hold) / max(grown - hold, 1e-9), 0, 1)
     radii = np.floor(first + shares * (last - first) + 1e-9).astype(int)
     radii[-1] = last

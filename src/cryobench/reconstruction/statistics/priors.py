@@ -57,14 +57,13 @@ def regularise(numerator: FourierVolume, weight: FourierVolume, *, tau_fudge: fl
 def invert_weight(numerator: FourierVolume, weight: FourierVolume, *, tau_fudge: float = 1.0) -> FourierVolume:
     """1 / (W + 1 / (T τ²)), the factor of ``regularise``; 0 beyond the last shell and where nothing was inserted."""
     last = (numerator.box_size - 1) // 2
-    prior = estimate_prior(
-        numerator.shell_sums(numerator.values.abs().square() - NOISE_GAIN * weight.values),
-        weight.shell_sums(),
-        weight.shell_sums(weight.values**2),
-        weight.shell_sums(torch.ones_like(weight.values)),
-        tau_fudge,
+    arrays = (
+        numerator.values.abs().square() - NOISE_GAIN * weight.values,
+        weight.values,
+        weight.values**2,
+        torch.ones_like(weight.values),
     )
-    denominator = weight.values + numerator.spread_shells(prior)
-    inverse = torch.where(denominator > 0, 1 / denominator.clamp(min=1e-30), 0)
-    within = numerator.shell_indices() <= last
-    return numerator.with_values(inverse * (within[..., None] if numerator.is_stack else within))
+    prior = estimate_prior(*numerator.sum_shells(arrays), tau_fudge)[: last + 1]
+    beyond = torch.full_like(prior[:1], torch.inf)
+    denominator = weight.values + numerator.spread_shells(torch.cat([prior, beyond]))
+    return numerator.with_values(torch.where(denominator > 0, 1 / denominator.clamp(min=1e-30), 0))
