@@ -90,3 +90,18 @@ def test_images_within_the_disc_come_back(size, rng):
     packed = disc.from_images(images)
     assert packed.shape == (2, len(disc.index))
     torch.testing.assert_close(disc.to_images(packed), images, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_packed_entries_become_images_without_anything_beyond_the_disc_and_back(rng, size):
+    disc = HalfDisc(size, (size - 1) // 2)
+    packed = disc.from_images(torch.from_numpy(rng.standard_normal((3, size, size))).float())
+    images = disc.to_images(packed)
+    torch.testing.assert_close(disc.from_images(images), packed, rtol=1e-4, atol=1e-4)
+    outside = fft_images(images).flatten(1)
+    entries = {tuple(pair) for pair in disc.frequencies.tolist()}
+    mates = {(-x, -y) for x, y in entries}
+    for entry, (row, column) in enumerate(np.ndindex(size, size // 2 + 1)):
+        pair = (column, row if 2 * row < size else row - size)
+        if pair not in entries | mates:
+            assert float(outside[:, entry].abs().max()) < 1e-4

@@ -128,15 +128,19 @@ class KernelRegression:
 
         ValueError if a half-set has too few particles for ``min_particles``.
         """
-        layout = GridLayout(self._passes.disc.box_size, 1, "trilinear")
         with (progress or Silent()).task("volumes", total=len(targets)) as task:
             for start in range(0, len(targets), self._at_once):
-                group = [self._divide(target) for target in targets[start : start + self._at_once]]
-                sums = _sum_bins(self._passes, group, self._halves, self._noise)
-                for bins, numerator, weight in zip(group, *sums, strict=True):
-                    yield _regress(numerator, weight, layout, bins, self._windows, self._mask)
+                for found in self._estimate_group(targets[start : start + self._at_once]):
+                    yield found
                     task.advance()
-                del sums, numerator, weight  # before the next group's are made
+
+    def _estimate_group(self, targets: np.ndarray) -> Iterator[KernelVolume]:
+        """Volumes from one pass over the particles."""
+        layout = GridLayout(self._passes.disc.box_size, 1, "trilinear")
+        group = [self._divide(target) for target in targets]
+        numerators, weights = _sum_bins(self._passes, group, self._halves, self._noise)
+        for bins, numerator, weight in zip(group, numerators, weights, strict=True):
+            yield _regress(numerator, weight, layout, bins, self._windows, self._mask)
 
     def _divide(self, target: np.ndarray) -> Bins:
         distances = squared_distances(self._latents, self._precisions, target)
