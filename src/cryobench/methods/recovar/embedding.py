@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from cryobench.imaging.grid import FourierVolume
-from cryobench.latents.precisions import pack_symmetric
 from cryobench.methods.recovar.whitened import small_batches, whitened_data, whitened_products, whitened_rows
+from cryobench.reconstruction.decoders.kernel_regression.precisions import pack_symmetric
 from cryobench.reconstruction.engine import Passes, Rows, Sums
 from cryobench.reconstruction.images import PosedSpectra, predict_images
 

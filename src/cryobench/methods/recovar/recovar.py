@@ -17,7 +17,6 @@ from cryobench.data import (
 )
 from cryobench.latents.density import latent_density
 from cryobench.latents.path import choose_ends, find_path
-from cryobench.latents.precisions import unpack_symmetric
 from cryobench.methods.method import Method, Preset
 from cryobench.methods.recovar.embedding import embed
 from cryobench.methods.recovar.masks import choose_masks
@@ -25,6 +24,7 @@ from cryobench.methods.recovar.plan import Plan, make_plan
 from cryobench.methods.recovar.principal_model import ModelEstimate, PrincipalModel
 from cryobench.methods.recovar.settings import RecovarSettings
 from cryobench.reconstruction.decoders.kernel_regression import KernelRegressionDecoder
+from cryobench.reconstruction.decoders.kernel_regression.precisions import unpack_symmetric
 from cryobench.reconstruction.engine import Passes, RunContext
 from cryobench.reconstruction.images import level_background
 from cryobench.reconstruction.statistics import split_halves

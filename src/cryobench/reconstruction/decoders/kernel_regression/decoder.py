@@ -16,9 +16,9 @@ from cryobench._progress import Progress
 from cryobench.compute import Compute
 from cryobench.compute.memory import reserve
 from cryobench.data import Particles, Reconstruction
-from cryobench.latents.precisions import common_precision, unpack_symmetric
 from cryobench.reconstruction.decoders.decoder import VolumeDecoder
 from cryobench.reconstruction.decoders.kernel_regression.bandwidths import KernelSizes
+from cryobench.reconstruction.decoders.kernel_regression.precisions import common_precision, unpack_symmetric
 from cryobench.reconstruction.decoders.kernel_regression.regression import (
     KernelRegression,
     KernelVolume,

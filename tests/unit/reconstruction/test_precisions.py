@@ -2,7 +2,11 @@
 
 import numpy as np
 
-from cryobench.latents.precisions import common_precision, pack_symmetric, unpack_symmetric
+from cryobench.reconstruction.decoders.kernel_regression.precisions import (
+    common_precision,
+    pack_symmetric,
+    unpack_symmetric,
+)
 
 
 def test_symmetric_matrices_are_packed_and_unpacked(rng):
