@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -20,6 +20,11 @@ Kind = TypeVar("Kind", bound=Finding)
 @runtime_checkable
 class Decoder(Protocol):
     """Gives volumes anywhere in a latent space: made by ``reconstruction.decoders.open_decoder``."""
+
+    @property
+    def takes(self) -> Literal["latents", "posteriors"]:
+        """Part of the reconstruction whose rows it decodes."""
+        ...
 
     @property
     def width(self) -> int:

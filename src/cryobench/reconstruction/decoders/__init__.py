@@ -6,6 +6,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -50,11 +51,7 @@ def open_decoder(reconstruction: Reconstruction, particles: Particles, context: 
     FormatError
         If its model lacks an array.
     """
-    if reconstruction.decodes_by is None:
-        raise ValueError(
-            f"{reconstruction.name} keeps no model to decode further volumes from: there are its query volumes alone."
-        )
-    kind: type[VolumeDecoder] = load_named("decoder", reconstruction.decodes_by, DECODERS, GROUP)
+    kind = _load(reconstruction)
     box = reconstruction.record.settings.get("box") or particles.box_size
     decoder = kind.open(reconstruction.model, reconstruction, particles.at_box(box), context)
     decoder.box_size = particles.box_size
@@ -74,6 +71,11 @@ class DeferredDecoder:
         return open_decoder(self.reconstruction, self.particles, self.context)
 
     @property
+    def takes(self) -> Literal["latents", "posteriors"]:
+        """Part of the reconstruction whose rows it decodes."""
+        return _load(self.reconstruction).takes
+
+    @property
     def width(self) -> int:
         """Numbers in a row of latents."""
         return self._opened.width
@@ -91,14 +93,25 @@ def with_decoder(reconstruction: Reconstruction, particles: Particles, context: 
 
 
 def latent_rows(reconstruction: Reconstruction) -> np.ndarray:
-    """(n, d) latents of the particles, or class probabilities (n, k) where these stand for them; NaN rows left out.
+    """(n, width) rows that the reconstruction's decoder takes: latents or class probabilities; NaN rows left out.
 
-    ValueError if there is neither.
+    ValueError if the reconstruction has none.
     """
-    rows = reconstruction.latents if reconstruction.latents is not None else reconstruction.posteriors
+    rows = getattr(reconstruction, _load(reconstruction).takes)
     if rows is None:
-        raise ValueError(f"{reconstruction.name} gives particles neither latents nor class probabilities.")
+        raise ValueError(
+            f"{reconstruction.name} has no {_load(reconstruction).takes}, which its decoder "
+            f"{reconstruction.decodes_by} takes."
+        )
     return rows
+
+
+def _load(reconstruction: Reconstruction) -> type[VolumeDecoder]:
+    if reconstruction.decodes_by is None:
+        raise ValueError(
+            f"{reconstruction.name} keeps no model to decode further volumes from: there are its query volumes alone."
+        )
+    return load_named("decoder", reconstruction.decodes_by, DECODERS, GROUP)
 
 
 @dataclass(eq=False)

@@ -15,6 +15,7 @@ class ClassDecoder(VolumeDecoder):
     """Volumes of K classes."""
 
     name = "classes"
+    takes = "posteriors"
     volumes: np.ndarray
     """(k, z, y, x), as they lie on the disk."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ class VolumeDecoder(ABC):
 
     name: ClassVar[str]
     """By which runs name it."""
+    takes: ClassVar[Literal["latents", "posteriors"]] = "latents"
+    """Part of a reconstruction whose rows it decodes."""
     width: int
     """Numbers in a row of latents, or of class probabilities."""
     box_size: int

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cryobench.experiment.resources import Meter
+from cryobench.compute.meter import Meter
 
 
 def test_time_and_memory_of_the_block_are_measured() -> None:
