@@ -18,20 +18,19 @@ import numpy as np
 from cryobench._errors import FormatError
 from cryobench._progress import Progress, Silent
 from cryobench.data import Dataset, GroundTruth, Particles
+from cryobench.io.adoption_checks import check_particles
 from cryobench.io.atomic import canonical_json, read_json, remove_partial_files, write_json
+from cryobench.io.cryosparc import read_cs_uids
 from cryobench.io.dataset_store import ADOPTION, load_dataset, write_dataset
 from cryobench.io.digest import hash_file, hash_files
-from cryobench.io.foreign_parts import (
-    BRIGHT,
-    add_mask,
-    list_volumes,
-    open_state_volumes,
-    read_particles,
-    read_queries,
-)
+from cryobench.io.foreign_parts import BRIGHT, add_mask, read_particles
 from cryobench.io.labels import read_labels
 from cryobench.io.lock import lock_folder
 from cryobench.io.mrc import MrcStacks
+from cryobench.io.phase_flips import flipped_of, stacks_of
+from cryobench.io.query_file import drop_doubled, read_queries
+from cryobench.io.state_numbers import compact_states
+from cryobench.io.state_volumes import list_volumes, open_state_volumes
 
 N_QUERIES = 100
 _SIGNS: dict[str, Literal[1, -1]] = {"bright": BRIGHT, "dark": 1}
@@ -72,9 +71,10 @@ def adopt(
     labels
         State of each particle, see ``cryobench.io.labels``; −1 or absent where unknown.
     volumes
-        Folder with one .mrc per state, state 0 first in natural order of names (9 before 10). They must lie on the
-        grid of the images, or on one that is finer by a whole number and of the same extent, and are then
-        Fourier-cropped to it, as the card says.
+        Folder with one .mrc or .map per state, state 0 first in natural order of names (9 before 10); see
+        ``cryobench.io.state_volumes`` for folders that hold other maps too. They must lie on the grid of the images,
+        or on one that is finer by a whole number and of the same extent, and are then Fourier-cropped to it, as the
+        card says.
     mask
         Where the molecule can be: .mrc on the grid of the images, 0 to 1.
     passthrough
@@ -84,7 +84,7 @@ def adopt(
     shift_unit
         What ``poses`` counts shifts in: "fraction" of the box, or "pixel" (cryoDRGN 4 ``abinit``, DRGN-AI).
     datadir
-        Folder from which the paths of stacks start, if not that of the table.
+        Folder from which the paths of stacks start, if not that of the table; see ``cryobench.io.stack_paths``.
     contrast
         Whether protein is "bright" or "dark" in the stored images. By default what a .cs file says, else bright.
     name
@@ -112,6 +112,7 @@ def adopt(
         raise ValueError(f"contrast must be bright or dark, got {contrast!r}.")
     if shift_unit not in ("fraction", "pixel"):
         raise ValueError(f"shift_unit must be fraction or pixel, got {shift_unit!r}.")
+    notes: list[str] = []
     found = read_particles(
         source,
         passthrough=[Path(file) for file in passthrough],
@@ -120,19 +121,23 @@ def adopt(
         shift_unit=shift_unit,
         datadir=None if datadir is None else Path(datadir),
         sign=None if contrast is None else _SIGNS[contrast],
+        notes=notes,
     )
-    states = None if labels is None else read_labels(Path(labels), found)
-    notes: list[str] = []
+    found = check_particles(found, notes)
+    if flipped_of(found.images).any():
+        notes.append("particles.cs and ctf.pkl are left out: they cannot say that stored phases are flipped")
     truth = None
-    if states is not None:
-        opened = None if volumes is None else open_state_volumes(Path(volumes), found, states, notes)
-        truth = GroundTruth(states, opened)
+    if labels is not None:
+        uids = read_cs_uids(source) if kind == ".cs" else None
+        truth = _read_truth(Path(labels), None if volumes is None else Path(volumes), found, uids, notes)
     if mask is not None:
         found = add_mask(found, Path(mask), truth)
+    states = None if truth is None else truth.states
     if queries is None:
         chosen = choose_queries(states, len(found), n_queries)
     else:
-        chosen = queries if isinstance(queries, np.ndarray) else read_queries(Path(queries), len(found))
+        given = queries if isinstance(queries, np.ndarray) else read_queries(Path(queries), len(found))
+        chosen = drop_doubled(given, notes)
     stacks = _hash_stacks(found, progress)
     plan = {
         "adopted": {"name": source.name} if kind in _STACKS else _identify(source),
@@ -161,6 +166,17 @@ def adopt(
                 write_dataset(target, found, truth, queries=chosen, card=card, hashes=_name_hashes(stacks, target))
         (target / ADOPTION).unlink(missing_ok=True)
     return load_dataset(target)
+
+
+def _read_truth(
+    labels: Path, volumes: Path | None, particles: Particles, uids: np.ndarray | None, notes: list[str]
+) -> GroundTruth:
+    """What is known of the particles. States are counted without gaps, unless volumes count them."""
+    states = read_labels(labels, particles, uids=uids)
+    if volumes is not None:
+        return GroundTruth(states, open_state_volumes(volumes, particles, states, notes))
+    states, names = compact_states(states, notes)
+    return GroundTruth(states, state_names=names)
 
 
 def choose_queries(states: np.ndarray | None, n: int, count: int) -> np.ndarray:
@@ -239,7 +255,7 @@ def _identify(path: str | Path | None) -> dict[str, str] | None:
 
 def _hash_stacks(particles: Particles, progress: Progress | None) -> dict[Path, str]:
     """SHA-256 of all of each stack of the particles, in their order."""
-    images = particles.images
+    images = stacks_of(particles.images)
     if not isinstance(images, MrcStacks):
         raise TypeError(f"particles are adopted with their MRC stacks, got {type(images).__name__}.")
     return hash_files(images.paths, "reading stacks", progress)

@@ -45,13 +45,15 @@ class CsTable:
                 return table[name] if rows is None else table[name][rows]
         raise KeyError(name)
 
+    def fields(self) -> list[list[str]]:
+        """The fields of each file, in the order of the files."""
+        return [list(table.dtype.names or ()) for table, _ in self._tables]
+
     def require(self, names: Sequence[str], way_out: str = "") -> None:
         """FormatError that lists the missing ones of some fields."""
         missing = [name for name in names if name not in self]
         if missing:
-            groups = sorted(
-                {field.partition("/")[0] for table, _ in self._tables for field in table.dtype.names or ()}
-            )
+            groups = sorted({field.partition("/")[0] for fields in self.fields() for field in fields})
             advice = way_out or "Give the job's passthrough file as well: it holds what the job did not change."
             raise FormatError(
                 f"{' and '.join(map(str, self._files))} lack{'s' * (len(self._files) == 1)} {', '.join(missing)};"
@@ -76,6 +78,12 @@ class CsTable:
                 f" ({int((~finite).sum())} such particles). Remove them, or repeat the job that made the file."
             )
         return values
+
+    def typed(self, name: str, shape: tuple[int, ...] = ()) -> np.ndarray:
+        """As ``numbers``, each the shortest decimal that gives the stored float32: 1.31 rather than 1.309999943."""
+        values = self.numbers(name, shape)
+        distinct, places = np.unique(values.astype(np.float32), return_inverse=True)
+        return np.array([float(str(value)) for value in distinct])[places.reshape(-1)].reshape(values.shape)
 
     def _rows_in(self, table: np.ndarray, other: Path) -> np.ndarray:
         """Which row of a passthrough table belongs to each particle."""

@@ -6,7 +6,9 @@
     particles.mrcs | particles/NNN.mrcs
     stacks.csv                instead: where stacks that lie elsewhere are, and how to know them (see ``references``)
     poses.pkl ctf.pkl         the same poses and CTF in cryoDRGN's form
-    particles.cs .csg         the same in cryoSPARC's; the .csg is for its job "Import Result Group"
+    particles.cs .csg         the same in cryoSPARC's; the .csg is for its job "Import Result Group". Neither these
+    nor
+                              ctf.pkl are written of images with flipped phases, which their forms cannot say
     mask.mrc query.csv
     truth/                    see ``truth_store``
 
@@ -36,7 +38,8 @@ from cryobench.io.atomic import (
 from cryobench.io.cryosparc import write_cs, write_csg
 from cryobench.io.digest import hash_file
 from cryobench.io.masks import read_mask
-from cryobench.io.mrc import MrcStacks, write_volume
+from cryobench.io.mrc import write_volume
+from cryobench.io.phase_flips import flipped_of, stacks_of
 from cryobench.io.references import REFERENCES, check_references, differing_references, write_references
 from cryobench.io.relion import read_star, write_star
 from cryobench.io.truth_store import load_truth, write_truth
@@ -67,8 +70,8 @@ def write_dataset(
     folder
         The data set.
     particles
-        As methods are to see them: with the poses and CTFs they are given. Their images are an ``MrcStacks``, in any
-        order; stacks outside ``folder`` are referred to, not copied.
+        As methods are to see them: with the poses and CTFs they are given. Their images come from ``MrcStacks``, in
+        any order; stacks outside ``folder`` are referred to, not copied.
     truth
         What is known, or None. Its volumes may lie in ``truth/volumes`` or as ``truth/trajectory`` already; others
         are written.
@@ -95,9 +98,9 @@ def write_dataset(
             f"true volumes have {truth.volumes.box_size} voxels a side, the images"
             f" {particles.box_size} px; they must agree."
         )
-    images = particles.images
-    if not isinstance(images, MrcStacks):
-        raise TypeError(f"the images of a data set on disk are MrcStacks, got {type(images).__name__}.")
+    images = stacks_of(particles.images)
+    if images is None:
+        raise TypeError(f"the images of a data set on disk are MrcStacks, got {type(particles.images).__name__}.")
     facts = {
         "schema": SCHEMA,
         "n_particles": len(particles),
@@ -261,10 +264,16 @@ def _check_card(card: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
 def _write_particles(folder: Path, particles: Particles) -> list[str]:
     size, pixel_size = particles.box_size, particles.pixel_size
     write_star(folder / "particles.star", particles)
-    write_cs(folder / "particles.cs", particles)
-    write_csg(folder / "particles.csg", folder / "particles.cs", particles)
-    cryodrgn.write_ctf(folder / "ctf.pkl", particles.ctf, box_size=size, pixel_size=pixel_size)
-    files = ["particles.star", "particles.cs", "particles.csg", "ctf.pkl"]
+    files = ["particles.star"]
+    others = ["particles.cs", "particles.csg", "ctf.pkl"]
+    if flipped_of(particles.images).any():
+        for name in others:
+            (folder / name).unlink(missing_ok=True)
+    else:
+        write_cs(folder / "particles.cs", particles)
+        write_csg(folder / "particles.csg", folder / "particles.cs", particles)
+        cryodrgn.write_ctf(folder / "ctf.pkl", particles.ctf, box_size=size, pixel_size=pixel_size)
+        files += others
     if particles.rotations is not None and particles.shifts is not None:
         cryodrgn.write_poses(
             folder / "poses.pkl", particles.rotations, particles.shifts, box_size=size, pixel_size=pixel_size

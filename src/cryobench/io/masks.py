@@ -16,13 +16,12 @@ import numpy as np
 from cryobench._errors import FormatError
 from cryobench.data import VolumeSource
 from cryobench.io.mrc import read_volume
+from cryobench.io.stated_size import check_stated
 
 LEAST_VOXELS = 64
 """Sum of a mask's values at the least: four voxels a side."""
 LEAST_POWER = 1e-3
 """Share of a true volume's sum of squares that a mask holds at the least."""
-_UNSTATED = (0.0, 1.0)
-"""Voxel sizes in a header that mean nobody set one."""
 _ROUNDING = 1e-3
 """By which values may leave [0, 1], as those of a mask that was resampled do."""
 
@@ -42,22 +41,13 @@ def read_mask(path: Path, box_size: int, pixel_size: float) -> np.ndarray:
             f"{path} has {len(mask)} voxels a side, but the images have {box_size} px. Resample the mask onto"
             f" {box_size} voxels of {pixel_size:.4g} Å first."
         )
-    check_voxel_size(path, stated, pixel_size)
+    check_stated(path, stated, pixel_size)
     low, high = float(mask.min()), float(mask.max())
     if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
         raise FormatError(f"{path} is no mask: its values run from {low:.4g} to {high:.4g}, expected 0 to 1.")
     mask = np.clip(mask, 0, 1)
     check_extent(mask, path)
     return mask
-
-
-def check_voxel_size(path: Path, stated: float, pixel_size: float) -> None:
-    """FormatError if the header of a volume states another voxel size than ``pixel_size`` (Å), to 1 %."""
-    if stated not in _UNSTATED and abs(stated - pixel_size) > 0.01 * pixel_size:
-        raise FormatError(
-            f"{path} has voxels of {stated:.4g} Å, but the images have pixels of {pixel_size:.4g} Å: they are not on"
-            " one grid. Resample it, or mend its header if that is wrong."
-        )
 
 
 def check_extent(mask: np.ndarray, source: Path | str) -> None:

@@ -53,9 +53,10 @@ def check_references(folder: Path) -> None:
     gone = [reference.path for reference in references if not reference.path.is_file()]
     if gone:
         others = f" and {len(gone) - 1} other stack{'s' * (len(gone) > 2)}" if len(gone) > 1 else ""
+        table = folder / ("particles.cs" if (folder / "particles.cs").exists() else "particles.star")
         raise FormatError(
             f"{folder} refers to images in {gone[0]}{others}, which moved or cannot be reached. Bring them back, put"
-            f" a link there, or adopt the particles again: cryobench adopt {folder / 'particles.cs'} -o NEW"
+            f" a link there, or adopt the particles again: cryobench adopt {table} -o NEW"
             " --datadir FOLDER_OF_THE_STACKS (labels, volumes and mask are in this data set)."
         )
     for reference in references:

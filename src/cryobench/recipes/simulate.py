@@ -5,7 +5,6 @@ folder holds ``simulation/plan.json`` and no ``dataset.json``; the same command 
 one is refused.
 """
 
-import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from pydantic import ValidationError
 from cryobench._errors import FormatError, UnknownName
 from cryobench._progress import Progress, Silent
 from cryobench.atoms.sources import resolve_structures
+from cryobench.compute.workers import open_workers
 from cryobench.data import CollectiveVariable, Dataset, GroundTruth, Particles, VolumeSource
 from cryobench.io.atomic import check_free_space, read_json, remove_partial_files, write_json
 from cryobench.io.digest import hash_file
@@ -48,6 +48,7 @@ from cryobench.recipes.job import Job, PartResult, StateResult
 from cryobench.recipes.measure import measure_level, measure_snr, union_mask
 from cryobench.recipes.recipe import FrameEnsemble, Recipe
 from cryobench.recipes.settings import SimulationSettings
+from cryobench.recipes.spread import spread_evenly
 from cryobench.volumes.render import check_inside
 
 CHUNK = 128
@@ -188,7 +189,7 @@ def _check_states(job: Job) -> None:
     """
     _ = job.ensemble.variables, job.ensemble.embedding
     states = len(job.counts)
-    for state in np.unique(np.linspace(0, states - 1, min(states, 20)).astype(int)):
+    for state in spread_evenly(states, 20):
         check_inside(job.model(int(state)).positions, job.settings.fine_box_size, job.settings.fine_pixel_size)
 
 
@@ -277,33 +278,9 @@ def _build_models(job: Job, part: int) -> None:
 
 
 def _spread(job: Job, parts: Sequence[int], *, workers: int) -> Iterator[PartResult]:
-    from dask.distributed import Client, LocalCluster, as_completed
-
-    with (
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            dashboard_address=":0",
-            memory_limit=0,
-            silence_logs=logging.CRITICAL,  # an interruption is told by the command line, once
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        shared = client.scatter(replace(job, folder=job.folder.resolve()), broadcast=True)
-        futures = [client.submit(_make_part_alone, shared, part, pure=False) for part in parts]
-        for future in as_completed(futures):
-            yield future.result()
-            future.release()
-
-
-def _make_part_alone(job: Job, part: int) -> PartResult:
-    """``make_part`` in a worker that shares the machine with others: on one thread."""
-    import numba
-    import torch
-
-    numba.set_num_threads(1)
-    torch.set_num_threads(1)
-    return make_part(job, part)
+    with open_workers(workers) as pool:
+        assert pool is not None  # for more than one worker there is one
+        yield from pool.map_unordered(make_part, replace(job, folder=job.folder.resolve()), parts)
 
 
 def _finish(
@@ -335,6 +312,7 @@ def _finish(
             "plan": dict(plan),
             "snr": snr,
             "mask": {"sha256": mask.sha256, **mask.recipe},
+            **({"notes": list(job.ensemble.notes)} if job.ensemble.notes else {}),
         },
         hashes={
             job.stack_path(result.part).as_posix(): result.stack_sha256
