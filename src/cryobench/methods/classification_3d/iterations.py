@@ -97,8 +97,8 @@ class Classification(Iteration[Progression]):
         disc = disc_of(particles.box_size)
         each = class_bytes(particles.box_size, online=self._end.size > self.looks[0].size)
         left = reserve(
-            compute.memory_per_worker - _AT_ONCE * spectra_bytes(disc),
-            lambda count: count * each,
+            compute.memory_per_worker,
+            lambda count: count * each + _AT_ONCE * spectra_bytes(disc),
             n_classes,
             items=f"classes of {particles.box_size} px",
             setting="n_classes",

@@ -63,7 +63,7 @@ def invert_weight(numerator: FourierVolume, weight: FourierVolume, *, tau_fudge:
         weight.values**2,
         torch.ones_like(weight.values),
     )
-    prior = estimate_prior(*numerator.sum_shells(arrays), tau_fudge)[: last + 1]
+    prior = estimate_prior(*numerator.sum_shells(arrays), fudge=tau_fudge)[: last + 1]
     beyond = torch.full_like(prior[:1], torch.inf)
     denominator = weight.values + numerator.spread_shells(torch.cat([prior, beyond]))
     return numerator.with_values(torch.where(denominator > 0, 1 / denominator.clamp(min=1e-30), 0))
