@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cryobench.data import Dataset, IndexedVolumes, Reconstruction
+from cryobench.data import Dataset, IndexedVolumes, Reconstruction, RunRecord
 from cryobench.experiment import run
 from cryobench.io.mrc import read_volume
 from cryobench.io.store import load_dataset
@@ -78,7 +78,7 @@ def run_peer(dataset: Dataset, work: Path, environment: Path, flags: list[str]) 
         dataset.queries,
         IndexedVolumes(volumes, np.arange(len(volumes))),
         latents=latents,
-        record={"method": "recovar 1.0.5"},
+        record=RunRecord(method="recovar 1.0.5"),
     )
     return found, cost
 
@@ -101,9 +101,9 @@ def main() -> None:
     ours = replace(ours, queries=dataset.queries, volumes=kept)
     flags = ["--as-it-is"] if options.as_it_is else []
     theirs, cost = run_peer(dataset, options.work / "peer", options.recovar, flags)
-    record = ours.record
-    own = {"seconds": record["wall_seconds"], "cpu_seconds": record["cpu_seconds"]}
-    own["peak_bytes"] = record["peak_memory_bytes"]
+    spent_here = ours.record.cost
+    own = {"seconds": spent_here.wall_seconds, "cpu_seconds": spent_here.cpu_seconds}
+    own["peak_bytes"] = spent_here.peak_memory_bytes
     for name, result, spent in (("cryobench recovar", ours, own), ("recovar 1.0.5", theirs, cost)):
         print(
             f"{name}: {spent['seconds']:.0f} s, {spent['cpu_seconds']:.0f} s of CPU, "

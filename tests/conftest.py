@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pkgutil
+import re
 import signal
 from pathlib import Path
 
@@ -23,8 +24,9 @@ def _checked_modules() -> list[str]:
 
 
 def _compiles(root: Path, name: str) -> bool:
+    """Whether a module has compiled functions of its own: numba needs them undecorated."""
     path = root.joinpath(*name.split(".")[1:]).with_suffix(".py")
-    return path.exists() and "numba" in path.read_text(encoding="utf-8")
+    return path.exists() and re.search(r"^\s*@(numba\.)?njit\b", path.read_text("utf-8"), re.MULTILINE) is not None
 
 
 install_import_hook(_checked_modules(), "typechecker.check")

@@ -13,15 +13,26 @@ import torch
 
 from cryobench.data import (
     ArrayImages,
+    ClassVolumes,
     CollectiveVariable,
     Components,
+    Convergence,
     Dataset,
+    DatasetIdentity,
+    Finding,
     GroundTruth,
+    HalfSetFsc,
     IndexedVolumes,
+    LatentDensity,
+    LatentPath,
+    Machine,
     Particles,
     Reconstruction,
+    RunCost,
+    RunRecord,
     Score,
     Scores,
+    StateComponents,
 )
 from cryobench.fourier import fft_images, frequency_grid, ifft_images
 from cryobench.imaging.ctf import Ctf, evaluate_ctf
@@ -113,7 +124,7 @@ def fabricate_rich_dataset() -> Dataset:
     truth = replace(
         truth,
         variables={**truth.variables, **extra},
-        components=Components(tuple("abcdef"), occupancies, edges),
+        components=StateComponents(tuple("abcdef"), occupancies, edges),
         state_names=names,
         state_facts=pd.DataFrame({"mass_kda": np.linspace(100, 900, N_STATES)}),
     )
@@ -294,12 +305,19 @@ def fabricate_results(dataset: Dataset) -> list[tuple[Reconstruction, Scores]]:
     soft = generator.dirichlet(np.ones(4) * 0.2, n) * 0.2 + 0.8 * np.eye(4)[states * 4 // N_STATES]
     classes = np.stack([volumes[5 * k : 5 * k + 5].mean(axis=0) for k in range(4)])
     shells = 1 / (1 + np.exp((np.arange(box_size // 2 + 1) - 9) / 1.5))
-    class_model = {
-        "volumes": np.concatenate([classes, np.zeros_like(classes[:1])]),
-        "populations": np.array([0.2, 0.5, 0.1, 0.2, 0.0]),
-        "resolutions": np.array([20.0, 18.0, 25.0, 21.0, 192.0]),
-        "half_set_fsc": np.stack([shells, shells**0.5, shells**2, shells, np.zeros_like(shells)]),
-    }
+    class_findings = (
+        ClassVolumes(
+            np.concatenate([classes, np.zeros_like(classes[:1])]),
+            populations=np.array([0.2, 0.5, 0.1, 0.2, 0.0]),
+            resolutions=np.array([20.0, 18.0, 25.0, 21.0, 192.0]),
+        ),
+        HalfSetFsc(np.stack([shells, shells**0.5, shells**2, shells, np.zeros_like(shells)]), of="class"),
+        Convergence(
+            tuple({"iteration": number, "objective": -9.0 / number} for number in (1, 2, 3)),
+            "all 3 iterations <done>",
+            "gain in <log-likelihood>",
+        ),
+    )
     results = [
         (
             Reconstruction(
@@ -330,13 +348,9 @@ def fabricate_results(dataset: Dataset) -> list[tuple[Reconstruction, Scores]]:
                 queries,
                 noisy(0.08, soft.argmax(axis=1)[queries], classes),
                 posteriors=soft,
-                model=class_model,
-                record={
-                    **_record("3d-class", 95.0, settings={"n_classes": 4, "initialisation": "random-subset"}),
-                    "objective_definition": "gain in <log-likelihood>",
-                    "log": [{"iteration": number, "objective": -9.0 / number} for number in (1, 2, 3)],
-                    "notes": ["1 of 5 classes has no <particles>."],
-                },
+                findings=class_findings,
+                notes=("1 of 5 classes has no <particles>.",),
+                record=_record("3d-class", 95.0, settings={"n_classes": 4, "initialisation": "random-subset"}),
             ),
             fabricate_scores(queries, 7.6, box_size=box_size, seed=4),
         ),
@@ -345,20 +359,16 @@ def fabricate_results(dataset: Dataset) -> list[tuple[Reconstruction, Scores]]:
                 queries,
                 noisy(0.12, states[queries]),
                 latents=latents,
-                model=fabricate_linear_model(volumes),
+                findings=fabricate_linear_findings(volumes),
                 record=_record(HOSTILE_NAME, 4210.0),
             ),
             fabricate_scores(queries, 8.2, box_size=box_size, seed=5),
         ),
-        (Reconstruction(queries, posteriors=soft[:, ::-1], record={"method": "labels-only"}), Scores({})),
+        (Reconstruction(queries, posteriors=soft[:, ::-1], record=RunRecord("labels-only")), Scores({})),
         (
             Reconstruction(
                 queries,
-                record={
-                    **_record("cryodrgn", None),
-                    "status": "failed",
-                    "error": "CUDA out of memory <after epoch 3>",
-                },
+                record=_record("cryodrgn", None).with_(status="failed", error="CUDA out of memory <after epoch 3>"),
             ),
             Scores({}),
         ),
@@ -371,7 +381,7 @@ def fabricate_results(dataset: Dataset) -> list[tuple[Reconstruction, Scores]]:
     return results
 
 
-def fabricate_linear_model(volumes: np.ndarray) -> dict[str, np.ndarray]:
+def fabricate_linear_findings(volumes: np.ndarray) -> tuple[Finding, ...]:
     """Mean, two components, a density in two latents and a path, of volumes (n, z, y, x) on a circle."""
     n_states, size = len(volumes), volumes.shape[-1]
     mean = volumes.mean(axis=0)
@@ -382,29 +392,30 @@ def fabricate_linear_model(volumes: np.ndarray) -> dict[str, np.ndarray]:
     axes = np.linspace(-3, 3, 15)
     radii = np.hypot(axes[:, None], axes[None])
     turn = np.linspace(0, np.pi, 14)
-    return {
-        "mean": mean,
-        "components": (components / norms[:, None, None, None]).astype(np.float32),
-        "variances": 2 * norms**2 / n_states**2,
-        "half_set_fsc": 1 / (1 + np.exp((np.arange(size // 2 + 1) - 8) / 1.5)),
-        "density": np.exp(-((radii - 1.5) ** 2)),
-        "density_axes": np.stack([axes, axes]),
-        "path_latents": np.stack([2 * np.cos(turn), np.sin(turn), 0 * turn], axis=1),
-        "path_volumes": volumes[np.linspace(0, n_states / 2, 14).astype(int)],
-    }
+    return (
+        Components(
+            mean, (components / norms[:, None, None, None]).astype(np.float32), variances=2 * norms**2 / n_states**2
+        ),
+        HalfSetFsc(1 / (1 + np.exp((np.arange(size // 2 + 1) - 8) / 1.5))),
+        LatentDensity(np.exp(-((radii - 1.5) ** 2)), np.stack([axes, axes])),
+        LatentPath(
+            np.stack([2 * np.cos(turn), np.sin(turn), 0 * turn], axis=1),
+            volumes[np.linspace(0, n_states / 2, 14).astype(int)],
+        ),
+    )
 
 
-def _record(method: str, wall_seconds: float | None = 0.1, settings: dict | None = None) -> dict:
-    record = {
-        "method": method,
-        "version": "0.1.0",
-        "settings": settings or {},
-        "seed": 0,
-        "dataset": {"name": "blobs <on> a circle", "path": str(Path("data") / "blobs"), "sha256": "ab" * 32},
-        "hardware": {"machine": "made-up", "cores": 2, "device": "cpu"},
-        "command": f"cryobench run {method} data/blobs -o runs/{method}",
-        "status": "finished",
-    }
+def _record(method: str, wall_seconds: float | None = 0.1, settings: dict | None = None) -> RunRecord:
+    cost = RunCost()
     if wall_seconds is not None:
-        record |= {"wall_seconds": wall_seconds, "cpu_seconds": 1.7 * wall_seconds, "peak_memory_bytes": 3 * 10**8}
-    return record
+        cost = RunCost(wall_seconds, cpu_seconds=1.7 * wall_seconds, peak_memory_bytes=3e8)
+    return RunRecord(
+        method=method,
+        settings=settings or {},
+        seed=0,
+        dataset=DatasetIdentity("blobs <on> a circle", str(Path("data") / "blobs"), "ab" * 32),
+        machine=Machine(hardware={"machine": "made-up", "cores": 2, "device": "cpu"}),
+        cost=cost,
+        version="0.1.0",
+        command=f"cryobench run {method} data/blobs -o runs/{method}",
+    )

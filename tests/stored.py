@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cryobench.data import Dataset, IndexedVolumes, Reconstruction
+from cryobench.data import Dataset, DatasetIdentity, IndexedVolumes, Reconstruction, RunCost, RunRecord
 from cryobench.io.mrc import MrcStacks, StackWriter
 from cryobench.io.store import save_reconstruction, write_dataset
 from toy import PIXEL_SIZE
@@ -20,7 +20,14 @@ def store_dataset(dataset: Dataset, folder: Path) -> Dataset:
     return write_dataset(folder, stored, dataset.truth, queries=dataset.queries, card={"name": "toy"})
 
 
-def store_run(dataset: Dataset, folder: Path, method: str = "toy method", *, noise: float = 0.02) -> None:
+def store_run(
+    dataset: Dataset,
+    folder: Path,
+    method: str = "toy method",
+    *,
+    noise: float = 0.02,
+    decodes_by: str | None = None,
+) -> None:
     """Write a run: the truth with noise, some latents, class volumes as its model."""
     generator = np.random.default_rng(5)
     assert dataset.truth is not None
@@ -34,10 +41,11 @@ def store_run(dataset: Dataset, folder: Path, method: str = "toy method", *, noi
         latents=dataset.truth.embedding + 0.1 * generator.standard_normal(dataset.truth.embedding.shape),
         posteriors=np.eye(n_states)[states],
         model={"volumes": volumes},
-        record={
-            "method": method,
-            "wall_seconds": 1.0,
-            "dataset": {"name": "toy", "path": str(dataset.path), "sha256": dataset.card["sha256"]},
-        },
+        decodes_by=decodes_by,
+        record=RunRecord(
+            method,
+            dataset=DatasetIdentity("toy", str(dataset.path), dataset.card["sha256"]),
+            cost=RunCost(wall_seconds=1.0),
+        ),
     )
     save_reconstruction(run, folder, pixel_size=PIXEL_SIZE)

@@ -22,6 +22,10 @@ class Progress(Protocol):
         """Context manager that announces a task of ``total`` steps (None if unknown) and yields it."""
         ...
 
+    def note(self, text: str) -> None:
+        """Say a sentence that is worth reading while work is under way."""
+        ...
+
 
 class _SilentTask:
     def advance(self, steps: int = 1, **shown: object) -> None:
@@ -35,3 +39,6 @@ class Silent:
     def task(self, label: str, total: int | None = None) -> Iterator[Task]:
         """A task that says nothing."""
         yield _SilentTask()
+
+    def note(self, text: str) -> None:
+        """Say nothing."""

@@ -20,8 +20,9 @@ from cryobench.cli.main import run_cli
 from cryobench.data import Dataset
 from cryobench.io import atomic, download
 from cryobench.io.atomic import DiskFull
+from cryobench.io.lock import FolderBusy, lock_folder
 from cryobench.io.store import load_dataset, verify_dataset
-from cryobench.io.unpack import unpack_zip
+from cryobench.io.unpack import _check_name, unpack_zip
 from published_archive import in_order, write_archive, zip_folder
 from toy import toy_dataset
 from zenodo_server import ZenodoServer
@@ -168,7 +169,7 @@ def test_the_archive_is_not_fetched_again_if_unpacking_failed(server, monkeypatc
 
 def test_a_wrong_hash_removes_the_file(server) -> None:
     server.checksums["IgG-1D.zip"] = "md5:" + "0" * 32
-    with pytest.raises(FormatError, match=r"md5 [0-9a-f]{32}, but the record says 0{32}\. It was removed"):
+    with pytest.raises(FormatError, match=r"md5:[0-9a-f]{32}, but the record says md5:0{32}\. It was removed"):
         fetch()
     assert [path.name for path in Path().rglob("IgG-1D*")] == []
     assert not Path("set").exists()
@@ -381,6 +382,96 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
         path = evil(tmp_path / "a.zip", "set/first.txt")
     with pytest.raises(FormatError, match=r"two files named set/first\.txt"):
         unpack_zip(path, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("set/FIRST.txt", r"holds 'set/FIRST\.txt', which some file systems take for 'set/first\.txt'"),
+        ("Set/first.txt", "some file systems take for"),
+        ("set/first.txt.", "some file systems take for"),
+        ("set/first.txt/second", r"holds 'set/first\.txt' and, as if that were a folder, 'set/first\.txt/second'"),
+        ("set//second.txt", "a file without a name"),
+        ("set/ /second.txt", "a file without a name"),
+        ("set/...", "a file without a name"),
+    ],
+)
+def test_names_that_are_not_different_everywhere_are_refused(tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(FormatError, match=message):
+        unpack_zip(evil(tmp_path / "a.zip", name), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_letter_written_in_two_ways_is_one_name(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("caf\u00e9.mrc", "one")
+        archive.writestr("cafe\u0301.mrc", "two")
+    with pytest.raises(FormatError, match="some file systems take for"):
+        unpack_zip(tmp_path / "a.zip", tmp_path / "out")
+
+
+def test_an_empty_name_is_refused(tmp_path: Path) -> None:
+    content = evil(tmp_path / "a.zip", "set/x").read_bytes().replace(b"set/x", b"\0et/x")
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(FormatError, match=r"leads out of the folder|without a name"):
+        unpack_zip(tmp_path / "a.zip", tmp_path / "out")
+    entry = zipfile.ZipInfo("x")
+    entry.filename = entry.orig_filename = ""
+    with pytest.raises(FormatError, match="a file without a name"):
+        _check_name(entry, tmp_path / "a.zip")
+
+
+def test_a_file_that_is_there_is_known_by_its_content(tmp_path: Path) -> None:
+    path = evil(tmp_path / "a.zip", "set/second.txt", content=b"second")
+    unpack_zip(path, tmp_path / "out")
+    (tmp_path / "out" / "first.txt").write_text("wrong")  # of the right size
+    times = (tmp_path / "out" / "second.txt").stat().st_mtime_ns
+    unpack_zip(path, tmp_path / "out")
+    assert (tmp_path / "out" / "first.txt").read_text() == "first"
+    assert (tmp_path / "out" / "second.txt").stat().st_mtime_ns == times
+
+
+def test_archives_do_not_overwrite_one_another(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=r"holds 'first\.txt', which some file systems take for 'FIRST\.txt'"):
+        unpack_zip(evil(tmp_path / "a.zip", "set/x"), tmp_path / "out", taken=["FIRST.txt"])
+
+
+def test_an_archive_made_to_fill_the_disk_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x", "w") as file:
+        for _ in range(300):
+            file.write(bytes(10**6))
+    with pytest.raises(FormatError, match=r"a\.zip has 2\d\d,\d+ bytes but would unpack to 300,000,000"):
+        unpack_zip(tmp_path / "a.zip", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_archive_that_is_there_is_known_by_its_hash(server, archives) -> None:
+    content = bytearray(archives["IgG-1D"].read_bytes())
+    content[len(content) // 2] ^= 1
+    Path("set.download").mkdir()
+    Path("set.download", "IgG-1D.zip").write_bytes(content)
+    fetch()
+    verify_dataset(Path("set"))
+
+
+def test_one_download_at_a_time(server) -> None:
+    with lock_folder(Path("set"), doing="download"), pytest.raises(FolderBusy, match="set is in use"):
+        fetch()
+
+
+def test_what_a_late_kill_left_is_removed_or_used_by_the_same_call(server, monkeypatch) -> None:
+    """Killed when the archive was gone and the folder had not its name yet; and after it had."""
+    fetch()
+    Path("set.download").mkdir()
+    Path("set").rename("set.download/contents")
+    Path("set.download/request.json").write_text("{}")
+    server.stop()
+    fetch()
+    assert sorted(path.name for path in Path().iterdir()) == ["README.md", "set"]
+    Path("set.download").mkdir()
+    Path("set.download/request.json").write_text("{}")
+    fetch()
+    assert not Path("set.download").exists()
 
 
 def test_a_bomb_is_weighed_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from cryobench.data import Components, Dataset, Scores
+from cryobench.data import Dataset, Scores, StateComponents
 from cryobench.methods import get_method
 from cryobench.metrics import get_metric
 from toy import toy_dataset
@@ -18,7 +18,7 @@ METRICS = ("labels", "populations", "distributions", "composition")
 def data() -> Dataset:
     plain = toy_dataset()
     assert plain.truth is not None
-    parts = Components(("arm", "hand"), np.array([[0.0, 0], [1, 0], [1, 1]]))
+    parts = StateComponents(("arm", "hand"), np.array([[0.0, 0], [1, 0], [1, 1]]))
     return dataclasses.replace(plain, truth=dataclasses.replace(plain.truth, components=parts))
 
 

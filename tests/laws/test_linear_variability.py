@@ -16,7 +16,7 @@ def solved(
 ) -> tuple[Reconstruction, LinearTruth]:
     dataset, truth = linear_dataset(size=size, n=n, k=k, snr=snr, contrast_deviation=contrast)
     settings = Variability3DSettings(n_components=k, n_iterations=iterations, filter_resolution=9.0)
-    return Variability3D(settings).reconstruct(dataset.particles, queries=dataset.queries), truth
+    return Variability3D(settings).reconstruct(dataset.particles, dataset.queries), truth
 
 
 CASES = pytest.mark.parametrize(

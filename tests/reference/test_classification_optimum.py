@@ -15,6 +15,7 @@ from composition import count_effective_states, find_composition, largest_overla
 from cryobench.data import Dataset
 from cryobench.methods.classification_3d import Classification3DSettings, classify
 from cryobench.recipes.simulate import simulate
+from cryobench.reconstruction.engine import RunContext
 
 N_STATES = 20
 
@@ -38,18 +39,15 @@ def test_own_start_is_as_good_as_the_true_one(structures, make_lite, n_classes, 
     states = dataset.truth.states
     settings = Classification3DSettings(n_classes=n_classes)
     within = np.random.default_rng(0).random(len(states)) if n_classes > N_STATES else 0
-    merged = classify(
-        dataset.particles,
-        settings,
-        seed=seed,
-        initial_labels=np.floor((states + within) * n_classes / N_STATES).astype(int),
-    )
-    own = classify(dataset.particles, settings, seed=seed)
-    best, found = merged.log[-1]["objective"], own.log[-1]["objective"]
+    labels = np.floor((states + within) * n_classes / N_STATES).astype(int)
+    context = RunContext(seed=seed)
+    merged, merged_steps = classify(dataset.particles, settings, context, initial_labels=labels)
+    own, own_steps = classify(dataset.particles, settings, context)
+    best, found = merged_steps.log[-1]["objective"], own_steps.log[-1]["objective"]
     print(f"objective {found:.0f}, from the truth {best:.0f}: {100 * (found / best - 1):+.4f} %")
     assert found >= best - 0.001 * abs(best)
-    classes = own.posteriors.argmax(axis=1)
-    reference = mutual_info_score(states, merged.posteriors.argmax(axis=1))
+    classes = own.members.posteriors.argmax(axis=1)
+    reference = mutual_info_score(states, merged.members.posteriors.argmax(axis=1))
     carried = mutual_info_score(states, classes)
     print(f"mutual information {carried:.3f} nat, from the truth {reference:.3f}")
     assert carried >= 0.85 * reference

@@ -18,8 +18,10 @@ from cryobench.experiment.run import run
 from cryobench.io.adopt import choose_queries
 from cryobench.io.cryodrgn import write_poses
 from cryobench.io.labels import read_labels
+from cryobench.io.lock import FolderBusy, lock_folder
 from cryobench.io.mrc import MrcStacks, StackWriter, read_volume, write_volume
 from cryobench.io.pickles import read_pickle, write_pickle
+from cryobench.io.references import check_references
 from cryobench.io.store import hash_card, load_dataset, verify_dataset, write_dataset
 from cryobench.metrics import get_metric, score
 from toy import toy_dataset
@@ -175,6 +177,25 @@ def test_changed_stacks_are_noticed(movable: Path) -> None:
         load_dataset(movable / "mine")
 
 
+def test_a_change_in_the_middle_of_a_stack_is_noticed(movable: Path) -> None:
+    stack = movable / "toy" / "particles" / "0.mrcs"
+    content = bytearray(stack.read_bytes())
+    image = 4 * SIZE**2
+    content[1024 + 10 * image : 1024 + 40 * image] = bytes(30 * image)
+    stack.write_bytes(content)
+    with pytest.raises(FormatError, match=r"the content of .*0.mrcs differs"):
+        verify_dataset(movable / "mine")
+    with pytest.raises(FormatError, match=r"holds another data set \(mine; they differ in stacks\)"):
+        adopt(movable / "toy" / "particles.star", movable / "mine")
+
+
+def test_a_list_of_stacks_as_written_before_is_not_believed(movable: Path) -> None:
+    path = movable / "mine" / "stacks.csv"
+    path.write_text(path.read_text().replace("sha256,path", "sha256_of_ends,path"))
+    with pytest.raises(FormatError, match=r"must begin with the line 'bytes,sha256,path', found .*adopt the"):
+        check_references(movable / "mine")
+
+
 def test_stacks_inside_the_data_set_travel_with_it(home: Path, original: Dataset, tmp_path: Path) -> None:
     shutil.copytree(home / "toy" / "particles", tmp_path / "mine" / "particles")
     shutil.copy(home / "toy" / "particles.star", tmp_path / "table.star")
@@ -195,9 +216,42 @@ def test_the_same_call_finds_its_result_and_another_is_refused(home: Path, label
     again = adopt(home / "toy" / "particles.star", tmp_path / "mine")
     assert again.card == first.card
     assert hash_card(again.card) == again.card["sha256"]
-    with pytest.raises(FormatError, match=r"holds another data set \(mine\)"):
+    with pytest.raises(FormatError, match=r"holds another data set \(mine; they differ in labels\)"):
         adopt(home / "toy" / "particles.star", tmp_path / "mine", labels=labels)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "mine").rglob("*")} == before
+
+
+def test_a_call_on_files_that_changed_since_is_another(home: Path, labels: Path, maps: Path, tmp_path: Path) -> None:
+    def call() -> Dataset:
+        return adopt(home / "toy" / "particles.star", tmp_path / "mine", labels=labels, volumes=maps)
+
+    call()
+    first, last = sorted(maps.glob("*.mrc"))[:2]
+    content = first.read_bytes(), last.read_bytes()
+    assert content[0] != content[1]
+    first.write_bytes(content[1])
+    last.write_bytes(content[0])
+    with pytest.raises(FormatError, match=r"holds another data set \(mine; they differ in volumes\)"):
+        call()
+    first.write_bytes(content[0])
+    last.write_bytes(content[1])
+    call()
+    np.save(labels, np.roll(np.load(labels), 1))
+    with pytest.raises(FormatError, match=r"they differ in labels\)"):
+        call()
+
+
+def test_one_adoption_at_a_time(home: Path, tmp_path: Path) -> None:
+    with lock_folder(tmp_path / "mine", doing="adopt"), pytest.raises(FolderBusy, match="mine is in use"):
+        adopt(home / "toy" / "particles.star", tmp_path / "mine")
+    assert not (tmp_path / "mine").exists()
+
+
+def test_the_mark_a_late_kill_left_is_removed_by_the_same_call(home: Path, tmp_path: Path) -> None:
+    adopt(home / "toy" / "particles.star", tmp_path / "mine")
+    (tmp_path / "mine" / "adoption.json").write_text("{}")
+    adopt(home / "toy" / "particles.star", tmp_path / "mine")
+    assert not (tmp_path / "mine" / "adoption.json").exists()
 
 
 def test_files_of_others_are_never_overwritten(home: Path, tmp_path: Path) -> None:
@@ -471,12 +525,23 @@ def test_volumes_that_do_not_fit(
     [
         (np.ones((8, 8, 8)), "8 voxels a side, but the images have 16 px. Resample the mask onto 16 voxels of 4 Å"),
         (np.full((16, 16, 16), 7.0), "is no mask: its values run from 7 to 7"),
+        (np.zeros((16, 16, 16)), "mask.mrc holds next to nothing: its values sum to 0 voxels, expected at least 64"),
     ],
 )
 def test_masks_that_do_not_fit(home: Path, tmp_path: Path, mask: np.ndarray, message: str) -> None:
     write_volume(tmp_path / "mask.mrc", mask.astype(np.float32), 4.0)
     with pytest.raises(FormatError, match=message):
         adopt(home / "toy" / "particles.star", tmp_path / "mine", mask=tmp_path / "mask.mrc")
+
+
+def test_a_mask_beside_the_molecule_is_refused(home: Path, labels: Path, tmp_path: Path, original: Dataset) -> None:
+    corner = np.zeros((SIZE,) * 3, np.float32)
+    corner[:4, :4, :4] = 1
+    write_volume(tmp_path / "mask.mrc", corner, 4.0)
+    given = {"labels": labels, "mask": tmp_path / "mask.mrc"}
+    with pytest.raises(FormatError, match=r"mask.mrc holds .* of the power of the true volumes, expected at least"):
+        adopt(home / "toy" / "particles.star", tmp_path / "mine", volumes=home / "toy/truth/volumes", **given)
+    adopt(home / "toy" / "particles.star", tmp_path / "mine", **given)  # nothing is known that it should hold
 
 
 # Labels
@@ -528,6 +593,7 @@ def test_labels_from_arrays_and_tables(tmp_path: Path) -> None:
         ("0,1\n0,2\n", "labels particle 0 more than once"),
         ("5,1\n0,2\n", "labels particle 5, but there are particles 0 to 4"),
         ("1,2,3\n", "3 columns and no header"),
+        ("state,State\n1,2\n", "has two columns named 'state'"),
         ("particle,defocus\n1,2\n", "has the columns particle, defocus, expected one called state"),
     ],
 )
@@ -562,15 +628,19 @@ def test_a_pickle_of_labels_runs_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_star_labels_in_another_order_are_refused(home: Path, original: Dataset, tmp_path: Path) -> None:
+def test_star_labels_follow_the_images_they_name(home: Path, original: Dataset, tmp_path: Path) -> None:
     table = starfile.read(home / "toy" / "particles.star", always_dict=True)
     table["particles"]["rlnClassNumber"] = true_states(original) + 1
     starfile.write(table, tmp_path / "classes.star")
     np.testing.assert_array_equal(read_labels(tmp_path / "classes.star", original.particles), true_states(original))
     table["particles"] = table["particles"].iloc[::-1]
     starfile.write(table, tmp_path / "turned.star")
-    with pytest.raises(FormatError, match=r"row 1 of .*turned.star labels the image .* but particle 0 is image"):
-        read_labels(tmp_path / "turned.star", original.particles)
+    np.testing.assert_array_equal(read_labels(tmp_path / "turned.star", original.particles), true_states(original))
+    table["particles"] = table["particles"].iloc[:40]
+    starfile.write(table, tmp_path / "part.star")
+    found = read_labels(tmp_path / "part.star", original.particles)
+    np.testing.assert_array_equal(found[-40:], true_states(original)[-40:])
+    assert (found[:-40] == -1).all()
 
 
 # Query particles

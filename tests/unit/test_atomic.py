@@ -184,11 +184,11 @@ def test_arrays_round_trip_and_damage_is_named(tmp_path: Path, rng: np.random.Ge
     write_array(path, values)
     np.testing.assert_array_equal(read_array(path), values)
     path.write_bytes(path.read_bytes()[:-8])
-    with pytest.raises(FormatError, match=r"x\.npy cannot be read"):
+    with pytest.raises(FormatError, match=r"x\.npy cannot be read: its header promises an array \(5, 3\) of 120"):
         read_array(path)
     with path.open("wb") as file:
         np.save(file, np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(FormatError, match=r"x\.npy cannot be read"):
+    with pytest.raises(FormatError, match=r"x\.npy cannot be read: Python objects in it are never opened"):
         read_array(path)
     with pytest.raises(ValueError, match="Object arrays"):
         write_array(tmp_path / "y.npy", np.array([{}], dtype=object))

@@ -1,4 +1,4 @@
-"""3D classification: its packed images and scores against plain sums, what it finds, and how it goes on."""
+"""3D classification: leave-one-out scores, what it finds, and how it goes on after an interruption."""
 
 import json
 from contextlib import contextmanager
@@ -9,24 +9,23 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 
 from cryobench._errors import FormatError
-from cryobench.data import ArrayImages, Particles
-from cryobench.fourier import fft_images
-from cryobench.imaging.accumulate import SliceAccumulator
+from cryobench.compute import Compute
+from cryobench.compute.memory import MemoryShortage
+from cryobench.data import ArrayImages, ClassVolumes, Convergence, Particles
 from cryobench.imaging.ctf import Ctf
-from cryobench.imaging.grid import volume_to_fourier
-from cryobench.imaging.slices import extract_slices
-from cryobench.methods._shared.class_scores import score_by_slices, score_classes
-from cryobench.methods._shared.passes import Passes
-from cryobench.methods._shared.spectra import HalfDisc, Packed
+from cryobench.imaging.half_disc import HalfDisc
 from cryobench.methods.classification_3d import Classification3D, Classification3DSettings, classify
-from cryobench.methods.classification_3d.expectation import Memberships, Options, add_up, compare
-from cryobench.methods.classification_3d.limits import count_class_bytes
-from cryobench.methods.classification_3d.schedule import plan_radii
-from cryobench.methods.classification_3d.volumes import Model, largest_sphere, solve_volumes
+from cryobench.methods.classification_3d.expectation import Memberships, Model, compare
+from cryobench.methods.classification_3d.iterations import _AT_ONCE, class_bytes
+from cryobench.methods.classification_3d.settings import plan_iterations
+from cryobench.reconstruction.decoders import open_decoder
+from cryobench.reconstruction.engine import Passes, RunContext
+from cryobench.reconstruction.images import spectra_bytes
+from cryobench.reconstruction.statistics import solve_volumes, sum_classes
 from cryobench.rotations import rotations_from_quaternions
+from cryobench.volumes.mask import make_largest_sphere
 from toy import toy_dataset
 
-SIZES = [15, 16]
 QUICK = Classification3DSettings(n_classes=3, initial_resolution=12.0, n_components=4)
 
 
@@ -41,69 +40,12 @@ def own(toy):
     return classify(toy.particles, QUICK)
 
 
-def _rotations(rng: np.random.Generator, n: int) -> np.ndarray:
-    return rotations_from_quaternions(rng.standard_normal((n, 4)))
+def _change(**changes) -> Classification3DSettings:
+    return QUICK.model_copy(update=changes)
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_half_disc_counts_each_pair_of_mates_once(rng, size):
-    disc = HalfDisc(size, (size - 1) // 2)
-    image = rng.standard_normal((2, size, size))
-    full = np.abs(np.fft.fft2(image)) ** 2
-    axis = np.fft.fftfreq(size, 1 / size)
-    inside = axis[:, None] ** 2 + axis**2 <= disc.radius**2
-    packed = fft_images(torch.from_numpy(image)).flatten(1)[:, torch.from_numpy(disc.index)]
-    sums = disc.sum_shells(packed.abs().square())
-    np.testing.assert_allclose(2 * sums.sum(1).numpy(), (full * inside).sum(axis=(1, 2)), rtol=1e-10)
-    mates = {tuple(pair) for pair in disc.frequencies} & {tuple(-pair) for pair in disc.frequencies}
-    assert mates == {(0, 0)}
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_a_smaller_disc_lies_in_a_larger_one_in_the_same_order(size):
-    large, small = HalfDisc(size, (size - 1) // 2), HalfDisc(10, 4)
-    inside = (large.frequencies**2).sum(axis=1) <= 16
-    np.testing.assert_array_equal(large.frequencies[inside], small.frequencies)
-    assert large.count(3) == (large.shells <= 3).sum()
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_inserting_unpacked_images_equals_inserting_whole_ones(rng, size):
-    disc = HalfDisc(size, (size - 1) // 2)
-    spectra = fft_images(torch.from_numpy(rng.standard_normal((5, size, size))).float())
-    rotations = torch.from_numpy(_rotations(rng, 5)).float()
-    totals = []
-    for data in (spectra, disc.unpack(spectra.flatten(1)[:, torch.from_numpy(disc.index)])):
-        sums = SliceAccumulator(size)
-        sums.add(data, data.abs(), rotations)
-        totals.append(sums.totals())
-    for whole, packed in zip(*totals, strict=True):
-        torch.testing.assert_close(whole.values, packed.values, rtol=1e-4, atol=1e-3)
-
-
-def _packed(rng, size: int, n: int) -> tuple[HalfDisc, Packed]:
-    disc = HalfDisc(size, (size - 1) // 2)
-    data = fft_images(torch.from_numpy(rng.standard_normal((n, size, size))).float())
-    data = data.flatten(1)[:, torch.from_numpy(disc.index)]
-    ctf = torch.from_numpy(rng.uniform(-1, 1, data.shape)).float()
-    power, own = disc.sum_shells(data.abs().square()), disc.sum_shells(ctf.square())
-    return disc, Packed(np.arange(n), data, ctf, torch.from_numpy(_rotations(rng, n)).float(), power, own)
-
-
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("padding", [1, 2])
-@pytest.mark.parametrize("radius", [3, 7])
-def test_compiled_scores_equal_squared_residuals(rng, size, padding, radius):
-    disc, packed = _packed(rng, size, 6)
-    volumes = torch.from_numpy(rng.standard_normal((3, size, size, size))).float()
-    volume_ft = volume_to_fourier(volumes, padding=padding)
-    scores = score_classes(volume_ft, packed, disc, radius)
-    torch.testing.assert_close(scores, score_by_slices(volume_ft, packed, disc, radius), rtol=1e-4, atol=2e-2)
-    slices = extract_slices(volume_ft, packed.rotations).flatten(2)[:, :, torch.from_numpy(disc.index)]
-    for k in range(3):
-        residual = disc.sum_shells((packed.data - packed.ctf * slices[:, k]).abs().square())
-        expected = (residual - packed.power)[:, : radius + 1]
-        torch.testing.assert_close(scores[..., k].double(), expected, rtol=1e-4, atol=2e-2)
+def _found(toy, state) -> float:
+    return adjusted_rand_score(toy.truth.states, state.members.posteriors.argmax(axis=1))
 
 
 def _noise_particles(rng, size: int, n: int) -> Particles:
@@ -111,7 +53,7 @@ def _noise_particles(rng, size: int, n: int) -> Particles:
         ArrayImages(rng.standard_normal((n, size, size)).astype(np.float32)),
         4.0,
         Ctf.from_columns(n, defocus_u=rng.uniform(6e3, 2e4, n), defocus_v=1e4),
-        _rotations(rng, n),
+        rotations_from_quaternions(rng.standard_normal((n, 4))),
         np.zeros((n, 2)),
     )
 
@@ -121,18 +63,16 @@ def test_noise_does_not_favour_the_class_it_was_put_in(rng, tau_fudge):
     """Nothing but noise, put into two classes at random: leave-one-out scores leave no one where he was put, while
     plain scores keep nearly everyone. With a strong and with hardly any prior on the volumes."""
     n, size = 400, 20
-    particles = _noise_particles(rng, size, n)
-    passes = Passes(particles, 9, method="test")
+    passes = Passes(_noise_particles(rng, size, n), Compute())
     labels = rng.permutation(np.arange(n) % 2)
     former = np.eye(2, dtype=np.float32)[labels]
     noise, ones, everyone = passes.mean_power.copy(), np.ones(n, np.float32), np.ones(n, bool)
-    options = Options(reach=9)
-    sums = add_up(passes, former, ones, noise, options, everyone)
-    volumes, leverage = solve_volumes(sums, tau_fudge, largest_sphere(size))
+    sums = sum_classes(passes, former, noise)
+    volumes, leverage = solve_volumes(sums, tau_fudge=tau_fudge, mask=make_largest_sphere(size))
     model = Model(volumes, np.array([0.5, 0.5]), noise, leverage)
     # With leverage zeroed (nobody belonged anywhere) the scores are the plain ones.
     plain, fair = (
-        compare(passes, model, Memberships.from_posteriors(held, ones), options, 9, everyone)
+        compare(passes, model, Memberships.from_posteriors(held, ones), QUICK, radius=9, reach=9, chosen=everyone)
         for held in (np.zeros_like(former), former)
     )
     kept = {
@@ -147,20 +87,21 @@ def test_noise_does_not_favour_the_class_it_was_put_in(rng, tau_fudge):
 
 
 def test_finds_the_states_of_the_toy_from_principal_volumes(toy, own):
-    assert adjusted_rand_score(toy.truth.states, own.posteriors.argmax(axis=1)) > 0.9
-    assert own.converged
-    np.testing.assert_allclose(own.posteriors.sum(axis=1), 1, atol=1e-5)
+    state, convergence = own
+    assert _found(toy, state) > 0.9
+    assert convergence.converged
+    np.testing.assert_allclose(state.members.posteriors.sum(axis=1), 1, atol=1e-5)
 
 
 def test_finds_the_states_of_the_toy_from_random_subsets(toy):
-    result = classify(toy.particles, QUICK.model_copy(update={"initialisation": "random"}))
-    assert adjusted_rand_score(toy.truth.states, result.posteriors.argmax(axis=1)) > 0.9
+    assert _found(toy, classify(toy.particles, _change(initialisation="random"))[0]) > 0.9
 
 
 def test_own_start_is_as_good_as_the_true_one(toy, own):
-    best = classify(toy.particles, QUICK, initial_labels=toy.truth.states)
-    assert own.log[-1]["radius"] == best.log[-1]["radius"] == 11
-    assert own.log[-1]["objective"] > 0.999 * best.log[-1]["objective"]
+    found = own[1].log[-1]
+    best = classify(toy.particles, QUICK, initial_labels=toy.truth.states)[1].log[-1]
+    assert found["radius"] == best["radius"] == 11
+    assert found["objective"] > 0.999 * best["objective"]
 
 
 def test_noise_power_is_found(toy, own):
@@ -168,37 +109,42 @@ def test_noise_power_is_found(toy, own):
     # SNR 0.5: two thirds of the variance are noise, white, of power variance × pixels in every shell.
     expected = images.var() * 24**2 * 2 / 3
     # Interpolation errors of this coarse toy add a tenth at the lowest frequencies.
-    np.testing.assert_allclose(own.model.noise[4:], expected, rtol=0.05)
+    np.testing.assert_allclose(own[0].model.noise[4:], expected, rtol=0.05)
 
 
 def test_more_classes_than_states_and_one_class_alone(toy):
-    crowded = classify(toy.particles, QUICK.model_copy(update={"n_classes": 5, "n_iterations": 4}))
-    assert crowded.posteriors.shape == (360, 5)
-    alone = classify(toy.particles, QUICK.model_copy(update={"n_classes": 1, "n_iterations": 2}))
-    np.testing.assert_array_equal(alone.posteriors, 1)
+    crowded, convergence = classify(toy.particles, _change(n_classes=5, n_iterations=4))
+    assert crowded.members.posteriors.shape == (360, 5)
+    assert convergence.stopped == "all 4 steps done"
+    alone, _ = classify(toy.particles, _change(n_classes=1, n_iterations=2))
+    np.testing.assert_array_equal(alone.members.posteriors, 1)
 
 
 def test_an_empty_class_takes_part_of_a_mixed_one(toy):
     start = np.minimum(toy.truth.states, 1)
-    result = classify(toy.particles, QUICK, initial_labels=start)
-    assert sum(entry["reseeded"] for entry in result.log) >= 1
-    assert adjusted_rand_score(toy.truth.states, result.posteriors.argmax(axis=1)) > 0.9
+    state, convergence = classify(toy.particles, QUICK, initial_labels=start)
+    assert sum(entry["reseeded"] for entry in convergence.log) >= 1
+    assert _found(toy, state) > 0.9
 
 
 @pytest.mark.parametrize("size", [20, 21])
 def test_odd_and_even_boxes(size):
     toy = toy_dataset(size=size, n=240)
-    result = classify(toy.particles, QUICK.model_copy(update={"initial_resolution": 14.0}))
-    assert adjusted_rand_score(toy.truth.states, result.posteriors.argmax(axis=1)) > 0.9
+    assert _found(toy, classify(toy.particles, _change(initial_resolution=14.0))[0]) > 0.9
+
+
+def _least_memory(box_size: int, n_classes: int, *, online: bool = False) -> int:
+    """Bytes with which classes fit and no image is kept."""
+    disc = HalfDisc(box_size, (box_size - 1) // 2)
+    return int(n_classes * class_bytes(box_size, online=online) + _AT_ONCE * spectra_bytes(disc)) + 1
 
 
 def test_streamed_particles_give_the_bits_of_kept_ones(toy):
-    short = QUICK.model_copy(update={"n_iterations": 3})
-    kept = classify(toy.particles, short)
-    streamed = classify(
-        toy.particles, short.model_copy(update={"memory_gb": (3 * count_class_bytes(24, online=False) + 1) / 1e9})
-    )
-    np.testing.assert_array_equal(kept.posteriors, streamed.posteriors)
+    short = _change(n_iterations=3)
+    kept, _ = classify(toy.particles, short)
+    little = Compute(memory=_least_memory(24, 3))
+    streamed, _ = classify(toy.particles, short, RunContext(compute=little))
+    np.testing.assert_array_equal(kept.members.posteriors, streamed.members.posteriors)
     assert torch.equal(kept.model.volumes, streamed.model.volumes)
 
 
@@ -226,53 +172,68 @@ class _Interrupted:
 
         yield Task()
 
+    def note(self, text):
+        """Say nothing."""
 
-@pytest.mark.parametrize(("batch_per_class", "after"), [(1000, 3), (40, 2)])
-def test_an_interrupted_run_goes_on_to_the_same_bits(toy, tmp_path, batch_per_class, after):
-    """Also one that was stopped between two mini-batches."""
-    changes = {"n_iterations": 6, "convergence": 0.0, "batch_per_class": batch_per_class}
-    short = QUICK.model_copy(update=changes)
-    whole = classify(toy.particles, short)
-    with pytest.raises(_Stop):
-        classify(toy.particles, short, checkpoint=tmp_path, progress=_Interrupted(after))
-    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == after
-    resumed = classify(toy.particles, short, checkpoint=tmp_path)
-    np.testing.assert_array_equal(resumed.posteriors, whole.posteriors)
-    assert torch.equal(resumed.model.volumes, whole.model.volumes)
-    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert [line["objective"] for line in lines] == [entry["objective"] for entry in whole.log]
+
+@pytest.mark.parametrize(("batch_per_class", "steps"), [(1000, 4), (25, 4)])
+def test_a_run_interrupted_after_any_iteration_goes_on_to_the_same_bits(tmp_path, batch_per_class, steps):
+    """Also between two mini-batches, and when it goes on with so little memory that images are read in every pass."""
+    toy = toy_dataset(size=16, n=150)
+    short = _change(n_iterations=4, convergence=0.0, batch_per_class=batch_per_class, online_epochs=1, full_passes=2)
+    whole, convergence = classify(toy.particles, short)
+    assert len(convergence.log) == steps
+    little = Compute(memory=_least_memory(16, 3, online=True))
+    for after in range(1, steps):
+        folder = tmp_path / str(after)
+        with pytest.raises(_Stop):
+            classify(toy.particles, short, RunContext(checkpoint=folder, progress=_Interrupted(after)))
+        assert len((folder / "log.jsonl").read_text().splitlines()) == after
+        resumed, _ = classify(toy.particles, short, RunContext(checkpoint=folder, compute=little))
+        np.testing.assert_array_equal(resumed.members.posteriors, whole.members.posteriors)
+        assert torch.equal(resumed.model.volumes, whole.model.volumes)
+        lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+        assert [line["objective"] for line in lines] == [entry["objective"] for entry in convergence.log]
 
 
 def test_a_checkpoint_of_another_call_is_refused(toy, tmp_path):
-    short = QUICK.model_copy(update={"n_iterations": 1})
-    classify(toy.particles, short, checkpoint=tmp_path)
+    short = _change(n_iterations=1)
+    context = RunContext(checkpoint=tmp_path)
+    classify(toy.particles, short, context)
     with pytest.raises(FormatError, match="another call"):
-        classify(toy.particles, short, checkpoint=tmp_path, seed=1)
-    (tmp_path / "classification.npz").write_bytes(b"not a checkpoint")
+        classify(toy.particles, short, RunContext(checkpoint=tmp_path, seed=1))
+    with pytest.raises(FormatError, match="differs in settings"):
+        classify(toy.particles, _change(n_iterations=2), context)
+    (tmp_path / "iteration.npz").write_bytes(b"not a checkpoint")
     with pytest.raises(FormatError, match="remove it"):
-        classify(toy.particles, short, checkpoint=tmp_path)
+        classify(toy.particles, short, context)
 
 
-def test_decodes_the_most_probable_class(toy, tmp_path):
-    method = Classification3D(QUICK.model_copy(update={"n_iterations": 3}))
-    result = method.reconstruct(toy.particles, queries=toy.queries)
-    np.save(tmp_path / "volumes.npy", result.model["volumes"])
+def test_decodes_the_most_probable_class(toy):
+    result = Classification3D(_change(n_iterations=3)).reconstruct(toy.particles, toy.queries)
+    classes, convergence = result.find(ClassVolumes), result.find(Convergence)
+    assert classes is not None
+    assert classes.volumes is result.model["volumes"]
+    assert convergence is not None
+    assert len(convergence.log) == 3
     assert result.posteriors is not None
     assert result.volumes is not None
-    decoded = list(method.decode(tmp_path, result.posteriors[toy.queries]))
-    for item, volume in enumerate(decoded):
-        np.testing.assert_array_equal(volume, result.volumes.read(item))
-    with pytest.raises(ValueError, match="3 class probabilities"):
-        next(method.decode(tmp_path, np.ones((2, 4))))
+    chosen = result.posteriors.argmax(axis=1)
+    for item, query in enumerate(toy.queries):
+        np.testing.assert_array_equal(result.volumes.read(item), classes.volumes[chosen[query]])
+    decoder = open_decoder(result, toy.particles, RunContext())
+    assert decoder.width == 3
+    (volume,) = decoder.decode(np.array([[0.1, 0.2, 0.7]]))
+    np.testing.assert_array_equal(volume, classes.volumes[2])
 
 
-def test_radii_grow_from_the_first_resolution_to_the_last(toy):
-    radii = plan_radii(toy.particles, QUICK)
+def test_radii_grow_from_the_first_resolution_to_the_last():
+    radii = [look.radius for look in plan_iterations(QUICK, 360, 24, 4.0)]
     assert len(radii) == 25
     assert (radii[0], radii[-1]) == (8, 11)
     assert sorted(radii) == radii
-    limited = plan_radii(toy.particles, QUICK.model_copy(update={"likelihood_resolution": 16.0}))
-    assert set(limited) == {6}
+    limited = plan_iterations(_change(likelihood_resolution=16.0), 360, 24, 4.0)
+    assert {look.radius for look in limited} == {6}
 
 
 def test_bad_calls_are_named(toy):
@@ -280,12 +241,24 @@ def test_bad_calls_are_named(toy):
     with pytest.raises(ValueError, match="10 classes were asked for but there are only 5 particles"):
         classify(few.particles, Classification3DSettings())
     with pytest.raises(ValueError, match="likelihood_resolution of 3"):
-        classify(toy.particles, QUICK.model_copy(update={"likelihood_resolution": 3.0}))
+        classify(toy.particles, _change(likelihood_resolution=3.0))
     with pytest.raises(ValueError, match="mask_diameter of 500"):
-        classify(toy.particles, QUICK.model_copy(update={"mask_diameter": 500.0}))
+        classify(toy.particles, _change(mask_diameter=500.0))
     with pytest.raises(ValueError, match="initial labels"):
         classify(toy.particles, QUICK, initial_labels=toy.truth.states + 1)
     blank = _noise_particles(np.random.default_rng(0), 16, 8)
     blank = Particles(ArrayImages(np.zeros((8, 16, 16), np.float32)), 4.0, blank.ctf, blank.rotations, blank.shifts)
     with pytest.raises(ValueError, match="no power"):
         classify(blank, QUICK)
+
+
+def test_classes_that_do_not_fit_into_memory_are_refused_before_any_work(toy):
+    each = class_bytes(24, online=False)
+    assert 30e6 < class_bytes(128, online=False) < 60e6
+    enough = int(_least_memory(24, 3) + 3 * each)
+    for memory, message in (
+        (enough, r"10 classes of 24 px take .* n_classes=6 would fit"),
+        (100_000, "not even one"),
+    ):
+        with pytest.raises(MemoryShortage, match=message):
+            classify(toy.particles, _change(n_classes=10), RunContext(compute=Compute(memory=memory)))

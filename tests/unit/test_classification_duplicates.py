@@ -17,8 +17,8 @@ def tiny(tmp_path_factory):
 def test_classes_are_apart_and_of_few_states(tiny, n_classes):
     """20 classes of 50 particles are more than there is evidence for: some stay empty, the rest are as good."""
     states = tiny.truth.states
-    result = classify(tiny.particles, Classification3DSettings(n_classes=n_classes))
-    classes = result.posteriors.argmax(axis=1)
+    state, _ = classify(tiny.particles, Classification3DSettings(n_classes=n_classes))
+    classes = state.members.posteriors.argmax(axis=1)
     shares = find_composition(states, classes, n_classes)
     assert len(shares) >= 4
     assert largest_overlap(shares) < 0.4

@@ -7,15 +7,18 @@ import pytest
 import torch
 from sklearn.metrics import adjusted_rand_score
 
-from cryobench.data import ArrayImages, Particles
+from cryobench.compute import Compute
+from cryobench.data import ArrayImages, ClassVolumes, HalfSetFsc, Particles
 from cryobench.imaging.accumulate import SliceAccumulator
-from cryobench.methods._shared.passes import Passes
 from cryobench.methods.classification_3d import Classification3D, Classification3DSettings, classify
-from cryobench.methods.classification_3d.expectation import Memberships, Options, add_up, compare
-from cryobench.methods.classification_3d.limits import check_memory, count_class_bytes
+from cryobench.methods.classification_3d.expectation import Memberships, Model, compare
+from cryobench.methods.classification_3d.iterations import Classification
 from cryobench.methods.classification_3d.moves import merge_and_split, split_into_empty
-from cryobench.methods.classification_3d.schedule import draw_batch, plan_batches
-from cryobench.methods.classification_3d.volumes import Model, disc_of, largest_sphere, small_box, solve_volumes
+from cryobench.methods.classification_3d.settings import draw_batch, plan_iterations
+from cryobench.reconstruction.engine import Passes, RunContext
+from cryobench.reconstruction.images import PosedSpectra
+from cryobench.reconstruction.statistics import ClassSums, disc_of, small_box, solve_volumes, sum_classes
+from cryobench.volumes.mask import make_largest_sphere
 from toy import toy_dataset
 
 QUICK = Classification3DSettings(n_classes=3, initial_resolution=12.0, n_components=4)
@@ -31,23 +34,23 @@ def _change(**changes) -> Classification3DSettings:
 
 
 def _found(toy, settings, **options) -> float:
-    result = classify(toy.particles, settings, **options)
-    return adjusted_rand_score(toy.truth.states, result.posteriors.argmax(axis=1))
+    state, _ = classify(toy.particles, settings, **options)
+    return adjusted_rand_score(toy.truth.states, state.members.posteriors.argmax(axis=1))
 
 
 def test_mini_batches_find_the_states_too(toy):
-    settings = _change(batch_per_class=40, n_iterations=12)
-    result = classify(toy.particles, settings)
-    assert [entry["particles"] for entry in result.log][:7] == [120] * 7
-    assert result.log[-1]["particles"] == 360
-    assert adjusted_rand_score(toy.truth.states, result.posteriors.argmax(axis=1)) > 0.9
+    state, convergence = classify(toy.particles, _change(batch_per_class=40, convergence=0.0))
+    # Five times 360 particles in batches of 3 × 40, then two full passes.
+    assert [entry["particles"] for entry in convergence.log] == [120] * 15 + [360] * 2
+    assert [entry["radius"] for entry in convergence.log] == [8] * 7 + [9] * 4 + [10] * 4 + [11] * 2
+    assert adjusted_rand_score(toy.truth.states, state.members.posteriors.argmax(axis=1)) > 0.9
 
 
 def test_a_mini_batch_of_all_particles_is_a_full_pass(toy):
     short = _change(n_iterations=3)
-    whole = classify(toy.particles, short.model_copy(update={"batch_per_class": 0}))
-    batch = classify(toy.particles, short.model_copy(update={"batch_per_class": 120}))
-    np.testing.assert_array_equal(whole.posteriors, batch.posteriors)
+    whole, _ = classify(toy.particles, short.model_copy(update={"batch_per_class": 0}))
+    batch, _ = classify(toy.particles, short.model_copy(update={"batch_per_class": 120}))
+    np.testing.assert_array_equal(whole.members.posteriors, batch.members.posteriors)
     assert torch.equal(whole.model.volumes, batch.model.volumes)
 
 
@@ -57,45 +60,34 @@ def test_every_particle_is_in_a_mini_batch_before_any_is_again():
     assert (drawn[:2].sum(axis=0) <= 1).all()
     assert drawn[:3].any(axis=0).all()
     assert (drawn.sum(axis=0) == 2).all()
-    settings = Classification3DSettings(n_classes=2, n_iterations=6, batch_per_class=5)
-    assert plan_batches(11, settings) == [10, 10, 10, 11, 11, 11]
-    assert plan_batches(10, settings) == [10] * 6
-
-
-@pytest.mark.slow
-def test_blended_sums_are_weighted_as_the_memberships_say(toy, tmp_path):
-    """What is said to be in the volumes is what is in them: the sum of the held shares makes the same volumes."""
-    settings = _change(batch_per_class=40, n_iterations=8, smallest_class=0.0, posterior_threshold=0.0)
-    stopped = {}
-
-    class Stop(Exception):
-        pass
-
-    def keep(state, *_):
-        stopped["state"] = state
-        if state.done == 3:
-            raise Stop
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cryobench.methods.classification_3d.classification.keep_progression", keep)
-        with pytest.raises(Stop):
-            classify(toy.particles, settings, checkpoint=tmp_path)
-    state = stopped["state"]
-    passes = Passes(toy.particles, 11, method="test")
-    # The noise changes from batch to batch, so weights are compared with that of one: only their ratio to it matters.
-    sums = add_up(
-        passes, state.members.held, state.members.scales, state.model.noise, Options(11, 0.0), np.ones(360, bool)
+    settings = Classification3DSettings(
+        n_classes=2, n_iterations=6, batch_per_class=5, online_epochs=2, full_passes=3
     )
-    blended, direct = state.sums.sums[1].sum(dim=(1, 2, 3)), sums.sums[1].sum(dim=(1, 2, 3))
+    assert [look.size for look in plan_iterations(settings, 11, 24, 4.0)] == [10, 10, 10, 11, 11, 11]
+    assert [look.size for look in plan_iterations(settings, 10, 24, 4.0)] == [10] * 6
+
+
+def test_blended_sums_are_weighted_as_the_memberships_say(toy):
+    """What is said to be in the volumes is what is in them: the sum of the held shares makes the same volumes."""
+    settings = _change(batch_per_class=40, smallest_class=0.0, posterior_threshold=0.0)
+    run = Classification(toy.particles, settings, RunContext())
+    state, log = run.start(), []
+    for done in range(3):
+        step = run.step(state, done, log)
+        state, log = step.state, [*log, *step.entries]
+    assert state.weight is not None
+    # The noise changes from batch to batch, so weights are compared with that of one: only their ratio to it matters.
+    sums = sum_classes(run.passes, state.members.held, state.model.noise, scales=state.members.scales)
+    blended, direct = state.weight.sum(dim=(1, 2, 3)), sums.sums[1].sum(dim=(1, 2, 3))
     torch.testing.assert_close(blended / blended.sum(), direct / direct.sum(), rtol=1e-2, atol=0)
 
 
 @pytest.mark.parametrize("start", ["subsets", pytest.param("pca", marks=pytest.mark.slow)])
 def test_hard_classes_from_either_pca_start(toy, start):
-    settings = _change(hard_classification=True, initialisation=start)
-    result = classify(toy.particles, settings)
-    assert set(np.unique(result.posteriors)) == {0.0, 1.0}
-    assert adjusted_rand_score(toy.truth.states, result.posteriors.argmax(axis=1)) > 0.85
+    state, _ = classify(toy.particles, _change(hard_classification=True, initialisation=start))
+    posteriors = state.members.posteriors
+    assert set(np.unique(posteriors)) == {0.0, 1.0}
+    assert adjusted_rand_score(toy.truth.states, posteriors.argmax(axis=1)) > 0.85
 
 
 def test_scales_are_found():
@@ -107,82 +99,90 @@ def test_scales_are_found():
     noise = rng.normal(0, clean.std() / 1.4, clean.shape)
     images = (factors[:, None, None] * clean + noise).astype(np.float32)
     particles = dataclasses.replace(toy.particles, images=ArrayImages(images))
-    result = classify(particles, _change(fit_scale=True, n_iterations=10))
-    scales = result.members.scales
+    fitting = Classification3D(_change(fit_scale=True, n_iterations=10))
+    scales = fitting.reconstruct(particles, toy.queries).model["scales"]
     assert scales.mean() == pytest.approx(1, abs=1e-5)
     expected = factors / factors.mean()
     assert np.corrcoef(scales, expected)[0, 1] > 0.95
     assert abs(np.polyfit(expected, scales, 1)[0] - 1) < 0.1
-    np.testing.assert_array_equal(classify(particles, _change(n_iterations=2)).members.scales, 1)
+    np.testing.assert_array_equal(classify(particles, _change(n_iterations=2))[0].members.scales, 1)
 
 
 def test_half_sets_give_each_class_its_resolution(toy):
-    result = Classification3D(QUICK).reconstruct(toy.particles, queries=toy.queries)
-    fsc, resolutions, halves = (result.model[name] for name in ("half_set_fsc", "resolutions", "half_sets"))
-    assert fsc.shape == (3, 13)
-    assert np.bincount(halves).tolist() == [180, 180]
-    assert (fsc[:, 1:6] > 0.9).all()
+    result = Classification3D(QUICK).reconstruct(toy.particles, toy.queries)
+    classes, fsc = result.find(ClassVolumes), result.find(HalfSetFsc)
+    assert classes is not None
+    assert fsc is not None
+    assert fsc.of == "class"
+    assert fsc.curves.shape == (3, 13)
+    assert np.bincount(result.model["half_sets"]).tolist() == [180, 180]
+    assert (fsc.curves[:, 1:6] > 0.9).all()
     # Two halves of the particles agree less than one set with itself.
-    assert (fsc[:, 8:12] < 0.9995).all()
-    assert ((resolutions >= 8) & (resolutions < 16)).all()
-    assert result.record["notes"] == []
+    assert (fsc.curves[:, 8:12] < 0.9995).all()
+    assert classes.resolutions is not None
+    assert ((classes.resolutions >= 8) & (classes.resolutions < 16)).all()
+    assert result.notes == ()
 
 
 def test_a_class_with_an_empty_half_is_noted(toy):
     particles = dataclasses.replace(toy.particles.select(np.arange(12)), mask=None)
     settings = Classification3DSettings(n_classes=12, n_iterations=1, n_components=2, smallest_class=0.0)
-    result = Classification3D(settings).reconstruct(particles, queries=np.array([0]))
-    assert result.record["notes"][0].startswith("the data set has no mask: volumes are kept within a sphere of 96 Å")
-    assert any("half-set without particles" in note or "have no particles" in note for note in result.record["notes"])
-    assert (result.model["half_set_fsc"] == 0).all(axis=1).any()
-    assert np.isfinite(result.model["half_set_fsc"]).all()
+    result = Classification3D(settings).reconstruct(particles, np.array([0]))
+    assert result.notes[0].startswith("The data set has no mask: volumes are kept within a sphere of 96 Å")
+    assert any("half-set without particles" in note or "have no particles" in note for note in result.notes)
+    fsc = result.find(HalfSetFsc)
+    assert fsc is not None
+    assert (fsc.curves == 0).all(axis=1).any()
+    assert np.isfinite(fsc.curves).all()
 
 
 def test_a_solvent_mask_that_is_not_there_is_a_sphere_and_said(toy):
     settings = _change(n_iterations=2, solvent_mask=True)
     bare = dataclasses.replace(toy.particles, mask=None)
-    sphere = Classification3D(settings).reconstruct(bare, queries=toy.queries)
-    assert len(sphere.record["notes"]) == 1
-    masked = Classification3D(settings).reconstruct(toy.particles, queries=toy.queries)
+    sphere = Classification3D(settings).reconstruct(bare, toy.queries)
+    assert len(sphere.notes) == 1
+    masked = Classification3D(settings).reconstruct(toy.particles, toy.queries)
     assert not np.array_equal(sphere.model["volumes"], masked.model["volumes"])
-
-
-def test_classes_that_do_not_fit_into_memory_are_refused_before_any_work():
-    each = count_class_bytes(128, online=False)
-    assert 30e6 < each < 60e6
-    settings = Classification3DSettings(n_classes=100, memory_gb=50.5 * each / 1e9)
-    with pytest.raises(ValueError, match=r"100 classes of 128 pixels take .* 50 classes fit"):
-        check_memory(128, settings, online=False)
-    assert check_memory(64, settings, online=False) > 0
-    with pytest.raises(ValueError, match="not even one class fits"):
-        classify(toy_dataset(n=40).particles, _change(memory_gb=1e-4))
 
 
 def test_one_particle_has_no_half_sets(toy):
     with pytest.raises(ValueError, match="two half-sets need"):
-        classify(toy.particles.select(np.array([0])), _change(n_classes=1))
+        Classification3D(_change(n_classes=1)).reconstruct(toy.particles.select(np.array([0])), np.array([0]))
+
+
+def test_the_published_settings_are_chosen_by_recipe(toy):
+    paper = Classification3D.presets["paper"]
+    classes = {name: paper.expand(toy.particles, name)["n_classes"] for name in ("igg-1d", "ribosembly", None)}
+    assert classes == {"igg-1d": 10, "ribosembly": 20, None: 20}
+    settings = Classification3DSettings(**paper.expand(toy.particles, "igg-1d"))
+    # 100,000 particles, 10 classes: five epochs of ten mini-batches, then two full passes.
+    looks = plan_iterations(settings, 100_000, 128, 3.0)
+    assert [look.size for look in looks] == [10_000] * 50 + [100_000] * 2
+    assert (looks[0].radius, looks[-1].radius) == (19, 63)
 
 
 @pytest.mark.parametrize("size", [15, 16])
 @pytest.mark.parametrize("reach", [2, 5])
-def test_a_small_box_gives_the_large_one_cropped(rng, size, reach):
+def test_a_small_box_gives_the_large_one_cropped(size, reach):
     """The same sums, made in a box that holds shells up to ``reach`` and in the whole one."""
     toy = toy_dataset(size=size, n=60)
-    passes = Passes(toy.particles, (size - 1) // 2, method="test")
-    members = np.ones((60, 1), np.float32)
-    noise, everyone = passes.mean_power, np.ones(60, bool)
-    small = add_up(passes, members, members[:, 0], noise, Options(reach), everyone)
-    assert small.box_size == small_box(size, reach) == min(2 * reach + 4, size)
+    spectra = PosedSpectra(toy.particles, (size - 1) // 2)
+    noise = spectra.mean_power
+    sums = ClassSums(spectra, 1, noise, reach=reach)
     whole = SliceAccumulator(size, n_volumes=1, radius=reach)
     full = disc_of(size)
-    for packed in passes._shares[0].batches():
+    for batch in spectra.batches():
+        weights = torch.ones(len(batch), 1)
+        sums.add(batch, weights)
         inverse = torch.from_numpy(1 / noise[full.shells]).float()
         whole.add(
-            full.unpack(packed.ctf * inverse * packed.data),
-            full.unpack(packed.ctf**2 * inverse),
-            packed.rotations,
-            class_weights=torch.ones(len(packed.indices), 1),
+            full.unpack(batch.ctf * inverse * batch.data),
+            full.unpack(batch.ctf**2 * inverse),
+            batch.rotations,
+            class_weights=weights,
         )
+    small = sums.sums
+    assert small.box_size == small_box(size, reach) == min(2 * reach + 4, size)
     cut = (whole.sums[0].shape[1] - small.sums[0].shape[1]) // 2
     for large, little in zip(whole.sums, small.sums, strict=True):
         inner = large[:, cut : cut + little.shape[1], cut : cut + little.shape[2], : little.shape[3]]
@@ -190,18 +190,18 @@ def test_a_small_box_gives_the_large_one_cropped(rng, size, reach):
 
 
 def test_left_out_particles_change_nothing(toy):
-    passes = Passes(toy.particles, 11, method="test")
-    ones, posteriors = np.ones(360, np.float32), np.eye(3, dtype=np.float32)[toy.truth.states]
-    options, chosen = Options(11), np.arange(360) < 100
-    sums = add_up(passes, posteriors, ones, passes.mean_power, options, chosen)
-    alone = Passes(toy.particles.select(np.arange(100)), 11, method="test")
-    expected = add_up(alone, posteriors[:100], ones[:100], passes.mean_power, options, np.ones(100, bool))
+    passes = Passes(toy.particles, Compute())
+    noise, posteriors = passes.mean_power, np.eye(3, dtype=np.float32)[toy.truth.states]
+    chosen = np.arange(360) < 100
+    sums = sum_classes(passes, posteriors, noise, chosen=chosen)
+    alone = Passes(toy.particles.select(np.arange(100)), Compute())
+    expected = sum_classes(alone, posteriors[:100], noise)
     for part, other in zip(sums.sums, expected.sums, strict=True):
         torch.testing.assert_close(part, other)
-    volumes, leverage = solve_volumes(sums, 4.0, largest_sphere(24))
-    model = Model(volumes, np.full(3, 1 / 3), passes.mean_power, leverage)
-    members = Memberships.from_posteriors(posteriors, ones)
-    found = compare(passes, model, members, options, 11, chosen)
+    volumes, leverage = solve_volumes(sums, tau_fudge=4.0, mask=make_largest_sphere(24))
+    model = Model(volumes, np.full(3, 1 / 3), noise, leverage)
+    members = Memberships.from_posteriors(posteriors, np.ones(360, np.float32))
+    found = compare(passes, model, members, QUICK, radius=11, reach=11, chosen=chosen)
     assert (found.posteriors[100:] == 0).all()
     np.testing.assert_allclose(found.posteriors[:100].sum(axis=1), 1, rtol=1e-5)
 

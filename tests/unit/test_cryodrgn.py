@@ -120,7 +120,13 @@ def test_names_outside_the_list_are_refused(tmp_path: Path, code: bytes) -> None
         read_pickle(tmp_path / "x.pkl")
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x04.", b"c_codecs\nencode\n(S'x'\nS'zlib'\ntR.", b"P1\n."])
+ROOM = (b"cnumpy\nndarray\n((I9\ntR.", b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I9\ntS'b'\ntR.")
+"""Pickles that make an array of nine numbers without holding one."""
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"hello", b"\x80\x04.", b"c_codecs\nencode\n(S'x'\nS'zlib'\ntR.", b"P1\n.", *ROOM]
+)
 def test_damaged_pickles_are_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.pkl").write_bytes(content)
     with pytest.raises(FormatError, match=r"x\.pkl cannot be read as a pickle of arrays"):
@@ -137,11 +143,21 @@ def test_truncated_and_missing_pickles_are_named(tmp_path: Path, poses: tuple[np
         read_ctf(tmp_path / "none.pkl")
 
 
+@pytest.mark.parametrize("form", [lambda r: (r, None), lambda r: (r,), lambda r: r])
+def test_absent_translations_are_zero(tmp_path: Path, rng: np.random.Generator, form) -> None:
+    rotations = Rotation.random(3, rng=rng).as_matrix()
+    found, shifts = read_poses(dump(tmp_path / "poses.pkl", form(rotations)), **GRID)
+    np.testing.assert_array_equal(found, rotations)
+    np.testing.assert_array_equal(shifts, np.zeros((3, 2)))
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (np.zeros((3, 3, 3)), "found ndarray"),
-        ((np.zeros((3, 3, 3)),), "found a tuple of 1"),
+        ({"rotations": np.zeros((3, 3, 3))}, "found a dict of 1"),
+        ((np.zeros((3, 3, 3)),) * 3, "found a tuple of 3"),
+        (np.zeros((3, 3)), r"found \(3, 3\)"),
+        ((None, np.zeros((3, 2))), "must hold arrays of numbers, found None|holds nan"),
         ((np.zeros((3, 3)), np.zeros((3, 2))), r"found \(3, 3\) and\s+\(3, 2\)"),
         ((np.zeros((3, 3, 3)), np.zeros((2, 2))), r"found \(3, 3, 3\) and\s+\(2, 2\)"),
         ((np.zeros((1, 3, 3)), np.array([[0, np.nan]])), r"holds nan at \(0, 1\)"),
@@ -197,5 +213,5 @@ def test_ctf_tables_of_another_form_are_refused(tmp_path: Path, rng: np.random.G
     ):
         with pytest.raises(FormatError, match=message):
             read_ctf(dump(path, value))
-    with pytest.raises(ValueError, match="voltage_kv of particle 0 is -1"):
+    with pytest.raises(ValueError, match=r"column 5 \(voltage, kV\) of particle 0 is -1, expected 10 to 2000 kV"):
         read_ctf(dump(path, np.where(np.arange(9) == 5, -1, table)))

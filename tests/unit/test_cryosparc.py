@@ -158,7 +158,9 @@ def test_stacks_of_a_project_elsewhere(tmp_path: Path, rng: np.random.Generator)
     own, passthrough, images = cryosparc_4_job(tmp_path / "project", rng)
     (tmp_path / "tables").mkdir()
     moved = [path.rename(tmp_path / "tables" / path.name) for path in (own, passthrough)]
-    with pytest.raises(FormatError, match=r"names the stack J3/extract/mic_particles\.mrc, which is neither"):
+    with pytest.raises(
+        FormatError, match=r"names the stack J3/extract/mic_particles\.mrc, which is not at .* nor at"
+    ):
         read_cs(moved[0], passthrough=moved[1])
     found = read_cs(moved[0], passthrough=[moved[1]], datadir=tmp_path / "project")
     np.testing.assert_array_equal(found.read([0]), images[[3]])
@@ -308,7 +310,7 @@ def test_stored_shift_centres_and_stored_pose_explains_an_image(
         ({"drop": ("alignments3D/shift",)}, "lacks alignments3D/shift"),
         ({"alignments3D__pose": np.full((N, 3), np.nan, "<f4")}, "alignments3D/pose of particle 0 is .nan nan nan"),
         ({"ctf__df2_A": np.array([1, 2, np.inf, 4, 5, 6], "<f4")}, "ctf/df2_A of particle 2 is inf"),
-        ({"ctf__accel_kv": np.zeros(N, "<f4")}, "voltage_kv of particle 0 is 0.0, out of range"),
+        ({"ctf__accel_kv": np.zeros(N, "<f4")}, "ctf/accel_kv of particle 0 is 0, expected 10 to 2000 kV"),
         ({"blob__psize_A": np.array([1, 1, 1, 1, 1, 2], "<f4")}, "ranges from 1 to 2; one positive value"),
         ({"blob__psize_A": np.zeros(N, "<f4")}, "ranges from 0 to 0; one positive value"),
         ({"alignments3D__psize_A": np.zeros(N, "<f4")}, "alignments3D/psize_A of particle 0 is 0"),
@@ -354,7 +356,7 @@ def test_files_that_are_no_cs_files(tmp_path: Path) -> None:
         read_cs(tmp_path / "missing.cs")
     path = tmp_path / "x.cs"
     path.write_bytes(b"_rlnImageName\n")
-    with pytest.raises(FormatError, match=r"cannot be read as a \.cs file"):
+    with pytest.raises(FormatError, match=r"an array as numpy.save writes it, found one that begins with b.*_rlnI"):
         read_cs(path)
     for version in (b"\x94", b"\x95"):
         path.write_bytes(version + b"CSDAT7\x08")
@@ -392,5 +394,5 @@ def test_python_objects_are_never_opened(tmp_path: Path) -> None:
 
 def test_truncated(table: Path) -> None:
     table.write_bytes(table.read_bytes()[:-100])
-    with pytest.raises(FormatError, match=r"cannot be read as a \.cs file"):
+    with pytest.raises(FormatError, match=r"cannot be read: its header promises an array \(6,\) of .* cut short"):
         read_cs(table)

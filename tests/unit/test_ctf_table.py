@@ -52,3 +52,16 @@ def test_every_format_gives_the_same_parameters(particles, tmp_path, suffix):
 def test_other_files_are_refused(tmp_path):
     with pytest.raises(FormatError, match=r"table\.csv is no CTF table: expected \.pkl"):
         read_ctf_table(tmp_path / "table.csv")
+
+
+@pytest.mark.parametrize("suffix", [".star", ".pkl", ".cs"])
+def test_a_defocus_in_micrometres_is_refused(particles, tmp_path, suffix):
+    path = tmp_path / f"table{suffix}"
+    ctf = dataclasses.replace(particles.ctf, defocus_u=particles.ctf.defocus_u / 1e4, defocus_v=np.ones(N))
+    particles = dataclasses.replace(particles, ctf=ctf)
+    if suffix == ".pkl":
+        write_ctf(path, ctf, box_size=SIZE, pixel_size=2.0)
+    else:
+        {".star": write_star, ".cs": write_cs}[suffix](path, particles)
+    with pytest.raises(FormatError, match=r"table\.\w+: .*(U|df1_A).* is at most 1\.\d+, expected thousands of Å"):
+        read_ctf_table(path)

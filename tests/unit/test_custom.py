@@ -13,6 +13,7 @@ from cryobench.recipes import FrameEnsemble
 from cryobench.recipes.custom import RECIPE, CustomSettings
 from cryobench.recipes.simulate import simulate
 from cryobench.recipes.variables_file import read_variables
+from pdb_text import HELIX_ATOMS, helix_lines, helix_positions, write_pdb
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_variables_have_names_units_and_periods(files, tmp_path, kind):
         ("a [rad; period x]\n1\n2\n3\n", "period of column .* is not a positive number"),
         ("a [rad; period 0]\n1\n2\n3\n", "period of column .* is not a positive number"),
         ("a,a [Å]\n1,1\n2,2\n3,3\n", "two columns named 'a'"),
-        ("", "cannot be read"),
+        ("", "is empty"),
     ],
 )
 def test_a_bad_table_is_told(files, tmp_path, text, message):
@@ -168,6 +169,9 @@ def test_what_does_not_go_with_a_trajectory(run, tmp_path):
     pd.DataFrame({"a": np.zeros(11)}).to_csv(tmp_path / "short.csv", index=False)
     with pytest.raises(ValueError, match="11 rows for 12 states"):
         build(files, variables_file=tmp_path / "short.csv")
+    (tmp_path / "twice.csv").write_text("a,b,a\n" + 12 * "1,2,3\n")
+    with pytest.raises(FormatError, match="has two columns named 'a'"):
+        build(files, variables_file=tmp_path / "twice.csv")
 
 
 SMALL = {"box_size": 18, "pixel_size": 6.0, "resolution": 9.0, "n_queries": 4, "shift_extent": 6.0}
@@ -202,3 +206,55 @@ def test_without_structures_there_is_a_default():
     ensemble = RECIPE.ensemble(CustomSettings(n_images=10, weights=(4, 1)), [])
     assert ensemble.counts.tolist() == [8, 2]
     assert np.abs(ensemble.model(0).positions - ensemble.model(1).positions).max() > 30
+
+
+@pytest.fixture
+def dimer(tmp_path):
+    """Two models that are copies beside each other, and two that are conformations."""
+    bent = helix_positions() + np.arange(HELIX_ATOMS)[:, None] * [0.02, 0, 0]
+    paths = []
+    for name, other in (("dimer", helix_positions((30.0, 0, 0))), ("bent", bent)):
+        models = [
+            "MODEL        1",
+            *helix_lines(),
+            "ENDMDL",
+            "MODEL        2",
+            *helix_lines(positions=other),
+            "ENDMDL",
+        ]
+        paths.append(write_pdb(tmp_path / f"{name}.pdb", models))
+    return paths
+
+
+def test_models_are_copies_or_frames(dimer):
+    copies, bent = dimer
+    ensemble = build([copies], n_images=60)
+    assert ensemble.counts.tolist() == [60]
+    assert len(ensemble.model(0)) == 2 * HELIX_ATOMS
+    assert ensemble.notes == ("dimer.pdb: its 2 models are taken as one structure, the copies of an assembly.",)
+    assert len(build([copies], models="frames").counts) == 2
+    frames = build([bent], n_images=60)
+    assert frames.counts.tolist() == [1, 1]
+    (note,) = frames.notes
+    assert "bent.pdb: its 2 models are taken as frames" in note
+    assert "--set models=one" in note
+    assert len(build([bent], models="one").model(0)) == 2 * HELIX_ATOMS
+    both = build([bent, copies], n_images=60)
+    assert [len(both.model(state)) for state in range(2)] == [HELIX_ATOMS, 2 * HELIX_ATOMS]
+    assert both.notes[0] == "bent.pdb: the first of its 2 models is taken."
+
+
+def test_notes_are_on_the_card(dimer, tmp_path):
+    dataset = simulate("custom", tmp_path / "data", preset="tiny", structures=dimer[:1], settings=SMALL)
+    assert dataset.card["notes"] == ["dimer.pdb: its 2 models are taken as one structure, the copies of an assembly."]
+
+
+def test_superposition_of_copies_under_one_name(tmp_path):
+    """Each copy's CA is laid on the same copy's, not all on the last one's."""
+    lines = helix_lines() + helix_lines((30.0, 0, 0))
+    turned = Rotation.from_euler("x", 50, degrees=True).as_matrix()
+    moved = np.concatenate([helix_positions(), helix_positions((30.0, 0, 0))]) @ turned.T
+    other = helix_lines(positions=moved[:HELIX_ATOMS]) + helix_lines(positions=moved[HELIX_ATOMS:])
+    files = [write_pdb(tmp_path / "one.pdb", lines), write_pdb(tmp_path / "two.pdb", other)]
+    ensemble = build(files, superpose=True, n_images=2)
+    np.testing.assert_allclose(ensemble.model(1).positions, ensemble.model(0).positions, atol=5e-3)

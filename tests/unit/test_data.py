@@ -1,6 +1,8 @@
 """The values everything passes on: checked once, frozen, read on demand."""
 
 import dataclasses
+import json
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -9,13 +11,25 @@ from scipy.spatial.transform import Rotation
 
 from cryobench.data import (
     ArrayImages,
+    ClassVolumes,
     CollectiveVariable,
+    Components,
+    Convergence,
     Dataset,
+    DatasetIdentity,
+    Finding,
     GroundTruth,
+    HalfSetFsc,
     ImageSource,
     IndexedVolumes,
+    LatentDensity,
+    LatentPath,
+    Machine,
     Particles,
+    Priors,
     Reconstruction,
+    RunCost,
+    RunRecord,
     Score,
     Scores,
     VolumeSource,
@@ -194,14 +208,15 @@ def test_data_sets(rng: np.random.Generator) -> None:
 
 def test_reconstructions(rng: np.random.Generator) -> None:
     volumes = IndexedVolumes(rng.normal(size=(2, 3, 3, 3)), np.array([0, 1, 1]))
-    made = Reconstruction(np.array([4, 2, 0]), volumes, latents=rng.normal(size=(N, 2)), record={"method": "m"})
+    made = Reconstruction(np.array([4, 2, 0]), volumes, latents=rng.normal(size=(N, 2)), record=RunRecord("m"))
     assert made.name == "m"
-    changed = made.with_record(seed=3, method="o")
-    assert (changed.record, made.record) == ({"method": "o", "seed": 3}, {"method": "m"})
+    changed = dataclasses.replace(made, record=made.record.with_(seed=3, method="o"))
+    assert (changed.record, made.record) == (RunRecord("o", seed=3), RunRecord("m"))
     assert changed.latents.dtype == np.float32
     assert Reconstruction(np.array([0])).name == "reconstruction"
     left_out = np.full((N, 2), np.nan)
     assert np.isnan(Reconstruction(np.array([0]), latents=left_out).latents).all()
+    assert np.isnan(Reconstruction(np.array([0]), posteriors=left_out).posteriors).all()
 
 
 @pytest.mark.parametrize(
@@ -211,11 +226,100 @@ def test_reconstructions(rng: np.random.Generator) -> None:
         ({"latents": np.zeros((5, 2)), "posteriors": np.ones((6, 1))}, "differ in length: .*5.*6"),
         ({"latents": np.zeros(5)}, r"latents must have shape .* got \(5,\)"),
         ({"posteriors": np.array([[0.5, 0.5], [0.5, 0.4]])}, r"posteriors of particle 1 sum to 0\.(8999|9)"),
+        (
+            {"posteriors": np.array([[0.5, 0.5], [1.5, -0.5]])},
+            "posteriors of particle 1 sum to 1.0, the lowest being -0.5",
+        ),
+        ({"posteriors": np.array([[1.0, np.nan], [0.5, 0.5]])}, "posteriors of particle 0 .* or NaN throughout"),
     ],
 )
 def test_reconstructions_that_contradict_themselves(parts: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Reconstruction(np.array([0]), **parts)
+
+
+def test_records_come_back_from_json() -> None:
+    made = RunRecord(
+        "m", {"box": 32, "mask": None, "radii": [1, 2.5]}, "paper", 0, DatasetIdentity("d", "/d", "ab"),
+        Priors("given", "data set", truth=("labels",), volumes="linear"), machine=Machine(hardware={"cores": 2}),
+        cost=RunCost(1, 2.5, attempts=2), command="cryobench run m d",
+    )  # fmt: skip
+    plain = json.loads(json.dumps(made.to_json()))
+    assert plain["seed"] == 0
+    assert "error" not in plain
+    assert RunRecord.from_json(plain) == made
+    assert RunRecord.from_json({**plain, "queries": [1]}) == made
+    assert RunRecord.from_json({}) == RunRecord()
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"cost": {"wall_seconds": "12 s"}}, 'cost.wall_seconds cannot be "12 s": .* number'),
+        ({"cost": {"wall_seconds": True}}, "cost.wall_seconds cannot be true"),
+        ({"cost": 3}, "cost cannot be 3"),
+        ({"status": "done"}, "status cannot be \"done\": .*'running', 'failed' or 'finished'"),
+        ({"seed": "3"}, "seed cannot be"),
+        ({"settings": [1]}, "settings cannot be"),
+        ({"method": None}, "method cannot be null"),
+        ({"priors": {"truth": "labels"}}, "priors.truth cannot be"),
+        ({"priors": {"poses": "guessed"}}, "priors.poses cannot be"),
+        ({"dataset": {"sha256": 3}}, "dataset.sha256 cannot be 3"),
+    ],
+)
+def test_records_of_another_form_are_refused(entries: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        RunRecord.from_json(entries)
+
+
+def test_costs_add_up_and_peaks_do_not() -> None:
+    total = RunCost.total([RunCost(1.0, 2.0, None, 5.0), RunCost(3.0, None, 1.0, 4.0), RunCost(0.5)])
+    assert total == RunCost(4.5, 2.0, 1.0, 5.0, None, attempts=3)
+    assert total.is_known
+    assert not RunCost(attempts=2).is_known
+
+
+def test_findings_are_found_by_type() -> None:
+    first, second = HalfSetFsc(np.ones(3)), HalfSetFsc(np.ones((2, 3)), of="class")
+    made = Reconstruction(np.array([0]), findings=(LatentPath(np.ones((2, 1))), first, second))
+    assert made.find(HalfSetFsc) is first
+    assert made.find(Components) is None
+    assert Convergence((), "converged: nothing moved").converged
+    assert not Convergence((), "all 3 steps done").converged
+
+
+def test_deviations_are_none_where_a_variance_is_not_positive() -> None:
+    cube = np.zeros((2, 2, 2))
+    found = Components(cube, np.zeros((4, 2, 2, 2)), np.array([4.0, 0.0, -1.0, np.inf, 1.0]))
+    assert found.deviations.tolist() == [2, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Components(np.zeros((4, 4)), np.zeros((2, 4, 4, 4)), np.ones(2)), "mean must be cubes"),
+        (lambda: Components(np.zeros((5, 5, 5)), np.zeros((2, 4, 4, 4)), np.ones(2)), "do not belong to a mean"),
+        (lambda: Components(np.zeros((4, 4, 4)), np.zeros((2, 4, 4, 5)), np.ones(2)), "components must be cubes"),
+        (lambda: Components(np.zeros((4, 4, 4)), np.zeros((2, 4, 4, 4)), np.ones(1)), "with 1 variances"),
+        (
+            lambda: Components(np.zeros((4, 4, 4)), np.zeros((2, 4, 4, 4)), np.ones((2, 2))),
+            "variances must have 1 axis",
+        ),
+        (lambda: ClassVolumes(np.zeros((3, 4, 4, 4)), np.ones(2)), "need as many populations"),
+        (lambda: ClassVolumes(np.zeros((3, 4, 4, 4)), np.ones(3), np.ones(2)), "need as many resolutions"),
+        (lambda: LatentDensity(np.ones((3, 3)), np.ones((2, 4))), "does not fit axes"),
+        (lambda: LatentDensity(np.ones((1, 1)), np.ones((2, 1))), "does not fit axes"),
+        (lambda: LatentDensity(np.ones(()), np.ones((0, 4))), "does not fit axes"),
+        (lambda: LatentDensity(np.ones(3), np.ones(3)), "axes of a density must have 2 axes"),
+        (lambda: LatentPath(np.ones(3)), "latents of a path must have 2 axes"),
+        (lambda: LatentPath(np.ones((3, 2)), np.ones((2, 4, 4, 4))), "3 latents has 2 volumes"),
+        (lambda: HalfSetFsc(np.ones((2, 3))), "half-set FSC of the volume must have 1 axis"),
+        (lambda: HalfSetFsc(np.ones(3), of="class"), "half-set FSC of the class must have 2 axes"),
+    ],
+)
+def test_findings_that_contradict_themselves(make: Callable[[], Finding], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
 def test_scores_are_looked_up_by_name() -> None:

@@ -9,7 +9,7 @@ from torch_fourier_shell_correlation import fsc as peer_fsc
 
 from cryobench.data import ArrayImages, Dataset, GroundTruth, IndexedVolumes, Particles, Reconstruction
 from cryobench.imaging.ctf import Ctf
-from cryobench.metrics import FscCurve, fsc, fsc_auc, per_image_fsc, resolution
+from cryobench.metrics import FscCurve, compare_volumes, fsc, fsc_auc, per_image_fsc, resolution
 
 SIZES = [15, 16, 24, 25]
 
@@ -142,6 +142,16 @@ def test_empty_shells_do_not_score() -> None:
     np.testing.assert_array_equal(curve.values, [1.0, 1.0] + [0.0] * 6)
     both = fsc(flat, flat)
     assert (both.values == 1.0).all()
+
+
+def test_two_empty_volumes_are_not_in_agreement() -> None:
+    """As any two are in a mask that holds nothing."""
+    volume = np.random.default_rng(0).normal(size=(16, 16, 16)).astype(np.float32)
+    nothing = np.zeros_like(volume)
+    np.testing.assert_array_equal(fsc(volume, volume, nothing).values, [1.0] + [0.0] * 7)
+    np.testing.assert_array_equal(fsc(nothing, nothing).values, [1.0] + [0.0] * 7)
+    found = compare_volumes(np.stack([volume, nothing]), nothing[None], pixel_size=1.0)
+    np.testing.assert_allclose(found.fsc_auc[1], 0.5 / 7)
 
 
 def test_resolution_is_the_first_shell_below_and_says_when_none_is() -> None:

@@ -36,7 +36,7 @@ def values(name: str, reconstruction: Reconstruction, dataset: Dataset) -> dict[
 
 
 @ALL
-def test_particles_without_state_latent_or_place_are_left_out_and_counted(toy, rng, name):
+def test_particles_of_unknown_state_or_place_are_left_out_and_those_without_a_latent_count(toy, rng, name):
     truth = toy.truth
     assert truth is not None
     latent, states, embedding = truth.embedding.copy(), truth.states.copy(), truth.embedding.copy()
@@ -46,17 +46,22 @@ def test_particles_without_state_latent_or_place_are_left_out_and_counted(toy, r
     variables = {"angle": CollectiveVariable(angle, "rad", 2 * np.pi)}
     partial = with_truth(toy, states=states, embedding=embedding, variables=variables)
     measured = get_metric(name)().measure(reconstruct(latents=latent), partial)
-    for score in measured.scores.values():
-        assert score.n == 200 - 14
-        assert not set(score.items["particle"]) & {*range(10), *range(20, 24)}
+    unplaced = {"neighbourhood-similarity": 0, "information-imbalance": 1}
+    for key, score in measured.scores.items():
+        of_placed = key in ("imbalance-latent-to-pose", "imbalance-latent-to-ctf")
+        assert score.n == 200 - (14 if of_placed else 9)
+        assert not set(score.items["particle"]) & {*range(5, 10), *range(20, 24)}
+        if not of_placed and name in unplaced:
+            assert (score.items.set_index("particle").loc[range(5), "value"] == unplaced[name]).all()
     context = measured.context
     if name == "decodability":
-        assert context["n_without_latent_or_variable"] == 14
+        assert (context["n_without_variable"], context["n_without_latent"]) == (9, 5)
     else:
         left_out = [context[f"n_without_{what}"] for what in ("state", "true_place", "latent")]
         assert left_out == [5, 4, 5]
         assert context["n_distinct_latents"] == 4
-    assert context["n_measured"] == 186
+    assert context["n_measured"] == (191 if name == "decodability" else 186)
+    assert context["coverage"] == 186 / 191
 
 
 @ALL
@@ -216,7 +221,18 @@ def test_plain_functions_count_rows_with_nan(rng):
     clean = neighbourhood_similarity(truth[kept], latent[kept])
     np.testing.assert_array_equal(found.similarity, clean.similarity)
     assert information_imbalance(truth, latent, 5).n_left_out == 4
-    assert decodability(latent, truth[:, 0]).points.tolist() == kept.tolist()
+    assert decodability(latent, truth[:, 0]).points.tolist() == np.setdiff1d(np.arange(100), [10, 11]).tolist()
+
+
+def test_a_particle_without_a_latent_is_predicted_by_the_mean(rng):
+    variable = rng.standard_normal(200)
+    latent = variable[:, None].copy()
+    latent[::2] = np.nan
+    found = decodability(latent, variable)
+    residual = (variable - variable.mean()) ** 2
+    np.testing.assert_allclose(found.linear_by_point[::2], 1 - residual[::2] / residual.mean())
+    np.testing.assert_allclose(found.linear_by_point[1::2], 1)
+    assert 0.4 < found.linear < 0.6
 
 
 @pytest.mark.parametrize("radii", [[], [0, 5], [5, 3], [50, 101], [np.nan]])

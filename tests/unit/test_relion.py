@@ -15,6 +15,7 @@ from cryobench.data import ArrayImages, Particles
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.mrc import MrcStacks, StackWriter
 from cryobench.io.relion import read_pose_star, read_star, write_pose_star, write_star
+from cryobench.io.star import read_tables
 
 N, SIZE = 6, 5
 
@@ -56,6 +57,20 @@ def table(tmp_path: Path, particles: Particles) -> Path:
     path = tmp_path / "particles.star"
     write_star(path, particles)
     return path
+
+
+def test_names_that_stand_twice_are_refused(table: Path) -> None:
+    text = table.read_text()
+    columns = [line.split()[0] for line in text.splitlines() if line.startswith("_rlnDefocus")]
+    table.write_text(text.replace(f"{columns[1]} ", f"{columns[0]} "))
+    with pytest.raises(FormatError, match=rf"particles\.star has two columns {columns[0]} in one block"):
+        read_star(table)
+    table.write_text(text.replace("data_optics", "data_particles"))
+    with pytest.raises(FormatError, match=r"particles\.star has two blocks data_particles"):
+        read_star(table)
+    table.write_text("data_\n_rlnVoltage 300\n_rlnVoltage 200\n")
+    with pytest.raises(FormatError, match="has two columns _rlnVoltage"):
+        read_tables(table)
 
 
 def edit(table: Path, *, drop: tuple[str, ...] = (), block: str = "particles", **columns: object) -> Path:
@@ -175,9 +190,9 @@ def test_relion_3_0_tables(tmp_path: Path, table: Path, particles: Particles, bl
 def test_stacks_elsewhere_are_found_through_datadir(tmp_path: Path, table: Path, particles: Particles) -> None:
     elsewhere = tmp_path / "elsewhere"
     (tmp_path / "particles").rename(elsewhere)
-    with pytest.raises(FormatError, match=r"names the stack particles/000\.mrcs, which is not at .*Give datadir="):
+    with pytest.raises(FormatError, match=r"names the stack particles/000\.mrcs, which is not at .*Give --datadir"):
         read_star(table)
-    with pytest.raises(FormatError, match=r"Looked for .* and .*: give another datadir="):
+    with pytest.raises(FormatError, match=r"which is not at .* nor at .*Give --datadir"):
         read_star(table, datadir=tmp_path / "nowhere")
     assert len(read_star(table, datadir=elsewhere)) == N
     elsewhere.rename(tmp_path / "particles")
@@ -262,7 +277,9 @@ def test_a_table_cut_short_is_refused(table: Path) -> None:
 
 
 def test_non_physical_ctf_values_name_the_particle(table: Path) -> None:
-    with pytest.raises(ValueError, match="amplitude_contrast of particle 0 is 3"):
+    with pytest.raises(
+        ValueError, match=r"rlnAmplitudeContrast of particle 0 is 3, expected 0 to 1\. Is it in percent"
+    ):
         read_star(edit(table, block="optics", rlnAmplitudeContrast=3.0))
 
 
@@ -339,3 +356,21 @@ def test_poses_alone_round_trip(tmp_path: Path, rng: np.random.Generator) -> Non
     starfile.write({"particles": pd.DataFrame({"rlnAngleRot": [1.0]})}, tmp_path / "poses.star")
     with pytest.raises(FormatError, match="no column _rlnAngleTilt"):
         read_pose_star(tmp_path / "poses.star")
+
+
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", "# by Zoë, 3 Å\n".encode("latin-1"), "# von Zoë\n".encode()])
+def test_marks_and_comments_of_other_encodings(table: Path, particles: Particles, mark: bytes) -> None:
+    table.write_bytes(mark + table.read_bytes())
+    np.testing.assert_allclose(read_star(table).rotations, particles.rotations, atol=3e-8)
+
+
+def test_a_hash_within_a_name_is_named(table: Path) -> None:
+    table.write_text(table.read_text().replace("particles/001.mrcs", "particles/run#3.mrcs"))
+    with pytest.raises(FormatError, match=r"'000001@particles/run#3.mrcs' in line \d+ holds '#'.* Rename the file"):
+        read_star(table)
+
+
+def test_a_magnification_of_zero_is_named(table: Path) -> None:
+    edit(table, block="optics", drop=("rlnImagePixelSize",), rlnMagnification=0.0, rlnDetectorPixelSize=5.0)
+    with pytest.raises(FormatError, match="rlnMagnification of particle 0 is 0, expected a positive number"):
+        read_star(table)

@@ -80,7 +80,7 @@ def test_occupancies_are_what_the_atoms_show(growing):
         np.testing.assert_array_equal(found, growing.components.occupancies[state])
         assert len(shown) == sum(len(part & shown) for part in parts)
         mass = growing.variables["mass"].values[state]
-        assert model.mass_with_hydrogens / 1000 == pytest.approx(mass, rel=1e-9)
+        assert model.mass_with_hydrogens / 1000 == pytest.approx(mass, abs=1e-6)  # as it is rounded
         assert growing.variables["components"].values[state] == sum(value > 0 for value in found)
 
 
@@ -102,7 +102,7 @@ def test_squared_distance_is_the_mass_that_differs(growing):
     masses = [growing.whole.select(growing.owners == number).mass_with_hydrogens / 1000 for number in range(42)]
     presence = growing.components.occupancies
     differing = np.abs(presence[:, None] - presence[None]) @ np.array(masses)
-    np.testing.assert_allclose(square_distances(growing.embedding), differing, atol=1e-6)
+    np.testing.assert_allclose(square_distances(growing.embedding), differing, atol=1e-4)  # rounded coordinates
     spread = growing.embedding.std(axis=0)
     assert (np.diff(spread) <= 1e-9).all()
     assert (growing.embedding[-1][:3] > 0).all()
@@ -257,7 +257,7 @@ def test_squared_distance_from_files_is_the_mass_of_residues_that_differ(files, 
     # All residues of a state are also in the next one, with the same atoms.
     for one in range(4):
         for other in range(one):
-            assert squares[one, other] == pytest.approx(weights[one] - weights[other], abs=1e-6)
+            assert squares[one, other] == pytest.approx(weights[one] - weights[other], abs=1e-4)
 
 
 def test_chains_are_matched_by_the_names_of_their_molecules(files, outlines, tmp_path):

@@ -8,11 +8,10 @@ from dask.distributed import LocalCluster
 from typer.testing import CliRunner
 
 from cryobench.cli.main import app
+from cryobench.compute.workers import check_workers, open_workers
 from cryobench.data import Particles
 from cryobench.experiment import run
-from cryobench.experiment.cluster import check_spread, open_workers
 from cryobench.io.store import load_dataset
-from cryobench.methods import get_method
 from stored import store_dataset
 from toy import toy_dataset
 
@@ -30,26 +29,30 @@ def test_a_scheduler_s_workers_give_the_answer_of_this_process(dataset, tmp_path
     here = run("3d-class", dataset, tmp_path / "here", settings=SMALL)
     with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0") as cluster:
         there = run("3d-class", dataset, tmp_path / "there", settings=SMALL, scheduler=cluster.scheduler_address)
-        assert there.record["scheduler"] == cluster.scheduler_address
+        assert there.record.machine.scheduler == cluster.scheduler_address
         assert len(cluster.workers) == 1
     np.testing.assert_allclose(here.posteriors, there.posteriors, atol=1e-3)
 
 
-def test_workers_are_refused_where_they_are_of_no_use(dataset, tmp_path):
-    with pytest.raises(ValueError, match="consensus does not spread"):
-        run("consensus", dataset, tmp_path / "run", workers=2)
-    assert not (tmp_path / "run").exists()
-    spreading = get_method("3d-class")
+def test_controls_spread_like_methods(dataset, tmp_path):
+    here = run("consensus", dataset, tmp_path / "here")
+    there = run("consensus", dataset, tmp_path / "there", workers=2)
+    scale = float(np.abs(here.volumes.read(0)).max())
+    np.testing.assert_allclose(here.volumes.read(0), there.volumes.read(0), atol=1e-5 * scale)
+    assert there.record.machine.workers == 2
+
+
+def test_workers_that_cannot_be_are_refused():
     with pytest.raises(ValueError, match="give one of the two"):
-        check_spread(spreading, 2, "tcp://somewhere:8786")
+        check_workers(2, "tcp://somewhere:8786")
     with pytest.raises(ValueError, match="at least 1"):
-        check_spread(spreading, 0, None)
-    with open_workers(1, None) as client:
-        assert client is None
+        check_workers(0, None)
+    with open_workers(1, None) as workers:
+        assert workers is None
 
 
 def test_a_scheduler_that_is_not_there_is_named(monkeypatch):
-    monkeypatch.setattr("cryobench.experiment.cluster._PATIENCE", 0.3)
+    monkeypatch.setattr("cryobench.compute.workers._PATIENCE", 0.3)
     with (
         pytest.raises(OSError, match=r"no Dask scheduler answers at 'tcp://127\.0\.0\.1:1'"),
         open_workers(1, "tcp://127.0.0.1:1"),
@@ -66,5 +69,5 @@ def test_the_command_prints_what_the_run_notes(dataset, tmp_path):
     assert printed.exit_code == 0, printed.output
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     notes = [line.removeprefix("note: ") for line in printed.stdout.splitlines() if line.startswith("note: ")]
-    assert notes == record["notes"]
+    assert notes == record.get("notes", [])
     assert card["name"] == record["dataset"]["name"]

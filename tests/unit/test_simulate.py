@@ -11,6 +11,7 @@ import torch
 from cryobench._errors import FormatError, UnknownName
 from cryobench.fourier import ifft_images
 from cryobench.imaging.grid import volume_to_fourier
+from cryobench.io.lock import FolderBusy, lock_folder
 from cryobench.recipes import get_recipe
 from cryobench.recipes.draws import assign_states
 from cryobench.recipes.images import Microscope
@@ -61,6 +62,22 @@ UNTIDY = {**SMALL, **REALISTIC, "projection": "atoms", "junk_noise": 0.2, "junk_
 @pytest.fixture(scope="module")
 def untidy(tmp_path_factory):
     return simulate("igg-1d", tmp_path_factory.mktemp("simulated") / "data", preset="tiny", settings=UNTIDY, seed=3)
+
+
+def test_one_simulation_at_a_time_in_a_folder(tmp_path):
+    with lock_folder(tmp_path / "data", doing="simulate igg-1d"), pytest.raises(FolderBusy, match="data is in use"):
+        simulate("igg-1d", tmp_path / "data", preset="tiny", settings=SMALL)
+    assert not (tmp_path / "data").exists()
+
+
+def test_what_a_late_kill_left_is_removed_by_the_same_call(tmp_path):
+    """Killed after the card was written, before the marks were removed."""
+    first = simulate("igg-1d", tmp_path / "data", preset="tiny", settings=SMALL, particles=(0, 6))
+    (tmp_path / "data" / "simulation").mkdir()
+    (tmp_path / "data" / "simulation" / "000.json").touch()
+    again = simulate("igg-1d", tmp_path / "data", preset="tiny", settings=SMALL, particles=(0, 6))
+    assert again.card == first.card
+    assert not (tmp_path / "data" / "simulation").exists()
 
 
 @pytest.mark.parametrize("chunk", [1, 4])

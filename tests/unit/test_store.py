@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,25 +15,39 @@ from scipy.spatial.transform import Rotation
 
 from cryobench._errors import FormatError
 from cryobench.data import (
+    ClassVolumes,
     CollectiveVariable,
     Components,
+    Convergence,
     Dataset,
+    DatasetIdentity,
     GroundTruth,
+    HalfSetFsc,
     IndexedVolumes,
+    LatentDensity,
+    LatentPath,
+    Machine,
     Particles,
+    Priors,
     Reconstruction,
+    RunCost,
+    RunRecord,
     Score,
     Scores,
+    StateComponents,
 )
 from cryobench.imaging.ctf import Ctf
 from cryobench.io import dataset_store
+from cryobench.io.atomic import write_json
 from cryobench.io.cryodrgn import read_ctf, read_poses
 from cryobench.io.mrc import MrcFolder, MrcStacks, StackWriter, write_volume
 from cryobench.io.store import (
     hash_card,
+    hash_run,
     load_dataset,
     load_reconstruction,
     load_scores,
+    read_card,
     read_run_record,
     save_reconstruction,
     save_scores,
@@ -161,8 +176,8 @@ def test_every_file_is_on_the_card(folder: Path) -> None:
 
 def test_known_hashes_spare_reading_the_stacks(tmp_path: Path, parts: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     hashed = []
-    real = dataset_store._hash_file
-    monkeypatch.setattr(dataset_store, "_hash_file", lambda path: hashed.append(path.name) or real(path))
+    real = dataset_store.hash_file
+    monkeypatch.setattr(dataset_store, "hash_file", lambda path: hashed.append(path.name) or real(path))
     write(tmp_path / "toy", parts)
     assert "particles.star" in hashed
     assert "000.mrcs" not in hashed
@@ -184,7 +199,7 @@ def test_what_is_known_of_states_comes_back(tmp_path: Path, parts: dict) -> None
     plain = write(folder, parts)
     assert plain.truth is not None
     assert (plain.truth.state_names, plain.truth.components, plain.truth.ctf) == (None, None, None)
-    components = Components(("core", "uL1"), np.array([[1, 0], [1, 0.5], [1, 1]]), np.array([[0, 1], [1, 2]]))
+    components = StateComponents(("core", "uL1"), np.array([[1, 0], [1, 0.5], [1, 1]]), np.array([[0, 1], [1, 2]]))
     facts = pd.DataFrame({"mass_kda": [300.0, 310.5, 321.0], "images": [3, 3, 2]})
     true_ctf = Ctf.from_columns(N, defocus_u=np.linspace(1e4, 2e4, N), defocus_v=1e4, phase_shift=0.1)
     truth = dataclasses.replace(
@@ -316,15 +331,20 @@ def test_changed_bytes_are_found_on_demand(folder: Path) -> None:
     load_dataset(folder)
     with pytest.raises(FormatError, match=r"content of particles/000\.mrcs differs"):
         verify_dataset(folder)
-    edit_json(folder / "dataset.json", name="other")
-    with pytest.raises(FormatError, match=r"dataset\.json was changed"):
-        verify_dataset(folder)
+
+
+@pytest.mark.parametrize("opens", [load_dataset, read_card, verify_dataset])
+def test_an_edited_card_is_not_believed(folder: Path, opens: Callable[[Path], object]) -> None:
+    edit_json(folder / "dataset.json", sign=-1 * read_card(folder)["sign"])
+    with pytest.raises(FormatError, match=r"dataset\.json was changed: .* Restore it from a copy, or make"):
+        opens(folder)
 
 
 def resize(folder: Path, name: str) -> None:
     """Let the card agree with the present size of a file."""
     card = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
     card["files"][name]["bytes"] = (folder / name).stat().st_size
+    card["sha256"] = hash_card(card)
     (folder / "dataset.json").write_text(json.dumps(card), encoding="utf-8")
 
 
@@ -378,15 +398,30 @@ def test_a_damaged_truth_table_is_named(folder: Path) -> None:
 
 def make_reconstruction(rng: np.random.Generator, **replaced: object) -> Reconstruction:
     posteriors = rng.uniform(size=(N, 2))
+    classes = rng.normal(size=(2, SIZE, SIZE, SIZE)).astype(np.float32)
+    mean, components = classes[0].copy(), classes.copy()
     parts: dict = {
         "queries": np.array([5, 0, 3]),
-        "volumes": IndexedVolumes(rng.normal(size=(2, SIZE, SIZE, SIZE)).astype(np.float32), np.array([1, 0, 1])),
+        "volumes": IndexedVolumes(classes, np.array([1, 0, 1])),
         "latents": rng.normal(size=(N, 3)),
         "posteriors": posteriors / posteriors.sum(axis=1, keepdims=True),
         "rotations": Rotation.random(N, rng=rng).as_matrix(),
         "shifts": rng.normal(size=(N, 2)),
-        "model": {"means": rng.normal(size=(2, 4)), "noise": rng.normal(size=3)},
-        "record": {"method": "toy", "settings": {"classes": 2}, "seed": 1, "wall_seconds": 0.5},
+        "model": {"mean": mean, "components": components, "noise": rng.normal(size=3)},
+        "decodes_by": "linear",
+        "findings": (
+            Components(mean, components, np.array([4.0, 2, 1])),
+            ClassVolumes(classes, np.array([0.75, 0.25])),
+            HalfSetFsc(np.array([1, 0.5])),
+            HalfSetFsc(np.ones((3, 2)), of="query"),
+            LatentDensity(np.ones((4, 4)), np.tile(np.arange(4.0), (2, 1))),
+            LatentPath(np.ones((2, 3)), classes),
+            Convergence(({"iteration": 1, "objective": np.float32(2)},), "all 1 steps done", "gain"),
+        ),
+        "notes": ("one", "two"),
+        "record": RunRecord(
+            "toy", {"classes": 2}, seed=1, dataset=DatasetIdentity("d", "/d", "ab"), cost=RunCost(wall_seconds=0.5)
+        ),
     }
     return Reconstruction(**(parts | replaced))
 
@@ -404,12 +439,72 @@ def test_a_reconstruction_comes_back(tmp_path: Path, rng: np.random.Generator) -
     assert isinstance(found.volumes, MrcFolder)
     assert found.volumes.pixel_size == 1.5
     assert [path.name for path in found.volumes.paths] == ["000005.mrc", "000000.mrc", "000003.mrc"]
-    assert found.model.keys() == made.model.keys()
-    np.testing.assert_array_equal(found.model["means"], made.model["means"])
-    assert found.record == made.record | {"status": "finished"}
+    assert set(found.model) == set(made.model)
+    np.testing.assert_array_equal(found.model["components"], made.model["components"])
+    assert (found.record, found.notes, found.decodes_by) == (made.record, made.notes, "linear")
     assert found.path == (tmp_path / "run").absolute()
-    save_reconstruction(found.with_record(note="again"), tmp_path / "copy", pixel_size=1.5)
-    assert load_reconstruction(tmp_path / "copy").record == found.record | {"note": "again"}
+
+
+def test_findings_come_back_by_their_fields(tmp_path: Path, rng: np.random.Generator) -> None:
+    made = make_reconstruction(rng)
+    save_reconstruction(made, tmp_path, pixel_size=1.5)
+    found = load_reconstruction(tmp_path)
+    assert [type(each) for each in found.findings] == [type(each) for each in made.findings]
+    for ours, theirs in zip(made.findings, found.findings, strict=True):
+        for field in dataclasses.fields(ours):
+            expected, value = getattr(ours, field.name), getattr(theirs, field.name)
+            if isinstance(expected, np.ndarray):
+                assert isinstance(value, np.memmap)
+                np.testing.assert_array_equal(value, expected)
+            else:
+                assert value == expected
+
+
+def test_arrays_of_the_model_are_not_written_twice(tmp_path: Path, rng: np.random.Generator) -> None:
+    save_reconstruction(make_reconstruction(rng), tmp_path / "run", pixel_size=1.5)
+    files = {path.relative_to(tmp_path / "run").as_posix() for path in (tmp_path / "run").rglob("*.npy")}
+    assert files == {
+        "latents.npy", "posteriors.npy", "model/mean.npy", "model/components.npy", "model/noise.npy",
+        "findings/components/variances.npy", "findings/class-volumes/volumes.npy",
+        "findings/class-volumes/populations.npy", "findings/half-set-fsc/curves.npy",
+        "findings/half-set-fsc-2/curves.npy", "findings/latent-density/values.npy",
+        "findings/latent-density/axes.npy", "findings/latent-path/latents.npy",
+    }  # fmt: skip
+    found = load_reconstruction(tmp_path / "run")
+    components = found.find(Components)
+    assert components is not None
+    assert components.mean is found.model["mean"]
+    # A copy is the same, byte by byte.
+    save_reconstruction(found, tmp_path / "copy", pixel_size=1.5)
+    for name in (*files, "run.json"):
+        assert (tmp_path / "copy" / name).read_bytes() == (tmp_path / "run" / name).read_bytes(), name
+
+
+def test_long_logs_have_a_file_and_json_holds_no_nan(tmp_path: Path) -> None:
+    log = tuple({"iteration": number, "objective": float("nan")} for number in range(1, 1000))
+    made = Reconstruction(np.array([0]), findings=(Convergence(log, "converged: x", "gain"),))
+    save_reconstruction(made, tmp_path, pixel_size=1.5)
+    assert (tmp_path / "run.json").stat().st_size < 2000
+    (found,) = load_reconstruction(tmp_path).findings
+    assert (len(found.log), found.log[-1]) == (999, {"iteration": 999, "objective": None})
+    assert found.converged
+
+
+def test_the_model_is_read_when_it_is_asked_for(tmp_path: Path, rng: np.random.Generator) -> None:
+    save_reconstruction(make_reconstruction(rng, findings=()), tmp_path, pixel_size=1.5)
+    (tmp_path / "model" / "mean.npy").unlink()
+    os.truncate(tmp_path / "model" / "components.npy", 300)
+    found = load_reconstruction(tmp_path)
+    assert found.model["noise"] is found.model["noise"]
+    assert not found.model["noise"].flags.writeable
+    with pytest.raises(FormatError, match=r"mean\.npy does not exist"):
+        found.model["mean"]
+    with pytest.raises(FormatError, match=r"components\.npy cannot be read"):
+        found.model["components"]
+    for kind in (KeyError, FormatError):
+        with pytest.raises(kind, match=r"model has no array 'density', .* It has components, mean, noise\."):
+            found.model["density"]
+    assert found.model.get("density") is None
 
 
 def test_parts_that_were_not_estimated_stay_none(tmp_path: Path) -> None:
@@ -431,6 +526,7 @@ def test_a_second_run_leaves_nothing_of_the_first(tmp_path: Path, rng: np.random
     save_reconstruction(make_reconstruction(rng), tmp_path, pixel_size=1.5)
     save_scores(Scores({}), tmp_path)
     (tmp_path / "log.jsonl").write_text("{}\n")
+    assert (tmp_path / "findings").is_dir()
     volumes = IndexedVolumes(np.zeros((1, 4, 4, 4), np.float32), np.array([0]))
     save_reconstruction(Reconstruction(np.array([1]), volumes), tmp_path, pixel_size=1.5)
     files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
@@ -451,17 +547,64 @@ def test_an_interrupted_run_is_told_from_a_finished_one(tmp_path: Path, rng: np.
         save_reconstruction(make_reconstruction(rng, volumes=volumes), tmp_path, pixel_size=1.5)
     with pytest.raises(FormatError, match=r"is not finished: .* Run the same cryobench run command"):
         load_reconstruction(tmp_path)
-    assert read_run_record(tmp_path)["status"] == "running"
+    assert read_run_record(tmp_path).status == "running"
 
 
 def test_a_failed_run_is_a_record(tmp_path: Path) -> None:
-    write_run_record(tmp_path / "run", {"method": "m", "status": "running"})
+    write_run_record(tmp_path / "run", RunRecord("m", status="running"))
     with pytest.raises(FormatError, match="is not finished"):
         load_reconstruction(tmp_path / "run")
-    write_run_record(tmp_path / "run", {"method": "m", "status": "failed", "error": "ValueError: x"})
+    failed = RunRecord("m", status="failed", error="ValueError: x")
+    write_run_record(tmp_path / "run", failed)
     found = load_reconstruction(tmp_path / "run")
-    assert found.record == {"method": "m", "status": "failed", "error": "ValueError: x"}
-    assert found.volumes is None
+    assert found.record == failed
+    assert (found.volumes, found.findings, len(found.model)) == (None, (), 0)
+
+
+def test_a_record_written_last_keeps_the_parts_described(tmp_path: Path, rng: np.random.Generator) -> None:
+    made = make_reconstruction(rng)
+    unfinished = dataclasses.replace(made, record=made.record.with_(status="running"))
+    save_reconstruction(unfinished, tmp_path, pixel_size=1.5)
+    with pytest.raises(FormatError, match="is not finished"):
+        load_reconstruction(tmp_path)
+    record = made.record.with_(cost=RunCost(3.0, attempts=2))
+    write_run_record(tmp_path, record)
+    found = load_reconstruction(tmp_path)
+    assert found.record == record
+    assert found.volumes is not None
+    assert len(found.findings) == len(made.findings)
+    write_run_record(tmp_path, record.with_(status="running"))
+    assert json.loads((tmp_path / "run.json").read_text())["parts"] == {}
+
+
+def test_digests_change_with_what_they_are_of(tmp_path: Path, rng: np.random.Generator) -> None:
+    made = make_reconstruction(rng)
+    save_reconstruction(made, tmp_path, pixel_size=1.5)
+    before = hash_run(load_reconstruction(tmp_path))
+
+    def changed(**record: object) -> set[str]:
+        write_run_record(tmp_path, made.record.with_(**record))
+        after = hash_run(load_reconstruction(tmp_path))
+        return {name for name in before if after[name] != before[name]}
+
+    assert changed() == set()
+    assert changed(cost=RunCost(wall_seconds=0.6)) == {"cost"}
+    assert changed(cost=RunCost(wall_seconds=0.5, attempts=2)) == {"cost"}
+    assert changed(machine=Machine("cuda")) == {"cost"}
+    assert changed(started="2026-01-01T00:00:00+00:00") == {"cost"}
+    assert changed(seed=2) == {"record"}
+    assert changed(priors=Priors("given")) == {"record"}
+    assert changed(settings={"classes": 3}) == {"record", "decoder"}
+    assert changed() == set()
+    edit_json(tmp_path / "run.json", decodes_by="other")
+    assert hash_run(load_reconstruction(tmp_path))["decoder"] != before["decoder"]
+    edit_json(tmp_path / "run.json", decodes_by="linear")
+    path = tmp_path / "model" / "noise.npy"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    after = hash_run(load_reconstruction(tmp_path))
+    assert {name for name in before if after[name] != before[name]} == {"decoder"}
+    with pytest.raises(ValueError, match="save it first"):
+        hash_run(made)
 
 
 def test_runs_that_are_none_damaged_or_newer(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -482,6 +625,91 @@ def test_runs_that_are_none_damaged_or_newer(tmp_path: Path, rng: np.random.Gene
     edit_json(tmp_path / "run.json", schema="x")
     with pytest.raises(FormatError, match="schema is 'x'"):
         load_reconstruction(tmp_path)
+
+
+def test_a_run_of_the_first_schema_names_the_command_that_makes_it_anew(tmp_path: Path) -> None:
+    old = {
+        "schema": 1,
+        "method": "3d-class",
+        "settings": {"n_classes": 4, "mask": "half maps", "name": "12", "memory_gb": 4.0},
+        "seed": 3,
+        "dataset": {"name": "set", "path": "/data/my set"},
+        "status": "finished",
+    }
+    write_json(tmp_path / "run.json", old)
+    command = (
+        f"cryobench run 3d-class '/data/my set' -o {tmp_path} --seed 3 --set n_classes=4 --set 'mask=half maps' "
+        "--set 'name=\"12\"'"
+    )
+    for read in (read_run_record, load_reconstruction):
+        with pytest.raises(FormatError, match=r"older cryobench \(schema 1; this version reads 2\)") as refused:
+            read(tmp_path)
+        assert str(refused.value).endswith(f"make it anew: {command}")
+    write_json(tmp_path / "run.json", old | {"command": "cryobench run 3d-class set -o here"})
+    with pytest.raises(FormatError, match=r"anew: cryobench run 3d-class set -o here$"):
+        read_run_record(tmp_path)
+    write_json(tmp_path / "run.json", {"schema": 1})
+    with pytest.raises(FormatError, match="anew: cryobench run METHOD DATASET -o "):
+        read_run_record(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"status": "done"}, r'run\.json is not the record of a run: status cannot be "done"'),
+        ({"settings": 3}, r"run\.json is not the record of a run: settings cannot be 3"),
+        ({"cost": {"wall_seconds": "12 s"}}, r"run\.json is not the record of a run: cost.wall_seconds cannot be"),
+        ({"queries": "all"}, r"run\.json is not the record of a run: queries cannot be"),
+        ({"parts": []}, r"run\.json is not the record of a run: parts cannot be"),
+        ({"parts": {"model": ["../x"]}}, r"run\.json is not the record of a run: .*'\.\./x' needs a name"),
+        ({"pixel_size": "1 A"}, r"run\.json is not the record of a run: pixel_size cannot be"),
+        ({"notes": "words"}, r"run\.json is not the record of a run: notes cannot be"),
+        ({"decodes_by": 3}, r"run\.json is not the record of a run: decodes_by cannot be 3"),
+        ({"findings": [{}]}, r"run\.json is not the record of a run: findings.0.kind is missing"),
+        ({"findings": [{"kind": "x"}]}, "has a finding 'x', expected one of components, class volumes"),
+        ({"findings": [{"kind": "convergence", "values": {"stopped": "x"}}]}, "convergence .* cannot be read: .*log"),
+        (
+            {"findings": [{"kind": "convergence", "values": {"stopped": "x", "log": "words"}}]},
+            'convergence .* cannot be read: .*"words"',
+        ),
+        (
+            {"findings": [{"kind": "latent path", "arrays": {"latents": "../latents.npy"}}]},
+            r"names '\.\./latents\.npy' as a file of a finding",
+        ),
+        (
+            {"findings": [{"kind": "latent path", "arrays": {"latents": "findings/x/latents.npy"}}]},
+            r"findings/x/latents\.npy does not exist",
+        ),
+        ({"findings": [{"kind": "half-set FSC", "arrays": {"curves": "model/mean.npy"}}]}, "must have 1 axis"),
+        ({"findings": [{"kind": "half-set FSC", "arrays": {"curves": "model/words.npy"}}]}, "expected numbers"),
+    ],
+)
+def test_a_malformed_record_is_one_clear_error(
+    tmp_path: Path, rng: np.random.Generator, entries: dict, message: str
+) -> None:
+    model = {"mean": np.ones((2, 2)), "words": np.array(["a"])}
+    save_reconstruction(make_reconstruction(rng, model=model, findings=()), tmp_path, pixel_size=1.5)
+    edit_json(tmp_path / "run.json", **entries)
+    with pytest.raises(FormatError, match=message):
+        load_reconstruction(tmp_path)
+
+
+def test_parts_of_different_lengths_are_refused(tmp_path: Path, rng: np.random.Generator) -> None:
+    save_reconstruction(make_reconstruction(rng), tmp_path, pixel_size=1.5)
+    np.save(tmp_path / "latents.npy", np.zeros((N - 1, 3)))
+    with pytest.raises(FormatError, match=r"is no run: the parts of a reconstruction differ in length: .*7"):
+        load_reconstruction(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["method", "status", "queries", "parts"])
+def test_entries_that_every_run_has_are_missed(tmp_path: Path, name: str) -> None:
+    save_reconstruction(Reconstruction(np.array([0])), tmp_path, pixel_size=1.5)
+    entries = json.loads((tmp_path / "run.json").read_text())
+    del entries[name]
+    write_json(tmp_path / "run.json", entries)
+    for read in (read_run_record, load_reconstruction):
+        with pytest.raises(FormatError, match=rf"run\.json is not the record of a run: it lacks {name}"):
+            read(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["../escape", "a/b", "", ".hidden"])
@@ -586,3 +814,12 @@ def test_a_card_of_the_first_schema_is_read_and_verified(folder: Path) -> None:
     (folder / "dataset.json").write_text(json.dumps(old | {"sha256": hash_card(old), "n_states": 7}))
     with pytest.raises(FormatError, match="was changed"):
         verify_dataset(folder)
+def test_the_run_whose_parts_are_wrong_is_named(tmp_path: Path) -> None:
+    made = Reconstruction(np.array([0]), latents=np.zeros((3, 2)), posteriors=np.full((3, 2), 0.5))
+    save_reconstruction(made, tmp_path / "run", pixel_size=1.5)
+    np.save(tmp_path / "run" / "posteriors.npy", np.array([[0.5, 0.5], [np.nan, 0.5], [1, 0]]))
+    with pytest.raises(FormatError, match="run is no run: posteriors of particle 1"):
+        load_reconstruction(tmp_path / "run")
+    np.save(tmp_path / "run" / "latents.npy", np.array([["a"], ["b"], ["c"]]))
+    with pytest.raises(FormatError, match=r"latents\.npy holds an array of <U1, expected one of numbers"):
+        load_reconstruction(tmp_path / "run")

@@ -7,15 +7,20 @@ import pytest
 import torch
 
 from cryobench._errors import FormatError
-from cryobench.data import ArrayImages
+from cryobench.compute import Compute, MemoryShortage
+from cryobench.data import ArrayImages, Components, Convergence, HalfSetFsc
 from cryobench.fourier import fft_volume, frequency_grid, ifft_volume
 from cryobench.imaging.grid import volume_to_fourier
+from cryobench.imaging.half_disc import HalfDisc
 from cryobench.imaging.moments import MomentAccumulator
 from cryobench.imaging.slices import extract_slices
-from cryobench.methods._shared.spectra import HalfDisc, ParticleSpectra
 from cryobench.methods.variability_3d import Variability3D, Variability3DSettings
-from cryobench.methods.variability_3d import variability as loop
-from cryobench.methods.variability_3d.expectation import LinearModel, fit_by_slices, fit_particles, second_moments
+from cryobench.methods.variability_3d.expectation import (
+    VariabilityModel,
+    fit_by_slices,
+    fit_particles,
+    second_moments,
+)
 from cryobench.methods.variability_3d.maximisation import (
     cut_band,
     estimate_components,
@@ -23,26 +28,30 @@ from cryobench.methods.variability_3d.maximisation import (
     orthonormalise,
     solve_voxels,
 )
+from cryobench.methods.variability_3d.plan import reserve_components
+from cryobench.reconstruction.decoders import open_decoder
+from cryobench.reconstruction.engine import Checkpoint, RunContext
+from cryobench.reconstruction.images import PosedSpectra, spectra_bytes
 from linear_toy import linear_dataset, subspace_angles_deg
 
 
 def small_problem(size, n, k, rng, *, fits_scale=True, ridge=0.01):
     dataset, truth = linear_dataset(size=size, n=n, k=k, snr=1.0)
     radius = (size - 1) // 2 - 1
-    spectra = ParticleSpectra(dataset.particles, radius, method="test")
+    spectra = PosedSpectra(dataset.particles, radius)
     disc = HalfDisc(size, radius)
     stack = np.concatenate([truth.mean[None], truth.components * truth.deviations[:, None, None, None]])
     volumes = volume_to_fourier(torch.from_numpy(stack).float())
     noise = spectra.mean_power * rng.uniform(0.8, 1.2, radius + 1)
-    return next(spectra.batches()), LinearModel(volumes, noise, ridge, fits_scale), disc
+    return next(spectra.batches()), VariabilityModel(volumes, noise, ridge, fits_scale), disc
 
 
 @pytest.mark.parametrize(("size", "k"), [(16, 1), (17, 2), (16, 4)])
 @pytest.mark.parametrize("fits_scale", [True, False])
 def test_compiled_expectation_is_that_of_slices(size, k, fits_scale, rng):
-    packed, model, disc = small_problem(size, 30, k, rng, fits_scale=fits_scale)
+    batch, model, disc = small_problem(size, 30, k, rng, fits_scale=fits_scale)
     scales = torch.from_numpy(rng.uniform(0.8, 1.2, 30))
-    one, other = fit_particles(packed, scales, model, disc), fit_by_slices(packed, scales, model, disc)
+    one, other = fit_particles(batch, scales, model, disc), fit_by_slices(batch, scales, model, disc)
     for field in dataclasses.fields(one):
         first, second = (torch.as_tensor(getattr(fit, field.name)) for fit in (one, other))
         assert first.shape == second.shape
@@ -51,15 +60,15 @@ def test_compiled_expectation_is_that_of_slices(size, k, fits_scale, rng):
 
 def test_expectation_is_dense_least_squares(rng):
     """Each particle's latents from the stacked real and imaginary parts of its entries, by NumPy."""
-    packed, model, disc = small_problem(16, 12, 3, rng, fits_scale=False, ridge=0.3)
-    fit = fit_particles(packed, torch.ones(12), model, disc)
-    slices = extract_slices(model.volumes, packed.rotations, radius=disc.radius).flatten(2)
-    predicted = (slices[:, :, torch.from_numpy(disc.index)] * packed.ctf[:, None]).numpy().astype(complex)
+    batch, model, disc = small_problem(16, 12, 3, rng, fits_scale=False, ridge=0.3)
+    fit = fit_particles(batch, torch.ones(12), model, disc)
+    slices = extract_slices(model.volumes, batch.rotations, radius=disc.radius).flatten(2)
+    predicted = (slices[:, :, torch.from_numpy(disc.index)] * batch.ctf[:, None]).numpy().astype(complex)
     # An entry and its mate count together; the zero frequency is its own mate.
     root = np.sqrt(2 * disc.weights / model.noise[disc.shells])
     for i in range(12):
         design = (predicted[i, 1:] * root).T
-        target = (packed.data[i].numpy() - predicted[i, 0]) * root
+        target = (batch.data[i].numpy() - predicted[i, 0]) * root
         rows = np.concatenate([design.real, design.imag, np.sqrt(0.3) * np.eye(3)])
         right = np.concatenate([target.real, target.imag, np.zeros(3)])
         np.testing.assert_allclose(fit.latents[i], np.linalg.lstsq(rows, right)[0], rtol=1e-3, atol=1e-3)
@@ -126,9 +135,10 @@ def test_orthonormal_components_span_the_same_and_give_the_same_volumes(rng):
         orthonormalise(volumes, np.zeros((50, 3)))
 
 
-def reconstruct(dataset, *, checkpoint=None, seed=0, **settings):
+def reconstruct(dataset, *, checkpoint=None, seed=0, compute=None, **settings):
     method = Variability3D(Variability3DSettings(**{"n_components": 2, "n_iterations": 3} | settings))
-    return method.reconstruct(dataset.particles, queries=dataset.queries, seed=seed, checkpoint=checkpoint)
+    context = RunContext(seed=seed, checkpoint=checkpoint, compute=compute or Compute())
+    return method.reconstruct(dataset.particles, dataset.queries, context)
 
 
 @pytest.fixture(scope="module")
@@ -136,30 +146,63 @@ def linear():
     return linear_dataset(size=16, n=200, snr=1.0)[0]
 
 
+@pytest.fixture(scope="module")
+def whole(linear):
+    """A run that was not interrupted."""
+    return reconstruct(linear)
+
+
 def with_particles(dataset, **changes):
     return dataclasses.replace(dataset, particles=dataclasses.replace(dataset.particles, **changes))
 
 
-def test_volumes_are_the_mean_and_components_times_latents_and_decode_alike(linear, tmp_path):
-    result = reconstruct(linear)
-    for name, values in result.model.items():
-        np.save(tmp_path / f"{name}.npy", values)
-    decoded = list(Variability3D().decode(tmp_path, result.latents[linear.queries]))
-    model = result.model
+def test_volumes_are_the_mean_and_components_times_latents_and_decode_alike(linear, whole):
+    model, latents = whole.model, whole.latents
+    decoder = open_decoder(whole, linear.particles, RunContext())
+    decoded = list(decoder.decode(latents[linear.queries]))
     for item, particle in enumerate(linear.queries):
-        expected = model["mean"] + np.tensordot(result.latents[particle], model["components"], axes=1)
-        np.testing.assert_allclose(result.volumes.read(item), expected, atol=1e-5)
-        np.testing.assert_array_equal(decoded[item], result.volumes.read(item))
-    with pytest.raises(ValueError, match="rows of 2 latents"):
-        next(Variability3D().decode(tmp_path, np.ones((2, 3))))
+        expected = model["mean"] + np.tensordot(latents[particle], model["components"], axes=1)
+        np.testing.assert_allclose(whole.volumes.read(item), expected, atol=1e-5)
+        np.testing.assert_array_equal(decoded[item], whole.volumes.read(item))
+    with pytest.raises(ValueError, match="latents have 2 numbers a row"):
+        next(decoder.decode(np.ones((2, 3))))
     assert [len(model[name]) for name in ("variances", "half_sets", "precisions", "scales")] == [2, 200, 200, 200]
-    assert len(result.record["log"]) == result.record["iterations"] == 3
-    assert any("filter resolution" in note for note in result.record["notes"])
+    assert any("filter resolution" in note for note in whole.notes)
+
+
+def test_findings_hold_the_arrays_of_the_model(whole):
+    """The same arrays, so that they are written once."""
+    found, model = whole.find(Components), whole.model
+    assert found.mean is model["mean"]
+    assert found.components is model["components"]
+    assert found.variances is model["variances"]
+    assert whole.find(HalfSetFsc).curves.shape == (9,)
+    log = whole.find(Convergence).log
+    assert [entry["iteration"] for entry in log] == [1, 2, 3]
+    assert whole.find(Convergence).stopped == "all 3 steps done"
+    assert not whole.find(Convergence).converged
+    assert (np.diff([entry["objective"] for entry in log]) > 0).all()
+
+
+def test_in_a_smaller_box_the_volumes_are_on_the_grid_of_the_images():
+    dataset, truth = linear_dataset(size=24, n=600, snr=1.0)
+    result = reconstruct(dataset, box=17, n_iterations=8, filter_resolution=14.0)
+    assert result.model["components"].shape == (2, 17, 17, 17)
+    volume = result.volumes.read(0)
+    assert volume.shape == (24, 24, 24)
+    expected = truth.mean + np.tensordot(truth.latents[dataset.queries[0]], truth.components, axes=1)
+    assert np.corrcoef(volume.ravel(), expected.ravel())[0, 1] > 0.95
 
 
 def test_without_a_mask_a_sphere_is_used_and_said(linear):
     result = reconstruct(with_particles(linear, mask=None), n_iterations=1)
-    assert any("no mask" in note and "sphere" in note for note in result.record["notes"])
+    assert any("no mask" in note and "sphere" in note for note in result.notes)
+
+
+def test_a_mask_can_be_grown(linear):
+    result = reconstruct(linear, n_iterations=1, mask_dilation=4.0)
+    assert np.isfinite(result.model["components"]).all()
+    assert not np.allclose(result.model["components"], reconstruct(linear, n_iterations=1).model["components"])
 
 
 def test_a_highpass_keeps_low_frequencies_out_of_the_components(linear):
@@ -174,8 +217,7 @@ REFUSED = {
     "as many components as particles": ({"n_components": 12}, {}, "only 12 particles"),
     "a resolution beyond Nyquist": ({"filter_resolution": 5.0}, {}, "filter_resolution of 5 Å is outside"),
     "a highpass that leaves nothing": ({"highpass_resolution": 6.0}, {}, "leaves nothing"),
-    "too little memory": ({"memory_gb": 1e-3}, {}, "memory_gb=0.001"),
-    "an empty mask": ({}, {"mask": np.zeros((16, 16, 16), np.float32)}, "mask of the data set is empty"),
+    "an empty mask": ({}, {"mask": np.zeros((16, 16, 16), np.float32)}, "data set's mask holds nothing"),
     "withheld poses": ({}, {"rotations": None, "shifts": None}, "come without"),
 }
 
@@ -189,10 +231,10 @@ def test_refusals_say_what_is_wrong(case, linear):
 
 
 def test_too_little_memory_says_what_would_fit(linear):
-    from cryobench.methods.variability_3d.plan import check_memory
-
-    with pytest.raises(ValueError, match=r"n_components=\d+ would fit"):
-        check_memory(linear.particles, 30, 16, 0.02)
+    with pytest.raises(MemoryShortage, match=r"30 components in a box of 16 px .* n_components=\d+ would fit"):
+        reserve_components(linear.particles, 30, 16, Compute(memory=20_000_000))
+    with pytest.raises(MemoryShortage, match="not even one would fit"):
+        reconstruct(linear, compute=Compute(memory=1_000_000))
 
 
 def test_identical_images_and_nan_pixels_are_named(linear):
@@ -205,39 +247,50 @@ def test_identical_images_and_nan_pixels_are_named(linear):
         reconstruct(with_particles(linear, images=ArrayImages(images)))
 
 
-def test_an_interrupted_run_goes_on_to_the_same_result(linear, tmp_path, monkeypatch):
-    whole = reconstruct(linear)
-    keep, kept = loop.keep_progression, []
+def streaming(dataset):
+    """A budget in which the sums fit and the images do not."""
+    particles, plenty = dataset.particles, 10**8
+    budget = plenty - int(reserve_components(particles, 2, 16, Compute(memory=plenty))) + 20_000
+    assert reserve_components(particles, 2, 16, Compute(memory=budget)) < len(particles) * spectra_bytes(
+        HalfDisc(16, 4)
+    )
+    return Compute(memory=budget)
+
+
+@pytest.mark.parametrize("last", [1, 2, 3, 4])
+def test_a_run_killed_after_each_iteration_goes_on_to_the_same_bits(last, linear, whole, tmp_path, monkeypatch):
+    """The mean is kept first, then the state after every iteration; it goes on with images no longer in memory."""
+    keep, kept = Checkpoint.keep, []
 
     def keep_then_stop(*arguments):
         keep(*arguments)
         kept.append(1)
-        if len(kept) == 2:
+        if len(kept) == last:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop, "keep_progression", keep_then_stop)
+    monkeypatch.setattr(Checkpoint, "keep", keep_then_stop)
     with pytest.raises(KeyboardInterrupt):
         reconstruct(linear, checkpoint=tmp_path)
-    monkeypatch.setattr(loop, "keep_progression", keep)
-    monkeypatch.setattr(loop, "estimate_mean", None)  # the mean is in the checkpoint
-    resumed = reconstruct(linear, checkpoint=tmp_path)
+    monkeypatch.setattr(Checkpoint, "keep", keep)
+    monkeypatch.setattr("cryobench.methods.variability_3d.variability.estimate_mean", None)  # it is kept
+    resumed = reconstruct(linear, checkpoint=tmp_path, compute=streaming(linear))
     np.testing.assert_array_equal(resumed.latents, whole.latents)
-    np.testing.assert_array_equal(resumed.model["components"], whole.model["components"])
-    assert resumed.record["log"] == whole.record["log"]
+    for name, values in whole.model.items():
+        np.testing.assert_array_equal(resumed.model[name], values, err_msg=name)
+    assert resumed.find(Convergence).log == whole.find(Convergence).log
+
+
+def test_checkpoints_of_another_call_and_damaged_ones_are_refused(linear, tmp_path):
+    reconstruct(linear, checkpoint=tmp_path, n_iterations=1)
     with pytest.raises(FormatError, match="another call"):
-        reconstruct(linear, checkpoint=tmp_path, seed=1)
-    (tmp_path / "variability.npz").write_bytes(b"half a file")
+        reconstruct(linear, checkpoint=tmp_path, n_iterations=1, seed=1)
+    (tmp_path / "iteration.npz").write_bytes(b"half a file")
     with pytest.raises(FormatError, match="cannot be read"):
-        reconstruct(linear, checkpoint=tmp_path)
-
-
-def test_images_beyond_memory_give_the_same(linear):
-    # Far below what the images take; the sums fit.
-    kept, streamed = reconstruct(linear, n_iterations=2), reconstruct(linear, n_iterations=2, memory_gb=0.0079)
-    np.testing.assert_allclose(streamed.latents, kept.latents, atol=1e-4 * np.abs(kept.latents).max())
+        reconstruct(linear, checkpoint=tmp_path, n_iterations=1)
 
 
 def test_convergence_stops_early(linear):
     result = reconstruct(linear, n_iterations=20, convergence=0.02, particle_scale="none")
-    assert result.record["converged"]
-    assert result.record["iterations"] < 20
+    found = result.find(Convergence)
+    assert found.converged
+    assert len(found.log) < 20

@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 from cryobench._errors import FormatError
+from cryobench.compute import Compute
 from cryobench.data import Dataset, Particles
 from cryobench.experiment.run import run
 from cryobench.experiment.score import score_run
 from cryobench.io.store import load_dataset
 from cryobench.io.xtc import write_frames
 from cryobench.io.zenodo_frames import PublishedFrames
-from cryobench.methods._shared.backprojection import backproject
 from cryobench.recipes.simulate import simulate
+from cryobench.reconstruction.engine import Passes
+from cryobench.reconstruction.statistics import backproject
 from cryobench.report.site import write_report
 from published_archive import ctf_table, in_order, write_archive, write_mrc, write_pickle, write_star
 from toy import PIXEL_SIZE, permuted, toy_dataset
@@ -47,7 +49,7 @@ def fidelity(particles: Particles, dataset: Dataset) -> float:
     truth = dataset.truth
     assert truth is not None
     assert truth.volumes is not None
-    made = backproject(particles, truth.states, len(truth.volumes))
+    made = backproject(Passes(particles, Compute()), np.eye(len(truth.volumes), dtype=np.float32)[truth.states])
     true = [truth.volumes.read(state) for state in range(len(truth.volumes))]
     return min(float(np.corrcoef(a.ravel(), b.ravel())[0, 1]) for a, b in zip(made, true, strict=True))
 
@@ -293,7 +295,7 @@ def test_it_is_run_and_scored_like_any_other(tmp_path: Path) -> None:
     write_archive(root, in_order(toy_dataset(n=90)))
     run("truth-backprojection", load_dataset(root), tmp_path / "run")
     result, scores = score_run(tmp_path / "run")
-    assert result.record["dataset"]["sha256"] == load_dataset(root).card["sha256"]
+    assert result.record.dataset.sha256 == load_dataset(root).card["sha256"]
     assert scores["fsc-auc"].n == 90
     assert scores["fsc-auc"].value > 0.2
     write_pickle(root / "gt_latents.pkl", np.repeat([2, 1, 0], 30))

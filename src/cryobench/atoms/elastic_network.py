@@ -18,6 +18,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import LinearOperator, SuperLU, eigsh, splu
 from scipy.spatial import KDTree
 
+from cryobench.atoms.settled import settle_axes
+
 RIGID_MODES = 6
 _SPACING = 3.8  # of neighbouring CA atoms, at which a spring has unit strength
 _BONDED, _BONDED_STRENGTH = 4.2, 20.0
@@ -62,7 +64,8 @@ def find_slow_modes(positions: Float[np.ndarray, "p 3"], n_modes: int, *, cutoff
     """The slowest modes of the anisotropic network of these points (Å), rigid motions left out.
 
     Modes in which less than a fifth of the points take part are passed over: they throw a loose end about. Each
-    vector's largest component is positive. Memory and time: about 300 MB and some seconds for 3,000 points.
+    vector's largest component is positive; modes of equal stiffness, as symmetry makes them, are settled by
+    `settle_axes`. Memory and time: about 300 MB and some seconds for 3,000 points.
 
     Raises
     ------
@@ -83,7 +86,7 @@ def find_slow_modes(positions: Float[np.ndarray, "p 3"], n_modes: int, *, cutoff
                 f"parts of the network can move freely: its springs (cutoff {cutoff:g} Å) do not hold all "
                 f"{len(points)} points. Use a longer cutoff, or leave out what hangs loose."
             )
-        shaped = vectors[RIGID_MODES:].reshape(-1, len(points), 3)
+        shaped = settle_axes(vectors[RIGID_MODES:], values[RIGID_MODES:]).reshape(-1, len(points), 3)
         collective = np.flatnonzero(_collectivity(shaped) > _LEAST_COLLECTIVITY)
         if len(collective) >= n_modes or len(values) == 3 * len(points):
             break
@@ -93,7 +96,7 @@ def find_slow_modes(positions: Float[np.ndarray, "p 3"], n_modes: int, *, cutoff
             f"the network of {len(points)} points has {len(collective)} collective modes, not {n_modes}."
         )
     kept = collective[:n_modes]
-    return Modes(_fix_signs(shaped[kept]), values[RIGID_MODES:][kept])
+    return Modes(shaped[kept], values[RIGID_MODES:][kept])
 
 
 def find_held_points(positions: Float[np.ndarray, "p 3"], *, cutoff: float = 15.0) -> Bool[np.ndarray, " p"]:
@@ -167,9 +170,3 @@ def _collectivity(vectors: Float64[np.ndarray, "modes p 3"]) -> Float64[np.ndarr
     share = (vectors**2).sum(axis=2)
     share = share / share.sum(axis=1, keepdims=True)
     return np.exp(-(share * np.log(np.maximum(share, 1e-300))).sum(axis=1)) / vectors.shape[1]
-
-
-def _fix_signs(vectors: Float64[np.ndarray, "modes p 3"]) -> Float64[np.ndarray, "modes p 3"]:
-    flat = vectors.reshape(len(vectors), -1)
-    largest = flat[np.arange(len(flat)), np.abs(flat).argmax(axis=1)]
-    return vectors * np.sign(largest)[:, None, None]

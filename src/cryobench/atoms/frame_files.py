@@ -1,4 +1,4 @@
-"""Files of many frames: XTC, TRR and DCD (through MDAnalysis's libraries), PDB and mmCIF of many models (gemmi).
+"""Files of many frames: XTC, TRR and DCD (through MDAnalysis's libraries), PDB and mmCIF of many models.
 
 Each is opened for every read and closed again, so that what is kept is small and can be sent to other processes. The
 whole length is checked once: a file that is cut off is refused, where readers would silently give fewer frames.
@@ -11,14 +11,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import gemmi
 import numpy as np
 from jaxtyping import Float64
 
 from cryobench._errors import FormatError
-from cryobench.atoms.files import decompress_gzip
+from cryobench.atoms.cif_records import read_cif_models
+from cryobench.atoms.pdb_records import read_cell, read_pdb_positions
+from cryobench.atoms.periodic import cell_vectors
+from cryobench.atoms.text import decode_text, is_plain_text, read_structure_text
 
 _TO_ANGSTROM = 10.0
 _CUT = "it is cut off. Copy or write it again."
@@ -57,8 +59,17 @@ def _ending(path: Path) -> str:
     return suffixes[-1] if suffixes else ""
 
 
+class Frame(NamedTuple):
+    """Atoms of one frame and the box they were simulated in."""
+
+    positions: Float64[np.ndarray, "a 3"]
+    """Å."""
+    vectors: Float64[np.ndarray, "3 3"] | None
+    """Rows in Å; None without a box."""
+
+
 class FrameFile(ABC):
-    """Frames of one file, each (atoms, 3) float64 in Å. Picklable."""
+    """Frames of one file. Picklable."""
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path).absolute()
@@ -72,7 +83,7 @@ class FrameFile(ABC):
     def __len__(self) -> int: ...
 
     @abstractmethod
-    def read(self, frames: Sequence[int] | np.ndarray) -> Iterator[Float64[np.ndarray, "a 3"]]:
+    def read(self, frames: Sequence[int] | np.ndarray) -> Iterator[Frame]:
         """These frames one after another. FormatError if one cannot be read."""
 
 
@@ -106,7 +117,7 @@ class _XdrFile(FrameFile):
     def __len__(self) -> int:
         return len(self._offsets)
 
-    def read(self, frames: Sequence[int] | np.ndarray) -> Iterator[Float64[np.ndarray, "a 3"]]:
+    def read(self, frames: Sequence[int] | np.ndarray) -> Iterator[Frame]:
         with self._open() as file:
             file.set_offsets(self._offsets)
             for frame in frames:
@@ -117,7 +128,8 @@ class _XdrFile(FrameFile):
                     raise FormatError(f"{self.path}: frame {frame} cannot be read ({error}).") from error
                 if not getattr(content, "hasx", True):
                     raise FormatError(f"{self.path}: frame {frame} holds no positions.")
-                yield content.x.astype(np.float64) * _TO_ANGSTROM
+                vectors = np.asarray(content.box, dtype=np.float64) * _TO_ANGSTROM
+                yield Frame(content.x.astype(np.float64) * _TO_ANGSTROM, vectors if vectors.any() else None)
 
 
 class _DcdFile(FrameFile):
@@ -146,15 +158,31 @@ class _DcdFile(FrameFile):
     def __len__(self) -> int:
         return self._count
 
-    def read(self, frames: Sequence[int] | np.ndarray) -> Iterator[Float64[np.ndarray, "a 3"]]:
+    def read(self, frames: Sequence[int] | np.ndarray) -> Iterator[Frame]:
         with self._open() as file:
             for frame in frames:
                 try:
                     file.seek(int(frame))
-                    positions = file.read().xyz
+                    content = file.read()
                 except (OSError, StopIteration) as error:
                     raise FormatError(f"{self.path}: frame {frame} cannot be read ({error}).") from error
-                yield positions.astype(np.float64)
+                yield Frame(content.xyz.astype(np.float64), _read_dcd_cell(np.asarray(content.unitcell)))
+
+
+def _read_dcd_cell(numbers: np.ndarray) -> Float64[np.ndarray, "3 3"] | None:
+    """Box vectors from the six numbers of a DCD frame: A, gamma, B, beta, alpha, C, angles in degrees or as cosines.
+
+    Some versions of CHARMM write the symmetric matrix of the box instead, as xx, xy, yy, xz, yz, zz.
+    """
+    a, gamma, b, beta, alpha, c = numbers.astype(np.float64).tolist()
+    angles = np.array([alpha, beta, gamma])
+    if not (np.isfinite(numbers).all() and min(a, b, c) > 0):
+        return None
+    if (np.abs(angles) <= 1).all():
+        angles = 90 - np.rad2deg(np.arcsin(angles))
+    elif (angles < 0).any() or (angles > 180).any():
+        return np.array([[a, gamma, beta], [gamma, b, alpha], [beta, alpha, c]])
+    return cell_vectors((a, b, c, *angles.tolist()))
 
 
 def _check_dcd_length(path: Path, count: int) -> None:
@@ -184,25 +212,27 @@ def _check_dcd_length(path: Path, count: int) -> None:
 
 
 class _PdbFile(FrameFile):
-    """PDB of many models: each is parsed when it is asked for. A gzipped file is held in memory as text."""
+    """PDB of many models: each is parsed when it is asked for. One that must be decoded is held in memory as text."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         with self._text() as text:
             starts = [match.start() for match in re.finditer(rb"^MODEL\b", text, re.MULTILINE)]
-            # Without MODEL records the whole file is one.
-            self._bounds = [*starts, len(text)] if starts else [0, len(text)]
+            self._bounds = [*starts, len(text)] if starts else _find_ends(text)
             closed = sum(1 for _ in re.finditer(rb"^ENDMDL\b", text, re.MULTILINE))
+            box = re.search(rb"^CRYST1.*$", text, re.MULTILINE)
+            cell = read_cell(bytes(box[0]).decode("latin-1")) if box else None
         if starts and closed != len(starts):
             raise FormatError(f"{path} begins {len(starts)} models but ends {closed}: {_CUT}")
-        self._atoms = len(next(self.read([0])))
-        self._check(len(self) - 1, next(self.read([len(self) - 1])))
+        self._vectors = cell_vectors(cell) if cell else None
+        self._atoms = len(next(self.read([0])).positions)
+        next(self.read([len(self) - 1]))
 
     def _text(self) -> Any:
-        if self.path.suffix.lower() == ".gz":
-            return memoryview(decompress_gzip(self.path.read_bytes(), self.path))
         with self.path.open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            if is_plain_text(file.read(4096)):
+                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return memoryview(read_structure_text(self.path).encode())
 
     @property
     def atoms(self) -> int:
@@ -211,59 +241,51 @@ class _PdbFile(FrameFile):
     def __len__(self) -> int:
         return len(self._bounds) - 1
 
-    def read(self, frames: Sequence[int] | np.ndarray) -> Iterator[Float64[np.ndarray, "a 3"]]:
+    def read(self, frames: Sequence[int] | np.ndarray) -> Iterator[Frame]:
         with self._text() as text:
             for frame in frames:
                 part = bytes(text[self._bounds[int(frame)] : self._bounds[int(frame) + 1]])
-                try:
-                    structure = gemmi.read_pdb_string(part.decode("utf-8"))
-                except (RuntimeError, ValueError) as error:
-                    raise FormatError(f"{self.path}: model {frame} cannot be read ({error}).") from error
-                positions = _list_positions(structure[0]) if len(structure) else np.zeros((0, 3))
-                if hasattr(self, "_atoms"):
-                    self._check(int(frame), positions)
-                yield positions
+                positions = read_pdb_positions(decode_text(part, self.path), self.path)
+                if hasattr(self, "_atoms") and len(positions) != self._atoms:
+                    raise FormatError(
+                        f"{self.path}: model {frame} of {len(self)} has {len(positions)} atoms, the first "
+                        f"{self._atoms}. Conformations hold the same atoms; is the file cut off?"
+                    )
+                yield Frame(np.array(positions, dtype=np.float64).reshape(-1, 3), self._vectors)
 
-    def _check(self, frame: int, positions: np.ndarray) -> None:
-        if len(positions) != self._atoms:
-            raise FormatError(
-                f"{self.path}: model {frame} of {len(self)} has {len(positions)} atoms, the first {self._atoms}. "
-                "All must hold the same atoms; or the file is cut off."
-            )
+
+def _find_ends(text: Any) -> list[int]:
+    """Where models begin that END separates, and where the last one ends: mostly there is one, the whole file."""
+    bounds = [0, *(match.end() for match in re.finditer(rb"^END[ \t\r]*$", text, re.MULTILINE))]
+    atoms = re.compile(rb"^(?:ATOM|HETATM)", re.MULTILINE)
+    while len(bounds) > 1 and atoms.search(text, bounds[-1]) is None:
+        bounds.pop()
+    return [*bounds, len(text)]
 
 
 class _CifFile(FrameFile):
     """mmCIF of many models: parsed as a whole when first asked for, and held in memory as positions."""
 
     @cached_property
-    def _positions(self) -> Float64[np.ndarray, "m a 3"]:
-        content = self.path.read_bytes()
-        if self.path.suffix.lower() == ".gz":
-            content = decompress_gzip(content, self.path)
-        try:
-            structure = gemmi.make_structure_from_block(gemmi.cif.read_string(content.decode("utf-8"))[0])
-        except (RuntimeError, ValueError, IndexError) as error:
-            raise FormatError(f"{self.path} cannot be read as mmCIF: {error}. Is the file whole?") from error
-        models = [_list_positions(model) for model in structure]
-        counts = [len(positions) for positions in models]
+    def _models(self) -> tuple[Float64[np.ndarray, "m a 3"], Float64[np.ndarray, "3 3"] | None]:
+        models = read_cif_models(read_structure_text(self.path), self.path)
+        counts = [len(model) for model in models]
         if not counts or len(set(counts)) > 1:
             raise FormatError(f"{self.path}: all models must hold the same atoms, they have {sorted(set(counts))}.")
-        return np.stack(models)
+        cell = models[0].cell
+        return np.stack([model.positions for model in models]), cell_vectors(cell) if cell else None
 
     @property
     def atoms(self) -> int:
-        return self._positions.shape[1]
+        return self._models[0].shape[1]
 
     def __len__(self) -> int:
-        return len(self._positions)
+        return len(self._models[0])
 
-    def read(self, frames: Sequence[int] | np.ndarray) -> Iterator[Float64[np.ndarray, "a 3"]]:
-        yield from self._positions[np.asarray(frames, dtype=np.int64)]
-
-
-def _list_positions(model: gemmi.Model) -> Float64[np.ndarray, "a 3"]:
-    positions = [atom.pos.tolist() for chain in model for residue in chain for atom in residue]
-    return np.array(positions, dtype=np.float64).reshape(-1, 3)
+    def read(self, frames: Sequence[int] | np.ndarray) -> Iterator[Frame]:
+        positions, vectors = self._models
+        for frame in frames:
+            yield Frame(positions[int(frame)], vectors)
 
 
 _PDB = (".pdb", ".ent")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from cryobench.atoms.model import AtomicModel, list_chains, select_residues
+from cryobench.atoms.model import AtomicModel, is_alpha_carbon, list_chains, select_residues
 from cryobench.atoms.residue_motion import Carriers
 from cryobench.atoms.superposition import fit_rigid_motions, move_rigidly
 
@@ -63,7 +63,7 @@ def find_hinged_domains(
 
 def find_chains_with_domain(model: AtomicModel, first: int, last: int) -> list[str]:
     """Chains that have most (two thirds) of the residues ``first`` to ``last``, with a CA each."""
-    alpha = (model.atom_names == "CA") & (model.residue_numbers >= first) & (model.residue_numbers <= last)
+    alpha = is_alpha_carbon(model) & (model.residue_numbers >= first) & (model.residue_numbers <= last)
     counts = {chain: len(set(model.residue_numbers[alpha & (model.chains == chain)])) for chain in list_chains(model)}
     return [chain for chain, count in counts.items() if 3 * count >= 2 * (last - first + 1)]
 
@@ -119,7 +119,7 @@ def measure_openings(
     The rest of the domain's chain (CA atoms; where there is none, of all chains) is superposed on the reference; the
     angle is that of the line from the hinge to the domain's centre, seen along the axis, in (−π, π].
     """
-    alpha = reference.atom_names == "CA"
+    alpha = is_alpha_carbon(reference)
     turning = np.zeros(len(reference), dtype=bool)
     for domain in domains:
         turning |= domain.share > 0

@@ -178,6 +178,11 @@ def residue_starts(model: AtomicModel) -> Int64[np.ndarray, " r"]:
     return np.flatnonzero(change)
 
 
+def is_alpha_carbon(model: AtomicModel) -> Bool[np.ndarray, " a"]:
+    """Mask of the atoms called CA that are carbon, not calcium."""
+    return (model.atom_names == "CA") & (model.atomic_numbers == 6)
+
+
 def missing_hydrogens(model: AtomicModel) -> Int64[np.ndarray, " r"]:
     """Hydrogens that each residue has in nature and lacks in the model.
 

@@ -27,6 +27,7 @@ from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
 from cryobench.atoms.model import AtomicModel, find_atom, residue_starts, select_residues
+from cryobench.atoms.settled import find_least, find_nearest
 
 _BOND = 2.0
 
@@ -129,11 +130,10 @@ def _find_fab(model: AtomicModel, hinge: FabHinge) -> Bool[np.ndarray, " a"]:
     links = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(ligand), len(ligand)))
     _, group = connected_components(links, directed=False)
     anchors = np.flatnonzero(polymer)
-    found = KDTree(model.positions[anchors]).query(model.positions[ligand])
-    distance, nearest = np.asarray(found[0]), np.asarray(found[1])
+    distance, nearest = find_nearest(model.positions[anchors], model.positions[ligand])
     for member in range(group.max() + 1):
         atoms = np.flatnonzero(group == member)
-        fab[ligand[atoms]] = fab[anchors[nearest[atoms[distance[atoms].argmin()]]]]
+        fab[ligand[atoms]] = fab[anchors[nearest[atoms[find_least(distance[atoms])]]]]
     return fab
 
 

@@ -18,7 +18,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
-from cryobench.atoms.model import AtomicModel, residue_starts
+from cryobench.atoms.model import AtomicModel, is_alpha_carbon, residue_starts
+from cryobench.atoms.settled import find_least, find_nearest
 
 _NEIGHBOURHOOD = 10.0
 _BOND = 2.0
@@ -39,7 +40,7 @@ def find_carriers(model: AtomicModel) -> Carriers:
     """Carriers of a model's atoms. ValueError if it has fewer than three CA atoms."""
     starts = residue_starts(model)
     residue = np.repeat(np.arange(len(starts)), np.diff([*starts, len(model)]))
-    alpha = np.flatnonzero((model.atom_names == "CA") & (model.atomic_numbers == 6))
+    alpha = np.flatnonzero(is_alpha_carbon(model))
     # Of a residue in two conformations the first CA counts.
     _, first = np.unique(residue[alpha], return_index=True)
     anchors = alpha[first]
@@ -55,18 +56,17 @@ def find_carriers(model: AtomicModel) -> Carriers:
         pairs = KDTree(model.positions[loose]).query_pairs(_BOND, output_type="ndarray")
         links = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(loose), len(loose)))
         n_groups, group = connected_components(links, directed=False)
-        distance, nearest = KDTree(model.positions[anchors]).query(model.positions[loose])
-        distance, nearest = np.asarray(distance), np.asarray(nearest)
+        distance, nearest = find_nearest(model.positions[anchors], model.positions[loose])
         for member in range(n_groups):
             atoms = np.flatnonzero(group == member)
-            carrier[loose[atoms]] = nearest[atoms[distance[atoms].argmin()]]
+            carrier[loose[atoms]] = nearest[atoms[find_least(distance[atoms])]]
     return Carriers(anchors.astype(np.int64), carrier.astype(np.int64))
 
 
 def leave_out(model: AtomicModel, carriers: Carriers, held: Bool[np.ndarray, " r"]) -> Carriers:
     """Carriers of the held residues alone; those left out go with the held one whose CA is nearest."""
     points = model.positions[carriers.anchors]
-    nearest = np.asarray(KDTree(points[held]).query(points)[1], dtype=np.int64)
+    _, nearest = find_nearest(points[held], points)
     return Carriers(carriers.anchors[held], nearest[carriers.carrier])
 
 

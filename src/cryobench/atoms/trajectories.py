@@ -4,7 +4,7 @@ Formats: XTC, TRR and DCD through MDAnalysis's libraries, PDB and mmCIF of many 
 PDB, mmCIF, or whatever MDAnalysis parses (GRO, PSF, PRMTOP, TPR ...). Nothing is written beside the user's files:
 where frames lie in an XTC or TRR file is found anew (0.005 ms a frame) and kept in memory only.
 
-Molecules must be whole: periodic images are not joined here (``gmx trjconv -pbc mol`` does it).
+Molecules that a periodic box has cut are put together (`periodic`), frame by frame.
 """
 
 import warnings
@@ -17,16 +17,18 @@ import numpy as np
 from jaxtyping import Float64, Int
 
 from cryobench._errors import FormatError
-from cryobench.atoms.files import read_topology
-from cryobench.atoms.frame_files import FrameFile, is_structure, open_frames
+from cryobench.atoms.elements import decide_elements
+from cryobench.atoms.files import build_model, find_virtual_sites, read_records
+from cryobench.atoms.frame_files import Frame, FrameFile, is_structure, open_frames
 from cryobench.atoms.model import AtomicModel
+from cryobench.atoms.periodic import bring_near, join_molecules, link_atoms, make_whole
+from cryobench.atoms.records import AtomRecords
+from cryobench.atoms.solvent_residues import SALT, WATERS
 
 Universe: TypeAlias = Any
 """An MDAnalysis universe; the library is imported when one is needed, which takes a second."""
 
-_WATERS = "HOH WAT H2O DOD SOL TIP* T3P T4P T3H T4H T4E SPC* OPC* W"
-_IONS = "NA NA+ SOD K K+ POT CL CL- CLA CS CS+ CES LI LI+ LIT RB RB+ RUB"
-NOT_SOLVENT = f"not resname {_WATERS} {_IONS}"
+NOT_SOLVENT = f"not resname {WATERS} {SALT}"
 """Selection of all that is neither water nor one of the ions that stand in for a salt: what is imaged by default.
 
 Hydrogens stay where they are modelled; ``and not element H`` leaves them out and halves the work.
@@ -69,13 +71,24 @@ class Trajectory:
                 )
         self._files: tuple[FrameFile, ...] = tuple(files)
         self._starts = np.cumsum([0, *(len(file) for file in files)])
-        chosen = _select(universe or _as_universe(whole), selection, path) if selection else np.arange(len(whole))
-        self._chosen = chosen
-        kept = np.zeros(len(whole), dtype=bool)
-        kept[chosen] = True
-        self._topology = whole.select(kept)
+        names, residues = whole.padded_names.tolist(), whole.residue_names.tolist()
+        numbers = decide_elements(names, residues, whole.symbols.tolist(), aligned=whole.aligned)
+        chosen = np.arange(len(whole))
+        if selection:
+            chosen = _select(universe or _as_universe(whole, numbers), selection, path)
+        virtual = find_virtual_sites(whole, numbers)[chosen]
+        self._n_virtual = int(virtual.sum())
+        self._chosen = chosen[~virtual]
+        if len(self._chosen) == 0:
+            raise ValueError(f"selection {selection!r} holds {self._n_virtual} sites without mass, and no atom.")
+        kept = whole.take(self._chosen)
+        self._linkage = link_atoms(kept)
         self.has_coordinates = bool(np.any(whole.positions))
         """Whether the topology file came with positions."""
+        self._topology = build_model(kept, numbers[self._chosen], path)
+        if self.has_coordinates:
+            self._topology = self._topology.with_positions(make_whole(kept)[0])
+        self._joined: set[int] = set()
 
     @property
     def topology(self) -> AtomicModel:
@@ -84,6 +97,16 @@ class Trajectory:
             self._topology = self._topology.with_positions(self.read([0])[0])
             self.has_coordinates = True
         return self._topology
+
+    @property
+    def notes(self) -> list[str]:
+        """What was left out or changed in what has been read so far."""
+        said = []
+        if self._n_virtual:
+            said.append(f"{self._n_virtual} sites without mass are left out.")
+        if self._joined:
+            said.append(f"in {len(self._joined)} frames molecules were cut by the periodic box and are put together.")
+        return said
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -108,81 +131,101 @@ class Trajectory:
             # In the order of the file, whatever order they are asked for in.
             rows = rows[np.argsort(wanted[rows], kind="stable")]
             for row, frame in zip(rows, file.read(wanted[rows] - self._starts[index]), strict=True):
-                positions[row] = frame[self._chosen]
+                positions[row] = self._join(int(wanted[row]), frame)
         finite = np.isfinite(positions).all(axis=(1, 2))
         if not finite.all():
             raise FormatError(f"frame {wanted[~finite][0]} of {self.paths[0]} holds positions that are not finite.")
         return positions
 
+    def _join(self, number: int, frame: Frame) -> Float64[np.ndarray, "a 3"]:
+        """Selected atoms of a frame, molecules whole; a frame that was cut is brought to where the topology lies."""
+        positions = frame.positions[self._chosen]
+        if frame.vectors is None or not np.isfinite(positions).all():
+            return positions
+        whole, cut = join_molecules(positions, frame.vectors, self._linkage, gather=True)
+        if not cut:
+            return positions
+        self._joined.add(number)
+        return (
+            bring_near(whole, frame.vectors, self._topology.positions.mean(axis=0)) if self.has_coordinates else whole
+        )
 
-def _read_names(path: Path) -> tuple[AtomicModel, Universe | None]:
+
+def _read_names(path: Path) -> tuple[AtomRecords, Universe | None]:
     """All atoms of a topology file, and the MDAnalysis universe if it took one to read them."""
     if not path.is_file():
         raise FileNotFoundError(f"topology file {path} does not exist. Give a PDB, mmCIF, GRO, PSF ... file.")
     if is_structure(path):
-        return read_topology(path), None
+        return read_records(path), None
     import MDAnalysis
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of missing charges, masses, time steps: none is used here
             universe = MDAnalysis.Universe(str(path))
-            if not all(getattr(universe.atoms, "elements", [""])):
-                universe.guess_TopologyAttrs(force_guess=["elements"])
+            records = _list_records(universe)
+            names, residues = records.padded_names.tolist(), records.residue_names.tolist()
+            numbers = decide_elements(names, residues, records.symbols.tolist(), aligned=False)
+            universe.add_TopologyAttr("elements", _name_elements(numbers))
     except Exception as error:  # its parsers raise whatever comes up
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise FormatError(f"{path} cannot be read as a topology: {first}") from error
-    return _as_model(universe, path), universe
+    return records, universe
 
 
-def _as_model(universe: Universe, path: Path) -> AtomicModel:
+def _list_records(universe: Universe) -> AtomRecords:
     atoms = universe.atoms
     count = len(atoms)
-    numbers = np.array([gemmi.Element(str(element)).atomic_number for element in atoms.elements], dtype=np.int64)
-    if not numbers.all():
-        first = int(np.argmin(numbers > 0))
-        raise FormatError(
-            f"{path}: the element of {int((numbers == 0).sum())} atoms cannot be told, the first is "
-            f"{atoms.names[first]!r} of residue {atoms.resnames[first]} {atoms.resids[first]}. "
-            "Give a PDB or mmCIF topology with elements."
-        )
-    chains = np.asarray(getattr(atoms, "chainIDs", np.full(count, "")), dtype=str)
-    segments = np.asarray(getattr(atoms, "segids", np.full(count, "")), dtype=str)
+    empty = np.full(count, "")
+    chains = np.asarray(getattr(atoms, "chainIDs", empty), dtype=str)
+    segments = np.asarray(getattr(atoms, "segids", empty), dtype=str)
+    cell = None
     try:
         positions = np.asarray(atoms.positions, dtype=np.float64)
+        if universe.dimensions is not None and np.all(universe.dimensions > 0):
+            cell = tuple(universe.dimensions.astype(np.float64).tolist())
     except Exception:  # a topology without coordinates, told by an error whose class differs between versions
         positions = np.zeros((count, 3))
-    return AtomicModel(
+    return AtomRecords(
         positions=positions,
-        atomic_numbers=numbers,
-        b_factors=np.zeros(count),
-        occupancies=np.ones(count),
-        chains=np.where(chains == "", segments, chains),
-        residue_numbers=atoms.resids,
-        insertion_codes=np.asarray(getattr(atoms, "icodes", np.full(count, "")), dtype=str),
+        symbols=np.asarray(getattr(atoms, "elements", empty), dtype=str),
+        padded_names=np.asarray(atoms.names, dtype=str),
+        altlocs=empty,
         residue_names=np.asarray(atoms.resnames, dtype=str),
-        atom_names=np.asarray(atoms.names, dtype=str),
+        chains=np.where(chains == "", segments, chains),
+        residue_numbers=np.asarray(atoms.resids, dtype=np.int64),
+        insertion_codes=np.asarray(getattr(atoms, "icodes", empty), dtype=str),
+        occupancies=np.ones(count),
+        b_factors=np.zeros(count),
+        parts=np.zeros(count, dtype=np.int64),
+        aligned=False,
+        cell=cell,
     )
 
 
-def _as_universe(model: AtomicModel) -> Universe:
-    """The names of a model in the form that MDAnalysis selects from."""
+def _name_elements(numbers: Int[np.ndarray, " a"]) -> list[str]:
+    """Symbols, "" for no element."""
+    return [gemmi.Element(int(number)).name if number else "" for number in numbers]
+
+
+def _as_universe(records: AtomRecords, numbers: Int[np.ndarray, " a"]) -> Universe:
+    """The names of a file in the form that MDAnalysis selects from."""
     import MDAnalysis
 
-    chains, segment_of = np.unique(model.chains, return_inverse=True)
+    chains, segment_of = np.unique(records.chains, return_inverse=True)
     universe = MDAnalysis.Universe.empty(
-        len(model),
-        n_residues=len(model),
+        len(records),
+        n_residues=len(records),
         n_segments=len(chains),
-        atom_resindex=np.arange(len(model)),
+        atom_resindex=np.arange(len(records)),
         residue_segindex=segment_of,
     )
-    universe.add_TopologyAttr("names", model.atom_names)
-    universe.add_TopologyAttr("resnames", model.residue_names)
-    universe.add_TopologyAttr("resids", model.residue_numbers)
+    universe.add_TopologyAttr("names", records.names)
+    universe.add_TopologyAttr("resnames", records.residue_names)
+    universe.add_TopologyAttr("resids", records.residue_numbers)
     universe.add_TopologyAttr("segids", chains)
-    universe.add_TopologyAttr("chainIDs", model.chains)
-    universe.add_TopologyAttr("elements", [gemmi.Element(int(number)).name for number in model.atomic_numbers])
+    universe.add_TopologyAttr("chainIDs", records.chains)
+    universe.add_TopologyAttr("elements", _name_elements(numbers))
     return universe
 
 

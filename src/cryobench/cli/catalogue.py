@@ -69,7 +69,13 @@ def _print_method(console: Console, name: str) -> None:
     console.print(
         f"[bold]{name}[/bold] (poses {method.poses})\n\n{(method.__doc__ or '').strip()}\n", highlight=False
     )
-    _print_settings(console, method.Settings, {})
+    for preset, values in method.presets.items():
+        console.print(f"--preset {preset}: {values.source}", highlight=False)
+    presets = {preset: dict(values.settings) for preset, values in method.presets.items()}
+    for preset, values in method.presets.items():
+        for recipe, changes in values.by_recipe.items():
+            presets.setdefault(f"{preset}, {recipe}", dict(changes))
+    _print_settings(console, method.Settings, presets)
 
 
 def _print_metric(console: Console, name: str) -> None:

@@ -10,6 +10,7 @@ from cryobench.cli.tables import print_dataset
 from cryobench.experiment import run
 from cryobench.experiment.score import score_run
 from cryobench.recipes.simulate import simulate
+from cryobench.reconstruction.engine import RunContext
 from cryobench.report.site import write_report
 
 METHODS = ("truth", "truth-backprojection", "consensus", "3d-class", "recovar")
@@ -23,7 +24,7 @@ def run_demo(output: Path, seed: int, progress: Progress) -> None:
     for name in METHODS:
         folder = output / "runs" / name
         run(name, dataset, folder, seed=seed, progress=progress)
-        results.append(score_run(folder, progress=progress))
+        results.append(score_run(folder, context=RunContext(progress=progress)))
     print_scores(results)
     page = write_report(dataset, results, output / "page", progress=progress)
     typer.echo(f"\nOpen in a browser: {page.resolve()}")

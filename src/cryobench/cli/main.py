@@ -1,6 +1,7 @@
 """The command line: parse, call, print. Nothing heavy is imported until a command runs.
 
-Exit status: 0 done, 2 wrong input (one clear message, no traceback), 130 stopped from the keyboard.
+Exit status: 0 done, 2 wrong input, 1 a fault of the program (each one clear message; ``--traceback`` shows more), 130
+stopped from the keyboard.
 """
 
 import json
@@ -11,6 +12,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from cryobench.cli import machine
 from cryobench.cli import series as series_options
 
 app = typer.Typer(
@@ -28,7 +30,8 @@ app = typer.Typer(
         "    cryobench run 3d-class antibody -o runs/3d-class\n\n"
         "    cryobench run consensus antibody -o runs/consensus\n\n"
         "    cryobench score runs/*\n\n"
-        "    cryobench report runs/* -o page"
+        "    cryobench report runs/* -o page\n\n"
+        "With **--traceback** anywhere, an error shows where it came from."
     ),
 )
 
@@ -50,9 +53,6 @@ Preset = Annotated[
 Structure = Annotated[
     Optional[list[str]],
     typer.Option(help="PDB or mmCIF files, gzipped or not, or rcsb:ID to download; default: embedded."),
-]
-Workers = Annotated[
-    int, typer.Option(min=1, help="1: in this process on all its threads; more: Dask worker processes.")
 ]
 Set = Annotated[
     Optional[list[str]],
@@ -110,7 +110,7 @@ def simulate(
     ] = None,
     seed: Seed = 0,
     set_: Set = None,
-    workers: Workers = 1,
+    workers: machine.Workers = 1,
 ) -> None:
     """Make a data set with known truth. Repeating the command after an interruption goes on where it stopped.
 
@@ -157,7 +157,7 @@ def sweep(
     structure: Structure = None,
     seed: Seed = 0,
     set_: Set = None,
-    workers: Workers = 1,
+    workers: machine.Workers = 1,
 ) -> None:
     """Make data sets that differ in one setting: with the same seed, so in nothing else.
 
@@ -199,7 +199,9 @@ def adopt(
             help="State of each particle, -1 if unknown: .csv, .npy, .pkl, .parquet, or .star (class number)."
         ),
     ] = None,
-    volumes: Annotated[Optional[Path], typer.Option(help="Folder of one .mrc per state, state 0 first.")] = None,
+    volumes: Annotated[
+        Optional[Path], typer.Option(help="Folder of one .mrc or .map per state, state 0 first.")
+    ] = None,
     mask: Annotated[Optional[Path], typer.Option(help="Where the molecule can be: .mrc, 0 to 1.")] = None,
     passthrough: Annotated[
         Optional[list[Path]], typer.Option(help="Further .cs file of the same cryoSPARC job; repeat for more.")
@@ -319,22 +321,53 @@ def run(
     method: Annotated[str, typer.Argument(help="Name of a method or control: see 'cryobench list methods'.")],
     dataset: Annotated[Path, typer.Argument(help="Folder of a data set.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")],
-    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
-    seed: Seed = 0,
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="paper: the benchmark's settings for this method and data set; laptop: what two cores finish in "
+            "minutes. Both are shown by 'cryobench list methods NAME'."
+        ),
+    ] = "paper",
     set_: Set = None,
-    workers: Workers = 1,
-    scheduler: Annotated[
-        Optional[str], typer.Option(metavar="ADDRESS", help="Dask scheduler over whose workers particles are spread.")
+    mask: Annotated[
+        Optional[str],
+        typer.Option(
+            metavar="FILE",
+            help="Where the molecule can be (.mrc, 0 to 1), instead of the data set's mask; or none. Methods that "
+            "estimate poses get none by themselves. On record as a prior.",
+        ),
     ] = None,
+    seed: Seed = 0,
+    device: machine.Device = "auto",
+    precision: machine.Precision = "auto",
+    memory: machine.Memory = None,
+    workers: machine.Workers = 1,
+    scheduler: machine.Scheduler = None,
 ) -> None:
     """Reconstruct a data set with a method. Repeating the command after an interruption goes on where it stopped.
 
-    Example: **cryobench run 3d-class antibody -o runs/3d-class --set n_classes=20**
-    """
-    from cryobench.cli.run import run_and_tell
+    Examples:
 
-    changes = parse_settings(set_)
-    run_and_tell(method, dataset, output, seed, settings=changes, device=device, workers=workers, scheduler=scheduler)
+    **cryobench run 3d-class antibody -o runs/3d-class --set n_classes=20**
+
+    **cryobench run recovar antibody -o runs/recovar --preset laptop --memory 8GB**
+    """
+    from cryobench.cli.run import run_command
+
+    run_command(
+        method,
+        dataset,
+        output,
+        seed=seed,
+        preset=preset,
+        settings=parse_settings(set_),
+        mask=mask,
+        device=device,
+        precision=precision,
+        memory=memory,
+        workers=workers,
+        scheduler=scheduler,
+    )
 
 
 @app.command()
@@ -348,15 +381,25 @@ def volumes(
     states: Annotated[
         bool, typer.Option("--states", help="One volume per true state, at the mean latent of its particles.")
     ] = False,
+    dataset: Annotated[
+        Optional[Path], typer.Option(help="The data set, if it is no longer where the run found it.")
+    ] = None,
+    device: machine.Device = "auto",
+    precision: machine.Precision = "auto",
+    memory: machine.Memory = None,
+    workers: machine.Workers = 1,
+    scheduler: machine.Scheduler = None,
 ) -> None:
     """Decode more volumes of a finished run, as MRC files: of particles, of given latents, or one per state.
 
     Example: **cryobench volumes runs/3d-class -p 0 -p 500 -o volumes**
     """
-    from cryobench.cli.progress import Bars
     from cryobench.experiment.decode import write_volumes
 
-    written = write_volumes(run_folder, output, particles=particles, latents=latents, states=states, progress=Bars())
+    with machine.open_context(device, precision, memory, workers, scheduler) as context:
+        written = write_volumes(
+            run_folder, output, particles=particles, latents=latents, states=states, dataset=dataset, context=context
+        )
     typer.echo(f"{len(written)} volumes -> {output}")
 
 
@@ -373,8 +416,12 @@ def series(
     first: series_options.First = None,
     last: series_options.Last = None,
     dataset: series_options.DatasetFolder = None,
-    device: series_options.Device = "auto",
     seed: series_options.Seed = 0,
+    device: machine.Device = "auto",
+    precision: machine.Precision = "auto",
+    memory: machine.Memory = None,
+    workers: machine.Workers = 1,
+    scheduler: machine.Scheduler = None,
 ) -> None:
     """Write a series of volumes that shows what a run found, as numbered MRC files.
 
@@ -388,21 +435,22 @@ def series(
 
     **cryobench series runs/recovar path -o path --from 12 --to 340**
     """
-    series_options.run_series(
-        run_folder,
-        kind,
-        output,
-        component=component,
-        frames=frames,
-        percentiles=percentiles,
-        clusters=clusters,
-        clustering=clustering,
-        first=first,
-        last=last,
-        dataset=dataset,
-        device=device,
-        seed=seed,
-    )
+    with machine.open_context(device, precision, memory, workers, scheduler) as context:
+        series_options.run_series(
+            run_folder,
+            kind,
+            output,
+            component=component,
+            frames=frames,
+            percentiles=percentiles,
+            clusters=clusters,
+            clustering=clustering,
+            first=first,
+            last=last,
+            dataset=dataset,
+            seed=seed,
+            context=context,
+        )
 
 
 @app.command()
@@ -440,6 +488,11 @@ def score(
     ] = False,
     all_: Annotated[bool, typer.Option("--all", help="Print every score, with its interval.")] = False,
     seed: Seed = 0,
+    device: machine.Device = "auto",
+    precision: machine.Precision = "auto",
+    memory: machine.Memory = None,
+    workers: machine.Workers = 1,
+    scheduler: machine.Scheduler = None,
 ) -> None:
     """Score runs against the truth, from their files alone; writes RUN/scores and prints the table.
 
@@ -457,15 +510,25 @@ def score(
 
     **cryobench score runs/imported --resample --mask tight.mrc**
     """
-    from cryobench.cli.progress import Bars
+    from cryobench._errors import FormatError
     from cryobench.cli.score_table import print_scores
     from cryobench.experiment.score import HowToScore, score_run
     from cryobench.metrics.frames import check_align
 
     how = HowToScore(check_align(align), alignment, mask, resample, fresh, seed)
-    progress = Bars()
-    results = [score_run(folder, metrics=metric, dataset=dataset, how=how, progress=progress) for folder in runs]
-    print_scores(results, everything=all_)
+    with machine.open_context(device, precision, memory, workers, scheduler) as context:
+        results, refused = [], []
+        for folder in runs:
+            try:
+                results.append(score_run(folder, metrics=metric, dataset=dataset, how=how, context=context))
+            except FormatError as error:  # an unfinished or damaged run keeps no other from its scores
+                refused.append(error)
+    if results:
+        print_scores(results, everything=all_)
+    for error in refused:
+        typer.secho(f"not scored: {error}", err=True, fg="red")
+    if refused:
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -482,13 +545,14 @@ def report(
     """
     from cryobench.cli.progress import Bars
     from cryobench.experiment.score import load_dataset_of, load_or_score
+    from cryobench.reconstruction.engine import RunContext
     from cryobench.report.page import check_page_folder
     from cryobench.report.site import write_report
 
     check_page_folder(output, kind="report")
-    progress = Bars()
-    results = [load_or_score(folder, dataset=dataset, progress=progress) for folder in runs]
-    typer.echo(write_report(load_dataset_of(runs, dataset), results, output, progress=progress))
+    context = RunContext(progress=Bars())
+    results = [load_or_score(folder, dataset=dataset, context=context) for folder in runs]
+    typer.echo(write_report(load_dataset_of(runs, dataset), results, output, progress=context.progress))
 
 
 def parse_settings(pairs: list[str] | None) -> dict[str, Any]:
@@ -553,17 +617,32 @@ def _is_number(text: str) -> bool:
 
 
 def run_cli() -> None:
-    """Entry point: turns the errors that a user can mend into one message and exit status 2."""
+    """Entry point: an error is one message; ``--traceback`` shows where it came from.
+
+    Exit status 2 for what a user can mend, 1 for a fault of this program or of an installed package that extends it.
+    """
     # Threads that wait for work sleep instead of spinning: they would take the cores from those that have some.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    arguments = [argument for argument in sys.argv[1:] if argument != "--traceback"]
+    shows_traceback = len(arguments) < len(sys.argv) - 1
     try:
-        app(spread_values(sys.argv[1:]))
+        app(spread_values(arguments))
     except SystemExit as stop:
         if stop.code == 130:  # Ctrl-C, which typer has already turned into an exit
             typer.secho("stopped; the same command goes on from here.", err=True)
         raise
     except (ValueError, OSError, ImportError) as error:
-        if os.environ.get("CRYOBENCH_TRACEBACK"):
+        if shows_traceback:
             raise
         typer.secho(f"error: {error}", err=True, fg="red")
         sys.exit(2)
+    except Exception as error:
+        if shows_traceback:
+            raise
+        typer.secho(
+            f"error: {type(error).__name__}: {error}\nThis is a fault of cryobench or of a package that extends it; "
+            "the same command with --traceback shows where. Nothing that was finished is lost.",
+            err=True,
+            fg="red",
+        )
+        sys.exit(1)

@@ -69,6 +69,10 @@ class Bars:
         if seconds >= _WORTH_SAYING:
             self._console.print(f"{label}: {seconds:.1f} s", style="dim", highlight=False)
 
+    def note(self, text: str) -> None:
+        """Print a sentence beside the bars."""
+        self._console.print(text, highlight=False)
+
 
 def _short(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -2,9 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
+
+if TYPE_CHECKING:
+    from cryobench.reconstruction.engine import RunContext
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Kind = Annotated[str, typer.Argument(metavar="KIND", help="simple, cluster, intermediates or path.")]
@@ -24,7 +27,6 @@ DatasetFolder = Annotated[
     Optional[Path], typer.Option(help="The data set, if it is no longer where the run found it.")
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the clustering.")]
-Device = Annotated[str, typer.Option(help="Where images are back-projected: cpu, cuda or auto.")]
 
 
 def run_series(
@@ -41,11 +43,9 @@ def run_series(
     last: int | None,
     dataset: Path | None,
     seed: int,
-    device: str,
+    context: "RunContext",
 ) -> None:
     """Write the series and say what is in it."""
-    from cryobench.cli.progress import Bars
-    from cryobench.experiment.resources import choose_device
     from cryobench.experiment.series import SeriesSettings, write_series
 
     settings = SeriesSettings(
@@ -57,9 +57,8 @@ def run_series(
         first=first,
         last=last,
         seed=seed,
-        device=choose_device(device),
     )
-    written = write_series(run_folder, kind, output, settings, dataset=dataset, progress=Bars())
+    written = write_series(run_folder, kind, output, settings, dataset=dataset, context=context)
     entries = json.loads((output / "series.json").read_text(encoding="utf-8"))["frames"]
     counts = [str(entry["particles"]) for entry in entries if "particles" in entry]
     made_of = f", of {', '.join(counts)} particles" if counts else ""

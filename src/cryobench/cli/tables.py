@@ -8,9 +8,11 @@ _WIDTH = 110
 
 
 def print_dataset(dataset: Dataset) -> None:
-    """Name, size, SNR and place of a data set."""
+    """What there is to note of a data set; its name, size, SNR and place."""
     particles, card = dataset.particles, dataset.card
     console = make_console()
+    for note in card.get("notes", []):
+        console.print(note, highlight=False, markup=False)
     states = "no truth" if dataset.truth is None else f"{dataset.truth.n_states} states"
     console.print(
         f"{dataset.name}: {len(particles):,} images of {particles.box_size} px at {particles.pixel_size:g} Å/px, "
@@ -34,8 +36,6 @@ def print_adoption(dataset: Dataset) -> None:
     mask = "no mask" if particles.mask is None else "mask"
     labelled = f"{dataset.card['n_labelled']:,} particles labelled"
     console.print(f"protein {contrast} in the stored images, {poses}, {labelled}, {mask}", highlight=False)
-    for note in dataset.card.get("notes", []):
-        console.print(note, highlight=False)
     print_dataset(dataset)
 
 

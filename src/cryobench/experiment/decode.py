@@ -5,15 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from cryobench._errors import FormatError
-from cryobench._progress import Progress, Silent
-from cryobench.data import Reconstruction
-from cryobench.experiment.run import build_method
+from cryobench.data import Dataset
 from cryobench.experiment.score import find_dataset
-from cryobench.io.atomic import atomic_folder
+from cryobench.io.atomic import atomic_folder, read_array
 from cryobench.io.mrc import write_volume
 from cryobench.io.store import load_reconstruction
-from cryobench.methods import get_method
+from cryobench.reconstruction.decoders import latent_rows, open_decoder
+from cryobench.reconstruction.engine import RunContext
 
 
 def write_volumes(
@@ -23,7 +21,8 @@ def write_volumes(
     particles: Sequence[int] | None = None,
     latents: Path | None = None,
     states: bool = False,
-    progress: Progress | None = None,
+    dataset: Path | None = None,
+    context: RunContext | None = None,
 ) -> list[Path]:
     """Write volumes of a finished run as MRC files into a new folder; exactly one choice of what to decode.
 
@@ -39,6 +38,10 @@ def write_volumes(
         .npy file (m, d): the volume at each row (``latent-NNNNNN.mrc``).
     states
         The volume at the mean latent of each true state's particles (``state-NNN.mrc``). Uses the truth's labels.
+    dataset
+        The data set's folder, if it is not where the run record says.
+    context
+        Device, memory, workers and progress.
 
     Raises
     ------
@@ -49,8 +52,11 @@ def write_volumes(
     """
     if (particles is not None) + (latents is not None) + states != 1:
         raise ValueError("say what to decode: one of --particles, --latents and --states.")
+    context = context or RunContext()
     reconstruction = load_reconstruction(run)
-    own = _latents_of(reconstruction)
+    data = find_dataset(reconstruction, dataset)
+    decoder = open_decoder(reconstruction, data.particles, context)
+    own = latent_rows(reconstruction)
     if particles is not None:
         wrong = [index for index in particles if not 0 <= index < len(own)]
         if wrong:
@@ -60,33 +66,16 @@ def write_volumes(
         rows = _read_latents(latents, own.shape[1])
         names = [f"latent-{index:06d}" for index in range(len(rows))]
     else:
-        rows, names = _state_means(reconstruction, own)
-    images = find_dataset(reconstruction, None).particles
-    method = build_method(get_method(str(reconstruction.record["method"])), reconstruction.record["settings"])
-    progress = progress or Silent()
-    with atomic_folder(folder) as partial, progress.task("decoding volumes", total=len(rows)) as task:
-        decoded = method.decode(Path(run) / "model", rows, particles=images)
-        for name, volume in zip(names, decoded, strict=True):
-            write_volume(partial / f"{name}.mrc", volume, images.pixel_size)
+        rows, names = _state_means(data, own)
+    with atomic_folder(folder) as partial, context.progress.task("decoding volumes", total=len(rows)) as task:
+        for name, volume in zip(names, decoder.decode(rows), strict=True):
+            write_volume(partial / f"{name}.mrc", volume, data.particles.pixel_size)
             task.advance()
     return [folder / f"{name}.mrc" for name in names]
 
 
-def _latents_of(reconstruction: Reconstruction) -> np.ndarray:
-    latents = reconstruction.latents if reconstruction.latents is not None else reconstruction.posteriors
-    if latents is None or not reconstruction.model:
-        raise FormatError(
-            f"{reconstruction.path} ({reconstruction.name}) keeps no model to decode further volumes from: "
-            "its query volumes in RUN/volumes are all there is."
-        )
-    return latents
-
-
 def _read_latents(path: Path, width: int) -> np.ndarray:
-    try:
-        rows = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise FormatError(f"{path} is not a .npy array of latents: {error}") from error
+    rows = read_array(path, numbers=True)
     if rows.ndim != 2 or rows.shape[1] != width or not np.isfinite(rows).all():
         raise ValueError(
             f"{path} holds an array of shape {rows.shape}; expected finite rows of {width} numbers, "
@@ -95,10 +84,11 @@ def _read_latents(path: Path, width: int) -> np.ndarray:
     return rows
 
 
-def _state_means(reconstruction: Reconstruction, latents: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    truth = find_dataset(reconstruction, None).truth
+def _state_means(dataset: Dataset, latents: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    truth = dataset.truth
     if truth is None or not (truth.states >= 0).any():
         raise ValueError("--states needs a data set with labelled particles; use --particles or --latents.")
-    present = np.unique(truth.states[truth.states >= 0])
-    rows = np.stack([np.nanmean(latents[truth.states == state], axis=0) for state in present])
+    placed = np.isfinite(latents).all(axis=1)
+    present = np.unique(truth.states[(truth.states >= 0) & placed])
+    rows = np.stack([latents[placed & (truth.states == state)].mean(axis=0) for state in present])
     return rows, [f"state-{state:03d}" for state in present]

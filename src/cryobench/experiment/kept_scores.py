@@ -83,7 +83,7 @@ class KeptScores:
 
     def write(self, context: Mapping[str, Any], asked: Sequence[str]) -> None:
         """Write scores.json: of the metrics just found or measured, and of others kept that still hold."""
-        earlier = read_context(self._folder)
+        earlier = {} if self._fresh else read_context(self._folder)
         reasons = dict(context["not_measured"])
         for name in list_metrics():
             if name in asked:
@@ -95,7 +95,16 @@ class KeptScores:
             elif name in (known := earlier.get("not_measured", {})):
                 reasons[name] = known[name]
         order = [name for name in list_metrics() if name in self._keys]
-        write_index(self._folder, {**context, "not_measured": reasons}, {name: self._keys[name] for name in order})
+        full = {**context, "not_measured": reasons, "contents": self.contents}
+        write_index(self._folder, full, {name: self._keys[name] for name in order})
+
+
+def still_hold(scores: Scores, reconstruction: Reconstruction) -> bool:
+    """Whether scores read from a run's folder are of the files that lie there now."""
+    stored = scores.context.get("contents")
+    if not isinstance(stored, Mapping):
+        return False
+    return all(stored.get(part) == digest for part, digest in hash_run(reconstruction).items())
 
 
 def _first(*values: np.ndarray | None) -> np.ndarray | None:

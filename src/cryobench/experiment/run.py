@@ -1,26 +1,31 @@
-"""One method on one data set: one folder, with settings, seed, cost and outcome on record."""
+"""One method on one data set: one folder, with settings, seed, priors, cost and outcome on record."""
 
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from cryobench._errors import FormatError, UnknownName
 from cryobench._progress import Progress, Silent
-from cryobench.data import Dataset, Reconstruction
-from cryobench.experiment.cluster import check_spread, open_workers
-from cryobench.experiment.resources import Meter, choose_device, describe_hardware
-from cryobench.io.atomic import remove_partial_files, write_json
+from cryobench.compute import Compute, open_compute
+from cryobench.compute.compute import Precision
+from cryobench.compute.device import describe_hardware
+from cryobench.data import Dataset, DatasetIdentity, Machine, Particles, Priors, Reconstruction, RunRecord
+from cryobench.experiment.cost_ledger import CostLedger
+from cryobench.io.atomic import read_json, remove_partial_files, write_json
+from cryobench.io.mrc import read_volume
 from cryobench.io.store import load_reconstruction, read_run_record, save_reconstruction, write_run_record
 from cryobench.methods import Control, Method, get_method
-from cryobench.methods.method import Workers
+from cryobench.reconstruction.engine import RunContext
 
-RECORD = "run.json"
+RECORD, CHECKPOINT = "run.json", "checkpoint"
+_SAME_RUN = ("method", "settings", "seed", "dataset", "mask")
+_OF_MACHINE = {"memory_gb": "--memory", "device": "--device", "workers": "--workers", "precision": "--precision"}
 
 
 def run(
@@ -29,30 +34,45 @@ def run(
     folder: str | Path,
     *,
     seed: int = 0,
+    preset: str = "paper",
     settings: Mapping[str, Any] | None = None,
+    mask: str | Path | None = None,
     device: str = "auto",
+    precision: Precision | Literal["auto"] = "auto",
+    memory: str | int | None = None,
     workers: int = 1,
     scheduler: str | None = None,
     progress: Progress | None = None,
 ) -> Reconstruction:
     """Reconstruct a data set with a method and keep everything about it in a folder.
 
-    Repeating a call that finished loads its result; repeating one that was cut off goes on from its checkpoint.
+    Repeating a call that finished loads its result; repeating one that was cut off goes on from its checkpoint, also
+    with another memory budget or number of workers.
 
     Parameters
     ----------
     method
         Name, as ``cryobench list methods`` shows.
     dataset
-        Only its particles are handed to the method, unless the method is a control.
+        Only its particles are handed to the method, unless the method is a control. A method that estimates poses is
+        handed neither the poses nor the mask, which lies in their frame.
     folder
         RUN folder: new, or of the same call.
     seed
         Of every random choice of the method.
+    preset
+        "paper", the benchmark's settings for this method and data set, or "laptop", for two cores.
     settings
-        Settings that differ from the method's defaults, by name.
+        Settings that differ from the preset's, by name.
+    mask
+        Volume (.mrc, 0 to 1) in which the molecule can be, instead of the data set's: a declared prior; "none" for
+        no mask at all.
     device
         "cpu", "cuda" or "auto".
+    precision
+        Of matrix products: "float32", "bfloat16" or "auto", the method's own.
+    memory
+        Budget, as "8GB" or in bytes; None for 70 % of what the process may use.
     workers
         1: in this process, on all its threads. More: the particles are spread over that many Dask worker processes
         of one thread, which end with the run. The result is the same to rounding.
@@ -64,114 +84,151 @@ def run(
     Raises
     ------
     UnknownName
-        No such method or setting.
+        No such method, preset or setting.
     ValueError
-        A setting out of range, data the method cannot use, or workers for a method that does not spread. In the
-        first two cases the folder records the failure.
+        A setting out of range, or data the method cannot use. The folder then records the failure, and the same
+        folder takes a corrected call.
+    MemoryShortage
+        It does not fit in the memory budget.
     OSError
         No scheduler answers.
     FormatError
         The folder holds a run of another call.
     """
     chosen = get_method(method)
-    built = build_method(chosen, settings or {})
-    check_spread(chosen, workers, scheduler)
-    place = choose_device(device)
+    particles, mask_prior = _hand_over(dataset, chosen, mask)
+    built = chosen.with_settings(expand_settings(chosen, dataset, preset, settings or {}))
     target = Path(folder)
-    call = {
-        "method": method,
-        "settings": built.settings.model_dump(mode="json"),
-        "seed": seed,
-        "dataset": {
-            "name": dataset.name,
-            "path": None if dataset.path is None else str(dataset.path.resolve()),
-            "sha256": dataset.card.get("sha256"),
-        },
-    }
-    previous = _previous(target, call)
-    if previous == "finished":
+    identity = DatasetIdentity(
+        dataset.name, None if dataset.path is None else str(dataset.path.resolve()), dataset.card.get("sha256")
+    )
+    record = RunRecord(
+        method=method,
+        settings=built.settings.model_dump(mode="json"),
+        preset=preset,
+        seed=seed,
+        dataset=identity,
+        priors=Priors(
+            poses="estimated" if built.poses == "estimated" else "given",
+            mask=mask_prior,
+            truth=built.needs if isinstance(built, Control) else (),
+        ),
+        status="running",
+        version=version("cryobench"),
+        command=" ".join(sys.argv) if sys.argv and sys.argv[0].endswith("cryobench") else None,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    if _find_previous(target, record) == "finished":
         return load_reconstruction(target)
     if isinstance(built, Control) and (missing := built.explain_missing(dataset.truth)) is not None:
         raise ValueError(f"{method} is a control: it {missing} ({dataset.name}).")
-    checkpoint = target / "checkpoint"
-    checkpoint.mkdir(parents=True, exist_ok=True)
-    remove_partial_files(target)
-    record = {
-        **call,
-        "version": version("cryobench"),
-        "command": " ".join(sys.argv) if sys.argv and sys.argv[0].endswith("cryobench") else None,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "hardware": describe_hardware(place),
-        "workers": workers,
-        "scheduler": scheduler,
-        "resumed": previous == "unfinished",
-    }
-    write_run_record(target, {**record, "status": "running"})
-    meter = Meter(place)
-    try:
-        with open_workers(workers, scheduler) as client, meter:
-            result = _reconstruct(built, dataset, seed, place, checkpoint, progress or Silent(), client)
-            result = result.with_record(**record)
-            save_reconstruction(result, target, pixel_size=dataset.particles.pixel_size)
-    except Exception as error:
-        failure = {"status": "failed", "error": f"{type(error).__name__}: {error}", **meter.readings()}
-        write_run_record(target, {**record, **failure})
-        raise
-    write_json(target / RECORD, {**read_run_record(target), **meter.readings()})
-    shutil.rmtree(checkpoint)
+    wanted = built.precisions[0] if precision == "auto" else precision
+    with open_compute(
+        device=device, precision=wanted, memory=memory, workers=workers, scheduler=scheduler
+    ) as compute:
+        record = record.with_(machine=_describe(compute, scheduler))
+        ledger = CostLedger(target / CHECKPOINT, compute.device)
+        (target / CHECKPOINT).mkdir(parents=True, exist_ok=True)
+        remove_partial_files(target)
+        write_run_record(target, record)
+        context = RunContext(seed, compute, progress or Silent(), target / CHECKPOINT / "work")
+        try:
+            with ledger.measure():
+                if isinstance(built, Control) and dataset.truth is not None:
+                    built = built.with_truth(dataset.truth)
+                result = built.reconstruct(particles, dataset.queries, context)
+                record = record.with_(priors=replace(record.priors, volumes=_name_origin(result, built)))
+                save_reconstruction(replace(result, record=record), target, pixel_size=dataset.particles.pixel_size)
+        except Exception as error:
+            failure = f"{type(error).__name__}: {error}"
+            write_run_record(target, record.with_(status="failed", error=failure, cost=ledger.total()))
+            raise
+    # One last record, with the cost: before it the run is unfinished, after it whole.
+    finished = record.with_(status="finished", cost=ledger.total())
+    write_json(target / RECORD, {**read_json(target / RECORD), **finished.to_json()})
+    shutil.rmtree(target / CHECKPOINT)
     return load_reconstruction(target)
 
 
-def build_method(chosen: type[Method], changes: Mapping[str, Any]) -> Method:
-    """The method with its default settings, some changed. UnknownName or ValueError say which is wrong."""
-    fields = chosen.Settings.model_fields
+def expand_settings(
+    method: type[Method], dataset: Dataset, preset: str, changes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Settings of a preset for a data set, with changes.
+
+    Raises
+    ------
+    UnknownName
+        If the method has no such preset.
+    ValueError
+        If a change is none of the method but of the machine.
+    """
+    if preset not in method.presets:
+        raise UnknownName(f"preset of {method.name}", preset, method.presets)
     for name in changes:
-        if name not in fields:
-            raise UnknownName(f"setting of {chosen.name}", name, fields)
-    try:
-        return chosen(chosen.Settings(**changes))
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"])) or "settings"
-        raise ValueError(f"setting {name} cannot be {first['input']!r}: {first['msg'].lower()}.") from error
+        if name in _OF_MACHINE and name not in method.Settings.model_fields:
+            raise ValueError(
+                f"{name} is no setting of {method.name} but of the machine: use the option {_OF_MACHINE[name]} "
+                "(in Python the argument of that name)."
+            )
+    recipe = dataset.card.get("recipe")
+    name = recipe.get("name") if isinstance(recipe, Mapping) else recipe
+    return {**method.presets[preset].expand(dataset.particles, name), **changes}
 
 
-def _previous(folder: Path, call: Mapping[str, Any]) -> Literal["none", "finished", "unfinished"]:
-    """What a folder holds of this call. FormatError if it holds something else."""
+def _hand_over(dataset: Dataset, method: type[Method], mask: str | Path | None) -> tuple[Particles, str]:
+    """The particles as a method may see them, and the mask prior that this declares."""
+    given = dataset.particles
+    particles = given.without_poses() if method.poses == "estimated" else given
+    if mask is None:
+        return particles, "none" if particles.mask is None else "data set"
+    if str(mask) == "none":
+        return replace(particles, mask=None), "none"
+    values, _ = read_volume(Path(mask))
+    return replace(
+        particles, mask=values
+    ), f"file {Path(mask).name} ({blake2b(values.tobytes(), digest_size=6).hexdigest()})"
+
+
+def _describe(compute: Compute, scheduler: str | None) -> Machine:
+    hardware = describe_hardware(compute.device)
+    return Machine(compute.device, compute.precision, compute.memory, compute.n_workers, scheduler, hardware)
+
+
+def _name_origin(result: Reconstruction, method: Method) -> str:
+    """Origin of the query volumes, as a prior."""
+    if result.decodes_by is not None:
+        return result.decodes_by
+    if result.volumes is None:
+        return "none"
+    return "control" if isinstance(method, Control) else "method"
+
+
+def _find_previous(folder: Path, record: RunRecord) -> Literal["none", "finished", "unfinished"]:
+    """What a folder holds of this call. FormatError if it holds something else that is worth keeping."""
     if not folder.exists():
         return "none"
     if not (folder / RECORD).exists():
-        if folder.is_dir() and not any(folder.iterdir()):
+        if folder.is_dir() and all(path.name == CHECKPOINT or path.name.startswith(".") for path in folder.iterdir()):
             return "none"
         raise FormatError(f"{folder} exists and is no run of cryobench: choose another folder.")
     found = read_run_record(folder)
-    differing = sorted(key for key in call if found.get(key) != call[key])
-    if differing:
-        raise FormatError(
-            f"{folder} holds another run ({found.get('method')}, {found.get('status')}); they differ in "
-            f"{', '.join(differing)}. Nothing was changed: choose another folder, or remove this one first."
-        )
-    return "finished" if found.get("status") == "finished" else "unfinished"
-
-
-def _reconstruct(
-    method: Method,
-    dataset: Dataset,
-    seed: int,
-    device: str,
-    checkpoint: Path,
-    progress: Progress,
-    workers: Workers | None,
-) -> Reconstruction:
-    """Hand the particles to a method; the truth goes to controls alone."""
-    if isinstance(method, Control) and dataset.truth is not None:
-        method = method.with_truth(dataset.truth)
-    return method.reconstruct(
-        dataset.particles,
-        queries=dataset.queries,
-        seed=seed,
-        device=device,
-        progress=progress,
-        checkpoint=checkpoint,
-        workers=workers,
+    differing = [name for name in _SAME_RUN if _identify(found, name) != _identify(record, name)]
+    if not differing:
+        return "finished" if found.status == "finished" else "unfinished"
+    if found.status == "failed":  # nothing in it is worth keeping, and it must not block the corrected call
+        shutil.rmtree(folder / CHECKPOINT, ignore_errors=True)
+        return "none"
+    raise FormatError(
+        f"{folder} holds another run ({found.method}, {found.status}); they differ in {', '.join(differing)}. "
+        "Nothing was changed: choose another folder, or remove this one first."
     )
+
+
+def _identify(record: RunRecord, name: str) -> Any:
+    """What makes two runs the same one. A data set that has a hash is known by it, wherever it lies."""
+    if name == "dataset":
+        return record.dataset.sha256 or asdict(record.dataset)
+    if name == "mask":
+        return record.priors.mask
+    value = getattr(record, name)
+    return dict(value) if isinstance(value, Mapping) else value

@@ -1,24 +1,21 @@
 """Score finished runs from their files alone, and keep the scores beside them."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from cryobench._errors import FormatError, UnknownName
-from cryobench._progress import Progress
-from cryobench.data import Dataset, Particles, Reconstruction, Scores
-from cryobench.experiment.kept_scores import KeptScores
-from cryobench.experiment.run import build_method
+from cryobench._errors import FormatError
+from cryobench.data import Dataset, Reconstruction, Scores
+from cryobench.experiment.kept_scores import KeptScores, still_hold
 from cryobench.io.alignment_store import load_alignments, save_alignments
-from cryobench.io.mrc import read_volume
+from cryobench.io.masks import read_mask
 from cryobench.io.store import load_dataset, load_reconstruction, load_scores
-from cryobench.methods import Method, get_method
-from cryobench.metrics.evaluate import check_grid, check_particles, compares_volumes, score
+from cryobench.metrics.evaluate import check_grid, check_mask, check_particles, compares_volumes, score
 from cryobench.metrics.frames import VERSION, Align, Frame, find_frame
 from cryobench.metrics.metric import reads
 from cryobench.metrics.registry import get_metric, list_metrics
+from cryobench.reconstruction.decoders import with_decoder
+from cryobench.reconstruction.engine import RunContext
 
 ALIGNMENT = "alignment.json"
 
@@ -47,7 +44,7 @@ def score_run(
     metrics: Sequence[str] | None = None,
     dataset: Path | None = None,
     how: HowToScore | None = None,
-    progress: Progress | None = None,
+    context: RunContext | None = None,
 ) -> tuple[Reconstruction, Scores]:
     """Score the run in a folder and write RUN/scores.
 
@@ -64,6 +61,8 @@ def score_run(
         The data set's folder, if it is not where the run record says.
     how
         Alignment, mask, resampling and seed.
+    context
+        Device, memory and workers of decoders, and progress.
 
     Raises
     ------
@@ -72,12 +71,12 @@ def score_run(
     ValueError
         As ``metrics.score``.
     """
-    how = how or HowToScore()
+    how, context = how or HowToScore(), context or RunContext()
     folder = Path(folder)
     reconstruction = load_reconstruction(folder)
     data = find_dataset(reconstruction, dataset)
-    reconstruction = with_decoder(reconstruction, data.particles)
-    mask = None if how.mask is None else read_volume(how.mask)[0]
+    reconstruction = with_decoder(reconstruction, data.particles, context)
+    mask = None if how.mask is None else read_mask(how.mask, data.particles.box_size, data.particles.pixel_size)
     names = list_metrics() if metrics is None else list(metrics)
     chosen = [get_metric(name)() for name in names]
     kept = KeptScores(folder, reconstruction, data, mask=mask, seed=how.seed, fresh=how.fresh)
@@ -85,7 +84,8 @@ def score_run(
     if frame is None and compares_volumes(reconstruction, data) and any(reads(each, "volumes") for each in chosen):
         check_particles(reconstruction, data)
         check_grid(reconstruction, data, resample=how.resample)
-        frame = find_frame(reconstruction, data, how.align, progress=progress)
+        check_mask(reconstruction, data, mask)
+        frame = find_frame(reconstruction, data, how.align, progress=context.progress)
         if frame.mode != "none":
             key = _name_alignment(how, kept)
             save_alignments(folder / "scores" / ALIGNMENT, frame.alignments, mode=frame.mode, why=frame.why, key=key)
@@ -98,7 +98,7 @@ def score_run(
         mask=mask,
         resample=how.resample,
         seed=how.seed,
-        progress=progress,
+        progress=context.progress,
         keeper=kept,
     )
     kept.write(scores.context, names)
@@ -106,42 +106,19 @@ def score_run(
 
 
 def load_or_score(
-    folder: Path, *, dataset: Path | None = None, progress: Progress | None = None
+    folder: Path, *, dataset: Path | None = None, context: RunContext | None = None
 ) -> tuple[Reconstruction, Scores]:
-    """The run in a folder with its scores, taken now if they were not before."""
+    """The run in a folder with its scores; taken now if they were not before, or its files have changed since."""
+    reconstruction = load_reconstruction(folder)
+    if reconstruction.record.status == "failed":
+        return reconstruction, Scores({})
     if (Path(folder) / "scores" / "scores.json").exists():
-        return load_reconstruction(folder), load_scores(folder)
-    return score_run(folder, dataset=dataset, progress=progress)
-
-
-@dataclass(frozen=True, eq=False)
-class RunDecoder:
-    """The decoder of a finished run: its method, on the model it left in RUN/model and the run's particles."""
-
-    method: Method
-    model: Path = field(repr=False)
-    particles: Particles | None = field(default=None, repr=False)
-
-    def decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
-        """As ``Decoder.decode``."""
-        return self.method.decode(self.model, latents, particles=self.particles)
-
-
-def with_decoder(reconstruction: Reconstruction, particles: Particles | None = None) -> Reconstruction:
-    """The run with a decoder, if its method is one of ours that can decode and left a model.
-
-    ``particles``, those of the run, are for methods that decode from the images.
-    """
-    if reconstruction.path is None or not reconstruction.model:
-        return reconstruction
-    try:
-        method = get_method(reconstruction.name)
-    except UnknownName:  # a result of another program
-        return reconstruction
-    if method.decode is Method.decode:
-        return reconstruction
-    built = build_method(method, reconstruction.record.get("settings") or {})
-    return replace(reconstruction, decoder=RunDecoder(built, Path(reconstruction.path) / "model", particles))
+        scores = load_scores(folder)
+        if still_hold(scores, reconstruction):
+            return reconstruction, scores
+        if context is not None:
+            context.progress.note(f"{folder} has changed since it was scored: it is scored again.")
+    return score_run(folder, dataset=dataset, context=context)
 
 
 def _load_frame(folder: Path, reconstruction: Reconstruction, how: HowToScore, kept: KeptScores) -> Frame | None:
@@ -169,9 +146,7 @@ def _name_alignment(how: HowToScore, kept: KeptScores) -> str:
 def load_dataset_of(folders: Sequence[Path], dataset: Path | None = None) -> Dataset:
     """The one data set that all these runs were made from. FormatError if they differ."""
     runs = [load_reconstruction(folder) for folder in folders]
-    hashes = {
-        str(run.record.get("dataset", {}).get("sha256")): folder for run, folder in zip(runs, folders, strict=True)
-    }
+    hashes = {str(run.record.dataset.sha256): folder for run, folder in zip(runs, folders, strict=True)}
     if len(hashes) > 1:
         raise FormatError(
             "the runs were made from different data sets and cannot share a page: "
@@ -182,15 +157,15 @@ def load_dataset_of(folders: Sequence[Path], dataset: Path | None = None) -> Dat
 
 def find_dataset(reconstruction: Reconstruction, given: Path | None) -> Dataset:
     """The data set of a run: where it is said to be, or where its record says. FormatError if it is another."""
-    recorded = reconstruction.record.get("dataset", {})
-    path = given or recorded.get("path")
+    recorded = reconstruction.record.dataset
+    path = given or recorded.path
     if path is None or not Path(path).exists():
         raise FormatError(
-            f"{reconstruction.path} was made from the data set {recorded.get('name')} at {path}, which is not there: "
+            f"{reconstruction.path} was made from the data set {recorded.name} at {path}, which is not there: "
             "say where it is now with --dataset FOLDER."
         )
     dataset = load_dataset(Path(path))
-    found, expected = dataset.card.get("sha256"), recorded.get("sha256")
+    found, expected = dataset.card.get("sha256"), recorded.sha256
     if expected is not None and found != expected:
         raise FormatError(
             f"{reconstruction.path} was made from a data set with hash {expected[:12]}, but {path} has "

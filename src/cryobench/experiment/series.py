@@ -12,27 +12,23 @@ RECOVAR's (Gilles & Singer, PNAS 122 (2025)); each works for any run that has wh
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.cluster import KMeans
-from sklearn.mixture import GaussianMixture
 
 from cryobench._errors import UnknownName
-from cryobench._progress import Progress, Silent
-from cryobench.data import Dataset, Reconstruction
-from cryobench.experiment.run import build_method
+from cryobench.data import Components, Dataset, LatentDensity, LatentPath, Reconstruction
 from cryobench.experiment.score import find_dataset
 from cryobench.io.atomic import atomic_folder, write_json
 from cryobench.io.mrc import write_volume
 from cryobench.io.store import load_reconstruction
-from cryobench.methods import get_method
-from cryobench.methods._shared.backprojection import backproject, backproject_weighted
-from cryobench.methods.recovar.density import Density
-from cryobench.methods.recovar.path import find_path
-from cryobench.rng import stream
+from cryobench.latents.groups import cluster_latents, triangular_weights
+from cryobench.latents.path import find_path
+from cryobench.reconstruction.decoders import open_decoder
+from cryobench.reconstruction.engine import Passes, RunContext
+from cryobench.reconstruction.statistics import backproject, volume_bytes
 
 KINDS = ("simple", "cluster", "intermediates", "path")
 CLUSTERINGS = ("k-means", "gmm")
@@ -64,8 +60,6 @@ class SeriesSettings:
     """Particle where it ends."""
     seed: int = 0
     """Of the clustering."""
-    device: str = "cpu"
-    """Where images are back-projected: "cpu" or "cuda"."""
 
     def __post_init__(self) -> None:
         low, high = self.percentiles
@@ -82,7 +76,7 @@ class SeriesSettings:
 
 
 @dataclass(frozen=True)
-class Series:
+class VolumeSeries:
     """Volumes of a series as they are asked for, and what is known of each."""
 
     volumes: Iterator[np.ndarray]
@@ -97,7 +91,7 @@ def write_series(
     settings: SeriesSettings | None = None,
     *,
     dataset: Path | None = None,
-    progress: Progress | None = None,
+    context: RunContext | None = None,
 ) -> list[Path]:
     """Write a series of volumes, ``frame-000.mrc`` on, and ``series.json`` into a new folder.
 
@@ -111,6 +105,8 @@ def write_series(
         New; it appears when all is in it.
     dataset
         The data set's folder, if it is not where the run record says.
+    context
+        Device, memory, workers and progress.
 
     Raises
     ------
@@ -123,7 +119,7 @@ def write_series(
     """
     if kind not in KINDS:
         raise UnknownName("kind of series", kind, KINDS)
-    settings, progress = settings or SeriesSettings(), progress or Silent()
+    settings, context = settings or SeriesSettings(), context or RunContext()
     if Path(folder).exists():
         raise FileExistsError(f"{folder} exists already; remove it or choose another name.")
     reconstruction = load_reconstruction(run)
@@ -134,9 +130,9 @@ def write_series(
         "intermediates": _make_intermediates,
         "path": _make_path,
     }
-    series = make[kind](reconstruction, data, settings, progress)
+    series = make[kind](reconstruction, data, settings, context)
     names = [f"frame-{index:03d}.mrc" for index in range(len(series.frames))]
-    with atomic_folder(Path(folder)) as partial, progress.task("writing volumes", total=len(names)) as task:
+    with atomic_folder(Path(folder)) as partial, context.progress.task("writing volumes", total=len(names)) as task:
         for name, volume in zip(names, series.volumes, strict=True):
             write_volume(partial / name, volume, data.particles.pixel_size)
             task.advance()
@@ -165,77 +161,69 @@ _USED = {
 
 
 def _make_simple(
-    reconstruction: Reconstruction, data: Dataset, settings: SeriesSettings, progress: Progress
-) -> Series:
-    missing = [name for name in ("mean", "components") if name not in reconstruction.model]
-    if missing:
+    reconstruction: Reconstruction, data: Dataset, settings: SeriesSettings, context: RunContext
+) -> VolumeSeries:
+    found = reconstruction.find(Components)
+    if found is None:
         raise ValueError(
-            f"a simple series goes along the components of a linear model, and the model of {reconstruction.name} "
-            f"holds no {' and no '.join(missing)}: choose cluster or intermediates."
+            f"a simple series goes along the components of a linear model, and {reconstruction.name} found none: "
+            "choose cluster or intermediates."
         )
     latents, known = _latents_of(reconstruction)
     component = _check_component(settings.component, latents)
-    mean, components = reconstruction.model["mean"], reconstruction.model["components"]
     ends = np.percentile(latents[known, component], settings.percentiles)
-    places = np.linspace(ends[0], ends[1], settings.frames)
-    rows = np.zeros((settings.frames, latents.shape[1]))
-    rows[:, component] = places
-    volumes = (np.asarray(mean + place * components[component], dtype=np.float32) for place in places)
-    return Series(volumes, [{"latent": row.tolist()} for row in rows])
+    rows = np.zeros((settings.frames, len(found.components)))
+    rows[:, component] = np.linspace(ends[0], ends[1], settings.frames)
+    model = {"mean": found.mean, "components": found.components}
+    linear = open_decoder(replace(reconstruction, decodes_by="linear", model=model), data.particles, context)
+    return VolumeSeries(linear.decode(rows), [{"latent": row.tolist()} for row in rows[:, : latents.shape[1]]])
 
 
 def _make_clusters(
-    reconstruction: Reconstruction, data: Dataset, settings: SeriesSettings, progress: Progress
-) -> Series:
-    latents, known = _latents_of(reconstruction)
-    if settings.clusters > known.sum():
-        raise ValueError(f"{settings.clusters} clusters were asked for, and there are only {known.sum()} latents.")
-    random_state = int(stream(settings.seed, "clusters").integers(2**31))
-    if settings.clustering == "gmm":
-        found = GaussianMixture(settings.clusters, random_state=random_state).fit_predict(latents[known])
-    else:
-        found = KMeans(settings.clusters, n_init=10, random_state=random_state).fit_predict(latents[known])  # pyright: ignore[reportArgumentType]
-    # Numbered along the first latent axis; a mixture may leave a component without particles.
-    present = np.unique(found)
-    order = present[np.argsort([latents[known][found == cluster, 0].mean() for cluster in present], kind="stable")]
-    labels = np.full(len(latents), -1)
-    labels[known] = np.argsort(np.searchsorted(present, order))[np.searchsorted(present, found)]
-    volumes = backproject(data.particles, labels, len(order), device=settings.device, progress=progress)
+    reconstruction: Reconstruction, data: Dataset, settings: SeriesSettings, context: RunContext
+) -> VolumeSeries:
+    latents, _ = _latents_of(reconstruction)
+    labels = cluster_latents(latents, settings.clusters, clustering=settings.clustering, seed=settings.seed)
+    weights = (labels[:, None] == np.arange(labels.max() + 1)).astype(np.float32)
     frames = [
-        {
-            "latent": latents[labels == cluster].mean(axis=0).tolist(),
-            "particles": int((labels == cluster).sum()),
-        }
-        for cluster in range(len(order))
+        {"latent": latents[labels == cluster].mean(axis=0).tolist(), "particles": int((labels == cluster).sum())}
+        for cluster in range(weights.shape[1])
     ]
-    return Series(iter(volumes), frames)
+    return VolumeSeries(_backproject(data, weights, context), frames)
 
 
 def _make_intermediates(
-    reconstruction: Reconstruction, data: Dataset, settings: SeriesSettings, progress: Progress
-) -> Series:
+    reconstruction: Reconstruction, data: Dataset, settings: SeriesSettings, context: RunContext
+) -> VolumeSeries:
     latents, known = _latents_of(reconstruction)
     component = _check_component(settings.component, latents)
     if settings.frames > known.sum():
         raise ValueError(f"{settings.frames} windows were asked for, and there are only {known.sum()} latents.")
     weights = np.zeros((len(latents), settings.frames), dtype=np.float32)
     weights[known] = triangular_weights(latents[known, component], settings.frames)
-    volumes = backproject_weighted(data.particles, weights, device=settings.device, progress=progress)
-    share = weights[known].astype(np.float64)
-    centres = share.T @ latents[known] / share.sum(axis=0)[:, None]
+    shares = weights[known].astype(np.float64)
+    centres = shares.T @ latents[known] / shares.sum(axis=0)[:, None]
     frames = [
-        {
-            "latent": centre.tolist(),
-            "particles": int((column > 0).sum()),
-            "weight": float(column.sum()),
-        }
+        {"latent": centre.tolist(), "particles": int((column > 0).sum()), "weight": float(column.sum())}
         for centre, column in zip(centres, weights.T, strict=True)
     ]
-    return Series(volumes, frames)
+    return VolumeSeries(_backproject(data, weights, context), frames)
 
 
-def _make_path(reconstruction: Reconstruction, data: Dataset, settings: SeriesSettings, progress: Progress) -> Series:
+def _backproject(data: Dataset, weights: np.ndarray, context: RunContext) -> Iterator[np.ndarray]:
+    """Volumes (z, y, x) by columns of weights (n, k), as many in a pass over the images as fit in half the memory."""
+    budget = context.compute.memory_per_worker / 2
+    at_once = max(1, int(budget // volume_bytes(data.particles.box_size)))
+    passes = Passes(data.particles, context.compute, keep_bytes=budget, progress=context.progress)
+    for first in range(0, weights.shape[1], at_once):
+        yield from backproject(passes, weights[:, first : first + at_once])
+
+
+def _make_path(
+    reconstruction: Reconstruction, data: Dataset, settings: SeriesSettings, context: RunContext
+) -> VolumeSeries:
     latents, known = _latents_of(reconstruction)
+    own = reconstruction.find(LatentPath)
     if settings.first is not None and settings.last is not None:
         ends = []
         for index in (settings.first, settings.last):
@@ -244,42 +232,24 @@ def _make_path(reconstruction: Reconstruction, data: Dataset, settings: SeriesSe
             if not known[index]:
                 raise ValueError(f"particle {index} was left out by {reconstruction.name}: it has no latent.")
             ends.append(latents[index])
-        rows = _connect(reconstruction, latents[known], ends[0], ends[1], settings.frames)
-    elif "path_latents" in reconstruction.model:
-        rows = np.asarray(reconstruction.model["path_latents"], dtype=np.float64)
+        rows = _connect(reconstruction.find(LatentDensity), latents[known], ends[0], ends[1], settings.frames)
+    elif own is not None:
+        rows = np.asarray(own.latents, dtype=np.float64)
     else:
         raise ValueError(
             f"{reconstruction.name} keeps no path of its own: say between which particles, with --from and --to."
         )
-    chosen = get_method(reconstruction.name)
-    method = build_method(chosen, reconstruction.record.get("settings") or {})
-    volumes = method.decode(Path(str(reconstruction.path)) / "model", rows, particles=data.particles)
-    return Series(volumes, [{"latent": row.tolist()} for row in rows])
+    decoder = open_decoder(reconstruction, data.particles, context)
+    return VolumeSeries(decoder.decode(rows), [{"latent": row.tolist()} for row in rows])
 
 
 def _connect(
-    reconstruction: Reconstruction, latents: np.ndarray, start: np.ndarray, end: np.ndarray, frames: int
+    density: LatentDensity | None, latents: np.ndarray, start: np.ndarray, end: np.ndarray, frames: int
 ) -> np.ndarray:
     """Latents from one to another: where the run's density is high, or straight if it keeps none."""
-    model = reconstruction.model
-    if "density" not in model or "density_axes" not in model:
+    if density is None:
         return np.linspace(start, end, frames)
-    values = np.asarray(model["density"], dtype=np.float64)
-    axes = np.asarray(model["density_axes"], dtype=np.float64)
-    density = Density(values, axes, alpha=0.0, curve=np.zeros((3, 1)), kernel_estimate=values)
     return find_path(density, latents, start, end, n_points=frames)
-
-
-def triangular_weights(values: np.ndarray, frames: int) -> np.ndarray:
-    """Weights (n, frames) of overlapping windows along values (n,): triangles over ranks, which sum to 1.
-
-    Window f is centred at the share f / (frames − 1) of the sorted values and ends at its neighbours' centres: each
-    holds as many particles as the next, whatever the density of the values; the two at the ends hold half as many.
-    """
-    ranks = np.empty(len(values))
-    ranks[np.argsort(values, kind="stable")] = np.arange(len(values))
-    places = ranks / max(len(values) - 1, 1) * (frames - 1)
-    return np.clip(1 - np.abs(places[:, None] - np.arange(frames)), 0, 1).astype(np.float32)
 
 
 def _latents_of(reconstruction: Reconstruction) -> tuple[np.ndarray, np.ndarray]:

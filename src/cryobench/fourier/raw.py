@@ -1,8 +1,9 @@
 """The two transforms that all others here are made of: real to half-spectrum and back, about sample 0.
 
-On the CPU they are those of scipy (pocketfft), which takes every line alone, whatever thread it falls to: the bits
-depend neither on the number of threads nor on what else is in the batch. Those of torch there (MKL) share one
-transform among threads, in an order that their number decides. Elsewhere, and where gradients are asked for, torch's.
+On the CPU the bits depend neither on the number of threads nor on what else is in the batch. Forward, that holds of
+torch's transforms (MKL) of planes and lines, each of which falls to one thread, but not of volumes, which are shared
+out in an order that the number of threads decides: they are taken apart into planes and lines. Backward it holds of
+scipy's (pocketfft), which takes every line alone. Elsewhere, and where gradients are asked for, torch's.
 """
 
 import scipy.fft
@@ -13,9 +14,12 @@ from torch import Tensor
 
 def forward(values: Float[Tensor, "*shape"], dims: tuple[int, ...]) -> Complex[Tensor, "*half"]:
     """Unnormalised half-spectrum over ``dims``, the last of which is halved."""
-    if _needs_torch(values):
+    if len(dims) < 3 or _needs_torch(values):
         return torch.fft.rfftn(values, dim=dims)
-    return torch.from_numpy(scipy.fft.rfftn(values.detach().numpy(), axes=dims, workers=torch.get_num_threads()))
+    if values.ndim > 3:
+        return torch.stack([forward(each, dims) for each in values])
+    # Plane by plane and then across them: each of these transforms is worked out by one thread.
+    return torch.fft.fft(torch.fft.rfftn(values, dim=dims[1:]), dim=dims[0])
 
 
 def inverse(spectrum: Complex[Tensor, "*half"], size: int, dims: tuple[int, ...]) -> Float[Tensor, "*shape"]:

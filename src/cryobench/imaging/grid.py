@@ -8,6 +8,7 @@ the second because inserting and dividing by the inserted weight does. So ``four
 estimate from slices, *not* the algebraic inverse of ``volume_to_fourier``.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -97,6 +98,40 @@ class FourierVolume:
         counts = torch.where((along_x == 0) | (2 * along_x == size), 1.0, 2.0)
         counts[(along_x < 0) | (along_x > size // 2)] = 0.0
         return once[:, None, None] * once[:, None] * counts
+
+    def shell_sums(self, values: Tensor | None = None) -> Float[Tensor, "s *k"]:
+        """Sums over the full spectrum, shell by shell, of real values on this grid, in float64.
+
+        Parameters
+        ----------
+        values
+            (z, y, x) or (z, y, x, k); None for the volume's own, which then are real.
+
+        Returns
+        -------
+        (n // 2 + 1,) or (n // 2 + 1, k); entries in shells beyond n // 2 are left out.
+        """
+        return next(self.sum_shells([self.values if values is None else values]))
+
+    def sum_shells(self, arrays: Iterable[Tensor]) -> Iterator[Tensor]:
+        """``shell_sums`` of several arrays on this grid, one after the other, their shells looked up once."""
+        last = self.box_size // 2
+        shells = self.shell_indices().flatten().clamp(max=last + 1)
+        multiplicities = self.multiplicities()
+        for values in arrays:
+            counted = values.double() * multiplicities.reshape(*self.layout.shape, *[1] * (values.ndim - 3))
+            totals = torch.zeros(last + 2, *values.shape[3:], dtype=torch.float64, device=values.device)
+            yield totals.index_add_(0, shells, counted.flatten(0, 2))[:-1]
+
+    def shell_means(self, values: Tensor | None = None) -> Float[Tensor, "s *k"]:
+        """As ``shell_sums``, over the number of entries in each shell of the full spectrum."""
+        ones = torch.ones(self.layout.shape, device=self.values.device)
+        sums, counts = self.sum_shells([self.values if values is None else values, ones])
+        return sums / counts.clamp(min=1).reshape(-1, *[1] * (sums.ndim - 1))
+
+    def spread_shells(self, per_shell: Float[Tensor, "s *k"]) -> Float[Tensor, "z y x *k"]:
+        """Values (s,) or (s, k) of shells on every entry of this grid, float32; those of the last beyond it."""
+        return per_shell[self.shell_indices().clamp(max=len(per_shell) - 1)].float()
 
 
 def volume_to_fourier(

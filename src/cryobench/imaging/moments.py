@@ -93,6 +93,12 @@ class MomentAccumulator:
             self._radius,
         )
 
+    def merge(self, other: "MomentAccumulator") -> None:
+        """Add the sums of another accumulator of the same grid and channels."""
+        if other._layout != self._layout or other.values.shape != self.values.shape:
+            raise ValueError(f"cannot merge sums on {other._layout} into sums on {self._layout}.")
+        self.values += other.values.to(self.values.device)
+
     def totals(self) -> tuple[FourierVolume, FourierVolume]:
         """Stacks of numerators (complex64) and of weights (float32), summed over full slices."""
         pairs = 2 * self._numerators

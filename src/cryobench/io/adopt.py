@@ -18,20 +18,23 @@ import numpy as np
 from cryobench._errors import FormatError
 from cryobench._progress import Progress, Silent
 from cryobench.data import Dataset, GroundTruth, Particles
+from cryobench.io.adoption_checks import check_particles
 from cryobench.io.atomic import canonical_json, read_json, remove_partial_files, write_json
+from cryobench.io.cryosparc import read_cs_uids
 from cryobench.io.dataset_store import ADOPTION, load_dataset, write_dataset
-from cryobench.io.foreign_parts import (
-    BRIGHT,
-    add_mask,
-    list_volumes,
-    open_state_volumes,
-    read_particles,
-    read_queries,
-)
+from cryobench.io.digest import hash_file, hash_files
+from cryobench.io.foreign_parts import BRIGHT, add_mask, read_particles
 from cryobench.io.labels import read_labels
+from cryobench.io.lock import lock_folder
+from cryobench.io.mrc import MrcStacks
+from cryobench.io.phase_flips import flipped_of, stacks_of
+from cryobench.io.query_file import drop_doubled, read_queries
+from cryobench.io.state_numbers import compact_states
+from cryobench.io.state_volumes import list_volumes, open_state_volumes
 
 N_QUERIES = 100
 _SIGNS: dict[str, Literal[1, -1]] = {"bright": BRIGHT, "dark": 1}
+_STACKS = (".mrcs", ".mrc")
 _OURS = ("dataset.json", "particles.star", "particles.cs", "ctf.pkl", "poses.pkl", "mask.mrc", "query.csv", "truth")
 """Names this module must not overwrite."""
 
@@ -54,7 +57,9 @@ def adopt(
     n_queries: int = N_QUERIES,
     progress: Progress | None = None,
 ) -> Dataset:
-    """Make a data set of particles that exist already; repeating a call that finished loads its result.
+    """Make a data set of particles that exist already; repeating a finished call loads its result.
+
+    A call is the same if its options and the contents of all its files are.
 
     Parameters
     ----------
@@ -66,9 +71,10 @@ def adopt(
     labels
         State of each particle, see ``cryobench.io.labels``; −1 or absent where unknown.
     volumes
-        Folder with one .mrc per state, state 0 first in natural order of names (9 before 10). They must lie on the
-        grid of the images, or on one that is finer by a whole number and of the same extent, and are then
-        Fourier-cropped to it, as the card says.
+        Folder with one .mrc or .map per state, state 0 first in natural order of names (9 before 10); see
+        ``cryobench.io.state_volumes`` for folders that hold other maps too. They must lie on the grid of the images,
+        or on one that is finer by a whole number and of the same extent, and are then Fourier-cropped to it, as the
+        card says.
     mask
         Where the molecule can be: .mrc on the grid of the images, 0 to 1.
     passthrough
@@ -78,7 +84,7 @@ def adopt(
     shift_unit
         What ``poses`` counts shifts in: "fraction" of the box, or "pixel" (cryoDRGN 4 ``abinit``, DRGN-AI).
     datadir
-        Folder from which the paths of stacks start, if not that of the table.
+        Folder from which the paths of stacks start, if not that of the table; see ``cryobench.io.stack_paths``.
     contrast
         Whether protein is "bright" or "dark" in the stored images. By default what a .cs file says, else bright.
     name
@@ -87,26 +93,58 @@ def adopt(
         Particles at which volumes are compared: indices, or a file such as DATASET/query.csv. By default
         ``n_queries`` are chosen: see ``choose_queries``.
     progress
-        Shows how far it is.
+        Shows how far it is: every stack and volume is read once, for its hash.
 
     Raises
     ------
     FormatError
-        If a file is missing, damaged, or does not fit the others; or if the folder holds something else.
+        If a file is missing, damaged, or does not fit the others; or if the folder holds something else, such as what
+        an earlier call made of files that have changed since.
+    FolderBusy
+        If another process is adopting or simulating into the folder.
     ValueError
         If options do not go together.
     """
     source, target = Path(particles), Path(folder)
+    kind = source.suffix.lower()
     _check_options(source, labels=labels, volumes=volumes, poses=poses, ctf=ctf, passthrough=passthrough)
     if contrast is not None and contrast not in _SIGNS:
         raise ValueError(f"contrast must be bright or dark, got {contrast!r}.")
     if shift_unit not in ("fraction", "pixel"):
         raise ValueError(f"shift_unit must be fraction or pixel, got {shift_unit!r}.")
+    notes: list[str] = []
+    found = read_particles(
+        source,
+        passthrough=[Path(file) for file in passthrough],
+        poses=None if poses is None else Path(poses),
+        ctf=None if ctf is None else Path(ctf),
+        shift_unit=shift_unit,
+        datadir=None if datadir is None else Path(datadir),
+        sign=None if contrast is None else _SIGNS[contrast],
+        notes=notes,
+    )
+    found = check_particles(found, notes)
+    if flipped_of(found.images).any():
+        notes.append("particles.cs and ctf.pkl are left out: they cannot say that stored phases are flipped")
+    truth = None
+    if labels is not None:
+        uids = read_cs_uids(source) if kind == ".cs" else None
+        truth = _read_truth(Path(labels), None if volumes is None else Path(volumes), found, uids, notes)
+    if mask is not None:
+        found = add_mask(found, Path(mask), truth)
+    states = None if truth is None else truth.states
+    if queries is None:
+        chosen = choose_queries(states, len(found), n_queries)
+    else:
+        given = queries if isinstance(queries, np.ndarray) else read_queries(Path(queries), len(found))
+        chosen = drop_doubled(given, notes)
+    stacks = _hash_stacks(found, progress)
     plan = {
-        "adopted": _identify(source),
+        "adopted": {"name": source.name} if kind in _STACKS else _identify(source),
+        "stacks": _summarise(stacks),
         "passthrough": [_identify(Path(file)) for file in passthrough],
         "labels": _identify(labels),
-        "volumes": _identify_volumes(volumes),
+        "volumes": _identify_volumes(volumes, progress),
         "mask": _identify(mask),
         "poses": _identify(poses),
         "ctf": _identify(ctf),
@@ -118,37 +156,27 @@ def adopt(
         "n_queries": n_queries,
         "cryobench": version("cryobench"),
     }
-    if _is_finished(target, plan):
+    if _is_finished(target, plan) and not (target / ADOPTION).exists():
         return load_dataset(target)
-    found = read_particles(
-        source,
-        passthrough=[Path(file) for file in passthrough],
-        poses=None if poses is None else Path(poses),
-        ctf=None if ctf is None else Path(ctf),
-        shift_unit=shift_unit,
-        datadir=None if datadir is None else Path(datadir),
-        sign=None if contrast is None else _SIGNS[contrast],
-    )
-    if mask is not None:
-        found = add_mask(found, Path(mask))
-    states = None if labels is None else read_labels(Path(labels), found)
-    notes: list[str] = []
-    truth = None
-    if states is not None:
-        opened = None if volumes is None else open_state_volumes(Path(volumes), found, states, notes)
-        truth = GroundTruth(states, opened)
-    if queries is None:
-        chosen = choose_queries(states, len(found), n_queries)
-    else:
-        chosen = queries if isinstance(queries, np.ndarray) else read_queries(Path(queries), len(found))
-    _open_folder(target, plan)
-    with (progress or Silent()).task("writing tables, reading stacks") as task:
-        dataset = write_dataset(
-            target, found, truth, queries=chosen, card=_describe(source, plan, found, states, notes)
-        )
-        task.advance()
-    (target / ADOPTION).unlink()
-    return dataset
+    with lock_folder(target, doing="adopt"):
+        if not _is_finished(target, plan):
+            _open_folder(target, plan)
+            card = _describe(source, plan, found, states, notes)
+            with (progress or Silent()).task("writing tables"):
+                write_dataset(target, found, truth, queries=chosen, card=card, hashes=_name_hashes(stacks, target))
+        (target / ADOPTION).unlink(missing_ok=True)
+    return load_dataset(target)
+
+
+def _read_truth(
+    labels: Path, volumes: Path | None, particles: Particles, uids: np.ndarray | None, notes: list[str]
+) -> GroundTruth:
+    """What is known of the particles. States are counted without gaps, unless volumes count them."""
+    states = read_labels(labels, particles, uids=uids)
+    if volumes is not None:
+        return GroundTruth(states, open_state_volumes(volumes, particles, states, notes))
+    states, names = compact_states(states, notes)
+    return GroundTruth(states, state_names=names)
 
 
 def choose_queries(states: np.ndarray | None, n: int, count: int) -> np.ndarray:
@@ -187,7 +215,7 @@ def _check_options(source: Path, **given: Any) -> None:
         )
     if given["volumes"] is not None and given["labels"] is None:
         raise ValueError("volumes are those of states: say which particle is in which state with labels.")
-    images_alone = kind in (".mrcs", ".mrc", ".txt")
+    images_alone = kind in (*_STACKS, ".txt")
     if images_alone and given["ctf"] is None:
         raise ValueError(f"{source} holds images alone: give their CTF too (ctf.pkl in cryoDRGN's form).")
     if not images_alone and (given["ctf"] is not None or given["poses"] is not None):
@@ -216,27 +244,46 @@ def _describe(
 
 
 def _identify(path: str | Path | None) -> dict[str, str] | None:
-    """Name and SHA-256 of a file that is not a stack; of a stack its name alone, ``references`` has the rest."""
+    """Name and SHA-256 of a file."""
     if path is None:
         return None
     path = Path(path)
     if not path.is_file():
         raise FormatError(f"{path} does not exist or is no file.")
-    if path.suffix.lower() in (".mrcs", ".mrc") and path.stat().st_size > 1 << 28:
-        return {"name": path.name}
-    with path.open("rb") as file:
-        return {"name": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    return {"name": path.name, "sha256": hash_file(path)}
 
 
-def _identify_volumes(folder: str | Path | None) -> dict[str, Any] | None:
-    """How many, how large, and a SHA-256 of names and sizes; their contents are hashed where they are written."""
+def _hash_stacks(particles: Particles, progress: Progress | None) -> dict[Path, str]:
+    """SHA-256 of all of each stack of the particles, in their order."""
+    images = stacks_of(particles.images)
+    if not isinstance(images, MrcStacks):
+        raise TypeError(f"particles are adopted with their MRC stacks, got {type(images).__name__}.")
+    return hash_files(images.paths, "reading stacks", progress)
+
+
+def _name_hashes(stacks: Mapping[Path, str], folder: Path) -> dict[str, str]:
+    """The same by the names that ``write_dataset`` knows the stacks by."""
+    home = folder.absolute()
+    return {
+        (path.relative_to(home) if path.is_relative_to(home) else path).as_posix(): sha256
+        for path, sha256 in stacks.items()
+    }
+
+
+def _identify_volumes(folder: str | Path | None, progress: Progress | None) -> dict[str, Any] | None:
+    """How many volumes, how large, and a SHA-256 of their names and contents."""
     if folder is None:
         return None
-    sizes = {path.name: path.stat().st_size for path in list_volumes(Path(folder))}
+    return _summarise(hash_files(list_volumes(Path(folder)), "reading volumes", progress))
+
+
+def _summarise(hashes: Mapping[Path, str]) -> dict[str, Any]:
+    """How many files, how large, and one SHA-256 of the name and content of each, in their order."""
+    contents = {"files": [[path.name, sha256] for path, sha256 in hashes.items()]}
     return {
-        "count": len(sizes),
-        "bytes": sum(sizes.values()),
-        "sha256_of_names_and_sizes": hashlib.sha256(canonical_json(sizes)).hexdigest(),
+        "count": len(hashes),
+        "bytes": sum(path.stat().st_size for path in hashes),
+        "sha256": hashlib.sha256(canonical_json(contents)).hexdigest(),
     }
 
 
@@ -246,11 +293,13 @@ def _is_finished(folder: Path, plan: Mapping[str, Any]) -> bool:
     if not card.exists():
         return False
     found = read_json(card)
-    if found.get("plan") == plan:
+    earlier = found.get("plan") or {}
+    if earlier == plan:
         return True
+    differing = sorted(key for key in plan if earlier.get(key) != plan[key])
     raise FormatError(
-        f"{folder} holds another data set ({found.get('name')}). Nothing was changed: choose another folder, or"
-        " remove this one first."
+        f"{folder} holds another data set ({found.get('name')}; they differ in {', '.join(differing)}). Nothing was"
+        " changed: choose another folder, or remove this one first."
     )
 
 

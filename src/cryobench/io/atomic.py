@@ -20,6 +20,7 @@ from typing import IO, Any
 import numpy as np
 
 from cryobench._errors import CryobenchError, FormatError
+from cryobench.io.npy import map_npy, read_npy
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 """Errors of the system that mean a full disk or quota."""
@@ -143,14 +144,16 @@ def write_array(path: Path, values: np.ndarray) -> None:
         np.save(file, values, allow_pickle=False)
 
 
-def read_array(path: Path) -> np.ndarray:
-    """Read a .npy file. FormatError if it is missing, truncated, or holds Python objects."""
-    try:
-        return np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise FormatError(f"{path} does not exist.") from None
-    except (ValueError, EOFError, OSError) as error:
-        raise FormatError(f"{path} cannot be read as a NumPy array ({error}). Make it again.") from error
+def read_array(path: Path, *, numbers: bool = False, mapped: bool = False) -> np.ndarray:
+    """Read a .npy file, or map it, so that it is read where it is used; a mapped array cannot be written to.
+
+    FormatError if it is missing, truncated, or holds Python objects; with ``numbers`` also if it holds text or
+    records.
+    """
+    values = map_npy(path) if mapped else read_npy(path)
+    if numbers and values.dtype.kind not in "fiub":
+        raise FormatError(f"{path} holds an array of {values.dtype}, expected one of numbers.")
+    return values
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -177,6 +180,11 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise FormatError(f"{path} must hold a JSON object, found {type(value).__name__}.")
     return value
+
+
+def to_plain(value: Any) -> Any:
+    """A value as JSON gives it back, NumPy values as plain ones and numbers that are NaN or infinite as None."""
+    return json.loads(json.dumps(value, default=_plain), parse_constant=lambda _: None)
 
 
 def canonical_json(value: Mapping[str, Any]) -> bytes:

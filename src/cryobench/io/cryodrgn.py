@@ -1,7 +1,8 @@
 """cryoDRGN's poses.pkl and ctf.pkl, and how its conventions map to ours.
 
 poses.pkl is a tuple (rotations (n, 3, 3), translations (n, 2)), float32. Its rotations are ours. Its translations
-have our sign and order (x, y) but are fractions of the box; ``abinit`` of cryoDRGN 4 and DRGN-AI store pixels.
+have our sign and order (x, y) but are fractions of the box; ``abinit`` of cryoDRGN 4 and DRGN-AI store pixels. They
+may be None or absent, or the rotations lie alone in the file: then they are 0, as in cryoDRGN.
 
 ctf.pkl is an array (n, 9), float32: box size (px), Å per pixel, defocus U, V (Å), defocus angle (°), voltage (kV),
 Cs (mm), amplitude contrast, phase shift (°). Its CTF is ours, sign included; it has no B factor. The first two
@@ -19,9 +20,19 @@ import numpy as np
 from cryobench._errors import FormatError
 from cryobench._types import RotationArray, ShiftArray
 from cryobench.imaging.ctf import Ctf
+from cryobench.io.physical_ranges import check_pixel_size, make_ctf
 from cryobench.io.pickles import read_pickle, write_pickle
 
 _COLUMNS = "box size, pixel size, defocus U, defocus V, angle, voltage, Cs, amplitude contrast, phase shift"
+_CTF_COLUMNS = {
+    "defocus_u": "column 2 (defocus U, Å)",
+    "defocus_v": "column 3 (defocus V, Å)",
+    "defocus_angle": "column 4 (defocus angle, °)",
+    "voltage_kv": "column 5 (voltage, kV)",
+    "cs_mm": "column 6 (Cs, mm)",
+    "amplitude_contrast": "column 7 (amplitude contrast)",
+    "phase_shift": "column 8 (phase shift, °)",
+}
 
 
 def write_poses(
@@ -53,13 +64,13 @@ def read_poses(
         pixels.
     """
     value = read_pickle(path)
-    if not (isinstance(value, tuple | list) and len(value) == 2):
-        found = (
-            f"a {type(value).__name__} of {len(value)}" if isinstance(value, tuple | list) else type(value).__name__
-        )
+    parts = list(value) if isinstance(value, tuple | list) else [value]
+    if len(parts) not in (1, 2) or isinstance(value, dict):
+        found = f"a {type(value).__name__} of {len(value)}"
         raise FormatError(f"{path} must hold the tuple (rotations, translations), found {found}.")
-    rotations, translations = (_numbers(part, path) for part in value)
-    n = len(rotations) if rotations.ndim else 0
+    rotations = _numbers(parts[0], path)
+    n = len(rotations)
+    translations = np.zeros((n, 2)) if len(parts) == 1 or parts[1] is None else _numbers(parts[1], path)
     if rotations.shape != (n, 3, 3) or translations.shape != (n, 2):
         raise FormatError(
             f"{path} must hold arrays of shape (n, 3, 3) and (n, 2), found {rotations.shape} and"
@@ -104,9 +115,7 @@ def read_ctf(path: Path, *, box_size: int | None = None) -> tuple[Ctf, int, floa
     Raises
     ------
     FormatError
-        If the file is not such a pickle, or particles differ in box or pixel size.
-    ValueError
-        If a parameter is out of range; the message names it and the particle.
+        If the file is not such a pickle, particles differ in box or pixel size, or a parameter is out of range.
     """
     table = _numbers(read_pickle(path), path)
     if table.ndim != 2 or table.shape[1] != 9 or len(table) == 0:
@@ -119,27 +128,23 @@ def read_ctf(path: Path, *, box_size: int | None = None) -> tuple[Ctf, int, floa
                 f" {values.max():.6g}. Split the particles, or bring them to one size first."
             )
     stated_size, stated_pixel = round(table[0, 0]), _shortest(table[0, 1])
-    ctf = Ctf(
-        defocus_u=table[:, 2],
-        defocus_v=table[:, 3],
-        defocus_angle=np.deg2rad(table[:, 4]),
-        voltage_kv=table[:, 5],
-        cs_mm=table[:, 6],
-        amplitude_contrast=table[:, 7],
-        phase_shift=np.deg2rad(table[:, 8]),
-        b_factor=np.zeros(len(table)),
-    )
+    check_pixel_size(path, "column 1 (pixel size, Å)", stated_pixel)
+    values = {name: table[:, column] for column, name in enumerate(_CTF_COLUMNS, start=2)}
+    values |= {name: np.deg2rad(values[name]) for name in ("defocus_angle", "phase_shift")}
+    ctf = make_ctf(path, values | {"b_factor": np.zeros(len(table))}, _CTF_COLUMNS, degrees=True)
     if box_size is None or box_size == stated_size:
         return ctf, stated_size, stated_pixel
     return ctf, box_size, stated_pixel * stated_size / box_size
 
 
 def _numbers(value: object, path: Path) -> np.ndarray:
-    """A float64 array, finite throughout."""
+    """A float64 array of at least one axis, finite throughout."""
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise FormatError(f"{path} must hold arrays of numbers ({error}).") from error
+    if array.ndim == 0:
+        raise FormatError(f"{path} must hold arrays of numbers, found {value!r}.")
     finite = np.isfinite(array)
     if not finite.all():
         first = tuple(int(axis[0]) for axis in np.nonzero(~finite))

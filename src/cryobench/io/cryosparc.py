@@ -6,7 +6,7 @@ ours                cryoSPARC                          conversion
 image               blob/path, blob/idx                index from 0; a leading ``>`` means "from this file's folder"
 sign                blob/sign                          opposite: −1 is protein dark, as recorded
 pixel_size          blob/psize_A                       same, Å
-rotations           alignments3D/pose                  rotation vector of the inverse: R = exp([pose]×)ᵀ
+rotations           alignments3D/pose (``cs_poses``)   rotation vector of the inverse: R = exp([pose]×)ᵀ
 shifts (x, y)       alignments3D/shift                 same sign, in pixels of alignments3D/psize_A, not of the images
 defocus_u, _v       ctf/df1_A, ctf/df2_A               same, Å
 defocus_angle       ctf/df_angle_rad                   same, radian
@@ -41,8 +41,11 @@ from cryobench._types import RotationArray, ShiftArray
 from cryobench.data import Particles
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.atomic import write_array, write_text
+from cryobench.io.cs_poses import read_cs_poses
 from cryobench.io.cs_table import CsTable
 from cryobench.io.mrc import MrcStacks
+from cryobench.io.physical_ranges import check_pixel_size, make_ctf
+from cryobench.io.stack_paths import find_stacks
 
 _CTF_FIELDS = {
     "defocus_u": "ctf/df1_A",
@@ -68,7 +71,6 @@ _IGNORED = {
     "alignments3D/alpha": 1.0,
 }
 """Numbers we cannot honour, and the value at which they do nothing."""
-_NAMES_OF_POSES = ("alignments3D/pose", "alignments3D/shift")
 
 
 def write_cs(path: Path, particles: Particles) -> None:
@@ -84,7 +86,9 @@ def write_cs(path: Path, particles: Particles) -> None:
     """
     images = particles.images
     if not isinstance(images, MrcStacks):
-        raise TypeError(f"a .cs file names MRC stacks, but the images are {type(images).__name__}. Write them first.")
+        raise TypeError(
+            f"a .cs file names MRC stacks as recorded, but the images are {type(images).__name__}. Write them first."
+        )
     columns = _blob_columns(Path(path), particles, images) | _ctf_columns(particles.ctf)
     if particles.rotations is not None and particles.shifts is not None:
         columns |= _pose_columns(particles.rotations, particles.shifts, particles.pixel_size)
@@ -127,6 +131,7 @@ def read_cs(
     passthrough: Sequence[Path] | Path = (),
     datadir: Path | None = None,
     sign: Literal[1, -1] | None = None,
+    notes: list[str] | None = None,
 ) -> Particles:
     """Particles of a .cs file, in the order of its rows; images are read when asked for.
 
@@ -142,17 +147,19 @@ def read_cs(
         the file, or else from the one above it, as in PROJECT/J12/particles.cs.
     sign
         Contrast of the stored images: −1 if protein is bright, +1 if it is dark. By default what blob/sign says.
+    notes
+        Says what was found that is not as usual.
 
     Returns
     -------
-    Particles with poses if the file has alignments3D, without otherwise.
+    Particles with poses if the file has some in 3D (``cs_poses``), without otherwise.
 
     Raises
     ------
     FormatError
         If a file is no structured array or holds Python objects, a field is missing or not finite, a ``uid`` is
-        missing or doubled, particles differ in pixel size or sign, or a stack is missing, too short, or of another
-        box size than stated.
+        missing or doubled, particles differ in pixel size or sign, values are in other units, or a stack is missing,
+        too short, or of another box size than stated.
 
     Warns
     -----
@@ -162,16 +169,18 @@ def read_cs(
     """
     path = Path(path)
     files = [passthrough] if isinstance(passthrough, str | Path) else list(passthrough)
+    notes = [] if notes is None else notes
     table = CsTable(path, [Path(file) for file in files])
-    images = _open_images(table, None if datadir is None else Path(datadir))
+    images = _open_images(table, None if datadir is None else Path(datadir), notes)
     pixel_size = _one_number(table, "blob/psize_A", "Å per pixel", "rescale the images to one pixel size")
+    check_pixel_size(path, "blob/psize_A", pixel_size)
     if sign is None:
         table.require(["blob/sign"], "Say which it is with sign=: -1 if protein is bright, +1 if it is dark.")
         stored = _one_number(table, "blob/sign", "sign of the contrast", "invert the others", positive=False)
         if abs(stored) != 1:
             raise FormatError(f"{path}: blob/sign is {stored:g}, expected 1 or -1. Say which it is with sign=.")
         sign = -1 if stored > 0 else 1
-    rotations, shifts = _poses(table, pixel_size)
+    rotations, shifts = read_cs_poses(table, pixel_size, notes)
     _warn_of_ignored(table)
     return Particles(
         images=images, pixel_size=pixel_size, ctf=_ctf(table), rotations=rotations, shifts=shifts, sign=sign
@@ -183,7 +192,15 @@ def read_cs_ctf(path: Path) -> Ctf:
     return _ctf(CsTable(Path(path)))
 
 
-def _open_images(table: CsTable, datadir: Path | None) -> MrcStacks:
+def read_cs_uids(path: Path) -> np.ndarray | None:
+    """The ``uid`` (n,) of each particle of a .cs file; None if it has none. FormatError if it is no .cs file."""
+    table = CsTable(Path(path))
+    if "uid" not in table:
+        return None
+    return table["uid"]
+
+
+def _open_images(table: CsTable, datadir: Path | None, notes: list[str]) -> MrcStacks:
     table.require(["blob/path", "blob/idx", "blob/psize_A"])
     places = table.numbers("blob/idx")
     bad = (places < 0) | (places != np.floor(places))
@@ -191,7 +208,7 @@ def _open_images(table: CsTable, datadir: Path | None) -> MrcStacks:
         first = int(np.argmax(bad))
         raise FormatError(f"{table.path}: blob/idx of particle {first} is {places[first]:g}, expected 0, 1, 2, …")
     file_index, names = pd.factorize(table["blob/path"])
-    stacks = [_find_stack(_decode(name, table.path), table.path, datadir) for name in names]
+    stacks = _find_stacks([_decode(name, table.path) for name in names], table.path, datadir, notes)
     images = MrcStacks(stacks, file_index=file_index, image_index=places.astype(np.int64))
     if "blob/shape" in table:
         shapes = table.numbers("blob/shape", (2,))
@@ -213,25 +230,26 @@ def _decode(name: Any, path: Path) -> str:
         raise FormatError(f"{path}: blob/path {name!r} is no text ({error}).") from error
     if not text.removeprefix(">"):
         raise FormatError(f"{path}: a blob/path is empty: these particles have no images.")
-    return text.removeprefix(">")
+    return text
 
 
-def _find_stack(name: str, path: Path, datadir: Path | None) -> Path:
-    """A stack below ``datadir`` (by its path, else by its bare name), or below the file's folder or the project's."""
+def _find_stacks(names: list[str], path: Path, datadir: Path | None, notes: list[str]) -> list[Path]:
+    """Stacks below ``datadir``, or else below the file's folder or the project's, the one above it."""
     folder = path.absolute().parent
-    if datadir is None:
-        candidates = [folder / name, folder.parent / name]
-    else:
-        # Joining an absolute name would discard datadir, which was given because that name does not hold here.
-        candidates = [datadir / Path(name).relative_to(Path(name).anchor), datadir / Path(name).name]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    looked = " nor ".join(str(candidate) for candidate in dict.fromkeys(candidates))
-    raise FormatError(
-        f"{path} names the stack {name}, which is neither {looked}. Give datadir= the folder that the paths in"
-        " the file start from, which is that of the cryoSPARC project."
-    )
+    found: dict[str, Path] = {}
+    for beside in (True, False):  # a leading > means "from this file's folder"
+        part = [name for name in names if name.startswith(">") == beside]
+        if part:
+            paths = find_stacks(
+                [name.removeprefix(">") for name in part],
+                path,
+                folders=[folder, folder.parent],
+                datadir=datadir,
+                notes=notes,
+                start="that the paths in the file start from, which is that of the cryoSPARC project",
+            )
+            found |= dict(zip(part, paths, strict=True))
+    return [found[name] for name in names]
 
 
 def _one_number(table: CsTable, name: str, meaning: str, remedy: str, *, positive: bool = True) -> float:
@@ -242,43 +260,16 @@ def _one_number(table: CsTable, name: str, meaning: str, remedy: str, *, positiv
             f"{table.path}: {name} ({meaning}) ranges from {values.min():.6g} to {values.max():.6g}; one"
             f"{' positive' * positive} value is needed. Split the file, or {remedy}."
         )
-    return float(_as_typed(values[:1])[0])
-
-
-def _as_typed(values: np.ndarray) -> np.ndarray:
-    """The shortest decimals that give these float32 numbers."""
-    distinct, places = np.unique(values.astype(np.float32), return_inverse=True)
-    return np.array([float(str(value)) for value in distinct])[places.reshape(-1)]
+    return float(table.typed(name)[0])
 
 
 def _ctf(table: CsTable) -> Ctf:
     table.require([field for name, field in _CTF_FIELDS.items() if name not in _OPTIONAL])
     columns = {}
     for name, field in _CTF_FIELDS.items():
-        values = table.numbers(field) if field in table else np.zeros(len(table))
-        columns[name] = _as_typed(values) if name in _AS_TYPED else values
-    try:
-        return Ctf(**columns)
-    except ValueError as error:
-        raise FormatError(f"{table.path}: {error}") from error
-
-
-def _poses(table: CsTable, pixel_size: float) -> tuple[np.ndarray | None, np.ndarray | None]:
-    if not any(name in table for name in _NAMES_OF_POSES):
-        return None, None
-    table.require(_NAMES_OF_POSES)
-    vectors = table.numbers("alignments3D/pose", (3,))
-    shifts = table.numbers("alignments3D/shift", (2,))
-    scale = np.full(len(table), pixel_size)
-    if "alignments3D/psize_A" in table:
-        scale = _as_typed(table.numbers("alignments3D/psize_A"))
-        if (scale <= 0).any():
-            first = int(np.argmax(scale <= 0))
-            raise FormatError(
-                f"{table.path}: alignments3D/psize_A of particle {first} is {scale[first]:g}, but shifts are counted"
-                " in pixels of that many Å. Use the file of a job that aligned the particles."
-            )
-    return Rotation.from_rotvec(vectors).as_matrix().swapaxes(-1, -2), shifts * scale[:, None]
+        read = table.typed if name in _AS_TYPED else table.numbers
+        columns[name] = read(field) if field in table else np.zeros(len(table))
+    return make_ctf(table.path, columns, _CTF_FIELDS)
 
 
 def _warn_of_ignored(table: CsTable) -> None:

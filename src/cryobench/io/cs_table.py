@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from cryobench._errors import FormatError
+from cryobench.io.npy import read_npy
 
 
 class CsTable:
@@ -44,13 +45,15 @@ class CsTable:
                 return table[name] if rows is None else table[name][rows]
         raise KeyError(name)
 
+    def fields(self) -> list[list[str]]:
+        """The fields of each file, in the order of the files."""
+        return [list(table.dtype.names or ()) for table, _ in self._tables]
+
     def require(self, names: Sequence[str], way_out: str = "") -> None:
         """FormatError that lists the missing ones of some fields."""
         missing = [name for name in names if name not in self]
         if missing:
-            groups = sorted(
-                {field.partition("/")[0] for table, _ in self._tables for field in table.dtype.names or ()}
-            )
+            groups = sorted({field.partition("/")[0] for fields in self.fields() for field in fields})
             advice = way_out or "Give the job's passthrough file as well: it holds what the job did not change."
             raise FormatError(
                 f"{' and '.join(map(str, self._files))} lack{'s' * (len(self._files) == 1)} {', '.join(missing)};"
@@ -75,6 +78,12 @@ class CsTable:
                 f" ({int((~finite).sum())} such particles). Remove them, or repeat the job that made the file."
             )
         return values
+
+    def typed(self, name: str, shape: tuple[int, ...] = ()) -> np.ndarray:
+        """As ``numbers``, each the shortest decimal that gives the stored float32: 1.31 rather than 1.309999943."""
+        values = self.numbers(name, shape)
+        distinct, places = np.unique(values.astype(np.float32), return_inverse=True)
+        return np.array([float(str(value)) for value in distinct])[places.reshape(-1)].reshape(values.shape)
 
     def _rows_in(self, table: np.ndarray, other: Path) -> np.ndarray:
         """Which row of a passthrough table belongs to each particle."""
@@ -107,15 +116,12 @@ def _load_table(path: Path) -> np.ndarray:
             f"{path} is in cryoSPARC's stream format. Save it as a NumPy file: with cryosparc-tools,"
             " Dataset.load(...).save(...)."
         )
-    try:
-        table = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    table = read_npy(path)
+    if table.dtype.names is None or table.ndim != 1:
         raise FormatError(
-            f"{path} cannot be read as a .cs file ({error}). Python objects in it are never opened."
-        ) from error
-    if not isinstance(table, np.ndarray) or table.dtype.names is None or table.ndim != 1:
-        found = f"an array of {table.dtype}, shape {table.shape}" if isinstance(table, np.ndarray) else "an archive"
-        raise FormatError(f"{path} is no .cs file: expected a structured array with named fields, found {found}.")
+            f"{path} is no .cs file: expected a structured array with named fields, found an array of {table.dtype},"
+            f" shape {table.shape}."
+        )
     if len(table) == 0:
         raise FormatError(f"{path} lists no particles.")
     return table

@@ -6,6 +6,7 @@ from cryobench._errors import FormatError
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.cryodrgn import read_ctf
 from cryobench.io.cryosparc import read_cs_ctf
+from cryobench.io.physical_ranges import check_defocus_unit
 from cryobench.io.relion import read_ctf_star
 
 
@@ -19,11 +20,10 @@ def read_ctf_table(path: Path) -> Ctf:
     FormatError
         If the suffix is another one, or the file lacks a column or holds a value out of range.
     """
-    suffix = path.suffix.lower()
-    if suffix == ".pkl":
-        return read_ctf(path)[0]
-    if suffix == ".star":
-        return read_ctf_star(path)
-    if suffix == ".cs":
-        return read_cs_ctf(path)
-    raise FormatError(f"{path} is no CTF table: expected .pkl (cryoDRGN), .star (RELION) or .cs (cryoSPARC).")
+    readers = {".pkl": lambda table: read_ctf(table)[0], ".star": read_ctf_star, ".cs": read_cs_ctf}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise FormatError(f"{path} is no CTF table: expected .pkl (cryoDRGN), .star (RELION) or .cs (cryoSPARC).")
+    ctf = reader(path)
+    check_defocus_unit(path, ctf)
+    return ctf

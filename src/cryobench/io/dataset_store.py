@@ -7,7 +7,9 @@
     particles.mrcs | particles/NNN.mrcs
     stacks.csv                instead: where stacks that lie elsewhere are, and how to know them (see ``references``)
     poses.pkl ctf.pkl         the same poses and CTF in cryoDRGN's form
-    particles.cs .csg         the same in cryoSPARC's; the .csg is for its job "Import Result Group"
+    particles.cs .csg         the same in cryoSPARC's; the .csg is for its job "Import Result Group". Neither these
+    nor
+                              ctf.pkl are written of images with flipped phases, which their forms cannot say
     mask.mrc query.csv
     truth/                    see ``truth_store``
 
@@ -39,7 +41,10 @@ from cryobench.io.atomic import (
     write_text,
 )
 from cryobench.io.cryosparc import write_cs, write_csg
-from cryobench.io.mrc import MrcStacks, read_volume, write_volume
+from cryobench.io.digest import hash_file
+from cryobench.io.masks import read_mask
+from cryobench.io.mrc import write_volume
+from cryobench.io.phase_flips import flipped_of, stacks_of
 from cryobench.io.references import REFERENCES, check_references, differing_references, write_references
 from cryobench.io.relion import read_star, write_star
 from cryobench.io.truth_store import load_truth, write_truth
@@ -71,8 +76,8 @@ def write_dataset(
     folder
         The data set.
     particles
-        As methods are to see them: with the poses and CTFs they are given. Their images are an ``MrcStacks``, in any
-        order; stacks outside ``folder`` are referred to, not copied.
+        As methods are to see them: with the poses and CTFs they are given. Their images come from ``MrcStacks``, in
+        any order; stacks outside ``folder`` are referred to, not copied.
     truth
         What is known, or None. Its volumes may lie in ``truth/volumes`` or as ``truth/trajectory`` already; others
         are written.
@@ -82,8 +87,8 @@ def write_dataset(
         Entries of the card: ``name``, recipe, parameters, seed, version, provenance of the mask (``mask``). Nothing
         that differs between identical runs, such as a date: the card is part of the data set's hash.
     hashes
-        SHA-256 of files already known (``StackWriter.sha256``) by their path relative to ``folder``; the others are
-        computed here.
+        SHA-256 of files already known (``StackWriter.sha256``) by their path relative to ``folder``, or the absolute
+        one of stacks that lie elsewhere; the others are computed here.
     follows_from_plan
         Whether the entry ``plan`` of the card says all that the data set was made from: then it is named by that.
 
@@ -101,9 +106,9 @@ def write_dataset(
             f"true volumes have {truth.volumes.box_size} voxels a side, the images"
             f" {particles.box_size} px; they must agree."
         )
-    images = particles.images
-    if not isinstance(images, MrcStacks):
-        raise TypeError(f"the images of a data set on disk are MrcStacks, got {type(images).__name__}.")
+    images = stacks_of(particles.images)
+    if images is None:
+        raise TypeError(f"the images of a data set on disk are MrcStacks, got {type(particles.images).__name__}.")
     facts = {
         "schema": SCHEMA,
         "n_particles": len(particles),
@@ -116,17 +121,17 @@ def write_dataset(
     _check_card(card, facts)
 
     (folder / _CARD).unlink(missing_ok=True)
+    known = dict(hashes or {})
     home = folder.absolute()
     files = [path.relative_to(home).as_posix() for path in images.paths if path.is_relative_to(home)]
-    files += write_references(folder, [path for path in images.paths if not path.is_relative_to(home)])
+    files += write_references(folder, [path for path in images.paths if not path.is_relative_to(home)], known)
     files += _write_particles(folder, particles)
     files += _write_queries(folder / "query.csv", queries)
     if truth is not None:
         files += write_truth(folder, truth, pixel_size=particles.pixel_size)
     remove_partial_files(folder)
-    known = dict(hashes or {})
     contents = {
-        name: {"bytes": (folder / name).stat().st_size, "sha256": known.get(name) or _hash_file(folder / name)}
+        name: {"bytes": (folder / name).stat().st_size, "sha256": known.get(name) or hash_file(folder / name)}
         for name in files
     }
     complete = {**card, **facts, "named_by": "plan" if follows_from_plan else "contents", "files": contents}
@@ -139,14 +144,15 @@ def write_dataset(
 def load_dataset(folder: Path) -> Dataset:
     """Open a data set, or a published archive as it is. Tables are read, images and true volumes when asked for.
 
-    Sizes of all files are compared with the card; contents are not (see ``verify_dataset``). An archive has no card;
-    what its parts become is said in ``cryobench.io.zenodo``.
+    The card is compared with its own hash, and sizes of all files with the card; contents are not (see
+    ``verify_dataset``). An archive has no card; what its parts become is said in ``cryobench.io.zenodo``.
 
     Raises
     ------
     FormatError
-        If the folder is missing, is no data set, was not finished or was written by a newer version; if a file is
-        missing or of another size than the card says; or if tables, stacks and mask do not belong together.
+        If the folder is missing, is no data set, was not finished or was written by a newer version; if the card was
+        edited; if a file is missing or of another size than the card says; or if tables, stacks and mask do not
+        belong together.
     """
     folder = Path(folder).absolute()
     if not (folder / _CARD).exists():
@@ -165,7 +171,7 @@ def load_dataset(folder: Path) -> Dataset:
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """The card of a data set: what dataset.json says. Errors as ``load_dataset``."""
+    """The card of a data set: what dataset.json says. Errors as ``load_dataset``; FormatError if it was edited."""
     folder = Path(folder)
     if not folder.is_dir():
         raise FormatError(f"{folder} does not exist or is no folder, expected a data set.")
@@ -197,18 +203,24 @@ def read_card(folder: Path) -> dict[str, Any]:
     missing = [key for key in needed if key not in card]
     if missing:
         raise FormatError(f"{path} lacks {', '.join(missing)}. Restore it, or simulate the data set again.")
+    found = hash_card(card)
+    if found != card["sha256"]:
+        raise FormatError(
+            f"{path} was changed: its entries give the hash {found[:12]}, but it states"
+            f" {str(card['sha256'])[:12]}. Restore it from a copy, or make the data set again in another folder."
+        )
     return card
 
 
 def verify_dataset(folder: Path, *, progress: Progress | None = None) -> None:
     """Compare every byte of a data set with its card, or of a downloaded archive with its checksums.
 
-    Of stacks that lie elsewhere only the ends are compared, see ``references``.
+    Stacks that lie elsewhere are compared with what the data set wrote down of them, see ``references``.
 
     Raises
     ------
     FormatError
-        Naming the files that differ, or the card if that was edited.
+        Naming the files that differ; or as ``read_card``.
     """
     folder = Path(folder)
     if not (folder / _CARD).exists():
@@ -217,20 +229,18 @@ def verify_dataset(folder: Path, *, progress: Progress | None = None) -> None:
             verify_archive(archive, progress)
             return
     card = read_card(folder)
-    if hash_card(card) != card["sha256"] or card.get("contents_sha256", card["sha256"]) != hash_contents(card):
-        raise FormatError(f"{folder / _CARD} was changed: its entries do not give the sha256 it states.")
     files = _files_here(folder, card)
     for name, content in files.items():
         _check_size(folder / name, content["bytes"])
     differing = []
     with (progress or Silent()).task("verifying files", total=len(files)) as task:
         for name, content in files.items():
-            if _hash_file(folder / name) != content["sha256"]:
+            if hash_file(folder / name) != content["sha256"]:
                 differing.append(name)
             task.advance()
     if REFERENCES in files and not differing:
         check_references(folder)
-        differing = differing_references(folder)
+        differing = differing_references(folder, progress)
     if differing:
         raise FormatError(
             f"{folder}: the content of {', '.join(differing)} differs from what {_CARD} states. Copy the data set"
@@ -272,10 +282,16 @@ def _check_card(card: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
 def _write_particles(folder: Path, particles: Particles) -> list[str]:
     size, pixel_size = particles.box_size, particles.pixel_size
     write_star(folder / "particles.star", particles)
-    write_cs(folder / "particles.cs", particles)
-    write_csg(folder / "particles.csg", folder / "particles.cs", particles)
-    cryodrgn.write_ctf(folder / "ctf.pkl", particles.ctf, box_size=size, pixel_size=pixel_size)
-    files = ["particles.star", "particles.cs", "particles.csg", "ctf.pkl"]
+    files = ["particles.star"]
+    others = ["particles.cs", "particles.csg", "ctf.pkl"]
+    if flipped_of(particles.images).any():
+        for name in others:
+            (folder / name).unlink(missing_ok=True)
+    else:
+        write_cs(folder / "particles.cs", particles)
+        write_csg(folder / "particles.csg", folder / "particles.cs", particles)
+        cryodrgn.write_ctf(folder / "ctf.pkl", particles.ctf, box_size=size, pixel_size=pixel_size)
+        files += others
     if particles.rotations is not None and particles.shifts is not None:
         cryodrgn.write_poses(
             folder / "poses.pkl", particles.rotations, particles.shifts, box_size=size, pixel_size=pixel_size
@@ -301,12 +317,7 @@ def _load_particles(folder: Path, card: Mapping[str, Any]) -> Particles:
         )
     mask = None
     if "mask.mrc" in card["files"]:
-        mask, _ = read_volume(folder / "mask.mrc")
-        if len(mask) != found.box_size:
-            raise FormatError(
-                f"{folder / 'mask.mrc'} has {len(mask)} voxels a side, but the images have {found.box_size} px."
-                " Use a mask on the grid of the images."
-            )
+        mask = read_mask(folder / "mask.mrc", found.box_size, card["pixel_size"])
     return Particles(
         found.images, card["pixel_size"], found.ctf, found.rotations, found.shifts, sign=card["sign"], mask=mask
     )
@@ -346,8 +357,3 @@ def _check_size(path: Path, expected: int) -> None:
             f"{path} {problem}: it has {size:,} bytes, the card of the data set says {expected:,}."
             " Copy the data set again, or simulate it again."
         )
-
-
-def _hash_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -32,6 +32,7 @@ from cryobench.io.atomic import (
     remove_partial_files,
     write_json,
 )
+from cryobench.io.lock import is_empty, lock_folder
 from cryobench.io.remote_bytes import NoRanges, RemoteBytes
 from cryobench.io.unpack import MEGABYTE, unpack_zip
 from cryobench.io.zenodo import DOWNLOAD_NOTE
@@ -49,6 +50,8 @@ _PAUSE = 2.0
 """Seconds before the second attempt; twice as many before each further one."""
 _UNPACKED = 1.3
 """Size of what an archive holds over its own size, as far as it can be known before: noise hardly compresses."""
+_REQUEST = "request.json"
+"""In the folder of a download under way: what was asked for."""
 _TRUTH_FOLDERS = ("vols", "pdbs")
 
 
@@ -166,7 +169,9 @@ def download_set(
     ------
     FormatError
         If the folder holds something else; if a hash is wrong, in which case the file is removed; if an archive is
-        damaged or holds names that lead out of it.
+        damaged or not to be trusted, see `unpack_zip`; if two archives hold files of one name.
+    FolderBusy
+        If another process is downloading into the folder.
     DiskFull
         Before anything is downloaded, if there is too little room for the archive and what is in it.
     ConnectionError, ValueError
@@ -175,10 +180,37 @@ def download_set(
     """
     folder, progress = Path(folder).absolute(), progress or Silent()
     request = {"record": record, "title": title, "files": list(names), "part": part}
-    if _is_finished(folder, request):
-        return folder
-    files = choose_files(list_record(record), title, names)
     work = folder.with_name(f"{folder.name}.download")
+    if _is_finished(folder, request) and not work.exists():
+        return folder
+    with lock_folder(folder, doing="download"):
+        if not _is_finished(folder, request):
+            _fetch_set(record, folder, work, request, keep_archive=keep_archive, progress=progress)
+        _remove_notes(work)
+    return folder
+
+
+def _fetch_set(
+    record: int, folder: Path, work: Path, request: dict[str, Any], *, keep_archive: bool, progress: Progress
+) -> None:
+    """Download and unpack into ``work``, then give what is whole its name."""
+    contents = work / "contents"
+    if not _has_note(contents, request):
+        _fill(record, work, request, progress)
+    if not keep_archive:
+        # First, so that a process killed between the two leaves no archive behind for ever.
+        for path in work.iterdir():
+            if path.is_file() and path.name != _REQUEST:
+                path.unlink()
+    if folder.exists():
+        folder.rmdir()
+    contents.replace(folder)
+
+
+def _fill(record: int, work: Path, request: dict[str, Any], progress: Progress) -> None:
+    """Have in ``work`` the contents of the set, the note of what it is written last."""
+    title, names, part = request["title"], request["files"], request["part"]
+    files = choose_files(list_record(record), title, names)
     archives, loose = _sort_out(files, part)
     if part != "volumes":
         _check_room(work, archives, loose)
@@ -188,20 +220,21 @@ def download_set(
         archives = [file for file in archives if not _unpack_remotely(file, contents, found, progress)]
         _check_room(work, archives, loose)
     for file in loose:
-        if not (contents / file.name).exists():
+        if not _is_whole(file, contents / file.name, progress):
             fetch_file(file, work / file.name, progress=progress).replace(contents / file.name)
         found[file.name] = {"bytes": file.size, "checksum": file.checksum}
     for file in archives:
         archive = fetch_file(file, work / file.name, progress=progress)
-        found |= unpack_zip(archive, contents, choose=lambda name: _belongs(name, part), progress=progress)
+        choose = partial(_belongs, part=part)
+        found |= unpack_zip(archive, contents, choose=choose, taken=found, progress=progress)
     note = {**request, "url": f"{_ZENODO}/records/{record}", "archives": [asdict(file) for file in files]}
     write_json(contents / DOWNLOAD_NOTE, {**note, "contents": dict(sorted(found.items()))})
-    if folder.exists():
-        folder.rmdir()
-    contents.replace(folder)
-    if not keep_archive:
+
+
+def _remove_notes(work: Path) -> None:
+    """Remove the folder of a finished download, unless an archive was kept there."""
+    if work.is_dir() and {path.name for path in work.iterdir()} <= {_REQUEST}:
         shutil.rmtree(work)
-    return folder
 
 
 def fetch_file(file: RemoteFile, path: Path, *, progress: Progress | None = None) -> Path:
@@ -214,23 +247,36 @@ def fetch_file(file: RemoteFile, path: Path, *, progress: Progress | None = None
     ConnectionError
         If the server does not answer, or the connection is cut again and again. The part is kept.
     """
-    if path.is_file() and path.stat().st_size == file.size:
+    if _is_whole(file, path, progress):
         return path
     part = path.with_name(f"{path.name}.part")
     part.parent.mkdir(parents=True, exist_ok=True)
     with (progress or Silent()).task(f"downloading {file.name} (MB)", total=file.size // MEGABYTE) as task:
         _complete(file, part, task)
-    algorithm, _, expected = file.checksum.rpartition(":")
-    with (progress or Silent()).task(f"checking {file.name}"):
-        found = pooch.file_hash(str(part), alg=algorithm or "md5")
-    if found.lower() != expected.lower():
+    found = _hash(file, part, progress)
+    if found != file.checksum.lower():
         part.unlink()
         raise FormatError(
-            f"{file.url} sent a file with {algorithm} {found}, but the record says {expected}. It was removed: run"
-            " the same command again to download it anew."
+            f"{file.url} sent a file with {found}, but the record says {file.checksum}. It was removed: run the same"
+            " command again to download it anew."
         )
     part.replace(path)
     return path
+
+
+def _is_whole(file: RemoteFile, path: Path, progress: Progress | None) -> bool:
+    """Whether a file lies there with the size and the hash that the record states."""
+    if not path.is_file() or path.stat().st_size != file.size:
+        return False
+    return _hash(file, path, progress) == file.checksum.lower()
+
+
+def _hash(file: RemoteFile, path: Path, progress: Progress | None) -> str:
+    """ALGORITHM:HEX of a file, by the algorithm that the record uses."""
+    algorithm = file.checksum.rpartition(":")[0]
+    with (progress or Silent()).task(f"checking {file.name}"):
+        found = pooch.file_hash(str(path), alg=algorithm or "md5").lower()
+    return f"{algorithm.lower()}:{found}" if algorithm else found
 
 
 def _complete(file: RemoteFile, part: Path, task: Task) -> None:
@@ -344,7 +390,9 @@ def _unpack_remotely(file: RemoteFile, contents: Path, found: dict[str, Any], pr
             source.seek(max(0, file.size - _READ_AHEAD))
             source.peek(1)
             choose = partial(_belongs, part="volumes")
-            found |= unpack_zip(Path(file.name), contents, choose=choose, source=source, progress=progress)
+            found |= unpack_zip(
+                Path(file.name), contents, choose=choose, taken=found, source=source, progress=progress
+            )
     except NoRanges:
         return False
     return True
@@ -392,7 +440,7 @@ def _check_room(work: Path, archives: Sequence[RemoteFile], loose: Sequence[Remo
 
 def _prepare(work: Path, request: dict[str, Any]) -> Path:
     """The folder that files are unpacked into: as an interrupted call for the same left it, else empty."""
-    contents, note = work / "contents", work / "request.json"
+    contents, note = work / "contents", work / _REQUEST
     if not note.exists() or read_json(note) != request:
         shutil.rmtree(contents, ignore_errors=True)
     contents.mkdir(parents=True, exist_ok=True)
@@ -403,14 +451,19 @@ def _prepare(work: Path, request: dict[str, Any]) -> Path:
 
 def _is_finished(folder: Path, request: dict[str, Any]) -> bool:
     """Whether this download is there already. FormatError if the folder holds anything else."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    if is_empty(folder):
         return False
-    note = read_json(folder / DOWNLOAD_NOTE) if (folder / DOWNLOAD_NOTE).is_file() else {}
-    if all(note.get(key) == value for key, value in request.items()):
+    if _has_note(folder, request):
         return True
     raise FormatError(
         f"{folder} exists and is not what would be downloaded: choose another folder with -o, or remove it first."
     )
+
+
+def _has_note(folder: Path, request: dict[str, Any]) -> bool:
+    """Whether a folder holds all of a set, as the note that is written last says."""
+    note = read_json(folder / DOWNLOAD_NOTE) if (folder / DOWNLOAD_NOTE).is_file() else {}
+    return all(note.get(key) == value for key, value in request.items())
 
 
 def _plain(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Parts of a data set that come from outside: particles in any form, a mask, true volumes, query particles.
+"""Parts of a data set that come from outside: particles in any form, and a mask.
 
 Everything is brought to one grid, that of the images, or refused with what to do about it.
 """
@@ -6,26 +6,25 @@ Everything is brought to one grid, that of the images, or refused with what to d
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 
 from cryobench._errors import FormatError
-from cryobench.data import Particles, VolumeSource
-from cryobench.fourier import fourier_crop
+from cryobench._text import read_text
+from cryobench.data import GroundTruth, Particles
 from cryobench.io.cryodrgn import read_ctf, read_poses
 from cryobench.io.cryosparc import read_cs
-from cryobench.io.mrc import MrcFolder, MrcStacks, read_volume
-from cryobench.io.mrc_header import read_header
+from cryobench.io.masks import check_power, read_mask
+from cryobench.io.mrc import MrcStacks
+from cryobench.io.physical_ranges import check_defocus_unit
 from cryobench.io.relion import read_star
-from cryobench.io.zenodo_layout import sort_naturally
+from cryobench.io.stack_paths import find_stacks
 
 BRIGHT: Literal[-1] = -1
 """Sign of stored images in which protein is bright, as most stacks on disk are."""
-_UNSTATED = (0.0, 1.0)
-"""Pixel sizes in a header that mean nobody set one."""
 
 
 def read_particles(
@@ -37,15 +36,31 @@ def read_particles(
     shift_unit: Literal["fraction", "pixel"],
     datadir: Path | None,
     sign: Literal[1, -1] | None,
+    notes: list[str],
 ) -> Particles:
     """Particles of a RELION table, a cryoSPARC file, or stacks with cryoDRGN's pickles: see ``adopt``."""
     kind = source.suffix.lower()
     if kind == ".cs":
-        return read_cs(source, passthrough=passthrough, datadir=datadir, sign=sign)
-    sign = sign or BRIGHT
-    if kind == ".star":
-        return read_star(source, datadir=datadir, sign=sign)
-    images = MrcStacks(_list_stacks(source, datadir) if kind == ".txt" else [source])
+        found = read_cs(source, passthrough=passthrough, datadir=datadir, sign=sign, notes=notes)
+    elif kind == ".star":
+        found = read_star(source, datadir=datadir, sign=sign or BRIGHT, notes=notes)
+    else:
+        found = _read_images_alone(source, poses, ctf, shift_unit, datadir, sign or BRIGHT, notes)
+    check_defocus_unit(source if ctf is None else ctf, found.ctf)
+    return found
+
+
+def _read_images_alone(
+    source: Path,
+    poses: Path | None,
+    ctf: Path | None,
+    shift_unit: Literal["fraction", "pixel"],
+    datadir: Path | None,
+    sign: Literal[1, -1],
+    notes: list[str],
+) -> Particles:
+    """Particles of a stack, or of a list of stacks, with cryoDRGN's pickles."""
+    images = MrcStacks(_list_stacks(source, datadir, notes) if source.suffix.lower() == ".txt" else [source])
     if ctf is None:
         raise ValueError(f"{source} holds images alone: give their CTF too (ctf.pkl in cryoDRGN's form).")
     parameters, size, pixel_size = read_ctf(ctf, box_size=images.box_size)
@@ -61,116 +76,17 @@ def read_particles(
     return Particles(images, pixel_size, parameters, *given, sign=sign)
 
 
-def _list_stacks(source: Path, datadir: Path | None) -> list[Path]:
+def _list_stacks(source: Path, datadir: Path | None, notes: list[str]) -> list[Path]:
     """Stacks that a text file names, one a line, from its folder or ``datadir``."""
-    try:
-        names = [line.strip() for line in source.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(f"{source} cannot be read as a list of stacks ({error}).") from error
+    names = [line.strip() for line in read_text(source, "a list of stacks").splitlines() if line.strip()]
     if not names:
         raise FormatError(f"{source} is empty, expected one stack a line.")
-    return [(source.parent if datadir is None else datadir) / name for name in names]
+    return find_stacks(names, source, folders=[source.absolute().parent], datadir=datadir, notes=notes)
 
 
-def add_mask(particles: Particles, path: Path) -> Particles:
-    """The same particles with the mask in a file. FormatError if it is none, or lies on another grid."""
-    mask, stated = read_volume(path)
-    if len(mask) != particles.box_size:
-        raise FormatError(
-            f"{path} has {len(mask)} voxels a side, but the images have {particles.box_size} px. Resample the mask"
-            f" onto {particles.box_size} voxels of {particles.pixel_size:.4g} Å first."
-        )
-    _check_stated(path, stated, particles.pixel_size)
-    low, high = float(mask.min()), float(mask.max())
-    if not (low >= -1e-3 and high <= 1 + 1e-3):
-        raise FormatError(f"{path} is no mask: its values run from {low:.4g} to {high:.4g}, expected 0 to 1.")
-    return Particles(
-        particles.images,
-        particles.pixel_size,
-        particles.ctf,
-        particles.rotations,
-        particles.shifts,
-        sign=particles.sign,
-        mask=np.clip(mask, 0, 1),
-    )
-
-
-def _check_stated(path: Path, stated: float, pixel_size: float) -> None:
-    if stated not in _UNSTATED and abs(stated - pixel_size) > 0.01 * pixel_size:
-        raise FormatError(
-            f"{path} has voxels of {stated:.4g} Å, but the images have pixels of {pixel_size:.4g} Å: they are not on"
-            " one grid. Resample it, or mend its header if that is wrong."
-        )
-
-
-class _CroppedVolumes:
-    """Volumes of a finer grid, Fourier-cropped to that of the images when read."""
-
-    def __init__(self, volumes: MrcFolder, box_size: int) -> None:
-        self._volumes, self.box_size = volumes, box_size
-
-    def __len__(self) -> int:
-        return len(self._volumes)
-
-    def read(self, index: int) -> np.ndarray:
-        volume = torch.from_numpy(self._volumes.read(index))
-        return fourier_crop(volume, self.box_size, dimensions=3).numpy()
-
-
-def open_state_volumes(folder: Path, particles: Particles, states: np.ndarray, notes: list[str]) -> VolumeSource:
-    """The volume of each state in a folder, on the grid of the images; says in ``notes`` if they were cropped to it.
-
-    Raises
-    ------
-    FormatError
-        If there are fewer than states, or their grid is neither that of the images nor finer by a whole number.
-    """
-    volumes = MrcFolder(list_volumes(folder))
-    if int(states.max()) >= len(volumes):
-        raise FormatError(
-            f"labels name the states 0 to {int(states.max())}, but {folder} holds {len(volumes)} volumes"
-            f" ({volumes.paths[0].name} to {volumes.paths[-1].name}). One per state is needed, state 0 first."
-        )
-    size, pixel_size, box = particles.box_size, particles.pixel_size, volumes.box_size
-    for path in volumes.paths:
-        header = read_header(path)
-        if header.shape[0] != box:
-            raise FormatError(f"{path} has {header.shape[0]} voxels a side, but {volumes.paths[0]} has {box}.")
-        if box % size == 0:
-            _check_stated(path, header.pixel_sizes[0], pixel_size * size / box)
-    if box == size:
-        return volumes
-    if box % size:
-        raise FormatError(
-            f"the volumes in {folder} have {box} voxels a side, but the images have {size} px: only volumes on the"
-            f" grid of the images, or finer by a whole number, can be compared. Resample them onto {size} voxels of"
-            f" {pixel_size:.4g} Å first."
-        )
-    notes.append(f"volumes Fourier-cropped from {box} to {size} voxels a side, {box // size} times coarser")
-    return _CroppedVolumes(volumes, size)
-
-
-def list_volumes(folder: Path) -> list[Path]:
-    """The .mrc files of a folder in natural order of their names. FormatError if there is none."""
-    if not folder.is_dir():
-        raise FormatError(f"{folder} does not exist or is no folder, expected one .mrc volume per state in it.")
-    paths = sort_naturally([path for path in folder.glob("*.mrc") if not path.name.startswith(".")])
-    if not paths:
-        raise FormatError(f"{folder} holds no .mrc volumes, expected one per state.")
-    return paths
-
-
-def read_queries(path: Path, n: int) -> np.ndarray:
-    """Indices (q,) of query particles among n: one a line, perhaps below the line ``particle``, as in query.csv."""
-    try:
-        words = path.read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(f"{path} cannot be read as a list of query particles ({error}).") from error
-    numbers = words[1:] if words[:1] == ["particle"] else words
-    bad = [word for word in numbers if not (word.isdecimal() and int(word) < n)]
-    if bad or not numbers:
-        raise FormatError(
-            f"{path} names the query particle {bad[0] if bad else 'none'!r}, expected indices of particles, 0 to"
-            f" {n - 1}, one a line."
-        )
-    return np.array([int(word) for word in numbers], dtype=np.int64)
+def add_mask(particles: Particles, path: Path, truth: GroundTruth | None = None) -> Particles:
+    """The same particles with the mask in a file. FormatError as ``masks.read_mask`` and ``masks.check_power``."""
+    mask = read_mask(path, particles.box_size, particles.pixel_size)
+    if truth is not None and truth.volumes is not None:
+        check_power(mask, truth.volumes, np.unique(truth.states[truth.states >= 0]), path)
+    return replace(particles, mask=mask)

@@ -3,46 +3,49 @@
 ========  =======================================================  =========================================
 suffix    content                                                  state
 ========  =======================================================  =========================================
-.csv      a column ``state`` (or ``label``, ``class``), perhaps    as it stands
-          one ``particle``; or one or two columns, no header
+.csv      a column ``state`` (or ``label``, ``class``); or one     as it stands
+          column, or particle and state, without a header
 .npy      array (n,) of whole numbers                              as it stands
 .pkl      the same as a pickle (gt_latents.pkl), never unpickled   as it stands
           beyond plain arrays
-.parquet  a column ``state``, as in DATASET/truth/                 as it stands
-.star     rlnClassNumber, row by row                               one less: RELION counts classes from 1
+.parquet  as .csv; DATASET/truth/particles.parquet is one          as it stands
+.star     rlnClassNumber                                           one less: RELION counts classes from 1
 ========  =======================================================  =========================================
 
-A state of −1 means unlabelled. Rows are particles in the order of their table, unless a column says which.
+A state of −1 means unlabelled. Rows are particles in the order of their table, unless a column says which
+(``row_order``).
 """
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cryobench._errors import FormatError
 from cryobench.data import Particles
 from cryobench.io.atomic import read_array
-from cryobench.io.mrc import MrcStacks
+from cryobench.io.csv_table import is_number, read_csv_table
+from cryobench.io.parquet_table import read_parquet_columns
 from cryobench.io.pickles import read_pickle
+from cryobench.io.row_order import Column, Items, find_rows
 from cryobench.io.star import number_column, read_tables
 
 _STATE_NAMES = ("state", "label", "class")
-_PARTICLE_NAMES = ("particle", "index")
+_LARGEST = 2**53
+"""Whole numbers up to it are exact in float64."""
 
 
-def read_labels(path: Path, particles: Particles) -> np.ndarray:
-    """States (n,) int64 of n particles, −1 where unlabelled.
+def read_labels(path: Path, particles: Particles, *, uids: np.ndarray | None = None) -> np.ndarray:
+    """States (n,) int64 of n particles, −1 where unlabelled. ``uids`` (n,) are those of a .cs file, if they have
+    some.
 
     Raises
     ------
     FormatError
         If the file is missing or of another kind, its length is not that of the particles, an entry is no whole
-        number of at least −1, or the rows of a STAR file name other images than the particles do.
+        number of at least −1, or a column that says which particle a row is cannot be understood.
     """
     path = Path(path)
     if not path.is_file():
@@ -52,13 +55,13 @@ def read_labels(path: Path, particles: Particles) -> np.ndarray:
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise FormatError(f"{path} is no file of labels: expected {', '.join(readers)}, found {path.suffix!r}.")
-    values = reader(path, particles)
+    values = reader(path, Items(len(particles), images=particles.images, uids=uids))
     if values.shape != (len(particles),):
         raise FormatError(
             f"{path} labels {len(values) if values.ndim else 1} particles (shape {values.shape}), but there are"
             f" {len(particles)}. One state per particle is needed, in their order; -1 for unlabelled ones."
         )
-    bad = ~(values >= -1) | (values != np.floor(values))
+    bad = ~((values >= -1) & (values <= _LARGEST)) | (values != np.floor(values))
     if bad.any():
         first = int(np.argmax(bad))
         raise FormatError(
@@ -67,11 +70,11 @@ def read_labels(path: Path, particles: Particles) -> np.ndarray:
     return values.astype(np.int64)
 
 
-def _read_npy(path: Path, particles: Particles) -> np.ndarray:
+def _read_npy(path: Path, particles: Items) -> np.ndarray:
     return _numbers(read_array(path), path)
 
 
-def _read_pkl(path: Path, particles: Particles) -> np.ndarray:
+def _read_pkl(path: Path, particles: Items) -> np.ndarray:
     return _numbers(read_pickle(path), path)
 
 
@@ -83,100 +86,51 @@ def _numbers(value: object, path: Path) -> np.ndarray:
     return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
 
 
-def _read_parquet(path: Path, particles: Particles) -> np.ndarray:
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise FormatError(f"{path} cannot be read as a Parquet table ({error}).") from error
-    if "state" not in table.column_names:
-        raise FormatError(f"{path} has the columns {', '.join(table.column_names)}, expected one called state.")
-    return _numbers(table["state"].to_numpy(), path)
+def _read_parquet(path: Path, particles: Items) -> np.ndarray:
+    return _from_columns(read_parquet_columns(path, "a table of labels"), particles, path)
 
 
-def _read_star(path: Path, particles: Particles) -> np.ndarray:
+def _read_star(path: Path, particles: Items) -> np.ndarray:
     for table in read_tables(path, text_columns=("rlnImageName",)).values():
         if "rlnClassNumber" in table:
-            if "rlnImageName" in table:
-                _check_images([str(name) for name in table["rlnImageName"]], particles, path)
-            return np.maximum(number_column(table, "rlnClassNumber", path) - 1, -1)
+            states = np.maximum(number_column(table, "rlnClassNumber", path) - 1, -1)
+            names = {"rlnImageName": table["rlnImageName"].to_numpy()} if "rlnImageName" in table else {}
+            return _in_order(states, names, particles, path)
     raise FormatError(f"{path} has no column _rlnClassNumber, in which RELION keeps classes.")
 
 
-def _check_images(names: list[str], particles: Particles, path: Path) -> None:
-    """Refuse labels whose rows are other images than the particles: the order would be another, unseen."""
-    images = particles.images
-    if not isinstance(images, MrcStacks) or len(names) != len(particles):
-        return
-    stacks = [stack.name for stack in images.paths]
-    for row, name in enumerate(names):
-        number, _, stack = name.partition("@")
-        own = stacks[int(images.file_index[row])], int(images.image_index[row]) + 1
-        if not number.isdecimal() or (Path(stack).name, int(number)) != own:
-            raise FormatError(
-                f"row {row + 1} of {path} labels the image {name}, but particle {row} is image {own[1]} of {own[0]}:"
-                " the rows are in another order, or of other particles. Use a table with the same rows."
-            )
-
-
-def _read_csv(path: Path, particles: Particles) -> np.ndarray:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise FormatError(f"{path} cannot be read as a table of comma-separated values ({error}).") from error
-    if not rows:
-        raise FormatError(f"{path} is empty, expected labels of {len(particles)} particles.")
-    header = [cell.strip().lower() for cell in rows[0]]
-    if all(_is_number(cell) for cell in header):
-        if len(header) > 2:
-            raise FormatError(
-                f"{path} has {len(header)} columns and no header: which is the state? Begin it with the line"
-                " 'particle,state', or give one or two columns."
-            )
-        state_column, particle_column, body, first_line = len(header) - 1, 0 if len(header) == 2 else None, rows, 1
-    else:
-        state_column = _find(header, _STATE_NAMES)
-        particle_column, body, first_line = _find(header, _PARTICLE_NAMES), rows[1:], 2
-        if state_column is None:
-            raise FormatError(f"{path} has the columns {', '.join(rows[0])}, expected one called state.")
-    states = _cells(body, state_column, path, first_line)
-    if particle_column is None:
-        return states
-    return _place(states, _cells(body, particle_column, path, first_line), len(particles), path)
-
-
-def _place(states: np.ndarray, indices: np.ndarray, n: int, path: Path) -> np.ndarray:
-    """States of particles named by index; those that are not named are unlabelled."""
-    bad = (indices < 0) | (indices >= n) | (indices != np.floor(indices))
-    if bad.any():
+def _read_csv(path: Path, particles: Items) -> np.ndarray:
+    table = read_csv_table(path, f"labels of {particles.count} particles")
+    if table.header is not None:
+        return _from_columns(table.columns(), particles, path, table.first_line)
+    *indices, states = zip(*table.rows, strict=True)
+    if len(indices) > 1:
         raise FormatError(
-            f"{path} labels particle {indices[np.argmax(bad)]:g}, but there are particles 0 to {n - 1}."
+            f"{path} has {len(indices) + 1} columns and no header: which is the state? Begin it with the line"
+            " 'particle,state', or give one or two columns."
         )
-    places = indices.astype(np.int64)
-    counts = np.bincount(places, minlength=n)
-    if (counts > 1).any():
-        raise FormatError(f"{path} labels particle {int(np.argmax(counts > 1))} more than once.")
-    result = np.full(n, -1.0)
-    result[places] = states
-    return result
+    return _in_order(_entries(states, path), {"particle": list(indices[0])} if indices else {}, particles, path)
 
 
-def _find(header: list[str], names: tuple[str, ...]) -> int | None:
-    return next((header.index(name) for name in names if name in header), None)
+def _from_columns(columns: Mapping[str, Column], particles: Items, path: Path, first_line: int = 1) -> np.ndarray:
+    names = {name.strip().lower(): name for name in list(columns)[::-1]}
+    state = next((names[name] for name in _STATE_NAMES if name in names), None)
+    if state is None:
+        raise FormatError(f"{path} has the columns {', '.join(columns)}, expected one called state.")
+    return _in_order(_entries(columns[state], path, first_line), columns, particles, path)
 
 
-def _cells(rows: list[list[str]], column: int, path: Path, first_line: int) -> np.ndarray:
-    values = np.empty(len(rows))
-    for place, row in enumerate(rows):
-        cell = row[column].strip() if column < len(row) else ""
-        if not _is_number(cell):
-            raise FormatError(f"{path}: entry {place + first_line} is {','.join(row)!r}, expected whole numbers.")
-        values[place] = float(cell)
-    return values
+def _in_order(states: np.ndarray, columns: Mapping[str, Column], particles: Items, path: Path) -> np.ndarray:
+    """States in the order of the particles; those that no row names are unlabelled."""
+    rows = find_rows(columns, particles, path)
+    return states if rows is None else np.where(rows < 0, -1, states[rows])
 
 
-def _is_number(text: str) -> bool:
-    try:
-        return bool(np.isfinite(float(text)))
-    except ValueError:
-        return False
+def _entries(column: Column, path: Path, first_line: int = 1) -> np.ndarray:
+    """A column of states as float64."""
+    if isinstance(column, np.ndarray) and column.dtype.kind in "iufb":
+        return column.astype(np.float64)
+    for place, entry in enumerate(column):
+        if not is_number(str(entry)):
+            raise FormatError(f"{path}: entry {place + first_line} is {str(entry)!r}, expected whole numbers.")
+    return np.array([float(entry) for entry in column])

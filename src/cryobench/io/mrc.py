@@ -89,6 +89,11 @@ class MrcStacks:
         return self._paths
 
     @property
+    def headers(self) -> tuple[MrcHeader, ...]:
+        """Of the stacks, as ``paths``."""
+        return self._headers
+
+    @property
     def file_index(self) -> np.ndarray:
         """(n,) which of ``paths`` each image is in."""
         return self._file_index
@@ -107,6 +112,11 @@ class MrcStacks:
     def pixel_size(self) -> float:
         """Å per pixel in the header of the first stack; 0 if it does not say."""
         return self._headers[0].pixel_sizes[0]
+
+    @property
+    def storage_order(self) -> np.ndarray:
+        """(n,) images in the order in which they lie in the stacks."""
+        return np.lexsort((self._image_index, self._file_index))
 
     def __len__(self) -> int:
         return len(self._file_index)

@@ -9,7 +9,7 @@ one of zeros, as in the published archives, says nothing and is passed over.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ import numpy as np
 from mrcfile.dtypes import HEADER_DTYPE
 
 from cryobench._errors import FormatError
+from cryobench.io.mrc_signs import decide_signs
 
 HEADER_BYTES = 1024
 _MODES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
@@ -53,6 +54,8 @@ class MrcHeader:
     """Å per voxel along x, y, z; 0 where the header does not say."""
     axes: tuple[int, int, int]
     """Which of x, y, z = 1, 2, 3 runs along columns, rows and sections; (1, 2, 3) unless the file is permuted."""
+    signs_overruled: bool = False
+    """Whether the numbers are signed, or not, because they say so, against the header (``mrc_signs``)."""
 
     @property
     def box_size(self) -> int:
@@ -116,7 +119,15 @@ def read_header(path: Path) -> MrcHeader:
             f" {header.shape[1]} ({promised:,} bytes), the file holds {size:,} bytes ({whole} whole sections)."
             " Copy or make the file again."
         )
-    return header
+    dtype, overruled = decide_signs(
+        path,
+        header.dtype,
+        head=raw,
+        offset=header.offset,
+        sections=header.shape[0],
+        section_bytes=header.image_bytes,
+    )
+    return replace(header, dtype=dtype, signs_overruled=overruled)
 
 
 def make_header(shape: tuple[int, int, int], pixel_size: float, *, stack: bool) -> np.ndarray:

@@ -12,6 +12,7 @@ import pickle
 import pickletools
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +25,30 @@ _PROTOCOL = 3
 """The newest that names globals in plain text, which is what lets ``numpy._core`` be renamed."""
 
 
+_NDARRAY = object()
+"""Stands for the class ``numpy.ndarray``, which a pickle may name but not call: it would make room for any shape."""
+
+
+def _start_array(reconstruct: Callable[..., Any], kind: object, shape: tuple[int, ...], code: bytes) -> np.ndarray:
+    """The empty array that a pickle then gives its content, of which it must hold every byte."""
+    if kind is not _NDARRAY or tuple(shape) != (0,):
+        raise pickle.UnpicklingError(f"an array begins with the shape {shape!r}, expected (0,)")
+    return reconstruct(np.ndarray, (0,), code)
+
+
 def _array_builders() -> dict[tuple[str, str], Any]:
     """The functions NumPy itself names in the pickle of an array, a data type and a scalar."""
     reconstruct: Callable[..., Any] = np.zeros(0).__reduce__()[0]  # type: ignore[assignment]
     scalar: Callable[..., Any] = np.float64(0).__reduce__()[0]  # type: ignore[assignment]
     from_buffer: Callable[..., Any] = np.zeros(1).__reduce_ex__(5)[0]  # type: ignore[assignment]
     known: dict[tuple[str, str], Any] = {
-        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "ndarray"): _NDARRAY,
         ("numpy", "dtype"): np.dtype,
         ("collections", "OrderedDict"): OrderedDict,
         ("_codecs", "encode"): _encode_latin1,
     }
     for core in ("numpy.core", "numpy._core"):
-        known[f"{core}.multiarray", "_reconstruct"] = reconstruct
+        known[f"{core}.multiarray", "_reconstruct"] = partial(_start_array, reconstruct)
         known[f"{core}.multiarray", "scalar"] = scalar
         known[f"{core}.numeric", "_frombuffer"] = from_buffer
     return known

@@ -1,37 +1,39 @@
 """Stacks that a data set names but does not contain: particles that existed before it and were not copied.
 
-DATASET/stacks.csv has one row per stack: its size in bytes, a SHA-256 of its ends, and its absolute path. The ends
-are everything up to the first image's last byte (header, extended header, image) and the last image: reading these
-takes no time however large the stack is, and a stack that was filtered, re-extracted, re-normalised or cut differs in
-them. What they cannot tell is a change to images in the middle alone.
+DATASET/stacks.csv has one row per stack: its size in bytes, the SHA-256 of all of it, and its absolute path. Sizes
+are compared whenever the data set is opened, contents when it is verified. To adopt a stack takes as long as to read
+it once.
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryobench._errors import FormatError
+from cryobench._progress import Progress
 from cryobench.io.atomic import write_text
-from cryobench.io.mrc_header import read_header
+from cryobench.io.digest import hash_file, hash_files
 
 REFERENCES = "stacks.csv"
-_COLUMNS = ["bytes", "sha256_of_ends", "path"]
+_COLUMNS = ["bytes", "sha256", "path"]
 
 
 @dataclass(frozen=True)
 class _Reference:
     path: Path
     size: int
-    ends: str
+    sha256: str
 
 
-def write_references(folder: Path, stacks: Sequence[Path]) -> list[str]:
-    """Write down stacks that lie elsewhere, if there are any. The file's name within the data set, in a list."""
+def write_references(folder: Path, stacks: Sequence[Path], hashes: Mapping[str, str]) -> list[str]:
+    """Write down stacks that lie elsewhere, if there are any. The file's name within the data set, in a list.
+
+    ``hashes`` are those already known, by absolute path; the others are computed here.
+    """
     if not stacks:
         (folder / REFERENCES).unlink(missing_ok=True)
         return []
@@ -39,7 +41,8 @@ def write_references(folder: Path, stacks: Sequence[Path]) -> list[str]:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for stack in stacks:
-        writer.writerow([stack.stat().st_size, _hash_ends(stack), stack.as_posix()])
+        sha256 = hashes.get(stack.as_posix()) or hash_file(stack)
+        writer.writerow([stack.stat().st_size, sha256, stack.as_posix()])
     write_text(folder / REFERENCES, text.getvalue())
     return [REFERENCES]
 
@@ -50,9 +53,10 @@ def check_references(folder: Path) -> None:
     gone = [reference.path for reference in references if not reference.path.is_file()]
     if gone:
         others = f" and {len(gone) - 1} other stack{'s' * (len(gone) > 2)}" if len(gone) > 1 else ""
+        table = folder / ("particles.cs" if (folder / "particles.cs").exists() else "particles.star")
         raise FormatError(
             f"{folder} refers to images in {gone[0]}{others}, which moved or cannot be reached. Bring them back, put"
-            f" a link there, or adopt the particles again: cryobench adopt {folder / 'particles.cs'} -o NEW"
+            f" a link there, or adopt the particles again: cryobench adopt {table} -o NEW"
             " --datadir FOLDER_OF_THE_STACKS (labels, volumes and mask are in this data set)."
         )
     for reference in references:
@@ -64,13 +68,11 @@ def check_references(folder: Path) -> None:
             )
 
 
-def differing_references(folder: Path) -> list[str]:
-    """Paths of the stacks whose ends differ from what was written down."""
-    return [
-        str(reference.path)
-        for reference in _read_references(folder / REFERENCES)
-        if _hash_ends(reference.path) != reference.ends
-    ]
+def differing_references(folder: Path, progress: Progress | None = None) -> list[str]:
+    """Paths of the stacks whose content differs from what was written down."""
+    references = _read_references(folder / REFERENCES)
+    found = hash_files([reference.path for reference in references], "verifying stacks", progress)
+    return [str(reference.path) for reference in references if found[reference.path] != reference.sha256]
 
 
 def _read_references(path: Path) -> list[_Reference]:
@@ -79,18 +81,11 @@ def _read_references(path: Path) -> list[_Reference]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FormatError(f"{path} cannot be read ({error}). Copy the data set again.") from error
     if not rows or rows[0] != _COLUMNS:
-        raise FormatError(f"{path} must begin with the line {','.join(_COLUMNS)!r}. Copy the data set again.")
+        raise FormatError(
+            f"{path} must begin with the line {','.join(_COLUMNS)!r}, found {','.join(rows[0] if rows else [])!r}."
+            " Copy the data set again, or adopt the particles again."
+        )
     try:
-        return [_Reference(Path(name), int(size), ends) for size, ends, name in rows[1:]]
+        return [_Reference(Path(name), int(size), sha256) for size, sha256, name in rows[1:]]
     except ValueError as error:
         raise FormatError(f"{path} has a damaged line ({error}). Copy the data set again.") from error
-
-
-def _hash_ends(stack: Path) -> str:
-    header = read_header(stack)
-    first, last = header.offset + header.image_bytes, header.offset + (header.shape[0] - 1) * header.image_bytes
-    with stack.open("rb") as file:
-        digest = hashlib.sha256(file.read(first))
-        file.seek(last)
-        digest.update(file.read(header.image_bytes))
-    return digest.hexdigest()

@@ -12,7 +12,13 @@ phase_shift         rlnPhaseShift              degrees
 b_factor            rlnCtfBfactor              same: exp(−B s² / 4)
 voltage_kv, cs_mm   rlnVoltage, -Spherical…    same; per optics group (3.1) or per particle (3.0)
 pixel_size          rlnImagePixelSize          same, Å; 3.0: 10⁴ rlnDetectorPixelSize / rlnMagnification
+image               rlnCtfDataArePhaseFlipped  1: phases are turned back as images are read (``phase_flips``)
 ==================  =========================  ==================================================================
+
+A value may stand in the table of particles or in that of their optics groups; the former counts first, as in RELION.
+Images that were multiplied by their CTF (rlnCtfDataAreCtfPremultiplied 1) are refused: their noise has the CTF in it
+as well, and at the zeros of the CTF what was recorded is lost, so that they are not +CTF × projection + noise of any
+CTF.
 
 RELION's CTF is −1 times ours, +w at zero frequency, because it expects protein bright in the images. Such images
 are −CTF × projection in our terms, which is why ``read_star`` takes ``sign=-1`` unless told otherwise.
@@ -23,6 +29,7 @@ Format: https://relion.readthedocs.io/en/release-3.1/Reference/Conventions.html
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -34,10 +41,26 @@ from cryobench._types import RotationArray, ShiftArray
 from cryobench.data import Particles
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.mrc import MrcStacks
+from cryobench.io.phase_flips import UnflippedImages, flipped_of, stacks_of
+from cryobench.io.physical_ranges import check_pixel_size, make_ctf
+from cryobench.io.stack_paths import find_stacks
 from cryobench.io.star import number_column, read_tables, write_tables
 from cryobench.rotations import euler_from_rotations, rotations_from_euler
 
 _ANGLES = ["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]
+_FLIPPED, _PREMULTIPLIED = "rlnCtfDataArePhaseFlipped", "rlnCtfDataAreCtfPremultiplied"
+_CTF_COLUMNS = {
+    "defocus_u": "rlnDefocusU",
+    "defocus_v": "rlnDefocusV",
+    "defocus_angle": "rlnDefocusAngle",
+    "voltage_kv": "rlnVoltage",
+    "cs_mm": "rlnSphericalAberration",
+    "amplitude_contrast": "rlnAmplitudeContrast",
+    "phase_shift": "rlnPhaseShift",
+    "b_factor": "rlnCtfBfactor",
+}
+_OPTIONAL = ("phase_shift", "b_factor")
+_IN_DEGREES = ("defocus_angle", "phase_shift")
 _IGNORED = {
     "rlnBeamTiltX": 0.0,
     "rlnBeamTiltY": 0.0,
@@ -55,8 +78,8 @@ def write_star(path: Path, particles: Particles) -> None:
     """Write a RELION 3.1 table of particles whose images lie in MRC stacks.
 
     Stacks below the folder of ``path`` are named relative to it, others by their absolute path. There is one
-    optics group per combination of voltage, spherical aberration and amplitude contrast. Poses that are withheld
-    have no columns.
+    optics group per combination of voltage, spherical aberration, amplitude contrast and flipped phases. Poses that
+    are withheld have no columns.
 
     Raises
     ------
@@ -65,17 +88,17 @@ def write_star(path: Path, particles: Particles) -> None:
     ValueError
         If the path of a stack holds a character that STAR files cannot.
     """
-    images = particles.images
-    if not isinstance(images, MrcStacks):
+    images, flipped = stacks_of(particles.images), flipped_of(particles.images)
+    if images is None:
         raise TypeError(
-            f"a STAR file names MRC stacks, but the images are {type(images).__name__}. Write them first."
+            f"a STAR file names MRC stacks, but the images are {type(particles.images).__name__}. Write them first."
         )
     folder = Path(path).absolute().parent
     names = np.array([_name_of(stack, folder) for stack in images.paths], dtype=object)
     numbers = [f"{place + 1:06d}@" for place in images.image_index]
     ctf = particles.ctf
     settings, group = np.unique(
-        np.stack([ctf.voltage_kv, ctf.cs_mm, ctf.amplitude_contrast], axis=1), axis=0, return_inverse=True
+        np.stack([ctf.voltage_kv, ctf.cs_mm, ctf.amplitude_contrast, flipped], axis=1), axis=0, return_inverse=True
     )
     count = len(settings)
     optics = pd.DataFrame(
@@ -88,6 +111,7 @@ def write_star(path: Path, particles: Particles) -> None:
             "rlnVoltage": settings[:, 0],
             "rlnSphericalAberration": settings[:, 1],
             "rlnAmplitudeContrast": settings[:, 2],
+            **({_FLIPPED: settings[:, 3].astype(np.int64)} if flipped.any() else {}),
         }
     )
     columns: dict[str, object] = {
@@ -104,7 +128,9 @@ def write_star(path: Path, particles: Particles) -> None:
     write_tables(path, {"optics": optics, "particles": pd.DataFrame(columns)})
 
 
-def read_star(path: Path, *, datadir: Path | None = None, sign: Literal[1, -1] = -1) -> Particles:
+def read_star(
+    path: Path, *, datadir: Path | None = None, sign: Literal[1, -1] = -1, notes: list[str] | None = None
+) -> Particles:
     """Particles of a RELION 3.1 or 3.0 table, in the order of its rows; images are read when asked for.
 
     Parameters
@@ -115,16 +141,20 @@ def read_star(path: Path, *, datadir: Path | None = None, sign: Literal[1, -1] =
         Folder from which the paths of stacks start. By default they start from the folder of the table.
     sign
         Contrast of the stored images: −1 if protein is bright, as RELION expects; +1 if it is dark.
+    notes
+        Says what was found that is not as usual.
 
     Returns
     -------
-    Particles with poses if the table has angles (origins that are absent are 0, as in RELION), without otherwise.
+    Particles with poses if the table has angles (origins that are absent are 0, as in RELION), without otherwise, or
+    if it has in-plane angles alone. Images whose phases were flipped are turned back.
 
     Raises
     ------
     FormatError
-        If a column is missing or not numeric, a stack is missing, shorter than the table asks, or of another box
-        size than the table states, or particles differ in pixel size.
+        If a column is missing or not numeric or holds values of another unit, a stack is missing, shorter than the
+        table asks, or of another box size than the table states, particles differ in pixel size, or images were
+        multiplied by their CTF.
 
     Warns
     -----
@@ -133,18 +163,19 @@ def read_star(path: Path, *, datadir: Path | None = None, sign: Literal[1, -1] =
         not part of the image model here. The columns are named.
     """
     path = Path(path)
-    tables = read_tables(path, text_columns=("rlnImageName",))
-    table = _particle_table(tables, path)
-    optics = _optics_of_particles(tables, table, path)
-    images = _open_images(table, path, datadir)
-    _check_image_size(optics, images, path)
-    _warn_of_ignored(table, optics, path)
-    pixel_size = _pixel_size(optics, table, path)
-    rotations, shifts = _poses(table, pixel_size, path)
+    notes = [] if notes is None else notes
+    columns = _read_columns(path)
+    _refuse_premultiplied(columns)
+    stacks = _open_images(columns.particles, path, datadir, notes)
+    _check_image_size(columns, stacks)
+    _warn_of_ignored(columns)
+    pixel_size = _pixel_size(columns)
+    rotations, shifts = _poses(columns, pixel_size, notes)
+    ctf = _ctf(columns)
     return Particles(
-        images=images,
+        images=_turned_back(stacks, ctf, pixel_size, columns, notes),
         pixel_size=pixel_size,
-        ctf=_ctf(table, optics, path),
+        ctf=ctf,
         rotations=rotations,
         shifts=shifts,
         sign=sign,
@@ -158,17 +189,75 @@ def write_pose_star(path: Path, rotations: RotationArray, shifts: ShiftArray) ->
 
 def read_pose_star(path: Path) -> tuple[RotationArray, ShiftArray]:
     """Rotations (n, 3, 3) and shifts (n, 2) in Å of a table with angles and origins in Å, row by row."""
-    table = _particle_table(read_tables(path), path, wanted=_ANGLES[0])
-    angles = np.stack([number_column(table, name, path) for name in _ANGLES], axis=1)
-    origins = [number_column(table, f"rlnOrigin{axis}Angst", path) for axis in "XY"]
+    columns = _read_columns(path, wanted=_ANGLES[0])
+    angles = np.stack([columns.numbers(name) for name in _ANGLES], axis=1)
+    origins = [columns.numbers(f"rlnOrigin{axis}Angst") for axis in "XY"]
     return rotations_from_euler(np.deg2rad(angles)), np.stack(origins, axis=1)
 
 
 def read_ctf_star(path: Path) -> Ctf:
     """CTF parameters of a particle table, row by row; its images need not be there. FormatError as ``read_star``."""
+    return _ctf(_read_columns(path, wanted="rlnDefocusU"))
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """What a table says of each particle, in its own row or in that of its optics group."""
+
+    path: Path
+    particles: pd.DataFrame
+    optics: pd.DataFrame
+    """One row per particle; in RELION 3.0 the same table."""
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.particles or name in self.optics
+
+    def __len__(self) -> int:
+        return len(self.particles)
+
+    def numbers(self, name: str) -> np.ndarray:
+        """A column (n,) in float64. FormatError if neither table has it, or an entry is not a finite number."""
+        table = self.particles if name in self.particles or name not in self.optics else self.optics
+        if name not in table and self.optics is not self.particles:
+            raise FormatError(
+                f"{self.path} has no column _{name}, which is needed, neither in data_optics"
+                f" ({', '.join(self.optics)}) nor for particles ({', '.join(self.particles)})."
+            )
+        return number_column(table, name, self.path)
+
+    def flag(self, name: str) -> np.ndarray:
+        """(n,) where a column that need not be there is not 0."""
+        return self.numbers(name) != 0 if name in self else np.zeros(len(self), dtype=bool)
+
+
+def _read_columns(path: Path, *, wanted: str = "rlnImageName") -> _Columns:
     tables = read_tables(path, text_columns=("rlnImageName",))
-    table = _particle_table(tables, path, wanted="rlnDefocusU")
-    return _ctf(table, _optics_of_particles(tables, table, path), path)
+    table = _particle_table(tables, path, wanted=wanted)
+    return _Columns(path, table, _optics_of_particles(tables, table, path))
+
+
+def _refuse_premultiplied(columns: _Columns) -> None:
+    multiplied = columns.flag(_PREMULTIPLIED)
+    if multiplied.any():
+        raise FormatError(
+            f"{columns.path}: the images of {int(multiplied.sum())} of {len(columns)} particles were multiplied by"
+            f" their CTF (_{_PREMULTIPLIED} is 1), which damps signal and noise alike and cannot be undone at the"
+            " zeros of the CTF. Extract the particles again without --premultiply_ctf."
+        )
+
+
+def _turned_back(
+    stacks: MrcStacks, ctf: Ctf, pixel_size: float, columns: _Columns, notes: list[str]
+) -> MrcStacks | UnflippedImages:
+    """The images, with phases that were flipped turned back."""
+    flipped = columns.flag(_FLIPPED)
+    if not flipped.any():
+        return stacks
+    notes.append(
+        f"phases of {int(flipped.sum()):,} of {len(flipped):,} images were flipped (_{_FLIPPED} is 1); they are"
+        " turned back as images are read"
+    )
+    return UnflippedImages(stacks, ctf, pixel_size, flipped)
 
 
 def _pose_columns(rotations: np.ndarray, shifts: np.ndarray) -> dict[str, object]:
@@ -213,7 +302,7 @@ def _optics_of_particles(tables: dict[str, pd.DataFrame], table: pd.DataFrame, p
     return optics.iloc[places].reset_index(drop=True)
 
 
-def _open_images(table: pd.DataFrame, path: Path, datadir: Path | None) -> MrcStacks:
+def _open_images(table: pd.DataFrame, path: Path, datadir: Path | None, notes: list[str]) -> MrcStacks:
     parts = table["rlnImageName"].astype(str).str.partition("@")
     numbers = np.asarray(pd.to_numeric(parts[0], errors="coerce"), dtype=np.float64)
     bad = ~(numbers >= 1) | (numbers != np.floor(numbers)) | (parts[2].to_numpy() == "")
@@ -224,95 +313,81 @@ def _open_images(table: pd.DataFrame, path: Path, datadir: Path | None) -> MrcSt
             " INDEX@STACK with the index counted from 1."
         )
     file_index, stacks = pd.factorize(parts[2])
-    return MrcStacks(
-        [_find_stack(str(name), path, datadir) for name in stacks],
-        file_index=file_index,
-        image_index=numbers.astype(np.int64) - 1,
-    )
+    names = [str(name) for name in stacks]
+    paths = find_stacks(names, path, folders=[path.absolute().parent], datadir=datadir, notes=notes)
+    return MrcStacks(paths, file_index=file_index, image_index=numbers.astype(np.int64) - 1)
 
 
-def _find_stack(name: str, path: Path, datadir: Path | None) -> Path:
-    """A stack below ``datadir`` (by its path, else by its bare name) or beside the table."""
-    if datadir is None:
-        candidates = [path.absolute().parent / name]
-    else:
-        # Joining an absolute name would discard datadir, which was given because that name does not hold here.
-        candidates = [datadir / Path(name).relative_to(Path(name).anchor), datadir / Path(name).name]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    way_out = (
-        "Give datadir= the folder that the paths in the table start from."
-        if datadir is None
-        else f"Looked for {' and '.join(map(str, candidates))}: give another datadir=, or mend the table."
-    )
-    raise FormatError(f"{path} names the stack {name}, which is not at {candidates[0]}. {way_out}")
-
-
-def _check_image_size(optics: pd.DataFrame, images: MrcStacks, path: Path) -> None:
-    if "rlnImageSize" not in optics:
+def _check_image_size(columns: _Columns, images: MrcStacks) -> None:
+    if "rlnImageSize" not in columns:
         return
-    sizes = number_column(optics, "rlnImageSize", path)
+    sizes = columns.numbers("rlnImageSize")
     bad = sizes != images.box_size
     if bad.any():
         raise FormatError(
-            f"{path} states images of {sizes[bad][0]:g} px, but {images.paths[0]} holds images of"
+            f"{columns.path} states images of {sizes[bad][0]:g} px, but {images.paths[0]} holds images of"
             f" {images.box_size} px. The table and the stack do not belong together: use the table that was written"
             " with this stack, or correct rlnImageSize and rlnImagePixelSize."
         )
 
 
-def _pixel_size(optics: pd.DataFrame, table: pd.DataFrame, path: Path) -> float:
-    for column in ("rlnImagePixelSize", "rlnPixelSize"):
-        if column in optics:
-            sizes = number_column(optics, column, path)
-            break
-    else:
-        if "rlnMagnification" not in table or "rlnDetectorPixelSize" not in table:
+def _pixel_size(columns: _Columns) -> float:
+    path = columns.path
+    stated = next((name for name in ("rlnImagePixelSize", "rlnPixelSize") if name in columns), None)
+    if stated is not None:
+        sizes = columns.numbers(stated)
+    elif "rlnMagnification" in columns and "rlnDetectorPixelSize" in columns:
+        stated = "rlnDetectorPixelSize / rlnMagnification"
+        magnification = columns.numbers("rlnMagnification")
+        if (magnification <= 0).any():
+            first = int(np.argmax(magnification <= 0))
             raise FormatError(
-                f"{path} does not say the pixel size: it needs rlnImagePixelSize in data_optics (RELION 3.1), or"
-                " rlnDetectorPixelSize and rlnMagnification (RELION 3.0)."
+                f"{path}: rlnMagnification of particle {first} is {magnification[first]:g}, expected a positive"
+                " number. Without it the pixel size is not known: state it in a column _rlnPixelSize instead."
             )
-        magnification = number_column(table, "rlnMagnification", path)
-        sizes = 1e4 * number_column(table, "rlnDetectorPixelSize", path) / magnification
+        sizes = 1e4 * columns.numbers("rlnDetectorPixelSize") / magnification
+    else:
+        raise FormatError(
+            f"{path} does not say the pixel size: it needs rlnImagePixelSize in data_optics (RELION 3.1), or"
+            " rlnDetectorPixelSize and rlnMagnification (RELION 3.0)."
+        )
     if np.ptp(sizes) > 1e-4 * abs(sizes[0]):
         raise FormatError(
             f"{path}: particles have pixel sizes from {sizes.min():.6g} to {sizes.max():.6g} Å; one is needed."
             " Split the table by optics group, or rescale the images to one pixel size."
         )
-    return float(sizes[0])
+    return check_pixel_size(path, stated, float(sizes[0]))
 
 
-def _ctf(table: pd.DataFrame, optics: pd.DataFrame, path: Path) -> Ctf:
-    def optional(column: str) -> np.ndarray:
-        return number_column(table, column, path) if column in table else np.zeros(len(table))
-
-    return Ctf(
-        defocus_u=number_column(table, "rlnDefocusU", path),
-        defocus_v=number_column(table, "rlnDefocusV", path),
-        defocus_angle=np.deg2rad(number_column(table, "rlnDefocusAngle", path)),
-        voltage_kv=number_column(optics, "rlnVoltage", path),
-        cs_mm=number_column(optics, "rlnSphericalAberration", path),
-        amplitude_contrast=number_column(optics, "rlnAmplitudeContrast", path),
-        phase_shift=np.deg2rad(optional("rlnPhaseShift")),
-        b_factor=optional("rlnCtfBfactor"),
-    )
+def _ctf(columns: _Columns) -> Ctf:
+    values = {
+        name: np.zeros(len(columns)) if name in _OPTIONAL and column not in columns else columns.numbers(column)
+        for name, column in _CTF_COLUMNS.items()
+    }
+    values |= {name: np.deg2rad(values[name]) for name in _IN_DEGREES}
+    return make_ctf(columns.path, values, _CTF_COLUMNS, degrees=True)
 
 
-def _poses(table: pd.DataFrame, pixel_size: float, path: Path) -> tuple[np.ndarray | None, np.ndarray | None]:
-    if not any(name in table for name in _ANGLES):
+def _poses(columns: _Columns, pixel_size: float, notes: list[str]) -> tuple[np.ndarray | None, np.ndarray | None]:
+    rot, tilt, psi = (name in columns for name in _ANGLES)
+    if not (rot or tilt):
+        if psi:
+            notes.append(
+                f"{columns.path.name} has in-plane angles alone (_rlnAnglePsi), no orientations in 3D: no poses"
+            )
         return None, None
-    angles = np.stack([number_column(table, name, path) for name in _ANGLES], axis=1)
-    shifts = np.zeros((len(table), 2))
+    angles = np.stack([columns.numbers(name) for name in _ANGLES], axis=1)
+    shifts = np.zeros((len(columns), 2))
     for in_angstrom, scale in ((True, 1.0), (False, pixel_size)):
         names = [f"rlnOrigin{axis}{'Angst' if in_angstrom else ''}" for axis in "XY"]
-        if any(name in table for name in names):
-            shifts = scale * np.stack([number_column(table, name, path) for name in names], axis=1)
+        if any(name in columns for name in names):
+            shifts = scale * np.stack([columns.numbers(name) for name in names], axis=1)
             break
     return rotations_from_euler(np.deg2rad(angles)), shifts
 
 
-def _warn_of_ignored(table: pd.DataFrame, optics: pd.DataFrame, path: Path) -> None:
+def _warn_of_ignored(columns: _Columns) -> None:
+    table, optics, path = columns.particles, columns.optics, columns.path
     found = []
     for source in (table,) if optics is table else (table, optics):
         for column, neutral in _IGNORED.items():

@@ -1,27 +1,32 @@
 """A reconstruction as a folder.
 
-    run.json            method, version, settings, seed, data set, times, hardware, status; written first as "running"
-                        and last with what it came to, so that a killed run is told apart
+    run.json            the record (``RunRecord``): method, settings, seed, data set, priors, machine, cost, status;
+                        beside it queries, parts, pixel size, notes, decoder and findings. Written first as "running"
+                        and last with the outcome, so that a killed run is known
     latents.npy posteriors.npy poses.star
     volumes/NNNNNN.mrc  volume of query particle NNNNNN
-    model/NAME.npy      what the method needs to decode further volumes
+    model/NAME.npy      arrays that its decoder reads, for further volumes
+    findings/           what the run found by itself, unless it is in the model (``finding_store``)
 
-Parts that are absent were not estimated.
+Parts that are absent were not estimated. Model and findings are mapped: they are read where they are used.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from cryobench._errors import FormatError
-from cryobench.data import Reconstruction
+from cryobench.data import Reconstruction, RunRecord
+from cryobench.data.plain import read_plain
 from cryobench.io.atomic import (
     canonical_json,
     check_free_space,
@@ -31,46 +36,78 @@ from cryobench.io.atomic import (
     write_array,
     write_json,
 )
+from cryobench.io.commands import write_settings
+from cryobench.io.finding_store import FOLDER, StoredFinding, read_findings, write_findings
 from cryobench.io.mrc import MrcFolder, write_volume
 from cryobench.io.relion import read_pose_star, write_pose_star
+from cryobench.io.stored_arrays import StoredArrays
 
-SCHEMA = 1
-"""Version of this layout. Older ones stay readable; a newer one is refused."""
+SCHEMA = 2
+"""Version of this layout. Older ones are refused with the command that makes the run anew, newer ones too.
+1: findings were guessed from arrays of the model, and the record had other entries."""
 
 _RECORD = "run.json"
-_OWN = ("schema", "queries", "parts", "pixel_size")
-"""Entries of run.json that belong to the layout, not to the record."""
+_MACHINE_SETTINGS = ("memory_gb",)
+"""Settings of schema 1 that are options now."""
+
+Value = TypeVar("Value")
 
 
-def write_run_record(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write run.json alone: to mark a run as started (``status`` "running") or as failed (with ``error``)."""
-    write_json(Path(folder) / _RECORD, {"schema": SCHEMA, "queries": [], "parts": {}, **record})
+@dataclass(frozen=True)
+class _Parts:
+    """Shapes of what a run has."""
+
+    latents: tuple[int, ...] | None = None
+    posteriors: tuple[int, ...] | None = None
+    poses: int | None = None
+    volumes: tuple[int, ...] | None = None
+    """Number and box size."""
+    model: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_names(self.model)
 
 
-def read_run_record(folder: Path) -> dict[str, Any]:
-    """What run.json says, whether the run is finished, failed or running.
+@dataclass(frozen=True)
+class _Layout:
+    """Entries of run.json beside those of the record."""
+
+    queries: tuple[int, ...]
+    parts: _Parts
+    pixel_size: float | None = None
+    notes: tuple[str, ...] = ()
+    decodes_by: str | None = None
+    findings: tuple[StoredFinding, ...] = ()
+
+
+def _check_names(names: Iterable[str]) -> None:
+    """Raise ValueError if the name of a model array cannot be a file name."""
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+            raise ValueError(f"the model array {name!r} needs a name of letters, digits, '_', '-' and '.'.")
+
+
+def write_run_record(folder: Path, record: RunRecord) -> None:
+    """Write a record alone: of a run that is started or failed, or anew of a saved one, whose parts stay described.
+
+    A run that is "running" or "failed" has no parts.
+    """
+    path = Path(folder) / _RECORD
+    layout = _Layout((), _Parts())
+    if record.status == "finished" and path.exists():
+        layout = _parse(_Layout, _read_entries(folder), path)
+    _write(folder, record, layout)
+
+
+def read_run_record(folder: Path) -> RunRecord:
+    """Record of a run, whether it is finished, failed or running.
 
     Raises
     ------
     FormatError
-        If the folder or run.json is missing or damaged, or a newer version wrote it.
+        If the folder or run.json is missing or damaged, or another version wrote it.
     """
-    folder = Path(folder)
-    path = folder / _RECORD
-    if not folder.is_dir():
-        raise FormatError(f"{folder} does not exist or is no folder, expected a run.")
-    if not path.exists():
-        raise FormatError(f"{folder} is not a run: it has no {_RECORD}.")
-    record = read_json(path)
-    schema = record.get("schema")
-    if not isinstance(schema, int) or schema < 1:
-        raise FormatError(f"{path} is not the record of a run: schema is {schema!r}, expected a number.")
-    if schema > SCHEMA:
-        raise FormatError(
-            f"{path} was written by a newer cryobench (schema {schema}; this version reads up to {SCHEMA})."
-            " Upgrade: pip install -U cryobench."
-        )
-    return record
+    return _parse(RunRecord, _read_entries(folder), Path(folder) / _RECORD)
 
 
 def save_reconstruction(reconstruction: Reconstruction, folder: Path, *, pixel_size: float) -> None:
@@ -82,7 +119,7 @@ def save_reconstruction(reconstruction: Reconstruction, folder: Path, *, pixel_s
     Parameters
     ----------
     reconstruction
-        ``record["status"]`` is "finished" unless it says otherwise.
+        Not one that was read from the same folder.
     folder
         The run.
     pixel_size
@@ -96,22 +133,11 @@ def save_reconstruction(reconstruction: Reconstruction, folder: Path, *, pixel_s
         If the volumes do not fit on the disk.
     """
     folder = Path(folder)
-    for name in reconstruction.model:
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
-            raise ValueError(f"the model array {name!r} needs a name of letters, digits, '_', '-' and '.'.")
-    if (reconstruction.rotations is None) != (reconstruction.shifts is None):
-        raise ValueError("a pose is a rotation and a shift: give both rotations and shifts, or neither.")
+    _check_names(reconstruction.model)
     volumes = reconstruction.volumes
     if volumes is not None:
         check_free_space(folder, len(volumes) * (1024 + 4 * volumes.box_size**3))
-    header = {
-        "schema": SCHEMA,
-        **{key: value for key, value in reconstruction.record.items() if key not in _OWN},
-        "pixel_size": float(pixel_size),
-        "queries": reconstruction.queries.tolist(),
-        "parts": _describe_parts(reconstruction),
-    }
-    write_json(folder / _RECORD, {**header, "status": "running"})
+    write_run_record(folder, reconstruction.record.with_(status="running"))
     _remove_previous(folder)
     for name in ("latents", "posteriors"):
         values = getattr(reconstruction, name)
@@ -119,16 +145,25 @@ def save_reconstruction(reconstruction: Reconstruction, folder: Path, *, pixel_s
             write_array(folder / f"{name}.npy", values)
     if reconstruction.rotations is not None and reconstruction.shifts is not None:
         write_pose_star(folder / "poses.star", reconstruction.rotations, reconstruction.shifts)
-    for name, values in reconstruction.model.items():
-        write_array(folder / "model" / f"{name}.npy", np.asarray(values))
+    model = {name: np.asanyarray(values) for name, values in reconstruction.model.items()}
+    for name, values in model.items():
+        write_array(folder / "model" / f"{name}.npy", values)
     if volumes is not None:
         for item, particle in enumerate(reconstruction.queries):
             write_volume(_volume_path(folder, int(particle)), volumes.read(item), pixel_size)
-    write_json(folder / _RECORD, {**header, "status": reconstruction.record.get("status", "finished")})
+    layout = _Layout(
+        queries=tuple(reconstruction.queries.tolist()),
+        parts=_describe_parts(reconstruction),
+        pixel_size=float(pixel_size),
+        notes=reconstruction.notes,
+        decodes_by=reconstruction.decodes_by,
+        findings=tuple(write_findings(reconstruction.findings, model, folder)),
+    )
+    _write(folder, reconstruction.record, layout)
 
 
 def load_reconstruction(folder: Path) -> Reconstruction:
-    """Open a run; volumes are read when asked for. Of a failed run there is the record alone.
+    """Open a run; volumes, model and findings are read when asked for. Of a failed run there is the record alone.
 
     Raises
     ------
@@ -136,41 +171,51 @@ def load_reconstruction(folder: Path) -> Reconstruction:
         If the folder is no run, the run is not finished, or a part that run.json lists is missing or damaged.
     """
     folder = Path(folder).absolute()
-    record = read_run_record(folder)
-    if record.get("status") == "running":
+    entries = _read_entries(folder)
+    record = _parse(RunRecord, entries, folder / _RECORD)
+    if record.status == "running":
         raise FormatError(
             f"{folder} is not finished: its run is under way or was stopped. Run the same cryobench run command"
             " again."
         )
-    parts = record.get("parts", {})
-    queries = np.array(record.get("queries", []), dtype=np.int64)
-    rotations, shifts = read_pose_star(folder / "poses.star") if "poses" in parts else (None, None)
-    volumes = _open_volumes(folder, queries) if "volumes" in parts else None
-    # What the files say of their voxels goes before what the record says.
-    pixel_size = None if volumes is None else (volumes.pixel_size or record.get("pixel_size") or None)
-    return Reconstruction(
-        queries=queries,
-        volumes=volumes,
-        latents=read_array(folder / "latents.npy") if "latents" in parts else None,
-        posteriors=read_array(folder / "posteriors.npy") if "posteriors" in parts else None,
-        rotations=rotations,
-        shifts=shifts,
-        model={name: read_array(folder / "model" / f"{name}.npy") for name in parts.get("model", [])},
-        record={key: value for key, value in record.items() if key not in _OWN},
-        path=folder,
-        pixel_size=pixel_size,
-    )
+    layout = _parse(_Layout, entries, folder / _RECORD)
+    parts, queries = layout.parts, np.array(layout.queries, dtype=np.int64)
+    rotations, shifts = read_pose_star(folder / "poses.star") if parts.poses is not None else (None, None)
+    volumes = _open_volumes(folder, queries) if parts.volumes is not None else None
+    model = StoredArrays(folder / "model", parts.model)
+    try:
+        return Reconstruction(
+            queries=queries,
+            volumes=volumes,
+            latents=read_array(folder / "latents.npy", numbers=True) if parts.latents is not None else None,
+            posteriors=read_array(folder / "posteriors.npy", numbers=True) if parts.posteriors is not None else None,
+            rotations=rotations,
+            shifts=shifts,
+            model=model,
+            decodes_by=layout.decodes_by,
+            findings=read_findings(layout.findings, model, folder),
+            notes=layout.notes,
+            record=record,
+            path=folder,
+            # What the files say of their voxels goes before what run.json says.
+            pixel_size=None if volumes is None else (volumes.pixel_size or layout.pixel_size),
+        )
+    except FormatError:
+        raise
+    except ValueError as error:
+        raise FormatError(f"{folder} is no run: {error} Copy it again, or run the method again.") from error
 
 
 def hash_run(reconstruction: Reconstruction) -> dict[str, str]:
     """Digest of each part of a run that was read from a folder: of its files, byte by byte, and of its record.
 
-    Equal digests mean equal content; a part that is not there has the digest of nothing. ValueError for a
-    reconstruction that does not lie in a folder.
+    Equal digests mean equal content; a part that is not there has the digest of nothing. "record" is what the run
+    was, "cost" what it took: time, memory and machine. ValueError for a reconstruction that does not lie in a folder.
     """
     if reconstruction.path is None:
         raise ValueError(f"{reconstruction.name} does not lie in a folder: save it first.")
-    folder = Path(reconstruction.path)
+    folder, record = Path(reconstruction.path), reconstruction.record.to_json()
+    cost = {name: record.pop(name, {}) for name in ("cost", "machine", "started")}
     files = {
         "volumes": [_volume_path(folder, int(particle)) for particle in reconstruction.queries]
         if reconstruction.volumes is not None
@@ -182,10 +227,10 @@ def hash_run(reconstruction: Reconstruction) -> dict[str, str]:
     }
     headers = {
         "volumes": {"queries": reconstruction.queries, "pixel_size": reconstruction.pixel_size},
-        "decoder": {name: reconstruction.record.get(name) for name in ("method", "settings")},
+        "decoder": {"decodes_by": reconstruction.decodes_by, "settings": reconstruction.record.settings},
     }
     found = {name: _hash_files(paths, headers.get(name, {})) for name, paths in files.items()}
-    return {**found, "record": _hash_files([], reconstruction.record)}
+    return {**found, "record": _hash_files([], record), "cost": _hash_files([], cost)}
 
 
 def _hash_files(paths: Sequence[Path], header: Mapping[str, Any]) -> str:
@@ -198,20 +243,71 @@ def _hash_files(paths: Sequence[Path], header: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def _describe_parts(reconstruction: Reconstruction) -> dict[str, Any]:
-    """Which parts there are, with their shapes."""
-    parts: dict[str, Any] = {}
-    for name in ("latents", "posteriors"):
-        values = getattr(reconstruction, name)
-        if values is not None:
-            parts[name] = list(values.shape)
-    if reconstruction.rotations is not None and reconstruction.shifts is not None:
-        parts["poses"] = len(reconstruction.rotations)
-    if reconstruction.volumes is not None:
-        parts["volumes"] = [len(reconstruction.volumes), reconstruction.volumes.box_size]
-    if reconstruction.model:
-        parts["model"] = sorted(reconstruction.model)
-    return parts
+def _write(folder: Path, record: RunRecord, layout: _Layout) -> None:
+    described = {name: value for name, value in asdict(layout).items() if value not in (None, ())}
+    described["parts"] = {name: value for name, value in described["parts"].items() if value not in (None, ())}
+    write_json(Path(folder) / _RECORD, {"schema": SCHEMA, **record.to_json(), "queries": (), **described})
+
+
+def _read_entries(folder: Path) -> dict[str, Any]:
+    """All entries of run.json, those that every run has among them. FormatError as ``read_run_record``."""
+    folder = Path(folder)
+    path = folder / _RECORD
+    if not folder.is_dir():
+        raise FormatError(f"{folder} does not exist or is no folder, expected a run.")
+    if not path.exists():
+        raise FormatError(f"{folder} is not a run: it has no {_RECORD}.")
+    entries = read_json(path)
+    schema = entries.get("schema")
+    if not isinstance(schema, int) or schema < 1:
+        raise FormatError(f"{path} is not the record of a run: schema is {schema!r}, expected a number.")
+    if schema > SCHEMA:
+        raise FormatError(
+            f"{path} was written by a newer cryobench (schema {schema}; this version reads up to {SCHEMA})."
+            " Upgrade: pip install -U cryobench."
+        )
+    if schema < SCHEMA:
+        raise FormatError(
+            f"{path} was written by an older cryobench (schema {schema}; this version reads {SCHEMA}), which kept"
+            f" less of a run. Remove {folder} or name another folder, and make it anew: {_compose(entries, folder)}"
+        )
+    missing = [name for name in ("method", "status", "queries", "parts") if name not in entries]
+    if missing:
+        raise FormatError(f"{path} is not the record of a run: it lacks {', '.join(missing)}. Run the method again.")
+    return entries
+
+
+def _parse(kind: type[Value], entries: Mapping[str, Any], path: Path) -> Value:
+    try:
+        return read_plain(kind, entries)
+    except ValueError as error:
+        raise FormatError(f"{path} is not the record of a run: {error}. Run the method again.") from error
+
+
+def _compose(entries: Mapping[str, Any], folder: Path) -> str:
+    """The command that makes a run of schema 1 anew: as it was typed, or from its record."""
+    if isinstance(entries.get("command"), str):
+        return entries["command"]
+    dataset, settings = entries.get("dataset"), entries.get("settings")
+    dataset = dataset if isinstance(dataset, dict) else {}
+    settings = settings if isinstance(settings, dict) else {}
+    source = dataset.get("path") or dataset.get("name") or "DATASET"
+    words = ["cryobench", "run", str(entries.get("method") or "METHOD"), str(source), "-o", str(folder)]
+    if entries.get("seed") is not None:
+        words += ["--seed", str(entries["seed"])]
+    kept = {name: value for name, value in settings.items() if name not in _MACHINE_SETTINGS}
+    return shlex.join([*words, *write_settings(kept)])
+
+
+def _describe_parts(reconstruction: Reconstruction) -> _Parts:
+    latents, posteriors, volumes = reconstruction.latents, reconstruction.posteriors, reconstruction.volumes
+    return _Parts(
+        latents=None if latents is None else latents.shape,
+        posteriors=None if posteriors is None else posteriors.shape,
+        poses=None if reconstruction.rotations is None else len(reconstruction.rotations),
+        volumes=None if volumes is None else (len(volumes), volumes.box_size),
+        model=tuple(sorted(reconstruction.model)),
+    )
 
 
 def _remove_previous(folder: Path) -> None:
@@ -219,8 +315,9 @@ def _remove_previous(folder: Path) -> None:
     stale = [folder / "latents.npy", folder / "posteriors.npy", folder / "poses.star"]
     for path in [*stale, *(folder / "volumes").glob("*.mrc"), *(folder / "model").glob("*.npy")]:
         path.unlink(missing_ok=True)
-    if (folder / "scores").exists():
-        shutil.rmtree(folder / "scores")
+    for name in ("scores", FOLDER):
+        if (folder / name).exists():
+            shutil.rmtree(folder / name)
 
 
 def _volume_path(folder: Path, particle: int) -> Path:

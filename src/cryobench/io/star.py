@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import starfile
 from starfile.writer import StarWriter
 
 from cryobench._errors import FormatError
+from cryobench._text import read_text
 from cryobench.io.atomic import write_text
 
 _FLOAT_FORMAT = "%.9g"
@@ -23,14 +26,16 @@ def read_tables(path: Path, *, text_columns: tuple[str, ...] = ()) -> dict[str, 
     Raises
     ------
     FormatError
-        If the file is missing, or holds no complete block.
+        If the file is missing, holds no complete block, names a block or a column of it twice, or has a ``#`` within
+        a word.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FormatError(f"{path} does not exist or is no file.")
+    text = read_text(path, "a STAR file")
+    _check_comments(text, path)
+    _check_names(text, path)
     try:
-        path.read_text(encoding="utf-8")
-        blocks = starfile.read(path, always_dict=True, parse_as_string=list(text_columns))
+        with _in_utf8(path, text) as readable:
+            blocks = starfile.read(readable, always_dict=True, parse_as_string=list(text_columns))
     # The parser meets damaged text with whatever Python raises on the way.
     except Exception as error:
         raise FormatError(f"{path} cannot be read as a STAR file ({type(error).__name__}: {error}).") from error
@@ -40,6 +45,53 @@ def read_tables(path: Path, *, text_columns: tuple[str, ...] = ()) -> dict[str, 
         str(name): block if isinstance(block, pd.DataFrame) else pd.DataFrame([block])
         for name, block in blocks.items()
     }
+
+
+def _check_names(text: str, path: Path) -> None:
+    """FormatError if a block, or a column of a block, is named twice: either may be meant."""
+    seen: dict[str, set[str]] = {}
+    columns, among_rows = set[str](), False
+    for line in text.splitlines():
+        word = line.split(maxsplit=1)[0] if line.strip() else ""
+        if word.startswith("data_"):
+            if word in seen:
+                raise FormatError(f"{path} has two blocks {word}. Remove the one that is not meant.")
+            columns, among_rows = seen.setdefault(word, set()), False
+        elif word.startswith("_") and not among_rows:
+            if word in columns:
+                raise FormatError(f"{path} has two columns {word} in one block. Remove the one that is not meant.")
+            columns.add(word)
+        elif word and not word.startswith("#"):
+            among_rows = word != "loop_"
+
+
+@contextmanager
+def _in_utf8(path: Path, text: str) -> Iterator[Path]:
+    """A file with this text in UTF-8, which is what the parser reads: ``path`` itself if it is one."""
+    if path.read_bytes() == text.encode("utf-8"):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "table.star"
+        copy.write_text(text, encoding="utf-8")
+        yield copy
+
+
+def _check_comments(text: str, path: Path) -> None:
+    """Refuse a ``#`` within a word: STAR allows it, but the parser takes the rest of the line for a comment."""
+    start = text.find("#")
+    while start >= 0:
+        line_start = text.rfind("\n", 0, start) + 1
+        line_end = text.find("\n", start)
+        before = text[line_start:start]
+        if before and not before[-1].isspace():
+            line = text[line_start : None if line_end < 0 else line_end]
+            word = next(word for word in line.split() if "#" in word)
+            raise FormatError(
+                f"{path}: {word!r} in line {text.count(chr(10), 0, start) + 1} holds '#', which starts a comment in"
+                " STAR files. Rename the file or folder that it names."
+            )
+        start = text.find("#", line_end) if line_end >= 0 else -1
 
 
 def write_tables(path: Path, tables: Mapping[str, pd.DataFrame]) -> None:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cryobench._errors import FormatError
-from cryobench.data import Components, GroundTruth
+from cryobench.data import GroundTruth, StateComponents
 from cryobench.io.atomic import atomic_write
 
 _NAME = "states.parquet"
@@ -45,7 +45,7 @@ def write_state_table(folder: Path, truth: GroundTruth) -> list[str]:
     return [f"{folder.name}/{_NAME}"]
 
 
-def read_state_table(folder: Path) -> tuple[tuple[str, ...] | None, Components | None, pd.DataFrame | None]:
+def read_state_table(folder: Path) -> tuple[tuple[str, ...] | None, StateComponents | None, pd.DataFrame | None]:
     """Names, components and further facts of the states; None each if not known. FormatError if damaged."""
     path = folder / _NAME
     if not path.exists():
@@ -60,7 +60,9 @@ def read_state_table(folder: Path) -> tuple[tuple[str, ...] | None, Components |
     if found:
         edges = json.loads((table.schema.metadata or {}).get(b"edges", b"[]"))
         occupancies = np.stack([table[name].to_numpy() for name in found], axis=1)
-        components = Components(tuple(name.removeprefix(_PREFIX) for name in found), occupancies, np.array(edges))
+        components = StateComponents(
+            tuple(name.removeprefix(_PREFIX) for name in found), occupancies, np.array(edges)
+        )
     names = tuple(table["name"].to_pylist()) if "name" in table.column_names else None
     facts = pd.DataFrame({name: table[name].to_numpy() for name in others}) if others else None
     return names, components, facts

@@ -128,7 +128,7 @@ def load_truth(folder: Path, n: int) -> GroundTruth:
         volumes=open_volumes(folder),
         rotations=stacked(_ROTATION_COLUMNS).reshape(-1, 3, 3) if with_poses else None,
         shifts=stacked(_SHIFT_COLUMNS) if with_poses else None,
-        embedding=read_array(embedding) if embedding.exists() else None,
+        embedding=read_array(embedding, numbers=True) if embedding.exists() else None,
         variables=variables,
         components=components,
         state_names=names,

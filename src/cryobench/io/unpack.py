@@ -1,15 +1,17 @@
 """Zip archives unpacked with suspicion: nothing outside the folder, nothing half-written, going on where it stopped.
 
 Python's own zipfile reads the archive and compares the CRC-32 of what it unpacks. Here every name is judged before
-the first byte is written; each file gets its name when it is whole; the free space is compared with what will be
-written.
+the first byte is written; each file gets its name when it is whole; the free space, and the size of the archive, are
+compared with what will be written. Names must be different on every file system: some take A for a, or é written as
+one character for é written as two.
 """
 
 import shutil
 import stat
+import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -23,6 +25,9 @@ _CHUNK = 1 << 20
 _LITTER = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 """What desktops put into archives."""
 _ENCRYPTED = 1
+_MOST_TIMES, _MOST_BESIDES = 100, 250 * MEGABYTE
+"""An archive unpacks to so many times its own size at most, and so many bytes more. Images hardly shrink when packed,
+volumes that are mostly zero some ten times; a thousand times is a file made to fill the disk."""
 
 
 def unpack_zip(
@@ -30,12 +35,13 @@ def unpack_zip(
     folder: Path,
     *,
     choose: Callable[[str], bool] = lambda _: True,
+    taken: Collection[str] = (),
     source: IO[bytes] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, dict[str, int]]:
     """Unpack a zip archive into a folder, without the one folder that may enclose all its files.
 
-    Files that are there already with their right size are left: an unpacking that was stopped goes on.
+    Files that are there already with their right content are left: an unpacking that was stopped goes on.
 
     Parameters
     ----------
@@ -45,6 +51,8 @@ def unpack_zip(
         Where to. Made if it is missing.
     choose
         Which files to unpack, by their path within ``folder``.
+    taken
+        Paths within ``folder`` that belong to other archives.
     source
         Where the archive is read from, if it does not lie at ``path``.
     progress
@@ -57,15 +65,18 @@ def unpack_zip(
     Raises
     ------
     FormatError
-        If it is no zip archive, or damaged; if a name leads out of the folder, or names a link; if two files have one
-        name; if it is encrypted or packed by a method that Python does not know.
+        If it is no zip archive, or damaged; if a name is empty, leads out of the folder, or names a link; if two
+        files have one name, or names that some file systems take for one; if it would unpack to far more than its
+        size; if it is encrypted or packed by a method that Python does not know.
     DiskFull
         If there is too little room for what is still missing.
     """
     with _opened(path, source) as archive:
         members = _list_members(archive, path)
         wanted = {name: member for name, member in members.items() if choose(name)}
-        missing = {name: member for name, member in wanted.items() if not _is_there(folder / name, member.file_size)}
+        _check_distinct([*taken, *wanted], path)
+        _check_size(archive, wanted.values(), path)
+        missing = _find_missing(wanted, folder, progress or Silent())
         check_free_space(folder, sum(member.file_size for member in missing.values()))
         folder.mkdir(parents=True, exist_ok=True)
         total = sum(member.file_size for member in missing.values())
@@ -117,20 +128,84 @@ def _list_members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.Zip
         found[name] = member
     if not found:
         raise FormatError(f"{path} holds no files.")
+    _check_distinct([name.as_posix() for name in found], path)
     tops = {name.parts[0] for name in found}
     enclosed = len(tops) == 1 and all(len(name.parts) > 1 for name in found)
     return {PurePosixPath(*name.parts[enclosed:]).as_posix(): member for name, member in found.items()}
+
+
+def _check_distinct(names: Iterable[str], path: Path) -> None:
+    """FormatError if two names are one on some file system, or a file has the name of another one's folder."""
+    files: dict[str, str] = {}
+    for name in names:
+        plain = _fold(name)
+        if plain in files:
+            raise FormatError(
+                f"{path} holds {name!r}, which some file systems take for {files[plain]!r}: it is refused, for one"
+                " would hide the other."
+            )
+        files[plain] = name
+    for plain, name in files.items():
+        for folder in PurePosixPath(plain).parents:
+            if folder.as_posix() in files:
+                raise FormatError(
+                    f"{path} holds {files[folder.as_posix()]!r} and, as if that were a folder, {name!r}: it is"
+                    " refused."
+                )
+
+
+def _fold(name: str) -> str:
+    """A name as the least careful file system sees it: without case, composed, without dots and spaces at the end."""
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    return "/".join(part.rstrip(". ") for part in folded.split("/"))
+
+
+def _check_size(archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo], path: Path) -> None:
+    """FormatError if files would be far larger than the archive that holds them."""
+    file = archive.fp
+    assert file is not None
+    packed = file.seek(0, 2)
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > _MOST_TIMES * packed + _MOST_BESIDES:
+        raise FormatError(
+            f"{path} has {packed:,} bytes but would unpack to {unpacked:,}: it is refused, and nothing was unpacked."
+            " If it is what it should be, unpack it with another program: the folder it gives is opened as it is."
+        )
+
+
+def _find_missing(
+    wanted: Mapping[str, zipfile.ZipInfo], folder: Path, progress: Progress
+) -> dict[str, zipfile.ZipInfo]:
+    """The files that are not in the folder with their right content."""
+    there = {name for name, member in wanted.items() if _has_size(folder / name, member.file_size)}
+    if not there:
+        return dict(wanted)
+    with progress.task("checking what is unpacked", total=len(there)) as task:
+        missing = {}
+        for name, member in wanted.items():
+            if name not in there:
+                missing[name] = member
+                continue
+            if crc32_of(folder / name) != member.CRC:
+                missing[name] = member
+            task.advance()
+    return missing
 
 
 def _check_name(member: zipfile.ZipInfo, path: Path) -> PurePosixPath:
     # zipfile has already cut names at a null byte and, on Windows, turned backslashes into slashes.
     text = member.orig_filename
     name = PurePosixPath(text)
-    climbs = ".." in name.parts or name.is_absolute() or not (name.parts or member.is_dir())
+    climbs = ".." in name.parts or name.is_absolute()
     if climbs or "\\" in text or ":" in text.split("/")[0] or "\0" in text:
         raise FormatError(
             f"{path} holds a file named {text!r}, which leads out of the folder it is unpacked into: the archive is"
             " refused, and nothing was unpacked."
+        )
+    nameless = "//" in text or not (name.parts or text.endswith("/"))
+    if nameless or any(not part.strip(". ") for part in name.parts):
+        raise FormatError(
+            f"{path} holds a file without a name ({text!r}): the archive is refused, and nothing was unpacked."
         )
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -145,5 +220,5 @@ def _check_name(member: zipfile.ZipInfo, path: Path) -> PurePosixPath:
     return name
 
 
-def _is_there(path: Path, size: int) -> bool:
+def _has_size(path: Path, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size

@@ -36,10 +36,12 @@ from cryobench.data import CollectiveVariable, Dataset, GroundTruth, Particles, 
 from cryobench.imaging.ctf import Ctf
 from cryobench.io import cryodrgn
 from cryobench.io.atomic import canonical_json, read_json
+from cryobench.io.masks import LEAST_VOXELS
 from cryobench.io.mrc import MrcFolder, MrcStacks, read_volume
 from cryobench.io.mrc_header import read_header
 from cryobench.io.pickles import read_pickle
 from cryobench.io.relion import read_star
+from cryobench.io.stated_size import differs
 from cryobench.io.unpack import MEGABYTE, crc32_of
 from cryobench.io.zenodo_frames import PublishedFrames
 from cryobench.io.zenodo_layout import Archive, leading_number, sort_naturally
@@ -59,8 +61,6 @@ _NAMES = {
 }
 _CIRCLE = "igg-1d"
 """The set whose states are equal steps of a full turn."""
-_UNSTATED = (0.0, 1.0)
-"""Pixel sizes in a header that mean nobody set one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,7 +216,7 @@ def _find_volumes(archive: Archive, imaged: _Imaged, notes: list[str]) -> MrcFol
         _check_numbers(paths)
         volumes = MrcFolder(paths)
         stated = volumes.pixel_size
-        if stated not in _UNSTATED and abs(stated - imaged.pixel_size) > 0.01 * imaged.pixel_size:
+        if differs(stated, imaged.pixel_size):
             warnings.warn(
                 f"{paths[0]} has voxels of {stated:.4g} Å, but {imaged.source} gives images of"
                 f" {imaged.pixel_size:.4g} Å per pixel. The latter is used, for it is what the CTF was applied with.",
@@ -335,6 +335,9 @@ def _read_mask(archive: Archive, box_size: int, notes: list[str]) -> np.ndarray 
         mask, _ = read_volume(path)
         if mask.min() < -0.1 or mask.max() > 1.1:
             notes.append(f"{relative} has values from {mask.min():.3g} to {mask.max():.3g}: not a mask, not used")
+            continue
+        if mask.sum() < LEAST_VOXELS:
+            notes.append(f"{relative} holds next to nothing ({mask.sum():.4g} voxels): not used")
             continue
         return np.clip(mask, 0, 1)
     return None

@@ -8,6 +8,8 @@ METHODS = {
     "3d-class": "cryobench.methods.classification_3d:Classification3D",
     "3dva": "cryobench.methods.variability_3d:Variability3D",
     "recovar": "cryobench.methods.recovar:Recovar",
+    "cryodrgn": "cryobench.methods.cryodrgn:Cryodrgn",
+    "cryodrgn-ai-fixed": "cryobench.methods.cryodrgn_ai:CryodrgnAiFixed",
     "truth": "cryobench.methods.controls:Truth",
     "truth-backprojection": "cryobench.methods.controls:TruthBackprojection",
     "consensus": "cryobench.methods.controls:Consensus",

@@ -15,21 +15,24 @@ the first the volumes too. Particles without a label are left out of the back-pr
 """
 
 from abc import abstractmethod
-from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 import numpy as np
 
-from cryobench._progress import Progress
+from cryobench.compute.memory import reserve
 from cryobench.data import GroundTruth, IndexedVolumes, Particles, Reconstruction, VolumeSource
-from cryobench.methods._shared.backprojection import backproject
-from cryobench.methods.method import Method, Workers
+from cryobench.methods.method import Method, MethodSettings
+from cryobench.reconstruction.engine import Passes, RunContext
+from cryobench.reconstruction.images import require_poses
+from cryobench.reconstruction.statistics import backproject, volume_bytes
 from cryobench.rng import stream
 
 RANDOM_DIMENSIONS = 8
+_PASS_BYTES = 3e8
+"""For the batches of a pass."""
 
 
-class Control(Method):
+class Control(Method[MethodSettings]):
     """A method that is given the truth, to calibrate metrics by."""
 
     poses = "given"
@@ -53,18 +56,8 @@ class Control(Method):
             return "needs the true volumes, and only labels are known of this data set"
         return None
 
-    def reconstruct(
-        self,
-        particles: Particles,
-        *,
-        queries: np.ndarray,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-        checkpoint: Path | None = None,
-        workers: Workers | None = None,
-    ) -> Reconstruction:
-        """As ``Method.reconstruct``.
+    def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
+        """As ``Method.estimate``.
 
         Raises
         ------
@@ -84,18 +77,66 @@ class Control(Method):
                 f"query particle {unknown[0]} has no known state ({len(unknown)} of {len(queries)} have none):"
                 f" {self.name} has no volume for it. Choose query particles with labels."
             )
-        return self._answer(particles, truth, queries, seed, device, progress)
+        return self._answer(particles, truth, queries, context)
 
     @abstractmethod
     def _answer(
-        self,
-        particles: Particles,
-        truth: GroundTruth,
-        queries: np.ndarray,
-        seed: int,
-        device: str,
-        progress: Progress | None,
+        self, particles: Particles, truth: GroundTruth, queries: np.ndarray, context: RunContext
     ) -> Reconstruction: ...
+
+
+class BackprojectingControl(Control):
+    """A control whose volumes are back-projections by labels."""
+
+    def explain_missing(self, truth: GroundTruth | None) -> str | None:
+        """As ``Control.explain_missing``; labels that are all different divide nothing."""
+        missing = super().explain_missing(truth)
+        if missing is None and self.needs and truth is not None:
+            states = truth.states[truth.states >= 0]
+            if len(states) > 1 and len(np.unique(states)) == len(states):
+                return (
+                    "back-projects the particles of each state, and here every particle is a state of its own: a "
+                    "volume of one image has no meaning"
+                )
+        return missing
+
+    def _backproject(
+        self, particles: Particles, states: np.ndarray, queries: np.ndarray, context: RunContext
+    ) -> IndexedVolumes:
+        """Volumes of the query particles by their states (n,): of those states alone, as many at a time as fit.
+
+        Volumes that are finished are kept in the checkpoint.
+        """
+        require_poses(particles)
+        wanted, index = np.unique(states[queries], return_inverse=True)
+        kept = context.open_checkpoint(particles, {"control": self.name})
+        each = volume_bytes(particles.box_size)
+        left = reserve(
+            context.compute.memory_per_worker - _PASS_BYTES,
+            lambda count: count * each,
+            1,
+            items=f"volume of {particles.box_size} px",
+            setting="box",
+        )
+        at_once = int(left / 2 // each) + 1
+        passes: Passes | None = None
+        volumes = np.empty((len(wanted), *(particles.box_size,) * 3), dtype=np.float32)
+        with context.progress.task("back-projection", total=len(wanted)) as task:
+            for first in range(0, len(wanted), at_once):
+                group = wanted[first : first + at_once]
+
+                def compute(group: np.ndarray = group) -> dict[str, np.ndarray]:
+                    nonlocal passes
+                    if passes is None:
+                        passes = Passes(particles, context.compute, keep_bytes=left / 2, progress=context.progress)
+                    weights = (states[:, None] == group).astype(np.float32)
+                    return {"volumes": backproject(passes, weights)}
+
+                # Named by its states, so that a run that goes on with another budget takes up what fits.
+                found = kept.take(f"states-{group[0]}-{group[-1]}", compute)
+                volumes[first : first + len(group)] = found["volumes"]
+                task.advance(len(group))
+        return IndexedVolumes(volumes, index)
 
 
 class TrueVolumes:
@@ -121,71 +162,86 @@ class Truth(Control):
     name = "truth"
     needs = ("labels", "volumes")
 
-    def _answer(self, particles, truth, queries, seed, device, progress) -> Reconstruction:
+    def _answer(
+        self, particles: Particles, truth: GroundTruth, queries: np.ndarray, context: RunContext
+    ) -> Reconstruction:
         assert truth.volumes is not None  # it is among the needs
         volumes: VolumeSource = TrueVolumes(truth.volumes, truth.states[queries])
         return Reconstruction(
-            queries, volumes, latents=truth.embedding, posteriors=_one_hot(truth.states, truth.n_states)
+            queries, volumes, latents=truth.embedding, posteriors=_one_hot(truth.states, truth.n_states, context)
         )
 
 
-class TruthBackprojection(Control):
+class TruthBackprojection(BackprojectingControl):
     """Control: back-projection of each state's images by the true labels; what a perfect classifier would get."""
 
     name = "truth-backprojection"
 
-    def _answer(self, particles, truth, queries, seed, device, progress) -> Reconstruction:
-        return _backproject_states(particles, truth.states, truth.n_states, queries, device, progress)
+    def _answer(
+        self, particles: Particles, truth: GroundTruth, queries: np.ndarray, context: RunContext
+    ) -> Reconstruction:
+        volumes = self._backproject(particles, truth.states, queries, context)
+        return Reconstruction(queries, volumes, posteriors=_one_hot(truth.states, truth.n_states, context))
 
 
-class Consensus(Control):
+class Consensus(BackprojectingControl):
     """Control: one volume from all images, for every particle; the floor of heterogeneity."""
 
     name = "consensus"
     needs = ()
 
-    def _answer(self, particles, truth, queries, seed, device, progress) -> Reconstruction:
-        return _backproject_states(particles, np.zeros(len(particles), int), 1, queries, device, progress)
+    def _answer(
+        self, particles: Particles, truth: GroundTruth, queries: np.ndarray, context: RunContext
+    ) -> Reconstruction:
+        together = np.zeros(len(particles), dtype=np.int64)
+        volumes = self._backproject(particles, together, queries, context)
+        return Reconstruction(queries, volumes, posteriors=_one_hot(together, 1, context))
 
 
-class ShuffledTruth(Control):
+class ShuffledTruth(BackprojectingControl):
     """Control: back-projection by labels permuted over the particles; right populations, no knowledge."""
 
     name = "shuffled-truth"
+    permutes = False
 
-    def _answer(self, particles, truth, queries, seed, device, progress) -> Reconstruction:
-        # Labels change places among the particles that have one: populations, and who is known, stay as they are.
+    def _answer(
+        self, particles: Particles, truth: GroundTruth, queries: np.ndarray, context: RunContext
+    ) -> Reconstruction:
+        # Labels change hands among the particles that have one: populations, and which are known, stay as they are.
         order, known = np.arange(len(particles)), np.flatnonzero(truth.states >= 0)
-        order[known] = known[stream(seed, "shuffled-truth").permutation(len(known))]
-        answer = _backproject_states(particles, truth.states[order], truth.n_states, queries, device, progress)
+        order[known] = known[stream(context.seed, "shuffled-truth").permutation(len(known))]
+        states = truth.states[order]
+        volumes = self._backproject(particles, states, queries, context)
         latents = None if truth.embedding is None else truth.embedding[order]
-        return Reconstruction(queries, answer.volumes, latents=latents, posteriors=answer.posteriors)
+        return Reconstruction(queries, volumes, latents=latents, posteriors=_one_hot(states, truth.n_states, context))
 
 
-class RandomLatent(Control):
+class RandomLatent(BackprojectingControl):
     """Control: random latents and the consensus volume; the floor of every latent metric."""
 
     name = "random-latent"
+    permutes = False
     needs = ()
 
-    def _answer(self, particles, truth, queries, seed, device, progress) -> Reconstruction:
-        volume = backproject(particles, np.zeros(len(particles), int), 1, device=device, progress=progress)
-        latents = stream(seed, "random-latent").standard_normal((len(particles), RANDOM_DIMENSIONS))
-        return Reconstruction(queries, IndexedVolumes(volume, np.zeros(len(queries), int)), latents=latents)
+    def _answer(
+        self, particles: Particles, truth: GroundTruth, queries: np.ndarray, context: RunContext
+    ) -> Reconstruction:
+        volumes = self._backproject(particles, np.zeros(len(particles), dtype=np.int64), queries, context)
+        latents = stream(context.seed, "random-latent").standard_normal((len(particles), RANDOM_DIMENSIONS))
+        return Reconstruction(queries, volumes, latents=latents)
 
 
-def _backproject_states(
-    particles: Particles,
-    states: np.ndarray,
-    n_states: int,
-    queries: np.ndarray,
-    device: str,
-    progress: Progress | None,
-) -> Reconstruction:
-    volumes = backproject(particles, states, n_states, device=device, progress=progress)
-    return Reconstruction(queries, IndexedVolumes(volumes, states[queries]), posteriors=_one_hot(states, n_states))
-
-
-def _one_hot(states: np.ndarray, n_states: int) -> np.ndarray | None:
-    """Posteriors (n, k) of known labels; None if some are unknown."""
-    return None if (states < 0).any() else np.eye(n_states, dtype=np.float32)[states]
+def _one_hot(states: np.ndarray, n_states: int, context: RunContext) -> np.ndarray | None:
+    """Posteriors (n, k) of known labels; None if some are unknown, or every particle is a state of its own."""
+    if (states < 0).any() or len(np.unique(states)) == len(states) > 1:
+        return None
+    reserve(
+        context.compute.memory,
+        lambda count: 8.0 * len(states) * count,
+        n_states,
+        items=f"class probabilities of {len(states)} particles",
+        setting="number of states",
+    )
+    posteriors = np.zeros((len(states), n_states), dtype=np.float32)
+    posteriors[np.arange(len(states)), states] = 1
+    return posteriors

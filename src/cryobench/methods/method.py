@@ -1,68 +1,98 @@
-"""What a method is: settings in, a reconstruction out. It sees particles, never the truth."""
+"""A method: settings in, a reconstruction out. It sees particles, never the truth."""
+
+from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cryobench._progress import Progress
-from cryobench.data import Particles, Reconstruction
-
-
-@runtime_checkable
-class Workers(Protocol):
-    """What is asked of a ``dask.distributed.Client``; importing that takes longer than a small run."""
-
-    def submit(self, func: Any, *args: Any, **kwargs: Any) -> Any:
-        """A future of ``func(*args)``."""
-        ...
-
-    def scatter(self, data: Any, *args: Any, **kwargs: Any) -> Any:
-        """Futures of data sent to workers."""
-        ...
-
-    def gather(self, futures: Any, *args: Any, **kwargs: Any) -> Any:
-        """Results of futures."""
-        ...
-
-    def scheduler_info(self, *args: Any, **kwargs: Any) -> Any:
-        """Which workers there are."""
-        ...
+from cryobench._errors import UnknownName
+from cryobench.compute.compute import Precision
+from cryobench.data import PaddedVolumes, Particles, Reconstruction, RunRecord
+from cryobench.reconstruction.decoders import DecodedVolumes, latent_rows, open_decoder
+from cryobench.reconstruction.engine import RunContext
 
 
 class MethodSettings(BaseModel):
-    """Settings of a method: frozen, no unknown names. Every field says its unit, default and where that is from."""
+    """Settings of a method: science only, frozen, no unknown names. Each says its unit, default and source."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    box: int | None = Field(
+        None,
+        ge=4,
+        description="px, box to which images are Fourier-cropped; volumes return on the data set's grid. None for "
+        "that of the images",
+    )
 
-class Method(ABC):
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings by name, and their source."""
+
+    source: str
+    """A sentence: publication, or what was changed for speed."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """That differ from the defaults. ``box`` is an upper limit here: smaller images keep theirs."""
+    by_recipe: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Further ones for the data sets of a recipe."""
+
+    def expand(self, particles: Particles, recipe: str | None) -> dict[str, Any]:
+        """The settings for some particles, of a recipe's data set or of none."""
+        settings = {**self.settings, **self.by_recipe.get(recipe or "", {})}
+        if settings.get("box") is not None and settings["box"] >= particles.box_size:
+            settings["box"] = None
+        return settings
+
+
+Chosen = TypeVar("Chosen", bound=MethodSettings)
+
+
+class Method(ABC, Generic[Chosen]):
     """A reconstruction method. The class docstring's first line is what ``cryobench list`` shows."""
 
     name: ClassVar[str]
     poses: ClassVar[Literal["given", "estimated"]]
-    """Whether it takes the poses as they are given or finds its own."""
-    spreads: ClassVar[bool] = False
-    """Whether it can spread its particles over the workers of a Dask client."""
+    """Whether it takes the poses as they are given or finds its own. Those that it must find it is not handed."""
+    precisions: ClassVar[tuple[Precision, ...]] = ("float32",)
+    """In which it can compute."""
     Settings: ClassVar[type[MethodSettings]] = MethodSettings
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "paper": Preset("The defaults, each with its own source."),
+        "laptop": Preset("The defaults in a box of at most 64 px.", {"box": 64}),
+    }
+    """By name: "paper", the benchmark's own, and "laptop", for two cores."""
+    permutes: ClassVar[bool] = True
+    """Whether the same particles in another order give the same answer in that order; False where an answer is drawn
+    at random for each position in the table."""
+    small: ClassVar[Mapping[str, Any]] = {}
+    """Settings with which it takes about a second on 360 images of 24 px, for tests of its laws."""
 
-    def __init__(self, settings: MethodSettings | None = None) -> None:
-        self.settings = settings if settings is not None else self.Settings()
+    def __init__(self, settings: Chosen | None = None) -> None:
+        self.settings: Chosen = settings if settings is not None else self.Settings()  # pyright: ignore
+        if not isinstance(self.settings, self.Settings):
+            raise TypeError(f"{self.name} takes {self.Settings.__name__}, got {type(self.settings).__name__}.")
 
-    @abstractmethod
+    @classmethod
+    def with_settings(cls, changes: Mapping[str, Any]) -> Method:
+        """The method with its default settings, some changed. UnknownName or ValueError say which is wrong."""
+        fields = cls.Settings.model_fields
+        for name in changes:
+            if name not in fields:
+                raise UnknownName(f"setting of {cls.name}", name, fields)
+        try:
+            return cls(cls.Settings(**changes))  # pyright: ignore[reportArgumentType]
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(map(str, first["loc"])) or "settings"
+            raise ValueError(f"setting {name} cannot be {first['input']!r}: {first['msg'].lower()}.") from error
+
     def reconstruct(
-        self,
-        particles: Particles,
-        *,
-        queries: np.ndarray,
-        seed: int = 0,
-        device: str = "cpu",
-        progress: Progress | None = None,
-        checkpoint: Path | None = None,
-        workers: Workers | None = None,
+        self, particles: Particles, queries: np.ndarray, context: RunContext | None = None
     ) -> Reconstruction:
         """Estimate what varies, and the volume of each query particle.
 
@@ -72,51 +102,48 @@ class Method(ABC):
             All that is known.
         queries
             (q,) particles whose volumes are asked for.
-        seed
-            Of every random choice: same seed, same result (on the CPU to the bit).
-        device
-            "cpu" or "cuda".
-        progress
-            Shows how far it is.
-        checkpoint
-            Folder in which work may be kept, so that the same call after an interruption goes on from there.
-        workers
-            Dask client over whose workers the particles are spread, if the method ``spreads``; None: this process.
+        context
+            Seed, machine, progress and checkpoint; None for seed 0 in this process.
+
+        Returns
+        -------
+        A reconstruction whose volumes are on the grid of the particles. Same seed, same kind of device, same number
+        of threads and workers: same bits, also after an interruption and whatever the memory. Else the same up to
+        rounding.
 
         Raises
         ------
         ValueError
             If the particles lack what the method needs, or a setting does not fit them.
+        MemoryShortage
+            If it does not fit in the memory budget.
+        FormatError
+            If the checkpoint is of another call, or damaged.
         """
+        context = context or RunContext()
+        if self.poses == "given" and particles.rotations is None:
+            raise ValueError(
+                f"{self.name} works at given poses, and these particles come without: choose an ab initio method."
+            )
+        if context.compute.precision not in self.precisions:
+            raise ValueError(
+                f"{self.name} computes in {' or '.join(self.precisions)}, and precision {context.compute.precision} "
+                f"was asked for: leave --precision out, or give --precision {self.precisions[0]}."
+            )
+        queries = np.asarray(queries, dtype=np.int64)
+        found = self.estimate(particles.at_box(self.settings.box or particles.box_size), queries, context)
+        if not found.record.settings:
+            found = replace(found, record=RunRecord(method=self.name, settings=self.settings.model_dump(mode="json")))
+        if found.volumes is not None and found.volumes.box_size < particles.box_size:
+            return replace(found, volumes=PaddedVolumes(found.volumes, particles.box_size))
+        if found.volumes is not None or found.decodes_by is None:
+            return found
+        decoder = open_decoder(found, particles, context)
+        return replace(found, volumes=DecodedVolumes(decoder, latent_rows(found)[queries]))
 
-    def decode(self, model: Path, latents: np.ndarray, *, particles: Particles | None = None) -> Iterator[np.ndarray]:
-        """Volumes (z, y, x) at latents (m, d), one at a time, from the model a finished run left in a folder.
+    @abstractmethod
+    def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
+        """The method itself, on particles already in the box of the settings.
 
-        Parameters
-        ----------
-        model
-            RUN/model of a finished run.
-        latents
-            (m, d), or class probabilities (m, k).
-        particles
-            Those the run was made from. Images are read when asked for, so handing them over costs nothing; most
-            methods have no use for them.
-
-        Raises
-        ------
-        ValueError
-            If this method has nothing to decode from, the latents have another width, or it decodes from the
-            images and was given none.
+        Volumes may be left to the decoder that the reconstruction names. The record is not the method's business.
         """
-        raise ValueError(
-            f"{self.name} has no generative model to decode from: its query volumes are all there is ({model})."
-        )
-
-
-def require_poses(particles: Particles, method: str) -> tuple[np.ndarray, np.ndarray]:
-    """Rotations and shifts of the particles. ValueError if they are withheld."""
-    if particles.rotations is None or particles.shifts is None:
-        raise ValueError(
-            f"{method} works at given poses, and these particles come without: choose an ab initio method."
-        )
-    return particles.rotations, particles.shifts

@@ -43,7 +43,7 @@ class Classes:
 
 @dataclass(frozen=True, eq=False)
 class StatesAndClasses:
-    """What classes and states are compared on: particles that have both."""
+    """What classes and states are compared on: particles that have both, and those that have a state alone."""
 
     particles: Int[np.ndarray, "m"]
     """Which ones they are."""
@@ -53,8 +53,10 @@ class StatesAndClasses:
     """Classes."""
     classes: Classes
     """Of all particles."""
-    context: dict[str, int | str]
-    """How many were left out, and why."""
+    left_out: Int[np.ndarray, "u"]
+    """True states of the particles that the reconstruction left out."""
+    context: dict[str, int | float | str]
+    """How many were left out, and why; the share of the particles with a state that have a class."""
 
 
 _FOUND: WeakKeyDictionary[Reconstruction, dict[tuple[int, int], Classes]] = WeakKeyDictionary()
@@ -174,15 +176,17 @@ def pair_states_and_classes(reconstruction: Reconstruction, dataset: Dataset, *,
             f"{len(both)} particles have both a true state and a class of {reconstruction.name}, "
             f"in {n_present} states: at least two states are needed."
         )
-    context: dict[str, int | str] = {
+    left_out = states[(states >= 0) & (classes.labels < 0)]
+    context: dict[str, int | float | str] = {
         "classes_from": classes.source,
         "n_classes": classes.n_classes,
         "n_states": n_present,
         "n_particles": len(both),
         "n_unknown_state": int((states < 0).sum()),
-        "n_left_out": int(((states >= 0) & (classes.labels < 0)).sum()),
+        "n_left_out": len(left_out),
+        "coverage": len(both) / (len(both) + len(left_out)),
     }
-    return StatesAndClasses(both, states[both], classes.labels[both], classes, context)
+    return StatesAndClasses(both, states[both], classes.labels[both], classes, left_out, context)
 
 
 def count_pairs(

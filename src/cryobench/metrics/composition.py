@@ -6,7 +6,7 @@ over by majority, ``metrics.classes``), and a particle's expected occupancy of a
 states' occupancies, weighted by its posterior. The error of a component is the mean over particles of the absolute
 difference from the occupancy of the particle's true state. The score is the plain mean over components: large ones
 count as small ones ("mass-free"). Components that all states have alike are left out and counted: they cannot be
-wrong, and would dilute the score.
+wrong, and would dilute the score. Of a particle that was left out nothing is known: its occupancies are the means.
 
 The truth scores 0; labels shuffled over the particles score the "chance" of the items, the mean of abs(o_s − o_t)
 over all pairs of a recovered and a true particle, or a little less, since classes are matched to fit.
@@ -66,13 +66,15 @@ class Composition(Metric):
     name = "composition"
     label = "Composition"
     scores = KINDS
+    version = 2
     needs = frozenset({"true states"})
     uses = frozenset({"latents", "posteriors"})
     reference = "cryobench; compare MAVEn, Kinman et al. 2023, doi:10.1038/s41596-022-00763-x"
     question = "Are components found where they are present, and missed where they are absent?"
     formula = """
     o_sc  occupancy of component c in state s, 0 to 1     s(i)  true state of particle i
-    w_is  posterior of i, summed over the classes matched to state s (one to one, classes left over by majority)
+    w_is  posterior of i, summed over the classes matched to state s (one to one, classes left over by majority);
+    the true population of s for a particle that was left out
 
     error_c = mean over i of |Σ_s w_is o_sc − o_{s(i) c}|
     occupancy-error = mean of error_c over the components in which states differ
@@ -80,6 +82,7 @@ class Composition(Metric):
     conditions = ("posteriors or latents", "states of known composition that differ in a component")
     calibration = (
         "The truth: 0.",
+        "All particles but those of one state left out: about the chance of the items, as labels shuffled.",
         "Labels shuffled: about the mean of |o_sc − o_tc| over pairs of particles, given with the items as chance.",
     )
     invariances = (
@@ -114,6 +117,7 @@ class Composition(Metric):
             raise ValueError(f"composition of {reconstruction.name} cannot be measured: it {missing}.")
         paired = pair_states_and_classes(reconstruction, dataset, seed=seed)
         present, true_shares, shares = estimate_populations(paired, reconstruction.posteriors)
+        shares[shares.sum(axis=1) == 0] = true_shares.mean(axis=0)
         components = dataset.truth.components
         varies = np.ptp(components.occupancies[present], axis=0) > 0
         if not varies.any():

@@ -70,7 +70,10 @@ def choose_conformations(reconstruction: Reconstruction, dataset: Dataset) -> Co
     truth = dataset.truth
     if truth is None:
         raise ValueError(f"data set {dataset.name} has no truth: there are no conformations.")
+    decodes = reconstruction.decoder is not None
     latents = reconstruction.latents
+    if reconstruction.decoder is not None and reconstruction.decoder.takes == "posteriors":
+        latents = None
     places = latents if latents is not None else reconstruction.posteriors
     if places is None or len(places) != len(truth):
         raise ValueError(
@@ -80,7 +83,6 @@ def choose_conformations(reconstruction: Reconstruction, dataset: Dataset) -> Co
     finite = np.asarray(np.isfinite(places).all(axis=1))
     present = np.unique(truth.states[truth.states >= 0])
     asked = present[np.unique(np.linspace(0, len(present) - 1, MOST_STATES).round().astype(int))]
-    decodes = reconstruction.decoder is not None
     queries = reconstruction.queries
     find = _find_nearest if latents is not None else _find_class
     chosen: dict[int, int] = {}
@@ -254,6 +256,7 @@ class PerConformationFsc(Metric):
     name = "per-conformation-fsc"
     label = "Per-conformation FSC"
     scores = _kinds()
+    version = 2
     needs = frozenset({"true volumes", "true states"})
     uses = frozenset({"volumes", "latents", "posteriors", "decoder", "mask"})
     reference = "Jeon et al., CryoBench, arXiv:2408.05526 (first version); quoted in CryoSPIRE, arXiv:2506.09063"

@@ -6,7 +6,8 @@ was predicted,
 
     R² = 1 − Σ |y − ŷ|² / Σ |y − ȳ|²
 
-1 is perfect, 0 what the mean would do, and less is worse than that. Two regressions: the mean of the 10 nearest
+1 is perfect, 0 what the mean would do, and less is worse than that. Of a particle without a latent nothing is known:
+its variable is predicted by the mean. Two regressions: the mean of the 10 nearest
 latents, which any continuous relation passes (at best about 1 − 1/10 of the part that is noise), and a linear one,
 which tells whether the variable is an axis of the latent. A circular variable is predicted as the unit vector
 (cos, sin), and |·| is then the chord, so that no value depends on where the circle is cut.
@@ -85,7 +86,8 @@ def decodability(
     Parameters
     ----------
     latent, variable
-        (n, d) and (n,). Rows with NaN in either are left out: see ``points`` of the result.
+        (n, d) and (n,). Rows whose variable is NaN are left out: see ``points`` of the result. Where the latent is
+        NaN the prediction is the mean of the variable.
     period
         Length of one turn if the variable lives on a circle.
     seed
@@ -98,17 +100,19 @@ def decodability(
     """
     if len(latent) != len(variable):
         raise ValueError(f"the latent has {len(latent)} rows but the variable {len(variable)} values.")
-    finite = np.isfinite(latent).all(axis=1) & np.isfinite(variable)
-    points = np.flatnonzero(finite)
-    if len(points) * (folds - 1) // folds < max(neighbours, 2):
+    points = np.flatnonzero(np.isfinite(variable))
+    placed = np.isfinite(latent[points]).all(axis=1)
+    n_placed = int(placed.sum())
+    if n_placed * (folds - 1) // folds < max(neighbours, 2):
         raise ValueError(
-            f"{len(points)} of {len(latent)} points are finite: {folds} folds leave too few for {neighbours} "
-            "neighbours."
+            f"{n_placed} of {len(latent)} points are finite: {folds} folds leave too few for {neighbours} neighbours."
         )
     target = _make_target(np.asarray(variable, dtype=np.float64)[points], period)
     if (target == target[0]).all():
         raise ValueError(f"the variable is constant ({variable[points[0]]}): there is nothing to decode.")
-    knn, linear = _predict(np.asarray(latent, dtype=np.float64)[points], target, neighbours, folds, seed)
+    knn, linear = np.tile(target.mean(axis=0), (2, len(points), 1))
+    coordinates = np.asarray(latent, dtype=np.float64)[points[placed]]
+    knn[placed], linear[placed] = _predict(coordinates, target[placed], neighbours, folds, seed)
     return Decodability(_explain(target, knn), _explain(target, linear), points)
 
 
@@ -150,13 +154,14 @@ class DecodabilityMetric(Metric):
         ScoreKind("decodability-knn", "Decodability, nearest neighbours (R²)", "", "higher", -np.inf, 1.0),
         ScoreKind("decodability-linear", "Decodability, linear (R²)", "", "higher", -np.inf, 1.0),
     )
+    version = 2
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
     reference = "Alain & Bengio 2016, arXiv:1610.01644; scikit-learn, doi:10.5555/1953048.2078195"
     question = "Can each collective variable be read from the latent, and is it an axis of it?"
     formula = """
     y_i  variable of particle i (cos and sin of a circular one)     ŷ_i  predicted from its latent by a regression
-    fitted to four fifths of the particles, i not among them; five folds
+    fitted to four fifths of the particles, i not among them; five folds; ȳ for a particle without a latent
 
     R² = 1 − Σ_i |y_i − ŷ_i|² / Σ_i |y_i − ȳ|²
     decodability-knn: ŷ_i the mean of the 10 nearest latents     decodability-linear: linear regression
@@ -167,6 +172,7 @@ class DecodabilityMetric(Metric):
         "The truth as latent: near 1 by neighbours; linear 1 if the variable is linear in the embedding.",
         "A random latent: 0 linear, about −0.1 by neighbours, whose mean of 10 has a noise of its own.",
         "One place for all particles: about −0.1 to 0.",
+        "The truth with half of the particles left out at random: about ½.",
     )
     invariances = (
         "By neighbours: not changed by rotation, shift and scale of the whole latent; changed by the scale of one "
@@ -196,8 +202,8 @@ class DecodabilityMetric(Metric):
         if not variables:
             return "needs collective variables that differ between particles"
         if len(latent.coordinates) == len(truth):
-            known = _find_known(latent.coordinates, variables)
-            if known.sum() < FEWEST:
+            placed = np.isfinite(latent.coordinates).all(axis=1)
+            if (_find_known(variables) & placed).sum() < FEWEST:
                 return f"needs at least {FEWEST} particles with a latent and every collective variable"
         return None
 
@@ -215,7 +221,8 @@ class DecodabilityMetric(Metric):
                 f"{dataset.name} has {len(truth)}: was it made from another data set?"
             )
         variables = choose_variables(truth.variables)
-        known = np.flatnonzero(_find_known(latent.coordinates, variables))
+        known = np.flatnonzero(_find_known(variables))
+        placed = np.asarray(np.isfinite(latent.coordinates).all(axis=1))
         particles = draw_subset(known, MOST, seed=seed)
         coordinates = latent.coordinates[particles]
         rows, by_point = [], []
@@ -238,19 +245,19 @@ class DecodabilityMetric(Metric):
         context = {
             "latent": latent.source,
             "n_particles": len(truth),
-            "n_without_latent_or_variable": len(truth) - len(known),
+            "n_without_variable": len(truth) - len(known),
+            "n_without_latent": int((~placed[known]).sum()),
+            "coverage": float(placed[known].mean()),
             "n_measured": len(particles),
             "constant_variables": sorted(set(truth.variables) - set(variables) - {"junk"}),
         }
         return Scores(scores, {self.name: pd.DataFrame(rows)}, context)
 
 
-def _find_known(
-    latent: Float[np.ndarray, "n d"], variables: Mapping[str, CollectiveVariable]
-) -> Shaped[np.ndarray, "n"]:
-    """Which particles have a latent and every variable."""
-    values = [np.asarray(variable.values, dtype=np.float64)[:, None] for variable in variables.values()]
-    return np.asarray(np.isfinite(np.concatenate([latent, *values], axis=1)).all(axis=1))
+def _find_known(variables: Mapping[str, CollectiveVariable]) -> Shaped[np.ndarray, "n"]:
+    """Which particles have every variable."""
+    values = [np.asarray(variable.values, dtype=np.float64) for variable in variables.values()]
+    return np.asarray(np.isfinite(np.stack(values, axis=1)).all(axis=1))
 
 
 def _bound(values: Float[np.ndarray, "m"], samples: Float[np.ndarray, "r"]) -> tuple[float, float, float]:

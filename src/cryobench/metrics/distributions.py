@@ -6,7 +6,8 @@ and for latents of which there are few, that is the particle's class (its most p
 √n nearest neighbours in Euclidean distance, itself not among them. The mean of a circular variable is that of
 directions; as much of the particle as the mean vector falls short of length 1 is put at the mean direction of all
 particles instead, since directions that cancel leave one that means nothing. Classes of fewer than five particles
-would repeat the truth rather than average it: their particles get the mean of all. The distribution of the values is
+would repeat the truth rather than average it: their particles get the mean of all, and so do particles that the
+reconstruction left out. The distribution of the values is
 compared with the true one:
 
 | score | what | truth | knowing nothing |
@@ -30,7 +31,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from cryobench._progress import Progress
 from cryobench.data import CollectiveVariable, Dataset, Reconstruction, Score, Scores
@@ -59,13 +60,15 @@ class Distributions(Metric):
     name = "distributions"
     label = "Distributions along collective variables"
     scores = KINDS
+    version = 2
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
     reference = "Delon et al. 2010, doi:10.1137/090772708 (distance on the circle); protocol of cryobench"
     question = "Is the distribution along each collective variable, and its free-energy profile, recovered?"
     formula = """
     x_i  true value of particle i     x̂_i  mean true value of the particles that the reconstruction puts where i is:
-    those of its class, or its √n nearest latents (of a circular variable the mean direction)
+    those of its class, or its √n nearest latents (of a circular variable the mean direction); the mean of all for a
+    particle that was left out
     P, P̂  distributions of the x_i and x̂_i; p, p̂ their histograms (up to 20 bins) with ½ particle added to each bin
 
     distribution-error = W(P̂, P) / W(all mass at the mean of P, P), W earth mover's distance on the line or circle
@@ -76,6 +79,7 @@ class Distributions(Metric):
     conditions = ("posteriors or latents", "a collective variable that varies", "at least 40 particles")
     calibration = (
         "The truth: 0 in distribution-error where latents tell values apart; near 0 in the others.",
+        "The truth with half of the particles left out: distribution-error about ½.",
         "A reconstruction that knows nothing: distribution-error near 1, as all values bunch at the mean (about "
         "1 − 1/√m for classes of m particles); the others large.",
     )
@@ -107,6 +111,7 @@ class Distributions(Metric):
         if reconstruction.posteriors is None and reconstruction.latents is None:
             return "needs posteriors or latents, which the reconstruction does not have"
         particles = _usable(reconstruction, dataset)
+        particles = particles[_placed(reconstruction)[particles]]
         if len(particles) < FEWEST:
             return f"needs {FEWEST} particles with a place and a state, and there are {len(particles)}"
         if not _varying(dataset.truth.variables, particles):
@@ -127,14 +132,16 @@ class Distributions(Metric):
         usable = _usable(reconstruction, dataset)
         variables = _varying(dataset.truth.variables, usable)
         particles = usable[np.linspace(0, len(usable), min(len(usable), MOST_PARTICLES), endpoint=False).astype(int)]
-        places = _find_places(reconstruction, particles)
+        placed = _placed(reconstruction)[particles]
+        places = _find_places(reconstruction, particles[placed])
         rows, tables, samples = [], [], []
         with shown(progress).task("distributions", len(variables)) as task:
             for name, variable in variables.items():
                 true_values = np.asarray(variable.values[particles], dtype=np.float64)
-                comparison = Comparison(
-                    true_values, *places.average(true_values, period=variable.period), variable.period
-                )
+                # Of a particle left out no share is at a value of its own: all of it is at the mean of all.
+                values, certainty = true_values.copy(), np.zeros(len(particles))
+                values[placed], certainty[placed] = places.average(true_values[placed], period=variable.period)
+                comparison = Comparison(true_values, values, certainty, variable.period)
                 samples.append(comparison.resample(seed))
                 rows.append({"variable": name, "unit": variable.unit, **comparison.measure()})
                 tables.append(comparison.tabulate(name))
@@ -150,7 +157,9 @@ class Distributions(Metric):
             "values_from": places.source,
             "n_particles": len(particles),
             "n_usable": len(usable),
-            "n_left_out": len(dataset.truth) - len(usable),
+            "n_left_out": int((~_placed(reconstruction)[usable]).sum()),
+            "coverage": float(_placed(reconstruction)[usable].mean()),
+            "n_unknown": len(dataset.truth) - len(usable),
             "constant_variables": sorted(set(dataset.truth.variables) - set(variables)),
             "pseudo_count": PSEUDO_COUNT,
         }
@@ -158,21 +167,27 @@ class Distributions(Metric):
 
 
 def _usable(reconstruction: Reconstruction, dataset: Dataset) -> Int[np.ndarray, "m"]:
-    """Particles with a finite place and finite variables, and with a state where any has one."""
-    parts = reconstruction.posteriors if reconstruction.posteriors is not None else reconstruction.latents
-    if parts is None or dataset.truth is None:
+    """Particles with finite variables, and with a state where any has one."""
+    placed = _placed(reconstruction)
+    if len(placed) == 0 or dataset.truth is None:
         return np.empty(0, dtype=np.int64)
-    if len(parts) != len(dataset.truth):
+    if len(placed) != len(dataset.truth):
         raise ValueError(
-            f"{reconstruction.name} has {len(parts)} particles, {dataset.name} has {len(dataset.truth)}: "
+            f"{reconstruction.name} has {len(placed)} particles, {dataset.name} has {len(dataset.truth)}: "
             "was it made from another data set?"
         )
-    usable = np.isfinite(parts).all(axis=1)
+    usable = np.ones(len(placed), dtype=bool)
     if (dataset.truth.states >= 0).any():
         usable &= dataset.truth.states >= 0
     for variable in dataset.truth.variables.values():
         usable &= np.isfinite(variable.values)
     return np.flatnonzero(usable)
+
+
+def _placed(reconstruction: Reconstruction) -> Bool[np.ndarray, "n"]:
+    """Which particles have a class or a latent; none of none where the reconstruction has neither."""
+    parts = reconstruction.posteriors if reconstruction.posteriors is not None else reconstruction.latents
+    return np.asarray(np.zeros(0, dtype=bool) if parts is None else np.isfinite(parts).all(axis=1))
 
 
 def _varying(variables: Mapping[str, CollectiveVariable], particles: np.ndarray) -> dict[str, CollectiveVariable]:

@@ -10,6 +10,7 @@ import numpy as np
 from cryobench._one_thread import one_blas_thread
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Score, Scores
+from cryobench.io.masks import check_extent, check_power
 from cryobench.metrics.frames import Align, Frame, bring_into_frame, find_frame, fits_grid
 from cryobench.metrics.metric import Metric, reads
 from cryobench.metrics.query_pairs import hash_mask
@@ -69,7 +70,7 @@ def score(
         If there is no metric of that name, or no such mode of alignment.
     ValueError
         If a metric asked for by name cannot be measured, or the reconstruction does not fit the data set: another
-        number of particles, volumes on another grid, a mask of another shape.
+        number of particles, volumes on another grid, a mask of another shape, or one that holds nothing.
     """
     chosen = [get_metric(name)() for name in (list_metrics() if metrics is None else metrics)]
     check_particles(reconstruction, dataset)
@@ -85,6 +86,7 @@ def score(
     seen = reconstruction
     if compares_volumes(reconstruction, dataset) and any(reads(metric, "volumes") for metric in chosen):
         check_grid(reconstruction, dataset, resample=resample)
+        check_mask(reconstruction, scored, scored.particles.mask)
         frame = align if isinstance(align, Frame) else find_frame(reconstruction, dataset, align, progress=progress)
         seen = bring_into_frame(reconstruction, dataset, frame)
         context["alignment"] = frame.describe()
@@ -107,6 +109,17 @@ def score(
         curves.update(measured.curves)
         context[metric.name] = dict(measured.context)
     return Scores(scores=scores, curves=curves, context=context)
+
+
+def check_mask(reconstruction: Reconstruction, dataset: Dataset, mask: np.ndarray | None) -> None:
+    """FormatError if a mask to score in holds next to nothing, or nothing of the true volumes to compare with."""
+    truth = dataset.truth
+    if mask is None or truth is None or truth.volumes is None:
+        return
+    states = truth.states[reconstruction.queries]
+    check_extent(mask, "the mask")
+    if (states >= 0).any():
+        check_power(mask, truth.volumes, np.unique(states[states >= 0]), "the mask")
 
 
 def compares_volumes(reconstruction: Reconstruction, dataset: Dataset) -> bool:

@@ -11,7 +11,8 @@ Where we differ from the published code, and why:
   clipped curve in another, so that an anticorrelated shell counts as a correlated one, or as nothing.
 * A shell in which exactly one volume has no power scores 0: nothing of the truth is there. The published code
   gives 1 wherever the denominator is 0, which rewards a hard low-pass filter. Where *both* have no power they
-  agree, and the published 1 is kept, so that a truth compared with itself is exactly 1.
+  agree, and the published 1 is kept, so that a truth compared with itself is exactly 1. Two volumes without any
+  power at all, such as in a mask that holds nothing, are not in agreement: every shell scores 0.
 * A curve that never falls below a threshold says so. The published code then reports 2 pixels.
 
 Source: Jeon et al., CryoBench, NeurIPS 2024 (arXiv 2408.05526), and its code, metrics/fsc/utils/volumes.py.
@@ -130,7 +131,7 @@ def correlate(volume_ft: Tensor, truth_ft: Tensor, box_size: int) -> FscCurve:
     # Equal powers are divided by themselves, not by a product of two roots: identical volumes give exactly 1.
     scale = np.where(volume_power == truth_power, volume_power, scale)
     correlation = np.divide(cross, scale, out=np.zeros_like(cross), where=scale > 0)
-    correlation = np.where(empty, 1.0, np.clip(correlation, -1.0, 1.0))
+    correlation = np.where(empty, 0.0 if empty.all() else 1.0, np.clip(correlation, -1.0, 1.0))
     return FscCurve(values=np.concatenate([[1.0], correlation]), box_size=box_size)
 
 

@@ -184,6 +184,7 @@ class HeterogeneityFsc(Metric):
     name = "heterogeneity-fsc"
     label = "Heterogeneity FSC"
     scores = _kinds()
+    version = 2
     needs = frozenset({"volumes", "true volumes"})
     uses = frozenset({"mask"})
     reference = (

@@ -14,7 +14,8 @@ Of n particles, n_sc are of state s and in class c, and p = n_sc / n:
 | macro-f1, macro-f1-majority | F1 of each state by these matchings, averaged over states | |
 
 Majority matching is rewarded for cutting states into many classes, one-to-one matching is punished for it; ARI and
-AMI are free of chance, and stand first. Classes that the metric had to make itself, from latents, are k-means
+AMI are free of chance, and stand first. Particles of known state that were left out are a class of their own, which
+stands for no state. Classes that the metric had to make itself, from latents, are k-means
 clusters (``metrics.classes``): of a continuum they tell little.
 
 The published benchmark has no label metric; users add these. Entropies of resampled tables are biased, hence the
@@ -29,7 +30,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int, Num, Shaped
+from jaxtyping import Bool, Int, Num, Shaped
 from sklearn.metrics.cluster import expected_mutual_information
 
 from cryobench._progress import Progress
@@ -44,6 +45,8 @@ from cryobench.metrics.classes import (
 from cryobench.metrics.metric import Metric, ScoreKind
 from cryobench.metrics.resampling import centred_interval, resample_table
 
+LEFT_OUT = -1
+"""Class of the particles that a reconstruction left out, in the table and in the curve."""
 KINDS = (
     ScoreKind("ari", "Adjusted Rand index of labels", "", "higher", -0.5, 1.0),
     ScoreKind("ami", "Adjusted mutual information of labels", "", "higher", -1.0, 1.0),
@@ -63,7 +66,9 @@ def compare_labels(states: Shaped[np.ndarray, "n"], labels: Shaped[np.ndarray, "
     Parameters
     ----------
     states, labels
-        (n,) integers: true state and class of each particle. Negative ones are unknown, and left out and counted.
+        (n,) integers: true state and class of each particle. Particles of a negative, unknown state are left out and
+        counted. Particles of a negative class are those that a reconstruction left out: a class of their own, which
+        no state is matched to.
     seed
         Of the bootstrap.
 
@@ -81,16 +86,17 @@ def compare_labels(states: Shaped[np.ndarray, "n"], labels: Shaped[np.ndarray, "
     states, labels = _check_integers("states", states), _check_integers("labels", labels)
     if len(states) != len(labels):
         raise ValueError(f"there are {len(states)} true states but {len(labels)} labels.")
-    both = (states >= 0) & (labels >= 0)
-    present, rows = np.unique(states[both], return_inverse=True)
-    names, columns = np.unique(labels[both], return_inverse=True)
-    if len(present) < 2:
+    known = states >= 0
+    both = known & (labels >= 0)
+    if len(np.unique(states[both])) < 2:
         raise ValueError(
-            f"labels are compared on at least two true states, got {len(present)} among the {int(both.sum())} "
-            f"particles (of {len(states)}) that have both a state and a class."
+            f"labels are compared on at least two true states, got {len(np.unique(states[both]))} among the "
+            f"{int(both.sum())} particles (of {len(states)}) that have both a state and a class."
         )
+    present, rows = np.unique(states[known], return_inverse=True)
+    names, columns = np.unique(np.maximum(labels[known], LEFT_OUT), return_inverse=True)
     counts = count_pairs(rows, columns, len(present), len(names))
-    table = _Table.of(counts)
+    table = _Table.of(counts, names != LEFT_OUT)
     value = {name: float(values[0]) for name, values in table.measure(table.counts[None]).items()}
     samples = resample_table(table.counts, lambda drawn: np.stack(list(table.measure(drawn).values()), 1), seed=seed)
     items = _tabulate_items(table, counts, present, value)
@@ -98,13 +104,14 @@ def compare_labels(states: Shaped[np.ndarray, "n"], labels: Shaped[np.ndarray, "
     for kind, column in zip(KINDS, samples.T, strict=True):
         at = min(max(value[kind.name], kind.low), kind.high)
         ends = centred_interval(at, column, low=kind.low, high=kind.high)
-        scores[kind.name] = Score(kind.name, at, *ends, n=int(both.sum()), items=items[kind.name])
+        scores[kind.name] = Score(kind.name, at, *ends, n=int(known.sum()), items=items[kind.name])
     context = {
         "n_particles": int(both.sum()),
         "n_states": len(present),
-        "n_classes": len(names),
-        "n_unknown_state": int((states < 0).sum()),
-        "n_left_out": int(((states >= 0) & (labels < 0)).sum()),
+        "n_classes": len(np.unique(labels[both])),
+        "n_unknown_state": int((~known).sum()),
+        "n_left_out": int((known & ~both).sum()),
+        "coverage": float(both.sum() / known.sum()),
     }
     return Scores(scores, {"confusion": _tabulate_confusion(table, present, names)}, context)
 
@@ -124,16 +131,20 @@ class _Table:
     """Mutual information in nats of random labels with these populations."""
 
     @classmethod
-    def of(cls, counts: Int[np.ndarray, "states classes"]) -> "_Table":
+    def of(cls, counts: Int[np.ndarray, "states classes"], matchable: Bool[np.ndarray, "classes"]) -> "_Table":
+        """The table of some counts; classes that are not ``matchable`` stand for no state."""
         rows, columns = np.nonzero(counts)
+        matched, majority = np.full((2, counts.shape[1]), -1, dtype=np.int64)
+        matched[matchable] = match_one_to_one(counts[:, matchable])
+        majority[matchable] = match_by_majority(counts[:, matchable])
         return cls(
             counts=counts[rows, columns],
             rows=rows,
             columns=columns,
             n_states=counts.shape[0],
             n_classes=counts.shape[1],
-            matched=match_one_to_one(counts),
-            majority=match_by_majority(counts),
+            matched=matched,
+            majority=majority,
             expected_information=float(expected_mutual_information(counts, int(counts.sum()))),
         )
 
@@ -254,6 +265,7 @@ class Labels(Metric):
     name = "labels"
     label = "Agreement of labels"
     scores = KINDS
+    version = 2
     needs = frozenset({"true states"})
     uses = frozenset({"latents", "posteriors"})
     reference = (
@@ -266,6 +278,7 @@ class Labels(Metric):
     formula = """
     n_sc  particles of state s in class c, n all     p = n_sc / n     H entropy, I mutual information, E[.] by chance
     class: the most probable one; without posteriors a k-means cluster of the latents, k = number of states
+    particles that were left out: a class of their own, matched to no state
 
     ari = (pairs kept together in both − E) / (mean of pairs together in either − E)
     ami = (I − E[I]) / (mean(H_s, H_c) − E[I])               nmi = I / mean(H_s, H_c)
@@ -280,6 +293,7 @@ class Labels(Metric):
         "Random classes: ari and ami 0; nmi above 0, the more classes the higher; label-accuracy about 1 / number of "
         "states for equal ones; label-accuracy-majority at least the share of the largest state.",
         "One class for all: ari and ami 0, variation of information H(state).",
+        "The truth with half of the particles left out at random: label-accuracy ½, at most the coverage.",
     )
     invariances = (
         "Not changed by the numbering of classes or states.",
@@ -296,6 +310,8 @@ class Labels(Metric):
         "states'. Use neighbourhood-similarity and decodability there.",
         "k-means takes latents as they are: one dimension of large scale (a leak of pose or CTF) hides the others.",
         "Majority accuracy and nmi grow with the number of classes: compare only at the same number, or read ari.",
+        "Leaving out all particles of one state, and no others, costs accuracy and F1 but not ari, ami and nmi: the "
+        "class of their own is then right. Read them beside the coverage.",
         "Confusing two near states costs as much as two far ones. See composition and distributions.",
     )
 
@@ -308,5 +324,7 @@ class Labels(Metric):
     ) -> Scores:
         """See ``compare_labels``; the context says where the classes came from."""
         paired = pair_states_and_classes(reconstruction, dataset, seed=seed)
-        measured = compare_labels(paired.states, paired.labels, seed=seed)
+        left_out = np.full(len(paired.left_out), LEFT_OUT)
+        states, labels = np.append(paired.states, paired.left_out), np.append(paired.labels, left_out)
+        measured = compare_labels(states, labels, seed=seed)
         return Scores(measured.scores, measured.curves, {**measured.context, **paired.context})

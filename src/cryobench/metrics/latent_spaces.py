@@ -8,11 +8,13 @@
   tell which states are alike, and are not used.
 * Pose: the nine entries of the true rotation matrix. CTF: its parameters, z-scored, constant ones left out.
 
-Particles without a state (junk, unlabelled) are left out, unless no particle has one; so are rows with NaN.
+Particles without a state (junk, unlabelled) are left out, unless no particle has one; so are those without a true
+place. Particles that the reconstruction left out (rows with NaN) are *unplaced*: metrics count them as knowing
+nothing, so that no score rises by leaving particles out; ``coverage`` is the share of the others.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -50,8 +52,29 @@ class LatentAndTruth:
     truth: Num[np.ndarray, "m *d"]
     """Coordinates (m, d), or labels (m,)."""
     particles: Int[np.ndarray, "m"]
-    context: dict[str, int | str]
-    """Where the coordinates come from; how many particles were left out, and why."""
+    unplaced: Int[np.ndarray, "u"]
+    """Particles whose true place is known and that have no latent, drawn as ``particles`` were."""
+    true_unplaced: Num[np.ndarray, "u *d"]
+    """Their coordinates, or labels."""
+    context: dict[str, int | float | str]
+    """Where the coordinates come from; how many particles were left out, and why; the coverage."""
+
+    def with_unplaced(self) -> "LatentAndTruth":
+        """All the particles, those without a latent last: farther from every other than any two others are.
+
+        What lies that far is among nobody's neighbours until there are no others left.
+        """
+        centre = self.latent.mean(axis=0)
+        reach = float(np.linalg.norm(self.latent - centre, axis=1).max()) or 1.0
+        count = len(self.unplaced)
+        far = np.concatenate([np.zeros(len(self.latent)), np.full(count, 4 * reach)])
+        latent = np.append(self.latent, np.tile(centre, (count, 1)), axis=0)
+        return replace(
+            self,
+            latent=np.append(latent, far[:, None], axis=1),
+            truth=np.append(self.truth, self.true_unplaced, axis=0),
+            particles=np.append(self.particles, self.unplaced),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,12 +177,12 @@ def explain_missing_spaces(reconstruction: Reconstruction, dataset: Dataset) -> 
 def pair_spaces(
     reconstruction: Reconstruction, dataset: Dataset, *, at_most: int | None = None, seed: int = 0
 ) -> LatentAndTruth:
-    """Latent and true coordinates of the particles that have both, in their order.
+    """Latent and true coordinates of the particles that have both, in their order, and which have no latent.
 
     Parameters
     ----------
     at_most
-        Particles to keep, drawn at random by ``seed`` if there are more.
+        Particles to keep, with a latent or without, drawn at random by ``seed`` if there are more.
 
     Raises
     ------
@@ -176,20 +199,25 @@ def pair_spaces(
             f"has {len(truth)}: was it made from another data set?"
         )
     labelled = (truth.states >= 0) | ~(truth.states >= 0).any()
-    placed, reached = (np.isfinite(of.coordinates).all(axis=1) for of in (space, latent))
-    kept = np.flatnonzero(labelled & placed & reached)
-    context: dict[str, int | str] = {
+    placed, reached = (np.asarray(np.isfinite(of.coordinates).all(axis=1)) for of in (space, latent))
+    known = labelled & placed
+    kept = np.flatnonzero(known & reached)
+    context: dict[str, int | float | str] = {
         "latent": latent.source,
         "truth": space.source,
         "n_particles": len(truth),
         "n_without_state": int((~labelled).sum()),
         "n_without_true_place": int((labelled & ~placed).sum()),
-        "n_without_latent": int((labelled & placed & ~reached).sum()),
+        "n_without_latent": int((known & ~reached).sum()),
+        "coverage": len(kept) / max(int(known.sum()), 1),
         "n_distinct_latents": len(np.unique(latent.coordinates[kept], axis=0)),
     }
-    particles = draw_subset(kept, at_most, seed=seed)
+    drawn = draw_subset(np.flatnonzero(known), at_most, seed=seed)
+    particles, unplaced = drawn[reached[drawn]], drawn[~reached[drawn]]
     context["n_measured"] = len(particles)
-    return LatentAndTruth(latent.take(particles), space.take(particles), particles, context)
+    return LatentAndTruth(
+        latent.take(particles), space.take(particles), particles, unplaced, space.take(unplaced), context
+    )
 
 
 def draw_subset(

@@ -2,6 +2,8 @@
 
 Both compare the latent with the true heterogeneity over the particles that have both (``latent_spaces``), as
 ``neighbourhood_similarity`` and ``information_imbalance`` do on plain arrays; there are formulas and sources.
+Particles that the reconstruction left out count in the scores: they share no neighbours, their imbalance is 1, and as
+true neighbours of others they are missed. Curves are of the particles placed, as published, beside their coverage.
 Intervals are over particles; that neighbours share neighbours is not accounted for, so they are on the narrow side.
 """
 
@@ -20,6 +22,7 @@ from cryobench.metrics.imbalance import (
     information_imbalance,
 )
 from cryobench.metrics.latent_spaces import (
+    LatentAndTruth,
     Space,
     draw_subset,
     explain_missing_spaces,
@@ -38,6 +41,8 @@ MOST_IN_SUBSETS = 20_000
 MOST_TOGETHER = 10_000
 """Particles whose information imbalance is taken at most in one set."""
 SCORED_RADII = (1, 5, 10, 20)
+_OF_TRUTH = ("imbalance-truth-to-latent", "imbalance-latent-to-truth")
+"""Scores in which a particle without a latent counts; the others ask what the latent of a particle says."""
 LARGEST_AVERAGED = 30
 """Published figures average the imbalance over the k up to this."""
 
@@ -60,6 +65,7 @@ class NeighbourhoodSimilarityMetric(Metric):
         ),
         ScoreKind("neighbourhood-similarity-area", "Neighbours shared, mean over radii", "%", "higher", 0, 100),
     )
+    version = 2
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
     reference = (
@@ -73,6 +79,7 @@ class NeighbourhoodSimilarityMetric(Metric):
     similarity(k) = 100 / (n k) · Σ_i |A_k(i) ∩ B_k(i)|
     where distances tie: its mean over all ways to break ties (tie_averaged), and the most of that which any latent
     can reach (ceiling); neighbourhood-similarity-r = 100 · tie_averaged / ceiling at r %, particle by particle
+    particles without a latent share none: 0, and they are among the A_k(i) of others but among no B_k(i)
     neighbourhood-similarity-area = its mean over radii of 1 to 20 %, by the trapezoid rule
     """
     conditions = (
@@ -84,6 +91,8 @@ class NeighbourhoodSimilarityMetric(Metric):
         "A random latent: the radius itself (5 at 5 %), more where the truth is discrete (attained_chance of the "
         "curve).",
         "One place for all particles: as random. All its distances tie.",
+        "The truth with half of the particles left out at random: 25, for these miss half of their neighbours too. "
+        "Every score is at most 100 times the coverage.",
     )
     invariances = (
         "Not changed by rotation, shift and scale of the whole latent, nor by any map that keeps the order of "
@@ -99,6 +108,8 @@ class NeighbourhoodSimilarityMetric(Metric):
         "Of discrete states that are all equally far apart it only asks whether a state's particles are together: at "
         "radii beyond the size of a state there is nothing left to ask.",
         "Global shape is not seen: a circle torn into ten arcs in a wrong order keeps its small neighbourhoods.",
+        "The curve is of the particles placed, as published, and rises where difficult ones are left out: read it "
+        "beside the coverage.",
         "Published values count the particle itself as shared but not in k, and break ties by index: column "
         "published of the curve has them. On 100 states of 1,000 that differs from this score.",
         "Particles share neighbours: the interval, over particles, is on the narrow side.",
@@ -115,7 +126,12 @@ class NeighbourhoodSimilarityMetric(Metric):
         pair = pair_spaces(reconstruction, dataset, at_most=MOST_NEIGHBOURHOODS, seed=seed)
         with shown(progress).task("neighbourhood similarity", len(pair.particles)) as task:
             found = neighbourhood_similarity(pair.truth, pair.latent, RADII, offsets=OFFSETS, advance=task.advance)
-        by_point, radii = found.attained_by_point, found.radii
+        whole, scored = pair, found
+        if len(pair.unplaced):
+            whole = pair.with_unplaced()
+            scored = neighbourhood_similarity(whole.truth, whole.latent, RADII, offsets=OFFSETS)
+        placed = ~np.isin(whole.particles[scored.points], pair.unplaced)
+        by_point, radii = scored.attained_by_point * placed[:, None], found.radii
         columns = {f"{self.name}-{radius}": by_point[:, RADII.index(radius)] for radius in SCORED_RADII}
         columns[f"{self.name}-area"] = _average_over(by_point, radii)
         curve = pd.DataFrame(
@@ -130,10 +146,11 @@ class NeighbourhoodSimilarityMetric(Metric):
                 "ceiling": found.ceiling,
                 "chance": found.chance,
                 "attained_chance": found.attained_chance,
+                "coverage": pair.context["coverage"],
             }
         )
         context = {**pair.context, "n_subsets": OFFSETS, "n_points_of_subset": found.n_points}
-        scores = _score_columns(pair.particles[found.points], columns, self.scores, seed=seed)
+        scores = _score_columns(whole.particles[scored.points], columns, self.scores, seed=seed)
         return Scores(scores, {self.name: curve}, context)
 
 
@@ -157,6 +174,7 @@ class InformationImbalanceMetric(Metric):
             "imbalance-latent-to-ctf", "Information imbalance, latent to CTF", "", "higher", 0.0, 2.0, blind=True
         ),
     )
+    version = 2
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
     reference = "Glielmo et al. 2022, doi:10.1093/pnasnexus/pgac039; Jeon et al., CryoBench, arXiv:2408.05526"
@@ -167,6 +185,7 @@ class InformationImbalanceMetric(Metric):
     Δ(A → B) = 2 / N · mean over i and over j in A_k(i) of r_ij^B, in random subsets of N = 2,000 particles
 
     imbalance-latent-to-truth = mean over k of 1, 3, 10, 30 of Δ(latent → truth); likewise the others
+    to and from the truth a particle without a latent has Δ = 1, and is farther in the latent of others than any other
     ties are averaged over all orders, independently in both spaces; pose is the 9 entries of R, CTF its z-scored
     parameters
     """
@@ -181,6 +200,7 @@ class InformationImbalanceMetric(Metric):
         "the truth and one junk dimension has 0.08 and 0.56, one that folds the truth onto half of it 0.65 and 0.01 "
         "(both at k = 10).",
         "A random latent: 1 in all of them. The truth: 1 to pose and CTF, where these are independent of the state.",
+        "The truth with half of the particles left out at random: latent → truth 0.5, truth → latent 0.9.",
         "Published on igg-1d, digitised from a figure (truth → latent, latent → truth): RECOVAR 0.05, 0.04; cryoDRGN "
         "0.28, 0.12.",
     )
@@ -197,6 +217,7 @@ class InformationImbalanceMetric(Metric):
     limits = (
         "To pose and CTF 1 is the aim, and more is no better than 1. A random latent reaches it: read these beside "
         "the scores to the truth.",
+        "Those to pose and CTF, and the curve, are of the particles placed: read them beside the coverage.",
         "Small k sees only the finest scale, where a noisy latent is all noise: look at the curve over k.",
         "Of discrete truths nearly all ranks tie, so values have a floor above 0 for the perfect latent too.",
         "Published figures smear discrete truths with noise of unstated size: they agree with tie averaging only as "
@@ -215,7 +236,7 @@ class InformationImbalanceMetric(Metric):
         others = {"truth": pair.truth, **_find_leaks(dataset, pair.particles)}
         n = len(pair.particles)
         together = draw_subset(np.arange(n), MOST_TOGETHER, seed=seed, purpose="latent-metrics/together")
-        columns, rows, subset_points = {}, [], np.arange(0)
+        columns, rows, measured = {}, [], np.arange(0)
         total = len(others) * (n + (len(together) if n > SUBSET_SIZE else 0))
         with shown(progress).task("information imbalance", total) as task:
             for name, other in others.items():
@@ -228,13 +249,34 @@ class InformationImbalanceMetric(Metric):
                 columns[f"imbalance-latent-to-{name}"] = found.forward_by_point[:, averaged].mean(axis=1)
                 if name == "truth":
                     columns["imbalance-truth-to-latent"] = found.backward_by_point[:, averaged].mean(axis=1)
-                subset_points = found.points
+                measured = pair.particles[found.points]
                 if n > SUBSET_SIZE:
                     found = information_imbalance(pair.latent[together], other[together], fitting, **options)
                     rows.append(_tabulate(name, "together", found))
-        context = {**pair.context, "n_measured": len(subset_points), "n_together": len(together)}
-        scores = _score_columns(pair.particles[subset_points], columns, self.scores, seed=seed)
-        return Scores(scores, {self.name: pd.concat(rows, ignore_index=True)}, context)
+        context = {**pair.context, "n_measured": len(measured), "n_together": len(together)}
+        curve = pd.concat(rows, ignore_index=True).assign(coverage=pair.context["coverage"])
+        of_truth = {name: columns.pop(name) for name in _OF_TRUTH}, measured
+        if len(pair.unplaced):
+            of_truth = _count_unplaced(pair, seed)
+        scores = _score_columns(of_truth[1], of_truth[0], self.scores, seed=seed)
+        if columns:
+            scores |= _score_columns(measured, columns, self.scores, seed=seed)
+        return Scores(scores, {self.name: curve}, context)
+
+
+def _count_unplaced(pair: LatentAndTruth, seed: int) -> tuple[dict[str, np.ndarray], Int[np.ndarray, "m"]]:
+    """The two scores to and from the truth of each particle, those without a latent included; which they are."""
+    whole = pair.with_unplaced()
+    size = min(SUBSET_SIZE, len(whole.particles))
+    averaged = [k for k in NEIGHBOURS if k < min(size, LARGEST_AVERAGED + 1)]
+    found = information_imbalance(whole.truth, whole.latent, averaged, subset_size=size, ties="average", seed=seed)
+    particles = whole.particles[found.points]
+    unplaced = np.isin(particles, pair.unplaced)
+    ways = (found.forward_by_point, found.backward_by_point)
+    columns = {
+        name: np.where(unplaced, 1.0, by_point.mean(axis=1)) for name, by_point in zip(_OF_TRUTH, ways, strict=True)
+    }
+    return columns, particles
 
 
 def _average_over(values: Float[np.ndarray, "m r"], radii: Float[np.ndarray, "r"]) -> Float[np.ndarray, "m"]:

@@ -159,6 +159,8 @@ def _correlate_shells(first: _Block, second: _Block, size: int) -> Float[np.ndar
     """FSC curves of all pairs, by the conventions of ``metrics.fsc_curve``."""
     _, _, ends = _shell_order(size)
     curves = np.ones((len(first.spectra), len(second.spectra), len(ends) + 1))
+    blank, true_blank = (~np.asarray(block.spectra.any(axis=1)) for block in (first, second))
+    no_power = blank[:, None] & true_blank[None]
     for shell, (start, stop) in enumerate(zip(np.append(0, ends[:-1]), ends, strict=True)):
         ours = first.spectra[:, 2 * start : 2 * stop].astype(np.float64)
         theirs = second.spectra[:, 2 * start : 2 * stop].astype(np.float64)
@@ -166,7 +168,8 @@ def _correlate_shells(first: _Block, second: _Block, size: int) -> Float[np.ndar
         true_power = np.square(theirs).sum(axis=1)[None]
         scale = np.sqrt(power) * np.sqrt(true_power)
         found = np.divide(ours @ theirs.T, scale, out=np.zeros_like(scale), where=scale > 0)
-        curves[..., shell + 1] = np.where((power == 0) & (true_power == 0), 1.0, np.clip(found, -1, 1))
+        empty = (power == 0) & (true_power == 0)
+        curves[..., shell + 1] = np.where(empty, np.where(no_power, 0.0, 1.0), np.clip(found, -1, 1))
     return curves
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from cryobench._progress import Progress, Silent
-from cryobench.data import Dataset, Reconstruction, Scores
+from cryobench.data import Dataset, Reconstruction, RunRecord, Scores
 
 Need = Literal[
     "volumes",
@@ -14,6 +14,7 @@ Need = Literal[
     "posteriors",
     "poses",
     "record",
+    "cost",
     "decoder",
     "truth",
     "true volumes",
@@ -21,8 +22,9 @@ Need = Literal[
     "true poses",
     "mask",
 ]
-"""The first six are parts of the reconstruction, the others of the data set; "truth" is any part of it."""
-_OF_RECONSTRUCTION = {"volumes", "latents", "posteriors", "poses", "record", "decoder"}
+"""The first seven are parts of the reconstruction, the others of the data set; "truth" is any part of it. "record" is
+how the reconstruction came about, "cost" the time and memory it took and on which machine."""
+_OF_RECONSTRUCTION = {"volumes", "latents", "posteriors", "poses", "record", "cost", "decoder"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ class Metric(ABC):
             "latents": reconstruction.latents is not None,
             "posteriors": reconstruction.posteriors is not None,
             "poses": reconstruction.rotations is not None,
-            "record": bool(reconstruction.record),
+            "record": reconstruction.record != RunRecord(),
+            "cost": reconstruction.record.cost.is_known,
             "decoder": reconstruction.decoder is not None,
             "truth": truth is not None,
             "true volumes": truth is not None and truth.volumes is not None,

@@ -3,7 +3,8 @@
 The recovered population of a class is the mean of its posterior over particles, or its share of them where classes
 are clusters of latents. A state's is the sum over the classes matched to it: one to one where most particles agree,
 classes left over by majority (``metrics.classes``), so that cutting a state into several classes costs nothing and
-missing one costs its whole share. True populations are those of the same particles.
+missing one costs its whole share. True populations are those of the particles of known state; those of them that
+were left out are recovered in no state, which has the true population 0.
 
 | score | what | range |
 |---|---|---|
@@ -97,8 +98,12 @@ def _check_populations(true: np.ndarray, found: np.ndarray) -> None:
 def estimate_populations(
     paired: StatesAndClasses, posteriors: Float[np.ndarray, "n k"] | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """States present (k,), and each particle's share in each: true (m, k), one-hot, and recovered (m, k)."""
-    present, states = np.unique(paired.states, return_inverse=True)
+    """States present (k,), and each particle's share in each: true (m, k), one-hot, and recovered (m, k).
+
+    Particles that were left out come last, with no share in any state as recovered.
+    """
+    present, all_states = np.unique(np.append(paired.states, paired.left_out), return_inverse=True)
+    states = all_states[: len(paired.states)]
     n_classes = paired.classes.n_classes
     # A class that no particle has as its first choice still has a population: it is matched by its probabilities.
     shares = (
@@ -106,11 +111,13 @@ def estimate_populations(
     )
     shares = shares / shares.sum(axis=1, keepdims=True)
     matched = match_classes(count_pairs(states, paired.labels, len(present), n_classes))
-    true_shares = np.eye(len(present))[states]
+    true_shares = np.eye(len(present))[all_states]
     empty = np.flatnonzero(matched < 0)
     if len(empty):
-        matched[empty] = np.argmax(true_shares.T @ shares[:, empty], axis=0)
-    return present, true_shares, shares @ np.eye(len(present))[matched]
+        matched[empty] = np.argmax(true_shares[: len(states)].T @ shares[:, empty], axis=0)
+    recovered = np.zeros_like(true_shares)
+    recovered[: len(states)] = shares @ np.eye(len(present))[matched]
+    return present, true_shares, recovered
 
 
 class Populations(Metric):
@@ -123,6 +130,7 @@ class Populations(Metric):
     name = "populations"
     label = "Populations of states"
     scores = KINDS
+    version = 2
     needs = frozenset({"true states"})
     uses = frozenset({"latents", "posteriors"})
     reference = "Krichevsky & Trofimov 1981, doi:10.1109/TIT.1981.1056331 (smoothing); total variation; cryobench"
@@ -130,6 +138,7 @@ class Populations(Metric):
     formula = """
     true_s  share of the particles in state s     rec_s  sum over the classes matched to s of the mean posterior
     classes matched to states one to one (Hungarian), classes left over by majority; n particles, K states
+    particles that were left out are in a state of their own, true 0, which is one of the s
 
     population-error = ½ Σ_s |rec_s − true_s|                      the share of particles that would have to move
     population-kl    = Σ_s t_s ln(t_s / r_s) in nats, t and r the shares with ½ particle added to every state
@@ -139,6 +148,7 @@ class Populations(Metric):
         "The truth: 0.",
         "Labels shuffled over the particles: 0 as well; it does not tell which particle is in which state.",
         "One class for all: 1 − the share of the largest state.",
+        "The truth with half of the particles left out: population-error ½, 1 − the coverage.",
     )
     invariances = (
         "Not changed by the numbering of classes, nor by cutting a state into several.",
@@ -166,6 +176,9 @@ class Populations(Metric):
         """The two scores over particles; curve "populations": state, true, recovered, low, high (95 %)."""
         paired = pair_states_and_classes(reconstruction, dataset, seed=seed)
         present, true_shares, shares = estimate_populations(paired, reconstruction.posteriors)
+        if len(paired.left_out):
+            true_shares = np.pad(true_shares, ((0, 0), (0, 1)))
+            shares = np.append(shares, (shares.sum(axis=1, keepdims=True) == 0).astype(np.float64), axis=1)
         n, k = true_shares.shape
         certain = bool((shares.max(axis=1) == 1).all())
         groups = true_shares.argmax(axis=1) * k + shares.argmax(axis=1) if certain else None
@@ -173,15 +186,16 @@ class Populations(Metric):
         resamples = RESAMPLES if certain else _RESAMPLES_OF_POSTERIORS
         means = resample_means(rows, groups=groups, seed=seed, resamples=resamples).astype(np.float64)
         true, recovered = true_shares.mean(axis=0), shares.mean(axis=0)
-        table = pd.DataFrame({"state": present, "true": true, "recovered": recovered})
-        table["low"], table["high"] = np.quantile(means[:, k:], [0.025, 0.975], axis=0)
+        n_present = len(present)
+        table = pd.DataFrame({"state": present, "true": true[:n_present], "recovered": recovered[:n_present]})
+        table["low"], table["high"] = np.quantile(means[:, k : k + n_present], [0.025, 0.975], axis=0)
         observed = true[None], recovered[None]
         resampled = means[:, :k], means[:, k:]
         values = {
             "population-error": (_measure_error(*observed)[0], _measure_error(*resampled)),
             "population-kl": (_measure_divergence(*observed, n)[0], _measure_divergence(*resampled, n)),
         }
-        items = pd.DataFrame({"state": present, "value": np.abs(recovered - true)})
+        items = pd.DataFrame({"state": present, "value": np.abs(recovered - true)[:n_present]})
         scores = {}
         for kind in KINDS:
             value, samples = values[kind.name]

@@ -7,6 +7,7 @@ METRICS = {
     "per-image-fsc": "cryobench.metrics.volumes:PerImageFsc",
     "per-conformation-fsc": "cryobench.metrics.conformations:PerConformationFsc",
     "heterogeneity-fsc": "cryobench.metrics.heterogeneity:HeterogeneityFsc",
+    "coverage": "cryobench.metrics.coverage:Coverage",
     "labels": "cryobench.metrics.labels:Labels",
     "populations": "cryobench.metrics.populations:Populations",
     "distributions": "cryobench.metrics.distributions:Distributions",

@@ -153,6 +153,7 @@ class PerImageFsc(Metric):
     name = "per-image-fsc"
     label = "Per-image FSC"
     scores = _kinds()
+    version = 2
     needs = frozenset({"volumes", "true volumes"})
     uses = frozenset({"mask"})
     reference = "Jeon et al., CryoBench, NeurIPS 2024, arXiv:2408.05526"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cryobench.atoms.settled import settle_axes
 from cryobench.recipes.rounding import round_coordinates
 
 
@@ -27,12 +28,12 @@ def embed_composition(presence: np.ndarray, masses: np.ndarray) -> np.ndarray:
     coordinates = presence * np.sqrt(masses)
     coordinates = coordinates - coordinates.mean(axis=0)
     left, sizes, _ = np.linalg.svd(coordinates, full_matrices=False)
+    left = settle_axes(left.T, sizes).T
     kept = sizes > 1e-9 * max(float(sizes[0]), 1.0)
     kept[0] = True
     axes = left[:, kept] * sizes[kept]
     # The sign of an axis is free: the last state, the fullest one as a rule, lies on its positive side.
-    largest = np.abs(axes).argmax(axis=0)
-    decisive = np.where(np.abs(axes[-1]) > 1e-6 * sizes[kept], axes[-1], axes[largest, np.arange(axes.shape[1])])
+    decisive = np.where(np.abs(axes[-1]) > 1e-6 * sizes[kept], axes[-1], 1.0)
     return round_coordinates(axes * np.where(decisive < 0, -1.0, 1.0))
 
 
@@ -52,7 +53,8 @@ def find_growth(occupancies: np.ndarray, masses: np.ndarray, tolerance: float) -
         Occupancy that may be lost.
     """
     contained = (occupancies[:, None] <= occupancies[None] + tolerance).all(axis=2)
-    grows = contained & (masses[:, None] < masses[None])
+    # States of the same atoms weigh the same, whatever the last bit of their sums.
+    grows = contained & (masses[:, None] < masses[None] - 1e-9 * masses.max())
     between = (grows.astype(np.int64) @ grows.astype(np.int64)) > 0
     return np.argwhere(grows & ~between)
 
@@ -70,7 +72,7 @@ def apportion(n_images: int, weights: Sequence[float]) -> np.ndarray:
         raise ValueError(f"{n_images} images cannot show all of {len(shares)} states: use at least {len(shares)}.")
     exact = n_images * shares / shares.sum()
     counts = np.floor(exact + 1e-9).astype(np.int64)
-    order = np.argsort(-(exact - counts), kind="stable")
+    order = np.argsort(-np.round(exact - counts, 9), kind="stable")
     counts[order[: n_images - counts.sum()]] += 1
     while (counts == 0).any():
         counts[counts.argmax()] -= 1

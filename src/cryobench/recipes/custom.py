@@ -8,6 +8,7 @@
 What distinguishes the states may be named in a table (`variables_file`).
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +18,7 @@ import numpy as np
 from pydantic import Field, FilePath
 
 from cryobench.atoms.files import read_structure
-from cryobench.atoms.frame_files import is_structure, is_trajectory, open_frames
-from cryobench.atoms.model import AtomicModel
+from cryobench.atoms.model import AtomicModel, is_alpha_carbon
 from cryobench.atoms.motions import turn_fab
 from cryobench.atoms.procedural import procedural_antibody
 from cryobench.atoms.superposition import fit_rigid_motions
@@ -27,7 +27,14 @@ from cryobench.data import CollectiveVariable
 from cryobench.recipes.composition import apportion
 from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.settings import SimulationSettings
-from cryobench.recipes.trajectory_frames import TrajectoryFrames, draw_frames, find_points
+from cryobench.recipes.trajectory_frames import (
+    SeveralModels,
+    TrajectoryFrames,
+    are_frames,
+    draw_frames,
+    find_points,
+    note_models,
+)
 from cryobench.recipes.variables_file import read_variables
 
 
@@ -45,6 +52,9 @@ class CustomSettings(SimulationSettings):
     variables_file: FilePath | None = Field(
         None, description="CSV or Parquet of collective variables: a row per state, headers as 'angle [rad]'"
     )
+    models: SeveralModels = Field(
+        "auto", description="several models of one file: frames, one structure, or auto: one if copies of an assembly"
+    )
     images_per_frame: int = Field(1, ge=1, description="of a trajectory: images of each frame")
     n_frames: int | None = Field(None, ge=1, description="of a trajectory: frames taken at random; none: all")
     selection: str = Field(NOT_SOLVENT, description="of a trajectory: atoms to image, in MDAnalysis's language")
@@ -60,6 +70,12 @@ class StructureList(Ensemble):
     """(states,)."""
     names: tuple[str, ...]
     named: Mapping[str, CollectiveVariable] = field(default_factory=dict)
+    said: Sequence[str] = ()
+    """Notes of how the structures were read."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return self.said
 
     @property
     def counts(self) -> np.ndarray:
@@ -96,6 +112,10 @@ class RepeatedFrames(Ensemble):
     def embedding(self) -> np.ndarray:
         return self.frames.embedding
 
+    @property
+    def notes(self) -> Sequence[str]:
+        return self.frames.notes
+
     def model(self, state: int) -> AtomicModel:
         return self.frames.model(state)
 
@@ -106,18 +126,16 @@ def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) ->
     if not structures:
         antibody = procedural_antibody()
         return list_structures(settings, [antibody, turn_fab(antibody, 2 * np.pi / 3)], ["closed", "turned"])
-    if is_trajectory(structures[0]):
-        raise ValueError(
-            f"{structures[0]} has positions only: give the topology that names its atoms first, then the trajectory."
-        )
-    several_models = len(structures) == 1 and is_structure(structures[0]) and len(open_frames(structures[0])) > 1
-    if several_models or (len(structures) > 1 and is_trajectory(structures[1])):
+    if are_frames(structures, settings.models):
         return read_frames_of(settings, structures[0], structures[1:])
-    return list_structures(settings, [read_structure(path) for path in structures], _name_files(structures))
+    notes: list[str] = []
+    wanted = "all" if settings.models == "one" else "auto"
+    models = [read_structure(path, model=wanted, notes=notes) for path in structures]
+    return list_structures(settings, models, _name_files(structures), notes)
 
 
 def list_structures(
-    settings: CustomSettings, structures: Sequence[AtomicModel], names: Sequence[str]
+    settings: CustomSettings, structures: Sequence[AtomicModel], names: Sequence[str], notes: Sequence[str] = ()
 ) -> StructureList:
     """The ensemble of a list of structures. ValueError for weights that do not fit it, naming the structure."""
     counts = apportion(settings.n_images, _check_weights(settings.weights, names))
@@ -131,7 +149,7 @@ def list_structures(
             moved = structure.with_positions(structure.positions + shift)
         placed.append(moved.centred() if settings.centre == "each" else moved)
     named = {} if settings.variables_file is None else read_variables(settings.variables_file, len(names))
-    return StructureList(tuple(placed), counts, tuple(names), named)
+    return StructureList(tuple(placed), counts, tuple(names), named, tuple(notes))
 
 
 def read_frames_of(settings: CustomSettings, topology: Path, trajectories: Sequence[Path]) -> Ensemble:
@@ -157,6 +175,7 @@ def read_frames_of(settings: CustomSettings, topology: Path, trajectories: Seque
         superpose=settings.superpose,
         centre_each=settings.centre == "each",
         named=named,
+        said=note_models(topology, trajectories, len(trajectory)),
     )
     return frames if settings.images_per_frame == 1 else RepeatedFrames(frames, settings.images_per_frame)
 
@@ -180,18 +199,7 @@ def _check_weights(weights: Sequence[float], names: Sequence[str]) -> Sequence[f
 
 def _superpose(structure: AtomicModel, first: AtomicModel, name: str) -> AtomicModel:
     """The structure moved so that the CA and P atoms it shares with the first (chain, residue) lie closest to its."""
-    places = [
-        {
-            (
-                model.chains[atom],
-                int(model.residue_numbers[atom]),
-                model.insertion_codes[atom],
-                model.atom_names[atom],
-            ): atom
-            for atom in np.flatnonzero(np.isin(model.atom_names, ["CA", "P"]))
-        }
-        for model in (first, structure)
-    ]
+    places = [_find_backbone(model) for model in (first, structure)]
     shared = [key for key in places[0] if key in places[1]]
     if len(shared) < 3:
         raise ValueError(
@@ -201,6 +209,18 @@ def _superpose(structure: AtomicModel, first: AtomicModel, name: str) -> AtomicM
     home, here = ([places[side][key] for key in shared] for side in (0, 1))
     rotations, translations = fit_rigid_motions(structure.positions[None, here], first.positions[home])
     return structure.transformed(rotations[0], translations[0])
+
+
+def _find_backbone(model: AtomicModel) -> dict[tuple[str, int, str, str, int], int]:
+    """CA and P atoms by chain, number, code and name; copies under one name are numbered."""
+    found: dict[tuple[str, int, str, str, int], int] = {}
+    seen: Counter[tuple[str, int, str, str]] = Counter()
+    for atom in np.flatnonzero(is_alpha_carbon(model) | (model.atom_names == "P")).tolist():
+        chain, code, name = (str(each[atom]) for each in (model.chains, model.insertion_codes, model.atom_names))
+        key = (chain, int(model.residue_numbers[atom]), code, name)
+        found[(*key, seen[key])] = atom
+        seen[key] += 1
+    return found
 
 
 def _name_files(paths: Sequence[Path]) -> list[str]:

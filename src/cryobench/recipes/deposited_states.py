@@ -18,10 +18,10 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from cryobench.atoms.files import read_structure
-from cryobench.atoms.model import AtomicModel, missing_hydrogens, residue_starts
+from cryobench.atoms.model import AtomicModel, is_alpha_carbon, missing_hydrogens, residue_starts
 from cryobench.atoms.molecules import Contents, Polymer, PolymerKind, read_contents
 from cryobench.atoms.sources import list_structures, structure_name
-from cryobench.data import CollectiveVariable, Components
+from cryobench.data import CollectiveVariable, StateComponents
 from cryobench.recipes.composition import embed_composition, find_growth
 from cryobench.recipes.recipe import Ensemble
 
@@ -69,6 +69,12 @@ class DepositedStates(Ensemble):
     """(residues,) kDa."""
     images: np.ndarray
     """(states,)."""
+    said: Sequence[str] = ()
+    """Notes of how the files were read."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return self.said
 
     @property
     def counts(self) -> np.ndarray:
@@ -96,9 +102,9 @@ class DepositedStates(Ensemble):
         return self.names
 
     @property
-    def components(self) -> Components:
+    def components(self) -> StateComponents:
         edges = find_growth(self.occupancies, self._masses, _LOST)
-        return Components(self.component_names, self.occupancies, edges)
+        return StateComponents(self.component_names, self.occupancies, edges)
 
     def model(self, state: int) -> AtomicModel:
         return self.models[state]
@@ -125,9 +131,11 @@ def read_states(paths: Sequence[Path], images: np.ndarray) -> DepositedStates:
     """
     if len(paths) < 2:
         raise ValueError(f"an assembly has at least two states, got {len(paths)} structure file. Give one per state.")
-    states = [_read_state(path) for path in paths]
+    notes: list[str] = []
+    states = [_read_state(path, notes) for path in paths]
     _check_different(states)
-    masses = [state.model.mass_with_hydrogens for state in states]
+    # To 0.001 Da: states of the same atoms weigh the same, in whatever order they are summed.
+    masses = [round(state.model.mass_with_hydrogens, 3) for state in states]
     fullest = int(np.argmax(masses))
     order = np.argsort(-np.array(masses), kind="stable").tolist()
     members = _match_chains(states, order)
@@ -142,13 +150,14 @@ def read_states(paths: Sequence[Path], images: np.ndarray) -> DepositedStates:
         presence=presence,
         residue_masses=residue_masses,
         images=images,
+        said=notes,
     )
 
 
-def _read_state(path: Path) -> _State:
+def _read_state(path: Path, notes: list[str]) -> _State:
     contents = read_contents(path)
     _check_contents(contents, path)
-    model = read_structure(path)
+    model = read_structure(path, notes=notes)
     return _State(path, model, _split_chains(model, contents))
 
 
@@ -177,7 +186,7 @@ def _split_chains(model: AtomicModel, contents: Contents) -> list[_Chain]:
     starts = residue_starts(model)
     owner = np.repeat(np.arange(len(starts)), np.diff([*starts, len(model)]))
     masses = np.bincount(owner, model.weights) + _HYDROGEN * missing_hydrogens(model)
-    trace = ((model.atom_names == "CA") & (model.atomic_numbers == 6)) | np.isin(model.atom_names, ("C1'", "P"))
+    trace = is_alpha_carbon(model) | np.isin(model.atom_names, ("C1'", "P"))
     is_part = np.bincount(owner, trace) > 0
     chains = model.chains[starts]
     keys = list(zip(model.residue_numbers[starts].tolist(), model.insertion_codes[starts].tolist(), strict=True))

@@ -43,6 +43,12 @@ class TurningFab(Ensemble):
     hinge: FabHinge
     n_states: int
     images_per_state: int
+    said: Sequence[str] = ()
+    """Notes of how the structure was read."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return self.said
 
     @property
     def counts(self) -> np.ndarray:
@@ -77,9 +83,10 @@ def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) ->
         raise TypeError(f"igg-1d takes Igg1dSettings, got {type(settings).__name__}.")
     if len(structures) > 1:
         raise ValueError(f"igg-1d turns one antibody: give one structure, got {len(structures)}.")
-    base = read_structure(structures[0]) if structures else procedural_antibody()
+    notes: list[str] = []
+    base = read_structure(structures[0], notes=notes) if structures else procedural_antibody()
     hinge = FabHinge(settings.heavy_chain, settings.light_chain, settings.fab_end, settings.rest_start)
-    return TurningFab(base.centred(), hinge, settings.n_states, settings.images_per_state)
+    return TurningFab(base.centred(), hinge, settings.n_states, settings.images_per_state, notes)
 
 
 RECIPE = Recipe(

@@ -21,6 +21,7 @@ from cryobench.atoms.files import read_structure
 from cryobench.atoms.linker import CLASH_DISTANCE, MAX_TRIES, Conformer, FabLinker, LinkerSampler
 from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.procedural import procedural_antibody
+from cryobench.atoms.settled import settle_signs
 from cryobench.data import CollectiveVariable
 from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.rounding import round_coordinates
@@ -50,6 +51,12 @@ class DisorderedLinker(Ensemble):
 
     base: AtomicModel
     settings: IggRlSettings
+    said: Sequence[str] = ()
+    """Notes of how the structure was read."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return self.said
 
     @property
     def counts(self) -> np.ndarray:
@@ -112,6 +119,7 @@ class DisorderedLinker(Ensemble):
         atoms = self.base.positions[self.sampler.fab]
         centroid = atoms.mean(axis=0)
         spread, axes = np.linalg.eigh(np.cov(atoms.T, bias=True))
+        axes = settle_signs(axes.T).T
         arms = axes * np.sqrt(spread)
         rows = []
         for conformer in map(self.conformer, range(self.settings.n_states)):
@@ -125,8 +133,9 @@ def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) ->
         raise TypeError(f"igg-rl takes IggRlSettings, got {type(settings).__name__}.")
     if len(structures) > 1:
         raise ValueError(f"igg-rl moves a Fab of one antibody: give one structure, got {len(structures)}.")
-    base = read_structure(structures[0]) if structures else procedural_antibody()
-    return DisorderedLinker(base.centred(), settings)
+    notes: list[str] = []
+    base = read_structure(structures[0], notes=notes) if structures else procedural_antibody()
+    return DisorderedLinker(base.centred(), settings, notes)
 
 
 RECIPE = Recipe(

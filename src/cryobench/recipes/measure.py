@@ -19,6 +19,7 @@ from cryobench.recipes.projectors import AtomProjector, FrameProjector, Projecto
 from cryobench.recipes.recipe import FrameEnsemble
 from cryobench.recipes.rounding import round_level
 from cryobench.recipes.settings import SimulationSettings
+from cryobench.recipes.spread import spread_evenly
 from cryobench.volumes.mask import Mask, make_soft_mask
 from cryobench.volumes.render import render
 
@@ -45,7 +46,7 @@ def measure_level(job: Job) -> Job:
         }
     )
     by_state = np.argsort(job.states, kind="stable")
-    particles = by_state[np.linspace(0, len(by_state) - 1, min(_LEVEL_PARTICLES, len(by_state))).astype(int)]
+    particles = by_state[spread_evenly(len(by_state), _LEVEL_PARTICLES)]
     rotations, _ = draw_poses(settings, job.seed, particles)
     spectra = _project(job, grid, job.states[particles], torch.from_numpy(rotations.astype(np.float32)))
     still = torch.zeros(len(particles), 2)
@@ -83,7 +84,7 @@ def union_mask(job: Job) -> Mask:
     size, pixel_size = settings.box_size, settings.pixel_size
     greatest = torch.zeros((size,) * 3)
     n_states = len(job.counts)
-    for state in np.unique(np.linspace(0, n_states - 1, min(n_states, _MASK_STATES)).astype(int)):
+    for state in spread_evenly(n_states, _MASK_STATES):
         density = render(job.model(int(state)), size, pixel_size, max(settings.resolution, 3 * pixel_size))
         greatest = torch.maximum(greatest, density)
     # On coarse grids a dilation and an edge of less than a voxel would be no dilation and no edge.
@@ -101,7 +102,7 @@ def measure_snr(job: Job, results: list[StateResult], volumes: VolumeSource, mas
     disc = _reach(mask)
     microscope = Microscope(replace(job, settings=job.settings.model_copy(update={"structural_snr": None})))
     everywhere, inside = [], []
-    for state in np.unique(np.linspace(0, len(results) - 1, min(len(results), _SNR_STATES)).astype(int)):
+    for state in spread_evenly(len(results), _SNR_STATES):
         particles = job.all_particles_of(int(state))
         particles = particles[draw_junk(job.settings, job.seed, particles) == Junk.PARTICLE][:_SNR_IMAGES]
         if len(particles) == 0:

@@ -55,6 +55,8 @@ class NetworkFrames(FrameEnsemble):
     law: OpeningLaw
     seed: int
     n_frames: int
+    said: Sequence[str] = ()
+    """Notes of how the structure was read."""
 
     @classmethod
     def from_structure(
@@ -69,12 +71,17 @@ class NetworkFrames(FrameEnsemble):
         cutoff: float,
         seed: int,
         n_frames: int,
+        said: Sequence[str] = (),
     ) -> "NetworkFrames":
         """Find the modes of a structure's CA atoms and scale them to ``rmsf`` (Å)."""
         points = base.positions[carriers.anchors]
         modes = find_slow_modes(points, n_modes, cutoff=cutoff)
         turns = fit_rotations(points, modes.vectors)
-        return cls(base, carriers, modes, modes.scale_to(rmsf), turns, tuple(domains), law, seed, n_frames)
+        return cls(base, carriers, modes, modes.scale_to(rmsf), turns, tuple(domains), law, seed, n_frames, said)
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return self.said
 
     @property
     def counts(self) -> np.ndarray:

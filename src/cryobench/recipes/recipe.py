@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from cryobench.atoms.model import AtomicModel
-from cryobench.data import CollectiveVariable, Components
+from cryobench.data import CollectiveVariable, StateComponents
 from cryobench.recipes.settings import REALISTIC, SimulationSettings
 
 
@@ -44,9 +44,14 @@ class Ensemble(ABC):
         return None
 
     @property
-    def components(self) -> Components | None:
+    def components(self) -> StateComponents | None:
         """Which parts are present in each state, if that is what states differ in."""
         return None
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a user may not expect of how the structures were read: a line each, for the card."""
+        return ()
 
 
 class FrameEnsemble(Ensemble):

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.procedural.ribosome import procedural_ribosome
-from cryobench.data import CollectiveVariable, Components
+from cryobench.data import CollectiveVariable, StateComponents
 from cryobench.recipes.assembly_states import ASSEMBLY_STATES, list_edges, list_presence
 from cryobench.recipes.composition import apportion, embed_composition
 from cryobench.recipes.deposited_states import list_files, read_states
@@ -84,8 +84,8 @@ class GrowingSubunit(Ensemble):
         return [state.name for state in ASSEMBLY_STATES]
 
     @property
-    def components(self) -> Components:
-        return Components(self.component_names, self._presence.astype(np.float64), list_edges())
+    def components(self) -> StateComponents:
+        return StateComponents(self.component_names, self._presence.astype(np.float64), list_edges())
 
     def model(self, state: int) -> AtomicModel:
         return self.whole.select(self._presence[state][self.owners])

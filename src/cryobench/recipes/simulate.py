@@ -5,8 +5,6 @@ folder holds ``simulation/plan.json`` and no ``dataset.json``; the same command 
 one is refused.
 """
 
-import hashlib
-import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,8 +22,11 @@ from cryobench._errors import FormatError, UnknownName
 from cryobench._one_thread import one_blas_thread
 from cryobench._progress import Progress, Silent
 from cryobench.atoms.sources import resolve_structures
+from cryobench.compute.workers import open_workers
 from cryobench.data import CollectiveVariable, Dataset, GroundTruth, Particles, VolumeSource
 from cryobench.io.atomic import check_free_space, read_json, remove_partial_files, write_json
+from cryobench.io.digest import hash_file
+from cryobench.io.lock import is_empty, lock_folder
 from cryobench.io.mrc import MrcFolder, MrcStacks
 from cryobench.io.store import load_dataset, write_dataset
 from cryobench.io.trajectory_volumes import TrajectoryVolumes, write_topology, write_volume_settings
@@ -48,6 +49,7 @@ from cryobench.recipes.job import Job, PartResult, StateResult
 from cryobench.recipes.measure import measure_level, measure_snr, union_mask
 from cryobench.recipes.recipe import FrameEnsemble, Recipe
 from cryobench.recipes.settings import SimulationSettings
+from cryobench.recipes.spread import spread_evenly
 from cryobench.volumes.render import check_inside
 
 CHUNK = 128
@@ -103,6 +105,8 @@ def simulate(
         A setting out of range, or a structure that the recipe cannot use.
     FormatError
         The folder holds something else: another data set, or an unfinished one of another call.
+    FolderBusy
+        Another process is simulating or adopting into the folder.
     """
     chosen = get_recipe(recipe)
     progress = progress or Silent()
@@ -121,24 +125,34 @@ def simulate(
         "preset": preset,
         "settings": full.model_dump(mode="json") | {name: path.name for name, path in full.files.items()},
         "seed": seed,
-        "structures": [{"name": path.name, "sha256": _hash(path)} for path in paths],
-        "files": {name: _hash(path) for name, path in full.files.items()},
+        "structures": [{"name": path.name, "sha256": hash_file(path)} for path in paths],
+        "files": {name: hash_file(path) for name, path in full.files.items()},
         "particles": None if particles is None else [selection.start, selection.stop],
         "cryobench": version("cryobench"),
     }
-    if _is_finished(target, plan):
+    if _is_finished(target, plan) and not (target / PLAN.parent).exists():
         return load_dataset(target)
     job = Job(ensemble, full, seed, target, counts, assign_states(counts, full, seed), selection, chunk)
+    with lock_folder(target, doing=f"simulate {chosen.name}"):
+        if not _is_finished(target, plan):
+            return _make(job, chosen, plan, workers, progress)
+        # A process that was killed when all was written left its marks.
+        shutil.rmtree(target / PLAN.parent, ignore_errors=True)
+    return load_dataset(target)
+
+
+def _make(job: Job, recipe: Recipe, plan: dict[str, Any], workers: int, progress: Progress) -> Dataset:
+    """The data set made, or what is missing of it."""
     with progress.task("states"):
         _check_states(job)
     _open_folder(job, plan)
     job = _set_level(job, progress)
-    with progress.task(f"simulating {chosen.name}", total=len(selection)) as task:
+    with progress.task(f"simulating {recipe.name}", total=len(job.selection)) as task:
         results: list[PartResult] = []
         for result in _make_parts(job, workers=workers):
             results.append(result)
             task.advance(result.n_images)
-    return _finish(job, chosen, plan, sorted(results, key=lambda result: result.part), progress)
+    return _finish(job, recipe, plan, sorted(results, key=lambda result: result.part), progress)
 
 
 def build_settings(recipe: Recipe, preset: str, changes: Mapping[str, Any]) -> SimulationSettings:
@@ -178,7 +192,7 @@ def _check_states(job: Job) -> None:
     """
     _ = job.ensemble.variables, job.ensemble.embedding
     states = len(job.counts)
-    for state in np.unique(np.linspace(0, states - 1, min(states, 20)).astype(int)):
+    for state in spread_evenly(states, 20):
         check_inside(job.model(int(state)).positions, job.settings.fine_box_size, job.settings.fine_pixel_size)
 
 
@@ -193,11 +207,6 @@ def _set_level(job: Job, progress: Progress) -> Job:
         )
     with progress.task("signal variance", total=None):
         return measure_level(job)
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_finished(folder: Path, plan: Mapping[str, Any]) -> bool:
@@ -227,7 +236,7 @@ def _open_folder(job: Job, plan: dict[str, Any]) -> None:
             )
         remove_partial_files(folder)
         return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if not is_empty(folder):
         raise FormatError(f"{folder} exists and is no data set of cryobench: choose another folder.")
     check_free_space(folder, _bytes_needed(job))
     frames = isinstance(job.ensemble, FrameEnsemble)
@@ -272,33 +281,14 @@ def _build_models(job: Job, part: int) -> None:
 
 
 def _spread(job: Job, parts: Sequence[int], *, workers: int) -> Iterator[PartResult]:
-    from dask.distributed import Client, LocalCluster, as_completed
-
-    with (
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            dashboard_address=":0",
-            memory_limit=0,
-            silence_logs=logging.CRITICAL,  # an interruption is told by the command line, once
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        shared = client.scatter(replace(job, folder=job.folder.resolve()), broadcast=True)
-        futures = [client.submit(_make_part_alone, shared, part, pure=False) for part in parts]
-        for future in as_completed(futures):
-            yield future.result()
-            future.release()
+    with open_workers(workers) as pool:
+        assert pool is not None  # for more than one worker there is one
+        yield from pool.map_unordered(_make_part_alone, replace(job, folder=job.folder.resolve()), parts)
 
 
 @one_blas_thread()
 def _make_part_alone(job: Job, part: int) -> PartResult:
-    """``make_part`` in a worker that shares the machine with others: on one thread."""
-    import numba
-    import torch
-
-    numba.set_num_threads(1)
-    torch.set_num_threads(1)
+    """``make_part`` in a worker, whose linear algebra is on one thread as that of this process is."""
     return make_part(job, part)
 
 
@@ -331,6 +321,7 @@ def _finish(
             "plan": dict(plan),
             "snr": snr,
             "mask": {"sha256": mask.sha256, **mask.recipe},
+            **({"notes": list(job.ensemble.notes)} if job.ensemble.notes else {}),
         },
         hashes={
             job.stack_path(result.part).as_posix(): result.stack_sha256
@@ -339,7 +330,7 @@ def _finish(
         },
         follows_from_plan=True,
     )
-    shutil.rmtree(folder / "simulation")
+    shutil.rmtree(folder / PLAN.parent)
     return dataset
 
 

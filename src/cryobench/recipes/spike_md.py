@@ -18,16 +18,22 @@ from pydantic import Field
 
 from cryobench.atoms.elastic_network import find_held_points
 from cryobench.atoms.files import read_structure
-from cryobench.atoms.frame_files import is_structure, is_trajectory, open_frames
 from cryobench.atoms.hinged_domain import HingedDomain, find_chains_with_domain, find_hinged_domains
-from cryobench.atoms.model import AtomicModel
+from cryobench.atoms.model import AtomicModel, is_alpha_carbon
 from cryobench.atoms.procedural.trimer import procedural_trimer
 from cryobench.atoms.residue_motion import Carriers, find_carriers, leave_out
 from cryobench.atoms.trajectories import NOT_SOLVENT, Trajectory
 from cryobench.recipes.network_frames import NetworkFrames, OpeningLaw
 from cryobench.recipes.recipe import FrameEnsemble, Recipe
 from cryobench.recipes.settings import SimulationSettings
-from cryobench.recipes.trajectory_frames import TrajectoryFrames, draw_frames, find_points
+from cryobench.recipes.trajectory_frames import (
+    SeveralModels,
+    TrajectoryFrames,
+    are_frames,
+    draw_frames,
+    find_points,
+    note_models,
+)
 
 
 class SpikeMdSettings(SimulationSettings):
@@ -52,6 +58,9 @@ class SpikeMdSettings(SimulationSettings):
     closed_deviation_deg: float = Field(3.0, ge=0, description="standard deviation of closed ones about 0, degrees")
 
     # From a trajectory
+    models: SeveralModels = Field(
+        "auto", description="several models of one file: frames, one structure, or auto: one if copies of an assembly"
+    )
     selection: str = Field(NOT_SOLVENT, description="atoms to image, in MDAnalysis's selection language")
     superpose: bool = Field(True, description="superpose the frames' CA atoms on those of the topology")
     n_components: int = Field(5, ge=1, le=100, description="principal components measured on a trajectory")
@@ -60,19 +69,16 @@ class SpikeMdSettings(SimulationSettings):
 def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> FrameEnsemble:
     if not isinstance(settings, SpikeMdSettings):
         raise TypeError(f"spike-md takes SpikeMdSettings, got {type(settings).__name__}.")
-    if structures and not is_trajectory(structures[0]):
-        several_models = is_structure(structures[0]) and len(structures) == 1 and len(open_frames(structures[0])) > 1
-        if len(structures) > 1 or several_models:
-            return read_ensemble(settings, structures[0], structures[1:])
-        return make_ensemble(settings, read_structure(structures[0]))
-    if structures:
-        raise ValueError(
-            f"{structures[0]} has positions only: give the topology that names its atoms first, then the trajectory."
-        )
-    return make_ensemble(settings, procedural_trimer())
+    if not structures:
+        return make_ensemble(settings, procedural_trimer())
+    if are_frames(structures, settings.models) or len(structures) > 1:
+        return read_ensemble(settings, structures[0], structures[1:])
+    notes: list[str] = []
+    wanted = "all" if settings.models == "one" else "auto"
+    return make_ensemble(settings, read_structure(structures[0], model=wanted, notes=notes), notes)
 
 
-def make_ensemble(settings: SpikeMdSettings, structure: AtomicModel) -> NetworkFrames:
+def make_ensemble(settings: SpikeMdSettings, structure: AtomicModel, notes: Sequence[str] = ()) -> NetworkFrames:
     """The ensemble of one structure. ValueError if it has no domain to open, or no modes enough."""
     base = structure.centred()
     carriers = find_carriers(base)
@@ -98,6 +104,7 @@ def make_ensemble(settings: SpikeMdSettings, structure: AtomicModel) -> NetworkF
         cutoff=settings.network_cutoff,
         seed=settings.ensemble_seed,
         n_frames=settings.n_frames,
+        said=notes,
     )
 
 
@@ -106,7 +113,7 @@ def read_ensemble(settings: SpikeMdSettings, topology: Path, trajectories: Seque
     trajectory = Trajectory(topology, trajectories, selection=settings.selection)
     reference = trajectory.topology.centred()
     domains: Sequence[HingedDomain] = ()
-    if (reference.atom_names == "CA").sum() >= 3:
+    if is_alpha_carbon(reference).sum() >= 3:
         domains = _find_domains(settings, reference, find_carriers(reference))
     return TrajectoryFrames(
         trajectory,
@@ -117,6 +124,7 @@ def read_ensemble(settings: SpikeMdSettings, topology: Path, trajectories: Seque
         tuple(domains),
         settings.superpose,
         settings.n_components,
+        said=note_models(topology, trajectories, len(trajectory)),
     )
 
 

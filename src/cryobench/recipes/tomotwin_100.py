@@ -23,6 +23,7 @@ from cryobench.data import CollectiveVariable
 from cryobench.recipes.complex_family import MOST_COMPLEXES, ProceduralComplex, procedural_complexes
 from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.settings import SimulationSettings
+from cryobench.recipes.spread import spread_evenly
 
 
 class Tomotwin100Settings(SimulationSettings):
@@ -69,6 +70,12 @@ class StructureMixture(_Mixture):
     """Structures that are read from their files whenever they are asked for."""
 
     paths: tuple[Path, ...]
+    said: Sequence[str] = ()
+    """Notes of how the files were read."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return self.said
 
     def model(self, state: int) -> AtomicModel:
         return read_structure(self.paths[state]).centred()
@@ -98,15 +105,16 @@ def _mix_structures(settings: Tomotwin100Settings, structures: Sequence[Path]) -
         )
     _check_unique("have the same name", [(path, structure_name(path)) for path in structures])
     masses, reaches, atoms = {}, {}, []
+    notes: dict[Path, list[str]] = {}
     for path in structures:
-        model = read_structure(path)
+        model = read_structure(path, notes=notes.setdefault(path, []))
         masses[path] = model.mass_with_hydrogens / 1000
         reaches[path] = float(np.linalg.norm(model.positions - model.centre_of_mass, axis=1).max())
         content = model.positions.tobytes() + model.atomic_numbers.tobytes()
         atoms.append((path, hashlib.sha256(content).hexdigest()))
     _check_unique("hold the same atoms", atoms)
-    ordered = sorted(structures, key=lambda path: (masses[path], structure_name(path)))
-    chosen = [ordered[index] for index in np.round(np.linspace(0, len(ordered) - 1, wanted)).astype(int)]
+    ordered = sorted(structures, key=lambda path: (round(masses[path], 6), structure_name(path)))
+    chosen = [ordered[index] for index in spread_evenly(len(ordered), wanted, nearest=True)]
     for path in chosen:
         _check_fits(reaches[path], path, settings)
     return StructureMixture(
@@ -114,6 +122,7 @@ def _mix_structures(settings: Tomotwin100Settings, structures: Sequence[Path]) -
         np.array([masses[path] for path in chosen]),
         tuple(structure_name(path) for path in chosen),
         tuple(chosen),
+        [note for path in chosen for note in notes[path]],
     )
 
 

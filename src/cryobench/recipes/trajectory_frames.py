@@ -7,11 +7,16 @@ far each domain on a hinge is open, and the principal components of the CA atoms
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from cryobench.atoms.files import holds_several_models
+from cryobench.atoms.frame_files import is_structure, is_trajectory
 from cryobench.atoms.hinged_domain import HingedDomain, measure_openings
-from cryobench.atoms.model import AtomicModel
+from cryobench.atoms.model import AtomicModel, is_alpha_carbon
+from cryobench.atoms.settled import settle_signs
 from cryobench.atoms.superposition import fit_rigid_motions, move_rigidly
 from cryobench.atoms.trajectories import Trajectory
 from cryobench.data import CollectiveVariable
@@ -21,6 +26,9 @@ from cryobench.rng import stream
 
 _FOR_COMPONENTS = 1000
 _AT_A_TIME = 64
+
+SeveralModels = Literal["auto", "frames", "one"]
+"""One file of several models: its conformations, or one structure; "auto": one if they are copies in an assembly."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +51,8 @@ class TrajectoryFrames(FrameEnsemble):
     """Move the centre of mass of each frame to the origin."""
     named: Mapping[str, CollectiveVariable] = field(default_factory=dict)
     """Variables given by the user, of the frames in their order here."""
+    said: Sequence[str] = ()
+    """Notes of how the trajectory was chosen."""
 
     @property
     def counts(self) -> np.ndarray:
@@ -81,6 +91,10 @@ class TrajectoryFrames(FrameEnsemble):
         return {**found, **self.named}
 
     @property
+    def notes(self) -> Sequence[str]:
+        return (*self.said, *self.trajectory.notes)
+
+    @property
     def embedding(self) -> np.ndarray:
         """Principal components in Å of RMSD over the CA atoms."""
         return self._measured[1]
@@ -93,7 +107,7 @@ class TrajectoryFrames(FrameEnsemble):
         mean = sample.mean(axis=0)
         _, _, axes = np.linalg.svd(sample - mean, full_matrices=False)
         axes = axes[: min(self.n_components, len(some) - 1)]
-        axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
+        axes = settle_signs(axes)
         openings = np.empty((len(self.order), len(self.domains)))
         components = np.empty((len(self.order), len(axes)))
         # In the order of the file, which is far faster to read.
@@ -105,6 +119,32 @@ class TrajectoryFrames(FrameEnsemble):
         return round_coordinates(openings), round_coordinates(components)
 
 
+def are_frames(structures: Sequence[Path], models: SeveralModels) -> bool:
+    """Whether the files given are a topology and its trajectories, or one file whose models are conformations.
+
+    ValueError for a trajectory without a topology before it.
+    """
+    if is_trajectory(structures[0]):
+        raise ValueError(
+            f"{structures[0]} has positions only: give the topology that names its atoms first, then the trajectory."
+        )
+    if len(structures) > 1:
+        return is_trajectory(structures[1])
+    if models == "one" or not is_structure(structures[0]):
+        return False
+    return holds_several_models(structures[0], unless_assembly=models == "auto")
+
+
+def note_models(topology: Path, trajectories: Sequence[Path], n_frames: int) -> tuple[str, ...]:
+    """That the models of a single file were taken as frames, and the way out."""
+    if trajectories:
+        return ()
+    return (
+        f"{topology.name}: its {n_frames:,} models are taken as frames, a state each, whose images are not counted "
+        "by n_images; --set models=one takes them as one structure.",
+    )
+
+
 def draw_frames(available: int, wanted: int, seed: int) -> np.ndarray:
     """(n,) frames in random order, none twice: ``wanted`` of them, or all there are."""
     return stream(seed, "frames").permutation(available)[:wanted]
@@ -112,7 +152,7 @@ def draw_frames(available: int, wanted: int, seed: int) -> np.ndarray:
 
 def find_points(model: AtomicModel) -> np.ndarray:
     """Indices of the CA and (of nucleic acids) P atoms, or of all atoms but hydrogens if there are under three."""
-    backbone = (model.atom_names == "CA") & (model.atomic_numbers == 6)
+    backbone = is_alpha_carbon(model)
     backbone |= (model.atom_names == "P") & (model.atomic_numbers == 15)
     chosen = backbone if backbone.sum() >= 3 else model.atomic_numbers > 1
     return np.flatnonzero(chosen) if chosen.sum() >= 3 else np.arange(len(model))

@@ -1,18 +1,23 @@
 """Collective variables named by the user: a CSV or Parquet table with one row per state and one column each.
 
 The column's header is the variable's name, with its unit and, if it lives on a circle, its period in brackets:
-``distance [Å]``, ``turn [rad; period 6.283]``, ``score``.
+``distance [Å]``, ``turn [rad; period 6.283]``, ``score``. Rows are states in the order of the structures, unless a
+column says which (``state``, ``frame``, ``index``, or the index that a data frame was saved with: see
+``io.row_order``); that column is no variable.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from cryobench._errors import FormatError
 from cryobench.data import CollectiveVariable
+from cryobench.io.csv_table import read_csv_table
+from cryobench.io.parquet_table import read_parquet_columns
+from cryobench.io.row_order import Column, Items, find_rows
 
 _HEADER = re.compile(
     r"(?P<name>[^\[\]]*[^\[\]\s])\s*(?:\[(?P<unit>[^\[\];]*)(?:;\s*period\s+(?P<period>[^\[\]]+))?\])?"
@@ -25,38 +30,48 @@ def read_variables(path: Path, n_states: int) -> dict[str, CollectiveVariable]:
     Raises
     ------
     FormatError
-        If the file is missing, is neither CSV nor Parquet, a header is malformed, or a value is not a finite number.
+        If the file is missing, is neither CSV nor Parquet, rows differ in their number of fields, a header is
+        malformed, a value is not a finite number, or a column that says which state a row is cannot be understood.
     ValueError
         If it has another number of rows than there are states.
     """
-    table = _read_table(Path(path))
-    if len(table) != n_states:
+    path = Path(path)
+    columns = _read_columns(path)
+    n_rows = len(next(iter(columns.values()), ()))
+    if n_rows != n_states:
         raise ValueError(
-            f"{path} has {len(table)} rows for {n_states} states: one row per state, in the order of the structures "
+            f"{path} has {n_rows} rows for {n_states} states: one row per state, in the order of the structures "
             "(of a trajectory: of its frames)."
         )
+    states = Items(n_states, kind="state", indices=("state", "frame"))
+    rows = find_rows(columns, states, path)
+    order = np.arange(n_states) if rows is None else rows
     variables: dict[str, CollectiveVariable] = {}
-    for column in table.columns:
-        name, unit, period = _parse_header(str(column), path)
+    for column, entries in columns.items():
+        if states.is_key(column):
+            continue
+        name, unit, period = _parse_header(column, path)
         if name in variables:
             raise FormatError(f"{path} has two columns named {name!r}.")
-        values = np.asarray(pd.to_numeric(table[column], errors="coerce"), dtype=np.float64)
+        values = np.asarray(pd.to_numeric(pd.Series(entries), errors="coerce"), dtype=np.float64)[order]
         if not np.isfinite(values).all():
-            row = int(np.argmin(np.isfinite(values)))
-            raise FormatError(f"{path}: {name!r} of state {row} is {table[column].iloc[row]}, not a finite number.")
+            state = int(np.argmin(np.isfinite(values)))
+            raise FormatError(f"{path}: {name!r} of state {state} is {entries[order[state]]}, not a finite number.")
         variables[name] = CollectiveVariable(values, unit, period)
     return variables
 
 
-def _read_table(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise FormatError(f"variables_file {path} does not exist.")
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            return pd.read_parquet(path)
-        return pd.read_csv(path, skipinitialspace=True)
-    except (ValueError, pa.ArrowException, OSError) as error:
-        raise FormatError(f"{path} cannot be read as a CSV or Parquet table: {error}") from error
+def _read_columns(path: Path) -> Mapping[str, Column]:
+    expected = "the table of variables_file, CSV or Parquet"
+    if path.suffix.lower() in (".parquet", ".pq"):
+        return read_parquet_columns(path, expected)
+    table = read_csv_table(path, expected)
+    if table.header is None:
+        raise FormatError(
+            f"{path} begins with numbers, {','.join(table.rows[0])!r}, expected a header that names the variables,"
+            " such as 'distance [Å]'."
+        )
+    return table.columns()
 
 
 def _parse_header(header: str, path: Path) -> tuple[str, str, float | None]:

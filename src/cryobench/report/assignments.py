@@ -23,7 +23,7 @@ def class_by_truth(reconstruction: Reconstruction, dataset: Dataset) -> pd.DataF
     if reconstruction.posteriors is None or dataset.truth is None:
         return None
     axis = choose_truth_axis(dataset.truth)
-    known = np.isfinite(axis.values)
+    known = np.isfinite(axis.values) & np.isfinite(reconstruction.posteriors).all(axis=1)
     posteriors, values = reconstruction.posteriors[known], axis.values[known]
     if not len(values):
         return None

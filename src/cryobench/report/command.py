@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cryobench._errors import UnknownName
+from cryobench.io.commands import write_settings
 from cryobench.recipes import get_recipe
 from cryobench.recipes.recipe import Recipe, SimulationSettings
 
@@ -29,10 +30,7 @@ def make_command(card: Mapping[str, Any]) -> str | None:
     words += ["--seed", str(plan.get("seed", 0))]
     if plan.get("particles"):
         words += ["--particles", ":".join(map(str, plan["particles"]))]
-    for name, value in _changed(plan).items():
-        text = value if isinstance(value, str) and not _is_json(value) else json.dumps(value, ensure_ascii=False)
-        words += ["--set", f"{name}={text}"]
-    return shlex.join(words)
+    return shlex.join([*words, *write_settings(_changed(plan))])
 
 
 def changed_settings(card: Mapping[str, Any]) -> list[Setting]:
@@ -71,11 +69,3 @@ def _recipe(plan: Mapping[str, Any]) -> Recipe | None:
 def _plain(value: Any) -> Any:
     """As JSON gives it back: tuples are lists."""
     return json.loads(json.dumps(value, default=str))
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except json.JSONDecodeError:
-        return False
-    return True

@@ -145,6 +145,6 @@ def flatten_entries(entries: Mapping[str, Any], prefix: str = "") -> Iterator[tu
         elif isinstance(value, (list, tuple)) and len(value) > 12:
             yield key, f"{', '.join(map(str, value[:6]))} … ({len(value)} in all)"
         elif isinstance(value, (list, tuple)):
-            yield key, ", ".join(map(str, value))
+            yield key, ", ".join(map(str, value)) or "none"
         else:
             yield key, "not recorded" if value is None else str(value)

@@ -119,7 +119,7 @@ def _render(contents: Contents, **written: Any) -> str:
         ranking=describe_score(contents.ranking_score) if contents.ranking_score else None,
         consensus_wins=consensus_beats_labels(contents.scores),
         band=BAND,
-        records={run.slug: list(flatten_entries(run.record)) for run in contents.runs},
+        records={run.slug: list(flatten_entries(run.record.to_json())) for run in contents.runs},
         contexts={run.slug: list(flatten_entries(run.scores.context)) for run in contents.runs},
         **written,
     )

@@ -6,12 +6,14 @@ Intervals are those of the scores: 95 %, bootstrapped over the query particles.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from cryobench.data import Reconstruction, Scores
+from cryobench.data import Finding, Reconstruction, RunRecord, Scores
+
+Kind = TypeVar("Kind", bound=Finding)
 
 BAND = (10, 90)
 """Percentiles over query particles between which the band around a mean curve lies."""
@@ -55,7 +57,7 @@ class Run:
     scores: Scores
 
     @property
-    def record(self) -> Mapping[str, Any]:
+    def record(self) -> RunRecord:
         """Run record."""
         return self.reconstruction.record
 
@@ -66,13 +68,22 @@ class Run:
 
     @property
     def status(self) -> str:
-        """ "finished", "failed" or "running"; finished where the record does not say."""
-        return str(self.record.get("status", "finished"))
+        """ "finished", "failed" or "running"."""
+        return self.record.status
 
     @property
     def reason(self) -> str:
         """Why a failed run failed."""
-        return str(self.record.get("error") or "no reason recorded")
+        return self.record.error or "no reason recorded"
+
+    def findings(self, kind: type[Kind]) -> list[Kind]:
+        """Findings of a kind; a failed run has none."""
+        found = () if self.status == "failed" else self.reconstruction.findings
+        return [each for each in found if isinstance(each, kind)]
+
+    def find(self, kind: type[Kind]) -> Kind | None:
+        """The first finding of a kind, or None."""
+        return next(iter(self.findings(kind)), None)
 
 
 def name_runs(results: Sequence[tuple[Reconstruction, Scores]]) -> list[Run]:
@@ -82,8 +93,8 @@ def name_runs(results: Sequence[tuple[Reconstruction, Scores]]) -> list[Run]:
     for position, (reconstruction, scores) in enumerate(results):
         label = names[position]
         if names.count(label) > 1:
-            seeds = [other.record.get("seed") for other, _ in results if other.name == label]
-            seed = reconstruction.record.get("seed")
+            seeds = [other.record.seed for other, _ in results if other.name == label]
+            seed = reconstruction.record.seed
             told_apart = seed is not None and seeds.count(seed) == 1
             label += f" (seed {seed})" if told_apart else f" ({names[: position + 1].count(label)})"
         letters = "".join(c if c.isascii() and c.isalnum() else "-" for c in label.lower())
@@ -104,7 +115,7 @@ def run_table(runs: Sequence[Run]) -> pd.DataFrame:
             "role": run.control.role if run.control else "method",
             "status": run.status,
             "reason": run.reason if run.status == "failed" else "",
-            **{name: _number(run.record.get(name)) for name in _COSTS},
+            **{name: _number(getattr(run.record.cost, name)) for name in _COSTS},
         }
         for run in runs
     ]
@@ -217,6 +228,6 @@ def consensus_beats_labels(scores: pd.DataFrame) -> bool:
     return False
 
 
-def _number(value: Any) -> float:
+def _number(value: float | None) -> float:
     """A recorded number, NaN where there is none."""
     return float("nan") if value is None else float(value)

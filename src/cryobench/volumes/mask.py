@@ -58,6 +58,15 @@ def make_sphere_mask(box_size: int, pixel_size: float, radius: float, *, edge: f
     return Mask(torch.from_numpy(values), pixel_size, recipe)
 
 
+def make_largest_sphere(box_size: int, diameter: float = 1.0) -> Volume:
+    """Soft sphere (z, y, x) that fits the box, or of ``diameter`` boxes, its edge a tenth of the radius wide.
+
+    Beyond it is no particle, and the correction for the interpolation kernel raises the noise towards the corners.
+    """
+    radius = diameter * box_size / 2
+    return make_sphere_mask(box_size, 1.0, 0.9 * radius, edge=0.1 * radius).values.float()
+
+
 def make_soft_mask(
     volumes: Volume | Iterable[Volume],
     pixel_size: float,

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from cryobench.cli.score_table import MAIN, print_scores
-from cryobench.data import Reconstruction, Score, Scores
+from cryobench.data import Reconstruction, RunRecord, Score, Scores
 from cryobench.metrics.registry import get_metric
 from cryobench.metrics.uncertainty import summarise
 
@@ -18,7 +18,7 @@ def scored(method: str, level: float, **context) -> tuple[Reconstruction, Scores
     scores = {name: summarise(name, items) for name in names}
     scores["resolution-0.5"] = summarise("resolution-0.5", crossed, statistic="median")
     scores["ari"] = Score("ari", level, level - 0.1, level + 0.1, 500, pd.DataFrame({"value": [level]}))
-    return Reconstruction(np.arange(1), record={"method": method}), Scores(scores, context=context)
+    return Reconstruction(np.arange(1), record=RunRecord(method)), Scores(scores, context=context)
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -54,7 +54,7 @@ def test_everything_when_asked(capsys) -> None:
 def test_what_was_not_measured_and_how_it_was_aligned_are_said(capsys) -> None:
     alignment = {"mode": "reconstruction", "why": "its rotations are not those given", "score": 0.87654}
     one = scored("a", 0.4, not_measured={"poses": "needs poses"}, alignment=alignment)
-    print_scores([one, (Reconstruction(np.arange(1), record={"method": "[b]"}), Scores({}))])
+    print_scores([one, (Reconstruction(np.arange(1), record=RunRecord("[b]")), Scores({}))])
     printed = lines(capsys)
     assert printed[0] == "a [b]"
     assert any(line.endswith("not measured") for line in printed)

@@ -11,14 +11,15 @@ import pytest
 
 from cryobench._errors import FormatError, UnknownName
 from cryobench.cli.series import parse_percentiles
-from cryobench.data import Reconstruction
+from cryobench.compute import Compute
+from cryobench.data import Components, DatasetIdentity, LatentDensity, LatentPath, Reconstruction, RunRecord
 from cryobench.experiment import series
-from cryobench.experiment.series import SeriesSettings, triangular_weights, write_series
+from cryobench.experiment.series import SeriesSettings, write_series
 from cryobench.io.mrc import read_volume
 from cryobench.io.store import load_reconstruction, save_reconstruction
-from cryobench.methods._shared.backprojection import backproject
-from cryobench.methods.variability_3d import Variability3D
-from cryobench.methods.variability_3d.volumes import LinearVolumes
+from cryobench.latents.groups import triangular_weights
+from cryobench.reconstruction.engine import Passes, RunContext
+from cryobench.reconstruction.statistics import backproject
 from stored import store_dataset, store_run
 from toy import PIXEL_SIZE, toy_dataset
 
@@ -42,15 +43,15 @@ def run(dataset, tmp_path: Path) -> Path:
     latents[5] = np.nan
     result = Reconstruction(
         dataset.queries,
-        LinearVolumes(mean, components, np.nan_to_num(latents[dataset.queries])),
         latents=latents,
         model={"mean": mean, "components": components},
-        record={
-            "method": "3dva",
-            "status": "finished",
-            "settings": {"n_components": 2},
-            "dataset": {"name": "toy", "path": str(dataset.path), "sha256": dataset.card["sha256"]},
-        },
+        decodes_by="linear",
+        findings=(Components(mean, components, np.ones(2)),),
+        record=RunRecord(
+            "3dva",
+            settings={"n_components": 2},
+            dataset=DatasetIdentity("toy", str(dataset.path), dataset.card["sha256"]),
+        ),
     )
     save_reconstruction(result, tmp_path / "run", pixel_size=PIXEL_SIZE)
     return tmp_path / "run"
@@ -93,7 +94,8 @@ def test_clusters_are_back_projected_and_counted(run: Path, dataset, tmp_path: P
     states[5] = -1  # left out of the run, hence of the clusters
     frames = entries(tmp_path / "out")
     assert [entry["particles"] for entry in frames] == [int((states == state).sum()) for state in range(3)]
-    expected = backproject(dataset.particles, states, 3)
+    weights = (states[:, None] == np.arange(3)).astype(np.float32)
+    expected = backproject(Passes(dataset.particles, Compute()), weights)
     for path, volume, entry, place in zip(written, expected, frames, (-1, 0, 1), strict=True):
         np.testing.assert_allclose(read_volume(path)[0], volume, atol=1e-5 * np.abs(volume).max())
         assert entry["latent"][0] == pytest.approx(place, abs=0.1)
@@ -126,27 +128,19 @@ def test_triangles_sum_to_one_and_overlap(n, frames, rng) -> None:
 
 
 def test_windows_beyond_memory_take_more_passes_and_give_the_same(dataset, rng) -> None:
-    from cryobench.methods._shared.backprojection import backproject_weighted
-
     weights = rng.uniform(0, 1, (N, 3)).astype(np.float32)
-    together = list(backproject_weighted(dataset.particles, weights))
-    apart = list(backproject_weighted(dataset.particles, weights, memory_bytes=1))
-    np.testing.assert_allclose(np.stack(apart), np.stack(together), atol=1e-6)
+    together = list(series._backproject(dataset, weights, RunContext()))
+    apart = list(series._backproject(dataset, weights, RunContext(compute=Compute(memory=1))))
+    np.testing.assert_array_equal(np.stack(apart), np.stack(together))
 
 
-def test_a_path_is_straight_without_a_density_and_hands_over_the_images(run: Path, dataset, tmp_path, monkeypatch):
-    decode, seen = Variability3D.decode, []
-
-    def spy(self, model, latents, *, particles=None):
-        seen.append((len(particles), self.settings.n_components))
-        return decode(self, model, latents)
-
-    monkeypatch.setattr(Variability3D, "decode", spy)
-    write_series(run, "path", tmp_path / "out", SeriesSettings(frames=4, first=0, last=7))
-    assert seen == [(N, 2)]
-    own = load_reconstruction(run).latents
+def test_a_path_is_straight_without_a_density(run: Path, tmp_path):
+    written = write_series(run, "path", tmp_path / "out", SeriesSettings(frames=4, first=0, last=7))
+    found = load_reconstruction(run)
     latents = np.array([entry["latent"] for entry in entries(tmp_path / "out")])
-    np.testing.assert_allclose(latents, np.linspace(own[0], own[7], 4), atol=1e-6)
+    np.testing.assert_allclose(latents, np.linspace(found.latents[0], found.latents[7], 4), atol=1e-6)
+    expected = found.model["mean"] + np.tensordot(latents[1], found.model["components"], axes=1)
+    np.testing.assert_allclose(read_volume(written[1])[0], expected, atol=1e-5)
 
 
 def test_a_path_kept_by_the_run_or_through_its_density(run: Path, tmp_path: Path) -> None:
@@ -157,8 +151,9 @@ def test_a_path_kept_by_the_run_or_through_its_density(run: Path, tmp_path: Path
     latents = np.stack([np.cos(np.arange(N)), np.sin(np.arange(N))], axis=1)
     latents[:2] = [[1, 0], [-1, 0]]
     kept = np.linspace([0, 0], [1, 1], 6)
-    model = {**result.model, "density": ring, "density_axes": axes, "path_latents": kept}
-    save_reconstruction(replace(result, latents=latents, model=model), tmp_path / "ring", pixel_size=PIXEL_SIZE)
+    findings = (LatentDensity(ring, axes), LatentPath(kept))
+    changed = replace(result, latents=latents, findings=findings)
+    save_reconstruction(changed, tmp_path / "ring", pixel_size=PIXEL_SIZE)
     write_series(tmp_path / "ring", "path", tmp_path / "own")
     np.testing.assert_allclose([entry["latent"] for entry in entries(tmp_path / "own")], kept)
     write_series(tmp_path / "ring", "path", tmp_path / "around", SeriesSettings(frames=9, first=0, last=1))
@@ -203,7 +198,7 @@ def test_settings_out_of_range(settings, message) -> None:
 
 def test_runs_without_what_a_kind_needs(run: Path, dataset, tmp_path: Path) -> None:
     store_run(dataset, tmp_path / "classes")
-    with pytest.raises(ValueError, match="holds no mean and no components"):
+    with pytest.raises(ValueError, match="found none"):
         write_series(tmp_path / "classes", "simple", tmp_path / "out")
     bare = replace(load_reconstruction(run), latents=None, posteriors=np.eye(3)[dataset.truth.states])
     save_reconstruction(bare, tmp_path / "bare", pixel_size=PIXEL_SIZE)

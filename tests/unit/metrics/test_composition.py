@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from cryobench.data import Components, Reconstruction
+from cryobench.data import Reconstruction, StateComponents
 from cryobench.metrics.composition import Composition, occupancy_error
 from labelled import classified, embedded, labelled_dataset
 
-COMPONENTS = Components(
+COMPONENTS = StateComponents(
     ("core", "head", "foot", "half"), np.array([[1, 0, 0, 0.5], [1, 1, 0, 0.5], [1, 1, 1, 1.0]], dtype=float)
 )
 
@@ -67,10 +67,10 @@ def test_why_it_is_not_measured(rng: np.random.Generator) -> None:
     metric, states = Composition(), np.repeat([0, 1], 10)
     answer = classified(states)
     assert "true components" in (metric.explain_missing(answer, labelled_dataset(states)) or "")
-    alike = Components(("core",), np.ones((2, 1)))
+    alike = StateComponents(("core",), np.ones((2, 1)))
     assert "that states differ in" in (
         metric.explain_missing(answer, labelled_dataset(states, components=alike)) or ""
     )
-    data = labelled_dataset(states, components=Components(("arm",), np.array([[0.0], [1.0]])))
+    data = labelled_dataset(states, components=StateComponents(("arm",), np.array([[0.0], [1.0]])))
     assert "posteriors or latents" in (metric.explain_missing(Reconstruction(np.arange(1)), data) or "")
     assert metric.measure(embedded(states[:, None] + 0.0), data)["occupancy-error"].value == 0

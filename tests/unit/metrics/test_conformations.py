@@ -23,6 +23,8 @@ class NearestState:
     volumes: np.ndarray
     asked: list[np.ndarray] = field(default_factory=list)
 
+    takes = "latents"
+
     def decode(self, latents):
         turns = 2 * np.pi * np.arange(3) / 3
         for row in latents:
@@ -77,6 +79,8 @@ def test_classes_are_those_most_particles_of_a_state_are_in(toy) -> None:
     mixed[np.flatnonzero(toy.truth.states == 0)[:5]] = [1, 0, 0]
 
     class Classes:
+        takes = "latents"
+
         def decode(self, latents):
             yield from stack(toy)[[2, 0, 1]][latents.argmax(axis=1)]
 

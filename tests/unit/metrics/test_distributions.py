@@ -181,7 +181,7 @@ def test_resamples_on_a_circle_are_of_the_distance_on_a_circle(rng: np.random.Ge
     assert comparison.resample(seed=0)[:, 0].mean() == pytest.approx(value, rel=0.02)
 
 
-def test_junk_and_gaps_are_left_out(rng: np.random.Generator) -> None:
+def test_junk_and_gaps_are_left_out_and_particles_without_a_latent_are_at_the_mean(rng: np.random.Generator) -> None:
     states, _ = circle_data(rng, n_states=10, n=400)
     height = states.astype(float)
     height[:10] = np.nan
@@ -191,9 +191,13 @@ def test_junk_and_gaps_are_left_out(rng: np.random.Generator) -> None:
     latents[30:35] = np.inf
     data = labelled_dataset(junk, variables={"height": CollectiveVariable(height, "Å")})
     scores = Distributions().measure(embedded(latents), data)
-    assert scores.context["n_particles"] == 365
-    assert scores.context["n_left_out"] == 35
-    assert scores["distribution-error"].value == pytest.approx(0, abs=1e-6)
+    assert scores.context["n_particles"] == 370
+    assert (scores.context["n_unknown"], scores.context["n_left_out"]) == (30, 5)
+    assert scores.context["coverage"] == 365 / 370
+    assert 0 < scores["distribution-error"].value < 0.03
+    latents[30:35] = 0
+    whole = Distributions().measure(embedded(states[:, None].astype(float)), data)
+    assert whole["distribution-error"].value == pytest.approx(0, abs=1e-6)
 
 
 def test_why_it_is_not_measured(rng: np.random.Generator) -> None:

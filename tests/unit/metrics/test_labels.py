@@ -111,16 +111,28 @@ def test_interval_covers_the_value_of_the_population(rng: np.random.Generator) -
         assert 0.85 <= count / trials <= 1.0, name
 
 
-def test_unknown_and_left_out_particles_are_counted() -> None:
+def test_particles_left_out_are_a_class_of_their_own_that_stands_for_no_state() -> None:
     states = np.array([0] * 10 + [1] * 10 + [-1] * 4)
     labels = np.array([0] * 10 + [1] * 7 + [-1] * 3 + [1] * 4)
     scores = compare_labels(states, labels)
-    assert scores["ari"].value == 1.0
-    assert scores["ari"].n == 17
+    apart = witness.adjusted_rand_score(states[:20], np.where(labels < 0, 2, labels)[:20])
+    assert scores["ari"].value == pytest.approx(apart)
+    assert scores["ari"].n == 20
+    assert scores["label-accuracy"].value == scores["label-accuracy-majority"].value == 17 / 20
+    assert scores["macro-f1"].value == pytest.approx((1 + 14 / 17) / 2)
     assert scores.context["n_unknown_state"] == 4
     assert scores.context["n_left_out"] == 3
+    assert scores.context["coverage"] == 17 / 20
+    confusion = scores.curves["confusion"]
+    assert confusion[confusion["class"] == -1].to_dict("list") == {
+        "state": [1],
+        "class": [-1],
+        "particles": [3],
+        "matched": [-1],
+        "majority": [-1],
+    }
     measured = Labels().measure(classified(labels), labelled_dataset(states))
-    assert measured["ari"].value == 1.0
+    assert measured["ari"].value == pytest.approx(apart)
     counted = [measured.context[name] for name in ("n_particles", "n_unknown_state", "n_left_out")]
     assert counted == [17, 4, 3]
 
@@ -131,7 +143,7 @@ def test_latents_are_clustered(rng: np.random.Generator) -> None:
     latents = centres[states] + rng.normal(size=(300, 3))
     latents[:5] = np.nan
     scores = Labels().measure(embedded(latents), labelled_dataset(states))
-    assert scores["ari"].value == pytest.approx(1.0)
+    assert scores["label-accuracy"].value == pytest.approx(295 / 300)
     assert scores.context["classes_from"] == "latents"
     assert scores.context["n_left_out"] == 5
     noise = Labels().measure(embedded(rng.normal(size=(300, 3))), labelled_dataset(states))

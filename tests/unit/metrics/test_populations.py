@@ -72,15 +72,17 @@ def test_shuffled_labels_have_right_populations(rng: np.random.Generator) -> Non
     assert scores["population-error"].value == pytest.approx(0, abs=1e-6)
 
 
-def test_junk_and_left_out_particles_count_in_neither(rng: np.random.Generator) -> None:
+def test_junk_does_not_count_and_particles_left_out_are_in_no_state(rng: np.random.Generator) -> None:
     states = np.repeat([0, 1, -1], [30, 30, 40])
     labels = states.copy()
     labels[60:] = 0
     labels[:6] = -1
     scores = Populations().measure(classified(labels), labelled_dataset(states))
-    assert scores["population-error"].value == pytest.approx(0, abs=1e-6)
+    assert scores["population-error"].value == pytest.approx(0.1, abs=1e-6)
+    table = scores.curves["populations"]
+    assert table["recovered"].tolist() == pytest.approx([0.4, 0.5])
     assert (scores["population-error"].n, scores.context["n_unknown_state"], scores.context["n_left_out"]) == (
-        54,
+        60,
         40,
         6,
     )

@@ -4,36 +4,39 @@ import numpy as np
 import pytest
 import torch
 
-from cryobench.fourier import fft_images, fft_volume, ifft_volume, shell_indices
+from cryobench.fourier import fft_volume, ifft_volume, shell_indices
 from cryobench.imaging.grid import gridding_correction
+from cryobench.imaging.half_disc import HalfDisc
+from cryobench.imaging.kernels.cpu.column_prior import iterate_prior
 from cryobench.imaging.layout import GridLayout
-from cryobench.methods._shared.spectra import HalfDisc, Packed
 from cryobench.methods.recovar.column_choice import choose_columns
 from cryobench.methods.recovar.columns import WIDTH, ColumnSums, _CompiledSums, _SlicedSums
-from cryobench.methods.recovar.masked_images import MaskedImages, to_images, to_packed
-from cryobench.methods.recovar.regularise import _iterate_prior, solve_columns
+from cryobench.methods.recovar.masks import MaskedImages
+from cryobench.methods.recovar.regularise import ROUNDS, iterate_prior_by_sums, solve_columns
+from cryobench.reconstruction.images import Posed
+from cryobench.reconstruction.statistics import LEAST_FSC, MOST_FSC
 from cryobench.rotations import rotations_from_quaternions
 
 SIZES = [11, 12]
 
 
-def _particles(rng: np.random.Generator, size: int, n: int) -> tuple[Packed, HalfDisc]:
+def _particles(rng: np.random.Generator, size: int, n: int) -> tuple[Posed, HalfDisc]:
     disc = HalfDisc(size, (size - 1) // 2)
     images = torch.from_numpy(rng.standard_normal((n, size, size))).float()
-    data = to_packed(images, disc)
+    data = disc.from_images(images)
     ctf = torch.from_numpy(rng.uniform(-1, 1, (n, len(disc.index)))).float()
     rotations = torch.from_numpy(rotations_from_quaternions(rng.standard_normal((n, 4)))).float()
     empty = torch.zeros(n, disc.radius + 1, dtype=torch.float64)
-    return Packed(np.arange(n), data, ctf, rotations, empty, empty), disc
+    return Posed(np.arange(n), data, ctf, empty, empty, rotations), disc
 
 
-def _sums(made, packed: Packed, masks: torch.Tensor | None, halves: np.ndarray) -> ColumnSums:
-    made.add(packed, packed.data, masks, halves)
+def _sums(made, packed: Posed, masks: torch.Tensor | None, halves: np.ndarray) -> ColumnSums:
+    made.add(packed, masks, halves)
     return made.totals()
 
 
-def _full_plane(packed: Packed, disc: HalfDisc, i: int, deviation: np.ndarray):
-    """All entries of a slice, mates too: points (q, 3), places (q, 2), data, ctf, noise deviation."""
+def _full_plane(packed: Posed, disc: HalfDisc, i: int, deviation: np.ndarray):
+    """All entries of a slice, mates too: points (q, 3), pairs (q, 2), data, ctf, noise deviation."""
     pairs = np.concatenate([disc.frequencies, -disc.frequencies[1:]])
     data = packed.data[i].numpy().astype(complex)
     ctf = packed.ctf[i].numpy().astype(float)
@@ -67,9 +70,9 @@ def test_columns_are_the_sums_of_their_definition(rng, size):
             continue
         floors = np.floor(points).astype(int)
         for corner in np.ndindex(2, 2, 2):
-            place = floors + corner
-            weight = np.prod(1 - np.abs(points - place), axis=1)
-            x, y, z = (place % size).T
+            near = floors + corner
+            weight = np.prod(1 - np.abs(points - near), axis=1)
+            x, y, z = (near % size).T
             for part in (0, 1):
                 np.add.at(top[halves[i], part], (z, y, x), weight * ctf * parts[part])
             np.add.at(bottom[halves[i]], (z, y, x), weight * ctf**2 * h)
@@ -111,9 +114,9 @@ def test_noise_alone_leaves_nothing_in_a_column(rng, size):
     ball = (axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2 < (size / 3) ** 2).astype(np.float32)
     window = MaskedImages.of(torch.from_numpy(ball), disc)
     masks = window.project(rotations)
-    data = to_packed(images * masks, disc)
+    data = disc.from_images(images * masks)
     empty = torch.zeros(n, disc.radius + 1, dtype=torch.float64)
-    packed = Packed(np.arange(n), data, torch.ones(n, len(disc.index)), rotations, empty, empty)
+    packed = Posed(np.arange(n), data, torch.ones(n, len(disc.index)), empty, empty, rotations)
     noise = np.full(disc.radius + 1, float(size**2))
     halves = np.zeros(n, dtype=np.int64)
     column = np.array([[2, 1, 0]])
@@ -123,20 +126,6 @@ def test_noise_alone_leaves_nothing_in_a_column(rng, size):
     biased = _sums(_CompiledSums(disc, column, 1e-9 * noise), packed, masks, halves)
     left, before = (np.abs(sums.top[0, 0, 0].reshape(near.shape)[near].real.mean()) for sums in (kept, biased))
     assert left < 0.1 * before
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_packed_images_go_to_real_space_and_back(rng, size):
-    packed, disc = _particles(rng, size, 3)
-    back = to_packed(to_images(packed.data, disc), disc)
-    torch.testing.assert_close(back, packed.data, rtol=1e-4, atol=1e-4)
-    outside = fft_images(to_images(packed.data, disc)).flatten(1)
-    entries = {tuple(pair) for pair in disc.frequencies.tolist()}
-    mates = {(-x, -y) for x, y in entries}
-    for place, (row, column) in enumerate(np.ndindex(size, size // 2 + 1)):
-        pair = (column, row if 2 * row < size else row - size)
-        if pair not in entries | mates:
-            assert float(outside[:, place].abs().max()) < 1e-4
 
 
 def test_columns_are_chosen_by_strength_and_kept_apart(rng):
@@ -168,7 +157,11 @@ def test_the_prior_finds_the_power_of_a_column(rng, size):
     top = h[:, None] * signal + np.sqrt(h)[:, None] * noise
     prior, curve = np.full(radius + 1, 50.0), np.zeros(size // 2 + 1, np.float32)
     weights = np.ones(len(shells), np.float32)
-    _iterate_prior(top.astype(np.complex64), h.astype(np.float32), shells, weights, prior, curve, radius, 20)
+    sums = top.astype(np.complex64), h.astype(np.float32)
+    plain, plain_curve = iterate_prior_by_sums(*sums, shells, weights, prior, ROUNDS)
+    iterate_prior(*sums, shells, weights, prior, curve, radius, ROUNDS, LEAST_FSC, MOST_FSC)
+    np.testing.assert_allclose(prior, plain, rtol=1e-4)
+    np.testing.assert_allclose(curve[: radius + 1], plain_curve, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(1 / prior[3:], power, rtol=0.35)
     assert abs(np.mean(1 / prior[3:]) / power - 1) < 0.15
     assert (curve[3 : radius + 1] > 0.7).all()

@@ -1,13 +1,27 @@
-"""RECOVAR as a whole: the linear truth it must find, resumption, workers, decoding, bad input."""
+"""RECOVAR as a whole: the linear truth it must find, resumption, findings, bad input."""
 
-import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from cryobench.data import ArrayImages, Dataset, Reconstruction
-from cryobench.methods.recovar import Recovar, RecovarSettings, recovar
+from cryobench.compute import Compute
+from cryobench.data import (
+    ArrayImages,
+    Components,
+    Dataset,
+    HalfSetFsc,
+    LatentDensity,
+    LatentPath,
+    Reconstruction,
+)
+from cryobench.methods.recovar import Recovar, RecovarSettings, principal_model, recovar
+from cryobench.methods.recovar.plan import make_plan
+from cryobench.reconstruction.decoders import open_decoder
+from cryobench.reconstruction.decoders.kernel_regression import regression
+from cryobench.reconstruction.engine import RunContext
+from cryobench.testing.comparisons import assert_same_bits
 from linear_toy import LinearTruth, linear_dataset
 from toy import toy_dataset
 
@@ -25,7 +39,7 @@ QUICK = {
 
 def run(dataset: Dataset, queries: int = 1, **changes) -> Reconstruction:
     method = Recovar(RecovarSettings(**{**QUICK, **changes}))
-    return method.reconstruct(dataset.particles, queries=dataset.queries[:queries])
+    return method.reconstruct(dataset.particles, dataset.queries[:queries])
 
 
 def check_linear_truth(found: Reconstruction, truth: LinearTruth, *, degrees: float, noise: float) -> None:
@@ -71,94 +85,113 @@ def test_finds_the_linear_model_to_five_degrees(size):
 def test_finds_the_contrast_of_each_particle():
     dataset, truth = linear_dataset(size=24, n=1500, k=1, snr=1.0, extent=0.8, contrast_deviation=0.25)
     found = run(dataset, fit_contrast=True, dimensions=(1,), latent_dimension=1)
-    contrasts = found.model["contrasts_applied"]
+    contrasts = found.model["contrasts"]
     assert np.corrcoef(contrasts, truth.contrasts)[0, 1] > 0.8
     assert contrasts.mean() == pytest.approx(truth.contrasts.mean(), abs=0.1)
-    assert [entry["round"] for entry in found.record["log"]] == ["first", "corrected"]
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_bits(tmp_path, monkeypatch):
+def test_a_killed_run_goes_on_with_less_memory_and_ends_with_the_same_bits(tmp_path, monkeypatch):
+    """Columns, components and volumes that are finished are taken up, however many of them fit at a time."""
     dataset = toy_dataset(n=200)
-    method = Recovar(RecovarSettings(**QUICK))
+    method = Recovar(RecovarSettings(**{**QUICK, "n_columns": 12}))
     queries = dataset.queries[:3]
-    whole = method.reconstruct(dataset.particles, queries=queries)
+    whole = method.reconstruct(dataset.particles, queries, RunContext())
+    tight = Compute(memory=int(3.2e8))
+    context = RunContext(checkpoint=tmp_path)
+    original, made = principal_model.accumulate_columns, []
+
+    def accumulate(passes, frequencies, *rest):
+        made.append(len(frequencies))
+        if len(made) == 2:  # a kill in the second pass
+            raise KeyboardInterrupt
+        return original(passes, frequencies, *rest)
 
     def stop(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
+        patched.setattr(principal_model, "accumulate_columns", accumulate)
+        patched.setattr(recovar, "make_plan", lambda *given: replace(make_plan(*given), column_batch=5))
+        with pytest.raises(KeyboardInterrupt):
+            method.reconstruct(dataset.particles, queries, context)
+    assert (tmp_path / "first" / "column-004.npz").exists()
+    with monkeypatch.context() as patched:
+        patched.setattr(principal_model, "accumulate_columns", accumulate)
         patched.setattr(recovar, "embed", stop)
         with pytest.raises(KeyboardInterrupt):
-            method.reconstruct(dataset.particles, queries=queries, checkpoint=tmp_path)
-    assert (tmp_path / "first" / "components.npz").exists()
+            method.reconstruct(dataset.particles, queries, replace(context, compute=tight))
+    assert made == [5, 5, 7]
     with monkeypatch.context() as patched:
-        patched.setattr("cryobench.methods.recovar.linear_model.accumulate_columns", stop)
-        resumed = method.reconstruct(dataset.particles, queries=queries, checkpoint=tmp_path)
-    np.testing.assert_array_equal(resumed.latents, whole.latents)
-    for item in range(3):
-        np.testing.assert_array_equal(resumed.volumes.read(item), whole.volumes.read(item))
+        patched.setattr(principal_model, "accumulate_columns", stop)
+        resumed = method.reconstruct(dataset.particles, queries, replace(context, compute=tight))
     with monkeypatch.context() as patched:
-        patched.setattr(recovar, "kernel_volumes", stop)  # the volumes are kept too
-        again = method.reconstruct(dataset.particles, queries=queries, checkpoint=tmp_path)
-    np.testing.assert_array_equal(again.volumes.read(2), whole.volumes.read(2))
+        for module, name in ((principal_model, "accumulate_columns"), (recovar, "embed"), (regression, "_regress")):
+            patched.setattr(module, name, stop)  # the volumes are kept too
+        again = method.reconstruct(dataset.particles, queries, context)
+    for found in (resumed, again):
+        assert_same_bits(whole, found, "interrupted under a large budget, finished under a small one")
 
 
-def test_workers_give_what_one_process_gives():
-    from dask.distributed import Client, LocalCluster
-
+def test_findings_hold_the_arrays_of_the_model():
     dataset = toy_dataset(n=200)
-    method = Recovar(RecovarSettings(**QUICK))
-    alone = method.reconstruct(dataset.particles, queries=dataset.queries[:1])
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0") as cluster,
-        Client(cluster) as client,
-    ):
-        spread = method.reconstruct(dataset.particles, queries=dataset.queries[:1], workers=client)
-    assert alone.latents is not None
-    scale = np.abs(alone.latents).max()
-    np.testing.assert_allclose(spread.latents, alone.latents, atol=2e-3 * scale)
-    np.testing.assert_allclose(spread.model["noise"], alone.model["noise"], rtol=1e-4)
-
-
-def test_volumes_are_decoded_from_the_images_anywhere(tmp_path):
-    dataset = toy_dataset(n=200)
-    method = Recovar(RecovarSettings(**QUICK))
-    found = method.reconstruct(dataset.particles, queries=dataset.queries[:2])
-    for name, values in found.model.items():
-        np.save(tmp_path / f"{name}.npy", values)
-    assert found.latents is not None
-    wanted = found.latents[dataset.queries[:2]]
-    decoded = list(method.decode(tmp_path, wanted, particles=dataset.particles))
-    for item in range(2):
-        np.testing.assert_allclose(decoded[item], found.volumes.read(item), rtol=1e-3, atol=1e-4)
-    with pytest.raises(ValueError, match="give the particles"):
-        list(method.decode(tmp_path, wanted))
-    with pytest.raises(ValueError, match=r"2 numbers a row.*\(2, 5\)"):
-        list(method.decode(tmp_path, np.zeros((2, 5)), particles=dataset.particles))
+    found = run(dataset, queries=2, path_volumes=3)
+    components, density = found.find(Components), found.find(LatentDensity)
+    assert components is not None
+    assert components.mean is found.model["mean"]
+    assert components.components is found.model["components"]
+    assert components.variances is found.model["variances"]
+    assert len(components.variances) == QUICK["n_components"] > len(components.components)
+    assert density is not None
+    assert density.axes.shape == (1, 128)
+    of_mean, of_queries = (each for each in found.findings if isinstance(each, HalfSetFsc))
+    assert (of_mean.of, of_queries.of) == ("volume", "query")
+    assert of_mean.curves.shape == (13,)
+    assert of_queries.curves.shape == (2, 13)
+    path = found.find(LatentPath)
+    assert path is not None
+    assert path.latents.shape == (3, 2)
+    decoded = list(open_decoder(found, dataset.particles, RunContext()).decode(path.latents))
+    np.testing.assert_array_equal(path.volumes, decoded)
+    assert found.model["precisions"] is found.model["precisions_2"]
+    assert run(dataset).find(LatentPath) is None
 
 
 def test_a_sphere_is_used_and_said_where_there_is_no_mask():
     dataset = toy_dataset(n=200)
-    bare = dataclasses.replace(dataset, particles=dataclasses.replace(dataset.particles, mask=None))
+    bare = replace(dataset, particles=replace(dataset.particles, mask=None))
     found = run(bare)
-    assert any("no mask: a sphere" in note for note in found.record["notes"])
-    assert run(dataset).record["notes"] == []
+    assert any("no mask: volumes are kept within a sphere" in note for note in found.notes)
+    assert run(bare, mask="sphere").notes == run(dataset).notes == ()
+
+
+def test_a_background_is_subtracted_and_said():
+    dataset = toy_dataset(n=200)
+    images = dataset.particles.images.read(np.arange(200))
+    level = np.linspace(0, 2, 200, dtype=np.float32)[:, None, None] * images.std()
+    lifted = replace(dataset, particles=replace(dataset.particles, images=ArrayImages(images + level)))
+    found, expected = run(lifted), run(dataset)
+    assert any("background of" in note for note in found.notes)
+    assert found.volumes is not None
+    assert expected.volumes is not None
+    volumes = [each.volumes.read(0).ravel() for each in (found, expected)]
+    assert np.corrcoef(*volumes)[0, 1] > 0.95
+    assert LinearRegression().fit(found.latents, expected.latents).score(found.latents, expected.latents) > 0.95
 
 
 def test_bad_input_is_named():
     dataset = toy_dataset(n=60)
     images = np.array(dataset.particles.images.read(np.arange(60)))
     images[17, 3, 4] = np.nan
-    broken = dataclasses.replace(dataset.particles, images=ArrayImages(images))
+    broken = replace(dataset.particles, images=ArrayImages(images))
     method = Recovar(RecovarSettings(**QUICK))
     with pytest.raises(ValueError, match="particle 17 holds NaN"):
-        method.reconstruct(broken, queries=dataset.queries[:1])
+        method.reconstruct(broken, dataset.queries[:1])
     same = dataset.particles.select(np.zeros(60, dtype=int))
     with pytest.raises(ValueError, match="all 60 particles hold the same image"):
-        method.reconstruct(same, queries=np.array([0]))
+        method.reconstruct(same, np.array([0]))
     with pytest.raises(ValueError, match="each half-set of 30 particles must hold min_particles = 100"):
         Recovar(RecovarSettings(**{**QUICK, "min_particles": 100})).reconstruct(
-            dataset.particles, queries=dataset.queries[:1]
+            dataset.particles, dataset.queries[:1]
         )
     with pytest.raises(ValueError, match="two half-sets need at least two particles"):
-        method.reconstruct(dataset.particles.select(np.array([0])), queries=np.array([0]))
+        method.reconstruct(dataset.particles.select(np.array([0])), np.array([0]))

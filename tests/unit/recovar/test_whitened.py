@@ -5,21 +5,20 @@ import pytest
 import torch
 
 from cryobench.imaging.grid import volume_to_fourier
-from cryobench.methods._shared.spectra import ParticleSpectra
-from cryobench.methods.recovar.predicted import predict
 from cryobench.methods.recovar.whitened import (
     whitened_data,
     whitened_products,
     whitened_rows,
     whitened_rows_by_slices,
 )
+from cryobench.reconstruction.images import PosedSpectra, predict_images
 from toy import toy_dataset
 
 
 @pytest.mark.parametrize("size", [16, 17])
 @pytest.mark.parametrize("n_volumes", [1, 3, 13, 20])
 def test_the_kernel_agrees_with_extracted_slices(size, n_volumes):
-    spectra = ParticleSpectra(toy_dataset(n=30, size=size).particles, (size - 1) // 2, method="test")
+    spectra = PosedSpectra(toy_dataset(n=30, size=size).particles, (size - 1) // 2)
     rng = np.random.default_rng(0)
     volumes = torch.from_numpy(rng.standard_normal((n_volumes, size, size, size))).float()
     noise = rng.uniform(1, 2, spectra.disc.radius + 1)
@@ -30,7 +29,7 @@ def test_the_kernel_agrees_with_extracted_slices(size, n_volumes):
 
 def test_products_are_the_inner_products_of_a_log_likelihood():
     """G and b over rows are 2 Re Σ w conj(a) b / σ² over the entries."""
-    spectra = ParticleSpectra(toy_dataset(n=8, size=16).particles, 7, method="test")
+    spectra = PosedSpectra(toy_dataset(n=8, size=16).particles, 7)
     rng = np.random.default_rng(1)
     volumes = torch.from_numpy(rng.standard_normal((4, 16, 16, 16))).float()
     stack = volume_to_fourier(volumes)
@@ -39,7 +38,7 @@ def test_products_are_the_inner_products_of_a_log_likelihood():
     rows = whitened_rows(stack, packed, disc, noise)
     gram, match = whitened_products(rows, whitened_data(packed.data, disc, noise))
     factors = 2 * disc.weights / noise[disc.shells]
-    images = (predict(stack, packed, disc) * packed.ctf[:, None]).numpy()
+    images = predict_images(stack, packed, disc).numpy()
     expected = np.einsum("nap,nbp,p->nab", images.conj(), images, factors).real
     np.testing.assert_allclose(gram.numpy(), expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
     expected = np.einsum("nap,np,p->na", images.conj(), packed.data.numpy(), factors).real

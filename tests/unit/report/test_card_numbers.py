@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cryobench._progress import Silent
-from cryobench.data import CollectiveVariable, Components, Dataset, GroundTruth, IndexedVolumes
+from cryobench.data import CollectiveVariable, Dataset, GroundTruth, IndexedVolumes, StateComponents
 from cryobench.report.composition import lay_out_assembly, occupancy_map
 from cryobench.report.dataset_tables import direction_map
 from cryobench.report.state_list import list_states
@@ -149,7 +149,7 @@ def test_uniform_directions_fill_all_cells_alike_and_preferred_ones_do_not(rng):
 
 def _grown(n: int) -> GroundTruth:
     occupancies = np.array([[1, 0, 0, 0], [1, 1, 0, 0], [1, 0, 0.5, 0], [1, 1, 1, 1]], dtype=float)
-    components = Components(("a", "b", "c", "d"), occupancies, np.array([[0, 1], [0, 2], [1, 3], [2, 3]]))
+    components = StateComponents(("a", "b", "c", "d"), occupancies, np.array([[0, 1], [0, 2], [1, 3], [2, 3]]))
     return GroundTruth(
         np.arange(n) % 4, components=components, state_names=("seed", "left", "right", "whole"), variables={}
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cryobench.data import CollectiveVariable, Reconstruction, Score, Scores
+from cryobench.data import CollectiveVariable, Reconstruction, RunRecord, Score, Scores
 from cryobench.report import tables
 from cryobench.report.charts import (
     Axis,
@@ -48,7 +48,7 @@ def _series(chart, runs, label):
 
 
 def _run(scores: Scores, label: str = "made-up") -> tables.Run:
-    return tables.Run(label, label, Reconstruction(np.arange(2), record={"method": label}), scores)
+    return tables.Run(label, label, Reconstruction(np.arange(2), record=RunRecord(label)), scores)
 
 
 def _score(items: pd.DataFrame, value: float = 0.0) -> Score:
@@ -78,7 +78,7 @@ def test_every_idea_has_its_picture_and_its_words(charts):
 def test_what_was_not_measured_is_not_drawn(dataset):
     assert collect_charts([_run(Scores({}))], dataset) == []
     assert collect_charts([], dataset) == []
-    failed = Reconstruction(dataset.queries, record={"method": "a", "status": "failed"})
+    failed = Reconstruction(dataset.queries, record=RunRecord("a", status="failed"))
     run = tables.Run("a", "a", failed, fabricate_measures(dataset, 0.5))
     assert collect_charts([run], dataset) == []
 

@@ -1,26 +1,29 @@
-"""What runs found by themselves: read only where it is what its name says, and the numbers in every picture."""
-
-from dataclasses import replace
+"""Findings of runs: drawn by their type, never guessed from a model, and the numbers in every picture."""
 
 import numpy as np
 import pytest
 
-from cryobench.data import Reconstruction, Scores
+from cryobench.data import (
+    ClassVolumes,
+    Components,
+    Convergence,
+    Finding,
+    HalfSetFsc,
+    LatentDensity,
+    LatentPath,
+    Reconstruction,
+    RunRecord,
+    Scores,
+)
 from cryobench.report.charts.findings import draw_convergence, draw_densities, draw_half_sets, draw_variances
 from cryobench.report.charts_payload import chart_data
 from cryobench.report.figures import draw_chart, draw_class_volumes, draw_components, draw_path, style_runs
 from cryobench.report.figures.style import DIVERGING
-from cryobench.report.findings.arrays import (
-    Components,
-    model_array,
-    read_class_volumes,
-    read_components,
-    read_density,
-)
 from cryobench.report.findings.gather import gather_findings
 from cryobench.report.findings.pictures import colour_change
 from cryobench.report.findings.tables import (
     collect_notes,
+    flatten_density,
     tabulate_classes,
     tabulate_densities,
     tabulate_half_sets,
@@ -45,49 +48,67 @@ def dataset():
     return fabricate_dataset(n=20, box_size=16)
 
 
-def _run(label: str = "a", *, latents: np.ndarray | None = None, model: dict | None = None, **record) -> Run:
-    reconstruction = Reconstruction(
-        np.arange(2), latents=latents, model=model or {}, record={"method": label, **record}
-    )
+def _run(label: str = "a", *findings: Finding, status: str = "finished", **parts) -> Run:
+    reconstruction = Reconstruction(np.arange(2), findings=findings, record=RunRecord(label, status=status), **parts)
     return Run(label, label, reconstruction, Scores({}))
 
 
-def test_arrays_of_another_shape_or_kind_or_of_a_failed_run_are_not_taken():
-    cube = np.zeros((4, 4, 4))
-    good = {"mean": cube, "components": np.zeros((2, 4, 4, 4)), "variances": np.ones(2)}
-    assert read_components(_run(model=good)) is not None
-    assert read_components(_run(model=good, status="failed")) is None
-    for name, wrong in (
-        ("mean", np.zeros((4, 4))), ("mean", np.zeros((5, 5, 5))), ("components", np.zeros((2, 4, 4, 5))),
-        ("variances", np.ones(1)), ("variances", np.array(["1", "2"])),
-    ):  # fmt: skip
-        assert read_components(_run(model={**good, name: wrong})) is None, name
-        assert read_components(_run(model={key: good[key] for key in good if key != name})) is None
-    classes = {"volumes": np.zeros((3, 4, 4, 4)), "populations": np.ones(3)}
-    assert read_class_volumes(_run(model=classes)) is not None
-    assert read_class_volumes(_run(model={"volumes": classes["volumes"]})) is None
-    assert read_class_volumes(_run(model={**classes, "resolutions": np.ones(2)})) is None
-    assert read_density(_run(model={"density": np.ones((3, 3)), "density_axes": np.ones((2, 4))})) is None
-    assert model_array(_run(model={"density": np.zeros((0, 0))}), "density", 2) is None
+def _components(variances: np.ndarray) -> Components:
+    return Components(np.zeros((4, 4, 4)), np.zeros((len(variances), 4, 4, 4)), variances)
 
 
-def test_nothing_is_made_of_nothing(dataset):
-    runs = [_run(), _run("b", status="failed", notes=["x"], log=[{"iteration": 1, "objective": 2.0}])]
+def _draw(runs: list[Run], dataset) -> list:
+    return [
+        *draw_variances(runs), *draw_densities(runs), *draw_half_sets(runs, dataset), *draw_convergence(runs),
+    ]  # fmt: skip
+
+
+def test_arrays_of_a_model_are_no_findings(dataset):
+    cubes = np.ones((2, 4, 4, 4))
+    model = {
+        "mean": cubes[0], "components": cubes, "variances": np.ones(2), "volumes": cubes,
+        "populations": np.ones(2) / 2, "resolutions": np.ones(2), "half_set_fsc": np.ones(3),
+        "density": np.ones((3, 3)), "density_axes": np.tile(np.arange(3.0), (2, 1)),
+        "path_latents": np.ones((2, 2)), "path_volumes": cubes,
+    }  # fmt: skip
+    runs = [_run(model=model)]
     found = gather_findings(runs, dataset)
     assert found.is_empty
     assert all(table.empty for _, _, table in found.tables)
-    assert [*draw_variances(runs), *draw_densities(runs), *draw_half_sets(runs, dataset)] == []
-    assert draw_convergence(runs) == []
+    assert _draw(runs, dataset) == []
+
+
+def test_findings_of_a_failed_run_and_those_of_nothing_are_not_drawn(dataset):
+    findings = (
+        _components(np.ones(2)),
+        ClassVolumes(np.ones((2, 4, 4, 4)), np.ones(2) / 2),
+        HalfSetFsc(np.ones(3)),
+        LatentDensity(np.ones((3, 3)), np.tile(np.arange(3.0), (2, 1))),
+        LatentPath(np.ones((2, 2)), np.ones((2, 4, 4, 4))),
+        Convergence(({"iteration": 1, "objective": 1.0}, {"iteration": 2, "objective": 2.0}), "all 2 steps done"),
+    )
+    runs = [_run("a", *findings, status="failed", notes=("x",))]
+    empty = (
+        _components(np.ones(0)),
+        ClassVolumes(np.ones((0, 4, 4, 4)), np.ones(0)),
+        HalfSetFsc(np.ones((2, 3)), "query"),
+    )
+    for none in (runs, [_run("b", *empty)]):
+        assert gather_findings(none, dataset).is_empty
+        assert all(table.empty for _, _, table in gather_findings(none, dataset).tables)
+        assert _draw(none, dataset) == []
+    assert not gather_findings([_run("a", *findings)], dataset).is_empty
+    assert len(_draw([_run("a", *findings)], dataset)) == 4
 
 
 def test_a_density_over_more_latents_is_summed_over_the_further_ones(rng):
     plane, line = rng.uniform(size=(5, 5)), np.array([1.0, 2, 3, 2, 0])
     axes = np.stack([np.arange(5.0), np.arange(5.0), 0.5 * np.arange(5)])
-    run = _run(model={"density": plane[..., None] * line, "density_axes": axes})
-    values, kept = read_density(run)
+    density = LatentDensity(plane[..., None] * line, axes)
+    values, kept = flatten_density(density)
     assert values == pytest.approx(plane * 8 * 0.5)
     assert kept == pytest.approx(axes[:2])
-    table = tabulate_densities([run]).set_index(["first", "second"])["density"]
+    table = tabulate_densities([_run("a", density)]).set_index(["first", "second"])["density"]
     assert table[(1.0, 3.0)] == pytest.approx(4 * plane[1, 3])
 
 
@@ -97,9 +118,8 @@ def test_densities_have_the_first_latent_to_the_right_with_path_and_particles_in
     axes = np.tile(np.linspace(-1, 1, 4), (2, 1))
     latents = np.array([[0, 0.5, 9], [2.0, 0, 9], [np.nan, 0, 9], [1, -1, 9]])
     path = np.array([[0.0, 0.1, 5], [0.2, 0.3, 5]])
-    model = {"density": density, "density_axes": axes, "path_latents": path}
-    flat = _run("flat", model={"density": np.ones(4), "density_axes": axes[:1]})
-    run = _run(latents=latents, model=model)
+    flat = _run("flat", LatentDensity(np.ones(4), axes[:1]))
+    run = _run("a", LatentDensity(density, axes), LatentPath(path), latents=latents)
     picture, line = draw_densities([run, flat])
     assert (picture.run, picture.kind) == ("a", "density")
     assert picture.chart.values[1, 3] == 1
@@ -116,18 +136,18 @@ def test_densities_have_the_first_latent_to_the_right_with_path_and_particles_in
 
 def test_a_fine_grid_is_thinned():
     axes = np.tile(np.linspace(0, 1, 250), (2, 1))
-    (picture,) = draw_densities([_run(model={"density": np.ones((250, 250)), "density_axes": axes})])
+    (picture,) = draw_densities([_run("a", LatentDensity(np.ones((250, 250)), axes))])
     assert picture.chart.values.shape == (84, 84)
     assert len(picture.chart.columns) == len(picture.chart.rows) == 84
 
 
 def test_variances_are_drawn_on_a_logarithmic_axis_without_those_that_are_none():
-    runs = [_run(model={"variances": np.array([4.0, 2.0, 0.0])}), _run("b", model={"variances": np.zeros(2)})]
+    runs = [_run("a", _components(np.array([4.0, 2.0, 0.0]))), _run("b", _components(np.zeros(2)))]
     (picture,) = draw_variances(runs)
     (series,) = picture.chart.series
     assert picture.chart.y.logarithmic
     assert (picture.chart.y.low, picture.chart.y.high) == pytest.approx((1.6, 5))
-    (wide,) = draw_variances([_run(model={"variances": np.array([10.0, 1e-9])})])
+    (wide,) = draw_variances([_run("a", _components(np.array([10.0, 1e-9])))])
     assert wide.chart.y.low == pytest.approx(0.008)
     assert series.x.tolist() == [1, 2, 3]
     assert series.y[:2].tolist() == [4, 2]
@@ -138,8 +158,10 @@ def test_variances_are_drawn_on_a_logarithmic_axis_without_those_that_are_none()
 
 def test_half_sets_of_classes_are_their_median_and_range_without_empty_ones(dataset):
     curves = np.array([[1, 0.9, 0.2], [1, 0.7, 0.1], [1, 0.2, 0.0], [0, 0, 0]])
-    classes = _run(model={"half_set_fsc": curves, "populations": np.array([0.5, 0.3, 0.2, 0])})
-    whole = _run("b", model={"half_set_fsc": np.array([1, 0.8, 0.4])})
+    volumes = ClassVolumes(np.zeros((4, 4, 4, 4)), np.array([0.5, 0.3, 0.2, 0]))
+    of_queries = HalfSetFsc(np.full((2, 3), 0.05), of="query")
+    classes = _run("a", volumes, of_queries, HalfSetFsc(curves, of="class"))
+    whole = _run("b", HalfSetFsc(np.array([1, 0.8, 0.4])), of_queries)
     (picture,) = draw_half_sets([classes, whole], dataset)
     many, one = picture.chart.series
     length = 16 * PIXEL_SIZE
@@ -158,15 +180,15 @@ def test_half_sets_of_classes_are_their_median_and_range_without_empty_ones(data
     assert top.get_xticklabels()[-1].get_text() == f"{length / 2:.3g}"
 
 
-def test_runs_of_one_objective_share_a_chart_and_others_do_not():
-    log = [{"iteration": 1, "objective": 1.0}, {"iteration": 2, "objective": 3}]
+def test_runs_of_one_objective_share_a_chart_and_others_do_not(dataset):
+    log = ({"iteration": 1, "objective": 1.0}, {"iteration": 2, "objective": 3})
+    odd = ({"iteration": 1, "objective": None}, {"iteration": 2}, {"iteration": 3, "objective": "words"})
     runs = [
-        _run("a", log=log, objective_definition="gain"),
-        _run("b", log=[*log, {"round": "last", "objective": 9.0}], objective_definition="gain"),
-        _run("c", log=log, objective_definition="loss"),
-        _run("d", log=log[:1], objective_definition="another"),
-        _run("e", log=[{"iteration": 1, "objective": None}, "words"], objective_definition="gain"),
-        _run("f", log="words"),
+        _run("a", Convergence(log, "converged: it", "gain")),
+        _run("b", Convergence((*log, {"round": "last", "objective": 9.0}), "done", "gain")),
+        _run("c", Convergence(log, "done", "loss")),
+        _run("d", Convergence(log[:1], "done", "another")),
+        _run("e", Convergence(odd, "done", "gain"), Convergence((), "done at once")),
     ]
     gain, loss = draw_convergence(runs)
     assert [series.slug for series in gain.chart.series] == ["a", "b"]
@@ -175,12 +197,15 @@ def test_runs_of_one_objective_share_a_chart_and_others_do_not():
     assert "Convergence: loss." in loss.caption
     assert len({gain.key, loss.key}) == 2
     assert len(tabulate_progress(runs)) == 7
+    stops = gather_findings(runs, dataset).stops
+    assert stops[:2] == [("a", 2, "converged: it"), ("b", 3, "done")]
+    assert stops[4:] == [("e", 3, "done"), ("e", 0, "done at once")]
 
 
 def test_notes_and_paths_are_kept_in_order():
-    runs = [_run(notes=["one", "two"]), _run("b", notes=[]), _run("c", notes="no list")]
+    runs = [_run(notes=("one", "two")), _run("b")]
     assert collect_notes(runs) == {"a": ["one", "two"]}
-    table = tabulate_paths([_run(model={"path_latents": np.array([[1.0, 2], [3, 4]])})])
+    table = tabulate_paths([_run("a", LatentPath(np.array([[1.0, 2], [3, 4]])))])
     assert table[["frame", "axis", "latent"]].to_numpy().tolist() == [[1, 1, 1], [1, 2, 2], [2, 1, 3], [2, 2, 4]]
 
 
@@ -244,12 +269,11 @@ def test_classes_stand_by_population_without_those_of_nobody(dataset):
     volumes = np.stack([np.full((16, 16, 16), level, np.float32) for level in (1.0, 2, 3, 4)])
     volumes[2, 9, 5, 3] = 100
     populations = np.array([0.2, 0.0, 0.5, 0.3])
-    view = view_classes(volumes, populations)
+    view = view_classes(ClassVolumes(volumes, populations))
     assert view.shown.tolist() == [2, 3, 0]
     assert view.planes[0, 0, 5, 3] == 100  # the plane xy in which they differ most
-    assert view_classes(volumes, None).shown.tolist() == [0, 1, 2, 3]
     resolutions = np.array([20.0, 96.0, 15.04, np.nan])
-    run = _run(model={"volumes": volumes, "populations": populations, "resolutions": resolutions})
+    run = _run("a", ClassVolumes(volumes, populations, resolutions))
     assert np.isnan(tabulate_classes([run])["resolution"]).tolist() == [False, True, False, True]
     found = gather_findings([run], dataset)
     captions = found.class_captions("a")
@@ -260,9 +284,7 @@ def test_classes_stand_by_population_without_those_of_nobody(dataset):
     ]
     assert found.class_rows("a")[1] == ("1", "0.0 %", "no particles")
     assert len(draw_class_volumes(view, captions).axes[0].images) == 1
-    empty = replace(
-        run, reconstruction=Reconstruction(np.arange(2), model={"volumes": volumes, "populations": 0 * populations})
-    )
+    empty = _run("a", ClassVolumes(volumes, 0 * populations))
     assert gather_findings([empty], dataset).volumes == {}
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from cryobench._progress import Silent
-from cryobench.data import Reconstruction, Score, Scores
+from cryobench.data import Reconstruction, RunRecord, Score, Scores
 from cryobench.report.contents import collect_contents
 from cryobench.report.leaderboard import MAIN, lay_out_leaderboard, lay_out_metrics
 from cryobench.report.score_texts import describe_score
@@ -78,7 +78,7 @@ def test_an_empty_cell_knows_why_it_is_empty(dataset, collect):
     measured = Scores({"ari": Score("ari", 0.5, 0.4, 0.6, 100, items)})
     lacking = Scores({}, {}, {"not_measured": {"labels": "needs posteriors or latents"}})
     results = [
-        (Reconstruction(dataset.queries, record={"method": name}), scores)
+        (Reconstruction(dataset.queries, record=RunRecord(name)), scores)
         for name, scores in (("a", measured), ("b", lacking))
     ]
     board = lay_out_leaderboard(collect(results))
@@ -89,7 +89,7 @@ def test_an_empty_cell_knows_why_it_is_empty(dataset, collect):
 def test_reasons_are_given_once_with_the_runs_they_hold_for(dataset, collect):
     reasons = {"not_measured": {"poses": "needs poses, which the reconstruction does not have"}}
     results = [
-        (Reconstruction(dataset.queries, record={"method": name}), Scores({}, {}, reasons)) for name in ("a", "b")
+        (Reconstruction(dataset.queries, record=RunRecord(name)), Scores({}, {}, reasons)) for name in ("a", "b")
     ]
     board = lay_out_leaderboard(collect(results))
     ((words, who),) = board.missing
@@ -116,7 +116,7 @@ def test_every_score_of_a_metric_is_on_its_board(contents):
 def test_scores_that_no_metric_has_are_on_a_board_of_their_own(dataset, collect):
     items = pd.DataFrame({"value": [1.0]})
     scores = Scores({"made-up": Score("made-up", 1.0, 1.0, 1.0, 1, items)})
-    contents = collect([(Reconstruction(dataset.queries, record={"method": "a"}), scores)])
+    contents = collect([(Reconstruction(dataset.queries, record=RunRecord("a")), scores)])
     (board,) = lay_out_metrics(contents)
     assert (board.name, board.title, board.columns[0].title) == ("other", "Other scores", "made up")
 
@@ -131,7 +131,7 @@ def test_methods_are_ranked_by_paired_differences_and_controls_are_not(contents)
 def test_runs_that_nothing_tells_apart_share_their_ranks(dataset, collect):
     results = {reconstruction.name: pair for pair in fabricate_results(dataset) for reconstruction in pair[:1]}
     reconstruction, scores = results["3d-class"]
-    twin = replace(reconstruction, record={**reconstruction.record, "method": "twin"})
+    twin = replace(reconstruction, record=reconstruction.record.with_(method="twin"))
     board = lay_out_leaderboard(collect([(reconstruction, scores), (twin, scores)]))
     assert [(row.rank.text, row.rank.note) for row in board.methods] == [("1–2", "tie")] * 2
 

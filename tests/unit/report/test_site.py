@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cryobench.data import Reconstruction, Scores
+from cryobench.data import Reconstruction, RunRecord, Scores
 from cryobench.report import site, write_report
 from fabricated import HOSTILE_NAME, fabricate_dataset, fabricate_results
 from page_parser import ParsedPage, check_references
@@ -86,6 +86,7 @@ def test_what_runs_found_stands_on_the_page_as_pictures_surfaces_and_figures(fol
     text = page.text
     for words in ("What each method found", "1 of 5 classes has no <particles>.", "gain in <log-likelihood>"):
         assert words in text, words
+    assert "Why iterations ended run iterations ended 3d-class 3 all 3 iterations <done>" in text
     assert "findings" in page.ids
     assert page.plots.count("density") == 1
     assert re.search(r"class 1, 50\.0 %, 18\.0\sÅ class 0, 20\.0 %", text)
@@ -178,7 +179,7 @@ def test_no_truth_and_no_runs_still_make_a_page_that_says_so(tmp_path):
 
 def test_a_run_of_another_data_set_is_refused(tmp_path):
     dataset = fabricate_dataset(n=20)
-    foreign = Reconstruction(dataset.queries, latents=np.ones((7, 2)), record={"method": "other"})
+    foreign = Reconstruction(dataset.queries, latents=np.ones((7, 2)), record=RunRecord("other"))
     with pytest.raises(ValueError, match=r"'other' gives latents of 7 particles.*has 20"):
         write_report(dataset, [(foreign, Scores({}))], tmp_path / "site")
     assert not (tmp_path / "site").exists()

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cryobench.data import Reconstruction, Score, Scores
+from cryobench.data import Reconstruction, RunRecord, Score, Scores
 from cryobench.report import tables
 from cryobench.report.assignments import class_by_truth
 from cryobench.report.axes import choose_truth_axis
@@ -25,7 +25,7 @@ def runs(dataset):
 
 
 def _run(method: str, **record) -> tuple[Reconstruction, Scores]:
-    return Reconstruction(np.arange(2), record={"method": method, **record}), Scores({})
+    return Reconstruction(np.arange(2), record=RunRecord(method, **record)), Scores({})
 
 
 def _scored(values: dict[str, tuple[float, float, float]], metric: str) -> pd.DataFrame:
@@ -34,7 +34,7 @@ def _scored(values: dict[str, tuple[float, float, float]], metric: str) -> pd.Da
         tables.name_runs(
             [
                 (
-                    Reconstruction(np.arange(2), record={"method": name}),
+                    Reconstruction(np.arange(2), record=RunRecord(name)),
                     Scores({metric: Score(metric, value, low, high, 1, items)}),
                 )
                 for name, (value, low, high) in values.items()
@@ -77,7 +77,7 @@ def test_failed_run_keeps_its_reason_and_has_no_zero(runs):
 
 
 def test_scores_of_a_failed_run_are_not_shown(dataset):
-    record = {"method": "a", "status": "failed"}
+    record = RunRecord("a", status="failed")
     runs = tables.name_runs(
         [(Reconstruction(dataset.queries, record=record), fabricate_scores(dataset.queries, 8.0))]
     )

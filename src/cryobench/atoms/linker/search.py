@@ -14,7 +14,7 @@ from scipy.spatial import KDTree
 from cryobench.atoms.linker import geometry
 from cryobench.atoms.linker.coil import LinkerDihedrals, draw_dihedrals
 from cryobench.atoms.linker.pieces import Piece, PieceBuilder
-from cryobench.atoms.model import AtomicModel
+from cryobench.atoms.model import AtomicModel, is_alpha_carbon
 
 _LEAF = 7
 """Pieces of up to this many residues are drawn at once, so many at a time:"""
@@ -35,7 +35,7 @@ class ClashFinder:
         rest = ~fab
         rest[chain.atoms] = False
         self._fab = model.positions[fab & heavy]
-        self._fab_alphas = model.positions[fab & heavy & (model.atom_names == "CA")]
+        self._fab_alphas = model.positions[fab & heavy & is_alpha_carbon(model)]
         self._fab_tree, self._fab_tree_but_before = _build_trees(model, fab & heavy, chain.atoms_before)
         self._rest_tree, self._rest_tree_but_after = _build_trees(model, rest & heavy, chain.atoms_after)
 

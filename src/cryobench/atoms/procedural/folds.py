@@ -16,6 +16,7 @@ from scipy.spatial.transform import Rotation
 from cryobench.atoms.procedural.backbone import build_backbone
 from cryobench.atoms.procedural.blobs import Blob, measure_margin
 from cryobench.atoms.procedural.residues import BACKBONE, helix, strand
+from cryobench.atoms.settled import find_least
 
 FoldKind = Literal["helices", "sheets", "mixed"]
 
@@ -177,7 +178,7 @@ def order_elements(elements: list[Element]) -> list[Element]:
     starts = np.array([element.atoms[1, 1] for element in elements])
     ends = np.array([element.atoms[-2, 1] for element in elements])
     free = np.ones(len(elements), dtype=bool)
-    current = int(np.linalg.norm(starts - starts.mean(0), axis=1).argmax())
+    current = find_least(-np.linalg.norm(starts - starts.mean(0), axis=1))
     order = []
     while True:
         order.append(current)
@@ -186,7 +187,7 @@ def order_elements(elements: list[Element]) -> list[Element]:
         if len(left) == 0:
             return [elements[index] for index in order]
         distance = ((starts[left] - ends[current]) ** 2).sum(axis=1)
-        current = int(left[distance.argmin()])
+        current = int(left[find_least(distance)])
 
 
 def bridge_elements(elements: list[Element]) -> list[Float[np.ndarray, "loop 3"]]:

@@ -23,6 +23,7 @@ def point_group_rotations(symmetry: str) -> RotationArray:
     if not _NAME.fullmatch(symmetry) or symmetry == "D1":
         raise ValueError(f"a point group is named C1, C2, ..., D2, D3, ..., T, O or I; got {symmetry!r}.")
     group = Rotation.create_group(symmetry, axis="Z")
-    rotations = group.as_matrix()[np.argsort(group.magnitude(), kind="stable")]
+    # Rotations by the same angle stay in SciPy's order, whatever their angles' last bits.
+    rotations = group.as_matrix()[np.argsort(np.round(group.magnitude(), 6), kind="stable")]
     rotations.setflags(write=False)
     return rotations

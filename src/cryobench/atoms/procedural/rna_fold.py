@@ -139,7 +139,7 @@ def _scatter(owners: Int[np.ndarray, " p"], values: Float[np.ndarray, "p 3"], co
 
 def _complete_frames(axes: Float[np.ndarray, "h 3"], generator: np.random.Generator) -> Float[np.ndarray, "h 3 3"]:
     """Rotations that take z to the axes, each with a random turn about its axis."""
-    least = np.eye(3)[np.abs(axes).argmin(axis=1)]
+    least = np.eye(3)[np.round(np.abs(axes), 6).argmin(axis=1)]
     across = np.cross(axes, least)
     across /= np.linalg.norm(across, axis=1, keepdims=True)
     frames = np.stack([across, np.cross(axes, across), axes], axis=2)

@@ -31,6 +31,7 @@ from cryobench.atoms.procedural.folds import (
 from cryobench.atoms.procedural.packing import pack_side_chains
 from cryobench.atoms.procedural.point_groups import point_group_rotations
 from cryobench.atoms.procedural.residues import COMPOSITION, KINDS, atom_names, residue_frames
+from cryobench.atoms.settled import find_least
 
 _GROWTH, _LAYOUTS, _LEAP, _END = 12.0, 24, 2, 13
 _SHARES = np.arange(1.05, 0.55, -0.05)
@@ -164,7 +165,7 @@ def _begin_at(elements: list[Element], foot: Float[np.ndarray, "3"] | None) -> l
     ends = np.array([element.atoms[-2, 1] for element in elements])
     starts = np.array([element.atoms[1, 1] for element in elements])
     passing = np.linalg.norm((np.roll(ends, 1, axis=0) + starts) / 2 - foot, axis=1)
-    begin = int(passing.argmin())
+    begin = find_least(passing)
     return elements[begin:] + elements[:begin]
 
 

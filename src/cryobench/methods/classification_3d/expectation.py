@@ -1,11 +1,9 @@
-"""The two halves of an iteration: posteriors of the particles, and what the posteriors make of the volumes.
+"""Posteriors of the particles under a model, the likelihood, and the sums that new volumes come from: one pass.
 
 A particle's own noise is part of the volume it was added to, so that volume explains it better than it should:
 by a_p = γ c² / σ² · ⟨mask⟩ / (W + 1/Tτ²) of the noise at every entry p, since a wave that was inserted comes back
 masked. Its squared residual is short of 2 a_p σ² to first order. Adding that back gives the score the particle
 would have under the volume made without it; without that correction particles stay in whatever class they start.
-
-Everything here is work on a share of the particles, in the sense of ``_shared.passes``.
 """
 
 from dataclasses import dataclass
@@ -15,32 +13,33 @@ import torch
 from torch import Tensor
 
 from cryobench.imaging.accumulate import SliceAccumulator
-from cryobench.imaging.grid import FourierVolume
-from cryobench.methods._shared.class_scores import score_classes
-from cryobench.methods._shared.passes import Passes, Rows, Sums
-from cryobench.methods._shared.spectra import Packed, ParticleSpectra
-from cryobench.methods.classification_3d.volumes import Model, disc_of, small_box, stack_spectra
+from cryobench.imaging.class_scores import score_classes
+from cryobench.imaging.grid import volume_to_fourier
+from cryobench.methods.classification_3d.settings import Classification3DSettings
+from cryobench.reconstruction.engine import Passes, Rows, Sums
+from cryobench.reconstruction.images import PosedSpectra
+from cryobench.reconstruction.statistics import ClassSums, disc_of, scale_batch
 
 LEAST_SCALE, LARGEST_SCALE = 0.5, 2.0
 
 
 @dataclass(frozen=True)
-class Options:
-    """How a pass is made."""
+class Model:
+    """K volumes with their populations, and the noise."""
 
-    reach: int
-    """Radius up to which sums for volumes are made."""
-    threshold: float = 1e-3
-    """Class probabilities below it add nothing."""
-    hard: bool = False
-    """Whether a particle goes to its most probable class alone."""
-    fit_scale: bool = False
-    """Whether each particle's scale is fitted."""
+    volumes: Tensor
+    """(k, z, y, x) float32, in the box of the radius that they were estimated to."""
+    populations: np.ndarray
+    """(k,) sum to 1."""
+    noise: np.ndarray
+    """(radius + 1,) power of the noise in each shell of the images, of the unnormalised transform."""
+    leverage: np.ndarray
+    """(r + 1, k) share of a particle's own noise in the volumes, per CTF²: ⟨mask⟩ · mean of 1 / (W + 1/Tτ²)."""
 
 
 @dataclass(frozen=True)
 class Memberships:
-    """Where the particles are."""
+    """Classes of the particles."""
 
     posteriors: np.ndarray
     """(n, k) float32, the last found."""
@@ -51,13 +50,13 @@ class Memberships:
 
     @classmethod
     def from_posteriors(cls, posteriors: np.ndarray, scales: np.ndarray) -> "Memberships":
-        """Of particles that are in the volumes just as their posteriors say."""
+        """Of particles that are in the volumes as their posteriors say."""
         return cls(posteriors, posteriors, scales)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a pass over all or some particles found."""
+    """Result of a pass over all or some particles."""
 
     sums: SliceAccumulator
     """Of those particles, to make volumes of."""
@@ -72,11 +71,18 @@ class Outcome:
 
 
 def compare(
-    passes: Passes, model: Model, members: Memberships, options: Options, radius: int, chosen: np.ndarray
+    passes: Passes,
+    model: Model,
+    members: Memberships,
+    settings: Classification3DSettings,
+    *,
+    radius: int,
+    reach: int,
+    chosen: np.ndarray,
 ) -> Outcome:
-    """Posteriors of the ``chosen`` (n,) particles up to ``radius``, and the sums for new volumes they give."""
+    """Posteriors of the ``chosen`` (n,) particles up to ``radius``, and the sums up to ``reach`` that they give."""
     own = (members.held, members.scales, chosen)
-    sums, rows = passes.run(_compare, model, passes.mean_power, options, radius, own=own)
+    sums, rows = passes.run(_compare, model, settings, radius, reach, own=own)
     alone, used = passes.mean_power[: radius + 1], model.noise[: radius + 1]
     weights = int(chosen.sum()) * passes.disc.shell_weights[: radius + 1]
     noise = passes.mean_power.copy()
@@ -86,82 +92,49 @@ def compare(
     return Outcome(sums["sums"], rows["posteriors"], rows["scales"], sums["likelihood"] - gain, noise)
 
 
-def add_up(
-    passes: Passes,
-    posteriors: np.ndarray,
-    scales: np.ndarray,
-    noise: np.ndarray,
-    options: Options,
-    chosen: np.ndarray,
-) -> SliceAccumulator:
-    """Sums for volumes of the ``chosen`` (n,) particles divided by class probabilities (n, k)."""
-    return passes.run(_add_up, noise, options, own=(posteriors, scales, chosen))[0]["sums"]
-
-
-def _add_up(
-    spectra: ParticleSpectra,
-    noise: np.ndarray,
-    options: Options,
-    posteriors: np.ndarray,
-    scales: np.ndarray,
-    chosen: np.ndarray,
-) -> tuple[Sums, Rows]:
-    """Work of ``add_up``."""
-    sums = _ClassSums(spectra, posteriors.shape[1], noise, options)
-    for packed in spectra.batches(chosen):
-        own = torch.from_numpy(posteriors[packed.indices])
-        sums.add(_scale(packed, scales, spectra.device), own.to(spectra.device))
-    return {"sums": sums.sums}, {}
-
-
 def _compare(
-    spectra: ParticleSpectra,
+    spectra: PosedSpectra,
     model: Model,
-    mean_power: np.ndarray,
-    options: Options,
+    settings: Classification3DSettings,
     radius: int,
+    reach: int,
     held: np.ndarray,
     scales: np.ndarray,
     chosen: np.ndarray,
 ) -> tuple[Sums, Rows]:
-    """Work of ``compare``."""
     device, n_classes = spectra.device, len(model.populations)
-    volume_ft = stack_spectra(model.volumes.to(device))
-    sums = _ClassSums(spectra, n_classes, model.noise, options)
+    volume_ft = volume_to_fourier(model.volumes.to(device))
+    disc = disc_of(volume_ft.box_size)
+    sums = ClassSums(spectra, n_classes, model.noise, reach=reach, threshold=settings.posterior_threshold)
     posteriors = np.zeros((len(spectra), n_classes), dtype=np.float32)
     found = scales.copy()
     inverse = torch.from_numpy(1 / model.noise[: radius + 1]).to(device)
     log_populations = torch.from_numpy(np.log(np.maximum(model.populations, 1e-30))).to(device)
     leverage = torch.from_numpy(model.leverage[: radius + 1]).to(device)
     likelihood, power, change = 0.0, np.zeros(radius + 1), np.zeros(radius + 1)
-    for packed in spectra.batches(chosen):
-        used = _scale(packed, scales, device)
-        belonged = torch.from_numpy(held[packed.indices]).to(device).double()
-        belonged = torch.where(belonged >= options.threshold, belonged, 0)
+    for batch in spectra.batches(chosen):
+        used = scale_batch(batch, scales)
+        belonged = torch.from_numpy(held[batch.indices]).to(device).double()
+        belonged = torch.where(belonged >= settings.posterior_threshold, belonged, 0)
         own_noise = used.ctf_power[:, : radius + 1, None] * leverage * belonged[:, None, :]
-        scores = _score(volume_ft, used, radius) + 2 * own_noise
+        scores = score_classes(volume_ft, used.data, used.ctf, used.rotations, disc, radius).double() + 2 * own_noise
         logits = log_populations - torch.einsum("nsk,s->nk", scores, inverse)
         likelihood += float(torch.logsumexp(logits, dim=1).sum())
         probable = torch.softmax(logits, dim=1)
         change += torch.einsum("nsk,nk->s", scores, probable).cpu().numpy()
-        power += packed.power[:, : radius + 1].sum(0).cpu().numpy()
-        if options.fit_scale:
-            silent = Packed(used.indices, 0 * used.data, used.ctf, used.rotations, used.power, used.ctf_power)
-            squares = _score(volume_ft, silent, radius)
-            factors = _fit_factors(scores, squares, probable, inverse)
-            found[packed.indices] = (torch.from_numpy(scales[packed.indices]).to(device) * factors).cpu().numpy()
-            np.clip(found, LEAST_SCALE, LARGEST_SCALE, out=found)
-        if options.hard:
+        power += batch.power[:, : radius + 1].sum(0).cpu().numpy()
+        if settings.fit_scale:
+            silent = torch.zeros_like(used.data)
+            squares = score_classes(volume_ft, silent, used.ctf, used.rotations, disc, radius).double()
+            factors = _fit_factors(scores, squares, probable, inverse).cpu().numpy()
+            found[batch.indices] = np.clip(scales[batch.indices] * factors, LEAST_SCALE, LARGEST_SCALE)
+        if settings.hard_classification:
             probable = torch.nn.functional.one_hot(probable.argmax(dim=1), n_classes)
         own = probable.float()
-        posteriors[packed.indices] = own.cpu().numpy()
+        posteriors[batch.indices] = own.cpu().numpy()
         sums.add(used, own)
     totals = {"sums": sums.sums, "likelihood": likelihood, "power": power, "change": change}
     return totals, {"posteriors": posteriors, "scales": found}
-
-
-def _score(volume_ft: FourierVolume, packed: Packed, radius: int) -> Tensor:
-    return score_classes(volume_ft, packed, disc_of(volume_ft.box_size), radius).double()
 
 
 def _fit_factors(scores: Tensor, squares: Tensor, probable: Tensor, inverse: Tensor) -> Tensor:
@@ -172,34 +145,3 @@ def _fit_factors(scores: Tensor, squares: Tensor, probable: Tensor, inverse: Ten
     predicted = torch.einsum("nsk,nk,s->n", squares, probable, inverse)
     matched = torch.einsum("nsk,nk,s->n", (squares - scores) / 2, probable, inverse)
     return torch.where(predicted > 0, matched / predicted.clamp(min=1e-30), 1.0).float()
-
-
-def _scale(packed: Packed, scales: np.ndarray, device: str) -> Packed:
-    own = scales[packed.indices]
-    return packed if (own == 1).all() else packed.scaled(torch.from_numpy(own).to(device))
-
-
-class _ClassSums:
-    """Running sums of posterior-weighted particles for K volumes, in the smallest box."""
-
-    def __init__(self, spectra: ParticleSpectra, n_classes: int, noise: np.ndarray, options: Options) -> None:
-        full = spectra.disc
-        self._disc = disc_of(small_box(full.box_size, options.reach))
-        self._count = full.count(options.reach)
-        self._threshold = options.threshold
-        self._inverse = torch.from_numpy((1 / noise)[full.shells[: self._count]]).float().to(spectra.device)
-        self.sums = SliceAccumulator(
-            self._disc.box_size, n_volumes=n_classes, radius=options.reach, device=spectra.device
-        )
-
-    def add(self, packed: Packed, posteriors: Tensor) -> None:
-        """Add particles with class probabilities (m, k)."""
-        data, ctf = packed.data[:, : self._count], packed.ctf[:, : self._count]
-        scaled = ctf * self._inverse
-        self.sums.add(
-            self._disc.unpack(scaled * data),
-            self._disc.unpack(scaled * ctf),
-            packed.rotations,
-            class_weights=posteriors,
-            threshold=self._threshold,
-        )

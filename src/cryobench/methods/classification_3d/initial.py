@@ -1,4 +1,4 @@
-"""Where the classes start: at random, or from the principal variation of the particles at low resolution.
+"""First classes of the particles: at random, or from the principal variation of the particles at low resolution.
 
 cryoSPARC's "PCA" start (``assign_by_subsets``) reconstructs many small random subsets, takes the principal
 components of their volumes and clusters them; a class starts from the subsets of a cluster. A subset averages over
@@ -14,10 +14,11 @@ import torch
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
-from cryobench.methods._shared.passes import Passes
-from cryobench.methods.classification_3d.expectation import Options, add_up
-from cryobench.methods.classification_3d.volumes import largest_sphere, solve_volumes
+from cryobench.methods.classification_3d.settings import Classification3DSettings
+from cryobench.reconstruction.engine import Passes
+from cryobench.reconstruction.statistics import solve_volumes, sum_classes
 from cryobench.rng import stream
+from cryobench.volumes.mask import make_largest_sphere
 
 _CLUSTERED = 20_000
 _RESTARTS = 30
@@ -29,20 +30,16 @@ def assign_at_random(n: int, n_classes: int, seed: int) -> np.ndarray:
     return stream(seed, "random subsets").permutation(np.arange(n) % n_classes)
 
 
-def assign_by_subsets(passes: Passes, n_classes: int, n_components: int, radius: int, seed: int) -> np.ndarray:
+def assign_by_subsets(passes: Passes, settings: Classification3DSettings, radius: int, seed: int) -> np.ndarray:
     """Labels (n,) from k-means on the principal coordinates of low-resolution volumes of small random subsets."""
-    n = len(passes)
+    n, n_classes = len(passes), settings.n_classes
     count = min(n, max(_SUBSETS, _SUBSETS_PER_CLASS * n_classes))
     subsets = stream(seed, "small subsets").permutation(np.arange(n) % count)
-    options = Options(reach=radius)
-    everyone = np.ones(n, dtype=bool)
-    scales = np.ones(n, dtype=np.float32)
-    members = np.eye(count, dtype=np.float32)[subsets]
-    sums = add_up(passes, members, scales, passes.mean_power, options, everyone)
-    sphere = largest_sphere(sums.totals_of(0)[0].box_size).to(passes.device)
-    volumes = solve_volumes(sums, 1.0, sphere)[0].flatten(1).double()
+    sums = sum_classes(passes, np.eye(count, dtype=np.float32)[subsets], passes.mean_power, reach=radius)
+    sphere = make_largest_sphere(sums.box_size).to(passes.device)
+    volumes = solve_volumes(sums, mask=sphere)[0].flatten(1).double()
     left, values, _ = torch.linalg.svd(volumes - volumes.mean(0), full_matrices=False)
-    coordinates = (left * values)[:, :n_components].cpu().numpy()
+    coordinates = (left * values)[:, : settings.n_components].cpu().numpy()
     return cluster(coordinates, n_classes, seed)[subsets]
 
 

@@ -9,22 +9,24 @@ differences,
 (probabilistic PCA with the second moments of z taken as independent of the pose), in a box cut to the radius.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from cryobench._progress import Progress, Silent
-from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.grid import FourierVolume, fourier_to_volume, volume_to_fourier
+from cryobench.imaging.half_disc import HalfDisc
 from cryobench.imaging.moments import MomentAccumulator
 from cryobench.imaging.slices import extract_slices
-from cryobench.methods._shared.backprojection import regularise
-from cryobench.methods._shared.passes import Passes, Rows, Sums
-from cryobench.methods._shared.spectra import HalfDisc, Packed, ParticleSpectra
-from cryobench.methods.classification_3d.volumes import largest_sphere
+from cryobench.reconstruction.engine import Passes, Rows, Sums
+from cryobench.reconstruction.images import Posed, PosedSpectra
+from cryobench.reconstruction.statistics import ClassSums, solve_volumes
 from cryobench.rng import stream
+from cryobench.volumes.mask import make_largest_sphere
 
 ROUNDS = 6
 _DAMPING = 0.1
@@ -39,8 +41,9 @@ class _Frame:
     """(radius + 1,)."""
     mean: FourierVolume | None = None
 
-    @property
+    @cached_property
     def disc(self) -> HalfDisc:
+        """Of the box cut to the radius."""
         return HalfDisc(2 * self.radius + 2, self.radius)
 
 
@@ -52,7 +55,7 @@ def principal_coordinates(
     Scaled so that the squared distance of two particles is the mean of the squared difference of their images
     over the noise power.
     """
-    sphere = largest_sphere(2 * radius + 2).to(passes.device)
+    sphere = make_largest_sphere(2 * radius + 2).to(passes.device)
     frame = _find_frame(passes, radius, sphere)
     coordinates = stream(seed, "principal volumes").standard_normal((len(passes), n_components)).astype(np.float32)
     gram = np.eye(n_components)
@@ -70,108 +73,102 @@ def principal_coordinates(
 
 def _find_frame(passes: Passes, radius: int, sphere: Tensor) -> _Frame:
     """Mean and noise: once with the power of the images for that of the noise, then with what the mean leaves."""
-    noise = least = passes.mean_power[: radius + 1]
-    weights = len(passes) * HalfDisc(2 * radius + 2, radius).shell_weights
-    mean = None
+    frame = _Frame(radius, passes.mean_power[: radius + 1])
+    least, weights = 1e-3 * frame.noise, len(passes) * frame.disc.shell_weights
     for _ in range(2):
-        sums, _ = passes.run(_insert_mean, _Frame(radius, noise))
-        mean = volume_to_fourier(fourier_to_volume(regularise(*sums["sums"].totals())) * sphere)
-        sums, _ = passes.run(_leave_over, _Frame(radius, noise, mean))
-        noise = np.maximum(sums["power"] / weights, 1e-3 * least)
-    return _Frame(radius, noise, mean)
+        sums, _ = passes.run(_insert_mean, frame)
+        frame = replace(frame, mean=volume_to_fourier(solve_volumes(sums["sums"], mask=sphere)[0])[0])
+        sums, _ = passes.run(_leave_over, frame)
+        frame = replace(frame, noise=np.maximum(sums["power"] / weights, least))
+    return frame
 
 
-class _Parts:
-    """Particles of a share on the small disc."""
+class _Cut:
+    """Particles of a shard on the small disc."""
 
-    def __init__(self, spectra: ParticleSpectra, frame: _Frame) -> None:
-        self.disc, self.device, self.mean = frame.disc, spectra.device, frame.mean
+    def __init__(self, spectra: PosedSpectra, frame: _Frame) -> None:
+        self.disc, self.device, self._mean, self._spectra = frame.disc, spectra.device, frame.mean, spectra
         inside = (spectra.disc.frequencies**2).sum(axis=1) <= frame.radius**2
         self._inside = torch.from_numpy(np.flatnonzero(inside)).to(self.device)
-        self._index = torch.from_numpy(self.disc.index).to(self.device)
-        self.inverse = torch.from_numpy((1 / frame.noise)[self.disc.shells]).float().to(self.device)
+        self.inverse = frame.disc.spread(1 / frame.noise, self.device)
 
-    def cut(self, packed: Packed) -> tuple[Tensor, Tensor]:
-        """Data and CTF of a batch."""
-        return packed.data[:, self._inside], packed.ctf[:, self._inside]
+    def batches(self) -> Iterator[Posed]:
+        """All particles."""
+        for batch in self._spectra.batches():
+            yield replace(batch, data=batch.data[:, self._inside], ctf=batch.ctf[:, self._inside])
 
-    def slices(self, volume_ft: FourierVolume, rotations: Tensor) -> Tensor:
-        """Packed slices (m, p) or (m, k, p)."""
-        return extract_slices(volume_ft, rotations).flatten(-2)[..., self._index]
-
-    def residual(self, packed: Packed) -> tuple[Tensor, Tensor]:
-        """What the mean leaves of a batch, and its CTF."""
-        data, ctf = self.cut(packed)
-        assert self.mean is not None
-        return data - ctf * self.slices(self.mean, packed.rotations), ctf
+    def residuals(self) -> Iterator[Posed]:
+        """All particles less the mean."""
+        assert self._mean is not None
+        for batch in self.batches():
+            slices = self.disc.pack(extract_slices(self._mean, batch.rotations))
+            yield replace(batch, data=batch.data - batch.ctf * slices)
 
     def new_sums(self, n_components: int) -> MomentAccumulator:
+        """Empty sums for principal volumes."""
         return MomentAccumulator(
             self.disc.box_size, n_numerators=n_components, n_weights=1, radius=self.disc.radius, device=self.device
         )
 
-    def add(self, sums: MomentAccumulator, residual: Tensor, ctf: Tensor, rotations: Tensor, own: Tensor) -> None:
+    def add(self, sums: MomentAccumulator, residual: Posed, own: Tensor) -> None:
         """Add residuals times coordinates ``own`` (m, d)."""
-        scaled = ctf * self.inverse
-        numerator, weight = self.disc.unpack(scaled * residual), self.disc.unpack(scaled * ctf)
+        scaled = residual.ctf * self.inverse
+        numerator, weight = self.disc.unpack(scaled * residual.data), self.disc.unpack(scaled * residual.ctf)
         ones = torch.ones(len(own), 1, device=self.device)
-        sums.add(numerator, weight, rotations, numerator_factors=own, weight_factors=ones)
+        sums.add(numerator, weight, residual.rotations, numerator_factors=own, weight_factors=ones)
 
 
-def _insert_mean(spectra: ParticleSpectra, frame: _Frame) -> tuple[Sums, Rows]:
-    parts = _Parts(spectra, frame)
-    sums = SliceAccumulator(parts.disc.box_size, device=spectra.device)
-    for packed in spectra.batches():
-        data, ctf = parts.cut(packed)
-        scaled = ctf * parts.inverse
-        sums.add(parts.disc.unpack(scaled * data), parts.disc.unpack(scaled * ctf), packed.rotations)
-    return {"sums": sums}, {}
+def _insert_mean(spectra: PosedSpectra, frame: _Frame) -> tuple[Sums, Rows]:
+    cut = _Cut(spectra, frame)
+    sums = ClassSums(cut, 1, frame.noise)
+    for batch in cut.batches():
+        sums.add(batch, torch.ones(len(batch), 1, device=spectra.device))
+    return {"sums": sums.sums}, {}
 
 
-def _leave_over(spectra: ParticleSpectra, frame: _Frame) -> tuple[Sums, Rows]:
+def _leave_over(spectra: PosedSpectra, frame: _Frame) -> tuple[Sums, Rows]:
     """Power of what the mean leaves of the particles, shell by shell."""
-    parts, total = _Parts(spectra, frame), np.zeros(frame.radius + 1)
-    for packed in spectra.batches():
-        total += parts.disc.sum_shells(parts.residual(packed)[0].abs().square()).sum(0).cpu().numpy()
+    cut, total = _Cut(spectra, frame), np.zeros(frame.radius + 1)
+    for residual in cut.residuals():
+        total += cut.disc.sum_shells(residual.data.abs().square()).sum(0).cpu().numpy()
     return {"power": total}, {}
 
 
-def _insert_coordinates(spectra: ParticleSpectra, frame: _Frame, coordinates: np.ndarray) -> tuple[Sums, Rows]:
+def _insert_coordinates(spectra: PosedSpectra, frame: _Frame, coordinates: np.ndarray) -> tuple[Sums, Rows]:
     """Sums for principal volumes from given coordinates (n, d)."""
-    parts, d = _Parts(spectra, frame), coordinates.shape[1]
-    sums, moment = parts.new_sums(d), torch.zeros(d, d, dtype=torch.float64)
-    for packed in spectra.batches():
-        own = torch.from_numpy(coordinates[packed.indices]).to(spectra.device)
-        parts.add(sums, *parts.residual(packed), packed.rotations, own)
+    cut, d = _Cut(spectra, frame), coordinates.shape[1]
+    sums, moment = cut.new_sums(d), torch.zeros(d, d, dtype=torch.float64)
+    for residual in cut.residuals():
+        own = torch.from_numpy(coordinates[residual.indices]).to(spectra.device)
+        cut.add(sums, residual, own)
         moment += (own.T @ own).double().cpu()
     return {"values": sums.values, "moment": moment}, {}
 
 
-def _project(spectra: ParticleSpectra, frame: _Frame, volumes: FourierVolume, insert: bool) -> tuple[Sums, Rows]:
+def _project(spectra: PosedSpectra, frame: _Frame, volumes: FourierVolume, insert: bool) -> tuple[Sums, Rows]:
     """Coordinates under given volumes, the sum of the Gram matrices of their images, and, with ``insert``, the sums
     and second moments from which the next volumes follow."""
-    parts, d = _Parts(spectra, frame), volumes.n_volumes
+    cut, d = _Cut(spectra, frame), volumes.n_volumes
     coordinates = np.empty((len(spectra), d), dtype=np.float32)
     gram_total, moment = torch.zeros(d, d, dtype=torch.float64), torch.zeros(d, d, dtype=torch.float64)
-    sums = parts.new_sums(d)
+    sums = cut.new_sums(d)
     # In the log-likelihood an entry and its mate count together: twice the real inner product.
-    scale = 2 * torch.from_numpy(parts.disc.weights).to(spectra.device) * parts.inverse
+    scale = 2 * torch.from_numpy(cut.disc.weights).to(spectra.device) * cut.inverse
     assert frame.mean is not None
     # Mean and principal volumes in one gather.
     together = volumes.with_values(torch.cat([frame.mean.values[..., None], volumes.values], dim=-1).contiguous())
-    for packed in spectra.batches():
-        data, ctf = parts.cut(packed)
-        predicted = parts.slices(together, packed.rotations) * ctf[:, None]
-        residual, images = data - predicted[:, 0], predicted[:, 1:]
+    for batch in cut.batches():
+        predicted = cut.disc.pack(extract_slices(together, batch.rotations)) * batch.ctf[:, None]
+        residual, images = replace(batch, data=batch.data - predicted[:, 0]), predicted[:, 1:]
         weighted = torch.view_as_real(images * scale).flatten(-2)
         gram = weighted @ torch.view_as_real(images).flatten(-2).mT
-        match = weighted @ torch.view_as_real(residual).flatten(-2)[..., None]
+        match = weighted @ torch.view_as_real(residual.data).flatten(-2)[..., None]
         own = torch.linalg.solve(gram + torch.eye(d, device=spectra.device), match)[..., 0]
-        coordinates[packed.indices] = own.cpu().numpy()
+        coordinates[batch.indices] = own.cpu().numpy()
         gram_total += gram.double().sum(0).cpu()
         moment += (own.T @ own).double().cpu()
         if insert:
-            parts.add(sums, residual, ctf, packed.rotations, own)
+            cut.add(sums, residual, own)
     return {"values": sums.values, "moment": moment, "gram": gram_total}, {"coordinates": coordinates}
 
 
@@ -181,12 +178,7 @@ def _solve(sums: dict, n: int, sphere: Tensor) -> FourierVolume:
     totals = MomentAccumulator(sphere.shape[-1], n_numerators=d, n_weights=1, device=sphere.device)
     totals.values = sums["values"]
     numerator, weight = totals.totals()
-    count = weight.multiplicities()
-    shells = weight.shell_indices().flatten()
-    number = torch.zeros(int(shells.max()) + 1, device=sphere.device).index_add_(0, shells, count.flatten())
-    summed = torch.zeros_like(number).index_add_(0, shells, (weight.values[..., 0] * count).flatten())
-    typical = (summed / number.clamp(min=1))[shells].reshape(count.shape)
-    denominator = weight.values + _DAMPING * typical[..., None]
+    denominator = weight.values + _DAMPING * weight.spread_shells(weight.shell_means())
     values = torch.where(denominator > 0, numerator.values / denominator.clamp(min=1e-30), 0)
     moment = moment / n
     jitter = 1e-6 * moment.trace() * torch.eye(d, dtype=moment.dtype)

@@ -9,11 +9,10 @@ from torch import Tensor
 from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.grid import FourierVolume
 from cryobench.imaging.layout import GridLayout
-from cryobench.methods._shared.passes import Passes
-from cryobench.methods._shared.spectra import ParticleSpectra
-from cryobench.methods.recovar.masked_images import MaskedImages
-from cryobench.methods.recovar.mean import ssnr
-from cryobench.methods.recovar.predicted import predict
+from cryobench.methods.recovar.masks import masked_residuals
+from cryobench.reconstruction.engine import Passes, Rows, Sums
+from cryobench.reconstruction.images import PosedSpectra
+from cryobench.reconstruction.statistics import fsc_of_sums, signal_to_noise
 
 
 def estimate_variance(
@@ -25,41 +24,28 @@ def estimate_variance(
     """
     sums, _ = passes.run(_insert_variance, mean_ft, mask, noise, own=(halves,))
     numerator, weight = (total.to("cpu") for total in sums["sums"].totals())
-    shells = weight.shell_indices().clamp(max=passes.disc.box_size // 2)
-    flat, counts = shells.flatten(), weight.multiplicities().flatten().double()
-
-    def over_shells(values: Tensor) -> Tensor:
-        result = torch.zeros(int(flat.max()) + 1, dtype=torch.float64, device=values.device)
-        return result.index_add_(0, flat, values.flatten().double() * counts)
-
     top, bottom = numerator.values.real, weight.values
-    typical = (over_shells(bottom.mean(-1)) / over_shells(torch.ones_like(shells)).clamp(min=1))[shells].float()
-    single = torch.where(bottom > 0, top / (bottom + 1e-3 * typical[..., None]).clamp(min=1e-30), 0)
-    cross = over_shells(single[..., 0] * single[..., 1])
-    power = (over_shells(single[..., 0] ** 2) * over_shells(single[..., 1] ** 2)).sqrt()
-    agreement = torch.where(power > 0, cross / power.clamp(min=1e-30), 0).cpu().numpy()
-    damping = typical / torch.from_numpy(ssnr(agreement)).float().to(typical)[shells]
+    typical = weight.shell_means().mean(-1)
+    floor = weight.spread_shells(1e-3 * typical)[..., None]
+    single = torch.where(bottom > 0, top / (bottom + floor).clamp(min=1e-30), 0)
+    cross, *powers = weight.shell_sums(torch.stack([single.prod(-1), *single.square().unbind(-1)], dim=-1)).unbind(-1)
+    ratio = signal_to_noise(fsc_of_sums(cross, *powers).numpy())
+    damping = weight.spread_shells(typical / torch.from_numpy(ratio))
     variance = top.sum(-1) / (bottom.sum(-1) + damping).clamp(min=1e-30)
     return variance.clamp(min=0), bottom.sum(-1)
 
 
 def _insert_variance(
-    spectra: ParticleSpectra, mean_ft: FourierVolume, mask: Tensor | None, noise: np.ndarray, halves: np.ndarray
-) -> tuple[dict, dict]:
+    spectra: PosedSpectra, mean_ft: FourierVolume, mask: Tensor | None, noise: np.ndarray, halves: np.ndarray
+) -> tuple[Sums, Rows]:
     disc, device = spectra.disc, spectra.device
-    window = None if mask is None else MaskedImages.of(mask.to(device), disc)
-    mean_ft = mean_ft.to(device)
     sums = SliceAccumulator(disc.box_size, n_volumes=2, radius=disc.radius, device=device)
-    power = torch.from_numpy(noise[disc.shells]).float().to(device)
-    for packed in spectra.batches():
-        residual, share = packed.data - packed.ctf * predict(mean_ft, packed, disc), 1.0
-        if window is not None:
-            masks = window.project(packed.rotations)
-            residual = window.apply(residual, masks)
-            share = masks.square().mean(dim=(1, 2))[:, None]
-        excess = packed.ctf**2 * (residual.abs().square() - share * power)
-        own = torch.nn.functional.one_hot(torch.from_numpy(halves[packed.indices]).long(), 2).float().to(device)
-        sums.add(disc.unpack(excess + 0j), disc.unpack(packed.ctf**4), packed.rotations, class_weights=own)
+    power = disc.spread(noise, device)
+    for left, masks in masked_residuals(spectra, mean_ft, mask):
+        share = 1.0 if masks is None else masks.square().mean(dim=(1, 2))[:, None]
+        excess = left.ctf**2 * (left.data.abs().square() - share * power)
+        own = torch.from_numpy(np.eye(2, dtype=np.float32)[halves[left.indices]]).to(device)
+        sums.add(disc.unpack(excess + 0j), disc.unpack(left.ctf**4), left.rotations, class_weights=own)
     return {"sums": sums}, {}
 
 

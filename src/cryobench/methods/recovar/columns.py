@@ -11,7 +11,7 @@ over full slices, A* by the trilinear kernel (width 1) and K the triangular kern
 complex and not Hermitian; its parts Cov(x̂_ω, Re x̂_ξ) and Cov(x̂_ω, Im x̂_ξ) are spectra of real volumes, which replace
 a by its real and imaginary part, share H, and stand for column −ξ too. Only images whose slice passes within reach
 of ξ, a share of about 2 / |ξ|, are touched. On the CPU a compiled kernel does it; elsewhere, and as its reference,
-plain PyTorch does (``add_columns_by_slices``).
+plain PyTorch does.
 """
 
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ from torch import Tensor
 from cryobench.fourier import fft_images
 from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.grid import FourierVolume
+from cryobench.imaging.half_disc import HalfDisc
+from cryobench.imaging.kernels.cpu.columns import CHANNELS, add_columns
 from cryobench.imaging.kernels.cpu.threads import run_parts
 from cryobench.imaging.layout import GridLayout, fold, read
-from cryobench.methods._shared.passes import Passes
-from cryobench.methods._shared.spectra import HalfDisc, Packed, ParticleSpectra
-from cryobench.methods.recovar.column_kernel import CHANNELS, add_columns
-from cryobench.methods.recovar.masked_images import MaskedImages, to_images, to_packed
-from cryobench.methods.recovar.predicted import predict
+from cryobench.methods.recovar.masks import masked_residuals
+from cryobench.reconstruction.engine import Passes, Rows, Sums
+from cryobench.reconstruction.images import Posed, PosedSpectra
 
 WIDTH = 2.0
 """Half-width of K along each axis, in index units (published)."""
@@ -69,25 +69,17 @@ def accumulate_columns(
 
 
 def _insert_columns(
-    spectra: ParticleSpectra,
+    spectra: PosedSpectra,
     frequencies: np.ndarray,
     mean_ft: FourierVolume,
     mask: Tensor | None,
     noise: np.ndarray,
     halves: np.ndarray,
-) -> tuple[dict, dict]:
-    disc, device = spectra.disc, spectra.device
-    window = None if mask is None else MaskedImages.of(mask.to(device), disc)
-    mean_ft = mean_ft.to(device)
-    sums = (
-        _CompiledSums(disc, frequencies, noise) if device == "cpu" else _SlicedSums(disc, frequencies, noise, device)
-    )
-    for packed in spectra.batches():
-        residual, masks = packed.data - packed.ctf * predict(mean_ft, packed, disc), None
-        if window is not None:
-            masks = window.project(packed.rotations)
-            residual = window.apply(residual, masks)
-        sums.add(packed, residual, masks, halves[packed.indices])
+) -> tuple[Sums, Rows]:
+    kind = _CompiledSums if spectra.device == "cpu" else _SlicedSums
+    sums = kind(spectra.disc, frequencies, noise, spectra.device)
+    for left, masks in masked_residuals(spectra, mean_ft, mask):
+        sums.add(left, masks, halves[left.indices])
     return {"columns": sums.totals()}, {}
 
 
@@ -101,15 +93,15 @@ class _CompiledSums:
         self._lookup = _index_pairs(disc)
         self._deviation = np.sqrt(noise)[disc.shells].astype(np.float32)
 
-    def add(self, packed: Packed, residual: Tensor, masks: Tensor | None, halves: np.ndarray) -> None:
+    def add(self, left: Posed, masks: Tensor | None, halves: np.ndarray) -> None:
         arguments = (
-            residual.numpy(),
-            packed.ctf.numpy(),
-            packed.rotations.numpy(),
+            left.data.numpy(),
+            left.ctf.numpy(),
+            left.rotations.numpy(),
             self._disc.frequencies.astype(np.float32),
             self._lookup,
             self._deviation,
-            np.ones((len(residual), 1, 1), dtype=np.complex64) if masks is None else _mask_overlap(masks),
+            np.ones((len(left), 1, 1), dtype=np.complex64) if masks is None else _mask_overlap(masks),
             np.float32(WIDTH),
             self._layout.center,
             self._layout.center_x,
@@ -147,24 +139,24 @@ class _SlicedSums:
     def __init__(self, disc: HalfDisc, frequencies: np.ndarray, noise: np.ndarray, device: str = "cpu") -> None:
         self._disc, self._device = disc, device
         self._columns = torch.from_numpy(frequencies).float().to(device)
-        self._deviation = torch.from_numpy(np.sqrt(noise)[disc.shells]).float().to(device)
+        self._deviation = disc.spread(np.sqrt(noise), device)
         self._points = torch.from_numpy(disc.frequencies).float().to(device)
         self._sums = [
             [SliceAccumulator(disc.box_size, n_volumes=2, radius=disc.radius, device=device) for _ in range(2)]
             for _ in frequencies
         ]
 
-    def add(self, packed: Packed, residual: Tensor, masks: Tensor | None, halves: np.ndarray) -> None:
+    def add(self, left: Posed, masks: Tensor | None, halves: np.ndarray) -> None:
         own = torch.nn.functional.one_hot(torch.from_numpy(halves).long(), 2).float().to(self._device)
         for column, sums in zip(self._columns, self._sums, strict=True):
-            depth = (packed.rotations @ column)[:, 2].abs()
+            depth = (left.rotations @ column)[:, 2].abs()
             near = torch.nonzero(depth < WIDTH * 3**0.5)[:, 0]
             if len(near) == 0:
                 continue
-            data, ctf, rotations = residual[near], packed.ctf[near], packed.rotations[near]
-            places = self._points @ rotations[:, :2]
+            data, ctf, rotations = left.data[near], left.ctf[near], left.rotations[near]
+            points = self._points @ rotations[:, :2]
             kernel, mirrored = (
-                (1 - (sign * places - column).abs() / WIDTH).clamp(min=0).prod(-1) for sign in (1, -1)
+                (1 - (sign * points - column).abs() / WIDTH).clamp(min=0).prod(-1) for sign in (1, -1)
             )
             twice = torch.cat([torch.zeros_like(mirrored[:, :1]), mirrored[:, 1:]], dim=1)  # zero is its own mate
             found = (kernel * ctf * data + twice * ctf * data.conj()).sum(-1)
@@ -174,7 +166,7 @@ class _SlicedSums:
                 sums, (found.real, found.imag), ((spread + turned) / 2 + 0j, 1j * (spread - turned) / 2), strict=True
             ):
                 if masks is not None:
-                    noise = to_packed(to_images(noise, self._disc) * masks[near].square(), self._disc)
+                    noise = self._disc.from_images(self._disc.to_images(noise) * masks[near].square())
                 values = ctf * (data * part[:, None] - noise * self._deviation)
                 accumulator.add(
                     self._disc.unpack(values), self._disc.unpack(weight), rotations, class_weights=own[near]

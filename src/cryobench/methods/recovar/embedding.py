@@ -8,36 +8,20 @@ z the most probable coordinates and P the inverse covariance of that estimator. 
 least residual plus prior. Without regularisation Λ⁻¹ = 0 and P = G'.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from cryobench.imaging.grid import FourierVolume
-from cryobench.methods._shared.passes import Passes
-from cryobench.methods._shared.spectra import ParticleSpectra
-from cryobench.methods.recovar.predicted import predict, small_batches
-from cryobench.methods.recovar.whitened import whitened_data, whitened_products, whitened_rows
+from cryobench.methods.recovar.whitened import small_batches, whitened_data, whitened_products, whitened_rows
+from cryobench.reconstruction.decoders.kernel_regression.precisions import pack_symmetric
+from cryobench.reconstruction.engine import Passes, Rows, Sums
+from cryobench.reconstruction.images import PosedSpectra, predict_images
 
 CONTRASTS = np.linspace(0, 2, 51)[1:]
 """Grid of contrasts (published: 50 points of (0, 2])."""
 
 _RIDGE = 1e-6
-
-
-@dataclass(frozen=True)
-class Embedding:
-    """Coordinates of all particles along the first d principal volumes."""
-
-    latents: np.ndarray
-    """(n, d) float32."""
-    precisions: np.ndarray
-    """(n, d, d) float32, inverse covariance of the estimated latents."""
-    contrasts: np.ndarray
-    """(n,) float32."""
-    gain: float
-    """Mean over particles of log p(y | μ, U, Λ) − log p(y | μ), z integrated over; 0 without regularisation."""
 
 
 def embed(
@@ -49,42 +33,38 @@ def embed(
     dimensions: tuple[int, ...],
     *,
     fit_contrast: bool,
-) -> dict[str, Embedding]:
-    """Embeddings named by dimension, "4", and without regularisation "4_noreg"; one pass over the particles."""
+) -> dict[str, np.ndarray]:
+    """Embeddings along the first d principal volumes, for each of some d; one pass over the particles.
+
+    Arrays by name, such as ``latents_4``, and ``latents_4_noreg`` without regularisation: ``latents`` (n, d),
+    ``precisions`` (n, d (d + 1) / 2), the upper triangles of inverse covariances of the estimated latents,
+    ``contrasts`` (n,), all float32; and ``gain``, the mean over particles of log p(y | μ, U, Λ) − log p(y | μ),
+    z integrated over; 0 without regularisation.
+    """
     sums, rows = passes.run(_embed, mean_ft, basis_ft, variances, noise, dimensions, fit_contrast)
-    names = [name.removeprefix("latents_") for name in rows if name.startswith("latents_")]
-    return {
-        name: Embedding(
-            rows[f"latents_{name}"],
-            rows[f"precisions_{name}"],
-            rows[f"contrasts_{name}"],
-            float(sums[f"gain_{name}"]) / len(passes),
-        )
-        for name in names
-    }
+    return rows | {name: np.array(value / len(passes)) for name, value in sums.items()}
 
 
 def _embed(
-    spectra: ParticleSpectra,
+    spectra: PosedSpectra,
     mean_ft: FourierVolume,
     basis_ft: FourierVolume,
     variances: np.ndarray,
     noise: np.ndarray,
     dimensions: tuple[int, ...],
     fit_contrast: bool,
-) -> tuple[dict, dict]:
-    device = spectra.device
+) -> tuple[Sums, Rows]:
+    disc, device = spectra.disc, spectra.device
     mean_ft, basis_ft = mean_ft.to(device), basis_ft.to(device)
     grid = torch.from_numpy(CONTRASTS if fit_contrast else np.ones(1)).to(device)
     found: dict[str, list[np.ndarray]] = {}
     sums: dict[str, float] = {}
     for batch in spectra.batches():
-        for _, packed in small_batches(batch, spectra.disc, basis_ft.n_volumes):
+        for part in small_batches(batch, disc, basis_ft.n_volumes):
             data, mean = (
-                whitened_data(values, spectra.disc, noise)
-                for values in (packed.data, packed.ctf * predict(mean_ft, packed, spectra.disc))
+                whitened_data(values, disc, noise) for values in (part.data, predict_images(mean_ft, part, disc))
             )
-            rows = whitened_rows(basis_ft, packed, spectra.disc, noise)
+            rows = whitened_rows(basis_ft, part, disc, noise)
             gram, match, with_mean = (values.double() for values in whitened_products(rows, data, mean))
             of_mean = ((mean * mean).sum(-1).double(), (mean * data).sum(-1).double())
             for d in dimensions:
@@ -93,9 +73,11 @@ def _embed(
                 prior = torch.diag(torch.from_numpy(1 / variances[:d]).to(gram))
                 for suffix, used in (("", prior), ("_noreg", torch.zeros_like(prior))):
                     *parts, gain = _solve(products, matches, used, grid)
+                    latents, precisions, contrasts = (values.float().cpu().numpy() for values in parts)
                     sums[f"gain_{d}{suffix}"] = sums.get(f"gain_{d}{suffix}", 0.0) + float(gain.sum())
-                    for name, values in zip(("latents", "precisions", "contrasts"), parts, strict=True):
-                        found.setdefault(f"{name}_{d}{suffix}", []).append(values.float().cpu().numpy())
+                    found.setdefault(f"latents_{d}{suffix}", []).append(latents)
+                    found.setdefault(f"precisions_{d}{suffix}", []).append(pack_symmetric(precisions))
+                    found.setdefault(f"contrasts_{d}{suffix}", []).append(contrasts)
     return sums, {name: np.concatenate(values) for name, values in found.items()}
 
 
@@ -125,18 +107,3 @@ def _solve(
         fitted = (mean_power - 2 * mean_match - cost[chosen, best]) / 2
         gain = fitted - (torch.logdet(total) - torch.logdet(prior)) / 2
     return latents[chosen, best], precisions, own, gain
-
-
-def pack_symmetric(matrices: np.ndarray) -> np.ndarray:
-    """Upper triangles (n, d (d + 1) / 2), row by row, of symmetric matrices (n, d, d)."""
-    rows, columns = np.triu_indices(matrices.shape[1])
-    return matrices[:, rows, columns]
-
-
-def unpack_symmetric(packed: np.ndarray) -> np.ndarray:
-    """Symmetric matrices (n, d, d) from their upper triangles (n, d (d + 1) / 2)."""
-    d = int((np.sqrt(8 * packed.shape[1] + 1) - 1) / 2)
-    rows, columns = np.triu_indices(d)
-    matrices = np.empty((len(packed), d, d), dtype=packed.dtype)
-    matrices[:, rows, columns] = matrices[:, columns, rows] = packed
-    return matrices

@@ -1,44 +1,50 @@
-"""Where the molecule can be: the mask, for volumes, and its dilated copy for images and noise (step c)."""
+"""Where the molecule can be: in volumes, and in the images seen from each particle's direction (step c).
 
-import torch
+The mask is for volumes, its dilated copy for images and noise. ``MaskedImages`` projects the latter at each pose and
+multiplies images by it in real space, which takes away the noise of the solvent. In Fourier space the noise of
+neighbouring entries then is no longer independent: for noise whose power σ² varies slowly,
+
+    E ε_p conj(ε_q) = σ_p σ_q M₂(p − q) / n²,    M₂ the transform of the squared image mask.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
 from torch import Tensor
 
 from cryobench.data import Particles
+from cryobench.fourier import ifft_images
+from cryobench.imaging.grid import FourierVolume, volume_to_fourier
+from cryobench.imaging.half_disc import HalfDisc
+from cryobench.imaging.slices import extract_slices
 from cryobench.methods.recovar.settings import RecovarSettings
-from cryobench.volumes.mask import make_soft_mask, make_sphere_mask
-
-SPHERE, SPHERE_EDGE = 0.45, 0.05
-"""Radius and edge of the largest sphere, in boxes."""
+from cryobench.reconstruction.images import Posed, PosedSpectra, subtract_volume
+from cryobench.reconstruction.statistics import find_masks
+from cryobench.volumes.mask import make_soft_mask
 
 _EDGE_PX = 3.0
 _DILATION_PER_PX = 6 / 128
+_FULL_DEPTH = 3.0
+"""Voxels of mask along the line of sight from which on a pixel counts as inside; below, in proportion."""
 
 
-def make_sphere(particles: Particles) -> Tensor:
-    """The largest soft sphere (z, y, x) in the box."""
-    size = particles.box_size
-    return make_sphere_mask(size, 1.0, SPHERE * size, edge=SPHERE_EDGE * size).values.float()
-
-
-def choose_masks(particles: Particles, settings: RecovarSettings, mean: Tensor) -> tuple[Tensor, Tensor, list[str]]:
+def choose_masks(
+    particles: Particles, settings: RecovarSettings, mean: Tensor
+) -> tuple[Tensor, Tensor, tuple[str, ...]]:
     """Mask and dilated mask (z, y, x) in [0, 1], soft over 3 px, and what a user should know of them.
 
-    ``mean`` is the mean volume, around which a mask is drawn if the settings ask for that.
+    ``mean`` is the mean volume, around which a mask is drawn if the settings ask for that. ValueError if a mask holds
+    nothing within the largest sphere of the box.
     """
-    sphere = make_sphere(particles)
+    sphere, given, notes = find_masks(particles)
     if settings.mask == "half-maps":
         region = make_soft_mask(mean.cpu(), 1.0, dilation=2.0, edge=0.0).values
-    elif settings.mask == "given" and particles.mask is not None:
-        region = (torch.tensor(particles.mask) > 0.5).float()
+    elif settings.mask == "given" and given is not None:
+        region = (given > 0.5).float()
     else:
-        notes = []
         if settings.mask == "given":
-            diameter = 2 * SPHERE * particles.box_size * particles.pixel_size
-            notes.append(
-                f"the data set has no mask: a sphere of {diameter:.0f} Å is used. A mask around the molecule finds "
-                "more; --set mask=half-maps draws one."
-            )
-        return sphere, sphere, notes
+            return sphere, sphere, (f"{notes[0]} One drawn around the molecule finds more: --set mask=half-maps.",)
+        return sphere, sphere, ()
     if not (region * sphere).any():
         raise ValueError("the mask holds no voxel inside the largest sphere of the box: check how it is centred.")
     dilation = settings.dilation
@@ -48,4 +54,45 @@ def choose_masks(particles: Particles, settings: RecovarSettings, mean: Tensor) 
         make_soft_mask(region, 1.0, threshold=0.5, dilation=float(px), edge=_EDGE_PX).values.float() * sphere
         for px in (0, dilation)
     )
-    return mask, dilated, []
+    return mask, dilated, ()
+
+
+@dataclass(frozen=True)
+class MaskedImages:
+    """Image masks of particles at their poses, and images multiplied by them."""
+
+    mask_ft: FourierVolume
+    """Of the dilated mask, ready for slicing."""
+    disc: HalfDisc
+
+    @staticmethod
+    def of(mask: Tensor, disc: HalfDisc) -> "MaskedImages":
+        """From a mask (z, y, x) in [0, 1]."""
+        return MaskedImages(volume_to_fourier(mask), disc)
+
+    def project(self, rotations: Tensor) -> Tensor:
+        """Image masks (m, y, x) in [0, 1]."""
+        depth = ifft_images(extract_slices(self.mask_ft, rotations), self.disc.box_size)
+        return (depth / _FULL_DEPTH).clamp(0, 1)
+
+    def apply(self, packed: Tensor, masks: Tensor) -> Tensor:
+        """Packed spectra (m, p) of the images multiplied by masks (m, y, x)."""
+        return self.disc.from_images(self.disc.to_images(packed) * masks)
+
+
+def masked_residuals(
+    spectra: PosedSpectra, mean_ft: FourierVolume, mask: Tensor | None
+) -> Iterator[tuple[Posed, Tensor | None]]:
+    """Batches of a shard whose data are what the mean leaves over, times the image masks (m, y, x), which come along.
+
+    ``mask`` (z, y, x) is projected to give these; None for whole images, without masks.
+    """
+    disc, mean_ft = spectra.disc, mean_ft.to(spectra.device)
+    window = None if mask is None else MaskedImages.of(mask.to(spectra.device), disc)
+    for batch in spectra.batches():
+        left = subtract_volume(batch, mean_ft, disc)
+        if window is None:
+            yield left, None
+        else:
+            masks = window.project(batch.rotations)
+            yield replace(left, data=window.apply(left.data, masks)), masks

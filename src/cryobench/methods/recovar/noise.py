@@ -20,11 +20,11 @@ from torch import Tensor
 
 from cryobench.fourier import fft_images, ifft_images
 from cryobench.imaging.grid import FourierVolume
-from cryobench.methods._shared.passes import Passes
-from cryobench.methods._shared.spectra import HalfDisc, ParticleSpectra
-from cryobench.methods.recovar.masked_images import MaskedImages, to_images
-from cryobench.methods.recovar.predicted import predict, small_batches, weights_of
-from cryobench.methods.recovar.whitened import whitened_data, whitened_products, whitened_rows
+from cryobench.imaging.half_disc import HalfDisc
+from cryobench.methods.recovar.masks import MaskedImages
+from cryobench.methods.recovar.whitened import small_batches, whitened_data, whitened_products, whitened_rows
+from cryobench.reconstruction.engine import Passes, Rows, Sums
+from cryobench.reconstruction.images import PosedSpectra, subtract_volume
 
 _LEAST_OUTSIDE = 0.02
 _LEAST_SHARE = 0.1
@@ -46,7 +46,7 @@ def estimate_noise_outside(passes: Passes, mean_ft: FourierVolume, mask: Tensor)
     return np.where(noise > 0, noise, passes.mean_power / 10), inside
 
 
-def _measure(spectra: ParticleSpectra, mean_ft: FourierVolume, mask: Tensor) -> tuple[dict, dict]:
+def _measure(spectra: PosedSpectra, mean_ft: FourierVolume, mask: Tensor) -> tuple[Sums, Rows]:
     disc, device = spectra.disc, spectra.device
     window = MaskedImages.of(mask.to(device), disc)
     mean_ft = mean_ft.to(device)
@@ -55,10 +55,10 @@ def _measure(spectra: ParticleSpectra, mean_ft: FourierVolume, mask: Tensor) -> 
     for name in ("inside", "outside"):
         sums[name] = np.zeros(disc.radius + 1)
         sums[name + "_window"] = torch.zeros(size, half, dtype=torch.float64)
-    for packed in spectra.batches():
-        masks = window.project(packed.rotations)
-        residual = packed.data - packed.ctf * predict(mean_ft, packed, disc)
-        for name, data, part in (("inside", residual, masks), ("outside", packed.data, 1 - masks)):
+    for batch in spectra.batches():
+        masks = window.project(batch.rotations)
+        residual = subtract_volume(batch, mean_ft, disc).data
+        for name, data, part in (("inside", residual, masks), ("outside", batch.data, 1 - masks)):
             power = window.apply(data, part).abs().square()
             sums[name] += disc.sum_shells(power).sum(0).cpu().numpy()
             sums[name + "_window"] += fft_images(part).abs().square().double().sum(0).cpu()
@@ -73,18 +73,19 @@ def bound_noise(passes: Passes, mean_ft: FourierVolume, basis_ft: FourierVolume,
 
 
 def _measure_fits(
-    spectra: ParticleSpectra, mean_ft: FourierVolume, basis_ft: FourierVolume, noise: np.ndarray
-) -> tuple[dict, dict]:
+    spectra: PosedSpectra, mean_ft: FourierVolume, basis_ft: FourierVolume, noise: np.ndarray
+) -> tuple[Sums, Rows]:
     disc, device = spectra.disc, spectra.device
     mean_ft, basis_ft = mean_ft.to(device), basis_ft.to(device)
     eye = torch.eye(basis_ft.n_volumes, device=device)
+    weights = torch.from_numpy(disc.weights).to(device)
     # What an entry of a whitened row was multiplied by.
-    entry = (2 * weights_of(disc, device) / torch.from_numpy(noise[disc.shells]).to(device)).float()
+    entry = (2 * weights / torch.from_numpy(noise[disc.shells]).to(device)).float()
     power, freedom = np.zeros(disc.radius + 1), np.zeros(disc.radius + 1)
     for batch in spectra.batches():
-        for _, packed in small_batches(batch, disc, basis_ft.n_volumes):
-            data = whitened_data(packed.data - packed.ctf * predict(mean_ft, packed, disc), disc, noise)
-            rows = whitened_rows(basis_ft, packed, disc, noise)
+        for part in small_batches(batch, disc, basis_ft.n_volumes):
+            data = whitened_data(subtract_volume(part, mean_ft, disc).data, disc, noise)
+            rows = whitened_rows(basis_ft, part, disc, noise)
             gram, match = whitened_products(rows, data)
             ridge = 1e-6 * gram.diagonal(dim1=-2, dim2=-1).mean(-1)[:, None, None] * eye
             inverse = torch.linalg.inv((gram + ridge).double()).float()
@@ -93,16 +94,15 @@ def _measure_fits(
             # Of both parts of an entry, freed of its weight, which the sum over a shell brings back.
             squares, shares = (values.unflatten(-1, (-1, 2)).sum(-1) for values in (left.square(), leverage))
             power += disc.sum_shells(squares / entry).sum(0).cpu().numpy()
-            freedom += disc.sum_shells(1 - shares / (2 * weights_of(disc, device))).sum(0).cpu().numpy()
+            freedom += disc.sum_shells(1 - shares / (2 * weights)).sum(0).cpu().numpy()
     return {"power": power, "freedom": freedom}, {}
 
 
 def _normalise(power: np.ndarray, window: Tensor, disc: HalfDisc) -> np.ndarray:
     """Mean power of each shell over what white noise of power one within the disc leaves there."""
     size = disc.box_size
-    within = to_images(torch.ones(1, len(disc.index), dtype=torch.complex128), disc)
+    within = disc.to_images(torch.ones(1, len(disc.index), dtype=torch.complex128))
     # Σ_q |M(p − q)|² over the disc, by way of real space.
     left = fft_images(ifft_images(window + 0j, size) * within[0]).real * size**2
-    packed = left.flatten()[torch.from_numpy(disc.index)][None] / size**4
-    shares = disc.sum_shells(packed)[0].numpy() / disc.shell_weights
+    shares = disc.sum_shells(disc.pack(left)[None] / size**4)[0].numpy() / disc.shell_weights
     return power / disc.shell_weights / np.maximum(shares, _LEAST_SHARE * shares.max())

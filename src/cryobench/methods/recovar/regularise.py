@@ -11,15 +11,15 @@ h the entries of H of a half in the shell: a regularised half has signal power Ï
 
 from itertools import pairwise
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
 from cryobench.fourier import hermitian_weights, ifft_volume, shell_indices
+from cryobench.imaging.kernels.cpu.column_prior import SETTLED, iterate_prior
 from cryobench.imaging.kernels.cpu.threads import run_parts
 from cryobench.methods.recovar.columns import ColumnSums
-from cryobench.methods.recovar.mean import LEAST_FSC, MOST_FSC
+from cryobench.reconstruction.statistics import LEAST_FSC, MOST_FSC, fsc_of_sums, signal_to_noise
 
 ROUNDS = 20
 """Most iterations of the prior (published: 20)."""
@@ -56,7 +56,7 @@ def solve_columns(
         for column in range(first, last):
             top, bottom = sums.top[column], sums.bottom[column]
             prior = initial[column].astype(np.float64)
-            _iterate_prior(top, bottom, shells, weights, prior, curves[column], radius, ROUNDS)
+            iterate_prior(top, bottom, shells, weights, prior, curves[column], radius, ROUNDS, LEAST_FSC, MOST_FSC)
             spread = np.where(shells <= radius, prior[np.minimum(shells, radius)], np.inf)
             solved = top.sum(0) / np.maximum(bottom.sum(0) + spread, 1e-30)
             spectra = torch.from_numpy(solved.astype(np.complex64)).reshape(2, size, size, size // 2 + 1)
@@ -68,41 +68,32 @@ def solve_columns(
     return volumes, curves
 
 
-@numba.njit(nogil=True, cache=True, fastmath=True)
-def _iterate_prior(top, bottom, shells, weights, prior, curve, radius, rounds):
-    """Iterate ``prior`` (s,) in place; ``curve`` gets the last FSC. ``top`` (half, part, v), ``bottom`` (half, v)."""
-    count = radius + 1
-    n = len(shells)
+def iterate_prior_by_sums(
+    top: np.ndarray, bottom: np.ndarray, shells: np.ndarray, weights: np.ndarray, prior: np.ndarray, rounds: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """R (s,) after so many rounds from ``prior``, and the last FSC (s,): what the kernel is tested against.
+
+    ``top`` (half, part, v), ``bottom`` (half, v), ``shells`` and ``weights`` (v,) of the entries.
+    """
+    prior, curve = prior.copy(), np.zeros(len(prior))
+
+    def over_shells(values: np.ndarray) -> np.ndarray:
+        return np.bincount(shells, weights=weights * values, minlength=len(prior))[: len(prior)]
+
+    within = shells < len(prior)
+    top, bottom, shells, weights = top[..., within], bottom[:, within], shells[within], weights[within]
     for _ in range(rounds):
-        cross, first, second = np.zeros(count), np.zeros(count), np.zeros(count)
-        gain, noise = np.zeros(count), np.zeros(count)
-        for v in range(n):
-            s = shells[v]
-            if s >= count:
-                continue
-            w = weights[v]
-            r = np.float32(prior[s])
-            g0, g1 = np.float32(1) / (bottom[0, v] + r), np.float32(1) / (bottom[1, v] + r)
-            p00, p01, p10, p11 = top[0, 0, v], top[0, 1, v], top[1, 0, v], top[1, 1, v]
-            c = p00.real * p10.real + p00.imag * p10.imag + p01.real * p11.real + p01.imag * p11.imag
-            cross[s] += w * g0 * g1 * c
-            first[s] += w * g0 * g0 * (p00.real**2 + p00.imag**2 + p01.real**2 + p01.imag**2)
-            second[s] += w * g1 * g1 * (p10.real**2 + p10.imag**2 + p11.real**2 + p11.imag**2)
-            h = np.float32(0.5) * (bottom[0, v] + bottom[1, v])
-            g = np.float32(1) / (h + r)
-            gain[s] += w * (h * g) * (h * g)
-            noise[s] += w * h * g * g
-        change = 0.0
-        for s in range(count):
-            scale = np.sqrt(first[s] * second[s])
-            fsc = cross[s] / scale if scale > 0 else 0.0
-            curve[s] = fsc
-            fsc = min(max(fsc, LEAST_FSC), MOST_FSC)
-            if noise[s] > 0 and gain[s] > 0:
-                updated = (1 - fsc) / fsc * gain[s] / noise[s]
-                change = max(change, abs(np.log(updated / prior[s])))
-                prior[s] = updated
-        if change < 0.02:
+        spread = prior[shells]
+        first, second = top / (bottom + spread)[:, None]
+        squares = [over_shells((np.abs(each) ** 2).sum(0)) for each in (first, second)]
+        sums = [over_shells((first * second.conj()).real.sum(0)), *squares]
+        curve = fsc_of_sums(*(torch.from_numpy(each) for each in sums)).numpy()
+        h = bottom.mean(0)
+        gain, noise = over_shells((h / (h + spread)) ** 2), over_shells(h / (h + spread) ** 2)
+        seen = (gain > 0) & (noise > 0)
+        updated = np.where(seen, gain / np.where(seen, noise, 1) / signal_to_noise(curve), prior)
+        change = np.abs(np.log(updated / prior)).max()
+        prior = updated
+        if change < SETTLED:
             break
-    for s in range(count, len(curve)):
-        curve[s] = 0
+    return prior, curve

@@ -10,15 +10,12 @@ from cryobench.methods.method import MethodSettings
 class RecovarSettings(MethodSettings):
     """Settings of ``recovar``."""
 
-    published_sizes: bool = Field(False, description="200 components as published, instead of the default below")
-    n_columns: int | None = Field(
-        None, ge=4, description="covariance columns; None for 300 (published; low-memory preset: 50)"
-    )
+    n_columns: int = Field(300, ge=4, description="covariance columns (published: 300; low-memory preset: 50)")
     n_components: int | None = Field(
         None,
         ge=1,
-        description="dimension of the subspace in which the covariance is estimated; None for 100, or fewer where "
-        "memory_gb asks for it (published: 200)",
+        description="dimension of the subspace in which the covariance is estimated; None for 100, or 2 n_columns "
+        "if that is less (published: 200)",
     )
     column_radius: float = Field(32.0, gt=0, description="index units, reach of the columns (published: 32)")
     column_exclusion: float = Field(2.0, ge=0, description="index units, least distance of columns (published: 2)")
@@ -41,11 +38,9 @@ class RecovarSettings(MethodSettings):
     fit_contrast: bool = Field(
         False, description="estimate the contrast of each particle, then do all once more with it (published option)"
     )
-    n_bins: int | None = Field(
-        None, ge=2, description="steps of the kernel of each volume; None for 50 (published), or what fits memory_gb"
-    )
+    n_bins: int = Field(50, ge=2, description="steps of the kernel of each volume (published: 50)")
     n_bandwidths: int = Field(
-        17, ge=1, description="bandwidths tried for each volume, among the bins' (published: 50)"
+        17, ge=2, description="bandwidths tried for each volume, among the bins' (published: 50)"
     )
     min_particles: int | None = Field(
         None,
@@ -55,7 +50,4 @@ class RecovarSettings(MethodSettings):
     density_dimensions: int = Field(2, ge=1, le=4, description="latent axes of the density (practical up to 4)")
     path_volumes: int = Field(
         6, ge=0, description="volumes along the path of highest density between the ends of the latents; 0 for none"
-    )
-    memory_gb: float = Field(
-        4.0, gt=0, description="GB for images, columns, components and sums; numbers and batches follow from it"
     )

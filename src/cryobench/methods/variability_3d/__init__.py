@@ -14,7 +14,7 @@ Source: Punjani & Fleet, J. Struct. Biol. 213 (2021) 107702, doi:10.1016/j.jsb.2
 
 Deviations, and why:
 
-* λ is a share of the prior N(0, variance of z), so that 0.01 means the same for images of any scale.
+* λ is a fraction of the prior N(0, variance of z), so that 0.01 means the same for images of any scale.
 * The per-voxel systems get 1 / τ²_k on their diagonals, from the power that the sums show beyond their noise, where
   the publication leaves it to the filter resolution: nothing is fitted at frequencies where nothing is seen.
 * The right-hand sides are those of the present components plus what these leave over. At convergence that is least
@@ -31,6 +31,7 @@ the filter resolution, with the noise power of each shell fitted in either: Σ_s
 mean squared residuals r_s. It is logged for the components that each iteration starts from.
 """
 
-from cryobench.methods.variability_3d.variability import Variability3D, Variability3DSettings
+from cryobench.methods.variability_3d.settings import Variability3DSettings
+from cryobench.methods.variability_3d.variability import Variability3D
 
 __all__ = ["Variability3D", "Variability3DSettings"]

@@ -19,16 +19,17 @@ import torch
 from torch import Tensor
 
 from cryobench.imaging.grid import FourierVolume
+from cryobench.imaging.half_disc import HalfDisc
+from cryobench.imaging.kernels.cpu.linear_fit import HIGHEST, LOWEST, ROUNDS, compile_linear_fit
 from cryobench.imaging.kernels.cpu.threads import count_threads, run_parts
 from cryobench.imaging.moments import MomentAccumulator
 from cryobench.imaging.slices import extract_slices
-from cryobench.methods._shared.passes import Rows, Sums
-from cryobench.methods._shared.spectra import HalfDisc, Packed, ParticleSpectra
-from cryobench.methods.variability_3d.kernel import HIGHEST, LOWEST, ROUNDS, compile_fit
+from cryobench.reconstruction.engine.passes import Rows, Sums
+from cryobench.reconstruction.images import Posed, PosedSpectra
 
 
 @dataclass(frozen=True)
-class LinearModel:
+class VariabilityModel:
     """Mean and components, ready for slicing, and the noise they are compared by."""
 
     volumes: FourierVolume
@@ -66,16 +67,16 @@ class Fit:
     """(m, y, h) C² / σ², to insert."""
 
 
-def fit_particles(packed: Packed, scales: Tensor, model: LinearModel, disc: HalfDisc) -> Fit:
+def fit_particles(batch: Posed, scales: Tensor, model: VariabilityModel, disc: HalfDisc) -> Fit:
     """Latents and scales of particles, from scales (m,) to start with; ``disc`` is that of the model's box."""
-    body = _fit_compiled if packed.data.device.type == "cpu" else fit_by_slices
-    return body(packed, scales, model, disc)
+    body = _fit_compiled if batch.data.device.type == "cpu" else fit_by_slices
+    return body(batch, scales, model, disc)
 
 
-def _fit_compiled(packed: Packed, scales: Tensor, model: LinearModel, disc: HalfDisc) -> Fit:
-    n, k, size = len(packed.indices), model.n_components, disc.box_size
+def _fit_compiled(batch: Posed, scales: Tensor, model: VariabilityModel, disc: HalfDisc) -> Fit:
+    n, k, size = len(batch), model.n_components, disc.box_size
     layout, values = model.volumes.layout, model.volumes.values.contiguous()
-    kernel = compile_fit(k + 1)
+    kernel = compile_linear_fit(k)
     latents, precisions = np.zeros((n, k)), np.zeros((n, k, k))
     found = scales.double().numpy().copy()
     numerator = np.zeros((n, size * (size // 2 + 1)), dtype=np.complex64)
@@ -84,14 +85,15 @@ def _fit_compiled(packed: Packed, scales: Tensor, model: LinearModel, disc: Half
     power, leverage = np.zeros((2, len(bounds) - 1, disc.radius + 1))
     common = (
         torch.view_as_real(values).numpy().reshape(-1),
-        packed.rotations.numpy(),
+        batch.rotations.numpy(),
         (disc.frequencies * layout.padding).astype(np.float32),
-        torch.view_as_real(packed.data).numpy(),
-        packed.ctf.numpy(),
+        torch.view_as_real(batch.data).numpy(),
+        batch.ctf.numpy(),
         disc.weights,
-        (1 / model.noise[disc.shells]).astype(np.float32),
+        disc.spread(1 / model.noise, "cpu").numpy(),
         disc.shells,
         layout.center,
+        layout.center_x,
         layout.shape[1] * layout.shape[2],
         layout.shape[2],
         model.ridge,
@@ -100,7 +102,7 @@ def _fit_compiled(packed: Packed, scales: Tensor, model: LinearModel, disc: Half
         latents,
         precisions,
     )
-    target = (disc.index, _multiples(disc), numerator.view(np.float32).reshape(n, -1, 2), weight)
+    target = (disc.index, disc.multiples, numerator.view(np.float32).reshape(n, -1, 2), weight)
     run_parts(
         lambda part, first, last: kernel(*common, power[part], leverage[part], *target, first, last),
         [(part, *ends) for part, ends in enumerate(pairwise(bounds))],
@@ -117,17 +119,17 @@ def _fit_compiled(packed: Packed, scales: Tensor, model: LinearModel, disc: Half
     )
 
 
-def fit_by_slices(packed: Packed, scales: Tensor, model: LinearModel, disc: HalfDisc) -> Fit:
+def fit_by_slices(batch: Posed, scales: Tensor, model: VariabilityModel, disc: HalfDisc) -> Fit:
     """The same from extracted slices: any device, and what the kernel is tested against."""
-    device, k = packed.data.device, model.n_components
-    slices = extract_slices(model.volumes, packed.rotations, radius=disc.radius).flatten(2)
-    predicted = slices[:, :, torch.from_numpy(disc.index).to(device)] * packed.ctf[:, None]
-    inverse = torch.from_numpy((1 / model.noise)[disc.shells]).float().to(device)
+    device, k = batch.data.device, model.n_components
+    slices = extract_slices(model.volumes, batch.rotations, radius=disc.radius).flatten(2)
+    predicted = slices[:, :, torch.from_numpy(disc.index).to(device)] * batch.ctf[:, None]
+    inverse = disc.spread(1 / model.noise, device)
     entry_weights = 2 * torch.from_numpy(disc.weights).to(device) * inverse
     planar = torch.view_as_real(predicted).flatten(2)
     weighted = torch.view_as_real(predicted * entry_weights).flatten(2)
     gram = (weighted @ planar.mT).double()
-    match = (weighted @ torch.view_as_real(packed.data).flatten(1)[..., None])[..., 0].double()
+    match = (weighted @ torch.view_as_real(batch.data).flatten(1)[..., None])[..., 0].double()
     scale, latents = scales.to(device).double(), torch.zeros(len(scales), k, dtype=torch.float64, device=device)
     precisions = torch.zeros(len(scales), k, k, dtype=torch.float64, device=device)
     ridge = model.ridge * torch.eye(k, dtype=torch.float64, device=device)
@@ -141,13 +143,13 @@ def fit_by_slices(packed: Packed, scales: Tensor, model: LinearModel, disc: Half
         target = scale[:, None] * (match[:, 1:] - scale[:, None] * gram[:, 0, 1:])
         latents = torch.linalg.solve(precisions, target)
     gain = scale.float()[:, None]
-    left = packed.data - gain * predicted[:, 0]
+    left = batch.data - gain * predicted[:, 0]
     residual = left - gain * (latents.float()[:, None].to(predicted.dtype) @ predicted[:, 1:])[:, 0]
     covariance = torch.linalg.inv(precisions).float()
     parts = torch.view_as_real(predicted[:, 1:])
     share = torch.einsum("nkpc,nkl,nlpc->np", parts, covariance, parts) * gain**2
     # ``sum_shells`` weighs each entry by w; twice that is what an entry and its mate have of real dimensions.
-    scaled = packed.ctf * inverse
+    scaled = batch.ctf * inverse
     return Fit(
         latents,
         precisions,
@@ -155,13 +157,8 @@ def fit_by_slices(packed: Packed, scales: Tensor, model: LinearModel, disc: Half
         disc.sum_shells(residual.abs().square()).sum(0).cpu().numpy(),
         disc.sum_shells(2 * share * inverse).sum(0).cpu().numpy(),
         disc.unpack(scaled * residual),
-        disc.unpack(scaled * packed.ctf),
+        disc.unpack(scaled * batch.ctf),
     )
-
-
-def _multiples(disc: HalfDisc) -> np.ndarray:
-    """(p,) 2 for entries of the x = 0 column but the zero frequency, else 1: see ``HalfDisc.unpack``."""
-    return np.where((disc.frequencies[:, 0] == 0) & (disc.shells > 0), 2, 1).astype(np.float32)
 
 
 def second_moments(latents: Tensor) -> Tensor:
@@ -170,17 +167,17 @@ def second_moments(latents: Tensor) -> Tensor:
     return latents[:, first] * latents[:, second]
 
 
-def fit_and_sum(spectra: ParticleSpectra, model: LinearModel, scales: np.ndarray) -> tuple[Sums, Rows]:
-    """One pass of both steps over a share: latents and scales, and the sums of the normal equations of V."""
+def fit_and_sum(spectra: PosedSpectra, model: VariabilityModel, scales: np.ndarray) -> tuple[Sums, Rows]:
+    """One pass of both steps over a shard: latents and scales, and the sums of the normal equations of V."""
     return _pass(spectra, model, scales, sums=True)
 
 
-def fit_only(spectra: ParticleSpectra, model: LinearModel, scales: np.ndarray) -> tuple[Sums, Rows]:
+def fit_only(spectra: PosedSpectra, model: VariabilityModel, scales: np.ndarray) -> tuple[Sums, Rows]:
     """The expectation step alone, with the precision of every latent."""
     return _pass(spectra, model, scales, sums=False)
 
 
-def _pass(spectra: ParticleSpectra, model: LinearModel, scales: np.ndarray, *, sums: bool) -> tuple[Sums, Rows]:
+def _pass(spectra: PosedSpectra, model: VariabilityModel, scales: np.ndarray, *, sums: bool) -> tuple[Sums, Rows]:
     k, n = model.n_components, len(spectra)
     disc = HalfDisc(model.volumes.box_size, spectra.disc.radius)
     totals = MomentAccumulator(
@@ -189,24 +186,24 @@ def _pass(spectra: ParticleSpectra, model: LinearModel, scales: np.ndarray, *, s
     latents, found = np.empty((n, k)), np.empty(n)
     precisions = np.empty((n if not sums else 0, k, k))
     power, leverage = np.zeros(disc.radius + 1), np.zeros(disc.radius + 1)
-    for packed in spectra.batches():
-        fit = fit_particles(packed, torch.from_numpy(scales[packed.indices]), model, disc)
-        latents[packed.indices] = fit.latents.cpu().numpy()
-        found[packed.indices] = fit.scales.cpu().numpy()
+    for batch in spectra.batches():
+        fit = fit_particles(batch, torch.from_numpy(scales[batch.indices]), model, disc)
+        latents[batch.indices] = fit.latents.cpu().numpy()
+        found[batch.indices] = fit.scales.cpu().numpy()
         power += fit.power
         leverage += fit.leverage
         if not sums:
-            precisions[packed.indices] = fit.precisions.cpu().numpy()
+            precisions[batch.indices] = fit.precisions.cpu().numpy()
             continue
         seen = (fit.scales[:, None] * fit.latents).float()
         totals.add(
             fit.numerator,
             fit.weight,
-            packed.rotations,
+            batch.rotations,
             numerator_factors=seen,
             weight_factors=second_moments(seen),
         )
     rows = {"latents": latents, "scales": found}
     if not sums:
         return {"power": power, "leverage": leverage}, rows | {"precisions": precisions}
-    return {"power": power, "leverage": leverage, "moments": totals.values}, rows
+    return {"power": power, "leverage": leverage, "moments": totals}, rows

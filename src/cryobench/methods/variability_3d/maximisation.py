@@ -9,7 +9,7 @@ where F is taken as E + T V', of the components V' that the latents were found w
 E_k = Σ_i α_i z_ik insert(C (y − α C (μ + Σ z V')) / σ²). With exact interpolation that is the same. With the
 trilinear kernel F / T is biased where weights vary steeply, at low frequencies, and this makes the bias vanish at
 convergence. τ²_k is the power that F_k shows beyond that of its noise, shell by shell, as in
-``_shared.backprojection``. Back in real space they are corrected for the grid, masked and cut to the band;
+``reconstruction.statistics.priors``. Back in real space they are corrected for the grid, masked and cut to the band;
 ``orthonormalise`` turns them so that the latents are uncorrelated.
 """
 
@@ -18,10 +18,9 @@ import torch
 from torch import Tensor
 
 from cryobench.fourier import fft_volume, frequency_grid, hermitian_weights, ifft_volume
-from cryobench.imaging.interpolation import kernel_transform
-from cryobench.methods._shared.backprojection import NOISE_GAIN
+from cryobench.imaging.grid import gridding_correction
+from cryobench.reconstruction.statistics import NOISE_GAIN, estimate_prior
 
-_LEAST_SNR = 1e-3
 _VOXELS = 1 << 18
 
 
@@ -36,11 +35,11 @@ def solve_voxels(moments: Tensor, target: Tensor) -> Tensor:
         (v, k) real or complex right-hand sides.
     """
     k = target.shape[1]
-    place = {(int(a), int(b)): entry for entry, (a, b) in enumerate(torch.triu_indices(k, k).T)}
+    position = {(int(a), int(b)): entry for entry, (a, b) in enumerate(torch.triu_indices(k, k).T)}
     factor: dict[tuple[int, int], Tensor] = {}
     for a in range(k):
         for b in range(a + 1):
-            total = moments[:, place[b, a]].clone()
+            total = moments[:, position[b, a]].clone()
             for c in range(b):
                 total -= factor[a, c] * factor[b, c]
             factor[a, b] = total.clamp(min=1e-30).sqrt() if a == b else total / factor[b, b]
@@ -89,8 +88,7 @@ def estimate_components(
     inside = ((radii <= band[1] + 1e-4) & (radii >= band[0] - 1e-4)).flatten()
     shells = (radii + 0.5).floor().long().flatten()[inside]
     count = hermitian_weights(size, device=mask.device).expand(size, size, -1).flatten()[inside].double()
-    axis = torch.as_tensor(kernel_transform("trilinear", size, 1), device=mask.device).float()
-    grid = axis[:, None, None] * axis[:, None] * axis
+    grid = gridding_correction(size).to(mask.device)
     left = moments.flatten(0, 2)[inside].double()
     # Before the division by the kernel's transform, which undoes the interpolation's, a volume carries it.
     carried = torch.stack([fft_volume(volume * grid).flatten()[inside] for volume in former], dim=1)
@@ -101,10 +99,12 @@ def estimate_components(
         total = torch.zeros(int(np.ceil(band[1])) + 2, k, dtype=torch.float64, device=values.device)
         return total.index_add_(0, shells, values * count[:, None])
 
-    power = over_shells(right.abs().square() - NOISE_GAIN * weight)
-    variance = (power / over_shells(weight.square()).clamp(min=1e-300)).clamp(min=0)
-    mean_weight = over_shells(weight) / over_shells(torch.ones_like(weight)).clamp(min=1)
-    prior = (1 / torch.maximum(variance, _LEAST_SNR / mean_weight.clamp(min=1e-30)))[shells]
+    prior = estimate_prior(
+        over_shells(right.abs().square() - NOISE_GAIN * weight),
+        over_shells(weight),
+        over_shells(weight.square()),
+        over_shells(torch.ones_like(weight)),
+    )[shells]
     fitted = over_shells(weight / (weight + prior)).sum(1) * float(mask.mean())
     left[:, diagonal] += prior
     for first in range(0, len(right), _VOXELS):

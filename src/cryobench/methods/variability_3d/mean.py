@@ -1,26 +1,24 @@
 """The mean volume from all particles, its half-sets, and the power of the noise from what it leaves over."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.grid import FourierVolume, fourier_to_volume, volume_to_fourier
 from cryobench.imaging.slices import extract_slices
-from cryobench.methods._shared.backprojection import invert_weight, regularise
-from cryobench.methods._shared.half_sets import volume_fsc
-from cryobench.methods._shared.passes import Passes, Rows, Sums
-from cryobench.methods._shared.spectra import ParticleSpectra
+from cryobench.reconstruction.engine import Passes, Rows, Sums
+from cryobench.reconstruction.images import Posed, PosedSpectra
+from cryobench.reconstruction.statistics import ClassSums, invert_weight, solve_volumes, sum_classes, volume_fsc
 
-_IDENTICAL = 1e-6
 _LEAST_NOISE = 1e-3
 
 
 @dataclass(frozen=True)
-class Mean:
-    """What is known before anything varies."""
+class VariabilityMean:
+    """Estimates before anything varies."""
 
     volume: Tensor
     """(z, y, x) float32, inside the mask it was estimated in."""
@@ -34,38 +32,25 @@ class Mean:
     """(s,) FSC of the volumes from two halves of the particles."""
 
 
-def estimate_mean(passes: Passes, halves: np.ndarray, mask: Tensor) -> Mean:
-    """Regularised back-projection of all particles and of each half, in a mask; and the noise.
-
-    Raises
-    ------
-    ValueError
-        If all particles are the same image.
-    """
-    sums, rows = passes.run(sum_halves, passes.mean_power, own=[halves])
-    powers = rows["powers"]
-    if (powers.std(axis=0) <= _IDENTICAL * powers.mean(axis=0)).all():
-        raise ValueError(
-            f"all {len(passes)} particles hold the same image up to a shift: nothing varies, and there is no noise "
-            "to compare by. Is the stack what it should be?"
-        )
-    numerator, weight = sums["halves"].totals()
-    halved = fourier_to_volume(regularise(numerator, weight)) * mask
+def estimate_mean(passes: Passes, halves: np.ndarray, mask: Tensor) -> VariabilityMean:
+    """Regularised back-projection of all particles and of each half (n,) 0 or 1, in a mask; and the noise."""
+    sums = sum_classes(passes, np.eye(2, dtype=np.float32)[halves], passes.mean_power)
+    halved, _ = solve_volumes(sums, mask=mask)
     numerator, weight = (
-        FourierVolume(part.values.sum(-1).contiguous(), part.box_size) for part in (numerator, weight)
+        one.with_values(one.values + other.values)
+        for one, other in zip(sums.totals_of(0), sums.totals_of(1), strict=True)
     )
     inverse = invert_weight(numerator, weight)
     solved = numerator.values * inverse.values
     volume = fourier_to_volume(numerator.with_values(solved)) * mask
     # F / W is exact only where weights vary slowly: at low frequencies, what it leaves over is put back once.
-    sums, _ = passes.run(sum_residuals, volume_to_fourier(volume), passes.mean_power)
-    left = sums["left"].totals()[0].values * inverse.values - (1 - weight.values * inverse.values) * solved
+    sums = passes.run(_sum_left_over, volume_to_fourier(volume), passes.mean_power)[0]["sums"]
+    left = sums.totals_of(0)[0].values * inverse.values - (1 - weight.values * inverse.values) * solved
     volume = volume + fourier_to_volume(numerator.with_values(left)) * mask
-    sums, _ = passes.run(sum_residuals, volume_to_fourier(volume), None)
-    residual = sums["power"] / (len(passes) * passes.disc.shell_weights)
-    residual = np.maximum(residual, _LEAST_NOISE * passes.mean_power)
-    fitted = _sum_shells(weight.values * inverse.values, weight, len(residual)) * float(mask.mean())
-    return Mean(
+    power = passes.run(_sum_residual_power, volume_to_fourier(volume))[0]["power"]
+    residual = np.maximum(power / (len(passes) * passes.disc.shell_weights), _LEAST_NOISE * passes.mean_power)
+    fitted = weight.shell_sums(weight.values * inverse.values)[: len(residual)].cpu().numpy() * float(mask.mean())
+    return VariabilityMean(
         volume,
         correct_noise(residual, np.zeros_like(residual), fitted, passes),
         residual,
@@ -86,43 +71,25 @@ def correct_noise(residual: np.ndarray, leverage: np.ndarray, fitted: np.ndarray
     return np.maximum(residual / np.maximum(left, 0.25), _LEAST_NOISE * passes.mean_power[: len(residual)])
 
 
-def sum_halves(spectra: ParticleSpectra, noise: np.ndarray, halves: np.ndarray) -> tuple[Sums, Rows]:
-    """Sums of each half of a share, in units of the noise, and the power (n, radius + 1) of every image."""
-    disc = spectra.disc
-    sums = SliceAccumulator(disc.box_size, n_volumes=2, radius=disc.radius, device=spectra.device)
-    inverse = torch.from_numpy((1 / noise)[disc.shells]).float().to(spectra.device)
-    powers = np.empty((len(spectra), disc.radius + 1))
-    for packed in spectra.batches():
-        scaled = packed.ctf * inverse
-        own = torch.from_numpy(np.eye(2, dtype=np.float32)[halves[packed.indices]])
-        sums.add(
-            disc.unpack(scaled * packed.data),
-            disc.unpack(scaled * packed.ctf),
-            packed.rotations,
-            class_weights=own.to(spectra.device),
-        )
-        powers[packed.indices] = packed.power.cpu().numpy()
-    return {"halves": sums}, {"powers": powers}
+def _leave_over(spectra: PosedSpectra, volume_ft: FourierVolume) -> Iterator[Posed]:
+    """Batches of a shard whose data are what a volume leaves over of them."""
+    index = torch.from_numpy(spectra.disc.index).to(spectra.device)
+    for batch in spectra.batches():
+        slices = extract_slices(volume_ft, batch.rotations, radius=spectra.disc.radius).flatten(1)[:, index]
+        yield replace(batch, data=batch.data - batch.ctf * slices)
 
 
-def sum_residuals(spectra: ParticleSpectra, volume_ft: FourierVolume, noise: np.ndarray | None) -> tuple[Sums, Rows]:
-    """Weighted power of what a volume leaves over, shell by shell; with the noise, also its back-projection."""
-    disc, total = spectra.disc, np.zeros(spectra.disc.radius + 1)
-    index = torch.from_numpy(disc.index).to(spectra.device)
-    sums = SliceAccumulator(disc.box_size, radius=disc.radius, device=spectra.device)
-    for packed in spectra.batches():
-        slices = extract_slices(volume_ft, packed.rotations, radius=disc.radius).flatten(1)[:, index]
-        left = packed.data - packed.ctf * slices
-        total += disc.sum_shells(left.abs().square()).sum(0).cpu().numpy()
-        if noise is not None:
-            scaled = packed.ctf * torch.from_numpy((1 / noise)[disc.shells]).float().to(spectra.device)
-            sums.add(disc.unpack(scaled * left), disc.unpack(scaled * packed.ctf), packed.rotations)
-    return {"power": total, "left": sums}, {}
+def _sum_left_over(spectra: PosedSpectra, volume_ft: FourierVolume, noise: np.ndarray) -> tuple[Sums, Rows]:
+    """Back-projection of what a volume leaves over, in units of the noise."""
+    sums = ClassSums(spectra, 1, noise)
+    for batch in _leave_over(spectra, volume_ft):
+        sums.add(batch, torch.ones(len(batch), 1, device=spectra.device))
+    return {"sums": sums.sums}, {}
 
 
-def _sum_shells(values: Tensor, volume_ft: FourierVolume, shells: int) -> np.ndarray:
-    """Sums (shells,) over the full spectrum of real values on the grid of a volume."""
-    total = torch.zeros(shells + 1, dtype=torch.float64, device=values.device)
-    index = volume_ft.shell_indices().clamp(max=shells).flatten()
-    counted = (values * volume_ft.multiplicities()).flatten().double()
-    return total.index_add_(0, index, counted)[:-1].cpu().numpy()
+def _sum_residual_power(spectra: PosedSpectra, volume_ft: FourierVolume) -> tuple[Sums, Rows]:
+    """Weighted power (radius + 1,) of what a volume leaves over."""
+    total = np.zeros(spectra.disc.radius + 1)
+    for batch in _leave_over(spectra, volume_ft):
+        total += spectra.disc.sum_shells(batch.data.abs().square()).sum(0).cpu().numpy()
+    return {"power": total}, {}

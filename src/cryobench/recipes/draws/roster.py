@@ -31,7 +31,7 @@ def set_populations(counts: np.ndarray, settings: SimulationSettings, seed: int)
     spare = counts.sum() - len(counts)
     share = weights / weights.sum() * spare
     extra = np.floor(share).astype(np.int64)
-    extra[np.argsort(extra - share, kind="stable")[: spare - extra.sum()]] += 1
+    extra[np.argsort(np.round(extra - share, 9), kind="stable")[: spare - extra.sum()]] += 1
     return 1 + extra
 
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from cryobench.data import Dataset
+from cryobench.data import Dataset, LatentDensity, LatentPath
 from cryobench.metrics.latent_spaces import draw_subset
 from cryobench.report.charts.kinds import Axis, DensityChart, LineChart, Picture, Reference, Series, shown_limits
-from cryobench.report.findings.arrays import model_array, read_density
 from cryobench.report.findings.tables import (
+    flatten_density,
     tabulate_classes,
     tabulate_half_sets,
     tabulate_progress,
@@ -69,10 +69,10 @@ def draw_densities(runs: Sequence[Run]) -> list[Picture]:
     """A density in the plane for each run that has two latents or more in it; one chart of those over one latent."""
     pictures, lines = [], []
     for run in runs:
-        found = read_density(run)
+        found = run.find(LatentDensity)
         if found is None:
             continue
-        values, axes = found
+        values, axes = flatten_density(found)
         if len(axes) == 1:
             lines.append(Series(run.slug, axes[0], values))
             continue
@@ -98,8 +98,10 @@ def draw_densities(runs: Sequence[Run]) -> list[Picture]:
 
 
 def _path(run: Run) -> np.ndarray | None:
-    path = model_array(run, "path_latents", 2)
-    return None if path is None or path.shape[1] < 2 else np.asarray(path[:, :2], dtype=np.float64)
+    path = run.find(LatentPath)
+    if path is None or path.latents.shape[1] < 2:
+        return None
+    return np.asarray(path.latents[:, :2], dtype=np.float64)
 
 
 def _points(run: Run, axes: np.ndarray) -> np.ndarray | None:
@@ -161,7 +163,7 @@ def draw_convergence(runs: Sequence[Run]) -> list[Picture]:
         if not series:
             continue
         words = (
-            f"Convergence: {definition or 'an objective that the record does not define'}. A curve that still moves "
+            f"Convergence: {definition or 'an objective that the run does not define'}. A curve that still moves "
             "was stopped early, a level one may be in a local optimum. It says nothing about the truth."
         )
         chart = LineChart(Axis("iteration", whole=True), Axis("objective"), series)

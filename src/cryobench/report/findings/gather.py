@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cryobench.data import Dataset
-from cryobench.report.findings.arrays import model_array, read_class_volumes, read_components
+from cryobench.data import ClassVolumes, Components, Dataset, LatentPath
 from cryobench.report.findings.tables import (
     collect_notes,
+    collect_stops,
     tabulate_classes,
     tabulate_densities,
     tabulate_half_sets,
@@ -39,13 +39,15 @@ class Findings:
     classes: pd.DataFrame
     """As ``tabulate_classes`` gives them."""
     notes: dict[str, list[str]]
+    stops: list[tuple[str, int, str]]
+    """Run, number of iterations and why they ended, of every iteration of a run."""
     tables: list[tuple[str, str, pd.DataFrame]]
     """File, what it holds, and the table, empty where no run has it."""
 
     @property
     def is_empty(self) -> bool:
         """Whether no run has anything but what the tables hold."""
-        return not (self.components or self.paths or self.volumes or self.notes or len(self.classes))
+        return not (self.components or self.paths or self.volumes or self.notes or self.stops or len(self.classes))
 
     def class_rows(self, slug: str) -> list[tuple[str, str, str]]:
         """Number, population and resolution in words of every class of a run."""
@@ -76,14 +78,12 @@ def gather_findings(runs: Sequence[Run], dataset: Dataset) -> Findings:
     """What the runs found; what a run does not have is left out."""
     components, paths, volumes = {}, {}, {}
     for run in runs:
-        if (found := read_components(run)) is not None:
+        if (found := run.find(Components)) is not None and len(found.components):
             components[run.slug] = view_components(found)
-        if (along := model_array(run, "path_volumes", 4)) is not None and len(along) > 1:
-            paths[run.slug] = view_path(along)
-        if (classes := read_class_volumes(run)) is not None:
-            view = view_classes(classes, model_array(run, "populations", 1))
-            if len(view.shown):
-                volumes[run.slug] = view
+        if (path := run.find(LatentPath)) is not None and path.volumes is not None and len(path.volumes) > 1:
+            paths[run.slug] = view_path(path.volumes)
+        if (classes := run.find(ClassVolumes)) is not None and len((view := view_classes(classes)).shown):
+            volumes[run.slug] = view
     table = tabulate_classes(runs)
     return Findings(
         components,
@@ -91,6 +91,7 @@ def gather_findings(runs: Sequence[Run], dataset: Dataset) -> Findings:
         volumes,
         table,
         collect_notes(runs),
+        collect_stops(runs),
         [
             ("component-variances.csv", "variances of the latents along components", tabulate_variances(runs)),
             ("latent-density.csv", "densities that methods made of their latents", tabulate_densities(runs)),

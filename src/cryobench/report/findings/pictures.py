@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.image import imsave
 
+from cryobench.data import Components
 from cryobench.report.contents import Contents
 from cryobench.report.figures.style import DIVERGING, NEUTRAL
-from cryobench.report.findings.arrays import Components, read_components
 from cryobench.report.findings.volumes import ComponentsView, find_outline, grey_range
 from cryobench.report.page import write_script
 from cryobench.report.pictures import BYTES_PER_FACE, fit_zoom, tint, write_meshes
@@ -110,7 +110,7 @@ def write_moved(contents: Contents, script: Path, folder: Path) -> list[Entry]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     runs = [run for run in contents.runs if run.slug in contents.findings.components]
-    moved = {run.slug: found for run in runs if (found := read_components(run)) is not None}
+    moved = {run.slug: found for run in runs if (found := run.find(Components)) is not None}
     count = sum(1 + 2 * min(MOVED_COMPONENTS, len(found.components)) for found in moved.values())
     sets: list[Entry] = []
     for slug, found in moved.items():

@@ -1,16 +1,23 @@
 """What runs found, as tables in long form: one row per component, class, shell, iteration or point of a path.
 
-All have the columns slug and run. Runs without the arrays have no rows.
+All have the columns slug and run. Runs without such findings have no rows.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from cryobench.data import Dataset
-from cryobench.report.findings.arrays import model_array, read_density
+from cryobench.data import (
+    ClassVolumes,
+    Components,
+    Convergence,
+    Dataset,
+    HalfSetFsc,
+    LatentDensity,
+    LatentPath,
+)
 from cryobench.report.tables import Run
 
 
@@ -20,22 +27,25 @@ def tabulate_variances(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def _variances(run: Run) -> Iterable[tuple[Any, ...]]:
-    values = model_array(run, "variances", 1)
-    return [] if values is None else enumerate(values.astype(float).tolist(), start=1)
+    found = run.find(Components)
+    return [] if found is None else enumerate(found.variances.astype(float).tolist(), start=1)
 
 
 def tabulate_half_sets(runs: Sequence[Run], dataset: Dataset) -> pd.DataFrame:
-    """Half-set FSC: columns class (−1 where there is one curve for all), shell, frequency in 1/Å, fsc."""
+    """Half-set FSC: columns class (−1 where there is one curve for all), shell, frequency in 1/Å, fsc.
+
+    Those of query particles are left out: they are neither of a volume that a run found nor of a class.
+    """
     length = dataset.particles.box_size * dataset.particles.pixel_size
     return _gather(runs, ("class", "shell", "frequency", "fsc"), lambda run: _half_sets(run, length))
 
 
 def _half_sets(run: Run, length: float) -> Iterable[tuple[Any, ...]]:
-    curves = model_array(run, "half_set_fsc", 1, 2)
-    if curves is None:
+    found = next((each for each in run.findings(HalfSetFsc) if each.of != "query"), None)
+    if found is None:
         return
-    for number, curve in enumerate(np.atleast_2d(curves)):
-        name = -1 if curves.ndim == 1 else number
+    for number, curve in enumerate(np.atleast_2d(found.curves)):
+        name = -1 if found.of == "volume" else number
         for shell, value in enumerate(curve.astype(float).tolist()):
             yield name, shell, shell / length, value
 
@@ -49,31 +59,25 @@ def tabulate_classes(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def _classes(run: Run) -> Iterable[tuple[Any, ...]]:
-    columns = [model_array(run, name, 1) for name in ("populations", "resolutions")]
-    known = [values for values in columns if values is not None]
-    if not known or len({len(values) for values in known}) > 1:
+    found = run.find(ClassVolumes)
+    if found is None:
         return []
-    count = len(known[0])
-    populations, resolutions = (
-        np.full(count, np.nan) if values is None else values.astype(np.float64) for values in columns
-    )
-    resolutions = np.where(populations == 0, np.nan, resolutions)
-    return zip(range(count), populations.tolist(), resolutions.tolist(), strict=True)
+    populations = found.populations.astype(np.float64)
+    known = np.nan if found.resolutions is None else found.resolutions.astype(np.float64)
+    resolutions = np.where(populations == 0, np.nan, known)
+    return zip(range(len(populations)), populations.tolist(), resolutions.tolist(), strict=True)
 
 
 def tabulate_progress(runs: Sequence[Run]) -> pd.DataFrame:
-    """Objective of each iteration that the record's log has: columns definition, iteration, objective."""
+    """Objective of each iteration that has one: columns definition, iteration, objective."""
     return _gather(runs, ("definition", "iteration", "objective"), _progress)
 
 
 def _progress(run: Run) -> Iterable[tuple[Any, ...]]:
-    log = run.record.get("log")
-    if run.status == "failed" or not isinstance(log, Sequence) or isinstance(log, str):
-        return
-    definition = str(run.record.get("objective_definition") or "")
-    for entry in log:
-        if isinstance(entry, Mapping) and all(_is_number(entry.get(name)) for name in ("iteration", "objective")):
-            yield definition, int(entry["iteration"]), float(entry["objective"])
+    for found in run.findings(Convergence):
+        for entry in found.log:
+            if all(_is_number(entry.get(name)) for name in ("iteration", "objective")):
+                yield found.objective, int(entry["iteration"]), float(entry["objective"])
 
 
 def _is_number(value: Any) -> bool:
@@ -86,13 +90,22 @@ def tabulate_densities(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def _densities(run: Run) -> Iterable[tuple[Any, ...]]:
-    found = read_density(run)
+    found = run.find(LatentDensity)
     if found is None:
         return []
-    values, axes = found
+    values, axes = flatten_density(found)
     places = np.meshgrid(*axes, indexing="ij")
     second = places[1] if len(axes) > 1 else np.full(values.shape, np.nan)
     return zip(places[0].ravel().tolist(), second.ravel().tolist(), values.ravel().tolist(), strict=True)
+
+
+def flatten_density(found: LatentDensity) -> tuple[np.ndarray, np.ndarray]:
+    """Density over the first one or two latents, summed over further ones, and its axes (1, g) or (2, g)."""
+    axes = np.asarray(found.axes, dtype=np.float64)
+    values = np.asarray(found.values, dtype=np.float64)
+    for axis in reversed(range(2, values.ndim)):
+        values = values.sum(axis=axis) * (axes[axis, 1] - axes[axis, 0])
+    return values, axes[:2]
 
 
 def tabulate_paths(runs: Sequence[Run]) -> pd.DataFrame:
@@ -101,17 +114,22 @@ def tabulate_paths(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def _paths(run: Run) -> Iterable[tuple[Any, ...]]:
-    path = model_array(run, "path_latents", 2)
-    if path is None:
+    found = run.find(LatentPath)
+    if found is None:
         return
-    for (frame, axis), value in np.ndenumerate(path.astype(np.float64)):
+    for (frame, axis), value in np.ndenumerate(found.latents.astype(np.float64)):
         yield frame + 1, axis + 1, float(value)
 
 
 def collect_notes(runs: Sequence[Run]) -> dict[str, list[str]]:
     """What the methods want their user to read, by slug, in the order of the runs."""
-    notes = {run.slug: run.record.get("notes") for run in runs if run.status != "failed"}
-    return {slug: [str(each) for each in said] for slug, said in notes.items() if isinstance(said, list) and said}
+    notes = {run.slug: list(run.reconstruction.notes) for run in runs if run.status != "failed"}
+    return {slug: said for slug, said in notes.items() if said}
+
+
+def collect_stops(runs: Sequence[Run]) -> list[tuple[str, int, str]]:
+    """Slug, number of iterations and reason to stop of each iteration of a run, in the order of the runs."""
+    return [(run.slug, len(found.log), found.stopped) for run in runs for found in run.findings(Convergence)]
 
 
 def _gather(

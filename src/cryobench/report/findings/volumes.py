@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import binary_erosion, zoom
 
-from cryobench.report.findings.arrays import Components
+from cryobench.data import ClassVolumes, Components
 from cryobench.report.surfaces import reduce_volume, typical_density
 
 LARGEST_BOX = 96
@@ -92,7 +92,7 @@ def view_components(found: Components) -> ComponentsView:
         mean=cut_planes(mean, planes),
         components=slices,
         variances=found.variances[:MOST_COMPONENTS],
-        n_components=len(found.variances),
+        n_components=len(found.components),
         limit=_limit(slices),
         edge=OUTLINE * typical_density(mean),
     )
@@ -108,18 +108,16 @@ def view_path(volumes: np.ndarray) -> PathView:
     return PathView(frames, differences, shown, len(volumes), direction, _limit(differences))
 
 
-def view_classes(volumes: np.ndarray, populations: np.ndarray | None) -> ClassesView:
-    """At most ``MOST_CLASSES`` of the class volumes (k, z, y, x): the most populated, classes of nobody left out."""
-    order = np.arange(len(volumes))
-    if populations is not None:
-        order = np.argsort(-np.asarray(populations, dtype=np.float64), kind="stable")
-        order = order[np.asarray(populations)[order] > 0]
-    shown = order[:MOST_CLASSES]
-    reduced = [_reduce(volumes[number]) for number in shown.tolist()]
+def view_classes(found: ClassVolumes) -> ClassesView:
+    """At most ``MOST_CLASSES`` of the class volumes: the most populated, classes of nobody left out."""
+    populations = np.asarray(found.populations, dtype=np.float64)
+    order = np.argsort(-populations, kind="stable")
+    shown = order[populations[order] > 0][:MOST_CLASSES]
+    reduced = [_reduce(found.volumes[number]) for number in shown.tolist()]
     if not reduced:
-        return ClassesView(np.zeros((0, 3, 1, 1), np.float32), shown, len(volumes))
+        return ClassesView(np.zeros((0, 3, 1, 1), np.float32), shown, len(populations))
     planes = find_planes(np.var(reduced, axis=0))
-    return ClassesView(np.stack([cut_planes(volume, planes) for volume in reduced]), shown, len(volumes))
+    return ClassesView(np.stack([cut_planes(volume, planes) for volume in reduced]), shown, len(populations))
 
 
 def grey_range(pictures: np.ndarray) -> tuple[float, float]:

@@ -1,0 +1,36 @@
+"""Text of files whose encoding nobody states: from any editor, spreadsheet or program."""
+
+import codecs
+from pathlib import Path
+
+from cryobench._errors import FormatError
+
+
+def decode_text(data: bytes) -> str:
+    """Text of some bytes: UTF-16 or UTF-8 after a byte order mark, UTF-8 without one, Latin-1 if it is not UTF-8."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def read_text(path: Path, expected: str) -> str:
+    """Text of a file, whatever it is encoded in.
+
+    Raises
+    ------
+    FormatError
+        If the file is missing or cannot be read, or holds zero bytes, which no text does. ``expected`` says in the
+        message what the file should be, such as "a list of stacks".
+    """
+    if not path.is_file():
+        raise FormatError(f"{path} does not exist or is no file, expected {expected}.")
+    try:
+        text = decode_text(path.read_bytes())
+    except (OSError, UnicodeDecodeError) as error:
+        raise FormatError(f"{path} cannot be read as {expected} ({error}).") from error
+    if "\0" in text:
+        raise FormatError(f"{path} cannot be read as {expected}: it holds zero bytes, so it is no text.")
+    return text

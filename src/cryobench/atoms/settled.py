@@ -1,0 +1,63 @@
+"""Choices among equals that come out the same on every machine.
+
+Axes of a symmetric structure, atoms on a symmetry axis: which of several is the largest or nearest hangs on the last
+bit there, and that differs between processors and libraries. Here values within a millionth are equal, and of equals
+the first is taken.
+"""
+
+import numpy as np
+from jaxtyping import Float64, Int64
+from scipy.spatial import KDTree
+
+_EQUAL = 1e-6
+_MOST_TIED = 6
+_GOLDEN = 0.6180339887498949
+
+
+def settle_signs(axes: Float64[np.ndarray, "k n"]) -> Float64[np.ndarray, "k n"]:
+    """Each axis (a row) or its opposite, so that its largest entry, the first of those as large, is positive."""
+    sizes = np.abs(axes)
+    first = (sizes >= (1 - _EQUAL) * sizes.max(axis=1, keepdims=True)).argmax(axis=1)
+    return axes * np.where(axes[np.arange(len(axes)), first] < 0, -1.0, 1.0)[:, None]
+
+
+def settle_axes(axes: Float64[np.ndarray, "k n"], values: Float64[np.ndarray, " k"]) -> Float64[np.ndarray, "k n"]:
+    """Orthonormal axes (rows) of eigenvalues in order, with their signs settled and their directions among equals.
+
+    Axes of one eigenvalue, as symmetry makes them, are any basis of what they span; taken is the one that follows
+    from fixed vectors projected into it.
+    """
+    settled = settle_signs(axes)
+    scale = np.maximum(np.abs(values[1:]), np.abs(values[:-1]))
+    starts = np.flatnonzero(np.concatenate([[True], np.abs(np.diff(values)) > _EQUAL * scale]))
+    for start, stop in zip(starts, [*starts[1:], len(axes)], strict=True):
+        if stop - start > 1:
+            settled[start:stop] = _project_fixed(axes[start:stop])
+    return settled
+
+
+def find_nearest(
+    points: Float64[np.ndarray, "p 3"], queries: Float64[np.ndarray, "q 3"]
+) -> tuple[Float64[np.ndarray, " q"], Int64[np.ndarray, " q"]]:
+    """Distance in Å and index of the point nearest to each query, of points as near the first."""
+    found = KDTree(points).query(queries, k=min(_MOST_TIED, len(points)))
+    distance = np.asarray(found[0]).reshape(len(queries), -1)
+    index = np.asarray(found[1], dtype=np.int64).reshape(len(queries), -1)
+    tied = distance <= distance[:, :1] + _EQUAL
+    return distance[:, 0], np.where(tied, index, len(points)).min(axis=1)
+
+
+def find_least(values: Float64[np.ndarray, " n"]) -> int:
+    """Index of the least value, of values as small the first."""
+    return int((values <= values.min() + _EQUAL).argmax())
+
+
+def _project_fixed(axes: Float64[np.ndarray, "m n"]) -> Float64[np.ndarray, "m n"]:
+    count, size = axes.shape
+    fixed = (np.arange(1, count + 1)[:, None] * np.arange(1, size + 1) * _GOLDEN) % 1 - 0.5
+    rows = fixed @ axes.T
+    for row in range(count):
+        for earlier in rows[:row]:
+            rows[row] -= (rows[row] @ earlier) * earlier
+        rows[row] /= np.linalg.norm(rows[row])
+    return rows @ axes

@@ -1,0 +1,58 @@
+"""Text of structure files, plain or gzipped, whatever program or editor wrote it."""
+
+import codecs
+import gzip
+import re
+import zlib
+from pathlib import Path
+
+from cryobench import _text
+from cryobench._errors import FormatError
+
+_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_NOT_TEXT = re.compile(rb"[^\t\n\f\r\x1a\x20-\x7e\x80-\xff]")
+
+
+def read_structure_text(path: Path) -> str:
+    """Text of a structure file, plain or gzipped. FileNotFoundError, or FormatError for what is not text."""
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise FileNotFoundError(
+            f"structure file {path} {what}. Give a PDB or mmCIF file, or rcsb:ID to download one."
+        )
+    content = path.read_bytes()
+    if content[:2] == b"\x1f\x8b":
+        content = decompress_gzip(content, path)
+    return decode_text(content, path)
+
+
+def decode_text(content: bytes, path: Path) -> str:
+    """Text, its lines ended by newlines alone, without a byte order mark.
+
+    A mark names the encoding; without one it is UTF-8, or Latin-1 if that fails: programs read numbers and names in
+    ASCII, and a remark in another alphabet does not hinder them. FormatError, naming ``path``, for what is not text.
+    """
+    marked = content.startswith(_MARKS)
+    wrong = None if marked and not content.startswith(codecs.BOM_UTF8) else _NOT_TEXT.search(content)
+    if wrong:
+        raise FormatError(
+            f"{path} is neither PDB nor mmCIF: byte {wrong.start()} is not text. Give a structure file, not a map."
+        )
+    text = _text.decode_text(content)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def is_plain_text(head: bytes) -> bool:
+    """Whether a file that begins with ``head`` is text that needs no decoding: no gzip, no mark, no old line ends."""
+    packed = head[:2] == b"\x1f\x8b" or head.startswith(_MARKS)
+    return not packed and not (b"\r" in head and b"\n" not in head)
+
+
+def decompress_gzip(content: bytes, path: Path) -> bytes:
+    """Bytes of a whole gzip stream; FormatError naming ``path`` if it is truncated or damaged."""
+    try:
+        return gzip.decompress(content)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise FormatError(
+            f"{path} is not a whole gzip file ({len(content)} bytes: {error}). Download or copy it again."
+        ) from error

@@ -1,0 +1,100 @@
+"""Memory budgets: how much a process may use, and whether what a method needs fits.
+
+A budget never changes what is computed. What must be there fits or is an error that says what would; what is left
+keeps images in memory, which only makes passes faster.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from cryobench._errors import CryobenchError
+
+DEFAULT_SHARE = 0.7
+"""Of what the process may use."""
+_UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+class MemoryShortage(CryobenchError, ValueError):
+    """What was asked for does not fit in the memory budget; the message says what would."""
+
+
+def parse_memory(amount: str | float) -> int:
+    """Bytes of an amount such as "8GB", "500 MiB" or 8e9. ValueError if it is none or not positive."""
+    if isinstance(amount, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d*)?(?:[eE]\d+)?)\s*([kmgt]?i?)b?\s*", amount, flags=re.IGNORECASE)
+        if match is None or match[2].lower() not in _UNITS:
+            raise ValueError(f"memory must be an amount such as 8GB or 500MB, got {amount!r}.")
+        amount = float(match[1]) * _UNITS[match[2].lower()]
+    if not amount >= 1:
+        raise ValueError(f"memory must be positive, got {amount!r}.")
+    return int(amount)
+
+
+def format_bytes(amount: float) -> str:
+    """ "350 MB" or "8.2 GB"."""
+    return f"{amount / 1e6:.3g} MB" if amount < 1e9 else f"{amount / 1e9:.3g} GB"
+
+
+def usable_memory() -> int:
+    """Bytes this process may use: what is available now, within the limit of its control group."""
+    limits = [psutil.virtual_memory().available + psutil.Process().memory_info().rss]
+    for path in _CGROUP_LIMITS:
+        try:
+            limits.append(int(Path(path).read_text(encoding="ascii")))
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+    return min(limits)
+
+
+def default_budget() -> int:
+    """The budget where none is given, in bytes: a share of what the process may use."""
+    return int(DEFAULT_SHARE * usable_memory())
+
+
+def reserve(
+    budget: float,
+    needed: Callable[[int], float],
+    count: int,
+    *,
+    items: str,
+    setting: str,
+    advice: str = "",
+) -> float:
+    """Bytes of a budget that are left beside ``count`` items.
+
+    Parameters
+    ----------
+    needed
+        Bytes that so many items take in all, growing with their number.
+    items
+        In words, such as "classes of 128 px".
+    setting
+        That sets their number, as the user types it: "n_classes".
+    advice
+        Further ways out, as a sentence.
+
+    Raises
+    ------
+    MemoryShortage
+        If they do not fit. The message says how much memory would do, and how many of them would fit.
+    """
+    wanted = needed(count)
+    if wanted <= budget:
+        return budget - wanted
+    low, high = 0, count  # the largest number that fits is in low … high − 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if needed(middle) <= budget else (low, middle)
+    fitting = f"{setting}={low} would fit" if low > 0 else "not even one would fit"
+    raise MemoryShortage(
+        f"{count} {items} take {format_bytes(wanted)}, and the budget is {format_bytes(budget)}: {fitting}; or give "
+        f"--memory {_round_up(wanted)}, if the machine has it.{' ' + advice if advice else ''}"
+    )
+
+
+def _round_up(amount: float) -> str:
+    return f"{int(-(-amount // 1e9))}GB" if amount > 2e9 else f"{int(-(-amount // 1e7)) * 10}MB"

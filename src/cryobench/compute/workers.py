@@ -1,0 +1,122 @@
+"""Worker processes: the only place where Dask is spoken.
+
+A local cluster that lasts as long as a block, or somebody's scheduler. Work is functions at module level, called with
+arguments that travel; what a worker made may be kept there and named in later calls.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+_PATIENCE = 10.0
+"""Seconds that a scheduler may take to answer."""
+
+
+class Workers:
+    """Processes that compute, as a Dask client reaches them. ValueError if the scheduler has none."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        found = client.scheduler_info(n_workers=-1)["workers"]
+        if not found:
+            raise ValueError("the Dask scheduler has no workers: start some, or run without a scheduler.")
+        self._addresses = [(address, int(found[address]["nthreads"])) for address in sorted(found)]
+
+    def __len__(self) -> int:
+        return len(self._addresses)
+
+    def start(self, function: Callable[..., Any], calls: Sequence[Sequence[Any]]) -> list[Any]:
+        """Handles of ``function(*call)``, the first call at the first worker and so on; at most one for each.
+
+        A result stays at its worker, for later calls to take by its handle. Should a worker be lost, another makes
+        its result again.
+        """
+        return [
+            self._client.submit(
+                _with_threads, threads, function, *call, workers=[address], allow_other_workers=True, pure=False
+            )
+            for (address, threads), call in zip(self._addresses, calls, strict=False)
+        ]
+
+    def broadcast(self, values: Sequence[Any]) -> list[Any]:
+        """Handles of values sent to every worker."""
+        return self._client.scatter(list(values), broadcast=True, hash=False) if values else []
+
+    def results(self, handles: Sequence[Any]) -> list[Any]:
+        """Results, in the order of the handles; the first error is raised."""
+        return self._client.gather(list(handles))
+
+    def map_unordered(self, function: Callable[..., Any], shared: Any, items: Sequence[Any]) -> Iterator[Any]:
+        """Results of ``function(shared, item)`` for all items, as they are done; a worker takes one at a time."""
+        from dask.distributed import as_completed
+
+        (sent,) = self.broadcast([shared])
+        threads = min(threads for _, threads in self._addresses)
+        futures = [self._client.submit(_with_threads, threads, function, sent, item, pure=False) for item in items]
+        for future in as_completed(futures):
+            yield future.result()
+            future.release()
+
+
+def check_workers(workers: int, scheduler: str | None) -> None:
+    """ValueError if there is less than one worker, or local ones and a scheduler are asked for at once."""
+    if workers < 1:
+        raise ValueError(f"workers must be at least 1, got {workers}.")
+    if workers > 1 and scheduler is not None:
+        raise ValueError(
+            f"{workers} local workers and the scheduler {scheduler} were asked for: the scheduler brings workers of "
+            "its own, so give one of the two."
+        )
+
+
+@contextmanager
+def open_workers(workers: int = 1, scheduler: str | None = None) -> Iterator[Workers | None]:
+    """``workers`` local processes of one thread, or those of a scheduler; None for this process alone.
+
+    What was started here is ended here, also after an interruption.
+
+    Raises
+    ------
+    ValueError
+        As ``check_workers``, or if the scheduler has no workers.
+    OSError
+        If no scheduler answers.
+    """
+    check_workers(workers, scheduler)
+    if workers == 1 and scheduler is None:
+        yield None
+        return
+    from dask.distributed import Client, LocalCluster  # a second, which most runs need not wait for
+
+    if scheduler is not None:
+        try:
+            client: Any = Client(scheduler, timeout=_PATIENCE)
+        except (OSError, ValueError) as error:
+            raise OSError(f"no Dask scheduler answers at {scheduler!r}: {error}.") from error
+        with client:
+            yield Workers(client)
+        return
+    with (
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            dashboard_address=":0",
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,  # an interruption is reported by the command line, once
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield Workers(client)
+
+
+def _with_threads(threads: int, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call it with no more threads than the worker was given: others use its machine too."""
+    import numba
+    import torch
+
+    numba.set_num_threads(min(threads, int(numba.get_num_threads())))
+    torch.set_num_threads(threads)
+    return function(*arguments)

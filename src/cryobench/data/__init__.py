@@ -1,0 +1,71 @@
+"""The values everything passes on: Particles, GroundTruth, Dataset, Reconstruction, Scores.
+
+They are frozen, hold NumPy arrays (what lies on disk) and are checked once, on construction; whoever receives
+one need not check it again. Images and volumes are read on demand through two small protocols, so that neither a
+stack of 100,000 particles nor a trajectory of 100,000 volumes is ever in memory as a whole.
+
+Who may see what: methods get ``Particles``; ``GroundTruth`` is for recipes, metrics and controls.
+"""
+
+from cryobench.data.dataset import Dataset
+from cryobench.data.findings import (
+    FINDINGS,
+    ClassVolumes,
+    Components,
+    Convergence,
+    Finding,
+    HalfSetFsc,
+    LatentDensity,
+    LatentPath,
+)
+from cryobench.data.particles import CHUNK, Particles
+from cryobench.data.reconstruction import Decoder, Reconstruction
+from cryobench.data.record import DatasetIdentity, Machine, Priors, RunCost, RunRecord
+from cryobench.data.scores import Score, Scores
+from cryobench.data.sources import (
+    ArrayImages,
+    CroppedImages,
+    ImageSource,
+    IndexedVolumes,
+    LevelledImages,
+    PaddedVolumes,
+    SelectedImages,
+    VolumeSource,
+    corner_pixels,
+)
+from cryobench.data.truth import CollectiveVariable, GroundTruth, StateComponents
+
+__all__ = [
+    "CHUNK",
+    "FINDINGS",
+    "ArrayImages",
+    "ClassVolumes",
+    "CollectiveVariable",
+    "Components",
+    "Convergence",
+    "CroppedImages",
+    "Dataset",
+    "DatasetIdentity",
+    "Decoder",
+    "Finding",
+    "GroundTruth",
+    "HalfSetFsc",
+    "ImageSource",
+    "IndexedVolumes",
+    "LatentDensity",
+    "LatentPath",
+    "LevelledImages",
+    "Machine",
+    "PaddedVolumes",
+    "Particles",
+    "Priors",
+    "Reconstruction",
+    "RunCost",
+    "RunRecord",
+    "Score",
+    "Scores",
+    "SelectedImages",
+    "StateComponents",
+    "VolumeSource",
+    "corner_pixels",
+]

@@ -1,0 +1,39 @@
+"""``Dataset``: particles, their truth, and the particles whose volumes are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cryobench.data._checks import check_range, freeze
+from cryobench.data.particles import Particles
+from cryobench.data.truth import GroundTruth
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Particles, the truth about them if there is any, and the particles whose volumes are asked for."""
+
+    particles: Particles
+    truth: GroundTruth | None
+    queries: np.ndarray
+    """(q,) particles at which every method decodes a volume and metrics compare it."""
+    card: Mapping[str, Any]
+    """What the data set is: recipe, parameters, seed, versions, citation, hashes."""
+    path: Path | None = None
+    """Folder it was read from."""
+
+    def __post_init__(self) -> None:
+        queries = freeze(self, "queries", np.array(self.queries, dtype=np.int64, ndmin=1))
+        check_range("query particle", queries, 0, len(self.particles))
+        if self.truth is not None and len(self.truth) != len(self.particles):
+            raise ValueError(f"there are {len(self.particles)} particles but the truth describes {len(self.truth)}.")
+
+    @property
+    def name(self) -> str:
+        """Name on the card."""
+        return str(self.card.get("name", "dataset"))

@@ -1,0 +1,176 @@
+"""What a run found by itself, as typed values: filled by methods and importers, drawn by the report.
+
+Nothing is recognised by the name or shape of an array: a run that found components says ``Components``. Arrays may be
+mapped files, so they are checked by their shapes and never read through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Components:
+    """A mean volume and the directions in which volumes vary about it.
+
+    Raises
+    ------
+    ValueError
+        If the components are not on the grid of the mean, or have fewer variances than there are components.
+    """
+
+    kind: ClassVar[str] = "components"
+    mean: np.ndarray
+    """(z, y, x)."""
+    components: np.ndarray
+    """(k, z, y, x) of unit norm."""
+    variances: np.ndarray
+    """(m,) of the latents along them, in squared density, descending; more than k where only the first are kept."""
+
+    def __post_init__(self) -> None:
+        _check_cube("the mean", self.mean, 3)
+        _check_cube("components", self.components, 4)
+        _check_axes("variances", self.variances, 1)
+        if self.components.shape[1:] != self.mean.shape or len(self.variances) < len(self.components):
+            raise ValueError(
+                f"components of shape {self.components.shape} with {len(self.variances)} variances do not belong to "
+                f"a mean of shape {self.mean.shape}."
+            )
+
+    @property
+    def deviations(self) -> np.ndarray:
+        """(k,) standard deviations of the latents along the components, 0 where a variance is not positive."""
+        variances = np.asarray(self.variances[: len(self.components)], dtype=np.float64)
+        return np.sqrt(np.where(np.isfinite(variances) & (variances > 0), variances, 0))
+
+
+@dataclass(frozen=True, eq=False)
+class ClassVolumes:
+    """Volumes of classes and how many particles they have.
+
+    Raises
+    ------
+    ValueError
+        If there is not one population and one resolution per volume.
+    """
+
+    kind: ClassVar[str] = "class volumes"
+    volumes: np.ndarray
+    """(k, z, y, x)."""
+    populations: np.ndarray
+    """(k,) shares of the particles, which sum to 1."""
+    resolutions: np.ndarray | None = None
+    """(k,) Å, of half-sets; None where there were none."""
+
+    def __post_init__(self) -> None:
+        _check_cube("class volumes", self.volumes, 4)
+        for name in ("populations", "resolutions"):
+            values = getattr(self, name)
+            if values is not None and values.shape != (len(self.volumes),):
+                raise ValueError(f"{len(self.volumes)} class volumes need as many {name}, got {values.shape}.")
+
+
+@dataclass(frozen=True, eq=False)
+class LatentDensity:
+    """Density of the particles over the first latents, on a grid.
+
+    Raises
+    ------
+    ValueError
+        If the grid does not have the lengths of its axes, or an axis has fewer than two points.
+    """
+
+    kind: ClassVar[str] = "latent density"
+    values: np.ndarray
+    """(g, ..., g), one array axis for each of d latents."""
+    axes: np.ndarray
+    """(d, g) coordinates of the grid points along each latent."""
+
+    def __post_init__(self) -> None:
+        _check_axes("axes of a density", self.axes, 2)
+        width, points = self.axes.shape
+        if width < 1 or points < 2 or self.values.shape != (points,) * width:
+            raise ValueError(f"a density of shape {self.values.shape} does not fit axes of shape {self.axes.shape}.")
+
+
+@dataclass(frozen=True, eq=False)
+class LatentPath:
+    """Latents along a path, and the volumes there.
+
+    Raises
+    ------
+    ValueError
+        If latents are no rows, or there are volumes, but not one for each latent.
+    """
+
+    kind: ClassVar[str] = "latent path"
+    latents: np.ndarray
+    """(f, d)."""
+    volumes: np.ndarray | None = None
+    """(f, z, y, x)."""
+
+    def __post_init__(self) -> None:
+        _check_axes("latents of a path", self.latents, 2)
+        if self.volumes is not None:
+            _check_cube("volumes of a path", self.volumes, 4)
+            if len(self.volumes) != len(self.latents):
+                raise ValueError(f"a path of {len(self.latents)} latents has {len(self.volumes)} volumes.")
+
+
+@dataclass(frozen=True, eq=False)
+class HalfSetFsc:
+    """FSC between volumes of two half-sets, over rounded shells of the box, zero frequency first.
+
+    Raises
+    ------
+    ValueError
+        If there is not one curve of a volume, or not a row for each class or query particle.
+    """
+
+    kind: ClassVar[str] = "half-set FSC"
+    curves: np.ndarray
+    """(s,) of one volume, else (k, s)."""
+    of: Literal["volume", "class", "query"] = "volume"
+    """Of what: one consensus or mean volume; each class; the volume of each query particle."""
+
+    def __post_init__(self) -> None:
+        _check_axes(f"half-set FSC of the {self.of}", self.curves, 1 if self.of == "volume" else 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Convergence:
+    """Progress of an iteration and why it stopped."""
+
+    kind: ClassVar[str] = "convergence"
+    log: tuple[Mapping[str, Any], ...]
+    """An entry per iteration, in order, with at least ``iteration`` (from 1)."""
+    stopped: str
+    """Reason in words, such as "converged: ..." or "all 25 iterations done"."""
+    objective: str = ""
+    """Definition of the entry ``objective``; "" where there is none."""
+
+    @property
+    def converged(self) -> bool:
+        """Whether it stopped because nothing changed any more."""
+        return self.stopped.startswith("converged")
+
+
+Finding: TypeAlias = Components | ClassVolumes | LatentDensity | LatentPath | HalfSetFsc | Convergence
+FINDINGS: Mapping[str, type[Finding]] = {
+    each.kind: each for each in (Components, ClassVolumes, LatentDensity, LatentPath, HalfSetFsc, Convergence)
+}
+"""Every type of finding, by the name under which it is stored."""
+
+
+def _check_axes(name: str, values: np.ndarray, rank: int) -> None:
+    if values.ndim != rank:
+        raise ValueError(f"{name} must have {rank} {'axis' if rank == 1 else 'axes'}, got shape {values.shape}.")
+
+
+def _check_cube(name: str, values: np.ndarray, rank: int) -> None:
+    if values.ndim != rank or len(set(values.shape[-3:])) != 1:
+        raise ValueError(f"{name} must be cubes, {rank} axes in all, got shape {values.shape}.")

@@ -1,0 +1,120 @@
+"""``Reconstruction``: what every method and every importer gives, and metrics and the report read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+
+from cryobench.data._checks import check_rotations, check_shape, freeze
+from cryobench.data.findings import Finding
+from cryobench.data.record import RunRecord
+from cryobench.data.sources import VolumeSource
+
+Kind = TypeVar("Kind", bound=Finding)
+
+
+@runtime_checkable
+class Decoder(Protocol):
+    """Gives volumes anywhere in a latent space: made by ``reconstruction.decoders.open_decoder``."""
+
+    @property
+    def takes(self) -> Literal["latents", "posteriors"]:
+        """Part of the reconstruction whose rows it decodes."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Numbers in a row of latents (d), or of class probabilities (k)."""
+        ...
+
+    def decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
+        """Volumes (z, y, x) float32 at latents (m, width), one at a time, on the grid of the data set."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """What every method and every importer gives. A part that is None was not estimated, and is not scored.
+
+    Raises
+    ------
+    ValueError
+        If the parts differ in length, or there is not one volume per query particle.
+    """
+
+    queries: np.ndarray
+    """(q,) query particles."""
+    volumes: VolumeSource | None = None
+    """Item i is the volume of particle ``queries[i]``."""
+    latents: np.ndarray | None = None
+    """(n, d); NaN rows for particles the method left out."""
+    posteriors: np.ndarray | None = None
+    """(n, k) class probabilities, rows summing to 1; NaN rows for particles the method left out."""
+    rotations: np.ndarray | None = None
+    """(n, 3, 3) estimated poses."""
+    shifts: np.ndarray | None = None
+    """(n, 2) Å."""
+    model: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Named arrays of which only the decoder knows the meaning: saved as RUN/model/NAME.npy, read when asked for."""
+    decodes_by: str | None = None
+    """Name of the decoder that gives volumes at further latents from the model; None where there is none."""
+    findings: tuple[Finding, ...] = ()
+    """What the run found by itself, for people to see."""
+    notes: tuple[str, ...] = ()
+    """What its user should know, in sentences."""
+    record: RunRecord = field(default_factory=RunRecord)
+    """How it came about."""
+    path: Path | None = None
+    """Folder it was read from."""
+    pixel_size: float | None = None
+    """Å per voxel of the volumes; None for that of the data set."""
+    decoder: Decoder | None = None
+    """The decoder, opened on a device; None until it is opened, or where there is none."""
+
+    def __post_init__(self) -> None:
+        queries = freeze(self, "queries", np.array(self.queries, dtype=np.int64, ndmin=1))
+        if self.pixel_size is not None and not self.pixel_size > 0:
+            raise ValueError(f"pixel_size must be positive, in Å per voxel, got {self.pixel_size}.")
+        if self.volumes is not None and len(self.volumes) != len(queries):
+            raise ValueError(f"there are {len(queries)} query particles but {len(self.volumes)} volumes.")
+        lengths = {
+            name: len(values)
+            for name in ("latents", "posteriors", "rotations", "shifts")
+            if (values := getattr(self, name)) is not None
+        }
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"the parts of a reconstruction differ in length: {lengths}.")
+        if (self.rotations is None) != (self.shifts is None):
+            raise ValueError("a pose is a rotation and a shift: give both rotations and shifts, or neither.")
+        if self.rotations is not None and self.shifts is not None:
+            freeze(self, "rotations", check_rotations(self.rotations, len(self.rotations)))
+            freeze(self, "shifts", check_shape("shifts", self.shifts, (len(self.rotations), 2)))
+        for name in ("latents", "posteriors"):
+            values = getattr(self, name)
+            if values is not None:
+                values = np.array(values, dtype=np.float32)
+                if values.ndim != 2:
+                    raise ValueError(f"{name} must have shape (particles, dimensions), got {values.shape}.")
+                freeze(self, name, values)
+        if self.posteriors is not None:
+            sums, lowest = self.posteriors.sum(axis=1), self.posteriors.min(axis=1, initial=1)
+            off = ~((np.abs(sums - 1) <= 1e-3) & (lowest >= -1e-6)) & ~np.isnan(self.posteriors).all(axis=1)
+            if off.any():
+                first = int(np.argmax(off))
+                raise ValueError(
+                    f"posteriors of particle {first} sum to {sums[first]}, the lowest being {lowest[first]}: expected"
+                    " probabilities that sum to 1, or NaN throughout for a particle that was left out."
+                )
+
+    @property
+    def name(self) -> str:
+        """Name of the method that made it."""
+        return self.record.method
+
+    def find(self, kind: type[Kind]) -> Kind | None:
+        """The first finding of a kind, or None."""
+        return next((each for each in self.findings if isinstance(each, kind)), None)

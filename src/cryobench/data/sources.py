@@ -1,0 +1,199 @@
+"""Images and volumes that are read when asked for: two protocols, and sources in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+
+from cryobench.data._checks import check_range, check_square, freeze
+from cryobench.fourier import fourier_crop, fourier_pad
+
+
+@runtime_checkable
+class ImageSource(Protocol):
+    """Images that are read when asked for. ``cryobench.io.mrc`` has the one on MRC stacks."""
+
+    @property
+    def box_size(self) -> int:
+        """Side of the square images in px."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """Images (m, y, x) float32 in the order of ``indices`` (m,), as stored."""
+        ...
+
+
+@runtime_checkable
+class VolumeSource(Protocol):
+    """Volumes that are read, decoded or rendered when asked for."""
+
+    @property
+    def box_size(self) -> int:
+        """Side of the cubic volumes in voxels."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def read(self, index: int) -> np.ndarray:
+        """Volume (z, y, x) float32."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayImages:
+    """Images (n, y, x) already in memory, as an ``ImageSource``."""
+
+    images: np.ndarray
+
+    def __post_init__(self) -> None:
+        freeze(self, "images", check_square(self.images, 3, "images"))
+
+    @property
+    def box_size(self) -> int:
+        return self.images.shape[-1]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        return np.asarray(self.images[indices], dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class SelectedImages:
+    """Some images of a source, in an order of one's own, as an ``ImageSource``."""
+
+    images: ImageSource
+    indices: np.ndarray
+    """(m,) which of them."""
+
+    @property
+    def box_size(self) -> int:
+        return self.images.box_size
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        return self.images.read(self.indices[indices])
+
+
+@dataclass(frozen=True, eq=False)
+class CroppedImages:
+    """Images of a source, Fourier-cropped to a smaller box as they are read, as an ``ImageSource``.
+
+    Values are those of the same function on a coarser grid, times the ratio of the boxes: a projection sums over as
+    many fewer voxels along the line of sight.
+
+    Raises
+    ------
+    ValueError
+        If the box is larger than the images, or smaller than 4 px.
+    """
+
+    images: ImageSource
+    box_size: int
+
+    def __post_init__(self) -> None:
+        if not 4 <= self.box_size <= self.images.box_size:
+            raise ValueError(
+                f"images of {self.images.box_size} px cannot be cropped to a box of {self.box_size} px: give one "
+                f"from 4 to {self.images.box_size}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        whole = torch.from_numpy(np.ascontiguousarray(self.images.read(indices), dtype=np.float32))
+        scale = self.box_size / self.images.box_size
+        return fourier_crop(whole, self.box_size, dimensions=2).mul_(scale).numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class LevelledImages:
+    """Images of a source, each less the mean of its corners (``corner_pixels``), as an ``ImageSource``."""
+
+    images: ImageSource
+
+    @property
+    def box_size(self) -> int:
+        return self.images.box_size
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        images = self.images.read(indices)
+        levels = images[:, corner_pixels(self.box_size)].mean(axis=1, dtype=np.float64)
+        return images - levels.astype(np.float32)[:, None, None]
+
+
+def corner_pixels(box_size: int) -> np.ndarray:
+    """(y, x) True beyond the largest circle in an image: what a centred particle leaves free."""
+    axis = np.arange(box_size) - box_size // 2
+    return axis[:, None] ** 2 + axis**2 > (box_size / 2) ** 2
+
+
+@dataclass(frozen=True, eq=False)
+class PaddedVolumes:
+    """Volumes of a source, Fourier-padded to a larger box as they are read, as a ``VolumeSource``."""
+
+    volumes: VolumeSource
+    box_size: int
+
+    def __len__(self) -> int:
+        return len(self.volumes)
+
+    def read(self, index: int) -> np.ndarray:
+        return fourier_pad(torch.tensor(self.volumes.read(index)), self.box_size, dimensions=3).numpy()
+
+
+def find_origin(images: ImageSource, indices: np.ndarray) -> np.ndarray:
+    """Index of given images in the source that these were selected from or cropped of."""
+    while isinstance(images, SelectedImages | CroppedImages | LevelledImages):
+        if isinstance(images, SelectedImages):
+            indices = images.indices[indices]
+        images = images.images
+    return indices
+
+
+@dataclass(frozen=True, eq=False)
+class IndexedVolumes:
+    """A ``VolumeSource`` whose item i is ``volumes[index[i]]``: many items, few volumes (classes)."""
+
+    volumes: np.ndarray
+    """(k, z, y, x) float32."""
+    index: np.ndarray
+    """(m,) which of the k volumes each item is."""
+
+    def __post_init__(self) -> None:
+        freeze(self, "volumes", check_square(self.volumes, 4, "volumes"))
+        index = freeze(self, "index", np.array(self.index, dtype=np.int64, ndmin=1))
+        check_range("volume index", index, 0, len(self.volumes))
+
+    @property
+    def box_size(self) -> int:
+        return self.volumes.shape[-1]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def read(self, index: int) -> np.ndarray:
+        return np.asarray(self.volumes[self.index[index]], dtype=np.float32)
+
+
+def find_storage_order(images: ImageSource) -> np.ndarray:
+    """(n,) images in the order in which they are stored, as far as the source knows it, else 0 … n − 1."""
+    if isinstance(images, CroppedImages | LevelledImages):
+        return find_storage_order(images.images)
+    if isinstance(images, SelectedImages):
+        rank = np.argsort(find_storage_order(images.images), kind="stable")
+        return np.argsort(rank[images.indices], kind="stable")
+    order = getattr(images, "storage_order", None)
+    return np.arange(len(images)) if order is None else np.asarray(order)

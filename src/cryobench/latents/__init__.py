@@ -1,0 +1,1 @@
+"""Analysis of any latent space: density of the particles, paths through it, clusters, selections."""

@@ -1,0 +1,47 @@
+"""Groups of particles in a latent space: clusters, and overlapping windows along an axis."""
+
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+from sklearn.cluster import KMeans
+from sklearn.mixture import GaussianMixture
+
+from cryobench.rng import stream
+
+Clustering = Literal["k-means", "gmm"]
+
+
+def cluster_latents(
+    latents: Float[np.ndarray, "n d"], n_clusters: int, *, clustering: Clustering = "k-means", seed: int = 0
+) -> Int[np.ndarray, "n"]:
+    """Cluster (n,) of each latent, numbered along the first axis; −1 for latents that are not finite.
+
+    By k-means or a Gaussian mixture; a mixture may leave clusters empty, so there may be fewer than asked for.
+    ValueError if there are fewer latents than clusters.
+    """
+    known = np.isfinite(latents).all(axis=1)
+    if n_clusters > known.sum():
+        raise ValueError(f"{n_clusters} clusters were asked for, and there are only {known.sum()} latents.")
+    random_state = int(stream(seed, "clusters").integers(2**31))
+    if clustering == "gmm":
+        found = GaussianMixture(n_clusters, random_state=random_state).fit_predict(latents[known])
+    else:
+        found = KMeans(n_clusters, n_init=10, random_state=random_state).fit_predict(latents[known])  # pyright: ignore[reportArgumentType]
+    present = np.unique(found)
+    order = present[np.argsort([latents[known][found == cluster, 0].mean() for cluster in present], kind="stable")]
+    labels = np.full(len(latents), -1)
+    labels[known] = np.argsort(np.searchsorted(present, order))[np.searchsorted(present, found)]
+    return labels
+
+
+def triangular_weights(values: Float[np.ndarray, "n"], frames: int) -> Float[np.ndarray, "n f"]:
+    """Weights (n, frames) of overlapping windows along values (n,): triangles over ranks, which sum to 1.
+
+    Window f is centred at the share f / (frames − 1) of the sorted values and ends at its neighbours' centres: each
+    holds as many particles as the next, whatever the density of the values; the two at the ends hold half as many.
+    """
+    ranks = np.empty(len(values))
+    ranks[np.argsort(values, kind="stable")] = np.arange(len(values))
+    positions = ranks / max(len(values) - 1, 1) * (frames - 1)
+    return np.clip(1 - np.abs(positions[:, None] - np.arange(frames)), 0, 1).astype(np.float32)

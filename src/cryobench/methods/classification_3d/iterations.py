@@ -1,0 +1,263 @@
+"""The iterations: posteriors, volumes, mini-batches, empty classes, and moves of classes where nothing changes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from cryobench.compute.memory import reserve
+from cryobench.data import CHUNK, Particles
+from cryobench.imaging.accumulate import SliceAccumulator
+from cryobench.imaging.layout import GridLayout
+from cryobench.methods.classification_3d.expectation import Memberships, Model, compare
+from cryobench.methods.classification_3d.initial import assign_at_random, assign_by_subsets, cluster
+from cryobench.methods.classification_3d.moves import merge_and_split, split_into_empty
+from cryobench.methods.classification_3d.principal import principal_coordinates
+from cryobench.methods.classification_3d.settings import Classification3DSettings, Look, draw_batch, plan_iterations
+from cryobench.reconstruction.engine import Iteration, Passes, RunContext, Step
+from cryobench.reconstruction.images import spectra_bytes
+from cryobench.reconstruction.statistics import cut_mask, disc_of, find_masks, solve_volumes, sum_classes
+
+_TRIAL, _GAIN, _STILL = 4, 1e-4, 1e-3
+"""Iterations after moving classes; the relative gain in the objective for which it stays so, and below which two
+iterations in a row are the end; the gain of an iteration below which it is time to try."""
+
+_AT_ONCE = 5 * CHUNK
+"""Particles whose spectra would take the memory of a batch that is read, scored and inserted."""
+
+Log = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Progression:
+    """What one iteration hands to the next."""
+
+    model: Model
+    members: Memberships
+    numerator: Tensor | None = None
+    """(k, z, y, x) sums that the next mini-batch is blended into; None before a pass over all particles."""
+    weight: Tensor | None = None
+    """(k, z, y, x), as ``numerator``."""
+    tried: bool = False
+    """Whether moving classes has been tried since they were last moved."""
+    converged: str = ""
+    """Why nothing changes any more, or "" while it does."""
+
+
+class Classification(Iteration[Progression]):
+    """The iterations of one classification.
+
+    Parameters
+    ----------
+    initial_labels
+        (n,) classes to start from instead of those of the settings.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer particles than classes, all particles are the same image, a resolution lies beyond what
+        the images hold, or a label is no class.
+    MemoryShortage
+        If so many classes do not fit.
+    """
+
+    label = "classes"
+    State = Progression
+    objective = "leave-one-out log-likelihood minus that of noise alone, shells up to the likelihood radius"
+    shown = ("log-likelihood", "changed")
+
+    def __init__(
+        self,
+        particles: Particles,
+        settings: Classification3DSettings,
+        context: RunContext,
+        initial_labels: np.ndarray | None = None,
+    ) -> None:
+        n, n_classes, compute = len(particles), settings.n_classes, context.compute
+        if n_classes > n:
+            raise ValueError(
+                f"{n_classes} classes were asked for but there are only {n} particles: set n_classes lower."
+            )
+        if initial_labels is not None and (
+            initial_labels.shape != (n,) or initial_labels.min() < 0 or initial_labels.max() >= n_classes
+        ):
+            raise ValueError(
+                f"initial labels must be {n} integers from 0 to {n_classes - 1}, got shape {initial_labels.shape}."
+            )
+        self.settings, self.seed, self.progress = settings, context.seed, context.progress
+        self.device, self._labels = compute.device, initial_labels
+        self.looks = plan_iterations(settings, n, particles.box_size, particles.pixel_size)
+        self.n_steps = len(self.looks)
+        self._end = Look(self.looks[-1].radius, n)
+        sphere, mask, self.notes = find_masks(particles, settings.mask_diameter)
+        self.mask = (sphere * mask if settings.solvent_mask and mask is not None else sphere).to(compute.device)
+        disc = disc_of(particles.box_size)
+        each = class_bytes(particles.box_size, online=self._end.size > self.looks[0].size)
+        left = reserve(
+            compute.memory_per_worker,
+            lambda count: count * each + _AT_ONCE * spectra_bytes(disc),
+            n_classes,
+            items=f"classes of {particles.box_size} px",
+            setting="n_classes",
+        )
+        keep = left * compute.n_workers
+        self.passes = Passes(particles, compute, radius=disc.radius, keep_bytes=keep, progress=context.progress)
+
+    def start(self) -> Progression:
+        """Volumes of the classes that the particles are put in at first."""
+        n, n_classes = len(self.passes), self.settings.n_classes
+        posteriors = np.eye(n_classes, dtype=np.float32)[self._first_labels()]
+        members = Memberships.from_posteriors(posteriors, np.ones(n, dtype=np.float32))
+        model, sums = self._estimate(members, self.passes.mean_power.copy(), self._reach(0))
+        return self._state(0, model, members, sums)
+
+    def step(self, state: Progression, done: int, log: Log) -> Step[Progression]:
+        """An iteration, or moving classes and a few iterations more where it is time to try that."""
+        if not state.tried and (state.converged or self._gains_less(log[-2:], _STILL)):
+            return self._rearrange(state, done, log)
+        state, entry = self._iterate(state, done, log)
+        is_over = state.converged and (state.tried or done + 1 == self.n_steps)
+        return Step(state, (entry,), stop=state.converged if is_over else None)
+
+    def _first_labels(self) -> np.ndarray:
+        n, settings = len(self.passes), self.settings
+        if self._labels is not None:
+            return self._labels.astype(np.int64)
+        if settings.n_classes == 1 or settings.initialisation == "random":
+            return assign_at_random(n, settings.n_classes, self.seed)
+        if settings.initialisation == "pca":
+            return cluster(self.coordinates, settings.n_classes, self.seed)
+        return assign_by_subsets(self.passes, settings, self.looks[0].radius, self.seed)
+
+    def _iterate(self, state: Progression, done: int, log: Log) -> tuple[Progression, dict[str, Any]]:
+        """One iteration and its entry in the log, with reseeding of empty classes before the end."""
+        settings, n, look, reach = self.settings, len(self.passes), self.looks[done], self._reach(done + 1)
+        former = state.members
+        chosen = np.ones(n, dtype=bool) if look.size == n else draw_batch(n, done, look.size, self.seed)
+        found = compare(self.passes, state.model, former, settings, radius=look.radius, reach=reach, chosen=chosen)
+        posteriors = np.where(chosen[:, None], found.posteriors, former.posteriors)
+        changed = float((posteriors.argmax(axis=1) != former.posteriors.argmax(axis=1))[chosen].mean())
+        members = Memberships.from_posteriors(posteriors, found.scales / np.float32(found.scales.mean()))
+        sums = found.sums
+        if state.numerator is not None and state.weight is not None:
+            rate, gain = settings.learning_rate, settings.learning_rate * n / look.size
+            for new, old in zip(sums.sums, (state.numerator, state.weight), strict=True):
+                new.mul_(gain).add_(old, alpha=1 - rate)
+            held = (1 - rate) * former.held + gain * found.posteriors
+            members = replace(members, held=held.astype(np.float32))
+        model = self._solve(sums, members.held, found.noise)
+        reseeded = 0
+        left = settings.n_classes - sum(entry["reseeded"] for entry in log)
+        empty = self._find_empty(model)[: max(left, 0)]
+        if len(empty) and look != self._end:
+            split, reseeded = split_into_empty(posteriors, empty, self.coordinates)
+            if reseeded:
+                members = Memberships.from_posteriors(split, members.scales)
+                model, sums = self._estimate(members, model.noise, reach)
+        entry = {
+            "iteration": done + 1,
+            "radius": look.radius,
+            "particles": look.size,
+            "objective": found.objective * n / look.size,
+            "log-likelihood": round(found.objective * n / look.size, 1),
+            "changed": round(changed, 5),
+            "reseeded": reseeded,
+            "populations": [round(float(value), 5) for value in model.populations],
+        }
+        converged = self._explain_end(changed, [*log[-2:], entry]) if look == self._end else ""
+        return replace(self._state(done + 1, model, members, sums), tried=state.tried, converged=converged), entry
+
+    def _explain_end(self, changed: float, log: Log) -> str:
+        """Why nothing changes any more, or ""."""
+        if changed < self.settings.convergence:
+            return f"converged: {100 * changed:.2g} % of the particles changed class"
+        # Particles at the border of two classes may change sides for ever.
+        stands_still = self._gains_less(log[-2:], _GAIN) and self._gains_less(log[-3:-1], _GAIN)
+        if self.settings.convergence > 0 and stands_still:
+            return f"converged: the objective gained less than {100 * _GAIN:g} % twice in a row"
+        return ""
+
+    def _gains_less(self, entries: Log, gain: float) -> bool:
+        """Whether the objective changed by less than a fraction between two entries of the log, both at the end."""
+        if [Look(entry["radius"], entry["particles"]) for entry in entries] != [self._end] * 2:
+            return False
+        former, last = (entry["objective"] for entry in entries)
+        return abs(last - former) < gain * abs(last)
+
+    def _rearrange(self, state: Progression, done: int, log: Log) -> Step[Progression]:
+        """The state after moving classes and a few iterations more if that is better, else the same, marked as tried.
+
+        An interrupted trial starts anew.
+        """
+        stay = Step(replace(state, tried=True), steps=0, stop=state.converged or None)
+        if done + _TRIAL > self.n_steps:
+            return stay
+        posteriors = state.members.posteriors
+        if len(empty := self._find_empty(state.model)):
+            moved, count = split_into_empty(posteriors, empty[:1], self.coordinates)
+        else:
+            moved, count = merge_and_split(posteriors, self.coordinates)
+        if not count:
+            return stay
+        members = Memberships.from_posteriors(moved, state.members.scales)
+        trial = Progression(self._estimate(members, state.model.noise, self.passes.disc.radius)[0], members)
+        entries: list[dict[str, Any]] = []
+        for index in range(_TRIAL):
+            trial, entry = self._iterate(trial, done + index, [*log, *entries])
+            entries.append({**entry, "moved": count} if index == 0 else entry)
+        best = float(log[-1]["objective"])
+        if not entries[-1]["objective"] > best + _GAIN * abs(best):
+            return stay
+        is_over = trial.converged and done + _TRIAL == self.n_steps
+        return Step(trial, tuple(entries), steps=_TRIAL, stop=trial.converged if is_over else None)
+
+    def _find_empty(self, model: Model) -> np.ndarray:
+        """Classes with next to no particles."""
+        return np.flatnonzero(model.populations < self.settings.smallest_class / self.settings.n_classes)
+
+    @cached_property
+    def coordinates(self) -> np.ndarray:
+        """(n, d) of the particles along their principal volumes at low resolution."""
+        d = min(self.settings.n_components, len(self.passes) - 1)
+        return principal_coordinates(self.passes, d, self.looks[0].radius, self.seed, progress=self.progress)
+
+    def _is_online(self, iteration: int) -> bool:
+        return iteration < self.n_steps and self.looks[iteration].size < len(self.passes)
+
+    def _reach(self, iteration: int) -> int:
+        """Radius of the volumes that an iteration is given: a little further than they are compared, and in the end,
+        and for sums that mini-batches go on to add to, as far as possible."""
+        last = self.passes.disc.radius
+        if self._is_online(0) or iteration >= self.n_steps or self.looks[iteration].radius == self._end.radius:
+            return last
+        return min(self.looks[iteration].radius + 1, last)
+
+    def _state(self, done: int, model: Model, members: Memberships, sums: SliceAccumulator) -> Progression:
+        """The state after ``done`` iterations, with the sums where the next is over a mini-batch."""
+        return Progression(model, members, *sums.sums) if self._is_online(done) else Progression(model, members)
+
+    def _estimate(self, members: Memberships, noise: np.ndarray, reach: int) -> tuple[Model, SliceAccumulator]:
+        """Model, and its sums, of all particles as they are divided."""
+        threshold = self.settings.posterior_threshold
+        sums = sum_classes(
+            self.passes, members.posteriors, noise, scales=members.scales, reach=reach, threshold=threshold
+        )
+        return self._solve(sums, members.held, noise), sums
+
+    def _solve(self, sums: SliceAccumulator, held: np.ndarray, noise: np.ndarray) -> Model:
+        mask = cut_mask(self.mask, sums.box_size)
+        volumes, leverage = solve_volumes(sums, tau_fudge=self.settings.tau2_fudge, mask=mask)
+        populations = held.sum(axis=0, dtype=np.float64)
+        return Model(volumes, populations / populations.sum(), noise, leverage)
+
+
+def class_bytes(box_size: int, *, online: bool) -> float:
+    """Bytes that a class takes at the widest radius: former and new volume, its spectrum, its sums.
+
+    With mini-batches (``online``) the sums of those before are kept as well.
+    """
+    grid = float(np.prod(GridLayout(box_size, 1, "trilinear").shape))
+    return 2 * 4 * box_size**3 + (8 + 12 * (2 if online else 1)) * grid

@@ -1,0 +1,99 @@
+"""``cryodrgn``: the method."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from cryobench.data import CHUNK, Particles, Reconstruction
+from cryobench.methods.cryodrgn.settings import CryodrgnSettings
+from cryobench.methods.cryodrgn.training import Autoencoder, AutoencoderTraining
+from cryobench.methods.method import Method, Preset
+from cryobench.reconstruction.decoders.coordinate_network import pack_network
+from cryobench.reconstruction.engine import RunContext, iterate
+from cryobench.reconstruction.images import Minibatches
+from cryobench.reconstruction.networks import (
+    CoordinateNetwork,
+    ImageEncoder,
+    NetworkImages,
+    NetworkShape,
+    check_sizes,
+    seeded_weights,
+)
+
+
+class Cryodrgn(Method[CryodrgnSettings]):
+    """Variational autoencoder of images at given poses; volumes as a network over frequencies (cryoDRGN)."""
+
+    name = "cryodrgn"
+    poses = "given"
+    precisions = ("bfloat16", "float32")
+    Settings = CryodrgnSettings
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "paper": Preset("CryoBench, arXiv:2408.05526: K = 8, 20 epochs, 1024 x 3 networks, batches of 8."),
+        "laptop": Preset(
+            "Networks of 256 x 3, 15 epochs, a box of at most 64 px: what two cores train in minutes.",
+            {"encoder_width": 256, "decoder_width": 256, "epochs": 15, "box": 64},
+        ),
+    }
+    small: ClassVar[Mapping[str, Any]] = {
+        "z_dim": 2,
+        "epochs": 2,
+        "encoder_width": 32,
+        "encoder_depth": 1,
+        "decoder_width": 32,
+        "decoder_depth": 1,
+        "batch_size": 12,
+        "learning_rate": 3e-3,
+    }
+
+    def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
+        """Posterior means (n, k) of the latents; volumes by the network at those of the query particles.
+
+        ``model`` holds the decoder's weights and the log-variances (n, k) of the posteriors.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer particles than a batch holds, or than the latent has dimensions.
+        Diverged
+            If the loss is not finite.
+        """
+        settings, n = self.settings, len(particles)
+        check_sizes(n, settings.batch_size, settings.z_dim)
+        images = NetworkImages(
+            particles, context.compute, scaled_by="sample", folder=context.checkpoint, progress=context.progress
+        )
+        training = self._make_training(images, context)
+        kept = context.open_checkpoint(particles, settings.model_dump(mode="json"))
+        _, convergence = iterate(training, kept, context.progress)
+        found = [training.embed(indices) for indices in particles.chunks(CHUNK)]
+        latents, log_variances = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
+        return Reconstruction(
+            queries,
+            latents=latents,
+            model={**pack_network(training.model.decoder, images.scale), "log_variances": log_variances},
+            decodes_by="coordinate-network",
+            findings=(convergence,),
+        )
+
+    def _make_training(self, images: NetworkImages, context: RunContext) -> AutoencoderTraining:
+        settings = self.settings
+        shape = NetworkShape(
+            images.disc.box_size,
+            settings.z_dim,
+            settings.decoder_width,
+            settings.decoder_depth,
+            settings.domain,
+            deviation=settings.encoding_deviation,
+        )
+        with seeded_weights(context.seed):
+            encoder = ImageEncoder(
+                images.n_values, settings.z_dim, width=settings.encoder_width, depth=settings.encoder_depth
+            )
+            model = Autoencoder(encoder, CoordinateNetwork(shape, context.seed))
+        batches = Minibatches(len(images), settings.batch_size, context.seed)
+        return AutoencoderTraining(
+            model.to(context.compute.device), images, batches, settings, context.compute, context.seed
+        )

@@ -1,0 +1,36 @@
+"""Settings of ``cryodrgn``; defaults are those of CryoBench (arXiv:2408.05526), which ran version 3.4."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from cryobench.methods.method import MethodSettings
+
+
+class CryodrgnSettings(MethodSettings):
+    """Settings of ``cryodrgn``."""
+
+    z_dim: int = Field(8, ge=1, le=256, description="K, dimensions of the latent (CryoBench: 8)")
+    epochs: int = Field(20, ge=1, description="passes over the images (CryoBench: 20)")
+    batch_size: int = Field(8, ge=1, description="images in a step (cryoDRGN 3.4: 8)")
+    encoder_width: int = Field(1024, ge=1, description="units a layer of the encoder (published: 1024)")
+    encoder_depth: int = Field(3, ge=0, description="residual blocks of the encoder (published: 3)")
+    decoder_width: int = Field(1024, ge=1, description="units a layer of the decoder (published: 1024)")
+    decoder_depth: int = Field(3, ge=0, description="residual blocks of the decoder (published: 3)")
+    domain: Literal["fourier", "hartley"] = Field(
+        "fourier",
+        description="of the decoder's output: real and imaginary part, or Hartley values (published: fourier)",
+    )
+    encoding_deviation: float = Field(
+        0.5, gt=0, description="deviation of the encoding's frequencies (published: 0.5)"
+    )
+    learning_rate: float = Field(1e-4, gt=0, description="of Adam (published: 1e-4)")
+    beta: float | None = Field(
+        None, ge=0, description="weight of the KL divergence, over the number of pixels; None for 1 / K (published)"
+    )
+    kl_target: float | None = Field(
+        None, gt=0, description="KL divergence to be held at, by beta_control; None for a plain weight (published)"
+    )
+    beta_control: float = Field(
+        1.0, gt=0, description="weight of the squared distance of the KL divergence from kl_target, over the pixels"
+    )

@@ -1,0 +1,90 @@
+"""The loss of the autoencoder, and a step on it."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cryobench.compute import Compute
+from cryobench.methods.cryodrgn.settings import CryodrgnSettings
+from cryobench.reconstruction.images import Minibatches
+from cryobench.reconstruction.networks import (
+    CoordinateNetwork,
+    ImageEncoder,
+    NetworkBatch,
+    NetworkImages,
+    Training,
+    adam_tensors,
+    make_adam,
+    make_slice_encoder,
+    squared_residual,
+)
+from cryobench.rng import stream
+
+
+class Autoencoder(nn.Module):
+    """The encoder of images and the volume as a network."""
+
+    def __init__(self, encoder: ImageEncoder, decoder: CoordinateNetwork) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+
+
+class AutoencoderTraining(Training):
+    """Minibatches of images, each through the encoder, a draw from its posterior, and the decoder."""
+
+    label = "epochs of cryoDRGN"
+    objective = "mean over pixels of the squared residual, plus the weighted KL divergence; mean over the epoch"
+
+    def __init__(
+        self,
+        model: Autoencoder,
+        images: NetworkImages,
+        batches: Minibatches,
+        settings: CryodrgnSettings,
+        compute: Compute,
+        seed: int,
+    ) -> None:
+        super().__init__(images, batches, settings.epochs, compute)
+        self.model, self._settings, self._seed = model, settings, seed
+        self._slices = make_slice_encoder(model.decoder, images.disc)
+        self._optimiser = make_adam(model.parameters(), settings.learning_rate)
+
+    def train(self, batch: NetworkBatch, step: int) -> Mapping[str, Tensor]:
+        """One step of Adam."""
+        drawn = stream(self._seed, "posterior", step).standard_normal((len(batch.indices), self._settings.z_dim))
+        noise = torch.from_numpy(drawn.astype(np.float32)).to(self.device)
+        assert batch.rotations is not None
+        with self.autocast():
+            mean, log_variance = self.model.encoder(batch.hartley())
+            latents = mean + noise * torch.exp(0.5 * log_variance)
+            predicted = self.model.decoder.slices(self._slices, batch.rotations, latents)
+        residual = squared_residual(predicted, batch)
+        divergence = kl_divergence(mean, log_variance).mean()
+        loss = residual + self._penalty(divergence) / self.images.n_values
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimiser.step()
+        return {"loss": loss.detach(), "residual": residual.detach(), "kl": divergence.detach()}
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Weights and moments."""
+        return {**dict(self.model.named_parameters()), **adam_tensors(self._optimiser)}
+
+    @torch.no_grad()
+    def embed(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Means and log-variances (b, k) of the posteriors of some particles."""
+        with self.autocast():
+            return self.model.encoder(self.images.load(indices).hartley())
+
+    def _penalty(self, divergence: Tensor) -> Tensor:
+        settings = self._settings
+        if settings.kl_target is not None:
+            return settings.beta_control * (settings.kl_target - divergence).square()
+        return (1 / settings.z_dim if settings.beta is None else settings.beta) * divergence
+
+
+def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """(b,) divergence of N(mean, variance) from N(0, 1), in nats."""
+    return -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(1)

@@ -1,0 +1,30 @@
+"""cryoDRGN-AI with fixed poses: a network over frequencies with a table of latents (``cryodrgn-ai-fixed``).
+
+Model: y_i = C_i P_i V(z_i) + ε_i with a free latent z_i for every particle and V(z) a network over frequencies in the
+Hartley domain,
+
+    loss = 1 / (B M) Σ_i Σ_k (C_i H(k R_i; z_i) − H_i(k))²  [ + λ / M · mean |z_i|², an option of ours ]
+
+over the M values of the disc |k| ≤ ½ without the zero frequency. Weights and latents are found together by dense
+Adam, with learning rates 1e-4 and 1e-2. First comes a pass over 10,000 images in which latents are noise, 0.1 N(0, 1)
+anew at every visit: it gives the network a consensus to start from. Latents are the table as it is in the end.
+
+Source: Levy, Grzadkowski, Poitevin, Vallese, Clarke, Wetzstein & Zhong, Nature Methods 2025,
+doi:10.1038/s41592-025-02720-4; sizes and schedule of the authors' program, version 1.0, as CryoBench ran it.
+Clean-room from the equations.
+
+Deviations, and why:
+
+* Images are windowed, centred and cut to the disc once, not in every step, and kept in half precision.
+* The mean of each image's border is taken off before the window, so that a background does not leak into it.
+* Matrix products in bfloat16 (``--precision float32`` for the program's own).
+* The table's Adam is carried out for the rows of a batch alone, to rounding the same (``networks.row_adam``).
+* The program saves latents as they were before the last step of their row; here they are the table after it.
+* The line kx = ky = 0 of a volume, which the program sets to zero, is evaluated; the zero frequency, which no loss
+  sees, is set such that the solvent is zero.
+"""
+
+from cryobench.methods.cryodrgn_ai.cryodrgn_ai import CryodrgnAiFixed
+from cryobench.methods.cryodrgn_ai.settings import CryodrgnAiSettings
+
+__all__ = ["CryodrgnAiFixed", "CryodrgnAiSettings"]

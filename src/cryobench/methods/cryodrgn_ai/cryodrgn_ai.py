@@ -1,0 +1,81 @@
+"""``cryodrgn-ai-fixed``: the method."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from cryobench.data import Particles, Reconstruction
+from cryobench.methods.cryodrgn_ai.settings import CryodrgnAiSettings
+from cryobench.methods.cryodrgn_ai.training import HypervolumeTraining
+from cryobench.methods.method import Method, Preset
+from cryobench.reconstruction.decoders.coordinate_network import pack_network
+from cryobench.reconstruction.engine import RunContext, iterate
+from cryobench.reconstruction.networks import (
+    CoordinateNetwork,
+    NetworkImages,
+    NetworkShape,
+    check_sizes,
+    seeded_weights,
+)
+
+
+class CryodrgnAiFixed(Method[CryodrgnAiSettings]):
+    """Network over frequencies with a table of latents, at given poses (cryoDRGN-AI, fixed poses)."""
+
+    name = "cryodrgn-ai-fixed"
+    poses = "given"
+    precisions = ("bfloat16", "float32")
+    Settings = CryodrgnAiSettings
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "paper": Preset("CryoBench, arXiv:2408.05526, with the program's defaults: K = 4, 100 epochs, 256 x 3."),
+        "laptop": Preset("20 epochs in a box of at most 64 px.", {"epochs": 20, "box": 64}),
+    }
+    small: ClassVar[Mapping[str, Any]] = {
+        "z_dim": 2,
+        "epochs": 3,
+        "width": 32,
+        "depth": 1,
+        "n_frequencies": 8,
+        "batch_size": 12,
+        "learning_rate": 3e-3,
+    }
+
+    def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
+        """Latents (n, k) of the table, and volumes by the network at those of the query particles.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer particles than a batch holds, or than the latent has dimensions.
+        Diverged
+            If the loss is not finite.
+        """
+        settings = self.settings
+        check_sizes(len(particles), settings.batch_size, settings.z_dim)
+        images = NetworkImages(
+            particles, context.compute, scaled_by="all", folder=context.checkpoint, progress=context.progress
+        )
+        shape = NetworkShape(
+            images.disc.box_size,
+            settings.z_dim,
+            settings.width,
+            settings.depth,
+            "hartley",
+            settings.n_frequencies,
+            settings.encoding_deviation,
+        )
+        with seeded_weights(context.seed):
+            network = CoordinateNetwork(shape, context.seed)
+        training = HypervolumeTraining(
+            network.to(context.compute.device), images, settings, context.compute, context.seed
+        )
+        kept = context.open_checkpoint(particles, settings.model_dump(mode="json"))
+        _, convergence = iterate(training, kept, context.progress)
+        return Reconstruction(
+            queries,
+            latents=training.table.flush().cpu().numpy(),
+            model=pack_network(network, images.scale),
+            decodes_by="coordinate-network",
+            findings=(convergence,),
+        )

@@ -1,0 +1,83 @@
+"""A step on weights and latents together, after a pass over images whose latents are noise."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cryobench.compute import Compute
+from cryobench.methods.cryodrgn_ai.settings import CryodrgnAiSettings
+from cryobench.reconstruction.images import Minibatches
+from cryobench.reconstruction.networks import (
+    AdamSettings,
+    CoordinateNetwork,
+    NetworkBatch,
+    NetworkImages,
+    RowAdam,
+    Training,
+    adam_tensors,
+    make_adam,
+    make_slice_encoder,
+    squared_residual,
+)
+from cryobench.rng import stream
+
+
+class HypervolumeTraining(Training):
+    """Minibatches of images, each with the row of the table that is its latent."""
+
+    label = "epochs of cryoDRGN-AI"
+    objective = "mean over pixels of the squared residual; mean over the epoch"
+
+    def __init__(
+        self,
+        network: CoordinateNetwork,
+        images: NetworkImages,
+        settings: CryodrgnAiSettings,
+        compute: Compute,
+        seed: int,
+    ) -> None:
+        n, size = len(images), settings.batch_size
+        lead = Minibatches(n, size, seed, name="pre-training")
+        lead_steps = min(-(-settings.pretraining_images // size), lead.steps_per_epoch)
+        super().__init__(images, Minibatches(n, size, seed), settings.epochs, compute, lead=(lead, lead_steps))
+        self.network, self._settings, self._seed = network, settings, seed
+        self._slices = make_slice_encoder(network, images.disc)
+        self._optimiser = make_adam(network.parameters(), settings.learning_rate)
+        drawn = stream(seed, "latent table").standard_normal((n, settings.z_dim)) * settings.initial_deviation
+        values = torch.from_numpy(drawn.astype(np.float32)).to(self.device)
+        self.table = RowAdam(values, AdamSettings(settings.latent_learning_rate))
+
+    def train(self, batch: NetworkBatch, step: int) -> Mapping[str, Tensor]:
+        """One step of Adam for the weights and, after the lead, for the latents of the batch."""
+        leads = step < self.n_lead
+        rows = torch.from_numpy(batch.indices).to(self.device)
+        latents = self._draw(step, len(rows)) if leads else self.table.read(rows)
+        assert batch.rotations is not None
+        with self.autocast():
+            predicted = self.network.slices(self._slices, batch.rotations, latents)
+        residual = squared_residual(predicted, batch)
+        loss = residual
+        if self._settings.prior_weight and not leads:
+            loss = loss + self._settings.prior_weight * latents.square().sum(1).mean() / self.images.n_values
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimiser.step()
+        if not leads:
+            assert latents.grad is not None
+            self.table.step(rows, latents.grad)
+        return {"loss": loss.detach(), "residual": residual.detach()}
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Weights, moments, and the table with its moments."""
+        table = {f"table.{name}": value for name, value in self.table.state().items()}
+        return {**dict(self.network.named_parameters()), **adam_tensors(self._optimiser), **table}
+
+    def restore(self, done: int) -> None:
+        """Count the steps of the table on from there."""
+        self.table.steps = max(done - self.n_lead, 0)
+
+    def _draw(self, step: int, count: int) -> Tensor:
+        drawn = stream(self._seed, "pre-training latents", step).standard_normal((count, self._settings.z_dim))
+        return torch.from_numpy((drawn * self._settings.initial_deviation).astype(np.float32)).to(self.device)

@@ -1,0 +1,180 @@
+"""Mean, noise and the principal volumes with their variances: steps b to k, each kept when finished."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cryobench.data import Particles
+from cryobench.imaging.grid import FourierVolume, gridding_correction, volume_to_fourier
+from cryobench.imaging.layout import GridLayout
+from cryobench.methods.recovar.column_choice import choose_columns, estimate_variance
+from cryobench.methods.recovar.columns import accumulate_columns
+from cryobench.methods.recovar.masks import choose_masks
+from cryobench.methods.recovar.mean import HalfSetMean, estimate_mean
+from cryobench.methods.recovar.noise import bound_noise, estimate_noise_outside
+from cryobench.methods.recovar.plan import Plan
+from cryobench.methods.recovar.projected import find_subspace, principal_volumes, project_covariance
+from cryobench.methods.recovar.regularise import solve_columns
+from cryobench.methods.recovar.settings import RecovarSettings
+from cryobench.reconstruction.engine import Checkpoint, Passes, RunContext
+from cryobench.reconstruction.engine.state import pack_state, unpack_state
+from cryobench.volumes.mask import make_largest_sphere
+
+_PRIOR_FACTOR = 1e-2
+"""First prior of a column over the outer product of the mean's (published)."""
+
+
+@dataclass(frozen=True)
+class PrincipalModel:
+    """x = μ + Σ_k z_k V_k with z_k of variance λ_k, seen in noise of power σ²."""
+
+    mean: HalfSetMean
+    noise: np.ndarray
+    """(radius + 1,) of the unnormalised transform."""
+    mask: Tensor
+    """(z, y, x)."""
+    components: Tensor
+    """(k, z, y, x) orthonormal, by descending variance; zero outside the mask."""
+    variances: np.ndarray
+    """(m,) of all components of the subspace, m ≥ k."""
+    frequencies: np.ndarray
+    """(c, 3) of the covariance columns, (x, y, z) index units."""
+    column_fsc: np.ndarray
+    """(c, s) of their half-sets."""
+
+    def spectrum(self) -> tuple[FourierVolume, FourierVolume]:
+        """Mean and components ready for slicing."""
+        return self.mean.spectrum(), volume_to_fourier(self.components)
+
+
+@dataclass(frozen=True)
+class ModelEstimate:
+    """An estimate of the model: what all its steps are given."""
+
+    particles: Particles
+    passes: Passes
+    """Over them."""
+    halves: np.ndarray
+    """(n,) 0 or 1."""
+    plan: Plan
+    settings: RecovarSettings
+    context: RunContext
+    kept: Checkpoint
+    """Steps that are finished."""
+
+    def run(self) -> PrincipalModel:
+        """The model. Errors as ``Recovar.estimate``."""
+        passes, settings, kept, progress = self.passes, self.settings, self.kept, self.context.progress
+        with progress.task("mean, noise, variance", total=3) as task:
+            mean = unpack_state(HalfSetMean, kept.take("mean", self._find_mean), {})
+            task.advance()
+            mask, dilated, _ = choose_masks(self.particles, settings, mean.volume)
+            mean_ft = mean.spectrum()
+
+            def find_noise() -> dict[str, np.ndarray]:
+                return {"noise": estimate_noise_outside(passes, mean_ft, dilated)[0]}
+
+            noise = kept.take("noise", find_noise)["noise"]
+            task.advance()
+            window = dilated if settings.mask_images else None
+
+            def find_frequencies() -> dict[str, np.ndarray]:
+                return {"frequencies": self._choose_columns(mean_ft, window, noise)}
+
+            frequencies = kept.take("frequencies", find_frequencies)["frequencies"]
+            task.advance()
+        volumes, curves = self._find_columns(frequencies, mean, window, mask, noise)
+        with progress.task("covariance in the subspace"):
+            found = kept.take("components", lambda: self._find_components(volumes, mean, mask, noise))
+        components = _spread(torch.from_numpy(found["components"]), mask)
+        return PrincipalModel(mean, found["noise"], mask, components, found["variances"], frequencies, curves)
+
+    def _find_mean(self) -> dict[str, np.ndarray]:
+        radius, power = self.passes.disc.radius, self.passes.mean_power
+        white = np.full(radius + 1, power[-max(1, radius // 4) :].mean())
+        sphere = make_largest_sphere(self.passes.disc.box_size)
+        return pack_state(estimate_mean(self.passes, self.halves, white, sphere))[0]
+
+    def _choose_columns(self, mean_ft: FourierVolume, window: Tensor | None, noise: np.ndarray) -> np.ndarray:
+        variance, weight = estimate_variance(self.passes, mean_ft, window, noise, self.halves)
+        return choose_columns(
+            variance,
+            weight,
+            GridLayout(self.passes.disc.box_size, 1, "trilinear"),
+            n_columns=self.settings.n_columns,
+            radius=min(self.settings.column_radius, self.passes.disc.radius - 1),
+            exclusion=self.settings.column_exclusion,
+        )
+
+    def _find_columns(
+        self, frequencies: np.ndarray, mean: HalfSetMean, window: Tensor | None, mask: Tensor, noise: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Regularised columns as real volumes (2 c, v) inside the mask, and their FSC (c, s).
+
+        As many as fit are made at a time. Each is kept by itself: a run that goes on with another budget takes up all
+        that are done.
+        """
+        size, radius, count = self.passes.disc.box_size, self.passes.disc.radius, len(frequencies)
+        mean_ft, gridding = mean.spectrum(), gridding_correction(size)
+        initial = _first_prior(frequencies, mean.prior, noise, size)
+        volumes = np.empty((2 * count, int((mask > 0).sum())), dtype=np.float32)
+        curves = np.empty((count, size // 2 + 1), dtype=np.float32)
+        with self.context.progress.task("covariance columns", total=count) as task:
+            missing = []
+            for column in range(count):
+                found = self.kept.find(f"column-{column:03d}")
+                if found is None:
+                    missing.append(column)
+                    continue
+                volumes[2 * column : 2 * column + 2], curves[column] = found[0]["volumes"], found[0]["fsc"]
+                task.advance()
+            for first in range(0, len(missing), self.plan.column_batch):
+                part = np.array(missing[first : first + self.plan.column_batch])
+                sums = accumulate_columns(self.passes, frequencies[part], mean_ft, window, noise, self.halves)
+                solved, curves[part] = solve_columns(sums, initial[part], mask, gridding, radius=radius)
+                del sums  # before the next ones are made
+                for column, pair in zip(part, solved.reshape(len(part), 2, -1), strict=True):
+                    volumes[2 * column : 2 * column + 2] = pair
+                    self.kept.keep(f"column-{column:03d}", {"volumes": pair, "fsc": curves[column]})
+                task.advance(len(part))
+        return volumes, curves
+
+    def _find_components(
+        self, columns: np.ndarray, mean: HalfSetMean, mask: Tensor, noise: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Leading components inside the mask (k, v), variances of all, and the noise they bound."""
+        leading = max(self.settings.dimensions)
+        basis = find_subspace(columns, self.plan.n_components, self.context.seed)[0]
+        if self.settings.fit_contrast:
+            basis = _with_mean_first(basis, mean.volume[mask > 0])
+        mean_ft = mean.spectrum()
+        # What the columns span most of, fitted to the images, bounds the noise by what it leaves over.
+        power = bound_noise(self.passes, mean_ft, volume_to_fourier(_spread(basis[:leading], mask)), noise)
+        covariance = project_covariance(self.passes, mean_ft, volume_to_fourier(_spread(basis, mask)), power)
+        # What contrast adds lies along the mean and is left there.
+        own = slice(1 if self.settings.fit_contrast else 0, None)
+        volumes, variances = principal_volumes(basis[own], covariance[own, own])
+        return {"components": volumes[:leading].numpy(), "variances": variances, "noise": power}
+
+
+def _spread(volumes: Tensor, mask: Tensor) -> Tensor:
+    """Volumes (k, z, y, x) of values (k, v) inside a mask, 0 outside."""
+    full = torch.zeros(len(volumes), *mask.shape)
+    full[:, mask > 0] = volumes
+    return full
+
+
+def _first_prior(frequencies: np.ndarray, prior: np.ndarray, noise: np.ndarray, size: int) -> np.ndarray:
+    """(c, s) noise over prior power of each column: the outer products of noise and of the mean's prior."""
+    shells = np.minimum(np.floor(np.sqrt((frequencies**2).sum(axis=1)) + 0.5).astype(int), size // 2)
+    power = np.concatenate([noise, np.repeat(noise[-1:], size // 2 + 1 - len(noise))])
+    ratio = power / np.maximum(prior, 1e-30)
+    return ratio * ratio[shells][:, None] / _PRIOR_FACTOR
+
+
+def _with_mean_first(basis: Tensor, mean: Tensor) -> Tensor:
+    """Orthonormal volumes (k + 1, v) of which the first is the mean's direction."""
+    stacked = torch.cat([mean[None] / torch.linalg.norm(mean), basis])
+    return torch.linalg.qr(stacked.T).Q.T.contiguous()

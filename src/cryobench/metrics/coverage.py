@@ -1,0 +1,71 @@
+"""Coverage: the share of the particles that a reconstruction gives a latent or a class.
+
+A method may leave particles out, as rows of NaN. The scores of latents and labels count these as knowing nothing, and
+are read beside this share. Asked for are the particles that could be scored: those of known state, or all of them
+where no state is known (junk is rightly left out).
+
+Ours; the published benchmark has no method that leaves particles out.
+"""
+
+import numpy as np
+import pandas as pd
+
+from cryobench._progress import Progress
+from cryobench.data import Dataset, Reconstruction, Score, Scores
+from cryobench.metrics.metric import Metric, ScoreKind
+
+
+class Coverage(Metric):
+    """Share of the particles of known state that have a latent, or a class where there are posteriors.
+
+    To be read beside every score of latents and labels.
+    """
+
+    name = "coverage"
+    label = "Coverage"
+    scores = (ScoreKind("coverage", "Particles placed", "%", "higher", 0.0, 100.0, blind=True),)
+    needs = frozenset({"truth"})
+    uses = frozenset({"latents", "posteriors"})
+    reference = "cryobench; no method of arXiv:2408.05526 leaves particles out"
+    question = "Of how many particles does the reconstruction say where they belong?"
+    formula = """
+    n  particles of known state (all, where no state is known)
+    m  those of them whose latent, and whose posterior, is finite
+
+    coverage = 100 · m / n
+    """
+    conditions = ("latents or posteriors",)
+    calibration = ("Every particle placed, rightly or not: 100.",)
+    invariances = ("Not changed by what latents and posteriors say.",)
+    cost = "O(n d) for n particles of d dimensions: milliseconds."
+    limits = (
+        "It does not ask whether a particle is in its right place.",
+        "All particles are asked for, none drawn: both ends of the interval are the value.",
+    )
+
+    def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
+        """Why it cannot be measured: it needs latents or posteriors, and truth."""
+        if reconstruction.latents is None and reconstruction.posteriors is None:
+            return "needs latents or posteriors, which the reconstruction does not have"
+        return super().explain_missing(reconstruction, dataset)
+
+    def measure(
+        self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
+    ) -> Scores:
+        """The one score, of one item; the context has the numbers of particles."""
+        missing = self.explain_missing(reconstruction, dataset)
+        if missing is not None or dataset.truth is None:
+            raise ValueError(f"coverage of {reconstruction.name} cannot be measured: it {missing}.")
+        parts = [part for part in (reconstruction.latents, reconstruction.posteriors) if part is not None]
+        placed = np.all([np.isfinite(part).all(axis=1) for part in parts], axis=0)
+        states = dataset.truth.states
+        if len(placed) != len(states):
+            raise ValueError(
+                f"{reconstruction.name} has {len(placed)} particles, {dataset.name} has {len(states)}: "
+                "was it made from another data set?"
+            )
+        known = (states >= 0) | ~(states >= 0).any()
+        value = 100 * float(placed[known].mean())
+        score = Score(self.scores[0].name, value, value, value, n=1, items=pd.DataFrame({"value": [value]}))
+        context = {"n_particles": int(known.sum()), "n_placed": int((placed & known).sum())}
+        return Scores({score.metric: score}, context=context)

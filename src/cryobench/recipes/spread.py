@@ -1,0 +1,14 @@
+"""Some of many, evenly spread, by whole numbers: products of fractions round otherwise on other processors."""
+
+from fractions import Fraction
+
+import numpy as np
+
+
+def spread_evenly(count: int, wanted: int, *, nearest: bool = False) -> np.ndarray:
+    """``wanted`` indices of ``count`` (all if there are no more), ends included; rounded down, or to the nearest."""
+    wanted = min(wanted, count)
+    if wanted < 2:
+        return np.arange(wanted)
+    exact = [Fraction(step * (count - 1), wanted - 1) for step in range(wanted)]
+    return np.array([round(each) if nearest else int(each) for each in exact], dtype=np.int64)

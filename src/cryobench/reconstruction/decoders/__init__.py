@@ -1,0 +1,155 @@
+"""Decoders by name: how models become volumes. Few decoders serve many methods and importers.
+
+``open_decoder`` is the only way from latents to volumes: for query particles, ``volumes``, ``series`` and metrics.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from cryobench._registry import list_names, load_named
+from cryobench.data import Particles, Reconstruction
+from cryobench.reconstruction.decoders.decoder import VolumeDecoder
+from cryobench.reconstruction.engine import RunContext
+
+DECODERS = {
+    "classes": "cryobench.reconstruction.decoders.classes:ClassDecoder",
+    "linear": "cryobench.reconstruction.decoders.linear:LinearDecoder",
+    "coordinate-network": "cryobench.reconstruction.decoders.coordinate_network:CoordinateNetworkDecoder",
+    "kernel-regression": "cryobench.reconstruction.decoders.kernel_regression:KernelRegressionDecoder",
+}
+"""Name of each decoder and the module that has it."""
+
+GROUP = "cryobench.decoders"
+"""Entry-point group by which other packages add theirs."""
+
+
+def list_decoders() -> list[str]:
+    """Names of all decoders: those of this package and those that installed packages add."""
+    return list_names(DECODERS, GROUP)
+
+
+def open_decoder(reconstruction: Reconstruction, particles: Particles, context: RunContext) -> VolumeDecoder:
+    """The decoder of a reconstruction, its model loaded once, on the context's device.
+
+    Parameters
+    ----------
+    reconstruction
+        With ``decodes_by`` and a model, in memory or from a folder.
+    particles
+        Those it was made from, in their own box: volumes are given on their grid.
+
+    Raises
+    ------
+    ValueError
+        If the reconstruction has no decoder.
+    UnknownName
+        If its decoder is not known here: a package that adds it is not installed.
+    FormatError
+        If its model lacks an array.
+    """
+    kind = _load(reconstruction)
+    box = reconstruction.record.settings.get("box") or particles.box_size
+    decoder = kind.open(reconstruction.model, reconstruction, particles.at_box(box), context)
+    decoder.box_size = particles.box_size
+    return decoder
+
+
+@dataclass(eq=False)
+class DeferredDecoder:
+    """A decoder that is opened at its first use, so that a run can carry it at no cost."""
+
+    reconstruction: Reconstruction = field(repr=False)
+    particles: Particles = field(repr=False)
+    context: RunContext = field(repr=False)
+
+    @cached_property
+    def _opened(self) -> VolumeDecoder:
+        return open_decoder(self.reconstruction, self.particles, self.context)
+
+    @property
+    def takes(self) -> Literal["latents", "posteriors"]:
+        """Part of the reconstruction whose rows it decodes."""
+        return _load(self.reconstruction).takes
+
+    @property
+    def width(self) -> int:
+        """Numbers in a row of latents."""
+        return self._opened.width
+
+    def decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
+        """As ``VolumeDecoder.decode``."""
+        return self._opened.decode(latents)
+
+
+def with_decoder(reconstruction: Reconstruction, particles: Particles, context: RunContext) -> Reconstruction:
+    """The reconstruction with its decoder, if it names one that is known here."""
+    if reconstruction.decodes_by not in list_decoders():
+        return reconstruction
+    return replace(reconstruction, decoder=DeferredDecoder(reconstruction, particles, context))
+
+
+def latent_rows(reconstruction: Reconstruction) -> np.ndarray:
+    """(n, width) rows that the reconstruction's decoder takes: latents or class probabilities; NaN rows left out.
+
+    ValueError if the reconstruction has none.
+    """
+    rows = getattr(reconstruction, _load(reconstruction).takes)
+    if rows is None:
+        raise ValueError(
+            f"{reconstruction.name} has no {_load(reconstruction).takes}, which its decoder "
+            f"{reconstruction.decodes_by} takes."
+        )
+    return rows
+
+
+def _load(reconstruction: Reconstruction) -> type[VolumeDecoder]:
+    if reconstruction.decodes_by is None:
+        raise ValueError(
+            f"{reconstruction.name} keeps no model to decode further volumes from: there are its query volumes alone."
+        )
+    return load_named("decoder", reconstruction.decodes_by, DECODERS, GROUP)
+
+
+@dataclass(eq=False)
+class DecodedVolumes:
+    """Volumes at latents, decoded when they are read, as a ``VolumeSource``.
+
+    Read in their order they come from one call of the decoder, which may make several at a time.
+    """
+
+    decoder: VolumeDecoder
+    latents: np.ndarray
+    """(m, width)."""
+    _next: int = field(default=-1, init=False)
+    _running: Iterator[np.ndarray] = field(default_factory=lambda: iter(()), init=False)
+
+    @property
+    def box_size(self) -> int:
+        """Side in voxels."""
+        return self.decoder.box_size
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+    def read(self, index: int) -> np.ndarray:
+        """Volume (z, y, x) float32."""
+        if index != self._next:
+            self._running = self.decoder.decode(self.latents[index:])
+        self._next = index + 1
+        return next(self._running)
+
+
+__all__ = [
+    "DECODERS",
+    "DecodedVolumes",
+    "DeferredDecoder",
+    "VolumeDecoder",
+    "latent_rows",
+    "list_decoders",
+    "open_decoder",
+    "with_decoder",
+]

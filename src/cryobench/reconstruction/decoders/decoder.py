@@ -1,0 +1,80 @@
+"""``Decoder``: gives volumes at latents, from a model that only it knows how to read."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Literal, Self
+
+import numpy as np
+import torch
+
+from cryobench.data import Particles, Reconstruction
+from cryobench.fourier import fourier_pad
+from cryobench.reconstruction.engine import RunContext
+
+
+class VolumeDecoder(ABC):
+    """A model loaded once, on a device. Subclasses set ``width`` and ``box_size`` when they are opened."""
+
+    name: ClassVar[str]
+    """By which runs name it."""
+    takes: ClassVar[Literal["latents", "posteriors"]] = "latents"
+    """Part of a reconstruction whose rows it decodes."""
+    width: int
+    """Numbers in a row of latents, or of class probabilities."""
+    box_size: int
+    """Side of the volumes that are handed out: the data set's."""
+
+    @classmethod
+    @abstractmethod
+    def open(
+        cls,
+        model: Mapping[str, np.ndarray],
+        reconstruction: Reconstruction,
+        particles: Particles,
+        context: RunContext,
+    ) -> Self:
+        """The decoder of a reconstruction.
+
+        Parameters
+        ----------
+        model
+            Arrays by name. Only those that are needed are read.
+        reconstruction
+            Whose model it is: its latents, where volumes are made of particles near a latent.
+        particles
+            Those it was made from, at the box of the model. Images are read when asked for, so handing them over
+            costs nothing.
+        context
+            Device, memory, workers, and progress.
+
+        Raises
+        ------
+        FormatError
+            If the model lacks an array.
+        """
+
+    def decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
+        """Volumes (z, y, x) float32 at latents (m, width), one at a time, on the grid of the data set.
+
+        ValueError if the latents have another width, or are not finite.
+        """
+        rows = np.asarray(latents)
+        if rows.ndim != 2 or rows.shape[1] != self.width:
+            raise ValueError(
+                f"this run's latents have {self.width} numbers a row, got an array of shape {rows.shape}."
+            )
+        finite = np.isfinite(rows).all(axis=1)
+        if not finite.all():
+            raise ValueError(f"latent {int(np.argmin(finite))} is not finite: there is no volume at it.")
+        return (self._pad(volume) for volume in self._decode(rows))
+
+    @abstractmethod
+    def _decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
+        """Volumes (z, y, x) float32 in the model's box."""
+
+    def _pad(self, volume: np.ndarray) -> np.ndarray:
+        if volume.shape[-1] == self.box_size:
+            return volume
+        return fourier_pad(torch.from_numpy(volume), self.box_size, dimensions=3).numpy()

@@ -1,0 +1,147 @@
+"""Kernel regression: the volume at a latent from the particles near it, as a decoder.
+
+Model: ``half_sets`` (n,), ``noise`` (radius + 1,) and ``mask`` (z, y, x); and, each only where it is known,
+``precisions`` (n, d (d + 1) / 2) of the latents, the upper triangles of their inverse covariances; ``contrasts``
+(n,), factors of the CTFs; and the kernel's sizes ``n_bins``, ``n_bandwidths`` and ``min_particles``, single numbers.
+The latents are those of the reconstruction. Without precisions the metric is the inverse covariance of the latents.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+
+from cryobench._progress import Progress
+from cryobench.compute import Compute
+from cryobench.compute.memory import reserve
+from cryobench.data import Particles, Reconstruction
+from cryobench.reconstruction.decoders.decoder import VolumeDecoder
+from cryobench.reconstruction.decoders.kernel_regression.bandwidths import KernelSizes
+from cryobench.reconstruction.decoders.kernel_regression.precisions import common_precision, unpack_symmetric
+from cryobench.reconstruction.decoders.kernel_regression.regression import (
+    KernelRegression,
+    KernelVolume,
+    bytes_of_bin,
+)
+from cryobench.reconstruction.engine import Checkpoint, Passes, RunContext
+from cryobench.reconstruction.images import bytes_to_keep, level_background
+from cryobench.reconstruction.statistics import disc_of
+
+BATCH_BYTES = 3e8
+"""For batches of images, and of volumes at bandwidths."""
+_KEPT_AT_ONCE, _READ_AT_ONCE = 2, 8
+"""Most targets at a time where images are kept, and where each pass reads them anew."""
+_SIZES = ("n_bins", "n_bandwidths", "min_particles")
+
+
+@dataclass
+class KernelRegressionDecoder(VolumeDecoder):
+    """Particles with latents, kept open: each volume is a weighted back-projection of those near a latent."""
+
+    name = "kernel-regression"
+    regression: KernelRegression
+    width: int
+    box_size: int
+    kept: Checkpoint
+    """Volumes that are finished, by latent."""
+    progress: Progress
+
+    @classmethod
+    def open(
+        cls,
+        model: Mapping[str, np.ndarray],
+        reconstruction: Reconstruction,
+        particles: Particles,
+        context: RunContext,
+    ) -> "KernelRegressionDecoder":
+        """As ``VolumeDecoder.open``. Particles without a latent are left out.
+
+        Raises
+        ------
+        ValueError
+            If the reconstruction has no latents, or its half-sets are too small for ``min_particles``.
+        MemoryShortage
+            If the sums of one volume do not fit in the memory budget.
+        """
+        if reconstruction.latents is None:
+            raise ValueError(f"{reconstruction.name} gives particles no latents, near which others could be found.")
+        known = np.flatnonzero(np.isfinite(reconstruction.latents).all(axis=1))
+        if len(known) < len(particles):
+            particles = particles.select(known)
+        particles, _ = level_background(particles)
+        latents = reconstruction.latents[known]
+        per_particle = {name: model[name][known] for name in ("precisions", "contrasts") if name in model}
+        per_particle["half_sets"] = model["half_sets"][known]
+        sizes = KernelSizes.choose(len(known), **{name: int(model[name]) for name in _SIZES if name in model})
+        at_once, image_bytes = plan_regression(context.compute, len(known), particles.box_size, sizes)
+        precisions = per_particle.get("precisions")
+        digest = _name_arrays({"latents": latents, "noise": model["noise"], "mask": model["mask"], **per_particle})
+        kept = context.open_checkpoint(particles, {"decoder": cls.name, **vars(sizes), "arrays": digest})
+        passes = Passes(
+            particles,
+            context.compute,
+            keep_bytes=image_bytes,
+            contrasts=per_particle.get("contrasts"),
+            progress=context.progress,
+        )
+        regression = KernelRegression(
+            passes,
+            latents,
+            common_precision(latents) if precisions is None else unpack_symmetric(precisions),
+            per_particle["half_sets"],
+            np.asarray(model["noise"]),
+            mask=np.asarray(model["mask"]),
+            pixel_size=particles.pixel_size,
+            sizes=sizes,
+            at_once=at_once,
+        )
+        return cls(regression, latents.shape[1], particles.box_size, kept, context.progress)
+
+    def estimate(self, latents: np.ndarray) -> Iterator[KernelVolume]:
+        """Volumes with their half-set FSC at latents (m, width), one at a time, in the box of the model.
+
+        Those that are in the checkpoint are taken from there.
+        """
+        names = [_name_arrays({"latent": row.astype(np.float64)}) for row in latents]
+        missing = np.array([self.kept.find(name) is None for name in names], dtype=bool)
+        made = self.regression.estimate(latents[missing], self.progress) if missing.any() else iter(())
+        for name, is_missing in zip(names, missing, strict=True):
+            if is_missing:
+                volume = next(made)
+                self.kept.keep(name, {key: np.asarray(value) for key, value in vars(volume).items()})
+                yield volume
+            else:
+                found = self.kept.find(name)
+                assert found is not None
+                yield KernelVolume(**{**found[0], "n_particles": int(found[0]["n_particles"])})
+
+    def _decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
+        return (found.volume for found in self.estimate(latents))
+
+
+def plan_regression(compute: Compute, n: int, box_size: int, sizes: KernelSizes) -> tuple[int, float]:
+    """Targets at a time, and bytes for keeping images, in the memory of a worker; volumes do not depend on either.
+
+    MemoryShortage if the sums of one volume do not fit.
+    """
+    each, workers = bytes_of_bin(box_size), compute.n_workers
+    left = reserve(
+        compute.memory,
+        lambda bins: workers * (BATCH_BYTES + 2 * bins * each),  # twice: as much again to work on them
+        sizes.n_bins,
+        items=f"bins of volumes of {box_size} px",
+        setting="n_bins",
+    )
+    images = bytes_to_keep(n, disc_of(box_size), left, n_shards=workers)
+    more = int((left - images) / 2 // (workers * sizes.n_bins * each))
+    return min(1 + more, _KEPT_AT_ONCE if images > 0 else _READ_AT_ONCE), images
+
+
+def _name_arrays(arrays: Mapping[str, np.ndarray]) -> str:
+    """Digest of named arrays."""
+    digest = blake2b(digest_size=12)
+    for name, values in sorted(arrays.items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,82 @@
+"""The folder of a run that may be killed: named sets of arrays, each whole or not there, of one and the same call."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cryobench._errors import FormatError
+from cryobench.io.atomic import atomic_write, read_json, write_json
+from cryobench.io.npy import read_npz
+
+_CALL, _LOG = "call.json", "log.jsonl"
+_FACTS = "facts"
+
+
+class Checkpoint:
+    """Named arrays in a folder; without a folder nothing is kept and nothing is found.
+
+    Parameters
+    ----------
+    folder
+        Made if it is not there, or None.
+    call
+        What the arrays depend on. FormatError if the folder holds those of another call.
+    """
+
+    def __init__(self, folder: Path | None, call: Mapping[str, Any]) -> None:
+        self._folder = folder
+        if folder is None:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        wanted = json.loads(json.dumps(dict(call)))
+        path = folder / _CALL
+        if not path.exists():
+            write_json(path, wanted)
+        elif (found := read_json(path)) != wanted:
+            differing = sorted(key for key in wanted if found.get(key) != wanted[key])
+            raise FormatError(
+                f"{folder} holds the checkpoint of another call, which differs in {', '.join(differing)}: go on with "
+                "the same call, or choose another folder, or remove this one to begin anew."
+            )
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is a folder."""
+        return self._folder is not None
+
+    def keep(self, name: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any] | None = None) -> None:
+        """Arrays, and what JSON holds, in place of those of the same name."""
+        if self._folder is None:
+            return
+        held: dict[str, Any] = {**arrays, _FACTS: np.array(json.dumps(dict(facts or {})))}
+        with atomic_write(self._folder / f"{name}.npz") as file:
+            np.savez(file, **held)
+
+    def find(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+        """What was kept by that name, or None. FormatError if the file is damaged."""
+        if self._folder is None or not (path := self._folder / f"{name}.npz").exists():
+            return None
+        try:
+            arrays = read_npz(path)
+            facts = json.loads(str(arrays.pop(_FACTS)))
+        except (ValueError, KeyError) as error:
+            raise FormatError(f"{path} cannot be read ({error}): remove it to do again what led to it.") from error
+        return arrays, facts
+
+    def take(self, name: str, compute: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """The arrays of a step: found if it is finished, else computed and kept."""
+        found = self.find(name)
+        if found is not None:
+            return found[0]
+        arrays = dict(compute())
+        self.keep(name, arrays)
+        return arrays
+
+    def write_log(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """All entries so far, a line of JSON each, for people to follow."""
+        if self._folder is not None:
+            with atomic_write(self._folder / _LOG) as file:
+                file.write("".join(json.dumps(dict(entry)) + "\n" for entry in entries).encode())

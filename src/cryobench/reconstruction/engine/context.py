@@ -1,0 +1,59 @@
+"""``RunContext``: all that a method is given besides particles and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cryobench._progress import Progress, Silent
+from cryobench.compute import Compute
+from cryobench.data import Particles
+from cryobench.reconstruction.engine.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Seed, machine, progress and checkpoint of one run."""
+
+    seed: int = 0
+    """Of every random choice, through named streams (``cryobench.rng``)."""
+    compute: Compute = field(default_factory=Compute)
+    """Device, precision, memory budget and workers."""
+    progress: Progress = field(default_factory=Silent)
+    """Shows how far the run is."""
+    checkpoint: Path | None = None
+    """Folder in which work is kept, so that the same call after an interruption goes on from there."""
+
+    def with_checkpoint(self, name: str) -> RunContext:
+        """The same, with a folder of that name in the checkpoint for a part of the work."""
+        return replace(self, checkpoint=None if self.checkpoint is None else self.checkpoint / name)
+
+    def open_checkpoint(self, particles: Particles, settings: Mapping[str, Any]) -> Checkpoint:
+        """The checkpoint of this call: of these settings, particles and seed, on this kind of device.
+
+        A memory budget and a number of workers are no part of it: an interrupted run may go on with other ones.
+        FormatError if the folder holds that of another call.
+        """
+        call = {
+            "settings": dict(settings),
+            "seed": self.seed,
+            "particles": _name_particles(particles),
+            **self.compute.kind(),
+        }
+        return Checkpoint(self.checkpoint, call)
+
+
+def _name_particles(particles: Particles) -> str:
+    """Digest of number, sampling, poses, and of a few images."""
+    digest = blake2b(digest_size=12)
+    digest.update(np.array([len(particles), particles.box_size, particles.pixel_size]).tobytes())
+    for values in (particles.rotations, particles.shifts, particles.mask):
+        digest.update(b"none" if values is None else np.ascontiguousarray(values).tobytes())
+    chosen = np.unique(np.linspace(0, len(particles) - 1, 5).astype(int))
+    digest.update(np.ascontiguousarray(particles.read(chosen)).tobytes())
+    return digest.hexdigest()

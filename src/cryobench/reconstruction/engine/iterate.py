@@ -1,0 +1,203 @@
+"""The one loop: steps in order, progress, log, checkpoint, resume, convergence, and the reason it stopped.
+
+Expectation-maximisation over all particles, over mini-batches, and stochastic gradient descent are values given to
+``iterate``: an ``Iteration`` says how to start, how to make a step, and when nothing changes any more.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+
+from cryobench._errors import CryobenchError
+from cryobench._progress import Progress
+from cryobench.data import Convergence
+from cryobench.reconstruction.engine.checkpoint import Checkpoint
+from cryobench.reconstruction.engine.state import pack_state, unpack_state
+
+State = TypeVar("State")
+_KEPT_EVERY = 600.0
+"""Seconds after which the state is kept between the steps at which it would be."""
+_MEASURED, _LONG = 10.0, 600.0
+"""Seconds of short steps before a forecast is made, and of the forecast above which it is said."""
+_WATCHED = ("objective", "loss")
+"""Entries of a log that must be finite."""
+
+
+class Diverged(CryobenchError, ValueError):
+    """A step gave a number that is not finite; what was kept before it is intact."""
+
+
+@dataclass(frozen=True)
+class Step(Generic[State]):
+    """Result of a step."""
+
+    state: State
+    entries: tuple[Mapping[str, Any], ...] = ()
+    """For the log."""
+    steps: int = 1
+    """Number of steps that this one counts for; 0 for a trial that was taken back."""
+    stop: str | None = None
+    """Reason to stop, such as "converged: ...", or None to go on."""
+
+
+class Iteration(ABC, Generic[State]):
+    """An iterative estimate: how it starts, its step, and its state as arrays."""
+
+    label: ClassVar[str]
+    """Beside the progress bar."""
+    State: ClassVar[type]
+    """Dataclass of the state, for the default ``pack`` and ``unpack``."""
+    objective: ClassVar[str] = ""
+    """Definition of the log's entry "objective"."""
+    shown: ClassVar[tuple[str, ...]] = ("objective",)
+    """Entries of the log beside the progress bar."""
+    in_place: ClassVar[bool] = False
+    """Whether steps are short and change the state in place: a signal then waits for the end of the step."""
+    advice: ClassVar[str] = "Look for outliers among the images, and at the CTF parameters."
+    """Way out when a step gives numbers that are not finite, as a sentence."""
+    device: str = "cpu"
+    """Where the state's tensors are."""
+    n_steps: int
+    """Most steps."""
+
+    @abstractmethod
+    def start(self) -> State:
+        """The state before the first step."""
+
+    @abstractmethod
+    def step(self, state: State, done: int, log: Sequence[Mapping[str, Any]]) -> Step[State]:
+        """One step from a state, after ``done`` steps with that log."""
+
+    def keeps(self, done: int) -> bool:
+        """Whether the state is kept after so many steps."""
+        return True
+
+    def pack(self, state: State) -> tuple[Mapping[str, np.ndarray], Mapping[str, Any]]:
+        """The state as arrays and facts."""
+        return pack_state(state)
+
+    def unpack(self, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> State:
+        """The state that was packed."""
+        return unpack_state(self.State, arrays, facts, device=self.device)
+
+
+def iterate(
+    iteration: Iteration[State], checkpoint: Checkpoint, progress: Progress, *, name: str = "iteration"
+) -> tuple[State, Convergence]:
+    """The last state of an iteration, and how it got there; from the checkpoint on if there is one.
+
+    Parameters
+    ----------
+    name
+        Of the state in the checkpoint, where several iterations use one.
+
+    Raises
+    ------
+    Diverged
+        If an objective or a loss is not finite.
+    FormatError
+        If the kept state is damaged.
+    """
+    found = checkpoint.find(name)
+    done, log, stopped = 0, [], None
+    if found is None:
+        state = iteration.start()
+    else:
+        arrays, facts = found
+        done, log, stopped = facts["done"], facts["log"], facts["stopped"]
+        state = iteration.unpack(arrays, facts["state"])
+    kept_at, kept_done = time.monotonic(), done
+    forecast = _Forecast(iteration, done, progress)
+
+    def keep() -> None:
+        nonlocal kept_at, kept_done
+        arrays, facts = iteration.pack(state)
+        checkpoint.keep(name, arrays, {"done": done, "log": log, "stopped": stopped, "state": dict(facts)})
+        checkpoint.write_log(log)
+        kept_at, kept_done = time.monotonic(), done
+
+    with progress.task(iteration.label, total=iteration.n_steps) as task, _deferred(iteration.in_place) as signals:
+        task.advance(done)
+        while stopped is None and done < iteration.n_steps:
+            result = iteration.step(state, done, log)
+            _check_finite(result.entries, done, iteration.advice)
+            state, stopped = result.state, result.stop
+            done += result.steps
+            forecast.look(done)
+            log += [dict(entry) for entry in result.entries]
+            if checkpoint.is_kept and (
+                iteration.keeps(done) or stopped or signals or time.monotonic() - kept_at > _KEPT_EVERY
+            ):
+                keep()
+            latest = log[-1] if log else {}
+            task.advance(result.steps, **{key: latest[key] for key in iteration.shown if key in latest})
+            if signals:
+                break
+        if checkpoint.is_kept and kept_done != done:
+            keep()
+        if signals:
+            raise KeyboardInterrupt if signals[0] == signal.SIGINT else SystemExit(128 + signals[0])
+    return state, Convergence(tuple(log), stopped or f"all {iteration.n_steps} steps done", iteration.objective)
+
+
+class _Forecast:
+    """Says once, from the first steps, how long an iteration will take, if that is long."""
+
+    def __init__(self, iteration: Iteration[Any], done: int, progress: Progress) -> None:
+        self._iteration, self._first, self._progress = iteration, done, progress
+        self._began: float | None = None
+        self._said = False
+
+    def look(self, done: int) -> None:
+        """After a step: the first, which compiles, is not counted."""
+        now = time.monotonic()
+        if self._began is None:
+            self._first, self._began = done, now
+            return
+        if self._said or done == self._first or (now - self._began < _MEASURED and self._iteration.in_place):
+            return
+        self._said = True
+        seconds = (now - self._began) / (done - self._first) * (self._iteration.n_steps - done)
+        if seconds > _LONG:
+            self._progress.note(
+                f"{self._iteration.label}: about {seconds / 60:.0f} minutes to go, measured on the first steps. An "
+                "interruption loses nothing: the same command goes on. --preset laptop takes less."
+            )
+
+
+@contextmanager
+def _deferred(defer: bool) -> Iterator[list[int]]:
+    """Signals to end that came within the block, noted instead of carried out; only where that is possible."""
+    noted: list[int] = []
+    if not defer or threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number in former:
+            signal.signal(number, lambda received, _: noted.append(received))
+        yield noted
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _check_finite(entries: Sequence[Mapping[str, Any]], done: int, advice: str) -> None:
+    for entry in entries:
+        for name in _WATCHED:
+            value = entry.get(name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise Diverged(
+                    f"step {done + 1} gave {name} {value}: the numbers left the range of floating point. {advice} "
+                    "Earlier steps are kept."
+                )

@@ -1,0 +1,33 @@
+"""Images as methods in Fourier space want them: on half-discs, with poses or without, in turn or in minibatches."""
+
+from cryobench.reconstruction.images.background import level_background
+from cryobench.reconstruction.images.predicted import predict_images, subtract_volume
+from cryobench.reconstruction.images.sampler import Minibatches, prefetch
+from cryobench.reconstruction.images.spectra import (
+    ImageSpectra,
+    Posed,
+    PosedSpectra,
+    Spectra,
+    bytes_to_keep,
+    centre,
+    require_poses,
+    spectra_bytes,
+    transform_images,
+)
+
+__all__ = [
+    "ImageSpectra",
+    "Minibatches",
+    "Posed",
+    "PosedSpectra",
+    "Spectra",
+    "bytes_to_keep",
+    "centre",
+    "level_background",
+    "predict_images",
+    "prefetch",
+    "require_poses",
+    "spectra_bytes",
+    "subtract_volume",
+    "transform_images",
+]

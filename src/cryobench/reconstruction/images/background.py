@@ -1,0 +1,32 @@
+"""Images whose pixels have a background, for methods that take it to be zero, as extracted particles have it."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from cryobench.data import LevelledImages, Particles, corner_pixels
+
+LEAST_LEVEL = 0.1
+"""Background over the standard deviation of the pixels, from which on it is one. What the CTF spreads into the
+corners stays well below."""
+_SAMPLE = 512
+
+
+def level_background(particles: Particles) -> tuple[Particles, tuple[str, ...]]:
+    """The particles with the background of each image subtracted, and what the user should know of it.
+
+    The background is the mean of the corners, beyond the largest circle. Without one in a sample of the images, its
+    root mean square being below ``LEAST_LEVEL``, these are the particles as they are.
+    """
+    chosen = np.unique(np.linspace(0, len(particles) - 1, _SAMPLE).astype(int))
+    images = particles.read(chosen).astype(np.float64)
+    corners = images[:, corner_pixels(particles.box_size)]
+    noise = corners.var(axis=1).mean() / corners.shape[1]
+    level = np.sqrt(max(np.square(corners.mean(axis=1)).mean() - noise, 0.0) / images.var(axis=(1, 2)).mean())
+    if not level > LEAST_LEVEL:
+        return particles, ()
+    note = (
+        f"The images have a background of {level:.2g} of their standard deviation: the mean of the corners of each "
+        "was subtracted."
+    )
+    return replace(particles, images=LevelledImages(particles.images)), (note,)

@@ -1,0 +1,149 @@
+"""Minibatches: the order in which a stochastic method visits the particles, and images read ahead of their use.
+
+The order depends on the seed and the epoch alone: not on memory, workers or the position from which a run is resumed.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import numpy as np
+
+from cryobench.rng import stream
+
+BUFFER = 8192
+"""Particles among which order is random; see ``Minibatches``."""
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+
+class Minibatches:
+    """Batches of particle indices, every particle once in an epoch.
+
+    A whole permutation would read a stack that does not fit in memory in random order. So particles are taken in
+    blocks of ``buffer`` that lie together on the disk, the blocks in random order, and shuffled within each: for up
+    to ``buffer`` particles, that is a whole permutation.
+
+    Parameters
+    ----------
+    n
+        Number of particles.
+    batch_size
+        Particles in a batch; the last one of an epoch, or of a group, may be smaller.
+    seed
+        Of the order.
+    storage_order
+        (n,) particles in the order in which their images are stored (``Particles.storage_order``); None for
+        0 … n − 1.
+    groups
+        (n,) integers: a batch holds particles of one group only. None for no groups.
+    shard
+        (i, m): the i-th of m equal parts of every batch, for worker i of m.
+    buffer
+        Particles that are shuffled together.
+    name
+        Of the random stream.
+
+    Raises
+    ------
+    ValueError
+        If the batch size is not from 1 to n, or an array has another length than n.
+    """
+
+    def __init__(
+        self,
+        n: int,
+        batch_size: int,
+        seed: int,
+        *,
+        storage_order: np.ndarray | None = None,
+        groups: np.ndarray | None = None,
+        shard: tuple[int, int] = (0, 1),
+        buffer: int = BUFFER,
+        name: str = "minibatches",
+    ) -> None:
+        if not 1 <= batch_size <= n:
+            raise ValueError(f"a batch of {n} particles holds from 1 to {n} of them, got batch_size={batch_size}.")
+        for label, values in (("storage_order", storage_order), ("groups", groups)):
+            if values is not None and np.shape(values) != (n,):
+                raise ValueError(f"{label} must have one entry for each of {n} particles, got {np.shape(values)}.")
+        self._stored = np.arange(n) if storage_order is None else np.asarray(storage_order)
+        self._batch_size, self._seed, self._name = batch_size, seed, name
+        self._groups, self._shard, self._buffer = groups, shard, buffer
+        sizes = [n] if groups is None else np.unique(groups, return_counts=True)[1]
+        self.steps_per_epoch: int = sum(-(-int(size) // batch_size) for size in sizes)
+        """Batches in an epoch."""
+        self._cached = lru_cache(maxsize=2)(self._make_epoch)
+
+    def batch(self, step: int) -> np.ndarray:
+        """Particle indices (m,) of a step, counted from 0 over all epochs."""
+        epoch, within = divmod(step, self.steps_per_epoch)
+        first, of = self._shard
+        return self._cached(epoch)[within][first::of]
+
+    def steps(self, first: int, last: int) -> Iterator[np.ndarray]:
+        """Batches of steps ``first`` … ``last`` − 1."""
+        return (self.batch(step) for step in range(first, last))
+
+    def _make_epoch(self, epoch: int) -> list[np.ndarray]:
+        generator = stream(self._seed, self._name, epoch)
+        order = self._shuffle(generator)
+        if self._groups is None:
+            return _cut(order, self._batch_size)
+        batches = []
+        for group in np.unique(self._groups):
+            batches += _cut(order[self._groups[order] == group], self._batch_size)
+        return [batches[index] for index in generator.permutation(len(batches))]
+
+    def _shuffle(self, generator: np.random.Generator) -> np.ndarray:
+        blocks = _cut(self._stored, self._buffer)
+        return np.concatenate([generator.permutation(blocks[index]) for index in generator.permutation(len(blocks))])
+
+
+def _cut(order: np.ndarray, size: int) -> list[np.ndarray]:
+    return [order[first : first + size] for first in range(0, len(order), size)]
+
+
+def prefetch(function: Callable[[Item], Made], items: Iterable[Item], *, ahead: int = 2) -> Iterator[Made]:
+    """Results of ``function`` for each item in order, made in a thread up to ``ahead`` of their use.
+
+    An error is raised where its result would have come. The thread ends with the iteration, also if that is left.
+    """
+    made: queue.Queue[Any] = queue.Queue(maxsize=ahead)
+    left = threading.Event()
+
+    def put(entry: tuple[str, Any]) -> bool:
+        while not left.is_set():
+            try:
+                made.put(entry, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def work() -> None:
+        try:
+            for item in items:
+                if not put(("result", function(item))):
+                    return
+        except BaseException as error:
+            put(("error", error))
+        else:
+            put(("end", None))
+
+    thread = threading.Thread(target=work, name="cryobench prefetch", daemon=True)
+    thread.start()
+    try:
+        while True:
+            kind, value = made.get()
+            if kind == "end":
+                return
+            if kind == "error":
+                raise value
+            yield value
+    finally:
+        left.set()
+        thread.join()

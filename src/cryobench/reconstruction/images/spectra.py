@@ -1,0 +1,243 @@
+"""Images and CTFs on a half-disc, batch by batch: transformed, packed, and kept if they fit in memory.
+
+``ImageSpectra`` knows nothing of poses: a search for them needs just this. ``PosedSpectra`` centres every image by
+its given shift, once, and hands its rotation along.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from itertools import pairwise
+from typing import Generic, Self, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cryobench._progress import Progress, Silent
+from cryobench.data import CHUNK, Particles
+from cryobench.fourier import fft_images
+from cryobench.imaging.ctf import evaluate_ctf
+from cryobench.imaging.half_disc import HalfDisc
+from cryobench.imaging.kernels.cpu.centring import turn_phases
+from cryobench.imaging.kernels.cpu.threads import count_threads, run_parts
+
+ENTRY_BYTES = 12
+"""Of one packed entry: complex64 data and float32 CTF."""
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """Some particles on a half-disc, without poses."""
+
+    indices: np.ndarray
+    """(m,) which particles."""
+    data: Tensor
+    """(m, p) complex64, spectra of the images."""
+    ctf: Tensor
+    """(m, p) float32."""
+    power: Tensor
+    """(m, radius + 1) weighted |data|² per shell, float64."""
+    ctf_power: Tensor
+    """(m, radius + 1) weighted CTF² per shell, float64."""
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def cut(self, first: int, last: int) -> Self:
+        """Particles ``first`` … ``last`` of the batch."""
+        return self._each(slice(first, last), slice(first, last))
+
+    def select(self, rows: np.ndarray) -> Self:
+        """Particles at some positions in the batch."""
+        return self._each(rows, torch.from_numpy(rows).to(self.data.device))
+
+    def scaled(self, factors: Tensor) -> Self:
+        """The same particles whose CTF is ``factors`` (m,) times as large."""
+        squared = factors.double().square()[:, None]
+        return replace(self, ctf=self.ctf * factors[:, None], ctf_power=self.ctf_power * squared)
+
+    def _each(self, rows: slice | np.ndarray, where: slice | Tensor) -> Self:
+        parts = {each.name: getattr(self, each.name)[where] for each in fields(self) if each.name != "indices"}
+        return type(self)(indices=self.indices[rows], **parts)
+
+
+@dataclass(frozen=True)
+class Posed(Spectra):
+    """Some particles on a half-disc, centred by their shifts, with their rotations."""
+
+    rotations: Tensor
+    """(m, 3, 3) float32."""
+
+
+def transform_images(
+    particles: Particles, indices: np.ndarray, disc: HalfDisc, *, device: torch.device | str = "cpu"
+) -> Spectra:
+    """Spectra and CTFs of particles (m,), as they lie in their boxes. ValueError if a pixel is not finite."""
+    data = disc.pack(fft_images(torch.from_numpy(particles.read(indices)).to(device)))
+    frequencies = torch.from_numpy(disc.frequencies / (particles.box_size * particles.pixel_size)).float()
+    ctf = evaluate_ctf(particles.ctf[indices], frequencies.to(device))
+    return Spectra(indices, data, ctf, disc.sum_shells(data.abs().square()), disc.sum_shells(ctf.square()))
+
+
+def centre(spectra: Tensor, shifts: np.ndarray, disc: HalfDisc, *, pixel_size: float) -> Tensor:
+    """Packed spectra (m, p) of the images moved by their ``shifts`` (m, 2) in Å, which centres the particles."""
+    radians = torch.from_numpy(-2 * np.pi / (disc.box_size * pixel_size) * shifts.astype(np.float64))
+    reach = torch.arange(-disc.radius, disc.radius + 1, dtype=torch.float64)
+    along_x, along_y = (
+        torch.polar(torch.ones(1, 1, dtype=torch.float64), radians[:, axis : axis + 1] * reach)
+        .to(spectra.dtype)
+        .to(spectra.device)
+        for axis in (0, 1)
+    )
+    columns, rows = (axis + disc.radius for axis in disc.frequencies.T)
+    if spectra.device.type != "cpu" or spectra.dtype != torch.complex64:
+        column, row = (torch.from_numpy(index).to(spectra.device) for index in (columns, rows))
+        return along_x[:, column].mul_(along_y[:, row]).mul_(spectra)
+    centred = torch.empty_like(spectra, memory_format=torch.contiguous_format)
+    arrays = [torch.view_as_real(values).numpy() for values in (spectra, along_x, along_y)]
+    target = torch.view_as_real(centred).numpy()
+    bounds = np.linspace(0, len(spectra), min(count_threads(), len(spectra)) + 1).astype(int)
+    run_parts(turn_phases, [(*arrays, columns, rows, target, *ends) for ends in pairwise(bounds)])
+    return centred
+
+
+Batch = TypeVar("Batch", bound=Spectra)
+
+
+class _Batches(ABC, Generic[Batch]):
+    """All particles on a half-disc, batch by batch, as often as wanted."""
+
+    def __init__(
+        self,
+        particles: Particles,
+        radius: int,
+        *,
+        device: str = "cpu",
+        keep_bytes: float = 4e9,
+        contrasts: np.ndarray | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.particles = particles
+        self.device = device
+        """Where spectra are."""
+        self.disc = HalfDisc(particles.box_size, radius)
+        self._contrasts = contrasts
+        keeps = len(particles) * spectra_bytes(self.disc) <= keep_bytes
+        self._kept: list[Batch] | None = [] if keeps else None
+        total = np.zeros(radius + 1)
+        first: Tensor | None = None
+        alike = len(particles) > 1
+        with (progress or Silent()).task("reading particles", total=len(particles)) as task:
+            for indices in particles.chunks(CHUNK):
+                batch = self._load(indices)
+                total += batch.power.sum(0).cpu().numpy()
+                first = batch.power[:1] if first is None else first
+                # A shift changes the rounding of an image's power, another image its value.
+                alike = alike and bool(torch.isclose(batch.power, first, 1e-4, 1e-6 * float(first.max())).all())
+                if self._kept is not None:
+                    self._kept.append(batch)
+                task.advance(len(indices))
+        self.mean_power: np.ndarray = total / (len(particles) * self.disc.shell_weights)
+        """(radius + 1,) mean |data|² of each shell: the noise power of a model without particle.
+
+        That of the zero frequency holds the background of the images, whatever it is, so that weighing by this power
+        takes its influence away."""
+        if not (self.mean_power[1:] > 0).all():
+            raise ValueError("the images hold no power at some frequencies: all pixels equal, or a blank stack.")
+        if alike:
+            raise ValueError(
+                f"all {len(particles)} particles hold the same image, shifts aside: nothing varies between them. "
+                "Check the table's image names and the stack."
+            )
+        self.mean_power[0] = max(self.mean_power[0], self.mean_power[1] * 1e-3)
+
+    def __len__(self) -> int:
+        return len(self.particles)
+
+    def batches(self, chosen: np.ndarray | None = None) -> Iterator[Batch]:
+        """All particles in their order, or those that ``chosen`` (n,) says, in fixed blocks of the table."""
+        for number, indices in enumerate(self.particles.chunks(CHUNK)):
+            rows = np.arange(len(indices)) if chosen is None else np.flatnonzero(chosen[indices])
+            if len(rows) == 0:
+                continue
+            if self._kept is None:
+                yield self._load(indices[rows])
+            else:
+                yield self._kept[number] if len(rows) == len(indices) else self._kept[number].select(rows)
+
+    @abstractmethod
+    def _load(self, indices: np.ndarray) -> Batch: ...
+
+    def _transform(self, indices: np.ndarray) -> Spectra:
+        spectra = transform_images(self.particles, indices, self.disc, device=self.device)
+        if self._contrasts is None:
+            return spectra
+        return spectra.scaled(torch.from_numpy(self._contrasts[indices]).to(spectra.ctf))
+
+
+class ImageSpectra(_Batches[Spectra]):
+    """All images on a half-disc, without poses.
+
+    Parameters
+    ----------
+    particles
+        With or without poses: they are not looked at.
+    radius
+        Of the half-disc, in index units.
+    device
+        Where spectra are.
+    keep_bytes
+        Up to so many they are kept; beyond, each pass reads and transforms the images again. The batches are the
+        same either way.
+    contrasts
+        (n,) factors of the particles' CTFs; None for one.
+
+    Raises
+    ------
+    ValueError
+        If a pixel is not finite, the images hold no power, or all are the same image.
+    """
+
+    def _load(self, indices: np.ndarray) -> Spectra:
+        return self._transform(indices)
+
+
+class PosedSpectra(_Batches[Posed]):
+    """All particles at given poses on a half-disc: as ``ImageSpectra``, centred, with rotations.
+
+    Raises
+    ------
+    ValueError
+        As ``ImageSpectra``, or if poses are withheld.
+    """
+
+    def _load(self, indices: np.ndarray) -> Posed:
+        rotations, shifts = require_poses(self.particles)
+        found = self._transform(indices)
+        return Posed(
+            indices,
+            centre(found.data, shifts[indices], self.disc, pixel_size=self.particles.pixel_size),
+            found.ctf,
+            found.power,
+            found.ctf_power,
+            torch.tensor(rotations[indices], dtype=torch.float32, device=self.device),
+        )
+
+
+def require_poses(particles: Particles) -> tuple[np.ndarray, np.ndarray]:
+    """Rotations (n, 3, 3) and shifts (n, 2) of the particles. ValueError if they are withheld."""
+    if particles.rotations is None or particles.shifts is None:
+        raise ValueError("these particles come without poses, which are needed here: choose an ab initio method.")
+    return particles.rotations, particles.shifts
+
+
+def spectra_bytes(disc: HalfDisc) -> float:
+    """Bytes of one particle that is kept."""
+    return len(disc.index) * ENTRY_BYTES
+
+
+def bytes_to_keep(n: int, disc: HalfDisc, left: float, *, n_shards: int = 1) -> float:
+    """Bytes of n particles that are all kept, in so many shards; 0 where that is more than is ``left``."""
+    wanted = n_shards * -(-n // n_shards) * spectra_bytes(disc)
+    return wanted if wanted <= left else 0.0

@@ -1,0 +1,29 @@
+"""Networks of volumes and images, their training, and the tables of latents beside them."""
+
+from cryobench.reconstruction.networks.adam import adam_tensors, make_adam
+from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwork, NetworkShape, make_slice_encoder
+from cryobench.reconstruction.networks.encoding import SliceEncoder, centred_points, encode_points
+from cryobench.reconstruction.networks.image_encoder import ImageEncoder
+from cryobench.reconstruction.networks.images import NetworkBatch, NetworkImages
+from cryobench.reconstruction.networks.row_adam import AdamSettings, RowAdam
+from cryobench.reconstruction.networks.training import Training, check_sizes, seeded_weights, squared_residual
+
+__all__ = [
+    "AdamSettings",
+    "CoordinateNetwork",
+    "ImageEncoder",
+    "NetworkBatch",
+    "NetworkImages",
+    "NetworkShape",
+    "RowAdam",
+    "SliceEncoder",
+    "Training",
+    "adam_tensors",
+    "centred_points",
+    "check_sizes",
+    "encode_points",
+    "make_adam",
+    "make_slice_encoder",
+    "seeded_weights",
+    "squared_residual",
+]

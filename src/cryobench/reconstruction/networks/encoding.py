@@ -1,0 +1,67 @@
+"""Gaussian encoding of frequencies: plane waves at random positions in real space.
+
+    φ = B k,   features = [sin φ ; cos φ],   B: m × 3 fixed numbers N(0, σ²) · n / 2,   k in cycles per pixel
+
+There is no 2π: each feature is a wave of a point at B / 2π, some σ n / 4π pixels from the centre.
+Source: Zhong et al., Nature Methods 18 (2021) 176 (cryoDRGN), after Tancik et al., NeurIPS 2020.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryobench.imaging.half_disc import HalfDisc
+from cryobench.rng import stream
+
+
+def draw_frequencies(box_size: int, count: int, seed: int, *, deviation: float = 0.5) -> Float[Tensor, "m 3"]:
+    """B (3 ``count``, 3) for a box, of the named stream "encoding"."""
+    drawn = stream(seed, "encoding").standard_normal((3 * count, 3))
+    return torch.from_numpy(drawn * deviation * (box_size / 2)).float()
+
+
+def encode_points(frequencies: Float[Tensor, "m 3"], points: Tensor) -> Tensor:
+    """Features (..., 2 m) of points k (..., 3) in cycles per pixel."""
+    with torch.autocast(points.device.type, enabled=False):  # phases want all their digits
+        phases = points.float() @ frequencies.T
+    return torch.cat([torch.sin(phases), torch.cos(phases)], dim=-1)
+
+
+class SliceEncoder:
+    """Features of the points of central slices, kx u + ky v, by products of two tables.
+
+    φ = kx (B u) + ky (B v) with u and v the first rows of a rotation, so e^{iφ} is the product of an entry of a table
+    over kx and one over ky: n + 1 sines a frequency instead of one for each point.
+    """
+
+    def __init__(self, frequencies: Float[Tensor, "m 3"], disc: HalfDisc) -> None:
+        self._frequencies = frequencies
+        device = frequencies.device
+        self._columns, self._rows = (torch.from_numpy(axis).to(device) for axis in disc.frequencies[1:].T)
+        self._reach = torch.arange(-disc.radius, disc.radius + 1, device=device) / disc.box_size
+        self._offset = disc.radius
+
+    def encode(self, rotations: Float[Tensor, "b 3 3"]) -> tuple[Tensor, Tensor]:
+        """sin φ and cos φ (b, p, m) float32 of each entry of the half-disc but the zero frequency."""
+        with torch.autocast(rotations.device.type, enabled=False):  # phases want all their digits
+            along = rotations[:, :2] @ self._frequencies.T  # (b, 2, m): B u and B v
+        phases = self._reach[:, None] * along[:, :, None, :]  # (b, 2, 2 r + 1, m)
+        sine, cosine = torch.sin(phases), torch.cos(phases)
+        columns, rows = self._columns + self._offset, self._rows + self._offset
+        sine_x, cosine_x = sine[:, 0, columns], cosine[:, 0, columns]
+        sine_y, cosine_y = sine[:, 1, rows], cosine[:, 1, rows]
+        return sine_x * cosine_y + cosine_x * sine_y, cosine_x * cosine_y - sine_x * sine_y
+
+    def depths(self, rotations: Float[Tensor, "b 3 3"]) -> Tensor:
+        """(b, p) z coordinate of each point, in index units."""
+        return self._columns * rotations[:, 0, 2:3] + self._rows * rotations[:, 1, 2:3]
+
+
+def centred_points(box_size: int, radius: float) -> np.ndarray:
+    """(p, 3) integer (x, y, z) with x ≥ 0 and |k| ≤ radius: one of each Friedel pair, and the x = 0 plane whole."""
+    reach = int(np.floor(radius))
+    full = np.arange(-reach, reach + 1)
+    z, y, x = np.meshgrid(full, full, np.arange(reach + 1), indexing="ij")
+    inside = x**2 + y**2 + z**2 <= radius**2
+    return np.stack([x[inside], y[inside], z[inside]], axis=1)

@@ -1,0 +1,163 @@
+"""Images as networks compare them: prepared once, when they are loaded, and kept as half-precision numbers.
+
+background off -> window -> centred by given shifts -> half-disc |k| ≤ ½ without the zero frequency -> divided by s
+
+The window is 1 for r ≤ 0.85, falling linearly to 0 at 0.99, r in half boxes. One number s for all images takes them
+to a standard deviation of about one; a volume's density is the network's output times s. With H = Re − Im, the value
+of the Hartley transform at k, and Re + Im at −k, a half-disc of complex numbers holds the whole Hartley disc, and
+
+    mean over the disc of (C H' − H)²  =  mean over the half-disc of |C Y' − Y|².
+
+Source: Zhong et al., Nature Methods 18 (2021) 176, and the authors' programs.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cryobench._progress import Progress, Silent
+from cryobench.compute import Compute
+from cryobench.data import CHUNK, Particles
+from cryobench.fourier import fft_images
+from cryobench.imaging.ctf import evaluate_ctf
+from cryobench.imaging.half_disc import HalfDisc
+from cryobench.reconstruction.images import centre, require_poses
+
+_FLAT, _END = 0.85, 0.99
+_SAMPLE = 1000
+
+
+@dataclass(frozen=True)
+class NetworkBatch:
+    """Some images, on a device."""
+
+    indices: np.ndarray
+    """(b,) particles."""
+    data: Tensor
+    """(b, p, 2) float32, real and imaginary part."""
+    ctf: Tensor
+    """(b, p) float32."""
+    rotations: Tensor | None
+    """(b, 3, 3) float32; None where poses are withheld."""
+
+    def hartley(self) -> Tensor:
+        """(b, 2 p) Hartley values with the sign of the CTF taken off: at all k of the half-disc, then at all −k."""
+        flipped = self.data * torch.sign(self.ctf)[..., None]
+        return torch.cat([flipped[..., 0] - flipped[..., 1], flipped[..., 0] + flipped[..., 1]], dim=1)
+
+
+class NetworkImages:
+    """All images, prepared; in memory, or in a file beyond the budget.
+
+    Parameters
+    ----------
+    particles
+        With poses, which centre the images, or without: then they stay where they are.
+    compute
+        Device, and the memory of which prepared images may take half.
+    scaled_by
+        Images whose standard deviation is s: "sample", at most 1,000 of them before the window (cryoDRGN), or
+        "all", after it (cryoDRGN-AI).
+    folder
+        Where the file is kept; None for one that goes with this object.
+
+    Raises
+    ------
+    ValueError
+        If a pixel is not finite, or all images are constant.
+    """
+
+    def __init__(
+        self,
+        particles: Particles,
+        compute: Compute,
+        *,
+        scaled_by: Literal["sample", "all"] = "sample",
+        folder: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._particles, self._device = particles, compute.device
+        size = particles.box_size
+        self.disc = HalfDisc(size, size // 2)
+        self._window = _make_window(size)
+        self._border = self._window < 1
+        frequencies = self.disc.frequencies[1:] / (size * particles.pixel_size)
+        self._frequencies = torch.from_numpy(frequencies).float()
+        first = self._measure_scale()
+        shape = (len(particles), len(frequencies), 2)
+        self.is_in_memory = 2 * float(np.prod(shape, dtype=float)) <= compute.memory / 2
+        """Whether prepared images are kept in memory."""
+        self._temporary = None if self.is_in_memory or folder is not None else tempfile.TemporaryDirectory()
+        self._data = self._allocate(shape, Path(self._temporary.name) if self._temporary else folder)
+        total = 0.0
+        with (progress or Silent()).task("preparing images", total=len(particles)) as task:
+            for indices in particles.chunks(CHUNK):
+                prepared = self._prepare(indices)
+                total += float(prepared.square().sum(dtype=torch.float64))
+                self._data[indices] = (prepared / first).half().numpy()
+                task.advance(len(indices))
+        # Over the whole disc: H² summed over k and −k is twice |Y|².
+        windowed = (total / (len(particles) * shape[1])) ** 0.5
+        self.scale: float = first if scaled_by == "sample" else windowed
+        """s: spectra are the network's numbers times it."""
+        self._factor = first / self.scale
+
+    def __len__(self) -> int:
+        return len(self._particles)
+
+    @property
+    def n_values(self) -> int:
+        """M, pixels of the whole disc without the zero frequency."""
+        return 2 * self._data.shape[1]
+
+    def load(self, indices: np.ndarray) -> NetworkBatch:
+        """Images, CTFs and rotations of some particles, on the device."""
+        data = torch.from_numpy(self._data[indices].astype(np.float32)).mul_(self._factor)
+        rotations = self._particles.rotations
+        chosen = None if rotations is None else torch.tensor(rotations[indices], dtype=torch.float32)
+        return NetworkBatch(
+            indices,
+            data.to(self._device),
+            evaluate_ctf(self._particles.ctf[indices], self._frequencies).to(self._device),
+            None if chosen is None else chosen.to(self._device),
+        )
+
+    def _prepare(self, indices: np.ndarray) -> Tensor:
+        images = torch.from_numpy(self._particles.read(indices))
+        images = (images - images[:, self._border].mean(1)[:, None, None]) * self._window
+        spectra = self.disc.pack(fft_images(images))
+        if self._particles.rotations is not None:
+            _, shifts = require_poses(self._particles)
+            spectra = centre(spectra, shifts[indices], self.disc, pixel_size=self._particles.pixel_size)
+        return torch.view_as_real(spectra[:, 1:].contiguous())
+
+    def _measure_scale(self) -> float:
+        """Standard deviation of the Hartley values of a sample of the images, before the window."""
+        n = len(self._particles)
+        chosen = np.unique(np.linspace(0, n - 1, min(n, _SAMPLE)).astype(int))
+        total = 0.0
+        for first in range(0, len(chosen), CHUNK):
+            images = self._particles.read(chosen[first : first + CHUNK]).astype(np.float64)
+            # By Parseval's theorem, without the zero frequency.
+            total += float(np.square(images - images.mean(axis=(1, 2), keepdims=True)).sum())
+        if not total > 0:
+            raise ValueError("the images hold nothing: all pixels of an image are equal. Is the stack blank?")
+        return (total / len(chosen)) ** 0.5
+
+    def _allocate(self, shape: tuple[int, ...], folder: Path | None) -> np.ndarray:
+        if self.is_in_memory:
+            return np.empty(shape, dtype=np.float16)
+        assert folder is not None
+        folder.mkdir(parents=True, exist_ok=True)
+        return np.memmap(folder / "prepared-images.f16", dtype=np.float16, mode="w+", shape=shape)
+
+
+def _make_window(size: int) -> Tensor:
+    axis = torch.arange(size) - size // 2
+    radius = torch.sqrt((axis[:, None] ** 2 + axis**2).double()) / (size / 2)
+    return ((_END - radius) / (_END - _FLAT)).clamp(0, 1).float()

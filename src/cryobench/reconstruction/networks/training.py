@@ -1,0 +1,150 @@
+"""Training by stochastic gradients as an ``Iteration``: minibatches in order, epochs, a log, states to resume from.
+
+A method gives the loss of a batch and its optimisers; order, progress, checkpoints at every epoch and on a signal,
+and the log are the same for all. Weights, moments and tables are float32 throughout; in bfloat16 only the products of
+matrices are (autocast), so no scaling of the loss is needed.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cryobench.compute import Compute
+from cryobench.reconstruction.engine import Iteration, Step
+from cryobench.reconstruction.images import Minibatches, prefetch
+from cryobench.reconstruction.networks.images import NetworkBatch, NetworkImages
+from cryobench.rng import stream
+
+AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16}
+
+
+class Training(Iteration[None]):
+    """Passes over the images in minibatches. Subclasses implement ``train`` and name their tensors.
+
+    Parameters
+    ----------
+    images
+        Prepared.
+    batches
+        Their order.
+    epochs
+        Passes.
+    compute
+        Device and precision.
+    lead
+        Order of batches before the first epoch, and how many of them; None for none.
+    """
+
+    in_place = True
+    shown = ("epoch", "loss")
+    advice = "Lower the learning rate, or compute in --precision float32; look for outliers among the images."
+
+    def __init__(
+        self,
+        images: NetworkImages,
+        batches: Minibatches,
+        epochs: int,
+        compute: Compute,
+        *,
+        lead: tuple[Minibatches, int] | None = None,
+    ) -> None:
+        self.images, self.batches, self.compute = images, batches, compute
+        self.device = compute.device
+        self._lead, self.n_lead = lead if lead is not None else (batches, 0)
+        self.n_steps = self.n_lead + epochs * batches.steps_per_epoch
+        self._stream: Iterator[NetworkBatch] | None = None
+        self._expected = -1
+        self._epoch_terms: list[Mapping[str, float]] = []
+        self._began = time.monotonic()
+
+    @abstractmethod
+    def train(self, batch: NetworkBatch, step: int) -> Mapping[str, Tensor]:
+        """One step on a batch, weights moved: the terms of its loss, with "loss" their weighted sum."""
+
+    @abstractmethod
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Everything that training changes, by name: weights, moments, tables."""
+
+    def start(self) -> None:
+        """Nothing: the networks are made with this object."""
+
+    def step(self, state: None, done: int, log: Sequence[Mapping[str, Any]]) -> Step[None]:
+        """One minibatch; an entry of the log at the end of every epoch, the mean over its steps."""
+        if self._stream is None or done != self._expected:
+            self._close()
+            lead = self._lead.steps(done, self.n_lead)
+            epochs = self.batches.steps(max(done - self.n_lead, 0), self.n_steps - self.n_lead)
+            self._stream = prefetch(self.images.load, chain(lead, epochs))
+        terms = {name: float(value) for name, value in self.train(next(self._stream), done).items()}
+        self._expected = done + 1
+        self._epoch_terms.append(terms)
+        epoch, left = divmod(done + 1 - self.n_lead, self.batches.steps_per_epoch)
+        if epoch < 1 or left or not all(np.isfinite(value) for value in terms.values()):
+            bad = any(not np.isfinite(value) for value in terms.values())
+            return Step(None, ({"iteration": done + 1, **terms},) if bad else ())
+        entry = {name: float(np.mean([each[name] for each in self._epoch_terms])) for name in terms}
+        seconds, self._began = time.monotonic() - self._began, time.monotonic()
+        self._epoch_terms = []
+        if done + 1 == self.n_steps:
+            self._close()
+        return Step(None, ({"iteration": epoch, "epoch": epoch, **entry, "seconds": round(seconds, 2)},))
+
+    def keeps(self, done: int) -> bool:
+        """At the end of every epoch."""
+        return done >= self.n_lead and (done - self.n_lead) % self.batches.steps_per_epoch == 0
+
+    def pack(self, state: None) -> tuple[Mapping[str, np.ndarray], Mapping[str, Any]]:
+        """All tensors, and the terms of the epoch under way."""
+        arrays = {name: value.detach().cpu().numpy() for name, value in self.tensors().items()}
+        return arrays, {"epoch_terms": [dict(each) for each in self._epoch_terms], "steps": self._expected}
+
+    def restore(self, done: int) -> None:
+        """Called once tensors of a state after so many steps are in place; for counts of a subclass's own."""
+
+    def unpack(self, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
+        """Put kept tensors in place."""
+        with torch.no_grad():
+            for name, value in self.tensors().items():
+                value.copy_(torch.from_numpy(arrays[name]))
+        self._epoch_terms = list(facts["epoch_terms"])
+        self.restore(facts["steps"])
+
+    def autocast(self) -> torch.autocast:
+        """Context in which products of matrices are in the run's precision."""
+        dtype = AUTOCAST[self.compute.precision]
+        return torch.autocast(self.device.partition(":")[0], dtype=dtype, enabled=dtype is not None)
+
+    def _close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()  # pyright: ignore[reportAttributeAccessIssue]
+            self._stream = None
+
+
+def squared_residual(predicted: Tensor, batch: NetworkBatch) -> Tensor:
+    """Mean over images and pixels of the Hartley disc of (C H' − H)², from halves (b, p, 2)."""
+    return (batch.ctf[..., None] * predicted - batch.data).square().sum(-1).mean()
+
+
+@contextmanager
+def seeded_weights(seed: int) -> Iterator[None]:
+    """Weights made within are drawn from the named stream "weights", on the CPU, the same for every device."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(stream(seed, "weights").integers(2**62)))
+        yield
+
+
+def check_sizes(n: int, batch_size: int, z_dim: int) -> None:
+    """ValueError if n particles are fewer than a batch holds, or too few for a latent of so many dimensions."""
+    if n < batch_size:
+        raise ValueError(f"a batch holds {batch_size} images and there are {n}: set batch_size to {n} at most.")
+    if z_dim >= n:
+        raise ValueError(f"a latent of {z_dim} dimensions cannot be found from {n} images: set z_dim lower.")

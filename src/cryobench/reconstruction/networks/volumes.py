@@ -1,0 +1,64 @@
+"""Volumes of a coordinate network: its spectrum on the grid of a box, for many latents at a time.
+
+Only one of each Friedel pair is evaluated, within the ball |k| ≤ ½ in which slices lie, so a volume's corners in
+Fourier space are zero. The zero frequency is in no loss; it is chosen such that the solvent, beyond the largest
+sphere in the box, is zero on average.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cryobench.fourier import ifft_volume
+from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwork
+from cryobench.reconstruction.networks.encoding import centred_points
+
+_POINTS = 1 << 15
+"""Evaluated at a time, over all latents."""
+
+
+@torch.no_grad()
+def decode_volumes(
+    network: CoordinateNetwork, latents: np.ndarray, scale: float, *, box_size: int | None = None, at_once: int = 8
+) -> Iterator[np.ndarray]:
+    """Volumes (z, y, x) float32 at latents (m, k), one at a time.
+
+    Parameters
+    ----------
+    scale
+        s, by which the network's numbers are multiplied: see ``images``.
+    box_size
+        Of the volumes; smaller than that of the network, they are those Fourier-cropped. None for its own.
+    at_once
+        Volumes that use one encoding of the points.
+    """
+    full = network.shape.box_size
+    size = full if box_size is None else box_size
+    device = network.frequencies.device
+    points = centred_points(size, size // 2)
+    # An even box stores its Nyquist frequency once, as the negative one.
+    points = points[(points[:, 1:] < (size + 1) // 2).all(axis=1)]
+    x, y, z = points.T
+    index = torch.from_numpy(((z % size) * size + y % size) * (size // 2 + 1) + x).to(device)
+    at = torch.from_numpy(points / full).float().to(device)
+    outside = _outside(size, device)
+    for first in range(0, len(latents), at_once):
+        group = torch.from_numpy(np.asarray(latents[first : first + at_once], dtype=np.float32)).to(device)
+        spectra = torch.zeros(len(group), size * size * (size // 2 + 1), dtype=torch.complex64, device=device)
+        step = max(1, _POINTS // len(group))
+        for start in range(0, len(at), step):
+            part = slice(start, start + step)
+            found = network.spectrum(at[part], group)
+            spectra[:, index[part]] = torch.view_as_complex(found.contiguous())
+        gain = scale * (size / full) ** 3
+        for spectrum in spectra:
+            volume = ifft_volume(spectrum.reshape(size, size, size // 2 + 1) * gain, size)
+            yield (volume - volume[outside].mean()).cpu().numpy()
+
+
+def _outside(size: int, device: torch.device) -> Tensor:
+    """(z, y, x) whether a voxel lies beyond the largest sphere in the box."""
+    axis = torch.arange(size, device=device) - size // 2
+    return axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2 > (size // 2) ** 2

@@ -1,0 +1,194 @@
+"""Weighted back-projection of particles at given poses into K volumes: sums in one pass, volumes from the sums.
+
+The spectrum of a box is sampled at the inverse of its length, whatever the number of voxels, so up to a radius r a
+box of 2 r + 4 voxels over the same length holds the same entries as the whole one, at a fraction of the work.
+"""
+
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cryobench.fourier import fourier_crop
+from cryobench.imaging.accumulate import SliceAccumulator
+from cryobench.imaging.grid import fourier_to_volume
+from cryobench.imaging.half_disc import HalfDisc
+from cryobench.imaging.layout import GridLayout
+from cryobench.reconstruction.engine.passes import Passes, Rows, Sums
+from cryobench.reconstruction.images import Posed, PosedSpectra
+from cryobench.reconstruction.statistics.priors import invert_weight
+
+
+def small_box(box_size: int, radius: int) -> int:
+    """The smallest even box that holds all of shells 0 … ``radius``; that of the images at most."""
+    return min(2 * radius + 4, box_size)
+
+
+@lru_cache(maxsize=32)
+def disc_of(box_size: int) -> HalfDisc:
+    """The largest half-disc of a box. Its whole shells are the first entries of that of any larger box, in order."""
+    return HalfDisc(box_size, (box_size - 1) // 2)
+
+
+def cut_mask(mask: Tensor, box_size: int) -> Tensor:
+    """A mask (z, y, x) on fewer voxels over the same length."""
+    if mask.shape[-1] == box_size:
+        return mask
+    return fourier_crop(mask, box_size, dimensions=3).clamp(0, 1)
+
+
+class OnDisc(Protocol):
+    """Spectra packed on a half-disc, or a part of it."""
+
+    disc: HalfDisc
+    device: str
+
+
+class ClassSums:
+    """Running sums of particles of a shard for K volumes, up to a radius in the smallest box that holds it.
+
+    Parameters
+    ----------
+    spectra
+        The shard.
+    n_volumes
+        K.
+    noise
+        (radius + 1,) power of the noise in each shell, by which data are divided.
+    reach
+        Radius; None for that of the spectra, in their own box.
+    threshold
+        Weights below it add nothing.
+    padding
+        Of the grid.
+    """
+
+    def __init__(
+        self,
+        spectra: OnDisc,
+        n_volumes: int,
+        noise: np.ndarray,
+        *,
+        reach: int | None = None,
+        threshold: float = 0.0,
+        padding: int = 1,
+    ) -> None:
+        full = spectra.disc
+        box_size = full.box_size if reach is None else small_box(full.box_size, reach)
+        reach = full.radius if reach is None else reach
+        self._disc = full if box_size == full.box_size else disc_of(box_size)
+        self._count = full.count(reach)
+        self._threshold = threshold
+        self._inverse = full.spread(1 / noise, spectra.device)[: self._count]
+        self.sums = SliceAccumulator(
+            box_size, n_volumes=n_volumes, radius=reach, padding=padding, device=spectra.device
+        )
+
+    def add(self, batch: Posed, weights: Tensor) -> None:
+        """Add particles with weights (m, k)."""
+        data, ctf = batch.data[:, : self._count], batch.ctf[:, : self._count]
+        scaled = ctf * self._inverse
+        self.sums.add(
+            self._disc.unpack(scaled * data),
+            self._disc.unpack(scaled * ctf),
+            batch.rotations,
+            class_weights=weights,
+            threshold=self._threshold,
+        )
+
+
+def sum_classes(
+    passes: Passes,
+    weights: np.ndarray,
+    noise: np.ndarray,
+    *,
+    scales: np.ndarray | None = None,
+    chosen: np.ndarray | None = None,
+    reach: int | None = None,
+    threshold: float = 0.0,
+    padding: int = 1,
+) -> SliceAccumulator:
+    """Sums Σ w_ik A*(C y / σ²) and Σ w_ik A*(C² / σ²) for K volumes, in one pass over the particles.
+
+    Parameters
+    ----------
+    weights
+        (n, k) float32.
+    noise
+        (radius + 1,) power of the noise in each shell.
+    scales
+        (n,) factors of the particles' CTFs; None for one.
+    chosen
+        (n,) particles that count; None for all.
+    reach, threshold, padding
+        As ``ClassSums``.
+    """
+    n = len(passes)
+    scales = np.ones(n, dtype=np.float32) if scales is None else scales
+    chosen = np.ones(n, dtype=bool) if chosen is None else chosen
+    options = {"reach": reach, "threshold": threshold, "padding": padding}
+    return passes.run(_sum_classes, noise, options, own=(weights, scales, chosen))[0]["sums"]
+
+
+def solve_volumes(
+    sums: SliceAccumulator, *, tau_fudge: float = 1.0, mask: Tensor | None = None
+) -> tuple[Tensor, np.ndarray]:
+    """Regularised volumes (k, z, y, x) of sums of K classes, one after the other, and their leverage (r + 1, k).
+
+    The leverage is the share of a particle's own noise in a volume, per CTF²: ⟨mask⟩ · mean of 1 / (W + 1 / Tτ²) over
+    each shell. Volumes are multiplied by the mask (z, y, x), if there is one.
+    """
+    n_classes = len(sums.sums[0])
+    volumes: Tensor | None = None
+    leverage = []
+    share = 1.0 if mask is None else float(mask.mean())
+    for index in range(n_classes):
+        numerator, weight = sums.totals_of(index)
+        inverse = invert_weight(numerator, weight, tau_fudge=tau_fudge)
+        volume = fourier_to_volume(numerator.with_values(numerator.values * inverse.values))
+        if mask is not None:
+            volume *= mask
+        if volumes is None:
+            volumes = volume.new_empty(n_classes, *volume.shape)
+        volumes[index] = volume
+        leverage.append(inverse.shell_means()[: numerator.layout.max_radius + 1].cpu().numpy())
+    if volumes is None:
+        raise ValueError("there are no classes.")
+    return volumes, share * np.stack(leverage, axis=1)
+
+
+def backproject(passes: Passes, weights: np.ndarray, *, noise: np.ndarray | None = None) -> np.ndarray:
+    """Volumes (k, z, y, x) float32 of particles with weights (n, k), regularised, without a mask.
+
+    ``noise`` (radius + 1,) is the power of the images themselves where it is not given.
+    """
+    sums = sum_classes(passes, weights, passes.mean_power if noise is None else noise)
+    return solve_volumes(sums)[0].cpu().numpy()
+
+
+def volume_bytes(box_size: int) -> float:
+    """Bytes that one volume takes in ``backproject``: sums, their totals, and the volume."""
+    return 2 * 12 * float(np.prod(GridLayout(box_size, 1, "trilinear").shape)) + 8 * box_size**3
+
+
+def scale_batch(batch: Posed, scales: np.ndarray) -> Posed:
+    """A batch whose CTFs are multiplied by the scales (n,) of its particles; the same where all are one."""
+    own = scales[batch.indices]
+    return batch if (own == 1).all() else batch.scaled(torch.from_numpy(own).to(batch.ctf))
+
+
+def _sum_classes(
+    spectra: PosedSpectra,
+    noise: np.ndarray,
+    options: dict,
+    weights: np.ndarray,
+    scales: np.ndarray,
+    chosen: np.ndarray,
+) -> tuple[Sums, Rows]:
+    sums = ClassSums(spectra, weights.shape[1], noise, **options)
+    for batch in spectra.batches(chosen):
+        own = torch.from_numpy(weights[batch.indices]).float()
+        sums.add(scale_batch(batch, scales), own.to(spectra.device))
+    return {"sums": sums.sums}, {}

@@ -1,0 +1,14 @@
+"""The law book: what every method, metric and decoder must do, checked on a class of any package.
+
+    from cryobench.testing import check_method
+    check_method(MyMethod)                  # all laws; AssertionError says which one is broken, and how
+
+The toy they are checked on has three states, and is made by plain sums of Gaussians (``testing.toy``), not by the
+package's own projector. A method brings settings of its own with which it takes about a second (``Method.small``).
+"""
+
+from cryobench.testing.decoders import check_decoder
+from cryobench.testing.methods import METHOD_LAWS, check_method
+from cryobench.testing.metrics import METRIC_LAWS, check_metric
+
+__all__ = ["METHOD_LAWS", "METRIC_LAWS", "check_decoder", "check_method", "check_metric"]

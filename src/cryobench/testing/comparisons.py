@@ -1,0 +1,44 @@
+"""Comparisons of two reconstructions of the same particles: to the bit, to rounding, or in what they found."""
+
+import numpy as np
+from sklearn.linear_model import LinearRegression
+from sklearn.metrics import adjusted_rand_score
+
+from cryobench.data import Reconstruction
+
+PARTS = ("latents", "posteriors", "rotations", "shifts")
+
+
+def read_volumes(result: Reconstruction) -> np.ndarray:
+    """(q, z, y, x) of the query particles, in their order. AssertionError if there are none."""
+    assert result.volumes is not None, f"{result.name} gives no volumes of the query particles"
+    return np.stack([result.volumes.read(index) for index in range(len(result.volumes))])
+
+
+def assert_same_bits(first: Reconstruction, second: Reconstruction, because: str) -> None:
+    """Both have the same parts, volumes included, to the bit."""
+    for name in PARTS:
+        one, other = getattr(first, name), getattr(second, name)
+        assert (one is None) == (other is None), f"{because}: only one of two runs has {name}"
+        if one is not None:
+            np.testing.assert_array_equal(one, other, err_msg=f"{because}: {name} differ")
+    np.testing.assert_array_equal(read_volumes(first), read_volumes(second), err_msg=f"{because}: volumes differ")
+
+
+def assert_alike(first: Reconstruction, second: Reconstruction, because: str, *, least: float = 0.95) -> None:
+    """Both found the same, up to the names of classes and a linear map of latents; volumes correlate.
+
+    ``least`` is what correlations, the adjusted Rand index of the classes, and the share of the variance of latents
+    that the other's explain must reach.
+    """
+    one, other = read_volumes(first), read_volumes(second)
+    for item, (volume, same) in enumerate(zip(one, other, strict=True)):
+        found = float(np.corrcoef(volume.ravel(), same.ravel())[0, 1])
+        assert found >= least, f"{because}: volumes of query {item} correlate by {found:.3f} only"
+    if first.posteriors is not None and second.posteriors is not None:
+        labels, same = first.posteriors.argmax(axis=1), second.posteriors.argmax(axis=1)
+        found = adjusted_rand_score(labels, same)
+        assert found >= least, f"{because}: classes agree by an adjusted Rand index of {found:.3f} only"
+    if first.latents is not None and second.latents is not None:
+        explained = LinearRegression().fit(second.latents, first.latents).score(second.latents, first.latents)
+        assert explained >= least, f"{because}: latents explain {explained:.3f} of each other's variance only"

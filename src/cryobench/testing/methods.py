@@ -1,0 +1,306 @@
+"""Laws of methods."""
+
+import contextlib
+import dataclasses
+import inspect
+import pickle
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from cryobench._errors import UnknownName
+from cryobench.compute import Compute, MemoryShortage, Workers, open_compute
+from cryobench.data import ArrayImages, Dataset, Particles, Reconstruction
+from cryobench.io.store import load_reconstruction, save_reconstruction
+from cryobench.methods import Control, Method
+from cryobench.reconstruction.engine import RunContext
+from cryobench.rng import stream
+from cryobench.rotations import rotations_from_quaternions
+from cryobench.testing.comparisons import assert_alike, assert_same_bits, read_volumes
+from cryobench.testing.decoders import check_decoder
+from cryobench.testing.interruption import InterruptingProgress, Interruption
+from cryobench.testing.toy import permuted, toy_dataset
+
+_PLENTY = 4 * 10**9
+_INTERRUPTED_AT = (0.0, 0.35, 0.7, 0.95)
+"""Shares of the steps of a run after which it is interrupted."""
+
+
+@dataclass
+class MethodCase:
+    """A method with its small settings on the toy, and its answers, each made once."""
+
+    kind: type[Method]
+    workers: Workers | None = field(default=None, repr=False)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The toy."""
+        return toy_dataset()
+
+    @cached_property
+    def answer(self) -> Reconstruction:
+        """On the toy, with plenty of memory and no checkpoint."""
+        return self.reconstruct(self.dataset)
+
+    @cached_property
+    def least_memory(self) -> int:
+        """Bytes with which the method does not refuse to run, to a hundredth."""
+
+        def does(memory: int) -> bool:
+            context = RunContext(compute=Compute(memory=memory), progress=InterruptingProgress(0))
+            try:
+                self.reconstruct(self.dataset, context=context)
+            except Interruption:
+                return True
+            except MemoryShortage:
+                return False
+            return True
+
+        if does(1):
+            return 1
+        low, high = 1, _PLENTY
+        while high > 1.01 * low:
+            middle = int((low * high) ** 0.5)
+            low, high = (low, middle) if does(middle) else (middle, high)
+        return high
+
+    def reconstruct(
+        self,
+        dataset: Dataset,
+        *,
+        particles: Particles | None = None,
+        context: RunContext | None = None,
+        **changes: object,
+    ) -> Reconstruction:
+        """An answer to other particles, in another context or with other settings; volumes are read at once."""
+        method = self.kind.with_settings({**self.kind.small, **changes})
+        if isinstance(method, Control):
+            assert dataset.truth is not None
+            method = method.with_truth(dataset.truth)
+        context = context or RunContext(compute=Compute(memory=_PLENTY))
+        return method.reconstruct(particles or dataset.particles, dataset.queries, context)
+
+
+Law = Callable[[MethodCase], None]
+
+
+def check_method(kind: type[Method], laws: Sequence[str] | None = None, *, case: MethodCase | None = None) -> None:
+    """Check a method against the law book.
+
+    Parameters
+    ----------
+    kind
+        The class.
+    laws
+        Names among ``METHOD_LAWS``; None for all.
+    case
+        Answers made before, where single laws are checked one by one.
+
+    Raises
+    ------
+    AssertionError
+        If a law is broken; the message says which, and how.
+    """
+    case = case or MethodCase(kind)
+    for name in METHOD_LAWS if laws is None else laws:
+        METHOD_LAWS[name](case)
+
+
+def _is_described(case: MethodCase) -> None:
+    kind = case.kind
+    assert (inspect.getdoc(kind) or "").strip(), f"{kind.__name__} has no docstring for `cryobench list methods`"
+    assert kind.poses in ("given", "estimated"), f"poses must be given or estimated, found {kind.poses!r}"
+    assert kind().settings == kind.Settings(), "without settings a method has its defaults"
+    for key, each in kind.Settings.model_fields.items():
+        assert each.description, f"setting {key} has no description: unit, default, source"
+        assert not each.is_required(), f"setting {key} has no default"
+    assert pickle.loads(pickle.dumps(kind())).settings == kind().settings, "a method must travel to workers"
+    for preset in ("paper", "laptop"):
+        assert preset in kind.presets, f"there is no preset {preset}"
+        assert kind.presets[preset].source.endswith("."), f"preset {preset} does not say its source in a sentence"
+        for recipe in (None, *kind.presets[preset].by_recipe):
+            kind.with_settings(kind.presets[preset].expand(case.dataset.particles, recipe))
+
+
+def _settings_are_frozen(case: MethodCase) -> None:
+    kind = case.kind
+    assert kind.Settings.model_config.get("frozen"), "settings must be frozen"
+    assert kind.Settings.model_config.get("extra") == "forbid", "settings must refuse unknown names"
+    try:
+        kind.with_settings({"no_such_setting": 1})
+    except UnknownName:
+        pass
+    else:
+        raise AssertionError("an unknown setting was accepted")
+    for name in ("memory", "memory_gb", "device", "workers", "precision", "scheduler"):
+        assert name not in kind.Settings.model_fields, f"{name} is of the machine, not a setting"
+
+
+def _answer_fits(case: MethodCase) -> None:
+    result, dataset = case.answer, case.dataset
+    n = len(dataset.particles)
+    np.testing.assert_array_equal(result.queries, dataset.queries)
+    assert result.latents is not None or result.posteriors is not None, "there are neither latents nor posteriors"
+    for name in ("latents", "posteriors"):
+        part = getattr(result, name)
+        assert part is None or (len(part) == n and np.isfinite(part).all()), f"{name} are not finite rows of all {n}"
+    if case.kind.poses == "estimated":
+        assert result.rotations is not None, "a method that estimates poses must give them"
+    volumes = read_volumes(result)
+    assert volumes.shape[1:] == (dataset.particles.box_size,) * 3, "volumes are not on the data set's grid"
+    assert volumes.dtype == np.float32, f"volumes are {volumes.dtype}, expected float32"
+    assert np.isfinite(volumes).all(), "volumes are not finite"
+    assert (volumes.std(axis=(1, 2, 3)) > 0).all(), "a volume is constant"
+    assert result.record.seed is None, "the record is made by run, not by the method"
+
+
+def _inputs_stay(case: MethodCase) -> None:
+    dataset = toy_dataset(seed=1, n=120)
+    truth, particles = dataset.truth, dataset.particles
+    assert truth is not None
+    assert truth.volumes is not None
+
+    def snapshot() -> list[np.ndarray]:
+        everyone = np.arange(len(particles))
+        given = [particles.read(everyone), particles.rotations, particles.shifts]
+        return [np.array(value) for value in (*given, truth.states, truth.volumes.read(0))]
+
+    before = snapshot()
+    read_volumes(case.reconstruct(dataset))
+    for old, new in zip(before, snapshot(), strict=True):
+        np.testing.assert_array_equal(old, new, err_msg="the method changed its input")
+
+
+def _same_seed_same_bits(case: MethodCase) -> None:
+    assert_same_bits(case.answer, case.reconstruct(case.dataset), "the same seed twice")
+
+
+def _contrast_is_undone(case: MethodCase) -> None:
+    particles = case.dataset.particles
+    images = ArrayImages(-particles.images.read(np.arange(len(particles))))
+    inverted = dataclasses.replace(particles, images=images, sign=-1)
+    assert_same_bits(case.answer, case.reconstruct(case.dataset, particles=inverted), "contrast written inverted")
+
+
+def _background_is_ignored(case: MethodCase) -> None:
+    particles = case.dataset.particles
+    images = particles.images.read(np.arange(len(particles)))
+    lifted = dataclasses.replace(particles, images=ArrayImages(images + np.float32(images.std())))
+    assert_alike(case.answer, case.reconstruct(case.dataset, particles=lifted), "a constant background", least=0.9)
+
+
+def _permutes_with_particles(case: MethodCase) -> None:
+    if not case.kind.permutes:
+        return
+    order = stream(5, "order of the law").permutation(len(case.dataset.particles))
+    moved = case.reconstruct(permuted(case.dataset, order))
+    back = np.argsort(order)
+    parts = {name: values[back] for name in ("latents", "posteriors") if (values := getattr(moved, name)) is not None}
+    alike = Reconstruction(case.answer.queries, moved.volumes, **parts)
+    assert_alike(case.answer, alike, "particles in another order", least=0.9)
+
+
+def _withheld_poses_are_refused(case: MethodCase) -> None:
+    if case.kind.poses != "given" or (issubclass(case.kind, Control) and "volumes" in case.kind.needs):
+        return
+    dataset = toy_dataset(with_poses=False, n=30)
+    try:
+        case.reconstruct(dataset)
+    except ValueError as error:
+        if "come without" in str(error):
+            return
+        raise AssertionError(f"withheld poses are refused for another reason: {error}") from error
+    raise AssertionError("a method at given poses accepted particles without")
+
+
+def _is_blind_to_poses(case: MethodCase) -> None:
+    """A method that estimates poses gives the same, to the bit, whatever poses it is handed by mistake."""
+    if case.kind.poses == "given":
+        return
+    particles = case.dataset.particles.without_poses()
+    generator = stream(7, "false poses of the law")
+    for name, poses in (
+        ("the true poses", (case.dataset.particles.rotations, case.dataset.particles.shifts)),
+        ("false poses", (rotations_from_quaternions(generator.standard_normal((len(particles), 4))), None)),
+    ):
+        rotations, shifts = poses[0], np.zeros((len(particles), 2)) if poses[1] is None else poses[1]
+        handed = dataclasses.replace(particles, rotations=rotations, shifts=shifts)
+        blind = case.reconstruct(case.dataset, particles=particles)
+        peeking = case.reconstruct(case.dataset, particles=handed)
+        assert_same_bits(blind, peeking, f"it looked at {name}, which it must estimate")
+
+
+def _latents_decode_to_query_volumes(case: MethodCase) -> None:
+    result = case.answer
+    if result.decodes_by is None:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        save_reconstruction(result, Path(folder) / "run", pixel_size=case.dataset.particles.pixel_size)
+        for each in (result, load_reconstruction(Path(folder) / "run")):
+            check_decoder(each, case.dataset.particles, expected=read_volumes(result))
+
+
+def _resumes_to_the_same_bits(case: MethodCase) -> None:
+    """Interrupted anywhere, with plenty of memory; finished with the least that does."""
+    counting = InterruptingProgress()
+    plenty, least = Compute(memory=_PLENTY), Compute(memory=case.least_memory)
+    case.reconstruct(case.dataset, context=RunContext(compute=plenty, progress=counting))
+    for share in _INTERRUPTED_AT:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name) / "checkpoint"
+            stopping = InterruptingProgress(int(share * counting.seen))
+            with contextlib.suppress(Interruption):
+                case.reconstruct(case.dataset, context=RunContext(0, plenty, stopping, folder))
+            again = case.reconstruct(case.dataset, context=RunContext(0, least, checkpoint=folder))
+            assert_same_bits(case.answer, again, f"interrupted after {share:.0%}, and finished with less memory")
+
+
+def _streams_to_the_same_bits(case: MethodCase) -> None:
+    streamed = case.reconstruct(case.dataset, context=RunContext(compute=Compute(memory=case.least_memory)))
+    assert_same_bits(case.answer, streamed, "with the least memory that does")
+
+
+def _spreads_over_workers(case: MethodCase) -> None:
+    if case.workers is None:
+        with open_compute(device="cpu", workers=2, memory=_PLENTY) as compute:
+            spread = case.reconstruct(case.dataset, context=RunContext(compute=compute))
+    else:
+        compute = Compute(memory=_PLENTY, workers=case.workers)
+        spread = case.reconstruct(case.dataset, context=RunContext(compute=compute))
+    assert_alike(case.answer, spread, "spread over two workers", least=0.999)
+
+
+def _small_boxes_return_on_the_grid(case: MethodCase) -> None:
+    result = case.reconstruct(case.dataset, box=18)
+    volumes = read_volumes(result)
+    assert volumes.shape == read_volumes(case.answer).shape, "volumes of a smaller box are not on the data set's grid"
+    for volume, whole in zip(volumes, read_volumes(case.answer), strict=True):
+        found = float(np.corrcoef(volume.ravel(), whole.ravel())[0, 1])
+        assert found > 0.7, f"a volume from a box of 18 px correlates by {found:.2f} with that from 24 px"
+        scale = float((volume * whole).sum() / np.square(whole).sum())
+        assert 0.5 < scale < 2, f"a volume from a smaller box is {scale:.2f} times as dense"
+
+
+METHOD_LAWS: dict[str, Law] = {
+    "is described": _is_described,
+    "settings are frozen": _settings_are_frozen,
+    "answer fits": _answer_fits,
+    "inputs stay as they are": _inputs_stay,
+    "same seed, same bits": _same_seed_same_bits,
+    "contrast is undone": _contrast_is_undone,
+    "background is ignored": _background_is_ignored,
+    "permutes with its particles": _permutes_with_particles,
+    "withheld poses are refused": _withheld_poses_are_refused,
+    "is blind to poses": _is_blind_to_poses,
+    "latents decode to query volumes": _latents_decode_to_query_volumes,
+    "resumes to the same bits": _resumes_to_the_same_bits,
+    "streams to the same bits": _streams_to_the_same_bits,
+    "spreads over workers": _spreads_over_workers,
+    "small boxes return on the grid": _small_boxes_return_on_the_grid,
+}
+"""Every law, by name."""

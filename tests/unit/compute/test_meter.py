@@ -1,0 +1,34 @@
+"""What a run costs is measured: processor always, an accelerator where one is used."""
+
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from cryobench.compute.meter import Meter
+
+
+def test_time_and_memory_of_the_block_are_measured() -> None:
+    with Meter() as meter:
+        held = np.ones(20_000_000)
+        time.sleep(0.12)
+        assert held.sum() > 0
+    readings = meter.readings()
+    assert set(readings) == {"wall_seconds", "cpu_seconds", "peak_memory_bytes"}
+    assert readings["wall_seconds"] >= 0.12
+    assert readings["cpu_seconds"] > 0
+    assert readings["peak_memory_bytes"] > held.nbytes
+
+
+def test_an_accelerator_is_measured_from_a_fresh_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: told.append(f"reset {device}"))
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: told.append(f"wait {device}"))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 3_000_000)
+    with Meter("cuda") as meter:
+        told.append("work")
+    assert told == ["reset cuda", "work", "wait cuda"]
+    readings = meter.readings()
+    assert readings["peak_gpu_memory_bytes"] == 3e6
+    assert readings["gpu_seconds"] == readings["wall_seconds"] > 0

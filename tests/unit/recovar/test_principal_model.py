@@ -1,0 +1,142 @@
+"""RECOVAR's subspace, covariance within it, embedding and noise against dense sums and closed forms."""
+
+import numpy as np
+import pytest
+import torch
+
+from cryobench.compute import Compute, MemoryShortage
+from cryobench.methods.recovar import projected
+from cryobench.methods.recovar.embedding import _solve
+from cryobench.methods.recovar.mean import estimate_mean
+from cryobench.methods.recovar.noise import estimate_noise_outside
+from cryobench.methods.recovar.plan import make_plan
+from cryobench.methods.recovar.projected import find_subspace, principal_volumes, solve_moments
+from cryobench.methods.recovar.settings import RecovarSettings
+from cryobench.reconstruction.decoders.kernel_regression import KernelSizes
+from cryobench.reconstruction.engine import Passes
+from cryobench.reconstruction.statistics import split_halves
+from toy import toy_dataset
+
+
+def test_the_subspace_is_that_of_the_dense_decomposition(rng):
+    left = np.linalg.qr(rng.standard_normal((300, 6)))[0]
+    columns = (rng.standard_normal((40, 6)) * [9, 7, 5, 4, 3, 2]) @ left.T + 0.01 * rng.standard_normal((40, 300))
+    basis, values = find_subspace(columns.astype(np.float32), 6, 0)
+    _, expected, right = np.linalg.svd(columns, full_matrices=False)
+    np.testing.assert_allclose(values, expected[:6], rtol=1e-4)
+    np.testing.assert_allclose(np.linalg.svd(right[:6] @ basis.numpy().T)[1], 1, atol=1e-4)
+    np.testing.assert_allclose((basis @ basis.T).numpy(), np.eye(6), atol=1e-5)
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_the_projected_covariance_solves_the_dense_normal_equations(rng, monkeypatch, direct):
+    k, n = 4, 30
+    factors = rng.standard_normal((n, k, k + 2))
+    gram = factors @ factors.swapaxes(1, 2)
+    wanted = rng.standard_normal((k, k))
+    wanted = wanted + wanted.T
+    right = np.einsum("nab,bc,ncd->ad", gram, wanted, gram)
+    rows, columns = np.triu_indices(k)
+    entries = gram[:, rows, columns]
+    monkeypatch.setattr(projected, "MOST_DIRECT", 100 if direct else 1)
+    found = solve_moments(torch.from_numpy(entries.T @ entries).float(), torch.from_numpy(right)).numpy()
+    np.testing.assert_allclose(found, wanted, atol=2e-3 * np.abs(wanted).max())
+    np.testing.assert_array_equal(found, found.T)
+
+
+def test_principal_volumes_are_orthonormal_descending_and_positive(rng):
+    basis = torch.linalg.qr(torch.from_numpy(rng.standard_normal((50, 3))))[0].T.float()
+    turn = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+    covariance = torch.from_numpy(turn @ np.diag([4.0, 1.0, -0.2]) @ turn.T)
+    volumes, variances = principal_volumes(basis, covariance)
+    np.testing.assert_allclose(variances, [4, 1, 4e-6], rtol=1e-5)
+    np.testing.assert_allclose((volumes @ volumes.T).numpy(), np.eye(3), atol=1e-5)
+    assert ((volumes**3).sum(1) >= 0).all()
+
+
+def test_the_embedding_is_the_posterior_mean_of_a_dense_model(rng):
+    """y = c A (μ + U z) + ε, all dense: latents, precision, contrast and evidence against NumPy."""
+    d, rows, truth = 3, 40, 1.2
+    variances = np.array([4.0, 2.0, 0.5])
+    images, mean = rng.standard_normal((rows, d)), 3 * rng.standard_normal(rows)
+    latents = rng.standard_normal(d) * np.sqrt(variances)
+    data = truth * (mean + images @ latents) + 0.05 * rng.standard_normal(rows)
+    tensors = [torch.from_numpy(np.asarray(values))[None] for values in (images.T @ images, images.T @ mean)]
+    products = (*tensors, torch.tensor([mean @ mean]))
+    matches = (torch.from_numpy(images.T @ data)[None], torch.tensor([mean @ data]))
+    prior = torch.from_numpy(np.diag(1 / variances))
+    found, precision, contrast, gain = _solve(
+        products, matches, prior, torch.tensor([1.0, truth], dtype=torch.float64)
+    )
+    assert float(contrast[0]) == pytest.approx(truth)
+    gram = truth**2 * images.T @ images
+    expected = np.linalg.solve(gram + np.diag(1 / variances), truth * images.T @ (data - truth * mean))
+    np.testing.assert_allclose(found[0], expected, rtol=1e-4)
+    both = gram + np.diag(1 / variances)
+    np.testing.assert_allclose(precision[0], both @ np.linalg.inv(gram) @ both, rtol=1e-4)
+    spread = np.eye(rows) + truth**2 * images @ np.diag(variances) @ images.T
+    residual, alone = data - truth * mean, data - mean
+    evidence = -(residual @ np.linalg.solve(spread, residual) + np.linalg.slogdet(spread)[1]) / 2 + alone @ alone / 2
+    assert float(gain[0]) == pytest.approx(evidence, rel=1e-4)
+    free, own, *_ = _solve(products, matches, torch.zeros_like(prior), torch.ones(1, dtype=torch.float64))
+    np.testing.assert_allclose(free[0], np.linalg.lstsq(images, data - mean, rcond=None)[0], rtol=1e-4)
+    np.testing.assert_allclose(own[0], images.T @ images, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [23, 24])
+def test_noise_is_found_outside_the_mask(size):
+    dataset = toy_dataset(size=size, n=400, snr=0.05)
+    particles = dataset.particles
+    passes = Passes(particles, Compute())
+    halves = split_halves(len(particles), 0)
+    axis = np.arange(size) - size // 2
+    distance = np.sqrt(axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2)
+    ball = torch.from_numpy(np.clip(0.4 * size - distance, 0, 1)).float()
+    white = np.full(passes.disc.radius + 1, passes.mean_power[-2:].mean())
+    mean = estimate_mean(passes, halves, white, torch.ones((size,) * 3))
+    assert mean.fsc[1] > 0.9
+    noise, inside = estimate_noise_outside(passes, mean.spectrum(), ball)
+    # The toy's noise is white, and nothing but noise is in its highest shells.
+    np.testing.assert_allclose(noise[3:], white[3:], rtol=0.06)
+    assert (inside >= noise - 1e-6 * noise).all()
+
+
+def test_components_and_bins_do_not_follow_the_memory():
+    roomy, tight = (
+        make_plan(RecovarSettings(), Compute(memory=int(memory)), 5000, 64, 20_000) for memory in (4e9, 1.05e9)
+    )
+    assert (roomy.n_components, roomy.sizes) == (tight.n_components, tight.sizes) == (100, KernelSizes(50, 17, 141))
+    assert tight.column_batch < roomy.column_batch
+    assert roomy.image_bytes > 0
+    few = make_plan(RecovarSettings(n_columns=20), Compute(memory=10**9), 5000, 64, 20_000)
+    assert few.n_components == 40
+    published = make_plan(RecovarSettings(n_components=200), Compute(memory=20 * 10**9), 5000, 64, 20_000)
+    assert published.n_components == 200
+    streamed = make_plan(RecovarSettings(), Compute(memory=4 * 10**9), 200_000, 64, 20_000)
+    assert streamed.image_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "memory", "message"),
+    [
+        ({"n_components": 200}, 2e9, r"n_components=1\d\d would fit.*Or lower n_columns, or dimensions"),
+        ({}, 5e8, r"50 bins of volumes of 64 px take .* n_bins=\d+ would fit"),
+        ({"n_bins": 20}, 5e8, r"100 components and 300 columns of 64 px take .*n_components=\d+ would fit"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused_with_what_would(settings, memory, message):
+    with pytest.raises(MemoryShortage, match=message):
+        make_plan(RecovarSettings(**settings), Compute(memory=int(memory)), 5000, 64, 20_000)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"latent_dimension": 3}, "latent_dimension 3 is not among the dimensions 1, 2, 4, 10, 20"),
+        ({"n_components": 5}, "n_components is 5"),
+        ({"dimensions": (1, 6000), "latent_dimension": 1}, "only 5000 particles"),
+    ],
+)
+def test_sizes_that_do_not_go_together_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        make_plan(RecovarSettings(**settings), Compute(memory=4 * 10**9), 5000, 64, 20_000)

@@ -1,0 +1,102 @@
+"""A mask must hold a part of the molecule: in one that holds next to nothing any two volumes agree."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cryobench._errors import FormatError
+from cryobench.data import Dataset
+from cryobench.experiment.score import HowToScore, score_run
+from cryobench.io.masks import read_mask
+from cryobench.io.mrc import write_volume
+from cryobench.io.store import load_dataset, load_reconstruction
+from cryobench.metrics import score
+from stored import store_dataset, store_run
+from toy import PIXEL_SIZE, toy_dataset
+
+SIZE = 24
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set and a run on it."""
+    folder = tmp_path_factory.mktemp("masks")
+    dataset = store_dataset(toy_dataset(size=SIZE, n=60), folder / "data")
+    store_run(dataset, folder / "run")
+    return folder
+
+
+def make(kind: str) -> np.ndarray:
+    mask = np.zeros((SIZE,) * 3, np.float32)
+    if kind == "voxel":
+        mask[SIZE // 2, SIZE // 2, SIZE // 2] = 1
+    elif kind == "corner":
+        mask[:5, :5, :5] = 1
+    elif kind == "domain":
+        mask[9:14, 9:14, 9:14] = 1
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("zeros", "holds next to nothing: its values sum to 0 voxels, expected at least 64"),
+        ("voxel", "holds next to nothing: its values sum to 1 voxels"),
+        ("corner", "of the power of the true volumes, expected at least 0.001: it lies beside the molecule"),
+    ],
+)
+def test_no_run_is_scored_in_a_mask_that_holds_nothing(home: Path, tmp_path: Path, kind: str, message: str) -> None:
+    write_volume(tmp_path / "mask.mrc", make(kind), PIXEL_SIZE)
+    with pytest.raises(FormatError, match=message):
+        score_run(home / "run", metrics=["per-image-fsc"], how=HowToScore(mask=tmp_path / "mask.mrc"))
+    assert not (home / "run" / "scores").exists()
+
+
+def test_a_mask_around_a_domain_is_scored_in(home: Path, tmp_path: Path) -> None:
+    write_volume(tmp_path / "mask.mrc", make("domain"), PIXEL_SIZE)
+    how = HowToScore(mask=tmp_path / "mask.mrc", fresh=True)
+    _, scores = score_run(home / "run", metrics=["per-image-fsc"], dataset=home / "data", how=how)
+    assert 0.5 < scores["fsc-auc-normalised-masked"].value < 1
+
+
+@pytest.mark.parametrize(
+    ("size", "voxel", "value", "message"),
+    [
+        (20, PIXEL_SIZE, 1.0, "20 voxels a side, but the images have 24 px. Resample the mask onto 24 voxels of 4 Å"),
+        (SIZE, 3.0, 1.0, "has voxels of 3 Å, but the images have pixels of 4 Å"),
+        (SIZE, PIXEL_SIZE, 2.0, "is no mask: its values run from 2 to 2, expected 0 to 1"),
+    ],
+)
+def test_a_mask_is_on_the_grid_of_the_images(
+    home: Path, tmp_path: Path, size: int, voxel: float, value: float, message: str
+) -> None:
+    write_volume(tmp_path / "mask.mrc", np.full((size,) * 3, value, np.float32), voxel)
+    with pytest.raises(FormatError, match=message):
+        score_run(home / "run", metrics=["per-image-fsc"], how=HowToScore(mask=tmp_path / "mask.mrc"))
+
+
+def test_a_header_that_states_no_voxel_size_is_no_obstacle(tmp_path: Path) -> None:
+    write_volume(tmp_path / "mask.mrc", make("domain"), 1.0)
+    assert read_mask(tmp_path / "mask.mrc", SIZE, PIXEL_SIZE).sum() == 125
+
+
+def test_a_data_set_with_an_empty_mask_is_not_opened(tmp_path: Path) -> None:
+    toy = toy_dataset(size=SIZE, n=20)
+    with pytest.raises(FormatError, match=r"mask\.mrc holds next to nothing"):
+        store_dataset(with_mask(toy, make("zeros")), tmp_path / "data")
+    with pytest.raises(FormatError, match=r"mask\.mrc holds next to nothing"):
+        load_dataset(tmp_path / "data")
+
+
+def test_arrays_are_judged_as_files_are(home: Path) -> None:
+
+    dataset, run = load_dataset(home / "data"), load_reconstruction(home / "run")
+    with pytest.raises(FormatError, match="the mask holds next to nothing"):
+        score(run, dataset, ["per-image-fsc"], mask=make("voxel"))
+
+
+def with_mask(dataset: Dataset, mask: np.ndarray) -> Dataset:
+
+    return replace(dataset, particles=replace(dataset.particles, mask=mask))
