@@ -30,7 +30,7 @@ from cryobench.reconstruction.statistics import disc_of
 
 BATCH_BYTES = 3e8
 """For batches of images, and of volumes at bandwidths."""
-_KEPT_AT_ONCE, _READ_AT_ONCE = 2, 8
+_KEPT_AT_ONCE, _READ_AT_ONCE = 4, 8
 """Most targets at a time where images are kept, and where each pass reads them anew."""
 _SIZES = ("n_bins", "n_bandwidths", "min_particles")
 
@@ -115,6 +115,7 @@ class KernelRegressionDecoder(VolumeDecoder):
                 found = self.kept.find(name)
                 assert found is not None
                 yield KernelVolume(**{**found[0], "n_particles": int(found[0]["n_particles"])})
+        next(made, None)  # lets its progress end
 
     def _decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
         return (found.volume for found in self.estimate(latents))
