@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cryobench.compute.meter import Meter
 from cryobench.data import CollectiveVariable, Dataset, GroundTruth, IndexedVolumes, Particles, Reconstruction
-from cryobench.experiment.resources import Meter
 from cryobench.experiment.score import score_run
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.mrc import MrcStacks, StackWriter

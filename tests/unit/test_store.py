@@ -814,6 +814,8 @@ def test_a_card_of_the_first_schema_is_read_and_verified(folder: Path) -> None:
     (folder / "dataset.json").write_text(json.dumps(old | {"sha256": hash_card(old), "n_states": 7}))
     with pytest.raises(FormatError, match="was changed"):
         verify_dataset(folder)
+
+
 def test_the_run_whose_parts_are_wrong_is_named(tmp_path: Path) -> None:
     made = Reconstruction(np.array([0]), latents=np.zeros((3, 2)), posteriors=np.full((3, 2), 0.5))
     save_reconstruction(made, tmp_path / "run", pixel_size=1.5)

@@ -29,9 +29,10 @@ def parse_memory(amount: str | float) -> int:
         if match is None or match[2].lower() not in _UNITS:
             raise ValueError(f"memory must be an amount such as 8GB or 500MB, got {amount!r}.")
         amount = float(match[1]) * _UNITS[match[2].lower()]
-    if not amount >= 1:
+    number = float(amount)
+    if not number >= 1:
         raise ValueError(f"memory must be positive, got {amount!r}.")
-    return int(amount)
+    return int(number)
 
 
 def format_bytes(amount: float) -> str:

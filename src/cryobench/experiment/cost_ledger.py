@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from cryobench.compute.meter import Meter
@@ -38,12 +38,15 @@ class CostLedger:
 
     def total(self) -> RunCost:
         """Cost of all attempts until now."""
-        return RunCost.total([*self._former, RunCost(**self._meter.readings())])
+        return RunCost.total([*self._former, self._cost()])
 
     def _write(self) -> None:
-        write_json(self._path, asdict(RunCost(**self._meter.readings())))
+        write_json(self._path, asdict(self._cost()))
+
+    def _cost(self) -> RunCost:
+        return replace(RunCost(), **self._meter.readings())
 
 
 def _read(path: Path) -> RunCost:
     stored = read_json(path)
-    return RunCost(**{name: stored.get(name) for name in asdict(RunCost()) if name != "attempts"})
+    return replace(RunCost(), **{name: stored.get(name) for name in asdict(RunCost()) if name != "attempts"})

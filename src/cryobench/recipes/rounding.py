@@ -24,6 +24,6 @@ def round_coordinates(values: np.ndarray) -> np.ndarray:
     return np.round(values, _COORDINATE_DECIMALS)
 
 
-def round_level(value: float) -> float:
+def round_level(value: float | np.floating) -> float:
     """A variance or ratio that was measured, to six significant digits."""
     return float(f"{value:.{_LEVEL_DIGITS - 1}e}")

@@ -115,7 +115,7 @@ def _is_described(case: MethodCase) -> None:
     kind = case.kind
     assert (inspect.getdoc(kind) or "").strip(), f"{kind.__name__} has no docstring for `cryobench list methods`"
     assert kind.poses in ("given", "estimated"), f"poses must be given or estimated, found {kind.poses!r}"
-    assert kind().settings == kind.Settings(), "without settings a method has its defaults"
+    assert kind().settings == kind.with_settings({}).settings, "without settings a method has its defaults"
     for key, each in kind.Settings.model_fields.items():
         assert each.description, f"setting {key} has no description: unit, default, source"
         assert not each.is_required(), f"setting {key} has no default"
@@ -163,12 +163,13 @@ def _inputs_stay(case: MethodCase) -> None:
     dataset = toy_dataset(seed=1, n=120)
     truth, particles = dataset.truth, dataset.particles
     assert truth is not None
-    assert truth.volumes is not None
+    volumes = truth.volumes
+    assert volumes is not None
 
     def snapshot() -> list[np.ndarray]:
         everyone = np.arange(len(particles))
         given = [particles.read(everyone), particles.rotations, particles.shifts]
-        return [np.array(value) for value in (*given, truth.states, truth.volumes.read(0))]
+        return [np.array(value) for value in (*given, truth.states, volumes.read(0))]
 
     before = snapshot()
     read_volumes(case.reconstruct(dataset))

@@ -83,6 +83,8 @@ def permuted(dataset: Dataset, order: np.ndarray) -> Dataset:
     """The same particles in another order: new particle i is old particle ``order[i]``; queries follow."""
     old, truth = dataset.particles, dataset.truth
     assert truth is not None
+    assert truth.rotations is not None
+    assert truth.shifts is not None
     particles = Particles(
         images=ArrayImages(old.images.read(order)),
         pixel_size=old.pixel_size,
