@@ -16,7 +16,17 @@ from pathlib import Path
 import numpy as np
 
 from cryobench.compute.meter import Meter
-from cryobench.data import CollectiveVariable, Dataset, GroundTruth, IndexedVolumes, Particles, Reconstruction
+from cryobench.data import (
+    CollectiveVariable,
+    Dataset,
+    DatasetIdentity,
+    GroundTruth,
+    IndexedVolumes,
+    Particles,
+    Reconstruction,
+    RunCost,
+    RunRecord,
+)
 from cryobench.experiment.score import score_run
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.mrc import MrcStacks, StackWriter
@@ -95,11 +105,11 @@ def make_run(dataset: Dataset, folder: Path, *, ab_initio: bool) -> None:
         dataset.queries,
         IndexedVolumes(np.stack(volumes), np.arange(len(volumes))),
         latents=latents + 0.1 * generator.standard_normal((n, 8)),
-        record={
-            "method": "made up",
-            "wall_seconds": 1.0,
-            "dataset": {"name": dataset.name, "path": str(dataset.path), "sha256": dataset.card["sha256"]},
-        },
+        record=RunRecord(
+            method="made up",
+            cost=RunCost(wall_seconds=1.0),
+            dataset=DatasetIdentity(dataset.name, str(dataset.path), dataset.card["sha256"]),
+        ),
         **poses,
     )
     save_reconstruction(run, folder, pixel_size=PIXEL_SIZE)

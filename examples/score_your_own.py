@@ -15,7 +15,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 import cryobench
-from cryobench.data import IndexedVolumes, Reconstruction
+from cryobench.data import DatasetIdentity, IndexedVolumes, Priors, Reconstruction, RunRecord
 from cryobench.io.store import save_reconstruction, save_scores
 
 
@@ -33,7 +33,11 @@ def main(folder: Path) -> None:
     result = Reconstruction(
         queries=dataset.queries,
         volumes=IndexedVolumes(volumes, np.arange(len(volumes))),
-        record={"method": "blurred truth", "dataset": {"path": str(dataset.path), "sha256": dataset.card["sha256"]}},
+        record=RunRecord(
+            method="blurred truth",
+            dataset=DatasetIdentity(dataset.name, str(dataset.path), dataset.card["sha256"]),
+            priors=Priors(truth=("volumes",), volumes="files"),
+        ),
     )
     scores = cryobench.score(result, dataset)
     for name, score in scores.scores.items():

@@ -5,10 +5,13 @@ import os
 import pkgutil
 import re
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
+import torch
 from jaxtyping import install_import_hook
 
 _UNCHECKED = ("cryobench.imaging.kernels", "cryobench.cli")
@@ -33,6 +36,15 @@ install_import_hook(_checked_modules(), "typechecker.check")
 
 # A shell starts background jobs with interrupts ignored, and their children inherit that: tests of Ctrl-C would fail.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def same_threads() -> Iterator[None]:
+    """Threads as they were: bits of methods depend on their number."""
+    torch_threads, numba_threads = torch.get_num_threads(), numba.get_num_threads()
+    yield
+    torch.set_num_threads(torch_threads)
+    numba.set_num_threads(numba_threads)
 
 
 @pytest.fixture

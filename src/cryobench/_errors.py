@@ -19,6 +19,10 @@ class MissingDependency(CryobenchError, ImportError):
     """An optional program or library that this step needs is not installed."""
 
 
+class BrokenExtension(CryobenchError, ImportError):
+    """An installed package extends cryobench with something that cannot be loaded."""
+
+
 class UnknownName(CryobenchError, ValueError):
     """A recipe, method, metric or setting of that name does not exist; near names are suggested."""
 

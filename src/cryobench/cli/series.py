@@ -53,7 +53,7 @@ def run_series(
         frames=frames,
         percentiles=parse_percentiles(percentiles),
         clusters=clusters,
-        clustering=clustering,  # pyright: ignore[reportArgumentType]  # checked by the settings
+        clustering=clustering,
         first=first,
         last=last,
         seed=seed,

@@ -17,8 +17,9 @@ from cryobench.compute.compute import Precision
 from cryobench.compute.device import describe_hardware
 from cryobench.data import Dataset, DatasetIdentity, Machine, Particles, Priors, Reconstruction, RunRecord
 from cryobench.experiment.cost_ledger import CostLedger
-from cryobench.io.atomic import read_json, remove_partial_files, write_json
-from cryobench.io.mrc import read_volume
+from cryobench.io.atomic import remove_partial_files
+from cryobench.io.lock import lock_folder
+from cryobench.io.masks import read_mask
 from cryobench.io.store import load_reconstruction, read_run_record, save_reconstruction, write_run_record
 from cryobench.methods import Control, Method, get_method
 from cryobench.reconstruction.engine import RunContext
@@ -94,6 +95,8 @@ def run(
         No scheduler answers.
     FormatError
         The folder holds a run of another call.
+    FolderBusy
+        Another process is running into the folder.
     """
     chosen = get_method(method)
     particles, mask_prior = _hand_over(dataset, chosen, mask)
@@ -123,9 +126,13 @@ def run(
     if isinstance(built, Control) and (missing := built.explain_missing(dataset.truth)) is not None:
         raise ValueError(f"{method} is a control: it {missing} ({dataset.name}).")
     wanted = built.precisions[0] if precision == "auto" else precision
-    with open_compute(
-        device=device, precision=wanted, memory=memory, workers=workers, scheduler=scheduler
-    ) as compute:
+    with (
+        lock_folder(target, doing=f"run {method}"),
+        open_compute(device=device, precision=wanted, memory=memory, workers=workers, scheduler=scheduler) as compute,
+    ):
+        # Another process may have finished it while this one looked.
+        if _find_previous(target, record) == "finished":
+            return load_reconstruction(target)
         record = record.with_(machine=_describe(compute, scheduler))
         ledger = CostLedger(target / CHECKPOINT, compute.device)
         (target / CHECKPOINT).mkdir(parents=True, exist_ok=True)
@@ -145,7 +152,7 @@ def run(
             raise
     # One last record, with the cost: before it the run is unfinished, after it whole.
     finished = record.with_(status="finished", cost=ledger.total())
-    write_json(target / RECORD, {**read_json(target / RECORD), **finished.to_json()})
+    write_run_record(target, finished)
     shutil.rmtree(target / CHECKPOINT)
     return load_reconstruction(target)
 
@@ -183,10 +190,9 @@ def _hand_over(dataset: Dataset, method: type[Method], mask: str | Path | None) 
         return particles, "none" if particles.mask is None else "data set"
     if str(mask) == "none":
         return replace(particles, mask=None), "none"
-    values, _ = read_volume(Path(mask))
-    return replace(
-        particles, mask=values
-    ), f"file {Path(mask).name} ({blake2b(values.tobytes(), digest_size=6).hexdigest()})"
+    values = read_mask(Path(mask), given.box_size, given.pixel_size)
+    digest = blake2b(values.tobytes(), digest_size=6).hexdigest()
+    return replace(particles, mask=values), f"file {Path(mask).name} ({digest})"
 
 
 def _describe(compute: Compute, scheduler: str | None) -> Machine:

@@ -24,7 +24,7 @@ from cryobench.experiment.score import find_dataset
 from cryobench.io.atomic import atomic_folder, write_json
 from cryobench.io.mrc import write_volume
 from cryobench.io.store import load_reconstruction
-from cryobench.latents.groups import Clustering, cluster_latents, triangular_weights
+from cryobench.latents.groups import cluster_latents, triangular_weights
 from cryobench.latents.path import find_path
 from cryobench.reconstruction.decoders import open_decoder
 from cryobench.reconstruction.engine import Passes, RunContext
@@ -52,7 +52,7 @@ class SeriesSettings:
     """Of the latent, between which a simple series goes."""
     clusters: int = 8
     """Volumes of cluster."""
-    clustering: Clustering = "k-means"
+    clustering: str = "k-means"
     """Or "gmm", a Gaussian mixture."""
     first: int | None = None
     """Particle where a path starts; None for the path that the run keeps."""
@@ -183,7 +183,7 @@ def _make_clusters(
     reconstruction: Reconstruction, data: Dataset, settings: SeriesSettings, context: RunContext
 ) -> VolumeSeries:
     latents, _ = _latents_of(reconstruction)
-    labels = cluster_latents(latents, settings.clusters, clustering=settings.clustering, seed=settings.seed)
+    labels = cluster_latents(latents, settings.clusters, by_mixture=settings.clustering == "gmm", seed=settings.seed)
     weights = (labels[:, None] == np.arange(labels.max() + 1)).astype(np.float32)
     frames = [
         {"latent": latents[labels == cluster].mean(axis=0).tolist(), "particles": int((labels == cluster).sum())}

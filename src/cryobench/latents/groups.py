@@ -1,7 +1,5 @@
 """Groups of particles in a latent space: clusters, and overlapping windows along an axis."""
 
-from typing import Literal
-
 import numpy as np
 from jaxtyping import Float, Int
 from sklearn.cluster import KMeans
@@ -9,22 +7,20 @@ from sklearn.mixture import GaussianMixture
 
 from cryobench.rng import stream
 
-Clustering = Literal["k-means", "gmm"]
-
 
 def cluster_latents(
-    latents: Float[np.ndarray, "n d"], n_clusters: int, *, clustering: Clustering = "k-means", seed: int = 0
+    latents: Float[np.ndarray, "n d"], n_clusters: int, *, by_mixture: bool = False, seed: int = 0
 ) -> Int[np.ndarray, "n"]:
     """Cluster (n,) of each latent, numbered along the first axis; −1 for latents that are not finite.
 
-    By k-means or a Gaussian mixture; a mixture may leave clusters empty, so there may be fewer than asked for.
+    By k-means, or by a Gaussian mixture, which may leave clusters empty, so there may be fewer than asked for.
     ValueError if there are fewer latents than clusters.
     """
     known = np.isfinite(latents).all(axis=1)
     if n_clusters > known.sum():
         raise ValueError(f"{n_clusters} clusters were asked for, and there are only {known.sum()} latents.")
     random_state = int(stream(seed, "clusters").integers(2**31))
-    if clustering == "gmm":
+    if by_mixture:
         found = GaussianMixture(n_clusters, random_state=random_state).fit_predict(latents[known])
     else:
         found = KMeans(n_clusters, n_init=10, random_state=random_state).fit_predict(latents[known])  # pyright: ignore[reportArgumentType]

@@ -112,8 +112,8 @@ class BackprojectingControl(Control):
         kept = context.open_checkpoint(particles, {"control": self.name})
         each = volume_bytes(particles.box_size)
         left = reserve(
-            context.compute.memory_per_worker - _PASS_BYTES,
-            lambda count: count * each,
+            context.compute.memory_per_worker,
+            lambda count: _PASS_BYTES + count * each,
             1,
             items=f"volume of {particles.box_size} px",
             setting="box",

@@ -14,7 +14,7 @@ from cryobench.io.masks import check_extent, check_power
 from cryobench.metrics.frames import Align, Frame, bring_into_frame, find_frame, fits_grid
 from cryobench.metrics.metric import Metric, reads
 from cryobench.metrics.query_pairs import hash_mask
-from cryobench.metrics.registry import get_metric, list_metrics
+from cryobench.metrics.registry import METRICS, get_metric, list_metrics
 from cryobench.volumes import Alignment
 
 
@@ -102,7 +102,14 @@ def score(
             continue
         measured = None if keeper is None else keeper.find(metric)
         if measured is None:
-            measured = metric.measure(seen, scored, seed=seed, progress=progress)
+            try:
+                measured = metric.measure(seen, scored, seed=seed, progress=progress)
+            except Exception as error:
+                if metrics is not None or metric.name in METRICS:
+                    raise
+                # A fault of another package's metric keeps no other from being measured.
+                context["not_measured"][metric.name] = f"failed ({type(error).__name__}: {error})"
+                continue
             if keeper is not None:
                 keeper.keep(metric, measured)
         scores.update(measured.scores)

@@ -32,6 +32,8 @@ def page_folder(folder: Path, *, kind: str) -> Iterator[Path]:
     FileExistsError
         If it holds anything else: it is left alone.
     """
+    # Through a link, so that the folder it leads to is replaced and not the link.
+    folder = Path(folder).resolve()
     check_page_folder(folder, kind=kind)
     with atomic_folder(folder, replace=True) as part:
         yield part

@@ -64,13 +64,15 @@ class ToyClasses(Method[ToySettings]):
 
 
 def _powers(spectra):
-    return {}, {"power": np.concatenate([batch.power.sum(1).cpu().numpy() for batch in spectra.batches()])}
+    return {}, {"power": np.concatenate([batch.power[:, 1:].sum(1).cpu().numpy() for batch in spectra.batches()])}
 
 
 def _choose(spectra, volumes, noise):
     rows = []
     for batch in spectra.batches():
-        scores = score_classes(volumes, batch, spectra.disc, spectra.disc.radius).double()
+        scores = score_classes(
+            volumes, batch.data, batch.ctf, batch.rotations, spectra.disc, spectra.disc.radius
+        ).double()
         distances = torch.einsum("nsk,s->nk", scores, torch.from_numpy(1 / noise))
         rows.append(torch.nn.functional.one_hot(distances.argmin(1), distances.shape[1]).float().numpy())
     return {}, {"posteriors": np.concatenate(rows)}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from cryobench.data import CollectiveVariable, Components, Dataset, Reconstruction
+from cryobench.data import CollectiveVariable, Dataset, Reconstruction, StateComponents
 from cryobench.metrics import get_metric, neighbourhood_similarity
 from cryobench.metrics.ranking import compare_scores, rank_scores
 from labelled import classified, embedded, labelled_dataset
@@ -27,7 +27,7 @@ def circle() -> Dataset:
         states,
         embedding=np.stack([np.cos(angle), np.sin(angle)], axis=1),
         variables={"turn": CollectiveVariable(angle, "rad", 2 * np.pi)},
-        components=Components(("a", "b"), occupancies),
+        components=StateComponents(("a", "b"), occupancies),
     )
 
 
