@@ -60,6 +60,8 @@ class Method(ABC, Generic[Chosen]):
     """Whether it takes the poses as they are given or finds its own. Those that it must find it is not handed."""
     precisions: ClassVar[tuple[Precision, ...]] = ("float32",)
     """In which it can compute."""
+    spreads: ClassVar[bool] = True
+    """Whether it computes over several workers; False where one process does all on its threads or its device."""
     Settings: ClassVar[type[MethodSettings]] = MethodSettings
     presets: ClassVar[Mapping[str, Preset]] = {
         "paper": Preset("The defaults, each with its own source."),
@@ -69,6 +71,9 @@ class Method(ABC, Generic[Chosen]):
     permutes: ClassVar[bool] = True
     """Whether the same particles in another order give the same answer in that order; False where an answer is drawn
     at random for each position in the table."""
+    repeats: ClassVar[float] = 0.9
+    """Share of the variance of latents that a run on the same particles in another order explains at least, at the
+    ``small`` settings: less where these settings stop a training before it has converged."""
     small: ClassVar[Mapping[str, Any]] = {}
     """Settings with which it takes about a second on 360 images of 24 px, for tests of its laws."""
 
@@ -129,6 +134,11 @@ class Method(ABC, Generic[Chosen]):
             raise ValueError(
                 f"{self.name} computes in {' or '.join(self.precisions)}, and precision {context.compute.precision} "
                 f"was asked for: leave --precision out, or give --precision {self.precisions[0]}."
+            )
+        if context.compute.workers is not None and not self.spreads:
+            raise ValueError(
+                f"{self.name} computes in one process, on all its threads or on a GPU: leave --workers and "
+                "--scheduler out."
             )
         queries = np.asarray(queries, dtype=np.int64)
         found = self.estimate(particles.at_box(self.settings.box or particles.box_size), queries, context)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from cryobench.data import CHUNK, Particles, Reconstruction
+from cryobench.imaging.half_disc import HalfDisc
 from cryobench.methods.cryodrgn.settings import CryodrgnSettings
 from cryobench.methods.cryodrgn.training import Autoencoder, AutoencoderTraining
 from cryobench.methods.method import Method, Preset
@@ -16,9 +17,8 @@ from cryobench.reconstruction.images import Minibatches
 from cryobench.reconstruction.networks import (
     CoordinateNetwork,
     ImageEncoder,
-    NetworkImages,
     NetworkShape,
-    check_sizes,
+    open_images,
     seeded_weights,
 )
 
@@ -29,6 +29,8 @@ class Cryodrgn(Method[CryodrgnSettings]):
     name = "cryodrgn"
     poses = "given"
     precisions = ("bfloat16", "float32")
+    spreads = False
+    repeats = 0.4
     Settings = CryodrgnSettings
     presets: ClassVar[Mapping[str, Preset]] = {
         "paper": Preset("CryoBench, arXiv:2408.05526: K = 8, 20 epochs, 1024 x 3 networks, batches of 8."),
@@ -39,13 +41,14 @@ class Cryodrgn(Method[CryodrgnSettings]):
     }
     small: ClassVar[Mapping[str, Any]] = {
         "z_dim": 2,
-        "epochs": 2,
+        "epochs": 12,
         "encoder_width": 32,
         "encoder_depth": 1,
         "decoder_width": 32,
         "decoder_depth": 1,
-        "batch_size": 12,
+        "batch_size": 24,
         "learning_rate": 3e-3,
+        "beta": 0.1,
     }
 
     def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
@@ -57,15 +60,24 @@ class Cryodrgn(Method[CryodrgnSettings]):
         ------
         ValueError
             If there are fewer particles than a batch holds, or than the latent has dimensions.
+        MemoryShortage
+            If training does not fit in the budget.
         Diverged
             If the loss is not finite.
         """
-        settings, n = self.settings, len(particles)
-        check_sizes(n, settings.batch_size, settings.z_dim)
-        images = NetworkImages(
-            particles, context.compute, scaled_by="sample", folder=context.checkpoint, progress=context.progress
+        settings = self.settings
+        model = self._make_model(particles.box_size, context.seed)
+        images = open_images(
+            particles,
+            context,
+            model.decoder,
+            settings.batch_size,
+            scaled_by="sample",
+            n_others=sum(each.numel() for each in model.encoder.parameters()),
         )
-        training = self._make_training(images, context)
+        batches = Minibatches(len(images), settings.batch_size, context.seed)
+        model = model.to(context.compute.device)
+        training = AutoencoderTraining(model, images, batches, settings, context.compute, context.seed)
         kept = context.open_checkpoint(particles, settings.model_dump(mode="json"))
         _, convergence = iterate(training, kept, context.progress)
         found = [training.embed(indices) for indices in particles.chunks(CHUNK)]
@@ -73,27 +85,24 @@ class Cryodrgn(Method[CryodrgnSettings]):
         return Reconstruction(
             queries,
             latents=latents,
-            model={**pack_network(training.model.decoder, images.scale), "log_variances": log_variances},
+            model={**pack_network(model.decoder, images.scale), "log_variances": log_variances},
             decodes_by="coordinate-network",
             findings=(convergence,),
         )
 
-    def _make_training(self, images: NetworkImages, context: RunContext) -> AutoencoderTraining:
+    def _make_model(self, box_size: int, seed: int) -> Autoencoder:
         settings = self.settings
         shape = NetworkShape(
-            images.disc.box_size,
+            box_size,
             settings.z_dim,
             settings.decoder_width,
             settings.decoder_depth,
             settings.domain,
             deviation=settings.encoding_deviation,
         )
-        with seeded_weights(context.seed):
+        n_values = 2 * (len(HalfDisc(box_size, box_size // 2).frequencies) - 1)
+        with seeded_weights(seed):
             encoder = ImageEncoder(
-                images.n_values, settings.z_dim, width=settings.encoder_width, depth=settings.encoder_depth
+                n_values, settings.z_dim, width=settings.encoder_width, depth=settings.encoder_depth
             )
-            model = Autoencoder(encoder, CoordinateNetwork(shape, context.seed))
-        batches = Minibatches(len(images), settings.batch_size, context.seed)
-        return AutoencoderTraining(
-            model.to(context.compute.device), images, batches, settings, context.compute, context.seed
-        )
+            return Autoencoder(encoder, CoordinateNetwork(shape, seed))

@@ -18,7 +18,7 @@ from cryobench.reconstruction.networks import (
     adam_tensors,
     make_adam,
     make_slice_encoder,
-    squared_residual,
+    slice_residual,
 )
 from cryobench.rng import stream
 
@@ -55,12 +55,10 @@ class AutoencoderTraining(Training):
         """One step of Adam."""
         drawn = stream(self._seed, "posterior", step).standard_normal((len(batch.indices), self._settings.z_dim))
         noise = torch.from_numpy(drawn.astype(np.float32)).to(self.device)
-        assert batch.rotations is not None
         with self.autocast():
             mean, log_variance = self.model.encoder(batch.hartley())
-            latents = mean + noise * torch.exp(0.5 * log_variance)
-            predicted = self.model.decoder.slices(self._slices, batch.rotations, latents)
-        residual = squared_residual(predicted, batch)
+        latents = mean + noise * torch.exp(0.5 * log_variance)
+        residual = slice_residual(self.model.decoder, self._slices, batch, latents, self.products)
         divergence = kl_divergence(mean, log_variance).mean()
         loss = residual + self._penalty(divergence) / self.images.n_values
         self._optimiser.zero_grad(set_to_none=True)

@@ -13,9 +13,8 @@ from cryobench.reconstruction.decoders.coordinate_network import pack_network
 from cryobench.reconstruction.engine import RunContext, iterate
 from cryobench.reconstruction.networks import (
     CoordinateNetwork,
-    NetworkImages,
     NetworkShape,
-    check_sizes,
+    open_images,
     seeded_weights,
 )
 
@@ -26,6 +25,8 @@ class CryodrgnAiFixed(Method[CryodrgnAiSettings]):
     name = "cryodrgn-ai-fixed"
     poses = "given"
     precisions = ("bfloat16", "float32")
+    spreads = False
+    repeats = 0.7
     Settings = CryodrgnAiSettings
     presets: ClassVar[Mapping[str, Preset]] = {
         "paper": Preset("CryoBench, arXiv:2408.05526, with the program's defaults: K = 4, 100 epochs, 256 x 3."),
@@ -33,12 +34,13 @@ class CryodrgnAiFixed(Method[CryodrgnAiSettings]):
     }
     small: ClassVar[Mapping[str, Any]] = {
         "z_dim": 2,
-        "epochs": 3,
+        "epochs": 10,
         "width": 32,
         "depth": 1,
         "n_frequencies": 8,
-        "batch_size": 12,
+        "batch_size": 24,
         "learning_rate": 3e-3,
+        "latent_learning_rate": 3e-2,
     }
 
     def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
@@ -48,16 +50,14 @@ class CryodrgnAiFixed(Method[CryodrgnAiSettings]):
         ------
         ValueError
             If there are fewer particles than a batch holds, or than the latent has dimensions.
+        MemoryShortage
+            If training does not fit in the budget.
         Diverged
             If the loss is not finite.
         """
         settings = self.settings
-        check_sizes(len(particles), settings.batch_size, settings.z_dim)
-        images = NetworkImages(
-            particles, context.compute, scaled_by="all", folder=context.checkpoint, progress=context.progress
-        )
         shape = NetworkShape(
-            images.disc.box_size,
+            particles.box_size,
             settings.z_dim,
             settings.width,
             settings.depth,
@@ -67,6 +67,14 @@ class CryodrgnAiFixed(Method[CryodrgnAiSettings]):
         )
         with seeded_weights(context.seed):
             network = CoordinateNetwork(shape, context.seed)
+        images = open_images(
+            particles,
+            context,
+            network,
+            settings.batch_size,
+            scaled_by="all",
+            n_others=len(particles) * settings.z_dim,
+        )
         training = HypervolumeTraining(
             network.to(context.compute.device), images, settings, context.compute, context.seed
         )

@@ -19,7 +19,7 @@ from cryobench.reconstruction.networks import (
     adam_tensors,
     make_adam,
     make_slice_encoder,
-    squared_residual,
+    slice_residual,
 )
 from cryobench.rng import stream
 
@@ -54,10 +54,7 @@ class HypervolumeTraining(Training):
         leads = step < self.n_lead
         rows = torch.from_numpy(batch.indices).to(self.device)
         latents = self._draw(step, len(rows)) if leads else self.table.read(rows)
-        assert batch.rotations is not None
-        with self.autocast():
-            predicted = self.network.slices(self._slices, batch.rotations, latents)
-        residual = squared_residual(predicted, batch)
+        residual = slice_residual(self.network, self._slices, batch, latents, self.products)
         loss = residual
         if self._settings.prior_weight and not leads:
             loss = loss + self._settings.prior_weight * latents.square().sum(1).mean() / self.images.n_values

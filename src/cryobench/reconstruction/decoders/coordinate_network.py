@@ -23,12 +23,11 @@ _PREFIX = "weights."
 
 @dataclass
 class CoordinateNetworkDecoder(VolumeDecoder):
-    """A coordinate network on a device."""
+    """A coordinate network on a device; volumes are computed in float32, whatever it was trained in."""
 
     name = "coordinate-network"
     network: CoordinateNetwork
     scale: float
-    context: RunContext
 
     def __post_init__(self) -> None:
         self.width, self.box_size = self.network.shape.z_dim, self.network.shape.box_size
@@ -50,16 +49,10 @@ class CoordinateNetworkDecoder(VolumeDecoder):
             network.load_state_dict(weights)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise FormatError(f"the model of {reconstruction.name} is no coordinate network: {error}.") from error
-        return cls(network.to(context.compute.device).eval(), float(model["scale"]), context)
+        return cls(network.to(context.compute.device).eval(), float(model["scale"]))
 
     def _decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
-        precision = self.context.compute.precision
-        device = self.context.compute.device.partition(":")[0]
-        volumes = decode_volumes(self.network, latents, self.scale)
-        for _ in range(len(latents)):
-            with torch.autocast(device, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
-                volume = next(volumes)
-            yield volume
+        return decode_volumes(self.network, latents, self.scale)
 
 
 def pack_network(network: CoordinateNetwork, scale: float) -> dict[str, np.ndarray]:

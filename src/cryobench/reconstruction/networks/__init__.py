@@ -6,7 +6,8 @@ from cryobench.reconstruction.networks.encoding import SliceEncoder, centred_poi
 from cryobench.reconstruction.networks.image_encoder import ImageEncoder
 from cryobench.reconstruction.networks.images import NetworkBatch, NetworkImages
 from cryobench.reconstruction.networks.row_adam import AdamSettings, RowAdam
-from cryobench.reconstruction.networks.training import Training, check_sizes, seeded_weights, squared_residual
+from cryobench.reconstruction.networks.slice_residual import slice_residual, squared_residual
+from cryobench.reconstruction.networks.training import Training, open_images, seeded_weights
 
 __all__ = [
     "AdamSettings",
@@ -20,10 +21,11 @@ __all__ = [
     "Training",
     "adam_tensors",
     "centred_points",
-    "check_sizes",
     "encode_points",
     "make_adam",
     "make_slice_encoder",
+    "open_images",
     "seeded_weights",
+    "slice_residual",
     "squared_residual",
 ]

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 def make_adam(parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Adam:
     """Adam with zero moments for every parameter."""
-    optimiser = torch.optim.Adam(parameters, lr=lr)
+    optimiser = torch.optim.Adam(parameters, lr=lr, fused=True)
     for group in optimiser.param_groups:
         for parameter in group["params"]:
             optimiser.state[parameter] = {
-                "step": torch.zeros((), dtype=torch.float32),
+                "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
                 "exp_avg": torch.zeros_like(parameter),
                 "exp_avg_sq": torch.zeros_like(parameter),
             }

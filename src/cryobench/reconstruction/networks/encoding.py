@@ -53,6 +53,30 @@ class SliceEncoder:
         sine_y, cosine_y = sine[:, 1, rows], cosine[:, 1, rows]
         return sine_x * cosine_y + cosine_x * sine_y, cosine_x * cosine_y - sine_x * sine_y
 
+    def waves(self, rotations: Float[Tensor, "b 3 3"]) -> Tensor:
+        """The tables of e^{iφ} (b, 2, 2 r + 1, m) complex64 along x and along y, from −r to r."""
+        along = rotations[:, :2] @ self._frequencies.T
+        phases = self._reach[:, None] * along[:, :, None, :]
+        return torch.polar(torch.ones_like(phases), phases)
+
+    def features(self, waves: Tensor, flips: Tensor | None) -> Tensor:
+        """Features cos φ_1, sin φ_1, cos φ_2, … (b, p, 2 m) float32 from the tables of some images.
+
+        ``flips`` (b, p) says which points are taken at −k; None: features at all k, then at all −k, (b, 2 p, 2 m).
+        """
+        images, _, reach, waves_each = waves.shape
+        first = (torch.arange(images, device=waves.device) * reach + self._offset)[:, None]
+        sign = 1 if flips is None else 1 - 2 * flips.long()
+        along_x, along_y = (
+            waves[:, axis].reshape(-1, waves_each).index_select(0, (steps * sign + first).flatten())
+            for axis, steps in enumerate((self._columns, self._rows))
+        )
+        product = along_x.mul_(along_y).reshape(images, -1, waves_each)
+        found = torch.view_as_real(product).flatten(2)
+        if flips is not None:
+            return found
+        return torch.cat([found, torch.view_as_real(product.conj_physical()).flatten(2)], dim=1)
+
     def depths(self, rotations: Float[Tensor, "b 3 3"]) -> Tensor:
         """(b, p) z coordinate of each point, in index units."""
         return self._columns * rotations[:, 0, 2:3] + self._rows * rotations[:, 1, 2:3]

@@ -11,6 +11,7 @@ of the Hartley transform at k, and Re + Im at −k, a half-disc of complex numbe
 Source: Zhong et al., Nature Methods 18 (2021) 176, and the authors' programs.
 """
 
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from cryobench._progress import Progress, Silent
 from cryobench.compute import Compute
+from cryobench.compute.memory import format_bytes
 from cryobench.data import CHUNK, Particles
 from cryobench.fourier import fft_images
 from cryobench.imaging.ctf import evaluate_ctf
@@ -59,17 +61,21 @@ class NetworkImages:
     particles
         With poses, which centre the images, or without: then they stay where they are.
     compute
-        Device, and the memory of which prepared images may take half.
+        Device.
+    keep_bytes
+        Memory for prepared images; if they need more, they lie in a file without a name, which goes with this object.
     scaled_by
         Images whose standard deviation is s: "sample", at most 1,000 of them before the window (cryoDRGN), or
         "all", after it (cryoDRGN-AI).
     folder
-        Where the file is kept; None for one that goes with this object.
+        Where that file is; None for where temporary files are.
 
     Raises
     ------
     ValueError
         If a pixel is not finite, or all images are constant.
+    OSError
+        If there is no space for the file.
     """
 
     def __init__(
@@ -77,6 +83,7 @@ class NetworkImages:
         particles: Particles,
         compute: Compute,
         *,
+        keep_bytes: float,
         scaled_by: Literal["sample", "all"] = "sample",
         folder: Path | None = None,
         progress: Progress | None = None,
@@ -90,10 +97,9 @@ class NetworkImages:
         self._frequencies = torch.from_numpy(frequencies).float()
         first = self._measure_scale()
         shape = (len(particles), len(frequencies), 2)
-        self.is_in_memory = 2 * float(np.prod(shape, dtype=float)) <= compute.memory / 2
+        self.is_in_memory = 2 * float(np.prod(shape, dtype=float)) <= keep_bytes
         """Whether prepared images are kept in memory."""
-        self._temporary = None if self.is_in_memory or folder is not None else tempfile.TemporaryDirectory()
-        self._data = self._allocate(shape, Path(self._temporary.name) if self._temporary else folder)
+        self._data = np.empty(shape, dtype=np.float16) if self.is_in_memory else _open_file(shape, folder)
         total = 0.0
         with (progress or Silent()).task("preparing images", total=len(particles)) as task:
             for indices in particles.chunks(CHUNK):
@@ -149,12 +155,19 @@ class NetworkImages:
             raise ValueError("the images hold nothing: all pixels of an image are equal. Is the stack blank?")
         return (total / len(chosen)) ** 0.5
 
-    def _allocate(self, shape: tuple[int, ...], folder: Path | None) -> np.ndarray:
-        if self.is_in_memory:
-            return np.empty(shape, dtype=np.float16)
-        assert folder is not None
+
+def _open_file(shape: tuple[int, ...], folder: Path | None) -> np.ndarray:
+    if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        return np.memmap(folder / "prepared-images.f16", dtype=np.float16, mode="w+", shape=shape)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        needed, free = 2 * int(np.prod(shape)), shutil.disk_usage(folder or tempfile.gettempdir()).free
+        if needed > free:
+            raise OSError(
+                f"prepared images take {format_bytes(needed)}, more than the memory budget leaves for them, and "
+                f"{folder or tempfile.gettempdir()} has {format_bytes(free)} free: make room there, or give more "
+                "--memory, or set a smaller box."
+            )
+        return np.memmap(file, dtype=np.float16, mode="w+", shape=shape)
 
 
 def _make_window(size: int) -> Tensor:

@@ -12,19 +12,24 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from cryobench.compute import Compute
-from cryobench.reconstruction.engine import Iteration, Step
+from cryobench.compute.memory import reserve
+from cryobench.data import Particles
+from cryobench.reconstruction.engine import Iteration, RunContext, Step
 from cryobench.reconstruction.images import Minibatches, prefetch
+from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwork
 from cryobench.reconstruction.networks.images import NetworkBatch, NetworkImages
+from cryobench.reconstruction.networks.slice_residual import sweep_bytes
 from cryobench.rng import stream
 
-AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16}
+PRODUCTS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+"""Of matrices, by the run's precision."""
 
 
 class Training(Iteration[None]):
@@ -58,7 +63,7 @@ class Training(Iteration[None]):
         lead: tuple[Minibatches, int] | None = None,
     ) -> None:
         self.images, self.batches, self.compute = images, batches, compute
-        self.device = compute.device
+        self.device, self.products = compute.device, PRODUCTS[compute.precision]
         self._lead, self.n_lead = lead if lead is not None else (batches, 0)
         self.n_steps = self.n_lead + epochs * batches.steps_per_epoch
         self._stream: Iterator[NetworkBatch] | None = None
@@ -120,18 +125,13 @@ class Training(Iteration[None]):
 
     def autocast(self) -> torch.autocast:
         """Context in which products of matrices are in the run's precision."""
-        dtype = AUTOCAST[self.compute.precision]
-        return torch.autocast(self.device.partition(":")[0], dtype=dtype, enabled=dtype is not None)
+        enabled = self.products is not torch.float32
+        return torch.autocast(self.device.partition(":")[0], dtype=torch.bfloat16, enabled=enabled)
 
     def _close(self) -> None:
         if self._stream is not None:
             self._stream.close()  # pyright: ignore[reportAttributeAccessIssue]
             self._stream = None
-
-
-def squared_residual(predicted: Tensor, batch: NetworkBatch) -> Tensor:
-    """Mean over images and pixels of the Hartley disc of (C H' − H)², from halves (b, p, 2)."""
-    return (batch.ctf[..., None] * predicted - batch.data).square().sum(-1).mean()
 
 
 @contextmanager
@@ -142,8 +142,55 @@ def seeded_weights(seed: int) -> Iterator[None]:
         yield
 
 
-def check_sizes(n: int, batch_size: int, z_dim: int) -> None:
-    """ValueError if n particles are fewer than a batch holds, or too few for a latent of so many dimensions."""
+def open_images(
+    particles: Particles,
+    context: RunContext,
+    network: CoordinateNetwork,
+    batch_size: int,
+    *,
+    scaled_by: Literal["sample", "all"],
+    n_others: int = 0,
+) -> NetworkImages:
+    """Prepared images, in memory as far as the training of a network leaves some.
+
+    Parameters
+    ----------
+    n_others
+        Numbers that are trained beside the network: another network's weights, a table.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer particles than a batch holds, or than the latent has dimensions; or as ``NetworkImages``.
+    MemoryShortage
+        If training does not fit in the budget.
+    """
+    _check_sizes(len(particles), batch_size, network.shape.z_dim)
+    n_trained = n_others + sum(each.numel() for each in network.parameters())
+    size = particles.box_size
+    left = reserve(
+        context.compute.memory,
+        lambda count: _TRAINED * n_trained + sweep_bytes(network, size, count, context.compute.device),
+        batch_size,
+        items=f"images of {size} px in a batch, with networks of {n_trained:,} numbers,",
+        setting="batch_size",
+        advice="Narrower networks or a smaller box need less.",
+    )
+    return NetworkImages(
+        particles,
+        context.compute,
+        keep_bytes=left,
+        scaled_by=scaled_by,
+        folder=context.checkpoint,
+        progress=context.progress,
+    )
+
+
+_TRAINED = 20
+"""Bytes a number that is trained: itself, its gradient, two moments, and itself in the precision of products."""
+
+
+def _check_sizes(n: int, batch_size: int, z_dim: int) -> None:
     if n < batch_size:
         raise ValueError(f"a batch holds {batch_size} images and there are {n}: set batch_size to {n} at most.")
     if z_dim >= n:

@@ -1,0 +1,187 @@
+"""The residual of images against slices of a coordinate network, and its gradients, image by image in one sweep.
+
+Same numbers as ``squared_residual`` of ``CoordinateNetwork.slices`` under automatic differentiation, to rounding, but
+the layers of one image at a time go forth and back while they are in the cache, and memory does not grow with the
+batch. A residual block is one product, ReLU((W + 1) x + b); the ReLU's mask is the sign of what it gave; nothing but
+the layers' outputs is kept.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwork
+from cryobench.reconstruction.networks.encoding import SliceEncoder
+from cryobench.reconstruction.networks.images import NetworkBatch
+
+
+def slice_residual(
+    network: CoordinateNetwork,
+    encoder: SliceEncoder,
+    batch: NetworkBatch,
+    latents: Float[Tensor, "b k"],
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Mean over images and pixels of the Hartley disc of (C H' − H)², to be differentiated by weights and latents.
+
+    Parameters
+    ----------
+    dtype
+        Of layers and products of matrices; sums of gradients have that of the weights, the residual float64.
+    """
+    layers = [network.first, *network.blocks, network.last]
+    tensors = [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
+    return _SliceResidual.apply(_Sweep(network, encoder, batch, dtype), latents, *tensors)  # pyright: ignore
+
+
+def squared_residual(predicted: Float[Tensor, "b p 2"], batch: NetworkBatch) -> Tensor:
+    """Mean over images and pixels of the Hartley disc of (C H' − H)², from predicted halves."""
+    return (batch.ctf[..., None] * predicted - batch.data).square().sum(-1).mean()
+
+
+_AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 28}
+"""Outputs of a layer made at a time, of whole images: what stays in a cache, or what fills a device."""
+
+
+def sweep_bytes(network: CoordinateNetwork, box_size: int, batch_size: int, device: str = "cpu") -> float:
+    """Bytes that ``slice_residual`` takes at most for images of a box, and their batch beside it."""
+    shape = network.shape
+    n_points = np.pi / 8 * box_size**2 * (1 if shape.domain == "fourier" else 2)
+    at_once = min(batch_size, max(1, _AT_ONCE[device.partition(":")[0]] // (n_points * shape.width)))
+    each = 4 * n_points * ((shape.depth + 3) * shape.width + 6 * shape.encoding_size)
+    return at_once * each + 64 * batch_size * n_points
+
+
+class _SliceResidual(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, sweep: "_Sweep", latents: Tensor, *tensors: Tensor) -> Tensor:
+        value, ctx.gradients = sweep.run(latents, tensors)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
+        gradients, ctx.gradients = ctx.gradients, None
+        return (None, *(each.mul_(gradient) for each in gradients))
+
+
+@dataclass
+class _Sweep:
+    """Forth and back through the layers for each image of a batch."""
+
+    network: CoordinateNetwork
+    encoder: SliceEncoder
+    batch: NetworkBatch
+    dtype: torch.dtype
+
+    def run(self, latents: Tensor, tensors: tuple[Tensor, ...]) -> tuple[Tensor, list[Tensor]]:
+        """The residual, and its gradients by latents and by the layers' weights and biases."""
+        batch, weights, biases = self.batch, tensors[::2], tensors[1::2]
+        n_features = 2 * self.network.shape.encoding_size
+        code = weights[0][:, n_features:]
+        matrices = [_to_waves(weights[0][:, :n_features]), *map(_with_identity, weights[1:-1]), weights[-1]]
+        is_fourier = self.network.shape.domain == "fourier"
+        assert batch.rotations is not None
+        waves = self.encoder.waves(batch.rotations)
+        flips = self.encoder.depths(batch.rotations) > 0 if is_fourier else None
+        n_points = batch.ctf.shape[1] * (1 if is_fourier else 2)
+        at_once = min(len(latents), max(1, _AT_ONCE[latents.device.type] // (n_points * len(biases[0]))))
+        layers = _Layers(matrices, biases, self.dtype, at_once, n_points)
+        offsets = torch.addmm(biases[0], latents, code.T).to(self.dtype)
+        total = torch.zeros((), dtype=torch.float64, device=latents.device)
+        by_offset = []
+        for first in range(0, len(latents), at_once):
+            part = slice(first, first + at_once)
+            data, ctf, mirrored = batch.data[part], batch.ctf[part], None if flips is None else flips[part]
+            output = layers.forth(self.encoder.features(waves[part], mirrored), offsets[part])
+            compare = _hartley if mirrored is None else partial(_fourier, flips=mirrored)
+            residual, back = compare(output, data, ctf)
+            total += residual.square().sum(dtype=torch.float64)
+            by_offset.append(layers.back(back.mul_(2 / batch.ctf.numel())))
+        by_offset = torch.cat(by_offset)
+        layers.by_weights[0] = torch.cat([_from_waves(layers.by_weights[0]), by_offset.T @ latents], dim=1)
+        layers.by_biases[0] = by_offset.sum(0)
+        pairs = zip(layers.by_weights, layers.by_biases, strict=True)
+        value = (total / batch.ctf.numel()).to(latents.dtype)
+        return value, [by_offset @ code, *(each for pair in pairs for each in pair)]
+
+
+class _Layers:
+    """Matrices in the precision of products, buffers for some images, and sums of gradients."""
+
+    def __init__(
+        self, matrices: list[Tensor], biases: tuple[Tensor, ...], dtype: torch.dtype, at_once: int, n_points: int
+    ) -> None:
+        self._matrices = [matrix.to(dtype) for matrix in matrices]
+        self._biases = [bias.to(dtype) for bias in biases]
+        self.by_weights, self.by_biases = ([torch.zeros_like(each) for each in group] for group in (matrices, biases))
+        shape = (at_once, n_points, len(biases[0]))
+        self._outputs = [self._matrices[0].new_empty(shape) for _ in matrices[:-1]]
+        self._backs = [self._matrices[0].new_empty(shape) for _ in range(2)]
+        self._values: list[Tensor] = []
+
+    def forth(self, features: Tensor, offsets: Tensor) -> Tensor:
+        """Outputs (b, p, o) at features (b, p, 2 m), where the first layer's bias and latent make offsets (b, h)."""
+        features = features.to(offsets.dtype)
+        images, points, _ = features.shape
+        outputs = [buffer[:images] for buffer in self._outputs]
+        first = self._matrices[0].T.expand(images, -1, -1)
+        torch.baddbmm(offsets[:, None], features, first, out=outputs[0]).relu_()
+        self._values = [features.flatten(0, 1), *(each.flatten(0, 1) for each in outputs)]
+        for number in range(1, len(outputs)):
+            before, after = self._values[number : number + 2]
+            torch.addmm(self._biases[number], before, self._matrices[number].T, out=after).relu_()
+        found = torch.addmm(self._biases[-1], self._values[-1], self._matrices[-1].T)
+        return found.reshape(images, points, -1).to(self.by_biases[0].dtype)
+
+    def back(self, gradient: Tensor) -> Tensor:
+        """Gradients (b, h) by the offsets, from those by outputs (b, p, o); those by the layers are added up."""
+        images = len(gradient)
+        back = gradient.flatten(0, 1).to(self._matrices[0].dtype)
+        for number in reversed(range(1, len(self._matrices))):
+            self._add(number, back)
+            self.by_biases[number] += back.sum(0)
+            before = self._values[number]
+            back = torch.mm(back, self._matrices[number], out=self._backs[number % 2][:images].flatten(0, 1))
+            torch.ops.aten.threshold_backward.grad_input(back, before, 0, grad_input=back)
+        self._add(0, back)
+        return back.reshape(images, -1, back.shape[1]).sum(1).to(self.by_biases[0].dtype)
+
+    def _add(self, number: int, back: Tensor) -> None:
+        total = self.by_weights[number]
+        if total.dtype == back.dtype:
+            total.addmm_(back.T, self._values[number])
+        else:
+            total += back.T @ self._values[number]
+
+
+def _fourier(output: Tensor, data: Tensor, ctf: Tensor, flips: Tensor) -> tuple[Tensor, Tensor]:
+    """C Y' − Y (b, p, 2), and half the gradient of its squared sum by real and imaginary part (b, p, 2)."""
+    gain = torch.stack([ctf, torch.where(flips, -ctf, ctf)], dim=-1)
+    residual = torch.addcmul(-data, gain, output)
+    return residual, residual * gain
+
+
+def _hartley(output: Tensor, data: Tensor, ctf: Tensor) -> tuple[Tensor, Tensor]:
+    """C Y' − Y (b, p, 2), and half the gradient of its squared sum by H at all k, then at all −k (b, 2 p, 1)."""
+    one, other = output[..., 0].chunk(2, dim=1)
+    residual = torch.addcmul(-data, ctf[..., None], torch.stack([one + other, other - one], dim=-1) / 2)
+    real, imaginary = (residual * ctf[..., None] / 2).unbind(-1)
+    return residual, torch.cat([real - imaginary, real + imaginary], dim=1)[..., None]
+
+
+def _with_identity(weight: Tensor) -> Tensor:
+    return weight + torch.eye(len(weight), dtype=weight.dtype, device=weight.device)
+
+
+def _to_waves(weight: Tensor) -> Tensor:
+    """Columns for [sin φ ; cos φ] in the order cos φ_1, sin φ_1, cos φ_2, …"""
+    return weight.reshape(len(weight), 2, -1).flip(1).transpose(1, 2).reshape(len(weight), -1)
+
+
+def _from_waves(weight: Tensor) -> Tensor:
+    return weight.reshape(len(weight), -1, 2).transpose(1, 2).flip(1).reshape(len(weight), -1)
