@@ -57,7 +57,7 @@ def run(method: str, dataset: Path, folder: Path, settings: Sequence[str]) -> Co
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     record = read_run_record(folder)
     particles = len(load_dataset(dataset).particles)
-    return Cost(particles, record["wall_seconds"], record["peak_memory_bytes"], folder)
+    return Cost(particles, record.cost.wall_seconds or 0.0, record.cost.peak_memory_bytes or 0.0, folder)
 
 
 def main() -> None:

@@ -103,7 +103,7 @@ class CoordinateNetwork(nn.Module):
         return torch.cat([(one + other) / 2, (other - one) / 2], dim=-1)
 
     def _evaluate(self, features: Tensor, latents: Tensor) -> Tensor:
-        """Outputs (b, p, o) float32 for features (b or 1, p, 2 m) and latents (b, 1, k)."""
+        """Outputs (b, p, o), in the precision of the weights, for features (b or 1, p, 2 m) and latents (b, 1, k)."""
         split = features.shape[-1]
         weight = self.first.weight
         # The latent's part of the first layer is the same for all points of an image.
@@ -111,7 +111,7 @@ class CoordinateNetwork(nn.Module):
         values = torch.relu(values + nn.functional.linear(latents, weight[:, split:], self.first.bias))
         for block in self.blocks:
             values = block(values)
-        return self.last(values).float()
+        return self.last(values).to(weight.dtype)
 
 
 def make_slice_encoder(network: CoordinateNetwork, disc: HalfDisc) -> SliceEncoder:

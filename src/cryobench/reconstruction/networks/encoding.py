@@ -24,7 +24,7 @@ def draw_frequencies(box_size: int, count: int, seed: int, *, deviation: float =
 def encode_points(frequencies: Float[Tensor, "m 3"], points: Tensor) -> Tensor:
     """Features (..., 2 m) of points k (..., 3) in cycles per pixel."""
     with torch.autocast(points.device.type, enabled=False):  # phases want all their digits
-        phases = points.float() @ frequencies.T
+        phases = points.to(frequencies.dtype) @ frequencies.T
     return torch.cat([torch.sin(phases), torch.cos(phases)], dim=-1)
 
 

@@ -19,6 +19,8 @@ from torch import Tensor
 
 _LASTING = 220
 """Steps after which the first moment is below rounding (0.9 ** 220 < 1e-10)."""
+_AT_ONCE = 1 << 14
+"""Numbers of the table made up for at a time, each for all steps it missed."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,7 @@ class RowAdam:
 
     def flush(self) -> Tensor:
         """The whole table as dense Adam would have it now."""
-        for first in range(0, len(self.values), 1 << 14):
-            self._catch_up(torch.arange(first, min(first + (1 << 14), len(self.values)), device=self.values.device))
+        self._catch_up(torch.arange(len(self.values), device=self.values.device))
         return self.values
 
     def state(self) -> dict[str, Tensor]:
@@ -90,17 +91,20 @@ class RowAdam:
         if not bool(behind.any()):
             return
         rows, last = rows[behind], last[behind]
-        gaps = until - last
-        beta1, beta2 = self._settings.betas
-        shape = (-1, *[1] * (self.values.ndim - 1))
+        at_once = max(1, _AT_ONCE // self.values[0].numel())
+        for start in range(0, len(rows), at_once):
+            stretch = slice(start, start + at_once)
+            self._make_up(rows[stretch], last[stretch], until)
+
+    def _make_up(self, rows: Tensor, last: Tensor, until: int) -> None:
+        gaps, (beta1, beta2) = until - last, self._settings.betas
         first, second = self._first[rows], self._second[rows]
-        missed = torch.zeros_like(first)
-        for j in range(1, min(int(gaps.max()), _LASTING) + 1):
-            at = (last + j).double()
-            bias1, bias2 = (1 - beta**at for beta in (beta1, beta2))
-            scale = torch.where(gaps >= j, beta1**j / bias1, 0.0).to(first).reshape(shape)
-            spread = (beta2**j / bias2).to(first).reshape(shape)
-            missed += scale * first / ((second * spread).sqrt() + self._settings.eps)
-        self.values[rows] -= self._settings.lr * missed
-        decay1, decay2 = ((beta ** gaps.double()).to(first).reshape(shape) for beta in (beta1, beta2))
+        shape = (-1, len(rows), *[1] * (self.values.ndim - 1))
+        missed = torch.arange(1, min(int(gaps.max()), _LASTING) + 1, device=rows.device)[:, None]
+        at, decays = (last + missed).double(), missed.double()
+        scale = torch.where(gaps >= missed, beta1**decays / (1 - beta1**at), 0.0).to(first).reshape(shape)
+        spread = (beta2**decays / (1 - beta2**at)).to(first).reshape(shape)
+        changes = scale * first / ((second * spread).sqrt_() + self._settings.eps)
+        self.values[rows] -= self._settings.lr * changes.sum(0)
+        decay1, decay2 = ((beta ** gaps.double()).to(first).reshape(shape[1:]) for beta in (beta1, beta2))
         self._first[rows], self._second[rows], self._last[rows] = first * decay1, second * decay2, until

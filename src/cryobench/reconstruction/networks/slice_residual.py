@@ -65,8 +65,7 @@ class _SliceResidual(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
-        gradients, ctx.gradients = ctx.gradients, None
-        return (None, *(each.mul_(gradient) for each in gradients))
+        return (None, *(each * gradient for each in ctx.gradients))
 
 
 @dataclass
