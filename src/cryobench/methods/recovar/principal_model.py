@@ -18,7 +18,7 @@ from cryobench.methods.recovar.plan import Plan
 from cryobench.methods.recovar.projected import find_subspace, principal_volumes, project_covariance
 from cryobench.methods.recovar.regularise import solve_columns
 from cryobench.methods.recovar.settings import RecovarSettings
-from cryobench.reconstruction.engine import Checkpoint, Passes, RunContext
+from cryobench.reconstruction.engine import Checkpoint, Forecast, Passes, RunContext
 from cryobench.reconstruction.engine.state import pack_state, unpack_state
 from cryobench.volumes.mask import make_largest_sphere
 
@@ -130,6 +130,7 @@ class ModelEstimate:
                     continue
                 volumes[2 * column : 2 * column + 2], curves[column] = found[0]["volumes"], found[0]["fsc"]
                 task.advance()
+            forecast = Forecast("covariance columns", count, self.context.progress)
             for first in range(0, len(missing), self.plan.column_batch):
                 part = np.array(missing[first : first + self.plan.column_batch])
                 sums = accumulate_columns(self.passes, frequencies[part], mean_ft, window, noise, self.halves)
@@ -139,6 +140,7 @@ class ModelEstimate:
                     volumes[2 * column : 2 * column + 2] = pair
                     self.kept.keep(f"column-{column:03d}", {"volumes": pair, "fsc": curves[column]})
                 task.advance(len(part))
+                forecast.look(count - len(missing) + first + len(part))
         return volumes, curves
 
     def _find_components(

@@ -22,13 +22,14 @@ from cryobench._errors import CryobenchError
 from cryobench._progress import Progress
 from cryobench.data import Convergence
 from cryobench.reconstruction.engine.checkpoint import Checkpoint
+from cryobench.reconstruction.engine.forecast import Forecast
 from cryobench.reconstruction.engine.state import pack_state, unpack_state
 
 State = TypeVar("State")
 _KEPT_EVERY = 600.0
 """Seconds after which the state is kept between the steps at which it would be."""
-_MEASURED, _LONG = 10.0, 600.0
-"""Seconds of short steps before a forecast is made, and of the forecast above which it is said."""
+_MEASURED = 10.0
+"""Seconds of short steps before a forecast is made."""
 _WATCHED = ("objective", "loss")
 """Entries of a log that must be finite."""
 
@@ -117,7 +118,8 @@ def iterate(
         done, log, stopped = facts["done"], facts["log"], facts["stopped"]
         state = iteration.unpack(arrays, facts["state"])
     kept_at, kept_done = time.monotonic(), done
-    forecast = _Forecast(iteration, done, progress)
+    measured = _MEASURED if iteration.in_place else 0.0
+    forecast = Forecast(iteration.label, iteration.n_steps, progress, measured=measured)
 
     def keep() -> None:
         nonlocal kept_at, kept_done
@@ -148,31 +150,6 @@ def iterate(
         if signals:
             raise KeyboardInterrupt if signals[0] == signal.SIGINT else SystemExit(128 + signals[0])
     return state, Convergence(tuple(log), stopped or f"all {iteration.n_steps} steps done", iteration.objective)
-
-
-class _Forecast:
-    """Says once, from the first steps, how long an iteration will take, if that is long."""
-
-    def __init__(self, iteration: Iteration[Any], done: int, progress: Progress) -> None:
-        self._iteration, self._first, self._progress = iteration, done, progress
-        self._began: float | None = None
-        self._said = False
-
-    def look(self, done: int) -> None:
-        """After a step: the first, which compiles, is not counted."""
-        now = time.monotonic()
-        if self._began is None:
-            self._first, self._began = done, now
-            return
-        if self._said or done == self._first or (now - self._began < _MEASURED and self._iteration.in_place):
-            return
-        self._said = True
-        seconds = (now - self._began) / (done - self._first) * (self._iteration.n_steps - done)
-        if seconds > _LONG:
-            self._progress.note(
-                f"{self._iteration.label}: about {seconds / 60:.0f} minutes to go, measured on the first steps. An "
-                "interruption loses nothing: the same command goes on. --preset laptop takes less."
-            )
 
 
 @contextmanager

@@ -1,0 +1,30 @@
+from cryobench.reconstruction.engine import forecast
+from cryobench.reconstruction.engine.forecast import Forecast
+
+
+class Notes(list):
+    def note(self, text: str) -> None:
+        self.append(text)
+
+
+def test_long_work_is_forecast_once_from_steps_after_the_first(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(forecast.time, "monotonic", lambda: now[0])
+    notes = Notes()
+    watched = Forecast("columns", 100, notes)
+    for done, seconds in ((1, 50.0), (2, 10.0), (3, 10.0)):
+        now[0] += seconds
+        watched.look(done)
+    assert len(notes) == 1
+    assert notes[0].startswith("columns: about 16 minutes to go")  # 98 steps of 10 s; the first took 50
+
+
+def test_short_work_is_not_spoken_of(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(forecast.time, "monotonic", lambda: now[0])
+    notes = Notes()
+    watched = Forecast("columns", 20, notes, measured=3.0)
+    for done in range(1, 21):
+        now[0] += 1.0
+        watched.look(done)
+    assert notes == []
