@@ -39,6 +39,6 @@ class Forecast:
         seconds = (now - self._began) / (done - self._first) * (self._total - done)
         if seconds > LONG:
             self._progress.note(
-                f"{self._label}: about {seconds / 60:.0f} minutes to go, measured on the first steps. What is finished "
-                "is kept: after an interruption the same command goes on. --preset laptop takes less."
+                f"{self._label}: about {seconds / 60:.0f} minutes to go, measured on the first steps. What is done is"
+                " kept: after an interruption the same command goes on. --preset laptop takes less."
             )
