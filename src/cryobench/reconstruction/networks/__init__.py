@@ -5,8 +5,8 @@ from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwo
 from cryobench.reconstruction.networks.encoding import SliceEncoder, centred_points, encode_points
 from cryobench.reconstruction.networks.image_encoder import ImageEncoder
 from cryobench.reconstruction.networks.images import NetworkBatch, NetworkImages
+from cryobench.reconstruction.networks.residual import slice_residual, squared_residual
 from cryobench.reconstruction.networks.row_adam import AdamSettings, RowAdam
-from cryobench.reconstruction.networks.slice_residual import slice_residual, squared_residual
 from cryobench.reconstruction.networks.training import Training, open_images, seeded_weights
 
 __all__ = [

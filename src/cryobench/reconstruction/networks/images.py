@@ -112,6 +112,8 @@ class NetworkImages:
         self.scale: float = first if scaled_by == "sample" else windowed
         """s: spectra are the network's numbers times it."""
         self._factor = first / self.scale
+        self.power: float = (windowed / self.scale) ** 2
+        """Mean square of the prepared values: the residual of an empty volume."""
 
     def __len__(self) -> int:
         return len(self._particles)

@@ -21,15 +21,19 @@ from torch import Tensor
 from cryobench.compute import Compute
 from cryobench.compute.memory import reserve
 from cryobench.data import Particles
-from cryobench.reconstruction.engine import Iteration, RunContext, Step
+from cryobench.reconstruction.engine import Diverged, Iteration, RunContext, Step
 from cryobench.reconstruction.images import Minibatches, prefetch
 from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwork
 from cryobench.reconstruction.networks.images import NetworkBatch, NetworkImages
-from cryobench.reconstruction.networks.slice_residual import sweep_bytes
+from cryobench.reconstruction.networks.residual import sweep_bytes
 from cryobench.rng import stream
 
 PRODUCTS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 """Of matrices, by the run's precision."""
+
+
+_MOST = 10.0
+"""Residual of an epoch, in those of an empty volume, above which training has diverged."""
 
 
 class Training(Iteration[None]):
@@ -73,7 +77,7 @@ class Training(Iteration[None]):
 
     @abstractmethod
     def train(self, batch: NetworkBatch, step: int) -> Mapping[str, Tensor]:
-        """One step on a batch, weights moved: the terms of its loss, with "loss" their weighted sum."""
+        """One step on a batch, weights moved: the terms of its loss, "residual" and "loss" among them."""
 
     @abstractmethod
     def tensors(self) -> Mapping[str, Tensor]:
@@ -97,11 +101,19 @@ class Training(Iteration[None]):
             bad = any(not np.isfinite(value) for value in terms.values())
             return Step(None, ({"iteration": done + 1, **terms},) if bad else ())
         entry = {name: float(np.mean([each[name] for each in self._epoch_terms])) for name in terms}
+        self._check_residual(entry["residual"], epoch)
         seconds, self._began = time.monotonic() - self._began, time.monotonic()
         self._epoch_terms = []
         if done + 1 == self.n_steps:
             self._close()
         return Step(None, ({"iteration": epoch, "epoch": epoch, **entry, "seconds": round(seconds, 2)},))
+
+    def _check_residual(self, residual: float, epoch: int) -> None:
+        if residual > _MOST * self.images.power:
+            raise Diverged(
+                f"the residual of epoch {epoch} is {residual:.3g}, and an empty volume has {self.images.power:.3g}: "
+                f"training has gone astray. {self.advice} Earlier epochs are kept."
+            )
 
     def keeps(self, done: int) -> bool:
         """At the end of every epoch."""

@@ -1,0 +1,136 @@
+"""The residual in one sweep: against automatic differentiation, and what it must not depend on."""
+
+import numpy as np
+import pytest
+import torch
+
+from cryobench.compute import Compute
+from cryobench.data import ArrayImages, Particles
+from cryobench.imaging.ctf import Ctf
+from cryobench.imaging.half_disc import HalfDisc
+from cryobench.reconstruction.networks import (
+    CoordinateNetwork,
+    NetworkBatch,
+    NetworkImages,
+    NetworkShape,
+    SliceEncoder,
+    make_slice_encoder,
+    slice_residual,
+    squared_residual,
+)
+from cryobench.rotations import rotations_from_quaternions
+
+SIZE = 16
+DOMAINS = ("fourier", "hartley")
+
+
+def make_case(
+    rng: np.random.Generator, domain: str, count: int = 5
+) -> tuple[CoordinateNetwork, SliceEncoder, NetworkBatch, torch.Tensor]:
+    torch.manual_seed(2)
+    network = CoordinateNetwork(NetworkShape(SIZE, 3, 20, 2, domain)).double()  # pyright: ignore
+    disc = HalfDisc(SIZE, SIZE // 2)
+    p = len(disc.frequencies) - 1
+    batch = NetworkBatch(
+        np.arange(count),
+        torch.from_numpy(rng.standard_normal((count, p, 2))),
+        torch.from_numpy(rng.uniform(-1, 1, (count, p))),
+        torch.from_numpy(rotations_from_quaternions(rng.standard_normal((count, 4)))),
+    )
+    latents = torch.from_numpy(rng.standard_normal((count, 3))).requires_grad_()
+    return network, make_slice_encoder(network, disc), batch, latents
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize("at_once", [1, 2, 5])
+def test_one_sweep_is_automatic_differentiation(domain, at_once, rng, monkeypatch):
+    network, encoder, batch, latents = make_case(rng, domain)
+    values = batch.ctf.shape[1] * 20 * (1 if domain == "fourier" else 2)
+    monkeypatch.setattr("cryobench.reconstruction.networks.residual._AT_ONCE", {"cpu": at_once * values})
+    assert batch.rotations is not None
+    wanted = [latents, *network.parameters()]
+    plain = squared_residual(network.slices(encoder, batch.rotations, latents), batch)
+    swept = slice_residual(network, encoder, batch, latents, torch.float64)
+    torch.testing.assert_close(swept, plain, atol=1e-12, rtol=1e-12)
+    pairs = zip(torch.autograd.grad(3 * swept, wanted), torch.autograd.grad(3 * plain, wanted), strict=True)
+    for found, expected in pairs:
+        torch.testing.assert_close(found, expected, atol=1e-12, rtol=1e-10)
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_bfloat16_is_close_and_keeps_float32_gradients(domain, rng):
+    network, encoder, batch, latents = make_case(rng, domain)
+    network, latents = network.float(), latents.detach().float().requires_grad_()
+    encoder = make_slice_encoder(network, HalfDisc(SIZE, SIZE // 2))
+    assert batch.rotations is not None
+    batch = NetworkBatch(batch.indices, batch.data.float(), batch.ctf.float(), batch.rotations.float())
+    wanted = [latents, *network.parameters()]
+    exact, rough = (slice_residual(network, encoder, batch, latents, d) for d in (torch.float32, torch.bfloat16))
+    torch.testing.assert_close(rough, exact, rtol=1e-2, atol=0)
+    for found, expected in zip(torch.autograd.grad(rough, wanted), torch.autograd.grad(exact, wanted), strict=True):
+        assert found.dtype == torch.float32
+        assert (found - expected).norm() < 0.2 * expected.norm()
+
+
+def test_the_loss_does_not_count_pixels_or_images(rng):
+    """Every pixel and image twice: the same loss; and it is the mean over the Hartley disc."""
+    network, encoder, batch, latents = make_case(rng, "fourier")
+    assert batch.rotations is not None
+    predicted = network.slices(encoder, batch.rotations, latents)
+    once = squared_residual(predicted, batch)
+    twice = NetworkBatch(
+        np.concatenate([batch.indices] * 2),
+        batch.data.repeat(2, 2, 1),
+        batch.ctf.repeat(2, 2),
+        batch.rotations.repeat(2, 1, 1),
+    )
+    torch.testing.assert_close(squared_residual(predicted.repeat(2, 2, 1), twice), once)
+
+    def hartley(halves: torch.Tensor) -> torch.Tensor:
+        real, imaginary = halves.unbind(-1)
+        return torch.cat([real - imaginary, real + imaginary], dim=1)
+
+    difference = hartley(batch.ctf[..., None] * predicted) - hartley(batch.data)
+    torch.testing.assert_close(difference.square().mean(), once)
+
+
+def make_particles(images: np.ndarray, rotations: np.ndarray, shifts: np.ndarray) -> Particles:
+    ctf = Ctf.from_columns(len(images), defocus_u=9000.0, defocus_v=9000.0)
+    return Particles(ArrayImages(images.astype(np.float32)), 3.0, ctf, rotations=rotations, shifts=shifts)
+
+
+def loss_of(particles: Particles) -> float:
+    torch.manual_seed(3)
+    network = CoordinateNetwork(NetworkShape(particles.box_size, 2, 16, 1))
+    images = NetworkImages(particles, Compute(), keep_bytes=1e9)
+    batch = images.load(np.arange(len(particles)))
+    encoder = make_slice_encoder(network, images.disc)
+    return float(slice_residual(network, encoder, batch, torch.ones(len(particles), 2)).detach())
+
+
+def test_turning_images_and_poses_by_a_right_angle_leaves_the_loss(rng):
+    size = SIZE + 1  # an odd box turns onto itself
+    images, shifts = rng.standard_normal((4, size, size)), rng.uniform(-3, 3, (4, 2))
+    rotations = rotations_from_quaternions(rng.standard_normal((4, 4)))
+    turn = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # x to y, y to -x
+    turned = np.rot90(images, -1, axes=(1, 2))
+    before = loss_of(make_particles(images, rotations, shifts))
+    after = loss_of(make_particles(turned, turn @ rotations, shifts @ turn[:2, :2].T))
+    assert abs(after / before - 1) < 1e-5
+    assert abs(loss_of(make_particles(turned, turn.T @ rotations, shifts @ turn[:2, :2])) / before - 1) > 1e-5
+
+
+def test_rolling_images_with_their_shifts_leaves_the_prepared_images(rng):
+    """Within the flat part of the window; a shift is what centres a particle, so it is minus the roll."""
+    axis = np.arange(32) - 16
+    blob = np.exp(-((axis[:, None] - 2) ** 2 + axis**2) / 6)
+    images = blob * (1 + rng.random((3, 1, 1)))
+    rotations = rotations_from_quaternions(rng.standard_normal((3, 4)))
+    rolled = np.roll(images, (1, -2), axis=(1, 2))
+    first = NetworkImages(make_particles(images, rotations, np.zeros((3, 2))), Compute(), keep_bytes=1e9)
+    shifts = np.tile([2.0, -1.0], (3, 1)) * 3.0
+    second = NetworkImages(make_particles(rolled, rotations, shifts), Compute(), keep_bytes=1e9)
+    everyone = np.arange(3)
+    one, other = first.load(everyone).data, second.load(everyone).data
+    assert first.scale == pytest.approx(second.scale, rel=1e-5)
+    assert float((one - other).abs().max()) < 2e-3 * float(one.abs().max())  # half precision
