@@ -9,12 +9,15 @@ sums over the full spectrum, which is what a Gaussian log-likelihood of complex 
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from cryobench.fourier import fft_images, ifft_images
+from cryobench.imaging.kernels.cpu.shell_power import add_shell_power
+from cryobench.imaging.kernels.cpu.threads import count_threads, run_parts
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,19 @@ class HalfDisc:
         running = torch.cumsum((values * torch.from_numpy(self.weights).to(values.device)).double(), dim=-1)
         running = torch.cat([running.new_zeros(*running.shape[:-1], 1), running], dim=-1)
         return running[..., ends[1:]] - running[..., ends[:-1]]
+
+    def shell_power(self, values: Tensor) -> Tensor:
+        """Weighted power (n, radius + 1) float64 in each shell of values (n, p), real or complex."""
+        if values.device.type != "cpu":
+            return self.sum_shells(values.abs().square())
+        parts = (torch.view_as_real(values) if values.is_complex() else values[..., None]).contiguous().numpy()
+        totals = np.zeros((len(parts), self.radius + 1))
+        weights = self.weights.astype(np.float64)
+        bounds = np.linspace(0, len(parts), min(4 * count_threads(), max(len(parts), 1)) + 1).astype(int)
+        run_parts(
+            add_shell_power, [(parts, self.shells, weights, totals, first, last) for first, last in pairwise(bounds)]
+        )
+        return torch.from_numpy(totals)
 
     def spread(self, values: np.ndarray, device: torch.device | str) -> Tensor:
         """Values (radius + 1,) of the shells at every entry, (p,) float32."""

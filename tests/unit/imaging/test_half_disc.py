@@ -105,3 +105,12 @@ def test_packed_entries_become_images_without_anything_beyond_the_disc_and_back(
         pair = (column, row if 2 * row < size else row - size)
         if pair not in entries | mates:
             assert float(outside[:, entry].abs().max()) < 1e-4
+
+
+@pytest.mark.parametrize("size", [15, 16])
+def test_power_of_shells_is_that_of_its_sums(size, rng):
+    disc = HalfDisc(size, (size - 1) // 2)
+    values = torch.from_numpy(rng.standard_normal((7, len(disc.index), 2)).astype(np.float32))
+    for packed in (torch.view_as_complex(values), values[..., 0].contiguous()):
+        np.testing.assert_allclose(disc.shell_power(packed), disc.sum_shells(packed.abs().square()), rtol=1e-6)
+    assert disc.shell_power(values[:0, :, 0]).shape == (0, disc.radius + 1)

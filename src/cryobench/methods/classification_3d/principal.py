@@ -130,7 +130,7 @@ def _leave_over(spectra: PosedSpectra, frame: _Frame) -> tuple[Sums, Rows]:
     """Power of what the mean leaves of the particles, shell by shell."""
     cut, total = _Cut(spectra, frame), np.zeros(frame.radius + 1)
     for residual in cut.residuals():
-        total += cut.disc.sum_shells(residual.data.abs().square()).sum(0).cpu().numpy()
+        total += cut.disc.shell_power(residual.data).sum(0).cpu().numpy()
     return {"power": total}, {}
 
 

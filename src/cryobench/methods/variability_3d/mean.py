@@ -91,5 +91,5 @@ def _sum_residual_power(spectra: PosedSpectra, volume_ft: FourierVolume) -> tupl
     """Weighted power (radius + 1,) of what a volume leaves over."""
     total = np.zeros(spectra.disc.radius + 1)
     for batch in _leave_over(spectra, volume_ft):
-        total += spectra.disc.sum_shells(batch.data.abs().square()).sum(0).cpu().numpy()
+        total += spectra.disc.shell_power(batch.data).sum(0).cpu().numpy()
     return {"power": total}, {}

@@ -77,7 +77,7 @@ def transform_images(
     data = disc.pack(fft_images(torch.from_numpy(particles.read(indices)).to(device)))
     frequencies = torch.from_numpy(disc.frequencies / (particles.box_size * particles.pixel_size)).float()
     ctf = evaluate_ctf(particles.ctf[indices], frequencies.to(device))
-    return Spectra(indices, data, ctf, disc.sum_shells(data.abs().square()), disc.sum_shells(ctf.square()))
+    return Spectra(indices, data, ctf, disc.shell_power(data), disc.shell_power(ctf))
 
 
 def centre(spectra: Tensor, shifts: np.ndarray, disc: HalfDisc, *, pixel_size: float) -> Tensor:
