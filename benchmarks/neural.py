@@ -1,7 +1,7 @@
 """An epoch of cryodrgn of this package beside an epoch of cryoDRGN 4.3.1's train_vae, on the same files: one ratio.
 
 python benchmarks/neural.py --cryodrgn ENVIRONMENT [--dataset DIR] [--box 64] [--per-state 250] [--width 256]
-                            [--epochs 1] [--threads N]
+                            [--epochs 3] [--threads N]
 
 The peer runs in its own environment (``peers/make_cryodrgn_env.sh``), in float32, which is its own path on a CPU.
 Networks of --width x 3 in both, K = 8, batches of 8. Wall seconds are those of the fastest epoch in each program's
@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--box", type=int, default=64)
     parser.add_argument("--per-state", type=int, default=250)
     parser.add_argument("--width", type=int, default=256)
-    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     options = parser.parse_args()
     print(describe_machine())
