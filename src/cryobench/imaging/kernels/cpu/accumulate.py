@@ -13,7 +13,8 @@ from numba import njit
 
 from cryobench.imaging.kernels.cpu.insert import misses_slab
 from cryobench.imaging.kernels.cpu.simd import scatter_plane
-from cryobench.imaging.kernels.cpu.taps import FLAGS, linear_taps, wide_taps
+from cryobench.imaging.kernels.cpu.taps import FLAGS
+from cryobench.imaging.kernels.cpu.voxel import begin_row, follow_row, locate, weigh
 
 
 @cache
@@ -52,7 +53,6 @@ def compile_accumulate(taps: int, with_numerator: bool, with_weight: bool) -> Ca
         size = row_ends.shape[0]
         values = np.empty(taps * 2, np.float32)
         reals = np.empty(taps, np.float32)
-        middle = f4(center)
         slab_low, slab_high = f4(low - center), f4(high - center)
         for entry in range(entry_images.shape[0]):
             i = entry_images[entry]
@@ -62,38 +62,14 @@ def compile_accumulate(taps: int, with_numerator: bool, with_weight: bool) -> Ca
             r = rotations[i]
             for y in range(size):
                 end = row_ends[y]
-                if end == 0:
-                    continue
-                ky = f4(y if 2 * y < size else y - size)
-                start_x, start_y, start_z = ky * r[1, 0], ky * r[1, 1], ky * r[1, 2]
-                last = f4(end - 1)
-                if misses_slab(
-                    start_x, start_x + last * r[0, 0], start_z, start_z + last * r[0, 2], slab_low, slab_high
-                ):
+                begin = begin_row(r, f4(y if 2 * y < size else y - size))
+                if misses_slab(begin, follow_row(r, begin, f4(end - 1)), slab_low, slab_high):
                     continue
                 for x in range(end):
-                    kx = f4(x)
-                    ux = start_x + kx * r[0, 0]
-                    uz = start_z + kx * r[0, 2]
-                    sign = f4(1)
-                    if ux < f4(0):
-                        sign = f4(-1)
-                    uz *= sign
-                    z0 = np.int32(uz + middle)
+                    (x0, y0, z0), fractions, sign = locate(follow_row(r, begin, f4(x)), center)
                     if z0 + below + 1 < low or z0 - below >= high:
                         continue
-                    ux *= sign
-                    uy = (start_y + kx * r[0, 1]) * sign
-                    x0, y0 = np.int32(ux), np.int32(uy + middle)
-                    fx, fy, fz = ux - f4(x0), uy - (f4(y0) - middle), uz - (f4(z0) - middle)
-                    if wide:
-                        x_taps = wide_taps(polynomials, fx)
-                        y_taps = wide_taps(polynomials, fy)
-                        z_taps = wide_taps(polynomials, fz)
-                    else:
-                        x_taps = linear_taps(fx)
-                        y_taps = linear_taps(fy)
-                        z_taps = linear_taps(fz)
+                    x_taps, y_taps, z_taps = weigh(wide, polynomials, fractions)
                     gain = factor * f4(0.5) if x == 0 else factor
                     if with_numerator:
                         re = gain * numerators[i, y, x, 0]

@@ -8,7 +8,7 @@ from numba import njit
 
 from cryobench.imaging.kernels.cpu.simd import scatter_plane
 from cryobench.imaging.kernels.cpu.taps import FLAGS, linear_taps
-from cryobench.imaging.kernels.cpu.voxel import turn
+from cryobench.imaging.kernels.cpu.voxel import mirror, turn
 
 CHANNELS = 5
 """Floats a voxel: B for Re a (re, im), B for Im a (re, im), H."""
@@ -118,10 +118,7 @@ def add_columns(
                             values[p, 2] -= n_im
                             values[p, 3] += n_re
         for p in range(count):
-            x, y, z = turn(r, frequencies[p, 0], frequencies[p, 1])
-            sign = one
-            if x < 0:
-                x, y, z, sign = -x, -y, -z, -one
+            (x, y, z), sign = mirror(turn(r, frequencies[p, 0], frequencies[p, 1]))
             x += f4(center_x)
             y += f4(center)
             z += f4(center)

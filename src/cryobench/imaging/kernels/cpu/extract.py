@@ -11,7 +11,8 @@ import numpy as np
 from numba import njit
 
 from cryobench.imaging.kernels.cpu.simd import gather, prefetch_pairs, prefetch_rows
-from cryobench.imaging.kernels.cpu.taps import FLAGS, linear_taps, wide_taps
+from cryobench.imaging.kernels.cpu.taps import FLAGS
+from cryobench.imaging.kernels.cpu.voxel import begin_row, follow_row, locate, weigh
 
 _AHEAD = 8
 """Pixels by which memory is asked for in advance."""
@@ -32,7 +33,6 @@ def compile_extract(taps: int, block: int, dense: bool) -> Callable[..., None]:
     contiguous = 1 if dense else 0
     by_voxel = 1 if taps == 2 and block == 8 else 0
     by_row = 1 if block == 1 else 0
-    ahead = np.float32(_AHEAD)
     f4 = np.float32
     u8 = np.uint64
 
@@ -46,47 +46,21 @@ def compile_extract(taps: int, block: int, dense: bool) -> Callable[..., None]:
         buffer = floats if block == 1 else line.view(np.float32).reshape(-1)
         step = u8(stride)
         plane_step, row_step = u8(plane) * step, u8(row) * step
-        middle = f4(center)
         for i in range(i0, i1):
             r = rotations[i]
             offset = u8(offsets[i])
             for y in range(size):
-                ky = f4(y if 2 * y < size else y - size)
-                start_x, start_y, start_z = ky * r[1, 0], ky * r[1, 1], ky * r[1, 2]
+                begin = begin_row(r, f4(y if 2 * y < size else y - size))
                 end = row_ends[y]
                 at = u8(((i * volumes + first) * size + y) * half * 2) if block == 1 else u8(0)
                 for x in range(end):
-                    kx = f4(x)
-                    ux = start_x + kx * r[0, 0]
-                    uy = start_y + kx * r[0, 1]
-                    uz = start_z + kx * r[0, 2]
-                    sign = f4(1)
-                    if ux < f4(0):
-                        sign = f4(-1)
-                    ux *= sign
-                    uy *= sign
-                    uz *= sign
-                    # Truncation of a positive number is its floor; the fraction keeps full precision.
-                    x0, y0, z0 = np.int32(ux), np.int32(uy + middle), np.int32(uz + middle)
-                    fx, fy, fz = ux - f4(x0), uy - (f4(y0) - middle), uz - (f4(z0) - middle)
-                    if wide:
-                        x_taps = wide_taps(polynomials, fx)
-                        y_taps = wide_taps(polynomials, fy)
-                        z_taps = wide_taps(polynomials, fz)
-                    else:
-                        x_taps = linear_taps(fx)
-                        y_taps = linear_taps(fy)
-                        z_taps = linear_taps(fz)
-                    # The border along x is as wide as the taps reach below floor(ux): no offset.
+                    (x0, y0, z0), fractions, sign = locate(follow_row(r, begin, f4(x)), center)
+                    x_taps, y_taps, z_taps = weigh(wide, polynomials, fractions)
+                    # The border along x is as wide as the taps reach below floor(x): no offset.
                     start = u8((z0 - below) * plane + (y0 - below) * row + x0) * step + offset
                     if by_row or by_voxel:
                         # The grid does not fit in cache: ask early for what a pixel further along will need.
-                        px, py, pz = ux + ahead * r[0, 0], uy + ahead * r[0, 1], uz + ahead * r[0, 2]
-                        if sign < f4(0):
-                            px, py, pz = ux - ahead * r[0, 0], uy - ahead * r[0, 1], uz - ahead * r[0, 2]
-                        if px < f4(0):
-                            px, py, pz = -px, -py, -pz
-                        z1, y1, x1 = np.int32(pz + middle), np.int32(py + middle), np.int32(px)
+                        (x1, y1, z1), _, _ = locate(follow_row(r, begin, f4(x + _AHEAD)), center)
                         later = u8((z1 - below) * plane + (y1 - below) * row + x1) * step + offset
                         if by_voxel:
                             prefetch_pairs(grid, later, plane_step, row_step, step)

@@ -10,7 +10,8 @@ from functools import cache
 import numpy as np
 from numba import njit
 
-from cryobench.imaging.kernels.cpu.taps import FLAGS, linear_taps, wide_taps
+from cryobench.imaging.kernels.cpu.taps import FLAGS
+from cryobench.imaging.kernels.cpu.voxel import begin_row, follow_row, locate, weigh
 
 
 @njit(nogil=True, cache=True, fastmath=FLAGS)
@@ -42,7 +43,7 @@ def compile_rotation_gradient(taps: int) -> Callable[..., None]:
     radius; index of frequency 0 along z and y; voxels in a plane and in a row; incoming gradients
     (n, k, y, h, 2); the result (n, 3, 3) float64, still to be multiplied by the padding; first and last image.
     """
-    wide = taps == 4
+    wide = 1 if taps == 4 else 0
     below = taps // 2 - 1
     f4 = np.float32
     u8 = np.uint64
@@ -53,33 +54,22 @@ def compile_rotation_gradient(taps: int) -> Callable[..., None]:
     ):
         volumes, size = gradients.shape[1], gradients.shape[2]
         step = u8(stride)
-        middle = f4(center)
         for i in range(i0, i1):
             r = rotations[i]
             sums = np.zeros((2, 3))
             for y in range(size):
                 ky = f4(y if 2 * y < size else y - size)
+                begin = begin_row(r, ky)
                 for x in range(row_ends[y]):
                     kx = f4(x)
-                    ux = kx * r[0, 0] + ky * r[1, 0]
-                    uy = kx * r[0, 1] + ky * r[1, 1]
-                    uz = kx * r[0, 2] + ky * r[1, 2]
-                    sign = f4(1)
-                    if ux < f4(0):
-                        sign = f4(-1)
-                    ux *= sign
-                    uy *= sign
-                    uz *= sign
-                    x0, y0, z0 = np.int32(ux), np.int32(uy + middle), np.int32(uz + middle)
-                    fx, fy, fz = ux - f4(x0), uy - (f4(y0) - middle), uz - (f4(z0) - middle)
+                    (x0, y0, z0), fractions, sign = locate(follow_row(r, begin, kx), center)
+                    x_taps, y_taps, z_taps = weigh(wide, polynomials, fractions)
                     if wide:
-                        x_taps, x_slopes = wide_taps(polynomials, fx), wide_slopes(polynomials, fx)
-                        y_taps, y_slopes = wide_taps(polynomials, fy), wide_slopes(polynomials, fy)
-                        z_taps, z_slopes = wide_taps(polynomials, fz), wide_slopes(polynomials, fz)
+                        x_slopes = wide_slopes(polynomials, fractions[0])
+                        y_slopes = wide_slopes(polynomials, fractions[1])
+                        z_slopes = wide_slopes(polynomials, fractions[2])
                     else:
-                        x_taps, x_slopes = linear_taps(fx), linear_slopes()
-                        y_taps, y_slopes = linear_taps(fy), linear_slopes()
-                        z_taps, z_slopes = linear_taps(fz), linear_slopes()
+                        x_slopes = y_slopes = z_slopes = linear_slopes()
                     along_x, along_y, along_z = f4(0), f4(0), f4(0)
                     start = u8((z0 - below) * plane + (y0 - below) * row + x0) * step + u8(offsets[i])
                     for k in range(volumes):

@@ -12,14 +12,15 @@ import numpy as np
 from numba import njit
 
 from cryobench.imaging.kernels.cpu.simd import scatter_plane
-from cryobench.imaging.kernels.cpu.taps import FLAGS, linear_taps, wide_taps
+from cryobench.imaging.kernels.cpu.taps import FLAGS
+from cryobench.imaging.kernels.cpu.voxel import begin_row, follow_row, locate, weigh
 
 
 @njit(nogil=True, cache=True)
-def misses_slab(x_first, x_last, z_first, z_last, low, high):
-    """Whether a row of pixels, mirrored to x ≥ 0 where need be, stays two planes clear of the slab."""
-    bottom, top = min(z_first, z_last), max(z_first, z_last)
-    if x_first < 0 or x_last < 0:
+def misses_slab(first, last, low, high):
+    """Whether a row of pixels between two positions, mirrored where need be, stays two planes clear of the slab."""
+    bottom, top = min(first[2], last[2]), max(first[2], last[2])
+    if first[0] < 0 or last[0] < 0:
         bottom, top = min(bottom, -top), max(top, -bottom)
     return top + np.float32(2) < low or bottom - np.float32(2) > high
 
@@ -48,21 +49,14 @@ def compile_insert(taps: int, block: int, dense: bool) -> Callable[..., None]:
         values = np.empty(taps * width, np.float32)
         step = u8(stride)
         row_step = u8(row) * step
-        middle = f4(center)
         slab_low, slab_high = f4(low - center), f4(high - center)
         for i in range(images.shape[0]):
             r = rotations[i]
             offset = u8(offsets[i])
             for y in range(size):
                 end = row_ends[y]
-                if end == 0:
-                    continue
-                ky = f4(y if 2 * y < size else y - size)
-                start_x, start_y, start_z = ky * r[1, 0], ky * r[1, 1], ky * r[1, 2]
-                last = f4(end - 1)
-                if misses_slab(
-                    start_x, start_x + last * r[0, 0], start_z, start_z + last * r[0, 2], slab_low, slab_high
-                ):
+                begin = begin_row(r, f4(y if 2 * y < size else y - size))
+                if misses_slab(begin, follow_row(r, begin, f4(end - 1)), slab_low, slab_high):
                     continue
                 if block > 1:
                     for k in range(block):
@@ -70,28 +64,10 @@ def compile_insert(taps: int, block: int, dense: bool) -> Callable[..., None]:
                             line[x * width + 2 * k] = images[i, first + k, y, x, 0]
                             line[x * width + 2 * k + 1] = images[i, first + k, y, x, 1]
                 for x in range(end):
-                    kx = f4(x)
-                    ux = start_x + kx * r[0, 0]
-                    uz = start_z + kx * r[0, 2]
-                    sign = f4(1)
-                    if ux < f4(0):
-                        sign = f4(-1)
-                    uz *= sign
-                    z0 = np.int32(uz + middle)
+                    (x0, y0, z0), fractions, sign = locate(follow_row(r, begin, f4(x)), center)
                     if z0 + below + 1 < low or z0 - below >= high:
                         continue
-                    ux *= sign
-                    uy = (start_y + kx * r[0, 1]) * sign
-                    x0, y0 = np.int32(ux), np.int32(uy + middle)
-                    fx, fy, fz = ux - f4(x0), uy - (f4(y0) - middle), uz - (f4(z0) - middle)
-                    if wide:
-                        x_taps = wide_taps(polynomials, fx)
-                        y_taps = wide_taps(polynomials, fy)
-                        z_taps = wide_taps(polynomials, fz)
-                    else:
-                        x_taps = linear_taps(fx)
-                        y_taps = linear_taps(fy)
-                        z_taps = linear_taps(fz)
+                    x_taps, y_taps, z_taps = weigh(wide, polynomials, fractions)
                     if block == 1:
                         re = images[i, first, y, x, 0]
                         im = images[i, first, y, x, 1] * sign

@@ -1,16 +1,65 @@
-"""All interleaved volumes at one place of a half-grid, by the trilinear kernel: what kernels over K volumes share."""
+"""Where a point of a slice lies in a half-grid, with its taps, and what is stored there: common to all kernels."""
 
 import numpy as np
 from numba import njit
 
 from cryobench.imaging.kernels.cpu.simd import gather
-from cryobench.imaging.kernels.cpu.taps import FLAGS, linear_taps
+from cryobench.imaging.kernels.cpu.taps import FLAGS, linear_taps, wide_taps
 
 
 @njit(nogil=True, cache=True, fastmath=FLAGS, inline="always")
 def turn(r, kx, ky):
     """Place (x, y, z) in the volume of the point (kx, ky) of a slice: rows of R times (kx, ky, 0)."""
     return kx * r[0, 0] + ky * r[1, 0], kx * r[0, 1] + ky * r[1, 1], kx * r[0, 2] + ky * r[1, 2]
+
+
+@njit(nogil=True, cache=True, fastmath=FLAGS, inline="always")
+def begin_row(r, ky):
+    """Position (x, y, z) in the volume of the point (0, ky) of a slice."""
+    return ky * r[1, 0], ky * r[1, 1], ky * r[1, 2]
+
+
+@njit(nogil=True, cache=True, fastmath=FLAGS, inline="always")
+def follow_row(r, begin, kx):
+    """Position (x, y, z) in the volume of the point kx of a row that begins at ``begin``."""
+    return begin[0] + kx * r[0, 0], begin[1] + kx * r[0, 1], begin[2] + kx * r[0, 2]
+
+
+@njit(nogil=True, cache=True, fastmath=FLAGS, inline="always")
+def mirror(position):
+    """The one of a position and its Friedel mate with x ≥ 0, and −1 if that is the mate, else 1."""
+    sign = np.float32(1)
+    if position[0] < np.float32(0):
+        sign = np.float32(-1)
+    return (position[0] * sign, position[1] * sign, position[2] * sign), sign
+
+
+@njit(nogil=True, cache=True, fastmath=FLAGS, inline="always")
+def locate(position, center):
+    """Stored voxel (x, y, z) at or below a position, fractions beyond it, and the sign of ``mirror``.
+
+    Voxels count from frequency 0 along x, which has no negative half, and from ``center`` before it along y and z.
+    """
+    f4 = np.float32
+    (x, y, z), sign = mirror(position)
+    middle = f4(center)
+    # Truncation of a positive number is its floor; the fraction keeps full precision.
+    x0, y0, z0 = np.int32(x), np.int32(y + middle), np.int32(z + middle)
+    return (x0, y0, z0), (x - f4(x0), y - (f4(y0) - middle), z - (f4(z0) - middle)), sign
+
+
+@njit(nogil=True, cache=True, fastmath=FLAGS, inline="always")
+def weigh(wide, polynomials, fractions):
+    """Taps along x, y and z: four an axis if ``wide``, a compile-time constant, otherwise two."""
+    if wide:
+        x_taps = wide_taps(polynomials, fractions[0])
+        y_taps = wide_taps(polynomials, fractions[1])
+        z_taps = wide_taps(polynomials, fractions[2])
+    else:
+        x_taps = linear_taps(fractions[0])
+        y_taps = linear_taps(fractions[1])
+        z_taps = linear_taps(fractions[2])
+    return x_taps, y_taps, z_taps
 
 
 @njit(nogil=True, cache=True, fastmath=FLAGS, inline="always")
@@ -21,17 +70,10 @@ def gather_voxel(grid, stride, plane_step, row_step, place, center, center_x, ta
     ``center`` and ``center_x`` the index of frequency 0. Where x < 0 the mate is read and conjugated. Inlined: called
     as a function it costs its callers a fifth of their time.
     """
-    f4, u8 = np.float32, np.uint64
-    x, y, z = place
-    sign = f4(1)
-    if x < f4(0):
-        sign = f4(-1)
-        x, y, z = -x, -y, -z
-    step, middle = u8(stride), f4(center)
-    x0, y0, z0 = np.int32(x), np.int32(y + middle), np.int32(z + middle)
-    x_taps = linear_taps(x - f4(x0))
-    y_taps = linear_taps(y - (f4(y0) - middle))
-    z_taps = linear_taps(z - (f4(z0) - middle))
+    u8 = np.uint64
+    step = u8(stride)
+    (x0, y0, z0), fractions, sign = locate(place, center)
+    x_taps, y_taps, z_taps = weigh(0, fractions, fractions)
     at = u8(z0) * plane_step + u8(y0) * row_step + u8(x0 + center_x) * step
     to = u8(0)
     for _ in range(stride // 16):
