@@ -40,6 +40,7 @@ from cryobench.imaging.ctf import Ctf
 from cryobench.io import dataset_store
 from cryobench.io.atomic import write_json
 from cryobench.io.cryodrgn import read_ctf, read_poses
+from cryobench.io.dataset_store import hash_contents
 from cryobench.io.mrc import MrcFolder, MrcStacks, StackWriter, write_volume
 from cryobench.io.store import (
     hash_card,
@@ -344,7 +345,7 @@ def resize(folder: Path, name: str) -> None:
     """Let the card agree with the present size of a file."""
     card = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
     card["files"][name]["bytes"] = (folder / name).stat().st_size
-    card["sha256"] = hash_card(card)
+    card |= {"contents_sha256": hash_contents(card), "sha256": hash_card(card)}
     (folder / "dataset.json").write_text(json.dumps(card), encoding="utf-8")
 
 
@@ -804,6 +805,20 @@ def test_a_data_set_that_follows_from_its_plan_keeps_its_name_when_bytes_differ(
     assert hash_card(planned) == hash_card(other)
     assert hash_card(planned) != hash_card({**planned, "plan": {"seed": 2}})
     assert hash_card(card) != hash_card({**card, "n_states": 7})
+
+
+def test_an_edit_beside_the_plan_is_seen(folder: Path) -> None:
+    card = json.loads((folder / "dataset.json").read_text()) | {"plan": {"seed": 1}, "named_by": "plan"}
+    card["contents_sha256"] = hash_contents(card)
+    card["sha256"] = hash_card(card)
+    write_json(folder / "dataset.json", card)
+    verify_dataset(folder)
+    write_json(folder / "dataset.json", card | {"sign": -card["sign"]})
+    with pytest.raises(FormatError, match=r"dataset\.json was changed"):
+        read_card(folder)
+    write_json(folder / "dataset.json", {key: card[key] for key in card if key != "contents_sha256"})
+    with pytest.raises(FormatError, match="lacks contents_sha256"):
+        read_card(folder)
 
 
 def test_a_card_of_the_first_schema_is_read_and_verified(folder: Path) -> None:

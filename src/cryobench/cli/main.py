@@ -7,13 +7,16 @@ stopped from the keyboard.
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Optional, TypeVar
 
 import typer
 
 from cryobench.cli import machine
 from cryobench.cli import series as series_options
+
+Result = TypeVar("Result")
 
 app = typer.Typer(
     name="cryobench",
@@ -24,7 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
         "Simulate, reconstruct and score heterogeneous cryo-EM data with known truth.\n\n"
-        "Start with **cryobench demo**: it goes the whole road on a small data set, in two minutes, and leaves a "
+        "Start with **cryobench demo**: it goes the whole road on a small data set, in a minute or two, and leaves a "
         "page to look at. The road by hand:\n\n"
         "    cryobench simulate igg-1d -o antibody --preset lite\n\n"
         "    cryobench run 3d-class antibody -o runs/3d-class\n\n"
@@ -56,7 +59,12 @@ Structure = Annotated[
 ]
 Set = Annotated[
     Optional[list[str]],
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; repeat for more. See 'cryobench list'."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one setting; repeat for more. See 'cryobench list methods NAME'. A list in "
+        "brackets: dimensions=[4,10].",
+    ),
 ]
 
 
@@ -510,25 +518,18 @@ def score(
 
     **cryobench score runs/imported --resample --mask tight.mrc**
     """
-    from cryobench._errors import FormatError
     from cryobench.cli.score_table import print_scores
     from cryobench.experiment.score import HowToScore, score_run
     from cryobench.metrics.frames import check_align
 
     how = HowToScore(check_align(align), alignment, mask, resample, fresh, seed)
     with machine.open_context(device, precision, memory, workers, scheduler) as context:
-        results, refused = [], []
-        for folder in runs:
-            try:
-                results.append(score_run(folder, metrics=metric, dataset=dataset, how=how, context=context))
-            except FormatError as error:  # an unfinished or damaged run keeps no other from its scores
-                refused.append(error)
+        results, refused = _each_run(
+            runs, lambda folder: score_run(folder, metrics=metric, dataset=dataset, how=how, context=context)
+        )
     if results:
-        print_scores(results, everything=all_)
-    for error in refused:
-        typer.secho(f"not scored: {error}", err=True, fg="red")
-    if refused:
-        raise typer.Exit(2)
+        print_scores(list(results.values()), everything=all_)
+    _tell_refused("not scored", refused)
 
 
 @app.command()
@@ -541,7 +542,11 @@ def report(
 ) -> None:
     """Write a page that opens from disk: leaderboard, FSC curves, volumes beside their truth, the data set's card.
 
-    Runs that are not scored yet are scored first. Example: **cryobench report runs/* -o page**
+    Runs that are not scored yet are scored first; one that is unfinished or damaged is left out and named.
+
+    Example:
+
+        cryobench report runs/* -o page
     """
     from cryobench.cli.progress import Bars
     from cryobench.experiment.score import load_dataset_of, load_or_score
@@ -551,8 +556,33 @@ def report(
 
     check_page_folder(output, kind="report")
     context = RunContext(progress=Bars())
-    results = [load_or_score(folder, dataset=dataset, context=context) for folder in runs]
-    typer.echo(write_report(load_dataset_of(runs, dataset), results, output, progress=context.progress))
+    results, refused = _each_run(runs, lambda folder: load_or_score(folder, dataset=dataset, context=context))
+    if results:
+        shown = load_dataset_of(list(results), dataset)
+        typer.echo(write_report(shown, list(results.values()), output, progress=context.progress))
+    _tell_refused("not in the report", refused)
+
+
+def _each_run(runs: list[Path], act: Callable[[Path], Result]) -> tuple[dict[Path, Result], list[Exception]]:
+    """What ``act`` makes of each run, and why it refused the others: an unfinished or damaged run stops no other."""
+    from cryobench._errors import FormatError
+
+    results: dict[Path, Result] = {}
+    refused: list[Exception] = []
+    for folder in runs:
+        try:
+            results[folder] = act(folder)
+        except FormatError as error:
+            refused.append(error)
+    return results, refused
+
+
+def _tell_refused(what: str, refused: list[Exception]) -> None:
+    """Print why runs were left out and exit with 2, if any was."""
+    for error in refused:
+        typer.secho(f"{what}: {error}", err=True, fg="red")
+    if refused:
+        raise typer.Exit(2)
 
 
 def parse_settings(pairs: list[str] | None) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def reserve(
         low, high = (middle, high) if needed(middle) <= budget else (low, middle)
     fitting = f"{setting}={low} would fit" if low > 0 else "not even one would fit"
     raise MemoryShortage(
-        f"{count} {items} take {format_bytes(wanted)}, and the budget is {format_bytes(budget)}: {fitting}; or give "
+        f"{count} {items} take {format_bytes(wanted)}, and the budget is {format_bytes(budget)}: {fitting}. Or give "
         f"--memory {_round_up(wanted)}, if the machine has it.{' ' + advice if advice else ''}"
     )
 

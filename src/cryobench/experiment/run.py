@@ -1,5 +1,6 @@
 """One method on one data set: one folder, with settings, seed, priors, cost and outcome on record."""
 
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ from cryobench.methods import Control, Method, get_method
 from cryobench.reconstruction.engine import RunContext
 
 RECORD, CHECKPOINT = "run.json", "checkpoint"
-_SAME_RUN = ("method", "settings", "seed", "dataset", "mask")
+_SAME_RUN = ("method", "settings", "seed", "dataset", "mask", "precision")
 _OF_MACHINE = {"memory_gb": "--memory", "device": "--device", "workers": "--workers", "precision": "--precision"}
 
 
@@ -101,7 +102,12 @@ def run(
     chosen = get_method(method)
     particles, mask_prior = _hand_over(dataset, chosen, mask)
     built = chosen.with_settings(expand_settings(chosen, dataset, preset, settings or {}))
+    wanted = built.precisions[0] if precision == "auto" else precision
     target = Path(folder)
+    if target.is_symlink() and not target.exists():
+        raise FileNotFoundError(
+            f"{target} is a link to {target.readlink()}, which is missing: make that folder first."
+        )
     identity = DatasetIdentity(
         dataset.name, None if dataset.path is None else str(dataset.path.resolve()), dataset.card.get("sha256")
     )
@@ -118,14 +124,14 @@ def run(
         ),
         status="running",
         version=version("cryobench"),
-        command=" ".join(sys.argv) if sys.argv and sys.argv[0].endswith("cryobench") else None,
+        command=shlex.join(["cryobench", *sys.argv[1:]]) if sys.argv and sys.argv[0].endswith("cryobench") else None,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=Machine(precision=wanted),
     )
     if _find_previous(target, record) == "finished":
         return load_reconstruction(target)
     if isinstance(built, Control) and (missing := built.explain_missing(dataset.truth)) is not None:
         raise ValueError(f"{method} is a control: it {missing} ({dataset.name}).")
-    wanted = built.precisions[0] if precision == "auto" else precision
     with (
         lock_folder(target, doing=f"run {method}"),
         open_compute(device=device, precision=wanted, memory=memory, workers=workers, scheduler=scheduler) as compute,
@@ -236,5 +242,7 @@ def _identify(record: RunRecord, name: str) -> Any:
         return record.dataset.sha256 or asdict(record.dataset)
     if name == "mask":
         return record.priors.mask
+    if name == "precision":
+        return record.machine.precision
     value = getattr(record, name)
     return dict(value) if isinstance(value, Mapping) else value

@@ -199,16 +199,22 @@ def read_card(folder: Path) -> dict[str, Any]:
             f"{path} was written by a newer cryobench (schema {schema}; this version reads up to {SCHEMA})."
             " Upgrade: pip install -U cryobench."
         )
-    needed = ("n_particles", "box_size", "pixel_size", "sign", "files", "sha256")
+    needed = ["n_particles", "box_size", "pixel_size", "sign", "files", "sha256"]
+    if card.get("named_by") == "plan":
+        needed += ["plan", "contents_sha256"]
     missing = [key for key in needed if key not in card]
     if missing:
         raise FormatError(f"{path} lacks {', '.join(missing)}. Restore it, or simulate the data set again.")
-    found = hash_card(card)
-    if found != card["sha256"]:
-        raise FormatError(
-            f"{path} was changed: its entries give the hash {found[:12]}, but it states"
-            f" {str(card['sha256'])[:12]}. Restore it from a copy, or make the data set again in another folder."
-        )
+    # A data set named by its plan has a name that says nothing of the other entries: those have a hash of their own.
+    hashes = {"sha256": hash_card(card)} | (
+        {"contents_sha256": hash_contents(card)} if "contents_sha256" in card else {}
+    )
+    for key, found in hashes.items():
+        if found != card[key]:
+            raise FormatError(
+                f"{path} was changed: its entries give the hash {found[:12]}, but it states {str(card[key])[:12]}."
+                " Restore it from a copy, or make the data set again in another folder."
+            )
     return card
 
 

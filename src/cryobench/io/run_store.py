@@ -181,7 +181,7 @@ def load_reconstruction(folder: Path) -> Reconstruction:
     layout = _parse(_Layout, entries, folder / _RECORD)
     parts, queries = layout.parts, np.array(layout.queries, dtype=np.int64)
     rotations, shifts = read_pose_star(folder / "poses.star") if parts.poses is not None else (None, None)
-    volumes = _open_volumes(folder, queries) if parts.volumes is not None else None
+    volumes = None if parts.volumes is None else _open_volumes(folder, queries, parts.volumes[1])
     model = StoredArrays(folder / "model", parts.model)
     try:
         return Reconstruction(
@@ -203,7 +203,7 @@ def load_reconstruction(folder: Path) -> Reconstruction:
     except FormatError:
         raise
     except ValueError as error:
-        raise FormatError(f"{folder} is no run: {error} Copy it again, or run the method again.") from error
+        raise FormatError(f"{folder} is no run: {error} {_remake(folder)}") from error
 
 
 def hash_run(reconstruction: Reconstruction) -> dict[str, str]:
@@ -257,10 +257,15 @@ def _read_entries(folder: Path) -> dict[str, Any]:
         raise FormatError(f"{folder} does not exist or is no folder, expected a run.")
     if not path.exists():
         raise FormatError(f"{folder} is not a run: it has no {_RECORD}.")
-    entries = read_json(path)
+    try:
+        entries = read_json(path)
+    except FormatError as error:
+        raise FormatError(f"{error} {_remake(folder)}") from error
     schema = entries.get("schema")
     if not isinstance(schema, int) or schema < 1:
-        raise FormatError(f"{path} is not the record of a run: schema is {schema!r}, expected a number.")
+        raise FormatError(
+            f"{path} is not the record of a run: schema is {schema!r}, expected a number. {_remake(folder)}"
+        )
     if schema > SCHEMA:
         raise FormatError(
             f"{path} was written by a newer cryobench (schema {schema}; this version reads up to {SCHEMA})."
@@ -273,7 +278,7 @@ def _read_entries(folder: Path) -> dict[str, Any]:
         )
     missing = [name for name in ("method", "status", "queries", "parts") if name not in entries]
     if missing:
-        raise FormatError(f"{path} is not the record of a run: it lacks {', '.join(missing)}. Run the method again.")
+        raise FormatError(f"{path} is not the record of a run: it lacks {', '.join(missing)}. {_remake(folder)}")
     return entries
 
 
@@ -281,7 +286,7 @@ def _parse(kind: type[Value], entries: Mapping[str, Any], path: Path) -> Value:
     try:
         return read_plain(kind, entries)
     except ValueError as error:
-        raise FormatError(f"{path} is not the record of a run: {error}. Run the method again.") from error
+        raise FormatError(f"{path} is not the record of a run: {error}. {_remake(path.parent)}") from error
 
 
 def _compose(entries: Mapping[str, Any], folder: Path) -> str:
@@ -324,12 +329,24 @@ def _volume_path(folder: Path, particle: int) -> Path:
     return folder / "volumes" / f"{particle:06d}.mrc"
 
 
-def _open_volumes(folder: Path, queries: np.ndarray) -> MrcFolder:
+def _open_volumes(folder: Path, queries: np.ndarray, box_size: int) -> MrcFolder:
     paths = [_volume_path(folder, int(particle)) for particle in queries]
     missing = [path for path in paths if not path.exists()]
     if missing:
         raise FormatError(
             f"{missing[0]} is missing ({len(missing)} of {len(paths)} volumes are), but {folder / _RECORD} lists it."
-            " Copy the run again, or run the method again."
+            f" {_remake(folder)}"
         )
+    expected = 1024 + 4 * box_size**3
+    for path in paths:
+        if (size := path.stat().st_size) != expected:
+            raise FormatError(
+                f"{path} has {size:,} bytes, expected {expected:,}: a volume of {box_size} voxels a side."
+                f" {_remake(folder)}"
+            )
     return MrcFolder(paths)
+
+
+def _remake(folder: Path) -> str:
+    """The way out of a damaged run, as a sentence: its method run again would find it, so it is to go first."""
+    return f"Copy the run again, or remove {folder} and run the method again."

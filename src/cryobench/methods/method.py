@@ -94,7 +94,12 @@ class Method(ABC, Generic[Chosen]):
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(map(str, first["loc"])) or "settings"
-            raise ValueError(f"setting {name} cannot be {first['input']!r}: {first['msg'].lower()}.") from error
+            hint = (
+                f" A list is written in brackets: {name}=[1,2]."
+                if first["type"].startswith(("tuple", "list"))
+                else ""
+            )
+            raise ValueError(f"setting {name} cannot be {first['input']!r}: {first['msg'].lower()}.{hint}") from error
 
     def reconstruct(
         self, particles: Particles, queries: np.ndarray, context: RunContext | None = None

@@ -57,7 +57,7 @@ def test_what_does_not_fit_says_what_would():
     with pytest.raises(MemoryShortage) as raised:
         reserve(3.2e9, needed, 20, items="classes of 128 px", setting="n_classes", advice="Or use a smaller box.")
     assert str(raised.value) == (
-        "20 classes of 128 px take 11 GB, and the budget is 3.2 GB: n_classes=4 would fit; or give --memory 11GB, if "
+        "20 classes of 128 px take 11 GB, and the budget is 3.2 GB: n_classes=4 would fit. Or give --memory 11GB, if "
         "the machine has it. Or use a smaller box."
     )
     assert isinstance(raised.value, ValueError)
@@ -78,7 +78,7 @@ def test_the_amount_that_is_advised_would_do():
 
 
 def test_not_even_one_is_said():
-    with pytest.raises(MemoryShortage, match="not even one would fit; or give --memory 1600MB"):
+    with pytest.raises(MemoryShortage, match=r"not even one would fit\. Or give --memory 1600MB"):
         reserve(1.2e9, lambda count: 1.1e9 + 5e8 * count, 1, items="volume", setting="box")
 
 

@@ -53,11 +53,11 @@ def make_plan(settings: RecovarSettings, compute: Compute, n: int, box_size: int
             f"{', '.join(map(str, settings.dimensions))}: add it to them or choose one of these."
         )
     if largest >= n:
-        raise ValueError(f"{largest} latent dimensions were asked for but there are only {n} particles.")
+        raise ValueError(f"the largest of dimensions is {largest} but there are only {n} particles: lower it.")
     if n_components < largest:
         raise ValueError(
-            f"{largest} latent dimensions were asked for but n_components is {n_components}: raise one or lower the "
-            "other."
+            f"the largest of dimensions is {largest} but n_components is {n_components}: raise n_components, or give "
+            "smaller dimensions."
         )
     sizes = KernelSizes.choose(
         n, n_bins=settings.n_bins, n_bandwidths=settings.n_bandwidths, min_particles=settings.min_particles
