@@ -408,7 +408,7 @@ def volumes(
         written = write_volumes(
             run_folder, output, particles=particles, latents=latents, states=states, dataset=dataset, context=context
         )
-    typer.echo(f"{len(written)} volumes -> {output}")
+    typer.echo(f"{len(written)} volume{'' if len(written) == 1 else 's'} -> {output}")
 
 
 @app.command()

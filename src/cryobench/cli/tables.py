@@ -13,7 +13,8 @@ def print_dataset(dataset: Dataset) -> None:
     console = make_console()
     for note in card.get("notes", []):
         console.print(note, highlight=False, markup=False)
-    states = "no truth" if dataset.truth is None else f"{dataset.truth.n_states} states"
+    count = None if dataset.truth is None else dataset.truth.n_states
+    states = "no truth" if count is None else "1 state" if count == 1 else f"{count} states"
     console.print(
         f"{dataset.name}: {len(particles):,} images of {particles.box_size} px at {particles.pixel_size:g} Å/px, "
         f"{states}, {len(dataset.queries)} query particles",
