@@ -1,0 +1,31 @@
+"""Commands over several runs: a bad one is named and stops no other."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cryobench.cli.main import app
+from stored import store_dataset
+from toy import toy_dataset
+
+
+@pytest.mark.parametrize("order", [("bad", "good"), ("good", "bad")])
+def test_the_report_shows_the_good_runs(order, tmp_path, monkeypatch) -> None:
+    shown: list[Path] = []
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "run.json").write_text("[]")
+    store_dataset(toy_dataset(size=16, n=60, n_queries=5), tmp_path / "data")
+    runner = CliRunner()
+    made = runner.invoke(app, ["run", "random-latent", str(tmp_path / "data"), "-o", str(tmp_path / "good")])
+    assert made.exit_code == 0, made.output
+    monkeypatch.setattr(
+        "cryobench.report.site.write_report",
+        lambda dataset, results, output, **_: shown.extend(each[0].path for each in results) or output,
+    )
+    folders = [str(tmp_path / name) for name in order]
+    found = runner.invoke(app, ["report", *folders, "-o", str(tmp_path / "page")])
+    assert found.exit_code == 2
+    assert shown == [tmp_path / "good"]
+    assert "not in the report" in found.output
+    assert "bad" in found.output
