@@ -20,6 +20,14 @@ def choose_device(name: str) -> str:
     return name
 
 
+def multiplies_bfloat16(device: str) -> bool:
+    """Whether a device has units for products in bfloat16; without them these are slower than in float32."""
+    if device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    units = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of PyTorch do not say
+    return any(units.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
 def describe_hardware(device: str) -> dict[str, Any]:
     """Processor, cores, memory, and the accelerator if the run used one."""
     hardware: dict[str, Any] = {

@@ -3,7 +3,7 @@
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -15,7 +15,7 @@ from cryobench._errors import FormatError, UnknownName
 from cryobench._progress import Progress, Silent
 from cryobench.compute import Compute, open_compute
 from cryobench.compute.compute import Precision
-from cryobench.compute.device import describe_hardware
+from cryobench.compute.device import choose_device, describe_hardware, multiplies_bfloat16
 from cryobench.data import Dataset, DatasetIdentity, Machine, Particles, Priors, Reconstruction, RunRecord
 from cryobench.experiment.cost_ledger import CostLedger
 from cryobench.io.atomic import remove_partial_files
@@ -72,7 +72,8 @@ def run(
     device
         "cpu", "cuda" or "auto".
     precision
-        Of matrix products: "float32", "bfloat16" or "auto", the method's own.
+        Of matrix products: "float32", "bfloat16" or "auto": the method's own, but bfloat16 only where the
+        device has units for it; a run that is gone on with keeps its own.
     memory
         Budget, as "8GB" or in bytes; None for 70 % of what the process may use.
     workers
@@ -102,12 +103,12 @@ def run(
     chosen = get_method(method)
     particles, mask_prior = _hand_over(dataset, chosen, mask)
     built = chosen.with_settings(expand_settings(chosen, dataset, preset, settings or {}))
-    wanted = built.precisions[0] if precision == "auto" else precision
     target = Path(folder)
     if target.is_symlink() and not target.exists():
         raise FileNotFoundError(
             f"{target} is a link to {target.readlink()}, which is missing: make that folder first."
         )
+    wanted = _default_precision(target, built.precisions, device) if precision == "auto" else precision
     identity = DatasetIdentity(
         dataset.name, None if dataset.path is None else str(dataset.path.resolve()), dataset.card.get("sha256")
     )
@@ -213,6 +214,13 @@ def _name_origin(result: Reconstruction, method: Method) -> str:
     if result.volumes is None:
         return "none"
     return "control" if isinstance(method, Control) else "method"
+
+
+def _default_precision(folder: Path, precisions: Sequence[Precision], device: str) -> Precision:
+    """That of the run in the folder, on whatever machine it began, else the first that the device has units for."""
+    kept = read_run_record(folder).machine.precision if (folder / RECORD).exists() else None
+    fits = [each for each in precisions if each != "bfloat16" or multiplies_bfloat16(choose_device(device))]
+    return next((each for each in precisions if each == kept), (fits or precisions)[0])
 
 
 def _find_previous(folder: Path, record: RunRecord) -> Literal["none", "finished", "unfinished"]:

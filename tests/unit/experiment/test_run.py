@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from cryobench._errors import FormatError
 from cryobench.data import Dataset
 from cryobench.experiment import run
+from cryobench.io.store import read_run_record
+from cryobench.methods.controls import Consensus
 from toy import toy_dataset
 
 
@@ -51,6 +54,20 @@ def test_another_precision_is_another_run(dataset: Dataset, folder: Path) -> Non
     assert json.loads((folder / "run.json").read_text())["machine"]["precision"] == "float32"
     with pytest.raises(FormatError, match="they differ in precision"):
         run("consensus", dataset, folder, precision="bfloat16")
+
+
+def test_bfloat16_is_chosen_only_where_there_are_units_for_it(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Consensus, "precisions", ("bfloat16", "float32"))
+    for has_units, expected in ((False, "float32"), (True, "bfloat16")):
+        module = import_module("cryobench.experiment.run")
+        monkeypatch.setattr(module, "multiplies_bfloat16", lambda _, has_units=has_units: has_units)
+        run("consensus", dataset, tmp_path / expected)
+        assert read_run_record(tmp_path / expected).machine.precision == expected
+    before = (tmp_path / "float32" / "run.json").read_bytes()
+    run("consensus", dataset, tmp_path / "float32")  # here bfloat16 would be chosen, but the run is there
+    assert (tmp_path / "float32" / "run.json").read_bytes() == before
 
 
 def test_a_link_to_nowhere_is_refused_and_nothing_is_made(dataset: Dataset, tmp_path: Path) -> None:
