@@ -14,11 +14,12 @@ def cluster_latents(
     """Cluster (n,) of each latent, numbered along the first axis; −1 for latents that are not finite.
 
     By k-means, or by a Gaussian mixture, which may leave clusters empty, so there may be fewer than asked for.
-    ValueError if there are fewer latents than clusters.
+    ValueError if there are fewer different latents than clusters.
     """
     known = np.isfinite(latents).all(axis=1)
-    if n_clusters > known.sum():
-        raise ValueError(f"{n_clusters} clusters were asked for, and there are only {known.sum()} latents.")
+    distinct = len(np.unique(latents[known], axis=0))
+    if n_clusters > distinct:
+        raise ValueError(f"{n_clusters} clusters were asked for, and there are only {distinct} different latents.")
     random_state = int(stream(seed, "clusters").integers(2**31))
     if by_mixture:
         found = GaussianMixture(n_clusters, random_state=random_state).fit_predict(latents[known])

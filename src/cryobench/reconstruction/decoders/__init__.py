@@ -12,7 +12,7 @@ import numpy as np
 
 from cryobench._registry import list_names, load_named
 from cryobench.data import Particles, Reconstruction
-from cryobench.reconstruction.decoders.decoder import VolumeDecoder
+from cryobench.reconstruction.decoders.decoder import VolumeDecoder, resize_volume
 from cryobench.reconstruction.engine import RunContext
 
 DECODERS = {
@@ -23,6 +23,9 @@ DECODERS = {
 }
 """Name of each decoder and the module that has it."""
 
+SMALLEST_BOX = 4
+"""px."""
+
 GROUP = "cryobench.decoders"
 """Entry-point group by which other packages add theirs."""
 
@@ -32,7 +35,9 @@ def list_decoders() -> list[str]:
     return list_names(DECODERS, GROUP)
 
 
-def open_decoder(reconstruction: Reconstruction, particles: Particles, context: RunContext) -> VolumeDecoder:
+def open_decoder(
+    reconstruction: Reconstruction, particles: Particles, context: RunContext, *, box_size: int | None = None
+) -> VolumeDecoder:
     """The decoder of a reconstruction, its model loaded once, on the context's device.
 
     Parameters
@@ -41,21 +46,38 @@ def open_decoder(reconstruction: Reconstruction, particles: Particles, context: 
         With ``decodes_by`` and a model, in memory or from a folder.
     particles
         Those it was made from, in their own box: volumes are given on their grid.
+    box_size
+        Instead, of volumes that are Fourier-cropped to fewer samples of the same box: previews. None for the grid of
+        the particles.
 
     Raises
     ------
     ValueError
-        If the reconstruction has no decoder.
+        If the reconstruction has no decoder, or ``box_size`` is no smaller box (``check_box``).
     UnknownName
         If its decoder is not known here: a package that adds it is not installed.
     FormatError
         If its model lacks an array.
     """
-    kind = _load(reconstruction)
+    kind, wanted = _load(reconstruction), check_box(box_size, particles.box_size)
     box = reconstruction.record.settings.get("box") or particles.box_size
     decoder = kind.open(reconstruction.model, reconstruction, particles.at_box(box), context)
-    decoder.box_size = particles.box_size
+    decoder.box_size = wanted
     return decoder
+
+
+def check_box(box_size: int | None, full: int) -> int:
+    """The side of volumes that are asked for in a box of ``full`` px, which None stands for.
+
+    ValueError if it is larger, or below ``SMALLEST_BOX``. Odd and even sides may be mixed: the centre voxel stays
+    ``n // 2``.
+    """
+    if box_size is not None and not SMALLEST_BOX <= box_size <= full:
+        raise ValueError(
+            f"volumes of {box_size} px were asked for (--box), and those of this data set have {full} px: they can be "
+            f"Fourier-cropped to {SMALLEST_BOX} to {full} px."
+        )
+    return full if box_size is None else box_size
 
 
 @dataclass(eq=False)
@@ -148,8 +170,10 @@ __all__ = [
     "DecodedVolumes",
     "DeferredDecoder",
     "VolumeDecoder",
+    "check_box",
     "latent_rows",
     "list_decoders",
     "open_decoder",
+    "resize_volume",
     "with_decoder",
 ]

@@ -52,7 +52,8 @@ class CoordinateNetworkDecoder(VolumeDecoder):
         return cls(network.to(context.compute.device).eval(), float(model["scale"]))
 
     def _decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
-        return decode_volumes(self.network, latents, self.scale)
+        box = min(self.box_size, self.network.shape.box_size)
+        return decode_volumes(self.network, latents, self.scale, box_size=box)
 
 
 def pack_network(network: CoordinateNetwork, scale: float) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from cryobench.data import Particles, Reconstruction
-from cryobench.fourier import fourier_pad
+from cryobench.fourier import fourier_crop, fourier_pad
 from cryobench.reconstruction.engine import RunContext
 
 
@@ -24,7 +24,7 @@ class VolumeDecoder(ABC):
     width: int
     """Numbers in a row of latents, or of class probabilities."""
     box_size: int
-    """Side of the volumes that are handed out: the data set's."""
+    """Side of the volumes that are handed out: the data set's, or that of previews, which are Fourier-cropped."""
 
     @classmethod
     @abstractmethod
@@ -56,7 +56,7 @@ class VolumeDecoder(ABC):
         """
 
     def decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
-        """Volumes (z, y, x) float32 at latents (m, width), one at a time, on the grid of the data set.
+        """Volumes (z, y, x) float32 at latents (m, width), one at a time, of ``box_size``.
 
         ValueError if the latents have another width, or are not finite.
         """
@@ -68,13 +68,14 @@ class VolumeDecoder(ABC):
         finite = np.isfinite(rows).all(axis=1)
         if not finite.all():
             raise ValueError(f"latent {int(np.argmin(finite))} is not finite: there is no volume at it.")
-        return (self._pad(volume) for volume in self._decode(rows))
+        return (resize_volume(volume, self.box_size) for volume in self._decode(rows))
 
     @abstractmethod
     def _decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
-        """Volumes (z, y, x) float32 in the model's box."""
+        """Volumes (z, y, x) float32 in the model's box, or cropped already, where that saves work."""
 
-    def _pad(self, volume: np.ndarray) -> np.ndarray:
-        if volume.shape[-1] == self.box_size:
-            return volume
-        return fourier_pad(torch.from_numpy(volume), self.box_size, dimensions=3).numpy()
+
+def resize_volume(volume: np.ndarray, box_size: int) -> np.ndarray:
+    """A volume (z, y, x) on a grid of more or fewer, ``box_size``, samples a side: its spectrum padded or cropped."""
+    resample = fourier_crop if volume.shape[-1] > box_size else fourier_pad
+    return volume if volume.shape[-1] == box_size else resample(torch.tensor(volume), box_size, dimensions=3).numpy()

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cryobench.imaging.half_disc import HalfDisc
-from cryobench.reconstruction.networks.encoding import SliceEncoder, draw_frequencies, encode_points
+from cryobench.reconstruction.networks.encoding import SliceEncoder, draw_frequencies
 
 Domain = Literal["fourier", "hartley"]
 
@@ -87,19 +87,6 @@ class CoordinateNetwork(nn.Module):
             return torch.cat([found[..., :1], found[..., 1:] * flips], dim=-1)
         both = torch.cat([torch.cat([sine, cosine], dim=-1), torch.cat([-sine, cosine], dim=-1)], dim=1)
         one, other = self._evaluate(both, latents[:, None]).chunk(2, dim=1)
-        return torch.cat([(one + other) / 2, (other - one) / 2], dim=-1)
-
-    def spectrum(self, points: Float[Tensor, "p 3"], latents: Float[Tensor, "b k"]) -> Float[Tensor, "b p 2"]:
-        """Real and imaginary part at points in cycles per pixel, for each latent; points are encoded once."""
-        features = encode_points(self.frequencies, points)
-        half = features.shape[-1] // 2
-        if self.shape.domain == "fourier":
-            flips = torch.where(points[:, 2:] > 0, -1.0, 1.0)
-            features = torch.cat([features[:, :half] * flips, features[:, half:]], dim=-1)
-            found = self._evaluate(features[None], latents[:, None])
-            return torch.cat([found[..., :1], found[..., 1:] * flips], dim=-1)
-        both = torch.cat([features, torch.cat([-features[:, :half], features[:, half:]], dim=-1)])
-        one, other = self._evaluate(both[None], latents[:, None]).chunk(2, dim=1)
         return torch.cat([(one + other) / 2, (other - one) / 2], dim=-1)
 
     def _evaluate(self, features: Tensor, latents: Tensor) -> Tensor:

@@ -82,9 +82,12 @@ class SliceEncoder:
         return self._columns * rotations[:, 0, 2:3] + self._rows * rotations[:, 1, 2:3]
 
 
-def centred_points(box_size: int, radius: float) -> np.ndarray:
-    """(p, 3) integer (x, y, z) with x ≥ 0 and |k| ≤ radius: one of each Friedel pair, and the x = 0 plane whole."""
-    reach = int(np.floor(radius))
+def centred_points(radius: float, reach: int | None = None) -> np.ndarray:
+    """(p, 3) integer (x, y, z) with x ≥ 0 and |k| ≤ radius: one of each Friedel pair, and the x = 0 plane whole.
+
+    ``reach`` is the largest coordinate; None for all within the radius.
+    """
+    reach = int(np.floor(radius)) if reach is None else reach
     full = np.arange(-reach, reach + 1)
     z, y, x = np.meshgrid(full, full, np.arange(reach + 1), indexing="ij")
     inside = x**2 + y**2 + z**2 <= radius**2

@@ -14,14 +14,16 @@ from torch import Tensor
 from cryobench.fourier import ifft_volume
 from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwork
 from cryobench.reconstruction.networks.encoding import centred_points
+from cryobench.reconstruction.networks.spectrum import evaluate_spectrum
 
-_POINTS = 1 << 15
-"""Evaluated at a time, over all latents."""
+_MOST_AT_ONCE = 32
+_SPECTRA_BYTES = 1 << 28
+"""Of the spectra of all latents at a time."""
 
 
 @torch.no_grad()
 def decode_volumes(
-    network: CoordinateNetwork, latents: np.ndarray, scale: float, *, box_size: int | None = None, at_once: int = 8
+    network: CoordinateNetwork, latents: np.ndarray, scale: float, *, box_size: int | None = None
 ) -> Iterator[np.ndarray]:
     """Volumes (z, y, x) float32 at latents (m, k), one at a time.
 
@@ -30,32 +32,36 @@ def decode_volumes(
     scale
         s, by which the network's numbers are multiplied: see ``images``.
     box_size
-        Of the volumes; smaller than that of the network, they are those Fourier-cropped. None for its own.
-    at_once
-        Volumes that use one encoding of the points.
+        Of the volumes; smaller than that of the network, they are those Fourier-cropped, but for the zero frequency,
+        which follows from the solvent of the smaller box. None for its own.
     """
     full = network.shape.box_size
     size = full if box_size is None else box_size
     device = network.frequencies.device
-    points = centred_points(size, size // 2)
-    # An even box stores its Nyquist frequency once, as the negative one.
-    points = points[(points[:, 1:] < (size + 1) // 2).all(axis=1)]
+    points = _grid_points(size, full)
     x, y, z = points.T
     index = torch.from_numpy(((z % size) * size + y % size) * (size // 2 + 1) + x).to(device)
     at = torch.from_numpy(points / full).float().to(device)
     outside = _outside(size, device)
+    at_once = min(_MOST_AT_ONCE, max(1, _SPECTRA_BYTES // (8 * size * size * (size // 2 + 1))))
     for first in range(0, len(latents), at_once):
         group = torch.from_numpy(np.asarray(latents[first : first + at_once], dtype=np.float32)).to(device)
         spectra = torch.zeros(len(group), size * size * (size // 2 + 1), dtype=torch.complex64, device=device)
-        step = max(1, _POINTS // len(group))
-        for start in range(0, len(at), step):
-            part = slice(start, start + step)
-            found = network.spectrum(at[part], group)
+        for part, found in evaluate_spectrum(network, at, group):
             spectra[:, index[part]] = torch.view_as_complex(found.contiguous())
         gain = scale * (size / full) ** 3
         for spectrum in spectra:
             volume = ifft_volume(spectrum.reshape(size, size, size // 2 + 1) * gain, size)
             yield (volume - volume[outside].mean()).cpu().numpy()
+
+
+def _grid_points(size: int, full: int) -> np.ndarray:
+    """(p, 3) integer (x, y, z) of the entries of a half-spectrum of ``size`` within the ball of a ``full`` box."""
+    if size < full:  # as ``fourier_crop``, without the Nyquist planes of an even box
+        return centred_points(full // 2, (size - 1) // 2)
+    points = centred_points(full // 2)
+    # An even box stores its Nyquist frequency once, as the negative one.
+    return points[(points[:, 1:] < (size + 1) // 2).all(axis=1)]
 
 
 def _outside(size: int, device: torch.device) -> Tensor:

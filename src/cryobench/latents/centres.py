@@ -1,0 +1,52 @@
+"""Particles that stand for the parts of a latent space: the one nearest to the centre of each k-means cluster.
+
+A volume decoded at a centre itself may lie where no particle is; the particle nearest to it is on the data. The
+centres are ordered such that neighbours follow each other: the order of the leaves of an average-linkage tree in
+which the sum of the distances of successive leaves is least (Bar-Joseph et al., Bioinformatics 17 (2001) S22, by
+SciPy).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.cluster.hierarchy import leaves_list, linkage
+from sklearn.neighbors import NearestNeighbors
+
+from cryobench.latents.groups import cluster_latents
+
+
+@dataclass(frozen=True, eq=False)
+class Centres:
+    """Particles nearest to cluster centres, in the order of a tour."""
+
+    particles: Int[np.ndarray, "k"]
+    sizes: Int[np.ndarray, "k"]
+    """Particles of each cluster."""
+
+
+def choose_centres(latents: Float[np.ndarray, "n d"], n_clusters: int, *, seed: int = 0) -> Centres:
+    """The particle nearest to the mean of each k-means cluster, and the cluster's size.
+
+    Rows that are not finite take no part. ValueError if there are fewer different latents than clusters.
+    """
+    labels = cluster_latents(latents, n_clusters, seed=seed)
+    means = np.stack([latents[labels == cluster].mean(axis=0) for cluster in range(n_clusters)])
+    order = order_by_neighbours(means)
+    sizes = np.bincount(labels[labels >= 0], minlength=n_clusters)
+    return Centres(nearest_particles(latents, means)[order], sizes[order])
+
+
+def nearest_particles(latents: Float[np.ndarray, "n d"], points: Float[np.ndarray, "m d"]) -> Int[np.ndarray, "m"]:
+    """The row of ``latents`` nearest to each point; rows that are not finite are left out."""
+    known = np.flatnonzero(np.isfinite(latents).all(axis=1))
+    search = NearestNeighbors(n_neighbors=1).fit(latents[known])
+    return known[search.kneighbors(points, return_distance=False)[:, 0]]
+
+
+def order_by_neighbours(points: Float[np.ndarray, "k d"]) -> Int[np.ndarray, "k"]:
+    """An order (k,) of points in which near ones follow each other, from the end that is lower on the first axis."""
+    if len(points) < 3:
+        return np.argsort(points[:, 0], kind="stable")
+    order = leaves_list(linkage(points, "average", optimal_ordering=True)).astype(np.int64)
+    return order if points[order[0], 0] <= points[order[-1], 0] else order[::-1]
