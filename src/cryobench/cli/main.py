@@ -389,9 +389,8 @@ def volumes(
     states: Annotated[
         bool, typer.Option("--states", help="One volume per true state, at the mean latent of its particles.")
     ] = False,
-    dataset: Annotated[
-        Optional[Path], typer.Option(help="The data set, if it is no longer where the run found it.")
-    ] = None,
+    box: series_options.Box = None,
+    dataset: series_options.DatasetFolder = None,
     device: machine.Device = "auto",
     precision: machine.Precision = "auto",
     memory: machine.Memory = None,
@@ -400,13 +399,26 @@ def volumes(
 ) -> None:
     """Decode more volumes of a finished run, as MRC files: of particles, of given latents, or one per state.
 
-    Example: **cryobench volumes runs/3d-class -p 0 -p 500 -o volumes**
+    Repeating the command after an interruption goes on where it stopped.
+
+    Examples:
+
+    **cryobench volumes runs/3d-class -p 0 -p 500 -o volumes**
+
+    **cryobench volumes runs/cryodrgn --latents rows.npy --box 32 -o previews**
     """
     from cryobench.experiment.decode import write_volumes
 
     with machine.open_context(device, precision, memory, workers, scheduler) as context:
         written = write_volumes(
-            run_folder, output, particles=particles, latents=latents, states=states, dataset=dataset, context=context
+            run_folder,
+            output,
+            particles=particles,
+            latents=latents,
+            states=states,
+            box_size=box,
+            dataset=dataset,
+            context=context,
         )
     typer.echo(f"{len(written)} volume{'' if len(written) == 1 else 's'} -> {output}")
 
@@ -415,48 +427,64 @@ def volumes(
 def series(
     run_folder: series_options.RunFolder,
     kind: series_options.Kind,
-    output: series_options.Output,
-    component: series_options.Component = 0,
+    output: series_options.Output = None,
+    axis: series_options.Axis = 1,
     frames: series_options.Frames = 20,
-    percentiles: series_options.Range = "3:97",
-    clusters: series_options.Clusters = 8,
+    percentiles: series_options.Range = "5:95",
+    clusters: series_options.Clusters = 20,
     clustering: series_options.Clustering = "k-means",
-    first: series_options.First = None,
-    last: series_options.Last = None,
-    dataset: series_options.DatasetFolder = None,
+    anchors: series_options.Anchors = None,
+    neighbours: series_options.Neighbours = 10,
+    mean_neighbours: series_options.MeanNeighbours = 5,
     seed: series_options.Seed = 0,
+    box: series_options.Box = None,
+    dataset: series_options.DatasetFolder = None,
     device: machine.Device = "auto",
     precision: machine.Precision = "auto",
     memory: machine.Memory = None,
     workers: machine.Workers = 1,
     scheduler: machine.Scheduler = None,
 ) -> None:
-    """Write a series of volumes that shows what a run found, as numbered MRC files.
+    """Write a series of volumes that shows what a run found, as numbered MRC files with a table of their latents.
 
-    simple: along one component of a linear model. cluster: one volume per cluster of the latents, from its particles.
-    intermediates: from the particles in overlapping windows along one component. path: decoded along a path through
-    the latents. The folder's series.json says the latents and the number of particles of each.
+    Of any run with latents, by its own decoder:
+
+    **pca**: along a principal axis of the latents. **k-means**: of the particles nearest to the centres of clusters,
+    near ones after each other. **graph**: of particles on the shortest path through anchors, from neighbour to
+    neighbour, so that it goes around where no particles are. **path**: along a path of high density (recovar keeps
+    one), or between two particles.
+
+    As 3D variability shows them:
+
+    **simple**: the mean moved along a component (3dva, recovar). **cluster**: back-projected from the particles of
+    each cluster. **intermediates**: back-projected in overlapping windows along a latent axis.
+
+    Repeating the command after an interruption goes on where it stopped.
 
     Examples:
 
-    **cryobench series runs/3dva simple -o along-first --component 0**
+    **cryobench series runs/cryodrgn k-means --clusters 10 --box 64**
 
-    **cryobench series runs/recovar path -o path --from 12 --to 340**
+    **cryobench series runs/cryodrgn graph --anchors 12,340,77 --frames 30**
+
+    **cryobench series runs/3dva pca --axis 2 -o second-axis**
     """
     with machine.open_context(device, precision, memory, workers, scheduler) as context:
         series_options.run_series(
             run_folder,
             kind,
             output,
-            component=component,
+            axis=axis,
             frames=frames,
             percentiles=percentiles,
             clusters=clusters,
             clustering=clustering,
-            first=first,
-            last=last,
-            dataset=dataset,
+            anchors=anchors,
+            neighbours=neighbours,
+            mean_neighbours=mean_neighbours,
             seed=seed,
+            box=box,
+            dataset=dataset,
             context=context,
         )
 

@@ -22,6 +22,7 @@ from cryobench.data.particles import CHUNK, Particles
 from cryobench.data.reconstruction import Decoder, Reconstruction
 from cryobench.data.record import DatasetIdentity, Machine, Priors, RunCost, RunRecord
 from cryobench.data.scores import Score, Scores
+from cryobench.data.series import VolumeSeries
 from cryobench.data.sources import (
     ArrayImages,
     CroppedImages,
@@ -66,6 +67,7 @@ __all__ = [
     "Scores",
     "SelectedImages",
     "StateComponents",
+    "VolumeSeries",
     "VolumeSource",
     "corner_pixels",
 ]

@@ -7,10 +7,10 @@ import numpy as np
 
 from cryobench.data import Dataset
 from cryobench.experiment.score import find_dataset
-from cryobench.io.atomic import atomic_folder, read_array
-from cryobench.io.mrc import write_volume
+from cryobench.experiment.volume_folder import write_volume_folder
+from cryobench.io.atomic import read_array
 from cryobench.io.store import load_reconstruction
-from cryobench.reconstruction.decoders import latent_rows, open_decoder
+from cryobench.reconstruction.decoders import check_box, latent_rows, open_decoder
 from cryobench.reconstruction.engine import RunContext
 
 
@@ -21,6 +21,7 @@ def write_volumes(
     particles: Sequence[int] | None = None,
     latents: Path | None = None,
     states: bool = False,
+    box_size: int | None = None,
     dataset: Path | None = None,
     context: RunContext | None = None,
 ) -> list[Path]:
@@ -31,13 +32,15 @@ def write_volumes(
     run
         RUN folder of a finished run whose method can decode.
     folder
-        New folder; it appears when all volumes are in it.
+        New, or left by the same command when it was interrupted, which then goes on.
     particles
         Particle indices: the volume at each one's own latent (file ``particle-NNNNNN.mrc``).
     latents
         .npy file (m, d): the volume at each row (``latent-NNNNNN.mrc``).
     states
         The volume at the mean latent of each true state's particles (``state-NNN.mrc``). Uses the truth's labels.
+    box_size
+        Of the volumes, for previews: they are Fourier-cropped to it. None for the data set's.
     dataset
         The data set's folder, if it is not where the run record says.
     context
@@ -46,16 +49,19 @@ def write_volumes(
     Raises
     ------
     ValueError
-        Not exactly one choice; a particle that does not exist; latents of another width.
+        Not exactly one choice; a particle that does not exist; latents of another width; a run that keeps no model to
+        decode from; a box larger than the data set's.
+    FileExistsError
+        The folder is there already.
     FormatError
-        A latents file that is no array; a run that keeps no model to decode from.
+        A latents file that is no array; a folder of another interrupted command.
     """
     if (particles is not None) + (latents is not None) + states != 1:
         raise ValueError("say what to decode: one of --particles, --latents and --states.")
     context = context or RunContext()
     reconstruction = load_reconstruction(run)
     data = find_dataset(reconstruction, dataset)
-    decoder = open_decoder(reconstruction, data.particles, context)
+    box = check_box(box_size, data.particles.box_size)
     own = latent_rows(reconstruction)
     if particles is not None:
         wrong = [index for index in particles if not 0 <= index < len(own)]
@@ -67,11 +73,17 @@ def write_volumes(
         names = [f"latent-{index:06d}" for index in range(len(rows))]
     else:
         rows, names = _state_means(data, own)
-    with atomic_folder(folder) as partial, context.progress.task("decoding volumes", total=len(rows)) as task:
-        for name, volume in zip(names, decoder.decode(rows), strict=True):
-            write_volume(partial / f"{name}.mrc", volume, data.particles.pixel_size)
-            task.advance()
-    return [folder / f"{name}.mrc" for name in names]
+    return write_volume_folder(
+        folder,
+        [f"{name}.mrc" for name in names],
+        lambda missing, inner: open_decoder(reconstruction, data.particles, inner, box_size=box).decode(
+            rows[missing]
+        ),
+        rows=rows,
+        call={"run": str(Path(run).resolve()), "box_size": box},
+        pixel_size=data.particles.pixel_size * data.particles.box_size / box,
+        context=context,
+    )
 
 
 def _read_latents(path: Path, width: int) -> np.ndarray:

@@ -4,8 +4,8 @@ Each particle is joined to its ``most`` nearest ones. Of these edges the shortes
 on average: a particle far from all others loses its edges, and one within a crowd keeps them, so that a path goes
 where particles are and not across a gap. The length of an edge is the distance of the two latents.
 
-Source: the graph traversal of cryoDRGN (Zhong et al., Nature Methods 18 (2021) 176; Kinman et al., Nature Protocols 18
-(2023) 319). Shortest paths by Dijkstra's algorithm (SciPy).
+Source: the graph traversal of cryoDRGN (Zhong et al., Nature Methods 18 (2021) 176; Kinman et al., Nature Protocols
+18 (2023) 319). Shortest paths by Dijkstra's algorithm (SciPy).
 """
 
 from collections.abc import Sequence
@@ -66,8 +66,8 @@ class NeighbourGraph:
         return (
             f"particles {start} and {end} are not connected: with at most {self.most} neighbours for each particle, "
             f"and {self.mean:g} on average, the graph of {len(labels)} particles falls into {count} components, and "
-            f"these two are in components of {ends} particles. Raise the neighbours on average, up to the most of "
-            "each, or both, or choose anchors in one component."
+            f"these two are in components of {ends} particles. Raise --mean-neighbours, up to --neighbours, or "
+            "both, or choose anchors in one component."
         )
 
 
@@ -90,7 +90,8 @@ def neighbour_graph(
     """
     if not 0 < mean <= most:
         raise ValueError(
-            f"the neighbours on average are above 0 and at most {most}, the most of each particle, got {mean:g}."
+            f"the neighbours on average (--mean-neighbours) are above 0 and at most {most}, the most of each "
+            f"particle (--neighbours), got {mean:g}."
         )
     if len(latents) < 2:
         raise ValueError(f"a graph needs two particles with latents, and there is {len(latents)}.")
@@ -138,11 +139,10 @@ def choose_along(
     along = np.concatenate([[0.0], np.cumsum(steps)])
     chosen = set(stops)
     # Between stops, rows nearest to equally spaced distances; as many as remain, shared out by length.
-    lengths = np.diff(along[stops])
     total = max(float(along[-1]), 1e-300)
-    shares = np.diff(np.round(np.concatenate([[0.0], np.cumsum(lengths)]) / total * (n_points - len(stops)))).astype(int)
+    shares = np.diff(np.round(along[stops] / total * (n_points - len(stops))))
     for (start, end), share in zip(pairwise(stops), shares.tolist(), strict=True):
-        wanted = np.linspace(along[start], along[end], share + 2)[1:-1]
+        wanted = np.linspace(along[start], along[end], int(share) + 2)[1:-1]
         between = along[start : end + 1]
         chosen.update((start + np.abs(between[:, None] - wanted).argmin(axis=0)).tolist())
     rows = np.array(sorted(chosen))

@@ -1,21 +1,38 @@
 """Volume series of finished runs: along components, of clusters, of windows, along paths; and what is refused."""
 
+import contextlib
 import json
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
+from sklearn.decomposition import PCA
 
 from cryobench._errors import FormatError, UnknownName
-from cryobench.cli.series import parse_percentiles
+from cryobench.cli.main import run_cli
+from cryobench.cli.series import parse_anchors, parse_percentiles
 from cryobench.compute import Compute
-from cryobench.data import Components, DatasetIdentity, LatentDensity, LatentPath, Reconstruction, RunRecord
-from cryobench.experiment import series
-from cryobench.experiment.series import SeriesSettings, write_series
-from cryobench.io.mrc import read_volume
+from cryobench.data import (
+    Components,
+    DatasetIdentity,
+    LatentDensity,
+    LatentPath,
+    Reconstruction,
+    RunRecord,
+    VolumeSeries,
+)
+from cryobench.experiment import volume_folder
+from cryobench.experiment.decode import write_volumes
+from cryobench.experiment.series import write_series
+from cryobench.experiment.series_kinds import BackProjected
+from cryobench.experiment.series_settings import SeriesSettings
+from cryobench.fourier import fourier_crop
+from cryobench.io.mrc import read_volume, write_volume
+from cryobench.io.series_store import list_series, load_series
 from cryobench.io.store import load_reconstruction, save_reconstruction
 from cryobench.latents.groups import triangular_weights
 from cryobench.reconstruction.engine import Passes, RunContext
@@ -57,8 +74,12 @@ def run(dataset, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def entries(folder: Path) -> list[dict]:
-    return json.loads((folder / "series.json").read_text())["frames"]
+def table(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "series.csv")
+
+
+def latents_of(folder: Path) -> np.ndarray:
+    return table(folder).filter(like="latent_").to_numpy()
 
 
 def correlation(first, second) -> float:
@@ -66,10 +87,10 @@ def correlation(first, second) -> float:
 
 
 def test_simple_goes_along_one_component(run: Path, tmp_path: Path) -> None:
-    settings = SeriesSettings(component=1, frames=5, percentiles=(10, 90))
+    settings = SeriesSettings(axis=2, frames=5, percentiles=(10, 90))
     written = write_series(run, "simple", tmp_path / "out", settings)
     assert [path.name for path in written] == [f"frame-00{index}.mrc" for index in range(5)]
-    latents = np.array([entry["latent"] for entry in entries(tmp_path / "out")])
+    latents = latents_of(tmp_path / "out")
     own = load_reconstruction(run).latents
     np.testing.assert_allclose(latents[[0, -1], 1], np.nanpercentile(own[:, 1], [10, 90]), rtol=1e-6)
     np.testing.assert_allclose(np.diff(latents[:, 1]), np.ptp(latents[:, 1]) / 4)
@@ -80,7 +101,7 @@ def test_simple_goes_along_one_component(run: Path, tmp_path: Path) -> None:
         np.testing.assert_allclose(volume, model["mean"] + latent[1] * model["components"][1], atol=1e-5)
         assert pixel_size == pytest.approx(PIXEL_SIZE)
     assert json.loads((tmp_path / "out" / "series.json").read_text())["settings"] == {
-        "component": 1,
+        "axis": 2,
         "frames": 5,
         "percentiles": [10, 90],
     }
@@ -92,22 +113,22 @@ def test_clusters_are_back_projected_and_counted(run: Path, dataset, tmp_path: P
     written = write_series(run, "cluster", tmp_path / "out", settings)
     states = dataset.truth.states.copy()
     states[5] = -1  # left out of the run, hence of the clusters
-    frames = entries(tmp_path / "out")
-    assert [entry["particles"] for entry in frames] == [int((states == state).sum()) for state in range(3)]
+    found = table(tmp_path / "out")
+    assert found["n_particles"].tolist() == [int((states == state).sum()) for state in range(3)]
     weights = (states[:, None] == np.arange(3)).astype(np.float32)
     expected = backproject(Passes(dataset.particles, Compute()), weights)
-    for path, volume, entry, place in zip(written, expected, frames, (-1, 0, 1), strict=True):
+    for path, volume, first, place in zip(written, expected, found["latent_1"], (-1, 0, 1), strict=True):
         np.testing.assert_allclose(read_volume(path)[0], volume, atol=1e-5 * np.abs(volume).max())
-        assert entry["latent"][0] == pytest.approx(place, abs=0.1)
+        assert first == pytest.approx(place, abs=0.1)
 
 
 def test_intermediates_are_weighted_windows_over_ranks(run: Path, dataset, tmp_path: Path) -> None:
     written = write_series(run, "intermediates", tmp_path / "out", SeriesSettings(frames=3))
-    frames = entries(tmp_path / "out")
-    assert sum(entry["weight"] for entry in frames) == pytest.approx(N - 1)
-    assert frames[1]["weight"] == pytest.approx(2 * frames[0]["weight"], rel=0.05)
-    latents = np.array([entry["latent"][0] for entry in frames])
-    assert (np.diff(latents) > 0.4).all()
+    found = table(tmp_path / "out")
+    assert found["weight"].sum() == pytest.approx(N - 1)
+    assert found["weight"][1] == pytest.approx(2 * found["weight"][0], rel=0.05)
+    assert (np.diff(found["latent_1"]) > 0.4).all()
+    np.testing.assert_array_equal(found["position"], found["latent_1"])
     volumes = [read_volume(path)[0] for path in written]
     truth = dataset.truth.volumes
     # The window at either end holds mostly the particles of that end's state.
@@ -128,16 +149,16 @@ def test_triangles_sum_to_one_and_overlap(n, frames, rng) -> None:
 
 
 def test_windows_beyond_memory_take_more_passes_and_give_the_same(dataset, rng) -> None:
-    weights = rng.uniform(0, 1, (N, 3)).astype(np.float32)
-    together = list(series._backproject(dataset, weights, RunContext()))
-    apart = list(series._backproject(dataset, weights, RunContext(compute=Compute(memory=1))))
+    source, chosen = BackProjected(rng.uniform(0, 1, (3, N)).astype(np.float32)), np.arange(3)
+    together = list(source.make(chosen, dataset, 16, RunContext()))
+    apart = list(source.make(chosen, dataset, 16, RunContext(compute=Compute(memory=1))))
     np.testing.assert_array_equal(np.stack(apart), np.stack(together))
 
 
 def test_a_path_is_straight_without_a_density(run: Path, tmp_path):
-    written = write_series(run, "path", tmp_path / "out", SeriesSettings(frames=4, first=0, last=7))
+    written = write_series(run, "path", tmp_path / "out", SeriesSettings(frames=4, anchors=(0, 7)))
     found = load_reconstruction(run)
-    latents = np.array([entry["latent"] for entry in entries(tmp_path / "out")])
+    latents = latents_of(tmp_path / "out")
     np.testing.assert_allclose(latents, np.linspace(found.latents[0], found.latents[7], 4), atol=1e-6)
     expected = found.model["mean"] + np.tensordot(latents[1], found.model["components"], axes=1)
     np.testing.assert_allclose(read_volume(written[1])[0], expected, atol=1e-5)
@@ -155,20 +176,37 @@ def test_a_path_kept_by_the_run_or_through_its_density(run: Path, tmp_path: Path
     changed = replace(result, latents=latents, findings=findings)
     save_reconstruction(changed, tmp_path / "ring", pixel_size=PIXEL_SIZE)
     write_series(tmp_path / "ring", "path", tmp_path / "own")
-    np.testing.assert_allclose([entry["latent"] for entry in entries(tmp_path / "own")], kept)
-    write_series(tmp_path / "ring", "path", tmp_path / "around", SeriesSettings(frames=9, first=0, last=1))
-    around = np.array([entry["latent"] for entry in entries(tmp_path / "around")])
+    np.testing.assert_allclose(latents_of(tmp_path / "own"), kept)
+    assert table(tmp_path / "own")["position"].tolist() == pytest.approx(np.linspace(0, np.sqrt(2), 6))
+    write_series(tmp_path / "ring", "path", tmp_path / "around", SeriesSettings(frames=9, anchors=(0, 1)))
+    around = latents_of(tmp_path / "around")
     assert np.linalg.norm(around, axis=1).min() > 0.7  # along the ring, not across its empty middle
 
 
 REFUSED = {
     "an unknown kind": ("sample", {}, "no kind of series named 'sample'.* Did you mean 'simple'"),
-    "a component that is not there": ("simple", {"component": 2}, "components 0 to 1"),
+    "a component that is not there": ("simple", {"axis": 3}, "components 1 to 2"),
+    "a principal axis that is not there": ("pca", {"axis": 3}, "principal axes 1 to 2"),
+    "a latent axis that is not there": ("intermediates", {"axis": 3}, "latent axes 1 to 2"),
     "a window per particle and more": ("intermediates", {"frames": 90}, "only 89 latents"),
-    "more clusters than latents": ("cluster", {"clusters": 90}, "only 89 latents"),
-    "no path of its own": ("path", {}, "--from and --to"),
-    "a particle that is not there": ("path", {"first": 0, "last": 90}, "particles 0 to 89"),
-    "a particle left out": ("path", {"first": 5, "last": 0}, "particle 5 was left out"),
+    "more clusters than latents": ("cluster", {"clusters": 90}, "only 89 different latents"),
+    "more centres than latents": ("k-means", {"clusters": 90}, "only 89 different latents"),
+    "no path of its own": ("path", {}, "--anchors 12,340"),
+    "a path through three": ("path", {"anchors": (0, 1, 2)}, "between two particles, got 3"),
+    "a particle that is not there": ("path", {"anchors": (0, 90)}, "particles 0 to 89"),
+    "a particle left out": ("path", {"anchors": (5, 0)}, "particle 5 was left out"),
+    "an anchor left out": ("graph", {"anchors": (0, 5)}, "particle 5 was left out"),
+    "an anchor that is not there": ("graph", {"anchors": (0, 90)}, "particles 0 to 89"),
+    "more anchors than frames": (
+        "graph",
+        {"anchors": (0, 1, 2), "frames": 2, "neighbours": 80, "mean_neighbours": 80},
+        "for 2 frames",
+    ),
+    "anchors that no path joins": (
+        "graph",
+        {"anchors": (0, 1), "neighbours": 1, "mean_neighbours": 0.5},
+        "particles 0 and 1 are not connected.*--mean-neighbours",
+    ),
 }
 
 
@@ -186,7 +224,8 @@ def test_refusals_leave_nothing_behind(case: str, run: Path, tmp_path: Path) -> 
         ({"percentiles": (97.0, 3.0)}, "percentiles rise"),
         ({"frames": 1}, "at least two frames"),
         ({"clusters": 0}, "at least one cluster"),
-        ({"first": 3}, "both --from and --to"),
+        ({"anchors": (3,)}, "at least two anchors"),
+        ({"axis": 0}, "counted from 1"),
     ],
 )
 def test_settings_out_of_range(settings, message) -> None:
@@ -194,6 +233,8 @@ def test_settings_out_of_range(settings, message) -> None:
         SeriesSettings(**settings)
     with pytest.raises(UnknownName, match="k-means"):
         SeriesSettings(clustering="k-mean")
+    with pytest.raises(UnknownName, match="k-means"):
+        SeriesSettings(anchors="kmeans")
 
 
 def test_runs_without_what_a_kind_needs(run: Path, dataset, tmp_path: Path) -> None:
@@ -211,21 +252,161 @@ def test_runs_without_what_a_kind_needs(run: Path, dataset, tmp_path: Path) -> N
         write_series(run, "simple", tmp_path / "out")
 
 
-def test_an_interrupted_series_leaves_no_folder(run: Path, tmp_path: Path, monkeypatch) -> None:
-    def stop(*arguments):
-        raise KeyboardInterrupt
+def test_an_axis_is_decoded_through_the_mean(run: Path, tmp_path: Path) -> None:
+    written = write_series(run, "pca", None, SeriesSettings(frames=5, percentiles=(10, 90)))
+    assert written[0] == run / "series" / "pca-1" / "frame-000.mrc"
+    found = load_series(run / "series" / "pca-1")
+    own = np.delete(load_reconstruction(run).latents, 5, axis=0)
+    fitted = PCA(1).fit(own)
+    along = fitted.transform(own)[:, 0] * np.sign(fitted.components_[0][np.abs(fitted.components_[0]).argmax()])
+    np.testing.assert_allclose(found.positions[[0, -1]], np.percentile(along, [10, 90]), rtol=1e-6)
+    offsets = found.latents - fitted.mean_
+    np.testing.assert_allclose(offsets @ np.array([[0, 1], [-1, 0]]) @ fitted.components_[0], 0, atol=1e-7)
+    assert "principal axis 1" in found.title
+    check_decoded(run, found)
+    assert list(list_series(run)) == ["pca-1"]
 
-    monkeypatch.setattr(series, "write_volume", stop)
+
+def test_centres_are_particles_with_the_sizes_of_their_clusters(run: Path, dataset, tmp_path: Path) -> None:
+    write_series(run, "k-means", tmp_path / "out", SeriesSettings(clusters=3))
+    found = load_series(tmp_path / "out")
+    states = dataset.truth.states
+    assert states[found.particles].tolist() == [0, 1, 2]  # along the line that they stand on
+    sizes = [int((np.delete(states, 5) == state).sum()) for state in range(3)]
+    np.testing.assert_array_equal(found.counts, sizes)
+    assert found.positions is None
+    np.testing.assert_array_equal(found.latents, np.float64(load_reconstruction(run).latents)[found.particles])
+    check_decoded(run, found)
+
+
+def test_a_graph_goes_around_a_ring_by_particles(run: Path, tmp_path: Path) -> None:
+    angles = 2 * np.pi * np.arange(N) / N
+    changed = replace(load_reconstruction(run), latents=np.stack([np.cos(angles), np.sin(angles)], axis=1))
+    save_reconstruction(changed, tmp_path / "ring", pixel_size=PIXEL_SIZE)
+    settings = SeriesSettings(anchors=(10, 50), frames=9, neighbours=2, mean_neighbours=2)
+    write_series(tmp_path / "ring", "graph", tmp_path / "out", settings)
+    found = load_series(tmp_path / "out")
+    np.testing.assert_array_equal(found.particles, np.arange(10, 51, 5))
+    np.testing.assert_allclose(np.linalg.norm(found.latents, axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(np.diff(found.positions), 5 * 2 * np.sin(np.pi / N))
+    about = json.loads((tmp_path / "out" / "series.json").read_text())
+    assert (about["anchors"], about["path"]) == ([10, 50], list(range(10, 51)))
+    # Between the centres of clusters, and between the ends of the first axis.
+    for name, anchors in (("centres", "k-means"), ("axis", None)):
+        some = replace(settings, anchors=anchors, clusters=4, neighbours=4, mean_neighbours=4)
+        write_series(tmp_path / "ring", "graph", tmp_path / name, some)
+        about = json.loads((tmp_path / name / "series.json").read_text())
+        assert len(about["anchors"]) == (4 if anchors else 2)
+        assert set(about["anchors"]) <= set(load_series(tmp_path / name).particles.tolist())
+
+
+def check_decoded(run: Path, found: VolumeSeries) -> None:
+    model = load_reconstruction(run).model
+    for index, latent in enumerate(found.latents):
+        expected = model["mean"] + np.tensordot(latent, model["components"], axes=1)
+        np.testing.assert_allclose(found.volumes.read(index), expected, atol=1e-5)
+
+
+def test_classes_are_decoded_at_particles_and_nowhere_else(dataset, tmp_path: Path) -> None:
+    store_run(dataset, tmp_path / "run", decodes_by="classes")
+    write_series(tmp_path / "run", "k-means", tmp_path / "out", SeriesSettings(clusters=3))
+    found = load_series(tmp_path / "out")
+    volumes = load_reconstruction(tmp_path / "run").model["volumes"]
+    for index, state in enumerate(dataset.truth.states[found.particles]):
+        np.testing.assert_array_equal(found.volumes.read(index), volumes[state])
+    with pytest.raises(ValueError, match="only those of its classes: choose k-means"):
+        write_series(tmp_path / "run", "pca", tmp_path / "none")
+
+
+@pytest.mark.parametrize("box", [9, 12])
+@pytest.mark.parametrize("kind", ["pca", "cluster"])
+def test_previews_are_fourier_cropped(run: Path, tmp_path: Path, kind: str, box: int) -> None:
+    settings = SeriesSettings(frames=2, clusters=2)
+    whole = write_series(run, kind, tmp_path / "whole", settings)
+    small = write_series(run, kind, tmp_path / "small", settings, box_size=box)
+    for one, other in zip(whole, small, strict=True):
+        expected = fourier_crop(torch.from_numpy(np.array(read_volume(one)[0])), box, dimensions=3).numpy()
+        volume, pixel_size = read_volume(other)
+        np.testing.assert_allclose(volume, expected, atol=1e-5 * np.abs(expected).max())
+        assert pixel_size == pytest.approx(PIXEL_SIZE * 16 / box)
+    for wrong in (17, 3):
+        with pytest.raises(ValueError, match=rf"{wrong} px were asked for \(--box\).*4 to 16 px"):
+            write_series(run, kind, tmp_path / "none", settings, box_size=wrong)
+        with pytest.raises(ValueError, match="4 to 16 px"):
+            write_volumes(run, tmp_path / "none", particles=[0], box_size=wrong)
+    assert not (tmp_path / "none").exists()
+    (volume,) = write_volumes(run, tmp_path / "volumes", particles=[0], box_size=box)
+    assert read_volume(volume)[0].shape == (box,) * 3
+
+
+def test_an_interrupted_series_goes_on(run: Path, tmp_path: Path, monkeypatch) -> None:
+    written = []
+
+    def stop(path: Path, *arguments):
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(path.name)
+        write_volume(path, *arguments)
+
+    settings = SeriesSettings(frames=4)
+    monkeypatch.setattr(volume_folder, "write_volume", stop)
     with pytest.raises(KeyboardInterrupt):
+        write_series(run, "simple", tmp_path / "out", settings)
+    assert not (tmp_path / "out" / "series.json").exists()
+    with pytest.raises(FormatError, match="of another call, which differs in rows, settings, volumes"):
+        write_series(run, "simple", tmp_path / "out", SeriesSettings(frames=5))
+
+    def note(path: Path, *arguments):
+        written.append(path.name)
+        write_volume(path, *arguments)
+
+    monkeypatch.setattr(volume_folder, "write_volume", note)
+    write_series(run, "simple", tmp_path / "out", settings)
+    assert written == [f"frame-00{index}.mrc" for index in range(4)]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*written, "series.csv", "series.json"}
+    whole = write_series(run, "simple", tmp_path / "whole", settings)
+    for path in whole:
+        assert path.read_bytes() == (tmp_path / "out" / path.name).read_bytes()
+    with pytest.raises(FileExistsError, match="exists already"):
+        write_series(run, "simple", tmp_path / "out", settings)
+
+
+def test_a_series_that_fails_at_once_leaves_no_folder(run: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(volume_folder, "write_volume", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
         write_series(run, "simple", tmp_path / "out", SeriesSettings(frames=3))
     assert not list(tmp_path.glob("*out*"))
 
 
-def test_command_line(run: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "cryobench", "series", str(run), "cluster", "-o", str(tmp_path / "out")]
-    done = subprocess.run([*command, "--clusters", "3"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "3 volumes, of " in done.stdout
+def test_damaged_series_are_refused(run: Path, tmp_path: Path) -> None:
+    write_series(run, "pca", tmp_path / "out", SeriesSettings(frames=3))
+    text = (tmp_path / "out" / "series.csv").read_text()
+    (tmp_path / "out" / "series.csv").write_text(text.replace("latent_1", "first"))
+    with pytest.raises(FormatError, match=r"no volume series.*latent_1"):
+        load_series(tmp_path / "out")
+    (tmp_path / "out" / "series.csv").write_text(text.replace(".mrc,", ".mrc,zero", 1))
+    with pytest.raises(FormatError, match=r"'zero\d+', expected a number"):
+        load_series(tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", ["cluster", "k-means"])
+def test_command_line(run: Path, tmp_path: Path, kind: str, monkeypatch, capsys) -> None:
+    words = ["cryobench", "series", str(run), kind, "-o", str(tmp_path / "out"), "--clusters", "3", "--box", "8"]
+    monkeypatch.setattr(sys, "argv", words)
+    with contextlib.suppress(SystemExit):
+        run_cli()
+    printed = capsys.readouterr()
+    assert "3 volumes " in printed.out, printed.err
+    assert "particles) ->" in printed.out.replace("\n", "")
+
+
+def test_anchors_as_the_command_line_takes_them() -> None:
+    assert parse_anchors("12,340, 7") == (12, 340, 7)
+    assert parse_anchors("k-means") == "k-means"
+    assert parse_anchors(None) is None
+    for text in ("1,-2", "", "1;2", "1.5,2"):
+        with pytest.raises(ValueError, match="as 12,340"):
+            parse_anchors(text)
 
 
 def test_percentiles_as_the_command_line_takes_them() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from cryobench.fourier import fourier_crop
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.imaging.slices import extract_slices
@@ -15,8 +16,10 @@ from cryobench.reconstruction.networks import (
     encode_points,
     make_slice_encoder,
     slice_residual,
+    spectrum,
 )
 from cryobench.reconstruction.networks.encoding import draw_frequencies
+from cryobench.reconstruction.networks.spectrum import evaluate_spectrum
 from cryobench.reconstruction.networks.volumes import decode_volumes
 from cryobench.rotations import rotations_from_quaternions
 from cryobench.testing.toy import toy_dataset
@@ -43,6 +46,10 @@ def numpy_outputs(network: CoordinateNetwork, point: np.ndarray, latent: np.ndar
     return weights[-1] @ values + biases[-1]
 
 
+def spectrum_at(network: CoordinateNetwork, points: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+    return torch.cat([found for _, found in evaluate_spectrum(network, points, latents)], dim=1)
+
+
 def draw_rotations(rng: np.random.Generator, count: int) -> torch.Tensor:
     return torch.from_numpy(rotations_from_quaternions(rng.standard_normal((count, 4))))
 
@@ -57,7 +64,7 @@ def test_forward_is_the_written_out_network(rng):
     network = make_network()
     points, latents = rng.uniform(-0.3, 0.3, (5, 3)), rng.standard_normal((2, 3))
     points[:, 2] = -np.abs(points[:, 2])
-    found = network.spectrum(torch.from_numpy(points), torch.from_numpy(latents)).detach().numpy()
+    found = spectrum_at(network, torch.from_numpy(points), torch.from_numpy(latents)).numpy()
     expected = [[numpy_outputs(network, point, latent) for point in points] for latent in latents]
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
@@ -66,7 +73,7 @@ def test_one_evaluation_serves_a_friedel_pair(rng):
     network = make_network()
     points = torch.from_numpy(rng.uniform(-0.3, 0.3, (20, 3)))
     latents = torch.from_numpy(rng.standard_normal((1, 3)))
-    here, there = network.spectrum(points, latents), network.spectrum(-points, latents)
+    here, there = spectrum_at(network, points, latents), spectrum_at(network, -points, latents)
     torch.testing.assert_close(here, there * torch.tensor([1.0, -1.0], dtype=torch.float64))
     upper = points[:, 2] > 0
     assert upper.any()
@@ -77,7 +84,7 @@ def test_one_evaluation_serves_a_friedel_pair(rng):
 def test_hartley_domain_is_real_minus_imaginary(rng):
     network = make_network("hartley")
     points, latents = rng.uniform(-0.3, 0.3, (6, 3)), rng.standard_normal((1, 3))
-    found = network.spectrum(torch.from_numpy(points), torch.from_numpy(latents))[0].detach().numpy()
+    found = spectrum_at(network, torch.from_numpy(points), torch.from_numpy(latents))[0].numpy()
     for point, (real, imaginary) in zip(points, found, strict=True):
         np.testing.assert_allclose(real - imaginary, numpy_outputs(network, point, latents[0])[0], atol=1e-12)
         np.testing.assert_allclose(real + imaginary, numpy_outputs(network, -point, latents[0])[0], atol=1e-12)
@@ -90,7 +97,7 @@ def test_slices_are_the_spectrum_at_their_points(domain, rng):
     found = network.slices(make_slice_encoder(network, disc), rotations, latents)
     points = slice_points(disc, rotations)
     for index in range(3):
-        expected = network.spectrum(points[index], latents[index : index + 1])[0]
+        expected = spectrum_at(network, points[index], latents[index : index + 1])[0]
         torch.testing.assert_close(found[index], expected)
 
 
@@ -116,8 +123,30 @@ def test_a_constant_decoder_is_a_point_and_an_imaginary_one_is_odd():
     assert abs(volume.max() - inside.sum() / SIZE**3) < 0.01
     network.last.bias.data = torch.tensor([0.0, 1.0])
     points = torch.tensor([[0.1, 0.2, -0.1], [0.1, 0.2, 0.0], [0.1, 0.2, 0.1]])
-    found = network.spectrum(points, torch.zeros(1, 1))[0]
+    found = spectrum_at(network, points, torch.zeros(1, 1))[0]
     torch.testing.assert_close(found[:, 0] - found[:, 1], torch.tensor([-1.0, -1.0, 1.0]))
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize("full", [16, 17])
+@pytest.mark.parametrize("box", [13, 12])
+def test_a_smaller_box_is_the_volume_fourier_cropped(domain, full, box, rng):
+    torch.manual_seed(1)
+    network, latents = CoordinateNetwork(NetworkShape(full, 3, 12, 2, domain)), rng.standard_normal((3, 3))
+    small = torch.from_numpy(np.stack(list(decode_volumes(network, latents, 2.0, box_size=box))))
+    cropped = fourier_crop(torch.from_numpy(np.stack(list(decode_volumes(network, latents, 2.0)))), box, dimensions=3)
+    # The zero frequency is chosen anew, for the solvent of the smaller box.
+    offset = (small - cropped).mean(dim=(1, 2, 3), keepdim=True)
+    torch.testing.assert_close(small - offset, cropped, rtol=1e-4, atol=float(1e-5 * cropped.abs().max()))
+    assert float(offset.abs().max()) < 0.01 * float(cropped.abs().max())
+
+
+def test_points_are_evaluated_in_stretches_that_change_nothing(rng, monkeypatch):
+    network, points = make_network("hartley"), torch.from_numpy(rng.uniform(-0.3, 0.3, (40, 3)))
+    latents = torch.from_numpy(rng.standard_normal((3, 3)))
+    whole = spectrum_at(network, points, latents)
+    monkeypatch.setitem(spectrum._AT_ONCE, "cpu", 2 * 3 * 12 * 7)  # 7 points at a time
+    torch.testing.assert_close(spectrum_at(network, points, latents), whole)
 
 
 @pytest.mark.parametrize("domain", DOMAINS)

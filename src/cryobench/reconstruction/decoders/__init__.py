@@ -74,8 +74,8 @@ def check_box(box_size: int | None, full: int) -> int:
     """
     if box_size is not None and not SMALLEST_BOX <= box_size <= full:
         raise ValueError(
-            f"volumes of {box_size} px were asked for (--box), and those of this data set have {full} px: they can be "
-            f"Fourier-cropped to {SMALLEST_BOX} to {full} px."
+            f"volumes of {box_size} px were asked for (--box), and those of this data set have {full} px: they can "
+            f"be Fourier-cropped to {SMALLEST_BOX} to {full} px."
         )
     return full if box_size is None else box_size
 
@@ -128,6 +128,11 @@ def latent_rows(reconstruction: Reconstruction) -> np.ndarray:
     return rows
 
 
+def takes_latents(reconstruction: Reconstruction) -> bool:
+    """Whether its decoder gives a volume at any latent. ValueError if the reconstruction has no decoder."""
+    return _load(reconstruction).takes == "latents"
+
+
 def _load(reconstruction: Reconstruction) -> type[VolumeDecoder]:
     if reconstruction.decodes_by is None:
         raise ValueError(
@@ -175,5 +180,6 @@ __all__ = [
     "list_decoders",
     "open_decoder",
     "resize_volume",
+    "takes_latents",
     "with_decoder",
 ]

@@ -1,0 +1,81 @@
+"""A new folder of volumes, written one by one: cut off, the same command goes on with those that are missing."""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cryobench.io.atomic import remove_partial_files
+from cryobench.io.lock import lock_folder
+from cryobench.io.mrc import write_volume
+from cryobench.reconstruction.engine import Checkpoint, RunContext
+
+_CHECKPOINT, _CALL = "checkpoint", "call.json"
+
+
+def write_volume_folder(
+    folder: Path,
+    names: Sequence[str],
+    volumes_of: Callable[[np.ndarray, RunContext], Iterator[np.ndarray]],
+    *,
+    rows: np.ndarray,
+    call: Mapping[str, Any],
+    pixel_size: float,
+    context: RunContext,
+    finish: Callable[[Path], None] | None = None,
+) -> list[Path]:
+    """Write volumes into a folder that is new, or holds some of the same call.
+
+    Parameters
+    ----------
+    names
+        File of each volume.
+    volumes_of
+        Volumes of the numbered ones, one at a time, given a context with a checkpoint for what leads to them.
+    rows
+        A row for each volume: what it is made of.
+    call
+        What the volumes depend on besides.
+    pixel_size
+        Å.
+    finish
+        Writes the other files, when all volumes are there.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder exists and is not of an interrupted command.
+    FormatError
+        If it is of another interrupted command.
+    FolderBusy
+        If another process is writing there.
+    """
+    folder = Path(folder)
+    checkpoint = folder / _CHECKPOINT
+    with lock_folder(folder, "decoding volumes"):
+        if folder.exists() and not checkpoint.exists():
+            raise FileExistsError(f"{folder} exists already; remove it or choose another name.")
+        digest = blake2b(np.ascontiguousarray(rows).tobytes(), digest_size=12).hexdigest()
+        Checkpoint(checkpoint, {**call, "volumes": list(names), "rows": digest})
+        remove_partial_files(folder)
+        try:
+            missing = np.array([index for index, name in enumerate(names) if not (folder / name).exists()], dtype=int)
+            inner = replace(context, checkpoint=checkpoint / "decoder")
+            with context.progress.task("decoding volumes", total=len(names)) as task:
+                task.advance(len(names) - len(missing))
+                if len(missing):
+                    for index, volume in zip(missing.tolist(), volumes_of(missing, inner), strict=True):
+                        write_volume(folder / names[index], volume, pixel_size)
+                        task.advance()
+            if finish is not None:
+                finish(folder)
+        except BaseException:
+            if not any(path.is_file() and path.name != _CALL for path in folder.rglob("*")):
+                shutil.rmtree(folder)
+            raise
+        shutil.rmtree(checkpoint)
+    return [folder / name for name in names]
