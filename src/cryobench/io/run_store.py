@@ -40,6 +40,7 @@ from cryobench.io.commands import write_settings
 from cryobench.io.finding_store import FOLDER, StoredFinding, read_findings, write_findings
 from cryobench.io.mrc import MrcFolder, write_volume
 from cryobench.io.relion import read_pose_star, write_pose_star
+from cryobench.io.series_store import FOLDER as SERIES
 from cryobench.io.stored_arrays import StoredArrays
 
 SCHEMA = 2
@@ -113,8 +114,8 @@ def read_run_record(folder: Path) -> RunRecord:
 def save_reconstruction(reconstruction: Reconstruction, folder: Path, *, pixel_size: float) -> None:
     """Write a reconstruction, decoding its volumes one at a time.
 
-    What an earlier run left in the folder is replaced, its scores are removed. If the writing is interrupted,
-    run.json says "running".
+    What an earlier run left in the folder is replaced, its scores and volume series are removed. If the writing is
+    interrupted, run.json says "running".
 
     Parameters
     ----------
@@ -320,7 +321,7 @@ def _remove_previous(folder: Path) -> None:
     stale = [folder / "latents.npy", folder / "posteriors.npy", folder / "poses.star"]
     for path in [*stale, *(folder / "volumes").glob("*.mrc"), *(folder / "model").glob("*.npy")]:
         path.unlink(missing_ok=True)
-    for name in ("scores", FOLDER):
+    for name in ("scores", SERIES, FOLDER):
         if (folder / name).exists():
             shutil.rmtree(folder / name)
 

@@ -44,7 +44,7 @@ class PrincipalAxes:
 def principal_axes(latents: Float[np.ndarray, "n d"]) -> PrincipalAxes:
     """The min(n, d) principal axes of finite latents, by a singular value decomposition in float64."""
     latents = np.asarray(latents, dtype=np.float64)
-    mean = latents.mean(axis=0)
+    mean = latents.mean(axis=0) if len(latents) else np.zeros(latents.shape[1])
     _, singular, axes = np.linalg.svd(latents - mean, full_matrices=False)
     largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)
     return PrincipalAxes(mean, axes * np.where(largest < 0, -1, 1), singular**2 / max(len(latents) - 1, 1))

@@ -21,6 +21,7 @@ from cryobench.report.charts.kinds import (
 from cryobench.report.colourings import Colouring
 from cryobench.report.latent_views import LatentView
 from cryobench.report.page import number, numbers
+from cryobench.report.series import SeriesView
 
 
 def chart_data(pictures: Sequence[Picture]) -> dict[str, Any]:
@@ -28,8 +29,10 @@ def chart_data(pictures: Sequence[Picture]) -> dict[str, Any]:
     return {picture.key: _chart(picture.chart) for picture in pictures}
 
 
-def latent_data(views: dict[str, LatentView], colourings: Sequence[Colouring]) -> dict[str, Any]:
-    """Places of particles by run, and once for all runs the numbers they are coloured by."""
+def latent_data(
+    views: dict[str, LatentView], colourings: Sequence[Colouring], series: Sequence[SeriesView] = ()
+) -> dict[str, Any]:
+    """Places of particles and volume series by run, and once for all runs the numbers particles are coloured by."""
     shown = np.unique(np.concatenate([view.points["particle"].to_numpy(int) for view in views.values()] or [[]]))
     shown = shown.astype(np.int64)
     return {
@@ -45,7 +48,21 @@ def latent_data(views: dict[str, LatentView], colourings: Sequence[Colouring]) -
             }
             for colouring in colourings
         ],
-        "views": {slug: _view(view, shown) for slug, view in views.items()},
+        "views": {
+            slug: {**_view(view, shown), "series": [_series_places(each) for each in series if each.slug == slug]}
+            for slug, view in views.items()
+        },
+    }
+
+
+def _series_places(view: SeriesView) -> dict[str, Any]:
+    return {
+        "name": view.name,
+        "joined": view.series.positions is not None,
+        "captions": [view.caption(frame) for frame in range(len(view.components))],
+        "particles": view.series.particles.tolist(),
+        "components": [numbers(places, 4) for places in view.components.T],
+        "umap": None if view.umap is None else [numbers(places, 4) for places in view.umap.T],
     }
 
 

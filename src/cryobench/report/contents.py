@@ -20,6 +20,7 @@ from cryobench.report.findings.gather import Findings, gather_findings
 from cryobench.report.latent_views import LatentView, view_latents
 from cryobench.report.queries import choose_queries
 from cryobench.report.score_texts import describe_score, order_scores
+from cryobench.report.series import SeriesView, view_series
 from cryobench.report.tables import Run
 
 SLICE_QUERIES = 6
@@ -45,6 +46,8 @@ class Contents:
     classes: dict[str, pd.DataFrame]
     latents: dict[str, LatentView]
     """By slug, "truth" for the true embedding."""
+    series: list[SeriesView]
+    """Volume series that lie in the runs."""
     colourings: list[Colouring]
     pictures: list[Picture]
     findings: Findings
@@ -91,6 +94,7 @@ def collect_contents(
     curves = tables.fsc_curves(runs)
     truth = dataset.truth
     alive = [run for run in runs if run.status != "failed"]
+    views = _view_latents(alive, dataset, earlier, task)
     classes = {run.slug: class_by_truth(run.reconstruction, dataset) for run in alive}
     return Contents(
         dataset=dataset,
@@ -104,7 +108,8 @@ def collect_contents(
         curve_summary=tables.summarise_curves(curves),
         truth_axis=None if truth is None else choose_truth_axis(truth),
         classes={slug: table for slug, table in classes.items() if table is not None},
-        latents=_view_latents(alive, dataset, earlier, task),
+        latents=views,
+        series=view_series(alive, views),
         colourings=colourings(dataset),
         pictures=collect_charts(runs, dataset),
         findings=gather_findings(runs, dataset),

@@ -57,16 +57,19 @@ def write_figures(contents: Contents, queries: dict[int, QueryVolumes], folder: 
     for slug, table in contents.classes.items():
         save(f"classes-{slug}", figures.draw_class_map(table, axis.title if axis else "state"))
     for slug, view in contents.latents.items():
-        save(f"latents-{slug}", figures.draw_latents(view, contents.colourings))
+        series = [each for each in contents.series if each.slug == slug]
+        save(f"latents-{slug}", figures.draw_latents(view, contents.colourings, series))
     for picture in contents.pictures:
         save(picture.key, figures.draw_chart(picture.chart, styles))
     found = contents.findings
     for slug, view in found.components.items():
         save(f"components-{slug}", figures.draw_components(view))
     for slug, view in found.paths.items():
-        save(f"path-{slug}", figures.draw_path(view))
+        save(f"path-{slug}", figures.draw_frames(view))
     for slug, view in found.volumes.items():
         save(f"class-volumes-{slug}", figures.draw_class_volumes(view, found.class_captions(slug)))
+    for view in contents.series:
+        save(view.key, figures.draw_frames(view.frames))
     for position, query in queries.items():
         if position in contents.slice_positions:
             slices, limits = slices_of(query)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from cryobench.latents.principal import PrincipalAxes, principal_axes
 from cryobench.metrics.latent_spaces import draw_subset
 from cryobench.report.umap_layout import explain_no_umap, lay_out_umap
 from cryobench.rng import stream
@@ -37,7 +38,8 @@ class LatentView:
     """Columns particle, first, second (principal components), umap_first, umap_second (NaN without UMAP)."""
     explained: tuple[float, float]
     """Shares of the variance of the two principal components."""
-    n_dimensions: int
+    axes: PrincipalAxes
+    """Of all particles."""
     n_particles: int
     """That have a latent; ``points`` are some of them."""
     no_umap: str | None
@@ -56,6 +58,15 @@ class LatentView:
         noise = stream(SEED, "report/jitter").standard_normal(places.shape)
         return places + JITTER * max(float(np.ptp(places, axis=0).max()), 1e-12) * noise
 
+    def project(self, latents: np.ndarray) -> np.ndarray:
+        """Any latents (m, d) on the first two principal components (m, 2)."""
+        return _first_two(self.axes, latents)
+
+    @property
+    def n_dimensions(self) -> int:
+        """Numbers in a latent."""
+        return len(self.axes.mean)
+
     @property
     def has_umap(self) -> bool:
         """Whether there is a UMAP."""
@@ -72,12 +83,9 @@ def view_latents(
     latents = np.asarray(latents, dtype=np.float64)
     kept = np.flatnonzero(np.isfinite(latents).all(axis=1))
     shown = draw_subset(kept, MOST_POINTS, seed=SEED, purpose="report/latents")
-    centred = latents[kept] - latents[kept].mean(axis=0) if len(kept) else latents[kept]
-    _, singular, axes = np.linalg.svd(centred, full_matrices=False)
-    scores = np.zeros((len(kept), 2))
-    scores[:, : len(axes[:2])] = centred @ axes[:2].T
-    rows = np.searchsorted(kept, shown)
+    axes = principal_axes(latents[kept])
     points = latents[shown]
+    scores = _first_two(axes, points)
     reason = explain_no_umap(points)
     content = _hash(points)
     plane = np.full((len(shown), 2), np.nan)
@@ -87,16 +95,22 @@ def view_latents(
     table = pd.DataFrame(
         {
             "particle": shown,
-            "first": scores[rows, 0],
-            "second": scores[rows, 1],
+            "first": scores[:, 0],
+            "second": scores[:, 1],
             "umap_first": plane[:, 0],
             "umap_second": plane[:, 1],
         }
     )
-    power = singular**2
+    power = axes.variances
     shares = [*(power / max(float(power.sum()), 1e-300)).tolist(), 0.0, 0.0]
     jittered = 2 * len(np.unique(points, axis=0)) < len(points)
-    return LatentView(table, (shares[0], shares[1]), latents.shape[1], len(kept), reason, content, jittered)
+    return LatentView(table, (shares[0], shares[1]), axes, len(kept), reason, content, jittered)
+
+
+def _first_two(axes: PrincipalAxes, latents: np.ndarray) -> np.ndarray:
+    """Coordinates (n, 2) along the first two axes, 0 along one that does not exist."""
+    scores = axes.project(latents)[:, :2]
+    return np.pad(scores, ((0, 0), (0, 2 - scores.shape[1])))
 
 
 def _hash(points: np.ndarray) -> str:

@@ -43,7 +43,7 @@ def plot_data(contents: Contents) -> dict[str, Any]:
         "cyclic": [[place, to_hex(CYCLIC(place))] for place in np.linspace(0, 1, 17).tolist()],
         "discrete": list(DISCRETE),
         "classes": {slug: _class_map(table) for slug, table in contents.classes.items()},
-        "latents": latent_data(contents.latents, contents.colourings),
+        "latents": latent_data(contents.latents, contents.colourings, contents.series),
         "charts": chart_data(contents.pictures),
     }
 

@@ -16,7 +16,7 @@ from cryobench.report.card import fill_card
 from cryobench.report.contents import Contents, collect_contents
 from cryobench.report.dataset_tables import flatten_entries
 from cryobench.report.facts import headline
-from cryobench.report.findings.pictures import write_findings, write_moved
+from cryobench.report.findings.pictures import write_findings, write_moved, write_series
 from cryobench.report.findings.volumes import PROJECTIONS
 from cryobench.report.latent_views import SEED, LatentView, read_earlier
 from cryobench.report.leaderboard import lay_out_leaderboard, lay_out_metrics
@@ -77,6 +77,7 @@ def _fill(contents: Contents, folder: Path, task: Task) -> None:
     page = _render(
         contents,
         found=write_findings(contents, assets / "findings"),
+        series=write_series(contents, assets / "series"),
         moved=moved,
         particle_rows=card_files.particle_rows,
         slices=slices,

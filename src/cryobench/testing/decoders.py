@@ -1,8 +1,10 @@
 """Laws of decoders."""
 
 import numpy as np
+import torch
 
 from cryobench.data import Particles, Reconstruction
+from cryobench.fourier import fourier_crop
 from cryobench.reconstruction.decoders import DecodedVolumes, latent_rows, open_decoder
 from cryobench.reconstruction.engine import RunContext
 
@@ -32,7 +34,8 @@ def check_decoder(
     AssertionError
         If a law is broken; the message says which, and how.
     """
-    decoder = open_decoder(reconstruction, particles, context or RunContext())
+    context = context or RunContext()
+    decoder = open_decoder(reconstruction, particles, context)
     rows = latent_rows(reconstruction)[reconstruction.queries]
     assert decoder.width == rows.shape[1], f"the decoder takes {decoder.width} numbers, latents have {rows.shape[1]}"
     assert decoder.box_size == particles.box_size, "volumes are not on the grid of the particles"
@@ -45,6 +48,12 @@ def check_decoder(
         np.testing.assert_allclose(
             volumes, expected, atol=1e-4 * scale, err_msg="own latents do not decode to the run's query volumes"
         )
+    small = particles.box_size - 3
+    cropped = fourier_crop(torch.from_numpy(volumes[:1]), small, dimensions=3).numpy()
+    preview = np.stack(list(open_decoder(reconstruction, particles, context, box_size=small).decode(rows[:1])))
+    assert preview.shape == cropped.shape, f"a preview of {small} px has shape {preview.shape[1:]}"
+    difference = preview - cropped  # the level of the solvent may be chosen anew
+    assert np.ptp(difference) < 1e-4 * scale, "a preview is not the volume Fourier-cropped"
     source = DecodedVolumes(decoder, rows)
     for index in (len(rows) - 1, 0):
         np.testing.assert_allclose(

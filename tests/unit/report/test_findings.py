@@ -17,7 +17,7 @@ from cryobench.data import (
 )
 from cryobench.report.charts.findings import draw_convergence, draw_densities, draw_half_sets, draw_variances
 from cryobench.report.charts_payload import chart_data
-from cryobench.report.figures import draw_chart, draw_class_volumes, draw_components, draw_path, style_runs
+from cryobench.report.figures import draw_chart, draw_class_volumes, draw_components, draw_frames, style_runs
 from cryobench.report.figures.style import DIVERGING
 from cryobench.report.findings.gather import gather_findings
 from cryobench.report.findings.pictures import colour_change
@@ -37,7 +37,7 @@ from cryobench.report.findings.volumes import (
     find_planes,
     view_classes,
     view_components,
-    view_path,
+    view_frames,
 )
 from cryobench.report.tables import Run
 from fabricated import PIXEL_SIZE, fabricate_dataset
@@ -255,14 +255,14 @@ def test_a_path_is_seen_from_where_it_changes_with_both_ends():
     for frame in range(30):
         volumes[frame, 2, 4, frame % 8] = 1.0
         volumes[frame, :, 1, 1] = 0.1 * frame / 29
-    view = view_path(volumes)
+    view = view_frames(len(volumes), volumes.__getitem__)
     assert view.direction in (0, 1)  # along x the moving point stands still
     assert len(view.shown) == MOST_FRAMES
     assert (view.shown[0], view.shown[-1]) == (0, 29)
     assert view.n_frames == 30
     assert view.frames[-1] == pytest.approx(volumes[29].sum(axis=view.direction))
     assert view.differences.sum(axis=0) == pytest.approx(0, abs=1e-5)
-    assert len(draw_path(view).axes[0].texts) == MOST_FRAMES + 2
+    assert len(draw_frames(view).axes[0].texts) == MOST_FRAMES + 2
 
 
 def test_classes_stand_by_population_without_those_of_nobody(dataset):

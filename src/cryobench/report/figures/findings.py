@@ -15,7 +15,7 @@ from cryobench.report.figures.style import (
     styled,
     tile_pictures,
 )
-from cryobench.report.findings.volumes import PROJECTIONS, ClassesView, ComponentsView, PathView, grey_range
+from cryobench.report.findings.volumes import PROJECTIONS, ClassesView, ComponentsView, FramesView, grey_range
 from cryobench.report.slices import PLANES
 
 
@@ -56,8 +56,8 @@ def draw_components(view: ComponentsView) -> Figure:
 
 
 @styled
-def draw_path(view: PathView) -> Figure:
-    """Projections along a path above their differences from the mean of them."""
+def draw_frames(view: FramesView) -> Figure:
+    """Projections of volumes in an order above their differences from the mean of them."""
     low, high = grey_range(view.frames)
     greys = np.clip((view.frames[:, ::-1] - low) / (high - low), 0, 1)
     changes = DIVERGING((view.differences[:, ::-1] / view.limit + 1) / 2)

@@ -11,14 +11,18 @@ from matplotlib.figure import Figure
 from cryobench.report.colourings import Colouring
 from cryobench.report.figures.style import CYCLIC, DISCRETE, PAGE_WIDTH, SEQUENTIAL, shorten, styled
 from cryobench.report.latent_views import LatentView
+from cryobench.report.series import SeriesView
 
 MOST_PANELS = 8
 COLUMNS = 4
 
 
 @styled
-def draw_latents(view: LatentView, colourings: Sequence[Colouring]) -> Figure:
-    """UMAP, or principal components where there is none, coloured by the first ``MOST_PANELS`` colourings."""
+def draw_latents(view: LatentView, colourings: Sequence[Colouring], series: Sequence[SeriesView] = ()) -> Figure:
+    """UMAP, or principal components where there is none, coloured by the first ``MOST_PANELS`` colourings.
+
+    Where the volumes of ``series`` stand is drawn over the first panel.
+    """
     shown = list(colourings[:MOST_PANELS])
     columns = min(max(len(shown), 1), COLUMNS)
     rows = -(-max(len(shown), 1) // columns)
@@ -34,6 +38,22 @@ def draw_latents(view: LatentView, colourings: Sequence[Colouring]) -> Figure:
     for axis in axes[: max(len(shown), 1)]:
         axis.set_xticks([])
         axis.set_yticks([])
+    for each, colour in zip(series, DISCRETE, strict=False):
+        marks = each.umap if view.has_umap and each.umap is not None else each.components
+        line = "-" if each.series.positions is not None else "none"
+        axes[0].plot(
+            *marks.T,
+            linestyle=line,
+            marker="o",
+            color=colour,
+            markersize=2.5,
+            linewidth=0.8,
+            label=each.name,
+            markeredgecolor="black",
+            markeredgewidth=0.3,
+        )
+    if series:
+        axes[0].legend(fontsize=5, loc="best")
     names = ("UMAP 1", "UMAP 2") if view.has_umap else _component_titles(view)
     for place in range(max(len(shown), 1)):
         if place % columns == 0:

@@ -20,10 +20,10 @@ from cryobench.report.findings.tables import (
 from cryobench.report.findings.volumes import (
     ClassesView,
     ComponentsView,
-    PathView,
+    FramesView,
     view_classes,
     view_components,
-    view_path,
+    view_frames,
 )
 from cryobench.report.tables import Run
 
@@ -33,7 +33,7 @@ class Findings:
     """What runs found by themselves, by slug; the charts are among those of the page."""
 
     components: dict[str, ComponentsView]
-    paths: dict[str, PathView]
+    paths: dict[str, FramesView]
     volumes: dict[str, ClassesView]
     """Of classes."""
     classes: pd.DataFrame
@@ -81,7 +81,7 @@ def gather_findings(runs: Sequence[Run], dataset: Dataset) -> Findings:
         if (found := run.find(Components)) is not None and len(found.components):
             components[run.slug] = view_components(found)
         if (path := run.find(LatentPath)) is not None and path.volumes is not None and len(path.volumes) > 1:
-            paths[run.slug] = view_path(path.volumes)
+            paths[run.slug] = view_frames(len(path.volumes), path.volumes.__getitem__)
         if (classes := run.find(ClassVolumes)) is not None and len((view := view_classes(classes)).shown):
             volumes[run.slug] = view
     table = tabulate_classes(runs)

@@ -1,5 +1,6 @@
 """Picture and mesh files of what runs found: strips of slices, frames along paths, and moved surfaces."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from matplotlib.image import imsave
 from cryobench.data import Components
 from cryobench.report.contents import Contents
 from cryobench.report.figures.style import DIVERGING, NEUTRAL
-from cryobench.report.findings.volumes import ComponentsView, find_outline, grey_range
+from cryobench.report.findings.volumes import ComponentsView, FramesView, find_outline, grey_range
 from cryobench.report.page import write_script
 from cryobench.report.pictures import BYTES_PER_FACE, fit_zoom, tint, write_meshes
+from cryobench.report.series import SeriesView
 from cryobench.report.surfaces import BOX_SIZES, extract_surfaces, reduce_volume, shade_surface, typical_density
 
 Entry = dict[str, Any]
@@ -37,7 +39,10 @@ def write_findings(contents: Contents, folder: Path) -> dict[str, dict[str, list
         folder.mkdir(parents=True, exist_ok=True)
     return {
         "components": {slug: _write_components(slug, view, folder) for slug, view in found.components.items()},
-        "paths": {slug: _write_path(contents, slug, folder) for slug in found.paths},
+        "paths": {
+            slug: write_frames(view, folder, f"path-{slug}", [str(frame + 1) for frame in range(view.n_frames)])
+            for slug, view in found.paths.items()
+        },
         "volumes": {slug: _write_classes(contents, slug, folder) for slug in found.volumes},
     }
 
@@ -68,15 +73,26 @@ def _write_components(slug: str, view: ComponentsView, folder: Path) -> list[Ent
     return entries
 
 
-def _write_path(contents: Contents, slug: str, folder: Path) -> list[Entry]:
-    view = contents.findings.paths[slug]
+def write_series(contents: Contents, folder: Path) -> list[tuple[SeriesView, list[Entry]]]:
+    """Every picture of volume series in ``folder``, and their entries for the page."""
+    if contents.series:
+        folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for view in contents.series:
+        captions = [view.caption(frame) for frame in range(view.frames.n_frames)]
+        written.append((view, write_frames(view.frames, folder, view.key, captions)))
+    return written
+
+
+def write_frames(view: FramesView, folder: Path, key: str, captions: Sequence[str]) -> list[Entry]:
+    """Projections and changes of volumes in an order, and their entries; a caption for each volume, shown or not."""
     low, high = grey_range(view.frames)
     entries = []
     for frame, picture, change in zip(view.shown.tolist(), view.frames, view.differences, strict=True):
-        name, changed = f"path-{slug}-{frame}.png", f"path-change-{slug}-{frame}.png"
+        name, changed = f"{key}-{frame}.png", f"{key}-change-{frame}.png"
         imsave(folder / name, picture[::-1], cmap="gray", vmin=low, vmax=high)
         imsave(folder / changed, colour_change(change[::-1], view.limit))
-        entry = _entry(folder, name, str(frame + 1), f"Volume {frame + 1} of the path, projected")
+        entry = _entry(folder, name, captions[frame], f"Volume {frame + 1} of {view.n_frames}, projected")
         entries.append({**entry, "change": f"assets/{folder.name}/{changed}"})
     return entries
 

@@ -4,6 +4,7 @@ Where a molecule varies is seldom in its middle, so slices are the planes that h
 above ``LARGEST_BOX`` are Fourier-cropped to it. Rows of a picture (n, n) run upwards.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,8 +41,8 @@ class ComponentsView:
 
 
 @dataclass(frozen=True, eq=False)
-class PathView:
-    """Projections of the volumes along a path, in the direction in which they differ most."""
+class FramesView:
+    """Projections of volumes in an order, in the direction in which they differ most."""
 
     frames: np.ndarray
     """(f, n, n)."""
@@ -98,14 +99,14 @@ def view_components(found: Components) -> ComponentsView:
     )
 
 
-def view_path(volumes: np.ndarray) -> PathView:
-    """At most ``MOST_FRAMES`` of the volumes (f, z, y, x) along a path, both ends among them."""
-    shown = np.unique(np.linspace(0, len(volumes) - 1, min(MOST_FRAMES, len(volumes))).round().astype(int))
-    sums = np.stack([_project(_reduce(volumes[frame])) for frame in shown.tolist()], axis=1)
+def view_frames(count: int, read: Callable[[int], np.ndarray]) -> FramesView:
+    """At most ``MOST_FRAMES`` of some volumes (z, y, x) in their order, the first and the last among them."""
+    shown = np.unique(np.linspace(0, count - 1, min(MOST_FRAMES, count)).round().astype(int))
+    sums = np.stack([_project(_reduce(read(frame))) for frame in shown.tolist()], axis=1)
     direction = int(sums.var(axis=1).sum(axis=(1, 2)).argmax())
     frames = sums[direction]
     differences = frames - frames.mean(axis=0)
-    return PathView(frames, differences, shown, len(volumes), direction, _limit(differences))
+    return FramesView(frames, differences, shown, count, direction, _limit(differences))
 
 
 def view_classes(found: ClassVolumes) -> ClassesView:

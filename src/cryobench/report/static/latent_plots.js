@@ -31,7 +31,7 @@
     const particles = view.rows.map((row) => latents.particles[row]);
     const traces = [];
     const part = (rows, marker, words) => ({
-      type: "scatter", mode: "markers", x: rows.map((i) => x[i]), y: rows.map((i) => y[i]), marker,
+      type: "scatter", mode: "markers", x: rows.map((i) => x[i]), y: rows.map((i) => y[i]), marker, showlegend: false,
       customdata: rows.map((i) => [particles[i], values[i] === undefined ? null : values[i]]), hovertemplate: `particle %{customdata[0]}${words}<extra></extra>`,
     });
     const all = x.map((_, i) => i);
@@ -44,9 +44,20 @@
         line: { width: size > 4 ? 0.4 : 0, color: cryobench.colour("muted") }, showscale: true, colorbar: barOf(colouring),
       }, `<br>${cryobench.escape(colouring.title)}: %{customdata[1]:.4g}`));
     }
+    view.series.forEach((series, place) => {
+      const [left, right] = umap ? series.umap : series.components;
+      const colour = cryobench.data.discrete[place % cryobench.data.discrete.length];
+      traces.push({
+        type: "scatter", mode: series.joined ? "lines+markers" : "markers", name: cryobench.escape(series.name), x: left, y: right,
+        line: { color: colour, width: 2 }, marker: { size: 9, color: colour, symbol: "diamond", line: { width: 1.5, color: cryobench.colour("card") } },
+        customdata: series.captions.map((caption, i) => [caption, series.particles[i]]),
+        hovertemplate: `${cryobench.escape(series.name)}, volume %{customdata[0]}<br>nearest particle %{customdata[1]}<extra></extra>`,
+      });
+    });
     const share = (i) => ` (${(100 * view.explained[i]).toFixed(0)} % of variance)`;
     const bare = { showgrid: false, showticklabels: false, ticks: "", showline: true, mirror: true };
     const layout = cryobench.layout({
+      ...(view.series.length ? cryobench.legendBelow(element, view.series.map(({ name }) => name), 360) : {}),
       xaxis: umap ? cryobench.axis("UMAP 1", bare) : cryobench.axis(`component 1${share(0)}`),
       yaxis: umap ? cryobench.axis("UMAP 2", bare) : cryobench.axis(`component 2${share(1)}`),
     });
