@@ -68,7 +68,7 @@ def write_volume_folder(
             with context.progress.task("decoding volumes", total=len(names)) as task:
                 task.advance(len(names) - len(missing))
                 if len(missing):
-                    for index, volume in zip(missing.tolist(), volumes_of(missing, inner), strict=True):
+                    for index, volume in zip(map(int, missing), volumes_of(missing, inner), strict=True):
                         write_volume(folder / names[index], volume, pixel_size)
                         task.advance()
             if finish is not None:

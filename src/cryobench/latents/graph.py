@@ -31,8 +31,11 @@ class NeighbourGraph:
 
     lengths: csr_array
     """(n, n), symmetric; what is not stored is no edge."""
+    n_particles: int
     most: int
+    """Neighbours of a particle to which it was joined."""
     mean: float
+    """How many were kept on average."""
 
     def path(self, anchors: Sequence[int]) -> Int[np.ndarray, "p"]:
         """Particles on the shortest path through ``anchors`` in their order, all of them included.
@@ -42,7 +45,7 @@ class NeighbourGraph:
         ValueError
             If there are fewer than two anchors, one does not exist, or two that follow each other are not connected.
         """
-        n_particles = self.lengths.shape[0]
+        n_particles = self.n_particles
         if len(anchors) < 2:
             raise ValueError(f"a path has at least two anchors, got {len(anchors)}.")
         for anchor in anchors:
@@ -97,12 +100,13 @@ def neighbour_graph(
         raise ValueError(f"a graph needs two particles with latents, and there is {len(latents)}.")
     distances, indices = _find_neighbours(np.asarray(latents, dtype=np.float64), min(most, len(latents) - 1))
     kept = min(max(round(mean * len(latents)), 1), distances.size)
-    longest = float(np.partition(distances.ravel(), kept - 1)[kept - 1])
+    lengths: np.ndarray = np.partition(distances.ravel(), kept - 1)
+    longest = float(lengths[kept - 1])
     rows, columns = np.nonzero(distances <= longest)
     # Particles at one latent are joined too, and sparse matrices drop zeros.
     lengths = np.maximum(distances[rows, columns], (longest or 1.0) * 1e-12)
     one_way = csr_array((lengths, (rows, indices[rows, columns])), shape=(len(latents), len(latents)))
-    return NeighbourGraph(csr_array(one_way.maximum(one_way.T)), most, mean)
+    return NeighbourGraph(csr_array(one_way.maximum(one_way.T)), len(latents), most, mean)
 
 
 def _find_neighbours(latents: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:

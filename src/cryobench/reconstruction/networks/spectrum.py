@@ -43,7 +43,8 @@ class _Layers:
         self._sine, self._cosine, code = weight.split([self._split, self._split, network.shape.z_dim], dim=1)
         self._offsets = torch.addmm(network.first.bias, latents, code.T)[:, None]
         identity = torch.eye(network.shape.width, dtype=weight.dtype, device=weight.device)
-        self._blocks = [(block.bias, (block.weight + identity).T) for block in network.blocks]
+        blocks: list[tuple[Tensor, Tensor]] = [(block.bias, block.weight) for block in network.blocks]  # pyright: ignore
+        self._blocks = [(bias, (weight + identity).T) for bias, weight in blocks]
         self._last = network.last.bias, network.last.weight.T
         signs = 1 if self._is_fourier else 2
         width = network.shape.width

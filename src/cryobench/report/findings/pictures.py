@@ -92,7 +92,7 @@ def write_frames(view: FramesView, folder: Path, key: str, captions: Sequence[st
         name, changed = f"{key}-{frame}.png", f"{key}-change-{frame}.png"
         imsave(folder / name, picture[::-1], cmap="gray", vmin=low, vmax=high)
         imsave(folder / changed, colour_change(change[::-1], view.limit))
-        entry = _entry(folder, name, captions[frame], f"Volume {frame + 1} of {view.n_frames}, projected")
+        entry = _entry(folder, name, captions[int(frame)], f"Volume {frame + 1} of {view.n_frames}, projected")
         entries.append({**entry, "change": f"assets/{folder.name}/{changed}"})
     return entries
 
