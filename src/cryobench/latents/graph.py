@@ -113,7 +113,7 @@ def _find_neighbours(latents: np.ndarray, most: int) -> tuple[np.ndarray, np.nda
     """Distances and rows (n, most) of the nearest others, the nearest first."""
     if latents.shape[1] > _WIDEST_TREE:
         return NearestNeighbors(n_neighbors=most, algorithm="brute").fit(latents).kneighbors()
-    distances, indices = KDTree(latents).query(latents, most + 1, workers=-1)
+    distances, indices = map(np.asarray, KDTree(latents).query(latents, most + 1, workers=-1))
     own = indices == np.arange(len(latents))[:, None]
     own[~own.any(axis=1), -1] = True  # among many at one latent it need not be found
     return distances[~own].reshape(-1, most), indices[~own].reshape(-1, most)
