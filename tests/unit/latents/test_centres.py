@@ -11,8 +11,9 @@ from cryobench.latents.centres import choose_centres, nearest_particles, order_b
 
 @pytest.fixture
 def blobs(rng) -> np.ndarray:
-    """Six groups of 20 on a line, in no order; row 7 was left out."""
-    centres = np.stack([np.array([4, 0, 5, 1, 3, 2]) * 10.0, np.zeros(6), np.ones(6)], axis=1)
+    """Six groups of 20 on a zigzag along the second axis, in no order; row 7 was left out."""
+    place = np.array([4, 0, 5, 1, 3, 2])
+    centres = np.stack([6.0 * (place % 2), 10.0 * place, np.ones(6)], axis=1)
     latents = np.repeat(centres, 20, axis=0) + rng.standard_normal((120, 3))
     latents[7] = np.nan
     return latents
@@ -28,8 +29,8 @@ def test_centres_are_particles_nearest_to_those_of_scikit_learn(blobs) -> None:
         int(known[np.linalg.norm(blobs[known] - centre, axis=1).argmin()]) for centre in expected.cluster_centers_
     }
     assert set(found.particles.tolist()) == nearest
-    np.testing.assert_array_equal(found.sizes, [20, 20, 20, 20, 19, 20])  # along the line: group 4 lacks row 7
-    np.testing.assert_array_equal(blobs[found.particles, 0].round(-1), np.arange(6) * 10)
+    np.testing.assert_array_equal(found.sizes, [20, 20, 20, 20, 19, 20])  # along the zigzag
+    np.testing.assert_array_equal(blobs[found.particles, 1].round(-1), np.arange(6) * 10)
     again = choose_centres(blobs, 6, seed=3)
     np.testing.assert_array_equal(again.particles, found.particles)
 
