@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cryobench.experiment.run import run as run
-    from cryobench.io.adopt import adopt as adopt
+    from cryobench.experiment.adopt import adopt as adopt
     from cryobench.io.store import load_dataset as load_dataset
     from cryobench.io.store import load_reconstruction as load_reconstruction
     from cryobench.metrics.evaluate import score as score
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cryobench.report.site import write_report as write_report
 
 _PUBLIC = {
-    "adopt": "cryobench.io.adopt:adopt",
+    "adopt": "cryobench.experiment.adopt:adopt",
     "load_dataset": "cryobench.io.store:load_dataset",
     "load_reconstruction": "cryobench.io.store:load_reconstruction",
     "run": "cryobench.experiment.run:run",

@@ -15,7 +15,7 @@ from cryobench._errors import FormatError
 from cryobench.cli.main import run_cli
 from cryobench.data import ArrayImages, Dataset, GroundTruth, Particles
 from cryobench.experiment.run import run
-from cryobench.io.adopt import choose_queries
+from cryobench.experiment.adopt import choose_queries
 from cryobench.io.cryodrgn import write_poses
 from cryobench.io.labels import read_labels
 from cryobench.io.lock import FolderBusy, lock_folder
@@ -265,7 +265,7 @@ def test_files_of_others_are_never_overwritten(home: Path, tmp_path: Path) -> No
 def test_an_adoption_cut_off_is_finished_by_the_same_call(
     home: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cryobench.io import adopt as module
+    from cryobench.experiment import adopt as module
 
     def stop(*given: object, **named: object) -> None:
         raise KeyboardInterrupt

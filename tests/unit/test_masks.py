@@ -1,5 +1,6 @@
 """A mask must hold a part of the molecule: in one that holds next to nothing any two volumes agree."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,10 @@ import numpy as np
 import pytest
 
 from cryobench._errors import FormatError
-from cryobench.data import Dataset
+from cryobench.data import ArrayImages, Dataset
+from cryobench.experiment.adopt import adopt
+from cryobench.experiment.mask_check import judge_mask
+from cryobench.experiment.run import run
 from cryobench.experiment.score import HowToScore, score_run
 from cryobench.io.masks import read_mask
 from cryobench.io.mrc import write_volume
@@ -36,6 +40,10 @@ def make(kind: str) -> np.ndarray:
         mask[:5, :5, :5] = 1
     elif kind == "domain":
         mask[9:14, 9:14, 9:14] = 1
+    elif kind == "side":
+        mask[8:16, 8:16, :3] = 1
+    elif kind == "everything":
+        mask[:] = 1
     return mask
 
 
@@ -95,6 +103,70 @@ def test_arrays_are_judged_as_files_are(home: Path) -> None:
     dataset, run = load_dataset(home / "data"), load_reconstruction(home / "run")
     with pytest.raises(FormatError, match="the mask holds next to nothing"):
         score(run, dataset, ["per-image-fsc"], mask=make("voxel"))
+
+
+@pytest.fixture(scope="module")
+def unlabelled(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Particles of which nothing is known but their poses."""
+    toy = toy_dataset(size=SIZE, n=240)
+    folder = tmp_path_factory.mktemp("unlabelled") / "data"
+    return store_dataset(replace(toy, truth=None, particles=replace(toy.particles, mask=None)), folder)
+
+
+@pytest.mark.parametrize("kind", ["corner", "side"])
+def test_without_true_volumes_a_mask_beside_the_molecule_is_told_by_a_consensus(
+    unlabelled: Dataset, tmp_path: Path, kind: str
+) -> None:
+    write_volume(tmp_path / "mask.mrc", make(kind), PIXEL_SIZE)
+    message = r"mask\.mrc holds .*% of the power of a consensus of the particles in .*% of the box, expected at least"
+    with pytest.raises(FormatError, match=message):
+        adopt(unlabelled.path / "particles.star", tmp_path / "adopted", mask=tmp_path / "mask.mrc")
+    assert not (tmp_path / "adopted").exists()
+    with pytest.raises(FormatError, match=message):
+        run("consensus", unlabelled, tmp_path / "run", mask=tmp_path / "mask.mrc")
+    assert not (tmp_path / "run").exists()
+    run("consensus", unlabelled, tmp_path / "run")
+    with pytest.raises(FormatError, match=message):
+        score_run(tmp_path / "run", how=HowToScore(mask=tmp_path / "mask.mrc"))
+
+
+def test_without_true_volumes_a_mask_around_the_molecule_or_a_domain_is_taken(
+    unlabelled: Dataset, tmp_path: Path
+) -> None:
+    for kind in ("domain", "everything"):
+        write_volume(tmp_path / f"{kind}.mrc", make(kind), PIXEL_SIZE)
+        found = adopt(unlabelled.path / "particles.star", tmp_path / kind, mask=tmp_path / f"{kind}.mrc")
+        assert found.particles.mask.sum() == make(kind).sum()
+        assert not any("mask" in note or ".mrc" in note for note in found.card["notes"])
+    run("consensus", unlabelled, tmp_path / "run", mask=tmp_path / "domain.mrc")
+    score_run(tmp_path / "run", how=HowToScore(mask=tmp_path / "domain.mrc"))
+
+
+def test_a_mask_that_cannot_be_judged_is_taken_and_said_so(unlabelled: Dataset, tmp_path: Path) -> None:
+    particles = replace(unlabelled.particles, rotations=None, shifts=None)
+    noise = np.random.default_rng(0).standard_normal((240, SIZE, SIZE)).astype(np.float32)
+    said = judge_mask(make("corner"), particles, None, "m.mrc")
+    assert said == "m.mrc was not compared with the particles: they come without poses, and no true volume is known"
+    nothing = replace(unlabelled.particles, images=ArrayImages(noise))
+    assert "too few or too noisy for a consensus" in judge_mask(make("corner"), nothing, None, "m.mrc")
+
+
+def test_runs_are_judged_by_true_volumes_too(home: Path, tmp_path: Path) -> None:
+    write_volume(tmp_path / "mask.mrc", make("corner"), PIXEL_SIZE)
+    with pytest.raises(FormatError, match="of the power of the true volumes"):
+        run("consensus", load_dataset(home / "data"), tmp_path / "run", mask=tmp_path / "mask.mrc")
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_mask_can_be_asked_for(home: Path, tmp_path: Path) -> None:
+    """As of ``run``: nothing is scored in a mask, and what was kept of one is measured again."""
+    shutil.copytree(home / "run", tmp_path / "run")
+    for mask, masked in ((None, True), ("none", False), (None, True)):
+        _, scores = score_run(
+            tmp_path / "run", metrics=["per-image-fsc"], dataset=home / "data", how=HowToScore(mask=mask)
+        )
+        assert ("fsc-auc-normalised-masked" in scores.scores) == masked
+        assert "fsc-auc-normalised" in scores.scores
 
 
 def with_mask(dataset: Dataset, mask: np.ndarray) -> Dataset:

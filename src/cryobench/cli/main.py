@@ -242,7 +242,7 @@ def adopt(
     """
     from cryobench.cli.progress import Bars
     from cryobench.cli.tables import print_adoption
-    from cryobench.io.adopt import adopt as adopt_particles
+    from cryobench.experiment.adopt import adopt as adopt_particles
 
     dataset = adopt_particles(
         particles,
@@ -514,7 +514,10 @@ def score(
         typer.Option(metavar="FILE", help="Use this alignment instead: RUN/scores/alignment.json of any run."),
     ] = None,
     mask: Annotated[
-        Optional[Path], typer.Option(metavar="FILE", help="Score in this mask (.mrc, 0 to 1), not the data set's.")
+        Optional[Path],
+        typer.Option(
+            metavar="FILE", help="Score in this mask (.mrc, 0 to 1), not the data set's; or none: in no mask."
+        ),
     ] = None,
     resample: Annotated[
         bool, typer.Option("--resample", help="Put volumes of another box or pixel size on the data set's grid.")

@@ -18,6 +18,7 @@ from cryobench.compute.compute import Precision
 from cryobench.compute.device import choose_device, describe_hardware, multiplies_bfloat16
 from cryobench.data import Dataset, DatasetIdentity, Machine, Particles, Priors, Reconstruction, RunRecord
 from cryobench.experiment.cost_ledger import CostLedger
+from cryobench.experiment.mask_check import judge_mask
 from cryobench.io.atomic import remove_partial_files
 from cryobench.io.lock import lock_folder
 from cryobench.io.masks import read_mask
@@ -68,7 +69,7 @@ def run(
         Settings that differ from the preset's, by name.
     mask
         Volume (.mrc, 0 to 1) in which the molecule can be, instead of the data set's: a declared prior; "none" for
-        no mask at all.
+        no mask at all. It must hold a part of a true volume or, where none is known, of a consensus of the images.
     device
         "cpu", "cuda" or "auto".
     precision
@@ -96,7 +97,7 @@ def run(
     OSError
         No scheduler answers.
     FormatError
-        The folder holds a run of another call.
+        The folder holds a run of another call; or the mask is none, or lies beside the molecule.
     FolderBusy
         Another process is running into the folder.
     """
@@ -133,6 +134,12 @@ def run(
         return load_reconstruction(target)
     if isinstance(built, Control) and (missing := built.explain_missing(dataset.truth)) is not None:
         raise ValueError(f"{method} is a control: it {missing} ({dataset.name}).")
+    if mask is not None and particles.mask is not None:
+        # A method that finds poses of its own has a frame of its own too, in which nothing is known beforehand.
+        truth = dataset.truth if built.poses == "given" else None
+        open_question = judge_mask(particles.mask, particles, truth, str(mask), progress)
+        if open_question is not None and progress is not None:
+            progress.note(f"{open_question}.")
     with (
         lock_folder(target, doing=f"run {method}"),
         open_compute(device=device, precision=wanted, memory=memory, workers=workers, scheduler=scheduler) as compute,

@@ -1,12 +1,16 @@
 """Score finished runs from their files alone, and keep the scores beside them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
+
+import numpy as np
 
 from cryobench._errors import FormatError
 from cryobench.data import Dataset, Reconstruction, Scores
 from cryobench.experiment.kept_scores import KeptScores, still_hold
+from cryobench.experiment.mask_check import judge_mask
 from cryobench.io.alignment_store import load_alignments, save_alignments
 from cryobench.io.masks import read_mask
 from cryobench.io.store import load_dataset, load_reconstruction, load_scores
@@ -28,8 +32,8 @@ class HowToScore:
     """How volumes are brought onto the true ones: see ``metrics.frames``."""
     alignment: Path | None = None
     """File of alignments found before, instead."""
-    mask: Path | None = None
-    """Volume to score in, instead of the data set's own mask."""
+    mask: Path | Literal["none"] | None = None
+    """Volume to score in, instead of the data set's own mask; "none" for no mask: nothing is scored in one."""
     resample: bool = False
     """Put volumes of another box or pixel size on the data set's grid."""
     fresh: bool = False
@@ -67,7 +71,8 @@ def score_run(
     Raises
     ------
     FormatError
-        The run did not finish, or was made from another data set than the one found; a file is damaged.
+        The run did not finish, or was made from another data set than the one found; a file is damaged; the mask is
+        none, or lies beside the molecule.
     ValueError
         As ``metrics.score``.
     """
@@ -76,7 +81,9 @@ def score_run(
     reconstruction = load_reconstruction(folder)
     data = find_dataset(reconstruction, dataset)
     reconstruction = with_decoder(reconstruction, data.particles, context)
-    mask = None if how.mask is None else read_mask(how.mask, data.particles.box_size, data.particles.pixel_size)
+    if str(how.mask) == "none":
+        data = replace(data, particles=replace(data.particles, mask=None))
+    mask = None if how.mask is None or str(how.mask) == "none" else _read_mask(Path(how.mask), data, context)
     names = list_metrics() if metrics is None else list(metrics)
     chosen = [get_metric(name)() for name in names]
     kept = KeptScores(folder, reconstruction, data, mask=mask, seed=how.seed, fresh=how.fresh)
@@ -103,6 +110,15 @@ def score_run(
     )
     kept.write(scores.context, names)
     return reconstruction, scores
+
+
+def _read_mask(path: Path, dataset: Dataset, context: RunContext) -> np.ndarray:
+    particles = dataset.particles
+    mask = read_mask(path, particles.box_size, particles.pixel_size)
+    open_question = judge_mask(mask, particles, dataset.truth, path, context.progress)
+    if open_question is not None:
+        context.progress.note(f"{open_question}.")
+    return mask
 
 
 def load_or_score(

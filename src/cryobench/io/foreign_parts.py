@@ -1,4 +1,4 @@
-"""Parts of a data set that come from outside: particles in any form, and a mask.
+"""Particles that come from outside, in any form.
 
 Everything is brought to one grid, that of the images, or refused with what to do about it.
 """
@@ -6,18 +6,14 @@ Everything is brought to one grid, that of the images, or refused with what to d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from cryobench._errors import FormatError
 from cryobench._text import read_text
-from cryobench.data import GroundTruth, Particles
+from cryobench.data import Particles
 from cryobench.io.cryodrgn import read_ctf, read_poses
 from cryobench.io.cryosparc import read_cs
-from cryobench.io.masks import check_power, read_mask
 from cryobench.io.mrc import MrcStacks
 from cryobench.io.physical_ranges import check_defocus_unit
 from cryobench.io.relion import read_star
@@ -82,11 +78,3 @@ def _list_stacks(source: Path, datadir: Path | None, notes: list[str]) -> list[P
     if not names:
         raise FormatError(f"{source} is empty, expected one stack a line.")
     return find_stacks(names, source, folders=[source.absolute().parent], datadir=datadir, notes=notes)
-
-
-def add_mask(particles: Particles, path: Path, truth: GroundTruth | None = None) -> Particles:
-    """The same particles with the mask in a file. FormatError as ``masks.read_mask`` and ``masks.check_power``."""
-    mask = read_mask(path, particles.box_size, particles.pixel_size)
-    if truth is not None and truth.volumes is not None:
-        check_power(mask, truth.volumes, np.unique(truth.states[truth.states >= 0]), path)
-    return replace(particles, mask=mask)

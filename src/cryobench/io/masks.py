@@ -3,7 +3,9 @@
 A mask lies on the grid of the images, its values between 0 and 1. It must hold something: a mask of a few voxels
 makes any two volumes agree, because the spectrum of one voxel is flat whatever it holds. Asked for are voxels enough
 for a spectrum (``LEAST_VOXELS``), and, where true volumes are known, a part of the power of one of them
-(``LEAST_POWER``): a domain, a subunit, a ligand; not a corner of the box.
+(``LEAST_POWER``): a domain, a subunit, a ligand; not a corner of the box. Where none is known, a consensus of the
+images stands in for them, which is rough and noisy: there the power in the mask is compared with the mean power of as
+many voxels (``LEAST_SHARE``), which solvent falls short of at any noise.
 """
 
 from __future__ import annotations
@@ -22,6 +24,13 @@ LEAST_VOXELS = 64
 """Sum of a mask's values at the least: four voxels a side."""
 LEAST_POWER = 1e-3
 """Share of a true volume's sum of squares that a mask holds at the least."""
+LEAST_SHARE = 0.25
+"""Power of a consensus in a mask at the least, over that of as many voxels at the mean of the box.
+
+Masks around a molecule or a domain of it have 5 to 60, corners of the box -0.2 to 0.2 (``igg-1d``, ``ribosembly``; SNR
+0.005 to 0.5)."""
+LEAST_AGREEMENT = 0.5
+"""Correlation of the half-maps of a consensus at the least, for a mask to be judged by it."""
 _ROUNDING = 1e-3
 """By which values may leave [0, 1], as those of a mask that was resampled do."""
 
@@ -78,3 +87,28 @@ def check_power(mask: np.ndarray, volumes: VolumeSource, states: Iterable[int], 
         " beside the molecule. Is it of another data set, or in another frame? Take a mask around the molecule or a"
         " part of it."
     )
+
+
+def check_share(mask: np.ndarray, halves: np.ndarray, source: Path | str) -> bool:
+    """FormatError if a mask from ``source`` holds too little of a consensus; False if that cannot be told.
+
+    Parameters
+    ----------
+    mask
+        (z, y, x) in [0, 1].
+    halves
+        (2, z, y, x) half-maps of the consensus, with independent noise, on the grid of the mask.
+    """
+    first, second = (half.ravel().astype(np.float64) for half in halves)
+    if np.corrcoef(first, second)[0, 1] < LEAST_AGREEMENT:
+        return False
+    power, weight = first * second, np.square(mask.ravel(), dtype=np.float64)
+    held = float((power * weight).sum() / power.sum())
+    if held < LEAST_SHARE * float(weight.mean()):
+        raise FormatError(
+            f"{source} holds {max(held, 0):.2%} of the power of a consensus of the particles in {weight.mean():.2%} of"
+            f" the box, expected at least {LEAST_SHARE * weight.mean():.2%}: it lies beside the molecule. Is it of"
+            " another data set, or in another frame? Take a mask around the molecule or a part of it; if the mask is"
+            " right, the poses or the hand of the particles are not."
+        )
+    return True

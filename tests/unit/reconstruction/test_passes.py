@@ -77,6 +77,20 @@ def test_as_many_shards_as_workers_but_not_more_than_particles(two_workers):
     np.testing.assert_allclose(whole.mean_power, shared.mean_power, rtol=1e-10)
 
 
+@pytest.mark.parametrize("value", [None, 0.0])
+def test_a_shard_may_hold_one_image_many_times_or_blank_ones(two_workers, value):
+    """Whether anything varies is asked of all particles: here the second shard alone has nothing to show."""
+    toy = toy_dataset(size=16, n=40)
+    images = toy.particles.images.read(np.arange(40))
+    images[20:] = images[20] if value is None else value
+    particles = dataclasses.replace(toy.particles, images=ArrayImages(images))
+    whole, shared = (Passes(particles, compute) for compute in (Compute(), Compute(workers=two_workers)))
+    np.testing.assert_allclose(whole.mean_power, shared.mean_power, rtol=1e-10)
+    images[:] = images[0]
+    with pytest.raises(ValueError, match="all 40 particles hold the same image"):
+        Passes(particles, Compute(workers=two_workers))
+
+
 def test_the_same_image_for_all_particles_is_refused():
     toy = toy_dataset(size=16, n=40)
     images = np.repeat(toy.particles.images.read(np.array([0])), 40, axis=0)

@@ -139,7 +139,7 @@ def test_blank_stacks_and_repeated_images_are_refused(kind, particles):
     size = particles.box_size
     blank = dataclasses.replace(particles, images=ArrayImages(np.full((40, size, size), 3, dtype=np.float32)))
     with pytest.raises(ValueError, match="no power"):
-        kind(blank, 6)
+        _ = kind(blank, 6).mean_power
     image = particles.images.read(np.zeros(40, dtype=np.int64))
     with pytest.raises(ValueError, match="all 40 particles hold the same image"):
-        kind(dataclasses.replace(particles, images=ArrayImages(image)), 6)
+        _ = kind(dataclasses.replace(particles, images=ArrayImages(image)), 6).mean_power

@@ -10,6 +10,7 @@ rounding of the sums; with the same number of shards it is the same to the bit, 
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from itertools import pairwise
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from cryobench.data import Particles
 from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.imaging.moments import MomentAccumulator
-from cryobench.reconstruction.images import ImageSpectra, PosedSpectra, require_poses
+from cryobench.reconstruction.images import ImagePower, ImageSpectra, PosedSpectra, require_poses
 
 Sums = Mapping[str, Any]
 """Named values that can be added: tensors, arrays, numbers, ``SliceAccumulator``, ``MomentAccumulator``."""
@@ -54,7 +55,7 @@ class Passes:
     Raises
     ------
     ValueError
-        If poses are withheld, the images hold no power or a pixel is not finite.
+        If poses are withheld, the images hold no power, all are the same image, or a pixel is not finite.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class Passes:
         if self._workers is None:
             spectra = kind(particles, radius, progress=progress, contrasts=contrasts, **options)
             self._shards: list[Any] = [spectra]
-            powers = [spectra.mean_power]
+            powers = [spectra.power]
         else:
             calls = []
             for first, last in self._parts():
@@ -93,10 +94,10 @@ class Passes:
             self._shards = self._workers.start(_open_shard, calls)
             with (progress or Silent()).task("reading particles", total=len(self._shards)) as task:
                 powers = []
-                for handle in self._workers.start(_mean_power, [[shard] for shard in self._shards]):
+                for handle in self._workers.start(_power_of, [[shard] for shard in self._shards]):
                     powers += self._workers.results([handle])
                     task.advance()
-        self.mean_power: np.ndarray = np.average(powers, axis=0, weights=np.diff(self._bounds))
+        self.mean_power: np.ndarray = reduce(add, powers).mean()
         """(radius + 1,) mean |data|² of each shell: the noise power of a model without particle."""
 
     def __len__(self) -> int:
@@ -146,8 +147,8 @@ def _open_shard(kind: Callable[..., Any], particles: Particles, radius: int, opt
     return kind(particles, radius, **options)
 
 
-def _mean_power(spectra: ImageSpectra | PosedSpectra) -> np.ndarray:
-    return spectra.mean_power
+def _power_of(spectra: ImageSpectra | PosedSpectra) -> ImagePower:
+    return spectra.power
 
 
 def _work_on_shard(work: Work, spectra: ImageSpectra | PosedSpectra, *arguments: Any) -> tuple[Sums, Rows]:

@@ -1,6 +1,7 @@
 """Images as methods in Fourier space want them: on half-discs, with poses or without, in turn or in minibatches."""
 
 from cryobench.reconstruction.images.background import level_background
+from cryobench.reconstruction.images.power import ImagePower
 from cryobench.reconstruction.images.predicted import predict_images, subtract_volume
 from cryobench.reconstruction.images.sampler import Minibatches, prefetch
 from cryobench.reconstruction.images.spectra import (
@@ -16,6 +17,7 @@ from cryobench.reconstruction.images.spectra import (
 )
 
 __all__ = [
+    "ImagePower",
     "ImageSpectra",
     "Minibatches",
     "Posed",

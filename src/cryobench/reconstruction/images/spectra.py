@@ -7,7 +7,9 @@ its given shift, once, and hands its rotation along.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from functools import reduce
 from itertools import pairwise
+from operator import add
 from typing import Generic, Self, TypeVar
 
 import numpy as np
@@ -21,6 +23,7 @@ from cryobench.imaging.ctf import evaluate_ctf
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.imaging.kernels.cpu.centring import turn_phases
 from cryobench.imaging.kernels.cpu.threads import count_threads, run_parts
+from cryobench.reconstruction.images.power import ImagePower
 
 ENTRY_BYTES = 12
 """Of one packed entry: complex64 data and float32 CTF."""
@@ -125,32 +128,16 @@ class _Batches(ABC, Generic[Batch]):
         self._contrasts = contrasts
         keeps = len(particles) * spectra_bytes(self.disc) <= keep_bytes
         self._kept: list[Batch] | None = [] if keeps else None
-        total = np.zeros(radius + 1)
-        first: Tensor | None = None
-        alike = len(particles) > 1
+        parts: list[ImagePower] = []
         with (progress or Silent()).task("reading particles", total=len(particles)) as task:
             for indices in particles.chunks(CHUNK):
                 batch = self._load(indices)
-                total += batch.power.sum(0).cpu().numpy()
-                first = batch.power[:1] if first is None else first
-                # A shift changes the rounding of an image's power, another image its value.
-                alike = alike and bool(torch.isclose(batch.power, first, 1e-4, 1e-6 * float(first.max())).all())
+                parts.append(ImagePower.of(batch.power.cpu().numpy() / self.disc.shell_weights))
                 if self._kept is not None:
                     self._kept.append(batch)
                 task.advance(len(indices))
-        self.mean_power: np.ndarray = total / (len(particles) * self.disc.shell_weights)
-        """(radius + 1,) mean |data|² of each shell: the noise power of a model without particle.
-
-        That of the zero frequency holds the background of the images, whatever it is, so that weighing by this power
-        takes its influence away."""
-        if not (self.mean_power[1:] > 0).all():
-            raise ValueError("the images hold no power at some frequencies: all pixels equal, or a blank stack.")
-        if alike:
-            raise ValueError(
-                f"all {len(particles)} particles hold the same image, shifts aside: nothing varies between them. "
-                "Check the table's image names and the stack."
-            )
-        self.mean_power[0] = max(self.mean_power[0], self.mean_power[1] * 1e-3)
+        self.power = reduce(add, parts)
+        """Of the images."""
 
     def __len__(self) -> int:
         return len(self.particles)
@@ -165,6 +152,11 @@ class _Batches(ABC, Generic[Batch]):
                 yield self._load(indices[rows])
             else:
                 yield self._kept[number] if len(rows) == len(indices) else self._kept[number].select(rows)
+
+    @property
+    def mean_power(self) -> np.ndarray:
+        """(radius + 1,) mean |data|² of each shell. ValueError as ``ImagePower.mean``."""
+        return self.power.mean()
 
     @abstractmethod
     def _load(self, indices: np.ndarray) -> Batch: ...
@@ -196,7 +188,7 @@ class ImageSpectra(_Batches[Spectra]):
     Raises
     ------
     ValueError
-        If a pixel is not finite, the images hold no power, or all are the same image.
+        If a pixel is not finite.
     """
 
     def _load(self, indices: np.ndarray) -> Spectra:

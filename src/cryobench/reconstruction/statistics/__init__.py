@@ -11,6 +11,7 @@ from cryobench.reconstruction.statistics.backprojection import (
     sum_classes,
     volume_bytes,
 )
+from cryobench.reconstruction.statistics.consensus import draw_consensus
 from cryobench.reconstruction.statistics.half_sets import (
     GOLD_STANDARD,
     find_resolution,
@@ -38,6 +39,7 @@ __all__ = [
     "backproject",
     "cut_mask",
     "disc_of",
+    "draw_consensus",
     "estimate_prior",
     "find_masks",
     "find_resolution",

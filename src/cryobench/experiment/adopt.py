@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -18,14 +19,16 @@ import numpy as np
 from cryobench._errors import FormatError
 from cryobench._progress import Progress, Silent
 from cryobench.data import Dataset, GroundTruth, Particles
+from cryobench.experiment.mask_check import judge_mask
 from cryobench.io.adoption_checks import check_particles
 from cryobench.io.atomic import canonical_json, read_json, remove_partial_files, write_json
 from cryobench.io.cryosparc import read_cs_uids
 from cryobench.io.dataset_store import ADOPTION, load_dataset, write_dataset
 from cryobench.io.digest import hash_file, hash_files
-from cryobench.io.foreign_parts import BRIGHT, add_mask, read_particles
+from cryobench.io.foreign_parts import BRIGHT, read_particles
 from cryobench.io.labels import read_labels
 from cryobench.io.lock import lock_folder
+from cryobench.io.masks import read_mask
 from cryobench.io.mrc import MrcStacks
 from cryobench.io.phase_flips import flipped_of, stacks_of
 from cryobench.io.query_file import drop_doubled, read_queries
@@ -76,7 +79,8 @@ def adopt(
         or on one that is finer by a whole number and of the same extent, and are then Fourier-cropped to it, as the
         card says.
     mask
-        Where the molecule can be: .mrc on the grid of the images, 0 to 1.
+        Where the molecule can be: .mrc on the grid of the images, 0 to 1. It must hold a part of a true volume or, if
+        none is given, of a consensus of some images at their poses.
     passthrough
         Further .cs files of the same job.
     poses, ctf
@@ -131,7 +135,10 @@ def adopt(
         uids = read_cs_uids(source) if kind == ".cs" else None
         truth = _read_truth(Path(labels), None if volumes is None else Path(volumes), found, uids, notes)
     if mask is not None:
-        found = add_mask(found, Path(mask), truth)
+        values = read_mask(Path(mask), found.box_size, found.pixel_size)
+        open_question = judge_mask(values, found, truth, Path(mask), progress)
+        notes += [] if open_question is None else [open_question]
+        found = replace(found, mask=values)
     states = None if truth is None else truth.states
     if queries is None:
         chosen = choose_queries(states, len(found), n_queries)

@@ -1,0 +1,40 @@
+"""A mask is judged by what it holds: of the true volumes where they are known, else of a consensus of the images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cryobench._progress import Progress
+from cryobench.data import GroundTruth, Particles
+from cryobench.io.masks import check_power, check_share
+from cryobench.reconstruction.statistics import cut_mask, draw_consensus
+
+
+def judge_mask(
+    mask: np.ndarray,
+    particles: Particles,
+    truth: GroundTruth | None,
+    source: Path | str,
+    progress: Progress | None = None,
+) -> str | None:
+    """None if a mask (z, y, x) from ``source`` holds enough, or a sentence on why that could not be judged.
+
+    Raises
+    ------
+    FormatError
+        If it holds too little of every true volume; or, where none is known, of what is common to the particles.
+    """
+    if truth is not None and truth.volumes is not None and (truth.states >= 0).any():
+        check_power(mask, truth.volumes, np.unique(truth.states[truth.states >= 0]), source)
+        return None
+    if particles.rotations is None:
+        return f"{source} was not compared with the particles: they come without poses, and no true volume is known"
+    halves = draw_consensus(particles, progress)
+    if not check_share(cut_mask(torch.tensor(mask), halves.shape[-1]).numpy(), halves, source):
+        return (
+            f"{source} was not compared with the particles: too few or too noisy for a consensus to show in a sample"
+        )
+    return None
