@@ -8,7 +8,6 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-import numba
 import numpy as np
 import pytest
 import torch
@@ -41,10 +40,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture(autouse=True)
 def same_threads() -> Iterator[None]:
     """Threads as they were: bits of methods depend on their number."""
-    torch_threads, numba_threads = torch.get_num_threads(), numba.get_num_threads()
+    threads = torch.get_num_threads()
     yield
-    torch.set_num_threads(torch_threads)
-    numba.set_num_threads(numba_threads)
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

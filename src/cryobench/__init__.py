@@ -14,8 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cryobench.experiment.run import run as run
     from cryobench.experiment.adopt import adopt as adopt
+    from cryobench.experiment.run import run as run
     from cryobench.io.store import load_dataset as load_dataset
     from cryobench.io.store import load_reconstruction as load_reconstruction
     from cryobench.metrics.evaluate import score as score

@@ -14,8 +14,8 @@ from cryobench import adopt, simulate
 from cryobench._errors import FormatError
 from cryobench.cli.main import run_cli
 from cryobench.data import ArrayImages, Dataset, GroundTruth, Particles
-from cryobench.experiment.run import run
 from cryobench.experiment.adopt import choose_queries
+from cryobench.experiment.run import run
 from cryobench.io.cryodrgn import write_poses
 from cryobench.io.labels import read_labels
 from cryobench.io.lock import FolderBusy, lock_folder

@@ -13,7 +13,9 @@ by one thread in an order that does not depend on their number, so the bits do n
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
+
+from cryobench._threads import run_ranges
 
 CUTOFF = 5.0
 """Where molmap ends a Gaussian, in standard deviations and per axis (its option cutoffRange)."""
@@ -64,27 +66,29 @@ def _decay_table(step, reach):
     return table
 
 
-@njit(cache=True, parallel=True)
 def sum_gaussians_volume(positions, weights, order, box_size, pixel_size, sigma, cutoff, volume):
     """Add the density of atoms to ``volume`` [z, y, x], of which index ``box_size // 2`` is the origin.
 
     ``order`` sorts the atoms by z. Slabs of planes are the unit of parallel work.
     """
+    slabs = -(-box_size // _SLAB)
+    run_ranges(_sum_slabs, slabs, positions, weights, order, box_size, pixel_size, sigma, cutoff, volume)
+
+
+@njit(nogil=True, cache=True)
+def _sum_slabs(positions, weights, order, box_size, pixel_size, sigma, cutoff, volume, begin_slab, end_slab):
     reach = cutoff * sigma / pixel_size
     step = pixel_size / sigma
     decay = _decay_table(step, reach)
     amplitude = (2.0 * math.pi) ** -1.5 * sigma**-3
     half = box_size // 2
     atoms = len(order)
-    low = max(math.ceil(positions[order[0], 2] / pixel_size + half - reach), 0)
-    high = min(math.floor(positions[order[atoms - 1], 2] / pixel_size + half + reach), box_size - 1)
     sorted_z = np.empty(atoms)
     for index in range(atoms):
         sorted_z[index] = positions[order[index], 2] / pixel_size + half
-    slabs = max((high - low + _SLAB) // _SLAB, 0)
-    for slab in prange(slabs):
-        bottom = low + slab * _SLAB
-        top = min(bottom + _SLAB - 1, high)
+    for slab in range(begin_slab, end_slab):
+        bottom = slab * _SLAB
+        top = min(bottom + _SLAB, box_size) - 1
         along_x = np.empty(len(decay))
         along_y = np.empty(len(decay))
         along_z = np.empty(len(decay))

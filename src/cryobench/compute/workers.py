@@ -114,9 +114,7 @@ def open_workers(workers: int = 1, scheduler: str | None = None) -> Iterator[Wor
 
 def _with_threads(threads: int, function: Callable[..., Any], *arguments: Any) -> Any:
     """Call it with no more threads than the worker was given: others use its machine too."""
-    import numba
     import torch
 
-    numba.set_num_threads(min(threads, int(numba.get_num_threads())))
     torch.set_num_threads(threads)
     return function(*arguments)

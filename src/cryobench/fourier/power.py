@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from cryobench._threads import run_ranges
 from cryobench._types import Volume
 from cryobench.fourier.raw import forward
 from cryobench.fourier.resample import invert_cropped
@@ -32,7 +33,12 @@ def crop_with_power(volume: Volume, box_size: int) -> tuple[Float[torch.Tensor, 
 
 def _mean_power(spectrum: torch.Tensor) -> np.ndarray:
     counts, nearest = _shells(spectrum.shape[0])
-    return _sum_shells(spectrum.numpy(), nearest, len(counts)) / counts
+    planes = np.zeros((len(spectrum), len(counts) + 1))
+    run_ranges(_sum_shells, len(planes), spectrum.numpy(), nearest, planes)
+    total = np.zeros(len(counts))
+    for plane in planes:
+        total += plane[:-1]
+    return total / counts
 
 
 @lru_cache(maxsize=2)
@@ -48,27 +54,22 @@ def _shells(size: int) -> tuple[np.ndarray, np.ndarray]:
     return counts[:n_shells], nearest
 
 
-@numba.njit(parallel=True, cache=True)
-def _sum_shells(spectrum: np.ndarray, nearest: np.ndarray, n_shells: int) -> np.ndarray:
-    """Sum of |F|² over each shell of the full spectrum: plane by plane, the planes then added up in order."""
+@numba.njit(nogil=True, cache=True)
+def _sum_shells(spectrum: np.ndarray, nearest: np.ndarray, planes: np.ndarray, first: int, last: int) -> None:
+    """Sums of |F|² over each shell of the full spectrum, and over what lies beyond, in each of some planes."""
     size, rows, columns = spectrum.shape
-    partial = np.zeros((size, n_shells + 1))
-    for z in numba.prange(size):
-        plane = np.int64(z)
-        kz = plane if plane < (size + 1) // 2 else plane - size
+    n_shells = planes.shape[1] - 1
+    for z in range(first, last):
+        kz = z if z < (size + 1) // 2 else z - size
         for y in range(rows):
             ky = y if y < (rows + 1) // 2 else y - rows
             current, run = n_shells, 0.0  # neighbours mostly share a shell: add up while they do
             for x in range(columns):
                 shell = nearest[kz * kz + ky * ky + x * x]
                 if shell != current:
-                    partial[z, current] += run
+                    planes[z, current] += run
                     current, run = shell, 0.0
                 value = spectrum[z, y, x]
                 power = np.float64(value.real * value.real + value.imag * value.imag)
                 run += power if x == 0 or 2 * x == size else 2.0 * power
-            partial[z, current] += run
-    total = np.zeros(n_shells)
-    for z in range(size):
-        total += partial[z, :n_shells]
-    return total
+            planes[z, current] += run

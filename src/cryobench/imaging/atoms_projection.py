@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float64, Shaped
 
+from cryobench._threads import run_parts
 from cryobench._types import Images, Rotations
 from cryobench.atoms.gaussians import CUTOFF, sigma_from_resolution
 from cryobench.atoms.projected_gaussians import sum_gaussians_image, tabulate_gaussian
-from cryobench.imaging.kernels.cpu.threads import run_parts
 
 
 def project_atoms(

@@ -16,10 +16,10 @@ import torch
 from jaxtyping import Complex64, Float32
 from torch import Tensor
 
+from cryobench._threads import count_threads, run_parts
 from cryobench.imaging.grid import FourierVolume
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.imaging.kernels.cpu.class_scores import score
-from cryobench.imaging.kernels.cpu.threads import count_threads, run_parts
 from cryobench.imaging.slices import extract_slices
 
 

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cryobench._threads import count_threads, run_parts
 from cryobench.fourier import fft_images, ifft_images
 from cryobench.imaging.kernels.cpu.shell_power import add_shell_power
-from cryobench.imaging.kernels.cpu.threads import count_threads, run_parts
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ never on which images happen to be made together.
 import numpy as np
 import torch
 
+from cryobench._threads import run_ranges
 from cryobench._types import ImageArray, Volume
 from cryobench.fourier import crop_with_power, hermitian_weights
 from cryobench.imaging.ctf import Ctf, phase_coefficients
@@ -31,7 +32,8 @@ def draw_white_noise(seed: int, particles: np.ndarray, box_size: int, *, purpose
     The bits of a particle's image depend on the seed and its index alone.
     """
     noise = np.empty((len(particles), box_size, box_size), dtype=np.float32)
-    fill_normal(make_counter_key(seed, purpose), particles.astype(np.uint64), noise.reshape(len(particles), -1))
+    images = noise.reshape(len(particles), -1)
+    run_ranges(fill_normal, len(images), make_counter_key(seed, purpose), particles.astype(np.uint64), images)
     return noise
 
 

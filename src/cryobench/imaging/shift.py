@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from cryobench._threads import run_ranges
 from cryobench.fourier import frequency_axis
 from cryobench.imaging.kernels import transfer as cpu
 
@@ -46,5 +47,5 @@ def shift_images(
         return spectra * shift_phases(shifts, box_size, pixel_size=pixel_size)
     along_y, along_x = _phases_by_axis(shifts, box_size, pixel_size)
     result = spectra.contiguous().clone()
-    cpu.turn_phases(result.numpy(), along_y.numpy(), along_x.numpy())
+    run_ranges(cpu.turn_phases, len(result), result.numpy(), along_y.numpy(), along_x.numpy())
     return result

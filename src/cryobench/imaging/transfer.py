@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from cryobench._threads import run_ranges
 from cryobench.fourier import frequency_axis, frequency_grid
 from cryobench.imaging.ctf import Ctf, evaluate_ctf, phase_coefficients
 from cryobench.imaging.kernels import transfer as cpu
@@ -53,7 +54,9 @@ def apply_transfer(
         )
     )
     result = spectra.contiguous().clone()
-    cpu.apply_transfer(
+    run_ranges(
+        cpu.apply_transfer,
+        len(result),
         result.numpy(),
         squared.astype(np.float32),
         np.cos(double_angle).astype(np.float32),

@@ -27,8 +27,8 @@ LEAST_POWER = 1e-3
 LEAST_SHARE = 0.25
 """Power of a consensus in a mask at the least, over that of as many voxels at the mean of the box.
 
-Masks around a molecule or a domain of it have 5 to 60, corners of the box -0.2 to 0.2 (``igg-1d``, ``ribosembly``; SNR
-0.005 to 0.5)."""
+Masks around a molecule or a domain of it have 5 to 60, corners of the box -0.2 to 0.2 (``igg-1d``, ``ribosembly``;
+SNR 0.005 to 0.5)."""
 LEAST_AGREEMENT = 0.5
 """Correlation of the half-maps of a consensus at the least, for a mask to be judged by it."""
 _ROUNDING = 1e-3
@@ -106,8 +106,8 @@ def check_share(mask: np.ndarray, halves: np.ndarray, source: Path | str) -> boo
     held = float((power * weight).sum() / power.sum())
     if held < LEAST_SHARE * float(weight.mean()):
         raise FormatError(
-            f"{source} holds {max(held, 0):.2%} of the power of a consensus of the particles in {weight.mean():.2%} of"
-            f" the box, expected at least {LEAST_SHARE * weight.mean():.2%}: it lies beside the molecule. Is it of"
+            f"{source} holds {max(held, 0):.2%} of the power of a consensus of the particles in {weight.mean():.2%}"
+            f" of the box, expected at least {LEAST_SHARE * weight.mean():.2%}: it lies beside the molecule. Is it of"
             " another data set, or in another frame? Take a mask around the molecule or a part of it; if the mask is"
             " right, the poses or the hand of the particles are not."
         )

@@ -26,7 +26,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int, Num
 
-from cryobench.imaging.kernels.cpu.threads import run_parts
+from cryobench._threads import run_parts
 from cryobench.metrics.latent_spaces import find_common, lay_out
 from cryobench.metrics.rank_kernels import mean_conditional_ranks
 from cryobench.rng import stream

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, Num
 
-from cryobench.imaging.kernels.cpu.threads import run_parts
+from cryobench._threads import run_parts
 from cryobench.metrics.latent_spaces import find_common, lay_out
 from cryobench.metrics.rank_kernels import count_shared
 

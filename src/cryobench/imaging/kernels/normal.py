@@ -77,15 +77,15 @@ def _box_muller(uniform, angle, radius, cosines, sines):
         sines[lane] = radius[lane] * sine_of_turns(turns)
 
 
-@numba.njit(parallel=True, cache=True)
-def fill_normal(key: np.ndarray, particles: np.ndarray, images: np.ndarray) -> None:
-    """Fill images (n, pixels) float32, each from its own stream.
+@numba.njit(nogil=True, cache=True)
+def fill_normal(key: np.ndarray, particles: np.ndarray, images: np.ndarray, begin: int, end: int) -> None:
+    """Fill images ``begin`` … ``end`` of (n, pixels) float32, each from its own stream.
 
     ``key`` (2,) uint32 is that of a purpose, ``particles`` (n,) uint64 tell the streams apart.
     """
-    n, pixels = images.shape
+    pixels = images.shape[1]
     batch = 4 * LANES
-    for i in numba.prange(n):
+    for i in range(begin, end):
         words = np.empty((4, LANES), np.uint32)
         numbers = np.empty(batch, np.float32)
         radius = np.empty(LANES, np.float32)

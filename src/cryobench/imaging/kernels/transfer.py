@@ -12,7 +12,7 @@ import numpy as np
 from cryobench.imaging.kernels.sine import sine_of_turns, wrap_turns
 
 
-@numba.njit(parallel=True, cache=True)
+@numba.njit(nogil=True, cache=True)
 def apply_transfer(
     spectra: np.ndarray,  # (n, y, h) complex64, overwritten
     squared: np.ndarray,  # (y, h) |s|² in 1/Å²
@@ -25,9 +25,11 @@ def apply_transfer(
     offset: np.ndarray,  # (n,) phase shift + arcsin w, in turns
     envelope: np.ndarray,  # (n,) B / 4
     radians: np.ndarray,  # (n, 2) shift in radian per frequency index, (x, y)
+    first: int,  # of the images to work on
+    last: int,
 ) -> None:
-    n, rows, columns = spectra.shape
-    for i in numba.prange(n):
+    rows, columns = spectra.shape[1:]
+    for i in range(first, last):
         has_envelope = envelope[i] != 0.0
         along_x = np.empty(columns, np.complex64)
         ctf = np.empty(columns, np.float32)
@@ -54,14 +56,16 @@ def apply_transfer(
                 line[x] *= along_y * along_x[x] * ctf[x]
 
 
-@numba.njit(parallel=True, cache=True)
+@numba.njit(nogil=True, cache=True)
 def turn_phases(
     spectra: np.ndarray,  # (n, y, h) complex64, overwritten
     along_y: np.ndarray,  # (n, y) complex64 factors of each image's rows
     along_x: np.ndarray,  # (n, h) and of its columns
+    first: int,  # of the images to work on
+    last: int,
 ) -> None:
-    n, rows, columns = spectra.shape
-    for i in numba.prange(n):
+    rows, columns = spectra.shape[1:]
+    for i in range(first, last):
         for y in range(rows):
             line, factor = spectra[i, y], along_y[i, y]
             for x in range(columns):

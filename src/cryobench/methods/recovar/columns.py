@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cryobench._threads import run_parts
 from cryobench.fourier import fft_images
 from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.grid import FourierVolume
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.imaging.kernels.cpu.columns import CHANNELS, add_columns
-from cryobench.imaging.kernels.cpu.threads import run_parts
 from cryobench.imaging.layout import GridLayout, fold, read
 from cryobench.methods.recovar.masks import masked_residuals
 from cryobench.reconstruction.engine import Passes, Rows, Sums

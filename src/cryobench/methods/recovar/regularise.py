@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cryobench._threads import run_parts
 from cryobench.fourier import hermitian_weights, ifft_volume, shell_indices
 from cryobench.imaging.kernels.cpu.column_prior import SETTLED, iterate_prior
-from cryobench.imaging.kernels.cpu.threads import run_parts
 from cryobench.methods.recovar.columns import ColumnSums
 from cryobench.reconstruction.statistics import LEAST_FSC, MOST_FSC, fsc_of_sums, signal_to_noise
 

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cryobench._threads import count_threads, run_parts
 from cryobench.imaging.grid import FourierVolume
 from cryobench.imaging.half_disc import HalfDisc
-from cryobench.imaging.kernels.cpu.threads import count_threads, run_parts
 from cryobench.imaging.kernels.cpu.whitened import fill_rows
 from cryobench.reconstruction.images import Posed, predict_images
 

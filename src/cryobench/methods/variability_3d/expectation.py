@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cryobench._threads import count_threads, run_parts
 from cryobench.imaging.grid import FourierVolume
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.imaging.kernels.cpu.linear_fit import HIGHEST, LOWEST, ROUNDS, compile_linear_fit
-from cryobench.imaging.kernels.cpu.threads import count_threads, run_parts
 from cryobench.imaging.moments import MomentAccumulator
 from cryobench.imaging.slices import extract_slices
 from cryobench.reconstruction.engine.passes import Rows, Sums

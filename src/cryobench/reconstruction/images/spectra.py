@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 
 from cryobench._progress import Progress, Silent
+from cryobench._threads import count_threads, run_parts
 from cryobench.data import CHUNK, Particles
 from cryobench.fourier import fft_images
 from cryobench.imaging.ctf import evaluate_ctf
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.imaging.kernels.cpu.centring import turn_phases
-from cryobench.imaging.kernels.cpu.threads import count_threads, run_parts
 from cryobench.reconstruction.images.power import ImagePower
 
 ENTRY_BYTES = 12

@@ -1,6 +1,6 @@
 """CPU bodies of the slice operators, compiled by numba.
 
-The kernels release the GIL and run over parts of the work on ordinary Python threads (``threads.py``), so they
+The kernels release the GIL and run over parts of the work on ordinary Python threads (``_threads.py``), so they
 need no numba threading layer and may be called from several threads or Dask workers at once. The number of
 threads is ``torch.get_num_threads()``. The result has the same bits for any number of threads: extraction
 computes each image alone; insertion gives each thread a slab of the grid of its own, into which it adds all

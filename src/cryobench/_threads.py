@@ -1,11 +1,18 @@
-"""A pool of Python threads for kernels that release the GIL; safe to call from any thread and after a fork."""
+"""A pool of Python threads for kernels that release the GIL; safe to call from any thread and after a fork.
+
+Every compiled kernel runs on it, and none on threads of numba's own: those start OpenMP with as many threads as the
+machine has cores, for torch too, whatever OMP_NUM_THREADS says and in the middle of whatever is under way.
+"""
 
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
+import numpy as np
 import torch
 
+_RANGES_PER_THREAD = 4
 _pools: dict[int, ThreadPoolExecutor] = {}
 
 
@@ -42,3 +49,9 @@ def run_parts(function: Callable[..., None], parts: Iterable[tuple]) -> None:
     work()
     for future in futures:
         future.result()
+
+
+def run_ranges(function: Callable[..., None], count: int, *arguments: object) -> None:
+    """Call ``function(*arguments, first, last)`` for stretches that cover 0 … count, on the threads allowed."""
+    bounds = np.linspace(0, count, min(_RANGES_PER_THREAD * count_threads(), count) + 1).astype(int)
+    run_parts(function, [(*arguments, first, last) for first, last in pairwise(bounds)])

@@ -1,0 +1,58 @@
+"""One setting governs all work on the CPU: torch's threads, as OMP_NUM_THREADS says. No kernel changes it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cryobench._threads import run_ranges
+
+_SOURCE = Path(__file__).parents[2] / "src" / "cryobench"
+_WORK = """
+import numba, numpy, torch
+from cryobench.fourier import fft_images, shell_power
+from cryobench.imaging.ctf import Ctf
+from cryobench.imaging.noise import draw_white_noise
+from cryobench.imaging.shift import shift_images
+from cryobench.imaging.transfer import apply_transfer
+
+images = draw_white_noise(0, numpy.arange(8), 16)
+spectra = fft_images(torch.from_numpy(images))
+shift_images(spectra, torch.ones(8, 2), 16, pixel_size=2.0)
+apply_transfer(spectra, Ctf.from_columns(8, defocus_u=1e4, defocus_v=1e4), torch.ones(8, 2), pixel_size=2.0)
+shell_power(torch.from_numpy(draw_white_noise(0, numpy.arange(16), 16)))
+print(torch.get_num_threads())
+try:
+    print(numba.threading_layer())
+except ValueError:
+    print("no layer")
+"""
+
+
+def test_kernels_leave_the_number_of_threads_alone():
+    """Numba's own threads would start OpenMP anew, with as many as there are cores, for torch too."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    found = subprocess.run([sys.executable, "-c", _WORK], env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout.split("\n")[:2] == ["1", "no layer"]
+
+
+def test_no_kernel_runs_on_threads_of_numba():
+    kernels = [path for path in _SOURCE.rglob("*.py") if "njit" in path.read_text("utf-8")]
+    assert kernels
+    for path in kernels:
+        assert "prange" not in path.read_text("utf-8"), path
+        assert "parallel=True" not in path.read_text("utf-8"), path
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 100])
+def test_ranges_cover_all_items_once(count):
+    seen = np.zeros(count, int)
+
+    def work(values: np.ndarray, first: int, last: int) -> None:
+        values[first:last] += 1
+
+    run_ranges(work, count, seen)
+    assert (seen == 1).all()
