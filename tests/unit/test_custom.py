@@ -12,6 +12,8 @@ from cryobench.io.xtc import write_frames
 from cryobench.recipes import FrameEnsemble
 from cryobench.recipes.custom import RECIPE, CustomSettings
 from cryobench.recipes.simulate import simulate
+from cryobench.recipes.spike_md import RECIPE as SPIKE_MD
+from cryobench.recipes.spike_md import SpikeMdSettings
 from cryobench.recipes.variables_file import read_variables
 from pdb_text import HELIX_ATOMS, helix_lines, helix_positions, write_pdb
 
@@ -148,13 +150,24 @@ def test_frames_of_a_trajectory(run, models, tmp_path):
     frame = ensemble.variables["frame"].values.astype(int)
     assert sorted(frame) == list(range(12))
     np.testing.assert_array_equal(ensemble.variables["energy"].values, 2.0 * frame)
-    expected = frames[frame] - models[0].centre_of_mass
+    expected = frames[frame] - models[0].with_positions(frames[0]).centre_of_mass
     np.testing.assert_allclose(ensemble.positions(0, 12), expected, atol=0.01)
     each = build(files, centre="each")
     np.testing.assert_allclose(each.model(3).centre_of_mass, 0, atol=1e-9)
     superposed = build(files, superpose=True).positions(0, 12)
     np.testing.assert_allclose(superposed.mean(axis=1), np.zeros((12, 3)), atol=1e-6)
     assert len(build(files, n_frames=5).counts) == 5
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, SPIKE_MD], ids=lambda recipe: recipe.name)
+def test_frames_that_lie_elsewhere_than_their_topology_are_in_the_centre(run, models, recipe):
+    """A structure's origin is the crystal's, that of a simulation the corner of its box."""
+    files, frames = run
+    write_frames(files[1], frames + 70)
+    settings = CustomSettings(superpose=False) if recipe is RECIPE else SpikeMdSettings(superpose=False)
+    ensemble = recipe.ensemble(settings, files)
+    first = int(np.flatnonzero(ensemble.variables["frame"].values == 0)[0])
+    np.testing.assert_allclose(ensemble.model(first).centre_of_mass, 0, atol=0.01)
 
 
 def test_what_does_not_go_with_a_trajectory(run, tmp_path):

@@ -3,7 +3,7 @@
 - a list of structures, one state each: ``--structure a.pdb b.cif --weights 0.7 0.3``. They are taken as they lie to
   each other, moved together so that the first one's centre of mass is the centre of the box.
 - a topology and trajectories, ``--structure top.pdb run.xtc``, or one file of several models: one state per frame, in
-  random order.
+  random order. They too are moved together, so that the first frame is in the centre.
 
 What distinguishes the states may be named in a table (`variables_file`).
 """
@@ -31,6 +31,7 @@ from cryobench.recipes.trajectory_frames import (
     SeveralModels,
     TrajectoryFrames,
     are_frames,
+    centre_first_frame,
     draw_frames,
     find_points,
     note_models,
@@ -44,7 +45,8 @@ class CustomSettings(SimulationSettings):
     n_images: int = Field(10_000, ge=1, description="images in all, shared among the structures by their weights")
     weights: tuple[float, ...] = Field((), description="relative numbers of images, one per structure; none: equal")
     centre: Literal["first", "each"] = Field(
-        "first", description="what lies in the centre of the box: the first structure (all move with it), or each one"
+        "first",
+        description="what lies in the centre of the box: the first structure or frame (all move with it), or each one",
     )
     superpose: bool = Field(
         False, description="superpose each structure, or frame, on the first: CA atoms they share"
@@ -169,7 +171,7 @@ def read_frames_of(settings: CustomSettings, topology: Path, trajectories: Seque
     frames = TrajectoryFrames(
         trajectory,
         reference,
-        reference.positions[0] - trajectory.topology.positions[0],
+        centre_first_frame(trajectory),
         order,
         find_points(reference),
         superpose=settings.superpose,

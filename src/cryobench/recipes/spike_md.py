@@ -30,6 +30,7 @@ from cryobench.recipes.trajectory_frames import (
     SeveralModels,
     TrajectoryFrames,
     are_frames,
+    centre_first_frame,
     draw_frames,
     find_points,
     note_models,
@@ -118,7 +119,7 @@ def read_ensemble(settings: SpikeMdSettings, topology: Path, trajectories: Seque
     return TrajectoryFrames(
         trajectory,
         reference,
-        reference.positions[0] - trajectory.topology.positions[0],
+        centre_first_frame(trajectory),
         draw_frames(len(trajectory), settings.n_frames, settings.ensemble_seed),
         find_points(reference),
         tuple(domains),

@@ -37,9 +37,9 @@ class TrajectoryFrames(FrameEnsemble):
 
     trajectory: Trajectory
     reference: AtomicModel
-    """Placed as it is to be imaged; frames are superposed on it, or moved by as much as its topology was."""
+    """Placed as it is to be imaged; frames may be superposed on it."""
     translation: np.ndarray
-    """(3,) Å by which the reference was moved from its file."""
+    """(3,) Å by which frames are moved that are not: the topology may lie elsewhere than they do."""
     order: np.ndarray
     """(n,) frame of the trajectory that each state is."""
     points: np.ndarray
@@ -117,6 +117,11 @@ class TrajectoryFrames(FrameEnsemble):
             flat = positions[:, self.points].reshape(len(rows), -1) - mean
             components[rows] = flat @ axes.T / np.sqrt(len(self.points))
         return round_coordinates(openings), round_coordinates(components)
+
+
+def centre_first_frame(trajectory: Trajectory) -> np.ndarray:
+    """(3,) Å by which all frames are moved for the first one's centre of mass to be the origin."""
+    return -trajectory.topology.with_positions(trajectory.read([0])[0]).centre_of_mass
 
 
 def are_frames(structures: Sequence[Path], models: SeveralModels) -> bool:
