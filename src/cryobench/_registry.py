@@ -7,48 +7,58 @@ by what uses it.
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from inspect import isabstract
 from typing import Any
 
 from cryobench._errors import BrokenExtension, UnknownName
 
 
-def list_names(table: Mapping[str, str], group: str) -> list[str]:
+def list_names(table: Mapping[str, str], group: str, base: type) -> list[str]:
     """Names in the table, in its order, then those of the entry-point group that can be loaded, alphabetically."""
-    broken = list_broken(table, group)
+    broken = list_broken(table, group, base)
     return [*table, *(name for name in _points(table, group) if name not in broken)]
 
 
-def list_broken(table: Mapping[str, str], group: str) -> dict[str, str]:
+def list_broken(table: Mapping[str, str], group: str, base: type) -> dict[str, str]:
     """Why extensions of an entry-point group cannot be loaded, by name; those that can are not in it."""
     reasons = {}
     for name, point in _points(table, group).items():
         try:
-            point.load()
-        except Exception as error:  # whatever another package raises must not take this one down
-            reasons[name] = _explain(point, error)
+            _load(point, base)
+        except BrokenExtension as error:
+            reasons[name] = str(error)
     return reasons
 
 
-def load_named(kind: str, name: str, table: Mapping[str, str], group: str) -> Any:
+def load_named(kind: str, name: str, table: Mapping[str, str], group: str, base: type) -> Any:
     """The object a name stands for. The table wins over entry points of the same name.
+
+    Parameters
+    ----------
+    kind
+        In words, such as "method".
+    table, group
+        Names of this package, and the entry-point group of others.
+    base
+        What an extension must be: a class derived from it, or an object of it.
 
     Raises
     ------
     UnknownName
-        If no ``kind`` (such as "method") has this name; the message suggests a near one.
+        If no ``kind`` has this name; the message suggests a near one.
     BrokenExtension
-        If another package adds it, and cannot be loaded.
+        If another package adds it, and it cannot be loaded or is not what it should be.
     """
     if name in table:
         module, _, attribute = table[name].partition(":")
         return getattr(import_module(module), attribute)
     point = _points(table, group).get(name)
     if point is None:
-        raise UnknownName(kind, name, list_names(table, group))
+        raise UnknownName(kind, name, list_names(table, group, base))
     try:
-        return point.load()
-    except Exception as error:
-        raise BrokenExtension(f"{kind} {name!r}: {_explain(point, error)}") from error
+        return _load(point, base)
+    except BrokenExtension as error:
+        raise BrokenExtension(f"{kind} {name!r}: {error}") from error
 
 
 def _points(table: Mapping[str, str], group: str) -> dict[str, EntryPoint]:
@@ -57,9 +67,24 @@ def _points(table: Mapping[str, str], group: str) -> dict[str, EntryPoint]:
     return dict(sorted(found.items()))
 
 
-def _explain(point: EntryPoint, error: Exception) -> str:
+def _load(point: EntryPoint, base: type) -> Any:
+    """What an entry point names. BrokenExtension, saying which package, whatever loading it raises or gives."""
+    try:
+        found = point.load()
+    except (Exception, SystemExit) as error:  # a module that ends the program when imported must not end this one
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise BrokenExtension(_explain(point, f"cannot be loaded ({reason})")) from error
+    is_class = isinstance(found, type)
+    if not (issubclass(found, base) if is_class else isinstance(found, base)):
+        raise BrokenExtension(_explain(point, f"is no {base.__name__}, but {found!r}"))
+    declared = [name for name, annotation in base.__annotations__.items() if "ClassVar" in str(annotation)]
+    missing = [name for name in declared if not hasattr(found, name)]
+    if missing or isabstract(found):
+        lacks = missing or sorted(found.__abstractmethods__)
+        raise BrokenExtension(_explain(point, f"is a {base.__name__} without {', '.join(lacks)}"))
+    return found
+
+
+def _explain(point: EntryPoint, fault: str) -> str:
     package = "an installed package" if point.dist is None else f"the package {point.dist.name}"
-    return (
-        f"{package} adds it as {point.value}, which cannot be loaded ({type(error).__name__}: {error}). Mend or "
-        "uninstall that package."
-    )
+    return f"{package} adds it as {point.value}, which {fault}. Mend or uninstall that package."

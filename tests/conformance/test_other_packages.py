@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from cryobench._errors import BrokenExtension
+from cryobench._errors import BrokenExtension, UnknownName
 from cryobench.cli.main import app
 from cryobench.experiment import run
 from cryobench.experiment.decode import write_volumes
@@ -80,17 +80,36 @@ def test_it_is_run_scored_decoded_and_on_the_page_without_any_other_change(tmp_p
     assert "class-volumes" in "".join(path.name for path in page.parent.rglob("*"))
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("absent", r"cannot be loaded \(ModuleNotFoundError: .*\)"),
+        ("leaving", r"cannot be loaded \(SystemExit: 3\)"),
+        ("nameless", "is a Metric without name, label, scores, reference"),
+        ("number", "is no Metric, but 5"),
+        ("unfinished", "is a Metric without measure"),
+    ],
+)
+def test_a_broken_extension_is_named_with_its_package(monkeypatch, name, message):
+    monkeypatch.syspath_prepend(str(PACKAGE.with_name("broken_package")))
+    assert name not in list_metrics()
+    expected = rf"metric '{name}': the package cryobench-broken adds it as .*, which {message}\. Mend or uninstall"
+    with pytest.raises(BrokenExtension, match=expected):
+        get_metric(name)
+
+
 def test_a_broken_package_takes_nothing_down(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(PACKAGE.with_name("broken_package")))
-    assert "absent" not in list_metrics()
     assert "failing" in list_metrics()
-    with pytest.raises(BrokenExtension, match=r"metric 'absent': the package cryobench-broken adds it"):
-        get_metric("absent")
-    listed = CliRunner().invoke(app, ["list", "metrics"])
+    listed = CliRunner().invoke(app, ["list"])
     assert listed.exit_code == 0, listed.output
     assert "cannot be loaded" in listed.output.replace("\n", " ")
-    store_dataset(toy_dataset(size=16, n=60, n_queries=3), tmp_path / "data")
+    with pytest.raises(UnknownName, match="no method named 'nothing'"):
+        get_method("nothing")
+    dataset = store_dataset(toy_dataset(size=16, n=60, n_queries=3), tmp_path / "data")
     run("consensus", load_dataset(tmp_path / "data"), tmp_path / "run")
-    _, scores = score_run(tmp_path / "run")
+    reconstruction, scores = score_run(tmp_path / "run")
     assert "fsc-auc" in scores.scores
     assert "KeyError" in scores.context["not_measured"]["failing"]
+    assert "ZeroDivisionError" in scores.context["not_measured"]["failing-before"]
+    assert write_report(dataset, [(reconstruction, scores)], tmp_path / "page").exists()

@@ -54,20 +54,20 @@ def _broken(kind: str) -> dict[str, str]:
     from cryobench._registry import list_broken
 
     if kind == "recipes":
-        from cryobench.recipes import GROUP, RECIPES
+        from cryobench.recipes import GROUP, RECIPES, Recipe
 
-        return list_broken(RECIPES, GROUP)
+        return list_broken(RECIPES, GROUP, Recipe)
     if kind == "methods":
-        from cryobench.methods import GROUP, METHODS
+        from cryobench.methods import GROUP, METHODS, Method
 
-        return list_broken(METHODS, GROUP)
-    from cryobench.metrics.registry import GROUP, METRICS
+        return list_broken(METHODS, GROUP, Method)
+    from cryobench.metrics.registry import GROUP, METRICS, Metric
 
-    return list_broken(METRICS, GROUP)
+    return list_broken(METRICS, GROUP, Metric)
 
 
 def _first_line(item: Any) -> str:
-    return (item.__doc__ or "").strip().splitlines()[0]
+    return next(iter((item.__doc__ or "").strip().splitlines()), "")
 
 
 def _print_recipe(console: Console, name: str) -> None:

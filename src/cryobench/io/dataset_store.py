@@ -361,5 +361,5 @@ def _check_size(path: Path, expected: int) -> None:
         problem = "is truncated" if size < expected else "was changed"
         raise FormatError(
             f"{path} {problem}: it has {size:,} bytes, the card of the data set says {expected:,}."
-            " Copy the data set again, or simulate it again."
+            " Copy the data set again, or make it again: simulate, adopt, or download it."
         )

@@ -24,12 +24,12 @@ GROUP = "cryobench.methods"
 
 def list_methods() -> list[str]:
     """Names of all methods: those of this package and those that installed packages add."""
-    return list_names(METHODS, GROUP)
+    return list_names(METHODS, GROUP, Method)
 
 
 def get_method(name: str) -> type[Method]:
     """Class of a method. UnknownName, with near names, if there is none."""
-    return load_named("method", name, METHODS, GROUP)
+    return load_named("method", name, METHODS, GROUP, Method)
 
 
 __all__ = ["METHODS", "Control", "Method", "MethodSettings", "get_method", "list_methods"]

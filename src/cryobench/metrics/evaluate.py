@@ -94,27 +94,26 @@ def score(
     scores: dict[str, Score] = {}
     curves: dict[str, Any] = {}
     for metric in chosen:
-        reason = metric.explain_missing(seen, scored)
-        if reason is not None:
+        try:
+            reason = metric.explain_missing(seen, scored)
+            measured = None if reason or keeper is None else keeper.find(metric)
+            found = measured if reason or measured else metric.measure(seen, scored, seed=seed, progress=progress)
+        except Exception as error:
+            if metrics is not None or metric.name in METRICS:
+                raise
+            # A fault of another package's metric keeps no other from being measured.
+            context["not_measured"][metric.name] = f"failed ({type(error).__name__}: {error})"
+            continue
+        if found is None:
             if metrics is not None:
                 raise ValueError(f"metric {metric.name} cannot be measured on {reconstruction.name}: it {reason}.")
             context["not_measured"][metric.name] = reason
             continue
-        measured = None if keeper is None else keeper.find(metric)
-        if measured is None:
-            try:
-                measured = metric.measure(seen, scored, seed=seed, progress=progress)
-            except Exception as error:
-                if metrics is not None or metric.name in METRICS:
-                    raise
-                # A fault of another package's metric keeps no other from being measured.
-                context["not_measured"][metric.name] = f"failed ({type(error).__name__}: {error})"
-                continue
-            if keeper is not None:
-                keeper.keep(metric, measured)
-        scores.update(measured.scores)
-        curves.update(measured.curves)
-        context[metric.name] = dict(measured.context)
+        if measured is None and keeper is not None:
+            keeper.keep(metric, found)
+        scores.update(found.scores)
+        curves.update(found.curves)
+        context[metric.name] = dict(found.context)
     return Scores(scores=scores, curves=curves, context=context)
 
 

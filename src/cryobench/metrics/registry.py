@@ -25,9 +25,9 @@ GROUP = "cryobench.metrics"
 
 def list_metrics() -> list[str]:
     """Names of all metrics, installed extensions included."""
-    return list_names(METRICS, GROUP)
+    return list_names(METRICS, GROUP, Metric)
 
 
 def get_metric(name: str) -> type[Metric]:
     """Class of a metric. UnknownName, with a suggestion, if there is none of that name."""
-    return load_named("metric", name, METRICS, GROUP)
+    return load_named("metric", name, METRICS, GROUP, Metric)

@@ -20,12 +20,12 @@ GROUP = "cryobench.recipes"
 
 def list_recipes() -> list[str]:
     """Names of all recipes: those of this package and those that installed packages add."""
-    return list_names(RECIPES, GROUP)
+    return list_names(RECIPES, GROUP, Recipe)
 
 
 def get_recipe(name: str) -> Recipe:
     """The recipe of that name. UnknownName, with near names, if there is none."""
-    return load_named("recipe", name, RECIPES, GROUP)
+    return load_named("recipe", name, RECIPES, GROUP, Recipe)
 
 
 __all__ = ["RECIPES", "Ensemble", "FrameEnsemble", "Recipe", "SimulationSettings", "get_recipe", "list_recipes"]

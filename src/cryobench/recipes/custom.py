@@ -46,7 +46,7 @@ class CustomSettings(SimulationSettings):
     weights: tuple[float, ...] = Field((), description="relative numbers of images, one per structure; none: equal")
     centre: Literal["first", "each"] = Field(
         "first",
-        description="what lies in the centre of the box: the first structure or frame (all move with it), or each one",
+        description="what lies in the centre of the box: the first structure or frame (all others with it), or each",
     )
     superpose: bool = Field(
         False, description="superpose each structure, or frame, on the first: CA atoms they share"

@@ -32,7 +32,7 @@ GROUP = "cryobench.decoders"
 
 def list_decoders() -> list[str]:
     """Names of all decoders: those of this package and those that installed packages add."""
-    return list_names(DECODERS, GROUP)
+    return list_names(DECODERS, GROUP, VolumeDecoder)
 
 
 def open_decoder(
@@ -138,7 +138,7 @@ def _load(reconstruction: Reconstruction) -> type[VolumeDecoder]:
         raise ValueError(
             f"{reconstruction.name} keeps no model to decode further volumes from: there are its query volumes alone."
         )
-    return load_named("decoder", reconstruction.decodes_by, DECODERS, GROUP)
+    return load_named("decoder", reconstruction.decodes_by, DECODERS, GROUP, VolumeDecoder)
 
 
 @dataclass(eq=False)
