@@ -128,7 +128,7 @@ def test_a_class_with_an_empty_half_is_noted(toy):
     particles = dataclasses.replace(toy.particles.select(np.arange(12)), mask=None)
     settings = Classification3DSettings(n_classes=12, n_iterations=1, n_components=2, smallest_class=0.0)
     result = Classification3D(settings).reconstruct(particles, np.array([0]))
-    assert result.notes[0].startswith("The data set has no mask: volumes are kept within a sphere of 96 Å")
+    assert result.notes[0].startswith("No mask is given: volumes are kept within a sphere of 96 Å")
     assert any("half-set without particles" in note or "have no particles" in note for note in result.notes)
     fsc = result.find(HalfSetFsc)
     assert fsc is not None

@@ -175,6 +175,8 @@ def find_dataset(reconstruction: Reconstruction, given: Path | None) -> Dataset:
     """The data set of a run: where it is said to be, or where its record says. FormatError if it is another."""
     recorded = reconstruction.record.dataset
     path = given or recorded.path
+    if given is not None and not given.exists():
+        raise FormatError(f"there is no data set at {given}, from which {reconstruction.path} was to be scored.")
     if path is None or not Path(path).exists():
         raise FormatError(
             f"{reconstruction.path} was made from the data set {recorded.name} at {path}, which is not there: "

@@ -26,7 +26,7 @@ def find_masks(particles: Particles, diameter: float | None = None) -> tuple[Ten
         raise ValueError(f"mask_diameter of {diameter:g} Å is larger than the box of {length:g} Å.")
     sphere = make_largest_sphere(particles.box_size, min(diameter / length, 1.0))
     if particles.mask is None:
-        note = f"The data set has no mask: volumes are kept within a sphere of {diameter:.0f} Å."
+        note = f"No mask is given: volumes are kept within a sphere of {diameter:.0f} Å."
         return sphere, None, (note,)
     mask = torch.tensor(particles.mask)
     if not (mask * sphere).any():
