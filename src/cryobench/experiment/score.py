@@ -129,7 +129,10 @@ def load_or_score(
     if reconstruction.record.status == "failed":
         return reconstruction, Scores({})
     if (Path(folder) / "scores" / "scores.json").exists():
-        scores = load_scores(folder)
+        try:
+            scores = load_scores(folder)
+        except FormatError as error:
+            raise FormatError(f"{error} To score the run again: cryobench score {folder}") from error
         if still_hold(scores, reconstruction):
             return reconstruction, scores
         if context is not None:

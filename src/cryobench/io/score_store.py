@@ -132,9 +132,12 @@ def write_index(folder: Path, context: Mapping[str, Any], keys: Mapping[str, str
 
 
 def read_context(folder: Path) -> dict[str, Any]:
-    """The context of the scores of a run, {} if there are none."""
-    path = Path(folder) / "scores" / "scores.json"
-    return dict(read_json(path).get("context", {})) if path.exists() else {}
+    """The context of the scores of a run, to be written anew with what is measured now; {} if none can be read."""
+    try:
+        context = read_json(Path(folder) / "scores" / "scores.json").get("context")
+    except FormatError:
+        return {}
+    return context if isinstance(context, dict) else {}
 
 
 def _write_tables(scores: Scores, target: Path) -> dict[str, dict[str, Any]]:

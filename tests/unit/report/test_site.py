@@ -158,6 +158,18 @@ def test_an_earlier_report_is_replaced_and_another_folder_is_not(folder, tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photos", "site"]
 
 
+def test_a_report_into_a_link_fills_the_folder_linked_to(tmp_path):
+    dataset = fabricate_dataset(with_truth=False, n=20)
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    write_report(dataset, [], tmp_path / "link")
+    (tmp_path / "real" / "old.txt").write_text("old")
+    write_report(dataset, [], tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "index.html").exists()
+    assert not (tmp_path / "real" / "old.txt").exists()
+
+
 def test_nothing_is_left_when_writing_fails(tmp_path, monkeypatch):
     def fail(*_, **__):
         raise OSError("no more")
