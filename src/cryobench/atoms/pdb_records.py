@@ -6,6 +6,7 @@ gemmi reads them too, but gathers atoms of one chain and residue number, so that
 chain letter lose their order; and it takes numbers that are none (asterisks, shifted columns) for zero.
 """
 
+import math
 import re
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from cryobench.atoms.records import AtomRecords, Cell, make_records
 from cryobench.atoms.solvent_residues import is_water
 
 _ATOMS = ("ATOM  ", "HETATM")
+_FIRST_UNSTATED = 10_000
+"""First residue number that four columns cannot hold."""
 _ATOM = re.compile(r"^(?:ATOM  |HETATM)", re.MULTILINE)
 _END = re.compile(r"^(?:MODEL\b|END[ \t]*$)", re.MULTILINE)
 _AMBER_END = re.compile(
@@ -43,7 +46,7 @@ def read_pdb_models(text: str, path: Path, *, most: int | None = None) -> list[A
             cell = read_cell(line)
     if opened and models[-1] and most is None:
         raise FormatError(f"{path} cannot be read as PDB: its last model has no end. It is cut off: copy it again.")
-    return [make_records(rows, aligned=True, cell=cell) for rows in models if rows]
+    return [make_records(_count_residues(rows), aligned=True, cell=cell) for rows in models if rows]
 
 
 def has_several_pdb_models(text: str) -> bool:
@@ -101,8 +104,30 @@ def _split_names(line: str) -> tuple[str, str]:
     return line[17:20].strip(), line[20:22].strip()
 
 
-def _read_number(line: str) -> tuple[int, str]:
-    """Number and insertion code: four digits and a letter, five digits (CHARMM), or hybrid-36; 0 for none of them."""
+def _count_residues(rows: list[tuple]) -> list[tuple]:
+    """The atoms with a residue number each: those that have none (asterisks) are counted from 10,000.
+
+    As a row of residues of one name then has nothing else to tell them apart, each ends where an atom's name comes
+    again.
+    """
+    counted, number = [], _FIRST_UNSTATED - 1
+    begun: tuple | None = None
+    held: set[tuple] = set()
+    for row in rows:
+        _, _, name, letter, residue, chain, stated, code, _, _, part = row
+        if stated is None:
+            if (residue, chain, code, part) != begun or (name, letter) in held:
+                number, begun, held = number + 1, (residue, chain, code, part), set()
+            held.add((name, letter))
+            counted.append((*row[:6], number, *row[7:]))
+        else:
+            begun = None
+            counted.append(row)
+    return counted
+
+
+def _read_number(line: str) -> tuple[int | None, str]:
+    """Number and insertion code: four digits and a letter, five digits (CHARMM), or hybrid-36; None for no number."""
     digits, code = line[22:26].strip(), line[26].strip()
     if code.isdigit():
         digits, code = digits + code, ""
@@ -110,7 +135,7 @@ def _read_number(line: str) -> tuple[int, str]:
         return int(digits), code
     if re.fullmatch("[A-Z][0-9A-Z]{3}", digits):
         return int(digits, 36) - 10 * 36**3 + 10_000, code
-    return 0, code
+    return None, code
 
 
 def _read_position(line: str, number: int, path: Path) -> tuple[float, float, float]:
@@ -120,6 +145,8 @@ def _read_position(line: str, number: int, path: Path) -> tuple[float, float, fl
         raise _complain(line, number, path, "columns 31 to 54 are to hold x, y and z in Å") from error
     if len(line) < 54:
         raise _complain(line, number, path, "z is to end in column 54")
+    if not (math.isfinite(x) and math.isfinite(y) and math.isfinite(z)):
+        raise _complain(line, number, path, "columns 31 to 54 are to hold finite x, y and z in Å")
     if not line[27:30].isspace():
         raise _complain(line, number, path, "columns 28 to 30 are to be blank")
     return x, y, z

@@ -163,6 +163,7 @@ def test_names_in_the_first_column_say_nothing_of_elements(tmp_path):
         (lambda line: line[:26] + " " + line[26:], r"columns 31 to 54"),  # all shifted to the right
         (lambda line: line[:25] + line[27:31] + "-" + line[32:], r"columns"),
         (lambda line: line[:6] + " " + line[6:], r"columns 31 to 54"),  # a serial number of six digits
+        (lambda line: line[:30] + "     nan" + line[38:], r"columns 31 to 54 are to hold finite x, y and z"),
         (lambda line: line[:50], r"cut off"),
         (lambda line: line[:54] + "******" + line[60:], r"columns 55 to 66"),
     ],
@@ -186,12 +187,22 @@ def test_coordinates_of_mmcif_that_are_no_numbers_are_told(tmp_path):
         read_structure(tmp_path / "bad.cif")
 
 
-@pytest.mark.parametrize(("field", "number"), [("9999", 9999), ("A000", 10_000), ("A00B", 10_011), ("****", 0)])
+@pytest.mark.parametrize(("field", "number"), [("9999", 9999), ("A000", 10_000), ("A00B", 10_011), ("****", 10_000)])
 def test_residue_numbers_beyond_their_columns(tmp_path, field, number):
     path = write_pdb(tmp_path / "in.pdb", [atom_line("N", "GLY", field, (0, 0, 0))])
     assert read_topology(path).residue_numbers[0] == number
     five = atom_line("N", "GLY", "1234", (0, 0, 0))
     assert read_topology(write_pdb(tmp_path / "in.pdb", [five[:26] + "5" + five[27:]])).residue_numbers[0] == 12_345
+
+
+@pytest.mark.parametrize("field", ["****", "    "])
+def test_residues_without_numbers_are_told_apart_by_their_atoms(tmp_path, field):
+    """Hydrogens that are not modelled are counted residue by residue."""
+    lines = helix_lines()
+    expected = read_structure(write_pdb(tmp_path / "in.pdb", lines))
+    found = read_structure(write_pdb(tmp_path / "out.pdb", [line[:22] + field + line[26:] for line in lines]))
+    assert found.mass_with_hydrogens == pytest.approx(expected.mass_with_hydrogens)
+    np.testing.assert_array_equal(found.residue_numbers - 10_000, expected.residue_numbers - 1)
 
 
 def _encode(text):
