@@ -2,6 +2,7 @@
 
 import codecs
 import gzip
+import io
 import re
 import zlib
 from pathlib import Path
@@ -10,6 +11,8 @@ from cryobench import _text
 from cryobench._errors import FormatError
 
 _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_MOST_TIMES, _MOST_BESIDES = 100, 10_000_000
+"""Bytes of text that are unpacked at the most: so many for each packed one, and so many besides."""
 _NOT_TEXT = re.compile(rb"[^\t\n\f\r\x1a\x20-\x7e\x80-\xff]")
 
 
@@ -49,10 +52,18 @@ def is_plain_text(head: bytes) -> bool:
 
 
 def decompress_gzip(content: bytes, path: Path) -> bytes:
-    """Bytes of a whole gzip stream; FormatError naming ``path`` if it is truncated or damaged."""
+    """Bytes of a whole gzip stream; FormatError naming ``path`` if it is truncated, damaged or far too large."""
+    most = _MOST_TIMES * len(content) + _MOST_BESIDES
     try:
-        return gzip.decompress(content)
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
+            unpacked = stream.read(most + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise FormatError(
             f"{path} is not a whole gzip file ({len(content)} bytes: {error}). Download or copy it again."
         ) from error
+    if len(unpacked) > most:
+        raise FormatError(
+            f"{path} has {len(content):,} bytes but would unpack to more than {most:,}, as no structure does: it is"
+            " refused. If it is what it should be, unpack it with another program."
+        )
+    return unpacked

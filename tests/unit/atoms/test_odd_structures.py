@@ -229,6 +229,12 @@ def test_text_of_any_editor(tmp_path, kind, form):
     assert count(path) == (HELIX_ATOMS, HELIX_ELECTRONS)
 
 
+def test_a_structure_made_to_fill_the_memory_is_refused(tmp_path):
+    (tmp_path / "bomb.pdb.gz").write_bytes(gzip.compress(b"REMARK\n" * 2_000_000))
+    with pytest.raises(FormatError, match=r"bomb\.pdb\.gz has \d\d,\d+ bytes but would unpack to more than 1\d,"):
+        read_structure(tmp_path / "bomb.pdb.gz")
+
+
 def test_a_map_is_still_no_structure(tmp_path):
     (tmp_path / "map.mrc").write_bytes(np.arange(300, dtype=np.float32).tobytes())
     with pytest.raises(FormatError, match="is not text"):
