@@ -160,7 +160,7 @@ def test_a_sphere_is_used_and_said_where_there_is_no_mask():
     dataset = toy_dataset(n=200)
     bare = replace(dataset, particles=replace(dataset.particles, mask=None))
     found = run(bare)
-    assert any("no mask: volumes are kept within a sphere" in note for note in found.notes)
+    assert any("No mask is given: volumes are kept within a sphere" in note for note in found.notes)
     assert run(bare, mask="sphere").notes == run(dataset).notes == ()
 
 
