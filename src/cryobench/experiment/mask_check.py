@@ -30,8 +30,9 @@ def judge_mask(
     if truth is not None and truth.volumes is not None and (truth.states >= 0).any():
         check_power(mask, truth.volumes, np.unique(truth.states[truth.states >= 0]), source)
         return None
+    name = Path(source).name
     if particles.rotations is None:
-        return f"{source} was not compared with the particles: they come without poses, and no true volume is known"
+        return f"{name} was not compared with the particles: they come without poses, and no true volume is known"
     halves = draw_consensus(particles, progress)
     if not check_share(cut_mask(torch.tensor(mask), halves.shape[-1]).numpy(), halves, source):
         return (
