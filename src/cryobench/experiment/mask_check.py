@@ -35,7 +35,5 @@ def judge_mask(
         return f"{name} was not compared with the particles: they come without poses, and no true volume is known"
     halves = draw_consensus(particles, progress)
     if not check_share(cut_mask(torch.tensor(mask), halves.shape[-1]).numpy(), halves, source):
-        return (
-            f"{source} was not compared with the particles: too few or too noisy for a consensus to show in a sample"
-        )
+        return f"{name} was not compared with the particles: too few or too noisy for a consensus to show in a sample"
     return None
