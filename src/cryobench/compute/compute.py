@@ -12,6 +12,7 @@ from typing import Literal
 
 from cryobench.compute.device import choose_device
 from cryobench.compute.memory import default_budget, parse_memory
+from cryobench.compute.team import Team
 from cryobench.compute.workers import Workers, open_workers
 
 Precision = Literal["float32", "bfloat16"]
@@ -36,6 +37,8 @@ class Compute:
     """Bytes that may be used, of all workers together. More of it keeps images from pass to pass."""
     workers: Workers | None = None
     """Processes over which particles are spread; None for this one."""
+    team: Team = field(default_factory=Team)
+    """Processes that make every step of a training with this one; see ``open_team``."""
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:

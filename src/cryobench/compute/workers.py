@@ -7,8 +7,9 @@ arguments that travel; what a worker made may be kept there and named in later c
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 _PATIENCE = 10.0
@@ -28,18 +29,46 @@ class Workers:
     def __len__(self) -> int:
         return len(self._addresses)
 
-    def start(self, function: Callable[..., Any], calls: Sequence[Sequence[Any]]) -> list[Any]:
+    def start(
+        self, function: Callable[..., Any], calls: Sequence[Sequence[Any]], *, pinned: bool = False
+    ) -> list[Any]:
         """Handles of ``function(*call)``, the first call at the first worker and so on; at most one for each.
 
         A result stays at its worker, for later calls to take by its handle. Should a worker be lost, another makes
-        its result again.
+        its result again, unless calls are ``pinned``.
         """
+        options = {"allow_other_workers": not pinned, "pure": False}
         return [
-            self._client.submit(
-                _with_threads, threads, function, *call, workers=[address], allow_other_workers=True, pure=False
-            )
+            self._client.submit(_with_threads, threads, function, *call, workers=[address], **options)
             for (address, threads), call in zip(self._addresses, calls, strict=False)
         ]
+
+    def find_error(self, handles: Sequence[Any], seconds: float) -> BaseException | None:
+        """First error among calls, once all have ended or so much time is over; None if there is none by then."""
+        from dask.distributed import wait
+
+        with suppress(TimeoutError):
+            wait(list(handles), timeout=seconds)
+        return next((each.exception() for each in handles if each.status == "error"), None)
+
+    def find_own_address(self) -> str:
+        """Address of this machine, as the workers reach it."""
+        from distributed.comm import get_address_host
+        from distributed.utils import get_ip
+
+        return get_ip(get_address_host(self._client.scheduler.address))
+
+    @contextmanager
+    def same_threads(self) -> Iterator[None]:
+        """This process on as many threads as a worker, within the block."""
+        import torch
+
+        former = torch.get_num_threads()
+        torch.set_num_threads(min(threads for _, threads in self._addresses))
+        try:
+            yield
+        finally:
+            torch.set_num_threads(former)
 
     def broadcast(self, values: Sequence[Any]) -> list[Any]:
         """Handles of values sent to every worker."""
@@ -109,7 +138,14 @@ def open_workers(workers: int = 1, scheduler: str | None = None) -> Iterator[Wor
         ) as cluster,
         Client(cluster) as client,
     ):
+        client.run(_leave_signals)
         yield Workers(client)
+
+
+def _leave_signals() -> None:
+    """In a worker: a signal to all processes of a terminal is for the one that called, which ends the others."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _with_threads(threads: int, function: Callable[..., Any], *arguments: Any) -> Any:

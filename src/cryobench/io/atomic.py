@@ -24,7 +24,8 @@ from cryobench.io.npy import map_npy, read_npy
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 """Errors of the system that mean a full disk or quota."""
-_SUFFIX = ".part"
+PARTIAL = ".part"
+"""End of the hidden names of files that are only there while a process works; see ``remove_partial_files``."""
 
 
 class DiskFull(CryobenchError, OSError):
@@ -120,7 +121,7 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 
 def remove_partial_files(folder: Path) -> None:
     """Remove what killed writers left anywhere below ``folder``. Only when nobody is writing there."""
-    for partial in list(Path(folder).rglob(f".*{_SUFFIX}")):
+    for partial in list(Path(folder).rglob(f".*{PARTIAL}")):
         if partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)
         else:
@@ -208,7 +209,7 @@ def _plain(value: Any) -> Any:
 
 
 def _partial_name(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{_SUFFIX}")
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL}")
 
 
 def _check_file_fits(path: Path, bytes_needed: int) -> None:

@@ -65,15 +65,6 @@ def test_a_batch_holds_one_group():
     assert of_groups != sorted(of_groups)  # they are mixed in time
 
 
-def test_shards_part_every_batch():
-    whole = Minibatches(50, 8, seed=1)
-    shards = [Minibatches(50, 8, seed=1, shard=(index, 3)) for index in range(3)]
-    for step in range(2 * whole.steps_per_epoch):
-        parts = [shard.batch(step) for shard in shards]
-        np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.sort(whole.batch(step)))
-        assert max(map(len, parts)) - min(map(len, parts)) <= 1
-
-
 def test_neighbours_on_the_disk_are_read_together():
     """A block of 16 positions in storage is finished before the next begins; within it the order is random."""
     order = np.random.default_rng(0).permutation(64)

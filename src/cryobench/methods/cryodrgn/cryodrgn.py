@@ -1,11 +1,13 @@
 """``cryodrgn``: the method."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
+from cryobench.compute import Compute
 from cryobench.data import CHUNK, Particles, Reconstruction
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.methods.cryodrgn.settings import CryodrgnSettings
@@ -17,8 +19,10 @@ from cryobench.reconstruction.images import Minibatches
 from cryobench.reconstruction.networks import (
     CoordinateNetwork,
     ImageEncoder,
+    NetworkImages,
     NetworkShape,
     open_images,
+    open_training,
     seeded_weights,
 )
 
@@ -29,7 +33,6 @@ class Cryodrgn(Method[CryodrgnSettings]):
     name = "cryodrgn"
     poses = "given"
     precisions = ("bfloat16", "float32")
-    spreads = False
     repeats = 0.4
     Settings = CryodrgnSettings
     presets: ClassVar[Mapping[str, Preset]] = {
@@ -75,11 +78,10 @@ class Cryodrgn(Method[CryodrgnSettings]):
             scaled_by="sample",
             n_others=sum(each.numel() for each in model.encoder.parameters()),
         )
-        batches = Minibatches(len(images), settings.batch_size, context.seed)
-        model = model.to(context.compute.device)
-        training = AutoencoderTraining(model, images, batches, settings, context.compute, context.seed)
         kept = context.open_checkpoint(particles, settings.model_dump(mode="json"))
-        _, convergence = iterate(training, kept, context.progress)
+        make = partial(self._make_training, model, context.seed)
+        with open_training(make, images, context.compute) as training:
+            _, convergence = iterate(training, kept, context.progress)
         found = [training.embed(indices) for indices in particles.chunks(CHUNK)]
         latents, log_variances = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
         return Reconstruction(
@@ -89,6 +91,12 @@ class Cryodrgn(Method[CryodrgnSettings]):
             decodes_by="coordinate-network",
             findings=(convergence,),
         )
+
+    def _make_training(
+        self, model: Autoencoder, seed: int, images: NetworkImages, compute: Compute
+    ) -> AutoencoderTraining:
+        batches = Minibatches(len(images), self.settings.batch_size, seed)
+        return AutoencoderTraining(model.to(compute.device), images, batches, self.settings, compute, seed)
 
     def _make_model(self, box_size: int, seed: int) -> Autoencoder:
         settings = self.settings

@@ -54,15 +54,17 @@ class AutoencoderTraining(Training):
     def train(self, batch: NetworkBatch, step: int) -> Mapping[str, Tensor]:
         """One step of Adam."""
         drawn = stream(self._seed, "posterior", step).standard_normal((len(batch.indices), self._settings.z_dim))
-        noise = torch.from_numpy(drawn.astype(np.float32)).to(self.device)
+        noise = torch.from_numpy(drawn[batch.own].astype(np.float32)).to(self.device)
         with self.autocast():
             mean, log_variance = self.model.encoder(batch.hartley())
         latents = mean + noise * torch.exp(0.5 * log_variance)
         residual = slice_residual(self.model.decoder, self._slices, batch, latents, self.products)
-        divergence = kl_divergence(mean, log_variance).mean()
+        residual = self.team.total(batch.share * residual)
+        divergence = self.team.total(kl_divergence(mean, log_variance).sum() / len(batch.indices))
         loss = residual + self._penalty(divergence) / self.images.n_values
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.team.sum_gradients(self.model.parameters())
         self._optimiser.step()
         return {"loss": loss.detach(), "residual": residual.detach(), "kl": divergence.detach()}
 

@@ -1,10 +1,12 @@
 """``cryodrgn-ai-fixed``: the method."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
+from cryobench.compute import Compute
 from cryobench.data import Particles, Reconstruction
 from cryobench.methods.cryodrgn_ai.settings import CryodrgnAiSettings
 from cryobench.methods.cryodrgn_ai.training import HypervolumeTraining
@@ -13,8 +15,10 @@ from cryobench.reconstruction.decoders.coordinate_network import pack_network
 from cryobench.reconstruction.engine import RunContext, iterate
 from cryobench.reconstruction.networks import (
     CoordinateNetwork,
+    NetworkImages,
     NetworkShape,
     open_images,
+    open_training,
     seeded_weights,
 )
 
@@ -25,7 +29,6 @@ class CryodrgnAiFixed(Method[CryodrgnAiSettings]):
     name = "cryodrgn-ai-fixed"
     poses = "given"
     precisions = ("bfloat16", "float32")
-    spreads = False
     repeats = 0.7
     Settings = CryodrgnAiSettings
     presets: ClassVar[Mapping[str, Preset]] = {
@@ -75,11 +78,10 @@ class CryodrgnAiFixed(Method[CryodrgnAiSettings]):
             scaled_by="all",
             n_others=len(particles) * settings.z_dim,
         )
-        training = HypervolumeTraining(
-            network.to(context.compute.device), images, settings, context.compute, context.seed
-        )
         kept = context.open_checkpoint(particles, settings.model_dump(mode="json"))
-        _, convergence = iterate(training, kept, context.progress)
+        make = partial(self._make_training, network, context.seed)
+        with open_training(make, images, context.compute) as training:
+            _, convergence = iterate(training, kept, context.progress)
         return Reconstruction(
             queries,
             latents=training.table.flush().cpu().numpy(),
@@ -87,3 +89,8 @@ class CryodrgnAiFixed(Method[CryodrgnAiSettings]):
             decodes_by="coordinate-network",
             findings=(convergence,),
         )
+
+    def _make_training(
+        self, network: CoordinateNetwork, seed: int, images: NetworkImages, compute: Compute
+    ) -> HypervolumeTraining:
+        return HypervolumeTraining(network.to(compute.device), images, self.settings, compute, seed)

@@ -54,12 +54,16 @@ class HypervolumeTraining(Training):
         leads = step < self.n_lead
         rows = torch.from_numpy(batch.indices).to(self.device)
         latents = self._draw(step, len(rows)) if leads else self.table.read(rows)
-        residual = slice_residual(self.network, self._slices, batch, latents, self.products)
+        own = latents[batch.own]
+        residual = slice_residual(self.network, self._slices, batch, own, self.products)
+        residual = self.team.total(batch.share * residual)
         loss = residual
         if self._settings.prior_weight and not leads:
-            loss = loss + self._settings.prior_weight * latents.square().sum(1).mean() / self.images.n_values
+            square = self.team.total(own.square().sum() / len(rows))
+            loss = loss + self._settings.prior_weight * square / self.images.n_values
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.team.sum_gradients([*self.network.parameters(), latents])
         self._optimiser.step()
         if not leads:
             assert latents.grad is not None

@@ -40,8 +40,6 @@ class Minibatches:
         0 … n − 1.
     groups
         (n,) integers: a batch holds particles of one group only. None for no groups.
-    shard
-        (i, m): the i-th of m equal parts of every batch, for worker i of m.
     buffer
         Particles that are shuffled together.
     name
@@ -61,7 +59,6 @@ class Minibatches:
         *,
         storage_order: np.ndarray | None = None,
         groups: np.ndarray | None = None,
-        shard: tuple[int, int] = (0, 1),
         buffer: int = BUFFER,
         name: str = "minibatches",
     ) -> None:
@@ -72,7 +69,7 @@ class Minibatches:
                 raise ValueError(f"{label} must have one entry for each of {n} particles, got {np.shape(values)}.")
         self._stored = np.arange(n) if storage_order is None else np.asarray(storage_order)
         self._batch_size, self._seed, self._name = batch_size, seed, name
-        self._groups, self._shard, self._buffer = groups, shard, buffer
+        self._groups, self._buffer = groups, buffer
         sizes = [n] if groups is None else np.unique(groups, return_counts=True)[1]
         self.steps_per_epoch: int = sum(-(-int(size) // batch_size) for size in sizes)
         """Batches in an epoch."""
@@ -81,8 +78,7 @@ class Minibatches:
     def batch(self, step: int) -> np.ndarray:
         """Particle indices (m,) of a step, counted from 0 over all epochs."""
         epoch, within = divmod(step, self.steps_per_epoch)
-        first, of = self._shard
-        return self._cached(epoch)[within][first::of]
+        return self._cached(epoch)[within]
 
     def steps(self, first: int, last: int) -> Iterator[np.ndarray]:
         """Batches of steps ``first`` … ``last`` − 1."""

@@ -7,7 +7,7 @@ from cryobench.reconstruction.networks.image_encoder import ImageEncoder
 from cryobench.reconstruction.networks.images import NetworkBatch, NetworkImages
 from cryobench.reconstruction.networks.residual import slice_residual, squared_residual
 from cryobench.reconstruction.networks.row_adam import AdamSettings, RowAdam
-from cryobench.reconstruction.networks.training import Training, open_images, seeded_weights
+from cryobench.reconstruction.networks.training import Training, open_images, open_training, seeded_weights
 
 __all__ = [
     "AdamSettings",
@@ -25,6 +25,7 @@ __all__ = [
     "make_adam",
     "make_slice_encoder",
     "open_images",
+    "open_training",
     "seeded_weights",
     "slice_residual",
     "squared_residual",

@@ -11,11 +11,14 @@ of the Hartley transform at k, and Re + Im at −k, a half-disc of complex numbe
 Source: Zhong et al., Nature Methods 18 (2021) 176, and the authors' programs.
 """
 
+from __future__ import annotations
+
 import shutil
+import socket
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -28,6 +31,7 @@ from cryobench.data import CHUNK, Particles
 from cryobench.fourier import fft_images
 from cryobench.imaging.ctf import evaluate_ctf
 from cryobench.imaging.half_disc import HalfDisc
+from cryobench.io.atomic import PARTIAL
 from cryobench.reconstruction.images import centre, require_poses
 
 _FLAT, _END = 0.85, 0.99
@@ -36,16 +40,23 @@ _SAMPLE = 1000
 
 @dataclass(frozen=True)
 class NetworkBatch:
-    """Some images, on a device."""
+    """A batch of images on a device, or the part of one that a process of a team computes on."""
 
     indices: np.ndarray
-    """(b,) particles."""
+    """(n,) particles of the whole batch."""
     data: Tensor
     """(b, p, 2) float32, real and imaginary part."""
     ctf: Tensor
     """(b, p) float32."""
     rotations: Tensor | None
     """(b, 3, 3) float32; None where poses are withheld."""
+    own: slice = field(default_factory=lambda: slice(None))
+    """Positions in the batch of the b images that are here."""
+
+    @property
+    def share(self) -> float:
+        """b / n, weight of a mean over the images that are here in that over the batch."""
+        return len(self.data) / len(self.indices)
 
     def hartley(self) -> Tensor:
         """(b, 2 p) Hartley values with the sign of the CTF taken off: at all k of the half-disc, then at all −k."""
@@ -63,7 +74,8 @@ class NetworkImages:
     compute
         Device.
     keep_bytes
-        Memory for prepared images; if they need more, they lie in a file without a name, which goes with this object.
+        Memory for prepared images; if they need more, or several workers read them, they lie in a file, which goes
+        with this object. All processes map that one file: the system holds as much of it as it has free memory for.
     scaled_by
         Images whose standard deviation is s: "sample", at most 1,000 of them before the window (cryoDRGN), or
         "all", after it (cryoDRGN-AI).
@@ -97,9 +109,15 @@ class NetworkImages:
         self._frequencies = torch.from_numpy(frequencies).float()
         first = self._measure_scale()
         shape = (len(particles), len(frequencies), 2)
-        self.is_in_memory = 2 * float(np.prod(shape, dtype=float)) <= keep_bytes
+        shared = compute.n_workers > 1
+        self.is_in_memory = not shared and 2 * float(np.prod(shape, dtype=float)) <= keep_bytes
         """Whether prepared images are kept in memory."""
-        self._data = np.empty(shape, dtype=np.float16) if self.is_in_memory else _open_file(shape, folder)
+        self._file = None if self.is_in_memory else _open_file(shape, folder, named=shared)
+        self._path = Path(self._file.name) if shared else None
+        if self._file is None:
+            self._data = np.empty(shape, dtype=np.float16)
+        else:
+            self._data = np.memmap(self._file, dtype=np.float16, mode="w+", shape=shape)
         total = 0.0
         with (progress or Silent()).task("preparing images", total=len(particles)) as task:
             for indices in particles.chunks(CHUNK):
@@ -121,18 +139,38 @@ class NetworkImages:
     @property
     def n_values(self) -> int:
         """M, pixels of the whole disc without the zero frequency."""
-        return 2 * self._data.shape[1]
+        return 2 * len(self._frequencies)
 
-    def load(self, indices: np.ndarray) -> NetworkBatch:
-        """Images, CTFs and rotations of some particles, on the device."""
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the prepared images, which lie in a file that has a name."""
+        if self._path is None:
+            raise TypeError("prepared images travel to workers by their file, and these were made for one process.")
+        return {**self.__dict__, "_file": None, "_data": None}
+
+    def open_here(self, device: str) -> None:
+        """In the process travelled to: map the file, for a device. FileNotFoundError if it cannot be seen there."""
+        try:
+            shape = (len(self), self.n_values // 2, 2)
+            self._data = np.memmap(self._path, dtype=np.float16, mode="r", shape=shape)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"{socket.gethostname()} sees no file {self._path}, where the prepared images are: put the run where "
+                "all machines see it."
+            ) from error
+        self._device = device
+
+    def load(self, indices: np.ndarray, own: slice = slice(None)) -> NetworkBatch:
+        """Images, CTFs and rotations of a batch of particles, or of its own part, on the device."""
+        whole, indices = indices, indices[own]
         data = torch.from_numpy(self._data[indices].astype(np.float32)).mul_(self._factor)
         rotations = self._particles.rotations
         chosen = None if rotations is None else torch.tensor(rotations[indices], dtype=torch.float32)
         return NetworkBatch(
-            indices,
+            whole,
             data.to(self._device),
             evaluate_ctf(self._particles.ctf[indices], self._frequencies).to(self._device),
             None if chosen is None else chosen.to(self._device),
+            own,
         )
 
     def _prepare(self, indices: np.ndarray) -> Tensor:
@@ -158,18 +196,20 @@ class NetworkImages:
         return (total / len(chosen)) ** 0.5
 
 
-def _open_file(shape: tuple[int, ...], folder: Path | None) -> np.ndarray:
+def _open_file(shape: tuple[int, ...], folder: Path | None, *, named: bool) -> Any:
+    """A temporary file with room for half-precision numbers, with a name only where others shall open it."""
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        needed, free = 2 * int(np.prod(shape)), shutil.disk_usage(folder or tempfile.gettempdir()).free
-        if needed > free:
-            raise OSError(
-                f"prepared images take {format_bytes(needed)}, more than the memory budget leaves for them, and "
-                f"{folder or tempfile.gettempdir()} has {format_bytes(free)} free: make room there, or give more "
-                "--memory, or set a smaller box."
-            )
-        return np.memmap(file, dtype=np.float16, mode="w+", shape=shape)
+    needed, free = 2 * int(np.prod(shape)), shutil.disk_usage(folder or tempfile.gettempdir()).free
+    if needed > free:
+        raise OSError(
+            f"prepared images take {format_bytes(needed)} in a file, which the memory budget or several workers ask "
+            f"for, and {folder or tempfile.gettempdir()} has {format_bytes(free)} free: make room there, or give one "
+            "worker more --memory, or set a smaller box."
+        )
+    if named:
+        return tempfile.NamedTemporaryFile(prefix=".images.", suffix=PARTIAL, dir=folder)
+    return tempfile.TemporaryFile(dir=folder)
 
 
 def _make_window(size: int) -> Tensor:

@@ -29,6 +29,8 @@ def slice_residual(
 ) -> Tensor:
     """Mean over images and pixels of the Hartley disc of (C H' − H)², to be differentiated by weights and latents.
 
+    Zero without images.
+
     Parameters
     ----------
     dtype
@@ -79,6 +81,8 @@ class _Sweep:
 
     def run(self, latents: Tensor, tensors: tuple[Tensor, ...]) -> tuple[Tensor, list[Tensor]]:
         """The residual, and its gradients by latents and by the layers' weights and biases."""
+        if not len(latents):  # a process of a team may be left without images
+            return latents.new_zeros(()), [torch.zeros_like(each) for each in (latents, *tensors)]
         batch, weights, biases = self.batch, tensors[::2], tensors[1::2]
         n_features = 2 * self.network.shape.encoding_size
         code = weights[0][:, n_features:]

@@ -3,22 +3,27 @@
 A method gives the loss of a batch and its optimisers; order, progress, checkpoints at every epoch and on a signal,
 and the log are the same for all. Weights, moments and tables are float32 throughout; in bfloat16 only the products of
 matrices are (autocast), so no scaling of the loss is needed.
+
+Over several workers every step is made together (``compute.team``): each of n processes takes every n-th image of
+the same batch, has weights, moments and tables of its own, and takes the same step with the sum of all gradients, to
+rounding that of one process. Numbers drawn at random for a batch are drawn by each for the whole of it.
 """
 
 from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cryobench.compute import Compute
+from cryobench.compute import Compute, open_team
 from cryobench.compute.memory import reserve
 from cryobench.data import Particles
 from cryobench.reconstruction.engine import Diverged, Iteration, RunContext, Step
@@ -48,7 +53,7 @@ class Training(Iteration[None]):
     epochs
         Passes.
     compute
-        Device and precision.
+        Device, precision, and the team of which this process is one.
     lead
         Order of batches before the first epoch, and how many of them; None for none.
     """
@@ -66,7 +71,7 @@ class Training(Iteration[None]):
         *,
         lead: tuple[Minibatches, int] | None = None,
     ) -> None:
-        self.images, self.batches, self.compute = images, batches, compute
+        self.images, self.batches, self.team = images, batches, compute.team
         self.device, self.products = compute.device, PRODUCTS[compute.precision]
         self._lead, self.n_lead = lead if lead is not None else (batches, 0)
         self.n_steps = self.n_lead + epochs * batches.steps_per_epoch
@@ -77,7 +82,11 @@ class Training(Iteration[None]):
 
     @abstractmethod
     def train(self, batch: NetworkBatch, step: int) -> Mapping[str, Tensor]:
-        """One step on a batch, weights moved: the terms of its loss, "residual" and "loss" among them."""
+        """One step on a batch, weights moved: the terms of its loss, "residual" and "loss" among them.
+
+        Over several processes the batch holds this one's images: terms are ``team.total`` of its part of them, and
+        gradients ``team.sum_gradients`` before they are used.
+        """
 
     @abstractmethod
     def tensors(self) -> Mapping[str, Tensor]:
@@ -88,13 +97,7 @@ class Training(Iteration[None]):
 
     def step(self, state: None, done: int, log: Sequence[Mapping[str, Any]]) -> Step[None]:
         """One minibatch; an entry of the log at the end of every epoch, the mean over its steps."""
-        if self._stream is None or done != self._expected:
-            self._close()
-            lead = self._lead.steps(done, self.n_lead)
-            epochs = self.batches.steps(max(done - self.n_lead, 0), self.n_steps - self.n_lead)
-            self._stream = prefetch(self.images.load, chain(lead, epochs))
-        terms = {name: float(value) for name, value in self.train(next(self._stream), done).items()}
-        self._expected = done + 1
+        terms = {name: float(value) for name, value in self._train_next(self.team.hear(done)).items()}
         self._epoch_terms.append(terms)
         epoch, left = divmod(done + 1 - self.n_lead, self.batches.steps_per_epoch)
         if epoch < 1 or left or not all(np.isfinite(value) for value in terms.values()):
@@ -107,6 +110,25 @@ class Training(Iteration[None]):
         if done + 1 == self.n_steps:
             self._close()
         return Step(None, ({"iteration": epoch, "epoch": epoch, **entry, "seconds": round(seconds, 2)},))
+
+    def follow(self) -> None:
+        """In the other processes of a team: the steps that the first one makes, until LostWorker says it is gone."""
+        try:
+            while True:
+                self._train_next(self.team.hear())
+        finally:
+            self._close()
+
+    def _train_next(self, done: int) -> Mapping[str, Tensor]:
+        if self._stream is None or done != self._expected:
+            self._close()
+            self.team.copy_first(self.tensors().values())
+            self.restore(done)
+            lead = self._lead.steps(done, self.n_lead)
+            epochs = self.batches.steps(max(done - self.n_lead, 0), self.n_steps - self.n_lead)
+            self._stream = prefetch(partial(self.images.load, own=self.team.part), chain(lead, epochs))
+        self._expected = done + 1
+        return self.train(next(self._stream), done)
 
     def _check_residual(self, residual: float, epoch: int) -> None:
         if residual > _MOST * self.images.power:
@@ -146,6 +168,34 @@ class Training(Iteration[None]):
             self._stream = None
 
 
+Made = TypeVar("Made", bound=Training)
+
+
+@contextmanager
+def open_training(
+    make: Callable[[NetworkImages, Compute], Made], images: NetworkImages, compute: Compute
+) -> Iterator[Made]:
+    """``make(images, compute)``, each of whose steps within the block is made by all workers together.
+
+    Parameters
+    ----------
+    make
+        Called in this process and in workers, to which it travels; networks are on the CPU before.
+
+    Raises
+    ------
+    LostWorker, ValueError
+        As ``open_team``.
+    """
+    with open_team(compute, _follow, make, images) as joined:
+        yield make(images, joined)
+
+
+def _follow(compute: Compute, make: Callable[[NetworkImages, Compute], Training], images: NetworkImages) -> None:
+    images.open_here(compute.device)
+    make(images, compute).follow()
+
+
 @contextmanager
 def seeded_weights(seed: int) -> Iterator[None]:
     """Weights made within are drawn from the named stream "weights", on the CPU, the same for every device."""
@@ -177,11 +227,11 @@ def open_images(
     MemoryShortage
         If training does not fit in the budget.
     """
-    _check_sizes(len(particles), batch_size, network.shape.z_dim)
+    _check_sizes(len(particles), batch_size, network.shape.z_dim, context.compute.n_workers)
     n_trained = n_others + sum(each.numel() for each in network.parameters())
     size = particles.box_size
     left = reserve(
-        context.compute.memory,
+        context.compute.memory_per_worker,
         lambda count: _TRAINED * n_trained + sweep_bytes(network, size, count, context.compute.device),
         batch_size,
         items=f"images of {size} px in a batch, with networks of {n_trained:,} numbers,",
@@ -202,8 +252,13 @@ _TRAINED = 20
 """Bytes a number that is trained: itself, its gradient, two moments, and itself in the precision of products."""
 
 
-def _check_sizes(n: int, batch_size: int, z_dim: int) -> None:
+def _check_sizes(n: int, batch_size: int, z_dim: int, n_workers: int) -> None:
     if n < batch_size:
         raise ValueError(f"a batch holds {batch_size} images and there are {n}: set batch_size to {n} at most.")
     if z_dim >= n:
         raise ValueError(f"a latent of {z_dim} dimensions cannot be found from {n} images: set z_dim lower.")
+    if n_workers > batch_size:
+        raise ValueError(
+            f"{n_workers} workers cannot divide a batch of {batch_size} images: give --workers {batch_size} at most, "
+            "or a larger batch_size."
+        )
