@@ -23,7 +23,7 @@ from cryobench._errors import CryobenchError
 if TYPE_CHECKING:
     from cryobench.compute.compute import Compute
 
-_PATIENCE = 20.0
+_PATIENCE = 10.0
 """Seconds that workers have to end, or to say why they ended."""
 
 
@@ -104,6 +104,7 @@ def open_team(compute: Compute, follow: Callable[..., None], *arguments: Any) ->
         replace(compute, device=device, memory=int(compute.memory_per_worker), workers=None, team=Team(rank, size))
         for rank, device in enumerate(devices)
     ]
+    workers.leave_signals()
     host = workers.find_own_address()
     store = dist.TCPStore(host, 0, is_master=True, wait_for_workers=False)
     followers = workers.start(_join, [[host, store.port, each, follow, *arguments] for each in own[1:]], pinned=True)
@@ -150,8 +151,8 @@ def _connected() -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise LostWorker(
-            "a worker process ended in the middle of a step: was it killed, for want of memory? Call again to go on "
-            f"from the last state that was kept. ({str(error).splitlines()[0]})"
+            "a worker process ended in the middle of a step: was it killed, for want of memory? The same command "
+            "goes on from the last state that was kept."
         ) from error
 
 

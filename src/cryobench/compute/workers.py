@@ -58,6 +58,11 @@ class Workers:
 
         return get_ip(get_address_host(self._client.scheduler.address))
 
+    def leave_signals(self) -> None:
+        """Let workers that were started here ignore signals, which a terminal sends to all its processes."""
+        if self._client.cluster is not None:
+            self._client.run(_ignore_signals)
+
     @contextmanager
     def same_threads(self) -> Iterator[None]:
         """This process on as many threads as a worker, within the block."""
@@ -138,12 +143,10 @@ def open_workers(workers: int = 1, scheduler: str | None = None) -> Iterator[Wor
         ) as cluster,
         Client(cluster) as client,
     ):
-        client.run(_leave_signals)
         yield Workers(client)
 
 
-def _leave_signals() -> None:
-    """In a worker: a signal to all processes of a terminal is for the one that called, which ends the others."""
+def _ignore_signals() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
