@@ -27,7 +27,10 @@ Memory = Annotated[
 Workers = Annotated[
     int,
     typer.Option(
-        min=1, help="1: in this process on all its threads; more: Dask worker processes.", rich_help_panel=_PANEL
+        min=1,
+        help="1: in this process on all its threads; more: Dask worker processes of one thread, which divide the "
+        "particles; to train a network, the images of each step (on CUDA with a device each).",
+        rich_help_panel=_PANEL,
     ),
 ]
 Scheduler = Annotated[

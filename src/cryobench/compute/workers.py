@@ -56,7 +56,7 @@ class Workers:
         from distributed.comm import get_address_host
         from distributed.utils import get_ip
 
-        return get_ip(get_address_host(self._client.scheduler.address))
+        return str(get_ip(get_address_host(self._client.scheduler.address)))
 
     def leave_signals(self) -> None:
         """Let workers that were started here ignore signals, which a terminal sends to all its processes."""

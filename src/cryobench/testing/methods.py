@@ -277,7 +277,9 @@ def _spreads_over_workers(case: MethodCase) -> None:
                 return
             raise AssertionError(f"workers are refused for another reason: {error}") from error
         raise AssertionError("workers were accepted by a method that does not spread over them")
-    assert_alike(case.answer, _spread(case), "spread over two workers", least=0.999)
+    # Along a training by gradients rounding grows, as it does when all weights are changed by 1e-7.
+    of_latents = 0.999 if case.kind.repeats >= 0.9 else 0.95
+    assert_alike(case.answer, _spread(case), "spread over two workers", least=0.999, of_latents=of_latents)
 
 
 def _spread(case: MethodCase) -> Reconstruction:

@@ -113,7 +113,7 @@ class NetworkImages:
         self.is_in_memory = not shared and 2 * float(np.prod(shape, dtype=float)) <= keep_bytes
         """Whether prepared images are kept in memory."""
         self._file = None if self.is_in_memory else _open_file(shape, folder, named=shared)
-        self._path = Path(self._file.name) if shared else None
+        self._path = Path(self._file.name) if self._file is not None and shared else None
         if self._file is None:
             self._data = np.empty(shape, dtype=np.float16)
         else:
@@ -149,6 +149,7 @@ class NetworkImages:
 
     def open_here(self, device: str) -> None:
         """In the process travelled to: map the file, for a device. FileNotFoundError if it cannot be seen there."""
+        assert self._path is not None
         try:
             shape = (len(self), self.n_values // 2, 2)
             self._data = np.memmap(self._path, dtype=np.float16, mode="r", shape=shape)
