@@ -16,6 +16,7 @@ from __future__ import annotations
 import shutil
 import socket
 import tempfile
+import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -112,12 +113,13 @@ class NetworkImages:
         shared = compute.n_workers > 1
         self.is_in_memory = not shared and 2 * float(np.prod(shape, dtype=float)) <= keep_bytes
         """Whether prepared images are kept in memory."""
-        self._file = None if self.is_in_memory else _open_file(shape, folder, named=shared)
-        self._path = Path(self._file.name) if self._file is not None and shared else None
-        if self._file is None:
+        self._path: Path | None = None
+        if self.is_in_memory:
             self._data = np.empty(shape, dtype=np.float16)
         else:
-            self._data = np.memmap(self._file, dtype=np.float16, mode="w+", shape=shape)
+            self._data, self._path = _open_file(shape, folder, named=shared)
+        if self._path is not None:
+            weakref.finalize(self, self._path.unlink, missing_ok=True)
         total = 0.0
         with (progress or Silent()).task("preparing images", total=len(particles)) as task:
             for indices in particles.chunks(CHUNK):
@@ -145,7 +147,7 @@ class NetworkImages:
         """All but the prepared images, which lie in a file that has a name."""
         if self._path is None:
             raise TypeError("prepared images travel to workers by their file, and these were made for one process.")
-        return {**self.__dict__, "_file": None, "_data": None}
+        return {**self.__dict__, "_data": None}
 
     def open_here(self, device: str) -> None:
         """In the process travelled to: map the file, for a device. FileNotFoundError if it cannot be seen there."""
@@ -197,8 +199,8 @@ class NetworkImages:
         return (total / len(chosen)) ** 0.5
 
 
-def _open_file(shape: tuple[int, ...], folder: Path | None, *, named: bool) -> Any:
-    """A temporary file with room for half-precision numbers, with a name only where others shall open it."""
+def _open_file(shape: tuple[int, ...], folder: Path | None, *, named: bool) -> tuple[np.ndarray, Path | None]:
+    """Half-precision numbers in a file, and its name if it is to have one; without, it goes with the array."""
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     needed, free = 2 * int(np.prod(shape)), shutil.disk_usage(folder or tempfile.gettempdir()).free
@@ -208,9 +210,9 @@ def _open_file(shape: tuple[int, ...], folder: Path | None, *, named: bool) -> A
             f"for, and {folder or tempfile.gettempdir()} has {format_bytes(free)} free: make room there, or give one "
             "worker more --memory, or set a smaller box."
         )
-    if named:
-        return tempfile.NamedTemporaryFile(prefix=".images.", suffix=PARTIAL, dir=folder)
-    return tempfile.TemporaryFile(dir=folder)
+    options = {"prefix": ".images.", "suffix": PARTIAL, "delete": False}
+    with tempfile.NamedTemporaryFile(dir=folder, **options) if named else tempfile.TemporaryFile(dir=folder) as file:
+        return np.memmap(file, dtype=np.float16, mode="w+", shape=shape), Path(file.name) if named else None
 
 
 def _make_window(size: int) -> Tensor:
