@@ -345,6 +345,14 @@ def run(
             "estimate poses get none by themselves. On record as a prior.",
         ),
     ] = None,
+    more_epochs: Annotated[
+        Optional[int],
+        typer.Option(
+            metavar="N",
+            help="Go on by N epochs from the finished run of this command, as if it had been given as many; methods "
+            "that train. The old result stays until the new one is whole; interrupted, the same command goes on.",
+        ),
+    ] = None,
     seed: Seed = 0,
     device: machine.Device = "auto",
     precision: machine.Precision = "auto",
@@ -359,6 +367,8 @@ def run(
     **cryobench run 3d-class antibody -o runs/3d-class --set n_classes=20**
 
     **cryobench run recovar antibody -o runs/recovar --preset laptop --memory 8GB**
+
+    **cryobench run cryodrgn antibody -o runs/cryodrgn --preset laptop --more-epochs 5**  on from the finished run
     """
     from cryobench.cli.run import run_command
 
@@ -370,6 +380,7 @@ def run(
         preset=preset,
         settings=parse_settings(set_),
         mask=mask,
+        more_epochs=more_epochs,
         device=device,
         precision=precision,
         memory=memory,

@@ -6,8 +6,9 @@ from typing import Any
 import typer
 
 from cryobench.cli.progress import Bars
+from cryobench.compute.memory import format_bytes
 from cryobench.experiment import run
-from cryobench.io.store import load_dataset
+from cryobench.io.store import TRAINING, load_dataset
 
 
 def run_command(method: str, dataset: Path, output: Path, **options: Any) -> None:
@@ -20,3 +21,6 @@ def run_command(method: str, dataset: Path, output: Path, **options: Any) -> Non
     if cost.attempts > 1:
         parts.append(f"{cost.attempts} attempts")
     typer.echo(f"{result.name}: {', '.join(parts)} -> {output}")
+    if (state := output / TRAINING).is_dir():
+        size = format_bytes(sum(path.stat().st_size for path in state.iterdir()))
+        typer.echo(f"{state} ({size}) is what --more-epochs goes on from; nothing else needs it.")

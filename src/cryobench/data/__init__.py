@@ -17,6 +17,8 @@ from cryobench.data.findings import (
     HalfSetFsc,
     LatentDensity,
     LatentPath,
+    LatentSnapshots,
+    LossTerms,
 )
 from cryobench.data.particles import CHUNK, Particles
 from cryobench.data.reconstruction import Decoder, Reconstruction
@@ -55,7 +57,9 @@ __all__ = [
     "IndexedVolumes",
     "LatentDensity",
     "LatentPath",
+    "LatentSnapshots",
     "LevelledImages",
+    "LossTerms",
     "Machine",
     "PaddedVolumes",
     "Particles",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -159,10 +159,69 @@ class Convergence:
         return self.stopped.startswith("converged")
 
 
-Finding: TypeAlias = Components | ClassVolumes | LatentDensity | LatentPath | HalfSetFsc | Convergence
-FINDINGS: Mapping[str, type[Finding]] = {
-    each.kind: each for each in (Components, ClassVolumes, LatentDensity, LatentPath, HalfSetFsc, Convergence)
-}
+@dataclass(frozen=True, eq=False)
+class LossTerms:
+    """Terms of the loss at every step of a training by minibatches.
+
+    Raises
+    ------
+    ValueError
+        If there is not one column for each name.
+    """
+
+    kind: ClassVar[str] = "loss terms"
+    names: tuple[str, ...]
+    """Of the terms, such as "loss" and "residual"."""
+    values: np.ndarray
+    """(steps, terms)."""
+    steps_per_epoch: int
+    lead: int = 0
+    """Steps before the first epoch."""
+    definition: str = ""
+    """Of the loss, in words."""
+
+    def __post_init__(self) -> None:
+        _check_axes("loss terms", self.values, 2)
+        if self.values.shape[1] != len(self.names) or self.steps_per_epoch < 1:
+            raise ValueError(
+                f"loss terms of shape {self.values.shape}, with {self.steps_per_epoch} steps an epoch, do not fit the"
+                f" names {', '.join(self.names) or 'none'}."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class LatentSnapshots:
+    """Latents of some particles as they were after some epochs of a training.
+
+    Raises
+    ------
+    ValueError
+        If there is not one latent for each epoch and particle, or epochs are not in order.
+    """
+
+    kind: ClassVar[str] = "latent snapshots"
+    particles: np.ndarray
+    """(s,) whose latents they are."""
+    epochs: np.ndarray
+    """(e,) counted from 1, ascending; the last one is that of the run's latents."""
+    latents: np.ndarray
+    """(e, s, d)."""
+
+    def __post_init__(self) -> None:
+        _check_axes("latent snapshots", self.latents, 3)
+        if self.latents.shape[:2] != (*self.epochs.shape, *self.particles.shape) or not len(self.epochs):
+            raise ValueError(
+                f"latent snapshots of shape {self.latents.shape} do not fit epochs of shape {self.epochs.shape} and "
+                f"particles of shape {self.particles.shape}."
+            )
+        if (np.diff(self.epochs) <= 0).any():
+            raise ValueError(f"epochs of latent snapshots must ascend, got {self.epochs.tolist()}.")
+
+
+Finding: TypeAlias = (
+    Components | ClassVolumes | LatentDensity | LatentPath | HalfSetFsc | Convergence | LossTerms | LatentSnapshots
+)
+FINDINGS: Mapping[str, type[Finding]] = {each.kind: each for each in get_args(Finding)}
 """Every type of finding, by the name under which it is stored."""
 
 

@@ -59,7 +59,8 @@ class Reconstruction:
     shifts: np.ndarray | None = None
     """(n, 2) Å."""
     model: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Named arrays of which only the decoder knows the meaning: saved as RUN/model/NAME.npy, read when asked for."""
+    """Named arrays of which only the decoder knows the meaning: saved as RUN/model/NAME.npy, read when asked for.
+    Those that are many and used together have names GROUP/NAME and lie in one file, RUN/model/GROUP.safetensors."""
     decodes_by: str | None = None
     """Name of the decoder that gives volumes at further latents from the model; None where there is none."""
     findings: tuple[Finding, ...] = ()

@@ -65,7 +65,7 @@ class RunCost:
     peak_memory_bytes: float | None = None
     peak_gpu_memory_bytes: float | None = None
     attempts: int = 1
-    """1 for a run that was never interrupted."""
+    """Processes that worked on it: 1 for a run that was never interrupted, and did not go on after its end."""
 
     @property
     def is_known(self) -> bool:

@@ -18,11 +18,25 @@ from cryobench.compute.compute import Precision
 from cryobench.compute.device import choose_device, describe_hardware, multiplies_bfloat16
 from cryobench.data import Dataset, DatasetIdentity, Machine, Particles, Priors, Reconstruction, RunRecord
 from cryobench.experiment.cost_ledger import CostLedger
+from cryobench.experiment.further import (
+    check_former,
+    check_more_epochs,
+    describe_further,
+    finish_replacement,
+    keep_training,
+)
 from cryobench.experiment.mask_check import judge_mask
 from cryobench.io.atomic import remove_partial_files
 from cryobench.io.lock import lock_folder
 from cryobench.io.masks import read_mask
-from cryobench.io.store import load_reconstruction, read_run_record, save_reconstruction, write_run_record
+from cryobench.io.store import (
+    TRAINING,
+    load_reconstruction,
+    read_run_record,
+    replace_reconstruction,
+    save_reconstruction,
+    write_run_record,
+)
 from cryobench.methods import Control, Method, get_method
 from cryobench.reconstruction.engine import RunContext
 
@@ -40,6 +54,7 @@ def run(
     preset: str = "paper",
     settings: Mapping[str, Any] | None = None,
     mask: str | Path | None = None,
+    more_epochs: int | None = None,
     device: str = "auto",
     precision: Precision | Literal["auto"] = "auto",
     memory: str | int | None = None,
@@ -70,6 +85,9 @@ def run(
     mask
         Volume (.mrc, 0 to 1) in which the molecule can be, instead of the data set's: a declared prior; "none" for
         no mask at all. It must hold a part of a true volume or, where none is known, of a consensus of the images.
+    more_epochs
+        Go on from the finished run of this call in the folder by so many epochs; ``epochs`` of the call may be any.
+        The result is that of a run of as many epochs in all, to the bit. The old one stays until it is whole.
     device
         "cpu", "cuda" or "auto".
     precision
@@ -91,17 +109,20 @@ def run(
         No such method, preset or setting.
     ValueError
         A setting out of range, or data the method cannot use. The folder then records the failure, and the same
-        folder takes a corrected call.
+        folder takes a corrected call. More epochs of a method that does not train in epochs.
     MemoryShortage
         It does not fit in the memory budget.
     OSError
         No scheduler answers.
     FormatError
-        The folder holds a run of another call; or the mask is none, or lies beside the molecule.
+        The folder holds a run of another call, or none that is finished, to go on from; or the mask is none, or lies
+        beside the molecule.
     FolderBusy
         Another process is running into the folder.
     """
     chosen = get_method(method)
+    if more_epochs is not None:
+        check_more_epochs(chosen, more_epochs)
     particles, mask_prior = _hand_over(dataset, chosen, mask)
     built = chosen.with_settings(expand_settings(chosen, dataset, preset, settings or {}))
     target = Path(folder)
@@ -130,7 +151,7 @@ def run(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=Machine(precision=wanted),
     )
-    if _find_previous(target, record) == "finished":
+    if more_epochs is None and _find_previous(target, record) == "finished":
         return load_reconstruction(target)
     if isinstance(built, Control) and (missing := built.explain_missing(dataset.truth)) is not None:
         raise ValueError(f"{method} is a control: it {missing} ({dataset.name}).")
@@ -144,30 +165,47 @@ def run(
         lock_folder(target, doing=f"run {method}"),
         open_compute(device=device, precision=wanted, memory=memory, workers=workers, scheduler=scheduler) as compute,
     ):
+        former, place, work = None, target, target / CHECKPOINT / "work"
+        if more_epochs is not None:
+            place = target / CHECKPOINT / "whole"
+            was_cut_off = finish_replacement(target, place)
+            former = _find_former(target, record)
+            if was_cut_off:
+                shutil.rmtree(target / CHECKPOINT)
+                return load_reconstruction(target)
+            record = describe_further(record, former, more_epochs, target)
+            built = chosen.with_settings(record.settings)
         # Another process may have finished it while this one looked.
-        if _find_previous(target, record) == "finished":
+        elif _find_previous(target, record) == "finished":
             return load_reconstruction(target)
         record = record.with_(machine=_describe(compute, scheduler))
         ledger = CostLedger(target / CHECKPOINT, compute.device)
         (target / CHECKPOINT).mkdir(parents=True, exist_ok=True)
         remove_partial_files(target)
-        write_run_record(target, record)
-        context = RunContext(seed, compute, progress or Silent(), target / CHECKPOINT / "work")
+        if former is None:
+            write_run_record(target, record)
+        states = None if former is None else target / TRAINING
+        context = RunContext(seed, compute, progress or Silent(), work, former=states)
         try:
             with ledger.measure():
                 if isinstance(built, Control) and dataset.truth is not None:
                     built = built.with_truth(dataset.truth)
                 result = built.reconstruct(particles, dataset.queries, context)
                 record = record.with_(priors=replace(record.priors, volumes=_name_origin(result, built)))
-                save_reconstruction(replace(result, record=record), target, pixel_size=dataset.particles.pixel_size)
+                save_reconstruction(replace(result, record=record), place, pixel_size=dataset.particles.pixel_size)
+                if built.trains:
+                    keep_training(work, place)
         except Exception as error:
-            failure = f"{type(error).__name__}: {error}"
-            write_run_record(target, record.with_(status="failed", error=failure, cost=ledger.total()))
+            if former is None:
+                failure = f"{type(error).__name__}: {error}"
+                write_run_record(target, record.with_(status="failed", error=failure, cost=ledger.total()))
             raise
-    # One last record, with the cost: before it the run is unfinished, after it whole.
-    finished = record.with_(status="finished", cost=ledger.total())
-    write_run_record(target, finished)
-    shutil.rmtree(target / CHECKPOINT)
+        # One last record, with the cost: before it the run is unfinished, after it whole.
+        cost = ledger.total() if former is None else former.cost.plus(ledger.total())
+        write_run_record(place, record.with_(status="finished", cost=cost))
+        if former is not None:
+            replace_reconstruction(target, place)
+        shutil.rmtree(target / CHECKPOINT)
     return load_reconstruction(target)
 
 
@@ -244,7 +282,7 @@ def _find_previous(folder: Path, record: RunRecord) -> Literal["none", "finished
             return "none"
         raise FormatError(f"{folder} exists and is no run of cryobench: choose another folder.")
     found = read_run_record(folder)
-    differing = [name for name in _SAME_RUN if _identify(found, name) != _identify(record, name)]
+    differing = _compare(found, record)
     if not differing:
         return "finished" if found.status == "finished" else "unfinished"
     if found.status == "failed":  # nothing in it is worth keeping, and it must not block the corrected call
@@ -254,6 +292,21 @@ def _find_previous(folder: Path, record: RunRecord) -> Literal["none", "finished
         f"{folder} holds another run ({found.method}, {found.status}); they differ in {', '.join(differing)}. "
         "Nothing was changed: choose another folder, or remove this one first."
     )
+
+
+def _find_former(folder: Path, record: RunRecord) -> RunRecord:
+    """The record of the run from which this call goes on, whatever its epochs. FormatError if there is none."""
+    if not (folder / RECORD).exists():
+        raise FormatError(f"{folder} holds no run to go on from: give the same command without --more-epochs first.")
+    found = read_run_record(folder)
+    epochs = {"epochs": found.settings["epochs"]} if "epochs" in found.settings else {}
+    check_former(folder, found, _compare(found, record.with_(settings={**record.settings, **epochs})))
+    return found
+
+
+def _compare(one: RunRecord, other: RunRecord) -> list[str]:
+    """In what two calls differ, of what makes them the same run."""
+    return [name for name in _SAME_RUN if _identify(one, name) != _identify(other, name)]
 
 
 def _identify(record: RunRecord, name: str) -> Any:

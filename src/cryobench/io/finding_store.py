@@ -46,7 +46,7 @@ def write_findings(findings: Sequence[Finding], model: Mapping[str, np.ndarray],
 
     ``model`` has arrays in memory or mapped, written by the caller.
     """
-    files = {id(values): f"model/{name}.npy" for name, values in model.items()}
+    files = {id(values): f"model/{name}.npy" for name, values in model.items() if "/" not in name}
     counts: dict[str, int] = {}
     entries = []
     for finding in findings:

@@ -5,8 +5,10 @@
                         and last with the outcome, so that a killed run is known
     latents.npy posteriors.npy poses.star
     volumes/NNNNNN.mrc  volume of query particle NNNNNN
-    model/NAME.npy      arrays that its decoder reads, for further volumes
+    model/              what its decoder reads, for further volumes: arrays NAME.npy, weights of networks together in
+                        weights.safetensors
     findings/           what the run found by itself, unless it is in the model (``finding_store``)
+    training/           state in which a training ended, so that it can go on: the arrays of its checkpoint
 
 Parts that are absent were not estimated. Model and findings are mapped: they are read where they are used.
 """
@@ -14,10 +16,8 @@ Parts that are absent were not estimated. Model and findings are mapped: they ar
 from __future__ import annotations
 
 import hashlib
-import re
-import shlex
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,20 +36,20 @@ from cryobench.io.atomic import (
     write_array,
     write_json,
 )
-from cryobench.io.commands import write_settings
+from cryobench.io.commands import compose_run
 from cryobench.io.finding_store import FOLDER, StoredFinding, read_findings, write_findings
 from cryobench.io.mrc import MrcFolder, write_volume
 from cryobench.io.relion import read_pose_star, write_pose_star
 from cryobench.io.series_store import FOLDER as SERIES
-from cryobench.io.stored_arrays import StoredArrays
+from cryobench.io.stored_arrays import StoredArrays, check_names, find_files, write_arrays
 
 SCHEMA = 2
 """Version of this layout. Older ones are refused with the command that makes the run anew, newer ones too.
 1: findings were guessed from arrays of the model, and the record had other entries."""
 
+TRAINING = "training"
+"""Folder of a run's state of training."""
 _RECORD = "run.json"
-_MACHINE_SETTINGS = ("memory_gb",)
-"""Settings of schema 1 that are options now."""
 
 Value = TypeVar("Value")
 
@@ -66,7 +66,7 @@ class _Parts:
     model: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_names(self.model)
+        check_names(self.model)
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,6 @@ class _Layout:
     notes: tuple[str, ...] = ()
     decodes_by: str | None = None
     findings: tuple[StoredFinding, ...] = ()
-
-
-def _check_names(names: Iterable[str]) -> None:
-    """Raise ValueError if the name of a model array cannot be a file name."""
-    for name in names:
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
-            raise ValueError(f"the model array {name!r} needs a name of letters, digits, '_', '-' and '.'.")
 
 
 def write_run_record(folder: Path, record: RunRecord) -> None:
@@ -134,7 +127,7 @@ def save_reconstruction(reconstruction: Reconstruction, folder: Path, *, pixel_s
         If the volumes do not fit on the disk.
     """
     folder = Path(folder)
-    _check_names(reconstruction.model)
+    check_names(reconstruction.model)
     volumes = reconstruction.volumes
     if volumes is not None:
         check_free_space(folder, len(volumes) * (1024 + 4 * volumes.box_size**3))
@@ -147,8 +140,7 @@ def save_reconstruction(reconstruction: Reconstruction, folder: Path, *, pixel_s
     if reconstruction.rotations is not None and reconstruction.shifts is not None:
         write_pose_star(folder / "poses.star", reconstruction.rotations, reconstruction.shifts)
     model = {name: np.asanyarray(values) for name, values in reconstruction.model.items()}
-    for name, values in model.items():
-        write_array(folder / "model" / f"{name}.npy", values)
+    write_arrays(folder / "model", model)
     if volumes is not None:
         for item, particle in enumerate(reconstruction.queries):
             write_volume(_volume_path(folder, int(particle)), volumes.read(item), pixel_size)
@@ -161,6 +153,22 @@ def save_reconstruction(reconstruction: Reconstruction, folder: Path, *, pixel_s
         findings=tuple(write_findings(reconstruction.findings, model, folder)),
     )
     _write(folder, reconstruction.record, layout)
+
+
+def replace_reconstruction(folder: Path, fresh: Path) -> None:
+    """Put the finished run in ``fresh`` in the place of one of the same method; its scores and series go, other
+    files stay.
+
+    If it is interrupted, run.json says "running", and the same call completes it.
+    """
+    for name in ("scores", SERIES):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    write_run_record(folder, read_run_record(fresh).with_(status="running"))
+    for path in sorted(fresh.iterdir(), key=lambda path: path.name == _RECORD):
+        former = folder / path.name
+        if former.is_dir():
+            shutil.rmtree(former)
+        path.replace(former)
 
 
 def load_reconstruction(folder: Path) -> Reconstruction:
@@ -224,7 +232,7 @@ def hash_run(reconstruction: Reconstruction) -> dict[str, str]:
         "latents": [folder / "latents.npy"] if reconstruction.latents is not None else [],
         "posteriors": [folder / "posteriors.npy"] if reconstruction.posteriors is not None else [],
         "poses": [folder / "poses.star"] if reconstruction.rotations is not None else [],
-        "decoder": [folder / "model" / f"{name}.npy" for name in sorted(reconstruction.model)],
+        "decoder": find_files(folder / "model", reconstruction.model),
     }
     headers = {
         "volumes": {"queries": reconstruction.queries, "pixel_size": reconstruction.pixel_size},
@@ -275,7 +283,7 @@ def _read_entries(folder: Path) -> dict[str, Any]:
     if schema < SCHEMA:
         raise FormatError(
             f"{path} was written by an older cryobench (schema {schema}; this version reads {SCHEMA}), which kept"
-            f" less of a run. Remove {folder} or name another folder, and make it anew: {_compose(entries, folder)}"
+            f" less. Remove {folder} or name another folder, and make it anew: {compose_run(entries, folder)}"
         )
     missing = [name for name in ("method", "status", "queries", "parts") if name not in entries]
     if missing:
@@ -288,21 +296,6 @@ def _parse(kind: type[Value], entries: Mapping[str, Any], path: Path) -> Value:
         return read_plain(kind, entries)
     except ValueError as error:
         raise FormatError(f"{path} is not the record of a run: {error}. {_remake(path.parent)}") from error
-
-
-def _compose(entries: Mapping[str, Any], folder: Path) -> str:
-    """The command that makes a run of schema 1 anew: as it was typed, or from its record."""
-    if isinstance(entries.get("command"), str):
-        return entries["command"]
-    dataset, settings = entries.get("dataset"), entries.get("settings")
-    dataset = dataset if isinstance(dataset, dict) else {}
-    settings = settings if isinstance(settings, dict) else {}
-    source = dataset.get("path") or dataset.get("name") or "DATASET"
-    words = ["cryobench", "run", str(entries.get("method") or "METHOD"), str(source), "-o", str(folder)]
-    if entries.get("seed") is not None:
-        words += ["--seed", str(entries["seed"])]
-    kept = {name: value for name, value in settings.items() if name not in _MACHINE_SETTINGS}
-    return shlex.join([*words, *write_settings(kept)])
 
 
 def _describe_parts(reconstruction: Reconstruction) -> _Parts:
@@ -319,9 +312,9 @@ def _describe_parts(reconstruction: Reconstruction) -> _Parts:
 def _remove_previous(folder: Path) -> None:
     remove_partial_files(folder)
     stale = [folder / "latents.npy", folder / "posteriors.npy", folder / "poses.star"]
-    for path in [*stale, *(folder / "volumes").glob("*.mrc"), *(folder / "model").glob("*.npy")]:
+    for path in [*stale, *(folder / "volumes").glob("*.mrc")]:
         path.unlink(missing_ok=True)
-    for name in ("scores", SERIES, FOLDER):
+    for name in ("model", "scores", SERIES, FOLDER, TRAINING):
         if (folder / name).exists():
             shutil.rmtree(folder / name)
 

@@ -2,15 +2,18 @@
 
 from cryobench.io.dataset_store import hash_card, load_dataset, read_card, verify_dataset, write_dataset
 from cryobench.io.run_store import (
+    TRAINING,
     hash_run,
     load_reconstruction,
     read_run_record,
+    replace_reconstruction,
     save_reconstruction,
     write_run_record,
 )
 from cryobench.io.score_store import load_part, load_scores, read_context, save_part, save_scores, write_index
 
 __all__ = [
+    "TRAINING",
     "hash_card",
     "hash_run",
     "load_dataset",
@@ -20,6 +23,7 @@ __all__ = [
     "read_card",
     "read_context",
     "read_run_record",
+    "replace_reconstruction",
     "save_part",
     "save_reconstruction",
     "save_scores",

@@ -62,6 +62,9 @@ class Method(ABC, Generic[Chosen]):
     """In which it can compute."""
     spreads: ClassVar[bool] = True
     """Whether it computes over several workers; False where one process does all on its threads or its device."""
+    trains: ClassVar[bool] = False
+    """Whether it trains in passes over the particles, as many as its setting ``epochs`` says, by ``iterate``: then a
+    finished run can go on to more of them."""
     Settings: ClassVar[type[MethodSettings]] = MethodSettings
     presets: ClassVar[Mapping[str, Preset]] = {
         "paper": Preset("The defaults, each with its own source."),

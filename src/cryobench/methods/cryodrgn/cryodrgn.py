@@ -33,6 +33,7 @@ class Cryodrgn(Method[CryodrgnSettings]):
     name = "cryodrgn"
     poses = "given"
     precisions = ("bfloat16", "float32")
+    trains = True
     repeats = 0.4
     Settings = CryodrgnSettings
     presets: ClassVar[Mapping[str, Preset]] = {
@@ -57,7 +58,7 @@ class Cryodrgn(Method[CryodrgnSettings]):
     def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
         """Posterior means (n, k) of the latents; volumes by the network at those of the query particles.
 
-        ``model`` holds the decoder's weights and the log-variances (n, k) of the posteriors.
+        ``model`` holds the weights of decoder and encoder, and the log-variances (n, k) of the posteriors.
 
         Raises
         ------
@@ -87,9 +88,9 @@ class Cryodrgn(Method[CryodrgnSettings]):
         return Reconstruction(
             queries,
             latents=latents,
-            model={**pack_network(model.decoder, images.scale), "log_variances": log_variances},
+            model={**pack_network(model.decoder, images.scale, model.encoder), "log_variances": log_variances},
             decodes_by="coordinate-network",
-            findings=(convergence,),
+            findings=training.findings(convergence, latents),
         )
 
     def _make_training(

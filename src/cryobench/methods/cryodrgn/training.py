@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from cryobench.compute import Compute
+from cryobench.data import CHUNK
 from cryobench.methods.cryodrgn.settings import CryodrgnSettings
 from cryobench.reconstruction.images import Minibatches
 from cryobench.reconstruction.networks import (
@@ -67,6 +68,11 @@ class AutoencoderTraining(Training):
         self.team.sum_gradients(self.model.parameters())
         self._optimiser.step()
         return {"loss": loss.detach(), "residual": residual.detach(), "kl": divergence.detach()}
+
+    def latents(self, indices: np.ndarray) -> Tensor:
+        """Means (b, k) of their posteriors."""
+        parts = np.split(indices, range(CHUNK, len(indices), CHUNK))
+        return torch.cat([self.embed(part)[0] for part in parts])
 
     def tensors(self) -> Mapping[str, Tensor]:
         """Weights and moments."""

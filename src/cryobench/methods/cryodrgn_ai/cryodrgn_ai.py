@@ -29,6 +29,7 @@ class CryodrgnAiFixed(Method[CryodrgnAiSettings]):
     name = "cryodrgn-ai-fixed"
     poses = "given"
     precisions = ("bfloat16", "float32")
+    trains = True
     repeats = 0.7
     Settings = CryodrgnAiSettings
     presets: ClassVar[Mapping[str, Preset]] = {
@@ -82,12 +83,13 @@ class CryodrgnAiFixed(Method[CryodrgnAiSettings]):
         make = partial(self._make_training, network, context.seed)
         with open_training(make, images, context.compute) as training:
             _, convergence = iterate(training, kept, context.progress)
+        latents = training.table.flush().cpu().numpy()
         return Reconstruction(
             queries,
-            latents=training.table.flush().cpu().numpy(),
+            latents=latents,
             model=pack_network(network, images.scale),
             decodes_by="coordinate-network",
-            findings=(convergence,),
+            findings=training.findings(convergence, latents),
         )
 
     def _make_training(

@@ -70,6 +70,10 @@ class HypervolumeTraining(Training):
             self.table.step(rows, latents.grad)
         return {"loss": loss.detach(), "residual": residual.detach()}
 
+    def latents(self, indices: np.ndarray) -> Tensor:
+        """Their rows (b, k) of the table."""
+        return self.table.peek(torch.from_numpy(indices).to(self.device))
+
     def tensors(self) -> Mapping[str, Tensor]:
         """Weights, moments, and the table with its moments."""
         table = {f"table.{name}": value for name, value in self.table.state().items()}

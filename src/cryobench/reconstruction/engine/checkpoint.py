@@ -24,10 +24,12 @@ class Checkpoint:
         Made if it is not there, or None.
     call
         What the arrays depend on. FormatError if the folder holds those of another call.
+    former
+        Folder of arrays that are found where the first one has none; nothing is written there.
     """
 
-    def __init__(self, folder: Path | None, call: Mapping[str, Any]) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path | None, call: Mapping[str, Any], *, former: Path | None = None) -> None:
+        self._folder, self._former = folder, former
         if folder is None:
             return
         folder.mkdir(parents=True, exist_ok=True)
@@ -57,7 +59,9 @@ class Checkpoint:
 
     def find(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         """What was kept by that name, or None. FormatError if the file is damaged."""
-        if self._folder is None or not (path := self._folder / f"{name}.npz").exists():
+        places = [folder / f"{name}.npz" for folder in (self._folder, self._former) if folder is not None]
+        path = next((path for path in places if path.exists()), None)
+        if path is None:
             return None
         try:
             arrays = read_npz(path)

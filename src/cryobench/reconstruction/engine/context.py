@@ -29,9 +29,12 @@ class RunContext:
     checkpoint: Path | None = None
     """Folder in which work is kept, so that the same call after an interruption goes on from there."""
 
+    former: Path | None = None
+    """Folder of the states in which an earlier run of the same call but fewer steps ended: work begins with them."""
+
     def with_checkpoint(self, name: str) -> RunContext:
         """The same, with a folder of that name in the checkpoint for a part of the work."""
-        return replace(self, checkpoint=None if self.checkpoint is None else self.checkpoint / name)
+        return replace(self, checkpoint=None if self.checkpoint is None else self.checkpoint / name, former=None)
 
     def open_checkpoint(self, particles: Particles, settings: Mapping[str, Any]) -> Checkpoint:
         """The checkpoint of this call: of these settings, particles and seed, on this kind of device.
@@ -45,7 +48,7 @@ class RunContext:
             "particles": _name_particles(particles),
             **self.compute.kind(),
         }
-        return Checkpoint(self.checkpoint, call)
+        return Checkpoint(self.checkpoint, call, former=self.former)
 
 
 def _name_particles(particles: Particles) -> str:

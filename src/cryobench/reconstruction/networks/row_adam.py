@@ -73,6 +73,16 @@ class RowAdam:
         self._catch_up(torch.arange(len(self.values), device=self.values.device))
         return self.values
 
+    def peek(self, rows: Int[Tensor, "b"]) -> Float[Tensor, "b *d"]:
+        """Rows as dense Adam would have them now, with nothing changed."""
+        tables = (self.values, self._first, self._second, self._last)
+        before = [table[rows] for table in tables]
+        self._catch_up(rows)
+        found = self.values[rows]
+        for table, kept in zip(tables, before, strict=True):
+            table[rows] = kept
+        return found
+
     def state(self) -> dict[str, Tensor]:
         """Table and moments, for a checkpoint."""
         return {"values": self.values, "first": self._first, "second": self._second, "last": self._last}

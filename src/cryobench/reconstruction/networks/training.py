@@ -25,10 +25,11 @@ from torch import Tensor
 
 from cryobench.compute import Compute, open_team
 from cryobench.compute.memory import reserve
-from cryobench.data import Particles
+from cryobench.data import Convergence, Finding, Particles
 from cryobench.reconstruction.engine import Diverged, Iteration, RunContext, Step
 from cryobench.reconstruction.images import Minibatches, prefetch
 from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwork
+from cryobench.reconstruction.networks.history import History
 from cryobench.reconstruction.networks.images import NetworkBatch, NetworkImages
 from cryobench.reconstruction.networks.residual import sweep_bytes
 from cryobench.rng import stream
@@ -77,7 +78,7 @@ class Training(Iteration[None]):
         self.n_steps = self.n_lead + epochs * batches.steps_per_epoch
         self._stream: Iterator[NetworkBatch] | None = None
         self._expected = -1
-        self._epoch_terms: list[Mapping[str, float]] = []
+        self.history = History(len(images), self.n_steps)
         self._began = time.monotonic()
 
     @abstractmethod
@@ -89,6 +90,10 @@ class Training(Iteration[None]):
         """
 
     @abstractmethod
+    def latents(self, indices: np.ndarray) -> Tensor:
+        """Latents (b, k) of some particles as they are now; nothing is changed."""
+
+    @abstractmethod
     def tensors(self) -> Mapping[str, Tensor]:
         """Everything that training changes, by name: weights, moments, tables."""
 
@@ -98,15 +103,16 @@ class Training(Iteration[None]):
     def step(self, state: None, done: int, log: Sequence[Mapping[str, Any]]) -> Step[None]:
         """One minibatch; an entry of the log at the end of every epoch, the mean over its steps."""
         terms = {name: float(value) for name, value in self._train_next(self.team.hear(done)).items()}
-        self._epoch_terms.append(terms)
+        self.history.add(done, terms)
         epoch, left = divmod(done + 1 - self.n_lead, self.batches.steps_per_epoch)
         if epoch < 1 or left or not all(np.isfinite(value) for value in terms.values()):
             bad = any(not np.isfinite(value) for value in terms.values())
             return Step(None, ({"iteration": done + 1, **terms},) if bad else ())
-        entry = {name: float(np.mean([each[name] for each in self._epoch_terms])) for name in terms}
+        entry = self.history.mean(done + 1 - self.batches.steps_per_epoch, done + 1)
         self._check_residual(entry["residual"], epoch)
         seconds, self._began = time.monotonic() - self._began, time.monotonic()
-        self._epoch_terms = []
+        if self.history.wants(epoch):
+            self.history.keep(epoch, self.latents(self.history.particles).cpu().numpy())
         if done + 1 == self.n_steps:
             self._close()
         return Step(None, ({"iteration": epoch, "epoch": epoch, **entry, "seconds": round(seconds, 2)},))
@@ -142,9 +148,10 @@ class Training(Iteration[None]):
         return done >= self.n_lead and (done - self.n_lead) % self.batches.steps_per_epoch == 0
 
     def pack(self, state: None) -> tuple[Mapping[str, np.ndarray], Mapping[str, Any]]:
-        """All tensors, and the terms of the epoch under way."""
+        """All tensors, and the history."""
         arrays = {name: value.detach().cpu().numpy() for name, value in self.tensors().items()}
-        return arrays, {"epoch_terms": [dict(each) for each in self._epoch_terms], "steps": self._expected}
+        past, facts = self.history.pack(self._expected)
+        return {**arrays, **past}, {"steps": self._expected, **facts}
 
     def restore(self, done: int) -> None:
         """Called once tensors of a state after so many steps are in place; for counts of a subclass's own."""
@@ -154,8 +161,15 @@ class Training(Iteration[None]):
         with torch.no_grad():
             for name, value in self.tensors().items():
                 value.copy_(torch.from_numpy(arrays[name]))
-        self._epoch_terms = list(facts["epoch_terms"])
+        self.history.unpack(arrays, facts)
         self.restore(facts["steps"])
+
+    def findings(self, convergence: Convergence, latents: np.ndarray) -> tuple[Finding, ...]:
+        """What a finished training shows: how it got there, the terms of its loss, and latents (n, k) by epoch."""
+        per_epoch = self.batches.steps_per_epoch
+        terms = self.history.show_terms(steps_per_epoch=per_epoch, lead=self.n_lead, definition=self.objective)
+        epochs = (self.n_steps - self.n_lead) // per_epoch
+        return convergence, terms, self.history.show_latents(epochs, latents)
 
     def autocast(self) -> torch.autocast:
         """Context in which products of matrices are in the run's precision."""
