@@ -349,8 +349,9 @@ def run(
         Optional[int],
         typer.Option(
             metavar="N",
-            help="Go on by N epochs from the finished run of this command, as if it had been given as many; methods "
-            "that train. The old result stays until the new one is whole; interrupted, the same command goes on.",
+            help="Go on by N epochs from the finished run of this command, as if it had asked for as many at once; "
+            "of methods that train. The old result stays until the new one is whole. Interrupted, the same command "
+            "goes on.",
         ),
     ] = None,
     seed: Seed = 0,
@@ -498,6 +499,25 @@ def series(
             dataset=dataset,
             context=context,
         )
+
+
+@app.command()
+def export(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="New folder for the files.")],
+    to: Annotated[str, typer.Option(metavar="FORM", help="cryodrgn: for its eval_vol, analyze and dashboard.")],
+    dataset: Annotated[
+        Optional[Path], typer.Option(help="The data set, if it is no longer where the run found it.")
+    ] = None,
+) -> None:
+    """Write a finished run in the form of another program, and say how that program takes it.
+
+    Example: **cryobench export runs/cryodrgn --to cryodrgn -o for-cryodrgn**
+    """
+    from cryobench.experiment.exports import export_run
+
+    lines = export_run(run_folder, output, to=to, dataset=dataset)
+    typer.echo("\n".join([f"{run_folder} -> {output}", *lines]))
 
 
 @app.command()

@@ -102,8 +102,15 @@ def read_pickle(path: Path) -> Any:
         ) from error
 
 
-def write_pickle(path: Path, value: Any) -> None:
-    """Pickle arrays and plain containers atomically, so that NumPy 1 and 2 read them and the bytes are repeatable."""
+def write_pickle(path: Path, *values: Any) -> None:
+    """Pickle arrays and plain containers atomically, so that NumPy 1 and 2 read them and the bytes are repeatable.
+
+    Several are written one after the other, to be loaded one by one.
+    """
+    write_bytes(path, b"".join(map(_dump, values)))
+
+
+def _dump(value: Any) -> bytes:
     data = pickle.dumps(value, protocol=_PROTOCOL)
     pieces, done = [], 0
     for operation, argument, position in pickletools.genops(data):
@@ -111,4 +118,4 @@ def write_pickle(path: Path, value: Any) -> None:
             end = data.index(b"\n", data.index(b"\n", position) + 1) + 1
             pieces += [data[done:position], data[position:end].replace(b"numpy._core", b"numpy.core", 1)]
             done = end
-    write_bytes(path, b"".join([*pieces, data[done:]]))
+    return b"".join([*pieces, data[done:]])

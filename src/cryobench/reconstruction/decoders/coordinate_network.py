@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -44,18 +43,13 @@ class CoordinateNetworkDecoder(VolumeDecoder):
         context: RunContext,
     ) -> "CoordinateNetworkDecoder":
         """As ``VolumeDecoder.open``."""
-        if "weights.first.weight" in model:
-            folder = reconstruction.path or Path("RUN")
-            raise FormatError(
-                f"{folder} was written by an older cryobench, which kept its weights in another form. Remove it or "
-                f"name another folder, and make it anew: {compose_run(reconstruction.record.to_json(), folder)}"
-            )
+        packed = read_network(reconstruction)
         try:
-            network = CoordinateNetwork(read_shape(model))
-            network.load_state_dict({name: torch.tensor(values) for name, values in read_weights(model).items()})
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            network = CoordinateNetwork(packed.shape)
+            network.load_state_dict({name: torch.tensor(values) for name, values in packed.decoder.items()})
+        except RuntimeError as error:
             raise FormatError(f"the model of {reconstruction.name} is no coordinate network: {error}.") from error
-        return cls(network.to(context.compute.device).eval(), float(model["scale"]))
+        return cls(network.to(context.compute.device).eval(), packed.scale)
 
     def _decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
         box = min(self.box_size, self.network.shape.box_size)
@@ -75,14 +69,33 @@ def pack_network(
     return {"network": np.array(json.dumps(asdict(network.shape))), "scale": np.array(scale), **weights}
 
 
-def read_shape(model: Mapping[str, np.ndarray]) -> NetworkShape:
-    """Sizes of the network of a model. KeyError, TypeError or ValueError if it has none."""
-    return NetworkShape(**json.loads(str(model["network"])))
+@dataclass(frozen=True)
+class PackedNetwork:
+    """What the model of a run holds of its networks."""
+
+    shape: NetworkShape
+    scale: float
+    decoder: dict[str, np.ndarray]
+    """Weights by their names in the network, in alphabetical order."""
+    encoder: dict[str, np.ndarray]
+    """The same; none where there is no encoder."""
 
 
-def read_weights(
-    model: Mapping[str, np.ndarray], part: Literal["decoder", "encoder"] = "decoder"
-) -> dict[str, np.ndarray]:
-    """Weights of one network of a model by their names in it, in their order; none if the model does not have it."""
-    prefix = _DECODER if part == "decoder" else _ENCODER
-    return {name.removeprefix(prefix): model[name] for name in model if name.startswith(prefix)}
+def read_network(reconstruction: Reconstruction) -> PackedNetwork:
+    """The networks of a run. FormatError if its model has none, or is one of an older version."""
+    model = reconstruction.model
+    if "weights.first.weight" in model:
+        folder = reconstruction.path or Path("RUN")
+        raise FormatError(
+            f"{folder} was written by an older cryobench, which kept its weights in another form. Remove it or name "
+            f"another folder, and make it anew: {compose_run(reconstruction.record.to_json(), folder)}"
+        )
+    try:
+        shape, scale = NetworkShape(**json.loads(str(model["network"]))), float(model["scale"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"the model of {reconstruction.name} is no coordinate network: {error}.") from error
+    decoder, encoder = (
+        {name.removeprefix(part): model[name] for name in model if name.startswith(part)}
+        for part in (_DECODER, _ENCODER)
+    )
+    return PackedNetwork(shape, scale, decoder, encoder)

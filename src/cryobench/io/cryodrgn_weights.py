@@ -1,0 +1,60 @@
+"""Weights of networks by the names and in the order that cryoDRGN's programs have them.
+
+Read from checkpoints of cryoDRGN 4.3.1. A perceptron there is a list of layers and activations, numbered together:
+
+    main.0      first layer          main.2, main.4, …      residual blocks      main.2 (n + 1)      last layer
+
+A layer W x + b has ``weight`` and ``bias``; one that adds its input, W x + b + x, has ``linear.weight`` and
+``linear.bias``, which every layer has there whose input is as wide as its output. ``rand_freqs`` are the frequencies
+of the encoding over half the box. The encoder takes the disc |k| ≤ D / 2 without its centre from the D + 1 rows of a
+Hartley image, row by row from −D / 2, x running within a row; ours takes the half-disc, then the mates of it.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from cryobench.imaging.half_disc import HalfDisc
+
+
+def name_decoder(weights: Mapping[str, np.ndarray], box_size: int, prefix: str = "") -> dict[str, np.ndarray]:
+    """The weights of a ``CoordinateNetwork``, by cryoDRGN's names after ``prefix``."""
+    frequencies = weights["frequencies"] / (box_size // 2)
+    return {f"{prefix}rand_freqs": frequencies.astype(np.float32), **_name_layers(weights, f"{prefix}decoder.main.")}
+
+
+def name_encoder(weights: Mapping[str, np.ndarray], box_size: int, prefix: str = "") -> dict[str, np.ndarray]:
+    """The weights of an ``ImageEncoder`` by cryoDRGN's names after ``prefix``, its inputs in cryoDRGN's order."""
+    order = order_pixels(box_size)
+    first, width = weights["first.weight"], weights["first.bias"].shape[0]
+    if first.shape[1] == width:  # the residual layer adds inputs to outputs of the same number, whatever their order
+        first = first + np.eye(width, dtype=first.dtype)
+    moved = first[:, order]
+    return _name_layers({**weights, "first.weight": moved}, f"{prefix}main.")
+
+
+def order_pixels(box_size: int) -> np.ndarray:
+    """(m,) for each pixel of cryoDRGN's disc, its place among ours: the half-disc without its centre, then mates."""
+    x, y = HalfDisc(box_size, box_size // 2).frequencies[1:].T
+    every = np.concatenate([np.stack([y, x]), -np.stack([y, x])], axis=1)
+    return np.lexsort(every[::-1])
+
+
+def count_blocks(weights: Mapping[str, np.ndarray]) -> int:
+    """Residual blocks of a network with these weights."""
+    return sum(name.startswith("blocks.") and name.endswith(".weight") for name in weights)
+
+
+def _name_layers(weights: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """First layer and last as plain ones, W x + b, and the residual blocks between them."""
+    n_blocks = count_blocks(weights)
+    layers = ["first", *(f"blocks.{number}" for number in range(n_blocks)), "last"]
+    named = {}
+    for number, layer in enumerate(layers):
+        weight, bias = weights[f"{layer}.weight"], weights[f"{layer}.bias"]
+        adds = weight.shape[0] == weight.shape[1]
+        if adds and layer in ("first", "last"):
+            weight = weight - np.eye(len(weight), dtype=weight.dtype)
+        place = f"{prefix}{2 * number}." + ("linear." if adds else "")
+        named |= {f"{place}weight": weight, f"{place}bias": bias}
+    return named
