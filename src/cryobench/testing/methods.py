@@ -14,7 +14,7 @@ import numpy as np
 
 from cryobench._errors import UnknownName
 from cryobench.compute import Compute, MemoryShortage, Workers, open_compute
-from cryobench.data import ArrayImages, Dataset, Particles, Reconstruction
+from cryobench.data import ArrayImages, Dataset, LatentSnapshots, LossTerms, Particles, Reconstruction
 from cryobench.io.store import load_reconstruction, save_reconstruction
 from cryobench.methods import Control, Method
 from cryobench.reconstruction.engine import RunContext
@@ -262,6 +262,24 @@ def _resumes_to_the_same_bits(case: MethodCase) -> None:
             assert_same_bits(case.answer, again, f"interrupted after {share:.0%}, and finished with less memory")
 
 
+def _goes_on_to_the_same_bits(case: MethodCase) -> None:
+    """From the end of a shorter training on; what it shows by the way too. Only of methods that train in epochs."""
+    if not case.kind.trains:
+        return
+    epochs = case.kind.small["epochs"]
+    with tempfile.TemporaryDirectory() as name:
+        first, second = Path(name) / "first", Path(name) / "second"
+        plenty = Compute(memory=_PLENTY)
+        case.reconstruct(case.dataset, context=RunContext(0, plenty, checkpoint=first), epochs=epochs - 1)
+        longer = case.reconstruct(case.dataset, context=RunContext(0, plenty, checkpoint=second, former=first))
+    assert_same_bits(case.answer, longer, "one epoch less, and then one more")
+    for kind, part in ((LossTerms, "values"), (LatentSnapshots, "latents")):
+        at_once, later = case.answer.find(kind), longer.find(kind)
+        assert at_once is not None, f"a training shows its {kind.kind}"
+        assert later is not None
+        np.testing.assert_array_equal(getattr(at_once, part), getattr(later, part), err_msg=kind.kind)
+
+
 def _streams_to_the_same_bits(case: MethodCase) -> None:
     streamed = case.reconstruct(case.dataset, context=RunContext(compute=Compute(memory=case.least_memory)))
     assert_same_bits(case.answer, streamed, "with the least memory that does")
@@ -314,6 +332,7 @@ METHOD_LAWS: dict[str, Law] = {
     "is blind to poses": _is_blind_to_poses,
     "latents decode to query volumes": _latents_decode_to_query_volumes,
     "resumes to the same bits": _resumes_to_the_same_bits,
+    "goes on to the same bits": _goes_on_to_the_same_bits,
     "streams to the same bits": _streams_to_the_same_bits,
     "spreads over workers": _spreads_over_workers,
     "small boxes return on the grid": _small_boxes_return_on_the_grid,
