@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import safetensors.numpy
 from scipy.spatial.transform import Rotation
 
 from cryobench._errors import FormatError
@@ -26,6 +27,8 @@ from cryobench.data import (
     IndexedVolumes,
     LatentDensity,
     LatentPath,
+    LatentSnapshots,
+    LossTerms,
     Machine,
     Particles,
     Priors,
@@ -408,7 +411,13 @@ def make_reconstruction(rng: np.random.Generator, **replaced: object) -> Reconst
         "posteriors": posteriors / posteriors.sum(axis=1, keepdims=True),
         "rotations": Rotation.random(N, rng=rng).as_matrix(),
         "shifts": rng.normal(size=(N, 2)),
-        "model": {"mean": mean, "components": components, "noise": rng.normal(size=3)},
+        "model": {
+            "mean": mean,
+            "components": components,
+            "noise": rng.normal(size=3),
+            "weights/last.bias": rng.normal(size=2).astype(np.float32),
+            "weights/steps": np.array(7),
+        },
         "decodes_by": "linear",
         "findings": (
             Components(mean, components, np.array([4.0, 2, 1])),
@@ -418,6 +427,8 @@ def make_reconstruction(rng: np.random.Generator, **replaced: object) -> Reconst
             LatentDensity(np.ones((4, 4)), np.tile(np.arange(4.0), (2, 1))),
             LatentPath(np.ones((2, 3)), classes),
             Convergence(({"iteration": 1, "objective": np.float32(2)},), "all 1 steps done", "gain"),
+            LossTerms(("loss", "kl"), np.ones((6, 2), dtype=np.float32), 2, 1, "mean"),
+            LatentSnapshots(np.array([0, 4]), np.array([1, 2, 3]), np.zeros((3, 2, 3))),
         ),
         "notes": ("one", "two"),
         "record": RunRecord(
@@ -441,7 +452,9 @@ def test_a_reconstruction_comes_back(tmp_path: Path, rng: np.random.Generator) -
     assert found.volumes.pixel_size == 1.5
     assert [path.name for path in found.volumes.paths] == ["000005.mrc", "000000.mrc", "000003.mrc"]
     assert set(found.model) == set(made.model)
-    np.testing.assert_array_equal(found.model["components"], made.model["components"])
+    for name, values in made.model.items():
+        np.testing.assert_array_equal(found.model[name], values, err_msg=name)
+        assert (found.model[name].shape, found.model[name].dtype) == (values.shape, values.dtype)
     assert (found.record, found.notes, found.decodes_by) == (made.record, made.notes, "linear")
     assert found.path == (tmp_path / "run").absolute()
 
@@ -469,7 +482,8 @@ def test_arrays_of_the_model_are_not_written_twice(tmp_path: Path, rng: np.rando
         "findings/components/variances.npy", "findings/class-volumes/volumes.npy",
         "findings/class-volumes/populations.npy", "findings/half-set-fsc/curves.npy",
         "findings/half-set-fsc-2/curves.npy", "findings/latent-density/values.npy",
-        "findings/latent-density/axes.npy", "findings/latent-path/latents.npy",
+        "findings/latent-density/axes.npy", "findings/latent-path/latents.npy", "findings/loss-terms/values.npy",
+        *(f"findings/latent-snapshots/{name}.npy" for name in ("particles", "epochs", "latents")),
     }  # fmt: skip
     found = load_reconstruction(tmp_path / "run")
     components = found.find(Components)
@@ -477,7 +491,7 @@ def test_arrays_of_the_model_are_not_written_twice(tmp_path: Path, rng: np.rando
     assert components.mean is found.model["mean"]
     # A copy is the same, byte by byte.
     save_reconstruction(found, tmp_path / "copy", pixel_size=1.5)
-    for name in (*files, "run.json"):
+    for name in (*files, "model/weights.safetensors", "run.json"):
         assert (tmp_path / "copy" / name).read_bytes() == (tmp_path / "run" / name).read_bytes(), name
 
 
@@ -503,9 +517,36 @@ def test_the_model_is_read_when_it_is_asked_for(tmp_path: Path, rng: np.random.G
     with pytest.raises(FormatError, match=r"components\.npy cannot be read"):
         found.model["components"]
     for kind in (KeyError, FormatError):
-        with pytest.raises(kind, match=r"model has no array 'density', .* It has components, mean, noise\."):
+        with pytest.raises(
+            kind, match=r"model has no array 'density', .* It has components, mean, noise, weights/last"
+        ):
             found.model["density"]
     assert found.model.get("density") is None
+
+
+def test_groups_of_a_model_are_one_file_that_others_read_and_a_damaged_one_is_named(tmp_path: Path, rng) -> None:
+    made = make_reconstruction(rng, findings=())
+    save_reconstruction(made, tmp_path, pixel_size=1.5)
+    path = tmp_path / "model" / "weights.safetensors"
+    assert set(path.parent.iterdir()) == {
+        path,
+        *(path.parent / f"{name}.npy" for name in ("mean", "components", "noise")),
+    }
+    stored = safetensors.numpy.load_file(path)
+    np.testing.assert_array_equal(stored["last.bias"], made.model["weights/last.bias"])
+    found = load_reconstruction(tmp_path)
+    assert not found.model["weights/last.bias"].flags.writeable
+    safetensors.numpy.save_file({"steps": stored["steps"]}, path)
+    with pytest.raises(FormatError, match=r"weights\.safetensors cannot be read .* one named 'last\.bias'"):
+        load_reconstruction(tmp_path).model["weights/last.bias"]
+    os.truncate(path, 20)
+    with pytest.raises(FormatError, match=r"weights\.safetensors cannot be read"):
+        load_reconstruction(tmp_path).model["weights/steps"]
+    path.unlink()
+    with pytest.raises(FormatError, match=r"weights\.safetensors cannot be read"):
+        load_reconstruction(tmp_path).model["weights/steps"]
+    with pytest.raises(ValueError, match=r"takes arrays of numbers, and 'a' is one of <U1"):
+        save_reconstruction(make_reconstruction(rng, model={"weights/a": np.array("x")}), tmp_path, pixel_size=1.5)
 
 
 def test_parts_that_were_not_estimated_stay_none(tmp_path: Path) -> None:
@@ -713,7 +754,7 @@ def test_entries_that_every_run_has_are_missed(tmp_path: Path, name: str) -> Non
             read(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["../escape", "a/b", "", ".hidden"])
+@pytest.mark.parametrize("name", ["../escape", "a/b/c", "a/", "/a", "a/../b", "", ".hidden"])
 def test_names_that_are_no_file_names_are_refused(tmp_path: Path, rng: np.random.Generator, name: str) -> None:
     with pytest.raises(ValueError, match="needs a name of letters"):
         save_reconstruction(make_reconstruction(rng, model={name: np.zeros(1)}), tmp_path / "run", pixel_size=1.5)

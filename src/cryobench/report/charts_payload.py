@@ -17,6 +17,7 @@ from cryobench.report.charts.kinds import (
     Point,
     Reference,
     Series,
+    SnapshotChart,
 )
 from cryobench.report.colourings import Colouring
 from cryobench.report.latent_views import LatentView
@@ -37,17 +38,7 @@ def latent_data(
     shown = shown.astype(np.int64)
     return {
         "particles": shown.tolist(),
-        "colourings": [
-            {
-                "title": colouring.axis.title,
-                "values": numbers(colouring.axis.values[shown], 4),
-                "limits": [number(end) for end in colouring.limits],
-                "circular": colouring.axis.period is not None,
-                "degrees": colouring.axis.period == 360,
-                "classes": colouring.n_classes,
-            }
-            for colouring in colourings
-        ],
+        "colourings": [_colouring(colouring, shown) for colouring in colourings],
         "views": {
             slug: {**_view(view, shown), "series": [_series_places(each) for each in series if each.slug == slug]}
             for slug, view in views.items()
@@ -63,6 +54,17 @@ def _series_places(view: SeriesView) -> dict[str, Any]:
         "particles": view.series.particles.tolist(),
         "components": [numbers(places, 4) for places in view.components.T],
         "umap": None if view.umap is None else [numbers(places, 4) for places in view.umap.T],
+    }
+
+
+def _colouring(colouring: Colouring, particles: np.ndarray) -> dict[str, Any]:
+    return {
+        "title": colouring.axis.title,
+        "values": numbers(colouring.axis.values[particles], 4),
+        "limits": [number(end) for end in colouring.limits],
+        "circular": colouring.axis.period is not None,
+        "degrees": colouring.axis.period == 360,
+        "classes": colouring.n_classes,
     }
 
 
@@ -100,6 +102,15 @@ def _chart(chart: Chart) -> dict[str, Any]:
         }
     if isinstance(chart, DensityChart):
         return _density(chart)
+    if isinstance(chart, SnapshotChart):
+        return {
+            "x": _axis(chart.x),
+            "y": _axis(chart.y),
+            "titles": chart.titles,
+            "places": [[numbers(axis, 4) for axis in panel.T] for panel in chart.places],
+            "particles": chart.particles.tolist(),
+            "colouring": None if chart.colouring is None else _colouring(chart.colouring, chart.particles),
+        }
     return _grid(chart)
 
 

@@ -36,7 +36,7 @@ class AutoencoderTraining(Training):
     """Minibatches of images, each through the encoder, a draw from its posterior, and the decoder."""
 
     label = "epochs of cryoDRGN"
-    objective = "mean over pixels of the squared residual, plus the weighted KL divergence; mean over the epoch"
+    objective = "mean over pixels of the squared residual, plus the weighted KL divergence"
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ class HypervolumeTraining(Training):
     """Minibatches of images, each with the row of the table that is its latent."""
 
     label = "epochs of cryoDRGN-AI"
-    objective = "mean over pixels of the squared residual; mean over the epoch"
+    objective = "mean over pixels of the squared residual"
 
     def __init__(
         self,

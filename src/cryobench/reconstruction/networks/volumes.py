@@ -1,8 +1,8 @@
 """Volumes of a coordinate network: its spectrum on the grid of a box, for many latents at a time.
 
-Only one of each Friedel pair is evaluated, within the ball |k| ≤ ½ in which slices lie, so a volume's corners in
-Fourier space are zero. The zero frequency is in no loss; it is chosen such that the solvent, beyond the largest
-sphere in the box, is zero on average.
+Only one of each Friedel pair is evaluated, the one whose last coordinate other than zero is negative, within the ball
+|k| ≤ ½ in which slices lie, so a volume's corners in Fourier space are zero. The zero frequency is in no loss; it is
+chosen such that the solvent, beyond the largest sphere in the box, is zero on average.
 """
 
 from collections.abc import Iterator
@@ -41,14 +41,17 @@ def decode_volumes(
     points = _grid_points(size, full)
     x, y, z = points.T
     index = torch.from_numpy(((z % size) * size + y % size) * (size // 2 + 1) + x).to(device)
-    at = torch.from_numpy(points / full).float().to(device)
+    above = (z > 0) | ((z == 0) & ((y > 0) | ((y == 0) & (x > 0))))
+    sides = torch.from_numpy(np.where(above, -1, 1)[:, None]).float().to(device)
+    at = sides * torch.from_numpy(points / full).float().to(device)
     outside = _outside(size, device)
     at_once = min(_MOST_AT_ONCE, max(1, _SPECTRA_BYTES // (8 * size * size * (size // 2 + 1))))
     for first in range(0, len(latents), at_once):
         group = torch.from_numpy(np.asarray(latents[first : first + at_once], dtype=np.float32)).to(device)
         spectra = torch.zeros(len(group), size * size * (size // 2 + 1), dtype=torch.complex64, device=device)
         for part, found in evaluate_spectrum(network, at, group):
-            spectra[:, index[part]] = torch.view_as_complex(found.contiguous())
+            mirrored = torch.cat([found[..., :1], found[..., 1:] * sides[part]], dim=-1)
+            spectra[:, index[part]] = torch.view_as_complex(mirrored)
         gain = scale * (size / full) ** 3
         for spectrum in spectra:
             volume = ifft_volume(spectrum.reshape(size, size, size // 2 + 1) * gain, size)

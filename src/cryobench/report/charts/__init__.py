@@ -17,6 +17,7 @@ from cryobench.report.charts.kinds import (
     Point,
     Reference,
     Series,
+    SnapshotChart,
 )
 
 __all__ = [
@@ -31,5 +32,6 @@ __all__ = [
     "Point",
     "Reference",
     "Series",
+    "SnapshotChart",
     "collect_charts",
 ]

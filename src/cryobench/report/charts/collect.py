@@ -16,6 +16,7 @@ from cryobench.report.charts.latents import draw_decodability, draw_imbalance, d
 from cryobench.report.charts.poses import draw_rotations, draw_shifts
 from cryobench.report.charts.profiles import draw_profiles
 from cryobench.report.charts.states import draw_states
+from cryobench.report.charts.training import draw_snapshots, draw_terms
 from cryobench.report.tables import Run
 
 
@@ -36,4 +37,6 @@ def collect_charts(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
         *draw_densities(runs),
         *draw_half_sets(runs, dataset),
         *draw_convergence(runs),
+        *draw_terms(runs),
+        *draw_snapshots(runs, dataset),
     ]

@@ -1,4 +1,4 @@
-"""What a chart can be: curves, dots with intervals, points in a plane, a grid of shares, or a density.
+"""What a chart can be: curves, dots with intervals, points in a plane once or by time, a grid of shares, a density.
 
 Colours and dashes are not here: a series belongs to a run, named by its slug, which looks the same in every chart.
 Numbers are in the units their axis names; NaN is not drawn.
@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+
+from cryobench.report.colourings import Colouring
 
 Section = Literal["fsc", "latents", "classes", "poses", "findings"]
 """Where on the page a picture stands."""
@@ -127,7 +129,22 @@ class DensityChart:
     """(m, 2)."""
 
 
-Chart = LineChart | DotChart | PlaneChart | GridChart | DensityChart
+@dataclass(frozen=True, eq=False)
+class SnapshotChart:
+    """The same particles in a plane at several times, a small panel each."""
+
+    x: Axis
+    y: Axis
+    titles: list[str]
+    """Of the t panels, in order."""
+    places: np.ndarray
+    """(t, m, 2)."""
+    particles: np.ndarray
+    """(m,)."""
+    colouring: Colouring | None = None
+
+
+Chart = LineChart | DotChart | PlaneChart | GridChart | DensityChart | SnapshotChart
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +172,7 @@ class Picture:
             PlaneChart: "plane",
             GridChart: "grid",
             DensityChart: "density",
+            SnapshotChart: "snapshots",
         }
         return names[type(self.chart)]
 

@@ -15,7 +15,9 @@ from cryobench.report.charts.kinds import (
     LineChart,
     PlaneChart,
     Series,
+    SnapshotChart,
 )
+from cryobench.report.figures.latents import add_colour_bar, draw_coloured
 from cryobench.report.figures.style import COLUMN_WIDTH, PAGE_WIDTH, RunStyle, shorten, styled
 
 Styles = Mapping[str, RunStyle]
@@ -34,6 +36,8 @@ def draw_chart(chart: Chart, styles: Styles) -> Figure:
         return _draw_plane(chart, styles)
     if isinstance(chart, DensityChart):
         return _draw_density(chart)
+    if isinstance(chart, SnapshotChart):
+        return _draw_snapshots(chart)
     return _draw_grid(chart)
 
 
@@ -159,6 +163,26 @@ def _draw_density(chart: DensityChart) -> Figure:
         axis.plot(*chart.path[0], "o", markersize=5, markerfacecolor="none", color="white")
     axis.set(xlim=limits[0], ylim=limits[1], xlabel=chart.x.title, ylabel=chart.y.title)
     figure.colorbar(mesh, ax=axis, label="density", shrink=0.9)
+    return figure
+
+
+def _draw_snapshots(chart: SnapshotChart) -> Figure:
+    count = len(chart.titles)
+    columns = min(count, 4)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(PAGE_WIDTH * max(columns, 2) / 4, 0.5 + 1.75 * rows))
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
+    drawn = None
+    for axis, title, places in zip(axes, chart.titles, chart.places, strict=False):
+        drawn = draw_coloured(axis, places, chart.particles, chart.colouring) or drawn
+        axis.set_title(title, loc="left", fontsize=7)
+        axis.set(xlim=(chart.x.low, chart.x.high), ylim=(chart.y.low, chart.y.high))
+    for axis in axes[count:]:
+        axis.set_axis_off()
+    if drawn is not None and chart.colouring is not None:
+        add_colour_bar(figure, drawn, axes.tolist(), chart.colouring).set_label(chart.colouring.axis.title)
+    figure.supxlabel(chart.x.title, fontsize=8)
+    figure.supylabel(chart.y.title, fontsize=8)
     return figure
 
 

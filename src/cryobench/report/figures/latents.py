@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 
@@ -32,7 +34,7 @@ def draw_latents(view: LatentView, colourings: Sequence[Colouring], series: Sequ
         axis.set_axis_off()
     places = view.scatter(umap=view.has_umap)
     if not shown:
-        axes[0].scatter(places[:, 0], places[:, 1], s=1.5, color="0.5", linewidths=0, rasterized=True)
+        draw_coloured(axes[0], places, view.points["particle"].to_numpy(int), None)
     for axis, colouring in zip(axes, shown, strict=False):
         _scatter(figure, axis, places, view, colouring)
     for axis in axes[: max(len(shown), 1)]:
@@ -64,20 +66,37 @@ def draw_latents(view: LatentView, colourings: Sequence[Colouring], series: Sequ
 
 
 def _scatter(figure: Figure, axis: Axes, places: np.ndarray, view: LatentView, colouring: Colouring) -> None:
-    values = colouring.axis.values[view.points["particle"].to_numpy(int)]
+    drawn = draw_coloured(axis, places, view.points["particle"].to_numpy(int), colouring)
+    if drawn is not None:
+        add_colour_bar(figure, drawn, [axis], colouring)
+    axis.set_title(shorten(colouring.axis.title, 24), loc="left", fontsize=7)
+
+
+def draw_coloured(
+    axis: Axes, places: np.ndarray, particles: np.ndarray, colouring: Colouring | None
+) -> PathCollection | None:
+    """Dots of particles at places (m, 2); those that have a colour, or None without a colouring."""
+    if colouring is None:
+        axis.scatter(*places.T, s=1.5, color="0.5", linewidths=0, rasterized=True)
+        return None
+    values = colouring.axis.values[particles]
     known = np.isfinite(values)
     axis.scatter(*places[~known].T, s=1.2, color="0.75", linewidths=0, rasterized=True)
     norm, colours = _scale(colouring)
-    drawn = axis.scatter(
+    return axis.scatter(
         *places[known].T, c=values[known], s=1.8, linewidths=0, cmap=colours, norm=norm, rasterized=True
     )  # fmt: skip
-    bar = figure.colorbar(drawn, ax=axis, shrink=0.85, aspect=16, pad=0.02)
+
+
+def add_colour_bar(figure: Figure, drawn: PathCollection, axes: list[Axes], colouring: Colouring) -> Colorbar:
+    """The bar of a colouring beside axes."""
+    bar = figure.colorbar(drawn, ax=axes, shrink=0.85, aspect=16, pad=0.02)
     if colouring.axis.period == 360:
         bar.set_ticks(np.linspace(*colouring.limits, 3).tolist())
     elif colouring.n_classes is not None:
         bar.set_ticks(list(range(colouring.n_classes)))
     bar.ax.tick_params(labelsize=6)
-    axis.set_title(shorten(colouring.axis.title, 24), loc="left", fontsize=7)
+    return bar
 
 
 def _scale(colouring: Colouring) -> tuple[Normalize, Colormap]:

@@ -15,6 +15,7 @@ from cryobench.report.findings.tables import (
     tabulate_half_sets,
     tabulate_paths,
     tabulate_progress,
+    tabulate_terms,
     tabulate_variances,
 )
 from cryobench.report.findings.volumes import (
@@ -99,5 +100,6 @@ def gather_findings(runs: Sequence[Run], dataset: Dataset) -> Findings:
             ("class-volumes.csv", "populations and half-set resolutions of classes", table),
             ("half-set-fsc.csv", "FSC curves between half-sets", tabulate_half_sets(runs, dataset)),
             ("convergence.csv", "objective of every iteration", tabulate_progress(runs)),
+            ("loss-terms.csv", "terms of the loss over the epochs of a training", tabulate_terms(runs)),
         ],
     )

@@ -17,6 +17,7 @@ from cryobench.data import (
     HalfSetFsc,
     LatentDensity,
     LatentPath,
+    LossTerms,
 )
 from cryobench.report.tables import Run
 
@@ -78,6 +79,32 @@ def _progress(run: Run) -> Iterable[tuple[Any, ...]]:
         for entry in found.log:
             if all(_is_number(entry.get(name)) for name in ("iteration", "objective")):
                 yield found.objective, int(entry["iteration"]), float(entry["objective"])
+
+
+MOST_STRETCHES = 200
+"""Into which the steps of a training are divided."""
+
+
+def tabulate_terms(runs: Sequence[Run]) -> pd.DataFrame:
+    """Means of each term of the loss over stretches of steps: columns definition, term, epoch, value.
+
+    Epochs are those at the ends of stretches, negative before the first one. A term equal to the loss is left out.
+    """
+    return _gather(runs, ("definition", "term", "epoch", "value"), _terms)
+
+
+def _terms(run: Run) -> Iterable[tuple[Any, ...]]:
+    found = run.find(LossTerms)
+    if found is None or not len(found.values):
+        return
+    values = np.asarray(found.values, dtype=np.float64)
+    ends = np.unique(np.linspace(0, len(values), min(len(values), MOST_STRETCHES) + 1).astype(int))[1:]
+    means = np.add.reduceat(values, np.concatenate([[0], ends[:-1]])) / np.diff(ends, prepend=0)[:, None]
+    for number, name in enumerate(found.names):
+        if number and np.array_equal(values[:, number], values[:, 0]):
+            continue
+        for end, value in zip(ends.tolist(), means[:, number].tolist(), strict=True):
+            yield found.definition, name, (end - found.lead) / found.steps_per_epoch, value
 
 
 def _is_number(value: Any) -> bool:

@@ -1,4 +1,4 @@
-// Charts of what the metrics measured: curves, dots with intervals, planes, grids and densities, all from cryobench.data.charts.
+// Charts of what metrics measured and runs found: curves, dots with intervals, planes, grids, densities and snapshots, from cryobench.data.charts.
 "use strict";
 
 (() => {
@@ -218,5 +218,42 @@
       margin: { l: 50, r: 8, t: 12, b: 48 },
     });
     return Plotly.react(element, traces, layout, cryobench.config);
+  };
+
+  // Small panels of the same particles at several times, on the same axes.
+  cryobench.plots.snapshots = (element) => {
+    const chart = chartOf(element);
+    const { colouring, particles, places, titles } = chart;
+    const columns = Math.min(titles.length, element.clientWidth < 620 ? 2 : 4);
+    const rows = Math.ceil(titles.length / columns);
+    element.style.height = `${60 + 190 * rows}px`;
+    const values = colouring ? colouring.values : particles.map(() => null);
+    const all = particles.map((_, i) => i);
+    const known = all.filter((i) => values[i] !== null);
+    const unknown = all.filter((i) => values[i] === null);
+    const layout = { margin: { l: 30, r: 14, t: 26, b: 44 }, annotations: [] };
+    const traces = titles.flatMap((title, i) => {
+      const number = i ? String(i + 1) : "";
+      const left = (i % columns) / columns;
+      const top = 1 - Math.floor(i / columns) / rows;
+      const bare = { showgrid: false, showticklabels: false, ticks: "", showline: true, mirror: true };
+      layout[`xaxis${number}`] = axisOf({ ...chart.x, title: "" }, { ...bare, domain: [left, left + 0.94 / columns], anchor: `y${number}` });
+      layout[`yaxis${number}`] = axisOf({ ...chart.y, title: "" }, { ...bare, domain: [top - 0.86 / rows, top], anchor: `x${number}` });
+      layout.annotations.push({ text: title, xref: "paper", yref: "paper", x: left, y: top, xanchor: "left", yanchor: "bottom", showarrow: false });
+      const [x, y] = places[i];
+      const part = (chosen, marker, words) => ({
+        type: "scatter", mode: "markers", xaxis: `x${number}`, yaxis: `y${number}`, x: chosen.map((at) => x[at]), y: chosen.map((at) => y[at]), marker: { size: 3, ...marker },
+        customdata: chosen.map((at) => [particles[at], values[at]]), hovertemplate: `particle %{customdata[0]}${words}<extra></extra>`,
+      });
+      const coloured = colouring ? [part(known, { color: known.map((at) => values[at]), coloraxis: "coloraxis" }, `<br>${cryobench.escape(colouring.title)}: %{customdata[1]:.4g}`)] : [];
+      return [part(unknown, { color: cryobench.colour("muted"), opacity: 0.5 }, ""), ...coloured].filter((trace) => trace.x.length);
+    });
+    const side = { xref: "paper", yref: "paper", showarrow: false, font: { size: 12.5 } };
+    layout.annotations.push({ ...side, text: chart.x.title, x: 0.5, y: 0, yanchor: "top", yshift: -6 });
+    layout.annotations.push({ ...side, text: chart.y.title, x: 0, y: 0.5, xanchor: "right", xshift: -4, textangle: -90 });
+    if (colouring) {
+      layout.coloraxis = { colorscale: cryobench.scaleOf(colouring), cmin: colouring.limits[0], cmax: colouring.limits[1], colorbar: cryobench.barOf(colouring) };
+    }
+    return Plotly.react(element, traces, cryobench.layout(layout), cryobench.config);
   };
 })();

@@ -4,14 +4,14 @@
 (() => {
   const chosen = (id) => document.getElementById(id);
 
-  const scaleOf = (colouring) => {
+  cryobench.scaleOf = (colouring) => {
     if (colouring.circular) return cryobench.data.cyclic;
     if (colouring.classes === null) return "Viridis";
     const n = colouring.classes;
     return cryobench.data.discrete.slice(0, n).flatMap((colour, i) => [[i / n, colour], [(i + 1) / n, colour]]);
   };
 
-  const barOf = (colouring) => {
+  cryobench.barOf = (colouring) => {
     const [low, high] = colouring.limits;
     const ticks = colouring.degrees ? { tickvals: [0, 1, 2, 3, 4].map((i) => low + (i * (high - low)) / 4) }
       : colouring.classes !== null ? { tickvals: [...Array(colouring.classes).keys()] } : {};
@@ -40,8 +40,8 @@
     if (colouring) {
       const known = all.filter((i) => values[i] !== null);
       traces.push(part(known, {
-        size, color: known.map((i) => values[i]), colorscale: scaleOf(colouring), cmin: colouring.limits[0], cmax: colouring.limits[1],
-        line: { width: size > 4 ? 0.4 : 0, color: cryobench.colour("muted") }, showscale: true, colorbar: barOf(colouring),
+        size, color: known.map((i) => values[i]), colorscale: cryobench.scaleOf(colouring), cmin: colouring.limits[0], cmax: colouring.limits[1],
+        line: { width: size > 4 ? 0.4 : 0, color: cryobench.colour("muted") }, showscale: true, colorbar: cryobench.barOf(colouring),
       }, `<br>${cryobench.escape(colouring.title)}: %{customdata[1]:.4g}`));
     }
     view.series.forEach((series, place) => {
