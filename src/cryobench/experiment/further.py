@@ -38,7 +38,7 @@ def check_former(folder: Path, former: RunRecord, differing: list[str]) -> None:
             f"{folder} is not finished, so there is nothing to go on from: give the same command without "
             "--more-epochs first."
         )
-    if not (folder / TRAINING).is_dir():
+    if not any((folder / TRAINING).glob("*.npz")):
         raise FormatError(
             f"{folder} has no {TRAINING}/, the state in which its training ended: it was removed, or an older "
             "cryobench made the run. Train anew into another folder, with as many epochs as it is to have."

@@ -193,10 +193,10 @@ def test_a_decoder_fitted_to_a_volume_projects_like_the_grid(rng):
     network = CoordinateNetwork(NetworkShape(size, 1, 128, 2))
     encoder = make_slice_encoder(network, disc)
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
-    schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.05, 200)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimiser, 1.0, 0.05, 250)
     latents = torch.zeros(16, 1)
     ctf = torch.ones(16, len(disc.frequencies) - 1)
-    for _ in range(200):
+    for _ in range(250):
         rotations = draw_rotations(rng, 16)
         batch = NetworkBatch(np.arange(16), project(rotations) / scale, ctf, rotations.float())
         optimiser.zero_grad()

@@ -24,7 +24,11 @@ def test_rows_move_as_under_dense_adam(rng):
         dense.grad = torch.zeros_like(dense)
         dense.grad[rows] = gradient
         optimiser.step()
+    before = {name: value.clone() for name, value in table.state().items()}
+    peeked = table.peek(torch.arange(n))
+    assert all(torch.equal(value, before[name]) for name, value in table.state().items()), "a look changed the table"
     whole = table.flush()
+    assert torch.equal(peeked, whole)
     torch.testing.assert_close(whole, dense.detach(), atol=1e-9, rtol=0)
     assert torch.equal(whole[-1], start[-1]), "a row never visited moved"
     torch.testing.assert_close(table.read(torch.arange(n)).detach(), whole, atol=0, rtol=0)

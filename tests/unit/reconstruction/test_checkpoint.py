@@ -40,6 +40,21 @@ def test_a_state_takes_the_place_of_the_former_and_the_log_is_written(tmp_path):
     assert [json.loads(line)["iteration"] for line in (tmp_path / "log.jsonl").read_text().splitlines()] == [1, 2]
 
 
+def test_a_longer_run_starts_where_a_shorter_one_ended_until_it_has_a_state_of_its_own(tmp_path):
+    Checkpoint(tmp_path / "short", {"epochs": 1}).keep("state", {"values": np.zeros(2)}, {"done": 1})
+    longer = Checkpoint(tmp_path / "long", {"epochs": 2}, former=tmp_path / "short")
+    assert longer.find("state") is None
+    start = longer.find_start("state")
+    assert start is not None
+    assert start[1] == {"done": 1}
+    assert longer.find_start("other") is None
+    longer.keep("state", {"values": np.ones(2)}, {"done": 2})
+    for found in (longer.find("state"), longer.find_start("state")):
+        assert found is not None
+        assert found[1] == {"done": 2}
+    assert {path.name for path in (tmp_path / "short").iterdir()} == {"call.json", "state.npz"}
+
+
 def test_without_a_folder_nothing_is_kept():
     kept = Checkpoint(None, {"seed": 1})
     kept.keep("state", {"values": np.zeros(2)})

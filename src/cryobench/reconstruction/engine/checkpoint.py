@@ -25,7 +25,7 @@ class Checkpoint:
     call
         What the arrays depend on. FormatError if the folder holds those of another call.
     former
-        Folder of arrays that are found where the first one has none; nothing is written there.
+        Folder in which a shorter run of the same call ended, see ``find_start``; nothing is written there.
     """
 
     def __init__(self, folder: Path | None, call: Mapping[str, Any], *, former: Path | None = None) -> None:
@@ -59,16 +59,11 @@ class Checkpoint:
 
     def find(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         """What was kept by that name, or None. FormatError if the file is damaged."""
-        places = [folder / f"{name}.npz" for folder in (self._folder, self._former) if folder is not None]
-        path = next((path for path in places if path.exists()), None)
-        if path is None:
-            return None
-        try:
-            arrays = read_npz(path)
-            facts = json.loads(str(arrays.pop(_FACTS)))
-        except (ValueError, KeyError) as error:
-            raise FormatError(f"{path} cannot be read ({error}): remove it to do again what led to it.") from error
-        return arrays, facts
+        return _read(self._folder, name)
+
+    def find_start(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+        """The same, or else the state of that name in which a shorter run ended. FormatError as ``find``."""
+        return self.find(name) or _read(self._former, name)
 
     def take(self, name: str, compute: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """The arrays of a step: found if it is finished, else computed and kept."""
@@ -84,3 +79,14 @@ class Checkpoint:
         if self._folder is not None:
             with atomic_write(self._folder / _LOG) as file:
                 file.write("".join(json.dumps(dict(entry)) + "\n" for entry in entries).encode())
+
+
+def _read(folder: Path | None, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    if folder is None or not (path := folder / f"{name}.npz").exists():
+        return None
+    try:
+        arrays = read_npz(path)
+        facts = json.loads(str(arrays.pop(_FACTS)))
+    except (ValueError, KeyError) as error:
+        raise FormatError(f"{path} cannot be read ({error}): remove it to do again what led to it.") from error
+    return arrays, facts

@@ -95,7 +95,7 @@ class Iteration(ABC, Generic[State]):
 def iterate(
     iteration: Iteration[State], checkpoint: Checkpoint, progress: Progress, *, name: str = "iteration"
 ) -> tuple[State, Convergence]:
-    """The last state of an iteration, and how it got there; from the checkpoint on if there is one.
+    """The last state of an iteration, and how it got there; from the checkpoint on, or the end of a shorter run.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def iterate(
     FormatError
         If the kept state is damaged.
     """
-    found = checkpoint.find(name)
+    found = checkpoint.find_start(name)
     done, log, stopped = 0, [], None
     if found is None:
         state = iteration.start()
