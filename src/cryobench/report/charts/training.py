@@ -20,13 +20,13 @@ def draw_terms(runs: Sequence[Run]) -> list[Picture]:
     """A chart of each term of the loss, for the runs that mean the same by it."""
     table = tabulate_terms(runs)
     pictures = []
-    for (definition, term), rows in table.groupby(["definition", "term"], sort=False):
-        series = [
-            Series(slug, column_of(own, "epoch"), column_of(own, "value")) for slug, own in by_run(pd.DataFrame(rows))
-        ]
-        chart = LineChart(Axis("epoch"), Axis(_TITLES.get(str(term), str(term))), series)
+    for definition, term in dict.fromkeys(zip(table["definition"], table["term"], strict=True)):
+        alike = pd.DataFrame(table.loc[(table["definition"] == definition) & (table["term"] == term)])
+        series = [Series(slug, column_of(rows, "epoch"), column_of(rows, "value")) for slug, rows in by_run(alike)]
+        title = _TITLES.get(term, term)
+        chart = LineChart(Axis("epoch"), Axis(title), series)
         words = (
-            f"Training: {_TITLES.get(str(term), term)} over the epochs, each point the mean over a stretch of steps"
+            f"Training: {title} over the epochs, each point the mean over a stretch of steps"
             f" ({definition}). Before epoch 0: a pass to begin with. A curve that still falls was stopped early; one"
             " that is level may have learnt noise."
         )
