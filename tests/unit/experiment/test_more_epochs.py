@@ -81,6 +81,12 @@ def test_scores_of_the_old_result_go_and_files_of_others_stay(dataset, folder):
     assert not (folder / "checkpoint").exists()
 
 
+def test_only_the_further_epochs_are_trained(dataset, folder):
+    counting = InterruptingProgress()
+    train("cryodrgn", dataset, folder, more_epochs=1, progress=counting)
+    assert counting.seen == 1 + 1 + 3, "images are prepared, the steps before are shown at once, and three are made"
+
+
 def test_a_link_to_a_folder_stays_one(dataset, folder, tmp_path):
     (tmp_path / "link").symlink_to(folder)
     assert train("cryodrgn", dataset, tmp_path / "link", more_epochs=1).record.settings["epochs"] == 3
