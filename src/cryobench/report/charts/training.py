@@ -23,7 +23,7 @@ def draw_terms(runs: Sequence[Run]) -> list[Picture]:
     for definition, term in dict.fromkeys(zip(table["definition"], table["term"], strict=True)):
         alike = pd.DataFrame(table.loc[(table["definition"] == definition) & (table["term"] == term)])
         series = [Series(slug, column_of(rows, "epoch"), column_of(rows, "value")) for slug, rows in by_run(alike)]
-        title = _TITLES.get(term, term)
+        title = str(_TITLES.get(term, term))
         chart = LineChart(Axis("epoch"), Axis(title), series)
         words = (
             f"Training: {title} over the epochs, each point the mean over a stretch of steps"
