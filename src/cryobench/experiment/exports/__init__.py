@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FunctionType
 
 from cryobench._registry import list_names, load_named
 from cryobench.data import Dataset, Reconstruction
@@ -24,7 +25,7 @@ ValueError, saying what the run has, if it cannot be written in that form.
 
 def list_exports() -> list[str]:
     """Names of all forms: those of this package and those that installed packages add."""
-    return list_names(EXPORTS, GROUP)
+    return list_names(EXPORTS, GROUP, FunctionType)
 
 
 def export_run(run: Path, folder: Path, *, to: str, dataset: Path | None = None) -> Sequence[str]:
@@ -52,7 +53,7 @@ def export_run(run: Path, folder: Path, *, to: str, dataset: Path | None = None)
     FileExistsError
         The folder exists.
     """
-    exporter: Exporter = load_named("export form", to, EXPORTS, GROUP)
+    exporter: Exporter = load_named("export form", to, EXPORTS, GROUP, FunctionType)
     reconstruction = load_reconstruction(run)
     data = find_dataset(reconstruction, dataset)
     with atomic_folder(folder) as partial:
