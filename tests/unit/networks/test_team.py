@@ -15,7 +15,7 @@ import torch
 from cryobench._progress import Progress, Silent, Task
 from cryobench.compute import Compute, LostWorker, team
 from cryobench.compute.workers import Workers, open_workers
-from cryobench.data import Reconstruction
+from cryobench.data import Convergence, Reconstruction
 from cryobench.methods import get_method
 from cryobench.methods.cryodrgn import Cryodrgn
 from cryobench.methods.cryodrgn.training import AutoencoderTraining
@@ -53,8 +53,9 @@ def estimate(
 
 
 def log_of(found: Reconstruction) -> list[Mapping[str, float]]:
-    (convergence,) = found.findings
-    return [{key: value for key, value in entry.items() if key != "seconds"} for entry in convergence.log]  # pyright: ignore
+    convergence = found.find(Convergence)
+    assert convergence is not None
+    return [{key: value for key, value in entry.items() if key != "seconds"} for entry in convergence.log]
 
 
 class Signalling(Silent):
