@@ -13,7 +13,7 @@ from typing import Annotated, Any, Optional, TypeVar
 
 import typer
 
-from cryobench.cli import machine
+from cryobench.cli import imports, machine
 from cryobench.cli import series as series_options
 
 Result = TypeVar("Result")
@@ -322,6 +322,9 @@ def show(
 
         page = write_card(loaded, output, progress=Bars())
         typer.echo(f"\n-> {page}")
+
+
+app.command("import")(imports.import_)
 
 
 @app.command()

@@ -10,6 +10,7 @@ of the encoding over half the box. The encoder takes the disc |k| ≤ D / 2 with
 Hartley image, row by row from −D / 2, x running within a row; ours takes the half-disc, then the mates of it.
 """
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -58,3 +59,44 @@ def _name_layers(weights: Mapping[str, np.ndarray], prefix: str) -> dict[str, np
         place = f"{prefix}{2 * number}." + ("linear." if adds else "")
         named |= {f"{place}weight": weight, f"{place}bias": bias}
     return named
+
+
+def read_decoder(named: Mapping[str, np.ndarray], box_size: int) -> dict[str, np.ndarray]:
+    """The weights of a ``CoordinateNetwork`` from those of a perceptron and ``rand_freqs``, by cryoDRGN's names.
+
+    Parameters
+    ----------
+    named
+        ``rand_freqs`` and the layers, whose names end in ``main.N.weight`` and the like; others are passed over.
+    box_size
+        D of the images.
+
+    Raises
+    ------
+    ValueError
+        If there is no such perceptron, or no encoding by Gaussian frequencies.
+    """
+    frequencies = next((values for name, values in named.items() if name.endswith("rand_freqs")), None)
+    if frequencies is None:
+        raise ValueError("it has no frequencies of a Gaussian encoding (rand_freqs)")
+    layers: dict[int, dict[str, np.ndarray]] = {}
+    for name, values in named.items():
+        found = re.search(r"main\.(\d+)\.(linear\.)?(weight|bias)$", name)
+        if found:
+            layer = layers.setdefault(int(found[1]), {})
+            adds = found[2] is not None and found[3] == "weight"
+            layer[found[3]] = np.asarray(values, dtype=np.float32)
+            layer["adds"] = np.array(adds or bool(layer.get("adds", False)))
+    if len(layers) < 2 or not all({"weight", "bias"} <= set(layer) for layer in layers.values()):
+        raise ValueError("it has no perceptron of layers with weight and bias")
+    order = sorted(layers)
+    names = ["first", *(f"blocks.{number}" for number in range(len(order) - 2)), "last"]
+    read = {"frequencies": np.asarray(frequencies, dtype=np.float32) * (box_size // 2)}
+    for place, name in zip(order, names, strict=True):
+        weight, adds = layers[place]["weight"], bool(layers[place]["adds"])
+        if name in ("first", "last") and adds:
+            weight = weight + np.eye(len(weight), dtype=weight.dtype)
+        if name.startswith("blocks.") and not adds:
+            raise ValueError("its hidden layers do not add their input (encode_mode or decoder of another kind)")
+        read |= {f"{name}.weight": weight, f"{name}.bias": layers[place]["bias"]}
+    return read

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -77,6 +78,11 @@ def read_cs_poses(table: CsTable, pixel_size: float, notes: list[str]) -> tuple[
         Rotation.from_rotvec(poses[rows, best]).as_matrix().swapaxes(-1, -2),
         shifts[rows, best] * scales[rows, best, None],
     )
+
+
+def read_cs_file_poses(path: Path, pixel_size: float) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Poses of a .cs file alone, as ``read_cs_poses``; its images need not be there."""
+    return read_cs_poses(CsTable(path), pixel_size, [])
 
 
 def _choose_groups(table: CsTable) -> list[str]:

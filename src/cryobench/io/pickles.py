@@ -87,10 +87,22 @@ def read_pickle(path: Path) -> Any:
     FormatError
         If the file is missing or no pickle, or names anything but NumPy's array constructors; nothing is run.
     """
+    return _load(path, several=False)[0]
+
+
+def read_pickles(path: Path) -> list[Any]:
+    """All objects of a file in which pickles follow one another, one or more. FormatError as ``read_pickle``."""
+    return _load(path, several=True)
+
+
+def _load(path: Path, *, several: bool) -> list[Any]:
     path = Path(path)
     try:
         with path.open("rb") as file:
-            return _ArrayUnpickler(file, path).load()
+            found = [_ArrayUnpickler(file, path).load()]
+            while several and file.peek(1):
+                found.append(_ArrayUnpickler(file, path).load())
+            return found
     except FormatError:
         raise
     except FileNotFoundError:

@@ -195,6 +195,14 @@ def read_pose_star(path: Path) -> tuple[RotationArray, ShiftArray]:
     return rotations_from_euler(np.deg2rad(angles)), np.stack(origins, axis=1)
 
 
+def read_star_poses(path: Path, pixel_size: float) -> tuple[RotationArray | None, ShiftArray | None]:
+    """Rotations (n, 3, 3) and shifts (n, 2) in Å of any particle table, row by row; None both where it has none.
+
+    ``pixel_size`` is that in which RELION 3.0 counts origins. FormatError as ``read_star``; images need not be there.
+    """
+    return _poses(_read_columns(path, wanted="rlnAngleRot"), pixel_size, [])
+
+
 def read_ctf_star(path: Path) -> Ctf:
     """CTF parameters of a particle table, row by row; its images need not be there. FormatError as ``read_star``."""
     return _ctf(_read_columns(path, wanted="rlnDefocusU"))

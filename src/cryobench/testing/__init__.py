@@ -1,4 +1,4 @@
-"""The law book: what every method, metric and decoder must do, checked on a class of any package.
+"""The law book: what every method, metric, decoder and importer must do, checked on a class of any package.
 
     from cryobench.testing import check_method
     check_method(MyMethod)                  # all laws; AssertionError says which one is broken, and how
@@ -8,7 +8,8 @@ package's own projector. A method brings settings of its own with which it takes
 """
 
 from cryobench.testing.decoders import check_decoder
+from cryobench.testing.importers import check_importer
 from cryobench.testing.methods import METHOD_LAWS, check_method
 from cryobench.testing.metrics import METRIC_LAWS, check_metric
 
-__all__ = ["METHOD_LAWS", "METRIC_LAWS", "check_decoder", "check_method", "check_metric"]
+__all__ = ["METHOD_LAWS", "METRIC_LAWS", "check_decoder", "check_importer", "check_method", "check_metric"]

@@ -66,7 +66,16 @@ def pack_network(
         for prefix, part in parts.items()
         for name, value in part.state_dict().items()
     }
-    return {"network": np.array(json.dumps(asdict(network.shape))), "scale": np.array(scale), **weights}
+    return {**_pack_sizes(network.shape, scale), **weights}
+
+
+def pack_weights(shape: NetworkShape, scale: float, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same of a network that is known by its sizes and weights alone, by their names in ``CoordinateNetwork``."""
+    return {**_pack_sizes(shape, scale), **{f"{_DECODER}{name}": values for name, values in weights.items()}}
+
+
+def _pack_sizes(shape: NetworkShape, scale: float) -> dict[str, np.ndarray]:
+    return {"network": np.array(json.dumps(asdict(shape))), "scale": np.array(scale)}
 
 
 @dataclass(frozen=True)

@@ -131,6 +131,7 @@ def divide_particles(distances: Float[np.ndarray, "n"], halves: Int[np.ndarray, 
     means = np.where(counts > 0, totals / np.maximum(counts, 1), edges)
     bandwidths = edges[np.unique(np.rint(np.linspace(0, n_bins - 1, sizes.n_bandwidths)).astype(int))]
     widths = np.maximum(2 * bandwidths[:, None], np.finfo(float).tiny)
-    weights = 0.75 * np.clip(1 - means / widths, 0, None)
+    with np.errstate(over="ignore"):  # a bandwidth is 0 where many particles have the latent of the target
+        weights = 0.75 * np.clip(1 - means / widths, 0, None)
     weights[0] = np.arange(n_bins) == 0
     return Bins(edges, np.where(inside, members, -1), bandwidths, weights)

@@ -1,0 +1,59 @@
+"""Results of other programs, read from what these leave on disk: an import is a run that was trained elsewhere.
+
+An importer reads files and nothing else: no foreign package is imported, pickles are opened by unpicklers that run
+nothing, and foreign tensors are renamed to ours, so that volumes come from the decoders that methods use. Packages
+add importers of their own through the entry-point group.
+"""
+
+from pathlib import Path
+
+from cryobench._errors import FormatError
+from cryobench._registry import list_names, load_named
+from cryobench.importers.importer import Found, Importer
+
+IMPORTERS = {
+    "files": "cryobench.importers.files:Files",
+    "cryodrgn": "cryobench.importers.cryodrgn:Cryodrgn",
+}
+"""Name of each importer and where it is."""
+
+GROUP = "cryobench.importers"
+"""Entry-point group by which other packages add theirs."""
+
+
+def list_importers() -> list[str]:
+    """Names of all importers: those of this package and those that installed packages add."""
+    return list_names(IMPORTERS, GROUP)
+
+
+def get_importer(name: str) -> type[Importer]:
+    """Class of an importer. UnknownName, with near names, if there is none."""
+    return load_named("importer", name, IMPORTERS, GROUP)
+
+
+def recognise(path: Path) -> tuple[str, str]:
+    """Name of the importer whose program left a folder, and by what it is known.
+
+    Raises
+    ------
+    FormatError
+        If none knows it, or more than one does.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FormatError(f"{path} does not exist.")
+    known = {name: sign for name in list_importers() if (sign := get_importer(name).recognise(path)) is not None}
+    if len(known) == 1:
+        return next(iter(known.items()))
+    tools = ", ".join(name for name in list_importers() if name != "files")
+    if not known:
+        raise FormatError(
+            f"{path} is of no program that is known here ({tools}). Give its files one by one: cryobench import "
+            "files "
+            "--latents … --volumes … --labels … --poses …"
+        )
+    signs = "; ".join(f"{name}, by {sign}" for name, sign in known.items())
+    raise FormatError(f"{path} could be of several programs: {signs}. Name the one that is meant.")
+
+
+__all__ = ["GROUP", "IMPORTERS", "Found", "Importer", "get_importer", "list_importers", "recognise"]

@@ -1,0 +1,253 @@
+"""``import_results``: what an importer found, as a run in a folder, its volumes decoded where the program left none.
+
+The folder is that of any run, with ``import.json`` beside: every file that was read with its hash, what was converted
+or assumed, and what was not found.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cryobench._errors import FormatError
+from cryobench.data import Dataset, DatasetIdentity, Priors, Reconstruction, RunRecord, VolumeSource
+from cryobench.importers import get_importer, recognise
+from cryobench.importers.importer import Found
+from cryobench.importers.maps import ForeignMaps, judge_maps
+from cryobench.io.atomic import read_json, remove_partial_files, to_plain, write_json
+from cryobench.io.digest import hash_files
+from cryobench.io.lock import lock_folder
+from cryobench.io.mrc import read_volume, write_volume
+from cryobench.io.store import load_reconstruction, read_run_record, save_reconstruction, write_run_record
+from cryobench.reconstruction.decoders import DecodedVolumes, latent_rows, open_decoder
+from cryobench.reconstruction.engine import Passes, RunContext
+from cryobench.reconstruction.statistics import find_masks, split_halves
+
+ACCOUNT = "import.json"
+_WORK, _RECORD = "checkpoint", "run.json"
+VOLUMES_BY = ("found", "kernel-regression", "none")
+
+
+def import_results(
+    tool: str,
+    path: str | Path | None,
+    dataset: Dataset,
+    folder: str | Path,
+    *,
+    options: Mapping[str, Any] | None = None,
+    volumes_by: str = "found",
+    context: RunContext | None = None,
+) -> Reconstruction:
+    """Make a run of what another program found of the particles of a data set; repeating a call loads its result.
+
+    Parameters
+    ----------
+    tool
+        Name of an importer, or "auto" to recognise it.
+    path
+        Folder of the program's job; None for "files".
+    folder
+        New folder of the run. Stopped while volumes were decoded, the same call goes on with the next one.
+    options
+        Of the importer.
+    volumes_by
+        "found": the program's own volumes, or its model; "kernel-regression": from the images near each latent;
+        "none".
+    context
+        Device, memory, workers and progress of decoding.
+
+    Raises
+    ------
+    FormatError
+        If a file is missing, damaged, or its rows cannot be those of the particles; or the folder holds another run.
+    ValueError
+        If options do not go together, or there is nothing to make volumes from.
+    """
+    context, target = context or RunContext(), Path(folder)
+    found, account = examine(tool, path, dataset, options=options, volumes_by=volumes_by, context=context)
+    if _is_here(target, account):
+        return load_reconstruction(target)
+    with lock_folder(target, doing=f"import {tool}"):
+        (target / _WORK).mkdir(parents=True, exist_ok=True)
+        remove_partial_files(target)
+        write_json(target / ACCOUNT, account)
+        record = _make_record(found, dataset)
+        write_run_record(target, record.with_(status="running"))
+        result = _reconstruct(found, dataset, record, volumes_by, context)
+        if result.volumes is not None and not isinstance(result.volumes, ForeignMaps):
+            result = replace(result, volumes=_decode(result.volumes, dataset, target / _WORK, context))
+        origin = "files" if isinstance(result.volumes, ForeignMaps) else (result.decodes_by or "none")
+        priors = replace(record.priors, volumes="none" if result.volumes is None else origin)
+        result = replace(result, record=record.with_(priors=priors))
+        save_reconstruction(result, target, pixel_size=dataset.particles.pixel_size)
+        shutil.rmtree(target / _WORK)
+    return load_reconstruction(target)
+
+
+def examine(
+    tool: str,
+    path: str | Path | None,
+    dataset: Dataset,
+    *,
+    options: Mapping[str, Any] | None = None,
+    volumes_by: str = "found",
+    context: RunContext | None = None,
+) -> tuple[Found, dict[str, Any]]:
+    """What an import would bring, and the account of it (import.json); nothing is written. Raises as the import."""
+    context = context or RunContext()
+    if volumes_by not in VOLUMES_BY:
+        raise ValueError(f"--volumes-by is {', '.join(VOLUMES_BY)}, got {volumes_by!r}.")
+    source = None if path is None else Path(path)
+    sign = None
+    if tool == "auto":
+        if source is None:
+            raise ValueError("import auto needs the folder of a job.")
+        tool, sign = recognise(source)
+    found = get_importer(tool).open(source, options or {}).read(dataset)
+    if volumes_by != "found":
+        found = replace(found, volumes=None, model={}, decodes_by=None)
+    if volumes_by == "kernel-regression" and found.latents is None:
+        raise ValueError("volumes by kernel regression are made near latents, and none were found.")
+    notes = list(found.notes)
+    if isinstance(found.volumes, ForeignMaps) and found.poses != "estimated":
+        notes += judge_maps(found.volumes, dataset.particles, context.progress)
+    found = replace(found, notes=tuple(notes))
+    digests = hash_files(found.files, "hashing files", context.progress)
+    account = {
+        "tool": found.tool,
+        "importer": tool,
+        **({} if sign is None else {"recognised_by": sign}),
+        "cryobench": version("cryobench"),
+        "dataset": dataset.card.get("sha256") or dataset.name,
+        "options": to_plain({name: value for name, value in (options or {}).items() if value is not None}),
+        "volumes_by": volumes_by,
+        "files": {str(file): digests[file] for file in found.files},
+        "found": _describe(found),
+        "notes": notes,
+        "missing": list(found.missing),
+    }
+    return found, account
+
+
+def _describe(found: Found) -> dict[str, Any]:
+    parts: dict[str, Any] = {
+        name: list(values.shape)
+        for name in ("latents", "posteriors", "rotations")
+        if (values := getattr(found, name)) is not None
+    }
+    if found.volumes is not None:
+        parts["volumes"] = len(found.volumes)
+    return {**parts, **({} if found.decodes_by is None else {"decoder": found.decodes_by})}
+
+
+def _is_here(folder: Path, account: Mapping[str, Any]) -> bool:
+    """Whether the folder holds this import, finished. FormatError if it holds anything else but the start of it."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return False
+    if not (folder / ACCOUNT).exists() or read_json(folder / ACCOUNT) != to_plain(account):
+        raise FormatError(
+            f"{folder} exists and is no import of these files with these options: choose another folder, or remove "
+            "it first."
+        )
+    return (folder / _RECORD).exists() and read_run_record(folder).status == "finished"
+
+
+def _make_record(found: Found, dataset: Dataset) -> RunRecord:
+    identity = DatasetIdentity(
+        dataset.name, None if dataset.path is None else str(dataset.path.resolve()), dataset.card.get("sha256")
+    )
+    box = {} if found.box is None else {"box": found.box}
+    is_command = bool(sys.argv) and sys.argv[0].endswith("cryobench")
+    return RunRecord(
+        method=found.tool,
+        settings={**found.settings, **box},
+        dataset=identity,
+        priors=Priors(poses=found.poses, mask="unknown"),
+        version=found.tool,
+        command=shlex.join(["cryobench", *sys.argv[1:]]) if is_command else None,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _reconstruct(
+    found: Found, dataset: Dataset, record: RunRecord, volumes_by: str, context: RunContext
+) -> Reconstruction:
+    """The parts as a reconstruction, with the source of its volumes."""
+    result = Reconstruction(
+        dataset.queries,
+        found.volumes,
+        latents=found.latents,
+        posteriors=found.posteriors,
+        rotations=found.rotations,
+        shifts=found.shifts,
+        model=found.model,
+        decodes_by=found.decodes_by,
+        notes=(*found.notes, *(f"{each}." for each in found.missing)),
+        record=record,
+    )
+    if volumes_by == "kernel-regression":
+        result = replace(result, model=_make_kernel_model(dataset, context), decodes_by="kernel-regression")
+    if result.volumes is not None or result.decodes_by is None:
+        return result
+    rows = latent_rows(result)[dataset.queries]
+    left = dataset.queries[~np.isfinite(rows).all(axis=1)]
+    if len(left):
+        raise FormatError(
+            f"query particle {left[0]} was left out by the program ({len(left)} of {len(rows)} query particles): "
+            "it has "
+            "no latent and so no volume. Import with --volumes-by none, or choose other query particles for the "
+            "data set."
+        )
+    return replace(result, volumes=DecodedVolumes(open_decoder(result, dataset.particles, context), rows))
+
+
+def _make_kernel_model(dataset: Dataset, context: RunContext) -> dict[str, np.ndarray]:
+    """What kernel regression needs beside latents: the noise of the images, halves of them, and a mask."""
+    particles = dataset.particles
+    passes = Passes(particles, context.compute, progress=context.progress)
+    mask, _, _ = find_masks(particles)
+    return {
+        "noise": np.asarray(passes.mean_power, dtype=np.float32),
+        "half_sets": split_halves(len(particles), context.seed),
+        "mask": np.asarray(mask, dtype=np.float32),
+    }
+
+
+class _KeptVolumes:
+    """Volumes that are decoded when they are first read and lie in a folder from then on."""
+
+    def __init__(self, volumes: VolumeSource, folder: Path, pixel_size: float) -> None:
+        self._volumes, self._folder, self._pixel_size = volumes, folder, pixel_size
+
+    @property
+    def box_size(self) -> int:
+        """Side in voxels."""
+        return self._volumes.box_size
+
+    def __len__(self) -> int:
+        return len(self._volumes)
+
+    def read(self, index: int) -> np.ndarray:
+        """Volume (z, y, x) float32."""
+        path = self._folder / f"{index:06d}.mrc"
+        if not path.exists():
+            write_volume(path, self._volumes.read(index), self._pixel_size)
+        return read_volume(path)[0]
+
+
+def _decode(volumes: VolumeSource, dataset: Dataset, folder: Path, context: RunContext) -> VolumeSource:
+    kept = _KeptVolumes(volumes, folder / "volumes", dataset.particles.pixel_size)
+    with context.progress.task("decoding volumes", total=len(kept)) as task:
+        for index in range(len(kept)):
+            kept.read(index)
+            task.advance()
+    return kept

@@ -1,0 +1,174 @@
+"""Plain files: latents, maps, labels and poses of a program that is not known here, each given on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from cryobench._errors import FormatError
+from cryobench.data import Dataset
+from cryobench.importers.importer import Found, Importer, check_options
+from cryobench.importers.maps import ForeignMaps, choose_by_class, choose_by_query, place_maps
+from cryobench.importers.poses import place_poses, read_foreign_poses
+from cryobench.importers.rows import Rows, find_particles
+from cryobench.importers.tables import Table, read_table
+from cryobench.io.labels import read_labels
+
+_SOURCES = ("latents", "volumes", "labels", "poses")
+_OPTIONS = (*_SOURCES, "method", "images", "indices", "shift_unit", "voxel_size", "invert", "mirror", "volumes_of")
+
+
+@dataclass
+class Files(Importer):
+    """Files given one by one; any of them may be absent, but not all."""
+
+    name = "files"
+    title = "Plain files of any program: latents, maps, labels or class probabilities, poses."
+    reads: ClassVar[Mapping[str, str]] = {
+        "--latents .npy .npz .csv .parquet .pkl .txt": "a row of numbers for each particle; NaN for one left out",
+        "--volumes FOLDER": "maps (.mrc, .map) of the query particles, or of classes (--volumes-of classes)",
+        "--labels .csv .npy .pkl .parquet .star": "the class of each particle; −1 for one left out; or class "
+        "probabilities, a column for each class",
+        "--poses .star .cs .pkl .npy": "found by the program: rotations, and shifts that centre the images",
+    }
+
+    options: dict[str, Any]
+
+    @classmethod
+    def open(cls, path: Path | None, options: Mapping[str, Any]) -> Files:
+        """As ``Importer.open``."""
+        if path is not None:
+            raise ValueError(
+                f"import files takes no folder: give {path} as --latents, --volumes, --labels or --poses."
+            )
+        given = check_options(cls, options, _OPTIONS)
+        if not any(name in given for name in _SOURCES):
+            raise ValueError("import files needs one of --latents, --volumes, --labels and --poses.")
+        if given.get("volumes_of", "queries") not in ("queries", "classes"):
+            raise ValueError(f"--volumes-of is queries or classes, got {given['volumes_of']!r}.")
+        if given.get("shift_unit", "fraction") not in ("fraction", "pixel"):
+            raise ValueError(f"--shift-unit is fraction or pixel, got {given['shift_unit']!r}.")
+        return cls(given)
+
+    def read(self, dataset: Dataset) -> Found:
+        """As ``Importer.read``."""
+        notes: list[str] = []
+        latents = self._read_rows("latents", dataset, notes)
+        posteriors, classes = self._read_labels(dataset, notes)
+        rotations, shifts = self._read_poses(dataset, notes)
+        volumes = self._read_volumes(dataset, posteriors, classes, notes)
+        names = ("latents", "labels", "poses", "images", "indices")
+        files = [Path(self.options[name]) for name in names if name in self.options]
+        return Found(
+            tool=str(self.options.get("method", "files")),
+            latents=latents,
+            posteriors=posteriors,
+            rotations=rotations,
+            shifts=shifts,
+            volumes=volumes,
+            poses="unknown" if rotations is None else "estimated",
+            files=(*files, *(() if volumes is None else dict.fromkeys(volumes.paths))),
+            notes=tuple(notes),
+            missing=tuple(f"no {name} were given" for name in _SOURCES if name not in self.options),
+        )
+
+    def _find(
+        self, n_rows: int, path: Path, dataset: Dataset, columns: Any = None, images: Path | None = None
+    ) -> Rows:
+        table, indices = self.options.get("images", images), self.options.get("indices")
+        return find_particles(
+            n_rows,
+            path,
+            dataset,
+            columns=columns,
+            images=None if table is None else Path(table),
+            indices=None if indices is None else Path(indices),
+        )
+
+    def _read_rows(self, name: str, dataset: Dataset, notes: list[str]) -> np.ndarray | None:
+        if name not in self.options:
+            return None
+        path = Path(self.options[name])
+        table = read_table(path, name)
+        return self._place(table, path, dataset, notes)
+
+    def _place(self, table: Table, path: Path, dataset: Dataset, notes: list[str]) -> np.ndarray:
+        rows = self._find(len(table.values), path, dataset, table.keys)
+        notes.append(f"{path.name}: {rows.describe()}")
+        return rows.place(table.values)
+
+    def _read_labels(self, dataset: Dataset, notes: list[str]) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Posteriors (n, k), and the class of each particle, −1 for those left out."""
+        if "labels" not in self.options:
+            return None, None
+        path = Path(self.options["labels"])
+        if path.suffix.lower() != ".star":
+            table = read_table(path, "labels or class probabilities")
+            if table.values.shape[1] > 1:
+                placed = self._place(table, path, dataset, notes)
+                known = np.isfinite(placed).all(axis=1)
+                classes = np.where(known, np.argmax(np.nan_to_num(placed), axis=1), -1)
+                return placed, classes
+            if table.keys is None and ("images" in self.options or "indices" in self.options):
+                classes = self._place(table, path, dataset, notes)[:, 0]
+                return _one_hot(np.where(np.isfinite(classes), classes, -1).astype(np.int64), path)
+        return _one_hot(read_labels(path, dataset.particles), path)
+
+    def _read_poses(self, dataset: Dataset, notes: list[str]) -> tuple[np.ndarray | None, np.ndarray | None]:
+        if "poses" not in self.options:
+            return None, None
+        path = Path(self.options["poses"])
+        unit = str(self.options.get("shift_unit", "fraction"))
+        rotations, shifts = read_foreign_poses(path, dataset.particles, unit)
+        names = path if path.suffix.lower() == ".cs" or _names_images(path) else None
+        rows = self._find(len(rotations), path, dataset, images=names)
+        notes.append(f"{path.name}: {rows.describe()}")
+        if path.suffix.lower() == ".pkl":
+            unit = "pixels" if unit == "pixel" else "fractions of the box"
+            notes.append(f"{path.name}: shifts were taken as {unit}.")
+        return place_poses(rotations, shifts, rows, path)
+
+    def _read_volumes(
+        self, dataset: Dataset, posteriors: np.ndarray | None, classes: np.ndarray | None, notes: list[str]
+    ) -> ForeignMaps | None:
+        if "volumes" not in self.options:
+            return None
+        folder = Path(self.options["volumes"])
+        if self.options.get("volumes_of", "queries") == "queries":
+            paths = choose_by_query(folder, dataset.queries, notes)
+        else:
+            if classes is None or posteriors is None:
+                raise ValueError("maps of classes need the class of each particle: give --labels.")
+            left = dataset.queries[classes[dataset.queries] < 0]
+            if len(left):
+                raise FormatError(f"query particle {left[0]} has no class, so there is no map for it.")
+            paths = choose_by_class(folder, classes[dataset.queries], posteriors.shape[1], notes)
+        return place_maps(
+            paths,
+            dataset.particles,
+            notes,
+            voxel_size=self.options.get("voxel_size"),
+            inverted=bool(self.options.get("invert")),
+            mirrored=bool(self.options.get("mirror")),
+        )
+
+
+def _names_images(path: Path) -> bool:
+    return path.suffix.lower() == ".star" and "_rlnImageName" in path.read_text(errors="replace")
+
+
+def _one_hot(classes: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Posteriors (n, k) of classes, NaN for −1; classes counted from 1 become counted from 0."""
+    known = classes >= 0
+    if not known.any():
+        raise FormatError(f"{path} gives no particle a class: all are -1.")
+    values, numbered = np.unique(classes[known], return_inverse=True)
+    posteriors = np.full((len(classes), len(values)), np.nan, dtype=np.float32)
+    posteriors[known] = np.eye(len(values), dtype=np.float32)[numbered]
+    compact = np.full(len(classes), -1, dtype=np.int64)
+    compact[known] = numbered
+    return posteriors, compact

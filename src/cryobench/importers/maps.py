@@ -1,0 +1,218 @@
+"""Maps of other programs at the query particles: which file is whose, and on the grid of the data set.
+
+Files are given to query particles by the number in their names, in this order of trust: a table of names; the index
+of the particle; a count of the query particles, from 0 or from 1. Maps of classes or states are given by each
+particle's own. The voxel size in the header of a map is often wrong (many programs write 1 Å), so a map of another
+box is taken to cover the same extent as the images, unless its header states otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cryobench._errors import FormatError
+from cryobench._progress import Progress
+from cryobench.data import Particles, VolumeSource
+from cryobench.io.csv_table import read_csv_table
+from cryobench.io.mrc import MrcFolder, read_volume
+from cryobench.io.mrc_header import read_header
+from cryobench.io.state_volumes import list_volumes
+from cryobench.io.stated_size import differs
+from cryobench.reconstruction.statistics import draw_consensus
+from cryobench.volumes.regrid import regrid_volume
+
+_LIKE = 0.02
+"""Correlation by which one reading must exceed the other before anything is said of contrast or hand."""
+
+
+@dataclass(frozen=True, eq=False)
+class ForeignMaps:
+    """Maps in files, brought onto a grid when they are read, as a ``VolumeSource``."""
+
+    paths: tuple[Path, ...]
+    """One for each item; some may be the same."""
+    voxel_size: float
+    """Å, of the files."""
+    box_size: int
+    pixel_size: float
+    """Å, of the grid."""
+    inverted: bool = False
+    """Contrast is turned about."""
+    mirrored: bool = False
+    """The hand is turned about: z runs the other way."""
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, index: int) -> np.ndarray:
+        """Volume (z, y, x) float32."""
+        volume, _ = read_volume(self.paths[index])
+        if len(volume) != self.box_size or differs(self.voxel_size, self.pixel_size):
+            volume = regrid_volume(volume, self.voxel_size, box_size=self.box_size, new_pixel_size=self.pixel_size)
+        if self.mirrored:
+            volume = mirror(volume)
+        return -volume if self.inverted else volume
+
+
+def mirror(volume: np.ndarray) -> np.ndarray:
+    """The other hand of a volume (z, y, x): z goes to −z about the centre voxel n // 2."""
+    flipped = volume[::-1]
+    return np.ascontiguousarray(np.roll(flipped, 1, axis=0) if len(volume) % 2 == 0 else flipped)
+
+
+def place_maps(
+    paths: Sequence[Path],
+    particles: Particles,
+    notes: list[str],
+    *,
+    voxel_size: float | None = None,
+    inverted: bool = False,
+    mirrored: bool = False,
+) -> ForeignMaps:
+    """Maps, one for each item, on the grid of the particles; ``notes`` say what that takes.
+
+    Parameters
+    ----------
+    voxel_size
+        Å, given on purpose; None for what box and headers say.
+
+    Raises
+    ------
+    FormatError
+        If a file is no cubic map, or they differ in box.
+    """
+    box = MrcFolder(paths[:1]).box_size
+    for path in dict.fromkeys(paths):
+        header = read_header(path)
+        if set(header.shape) != {box}:
+            raise FormatError(f"{path} has {header.shape} voxels, and {paths[0]} {box} a side: expected one box.")
+    stated = read_header(paths[0]).pixel_sizes[0]
+    size, pixel_size = particles.box_size, particles.pixel_size
+    extent = size * pixel_size / box
+    if voxel_size is None:
+        voxel_size = stated if box != size and differs(stated, extent) else extent
+        if voxel_size != stated and differs(stated, voxel_size):
+            notes.append(
+                f"headers of the maps state voxels of {stated:.4g} Å, set aside: on the box of the images these have "
+                f"{voxel_size:.4g} Å. If the header is right, say --voxel-size {stated:.4g}."
+            )
+    if box != size or differs(voxel_size, pixel_size):
+        notes.append(
+            f"maps of {box} voxels of {voxel_size:.4g} Å are resampled in Fourier space to {size} of "
+            f"{pixel_size:.4g} Å."
+        )
+    for done, what in ((inverted, "contrast"), (mirrored, "hand")):
+        if done:
+            notes.append(f"the {what} of the maps was turned about, as asked.")
+    return ForeignMaps(tuple(paths), voxel_size, size, pixel_size, inverted, mirrored)
+
+
+def choose_by_query(folder: Path, queries: np.ndarray, notes: list[str]) -> list[Path]:
+    """The map of each query particle among those of a folder, by the numbers in their names.
+
+    FormatError if it is not known which is whose.
+    """
+    table = folder / "volumes.csv"
+    if table.exists():
+        return _by_table(table, queries)
+    paths = list_volumes(folder)
+    numbers = [_last_number(path) for path in paths]
+    by_number: dict[int, list[Path]] = {}
+    for path, number in zip(paths, numbers, strict=True):
+        if number is not None:
+            by_number.setdefault(number, []).append(path)
+    single = {number: found[0] for number, found in by_number.items() if len(found) == 1}
+    if all(int(query) in single for query in queries):
+        if len(paths) > len(queries):
+            notes.append(f"{len(paths) - len(queries)} maps in {folder.name} are of no query particle and not used.")
+        return [single[int(query)] for query in queries]
+    for first in (0, 1):
+        if sorted(single) == list(range(first, first + len(queries))) and len(paths) == len(queries):
+            notes.append(
+                f"maps are those of the query particles in their order, counted from {first}: {paths[0].name} of "
+                f"particle {queries[0]}, {paths[-1].name} of particle {queries[-1]}."
+            )
+            return [single[first + place] for place in range(len(queries))]
+    raise FormatError(
+        f"{folder} holds {len(paths)} maps ({paths[0].name} to {paths[-1].name}) for {len(queries)} query "
+        "particles, and "
+        f"their names do not say which is whose. Name each by its particle ({queries[0]:06d}.mrc), count them in the "
+        "order of DATASET/query.csv, or list them in a file volumes.csv with the columns particle and file."
+    )
+
+
+def choose_by_class(folder: Path, classes: np.ndarray, n_classes: int, notes: list[str]) -> list[Path]:
+    """The map of each query particle's class (q,) among those of a folder. FormatError if these are not counted."""
+    paths = list_volumes(folder)
+    numbered = {number: path for path in paths if (number := _last_number(path)) is not None}
+    if len(numbered) != len(paths) or len(paths) != n_classes:
+        raise FormatError(
+            f"{folder} holds {len(paths)} maps ({', '.join(path.name for path in paths[:4])} …) for {n_classes} "
+            "classes: "
+            "expected one for each, counted by the last number in its name."
+        )
+    first = min(numbered)
+    if sorted(numbered) != list(range(first, first + n_classes)) or first > 1:
+        raise FormatError(f"{folder}: maps of classes count from 0 or 1, without gaps; found {sorted(numbered)}.")
+    notes.append(f"the map of a particle is that of its class; class 0 is {numbered[first].name}.")
+    return [numbered[first + int(each)] for each in classes]
+
+
+def judge_maps(maps: VolumeSource, particles: Particles, progress: Progress | None = None) -> list[str]:
+    """What the images say of contrast and hand of maps, in sentences; nothing is changed.
+
+    The mean of the maps is compared with a consensus of the images at their given poses: in the same frame its
+    correlation must be positive, and larger than that of the mirror image. Nothing is said where poses are withheld.
+    """
+    if particles.rotations is None or not len(maps):
+        return []
+    consensus = draw_consensus(particles, progress).mean(axis=0)
+    box = consensus.shape[0]
+    chosen = np.unique(np.linspace(0, len(maps) - 1, min(8, len(maps))).astype(int))
+    mean = np.mean([_shrink(maps.read(int(item)), particles, box) for item in chosen], axis=0)
+    as_it_is, other = _correlate(mean, consensus), _correlate(mirror(mean), consensus)
+    notes = []
+    if max(as_it_is, other, key=abs) < -_LIKE:
+        notes.append(
+            "the maps look inverted: their mean correlates with the images at "
+            f"{max(as_it_is, other, key=abs):.2f}. If "
+            "they are, import them with --invert."
+        )
+    if abs(other) > abs(as_it_is) + _LIKE:
+        notes.append(
+            f"the maps look mirrored: their mean correlates with the images at {as_it_is:.2f}, its mirror image at "
+            f"{other:.2f}. If they are, import them with --mirror."
+        )
+    return notes
+
+
+def _shrink(volume: np.ndarray, particles: Particles, box: int) -> np.ndarray:
+    extent = particles.box_size * particles.pixel_size
+    return regrid_volume(volume, particles.pixel_size, box_size=box, new_pixel_size=extent / box)
+
+
+def _correlate(one: np.ndarray, other: np.ndarray) -> float:
+    one, other = one - one.mean(), other - other.mean()
+    scale = float(np.sqrt((one**2).sum() * (other**2).sum()))
+    return float((one * other).sum()) / scale if scale > 0 else 0.0
+
+
+def _last_number(path: Path) -> int | None:
+    found = re.findall(r"\d+", path.stem)
+    return int(found[-1]) if found else None
+
+
+def _by_table(path: Path, queries: np.ndarray) -> list[Path]:
+    columns = read_csv_table(path, "a list of maps with the columns particle and file").columns()
+    if not {"particle", "file"} <= set(columns):
+        raise FormatError(f"{path} has the columns {', '.join(columns) or 'none'}, expected particle and file.")
+    named = dict(zip(columns["particle"], columns["file"], strict=True))
+    missing = [int(query) for query in queries if str(int(query)) not in named]
+    if missing:
+        raise FormatError(f"{path} names no map of query particle {missing[0]} ({len(missing)} of {len(queries)}).")
+    return [path.parent / named[str(int(query))] for query in queries]

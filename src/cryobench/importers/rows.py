@@ -1,0 +1,186 @@
+"""Which row of a foreign table is which particle of the data set.
+
+In order of trust:
+
+1. a column of the table that names particles, images or uids (``io.row_order``);
+2. the table of images that the program read, row by row (STAR or .cs), and the file that selected some of them;
+3. indices of the rows alone;
+4. the order of the particles, where there are as many rows, and it is said.
+
+Sources of both the first and the second kind must agree. Particles that no row is about have row −1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cryobench._errors import FormatError
+from cryobench.data import Dataset
+from cryobench.io.atomic import read_array
+from cryobench.io.cryosparc import read_cs_uids
+from cryobench.io.image_keys import rows_of_images
+from cryobench.io.pickles import read_pickle
+from cryobench.io.row_order import Column, Items, find_rows
+from cryobench.io.star import read_tables
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a table by particle."""
+
+    of: np.ndarray
+    """(n,) row of each particle, −1 where there is none."""
+    source: str
+    """How that is known, in words."""
+
+    @property
+    def count(self) -> int:
+        """Particles that have a row."""
+        return int((self.of >= 0).sum())
+
+    def place(self, values: np.ndarray) -> np.ndarray:
+        """Values (rows, ...) as float32 in the order of the particles, NaN where there is no row."""
+        placed = np.full((len(self.of), *values.shape[1:]), np.nan, dtype=np.float32)
+        placed[self.of >= 0] = values[self.of[self.of >= 0]]
+        return placed
+
+    def describe(self) -> str:
+        """How it is known, and how many particles were left out, as a sentence."""
+        left = len(self.of) - self.count
+        return f"rows are particles by {self.source}" + (f"; {left:,} particles have none." if left else ".")
+
+
+def find_particles(
+    n_rows: int,
+    path: Path,
+    dataset: Dataset,
+    *,
+    columns: Mapping[str, Column] | None = None,
+    images: Path | None = None,
+    indices: Path | None = None,
+) -> Rows:
+    """Which particle each of ``n_rows`` rows of a file is.
+
+    Parameters
+    ----------
+    path
+        The file with the rows, for messages.
+    columns
+        Of the file, where it has columns with names.
+    images
+        STAR or .cs file that the program read; None if it is not known or no longer there.
+    indices
+        File of the rows of ``images``, or of the particles if that is None, which the program took.
+
+    Raises
+    ------
+    FormatError
+        If a file cannot be read, the numbers of rows do not fit, or two sources contradict one another.
+    """
+    particles = dataset.particles
+    by_column = None if columns is None else find_rows(columns, _items(dataset), path)
+    chosen = None if indices is None else read_indices(indices)
+    if chosen is not None and len(chosen) != n_rows:
+        raise FormatError(
+            f"{indices} selects {len(chosen):,} particles, and {path} has {n_rows:,} rows: it is not the selection "
+            "that this run was made with."
+        )
+    by_table = None if images is None else _by_table(images, chosen, n_rows, path, dataset)
+    if by_column is not None and by_table is not None and not np.array_equal(by_column, by_table):
+        first = int(np.argmax(by_column != by_table))
+        raise FormatError(
+            f"{path} and {images} contradict one another: particle {first} is row {by_column[first]} by the first's "
+            f"own column, and row {by_table[first]} by the images of the second (-1: none). Which is right?"
+        )
+    if by_column is not None:
+        return Rows(by_column, f"a column of {path.name}")
+    if by_table is not None:
+        selected = "" if chosen is None else f", of which {indices.name if indices else ''} selects some"
+        assert images is not None
+        return Rows(by_table, f"the images that {images.name} names{selected}")
+    if chosen is not None:
+        assert indices is not None
+        if chosen.max(initial=-1) >= len(particles):
+            raise FormatError(
+                f"{indices} selects particle {chosen.max()}, and the data set has {len(particles):,}, 0 to "
+                f"{len(particles) - 1}: it is of another set of particles."
+            )
+        return Rows(_invert(chosen, len(particles)), f"{indices.name}")
+    if n_rows != len(particles):
+        raise FormatError(
+            f"{path} has {n_rows:,} rows, and {dataset.name} has {len(particles):,} particles: which are they? Give "
+            "the indices of those that were used (--indices FILE), or the STAR or .cs file that the program read "
+            "(--images FILE)."
+        )
+    return Rows(np.arange(n_rows), f"their order alone, there being {n_rows:,} of both")
+
+
+def read_indices(path: Path) -> np.ndarray:
+    """(m,) indices from 0, each once, of a .pkl, .npy or text file. FormatError if it holds anything else."""
+    path = Path(path)
+    if path.suffix.lower() == ".pkl":
+        found = read_pickle(path)
+    elif path.suffix.lower() == ".npy":
+        found = read_array(path)
+    else:
+        try:
+            found = np.loadtxt(path, ndmin=1)
+        except (OSError, ValueError) as error:
+            raise FormatError(f"{path} cannot be read as indices, one a line ({error}).") from error
+    try:
+        values = np.asarray(found, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise FormatError(f"{path} must hold indices of particles ({error}).") from error
+    if values.ndim != 1 or not ((values >= 0) & (values == np.floor(values))).all():
+        raise FormatError(f"{path} must hold indices of particles, counted from 0, in one row.")
+    if len(np.unique(values)) < len(values):
+        raise FormatError(f"{path} names a particle twice: indices of particles must all be different.")
+    return values.astype(np.int64)
+
+
+def _items(dataset: Dataset) -> Items:
+    table = None if dataset.path is None else dataset.path / "particles.cs"
+    uids = read_cs_uids(table) if table is not None and table.exists() else None
+    return Items(len(dataset.particles), images=dataset.particles.images, uids=uids)
+
+
+def _by_table(images: Path, chosen: np.ndarray | None, n_rows: int, path: Path, dataset: Dataset) -> np.ndarray:
+    """(n,) rows, by the images or uids that a table names in the order of the rows."""
+    columns = _name_images(images)
+    name, names = next(iter(columns.items()))
+    if chosen is not None:
+        if chosen.max(initial=-1) >= len(names):
+            raise FormatError(f"the selection names row {chosen.max()} of {images}, which has {len(names):,}.")
+        names = names[chosen]
+    if len(names) != n_rows:
+        raise FormatError(
+            f"{images} lists {len(names):,} images, and {path} has {n_rows:,} rows: give the selection that this run "
+            "was made with (--indices FILE)."
+        )
+    if name == "uid":
+        found = find_rows({"uid": names}, _items(dataset), images)
+        assert found is not None
+        return found
+    return rows_of_images([str(each) for each in names], dataset.particles.images, images)
+
+
+def _name_images(path: Path) -> dict[str, np.ndarray]:
+    if path.suffix.lower() == ".cs":
+        uids = read_cs_uids(path)
+        if uids is None:
+            raise FormatError(f"{path} has no uids, by which particles could be known.")
+        return {"uid": uids}
+    for table in read_tables(path, text_columns=("rlnImageName",)).values():
+        if "rlnImageName" in table:
+            return {"rlnImageName": table["rlnImageName"].to_numpy()}
+    raise FormatError(f"{path} has no column _rlnImageName, by which particles could be known.")
+
+
+def _invert(chosen: np.ndarray, n: int) -> np.ndarray:
+    rows = np.full(n, -1, dtype=np.int64)
+    rows[chosen] = np.arange(len(chosen))
+    return rows

@@ -1,0 +1,140 @@
+"""Numbers of particles from whatever file they came in: latents, class probabilities, poses.
+
+========  ==================================================================================================
+suffix    content
+========  ==================================================================================================
+.npy      array (rows, d); (rows,) is one column
+.npz      the one array of a file; of several, that named latents, z, embedding or posteriors
+.csv      columns of numbers, with a header or without; one that says which particle a row is is no number
+.parquet  the same
+.pkl      an array (the first of several), never unpickled beyond plain arrays
+.txt      numbers separated by blanks
+========  ==================================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cryobench._errors import FormatError
+from cryobench.io.atomic import read_array
+from cryobench.io.csv_table import is_number, read_csv_table
+from cryobench.io.npy import read_npz
+from cryobench.io.parquet_table import read_parquet_columns
+from cryobench.io.pickles import read_pickle
+from cryobench.io.row_order import Column, Items
+
+_NAMES = ("latents", "z", "embedding", "posteriors")
+_KEYS = Items(0)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of numbers."""
+
+    values: np.ndarray
+    """(rows, d) float64."""
+    keys: Mapping[str, Column] | None = None
+    """Columns that say which particle a row is; None where the file has no names for columns."""
+
+
+def read_table(path: Path, what: str) -> Table:
+    """The numbers in a file; ``what`` says in messages what they should be.
+
+    Raises
+    ------
+    FormatError
+        If the file is missing or damaged, holds anything but rows of numbers, or all of a row but not the whole of it
+        is NaN.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FormatError(f"{path} does not exist or is no file, expected {what}.")
+    readers = {".npy": _read_npy, ".npz": _read_npz, ".pkl": _read_pkl, ".csv": _read_csv, ".parquet": _read_parquet}
+    readers |= {".txt": _read_text}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise FormatError(f"{path} holds no {what} that can be read: expected {', '.join(readers)}.")
+    table = reader(path, what)
+    if table.values.ndim != 2 or not table.values.size:
+        raise FormatError(f"{path} holds an array of shape {table.values.shape}, expected rows of {what}.")
+    partly = np.isfinite(table.values).any(axis=1) & ~np.isfinite(table.values).all(axis=1)
+    infinite = np.isinf(table.values).any(axis=1)
+    if (partly | infinite).any():
+        row = int(np.argmax(partly | infinite))
+        raise FormatError(
+            f"{path}: row {row} of the {what} is {table.values[row]}, expected finite numbers, or NaN throughout "
+            "for a "
+            "particle that was left out."
+        )
+    return table
+
+
+def _read_npy(path: Path, what: str) -> Table:
+    return _numbers(read_array(path, numbers=True), path, what)
+
+
+def _read_npz(path: Path, what: str) -> Table:
+    arrays = read_npz(path)
+    named = [name for name in _NAMES if name in arrays]
+    if len(arrays) != 1 and not named:
+        raise FormatError(
+            f"{path} holds the arrays {', '.join(arrays) or 'none'}: which are the {what}? Save them alone, or under "
+            f"one of the names {', '.join(_NAMES)}."
+        )
+    return _numbers(arrays[named[0] if named else next(iter(arrays))], path, what)
+
+
+def _read_pkl(path: Path, what: str) -> Table:
+    return _numbers(read_pickle(path), path, what)
+
+
+def _read_text(path: Path, what: str) -> Table:
+    try:
+        return Table(np.loadtxt(path, ndmin=2))
+    except (OSError, ValueError) as error:
+        raise FormatError(f"{path} cannot be read as rows of numbers ({error}).") from error
+
+
+def _read_parquet(path: Path, what: str) -> Table:
+    return _from_columns(read_parquet_columns(path, f"a table of {what}"), path, what)
+
+
+def _read_csv(path: Path, what: str) -> Table:
+    table = read_csv_table(path, f"a table of {what}")
+    if table.header is not None:
+        return _from_columns(table.columns(), path, what)
+    return Table(np.array([[float(cell) for cell in _check(row, path, what)] for row in table.rows]))
+
+
+def _from_columns(columns: Mapping[str, Column], path: Path, what: str) -> Table:
+    keys = {name: column for name, column in columns.items() if _KEYS.is_key(name)}
+    numbers = [np.asarray(_column(column, name, path, what)) for name, column in columns.items() if name not in keys]
+    if not numbers:
+        raise FormatError(f"{path} has the columns {', '.join(columns)}, none of which holds {what}.")
+    return Table(np.stack(numbers, axis=1).astype(np.float64), keys)
+
+
+def _column(column: Column, name: str, path: Path, what: str) -> Sequence[float] | np.ndarray:
+    if isinstance(column, np.ndarray) and column.dtype.kind in "fiub":
+        return column
+    return [float(cell) for cell in _check(column, path, f"{what} in the column {name!r}")]
+
+
+def _check(cells: Sequence[str] | np.ndarray, path: Path, what: str) -> Sequence[str] | np.ndarray:
+    for cell in cells:
+        if not is_number(str(cell)) and str(cell).lower() not in ("nan", ""):
+            raise FormatError(f"{path} holds {str(cell)!r} among the {what}, expected numbers.")
+    return [str(cell) or "nan" for cell in cells]
+
+
+def _numbers(value: object, path: Path, what: str) -> Table:
+    try:
+        values = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise FormatError(f"{path} must hold {what}, a row for each particle ({error}).") from error
+    return Table(values[:, None] if values.ndim == 1 else values)

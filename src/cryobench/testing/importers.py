@@ -1,0 +1,178 @@
+"""Laws of importers."""
+
+import os
+import pickle
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cryobench._errors import CryobenchError
+from cryobench.data import Dataset, GroundTruth
+from cryobench.importers import Found, Importer
+from cryobench.importers.bring_in import import_results
+
+_DATA = (".pkl", ".npy", ".npz", ".parquet", ".star", ".cs", ".mrc")
+"""Files that are damaged, beside those of text, of which half may be a whole."""
+
+
+def check_importer(
+    importer: type[Importer],
+    job: Path,
+    dataset: Dataset,
+    scratch: Path,
+    *,
+    options: Callable[[Path], Mapping[str, Any]] = lambda folder: {},
+    takes_folder: bool = True,
+) -> Found:
+    """Check an importer on a job of its program.
+
+    Parameters
+    ----------
+    importer
+        Registered by its name.
+    job
+        Folder with the files of a job; it is copied, not changed.
+    dataset
+        Whose particles they are about.
+    scratch
+        Empty folder.
+    options
+        Of the import of a copy of ``job``, where they name files in it.
+    takes_folder
+        Whether the importer is given the folder; False where options name every file.
+
+    Returns
+    -------
+    What it finds, for further tests.
+
+    Raises
+    ------
+    AssertionError
+        If a law is broken; the message says which, and how.
+    """
+    at = {"importer": importer, "options": options, "takes_folder": takes_folder}
+    found = _read(job, dataset, **at)
+    _check_rows(found, dataset)
+    _check_account(job, dataset, scratch / "run", **at)
+    for number, file in enumerate(dict.fromkeys(found.files)):
+        inside = file.resolve().relative_to(job.resolve())
+        for damage in ("missing", "truncated", "hostile"):
+            folder = scratch / f"{number}-{damage}"
+            shutil.copytree(job, folder)
+            if not _damage(folder / inside, damage, marker := scratch / "executed"):
+                continue
+            said = _refusal(folder, dataset, scratch / "refused", **at)
+            assert not marker.exists(), f"a pickle in {inside} was executed"
+            if said is None:
+                assert damage == "missing", f"{inside} was {damage}, and nobody noticed"
+            else:
+                assert inside.name in said or str(folder) in said, (
+                    f"{inside} was {damage}: it is not named in {said!r}"
+                )
+            assert not (scratch / "refused").exists(), f"{inside} was {damage}: something half-written was left"
+    said = _refusal(job, _fewer(dataset), scratch / "refused", **at)
+    assert said is not None, "results of another number of particles were accepted"
+    assert not (scratch / "refused").exists(), "results of another data set left something half-written"
+    return found
+
+
+def _read(
+    folder: Path,
+    dataset: Dataset,
+    *,
+    importer: type[Importer],
+    options: Callable[[Path], Mapping[str, Any]],
+    takes_folder: bool,
+) -> Found:
+    return importer.open(folder if takes_folder else None, options(folder)).read(dataset)
+
+
+def _check_rows(found: Found, dataset: Dataset) -> None:
+    parts = ("latents", "posteriors", "rotations", "shifts")
+    present = {name: values for name in parts if (values := getattr(found, name)) is not None}
+    assert present or found.volumes is not None, "nothing was found"
+    for name, values in present.items():
+        assert len(values) == len(dataset.particles), f"{len(values)} {name} for {len(dataset.particles)} particles"
+        finite = np.isfinite(values.reshape(len(values), -1))
+        assert (finite.all(axis=1) == finite.any(axis=1)).all(), f"{name} of a particle are partly NaN"
+    assert found.files, "it does not say which files it read"
+    assert all(file.exists() for file in found.files), "it names files that do not exist"
+
+
+def _check_account(
+    job: Path,
+    dataset: Dataset,
+    run: Path,
+    *,
+    importer: type[Importer],
+    options: Callable[[Path], Mapping[str, Any]],
+    takes_folder: bool,
+) -> None:
+    given = (importer.name, job if takes_folder else None, dataset, run)
+    first = import_results(*given, options=options(job))
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert (run / "import.json").exists(), "the run has no account of the import"
+    again = import_results(*given, options=options(job))
+    after = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert before == after, "the same import again changed the run"
+    assert first.name == again.name
+
+
+def _damage(file: Path, how: str, marker: Path) -> bool:
+    """Whether the file could be damaged in this way."""
+    if how == "missing":
+        file.unlink()
+        return True
+    if how == "truncated":
+        if file.suffix.lower() not in _DATA:
+            return False
+        content = file.read_bytes()
+        file.write_bytes(content[: len(content) // 2])
+        return True
+    if file.suffix.lower() != ".pkl":
+        return False
+    file.write_bytes(pickle.dumps(_Hostile(marker)))
+    return True
+
+
+class _Hostile:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, marker: Path) -> None:
+        self._marker = marker
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return os.mkdir, (str(self._marker),)
+
+
+def _refusal(
+    folder: Path,
+    dataset: Dataset,
+    run: Path,
+    *,
+    importer: type[Importer],
+    options: Callable[[Path], Mapping[str, Any]],
+    takes_folder: bool,
+) -> str | None:
+    """What an import says that is refused; None if it is not."""
+    try:
+        import_results(importer.name, folder if takes_folder else None, dataset, run, options=options(folder))
+    except (CryobenchError, ValueError) as error:
+        return str(error)
+    shutil.rmtree(run)
+    return None
+
+
+def _fewer(dataset: Dataset) -> Dataset:
+    """The same without its last particles, in another order, and without names of images."""
+    n = len(dataset.particles) - 3
+    kept = np.arange(n)[::-1]
+    truth = None if dataset.truth is None else GroundTruth(dataset.truth.states[kept])
+    queries = np.arange(min(2, n))
+    return replace(
+        dataset, particles=dataset.particles.select(kept), truth=truth, queries=queries, path=None, card={}
+    )

@@ -1,0 +1,179 @@
+"""Jobs of cryoDRGN's programs and drgnai: what they left on disk is what is scored, and their volumes are ours.
+
+The fixtures are outputs of the programs themselves (provenance.txt beside each).
+"""
+
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cryobench._errors import FormatError
+from cryobench.data import Dataset
+from cryobench.importers import get_importer, recognise
+from cryobench.importers.bring_in import examine, import_results
+from cryobench.io.mrc import read_volume
+from cryobench.testing import check_importer
+from cryobench.testing.toy import toy_dataset
+
+JOBS = Path(__file__).parents[2] / "fixtures" / "imports"
+ROWS = (0, 7)
+PROGRAMS = sorted(path.name for path in JOBS.iterdir() if path.is_dir())
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    """48 particles of 16 px, as those of the jobs; rows are known by their order alone."""
+    made = toy_dataset(size=16, n=48, n_queries=2)
+    return Dataset(made.particles, made.truth, np.array(ROWS), made.card)
+
+
+def saved(program: str) -> Path:
+    """The file of latents of a job."""
+    return next(path for path in (JOBS / program).glob("*.pkl") if path.name.startswith(("z.", "conf.")))
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_latents_are_those_that_the_program_saved(program: str, dataset: Dataset) -> None:
+    found = get_importer("cryodrgn").open(JOBS / program, {}).read(dataset)
+    with saved(program).open("rb") as file:
+        expected = np.asarray(pickle.load(file), dtype=np.float32)
+    assert found.latents is not None
+    np.testing.assert_array_equal(found.latents, expected)
+    assert program.split("-")[0] in found.tool
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_volumes_are_those_of_the_program(program: str, dataset: Dataset, tmp_path: Path) -> None:
+    """Inside the trained ball, but for the zero frequency and, of drgnai and abinit, the line kx = ky = 0."""
+    run = import_results("cryodrgn", JOBS / program, dataset, tmp_path / "run")
+    assert run.volumes is not None
+    full = np.fft.fftfreq(16) * 16
+    radius = np.sqrt(full[:, None, None] ** 2 + full[:, None] ** 2 + full**2)
+    # drgnai cuts its sections to circles of a whole radius, the last shell in part.
+    compared = (radius > 0) & (radius < 7 if program in ("drgnai", "abinit") else radius < 8)
+    if program in ("drgnai", "abinit"):
+        compared &= ~((full[:, None] == 0) & (full == 0))[None]
+    for item, row in enumerate(ROWS):
+        theirs = np.fft.fftn(np.fft.ifftshift(read_volume(JOBS / program / f"map-of-row-{row}.mrc")[0]))[compared]
+        ours = np.fft.fftn(np.fft.ifftshift(run.volumes.read(item)))[compared]
+        assert np.abs(ours - theirs).max() < 1e-4 * np.abs(theirs).max()
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_laws(program: str, dataset: Dataset, tmp_path: Path) -> None:
+    check_importer(get_importer("cryodrgn"), JOBS / program, dataset, tmp_path)
+
+
+@pytest.mark.parametrize("program", [name for name in PROGRAMS if name.startswith("abinit")])
+def test_shifts_that_were_found_are_in_angstrom(program: str, dataset: Dataset) -> None:
+    """Fractions of the box of D + 1 in one, pixels in the other."""
+    found = get_importer("cryodrgn").open(JOBS / program, {}).read(dataset)
+    with next((JOBS / program).glob("pose.*.pkl")).open("rb") as file:
+        rotations, stored = pickle.load(file)
+    assert found.rotations is not None
+    assert found.shifts is not None
+    scale = dataset.particles.pixel_size * (17 if program == "abinit_het_old" else 1)
+    np.testing.assert_allclose(found.rotations, rotations, atol=1e-6)
+    np.testing.assert_allclose(found.shifts, scale * np.asarray(stored, dtype=np.float64), atol=1e-6)
+    assert np.abs(stored).max() > 0
+    assert found.poses == "estimated"
+
+
+def test_a_job_is_recognised_by_its_files(tmp_path: Path) -> None:
+    assert recognise(JOBS / "train_vae")[0] == "cryodrgn"
+    with pytest.raises(FormatError, match="is of no program that is known here"):
+        recognise(tmp_path)
+
+
+def test_an_epoch_that_is_not_there_is_refused_with_those_that_are(dataset: Dataset) -> None:
+    with pytest.raises(FormatError, match="no latents of epoch 7: there are those of 2"):
+        get_importer("cryodrgn").open(JOBS / "train_vae", {"epoch": 7}).read(dataset)
+
+
+def test_the_table_of_latents_is_that_of_the_weights(dataset: Dataset) -> None:
+    found = get_importer("cryodrgn").open(JOBS / "abinit", {"latents_from": "table"}).read(dataset)
+    weights = torch.load(next((JOBS / "abinit").glob("weights.*.pkl")), weights_only=True)
+    expected = weights["model_state_dict"]["conf_table.table_conf"].numpy()
+    np.testing.assert_array_equal(found.latents, expected)
+    with pytest.raises(FormatError, match="no table of latents"):
+        get_importer("cryodrgn").open(JOBS / "train_vae", {"latents_from": "table"}).read(dataset)
+
+
+def test_a_selection_of_particles_leaves_the_others_without_a_latent(tmp_path: Path) -> None:
+    made = toy_dataset(size=16, n=60, n_queries=2)
+    chosen = np.random.default_rng(0).permutation(60)[:48]
+    np.save(tmp_path / "chosen.npy", chosen)
+    dataset = Dataset(made.particles, made.truth, chosen[:2], made.card)
+    found = get_importer("cryodrgn").open(JOBS / "train_vae", {"indices": tmp_path / "chosen.npy"}).read(dataset)
+    with (JOBS / "train_vae" / "z.2.pkl").open("rb") as file:
+        expected = pickle.load(file)
+    assert found.latents is not None
+    np.testing.assert_array_equal(found.latents[chosen], expected)
+    left = np.setdiff1d(np.arange(60), chosen)
+    assert np.isnan(found.latents[left]).all()
+
+
+def test_a_query_particle_that_was_left_out_has_no_volume(tmp_path: Path) -> None:
+    made = toy_dataset(size=16, n=60, n_queries=2)
+    np.save(tmp_path / "chosen.npy", np.arange(48))
+    dataset = Dataset(made.particles, made.truth, np.array([3, 55]), made.card)
+    given = {"options": {"indices": tmp_path / "chosen.npy"}}
+    with pytest.raises(FormatError, match="query particle 55 was left out"):
+        import_results("cryodrgn", JOBS / "train_vae", dataset, tmp_path / "run", **given)
+    run = import_results("cryodrgn", JOBS / "train_vae", dataset, tmp_path / "other", volumes_by="none", **given)
+    assert run.volumes is None
+
+
+def test_an_import_that_was_stopped_decodes_what_is_missing(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = import_results("cryodrgn", JOBS / "train_vae", dataset, tmp_path / "whole")
+    from cryobench.importers import bring_in
+
+    written: list[str] = []
+    write = bring_in.write_volume
+
+    def stop_at_the_second(path: Path, *arguments: object) -> None:
+        if written:
+            raise KeyboardInterrupt
+        written.append(path.name)
+        write(path, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(bring_in, "write_volume", stop_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        import_results("cryodrgn", JOBS / "train_vae", dataset, tmp_path / "run")
+    monkeypatch.setattr(bring_in, "write_volume", lambda path, *rest: (written.append(path.name), write(path, *rest)))
+    run = import_results("cryodrgn", JOBS / "train_vae", dataset, tmp_path / "run")
+    assert written == ["000000.mrc", "000001.mrc"]
+    assert whole.volumes is not None
+    assert run.volumes is not None
+    for item in range(2):
+        np.testing.assert_array_equal(run.volumes.read(item), whole.volumes.read(item))
+
+
+def test_a_dry_run_says_what_would_be_imported_and_writes_nothing(dataset: Dataset, tmp_path: Path) -> None:
+    job = shutil.copytree(JOBS / "train_vae", tmp_path / "job")
+    before = sorted(tmp_path.rglob("*"))
+    found, account = examine("auto", job, dataset)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert account["found"] == {"latents": [48, 2], "decoder": "coordinate-network"}
+    assert set(account["files"]) == {str(file) for file in found.files}
+    assert account["recognised_by"] == "config.yaml beside z.2.pkl"
+
+
+def test_volumes_by_kernel_regression_need_no_model_of_the_program(tmp_path: Path) -> None:
+    made = toy_dataset(size=16, n=240, n_queries=2)
+    np.save(tmp_path / "z.npy", made.truth.embedding if made.truth is not None else None)
+    given = {"options": {"latents": tmp_path / "z.npy"}, "volumes_by": "kernel-regression"}
+    run = import_results("files", None, made, tmp_path / "run", **given)
+    assert run.record.priors.volumes == "kernel-regression"
+    assert run.volumes is not None
+    assert made.truth is not None
+    assert made.truth.volumes is not None
+    for item, query in enumerate(run.queries):
+        truth = made.truth.volumes.read(int(made.truth.states[query]))
+        assert np.corrcoef(truth.ravel(), run.volumes.read(item).ravel())[0, 1] > 0.7

@@ -1,0 +1,203 @@
+"""Plain files of a program that is not known: rows that are the right particles, maps on the right grid."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cryobench._errors import FormatError
+from cryobench.data import Dataset
+from cryobench.experiment.score import score_run
+from cryobench.importers import get_importer
+from cryobench.importers.bring_in import examine, import_results
+from cryobench.importers.maps import mirror
+from cryobench.importers.pages import describe_importers
+from cryobench.io.mrc import write_volume
+from cryobench.io.pickles import write_pickle
+from cryobench.testing import check_importer
+from cryobench.testing.toy import toy_dataset
+from cryobench.volumes.regrid import regrid_volume
+from stored import store_dataset
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    return toy_dataset(size=16, n=90, n_queries=3)
+
+
+@pytest.fixture
+def latents(dataset: Dataset) -> np.ndarray:
+    return np.random.default_rng(1).standard_normal((len(dataset.particles), 4)).astype(np.float32)
+
+
+def write_maps(folder: Path, dataset: Dataset, names: list[str], voxel: float | None = None) -> Path:
+    """The true volumes of the query particles."""
+    folder.mkdir()
+    for query, name in zip(dataset.queries, names, strict=True):
+        write_volume(folder / name, true_volume(dataset, int(query)), voxel or dataset.particles.pixel_size)
+    return folder
+
+
+def true_volume(dataset: Dataset, particle: int) -> np.ndarray:
+    assert dataset.truth is not None
+    assert dataset.truth.volumes is not None
+    return dataset.truth.volumes.read(int(dataset.truth.states[particle]))
+
+
+def read(dataset: Dataset, **options: object):
+    return get_importer("files").open(None, options).read(dataset)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz", "csv", "parquet", "pkl", "txt"])
+def test_latents_of_every_kind_of_file(suffix: str, dataset: Dataset, latents: np.ndarray, tmp_path: Path) -> None:
+    path = tmp_path / f"z.{suffix}"
+    table = pd.DataFrame(latents, columns=[f"z{axis}" for axis in range(4)])
+    writers = {
+        "npy": lambda: np.save(path, latents),
+        "npz": lambda: np.savez(path, z=latents, other=np.zeros(3)),
+        "csv": lambda: table.to_csv(path, index=False, float_format="%.9g"),
+        "parquet": lambda: table.to_parquet(path),
+        "pkl": lambda: write_pickle(path, latents),
+        "txt": lambda: np.savetxt(path, latents, fmt="%.9g"),
+    }
+    writers[suffix]()
+    np.testing.assert_array_equal(read(dataset, latents=path).latents, latents)
+
+
+def test_rows_that_name_their_particle_may_come_in_any_order(
+    dataset: Dataset, latents: np.ndarray, tmp_path: Path
+) -> None:
+    order = np.random.default_rng(2).permutation(90)[:70]
+    pd.DataFrame({"particle": order, "x": latents[order, 0], "y": latents[order, 1]}).to_csv(
+        tmp_path / "z.csv", index=False, float_format="%.9g"
+    )
+    found = read(dataset, latents=tmp_path / "z.csv")
+    assert found.latents is not None
+    np.testing.assert_array_equal(found.latents[order], latents[order, :2])
+    assert np.isnan(np.delete(found.latents, order, axis=0)).all()
+    assert "20 particles have none" in found.notes[0]
+
+
+def test_another_number_of_rows_is_refused_with_the_way_out(
+    dataset: Dataset, latents: np.ndarray, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "z.npy", latents[:50])
+    with pytest.raises(FormatError, match=r"has 50 rows, and .* has 90 particles.*--indices FILE"):
+        read(dataset, latents=tmp_path / "z.npy")
+    np.save(tmp_path / "chosen.npy", np.arange(40, 90))
+    found = read(dataset, latents=tmp_path / "z.npy", indices=tmp_path / "chosen.npy")
+    assert found.latents is not None
+    np.testing.assert_array_equal(found.latents[40:], latents[:50])
+
+
+def test_two_sources_that_contradict_one_another_are_both_shown(tmp_path: Path, latents: np.ndarray) -> None:
+    dataset = store_dataset(toy_dataset(size=16, n=90, n_queries=3), tmp_path / "data")
+    n = len(dataset.particles)
+    pd.DataFrame({"particle": np.arange(n)[::-1], "x": latents[:n, 0]}).to_csv(tmp_path / "z.csv", index=False)
+    assert dataset.path is not None
+    with pytest.raises(FormatError, match=r"z\.csv and .*particles\.star contradict one another: particle 0"):
+        read(dataset, latents=tmp_path / "z.csv", images=dataset.path / "particles.star")
+
+
+def test_maps_are_given_to_query_particles_by_number_by_order_or_by_a_table(dataset: Dataset, tmp_path: Path) -> None:
+    by_number = write_maps(tmp_path / "number", dataset, [f"vol_{query:04d}.mrc" for query in dataset.queries])
+    in_order = write_maps(tmp_path / "order", dataset, [f"vol_{place:03d}.mrc" for place in (1, 2, 3)])
+    listed = write_maps(tmp_path / "table", dataset, ["b.mrc", "c.mrc", "a.mrc"])
+    pd.DataFrame({"particle": dataset.queries, "file": ["b.mrc", "c.mrc", "a.mrc"]}).to_csv(
+        listed / "volumes.csv", index=False
+    )
+    for folder in (by_number, in_order, listed):
+        volumes = read(dataset, volumes=folder).volumes
+        assert volumes is not None
+        for item, query in enumerate(dataset.queries):
+            np.testing.assert_array_equal(volumes.read(item), true_volume(dataset, int(query)))
+    unknown = write_maps(tmp_path / "unknown", dataset, ["x7.mrc", "y91.mrc", "z5.mrc"])
+    with pytest.raises(FormatError, match="names do not say which is whose"):
+        read(dataset, volumes=unknown)
+
+
+def test_maps_of_classes_go_to_the_particles_of_each(dataset: Dataset, tmp_path: Path) -> None:
+    assert dataset.truth is not None
+    assert dataset.truth.volumes is not None
+    folder = tmp_path / "maps"
+    for state in range(3):
+        write_volume(folder / f"class_{state + 1}.mrc", dataset.truth.volumes.read(state), 4.0)
+    np.save(tmp_path / "labels.npy", dataset.truth.states)
+    found = read(dataset, volumes=folder, labels=tmp_path / "labels.npy", volumes_of="classes")
+    assert found.volumes is not None
+    assert found.posteriors is not None
+    np.testing.assert_array_equal(found.posteriors.argmax(axis=1), dataset.truth.states)
+    for item, query in enumerate(dataset.queries):
+        np.testing.assert_array_equal(found.volumes.read(item), true_volume(dataset, int(query)))
+
+
+def test_maps_of_another_grid_are_resampled_and_wrong_headers_set_aside(dataset: Dataset, tmp_path: Path) -> None:
+    pixel, fine = dataset.particles.pixel_size, tmp_path / "fine"
+    for query in dataset.queries:
+        volume = regrid_volume(true_volume(dataset, int(query)), pixel, box_size=32, new_pixel_size=pixel / 2)
+        write_volume(fine / f"{query:04d}.mrc", volume, 1.0)  # as many programs do
+    found = read(dataset, volumes=fine)
+    assert found.volumes is not None
+    assert any("resampled in Fourier space to 16 of 4 Å" in note for note in found.notes)
+    for item, query in enumerate(dataset.queries):
+        expected = true_volume(dataset, int(query))
+        assert np.corrcoef(found.volumes.read(item).ravel(), expected.ravel())[0, 1] > 0.99
+
+
+@pytest.mark.parametrize(("change", "said"), [(lambda v: -v, "--invert"), (mirror, "--mirror")])
+def test_contrast_and_hand_are_said_and_not_changed(change, said: str, tmp_path: Path) -> None:
+    dataset = toy_dataset(size=24, n=300, n_queries=3, snr=2)
+    folder = tmp_path / "maps"
+    for query in dataset.queries:
+        write_volume(folder / f"{query:04d}.mrc", change(true_volume(dataset, int(query))), 4.0)
+    found, account = examine("files", None, dataset, options={"volumes": folder})
+    assert sum(said in note for note in account["notes"]) == 1
+    assert found.volumes is not None
+    np.testing.assert_array_equal(found.volumes.read(0), change(true_volume(dataset, int(dataset.queries[0]))))
+    turned, account = examine("files", None, dataset, options={"volumes": folder, said.removeprefix("--"): True})
+    assert not any(said in note for note in account["notes"])
+    assert turned.volumes is not None
+    np.testing.assert_allclose(turned.volumes.read(0), true_volume(dataset, int(dataset.queries[0])), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [15, 16])
+def test_the_mirror_image_keeps_the_centre_voxel(size: int, rng: np.random.Generator) -> None:
+    volume = rng.standard_normal((size, size, size)).astype(np.float32)
+    flipped = mirror(volume)
+    np.testing.assert_array_equal(flipped[size // 2], volume[size // 2])
+    np.testing.assert_array_equal(flipped[size // 2 + 3], volume[size // 2 - 3])
+
+
+def test_laws(dataset: Dataset, latents: np.ndarray, tmp_path: Path) -> None:
+    job = tmp_path / "job"
+    write_maps(job, dataset, [f"{query:04d}.mrc" for query in dataset.queries])
+    write_pickle(job / "z.pkl", latents)
+    check_importer(
+        get_importer("files"),
+        job,
+        dataset,
+        tmp_path / "scratch",
+        options=lambda folder: {"latents": folder / "z.pkl", "volumes": folder, "method": "mine"},
+        takes_folder=False,
+    )
+
+
+def test_an_imported_run_is_scored_as_any_other(tmp_path: Path) -> None:
+    dataset = store_dataset(toy_dataset(size=16, n=90, n_queries=3), tmp_path / "data")
+    assert dataset.truth is not None
+    np.save(tmp_path / "z.npy", dataset.truth.embedding)
+    maps = tmp_path / "maps"
+    for query in dataset.queries:
+        write_volume(maps / f"{query:06d}.mrc", true_volume(dataset, int(query)), dataset.particles.pixel_size)
+    options = {"latents": tmp_path / "z.npy", "volumes": maps, "method": "the truth"}
+    import_results("files", None, dataset, tmp_path / "run", options=options)
+    run, scores = score_run(tmp_path / "run", metrics=["per-image-fsc", "decodability"])
+    assert run.name == "the truth"
+    assert scores.scores["fsc-auc"].value > 0.43  # of 0.4375 at 16 px
+    assert run.record.priors.volumes == "files"
+
+
+def test_the_page_of_importers_is_current() -> None:
+    page = Path(__file__).parents[3] / "docs" / "importers.md"
+    assert page.read_text(encoding="utf-8") == describe_importers()
