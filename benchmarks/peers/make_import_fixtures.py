@@ -122,6 +122,7 @@ def main() -> None:
         ]
         command += ["--poses", "data/poses.pkl", "--ctf", "data/ctf.pkl", "--epochs", "2", "--seed", "1"]
         command += ["--query", *map(str, ROWS)]
+        command += ["--set", "hypervolume_dim=16", "hypervolume_layers=1", "pe_dim=4", "z_dim=2"]
         run_job(work, name, command)
         maps = [work / name / "volumes" / f"{row:06d}.mrc" for row in ROWS]
         keep(work, name, work / name / "out", maps, command, "drgnai 0.3.2b")

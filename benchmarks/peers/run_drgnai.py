@@ -1,7 +1,7 @@
 """Train drgnai with fixed poses and decode volumes, on a CPU. Run by an environment with drgnai, not by ours.
 
     ENVIRONMENT/bin/python run_drgnai.py OUT --particles F.star --datadir DIR --poses poses.pkl --ctf ctf.pkl
-                                         --epochs N --seed S [--query PARTICLE ...]
+                                         --epochs N --seed S [--query PARTICLE ...] [--set KEY=NUMBER ...]
 
 drgnai 0.3.2b waits for a CUDA device unconditionally; that call is left out here, nothing else is touched. Volumes
 are decoded by its own code at the latents that it saves, those of the forward passes of the last epoch, and written
@@ -36,6 +36,7 @@ def train(options: argparse.Namespace) -> tuple[float, float]:
         "seed": options.seed,
         "num_workers": 0,
         "max_threads": 1,
+        **{key: int(value) for key, _, value in (each.partition("=") for each in options.set)},
     }
     trainer = ModelTrainer(str(options.out), settings)
     trainer.train()
@@ -71,6 +72,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--query", type=int, nargs="*", default=[])
+    parser.add_argument("--set", nargs="*", default=[], help="whole numbers of its configuration")
     options = parser.parse_args()
     torch.cuda.synchronize = lambda *_, **__: None
     options.out.mkdir(parents=True, exist_ok=True)
