@@ -23,12 +23,12 @@ GROUP = "cryobench.importers"
 
 def list_importers() -> list[str]:
     """Names of all importers: those of this package and those that installed packages add."""
-    return list_names(IMPORTERS, GROUP)
+    return list_names(IMPORTERS, GROUP, Importer)
 
 
 def get_importer(name: str) -> type[Importer]:
     """Class of an importer. UnknownName, with near names, if there is none."""
-    return load_named("importer", name, IMPORTERS, GROUP)
+    return load_named("importer", name, IMPORTERS, GROUP, Importer)
 
 
 def recognise(path: Path) -> tuple[str, str]:
