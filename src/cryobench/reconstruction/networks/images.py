@@ -13,10 +13,7 @@ Source: Zhong et al., Nature Methods 18 (2021) 176, and the authors' programs.
 
 from __future__ import annotations
 
-import shutil
 import socket
-import tempfile
-import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -27,13 +24,12 @@ from torch import Tensor
 
 from cryobench._progress import Progress, Silent
 from cryobench.compute import Compute
-from cryobench.compute.memory import format_bytes
 from cryobench.data import CHUNK, Particles
 from cryobench.fourier import fft_images
 from cryobench.imaging.ctf import evaluate_ctf
 from cryobench.imaging.half_disc import HalfDisc
-from cryobench.io.atomic import PARTIAL
 from cryobench.reconstruction.images import centre, require_poses
+from cryobench.reconstruction.networks.row_file import RowFile
 
 _FLAT, _END = 0.85, 0.99
 _SAMPLE = 1000
@@ -76,7 +72,7 @@ class NetworkImages:
         Device.
     keep_bytes
         Memory for prepared images; if they need more, or several workers read them, they lie in a file, which goes
-        with this object. All processes map that one file: the system holds as much of it as it has free memory for.
+        with this object (``RowFile``).
     scaled_by
         Images whose standard deviation is s: "sample", at most 1,000 of them before the window (cryoDRGN), or
         "all", after it (cryoDRGN-AI).
@@ -113,13 +109,9 @@ class NetworkImages:
         shared = compute.n_workers > 1
         self.is_in_memory = not shared and 2 * float(np.prod(shape, dtype=float)) <= keep_bytes
         """Whether prepared images are kept in memory."""
-        self._path: Path | None = None
-        if self.is_in_memory:
-            self._data = np.empty(shape, dtype=np.float16)
-        else:
-            self._data, self._path = _open_file(shape, folder, named=shared)
-        if self._path is not None:
-            weakref.finalize(self, self._path.unlink, missing_ok=True)
+        self._data: np.ndarray | RowFile = (
+            np.empty(shape, dtype=np.float16) if self.is_in_memory else RowFile(shape, folder, named=shared)
+        )
         total = 0.0
         with (progress or Silent()).task("preparing images", total=len(particles)) as task:
             for indices in particles.chunks(CHUNK):
@@ -144,20 +136,20 @@ class NetworkImages:
         return 2 * len(self._frequencies)
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the prepared images, which lie in a file that has a name."""
-        if self._path is None:
+        """All but the prepared images, of whose file the name goes along."""
+        path = self._data.path if isinstance(self._data, RowFile) else None
+        if path is None:
             raise TypeError("prepared images travel to workers by their file, and these were made for one process.")
-        return {**self.__dict__, "_data": None}
+        return {**self.__dict__, "_data": path}
 
     def open_here(self, device: str) -> None:
-        """In the process travelled to: map the file, for a device. FileNotFoundError if it cannot be seen there."""
-        assert self._path is not None
+        """In the process travelled to: open the file, for a device. FileNotFoundError if it cannot be seen there."""
+        assert isinstance(self._data, Path)
         try:
-            shape = (len(self), self.n_values // 2, 2)
-            self._data = np.memmap(self._path, dtype=np.float16, mode="r", shape=shape)
+            self._data = RowFile.open(self._data, (len(self), self.n_values // 2, 2))
         except FileNotFoundError as error:
             raise FileNotFoundError(
-                f"{socket.gethostname()} sees no file {self._path}, where the prepared images are: put the run where "
+                f"{socket.gethostname()} sees no file {self._data}, where the prepared images are: put the run where "
                 "all machines see it."
             ) from error
         self._device = device
@@ -197,22 +189,6 @@ class NetworkImages:
         if not total > 0:
             raise ValueError("the images hold nothing: all pixels of an image are equal. Is the stack blank?")
         return (total / len(chosen)) ** 0.5
-
-
-def _open_file(shape: tuple[int, ...], folder: Path | None, *, named: bool) -> tuple[np.ndarray, Path | None]:
-    """Half-precision numbers in a file, and its name if it is to have one; without, it goes with the array."""
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-    needed, free = 2 * int(np.prod(shape)), shutil.disk_usage(folder or tempfile.gettempdir()).free
-    if needed > free:
-        raise OSError(
-            f"prepared images take {format_bytes(needed)} in a file, which the memory budget or several workers ask "
-            f"for, and {folder or tempfile.gettempdir()} has {format_bytes(free)} free: make room there, or give one "
-            "worker more --memory, or set a smaller box."
-        )
-    options = {"prefix": ".images.", "suffix": PARTIAL, "delete": False}
-    with tempfile.NamedTemporaryFile(dir=folder, **options) if named else tempfile.TemporaryFile(dir=folder) as file:
-        return np.memmap(file, dtype=np.float16, mode="w+", shape=shape), Path(file.name) if named else None
 
 
 def _make_window(size: int) -> Tensor:

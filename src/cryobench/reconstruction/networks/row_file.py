@@ -1,0 +1,86 @@
+"""Rows of half-precision numbers in a file, read and written one by one: prepared images that memory does not hold.
+
+Rows are read by system calls and not mapped, so that what the process holds is what was asked for; the system keeps
+as much of the file as it has free memory for.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+
+import numpy as np
+
+from cryobench.compute.memory import format_bytes
+from cryobench.io.atomic import PARTIAL
+
+
+class RowFile:
+    """An array (rows, ...) of float16 on disk, of which rows are taken by indices.
+
+    Parameters
+    ----------
+    shape
+        Of the array.
+    folder
+        Where the file is; None for where temporary files are.
+    named
+        Whether other processes open it: it then has a name, and is removed with this object. Without a name it goes
+        with the process, however that ends.
+
+    Raises
+    ------
+    OSError
+        If there is no space for it.
+    """
+
+    def __init__(self, shape: tuple[int, ...], folder: Path | None, *, named: bool) -> None:
+        self.shape = shape
+        self._row_bytes = 2 * int(np.prod(shape[1:]))
+        place = Path(tempfile.gettempdir()) if folder is None else folder
+        place.mkdir(parents=True, exist_ok=True)
+        needed, free = shape[0] * self._row_bytes, shutil.disk_usage(place).free
+        if needed > free:
+            raise OSError(
+                f"prepared images take {format_bytes(needed)} in a file, which the memory budget or several workers "
+                f"ask for, and {place} has {format_bytes(free)} free: make room there, or give one worker more "
+                "--memory, or set a smaller box."
+            )
+        self.path: Path | None = None
+        """By which other processes open it."""
+        if named:
+            self._descriptor, name = tempfile.mkstemp(prefix=".images.", suffix=PARTIAL, dir=place)
+            self.path = Path(name)
+            weakref.finalize(self, self.path.unlink, missing_ok=True)
+        else:
+            with tempfile.TemporaryFile(dir=place) as file:
+                self._descriptor = os.dup(file.fileno())
+        os.truncate(self._descriptor, needed)
+        weakref.finalize(self, os.close, self._descriptor)
+
+    @classmethod
+    def open(cls, path: Path, shape: tuple[int, ...]) -> RowFile:
+        """One that another process made, for reading. FileNotFoundError if it cannot be seen here."""
+        opened = cls.__new__(cls)
+        opened.shape, opened.path = shape, path
+        opened._row_bytes = 2 * int(np.prod(shape[1:]))
+        opened._descriptor = os.open(path, os.O_RDONLY)
+        weakref.finalize(opened, os.close, opened._descriptor)
+        return opened
+
+    def __getitem__(self, indices: np.ndarray) -> np.ndarray:
+        """Rows (b, ...)."""
+        rows = np.empty((len(indices), *self.shape[1:]), dtype=np.float16)
+        for row, index in zip(rows, indices.tolist(), strict=True):
+            count = os.preadv(self._descriptor, [row.reshape(-1).view(np.uint8).data], index * self._row_bytes)
+            if count != self._row_bytes:
+                raise OSError(f"row {index} of the prepared images ended after {count} of {self._row_bytes} bytes.")
+        return rows
+
+    def __setitem__(self, indices: np.ndarray, rows: np.ndarray) -> None:
+        values = np.ascontiguousarray(rows, dtype=np.float16)
+        for row, index in zip(values, indices.tolist(), strict=True):
+            os.pwrite(self._descriptor, row.tobytes(), index * self._row_bytes)
