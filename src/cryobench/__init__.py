@@ -10,8 +10,9 @@ The road in Python:
     cryobench.write_report(dataset, [(result, scores)], "page")
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cryobench._lazy import late_names
 
 if TYPE_CHECKING:
     from cryobench.experiment.adopt import adopt as adopt
@@ -24,30 +25,18 @@ if TYPE_CHECKING:
     from cryobench.report.site import write_report as write_report
 
 _PUBLIC = {
-    "adopt": "cryobench.experiment.adopt:adopt",
-    "load_dataset": "cryobench.io.store:load_dataset",
-    "load_reconstruction": "cryobench.io.store:load_reconstruction",
-    "run": "cryobench.experiment.run:run",
-    "score": "cryobench.metrics.evaluate:score",
-    "simulate": "cryobench.recipes.simulate:simulate",
-    "write_card": "cryobench.report.card:write_card",
-    "write_report": "cryobench.report.site:write_report",
+    "adopt": "cryobench.experiment.adopt",
+    "load_dataset": "cryobench.io.store",
+    "load_reconstruction": "cryobench.io.store",
+    "run": "cryobench.experiment.run",
+    "score": "cryobench.metrics.evaluate",
+    "simulate": "cryobench.recipes.simulate",
+    "write_card": "cryobench.report.card",
+    "write_report": "cryobench.report.site",
 }
 
-_MODULES = ("data", "methods", "metrics", "recipes")
+_FOLDERS = {name: f"cryobench.{name}" for name in ("data", "methods", "metrics", "recipes")}
 
 __all__ = ["adopt", "load_dataset", "load_reconstruction", "run", "score", "simulate", "write_card", "write_report"]
 
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for: ``import cryobench`` itself loads nothing heavy."""
-    if name in _PUBLIC:
-        module, _, attribute = _PUBLIC[name].partition(":")
-        return getattr(import_module(module), attribute)
-    if name in _MODULES:
-        return import_module(f"cryobench.{name}")
-    raise AttributeError(f"module 'cryobench' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_PUBLIC, *_MODULES])
+__getattr__, __dir__ = late_names(__name__, {**_PUBLIC, **_FOLDERS})

@@ -1,4 +1,4 @@
-"""Registries: literal dictionaries from a name to "module:OBJECT", extended by installed entry points.
+"""Registries: literal dictionaries from a name to where its object is, extended by installed entry points.
 
 Nothing is imported before it is asked for, so listing names is quick and an optional dependency is needed only
 by what uses it.
@@ -8,18 +8,27 @@ from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from inspect import isabstract
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryobench._errors import BrokenExtension, UnknownName
 
 
-def list_names(table: Mapping[str, str], group: str, base: type) -> list[str]:
+class Entry(NamedTuple):
+    """One line of a registry."""
+
+    where: str
+    """"module:OBJECT"."""
+    what: str = ""
+    """The line that lists it, as the object itself says it, so that a list imports nothing."""
+
+
+def list_names(table: Mapping[str, Entry], group: str, base: str) -> list[str]:
     """Names in the table, in its order, then those of the entry-point group that can be loaded, alphabetically."""
     broken = list_broken(table, group, base)
     return [*table, *(name for name in _points(table, group) if name not in broken)]
 
 
-def list_broken(table: Mapping[str, str], group: str, base: type) -> dict[str, str]:
+def list_broken(table: Mapping[str, Entry], group: str, base: str) -> dict[str, str]:
     """Why extensions of an entry-point group cannot be loaded, by name; those that can are not in it."""
     reasons = {}
     for name, point in _points(table, group).items():
@@ -30,7 +39,7 @@ def list_broken(table: Mapping[str, str], group: str, base: type) -> dict[str, s
     return reasons
 
 
-def load_named(kind: str, name: str, table: Mapping[str, str], group: str, base: type) -> Any:
+def load_named(kind: str, name: str, table: Mapping[str, Entry], group: str, base: str) -> Any:
     """The object a name stands for. The table wins over entry points of the same name.
 
     Parameters
@@ -40,7 +49,8 @@ def load_named(kind: str, name: str, table: Mapping[str, str], group: str, base:
     table, group
         Names of this package, and the entry-point group of others.
     base
-        What an extension must be: a class derived from it, or an object of it.
+        "module:CLASS" of what an extension must be: a class derived from it, or an object of it. It is imported where
+        there are extensions.
 
     Raises
     ------
@@ -50,8 +60,7 @@ def load_named(kind: str, name: str, table: Mapping[str, str], group: str, base:
         If another package adds it, and it cannot be loaded or is not what it should be.
     """
     if name in table:
-        module, _, attribute = table[name].partition(":")
-        return getattr(import_module(module), attribute)
+        return _import(table[name].where)
     point = _points(table, group).get(name)
     if point is None:
         raise UnknownName(kind, name, list_names(table, group, base))
@@ -61,14 +70,20 @@ def load_named(kind: str, name: str, table: Mapping[str, str], group: str, base:
         raise BrokenExtension(f"{kind} {name!r}: {error}") from error
 
 
-def _points(table: Mapping[str, str], group: str) -> dict[str, EntryPoint]:
+def _import(where: str) -> Any:
+    module, _, attribute = where.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def _points(table: Mapping[str, Entry], group: str) -> dict[str, EntryPoint]:
     """Entry points of a group that the table does not name, by name, in alphabetical order."""
     found = {point.name: point for point in entry_points(group=group) if point.name not in table}
     return dict(sorted(found.items()))
 
 
-def _load(point: EntryPoint, base: type) -> Any:
+def _load(point: EntryPoint, expected: str) -> Any:
     """What an entry point names. BrokenExtension, saying which package, whatever loading it raises or gives."""
+    base: type = _import(expected)
     try:
         found = point.load()
     except (Exception, SystemExit) as error:  # a module that ends the program when imported must not end this one

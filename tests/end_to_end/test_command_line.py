@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,6 @@ def test_help_lists_every_command(command):
 _PROBE = """
 import sys
 from cryobench.cli.main import run_cli
-sys.argv = ["cryobench", "--help"]
 try:
     run_cli()
 except SystemExit:
@@ -74,10 +74,16 @@ print([name for name in ("torch", "numba", "pandas", "scipy", "sklearn", "plotly
 """
 
 
-def test_help_imports_nothing_heavy():
-    printed = subprocess.run([sys.executable, "-c", _PROBE], check=True, capture_output=True, text=True).stdout
-    assert "simulate" in printed
+@pytest.mark.parametrize(("word", "shown"), [("--help", "simulate"), ("list", "heterogeneity-fsc")])
+def test_help_and_lists_import_nothing_heavy(word, shown):
+    words = [sys.executable, "-c", _PROBE, word]
+    printed = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    assert shown in printed
     assert printed.strip().endswith("[]")
+
+
+def test_version(command):
+    assert command("--version") == (0, f"cryobench {version('cryobench')}\n")
 
 
 def test_whole_road(road, command):

@@ -1,5 +1,7 @@
 """``cryobench list``: what there is, the settings of one recipe or method, the page of one metric."""
 
+from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 from pydantic import BaseModel
@@ -7,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cryobench._errors import UnknownName
+from cryobench._registry import Entry, list_broken, list_names
 
 _KINDS = ("recipes", "methods", "metrics")
 
@@ -27,47 +30,30 @@ def _print_names(console: Console, kind: str) -> None:
     table = Table(title=kind, title_justify="left", title_style="bold", box=None, pad_edge=False)
     table.add_column("name", no_wrap=True)
     table.add_column("what it is")
-    for name, text in _describe(kind):
-        table.add_row(name, text)
+    folder = import_module(f"cryobench.{kind}")
+    ours: Mapping[str, Entry] = getattr(folder, kind.upper())
+    for name in list_names(ours, folder.GROUP, folder.BASE):
+        table.add_row(name, ours[name].what if name in ours else describe(kind, name))
     console.print(table)
-    for name, reason in _broken(kind).items():
+    for name, reason in list_broken(ours, folder.GROUP, folder.BASE).items():
         console.print(f"[red]{name}[/red]: {reason}", highlight=False)
     what = "explains one: formula, scores, limits" if kind == "metrics" else "shows its settings"
     console.print(f"[dim]cryobench list {kind} NAME {what}[/dim]\n", highlight=False)
 
 
-def _describe(kind: str) -> list[tuple[str, str]]:
+def describe(kind: str, name: str) -> str:
+    """The line by which a recipe (its title), a method (first of its card) or a metric (its label) is listed."""
     if kind == "recipes":
-        from cryobench.recipes import get_recipe, list_recipes
+        from cryobench.recipes import get_recipe
 
-        return [(name, get_recipe(name).title) for name in list_recipes()]
+        return get_recipe(name).title
     if kind == "methods":
-        from cryobench.methods import get_method, list_methods
+        from cryobench.methods import get_method
 
-        return [(name, _first_line(get_method(name))) for name in list_methods()]
-    from cryobench.metrics import get_metric, list_metrics
+        return next(iter((get_method(name).__doc__ or "").strip().splitlines()), "")
+    from cryobench.metrics import get_metric
 
-    return [(name, get_metric(name).label) for name in list_metrics()]
-
-
-def _broken(kind: str) -> dict[str, str]:
-    from cryobench._registry import list_broken
-
-    if kind == "recipes":
-        from cryobench.recipes import GROUP, RECIPES, Recipe
-
-        return list_broken(RECIPES, GROUP, Recipe)
-    if kind == "methods":
-        from cryobench.methods import GROUP, METHODS, Method
-
-        return list_broken(METHODS, GROUP, Method)
-    from cryobench.metrics.registry import GROUP, METRICS, Metric
-
-    return list_broken(METRICS, GROUP, Metric)
-
-
-def _first_line(item: Any) -> str:
-    return next(iter((item.__doc__ or "").strip().splitlines()), "")
+    return get_metric(name).label
 
 
 def _print_recipe(console: Console, name: str) -> None:

@@ -11,9 +11,9 @@ from cryobench._errors import UnknownName
 from cryobench.cli.tables import make_console
 from cryobench.data import Reconstruction, Score, Scores
 from cryobench.methods import Control, get_method
+from cryobench.metrics import get_metric, list_metrics
 from cryobench.metrics.metric import ScoreKind
 from cryobench.metrics.ranking import rank_scores
-from cryobench.metrics.registry import get_metric, list_metrics
 
 MAIN: dict[str, tuple[tuple[str, ...], ...]] = {
     "per-image-fsc": (

@@ -17,10 +17,10 @@ from cryobench.data import Dataset, Reconstruction, Scores
 from cryobench.io.alignment_store import describe_alignment
 from cryobench.io.atomic import canonical_json
 from cryobench.io.store import hash_run, load_part, read_context, save_part, write_index
+from cryobench.metrics import get_metric, list_metrics
 from cryobench.metrics.frames import Frame
 from cryobench.metrics.metric import Metric, Need, reads
 from cryobench.metrics.query_pairs import hash_mask
-from cryobench.metrics.registry import get_metric, list_metrics
 
 
 class KeptScores:

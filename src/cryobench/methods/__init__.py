@@ -1,35 +1,82 @@
 """Reconstruction methods and controls, by name; packages add their own through the entry-point group."""
 
-from cryobench._registry import list_names, load_named
-from cryobench.methods.controls import Control
-from cryobench.methods.method import Method, MethodSettings
+from typing import TYPE_CHECKING
+
+from cryobench._lazy import late_names
+from cryobench._registry import Entry, list_names, load_named
+
+if TYPE_CHECKING:
+    from cryobench.methods.controls import Control as Control
+    from cryobench.methods.method import Method as Method
+    from cryobench.methods.method import MethodSettings as MethodSettings
 
 METHODS = {
-    "3d-class": "cryobench.methods.classification_3d:Classification3D",
-    "3dva": "cryobench.methods.variability_3d:Variability3D",
-    "recovar": "cryobench.methods.recovar:Recovar",
-    "cryodrgn": "cryobench.methods.cryodrgn:Cryodrgn",
-    "cryodrgn-ai-fixed": "cryobench.methods.cryodrgn_ai:CryodrgnAiFixed",
-    "truth": "cryobench.methods.controls:Truth",
-    "truth-backprojection": "cryobench.methods.controls:TruthBackprojection",
-    "consensus": "cryobench.methods.controls:Consensus",
-    "shuffled-truth": "cryobench.methods.controls:ShuffledTruth",
-    "random-latent": "cryobench.methods.controls:RandomLatent",
+    "3d-class": Entry(
+        "cryobench.methods.classification_3d:Classification3D",
+        "K volumes at given poses by expectation-maximisation (RELION's Class3D without alignment).",
+    ),
+    "3dva": Entry(
+        "cryobench.methods.variability_3d:Variability3D",
+        "Mean and K linear components at given poses by expectation-maximisation (cryoSPARC's 3D Variability).",
+    ),
+    "recovar": Entry(
+        "cryobench.methods.recovar:Recovar",
+        "Covariance of the volumes, linear embedding, kernel-regression volumes at given poses (RECOVAR).",
+    ),
+    "cryodrgn": Entry(
+        "cryobench.methods.cryodrgn:Cryodrgn",
+        "Variational autoencoder of images at given poses; volumes as a network over frequencies (cryoDRGN).",
+    ),
+    "cryodrgn-ai-fixed": Entry(
+        "cryobench.methods.cryodrgn_ai:CryodrgnAiFixed",
+        "Network over frequencies with a table of latents, at given poses (cryoDRGN-AI, fixed poses).",
+    ),
+    "truth": Entry(
+        "cryobench.methods.controls:Truth",
+        "Control: the true volumes themselves; the ceiling of every metric.",
+    ),
+    "truth-backprojection": Entry(
+        "cryobench.methods.controls:TruthBackprojection",
+        "Control: back-projection of each state's images by the true labels; what a perfect classifier would get.",
+    ),
+    "consensus": Entry(
+        "cryobench.methods.controls:Consensus",
+        "Control: one volume from all images, for every particle; the floor of heterogeneity.",
+    ),
+    "shuffled-truth": Entry(
+        "cryobench.methods.controls:ShuffledTruth",
+        "Control: back-projection by labels permuted over the particles; right populations, no knowledge.",
+    ),
+    "random-latent": Entry(
+        "cryobench.methods.controls:RandomLatent",
+        "Control: random latents and the consensus volume; the floor of every latent metric.",
+    ),
 }
-"""Name of each method and where it is."""
+"""Name of each method, where it is, and the first line of its card."""
 
 GROUP = "cryobench.methods"
 """Entry-point group by which other packages add theirs."""
 
+BASE = "cryobench.methods.method:Method"
+"""What those are."""
+
 
 def list_methods() -> list[str]:
     """Names of all methods: those of this package and those that installed packages add."""
-    return list_names(METHODS, GROUP, Method)
+    return list_names(METHODS, GROUP, BASE)
 
 
-def get_method(name: str) -> type[Method]:
+def get_method(name: str) -> "type[Method]":
     """Class of a method. UnknownName, with near names, if there is none."""
-    return load_named("method", name, METHODS, GROUP, Method)
+    return load_named("method", name, METHODS, GROUP, BASE)
 
+
+_LATE = {
+    "Control": "cryobench.methods.controls",
+    "Method": "cryobench.methods.method",
+    "MethodSettings": "cryobench.methods.method",
+}
 
 __all__ = ["METHODS", "Control", "Method", "MethodSettings", "get_method", "list_methods"]
+
+__getattr__, __dir__ = late_names(__name__, _LATE)

@@ -4,17 +4,10 @@
 methods and imported results alike. What a reconstruction lacks is "not measured", never zero.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cryobench.metrics.evaluate import score
-from cryobench.metrics.imbalance import InformationImbalance, information_imbalance
-from cryobench.metrics.map_distances import MapDistances, compare_volumes
-from cryobench.metrics.metric import Metric, ScoreKind
-from cryobench.metrics.neighbourhood import NeighbourhoodSimilarity, neighbourhood_similarity
-from cryobench.metrics.registry import METRICS, get_metric, list_metrics
-from cryobench.metrics.uncertainty import bootstrap_interval
-from cryobench.metrics.volumes import FscCurve, Resolution, fsc, fsc_auc, per_image_fsc, resolution
+from cryobench._lazy import late_names
+from cryobench._registry import Entry, list_names, load_named
 
 if TYPE_CHECKING:
     from cryobench.metrics.composition import Composition as Composition
@@ -23,8 +16,17 @@ if TYPE_CHECKING:
     from cryobench.metrics.decoding import Decodability as Decodability
     from cryobench.metrics.decoding import decodability as decodability
     from cryobench.metrics.distributions import Distributions as Distributions
+    from cryobench.metrics.evaluate import score as score
+    from cryobench.metrics.imbalance import InformationImbalance as InformationImbalance
+    from cryobench.metrics.imbalance import information_imbalance as information_imbalance
     from cryobench.metrics.labels import Labels as Labels
     from cryobench.metrics.labels import compare_labels as compare_labels
+    from cryobench.metrics.map_distances import MapDistances as MapDistances
+    from cryobench.metrics.map_distances import compare_volumes as compare_volumes
+    from cryobench.metrics.metric import Metric as Metric
+    from cryobench.metrics.metric import ScoreKind as ScoreKind
+    from cryobench.metrics.neighbourhood import NeighbourhoodSimilarity as NeighbourhoodSimilarity
+    from cryobench.metrics.neighbourhood import neighbourhood_similarity as neighbourhood_similarity
     from cryobench.metrics.populations import Populations as Populations
     from cryobench.metrics.populations import population_divergence as population_divergence
     from cryobench.metrics.populations import population_error as population_error
@@ -34,27 +36,88 @@ if TYPE_CHECKING:
     from cryobench.metrics.profiles import compare_distributions as compare_distributions
     from cryobench.metrics.profiles import free_energy as free_energy
     from cryobench.metrics.transport import earth_movers_distance as earth_movers_distance
+    from cryobench.metrics.uncertainty import bootstrap_interval as bootstrap_interval
+    from cryobench.metrics.volumes import FscCurve as FscCurve
+    from cryobench.metrics.volumes import Resolution as Resolution
+    from cryobench.metrics.volumes import fsc as fsc
+    from cryobench.metrics.volumes import fsc_auc as fsc_auc
+    from cryobench.metrics.volumes import per_image_fsc as per_image_fsc
+    from cryobench.metrics.volumes import resolution as resolution
+
+METRICS = {
+    "per-image-fsc": Entry("cryobench.metrics.volumes:PerImageFsc", "Per-image FSC"),
+    "per-conformation-fsc": Entry("cryobench.metrics.conformations:PerConformationFsc", "Per-conformation FSC"),
+    "heterogeneity-fsc": Entry("cryobench.metrics.heterogeneity:HeterogeneityFsc", "Heterogeneity FSC"),
+    "coverage": Entry("cryobench.metrics.coverage:Coverage", "Coverage"),
+    "labels": Entry("cryobench.metrics.labels:Labels", "Agreement of labels"),
+    "populations": Entry("cryobench.metrics.populations:Populations", "Populations of states"),
+    "distributions": Entry(
+        "cryobench.metrics.distributions:Distributions", "Distributions along collective variables"
+    ),
+    "poses": Entry("cryobench.metrics.poses:Poses", "Pose error"),
+    "composition": Entry("cryobench.metrics.composition:Composition", "Composition"),
+    "cost": Entry("cryobench.metrics.cost:Cost", "Cost of the run"),
+    "neighbourhood-similarity": Entry(
+        "cryobench.metrics.latents:NeighbourhoodSimilarityMetric", "Neighbourhood similarity"
+    ),
+    "information-imbalance": Entry("cryobench.metrics.latents:InformationImbalanceMetric", "Information imbalance"),
+    "decodability": Entry("cryobench.metrics.decoding:DecodabilityMetric", "Decodability of collective variables"),
+}
+"""Name of each metric, where it is, and its label."""
+
+GROUP = "cryobench.metrics"
+"""Entry-point group by which other packages add theirs."""
+
+BASE = "cryobench.metrics.metric:Metric"
+"""What those are."""
+
+
+def list_metrics() -> list[str]:
+    """Names of all metrics: those of this package and those that installed packages add."""
+    return list_names(METRICS, GROUP, BASE)
+
+
+def get_metric(name: str) -> "type[Metric]":
+    """Class of a metric. UnknownName, with near names, if there is none."""
+    return load_named("metric", name, METRICS, GROUP, BASE)
+
 
 _LATE = {
     "Composition": "cryobench.metrics.composition",
     "Cost": "cryobench.metrics.cost",
     "Decodability": "cryobench.metrics.decoding",
     "Distributions": "cryobench.metrics.distributions",
+    "FscCurve": "cryobench.metrics.volumes",
+    "InformationImbalance": "cryobench.metrics.imbalance",
     "Labels": "cryobench.metrics.labels",
+    "MapDistances": "cryobench.metrics.map_distances",
+    "Metric": "cryobench.metrics.metric",
+    "NeighbourhoodSimilarity": "cryobench.metrics.neighbourhood",
     "Populations": "cryobench.metrics.populations",
     "PoseErrors": "cryobench.metrics.poses",
     "Poses": "cryobench.metrics.poses",
+    "Resolution": "cryobench.metrics.volumes",
+    "ScoreKind": "cryobench.metrics.metric",
+    "bootstrap_interval": "cryobench.metrics.uncertainty",
     "compare_distributions": "cryobench.metrics.profiles",
     "compare_labels": "cryobench.metrics.labels",
+    "compare_volumes": "cryobench.metrics.map_distances",
     "decodability": "cryobench.metrics.decoding",
     "earth_movers_distance": "cryobench.metrics.transport",
     "free_energy": "cryobench.metrics.profiles",
+    "fsc": "cryobench.metrics.volumes",
+    "fsc_auc": "cryobench.metrics.volumes",
+    "information_imbalance": "cryobench.metrics.imbalance",
+    "neighbourhood_similarity": "cryobench.metrics.neighbourhood",
     "occupancy_error": "cryobench.metrics.composition",
+    "per_image_fsc": "cryobench.metrics.volumes",
     "population_divergence": "cryobench.metrics.populations",
     "population_error": "cryobench.metrics.populations",
     "pose_error": "cryobench.metrics.poses",
+    "resolution": "cryobench.metrics.volumes",
+    "score": "cryobench.metrics.evaluate",
 }
-"""What is imported when it is asked for, because most of it needs scikit-learn or SciPy, and where it is."""
+"""What is imported when it is asked for, because it needs PyTorch, pandas or scikit-learn, and where it is."""
 
 __all__ = [
     "METRICS",
@@ -95,13 +158,4 @@ __all__ = [
     "score",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for."""
-    if name in _LATE:
-        return getattr(import_module(_LATE[name]), name)
-    raise AttributeError(f"module 'cryobench.metrics' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_LATE])
+__getattr__, __dir__ = late_names(__name__, _LATE)

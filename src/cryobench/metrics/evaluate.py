@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -11,13 +11,15 @@ from cryobench._one_thread import one_blas_thread
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Score, Scores
 from cryobench.io.masks import check_extent, check_power
+from cryobench.metrics import METRICS, get_metric, list_metrics
 from cryobench.metrics.frames import Align, Frame, bring_into_frame, find_frame, fits_grid
 from cryobench.metrics.metric import Metric, reads
 from cryobench.metrics.query_pairs import hash_mask
-from cryobench.metrics.registry import METRICS, get_metric, list_metrics
 from cryobench.volumes import Alignment
 
 
+@runtime_checkable
+@runtime_checkable
 class Keeper(Protocol):
     """Where the results of single metrics are kept, so that none is measured twice."""
 

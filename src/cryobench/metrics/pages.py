@@ -9,8 +9,8 @@ import sys
 from inspect import cleandoc
 from pathlib import Path
 
+from cryobench.metrics import METRICS, get_metric
 from cryobench.metrics.metric import Metric, ScoreKind
-from cryobench.metrics.registry import METRICS, get_metric
 
 
 def describe_metric(metric: type[Metric]) -> str:

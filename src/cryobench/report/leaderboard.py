@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cryobench.metrics.registry import get_metric, list_metrics
+from cryobench.metrics import get_metric, list_metrics
 from cryobench.report.contents import Contents
 from cryobench.report.score_texts import ScoreText, describe_score
 from cryobench.report.tables import Run, reasons_missing

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from cryobench.metrics.registry import get_metric, list_metrics
+from cryobench.metrics import get_metric, list_metrics
 
 _TITLES = {
     "fsc-auc-normalised-masked": "FSC-AUC in the mask, perfect = 1",

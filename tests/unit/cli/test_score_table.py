@@ -6,7 +6,7 @@ import pytest
 
 from cryobench.cli.score_table import MAIN, print_scores
 from cryobench.data import Reconstruction, RunRecord, Score, Scores
-from cryobench.metrics.registry import get_metric
+from cryobench.metrics import get_metric
 from cryobench.metrics.uncertainty import summarise
 
 

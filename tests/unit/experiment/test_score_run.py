@@ -13,9 +13,9 @@ import pytest
 from cryobench.experiment.score import HowToScore, load_or_score, score_run
 from cryobench.io.mrc import write_volume
 from cryobench.io.store import load_scores
+from cryobench.metrics import get_metric, list_metrics
 from cryobench.metrics.cost import Cost
 from cryobench.metrics.metric import Metric
-from cryobench.metrics.registry import get_metric, list_metrics
 from cryobench.volumes import Alignment
 from stored import store_dataset, store_run
 from toy import PIXEL_SIZE, toy_dataset

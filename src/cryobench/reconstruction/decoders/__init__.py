@@ -10,16 +10,16 @@ from typing import Literal
 
 import numpy as np
 
-from cryobench._registry import list_names, load_named
+from cryobench._registry import Entry, list_names, load_named
 from cryobench.data import Particles, Reconstruction
 from cryobench.reconstruction.decoders.decoder import VolumeDecoder, resize_volume
 from cryobench.reconstruction.engine import RunContext
 
 DECODERS = {
-    "classes": "cryobench.reconstruction.decoders.classes:ClassDecoder",
-    "linear": "cryobench.reconstruction.decoders.linear:LinearDecoder",
-    "coordinate-network": "cryobench.reconstruction.decoders.coordinate_network:CoordinateNetworkDecoder",
-    "kernel-regression": "cryobench.reconstruction.decoders.kernel_regression:KernelRegressionDecoder",
+    "classes": Entry("cryobench.reconstruction.decoders.classes:ClassDecoder"),
+    "linear": Entry("cryobench.reconstruction.decoders.linear:LinearDecoder"),
+    "coordinate-network": Entry("cryobench.reconstruction.decoders.coordinate_network:CoordinateNetworkDecoder"),
+    "kernel-regression": Entry("cryobench.reconstruction.decoders.kernel_regression:KernelRegressionDecoder"),
 }
 """Name of each decoder and the module that has it."""
 
@@ -29,10 +29,12 @@ SMALLEST_BOX = 4
 GROUP = "cryobench.decoders"
 """Entry-point group by which other packages add theirs."""
 
+_BASE = "cryobench.reconstruction.decoders.decoder:VolumeDecoder"
+
 
 def list_decoders() -> list[str]:
     """Names of all decoders: those of this package and those that installed packages add."""
-    return list_names(DECODERS, GROUP, VolumeDecoder)
+    return list_names(DECODERS, GROUP, _BASE)
 
 
 def open_decoder(
@@ -138,7 +140,7 @@ def _load(reconstruction: Reconstruction) -> type[VolumeDecoder]:
         raise ValueError(
             f"{reconstruction.name} keeps no model to decode further volumes from: there are its query volumes alone."
         )
-    return load_named("decoder", reconstruction.decodes_by, DECODERS, GROUP, VolumeDecoder)
+    return load_named("decoder", reconstruction.decodes_by, DECODERS, GROUP, _BASE)
 
 
 @dataclass(eq=False)
