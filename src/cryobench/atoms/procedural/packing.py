@@ -36,6 +36,18 @@ def pack_side_chains(
 
 
 @njit(cache=True, nogil=True)
+def _set(target, point):
+    """``target[:] = point``, whose check of shapes would take seconds to compile."""
+    for axis in range(3):
+        target[axis] = point[axis]
+
+
+@njit(cache=True, nogil=True)
+def _square_distance(one, other):
+    return (one[0] - other[0]) ** 2 + (one[1] - other[1]) ** 2 + (one[2] - other[2]) ** 2
+
+
+@njit(cache=True, nogil=True)
 def _cell(point, low, inverse, shape):
     x = min(max(int((point[0] - low[0]) * inverse), 0), shape[0] - 1)
     y = min(max(int((point[1] - low[1]) * inverse), 0), shape[1] - 1)
@@ -46,7 +58,7 @@ def _cell(point, low, inverse, shape):
 @njit(cache=True, nogil=True)
 def _insert(point, owner, count, low, inverse, shape, head, following, points, owners):
     x, y, z = _cell(point, low, inverse, shape)
-    points[count] = point
+    _set(points[count], point)
     owners[count] = owner
     following[count] = head[x, y, z]
     head[x, y, z] = count
@@ -63,11 +75,7 @@ def _measure(point, own, limit, nearest, low, inverse, shape, head, following, p
                 atom = head[i, j, k]
                 while atom >= 0:
                     if owners[atom] != own:
-                        square = (
-                            (points[atom, 0] - point[0]) ** 2
-                            + (points[atom, 1] - point[1]) ** 2
-                            + (points[atom, 2] - point[2]) ** 2
-                        )
+                        square = _square_distance(points[atom], point)
                         if square < limit * limit:
                             distance = np.sqrt(square)
                             total += (limit - distance) ** 2
@@ -137,7 +145,7 @@ def _pack(main_chain, frames, kinds, rotations, table, sizes):
         for rotamer in range(rotamers):
             cost, nearest = 0.0, np.inf
             for atom in range(atoms):
-                candidate[atom] = frames[residue] @ table[kind, rotamer, atom] + main_chain[residue, 1]
+                _set(candidate[atom], frames[residue] @ table[kind, rotamer, atom] + main_chain[residue, 1])
                 part, nearest = _measure(
                     candidate[atom], residue, CONTACT, nearest, low, inverse, shape, head, following, points, owners
                 )
@@ -148,21 +156,23 @@ def _pack(main_chain, frames, kinds, rotations, table, sizes):
                 continue
             for copy in range(1, copies):
                 image = rotations[copy] @ main_chain[residue, 1]
-                if ((image - main_chain[residue, 1]) ** 2).sum() > 400.0:
+                if _square_distance(image, main_chain[residue, 1]) > 400.0:
                     continue
                 for atom in range(atoms):
                     image = rotations[copy] @ candidate[atom]
                     for other in range(atoms):
-                        distance = np.sqrt(((image - candidate[other]) ** 2).sum())
+                        distance = np.sqrt(_square_distance(image, candidate[other]))
                         if distance < CONTACT:
                             cost += (CONTACT - distance) ** 2
                             nearest = min(nearest, distance)
             if cost < best:
                 best, best_nearest = cost, nearest
-                chosen[residue, :atoms] = candidate[:atoms]
+                for atom in range(atoms):
+                    _set(chosen[residue, atom], candidate[atom])
         if best_nearest < CLASH:
             kinds[residue] = _ALANINE
-            chosen[residue] = 0.0
+            for atom in range(atoms):
+                _set(chosen[residue, atom], (0.0, 0.0, 0.0))
             continue
         for copy in range(copies):
             for atom in range(atoms):
@@ -187,11 +197,11 @@ def _nearest_stranger(point, residue, residues, low, inverse, shape, head, follo
                     owner = owners[atom]
                     near_in_chain = owner >= 0 and owner < residues and abs(owner - residue) <= 1
                     if not near_in_chain:
-                        square = ((points[atom] - point) ** 2).sum()
+                        square = _square_distance(points[atom], point)
                         own_oxygen = False
                         if owner == -1:
                             for neighbour in range(max(residue - 1, 0), min(residue + 2, residues)):
-                                if ((points[atom] - main_chain[neighbour, 3]) ** 2).sum() < 1e-12:
+                                if _square_distance(points[atom], main_chain[neighbour, 3]) < 1e-12:
                                     own_oxygen = True
                         if not own_oxygen:
                             nearest = min(nearest, np.sqrt(square))
