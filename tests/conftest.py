@@ -7,17 +7,26 @@ import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from jaxtyping import install_import_hook
 
-_UNCHECKED = ("cryobench.imaging.kernels", "cryobench.cli")
+_UNCHECKED = (
+    "cryobench.imaging.kernels",
+    "cryobench.cli",
+    # What does not fit is refused by errors of their own, which tests ask for.
+    "cryobench.metrics.evaluate",
+    "cryobench.metrics.frames",
+    "cryobench.metrics.fsc_curve",
+    "cryobench.metrics.map_distances",
+)
 
 
 def _checked_modules() -> list[str]:
-    """Every module but compiled kernels (numba needs the plain function) and the command line."""
+    """Every module but compiled kernels (numba needs the plain function), the command line and ``_UNCHECKED``."""
     root = Path(__file__).parents[1] / "src" / "cryobench"
     found = pkgutil.walk_packages([str(root)], "cryobench.", onerror=lambda _: None)
     # A package's name would take all its modules along, so only modules proper are named.
@@ -35,6 +44,23 @@ install_import_hook(_checked_modules(), "typechecker.check")
 
 # A shell starts background jobs with interrupts ignored, and their children inherit that: tests of Ctrl-C would fail.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests of a file stay together, where nothing else is asked for: what they share is made and compiled once."""
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log) if config.getoption("dist") == "load" else None
+
+
+@pytest.fixture(scope="session")
+def two_workers() -> Iterator[Any]:
+    """Two Dask workers (`compute.Workers`), started once: their start takes seconds."""
+    from cryobench.compute.workers import open_workers
+
+    with open_workers(2) as workers:
+        yield workers
 
 
 @pytest.fixture(autouse=True)

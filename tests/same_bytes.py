@@ -1,15 +1,15 @@
 """A process of its own for ``conformance/test_same_bytes.py``: simulates, scores, and prints what came of it.
 
-    python same_bytes.py WORK WORKERS RECIPE...      hashes of all files of each recipe's smallest data set
-    python same_bytes.py WORK score RUN ALIGN        scores of a run against its data set, simulated anew
+    python same_bytes.py WORK WORKERS RECIPE...                 hashes of all files of each recipe's smallest data set
+    python same_bytes.py WORK WORKERS RECIPE... --score RUN ALIGN     also scores of a run of "igg-1d", simulated anew
 
 What it may use of the machine is set by the environment, as a user would.
 """
 
+import argparse
 import hashlib
 import json
 import shutil
-import sys
 from pathlib import Path
 
 from cryobench.experiment.score import HowToScore, score_run
@@ -66,12 +66,19 @@ def _score(run: Path, dataset: Path, work: Path, align: str) -> dict[str, object
 
 
 def _main() -> None:
-    work, what = Path(sys.argv[1]), sys.argv[2]
-    if what == "score":
-        dataset = make("igg-1d", work / "data")
-        print(json.dumps(_score(Path(sys.argv[3]), dataset, work, sys.argv[4])))
-        return
-    print(json.dumps({name: hash_files(make(name, work / name, workers=int(what))) for name in sys.argv[3:]}))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("work", type=Path)
+    parser.add_argument("workers", type=int)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--score", nargs=2, metavar=("RUN", "ALIGN"))
+    asked = parser.parse_args()
+    found: dict[str, object] = {
+        name: hash_files(make(name, asked.work / name, workers=asked.workers)) for name in asked.names
+    }
+    if asked.score is not None:
+        run, align = asked.score
+        found["scores"] = _score(Path(run), make("igg-1d", asked.work / "data"), asked.work, align)
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -5,17 +5,10 @@ from functools import lru_cache
 import pytest
 
 from cryobench._errors import UnknownName
-from cryobench.compute.workers import open_workers
 from cryobench.methods import METHODS, get_method
 from cryobench.metrics import per_image_fsc
 from cryobench.testing import METHOD_LAWS, check_method
 from cryobench.testing.methods import MethodCase
-
-
-@pytest.fixture(scope="module")
-def two_workers():
-    with open_workers(2) as workers:
-        yield workers
 
 
 @lru_cache

@@ -36,9 +36,14 @@ def test_presets_are_valid_and_their_molecules_fit(name, preset):
     assert reach < settings.box_size * settings.pixel_size / 2
 
 
+FEWER = {"spike-md": {"n_frames": 120}}
+"""Where every image is a state of its own, whose volume is rendered when it is asked for: not a thousand of them."""
+
+
 @pytest.fixture(scope="module", params=list(RECIPES))
 def tiny(request, tmp_path_factory):
-    return simulate(request.param, tmp_path_factory.mktemp(request.param) / "data", preset="tiny", seed=0)
+    folder = tmp_path_factory.mktemp(request.param) / "data"
+    return simulate(request.param, folder, preset="tiny", settings=FEWER.get(request.param, {}), seed=0)
 
 
 def test_tiny_data_set_holds_together(tiny):

@@ -60,17 +60,25 @@ def test_every_recipe_has_a_small_size():
     assert set(SMALL) == set(RECIPES)
 
 
-def test_threads_change_no_byte_of_a_data_set(tmp_path):
-    cases = {f"{count} threads": (threads(count), ["1", *FURTHER]) for count in (1, 2)}
-    found = measure(tmp_path, cases)
-    assert found["1 threads"] == found["2 threads"]
+@pytest.fixture(scope="module")
+def on_one_and_two_threads(tmp_path_factory, run_folder):
+    """Hashes of data sets, and scores, each from one process."""
+    words = ["1", *FURTHER, "--score", str(run_folder), "none"]
+    found = measure(tmp_path_factory.mktemp("threads"), {str(count): (threads(count), words) for count in (1, 2)})
+    return found["1"], found["2"]
 
 
-def test_threads_change_no_score_and_a_data_set_made_anew_is_the_same_one(tmp_path, run_folder):
-    cases = {f"{count} threads": (threads(count), ["score", str(run_folder), "none"]) for count in (1, 2)}
-    found = measure(tmp_path, cases)
-    assert found["1 threads"]["scores"]
-    assert found["1 threads"] == found["2 threads"]
+@pytest.mark.parametrize("name", FURTHER)
+def test_threads_change_no_byte_of_a_data_set(on_one_and_two_threads, name):
+    one, two = on_one_and_two_threads
+    assert one[name]["name"]
+    assert one[name] == two[name]
+
+
+def test_threads_change_no_score_and_a_data_set_made_anew_is_the_same_one(on_one_and_two_threads):
+    one, two = on_one_and_two_threads
+    assert one["scores"]["scores"]
+    assert one["scores"] == two["scores"]
 
 
 @pytest.mark.slow
@@ -86,7 +94,7 @@ def test_threads_and_workers_change_no_byte(tmp_path, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("align", ["reconstruction", "volume"])
 def test_threads_change_no_score_of_aligned_volumes(tmp_path, run_folder, align):
-    cases = {f"{count} threads": (threads(count), ["score", str(run_folder), align]) for count in (1, 2, 4)}
+    cases = {f"{count} threads": (threads(count), ["1", "--score", str(run_folder), align]) for count in (1, 2, 4)}
     found = measure(tmp_path, cases)
     assert found["1 threads"] == found["2 threads"] == found["4 threads"]
 

@@ -19,18 +19,24 @@ from cryobench.io.store import load_dataset, load_reconstruction, load_scores
 SETS = ["box_size=24", "pixel_size=16", "resolution=16", "n_states=4", "images_per_state=40", "n_queries=8", "snr=2"]
 
 
+def _run_here(*words: object) -> int:
+    """Exit status of a command line in this process, which has imported everything already."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["cryobench", *map(str, words)])
+        try:
+            run_cli()
+        except SystemExit as stop:
+            return int(stop.code or 0)
+    return 0
+
+
 @pytest.fixture
-def command(monkeypatch, capsys):
+def command(capsys):
     """Run a command line in this process; gives (exit status, what was printed on both channels)."""
 
     def call(*words: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["cryobench", *map(str, words)])
         capsys.readouterr()
-        try:
-            run_cli()
-            status = 0
-        except SystemExit as stop:
-            status = int(stop.code or 0)
+        status = _run_here(*words)
         printed = capsys.readouterr()
         return status, printed.out + printed.err
 
@@ -39,16 +45,13 @@ def command(monkeypatch, capsys):
 
 @pytest.fixture(scope="module")
 def road(tmp_path_factory):
-    """A data set and two runs, made once by the command line itself."""
+    """A data set and two runs, made once by the command line itself; the first in a process of its own."""
     base = tmp_path_factory.mktemp("road")
     sets = [word for pair in SETS for word in ("--set", pair)]
-
-    def call(*words: object) -> None:
-        subprocess.run([sys.executable, "-m", "cryobench", *map(str, words)], check=True, capture_output=True)
-
-    call("simulate", "igg-1d", "-o", base / "data", "--preset", "tiny", "--seed", 2, *sets)
-    call("run", "consensus", base / "data", "-o", base / "consensus")
-    call("run", "3d-class", base / "data", "-o", base / "classes", "--set", "n_classes=3")
+    simulate = ["simulate", "igg-1d", "-o", base / "data", "--preset", "tiny", "--seed", 2, *sets]
+    subprocess.run([sys.executable, "-m", "cryobench", *map(str, simulate)], check=True, capture_output=True)
+    assert _run_here("run", "consensus", base / "data", "-o", base / "consensus") == 0
+    assert _run_here("run", "3d-class", base / "data", "-o", base / "classes", "--set", "n_classes=3") == 0
     return base
 
 
@@ -245,19 +248,11 @@ def test_nan_pixels_name_the_particle(road, command, tmp_path):
     assert "NaN" in record["error"]
 
 
-def test_interrupted_simulation_says_how_to_go_on(tmp_path):
-    words = [
-        sys.executable,
-        "-m",
-        "cryobench",
-        "simulate",
-        "igg-1d",
-        "-o",
-        str(tmp_path / "data"),
-        "--preset",
-        "tiny",
-    ]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def test_interrupted_simulation_says_how_to_go_on(command, tmp_path):
+    words = ["simulate", "igg-1d", "-o", str(tmp_path / "data"), "--preset", "tiny"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cryobench", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (tmp_path / "data" / "simulation" / "000.json").exists():
         time.sleep(0.002)
@@ -266,13 +261,15 @@ def test_interrupted_simulation_says_how_to_go_on(tmp_path):
     assert process.returncode == 130, printed
     assert "same command" in printed
     assert not list((tmp_path / "data").rglob(".*.part"))
-    assert subprocess.run(words, check=False, capture_output=True).returncode == 0
+    status, printed = command(*words)
+    assert status == 0, printed
 
 
-def test_run_killed_half_way_is_continued(road, tmp_path):
-    words = [sys.executable, "-m", "cryobench", "run", "3d-class", str(road / "data"), "-o", str(tmp_path / "run")]
-    words += ["--set", "n_classes=3"]
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def test_run_killed_half_way_is_continued(road, command, tmp_path):
+    words = ["run", "3d-class", str(road / "data"), "-o", str(tmp_path / "run"), "--set", "n_classes=3"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cryobench", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         if (tmp_path / "run" / "checkpoint").exists() and any((tmp_path / "run" / "checkpoint").iterdir()):
@@ -280,7 +277,8 @@ def test_run_killed_half_way_is_continued(road, tmp_path):
         time.sleep(0.01)
     process.kill()
     process.wait()
-    subprocess.run(words, check=True, capture_output=True)
+    status, printed = command(*words)
+    assert status == 0, printed
     resumed, whole = load_reconstruction(tmp_path / "run"), load_reconstruction(road / "classes")
     assert np.array_equal(resumed.posteriors, whole.posteriors)
     assert np.array_equal(resumed.volumes.read(0), whole.volumes.read(0))

@@ -37,11 +37,11 @@ class QueryPairs:
     def __len__(self) -> int:
         return len(self.particles)
 
-    def read(self, item: int) -> np.ndarray:
+    def read(self, item: int | np.integer) -> np.ndarray:
         """Volume (z, y, x) of row ``item``. ValueError if it holds NaN or infinite voxels."""
         return _check_finite(self.volumes.read(int(self.items[item])), f"of query particle {self.particles[item]}")
 
-    def read_true(self, state: int) -> np.ndarray:
+    def read_true(self, state: int | np.integer) -> np.ndarray:
         """True volume (z, y, x) of a state. ValueError if it holds NaN or infinite voxels."""
         return _check_finite(self.true_volumes.read(int(state)), f"of the true state {state}")
 

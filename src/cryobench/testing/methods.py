@@ -43,9 +43,22 @@ class MethodCase:
         return toy_dataset()
 
     @cached_property
+    def _made(self) -> tuple[Reconstruction, int]:
+        counting = InterruptingProgress()
+        answer = self.reconstruct(
+            self.dataset, context=RunContext(compute=Compute(memory=_PLENTY), progress=counting)
+        )
+        return answer, counting.seen
+
+    @property
     def answer(self) -> Reconstruction:
         """On the toy, with plenty of memory and no checkpoint."""
-        return self.reconstruct(self.dataset)
+        return self._made[0]
+
+    @property
+    def steps(self) -> int:
+        """Steps of progress that were shown while it was made."""
+        return self._made[1]
 
     @cached_property
     def least_memory(self) -> int:
@@ -249,13 +262,11 @@ def _latents_decode_to_query_volumes(case: MethodCase) -> None:
 
 def _resumes_to_the_same_bits(case: MethodCase) -> None:
     """Interrupted anywhere, with plenty of memory; finished with the least that does."""
-    counting = InterruptingProgress()
     plenty, least = Compute(memory=_PLENTY), Compute(memory=case.least_memory)
-    case.reconstruct(case.dataset, context=RunContext(compute=plenty, progress=counting))
     for share in _INTERRUPTED_AT:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name) / "checkpoint"
-            stopping = InterruptingProgress(int(share * counting.seen))
+            stopping = InterruptingProgress(int(share * case.steps))
             with contextlib.suppress(Interruption):
                 case.reconstruct(case.dataset, context=RunContext(0, plenty, stopping, folder))
             again = case.reconstruct(case.dataset, context=RunContext(0, least, checkpoint=folder))

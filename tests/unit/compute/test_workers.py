@@ -8,12 +8,6 @@ from cryobench.compute import Compute, open_compute
 from cryobench.compute.workers import check_workers, open_workers
 
 
-@pytest.fixture(scope="module")
-def pair():
-    with open_workers(2) as workers:
-        yield workers
-
-
 def add(one, other):
     return one + other
 
@@ -30,36 +24,36 @@ def fail(_):
     raise ValueError("no such particle")
 
 
-def test_results_come_in_the_order_of_the_calls(pair):
-    assert len(pair) == 2
-    assert pair.results(pair.start(add, [[1, 2], [3, 4]])) == [3, 7]
-    assert pair.results(pair.start(add, [["a", "b"]])) == ["ab"]
+def test_results_come_in_the_order_of_the_calls(two_workers):
+    assert len(two_workers) == 2
+    assert two_workers.results(two_workers.start(add, [[1, 2], [3, 4]])) == [3, 7]
+    assert two_workers.results(two_workers.start(add, [["a", "b"]])) == ["ab"]
 
 
-def test_a_result_stays_at_its_worker_for_later_calls(pair):
-    made = pair.start(make, [[0], [1]])
-    processes = pair.results(pair.start(process_of, [[handle] for handle in made]))
+def test_a_result_stays_at_its_worker_for_later_calls(two_workers):
+    made = two_workers.start(make, [[0], [1]])
+    processes = two_workers.results(two_workers.start(process_of, [[handle] for handle in made]))
     assert all(one == other != os.getpid() for one, other in processes)
     assert processes[0] != processes[1]
 
 
-def test_values_are_sent_to_every_worker(pair):
-    sent = pair.broadcast([10, {"k": 1}])
-    assert pair.results(pair.start(add, [[sent[0], 1], [sent[0], 2]])) == [11, 12]
-    assert pair.broadcast([]) == []
+def test_values_are_sent_to_every_worker(two_workers):
+    sent = two_workers.broadcast([10, {"k": 1}])
+    assert two_workers.results(two_workers.start(add, [[sent[0], 1], [sent[0], 2]])) == [11, 12]
+    assert two_workers.broadcast([]) == []
 
 
-def test_items_are_mapped_each_once(pair):
-    assert sorted(pair.map_unordered(add, 100, range(7))) == [100 + item for item in range(7)]
+def test_items_are_mapped_each_once(two_workers):
+    assert sorted(two_workers.map_unordered(add, 100, range(7))) == [100 + item for item in range(7)]
 
 
-def test_an_error_of_a_worker_is_raised_here(pair):
+def test_an_error_of_a_worker_is_raised_here(two_workers):
     with pytest.raises(ValueError, match="no such particle"):
-        pair.results(pair.start(fail, [[0], [1]]))
+        two_workers.results(two_workers.start(fail, [[0], [1]]))
 
 
-def test_memory_is_divided_among_workers(pair):
-    compute = Compute(memory=10**9, workers=pair)
+def test_memory_is_divided_among_workers(two_workers):
+    compute = Compute(memory=10**9, workers=two_workers)
     assert (compute.n_workers, compute.memory_per_worker) == (2, 5e8)
 
 

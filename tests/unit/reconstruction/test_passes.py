@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from cryobench.compute import Compute
-from cryobench.compute.workers import open_workers
 from cryobench.data import ArrayImages, Convergence, HalfSetFsc
 from cryobench.imaging.moments import MomentAccumulator
 from cryobench.methods.classification_3d import Classification3DSettings, classify
@@ -15,12 +14,6 @@ from cryobench.methods.variability_3d import Variability3D, Variability3DSetting
 from cryobench.reconstruction.engine import Passes, RunContext
 from linear_toy import linear_dataset
 from toy import toy_dataset
-
-
-@pytest.fixture(scope="module")
-def two_workers():
-    with open_workers(2) as workers:
-        yield workers
 
 
 def test_two_workers_find_what_one_process_finds(two_workers):

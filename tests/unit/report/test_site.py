@@ -176,7 +176,7 @@ def test_nothing_is_left_when_writing_fails(tmp_path, monkeypatch):
 
     monkeypatch.setattr(site.downloads, "write_tables", fail)
     with pytest.raises(OSError, match="no more"):
-        write_report(fabricate_dataset(n=20), [], tmp_path / "site")
+        write_report(fabricate_dataset(with_truth=False, n=20), [], tmp_path / "site")
     assert list(tmp_path.iterdir()) == []
 
 
