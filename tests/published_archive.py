@@ -120,3 +120,8 @@ def zip_folder(folder: Path, archive: Path) -> Path:
         for path in sorted(folder.rglob("*")):
             file.write(path, path.relative_to(folder.parent))
     return archive
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """Contents of every file of a folder, by its path in it."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -1,5 +1,6 @@
 """The toy on disk: a data set, and a finished run on it, as commands leave them."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,3 +50,8 @@ def store_run(
         ),
     )
     save_reconstruction(run, folder, pixel_size=PIXEL_SIZE)
+
+
+def edit_json(path: Path, **entries: object) -> None:
+    """Set entries of a JSON file."""
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | entries), encoding="utf-8")

@@ -332,7 +332,9 @@ def test_quality_is_set_against_the_cost_that_is_chosen(page):
         "(() => { const box = document.getElementById('cost-kind'); box.value = 'peak_memory_bytes';"
         " box.dispatchEvent(new Event('change')); })()"
     )
-    page.wait_for("document.querySelector('.plot[data-plot=cost]').textContent.includes('peak memory / GiB')")
+    text = "document.querySelector('.plot[data-plot=cost]').textContent"
+    page.wait_for(f"{text}.includes('peak memory / GiB')")
+    assert "wall time / s" not in page.run(text)
 
 
 def test_a_name_leads_to_its_run_record(page):
