@@ -54,9 +54,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return WorkStealingScheduling(config, log) if config.getoption("dist") == "load" else None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def two_workers() -> Iterator[Any]:
-    """Two Dask workers (`compute.Workers`), started once: their start takes seconds."""
+    """Two Dask workers (`compute.Workers`), started once a file: that takes seconds, and idle ones cost time too."""
     from cryobench.compute.workers import open_workers
 
     with open_workers(2) as workers:
