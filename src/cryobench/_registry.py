@@ -7,7 +7,7 @@ by what uses it.
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from inspect import isabstract
+from inspect import get_annotations, isabstract
 from typing import Any, NamedTuple
 
 from cryobench._errors import BrokenExtension, UnknownName
@@ -92,7 +92,7 @@ def _load(point: EntryPoint, expected: str) -> Any:
     is_class = isinstance(found, type)
     if not (issubclass(found, base) if is_class else isinstance(found, base)):
         raise BrokenExtension(_explain(point, f"is no {base.__name__}, but {found!r}"))
-    declared = [name for name, annotation in base.__annotations__.items() if "ClassVar" in str(annotation)]
+    declared = [name for name, annotation in get_annotations(base).items() if "ClassVar" in str(annotation)]
     missing = [name for name in declared if not hasattr(found, name)]
     if missing or isabstract(found):
         lacks = missing or sorted(found.__abstractmethods__)

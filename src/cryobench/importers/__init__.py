@@ -8,27 +8,29 @@ add importers of their own through the entry-point group.
 from pathlib import Path
 
 from cryobench._errors import FormatError
-from cryobench._registry import list_names, load_named
+from cryobench._registry import Entry, list_names, load_named
 from cryobench.importers.importer import Found, Importer
 
 IMPORTERS = {
-    "files": "cryobench.importers.files:Files",
-    "cryodrgn": "cryobench.importers.cryodrgn:Cryodrgn",
+    "files": Entry("cryobench.importers.files:Files"),
+    "cryodrgn": Entry("cryobench.importers.cryodrgn:Cryodrgn"),
 }
 """Name of each importer and where it is."""
 
 GROUP = "cryobench.importers"
 """Entry-point group by which other packages add theirs."""
 
+_BASE = "cryobench.importers.importer:Importer"
+
 
 def list_importers() -> list[str]:
     """Names of all importers: those of this package and those that installed packages add."""
-    return list_names(IMPORTERS, GROUP, Importer)
+    return list_names(IMPORTERS, GROUP, _BASE)
 
 
 def get_importer(name: str) -> type[Importer]:
     """Class of an importer. UnknownName, with near names, if there is none."""
-    return load_named("importer", name, IMPORTERS, GROUP, Importer)
+    return load_named("importer", name, IMPORTERS, GROUP, _BASE)
 
 
 def recognise(path: Path) -> tuple[str, str]:

@@ -2,19 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FunctionType
 
-from cryobench._registry import list_names, load_named
+from cryobench._registry import Entry, list_names, load_named
 from cryobench.data import Dataset, Reconstruction
 from cryobench.experiment.score import find_dataset
 from cryobench.io.atomic import atomic_folder
 from cryobench.io.store import load_reconstruction
 
-EXPORTS = {"cryodrgn": "cryobench.experiment.exports.cryodrgn:export_cryodrgn"}
+EXPORTS = {"cryodrgn": Entry("cryobench.experiment.exports.cryodrgn:export_cryodrgn")}
 """Name of each form and the function that writes it."""
 
 GROUP = "cryobench.exports"
 """Entry-point group by which other packages add theirs."""
+
+_BASE = "types:FunctionType"
 
 Exporter = Callable[[Reconstruction, Dataset, Path, Path], Sequence[str]]
 """``exporter(run, data set, folder to write in, folder where it will be)``: lines that say how it is used.
@@ -25,7 +26,7 @@ ValueError, saying what the run has, if it cannot be written in that form.
 
 def list_exports() -> list[str]:
     """Names of all forms: those of this package and those that installed packages add."""
-    return list_names(EXPORTS, GROUP, FunctionType)
+    return list_names(EXPORTS, GROUP, _BASE)
 
 
 def export_run(run: Path, folder: Path, *, to: str, dataset: Path | None = None) -> Sequence[str]:
@@ -53,7 +54,7 @@ def export_run(run: Path, folder: Path, *, to: str, dataset: Path | None = None)
     FileExistsError
         The folder exists.
     """
-    exporter: Exporter = load_named("export form", to, EXPORTS, GROUP, FunctionType)
+    exporter: Exporter = load_named("export form", to, EXPORTS, GROUP, _BASE)
     reconstruction = load_reconstruction(run)
     data = find_dataset(reconstruction, dataset)
     with atomic_folder(folder) as partial:
