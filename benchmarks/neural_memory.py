@@ -107,7 +107,7 @@ def main() -> None:
         found = json.loads(done.stdout.splitlines()[-1])
         hours = (20 * options.images * found["visit"] + found["prepared"]) / 3600
         print(
-            f"{budget}: {'in memory' if found['in memory'] else 'from a file'}, prepared in "
+            f"{found['prepared']:.0f} s, {1e3 * found['visit']:.1f} ms a visit, peak {found['peak'] / 2**30:.2f} "
             f"{found['prepared']:.0f} s, {1e3 * found['visit']:.1f} ms a visit, peak {found['peak'] / 2**30:.2f} GiB, "
             f"weights {found['digest']}; 20 epochs: {hours:.1f} h",
             flush=True,
