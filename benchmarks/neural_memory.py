@@ -106,10 +106,10 @@ def main() -> None:
             raise SystemExit(done.stderr[-2000:])
         found = json.loads(done.stdout.splitlines()[-1])
         hours = (20 * options.images * found["visit"] + found["prepared"]) / 3600
+        held = "in memory" if found["in memory"] else "from a file"
         print(
-            f"{found['prepared']:.0f} s, {1e3 * found['visit']:.1f} ms a visit, peak {found['peak'] / 2**30:.2f} "
-            f"{found['prepared']:.0f} s, {1e3 * found['visit']:.1f} ms a visit, peak {found['peak'] / 2**30:.2f} GiB, "
-            f"weights {found['digest']}; 20 epochs: {hours:.1f} h",
+            f"{budget}: {held}, prepared in {found['prepared']:.0f} s, {1e3 * found['visit']:.1f} ms a visit, "
+            f"peak {found['peak'] / 2**30:.2f} GiB, weights {found['digest']}; 20 epochs: {hours:.1f} h",
             flush=True,
         )
 
