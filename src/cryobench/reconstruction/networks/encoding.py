@@ -40,7 +40,7 @@ class SliceEncoder:
         device = frequencies.device
         self._columns, self._rows = (torch.from_numpy(axis).to(device) for axis in disc.frequencies[1:].T)
         self._reach = torch.arange(-disc.radius, disc.radius + 1, device=device) / disc.box_size
-        self._offset = disc.radius
+        self._offset, self._box_size = disc.radius, disc.box_size
 
     def encode(self, rotations: Float[Tensor, "b 3 3"]) -> tuple[Tensor, Tensor]:
         """sin φ and cos φ (b, p, m) float32 of each entry of the half-disc but the zero frequency."""
@@ -76,6 +76,21 @@ class SliceEncoder:
         if flips is not None:
             return found
         return torch.cat([found, torch.view_as_real(product.conj_physical()).flatten(2)], dim=1)
+
+    def by_rotations(self, features: Tensor, gradient: Tensor, flips: Tensor | None) -> Float[Tensor, "b 3 3"]:
+        """Gradient by rotations, from that by ``features`` (as it gave them); the third row is in no slice.
+
+        A phase is ± (kx B u + ky B v), and its gradient cos φ ∂/∂sin φ − sin φ ∂/∂cos φ.
+        """
+        waves, by_waves = (torch.view_as_complex(each.unflatten(-1, (-1, 2))) for each in (features, gradient))
+        by_phases = (waves.conj() * by_waves).imag
+        steps = torch.stack([self._columns, self._rows]).to(by_phases) / self._box_size
+        if flips is None:
+            one, other = by_phases.chunk(2, dim=1)
+            along = steps @ (one - other)
+        else:
+            along = torch.where(flips[:, None], -steps, steps) @ by_phases
+        return torch.nn.functional.pad(along @ self._frequencies, (0, 0, 0, 1))
 
     def depths(self, rotations: Float[Tensor, "b 3 3"]) -> Tensor:
         """(b, p) z coordinate of each point, in index units."""

@@ -14,12 +14,13 @@ Source: Zhong et al., Nature Methods 18 (2021) 176, and the authors' programs.
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench._progress import Progress, Silent
@@ -104,6 +105,7 @@ class NetworkImages:
         self._border = self._window < 1
         frequencies = self.disc.frequencies[1:] / (size * particles.pixel_size)
         self._frequencies = torch.from_numpy(frequencies).float()
+        self._steps = torch.from_numpy(self.disc.frequencies[1:].T / size).to(self._device)
         first = self._measure_scale()
         shape = (len(particles), len(frequencies), 2)
         shared = compute.n_workers > 1
@@ -167,6 +169,19 @@ class NetworkImages:
             None if chosen is None else chosen.to(self._device),
             own,
         )
+
+    def move(
+        self, batch: NetworkBatch, rotations: Float[Tensor, "b 3 3"], shifts: Float[Tensor, "b 2"]
+    ) -> NetworkBatch:
+        """The images of a batch at other rotations, and moved by ``shifts`` (x, y) in px beyond those they came with.
+
+        Data and rotations can be differentiated by what they are made from.
+        """
+        phases = shifts @ (self._steps * (-2 * np.pi)).to(shifts)
+        sine, cosine = torch.sin(phases), torch.cos(phases)
+        real, imaginary = batch.data.unbind(-1)
+        data = torch.stack([real * cosine - imaginary * sine, real * sine + imaginary * cosine], dim=-1)
+        return replace(batch, data=data, rotations=rotations)
 
     def _prepare(self, indices: np.ndarray) -> Tensor:
         images = torch.from_numpy(self._particles.read(indices))

@@ -27,7 +27,11 @@ def slice_residual(
     latents: Float[Tensor, "b k"],
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """Mean over images and pixels of the Hartley disc of (C H' − H)², to be differentiated by weights and latents.
+    """Mean over images and pixels of the Hartley disc of (C H' − H)², to be differentiated.
+
+    By weights and latents, and by those of the batch's data and rotations that require a gradient. In the fourier
+    domain it jumps where a point crosses k_z = 0 and the network is not yet its own mate there (see
+    ``coordinate_network``); the gradient by rotations is that between the jumps.
 
     Zero without images.
 
@@ -38,7 +42,8 @@ def slice_residual(
     """
     layers = [network.first, *network.blocks, network.last]
     tensors = [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
-    return _SliceResidual.apply(_Sweep(network, encoder, batch, dtype), latents, *tensors)  # pyright: ignore
+    sweep = _Sweep(network, encoder, batch, dtype)
+    return _SliceResidual.apply(sweep, latents, batch.data, batch.rotations, *tensors)  # pyright: ignore
 
 
 def squared_residual(predicted: Float[Tensor, "b p 2"], batch: NetworkBatch) -> Tensor:
@@ -55,19 +60,19 @@ def sweep_bytes(network: CoordinateNetwork, box_size: int, batch_size: int, devi
     shape = network.shape
     n_points = np.pi / 8 * box_size**2 * (1 if shape.domain == "fourier" else 2)
     at_once = min(batch_size, max(1, _AT_ONCE[device.partition(":")[0]] // (n_points * shape.width)))
-    each = 4 * n_points * ((shape.depth + 3) * shape.width + 6 * shape.encoding_size)
+    each = 4 * n_points * ((shape.depth + 3) * shape.width + 8 * shape.encoding_size)
     return at_once * each + 64 * batch_size * n_points
 
 
 class _SliceResidual(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, sweep: "_Sweep", latents: Tensor, *tensors: Tensor) -> Tensor:
-        value, ctx.gradients = sweep.run(latents, tensors)
+    def forward(ctx: Any, sweep: "_Sweep", latents: Tensor, data: Tensor, rotations: Tensor, *tensors: Tensor) -> Tensor:
+        value, ctx.gradients = sweep.run(latents, tensors, of_data=data.requires_grad, of_poses=rotations.requires_grad)
         return value
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
-        return (None, *(each * gradient for each in ctx.gradients))
+        return (None, *(None if each is None else each * gradient for each in ctx.gradients))
 
 
 @dataclass
@@ -79,10 +84,14 @@ class _Sweep:
     batch: NetworkBatch
     dtype: torch.dtype
 
-    def run(self, latents: Tensor, tensors: tuple[Tensor, ...]) -> tuple[Tensor, list[Tensor]]:
-        """The residual, and its gradients by latents and by the layers' weights and biases."""
+    def run(
+        self, latents: Tensor, tensors: tuple[Tensor, ...], *, of_data: bool, of_poses: bool
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        """The residual, and its gradients by latents, data, rotations, and the layers' weights and biases."""
         if not len(latents):  # a process of a team may be left without images
-            return latents.new_zeros(()), [torch.zeros_like(each) for each in (latents, *tensors)]
+            found = [self.batch.data if of_data else None, self.batch.rotations if of_poses else None]
+            every = [latents, *found, *tensors]
+            return latents.new_zeros(()), [None if each is None else torch.zeros_like(each) for each in every]
         batch, weights, biases = self.batch, tensors[::2], tensors[1::2]
         n_features = 2 * self.network.shape.encoding_size
         code = weights[0][:, n_features:]
@@ -96,21 +105,29 @@ class _Sweep:
         layers = _Layers(matrices, biases, self.dtype, at_once, n_points)
         offsets = torch.addmm(biases[0], latents, code.T).to(self.dtype)
         total = torch.zeros((), dtype=torch.float64, device=latents.device)
-        by_offset = []
+        by_offset, by_data, by_rotations = [], [], []
         for first in range(0, len(latents), at_once):
             part = slice(first, first + at_once)
             data, ctf, mirrored = batch.data[part], batch.ctf[part], None if flips is None else flips[part]
-            output = layers.forth(self.encoder.features(waves[part], mirrored), offsets[part])
+            features = self.encoder.features(waves[part], mirrored)
+            output = layers.forth(features, offsets[part])
             compare = _hartley if mirrored is None else partial(_fourier, flips=mirrored)
             residual, back = compare(output, data, ctf)
             total += residual.square().sum(dtype=torch.float64)
-            by_offset.append(layers.back(back.mul_(2 / batch.ctf.numel())))
+            by_sums = layers.back(back.mul_(2 / batch.ctf.numel()))
+            by_offset.append(by_sums.sum(1).to(latents.dtype))
+            if of_data:
+                by_data.append(residual * (-2 / batch.ctf.numel()))
+            if of_poses:
+                by_features = layers.by_features(by_sums).to(features.dtype)
+                by_rotations.append(self.encoder.by_rotations(features, by_features, mirrored))
         by_offset = torch.cat(by_offset)
         layers.by_weights[0] = torch.cat([_from_waves(layers.by_weights[0]), by_offset.T @ latents], dim=1)
         layers.by_biases[0] = by_offset.sum(0)
         pairs = zip(layers.by_weights, layers.by_biases, strict=True)
         value = (total / batch.ctf.numel()).to(latents.dtype)
-        return value, [by_offset @ code, *(each for pair in pairs for each in pair)]
+        by_poses = (torch.cat(each) if each else None for each in (by_data, by_rotations))
+        return value, [by_offset @ code, *by_poses, *(each for pair in pairs for each in pair)]
 
 
 class _Layers:
@@ -142,7 +159,10 @@ class _Layers:
         return found.reshape(images, points, -1).to(self.by_biases[0].dtype)
 
     def back(self, gradient: Tensor) -> Tensor:
-        """Gradients (b, h) by the offsets, from those by outputs (b, p, o); those by the layers are added up."""
+        """Gradients (b, p, h) by the first layer's sums, from those by outputs (b, p, o).
+
+        Those by the layers are added up.
+        """
         images = len(gradient)
         back = gradient.flatten(0, 1).to(self._matrices[0].dtype)
         for number in reversed(range(1, len(self._matrices))):
@@ -152,7 +172,11 @@ class _Layers:
             back = torch.mm(back, self._matrices[number], out=self._backs[number % 2][:images].flatten(0, 1))
             torch.ops.aten.threshold_backward.grad_input(back, before, 0, grad_input=back)
         self._add(0, back)
-        return back.reshape(images, -1, back.shape[1]).sum(1).to(self.by_biases[0].dtype)
+        return back.reshape(images, -1, back.shape[1])
+
+    def by_features(self, by_sums: Tensor) -> Tensor:
+        """Gradients (b, p, 2 m) by the features, from what ``back`` gives."""
+        return by_sums @ self._matrices[0]
 
     def _add(self, number: int, back: Tensor) -> None:
         total = self.by_weights[number]
