@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from cryobench.compute import Compute
 from cryobench.fourier import fourier_crop
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.imaging.half_disc import HalfDisc
@@ -12,6 +13,7 @@ from cryobench.reconstruction.networks import (
     CoordinateNetwork,
     ImageEncoder,
     NetworkBatch,
+    NetworkImages,
     NetworkShape,
     encode_points,
     make_slice_encoder,
@@ -21,6 +23,7 @@ from cryobench.reconstruction.networks import (
 from cryobench.reconstruction.networks.encoding import draw_frequencies
 from cryobench.reconstruction.networks.spectrum import evaluate_spectrum
 from cryobench.reconstruction.networks.volumes import decode_volumes
+from cryobench.reconstruction.poses import rotations_from_rows
 from cryobench.rotations import rotations_from_quaternions
 from cryobench.testing.toy import toy_dataset
 
@@ -151,30 +154,31 @@ def test_points_are_evaluated_in_stretches_that_change_nothing(rng, monkeypatch)
 
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_gradients_are_finite_differences(domain, rng):
-    """By rotations through the slices, and by weights and latents through the sweep."""
-    network, disc = make_network(domain, width=6, depth=1), HalfDisc(SIZE, 4)
-    encoder = make_slice_encoder(network, disc)
+    """By poses through plain slices, and by poses, weights and latents through the sweep."""
+    network = make_network(domain, width=6, depth=1)
+    images = NetworkImages(toy_dataset(size=SIZE, n=9).particles, Compute(), keep_bytes=1e9)
+    encoder = make_slice_encoder(network, images.disc)
     rotations, latents = draw_rotations(rng, 2), torch.from_numpy(rng.standard_normal((2, 3)))
-    six = rotations[:, :2].clone().requires_grad_()
+    six = (
+        1.3 * rotations[:, :2].reshape(2, 6) + 0.1 * torch.from_numpy(rng.standard_normal((2, 6)))
+    ).requires_grad_()
 
     def turned(rows: torch.Tensor) -> torch.Tensor:
-        first = torch.nn.functional.normalize(rows[:, 0], dim=1)
-        second = rows[:, 1] - (rows[:, 1] * first).sum(1, keepdim=True) * first
-        second = torch.nn.functional.normalize(second, dim=1)
-        whole = torch.stack([first, second, torch.linalg.cross(first, second)], dim=1)
-        return network.slices(encoder, whole, latents).square().mean()
+        return network.slices(encoder, rotations_from_rows(rows), latents).square().mean()
 
     assert torch.autograd.gradcheck(turned, (six,), eps=1e-7, atol=1e-5)
-    p = len(disc.frequencies) - 1
+    p = images.n_values // 2
     data, ctf = torch.from_numpy(rng.standard_normal((2, p, 2))), torch.from_numpy(rng.uniform(-1, 1, (2, p)))
     batch = NetworkBatch(np.arange(2), data, ctf, rotations)
     layers = [network.first, *network.blocks, network.last]
 
-    def residual(codes: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
-        return slice_residual(network, encoder, batch, codes, torch.float64)
+    def residual(codes: torch.Tensor, rows: torch.Tensor, shifts: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
+        moved = images.move(batch, rotations_from_rows(rows), shifts)
+        return slice_residual(network, encoder, moved, codes, torch.float64)
 
+    shifts = torch.from_numpy(rng.uniform(-1, 1, (2, 2))).requires_grad_()
     tensors = [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
-    assert torch.autograd.gradcheck(residual, (latents.requires_grad_(), *tensors), eps=1e-7, atol=1e-5)
+    assert torch.autograd.gradcheck(residual, (latents.requires_grad_(), six, shifts, *tensors), eps=1e-7, atol=1e-5)
 
 
 def test_a_decoder_fitted_to_a_volume_projects_like_the_grid(rng):

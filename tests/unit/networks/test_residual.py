@@ -1,5 +1,7 @@
 """The residual in one sweep: against automatic differentiation, and what it must not depend on."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -48,7 +50,9 @@ def test_one_sweep_is_automatic_differentiation(domain, at_once, rng, monkeypatc
     values = batch.ctf.shape[1] * 20 * (1 if domain == "fourier" else 2)
     monkeypatch.setattr("cryobench.reconstruction.networks.residual._AT_ONCE", {"cpu": at_once * values})
     assert batch.rotations is not None
-    wanted = [latents, *network.parameters()]
+    batch = replace(batch, data=batch.data.requires_grad_(), rotations=batch.rotations.requires_grad_())
+    assert batch.rotations is not None
+    wanted = [latents, batch.data, batch.rotations, *network.parameters()]
     plain = squared_residual(network.slices(encoder, batch.rotations, latents), batch)
     swept = slice_residual(network, encoder, batch, latents, torch.float64)
     torch.testing.assert_close(swept, plain, atol=1e-12, rtol=1e-12)
@@ -57,14 +61,25 @@ def test_one_sweep_is_automatic_differentiation(domain, at_once, rng, monkeypatc
         torch.testing.assert_close(found, expected, atol=1e-12, rtol=1e-10)
 
 
+def test_a_gradient_by_poses_changes_no_other(rng):
+    network, encoder, batch, latents = make_case(rng, "fourier")
+    assert batch.rotations is not None
+    wanted = [latents, *network.parameters()]
+    alone = torch.autograd.grad(slice_residual(network, encoder, batch, latents, torch.float64), wanted)
+    batch = replace(batch, rotations=batch.rotations.requires_grad_())
+    beside = torch.autograd.grad(slice_residual(network, encoder, batch, latents, torch.float64), wanted)
+    assert all(torch.equal(*pair) for pair in zip(alone, beside, strict=True))
+
+
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_bfloat16_is_close_and_keeps_float32_gradients(domain, rng):
     network, encoder, batch, latents = make_case(rng, domain)
     network, latents = network.float(), latents.detach().float().requires_grad_()
     encoder = make_slice_encoder(network, HalfDisc(SIZE, SIZE // 2))
     assert batch.rotations is not None
-    batch = NetworkBatch(batch.indices, batch.data.float(), batch.ctf.float(), batch.rotations.float())
-    wanted = [latents, *network.parameters()]
+    rotations = batch.rotations.float().requires_grad_()
+    batch = NetworkBatch(batch.indices, batch.data.float(), batch.ctf.float(), rotations)
+    wanted = [latents, rotations, *network.parameters()]
     exact, rough = (slice_residual(network, encoder, batch, latents, d) for d in (torch.float32, torch.bfloat16))
     torch.testing.assert_close(rough, exact, rtol=1e-2, atol=0)
     for found, expected in zip(torch.autograd.grad(rough, wanted), torch.autograd.grad(exact, wanted), strict=True):
@@ -99,11 +114,15 @@ def make_particles(images: np.ndarray, rotations: np.ndarray, shifts: np.ndarray
     return Particles(ArrayImages(images.astype(np.float32)), 3.0, ctf, rotations=rotations, shifts=shifts)
 
 
-def loss_of(particles: Particles) -> float:
+def loss_of(particles: Particles, moves: np.ndarray | None = None) -> float:
+    """Of particles whose images are moved by ``moves`` (n, 2) in px beyond their shifts."""
     torch.manual_seed(3)
     network = CoordinateNetwork(NetworkShape(particles.box_size, 2, 16, 1))
     images = NetworkImages(particles, Compute(), keep_bytes=1e9)
     batch = images.load(np.arange(len(particles)))
+    if moves is not None:
+        assert batch.rotations is not None
+        batch = images.move(batch, batch.rotations, torch.from_numpy(moves).float())
     encoder = make_slice_encoder(network, images.disc)
     return float(slice_residual(network, encoder, batch, torch.ones(len(particles), 2)).detach())
 
@@ -118,6 +137,22 @@ def test_turning_images_and_poses_by_a_right_angle_leaves_the_loss(rng):
     after = loss_of(make_particles(turned, turn @ rotations, shifts @ turn[:2, :2].T))
     assert abs(after / before - 1) < 1e-5
     assert abs(loss_of(make_particles(turned, turn.T @ rotations, shifts @ turn[:2, :2])) / before - 1) > 1e-5
+    moves = rng.uniform(-2, 2, (4, 2))
+    moved = loss_of(make_particles(images, rotations, shifts), moves)
+    both = loss_of(make_particles(turned, turn @ rotations, shifts @ turn[:2, :2].T), moves @ turn[:2, :2].T)
+    assert abs(both / moved - 1) < 1e-5
+    assert abs(moved / before - 1) > 1e-4
+
+
+def test_a_move_is_a_shift_in_pixels(rng):
+    """What is left of a shift can be given to the images, or found on top of it: the loss is the same."""
+    images, shifts = rng.standard_normal((40, SIZE, SIZE)), rng.uniform(-6, 6, (40, 2))
+    rotations = rotations_from_quaternions(rng.standard_normal((40, 4)))
+    moves = rng.uniform(-1, 1, (40, 2))
+    given = loss_of(make_particles(images, rotations, shifts + 3.0 * moves))
+    found = loss_of(make_particles(images, rotations, shifts), moves)
+    assert abs(found / given - 1) < 1e-5
+    assert abs(loss_of(make_particles(images, rotations, shifts)) / given - 1) > 1e-4
 
 
 def test_rolling_images_with_their_shifts_leaves_the_prepared_images(rng):

@@ -10,6 +10,7 @@ import torch
 from cryobench.compute import Compute
 from cryobench.data import CHUNK, Particles, Reconstruction
 from cryobench.imaging.half_disc import HalfDisc
+from cryobench.methods.cryodrgn.refinement import give_poses, make_poses
 from cryobench.methods.cryodrgn.settings import CryodrgnSettings
 from cryobench.methods.cryodrgn.training import Autoencoder, AutoencoderTraining
 from cryobench.methods.method import Method, Preset
@@ -25,6 +26,8 @@ from cryobench.reconstruction.networks import (
     open_training,
     seeded_weights,
 )
+from cryobench.reconstruction.poses import PoseTable
+
 
 
 class Cryodrgn(Method[CryodrgnSettings]):
@@ -58,7 +61,8 @@ class Cryodrgn(Method[CryodrgnSettings]):
     def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
         """Posterior means (n, k) of the latents; volumes by the network at those of the query particles.
 
-        ``model`` holds the weights of decoder and encoder, and the log-variances (n, k) of the posteriors.
+        ``model`` holds the weights of decoder and encoder, and the log-variances (n, k) of the posteriors. Rotations
+        (n, 3, 3) and shifts (n, 2) are there where poses were refined.
 
         Raises
         ------
@@ -77,7 +81,8 @@ class Cryodrgn(Method[CryodrgnSettings]):
             model.decoder,
             settings.batch_size,
             scaled_by="sample",
-            n_others=sum(each.numel() for each in model.encoder.parameters()),
+            n_others=sum(each.numel() for each in model.encoder.parameters())
+            + (PoseTable.WIDTH * len(particles) if settings.refine_poses else 0),
         )
         kept = context.open_checkpoint(particles, settings.model_dump(mode="json"))
         make = partial(self._make_training, model, context.seed)
@@ -91,13 +96,15 @@ class Cryodrgn(Method[CryodrgnSettings]):
             model={**pack_network(model.decoder, images.scale, model.encoder), "log_variances": log_variances},
             decodes_by="coordinate-network",
             findings=training.findings(convergence, latents),
+            **give_poses(training.poses, particles),
         )
 
     def _make_training(
         self, model: Autoencoder, seed: int, images: NetworkImages, compute: Compute
     ) -> AutoencoderTraining:
         batches = Minibatches(len(images), self.settings.batch_size, seed)
-        return AutoencoderTraining(model.to(compute.device), images, batches, self.settings, compute, seed)
+        poses = make_poses(images.particles, self.settings, compute.device)
+        return AutoencoderTraining(model.to(compute.device), images, batches, self.settings, compute, seed, poses)
 
     def _make_model(self, box_size: int, seed: int) -> Autoencoder:
         settings = self.settings

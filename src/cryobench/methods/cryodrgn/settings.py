@@ -1,8 +1,8 @@
 """Settings of ``cryodrgn``; defaults are those of CryoBench (arXiv:2408.05526), which ran version 3.4."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cryobench.methods.method import MethodSettings
 
@@ -34,3 +34,27 @@ class CryodrgnSettings(MethodSettings):
     beta_control: float = Field(
         1.0, gt=0, description="weight of the squared distance of the KL divergence from kl_target, over the pixels"
     )
+    refine_poses: bool = Field(
+        False, description="move rotations and shifts, from those given, by the loss's gradient (CryoBench: no)"
+    )
+    pose_learning_rate: float = Field(
+        3e-4, gt=0, description="of SparseAdam for refined rotations, about radian a step (published: 3e-4)"
+    )
+    shift_learning_rate: float | None = Field(
+        None,
+        gt=0,
+        description="of SparseAdam for refined shifts, px; None for pose_learning_rate (published), with which a "
+        "shift moves by some hundredths of a px in 20 epochs",
+    )
+    pose_from_epoch: int = Field(
+        1, ge=0, description="epochs before poses are moved, if they are refined (cryoDRGN 3.4: 1, later versions: 0)"
+    )
+
+    @model_validator(mode="after")
+    def _check_refinement(self) -> Self:
+        if self.refine_poses and self.pose_from_epoch >= self.epochs:
+            raise ValueError(
+                f"pose_from_epoch is {self.pose_from_epoch} of {self.epochs} epochs, so that no pose would move: set "
+                "it lower, or epochs higher"
+            )
+        return self

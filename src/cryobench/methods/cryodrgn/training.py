@@ -21,6 +21,7 @@ from cryobench.reconstruction.networks import (
     make_slice_encoder,
     slice_residual,
 )
+from cryobench.reconstruction.poses import PoseTable
 from cryobench.rng import stream
 
 
@@ -46,14 +47,22 @@ class AutoencoderTraining(Training):
         settings: CryodrgnSettings,
         compute: Compute,
         seed: int,
+        poses: PoseTable | None = None,
     ) -> None:
         super().__init__(images, batches, settings.epochs, compute)
         self.model, self._settings, self._seed = model, settings, seed
         self._slices = make_slice_encoder(model.decoder, images.disc)
         self._optimiser = make_adam(model.parameters(), settings.learning_rate)
+        self._first_moved = settings.pose_from_epoch * batches.steps_per_epoch
+        self.poses = poses
+        """Table of them; None where they are not refined."""
 
     def train(self, batch: NetworkBatch, step: int) -> Mapping[str, Tensor]:
-        """One step of Adam."""
+        """One step of Adam for the weights and, where poses are refined, of SparseAdam for those of the batch."""
+        rows, moved = torch.from_numpy(batch.indices).to(self.device), None
+        if self.poses is not None and step >= self._first_moved:
+            moved = self.poses.read(rows)
+            batch = self.images.move(batch, *self.poses.poses(moved[batch.own]))
         drawn = stream(self._seed, "posterior", step).standard_normal((len(batch.indices), self._settings.z_dim))
         noise = torch.from_numpy(drawn[batch.own].astype(np.float32)).to(self.device)
         with self.autocast():
@@ -65,8 +74,11 @@ class AutoencoderTraining(Training):
         loss = residual + self._penalty(divergence) / self.images.n_values
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        self.team.sum_gradients(self.model.parameters())
+        self.team.sum_gradients([*self.model.parameters(), *(() if moved is None else (moved,))])
         self._optimiser.step()
+        if self.poses is not None and moved is not None:
+            assert moved.grad is not None
+            self.poses.step(rows, moved.grad)
         return {"loss": loss.detach(), "residual": residual.detach(), "kl": divergence.detach()}
 
     def latents(self, indices: np.ndarray) -> Tensor:
@@ -75,14 +87,24 @@ class AutoencoderTraining(Training):
         return torch.cat([self.embed(part)[0] for part in parts])
 
     def tensors(self) -> Mapping[str, Tensor]:
-        """Weights and moments."""
-        return {**dict(self.model.named_parameters()), **adam_tensors(self._optimiser)}
+        """Weights, moments, and the table of poses with its moments."""
+        table = {} if self.poses is None else {f"poses.{name}": each for name, each in self.poses.state().items()}
+        return {**dict(self.model.named_parameters()), **adam_tensors(self._optimiser), **table}
+
+    def restore(self, done: int) -> None:
+        """Count the steps of the table on from there."""
+        if self.poses is not None:
+            self.poses.steps = max(done - self._first_moved, 0)
 
     @torch.no_grad()
     def embed(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
         """Means and log-variances (b, k) of the posteriors of some particles."""
+        batch = self.images.load(indices)
+        if self.poses is not None:
+            poses = self.poses.read(torch.from_numpy(indices).to(self.device))
+            batch = self.images.move(batch, *self.poses.poses(poses))
         with self.autocast():
-            return self.model.encoder(self.images.load(indices).hartley())
+            return self.model.encoder(batch.hartley())
 
     def _penalty(self, divergence: Tensor) -> Tensor:
         settings = self._settings

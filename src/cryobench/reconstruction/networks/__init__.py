@@ -7,6 +7,7 @@ from cryobench.reconstruction.networks.image_encoder import ImageEncoder
 from cryobench.reconstruction.networks.images import NetworkBatch, NetworkImages
 from cryobench.reconstruction.networks.residual import slice_residual, squared_residual
 from cryobench.reconstruction.networks.row_adam import AdamSettings, RowAdam
+from cryobench.reconstruction.networks.sparse_row_adam import SparseRowAdam
 from cryobench.reconstruction.networks.training import Training, open_images, open_training, seeded_weights
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "NetworkShape",
     "RowAdam",
     "SliceEncoder",
+    "SparseRowAdam",
     "Training",
     "adam_tensors",
     "centred_points",

@@ -133,6 +133,11 @@ class NetworkImages:
         return len(self._particles)
 
     @property
+    def particles(self) -> Particles:
+        """Those that were prepared."""
+        return self._particles
+
+    @property
     def n_values(self) -> int:
         """M, pixels of the whole disc without the zero frequency."""
         return 2 * len(self._frequencies)

@@ -66,8 +66,12 @@ def sweep_bytes(network: CoordinateNetwork, box_size: int, batch_size: int, devi
 
 class _SliceResidual(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, sweep: "_Sweep", latents: Tensor, data: Tensor, rotations: Tensor, *tensors: Tensor) -> Tensor:
-        value, ctx.gradients = sweep.run(latents, tensors, of_data=data.requires_grad, of_poses=rotations.requires_grad)
+    def forward(
+        ctx: Any, sweep: "_Sweep", latents: Tensor, data: Tensor, rotations: Tensor, *tensors: Tensor
+    ) -> Tensor:
+        value, ctx.gradients = sweep.run(
+            latents, tensors, of_data=data.requires_grad, of_poses=rotations.requires_grad
+        )
         return value
 
     @staticmethod
