@@ -2,7 +2,8 @@
 
 A method that was given the poses works in the frame of the truth. One that estimated its own has a frame of its own,
 turned, displaced and perhaps mirrored, which says nothing of its quality; volumes are compared after the transform
-that brings it onto the truth. Modes:
+that brings it onto the truth. So are those of a method that refined the poses it was given, for all of them together,
+and the volume with them, may have turned a little. Modes:
 
 | mode | what moves |
 |---|---|

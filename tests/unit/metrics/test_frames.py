@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from cryobench._errors import FormatError, UnknownName
 from cryobench.data import Dataset, IndexedVolumes, Reconstruction
@@ -108,6 +109,19 @@ def test_auto_aligns_only_where_rotations_are_not_those_given(
     aligned = score(replace(moved, **own), toy, METRICS[:1])
     assert aligned["fsc-auc-normalised"].value > 0.97
     assert "not those given" in aligned.context["alignment"]["why"]
+
+
+def test_refined_poses_cost_nothing_where_the_frame_has_not_moved(toy: Dataset) -> None:
+    """Volumes of a method that moved given poses a little are aligned, and are left where they are."""
+    refined = Rotation.from_rotvec(0.02 * np.random.default_rng(5).standard_normal((60, 3))).as_matrix()
+    rotations = refined @ toy.particles.rotations
+    found = reconstructed(toy, stack(toy), rotations=rotations, shifts=toy.particles.shifts)
+    aligned = score(found, toy, METRICS[:1])
+    described = aligned.context["alignment"]
+    assert (described["mode"], described["n_mirrored"]) == ("reconstruction", 0)
+    assert described["rotation_deg"] < 0.5
+    assert described["shift"] < 0.1 * PIXEL_SIZE
+    assert aligned["fsc-auc-normalised-masked"].value > 0.98
 
 
 def test_metrics_without_volumes_are_not_aligned_for(toy: Dataset, moved: Reconstruction, monkeypatch) -> None:

@@ -156,7 +156,7 @@ def test_points_are_evaluated_in_stretches_that_change_nothing(rng, monkeypatch)
 def test_gradients_are_finite_differences(domain, rng):
     """By poses through plain slices, and by poses, weights and latents through the sweep."""
     network = make_network(domain, width=6, depth=1)
-    images = NetworkImages(toy_dataset(size=SIZE, n=9).particles, Compute(), keep_bytes=1e9)
+    images = NetworkImages(toy_dataset(size=8, n=9).particles, Compute(), keep_bytes=1e9)
     encoder = make_slice_encoder(network, images.disc)
     rotations, latents = draw_rotations(rng, 2), torch.from_numpy(rng.standard_normal((2, 3)))
     six = (
