@@ -29,7 +29,6 @@ from cryobench.reconstruction.networks import (
 from cryobench.reconstruction.poses import PoseTable
 
 
-
 class Cryodrgn(Method[CryodrgnSettings]):
     """Variational autoencoder of images at given poses; volumes as a network over frequencies (cryoDRGN)."""
 
