@@ -1,4 +1,4 @@
-"""``cryobench list``: what there is, the settings of one recipe or method, the page of one metric."""
+"""``cryobench list``: what there is, and of one: settings, the page of a metric, files of an importer."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -11,7 +11,8 @@ from rich.table import Table
 from cryobench._errors import UnknownName
 from cryobench._registry import Entry, list_broken, list_names
 
-_KINDS = ("recipes", "methods", "metrics")
+_KINDS = ("recipes", "methods", "metrics", "importers")
+_EXPLAINS = {"metrics": "explains one: formula, scores, limits", "importers": "says which files it reads"}
 
 
 def show_catalogue(kind: str | None, name: str | None) -> None:
@@ -23,7 +24,9 @@ def show_catalogue(kind: str | None, name: str | None) -> None:
         for each in [kind] if kind else _KINDS:
             _print_names(console, each)
         return
-    {"recipes": _print_recipe, "methods": _print_method, "metrics": _print_metric}[str(kind)](console, name)
+    printers = {"recipes": _print_recipe, "methods": _print_method, "metrics": _print_metric}
+    printers["importers"] = _print_importer
+    printers[str(kind)](console, name)
 
 
 def _print_names(console: Console, kind: str) -> None:
@@ -37,12 +40,12 @@ def _print_names(console: Console, kind: str) -> None:
     console.print(table)
     for name, reason in list_broken(ours, folder.GROUP, folder.BASE).items():
         console.print(f"[red]{name}[/red]: {reason}", highlight=False)
-    what = "explains one: formula, scores, limits" if kind == "metrics" else "shows its settings"
+    what = _EXPLAINS.get(kind, "shows its settings")
     console.print(f"[dim]cryobench list {kind} NAME {what}[/dim]\n", highlight=False)
 
 
 def describe(kind: str, name: str) -> str:
-    """The line by which a recipe (its title), a method (first of its card) or a metric (its label) is listed."""
+    """The line by which a recipe or an importer (its title), a method (first of its card) or a metric is listed."""
     if kind == "recipes":
         from cryobench.recipes import get_recipe
 
@@ -51,6 +54,10 @@ def describe(kind: str, name: str) -> str:
         from cryobench.methods import get_method
 
         return next(iter((get_method(name).__doc__ or "").strip().splitlines()), "")
+    if kind == "importers":
+        from cryobench.importers import get_importer
+
+        return get_importer(name).title
     from cryobench.metrics import get_metric
 
     return get_metric(name).label
@@ -104,6 +111,19 @@ def _print_metric(console: Console, name: str) -> None:
             console.print(text, markup=False, highlight=False)
         else:
             console.print(Markdown(text))
+
+
+def _print_importer(console: Console, name: str) -> None:
+    from cryobench.importers import get_importer
+
+    importer = get_importer(name)
+    console.print(f"[bold]{importer.title}[/bold]\n", highlight=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("files")
+    table.add_column("what is taken")
+    for files, what in importer.reads.items():
+        table.add_row(files, what)
+    console.print(table)
 
 
 def _print_settings(console: Console, settings: type[BaseModel], presets: dict[str, dict[str, Any]]) -> None:

@@ -105,10 +105,12 @@ def demo(
 
 @app.command("list")
 def list_(
-    kind: Annotated[Optional[str], typer.Argument(help="recipes, methods or metrics; nothing for all.")] = None,
+    kind: Annotated[
+        Optional[str], typer.Argument(help="recipes, methods, metrics or importers; nothing for all.")
+    ] = None,
     name: Annotated[Optional[str], typer.Argument(help="One of them, for its settings, card or page.")] = None,
 ) -> None:
-    """Show the recipes, methods and metrics; with a name, its settings and defaults, or the page of a metric.
+    """Show the recipes, methods, metrics and importers; with a name, its settings, page, or the files it reads.
 
     Example: **cryobench list methods 3d-class**
     """

@@ -12,25 +12,32 @@ from cryobench._registry import Entry, list_names, load_named
 from cryobench.importers.importer import Found, Importer
 
 IMPORTERS = {
-    "files": Entry("cryobench.importers.files:Files"),
-    "cryodrgn": Entry("cryobench.importers.cryodrgn:Cryodrgn"),
+    "files": Entry(
+        "cryobench.importers.files:Files",
+        "Plain files of any program: latents, maps, labels or class probabilities, poses.",
+    ),
+    "cryodrgn": Entry(
+        "cryobench.importers.cryodrgn:Cryodrgn",
+        "cryoDRGN 1 to 4 (train_vae, train_dec, abinit, abinit_het_old) and drgnai.",
+    ),
 }
 """Name of each importer and where it is."""
 
 GROUP = "cryobench.importers"
 """Entry-point group by which other packages add theirs."""
 
-_BASE = "cryobench.importers.importer:Importer"
+BASE = "cryobench.importers.importer:Importer"
+"""Class of which they all are."""
 
 
 def list_importers() -> list[str]:
     """Names of all importers: those of this package and those that installed packages add."""
-    return list_names(IMPORTERS, GROUP, _BASE)
+    return list_names(IMPORTERS, GROUP, BASE)
 
 
 def get_importer(name: str) -> type[Importer]:
     """Class of an importer. UnknownName, with near names, if there is none."""
-    return load_named("importer", name, IMPORTERS, GROUP, _BASE)
+    return load_named("importer", name, IMPORTERS, GROUP, BASE)
 
 
 def recognise(path: Path) -> tuple[str, str]:

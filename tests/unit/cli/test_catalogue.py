@@ -3,11 +3,12 @@
 import pytest
 
 from cryobench.cli.catalogue import describe
+from cryobench.importers import IMPORTERS
 from cryobench.methods import METHODS
 from cryobench.metrics import METRICS
 from cryobench.recipes import RECIPES
 
-REGISTRIES = {"recipes": RECIPES, "methods": METHODS, "metrics": METRICS}
+REGISTRIES = {"recipes": RECIPES, "methods": METHODS, "metrics": METRICS, "importers": IMPORTERS}
 
 
 @pytest.mark.parametrize("kind", REGISTRIES)
