@@ -143,21 +143,20 @@ class NetworkImages:
         return 2 * len(self._frequencies)
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the prepared images, of whose file the name goes along."""
-        path = self._data.path if isinstance(self._data, RowFile) else None
-        if path is None:
+        """As it is; prepared images stay in their file, which is opened anew by its name."""
+        if isinstance(self._data, np.ndarray) or self._data.path is None:
             raise TypeError("prepared images travel to workers by their file, and these were made for one process.")
-        return {**self.__dict__, "_data": path}
+        return dict(self.__dict__)
 
     def open_here(self, device: str) -> None:
         """In the process travelled to: open the file, for a device. FileNotFoundError if it cannot be seen there."""
-        assert isinstance(self._data, Path)
+        assert isinstance(self._data, RowFile)
         try:
-            self._data = RowFile.open(self._data, (len(self), self.n_values // 2, 2))
+            self._data.reopen()
         except FileNotFoundError as error:
             raise FileNotFoundError(
-                f"{socket.gethostname()} sees no file {self._data}, where the prepared images are: put the run where "
-                "all machines see it."
+                f"{socket.gethostname()} sees no file {self._data.path}, where the prepared images are: put the run "
+                "where all machines see it."
             ) from error
         self._device = device
 

@@ -61,15 +61,15 @@ class RowFile:
         os.truncate(self._descriptor, needed)
         weakref.finalize(self, os.close, self._descriptor)
 
-    @classmethod
-    def open(cls, path: Path, shape: tuple[int, ...]) -> RowFile:
-        """One that another process made, for reading. FileNotFoundError if it cannot be seen here."""
-        opened = cls.__new__(cls)
-        opened.shape, opened.path = shape, path
-        opened._row_bytes = 2 * int(np.prod(shape[1:]))
-        opened._descriptor = os.open(path, os.O_RDONLY)
-        weakref.finalize(opened, os.close, opened._descriptor)
-        return opened
+    def __getstate__(self) -> dict[str, object]:
+        """All but the open file."""
+        return {**self.__dict__, "_descriptor": None}
+
+    def reopen(self) -> None:
+        """In a process travelled to: open the file, for reading. FileNotFoundError if it cannot be seen there."""
+        assert self.path is not None
+        self._descriptor = os.open(self.path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._descriptor)
 
     def __getitem__(self, indices: np.ndarray) -> np.ndarray:
         """Rows (b, ...)."""
