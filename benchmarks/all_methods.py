@@ -24,6 +24,10 @@ from machine import describe_machine
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "methods.md"
+HEAD = """## All of them on all recipes
+`python benchmarks/all_methods.py --write` fills these tables: presets `laptop` and `lite`, seed 1, embedded structures.
+A cell that is `missing` has not been computed yet; `-` is a score that has no meaning there.
+"""
 BEGIN, END = "<!-- made by benchmarks/all_methods.py: begin -->", "<!-- made by benchmarks/all_methods.py: end -->"
 SHOWN = {
     "deviation-fsc-auc-normalised-masked": "Deviation FSC-AUC, normalised, in the mask (1 is best, consensus 0)",
@@ -105,7 +109,7 @@ def main() -> None:
     if options.write:
         before, _, rest = PAGE.read_text().partition(BEGIN)
         after = rest.partition(END)[2]
-        PAGE.write_text(f"{before}{BEGIN}\n{tables}\n{END}{after}")
+        PAGE.write_text(f"{before}{BEGIN}\n{HEAD}\n{tables}\n{END}{after}")
 
 
 if __name__ == "__main__":
