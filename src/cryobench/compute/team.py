@@ -23,6 +23,8 @@ from cryobench._errors import CryobenchError
 if TYPE_CHECKING:
     from cryobench.compute.compute import Compute
 
+_GLANCE = 0.1
+"""Seconds between two looks at what has come of workers."""
 _PATIENCE = 10.0
 """Seconds that workers have to end, or to say why they ended."""
 
@@ -109,6 +111,7 @@ def open_team(compute: Compute, follow: Callable[..., None], *arguments: Any) ->
     store = dist.TCPStore(host, 0, is_master=True, wait_for_workers=False)
     followers = workers.start(_join, [[host, store.port, each, follow, *arguments] for each in own[1:]], pinned=True)
     try:
+        _await(store, own[1:], lambda: workers.find_error(followers, _GLANCE))
         with workers.same_threads(), _connect(store, own[0]):
             yield replace(compute, device=devices[0], team=own[0].team)
     except LostWorker:
@@ -121,11 +124,26 @@ def open_team(compute: Compute, follow: Callable[..., None], *arguments: Any) ->
 
 def _join(host: str, port: int, compute: Compute, follow: Callable[..., None], *arguments: Any) -> None:
     """In a worker: follow the first process until it is gone."""
-    with _connect(dist.TCPStore(host, port), compute):
+    store = dist.TCPStore(host, port)
+    store.set(_here(compute), "")
+    with _connect(store, compute):
         try:
             follow(compute, *arguments)
         except LostWorker:  # the usual end; if another worker failed, that one says so
             return
+
+
+def _await(store: dist.Store, others: Sequence[Compute], find_error: Callable[[], BaseException | None]) -> None:
+    """Wait until all others are about to connect: one that has failed before would be waited for in vain."""
+    while not store.check([_here(each) for each in others]):
+        error = find_error()
+        if error is not None:
+            raise error
+
+
+def _here(compute: Compute) -> str:
+    assert compute.team is not None
+    return f"here-{compute.team.rank}"
 
 
 @contextmanager

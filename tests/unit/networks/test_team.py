@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from multiprocessing import current_process
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,10 @@ from cryobench.reconstruction.engine import Checkpoint, RunContext, iterate
 from cryobench.reconstruction.networks import NetworkImages, open_training
 from cryobench.testing.toy import toy_dataset
 
-NAMES = {"cryodrgn": {"kl_target": 2.0}, "cryodrgn-ai-fixed": {"prior_weight": 0.5, "pretraining_images": 24}}
+NAMES = {
+    "cryodrgn": {"kl_target": 2.0, "refine_poses": True, "pose_from_epoch": 1},
+    "cryodrgn-ai-fixed": {"prior_weight": 0.5, "pretraining_images": 24},
+}
 """Methods, with the terms of their losses that are no plain sums over images."""
 PARTICLES = toy_dataset(size=16, n=61).particles
 """In batches of 12 the last one has a single image: a process is left without."""
@@ -103,6 +107,25 @@ def test_a_signal_ends_all_after_a_step_and_the_next_call_goes_on_to_the_same_bi
     np.testing.assert_array_equal(again.latents, whole.latents)
     for key, value in whole.model.items():
         np.testing.assert_array_equal(again.model[key], value, err_msg=key)
+
+
+class Stays:
+    """What cannot be unpacked in a worker."""
+
+    def __reduce__(self):
+        return _refuse, ()
+
+
+def _refuse():
+    if current_process().name != "MainProcess":  # where the scheduler is
+        raise ValueError("this stays where it is")
+
+
+def test_a_worker_that_fails_before_it_joins_is_not_waited_for(two_workers):
+    compute = Compute(memory=10**9, workers=two_workers)
+    with pytest.raises(ValueError, match="stays where it is"), team.open_team(compute, print, Stays()):
+        pass
+    assert estimate("cryodrgn-ai-fixed", two_workers).latents is not None
 
 
 def test_prepared_images_lie_in_one_file_that_goes_with_them(two_workers, tmp_path):
