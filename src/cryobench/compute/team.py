@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _GLANCE = 0.1
 """Seconds between two looks at what has come of workers."""
+_JOINING = 120.0
+"""Seconds in which a worker must have come."""
 _PATIENCE = 10.0
 """Seconds that workers have to end, or to say why they ended."""
 
@@ -135,10 +138,13 @@ def _join(host: str, port: int, compute: Compute, follow: Callable[..., None], *
 
 def _await(store: dist.Store, others: Sequence[Compute], find_error: Callable[[], BaseException | None]) -> None:
     """Wait until all others are about to connect: one that has failed before would be waited for in vain."""
+    end = time.monotonic() + _JOINING
     while not store.check([_here(each) for each in others]):
         error = find_error()
         if error is not None:
             raise error
+        if time.monotonic() > end:
+            raise LostWorker(f"a worker did not join within {_JOINING:.0f} s: look at what the workers say.")
 
 
 def _here(compute: Compute) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from multiprocessing import current_process
 from pathlib import Path
 
 import numpy as np
@@ -109,24 +108,14 @@ def test_a_signal_ends_all_after_a_step_and_the_next_call_goes_on_to_the_same_bi
         np.testing.assert_array_equal(again.model[key], value, err_msg=key)
 
 
-class Stays:
-    """What cannot be unpacked in a worker."""
-
-    def __reduce__(self):
-        return _refuse, ()
-
-
-def _refuse():
-    if current_process().name == "MainProcess":  # where the scheduler is, which hands it on
-        return Stays()
-    raise ValueError("this stays where it is")
-
-
-def test_a_worker_that_fails_before_it_joins_is_not_waited_for(two_workers):
-    compute = Compute(memory=10**9, workers=two_workers)
-    with pytest.raises(ValueError, match="stays where it is"), team.open_team(compute, print, Stays()):
+def test_a_worker_that_never_joins_is_not_waited_for_for_ever(two_workers, monkeypatch):
+    monkeypatch.setattr(team, "_JOINING", 0.5)
+    monkeypatch.setattr(team, "_here", lambda compute: f"never-{compute.team.rank}")
+    with (
+        pytest.raises(LostWorker, match="did not join"),
+        team.open_team(Compute(memory=10**9, workers=two_workers), print),
+    ):
         pass
-    assert estimate("cryodrgn-ai-fixed", two_workers).latents is not None
 
 
 def test_prepared_images_lie_in_one_file_that_goes_with_them(two_workers, tmp_path):
