@@ -108,16 +108,6 @@ def test_a_signal_ends_all_after_a_step_and_the_next_call_goes_on_to_the_same_bi
         np.testing.assert_array_equal(again.model[key], value, err_msg=key)
 
 
-def test_a_worker_that_never_joins_is_not_waited_for_for_ever(two_workers, monkeypatch):
-    monkeypatch.setattr(team, "_JOINING", 0.5)
-    monkeypatch.setattr(team, "_here", lambda compute: f"never-{compute.team.rank}")
-    with (
-        pytest.raises(LostWorker, match="did not join"),
-        team.open_team(Compute(memory=10**9, workers=two_workers), print),
-    ):
-        pass
-
-
 def test_prepared_images_lie_in_one_file_that_goes_with_them(two_workers, tmp_path):
     compute = Compute(memory=10**9, workers=two_workers)
     images = NetworkImages(PARTICLES, compute, keep_bytes=1e9, folder=tmp_path)
@@ -200,3 +190,14 @@ def test_gradients_of_a_process_alone_stay():
     assert leaf.grad is not None
     assert leaf.grad.tolist() == [3, 3]
     assert replace(Compute(), device="cpu").team == alone
+
+
+def test_a_worker_that_never_joins_is_not_waited_for_for_ever(monkeypatch):
+    monkeypatch.setattr(team, "_JOINING", 0.5)
+    monkeypatch.setattr(team, "_here", lambda compute: f"never-{compute.team.rank}")
+    with (
+        open_workers(2) as workers,  # of its own: they are left waiting
+        pytest.raises(LostWorker, match="did not join"),
+        team.open_team(Compute(memory=10**9, workers=workers), print),
+    ):
+        pass
