@@ -129,9 +129,13 @@ def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path) ->
     assert listing(tmp_path) == ["a", "a/.hidden", "a/file.part", "b", "b/keep"]
 
 
-def test_partial_names_are_what_is_removed(tmp_path: Path) -> None:
+def test_partial_files_of_other_processes_are_what_is_removed(tmp_path: Path, monkeypatch) -> None:
     with atomic_write(tmp_path / "file") as file:
         remove_partial_files(tmp_path)
+        assert listing(tmp_path) == [Path(file.name).name]
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr("os.getpid", lambda: -1)
+            remove_partial_files(tmp_path)
         assert listing(tmp_path) == []
         # Put it back, or the rename at the end has nothing to rename.
         Path(file.name).write_bytes(b"")

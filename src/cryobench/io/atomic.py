@@ -120,8 +120,14 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Remove what killed writers left anywhere below ``folder``. Only when nobody is writing there."""
+    """Remove what killed writers left anywhere below ``folder``. Only when no other process is writing there.
+
+    What this process is writing stays: the cost of a run is written by a thread of its own.
+    """
+    own = f".{os.getpid()}-"
     for partial in list(Path(folder).rglob(f".*{PARTIAL}")):
+        if own in partial.name:
+            continue
         if partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)
         else:
