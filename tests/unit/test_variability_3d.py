@@ -196,7 +196,7 @@ def test_in_a_smaller_box_the_volumes_are_on_the_grid_of_the_images():
 
 def test_without_a_mask_a_sphere_is_used_and_said(linear):
     result = reconstruct(with_particles(linear, mask=None), n_iterations=1)
-    assert any("no mask" in note and "sphere" in note for note in result.notes)
+    assert any("No mask" in note and "sphere" in note for note in result.notes)
 
 
 def test_a_mask_can_be_grown(linear):

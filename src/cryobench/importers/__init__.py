@@ -6,10 +6,14 @@ add importers of their own through the entry-point group.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryobench._errors import FormatError
+from cryobench._lazy import late_names
 from cryobench._registry import Entry, list_names, load_named
-from cryobench.importers.importer import Found, Importer
+
+if TYPE_CHECKING:
+    from cryobench.importers.importer import Found, Importer
 
 IMPORTERS = {
     "files": Entry(
@@ -35,7 +39,7 @@ def list_importers() -> list[str]:
     return list_names(IMPORTERS, GROUP, BASE)
 
 
-def get_importer(name: str) -> type[Importer]:
+def get_importer(name: str) -> "type[Importer]":
     """Class of an importer. UnknownName, with near names, if there is none."""
     return load_named("importer", name, IMPORTERS, GROUP, BASE)
 
@@ -65,4 +69,8 @@ def recognise(path: Path) -> tuple[str, str]:
     raise FormatError(f"{path} could be of several programs: {signs}. Name the one that is meant.")
 
 
+_LATE = {"Found": "cryobench.importers.importer", "Importer": "cryobench.importers.importer"}
+
 __all__ = ["GROUP", "IMPORTERS", "Found", "Importer", "get_importer", "list_importers", "recognise"]
+
+__getattr__, __dir__ = late_names(__name__, _LATE)
