@@ -82,7 +82,9 @@ def test_threads_change_no_score_and_a_data_set_made_anew_is_the_same_one(on_one
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*SMALL, *FURTHER])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.gate] if name == "igg-1d" else []) for name in [*SMALL, *FURTHER]]
+)
 def test_threads_and_workers_change_no_byte(tmp_path, name):
     cases = {f"{count} threads": (threads(count), ["1", name]) for count in (1, 2, 4)}
     cases["2 workers"] = ({}, ["2", name])
