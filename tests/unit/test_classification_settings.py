@@ -14,9 +14,9 @@ from cryobench.methods.classification_3d import Classification3D, Classification
 from cryobench.methods.classification_3d.expectation import Memberships, Model, compare
 from cryobench.methods.classification_3d.iterations import Classification
 from cryobench.methods.classification_3d.moves import merge_and_split, split_into_empty
-from cryobench.methods.classification_3d.settings import draw_batch, plan_iterations
+from cryobench.methods.classification_3d.settings import plan_iterations
 from cryobench.reconstruction.engine import Passes, RunContext
-from cryobench.reconstruction.images import PosedSpectra
+from cryobench.reconstruction.images import PosedSpectra, draw_stretch
 from cryobench.reconstruction.statistics import ClassSums, disc_of, small_box, solve_volumes, sum_classes
 from cryobench.volumes.mask import make_largest_sphere
 from toy import toy_dataset
@@ -55,7 +55,7 @@ def test_a_mini_batch_of_all_particles_is_a_full_pass(toy):
 
 
 def test_every_particle_is_in_a_mini_batch_before_any_is_again():
-    drawn = np.array([draw_batch(10, iteration, 4, seed=3) for iteration in range(5)])
+    drawn = np.array([draw_stretch(10, 4 * iteration, 4, seed=3) for iteration in range(5)])
     assert (drawn.sum(axis=1) == 4).all()
     assert (drawn[:2].sum(axis=0) <= 1).all()
     assert drawn[:3].any(axis=0).all()

@@ -65,6 +65,8 @@ class ClassVolumes:
     """(k,) shares of the particles, which sum to 1."""
     resolutions: np.ndarray | None = None
     """(k,) Å, of half-sets; None where there were none."""
+    own_frames: bool = False
+    """Whether each class has a frame and a hand of its own, so that poses and volumes of two are not comparable."""
 
     def __post_init__(self) -> None:
         _check_cube("class volumes", self.volumes, 4)

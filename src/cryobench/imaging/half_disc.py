@@ -66,9 +66,11 @@ class HalfDisc:
         return int(np.searchsorted(self.shells, radius, side="right"))
 
     def sum_shells(self, values: Tensor) -> Tensor:
-        """Weighted sums (n, radius + 1) over each shell of values (n, p)."""
-        ends = np.concatenate([[0], np.cumsum(np.bincount(self.shells, minlength=self.radius + 1))])
-        running = torch.cumsum((values * torch.from_numpy(self.weights).to(values.device)).double(), dim=-1)
+        """Weighted sums (n, radius + 1) over each shell of values (n, p), or of those of the first shells."""
+        count = values.shape[-1]
+        ends = np.concatenate([[0], np.cumsum(np.bincount(self.shells[:count], minlength=self.radius + 1))])
+        weights = torch.from_numpy(self.weights[:count]).to(values.device)
+        running = torch.cumsum((values * weights).double(), dim=-1)
         running = torch.cat([running.new_zeros(*running.shape[:-1], 1), running], dim=-1)
         return running[..., ends[1:]] - running[..., ends[:-1]]
 

@@ -31,6 +31,10 @@ METHODS = {
         "cryobench.methods.cryodrgn_ai:CryodrgnAiFixed",
         "Network over frequencies with a table of latents, at given poses (cryoDRGN-AI, fixed poses).",
     ),
+    "3d-class-ab-initio": Entry(
+        "cryobench.methods.classification_ab_initio:ClassificationAbInitio",
+        "K volumes and all poses from random starts by stochastic ascent (cryoSPARC's ab initio reconstruction).",
+    ),
     "truth": Entry(
         "cryobench.methods.controls:Truth",
         "Control: the true volumes themselves; the ceiling of every metric.",

@@ -323,6 +323,11 @@ def _small_boxes_return_on_the_grid(case: MethodCase) -> None:
     result = case.reconstruct(case.dataset, box=18)
     volumes = read_volumes(result)
     assert volumes.shape == read_volumes(case.answer).shape, "volumes of a smaller box are not on the data set's grid"
+    if case.kind.poses == "estimated":
+        # Each answer has a frame of its own, so only the scale of the density is compared.
+        ratio = float(volumes.std() / read_volumes(case.answer).std())
+        assert 0.5 < ratio < 2, f"volumes from a smaller box are {ratio:.2f} times as dense"
+        return
     for volume, whole in zip(volumes, read_volumes(case.answer), strict=True):
         found = float(np.corrcoef(volume.ravel(), whole.ravel())[0, 1])
         assert found > 0.7, f"a volume from a box of 18 px correlates by {found:.2f} with that from 24 px"

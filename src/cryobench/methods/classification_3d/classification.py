@@ -1,16 +1,16 @@
-"""``3d-class``: the method, and the half-sets of its classes."""
+"""``3d-class``: the method."""
 
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
-from torch import Tensor
 
 from cryobench.data import ClassVolumes, Convergence, HalfSetFsc, Particles, Reconstruction
 from cryobench.methods.classification_3d.iterations import Classification, Progression
 from cryobench.methods.classification_3d.settings import Classification3DSettings
 from cryobench.methods.method import Method, Preset
 from cryobench.reconstruction.engine import RunContext, iterate
-from cryobench.reconstruction.statistics import find_resolution, solve_volumes, split_halves, sum_classes, volume_fsc
+from cryobench.reconstruction.statistics import compare_halves, find_resolution, solve_volumes, split_halves
 
 
 class Classification3D(Method[Classification3DSettings]):
@@ -45,7 +45,15 @@ class Classification3D(Method[Classification3DSettings]):
         half_sets = split_halves(len(particles), context.seed)
         run = Classification(particles, self.settings, context)
         state, convergence = _iterate(run, particles, context)
-        fsc, notes = _compare_halves(run, state, half_sets)
+        fsc, notes = compare_halves(
+            run.passes,
+            state.members.posteriors,
+            state.model.noise,
+            half_sets,
+            partial(solve_volumes, tau_fudge=self.settings.tau2_fudge, mask=run.mask),
+            scales=state.members.scales,
+            threshold=self.settings.posterior_threshold,
+        )
         volumes = state.model.volumes.cpu().numpy()
         length = particles.box_size * particles.pixel_size
         resolutions = np.array([find_resolution(curve, length) for curve in fsc])
@@ -81,38 +89,3 @@ def classify(
 def _iterate(run: Classification, particles: Particles, context: RunContext) -> tuple[Progression, Convergence]:
     kept = context.open_checkpoint(particles, {"method": "3d-class", **run.settings.model_dump(mode="json")})
     return iterate(run, kept, context.progress)
-
-
-def _compare_halves(run: Classification, state: Progression, half_sets: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """FSC (k, s) of each class from two half-sets (n,) with the final posteriors, and notes.
-
-    The posteriors were found with all particles: the noise of the volumes is independent, the division into classes
-    is not, so that a class of noise shows some agreement too. The FSC of a class with nothing to compare is 0.
-    """
-    posteriors, settings = state.members.posteriors, run.settings
-
-    def back_project(half: int) -> Tensor:
-        sums = sum_classes(
-            run.passes,
-            posteriors,
-            state.model.noise,
-            scales=state.members.scales,
-            chosen=half_sets == half,
-            threshold=settings.posterior_threshold,
-        )
-        return solve_volumes(sums, tau_fudge=settings.tau2_fudge, mask=run.mask)[0]
-
-    fsc = volume_fsc(back_project(0), back_project(1))
-    counts = [posteriors[half_sets == half].sum(axis=0) for half in (0, 1)]
-    least, most = np.min(counts, axis=0), np.max(counts, axis=0)
-    fsc[least < 1] = 0
-    notes = []
-    if len(empty := np.flatnonzero(most < 1)):
-        notes.append(f"{len(empty)} of {len(fsc)} classes have no particles: {_list(empty)}.")
-    if len(lopsided := np.flatnonzero((least < 1) & (most >= 1))):
-        notes.append(f"Classes {_list(lopsided)} have a half-set without particles: they have no half-set FSC.")
-    return fsc, notes
-
-
-def _list(classes: np.ndarray) -> str:
-    return ", ".join(map(str, classes))

@@ -16,9 +16,9 @@ from cryobench.methods.classification_3d.expectation import Memberships, Model, 
 from cryobench.methods.classification_3d.initial import assign_at_random, assign_by_subsets, cluster
 from cryobench.methods.classification_3d.moves import merge_and_split, split_into_empty
 from cryobench.methods.classification_3d.principal import principal_coordinates
-from cryobench.methods.classification_3d.settings import Classification3DSettings, Look, draw_batch, plan_iterations
+from cryobench.methods.classification_3d.settings import Classification3DSettings, Look, plan_iterations
 from cryobench.reconstruction.engine import Iteration, Passes, RunContext, Step
-from cryobench.reconstruction.images import spectra_bytes
+from cryobench.reconstruction.images import draw_stretch, spectra_bytes
 from cryobench.reconstruction.statistics import cut_mask, disc_of, find_masks, solve_volumes, sum_classes
 
 _TRIAL, _GAIN, _STILL = 4, 1e-4, 1e-3
@@ -136,7 +136,7 @@ class Classification(Iteration[Progression]):
         """One iteration and its entry in the log, with reseeding of empty classes before the end."""
         settings, n, look, reach = self.settings, len(self.passes), self.looks[done], self._reach(done + 1)
         former = state.members
-        chosen = np.ones(n, dtype=bool) if look.size == n else draw_batch(n, done, look.size, self.seed)
+        chosen = np.ones(n, dtype=bool) if look.size == n else draw_stretch(n, done * look.size, look.size, self.seed)
         found = compare(self.passes, state.model, former, settings, radius=look.radius, reach=reach, chosen=chosen)
         posteriors = np.where(chosen[:, None], found.posteriors, former.posteriors)
         changed = float((posteriors.argmax(axis=1) != former.posteriors.argmax(axis=1))[chosen].mean())

@@ -7,7 +7,6 @@ import numpy as np
 from pydantic import Field
 
 from cryobench.methods.method import MethodSettings
-from cryobench.rng import stream
 
 _SMALLEST_RADIUS = 4
 _HOLD, _GROWN = 0.2, 0.6
@@ -120,13 +119,3 @@ def _find_radii(settings: Classification3DSettings, box_size: int, pixel_size: f
             )
     first = int(np.clip(np.floor(length / settings.initial_resolution), min(_SMALLEST_RADIUS, last), last))
     return first, last
-
-
-def draw_batch(n: int, iteration: int, size: int, seed: int) -> np.ndarray:
-    """Which particles (n,) are in the mini-batch of an iteration: every one once before any comes again."""
-    first = iteration * size
-    chosen = np.zeros(n, dtype=bool)
-    for turn in range(first // n, (first + size - 1) // n + 1):
-        order = stream(seed, "mini-batches", turn).permutation(n)
-        chosen[order[max(first - turn * n, 0) : max(first + size - turn * n, 0)]] = True
-    return chosen

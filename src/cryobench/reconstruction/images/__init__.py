@@ -3,7 +3,7 @@
 from cryobench.reconstruction.images.background import level_background
 from cryobench.reconstruction.images.power import ImagePower
 from cryobench.reconstruction.images.predicted import predict_images, subtract_volume
-from cryobench.reconstruction.images.sampler import Minibatches, prefetch
+from cryobench.reconstruction.images.sampler import Minibatches, draw_stretch, prefetch
 from cryobench.reconstruction.images.spectra import (
     ImageSpectra,
     Posed,
@@ -25,6 +25,7 @@ __all__ = [
     "Spectra",
     "bytes_to_keep",
     "centre",
+    "draw_stretch",
     "level_background",
     "predict_images",
     "prefetch",

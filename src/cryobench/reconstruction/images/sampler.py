@@ -99,6 +99,23 @@ class Minibatches:
         return np.concatenate([generator.permutation(blocks[index]) for index in generator.permutation(len(blocks))])
 
 
+def draw_stretch(n: int, first: int, count: int, seed: int, *, name: str = "mini-batches") -> np.ndarray:
+    """Which of n particles (n,) are in a stretch of an endless sequence that visits all in every round.
+
+    Parameters
+    ----------
+    first, count
+        Where the stretch begins, and its length.
+    name
+        Of the random stream.
+    """
+    chosen = np.zeros(n, dtype=bool)
+    for turn in range(first // n, (first + count - 1) // n + 1):
+        order = stream(seed, name, turn).permutation(n)
+        chosen[order[max(first - turn * n, 0) : max(first + count - turn * n, 0)]] = True
+    return chosen
+
+
 def _cut(order: np.ndarray, size: int) -> list[np.ndarray]:
     return [order[first : first + size] for first in range(0, len(order), size)]
 

@@ -11,6 +11,7 @@ from cryobench.reconstruction.statistics.backprojection import (
     sum_classes,
     volume_bytes,
 )
+from cryobench.reconstruction.statistics.class_halves import compare_halves
 from cryobench.reconstruction.statistics.consensus import draw_consensus
 from cryobench.reconstruction.statistics.half_sets import (
     GOLD_STANDARD,
@@ -37,6 +38,7 @@ __all__ = [
     "NOISE_GAIN",
     "ClassSums",
     "backproject",
+    "compare_halves",
     "cut_mask",
     "disc_of",
     "draw_consensus",

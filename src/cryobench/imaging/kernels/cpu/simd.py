@@ -131,6 +131,31 @@ def _scatter_plane(typing_context, width, taps, dense, grid, start, row, step, y
     return types.void(*arguments), generate
 
 
+def _add_turned(typing_context, width, re, im, table, start, sums, at):
+    """Add (re + i im) times a row of the table to a row of sums.
+
+    A row is ``width`` real parts and as many imaginary ones, from float ``start`` of the table, ``at`` of the sums.
+    """
+    lanes = width.literal_value
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vectors = _Vectors(builder)
+        data = context.make_array(signature.args[3])(context, builder, arguments[3]).data
+        target = context.make_array(signature.args[5])(context, builder, arguments[5]).data
+        _, re, im, _, start, _, at = arguments
+        step = ir.Constant(start.type, lanes)
+        real, imaginary = vectors.load(data, start, lanes), vectors.load(data, builder.add(start, step), lanes)
+        for place, first, second in ((at, real, imaginary), (builder.add(at, step), imaginary, real)):
+            present = vectors.load(target, place, lanes)
+            total = vectors.add(present, vectors.scale(re, first))
+            turned = vectors.scale(im, second)
+            combined = builder.fsub if place is at else builder.fadd
+            vectors.store(combined(total, turned, flags=_FAST), target, place)
+        return context.get_dummy_value()
+
+    return types.void(width, re, im, table, start, sums, at), generate
+
+
 def _prefetch_pairs(typing_context, grid, start, plane, row, step):
     """Ask for the cache lines of the eight voxels a trilinear gather from ``start`` would read; never faults."""
 
@@ -173,6 +198,7 @@ def _prefetch_rows(typing_context, taps, grid, start, plane, row):
 
 
 gather: Any = intrinsic(prefer_literal=True)(_gather)
+add_turned: Any = intrinsic(prefer_literal=True)(_add_turned)
 scatter_plane: Any = intrinsic(prefer_literal=True)(_scatter_plane)
 prefetch_pairs: Any = intrinsic(_prefetch_pairs)
 prefetch_rows: Any = intrinsic(prefer_literal=True)(_prefetch_rows)

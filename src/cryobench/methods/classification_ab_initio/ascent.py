@@ -1,0 +1,250 @@
+"""Stochastic ascent: mini-batches, a step of every volume along its preconditioned gradient, noise and radius."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cryobench.compute.memory import reserve
+from cryobench.data import CHUNK, Particles
+from cryobench.imaging.accumulate import SliceAccumulator
+from cryobench.imaging.grid import FourierVolume, fourier_to_volume, gridding_correction, volume_to_fourier
+from cryobench.imaging.layout import GridLayout
+from cryobench.imaging.shift_scores import ShiftGrid
+from cryobench.methods.classification_ab_initio.expectation import Model, Question, expect
+from cryobench.methods.classification_ab_initio.settings import (
+    ClassificationAbInitioSettings,
+    Look,
+    plan_ascent,
+)
+from cryobench.methods.classification_ab_initio.volumes import Constraints, draw_starts
+from cryobench.reconstruction.engine import Iteration, Passes, Rows, RunContext, Step, Sums
+from cryobench.reconstruction.images import ImageSpectra, draw_stretch, spectra_bytes
+from cryobench.reconstruction.poses import OrientationGrid, SearchPlan, plan_radii
+from cryobench.reconstruction.statistics import disc_of, find_masks
+
+FIRST_RADIUS = 12
+"""Index units up to which a search compares all orientations (cryoDRGN2's)."""
+_FINEST = 0.6
+"""Index units at the radius compared between neighbouring orientations: finer ones are not told apart."""
+_SHIFTS_A_WAVE = 3.75
+"""Shifts of the first level within a wave at the radius that it compares; half of cryoDRGN2's."""
+_LEAST_SIGNAL = 0.01
+"""Of the images' power that the prior leaves a particle at the least."""
+_PROBED = 32
+"""Images by which the noise is set at the start."""
+_ARRAYS = 12
+"""Volumes of 4 bytes a voxel that a class takes: itself, sums, totals, spectra."""
+
+
+@dataclass(frozen=True)
+class Ascended:
+    """What one iteration hands to the next."""
+
+    volumes: Tensor
+    """(k, z, y, x) float32."""
+    weight: Tensor
+    """(k, grid) running mean over images of CTF² over the noise: the preconditioner."""
+    noise: np.ndarray
+    """(radius + 1,) power of the noise in each shell."""
+
+
+class Ascent(Iteration[Ascended]):
+    """The ascent from one random start.
+
+    Parameters
+    ----------
+    start
+        Number of the random start.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer particles than classes, all particles are the same image, or a resolution lies beyond what
+        the images hold.
+    MemoryShortage
+        If so many classes do not fit.
+    """
+
+    label = "ab initio classes"
+    State = Ascended
+    objective = "mean log-likelihood of the images over that of noise alone, up to the radius compared"
+    shown = ("objective", "radius")
+    advice = "Look for outliers among the images, and at the CTF parameters."
+
+    def __init__(
+        self, particles: Particles, settings: ClassificationAbInitioSettings, context: RunContext, start: int = 0
+    ) -> None:
+        n, compute = len(particles), context.compute
+        if settings.n_classes > n:
+            raise ValueError(
+                f"{settings.n_classes} classes were asked for but there are only {n} particles: set n_classes lower."
+            )
+        self.settings, self.device = settings, compute.device
+        self._seed, self._start = context.seed, start
+        self.looks, notes = plan_ascent(settings, n, particles.box_size, particles.pixel_size)
+        self.n_steps = len(self.looks)
+        sphere, _, mask_notes = find_masks(particles, settings.mask_diameter)
+        self.notes = (*notes, *mask_notes)
+        self.sphere = sphere.to(compute.device)
+        self._constraints = Constraints(self.sphere, settings.non_negative, settings.recentre)
+        self.disc = disc_of(particles.box_size)
+        self._extent = settings.shift_range / particles.pixel_size
+        left = reserve(
+            compute.memory_per_worker,
+            lambda count: count * class_bytes(particles.box_size) + 2 * CHUNK * spectra_bytes(self.disc),
+            settings.n_classes,
+            items=f"classes of {particles.box_size} px",
+            setting="n_classes",
+        )
+        self.passes = Passes(
+            particles,
+            compute,
+            radius=self.disc.radius,
+            keep_bytes=left * compute.n_workers,
+            posed=False,
+            progress=context.progress,
+        )
+
+    def plan(self, radius: int, *, fine: bool = True) -> SearchPlan:
+        """Grids of a search up to a radius: of all orientations alone, or refined as far as the radius can tell."""
+        settings = self.settings
+        grid = OrientationGrid(settings.healpix_nside, 6 * settings.healpix_nside, settings.symmetry)
+        levels = 0
+        while fine and levels < settings.n_refinements and grid.spacing(levels) * radius > _FINEST:
+            levels += 1
+        radii = plan_radii(FIRST_RADIUS, radius, levels)
+        count = int(np.ceil(2 * self._extent * radii[0] * _SHIFTS_A_WAVE / self.disc.box_size))
+        shifts = ShiftGrid(self._extent, max(1, count))
+        return SearchPlan(radii, shifts, grid, settings.kept_orientations)
+
+    def start(self) -> Ascended:
+        """Random volumes, and a noise under which a given share of all poses is significant."""
+        settings, power = self.settings, self.passes.mean_power
+        signal = self._signal(self._floor())
+        volumes = draw_starts(
+            settings.n_classes, self.sphere.cpu(), settings.start_radius, signal, self._seed, self._start
+        )
+        volumes = torch.stack([self._constraints.apply(each.to(self.device)) for each in volumes])
+        noise = power * self._find_temperature(volumes)
+        shape = GridLayout(self.disc.box_size, 1, "trilinear").shape
+        return Ascended(volumes, torch.zeros(settings.n_classes, *shape, device=self.device), noise)
+
+    def step(self, state: Ascended, done: int, log: Sequence[Mapping[str, Any]]) -> Step[Ascended]:
+        """One mini-batch."""
+        look = self.looks[done]
+        chosen = self._draw(look.first, look.size)
+        fine = done >= self.settings.initial_iterations
+        question = Question(self.plan(look.radius, fine=fine), look.similarity, self.settings.posterior_threshold)
+        model = Model(state.volumes, state.noise)
+        sums, _ = self.passes.run(expect, model, question, own=(chosen,))
+        noise = self._update_noise(state.noise, sums, look)
+        volumes, weight = self._climb(state, sums["volumes"], noise, look, is_first=done == 0)
+        shares = sums["classes"] / look.size
+        entry = {
+            "iteration": done + 1,
+            "radius": look.radius,
+            "objective": sums["likelihood"] / look.size,
+            "significant": sums["effective"] / look.size,
+            "smallest class": float(shares.min()),
+            "largest class": float(shares.max()),
+        }
+        return Step(Ascended(volumes, weight, noise), (entry,))
+
+    def keeps(self, done: int) -> bool:
+        """Every hundredth."""
+        return done % 100 == 0
+
+    def _draw(self, first: int, count: int) -> np.ndarray:
+        """Which images (n,) are in a stretch of the visits."""
+        name = f"mini-batches of start {self._start}"
+        return draw_stretch(len(self.passes), first, count, self._seed, name=name)
+
+    def _climb(
+        self, state: Ascended, sums: SliceAccumulator, noise: np.ndarray, look: Look, *, is_first: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Volumes after a step along F − W V − V / (n τ²), over W̄ + 1 / (n τ²), and the running weight W̄."""
+        signal = self._signal(noise)
+        remembered = look.size / look.step
+        prior = np.zeros(len(signal) + 1)
+        prior[:-1] = 1 / (remembered * signal)
+        prior[-1] = prior[-2]
+        # What is inserted comes back multiplied by the kernel's transform: so is the volume that it is compared with.
+        twice = gridding_correction(self.disc.box_size).to(self.device).square()
+        volumes, weights = [], []
+        for index, volume in enumerate(state.volumes):
+            numerator, weight = sums.totals_of(index)
+            current = volume_to_fourier(volume * twice)
+            mean = weight.values / look.size
+            running = mean if is_first else state.weight[index] + look.step * (mean - state.weight[index])
+            damping = current.spread_shells(torch.from_numpy(prior).to(self.device))
+            gradient = numerator.values / look.size - (mean + damping) * current.values
+            gradient = torch.where(self._within(current, look.radius), gradient, 0)
+            ascended = volume + look.step * fourier_to_volume(current.with_values(gradient / (running + damping)))
+            volumes.append(self._constraints.apply(ascended))
+            weights.append(running)
+        return torch.stack(volumes), torch.stack(weights)
+
+    def _within(self, grid: FourierVolume, radius: int) -> Tensor:
+        """Entries of the shells that are compared: all but the zero frequency up to the radius."""
+        shells = grid.shell_indices()
+        return (shells > 0) & (shells <= radius)
+
+    def _update_noise(self, noise: np.ndarray, sums: Mapping[str, Any], look: Look) -> np.ndarray:
+        """The running estimate; that of shells which are not compared yet stays the power of the images."""
+        count = look.radius + 1
+        found = (sums["power"] + sums["residual"]) / (look.size * self.disc.shell_weights[:count])
+        share = look.size / (look.size + self.settings.noise_memory)
+        updated = noise.copy()
+        updated[:count] += share * (np.maximum(found, 1e-3 * self.passes.mean_power[:count]) - noise[:count])
+        updated[count:] = self.passes.mean_power[count:]
+        return updated
+
+    def _floor(self) -> np.ndarray:
+        """Noise (radius + 1,) as the highest frequencies have it, where a particle has the least power."""
+        power = self.passes.mean_power
+        return np.minimum(power, power[-max(2, len(power) // 4) :].mean())
+
+    def _signal(self, noise: np.ndarray) -> np.ndarray:
+        """Mean power (radius + 1,) of an entry of the particle in each shell, without CTF."""
+        power = self.passes.mean_power
+        beyond = np.maximum(power - noise, _LEAST_SIGNAL * power)
+        return beyond / np.maximum(self.ctf_power, 1e-3)
+
+    @cached_property
+    def ctf_power(self) -> np.ndarray:
+        """Mean CTF² (radius + 1,) in each shell."""
+        sums, _ = self.passes.run(_sum_ctf)
+        return sums["ctf"] / (len(self.passes) * self.disc.shell_weights)
+
+    def _find_temperature(self, volumes: Tensor) -> float:
+        """Factor of the images' power, as noise, by which the wanted share of the poses is significant."""
+        look = self.looks[0]
+        chosen = self._draw(0, min(_PROBED, look.size))
+        question = Question(self.plan(look.radius, fine=False))
+        low, high = np.log(1e-4), np.log(1e4)
+        for _ in range(16):
+            middle = 0.5 * (low + high)
+            model = Model(volumes, self.passes.mean_power * np.exp(middle))
+            sums, _ = self.passes.run(expect, model, question, own=(chosen,))
+            share = sums["effective"] / chosen.sum()
+            low, high = (middle, high) if share < self.settings.significant_share else (low, middle)
+        return float(np.exp(0.5 * (low + high)))
+
+
+def class_bytes(box_size: int) -> float:
+    """Bytes that a class takes."""
+    return _ARRAYS * 4.0 * float(np.prod(GridLayout(box_size, 1, "trilinear").shape)) + 16.0 * box_size**3
+
+
+def _sum_ctf(spectra: ImageSpectra) -> tuple[Sums, Rows]:
+    total = np.zeros(spectra.disc.radius + 1)
+    for batch in spectra.batches():
+        total += batch.ctf_power.sum(0).cpu().numpy()
+    return {"ctf": total}, {}

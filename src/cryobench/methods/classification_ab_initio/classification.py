@@ -1,0 +1,179 @@
+"""``3d-class-ab-initio``: the method, its last pass over all images, and what it says of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from cryobench.data import ClassVolumes, Convergence, HalfSetFsc, Particles, Reconstruction
+from cryobench.methods.classification_ab_initio.ascent import Ascent
+from cryobench.methods.classification_ab_initio.expectation import Model, Question, expect
+from cryobench.methods.classification_ab_initio.settings import ClassificationAbInitioSettings
+from cryobench.methods.method import Method, Preset
+from cryobench.reconstruction.engine import Checkpoint, Passes, RunContext, iterate
+from cryobench.reconstruction.poses import judge_shifts, judge_views
+from cryobench.reconstruction.statistics import (
+    compare_halves,
+    find_resolution,
+    solve_volumes,
+    split_halves,
+    sum_classes,
+)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """Poses and classes after the last pass from one start."""
+
+    posteriors: np.ndarray
+    """(n, k)."""
+    rotations: np.ndarray
+    """(n, 3, 3)."""
+    shifts: np.ndarray
+    """(n, 2) px."""
+    noise: np.ndarray
+    """(radius + 1,)."""
+    likelihood: float
+    """Mean over images, of the final volumes."""
+
+
+class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
+    """K volumes and all poses from random starts by stochastic ascent (cryoSPARC's ab initio reconstruction)."""
+
+    name = "3d-class-ab-initio"
+    poses = "estimated"
+    permutes = False
+    Settings = ClassificationAbInitioSettings
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "paper": Preset(
+            "CryoBench (arXiv:2408.05526) ran cryoSPARC's ab initio reconstruction with 20 classes at its defaults."
+        ),
+        "laptop": Preset(
+            "4 classes in a box of at most 64 px, and a third of the visits: 150 iterations before the radius grows "
+            "by 0.1 for 0.04, in batches of 200 for 300, and 50 after it for 300.",
+            {
+                "n_classes": 4,
+                "box": 64,
+                "initial_iterations": 150,
+                "radius_step": 0.1,
+                "final_iterations": 50,
+                "final_batch": 200,
+                "batch_change": 150,
+                "similar_until": 150,
+            },
+        ),
+    }
+    small: ClassVar[Mapping[str, Any]] = {
+        "n_classes": 2,
+        "initial_resolution": 24.0,
+        "initial_iterations": 8,
+        "radius_step": 1.0,
+        "final_iterations": 2,
+        "initial_batch": 60,
+        "final_batch": 90,
+        "batch_change": 8,
+        "step_change": 4,
+        "noise_memory": 200,
+        "shift_range": 8.0,
+        "healpix_nside": 1,
+        "n_refinements": 1,
+    }
+
+    def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
+        """Posteriors (n, k) of the classes, poses of the particles in the frame of their class, class volumes.
+
+        Raises
+        ------
+        ValueError, MemoryShortage
+            As ``Ascent``; also if there is one particle only.
+        """
+        half_sets = split_halves(len(particles), context.seed)
+        kept = context.open_checkpoint(particles, {"method": self.name, **self.settings.model_dump(mode="json")})
+        best: tuple[_Outcome, Convergence, Ascent] | None = None
+        likelihoods = []
+        for start in range(self.settings.n_starts):
+            ascent = Ascent(particles, self.settings, context, start)
+            outcome, convergence = self._run_start(ascent, kept, context, start)
+            likelihoods.append(outcome.likelihood)
+            if best is None or outcome.likelihood > best[0].likelihood:
+                best = outcome, convergence, ascent
+        assert best is not None
+        return self._conclude(particles, queries, half_sets, context, *best, likelihoods)
+
+    def _run_start(
+        self, ascent: Ascent, kept: Checkpoint, context: RunContext, start: int
+    ) -> tuple[_Outcome, Convergence]:
+        """The ascent from one random start, and the pass over all images at its end."""
+        state, convergence = iterate(ascent, kept, context.progress, name=f"start-{start}")
+
+        def pass_over_all() -> dict[str, np.ndarray]:
+            n, radius = len(ascent.passes), ascent.looks[-1].radius
+            question = Question(ascent.plan(radius), threshold=self.settings.posterior_threshold)
+            with context.progress.task("poses of all particles", total=1) as task:
+                sums, rows = ascent.passes.run(
+                    expect, Model(state.volumes, state.noise), question, own=(np.ones(n, dtype=bool),)
+                )
+                task.advance()
+            return {**rows, "noise": state.noise, "likelihood": np.array(sums["likelihood"] / n)}
+
+        found = kept.take(f"poses-{start}", pass_over_all)
+        likelihood = float(found.pop("likelihood"))
+        return _Outcome(**found, likelihood=likelihood), convergence
+
+    def _conclude(
+        self,
+        particles: Particles,
+        queries: np.ndarray,
+        half_sets: np.ndarray,
+        context: RunContext,
+        outcome: _Outcome,
+        convergence: Convergence,
+        ascent: Ascent,
+        likelihoods: list[float],
+    ) -> Reconstruction:
+        """Volumes by back-projection with the poses found, and what the user should know."""
+        shifts = outcome.shifts * particles.pixel_size
+        posed = replace(particles, rotations=outcome.rotations.astype(np.float64), shifts=shifts, mask=None)
+        keep = context.compute.memory / 2
+        passes = Passes(posed, context.compute, radius=ascent.disc.radius, keep_bytes=keep, progress=context.progress)
+        classes = outcome.posteriors.argmax(1)
+        members = np.eye(self.settings.n_classes, dtype=np.float32)[classes]
+        noise = outcome.noise.copy()
+        noise[0] = passes.mean_power[0]
+        solve = partial(solve_volumes, mask=ascent.sphere)
+        volumes = solve(sum_classes(passes, members, noise))[0].cpu().numpy()
+        fsc, notes = compare_halves(passes, members, noise, half_sets, solve)
+        populations = outcome.posteriors.mean(0)
+        length = particles.box_size * particles.pixel_size
+        resolutions = np.array([find_resolution(curve, length) for curve in fsc])
+        plan = ascent.plan(ascent.looks[-1].radius)
+        notes = [
+            *ascent.notes,
+            *notes,
+            *judge_shifts(outcome.shifts, plan.shifts, particles.pixel_size, "shift_range"),
+            *judge_views(outcome.rotations, classes, ascent.looks[-1].radius),
+        ]
+        if self.settings.n_classes > 1:
+            notes.append(
+                "Each class has a frame and a hand of its own: poses and volumes of different classes are not "
+                "comparable until they are aligned."
+            )
+        if len(likelihoods) > 1:
+            listed = ", ".join(f"{value:.2f}" for value in likelihoods)
+            notes.append(f"Of {len(likelihoods)} random starts the likeliest was kept: {listed} per image.")
+        return Reconstruction(
+            queries,
+            posteriors=outcome.posteriors,
+            rotations=outcome.rotations,
+            shifts=shifts,
+            model={"volumes": volumes, "noise": outcome.noise, "half_sets": half_sets},
+            decodes_by="classes",
+            findings=(
+                ClassVolumes(volumes, populations, resolutions, own_frames=self.settings.n_classes > 1),
+                HalfSetFsc(fsc, "class"),
+                convergence,
+            ),
+            notes=tuple(notes),
+        )

@@ -1,0 +1,216 @@
+"""Posteriors of images over classes, orientations and shifts, and the sums that new volumes come from.
+
+While images are compared up to a small radius only, the posterior is over the whole grid of the search's first level,
+exactly. Beyond, it is over the orientations that the hierarchical search ends with, and all shifts about them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cryobench.imaging.accumulate import SliceAccumulator
+from cryobench.imaging.shift_scores import average_shifts
+from cryobench.reconstruction.engine import Rows, Sums
+from cryobench.reconstruction.images import ImageSpectra, Spectra
+from cryobench.reconstruction.poses import GridSlices, Leaves, Matched, PoseSearch, SearchPlan
+
+
+@dataclass(frozen=True)
+class Model:
+    """K volumes, and the noise."""
+
+    volumes: Tensor
+    """(k, z, y, x) float32."""
+    noise: np.ndarray
+    """(radius + 1,) power of the noise in each shell of the images, of the unnormalised transform."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the images."""
+
+    plan: SearchPlan
+    similarity: float = 0.0
+    """Share of each image that is spread over all classes."""
+    threshold: float = 1e-3
+    """Orientations of less probability add nothing."""
+
+
+def expect(spectra: ImageSpectra, model: Model, question: Question, chosen: np.ndarray) -> tuple[Sums, Rows]:
+    """Sums over the chosen (n,) images of a shard, and the pose and classes of each.
+
+    Sums: "volumes", a ``SliceAccumulator`` of data and CTF² over the noise; "residual" (radius + 1,), what the model
+    adds to the power of the images; "power" of the images; "likelihood" over that of noise alone; "effective" share
+    of the poses; "classes" (k,). Rows: "posteriors" (n, k), "rotations" (n, 3, 3), "shifts" (n, 2) px; zero where not
+    chosen.
+    """
+    work = _Expectation(spectra, model, question)
+    for batch in spectra.batches(chosen):
+        work.add(batch)
+    return work.finish(), work.rows
+
+
+class _Expectation:
+    """Running sums of a shard."""
+
+    def __init__(self, spectra: ImageSpectra, model: Model, question: Question) -> None:
+        disc, plan = spectra.disc, question.plan
+        self._device, self._disc, self._question = spectra.device, disc, question
+        self._radius = plan.radii[-1]
+        self._count = disc.count(self._radius)
+        volumes = model.volumes.to(self._device)
+        self._n_classes = len(volumes)
+        self._source = GridSlices(volumes, disc)
+        # The zero frequency holds the background of the images: it is not compared.
+        self._noise = model.noise[: self._radius + 1]
+        compared = np.full(disc.radius + 1, np.inf)
+        compared[1 : self._radius + 1] = self._noise[1:]
+        self._search = PoseSearch(plan, disc, compared)
+        self._sums = SliceAccumulator(
+            disc.box_size, n_volumes=self._n_classes, radius=self._radius, device=self._device
+        )
+        self._residual = np.zeros(self._radius + 1)
+        self._power = np.zeros(self._radius + 1)
+        self._classes = np.zeros(self._n_classes)
+        self._likelihood, self._effective = 0.0, 0.0
+        self.rows = {
+            "posteriors": np.zeros((len(spectra), self._n_classes), dtype=np.float32),
+            "rotations": np.zeros((len(spectra), 3, 3), dtype=np.float32),
+            "shifts": np.zeros((len(spectra), 2), dtype=np.float32),
+        }
+        self._dense: list[tuple[Tensor, Tensor]] | None = None
+
+    def add(self, batch: Spectra) -> None:
+        """Images of a batch."""
+        matched = self._search.match(batch)
+        self._power += batch.power[:, : self._radius + 1].sum(0).cpu().numpy()
+        if self._question.plan.last == 0:
+            tile = max(1, self._search.tiles(len(batch))[0][1] // self._n_classes)
+            for first in range(0, len(batch), tile):
+                self._add_all_poses(matched.tile(first, min(first + tile, len(batch))))
+            return
+        for leaves in self._search.leaves(self._source, matched):
+            self._add_leaves(leaves)
+
+    def finish(self) -> Sums:
+        """The sums."""
+        if self._dense is not None:
+            for index, (numerator, weight) in enumerate(self._dense):
+                slices = self._search.base_slices(self._source, index)
+                assert slices is not None
+                classes = np.full(len(slices), index)
+                self._insert(numerator, weight, self._search.base_rotations.to(self._device), classes, slices)
+        return {
+            "volumes": self._sums,
+            "residual": self._residual,
+            "power": self._power,
+            "likelihood": self._likelihood,
+            "effective": self._effective,
+            "classes": self._classes,
+        }
+
+    def _add_all_poses(self, matched: Matched) -> None:
+        """Images whose posterior is over every orientation and shift of the grid."""
+        search, n_classes = self._search, self._n_classes
+        scores = [
+            search.score_all(self._source, matched, index, search.base_slices(self._source, index))
+            for index in range(n_classes)
+        ]
+        best = torch.stack([each.amax(dim=(0, 2)) for each in scores])
+        top = best.amax(0)
+        weights = [each.sub_(top[None, :, None]).exp_() for each in scores]
+        masses = torch.stack([each.sum(dim=(0, 2)) for each in weights], dim=1).double().cpu().numpy()
+        factors, posteriors = self._share(masses)
+        squares = torch.zeros(len(matched), dtype=torch.float64, device=self._device)
+        if self._dense is None:
+            shape = len(search.base_rotations), self._count
+            self._dense = [
+                (
+                    torch.zeros(shape, dtype=torch.complex64, device=self._device),
+                    torch.zeros(shape, device=self._device),
+                )
+                for _ in range(n_classes)
+            ]
+        moved = torch.view_as_real(search.shifted(matched.data)).flatten(2).flatten(0, 1)
+        for index, each in enumerate(weights):
+            each.mul_(torch.from_numpy(factors[:, index]).to(each)[None, :, None])
+            squares += each.square().sum(dim=(0, 2)).double()
+            numerator, weight = self._dense[index]
+            torch.view_as_real(numerator).flatten(1).addmm_(each.flatten(1), moved)
+            weight.addmm_(each.sum(2), matched.weights)
+        self._count_images(masses, top.cpu().numpy(), posteriors, 1 / squares.cpu().numpy())
+        # The best pose of the most probable class.
+        classes = posteriors.argmax(1)
+        n_shifts = moved.shape[0] // len(matched)
+        for row, index in enumerate(classes):
+            node, shift = divmod(int(weights[index][:, row].argmax()), n_shifts)
+            self._keep_pose(
+                int(matched.indices[row]),
+                search.base_rotations[node].numpy(),
+                self._question.plan.shifts.pairs[shift],
+                posteriors[row],
+            )
+
+    def _add_leaves(self, leaves: Leaves) -> None:
+        """Images whose posterior is over the last orientations of the search and all shifts about them."""
+        nodes, plan, images = leaves.nodes, self._question.plan, leaves.images
+        top = np.full(len(images), -np.inf)
+        np.maximum.at(top, nodes.images, nodes.scores)
+        relative = leaves.scores - torch.from_numpy(top[nodes.images]).to(leaves.scores)[:, None, None]
+        weights = relative.exp_()
+        each = weights.sum(dim=(1, 2)).double().cpu().numpy()
+        masses, squares = np.zeros((len(images), self._n_classes)), np.zeros(len(images))
+        np.add.at(masses, (nodes.images, nodes.volumes), each)
+        factors, posteriors = self._share(masses)
+        own = factors[nodes.images, nodes.volumes]
+        np.add.at(squares, nodes.images, weights.square().sum(dim=(1, 2)).double().cpu().numpy() * own**2)
+        self._count_images(masses, top, posteriors, 1 / squares)
+        kept = np.flatnonzero(each * own >= self._question.threshold)
+        rows, which = torch.from_numpy(kept).to(self._device), nodes.images[kept]
+        used = weights[rows] * torch.from_numpy(own[kept]).to(weights)[:, None, None]
+        grid, entries = plan.grid(plan.last), self._search.rows(plan.last)
+        averages = average_shifts(used, images.data, which, leaves.centres[kept], grid, entries)
+        squared = images.weights[torch.from_numpy(which).to(self._device)] * used.sum(dim=(1, 2))[:, None]
+        rotations = torch.from_numpy(leaves.rotations[kept]).float().to(self._device)
+        self._insert(averages, squared, rotations, nodes.volumes[kept], leaves.slices[rows])
+        likeliest = nodes.volumes == posteriors.argmax(1)[nodes.images]
+        order = np.lexsort((-nodes.scores, ~likeliest, nodes.images))
+        for row in order[np.flatnonzero(np.diff(nodes.images[order], prepend=-1))]:
+            image = int(nodes.images[row])
+            self._keep_pose(int(images.indices[image]), leaves.rotations[row], nodes.shifts[row], posteriors[image])
+
+    def _share(self, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Factors (b, k) of the weights of each class, and posteriors (b, k), class similarity mixed in."""
+        shares = masses / masses.sum(1, keepdims=True)
+        similarity = self._question.similarity
+        mixed = (1 - similarity) * shares + similarity * (masses > 0) / (masses > 0).sum(1, keepdims=True)
+        return np.divide(mixed, masses, out=np.zeros_like(masses), where=masses > 0), mixed
+
+    def _count_images(
+        self, masses: np.ndarray, top: np.ndarray, posteriors: np.ndarray, effective: np.ndarray
+    ) -> None:
+        n_poses = self._question.plan.n_poses * self._n_classes
+        self._likelihood += float((np.log(masses.sum(1)) + top - np.log(n_poses)).sum())
+        self._effective += float(effective.sum() / n_poses)
+        self._classes += posteriors.sum(0)
+
+    def _insert(
+        self, averages: Tensor, squared: Tensor, rotations: Tensor, classes: np.ndarray, slices: Tensor
+    ) -> None:
+        """Add averages (n, p) of 2 w c y / σ², weights (n, p) of w c² / σ², and what the model leaves of them."""
+        disc = self._disc
+        weights = torch.from_numpy(disc.weights[: self._count]).to(self._device)
+        numerator, weight = averages / (2 * weights), squared / weights
+        one_hot = torch.from_numpy(np.eye(self._n_classes, dtype=np.float32)[classes])
+        self._sums.add(disc.unpack(numerator), disc.unpack(weight), rotations, class_weights=one_hot.to(self._device))
+        change = slices.abs().square() * weight - 2 * (slices.conj() * numerator).real
+        shells = disc.sum_shells(change).sum(0).cpu().numpy()
+        self._residual += shells[: self._radius + 1] * self._noise
+
+    def _keep_pose(self, index: int, rotation: np.ndarray, shift: np.ndarray, posterior: np.ndarray) -> None:
+        self.rows["rotations"][index], self.rows["shifts"][index] = rotation, shift
+        self.rows["posteriors"][index] = posterior / posterior.sum()

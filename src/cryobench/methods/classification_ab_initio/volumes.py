@@ -1,0 +1,80 @@
+"""Volumes of the ascent: random starts, and what every volume must satisfy after a step."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cryobench.fourier import fft_volume, ifft_volume, shell_indices
+from cryobench.rng import stream
+
+_WIDTH = 0.5
+"""Of the Gaussian that random starts are multiplied by, in radii of the sphere."""
+
+
+def draw_starts(count: int, sphere: Tensor, radius: float, power: np.ndarray, seed: int, start: int = 0) -> Tensor:
+    """Random volumes (k, z, y, x) float32, dense near the centre, smooth up to a radius in index units.
+
+    Parameters
+    ----------
+    sphere
+        (z, y, x) in which they lie.
+    power
+        (radius + 1,) mean power of an entry of their slices in each shell, without CTF: sets their scale.
+    seed, start
+        Each volume of each start has its own stream.
+    """
+    size = sphere.shape[-1]
+    distance = _distance(size)
+    entries = shell_indices(size, 3)
+    inner = float(np.sqrt(3 / 5) * (3 / (4 * np.pi) * float(sphere.sum())) ** (1 / 3))
+    envelope = torch.exp(-0.5 * (distance / (_WIDTH * inner)) ** 2)
+    volumes = []
+    for index in range(count):
+        noise = torch.from_numpy(stream(seed, f"random start {start}", index).standard_normal((size,) * 3)).float()
+        smooth = ifft_volume(fft_volume(noise) * (entries <= radius), size)
+        volumes.append((smooth - smooth.min()) * envelope * sphere)
+    drawn = torch.stack(volumes)
+    shells = min(int(radius), len(power) - 1)
+    chosen = (entries >= 1) & (entries <= shells)
+    present = torch.stack([fft_volume(volume)[chosen].abs().square().mean() for volume in drawn]).mean()
+    return drawn * float(np.sqrt(power[1 : shells + 1].mean() / float(present)))
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """What a volume is kept to after every step."""
+
+    sphere: Tensor
+    """(z, y, x) window, 1 inside."""
+    non_negative: bool
+    recentre: bool
+
+    def apply(self, volume: Tensor) -> Tensor:
+        """The volume (z, y, x), its solvent at zero, its mass about the centre, and nothing outside the sphere.
+
+        The zero frequency is not compared with the images, so the solvent's level is free: it is taken as the median
+        within the sphere.
+        """
+        inside = self.sphere > 0.5
+        kept = (volume - volume[inside].median()) * self.sphere
+        if self.non_negative:
+            kept = kept.clamp(min=0)
+        if not self.recentre:
+            return kept
+        mass = kept.clamp(min=0)
+        total = float(mass.sum())
+        if total <= 0:
+            return kept
+        axis = torch.arange(volume.shape[-1], dtype=mass.dtype, device=mass.device) - volume.shape[-1] // 2
+        offset = [float((mass.sum(dim=dims) * axis).sum()) / total for dims in ((0, 1), (0, 2), (1, 2))]
+        steps = [-round(each) for each in offset]
+        if not any(steps):
+            return kept
+        return torch.roll(kept, steps, dims=(2, 1, 0))
+
+
+def _distance(size: int) -> Tensor:
+    axis = torch.arange(size).float() - size // 2
+    return (axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2).sqrt()

@@ -1,0 +1,53 @@
+"""What found poses say of the search: shifts at the border of its range, and views that leave frequencies unseen."""
+
+import numpy as np
+
+from cryobench._types import RotationArray
+from cryobench.imaging.shift_scores import ShiftGrid
+from cryobench.rng import stream
+
+_BORDER_SHARE = 0.05
+"""Of the particles at the border of the shifts from which on it is said."""
+_LEAST_SEEN, _FEWEST = 0.1, 100
+"""Share of the mean number of images through a direction below which it counts as missing; images worth a look."""
+_DIRECTIONS = 400
+
+
+def judge_shifts(shifts: np.ndarray, grid: ShiftGrid, pixel_size: float, setting: str) -> list[str]:
+    """A sentence if many shifts (n, 2), in px, lie at the border of a grid; else nothing.
+
+    Uniform shifts leave one of ``count`` cells at each border of each axis: only more than that is said.
+    """
+    if grid.extent == 0 or grid.count < 3:
+        return []
+    at_border = (np.abs(shifts) > grid.extent - grid.spacing / 2).any(axis=1).mean()
+    expected = 1 - (1 - 1 / grid.count) ** 2
+    if at_border < max(_BORDER_SHARE, 1.5 * expected):
+        return []
+    return [
+        f"{at_border:.0%} of the particles lie at the border of the shifts that were searched, "
+        f"±{grid.extent * pixel_size:.0f} Å: raise {setting}, or centre the particles."
+    ]
+
+
+def judge_views(rotations: RotationArray, classes: np.ndarray, radius: int) -> list[str]:
+    """A sentence for every class whose views leave directions of its spectrum nearly unseen.
+
+    An image holds the plane at right angles to its view; a direction is seen by the images whose plane it lies in.
+    """
+    directions = stream(0, "directions of the judgement").standard_normal((_DIRECTIONS, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    sentences = []
+    for index in np.unique(classes):
+        views = rotations[classes == index, 2]
+        if len(views) < _FEWEST:
+            continue
+        # The planes of so many images lie within half an index unit at a radius in proportion to 1 / radius.
+        seen = (np.abs(directions @ views.T) < max(1 / radius, 0.05)).mean(1)
+        missing = float((seen < _LEAST_SEEN * seen.mean()).mean())
+        if missing > 0.02:
+            sentences.append(
+                f"The views of class {index} leave {missing:.0%} of the directions of its spectrum nearly unseen: "
+                "the particles prefer some views, or the search ended in a wrong solution."
+            )
+    return sentences

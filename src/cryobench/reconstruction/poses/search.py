@@ -1,0 +1,417 @@
+"""Hierarchical search for poses: all orientations and shifts at low frequencies, then finer about the best.
+
+The first level scores every orientation of a grid and every shift, up to a small radius, by matrix products with CTF
+and shifts on the image's side. Of each volume the best orientations are kept, each with its best shift. Each further
+level scores their children, about that shift, on a finer grid of shifts, up to a larger radius. A slice is rotated
+first and meets the CTF of its image afterwards, so astigmatism does not turn with it.
+
+A score is the log-likelihood of an image, up to the radius, minus that of noise alone, plus the prior of the shift.
+Work goes through in tiles of fixed size: memory never bounds the candidates.
+
+Source: hierarchical search of cryoDRGN2, Zhong et al., ICCV 2021, and of cryoDRGN-AI.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cryobench.imaging.half_disc import HalfDisc
+from cryobench.imaging.shift_scores import DiscRows, ShiftGrid, score_shifts, shift_phases
+from cryobench.reconstruction.images import Spectra
+from cryobench.reconstruction.poses.orientations import N_CHILDREN, OrientationGrid
+from cryobench.reconstruction.poses.slices import SliceSource
+
+_TILE_FLOATS = 4e6
+"""Numbers of a tile of scores, about what the cache of a processor holds."""
+_AT_ONCE = 16
+"""Images that go down the levels together: their slices fit in the cache too."""
+_REACH = 1.0
+"""Spacings by which starts of a local search are turned."""
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """Grids, and how far each level compares.
+
+    Raises
+    ------
+    ValueError
+        If radii do not ascend, or nothing is kept.
+    """
+
+    radii: tuple[int, ...]
+    """Of each level, in index units: level 0 scores all orientations and shifts."""
+    shifts: ShiftGrid
+    """Of level 0; each level halves its extent."""
+    orientations: OrientationGrid = field(default_factory=OrientationGrid)
+    keep: int = 8
+    """Orientations of each volume that go on to the next level."""
+    margin: float = np.inf
+    """Score below an image's best at which an orientation does not go on."""
+    shift_deviation: float | None = None
+    """px, of a Gaussian prior of shifts along each axis; None for none."""
+
+    def __post_init__(self) -> None:
+        if not self.radii or min(self.radii) < 1 or list(self.radii) != sorted(self.radii):
+            raise ValueError(f"radii of a search must ascend from 1, got {self.radii}.")
+        if self.keep < 1:
+            raise ValueError(f"a search keeps at least one orientation, got keep={self.keep}.")
+
+    @property
+    def last(self) -> int:
+        """The last level."""
+        return len(self.radii) - 1
+
+    @property
+    def n_poses(self) -> int:
+        """Orientations and shifts of a volume that the last level's grids tell apart."""
+        orientations = len(self.orientations.base[0]) * N_CHILDREN**self.last
+        return orientations * self.shifts.count**2 * 4**self.last
+
+    def grid(self, level: int) -> ShiftGrid:
+        """Shifts of a level about those found before."""
+        return self.shifts.finer(2**level)
+
+    def log_prior(self, shifts: np.ndarray) -> np.ndarray:
+        """Logarithm (...) of the prior of shifts (..., 2) in px, up to a constant."""
+        if self.shift_deviation is None:
+            return np.zeros(shifts.shape[:-1], dtype=np.float32)
+        return (-0.5 * (shifts / self.shift_deviation) ** 2).sum(-1).astype(np.float32)
+
+
+def plan_radii(first: int, last: int, n_refinements: int) -> tuple[int, ...]:
+    """Radii of the levels: growing evenly from the first to the last, rounded down; ``last`` if that is smaller."""
+    first = min(first, last)
+    return tuple(first + int(level / max(n_refinements, 1) * (last - first)) for level in range(n_refinements + 1))
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """A list of orientations under consideration, of images in ascending order."""
+
+    images: np.ndarray
+    """(n,) positions in the batch."""
+    volumes: np.ndarray
+    """(n,)."""
+    pixels: np.ndarray
+    """(n,) of the level's grid."""
+    angles: np.ndarray
+    """(n,) of the level's grid."""
+    shifts: np.ndarray
+    """(n, 2) px, the best found."""
+    scores: np.ndarray
+    """(n,) at that shift."""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def select(self, rows: np.ndarray) -> Nodes:
+        """Some of them."""
+        return Nodes(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Images as a search compares them: weighed by CTF and noise."""
+
+    indices: np.ndarray
+    """(b,) which particles."""
+    data: Tensor
+    """(b, p) complex64, 2 w c y / σ²."""
+    weights: Tensor
+    """(b, p) w c² / σ²."""
+
+    def cut(self, count: int) -> Matched:
+        """The first entries."""
+        return replace(self, data=self.data[:, :count].contiguous(), weights=self.weights[:, :count].contiguous())
+
+    def tile(self, first: int, last: int) -> Matched:
+        """Some images."""
+        return Matched(self.indices[first:last], self.data[first:last], self.weights[first:last])
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """The last level of a search, with the score of every shift."""
+
+    images: Matched
+    """The images (b,) that the nodes are of."""
+    nodes: Nodes
+    """At least one of each image, with the best shift of each."""
+    rotations: np.ndarray
+    """(n, 3, 3)."""
+    centres: np.ndarray
+    """(n, 2) px about which shifts were searched."""
+    scores: Tensor
+    """(n, t, t) of every shift about its centre, along x and along y."""
+    slices: Tensor
+    """(n, p) predicted, without CTF."""
+
+
+@dataclass(frozen=True)
+class FoundPoses:
+    """The best pose of each image."""
+
+    rotations: np.ndarray
+    """(b, 3, 3), particle from reference."""
+    shifts: np.ndarray
+    """(b, 2) px that centre the particle."""
+    volumes: np.ndarray
+    """(b,) which volume."""
+    scores: np.ndarray
+    """(b,) log-likelihood minus that of noise alone."""
+
+
+class PoseSearch:
+    """Search among volumes, orientations and shifts.
+
+    Parameters
+    ----------
+    plan
+        Grids and radii.
+    disc
+        On which images are packed; its box is that of the shifts' pixels.
+    noise
+        (radius + 1,) power of the noise in each shell.
+
+    Raises
+    ------
+    ValueError
+        If the last radius is not in the disc.
+    """
+
+    def __init__(self, plan: SearchPlan, disc: HalfDisc, noise: np.ndarray) -> None:
+        if plan.radii[-1] > disc.radius:
+            raise ValueError(f"a search up to radius {plan.radii[-1]} needs a disc as large, got {disc.radius}.")
+        self.plan, self.disc = plan, disc
+        self._inverse = disc.weights / np.asarray(noise)[disc.shells]
+        self._base: tuple[SliceSource, dict[int, Tensor | None]] | None = None
+
+    def match(self, spectra: Spectra, radius: int | None = None) -> Matched:
+        """Images (b,) weighed for the search, up to the last radius."""
+        count = self.disc.count(self.plan.radii[-1] if radius is None else radius)
+        inverse = torch.from_numpy(self._inverse[:count].astype(np.float32)).to(spectra.ctf.device)
+        ctf = spectra.ctf[:, :count]
+        weighed = ctf * inverse
+        return Matched(spectra.indices, 2 * weighed * spectra.data[:, :count], weighed * ctf)
+
+    def find(self, source: SliceSource, spectra: Spectra) -> FoundPoses:
+        """The best pose of each image (b,) of a batch, over the whole sphere and all volumes."""
+        return self._best(self.leaves(source, self.match(spectra)))
+
+    def find_near(
+        self, source: SliceSource, spectra: Spectra, rotations: np.ndarray, shifts: np.ndarray, *, level: int
+    ) -> FoundPoses:
+        """The best pose of each image within about a spacing of a level around a known one.
+
+        Parameters
+        ----------
+        rotations, shifts
+            (b, 3, 3) and (b, 2) px, known poses.
+        level
+            From whose nodes about the known pose the search goes down; at least 0, below the last.
+
+        Raises
+        ------
+        ValueError
+            If there is no such level to go down from.
+        """
+        if not 0 <= level < self.plan.last:
+            raise ValueError(f"a local search begins at a level from 0 to {self.plan.last - 1}, got {level}.")
+        matched = self.match(spectra)
+
+        def descend() -> Iterator[Leaves]:
+            for first, last in _stretches(len(matched), _AT_ONCE):
+                start = self._around(rotations[first:last], shifts[first:last], level, source.n_volumes)
+                images = matched.tile(first, last)
+                yield self._descend(source, images, start, level)
+
+        return self._best(descend())
+
+    def leaves(self, source: SliceSource, matched: Matched) -> Iterator[Leaves]:
+        """The last level of the search for the images (b,), some of them at a time, in their order."""
+        for first, last in _stretches(len(matched), _AT_ONCE):
+            images = matched.tile(first, last)
+            kept = self.survey(source, images)
+            if self.plan.last:
+                yield self._descend(source, images, kept, 0)
+                continue
+            rotations = self.plan.orientations.rotations(0, kept.pixels, kept.angles)
+            still = replace(kept, shifts=np.zeros_like(kept.shifts))
+            yield self._score(source, images, still, rotations, 0)
+
+    def survey(self, source: SliceSource, matched: Matched) -> Nodes:
+        """The best orientations of level 0 for each image and volume, each with its best shift."""
+        found: list[Nodes] = []
+        for volume in range(source.n_volumes):
+            slices = self.base_slices(source, volume)
+            for first, last in self.tiles(len(matched)):
+                scores = self.score_all(source, matched.tile(first, last), volume, slices)
+                best, where = scores.max(dim=2)
+                kept = torch.topk(best.T, min(self.plan.keep, best.shape[0]), dim=1)
+                nodes, width = kept.indices.cpu().numpy(), kept.indices.shape[1]
+                shift = where.T.gather(1, kept.indices).cpu().numpy()
+                pixels, angles = self.plan.orientations.base
+                found.append(
+                    Nodes(
+                        np.repeat(np.arange(first, last), width),
+                        np.full(nodes.size, volume),
+                        pixels[nodes.ravel()],
+                        angles[nodes.ravel()],
+                        self.plan.shifts.pairs[shift.ravel()].astype(np.float32),
+                        kept.values.cpu().numpy().ravel(),
+                    )
+                )
+        return self._prune(_join(found), len(matched))
+
+    def base_slices(self, source: SliceSource, volume: int) -> Tensor | None:
+        """Slices (r, p) of level 0, if they are the same for all images; made once for each source."""
+        if self._base is None or self._base[0] is not source:
+            self._base = (source, {})
+        known = self._base[1]
+        if volume not in known:
+            known[volume] = source.shared(volume, self.base_rotations, self.plan.radii[0])
+        return known[volume]
+
+    @cached_property
+    def base_rotations(self) -> Tensor:
+        """Rotations (r, 3, 3) of level 0."""
+        return torch.from_numpy(self.plan.orientations.rotations(0, *self.plan.orientations.base)).float()
+
+    def tiles(self, n: int) -> list[tuple[int, int]]:
+        """First and last image of the tiles in which level 0 is scored."""
+        each = len(self.base_rotations) * self.plan.shifts.count**2
+        size = max(1, int(_TILE_FLOATS / each))
+        return _stretches(n, size)
+
+    def shifted(self, data: Tensor) -> Tensor:
+        """Images (b, p) moved by every shift of level 0, (b, t², p) complex64."""
+        phases = shift_phases(np.zeros((1, 2)), self.plan.shifts, self.rows(0), data.device)
+        return data[:, None, : phases.shape[-1]] * phases
+
+    def rows(self, level: int) -> DiscRows:
+        """Entries of the disc that a level compares."""
+        return DiscRows(self.disc, self.disc.count(self.plan.radii[level]))
+
+    def score_all(self, source: SliceSource, matched: Matched, volume: int, slices: Tensor | None) -> Tensor:
+        """Scores (r, b, t²) of every orientation and shift of level 0 for a tile of images, of one volume."""
+        matched = matched.cut(self.rows(0).count)
+        moved = torch.view_as_real(self.shifted(matched.data)).flatten(2)
+        if slices is not None:
+            values = torch.view_as_real(slices.contiguous()).flatten(1)
+            scores = (values @ moved.flatten(0, 1).T).unflatten(1, moved.shape[:2])
+            power = slices.abs().square() @ matched.weights.T
+        else:
+            rotations = self.base_rotations
+            volumes, radius = np.full(len(rotations), volume), self.plan.radii[0]
+            each = [source.own(np.full_like(volumes, image), volumes, rotations, radius) for image in matched.indices]
+            own = torch.stack(each)
+            scores = (torch.view_as_real(own).flatten(2) @ moved.mT).transpose(0, 1)
+            power = torch.einsum("brp,bp->rb", own.abs().square(), matched.weights)
+        prior = torch.from_numpy(self.plan.log_prior(self.plan.shifts.pairs)).to(scores.device)
+        return scores.sub_(power[..., None]).add_(prior)
+
+    def _descend(self, source: SliceSource, matched: Matched, nodes: Nodes, level: int) -> Leaves:
+        """From nodes of a level to the last one."""
+        plan = self.plan
+        for below in range(level + 1, plan.last + 1):
+            nodes = self._children(nodes, below)
+            rotations = plan.orientations.rotations(below, nodes.pixels, nodes.angles)
+            found = self._score(source, matched, nodes, rotations, below)
+            if below == plan.last:
+                return found
+            nodes = self._prune(self._keep_best(found.nodes), len(matched))
+        raise AssertionError("a search goes down at least one level")
+
+    def _score(
+        self, source: SliceSource, matched: Matched, nodes: Nodes, rotations: np.ndarray, level: int
+    ) -> Leaves:
+        """Scores of nodes over the shifts of a level about theirs."""
+        rows, grid, plan = self.rows(level), self.plan.grid(level), self.plan
+        turned = torch.from_numpy(rotations).float().to(matched.data.device)
+        slices = source.own(matched.indices[nodes.images], nodes.volumes, turned, plan.radii[level])
+        cut = matched.cut(rows.count)
+        scores = score_shifts(slices, cut.data, cut.weights, nodes.images, nodes.shifts, grid, rows)
+        if plan.shift_deviation is not None:
+            prior = plan.log_prior(nodes.shifts[:, None] + grid.pairs)
+            scores += torch.from_numpy(prior).to(scores.device).reshape(scores.shape)
+        best, where = scores.flatten(1).max(dim=1)
+        shifts = (nodes.shifts + grid.pairs[where.cpu().numpy()]).astype(np.float32)
+        better = replace(nodes, shifts=shifts, scores=best.cpu().numpy())
+        return Leaves(matched, better, rotations, nodes.shifts, scores, slices)
+
+    def _children(self, nodes: Nodes, level: int) -> Nodes:
+        """Children on a level of nodes of the one above, each once: of parents that meet there, the better one's."""
+        pixels, angles = self.plan.orientations.children(level - 1, nodes.pixels, nodes.angles)
+        order = np.lexsort((-nodes.scores, nodes.volumes, nodes.images))
+        rows = np.repeat(order, N_CHILDREN)
+        below = replace(nodes.select(rows), pixels=pixels[order].ravel(), angles=angles[order].ravel())
+        keys = np.stack([below.images, below.volumes, below.pixels, below.angles])
+        first = np.unique(keys, axis=1, return_index=True)[1]
+        return below.select(np.sort(first))
+
+    def _keep_best(self, nodes: Nodes) -> Nodes:
+        """The best of each image and volume, best first."""
+        order = np.lexsort((-nodes.scores, nodes.volumes, nodes.images))
+        group = nodes.images[order] * (nodes.volumes.max(initial=0) + 1) + nodes.volumes[order]
+        starts = np.flatnonzero(np.diff(group, prepend=-1))
+        rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
+        return nodes.select(order[rank < self.plan.keep])
+
+    def _prune(self, nodes: Nodes, n: int) -> Nodes:
+        """Those within the margin of their image's best, images in ascending order."""
+        order = np.argsort(nodes.images, kind="stable")
+        nodes = nodes.select(order)
+        best = np.full(n, -np.inf)
+        np.maximum.at(best, nodes.images, nodes.scores)
+        return nodes.select(np.flatnonzero(nodes.scores >= best[nodes.images] - self.plan.margin))
+
+    def _around(self, rotations: np.ndarray, shifts: np.ndarray, level: int, n_volumes: int) -> Nodes:
+        """Nodes of a level about known poses: the nearest one, and those nearest a spacing away."""
+        from scipy.spatial.transform import Rotation
+
+        grid = self.plan.orientations
+        small = _REACH * grid.spacing(level) * np.concatenate([np.zeros((1, 3)), np.eye(3), -np.eye(3)])
+        turned = np.einsum("tij,njk->ntik", Rotation.from_rotvec(small).as_matrix(), rotations)
+        count = len(small)
+        pixels, angles = grid.nearest(level, turned.reshape(-1, 3, 3))
+        images = np.repeat(np.arange(len(rotations)), count)
+        each = Nodes(
+            images,
+            np.zeros_like(images),
+            pixels,
+            angles,
+            np.repeat(shifts, count, axis=0).astype(np.float32),
+            np.tile(-np.arange(count, dtype=np.float32), len(rotations)),
+        )
+        first = np.unique(np.stack([images, pixels, angles]), axis=1, return_index=True)[1]
+        each = each.select(np.sort(first))
+        return _join([replace(each, volumes=np.full(len(each), volume)) for volume in range(n_volumes)])
+
+    def _best(self, leaves: Iterator[Leaves]) -> FoundPoses:
+        parts = []
+        for part in leaves:
+            nodes = part.nodes
+            order = np.lexsort((-nodes.scores, nodes.images))
+            chosen = order[np.flatnonzero(np.diff(nodes.images[order], prepend=-1))]
+            parts.append(
+                (part.rotations[chosen], *(array[chosen] for array in (nodes.shifts, nodes.volumes, nodes.scores)))
+            )
+        return FoundPoses(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def _stretches(n: int, size: int) -> list[tuple[int, int]]:
+    return [(first, min(first + size, n)) for first in range(0, n, size)]
+
+
+def _join(parts: Sequence[Nodes]) -> Nodes:
+    return Nodes(*(np.concatenate([getattr(part, name) for part in parts]) for name in Nodes.__dataclass_fields__))

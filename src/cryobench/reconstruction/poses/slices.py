@@ -1,0 +1,84 @@
+"""Sources of slices for a search of poses: volumes on grids here, or whatever else predicts spectra of images."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cryobench.fourier import fourier_crop
+from cryobench.imaging.grid import FourierVolume, volume_to_fourier
+from cryobench.imaging.half_disc import HalfDisc
+from cryobench.imaging.slices import extract_slices
+from cryobench.reconstruction.statistics import disc_of, small_box
+
+
+class SliceSource(Protocol):
+    """Predicts what images hold, without CTF, at any orientation."""
+
+    @property
+    def n_volumes(self) -> int:
+        """Volumes among which an image chooses; 1 where each image has its own."""
+        ...
+
+    def shared(self, volume: int, rotations: Tensor, radius: int) -> Tensor | None:
+        """Slices (r, p) of a volume, the same for every image, up to a radius; None where images differ."""
+        ...
+
+    def own(self, images: np.ndarray, volumes: np.ndarray, rotations: Tensor, radius: int) -> Tensor:
+        """Slices (n, p) for an image (n,), of a volume (n,), at a rotation (n, 3, 3) each."""
+        ...
+
+
+class GridSlices:
+    """Slices of volumes on grids.
+
+    Parameters
+    ----------
+    volumes
+        (k, z, y, x) float32, in the box of the disc, on the device of the search.
+    disc
+        Of the images.
+    """
+
+    def __init__(self, volumes: Tensor, disc: HalfDisc) -> None:
+        self._volumes, self._disc = volumes, disc
+        self._spectra: dict[tuple[int, int], FourierVolume] = {}
+
+    @property
+    def n_volumes(self) -> int:
+        """Number of volumes."""
+        return len(self._volumes)
+
+    def shared(self, volume: int, rotations: Tensor, radius: int) -> Tensor:
+        """Slices (r, p) of one volume."""
+        spectrum, count = self._spectrum(volume, radius), self._disc.count(radius)
+        dense = extract_slices(spectrum, rotations, radius=min(radius + 0.5, spectrum.layout.max_radius))
+        packed = torch.from_numpy(disc_of(spectrum.box_size).index[:count]).to(dense.device)
+        return dense.flatten(1).index_select(1, packed)
+
+    def own(self, images: np.ndarray, volumes: np.ndarray, rotations: Tensor, radius: int) -> Tensor:
+        """Slices (n, p); images do not matter."""
+        if self.n_volumes == 1:
+            return self.shared(0, rotations, radius)
+        result = torch.empty(
+            len(rotations), self._disc.count(radius), dtype=torch.complex64, device=self._volumes.device
+        )
+        for volume in np.unique(volumes):
+            rows = torch.from_numpy(np.flatnonzero(volumes == volume)).to(result.device)
+            result[rows] = self.shared(int(volume), rotations[rows], radius)
+        return result
+
+    def _spectrum(self, volume: int, radius: int) -> FourierVolume:
+        """Spectrum of a volume, in the smallest box that holds the radius."""
+        key = volume, radius
+        if key not in self._spectra:
+            box_size, values = self._disc.box_size, self._volumes[volume]
+            cut = small_box(box_size, radius)
+            if cut < box_size:
+                # Values on a coarser grid over the same length: their sums are the same at every frequency.
+                values = fourier_crop(values, cut, dimensions=3) * (box_size / cut) ** 3
+            self._spectra[key] = volume_to_fourier(values)
+        return self._spectra[key]
