@@ -216,7 +216,10 @@ def sweep(
 @app.command()
 def adopt(
     particles: Annotated[
-        Path, typer.Argument(help="RELION .star, cryoSPARC .cs, or .mrcs (or a .txt list of stacks) with --ctf.")
+        Path,
+        typer.Argument(
+            help="RELION .star, cryoSPARC .cs, or .mrcs (or a .txt list of stacks) with --ctf; with --poses-of, DATASET."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the data set.")],
     labels: Annotated[
@@ -251,12 +254,20 @@ def adopt(
         Optional[Path], typer.Option(help="Particles whose volumes are compared, one index a line. Default: chosen.")
     ] = None,
     n_queries: Annotated[int, typer.Option(min=1, help="How many particles are chosen for that.")] = 100,
+    poses_of: Annotated[
+        Optional[Path],
+        typer.Option(metavar="RUN", help="Take the poses that a run of DATASET found, for methods at given poses."),
+    ] = None,
 ) -> None:
     """Make a data set of particles that exist already. Images are referred to, not copied.
 
     Truth may be absent, partial or whole: methods run in any case, and what can be scored is scored.
 
-    Example: **cryobench adopt J42/particles.cs -o mine --datadir PROJECT --labels states.csv --volumes maps**
+    Examples:
+
+    **cryobench adopt J42/particles.cs -o mine --datadir PROJECT --labels states.csv --volumes maps**
+
+    **cryobench adopt antibody --poses-of runs/ab-initio -o posed**
     """
     from cryobench.cli.progress import Bars
     from cryobench.cli.tables import print_adoption
@@ -277,6 +288,7 @@ def adopt(
         name=name,
         queries=queries,
         n_queries=n_queries,
+        poses_of=poses_of,
         progress=Bars(),
     )
     print_adoption(dataset)
@@ -558,7 +570,8 @@ def score(
         typer.Option(
             metavar="MODE",
             help="Bring volumes onto the true ones first: none; reconstruction (one rotation, shift and hand for "
-            "all); volume (one each); auto: reconstruction for runs that estimated poses of their own, else none.",
+            "all); class (one for each class); volume (one each); auto: class or reconstruction for runs that estimated "
+            "poses of their own, else none.",
         ),
     ] = "auto",
     alignment: Annotated[

@@ -20,6 +20,7 @@ from cryobench._errors import FormatError
 from cryobench._progress import Progress, Silent
 from cryobench.data import Dataset, GroundTruth, Particles
 from cryobench.experiment.mask_check import judge_mask
+from cryobench.experiment.poses_of_run import check_poses_of, take_poses
 from cryobench.io.adoption_checks import check_particles
 from cryobench.io.atomic import canonical_json, read_json, remove_partial_files, write_json
 from cryobench.io.cryosparc import read_cs_uids
@@ -58,6 +59,7 @@ def adopt(
     name: str | None = None,
     queries: str | Path | np.ndarray | None = None,
     n_queries: int = N_QUERIES,
+    poses_of: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Dataset:
     """Make a data set of particles that exist already; repeating a finished call loads its result.
@@ -68,7 +70,8 @@ def adopt(
     ----------
     particles
         RELION table (.star, 3.1 or 3.0), cryoSPARC file (.cs), or images alone (.mrcs, .mrc, or a .txt that lists
-        stacks), which need ``ctf`` and may have ``poses``.
+        stacks), which need ``ctf`` and may have ``poses``. With ``poses_of``, the folder of the data set that the run
+        was made from, whose truth goes along.
     folder
         The data set: new or empty, or already holding the stacks, which are then named relative to it.
     labels
@@ -96,6 +99,9 @@ def adopt(
     queries
         Particles at which volumes are compared: indices, or a file such as DATASET/query.csv. By default
         ``n_queries`` are chosen: see ``choose_queries``.
+    poses_of
+        RUN folder: its poses take the place of those that came with the particles. They are in a frame of the run's
+        own, in which the data set's mask does not lie: it is left out.
     progress
         Shows how far it is: every stack and volume is read once, for its hash.
 
@@ -111,26 +117,34 @@ def adopt(
     """
     source, target = Path(particles), Path(folder)
     kind = source.suffix.lower()
-    _check_options(source, labels=labels, volumes=volumes, poses=poses, ctf=ctf, passthrough=passthrough)
+    if poses_of is None:
+        _check_options(source, labels=labels, volumes=volumes, poses=poses, ctf=ctf, passthrough=passthrough)
+    else:
+        check_poses_of(source, labels=labels, volumes=volumes, poses=poses, ctf=ctf, passthrough=passthrough)
     if contrast is not None and contrast not in _SIGNS:
         raise ValueError(f"contrast must be bright or dark, got {contrast!r}.")
     if shift_unit not in ("fraction", "pixel"):
         raise ValueError(f"shift_unit must be fraction or pixel, got {shift_unit!r}.")
     notes: list[str] = []
-    found = read_particles(
-        source,
-        passthrough=[Path(file) for file in passthrough],
-        poses=None if poses is None else Path(poses),
-        ctf=None if ctf is None else Path(ctf),
-        shift_unit=shift_unit,
-        datadir=None if datadir is None else Path(datadir),
-        sign=None if contrast is None else _SIGNS[contrast],
-        notes=notes,
-    )
+    truth = None
+    if poses_of is None:
+        found = read_particles(
+            source,
+            passthrough=[Path(file) for file in passthrough],
+            poses=None if poses is None else Path(poses),
+            ctf=None if ctf is None else Path(ctf),
+            shift_unit=shift_unit,
+            datadir=None if datadir is None else Path(datadir),
+            sign=None if contrast is None else _SIGNS[contrast],
+            notes=notes,
+        )
+    else:
+        given = load_dataset(source)
+        found, truth = take_poses(given, Path(poses_of), notes), given.truth
+        queries = given.queries if queries is None else queries
     found = check_particles(found, notes)
     if flipped_of(found.images).any():
         notes.append("particles.cs and ctf.pkl are left out: they cannot say that stored phases are flipped")
-    truth = None
     if labels is not None:
         uids = read_cs_uids(source) if kind == ".cs" else None
         truth = _read_truth(Path(labels), None if volumes is None else Path(volumes), found, uids, notes)
@@ -147,7 +161,10 @@ def adopt(
         chosen = drop_doubled(given, notes)
     stacks = _hash_stacks(found, progress)
     plan = {
-        "adopted": {"name": source.name} if kind in _STACKS else _identify(source),
+        "adopted": {"name": source.name}
+        if kind in _STACKS
+        else _identify(source if poses_of is None else source / "dataset.json"),
+        "poses_of": None if poses_of is None else _identify(Path(poses_of) / "poses.star"),
         "stacks": _summarise(stacks),
         "passthrough": [_identify(Path(file)) for file in passthrough],
         "labels": _identify(labels),
@@ -235,7 +252,7 @@ def _describe(
     source: Path, plan: Mapping[str, Any], particles: Particles, states: np.ndarray | None, notes: list[str]
 ) -> dict[str, Any]:
     kinds = {".star": "RELION table", ".cs": "cryoSPARC file"}
-    kind = kinds.get(source.suffix.lower(), "images with cryoDRGN's pickles")
+    kind = "data set" if source.is_dir() else kinds.get(source.suffix.lower(), "images with cryoDRGN's pickles")
     labelled = 0 if states is None else int((states >= 0).sum())
     return {
         "name": plan["name"],

@@ -154,7 +154,8 @@ def _load_frame(folder: Path, reconstruction: Reconstruction, how: HowToScore, k
             "give one for all of them, or one each."
         )
     why = f"alignments of {path}" if how.alignment else str(entries.get("why"))
-    return Frame("reconstruction" if len(found) == 1 else "volume", tuple(found), why)
+    mode = "reconstruction" if len(found) == 1 else "volume"
+    return Frame("class" if entries.get("mode") == "class" and how.alignment is None else mode, tuple(found), why)
 
 
 def _name_alignment(how: HowToScore, kept: KeptScores) -> str:

@@ -6,6 +6,7 @@ x_reference = R S x_volume + t, (x, y, z) in Å from voxel ``n // 2``, S reversi
 ``volumes.Alignment``, whose own file of a single transform is read as well. An alignment that is null stays in place.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,9 @@ def load_alignments(path: Path) -> tuple[list[Alignment | None], dict[str, Any]]
             "pip install -U cryobench."
         )
     try:
-        found = [None if each is None else _read(each) for each in content["alignments"]]
+        # Volumes of one class have one alignment, also after it was written.
+        known = {json.dumps(each): None if each is None else _read(each) for each in content["alignments"]}
+        found = [known[json.dumps(each)] for each in content["alignments"]]
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(f"{path} does not hold alignments ({error!r}). Make it again.") from error
     return found, {key: content[key] for key in content if key not in ("schema", "convention", "alignments")}

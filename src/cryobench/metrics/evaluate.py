@@ -52,8 +52,9 @@ def score(
         ``Scores.context["not_measured"]``.
     align
         How volumes are brought onto the true ones before they are compared: "none"; "reconstruction", by one
-        transform for all; "volume", by one each; "auto", "reconstruction" if it gives rotations other than those the
-        particles came with, else "none"; or alignments found before. See ``metrics.frames``. Other metrics see the
+        transform for all; "class", by one for each class; "volume", by one each; "auto", "class" if its classes have
+        frames of their own, "reconstruction" if it gives rotations other than those the particles came with, else
+        "none"; or alignments found before. See ``metrics.frames``. Other metrics see the
         reconstruction as it is: ``poses`` fits a frame of its own.
     mask
         (z, y, x) in [0, 1], to score in instead of the data set's own.

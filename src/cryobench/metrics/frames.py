@@ -9,8 +9,10 @@ and the volume with them, may have turned a little. Modes:
 |---|---|
 | none | nothing |
 | reconstruction | all volumes by one transform, the best for six of the query volumes together |
+| class | the volumes of each class by one transform: classes that were found ab initio have frames of their own |
 | volume | each volume by a transform of its own, as published for ab initio methods, which forgives more |
-| auto | "reconstruction" if it gives rotations other than those the particles came with, else "none" |
+| auto | "class" if its classes have frames of their own, "reconstruction" if it gives rotations other than those the
+particles came with, or those are in another frame than the truth, else "none" |
 
 Transforms are found within the data set's own mask, also where scores are taken in another. What has no transform
 (a constant volume, a query particle of unknown state) stays where it is under "volume", and is counted.
@@ -28,16 +30,20 @@ import numpy as np
 
 from cryobench._errors import UnknownName
 from cryobench._progress import Progress
-from cryobench.data import Dataset, Reconstruction, VolumeSource
+from cryobench.data import ClassVolumes, Dataset, Reconstruction, VolumeSource
 from cryobench.metrics.metric import shown
 from cryobench.metrics.query_pairs import KeptVolumes, QueryPairs, hash_content, pair_queries
+from cryobench.rotations import geodesic_distance
 from cryobench.volumes import Alignment, align, align_all
 from cryobench.volumes.regrid import regrid_volume
 
-Align = Literal["auto", "none", "reconstruction", "volume"]
-ALIGN: tuple[Align, ...] = ("auto", "none", "reconstruction", "volume")
+Mode = Literal["none", "reconstruction", "class", "volume"]
+Align = Mode | Literal["auto"]
+ALIGN: tuple[Align, ...] = ("auto", "none", "reconstruction", "class", "volume")
 SAME_ROTATION = 1e-3
 """Largest difference of entries up to which estimated rotations are those given."""
+OTHER_FRAME = np.radians(20)
+"""Median angle between given and true rotations above which they are in different frames, not inaccurate."""
 SAME_PIXEL_SIZE = 1e-3
 """Relative difference up to which two pixel sizes are one: 0.06 px at the edge of a box of 128."""
 VERSION = 1
@@ -51,7 +57,7 @@ class Frame:
     ValueError if the number of alignments does not fit the mode.
     """
 
-    mode: Literal["none", "reconstruction", "volume"]
+    mode: Mode
     alignments: tuple[Alignment | None, ...] = ()
     """One for all, or one per query volume (None where it stays); empty where nothing moves."""
     why: str = "asked for"
@@ -71,6 +77,8 @@ class Frame:
     def describe(self) -> dict[str, Any]:
         """Mode, reason, and how well volumes and truth agree after the alignment, for ``Scores.context``."""
         found = [alignment for alignment in self.alignments if alignment is not None]
+        if self.mode == "class":  # its volumes have one alignment, which counts once
+            found = list({id(alignment): alignment for alignment in found}.values())
         described: dict[str, Any] = {"mode": self.mode, "why": self.why}
         if found:
             angles = [np.rad2deg(np.arccos(np.clip((np.trace(each.rotation) - 1) / 2, -1, 1))) for each in found]
@@ -82,8 +90,8 @@ class Frame:
                 "rotation_deg": float(np.mean(angles)),
                 "shift": float(np.mean([np.linalg.norm(each.shift) for each in found])),
             }
-        if self.mode == "volume":
-            described["n_left_in_place"] = len(self.alignments) - len(found)
+        if self.mode in ("class", "volume"):
+            described["n_left_in_place"] = sum(alignment is None for alignment in self.alignments)
         return described
 
 
@@ -104,16 +112,35 @@ def check_align(name: str) -> Align:
     raise UnknownName("alignment mode", name, ALIGN)
 
 
-def choose_mode(reconstruction: Reconstruction, dataset: Dataset) -> tuple[Literal["none", "reconstruction"], str]:
+def choose_mode(reconstruction: Reconstruction, dataset: Dataset) -> tuple[Mode, str]:
     """What "auto" stands for, and why."""
     if reconstruction.rotations is None:
+        if _given_in_another_frame(dataset):
+            return "reconstruction", "it used the poses given, which are in another frame than the truth"
         return "none", "the reconstruction gives no poses, so it used those given"
+    if has_own_frames(reconstruction):
+        return "class", "each of its classes has a frame of its own"
     given = dataset.particles.rotations
     if given is not None and given.shape == reconstruction.rotations.shape:
         if np.abs(given - reconstruction.rotations).max(initial=0) <= SAME_ROTATION:
             return "none", "its rotations are those given"
         return "reconstruction", "its rotations are not those given"
     return "reconstruction", "it estimated rotations, and none were given"
+
+
+def _given_in_another_frame(dataset: Dataset) -> bool:
+    """Whether most of the poses that particles came with are far from the true ones, as those of a run are."""
+    given = dataset.particles.rotations
+    true = None if dataset.truth is None else dataset.truth.rotations
+    if given is None or true is None:
+        return False
+    return bool(np.median(geodesic_distance(given, true)) > OTHER_FRAME)
+
+
+def has_own_frames(reconstruction: Reconstruction) -> bool:
+    """Whether each class of a reconstruction has a frame and a hand of its own."""
+    classes = reconstruction.find(ClassVolumes)
+    return classes is not None and classes.own_frames and reconstruction.posteriors is not None
 
 
 def find_frame(
@@ -135,7 +162,8 @@ def find_frame(
     UnknownName
         If there is no such mode.
     ValueError
-        If alignments are not as many as query volumes, or volumes cannot be aligned (see ``volumes.align``).
+        If alignments are not as many as query volumes, volumes cannot be aligned (see ``volumes.align``), or are to be
+        by class and there are no classes.
     """
     if not isinstance(align_by, str):
         found = tuple(align_by)
@@ -163,7 +191,36 @@ def find_frame(
             shared = align_all(_Rows(pairs, rows, true=False), _Rows(pairs, rows, true=True), mode=mode, **options)
             task.advance()
         return Frame(mode, (shared[0],), why)
+    if mode == "class":
+        return Frame(mode, _align_classes(reconstruction, pairs, rows, options, progress), why)
     return Frame(mode, _align_each(pairs, rows, len(reconstruction.queries), options, progress), why)
+
+
+def _align_classes(
+    reconstruction: Reconstruction,
+    pairs: QueryPairs,
+    rows: Sequence[int],
+    options: dict[str, Any],
+    progress: Progress | None,
+) -> tuple[Alignment | None, ...]:
+    """Alignment of every query volume, one for all of a class: that which fits some of them best together."""
+    if reconstruction.posteriors is None:
+        raise ValueError(
+            f"{reconstruction.name} has no classes to align one by one: align by reconstruction, or by volume."
+        )
+    classes = reconstruction.posteriors[reconstruction.queries].argmax(1)
+    found: list[Alignment | None] = [None] * len(reconstruction.queries)
+    members: dict[int, list[int]] = {}
+    for row in rows:
+        members.setdefault(int(classes[pairs.items[row]]), []).append(row)
+    with shown(progress).task("alignment", len(members)) as task:
+        for own in members.values():
+            estimates, truths = (_Rows(pairs, own, true=true) for true in (False, True))
+            shared = align_all(estimates, truths, mode="reconstruction", **options)[0]
+            for row in own:
+                found[int(pairs.items[row])] = shared
+            task.advance()
+    return tuple(found)
 
 
 def _align_each(
@@ -226,7 +283,7 @@ def _framed(reconstruction: Reconstruction, dataset: Dataset, frame: Frame) -> F
         return on_new_grid if alignment is None else alignment.apply(on_new_grid, pixel_size=particles.pixel_size)
 
     def place(volume: np.ndarray, true_volume: np.ndarray) -> np.ndarray:
-        if frame.mode != "volume":
+        if frame.mode not in ("class", "volume"):
             return move(volume, frame.of(0))
         on_new_grid = resample(volume)
         if np.ptp(on_new_grid) == 0:

@@ -4,6 +4,10 @@
   and hand, by default a robust average over SO(3), or by the published rule (``metrics.pose_alignment``).
 * Shift error: the distance in Å between estimated and true shift, after a fitted displacement of the reference.
 
+Where the classes of a reconstruction have frames of their own, as those found ab initio do, both are given "per class"
+as well: rotation, hand and offset are fitted to the particles of each class that the reconstruction found. The errors
+over the whole data set then say little.
+
 Both are given over the whole data set and "per state": there, rotation, hand and offset are fitted to each true
 state alone, since a reconstruction may tie the frame to the conformation (a body that moves in the true frame and
 rests in its own). States of fewer than ``SMALLEST_STATE`` particles are then left out and counted: a fit of three
@@ -26,6 +30,7 @@ from jaxtyping import Float, Int, Num
 
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Score, Scores
+from cryobench.metrics.frames import has_own_frames
 from cryobench.metrics.metric import Metric, ScoreKind, shown
 from cryobench.metrics.pose_alignment import Mode, PoseAlignment, align_rotations, fit_offset
 from cryobench.metrics.resampling import resample_means, resample_medians
@@ -59,6 +64,26 @@ KINDS = (
     ScoreKind(
         "shift-error-per-state-median",
         "Shift error, frame by state, median",
+        "Å",
+        "lower",
+        0.0,
+        float("inf"),
+        "median",
+    ),
+    ScoreKind("rotation-error-per-class", "Rotation error, frame by class, mean", "deg", "lower", 0.0, 180.0),
+    ScoreKind(
+        "rotation-error-per-class-median",
+        "Rotation error, frame by class, median",
+        "deg",
+        "lower",
+        0.0,
+        180.0,
+        "median",
+    ),
+    ScoreKind("shift-error-per-class", "Shift error, frame by class, mean", "Å", "lower", 0.0, float("inf")),
+    ScoreKind(
+        "shift-error-per-class-median",
+        "Shift error, frame by class, median",
         "Å",
         "lower",
         0.0,
@@ -199,7 +224,7 @@ class Poses(Metric):
     label = "Pose error"
     scores = KINDS
     needs = frozenset({"poses", "true poses"})
-    uses = frozenset()
+    uses = frozenset({"posteriors"})
     reference = (
         "Jeon et al., CryoBench, NeurIPS 2024, arXiv:2408.05526; Hartley et al. 2011, doi:10.1109/CVPR.2011.5995745"
     )
@@ -210,7 +235,8 @@ class Poses(Metric):
     rotation-error = mean over i of angle(S^h R̂_i S^h G, R_i) in degrees, with the rotation G and hand h (0 or 1) of
                      least mean chordal distance ‖S^h R̂_i S^h G − R_i‖ (an L1 mean over SO(3))
     shift-error    = mean over i of |t̂_i − t_i − (R̂_i o)_xy| in Å, with the displacement o of least mean
-    "-median": medians over i     "-per-state": G, h and o fitted to each true state alone
+    "-median": medians over i     "-per-state": G, h and o fitted to each true state alone; "-per-class": to each class
+    that the reconstruction found, where its classes have frames of their own
     angle(A, B) = arccos((tr(A^T B) − 1) / 2)
     """
     conditions = ("at least 4 particles; for the scores per state, states of at least 20",)
@@ -249,8 +275,9 @@ class Poses(Metric):
     ) -> Scores:
         """Scores over the particles of known state, or over all if none is known.
 
-        Those per state are absent where no state has ``SMALLEST_STATE`` particles. Items: particle, value, and the
-        state. Curve "rotation-errors": low_deg, high_deg (bin), particles, per_state, random (share of random poses).
+        Those per state are absent where no state has ``SMALLEST_STATE`` particles, those per class where classes have
+        no frames of their own. Items: particle, value, and the state. Curve "rotation-errors": low_deg, high_deg (bin),
+        particles, per_state, per_class, random (share of random poses).
         The context has the global rotation, hand and offset.
         """
         truth = dataset.truth
@@ -271,9 +298,10 @@ class Poses(Metric):
         kinds = {kind.name: kind for kind in KINDS}
         scores: dict[str, Score] = {}
         of_bins: dict[str, np.ndarray] = {}
+        classes = _classes_with_frames(reconstruction)
         edges = np.arange(0, 180 + BIN_DEG, BIN_DEG)
         sizes = np.bincount(states[states >= 0])
-        with shown(progress).task("pose errors", 2) as task:
+        with shown(progress).task("pose errors", 3) as task:
             whole = pose_error(*rotations, true_shifts=true_shifts, shifts=shifts)
             _add_scores(scores, kinds, whole, "", particles, states, seed)
             of_bins["particles"] = np.histogram(whole.rotation_deg, edges)[0]
@@ -282,6 +310,12 @@ class Poses(Metric):
                 by_state = pose_error(*rotations, true_shifts=true_shifts, shifts=shifts, states=states)
                 _add_scores(scores, kinds, by_state, "-per-state", particles, states, seed)
                 of_bins["per_state"] = np.histogram(by_state.rotation_deg, edges)[0]
+            task.advance()
+            own = None if classes is None else classes[particles]
+            if own is not None and (np.bincount(own[own >= 0], minlength=1) >= SMALLEST_STATE).any():
+                by_class = pose_error(*rotations, true_shifts=true_shifts, shifts=shifts, states=own)
+                _add_scores(scores, kinds, by_class, "-per-class", particles, states, seed)
+                of_bins["per_class"] = np.histogram(by_class.rotation_deg, edges)[0]
             task.advance()
         curve = pd.DataFrame({"low_deg": edges[:-1], "high_deg": edges[1:], **of_bins})
         curve["random"] = np.diff(random_angle_share(edges.astype(np.float64)))
@@ -296,6 +330,14 @@ class Poses(Metric):
             "random_median_deg": RANDOM_MEDIAN_DEG,
         }
         return Scores(scores, {"rotation-errors": curve}, context)
+
+
+def _classes_with_frames(reconstruction: Reconstruction) -> Int[np.ndarray, "n"] | None:
+    """Class (n,) of every particle, −1 for those left out, where classes have frames of their own; else None."""
+    if not has_own_frames(reconstruction) or reconstruction.posteriors is None:
+        return None
+    left_out = np.isnan(reconstruction.posteriors).any(1)
+    return np.where(left_out, -1, np.nan_to_num(reconstruction.posteriors, nan=0.0).argmax(1))
 
 
 def _usable(states: Int[np.ndarray, "n"]) -> Int[np.ndarray, "m"]:

@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import brentq
 from scipy.spatial.transform import Rotation
 
-from cryobench.data import Reconstruction
+from cryobench.data import ClassVolumes, Reconstruction
 from cryobench.metrics.pose_alignment import MIRROR, align_rotations, fit_offset
 from cryobench.metrics.poses import RANDOM_MEAN_DEG, RANDOM_MEDIAN_DEG, Poses, pose_error, random_angle_share
 from labelled import labelled_dataset
@@ -153,6 +153,33 @@ def test_states_have_frames_of_their_own(rng: np.random.Generator) -> None:
     assert pose_error(true, estimated).rotation_deg.mean() > 30
 
 
+def test_classes_with_frames_of_their_own_are_compared_one_by_one(rng: np.random.Generator) -> None:
+    """Each class is turned, displaced and perhaps mirrored on its own, as classes found ab initio are."""
+    true, shifts = random_rotations(120, rng), rng.normal(scale=5, size=(120, 2))
+    classes = np.arange(120) % 2
+    turn = random_rotations(2, rng)
+    mirror = np.diag([1.0, 1.0, -1.0])
+    found = true @ turn[classes]
+    found[classes == 1] = mirror @ found[classes == 1] @ mirror
+    data = labelled_dataset(np.zeros(120, int), rotations=true, shifts=shifts)
+    volumes = np.zeros((2, 4, 4, 4), np.float32)
+    for own_frames in (True, False):
+        reconstruction = Reconstruction(
+            np.arange(1),
+            posteriors=np.eye(2)[classes],
+            rotations=found,
+            shifts=shifts,
+            findings=(ClassVolumes(volumes, np.array([0.5, 0.5]), own_frames=own_frames),),
+        )
+        scores = Poses().measure(reconstruction, data)
+        assert scores["rotation-error"].value > 30
+        if not own_frames:
+            assert "rotation-error-per-class" not in scores.scores
+            continue
+        for name in ("rotation-error-per-class", "shift-error-per-class-median"):
+            assert scores[name].value == pytest.approx(0, abs=1e-4)
+
+
 def posed(rotations: np.ndarray, shifts: np.ndarray) -> Reconstruction:
     return Reconstruction(np.arange(1), rotations=rotations, shifts=shifts)
 
@@ -166,6 +193,9 @@ def test_metric_orders_truth_noise_and_chance(rng: np.random.Generator) -> None:
     answers = {"truth": (true, shifts), "noisy": noisy, "shuffled": (true[order], shifts[order])}
     measured = {name: Poses().measure(posed(*poses), data) for name, poses in answers.items()}
     for kind in Poses.scores:
+        if "per-class" in kind.name:  # these reconstructions have no classes
+            assert kind.name not in measured["truth"].scores
+            continue
         best, middle, worst = (measured[name][kind.name] for name in answers)
         assert best.value == pytest.approx(0, abs=1e-4)
         assert best.value < middle.value < worst.value

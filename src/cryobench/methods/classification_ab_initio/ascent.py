@@ -127,7 +127,7 @@ class Ascent(Iteration[Ascended]):
     def start(self) -> Ascended:
         """Random volumes, and a noise under which a given share of all poses is significant."""
         settings, power = self.settings, self.passes.mean_power
-        signal = self._signal(self._floor())
+        signal = self._signal(power)
         volumes = draw_starts(
             settings.n_classes, self.sphere.cpu(), settings.start_radius, signal, self._seed, self._start
         )
@@ -214,7 +214,8 @@ class Ascent(Iteration[Ascended]):
     def _signal(self, noise: np.ndarray) -> np.ndarray:
         """Mean power (radius + 1,) of an entry of the particle in each shell, without CTF."""
         power = self.passes.mean_power
-        beyond = np.maximum(power - noise, _LEAST_SIGNAL * power)
+        # Before the model explains anything, the highest frequencies show the noise best.
+        beyond = np.maximum(power - np.minimum(noise, self._floor()), _LEAST_SIGNAL * power)
         return beyond / np.maximum(self.ctf_power, 1e-3)
 
     @cached_property

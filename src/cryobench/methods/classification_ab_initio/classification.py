@@ -51,17 +51,17 @@ class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
             "CryoBench (arXiv:2408.05526) ran cryoSPARC's ab initio reconstruction with 20 classes at its defaults."
         ),
         "laptop": Preset(
-            "4 classes in a box of at most 64 px, and a third of the visits: 150 iterations before the radius grows "
-            "by 0.1 for 0.04, in batches of 200 for 300, and 50 after it for 300.",
+            "4 classes in a box of at most 64 px, and a sixth of the visits: 120 iterations for 200 before the radius "
+            "grows, by 0.2 for 0.04, in batches of 200 for 300, and 50 after it for 300.",
             {
                 "n_classes": 4,
                 "box": 64,
-                "initial_iterations": 150,
-                "radius_step": 0.1,
+                "initial_iterations": 120,
+                "radius_step": 0.2,
                 "final_iterations": 50,
                 "final_batch": 200,
-                "batch_change": 150,
-                "similar_until": 150,
+                "batch_change": 120,
+                "similar_until": 120,
             },
         ),
     }

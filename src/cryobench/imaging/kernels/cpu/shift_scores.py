@@ -21,7 +21,7 @@ def compile_score(width: int) -> Callable[..., None]:
     Arguments of the compiled function: slices (n, p) complex64; images (b, p) complex64 and weights (b, p) float32 of
     the power of a slice; which image (n,) each slice is compared with; phases of the centres along x (n, columns, 2)
     and y (n, rows, 2), and of the offsets from them along x (columns, 2, width) and y (rows, 2, width), in one row
-    each, float32; where each row of entries starts (rows + 1,), the position and the column (p,) of each entry in that
+    each, float32; where each row of entries starts (rows + 1,), the position and the column (p,) of each in that
     order; shifts an axis; the result (n, shifts along x, along y) float32; first and last slice.
     """
 

@@ -1,0 +1,59 @@
+"""Particles with the poses that a run found, in place of those that they came with: a step of a chain of methods."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cryobench._errors import FormatError
+from cryobench.data import ClassVolumes, Dataset, Particles
+from cryobench.io.store import load_reconstruction
+
+
+def take_poses(dataset: Dataset, run: Path, notes: list[str]) -> Particles:
+    """The particles of a data set at the poses of a run of it, without its mask, which lies in another frame.
+
+    Raises
+    ------
+    FormatError
+        If the run has no poses of its own, or is of another data set.
+    ValueError
+        If its classes have frames of their own, so that its poses are in no common one, or it left particles out.
+    """
+    found = load_reconstruction(run)
+    if found.rotations is None or found.shifts is None:
+        raise FormatError(
+            f"{run} ({found.name}) has no poses of its own: take a run of a method that estimates them."
+        )
+    made_from, own = found.record.dataset.sha256, dataset.card.get("sha256")
+    if len(found.rotations) != len(dataset.particles) or (made_from and own and made_from != own):
+        raise FormatError(
+            f"{run} was made from {found.record.dataset.name}, of {len(found.rotations):,} particles, and not from "
+            f"{dataset.name}, of {len(dataset.particles):,}: name the data set that it was made from."
+        )
+    classes = found.find(ClassVolumes)
+    if classes is not None and classes.own_frames:
+        raise ValueError(
+            f"each of the {len(classes.volumes)} classes of {run} has a frame of its own, so its poses are in no common "
+            "one: run it with one class (--set n_classes=1)."
+        )
+    missing = ~np.isfinite(found.rotations).all(axis=(1, 2))
+    if missing.any():
+        raise ValueError(
+            f"{run} has no pose for {int(missing.sum())} of {len(missing):,} particles, the first being "
+            f"{int(np.argmax(missing))}: poses are adopted for all of them."
+        )
+    notes.append(f"poses are those that {found.name} found ({run.name}), in a frame of its own")
+    if dataset.particles.mask is not None:
+        notes.append("the data set's mask is left out: it lies in the frame of the former poses")
+    return replace(dataset.particles, rotations=found.rotations, shifts=found.shifts, mask=None)
+
+
+def check_poses_of(source: Path, **given: Any) -> None:
+    """ValueError if the options that go with other tables are given with the poses of a run."""
+    if not source.is_dir():
+        raise ValueError(f"{source} is no folder of a data set: name the one that the run was made from.")
+    for name, value in given.items():
+        if value:
+            raise ValueError(f"{name} does not go with the poses of a run: the data set {source} has its own.")

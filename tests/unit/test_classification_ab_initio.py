@@ -1,0 +1,210 @@
+"""3D classification ab initio: schedule, posterior, constraints, and what it finds on toys."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import adjusted_rand_score
+
+from cryobench.data import ArrayImages, ClassVolumes
+from cryobench.fourier import fft_volume, shell_indices
+from cryobench.imaging.shift_scores import ShiftGrid
+from cryobench.methods.classification_ab_initio import ClassificationAbInitio, ClassificationAbInitioSettings
+from cryobench.methods.classification_ab_initio.ascent import Ascent
+from cryobench.methods.classification_ab_initio.expectation import Model, Question, expect
+from cryobench.methods.classification_ab_initio.settings import plan_ascent
+from cryobench.methods.classification_ab_initio.volumes import Constraints, draw_starts
+from cryobench.metrics.poses import pose_error
+from cryobench.reconstruction.engine import RunContext
+from cryobench.reconstruction.images import ImageSpectra
+from cryobench.reconstruction.poses import OrientationGrid, SearchPlan
+from cryobench.volumes.mask import make_largest_sphere
+from toy import toy_dataset
+
+QUICK = {
+    "n_classes": 1,
+    "initial_resolution": 24.0,
+    "initial_iterations": 40,
+    "radius_step": 0.5,
+    "final_iterations": 5,
+    "initial_batch": 45,
+    "final_batch": 60,
+    "batch_change": 40,
+    "step_change": 30,
+    "similar_until": 30,
+    "noise_memory": 500,
+    "shift_range": 6.0,
+    "healpix_nside": 2,
+    "n_refinements": 3,
+    "final_resolution": 8.0,
+}
+
+
+def _quick(**changes: object) -> ClassificationAbInitio:
+    return ClassificationAbInitio(ClassificationAbInitioSettings(**{**QUICK, **changes}))  # pyright: ignore
+
+
+def test_the_schedule_is_the_published_one() -> None:
+    """1,026 iterations for a box of 384 Å, 1,289 for 576 Å, about 245,000 visits of images."""
+    settings = ClassificationAbInitioSettings()
+    looks, notes = plan_ascent(settings, 100_000, 128, 3.0)
+    assert (len(looks), notes) == (1026, ())
+    assert len(plan_ascent(settings, 100_000, 192, 3.0)[0]) == 1289
+    assert looks[-1].first + looks[-1].size == pytest.approx(245_000, rel=0.01)
+    assert [looks[k].radius for k in (0, 199, 1025)] == [10, 10, 32]
+    assert [looks[k].size for k in (0, 299, 300)] == [90, 90, 300]
+    assert [looks[k].step for k in (0, 99, 100)] == [0.4, 0.4, 0.2]
+    assert [round(looks[k].similarity, 3) for k in (0, 300, 325, 350, 1000)] == [0.1, 0.1, 0.05, 0, 0]
+
+
+def test_a_box_that_does_not_hold_the_resolutions_is_refused_or_said() -> None:
+    settings = ClassificationAbInitioSettings()
+    with pytest.raises(ValueError, match="holds 41.1 Å at best, coarser than initial_resolution of 35 Å"):
+        plan_ascent(settings, 100, 16, 18.0)
+    looks, notes = plan_ascent(settings, 100, 32, 12.0)
+    assert looks[-1].radius == 15
+    assert "up to 25.6 Å" in notes[0]
+    with pytest.raises(ValueError, match="exchange them"):
+        plan_ascent(ClassificationAbInitioSettings(initial_resolution=10, final_resolution=20), 100, 64, 3.0)
+
+
+def _ask(dataset, volumes: torch.Tensor, plan: SearchPlan, **options: float):  # pyright: ignore
+    disc_radius = (dataset.particles.box_size - 1) // 2
+    spectra = ImageSpectra(dataset.particles, disc_radius)
+    chosen = np.zeros(len(spectra), dtype=bool)
+    chosen[:12] = True
+    model = Model(volumes, spectra.mean_power * 0.7)
+    return spectra, expect(spectra, model, Question(plan, **options), chosen)
+
+
+@pytest.fixture(scope="module")
+def states():  # pyright: ignore
+    dataset = toy_dataset(n=120, snr=2.0)
+    assert dataset.truth is not None
+    assert dataset.truth.volumes is not None
+    volumes = torch.stack([torch.from_numpy(np.array(dataset.truth.volumes.read(k))) for k in range(3)])
+    return dataset, volumes
+
+
+def test_posteriors_sum_to_one_and_peak_at_the_true_class(states) -> None:
+    dataset, volumes = states
+    plan = SearchPlan((8, 9, 11), ShiftGrid(1.5, 3), OrientationGrid(2, 12), keep=16)
+    _, (sums, rows) = _ask(dataset, volumes, plan)
+    np.testing.assert_allclose(rows["posteriors"][:12].sum(1), 1, rtol=1e-5)
+    assert sums["classes"].sum() == pytest.approx(12)
+    assert (rows["posteriors"][:12].argmax(1) == dataset.truth.states[:12]).mean() > 0.9
+    assert (rows["posteriors"][12:] == 0).all()
+
+
+def test_the_searched_posterior_tends_to_that_over_all_poses(states) -> None:
+    """With every orientation kept, a search of one level is the sum over the whole grid."""
+    dataset, volumes = states
+    everything = SearchPlan((6,), ShiftGrid(1.5, 3), OrientationGrid(1, 6), keep=72)
+    _, (full, of_full) = _ask(dataset, volumes, everything)
+    # The same poses on a second level that does not refine: through the other code.
+    spectra = ImageSpectra(dataset.particles, 11)
+    chosen = np.zeros(120, dtype=bool)
+    chosen[:12] = True
+    from cryobench.methods.classification_ab_initio.expectation import _Expectation
+
+    work = _Expectation(spectra, Model(volumes, spectra.mean_power * 0.7), Question(everything, threshold=0.0))
+    for batch in spectra.batches(chosen):
+        for leaves in work._search.leaves(work._source, work._search.match(batch)):
+            work._add_leaves(leaves)
+    listed = work.finish()
+    np.testing.assert_allclose(listed["likelihood"], full["likelihood"], rtol=1e-5)
+    np.testing.assert_allclose(listed["residual"], full["residual"], rtol=1e-3)
+    np.testing.assert_allclose(work.rows["posteriors"][:12], of_full["posteriors"][:12], atol=1e-4)
+    for index in range(3):
+        for one, other in zip(full["volumes"].totals_of(index), listed["volumes"].totals_of(index), strict=True):
+            scale = float(one.values.abs().max())
+            torch.testing.assert_close(one.values, other.values, rtol=0, atol=1e-4 * scale)
+
+
+def test_class_similarity_mixes_classes(states) -> None:
+    dataset, volumes = states
+    plan = SearchPlan((6,), ShiftGrid(1.5, 3), OrientationGrid(1, 6))
+    alone, mixed = (_ask(dataset, volumes, plan, similarity=each)[1][1]["posteriors"][:12] for each in (0.0, 0.3))
+    np.testing.assert_allclose(mixed, 0.7 * alone + 0.1, atol=1e-5)
+
+
+def test_the_noise_starts_where_the_wanted_share_of_poses_is_significant(states) -> None:
+    dataset, _ = states
+    method = _quick(significant_share=0.05, n_classes=2)
+    ascent = Ascent(dataset.particles.without_poses(), method.settings, RunContext())
+    start = ascent.start()
+    look = ascent.looks[0]
+    question = Question(ascent.plan(look.radius, fine=False))
+    chosen = ascent._draw(0, 32)
+    sums, _ = ascent.passes.run(expect, Model(start.volumes, start.noise), question, own=(chosen,))
+    assert sums["effective"] / chosen.sum() == pytest.approx(0.05, rel=0.2)
+
+
+def test_volumes_are_kept_non_negative_inside_the_sphere_and_centred() -> None:
+    sphere = make_largest_sphere(24)
+    axis = torch.arange(24).float() - 12
+    blob = torch.exp(-((axis[:, None, None] - 3) ** 2 + (axis[:, None] + 2) ** 2 + axis**2) / 6) - 0.3
+    kept = Constraints(sphere, True, True).apply(blob)
+    assert float(kept.min()) == 0
+    assert (kept[sphere == 0] == 0).all()
+    offset = [(kept.sum(dim=dims) * axis).sum() / kept.sum() for dims in ((1, 2), (0, 2), (0, 1))]
+    assert max(abs(float(each)) for each in offset) <= 0.5
+    free = Constraints(sphere, False, False).apply(blob)
+    assert float(free.min()) < 0 or float(blob.median()) == float(blob.min())
+
+
+def test_random_starts_have_the_power_that_is_asked_for_and_differ() -> None:
+    sphere = make_largest_sphere(20)
+    power = np.full(10, 7.0)
+    one, other = draw_starts(2, sphere, 5, power, 0)
+    again = draw_starts(2, sphere, 5, power, 0, 1)[0]
+    shells = shell_indices(20, 3)
+    inside = (shells >= 1) & (shells <= 5)
+    found = np.mean([float(fft_volume(each)[inside].abs().square().mean()) for each in (one, other)])
+    assert found == pytest.approx(7.0, rel=1e-4)
+    assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.95
+    assert not torch.equal(one, again)
+
+
+@pytest.fixture(scope="module")
+def one_state():  # pyright: ignore
+    dataset = toy_dataset(n=360, n_states=1, snr=0.5)
+    return dataset, _quick().reconstruct(dataset.particles.without_poses(), dataset.queries, RunContext(seed=2))
+
+
+def test_poses_of_one_state_are_found_from_nothing(one_state) -> None:
+    dataset, found = one_state
+    errors = pose_error(
+        dataset.truth.rotations, found.rotations, true_shifts=dataset.truth.shifts, shifts=found.shifts
+    )
+    assert np.median(errors.rotation_deg) < 15
+    assert np.median(errors.shift) < 3
+    classes = found.find(ClassVolumes)
+    assert classes is not None
+    assert not classes.own_frames
+    assert classes.populations.tolist() == [1.0]
+    log = found.findings[-1].log
+    assert log[-1]["objective"] > log[5]["objective"] + 10
+
+
+def test_what_it_cannot_use_is_refused() -> None:
+    dataset = toy_dataset(n=30)
+    particles = dataset.particles.without_poses()
+    with pytest.raises(ValueError, match="31 classes were asked for but there are only 30"):
+        _quick(n_classes=31).reconstruct(particles, dataset.queries)
+    blank = replace(particles, images=ArrayImages(np.zeros((30, 24, 24), np.float32)))
+    with pytest.raises(ValueError, match="hold no power"):
+        _quick().reconstruct(blank, dataset.queries)
+
+
+@pytest.mark.slow
+def test_two_states_are_told_apart() -> None:
+    dataset = toy_dataset(n=600, n_states=2, snr=1.0)
+    found = [
+        _quick(n_classes=2).reconstruct(dataset.particles.without_poses(), dataset.queries, RunContext(seed=seed))
+        for seed in range(3)
+    ]
+    assert dataset.truth is not None
+    indices = [adjusted_rand_score(dataset.truth.states, each.posteriors.argmax(1)) for each in found]
+    assert max(indices) > 0.8
