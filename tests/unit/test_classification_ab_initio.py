@@ -60,7 +60,7 @@ def test_the_schedule_is_the_published_one() -> None:
 
 def test_a_box_that_does_not_hold_the_resolutions_is_refused_or_said() -> None:
     settings = ClassificationAbInitioSettings()
-    with pytest.raises(ValueError, match="holds 41.1 Å at best, coarser than initial_resolution of 35 Å"):
+    with pytest.raises(ValueError, match=r"holds 41\.1 Å at best, coarser than initial_resolution of 35 Å"):
         plan_ascent(settings, 100, 16, 18.0)
     looks, notes = plan_ascent(settings, 100, 32, 12.0)
     assert looks[-1].radius == 15

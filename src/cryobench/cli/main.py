@@ -218,7 +218,8 @@ def adopt(
     particles: Annotated[
         Path,
         typer.Argument(
-            help="RELION .star, cryoSPARC .cs, or .mrcs (or a .txt list of stacks) with --ctf; with --poses-of, DATASET."
+            help="RELION .star, cryoSPARC .cs, or .mrcs (or a .txt list of stacks) with --ctf; DATASET with "
+            "--poses-of."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the data set.")],
@@ -570,8 +571,8 @@ def score(
         typer.Option(
             metavar="MODE",
             help="Bring volumes onto the true ones first: none; reconstruction (one rotation, shift and hand for "
-            "all); class (one for each class); volume (one each); auto: class or reconstruction for runs that estimated "
-            "poses of their own, else none.",
+            "all); class (one for each class); volume (one each); auto: class or reconstruction for runs that "
+            "estimated poses of their own, else none.",
         ),
     ] = "auto",
     alignment: Annotated[

@@ -160,10 +160,9 @@ def adopt(
         given = queries if isinstance(queries, np.ndarray) else read_queries(Path(queries), len(found))
         chosen = drop_doubled(given, notes)
     stacks = _hash_stacks(found, progress)
+    table = source if poses_of is None else source / "dataset.json"
     plan = {
-        "adopted": {"name": source.name}
-        if kind in _STACKS
-        else _identify(source if poses_of is None else source / "dataset.json"),
+        "adopted": {"name": source.name} if kind in _STACKS else _identify(table),
         "poses_of": None if poses_of is None else _identify(Path(poses_of) / "poses.star"),
         "stacks": _summarise(stacks),
         "passthrough": [_identify(Path(file)) for file in passthrough],

@@ -23,9 +23,7 @@ def take_poses(dataset: Dataset, run: Path, notes: list[str]) -> Particles:
     """
     found = load_reconstruction(run)
     if found.rotations is None or found.shifts is None:
-        raise FormatError(
-            f"{run} ({found.name}) has no poses of its own: take a run of a method that estimates them."
-        )
+        raise FormatError(f"{run} ({found.name}) has no poses of its own: take a run that estimated them.")
     made_from, own = found.record.dataset.sha256, dataset.card.get("sha256")
     if len(found.rotations) != len(dataset.particles) or (made_from and own and made_from != own):
         raise FormatError(
@@ -35,14 +33,14 @@ def take_poses(dataset: Dataset, run: Path, notes: list[str]) -> Particles:
     classes = found.find(ClassVolumes)
     if classes is not None and classes.own_frames:
         raise ValueError(
-            f"each of the {len(classes.volumes)} classes of {run} has a frame of its own, so its poses are in no common "
-            "one: run it with one class (--set n_classes=1)."
+            f"each of the {len(classes.volumes)} classes of {run} has a frame of its own, so its poses are in no "
+            "common one: run it with one class (--set n_classes=1)."
         )
-    missing = ~np.isfinite(found.rotations).all(axis=(1, 2))
-    if missing.any():
+    missing = np.flatnonzero(~np.isfinite(found.rotations).all(axis=(1, 2)))
+    if len(missing):
         raise ValueError(
-            f"{run} has no pose for {int(missing.sum())} of {len(missing):,} particles, the first being "
-            f"{int(np.argmax(missing))}: poses are adopted for all of them."
+            f"{run} has no pose for {len(missing):,} of {len(found.rotations):,} particles, the first being {missing[0]}: "
+            "poses are adopted for all of them."
         )
     notes.append(f"poses are those that {found.name} found ({run.name}), in a frame of its own")
     if dataset.particles.mask is not None:

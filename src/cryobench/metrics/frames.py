@@ -162,8 +162,8 @@ def find_frame(
     UnknownName
         If there is no such mode.
     ValueError
-        If alignments are not as many as query volumes, volumes cannot be aligned (see ``volumes.align``), or are to be
-        by class and there are no classes.
+        If alignments are not as many as query volumes, volumes cannot be aligned (see ``volumes.align``), or are to
+        be by class and there are no classes.
     """
     if not isinstance(align_by, str):
         found = tuple(align_by)

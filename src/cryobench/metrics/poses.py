@@ -4,9 +4,9 @@
   and hand, by default a robust average over SO(3), or by the published rule (``metrics.pose_alignment``).
 * Shift error: the distance in Å between estimated and true shift, after a fitted displacement of the reference.
 
-Where the classes of a reconstruction have frames of their own, as those found ab initio do, both are given "per class"
-as well: rotation, hand and offset are fitted to the particles of each class that the reconstruction found. The errors
-over the whole data set then say little.
+Where the classes of a reconstruction have frames of their own, as those found ab initio do, both are given "per
+class" as well: rotation, hand and offset are fitted to the particles of each class that the reconstruction found. The
+errors over the whole data set then say little.
 
 Both are given over the whole data set and "per state": there, rotation, hand and offset are fitted to each true
 state alone, since a reconstruction may tie the frame to the conformation (a body that moves in the true frame and
@@ -235,8 +235,8 @@ class Poses(Metric):
     rotation-error = mean over i of angle(S^h R̂_i S^h G, R_i) in degrees, with the rotation G and hand h (0 or 1) of
                      least mean chordal distance ‖S^h R̂_i S^h G − R_i‖ (an L1 mean over SO(3))
     shift-error    = mean over i of |t̂_i − t_i − (R̂_i o)_xy| in Å, with the displacement o of least mean
-    "-median": medians over i     "-per-state": G, h and o fitted to each true state alone; "-per-class": to each class
-    that the reconstruction found, where its classes have frames of their own
+    "-median": medians over i     "-per-state": G, h and o fitted to each true state alone
+    "-per-class": to each class that was found, where classes have frames of their own
     angle(A, B) = arccos((tr(A^T B) − 1) / 2)
     """
     conditions = ("at least 4 particles; for the scores per state, states of at least 20",)
@@ -276,8 +276,8 @@ class Poses(Metric):
         """Scores over the particles of known state, or over all if none is known.
 
         Those per state are absent where no state has ``SMALLEST_STATE`` particles, those per class where classes have
-        no frames of their own. Items: particle, value, and the state. Curve "rotation-errors": low_deg, high_deg (bin),
-        particles, per_state, per_class, random (share of random poses).
+        no frames of their own. Items: particle, value, and the state. Curve "rotation-errors": low_deg, high_deg
+        (bin), particles, per_state, per_class, random (share of random poses).
         The context has the global rotation, hand and offset.
         """
         truth = dataset.truth

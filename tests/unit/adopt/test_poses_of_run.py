@@ -72,7 +72,7 @@ def test_what_has_no_poses_for_these_particles_is_refused(original: Dataset, hom
     with pytest.raises(FormatError, match="has no poses of its own"):
         adopt(dataset, tmp_path / "new", poses_of=without)
     several = _store(original, tmp_path / "several", n_classes=2)
-    with pytest.raises(ValueError, match="each of the 2 classes of .* has a frame of its own.*n_classes=1"):
+    with pytest.raises(ValueError, match=r"each of the 2 classes of .* has a frame of its own.*n_classes=1"):
         adopt(dataset, tmp_path / "new", poses_of=several)
     run = _store(original, tmp_path / "run")
     with pytest.raises(ValueError, match="is no folder of a data set"):

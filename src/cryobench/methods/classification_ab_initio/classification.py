@@ -48,7 +48,7 @@ class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
     Settings = ClassificationAbInitioSettings
     presets: ClassVar[Mapping[str, Preset]] = {
         "paper": Preset(
-            "CryoBench (arXiv:2408.05526) ran cryoSPARC's ab initio reconstruction with 20 classes at its defaults."
+            "CryoBench (arXiv:2408.05526) ran cryoSPARC's ab initio job with 20 classes at its defaults."
         ),
         "laptop": Preset(
             "4 classes in a box of at most 64 px, and a sixth of the visits: 120 iterations for 200 before the radius "
