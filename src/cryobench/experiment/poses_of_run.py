@@ -39,8 +39,8 @@ def take_poses(dataset: Dataset, run: Path, notes: list[str]) -> Particles:
     missing = np.flatnonzero(~np.isfinite(found.rotations).all(axis=(1, 2)))
     if len(missing):
         raise ValueError(
-            f"{run} has no pose for {len(missing):,} of {len(found.rotations):,} particles, the first being {missing[0]}: "
-            "poses are adopted for all of them."
+            f"{run} has no pose for {len(missing):,} of {len(found.rotations):,} particles, the first being "
+            f"{missing[0]}: poses are adopted for all of them."
         )
     notes.append(f"poses are those that {found.name} found ({run.name}), in a frame of its own")
     if dataset.particles.mask is not None:
