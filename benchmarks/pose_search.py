@@ -94,9 +94,8 @@ def run(dataset: Dataset, n_images: int, n_peer: int) -> None:
     noise[0] = np.inf
     extent = float(np.ceil(np.abs(shifts).max() / particles.pixel_size))
     print(describe_machine())
-    print(
-        f"{len(chosen)} images of {particles.box_size} px, shifts up to {extent:g} px, {torch.get_num_threads()} threads"
-    )
+    size, threads = particles.box_size, torch.get_num_threads()
+    print(f"{len(chosen)} images of {size} px, shifts up to {extent:g} px, {threads} threads")
     for grid in (ShiftGrid(2 * extent, 14), ShiftGrid(extent, 7)):
         search = PoseSearch(SearchPlan(plan_radii(12, disc.radius, 4), grid), disc, noise)
         found = search.find(source, spectra)
