@@ -47,7 +47,7 @@ class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
     permutes = False
     Settings = ClassificationAbInitioSettings
     presets: ClassVar[Mapping[str, Preset]] = {
-        "paper": Preset("CryoBench, arXiv:2408.05526: cryoSPARC's ab initio job with 20 classes, at its defaults."),
+        "paper": Preset("CryoBench, arXiv:2408.05526: cryoSPARC's ab initio job, 20 classes, defaults."),
         "laptop": Preset(
             "4 classes in a box of at most 64 px, and a sixth of the visits: 120 iterations for 200 before the radius "
             "grows, by 0.2 for 0.04, in batches of 200 for 300, and 50 after it for 300.",
