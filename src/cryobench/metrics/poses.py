@@ -4,9 +4,8 @@
   and hand, by default a robust average over SO(3), or by the published rule (``metrics.pose_alignment``).
 * Shift error: the distance in Å between estimated and true shift, after a fitted displacement of the reference.
 
-Where the classes of a reconstruction have frames of their own, as those found ab initio do, both are given "per
-class" as well: rotation, hand and offset are fitted to the particles of each class that the reconstruction found. The
-errors over the whole data set then say little.
+Where the classes of a reconstruction have frames of their own, as those found ab initio do, rotation, hand and offset
+are fitted to each class, those of fewer than ``SMALLEST_STATE`` particles left out.
 
 Both are given over the whole data set and "per state": there, rotation, hand and offset are fitted to each true
 state alone, since a reconstruction may tie the frame to the conformation (a body that moves in the true frame and
@@ -64,26 +63,6 @@ KINDS = (
     ScoreKind(
         "shift-error-per-state-median",
         "Shift error, frame by state, median",
-        "Å",
-        "lower",
-        0.0,
-        float("inf"),
-        "median",
-    ),
-    ScoreKind("rotation-error-per-class", "Rotation error, frame by class, mean", "deg", "lower", 0.0, 180.0),
-    ScoreKind(
-        "rotation-error-per-class-median",
-        "Rotation error, frame by class, median",
-        "deg",
-        "lower",
-        0.0,
-        180.0,
-        "median",
-    ),
-    ScoreKind("shift-error-per-class", "Shift error, frame by class, mean", "Å", "lower", 0.0, float("inf")),
-    ScoreKind(
-        "shift-error-per-class-median",
-        "Shift error, frame by class, median",
         "Å",
         "lower",
         0.0,
@@ -236,7 +215,7 @@ class Poses(Metric):
                      least mean chordal distance ‖S^h R̂_i S^h G − R_i‖ (an L1 mean over SO(3))
     shift-error    = mean over i of |t̂_i − t_i − (R̂_i o)_xy| in Å, with the displacement o of least mean
     "-median": medians over i     "-per-state": G, h and o fitted to each true state alone
-    "-per-class": to each class that was found, where classes have frames of their own
+    where classes were found ab initio, each in a frame of its own: G, h and o fitted to each class, else to all
     angle(A, B) = arccos((tr(A^T B) − 1) / 2)
     """
     conditions = ("at least 4 particles; for the scores per state, states of at least 20",)
@@ -275,10 +254,9 @@ class Poses(Metric):
     ) -> Scores:
         """Scores over the particles of known state, or over all if none is known.
 
-        Those per state are absent where no state has ``SMALLEST_STATE`` particles, those per class where classes have
-        no frames of their own. Items: particle, value, and the state. Curve "rotation-errors": low_deg, high_deg
-        (bin), particles, per_state, per_class, random (share of random poses).
-        The context has the global rotation, hand and offset.
+        Those per state are absent where no state has ``SMALLEST_STATE`` particles. Items: particle, value, and the
+        state. Curve "rotation-errors": low_deg, high_deg (bin), particles, per_state, random (share of random poses).
+        The context has the global rotation, hand and offset; those of the largest class where each has its own.
         """
         truth = dataset.truth
         missing = self.explain_missing(reconstruction, dataset)
@@ -298,11 +276,11 @@ class Poses(Metric):
         kinds = {kind.name: kind for kind in KINDS}
         scores: dict[str, Score] = {}
         of_bins: dict[str, np.ndarray] = {}
-        classes = _classes_with_frames(reconstruction)
+        classes = _classes_with_frames(reconstruction, particles)
         edges = np.arange(0, 180 + BIN_DEG, BIN_DEG)
         sizes = np.bincount(states[states >= 0])
-        with shown(progress).task("pose errors", 3) as task:
-            whole = pose_error(*rotations, true_shifts=true_shifts, shifts=shifts)
+        with shown(progress).task("pose errors", 2) as task:
+            whole = pose_error(*rotations, true_shifts=true_shifts, shifts=shifts, states=classes)
             _add_scores(scores, kinds, whole, "", particles, states, seed)
             of_bins["particles"] = np.histogram(whole.rotation_deg, edges)[0]
             task.advance()
@@ -311,33 +289,35 @@ class Poses(Metric):
                 _add_scores(scores, kinds, by_state, "-per-state", particles, states, seed)
                 of_bins["per_state"] = np.histogram(by_state.rotation_deg, edges)[0]
             task.advance()
-            own = None if classes is None else classes[particles]
-            if own is not None and (np.bincount(own[own >= 0], minlength=1) >= SMALLEST_STATE).any():
-                by_class = pose_error(*rotations, true_shifts=true_shifts, shifts=shifts, states=own)
-                _add_scores(scores, kinds, by_class, "-per-class", particles, states, seed)
-                of_bins["per_class"] = np.histogram(by_class.rotation_deg, edges)[0]
-            task.advance()
         curve = pd.DataFrame({"low_deg": edges[:-1], "high_deg": edges[1:], **of_bins})
         curve["random"] = np.diff(random_angle_share(edges.astype(np.float64)))
+        largest = -1 if classes is None else int(np.bincount(classes[classes >= 0]).argmax())
         context = {
             "n_particles": len(particles),
+            "frames": 1 if classes is None else len(whole.alignments),
             "n_unknown_state": len(truth) - len(particles),
             "n_in_small_states": int(sizes[sizes < SMALLEST_STATE].sum()),
-            "mirrored": whole.alignments[-1].mirrored,
-            "rotation": whole.alignments[-1].rotation.tolist(),
-            "offset": whole.offsets[-1].tolist(),
+            "mirrored": whole.alignments[largest].mirrored,
+            "rotation": whole.alignments[largest].rotation.tolist(),
+            "offset": whole.offsets[largest].tolist(),
             "random_mean_deg": RANDOM_MEAN_DEG,
             "random_median_deg": RANDOM_MEDIAN_DEG,
         }
         return Scores(scores, {"rotation-errors": curve}, context)
 
 
-def _classes_with_frames(reconstruction: Reconstruction) -> Int[np.ndarray, "n"] | None:
-    """Class (n,) of every particle, −1 for those left out, where classes have frames of their own; else None."""
+def _classes_with_frames(
+    reconstruction: Reconstruction, particles: Int[np.ndarray, "m"]
+) -> Int[np.ndarray, "m"] | None:
+    """Class (m,) of some particles, −1 for those left out, where classes have frames of their own; else None.
+
+    None too where no class has the particles that a frame of its own needs.
+    """
     if not has_own_frames(reconstruction) or reconstruction.posteriors is None:
         return None
-    left_out = np.isnan(reconstruction.posteriors).any(1)
-    return np.where(left_out, -1, np.nan_to_num(reconstruction.posteriors, nan=0.0).argmax(1))
+    posteriors = reconstruction.posteriors[particles]
+    classes = np.where(np.isnan(posteriors).any(1), -1, np.nan_to_num(posteriors).argmax(1))
+    return classes if np.bincount(classes + 1)[1:].max(initial=0) >= SMALLEST_STATE else None
 
 
 def _usable(states: Int[np.ndarray, "n"]) -> Int[np.ndarray, "m"]:

@@ -49,8 +49,8 @@ class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
     presets: ClassVar[Mapping[str, Preset]] = {
         "paper": Preset("CryoBench, arXiv:2408.05526: cryoSPARC's ab initio job, 20 classes, defaults."),
         "laptop": Preset(
-            "4 classes in a box of at most 64 px, and a sixth of the visits: 120 iterations for 200 before the radius "
-            "grows, by 0.2 for 0.04, in batches of 200 for 300, and 50 after it for 300.",
+            "4 classes in a box of at most 64 px, and a sixth of the visits: 120 iterations for 200 before the radius"
+            " grows, by 0.2 for 0.04, in batches of 200 for 300, and 50 after it for 300.",
             {
                 "n_classes": 4,
                 "box": 64,
