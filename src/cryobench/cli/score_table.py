@@ -100,10 +100,22 @@ def _ranking_score(column: _Column) -> Score | None:
 
 
 def _rank(columns: Sequence[_Column]) -> dict[str, str]:
-    """Rank of every method by the published score, ties as ranges; controls have none."""
-    methods = [column for column in columns if not _is_control(column.reconstruction)]
-    ranks = rank_scores([_ranking_score(column) for column in methods], better="higher")
-    return {column.title: rank.label for column, rank in zip(methods, ranks, strict=True) if rank is not None}
+    """Rank of every method by the published score, ties as ranges; controls have none.
+
+    Runs that found their own poses are ranked among themselves.
+    """
+    found: dict[str, str] = {}
+    for estimated in (False, True):
+        methods = [
+            column
+            for column in columns
+            if not _is_control(column.reconstruction)
+            and (column.reconstruction.record.priors.poses == "estimated") == estimated
+        ]
+        ranks = rank_scores([_ranking_score(column) for column in methods], better="higher")
+        labels = {column.title: rank.label for column, rank in zip(methods, ranks, strict=True) if rank is not None}
+        found |= {title: f"{label} ab initio" if estimated else label for title, label in labels.items()}
+    return found
 
 
 def _is_control(reconstruction: Reconstruction) -> bool:

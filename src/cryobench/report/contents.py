@@ -21,7 +21,7 @@ from cryobench.report.latent_views import LatentView, view_latents
 from cryobench.report.queries import choose_queries
 from cryobench.report.score_texts import describe_score, order_scores
 from cryobench.report.series import SeriesView, view_series
-from cryobench.report.tables import Run
+from cryobench.report.tables import GROUPS, Run
 
 SLICE_QUERIES = 6
 SURFACE_QUERIES = 4
@@ -120,15 +120,18 @@ def collect_contents(
 
 
 def _rank_methods(runs: Sequence[Run], name: str) -> dict[str, Rank]:
-    """Rank of every method (not control) that has a score, by slug."""
-    methods = [run for run in runs if run.control is None and run.status != "failed"]
+    """Rank of every method (not control) that has a score, by slug, among those of its group."""
     text = describe_score(name)
-    ranks = rank_scores(
-        [run.scores.scores.get(name) for run in methods],
-        better="lower" if text.lower_is_better else "higher",
-        statistic=text.statistic,
-    )
-    return {run.slug: rank for run, rank in zip(methods, ranks, strict=True) if rank is not None}
+    found: dict[str, Rank] = {}
+    for group in GROUPS:
+        methods = [run for run in runs if run.group == group != "control" and run.status != "failed"]
+        ranks = rank_scores(
+            [run.scores.scores.get(name) for run in methods],
+            better="lower" if text.lower_is_better else "higher",
+            statistic=text.statistic,
+        )
+        found |= {run.slug: rank for run, rank in zip(methods, ranks, strict=True) if rank is not None}
+    return found
 
 
 def _view_latents(

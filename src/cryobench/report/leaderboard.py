@@ -13,7 +13,7 @@ import pandas as pd
 from cryobench.metrics import get_metric, list_metrics
 from cryobench.report.contents import Contents
 from cryobench.report.score_texts import ScoreText, describe_score
-from cryobench.report.tables import Run, reasons_missing
+from cryobench.report.tables import Group, Run, reasons_missing
 
 NOT_MEASURED = "not measured"
 
@@ -86,6 +86,9 @@ class Board:
     title: str
     columns: list[Column]
     methods: list[Row]
+    """At given poses."""
+    ab_initio: list[Row]
+    """With poses of their own, which are not ranked against the others."""
     controls: list[Row]
     question: str = ""
     """What the metric asks."""
@@ -124,8 +127,9 @@ def lay_out_leaderboard(contents: Contents) -> Board:
             Column("Wall time", "lower is better", "ascending", "Of the reconstruction."),
             Column("Memory", "lower is better", "ascending", "Greatest resident size of the process."),
         ],
-        _rows(contents, fill, controls=False),
-        _rows(contents, fill, controls=True),
+        _rows(contents, fill, "given poses"),
+        _rows(contents, fill, "ab initio"),
+        _rows(contents, fill, "control"),
         missing=_gather_reasons(contents.runs, list_metrics()),
     )
 
@@ -152,8 +156,9 @@ def _metric_board(contents: Contents, metric: str, names: list[str], scores: pd.
         metric or "other",
         kind.label if kind else "Other scores",
         [*(_head(text.name, text.title) for text in texts), Column("n", "items", "descending")],
-        _rows(contents, fill, controls=False),
-        _rows(contents, fill, controls=True),
+        _rows(contents, fill, "given poses"),
+        _rows(contents, fill, "ab initio"),
+        _rows(contents, fill, "control"),
         question=kind.question if kind else "",
         calibration=kind.calibration if kind else (),
         limits=kind.limits if kind else (),
@@ -189,9 +194,9 @@ def _head(name: str, heading: str) -> Column:
     return Column(heading, f"{unit}{better} is better", order, f"{text.title}.{blind}")
 
 
-def _rows(contents: Contents, fill: Callable[[Run], list[Cell]], *, controls: bool) -> list[Row]:
-    """Rows of the methods or of the controls, best first, what has no score last."""
-    rows = [_row(contents, run, fill(run)) for run in contents.runs if (run.control is not None) == controls]
+def _rows(contents: Contents, fill: Callable[[Run], list[Cell]], group: Group) -> list[Row]:
+    """Rows of the runs of a group, best first, what has no score last."""
+    rows = [_row(contents, run, fill(run)) for run in contents.runs if run.group == group]
     lower = bool(contents.ranking_score) and describe_score(contents.ranking_score or "").lower_is_better
     values = contents.scores[contents.scores["metric"] == contents.ranking_score].set_index("slug")["value"].to_dict()
 

@@ -19,6 +19,11 @@ BAND = (10, 90)
 """Percentiles over query particles between which the band around a mean curve lies."""
 
 
+Group = Literal["given poses", "ab initio", "control"]
+GROUPS: tuple[Group, ...] = ("given poses", "ab initio", "control")
+"""Of runs on a leaderboard: those that were given poses know more than those that found their own."""
+
+
 @dataclass(frozen=True)
 class Control:
     """What a control method is, and what its score tells."""
@@ -65,6 +70,13 @@ class Run:
     def control(self) -> Control | None:
         """What control it is, if it is one."""
         return CONTROLS.get(self.reconstruction.name)
+
+    @property
+    def group(self) -> Group:
+        """Runs that it is ranked among; controls are not ranked."""
+        if self.control is not None:
+            return "control"
+        return "ab initio" if self.record.priors.poses == "estimated" else "given poses"
 
     @property
     def status(self) -> str:

@@ -22,6 +22,9 @@ from cryobench.reconstruction.statistics import (
     sum_classes,
 )
 
+_AT_ONCE = 1024
+"""Images of a part of the last pass, which is kept when it is done."""
+
 
 @dataclass(frozen=True)
 class _Outcome:
@@ -106,19 +109,30 @@ class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
         """The ascent from one random start, and the pass over all images at its end."""
         state, convergence = iterate(ascent, kept, context.progress, name=f"start-{start}")
 
-        def pass_over_all() -> dict[str, np.ndarray]:
-            n, radius = len(ascent.passes), ascent.looks[-1].radius
-            question = Question(ascent.plan(radius), threshold=self.settings.posterior_threshold)
-            with context.progress.task("poses of all particles", total=1) as task:
-                sums, rows = ascent.passes.run(
-                    expect, Model(state.volumes, state.noise), question, own=(np.ones(n, dtype=bool),)
-                )
-                task.advance()
-            return {**rows, "noise": state.noise, "likelihood": np.array(sums["likelihood"] / n)}
+        n, radius = len(ascent.passes), ascent.looks[-1].radius
+        question = Question(ascent.plan(radius), threshold=self.settings.posterior_threshold)
+        parts = -(-n // _AT_ONCE)
 
-        found = kept.take(f"poses-{start}", pass_over_all)
-        likelihood = float(found.pop("likelihood"))
-        return _Outcome(**found, likelihood=likelihood), convergence
+        def look_at(part: int) -> dict[str, np.ndarray]:
+            # Every so many-th image, so that all workers have some.
+            chosen = np.arange(n) % parts == part
+            model = Model(state.volumes, state.noise)
+            sums, rows = ascent.passes.run(expect, model, question, own=(chosen,))
+            own = {name: values[chosen] for name, values in rows.items()}
+            return {**own, "likelihood": np.array(sums["likelihood"])}
+
+        found: list[dict[str, np.ndarray]] = []
+        with context.progress.task("poses of all particles", total=n) as task:
+            for part in range(parts):
+                found.append(kept.take(f"poses-{start}-{part}", partial(look_at, part)))
+                task.advance(len(found[-1]["shifts"]))
+        order = np.argsort(np.concatenate([np.arange(part, n, parts) for part in range(parts)]))
+        rows = {
+            name: np.concatenate([each[name] for each in found])[order]
+            for name in ("posteriors", "rotations", "shifts")
+        }
+        likelihood = sum(float(each["likelihood"]) for each in found) / n
+        return _Outcome(**rows, noise=state.noise, likelihood=likelihood), convergence
 
     def _conclude(
         self,
