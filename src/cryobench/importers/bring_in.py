@@ -27,12 +27,17 @@ from cryobench.io.atomic import read_json, remove_partial_files, to_plain, write
 from cryobench.io.digest import hash_files
 from cryobench.io.lock import lock_folder
 from cryobench.io.mrc import read_volume, write_volume
-from cryobench.io.store import load_reconstruction, read_run_record, save_reconstruction, write_run_record
+from cryobench.io.store import (
+    ACCOUNT,
+    load_reconstruction,
+    read_run_record,
+    save_reconstruction,
+    write_run_record,
+)
 from cryobench.reconstruction.decoders import DecodedVolumes, latent_rows, open_decoder
 from cryobench.reconstruction.engine import Passes, RunContext
 from cryobench.reconstruction.statistics import find_masks, split_halves
 
-ACCOUNT = "import.json"
 _WORK, _RECORD = "checkpoint", "run.json"
 VOLUMES_BY = ("found", "kernel-regression", "none")
 
