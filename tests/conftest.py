@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from jaxtyping import install_import_hook
+from threadpoolctl import threadpool_limits
 
 _UNCHECKED = (
     "cryobench.imaging.kernels",
@@ -39,6 +40,26 @@ def _compiles(root: Path, name: str) -> bool:
     path = root.joinpath(*name.split(".")[1:]).with_suffix(".py")
     return path.exists() and re.search(r"^\s*@(numba\.)?njit\b", path.read_text("utf-8"), re.MULTILINE) is not None
 
+
+def _share_cores(processes: int) -> None:
+    """Give this process its part of the cores: threads of several processes would wait for one another, and spin.
+
+    What depends on the number of threads is tested at numbers of its own.
+    """
+    threads = max(1, (os.cpu_count() or 1) // processes)
+    torch.set_num_threads(threads)
+    threadpool_limits(threads)
+    for library in (
+        "OMP",
+        "MKL",
+        "OPENBLAS",
+        "NUMBA",
+    ):  # of processes that tests start, and of libraries loaded later
+        os.environ.setdefault(f"{library}_NUM_THREADS", str(threads))
+
+
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    _share_cores(int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
 
 install_import_hook(_checked_modules(), "typechecker.check")
 
