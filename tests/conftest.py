@@ -75,9 +75,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return WorkStealingScheduling(config, log) if config.getoption("dist") == "load" else None
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def two_workers() -> Iterator[Any]:
-    """Two Dask workers (`compute.Workers`), started once a file: that takes seconds, and idle ones cost time too."""
+    """Two Dask workers (`compute.Workers`), started once, as that takes seconds: every test leaves them idle."""
     from cryobench.compute.workers import open_workers
 
     with open_workers(2) as workers:
