@@ -84,6 +84,16 @@ def two_workers() -> Iterator[Any]:
         yield workers
 
 
+@pytest.fixture
+def quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures of reports as empty SVG files, for tests of other parts of a page: drawing them is most of its time."""
+
+    def write_empty(figure: Any, path: Path) -> None:
+        path.write_text('<svg xmlns="http://www.w3.org/2000/svg"/>', encoding="utf-8")
+
+    monkeypatch.setattr("cryobench.report.figures.save_svg", write_empty)
+
+
 @pytest.fixture(autouse=True)
 def same_threads() -> Iterator[None]:
     """Threads as they were: bits of methods depend on their number."""
