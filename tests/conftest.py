@@ -49,12 +49,8 @@ def _share_cores(processes: int) -> None:
     threads = max(1, (os.cpu_count() or 1) // processes)
     torch.set_num_threads(threads)
     threadpool_limits(threads)
-    for library in (
-        "OMP",
-        "MKL",
-        "OPENBLAS",
-        "NUMBA",
-    ):  # of processes that tests start, and of libraries loaded later
+    # Of processes that tests start, and of libraries that are loaded later.
+    for library in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
         os.environ.setdefault(f"{library}_NUM_THREADS", str(threads))
 
 
