@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from jaxtyping import install_import_hook
+from threadpoolctl import threadpool_limits
 
 _UNCHECKED = (
     "cryobench.imaging.kernels",
@@ -40,6 +41,22 @@ def _compiles(root: Path, name: str) -> bool:
     return path.exists() and re.search(r"^\s*@(numba\.)?njit\b", path.read_text("utf-8"), re.MULTILINE) is not None
 
 
+def _share_cores(processes: int) -> None:
+    """Give this process its part of the cores: threads of several processes would wait for one another, and spin.
+
+    What depends on the number of threads is tested at numbers of its own.
+    """
+    threads = max(1, (os.cpu_count() or 1) // processes)
+    torch.set_num_threads(threads)
+    threadpool_limits(threads)
+    # Of processes that tests start, and of libraries that are loaded later.
+    for library in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", str(threads))
+
+
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    _share_cores(int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
+
 install_import_hook(_checked_modules(), "typechecker.check")
 
 # A shell starts background jobs with interrupts ignored, and their children inherit that: tests of Ctrl-C would fail.
@@ -54,13 +71,23 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return WorkStealingScheduling(config, log) if config.getoption("dist") == "load" else None
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def two_workers() -> Iterator[Any]:
-    """Two Dask workers (`compute.Workers`), started once a file: that takes seconds, and idle ones cost time too."""
+    """Two Dask workers (`compute.Workers`), started once, as that takes seconds: every test leaves them idle."""
     from cryobench.compute.workers import open_workers
 
     with open_workers(2) as workers:
         yield workers
+
+
+@pytest.fixture
+def quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures of reports as empty SVG files, for tests of other parts of a page: drawing them is most of its time."""
+
+    def write_empty(figure: Any, path: Path) -> None:
+        path.write_text('<svg xmlns="http://www.w3.org/2000/svg"/>', encoding="utf-8")
+
+    monkeypatch.setattr("cryobench.report.figures.save_svg", write_empty)
 
 
 @pytest.fixture(autouse=True)

@@ -61,7 +61,7 @@ def test_a_method_that_estimates_poses_is_handed_none(tmp_path):
     assert given.record.priors.mask.startswith("file mask.mrc")
 
 
-def test_it_is_run_scored_decoded_and_on_the_page_without_any_other_change(tmp_path):
+def test_it_is_run_scored_decoded_and_on_the_page_without_any_other_change(quick_figures, tmp_path):
     store_dataset(toy_dataset(size=16, n=120, n_queries=5), tmp_path / "data")
     dataset = load_dataset(tmp_path / "data")
     words = ["run", "toy-classes", str(tmp_path / "data"), "-o", str(tmp_path / "run"), "--preset", "laptop"]
@@ -102,7 +102,7 @@ def test_a_broken_extension_is_named_with_its_package(monkeypatch, name, message
         get_metric(name)
 
 
-def test_a_broken_package_takes_nothing_down(tmp_path, monkeypatch):
+def test_a_broken_package_takes_nothing_down(quick_figures, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(PACKAGE.with_name("broken_package")))
     assert "failing" in list_metrics()
     listed = CliRunner().invoke(app, ["list"])

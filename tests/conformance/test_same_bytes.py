@@ -87,7 +87,7 @@ def test_threads_change_no_score_and_a_data_set_made_anew_is_the_same_one(on_one
 )
 def test_threads_and_workers_change_no_byte(tmp_path, name):
     cases = {f"{count} threads": (threads(count), ["1", name]) for count in (1, 2, 4)}
-    cases["2 workers"] = ({}, ["2", name])
+    cases["2 workers"] = (threads(2), ["2", name])
     found = measure(tmp_path, cases)
     for case in cases:
         assert found[case] == found["1 threads"], case

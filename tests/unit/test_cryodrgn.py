@@ -45,7 +45,7 @@ def test_poses_round_trip_in_our_units(tmp_path: Path, poses: tuple[np.ndarray, 
 
 def test_translations_in_pixels_are_noticed(tmp_path: Path, poses: tuple[np.ndarray, np.ndarray]) -> None:
     path = dump(tmp_path / "poses.pkl", (poses[0], poses[1] / 1.5))
-    with pytest.raises(FormatError, match=r"poses\.pkl holds translations up to .* shift_unit='pixel'"):
+    with pytest.raises(FormatError, match=r"poses\.pkl holds translations up to .* --shift-unit pixel"):
         read_poses(path, **GRID)
     np.testing.assert_allclose(read_poses(path, **GRID, shift_unit="pixel")[1], poses[1])
 

@@ -40,7 +40,9 @@ def import_(
     poses: Annotated[
         Optional[Path],
         typer.Option(
-            help="Poses that were found: .star, .cs, .pkl (cryoDRGN) or .npy (rotations).", rich_help_panel=_FILES
+            help="Poses that were found: .star, .cs, .pkl (cryoDRGN) or .npy (rotations); none: leave those of a "
+            "job out.",
+            rich_help_panel=_FILES,
         ),
     ] = None,
     method: Annotated[

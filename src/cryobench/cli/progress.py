@@ -71,7 +71,7 @@ class Bars:
 
     def note(self, text: str) -> None:
         """Print a sentence beside the bars."""
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _short(value: object) -> str:

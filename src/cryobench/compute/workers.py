@@ -14,6 +14,13 @@ from typing import Any
 
 _PATIENCE = 10.0
 """Seconds that a scheduler may take to answer."""
+_RARE_LOOKS = {
+    "distributed.admin.tick.interval": "2s",
+    "distributed.admin.tick.limit": "1h",
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.worker.profile.enabled": False,
+}
+"""Of a local cluster at itself, for dashboards that nobody opens: two idle workers took a twelfth of a core."""
 
 
 class Workers:
@@ -123,6 +130,7 @@ def open_workers(workers: int = 1, scheduler: str | None = None) -> Iterator[Wor
     if workers == 1 and scheduler is None:
         yield None
         return
+    import dask.config
     from dask.distributed import Client, LocalCluster  # a second, which most runs need not wait for
 
     if scheduler is not None:
@@ -134,6 +142,7 @@ def open_workers(workers: int = 1, scheduler: str | None = None) -> Iterator[Wor
             yield Workers(client)
         return
     with (
+        dask.config.set(_RARE_LOOKS),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,

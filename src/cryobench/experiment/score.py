@@ -11,6 +11,7 @@ from cryobench._errors import FormatError
 from cryobench.data import Dataset, Reconstruction, Scores
 from cryobench.experiment.kept_scores import KeptScores, still_hold
 from cryobench.experiment.mask_check import judge_mask
+from cryobench.experiment.open_run import open_run
 from cryobench.io.alignment_store import load_alignments, save_alignments
 from cryobench.io.masks import read_mask
 from cryobench.io.store import load_dataset, load_reconstruction, load_scores
@@ -78,7 +79,17 @@ def score_run(
     """
     how, context = how or HowToScore(), context or RunContext()
     folder = Path(folder)
-    reconstruction = load_reconstruction(folder)
+    return _score(open_run(folder, dataset, context.progress), folder, metrics, dataset, how, context)
+
+
+def _score(
+    reconstruction: Reconstruction,
+    folder: Path,
+    metrics: Sequence[str] | None,
+    dataset: Path | None,
+    how: HowToScore,
+    context: RunContext,
+) -> tuple[Reconstruction, Scores]:
     data = find_dataset(reconstruction, dataset)
     reconstruction = with_decoder(reconstruction, data.particles, context)
     if str(how.mask) == "none":
@@ -125,7 +136,8 @@ def load_or_score(
     folder: Path, *, dataset: Path | None = None, context: RunContext | None = None
 ) -> tuple[Reconstruction, Scores]:
     """The run in a folder with its scores; taken now if they were not before, or its files have changed since."""
-    reconstruction = load_reconstruction(folder)
+    context = context or RunContext()
+    reconstruction = open_run(folder, dataset, context.progress)
     if reconstruction.record.status == "failed":
         return reconstruction, Scores({})
     if (Path(folder) / "scores" / "scores.json").exists():
@@ -135,9 +147,8 @@ def load_or_score(
             raise FormatError(f"{error} To score the run again: cryobench score {folder}") from error
         if still_hold(scores, reconstruction):
             return reconstruction, scores
-        if context is not None:
-            context.progress.note(f"{folder} has changed since it was scored: it is scored again.")
-    return score_run(folder, dataset=dataset, context=context)
+        context.progress.note(f"{folder} has changed since it was scored: it is scored again.")
+    return _score(reconstruction, Path(folder), None, dataset, HowToScore(), context)
 
 
 def _load_frame(folder: Path, reconstruction: Reconstruction, how: HowToScore, kept: KeptScores) -> Frame | None:

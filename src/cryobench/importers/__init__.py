@@ -21,7 +21,7 @@ IMPORTERS = {
         "Plain files of any program: latents, maps, labels or class probabilities, poses.",
     ),
     "cryodrgn": Entry(
-        "cryobench.importers.cryodrgn:Cryodrgn",
+        "cryobench.importers.cryodrgn.importer:Cryodrgn",
         "cryoDRGN 1 to 4 (train_vae, train_dec, abinit, abinit_het_old) and drgnai.",
     ),
 }
@@ -54,19 +54,34 @@ def recognise(path: Path) -> tuple[str, str]:
     """
     path = Path(path)
     if not path.exists():
-        raise FormatError(f"{path} does not exist.")
-    known = {name: sign for name in list_importers() if (sign := get_importer(name).recognise(path)) is not None}
+        raise FormatError(f"{path} does not exist, expected the folder of a job.")
+    if path.is_file():
+        raise FormatError(f"{path} is a file: give the folder of the job, {path.parent}.")
+    known = _find_signs(path)
     if len(known) == 1:
         return next(iter(known.items()))
-    tools = ", ".join(name for name in list_importers() if name != "files")
-    if not known:
+    if known:
+        signs = "; ".join(f"{name}, by {sign}" for name, sign in known.items())
+        raise FormatError(f"{path} could be of several programs: {signs}. Name the one that is meant.")
+    for own, what in (("run.json", "run of cryobench, which is scored as it is"), ("dataset.json", "data set")):
+        if (path / own).exists():
+            raise FormatError(f"{path} is a {what}, by its {own}: expected the folder of another program's job.")
+    jobs = [each.name for each in sorted(path.iterdir()) if each.is_dir() and _find_signs(each)]
+    if jobs:
         raise FormatError(
-            f"{path} is of no program that is known here ({tools}). Give its files one by one: cryobench import "
-            "files "
-            "--latents … --volumes … --labels … --poses …"
+            f"{path} is no job itself but holds some ({', '.join(jobs[:6])}{' …' if jobs[6:] else ''}): give the "
+            f"folder of one, such as {path / jobs[0]}."
         )
-    signs = "; ".join(f"{name}, by {sign}" for name, sign in known.items())
-    raise FormatError(f"{path} could be of several programs: {signs}. Name the one that is meant.")
+    tools = ", ".join(name for name in list_importers() if name != "files")
+    raise FormatError(
+        f"{path} is of no program that is known here ({tools}). Give its files one by one: cryobench import files "
+        "--latents … --volumes … --labels … --poses …"
+    )
+
+
+def _find_signs(path: Path) -> dict[str, str]:
+    """Importers that know a folder, and by what."""
+    return {name: sign for name in list_importers() if (sign := get_importer(name).recognise(path)) is not None}
 
 
 _LATE = {"Found": "cryobench.importers.importer", "Importer": "cryobench.importers.importer"}

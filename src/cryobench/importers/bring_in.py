@@ -27,12 +27,17 @@ from cryobench.io.atomic import read_json, remove_partial_files, to_plain, write
 from cryobench.io.digest import hash_files
 from cryobench.io.lock import lock_folder
 from cryobench.io.mrc import read_volume, write_volume
-from cryobench.io.store import load_reconstruction, read_run_record, save_reconstruction, write_run_record
+from cryobench.io.store import (
+    ACCOUNT,
+    load_reconstruction,
+    read_run_record,
+    save_reconstruction,
+    write_run_record,
+)
 from cryobench.reconstruction.decoders import DecodedVolumes, latent_rows, open_decoder
 from cryobench.reconstruction.engine import Passes, RunContext
 from cryobench.reconstruction.statistics import find_masks, split_halves
 
-ACCOUNT = "import.json"
 _WORK, _RECORD = "checkpoint", "run.json"
 VOLUMES_BY = ("found", "kernel-regression", "none")
 
@@ -73,13 +78,15 @@ def import_results(
         If options do not go together, or there is nothing to make volumes from.
     """
     context, target = context or RunContext(), Path(folder)
+    if target.exists() and not target.is_dir():
+        raise FormatError(f"{target} is a file, expected a new folder for the run.")
     found, account = examine(tool, path, dataset, options=options, volumes_by=volumes_by, context=context)
     if _is_here(target, account):
         return load_reconstruction(target)
     with lock_folder(target, doing=f"import {tool}"):
-        (target / _WORK).mkdir(parents=True, exist_ok=True)
-        remove_partial_files(target)
         write_json(target / ACCOUNT, account)
+        (target / _WORK).mkdir(exist_ok=True)
+        remove_partial_files(target)
         record = _make_record(found, dataset)
         write_run_record(target, record.with_(status="running"))
         result = _reconstruct(found, dataset, record, volumes_by, context)
@@ -117,6 +124,7 @@ def examine(
         found = replace(found, volumes=None, model={}, decodes_by=None)
     if volumes_by == "kernel-regression" and found.latents is None:
         raise ValueError("volumes by kernel regression are made near latents, and none were found.")
+    _check_parts(found, dataset, volumes_by)
     notes = list(found.notes)
     if isinstance(found.volumes, ForeignMaps) and found.poses != "estimated":
         notes += judge_maps(found.volumes, dataset.particles, context.progress)
@@ -130,12 +138,32 @@ def examine(
         "dataset": dataset.card.get("sha256") or dataset.name,
         "options": to_plain({name: value for name, value in (options or {}).items() if value is not None}),
         "volumes_by": volumes_by,
-        "files": {str(file): digests[file] for file in found.files},
+        "files": {str(file.absolute()): digests[file] for file in found.files},
         "found": _describe(found),
         "notes": notes,
         "missing": list(found.missing),
     }
     return found, account
+
+
+def _check_parts(found: Found, dataset: Dataset, volumes_by: str) -> None:
+    """Raise FormatError if what was found is no result of these particles, before anything is written."""
+    parts = ("volumes", "latents", "posteriors", "rotations", "shifts")
+    try:
+        Reconstruction(dataset.queries, **{name: getattr(found, name) for name in parts})
+    except ValueError as error:
+        names = ", ".join(str(file) for file in found.files if file.suffix not in (".mrc", ".map"))
+        raise FormatError(f"results of other numbers than expected, in {names}: {error}") from error
+    if volumes_by != "kernel-regression" and (found.volumes is not None or found.decodes_by is None):
+        return
+    assert found.latents is not None
+    left = dataset.queries[~np.isfinite(found.latents[dataset.queries]).all(axis=1)]
+    if len(left):
+        raise FormatError(
+            f"query particle {left[0]} was left out by the program ({len(left)} of {len(dataset.queries)} query "
+            "particles): it has no latent and so no volume. Import with --volumes-by none, or choose other query "
+            "particles for the data set."
+        )
 
 
 def _describe(found: Found) -> dict[str, Any]:
@@ -151,7 +179,7 @@ def _describe(found: Found) -> dict[str, Any]:
 
 def _is_here(folder: Path, account: Mapping[str, Any]) -> bool:
     """Whether the folder holds this import, finished. FormatError if it holds anything else but the start of it."""
-    if not folder.exists() or not any(folder.iterdir()):
+    if not folder.exists() or all(path.name.startswith(".") for path in folder.iterdir()):
         return False
     if not (folder / ACCOUNT).exists() or read_json(folder / ACCOUNT) != to_plain(account):
         raise FormatError(
@@ -199,14 +227,6 @@ def _reconstruct(
     if result.volumes is not None or result.decodes_by is None:
         return result
     rows = latent_rows(result)[dataset.queries]
-    left = dataset.queries[~np.isfinite(rows).all(axis=1)]
-    if len(left):
-        raise FormatError(
-            f"query particle {left[0]} was left out by the program ({len(left)} of {len(rows)} query particles): "
-            "it has "
-            "no latent and so no volume. Import with --volumes-by none, or choose other query particles for the "
-            "data set."
-        )
     return replace(result, volumes=DecodedVolumes(open_decoder(result, dataset.particles, context), rows))
 
 

@@ -46,6 +46,8 @@ class Files(Importer):
                 f"import files takes no folder: give {path} as --latents, --volumes, --labels or --poses."
             )
         given = check_options(cls, options, _OPTIONS)
+        if str(given.get("poses")) == "none":
+            del given["poses"]
         if not any(name in given for name in _SOURCES):
             raise ValueError("import files needs one of --latents, --volumes, --labels and --poses.")
         if given.get("volumes_of", "queries") not in ("queries", "classes"):
@@ -64,7 +66,7 @@ class Files(Importer):
         names = ("latents", "labels", "poses", "images", "indices")
         files = [Path(self.options[name]) for name in names if name in self.options]
         return Found(
-            tool=str(self.options.get("method", "files")),
+            tool=str(self.options.get("method") or "files"),
             latents=latents,
             posteriors=posteriors,
             rotations=rotations,
@@ -97,6 +99,11 @@ class Files(Importer):
         return self._place(table, path, dataset, notes)
 
     def _place(self, table: Table, path: Path, dataset: Dataset, notes: list[str]) -> np.ndarray:
+        if table.values.shape[1] == len(dataset.particles) != len(table.values):
+            raise FormatError(
+                f"{path} holds an array of shape {table.values.shape}, and {dataset.name} has "
+                f"{len(dataset.particles):,} particles: expected a row for each, not a column."
+            )
         rows = self._find(len(table.values), path, dataset, table.keys)
         notes.append(f"{path.name}: {rows.describe()}")
         return rows.place(table.values)
@@ -106,6 +113,7 @@ class Files(Importer):
         if "labels" not in self.options:
             return None, None
         path = Path(self.options["labels"])
+        named = path.suffix.lower() == ".star" and _names_images(path)
         if path.suffix.lower() != ".star":
             table = read_table(path, "labels or class probabilities")
             if table.values.shape[1] > 1:
@@ -116,7 +124,11 @@ class Files(Importer):
             if table.keys is None and ("images" in self.options or "indices" in self.options):
                 classes = self._place(table, path, dataset, notes)[:, 0]
                 return _one_hot(np.where(np.isfinite(classes), classes, -1).astype(np.int64), path)
-        return _one_hot(read_labels(path, dataset.particles), path)
+            named = bool(table.keys)
+        labels = read_labels(path, dataset.particles)
+        by = f"a column of {path.name}" if named else "their order alone"
+        notes.append(f"{path.name}: rows are particles by {by}.")
+        return _one_hot(labels, path)
 
     def _read_poses(self, dataset: Dataset, notes: list[str]) -> tuple[np.ndarray | None, np.ndarray | None]:
         if "poses" not in self.options:

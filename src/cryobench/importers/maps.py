@@ -21,7 +21,7 @@ from cryobench.data import Particles, VolumeSource
 from cryobench.io.csv_table import read_csv_table
 from cryobench.io.mrc import MrcFolder, read_volume
 from cryobench.io.mrc_header import read_header
-from cryobench.io.state_volumes import list_volumes
+from cryobench.io.state_volumes import SUFFIXES, list_volumes
 from cryobench.io.stated_size import differs
 from cryobench.reconstruction.statistics import draw_consensus
 from cryobench.volumes.regrid import regrid_volume
@@ -120,7 +120,7 @@ def choose_by_query(folder: Path, queries: np.ndarray, notes: list[str]) -> list
     table = folder / "volumes.csv"
     if table.exists():
         return _by_table(table, queries)
-    paths = list_volumes(folder)
+    paths = _list_maps(folder)
     numbers = [_last_number(path) for path in paths]
     by_number: dict[int, list[Path]] = {}
     for path, number in zip(paths, numbers, strict=True):
@@ -148,7 +148,7 @@ def choose_by_query(folder: Path, queries: np.ndarray, notes: list[str]) -> list
 
 def choose_by_class(folder: Path, classes: np.ndarray, n_classes: int, notes: list[str]) -> list[Path]:
     """The map of each query particle's class (q,) among those of a folder. FormatError if these are not counted."""
-    paths = list_volumes(folder)
+    paths = _list_maps(folder)
     numbered = {number: path for path in paths if (number := _last_number(path)) is not None}
     if len(numbered) != len(paths) or len(paths) != n_classes:
         raise FormatError(
@@ -200,6 +200,14 @@ def _correlate(one: np.ndarray, other: np.ndarray) -> float:
     one, other = one - one.mean(), other - other.mean()
     scale = float(np.sqrt((one**2).sum() * (other**2).sum()))
     return float((one * other).sum()) / scale if scale > 0 else 0.0
+
+
+def _list_maps(folder: Path) -> list[Path]:
+    if folder.is_file():
+        raise FormatError(f"{folder} is a file: give the folder that holds the maps, {folder.parent}.")
+    if folder.is_dir() and not any(path.suffix.lower() in (*SUFFIXES, ".gz") for path in folder.iterdir()):
+        raise FormatError(f"{folder} holds no maps ({' or '.join(SUFFIXES)}).")
+    return list_volumes(folder)
 
 
 def _last_number(path: Path) -> int | None:

@@ -32,6 +32,9 @@ decoder that methods here use, else, with `--volumes-by kernel-regression`, from
 Which it was stands in the record. Maps of another box or voxel size are resampled in Fourier space, and it is
 said. Contrast and hand are judged by the images at their given poses, and said; nothing is turned about unless
 `--invert` or `--mirror` is given.
+
+Files that were put into the folder of a run by hand are not part of it: `score` and `report` name them, with the
+command that imports them as a run of their own.
 """
 
 

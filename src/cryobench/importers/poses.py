@@ -59,6 +59,6 @@ def place_poses(rotations: np.ndarray, shifts: np.ndarray, rows: Rows, path: Pat
     if len(missing):
         raise FormatError(
             f"{path} has no pose of particle {missing[0]} and {len(missing) - 1:,} others: poses are scored over all "
-            "particles. Leave the poses out (--poses none), or make a data set of those that were used."
+            "particles. Import without poses (--poses none), or make a data set of those that were used."
         )
     return rotations[rows.of], shifts[rows.of]

@@ -12,7 +12,7 @@ Sources of both the first and the second kind must agree. Particles that no row 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from cryobench.data import Dataset
 from cryobench.io.atomic import read_array
 from cryobench.io.cryosparc import read_cs_uids
 from cryobench.io.image_keys import rows_of_images
+from cryobench.io.phase_flips import stacks_of
 from cryobench.io.pickles import read_pickle
 from cryobench.io.row_order import Column, Items, find_rows
 from cryobench.io.star import read_tables
@@ -165,7 +166,29 @@ def _by_table(images: Path, chosen: np.ndarray | None, n_rows: int, path: Path, 
         found = find_rows({"uid": names}, _items(dataset), images)
         assert found is not None
         return found
-    return rows_of_images([str(each) for each in names], dataset.particles.images, images)
+    named = [str(each) for each in names]
+    _check_stacks(named, dataset, images)
+    return rows_of_images(named, dataset.particles.images, images)
+
+
+def _check_stacks(names: Sequence[str], dataset: Dataset, table: Path) -> None:
+    """Raise FormatError if a stack of a table lies beside it and is another than that of the same name here.
+
+    Names match by their ends, since data are moved about; so do those of two data sets that count alike.
+    """
+    stacks = stacks_of(dataset.particles.images)
+    own: dict[str, list[Path]] = {}
+    for path in dict.fromkeys(stacks.paths if stacks is not None else ()):
+        own.setdefault(path.name, []).append(path)
+    for name in dict.fromkeys(each.partition("@")[2] for each in names):
+        theirs, candidates = table.parent / name, own.get(Path(name).name, [])
+        if len(candidates) != 1 or not theirs.is_file() or theirs.samefile(candidates[0]):
+            continue
+        if theirs.stat().st_size != candidates[0].stat().st_size:
+            raise FormatError(
+                f"{table} names images of {theirs}, which is another stack than {candidates[0]} of {dataset.name}: "
+                "the results are of another data set."
+            )
 
 
 def _name_images(path: Path) -> dict[str, np.ndarray]:

@@ -133,6 +133,11 @@ def _check(cells: Sequence[str] | np.ndarray, path: Path, what: str) -> Sequence
 
 
 def _numbers(value: object, path: Path, what: str) -> Table:
+    if isinstance(value, Mapping):
+        raise FormatError(
+            f"{path} holds a dictionary of {', '.join(map(str, value))}, expected an array of {what}: save that "
+            "alone."
+        )
     try:
         values = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:

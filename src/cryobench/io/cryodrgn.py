@@ -80,7 +80,7 @@ def read_poses(
     if shift_unit == "fraction" and largest > 1:
         raise FormatError(
             f"{path} holds translations up to {largest:.4g}, but fractions of the box cannot exceed 1. They are"
-            " pixels, as cryoDRGN 4 abinit, DRGN-AI and old cryoDRGN write them: read it with shift_unit='pixel'."
+            " pixels, as cryoDRGN 4 abinit, DRGN-AI and old cryoDRGN write them: read it with --shift-unit pixel."
         )
     return rotations, translations * (pixel_size * box_size if shift_unit == "fraction" else pixel_size)
 

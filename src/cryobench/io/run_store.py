@@ -15,9 +15,8 @@ Parts that are absent were not estimated. Model and findings are mapped: they ar
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,7 +27,6 @@ from cryobench._errors import FormatError
 from cryobench.data import Reconstruction, RunRecord
 from cryobench.data.plain import read_plain
 from cryobench.io.atomic import (
-    canonical_json,
     check_free_space,
     read_array,
     read_json,
@@ -38,10 +36,11 @@ from cryobench.io.atomic import (
 )
 from cryobench.io.commands import compose_run
 from cryobench.io.finding_store import FOLDER, StoredFinding, read_findings, write_findings
+from cryobench.io.loose_files import describe_folder_without_run
 from cryobench.io.mrc import MrcFolder, write_volume
 from cryobench.io.relion import read_pose_star, write_pose_star
 from cryobench.io.series_store import FOLDER as SERIES
-from cryobench.io.stored_arrays import StoredArrays, check_names, find_files, write_arrays
+from cryobench.io.stored_arrays import StoredArrays, check_names, write_arrays
 
 SCHEMA = 2
 """Version of this layout. Older ones are refused with the command that makes the run anew, newer ones too.
@@ -49,7 +48,10 @@ SCHEMA = 2
 
 TRAINING = "training"
 """Folder of a run's state of training."""
-_RECORD = "run.json"
+ACCOUNT = "import.json"
+"""File of a run that was imported: what was read and how."""
+RECORD = "run.json"
+"""The file that makes a folder a run."""
 
 Value = TypeVar("Value")
 
@@ -86,7 +88,7 @@ def write_run_record(folder: Path, record: RunRecord) -> None:
 
     A run that is "running" or "failed" has no parts.
     """
-    path = Path(folder) / _RECORD
+    path = Path(folder) / RECORD
     layout = _Layout((), _Parts())
     if record.status == "finished" and path.exists():
         layout = _parse(_Layout, _read_entries(folder), path)
@@ -101,7 +103,7 @@ def read_run_record(folder: Path) -> RunRecord:
     FormatError
         If the folder or run.json is missing or damaged, or another version wrote it.
     """
-    return _parse(RunRecord, _read_entries(folder), Path(folder) / _RECORD)
+    return _parse(RunRecord, _read_entries(folder), Path(folder) / RECORD)
 
 
 def save_reconstruction(reconstruction: Reconstruction, folder: Path, *, pixel_size: float) -> None:
@@ -143,7 +145,7 @@ def save_reconstruction(reconstruction: Reconstruction, folder: Path, *, pixel_s
     write_arrays(folder / "model", model)
     if volumes is not None:
         for item, particle in enumerate(reconstruction.queries):
-            write_volume(_volume_path(folder, int(particle)), volumes.read(item), pixel_size)
+            write_volume(volume_path(folder, int(particle)), volumes.read(item), pixel_size)
     layout = _Layout(
         queries=tuple(reconstruction.queries.tolist()),
         parts=_describe_parts(reconstruction),
@@ -164,7 +166,7 @@ def replace_reconstruction(folder: Path, fresh: Path) -> None:
     for name in ("scores", SERIES):
         shutil.rmtree(folder / name, ignore_errors=True)
     write_run_record(folder, read_run_record(fresh).with_(status="running"))
-    for path in sorted(fresh.iterdir(), key=lambda path: path.name == _RECORD):
+    for path in sorted(fresh.iterdir(), key=lambda path: path.name == RECORD):
         former = folder / path.name
         if former.is_dir():
             shutil.rmtree(former)
@@ -181,13 +183,13 @@ def load_reconstruction(folder: Path) -> Reconstruction:
     """
     folder = Path(folder).absolute()
     entries = _read_entries(folder)
-    record = _parse(RunRecord, entries, folder / _RECORD)
+    record = _parse(RunRecord, entries, folder / RECORD)
     if record.status == "running":
         raise FormatError(
             f"{folder} is not finished: its run is under way or was stopped. Run the same cryobench run command"
             " again."
         )
-    layout = _parse(_Layout, entries, folder / _RECORD)
+    layout = _parse(_Layout, entries, folder / RECORD)
     parts, queries = layout.parts, np.array(layout.queries, dtype=np.int64)
     rotations, shifts = read_pose_star(folder / "poses.star") if parts.poses is not None else (None, None)
     volumes = None if parts.volumes is None else _open_volumes(folder, queries, parts.volumes[1])
@@ -215,57 +217,20 @@ def load_reconstruction(folder: Path) -> Reconstruction:
         raise FormatError(f"{folder} is no run: {error} {_remake(folder)}") from error
 
 
-def hash_run(reconstruction: Reconstruction) -> dict[str, str]:
-    """Digest of each part of a run that was read from a folder: of its files, byte by byte, and of its record.
-
-    Equal digests mean equal content; a part that is not there has the digest of nothing. "record" is what the run
-    was, "cost" what it took: time, memory and machine. ValueError for a reconstruction that does not lie in a folder.
-    """
-    if reconstruction.path is None:
-        raise ValueError(f"{reconstruction.name} does not lie in a folder: save it first.")
-    folder, record = Path(reconstruction.path), reconstruction.record.to_json()
-    cost = {name: record.pop(name, {}) for name in ("cost", "machine", "started")}
-    files = {
-        "volumes": [_volume_path(folder, int(particle)) for particle in reconstruction.queries]
-        if reconstruction.volumes is not None
-        else [],
-        "latents": [folder / "latents.npy"] if reconstruction.latents is not None else [],
-        "posteriors": [folder / "posteriors.npy"] if reconstruction.posteriors is not None else [],
-        "poses": [folder / "poses.star"] if reconstruction.rotations is not None else [],
-        "decoder": find_files(folder / "model", reconstruction.model),
-    }
-    headers = {
-        "volumes": {"queries": reconstruction.queries, "pixel_size": reconstruction.pixel_size},
-        "decoder": {"decodes_by": reconstruction.decodes_by, "settings": reconstruction.record.settings},
-    }
-    found = {name: _hash_files(paths, headers.get(name, {})) for name, paths in files.items()}
-    return {**found, "record": _hash_files([], record), "cost": _hash_files([], cost)}
-
-
-def _hash_files(paths: Sequence[Path], header: Mapping[str, Any]) -> str:
-    digest = hashlib.blake2b(canonical_json(header), digest_size=20)
-    for path in paths:
-        digest.update(path.name.encode() + path.stat().st_size.to_bytes(8, "little"))
-        with path.open("rb") as file:
-            while block := file.read(1 << 22):
-                digest.update(block)
-    return digest.hexdigest()
-
-
 def _write(folder: Path, record: RunRecord, layout: _Layout) -> None:
     described = {name: value for name, value in asdict(layout).items() if value not in (None, ())}
     described["parts"] = {name: value for name, value in described["parts"].items() if value not in (None, ())}
-    write_json(Path(folder) / _RECORD, {"schema": SCHEMA, **record.to_json(), "queries": (), **described})
+    write_json(Path(folder) / RECORD, {"schema": SCHEMA, **record.to_json(), "queries": (), **described})
 
 
 def _read_entries(folder: Path) -> dict[str, Any]:
     """All entries of run.json, those that every run has among them. FormatError as ``read_run_record``."""
     folder = Path(folder)
-    path = folder / _RECORD
+    path = folder / RECORD
     if not folder.is_dir():
         raise FormatError(f"{folder} does not exist or is no folder, expected a run.")
     if not path.exists():
-        raise FormatError(f"{folder} is not a run: it has no {_RECORD}.")
+        raise FormatError(describe_folder_without_run(folder))
     try:
         entries = read_json(path)
     except FormatError as error:
@@ -319,16 +284,17 @@ def _remove_previous(folder: Path) -> None:
             shutil.rmtree(folder / name)
 
 
-def _volume_path(folder: Path, particle: int) -> Path:
+def volume_path(folder: Path, particle: int) -> Path:
+    """File of the volume of a query particle."""
     return folder / "volumes" / f"{particle:06d}.mrc"
 
 
 def _open_volumes(folder: Path, queries: np.ndarray, box_size: int) -> MrcFolder:
-    paths = [_volume_path(folder, int(particle)) for particle in queries]
+    paths = [volume_path(folder, int(particle)) for particle in queries]
     missing = [path for path in paths if not path.exists()]
     if missing:
         raise FormatError(
-            f"{missing[0]} is missing ({len(missing)} of {len(paths)} volumes are), but {folder / _RECORD} lists it."
+            f"{missing[0]} is missing ({len(missing)} of {len(paths)} volumes are), but {folder / RECORD} lists it."
             f" {_remake(folder)}"
         )
     expected = 1024 + 4 * box_size**3

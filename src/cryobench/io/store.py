@@ -1,9 +1,11 @@
 """The package's own layout on disk: data sets, runs and scores in JSON, Parquet, NumPy and MRC files."""
 
 from cryobench.io.dataset_store import hash_card, load_dataset, read_card, verify_dataset, write_dataset
+from cryobench.io.loose_files import describe_folder_without_run
+from cryobench.io.run_files import find_loose_files, hash_run
 from cryobench.io.run_store import (
+    ACCOUNT,
     TRAINING,
-    hash_run,
     load_reconstruction,
     read_run_record,
     replace_reconstruction,
@@ -13,7 +15,10 @@ from cryobench.io.run_store import (
 from cryobench.io.score_store import load_part, load_scores, read_context, save_part, save_scores, write_index
 
 __all__ = [
+    "ACCOUNT",
     "TRAINING",
+    "describe_folder_without_run",
+    "find_loose_files",
     "hash_card",
     "hash_run",
     "load_dataset",

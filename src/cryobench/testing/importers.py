@@ -58,8 +58,11 @@ def check_importer(
     found = _read(job, dataset, **at)
     _check_rows(found, dataset)
     _check_account(job, dataset, scratch / "run", **at)
-    for number, file in enumerate(dict.fromkeys(found.files)):
-        inside = file.resolve().relative_to(job.resolve())
+    # What lies elsewhere, such as the table of images that the program read, is not copied and not damaged.
+    inner = [file.resolve() for file in dict.fromkeys(found.files) if file.resolve().is_relative_to(job.resolve())]
+    assert inner, "it says of no file in the folder of the job that it was read"
+    for number, file in enumerate(inner):
+        inside = file.relative_to(job.resolve())
         for damage in ("missing", "truncated", "hostile"):
             folder = scratch / f"{number}-{damage}"
             shutil.copytree(job, folder)

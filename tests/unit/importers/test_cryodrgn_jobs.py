@@ -5,6 +5,7 @@ The fixtures are outputs of the programs themselves (provenance.txt beside each)
 
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,11 @@ from cryobench._errors import FormatError
 from cryobench.data import Dataset
 from cryobench.importers import get_importer, recognise
 from cryobench.importers.bring_in import examine, import_results
-from cryobench.io.mrc import read_volume
+from cryobench.io.mrc import MrcStacks, read_volume
+from cryobench.io.relion import write_star
 from cryobench.testing import check_importer
 from cryobench.testing.toy import toy_dataset
+from stored import store_dataset
 
 JOBS = Path(__file__).parents[2] / "fixtures" / "imports"
 ROWS = (0, 7)
@@ -124,8 +127,65 @@ def test_a_query_particle_that_was_left_out_has_no_volume(tmp_path: Path) -> Non
     given = {"options": {"indices": tmp_path / "chosen.npy"}}
     with pytest.raises(FormatError, match="query particle 55 was left out"):
         import_results("cryodrgn", JOBS / "train_vae", dataset, tmp_path / "run", **given)
-    run = import_results("cryodrgn", JOBS / "train_vae", dataset, tmp_path / "other", volumes_by="none", **given)
+    # As the message says, and into the same folder: the first attempt left nothing there.
+    run = import_results("cryodrgn", JOBS / "train_vae", dataset, tmp_path / "run", volumes_by="none", **given)
     assert run.volumes is None
+
+
+def test_poses_of_some_particles_alone_can_be_left_out(tmp_path: Path) -> None:
+    made = toy_dataset(size=16, n=60, n_queries=2)
+    dataset = Dataset(made.particles, made.truth, np.array(ROWS), made.card)
+    np.save(tmp_path / "chosen.npy", np.arange(48))
+    options = {"indices": tmp_path / "chosen.npy"}
+    with pytest.raises(FormatError, match=r"no pose of particle 48 and 11 others.*--poses none"):
+        examine("cryodrgn", JOBS / "abinit", dataset, options=options)
+    found, account = examine("cryodrgn", JOBS / "abinit", dataset, options=options | {"poses": "none"})
+    assert found.rotations is None
+    assert found.poses == "estimated"
+    assert not any("pose.2.pkl" in file for file in account["files"])
+
+
+def test_the_table_of_images_is_looked_for_from_where_the_program_was_called(tmp_path: Path) -> None:
+    """Not from where this one is, where another may lie under the same name."""
+    made = toy_dataset(size=16, n=48, n_queries=2)
+    dataset = store_dataset(Dataset(made.particles, made.truth, np.array(ROWS), made.card), tmp_path / "set")
+    job = shutil.copytree(JOBS / "train_vae", tmp_path / "work" / "train_vae")
+    found, _ = examine("cryodrgn", job, dataset)
+    assert "config.yaml names data/particles.star as the table of images, and it is not there" in found.notes[0]
+    order = np.random.default_rng(0).permutation(48)
+    assert dataset.path is not None
+    zeros = np.zeros(48, dtype=np.int64)
+    images = MrcStacks(dataset.path / "particles.mrcs", file_index=zeros, image_index=order)
+    listed = replace(dataset.particles.select(order), images=images)
+    write_star(tmp_path / "work" / "data" / "particles.star", listed)
+    permuted, account = examine("cryodrgn", job, dataset)
+    assert found.latents is not None
+    assert permuted.latents is not None
+    np.testing.assert_array_equal(permuted.latents[order], found.latents)
+    assert str(tmp_path / "work" / "data" / "particles.star") in account["files"]
+
+
+def test_weights_of_another_program_are_not_taken_for_these(dataset: Dataset, tmp_path: Path) -> None:
+    """Those of train_dec have a decoder of the very same sizes."""
+    job = shutil.copytree(JOBS / "train_vae", tmp_path / "job")
+    shutil.copy(JOBS / "train_dec" / "weights.2.pkl", job)
+    with pytest.raises(FormatError, match=r"weights\.2\.pkl holds no encoder"):
+        examine("cryodrgn", job, dataset)
+
+
+@pytest.mark.parametrize("tool", ["auto", "cryodrgn"])
+def test_paths_near_a_job_are_refused_with_the_job(tool: str, dataset: Dataset) -> None:
+    with pytest.raises(FormatError, match=r"is a file: give the folder of the job, .*train_vae"):
+        examine(tool, JOBS / "train_vae" / "z.2.pkl", dataset)
+    with pytest.raises(FormatError, match="abinit, abinit_het_old, drgnai, train_dec"):
+        examine(tool, JOBS, dataset)
+
+
+@pytest.mark.parametrize(("file", "what"), [("run.json", "run of cryobench"), ("dataset.json", "data set")])
+def test_folders_of_this_package_are_no_jobs(file: str, what: str, tmp_path: Path) -> None:
+    (tmp_path / file).write_text("{}")
+    with pytest.raises(FormatError, match=f"is a {what}"):
+        recognise(tmp_path)
 
 
 def test_an_import_that_was_stopped_decodes_what_is_missing(

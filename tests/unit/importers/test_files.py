@@ -91,6 +91,74 @@ def test_another_number_of_rows_is_refused_with_the_way_out(
     np.testing.assert_array_equal(found.latents[40:], latents[:50])
 
 
+@pytest.mark.parametrize(
+    ("option", "values", "said"),
+    [
+        ("latents", np.zeros((4, 90)), r"shape \(4, 90\), and toy has 90 particles: expected a row for each"),
+        ("labels", np.full((90, 3), 0.9), r"wrong\.npy: posteriors of particle 0 sum to 2\.69"),
+        ("poses", np.tile(2 * np.eye(3), (90, 1, 1)), r"wrong\.npy: the rotation of particle 0 is not a proper"),
+    ],
+)
+def test_numbers_that_are_no_such_results_are_refused_before_anything_is_written(
+    option: str, values: np.ndarray, said: str, dataset: Dataset, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "wrong.npy", values)
+    options = {option: tmp_path / "wrong.npy"}
+    with pytest.raises(FormatError, match=said):
+        examine("files", None, dataset, options=options)
+    with pytest.raises(FormatError, match=said):
+        import_results("files", None, dataset, tmp_path / "run", options=options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_pickle_of_a_dictionary_is_refused_with_what_it_holds(dataset: Dataset, tmp_path: Path) -> None:
+    write_pickle(tmp_path / "z.pkl", {"z_mu": np.zeros((90, 2))})
+    with pytest.raises(FormatError, match="holds a dictionary of z_mu, expected an array of latents"):
+        read(dataset, latents=tmp_path / "z.pkl")
+
+
+def test_a_run_cannot_be_put_into_a_file(dataset: Dataset, latents: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "z.npy", latents)
+    with pytest.raises(FormatError, match="is a file, expected a new folder for the run"):
+        import_results("files", None, dataset, tmp_path / "z.npy", options={"latents": tmp_path / "z.npy"})
+
+
+def test_a_map_and_a_folder_without_maps_are_no_maps(dataset: Dataset, tmp_path: Path) -> None:
+    folder = write_maps(tmp_path / "maps", dataset, ["a.mrc", "b.mrc", "c.mrc"])
+    with pytest.raises(FormatError, match=f"is a file: give the folder that holds the maps, {folder}"):
+        read(dataset, volumes=folder / "a.mrc")
+    with pytest.raises(FormatError, match=r"holds no maps \(\.mrc or \.map\)"):
+        read(dataset, volumes=tmp_path)
+
+
+def test_labels_say_by_what_their_rows_are_known(dataset: Dataset, tmp_path: Path) -> None:
+    assert dataset.truth is not None
+    states = dataset.truth.states
+    np.save(tmp_path / "labels.npy", states)
+    assert read(dataset, labels=tmp_path / "labels.npy").notes == (
+        "labels.npy: rows are particles by their order alone.",
+    )
+    order = np.random.default_rng(3).permutation(len(states))
+    pd.DataFrame({"particle": order, "class": states[order]}).to_csv(tmp_path / "labels.csv", index=False)
+    found = read(dataset, labels=tmp_path / "labels.csv")
+    assert found.notes == ("labels.csv: rows are particles by a column of labels.csv.",)
+    assert found.posteriors is not None
+    np.testing.assert_array_equal(found.posteriors.argmax(axis=1), states)
+
+
+def test_images_of_another_stack_that_counts_alike_are_not_taken_for_these(tmp_path: Path) -> None:
+    """Both name theirs 000001@particles.mrcs and so on."""
+    theirs = store_dataset(toy_dataset(size=16, n=60, n_queries=3), tmp_path / "theirs")
+    dataset = store_dataset(toy_dataset(size=16, n=90, n_queries=3), tmp_path / "data")
+    np.save(tmp_path / "z.npy", np.zeros((60, 2)))
+    assert theirs.path is not None
+    given = {"latents": tmp_path / "z.npy", "images": theirs.path / "particles.star"}
+    with pytest.raises(FormatError, match=r"theirs/particles\.mrcs, which is another stack than .*data/particles"):
+        read(dataset, **given)
+    (theirs.path / "particles.mrcs").unlink()  # a table alone, as it comes with a job that was copied from elsewhere
+    assert "30 particles have none" in read(dataset, **given).notes[0]
+
+
 def test_two_sources_that_contradict_one_another_are_both_shown(tmp_path: Path, latents: np.ndarray) -> None:
     dataset = store_dataset(toy_dataset(size=16, n=90, n_queries=3), tmp_path / "data")
     n = len(dataset.particles)

@@ -131,6 +131,16 @@ def test_a_constant_decoder_is_a_point_and_an_imaginary_one_is_odd():
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
+def test_a_volume_has_the_same_bits_whatever_is_decoded_beside_it(domain, rng):
+    """So that work which was stopped ends as if it had not been."""
+    torch.manual_seed(1)
+    network, latents = CoordinateNetwork(NetworkShape(32, 8, 64, 3, domain)), rng.standard_normal((7, 8))
+    together = list(decode_volumes(network, latents, 1.0))
+    for first in (1, 6):
+        np.testing.assert_array_equal(list(decode_volumes(network, latents[first:], 1.0)), together[first:])
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
 @pytest.mark.parametrize("full", [16, 17])
 @pytest.mark.parametrize("box", [13, 12])
 def test_a_smaller_box_is_the_volume_fourier_cropped(domain, full, box, rng):

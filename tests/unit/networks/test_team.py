@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,13 +33,6 @@ PARTICLES = toy_dataset(size=16, n=61).particles
 """In batches of 12 the last one has a single image: a process is left without."""
 STEPS = (18, 20)
 """Of the two methods, two of them in the lead."""
-
-
-@pytest.fixture(scope="module")
-def two_workers() -> Iterator[Workers]:
-    with open_workers(2) as workers:
-        assert workers is not None
-        yield workers
 
 
 @pytest.fixture(autouse=True)
@@ -192,12 +186,15 @@ def test_gradients_of_a_process_alone_stay():
     assert replace(Compute(), device="cpu").team == alone
 
 
-def test_a_worker_that_never_joins_is_not_waited_for_for_ever(monkeypatch):
+def stay_away(*_: object) -> None:
+    time.sleep(1.5)
+
+
+def test_a_worker_that_never_joins_is_not_waited_for_for_ever(two_workers, monkeypatch):
     monkeypatch.setattr(team, "_JOINING", 0.5)
-    monkeypatch.setattr(team, "_here", lambda compute: f"never-{compute.team.rank}")
+    monkeypatch.setattr(team, "_join", stay_away)
     with (
-        open_workers(2) as workers,  # of its own: they are left waiting
         pytest.raises(LostWorker, match="did not join"),
-        team.open_team(Compute(memory=10**9, workers=workers), print),
+        team.open_team(Compute(memory=10**9, workers=two_workers), print),
     ):
         pass

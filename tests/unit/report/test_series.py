@@ -67,7 +67,7 @@ def test_series_stand_among_the_latents(runs, views) -> None:
     assert [line.get_linestyle() for line in lines] == ["-", "None"]
 
 
-def test_series_stand_on_the_page(runs, dataset, tmp_path: Path) -> None:
+def test_series_stand_on_the_page(runs, dataset, quick_figures, tmp_path: Path) -> None:
     reconstruction = runs[0].reconstruction
     write_report(dataset, [(reconstruction, Scores({}))], tmp_path / "page")
     page = ParsedPage((tmp_path / "page" / "index.html").read_text(encoding="utf-8"))

@@ -142,7 +142,7 @@ def test_report_is_small(folder):
     assert size < 15e6
 
 
-def test_an_earlier_report_is_replaced_and_another_folder_is_not(folder, tmp_path):
+def test_an_earlier_report_is_replaced_and_another_folder_is_not(quick_figures, tmp_path):
     dataset = fabricate_dataset(with_truth=False, n=20)
     mine = tmp_path / "photos"
     mine.mkdir()
@@ -158,7 +158,7 @@ def test_an_earlier_report_is_replaced_and_another_folder_is_not(folder, tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photos", "site"]
 
 
-def test_a_report_into_a_link_fills_the_folder_linked_to(tmp_path):
+def test_a_report_into_a_link_fills_the_folder_linked_to(quick_figures, tmp_path):
     dataset = fabricate_dataset(with_truth=False, n=20)
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
@@ -170,7 +170,7 @@ def test_a_report_into_a_link_fills_the_folder_linked_to(tmp_path):
     assert not (tmp_path / "real" / "old.txt").exists()
 
 
-def test_nothing_is_left_when_writing_fails(tmp_path, monkeypatch):
+def test_nothing_is_left_when_writing_fails(quick_figures, tmp_path, monkeypatch):
     def fail(*_, **__):
         raise OSError("no more")
 

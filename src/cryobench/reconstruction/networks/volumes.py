@@ -19,6 +19,9 @@ from cryobench.reconstruction.networks.spectrum import evaluate_spectrum
 _MOST_AT_ONCE = 32
 _SPECTRA_BYTES = 1 << 28
 """Of the spectra of all latents at a time."""
+_PRODUCTS = 5e11
+"""Multiplications for all latents at a time, some ten seconds of a core. They share little but the first layer, and
+none is there before all are: what is stopped within them has to make them again."""
 
 
 @torch.no_grad()
@@ -45,7 +48,9 @@ def decode_volumes(
     sides = torch.from_numpy(np.where(above, -1, 1)[:, None]).float().to(device)
     at = sides * torch.from_numpy(points / full).float().to(device)
     outside = _outside(size, device)
-    at_once = min(_MOST_AT_ONCE, max(1, _SPECTRA_BYTES // (8 * size * size * (size // 2 + 1))))
+    n_weights = sum(weights.numel() for weights in network.parameters())
+    most = min(_SPECTRA_BYTES / (8 * size * size * (size // 2 + 1)), _PRODUCTS / (n_weights * len(points)))
+    at_once = min(_MOST_AT_ONCE, max(1, int(most)))
     for first in range(0, len(latents), at_once):
         group = torch.from_numpy(np.asarray(latents[first : first + at_once], dtype=np.float32)).to(device)
         spectra = torch.zeros(len(group), size * size * (size // 2 + 1), dtype=torch.complex64, device=device)
