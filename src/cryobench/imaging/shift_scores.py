@@ -60,7 +60,7 @@ class ShiftGrid:
         """(count,) px."""
         return (np.arange(self.count) + 0.5) * self.spacing - self.extent
 
-    @property
+    @cached_property
     def pairs(self) -> np.ndarray:
         """(count², 2) px, all shifts (x, y), x slowest."""
         return np.stack(np.meshgrid(self.offsets, self.offsets, indexing="ij"), axis=-1).reshape(-1, 2)

@@ -37,6 +37,8 @@ _SHIFTS_A_WAVE = 3.75
 """Shifts of the first level within a wave at the radius that it compares; half of cryoDRGN2's."""
 _LEAST_SIGNAL = 0.01
 """Of the images' power that the prior leaves a particle at the least."""
+_MARGIN = 20.0
+"""Log-likelihood below an image's best, at the radius of a level, at which an orientation goes no further."""
 _PROBED = 32
 """Images by which the noise is set at the start."""
 _ARRAYS = 12
@@ -122,7 +124,7 @@ class Ascent(Iteration[Ascended]):
         radii = plan_radii(FIRST_RADIUS, radius, levels)
         count = int(np.ceil(2 * self._extent * radii[0] * _SHIFTS_A_WAVE / self.disc.box_size))
         shifts = ShiftGrid(self._extent, max(1, count))
-        return SearchPlan(radii, shifts, grid, settings.kept_orientations)
+        return SearchPlan(radii, shifts, grid, settings.kept_orientations, margin=_MARGIN)
 
     def start(self) -> Ascended:
         """Random volumes, and a noise under which a given share of all poses is significant."""
