@@ -34,6 +34,7 @@ SHOWN = {
     "fsc-auc-masked": "FSC-AUC in the mask, cycles/px",
     "neighbourhood-similarity-area": "Neighbourhood similarity, mean over radii",
     "imbalance-latent-to-truth": "Information imbalance, latent to truth (0 is best, 1 is no knowledge)",
+    "rotation-error-median": "Rotation error of poses found, median, degrees (132 is no knowledge)",
 }
 
 
@@ -64,12 +65,17 @@ def make_cell(work: Path, recipe: str, method: str) -> Cell:
 
 
 def write_tables(cells: Cells, recipes: Sequence[str], methods: Sequence[str]) -> str:
-    """A table of every score, methods by recipes, and one of costs."""
+    """A table of every score, methods by recipes, and one of costs; what found its own poses comes last."""
     parts = []
+    methods = sorted(methods, key=lambda method: get_method(method).poses == "estimated")
+    names = {
+        method: f"`{method}`" + (" (own poses)" if get_method(method).poses == "estimated" else "")
+        for method in methods
+    }
     for key, title in SHOWN.items():
-        rows = [[f"`{method}`", *(_show(cells.get(recipe, method), key) for recipe in recipes)] for method in methods]
+        rows = [[names[method], *(_show(cells.get(recipe, method), key) for recipe in recipes)] for method in methods]
         parts.append(f"**{title}**\n\n{markdown_table(['', *recipes], rows)}")
-    rows = [[f"`{method}`", *(_show_cost(cells.get(recipe, method)) for recipe in recipes)] for method in methods]
+    rows = [[names[method], *(_show_cost(cells.get(recipe, method)) for recipe in recipes)] for method in methods]
     parts.append(f"**CPU time and peak memory**\n\n{markdown_table(['', *recipes], rows)}")
     return "\n\n".join(parts)
 
