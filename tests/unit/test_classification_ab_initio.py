@@ -141,6 +141,21 @@ def test_the_noise_starts_where_the_wanted_share_of_poses_is_significant(states)
     assert sums["effective"] / chosen.sum() == pytest.approx(0.05, rel=0.2)
 
 
+def test_a_step_compares_up_to_its_radius_also_beyond_that_of_a_search() -> None:
+    """In a large box 35 Å lie beyond the radius at which a search begins."""
+    method = _quick(initial_resolution=9.0, final_resolution=8.0, n_refinements=1, initial_iterations=1)
+    ascent = Ascent(toy_dataset(size=32, n=60).particles.without_poses(), method.settings, RunContext())
+    assert ascent.looks[0].radius == 14
+    assert ascent.plan(14, fine=False).radii == (14,)
+    assert ascent.plan(14).radii == (12, 14)
+    state = ascent.start()
+    for done in (0, 1):
+        result = ascent.step(state, done, [])
+        assert result.entries[0]["radius"] == 14
+        assert np.isfinite(result.entries[0]["objective"])
+        state = result.state
+
+
 def test_volumes_are_kept_non_negative_inside_the_sphere_and_centred() -> None:
     sphere = make_largest_sphere(24)
     axis = torch.arange(24).float() - 12

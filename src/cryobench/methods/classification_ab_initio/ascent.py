@@ -121,7 +121,7 @@ class Ascent(Iteration[Ascended]):
         levels = 0
         while fine and levels < settings.n_refinements and grid.spacing(levels) * radius > _FINEST:
             levels += 1
-        radii = plan_radii(FIRST_RADIUS, radius, levels)
+        radii = plan_radii(FIRST_RADIUS, radius, levels) if levels else (radius,)
         count = int(np.ceil(2 * self._extent * radii[0] * _SHIFTS_A_WAVE / self.disc.box_size))
         shifts = ShiftGrid(self._extent, max(1, count))
         return SearchPlan(radii, shifts, grid, settings.kept_orientations, margin=_MARGIN)
