@@ -62,16 +62,17 @@ def geodesic_distance(first: RotationArray, second: RotationArray) -> Float[np.n
     return 2 * np.arcsin(np.clip(difference / (2 * np.sqrt(2)), 0, 1))
 
 
-def healpix_directions(n_side: int) -> Float[np.ndarray, "p 3"]:
+def healpix_directions(n_side: int, n_rings: int | None = None) -> Float[np.ndarray, "p 3"]:
     """Unit vectors (12 n_side², 3) to the centres of the pixels of a HEALPix grid, ring by ring from +z to −z.
 
-    All pixels have the same area. Source: Górski et al., ApJ 622 (2005) 759, equations 4 to 9. ValueError if
-    ``n_side`` is not positive.
+    All pixels have the same area. ``n_rings`` cuts off all but the first rings; None for all of them.
+    Source: Górski et al., ApJ 622 (2005) 759, equations 4 to 9. ValueError if ``n_side`` is not positive.
     """
     if n_side < 1:
         raise ValueError(f"a HEALPix grid needs n_side of 1 at least, got {n_side}.")
     heights, angles = [], []
-    for ring in range(1, 4 * n_side):
+    last = 4 * n_side - 1 if n_rings is None else n_rings
+    for ring in range(1, last + 1):
         cap = min(ring, 4 * n_side - ring)  # counted from the nearer pole
         if cap < n_side:
             height = np.copysign(1 - cap**2 / (3 * n_side**2), 2 * n_side - ring)

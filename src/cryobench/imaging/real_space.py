@@ -5,10 +5,15 @@ transform of the volume, and takes a volume finer than the images: its ``t`` sam
 ``n`` pixels, both centred on index // 2.
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
+
+from cryobench._threads import run_ranges
+from cryobench.imaging.kernels.cpu.real_space import project, project_back
 
 
 def project_volumes(
@@ -19,7 +24,8 @@ def project_volumes(
 ) -> Float[Tensor, "b j n n"]:
     """Sums over z of n³ samples of each volume, at the points M p + offset of j maps for p on the images' grid.
 
-    For a volume at rest M is the transpose of the particle's rotation. Beyond the volume there is nothing.
+    For a volume at rest M is the transpose of the particle's rotation. Beyond the volume there is nothing. On the CPU
+    each image's bits depend on nothing else; on CUDA those of gradients may differ from run to run.
 
     Parameters
     ----------
@@ -30,8 +36,19 @@ def project_volumes(
     box_size
         n.
     """
-    samples = _sample(volumes, maps, offsets, box_size)
-    return samples.sum(2)
+    if volumes.device.type == "cpu" and volumes.dtype == torch.float32:
+        return _Projection.apply(volumes, maps, offsets, box_size)  # pyright: ignore[reportReturnType]
+    return project_reference(volumes, maps, offsets, box_size)
+
+
+def project_reference(
+    volumes: Float[Tensor, "b t t t"],
+    maps: Float[Tensor, "b j 3 3"],
+    offsets: Float[Tensor, "b 3"],
+    box_size: int,
+) -> Float[Tensor, "b j n n"]:
+    """The same by PyTorch's own sampling, on any device."""
+    return _sample(volumes, maps, offsets, box_size).sum(2)
 
 
 def sample_volumes(volumes: Float[Tensor, "b t t t"], box_size: int) -> Float[Tensor, "b n n n"]:
@@ -52,6 +69,31 @@ def _sample(volumes: Tensor, maps: Tensor, offsets: Tensor, box_size: int) -> Fl
     grid = grid.reshape(images, count * box_size, box_size, box_size, 3)
     samples = functional.grid_sample(volumes[:, None], grid, align_corners=False)
     return samples.reshape(images, count, box_size, box_size, box_size)
+
+
+class _Projection(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, volumes: Tensor, maps: Tensor, offsets: Tensor, size: int) -> Tensor:
+        side = volumes.shape[-1]
+        bordered = functional.pad(volumes.detach(), (1,) * 6).contiguous()
+        voxels = (maps.detach() * (side / size)).contiguous()
+        centres = (offsets.detach() * (side / size) + (side // 2 + 1)).contiguous()
+        images = torch.zeros(*maps.shape[:2], size, size)
+        arrays = [each.numpy() for each in (bordered, voxels, centres)]
+        run_ranges(project, len(images), *arrays, images.numpy())
+        ctx.save_for_backward(bordered, voxels, centres)
+        ctx.scale = side / size
+        return images
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
+        bordered, voxels, centres = ctx.saved_tensors
+        by_volumes, gradient = torch.zeros_like(bordered), gradient.contiguous()
+        by_maps, by_centres = torch.zeros_like(voxels, dtype=torch.float64), torch.zeros(len(centres), 3).double()
+        arrays = [each.numpy() for each in (bordered, voxels, centres, gradient, by_volumes, by_maps, by_centres)]
+        run_ranges(project_back, len(gradient), *arrays)
+        inner = (slice(None), *(slice(1, -1),) * 3)
+        return by_volumes[inner], (by_maps * ctx.scale).float(), (by_centres * ctx.scale).float(), None
 
 
 def spread_images(

@@ -83,7 +83,7 @@ class LatentPool:
 def disentangle(
     latents: Float[Tensor, "b k"], pool: Float[Tensor, "p k"], sizes: PoolSizes, generator: np.random.Generator
 ) -> Tensor:
-    """The prior, a number to be differentiated by the latents of a batch; an empty pool or a batch of one add none."""
+    """The prior, a number to be differentiated by the latents of a batch; an empty pool adds none."""
     total = latents.sum() * 0
     if len(pool):
         total = total + _of_pool(latents, pool, sizes, generator)

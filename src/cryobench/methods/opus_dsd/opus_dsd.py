@@ -44,16 +44,18 @@ class OpusDsd(Method[OpusDsdSettings]):
     Settings = OpusDsdSettings
     presets: ClassVar[Mapping[str, Preset]] = {
         "paper": Preset(
-            "CryoBench, arXiv:2408.05526: K = 12, 20 epochs, batches of 48, template of 224, images at three quarters."
+            "CryoBench, arXiv:2408.05526: K = 12, 20 epochs, batches of 48, a template of 224, images at 3/4 of the box."
         ),
         "laptop": Preset(
-            "A template of 64 in three doublings, a quarter of the channels, the given orientations alone, 10 epochs "
-            "in batches of 16, schedules shortened alike, a box of at most 64 px: what two cores train in minutes.",
+            "A box of at most 64 px, a template by the crop rule in six doublings, an eighth of the decoder's channels "
+            "and a quarter of the encoder's, the given orientations alone, 10 epochs in batches of 16 at a learning "
+            "rate of 5e-4, schedules shortened alike: what two cores train in minutes.",
             {
                 "box": 64,
-                "template_size": 64,
+                "template_size": None,
+                "seed_doublings": 3,
                 "template_doublings": 3,
-                "decoder_width": 512,
+                "decoder_width": 256,
                 "encoder_width": 8,
                 "orientations": "given",
                 "epochs": 10,
@@ -67,17 +69,17 @@ class OpusDsd(Method[OpusDsdSettings]):
     }
     small: ClassVar[Mapping[str, Any]] = {
         "z_dim": 2,
-        "epochs": 2,
-        "batch_size": 10,
+        "epochs": 3,
+        "batch_size": 8,
         "at_once": 5,
         "downfrac": 0.6,
-        "template_size": 16,
+        "template_size": 12,
         "seed_doublings": 2,
         "template_doublings": 2,
         "decoder_width": 64,
         "encoder_width": 2,
         "orientations": "given",
-        "learning_rate": 3e-3,
+        "learning_rate": 1e-3,
         "view_n_side": 1,
         "beta_ramp": 500,
         "beta_period": 600,
@@ -124,9 +126,7 @@ class OpusDsd(Method[OpusDsdSettings]):
             _, convergence = iterate(training, kept, context.progress)
         found = [training.embed(indices) for indices in particles.chunks(min(CHUNK, settings.batch_size))]
         latents, log_deviations = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
-        packed = pack_template(
-            model.decoder, images.scale, box=sizes.render, crop=sizes.crop, encoder=model.encoder
-        )
+        packed = pack_template(model.decoder, images.scale, box=sizes.render, crop=sizes.crop, encoder=model.encoder)
         return Reconstruction(
             queries,
             latents=latents,
@@ -180,7 +180,9 @@ class OpusDsd(Method[OpusDsdSettings]):
         last = settings.decoder_width >> (settings.seed_doublings + settings.template_doublings - 1)
         activations = sizes.template**3 * (1 + last / 8 * (1 + 1 / 4 + 1 / 16))
         n_orientations = N_TILTED if settings.orientations == "tilted" else 1
-        return 12 * activations + 40 * sizes.template**3 + n_orientations * (36 * sizes.crop**3 + 40 * sizes.render**2)
+        return (
+            12 * activations + 40 * sizes.template**3 + n_orientations * (36 * sizes.crop**3 + 40 * sizes.render**2)
+        )
 
 
 def _note_ceiling(particles: Particles, render: int) -> tuple[str, ...]:
@@ -188,9 +190,9 @@ def _note_ceiling(particles: Particles, render: int) -> tuple[str, ...]:
         return ()
     length = particles.box_size * particles.pixel_size
     return (
-        f"Images are compared on {render} px of {length / render:.2f} Å (downfrac, of {particles.box_size} px): volumes "
-        f"hold nothing finer than {2 * length / render:.1f} Å, so FSC curves end at {render / particles.box_size:.0%} "
-        "of their frequencies.",
+        f"Images are compared on {render} px of {length / render:.2f} Å (downfrac, of {particles.box_size} px): "
+        f"volumes hold nothing finer than {2 * length / render:.1f} Å, so that FSC curves end at "
+        f"{render / particles.box_size:.0%} of their frequencies.",
     )
 
 

@@ -39,8 +39,8 @@ class OpusDsdSettings(MethodSettings):
     encoder_width: int = Field(32, ge=1, description="channels of the encoder's first layer (published: 32)")
     orientations: Literal["tilted", "given"] = Field(
         "tilted",
-        description="through which an image is compared: 8 tilted about the given one, by their posterior (published),"
-        " or the given one alone, for exact poses",
+        description="through which an image is compared: 8 tilted about the given one, by their posterior "
+        "(published), or the given one alone, for exact poses",
     )
     cone_n_side: int = Field(
         32, ge=3, description="of the HEALPix grid whose polar neighbours the tilts are: 1.5 to 4.4° (published: 32)"
@@ -90,7 +90,7 @@ class OpusDsdSettings(MethodSettings):
             )
         if self.template_size is not None and self.template_size % 2**self.template_doublings:
             raise ValueError(
-                f"template_size of {self.template_size} is no whole number of voxels doubled {self.template_doublings}"
-                f" times: give a multiple of {2**self.template_doublings}, or None for the crop rule"
+                f"template_size of {self.template_size} is no whole number of voxels, doubled "
+                f"{self.template_doublings} times: give a multiple of {2**self.template_doublings}, or None for the crop rule"
             )
         return self

@@ -1,8 +1,7 @@
 """The molecule's region on the crop's grid, and all that is looked up in it: footprints, back-rotation, bounds."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -31,7 +30,7 @@ class Support:
     squared_frequencies: Float[Tensor, "y h"]
     """1/Å², of the half-spectra of the images."""
 
-    def to(self, device: str) -> Support:
+    def to(self, device: str) -> Self:
         """The same on a device."""
         moved = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "bounds"}
         return replace(self, **{name: values.to(device) for name, values in moved.items()})

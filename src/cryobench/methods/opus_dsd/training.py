@@ -163,7 +163,7 @@ class OpusTraining(Training[RealSpaceImages]):
     def _compare(
         self, batch: RealSpaceBatch, latents: Tensor, inside: Tensor, step: int, epoch: int, area: float
     ) -> tuple[Float[Tensor, "b k"], _Sums]:
-        """Gradient by latents of the terms on images and volumes, whose gradient by weights is added up on the way."""
+        """Gradient by latents of the terms on images and volumes; that by weights is added up on the way."""
         settings, count, k = self._settings, len(batch.indices), self._settings.z_dim
         turns = stream(self._seed, "azimuths", step).uniform(0, 2 * np.pi, count)[batch.own].astype(np.float32)
         azimuths = torch.from_numpy(turns).to(self.device)

@@ -1,8 +1,8 @@
 """Template decoders: a volume as transposed convolutions of a latent, on a grid in real space.
 
 Model: the network's sizes as JSON (``template``), with the box and the crop in which it was trained; its weights
-(``weights/decoder.NAME``); and ``scale``, by which its numbers are multiplied. The group ``weights`` may hold those of
-an encoder beside them (``weights/encoder.NAME``).
+(``weights/decoder.NAME``); and ``scale``, by which its numbers are multiplied. The group ``weights`` may hold an
+encoder's beside them (``weights/encoder.NAME``).
 
 A volume is the template at the points of the crop's grid, which is what a particle at the reference's orientation is
 compared through: summed over z it is that projection. Around the crop there is nothing, and beyond the Nyquist
@@ -55,7 +55,9 @@ class TemplateNetworkDecoder(VolumeDecoder):
             box, crop, scale = int(sizes.pop("box")), int(sizes.pop("crop")), float(model["scale"])
             network = TemplateDecoder(TemplateShape(**sizes))
             weights = {name: model[name] for name in model if name.startswith(_DECODER)}
-            network.load_state_dict({name.removeprefix(_DECODER): torch.tensor(each) for name, each in weights.items()})
+            network.load_state_dict(
+                {name.removeprefix(_DECODER): torch.tensor(each) for name, each in weights.items()}
+            )
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise FormatError(f"the model of {reconstruction.name} is no template decoder: {error}.") from error
         return cls(network.to(context.compute.device).eval(), box, crop, scale)

@@ -1,4 +1,4 @@
-"""Images in real space for networks whose volumes are grids: centred, cut to the region of the molecule, kept as rows.
+"""Images in real space, for networks whose volumes are grids: centred, cut to the molecule, kept as rows.
 
 centred by given shifts -> divided by s -> the central ``crop`` px
 

@@ -3,8 +3,9 @@
     z → Linear 512 → Linear C → C channels at 1³ → 2³ → 4³ → … → (2^f)³, channels halved each time
       → trilinear to (t / 2^d)³ → d doublings, channels halved each time, the last one to 1 → t³
 
-with f = d = 4 as published. Doublings from 1 to 4 have kernels of 2³, all others of 4³; LeakyReLU of slope 0.2 between layers. Each kernel starts
-with its eight phases, the taps that meet in one sample, equal: the first volumes have no checkerboard.
+with f = d = 4 as published. The first two doublings have kernels of 2³, all others of 4³; between layers is a LeakyReLU
+of slope 0.2. Each kernel starts with its eight phases, the taps that meet in one sample, equal: the first volumes have
+no checkerboard.
 
 A second head takes the latents of a rigid correction to a rotation, the quaternion (4, a, b, c) normalised, and a
 translation in px; it starts as the identity.
@@ -13,6 +14,7 @@ Source: Luo, Wang, Han & Ma, Nature Methods 20 (2023) 1729 (OPUS-DSD), and the a
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -84,7 +86,7 @@ class TemplateDecoder(nn.Module):
             nn.ConvTranspose3d(before, after, 2, 2)
             if number < _POINTWISE
             else nn.ConvTranspose3d(before, after, 4, stride=2, padding=1)
-            for number, (before, after) in enumerate(zip(channels, channels[1:], strict=False))
+            for number, (before, after) in enumerate(pairwise(channels))
         )
         self.affine = nn.ModuleList([nn.Linear(shape.affine_dim, _HIDDEN), nn.Linear(_HIDDEN, 6)])
         self._initialise()

@@ -287,7 +287,7 @@ TRAINED_BYTES = 20
 
 
 def check_sizes(n: int, batch_size: int, z_dim: int, n_workers: int) -> None:
-    """ValueError if there are fewer particles than a batch holds or the latent has dimensions, or too many workers."""
+    """ValueError if a batch holds more images than there are, or fewer than workers, or the latent has too many."""
     if n < batch_size:
         raise ValueError(f"a batch holds {batch_size} images and there are {n}: set batch_size to {n} at most.")
     if z_dim >= n:
