@@ -44,11 +44,11 @@ class OpusDsd(Method[OpusDsdSettings]):
     Settings = OpusDsdSettings
     presets: ClassVar[Mapping[str, Preset]] = {
         "paper": Preset(
-            "CryoBench, arXiv:2408.05526: K = 12, 20 epochs, batches of 48, a template of 224, images at 3/4 of the box."
+            "CryoBench, arXiv:2408.05526: K = 12, 20 epochs, batches of 48, template of 224, downfrac of 0.75."
         ),
         "laptop": Preset(
-            "A box of at most 64 px, a template by the crop rule in six doublings, an eighth of the decoder's channels "
-            "and a quarter of the encoder's, the given orientations alone, 10 epochs in batches of 16 at a learning "
+            "A box of at most 64 px, a template by the crop rule in six doublings, an eighth of the decoder's "
+            "channels and a quarter of the encoder's, the given orientations alone, 10 epochs in batches of 16 at a learning "
             "rate of 5e-4, schedules shortened alike: what two cores train in minutes.",
             {
                 "box": 64,

@@ -91,6 +91,7 @@ class OpusDsdSettings(MethodSettings):
         if self.template_size is not None and self.template_size % 2**self.template_doublings:
             raise ValueError(
                 f"template_size of {self.template_size} is no whole number of voxels, doubled "
-                f"{self.template_doublings} times: give a multiple of {2**self.template_doublings}, or None for the crop rule"
+                f"{self.template_doublings} times: give a multiple of {2**self.template_doublings}, or None for the "
+                "crop rule"
             )
         return self

@@ -3,14 +3,14 @@
     z → Linear 512 → Linear C → C channels at 1³ → 2³ → 4³ → … → (2^f)³, channels halved each time
       → trilinear to (t / 2^d)³ → d doublings, channels halved each time, the last one to 1 → t³
 
-with f = d = 4 as published. The first two doublings have kernels of 2³, all others of 4³; between layers is a LeakyReLU
-of slope 0.2. Each kernel starts with its eight phases, the taps that meet in one sample, equal: the first volumes have
-no checkerboard.
+with f = d = 4 as published. The first two doublings have kernels of 2³, all others of 4³; between layers is a
+LeakyReLU of slope 0.2. Each kernel starts with its eight phases, the taps that meet in one sample, equal: the first
+volumes have no checkerboard.
 
 A second head takes the latents of a rigid correction to a rotation, the quaternion (4, a, b, c) normalised, and a
 translation in px; it starts as the identity.
 
-Source: Luo, Wang, Han & Ma, Nature Methods 20 (2023) 1729 (OPUS-DSD), and the authors' program.
+Source: Luo, Ni, Wang & Ma, Nature Methods 20 (2023) 1729 (OPUS-DSD), and the authors' program.
 """
 
 from dataclasses import dataclass

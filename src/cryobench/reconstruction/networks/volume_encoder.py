@@ -5,7 +5,7 @@
 
 Kernels of 4³, stride 2, padding 1; LeakyReLU of slope 0.2 after each layer but the heads. m is 12 as published, and 8
 for volumes of fewer than 64 voxels a side, which have no more than 8 to resample.
-Source: Luo, Wang, Han & Ma, Nature Methods 20 (2023) 1729 (OPUS-DSD), and the authors' program.
+Source: Luo, Ni, Wang & Ma, Nature Methods 20 (2023) 1729 (OPUS-DSD), and the authors' program.
 """
 
 from itertools import pairwise
