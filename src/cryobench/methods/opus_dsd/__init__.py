@@ -20,12 +20,12 @@ m_i is the projected mask: outside it predictions are drawn to zero. With A the 
 β(t) rises over 100,000 images and begins anew after 125,000; β_c = beta_control · SNR · (1 − e^{−(|V|_1/0.002)²}) and
 λ = disentanglement · (1 − e^{−min((SNR/0.02)², 16)}) (1 − e^{−min((|V|_1/0.002)², 16)}), from running means. A batch
 is of one bin of viewing directions; SD compares its latents with those of other bins, which a bank keeps. The encoder
-sees images blurred or sharpened, of jittered contrast and level. AdamW without weight decay, whose learning rate falls
+sees images blurred or sharpened, of jittered contrast and level. AdamW without weight decay; its learning rate falls
 by each epoch. Volumes are V at a particle's latent with no rigid motion, on the crop's grid, padded with zeros to the
 images' and by their spectrum to the data set's: **nothing beyond the Nyquist frequency of downfrac is there**.
 
-Source: Luo, Ni, Wang & Ma, Nature Methods 20 (2023) 1729, doi:10.1038/s41592-023-02031-6; sizes, schedules and loss of
-the authors' program, version 1.0.0, as CryoBench ran it. Clean-room from the equations.
+Source: Luo, Ni, Wang & Ma, Nature Methods 20 (2023) 1729, doi:10.1038/s41592-023-02031-6; sizes, schedules and loss
+of the authors' program, version 1.0.0, as CryoBench ran it. Clean-room from the equations.
 
 Deviations, and why:
 
@@ -41,8 +41,8 @@ Deviations, and why:
   they were drawn, and a quarter of the images for validation (``valfrac``).
 * Latents are the encoder's means of clean images in a last pass. The program keeps the bank, a running mean under
   augmentation (0.7 old, 0.3 new), as its result.
-* The batch of 12 images on each of 4 GPUs is one of 48, which is decoded ``at_once`` some and added up. Means, SNR and
-  the in-batch terms of SD are of the whole batch.
+* The batch of 12 images on each of 4 GPUs is one of 48, decoded ``at_once`` some and added up. Means, SNR and the
+  in-batch terms of SD are of the whole batch.
 * Of a pool smaller than 12,800 latents, SD takes the same shares as nearest and as negatives.
 * A bin of views is what is nearest to a HEALPix centre, which differs from its pixel along the border alone.
 * The extent of the mask is that of the smallest sphere about the centre, so that no orientation leaves the crop.

@@ -48,8 +48,8 @@ class OpusDsd(Method[OpusDsdSettings]):
         ),
         "laptop": Preset(
             "A box of at most 64 px, a template by the crop rule in six doublings, an eighth of the decoder's "
-            "channels and a quarter of the encoder's, the given orientations alone, 10 epochs in batches of 16 at a learning "
-            "rate of 5e-4, schedules shortened alike: what two cores train in minutes.",
+            "channels and a quarter of the encoder's, the given orientations alone, 10 epochs in batches of 16 at a "
+            "learning rate of 5e-4, schedules shortened alike: what two cores train in minutes.",
             {
                 "box": 64,
                 "template_size": None,
