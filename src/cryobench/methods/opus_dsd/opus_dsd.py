@@ -40,19 +40,19 @@ class OpusDsd(Method[OpusDsdSettings]):
     poses = "given"
     precisions = ("float32", "bfloat16")
     trains = True
-    repeats = 0.4
+    repeats = 0.03
     Settings = OpusDsdSettings
     presets: ClassVar[Mapping[str, Preset]] = {
         "paper": Preset(
             "CryoBench, arXiv:2408.05526: K = 12, 20 epochs, batches of 48, template of 224, downfrac of 0.75."
         ),
         "laptop": Preset(
-            "A box of at most 64 px, a template by the crop rule in six doublings, an eighth of the decoder's "
+            "A box of at most 64 px, a template of 48 in six doublings, an eighth of the decoder's "
             "channels and a quarter of the encoder's, the given orientations alone, 10 epochs in batches of 16 at a "
             "learning rate of 5e-4, schedules shortened alike: what two cores train in minutes.",
             {
                 "box": 64,
-                "template_size": None,
+                "template_size": 48,
                 "seed_doublings": 3,
                 "template_doublings": 3,
                 "decoder_width": 256,
@@ -69,17 +69,18 @@ class OpusDsd(Method[OpusDsdSettings]):
     }
     small: ClassVar[Mapping[str, Any]] = {
         "z_dim": 2,
-        "epochs": 3,
+        "epochs": 2,
         "batch_size": 8,
-        "at_once": 5,
+        "at_once": 8,
         "downfrac": 0.6,
         "template_size": 12,
         "seed_doublings": 2,
         "template_doublings": 2,
-        "decoder_width": 64,
+        "decoder_width": 256,
         "encoder_width": 2,
         "orientations": "given",
-        "learning_rate": 1e-3,
+        "learning_rate": 1.5e-3,
+        "learning_rate_decay": 0.4,
         "view_n_side": 1,
         "beta_ramp": 500,
         "beta_period": 600,

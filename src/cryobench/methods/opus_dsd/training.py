@@ -155,7 +155,8 @@ class OpusTraining(Training[RealSpaceImages]):
 
     def _encode(self, images: Tensor, rotations: Tensor) -> tuple[Tensor, Tensor]:
         if not len(images):  # a process of a team may be left without images
-            return (images.new_zeros(0, self._encoder_dim, requires_grad=True) for _ in range(2))  # pyright: ignore
+            none = images.new_zeros(0, self._encoder_dim, requires_grad=True)
+            return none, none
         volumes = self._support.back_rotate(images, rotations)
         with self.autocast():
             return self.model.encoder(volumes)
