@@ -60,3 +60,28 @@ def geodesic_distance(first: RotationArray, second: RotationArray) -> Float[np.n
     """
     difference = np.linalg.norm(np.asarray(first, np.float64) - np.asarray(second, np.float64), axis=(-2, -1))
     return 2 * np.arcsin(np.clip(difference / (2 * np.sqrt(2)), 0, 1))
+
+
+def healpix_directions(n_side: int, n_rings: int | None = None) -> Float[np.ndarray, "p 3"]:
+    """Unit vectors (12 n_side², 3) to the centres of the pixels of a HEALPix grid, ring by ring from +z to −z.
+
+    All pixels have the same area. ``n_rings`` cuts off all but the first rings; None for all of them.
+    Source: Górski et al., ApJ 622 (2005) 759, equations 4 to 9. ValueError if ``n_side`` is not positive.
+    """
+    if n_side < 1:
+        raise ValueError(f"a HEALPix grid needs n_side of 1 at least, got {n_side}.")
+    heights, angles = [], []
+    last = 4 * n_side - 1 if n_rings is None else n_rings
+    for ring in range(1, last + 1):
+        cap = min(ring, 4 * n_side - ring)  # counted from the nearer pole
+        if cap < n_side:
+            height = np.copysign(1 - cap**2 / (3 * n_side**2), 2 * n_side - ring)
+            count, first = 4 * cap, 0.5
+        else:
+            height = 4 / 3 - 2 * ring / (3 * n_side)
+            count, first = 4 * n_side, 0.5 if (ring - n_side) % 2 == 0 else 0.0
+        heights.append(np.full(count, height))
+        angles.append(2 * np.pi / count * (np.arange(count) + first))
+    z, phi = np.concatenate(heights), np.concatenate(angles)
+    across = np.sqrt(1 - z**2)
+    return np.stack([across * np.cos(phi), across * np.sin(phi), z], axis=1)

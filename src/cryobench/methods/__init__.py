@@ -31,6 +31,10 @@ METHODS = {
         "cryobench.methods.cryodrgn_ai:CryodrgnAiFixed",
         "Network over frequencies with a table of latents, at given poses (cryoDRGN-AI, fixed poses).",
     ),
+    "opus-dsd": Entry(
+        "cryobench.methods.opus_dsd:OpusDsd",
+        "Variational autoencoder in real space at given poses; volumes by 3-D convolutions (OPUS-DSD).",
+    ),
     "3d-class-ab-initio": Entry(
         "cryobench.methods.classification_ab_initio:ClassificationAbInitio",
         "K volumes and all poses from random starts by stochastic ascent (cryoSPARC's ab initio reconstruction).",

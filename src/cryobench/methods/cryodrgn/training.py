@@ -33,7 +33,7 @@ class Autoencoder(nn.Module):
         self.encoder, self.decoder = encoder, decoder
 
 
-class AutoencoderTraining(Training):
+class AutoencoderTraining(Training[NetworkImages]):
     """Minibatches of images, each through the encoder, a draw from its posterior, and the decoder."""
 
     label = "epochs of cryoDRGN"

@@ -24,7 +24,7 @@ from cryobench.reconstruction.networks import (
 from cryobench.rng import stream
 
 
-class HypervolumeTraining(Training):
+class HypervolumeTraining(Training[NetworkImages]):
     """Minibatches of images, each with the row of the table that is its latent."""
 
     label = "epochs of cryoDRGN-AI"

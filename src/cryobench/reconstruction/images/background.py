@@ -21,8 +21,10 @@ def level_background(particles: Particles) -> tuple[Particles, tuple[str, ...]]:
     chosen = np.unique(np.linspace(0, len(particles) - 1, _SAMPLE).astype(int))
     images = particles.read(chosen).astype(np.float64)
     corners = images[:, corner_pixels(particles.box_size)]
-    noise = corners.var(axis=1).mean() / corners.shape[1]
-    level = np.sqrt(max(np.square(corners.mean(axis=1)).mean() - noise, 0.0) / images.var(axis=(1, 2)).mean())
+    noise, variance = corners.var(axis=1).mean() / corners.shape[1], images.var(axis=(1, 2)).mean()
+    if not variance > 0:
+        return particles, ()
+    level = np.sqrt(max(np.square(corners.mean(axis=1)).mean() - noise, 0.0) / variance)
     if not level > LEAST_LEVEL:
         return particles, ()
     note = (

@@ -5,24 +5,43 @@ from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwo
 from cryobench.reconstruction.networks.encoding import SliceEncoder, centred_points, encode_points
 from cryobench.reconstruction.networks.image_encoder import ImageEncoder
 from cryobench.reconstruction.networks.images import NetworkBatch, NetworkImages
+from cryobench.reconstruction.networks.real_space_images import RealSpaceBatch, RealSpaceImages, cut_middle
 from cryobench.reconstruction.networks.residual import slice_residual, squared_residual
 from cryobench.reconstruction.networks.row_adam import AdamSettings, RowAdam
 from cryobench.reconstruction.networks.sparse_row_adam import SparseRowAdam
-from cryobench.reconstruction.networks.training import Training, open_images, open_training, seeded_weights
+from cryobench.reconstruction.networks.template_decoder import TemplateDecoder, TemplateShape
+from cryobench.reconstruction.networks.training import (
+    TRAINED_BYTES,
+    Training,
+    check_sizes,
+    open_images,
+    open_training,
+    seeded_weights,
+)
+from cryobench.reconstruction.networks.volume_encoder import LEAST_SIDE, VolumeEncoder
 
 __all__ = [
+    "LEAST_SIDE",
+    "TRAINED_BYTES",
     "AdamSettings",
     "CoordinateNetwork",
     "ImageEncoder",
     "NetworkBatch",
     "NetworkImages",
     "NetworkShape",
+    "RealSpaceBatch",
+    "RealSpaceImages",
     "RowAdam",
     "SliceEncoder",
     "SparseRowAdam",
+    "TemplateDecoder",
+    "TemplateShape",
     "Training",
+    "VolumeEncoder",
     "adam_tensors",
     "centred_points",
+    "check_sizes",
+    "cut_middle",
     "encode_points",
     "make_adam",
     "make_slice_encoder",

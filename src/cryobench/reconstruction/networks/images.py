@@ -13,10 +13,9 @@ Source: Zhong et al., Nature Methods 18 (2021) 176, and the authors' programs.
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -30,7 +29,7 @@ from cryobench.fourier import fft_images
 from cryobench.imaging.ctf import evaluate_ctf
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.reconstruction.images import centre, require_poses
-from cryobench.reconstruction.networks.row_file import RowFile
+from cryobench.reconstruction.networks.prepared_rows import PreparedRows
 
 _FLAT, _END = 0.85, 0.99
 _SAMPLE = 1000
@@ -73,7 +72,7 @@ class NetworkImages:
         Device.
     keep_bytes
         Memory for prepared images; if they need more, or several workers read them, they lie in a file, which goes
-        with this object (``RowFile``).
+        with this object (``PreparedRows``).
     scaled_by
         Images whose standard deviation is s: "sample", at most 1,000 of them before the window (cryoDRGN), or
         "all", after it (cryoDRGN-AI).
@@ -108,18 +107,13 @@ class NetworkImages:
         self._steps = torch.from_numpy(self.disc.frequencies[1:].T / size).to(self._device)
         first = self._measure_scale()
         shape = (len(particles), len(frequencies), 2)
-        shared = compute.n_workers > 1
-        self.is_in_memory = not shared and 2 * float(np.prod(shape, dtype=float)) <= keep_bytes
-        """Whether prepared images are kept in memory."""
-        self._data: np.ndarray | RowFile = (
-            np.empty(shape, dtype=np.float16) if self.is_in_memory else RowFile(shape, folder, named=shared)
-        )
+        self._rows = PreparedRows(shape, keep_bytes=keep_bytes, n_workers=compute.n_workers, folder=folder)
         total = 0.0
         with (progress or Silent()).task("preparing images", total=len(particles)) as task:
             for indices in particles.chunks(CHUNK):
                 prepared = self._prepare(indices)
                 total += float(prepared.square().sum(dtype=torch.float64))
-                self._data[indices] = (prepared / first).half().numpy()
+                self._rows[indices] = (prepared / first).numpy()
                 task.advance(len(indices))
         # Over the whole disc: H² summed over k and −k is twice |Y|².
         windowed = (total / (len(particles) * shape[1])) ** 0.5
@@ -142,28 +136,20 @@ class NetworkImages:
         """M, pixels of the whole disc without the zero frequency."""
         return 2 * len(self._frequencies)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """As it is; prepared images stay in their file, which is opened anew by its name."""
-        if isinstance(self._data, np.ndarray) or self._data.path is None:
-            raise TypeError("prepared images travel to workers by their file, and these were made for one process.")
-        return dict(self.__dict__)
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether prepared images are kept in memory."""
+        return self._rows.is_in_memory
 
     def open_here(self, device: str) -> None:
         """In the process travelled to: open the file, for a device. FileNotFoundError if it cannot be seen there."""
-        assert isinstance(self._data, RowFile)
-        try:
-            self._data.reopen()
-        except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f"{socket.gethostname()} sees no file {self._data.path}, where the prepared images are: put the run "
-                "where all machines see it."
-            ) from error
+        self._rows.open_here()
         self._device = device
 
     def load(self, indices: np.ndarray, own: slice = slice(None)) -> NetworkBatch:
         """Images, CTFs and rotations of a batch of particles, or of its own part, on the device."""
         whole, indices = indices, indices[own]
-        data = torch.from_numpy(self._data[indices].astype(np.float32)).mul_(self._factor)
+        data = torch.from_numpy(self._rows[indices]).mul_(self._factor)
         rotations = self._particles.rotations
         chosen = None if rotations is None else torch.tensor(rotations[indices], dtype=torch.float32)
         return NetworkBatch(

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
-from typing import Any, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ from cryobench.reconstruction.engine import Diverged, Iteration, RunContext, Ste
 from cryobench.reconstruction.images import Minibatches, prefetch
 from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwork
 from cryobench.reconstruction.networks.history import History
-from cryobench.reconstruction.networks.images import NetworkBatch, NetworkImages
+from cryobench.reconstruction.networks.images import NetworkImages
 from cryobench.reconstruction.networks.residual import sweep_bytes
 from cryobench.rng import stream
 
@@ -42,7 +42,29 @@ _MOST = 10.0
 """Residual of an epoch, in those of an empty volume, above which training has diverged."""
 
 
-class Training(Iteration[None]):
+class PreparedImages(Protocol):
+    """Images prepared once, of which batches are loaded: ``NetworkImages``, or others of a method's own."""
+
+    @property
+    def power(self) -> float:
+        """Residual of an empty volume."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def load(self, indices: np.ndarray, own: slice = ...) -> Any:
+        """A batch of particles, or the part of it that a process of a team computes on, on the device."""
+        ...
+
+    def open_here(self, device: str) -> None:
+        """In a process travelled to."""
+        ...
+
+
+Images = TypeVar("Images", bound=PreparedImages)
+
+
+class Training(Iteration[None], Generic[Images]):
     """Passes over the images in minibatches. Subclasses implement ``train`` and name their tensors.
 
     Parameters
@@ -65,7 +87,7 @@ class Training(Iteration[None]):
 
     def __init__(
         self,
-        images: NetworkImages,
+        images: Images,
         batches: Minibatches,
         epochs: int,
         compute: Compute,
@@ -76,14 +98,14 @@ class Training(Iteration[None]):
         self.device, self.products = compute.device, PRODUCTS[compute.precision]
         self._lead, self.n_lead = lead if lead is not None else (batches, 0)
         self.n_steps = self.n_lead + epochs * batches.steps_per_epoch
-        self._stream: Iterator[NetworkBatch] | None = None
+        self._stream: Iterator[Any] | None = None
         self._expected = -1
         self.history = History(len(images), self.n_steps)
         self._began = time.monotonic()
 
     @abstractmethod
-    def train(self, batch: NetworkBatch, step: int) -> Mapping[str, Tensor]:
-        """One step on a batch, weights moved: the terms of its loss, "residual" and "loss" among them.
+    def train(self, batch: Any, step: int) -> Mapping[str, Tensor]:
+        """One step on a batch of the images, weights moved: the terms of its loss, "residual" and "loss" among them.
 
         Over several processes the batch holds this one's images: terms are ``team.total`` of its part of them, and
         gradients ``team.sum_gradients`` before they are used.
@@ -182,13 +204,11 @@ class Training(Iteration[None]):
             self._stream = None
 
 
-Made = TypeVar("Made", bound=Training)
+Made = TypeVar("Made", bound=Training[Any])
 
 
 @contextmanager
-def open_training(
-    make: Callable[[NetworkImages, Compute], Made], images: NetworkImages, compute: Compute
-) -> Iterator[Made]:
+def open_training(make: Callable[[Images, Compute], Made], images: Images, compute: Compute) -> Iterator[Made]:
     """``make(images, compute)``, each of whose steps within the block is made by all workers together.
 
     Parameters
@@ -205,7 +225,7 @@ def open_training(
         yield make(images, joined)
 
 
-def _follow(compute: Compute, make: Callable[[NetworkImages, Compute], Training], images: NetworkImages) -> None:
+def _follow(compute: Compute, make: Callable[[Images, Compute], Training[Images]], images: Images) -> None:
     images.open_here(compute.device)
     make(images, compute).follow()
 
@@ -241,12 +261,12 @@ def open_images(
     MemoryShortage
         If training does not fit in the budget.
     """
-    _check_sizes(len(particles), batch_size, network.shape.z_dim, context.compute.n_workers)
+    check_sizes(len(particles), batch_size, network.shape.z_dim, context.compute.n_workers)
     n_trained = n_others + sum(each.numel() for each in network.parameters())
     size = particles.box_size
     left = reserve(
         context.compute.memory_per_worker,
-        lambda count: _TRAINED * n_trained + sweep_bytes(network, size, count, context.compute.device),
+        lambda count: TRAINED_BYTES * n_trained + sweep_bytes(network, size, count, context.compute.device),
         batch_size,
         items=f"images of {size} px in a batch, with networks of {n_trained:,} numbers,",
         setting="batch_size",
@@ -262,11 +282,12 @@ def open_images(
     )
 
 
-_TRAINED = 20
-"""Bytes a number that is trained: itself, its gradient, two moments, and itself in the precision of products."""
+TRAINED_BYTES = 20
+"""A number that is trained: itself, its gradient, two moments, and itself in the precision of products."""
 
 
-def _check_sizes(n: int, batch_size: int, z_dim: int, n_workers: int) -> None:
+def check_sizes(n: int, batch_size: int, z_dim: int, n_workers: int) -> None:
+    """ValueError if a batch holds more images than there are, or fewer than workers, or the latent has too many."""
     if n < batch_size:
         raise ValueError(f"a batch holds {batch_size} images and there are {n}: set batch_size to {n} at most.")
     if z_dim >= n:

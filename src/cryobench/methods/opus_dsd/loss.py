@@ -1,0 +1,81 @@
+"""Terms of the loss, and the schedules and controllers of their weights."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from cryobench.fourier import fft_images, ifft_images
+from cryobench.methods.opus_dsd.settings import OpusDsdSettings
+from cryobench.reconstruction.networks import cut_middle
+
+LEAST_MASK = 0.05 * math.pi
+"""Of the squared crop: the least number of pixels that the loss is divided by."""
+_SNR, _DENSITY = 0.02, 0.002
+"""Scales of the controllers."""
+_SMOOTHING = 1e-8
+_LEAST_BETA = 0.001
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Of the terms on latents, at a step."""
+
+    divergence: float
+    disentanglement: float
+
+
+def choose_weights(settings: OpusDsdSettings, images_seen: float, snr: float, density: float) -> Weights:
+    """Weights after so many images, from running means of the SNR and of the volumes' mean absolute density.
+
+    β(t) rises from 0.001 to 1 over ``beta_ramp`` images, stays, and begins anew after ``beta_period``.
+    """
+    rise = min((images_seen % settings.beta_period) / settings.beta_ramp, 1.0)
+    beta = _LEAST_BETA + (1 - _LEAST_BETA) * rise
+    control = settings.beta_control * snr * (1 - math.exp(-((density / _DENSITY) ** 2)))
+    opened = math.prod(1 - math.exp(-min(ratio**2, 16.0)) for ratio in (snr / _SNR, density / _DENSITY))
+    return Weights(control * beta, settings.disentanglement * opened * (beta + 0.05) / 1.05)
+
+
+def envelope_factor(b_factor: float, epoch: int) -> float:
+    """B of an epoch, counted from 0, in Å²: from 1.08 of the setting down to it."""
+    return b_factor * (1 - 0.1 / (1 + 3 * math.exp(-epoch / 4))) * 10 / 9
+
+
+def image_projections(
+    projections: Float[Tensor, "b j c c"], transfer: Float[Tensor, "b y h"], box_size: int
+) -> Float[Tensor, "b j c c"]:
+    """Projections as the microscope shows them: padded to the box, times a transfer function, and cropped again."""
+    crop = projections.shape[-1]
+    before, after = box_size // 2 - crop // 2, (box_size + 1) // 2 - (crop + 1) // 2
+    padded = torch.nn.functional.pad(projections, (before, after, before, after))
+    return cut_middle(ifft_images(fft_images(padded) * transfer[:, None], box_size), crop)
+
+
+def compare(
+    predicted: Float[Tensor, "b j c c"], images: Float[Tensor, "b c c"], inside: Bool[Tensor, "b c c"]
+) -> tuple[Float[Tensor, "b j"], Float[Tensor, "b j"]]:
+    """Squared distances of an image from what each orientation predicts, less the image's own square; and weights.
+
+    The mask is on the image alone, so that outside it a prediction is drawn to zero. Weights are the posterior of the
+    orientations under noise of unit variance, and carry no gradient.
+    """
+    kept = torch.where(inside, images, 0)[:, None]
+    distances = (predicted.square() - 2 * predicted * kept).sum((-2, -1))
+    return distances, torch.softmax(-distances.detach() / 2, dim=1)
+
+
+def gaussian_divergence(mean: Float[Tensor, "b k"], log_deviation: Float[Tensor, "b k"]) -> Float[Tensor, "b"]:
+    """Of N(mean, deviation²) from N(0, 1), in nats."""
+    return (-log_deviation + mean.square() / 2 + (2 * log_deviation).exp() / 2 - 0.5).sum(1)
+
+
+def roughness(volumes: Float[Tensor, "b z y x"]) -> tuple[Float[Tensor, "b"], Float[Tensor, "b"]]:
+    """Mean total variation √(10⁻⁸ + |forward differences|²), and mean absolute density, of each volume."""
+    inner = volumes[:, :-1, :-1, :-1]
+    squared = (volumes[:, 1:, :-1, :-1] - inner).square()
+    squared = squared + (volumes[:, :-1, 1:, :-1] - inner).square()
+    squared = squared + (volumes[:, :-1, :-1, 1:] - inner).square()
+    return torch.sqrt(squared + _SMOOTHING).mean((1, 2, 3)), volumes.abs().mean((1, 2, 3))

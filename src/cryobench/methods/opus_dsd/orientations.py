@@ -1,0 +1,50 @@
+"""Viewing directions: the bins that batches are made of, and the tilted orientations an image is compared through."""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryobench.rotations import healpix_directions
+
+_RINGS = 4
+"""Of the grid, among which the polar neighbours are."""
+N_TILTED = 8
+"""Neighbours of the polar pixel."""
+
+
+def view_bins(rotations: np.ndarray, n_side: int) -> np.ndarray:
+    """(n,) number of the HEALPix centre nearest to the direction along which each particle is seen.
+
+    That direction is the third row of its rotation. The cells are those nearest to a centre, which differ from
+    HEALPix pixels along their borders alone.
+    """
+    return np.argmax(np.asarray(rotations)[:, 2] @ healpix_directions(n_side).T, axis=1)
+
+
+def tilted_directions(n_side: int) -> np.ndarray:
+    """(8, 2) tilt and azimuth, in radians, of the neighbours of the first pixel of a HEALPix grid, about the pole.
+
+    The first pixel is one of the four that meet at the pole. Its neighbours are the 8 nearest pixels: the other three
+    at the pole, four of the second ring, one of the third; at 32 their tilts are 1.46°, 2.92° and 4.39°. The pole,
+    the given orientation itself, is not among them.
+    """
+    directions = healpix_directions(n_side, _RINGS)
+    nearest = np.argsort(-(directions @ directions[0]), kind="stable")[1 : N_TILTED + 1]
+    x, y, z = directions[np.sort(nearest)].T
+    return np.stack([np.arctan2(np.hypot(x, y), z), np.arctan2(y, x)], axis=1)
+
+
+def tilts(directions: np.ndarray, azimuths: Float[Tensor, "b"]) -> Float[Tensor, "b j 3 3"]:
+    """Rotations by each tilt towards each azimuth, without a turn in the plane, all turned by an angle per image."""
+    tilt, azimuth = (torch.from_numpy(each).to(azimuths) for each in directions.T)
+    cosine, sine = torch.cos(tilt), torch.sin(tilt)
+    toward = azimuth + azimuths[:, None]
+    x, y = torch.cos(toward), torch.sin(toward)
+    cosine, sine = cosine.expand_as(x), sine.expand_as(x)
+    rows = [
+        [1 - (1 - cosine) * x * x, -(1 - cosine) * x * y, sine * x],
+        [-(1 - cosine) * x * y, 1 - (1 - cosine) * y * y, sine * y],
+        [-sine * x, -sine * y, cosine],
+    ]
+    return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)

@@ -1,0 +1,56 @@
+"""Where the molecule is: the data set's mask, or one drawn around the consensus of the images."""
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from cryobench._progress import Progress
+from cryobench.data import Particles
+from cryobench.fourier import fourier_pad
+from cryobench.reconstruction.statistics import cut_mask, draw_consensus
+from cryobench.volumes.mask import make_largest_sphere, make_soft_mask
+
+_LEAST_AGREEMENT = 0.3
+"""Correlation of two half-maps, below which they show no molecule."""
+_NOISES = 4.0
+"""Deviations of the noise above which a voxel of the consensus is the molecule's."""
+_DILATION, _EDGE = 2.0, 3.0
+"""Voxels of the consensus."""
+
+
+def find_region(particles: Particles, progress: Progress | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
+    """A mask (z, y, x) in [0, 1] on the grid of the particles, and what a user should know of it.
+
+    ValueError as ``draw_consensus``.
+    """
+    if particles.mask is not None:
+        return particles.mask, ()
+    first, second = draw_consensus(particles, progress)
+    length = particles.box_size * particles.pixel_size
+    sphere = make_largest_sphere(len(first)).numpy()
+    inside = sphere > 0.5
+    agreement = float(np.corrcoef(first[inside], second[inside])[0, 1])
+    mean, noise = (first + second) / 2, float((first - second)[inside].std() / 2)
+    blobs, count = ndimage.label((mean > _NOISES * noise) & inside)  # pyright: ignore[reportGeneralTypeIssues]
+    if not count or not agreement > _LEAST_AGREEMENT:
+        note = (
+            "No mask is given, and a consensus of the images shows no molecule: the largest sphere in the box is the "
+            "mask. One around the molecule (--mask) finds more."
+        )
+        return make_largest_sphere(particles.box_size).numpy(), (note,)
+    largest = 1 + int(np.argmax(np.bincount(blobs.ravel())[1:]))
+    drawn = make_soft_mask(
+        torch.from_numpy((blobs == largest).astype(np.float32)), 1.0, threshold=0.5, dilation=_DILATION, edge=_EDGE
+    ).values
+    note = (
+        f"No mask is given: one was drawn around the consensus of the images, {_NOISES:g} deviations of its noise "
+        f"above zero and {(_DILATION + _EDGE) * length / len(first):.0f} Å wider. It may cut off what few particles "
+        "have: give a mask (--mask) if one is known."
+    )
+    return _on_grid(drawn.float(), particles.box_size), (note,)
+
+
+def _on_grid(mask: torch.Tensor, box_size: int) -> np.ndarray:
+    if box_size > mask.shape[-1]:
+        return fourier_pad(mask, box_size, dimensions=3).clamp(0, 1).numpy()
+    return cut_mask(mask, box_size).numpy()

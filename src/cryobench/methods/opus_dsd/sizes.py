@@ -1,0 +1,78 @@
+"""Sizes of the grids: images as they are compared, the crop around the molecule, and the template that covers it."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from cryobench.methods.opus_dsd.settings import OpusDsdSettings
+from cryobench.reconstruction.networks import LEAST_SIDE
+
+SUPPORT = 0.1
+"""Of a mask, from which on a voxel counts as the molecule's: a mask that was Fourier-cropped has ripples below."""
+_MARGIN_PX = 4
+_MOST = 0.9
+_FINENESS = 0.8
+
+
+@dataclass(frozen=True)
+class GridSizes:
+    """Sides of the grids, px or voxels."""
+
+    render: int
+    """Of the images."""
+    crop: int
+    """Of their middle, which is compared."""
+    template: int
+    """Of the network's volume, which covers the crop."""
+
+
+def render_size(box_size: int, downfrac: float) -> int:
+    """Even number of px of the images that are compared. ValueError if they are too small."""
+    size = _even(box_size * downfrac)
+    if size * _MOST < LEAST_SIDE:
+        raise ValueError(
+            f"images of {box_size} px at downfrac={downfrac:g} have {size} px, too few for 3-D convolutions: set "
+            "downfrac, or box, higher."
+        )
+    return size
+
+
+def find_extent(mask: np.ndarray) -> float:
+    """Diameter of the smallest sphere about the centre that holds a mask (z, y, x), in boxes."""
+    side = mask.shape[-1]
+    offsets = np.argwhere(mask > SUPPORT) - side // 2
+    if not len(offsets):
+        raise ValueError("the mask holds nothing: give one around the molecule (--mask), or none.")
+    return 2 * float(np.sqrt(np.square(offsets).sum(axis=1).max())) / side
+
+
+def choose_sizes(mask: np.ndarray, box_size: int, settings: OpusDsdSettings) -> GridSizes:
+    """Sizes for a mask (z, y, x) on the grid of the images that are compared.
+
+    Parameters
+    ----------
+    box_size
+        D, of the images before.
+
+    Raises
+    ------
+    ValueError
+        If the mask is empty, or the template of the settings is coarser than the crop.
+    """
+    render = mask.shape[-1]
+    share = min(find_extent(mask) + _MARGIN_PX / box_size, _MOST)
+    crop = max(_even(render * share), LEAST_SIDE)
+    step = 2**settings.template_doublings
+    least = math.ceil(crop / _FINENESS / step) * step
+    template = settings.template_size or least
+    if template < crop:
+        raise ValueError(
+            f"a template of {template} voxels is coarser than the {crop} px of the images that it covers: set "
+            f"template_size to {least}, or None for that."
+        )
+    return GridSizes(render, crop, template)
+
+
+def _even(size: float) -> int:
+    return 2 * math.floor(size / 2 + 1e-9)

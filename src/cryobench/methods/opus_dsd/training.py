@@ -1,0 +1,232 @@
+"""A step of the training: images to latents, latents to volumes, volumes to images, and the loss between them.
+
+The images of a step are encoded together and decoded some at a time: the gradient by each one's latent is kept, and
+goes back through the encoder once, with that of the terms on latents.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cryobench.compute import Compute
+from cryobench.data import CHUNK
+from cryobench.imaging.real_space import project_volumes
+from cryobench.methods.opus_dsd import loss
+from cryobench.methods.opus_dsd.augmentation import draw_augmentation
+from cryobench.methods.opus_dsd.disentanglement import KEPT, LatentPool, PoolSizes, disentangle
+from cryobench.methods.opus_dsd.orientations import tilted_directions, tilts, view_bins
+from cryobench.methods.opus_dsd.settings import OpusDsdSettings
+from cryobench.methods.opus_dsd.support import Support
+from cryobench.reconstruction.images import Minibatches
+from cryobench.reconstruction.networks import (
+    RealSpaceBatch,
+    RealSpaceImages,
+    TemplateDecoder,
+    Training,
+    VolumeEncoder,
+    adam_tensors,
+    make_adam,
+)
+from cryobench.rng import stream
+
+_MEMORY = 0.99
+"""Of the running means."""
+
+
+class Autoencoder(nn.Module):
+    """The encoder of back-rotated images and the decoder of volumes."""
+
+    def __init__(self, encoder: VolumeEncoder, decoder: TemplateDecoder) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+
+
+@dataclass
+class _Sums:
+    """Over the images of a batch that are here."""
+
+    data: Tensor
+    """Squared distances by the weights of the orientations, the images' own squares among them."""
+    signal: Tensor
+    """Squared predictions by the same weights."""
+    variation: Tensor
+    density: Tensor
+
+
+class OpusTraining(Training[RealSpaceImages]):
+    """Minibatches of images of one view, each through the encoder, a draw from its posterior, and the decoder."""
+
+    label = "epochs of OPUS-DSD"
+    objective = (
+        "mean over the mask's pixels of the squared residual, plus weighted KL divergence, total variation, mean "
+        "density, and disentanglement"
+    )
+
+    def __init__(
+        self,
+        model: Autoencoder,
+        images: RealSpaceImages,
+        support: Support,
+        rotations: np.ndarray,
+        settings: OpusDsdSettings,
+        compute: Compute,
+        seed: int,
+    ) -> None:
+        n = len(images)
+        bins = view_bins(rotations, settings.view_n_side)
+        super().__init__(images, Minibatches(n, settings.batch_size, seed, groups=bins), settings.epochs, compute)
+        self.model, self._settings, self._seed = model, settings, seed
+        self._support = support.to(compute.device)
+        self._pool = LatentPool(bins, PoolSizes.of(settings), seed)
+        self._tilted = tilted_directions(settings.cone_n_side) if settings.orientations == "tilted" else None
+        self._optimiser = make_adam(model.parameters(), settings.learning_rate)
+        drawn = stream(seed, "latent bank").standard_normal((n, settings.z_dim)).astype(np.float32)
+        self.bank = torch.from_numpy(drawn).to(self.device)
+        """(n, K) running mean of each particle's latents over its visits."""
+        self._means = torch.zeros(2, dtype=torch.float64, device=self.device)
+        """Running means of the SNR and of the volumes' mean absolute density."""
+        for parameter in model.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+
+    def train(self, batch: RealSpaceBatch, step: int) -> Mapping[str, Tensor]:
+        """One step of AdamW for the weights, and of the bank for the images of the batch."""
+        settings, count = self._settings, len(batch.indices)
+        epoch = step // self.batches.steps_per_epoch
+        seen = step / self.batches.steps_per_epoch * len(self.images)
+        snr, density = self._means.tolist()
+        weights = loss.choose_weights(settings, seen, snr, density)
+        with torch.no_grad():
+            inside = self._support.footprints(batch.rotations)
+        area = float(self.team.total(inside.sum(dtype=torch.float64))) / count
+        area = max(area, loss.LEAST_MASK * self.images.crop**2)
+        self._optimiser.zero_grad(set_to_none=False)
+        draws = stream(self._seed, "posterior", step).standard_normal((count, self._encoder_dim))
+        augmented = draw_augmentation(batch, self._seed, step, snr, self.images.pixel_size)
+        mean, log_deviation = self._encode(augmented, batch.rotations)
+        noise = torch.from_numpy(draws[batch.own].astype(np.float32)).to(self.device)
+        latents = mean + noise * torch.exp(log_deviation)
+        by_latents, sums = self._compare(batch, latents.detach(), inside, step, epoch, area)
+        k = settings.z_dim
+        divergence = loss.gaussian_divergence(mean[:, :k], log_deviation[:, :k]).sum() / count
+        divergence = self.team.total(divergence)
+        codes = mean.new_zeros(count, k)
+        codes[batch.own] = mean[:, :k]
+        codes = self.team.total(codes)
+        prior = self._disentangle(codes, batch.indices, step) if weights.disentanglement else mean.new_zeros(())
+        of_latents = (weights.divergence * divergence + weights.disentanglement * prior) / area
+        (of_latents + (latents * by_latents).sum()).backward()
+        self.team.sum_gradients(self.model.parameters())
+        for group in self._optimiser.param_groups:
+            group["lr"] = settings.learning_rate * settings.learning_rate_decay**epoch
+        self._optimiser.step()
+        self._remember(batch.indices, codes.detach())
+        return self._report(sums, count, area, of_latents.detach(), divergence.detach(), prior.detach())
+
+    def latents(self, indices: np.ndarray) -> Tensor:
+        """Means (b, K) of their posteriors, from images as they are."""
+        size = min(self._settings.batch_size, CHUNK)
+        parts = np.split(indices, range(size, len(indices), size))
+        return torch.cat([self.embed(part)[0] for part in parts])
+
+    @torch.no_grad()
+    def embed(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Means and log-deviations (b, K) of the posteriors of some particles."""
+        batch, k = self.images.load(indices), self._settings.z_dim
+        mean, log_deviation = self._encode(batch.images, batch.rotations)
+        return mean[:, :k], log_deviation[:, :k]
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Weights, moments, the bank, and the running means."""
+        weights = dict(self.model.named_parameters())
+        return {**weights, **adam_tensors(self._optimiser), "bank": self.bank, "means": self._means}
+
+    @property
+    def has_other_views(self) -> bool:
+        """Whether the pool ever holds anything."""
+        return self._pool.n_views > 1
+
+    @property
+    def _encoder_dim(self) -> int:
+        return self.model.encoder.z_dim
+
+    def _encode(self, images: Tensor, rotations: Tensor) -> tuple[Tensor, Tensor]:
+        if not len(images):  # a process of a team may be left without images
+            none = images.new_zeros(0, self._encoder_dim, requires_grad=True)
+            return none, none
+        volumes = self._support.back_rotate(images, rotations)
+        with self.autocast():
+            return self.model.encoder(volumes)
+
+    def _compare(
+        self, batch: RealSpaceBatch, latents: Tensor, inside: Tensor, step: int, epoch: int, area: float
+    ) -> tuple[Float[Tensor, "b k"], _Sums]:
+        """Gradient by latents of the terms on images and volumes; that by weights is added up on the way."""
+        settings, count, k = self._settings, len(batch.indices), self._settings.z_dim
+        turns = stream(self._seed, "azimuths", step).uniform(0, 2 * np.pi, count)[batch.own].astype(np.float32)
+        azimuths = torch.from_numpy(turns).to(self.device)
+        factor = loss.envelope_factor(settings.b_factor, epoch)
+        transfer = batch.ctf * torch.exp(-factor * np.pi**2 * self._support.squared_frequencies)
+        sums = _Sums(*torch.zeros(4, dtype=torch.float64, device=self.device))
+        gradients = torch.zeros_like(latents)
+        for first in range(0, len(latents), settings.at_once):
+            part = slice(first, first + settings.at_once)
+            codes = latents[part].requires_grad_()
+            with self.autocast():
+                volumes = self.model.decoder(codes[:, :k])
+                turn, move = self.model.decoder.correct(codes[:, k:])
+            maps = self._orient(batch.rotations[part], azimuths[part], turn)
+            projections = project_volumes(volumes, maps, move, self.images.crop)
+            predicted = loss.image_projections(projections, transfer[part], self.images.box_size)
+            distances, weights = loss.compare(predicted, batch.images[part], inside[part])
+            variation, density = loss.roughness(self._support.bounded(volumes))
+            data = (weights * distances).sum()
+            terms = data + settings.total_variation * variation.sum() + settings.sparsity * density.sum()
+            (terms / (count * area)).backward()
+            assert codes.grad is not None
+            gradients[part] = codes.grad
+            with torch.no_grad():
+                own = torch.where(inside[part], batch.images[part], 0).square().sum(dtype=torch.float64)
+                sums.data += data + own
+                sums.signal += (weights * predicted.square().sum((-2, -1))).sum()
+                sums.variation += variation.sum()
+                sums.density += density.sum()
+        return gradients, sums
+
+    def _orient(self, rotations: Tensor, azimuths: Tensor, turn: Tensor) -> Float[Tensor, "b j 3 3"]:
+        """Maps from the particle's frame to the volume's, of each orientation."""
+        back = rotations.mT[:, None]
+        if self._tilted is not None:
+            back = back @ tilts(self._tilted, azimuths).mT
+        return turn[:, None] @ back
+
+    def _disentangle(self, codes: Tensor, indices: np.ndarray, step: int) -> Tensor:
+        rows, generator = self._pool.draw(indices, step)
+        return disentangle(codes, self.bank[torch.from_numpy(rows).to(self.device)], self._pool.sizes, generator)
+
+    def _remember(self, indices: np.ndarray, codes: Tensor) -> None:
+        rows = torch.from_numpy(indices).to(self.device)
+        self.bank[rows] = KEPT * self.bank[rows] + (1 - KEPT) * codes
+
+    def _report(
+        self, sums: _Sums, count: int, area: float, of_latents: Tensor, divergence: Tensor, prior: Tensor
+    ) -> dict[str, Tensor]:
+        """Terms of the loss, after the running means have taken them in."""
+        whole = self.team.total(torch.stack([sums.data, sums.signal, sums.variation, sums.density])) / count
+        residual, signal, variation, density = whole[0] / area, whole[1] / area, whole[2], whole[3]
+        snr = signal / residual
+        self._means.mul_(_MEMORY).add_(torch.stack([snr, density]), alpha=1 - _MEMORY)
+        settings = self._settings
+        on_volumes = (settings.total_variation * variation + settings.sparsity * density) / area
+        return {
+            "loss": residual + on_volumes + of_latents,
+            "residual": residual,
+            "kl": divergence,
+            "total_variation": variation,
+            "density": density,
+            "disentanglement": prior,
+            "snr": snr,
+        }

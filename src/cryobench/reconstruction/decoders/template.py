@@ -1,0 +1,86 @@
+"""Template decoders: a volume as transposed convolutions of a latent, on a grid in real space.
+
+Model: the network's sizes as JSON (``template``), with the box and the crop in which it was trained; its weights
+(``weights/decoder.NAME``); and ``scale``, by which its numbers are multiplied. The group ``weights`` may hold an
+encoder's beside them (``weights/encoder.NAME``).
+
+A volume is the template at the points of the crop's grid, which is what a particle at the reference's orientation is
+compared through: summed over z it is that projection. Around the crop there is nothing, and beyond the Nyquist
+frequency of the training box neither.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+
+from cryobench._errors import FormatError
+from cryobench.data import Particles, Reconstruction
+from cryobench.imaging.real_space import sample_volumes
+from cryobench.reconstruction.decoders.decoder import VolumeDecoder
+from cryobench.reconstruction.engine import RunContext
+from cryobench.reconstruction.networks import TemplateDecoder, TemplateShape, VolumeEncoder
+
+_DECODER, _ENCODER = "weights/decoder.", "weights/encoder."
+
+
+@dataclass
+class TemplateNetworkDecoder(VolumeDecoder):
+    """A template decoder on a device; volumes are computed in float32, whatever it was trained in."""
+
+    name = "template"
+    network: TemplateDecoder
+    box: int
+    """px, in which it was trained."""
+    crop: int
+    """px of it that the template covers."""
+    scale: float
+
+    def __post_init__(self) -> None:
+        self.width, self.box_size = self.network.shape.z_dim, self.box
+
+    @classmethod
+    def open(
+        cls,
+        model: Mapping[str, np.ndarray],
+        reconstruction: Reconstruction,
+        particles: Particles,
+        context: RunContext,
+    ) -> "TemplateNetworkDecoder":
+        """As ``VolumeDecoder.open``."""
+        try:
+            sizes = json.loads(str(model["template"]))
+            box, crop, scale = int(sizes.pop("box")), int(sizes.pop("crop")), float(model["scale"])
+            network = TemplateDecoder(TemplateShape(**sizes))
+            weights = {name: model[name] for name in model if name.startswith(_DECODER)}
+            network.load_state_dict(
+                {name.removeprefix(_DECODER): torch.tensor(each) for name, each in weights.items()}
+            )
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise FormatError(f"the model of {reconstruction.name} is no template decoder: {error}.") from error
+        return cls(network.to(context.compute.device).eval(), box, crop, scale)
+
+    def _decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
+        device = self.network.first.weight.device
+        around = (self.box // 2 - self.crop // 2, (self.box + 1) // 2 - (self.crop + 1) // 2)
+        for latent in latents:
+            with torch.no_grad():
+                template = self.network(torch.from_numpy(latent[None].astype(np.float32)).to(device))
+                volume = torch.nn.functional.pad(sample_volumes(template, self.crop)[0] * self.scale, around * 3)
+            yield volume.cpu().numpy()
+
+
+def pack_template(
+    network: TemplateDecoder, scale: float, *, box: int, crop: int, encoder: VolumeEncoder | None = None
+) -> dict[str, np.ndarray]:
+    """The arrays of a model that ``TemplateNetworkDecoder`` reads, and the weights of an encoder beside them."""
+    parts = {_DECODER: network, **({} if encoder is None else {_ENCODER: encoder})}
+    weights = {
+        f"{prefix}{name}": value.detach().cpu().numpy()
+        for prefix, part in parts.items()
+        for name, value in part.state_dict().items()
+    }
+    sizes = {**asdict(network.shape), "box": box, "crop": crop}
+    return {"template": np.array(json.dumps(sizes)), "scale": np.array(scale), **weights}
