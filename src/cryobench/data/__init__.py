@@ -19,6 +19,7 @@ from cryobench.data.findings import (
     LatentPath,
     LatentSnapshots,
     LossTerms,
+    Motion,
 )
 from cryobench.data.particles import CHUNK, Particles
 from cryobench.data.reconstruction import Decoder, Reconstruction
@@ -60,6 +61,7 @@ __all__ = [
     "LatentSnapshots",
     "LevelledImages",
     "LossTerms",
+    "Motion",
     "Machine",
     "PaddedVolumes",
     "Particles",

@@ -128,7 +128,8 @@ class HalfSetFsc:
     Raises
     ------
     ValueError
-        If there is not one curve of a volume, or not a row for each class or query particle.
+        If there is not one curve of a volume, or not a row for each class or query particle, or the control has
+        another shape.
     """
 
     kind: ClassVar[str] = "half-set FSC"
@@ -136,9 +137,15 @@ class HalfSetFsc:
     """(s,) of one volume, else (k, s)."""
     of: Literal["volume", "class", "query"] = "volume"
     """Of what: one consensus or mean volume; each class; the volume of each query particle."""
+    control: np.ndarray | None = None
+    """(s,) of the same volume made without what the method adds, such as motion; None where there is none."""
 
     def __post_init__(self) -> None:
         _check_axes(f"half-set FSC of the {self.of}", self.curves, 1 if self.of == "volume" else 2)
+        if self.control is not None and self.control.shape != self.curves.shape:
+            raise ValueError(
+                f"a control's FSC of shape {self.control.shape} does not fit curves of shape {self.curves.shape}."
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,8 +225,58 @@ class LatentSnapshots:
             raise ValueError(f"epochs of latent snapshots must ascend, got {self.epochs.tolist()}.")
 
 
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """How points of a volume move along each latent axis.
+
+    Raises
+    ------
+    ValueError
+        If points, displacements, latents and masses do not fit each other.
+    """
+
+    kind: ClassVar[str] = "motion"
+    volume: np.ndarray
+    """(z, y, x) what moves, at rest."""
+    points: np.ndarray
+    """(p, 3) Å, (x, y, z) about the centre voxel, at rest."""
+    masses: np.ndarray
+    """(p,) density that goes with each point, not negative."""
+    latents: np.ndarray
+    """(a, f, d) latents along each of a axes, in f steps."""
+    displacements: np.ndarray
+    """(a, f, p, 3) Å, from the place at rest."""
+    pixel_size: float
+    """Å, of the volume."""
+
+    def __post_init__(self) -> None:
+        _check_cube("the volume that moves", self.volume, 3)
+        _check_axes("latents of a motion", self.latents, 3)
+        axes, steps = self.latents.shape[:2]
+        count = len(self.points)
+        if (
+            self.points.shape != (count, 3)
+            or self.masses.shape != (count,)
+            or self.displacements.shape != (axes, steps, count, 3)
+        ):
+            raise ValueError(
+                f"displacements of shape {self.displacements.shape} and masses of shape {self.masses.shape} do not fit "
+                f"points of shape {self.points.shape} and latents of shape {self.latents.shape}."
+            )
+        if not self.pixel_size > 0:
+            raise ValueError(f"the pixel size of a motion must be positive, got {self.pixel_size} Å.")
+
+
 Finding: TypeAlias = (
-    Components | ClassVolumes | LatentDensity | LatentPath | HalfSetFsc | Convergence | LossTerms | LatentSnapshots
+    Components
+    | ClassVolumes
+    | LatentDensity
+    | LatentPath
+    | HalfSetFsc
+    | Convergence
+    | LossTerms
+    | LatentSnapshots
+    | Motion
 )
 FINDINGS: Mapping[str, type[Finding]] = {each.kind: each for each in get_args(Finding)}
 """Every type of finding, by the name under which it is stored."""

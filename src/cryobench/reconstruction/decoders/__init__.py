@@ -19,6 +19,7 @@ DECODERS = {
     "classes": Entry("cryobench.reconstruction.decoders.classes:ClassDecoder"),
     "linear": Entry("cryobench.reconstruction.decoders.linear:LinearDecoder"),
     "coordinate-network": Entry("cryobench.reconstruction.decoders.coordinate_network:CoordinateNetworkDecoder"),
+    "deformation": Entry("cryobench.reconstruction.decoders.deformation:DeformationDecoder"),
     "kernel-regression": Entry("cryobench.reconstruction.decoders.kernel_regression:KernelRegressionDecoder"),
 }
 """Name of each decoder and the module that has it."""

@@ -142,6 +142,11 @@ class NetworkImages:
         """M, pixels of the whole disc without the zero frequency."""
         return 2 * len(self._frequencies)
 
+    @property
+    def window_power(self) -> float:
+        """Mean square of the window: the power of white noise in prepared images, over that in the images."""
+        return float(self._window.square().mean())
+
     def __getstate__(self) -> dict[str, Any]:
         """As it is; prepared images stay in their file, which is opened anew by its name."""
         if isinstance(self._data, np.ndarray) or self._data.path is None:
