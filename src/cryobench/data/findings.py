@@ -260,8 +260,8 @@ class Motion:
             or self.displacements.shape != (axes, steps, count, 3)
         ):
             raise ValueError(
-                f"displacements of shape {self.displacements.shape} and masses of shape {self.masses.shape} do not fit "
-                f"points of shape {self.points.shape} and latents of shape {self.latents.shape}."
+                f"displacements of shape {self.displacements.shape} and masses of shape {self.masses.shape} do not "
+                f"fit points of shape {self.points.shape} and latents of shape {self.latents.shape}."
             )
         if not self.pixel_size > 0:
             raise ValueError(f"the pixel size of a motion must be positive, got {self.pixel_size} Å.")

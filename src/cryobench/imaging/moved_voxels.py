@@ -67,18 +67,13 @@ def project_voxels(places: Float[Tensor, "n v 2"], values: Float[Tensor, "m"], b
     Parameters
     ----------
     places
-        Of the vertices in each image, (x, y) in its pixels, pixel (0, 0) at the corner: see ``to_pixels``.
+        Of the vertices in each image, (x, y) in its pixels; the centre of the box is at s // 2.
     values
         Of the voxels.
     bound
         How they hang on the vertices.
     """
     return _Projection.apply(places, values, bound)  # pyright: ignore[reportReturnType]
-
-
-def to_pixels(positions: Float[Tensor, "*k d"], box_size: int, pixel_size: float) -> Tensor:
-    """Places in the pixels of projections, from positions in Å about the centre of a box."""
-    return positions * (FINENESS / pixel_size) + FINENESS * box_size // 2
 
 
 def kernel_response(disc: HalfDisc) -> np.ndarray:
@@ -161,7 +156,7 @@ class _Projection(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
         places, values = ctx.saved_tensors
         of_places = ctx.needs_input_grad[0]
         by_values, by_places = gather_voxels(places, values, gradient, ctx.bound, of_places=of_places)

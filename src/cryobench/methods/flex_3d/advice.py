@@ -53,6 +53,6 @@ def advise(
     tail = float(np.mean(curve[-max(2, len(curve) // 10) - 1 : -1]))
     if tail > GOLD_STANDARD:
         yield (
-            f"The half-set FSC ends at {tail:.2f} instead of zero: the images are sampled too coarsely for the map, or "
-            f"the maps of the half-sets have not converged. Try map_iterations={2 * settings.map_iterations}."
+            f"The half-set FSC ends at {tail:.2f} instead of zero: the images are sampled too coarsely for the map, "
+            f"or the maps of the half-sets have not converged. Try map_iterations={2 * settings.map_iterations}."
         )

@@ -1,6 +1,7 @@
 """``3dflex``: the method, from particles to findings."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -15,15 +16,17 @@ from cryobench.imaging.half_disc import HalfDisc
 from cryobench.io.digest import hash_file
 from cryobench.methods.flex_3d.advice import advise
 from cryobench.methods.flex_3d.consensus import Consensus, find_consensus, low_pass, make_response
+from cryobench.methods.flex_3d.first_motion import N_MODES, Forces, find_latents
 from cryobench.methods.flex_3d.map_fit import MapFit, make_imaging
-from cryobench.methods.flex_3d.plan import check_sizes, reserve_memory, start_latents
+from cryobench.methods.flex_3d.misfit import make_band
+from cryobench.methods.flex_3d.plan import check_sizes, read_latents, reserve_memory
 from cryobench.methods.flex_3d.settings import Flex3DSettings
 from cryobench.methods.flex_3d.solvent import Body, find_region, make_body
 from cryobench.methods.flex_3d.training import Flex3DTraining, Start
 from cryobench.methods.flex_3d.what_moved import measure_strain, show_density, show_motion
 from cryobench.methods.method import Method, Preset
 from cryobench.reconstruction.decoders.deformation import pack_deformation
-from cryobench.reconstruction.deformation import FlowNetwork
+from cryobench.reconstruction.deformation import FlowNetwork, soft_modes
 from cryobench.reconstruction.engine import Passes, RunContext, iterate
 from cryobench.reconstruction.engine.state import pack_state, unpack_state
 from cryobench.reconstruction.networks import NetworkImages, open_training, seeded_weights
@@ -41,7 +44,7 @@ class Flex3D(Method[Flex3DSettings]):
     repeats = 0.4
     Settings = Flex3DSettings
     presets: ClassVar[Mapping[str, Preset]] = {
-        "paper": Preset("CryoBench, arXiv:2408.05526, with the program's defaults: K = 2, 128 px, 20 cells, 16 epochs."),
+        "paper": Preset("CryoBench, arXiv:2408.05526, with the program's defaults: K = 2, 20 cells, 16 epochs."),
         "laptop": Preset("A box of at most 64 px, batches of 32.", {"box": 64, "batch_size": 32}),
     }
     small: ClassVar[Mapping[str, Any]] = {
@@ -76,7 +79,7 @@ class Flex3D(Method[Flex3DSettings]):
         check_sizes(particles, settings, context.compute.n_workers)
         box = min(particles.box_size, settings.training_box or particles.box_size)
         left = reserve_memory(particles, box, settings, context.compute)
-        latents = start_latents(n, settings, context.seed)
+        given = read_latents(n, settings)
         call = settings.model_dump(mode="json") | self._name_files()
         kept = context.open_checkpoint(particles, call)
         halves = split_halves(n, context.seed)
@@ -92,7 +95,10 @@ class Flex3D(Method[Flex3DSettings]):
             folder=context.checkpoint,
             progress=context.progress,
         )
-        start = self._make_start(particles, training_particles, consensus, body, images, latents, context.seed)
+        start = self._make_start(particles, training_particles, consensus, body, images, context.seed)
+        if given is None:
+            given = kept.take("first latents", partial(self._find_latents, start, images, context))["latents"]
+        start = replace(start, latents=given)
         make = partial(self._make_training, start, context.seed)
         with open_training(make, images, context.compute) as training:
             _, convergence = iterate(training, kept, context.progress)
@@ -158,7 +164,6 @@ class Flex3D(Method[Flex3DSettings]):
         consensus: Consensus,
         body: Body,
         images: NetworkImages,
-        latents: np.ndarray,
         seed: int,
     ) -> Start:
         """Everything in the units of the prepared images: cropped, windowed, and divided by their scale."""
@@ -177,7 +182,18 @@ class Flex3D(Method[Flex3DSettings]):
         content = np.cumsum(weights * (consensus.signal / consensus.noise)[:kept])
         with seeded_weights(seed):
             flow = FlowNetwork(settings.z_dim, settings.width, settings.depth, body.mesh.n_vertices)
-        return Start(flow, body.mesh, body.training, body.weights, values, noise, content, latents, (first, last))
+        return Start(flow, body.mesh, body.training, body.weights, values, noise, content, (first, last))
+
+    def _find_latents(self, start: Start, images: NetworkImages, context: RunContext) -> dict[str, np.ndarray]:
+        """From the forces of the images on the resting consensus."""
+        masses = np.zeros(start.mesh.n_vertices)
+        shares = start.voxels.weights * start.values.clamp(min=0).numpy()[:, None]
+        np.add.at(masses, start.voxels.vertices_of(), shares)
+        modes = soft_modes(start.mesh, start.weights, masses, N_MODES)
+        band = make_band(start.voxels.box_size, start.radius[0], start.noise)
+        values = start.values.to(context.compute.device)
+        forces = Forces(images, start.mesh, start.voxels, values, modes, band)
+        return {"latents": find_latents(*forces.measure(context.seed, context.progress), self.settings.z_dim)}
 
     def _make_training(self, start: Start, seed: int, images: NetworkImages, compute: Compute) -> Flex3DTraining:
         return Flex3DTraining(start, images, self.settings, compute, seed)
@@ -198,7 +214,7 @@ class Flex3D(Method[Flex3DSettings]):
         passes = self._open_passes(particles, left, context)
         maps, found = [], []
         for name, moving in (("maps", flow), ("still-maps", None)):
-            imaging = make_imaging(body.voxels, body.mesh, moving, particles.pixel_size, consensus)
+            imaging = make_imaging(body.voxels, body.mesh, moving, consensus)
             fit = MapFit(passes, imaging, consensus, halves, latents, self.settings.map_iterations)
             checkpoint = context.with_checkpoint(name).open_checkpoint(particles, call)
             state, convergence = iterate(fit, checkpoint, context.progress)

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from cryobench.fourier import shell_indices
-from cryobench.imaging.moved_voxels import BoundVoxels, gather_voxels, spread_voxels, to_pixels
+from cryobench.imaging.moved_voxels import BoundVoxels, gather_voxels, spread_voxels
 from cryobench.methods.flex_3d.consensus import Consensus, low_pass
-from cryobench.methods.flex_3d.misfit import Band, make_band
+from cryobench.methods.flex_3d.misfit import Band, make_band, place_vertices
 from cryobench.reconstruction.deformation import FlowNetwork, Mesh
 from cryobench.reconstruction.engine import Iteration, Passes, Rows, Step, Sums
 from cryobench.reconstruction.images import Posed, PosedSpectra
@@ -35,7 +35,6 @@ class Imaging:
     mesh: Mesh
     flow: FlowNetwork | None
     """None for no motion."""
-    pixel_size: float
     band: Band
 
     @torch.no_grad()
@@ -44,8 +43,7 @@ class Imaging:
         moved = self.mesh.rest.to(rotations.device).expand(len(latents), -1, -1)
         if self.flow is not None:
             moved = moved + self.flow.to(rotations.device)(latents)
-        projected = moved @ rotations[:, :2].transpose(1, 2)
-        return to_pixels(projected * self.mesh.cell, self.voxels.box_size, self.pixel_size).contiguous()
+        return place_vertices(moved, rotations, self.voxels, self.mesh).contiguous()
 
 
 @dataclass
@@ -67,17 +65,23 @@ class MapState:
 class MapFit(Iteration[MapState]):
     """Conjugate gradients for the maps of two half-sets at once."""
 
+    label = "L-BFGS for the map"
     State = MapState
     objective = "misfit of a particle to the map of its half-set, in nats, relative to that of the consensus"
     advice = "Look for outliers among the images, and at the CTF parameters."
 
     def __init__(
-        self, passes: Passes, imaging: Imaging, consensus: Consensus, halves: np.ndarray, latents: np.ndarray, steps: int
+        self,
+        passes: Passes,
+        imaging: Imaging,
+        consensus: Consensus,
+        halves: np.ndarray,
+        latents: np.ndarray,
+        steps: int,
     ) -> None:
         self._passes, self._imaging, self._consensus = passes, imaging, consensus
         self._halves, self._latents = halves, latents
         self.n_steps, self.device = steps, passes.device
-        self.label = "L-BFGS for the map" + ("" if imaging.flow is not None else " without motion")
         self._response = _precondition(imaging.voxels.box_size, consensus, passes.device)
 
     def start(self) -> MapState:
@@ -111,12 +115,10 @@ class MapFit(Iteration[MapState]):
         return ready, (ready.double() * residual).sum(1).cpu().numpy()
 
 
-def make_imaging(
-    voxels: BoundVoxels, mesh: Mesh, flow: FlowNetwork | None, pixel_size: float, consensus: Consensus
-) -> Imaging:
+def make_imaging(voxels: BoundVoxels, mesh: Mesh, flow: FlowNetwork | None, consensus: Consensus) -> Imaging:
     """Of the map's box, up to the last whole shell."""
     band = make_band(voxels.box_size, len(consensus.noise) - 1, consensus.noise)
-    return Imaging(voxels, mesh, flow, pixel_size, band)
+    return Imaging(voxels, mesh, flow, band)
 
 
 def _precondition(box_size: int, consensus: Consensus, device: str) -> Tensor:
@@ -130,7 +132,12 @@ def _precondition(box_size: int, consensus: Consensus, device: str) -> Tensor:
 
 
 def _sum_adjoint(
-    spectra: PosedSpectra, imaging: Imaging, values: Tensor, against_data: bool, halves: np.ndarray, latents: np.ndarray
+    spectra: PosedSpectra,
+    imaging: Imaging,
+    values: Tensor,
+    against_data: bool,
+    halves: np.ndarray,
+    latents: np.ndarray,
 ) -> tuple[Sums, Rows]:
     """(2, m) float64 of both halves: Σ A*(y − A V) / σ², or Σ A* A V / σ²."""
     device, size = spectra.device, imaging.band.disc.box_size

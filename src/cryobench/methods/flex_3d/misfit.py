@@ -17,7 +17,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from cryobench.imaging.half_disc import HalfDisc
-from cryobench.imaging.moved_voxels import FINENESS, kernel_response
+from cryobench.imaging.moved_voxels import FINENESS, BoundVoxels, kernel_response
+from cryobench.reconstruction.deformation import Mesh
+from cryobench.reconstruction.networks import NetworkBatch
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +44,13 @@ class Band:
         """C / h, from CTFs whose first entries, the zero frequency among them, are those of the band."""
         return ctf[:, : len(self.disc.index)] * _inverse_response(self.disc).to(ctf.device)
 
+    def of_batch(self, batch: NetworkBatch) -> tuple[Tensor, Tensor]:
+        """Gain and data (b, p) of prepared images, which have no zero frequency: there both are zero."""
+        count = len(self)
+        data = torch.view_as_complex(batch.data[:, :count].contiguous())
+        gain, data = (torch.nn.functional.pad(each, (1, 0)) for each in (batch.ctf[:, :count], data))
+        return self.gain(gain), data
+
     def adjoint(self, packed: Tensor) -> Tensor:
         """Images (n, s, s): gradient by the pixels where that by their spectra is ``packed`` (n, p), see ``misfit``.
 
@@ -53,6 +62,14 @@ class Band:
 def make_band(box_size: int, radius: int, noise: np.ndarray) -> Band:
     """The band up to a radius of a box, given the noise (s,) of its shells."""
     return Band(_disc(FINENESS * box_size, radius), noise)
+
+
+def place_vertices(
+    moved: Float[Tensor, "*n v 3"], rotations: Float[Tensor, "n 3 3"], voxels: BoundVoxels, mesh: Mesh
+) -> Float[Tensor, "n v 2"]:
+    """Places in the fine images of vertices at ``moved``, in cells of the mesh, seen at the particles' rotations."""
+    scale = FINENESS * voxels.box_size * mesh.cell / mesh.length
+    return moved @ rotations[:, :2].transpose(1, 2) * scale + FINENESS * voxels.box_size // 2
 
 
 def misfit(
@@ -75,7 +92,7 @@ class _Misfit(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
         return ctx.by_images * gradient, None, None, None, None
 
 

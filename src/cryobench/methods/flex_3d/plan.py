@@ -10,7 +10,6 @@ from cryobench.imaging.moved_voxels import FINENESS
 from cryobench.io.npy import read_npy
 from cryobench.methods.flex_3d.settings import RANGE, Flex3DSettings
 from cryobench.reconstruction.statistics import volume_bytes
-from cryobench.rng import stream
 
 _SPREAD = 0.5
 """Deviation to which given latents are brought, as a share of the range."""
@@ -38,14 +37,13 @@ def check_sizes(particles: Particles, settings: Flex3DSettings, n_workers: int) 
         raise ValueError("freeze_latents keeps latents that are given, and none are: name a file by initial_latents.")
 
 
-def start_latents(n: int, settings: Flex3DSettings, seed: int) -> np.ndarray:
-    """Latents (n, k) float32: those of a file, brought into the range, or drawn at random.
+def read_latents(n: int, settings: Flex3DSettings) -> np.ndarray | None:
+    """Latents (n, k) float32 of the file that settings name, brought into the range; None where they name none.
 
-    FormatError if the file does not hold n rows of K numbers or more.
+    FormatError if it does not hold n rows of K finite numbers or more.
     """
     if settings.initial_latents is None:
-        drawn = stream(seed, "latent table").standard_normal((n, settings.z_dim)) * settings.initial_deviation
-        return np.clip(drawn, -RANGE, RANGE).astype(np.float32)
+        return None
     given = read_npy(settings.initial_latents)
     if given.ndim != 2 or len(given) != n or given.shape[1] < settings.z_dim:
         raise FormatError(

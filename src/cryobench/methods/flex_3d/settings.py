@@ -11,7 +11,7 @@ RANGE = 1.5
 class Flex3DSettings(MethodSettings):
     """Settings of ``3dflex``."""
 
-    z_dim: int = Field(2, ge=1, le=16, description="K, dimensions of the latent (published: 2; 1 for a single motion)")
+    z_dim: int = Field(2, ge=1, le=16, description="K, dimensions of the latent (published: 2; one motion: 1)")
     epochs: int = Field(16, ge=1, description="passes over the images (published: 16)")
     annealing_epochs: int = Field(
         16,
@@ -20,7 +20,9 @@ class Flex3DSettings(MethodSettings):
         "there (published: 16)",
     )
     motion_epochs: int = Field(
-        2, ge=0, description="first passes, in which the map stays the low-passed consensus (ours; published: not said)"
+        2,
+        ge=0,
+        description="first passes, in which the map stays the low-passed consensus (ours)",
     )
     batch_size: int = Field(128, ge=1, description="images in a step (some 140 in a published run)")
     training_box: int | None = Field(
@@ -35,27 +37,28 @@ class Flex3DSettings(MethodSettings):
         1e-2, gt=0, description="of Adam for the map, in its root mean square in the mask (published: 1e-2)"
     )
     latent_learning_rate: float = Field(
-        5e-2, gt=0, description="of Adam for the latents of a batch (ours; published: not said)"
+        5e-2,
+        gt=0,
+        description="of Adam for the latents of a batch, falling with that of the flow (ours; published: not said)",
     )
     rigidity: float = Field(
         2.0,
         ge=0,
-        description="lambda, weight of the mean elastic energy of an element beside the misfit over the content of an "
-        "image (published: 2)",
+        description="lambda, weight of the mean elastic energy of an element beside the misfit over the content "
+        "of an image (published: 2)",
     )
     latent_noise: float = Field(0.15, ge=0, description="deviation of the noise on latents (published: 0.15)")
     centring: float = Field(
         20.0, ge=0, description="strength of the prior on latents: nats at the end of the range (published: 20)"
     )
-    initial_deviation: float = Field(
-        0.3, gt=0, le=RANGE, description="of the latents at the start, where none are given (ours)"
-    )
     initial_latents: FilePath | None = Field(
-        None, description=".npy of latents (n, >= K) to start from, such as latents.npy of a run of 3dva; none: random"
+        None,
+        description=".npy of latents (n, >= K) to start from, such as latents.npy of a run of 3dva; none: found "
+        "from the forces of images",
     )
     freeze_latents: bool = Field(False, description="keep the initial latents (published: an option)")
     initial_resolution: float = Field(
-        30.0, gt=0, description="Å, of the consensus on which motion is found first (ours; published: not said)"
+        20.0, gt=0, description="Å, of the consensus on which motion is found first (ours; published: not said)"
     )
     band: float = Field(
         0.8, gt=0, le=1, description="of the Nyquist frequency of the training box, to be reached (published: 0.8)"
@@ -71,5 +74,7 @@ class Flex3DSettings(MethodSettings):
     )
     rigid_segments: tuple[int, ...] = Field((), description="segments of weight 20 (published)")
     map_iterations: int = Field(
-        20, ge=1, description="of L-BFGS for the map of each half-set (published: 20; 40 where the FSC has not fallen)"
+        20,
+        ge=1,
+        description="of L-BFGS for the map of each half-set (published: 20, or 40 for a finer map)",
     )

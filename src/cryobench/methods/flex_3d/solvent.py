@@ -54,8 +54,8 @@ def find_region(particles: Particles, consensus: Tensor) -> tuple[np.ndarray, tu
     region = np.isin(pieces, 1 + np.flatnonzero(sizes >= 0.1 * sizes.max()))
     share = float(region.mean())
     note = (
-        f"No mask is given: one was drawn around the consensus at {_RESOLUTION:g} Å, {share:.1%} of the box. It should "
-        "hold the molecule wherever it moves; give one with --mask otherwise."
+        f"No mask is given: one was drawn around the consensus at {_RESOLUTION:g} Å, {share:.1%} of the box. It "
+        "should hold the molecule wherever it moves; give one with --mask otherwise."
     )
     return region, (note,)
 
@@ -110,8 +110,8 @@ def _read_segments(particles: Particles, settings: Flex3DSettings) -> np.ndarray
     found, _ = read_volume(settings.segmentation)
     if found.shape != (particles.box_size,) * 3:
         raise FormatError(
-            f"{settings.segmentation} has {found.shape[0]} voxels a side, and the images have {particles.box_size} px: "
-            f"a segmentation lies on their grid. Resample it onto {particles.box_size} voxels, by the nearest."
+            f"{settings.segmentation} has {found.shape[0]} voxels a side, and images have {particles.box_size} px. "
+            f"Resample it onto {particles.box_size} voxels, by the nearest."
         )
     labels = np.rint(found).astype(np.int64)
     if not np.isfinite(found).all() or np.abs(found - labels).max() > 1e-3:

@@ -1,16 +1,16 @@
 """Flow, latents and map found together: the loss, and a step on it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from cryobench.compute import Compute
-from cryobench.imaging.moved_voxels import FINENESS, BoundVoxels, project_voxels, to_pixels
+from cryobench.imaging.moved_voxels import BoundVoxels, project_voxels
 from cryobench.methods.flex_3d.consensus import low_pass, make_response
-from cryobench.methods.flex_3d.misfit import Band, make_band, misfit
+from cryobench.methods.flex_3d.misfit import Band, make_band, misfit, place_vertices
 from cryobench.methods.flex_3d.settings import RANGE, Flex3DSettings
 from cryobench.reconstruction.deformation import FlowNetwork, Mesh, rigidity_energy
 from cryobench.reconstruction.images import Minibatches
@@ -44,10 +44,10 @@ class Start:
     """(s,) power of the noise of prepared images, per shell."""
     content: np.ndarray
     """(s,) nats that the consensus explains of an image, up to and including each shell."""
-    latents: np.ndarray
-    """(n, k) float32."""
     radius: tuple[int, int]
     """Shells compared in the beginning and in the end."""
+    latents: np.ndarray = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
+    """(n, k) float32."""
 
 
 class Flex3DTraining(Training):
@@ -69,7 +69,6 @@ class Flex3DTraining(Training):
         self.flow = start.flow.to(self.device)
         self._rest = start.mesh.rest.to(self.device)
         self._box = start.voxels.box_size
-        self._pixels_per_cell = FINENESS * self._box / settings.n_cells
         self.unit = float(start.values.square().mean().sqrt())
         """Root mean square of the consensus at the voxels, in which the map is trained."""
         self._values = nn.Parameter((start.values / self.unit).to(self.device))
@@ -104,8 +103,9 @@ class Flex3DTraining(Training):
         loss.backward()
         leaves = [*self.flow.parameters(), latents, *([values] if moves_map else [])]
         self.team.sum_gradients(leaves)
+        fallen = (settings.last_flow_learning_rate / settings.flow_learning_rate) ** progress
         for group in self._flow_adam.param_groups:
-            group["lr"] = self._flow_rate(progress)
+            group["lr"] = settings.flow_learning_rate * fallen
         self._flow_adam.step()
         if moves_map:
             assert values.grad is not None
@@ -113,6 +113,7 @@ class Flex3DTraining(Training):
             self._map_adam.step()
         if not settings.freeze_latents:
             assert latents.grad is not None
+            self.table.lr = settings.latent_learning_rate * fallen
             self.table.step(rows, latents.grad)
             self.table.values.clamp_(-RANGE, RANGE)
         return {
@@ -145,15 +146,10 @@ class Flex3DTraining(Training):
         if not len(moved):  # a process of a team may be left without images
             return (moved.sum() + values.sum()) * 0
         assert batch.rotations is not None
-        places = moved @ batch.rotations[:, :2].transpose(1, 2) * self._pixels_per_cell + to_pixels(
-            torch.zeros(2, device=self.device), self._box, 1.0
-        )
+        places = place_vertices(moved, batch.rotations, self._start.voxels, self._start.mesh)
         images = project_voxels(places, values, self._start.voxels)
-        count = len(band)
-        data = torch.view_as_complex(batch.data[:, :count])
-        padded = torch.cat([data.new_zeros(len(data), 1), data], dim=1)
-        ctf = torch.cat([batch.ctf.new_zeros(len(data), 1), batch.ctf[:, :count]], dim=1)
-        return misfit(images, band.gain(ctf), padded, band.weights(self.device), band)
+        gain, data = band.of_batch(batch)
+        return misfit(images, gain, data, band.weights(self.device), band)
 
     def _energy(self, moved: Tensor) -> Tensor:
         """Sum over the images of the mean energy of an element."""
@@ -179,10 +175,6 @@ class Flex3DTraining(Training):
         fixed = min(0.7, self._settings.motion_epochs / self._settings.annealing_epochs)
         first, last = self._start.radius
         return round(first + (last - first) * float(np.clip((progress - fixed) / (0.75 - fixed), 0, 1)))
-
-    def _flow_rate(self, progress: float) -> float:
-        first, last = self._settings.flow_learning_rate, self._settings.last_flow_learning_rate
-        return first * (last / first) ** progress
 
     def _zero_gradients(self) -> None:
         self._flow_adam.zero_grad(set_to_none=True)

@@ -38,7 +38,8 @@ def show_motion(
     """Displacements in 11 steps along each axis, from the 2nd to the 98th percentile, the others at their median."""
     steps = np.repeat(np.repeat(np.median(latents, axis=0)[None, None], latents.shape[1], 0), _FRAMES, 1)
     for axis in range(latents.shape[1]):
-        steps[axis, :, axis] = np.linspace(*np.percentile(latents[:, axis], _ENDS), _FRAMES)
+        low, high = (float(np.percentile(latents[:, axis], end)) for end in _ENDS)
+        steps[axis, :, axis] = np.linspace(low, high, _FRAMES)
     steps = steps.astype(np.float32)
     with torch.no_grad():
         flat = torch.from_numpy(steps.reshape(-1, steps.shape[-1])).to(values.device)

@@ -55,11 +55,13 @@ class DeformationDecoder(VolumeDecoder):
         try:
             sizes = json.loads(str(model["deformation"]))
             flow = FlowNetwork(sizes["z_dim"], sizes["width"], sizes["depth"], len(model["vertices"]))
-            weights = {name.removeprefix(_FLOW): model[name] for name in model if name.startswith(_FLOW)}
-            flow.load_state_dict({name: torch.tensor(values) for name, values in weights.items()})
-            arrays = [np.array(model[name]) for name in ("elements", "starts", "barycentric", "voxels")]
+            layers = {name.removeprefix(_FLOW): model[name] for name in model if name.startswith(_FLOW)}
+            flow.load_state_dict({name: torch.tensor(values) for name, values in layers.items()})
+            elements, starts, weights, places = (
+                np.array(model[name]) for name in ("elements", "starts", "barycentric", "voxels")
+            )
             vertices, values = (torch.tensor(model[name]).to(device) for name in ("vertices", "map"))
-            voxels = BoundVoxels(*arrays, sizes["box_size"])
+            voxels = BoundVoxels(elements, starts, weights, places, sizes["box_size"])
             return cls(flow.to(device).eval(), vertices, values, voxels, sizes["cell"], sizes["pixel_size"])
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise FormatError(f"the model of {reconstruction.name} is no deformation: {error}.") from error

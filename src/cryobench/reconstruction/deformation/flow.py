@@ -1,6 +1,7 @@
 """The flow: a network from a latent to the displacements of a mesh's vertices."""
 
 import math
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -27,7 +28,7 @@ class FlowNetwork(nn.Module):
     def __init__(self, z_dim: int, width: int, depth: int, n_vertices: int) -> None:
         super().__init__()
         sizes = [z_dim, *[width] * depth]
-        self.hidden = nn.ModuleList(nn.Linear(before, after) for before, after in zip(sizes, sizes[1:], strict=False))
+        self.hidden = nn.ModuleList(nn.Linear(before, after) for before, after in pairwise(sizes))
         self.last = nn.Linear(sizes[-1], 3 * n_vertices, bias=False)
         for layer in self.hidden:
             nn.init.normal_(layer.weight, std=math.sqrt(2 / layer.in_features))  # pyright: ignore

@@ -27,8 +27,7 @@ def fuse_vertices(vertices: np.ndarray, fused: Sequence[Fused] | None) -> tuple[
     ValueError
         If a label has no vertices, or two fused labels do not touch.
     """
-    places, at = np.unique(vertices[:, 1:], axis=0, return_inverse=True)
-    at = at.reshape(-1)
+    at = np.unique(vertices[:, 1:], axis=0, return_inverse=True)[1].reshape(-1)
     labels = sorted(set(vertices[:, 0].tolist()))
     where = {label: np.flatnonzero(vertices[:, 0] == label) for label in labels}
     links = []

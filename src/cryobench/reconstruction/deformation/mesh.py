@@ -35,6 +35,8 @@ class Mesh:
     """(v, 3) int64 lattice points (x, y, z) of the vertices, the centre of the box at 0."""
     elements: np.ndarray
     """(t, 4) int32 vertices, each a step along a lattice axis from the one before."""
+    length: float
+    """Å, side of the box."""
     cell: float
     """Å, edge of a cell."""
     cells: np.ndarray
@@ -134,7 +136,7 @@ def make_mesh(
     if labels is not None:
         merged, kept = fuse_vertices(vertices, fused)
         vertices, index = vertices[kept], merged[index]
-    return Mesh(vertices[:, 1:], index.reshape(-1, 4).astype(np.int32), cell, cells)
+    return Mesh(vertices[:, 1:], index.reshape(-1, 4).astype(np.int32), len(region) * pixel_size, cell, cells)
 
 
 def _locate(box_size: int, pixel_size: float, voxels: np.ndarray, cell: float) -> tuple[np.ndarray, np.ndarray]:

@@ -1,8 +1,8 @@
 """T(u) V: a volume whose density has moved with a mesh, its sum conserved.
 
-Every voxel's density is spread at its new place with the cubic B-spline, whose taps are positive and sum to one at any
-place, on a grid twice as fine; the spectrum is cut to that of the box and the spline's response, sinc⁴ along each axis,
-divided out of it. The zero frequency, and with it the sum, is that of V.
+Every voxel's density is spread at its new place with the cubic B-spline, whose taps are positive and sum to one at
+any place, on a grid twice as fine; the spectrum is cut to that of the box and the spline's response, sinc⁴ along each
+axis, divided out of it. The zero frequency, and with it the sum, is that of V.
 """
 
 import numpy as np
