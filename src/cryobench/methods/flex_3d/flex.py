@@ -48,14 +48,14 @@ class Flex3D(Method[Flex3DSettings]):
         "laptop": Preset("A box of at most 64 px, batches of 32.", {"box": 64, "batch_size": 32}),
     }
     small: ClassVar[Mapping[str, Any]] = {
-        "epochs": 6,
-        "annealing_epochs": 6,
+        "epochs": 4,
+        "annealing_epochs": 4,
         "motion_epochs": 1,
         "batch_size": 24,
-        "n_cells": 6,
+        "n_cells": 5,
         "width": 16,
         "depth": 2,
-        "map_iterations": 3,
+        "map_iterations": 2,
         "latent_learning_rate": 0.1,
         "initial_resolution": 24.0,
     }

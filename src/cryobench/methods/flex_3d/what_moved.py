@@ -16,7 +16,7 @@ from cryobench.reconstruction.deformation import FlowNetwork, deformation_gradie
 _FRAMES = 11
 _ENDS = (2, 98)
 _POINTS = {1: 128, 2: 50}
-_SAMPLE = 256
+_SAMPLE = 64
 _SAMPLE_AT_ONCE = 16
 
 
