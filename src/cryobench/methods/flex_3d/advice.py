@@ -6,12 +6,13 @@ import numpy as np
 
 from cryobench.methods.flex_3d.settings import RANGE, Flex3DSettings
 from cryobench.methods.flex_3d.what_moved import Strain
-from cryobench.reconstruction.statistics import GOLD_STANDARD
 
 _BORDER, _PILED = 0.95, 0.1
 _STIRRED = 0.25
 """Voxels of motion below which there is none."""
 _JELLY, _GROWN = 0.15, 0.15
+_TAIL = 0.25
+"""Of the half-set FSC: a tight mask alone leaves less."""
 
 
 def advise(
@@ -51,7 +52,7 @@ def advise(
             f"move like jelly. Raise rigidity ({settings.rigidity:g}), or name rigid segments."
         )
     tail = float(np.mean(curve[-max(2, len(curve) // 10) - 1 : -1]))
-    if tail > GOLD_STANDARD:
+    if tail > _TAIL:
         yield (
             f"The half-set FSC ends at {tail:.2f} instead of zero: the images are sampled too coarsely for the map, "
             f"or the maps of the half-sets have not converged. Try map_iterations={2 * settings.map_iterations}."

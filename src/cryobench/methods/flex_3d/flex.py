@@ -213,13 +213,13 @@ class Flex3D(Method[Flex3DSettings]):
         """Maps (2, m) of both halves with motion and without, and how they were found."""
         passes = self._open_passes(particles, left, context)
         maps, found = [], []
-        for name, moving in (("maps", flow), ("still-maps", None)):
+        for name, moving, words in (("maps", flow, ""), ("still-maps", None, ", without motion")):
             imaging = make_imaging(body.voxels, body.mesh, moving, consensus)
             fit = MapFit(passes, imaging, consensus, halves, latents, self.settings.map_iterations)
             checkpoint = context.with_checkpoint(name).open_checkpoint(particles, call)
             state, convergence = iterate(fit, checkpoint, context.progress)
             maps.append(state.values.cpu())
-            found.append(convergence)
+            found.append(replace(convergence, objective=convergence.objective + words))
         return maps, tuple(found)
 
     def _open_passes(self, particles: Particles, left: float, context: RunContext) -> Passes:

@@ -53,7 +53,7 @@ class MapState:
     values: Tensor
     """(2, m) the maps at the voxels."""
     residual: Tensor
-    """(2, m) minus half the gradient of the misfit."""
+    """(2, m) minus the gradient of the misfit."""
     direction: Tensor
     """(2, m)."""
     product: np.ndarray
@@ -100,7 +100,7 @@ class MapFit(Iteration[MapState]):
         values, residual = state.values + along * state.direction, state.residual - along * turned
         prepared, product = self._prepare(residual)
         ratio = torch.from_numpy(product / np.maximum(state.product, 1e-300)).float().to(self.device)[:, None]
-        gained = state.gained + float((rates * state.product).sum())
+        gained = state.gained + 0.5 * float((rates * state.product).sum())
         entry = {"iteration": done + 1, "objective": -gained / len(self._halves)}
         return Step(MapState(values, residual, prepared + ratio * state.direction, product, gained), (entry,))
 
