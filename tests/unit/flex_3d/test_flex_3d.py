@@ -68,6 +68,7 @@ def test_the_arm_moves_and_the_body_hardly(found):
     assert moved[0] > 2 * PIXEL_SIZE
 
 
+@pytest.mark.slow
 def test_composition_is_mimicked_and_said():
     found = run(hinged_dataset(vanishing=True))
     assert any("No motion makes density appear" in note for note in found.notes)
@@ -86,6 +87,7 @@ def test_latents_of_another_method_start_it_and_may_be_frozen(hinge, tmp_path):
     assert abs(spearmanr(found.latents[:, 0], angle).statistic) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_a_training_box_may_be_smaller_than_that_of_the_map(hinge):
     found = run(hinge, training_box=18)
     angle = hinge.truth.variables["angle"].values

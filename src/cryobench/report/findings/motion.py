@@ -21,6 +21,8 @@ LEAST_MASS = 0.05
 MOST_AXES = 4
 _PLANES = ((0, 1), (0, 2), (1, 2))
 """Coordinates (x, y, z) along columns and rows of a projection along z, y and x."""
+_MARGIN = 3
+"""Pixels of the picture beyond the outermost point."""
 _SECONDS = 4.0
 
 
@@ -29,7 +31,7 @@ class MotionView:
     """The map projected, and paths of points over it for each latent axis."""
 
     picture: np.ndarray
-    """(n, n), rows upwards."""
+    """(n, n), rows upwards, cut to where the points are."""
     paths: np.ndarray
     """(a, f, m, 2) places in px of the picture, (column, row)."""
     moved: np.ndarray
@@ -53,8 +55,11 @@ def view_motion(found: Motion) -> MotionView:
     pixel_size = found.pixel_size * found.volume.shape[-1] / volume.shape[-1]
     chosen = _choose_points(masses)
     places = found.points[chosen] + displacements[:, :, chosen]
-    paths = places[..., _PLANES[direction]] / pixel_size + volume.shape[-1] // 2
-    return MotionView(volume.sum(axis=direction), paths, moved, len(found.latents), direction)
+    paths = places[..., _PLANES[direction]] / pixel_size
+    centre = volume.shape[-1] // 2
+    reach = min(centre, int(np.abs(paths).max(initial=0)) + _MARGIN)
+    shown = slice(centre - reach, centre + reach + 1)
+    return MotionView(volume.sum(axis=direction)[shown, shown], paths + reach, moved, len(found.latents), direction)
 
 
 def _choose_points(masses: np.ndarray) -> np.ndarray:
