@@ -43,12 +43,15 @@ def test_hessian_is_symmetric_and_the_halves_do_not_mix(parts):
     there = (fit._run(one, against_data=False).double() * other).sum(1)
     back = (fit._run(other, against_data=False).double() * one).sum(1)
     assert torch.allclose(there, back, rtol=1e-4)
-    alone = fit._run(one * torch.tensor([[1.0], [0.0]]), against_data=False)
-    assert float(alone[1].abs().max()) == 0
+    same = one[:1].expand(2, -1).contiguous()
+    everyone = MapFit(fit._passes, fit._imaging, parts[1], np.zeros_like(parts[2]), parts[6], 1)
+    together = everyone._run(same, against_data=False)
+    assert torch.allclose(fit._run(same, against_data=False).sum(0), together[0], rtol=1e-3, atol=1e-3)
+    assert float(together[1].abs().max()) == 0
 
 
 def test_steps_lead_to_the_minimum_that_scipy_finds(parts):
-    fit = make_fit(parts, 150)
+    fit = make_fit(parts, 40)
     start = fit.start()
     state, convergence = iterate(fit, Checkpoint(None, {}), Silent())
     objectives = np.array([entry["objective"] for entry in convergence.log])
@@ -64,7 +67,7 @@ def test_steps_lead_to_the_minimum_that_scipy_finds(parts):
     reached = float(misfit((state.values - start.values).double().numpy().ravel())[0])
     assert reached == pytest.approx(objectives[-1] * 80, rel=1e-3)
     best = minimize(misfit, np.zeros(start.values.numel()), jac=True, method="L-BFGS-B", options={"maxiter": 400})
-    assert reached <= best.fun * 0.98  # both are negative
+    assert reached <= best.fun * 0.99  # both are negative
 
 
 def test_motion_held_at_rest_is_no_motion(parts):

@@ -42,7 +42,7 @@ def resting_case(box_size, seed=1):
     inside = x**2 + y**2 + z**2 < (0.36 * box_size) ** 2
     points = np.stack([x, y, z], axis=1)[inside]
     centres = generator.uniform(-0.2, 0.2, (6, 3)) * box_size
-    volume = np.exp(-((points[:, None] - centres) ** 2).sum(2) / (2 * 1.4**2)).sum(1)
+    volume = np.exp(-((points[:, None] - centres) ** 2).sum(2) / (2 * 1.0**2)).sum(1)
     count = len(points)
     elements = np.repeat(np.arange(count)[:, None], 4, axis=1).astype(np.int32)
     bound = BoundVoxels(
@@ -106,6 +106,9 @@ def test_a_volume_at_rest_has_its_slices(box_size):
     expected = HalfDisc(box_size, radius).pack(extract_slices(volume_ft, rotations, radius=radius))
     wrong = (found - expected).abs().square().sum() / expected.abs().square().sum()
     assert float(wrong.sqrt()) < 0.02
+    outer = torch.from_numpy(fine.shells > 0.7 * radius)
+    scale = (found * expected.conj()).real[:, outer].sum() / expected.abs().square()[:, outer].sum()
+    assert float(scale) == pytest.approx(1, abs=0.02)
 
 
 def test_values_are_put_where_they_were_taken():
