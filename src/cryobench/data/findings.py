@@ -12,6 +12,8 @@ from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from cryobench.data.motion import Motion
+
 
 @dataclass(frozen=True, eq=False)
 class Components:
@@ -223,48 +225,6 @@ class LatentSnapshots:
             )
         if (np.diff(self.epochs) <= 0).any():
             raise ValueError(f"epochs of latent snapshots must ascend, got {self.epochs.tolist()}.")
-
-
-@dataclass(frozen=True, eq=False)
-class Motion:
-    """How points of a volume move along each latent axis.
-
-    Raises
-    ------
-    ValueError
-        If points, displacements, latents and masses do not fit each other.
-    """
-
-    kind: ClassVar[str] = "motion"
-    volume: np.ndarray
-    """(z, y, x) what moves, at rest."""
-    points: np.ndarray
-    """(p, 3) Å, (x, y, z) about the centre voxel, at rest."""
-    masses: np.ndarray
-    """(p,) density that goes with each point, not negative."""
-    latents: np.ndarray
-    """(a, f, d) latents along each of a axes, in f steps."""
-    displacements: np.ndarray
-    """(a, f, p, 3) Å, from the place at rest."""
-    pixel_size: float
-    """Å, of the volume."""
-
-    def __post_init__(self) -> None:
-        _check_cube("the volume that moves", self.volume, 3)
-        _check_axes("latents of a motion", self.latents, 3)
-        axes, steps = self.latents.shape[:2]
-        count = len(self.points)
-        if (
-            self.points.shape != (count, 3)
-            or self.masses.shape != (count,)
-            or self.displacements.shape != (axes, steps, count, 3)
-        ):
-            raise ValueError(
-                f"displacements of shape {self.displacements.shape} and masses of shape {self.masses.shape} do not "
-                f"fit points of shape {self.points.shape} and latents of shape {self.latents.shape}."
-            )
-        if not self.pixel_size > 0:
-            raise ValueError(f"the pixel size of a motion must be positive, got {self.pixel_size} Å.")
 
 
 Finding: TypeAlias = (

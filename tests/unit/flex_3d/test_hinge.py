@@ -1,4 +1,4 @@
-"""``3dflex`` on a simulated antibody with a Fab on its hinge: what ``benchmarks/hinge.py`` measures, at a small size."""
+"""``3dflex`` on a simulated antibody with a Fab on its hinge: what ``benchmarks/hinge.py`` measures, small."""
 
 import numpy as np
 import pytest
