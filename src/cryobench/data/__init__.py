@@ -19,6 +19,7 @@ from cryobench.data.findings import (
     LatentPath,
     LatentSnapshots,
     LossTerms,
+    Motion,
 )
 from cryobench.data.particles import CHUNK, Particles
 from cryobench.data.reconstruction import Decoder, Reconstruction
@@ -61,6 +62,7 @@ __all__ = [
     "LevelledImages",
     "LossTerms",
     "Machine",
+    "Motion",
     "PaddedVolumes",
     "Particles",
     "Priors",

@@ -12,6 +12,8 @@ from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from cryobench.data.motion import Motion
+
 
 @dataclass(frozen=True, eq=False)
 class Components:
@@ -130,7 +132,8 @@ class HalfSetFsc:
     Raises
     ------
     ValueError
-        If there is not one curve of a volume, or not a row for each class or query particle.
+        If there is not one curve of a volume, or not a row for each class or query particle, or the control has
+        another shape.
     """
 
     kind: ClassVar[str] = "half-set FSC"
@@ -138,9 +141,15 @@ class HalfSetFsc:
     """(s,) of one volume, else (k, s)."""
     of: Literal["volume", "class", "query"] = "volume"
     """Of what: one consensus or mean volume; each class; the volume of each query particle."""
+    control: np.ndarray | None = None
+    """(s,) of the same volume made without what the method adds, such as motion; None where there is none."""
 
     def __post_init__(self) -> None:
         _check_axes(f"half-set FSC of the {self.of}", self.curves, 1 if self.of == "volume" else 2)
+        if self.control is not None and self.control.shape != self.curves.shape:
+            raise ValueError(
+                f"a control's FSC of shape {self.control.shape} does not fit curves of shape {self.curves.shape}."
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,7 +230,15 @@ class LatentSnapshots:
 
 
 Finding: TypeAlias = (
-    Components | ClassVolumes | LatentDensity | LatentPath | HalfSetFsc | Convergence | LossTerms | LatentSnapshots
+    Components
+    | ClassVolumes
+    | LatentDensity
+    | LatentPath
+    | HalfSetFsc
+    | Convergence
+    | LossTerms
+    | LatentSnapshots
+    | Motion
 )
 FINDINGS: Mapping[str, type[Finding]] = {each.kind: each for each in get_args(Finding)}
 """Every type of finding, by the name under which it is stored."""

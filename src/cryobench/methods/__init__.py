@@ -31,6 +31,10 @@ METHODS = {
         "cryobench.methods.cryodrgn_ai:CryodrgnAiFixed",
         "Network over frequencies with a table of latents, at given poses (cryoDRGN-AI, fixed poses).",
     ),
+    "3dflex": Entry(
+        "cryobench.methods.flex_3d:Flex3D",
+        "One map moved by a mesh: motions from a latent, density conserved, at given poses (cryoSPARC's 3DFlex).",
+    ),
     "opus-dsd": Entry(
         "cryobench.methods.opus_dsd:OpusDsd",
         "Variational autoencoder in real space at given poses; volumes by 3-D convolutions (OPUS-DSD).",

@@ -66,6 +66,8 @@ def write_figures(contents: Contents, queries: dict[int, QueryVolumes], folder: 
         save(f"components-{slug}", figures.draw_components(view))
     for slug, view in found.paths.items():
         save(f"path-{slug}", figures.draw_frames(view))
+    for slug, view in found.motions.items():
+        save(f"motion-{slug}", figures.draw_motion(view, styles[slug].colour))
     for slug, view in found.volumes.items():
         save(f"class-volumes-{slug}", figures.draw_class_volumes(view, found.class_captions(slug)))
     for view in contents.series:

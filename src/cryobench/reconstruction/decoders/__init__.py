@@ -20,6 +20,7 @@ DECODERS = {
     "linear": Entry("cryobench.reconstruction.decoders.linear:LinearDecoder"),
     "coordinate-network": Entry("cryobench.reconstruction.decoders.coordinate_network:CoordinateNetworkDecoder"),
     "template": Entry("cryobench.reconstruction.decoders.template:TemplateNetworkDecoder"),
+    "deformation": Entry("cryobench.reconstruction.decoders.deformation:DeformationDecoder"),
     "kernel-regression": Entry("cryobench.reconstruction.decoders.kernel_regression:KernelRegressionDecoder"),
 }
 """Name of each decoder and the module that has it."""

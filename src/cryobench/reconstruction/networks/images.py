@@ -141,6 +141,11 @@ class NetworkImages:
         """Whether prepared images are kept in memory."""
         return self._rows.is_in_memory
 
+    @property
+    def window_power(self) -> float:
+        """Mean square of the window: the power of white noise in prepared images, over that in the images."""
+        return float(self._window.square().mean())
+
     def open_here(self, device: str) -> None:
         """In the process travelled to: open the file, for a device. FileNotFoundError if it cannot be seen there."""
         self._rows.open_here()

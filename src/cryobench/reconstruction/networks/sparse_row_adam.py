@@ -44,6 +44,15 @@ class SparseRowAdam:
     def steps(self, steps: int) -> None:
         self._state["step"] = steps
 
+    @property
+    def lr(self) -> float:
+        """Learning rate of the steps to come."""
+        return self._optimiser.param_groups[0]["lr"]
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        self._optimiser.param_groups[0]["lr"] = lr
+
     def read(self, rows: Int[Tensor, "b"]) -> Float[Tensor, "b d"]:
         """Rows, as leaves to be differentiated by."""
         return self.values[rows].requires_grad_()

@@ -98,6 +98,8 @@ class Training(Iteration[None], Generic[Images]):
         self.device, self.products = compute.device, PRODUCTS[compute.precision]
         self._lead, self.n_lead = lead if lead is not None else (batches, 0)
         self.n_steps = self.n_lead + epochs * batches.steps_per_epoch
+        self.empty = images.power
+        """Residual of an empty volume, in the units of the term "residual"."""
         self._stream: Iterator[Any] | None = None
         self._expected = -1
         self.history = History(len(images), self.n_steps)
@@ -159,9 +161,9 @@ class Training(Iteration[None], Generic[Images]):
         return self.train(next(self._stream), done)
 
     def _check_residual(self, residual: float, epoch: int) -> None:
-        if residual > _MOST * self.images.power:
+        if residual > _MOST * self.empty:
             raise Diverged(
-                f"the residual of epoch {epoch} is {residual:.3g}, and an empty volume has {self.images.power:.3g}: "
+                f"the residual of epoch {epoch} is {residual:.3g}, and an empty volume has {self.empty:.3g}: "
                 f"training has gone astray. {self.advice} Earlier epochs are kept."
             )
 

@@ -45,6 +45,12 @@ _HALF_SETS = (
     "whether they are right: halves that share their mask, poses or classes agree in their mistakes."
 )
 
+_CONTROLS = (
+    "Half-set FSC of a map that moves, and in grey that of the same map from the same images with no motion. Where "
+    "the first is above the second, motion has put density where it repeats. Both share one mask, and the "
+    "halves share the motion, which was found from all images."
+)
+
 
 def draw_variances(runs: Sequence[Run]) -> list[Picture]:
     """One spectrum of variances for each run."""
@@ -140,6 +146,21 @@ def draw_half_sets(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
         [Reference("0.143", np.array([0, reach]), np.full(2, GOLD_STANDARD), "dotted")],
     )
     return [Picture("half-set-fsc", "findings", CURVES, chart, _HALF_SETS)]
+
+
+def draw_controls(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
+    """Half-set FSC beside that of the control, for each run that has one."""
+    pictures = []
+    for slug, rows in by_run(tabulate_half_sets(runs, dataset).dropna(subset=["control"])):
+        frequency, control = column_of(rows, "frequency"), column_of(rows, "control")
+        chart = LineChart(
+            Axis("spatial frequency / Å⁻¹", 0, float(frequency[-1]), inverse="resolution / Å"),
+            Axis("Fourier shell correlation", shown_limits(control, low=0, high=1)[0], 1.03),
+            [Series(slug, frequency, column_of(rows, "fsc"))],
+            [Reference("without motion", frequency, control)],
+        )
+        pictures.append(Picture(f"half-set-control-{slug}", "findings", CURVES, chart, _CONTROLS, slug))
+    return pictures
 
 
 def _drop_empty_classes(table: pd.DataFrame, classes: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from cryobench.report.figures.assignments import draw_class_map
 from cryobench.report.figures.card import draw_ctf, draw_particles, draw_poses, draw_states
 from cryobench.report.figures.charts import draw_chart
 from cryobench.report.figures.distributions import draw_assembly, draw_occupancies, draw_spectra, draw_variables
-from cryobench.report.figures.findings import draw_class_volumes, draw_components, draw_frames
+from cryobench.report.figures.findings import draw_class_volumes, draw_components, draw_frames, draw_motion
 from cryobench.report.figures.latents import draw_latents
 from cryobench.report.figures.scores import draw_cost, draw_forest, draw_fsc
 from cryobench.report.figures.states import draw_gallery
@@ -31,6 +31,7 @@ __all__ = [
     "draw_fsc",
     "draw_gallery",
     "draw_latents",
+    "draw_motion",
     "draw_occupancies",
     "draw_particles",
     "draw_poses",

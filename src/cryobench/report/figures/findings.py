@@ -15,6 +15,7 @@ from cryobench.report.figures.style import (
     styled,
     tile_pictures,
 )
+from cryobench.report.findings.motion import MotionView
 from cryobench.report.findings.volumes import PROJECTIONS, ClassesView, ComponentsView, FramesView, grey_range
 from cryobench.report.slices import PLANES
 
@@ -101,6 +102,34 @@ def draw_class_volumes(view: ClassesView, captions: Sequence[Sequence[str]]) -> 
         axis.text(
             0.5, -0.03, shorten(", ".join(lines), 60), transform=axis.transAxes, fontsize=7, ha="center", va="top"
         )
+    return figure
+
+
+@styled
+def draw_motion(view: MotionView, colour: str) -> Figure:
+    """The map projected, a panel for each latent axis, with arrows from the axis's low end to its high end."""
+    columns = len(view.paths)
+    width = COLUMN_WIDTH if columns == 1 else PAGE_WIDTH
+    side, head, foot = min(width / columns, COLUMN_WIDTH), 0.2, 0.22  # inch
+    height = side + head + foot
+    figure = fixed_figure(
+        side * columns, height, left=0.01, right=0.99, bottom=foot / height, top=1 - head / height, wspace=0.03
+    )
+    low, high = grey_range(view.picture)
+    axes = figure.subplots(1, columns, squeeze=False)[0]
+    for number, (axis, paths) in enumerate(zip(axes, view.paths, strict=True)):
+        axis.imshow(view.picture, vmin=low, vmax=high, cmap="gray", origin="lower", interpolation="none")
+        tails, ways = paths[0], paths[-1] - paths[0]
+        axis.quiver(
+            tails[:, 0], tails[:, 1], ways[:, 0], ways[:, 1], color=colour, angles="xy", scale_units="xy", scale=1,
+            width=0.006,
+        )  # fmt: skip
+        axis.set_xlim(-0.5, view.picture.shape[1] - 0.5)
+        axis.set_ylim(-0.5, view.picture.shape[0] - 0.5)
+        axis.set_title(f"latent {number + 1}: {view.moved[number]:.1f} Å")
+        _bare(axis)
+    words = f"projections {PROJECTIONS[view.direction]}; arrows from the 2nd to the 98th percentile of a latent"
+    figure.text(0.5, 0.06 / height, words, fontsize=7, ha="center")
     return figure
 
 

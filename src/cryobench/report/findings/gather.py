@@ -6,13 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cryobench.data import ClassVolumes, Components, Dataset, LatentPath
+from cryobench.data import ClassVolumes, Components, Dataset, LatentPath, Motion
+from cryobench.report.findings.motion import MotionView, view_motion
 from cryobench.report.findings.tables import (
     collect_notes,
     collect_stops,
     tabulate_classes,
     tabulate_densities,
     tabulate_half_sets,
+    tabulate_motion,
     tabulate_paths,
     tabulate_progress,
     tabulate_terms,
@@ -37,6 +39,7 @@ class Findings:
     paths: dict[str, FramesView]
     volumes: dict[str, ClassesView]
     """Of classes."""
+    motions: dict[str, MotionView]
     classes: pd.DataFrame
     """As ``tabulate_classes`` gives them."""
     notes: dict[str, list[str]]
@@ -48,7 +51,8 @@ class Findings:
     @property
     def is_empty(self) -> bool:
         """Whether no run has anything but what the tables hold."""
-        return not (self.components or self.paths or self.volumes or self.notes or self.stops or len(self.classes))
+        drawn = self.components or self.paths or self.volumes or self.motions
+        return not (drawn or self.notes or self.stops or len(self.classes))
 
     def class_rows(self, slug: str) -> list[tuple[str, str, str]]:
         """Number, population and resolution in words of every class of a run."""
@@ -77,7 +81,7 @@ def _words(value: float, form: str, unit: str) -> str:
 
 def gather_findings(runs: Sequence[Run], dataset: Dataset) -> Findings:
     """What the runs found; what a run does not have is left out."""
-    components, paths, volumes = {}, {}, {}
+    components, paths, volumes, motions = {}, {}, {}, {}
     for run in runs:
         if (found := run.find(Components)) is not None and len(found.components):
             components[run.slug] = view_components(found)
@@ -85,11 +89,14 @@ def gather_findings(runs: Sequence[Run], dataset: Dataset) -> Findings:
             paths[run.slug] = view_frames(len(path.volumes), path.volumes.__getitem__)
         if (classes := run.find(ClassVolumes)) is not None and len((view := view_classes(classes)).shown):
             volumes[run.slug] = view
+        if (motion := run.find(Motion)) is not None and motion.displacements.size:
+            motions[run.slug] = view_motion(motion)
     table = tabulate_classes(runs)
     return Findings(
         components,
         paths,
         volumes,
+        motions,
         table,
         collect_notes(runs),
         collect_stops(runs),
@@ -99,6 +106,7 @@ def gather_findings(runs: Sequence[Run], dataset: Dataset) -> Findings:
             ("latent-paths.csv", "paths through latents", tabulate_paths(runs)),
             ("class-volumes.csv", "populations and half-set resolutions of classes", table),
             ("half-set-fsc.csv", "FSC curves between half-sets", tabulate_half_sets(runs, dataset)),
+            ("motion.csv", "how far density moves along latent axes", tabulate_motion(runs)),
             ("convergence.csv", "objective of every iteration", tabulate_progress(runs)),
             ("loss-terms.csv", "terms of the loss over the epochs of a training", tabulate_terms(runs)),
         ],

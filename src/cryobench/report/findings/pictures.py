@@ -11,6 +11,7 @@ from matplotlib.image import imsave
 from cryobench.data import Components
 from cryobench.report.contents import Contents
 from cryobench.report.figures.style import DIVERGING, NEUTRAL
+from cryobench.report.findings.motion import animate_motion
 from cryobench.report.findings.volumes import ComponentsView, FramesView, find_outline, grey_range
 from cryobench.report.page import write_script
 from cryobench.report.pictures import BYTES_PER_FACE, fit_zoom, tint, write_meshes
@@ -35,7 +36,7 @@ _COLOURS = {"minus": DIVERGING(0.0), "mean": to_rgb(NEUTRAL), "plus": DIVERGING(
 def write_findings(contents: Contents, folder: Path) -> dict[str, dict[str, list[Entry]]]:
     """Every picture of slices and projections in ``folder``; entries for the page by part and slug."""
     found = contents.findings
-    if found.components or found.paths or found.volumes:
+    if found.components or found.paths or found.volumes or found.motions:
         folder.mkdir(parents=True, exist_ok=True)
     return {
         "components": {slug: _write_components(slug, view, folder) for slug, view in found.components.items()},
@@ -44,6 +45,7 @@ def write_findings(contents: Contents, folder: Path) -> dict[str, dict[str, list
             for slug, view in found.paths.items()
         },
         "volumes": {slug: _write_classes(contents, slug, folder) for slug in found.volumes},
+        "motions": {slug: _write_motion(contents, slug, folder) for slug in found.motions},
     }
 
 
@@ -105,6 +107,17 @@ def _write_classes(contents: Contents, slug: str, folder: Path) -> list[Entry]:
         name = f"class-{slug}-{number}.png"
         imsave(folder / name, _strip(planes[:, ::-1], high), cmap="gray", vmin=low, vmax=high)
         entries.append(_entry(folder, name, ", ".join(lines), f"Volume of class {number} in three planes"))
+    return entries
+
+
+def _write_motion(contents: Contents, slug: str, folder: Path) -> list[Entry]:
+    view, colour = contents.findings.motions[slug], contents.styles[slug].colour
+    entries = []
+    for axis, moved in enumerate(view.moved.tolist()):
+        name = f"motion-{slug}-{axis + 1}.svg"
+        (folder / name).write_text(animate_motion(view, axis, colour), encoding="utf-8")
+        words = f"latent {axis + 1}: density moves by {moved:.1f} Å"
+        entries.append(_entry(folder, name, words, f"Points of the map moving along latent {axis + 1}"))
     return entries
 
 

@@ -18,6 +18,7 @@ from cryobench.data import (
     LatentDensity,
     LatentPath,
     LossTerms,
+    Motion,
 )
 from cryobench.report.tables import Run
 
@@ -33,22 +34,51 @@ def _variances(run: Run) -> Iterable[tuple[Any, ...]]:
 
 
 def tabulate_half_sets(runs: Sequence[Run], dataset: Dataset) -> pd.DataFrame:
-    """Half-set FSC: columns class (−1 where there is one curve for all), shell, frequency in 1/Å, fsc.
+    """Half-set FSC: columns class (−1 where there is one curve for all), shell, frequency in 1/Å, fsc, control.
+
+    ``control`` is that of the same volume without what the method adds, NaN where there is none.
 
     Those of query particles are left out: they are neither of a volume that a run found nor of a class.
     """
     length = dataset.particles.box_size * dataset.particles.pixel_size
-    return _gather(runs, ("class", "shell", "frequency", "fsc"), lambda run: _half_sets(run, length))
+    return _gather(runs, ("class", "shell", "frequency", "fsc", "control"), lambda run: _half_sets(run, length))
 
 
 def _half_sets(run: Run, length: float) -> Iterable[tuple[Any, ...]]:
     found = next((each for each in run.findings(HalfSetFsc) if each.of != "query"), None)
     if found is None:
         return
-    for number, curve in enumerate(np.atleast_2d(found.curves)):
+    controls = np.full_like(found.curves, np.nan) if found.control is None else found.control
+    for number, pair in enumerate(zip(np.atleast_2d(found.curves), np.atleast_2d(controls), strict=True)):
         name = -1 if found.of == "volume" else number
-        for shell, value in enumerate(curve.astype(float).tolist()):
-            yield name, shell, shell / length, value
+        for shell, values in enumerate(np.stack(pair, axis=1).astype(float).tolist()):
+            yield name, shell, shell / length, *values
+
+
+def tabulate_motion(runs: Sequence[Run]) -> pd.DataFrame:
+    """Motion: columns axis from 1, step, latent along it, moved and farthest in Å from the place at the first step.
+
+    ``moved`` is the root mean square over the density, ``farthest`` that of the point that goes farthest.
+    """
+    return _gather(runs, ("axis", "step", "latent", "moved", "farthest"), _motion)
+
+
+def _motion(run: Run) -> Iterable[tuple[Any, ...]]:
+    found = run.find(Motion)
+    if found is None:
+        return
+    share = np.asarray(found.masses, dtype=np.float64) / max(float(np.sum(found.masses)), 1e-30)
+    for axis, (latents, steps) in enumerate(zip(found.latents, found.displacements, strict=True)):
+        along = min(axis, latents.shape[1] - 1)
+        for step, displacements in enumerate(steps):
+            squared = np.square(displacements - steps[0]).sum(axis=-1, dtype=np.float64)
+            yield (
+                axis + 1,
+                step,
+                float(latents[step, along]),
+                float(np.sqrt(squared @ share)),
+                float(np.sqrt(squared.max())),
+            )
 
 
 def tabulate_classes(runs: Sequence[Run]) -> pd.DataFrame:

@@ -1,0 +1,68 @@
+"""The consensus of each half-set, and how much noise and signal images hold beside it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cryobench.fourier import fft_volume, frequency_grid, ifft_volume
+from cryobench.imaging.grid import FourierVolume, volume_to_fourier
+from cryobench.reconstruction.engine import Passes, Rows, Sums
+from cryobench.reconstruction.images import PosedSpectra, predict_images
+from cryobench.reconstruction.statistics import solve_volumes, sum_classes
+
+_LEAST_NOISE = 1e-3
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """What is known before anything moves."""
+
+    halves: Tensor
+    """(2, z, y, x) float32, of each half-set, in the mask that it was made in."""
+    noise: np.ndarray
+    """(radius + 1,) power of what the consensus leaves over of images, per shell."""
+    signal: np.ndarray
+    """(radius + 1,) power of the consensus in images, CTF included."""
+    gain: np.ndarray
+    """(radius + 1,) mean CTF² of each shell."""
+
+    @property
+    def volume(self) -> Tensor:
+        """(z, y, x) of all."""
+        return self.halves.mean(0)
+
+
+def find_consensus(passes: Passes, halves: np.ndarray, mask: Tensor) -> Consensus:
+    """Regularised back-projection of each half (n,) 0 or 1, in a mask, and the power it leaves over."""
+    sums = sum_classes(passes, np.eye(2, dtype=np.float32)[halves], passes.mean_power)
+    volumes, _ = solve_volumes(sums, mask=mask)
+    found = passes.run(_sum_power, volume_to_fourier(volumes.mean(0)))[0]
+    entries = len(passes) * passes.disc.shell_weights
+    left, signal, gain = (found[name] / entries for name in ("left", "signal", "gain"))
+    return Consensus(volumes, np.maximum(left, _LEAST_NOISE * passes.mean_power), signal, gain)
+
+
+def _sum_power(spectra: PosedSpectra, volume_ft: FourierVolume) -> tuple[Sums, Rows]:
+    """Weighted powers (radius + 1,): of what a volume leaves over, of its images, and of the CTF."""
+    totals = {name: np.zeros(spectra.disc.radius + 1) for name in ("left", "signal", "gain")}
+    for batch in spectra.batches():
+        predicted = predict_images(volume_ft, batch, spectra.disc)
+        for name, values in (("left", batch.data - predicted), ("signal", predicted)):
+            totals[name] += spectra.disc.shell_power(values).sum(0).cpu().numpy()
+        totals["gain"] += batch.ctf_power.sum(0).cpu().numpy()
+    return totals, {}
+
+
+def low_pass(volume: Tensor, response: Tensor) -> Tensor:
+    """The volume (z, y, x) times a response (z, y, h) of its spectrum: symmetric, so its own adjoint."""
+
+    return ifft_volume(fft_volume(volume) * response, volume.shape[-1])
+
+
+def make_response(box_size: int, radius: float, device: torch.device | str = "cpu") -> Tensor:
+    """(z, y, h) response of a low pass to a radius in index units, with a soft edge of two shells."""
+
+    distance = frequency_grid(box_size, 3, device=device).square().sum(-1).sqrt() * box_size
+    return 0.5 + 0.5 * torch.cos(torch.pi * ((distance - radius + 1) / 2).clamp(0, 1))

@@ -1,0 +1,77 @@
+"""Sub-meshes fused along a tree: vertices of two labels at one lattice point become one where the tree joins them."""
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+Fused = tuple[int, int]
+"""Two labels."""
+
+
+def fuse_vertices(vertices: np.ndarray, fused: Sequence[Fused] | None) -> tuple[np.ndarray, np.ndarray]:
+    """New number of every vertex, and which of the old ones (u,) stand for the new.
+
+    Parameters
+    ----------
+    vertices
+        (v, 4) label and lattice point, all different, in ascending order.
+    fused
+        Pairs of labels; None for those of ``find_tree``.
+
+    Raises
+    ------
+    ValueError
+        If a label has no vertices, or two fused labels do not touch.
+    """
+    at = np.unique(vertices[:, 1:], axis=0, return_inverse=True)[1].reshape(-1)
+    labels = sorted(set(vertices[:, 0].tolist()))
+    where = {label: np.flatnonzero(vertices[:, 0] == label) for label in labels}
+    links = []
+    for first, second in find_tree(vertices) if fused is None else fused:
+        for label in (first, second):
+            if label not in where:
+                raise ValueError(f"segment {label} is to be fused, and there are {', '.join(map(str, labels))}.")
+        shared, one, other = np.intersect1d(at[where[first]], at[where[second]], return_indices=True)
+        if not len(shared):
+            raise ValueError(f"segments {first} and {second} are to be fused and do not touch: no cell holds both.")
+        links.append(np.stack([where[first][one], where[second][other]]))
+    pairs = np.concatenate(links, axis=1) if links else np.zeros((2, 0), dtype=np.int64)
+    graph = coo_array((np.ones(pairs.shape[1]), (pairs[0], pairs[1])), shape=(len(vertices),) * 2)
+    _, numbers = connected_components(graph, directed=False)
+    _, kept = np.unique(numbers, return_index=True)
+    return numbers.astype(np.int64), kept
+
+
+def find_tree(vertices: np.ndarray) -> tuple[Fused, ...]:
+    """Pairs of labels that make a tree, breadth first from the largest, over those that touch, the closest first.
+
+    Labels that touch no other are roots of their own.
+    """
+    places: dict[tuple[int, ...], list[int]] = {}
+    for label, *place in vertices.tolist():
+        places.setdefault(tuple(place), []).append(label)
+    touching: Counter[Fused] = Counter()
+    for labels in places.values():
+        touching.update(combinations(sorted(labels), 2))
+    sizes = Counter(vertices[:, 0].tolist())
+    tree: list[Fused] = []
+    reached: set[int] = set()
+    for root in sorted(sizes, key=lambda label: (-sizes[label], label)):
+        if root in reached:
+            continue
+        reached.add(root)
+        waiting = deque([root])
+        while waiting:
+            label = waiting.popleft()
+            near = [(-count, *pair) for pair, count in touching.items() if label in pair]
+            for _, *pair in sorted(near):
+                other = pair[1] if pair[0] == label else pair[0]
+                if other not in reached:
+                    reached.add(other)
+                    tree.append((label, other))
+                    waiting.append(other)
+    return tuple(tree)

@@ -1,0 +1,93 @@
+"""Motion along latent axes, seen over the map that moves: arrows for a figure, and a picture that plays.
+
+Points are those that hold density, seen along the direction in which most of the motion shows. Arrows go from where a
+point is at the low end of an axis to where it is at the high end.
+"""
+
+from base64 import b64encode
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+from matplotlib.image import imsave
+
+from cryobench.data import Motion
+from cryobench.report.findings.volumes import LARGEST_BOX, grey_range
+from cryobench.report.surfaces import reduce_volume
+
+MOST_POINTS = 160
+LEAST_MASS = 0.05
+"""Of a point that is shown, in that of the heaviest."""
+MOST_AXES = 4
+_PLANES = ((0, 1), (0, 2), (1, 2))
+"""Coordinates (x, y, z) along columns and rows of a projection along z, y and x."""
+_MARGIN = 3
+"""Pixels of the picture beyond the outermost point."""
+_SECONDS = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class MotionView:
+    """The map projected, and paths of points over it for each latent axis."""
+
+    picture: np.ndarray
+    """(n, n), rows upwards, cut to where the points are."""
+    paths: np.ndarray
+    """(a, f, m, 2) places in px of the picture, (column, row)."""
+    moved: np.ndarray
+    """(a,) Å, root mean square of the density's displacement from one end of the axis to the other."""
+    n_axes: int
+    """That the run has; the first of them are shown."""
+    direction: int
+    """Of ``PROJECTIONS``: the axis summed over, 0 for z."""
+
+
+def view_motion(found: Motion) -> MotionView:
+    """The first ``MOST_AXES`` axes of a run."""
+    masses = np.asarray(found.masses, dtype=np.float64)
+    displacements = np.asarray(found.displacements[:MOST_AXES], dtype=np.float64)
+    ends = displacements[:, -1] - displacements[:, 0]
+    share = masses / max(masses.sum(), 1e-30)
+    moved = np.sqrt((np.square(ends).sum(axis=-1) * share).sum(axis=-1))
+    seen = [(np.square(ends[..., plane]).sum(axis=-1) * share).sum() for plane in _PLANES]
+    direction = int(np.argmax(seen))
+    volume = reduce_volume(np.nan_to_num(np.asarray(found.volume, dtype=np.float32)), LARGEST_BOX)
+    pixel_size = found.pixel_size * found.volume.shape[-1] / volume.shape[-1]
+    chosen = _choose_points(masses)
+    places = found.points[chosen] + displacements[:, :, chosen]
+    paths = places[..., _PLANES[direction]] / pixel_size
+    centre = volume.shape[-1] // 2
+    reach = min(centre, int(np.abs(paths).max(initial=0)) + _MARGIN)
+    shown = slice(centre - reach, centre + reach + 1)
+    return MotionView(volume.sum(axis=direction)[shown, shown], paths + reach, moved, len(found.latents), direction)
+
+
+def _choose_points(masses: np.ndarray) -> np.ndarray:
+    """Points with density, thinned evenly in their order to at most ``MOST_POINTS``."""
+    heavy = np.flatnonzero(masses > LEAST_MASS * masses.max()) if masses.max() > 0 else np.arange(len(masses))
+    return heavy[np.unique(np.linspace(0, len(heavy) - 1, min(MOST_POINTS, len(heavy))).round().astype(int))]
+
+
+def animate_motion(view: MotionView, axis: int, colour: str) -> str:
+    """SVG that plays the points' way along an axis and back over the map, without a script."""
+    size = view.picture.shape[-1]
+    low, high = grey_range(view.picture)
+    buffer = BytesIO()
+    imsave(buffer, view.picture[::-1], cmap="gray", vmin=low, vmax=high, format="png")
+    image = b64encode(buffer.getvalue()).decode()
+    there = view.paths[axis] * [1, -1] + [0.5, size - 0.5]
+    there_and_back = np.concatenate([there, there[-2::-1]])
+    dots = []
+    for path in there_and_back.transpose(1, 0, 2).round(2):
+        along = (
+            f'<animate attributeName="{name}" dur="{_SECONDS:g}s" repeatCount="indefinite" '
+            f'values="{";".join(f"{value:g}" for value in values)}"/>'
+            for name, values in (("cx", path[:, 0]), ("cy", path[:, 1]))
+        )
+        x, y = path[len(path) // 4]
+        dots.append(f'<circle cx="{x:g}" cy="{y:g}" r="{size / 140:.2f}">{"".join(along)}</circle>')
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}" width="360" height="360">'
+        f'<image href="data:image/png;base64,{image}" width="{size}" height="{size}"/>'
+        f'<g fill="{colour}">{"".join(dots)}</g></svg>'
+    )

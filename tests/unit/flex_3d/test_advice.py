@@ -1,0 +1,37 @@
+"""Notes: each where its reason is, and none on a run that is well."""
+
+import numpy as np
+import pytest
+
+from cryobench.methods.flex_3d.advice import advise
+from cryobench.methods.flex_3d.settings import Flex3DSettings
+from cryobench.methods.flex_3d.what_moved import Strain
+
+WELL = Strain(moved=8.0, stretch=0.05, growth=0.03)
+CURVE = np.concatenate([np.ones(20), np.linspace(1, 0, 8), np.zeros(5)])
+
+
+def notes_of(*, latents=None, strain=WELL, curve=CURVE, **settings):
+    spread = np.linspace(-1, 1, 100)[:, None] if latents is None else latents
+    return list(advise(spread, strain, curve, 3.0, Flex3DSettings(**settings)))
+
+
+def test_a_run_that_is_well_has_none():
+    assert notes_of() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"latents": np.array([[1.5], [-1.5], [0.0]])}, "raise centring"),
+        ({"latents": np.array([[0.1], [-0.1], [0.0]])}, "Lower centring"),
+        ({"strain": Strain(0.5, 0.01, 0.0)}, "Nothing moves: 0.5 Å"),
+        ({"strain": Strain(8.0, 0.2, 0.05)}, "Raise rigidity"),
+        ({"strain": Strain(8.0, 0.2, 0.3)}, "No motion makes density appear"),
+        ({"curve": np.full(33, 0.9), "map_iterations": 20}, "map_iterations=40"),
+    ],
+)
+def test_each_reason_has_its_own(changes, words):
+    notes = notes_of(**changes)
+    assert len(notes) == 1
+    assert words in notes[0]

@@ -1,0 +1,145 @@
+"""``3dflex`` on a hinge of blobs, what it says of hard data, and what it refuses."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from cryobench._errors import FormatError
+from cryobench.data import ArrayImages, HalfSetFsc, Motion
+from cryobench.io.mrc import write_volume
+from cryobench.methods import get_method
+from hinged_blobs import PIXEL_SIZE, hinged_dataset
+
+Flex3D = get_method("3dflex")
+QUICK = {**Flex3D.small, "z_dim": 1, "epochs": 8, "annealing_epochs": 8, "n_cells": 8, "map_iterations": 5}
+
+
+def run(dataset, **changes):
+    return Flex3D.with_settings({**QUICK, **changes}).reconstruct(dataset.particles, dataset.queries)
+
+
+@pytest.fixture(scope="module")
+def hinge():
+    return hinged_dataset()
+
+
+@pytest.fixture(scope="module")
+def found(hinge):
+    return run(hinge)
+
+
+def test_the_angle_is_found_up_to_a_monotone_map(hinge, found):
+    angle = hinge.truth.variables["angle"].values
+    assert abs(spearmanr(found.latents[:, 0], angle).statistic) > 0.95
+
+
+def test_volumes_deviate_as_the_true_ones(hinge, found):
+    made = np.stack([found.volumes.read(number) for number in range(len(hinge.queries))])
+    true = np.stack([hinge.truth.volumes.read(int(hinge.truth.states[query])) for query in hinge.queries])
+    deviations = [(each - each.mean(axis=0)).ravel() for each in (made, true)]
+    assert np.corrcoef(*deviations)[0, 1] > 0.8
+    volume = found.find(Motion).volume
+    still = [np.corrcoef(volume.ravel(), each.ravel())[0, 1] for each in true]
+    moved = [np.corrcoef(one.ravel(), other.ravel())[0, 1] for one, other in zip(made, true, strict=True)]
+    assert np.mean(moved) > np.mean(still) + 0.03
+
+
+def test_the_map_of_half_sets_is_told_beside_that_without_motion(found):
+    half_sets = found.find(HalfSetFsc)
+    assert half_sets.curves.shape == half_sets.control.shape == (13,)
+    assert half_sets.curves[1:6].min() > 0.97
+    assert not np.array_equal(half_sets.curves, half_sets.control)
+
+
+def test_latents_stay_in_their_range_also_where_they_are_driven_out(hinge):
+    driven = run(hinge, centring=0.0, latent_learning_rate=3.0, epochs=2, annealing_epochs=2)
+    assert np.abs(driven.latents).max() == 1.5
+    assert any("raise centring" in note for note in driven.notes)
+
+
+def test_the_arm_moves_and_the_body_hardly(found):
+    motion = found.find(Motion)
+    ends = np.linalg.norm(motion.displacements[0, -1] - motion.displacements[0, 0], axis=1)
+    arm, body = motion.points[:, 0] > 3 * PIXEL_SIZE, motion.points[:, 0] < -2 * PIXEL_SIZE
+    moved = [np.average(ends[part], weights=motion.masses[part]) for part in (arm, body)]
+    assert moved[0] > 3 * moved[1]
+    assert moved[0] > 2 * PIXEL_SIZE
+
+
+@pytest.mark.slow
+def test_composition_is_mimicked_and_said():
+    found = run(hinged_dataset(vanishing=True))
+    assert any("No motion makes density appear" in note for note in found.notes)
+
+
+def test_without_a_mask_one_is_drawn_and_said():
+    dataset = hinged_dataset(n=120, with_mask=False)
+    found = run(dataset, epochs=1, annealing_epochs=1)
+    assert any(note.startswith("No mask is given") for note in found.notes)
+
+
+def test_latents_of_another_method_start_it_and_may_be_frozen(hinge, tmp_path):
+    angle = hinge.truth.variables["angle"].values
+    np.save(tmp_path / "latents.npy", np.stack([angle, angle**2], axis=1))
+    found = run(hinge, initial_latents=tmp_path / "latents.npy", freeze_latents=True, epochs=1, annealing_epochs=1)
+    assert abs(spearmanr(found.latents[:, 0], angle).statistic) == pytest.approx(1)
+
+
+@pytest.mark.slow
+def test_a_training_box_may_be_smaller_than_that_of_the_map(hinge):
+    found = run(hinge, training_box=18)
+    angle = hinge.truth.variables["angle"].values
+    assert abs(spearmanr(found.latents[:, 0], angle).statistic) > 0.9
+    assert found.volumes.box_size == 24
+
+
+def test_segments_have_meshes_of_their_own(hinge, tmp_path):
+    axis = np.arange(24) - 12
+    labels = np.where(np.broadcast_to(axis, (24, 24, 24)) > 1, 1, 0).astype(np.float32)
+    labels[np.asarray(hinge.particles.mask) < 0.5] = -1
+    write_volume(tmp_path / "segments.mrc", labels, PIXEL_SIZE)
+    short = {"epochs": 1, "annealing_epochs": 1, "segmentation": tmp_path / "segments.mrc"}
+    whole, joined = run(hinge, epochs=1, annealing_epochs=1), run(hinge, **short, rigid_segments=[0])
+    assert len(joined.model["elements"]) > len(whole.model["elements"])
+    assert len(joined.model["vertices"]) == len(whole.model["vertices"])  # the two are fused where they touch
+    for name, value, words in (
+        ("rigid_segments", [5], "rigid_segments names segment 5"),
+        ("fused", ["0>9"], "segment 9 is to be fused"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            run(hinge, **short, **{name: value})
+
+
+def test_what_does_not_fit_is_refused(hinge, tmp_path):
+    write_volume(tmp_path / "small.mrc", np.zeros((12, 12, 12), dtype=np.float32), PIXEL_SIZE)
+    write_volume(tmp_path / "half.mrc", np.full((24, 24, 24), 0.5, dtype=np.float32), PIXEL_SIZE)
+    np.save(tmp_path / "few.npy", np.zeros((10, 2)))
+    for changes, words in (
+        ({"segmentation": tmp_path / "small.mrc"}, "has 12 voxels a side, and images have 24"),
+        ({"segmentation": tmp_path / "half.mrc"}, "not whole"),
+        ({"initial_latents": tmp_path / "few.npy"}, r"shape \(10, 2\), expected a row for each of 600"),
+    ):
+        with pytest.raises(FormatError, match=words):
+            run(hinge, **changes)
+    with pytest.raises(ValueError, match="give a segmentation"):
+        run(hinge, rigid_segments=[1])
+    with pytest.raises(ValueError, match="freeze_latents keeps latents"):
+        run(hinge, freeze_latents=True)
+
+
+def with_particles(dataset, **changes):
+    return dataclasses.replace(dataset, particles=dataclasses.replace(dataset.particles, **changes))
+
+
+def test_bad_particles_are_refused(hinge):
+    few = hinge.particles.select(np.arange(20))
+    with pytest.raises(ValueError, match="batch_size to 20 at most"):
+        Flex3D.with_settings(QUICK).reconstruct(few, np.arange(5))
+    with pytest.raises(ValueError, match="mask holds nothing"):
+        run(with_particles(hinge, mask=np.zeros((24, 24, 24), dtype=np.float32)))
+    images = hinge.particles.images.read(np.arange(600)).copy()
+    images[77, 3, 3] = np.nan
+    with pytest.raises(ValueError, match="particle 77 holds NaN"):
+        run(with_particles(hinge, images=ArrayImages(images)))
