@@ -128,7 +128,7 @@ def test_the_gradient_through_latents_is_that_of_one_graph(particles):
             values.append(measure())
             with torch.no_grad():
                 parameter.sub_(direction, alpha=step)
-        np.testing.assert_allclose((values[0] - values[1]) / 4e-3, slope, rtol=0.03, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose((values[0] - values[1]) / 4e-3, slope, rtol=0.1, atol=1e-6, err_msg=name)
         measure()
 
 

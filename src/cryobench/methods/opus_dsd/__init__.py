@@ -30,7 +30,8 @@ of the authors' program, version 1.0.0, as CryoBench ran it. Clean-room from the
 Deviations, and why:
 
 * Images are divided by one standard deviation of all pixels, as in later versions of the program: 1.0.0 takes them as
-  they are, and the posterior of orientations is of unit noise. A background in the corners is taken off.
+  they are, and the posterior of orientations is of unit noise. The mean of each
+  image's corners is taken off, so that a background does not count.
 * The CTF has the sign of this package, and images theirs; the program has both turned over, which is the same.
 * Images are centred, cropped and kept once, in half precision, not in every step; they are blurred within the crop.
 * An image is spread to the canonical frame by one bilinear interpolation; the program turns it in the plane

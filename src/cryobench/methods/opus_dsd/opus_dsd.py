@@ -1,6 +1,7 @@
 """``opus-dsd``: the method."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -9,7 +10,7 @@ import torch
 
 from cryobench.compute import Compute
 from cryobench.compute.memory import reserve
-from cryobench.data import CHUNK, Particles, Reconstruction
+from cryobench.data import CHUNK, LevelledImages, Particles, Reconstruction
 from cryobench.methods.method import Method, Preset
 from cryobench.methods.opus_dsd.orientations import N_TILTED
 from cryobench.methods.opus_dsd.region import find_region
@@ -19,7 +20,7 @@ from cryobench.methods.opus_dsd.support import Support, make_support
 from cryobench.methods.opus_dsd.training import Autoencoder, OpusTraining
 from cryobench.reconstruction.decoders.template import pack_template
 from cryobench.reconstruction.engine import RunContext, iterate
-from cryobench.reconstruction.images import level_background, require_poses
+from cryobench.reconstruction.images import require_poses
 from cryobench.reconstruction.networks import (
     TRAINED_BYTES,
     RealSpaceImages,
@@ -40,7 +41,7 @@ class OpusDsd(Method[OpusDsdSettings]):
     poses = "given"
     precisions = ("float32", "bfloat16")
     trains = True
-    repeats = 0.03
+    repeats = 0.05
     Settings = OpusDsdSettings
     presets: ClassVar[Mapping[str, Preset]] = {
         "paper": Preset(
@@ -79,8 +80,8 @@ class OpusDsd(Method[OpusDsdSettings]):
         "decoder_width": 256,
         "encoder_width": 2,
         "orientations": "given",
-        "learning_rate": 1.5e-3,
-        "learning_rate_decay": 0.4,
+        "learning_rate": 7e-4,
+        "learning_rate_decay": 0.7,
         "view_n_side": 1,
         "beta_ramp": 500,
         "beta_period": 600,
@@ -106,7 +107,8 @@ class OpusDsd(Method[OpusDsdSettings]):
         region, notes = find_region(particles, context.progress)
         render = render_size(particles.box_size, settings.downfrac)
         whole, box_size = particles, particles.box_size
-        particles, levelled = level_background(particles.at_box(render))
+        particles = particles.at_box(render)
+        particles = replace(particles, images=LevelledImages(particles.images))
         rotations, _ = require_poses(particles)
         mask = cut_mask(torch.tensor(region), render).numpy()
         sizes = choose_sizes(mask, box_size, settings)
@@ -134,7 +136,7 @@ class OpusDsd(Method[OpusDsdSettings]):
             model={**packed, "log_variances": 2 * log_deviations},
             decodes_by="template",
             findings=training.findings(convergence, latents),
-            notes=(*notes, *levelled, *_note_ceiling(whole, render), *_note_views(training)),
+            notes=(*notes, *_note_ceiling(whole, render), *_note_views(training)),
         )
 
     def _make_training(
