@@ -39,7 +39,7 @@ _LEAST_SIGNAL = 0.01
 """Of the images' power that the prior leaves a particle at the least."""
 _MARGIN = 20.0
 """Log-likelihood below an image's best, at the radius of a level, at which an orientation goes no further."""
-_PROBED = 32
+_PROBED = 16
 """Images by which the noise is set at the start."""
 _ARRAYS = 12
 """Volumes of 4 bytes a voxel that a class takes: itself, sums, totals, spectra."""
@@ -232,7 +232,7 @@ class Ascent(Iteration[Ascended]):
         chosen = self._draw(0, min(_PROBED, look.size))
         question = Question(self.plan(look.radius, fine=False))
         low, high = np.log(1e-4), np.log(1e4)
-        for _ in range(16):
+        for _ in range(12):
             middle = 0.5 * (low + high)
             model = Model(volumes, self.passes.mean_power * np.exp(middle))
             sums, _ = self.passes.run(expect, model, question, own=(chosen,))
