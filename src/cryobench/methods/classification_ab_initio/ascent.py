@@ -24,7 +24,7 @@ from cryobench.methods.classification_ab_initio.settings import (
     plan_ascent,
 )
 from cryobench.methods.classification_ab_initio.volumes import Constraints, draw_starts
-from cryobench.reconstruction.engine import Iteration, Passes, Rows, RunContext, Step, Sums
+from cryobench.reconstruction.engine import Diverged, Iteration, Passes, Rows, RunContext, Step, Sums
 from cryobench.reconstruction.images import ImageSpectra, draw_stretch, spectra_bytes
 from cryobench.reconstruction.poses import OrientationGrid, SearchPlan, plan_radii
 from cryobench.reconstruction.statistics import disc_of, find_masks
@@ -189,6 +189,11 @@ class Ascent(Iteration[Ascended]):
             gradient = numerator.values / look.size - (mean + damping) * current.values
             gradient = torch.where(self._within(current, look.radius), gradient, 0)
             ascended = volume + look.step * fourier_to_volume(current.with_values(gradient / (running + damping)))
+            if not bool(torch.isfinite(ascended).all()):
+                raise Diverged(
+                    f"volume {index} of a step up to radius {look.radius} is not finite. {self.advice} "
+                    "Earlier steps are kept."
+                )
             volumes.append(self._constraints.apply(ascended))
             weights.append(running)
         return torch.stack(volumes), torch.stack(weights)
