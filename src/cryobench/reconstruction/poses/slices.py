@@ -55,7 +55,8 @@ class GridSlices:
     def shared(self, volume: int, rotations: Tensor, radius: int) -> Tensor:
         """Slices (r, p) of one volume."""
         spectrum, count = self._spectrum(volume, radius), self._disc.count(radius)
-        dense = extract_slices(spectrum, rotations, radius=min(radius + 0.5, spectrum.layout.max_radius))
+        turned = rotations.to(self._volumes.device)
+        dense = extract_slices(spectrum, turned, radius=min(radius + 0.5, spectrum.layout.max_radius))
         packed = torch.from_numpy(disc_of(spectrum.box_size).index[:count]).to(dense.device)
         return dense.flatten(1).index_select(1, packed)
 
