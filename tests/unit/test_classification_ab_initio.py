@@ -129,6 +129,24 @@ def test_class_similarity_mixes_classes(states) -> None:
     np.testing.assert_allclose(mixed, 0.7 * alone + 0.1, atol=1e-5)
 
 
+def test_similarity_finds_the_poses_of_a_class_however_unlikely_it_is(states) -> None:
+    """Its likelihood may be smaller than any number there is."""
+    dataset, volumes = states
+    plan = SearchPlan((6,), ShiftGrid(1.5, 3), OrientationGrid(1, 6))
+    spectra = ImageSpectra(dataset.particles, 11)
+    chosen = np.zeros(len(spectra), dtype=bool)
+    chosen[:12] = True
+    unlikely = torch.stack([volumes[0], -30 * volumes[1]])
+    for levels in (plan, SearchPlan((6, 6), plan.shifts, plan.orientations)):
+        model = Model(unlikely, spectra.mean_power * 0.02)
+        sums, rows = expect(spectra, model, Question(levels, similarity=0.2), chosen)
+        np.testing.assert_allclose(rows["posteriors"][:12, 1], 0.1, atol=1e-3)
+        assert np.isfinite(sums["likelihood"])
+        numerator, weight = sums["volumes"].totals_of(1)
+        assert torch.isfinite(torch.view_as_real(numerator.values)).all()
+        assert float(weight.values.max()) > 0
+
+
 def test_the_noise_starts_where_the_wanted_share_of_poses_is_significant(states) -> None:
     dataset, _ = states
     method = _quick(significant_share=0.05, n_classes=2)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.special import logsumexp
 from torch import Tensor
 
 from cryobench.imaging.accumulate import SliceAccumulator
@@ -120,11 +121,12 @@ class _Expectation:
             search.score_all(self._source, matched, index, search.base_slices(self._source, index))
             for index in range(n_classes)
         ]
-        best = torch.stack([each.amax(dim=(0, 2)) for each in scores])
-        top = best.amax(0)
-        weights = [each.sub_(top[None, :, None]).exp_() for each in scores]
+        tops = [each.amax(dim=(0, 2)) for each in scores]
+        weights = [each.sub_(top[None, :, None]).exp_() for each, top in zip(scores, tops, strict=True)]
         masses = torch.stack([each.sum(dim=(0, 2)) for each in weights], dim=1).double().cpu().numpy()
-        factors, posteriors = self._share(masses)
+        logs = np.log(masses) + torch.stack(tops, dim=1).double().cpu().numpy()
+        posteriors = self._share(logs)
+        factors = posteriors / masses
         squares = torch.zeros(len(matched), dtype=torch.float64, device=self._device)
         if self._dense is None:
             shape = len(search.base_rotations), self._count
@@ -142,7 +144,7 @@ class _Expectation:
             numerator, weight = self._dense[index]
             torch.view_as_real(numerator).flatten(1).addmm_(each.flatten(1), moved)
             weight.addmm_(each.sum(2), matched.weights)
-        self._count_images(masses, top.cpu().numpy(), posteriors, 1 / squares.cpu().numpy())
+        self._count_images(logs, posteriors, 1 / squares.cpu().numpy())
         # The best pose of the most probable class.
         classes = posteriors.argmax(1)
         n_shifts = moved.shape[0] // len(matched)
@@ -158,17 +160,19 @@ class _Expectation:
     def _add_leaves(self, leaves: Leaves) -> None:
         """Images whose posterior is over the last orientations of the search and all shifts about them."""
         nodes, plan, images = leaves.nodes, self._question.plan, leaves.images
-        top = np.full(len(images), -np.inf)
-        np.maximum.at(top, nodes.images, nodes.scores)
-        relative = leaves.scores - torch.from_numpy(top[nodes.images]).to(leaves.scores)[:, None, None]
-        weights = relative.exp_()
+        place = nodes.images, nodes.volumes
+        tops = np.full((len(images), self._n_classes), -np.inf)
+        np.maximum.at(tops, place, nodes.scores)
+        weights = (leaves.scores - torch.from_numpy(tops[place]).to(leaves.scores)[:, None, None]).exp_()
         each = weights.sum(dim=(1, 2)).double().cpu().numpy()
-        masses, squares = np.zeros((len(images), self._n_classes)), np.zeros(len(images))
-        np.add.at(masses, (nodes.images, nodes.volumes), each)
-        factors, posteriors = self._share(masses)
-        own = factors[nodes.images, nodes.volumes]
+        masses, squares = np.zeros_like(tops), np.zeros(len(images))
+        np.add.at(masses, place, each)
+        # A class of which no orientation was left has no mass, and none of what similarity spreads.
+        logs = np.log(np.maximum(masses, 1)) + tops
+        posteriors = self._share(logs)
+        own = posteriors[place] / masses[place]
         np.add.at(squares, nodes.images, weights.square().sum(dim=(1, 2)).double().cpu().numpy() * own**2)
-        self._count_images(masses, top, posteriors, 1 / squares)
+        self._count_images(logs, posteriors, 1 / squares)
         kept = np.flatnonzero(each * own >= self._question.threshold)
         rows, which = torch.from_numpy(kept).to(self._device), nodes.images[kept]
         used = weights[rows] * torch.from_numpy(own[kept]).to(weights)[:, None, None]
@@ -183,18 +187,19 @@ class _Expectation:
             image = int(nodes.images[row])
             self._keep_pose(int(images.indices[image]), leaves.rotations[row], nodes.shifts[row], posteriors[image])
 
-    def _share(self, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Factors (b, k) of the weights of each class, and posteriors (b, k), class similarity mixed in."""
-        shares = masses / masses.sum(1, keepdims=True)
-        similarity = self._question.similarity
-        mixed = (1 - similarity) * shares + similarity * (masses > 0) / (masses > 0).sum(1, keepdims=True)
-        return np.divide(mixed, masses, out=np.zeros_like(masses), where=masses > 0), mixed
+    def _share(self, logs: np.ndarray) -> np.ndarray:
+        """Posteriors (b, k) of classes with log-masses (b, k), similarity mixed in.
 
-    def _count_images(
-        self, masses: np.ndarray, top: np.ndarray, posteriors: np.ndarray, effective: np.ndarray
-    ) -> None:
+        Each class's weights are scaled by its own best pose: however unlikely it is, similarity finds its poses.
+        """
+        shares = np.exp(logs - logsumexp(logs, axis=1, keepdims=True))
+        present = np.isfinite(logs)
+        similarity = self._question.similarity
+        return (1 - similarity) * shares + similarity * present / present.sum(1, keepdims=True)
+
+    def _count_images(self, logs: np.ndarray, posteriors: np.ndarray, effective: np.ndarray) -> None:
         n_poses = self._question.plan.n_poses * self._n_classes
-        self._likelihood += float((np.log(masses.sum(1)) + top - np.log(n_poses)).sum())
+        self._likelihood += float((logsumexp(logs, axis=1) - np.log(n_poses)).sum())
         self._effective += float(effective.sum() / n_poses)
         self._classes += posteriors.sum(0)
 
