@@ -5,6 +5,8 @@ Euler angles are RELION's: (rot, tilt, psi) = (φ, θ, ψ), intrinsic ZYZ, and R
 right-handed elementary rotations. In radians here; files in degrees are converted in ``io``.
 """
 
+from typing import Literal
+
 import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
@@ -62,26 +64,16 @@ def geodesic_distance(first: RotationArray, second: RotationArray) -> Float[np.n
     return 2 * np.arcsin(np.clip(difference / (2 * np.sqrt(2)), 0, 1))
 
 
-def healpix_directions(n_side: int, n_rings: int | None = None) -> Float[np.ndarray, "p 3"]:
-    """Unit vectors (12 n_side², 3) to the centres of the pixels of a HEALPix grid, ring by ring from +z to −z.
+def healpix_directions(n_side: int, *, order: Literal["ring", "nested"] = "ring") -> Float[np.ndarray, "p 3"]:
+    """Unit vectors (12 n_side², 3) to the centres of the pixels of a HEALPix grid, all of the same area.
 
-    All pixels have the same area. ``n_rings`` cuts off all but the first rings; None for all of them.
-    Source: Górski et al., ApJ 622 (2005) 759, equations 4 to 9. ValueError if ``n_side`` is not positive.
+    Ring by ring from +z to −z, or nested, where pixels 4 p … 4 p + 3 of twice the ``n_side`` lie within pixel p.
+    Source: Górski et al., ApJ 622 (2005) 759. ValueError if ``n_side`` is no power of two.
     """
-    if n_side < 1:
-        raise ValueError(f"a HEALPix grid needs n_side of 1 at least, got {n_side}.")
-    heights, angles = [], []
-    last = 4 * n_side - 1 if n_rings is None else n_rings
-    for ring in range(1, last + 1):
-        cap = min(ring, 4 * n_side - ring)  # counted from the nearer pole
-        if cap < n_side:
-            height = np.copysign(1 - cap**2 / (3 * n_side**2), 2 * n_side - ring)
-            count, first = 4 * cap, 0.5
-        else:
-            height = 4 / 3 - 2 * ring / (3 * n_side)
-            count, first = 4 * n_side, 0.5 if (ring - n_side) % 2 == 0 else 0.0
-        heights.append(np.full(count, height))
-        angles.append(2 * np.pi / count * (np.arange(count) + first))
-    z, phi = np.concatenate(heights), np.concatenate(angles)
-    across = np.sqrt(1 - z**2)
-    return np.stack([across * np.cos(phi), across * np.sin(phi), z], axis=1)
+    if n_side < 1 or n_side & (n_side - 1):
+        raise ValueError(f"n_side of a HEALPix grid must be a power of two, got {n_side}.")
+    from astropy_healpix.core import healpix_to_lonlat  # imports astropy: half a second
+
+    longitude, latitude = healpix_to_lonlat(np.arange(12 * n_side**2), n_side, order=order)
+    phi, elevation = np.asarray(longitude.rad), np.asarray(latitude.rad)
+    return np.stack([np.cos(elevation) * np.cos(phi), np.cos(elevation) * np.sin(phi), np.sin(elevation)], axis=1)

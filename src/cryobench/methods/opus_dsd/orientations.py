@@ -7,8 +7,6 @@ from torch import Tensor
 
 from cryobench.rotations import healpix_directions
 
-_RINGS = 4
-"""Of the grid, among which the polar neighbours are."""
 N_TILTED = 8
 """Neighbours of the polar pixel."""
 
@@ -29,7 +27,7 @@ def tilted_directions(n_side: int) -> np.ndarray:
     at the pole, four of the second ring, one of the third; at 32 their tilts are 1.46°, 2.92° and 4.39°. The pole,
     the given orientation itself, is not among them.
     """
-    directions = healpix_directions(n_side, _RINGS)
+    directions = healpix_directions(n_side)
     nearest = np.argsort(-(directions @ directions[0]), kind="stable")[1 : N_TILTED + 1]
     x, y, z = directions[np.sort(nearest)].T
     return np.stack([np.arctan2(np.hypot(x, y), z), np.arctan2(y, x)], axis=1)

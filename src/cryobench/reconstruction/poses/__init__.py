@@ -3,14 +3,9 @@
 from cryobench.reconstruction.poses.judgement import judge_shifts, judge_views
 from cryobench.reconstruction.poses.orientations import OrientationGrid
 from cryobench.reconstruction.poses.point_groups import point_group
-from cryobench.reconstruction.poses.search import (
-    FoundPoses,
-    Leaves,
-    Matched,
-    PoseSearch,
-    SearchPlan,
-    plan_radii,
-)
+from cryobench.reconstruction.poses.search import PoseSearch
+from cryobench.reconstruction.poses.search_plan import SearchPlan, plan_radii
+from cryobench.reconstruction.poses.search_values import FoundPoses, Leaves, Matched
 from cryobench.reconstruction.poses.slices import GridSlices, SliceSource
 from cryobench.reconstruction.poses.table import PoseTable, rotations_from_rows
 

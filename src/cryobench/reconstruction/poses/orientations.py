@@ -9,14 +9,13 @@ Source: Górski et al., Astrophys. J. 622 (2005) 759; hierarchy of cryoDRGN2, Zh
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from cryobench._types import RotationArray
 from cryobench.reconstruction.poses.point_groups import in_asymmetric_unit, point_group
-from cryobench.rotations import rotations_from_euler
+from cryobench.rotations import healpix_directions, rotations_from_euler
 
 N_CHILDREN = 8
 """Of a node."""
@@ -91,11 +90,7 @@ class OrientationGrid:
     def nearest(self, level: int, rotations: Float[np.ndarray, "n 3 3"]) -> tuple[np.ndarray, np.ndarray]:
         """Pixels and in-plane indices (n,) of a level: pixels that hold the views of rotations, nearest in plane."""
         nside = self.nside * 2**level
-        from astropy_healpix.core import lonlat_to_healpix
-
-        directions = rotations[:, 2]
-        longitude, latitude = np.arctan2(directions[:, 1], directions[:, 0]), np.arcsin(directions[:, 2].clip(-1, 1))
-        pixels = np.asarray(lonlat_to_healpix(_radians(longitude), _radians(latitude), nside, order="nested"))
+        pixels = _pixels_of(rotations[:, 2], nside)
         relative = np.einsum("nij,nkj->nik", _directions(nside)[pixels], rotations)
         psi = np.arctan2(relative[:, 1, 0] - relative[:, 0, 1], relative[:, 0, 0] + relative[:, 1, 1])
         count = self.n_inplane * 2**level
@@ -115,14 +110,15 @@ def _turn_in_plane(psi: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=8)
 def _directions(nside: int) -> np.ndarray:
     """Rotations (12 nside², 3, 3) of all pixels, nested, without in-plane angle."""
-    from astropy_healpix.core import healpix_to_lonlat
-
-    longitude, latitude = healpix_to_lonlat(np.arange(12 * nside**2), nside, order="nested")
-    phi, theta = np.asarray(longitude.rad), np.pi / 2 - np.asarray(latitude.rad)
+    x, y, z = healpix_directions(nside, order="nested").T
+    phi, theta = np.arctan2(y, x), np.arctan2(np.hypot(x, y), z)
     return rotations_from_euler(np.stack([phi, theta, np.zeros_like(phi)], axis=1))
 
 
-def _radians(angles: np.ndarray) -> Any:
+def _pixels_of(directions: np.ndarray, nside: int) -> np.ndarray:
+    """Nested pixels (n,) that hold directions (n, 3)."""
     from astropy import units
+    from astropy_healpix.core import lonlat_to_healpix
 
-    return angles * units.rad
+    longitude, latitude = np.arctan2(directions[:, 1], directions[:, 0]), np.arcsin(directions[:, 2].clip(-1, 1))
+    return np.asarray(lonlat_to_healpix(longitude * units.rad, latitude * units.rad, nside, order="nested"))

@@ -13,8 +13,8 @@ Source: hierarchical search of cryoDRGN2, Zhong et al., ICCV 2021, and of cryoDR
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -22,9 +22,11 @@ import torch
 from torch import Tensor
 
 from cryobench.imaging.half_disc import HalfDisc
-from cryobench.imaging.shift_scores import DiscRows, ShiftGrid, score_shifts, shift_phases
+from cryobench.imaging.shift_scores import DiscRows, score_shifts, shift_phases
 from cryobench.reconstruction.images import Spectra
-from cryobench.reconstruction.poses.orientations import N_CHILDREN, OrientationGrid
+from cryobench.reconstruction.poses.orientations import N_CHILDREN
+from cryobench.reconstruction.poses.search_plan import SearchPlan
+from cryobench.reconstruction.poses.search_values import FoundPoses, Leaves, Matched, Nodes, join_nodes
 from cryobench.reconstruction.poses.slices import SliceSource
 
 _TILE_FLOATS = 4e6
@@ -33,142 +35,6 @@ _AT_ONCE = 16
 """Images that go down the levels together: their slices fit in the cache too."""
 _REACH = 1.0
 """Spacings by which starts of a local search are turned."""
-
-
-@dataclass(frozen=True)
-class SearchPlan:
-    """Grids, and how far each level compares.
-
-    Raises
-    ------
-    ValueError
-        If radii do not ascend, or nothing is kept.
-    """
-
-    radii: tuple[int, ...]
-    """Of each level, in index units: level 0 scores all orientations and shifts."""
-    shifts: ShiftGrid
-    """Of level 0; each level halves its extent."""
-    orientations: OrientationGrid = field(default_factory=OrientationGrid)
-    keep: int = 8
-    """Orientations of each volume that go on to the next level."""
-    margin: float = np.inf
-    """Score below an image's best at which an orientation does not go on."""
-    shift_deviation: float | None = None
-    """px, of a Gaussian prior of shifts along each axis; None for none."""
-
-    def __post_init__(self) -> None:
-        if not self.radii or min(self.radii) < 1 or list(self.radii) != sorted(self.radii):
-            raise ValueError(f"radii of a search must ascend from 1, got {self.radii}.")
-        if self.keep < 1:
-            raise ValueError(f"a search keeps at least one orientation, got keep={self.keep}.")
-
-    @property
-    def last(self) -> int:
-        """The last level."""
-        return len(self.radii) - 1
-
-    @property
-    def n_poses(self) -> int:
-        """Orientations and shifts of a volume that the last level's grids tell apart."""
-        orientations = len(self.orientations.base[0]) * N_CHILDREN**self.last
-        return orientations * self.shifts.count**2 * 4**self.last
-
-    def grid(self, level: int) -> ShiftGrid:
-        """Shifts of a level about those found before."""
-        return self.shifts.finer(2**level)
-
-    def log_prior(self, shifts: np.ndarray) -> np.ndarray:
-        """Logarithm (...) of the prior of shifts (..., 2) in px, up to a constant."""
-        if self.shift_deviation is None:
-            return np.zeros(shifts.shape[:-1], dtype=np.float32)
-        return (-0.5 * (shifts / self.shift_deviation) ** 2).sum(-1).astype(np.float32)
-
-
-def plan_radii(first: int, last: int, n_refinements: int) -> tuple[int, ...]:
-    """Radii of the levels: growing evenly from the first to the last, rounded down; ``last`` if that is smaller."""
-    first = min(first, last)
-    return tuple(first + int(level / max(n_refinements, 1) * (last - first)) for level in range(n_refinements + 1))
-
-
-@dataclass(frozen=True)
-class Nodes:
-    """A list of orientations under consideration, of images in ascending order."""
-
-    images: np.ndarray
-    """(n,) positions in the batch."""
-    volumes: np.ndarray
-    """(n,)."""
-    pixels: np.ndarray
-    """(n,) of the level's grid."""
-    angles: np.ndarray
-    """(n,) of the level's grid."""
-    shifts: np.ndarray
-    """(n, 2) px, the best found."""
-    scores: np.ndarray
-    """(n,) at that shift."""
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def select(self, rows: np.ndarray) -> Nodes:
-        """Some of them."""
-        return Nodes(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
-
-
-@dataclass(frozen=True)
-class Matched:
-    """Images as a search compares them: weighed by CTF and noise."""
-
-    indices: np.ndarray
-    """(b,) which particles."""
-    data: Tensor
-    """(b, p) complex64, 2 w c y / σ²."""
-    weights: Tensor
-    """(b, p) w c² / σ²."""
-
-    def cut(self, count: int) -> Matched:
-        """The first entries."""
-        return replace(self, data=self.data[:, :count].contiguous(), weights=self.weights[:, :count].contiguous())
-
-    def tile(self, first: int, last: int) -> Matched:
-        """Some images."""
-        return Matched(self.indices[first:last], self.data[first:last], self.weights[first:last])
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-
-@dataclass(frozen=True)
-class Leaves:
-    """The last level of a search, with the score of every shift."""
-
-    images: Matched
-    """The images (b,) that the nodes are of."""
-    nodes: Nodes
-    """At least one of each image, with the best shift of each."""
-    rotations: np.ndarray
-    """(n, 3, 3)."""
-    centres: np.ndarray
-    """(n, 2) px about which shifts were searched."""
-    scores: Tensor
-    """(n, t, t) of every shift about its centre, along x and along y."""
-    slices: Tensor
-    """(n, p) predicted, without CTF."""
-
-
-@dataclass(frozen=True)
-class FoundPoses:
-    """The best pose of each image."""
-
-    rotations: np.ndarray
-    """(b, 3, 3), particle from reference."""
-    shifts: np.ndarray
-    """(b, 2) px that centre the particle."""
-    volumes: np.ndarray
-    """(b,) which volume."""
-    scores: np.ndarray
-    """(b,) log-likelihood minus that of noise alone."""
 
 
 class PoseSearch:
@@ -271,7 +137,7 @@ class PoseSearch:
                         kept.values.cpu().numpy().ravel(),
                     )
                 )
-        return self._prune(_join(found), len(matched))
+        return self._prune(join_nodes(found), len(matched))
 
     def base_slices(self, source: SliceSource, volume: int) -> Tensor | None:
         """Slices (r, p) of level 0, if they are the same for all images; made once for each source."""
@@ -395,7 +261,7 @@ class PoseSearch:
         )
         first = np.unique(np.stack([images, pixels, angles]), axis=1, return_index=True)[1]
         each = each.select(np.sort(first))
-        return _join([replace(each, volumes=np.full(len(each), volume)) for volume in range(n_volumes)])
+        return join_nodes([replace(each, volumes=np.full(len(each), volume)) for volume in range(n_volumes)])
 
     def _best(self, leaves: Iterator[Leaves]) -> FoundPoses:
         parts = []
@@ -411,7 +277,3 @@ class PoseSearch:
 
 def _stretches(n: int, size: int) -> list[tuple[int, int]]:
     return [(first, min(first + size, n)) for first in range(0, n, size)]
-
-
-def _join(parts: Sequence[Nodes]) -> Nodes:
-    return Nodes(*(np.concatenate([getattr(part, name) for part in parts]) for name in Nodes.__dataclass_fields__))
