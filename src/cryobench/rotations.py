@@ -64,16 +64,19 @@ def geodesic_distance(first: RotationArray, second: RotationArray) -> Float[np.n
     return 2 * np.arcsin(np.clip(difference / (2 * np.sqrt(2)), 0, 1))
 
 
-def healpix_directions(n_side: int, *, order: Literal["ring", "nested"] = "ring") -> Float[np.ndarray, "p 3"]:
-    """Unit vectors (12 n_side², 3) to the centres of the pixels of a HEALPix grid, all of the same area.
+def healpix_directions(
+    n_side: int, *, order: Literal["ring", "nested"] = "ring", first: int | None = None
+) -> Float[np.ndarray, "p 3"]:
+    """Unit vectors (12 n_side², 3) to the centres of the pixels of a HEALPix grid, or of its ``first`` ones.
 
-    Ring by ring from +z to −z, or nested, where pixels 4 p … 4 p + 3 of twice the ``n_side`` lie within pixel p.
-    Source: Górski et al., ApJ 622 (2005) 759. ValueError if ``n_side`` is no power of two.
+    All have the same area. They come ring by ring from +z to −z, or nested, where pixels 4 p … 4 p + 3 of twice the
+    ``n_side`` lie within pixel p. Source: Górski et al., ApJ 622 (2005) 759. ValueError if ``n_side`` is no power of
+    two.
     """
     if n_side < 1 or n_side & (n_side - 1):
         raise ValueError(f"n_side of a HEALPix grid must be a power of two, got {n_side}.")
     from astropy_healpix.core import healpix_to_lonlat  # imports astropy: half a second
 
-    longitude, latitude = healpix_to_lonlat(np.arange(12 * n_side**2), n_side, order=order)
+    longitude, latitude = healpix_to_lonlat(np.arange(first or 12 * n_side**2), n_side, order=order)
     phi, elevation = np.asarray(longitude.rad), np.asarray(latitude.rad)
     return np.stack([np.cos(elevation) * np.cos(phi), np.cos(elevation) * np.sin(phi), np.sin(elevation)], axis=1)

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from cryobench.rotations import healpix_directions
 
+_POLAR = 40
+"""Pixels of the first four rings, among which the polar neighbours are."""
 N_TILTED = 8
 """Neighbours of the polar pixel."""
 
@@ -27,7 +29,7 @@ def tilted_directions(n_side: int) -> np.ndarray:
     at the pole, four of the second ring, one of the third; at 32 their tilts are 1.46°, 2.92° and 4.39°. The pole,
     the given orientation itself, is not among them.
     """
-    directions = healpix_directions(n_side)
+    directions = healpix_directions(n_side, first=_POLAR)
     nearest = np.argsort(-(directions @ directions[0]), kind="stable")[1 : N_TILTED + 1]
     x, y, z = directions[np.sort(nearest)].T
     return np.stack([np.arctan2(np.hypot(x, y), z), np.arctan2(y, x)], axis=1)

@@ -43,7 +43,9 @@ class OpusDsdSettings(MethodSettings):
         "(published), or the given one alone, for exact poses",
     )
     cone_n_side: int = Field(
-        32, ge=3, description="of the HEALPix grid whose polar neighbours the tilts are: 1.5 to 4.4° (published: 32)"
+        32,
+        ge=4,
+        description="of the HEALPix grid (a power of two) whose polar neighbours are the tilts (published: 32)",
     )
     learning_rate: float = Field(1e-4, gt=0, description="of AdamW without weight decay (published: 1e-4)")
     learning_rate_decay: float = Field(
@@ -61,7 +63,10 @@ class OpusDsdSettings(MethodSettings):
         2.0, ge=0, description="weight of the structural-disentanglement prior; 0 for none (CryoBench: 2)"
     )
     view_n_side: int = Field(
-        2, ge=1, le=8, description="of the HEALPix grid of viewing directions: a batch is of one pixel (published: 2)"
+        2,
+        ge=1,
+        le=8,
+        description="of the HEALPix grid of views, a power of two: a batch is of one pixel (published: 2)",
     )
     pool_bins: int = Field(8, ge=1, description="other viewing directions whose latents are compared (published: 8)")
     pool_size: int = Field(12_800, ge=2, description="latents of them at most (published: 12,800)")
