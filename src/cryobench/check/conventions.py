@@ -29,7 +29,8 @@ COARSE, FINE = 32, 64
 """Boxes, in px, for geometry and for the CTF."""
 _STRANGE = 0.2
 """Share of particles that agree with nothing from which something is wrong: a few are in every real set."""
-_LEAST_PARTICLES = 200
+LEAST_PARTICLES = 200
+"""Fewer tell nothing."""
 _BY_EYE = 8.0
 """Standard errors of the average's middle that contrast without poses is judged by."""
 
@@ -84,7 +85,7 @@ class ConventionCheck:
 
 
 def check_conventions(
-    dataset: Dataset, *, n_particles: int = SAMPLE, progress: Progress | None = None
+    dataset: Dataset, *, n_particles: int = SAMPLE, quick: bool = False, progress: Progress | None = None
 ) -> ConventionCheck:
     """Conventions of a data set against its images.
 
@@ -92,16 +93,18 @@ def check_conventions(
     ----------
     n_particles
         Particles that are looked at, at most.
+    quick
+        Geometry, contrast and the images by themselves; what shows at high frequencies alone is left out.
 
     Raises
     ------
     ValueError
         If a pixel is not finite, or fewer than 200 particles are looked at.
     """
-    if min(n_particles, len(dataset.particles)) < _LEAST_PARTICLES:
+    if min(n_particles, len(dataset.particles)) < LEAST_PARTICLES:
         raise ValueError(
             f"{min(n_particles, len(dataset.particles))} particles are too few for a check of conventions: expected "
-            f"{_LEAST_PARTICLES} or more."
+            f"{LEAST_PARTICLES} or more."
         )
     particles, truth = _sample(dataset, n_particles)
     facts = look_at_images(particles)
@@ -109,7 +112,8 @@ def check_conventions(
     if particles.rotations is None:
         unknown = ("Poses are withheld: nothing is known of rotations, shifts, rows and CTFs.",)
         return ConventionCheck(len(particles), tuple(faults), (), unknown, facts)
-    search = find_reading(Reading.of(particles, COARSE), Reading.of(particles, FINE), progress=progress)
+    coarse = Reading.of(particles, COARSE)
+    search = find_reading(coarse, None if quick else Reading.of(particles, FINE), progress=progress)
     faults = [*(_pose_fault(trial) for trial in search.faults), *faults]
     unknown = [*_open_questions(search.trials)]
     halves = search.agreement.volumes.numpy()

@@ -107,12 +107,12 @@ class _Images:
         return _compare(other.whole, self.whole)
 
 
-def find_reading(coarse: Reading, fine: Reading, *, seed: int = 0, progress: Progress | None = None) -> Search:
-    """The best reading of images that are given in a small and in a larger box."""
+def find_reading(coarse: Reading, fine: Reading | None, *, seed: int = 0, progress: Progress | None = None) -> Search:
+    """The best reading of images that are given in a small and in a larger box; None for no trials in that one."""
     halves = split_halves(len(coarse), seed)
     faults: list[Trial] = []
     with (progress or Silent()).task("trying conventions", total=None) as task:
-        small, large = _Images(coarse, halves, task), _Images(fine, halves, task)
+        small, large = _Images(coarse, halves, task), _Images(fine or coarse, halves, task)
         small, large, geometry = _climb(small, large, GEOMETRY, faults)
         shuffled = small.read_as(POSES_SHUFFLED).whole
         gain, error = _compare(small.whole, shuffled)
@@ -120,7 +120,7 @@ def find_reading(coarse: Reading, fine: Reading, *, seed: int = 0, progress: Pro
         if gain < SURE * error or gain < abs(shuffled.mean) / 2:
             # Whatever was taken over before means nothing then.
             faults = [_judge(POSES_SHUFFLED, -gain, error, "holds")]
-        else:
+        elif fine is not None:
             before = large
             small, large, optics = _climb(small, large, CTF, faults)
             gain, error = before.gain_of(before.read_as(CTF_SHUFFLED), whole=True)
@@ -132,9 +132,9 @@ def find_reading(coarse: Reading, fine: Reading, *, seed: int = 0, progress: Pro
                 small, large = small.read_as(SIGNED), before
                 faults = [fault for fault in faults if fault is not found]
                 faults.append(_judge(CTF_SHUFFLED, gain, error, "holds"))
-    trials = tuple(geometry + optics)
-    strangers = measure_strangers(small.whole, small.reading, halves)
-    return Search(large.reading, large.whole, shuffled.gains, strangers, small.whole.gains, tuple(faults), trials)
+        trials = tuple(geometry + optics)
+        strangers = measure_strangers(small.whole, small.reading, halves)
+        return Search(large.reading, large.whole, shuffled.gains, strangers, small.whole.gains, tuple(faults), trials)
 
 
 def _climb(
