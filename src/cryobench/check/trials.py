@@ -27,7 +27,7 @@ SURE = 5.0
 """Standard errors that a difference must have before anything is said of it."""
 _CLEAR = 8.0
 """Standard errors by which a part of the images rejects for all of them."""
-_PART = 1000
+_PART = 500
 """Images of that part."""
 _LEAST = 2e-4
 """Share of all that a reading gains that a better one must gain beyond it: less is the models' own roughness."""
