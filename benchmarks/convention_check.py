@@ -1,11 +1,11 @@
 """Planted faults: how often the convention check names them first, at what cost, and where it cries wolf.
 
-python benchmarks/convention_check.py [--boxes 32 64] [--snrs 0.05 0.5] [--images 2000] [--recipes igg-1d ...]
-                                      [--only NAME ...] [--faultless]
+python benchmarks/convention_check.py [--boxes 32 64] [--snrs 0.05 0.5] [--images 2000] [--optics-box 128]
+                                      [--only NAME ...] [--faultless [--recipes NAME ...]]
 
-A data set is simulated (igg-1d), a fault is planted in its arrays by code that the check does not share, and the check
-is asked. Geometry, images, rows, masks and labels are planted at every box and SNR, faults of the CTF in 128 px of
-3 Å. With --faultless, all recipes at tiny and realistic size are checked as they are.
+A data set is simulated (igg-1d), a fault is planted in its arrays by code that the check does not share, and the
+check is asked. Geometry, images, rows, masks and labels are planted at every box and SNR, faults of the CTF in 128 px of
+3 Å; --optics-box 0 leaves those out. With --faultless, all recipes are checked as they are, tiny and realistic.
 """
 
 import argparse
@@ -16,10 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from cryobench import simulate
 from cryobench.check import check_conventions
 from cryobench.data import ArrayImages, Dataset, GroundTruth
+from cryobench.imaging.ctf import evaluate_ctf
+from cryobench.io.store import load_dataset
 from cryobench.recipes import RECIPES
 from machine import describe_machine
 
@@ -93,6 +96,19 @@ def _contrast(dataset: Dataset, generator: np.random.Generator) -> Dataset:
     return replace(dataset, particles=replace(dataset.particles, sign=-dataset.particles.sign))
 
 
+def _apply_ctf(dataset: Dataset, change: Callable[[np.ndarray], np.ndarray]) -> Dataset:
+    """Images times a function of their CTF, by NumPy's transforms."""
+    particles = dataset.particles
+    size = particles.box_size
+    full, half = np.fft.fftfreq(size, particles.pixel_size), np.fft.rfftfreq(size, particles.pixel_size)
+    grid = torch.from_numpy(np.stack(np.meshgrid(half, full, indexing="xy"), axis=-1))
+    images = particles.images.read(np.arange(len(particles)))
+    for index in range(len(images)):
+        transfer = change(evaluate_ctf(particles.ctf[index : index + 1], grid).numpy()[0])
+        images[index] = np.fft.irfft2(np.fft.rfft2(images[index]) * transfer, s=(size, size))
+    return replace(dataset, particles=replace(particles, images=ArrayImages(images)))
+
+
 GEOMETRY: dict[str, Fault] = {
     "contrast": _contrast,
     "rotations-transposed": _poses(lambda r, s: (r.transpose(0, 2, 1), s)),
@@ -123,7 +139,8 @@ GEOMETRY: dict[str, Fault] = {
     "mask-displaced": _mask,
 }
 OPTICS: dict[str, Fault] = {
-    "ctf-phase-flipped": _images(lambda images, _: images),  # replaced below, as it needs the CTF
+    "ctf-phase-flipped": lambda d, _: _apply_ctf(d, np.sign),
+    "ctf-premultiplied": lambda d, _: _apply_ctf(d, lambda transfer: transfer),
     "ctf-defocus-negated": _ctf(
         defocus_u=lambda d: -d.particles.ctf.defocus_u, defocus_v=lambda d: -d.particles.ctf.defocus_v
     ),
@@ -136,7 +153,9 @@ OPTICS: dict[str, Fault] = {
     "ctf-angle-negated": _ctf(defocus_angle=lambda d: -d.particles.ctf.defocus_angle),
     "ctf-angle-from-y": _ctf(defocus_angle=lambda d: np.pi / 2 - d.particles.ctf.defocus_angle),
     "ctf-voltage-300": _ctf(voltage_kv=lambda d: np.full(len(d.particles), 200.0)),
-    "ctf-next": _ctf(),
+    "ctf-next": lambda d, _: replace(
+        d, particles=replace(d.particles, ctf=d.particles.ctf[np.roll(np.arange(len(d.particles)), -1)])
+    ),
     "ctf-shuffled": _shuffle("ctf"),
     "pixels-double": lambda d, _: replace(
         d, particles=replace(d.particles, pixel_size=d.particles.pixel_size / 2, shifts=d.particles.shifts / 2)
@@ -151,30 +170,6 @@ PAIRS = [
 ]
 
 
-def _apply_ctf(dataset: Dataset, change: Callable[[np.ndarray], np.ndarray]) -> Dataset:
-    """Images times a function of their CTF, by NumPy's transforms."""
-    import torch
-
-    from cryobench.imaging.ctf import evaluate_ctf
-
-    particles = dataset.particles
-    size = particles.box_size
-    full, half = np.fft.fftfreq(size, particles.pixel_size), np.fft.rfftfreq(size, particles.pixel_size)
-    grid = torch.from_numpy(np.stack(np.meshgrid(half, full, indexing="xy"), axis=-1))
-    images = particles.images.read(np.arange(len(particles)))
-    for index in range(len(images)):
-        transfer = change(evaluate_ctf(particles.ctf[index : index + 1], grid).numpy()[0])
-        images[index] = np.fft.irfft2(np.fft.rfft2(images[index]) * transfer, s=(size, size))
-    return replace(dataset, particles=replace(particles, images=ArrayImages(images)))
-
-
-OPTICS["ctf-phase-flipped"] = lambda d, _: _apply_ctf(d, np.sign)
-OPTICS["ctf-premultiplied"] = lambda d, _: _apply_ctf(d, lambda transfer: transfer)
-OPTICS["ctf-next"] = lambda d, _: replace(
-    d, particles=replace(d.particles, ctf=d.particles.ctf[np.roll(np.arange(len(d.particles)), -1)])
-)
-
-
 def _simulate(folder: Path, box: int, snr: float, images: int) -> Dataset:
     settings = {
         "n_states": 20,
@@ -185,8 +180,6 @@ def _simulate(folder: Path, box: int, snr: float, images: int) -> Dataset:
         "snr": snr,
     }
     simulate("igg-1d", folder, preset="lite", settings=settings)
-    from cryobench.io.store import load_dataset
-
     return load_dataset(folder)
 
 
@@ -194,10 +187,11 @@ def _judge(name: str, dataset: Dataset, wanted: set[str]) -> bool:
     began = time.process_time()
     check = check_conventions(dataset)
     found = [fault.name for fault in check.faults]
-    named = {next((want for want in wanted if each.startswith(want)), each) for each in found[: len(wanted)]}
+    named = {next((name for name in wanted if each.startswith(name)), each) for each in found[: len(wanted)]}
     right = named == wanted if wanted else not found
     print(
-        f"{'ok ' if right else 'BAD'} {name:44s} {time.process_time() - began:5.1f} s  {', '.join(found) or 'nothing'}",
+        "ok " if right else "BAD",
+        f"{name:44s} {time.process_time() - began:5.1f} s  {', '.join(found) or 'nothing'}",
         flush=True,
     )
     return right
@@ -221,8 +215,6 @@ def main() -> None:
             for recipe in options.recipes:
                 for preset in ("tiny", "realistic"):
                     simulate(recipe, work / recipe / preset, preset=preset)
-                    from cryobench.io.store import load_dataset
-
                     results.append(_judge(f"{recipe} {preset}", load_dataset(work / recipe / preset), set()))
             print(f"{sum(results)} of {len(results)} faultless sets are quiet")
             return
