@@ -4,8 +4,9 @@ python benchmarks/convention_check.py [--boxes 32 64] [--snrs 0.05 0.5] [--image
                                       [--only NAME ...] [--faultless [--recipes NAME ...]]
 
 A data set is simulated (igg-1d), a fault is planted in its arrays by code that the check does not share, and the
-check is asked. Geometry, images, rows, masks and labels are planted at every box and SNR, faults of the CTF in 128 px of
-3 Å; --optics-box 0 leaves those out. With --faultless, all recipes are checked as they are, tiny and realistic.
+check is asked. Geometry, images, rows, masks and labels are planted at every box and SNR, faults of the CTF in 128 px
+of 3 Å; --optics-box 0 leaves those out. With --faultless, all recipes are checked as they are, tiny and
+realistic.
 """
 
 import argparse

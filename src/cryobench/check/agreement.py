@@ -54,7 +54,7 @@ class Terms:
     own_power: Float[Tensor, "n s"]
     """|y|² / v."""
     cross: Float[Tensor, "n s"]
-    """Re⟨y, C S⟩ / v."""
+    """Re⟨y, C S / v⟩."""
     predicted: Float[Tensor, "n s"]
     """|C S|² / v."""
     logarithm: Float[Tensor, "n s"]
@@ -144,17 +144,15 @@ def _compare_slices(
         slices = source.own(np.arange(n)[part], 1 - halves[part], turned[part], disc.radius)
         power = reading.images[part].abs().square()
         product = torch.view_as_real(matched[part]).mul(torch.view_as_real(slices)).sum(-1)
-        colour = weight[part].clamp(min=_LEAST_COLOUR) if reading.form == "premultiplied" else None
-        values = (
-            power,
-            power if colour is None else power / colour,
-            product,
-            weight[part] * slices.abs().square(),
-            None if colour is None else colour.log(),
-        )
-        for term, each in zip(terms, values, strict=True):
-            if each is not None:
-                term[part].index_add_(1, shells, each * weights)
+        predicted = weight[part] * slices.abs().square()
+        values = (power, power, product, predicted)
+        if reading.form == "premultiplied":
+            colour = weight[part].clamp(min=_LEAST_COLOUR)
+            share = weight[part] / colour
+            values = (power, power / colour, product * share, predicted * share, colour.log())
+        # Without a colour the last of the five terms stays zero.
+        for term, each in zip(terms, values, strict=False):
+            term[part].index_add_(1, shells, each * weights)
     # The zero frequency is the background's.
     return Terms(*terms[:, :, 1:].double())
 

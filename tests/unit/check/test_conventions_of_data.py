@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from cryobench._errors import UnknownName
 from cryobench.check import check_conventions, describe_check, keep_check, mend_particles, read_open_faults
 from cryobench.data import ArrayImages, GroundTruth
+from cryobench.imaging.ctf import evaluate_ctf
 from toy import toy_dataset
 
 
@@ -81,6 +83,15 @@ IMAGES = {
 def test_images_that_were_changed_are_named_first(sound, name):
     check = check_conventions(with_images(sound, IMAGES[name]), quick=True)
     assert names_of(check)[:1] == [name]
+
+
+def test_images_that_were_multiplied_by_their_ctf_are_named(sound):
+    particles, size = sound.particles, 24
+    full, half = np.fft.fftfreq(size, particles.pixel_size), np.fft.rfftfreq(size, particles.pixel_size)
+    grid = torch.from_numpy(np.stack(np.meshgrid(half, full, indexing="xy"), axis=-1))
+    transfer = evaluate_ctf(particles.ctf, grid).numpy()
+    wrong = with_images(sound, lambda images: np.fft.irfft2(np.fft.rfft2(images) * transfer, s=(size, size)))
+    assert names_of(check_conventions(wrong))[:1] == ["ctf-premultiplied"]
 
 
 def test_two_faults_that_hide_one_another_are_both_found(sound):
