@@ -101,8 +101,9 @@ class _Expectation:
         """The sums."""
         if self._dense is not None:
             for index, (numerator, weight) in enumerate(self._dense):
-                slices = self._search.base_slices(self._source, index)
-                assert slices is not None
+                shared = self._search.base_slices(self._source, index)
+                assert shared is not None
+                slices = shared[0]
                 classes = np.full(len(slices), index)
                 self._insert(numerator, weight, self._search.base_rotations.to(self._device), classes, slices)
         return {
@@ -117,10 +118,7 @@ class _Expectation:
     def _add_all_poses(self, matched: Matched) -> None:
         """Images whose posterior is over every orientation and shift of the grid."""
         search, n_classes = self._search, self._n_classes
-        scores = [
-            search.score_all(self._source, matched, index, search.base_slices(self._source, index))
-            for index in range(n_classes)
-        ]
+        scores = [search.score_all(self._source, matched, index) for index in range(n_classes)]
         tops = [each.amax(dim=(0, 2)) for each in scores]
         weights = [each.sub_(top[None, :, None]).exp_() for each, top in zip(scores, tops, strict=True)]
         masses = torch.stack([each.sum(dim=(0, 2)) for each in weights], dim=1).double().cpu().numpy()
@@ -141,9 +139,7 @@ class _Expectation:
         for index, each in enumerate(weights):
             each.mul_(torch.from_numpy(factors[:, index]).to(each)[None, :, None])
             squares += each.square().sum(dim=(0, 2)).double()
-            numerator, weight = self._dense[index]
-            torch.view_as_real(numerator).flatten(1).addmm_(each.flatten(1), moved)
-            weight.addmm_(each.sum(2), matched.weights)
+            self._add_nodes(index, each, moved, matched.weights)
         self._count_images(logs, posteriors, 1 / squares.cpu().numpy())
         # The best pose of the most probable class.
         classes = posteriors.argmax(1)
@@ -156,6 +152,20 @@ class _Expectation:
                 self._question.plan.shifts.pairs[shift],
                 posteriors[row],
             )
+
+    def _add_nodes(self, index: int, weights: Tensor, moved: Tensor, squared: Tensor) -> None:
+        """Add images (b t², 2 p), and their weights (b, p), with weights (r, b, t²) of a class's orientations.
+
+        An orientation of less than the threshold's share of an image's best one adds nothing.
+        """
+        assert self._dense is not None
+        numerator, weight = self._dense[index]
+        each = weights.sum(2)
+        used = each > self._question.threshold * each.amax(0)
+        rows = used.any(1).nonzero()[:, 0]
+        kept = weights[rows].mul_(used[rows][..., None])
+        torch.view_as_real(numerator).flatten(1).index_add_(0, rows, kept.flatten(1) @ moved)
+        weight.index_add_(0, rows, kept.sum(2) @ squared)
 
     def _add_leaves(self, leaves: Leaves) -> None:
         """Images whose posterior is over the last orientations of the search and all shifts about them."""
