@@ -15,6 +15,7 @@ from torch import Tensor
 
 from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.shift_scores import average_shifts
+from cryobench.methods.classification_ab_initio.moves import measure_missed
 from cryobench.reconstruction.engine import Rows, Sums
 from cryobench.reconstruction.images import ImageSpectra, Spectra
 from cryobench.reconstruction.poses import GridSlices, Leaves, Matched, PoseSearch, SearchPlan
@@ -46,8 +47,8 @@ def expect(spectra: ImageSpectra, model: Model, question: Question, chosen: np.n
 
     Sums: "volumes", a ``SliceAccumulator`` of data and CTF² over the noise; "residual" (radius + 1,), what the model
     adds to the power of the images; "power" of the images; "likelihood" over that of noise alone; "effective" share
-    of the poses; "classes" (k,). Rows: "posteriors" (n, k), "rotations" (n, 3, 3), "shifts" (n, 2) px; zero where not
-    chosen.
+    of the poses; "classes" (k,) images in each; "missed" (k,), see ``moves``. Rows: "posteriors" (n, k), "rotations"
+    (n, 3, 3), "shifts" (n, 2) px; zero where not chosen.
     """
     work = _Expectation(spectra, model, question)
     for batch in spectra.batches(chosen):
@@ -76,7 +77,7 @@ class _Expectation:
         )
         self._residual = np.zeros(self._radius + 1)
         self._power = np.zeros(self._radius + 1)
-        self._classes = np.zeros(self._n_classes)
+        self._classes, self._missed = np.zeros(self._n_classes), np.zeros(self._n_classes)
         self._likelihood, self._effective = 0.0, 0.0
         self.rows = {
             "posteriors": np.zeros((len(spectra), self._n_classes), dtype=np.float32),
@@ -113,6 +114,7 @@ class _Expectation:
             "likelihood": self._likelihood,
             "effective": self._effective,
             "classes": self._classes,
+            "missed": self._missed,
         }
 
     def _add_all_poses(self, matched: Matched) -> None:
@@ -212,6 +214,7 @@ class _Expectation:
         self._likelihood += float((logsumexp(logs, axis=1) - np.log(n_poses)).sum())
         self._effective += float(effective.sum() / n_poses)
         self._classes += posteriors.sum(0)
+        self._missed += measure_missed(logs)
 
     def _insert(
         self, averages: Tensor, squared: Tensor, rotations: Tensor, classes: np.ndarray, slices: Tensor
