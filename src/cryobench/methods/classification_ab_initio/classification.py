@@ -138,7 +138,8 @@ class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
             for name in ("posteriors", "rotations", "shifts")
         }
         likelihood = sum(float(each["likelihood"]) for each in found) / n
-        missed = find_missed(sum(each["missed"] for each in found), rows["posteriors"].sum(0, dtype=np.float64))
+        members = rows["posteriors"].sum(0, dtype=np.float64)
+        missed = find_missed(np.sum([each["missed"] for each in found], axis=0), members)
         return _Outcome(**rows, noise=state.noise, likelihood=likelihood, missed=missed), convergence
 
     def _conclude(

@@ -97,11 +97,11 @@ def measure_missed(logs: np.ndarray) -> np.ndarray:
     n_classes = logs.shape[1]
     if n_classes == 1:
         return np.full(1, MOST_MISSED * len(logs))
-    whole = logsumexp(logs, axis=1)
+    whole = np.asarray(logsumexp(logs, axis=1))
     missed = np.empty(n_classes)
     for index in range(n_classes):
         with np.errstate(divide="ignore"):
-            rest = logsumexp(np.delete(logs, index, axis=1), axis=1)
+            rest = np.asarray(logsumexp(np.delete(logs, index, axis=1), axis=1))
         missed[index] = np.minimum(whole - rest, MOST_MISSED).sum()
     return missed
 
