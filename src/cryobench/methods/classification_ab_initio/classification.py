@@ -69,7 +69,7 @@ class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
                 "batch_change": 120,
                 "similar_until": 60,
                 "noise_memory": 1500,
-                "split_every": 15,
+                "split_every": 10,
             },
         ),
     }
