@@ -26,6 +26,11 @@ Deviations, and why:
 * Prior and preconditioner are not published: τ² is the power that the images show beyond the noise, over that of the
   CTF; the preconditioner is the running mean of what the sums weigh.
 * The estimate of the noise forgets; the program's keeps all images. Early residuals hold the particle too.
+* Classes give way (``split_every``; published: nothing of the kind, so off unless asked for). While the noise is
+  large all volumes are blobs: one takes the large complexes, the others become copies for the small ones, and when
+  the noise has fallen no volume is near enough to take one complex out of a mixture. Of four classes of four
+  complexes two ended empty. So while the radius grows, a class that images do not miss gives way to half of another
+  (``moves``).
 * The zero frequency, which holds the images' background, is not compared. The level of the solvent, which it would
   decide, is the median of the volume within the sphere, before density below it is cut off.
 * Mass is centred to whole voxels, so that nothing is interpolated.

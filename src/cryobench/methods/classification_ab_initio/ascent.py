@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,7 @@ from cryobench.imaging.grid import FourierVolume, fourier_to_volume, gridding_co
 from cryobench.imaging.layout import GridLayout
 from cryobench.imaging.shift_scores import ShiftGrid
 from cryobench.methods.classification_ab_initio.expectation import Model, Question, expect
+from cryobench.methods.classification_ab_initio.moves import Census, find_missed, split_volume
 from cryobench.methods.classification_ab_initio.settings import (
     ClassificationAbInitioSettings,
     Look,
@@ -55,6 +56,7 @@ class Ascended:
     """(k, grid) running mean over images of CTF² over the noise: the preconditioner."""
     noise: np.ndarray
     """(radius + 1,) power of the noise in each shell."""
+    census: Census
 
 
 class Ascent(Iteration[Ascended]):
@@ -136,7 +138,8 @@ class Ascent(Iteration[Ascended]):
         volumes = torch.stack([self._constraints.apply(each.to(self.device)) for each in volumes])
         noise = power * self._find_temperature(volumes)
         shape = GridLayout(self.disc.box_size, 1, "trilinear").shape
-        return Ascended(volumes, torch.zeros(settings.n_classes, *shape, device=self.device), noise)
+        weight = torch.zeros(settings.n_classes, *shape, device=self.device)
+        return Ascended(volumes, weight, noise, Census.begin(settings.n_classes))
 
     def step(self, state: Ascended, done: int, log: Sequence[Mapping[str, Any]]) -> Step[Ascended]:
         """One mini-batch."""
@@ -156,8 +159,11 @@ class Ascent(Iteration[Ascended]):
             "significant": sums["effective"] / look.size,
             "smallest class": float(shares.min()),
             "largest class": float(shares.max()),
+            "least missed": float(find_missed(sums["missed"], sums["classes"]).min()),
         }
-        return Step(Ascended(volumes, weight, noise), (entry,))
+        census = state.census.count(sums["classes"], sums["missed"])
+        climbed = Ascended(volumes, weight, noise, census)
+        return Step(self._split(climbed, done) if look.splits else climbed, (entry,))
 
     def keeps(self, done: int) -> bool:
         """Every hundredth."""
@@ -197,6 +203,21 @@ class Ascent(Iteration[Ascended]):
             volumes.append(self._constraints.apply(ascended))
             weights.append(running)
         return torch.stack(volumes), torch.stack(weights)
+
+    def _split(self, state: Ascended, done: int) -> Ascended:
+        """The state after the class that is missed least gave way to half of another, if there is one."""
+        choice = state.census.choose()
+        census = state.census.after(choice)
+        if choice is None:
+            return replace(state, census=census)
+        weakest, source = choice
+        name = f"splits of start {self._start}"
+        halves = split_volume(state.volumes[source], self.settings.start_radius, self._seed, name, done)
+        volumes, weight = state.volumes.clone(), state.weight.clone()
+        for index, half in zip((source, weakest), halves, strict=True):
+            volumes[index] = self._constraints.apply(half)
+            weight[index] = 0.5 * state.weight[source]
+        return replace(state, volumes=volumes, weight=weight, census=census)
 
     def _within(self, grid: FourierVolume, radius: int) -> Tensor:
         """Entries of the shells that are compared: all but the zero frequency up to the radius."""

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.shift_scores import average_shifts
+from cryobench.methods.classification_ab_initio.moves import measure_missed
 from cryobench.reconstruction.engine import Rows, Sums
 from cryobench.reconstruction.images import ImageSpectra, Spectra
 from cryobench.reconstruction.poses import GridSlices, Leaves, Matched, PoseSearch, SearchPlan
@@ -46,8 +47,8 @@ def expect(spectra: ImageSpectra, model: Model, question: Question, chosen: np.n
 
     Sums: "volumes", a ``SliceAccumulator`` of data and CTF² over the noise; "residual" (radius + 1,), what the model
     adds to the power of the images; "power" of the images; "likelihood" over that of noise alone; "effective" share
-    of the poses; "classes" (k,). Rows: "posteriors" (n, k), "rotations" (n, 3, 3), "shifts" (n, 2) px; zero where not
-    chosen.
+    of the poses; "classes" (k,) images in each; "missed" (k,), see ``moves``. Rows: "posteriors" (n, k), "rotations"
+    (n, 3, 3), "shifts" (n, 2) px; zero where not chosen.
     """
     work = _Expectation(spectra, model, question)
     for batch in spectra.batches(chosen):
@@ -76,7 +77,7 @@ class _Expectation:
         )
         self._residual = np.zeros(self._radius + 1)
         self._power = np.zeros(self._radius + 1)
-        self._classes = np.zeros(self._n_classes)
+        self._classes, self._missed = np.zeros(self._n_classes), np.zeros(self._n_classes)
         self._likelihood, self._effective = 0.0, 0.0
         self.rows = {
             "posteriors": np.zeros((len(spectra), self._n_classes), dtype=np.float32),
@@ -101,8 +102,9 @@ class _Expectation:
         """The sums."""
         if self._dense is not None:
             for index, (numerator, weight) in enumerate(self._dense):
-                slices = self._search.base_slices(self._source, index)
-                assert slices is not None
+                shared = self._search.base_slices(self._source, index)
+                assert shared is not None
+                slices = shared[0]
                 classes = np.full(len(slices), index)
                 self._insert(numerator, weight, self._search.base_rotations.to(self._device), classes, slices)
         return {
@@ -112,15 +114,13 @@ class _Expectation:
             "likelihood": self._likelihood,
             "effective": self._effective,
             "classes": self._classes,
+            "missed": self._missed,
         }
 
     def _add_all_poses(self, matched: Matched) -> None:
         """Images whose posterior is over every orientation and shift of the grid."""
         search, n_classes = self._search, self._n_classes
-        scores = [
-            search.score_all(self._source, matched, index, search.base_slices(self._source, index))
-            for index in range(n_classes)
-        ]
+        scores = [search.score_all(self._source, matched, index) for index in range(n_classes)]
         tops = [each.amax(dim=(0, 2)) for each in scores]
         weights = [each.sub_(top[None, :, None]).exp_() for each, top in zip(scores, tops, strict=True)]
         masses = torch.stack([each.sum(dim=(0, 2)) for each in weights], dim=1).double().cpu().numpy()
@@ -141,9 +141,7 @@ class _Expectation:
         for index, each in enumerate(weights):
             each.mul_(torch.from_numpy(factors[:, index]).to(each)[None, :, None])
             squares += each.square().sum(dim=(0, 2)).double()
-            numerator, weight = self._dense[index]
-            torch.view_as_real(numerator).flatten(1).addmm_(each.flatten(1), moved)
-            weight.addmm_(each.sum(2), matched.weights)
+            self._add_nodes(index, each, moved, matched.weights)
         self._count_images(logs, posteriors, 1 / squares.cpu().numpy())
         # The best pose of the most probable class.
         classes = posteriors.argmax(1)
@@ -156,6 +154,20 @@ class _Expectation:
                 self._question.plan.shifts.pairs[shift],
                 posteriors[row],
             )
+
+    def _add_nodes(self, index: int, weights: Tensor, moved: Tensor, squared: Tensor) -> None:
+        """Add images (b t², 2 p), and their weights (b, p), with weights (r, b, t²) of a class's orientations.
+
+        An orientation of less than the threshold's share of an image's best one adds nothing.
+        """
+        assert self._dense is not None
+        numerator, weight = self._dense[index]
+        each = weights.sum(2)
+        used = each > self._question.threshold * each.amax(0)
+        rows = used.any(1).nonzero()[:, 0]
+        kept = weights[rows].mul_(used[rows][..., None])
+        torch.view_as_real(numerator).flatten(1).index_add_(0, rows, kept.flatten(1) @ moved)
+        weight.index_add_(0, rows, kept.sum(2) @ squared)
 
     def _add_leaves(self, leaves: Leaves) -> None:
         """Images whose posterior is over the last orientations of the search and all shifts about them."""
@@ -202,6 +214,7 @@ class _Expectation:
         self._likelihood += float((logsumexp(logs, axis=1) - np.log(n_poses)).sum())
         self._effective += float(effective.sum() / n_poses)
         self._classes += posteriors.sum(0)
+        self._missed += measure_missed(logs)
 
     def _insert(
         self, averages: Tensor, squared: Tensor, rotations: Tensor, classes: np.ndarray, slices: Tensor

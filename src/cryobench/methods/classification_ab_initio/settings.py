@@ -42,6 +42,12 @@ class ClassificationAbInitioSettings(MethodSettings):
         0.1, ge=0, le=1, description="share of every image that is spread over all classes at first (published: 0.1)"
     )
     similar_until: int = Field(300, ge=0, description="iteration until which it is (published: 300; 0 at 350)")
+    split_every: int = Field(
+        0,
+        ge=0,
+        description="iterations between splits of a class in place of one that images do not miss, before the last "
+        "iterations; 0 for none (our option)",
+    )
     non_negative: bool = Field(True, description="set density below that of the solvent to it (published: yes)")
     recentre: bool = Field(True, description="move the centre of mass to that of the box (published: yes)")
     shift_range: float = Field(
@@ -76,6 +82,8 @@ class Look:
     """Of the ascent."""
     similarity: float
     """Share of each image that is spread over all classes."""
+    splits: bool
+    """Whether a class may be split after it."""
 
 
 def plan_ascent(
@@ -107,11 +115,11 @@ def plan_ascent(
         )
     last = min(last, largest)
     first = min(max(first, _SMALLEST_RADIUS), last)
-    growing = int(np.ceil((last - first) / settings.radius_step - 1e-9))
+    n_growing = int(np.ceil((last - first) / settings.radius_step - 1e-9))
     radii = np.concatenate(
         [
             np.full(settings.initial_iterations, first),
-            first + settings.radius_step * np.arange(1, growing + 1),
+            first + settings.radius_step * np.arange(1, n_growing + 1),
             np.full(settings.final_iterations, last),
         ]
     )
@@ -121,8 +129,13 @@ def plan_ascent(
     steps = np.where(numbers < settings.step_change, settings.initial_step, settings.final_step)
     falling = np.clip(1 - (numbers - settings.similar_until) / SIMILARITY_ENDS, 0, 1)
     similar = settings.class_similarity * falling
+    every = settings.split_every
+    growing = (numbers >= settings.initial_iterations) & (numbers < len(radii) - settings.final_iterations)
+    splits = growing & (every > 0) & ((numbers + 1) % max(every, 1) == 0)
     looks = [
-        Look(int(min(radius, last) + 1e-6), int(begin), int(size), float(step), float(similarity))
-        for radius, begin, size, step, similarity in zip(radii, begins[:-1], sizes, steps, similar, strict=True)
+        Look(int(min(radius, last) + 1e-6), int(begin), int(size), float(step), float(similarity), bool(split))
+        for radius, begin, size, step, similarity, split in zip(
+            radii, begins[:-1], sizes, steps, similar, splits, strict=True
+        )
     ]
     return looks, tuple(notes)

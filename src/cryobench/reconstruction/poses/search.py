@@ -60,7 +60,7 @@ class PoseSearch:
             raise ValueError(f"a search up to radius {plan.radii[-1]} needs a disc as large, got {disc.radius}.")
         self.plan, self.disc = plan, disc
         self._inverse = disc.weights / np.asarray(noise)[disc.shells]
-        self._base: tuple[SliceSource, dict[int, Tensor | None]] | None = None
+        self._base: tuple[SliceSource, dict[int, tuple[Tensor, Tensor] | None]] | None = None
 
     def match(self, spectra: Spectra, radius: int | None = None) -> Matched:
         """Images (b,) weighed for the search, up to the last radius."""
@@ -119,9 +119,8 @@ class PoseSearch:
         """The best orientations of level 0 for each image and volume, each with its best shift."""
         found: list[Nodes] = []
         for volume in range(source.n_volumes):
-            slices = self.base_slices(source, volume)
             for first, last in self.tiles(len(matched)):
-                scores = self.score_all(source, matched.tile(first, last), volume, slices)
+                scores = self.score_all(source, matched.tile(first, last), volume)
                 best, where = scores.max(dim=2)
                 kept = torch.topk(best.T, min(self.plan.keep, best.shape[0]), dim=1)
                 nodes, width = kept.indices.cpu().numpy(), kept.indices.shape[1]
@@ -139,13 +138,14 @@ class PoseSearch:
                 )
         return self._prune(join_nodes(found), len(matched))
 
-    def base_slices(self, source: SliceSource, volume: int) -> Tensor | None:
-        """Slices (r, p) of level 0, if they are the same for all images; made once for each source."""
+    def base_slices(self, source: SliceSource, volume: int) -> tuple[Tensor, Tensor] | None:
+        """Slices (r, p) of level 0 and their power, if the same for all images; made once for each source."""
         if self._base is None or self._base[0] is not source:
             self._base = (source, {})
         known = self._base[1]
         if volume not in known:
-            known[volume] = source.shared(volume, self.base_rotations, self.plan.radii[0])
+            slices = source.shared(volume, self.base_rotations, self.plan.radii[0])
+            known[volume] = None if slices is None else (slices.contiguous(), _power_of(slices))
         return known[volume]
 
     @cached_property
@@ -168,21 +168,23 @@ class PoseSearch:
         """Entries of the disc that a level compares."""
         return DiscRows(self.disc, self.disc.count(self.plan.radii[level]))
 
-    def score_all(self, source: SliceSource, matched: Matched, volume: int, slices: Tensor | None) -> Tensor:
+    def score_all(self, source: SliceSource, matched: Matched, volume: int) -> Tensor:
         """Scores (r, b, t²) of every orientation and shift of level 0 for a tile of images, of one volume."""
         matched = matched.cut(self.rows(0).count)
         moved = torch.view_as_real(self.shifted(matched.data)).flatten(2)
-        if slices is not None:
-            values = torch.view_as_real(slices.contiguous()).flatten(1)
+        shared = self.base_slices(source, volume)
+        if shared is not None:
+            slices, squared = shared
+            values = torch.view_as_real(slices).flatten(1)
             scores = (values @ moved.flatten(0, 1).T).unflatten(1, moved.shape[:2])
-            power = slices.abs().square() @ matched.weights.T
+            power = squared @ matched.weights.T
         else:
             rotations = self.base_rotations
             volumes, radius = np.full(len(rotations), volume), self.plan.radii[0]
             each = [source.own(np.full_like(volumes, image), volumes, rotations, radius) for image in matched.indices]
             own = torch.stack(each)
             scores = (torch.view_as_real(own).flatten(2) @ moved.mT).transpose(0, 1)
-            power = torch.einsum("brp,bp->rb", own.abs().square(), matched.weights)
+            power = torch.einsum("brp,bp->rb", _power_of(own), matched.weights)
         prior = torch.from_numpy(self.plan.log_prior(self.plan.shifts.pairs)).to(scores.device)
         return scores.sub_(power[..., None]).add_(prior)
 
@@ -273,6 +275,10 @@ class PoseSearch:
                 (part.rotations[chosen], *(array[chosen] for array in (nodes.shifts, nodes.volumes, nodes.scores)))
             )
         return FoundPoses(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def _power_of(slices: Tensor) -> Tensor:
+    return torch.view_as_real(slices).square().sum(-1)
 
 
 def _stretches(n: int, size: int) -> list[tuple[int, int]]:

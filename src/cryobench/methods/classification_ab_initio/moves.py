@@ -1,0 +1,118 @@
+"""Splits: the class that images miss least gives way to half of another.
+
+The ascent keeps K volumes but not the number of classes that hold images: of two volumes alike, the one with more
+images has less noise, predicts better, and takes the rest; and a volume that holds two complexes has no other near it
+that could take one of them. So, as in split and merge EM (Ueda et al., Neural Computation 12 (2000) 2109), a class
+that the images can do without is given up for a split of another one. An image misses class k by
+
+    log Σ_l p(y, l) − log Σ_{l ≠ k} p(y, l)
+
+which is log 2 for one of two copies, and some ten where no other class is like it. What all images miss, over the
+share of images in the class, tells copies and empty classes (1 to 1.4) from classes that differ.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy.special import logsumexp
+from torch import Tensor
+
+from cryobench.fourier import fft_volume, ifft_volume, shell_indices
+from cryobench.rng import stream
+
+MOST_MISSED = 20.0
+"""What an image misses a class by at the most: by so much search compares less likely classes no more."""
+DISPENSABLE = 2.0
+"""What the images of a class miss it by, in nats an image, under which it gives way."""
+_MODULATION = 0.5
+"""Root mean square of what the halves of a split are multiplied by, about 1."""
+
+
+@dataclass(frozen=True)
+class Census:
+    """What images said of the classes since the last split."""
+
+    members: np.ndarray
+    """(k,) images in each class."""
+    missed: np.ndarray
+    """(k,) sum of what images miss each class by."""
+    split: np.ndarray
+    """(k,) bool: classes that were split since all had been."""
+
+    @classmethod
+    def begin(cls, n_classes: int) -> "Census":
+        """Nothing counted."""
+        return cls(np.zeros(n_classes), np.zeros(n_classes), np.zeros(n_classes, dtype=bool))
+
+    def count(self, members: np.ndarray, missed: np.ndarray) -> "Census":
+        """With images of a batch."""
+        return replace(self, members=self.members + members, missed=self.missed + missed)
+
+    def choose(self) -> tuple[int, int] | None:
+        """The class that gives way, and the largest other one not split yet; None if no class is dispensable."""
+        each = find_missed(self.missed, self.members)
+        weakest = int(np.argmin(each))
+        if len(each) == 1 or each[weakest] > DISPENSABLE:
+            return None
+        open_ = ~self.split
+        open_[weakest] = False
+        if not open_.any():
+            open_[:] = True
+            open_[weakest] = False
+        return weakest, int(np.argmax(np.where(open_, self.members, -1)))
+
+    def after(self, choice: tuple[int, int] | None) -> "Census":
+        """A new count, after that choice."""
+        begun = Census.begin(len(self.members))
+        if choice is None:
+            return begun
+        split = self.split.copy()
+        weakest, source = choice
+        if split[np.arange(len(split)) != weakest].all():
+            split[:] = False
+        split[source] = True
+        return replace(begun, split=split)
+
+
+def find_missed(missed: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """What the images of a class miss it by (k,), in nats an image, from its sums over images; 0 without any."""
+    return missed / np.maximum(members, 1e-9)
+
+
+def judge_classes(missed: np.ndarray) -> tuple[str, ...]:
+    """A note if there are classes (k,) that their images miss by so little that they are empty or like another."""
+    dispensable = np.flatnonzero(missed < DISPENSABLE)
+    if not dispensable.size:
+        return ()
+    named = ", ".join(str(index) for index in dispensable)
+    return (
+        f"Images do not miss class {named}: such a class is empty or like another one, so {len(missed) - 1} classes "
+        "would explain them nearly as well. Set n_classes lower, or try another seed.",
+    )
+
+
+def measure_missed(logs: np.ndarray) -> np.ndarray:
+    """Sum (k,) over images of what each misses a class by, from log-likelihoods (n, k) of the classes."""
+    n_classes = logs.shape[1]
+    if n_classes == 1:
+        return np.full(1, MOST_MISSED * len(logs))
+    whole = np.asarray(logsumexp(logs, axis=1))
+    missed = np.empty(n_classes)
+    for index in range(n_classes):
+        with np.errstate(divide="ignore"):
+            rest = np.asarray(logsumexp(np.delete(logs, index, axis=1), axis=1))
+        missed[index] = np.minimum(whole - rest, MOST_MISSED).sum()
+    return missed
+
+
+def split_volume(volume: Tensor, radius: float, seed: int, name: str, number: int) -> tuple[Tensor, Tensor]:
+    """Two volumes (z, y, x) whose mean is the given one, that differ by a smooth random modulation of it.
+
+    ``radius`` in index units up to which the modulation varies; ``name`` and ``number`` of its random stream.
+    """
+    size = volume.shape[-1]
+    noise = torch.from_numpy(stream(seed, name, number).standard_normal((size,) * 3)).float()
+    smooth = ifft_volume(fft_volume(noise) * (shell_indices(size, 3) <= radius), size)
+    change = volume * (_MODULATION / smooth.square().mean().sqrt() * smooth).to(volume)
+    return volume + change, volume - change
