@@ -44,7 +44,6 @@ def measure(work: Callable[[], object]) -> tuple[float, float]:
 def correlate_by_fft(search: PoseSearch, source: GridSlices, spectra: Spectra, disc: HalfDisc) -> np.ndarray:
     """The best orientation of level 0 and its shift, image by image, orientation by orientation."""
     slices = search.base_slices(source, 0)
-    assert slices is not None
     matched = search.match(spectra, search.plan.radii[0])
     size, best = disc.box_size, []
     index = disc.index[: slices.shape[1]]

@@ -33,6 +33,7 @@ Deviations, and why:
 """
 
 from cryobench.methods.cryodrgn.cryodrgn import Cryodrgn
-from cryobench.methods.cryodrgn.settings import CryodrgnSettings
+from cryobench.methods.cryodrgn.cryodrgn2 import Cryodrgn2
+from cryobench.methods.cryodrgn.settings import Cryodrgn2Settings, CryodrgnSettings
 
-__all__ = ["Cryodrgn", "CryodrgnSettings"]
+__all__ = ["Cryodrgn", "Cryodrgn2", "Cryodrgn2Settings", "CryodrgnSettings"]

@@ -249,6 +249,7 @@ def open_images(
     *,
     scaled_by: Literal["sample", "all"],
     n_others: int = 0,
+    beside: float = 0,
 ) -> NetworkImages:
     """Prepared images, in memory as far as the training of a network leaves some.
 
@@ -256,6 +257,8 @@ def open_images(
     ----------
     n_others
         Numbers that are trained beside the network: another network's weights, a table.
+    beside
+        Bytes that the method takes for something else.
 
     Raises
     ------
@@ -269,7 +272,7 @@ def open_images(
     size = particles.box_size
     left = reserve(
         context.compute.memory_per_worker,
-        lambda count: TRAINED_BYTES * n_trained + sweep_bytes(network, size, count, context.compute.device),
+        lambda count: beside + TRAINED_BYTES * n_trained + sweep_bytes(network, size, count, context.compute.device),
         batch_size,
         items=f"images of {size} px in a batch, with networks of {n_trained:,} numbers,",
         setting="batch_size",
