@@ -35,6 +35,10 @@ METHODS = {
         "cryobench.methods.cryodrgn_ai:CryodrgnAiFixed",
         "Network over frequencies with a table of latents, at given poses (cryoDRGN-AI, fixed poses).",
     ),
+    "cryodrgn-ai": Entry(
+        "cryobench.methods.cryodrgn_ai:CryodrgnAi",
+        "Network over frequencies with tables of latents and poses: searched, then moved by gradients (cryoDRGN-AI).",
+    ),
     "3dflex": Entry(
         "cryobench.methods.flex_3d:Flex3D",
         "One map moved by a mesh: motions from a latent, density conserved, at given poses (cryoSPARC's 3DFlex).",

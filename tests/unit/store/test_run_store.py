@@ -72,7 +72,7 @@ def make_reconstruction(rng: np.random.Generator, **replaced: object) -> Reconst
             LatentDensity(np.ones((4, 4)), np.tile(np.arange(4.0), (2, 1))),
             LatentPath(np.ones((2, 3)), classes),
             Convergence(({"iteration": 1, "objective": np.float32(2)},), "all 1 steps done", "gain"),
-            LossTerms(("loss", "kl"), np.ones((6, 2), dtype=np.float32), 2, 1, "mean"),
+            LossTerms(("loss", "kl"), np.ones((6, 2), dtype=np.float32), np.array([2, 4, 6]), "mean"),
             LatentSnapshots(np.array([0, 4]), np.array([1, 2, 3]), np.zeros((3, 2, 3))),
         ),
         "notes": ("one", "two"),

@@ -41,7 +41,7 @@ class Cryodrgn2(Method[Cryodrgn2Settings]):
         "decoder_width": 32,
         "decoder_depth": 1,
         "batch_size": 24,
-        "learning_rate": 3e-3,
+        "learning_rate": 1e-3,
         "beta": 0.1,
         "pretraining_images": 120,
         "search_every": 2,

@@ -49,15 +49,13 @@ def evaluate_slices(
     at_once = max(1, layers.at_once // n_points)
     for first in range(0, len(latents), at_once):
         turned, target = rotations[first : first + at_once], found[first : first + at_once].view(-1, 2)
-        features = [each.flatten(0, 1) for each in encoder.encode(turned)]
+        sine, cosine = (each.flatten(0, 1) for each in encoder.encode(turned))
         signs = _signs(encoder.depths(turned).flatten()) if layers.is_fourier else None
         for start in range(0, len(target), layers.at_once):
             part = slice(start, start + layers.at_once)
             each = None if signs is None else signs[part]
             images = first + torch.arange(start, min(part.stop, len(target)), device=found.device) // n_points
-            target[part] = layers.forth(
-                layers.share(*(values[part] for values in features), each), offsets[images], each
-            )
+            target[part] = layers.forth(layers.share(sine[part], cosine[part], each), offsets[images], each)
     return found
 
 

@@ -168,7 +168,7 @@ def find_anchors(latents: Float[np.ndarray, "n k"], count: int) -> Float[np.ndar
     different = np.unique(latents, axis=0)
     if len(different) <= count:
         return different[np.arange(count) % len(different)]
-    return KMeans(count, n_init=1, random_state=0).fit(latents).cluster_centers_.astype(np.float32)
+    return KMeans(count, random_state=0).fit(latents).cluster_centers_.astype(np.float32)
 
 
 def search_bytes(settings: SearchSettings, box_size: int) -> float:
