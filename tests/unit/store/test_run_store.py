@@ -124,7 +124,7 @@ def test_arrays_of_the_model_are_not_written_twice(tmp_path: Path, rng: np.rando
     files = {path.relative_to(tmp_path / "run").as_posix() for path in (tmp_path / "run").rglob("*.npy")}
     assert files == {
         "latents.npy", "posteriors.npy", "model/mean.npy", "model/components.npy", "model/noise.npy",
-        "findings/components/variances.npy", "findings/class-volumes/volumes.npy",
+        "findings/components/variances.npy", "findings/class-volumes/volumes.npy", "findings/loss-terms/ends.npy",
         "findings/class-volumes/populations.npy", "findings/half-set-fsc/curves.npy",
         "findings/half-set-fsc-2/curves.npy", "findings/latent-density/values.npy",
         "findings/latent-density/axes.npy", "findings/latent-path/latents.npy", "findings/loss-terms/values.npy",
