@@ -94,7 +94,9 @@ def _write_particles(
     rotations, shifts = run.rotations, run.shifts
     grid = {"box_size": particles.box_size, "pixel_size": particles.pixel_size}
     if rotations is not None and shifts is not None:
-        write_poses(folder / f"pose.{epoch}.pkl", rotations, shifts, **grid)
+        # Found poses are written as fractions of the lattice's side, which is larger by one; given ones of the box's.
+        side = {"box_size": particles.box_size + 1, "pixel_size": particles.pixel_size}
+        write_poses(folder / f"pose.{epoch}.pkl", rotations, shifts, **side)
     else:
         rotations, shifts = particles.rotations, particles.shifts
     files: dict[str, str | None] = {"poses": None, "ctf": None}
