@@ -97,8 +97,8 @@ def test_scores_on_rings_are_those_of_sums_over_the_disc(noise: float, least: fl
     search = make_search(OrientationGrid(2, 12))
     matched = search.match(image_of(source, rotations, shifts, noise=noise))
     plan, rings = search.plan, search.rings
-    assert rings.points().shape[0] == 24
-    planes = source.at(matched.indices, torch.from_numpy(rings.points()).flatten(0, 1)).unflatten(1, (24, -1))
+    assert rings.points.shape[0] == 24
+    planes = source.at(matched.indices, torch.from_numpy(rings.points).flatten(0, 1)).unflatten(1, (24, -1))
     every = plan.orientations.rotations(0, *plan.orientations.base)
     cut = matched.cut(search.rows(0).count)
     for image, values in enumerate(zip(planes, *rings.sample(matched), strict=True)):

@@ -72,6 +72,7 @@ class Rings:
         pixels, planes = np.unique(np.minimum(directions, opposite), return_inverse=True)
         return pixels, planes, opposite < directions
 
+    @cached_property
     def points(self) -> Float32[np.ndarray, "s p 3"]:
         """Frequencies, in cycles per pixel, at which slices are asked for: half-rings in the planes of the views."""
         angles = self._angles + np.pi / self._grid.n_inplane

@@ -128,7 +128,7 @@ class PoseSearch:
         """The best orientations of level 0 for each image and volume, each with its best shift."""
         found: list[Nodes] = []
         if isinstance(source, OwnSource):
-            points = torch.from_numpy(self.rings.points()).to(matched.data.device)
+            points = torch.from_numpy(self.rings.points).to(matched.data.device)
             planes = source.at(matched.indices, points.flatten(0, 1)).unflatten(1, points.shape[:2])
             for image, values in enumerate(zip(planes, *self.rings.sample(matched), strict=True)):
                 found.append(self._pick(self._add_prior(self.rings.score(*values))[:, None], image, 0))
