@@ -8,7 +8,6 @@ import torch
 
 from cryobench.compute import Compute, Team
 from cryobench.methods import get_method
-from cryobench.metrics import pose_error
 from cryobench.reconstruction.engine import RunContext
 from cryobench.reconstruction.networks import CoordinateNetwork, NetworkImages, NetworkShape, make_slice_encoder
 from cryobench.reconstruction.poses import (
@@ -107,22 +106,3 @@ def test_several_starts_keep_the_one_of_the_lowest_loss() -> None:
     first, kept = (each.findings[0].log[-1]["loss"] for each in (single, made))  # pyright: ignore
     assert first == pytest.approx(losses[0], rel=1e-5)
     assert kept == pytest.approx(min(losses), rel=1e-5)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["cryodrgn2", "cryodrgn-ai"])
-def test_poses_of_one_state_are_found_from_nothing(name: str) -> None:
-    dataset = toy_dataset(size=24, n=1500, n_states=1, snr=2.0)
-    truth, kind = dataset.truth, get_method(name)
-    assert truth is not None
-    assert truth.rotations is not None
-    search = {"search": "anchors", "n_anchors": 1, "shift_range": 3.0, "shift_count": 8, "z_dim": 1, "n_starts": 2}
-    sizes = {
-        "cryodrgn2": {"epochs": 21, "encoder_width": 64, "decoder_width": 128, "learning_rate": 5e-4},
-        "cryodrgn-ai": {"epochs": 10, "search_epochs": 6, "width": 128, "learning_rate": 5e-4},
-    }[name]
-    method = kind.with_settings({**search, **sizes})
-    found = method.reconstruct(dataset.particles, dataset.queries, RunContext(compute=PLENTY))
-    assert found.rotations is not None
-    errors = pose_error(truth.rotations, found.rotations, true_shifts=truth.shifts, shifts=found.shifts)
-    assert np.median(errors.rotation_deg) < 15
