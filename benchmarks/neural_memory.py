@@ -23,7 +23,7 @@ from cryobench.compute.meter import Meter
 from cryobench.data import ArrayImages, Particles, SelectedImages
 from cryobench.imaging.ctf import Ctf
 from cryobench.methods.cryodrgn import Cryodrgn
-from cryobench.methods.cryodrgn.training import AutoencoderTraining
+from cryobench.methods.cryodrgn.training import AutoencoderTraining, make_model
 from cryobench.reconstruction.engine import RunContext
 from cryobench.reconstruction.images import Minibatches
 from cryobench.reconstruction.networks import open_images
@@ -54,7 +54,7 @@ def train(options: argparse.Namespace, budget: str) -> dict[str, object]:
     compute = Compute("cpu", "bfloat16", parse_memory(budget))
     with tempfile.TemporaryDirectory() as folder, Meter() as meter:
         context = RunContext(compute=compute, checkpoint=Path(folder))
-        model = method._make_model(options.box, 0)
+        model = make_model(method.settings, options.box, 0)
         start = time.perf_counter()
         images = open_images(
             particles,

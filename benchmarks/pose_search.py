@@ -43,9 +43,7 @@ def measure(work: Callable[[], object]) -> tuple[float, float]:
 
 def correlate_by_fft(search: PoseSearch, source: GridSlices, spectra: Spectra, disc: HalfDisc) -> np.ndarray:
     """The best orientation of level 0 and its shift, image by image, orientation by orientation."""
-    shared = search.base_slices(source, 0)
-    assert shared is not None
-    slices = shared[0]
+    slices, _ = search.base_slices(source, 0)
     matched = search.match(spectra, search.plan.radii[0])
     size, best = disc.box_size, []
     index = disc.index[: slices.shape[1]]

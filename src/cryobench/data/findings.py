@@ -177,7 +177,7 @@ class LossTerms:
     Raises
     ------
     ValueError
-        If there is not one column for each name.
+        If there is not one column for each name, or epochs do not end in order.
     """
 
     kind: ClassVar[str] = "loss terms"
@@ -185,18 +185,17 @@ class LossTerms:
     """Of the terms, such as "loss" and "residual"."""
     values: np.ndarray
     """(steps, terms)."""
-    steps_per_epoch: int
-    lead: int = 0
-    """Steps before the first epoch."""
+    ends: np.ndarray
+    """(epochs + 1,) steps after which the first epoch begins, and every epoch ends."""
     definition: str = ""
     """Of the loss, in words."""
 
     def __post_init__(self) -> None:
         _check_axes("loss terms", self.values, 2)
-        if self.values.shape[1] != len(self.names) or self.steps_per_epoch < 1:
+        if self.values.shape[1] != len(self.names) or len(self.ends) < 2 or (np.diff(self.ends) <= 0).any():
             raise ValueError(
-                f"loss terms of shape {self.values.shape}, with {self.steps_per_epoch} steps an epoch, do not fit the"
-                f" names {', '.join(self.names) or 'none'}."
+                f"loss terms of shape {self.values.shape}, in epochs that end after steps "
+                f"{np.asarray(self.ends).tolist()}, do not fit the names {', '.join(self.names) or 'none'}."
             )
 
 

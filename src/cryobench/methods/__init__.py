@@ -27,9 +27,17 @@ METHODS = {
         "cryobench.methods.cryodrgn:Cryodrgn",
         "Variational autoencoder of images at given poses; volumes as a network over frequencies (cryoDRGN).",
     ),
+    "cryodrgn2": Entry(
+        "cryobench.methods.cryodrgn:Cryodrgn2",
+        "Variational autoencoder of images whose poses are searched with it, from nothing (cryoDRGN2).",
+    ),
     "cryodrgn-ai-fixed": Entry(
         "cryobench.methods.cryodrgn_ai:CryodrgnAiFixed",
         "Network over frequencies with a table of latents, at given poses (cryoDRGN-AI, fixed poses).",
+    ),
+    "cryodrgn-ai": Entry(
+        "cryobench.methods.cryodrgn_ai:CryodrgnAi",
+        "Network over frequencies with tables of latents and poses: searched, then moved by gradients (cryoDRGN-AI).",
     ),
     "3dflex": Entry(
         "cryobench.methods.flex_3d:Flex3D",

@@ -16,6 +16,8 @@ from cryobench.data import Dataset
 from cryobench.experiment import run
 from cryobench.experiment.exports import export_run
 from cryobench.imaging.half_disc import HalfDisc
+from cryobench.importers.bring_in import import_results
+from cryobench.io.cryodrgn import read_poses
 from cryobench.io.cryodrgn_weights import name_decoder, name_encoder, order_pixels
 from cryobench.io.mrc import read_volume
 from cryobench.io.store import load_reconstruction
@@ -111,6 +113,8 @@ def runs(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         ("fourier", "cryodrgn", {}),
         ("hartley", "cryodrgn", {"domain": "hartley"}),
         ("table", "cryodrgn-ai-fixed", {}),
+        ("searched", "cryodrgn2", {}),
+        ("searched-table", "cryodrgn-ai", {}),
     ):
         settings = {**get_method(method).small, "epochs": 2, **changes}
         run(method, dataset, folder / name, settings=settings, precision="float32", memory="1GB")
@@ -139,6 +143,23 @@ def test_the_folder_has_what_cryodrgn_takes(name, runs, dataset, tmp_path):
     assert {key.partition(".main.")[0] for key in state["model_state_dict"]} == (
         {"encoder", "decoder.decoder", "decoder.rand_freqs"} if name == "fourier" else {"decoder", "rand_freqs"}
     )
+
+
+@pytest.mark.parametrize("name", ["searched", "searched-table"])
+def test_poses_that_were_found_are_exported_and_imported(name, runs, dataset, tmp_path):
+    made = load_reconstruction(runs[name])
+    export_run(runs[name], tmp_path / "out", to="cryodrgn")
+    pixel = dataset.particles.pixel_size
+    rotations, shifts = read_poses(tmp_path / "out" / "poses.pkl", box_size=SIZE, pixel_size=pixel)
+    np.testing.assert_allclose(rotations, made.rotations, atol=1e-6)
+    np.testing.assert_allclose(shifts, made.shifts, atol=1e-5)
+    back = import_results("cryodrgn", tmp_path / "out", dataset, tmp_path / "back")
+    np.testing.assert_allclose(back.latents, made.latents, atol=1e-6)
+    np.testing.assert_allclose(back.rotations, made.rotations, atol=1e-6)
+    np.testing.assert_allclose(back.shifts, made.shifts, atol=1e-4)
+    assert back.record.priors.poses == "estimated"
+    theirs, ours = back.volumes.read(0), made.volumes.read(0)
+    assert np.abs(theirs - ours).max() < 1e-4 * np.abs(ours).max()
 
 
 def test_a_run_without_a_network_is_refused_and_says_what_it_has(runs, tmp_path):

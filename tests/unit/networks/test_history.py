@@ -26,8 +26,8 @@ def test_a_longer_run_goes_on_with_what_a_shorter_one_packed():
     fill(at_once, 0, 10)
     latents = np.arange(15.0).reshape(5, 3)
     for history in (longer, at_once):
-        terms = history.show_terms(steps_per_epoch=2, lead=0, definition="all")
-        assert (terms.names, terms.steps_per_epoch, terms.definition) == (("loss", "kl"), 2, "all")
+        terms = history.show_terms(ends=np.arange(0, 11, 2), definition="all")
+        assert (terms.names, terms.ends.tolist(), terms.definition) == (("loss", "kl"), [0, 2, 4, 6, 8, 10], "all")
         np.testing.assert_array_equal(terms.values, [[10 + step, -step] for step in range(10)])
         shown = history.show_latents(5, latents)
         np.testing.assert_array_equal(shown.epochs, [1, 2, 4, 5])

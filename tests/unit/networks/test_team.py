@@ -19,7 +19,7 @@ from cryobench.compute.workers import Workers, open_workers
 from cryobench.data import Convergence, Reconstruction
 from cryobench.methods import get_method
 from cryobench.methods.cryodrgn import Cryodrgn
-from cryobench.methods.cryodrgn.training import AutoencoderTraining
+from cryobench.methods.cryodrgn.training import AutoencoderTraining, make_model
 from cryobench.reconstruction.engine import Checkpoint, RunContext, iterate
 from cryobench.reconstruction.networks import NetworkImages, open_training
 from cryobench.testing.toy import toy_dataset
@@ -122,7 +122,7 @@ class Failing:
 
     def make(self, images: NetworkImages, compute: Compute) -> AutoencoderTraining:
         assert isinstance(self.method, Cryodrgn)
-        training = self.method._make_training(self.method._make_model(16, 0), 0, images, compute)
+        training = self.method._make_training(make_model(self.method.settings, 16, 0), 0, images, compute)
         if compute.team.rank == 1:
             training.train = partial(self.train, training.train)
         return training

@@ -11,7 +11,7 @@ from cryobench.compute import Compute, MemoryShortage
 from cryobench.data import ArrayImages, Particles
 from cryobench.methods import get_method
 from cryobench.methods.cryodrgn import Cryodrgn
-from cryobench.methods.cryodrgn.training import AutoencoderTraining, kl_divergence
+from cryobench.methods.cryodrgn.training import AutoencoderTraining, kl_divergence, make_model
 from cryobench.reconstruction.engine import Diverged, RunContext
 from cryobench.reconstruction.images import Minibatches
 from cryobench.reconstruction.networks import NetworkImages
@@ -50,7 +50,7 @@ def make_training(particles: Particles, **changes: object) -> AutoencoderTrainin
     method = Cryodrgn.with_settings({**Cryodrgn.small, "z_dim": 4, "beta": None, **changes})
     assert isinstance(method, Cryodrgn)
     images = NetworkImages(particles, PLENTY, keep_bytes=1e8)
-    model = method._make_model(particles.box_size, 0)
+    model = make_model(method.settings, particles.box_size, 0)
     return AutoencoderTraining(model, images, Minibatches(60, 12, 0), method.settings, PLENTY, 0)
 
 

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from cryobench.compute import Compute
 from cryobench.data import Dataset, Particles, Reconstruction
 from cryobench.methods.cryodrgn import Cryodrgn
-from cryobench.methods.cryodrgn.training import AutoencoderTraining
+from cryobench.methods.cryodrgn.training import AutoencoderTraining, make_model
 from cryobench.metrics import pose_error
 from cryobench.reconstruction.engine import RunContext
 from cryobench.reconstruction.images import Minibatches
@@ -44,8 +44,10 @@ def test_poses_and_everything_else_stay_until_their_epoch():
         method = Cryodrgn(Refining.with_settings(Refining.small).settings)  # pyright: ignore
         table = PoseTable(rotations, partial(SparseRowAdam, settings=AdamSettings(1e-3)))
         batches = Minibatches(60, 20, 0)
-        model = method._make_model(16, 0)
-        training = AutoencoderTraining(model, images, batches, method.settings, PLENTY, 0, table if refined else None)
+        model = make_model(method.settings, 16, 0)
+        training = AutoencoderTraining(
+            model, images, batches, method.settings, PLENTY, 0, table if refined else None, pose_from_epoch=1
+        )
         for step, indices in enumerate(batches.steps(0, 3)):
             training.train(images.load(indices), step)
         trained.append(training)

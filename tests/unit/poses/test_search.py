@@ -138,26 +138,6 @@ def test_of_several_volumes_the_right_one_is_found() -> None:
     assert np.degrees(np.median(geodesic_distance(found.rotations, rotations))) < 1
 
 
-class _OwnSlices:
-    """A source that says nothing is shared between images, as a network with a latent for each of them does."""
-
-    n_volumes = 1
-
-    def shared(self, volume: int, rotations: torch.Tensor, radius: int) -> None:
-        return None
-
-    def own(self, images: np.ndarray, volumes: np.ndarray, rotations: torch.Tensor, radius: int) -> torch.Tensor:
-        return SOURCE.own(images, volumes, rotations, radius)
-
-
-def test_a_source_of_slices_for_each_image_gives_the_same() -> None:
-    rotations, shifts, ctf = _draw_poses(6, seed=6)
-    images = _image(VOLUME, rotations, shifts, ctf)
-    one, other = (_search().find(source, images) for source in (SOURCE, _OwnSlices()))
-    np.testing.assert_array_equal(one.rotations, other.rotations)
-    np.testing.assert_allclose(one.scores, other.scores, rtol=1e-5)
-
-
 def test_a_prior_of_shifts_holds_them_near_the_centre() -> None:
     rotations, shifts, ctf = _draw_poses(12, seed=7)
     noise = 1e3 * float(_image(VOLUME, rotations, shifts, ctf).data.abs().square().mean())

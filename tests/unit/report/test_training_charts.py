@@ -24,20 +24,23 @@ def make_run(label: str, *findings: Finding) -> Run:
 
 def test_each_stretch_of_steps_has_its_mean_and_the_lead_lies_before_epoch_0():
     values = np.arange(12, dtype=np.float32)[:, None] * [1, 2]
-    table = tabulate_terms([make_run("a", LossTerms(("loss", "kl"), values, 4, 4, "sum"))])
+    table = tabulate_terms([make_run("a", LossTerms(("loss", "kl"), values, np.array([4, 8, 12]), "sum"))])
     loss = table.loc[table["term"] == "loss"]
     np.testing.assert_allclose(loss["epoch"], (np.arange(1, 13) - 4) / 4)
     np.testing.assert_allclose(loss["value"], np.arange(12))
     assert set(table["definition"]) == {"sum"}
     many = np.arange(3 * MOST_STRETCHES, dtype=np.float64)
-    table = tabulate_terms([make_run("a", LossTerms(("loss",), many[:, None], 10))])
+    table = tabulate_terms([make_run("a", LossTerms(("loss",), many[:, None], np.arange(0, len(many) + 1, 10)))])
     np.testing.assert_allclose(table["value"], many.reshape(-1, 3).mean(axis=1))
     np.testing.assert_allclose(table["epoch"], np.arange(3, 3 * MOST_STRETCHES + 1, 3) / 10)
+    uneven = LossTerms(("loss",), np.arange(8.0)[:, None], np.array([2, 4, 8]))
+    expected = [-0.5, 0, 0.5, 1, 1.25, 1.5, 1.75, 2]
+    np.testing.assert_allclose(tabulate_terms([make_run("a", uneven)])["epoch"], expected)
 
 
 def test_terms_have_a_chart_each_for_the_runs_that_mean_the_same():
     values = np.arange(8, dtype=np.float32)[:, None] * [1, 1, 3]
-    terms = [LossTerms(("loss", "residual", "kl"), values, 2, 0, words) for words in ("x", "x", "y")]
+    terms = [LossTerms(("loss", "residual", "kl"), values, np.arange(0, 9, 2), words) for words in ("x", "x", "y")]
     pictures = draw_terms([make_run(f"r{number}", each) for number, each in enumerate(terms)])
     assert [picture.key for picture in pictures] == [
         "training-loss",
@@ -94,9 +97,10 @@ def test_few_particles_are_drawn_of_many_and_one_epoch_is_no_series(dataset, rng
 
 def test_findings_that_do_not_fit_are_refused():
     with pytest.raises(
-        ValueError, match=r"loss terms of shape \(3, 2\), with 1 steps an epoch, do not fit .* loss\."
+        ValueError,
+        match=r"loss terms of shape \(3, 2\), in epochs that end after steps \[0, 1, 2, 3\], do not fit .* loss\.",
     ):
-        LossTerms(("loss",), np.zeros((3, 2)), 1)
+        LossTerms(("loss",), np.zeros((3, 2)), np.arange(4))
     with pytest.raises(ValueError, match=r"do not fit epochs of shape \(1,\)"):
         LatentSnapshots(np.arange(5), np.array([1]), np.zeros((2, 5, 3)))
     with pytest.raises(ValueError, match=r"must ascend, got \[2, 2\]"):

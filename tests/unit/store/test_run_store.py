@@ -72,7 +72,7 @@ def make_reconstruction(rng: np.random.Generator, **replaced: object) -> Reconst
             LatentDensity(np.ones((4, 4)), np.tile(np.arange(4.0), (2, 1))),
             LatentPath(np.ones((2, 3)), classes),
             Convergence(({"iteration": 1, "objective": np.float32(2)},), "all 1 steps done", "gain"),
-            LossTerms(("loss", "kl"), np.ones((6, 2), dtype=np.float32), 2, 1, "mean"),
+            LossTerms(("loss", "kl"), np.ones((6, 2), dtype=np.float32), np.array([2, 4, 6]), "mean"),
             LatentSnapshots(np.array([0, 4]), np.array([1, 2, 3]), np.zeros((3, 2, 3))),
         ),
         "notes": ("one", "two"),
@@ -124,7 +124,7 @@ def test_arrays_of_the_model_are_not_written_twice(tmp_path: Path, rng: np.rando
     files = {path.relative_to(tmp_path / "run").as_posix() for path in (tmp_path / "run").rglob("*.npy")}
     assert files == {
         "latents.npy", "posteriors.npy", "model/mean.npy", "model/components.npy", "model/noise.npy",
-        "findings/components/variances.npy", "findings/class-volumes/volumes.npy",
+        "findings/components/variances.npy", "findings/class-volumes/volumes.npy", "findings/loss-terms/ends.npy",
         "findings/class-volumes/populations.npy", "findings/half-set-fsc/curves.npy",
         "findings/half-set-fsc-2/curves.npy", "findings/latent-density/values.npy",
         "findings/latent-density/axes.npy", "findings/latent-path/latents.npy", "findings/loss-terms/values.npy",

@@ -3,12 +3,13 @@
     weights.N.pkl   weights by cryoDRGN's names, N the number of epochs
     z.N.pkl         latents; with an encoder, log-variances after them
     config.yaml     sizes of the networks, the number s by which the network's are multiplied, and where images lie
-    poses.pkl ctf.pkl   as the method was given them, or poses that it refined
+    poses.pkl ctf.pkl   as the method was given them, or poses that it refined or found
+    pose.N.pkl      the same, where they are the run's own, as programs that find poses leave them
     run.log         the loss of every epoch, in the form that analyze looks for
 
-With an encoder it is the model of ``train_vae``. Without, as cryodrgn-ai-fixed, it is that of ``train_dec`` in the
-Hartley domain: the same function as the authors' hypervolume, whose own form ``eval_vol`` would leave the line
-kx = ky = 0 out of. The state of the optimiser is not written: training cannot go on there.
+With an encoder it is the model of ``train_vae``. Without, as cryodrgn-ai and cryodrgn-ai-fixed, it is that of
+``train_dec`` in the Hartley domain: the same function as the authors' hypervolume, whose own form ``eval_vol`` would
+leave the line kx = ky = 0 out of. The state of the optimiser is not written: training cannot go on there.
 
 Volumes are the same but for what either program sets by itself: the zero frequency (here such that the solvent is 0,
 there extrapolated by the network), the Nyquist frequency on the three axes, and in the Hartley domain all beyond the
@@ -54,7 +55,7 @@ def export_cryodrgn(run: Reconstruction, dataset: Dataset, folder: Path, final: 
         latents.append(run.model["log_variances"])
     _write_weights(folder / f"weights.{epoch}.pkl", named, epoch)
     write_pickle(folder / f"z.{epoch}.pkl", *(np.asarray(each, dtype=np.float32) for each in latents))
-    files = _write_particles(folder, final, run, particles)
+    files = _write_particles(folder, final, run, particles, epoch)
     sizes = {"lattice_args": {"D": shape.box_size + 1, "extent": 0.5, "ignore_DC": True}}
     config = {
         "cmd": ["cryobench", "export", str(run.path), "--to", "cryodrgn", "-o", str(final)],
@@ -75,7 +76,7 @@ def _read_networks(run: Reconstruction) -> PackedNetwork:
         decoder = f"the decoder {run.decodes_by!r}" if run.decodes_by else "no decoder"
         raise ValueError(
             f"{run.path} is a run of {run.name} and has {', '.join(has) or 'no results'} and {decoder}: cryoDRGN "
-            "reads networks alone. Export a run of cryodrgn or cryodrgn-ai-fixed."
+            "reads networks alone. Export a run of cryodrgn, cryodrgn2, cryodrgn-ai or cryodrgn-ai-fixed."
         )
     return read_network(run)
 
@@ -86,12 +87,18 @@ def _write_weights(path: Path, weights: Mapping[str, np.ndarray], epoch: int) ->
         torch.save({"epoch": epoch, "model_state_dict": tensors}, file)
 
 
-def _write_particles(folder: Path, final: Path, run: Reconstruction, particles: Particles) -> dict[str, str | None]:
+def _write_particles(
+    folder: Path, final: Path, run: Reconstruction, particles: Particles, epoch: int
+) -> dict[str, str | None]:
     """poses.pkl and ctf.pkl, and where they will lie; None for what cannot be said in cryoDRGN's form."""
     rotations, shifts = run.rotations, run.shifts
-    if rotations is None or shifts is None:
-        rotations, shifts = particles.rotations, particles.shifts
     grid = {"box_size": particles.box_size, "pixel_size": particles.pixel_size}
+    if rotations is not None and shifts is not None:
+        # Found poses are written as fractions of the lattice's side, which is larger by one; given ones of the box's.
+        side = {"box_size": particles.box_size + 1, "pixel_size": particles.pixel_size}
+        write_poses(folder / f"pose.{epoch}.pkl", rotations, shifts, **side)
+    else:
+        rotations, shifts = particles.rotations, particles.shifts
     files: dict[str, str | None] = {"poses": None, "ctf": None}
     if rotations is not None and shifts is not None:
         write_poses(folder / "poses.pkl", rotations, shifts, **grid)

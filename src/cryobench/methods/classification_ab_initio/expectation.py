@@ -102,9 +102,7 @@ class _Expectation:
         """The sums."""
         if self._dense is not None:
             for index, (numerator, weight) in enumerate(self._dense):
-                shared = self._search.base_slices(self._source, index)
-                assert shared is not None
-                slices = shared[0]
+                slices, _ = self._search.base_slices(self._source, index)
                 classes = np.full(len(slices), index)
                 self._insert(numerator, weight, self._search.base_rotations.to(self._device), classes, slices)
         return {
@@ -120,7 +118,7 @@ class _Expectation:
     def _add_all_poses(self, matched: Matched) -> None:
         """Images whose posterior is over every orientation and shift of the grid."""
         search, n_classes = self._search, self._n_classes
-        scores = [search.score_all(self._source, matched, index) for index in range(n_classes)]
+        scores = [search.score_all(matched, *search.base_slices(self._source, index)) for index in range(n_classes)]
         tops = [each.amax(dim=(0, 2)) for each in scores]
         weights = [each.sub_(top[None, :, None]).exp_() for each, top in zip(scores, tops, strict=True)]
         masses = torch.stack([each.sum(dim=(0, 2)) for each in weights], dim=1).double().cpu().numpy()

@@ -1,4 +1,5 @@
-"""cryoDRGN at given poses: a variational autoencoder from images to volumes in Fourier space (``cryodrgn``).
+"""cryoDRGN: a variational autoencoder from images to volumes in Fourier space, at given poses (``cryodrgn``) or at
+poses that are searched with it (``cryodrgn2``).
 
 Model: y_i = C_i P_i V(z_i) + ε_i with z_i ~ N(0, 1) of K dimensions and V(z) a network over frequencies,
 
@@ -13,8 +14,19 @@ Poses can be refined (``refine_poses``; off by default, as in CryoBench): after 
 rotation, as six numbers, and its shift move by SparseAdam with the gradient of this loss, through the slice and
 through the image that the encoder sees. Nothing but their learning rate holds them to those given.
 
-Source: Zhong, Bepler, Berger & Davis, Nature Methods 18 (2021) 176, doi:10.1038/s41592-020-01049-4; sizes and
-schedule as CryoBench ran it, version 3.4 of the authors' program. Clean-room from the equations.
+Poses can also be found (``cryodrgn2``). First the decoder alone is trained on 10,000 images as if each were a slice
+without CTF, at a random rotation and a random latent, which gives it a scale and a centre. Then, in epochs 1, 6, 11,
+..., each image of a batch is encoded as it lies in its box, a latent is drawn from its posterior, and the pose
+
+    (R, t) = argmin Σ_{|k| ≤ L} (C H(k R; z) − H_t(k))²
+
+is searched among all rotations and shifts, from coarse grids up to L = 12 to fine ones up to L = 32
+(``reconstruction.poses``); the step of the loss follows at that pose. In the other epochs images keep the pose that
+was found last. No gradient moves a pose.
+
+Source: Zhong, Bepler, Berger & Davis, Nature Methods 18 (2021) 176, doi:10.1038/s41592-020-01049-4; Zhong, Lerer,
+Davis & Berger, ICCV 2021, 4066 (cryoDRGN2); sizes and schedule as CryoBench ran them, version 3.4 of the authors'
+program. Clean-room from the equations.
 
 Deviations, and why:
 
@@ -30,9 +42,25 @@ Deviations, and why:
 * The table of poses steps on the gradient itself; the program's steps on that of the scaled loss, also where an
   overflow made it infinite.
 * A volume's zero frequency, which no loss sees, is set such that the solvent is zero.
+
+Deviations of the search, and why:
+
+* Slices are sampled on rings, where turning them in plane needs no interpolation, instead of on a lattice, where the
+  program turns them bilinearly (and stretches them by 1 / D, as its grid is aligned). Hence there is no random angle
+  at which they are made, and two opposite views share one plane.
+* A slice is turned first and meets the CTF afterwards, so astigmatism does not turn with it.
+* Of orientations that several parents have as children, each is compared once. The children of a node are the nearest
+  8 of the 16 candidates, as published; angles are compared exactly.
+* Radii count whole shells, and end where a half-disc does, at (D − 1) // 2.
+* Float32, where the program searches in mixed precision.
+* Volumes beyond the ball |k| ≤ ½ are zero; the program decodes the corners of the cube too, where nothing was
+  trained.
+* ``search="anchors"`` is ours, off by default: see ``reconstruction.poses.searched``, and docs/methods.md for what it
+  costs and finds.
 """
 
 from cryobench.methods.cryodrgn.cryodrgn import Cryodrgn
-from cryobench.methods.cryodrgn.settings import CryodrgnSettings
+from cryobench.methods.cryodrgn.cryodrgn2 import Cryodrgn2
+from cryobench.methods.cryodrgn.settings import Cryodrgn2Settings, CryodrgnSettings
 
-__all__ = ["Cryodrgn", "CryodrgnSettings"]
+__all__ = ["Cryodrgn", "Cryodrgn2", "Cryodrgn2Settings", "CryodrgnSettings"]

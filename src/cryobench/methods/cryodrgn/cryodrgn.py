@@ -5,26 +5,20 @@ from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 
 from cryobench.compute import Compute
-from cryobench.data import CHUNK, Particles, Reconstruction
-from cryobench.imaging.half_disc import HalfDisc
+from cryobench.data import Particles, Reconstruction
 from cryobench.methods.cryodrgn.refinement import give_poses, make_poses
 from cryobench.methods.cryodrgn.settings import CryodrgnSettings
-from cryobench.methods.cryodrgn.training import Autoencoder, AutoencoderTraining
+from cryobench.methods.cryodrgn.training import Autoencoder, AutoencoderTraining, make_model
 from cryobench.methods.method import Method, Preset
 from cryobench.reconstruction.decoders.coordinate_network import pack_network
 from cryobench.reconstruction.engine import RunContext, iterate
 from cryobench.reconstruction.images import Minibatches
 from cryobench.reconstruction.networks import (
-    CoordinateNetwork,
-    ImageEncoder,
     NetworkImages,
-    NetworkShape,
     open_images,
     open_training,
-    seeded_weights,
 )
 from cryobench.reconstruction.poses import PoseTable
 
@@ -73,7 +67,7 @@ class Cryodrgn(Method[CryodrgnSettings]):
             If the loss is not finite.
         """
         settings = self.settings
-        model = self._make_model(particles.box_size, context.seed)
+        model = make_model(settings, particles.box_size, context.seed)
         images = open_images(
             particles,
             context,
@@ -87,8 +81,7 @@ class Cryodrgn(Method[CryodrgnSettings]):
         make = partial(self._make_training, model, context.seed)
         with open_training(make, images, context.compute) as training:
             _, convergence = iterate(training, kept, context.progress)
-        found = [training.embed(indices) for indices in particles.chunks(CHUNK)]
-        latents, log_variances = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
+        latents, log_variances = training.embed_all()
         return Reconstruction(
             queries,
             latents=latents,
@@ -102,22 +95,14 @@ class Cryodrgn(Method[CryodrgnSettings]):
         self, model: Autoencoder, seed: int, images: NetworkImages, compute: Compute
     ) -> AutoencoderTraining:
         batches = Minibatches(len(images), self.settings.batch_size, seed)
-        poses = make_poses(images.particles, self.settings, compute.device)
-        return AutoencoderTraining(model.to(compute.device), images, batches, self.settings, compute, seed, poses)
-
-    def _make_model(self, box_size: int, seed: int) -> Autoencoder:
-        settings = self.settings
-        shape = NetworkShape(
-            box_size,
-            settings.z_dim,
-            settings.decoder_width,
-            settings.decoder_depth,
-            settings.domain,
-            deviation=settings.encoding_deviation,
+        settings, poses = self.settings, make_poses(images.particles, self.settings, compute.device)
+        return AutoencoderTraining(
+            model.to(compute.device),
+            images,
+            batches,
+            settings,
+            compute,
+            seed,
+            poses,
+            pose_from_epoch=settings.pose_from_epoch,
         )
-        n_values = 2 * (len(HalfDisc(box_size, box_size // 2).frequencies) - 1)
-        with seeded_weights(seed):
-            encoder = ImageEncoder(
-                n_values, settings.z_dim, width=settings.encoder_width, depth=settings.encoder_depth
-            )
-            return Autoencoder(encoder, CoordinateNetwork(shape, seed))

@@ -1,14 +1,15 @@
-"""Settings of ``cryodrgn``; defaults are those of CryoBench (arXiv:2408.05526), which ran version 3.4."""
+"""Settings of ``cryodrgn`` and ``cryodrgn2``; defaults are CryoBench's (arXiv:2408.05526), which ran version 3.4."""
 
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from cryobench.methods.method import MethodSettings
+from cryobench.reconstruction.poses import SearchSettings
 
 
-class CryodrgnSettings(MethodSettings):
-    """Settings of ``cryodrgn``."""
+class AutoencoderSettings(MethodSettings):
+    """Settings of the autoencoder, whatever its poses."""
 
     z_dim: int = Field(8, ge=1, le=256, description="K, dimensions of the latent (CryoBench: 8)")
     epochs: int = Field(20, ge=1, description="passes over the images (CryoBench: 20)")
@@ -34,6 +35,11 @@ class CryodrgnSettings(MethodSettings):
     beta_control: float = Field(
         1.0, gt=0, description="weight of the squared distance of the KL divergence from kl_target, over the pixels"
     )
+
+
+class CryodrgnSettings(AutoencoderSettings):
+    """Settings of ``cryodrgn``."""
+
     refine_poses: bool = Field(
         False, description="move rotations and shifts, from those given, by the loss's gradient (CryoBench: no)"
     )
@@ -58,3 +64,19 @@ class CryodrgnSettings(MethodSettings):
                 "it lower, or epochs higher"
             )
         return self
+
+
+class Cryodrgn2Settings(SearchSettings, AutoencoderSettings):
+    """Settings of ``cryodrgn2``."""
+
+    epochs: int = Field(30, ge=1, description="passes over the images (CryoBench: 30)")
+    encoder_width: int = Field(256, ge=1, description="units a layer of the encoder (published: 256)")
+    decoder_width: int = Field(256, ge=1, description="units a layer of the decoder (published: 256)")
+    domain: Literal["fourier", "hartley"] = Field(
+        "hartley",
+        description="of the decoder's output: real and imaginary part, or Hartley values (published: hartley)",
+    )
+    pretraining_images: int = Field(
+        10_000, ge=0, description="visited first, at random poses and latents (published: 10,000)"
+    )
+    search_every: int = Field(5, ge=1, description="epochs from one search to the next (published: 5)")

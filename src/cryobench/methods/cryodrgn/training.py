@@ -1,6 +1,6 @@
 """The loss of the autoencoder, and a step on it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -8,17 +8,20 @@ from torch import Tensor, nn
 
 from cryobench.compute import Compute
 from cryobench.data import CHUNK
-from cryobench.methods.cryodrgn.settings import CryodrgnSettings
+from cryobench.imaging.half_disc import HalfDisc
+from cryobench.methods.cryodrgn.settings import AutoencoderSettings
 from cryobench.reconstruction.images import Minibatches
 from cryobench.reconstruction.networks import (
     CoordinateNetwork,
     ImageEncoder,
     NetworkBatch,
     NetworkImages,
+    NetworkShape,
     Training,
     adam_tensors,
     make_adam,
     make_slice_encoder,
+    seeded_weights,
     slice_residual,
 )
 from cryobench.reconstruction.poses import PoseTable
@@ -33,6 +36,22 @@ class Autoencoder(nn.Module):
         self.encoder, self.decoder = encoder, decoder
 
 
+def make_model(settings: AutoencoderSettings, box_size: int, seed: int) -> Autoencoder:
+    """The networks for images of a box, with weights of a seed."""
+    shape = NetworkShape(
+        box_size,
+        settings.z_dim,
+        settings.decoder_width,
+        settings.decoder_depth,
+        settings.domain,
+        deviation=settings.encoding_deviation,
+    )
+    n_values = 2 * (len(HalfDisc(box_size, box_size // 2).frequencies) - 1)
+    with seeded_weights(seed):
+        encoder = ImageEncoder(n_values, settings.z_dim, width=settings.encoder_width, depth=settings.encoder_depth)
+        return Autoencoder(encoder, CoordinateNetwork(shape, seed))
+
+
 class AutoencoderTraining(Training[NetworkImages]):
     """Minibatches of images, each through the encoder, a draw from its posterior, and the decoder."""
 
@@ -44,18 +63,21 @@ class AutoencoderTraining(Training[NetworkImages]):
         model: Autoencoder,
         images: NetworkImages,
         batches: Minibatches,
-        settings: CryodrgnSettings,
+        settings: AutoencoderSettings,
         compute: Compute,
         seed: int,
         poses: PoseTable | None = None,
+        *,
+        pose_from_epoch: int = 0,
+        lead: tuple[Minibatches, int] | None = None,
     ) -> None:
-        super().__init__(images, batches, settings.epochs, compute)
+        super().__init__(images, batches, settings.epochs, compute, lead=lead)
         self.model, self._settings, self._seed = model, settings, seed
         self._slices = make_slice_encoder(model.decoder, images.disc)
         self._optimiser = make_adam(model.parameters(), settings.learning_rate)
-        self._first_moved = settings.pose_from_epoch * batches.steps_per_epoch
+        self._first_moved = pose_from_epoch * batches.steps_per_epoch
         self.poses = poses
-        """Table of them; None where they are not refined."""
+        """Table of them; None where gradients do not move them."""
 
     def train(self, batch: NetworkBatch, step: int) -> Mapping[str, Tensor]:
         """One step of Adam for the weights and, where poses are refined, of SparseAdam for those of the batch."""
@@ -68,18 +90,27 @@ class AutoencoderTraining(Training[NetworkImages]):
         with self.autocast():
             mean, log_variance = self.model.encoder(batch.hartley())
         latents = mean + noise * torch.exp(0.5 * log_variance)
+        batch = self.place(batch, latents, step)
         residual = slice_residual(self.model.decoder, self._slices, batch, latents, self.products)
         residual = self.team.total(batch.share * residual)
         divergence = self.team.total(kl_divergence(mean, log_variance).sum() / len(batch.indices))
         loss = residual + self._penalty(divergence) / self.images.n_values
-        self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.team.sum_gradients([*self.model.parameters(), *(() if moved is None else (moved,))])
-        self._optimiser.step()
+        self._descend(loss, () if moved is None else (moved,))
         if self.poses is not None and moved is not None:
             assert moved.grad is not None
             self.poses.step(rows, moved.grad)
         return {"loss": loss.detach(), "residual": residual.detach(), "kl": divergence.detach()}
+
+    def place(self, batch: NetworkBatch, latents: Tensor, step: int) -> NetworkBatch:
+        """The batch at the poses at which slices are compared, once the encoder has seen it."""
+        return batch
+
+    def _descend(self, loss: Tensor, others: Sequence[Tensor] = ()) -> None:
+        """One step of Adam for the weights, with gradients of others summed beside theirs."""
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.team.sum_gradients([*(each for each in self.model.parameters() if each.grad is not None), *others])
+        self._optimiser.step()
 
     def latents(self, indices: np.ndarray) -> Tensor:
         """Means (b, k) of their posteriors."""
@@ -105,6 +136,12 @@ class AutoencoderTraining(Training[NetworkImages]):
             batch = self.images.move(batch, *self.poses.poses(poses))
         with self.autocast():
             return self.model.encoder(batch.hartley())
+
+    def embed_all(self) -> tuple[np.ndarray, np.ndarray]:
+        """The same (n, k) of all particles."""
+        found = [self.embed(indices) for indices in self.images.particles.chunks(CHUNK)]
+        means, log_variances = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
+        return means, log_variances
 
     def _penalty(self, divergence: Tensor) -> Tensor:
         settings = self._settings

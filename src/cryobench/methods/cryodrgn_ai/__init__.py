@@ -1,4 +1,5 @@
-"""cryoDRGN-AI with fixed poses: a network over frequencies with a table of latents (``cryodrgn-ai-fixed``).
+"""cryoDRGN-AI: a network over frequencies with a table of latents, at given poses (``cryodrgn-ai-fixed``) or with a
+table of poses too (``cryodrgn-ai``).
 
 Model: y_i = C_i P_i V(z_i) + ε_i with a free latent z_i for every particle and V(z) a network over frequencies in the
 Hartley domain,
@@ -8,6 +9,13 @@ Hartley domain,
 over the M values of the disc |k| ≤ ½ without the zero frequency. Weights and latents are found together by dense
 Adam, with learning rates 1e-4 and 1e-2. First comes a pass over 10,000 images in which latents are noise, 0.1 N(0, 1)
 anew at every visit: it gives the network a consensus to start from. Latents are the table as it is in the end.
+
+Poses can also be found (``cryodrgn-ai``), in three phases. Weights alone are trained on 10,000 images at random
+rotations, no shift, and latents of noise. Then come epochs of search (as many as 500,000 visits make, at least 2):
+the pose of each image that fits best, up to L = 12 to 32 and within ±20 px, for its latent in the table
+(``reconstruction.poses``), followed by a step on weights and latents there. Last, for 100 epochs, gradients move a
+table of poses as well: six numbers for a rotation, two for a shift, by dense Adam with a learning rate of 1e-3, from
+the poses that the last search found.
 
 Source: Levy, Grzadkowski, Poitevin, Vallese, Clarke, Wetzstein & Zhong, Nature Methods 2025,
 doi:10.1038/s41592-025-02720-4; sizes and schedule of the authors' program, version 1.0, as CryoBench ran it.
@@ -22,9 +30,14 @@ Deviations, and why:
 * The program saves latents as they were before the last step of their row; here they are the table after it.
 * The line kx = ky = 0 of a volume, which the program sets to zero, is evaluated; the zero frequency, which no loss
   sees, is set such that the solvent is zero.
+
+Deviations of the search, and why: those of ``cryodrgn2``, but that the program, too, searches in float32. Slices are
+sampled on rings instead of turned bilinearly, the CTF comes after the turn, children that parents share are compared
+once, radii end at (D − 1) // 2, and ``search="anchors"`` is ours, off by default.
 """
 
+from cryobench.methods.cryodrgn_ai.ab_initio import CryodrgnAi
 from cryobench.methods.cryodrgn_ai.cryodrgn_ai import CryodrgnAiFixed
-from cryobench.methods.cryodrgn_ai.settings import CryodrgnAiSettings
+from cryobench.methods.cryodrgn_ai.settings import CryodrgnAiAbInitioSettings, CryodrgnAiSettings
 
-__all__ = ["CryodrgnAiFixed", "CryodrgnAiSettings"]
+__all__ = ["CryodrgnAi", "CryodrgnAiAbInitioSettings", "CryodrgnAiFixed", "CryodrgnAiSettings"]

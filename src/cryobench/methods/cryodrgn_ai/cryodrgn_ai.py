@@ -23,6 +23,21 @@ from cryobench.reconstruction.networks import (
 )
 
 
+def make_network(settings: CryodrgnAiSettings, box_size: int, seed: int) -> CoordinateNetwork:
+    """The network for images of a box, with weights of a seed."""
+    shape = NetworkShape(
+        box_size,
+        settings.z_dim,
+        settings.width,
+        settings.depth,
+        "hartley",
+        settings.n_frequencies,
+        settings.encoding_deviation,
+    )
+    with seeded_weights(seed):
+        return CoordinateNetwork(shape, seed)
+
+
 class CryodrgnAiFixed(Method[CryodrgnAiSettings]):
     """Network over frequencies with a table of latents, at given poses (cryoDRGN-AI, fixed poses)."""
 
@@ -60,17 +75,7 @@ class CryodrgnAiFixed(Method[CryodrgnAiSettings]):
             If the loss is not finite.
         """
         settings = self.settings
-        shape = NetworkShape(
-            particles.box_size,
-            settings.z_dim,
-            settings.width,
-            settings.depth,
-            "hartley",
-            settings.n_frequencies,
-            settings.encoding_deviation,
-        )
-        with seeded_weights(context.seed):
-            network = CoordinateNetwork(shape, context.seed)
+        network = make_network(settings, particles.box_size, context.seed)
         images = open_images(
             particles,
             context,

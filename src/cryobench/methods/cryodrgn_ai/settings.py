@@ -1,8 +1,9 @@
-"""Settings of ``cryodrgn-ai-fixed``; defaults are those of the authors' program, which CryoBench used."""
+"""Settings of ``cryodrgn-ai-fixed`` and ``cryodrgn-ai``; defaults are the authors' program's, as CryoBench ran it."""
 
 from pydantic import Field
 
 from cryobench.methods.method import MethodSettings
+from cryobench.reconstruction.poses import SearchSettings
 
 
 class CryodrgnAiSettings(MethodSettings):
@@ -26,3 +27,26 @@ class CryodrgnAiSettings(MethodSettings):
         ge=0,
         description="lambda of a Gaussian prior on latents, over pixels (published: none; ours: 1 / K)",
     )
+
+
+class CryodrgnAiAbInitioSettings(SearchSettings, CryodrgnAiSettings):
+    """Settings of ``cryodrgn-ai``."""
+
+    epochs: int = Field(
+        100,
+        ge=1,
+        description="passes in which gradients move poses, after those of the search (published: 100)",
+    )
+    batch_size: int = Field(32, ge=1, description="images in a step of these (published: 32)")
+    search_epochs: int | None = Field(
+        None,
+        ge=1,
+        description="passes in which poses are searched; None for what 500,000 visits are, at least 2 (published)",
+    )
+    search_batch_size: int = Field(8, ge=1, description="images in a step of the search (published: 8)")
+    pretraining_batch_size: int = Field(16, ge=1, description="images in a step before it (published: 16)")
+    pretraining_images: int = Field(
+        10_000, ge=0, description="visited first, at random poses and latents of noise (published: 10,000)"
+    )
+    pose_learning_rate: float = Field(1e-3, gt=0, description="of Adam for poses (published: 1e-3)")
+    shift_range: float = Field(20.0, ge=0, description="px, shifts searched along x and y (published: 20)")

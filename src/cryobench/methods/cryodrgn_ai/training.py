@@ -1,6 +1,7 @@
 """A step on weights and latents together, after a pass over images whose latents are noise."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,7 +22,26 @@ from cryobench.reconstruction.networks import (
     make_slice_encoder,
     slice_residual,
 )
+from cryobench.reconstruction.poses import PoseTable
 from cryobench.rng import stream
+
+
+@dataclass(frozen=True)
+class Order:
+    """Minibatches of a training: those of the epochs, as ``Training`` takes them."""
+
+    batches: Minibatches
+    epochs: int
+    lead: tuple[Minibatches, int]
+    then: tuple[Minibatches, int] | None = None
+
+
+def plan_order(settings: CryodrgnAiSettings, n: int, seed: int) -> Order:
+    """Of n particles at given poses: at most one pass leads."""
+    size = settings.batch_size
+    lead = Minibatches(n, size, seed, name="pre-training")
+    steps = min(-(-settings.pretraining_images // size), lead.steps_per_epoch)
+    return Order(Minibatches(n, size, seed), settings.epochs, (lead, steps))
 
 
 class HypervolumeTraining(Training[NetworkImages]):
@@ -37,16 +57,15 @@ class HypervolumeTraining(Training[NetworkImages]):
         settings: CryodrgnAiSettings,
         compute: Compute,
         seed: int,
+        order: Order | None = None,
     ) -> None:
-        n, size = len(images), settings.batch_size
-        lead = Minibatches(n, size, seed, name="pre-training")
-        lead_steps = min(-(-settings.pretraining_images // size), lead.steps_per_epoch)
-        super().__init__(images, Minibatches(n, size, seed), settings.epochs, compute, lead=(lead, lead_steps))
+        order = order or plan_order(settings, len(images), seed)
+        super().__init__(images, order.batches, order.epochs, compute, lead=order.lead, then=order.then)
         self.network, self._settings, self._seed = network, settings, seed
         self._slices = make_slice_encoder(network, images.disc)
         self._optimiser = make_adam(network.parameters(), settings.learning_rate)
-        drawn = stream(seed, "latent table").standard_normal((n, settings.z_dim)) * settings.initial_deviation
-        values = torch.from_numpy(drawn.astype(np.float32)).to(self.device)
+        drawn = stream(seed, "latent table").standard_normal((len(images), settings.z_dim))
+        values = torch.from_numpy((drawn * settings.initial_deviation).astype(np.float32)).to(self.device)
         self.table = RowAdam(values, AdamSettings(settings.latent_learning_rate))
 
     def train(self, batch: NetworkBatch, step: int) -> Mapping[str, Tensor]:
@@ -55,6 +74,7 @@ class HypervolumeTraining(Training[NetworkImages]):
         rows = torch.from_numpy(batch.indices).to(self.device)
         latents = self._draw(step, len(rows)) if leads else self.table.read(rows)
         own = latents[batch.own]
+        batch, moved = self.place(batch, own, step)
         residual = slice_residual(self.network, self._slices, batch, own, self.products)
         residual = self.team.total(batch.share * residual)
         loss = residual
@@ -63,12 +83,18 @@ class HypervolumeTraining(Training[NetworkImages]):
             loss = loss + self._settings.prior_weight * square / self.images.n_values
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        self.team.sum_gradients([*self.network.parameters(), latents])
+        self.team.sum_gradients([*self.network.parameters(), latents, *(each for each, _ in moved)])
         self._optimiser.step()
-        if not leads:
-            assert latents.grad is not None
-            self.table.step(rows, latents.grad)
+        for values, table in (*(() if leads else ((latents, self.table),)), *moved):
+            assert values.grad is not None
+            table.step(rows, values.grad)
         return {"loss": loss.detach(), "residual": residual.detach()}
+
+    def place(
+        self, batch: NetworkBatch, latents: Tensor, step: int
+    ) -> tuple[NetworkBatch, Sequence[tuple[Tensor, PoseTable]]]:
+        """The batch at the poses at which slices are compared, and rows of tables that gradients move with them."""
+        return batch, ()
 
     def latents(self, indices: np.ndarray) -> Tensor:
         """Their rows (b, k) of the table."""

@@ -9,6 +9,7 @@ from cryobench.reconstruction.networks.real_space_images import RealSpaceBatch, 
 from cryobench.reconstruction.networks.residual import slice_residual, squared_residual
 from cryobench.reconstruction.networks.row_adam import AdamSettings, RowAdam
 from cryobench.reconstruction.networks.sparse_row_adam import SparseRowAdam
+from cryobench.reconstruction.networks.spectrum import evaluate_slices, evaluate_spectrum
 from cryobench.reconstruction.networks.template_decoder import TemplateDecoder, TemplateShape
 from cryobench.reconstruction.networks.training import (
     TRAINED_BYTES,
@@ -43,6 +44,8 @@ __all__ = [
     "check_sizes",
     "cut_middle",
     "encode_points",
+    "evaluate_slices",
+    "evaluate_spectrum",
     "make_adam",
     "make_slice_encoder",
     "open_images",

@@ -33,25 +33,44 @@ class SliceEncoder:
 
     φ = kx (B u) + ky (B v) with u and v the first rows of a rotation, so e^{iφ} is the product of an entry of a table
     over kx and one over ky: n + 1 sines a frequency instead of one for each point.
+
+    Parameters
+    ----------
+    frequencies
+        Of the encoding.
+    disc
+        Whose entries are the points, but for the zero frequency.
+    count
+        Of its first entries, the zero frequency among them; None for all.
     """
 
-    def __init__(self, frequencies: Float[Tensor, "m 3"], disc: HalfDisc) -> None:
+    def __init__(self, frequencies: Float[Tensor, "m 3"], disc: HalfDisc, count: int | None = None) -> None:
         self._frequencies = frequencies
         device = frequencies.device
-        self._columns, self._rows = (torch.from_numpy(axis).to(device) for axis in disc.frequencies[1:].T)
+        self._columns, self._rows = (torch.from_numpy(axis).to(device) for axis in disc.frequencies[1:count].T)
         self._reach = torch.arange(-disc.radius, disc.radius + 1, device=device) / disc.box_size
         self._offset, self._box_size = disc.radius, disc.box_size
+
+    @property
+    def n_points(self) -> int:
+        """Entries of the half-disc but the zero frequency."""
+        return len(self._columns)
 
     def encode(self, rotations: Float[Tensor, "b 3 3"]) -> tuple[Tensor, Tensor]:
         """sin φ and cos φ (b, p, m) float32 of each entry of the half-disc but the zero frequency."""
         with torch.autocast(rotations.device.type, enabled=False):  # phases want all their digits
             along = rotations[:, :2] @ self._frequencies.T  # (b, 2, m): B u and B v
         phases = self._reach[:, None] * along[:, :, None, :]  # (b, 2, 2 r + 1, m)
-        sine, cosine = torch.sin(phases), torch.cos(phases)
-        columns, rows = self._columns + self._offset, self._rows + self._offset
-        sine_x, cosine_x = sine[:, 0, columns], cosine[:, 0, columns]
-        sine_y, cosine_y = sine[:, 1, rows], cosine[:, 1, rows]
-        return sine_x * cosine_y + cosine_x * sine_y, cosine_x * cosine_y - sine_x * sine_y
+        images, _, reach, _ = phases.shape
+        first = (torch.arange(images, device=phases.device) * reach + self._offset)[:, None]
+        tables = [function(phases[:, axis]).flatten(0, 1) for axis in (0, 1) for function in (torch.sin, torch.cos)]
+        at = [(steps + first).flatten() for steps in (self._columns, self._columns, self._rows, self._rows)]
+        sine_x, cosine_x, sine_y, cosine_y = (
+            table.index_select(0, places) for table, places in zip(tables, at, strict=True)
+        )
+        sine = torch.addcmul(sine_x * cosine_y, cosine_x, sine_y)
+        cosine = torch.addcmul(cosine_x * cosine_y, sine_x, sine_y, value=-1)
+        return sine.unflatten(0, (images, -1)), cosine.unflatten(0, (images, -1))
 
     def waves(self, rotations: Float[Tensor, "b 3 3"]) -> Tensor:
         """The tables of e^{iφ} (b, 2, 2 r + 1, m) complex64 along x and along y, from −r to r."""

@@ -65,9 +65,9 @@ class History:
         names = [name for name in arrays if name.startswith(_SNAPSHOT)]
         self._snapshots = {int(name.removeprefix(_SNAPSHOT)): arrays[name] for name in names}
 
-    def show_terms(self, *, steps_per_epoch: int, lead: int, definition: str) -> LossTerms:
-        """The terms of all steps as a finding."""
-        return LossTerms(self._names, self._terms, steps_per_epoch, lead, definition)
+    def show_terms(self, *, ends: np.ndarray, definition: str) -> LossTerms:
+        """The terms of all steps as a finding; ``ends`` as there."""
+        return LossTerms(self._names, self._terms, ends, definition)
 
     def show_latents(self, epoch: int, latents: np.ndarray) -> LatentSnapshots:
         """The snapshots, and last the latents (n, d) of all particles after the last epoch, as a finding."""

@@ -1,9 +1,9 @@
-"""A coordinate network's spectrum at many points for some latents, without gradients.
+"""A coordinate network's spectrum at many points, without gradients: for latents that share them, or slice by slice.
 
-The numbers of ``CoordinateNetwork.slices``, to rounding, for points that all latents share: they are encoded once,
-the first layer's product with their features is shared too, and the layers of a few points at a time go forth in two
-buffers that stay in the cache. A residual block is one product, ReLU((W + 1) x + b). Products are made for one latent
-at a time, so that its numbers have the same bits whatever latents are asked for beside it.
+The numbers of ``CoordinateNetwork.slices``, to rounding. The layers of a few points at a time go forth in two buffers
+that stay in the cache. A residual block is one product, ReLU((W + 1) x + b). Products are made for one latent at a
+time, so that its numbers have the same bits whatever latents are asked for beside it. Points that all latents share
+are encoded once, and the first layer's product with their features is shared too.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwork
-from cryobench.reconstruction.networks.encoding import encode_points
+from cryobench.reconstruction.networks.encoding import SliceEncoder, encode_points
 
 _AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 27}
 """Outputs of a layer made at a time: what stays in a cache, or what fills a device."""
@@ -26,54 +26,87 @@ def evaluate_spectrum(
 
     In the precision of the weights. Each stretch comes with its place among the points.
     """
-    layers = _Layers(network, latents)
+    layers = _Layers(network)
+    offsets = layers.offsets(latents)
     for start in range(0, len(points), layers.at_once):
         part = slice(start, start + layers.at_once)
-        yield part, layers.evaluate(points[part])
+        sine, cosine = encode_points(network.frequencies, points[part]).chunk(2, dim=1)
+        signs = _signs(points[part, 2]) if layers.is_fourier else None
+        shared = layers.share(sine, cosine, signs)
+        yield part, torch.stack([layers.forth(shared, offset, signs) for offset in offsets])
+
+
+@torch.no_grad()
+def evaluate_slices(
+    network: CoordinateNetwork,
+    encoder: SliceEncoder,
+    rotations: Float[Tensor, "n 3 3"],
+    latents: Float[Tensor, "n k"],
+) -> Float[Tensor, "n p 2"]:
+    """``CoordinateNetwork.slices``, some at a time: each at a rotation and for a latent of its own."""
+    layers, n_points = _Layers(network), encoder.n_points
+    offsets, found = layers.offsets(latents), latents.new_empty(len(latents), n_points, 2)
+    at_once = max(1, layers.at_once // n_points)
+    for first in range(0, len(latents), at_once):
+        turned, target = rotations[first : first + at_once], found[first : first + at_once].view(-1, 2)
+        sine, cosine = (each.flatten(0, 1) for each in encoder.encode(turned))
+        signs = _signs(encoder.depths(turned).flatten()) if layers.is_fourier else None
+        for start in range(0, len(target), layers.at_once):
+            part = slice(start, start + layers.at_once)
+            each = None if signs is None else signs[part]
+            images = first + torch.arange(start, min(part.stop, len(target)), device=found.device) // n_points
+            target[part] = layers.forth(layers.share(sine[part], cosine[part], each), offsets[images], each)
+    return found
+
+
+def _signs(depths: Tensor) -> Tensor:
+    """(p, 1) −1 for points that are taken at −k, since k_z > 0; else 1."""
+    return torch.where(depths > 0, -1.0, 1.0).to(depths.dtype)[:, None]
 
 
 class _Layers:
-    """Matrices, buffers, and the latents' part of the first layer."""
+    """Matrices and buffers."""
 
     @torch.no_grad()
-    def __init__(self, network: CoordinateNetwork, latents: Tensor) -> None:
-        self._is_fourier = network.shape.domain == "fourier"
-        self._frequencies = network.frequencies
-        self._split = network.shape.encoding_size
-        weight = network.first.weight
-        self._sine, self._cosine, code = weight.split([self._split, self._split, network.shape.z_dim], dim=1)
-        self._offsets = [torch.addmv(network.first.bias, code, latent) for latent in latents]
+    def __init__(self, network: CoordinateNetwork) -> None:
+        self.is_fourier = network.shape.domain == "fourier"
+        weight, split = network.first.weight, network.shape.encoding_size
+        sine, cosine, self._code = weight.split([split, split, network.shape.z_dim], dim=1)
+        self._sine, self._cosine, self._bias = sine.T, cosine.T, network.first.bias
         identity = torch.eye(network.shape.width, dtype=weight.dtype, device=weight.device)
         blocks: list[tuple[Tensor, Tensor]] = [(block.bias, block.weight) for block in network.blocks]  # pyright: ignore
         self._blocks = [(bias, (weight + identity).T) for bias, weight in blocks]
         self._last = network.last.bias, network.last.weight.T
-        signs = 1 if self._is_fourier else 2
+        signs = 1 if self.is_fourier else 2
         width = network.shape.width
         self.at_once = max(1, _AT_ONCE[weight.device.type] // (signs * width))
-        self._buffers = [weight.new_empty(signs, self.at_once, width) for _ in range(2)]
+        """Points."""
+        self._buffers = [weight.new_empty(signs * self.at_once * width) for _ in range(2)]
 
     @torch.no_grad()
-    def evaluate(self, points: Tensor) -> Tensor:
-        """(b, p, 2)."""
-        flips = points[:, 2] > 0 if self._is_fourier else torch.zeros_like(points[:, 2], dtype=torch.bool)
-        features = encode_points(self._frequencies, torch.where(flips[:, None], -points, points))
-        odd = features[:, : self._split] @ self._sine.T
-        even = features[:, self._split :] @ self._cosine.T
-        shared = (even + odd)[None] if self._is_fourier else torch.stack([even + odd, even - odd])
-        found = torch.stack([self._evaluate_one(shared, offset) for offset in self._offsets])
-        if self._is_fourier:
-            return found[:, 0] * torch.stack([torch.ones_like(points[:, 2]), torch.where(flips, -1.0, 1.0)], dim=1)
-        here, there = found[:, 0, :, 0], found[:, 1, :, 0]
-        return torch.stack([(here + there) / 2, (there - here) / 2], dim=-1)
+    def offsets(self, latents: Tensor) -> Tensor:
+        """The latents' part (b, h) of the first layer, with its bias."""
+        return torch.stack([torch.addmv(self._bias, self._code, latent) for latent in latents])
 
-    def _evaluate_one(self, shared: Tensor, offset: Tensor) -> Tensor:
-        """(signs, p, outputs) of one latent, from the points' part of the first layer."""
-        values, other = (buffer[:, : shared.shape[1]] for buffer in self._buffers)
-        torch.add(offset, shared, out=values)
-        width = shared.shape[-1]
-        values, other = values.reshape(-1, width), other.reshape(-1, width)
-        values.relu_()
+    @torch.no_grad()
+    def share(self, sine: Tensor, cosine: Tensor, signs: Tensor | None) -> Tensor:
+        """The points' part (1 or 2 signs, p, h) of the first layer, from the encoding (p, m) at k."""
+        odd, even = sine @ self._sine, cosine @ self._cosine
+        if signs is not None:
+            return odd.mul_(signs).add_(even)[None]
+        return torch.stack([even + odd, even - odd])
+
+    @torch.no_grad()
+    def forth(self, shared: Tensor, offset: Tensor, signs: Tensor | None) -> Tensor:
+        """Real and imaginary part (p, 2) at some points, for an offset (h,) or for one each (p, h)."""
+        values, other = (buffer[: shared.numel()].view_as(shared) for buffer in self._buffers)
+        torch.add(offset, shared, out=values).relu_()
+        values, other = values.flatten(0, 1), other.flatten(0, 1)
         for bias, matrix in self._blocks:
             torch.addmm(bias, values, matrix, out=other).relu_()
             values, other = other, values
-        return torch.addmm(self._last[0], values, self._last[1]).reshape(*shared.shape[:2], -1)
+        found = torch.addmm(self._last[0], values, self._last[1])
+        if signs is not None:
+            return torch.cat([found[:, :1], found[:, 1:] * signs], dim=1)
+        here, there = found.view(2, -1)
+        return torch.stack([(here + there) / 2, (there - here) / 2], dim=-1)

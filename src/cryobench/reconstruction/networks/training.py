@@ -80,6 +80,8 @@ class Training(Iteration[None], Generic[Images]):
         Device, precision, and the team of which this process is one.
     lead
         Order of batches before the first epoch, and how many of them; None for none.
+    then
+        Order of batches in the epochs after those, and how many epochs; None for none.
     """
 
     in_place = True
@@ -94,11 +96,17 @@ class Training(Iteration[None], Generic[Images]):
         compute: Compute,
         *,
         lead: tuple[Minibatches, int] | None = None,
+        then: tuple[Minibatches, int] | None = None,
     ) -> None:
         self.images, self.batches, self.team = images, batches, compute.team
         self.device, self.products = compute.device, PRODUCTS[compute.precision]
         self._lead, self.n_lead = lead if lead is not None else (batches, 0)
-        self.n_steps = self.n_lead + epochs * batches.steps_per_epoch
+        self._then, later = then if then is not None else (batches, 0)
+        lengths = [batches.steps_per_epoch] * epochs + [self._then.steps_per_epoch] * later
+        self.ends = self.n_lead + np.cumsum([0, *lengths])
+        """(epochs + 1,) steps after which the first epoch begins, and every epoch ends."""
+        self._n_first = epochs * batches.steps_per_epoch
+        self.n_steps = int(self.ends[-1])
         self.empty = images.power
         """Residual of an empty volume, in the units of the term "residual"."""
         self._stream: Iterator[Any] | None = None
@@ -129,11 +137,12 @@ class Training(Iteration[None], Generic[Images]):
         """One minibatch; an entry of the log at the end of every epoch, the mean over its steps."""
         terms = {name: float(value) for name, value in self._train_next(self.team.hear(done)).items()}
         self.history.add(done, terms)
-        epoch, left = divmod(done + 1 - self.n_lead, self.batches.steps_per_epoch)
-        if epoch < 1 or left or not all(np.isfinite(value) for value in terms.values()):
+        epoch = int(np.searchsorted(self.ends, done + 1))
+        ended = epoch > 0 and self.ends[epoch] == done + 1
+        if not ended or not all(np.isfinite(value) for value in terms.values()):
             bad = any(not np.isfinite(value) for value in terms.values())
             return Step(None, ({"iteration": done + 1, **terms},) if bad else ())
-        entry = self.history.mean(done + 1 - self.batches.steps_per_epoch, done + 1)
+        entry = self.history.mean(int(self.ends[epoch - 1]), done + 1)
         self._check_residual(entry["residual"], epoch)
         seconds, self._began = time.monotonic() - self._began, time.monotonic()
         if self.history.wants(epoch):
@@ -156,8 +165,10 @@ class Training(Iteration[None], Generic[Images]):
             self.team.copy_first(self.tensors().values())
             self.restore(done)
             lead = self._lead.steps(done, self.n_lead)
-            epochs = self.batches.steps(max(done - self.n_lead, 0), self.n_steps - self.n_lead)
-            self._stream = prefetch(partial(self.images.load, own=self.team.part), chain(lead, epochs))
+            past = max(done - self.n_lead, 0)
+            epochs = self.batches.steps(past, self._n_first)
+            later = self._then.steps(max(past - self._n_first, 0), self.n_steps - self.n_lead - self._n_first)
+            self._stream = prefetch(partial(self.images.load, own=self.team.part), chain(lead, epochs, later))
         self._expected = done + 1
         return self.train(next(self._stream), done)
 
@@ -170,7 +181,7 @@ class Training(Iteration[None], Generic[Images]):
 
     def keeps(self, done: int) -> bool:
         """At the end of every epoch."""
-        return done >= self.n_lead and (done - self.n_lead) % self.batches.steps_per_epoch == 0
+        return bool((self.ends == done).any())
 
     def pack(self, state: None) -> tuple[Mapping[str, np.ndarray], Mapping[str, Any]]:
         """All tensors, and the history."""
@@ -191,10 +202,8 @@ class Training(Iteration[None], Generic[Images]):
 
     def findings(self, convergence: Convergence, latents: np.ndarray) -> tuple[Finding, ...]:
         """What a finished training shows: how it got there, the terms of its loss, and latents (n, k) by epoch."""
-        per_epoch = self.batches.steps_per_epoch
-        terms = self.history.show_terms(steps_per_epoch=per_epoch, lead=self.n_lead, definition=self.objective)
-        epochs = (self.n_steps - self.n_lead) // per_epoch
-        return convergence, terms, self.history.show_latents(epochs, latents)
+        terms = self.history.show_terms(ends=self.ends, definition=self.objective)
+        return convergence, terms, self.history.show_latents(len(self.ends) - 1, latents)
 
     def autocast(self) -> torch.autocast:
         """Context in which products of matrices are in the run's precision."""
@@ -249,6 +258,7 @@ def open_images(
     *,
     scaled_by: Literal["sample", "all"],
     n_others: int = 0,
+    beside: float = 0,
 ) -> NetworkImages:
     """Prepared images, in memory as far as the training of a network leaves some.
 
@@ -256,6 +266,8 @@ def open_images(
     ----------
     n_others
         Numbers that are trained beside the network: another network's weights, a table.
+    beside
+        Bytes that the method takes for something else.
 
     Raises
     ------
@@ -269,7 +281,7 @@ def open_images(
     size = particles.box_size
     left = reserve(
         context.compute.memory_per_worker,
-        lambda count: TRAINED_BYTES * n_trained + sweep_bytes(network, size, count, context.compute.device),
+        lambda count: beside + TRAINED_BYTES * n_trained + sweep_bytes(network, size, count, context.compute.device),
         batch_size,
         items=f"images of {size} px in a batch, with networks of {n_trained:,} numbers,",
         setting="batch_size",

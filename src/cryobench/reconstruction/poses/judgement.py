@@ -46,8 +46,9 @@ def judge_views(rotations: RotationArray, classes: np.ndarray, radius: int) -> l
         seen = (np.abs(directions @ views.T) < max(1 / radius, 0.05)).mean(1)
         missing = float((seen < _LEAST_SEEN * seen.mean()).mean())
         if missing > 0.02:
+            of_class = f" of class {index}" if classes.any() else ""
             sentences.append(
-                f"The views of class {index} leave {missing:.0%} of the directions of its spectrum nearly unseen: "
+                f"The views{of_class} leave {missing:.0%} of the directions of its spectrum nearly unseen: "
                 "the particles prefer some views, or the search ended in a wrong solution."
             )
     return sentences

@@ -66,6 +66,17 @@ class OrientationGrid:
         psi = (angles + 0.5) * 2 * np.pi / (self.n_inplane * 2**level)
         return _turn_in_plane(psi) @ _directions(self.nside * 2**level)[pixels]
 
+    def directions(self, level: int, pixels: Int[np.ndarray, "n"]) -> RotationArray:
+        """Rotations (n, 3, 3) of pixels of a level without in-plane angle."""
+        return _directions(self.nside * 2**level)[pixels]
+
+    def opposite(self, level: int, pixels: Int[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
+        """Pixels (n,) of a level from which the same planes are seen from behind.
+
+        Their rotations without in-plane angle have the same first row, and the second one reversed.
+        """
+        return _pixels_of(-self.directions(level, pixels)[:, 2], self.nside * 2**level)
+
     def children(
         self, level: int, pixels: Int[np.ndarray, "n"], angles: Int[np.ndarray, "n"]
     ) -> tuple[Int[np.ndarray, "n 8"], Int[np.ndarray, "n 8"]]:

@@ -1,7 +1,8 @@
 """Hierarchical search for poses: all orientations and shifts at low frequencies, then finer about the best.
 
 The first level scores every orientation of a grid and every shift, up to a small radius, by matrix products with CTF
-and shifts on the image's side. Of each volume the best orientations are kept, each with its best shift. Each further
+and shifts on the image's side; where each image has a volume of its own, from slices on rings, one for each view
+direction (``rings``). Of each volume the best orientations are kept, each with its best shift. Each further
 level scores their children, about that shift, on a finer grid of shifts, up to a larger radius. A slice is rotated
 first and meets the CTF of its image afterwards, so astigmatism does not turn with it.
 
@@ -13,7 +14,7 @@ Source: hierarchical search of cryoDRGN2, Zhong et al., ICCV 2021, and of cryoDR
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 
@@ -23,11 +24,11 @@ from torch import Tensor
 
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.imaging.shift_scores import DiscRows, score_shifts, shift_phases
-from cryobench.reconstruction.images import Spectra
 from cryobench.reconstruction.poses.orientations import N_CHILDREN
+from cryobench.reconstruction.poses.rings import Rings
 from cryobench.reconstruction.poses.search_plan import SearchPlan
-from cryobench.reconstruction.poses.search_values import FoundPoses, Leaves, Matched, Nodes, join_nodes
-from cryobench.reconstruction.poses.slices import SliceSource
+from cryobench.reconstruction.poses.search_values import Compared, FoundPoses, Leaves, Matched, Nodes, join_nodes
+from cryobench.reconstruction.poses.slices import OwnSource, SharedSource, SliceSource
 
 _TILE_FLOATS = 4e6
 """Numbers of a tile of scores, about what the cache of a processor holds."""
@@ -60,9 +61,9 @@ class PoseSearch:
             raise ValueError(f"a search up to radius {plan.radii[-1]} needs a disc as large, got {disc.radius}.")
         self.plan, self.disc = plan, disc
         self._inverse = disc.weights / np.asarray(noise)[disc.shells]
-        self._base: tuple[SliceSource, dict[int, tuple[Tensor, Tensor] | None]] | None = None
+        self._base: tuple[SharedSource, dict[int, tuple[Tensor, Tensor]]] | None = None
 
-    def match(self, spectra: Spectra, radius: int | None = None) -> Matched:
+    def match(self, spectra: Compared, radius: int | None = None) -> Matched:
         """Images (b,) weighed for the search, up to the last radius."""
         count = self.disc.count(self.plan.radii[-1] if radius is None else radius)
         inverse = torch.from_numpy(self._inverse[:count].astype(np.float32)).to(spectra.ctf.device)
@@ -70,12 +71,12 @@ class PoseSearch:
         weighed = ctf * inverse
         return Matched(spectra.indices, 2 * weighed * spectra.data[:, :count], weighed * ctf)
 
-    def find(self, source: SliceSource, spectra: Spectra) -> FoundPoses:
+    def find(self, source: SliceSource, spectra: Compared) -> FoundPoses:
         """The best pose of each image (b,) of a batch, over the whole sphere and all volumes."""
-        return self._best(self.leaves(source, self.match(spectra)))
+        return self.best(self.leaves(source, self.match(spectra)))
 
     def find_near(
-        self, source: SliceSource, spectra: Spectra, rotations: np.ndarray, shifts: np.ndarray, *, level: int
+        self, source: SliceSource, spectra: Compared, rotations: np.ndarray, shifts: np.ndarray, *, level: int
     ) -> FoundPoses:
         """The best pose of each image within about a spacing of a level around a known one.
 
@@ -101,7 +102,7 @@ class PoseSearch:
                 images = matched.tile(first, last)
                 yield self._descend(source, images, start, level)
 
-        return self._best(descend())
+        return self.best(descend())
 
     def leaves(self, source: SliceSource, matched: Matched) -> Iterator[Leaves]:
         """The last level of the search for the images (b,), some of them at a time, in their order."""
@@ -115,37 +116,61 @@ class PoseSearch:
             still = replace(kept, shifts=np.zeros_like(kept.shifts))
             yield self._score(source, images, still, rotations, 0)
 
+    def rescore(self, source: SliceSource, leaves: Leaves, keep: int) -> Leaves:
+        """The best leaves of each image, as slices of another source score them."""
+        nodes = replace(leaves.nodes, shifts=leaves.centres)
+        order = np.lexsort((-nodes.scores, nodes.images))
+        starts = np.searchsorted(nodes.images[order], nodes.images[order])
+        chosen = order[np.arange(len(order)) - starts < keep]
+        return self._score(source, leaves.images, nodes.select(chosen), leaves.rotations[chosen], self.plan.last)
+
     def survey(self, source: SliceSource, matched: Matched) -> Nodes:
         """The best orientations of level 0 for each image and volume, each with its best shift."""
         found: list[Nodes] = []
+        if isinstance(source, OwnSource):
+            points = torch.from_numpy(self.rings.points).to(matched.data.device)
+            planes = source.at(matched.indices, points.flatten(0, 1)).unflatten(1, points.shape[:2])
+            for image, values in enumerate(zip(planes, *self.rings.sample(matched), strict=True)):
+                found.append(self._pick(self._add_prior(self.rings.score(*values))[:, None], image, 0))
+            return self._prune(join_nodes(found), len(matched))
+        assert isinstance(source, SharedSource)
         for volume in range(source.n_volumes):
+            shared = self.base_slices(source, volume)
             for first, last in self.tiles(len(matched)):
-                scores = self.score_all(source, matched.tile(first, last), volume)
-                best, where = scores.max(dim=2)
-                kept = torch.topk(best.T, min(self.plan.keep, best.shape[0]), dim=1)
-                nodes, width = kept.indices.cpu().numpy(), kept.indices.shape[1]
-                shift = where.T.gather(1, kept.indices).cpu().numpy()
-                pixels, angles = self.plan.orientations.base
-                found.append(
-                    Nodes(
-                        np.repeat(np.arange(first, last), width),
-                        np.full(nodes.size, volume),
-                        pixels[nodes.ravel()],
-                        angles[nodes.ravel()],
-                        self.plan.shifts.pairs[shift.ravel()].astype(np.float32),
-                        kept.values.cpu().numpy().ravel(),
-                    )
-                )
+                scores = self.score_all(matched.tile(first, last), *shared)
+                found.append(self._pick(scores, first, volume))
         return self._prune(join_nodes(found), len(matched))
 
-    def base_slices(self, source: SliceSource, volume: int) -> tuple[Tensor, Tensor] | None:
-        """Slices (r, p) of level 0 and their power, if the same for all images; made once for each source."""
+    def _pick(self, scores: Tensor, first: int, volume: int) -> Nodes:
+        """The best orientations, from scores (r, b, t²) of level 0 for images from ``first`` on."""
+        best, where = scores.max(dim=2)
+        kept = torch.topk(best.T, min(self.plan.keep, best.shape[0]), dim=1)
+        nodes, width = kept.indices.cpu().numpy(), kept.indices.shape[1]
+        shift = where.T.gather(1, kept.indices).cpu().numpy()
+        pixels, angles = self.plan.orientations.base
+        return Nodes(
+            np.repeat(np.arange(first, first + len(nodes)), width),
+            np.full(nodes.size, volume),
+            pixels[nodes.ravel()],
+            angles[nodes.ravel()],
+            self.plan.shifts.pairs[shift.ravel()].astype(np.float32),
+            kept.values.cpu().numpy().ravel(),
+        )
+
+    @cached_property
+    def rings(self) -> Rings:
+        """On which slices are sampled at level 0, where each image has its own."""
+        plan = self.plan
+        return Rings(plan.orientations, plan.shifts, self.disc, self.rows(plan.last).count, plan.radii[0])
+
+    def base_slices(self, source: SharedSource, volume: int) -> tuple[Tensor, Tensor]:
+        """Slices (r, p) of level 0 and their power; made once for each source."""
         if self._base is None or self._base[0] is not source:
             self._base = (source, {})
         known = self._base[1]
         if volume not in known:
-            slices = source.shared(volume, self.base_rotations, self.plan.radii[0])
-            known[volume] = None if slices is None else (slices.contiguous(), _power_of(slices))
+            slices = source.shared(volume, self.base_rotations, self.plan.radii[0]).contiguous()
+            known[volume] = slices, torch.view_as_real(slices).square().sum(-1)
         return known[volume]
 
     @cached_property
@@ -168,25 +193,17 @@ class PoseSearch:
         """Entries of the disc that a level compares."""
         return DiscRows(self.disc, self.disc.count(self.plan.radii[level]))
 
-    def score_all(self, source: SliceSource, matched: Matched, volume: int) -> Tensor:
-        """Scores (r, b, t²) of every orientation and shift of level 0 for a tile of images, of one volume."""
+    def score_all(self, matched: Matched, slices: Tensor, squared: Tensor) -> Tensor:
+        """Scores (r, b, t²) of all orientations and shifts of level 0 for a tile, by slices (r, p) and their power."""
         matched = matched.cut(self.rows(0).count)
         moved = torch.view_as_real(self.shifted(matched.data)).flatten(2)
-        shared = self.base_slices(source, volume)
-        if shared is not None:
-            slices, squared = shared
-            values = torch.view_as_real(slices).flatten(1)
-            scores = (values @ moved.flatten(0, 1).T).unflatten(1, moved.shape[:2])
-            power = squared @ matched.weights.T
-        else:
-            rotations = self.base_rotations
-            volumes, radius = np.full(len(rotations), volume), self.plan.radii[0]
-            each = [source.own(np.full_like(volumes, image), volumes, rotations, radius) for image in matched.indices]
-            own = torch.stack(each)
-            scores = (torch.view_as_real(own).flatten(2) @ moved.mT).transpose(0, 1)
-            power = torch.einsum("brp,bp->rb", _power_of(own), matched.weights)
-        prior = torch.from_numpy(self.plan.log_prior(self.plan.shifts.pairs)).to(scores.device)
-        return scores.sub_(power[..., None]).add_(prior)
+        values = torch.view_as_real(slices).flatten(1)
+        scores = (values @ moved.flatten(0, 1).T).unflatten(1, moved.shape[:2])
+        power = squared @ matched.weights.T
+        return self._add_prior(scores.sub_(power[..., None]))
+
+    def _add_prior(self, scores: Tensor) -> Tensor:
+        return scores.add_(torch.from_numpy(self.plan.log_prior(self.plan.shifts.pairs)).to(scores.device))
 
     def _descend(self, source: SliceSource, matched: Matched, nodes: Nodes, level: int) -> Leaves:
         """From nodes of a level to the last one."""
@@ -265,7 +282,8 @@ class PoseSearch:
         each = each.select(np.sort(first))
         return join_nodes([replace(each, volumes=np.full(len(each), volume)) for volume in range(n_volumes)])
 
-    def _best(self, leaves: Iterator[Leaves]) -> FoundPoses:
+    def best(self, leaves: Iterable[Leaves]) -> FoundPoses:
+        """The best pose of each image, from the leaves of all."""
         parts = []
         for part in leaves:
             nodes = part.nodes
@@ -275,10 +293,6 @@ class PoseSearch:
                 (part.rotations[chosen], *(array[chosen] for array in (nodes.shifts, nodes.volumes, nodes.scores)))
             )
         return FoundPoses(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-
-
-def _power_of(slices: Tensor) -> Tensor:
-    return torch.view_as_real(slices).square().sum(-1)
 
 
 def _stretches(n: int, size: int) -> list[tuple[int, int]]:

@@ -4,9 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
+
+
+class Compared(Protocol):
+    """Images on a half-disc, without poses: ``images.Spectra``, or those that networks compare."""
+
+    @property
+    def indices(self) -> np.ndarray:
+        """(b,) which particles."""
+        ...
+
+    @property
+    def data(self) -> Tensor:
+        """(b, p) complex64."""
+        ...
+
+    @property
+    def ctf(self) -> Tensor:
+        """(b, p) float32."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -52,6 +73,11 @@ class Matched:
     def tile(self, first: int, last: int) -> Matched:
         """Some images."""
         return Matched(self.indices[first:last], self.data[first:last], self.weights[first:last])
+
+    def select(self, rows: np.ndarray) -> Matched:
+        """Images at some positions."""
+        chosen = torch.from_numpy(rows).to(self.data.device)
+        return Matched(self.indices[rows], self.data[chosen], self.weights[chosen])
 
     def __len__(self) -> int:
         return len(self.data)

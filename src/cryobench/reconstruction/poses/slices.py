@@ -24,12 +24,26 @@ class SliceSource(Protocol):
         """Volumes among which an image chooses; 1 where each image has its own."""
         ...
 
-    def shared(self, volume: int, rotations: Tensor, radius: int) -> Tensor | None:
-        """Slices (r, p) of a volume, the same for every image, up to a radius; None where images differ."""
-        ...
-
     def own(self, images: np.ndarray, volumes: np.ndarray, rotations: Tensor, radius: int) -> Tensor:
         """Slices (n, p) for an image (n,), of a volume (n,), at a rotation (n, 3, 3) each."""
+        ...
+
+
+@runtime_checkable
+class SharedSource(SliceSource, Protocol):
+    """A source of volumes that are the same for every image."""
+
+    def shared(self, volume: int, rotations: Tensor, radius: int) -> Tensor:
+        """Slices (r, p) of a volume up to a radius."""
+        ...
+
+
+@runtime_checkable
+class OwnSource(SliceSource, Protocol):
+    """A source that has a volume for each image."""
+
+    def at(self, images: np.ndarray, points: Tensor) -> Tensor:
+        """Spectra (b, p) of the images' (b,) volumes at frequencies (p, 3) in cycles per pixel."""
         ...
 
 

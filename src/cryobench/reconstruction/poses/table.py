@@ -74,6 +74,14 @@ class PoseTable:
         """Rows of some particles, as leaves to be differentiated by."""
         return self._rows.read(rows)
 
+    def peek(self, rows: Int[Tensor, "b"]) -> Float[Tensor, "b 8"]:
+        """Rows of some particles, none of which gradients have moved."""
+        return self._rows.values[rows]
+
+    def write(self, rows: Int[Tensor, "b"], values: Float[Tensor, "b 8"]) -> None:
+        """Put other poses in place of those of some particles, before gradients move any."""
+        self._rows.values[rows] = values.to(self._rows.values)
+
     def poses(self, values: Float[Tensor, "b 8"]) -> tuple[Float[Tensor, "b 3 3"], Float[Tensor, "b 2"]]:
         """Rotations and shifts (x, y) in px of rows."""
         return rotations_from_rows(values[:, :6]), values[:, 6:] * self._shift_unit

@@ -130,11 +130,13 @@ def _terms(run: Run) -> Iterable[tuple[Any, ...]]:
     values = np.asarray(found.values, dtype=np.float64)
     ends = np.unique(np.linspace(0, len(values), min(len(values), MOST_STRETCHES) + 1).astype(int))[1:]
     means = np.add.reduceat(values, np.concatenate([[0], ends[:-1]])) / np.diff(ends, prepend=0)[:, None]
+    lead, length = found.ends[0], found.ends[1] - found.ends[0]
+    epochs = np.where(ends < lead, (ends - lead) / length, np.interp(ends, found.ends, np.arange(len(found.ends))))
     for number, name in enumerate(found.names):
         if number and np.array_equal(values[:, number], values[:, 0]):
             continue
-        for end, value in zip(ends.tolist(), means[:, number].tolist(), strict=True):
-            yield found.definition, name, (end - found.lead) / found.steps_per_epoch, value
+        for epoch, value in zip(epochs.tolist(), means[:, number].tolist(), strict=True):
+            yield found.definition, name, epoch, value
 
 
 def _is_number(value: Any) -> bool:

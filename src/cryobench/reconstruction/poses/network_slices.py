@@ -1,0 +1,53 @@
+"""Slices of a coordinate network for a search of poses, each image at its own latent."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryobench.imaging.half_disc import HalfDisc
+from cryobench.reconstruction.networks import CoordinateNetwork, SliceEncoder, evaluate_slices, evaluate_spectrum
+
+
+class NetworkSlices:
+    """Slices of the volumes that a network says for latents.
+
+    The zero frequency, which no loss of a network sees, is zero.
+
+    Parameters
+    ----------
+    network
+        As it is now; float32.
+    disc
+        On which images are packed.
+    indices
+        (b,) particles.
+    latents
+        (b, k) of them.
+    """
+
+    n_volumes = 1
+
+    def __init__(
+        self, network: CoordinateNetwork, disc: HalfDisc, indices: np.ndarray, latents: Float[Tensor, "b k"]
+    ) -> None:
+        self._network, self._disc = network, disc
+        self._order = np.argsort(indices)
+        self._indices, self._latents = indices[self._order], latents.detach()
+
+    def own(self, images: np.ndarray, volumes: np.ndarray, rotations: Tensor, radius: int) -> Tensor:
+        """Slices (n, p); there is one volume only."""
+        encoder = SliceEncoder(self._network.frequencies, self._disc, self._disc.count(radius))
+        found = evaluate_slices(self._network, encoder, rotations, self._latents_of(images))
+        return torch.nn.functional.pad(torch.view_as_complex(found), (1, 0))
+
+    def at(self, images: np.ndarray, points: Tensor) -> Tensor:
+        """Spectra (b, p) at points."""
+        parts = evaluate_spectrum(self._network, points, self._latents_of(images))
+        return torch.cat([torch.view_as_complex(found) for _, found in parts], dim=1)
+
+    def _latents_of(self, images: np.ndarray) -> Tensor:
+        rows = self._order[np.searchsorted(self._indices, images)]
+        return self._latents[torch.from_numpy(rows).to(self._latents.device)]

@@ -1,0 +1,100 @@
+"""Trainings that search for poses from several random starts, of which that of the lowest loss is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cryobench.compute import Compute
+from cryobench.data import Convergence, Particles
+from cryobench.reconstruction.engine import Checkpoint, RunContext, iterate
+from cryobench.reconstruction.networks import NetworkImages, Training, open_training
+from cryobench.reconstruction.poses.judgement import judge_shifts, judge_views
+from cryobench.reconstruction.poses.searched import SearchedPoses
+from cryobench.rng import stream
+from cryobench.rotations import rotations_from_quaternions
+
+Made = TypeVar("Made", bound=Training[NetworkImages])
+
+
+@dataclass(frozen=True)
+class BestStart(Generic[Made]):
+    """The training of the lowest loss."""
+
+    training: Made
+    convergence: Convergence
+    losses: tuple[float, ...]
+    """Of the last epoch, for each start."""
+
+    def describe(self, searched: SearchedPoses, particles: Particles, latents: np.ndarray) -> dict[str, Any]:
+        """Poses, findings and notes of a reconstruction, from the poses and latents (n, k) of the training."""
+        rotations, shifts = searched.table.flush()
+        plan, pixel = searched.plan, particles.pixel_size
+        notes = [
+            *judge_shifts(shifts, plan.shifts, pixel, "shift_range"),
+            *judge_views(rotations, np.zeros(len(rotations), dtype=int), plan.radii[-1]),
+        ]
+        if len(self.losses) > 1:
+            listed = ", ".join(f"{loss:.6g}" for loss in self.losses)
+            notes.append(f"Of {len(self.losses)} random starts that of the lowest loss was kept: {listed}.")
+        return {
+            "rotations": rotations,
+            "shifts": shifts * pixel,
+            "findings": self.training.findings(self.convergence, latents),
+            "notes": tuple(notes),
+        }
+
+
+def train_starts(
+    make: Callable[[int, NetworkImages, Compute], Made],
+    images: NetworkImages,
+    kept: Checkpoint,
+    context: RunContext,
+    n_starts: int,
+) -> BestStart[Made]:
+    """Train from random starts, and keep the best.
+
+    Parameters
+    ----------
+    make
+        Of a seed, the images and a machine: the training. It travels to workers.
+    images
+        Prepared.
+    kept
+        The checkpoint of the run; each start has a state of its own there.
+    context
+        Seed, machine and progress.
+    n_starts
+        How many.
+
+    Raises
+    ------
+    Diverged, FormatError
+        As ``iterate``.
+    LostWorker, ValueError
+        As ``open_training``.
+    """
+    best: BestStart[Made] | None = None
+    losses: list[float] = []
+    for start in range(n_starts):
+        # The first start is that of a run with a single one.
+        seed = int(stream(context.seed, "random starts", start).integers(2**62)) if start else context.seed
+        with open_training(partial(make, seed), images, context.compute) as training:
+            _, convergence = iterate(training, kept, context.progress, name=f"start-{start}")
+        losses.append(float(convergence.log[-1]["loss"]))
+        if best is None or losses[-1] < min(losses[:-1]):
+            best = BestStart(training, convergence, ())
+    assert best is not None
+    return BestStart(best.training, best.convergence, tuple(losses))
+
+
+def random_rotations(count: int, seed: int, name: str, index: int) -> Tensor:
+    """Rotations (n, 3, 3) float32, uniform over all, of a named random stream."""
+    drawn = stream(seed, name, index).standard_normal((count, 4))
+    return torch.from_numpy(rotations_from_quaternions(drawn)).float()
