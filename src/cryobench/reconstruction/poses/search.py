@@ -194,7 +194,7 @@ class PoseSearch:
         return DiscRows(self.disc, self.disc.count(self.plan.radii[level]))
 
     def score_all(self, matched: Matched, slices: Tensor, squared: Tensor) -> Tensor:
-        """Scores (r, b, t²) of all orientations and shifts of level 0 for a tile, by slices (r, p) and their power."""
+        """Scores (r, b, t²) of all poses of level 0 for a tile of images, by slices (r, p) and their power."""
         matched = matched.cut(self.rows(0).count)
         moved = torch.view_as_real(self.shifted(matched.data)).flatten(2)
         values = torch.view_as_real(slices).flatten(1)
