@@ -59,15 +59,32 @@ class NeighbourhoodSimilarityMetric(Metric):
     scores = (
         *(
             ScoreKind(
-                f"neighbourhood-similarity-{radius}", f"Neighbours shared, radius {radius} %", "%", "higher", 0, 100
+                f"neighbourhood-similarity-{radius}",
+                f"Neighbours shared, radius {radius} %",
+                "%",
+                "higher",
+                0,
+                100,
+                decimals=1,
             )
             for radius in SCORED_RADII
         ),
-        ScoreKind("neighbourhood-similarity-area", "Neighbours shared, mean over radii", "%", "higher", 0, 100),
+        ScoreKind(
+            "neighbourhood-similarity-area",
+            "Neighbours shared, mean over radii",
+            "%",
+            "higher",
+            0,
+            100,
+            short="Neighbours shared",
+            main=True,
+            decimals=1,
+        ),
     )
     version = 2
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
+    curves = (("neighbourhood-similarity", "shared neighbours by radius"),)
     reference = (
         "Jeon et al., CryoBench, NeurIPS 2024, arXiv:2408.05526; Boggust et al. 2022, doi:10.1145/3490099.3511122"
     )
@@ -166,7 +183,16 @@ class InformationImbalanceMetric(Metric):
     label = "Information imbalance"
     scores = (
         ScoreKind("imbalance-truth-to-latent", "Information imbalance, truth to latent", "", "lower", 0.0, 2.0),
-        ScoreKind("imbalance-latent-to-truth", "Information imbalance, latent to truth", "", "lower", 0.0, 2.0),
+        ScoreKind(
+            "imbalance-latent-to-truth",
+            "Information imbalance, latent to truth",
+            "",
+            "lower",
+            0.0,
+            2.0,
+            short="Imbalance to truth",
+            main=True,
+        ),
         ScoreKind(
             "imbalance-latent-to-pose", "Information imbalance, latent to pose", "", "higher", 0.0, 2.0, blind=True
         ),
@@ -177,6 +203,7 @@ class InformationImbalanceMetric(Metric):
     version = 2
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
+    curves = (("information-imbalance", "information imbalance by direction and number of neighbours"),)
     reference = "Glielmo et al. 2022, doi:10.1093/pnasnexus/pgac039; Jeon et al., CryoBench, arXiv:2408.05526"
     question = "Does distance in the latent tell who is near in truth, the reverse, and does it tell of pose or CTF?"
     formula = """

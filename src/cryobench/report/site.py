@@ -11,6 +11,7 @@ from typing import Any
 from cryobench._progress import Progress, Silent, Task
 from cryobench.data import Dataset, Reconstruction, Scores
 from cryobench.io.atomic import write_json
+from cryobench.metrics.display import find_kind, find_metric
 from cryobench.report import downloads, pictures
 from cryobench.report.card import fill_card
 from cryobench.report.contents import Contents, collect_contents
@@ -23,8 +24,8 @@ from cryobench.report.leaderboard import lay_out_leaderboard, lay_out_metrics
 from cryobench.report.page import package_version, page_folder, render, write_script, write_static
 from cryobench.report.payload import costs_of, plot_data
 from cryobench.report.published_results import lay_out_published
-from cryobench.report.score_texts import describe_score
-from cryobench.report.tables import BAND, CURVE_KINDS, Run, consensus_beats_labels
+from cryobench.report.standing import compare_controls, find_negative_scores
+from cryobench.report.tables import BAND, CURVE_KINDS, Run
 from cryobench.report.umap_layout import WIDEST
 
 FEW_PANELS = 4
@@ -104,7 +105,8 @@ def _render(contents: Contents, **written: Any) -> str:
         "index.html",
         contents=contents,
         card=contents.card,
-        describe_score=describe_score,
+        find_kind=find_kind,
+        find_metric=find_metric,
         describe_view=describe_view,
         split_runs=partial(split_runs, contents.runs),
         curve_kinds=CURVE_KINDS,
@@ -117,8 +119,9 @@ def _render(contents: Contents, **written: Any) -> str:
         boards=lay_out_metrics(contents),
         costs=costs_of(contents),
         published=lay_out_published(contents.dataset, contents.runs),
-        ranking=describe_score(contents.ranking_score) if contents.ranking_score else None,
-        consensus_wins=consensus_beats_labels(contents.scores),
+        ranking=contents.standing.kind,
+        warnings=find_negative_scores(contents.runs),
+        compared=compare_controls(contents.runs, contents.standing.kind),
         band=BAND,
         records={run.slug: list(flatten_entries(run.record.to_json())) for run in contents.runs},
         contexts={run.slug: list(flatten_entries(run.scores.context)) for run in contents.runs},

@@ -55,7 +55,7 @@ def test_leaderboard_says_what_is_missing_in_words(page):
     assert re.search(r"labels-only (not measured ){5,}", text)
     assert re.search(r"cryodrgn failed CUDA out of memory", text)
     assert re.search(r"truth ceiling 1\.000 \[1\.000, 1\.000\].* never crossed", text)
-    assert "and it does so here" in text
+    assert "this score hides the heterogeneity here" in text
 
 
 def test_svg_figures_parse_and_hold_something(folder):
