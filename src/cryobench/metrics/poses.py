@@ -22,6 +22,7 @@ and the exact fit of the offset are ours (the published one is a gradient descen
 """
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -46,26 +47,23 @@ BIN_DEG = 5
 
 
 def _kinds() -> tuple[ScoreKind, ...]:
-    kinds = []
-    statistics: tuple[tuple[str, Literal[mean, median]], ...] = (("", "mean"), ("-median", "median"))
-    for name, label, unit, most in (("rotation", "Rotation", "°", 180.0), ("shift", "Shift", "Å", float("inf"))):
-        for frame, words in (("", ""), ("-per-state", ", frame by state")):
-            for suffix in ("", "-median"):
-                kinds.append(
-                    ScoreKind(
-                        f"{name}-error{frame}{suffix}",
-                        f"{label} error{words}, {'median' if suffix else 'mean'}",
-                        unit,
-                        "lower",
-                        0.0,
-                        most,
-                        "median" if suffix else "mean",
-                        short=f"{label} error",
-                        main=suffix == "-median" and not frame,
-                        decimals=2,
-                    )
-                )
-    return tuple(kinds)
+    quantities = (("rotation", "Rotation", "°", 180.0), ("shift", "Shift", "Å", float("inf")))
+    frames = (("", ""), ("-per-state", ", frame by state"))
+    return tuple(
+        ScoreKind(
+            f"{name}-error{frame}{suffix}",
+            f"{label} error{words}, {'median' if suffix else 'mean'}",
+            unit,
+            "lower",
+            0.0,
+            most,
+            "median" if suffix else "mean",
+            short=f"{label} error",
+            main=suffix == "-median" and not frame,
+            decimals=2,
+        )
+        for (name, label, unit, most), (frame, words), suffix in product(quantities, frames, ("", "-median"))
+    )
 
 
 KINDS = _kinds()
