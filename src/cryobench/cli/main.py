@@ -617,6 +617,7 @@ def score(
     """
     from cryobench.cli.score_table import print_scores
     from cryobench.experiment.score import HowToScore, score_run
+    from cryobench.metrics.display import measures_truth
     from cryobench.metrics.frames import check_align
 
     how = HowToScore(check_align(align), alignment, mask, resample, fresh, seed)
@@ -627,6 +628,9 @@ def score(
     if results:
         print_scores(list(results.values()), everything=all_)
     _tell_refused("not scored", refused)
+    if metric is None and not any(measures_truth(scores) for _, scores in results.values()):
+        typer.secho("nothing was measured against the truth: see above for what is missing.", err=True, fg="red")
+        raise typer.Exit(2)
 
 
 @app.command()

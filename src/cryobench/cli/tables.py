@@ -3,6 +3,7 @@
 from rich.console import Console
 
 from cryobench.data import Dataset
+from cryobench.report.facts import describe_contrast
 
 
 def print_dataset(dataset: Dataset) -> None:
@@ -30,11 +31,10 @@ def print_dataset(dataset: Dataset) -> None:
 def print_adoption(dataset: Dataset) -> None:
     """As ``print_dataset``, and what was found on the way."""
     console, particles = Console(), dataset.particles
-    contrast = "bright" if particles.sign == -1 else "dark"
     poses = "no poses" if particles.rotations is None else "poses given"
     mask = "no mask" if particles.mask is None else "mask"
     labelled = f"{dataset.card['n_labelled']:,} particles labelled"
-    say(console, f"protein {contrast} in the stored images, {poses}, {labelled}, {mask}")
+    say(console, f"protein {describe_contrast(particles)} in the stored images, {poses}, {labelled}, {mask}")
     print_dataset(dataset)
 
 

@@ -70,6 +70,11 @@ class ClassVolumes:
     own_frames: bool = False
     """Whether each class has a frame and a hand of its own, so that poses and volumes of two are not comparable."""
 
+    def find_empty(self, n_particles: int | None = None) -> np.ndarray:
+        """(k,) whether a class has no particle: a population of 0, or of less than half a particle of so many."""
+        least = 0.0 if n_particles is None else 0.5 / n_particles
+        return np.asarray(self.populations, dtype=np.float64) <= least
+
     def __post_init__(self) -> None:
         _check_cube("class volumes", self.volumes, 4)
         for name in ("populations", "resolutions"):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cryobench._errors import FormatError, UnknownName
-from cryobench._progress import Progress, Silent
+from cryobench._progress import Named, Progress, Silent
 from cryobench.compute import Compute, open_compute
 from cryobench.compute.compute import Precision
 from cryobench.compute.device import choose_device, describe_hardware, multiplies_bfloat16
@@ -152,7 +152,7 @@ def run(
         machine=Machine(precision=wanted),
     )
     if more_epochs is None and _find_previous(target, record) == "finished":
-        return load_reconstruction(target)
+        return _find_finished(target, progress)
     if isinstance(built, Control) and (missing := built.explain_missing(dataset.truth)) is not None:
         raise ValueError(f"{method} is a control: it {missing} ({dataset.name}).")
     if mask is not None and particles.mask is not None:
@@ -177,7 +177,7 @@ def run(
             built = chosen.with_settings(record.settings)
         # Another process may have finished it while this one looked.
         elif _find_previous(target, record) == "finished":
-            return load_reconstruction(target)
+            return _find_finished(target, progress)
         record = record.with_(machine=_describe(compute, scheduler))
         ledger = CostLedger(target / CHECKPOINT, compute.device)
         (target / CHECKPOINT).mkdir(parents=True, exist_ok=True)
@@ -185,7 +185,7 @@ def run(
         if former is None:
             write_run_record(target, record)
         states = None if former is None else target / TRAINING
-        context = RunContext(seed, compute, progress or Silent(), work, former=states)
+        context = RunContext(seed, compute, Named(progress or Silent(), target.name), work, former=states)
         try:
             with ledger.measure():
                 if isinstance(built, Control) and dataset.truth is not None:
@@ -207,6 +207,12 @@ def run(
             replace_reconstruction(target, place)
         shutil.rmtree(target / CHECKPOINT)
     return load_reconstruction(target)
+
+
+def _find_finished(folder: Path, progress: Progress | None) -> Reconstruction:
+    if progress is not None:
+        progress.note(f"{folder}: found finished, nothing was computed.")
+    return load_reconstruction(folder)
 
 
 def expand_settings(

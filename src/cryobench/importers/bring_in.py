@@ -82,6 +82,7 @@ def import_results(
         raise FormatError(f"{target} is a file, expected a new folder for the run.")
     found, account = examine(tool, path, dataset, options=options, volumes_by=volumes_by, context=context)
     if _is_here(target, account):
+        context.progress.note(f"{target}: found finished, nothing was imported.")
         return load_reconstruction(target)
     with lock_folder(target, doing=f"import {tool}"):
         write_json(target / ACCOUNT, account)

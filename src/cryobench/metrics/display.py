@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from cryobench.data import Score
+from cryobench.data import Score, Scores
 from cryobench.metrics import get_metric, list_metrics
 from cryobench.metrics.metric import ScoreKind
 
@@ -59,8 +59,17 @@ def choose_ranking(names: Iterable[str]) -> ScoreKind | None:
 
 def hides_truth(kind: ScoreKind) -> bool:
     """Whether a score that is measured against the truth is blind: shuffled labels score as well in it."""
-    metric = find_metric(kind.name)
-    return kind.blind and bool(metric) and any(need.startswith("tru") for need in get_metric(metric).needs)
+    return kind.blind and _needs_truth(kind.name)
+
+
+def measures_truth(scores: Scores) -> bool:
+    """Whether any score was measured against the truth: what a run cost is not."""
+    return any(_needs_truth(name) for name in scores.scores)
+
+
+def _needs_truth(name: str) -> bool:
+    metric = find_metric(name)
+    return bool(metric) and any(need.startswith("tru") for need in get_metric(metric).needs)
 
 
 def count_censored(score: Score) -> int:

@@ -16,7 +16,7 @@ from cryobench.report import card_downloads, card_pictures, pictures
 from cryobench.report.card_contents import Card, collect_card
 from cryobench.report.card_payload import card_data
 from cryobench.report.dataset_tables import flatten_entries
-from cryobench.report.facts import Facts, headline
+from cryobench.report.facts import Facts, describe_contrast, headline
 from cryobench.report.page import package_version, page_folder, render, write_script, write_static
 
 
@@ -64,6 +64,7 @@ def fill_card(card: Card, folder: Path, page: str, task: Task, *, report: str | 
         dataset=dataset,
         facts=headline(dataset),
         about=_about(card),
+        describe_contrast=describe_contrast,
         report=report,
         gallery=card_pictures.write_gallery(card, assets / "states"),
         surfaces=surfaces,

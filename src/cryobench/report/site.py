@@ -13,10 +13,11 @@ from cryobench.data import Dataset, Reconstruction, Scores
 from cryobench.io.atomic import write_json
 from cryobench.metrics.display import find_kind, find_metric
 from cryobench.report import downloads, pictures
+from cryobench.report.agreement import compare_runs, describe_found
 from cryobench.report.card import fill_card
 from cryobench.report.contents import Contents, collect_contents
 from cryobench.report.dataset_tables import flatten_entries
-from cryobench.report.facts import headline
+from cryobench.report.facts import describe_contrast, headline
 from cryobench.report.findings.pictures import write_findings, write_moved, write_series
 from cryobench.report.findings.volumes import PROJECTIONS
 from cryobench.report.latent_views import SEED, LatentView, read_earlier
@@ -107,6 +108,7 @@ def _render(contents: Contents, **written: Any) -> str:
         card=contents.card,
         find_kind=find_kind,
         find_metric=find_metric,
+        describe_contrast=describe_contrast,
         describe_view=describe_view,
         split_runs=partial(split_runs, contents.runs),
         curve_kinds=CURVE_KINDS,
@@ -122,6 +124,8 @@ def _render(contents: Contents, **written: Any) -> str:
         ranking=contents.standing.kind,
         warnings=find_negative_scores(contents.runs),
         compared=compare_controls(contents.runs, contents.standing.kind),
+        found_by_runs=describe_found(contents.runs),
+        agreements=[] if contents.standing.kind else compare_runs(contents.runs, contents.dataset),
         band=BAND,
         records={run.slug: list(flatten_entries(run.record.to_json())) for run in contents.runs},
         contexts={run.slug: list(flatten_entries(run.scores.context)) for run in contents.runs},
