@@ -133,7 +133,7 @@ def _compare_labels(one: np.ndarray, other: np.ndarray) -> str | None:
 def _labels(run: Run) -> np.ndarray:
     """Most probable class (n,) of every particle, −1 where it was left out."""
     posteriors = np.asarray(run.reconstruction.posteriors)
-    known = np.isfinite(posteriors).all(axis=1)
+    known = np.asarray(np.isfinite(posteriors).all(axis=1))
     return np.where(known, np.where(known[:, None], posteriors, 0).argmax(axis=1), -1)
 
 

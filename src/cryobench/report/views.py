@@ -41,7 +41,8 @@ def view_particles(dataset: Dataset, indices: Sequence[int] | np.ndarray) -> lis
     """Views of the given particles.
 
     As stored, and low-pass of that, in the sign of the files; phases flipped by the sign of the CTF and low-pass;
-    Wiener-filtered (CTF / (CTF² + 1)) and low-pass; and, with truth, the projection of the true volume at the true pose without CTF and noise.
+    Wiener-filtered (CTF / (CTF² + 1)) and low-pass; and, with truth, the projection of the true volume at the true
+    pose without CTF and noise.
     """
     indices = np.asarray(indices, dtype=np.int64)
     particles = dataset.particles
