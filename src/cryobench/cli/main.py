@@ -8,7 +8,6 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Optional, TypeVar
 
@@ -71,7 +70,9 @@ Set = Annotated[
 
 def _print_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"cryobench {version('cryobench')}")
+        from cryobench import __version__
+
+        typer.echo(f"cryobench {__version__}")
         raise typer.Exit
 
 
@@ -106,13 +107,16 @@ def demo(
 @app.command("list")
 def list_(
     kind: Annotated[
-        Optional[str], typer.Argument(help="recipes, methods, metrics or importers; nothing for all.")
+        Optional[str],
+        typer.Argument(
+            metavar="[KIND|NAME]", help="recipes, methods, metrics or importers; or a name of any of them."
+        ),
     ] = None,
     name: Annotated[Optional[str], typer.Argument(help="One of them, for its settings, card or page.")] = None,
 ) -> None:
     """Show the recipes, methods, metrics and importers; with a name, its settings, page, or the files it reads.
 
-    Example: **cryobench list methods 3d-class**
+    Examples: **cryobench list methods**, **cryobench list 3d-class**
     """
     from cryobench.cli.catalogue import show_catalogue
 
@@ -422,6 +426,41 @@ def run(
         workers=workers,
         scheduler=scheduler,
     )
+
+
+@app.command()
+def reproduce(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run made again.")],
+    dataset: Annotated[
+        Optional[Path], typer.Option(help="The data set, if it is no longer where the run found it.")
+    ] = None,
+    mask: Annotated[
+        Optional[Path], typer.Option(metavar="FILE", help="The mask that the run was given, if it was given one.")
+    ] = None,
+    device: Annotated[
+        Optional[str], typer.Option(help="cpu, cuda or auto; default: that of the run.", rich_help_panel="Machine")
+    ] = None,
+    memory: machine.Memory = None,
+) -> None:
+    """Make a finished run again from its record alone, and say how far the two agree.
+
+    Settings, seed, priors and precision are those of the record. Exit status 1 if the results differ by more than
+    rounding.
+
+    Example: **cryobench reproduce runs/recovar -o again**
+    """
+    from cryobench.cli.progress import Bars
+    from cryobench.experiment.reproduce import reproduce as make_again
+
+    chosen = {} if device is None else {"device": device}
+    result, compared = make_again(
+        run_folder, output, dataset=dataset, mask=mask, progress=Bars(), memory=memory, **chosen
+    )
+    typer.echo("\n".join([f"{result.name}: {run_folder} made again -> {output}", *compared.describe()]))
+    if not compared.agrees:
+        typer.secho("the results differ by more than rounding.", err=True, fg="red")
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -12,11 +12,12 @@ from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from cryobench._display import Displayed
 from cryobench.data.motion import Motion
 
 
-@dataclass(frozen=True, eq=False)
-class Components:
+@dataclass(frozen=True, eq=False, repr=False)
+class Components(Displayed):
     """A mean volume and the directions in which volumes vary about it.
 
     Raises
@@ -50,8 +51,8 @@ class Components:
         return np.sqrt(np.where(np.isfinite(variances) & (variances > 0), variances, 0))
 
 
-@dataclass(frozen=True, eq=False)
-class ClassVolumes:
+@dataclass(frozen=True, eq=False, repr=False)
+class ClassVolumes(Displayed):
     """Volumes of classes and how many particles they have.
 
     Raises
@@ -83,8 +84,8 @@ class ClassVolumes:
                 raise ValueError(f"{len(self.volumes)} class volumes need as many {name}, got {values.shape}.")
 
 
-@dataclass(frozen=True, eq=False)
-class LatentDensity:
+@dataclass(frozen=True, eq=False, repr=False)
+class LatentDensity(Displayed):
     """Density of the particles over the first latents, on a grid.
 
     Raises
@@ -106,8 +107,8 @@ class LatentDensity:
             raise ValueError(f"a density of shape {self.values.shape} does not fit axes of shape {self.axes.shape}.")
 
 
-@dataclass(frozen=True, eq=False)
-class LatentPath:
+@dataclass(frozen=True, eq=False, repr=False)
+class LatentPath(Displayed):
     """Latents along a path, and the volumes there.
 
     Raises
@@ -130,8 +131,8 @@ class LatentPath:
                 raise ValueError(f"a path of {len(self.latents)} latents has {len(self.volumes)} volumes.")
 
 
-@dataclass(frozen=True, eq=False)
-class HalfSetFsc:
+@dataclass(frozen=True, eq=False, repr=False)
+class HalfSetFsc(Displayed):
     """FSC between volumes of two half-sets, over rounded shells of the box, zero frequency first.
 
     Raises
@@ -157,8 +158,8 @@ class HalfSetFsc:
             )
 
 
-@dataclass(frozen=True, eq=False)
-class Convergence:
+@dataclass(frozen=True, eq=False, repr=False)
+class Convergence(Displayed):
     """Progress of an iteration and why it stopped."""
 
     kind: ClassVar[str] = "convergence"
@@ -175,8 +176,8 @@ class Convergence:
         return self.stopped.startswith("converged")
 
 
-@dataclass(frozen=True, eq=False)
-class LossTerms:
+@dataclass(frozen=True, eq=False, repr=False)
+class LossTerms(Displayed):
     """Terms of the loss at every step of a training by minibatches.
 
     Raises
@@ -205,8 +206,8 @@ class LossTerms:
             )
 
 
-@dataclass(frozen=True, eq=False)
-class LatentSnapshots:
+@dataclass(frozen=True, eq=False, repr=False)
+class LatentSnapshots(Displayed):
     """Latents of some particles as they were after some epochs of a training.
 
     Raises

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cryobench._progress import Progress, Silent, Task
+from cryobench._version import __version__
 from cryobench.data import Dataset, Reconstruction, Scores
 from cryobench.io.atomic import write_json
 from cryobench.metrics.display import find_kind, find_metric
@@ -22,7 +23,7 @@ from cryobench.report.findings.pictures import write_findings, write_moved, writ
 from cryobench.report.findings.volumes import PROJECTIONS
 from cryobench.report.latent_views import SEED, LatentView, read_earlier
 from cryobench.report.leaderboard import lay_out_leaderboard, lay_out_metrics
-from cryobench.report.page import package_version, page_folder, render, write_script, write_static
+from cryobench.report.page import page_folder, render, write_script, write_static
 from cryobench.report.payload import costs_of, plot_data
 from cryobench.report.published_results import lay_out_published
 from cryobench.report.standing import compare_controls, find_negative_scores
@@ -94,7 +95,7 @@ def _fill(contents: Contents, folder: Path, task: Task) -> None:
     write_json(
         folder / "report.json",
         {
-            "cryobench": package_version(),
+            "cryobench": __version__,
             "dataset": contents.dataset.name,
             "runs": [run.label for run in contents.runs],
         },
