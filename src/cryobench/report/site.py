@@ -11,7 +11,7 @@ from typing import Any
 from cryobench._progress import Progress, Silent, Task
 from cryobench._version import __version__
 from cryobench.data import Dataset, Reconstruction, Scores
-from cryobench.io.atomic import write_json
+from cryobench.io.atomic import read_json, write_json
 from cryobench.metrics.display import find_kind, find_metric
 from cryobench.report import downloads, pictures
 from cryobench.report.agreement import compare_runs, describe_found
@@ -21,6 +21,7 @@ from cryobench.report.dataset_tables import flatten_entries
 from cryobench.report.facts import describe_contrast, headline
 from cryobench.report.findings.pictures import write_findings, write_moved, write_series
 from cryobench.report.findings.volumes import PROJECTIONS
+from cryobench.report.inputs import digest_inputs
 from cryobench.report.latent_views import SEED, LatentView, read_earlier
 from cryobench.report.leaderboard import lay_out_leaderboard, lay_out_metrics
 from cryobench.report.page import page_folder, render, write_script, write_static
@@ -45,7 +46,7 @@ def write_report(
 
     Nothing is scored here: what the scores do not hold is shown as not measured, a failed run with its reason. The
     data set's card is a page of its own beside it. An earlier report of that name is replaced at once when the new
-    one is complete.
+    one is complete; one that was made of the same data set, runs and scores by the same package stays as it is.
 
     Raises
     ------
@@ -54,14 +55,23 @@ def write_report(
     ValueError
         If a run does not fit the data set.
     """
-    folder = Path(folder)
-    with (progress or Silent()).task("Report") as task, page_folder(folder, kind="report") as part:
+    folder, progress = Path(folder), progress or Silent()
+    inputs = digest_inputs(dataset, results)
+    if inputs is not None and _read_inputs(folder) == inputs:
+        progress.note(f"{folder}: found up to date, nothing was written.")
+        return folder / "index.html"
+    with progress.task("Report") as task, page_folder(folder, kind="report") as part:
         contents = collect_contents(dataset, results, task, earlier=read_earlier(folder))
-        _fill(contents, part, task)
+        _fill(contents, part, task, inputs)
     return folder / "index.html"
 
 
-def _fill(contents: Contents, folder: Path, task: Task) -> None:
+def _read_inputs(folder: Path) -> str | None:
+    path = folder / "report.json"
+    return read_json(path).get("made_of") if path.is_file() and (folder / "index.html").is_file() else None
+
+
+def _fill(contents: Contents, folder: Path, task: Task, inputs: str | None) -> None:
     assets = write_static(folder)
     write_script(assets / "data.js", "cryobench.receiveData", plot_data(contents))
     card_files = fill_card(contents.card, folder, "card.html", task, report="index.html")
@@ -98,6 +108,7 @@ def _fill(contents: Contents, folder: Path, task: Task) -> None:
             "cryobench": __version__,
             "dataset": contents.dataset.name,
             "runs": [run.label for run in contents.runs],
+            "made_of": inputs,
         },
     )
 
