@@ -8,7 +8,7 @@ from cryobench._progress import Progress
 from cryobench.cli.score_table import print_scores
 from cryobench.cli.tables import print_dataset
 from cryobench.experiment import run
-from cryobench.experiment.score import score_run
+from cryobench.experiment.score import load_or_score
 from cryobench.recipes.simulate import simulate
 from cryobench.reconstruction.engine import RunContext
 from cryobench.report.site import write_report
@@ -24,7 +24,7 @@ def run_demo(output: Path, seed: int, progress: Progress) -> None:
     for name in METHODS:
         folder = output / "runs" / name
         run(name, dataset, folder, seed=seed, progress=progress)
-        results.append(score_run(folder, context=RunContext(progress=progress)))
+        results.append(load_or_score(folder, context=RunContext(progress=progress)))
     print_scores(results)
     page = write_report(dataset, results, output / "page", progress=progress)
     typer.echo(f"\nOpen in a browser: {page.resolve()}")

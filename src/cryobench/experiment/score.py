@@ -123,7 +123,7 @@ def _score(
     kept.write(scores.context, names)
     if kept.found and not kept.measured:
         context.progress.note("found scored, nothing was measured; --fresh measures again.")
-    return reconstruction, scores
+    return reconstruction, replace(scores, context={**scores.context, "contents": kept.contents})
 
 
 def _read_mask(path: Path, dataset: Dataset, context: RunContext) -> np.ndarray:
