@@ -38,7 +38,7 @@ class Displayed:
 
 def _write(value: Any) -> str:
     """A value in at most a line; empty for nothing."""
-    if value is None or (isinstance(value, tuple) and not value):
+    if value is None:
         return ""
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return f"{value.dtype} {tuple(value.shape)}" if value.shape else f"{value}"
@@ -51,6 +51,8 @@ def _write(value: Any) -> str:
     if isinstance(value, Displayed):
         inner = "; ".join(f"{name} {text}" for name, text in value.describe())
         return _cut(f"{type(value).__name__}: {inner}")
+    if isinstance(value, (tuple, list)) and not value:
+        return ""
     if isinstance(value, (str, int, float, tuple, list)):
         return _cut(f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value))
     if hasattr(value, "__len__"):

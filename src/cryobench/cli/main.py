@@ -94,9 +94,9 @@ def demo(
 ) -> None:
     """Go the whole road on a small data set: simulate, reconstruct, score, and write a page to look at.
 
-    Simulates IgG-1D at the tiny preset (1,000 images of 32 px of an antibody with a turning Fab), runs two
-    reconstructions (consensus, 3d-class) and two controls that know the truth (truth, truth-backprojection), scores
-    all four by per-image FSC and writes a page. Repeating the command goes on where it was stopped.
+    Simulates IgG-1D at the tiny preset (1,000 images of 32 px of an antibody with a turning Fab), runs the methods
+    3d-class and recovar and three controls, scores all five by every metric and writes a page. Repeating the command
+    goes on where it was stopped.
     """
     from cryobench.cli.demo import run_demo
     from cryobench.cli.progress import Bars
@@ -682,7 +682,9 @@ def report(
 ) -> None:
     """Write a page that opens from disk: leaderboard, FSC curves, volumes beside their truth, the data set's card.
 
-    Runs that are not scored yet are scored first; one that is unfinished or damaged is left out and named.
+    Without truth the page says what each run found and how they agree instead of ranking them. Runs that are not
+    scored yet are scored first, failed ones are shown with their reason; one that is unfinished or damaged is left
+    out and named.
 
     Example:
 

@@ -174,7 +174,8 @@ def _classes(run: Run) -> str:
     taken = counts[counts > 0]
     if not len(taken):
         return "none"
-    words = f"{len(taken)} of {len(counts)} with particles, {taken.min():,} to {taken.max():,} each"
+    sizes = f"{taken.min():,}" if taken.min() == taken.max() else f"{taken.min():,} to {taken.max():,}"
+    words = f"{len(taken)} of {len(counts)} with particles, {sizes} each"
     if found is None or found.resolutions is None:
         return words
     known = found.resolutions[~found.find_empty(len(posteriors))]

@@ -7,7 +7,15 @@ from typing import Any
 
 from cryobench._version import __version__, find_commit
 from cryobench.data import Dataset, Reconstruction, Scores
-from cryobench.io.atomic import canonical_json, to_plain
+from cryobench.io.atomic import canonical_json, read_json, to_plain
+
+
+def is_up_to_date(folder: Path, inputs: str | None) -> bool:
+    """Whether a report is there that was made of what ``digest_inputs`` gave."""
+    path = Path(folder) / "report.json"
+    if inputs is None or not path.is_file() or not (Path(folder) / "index.html").is_file():
+        return False
+    return read_json(path).get("made_of") == inputs
 
 
 def digest_inputs(dataset: Dataset, results: Sequence[tuple[Reconstruction, Scores]]) -> str | None:

@@ -59,6 +59,8 @@ class Column:
     """The whole title, where the heading is short."""
     sorts: bool = False
     """Whether the rows stand in its order."""
+    metric: str = ""
+    """Board that has all scores of its metric."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,14 @@ def _head(kind: ScoreKind, heading: str, *, sorts: bool = False) -> Column:
     unit = f"{kind.shown_unit}, " if kind.shown_unit else "blind, " if hides else ""
     blind = " Blind: shuffled labels score as well as the truth." if hides else ""
     order = "ascending" if kind.better == "lower" else "descending"
-    return Column(heading, f"{unit}{kind.better} is better", order, f"{kind.label}.{blind}", sorts)
+    return Column(
+        heading,
+        f"{unit}{kind.better} is better",
+        order,
+        f"{kind.label}.{blind}",
+        sorts,
+        find_metric(kind.name) or "other",
+    )
 
 
 def _rows(contents: Contents, fill: Callable[[Run], list[Cell]], group: Group) -> list[Row]:

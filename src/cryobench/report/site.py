@@ -11,7 +11,7 @@ from typing import Any
 from cryobench._progress import Progress, Silent, Task
 from cryobench._version import __version__
 from cryobench.data import Dataset, Reconstruction, Scores
-from cryobench.io.atomic import read_json, write_json
+from cryobench.io.atomic import write_json
 from cryobench.metrics.display import find_kind, find_metric
 from cryobench.report import downloads, pictures
 from cryobench.report.agreement import compare_runs, describe_found
@@ -21,7 +21,7 @@ from cryobench.report.dataset_tables import flatten_entries
 from cryobench.report.facts import describe_contrast, headline
 from cryobench.report.findings.pictures import write_findings, write_moved, write_series
 from cryobench.report.findings.volumes import PROJECTIONS
-from cryobench.report.inputs import digest_inputs
+from cryobench.report.inputs import digest_inputs, is_up_to_date
 from cryobench.report.latent_views import SEED, LatentView, read_earlier
 from cryobench.report.leaderboard import lay_out_leaderboard, lay_out_metrics
 from cryobench.report.page import page_folder, render, write_script, write_static
@@ -57,18 +57,13 @@ def write_report(
     """
     folder, progress = Path(folder), progress or Silent()
     inputs = digest_inputs(dataset, results)
-    if inputs is not None and _read_inputs(folder) == inputs:
+    if is_up_to_date(folder, inputs):
         progress.note(f"{folder}: found up to date, nothing was written.")
         return folder / "index.html"
     with progress.task("Report") as task, page_folder(folder, kind="report") as part:
         contents = collect_contents(dataset, results, task, earlier=read_earlier(folder))
         _fill(contents, part, task, inputs)
     return folder / "index.html"
-
-
-def _read_inputs(folder: Path) -> str | None:
-    path = folder / "report.json"
-    return read_json(path).get("made_of") if path.is_file() and (folder / "index.html").is_file() else None
 
 
 def _fill(contents: Contents, folder: Path, task: Task, inputs: str | None) -> None:

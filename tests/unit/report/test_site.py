@@ -137,6 +137,14 @@ def test_page_data_are_json_with_null_for_what_is_missing(folder):
     assert len(measured) == 6
 
 
+def test_cells_lead_to_the_record_of_their_run_and_headings_to_their_metric(folder):
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    board = text[text.index('id="leaderboard"') : text.index('id="all-scores"')]
+    assert re.search(r'<td data-sort="[0-9.]+"><a href="#run-1-truth">1\.000</a>', board)
+    assert '<a href="#metric-heterogeneity-fsc">what it means</a>' in board
+    assert 'id="metric-heterogeneity-fsc"' in text
+
+
 def test_report_is_small(folder):
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != "plotly.min.js")
     assert size < 15e6
