@@ -50,9 +50,9 @@ def test_run_mask_memory_and_set(folder, tmp_path):
 def test_score_seed_metric_and_mask(folder):
     lows = []
     for seed in (0, 7):
-        type_words("score", folder / "mine", "--metric", "neighbourhood-similarity", "--seed", seed)
+        type_words("score", folder / "mine", "--metric", "decodability", "--seed", seed)
         found = load_scores(folder / "mine")
-        lows.append(found["neighbourhood-similarity-area"].low)
+        lows.append(found["decodability-linear"].low)
         assert "ari" not in found.scores
         assert found.context["seed"] == seed
     assert lows[0] != lows[1]
