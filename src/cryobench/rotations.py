@@ -55,8 +55,12 @@ def sample_uniform_rotation(generator: np.random.Generator) -> Float[np.ndarray,
     )
 
 
-def geodesic_distance(first: RotationArray, second: RotationArray) -> Float[np.ndarray, "n"]:
+def geodesic_distance(
+    first: Float[np.ndarray, "#n 3 3"], second: Float[np.ndarray, "#n 3 3"]
+) -> Float[np.ndarray, "n"]:
     """Angle in radians, in [0, π], of the rotation that takes each of ``first`` to its partner in ``second``.
+
+    Either may be a single one, (1, 3, 3), for all of the other.
 
     2 arcsin(‖A − B‖_F / (2√2)): accurate for small angles, where arccos of the trace is not.
     """

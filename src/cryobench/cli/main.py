@@ -1,7 +1,7 @@
 """The command line: parse, call, print. Nothing heavy is imported until a command runs.
 
-Exit status: 0 done, 2 wrong input, 1 a fault of the program (each one clear message; ``--traceback`` shows more), 130
-stopped from the keyboard.
+Exit status: 0 done, 2 wrong input, 1 a fault of the program (each one clear message; ``--traceback`` shows more), 3
+conventions that do not agree with the images (``check``), 130 stopped from the keyboard.
 """
 
 import json
@@ -13,6 +13,7 @@ from typing import Annotated, Any, Optional, TypeVar
 
 import typer
 
+from cryobench.cli import check as checks
 from cryobench.cli import imports, machine
 from cryobench.cli import series as series_options
 
@@ -263,6 +264,13 @@ def adopt(
         Optional[Path],
         typer.Option(metavar="RUN", help="Take the poses that a run of DATASET found, for methods at given poses."),
     ] = None,
+    mend: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            metavar="NAME", help="Read the tables as 'cryobench check' found them to be meant; repeat for more."
+        ),
+    ] = None,
+    check: Annotated[bool, typer.Option(help="Try the conventions on 1,000 images, and warn: some seconds.")] = True,
 ) -> None:
     """Make a data set of particles that exist already. Images are referred to, not copied.
 
@@ -294,8 +302,11 @@ def adopt(
         queries=queries,
         n_queries=n_queries,
         poses_of=poses_of,
+        mend=mend or (),
         progress=Bars(),
     )
+    if check:
+        checks.warn_at_once(dataset)
     print_adoption(dataset)
 
 
@@ -359,6 +370,7 @@ def show(
         typer.echo(f"\n-> {page}")
 
 
+app.command("check")(checks.check)
 app.command("import")(imports.import_)
 
 

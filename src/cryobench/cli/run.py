@@ -5,6 +5,7 @@ from typing import Any
 
 import typer
 
+from cryobench.check import read_open_faults
 from cryobench.cli.progress import Bars
 from cryobench.compute.memory import format_bytes
 from cryobench.experiment import run
@@ -13,6 +14,8 @@ from cryobench.io.store import TRAINING, load_dataset
 
 def run_command(method: str, dataset: Path, output: Path, **options: Any) -> None:
     """Run as ``experiment.run``; prints what the method has to say to its user, and the cost."""
+    for sentence in read_open_faults(dataset):
+        typer.echo(f"warning: {dataset} does not agree with its images: {sentence}", err=True)
     result = run(method, load_dataset(dataset), output, progress=Bars(), **options)
     for note in result.notes:
         typer.echo(f"note: {note}")

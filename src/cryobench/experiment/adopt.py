@@ -18,6 +18,7 @@ import numpy as np
 
 from cryobench._errors import FormatError
 from cryobench._progress import Progress, Silent
+from cryobench.check import list_mendable, mend_particles
 from cryobench.data import Dataset, GroundTruth, Particles
 from cryobench.experiment.mask_check import judge_mask
 from cryobench.experiment.poses_of_run import check_poses_of, take_poses
@@ -60,6 +61,7 @@ def adopt(
     queries: str | Path | np.ndarray | None = None,
     n_queries: int = N_QUERIES,
     poses_of: str | Path | None = None,
+    mend: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Dataset:
     """Make a data set of particles that exist already; repeating a finished call loads its result.
@@ -102,6 +104,8 @@ def adopt(
     poses_of
         RUN folder: its poses take the place of those that came with the particles. They are in a frame of the run's
         own, in which the data set's mask does not lie: it is left out.
+    mend
+        Names of ``cryobench.check``: conventions that the tables were written by, and do not state.
     progress
         Shows how far it is: every stack and volume is read once, for its hash.
 
@@ -142,7 +146,8 @@ def adopt(
         given = load_dataset(source)
         found, truth = take_poses(given, Path(poses_of), notes), given.truth
         queries = given.queries if queries is None else queries
-    found = check_particles(found, notes)
+    found = mend_particles(check_particles(found, notes), mend)
+    notes += [f"the tables are read as asked: {list_mendable()[name].says}" for name in mend]
     if flipped_of(found.images).any():
         notes.append("particles.cs and ctf.pkl are left out: they cannot say that stored phases are flipped")
     if labels is not None:
@@ -178,6 +183,7 @@ def adopt(
         "queries": np.asarray(queries).tolist() if isinstance(queries, np.ndarray) else _identify(queries),
         "n_queries": n_queries,
         "cryobench": version("cryobench"),
+        **({"mend": list(mend)} if mend else {}),
     }
     if _is_finished(target, plan) and not (target / ADOPTION).exists():
         return load_dataset(target)
@@ -319,7 +325,7 @@ def _is_finished(folder: Path, plan: Mapping[str, Any]) -> bool:
     earlier = found.get("plan") or {}
     if earlier == plan:
         return True
-    differing = sorted(key for key in plan if earlier.get(key) != plan[key])
+    differing = sorted(key for key in {**earlier, **plan} if earlier.get(key) != plan.get(key))
     raise FormatError(
         f"{folder} holds another data set ({found.get('name')}; they differ in {', '.join(differing)}). Nothing was"
         " changed: choose another folder, or remove this one first."

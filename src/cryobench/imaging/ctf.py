@@ -127,7 +127,7 @@ def _repeated(name: str, values: np.ndarray | float, n: int) -> np.ndarray:
 def electron_wavelength(voltage_kv: np.ndarray | float) -> np.ndarray:
     """Relativistic wavelength in Å of electrons accelerated by ``voltage_kv``: 0.0197 Å at 300 kV."""
     volts = np.asarray(voltage_kv, dtype=np.float64) * 1e3
-    return 12.2639 / np.sqrt(volts + 0.97845e-6 * volts**2)
+    return np.asarray(12.2639 / np.sqrt(volts + 0.97845e-6 * volts**2))
 
 
 class PhaseCoefficients(NamedTuple):

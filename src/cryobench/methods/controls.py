@@ -136,7 +136,9 @@ class BackprojectingControl(Control):
                 def compute(group: np.ndarray = group) -> dict[str, np.ndarray]:
                     nonlocal passes
                     if passes is None:
-                        passes = Passes(particles, context.compute, keep_bytes=left / 2, progress=context.progress)
+                        # Kept spectra would spare transforms only where volumes are left for further passes.
+                        keep = left / 2 if len(group) < len(wanted) else 0.0
+                        passes = Passes(particles, context.compute, keep_bytes=keep, progress=context.progress)
                     weights = (states[:, None] == group).astype(np.float32)
                     return {"volumes": backproject(passes, weights)}
 

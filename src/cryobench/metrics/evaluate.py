@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from cryobench.metrics.query_pairs import hash_mask
 from cryobench.volumes import Alignment
 
 
+@runtime_checkable
 class Keeper(Protocol):
     """Where the results of single metrics are kept, so that none is measured twice."""
 

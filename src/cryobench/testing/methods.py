@@ -43,31 +43,39 @@ class MethodCase:
         return toy_dataset()
 
     @cached_property
-    def _made(self) -> tuple[Reconstruction, int]:
+    def answer(self) -> Reconstruction:
+        """On the toy, with plenty of memory and no checkpoint."""
+        return self.reconstruct(self.dataset)
+
+    @cached_property
+    def few(self) -> Dataset:
+        """A toy of a third of the particles, for laws of bits, which hold for any number."""
+        return toy_dataset(n=120)
+
+    @cached_property
+    def _made_of_few(self) -> tuple[Reconstruction, int]:
         counting = InterruptingProgress()
-        answer = self.reconstruct(
-            self.dataset, context=RunContext(compute=Compute(memory=_PLENTY), progress=counting)
-        )
+        answer = self.reconstruct(self.few, context=RunContext(compute=Compute(memory=_PLENTY), progress=counting))
         return answer, counting.seen
 
     @property
-    def answer(self) -> Reconstruction:
-        """On the toy, with plenty of memory and no checkpoint."""
-        return self._made[0]
+    def answer_of_few(self) -> Reconstruction:
+        """On ``few``, with plenty of memory and no checkpoint."""
+        return self._made_of_few[0]
 
     @property
     def steps(self) -> int:
-        """Steps of progress that were shown while it was made."""
-        return self._made[1]
+        """Steps of progress that were shown while that was made."""
+        return self._made_of_few[1]
 
     @cached_property
     def least_memory(self) -> int:
-        """Bytes with which the method does not refuse to run, to a hundredth."""
+        """Bytes with which the method does not refuse to run on ``few``, to a hundredth."""
 
         def does(memory: int) -> bool:
             context = RunContext(compute=Compute(memory=memory), progress=InterruptingProgress(0))
             try:
-                self.reconstruct(self.dataset, context=context)
+                self.reconstruct(self.few, context=context)
             except Interruption:
                 return True
             except MemoryShortage:
@@ -191,14 +199,14 @@ def _inputs_stay(case: MethodCase) -> None:
 
 
 def _same_seed_same_bits(case: MethodCase) -> None:
-    assert_same_bits(case.answer, case.reconstruct(case.dataset), "the same seed twice")
+    assert_same_bits(case.answer_of_few, case.reconstruct(case.few), "the same seed twice")
 
 
 def _contrast_is_undone(case: MethodCase) -> None:
-    particles = case.dataset.particles
+    particles = case.few.particles
     images = ArrayImages(-particles.images.read(np.arange(len(particles))))
     inverted = dataclasses.replace(particles, images=images, sign=-1)
-    assert_same_bits(case.answer, case.reconstruct(case.dataset, particles=inverted), "contrast written inverted")
+    assert_same_bits(case.answer_of_few, case.reconstruct(case.few, particles=inverted), "contrast written inverted")
 
 
 def _background_is_ignored(case: MethodCase) -> None:
@@ -237,16 +245,16 @@ def _is_blind_to_poses(case: MethodCase) -> None:
     """A method that estimates poses gives the same, to the bit, whatever poses it is handed by mistake."""
     if case.kind.poses == "given":
         return
-    particles = case.dataset.particles.without_poses()
+    particles = case.few.particles.without_poses()
+    blind = case.reconstruct(case.few, particles=particles)
     generator = stream(7, "false poses of the law")
     for name, poses in (
-        ("the true poses", (case.dataset.particles.rotations, case.dataset.particles.shifts)),
+        ("the true poses", (case.few.particles.rotations, case.few.particles.shifts)),
         ("false poses", (rotations_from_quaternions(generator.standard_normal((len(particles), 4))), None)),
     ):
         rotations, shifts = poses[0], np.zeros((len(particles), 2)) if poses[1] is None else poses[1]
         handed = dataclasses.replace(particles, rotations=rotations, shifts=shifts)
-        blind = case.reconstruct(case.dataset, particles=particles)
-        peeking = case.reconstruct(case.dataset, particles=handed)
+        peeking = case.reconstruct(case.few, particles=handed)
         assert_same_bits(blind, peeking, f"it looked at {name}, which it must estimate")
 
 
@@ -268,9 +276,9 @@ def _resumes_to_the_same_bits(case: MethodCase) -> None:
             folder = Path(name) / "checkpoint"
             stopping = InterruptingProgress(int(share * case.steps))
             with contextlib.suppress(Interruption):
-                case.reconstruct(case.dataset, context=RunContext(0, plenty, stopping, folder))
-            again = case.reconstruct(case.dataset, context=RunContext(0, least, checkpoint=folder))
-            assert_same_bits(case.answer, again, f"interrupted after {share:.0%}, and finished with less memory")
+                case.reconstruct(case.few, context=RunContext(0, plenty, stopping, folder))
+            again = case.reconstruct(case.few, context=RunContext(0, least, checkpoint=folder))
+            assert_same_bits(case.answer_of_few, again, f"interrupted after {share:.0%}, finished with less memory")
 
 
 def _goes_on_to_the_same_bits(case: MethodCase) -> None:
@@ -281,19 +289,19 @@ def _goes_on_to_the_same_bits(case: MethodCase) -> None:
     with tempfile.TemporaryDirectory() as name:
         first, second = Path(name) / "first", Path(name) / "second"
         plenty = Compute(memory=_PLENTY)
-        case.reconstruct(case.dataset, context=RunContext(0, plenty, checkpoint=first), epochs=epochs - 1)
-        longer = case.reconstruct(case.dataset, context=RunContext(0, plenty, checkpoint=second, former=first))
-    assert_same_bits(case.answer, longer, "one epoch less, and then one more")
+        case.reconstruct(case.few, context=RunContext(0, plenty, checkpoint=first), epochs=epochs - 1)
+        longer = case.reconstruct(case.few, context=RunContext(0, plenty, checkpoint=second, former=first))
+    assert_same_bits(case.answer_of_few, longer, "one epoch less, and then one more")
     for kind, part in ((LossTerms, "values"), (LatentSnapshots, "latents")):
-        at_once, later = case.answer.find(kind), longer.find(kind)
+        at_once, later = case.answer_of_few.find(kind), longer.find(kind)
         assert at_once is not None, f"a training shows its {kind.kind}"
         assert later is not None
         np.testing.assert_array_equal(getattr(at_once, part), getattr(later, part), err_msg=kind.kind)
 
 
 def _streams_to_the_same_bits(case: MethodCase) -> None:
-    streamed = case.reconstruct(case.dataset, context=RunContext(compute=Compute(memory=case.least_memory)))
-    assert_same_bits(case.answer, streamed, "with the least memory that does")
+    streamed = case.reconstruct(case.few, context=RunContext(compute=Compute(memory=case.least_memory)))
+    assert_same_bits(case.answer_of_few, streamed, "with the least memory that does")
 
 
 def _spreads_over_workers(case: MethodCase) -> None:

@@ -179,7 +179,7 @@ def _place_orbit(blob: Blob, rotations: RotationArray, generator: np.random.Gene
     return best
 
 
-def _hangs_together(contacts: RotationArray, rotations: RotationArray) -> bool:
+def _hangs_together(contacts: Float[np.ndarray, "c 3 3"], rotations: Float[np.ndarray, "g 3 3"]) -> bool:
     """Whether the copies that ``contacts`` take to one another form one piece."""
     reached = np.einsum("gij,cjk->gcik", rotations, contacts)
     distance = ((reached[:, :, None] - rotations[None, None]) ** 2).sum(axis=(3, 4))
@@ -316,7 +316,7 @@ class _Chains:
     loop: np.ndarray
 
 
-def _join(ordered: list[list[Element]], loops: list[list[Float[np.ndarray, "loop 3"]]]) -> _Chains:
+def _join(ordered: list[list[Element]], loops: list[list[Float[np.ndarray, "_ 3"]]]) -> _Chains:
     chains = [join_elements(part, group) for part, group in zip(ordered, loops, strict=True)]
     before = np.cumsum([0, *(int(chain.loop.max()) for chain in chains)])[:-1]
     return _Chains(

@@ -190,7 +190,7 @@ def order_elements(elements: list[Element]) -> list[Element]:
         current = int(left[find_least(distance)])
 
 
-def bridge_elements(elements: list[Element]) -> list[Float[np.ndarray, "loop 3"]]:
+def bridge_elements(elements: list[Element]) -> list[Float[np.ndarray, "_ 3"]]:
     """CA positions of the loop after each element but the last; none where no loop of some length makes the way.
 
     The first and last residue go on with the elements' course, between them runs a cubic along their axes. Of
@@ -236,7 +236,7 @@ def bridge_elements(elements: list[Element]) -> list[Float[np.ndarray, "loop 3"]
     return [points[row, best[row], : lengths[row]] for row in rows.tolist()]
 
 
-def join_elements(elements: list[Element], loops: list[Float[np.ndarray, "loop 3"]]) -> Chain:
+def join_elements(elements: list[Element], loops: list[Float[np.ndarray, "_ 3"]]) -> Chain:
     """Elements and loops as one chain. A missing loop leaves a gap in the numbers, of as many as would fill it."""
     parts, numbers, labels = [], [], []
     following, label = 1, 0

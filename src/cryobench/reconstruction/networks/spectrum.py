@@ -19,7 +19,6 @@ _AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 27}
 """Outputs of a layer made at a time: what stays in a cache, or what fills a device."""
 
 
-@torch.no_grad()
 def evaluate_spectrum(
     network: CoordinateNetwork, points: Float[Tensor, "p 3"], latents: Float[Tensor, "b k"]
 ) -> Iterator[tuple[slice, Float[Tensor, "b c 2"]]]:
@@ -36,6 +35,7 @@ def evaluate_spectrum(
 class _Layers:
     """Matrices, buffers, and the latents' part of the first layer."""
 
+    @torch.no_grad()
     def __init__(self, network: CoordinateNetwork, latents: Tensor) -> None:
         self._is_fourier = network.shape.domain == "fourier"
         self._frequencies = network.frequencies
@@ -52,6 +52,7 @@ class _Layers:
         self.at_once = max(1, _AT_ONCE[weight.device.type] // (signs * width))
         self._buffers = [weight.new_empty(signs, self.at_once, width) for _ in range(2)]
 
+    @torch.no_grad()
     def evaluate(self, points: Tensor) -> Tensor:
         """(b, p, 2)."""
         flips = points[:, 2] > 0 if self._is_fourier else torch.zeros_like(points[:, 2], dtype=torch.bool)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -42,6 +42,7 @@ _MOST = 10.0
 """Residual of an epoch, in those of an empty volume, above which training has diverged."""
 
 
+@runtime_checkable
 class PreparedImages(Protocol):
     """Images prepared once, of which batches are loaded: ``NetworkImages``, or others of a method's own."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from cryobench.imaging.slices import extract_slices
 from cryobench.reconstruction.statistics import disc_of, small_box
 
 
+@runtime_checkable
 class SliceSource(Protocol):
     """Predicts what images hold, without CTF, at any orientation."""
 

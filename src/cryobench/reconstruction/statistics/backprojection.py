@@ -5,7 +5,7 @@ box of 2 r + 4 voxels over the same length holds the same entries as the whole o
 """
 
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -39,6 +39,7 @@ def cut_mask(mask: Tensor, box_size: int) -> Tensor:
     return fourier_crop(mask, box_size, dimensions=3).clamp(0, 1)
 
 
+@runtime_checkable
 class OnDisc(Protocol):
     """Spectra packed on a half-disc, or a part of it."""
 

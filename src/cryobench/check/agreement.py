@@ -1,0 +1,196 @@
+"""How well a reading predicts images that it was not told of: the score by which conventions are judged.
+
+Particles are dealt into two halves. Each half is back-projected under the reading, and its volume predicts the images
+of the other one. The gain of an image is the log-likelihood of its spectrum y under that prediction, less that under
+white noise in each shell,
+
+    g_i = Σ_k log N(y_i; a C_i S_i, v) − log N(y_i; 0, σ0²),
+
+S the slice of the other half's volume, with one scale a ≥ 0 and one residual power σ² for each shell, over all
+images. v is σ² or, for images whose CTF was applied once more, C² σ². A reading that is wrong predicts nothing, and
+gains nothing. As an image takes no part in its own prediction, and all readings are densities of the same numbers,
+gains are compared image by image, and their differences have an honest standard error.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cryobench.check.reading import Reading, shell_means
+from cryobench.imaging.accumulate import SliceAccumulator
+from cryobench.reconstruction.poses import GridSlices
+from cryobench.reconstruction.statistics import solve_volumes, volume_fsc
+from cryobench.rng import stream
+
+_ROWS = 1_000_000
+"""Entries of spectra that are handled together."""
+_LEAST_COLOUR = 0.01
+"""CTF² below which the noise of images is not taken to vanish with it."""
+
+
+@dataclass(frozen=True, eq=False)
+class ShellFit:
+    """What is fitted to each shell but the zero frequency, over all images."""
+
+    scale: Float[Tensor, "s"]
+    """a, of the slices."""
+    white: Float[Tensor, "s"]
+    """Power of the images."""
+    left: Float[Tensor, "s"]
+    """Power that the slices leave of it."""
+    entries: Float[Tensor, "s"]
+    """Entries of an image in the shell, weighted."""
+
+
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """Of each image and shell but the zero frequency, summed over its entries; v is what colours the noise."""
+
+    power: Float[Tensor, "n s"]
+    """|y|²."""
+    own_power: Float[Tensor, "n s"]
+    """|y|² / v."""
+    cross: Float[Tensor, "n s"]
+    """Re⟨y, C S⟩ / v."""
+    predicted: Float[Tensor, "n s"]
+    """|C S|² / v."""
+    logarithm: Float[Tensor, "n s"]
+    """log v."""
+
+    def residual(self, scale: Float[Tensor, "s"]) -> Float[Tensor, "n s"]:
+        """|y − a C S|² / v."""
+        return self.own_power - 2 * scale * self.cross + scale.square() * self.predicted
+
+    def gains(self, fit: ShellFit) -> Float[np.ndarray, "n"]:
+        """Log-likelihood of each image beyond that of white noise in each shell, in nats."""
+        won = self.power / fit.white - self.residual(fit.scale) / fit.left
+        won += fit.entries * (fit.white.log() - fit.left.log()) - self.logarithm
+        return won.sum(1).numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """Of a reading with its images."""
+
+    gains: Float[np.ndarray, "n"]
+    """Log-likelihood, in nats, that each image wins by the volume of the other half."""
+    fsc: Float[np.ndarray, "s"]
+    """Fourier shell correlation of the two halves, shells 0 … n // 2."""
+    volumes: Float[Tensor, "2 z y x"]
+    """Of the two halves."""
+    fit: ShellFit
+    terms: Terms
+
+    @property
+    def mean(self) -> float:
+        """Nats an image."""
+        return float(self.gains.mean())
+
+    @property
+    def error(self) -> float:
+        """Standard error of ``mean``."""
+        return float(self.gains.std(ddof=1) / np.sqrt(len(self.gains)))
+
+
+def measure_agreement(reading: Reading, halves: Int[np.ndarray, "n"]) -> Agreement:
+    """Agreement of a reading under a division of its particles into halves 0 and 1."""
+    disc = reading.disc
+    matched, weight = reading.matched, reading.transfer.square()
+    noise = shell_means(matched.abs().square(), disc) / np.maximum(shell_means(weight, disc), 1e-12)
+    noise = np.maximum(noise, 1e-12 * noise.max())
+    inverse = disc.spread(1 / noise, "cpu")
+    rotations = torch.tensor(reading.stated.rotations, dtype=torch.float32)
+    sums = SliceAccumulator(disc.box_size, n_volumes=2, radius=disc.radius)
+    for part in _parts(reading):
+        sums.add(
+            disc.unpack(matched[part] * inverse),
+            disc.unpack(weight[part] * inverse),
+            rotations[part],
+            class_weights=torch.eye(2)[torch.from_numpy(halves[part])],
+        )
+    volumes, _ = solve_volumes(sums)
+    terms = _compare_slices(reading, volumes, halves, reading.stated.rotations)
+    entries = torch.from_numpy(disc.shell_weights[1:])
+    scale = (terms.cross.sum(0) / terms.predicted.sum(0).clamp(min=1e-300)).clamp(min=0)
+    white = terms.power.mean(0) / entries
+    left = terms.residual(scale).mean(0) / entries
+    fit = ShellFit(scale, white, left, entries)
+    return Agreement(terms.gains(fit), volume_fsc(volumes[0], volumes[1]), volumes, fit, terms)
+
+
+def measure_strangers(agreement: Agreement, reading: Reading, halves: Int[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+    """Gains of images that are predicted at rotations of other ones, by the same volumes and on the same scale."""
+    order = stream(0, "rotations of others").permutation(len(reading))
+    terms = _compare_slices(reading, agreement.volumes, halves, reading.stated.rotations[order])
+    return terms.gains(agreement.fit)
+
+
+def _compare_slices(
+    reading: Reading,
+    volumes: Float[Tensor, "2 z y x"],
+    halves: Int[np.ndarray, "n"],
+    rotations: Float[np.ndarray, "n 3 3"],
+) -> Terms:
+    """Images of each half against slices of the other half's volume at some rotations."""
+    disc, n = reading.disc, len(reading)
+    source, turned = GridSlices(volumes, disc), torch.tensor(rotations, dtype=torch.float32)
+    matched, weight = reading.matched, reading.transfer.square()
+    weights, shells, size = torch.from_numpy(disc.weights), torch.from_numpy(disc.shells), disc.radius + 1
+    terms = torch.zeros(5, n, size)
+    for part in _parts(reading):
+        slices = source.own(np.arange(n)[part], 1 - halves[part], turned[part], disc.radius)
+        power = reading.images[part].abs().square()
+        product = torch.view_as_real(matched[part]).mul(torch.view_as_real(slices)).sum(-1)
+        colour = weight[part].clamp(min=_LEAST_COLOUR) if reading.form == "premultiplied" else None
+        values = (
+            power,
+            power if colour is None else power / colour,
+            product,
+            weight[part] * slices.abs().square(),
+            None if colour is None else colour.log(),
+        )
+        for term, each in zip(terms, values, strict=True):
+            if each is not None:
+                term[part].index_add_(1, shells, each * weights)
+    # The zero frequency is the background's.
+    return Terms(*terms[:, :, 1:].double())
+
+
+def _parts(reading: Reading) -> list[slice]:
+    step = max(_ROWS // len(reading.disc.index), 1)
+    return [slice(first, min(first + step, len(reading))) for first in range(0, len(reading), step)]
+
+
+def expect_loss(reading: Reading, other: Reading, agreement: Agreement) -> float:
+    """Nats an image that another CTF must lose where that of a reading is right: Σ (C − C')² |S|² / σ².
+
+    S is of the mean of the two halves' volumes, whose noise counts as well: the loss is rather overrated.
+    """
+    disc, rotations = reading.disc, torch.tensor(reading.stated.rotations, dtype=torch.float32)
+    source = GridSlices(agreement.volumes.mean(0, keepdim=True), disc)
+    inverse = np.concatenate([[0.0], 1 / agreement.fit.left.numpy()])
+    entries = disc.spread(inverse, "cpu") * torch.from_numpy(disc.weights)
+    total = 0.0
+    for part in _parts(reading):
+        power = source.shared(0, rotations[part], disc.radius).abs().square()
+        change = (reading.transfer[part] - other.transfer[part]).square()
+        total += float((power * change * entries).sum(dtype=torch.float64))
+    return total / len(reading)
+
+
+def spread_of_transfer(agreement: Agreement, transfer: Float[np.ndarray, "n s"]) -> tuple[float, float]:
+    """How much what is in the images varies among them, beyond noise, where a reading has no CTF; and is expected to.
+
+    The variance of Re⟨y, S⟩ / |S|² relative to the square of its mean, over all shells but the zero frequency,
+    weighted by the signal; and the same of the CTFs (n, s) that are stated, whichever image each belongs to.
+    """
+    fit = agreement.fit
+    cross, predicted = fit.scale * agreement.terms.cross, fit.scale.square() * agreement.terms.predicted
+    excess = float(((cross - predicted).square() - fit.left * predicted / 2).sum())
+    power = predicted.square().sum(0).numpy()
+    mean = np.abs(transfer.mean(axis=0))
+    ratio = np.minimum(transfer.var(axis=0) / np.maximum(mean**2, 1e-12), 10.0)
+    return excess / float(power.sum()), float((power * ratio).sum() / power.sum())

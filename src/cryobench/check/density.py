@@ -1,0 +1,92 @@
+"""What the density of a back-projection tells: whether the particle is bright or dark, and whether a mask fits it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from cryobench.fourier import fft_volume, ifft_volume
+
+_STRONGEST = 0.01
+"""Share of the voxels of the central sphere that are looked at."""
+_BRIGHT = 0.7
+_LEAST_VOXELS = 30
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Sign of the strongest density that two independent half-maps agree on."""
+
+    positive: float
+    """Share of the strongest voxels of each half that are positive in the other one."""
+    error: float
+    """Standard error of that share, were all voxels independent."""
+    verdict: Literal["right", "inverted", "open"]
+
+
+def judge_contrast(halves: Float[np.ndarray, "2 z y x"]) -> Contrast:
+    """Contrast by two half-maps (2, z, y, x).
+
+    The strongest voxels of one half, by magnitude, within the sphere that touches the box, are looked up in the other
+    half: molecules are denser than what surrounds them, so these must be positive. The surroundings that a lost zero
+    frequency leaves negative are never as strong.
+    """
+    box = halves.shape[-1]
+    axis = np.arange(box) - box // 2
+    inside = axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2 < (0.4 * box) ** 2
+    one, other = (half[inside] for half in halves)
+    count = max(int(_STRONGEST * len(one)), min(_LEAST_VOXELS, len(one)))
+    signs = []
+    for first, second in ((one, other), (other, one)):
+        strongest = np.argpartition(np.abs(first), -count)[-count:]
+        signs.append(second[strongest] > 0)
+    share = float(np.mean(signs))
+    error = float(np.sqrt(max(share * (1 - share), 1 / (4 * count)) / count))
+    if share - 2 * error > _BRIGHT:
+        verdict = "right"
+    else:
+        verdict = "inverted" if share + 2 * error < 1 - _BRIGHT else "open"
+    return Contrast(share, error, verdict)
+
+
+@dataclass(frozen=True)
+class MaskFit:
+    """How a mask lies on what the half-maps have in common."""
+
+    held: float
+    """Share of the common power within the mask."""
+    best: float
+    """The largest share that the mask would hold if it were moved as a whole."""
+    offset: tuple[int, int, int]
+    """(x, y, z) voxels of the mask's grid by which it would have to be moved for that."""
+    verdict: Literal["right", "displaced", "too small", "open"]
+
+
+def judge_mask_fit(mask: Float[np.ndarray, "z y x"], halves: Float[np.ndarray, "2 z y x"]) -> MaskFit:
+    """A mask (z, y, x) against two half-maps on the same grid.
+
+    The product of the halves is on average the power of what they share. Its correlation with the mask, at every
+    displacement, says where the mask would hold most of it.
+    """
+    common = halves[0] * halves[1]
+    total = float(common.sum())
+    box = mask.shape[-1]
+    found, sought = (fft_volume(torch.from_numpy(np.asarray(each, np.float32))) for each in (common, mask))
+    shares = ifft_volume(found * sought.conj(), box).numpy() / max(total, 1e-30)
+    middle = (box // 2,) * 3
+    held = float(shares[middle])
+    place = np.unravel_index(int(np.argmax(shares)), shares.shape)
+    offset = tuple(int(each) - box // 2 for each in reversed(place))
+    best = float(shares[place])
+    if total <= 0:
+        return MaskFit(held, best, offset, "open")
+    far = max(abs(each) for each in offset) > 1
+    if far and best - held > 0.15:
+        verdict = "displaced"
+    else:
+        verdict = "right" if best > 0.6 else "too small"
+    return MaskFit(held, best, offset, verdict)

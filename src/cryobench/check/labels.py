@@ -1,0 +1,76 @@
+"""Labels against images: the true volume of an image's own label must predict it better than that of another one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from cryobench.check.agreement import Agreement
+from cryobench.check.reading import Reading
+from cryobench.data import GroundTruth
+from cryobench.fourier import fourier_crop
+from cryobench.reconstruction.poses import GridSlices
+from cryobench.rng import stream
+
+_MOST_STATES = 50
+"""States whose volumes are read: those with most particles."""
+
+
+@dataclass(frozen=True)
+class LabelGain:
+    """Nats an image that its own label's volume predicts beyond that of another particle's label."""
+
+    gain: float
+    error: float
+    """Standard error of ``gain``."""
+    expected: float
+    """Where labels are right."""
+
+
+def measure_labels(reading: Reading, agreement: Agreement, truth: GroundTruth) -> LabelGain | None:
+    """Gain of the labels, with volumes scaled to the images shell by shell; None where too little is known.
+
+    True volumes must lie in the frame of the poses: where they do not, every label predicts equally badly, which the
+    comparison with ``expected`` tells from labels that are wrong only if the volumes predict anything at all.
+    """
+    if truth.volumes is None:
+        return None
+    states, counts = np.unique(truth.states[truth.states >= 0], return_counts=True)
+    states = np.sort(states[np.argsort(counts, kind="stable")[::-1][:_MOST_STATES]])
+    chosen = np.flatnonzero(np.isin(truth.states, states))
+    if len(states) < 2 or len(chosen) < 100:
+        return None
+    some, disc = reading.select(chosen), reading.disc
+    volumes = torch.stack([_crop(torch.tensor(truth.volumes.read(int(state))), disc.box_size) for state in states])
+    source, rotations = GridSlices(volumes, disc), torch.tensor(some.stated.rotations, dtype=torch.float32)
+    labels = np.searchsorted(states, truth.states[chosen])
+    others = stream(0, "shuffled labels").permutation(labels)
+    differ = labels != others
+    own, other = (source.own(np.arange(len(chosen)), each, rotations, disc.radius) for each in (labels, others))
+    weights = torch.from_numpy(disc.weights).double()
+
+    def by_shell(values: torch.Tensor) -> np.ndarray:
+        total = (values.double().sum(0) * weights).numpy()
+        return np.bincount(disc.shells, weights=total, minlength=disc.radius + 1)
+
+    matched, power = some.matched, some.transfer.square()
+    cross = by_shell((matched.conj() * own).real)
+    scale = np.maximum(cross / np.maximum(by_shell(power * own.abs().square()), 1e-30), 0)
+    scale[0] = 0
+    if not scale[1:4].any():
+        return None
+    left = np.concatenate([[np.inf], agreement.fit.left.numpy()])
+    a, entries = disc.spread(scale, "cpu"), disc.spread(1 / left, "cpu") * weights.float()
+    own, other = own * a, other * a
+    gains = (
+        2 * (matched.conj() * (own - other)).real - power * (own.abs().square() - other.abs().square())
+    ) @ entries
+    expected = (power * (own - other).abs().square()) @ entries
+    gains, expected = gains.double().numpy()[differ], expected.double().numpy()[differ]
+    return LabelGain(float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains))), float(expected.mean()))
+
+
+def _crop(volume: torch.Tensor, box_size: int) -> torch.Tensor:
+    return fourier_crop(volume, box_size, dimensions=3) if len(volume) > box_size else volume

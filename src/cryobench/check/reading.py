@@ -1,0 +1,132 @@
+"""A reading of particles: what their images, CTFs and poses are taken to mean.
+
+The stated reading is that of the data set. Every hypothesis about a wrong convention turns one reading into another
+one; all of them are tried on the same images.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, Self
+
+import numpy as np
+import torch
+from jaxtyping import Complex64, Float
+from torch import Tensor
+
+from cryobench.data import Particles
+from cryobench.imaging.ctf import Ctf, evaluate_ctf
+from cryobench.imaging.half_disc import HalfDisc
+from cryobench.reconstruction.images import centre, require_poses, transform_images
+
+CtfForm = Literal["signed", "flipped", "premultiplied", "absent"]
+"""What the CTF did to the images: it is in them; its phases were flipped; it was applied once more; or nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stated:
+    """What tables say of n particles, in the package's conventions as far as these were told."""
+
+    ctf: Ctf
+    rotations: np.ndarray
+    """(n, 3, 3), particle from reference."""
+    shifts: np.ndarray
+    """(n, 2) Å, (x, y), the displacement that centres each particle."""
+    pixel_size: float
+    """Å per pixel of the stored images."""
+    box_size: int
+    """Side of the stored images in px."""
+
+    @classmethod
+    def of(cls, particles: Particles) -> Self:
+        """Of particles with poses; ValueError without."""
+        return cls(particles.ctf, *require_poses(particles), particles.pixel_size, particles.box_size)
+
+    def __len__(self) -> int:
+        return len(self.rotations)
+
+    def select(self, chosen: np.ndarray) -> Self:
+        """Some of the particles, in that order."""
+        return replace(self, ctf=self.ctf[chosen], rotations=self.rotations[chosen], shifts=self.shifts[chosen])
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """Images on a half-disc, and what is taken to be known of them."""
+
+    disc: HalfDisc
+    """Of the images, cropped to a box of the same length."""
+    images: Complex64[Tensor, "n p"]
+    """Spectra of the images as they lie in their boxes."""
+    stated: Stated
+    form: CtfForm = "signed"
+
+    @classmethod
+    def of(cls, particles: Particles, box_size: int) -> Self:
+        """The stated reading, of images cropped to a box at most as large as theirs. ValueError without poses."""
+        stated = Stated.of(particles)
+        particles = particles.at_box(min(box_size, particles.box_size))
+        disc = HalfDisc(particles.box_size, (particles.box_size - 1) // 2)
+        spectra = [transform_images(particles, chunk, disc).data for chunk in particles.chunks()]
+        return cls(disc, torch.cat(spectra), stated)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def select(self, chosen: np.ndarray) -> Self:
+        """Some of the particles, in that order."""
+        return replace(self, images=self.images[torch.from_numpy(chosen)], stated=self.stated.select(chosen))
+
+    @property
+    def pixel_size(self) -> float:
+        """Å per pixel of the disc's box."""
+        return self.stated.pixel_size * self.stated.box_size / self.disc.box_size
+
+    @cached_property
+    def transfer(self) -> Float[Tensor, "n p"]:
+        """What makes a particle's spectrum that of its image, but for noise: the CTF in its form."""
+        if self.form == "absent":
+            return torch.ones(self.images.shape)
+        frequencies = torch.from_numpy(self.disc.frequencies / (self.disc.box_size * self.pixel_size)).float()
+        transfer = evaluate_ctf(self.stated.ctf, frequencies)
+        return transfer.abs() if self.form == "flipped" else transfer
+
+    @cached_property
+    def matched(self) -> Complex64[Tensor, "n p"]:
+        """Centred images, times the CTF unless they are multiplied by it already."""
+        centred = centre(self.images, self.stated.shifts, self.disc, pixel_size=self.pixel_size)
+        return centred if self.form == "premultiplied" else centred * self.transfer
+
+    def turned(self, matrix: np.ndarray) -> Self:
+        """The images with their rows and columns in another order, as arrays: F'(k) = F(M k).
+
+        ``matrix`` M is a signed permutation of (x, y). A reversed axis of an even number of pixels moves the centre
+        by one of them.
+        """
+        index, conjugate = _turn_entries(self.disc, matrix)
+        turned = self.images[:, torch.from_numpy(index)]
+        turned = torch.where(torch.from_numpy(conjugate), turned.conj(), turned).contiguous()
+        reversed_axes = matrix.sum(axis=1) < 0
+        moved = -1.0 * reversed_axes * (self.stated.box_size % 2 == 0)
+        return replace(self, images=turned).rolled(moved)
+
+    def rolled(self, offset: np.ndarray) -> Self:
+        """The images displaced by an offset (x, y) in stored pixels."""
+        if not np.any(offset):
+            return self
+        away = np.tile(np.asarray(offset, dtype=np.float64) * self.stated.pixel_size, (len(self), 1))
+        return replace(self, images=centre(self.images, away, self.disc, pixel_size=self.pixel_size))
+
+
+def _turn_entries(disc: HalfDisc, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Position (p,) of each entry M k among those of a half-disc, and whether it is there by its mate −M k."""
+    turned = disc.frequencies @ matrix.T
+    conjugate = (turned[:, 0] < 0) | ((turned[:, 0] == 0) & (turned[:, 1] < 0))
+    turned[conjugate] *= -1
+    place = {tuple(pair): number for number, pair in enumerate(disc.frequencies.tolist())}
+    return np.array([place[tuple(pair)] for pair in turned.tolist()]), conjugate
+
+
+def shell_means(values: Float[Tensor, "n p"], disc: HalfDisc) -> Float[np.ndarray, "s"]:
+    """Mean over all particles and a shell, weighted as the half-disc's entries are."""
+    column = values.double().mean(dim=0).numpy() * disc.weights
+    return np.bincount(disc.shells, weights=column, minlength=disc.radius + 1) / disc.shell_weights

@@ -1,0 +1,206 @@
+"""Trying hypotheses: the reading that predicts the images best, and what speaks against each other one.
+
+From the stated reading on, the hypothesis that gains most is taken over, and all are tried again, until none gains:
+so two faults at once are found one after the other. A fault of the rotations hides one of the shifts, and the other
+way round, so where the reading gains hardly more than chance, pairs of the two are tried as well. Geometry comes
+first, on images cropped to a small box, then what shows at high frequencies alone. What a part of the images rejects
+clearly is not tried on all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Literal
+
+import numpy as np
+
+from cryobench._progress import Progress, Silent, Task
+from cryobench.check.agreement import Agreement, expect_loss, measure_agreement, measure_strangers, spread_of_transfer
+from cryobench.check.hypotheses import CTF, CTF_SHUFFLED, GEOMETRY, POSES_SHUFFLED, SIGNED, Hypothesis
+from cryobench.check.reading import Reading
+from cryobench.reconstruction.statistics import split_halves
+
+SURE = 5.0
+"""Standard errors that a difference must have before anything is said of it."""
+_CLEAR = 8.0
+"""Standard errors by which a part of the images rejects for all of them."""
+_PART = 500
+"""Images of that part."""
+_LEAST = 2e-4
+"""Share of all that a reading gains that a better one must gain beyond it: less is the models' own roughness."""
+_HEALTHY = 4.0
+"""Times what chance gains, from which on rotations and shifts cannot both be wrong."""
+_MOST_FAULTS = 4
+
+Verdict = Literal["holds", "rejected", "open", "same"]
+"""It is so; it is not so; not decidable by these images; nothing would be different."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A hypothesis against the reading that was found, on the same images."""
+
+    name: str
+    says: str
+    way_out: str
+    gain: float
+    """Log-likelihood that an image gains by it, in nats; negative speaks against it."""
+    error: float
+    """Standard error of ``gain``."""
+    verdict: Verdict
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """The reading that was found, and how."""
+
+    reading: Reading
+    """In the fine box."""
+    agreement: Agreement
+    """Of ``reading``."""
+    chance: np.ndarray
+    """(n,) nats that each image gains by poses of others, in the small box."""
+    strangers: np.ndarray
+    """(n,) nats that each image gains at the rotation of another one, by the volumes of all, in the small box."""
+    gains: np.ndarray
+    """(n,) nats that each image gains, in the small box."""
+    faults: tuple[Trial, ...]
+    """What was taken over, in order, each against the reading before it."""
+    trials: tuple[Trial, ...]
+    """Every hypothesis against the reading that was found."""
+
+
+class _Images:
+    """A reading, whole and in part, and the agreement of both, measured once."""
+
+    def __init__(self, reading: Reading, halves: np.ndarray, task: Task) -> None:
+        self.reading, self.halves, self._task = reading, halves, task
+        n = len(reading)
+        self._some = np.linspace(0, n - 1, _PART).astype(np.int64) if n > 2 * _PART else None
+
+    def read_as(self, hypothesis: Hypothesis) -> _Images:
+        """The same images in another reading."""
+        return _Images(hypothesis.read(self.reading), self.halves, self._task)
+
+    @cached_property
+    def whole(self) -> Agreement:
+        """Of all images."""
+        self._task.advance()
+        return measure_agreement(self.reading, self.halves)
+
+    @cached_property
+    def part(self) -> Agreement:
+        """Of some of them, or of all if these are few."""
+        if self._some is None:
+            return self.whole
+        self._task.advance()
+        return measure_agreement(self.reading.select(self._some), self.halves[self._some])
+
+    def gain_of(self, other: _Images, *, whole: bool = False) -> tuple[float, float]:
+        """Nats that an image gains by another reading, and the standard error; by a part if that rejects clearly."""
+        gain, error = _compare(other.part, self.part)
+        if self._some is None or (gain < -_CLEAR * error and not whole):
+            return gain, error
+        return _compare(other.whole, self.whole)
+
+
+def find_reading(coarse: Reading, fine: Reading | None, *, seed: int = 0, progress: Progress | None = None) -> Search:
+    """The best reading of images that are given in a small and in a larger box; None for no trials in that one."""
+    halves = split_halves(len(coarse), seed)
+    faults: list[Trial] = []
+    with (progress or Silent()).task("trying conventions", total=None) as task:
+        small, large = _Images(coarse, halves, task), _Images(fine or coarse, halves, task)
+        small, large, geometry = _climb(small, large, GEOMETRY, faults)
+        shuffled = small.read_as(POSES_SHUFFLED).whole
+        gain, error = _compare(small.whole, shuffled)
+        optics: list[Trial] = []
+        if gain < SURE * error or gain < abs(shuffled.mean) / 2:
+            # Whatever was taken over before means nothing then.
+            faults = [_judge(POSES_SHUFFLED, -gain, error, "holds")]
+        elif fine is not None:
+            before = large
+            small, large, optics = _climb(small, large, CTF, faults)
+            gain, error = before.gain_of(before.read_as(CTF_SHUFFLED), whole=True)
+            expected = expect_loss(before.reading, CTF_SHUFFLED.read(before.reading), before.whole)
+            told = expected > 2 * SURE * error and -gain < expected / 4
+            found = next((fault for fault in faults if fault.name == "ctf-absent"), None)
+            if told and ((found is None and large is before) or (found is not None and _varies(large, before))):
+                # Images that vary as CTFs do have some, and no CTF of the table is theirs.
+                small, large = small.read_as(SIGNED), before
+                faults = [fault for fault in faults if fault is not found]
+                faults.append(_judge(CTF_SHUFFLED, gain, error, "holds"))
+        trials = tuple(geometry + optics)
+        strangers = measure_strangers(small.whole, small.reading, halves)
+        return Search(large.reading, large.whole, shuffled.gains, strangers, small.whole.gains, tuple(faults), trials)
+
+
+def _climb(
+    small: _Images, large: _Images, hypotheses: Sequence[Hypothesis], faults: list[Trial]
+) -> tuple[_Images, _Images, list[Trial]]:
+    """Take over what gains most until nothing does."""
+    while True:
+        base = large if hypotheses[0].fine else small
+        trials = _try_each(base, hypotheses)
+        best = int(np.argmax([trial.gain for trial in trials]))
+        chosen = [hypotheses[best]] if trials[best].verdict == "holds" else []
+        if not hypotheses[0].fine:
+            chosen = _try_pairs(base, chosen)
+        if not chosen or len(faults) >= _MOST_FAULTS:
+            return small, large, trials
+        for each in chosen:
+            found = trials[hypotheses.index(each)]
+            faults.append(_judge(each, found.gain, found.error, "holds"))
+            small, large = small.read_as(each), large.read_as(each)
+
+
+def _varies(absent: _Images, stated: _Images) -> bool:
+    """Whether images that are read as if they had no CTF differ from one another as the stated CTFs do."""
+    disc = absent.reading.disc
+    transfer = stated.reading.transfer.numpy() * disc.weights
+    sums = np.stack([np.bincount(disc.shells, weights=row, minlength=disc.radius + 1) for row in transfer])
+    found, expected = spread_of_transfer(absent.whole, (sums / disc.shell_weights)[:, 1:])
+    return found > expected / 4
+
+
+def _try_each(base: _Images, hypotheses: Sequence[Hypothesis]) -> list[Trial]:
+    trials = []
+    for each in hypotheses:
+        gain, error = base.gain_of(base.read_as(each))
+        trials.append(_judge(each, gain, error, _decide(gain, error, base.part.mean)))
+    return trials
+
+
+def _try_pairs(base: _Images, chosen: list[Hypothesis]) -> list[Hypothesis]:
+    """What is chosen, or a fault of the rotations or images and one of the shifts that together gain much more."""
+    found = base.read_as(chosen[0]) if chosen else base
+    if found.part.mean > _HEALTHY * abs(found.read_as(POSES_SHUFFLED).part.mean):
+        return chosen
+    turns = [each for each in GEOMETRY if not each.name.startswith(("shifts-", "images-rolled"))]
+    moves = [each for each in GEOMETRY if each.name.startswith("shifts-")]
+    pairs = list(product(turns, moves))
+    readings = (base.read_as(turn).read_as(move) for turn, move in pairs)
+    gains = [_compare(each.part, found.part) for each in readings]
+    best = int(np.argmax([gain for gain, _ in gains]))
+    gain, error = gains[best]
+    return list(pairs[best]) if gain > SURE * error and gain > abs(found.part.mean) else chosen
+
+
+def _compare(one: Agreement, other: Agreement) -> tuple[float, float]:
+    """How much more the first gains an image, and the standard error of that."""
+    difference = one.gains - other.gains
+    return float(difference.mean()), float(difference.std(ddof=1) / np.sqrt(len(difference)))
+
+
+def _decide(gain: float, error: float, level: float) -> Verdict:
+    if error <= 1e-9 * max(abs(level), 1):
+        return "same"
+    if gain > SURE * error and gain > _LEAST * abs(level):
+        return "holds"
+    return "rejected" if gain < -SURE * error else "open"
+
+
+def _judge(hypothesis: Hypothesis, gain: float, error: float, verdict: Verdict) -> Trial:
+    return Trial(hypothesis.name, hypothesis.says, hypothesis.way_out, gain, error, verdict)
