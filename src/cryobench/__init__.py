@@ -15,20 +15,24 @@ from typing import TYPE_CHECKING
 from cryobench._lazy import late_names
 
 if TYPE_CHECKING:
+    from cryobench._version import __version__ as __version__
     from cryobench.experiment.adopt import adopt as adopt
     from cryobench.experiment.run import run as run
+    from cryobench.experiment.saved_run import load_run as load_run
+    from cryobench.experiment.saved_run import save_run as save_run
     from cryobench.io.store import load_dataset as load_dataset
-    from cryobench.io.store import load_reconstruction as load_reconstruction
     from cryobench.metrics.evaluate import score as score
     from cryobench.recipes.simulate import simulate as simulate
     from cryobench.report.card import write_card as write_card
     from cryobench.report.site import write_report as write_report
 
 _PUBLIC = {
+    "__version__": "cryobench._version",
     "adopt": "cryobench.experiment.adopt",
     "load_dataset": "cryobench.io.store",
-    "load_reconstruction": "cryobench.io.store",
+    "load_run": "cryobench.experiment.saved_run",
     "run": "cryobench.experiment.run",
+    "save_run": "cryobench.experiment.saved_run",
     "score": "cryobench.metrics.evaluate",
     "simulate": "cryobench.recipes.simulate",
     "write_card": "cryobench.report.card",
@@ -37,6 +41,17 @@ _PUBLIC = {
 
 _FOLDERS = {name: f"cryobench.{name}" for name in ("data", "methods", "metrics", "recipes")}
 
-__all__ = ["adopt", "load_dataset", "load_reconstruction", "run", "score", "simulate", "write_card", "write_report"]
+__all__ = [
+    "__version__",
+    "adopt",
+    "load_dataset",
+    "load_run",
+    "run",
+    "save_run",
+    "score",
+    "simulate",
+    "write_card",
+    "write_report",
+]
 
 __getattr__, __dir__ = late_names(__name__, {**_PUBLIC, **_FOLDERS})

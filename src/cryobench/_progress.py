@@ -27,6 +27,21 @@ class Progress(Protocol):
         ...
 
 
+class Named:
+    """A progress whose tasks and notes say what they belong to, such as the folder of a run."""
+
+    def __init__(self, progress: Progress, name: str) -> None:
+        self._progress, self._name = progress, name
+
+    def task(self, label: str, total: int | None = None) -> AbstractContextManager[Task]:
+        """The task under its name."""
+        return self._progress.task(f"{self._name}: {label}", total)
+
+    def note(self, text: str) -> None:
+        """The sentence under the name."""
+        self._progress.note(f"{self._name}: {text}")
+
+
 class _SilentTask:
     def advance(self, steps: int = 1, **shown: object) -> None:
         """Say nothing."""

@@ -262,8 +262,16 @@ def test_k_must_fit_the_distinct_points(rng):
     with pytest.raises(ValueError, match="between 1 and 39, got \\[0"):
         information_imbalance(points, points, [0, 3])
     with pytest.raises(ValueError, match=r'2 of them counted.*ties="average"'):
-        information_imbalance(points, np.arange(40)[:, None] % 2, 3)
-    assert information_imbalance(points, np.arange(40)[:, None] % 2, 3, ties="average").n_duplicates == 0
+        information_imbalance(points, np.arange(40)[:, None] % 2, 3, ties="remove")
+    assert information_imbalance(points, np.arange(40)[:, None] % 2, 3).n_duplicates == 0
+
+
+def test_the_defaults_take_labels_and_few_points(rng):
+    labels = np.arange(40) % 4
+    found = information_imbalance(np.eye(4)[labels], labels)
+    assert found.neighbours.tolist() == [1, 3, 10, 30]
+    assert found.forward[0] < 0.3
+    assert information_imbalance(rng.standard_normal((40, 2)), labels).forward[0] > 0.8
 
 
 def test_decodability_of_known_relations(rng):

@@ -10,7 +10,35 @@ import cryobench
 
 @pytest.mark.parametrize("name", cryobench.__all__)
 def test_public_functions_are_there(name):
-    assert callable(getattr(cryobench, name))
+    assert callable(getattr(cryobench, name)) or name == "__version__"
+
+
+def test_the_version_is_that_of_the_package():
+    from importlib.metadata import version
+
+    from typer.testing import CliRunner
+
+    from cryobench.cli.main import app
+
+    assert cryobench.__version__ == version("cryobench")
+    assert CliRunner().invoke(app, ["--version"]).output == f"cryobench {cryobench.__version__}\n"
+
+
+def test_values_show_themselves_in_fewer_than_twenty_lines():
+    from fabricated import HOSTILE_NAME, fabricate_dataset, fabricate_results
+
+    dataset = fabricate_dataset(n=30)
+    shown = [dataset, dataset.particles, dataset.truth, dataset.particles.ctf]
+    for reconstruction, scores in fabricate_results(dataset):
+        shown += [reconstruction, scores, *reconstruction.findings]
+    for value in shown:
+        assert len(repr(value).splitlines()) < 20
+        assert len(repr(value)) < 2400
+        assert value._repr_html_().startswith("<table>")
+    assert repr(dataset).splitlines()[0] == "Dataset 'blobs <on> a circle'"
+    assert "states" in repr(dataset.truth)
+    assert "int64 (30,)" in repr(dataset.truth)
+    assert HOSTILE_NAME not in "".join(value._repr_html_() for value in shown)
 
 
 def test_folders_are_reached_without_an_import_of_their_own():

@@ -299,3 +299,24 @@ def test_real_antibody(structures, tmp_path):
     )
     assert dataset.card["plan"]["structures"][0]["name"] == "1hzh.pdb.gz"
     assert 140 < dataset.truth.state_facts["mass_kda"][0] < 160
+
+
+@pytest.mark.parametrize("projection", ["slices", "atoms"])
+def test_a_shift_centres_its_particle(tmp_path, projection):
+    clear = {**SMALL, "snr": 1e8, "images_per_state": 3, "projection": projection}
+    moved = simulate("igg-1d", tmp_path / "moved", preset="tiny", settings={**clear, "shift_extent": 32.0}, seed=3)
+    still = simulate("igg-1d", tmp_path / "still", preset="tiny", settings={**clear, "shift_extent": 0.0}, seed=3)
+    assert moved.truth is not None
+    shifts = moved.truth.shifts / clear["pixel_size"]
+    assert np.abs(shifts).max() > 1
+    images, expected = moved.particles.read(np.arange(9)), still.particles.read(np.arange(9))
+    frequency = np.fft.fftfreq(clear["box_size"])
+
+    def move(image: np.ndarray, x: float, y: float) -> np.ndarray:
+        phases = np.exp(-2j * np.pi * (frequency[None, :] * x + frequency[:, None] * y))
+        return np.fft.ifft2(np.fft.fft2(image) * phases).real
+
+    for image, other, (x, y) in zip(images, expected, shifts, strict=True):
+        assert np.corrcoef(move(image, x, y).ravel(), other.ravel())[0, 1] > 0.99
+        if np.hypot(x, y) > 0.5:
+            assert np.corrcoef(move(image, -x, -y).ravel(), other.ravel())[0, 1] < 0.95

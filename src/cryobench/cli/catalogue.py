@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from importlib import import_module
+from itertools import chain
 from typing import Any
 
 from pydantic import BaseModel
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from cryobench._errors import UnknownName
@@ -16,17 +18,37 @@ _EXPLAINS = {"metrics": "explains one: formula, scores, limits", "importers": "s
 
 
 def show_catalogue(kind: str | None, name: str | None) -> None:
-    """Print the names of a kind (or of all), or the card and settings, or the page, of one."""
-    if kind is not None and kind not in _KINDS:
-        raise UnknownName("kind of thing to list", kind, _KINDS)
+    """Print the names of a kind (or of all), or the card and settings, or the page, of one.
+
+    A name alone, in the place of the kind, is looked up in all of them.
+    """
     console = Console()
-    if name is None:
+    printers = {
+        "recipes": _print_recipe,
+        "methods": _print_method,
+        "metrics": _print_metric,
+        "importers": _print_importer,
+    }
+    if kind is None or (kind in _KINDS and name is None):
         for each in [kind] if kind else _KINDS:
             _print_names(console, each)
         return
-    printers = {"recipes": _print_recipe, "methods": _print_method, "metrics": _print_metric}
-    printers["importers"] = _print_importer
-    printers[str(kind)](console, name)
+    if kind in _KINDS and name is not None:
+        printers[kind](console, name)
+        return
+    if name is not None:
+        raise UnknownName("kind of thing to list", kind, _KINDS)
+    names = {each: _list_kind(each) for each in _KINDS}
+    if not any(kind in listed for listed in names.values()):
+        raise UnknownName("recipe, method, metric or importer", kind, [*_KINDS, *chain(*names.values())])
+    for each in (each for each in _KINDS if kind in names[each]):
+        console.print(f"[dim]{each}[/dim]", highlight=False)
+        printers[each](console, kind)
+
+
+def _list_kind(kind: str) -> list[str]:
+    folder = import_module(f"cryobench.{kind}")
+    return list_names(getattr(folder, kind.upper()), folder.GROUP, folder.BASE)
 
 
 def _print_names(console: Console, kind: str) -> None:
@@ -98,11 +120,13 @@ def _print_metric(console: Console, name: str) -> None:
     metric = get_metric(name)
     console.print(f"[bold]{metric.label}[/bold]\n\n{metric.question}", highlight=False)
     table = Table(box=None, pad_edge=False)
-    table.add_column("score", no_wrap=True)
-    for column in ("what", "unit", "range", "better", "over items"):
-        table.add_column(column)
+    for column in ("score", "range", "better", "over items"):
+        table.add_column(column, overflow="fold")
     for kind in metric.scores:
-        table.add_row(kind.name, *list_facts(kind))
+        label, unit, reach, better, statistic = list_facts(kind)
+        main = " [bold](main)[/bold]" if kind.main else ""
+        named = f"{kind.name}{main}\n[dim]{escape(label)}{'' if unit == 'none' else f' / {escape(unit)}'}[/dim]"
+        table.add_row(named, reach, better, statistic)
     for title, text in list_sections(metric).items():
         console.print(f"\n[bold]{title}[/bold]")
         if title == "Scores":
@@ -127,13 +151,15 @@ def _print_importer(console: Console, name: str) -> None:
 
 
 def _print_settings(console: Console, settings: type[BaseModel], presets: dict[str, dict[str, Any]]) -> None:
+    """A row per setting: its default, and under what it is, the presets that give it another value."""
     table = Table(title="settings (--set KEY=VALUE)", title_justify="left", box=None, pad_edge=False)
-    table.add_column("key", no_wrap=True)
-    table.add_column("default")
-    for preset in presets:
-        table.add_column(preset)
+    table.add_column("key", overflow="fold", max_width=32)
+    table.add_column("default", overflow="fold", max_width=16)
     table.add_column("what it is")
     for key, field in settings.model_fields.items():
-        at_presets = [str(values.get(key, "")) for values in presets.values()]
-        table.add_row(key, str(field.default), *at_presets, field.description or "")
+        others = [f"{preset} {values[key]}" for preset, values in presets.items() if key in values]
+        words = escape(field.description or "")
+        if others:
+            words += f"\n[dim]at {escape('; '.join(others))}[/dim]"
+        table.add_row(escape(key), escape(str(field.default)), words)
     console.print(table)

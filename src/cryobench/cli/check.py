@@ -70,11 +70,10 @@ def warn_at_once(dataset: "Dataset") -> None:
 
 def print_check(found: "ConventionCheck") -> None:
     """A table of what was tried, what cannot be known, the faults and their way out, and one sentence."""
+    from rich.console import Console
     from rich.table import Table
 
-    from cryobench.cli.tables import make_console
-
-    console = make_console()
+    console = Console()
     if found.trials:
         table = Table(box=None, pad_edge=False)
         table.add_column("reading")

@@ -8,10 +8,10 @@ from cryobench._progress import Progress
 from cryobench.cli.score_table import print_scores
 from cryobench.cli.tables import print_dataset
 from cryobench.experiment import run
-from cryobench.experiment.score import score_run
+from cryobench.experiment.score import load_or_score
 from cryobench.recipes.simulate import simulate
 from cryobench.reconstruction.engine import RunContext
-from cryobench.report.site import write_report
+from cryobench.report.inputs import digest_inputs, is_up_to_date
 
 METHODS = ("truth", "truth-backprojection", "consensus", "3d-class", "recovar")
 
@@ -24,7 +24,13 @@ def run_demo(output: Path, seed: int, progress: Progress) -> None:
     for name in METHODS:
         folder = output / "runs" / name
         run(name, dataset, folder, seed=seed, progress=progress)
-        results.append(score_run(folder, context=RunContext(progress=progress)))
+        results.append(load_or_score(folder, context=RunContext(progress=progress)))
     print_scores(results)
-    page = write_report(dataset, results, output / "page", progress=progress)
+    page = output / "page" / "index.html"
+    if is_up_to_date(output / "page", digest_inputs(dataset, results)):
+        progress.note(f"{output / 'page'}: found up to date, nothing was written.")
+    else:
+        from cryobench.report.site import write_report
+
+        page = write_report(dataset, results, output / "page", progress=progress)
     typer.echo(f"\nOpen in a browser: {page.resolve()}")

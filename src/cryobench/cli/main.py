@@ -8,7 +8,6 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Optional, TypeVar
 
@@ -72,7 +71,9 @@ Set = Annotated[
 
 def _print_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"cryobench {version('cryobench')}")
+        from cryobench import __version__
+
+        typer.echo(f"cryobench {__version__}")
         raise typer.Exit
 
 
@@ -94,9 +95,9 @@ def demo(
 ) -> None:
     """Go the whole road on a small data set: simulate, reconstruct, score, and write a page to look at.
 
-    Simulates IgG-1D at the tiny preset (1,000 images of 32 px of an antibody with a turning Fab), runs two
-    reconstructions (consensus, 3d-class) and two controls that know the truth (truth, truth-backprojection), scores
-    all four by per-image FSC and writes a page. Repeating the command goes on where it was stopped.
+    Simulates IgG-1D at the tiny preset (1,000 images of 32 px of an antibody with a turning Fab), runs the methods
+    3d-class and recovar and three controls, scores all five by every metric and writes a page. Repeating the command
+    goes on where it was stopped.
     """
     from cryobench.cli.demo import run_demo
     from cryobench.cli.progress import Bars
@@ -107,13 +108,16 @@ def demo(
 @app.command("list")
 def list_(
     kind: Annotated[
-        Optional[str], typer.Argument(help="recipes, methods, metrics or importers; nothing for all.")
+        Optional[str],
+        typer.Argument(
+            metavar="[KIND|NAME]", help="recipes, methods, metrics or importers; or a name of any of them."
+        ),
     ] = None,
     name: Annotated[Optional[str], typer.Argument(help="One of them, for its settings, card or page.")] = None,
 ) -> None:
     """Show the recipes, methods, metrics and importers; with a name, its settings, page, or the files it reads.
 
-    Example: **cryobench list methods 3d-class**
+    Examples: **cryobench list methods**, **cryobench list 3d-class**
     """
     from cryobench.cli.catalogue import show_catalogue
 
@@ -437,6 +441,41 @@ def run(
 
 
 @app.command()
+def reproduce(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run made again.")],
+    dataset: Annotated[
+        Optional[Path], typer.Option(help="The data set, if it is no longer where the run found it.")
+    ] = None,
+    mask: Annotated[
+        Optional[Path], typer.Option(metavar="FILE", help="The mask that the run was given, if it was given one.")
+    ] = None,
+    device: Annotated[
+        Optional[str], typer.Option(help="cpu, cuda or auto; default: that of the run.", rich_help_panel="Machine")
+    ] = None,
+    memory: machine.Memory = None,
+) -> None:
+    """Make a finished run again from its record alone, and say how far the two agree.
+
+    Settings, seed, priors and precision are those of the record. Exit status 1 if the results differ by more than
+    rounding.
+
+    Example: **cryobench reproduce runs/recovar -o again**
+    """
+    from cryobench.cli.progress import Bars
+    from cryobench.experiment.reproduce import reproduce as make_again
+
+    chosen = {} if device is None else {"device": device}
+    result, compared = make_again(
+        run_folder, output, dataset=dataset, mask=mask, progress=Bars(), memory=memory, **chosen
+    )
+    typer.echo("\n".join([f"{result.name}: {run_folder} made again -> {output}", *compared.describe()]))
+    if not compared.agrees:
+        typer.secho("the results differ by more than rounding.", err=True, fg="red")
+        raise typer.Exit(1)
+
+
+@app.command()
 def volumes(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the volumes.")],
@@ -629,6 +668,7 @@ def score(
     """
     from cryobench.cli.score_table import print_scores
     from cryobench.experiment.score import HowToScore, score_run
+    from cryobench.metrics.display import measures_truth
     from cryobench.metrics.frames import check_align
 
     how = HowToScore(check_align(align), alignment, mask, resample, fresh, seed)
@@ -639,6 +679,9 @@ def score(
     if results:
         print_scores(list(results.values()), everything=all_)
     _tell_refused("not scored", refused)
+    if metric is None and not any(measures_truth(scores) for _, scores in results.values()):
+        typer.secho("nothing was measured against the truth: see above for what is missing.", err=True, fg="red")
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -651,7 +694,9 @@ def report(
 ) -> None:
     """Write a page that opens from disk: leaderboard, FSC curves, volumes beside their truth, the data set's card.
 
-    Runs that are not scored yet are scored first; one that is unfinished or damaged is left out and named.
+    Without truth the page says what each run found and how they agree instead of ranking them. Runs that are not
+    scored yet are scored first, failed ones are shown with their reason; one that is unfinished or damaged is left
+    out and named.
 
     Example:
 

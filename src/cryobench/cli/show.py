@@ -16,13 +16,11 @@ MOST_ROWS = 24
 _MOST_COLUMNS = 8
 _BINS = 12
 _BAR = 36
-_WIDTH = 110
 
 
 def print_summary(dataset: Dataset) -> None:
     """Print name, facts in groups, states, settings that differ from their default, and the command."""
     console = Console()
-    console = console if console.is_terminal else Console(width=_WIDTH)
     console.print(dataset.name, style="bold", highlight=False, markup=False)
     groups = describe_dataset(dataset)
     for title, facts in groups.items():

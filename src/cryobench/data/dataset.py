@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from cryobench._display import Displayed
 from cryobench.data._checks import check_range, freeze
 from cryobench.data.particles import Particles
+from cryobench.data.record import DatasetIdentity
 from cryobench.data.truth import GroundTruth
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset(Displayed):
     """Particles, the truth about them if there is any, and the particles whose volumes are asked for."""
 
     particles: Particles
@@ -32,6 +34,15 @@ class Dataset:
         check_range("query particle", queries, 0, len(self.particles))
         if self.truth is not None and len(self.truth) != len(self.particles):
             raise ValueError(f"there are {len(self.particles)} particles but the truth describes {len(self.truth)}.")
+
+    def _headline(self) -> str:
+        return f"Dataset {self.name!r}"
+
+    @property
+    def identity(self) -> DatasetIdentity:
+        """How records of runs name it."""
+        path = None if self.path is None else str(self.path.resolve())
+        return DatasetIdentity(self.name, path, self.card.get("sha256"))
 
     @property
     def name(self) -> str:

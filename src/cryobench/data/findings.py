@@ -12,11 +12,12 @@ from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from cryobench._display import Displayed
 from cryobench.data.motion import Motion
 
 
-@dataclass(frozen=True, eq=False)
-class Components:
+@dataclass(frozen=True, eq=False, repr=False)
+class Components(Displayed):
     """A mean volume and the directions in which volumes vary about it.
 
     Raises
@@ -50,8 +51,8 @@ class Components:
         return np.sqrt(np.where(np.isfinite(variances) & (variances > 0), variances, 0))
 
 
-@dataclass(frozen=True, eq=False)
-class ClassVolumes:
+@dataclass(frozen=True, eq=False, repr=False)
+class ClassVolumes(Displayed):
     """Volumes of classes and how many particles they have.
 
     Raises
@@ -70,6 +71,11 @@ class ClassVolumes:
     own_frames: bool = False
     """Whether each class has a frame and a hand of its own, so that poses and volumes of two are not comparable."""
 
+    def find_empty(self, n_particles: int | None = None) -> np.ndarray:
+        """(k,) whether a class has no particle: a population of 0, or of less than half a particle of so many."""
+        least = 0.0 if n_particles is None else 0.5 / n_particles
+        return np.asarray(self.populations, dtype=np.float64) <= least
+
     def __post_init__(self) -> None:
         _check_cube("class volumes", self.volumes, 4)
         for name in ("populations", "resolutions"):
@@ -78,8 +84,8 @@ class ClassVolumes:
                 raise ValueError(f"{len(self.volumes)} class volumes need as many {name}, got {values.shape}.")
 
 
-@dataclass(frozen=True, eq=False)
-class LatentDensity:
+@dataclass(frozen=True, eq=False, repr=False)
+class LatentDensity(Displayed):
     """Density of the particles over the first latents, on a grid.
 
     Raises
@@ -101,8 +107,8 @@ class LatentDensity:
             raise ValueError(f"a density of shape {self.values.shape} does not fit axes of shape {self.axes.shape}.")
 
 
-@dataclass(frozen=True, eq=False)
-class LatentPath:
+@dataclass(frozen=True, eq=False, repr=False)
+class LatentPath(Displayed):
     """Latents along a path, and the volumes there.
 
     Raises
@@ -125,8 +131,8 @@ class LatentPath:
                 raise ValueError(f"a path of {len(self.latents)} latents has {len(self.volumes)} volumes.")
 
 
-@dataclass(frozen=True, eq=False)
-class HalfSetFsc:
+@dataclass(frozen=True, eq=False, repr=False)
+class HalfSetFsc(Displayed):
     """FSC between volumes of two half-sets, over rounded shells of the box, zero frequency first.
 
     Raises
@@ -152,8 +158,8 @@ class HalfSetFsc:
             )
 
 
-@dataclass(frozen=True, eq=False)
-class Convergence:
+@dataclass(frozen=True, eq=False, repr=False)
+class Convergence(Displayed):
     """Progress of an iteration and why it stopped."""
 
     kind: ClassVar[str] = "convergence"
@@ -170,8 +176,8 @@ class Convergence:
         return self.stopped.startswith("converged")
 
 
-@dataclass(frozen=True, eq=False)
-class LossTerms:
+@dataclass(frozen=True, eq=False, repr=False)
+class LossTerms(Displayed):
     """Terms of the loss at every step of a training by minibatches.
 
     Raises
@@ -199,8 +205,8 @@ class LossTerms:
             )
 
 
-@dataclass(frozen=True, eq=False)
-class LatentSnapshots:
+@dataclass(frozen=True, eq=False, repr=False)
+class LatentSnapshots(Displayed):
     """Latents of some particles as they were after some epochs of a training.
 
     Raises

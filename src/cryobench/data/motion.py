@@ -7,9 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from cryobench._display import Displayed
 
-@dataclass(frozen=True, eq=False)
-class Motion:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Motion(Displayed):
     """How points of a volume move along each latent axis.
 
     Raises

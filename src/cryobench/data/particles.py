@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from cryobench._display import Displayed
 from cryobench.data._checks import check_range, check_rotations, check_shape, freeze
 from cryobench.data.sources import CroppedImages, ImageSource, SelectedImages, find_origin, find_storage_order
 from cryobench.fourier import fourier_crop
@@ -18,8 +19,8 @@ CHUNK = 512
 """Particles read at a time by default: 32 MB of images at 128 px."""
 
 
-@dataclass(frozen=True, eq=False)
-class Particles:
+@dataclass(frozen=True, eq=False, repr=False)
+class Particles(Displayed):
     """What a reconstruction method may see: images, CTF, poses if they are given, optics and a mask.
 
     Raises

@@ -9,6 +9,7 @@ from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
+from cryobench._display import Displayed
 from cryobench.data._checks import check_rotations, check_shape, freeze
 from cryobench.data.findings import Finding
 from cryobench.data.record import RunRecord
@@ -36,8 +37,8 @@ class Decoder(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False)
-class Reconstruction:
+@dataclass(frozen=True, eq=False, repr=False)
+class Reconstruction(Displayed):
     """What every method and every importer gives. A part that is None was not estimated, and is not scored.
 
     Raises
@@ -110,6 +111,9 @@ class Reconstruction:
                     f"posteriors of particle {first} sum to {sums[first]}, the lowest being {lowest[first]}: expected"
                     " probabilities that sum to 1, or NaN throughout for a particle that was left out."
                 )
+
+    def _headline(self) -> str:
+        return f"Reconstruction by {self.name}"
 
     @property
     def name(self) -> str:

@@ -106,7 +106,10 @@ class RunRecord:
     cost: RunCost = field(default_factory=RunCost)
     version: str | None = None
     """Of cryobench, or of the tool that was imported from."""
+    software: Mapping[str, str] = field(default_factory=dict)
+    """Versions of Python and of the libraries that compute, and the commit of this package where it is known."""
     command: str | None = None
+    """As it was typed; of a run from Python, the command that does the same."""
     started: str | None = None
     """UTC, ISO 8601."""
 

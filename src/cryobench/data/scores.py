@@ -8,9 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from cryobench._display import Displayed
 
-@dataclass(frozen=True, eq=False)
-class Score:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Score(Displayed):
     """One metric of one reconstruction: a value with its interval, and the items it is the mean of."""
 
     metric: str
@@ -26,8 +28,8 @@ class Score:
     """One row per item (query particle): at least the columns ``particle`` and ``value``."""
 
 
-@dataclass(frozen=True, eq=False)
-class Scores:
+@dataclass(frozen=True, eq=False, repr=False)
+class Scores(Displayed):
     """All scores of one reconstruction."""
 
     scores: Mapping[str, Score]
@@ -35,6 +37,12 @@ class Scores:
     """Named tables behind the scores, such as the FSC curve of every query particle."""
     context: Mapping[str, Any] = field(default_factory=dict)
     """What they were taken with: mask hash, data set hash, version."""
+
+    def describe(self) -> list[tuple[str, str]]:
+        """Each score with its interval."""
+        return [
+            (name, f"{score.value:.4g} [{score.low:.4g}, {score.high:.4g}]") for name, score in self.scores.items()
+        ]
 
     def __getitem__(self, metric: str) -> Score:
         return self.scores[metric]

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cryobench._display import Displayed
 from cryobench.data._checks import check_shape
 from cryobench.data.sources import VolumeSource
 
 
-@dataclass(frozen=True, eq=False)
-class VolumeSeries:
+@dataclass(frozen=True, eq=False, repr=False)
+class VolumeSeries(Displayed):
     """Volumes at latents, in order.
 
     Raises

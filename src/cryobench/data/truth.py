@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from cryobench._display import Displayed
 from cryobench.data._checks import check_range, check_rotations, check_shape, freeze
 from cryobench.data.sources import VolumeSource
 from cryobench.imaging.ctf import Ctf
 
 
-@dataclass(frozen=True, eq=False)
-class CollectiveVariable:
+@dataclass(frozen=True, eq=False, repr=False)
+class CollectiveVariable(Displayed):
     """One number per particle that describes its conformation, such as an angle or a distance."""
 
     values: np.ndarray
@@ -25,8 +26,8 @@ class CollectiveVariable:
     """Length of one turn if the variable lives on a circle, else None."""
 
 
-@dataclass(frozen=True, eq=False)
-class StateComponents:
+@dataclass(frozen=True, eq=False, repr=False)
+class StateComponents(Displayed):
     """Which parts are present in each state, and how states grow out of one another.
 
     Raises
@@ -54,8 +55,8 @@ class StateComponents:
         check_range("state of an edge", edges.ravel(), 0, len(occupancies))
 
 
-@dataclass(frozen=True, eq=False)
-class GroundTruth:
+@dataclass(frozen=True, eq=False, repr=False)
+class GroundTruth(Displayed):
     """What only recipes, metrics and controls may see. What is not known is None, or a state of −1.
 
     Raises

@@ -50,6 +50,8 @@ class KeptScores:
         """Digest of each part."""
         self.frame = Frame("none")
         """How volumes are brought onto the truth."""
+        self.found = self.measured = 0
+        """Metrics whose result was kept, and those measured now."""
         self._keys: dict[str, str] = {}
 
     def name_content(self, parts: Iterable[str], entries: Mapping[str, Any]) -> str:
@@ -73,12 +75,14 @@ class KeptScores:
         measured = None if self._fresh else load_part(self._folder, metric.name, key)
         if measured is not None:
             self._keys[metric.name] = key
+            self.found += 1
         return measured
 
     def keep(self, metric: Metric, measured: Scores) -> None:
         """As ``Keeper.keep``."""
         key = self.name_key(metric)
         save_part(measured, self._folder, metric.name, key)
+        self.measured += 1
         self._keys[metric.name] = key
 
     def write(self, context: Mapping[str, Any], asked: Sequence[str]) -> None:

@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 from cryobench._errors import FormatError, UnknownName
-from cryobench._progress import Progress, Silent
+from cryobench._progress import Named, Progress, Silent
+from cryobench._version import __version__, describe_software
 from cryobench.compute import Compute, open_compute
 from cryobench.compute.compute import Precision
 from cryobench.compute.device import choose_device, describe_hardware, multiplies_bfloat16
-from cryobench.data import Dataset, DatasetIdentity, Machine, Particles, Priors, Reconstruction, RunRecord
+from cryobench.data import Dataset, Machine, Particles, Priors, Reconstruction, RunRecord
 from cryobench.experiment.cost_ledger import CostLedger
 from cryobench.experiment.further import (
     check_former,
@@ -27,6 +27,7 @@ from cryobench.experiment.further import (
 )
 from cryobench.experiment.mask_check import judge_mask
 from cryobench.io.atomic import remove_partial_files
+from cryobench.io.commands import compose_run
 from cryobench.io.lock import lock_folder
 from cryobench.io.masks import read_mask
 from cryobench.io.store import (
@@ -131,28 +132,28 @@ def run(
             f"{target} is a link to {target.readlink()}, which is missing: make that folder first."
         )
     wanted = _default_precision(target, built.precisions, device) if precision == "auto" else precision
-    identity = DatasetIdentity(
-        dataset.name, None if dataset.path is None else str(dataset.path.resolve()), dataset.card.get("sha256")
-    )
     record = RunRecord(
         method=method,
         settings=built.settings.model_dump(mode="json"),
         preset=preset,
         seed=seed,
-        dataset=identity,
+        dataset=dataset.identity,
         priors=Priors(
             poses="estimated" if built.poses == "estimated" else "given",
             mask=mask_prior,
             truth=built.needs if isinstance(built, Control) else (),
         ),
         status="running",
-        version=version("cryobench"),
-        command=shlex.join(["cryobench", *sys.argv[1:]]) if sys.argv and sys.argv[0].endswith("cryobench") else None,
+        version=__version__,
+        software=describe_software(),
+        command=_typed_command(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=Machine(precision=wanted),
     )
+    if record.command is None:
+        record = record.with_(command=compose_run(record.to_json(), target))
     if more_epochs is None and _find_previous(target, record) == "finished":
-        return load_reconstruction(target)
+        return _find_finished(target, progress)
     if isinstance(built, Control) and (missing := built.explain_missing(dataset.truth)) is not None:
         raise ValueError(f"{method} is a control: it {missing} ({dataset.name}).")
     if mask is not None and particles.mask is not None:
@@ -177,7 +178,7 @@ def run(
             built = chosen.with_settings(record.settings)
         # Another process may have finished it while this one looked.
         elif _find_previous(target, record) == "finished":
-            return load_reconstruction(target)
+            return _find_finished(target, progress)
         record = record.with_(machine=_describe(compute, scheduler))
         ledger = CostLedger(target / CHECKPOINT, compute.device)
         (target / CHECKPOINT).mkdir(parents=True, exist_ok=True)
@@ -185,7 +186,7 @@ def run(
         if former is None:
             write_run_record(target, record)
         states = None if former is None else target / TRAINING
-        context = RunContext(seed, compute, progress or Silent(), work, former=states)
+        context = RunContext(seed, compute, Named(progress or Silent(), target.name), work, former=states)
         try:
             with ledger.measure():
                 if isinstance(built, Control) and dataset.truth is not None:
@@ -207,6 +208,19 @@ def run(
             replace_reconstruction(target, place)
         shutil.rmtree(target / CHECKPOINT)
     return load_reconstruction(target)
+
+
+def _typed_command() -> str | None:
+    """The command line of this process, if it is one of ours."""
+    program = Path(sys.argv[0]) if sys.argv else Path()
+    ours = program.name == "cryobench" or (program.name == "__main__.py" and program.parent.name == "cryobench")
+    return shlex.join(["cryobench", *sys.argv[1:]]) if ours else None
+
+
+def _find_finished(folder: Path, progress: Progress | None) -> Reconstruction:
+    if progress is not None:
+        progress.note(f"{folder}: found finished, nothing was computed.")
+    return load_reconstruction(folder)
 
 
 def expand_settings(

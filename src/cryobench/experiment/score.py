@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from cryobench._errors import FormatError
+from cryobench._progress import Named
 from cryobench.data import Dataset, Reconstruction, Scores
 from cryobench.experiment.kept_scores import KeptScores, still_hold
 from cryobench.experiment.mask_check import judge_mask
@@ -77,8 +78,8 @@ def score_run(
     ValueError
         As ``metrics.score``.
     """
-    how, context = how or HowToScore(), context or RunContext()
-    folder = Path(folder)
+    how, context, folder = how or HowToScore(), context or RunContext(), Path(folder)
+    context = replace(context, progress=Named(context.progress, folder.resolve().name))
     return _score(open_run(folder, dataset, context.progress), folder, metrics, dataset, how, context)
 
 
@@ -120,7 +121,9 @@ def _score(
         keeper=kept,
     )
     kept.write(scores.context, names)
-    return reconstruction, scores
+    if kept.found and not kept.measured:
+        context.progress.note("found scored, nothing was measured; --fresh measures again.")
+    return reconstruction, replace(scores, context={**scores.context, "contents": kept.contents})
 
 
 def _read_mask(path: Path, dataset: Dataset, context: RunContext) -> np.ndarray:
@@ -137,6 +140,7 @@ def load_or_score(
 ) -> tuple[Reconstruction, Scores]:
     """The run in a folder with its scores; taken now if they were not before, or its files have changed since."""
     context = context or RunContext()
+    context = replace(context, progress=Named(context.progress, Path(folder).resolve().name))
     reconstruction = open_run(folder, dataset, context.progress)
     if reconstruction.record.status == "failed":
         return reconstruction, Scores({})
@@ -147,7 +151,7 @@ def load_or_score(
             raise FormatError(f"{error} To score the run again: cryobench score {folder}") from error
         if still_hold(scores, reconstruction):
             return reconstruction, scores
-        context.progress.note(f"{folder} has changed since it was scored: it is scored again.")
+        context.progress.note("the run has changed since it was scored: it is scored again.")
     return _score(reconstruction, Path(folder), None, dataset, HowToScore(), context)
 
 

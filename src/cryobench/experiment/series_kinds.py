@@ -26,7 +26,7 @@ from cryobench.experiment.series_settings import CENTRES, SeriesSettings
 from cryobench.latents.centres import choose_centres, nearest_particles
 from cryobench.latents.graph import choose_along, neighbour_graph
 from cryobench.latents.groups import cluster_latents, triangular_weights
-from cryobench.latents.path import find_path
+from cryobench.latents.path import find_path, resample_path
 from cryobench.latents.principal import principal_axes
 from cryobench.reconstruction.decoders import latent_rows, open_decoder, resize_volume, takes_latents
 from cryobench.reconstruction.engine import Passes, RunContext
@@ -226,6 +226,8 @@ def plan_path(latents: Latents, settings: SeriesSettings) -> Frames:
             title = "on a path of high density between two particles"
     elif own is not None and settings.anchors is None:
         rows, title = np.asarray(own.latents, dtype=np.float64), "on the path that the run keeps"
+        if len(rows) != settings.frames:
+            rows = resample_path(rows, settings.frames)
     else:
         missing = "" if own is not None else f"{latents.of.name} keeps no path of its own: "
         raise ValueError(f"{missing}say between which two particles, as --anchors 12,340, or choose graph.")

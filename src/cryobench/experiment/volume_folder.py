@@ -1,4 +1,7 @@
-"""A new folder of volumes, written one by one: cut off, the same command goes on with those that are missing."""
+"""A new folder of volumes, written one by one: cut off, the same command goes on with those that are missing.
+
+``call.json`` keeps what a finished folder was made of, by which the same command finds it finished.
+"""
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from cryobench.io.atomic import remove_partial_files
+from cryobench.io.atomic import read_json, remove_partial_files, to_plain, write_json
 from cryobench.io.lock import lock_folder
 from cryobench.io.mrc import write_volume
 from cryobench.reconstruction.engine import Checkpoint, RunContext
@@ -48,7 +51,7 @@ def write_volume_folder(
     Raises
     ------
     FileExistsError
-        If the folder exists and is not of an interrupted command.
+        If the folder exists and is of no such command; of one that finished, nothing is made.
     FormatError
         If it is of another interrupted command.
     FolderBusy
@@ -56,11 +59,15 @@ def write_volume_folder(
     """
     folder = Path(folder)
     checkpoint = folder / _CHECKPOINT
+    digest = blake2b(np.ascontiguousarray(rows).tobytes(), digest_size=12).hexdigest()
+    whole = to_plain({**call, "volumes": list(names), "rows": digest})
     with lock_folder(folder, "decoding volumes"):
         if folder.exists() and not checkpoint.exists():
+            if (folder / _CALL).exists() and read_json(folder / _CALL) == whole:
+                context.progress.note(f"{folder}: found finished, nothing was decoded.")
+                return [folder / name for name in names]
             raise FileExistsError(f"{folder} exists already; remove it or choose another name.")
-        digest = blake2b(np.ascontiguousarray(rows).tobytes(), digest_size=12).hexdigest()
-        Checkpoint(checkpoint, {**call, "volumes": list(names), "rows": digest})
+        Checkpoint(checkpoint, whole)
         remove_partial_files(folder)
         try:
             missing = np.array([index for index, name in enumerate(names) if not (folder / name).exists()], dtype=int)
@@ -77,5 +84,6 @@ def write_volume_folder(
             if not any(path.is_file() and path.name != _CALL for path in folder.rglob("*")):
                 shutil.rmtree(folder)
             raise
+        write_json(folder / _CALL, whole)
         shutil.rmtree(checkpoint)
     return [folder / name for name in names]

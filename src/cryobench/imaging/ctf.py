@@ -18,6 +18,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cryobench._display import Displayed
+
 _COLUMNS = [
     "defocus_u",
     "defocus_v",
@@ -30,8 +32,8 @@ _COLUMNS = [
 ]
 
 
-@dataclass(frozen=True, eq=False)
-class Ctf:
+@dataclass(frozen=True, eq=False, repr=False)
+class Ctf(Displayed):
     """CTF parameters of n particles: read-only float64 arrays of shape (n,), checked once on construction.
 
     Raises

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from cryobench._errors import FormatError
-from cryobench.data import Dataset, DatasetIdentity, Priors, Reconstruction, RunRecord, VolumeSource
+from cryobench.data import Dataset, Priors, Reconstruction, RunRecord, VolumeSource
 from cryobench.importers import get_importer, recognise
 from cryobench.importers.importer import Found
 from cryobench.importers.maps import ForeignMaps, judge_maps
@@ -82,6 +82,7 @@ def import_results(
         raise FormatError(f"{target} is a file, expected a new folder for the run.")
     found, account = examine(tool, path, dataset, options=options, volumes_by=volumes_by, context=context)
     if _is_here(target, account):
+        context.progress.note(f"{target}: found finished, nothing was imported.")
         return load_reconstruction(target)
     with lock_folder(target, doing=f"import {tool}"):
         write_json(target / ACCOUNT, account)
@@ -190,15 +191,12 @@ def _is_here(folder: Path, account: Mapping[str, Any]) -> bool:
 
 
 def _make_record(found: Found, dataset: Dataset) -> RunRecord:
-    identity = DatasetIdentity(
-        dataset.name, None if dataset.path is None else str(dataset.path.resolve()), dataset.card.get("sha256")
-    )
     box = {} if found.box is None else {"box": found.box}
     is_command = bool(sys.argv) and sys.argv[0].endswith("cryobench")
     return RunRecord(
         method=found.tool,
         settings={**found.settings, **box},
-        dataset=identity,
+        dataset=dataset.identity,
         priors=Priors(poses=found.poses, mask="unknown"),
         version=found.tool,
         command=shlex.join(["cryobench", *sys.argv[1:]]) if is_command else None,

@@ -11,11 +11,11 @@ from cryobench.data import Reconstruction
 from cryobench.io.atomic import canonical_json
 from cryobench.io.finding_store import FOLDER
 from cryobench.io.loose_files import list_loose_files
-from cryobench.io.run_store import ACCOUNT, RECORD, TRAINING, volume_path
+from cryobench.io.run_store import ACCOUNT, CLASSES, RECORD, TRAINING, volume_path
 from cryobench.io.series_store import FOLDER as SERIES
 from cryobench.io.stored_arrays import find_files
 
-_OWN_FOLDERS = ("model", FOLDER, TRAINING, SERIES, "scores", "checkpoint")
+_OWN_FOLDERS = ("model", FOLDER, TRAINING, SERIES, CLASSES, "scores", "checkpoint")
 """Folders of a run that commands write as a whole."""
 
 
@@ -41,7 +41,7 @@ def hash_run(reconstruction: Reconstruction) -> dict[str, str]:
     if reconstruction.path is None:
         raise ValueError(f"{reconstruction.name} does not lie in a folder: save it first.")
     record, files = reconstruction.record.to_json(), _list_files(reconstruction)
-    cost = {name: record.pop(name, {}) for name in ("cost", "machine", "started")}
+    cost = {name: record.pop(name, {}) for name in ("cost", "machine", "started", "software")}
     headers = {
         "volumes": {"queries": reconstruction.queries, "pixel_size": reconstruction.pixel_size},
         "decoder": {"decodes_by": reconstruction.decodes_by, "settings": reconstruction.record.settings},

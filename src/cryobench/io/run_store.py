@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from cryobench._errors import FormatError
-from cryobench.data import Reconstruction, RunRecord
+from cryobench.data import ClassVolumes, Reconstruction, RunRecord
 from cryobench.data.plain import read_plain
 from cryobench.io.atomic import (
     check_free_space,
@@ -48,6 +48,8 @@ SCHEMA = 2
 
 TRAINING = "training"
 """Folder of a run's state of training."""
+CLASSES = "classes"
+"""Folder of a run with the maps of its classes, for other programs: one .mrc each."""
 ACCOUNT = "import.json"
 """File of a run that was imported: what was read and how."""
 RECORD = "run.json"
@@ -107,7 +109,7 @@ def read_run_record(folder: Path) -> RunRecord:
 
 
 def save_reconstruction(reconstruction: Reconstruction, folder: Path, *, pixel_size: float) -> None:
-    """Write a reconstruction, decoding its volumes one at a time.
+    """Write a reconstruction, decoding its volumes one at a time; the maps of classes it found also as MRC files.
 
     What an earlier run left in the folder is replaced, its scores and volume series are removed. If the writing is
     interrupted, run.json says "running".
@@ -131,8 +133,11 @@ def save_reconstruction(reconstruction: Reconstruction, folder: Path, *, pixel_s
     folder = Path(folder)
     check_names(reconstruction.model)
     volumes = reconstruction.volumes
-    if volumes is not None:
-        check_free_space(folder, len(volumes) * (1024 + 4 * volumes.box_size**3))
+    classes = reconstruction.find(ClassVolumes)
+    needed = 0 if volumes is None else len(volumes) * (1024 + 4 * volumes.box_size**3)
+    needed += 0 if classes is None else len(classes.volumes) * (1024 + 4 * classes.volumes.shape[-1] ** 3)
+    if needed:
+        check_free_space(folder, needed)
     write_run_record(folder, reconstruction.record.with_(status="running"))
     _remove_previous(folder)
     for name in ("latents", "posteriors"):
@@ -146,6 +151,7 @@ def save_reconstruction(reconstruction: Reconstruction, folder: Path, *, pixel_s
     if volumes is not None:
         for item, particle in enumerate(reconstruction.queries):
             write_volume(volume_path(folder, int(particle)), volumes.read(item), pixel_size)
+    _write_classes(reconstruction, folder, pixel_size)
     layout = _Layout(
         queries=tuple(reconstruction.queries.tolist()),
         parts=_describe_parts(reconstruction),
@@ -274,12 +280,23 @@ def _describe_parts(reconstruction: Reconstruction) -> _Parts:
     )
 
 
+def _write_classes(reconstruction: Reconstruction, folder: Path, pixel_size: float) -> None:
+    """RUN/classes/class-NNN.mrc of every class, on the grid in which the method found it."""
+    found = reconstruction.find(ClassVolumes)
+    if found is None:
+        return
+    box_size = found.volumes.shape[-1]
+    whole = box_size if reconstruction.volumes is None else reconstruction.volumes.box_size
+    for number, volume in enumerate(found.volumes):
+        write_volume(folder / CLASSES / f"class-{number:03d}.mrc", volume, pixel_size * whole / box_size)
+
+
 def _remove_previous(folder: Path) -> None:
     remove_partial_files(folder)
     stale = [folder / "latents.npy", folder / "posteriors.npy", folder / "poses.star"]
     for path in [*stale, *(folder / "volumes").glob("*.mrc")]:
         path.unlink(missing_ok=True)
-    for name in ("model", "scores", SERIES, FOLDER, TRAINING):
+    for name in ("model", "scores", SERIES, FOLDER, TRAINING, CLASSES):
         if (folder / name).exists():
             shutil.rmtree(folder / name)
 

@@ -64,7 +64,7 @@ def find_path(
     line = np.concatenate([ends[:1], line[1:-1], ends[1:]]) if len(line) > 2 else ends
     if len(line) > 4:  # the corners of a path on a grid are the grid's, not its own
         line[1:-1] = ndimage.gaussian_filter1d(line, 1.5, axis=0, mode="nearest")[1:-1]
-    line = _resample(line, n_points)
+    line = resample_path(line, n_points)
     path = np.empty((n_points, width))
     path[:, :dimensions] = line
     if width > dimensions:
@@ -106,7 +106,7 @@ def density_at(density: LatentDensity, latents: Float[np.ndarray, "n d"]) -> Flo
     return np.asarray(ndimage.map_coordinates(values, position.T, order=1, mode="constant"))
 
 
-def _resample(line: np.ndarray, n_points: int) -> np.ndarray:
+def resample_path(line: np.ndarray, n_points: int) -> np.ndarray:
     """Points at equal distances along a polyline."""
     lengths = [float(np.linalg.norm(after - before)) for before, after in pairwise(line)]
     along = np.concatenate([[0.0], np.cumsum(lengths)])

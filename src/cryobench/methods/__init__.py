@@ -1,7 +1,9 @@
 """Reconstruction methods and controls, by name; packages add their own through the entry-point group."""
 
+from functools import cache
 from typing import TYPE_CHECKING
 
+from cryobench._errors import UnknownName
 from cryobench._lazy import late_names
 from cryobench._registry import Entry, list_names, load_named
 
@@ -91,12 +93,24 @@ def get_method(name: str) -> "type[Method]":
     return load_named("method", name, METHODS, GROUP, BASE)
 
 
+@cache
+def find_control(name: str) -> "type[Control] | None":
+    """Class of a control; None for any other method, and for names that no method has."""
+    from cryobench.methods.controls import Control
+
+    try:
+        method = get_method(name)
+    except UnknownName:
+        return None
+    return method if issubclass(method, Control) else None
+
+
 _LATE = {
     "Control": "cryobench.methods.controls",
     "Method": "cryobench.methods.method",
     "MethodSettings": "cryobench.methods.method",
 }
 
-__all__ = ["METHODS", "Control", "Method", "MethodSettings", "get_method", "list_methods"]
+__all__ = ["METHODS", "Control", "Method", "MethodSettings", "find_control", "get_method", "list_methods"]
 
 __getattr__, __dir__ = late_names(__name__, _LATE)

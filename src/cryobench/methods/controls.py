@@ -38,6 +38,14 @@ class Control(Method[MethodSettings]):
     poses = "given"
     needs: ClassVar[tuple[Literal["labels", "volumes"], ...]] = ("labels",)
     """What it must know of the truth."""
+    role: ClassVar[Literal["ceiling", "reference", "floor"]]
+    """How its scores are read: no run can score higher, runs are compared with it, or it knows nothing."""
+    tells: ClassVar[str]
+    """What its scores tell, in sentences."""
+    colour: ClassVar[str] = "#808080"
+    """In every figure."""
+    dash: ClassVar[Literal["dot", "dash", "dashdot"]] = "dash"
+    """Of its lines."""
     truth: GroundTruth | None = None
 
     def with_truth(self, truth: GroundTruth) -> Self:
@@ -163,6 +171,12 @@ class Truth(Control):
 
     name = "truth"
     needs = ("labels", "volumes")
+    role = "ceiling"
+    tells = (
+        "The true volumes themselves. No run can score higher; if this is not perfect, the files or the metric are "
+        "wrong."
+    )
+    dash = "dot"
 
     def _answer(
         self, particles: Particles, truth: GroundTruth, queries: np.ndarray, context: RunContext
@@ -178,6 +192,12 @@ class TruthBackprojection(BackprojectingControl):
     """Control: back-projection of each state's images by the true labels; what a perfect classifier would get."""
 
     name = "truth-backprojection"
+    role = "reference"
+    tells = (
+        "Images back-projected state by state with the true labels and poses: what a perfect classifier gets from "
+        "these images. A state with few images is noisy, so this is no ceiling."
+    )
+    colour, dash = "#56B4E9", "dashdot"
 
     def _answer(
         self, particles: Particles, truth: GroundTruth, queries: np.ndarray, context: RunContext
@@ -191,6 +211,12 @@ class Consensus(BackprojectingControl):
 
     name = "consensus"
     needs = ()
+    role = "reference"
+    tells = (
+        "One map from all images, the same for every particle: it knows nothing of the heterogeneity. A run that "
+        "does not beat it has not shown that it resolves motion."
+    )
+    colour = "#E69F00"
 
     def _answer(
         self, particles: Particles, truth: GroundTruth, queries: np.ndarray, context: RunContext
@@ -204,6 +230,9 @@ class ShuffledTruth(BackprojectingControl):
     """Control: back-projection by labels permuted over the particles; right populations, no knowledge."""
 
     name = "shuffled-truth"
+    role = "floor"
+    tells = "Back-projection with the labels shuffled: right shape on average, wrong particles in every class."
+    colour = "#CC79A7"
     permutes = False
 
     def _answer(
@@ -222,6 +251,12 @@ class RandomLatent(BackprojectingControl):
     """Control: random latents and the consensus volume; the floor of every latent metric."""
 
     name = "random-latent"
+    role = "floor"
+    tells = (
+        "Latents drawn at random: conformation and particle are unrelated. A floor for latents only: its volumes are "
+        "those of consensus."
+    )
+    colour = "#999933"
     permutes = False
     needs = ()
 

@@ -46,24 +46,24 @@ if TYPE_CHECKING:
 
 METRICS = {
     "per-image-fsc": Entry("cryobench.metrics.volumes:PerImageFsc", "Per-image FSC"),
-    "per-conformation-fsc": Entry("cryobench.metrics.conformations:PerConformationFsc", "Per-conformation FSC"),
     "heterogeneity-fsc": Entry("cryobench.metrics.heterogeneity:HeterogeneityFsc", "Heterogeneity FSC"),
+    "per-conformation-fsc": Entry("cryobench.metrics.conformations:PerConformationFsc", "Per-conformation FSC"),
     "coverage": Entry("cryobench.metrics.coverage:Coverage", "Coverage"),
     "labels": Entry("cryobench.metrics.labels:Labels", "Agreement of labels"),
     "populations": Entry("cryobench.metrics.populations:Populations", "Populations of states"),
     "distributions": Entry(
         "cryobench.metrics.distributions:Distributions", "Distributions along collective variables"
     ),
-    "poses": Entry("cryobench.metrics.poses:Poses", "Pose error"),
     "composition": Entry("cryobench.metrics.composition:Composition", "Composition"),
-    "cost": Entry("cryobench.metrics.cost:Cost", "Cost of the run"),
     "neighbourhood-similarity": Entry(
         "cryobench.metrics.latents:NeighbourhoodSimilarityMetric", "Neighbourhood similarity"
     ),
     "information-imbalance": Entry("cryobench.metrics.latents:InformationImbalanceMetric", "Information imbalance"),
     "decodability": Entry("cryobench.metrics.decoding:DecodabilityMetric", "Decodability of collective variables"),
+    "poses": Entry("cryobench.metrics.poses:Poses", "Pose error"),
+    "cost": Entry("cryobench.metrics.cost:Cost", "Cost of the run"),
 }
-"""Name of each metric, where it is, and its label."""
+"""Name of each metric, where it is, and its label, in the order of display."""
 
 GROUP = "cryobench.metrics"
 """Entry-point group by which other packages add theirs."""

@@ -28,7 +28,11 @@ from cryobench.metrics.metric import Metric, ScoreKind
 from cryobench.metrics.populations import estimate_populations
 from cryobench.metrics.resampling import resample_means
 
-KINDS = (ScoreKind("occupancy-error", "Occupancy error of components", "", "lower", 0.0, 1.0),)
+KINDS = (
+    ScoreKind(
+        "occupancy-error", "Occupancy error of components", "", "lower", 0.0, 1.0, short="Occupancy error", main=True
+    ),
+)
 
 
 def occupancy_error(

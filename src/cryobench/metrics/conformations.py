@@ -241,7 +241,13 @@ def _explain_none(chosen: Conformations) -> str:
 def _kinds() -> tuple[ScoreKind, ...]:
     def rename(kind: ScoreKind) -> ScoreKind:
         label = kind.label[0].lower() + kind.label[1:] if kind.label.startswith("Resolution") else kind.label
-        return replace(kind, name=_PREFIX + kind.name, label=f"Per-conformation {label}")
+        return replace(
+            kind,
+            name=_PREFIX + kind.name,
+            label=f"Per-conformation {label}",
+            short="FSC-AUC by state" if kind.short else "",
+            otherwise=_PREFIX + kind.otherwise if kind.otherwise else "",
+        )
 
     return tuple(rename(kind) for kind in PerImageFsc.scores)
 
@@ -259,6 +265,7 @@ class PerConformationFsc(Metric):
     version = 2
     needs = frozenset({"true volumes", "true states"})
     uses = frozenset({"volumes", "latents", "posteriors", "decoder", "mask"})
+    curves = (("conformation-fsc", "FSC curves of one volume for each true state"),)
     reference = "Jeon et al., CryoBench, arXiv:2408.05526 (first version); quoted in CryoSPIRE, arXiv:2506.09063"
     question = "How alike are the volume that a reconstruction has for a true state and that state's true volume?"
     formula = """

@@ -23,7 +23,9 @@ class Coverage(Metric):
 
     name = "coverage"
     label = "Coverage"
-    scores = (ScoreKind("coverage", "Particles placed", "%", "higher", 0.0, 100.0, blind=True),)
+    scores = (
+        ScoreKind("coverage", "Particles placed", "%", "higher", 0.0, 100.0, blind=True, main=True, decimals=1),
+    )
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
     reference = "cryobench; no method of arXiv:2408.05526 leaves particles out"

@@ -151,12 +151,22 @@ class DecodabilityMetric(Metric):
     name = "decodability"
     label = "Decodability of collective variables"
     scores = (
-        ScoreKind("decodability-knn", "Decodability, nearest neighbours (R²)", "", "higher", -np.inf, 1.0),
+        ScoreKind(
+            "decodability-knn",
+            "Decodability, nearest neighbours (R²)",
+            "",
+            "higher",
+            -np.inf,
+            1.0,
+            short="Decodability (R²)",
+            main=True,
+        ),
         ScoreKind("decodability-linear", "Decodability, linear (R²)", "", "higher", -np.inf, 1.0),
     )
     version = 2
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
+    curves = (("decodability", "R² of each collective variable"),)
     reference = "Alain & Bengio 2016, arXiv:1610.01644; scikit-learn, doi:10.5555/1953048.2078195"
     question = "Can each collective variable be read from the latent, and is it an axis of it?"
     formula = """

@@ -44,9 +44,26 @@ from cryobench.metrics.resampling import centred_interval
 MOST_PARTICLES = 20_000
 
 KINDS = (
-    ScoreKind("distribution-error", "Distribution along variables, error", "", "lower", 0.0, float("inf")),
-    ScoreKind("distribution-kl", "Distribution along variables, KL divergence", "nat", "lower", 0.0, float("inf")),
-    ScoreKind("free-energy-error", "Free-energy profile error", "kT", "lower", 0.0, float("inf")),
+    ScoreKind(
+        "distribution-error",
+        "Distribution along variables, error",
+        "",
+        "lower",
+        0.0,
+        float("inf"),
+        short="Distribution error",
+        main=True,
+    ),
+    ScoreKind(
+        "distribution-kl",
+        "Distribution along variables, KL divergence",
+        "nat",
+        "lower",
+        0.0,
+        float("inf"),
+        decimals=2,
+    ),
+    ScoreKind("free-energy-error", "Free-energy profile error", "kT", "lower", 0.0, float("inf"), decimals=2),
 )
 
 
@@ -63,6 +80,7 @@ class Distributions(Metric):
     version = 2
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
+    curves = (("profiles", "distributions and free energies along collective variables"),)
     reference = "Delon et al. 2010, doi:10.1137/090772708 (distance on the circle); protocol of cryobench"
     question = "Is the distribution along each collective variable, and its free-energy profile, recovered?"
     formula = """

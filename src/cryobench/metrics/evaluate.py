@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from cryobench._one_thread import one_blas_thread
 from cryobench._progress import Progress
+from cryobench._version import __version__
 from cryobench.data import Dataset, Reconstruction, Score, Scores
 from cryobench.io.masks import check_extent, check_power
 from cryobench.metrics import METRICS, get_metric, list_metrics
@@ -80,7 +80,7 @@ def score(
     context: dict[str, Any] = {
         "dataset": dataset.name,
         "method": reconstruction.name,
-        "version": _package_version(),
+        "version": __version__,
         "seed": seed,
         "mask_sha256": hash_mask(scored.particles.mask),
         "not_measured": {},
@@ -165,10 +165,3 @@ def check_grid(reconstruction: Reconstruction, dataset: Dataset, *, resample: bo
         f"has {particles.box_size} of {particles.pixel_size:.6g} Å. Put them on the data set's grid: --resample, or "
         "score(..., resample=True)."
     )
-
-
-def _package_version() -> str:
-    try:
-        return version("cryobench")
-    except PackageNotFoundError:
-        return "not installed"

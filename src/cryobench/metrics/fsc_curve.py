@@ -30,6 +30,12 @@ from torch import Tensor
 from cryobench.fourier import fft_volume_from_corner
 from cryobench.metrics.shell_products import shell_products
 
+INVERTED = (
+    "the volumes are the inverse of the true ones: the contrast of the images was taken the wrong way round "
+    "(cryobench adopt --contrast), or the maps of an import have the other sign"
+)
+"""The likely cause of a negative correlation with the truth."""
+
 
 @dataclass(frozen=True, eq=False)
 class FscCurve:

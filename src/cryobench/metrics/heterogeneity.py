@@ -24,7 +24,7 @@ import torch
 from cryobench._progress import Progress
 from cryobench.data import Dataset, GroundTruth, Reconstruction, Score, Scores
 from cryobench.metrics.deviations import Moments, correlate_deviations, deviate, find_moments
-from cryobench.metrics.fsc_curve import FscCurve, fsc_auc
+from cryobench.metrics.fsc_curve import INVERTED, FscCurve, fsc_auc
 from cryobench.metrics.metric import Metric, ScoreKind, shown
 from cryobench.metrics.query_pairs import lay_out_curves, name_masks, pair_queries
 from cryobench.metrics.uncertainty import interval_over_groups, summarise
@@ -166,6 +166,10 @@ def _kinds() -> tuple[ScoreKind, ...]:
                 "higher",
                 -1.0,
                 1.0,
+                short="Deviation FSC-AUC",
+                main=bool(suffix),
+                otherwise="deviation-fsc-auc-normalised" if suffix else "",
+                negative=INVERTED,
             ),
         ]
     kinds += [

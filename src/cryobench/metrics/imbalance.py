@@ -12,7 +12,7 @@ that are anywhere in B give 1. It is not symmetric: Δ(latent → truth) is smal
 Ties. ``ties="remove"`` does what the published scripts do: of points that coincide in either space only those stay
 that are the first of their kind in both. That leaves nothing of a truth of discrete states, and the published
 figures therefore smear it with noise of unstated size. ``ties="average"`` is what such noise tends to as it vanishes,
-without drawing it: the mean over all ways to break ties, independently in the two spaces. The metric uses that.
+without drawing it: the mean over all ways to break ties, independently in the two spaces. That is the default.
 
 Source: Glielmo, Zeni, Cheng, Csányi & Laio, PNAS Nexus 1 (2022) pgac039 (doi:10.1093/pnasnexus/pgac039); the
 normalisation is that of DADApy's ``return_information_imbalace``, and subsets of 2,000 points and k of 1 to 300
@@ -83,9 +83,9 @@ class InformationImbalance:
 def information_imbalance(
     a: Num[np.ndarray, "n *d"],
     b: Num[np.ndarray, "m *e"],
-    k: int | Sequence[int] | Int[np.ndarray, "k"] = NEIGHBOURS,
+    k: int | Sequence[int] | Int[np.ndarray, "k"] | None = None,
     *,
-    ties: Literal["remove", "average"] = "remove",
+    ties: Literal["remove", "average"] = "average",
     subset_size: int | None = None,
     seed: int = 0,
     advance: Callable[[int], None] | None = None,
@@ -101,10 +101,11 @@ def information_imbalance(
         Coordinates (n, d) and (n, e) of the same points, or integer labels (n,), of which all different ones are
         equally far apart. Rows with NaN in either are left out and counted.
     k
-        Numbers of neighbours, one or several, each at least 1 and less than the points.
+        Numbers of neighbours, one or several, each at least 1 and less than the points; None for those of the
+        published ones (``NEIGHBOURS``) that are.
     ties
-        "remove" duplicates as the published code does, or "average" over all orders of equal distances. Labels are
-        all ties: they need "average".
+        "average" over all orders of equal distances, or "remove" duplicates as the published code does, which leaves
+        nothing of labels. Without ties the two are the same.
     subset_size
         Split the points at random into as many subsets of this size as there are, leave out the rest, and take the
         mean. None, or more than there are, takes all points together.
@@ -128,11 +129,12 @@ def information_imbalance(
     >>> bool(found.forward[0] < 0.2), bool(found.backward[0] > 0.4)
     (True, True)
     """
-    neighbours = np.unique(np.atleast_1d(np.asarray(k, dtype=np.int64)))
     kept = find_common(a, b)
     distinct = kept if ties == "average" else kept[_find_distinct(a[kept], b[kept])]
     size = len(distinct) if subset_size is None else min(subset_size, len(distinct))
     n_subsets = max(1, len(distinct) // max(size, 1))
+    wanted = [each for each in NEIGHBOURS if each < max(size, 2)] if k is None else k
+    neighbours = np.unique(np.atleast_1d(np.asarray(wanted, dtype=np.int64)))
     if neighbours[0] < 1 or neighbours[-1] >= size:
         raise ValueError(
             f"k must lie between 1 and {size - 1}, got {neighbours.tolist()}: of {len(a)} points {len(kept)} are "

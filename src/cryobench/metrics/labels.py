@@ -48,11 +48,11 @@ from cryobench.metrics.resampling import centred_interval, resample_table
 LEFT_OUT = -1
 """Class of the particles that a reconstruction left out, in the table and in the curve."""
 KINDS = (
-    ScoreKind("ari", "Adjusted Rand index of labels", "", "higher", -0.5, 1.0),
+    ScoreKind("ari", "Adjusted Rand index of labels", "", "higher", -0.5, 1.0, short="Labels, ARI", main=True),
     ScoreKind("ami", "Adjusted mutual information of labels", "", "higher", -1.0, 1.0),
     ScoreKind("nmi", "Normalised mutual information of labels", "", "higher", 0.0, 1.0),
     ScoreKind("fmi", "Fowlkes-Mallows index of labels", "", "higher", 0.0, 1.0),
-    ScoreKind("variation-of-information", "Variation of information", "bit", "lower", 0.0, float("inf")),
+    ScoreKind("variation-of-information", "Variation of information", "bit", "lower", 0.0, float("inf"), decimals=2),
     ScoreKind("label-accuracy", "Label accuracy, one class a state", "", "higher", 0.0, 1.0),
     ScoreKind("label-accuracy-majority", "Label accuracy, classes by majority", "", "higher", 0.0, 1.0),
     ScoreKind("macro-f1", "Macro F1, one class a state", "", "higher", 0.0, 1.0),
@@ -268,6 +268,7 @@ class Labels(Metric):
     version = 2
     needs = frozenset({"true states"})
     uses = frozenset({"latents", "posteriors"})
+    curves = (("confusion", "particles by true state and class, with the matching"),)
     reference = (
         "Hubert & Arabie 1985, doi:10.1007/BF01908075; Vinh et al., JMLR 11 (2010) 2837; Meila 2007, "
         "doi:10.1016/j.jmva.2006.11.013"

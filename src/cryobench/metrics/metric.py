@@ -46,6 +46,44 @@ class ScoreKind:
     """How the items (query particles) become one value."""
     blind: bool = False
     """Whether labels shuffled over the particles score as well as the truth: to be read beside scores that tell."""
+    short: str = ""
+    """Heading of a narrow column; empty for the label."""
+    main: bool = False
+    """Whether tables of main scores have it. Of a metric without any main score they have the first one."""
+    otherwise: str = ""
+    """Name of the score that takes the place of this main one where no run has this one."""
+    decimals: int = 3
+    """Digits after the point in tables."""
+    negative: str = ""
+    """The likely cause of negative values of a reconstruction that should score high; empty where there is none."""
+
+    @property
+    def heading(self) -> str:
+        """The short label."""
+        return self.short or self.label
+
+    @property
+    def shown_unit(self) -> str:
+        """The unit that stands beside the label; empty where values carry their own, as times do."""
+        return "" if self.unit == "s" else self.unit
+
+    @property
+    def axis(self) -> str:
+        """Label with its unit, as it stands on an axis."""
+        return f"{self.label} / {self.unit}" if self.unit else self.label
+
+    def write(self, value: float) -> str:
+        """A value as text, without its unit; a time with the unit it is best read in."""
+        return format_seconds(value) if self.unit == "s" else f"{value:.{self.decimals}f}"
+
+
+def format_seconds(seconds: float) -> str:
+    """A time in the unit it is best read in."""
+    if seconds < 0.1:
+        return "< 0.1 s"
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 class Metric(ABC):
@@ -65,6 +103,8 @@ class Metric(ABC):
     """Raised with every change of its values, so that results kept of an earlier version are measured anew."""
     reference: ClassVar[str]
     """Publication and code that define it."""
+    curves: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Curves of its scores that are tables of their own in a report: name, and what it holds."""
 
     # What its page says besides (``metrics.pages``): plain text, formulas in Unicode, lists as short sentences.
     question: ClassVar[str] = ""

@@ -14,9 +14,14 @@ from jaxtyping import Float, Int
 from sklearn.neighbors import NearestNeighbors
 
 from cryobench._one_thread import one_thread
+from cryobench._threads import run_parts
 
 SMALLEST_CLASS = 5
 """Particles a class needs to have a mean of its own; smaller ones would repeat the truth rather than average it."""
+
+
+_ROWS = 1024
+"""Particles that a thread searches for at a time."""
 
 
 class Places:
@@ -38,9 +43,7 @@ class Places:
             n_neighbours = max(1, round(np.sqrt(len(latents))))
             distinct, repeated = np.unique(latents, axis=0, return_inverse=True)
             if len(distinct) * n_neighbours > len(latents):
-                with one_thread():
-                    search = NearestNeighbors(n_neighbors=n_neighbours).fit(latents)
-                    self.neighbours = np.asarray(search.kneighbors(return_distance=False))
+                self.neighbours = _find_neighbours(latents, n_neighbours)
             classes = repeated.ravel()
         self.classes = np.unique(classes, return_inverse=True)[1]
 
@@ -69,3 +72,21 @@ class Places:
         centre = values.mean()  # taken off before summing: a class of one value then has that value as its mean
         means = np.bincount(self.classes, weights=values - centre) / np.maximum(sizes, 1)
         return centre + np.where(sizes < SMALLEST_CLASS, 0.0, means)[self.classes]
+
+
+def _find_neighbours(latents: Float[np.ndarray, "n d"], count: int) -> Int[np.ndarray, "n count"]:
+    """Nearest other particles of each, block by block on all threads."""
+    found = np.empty((len(latents), count), dtype=np.int64)
+    search = NearestNeighbors(n_neighbors=count + 1).fit(latents)
+
+    def find(start: int, stop: int) -> None:
+        rows = np.arange(start, stop)[:, None]
+        near = search.kneighbors(latents[start:stop], return_distance=False)
+        # A particle is not its own neighbour. Where others coincide with it, it need not be the first, or there.
+        own = near == rows
+        own[~own.any(axis=1), -1] = True
+        found[start:stop] = near[~own].reshape(stop - start, count)
+
+    with one_thread():
+        run_parts(find, [(start, min(start + _ROWS, len(latents))) for start in range(0, len(latents), _ROWS)])
+    return found

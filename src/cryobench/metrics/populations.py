@@ -42,8 +42,27 @@ _RESAMPLES_OF_POSTERIORS = 500
 """Fewer than where particles are counted in cells: each is a product of all particles and all states."""
 
 KINDS = (
-    ScoreKind("population-error", "Error of state populations", "", "lower", 0.0, 1.0, blind=True),
-    ScoreKind("population-kl", "KL divergence of state populations", "nat", "lower", 0.0, float("inf"), blind=True),
+    ScoreKind(
+        "population-error",
+        "Error of state populations",
+        "",
+        "lower",
+        0.0,
+        1.0,
+        blind=True,
+        short="Population error",
+        main=True,
+    ),
+    ScoreKind(
+        "population-kl",
+        "KL divergence of state populations",
+        "nat",
+        "lower",
+        0.0,
+        float("inf"),
+        blind=True,
+        decimals=2,
+    ),
 )
 
 
@@ -133,6 +152,7 @@ class Populations(Metric):
     version = 2
     needs = frozenset({"true states"})
     uses = frozenset({"latents", "posteriors"})
+    curves = (("populations", "true and recovered populations"),)
     reference = "Krichevsky & Trofimov 1981, doi:10.1109/TIT.1981.1056331 (smoothing); total variation; cryobench"
     question = "Are the states recovered in their true proportions?"
     formula = """

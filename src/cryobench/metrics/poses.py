@@ -22,6 +22,7 @@ and the exact fit of the offset are ours (the published one is a gradient descen
 """
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -44,32 +45,28 @@ FEWEST = 4
 """Particles that a frame can be fitted to."""
 BIN_DEG = 5
 
-KINDS = (
-    ScoreKind("rotation-error", "Rotation error, mean", "deg", "lower", 0.0, 180.0),
-    ScoreKind("rotation-error-median", "Rotation error, median", "deg", "lower", 0.0, 180.0, "median"),
-    ScoreKind("rotation-error-per-state", "Rotation error, frame by state, mean", "deg", "lower", 0.0, 180.0),
-    ScoreKind(
-        "rotation-error-per-state-median",
-        "Rotation error, frame by state, median",
-        "deg",
-        "lower",
-        0.0,
-        180.0,
-        "median",
-    ),
-    ScoreKind("shift-error", "Shift error, mean", "Å", "lower", 0.0, float("inf")),
-    ScoreKind("shift-error-median", "Shift error, median", "Å", "lower", 0.0, float("inf"), "median"),
-    ScoreKind("shift-error-per-state", "Shift error, frame by state, mean", "Å", "lower", 0.0, float("inf")),
-    ScoreKind(
-        "shift-error-per-state-median",
-        "Shift error, frame by state, median",
-        "Å",
-        "lower",
-        0.0,
-        float("inf"),
-        "median",
-    ),
-)
+
+def _kinds() -> tuple[ScoreKind, ...]:
+    quantities = (("rotation", "Rotation", "°", 180.0), ("shift", "Shift", "Å", float("inf")))
+    frames = (("", ""), ("-per-state", ", frame by state"))
+    return tuple(
+        ScoreKind(
+            f"{name}-error{frame}{suffix}",
+            f"{label} error{words}, {'median' if suffix else 'mean'}",
+            unit,
+            "lower",
+            0.0,
+            most,
+            "median" if suffix else "mean",
+            short=f"{label} error",
+            main=suffix == "-median" and not frame,
+            decimals=2,
+        )
+        for (name, label, unit, most), (frame, words), suffix in product(quantities, frames, ("", "-median"))
+    )
+
+
+KINDS = _kinds()
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,6 +201,7 @@ class Poses(Metric):
     scores = KINDS
     needs = frozenset({"poses", "true poses"})
     uses = frozenset({"posteriors"})
+    curves = (("rotation-errors", "histogram of rotation errors"),)
     reference = (
         "Jeon et al., CryoBench, NeurIPS 2024, arXiv:2408.05526; Hartley et al. 2011, doi:10.1109/CVPR.2011.5995745"
     )

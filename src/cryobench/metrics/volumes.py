@@ -18,6 +18,7 @@ from torch import Tensor
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Scores
 from cryobench.metrics.fsc_curve import (
+    INVERTED,
     FscCurve,
     Resolution,
     correlate,
@@ -130,7 +131,18 @@ def _kinds() -> tuple[ScoreKind, ...]:
     for suffix, where in (("", ""), ("-masked", ", in the mask")):
         kinds += [
             ScoreKind(f"fsc-auc{suffix}", f"FSC-AUC{where}", "cycles/px", "higher", -0.5, 0.5),
-            ScoreKind(f"fsc-auc-normalised{suffix}", f"FSC-AUC, normalised{where}", "", "higher", -1.0, 1.0),
+            ScoreKind(
+                f"fsc-auc-normalised{suffix}",
+                f"FSC-AUC, normalised{where}",
+                "",
+                "higher",
+                -1.0,
+                1.0,
+                short="FSC-AUC",
+                main=bool(suffix),
+                otherwise="fsc-auc-normalised" if suffix else "",
+                negative=INVERTED,
+            ),
         ]
         kinds += [
             ScoreKind(
@@ -141,6 +153,7 @@ def _kinds() -> tuple[ScoreKind, ...]:
                 0.0,
                 float("inf"),
                 "median",
+                decimals=1,
             )
             for threshold in THRESHOLDS
         ]

@@ -131,6 +131,7 @@ def simulate(
         "cryobench": version("cryobench"),
     }
     if _is_finished(target, plan) and not (target / PLAN.parent).exists():
+        progress.note(f"{target}: found finished, nothing was simulated.")
         return load_dataset(target)
     job = Job(ensemble, full, seed, target, counts, assign_states(counts, full, seed), selection, chunk)
     with lock_folder(target, doing=f"simulate {chosen.name}"):

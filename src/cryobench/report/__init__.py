@@ -2,7 +2,8 @@
 
 ``write_report`` and ``write_card`` are the public face.
 
-For runs: ``tables``, ``score_texts`` and ``assignments`` turn results into tables, ``leaderboard`` into cells,
+For runs: ``tables`` and ``assignments`` turn results into tables, ``standing`` into ranks and warnings, which the
+terminal shows too, ``agreement`` into what can be said without truth, ``leaderboard`` into cells,
 ``charts`` into what page and paper both draw, ``latent_views`` and ``colourings`` into points, ``views``, ``slices``
 and ``surfaces`` into pictures and meshes; ``findings`` has what runs found by themselves; ``payload``,
 ``charts_payload`` and ``pictures`` write what the page shows, ``published_results`` has what others published,

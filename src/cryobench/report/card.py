@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from cryobench._progress import Progress, Silent, Task
+from cryobench._version import __version__
 from cryobench.data import Dataset
 from cryobench.io.atomic import write_json
 from cryobench.report import card_downloads, card_pictures, pictures
 from cryobench.report.card_contents import Card, collect_card
 from cryobench.report.card_payload import card_data
 from cryobench.report.dataset_tables import flatten_entries
-from cryobench.report.facts import Facts, headline
-from cryobench.report.page import package_version, page_folder, render, write_script, write_static
+from cryobench.report.facts import Facts, describe_contrast, headline
+from cryobench.report.page import page_folder, render, write_script, write_static
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ def write_card(dataset: Dataset, folder: Path, *, progress: Progress | None = No
         card = collect_card(dataset, task)
         write_static(part)
         fill_card(card, part, "index.html", task)
-        write_json(part / "card.json", {"cryobench": package_version(), "dataset": dataset.name})
+        write_json(part / "card.json", {"cryobench": __version__, "dataset": dataset.name})
     return folder / "index.html"
 
 
@@ -64,6 +65,7 @@ def fill_card(card: Card, folder: Path, page: str, task: Task, *, report: str | 
         dataset=dataset,
         facts=headline(dataset),
         about=_about(card),
+        describe_contrast=describe_contrast,
         report=report,
         gallery=card_pictures.write_gallery(card, assets / "states"),
         surfaces=surfaces,

@@ -8,7 +8,7 @@ import pandas as pd
 
 from cryobench._progress import Task
 from cryobench.data import Dataset, Reconstruction, Scores
-from cryobench.metrics.ranking import Rank, rank_scores
+from cryobench.metrics.display import order_scores
 from cryobench.report import tables
 from cryobench.report.assignments import class_by_truth
 from cryobench.report.axes import TruthAxis, choose_truth_axis
@@ -19,9 +19,9 @@ from cryobench.report.figures.style import RunStyle, style_runs
 from cryobench.report.findings.gather import Findings, gather_findings
 from cryobench.report.latent_views import LatentView, view_latents
 from cryobench.report.queries import choose_queries
-from cryobench.report.score_texts import describe_score, order_scores
 from cryobench.report.series import SeriesView, view_series
-from cryobench.report.tables import GROUPS, Run
+from cryobench.report.standing import Standing, rank_runs
+from cryobench.report.tables import Run
 
 SLICE_QUERIES = 6
 SURFACE_QUERIES = 4
@@ -38,8 +38,8 @@ class Contents:
     scores: pd.DataFrame
     score_names: list[str]
     """Scores that any run has, in the order of display."""
-    ranks: dict[str, Rank]
-    """Of the methods by slug, by the ranking score."""
+    standing: Standing
+    """Ranks of the methods, and the score they are by."""
     curves: pd.DataFrame
     curve_summary: pd.DataFrame
     truth_axis: TruthAxis | None
@@ -54,11 +54,6 @@ class Contents:
     card: Card
     slice_positions: np.ndarray
     surface_positions: np.ndarray
-
-    @property
-    def ranking_score(self) -> str | None:
-        """The score that orders the leaderboard: the first one that was measured."""
-        return self.score_names[0] if self.score_names else None
 
     def pictures_of(self, section: str) -> dict[str, list[Picture]]:
         """Pictures of a section of the page by their group."""
@@ -103,7 +98,7 @@ def collect_contents(
         run_table=tables.run_table(runs),
         scores=scores,
         score_names=names,
-        ranks=_rank_methods(runs, names[0]) if names else {},
+        standing=rank_runs(runs),
         curves=curves,
         curve_summary=tables.summarise_curves(curves),
         truth_axis=None if truth is None else choose_truth_axis(truth),
@@ -117,21 +112,6 @@ def collect_contents(
         slice_positions=choose_queries(dataset, SLICE_QUERIES),
         surface_positions=choose_queries(dataset, SURFACE_QUERIES),
     )
-
-
-def _rank_methods(runs: Sequence[Run], name: str) -> dict[str, Rank]:
-    """Rank of every method (not control) that has a score, by slug, among those of its group."""
-    text = describe_score(name)
-    found: dict[str, Rank] = {}
-    for group in GROUPS:
-        methods = [run for run in runs if run.group == group != "control" and run.status != "failed"]
-        ranks = rank_scores(
-            [run.scores.scores.get(name) for run in methods],
-            better="lower" if text.lower_is_better else "higher",
-            statistic=text.statistic,
-        )
-        found |= {run.slug: rank for run, rank in zip(methods, ranks, strict=True) if rank is not None}
-    return found
 
 
 def _view_latents(

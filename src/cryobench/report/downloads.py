@@ -5,6 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from cryobench._progress import Task
+from cryobench.metrics import get_metric, list_metrics
+from cryobench.metrics.display import choose_main
 from cryobench.report import figures
 from cryobench.report.contents import Contents
 from cryobench.report.latent_views import TABLE, tabulate_views
@@ -14,24 +16,8 @@ from cryobench.report.slices import slices_of
 from cryobench.report.tables import gather_curve, gather_items
 
 MOST_CURVE_ROWS = 2_000_000
-FOREST = (
-    "fsc-auc-normalised-masked",
-    "deviation-fsc-auc-normalised-masked",
-    "fsc-auc-normalised",
-    "deviation-fsc-auc-normalised",
-)
-"""Panels of the figure of scores: the first two of these that were measured."""
-CURVES = {
-    "conformation-fsc": "FSC curves of one volume for each true state",
-    "neighbourhood-similarity": "shared neighbours by radius",
-    "information-imbalance": "information imbalance by direction and number of neighbours",
-    "decodability": "R² of each collective variable",
-    "confusion": "particles by true state and class, with the matching",
-    "populations": "true and recovered populations",
-    "profiles": "distributions and free energies along collective variables",
-    "rotation-errors": "histogram of rotation errors",
-}
-"""Curves of scores that are tables of their own."""
+FOREST_PANELS = 2
+"""Main scores in the figure of scores, the first ones."""
 
 
 def write_figures(contents: Contents, queries: dict[int, QueryVolumes], folder: Path, task: Task) -> dict[str, str]:
@@ -46,9 +32,9 @@ def write_figures(contents: Contents, queries: dict[int, QueryVolumes], folder: 
 
     styles, scores = contents.styles, contents.scores
     if contents.score_names:
-        panels = [name for name in FOREST if name in contents.score_names][:2]
-        save("forest", figures.draw_forest(scores, panels or contents.score_names[:1], styles))
-        save("cost", figures.draw_cost(scores, contents.run_table, contents.score_names[0], styles))
+        panels = [kind.name for kind in choose_main(contents.score_names)][:FOREST_PANELS]
+        save("forest", figures.draw_forest(scores, panels, styles))
+        save("cost", figures.draw_cost(scores, contents.run_table, panels[0], styles))
     for key, kinds in (("fsc", ("mask", "none")), ("fsc-heterogeneity", ("deviation-mask", "variance"))):
         curves = pd.DataFrame(contents.curve_summary.loc[contents.curve_summary["mask"].isin(kinds)])
         if len(curves):
@@ -90,12 +76,13 @@ def write_tables(contents: Contents, folder: Path) -> list[tuple[str, str]]:
     """Write the tables as CSV, the largest as Parquet, into ``folder``: (file, what it holds) of each."""
     folder.mkdir(exist_ok=True)
     curves, runs = contents.curves, contents.runs
+    described = [curve for metric in list_metrics() for curve in get_metric(metric).curves]
     tables = [
         ("runs.csv", "runs with status, times and memory", contents.run_table),
         ("scores.csv", "scores with their intervals", contents.scores),
         ("fsc-summary.csv", "mean FSC curves and bands", contents.curve_summary),
         ("fsc.csv", "FSC curves of every query particle", curves.drop(columns="run").head(MOST_CURVE_ROWS)),
-        *((f"{name}.csv", words, gather_curve(runs, name)) for name, words in CURVES.items()),
+        *((f"{name}.csv", words, gather_curve(runs, name)) for name, words in described),
         ("composition.csv", "occupancy error of each component", gather_items(runs, "occupancy-error")),
         *contents.findings.tables,
         (TABLE, "latents in the plane: principal components and UMAP", tabulate_views(contents.latents)),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cryobench.data import Dataset, GroundTruth
+from cryobench.data import Dataset, GroundTruth, Particles
 from cryobench.imaging.ctf import Ctf
 from cryobench.recipes.draws import Junk
 from cryobench.report.axes import TruthAxis
@@ -44,6 +44,11 @@ def headline(dataset: Dataset) -> Facts:
         ("query particles", f"{len(dataset.queries):,}"),
         ("poses", "withheld from methods" if particles.rotations is None else "given to methods"),
     ]
+
+
+def describe_contrast(particles: Particles) -> str:
+    """How protein stands against the background in the stored images: "bright" or "dark"."""
+    return "bright" if particles.sign == -1 else "dark"
 
 
 def describe_snr(dataset: Dataset) -> Facts:
@@ -105,7 +110,7 @@ def _particles(dataset: Dataset) -> Facts:
         ("particles", f"{len(particles):,}"),
         ("box", f"{particles.box_size} px ({particles.box_size * particles.pixel_size:.4g} Å)"),
         ("pixel size", f"{particles.pixel_size:.4g} Å"),
-        ("protein in stored images", "bright" if particles.sign == -1 else "dark"),
+        ("protein in stored images", describe_contrast(particles)),
         ("poses", _poses(dataset)),
         ("query particles", f"{len(dataset.queries):,}"),
     ]

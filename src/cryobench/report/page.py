@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import jinja2
 import numpy as np
 from plotly.offline import get_plotlyjs
 
+from cryobench._version import __version__
 from cryobench.io.atomic import atomic_folder
 
 
@@ -90,13 +90,5 @@ def render(template: str, **values: Any) -> str:
         undefined=jinja2.StrictUndefined,
     )
     return environment.get_template(template).render(
-        version=package_version(), written_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), **values
+        version=__version__, written_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), **values
     )
-
-
-def package_version() -> str:
-    """Version of this package."""
-    try:
-        return version("cryobench")
-    except PackageNotFoundError:
-        return "unknown version"

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
 
+from cryobench.metrics.display import find_kind
 from cryobench.report.charts_payload import chart_data, latent_data
 from cryobench.report.contents import Contents
 from cryobench.report.figures.style import CYCLIC, DISCRETE
 from cryobench.report.page import number, numbers
-from cryobench.report.score_texts import describe_score
 from cryobench.report.tables import CURVE_KINDS
 
 MOST_CURVES = 100
@@ -73,7 +73,7 @@ def costs_of(contents: Contents) -> list[dict[str, Any]]:
 def _metrics(contents: Contents) -> list[dict[str, Any]]:
     result = []
     for metric in contents.score_names:
-        text = describe_score(metric)
+        kind = find_kind(metric)
         values = {
             row["slug"]: [*(number(row[name]) for name in ("value", "low", "high")), row["n"], row["never_crossed"]]
             for row in contents.scores.query("metric == @metric").to_dict("records")
@@ -81,10 +81,10 @@ def _metrics(contents: Contents) -> list[dict[str, Any]]:
         result.append(
             {
                 "name": metric,
-                "title": text.title,
-                "unit": text.unit,
-                "decimals": text.decimals,
-                "lower": text.lower_is_better,
+                "title": kind.label,
+                "unit": kind.unit,
+                "decimals": kind.decimals,
+                "lower": kind.better == "lower",
                 "values": values,
             }
         )

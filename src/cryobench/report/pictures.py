@@ -90,9 +90,10 @@ def _rank(contents: Contents, slug: str) -> int:
     """Order of display: the truth, methods, controls; last and not at first the truth control, which repeats it."""
     if slug == TRUTH:
         return 0
-    if not contents.styles[slug].is_control:
+    control = next(run.control for run in contents.runs if run.slug == slug)
+    if control is None:
         return 1
-    return 3 if contents.styles[slug].label == "truth" else 2
+    return 3 if control.role == "ceiling" else 2
 
 
 def write_meshes(path: Path, key: str, meshes: Sequence[Mesh], half_width: float) -> None:

@@ -9,22 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from cryobench._progress import Progress, Silent, Task
+from cryobench._version import __version__
 from cryobench.data import Dataset, Reconstruction, Scores
 from cryobench.io.atomic import write_json
+from cryobench.metrics.display import find_kind, find_metric
 from cryobench.report import downloads, pictures
+from cryobench.report.agreement import compare_runs, describe_found
 from cryobench.report.card import fill_card
 from cryobench.report.contents import Contents, collect_contents
 from cryobench.report.dataset_tables import flatten_entries
-from cryobench.report.facts import headline
+from cryobench.report.facts import describe_contrast, headline
 from cryobench.report.findings.pictures import write_findings, write_moved, write_series
 from cryobench.report.findings.volumes import PROJECTIONS
+from cryobench.report.inputs import digest_inputs, is_up_to_date
 from cryobench.report.latent_views import SEED, LatentView, read_earlier
 from cryobench.report.leaderboard import lay_out_leaderboard, lay_out_metrics
-from cryobench.report.page import package_version, page_folder, render, write_script, write_static
+from cryobench.report.page import page_folder, render, write_script, write_static
 from cryobench.report.payload import costs_of, plot_data
 from cryobench.report.published_results import lay_out_published
-from cryobench.report.score_texts import describe_score
-from cryobench.report.tables import BAND, CURVE_KINDS, Run, consensus_beats_labels
+from cryobench.report.standing import compare_controls, find_negative_scores
+from cryobench.report.tables import BAND, CURVE_KINDS, Run
 from cryobench.report.umap_layout import WIDEST
 
 FEW_PANELS = 4
@@ -42,7 +46,7 @@ def write_report(
 
     Nothing is scored here: what the scores do not hold is shown as not measured, a failed run with its reason. The
     data set's card is a page of its own beside it. An earlier report of that name is replaced at once when the new
-    one is complete.
+    one is complete; one that was made of the same data set, runs and scores by the same package stays as it is.
 
     Raises
     ------
@@ -51,14 +55,18 @@ def write_report(
     ValueError
         If a run does not fit the data set.
     """
-    folder = Path(folder)
-    with (progress or Silent()).task("Report") as task, page_folder(folder, kind="report") as part:
+    folder, progress = Path(folder), progress or Silent()
+    inputs = digest_inputs(dataset, results)
+    if is_up_to_date(folder, inputs):
+        progress.note(f"{folder}: found up to date, nothing was written.")
+        return folder / "index.html"
+    with progress.task("Report") as task, page_folder(folder, kind="report") as part:
         contents = collect_contents(dataset, results, task, earlier=read_earlier(folder))
-        _fill(contents, part, task)
+        _fill(contents, part, task, inputs)
     return folder / "index.html"
 
 
-def _fill(contents: Contents, folder: Path, task: Task) -> None:
+def _fill(contents: Contents, folder: Path, task: Task, inputs: str | None) -> None:
     assets = write_static(folder)
     write_script(assets / "data.js", "cryobench.receiveData", plot_data(contents))
     card_files = fill_card(contents.card, folder, "card.html", task, report="index.html")
@@ -92,9 +100,10 @@ def _fill(contents: Contents, folder: Path, task: Task) -> None:
     write_json(
         folder / "report.json",
         {
-            "cryobench": package_version(),
+            "cryobench": __version__,
             "dataset": contents.dataset.name,
             "runs": [run.label for run in contents.runs],
+            "made_of": inputs,
         },
     )
 
@@ -104,7 +113,9 @@ def _render(contents: Contents, **written: Any) -> str:
         "index.html",
         contents=contents,
         card=contents.card,
-        describe_score=describe_score,
+        find_kind=find_kind,
+        find_metric=find_metric,
+        describe_contrast=describe_contrast,
         describe_view=describe_view,
         split_runs=partial(split_runs, contents.runs),
         curve_kinds=CURVE_KINDS,
@@ -117,8 +128,11 @@ def _render(contents: Contents, **written: Any) -> str:
         boards=lay_out_metrics(contents),
         costs=costs_of(contents),
         published=lay_out_published(contents.dataset, contents.runs),
-        ranking=describe_score(contents.ranking_score) if contents.ranking_score else None,
-        consensus_wins=consensus_beats_labels(contents.scores),
+        ranking=contents.standing.kind,
+        warnings=find_negative_scores(contents.runs),
+        compared=compare_controls(contents.runs, contents.standing.kind),
+        found_by_runs=describe_found(contents.runs),
+        agreements=[] if contents.standing.kind else compare_runs(contents.runs, contents.dataset),
         band=BAND,
         records={run.slug: list(flatten_entries(run.record.to_json())) for run in contents.runs},
         contexts={run.slug: list(flatten_entries(run.scores.context)) for run in contents.runs},

@@ -6,12 +6,17 @@ Intervals are those of the scores: 95 %, bootstrapped over the query particles.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from cryobench.data import Finding, Reconstruction, RunRecord, Scores
+from cryobench.methods import find_control
+from cryobench.metrics.display import count_censored
+
+if TYPE_CHECKING:
+    from cryobench.methods import Control
 
 Kind = TypeVar("Kind", bound=Finding)
 
@@ -22,32 +27,6 @@ BAND = (10, 90)
 Group = Literal["given poses", "ab initio", "control"]
 GROUPS: tuple[Group, ...] = ("given poses", "ab initio", "control")
 """Of runs on a leaderboard: those that were given poses know more than those that found their own."""
-
-
-@dataclass(frozen=True)
-class Control:
-    """What a control method is, and what its score tells."""
-
-    role: Literal["ceiling", "floor", "reference"]
-    tells: str
-
-
-CONTROLS: dict[str, Control] = {
-    "truth": Control("ceiling", "The true volumes themselves. No run can score higher; if this is not perfect, "
-                     "the files or the metric are wrong."),
-    "truth-backprojection": Control(
-        "reference", "Images back-projected state by state with the true labels and poses: what a perfect "
-        "classifier gets from these images. A state with few images is noisy, so this is no ceiling."),
-    "consensus": Control(
-        "reference", "One map from all images, the same for every particle: it knows nothing of the heterogeneity. "
-        "A run that does not beat it has not shown that it resolves motion."),
-    "shuffled-truth": Control(
-        "floor", "Back-projection with the labels shuffled: right shape on average, wrong particles in every class."),
-    "random-latent": Control(
-        "floor", "Latents drawn at random: conformation and particle are unrelated. A floor for latents only: its "
-        "volumes are those of consensus."),
-}  # fmt: skip
-"""The methods that see the truth, by name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +46,9 @@ class Run:
         return self.reconstruction.record
 
     @property
-    def control(self) -> Control | None:
-        """What control it is, if it is one."""
-        return CONTROLS.get(self.reconstruction.name)
+    def control(self) -> "type[Control] | None":
+        """The control that it is, if it is one."""
+        return find_control(self.reconstruction.name)
 
     @property
     def group(self) -> Group:
@@ -99,20 +78,33 @@ class Run:
 
 
 def name_runs(results: Sequence[tuple[Reconstruction, Scores]]) -> list[Run]:
-    """Give each result a label and a slug that no other on the page has, in the order given."""
+    """Give each result a label and a slug that no other has, in the order given.
+
+    The label is the method's name; where several results share it, with the seed, or the name of the folder, if that
+    tells them apart, else with a number.
+    """
     names = [reconstruction.name for reconstruction, _ in results]
     runs: list[Run] = []
     for position, (reconstruction, scores) in enumerate(results):
         label = names[position]
         if names.count(label) > 1:
-            seeds = [other.record.seed for other, _ in results if other.name == label]
-            seed = reconstruction.record.seed
-            told_apart = seed is not None and seeds.count(seed) == 1
-            label += f" (seed {seed})" if told_apart else f" ({names[: position + 1].count(label)})"
+            alike = [other for other, _ in results if other.name == label]
+            seeds = [other.record.seed for other in alike]
+            folders = [_folder_name(other) for other in alike]
+            if len(set(seeds)) == len(seeds) and None not in seeds:
+                label += f" (seed {reconstruction.record.seed})"
+            elif len(set(folders)) == len(folders) and "" not in folders:
+                label += f" ({_folder_name(reconstruction)})"
+            else:
+                label += f" ({names[: position + 1].count(label)})"
         letters = "".join(c if c.isascii() and c.isalnum() else "-" for c in label.lower())
         slug = "-".join(part for part in letters.split("-") if part)
         runs.append(Run(label, f"{position + 1}-{slug}"[:60].rstrip("-"), reconstruction, scores))
     return runs
+
+
+def _folder_name(reconstruction: Reconstruction) -> str:
+    return "" if reconstruction.path is None else reconstruction.path.name
 
 
 _COSTS = ("wall_seconds", "cpu_seconds", "gpu_seconds", "peak_memory_bytes", "peak_gpu_memory_bytes")
@@ -148,9 +140,7 @@ def score_table(runs: Sequence[Run]) -> pd.DataFrame:
             continue
         role = run.control.role if run.control else "method"
         for metric, score in run.scores.scores.items():
-            crossed = score.items.get("crossed")
-            never = 0 if crossed is None else int((~crossed.astype(bool)).sum())
-            numbers = (float(score.value), float(score.low), float(score.high), int(score.n), never)
+            numbers = (float(score.value), float(score.low), float(score.high), int(score.n), count_censored(score))
             rows.append((run.slug, run.label, role, metric, *numbers))
     return pd.DataFrame(rows, columns=columns)
 
@@ -228,16 +218,6 @@ def summarise_curves(curves: pd.DataFrame) -> pd.DataFrame:
         "n": groups.count(),
     }
     return pd.DataFrame(parts).reset_index()
-
-
-def consensus_beats_labels(scores: pd.DataFrame) -> bool:
-    """Whether here the consensus scores above back-projection by the true labels, in the mask or without."""
-    for metric in ("fsc-auc-normalised-masked", "fsc-auc-normalised"):
-        rows = scores[scores["metric"] == metric]
-        values = dict(zip(rows["run"], rows["value"], strict=True))
-        if values.get("consensus", -np.inf) > values.get("truth-backprojection", np.inf):
-            return True
-    return False
 
 
 def _number(value: float | None) -> float:

@@ -40,8 +40,9 @@ def spread_particles(dataset: Dataset, count: int) -> np.ndarray:
 def view_particles(dataset: Dataset, indices: Sequence[int] | np.ndarray) -> list[ParticleViews]:
     """Views of the given particles.
 
-    As recorded; low-pass; phases flipped by the sign of the CTF and low-pass; Wiener-filtered (CTF / (CTF² + 1))
-    and low-pass; and, with truth, the projection of the true volume at the true pose without CTF and noise.
+    As stored, and low-pass of that, in the sign of the files; phases flipped by the sign of the CTF and low-pass;
+    Wiener-filtered (CTF / (CTF² + 1)) and low-pass; and, with truth, the projection of the true volume at the true
+    pose without CTF and noise.
     """
     indices = np.asarray(indices, dtype=np.int64)
     particles = dataset.particles
@@ -57,8 +58,8 @@ def view_particles(dataset: Dataset, indices: Sequence[int] | np.ndarray) -> lis
     ctf = evaluate_ctf(particles.ctf[indices], grid)
     spectra = fft_images(images)
     stages = {
-        "as recorded": images,
-        f"low-pass {cutoff:.0f}\u00a0Å": ifft_images(spectra * low_pass, box_size),
+        "as stored": particles.sign * images,
+        f"low-pass {cutoff:.0f}\u00a0Å": particles.sign * ifft_images(spectra * low_pass, box_size),
         f"phases flipped, {cutoff:.0f}\u00a0Å": ifft_images(spectra * torch.sign(ctf) * low_pass, box_size),
         f"Wiener filter, {cutoff:.0f}\u00a0Å": ifft_images(spectra * ctf / (ctf.square() + 1) * low_pass, box_size),
     }

@@ -2,7 +2,8 @@
 
 import pytest
 
-from cryobench.cli.catalogue import describe
+from cryobench._errors import UnknownName
+from cryobench.cli.catalogue import describe, show_catalogue
 from cryobench.importers import IMPORTERS
 from cryobench.methods import METHODS
 from cryobench.metrics import METRICS
@@ -15,3 +16,29 @@ REGISTRIES = {"recipes": RECIPES, "methods": METHODS, "metrics": METRICS, "impor
 def test_lines_of_a_list_are_those_of_what_it_lists(kind):
     lines = {name: entry.what for name, entry in REGISTRIES[kind].items()}
     assert lines == {name: describe(kind, name) for name in lines}
+
+
+def test_a_name_alone_is_found_in_whatever_kind_it_is(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for name, words in (
+        ("igg-1d", "--set KEY=VALUE"),
+        ("ari", None),
+        ("labels", "Formula"),
+        ("3d-class", "n_classes"),
+    ):
+        if words is None:
+            with pytest.raises(UnknownName, match="no recipe, method, metric or importer named 'ari'"):
+                show_catalogue(name, None)
+            continue
+        show_catalogue(name, None)
+        printed = capsys.readouterr().out
+        assert words in printed
+        assert max(map(len, printed.splitlines())) <= 80
+    show_catalogue("cryodrgn", None)
+    printed = capsys.readouterr().out
+    assert printed.startswith("methods\n")
+    assert "\nimporters\n" in printed
+    with pytest.raises(UnknownName, match="no recipe, method, metric or importer named 'ari'"):
+        show_catalogue("ari", None)
+    with pytest.raises(UnknownName, match="kind of thing to list"):
+        show_catalogue("labels", "methods")

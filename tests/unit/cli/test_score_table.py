@@ -1,12 +1,11 @@
-"""The printed table: grouped by metric, best run first, ranks with ties, main scores unless all are asked for."""
+"""The printed table: a row per score, best run first, ranks with ties, main scores unless all are asked for."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from cryobench.cli.score_table import MAIN, print_scores
+from cryobench.cli.score_table import print_scores
 from cryobench.data import Reconstruction, RunRecord, Score, Scores
-from cryobench.metrics import get_metric
 from cryobench.metrics.uncertainty import summarise
 
 
@@ -25,29 +24,33 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+
+
 def test_best_first_with_ranks_and_main_scores(capsys) -> None:
     runs = [scored("a", 0.4), scored("b", 0.6), scored("c", 0.6), scored("consensus", 0.9)]
     print_scores(runs[:3])
     printed = lines(capsys)
     assert printed[0] == "b c a"
     assert printed[1] == "rank by FSC-AUC 1–2 1–2 3"
-    assert printed[2] == "Per-image FSC"
-    assert printed[3].startswith("FSC-AUC, normalised, in the mask ↑ 0.59")
-    assert "[" in printed[3]
-    assert sum("normalised" in line for line in printed) == 1
-    assert any(line.startswith("Resolution at FSC 0.5 (Å) ↓ never crossed") for line in printed)
-    assert any(line.startswith("Adjusted Rand index of labels ↑ 0.600 [0.500, 0.700]") for line in printed)
+    assert printed[2].startswith("FSC-AUC ↑ 0.59")
+    assert "[" in printed[2]
+    assert printed[3].startswith("Labels, ARI ↑ 0.600 [0.500, 0.700]")
+    assert printed[4] == ""
     print_scores(runs)
     printed = lines(capsys)
     assert printed[0] == "consensus b c a"
     assert printed[1] == "rank by FSC-AUC 1–2 1–2 3"  # a control has none
-    assert "[" not in printed[3]
+    assert "[" not in printed[2]
 
 
 def test_everything_when_asked(capsys) -> None:
     print_scores([scored("a", 0.4)], everything=True)
     printed = lines(capsys)
     assert sum("normalised" in line for line in printed) == 2
+    assert any(line.startswith("Resolution at FSC 0.5 (Å) ↓ never crossed") for line in printed)
     assert not any("--all" in line for line in printed)
 
 
@@ -57,12 +60,26 @@ def test_what_was_not_measured_and_how_it_was_aligned_are_said(capsys) -> None:
     print_scores([one, (Reconstruction(np.arange(1), record=RunRecord("[b]")), Scores({}))])
     printed = lines(capsys)
     assert printed[0] == "a [b]"
-    assert any(line.endswith("not measured") for line in printed)
-    assert "not measured (a): poses needs poses" in printed
-    assert any("rotations are not those given; agreement with the truth 0.877" in line for line in printed)
+    assert printed[1].endswith("–")
+    text = " ".join(printed)
+    assert "not measured (a): poses needs poses" in text
+    assert "rotations are not those given; agreement with the truth 0.877" in text
 
 
-def test_main_scores_exist() -> None:
-    for name, groups in MAIN.items():
-        kinds = {kind.name for kind in get_metric(name).scores}
-        assert {each for group in groups for each in group} <= kinds
+def test_no_line_is_wider_than_the_terminal_and_every_run_is_shown(capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    names = [f"a-method-of-a-long-name-{number}" for number in range(9)]
+    print_scores([scored(name, 0.5) for name in names])
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    assert sum(line.count("0.500") for line in out.splitlines() if line.startswith("Labels, ARI")) == 9
+
+
+def test_negative_scores_of_the_truth_are_said_with_their_cause_and_give_no_rank(capsys) -> None:
+    print_scores([scored("a", -0.4), scored("b", -0.2), scored("truth-backprojection", -0.3)])
+    text = " ".join(lines(capsys))
+    assert "rank" not in text
+    assert "negative scores: FSC-AUC, normalised, in the mask is negative" in text
+    assert "--contrast" in text
+    print_scores([scored("a", -0.4), scored("b", 0.2), scored("consensus", 0.3)])
+    assert "negative scores" not in " ".join(lines(capsys))

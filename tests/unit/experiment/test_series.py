@@ -175,7 +175,9 @@ def test_a_path_kept_by_the_run_or_through_its_density(run: Path, tmp_path: Path
     findings = (LatentDensity(ring, axes), LatentPath(kept))
     changed = replace(result, latents=latents, findings=findings)
     save_reconstruction(changed, tmp_path / "ring", pixel_size=PIXEL_SIZE)
-    write_series(tmp_path / "ring", "path", tmp_path / "own")
+    assert len(write_series(tmp_path / "ring", "path", tmp_path / "more", SeriesSettings(frames=11))) == 11
+    np.testing.assert_allclose(latents_of(tmp_path / "more"), np.linspace([0, 0], [1, 1], 11), atol=1e-6)
+    write_series(tmp_path / "ring", "path", tmp_path / "own", SeriesSettings(frames=6))
     np.testing.assert_allclose(latents_of(tmp_path / "own"), kept)
     assert table(tmp_path / "own")["position"].tolist() == pytest.approx(np.linspace(0, np.sqrt(2), 6))
     write_series(tmp_path / "ring", "path", tmp_path / "around", SeriesSettings(frames=9, anchors=(0, 1)))
@@ -363,12 +365,20 @@ def test_an_interrupted_series_goes_on(run: Path, tmp_path: Path, monkeypatch) -
     monkeypatch.setattr(volume_folder, "write_volume", note)
     write_series(run, "simple", tmp_path / "out", settings)
     assert written == [f"frame-00{index}.mrc" for index in range(4)]
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {*written, "series.csv", "series.json"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *written,
+        "series.csv",
+        "series.json",
+        "call.json",
+    }
     whole = write_series(run, "simple", tmp_path / "whole", settings)
     for path in whole:
         assert path.read_bytes() == (tmp_path / "out" / path.name).read_bytes()
+    written.clear()
+    assert write_series(run, "simple", tmp_path / "out", settings) == [tmp_path / "out" / path.name for path in whole]
+    assert not written  # found finished
     with pytest.raises(FileExistsError, match="exists already"):
-        write_series(run, "simple", tmp_path / "out", settings)
+        write_series(run, "simple", tmp_path / "out", SeriesSettings(frames=5))
 
 
 def test_a_series_that_fails_at_once_leaves_no_folder(run: Path, tmp_path: Path, monkeypatch) -> None:

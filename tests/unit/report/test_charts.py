@@ -280,3 +280,24 @@ def test_every_kind_of_chart_is_drawn_with_every_run(kind, charts, runs):
     series = picture.chart.points if kind == "plane" else picture.chart.series
     labels = {run.slug: run.label for run in runs}
     assert len(shown & {label[:25] for label in labels.values()}) >= len(series) - 1  # one label is cut
+
+
+def test_names_of_a_forest_stand_beside_their_runs():
+    from cryobench.report.figures.scores import draw_forest
+    from cryobench.report.figures.style import RunStyle
+
+    values = {"low": 0.1, "best": 0.9, "middle": 0.5}
+    scores = pd.DataFrame(
+        [
+            {"slug": slug, "metric": name, "value": sign * value, "low": value - 0.05, "high": value + 0.05}
+            for slug, value in values.items()
+            for name, sign in (("ari", 1), ("population-error", 1))
+        ]
+    )
+    styles = {slug: RunStyle(f"run {slug}", "#000000", "solid", "o", False) for slug in values}
+    for metric, order in (("ari", ["low", "middle", "best"]), ("population-error", ["best", "middle", "low"])):
+        (axis,) = draw_forest(scores, [metric], styles).axes
+        labels = [label.get_text() for label in axis.get_yticklabels()]
+        assert labels == [f"run {slug}" for slug in order]  # from the bottom up
+        points = {line.get_ydata()[0]: line.get_xdata()[0] for line in axis.lines if len(line.get_xdata()) == 1}
+        assert [points[height] for height in range(3)] == [values[slug] for slug in order]

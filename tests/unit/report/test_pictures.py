@@ -46,7 +46,7 @@ def test_views_bring_out_the_particle():
         similarity = {title: np.corrcoef(image.ravel(), truth)[0, 1] for title, image in example.views.items()}
         flipped = next(value for title, value in similarity.items() if title.startswith("phases flipped"))
         assert flipped > 0.15
-        assert similarity["as recorded"] < 0
+        assert similarity["as stored"] < 0
 
 
 def test_contrast_is_matched_and_a_constant_volume_survives(rng):

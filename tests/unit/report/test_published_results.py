@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cryobench.metrics.display import find_metric
 from cryobench.recipes.published import PUBLISHED
 from cryobench.report import tables
 from cryobench.report.published_results import (
@@ -14,7 +15,6 @@ from cryobench.report.published_results import (
     recipe_of,
     write_number,
 )
-from cryobench.report.score_texts import describe_score
 from fabricated import fabricate_dataset, fabricate_results
 
 
@@ -76,7 +76,7 @@ def test_every_number_has_a_source_a_set_and_a_value_or_a_range(results):
 
 def test_scores_they_are_likened_to_exist(results):
     for name in set(results["score"]) - {""}:
-        assert describe_score(name).metric, name
+        assert find_metric(name), name
 
 
 def test_numbers_are_written_with_their_spread_or_as_a_range(results):

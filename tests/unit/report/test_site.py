@@ -55,7 +55,7 @@ def test_leaderboard_says_what_is_missing_in_words(page):
     assert re.search(r"labels-only (not measured ){5,}", text)
     assert re.search(r"cryodrgn failed CUDA out of memory", text)
     assert re.search(r"truth ceiling 1\.000 \[1\.000, 1\.000\].* never crossed", text)
-    assert "and it does so here" in text
+    assert "this score hides the heterogeneity here" in text
 
 
 def test_svg_figures_parse_and_hold_something(folder):
@@ -137,6 +137,14 @@ def test_page_data_are_json_with_null_for_what_is_missing(folder):
     assert len(measured) == 6
 
 
+def test_cells_lead_to_the_record_of_their_run_and_headings_to_their_metric(folder):
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    board = text[text.index('id="leaderboard"') : text.index('id="all-scores"')]
+    assert re.search(r'<td data-sort="[0-9.]+"><a href="#run-1-truth">1\.000</a>', board)
+    assert '<a href="#metric-heterogeneity-fsc">what it means</a>' in board
+    assert 'id="metric-heterogeneity-fsc"' in text
+
+
 def test_report_is_small(folder):
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and path.name != "plotly.min.js")
     assert size < 15e6
@@ -183,7 +191,12 @@ def test_nothing_is_left_when_writing_fails(quick_figures, tmp_path, monkeypatch
 def test_no_truth_and_no_runs_still_make_a_page_that_says_so(tmp_path):
     dataset = fabricate_dataset(with_truth=False, box_size=33, n=20)
     text = write_report(dataset, [], tmp_path / "site").read_text(encoding="utf-8")
-    for words in ("Scores: not measured", "FSC curves: not measured", "Surfaces: not measured", "no method was run"):
+    for words in (
+        "Scores: not measured",
+        "FSC curves: not measured",
+        "Surfaces: not measured",
+        "Nothing ranks these runs",
+    ):
         assert words in text
     assert "What each method found" not in text
     assert not (tmp_path / "site" / "assets" / "findings").exists()

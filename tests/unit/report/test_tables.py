@@ -9,7 +9,6 @@ from cryobench.report import tables
 from cryobench.report.assignments import class_by_truth
 from cryobench.report.axes import choose_truth_axis
 from cryobench.report.dataset_tables import ctf_curve_table, direction_map, flatten_entries, pose_table, state_table
-from cryobench.report.score_texts import ScoreText, describe_score, order_scores
 from cryobench.rotations import rotations_from_quaternions
 from fabricated import N_STATES, PIXEL_SIZE, fabricate_dataset, fabricate_results, fabricate_scores
 
@@ -95,29 +94,6 @@ def test_curve_summary_is_the_mean_over_query_particles(runs):
     assert row["mean"] == pytest.approx(expected.mean())
     assert (row["low"], row["high"]) == pytest.approx(tuple(np.percentile(expected, tables.BAND)))
     assert row["n"] == len(expected)
-
-
-def test_consensus_above_true_labels_is_noticed():
-    metric = "fsc-auc-normalised"
-    above = _scored({"consensus": (0.7, 0.6, 0.8), "truth-backprojection": (0.6, 0.5, 0.7)}, metric)
-    below = _scored({"consensus": (0.5, 0.4, 0.6), "truth-backprojection": (0.6, 0.5, 0.7)}, metric)
-    assert tables.consensus_beats_labels(above)
-    assert not tables.consensus_beats_labels(below)
-    assert not tables.consensus_beats_labels(above[above["run"] == "consensus"])
-
-
-def test_scores_are_written_as_their_metric_says_and_unknown_ones_by_their_name():
-    assert describe_score("made-up-score") == ScoreText("made-up-score", "made up score")
-    angle = describe_score("rotation-error")
-    assert (angle.unit, angle.metric, angle.lower_is_better) == ("°", "poses", True)
-    assert describe_score("rotation-error-median").statistic == "median"
-    assert angle.write(-3.14159) == "−3.1"
-    assert describe_score("population-error").blind
-
-
-def test_scores_stand_in_the_order_of_their_metrics():
-    names = ["made-up-score", "ari", "resolution-0.5", "fsc-auc-normalised-masked", "ari"]
-    assert order_scores(names) == ["fsc-auc-normalised-masked", "resolution-0.5", "ari", "made-up-score"]
 
 
 def test_class_shares_sum_to_one_and_true_labels_give_a_diagonal(dataset, runs):

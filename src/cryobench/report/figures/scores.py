@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from cryobench.metrics.display import find_kind
 from cryobench.report.figures.style import COLUMN_WIDTH, PAGE_WIDTH, RunStyle, shorten, styled
-from cryobench.report.score_texts import describe_score
 from cryobench.report.tables import CURVE_KINDS
 
 
@@ -33,9 +33,9 @@ def draw_forest(scores: pd.DataFrame, metrics: Sequence[str], styles: Mapping[st
             axis.plot([row["low"], row["high"]], [height, height], color=style.colour, linewidth=1.4)
             face = "white" if style.is_control else style.colour
             axis.plot(row["value"], height, style.marker, color=style.colour, markerfacecolor=face, markersize=4.5)
-        text = describe_score(metric)
-        axis.set_title(shorten(text.title, 42), loc="left")
-        axis.set_xlabel(text.unit or "score")
+        kind = find_kind(metric)
+        axis.set_title(shorten(kind.label, 42), loc="left")
+        axis.set_xlabel(kind.unit or "score")
         axis.grid(axis="x", color="0.9", linewidth=0.5)
         axis.set_ylim(-0.6, len(order) - 0.4)
         axis.set_yticks(range(len(order)), [shorten(styles[slug].label) for slug in reversed(order)])
@@ -44,7 +44,7 @@ def draw_forest(scores: pd.DataFrame, metrics: Sequence[str], styles: Mapping[st
 
 def _best_first(scores: pd.DataFrame, metric: str) -> list[str]:
     rows = scores.query("metric == @metric")
-    rows = rows.sort_values(by="value", ascending=describe_score(metric).lower_is_better, na_position="last")
+    rows = rows.sort_values(by="value", ascending=find_kind(metric).better == "lower", na_position="last")
     return [*rows["slug"], *[slug for slug in dict.fromkeys(scores["slug"]) if slug not in set(rows["slug"])]]
 
 
@@ -99,9 +99,9 @@ def draw_cost(scores: pd.DataFrame, runs: pd.DataFrame, metric: str, styles: Map
     axis.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:g}"))
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel("wall time / s")
-    text = describe_score(metric)
-    axis.set_title(text.title, loc="left")
-    axis.set_ylabel(text.unit or "score")
+    kind = find_kind(metric)
+    axis.set_title(kind.label, loc="left")
+    axis.set_ylabel(kind.unit or "score")
     axis.grid(color="0.92", linewidth=0.5)
     if len(table):
         figure.legend(loc="outside lower center", ncols=2)

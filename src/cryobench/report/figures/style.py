@@ -1,14 +1,16 @@
 """Colours, sizes and fonts of the figures, and how one is saved.
 
 Colours are of the Okabe-Ito palette (Okabe & Ito, "Color Universal Design", 2008), which colour-blind readers tell
-apart. Controls are dashed with hollow markers wherever they appear, methods solid and filled; after eight methods
-colours come again, with other markers and long dashes.
+apart. Controls are dashed with hollow markers wherever they appear, methods solid and filled; after the eighth method
+of the registry colours come again, with other markers and long dashes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
+from hashlib import blake2b
+from itertools import count
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -18,6 +20,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from cryobench.methods import list_methods
 from cryobench.report.tables import Run
 
 COLUMN_WIDTH = 3.5
@@ -36,15 +39,6 @@ DISCRETE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#
 """Of a few states."""
 _METHOD_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#44AA99", "#CC6677", "#6699CC", "#997700")
 _METHOD_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "h")
-_CONTROL_COLOURS = {
-    "truth": "#808080",
-    "truth-backprojection": "#56B4E9",
-    "consensus": "#E69F00",
-    "shuffled-truth": "#CC79A7",
-    "random-latent": "#999933",
-}
-_CONTROL_DASHES = {"truth": "dot", "consensus": "dash", "truth-backprojection": "dashdot"}
-
 _RC: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -92,21 +86,43 @@ class RunStyle:
 
 
 def style_runs(runs: Sequence[Run]) -> dict[str, RunStyle]:
-    """Style of every run by slug. A control looks the same in every report; methods take colours in turn."""
+    """Style of every run by slug.
+
+    A control looks as its class says. A method has the same colour and marker in every report, by its name; where
+    that is taken on this page, because its method is there twice, a run takes the next one that is free.
+    """
     styles: dict[str, RunStyle] = {}
-    methods = 0
+    names = list_methods()
+    taken: set[int] = set()
+    waiting: list[Run] = []
     for run in runs:
-        if run.control is not None:
-            name = run.reconstruction.name
-            dash = _CONTROL_DASHES.get(name, "dash")
-            styles[run.slug] = RunStyle(run.label, _CONTROL_COLOURS[name], dash, "o", True)
+        if (control := run.control) is not None:
+            styles[run.slug] = RunStyle(run.label, control.colour, control.dash, "o", True)
+            continue
+        wish = _place_of(run.reconstruction.name, names)
+        if wish in taken:
+            waiting.append(run)
         else:
-            rounds, turn = divmod(methods, len(_METHOD_COLOURS))
-            marker = _METHOD_MARKERS[(turn + 3 * rounds) % len(_METHOD_MARKERS)]
-            dash = "solid" if rounds == 0 else "longdash"
-            styles[run.slug] = RunStyle(run.label, _METHOD_COLOURS[turn], dash, marker, False)
-            methods += 1
-    return styles
+            taken.add(wish)
+            styles[run.slug] = _method_style(run, wish)
+    for run in waiting:
+        place = next(place for place in count() if place not in taken)
+        taken.add(place)
+        styles[run.slug] = _method_style(run, place)
+    return {run.slug: styles[run.slug] for run in runs}
+
+
+def _place_of(name: str, names: Sequence[str]) -> int:
+    """Place of a method in the row of styles: that in the registry, or one by the name alone."""
+    if name in names:
+        return names.index(name)
+    return blake2b(name.encode(), digest_size=2).digest()[0] % len(_METHOD_COLOURS)
+
+
+def _method_style(run: Run, place: int) -> RunStyle:
+    rounds, turn = divmod(place, len(_METHOD_COLOURS))
+    marker = _METHOD_MARKERS[(turn + 3 * rounds) % len(_METHOD_MARKERS)]
+    return RunStyle(run.label, _METHOD_COLOURS[turn], "solid" if rounds == 0 else "longdash", marker, False)
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def _motion(run: Run) -> Iterable[tuple[Any, ...]]:
 def tabulate_classes(runs: Sequence[Run]) -> pd.DataFrame:
     """Classes: columns class, population (share of the particles), resolution in Å; NaN where it is not known.
 
-    A class without particles has no resolution.
+    A class without particles has no resolution, and a population of 0 however small its probabilities are.
     """
     return _gather(runs, ("class", "population", "resolution"), _classes)
 
@@ -93,9 +93,11 @@ def _classes(run: Run) -> Iterable[tuple[Any, ...]]:
     found = run.find(ClassVolumes)
     if found is None:
         return []
-    populations = found.populations.astype(np.float64)
+    posteriors = run.reconstruction.posteriors
+    empty = found.find_empty(None if posteriors is None else len(posteriors))
+    populations = np.where(empty, 0.0, found.populations.astype(np.float64))
     known = np.nan if found.resolutions is None else found.resolutions.astype(np.float64)
-    resolutions = np.where(populations == 0, np.nan, known)
+    resolutions = np.where(empty, np.nan, known)
     return zip(range(len(populations)), populations.tolist(), resolutions.tolist(), strict=True)
 
 

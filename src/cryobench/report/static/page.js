@@ -12,14 +12,23 @@ window.cryobench = {
 };
 
 // Draw a plot once, when it is near the window; say in its place what went wrong if it cannot be drawn.
+cryobench.waiting = new Map();
 cryobench.drawInView = function (element, draw) {
   const observer = new IntersectionObserver((entries) => {
-    if (!entries.some((entry) => entry.isIntersecting)) return;
-    observer.disconnect();
-    cryobench.attempt(element, draw);
+    if (entries.some((entry) => entry.isIntersecting)) drawNow();
   }, { rootMargin: "300px" });
+  const drawNow = () => {
+    observer.disconnect();
+    cryobench.waiting.delete(element);
+    return cryobench.attempt(element, draw);
+  };
+  cryobench.waiting.set(element, drawNow);
   observer.observe(element);
 };
+
+// Paper has no window: whatever was not near one is drawn before it is printed.
+cryobench.drawAll = () => Promise.all([...cryobench.waiting.values()].map((drawNow) => drawNow()));
+addEventListener("beforeprint", cryobench.drawAll);
 
 cryobench.attempt = async function (element, draw) {
   try {

@@ -1,0 +1,48 @@
+"""The version of the installed package, and of what it computes with."""
+
+import json
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, distribution, version
+from pathlib import Path
+
+try:
+    __version__ = version("cryobench")
+except PackageNotFoundError:  # the source alone, on the path
+    __version__ = "not installed"
+
+LIBRARIES = ("numpy", "scipy", "torch", "numba", "scikit-learn")
+"""Whose versions change results in their last bits."""
+
+
+def describe_software() -> dict[str, str]:
+    """Version of Python and of ``LIBRARIES``, and the commit of this package if it came from a repository."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    commit = find_commit()
+    return found if commit is None else {**found, "commit": commit}
+
+
+def find_commit() -> str | None:
+    """Commit that the package was installed from, or of the checkout it lies in ("+" if that was changed)."""
+    try:
+        stored = distribution("cryobench").read_text("direct_url.json")
+    except PackageNotFoundError:
+        stored = None
+    if stored is not None and (commit := json.loads(stored).get("vcs_info", {}).get("commit_id")):
+        return str(commit)
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        asked = [
+            subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, timeout=10, check=True)
+            for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+        ]
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return asked[0].stdout.strip() + ("+" if asked[1].stdout.strip() else "")

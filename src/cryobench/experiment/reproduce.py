@@ -1,0 +1,147 @@
+"""``reproduce``: a finished run made again from its record alone, and how far the two agree."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cryobench._errors import FormatError, UnknownName
+from cryobench._progress import Progress, Silent
+from cryobench._version import __version__
+from cryobench.data import Reconstruction, RunRecord
+from cryobench.experiment.open_run import open_run
+from cryobench.experiment.run import run
+from cryobench.experiment.score import find_dataset
+from cryobench.methods import get_method
+
+ROUNDING = 1e-3
+"""Root mean square difference, over that of the values, up to which two results are the same to rounding."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How far a run made again agrees with the first."""
+
+    differences: Mapping[str, float]
+    """Part ("latents", "posteriors", "volumes") to the relative root mean square difference; 0 is the same bits."""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every part is the same to rounding."""
+        return all(value <= ROUNDING for value in self.differences.values())
+
+    def describe(self) -> list[str]:
+        """A line for each part."""
+        return [
+            f"{part}: {'the same bits' if value == 0 else f'relative difference {value:.2g}'}"
+            for part, value in self.differences.items()
+        ]
+
+
+def reproduce(
+    folder: str | Path,
+    output: str | Path,
+    *,
+    dataset: Path | None = None,
+    mask: Path | None = None,
+    progress: Progress | None = None,
+    **machine: Any,
+) -> tuple[Reconstruction, Comparison]:
+    """Make a finished run again into a new folder, with the settings, seed, priors and precision of its record.
+
+    Parameters
+    ----------
+    folder
+        RUN folder of a finished run of ``run``.
+    output
+        New folder, or of this call when it was interrupted.
+    dataset
+        The data set's folder, if it is not where the record says; it must have the recorded hash.
+    mask
+        The mask file of a run that was given one, which the record knows by its name and digest.
+    progress
+        Shows how far it is.
+    machine
+        device, memory, workers and scheduler, as ``run`` takes them; by default the device, and the number of
+        workers, of the record.
+
+    Raises
+    ------
+    FormatError
+        The run did not finish, or was imported from another program; its data set is another now.
+    ValueError
+        It was given a mask, and ``mask`` is not that file.
+    """
+    first = open_run(Path(folder), dataset)
+    record = first.record
+    if record.status != "finished":
+        raise FormatError(f"{folder} did not finish ({record.status}): there is no result to make again.")
+    try:
+        get_method(record.method)
+    except UnknownName as error:
+        raise FormatError(f"{folder} was not made by a method that is installed here: {error}") from error
+    if record.seed is None or record.preset is None:
+        raise FormatError(
+            f"{folder} was not made by cryobench run (its record has no seed or preset): results of other programs "
+            "are made again by these programs."
+        )
+    data = find_dataset(first, dataset)
+    if record.version != __version__ and progress is not None:
+        progress.note(f"{folder} was made by cryobench {record.version}, this is {__version__}: results may differ.")
+    options = {"device": record.machine.device.split(":")[0], "workers": record.machine.workers, **machine}
+    found = run(
+        record.method,
+        data,
+        output,
+        seed=record.seed,
+        preset=record.preset,
+        settings=dict(record.settings),
+        mask=_choose_mask(record, mask, data.particles.mask is not None),
+        precision=record.machine.precision,  # pyright: ignore[reportArgumentType]
+        progress=progress or Silent(),
+        **options,
+    )
+    if found.record.priors.mask != record.priors.mask:
+        raise ValueError(
+            f"{folder} was given the mask {record.priors.mask}, and {mask} is {found.record.priors.mask}: give the "
+            f"same file with --mask, and remove {output}."
+        )
+    return found, compare(first, found)
+
+
+def compare(one: Reconstruction, other: Reconstruction) -> Comparison:
+    """Relative root mean square differences of what both have; infinite where shapes differ or one lacks a part."""
+    differences = {}
+    for part in ("latents", "posteriors", "rotations"):
+        first, second = getattr(one, part), getattr(other, part)
+        if first is not None or second is not None:
+            differences[part] = _difference(first, second)
+    if one.volumes is not None and other.volumes is not None:
+        pairs = zip(range(len(one.volumes)), range(len(other.volumes)), strict=True)
+        found = [_difference(one.volumes.read(a), other.volumes.read(b)) for a, b in pairs]
+        differences["volumes"] = max(found, default=0.0)
+    return Comparison(differences)
+
+
+def _difference(one: np.ndarray | None, other: np.ndarray | None) -> float:
+    if one is None or other is None or one.shape != other.shape:
+        return float("inf")
+    if np.array_equal(one, other, equal_nan=True):
+        return 0.0
+    first, second = np.nan_to_num(one.astype(np.float64)), np.nan_to_num(other.astype(np.float64))
+    scale = float(np.sqrt(np.square(first).mean()))
+    return float(np.sqrt(np.square(first - second).mean())) / max(scale, 1e-300)
+
+
+def _choose_mask(record: RunRecord, mask: Path | None, has_mask: bool) -> str | Path | None:
+    """What ``run`` is given so that the mask prior is that of the record."""
+    prior = record.priors.mask
+    if prior.startswith("file "):
+        if mask is None:
+            raise ValueError(f"the run was given a mask, {prior}: give that file with --mask FILE.")
+        return mask
+    if mask is not None:
+        raise ValueError(f"the run was given no mask file (its prior is {prior!r}): leave --mask out.")
+    return "none" if prior == "none" and has_mask else None

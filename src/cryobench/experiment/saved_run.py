@@ -1,0 +1,49 @@
+"""``save_run`` and ``load_run``: a reconstruction of any origin as a RUN folder, which every command takes."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryobench._errors import FormatError
+from cryobench.data import Dataset, Reconstruction
+from cryobench.io.store import load_reconstruction, save_reconstruction
+from cryobench.metrics.evaluate import check_particles
+
+
+def load_run(folder: str | Path) -> Reconstruction:
+    """The finished run in a folder; its volumes and model are read when asked for.
+
+    Raises
+    ------
+    FormatError
+        If the folder is no run, the run is not finished, or a part of it is missing or damaged.
+    """
+    return load_reconstruction(Path(folder))
+
+
+def save_run(reconstruction: Reconstruction, folder: str | Path, dataset: Dataset) -> Reconstruction:
+    """Write a reconstruction made of a data set into a new RUN folder, and give it as it is read from there.
+
+    The record says that it is of this data set, so that ``score`` and ``report`` find it; the method of its record is
+    the name it is shown under.
+
+    Raises
+    ------
+    ValueError
+        If it is of another number of particles.
+    FormatError
+        If the folder is there already.
+    """
+    target = Path(folder)
+    check_particles(reconstruction, dataset)
+    if target.exists() and any(target.iterdir()):
+        raise FormatError(f"{target} exists and is not empty: choose another folder, or remove it first.")
+    record = reconstruction.record
+    record = record.with_(
+        dataset=dataset.identity,
+        status="finished",
+        started=record.started or datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    pixel_size = reconstruction.pixel_size or dataset.particles.pixel_size
+    save_reconstruction(replace(reconstruction, record=record), target, pixel_size=pixel_size)
+    return load_reconstruction(target)

@@ -1,0 +1,54 @@
+"""A digest of all that a report is made of, by which a page that is there already is found to be up to date."""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from cryobench._version import __version__, find_commit
+from cryobench.data import Dataset, Reconstruction, Scores
+from cryobench.io.atomic import canonical_json, read_json, to_plain
+
+
+def is_up_to_date(folder: Path, inputs: str | None) -> bool:
+    """Whether a report is there that was made of what ``digest_inputs`` gave."""
+    path = Path(folder) / "report.json"
+    if inputs is None or not path.is_file() or not (Path(folder) / "index.html").is_file():
+        return False
+    return read_json(path).get("made_of") == inputs
+
+
+def digest_inputs(dataset: Dataset, results: Sequence[tuple[Reconstruction, Scores]]) -> str | None:
+    """Digest of a data set, runs and their scores, and of this package.
+
+    None where it cannot be told whether they are the same: scores that are not of files, or a changed checkout.
+    """
+    commit = find_commit()
+    if dataset.card.get("sha256") is None or (commit or "").endswith("+"):
+        return None
+    runs = []
+    for reconstruction, scores in results:
+        if reconstruction.path is None or "contents" not in scores.context:
+            return None
+        values = {name: [score.value, score.low, score.high, score.n] for name, score in scores.scores.items()}
+        runs.append(
+            {
+                "record": reconstruction.record.to_json(),
+                "scores": {name: [repr(float(each)) for each in entries] for name, entries in values.items()},
+                "context": scores.context,
+                "series": _list_series(reconstruction.path),
+            }
+        )
+    made_of: dict[str, Any] = {
+        "version": __version__,
+        "commit": commit,
+        "dataset": dataset.card,
+        "path": str(dataset.path),
+        "runs": runs,
+    }
+    return blake2b(canonical_json(to_plain(made_of)), digest_size=20).hexdigest()
+
+
+def _list_series(run: Path) -> list[tuple[str, int]]:
+    found = sorted(run.glob("series/*/series.json"))
+    return [(path.parent.name, path.stat().st_mtime_ns) for path in found]

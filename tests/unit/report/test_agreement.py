@@ -1,0 +1,85 @@
+"""How runs agree where no truth is known: values that follow by construction, and a page that ranks nothing."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cryobench.data import ClassVolumes, IndexedVolumes, Reconstruction, RunCost, RunRecord, Score, Scores
+from cryobench.report import write_report
+from cryobench.report.agreement import compare_runs, describe_found
+from cryobench.report.tables import name_runs
+from fabricated import blob_volumes, fabricate_dataset
+
+N = 100
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return fabricate_dataset(with_truth=False, n=N)
+
+
+@pytest.fixture(scope="module")
+def results(dataset):
+    generator = np.random.default_rng(3)
+    latents = generator.standard_normal((N, 2))
+    labels = np.arange(N) % 3
+    volumes = blob_volumes()[:3]
+    index = labels[dataset.queries]
+
+    def made(name: str, found: np.ndarray, classes: np.ndarray, sign: int):
+        posteriors = np.eye(4)[classes]
+        findings = (
+            ClassVolumes(np.zeros((4, 4, 4, 4), np.float32), posteriors.mean(0), np.array([9, 10, 11, 99.0])),
+        )
+        reconstruction = Reconstruction(
+            dataset.queries, IndexedVolumes(sign * volumes, index), latents=found, posteriors=posteriors,
+            findings=findings, record=RunRecord(name, cost=RunCost(wall_seconds=200.0)),
+        )  # fmt: skip
+        return reconstruction, Scores({"wall-time": Score("wall-time", 200.0, 200.0, 200.0, 1, pd.DataFrame())})
+
+    turned = latents @ np.array([[0.0, -3.0], [3.0, 0.0]])
+    return [
+        made("first", latents, labels, 1),
+        made("alike", turned, (labels + 1) % 3, 1),
+        made("inverse", generator.standard_normal((N, 2)), generator.integers(0, 3, N), -1),
+        made("consensus", latents, labels, 1),
+    ]
+
+
+def test_latents_maps_and_classes_agree_as_they_were_made(dataset, results):
+    found = {each.title: each for each in compare_runs(name_runs(results), dataset)}
+    first, alike, inverse, _ = (run.slug for run in name_runs(results))
+    assert found["Latents"].values[first, alike] == "100 %"
+    assert float(found["Latents"].values[first, inverse].rstrip(" %")) < 30
+    assert found["Maps"].values[alike, first] == "1.00"
+    assert float(found["Maps"].values[first, inverse]) < -0.5
+    assert found["Classes"].values[first, alike] == "1.00"
+    assert abs(float(found["Classes"].values[first, inverse])) < 0.1
+    assert all(run.label != "consensus" for each in found.values() for run in each.runs)
+
+
+def test_maps_in_a_frame_of_their_own_are_not_compared(dataset, results):
+    generator = np.random.default_rng(1)
+    turned = np.linalg.qr(generator.standard_normal((N, 3, 3)))[0]
+    turned *= np.sign(np.linalg.det(turned))[:, None, None]
+    own = replace(results[1][0], rotations=turned, shifts=np.zeros((N, 2)))
+    found = {each.title: each for each in compare_runs(name_runs([results[0], (own, Scores({}))]), dataset)}
+    assert "Maps" not in found
+    assert "Latents" in found
+
+
+def test_a_class_without_particles_has_no_resolution(results):
+    (found, *_) = describe_found(name_runs(results))
+    assert found.classes == "3 of 4 with particles, 33 to 34 each; half-sets to 9 to 11 Å"
+    assert found.latents == "2 dimensions"
+    assert found.time == "3.3 min"
+
+
+def test_the_page_without_truth_ranks_nothing(dataset, results, quick_figures, tmp_path):
+    text = write_report(dataset, results, tmp_path / "site").read_text(encoding="utf-8")
+    assert "Nothing ranks these runs: the data set has no truth" in text
+    assert "Which run comes closest" not in text
+    assert ">Rank<" not in text
+    assert "<td>100 %</td>" in text
