@@ -138,7 +138,8 @@ def test_repeated_run_is_loaded_and_another_is_refused(road, command):
 
 def test_volumes_of_particles_states_and_latents(road, command, tmp_path):
     assert command("volumes", road / "classes", "-p", 0, "-p", 77, "-o", tmp_path / "a")[0] == 0
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["particle-000000.mrc", "particle-000077.mrc"]
+    found = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert found == ["call.json", "particle-000000.mrc", "particle-000077.mrc"]
     own = load_reconstruction(road / "classes")
     decoded, pixel_size = read_volume(tmp_path / "a" / "particle-000000.mrc")
     assert pixel_size == pytest.approx(16)
