@@ -14,8 +14,7 @@ from cryobench.experiment.decode import write_volumes
 from cryobench.experiment.score import score_run
 from cryobench.io.store import load_dataset
 from cryobench.methods import get_method, list_methods
-from cryobench.metrics import get_metric, list_metrics
-from cryobench.report import score_texts
+from cryobench.metrics import display, get_metric, list_metrics
 from cryobench.report.site import write_report
 from cryobench.testing import check_method, check_metric
 from cryobench.testing.toy import toy_dataset
@@ -26,11 +25,11 @@ PACKAGE = Path(__file__).parents[1] / "toy_package"
 
 @pytest.fixture(autouse=True)
 def installed(monkeypatch):
-    """The package on the path, as pip would put it there; what a report knows of metrics is not kept from before."""
+    """The package on the path, as pip would put it there; what is known of metrics is not kept from before."""
     monkeypatch.syspath_prepend(str(PACKAGE))
-    score_texts._registered.cache_clear()
+    display._registered.cache_clear()
     yield
-    score_texts._registered.cache_clear()
+    display._registered.cache_clear()
 
 
 def test_its_method_and_metric_are_listed_and_pass_the_law_book():

@@ -275,7 +275,7 @@ def test_another_query_particle_shows_other_surfaces_and_slices(page):
 
 
 def test_leaderboard_sorts_with_the_unmeasured_last(page):
-    rows = "#leaderboard .board tbody:not(.controls) tr:not(.group) a"
+    rows = "#leaderboard .board tbody:not(.controls) tr:not(.group) th a"
     names = f"[...document.querySelectorAll('{rows}')].map((link) => link.textContent)"
     click = "document.querySelectorAll('#leaderboard .board thead button')[{}].click()"
     assert page.run(names) == [HOSTILE_NAME, "3d-class", "labels-only", "cryodrgn"]
@@ -293,9 +293,8 @@ def test_leaderboard_sorts_with_the_unmeasured_last(page):
 
 def test_the_board_of_a_metric_sorts_by_itself(page):
     page.run("document.getElementById('metric-labels').open = true")
-    names = (
-        "[...document.querySelectorAll('#metric-labels .controls tr:not(.group) a')].map((link) => link.textContent)"
-    )
+    rows = "#metric-labels .controls tr:not(.group) th a"
+    names = f"[...document.querySelectorAll('{rows}')].map((link) => link.textContent)"
     page.run("document.querySelectorAll('#metric-labels thead button')[1].click()")
     assert page.run(names)[:2] == ["truth", "consensus"]
     page.run("document.querySelectorAll('#metric-labels thead button')[1].click()")

@@ -161,7 +161,7 @@ def test_an_earlier_report_is_replaced_and_another_folder_is_not(quick_figures, 
     target = tmp_path / "site"
     write_report(dataset, [], target)
     (target / "old.txt").write_text("old")
-    write_report(dataset, [], target)
+    write_report(fabricate_dataset(with_truth=False, n=21), [], target)
     assert not (target / "old.txt").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photos", "site"]
 
@@ -172,7 +172,7 @@ def test_a_report_into_a_link_fills_the_folder_linked_to(quick_figures, tmp_path
     (tmp_path / "link").symlink_to(tmp_path / "real")
     write_report(dataset, [], tmp_path / "link")
     (tmp_path / "real" / "old.txt").write_text("old")
-    write_report(dataset, [], tmp_path / "link")
+    write_report(fabricate_dataset(with_truth=False, n=21), [], tmp_path / "link")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real" / "index.html").exists()
     assert not (tmp_path / "real" / "old.txt").exists()
