@@ -3,6 +3,7 @@
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -150,6 +151,11 @@ def test_report_is_small(folder):
     assert size < 15e6
 
 
+def _another(dataset):
+    """A data set of other contents, as its card says: a page of the same one would be found up to date."""
+    return replace(dataset, card={**dataset.card, "sha256": "1" * 64})
+
+
 def test_an_earlier_report_is_replaced_and_another_folder_is_not(quick_figures, tmp_path):
     dataset = fabricate_dataset(with_truth=False, n=20)
     mine = tmp_path / "photos"
@@ -161,7 +167,7 @@ def test_an_earlier_report_is_replaced_and_another_folder_is_not(quick_figures, 
     target = tmp_path / "site"
     write_report(dataset, [], target)
     (target / "old.txt").write_text("old")
-    write_report(fabricate_dataset(with_truth=False, n=21), [], target)
+    write_report(_another(dataset), [], target)
     assert not (target / "old.txt").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photos", "site"]
 
@@ -172,7 +178,7 @@ def test_a_report_into_a_link_fills_the_folder_linked_to(quick_figures, tmp_path
     (tmp_path / "link").symlink_to(tmp_path / "real")
     write_report(dataset, [], tmp_path / "link")
     (tmp_path / "real" / "old.txt").write_text("old")
-    write_report(fabricate_dataset(with_truth=False, n=21), [], tmp_path / "link")
+    write_report(_another(dataset), [], tmp_path / "link")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real" / "index.html").exists()
     assert not (tmp_path / "real" / "old.txt").exists()
