@@ -81,10 +81,14 @@ def test_threads_change_no_score_and_a_data_set_made_anew_is_the_same_one(on_one
     assert one["scores"] == two["scores"]
 
 
+def test_workers_change_no_byte_of_a_data_set(tmp_path, on_one_and_two_threads):
+    name = next(iter(FURTHER))
+    found = measure(tmp_path, {"2 workers": (threads(1), ["2", name])})
+    assert found["2 workers"][name] == on_one_and_two_threads[0][name]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.gate] if name == "igg-1d" else []) for name in [*SMALL, *FURTHER]]
-)
+@pytest.mark.parametrize("name", [*SMALL, *FURTHER])
 def test_threads_and_workers_change_no_byte(tmp_path, name):
     cases = {f"{count} threads": (threads(count), ["1", name]) for count in (1, 2, 4)}
     cases["2 workers"] = (threads(2), ["2", name])

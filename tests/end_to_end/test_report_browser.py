@@ -282,7 +282,7 @@ def test_leaderboard_sorts_with_the_unmeasured_last(page):
     page.run(click.format(2))
     assert page.run(names) == ["3d-class", HOSTILE_NAME, "labels-only", "cryodrgn"]
     heads = "[...document.querySelectorAll('#leaderboard .board thead th button')].map((head) => head.textContent)"
-    place = page.run(heads).index("Imbalance")
+    place = page.run(heads).index("Imbalance to truth")
     page.run(click.format(place))
     assert page.run(names)[:2] == [HOSTILE_NAME, "3d-class"]
     assert (

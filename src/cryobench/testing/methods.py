@@ -26,8 +26,10 @@ from cryobench.testing.interruption import InterruptingProgress, Interruption
 from cryobench.testing.toy import permuted, toy_dataset
 
 _PLENTY = 4 * 10**9
-_INTERRUPTED_AT = (0.0, 0.35, 0.7, 0.95)
+_INTERRUPTED_AT = (0.35, 0.9)
 """Shares of the steps of a run after which it is interrupted."""
+_FEW = 120
+"""Particles of the toy for laws that hold for any number; what is alike but for rounding wants more."""
 
 
 @dataclass
@@ -39,43 +41,43 @@ class MethodCase:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The toy."""
-        return toy_dataset()
+        """The toy, of few particles."""
+        return toy_dataset(n=_FEW)
 
     @cached_property
-    def answer(self) -> Reconstruction:
-        """On the toy, with plenty of memory and no checkpoint."""
-        return self.reconstruct(self.dataset)
+    def larger(self) -> Dataset:
+        """The toy of three times as many."""
+        return toy_dataset(n=3 * _FEW)
 
     @cached_property
-    def few(self) -> Dataset:
-        """A toy of a third of the particles, for laws of bits, which hold for any number."""
-        return toy_dataset(n=120)
+    def larger_answer(self) -> Reconstruction:
+        """On that."""
+        return self.reconstruct(self.larger)
 
     @cached_property
-    def _made_of_few(self) -> tuple[Reconstruction, int]:
+    def _made(self) -> tuple[Reconstruction, int]:
         counting = InterruptingProgress()
-        answer = self.reconstruct(self.few, context=RunContext(compute=Compute(memory=_PLENTY), progress=counting))
-        return answer, counting.seen
+        context = RunContext(compute=Compute(memory=_PLENTY), progress=counting)
+        return self.reconstruct(self.dataset, context=context), counting.seen
 
     @property
-    def answer_of_few(self) -> Reconstruction:
-        """On ``few``, with plenty of memory and no checkpoint."""
-        return self._made_of_few[0]
+    def answer(self) -> Reconstruction:
+        """On the toy, with plenty of memory and no checkpoint."""
+        return self._made[0]
 
     @property
     def steps(self) -> int:
         """Steps of progress that were shown while that was made."""
-        return self._made_of_few[1]
+        return self._made[1]
 
     @cached_property
     def least_memory(self) -> int:
-        """Bytes with which the method does not refuse to run on ``few``, to a hundredth."""
+        """Bytes with which the method does not refuse to run on the toy, to a hundredth."""
 
         def does(memory: int) -> bool:
             context = RunContext(compute=Compute(memory=memory), progress=InterruptingProgress(0))
             try:
-                self.reconstruct(self.few, context=context)
+                self.reconstruct(self.dataset, context=context)
             except Interruption:
                 return True
             except MemoryShortage:
@@ -181,7 +183,7 @@ def _answer_fits(case: MethodCase) -> None:
 
 
 def _inputs_stay(case: MethodCase) -> None:
-    dataset = toy_dataset(seed=1, n=120)
+    dataset = toy_dataset(seed=1, n=_FEW)
     truth, particles = dataset.truth, dataset.particles
     assert truth is not None
     volumes = truth.volumes
@@ -199,33 +201,35 @@ def _inputs_stay(case: MethodCase) -> None:
 
 
 def _same_seed_same_bits(case: MethodCase) -> None:
-    assert_same_bits(case.answer_of_few, case.reconstruct(case.few), "the same seed twice")
+    assert_same_bits(case.answer, case.reconstruct(case.dataset), "the same seed twice")
 
 
 def _contrast_is_undone(case: MethodCase) -> None:
-    particles = case.few.particles
+    particles = case.dataset.particles
     images = ArrayImages(-particles.images.read(np.arange(len(particles))))
     inverted = dataclasses.replace(particles, images=images, sign=-1)
-    assert_same_bits(case.answer_of_few, case.reconstruct(case.few, particles=inverted), "contrast written inverted")
+    assert_same_bits(case.answer, case.reconstruct(case.dataset, particles=inverted), "contrast written inverted")
 
 
 def _background_is_ignored(case: MethodCase) -> None:
-    particles = case.dataset.particles
+    particles = case.larger.particles
     images = particles.images.read(np.arange(len(particles)))
     lifted = dataclasses.replace(particles, images=ArrayImages(images + np.float32(images.std())))
-    assert_alike(case.answer, case.reconstruct(case.dataset, particles=lifted), "a constant background", least=0.9)
+    assert_alike(
+        case.larger_answer, case.reconstruct(case.larger, particles=lifted), "a constant background", least=0.9
+    )
 
 
 def _permutes_with_particles(case: MethodCase) -> None:
     if not case.kind.permutes:
         return
-    order = stream(5, "order of the law").permutation(len(case.dataset.particles))
-    moved = case.reconstruct(permuted(case.dataset, order))
+    order = stream(5, "order of the law").permutation(len(case.larger.particles))
+    moved = case.reconstruct(permuted(case.larger, order))
     back = np.argsort(order)
     parts = {name: values[back] for name in ("latents", "posteriors") if (values := getattr(moved, name)) is not None}
-    alike = Reconstruction(case.answer.queries, moved.volumes, **parts)
+    alike = Reconstruction(case.larger_answer.queries, moved.volumes, **parts)
     least = case.kind.repeats
-    assert_alike(case.answer, alike, "particles in another order", least=0.9, of_latents=least)
+    assert_alike(case.larger_answer, alike, "particles in another order", least=0.9, of_latents=least)
 
 
 def _withheld_poses_are_refused(case: MethodCase) -> None:
@@ -245,17 +249,13 @@ def _is_blind_to_poses(case: MethodCase) -> None:
     """A method that estimates poses gives the same, to the bit, whatever poses it is handed by mistake."""
     if case.kind.poses == "given":
         return
-    particles = case.few.particles.without_poses()
-    blind = case.reconstruct(case.few, particles=particles)
-    generator = stream(7, "false poses of the law")
-    for name, poses in (
-        ("the true poses", (case.few.particles.rotations, case.few.particles.shifts)),
-        ("false poses", (rotations_from_quaternions(generator.standard_normal((len(particles), 4))), None)),
-    ):
-        rotations, shifts = poses[0], np.zeros((len(particles), 2)) if poses[1] is None else poses[1]
-        handed = dataclasses.replace(particles, rotations=rotations, shifts=shifts)
-        peeking = case.reconstruct(case.few, particles=handed)
-        assert_same_bits(blind, peeking, f"it looked at {name}, which it must estimate")
+    true, n = case.dataset.particles, len(case.dataset.particles)
+    blind = case.reconstruct(case.dataset, particles=true.without_poses())
+    assert_same_bits(blind, case.answer, "it looked at the true poses, which it must estimate")
+    rotations = rotations_from_quaternions(stream(7, "false poses of the law").standard_normal((n, 4)))
+    false = dataclasses.replace(true, rotations=rotations, shifts=np.zeros((n, 2)))
+    peeking = case.reconstruct(case.dataset, particles=false)
+    assert_same_bits(blind, peeking, "it looked at false poses, which it must estimate")
 
 
 def _latents_decode_to_query_volumes(case: MethodCase) -> None:
@@ -276,9 +276,9 @@ def _resumes_to_the_same_bits(case: MethodCase) -> None:
             folder = Path(name) / "checkpoint"
             stopping = InterruptingProgress(int(share * case.steps))
             with contextlib.suppress(Interruption):
-                case.reconstruct(case.few, context=RunContext(0, plenty, stopping, folder))
-            again = case.reconstruct(case.few, context=RunContext(0, least, checkpoint=folder))
-            assert_same_bits(case.answer_of_few, again, f"interrupted after {share:.0%}, finished with less memory")
+                case.reconstruct(case.dataset, context=RunContext(0, plenty, stopping, folder))
+            again = case.reconstruct(case.dataset, context=RunContext(0, least, checkpoint=folder))
+            assert_same_bits(case.answer, again, f"interrupted after {share:.0%}, finished with less memory")
 
 
 def _goes_on_to_the_same_bits(case: MethodCase) -> None:
@@ -289,19 +289,19 @@ def _goes_on_to_the_same_bits(case: MethodCase) -> None:
     with tempfile.TemporaryDirectory() as name:
         first, second = Path(name) / "first", Path(name) / "second"
         plenty = Compute(memory=_PLENTY)
-        case.reconstruct(case.few, context=RunContext(0, plenty, checkpoint=first), epochs=epochs - 1)
-        longer = case.reconstruct(case.few, context=RunContext(0, plenty, checkpoint=second, former=first))
-    assert_same_bits(case.answer_of_few, longer, "one epoch less, and then one more")
+        case.reconstruct(case.dataset, context=RunContext(0, plenty, checkpoint=first), epochs=epochs - 1)
+        longer = case.reconstruct(case.dataset, context=RunContext(0, plenty, checkpoint=second, former=first))
+    assert_same_bits(case.answer, longer, "one epoch less, and then one more")
     for kind, part in ((LossTerms, "values"), (LatentSnapshots, "latents")):
-        at_once, later = case.answer_of_few.find(kind), longer.find(kind)
+        at_once, later = case.answer.find(kind), longer.find(kind)
         assert at_once is not None, f"a training shows its {kind.kind}"
         assert later is not None
         np.testing.assert_array_equal(getattr(at_once, part), getattr(later, part), err_msg=kind.kind)
 
 
 def _streams_to_the_same_bits(case: MethodCase) -> None:
-    streamed = case.reconstruct(case.few, context=RunContext(compute=Compute(memory=case.least_memory)))
-    assert_same_bits(case.answer_of_few, streamed, "with the least memory that does")
+    streamed = case.reconstruct(case.dataset, context=RunContext(compute=Compute(memory=case.least_memory)))
+    assert_same_bits(case.answer, streamed, "with the least memory that does")
 
 
 def _spreads_over_workers(case: MethodCase) -> None:
