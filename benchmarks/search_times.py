@@ -46,7 +46,7 @@ def time_ours(dataset: Path, method: str, count: int, search: str) -> float:
         network, z_dim = make_network(settings, particles.box_size, 0), settings.z_dim
     latents = torch.randn(len(images), z_dim, generator=torch.Generator().manual_seed(0))
     searched = SearchedPoses(images, network, settings, Team())
-    searched.begin(lambda indices: latents[indices])
+    searched.follow(lambda indices: latents[indices], 0, count)
     indices = np.arange(count)
     batch = images.load(indices)
     # Compiles kernels, and makes what all images share: slices of the volume of every anchor.

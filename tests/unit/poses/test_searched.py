@@ -76,7 +76,7 @@ def test_anchors_find_what_the_network_does_as_they_become_as_many_as_latents() 
 
     def find(**changes: object) -> float:
         searched = SearchedPoses(images, network, SETTINGS.model_copy(update=changes), Team())
-        searched.begin(lambda chosen: latents[chosen % 20])
+        searched.follow(lambda chosen: latents[chosen % 20], 0, 20)
         searched.search(batch, latents)
         found = searched.table.flush()[0][:20]
         return float(np.median(np.degrees(geodesic_distance(found, rotations.numpy()))))

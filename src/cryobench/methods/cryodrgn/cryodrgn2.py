@@ -29,8 +29,19 @@ class Cryodrgn2(Method[Cryodrgn2Settings]):
     presets: ClassVar[Mapping[str, Preset]] = {
         "paper": Preset("CryoBench, arXiv:2408.05526: K = 8, 30 epochs, 256 x 3 networks, batches of 8."),
         "laptop": Preset(
-            "Search by anchors, 15 epochs, a box of at most 64 px: what two cores do in three quarters of an hour.",
-            {"search": "anchors", "epochs": 15, "box": 64},
+            "Search by anchors in every second of 15 epochs; smaller networks that learn faster, since few images "
+            "make few steps; a box of at most 64 px.",
+            {
+                "search": "anchors",
+                "search_every": 2,
+                "epochs": 15,
+                "box": 64,
+                "encoder_width": 128,
+                "decoder_width": 128,
+                "learning_rate": 1e-3,
+                "pretraining_images": 2_000,
+                "first_radius": 8,
+            },
         ),
     }
     small: ClassVar[Mapping[str, Any]] = {

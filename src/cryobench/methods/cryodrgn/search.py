@@ -48,8 +48,8 @@ class AbInitioTraining(AutoencoderTraining):
         """At the poses found last: in some epochs, by a search with these latents."""
         epoch, within = divmod(step - self.n_lead, self.batches.steps_per_epoch)
         if epoch % self._every == 0:
-            if within == 0:
-                self.searched.begin(self.latents)
+            size = self._settings.batch_size
+            self.searched.follow(self.latents, within * size, size)
             self.searched.search(batch, latents)
         return self.searched.place(batch)
 

@@ -29,8 +29,18 @@ class CryodrgnAi(Method[CryodrgnAiAbInitioSettings]):
     presets: ClassVar[Mapping[str, Preset]] = {
         "paper": Preset("CryoBench, arXiv:2408.05526, with the program's defaults: K = 4, 100 epochs, 256 x 3."),
         "laptop": Preset(
-            "Search by anchors in 3 epochs, as cryoDRGN 4's abinit, 12 epochs after it, a box of at most 64 px.",
-            {"search": "anchors", "search_epochs": 3, "epochs": 12, "box": 64},
+            "Search by anchors in 3 epochs, as cryoDRGN 4's abinit, 12 epochs after it; a smaller network that "
+            "learns faster, since few images make few steps; a box of at most 64 px.",
+            {
+                "search": "anchors",
+                "search_epochs": 3,
+                "epochs": 12,
+                "box": 64,
+                "width": 128,
+                "learning_rate": 1e-3,
+                "pretraining_images": 2_000,
+                "first_radius": 8,
+            },
         ),
     }
     small: ClassVar[Mapping[str, Any]] = {

@@ -31,6 +31,7 @@ class AbInitioTraining(HypervolumeTraining):
         order = plan_search_order(settings, len(images), seed)
         super().__init__(network, images, settings, compute, seed, order)
         self._first_moved = self.n_lead + order.epochs * order.batches.steps_per_epoch
+        self._search_batch_size = settings.search_batch_size
         rate = settings.pose_learning_rate
         self.searched = SearchedPoses(images, network, settings, self.team, learning_rate=rate)
 
@@ -43,8 +44,9 @@ class AbInitioTraining(HypervolumeTraining):
             rotations = random_rotations(n, self._seed, "pre-training rotations", step)[batch.own]
             return replace(batch, rotations=rotations.to(self.device)), ()
         if step < self._first_moved:
-            if (step - self.n_lead) % self.batches.steps_per_epoch == 0:
-                self.searched.begin(self.latents)
+            size = self._search_batch_size
+            within = (step - self.n_lead) % self.batches.steps_per_epoch
+            self.searched.follow(self.latents, within * size, size)
             self.searched.search(batch, latents)
             return self.searched.place(batch), ()
         table = self.searched.table

@@ -14,6 +14,9 @@ class SearchSettings(BaseModel):
         "that it says at anchors among the latents, and by the network for the best poses alone",
     )
     n_anchors: int = Field(8, ge=1, description="latents at which the search by anchors has volumes (ours)")
+    anchors_every: int = Field(
+        160, ge=1, description="images after which the network says the volumes at the anchors anew (ours)"
+    )
     rescored: int = Field(2, ge=1, description="poses that the search by anchors compares by the network (ours)")
     first_radius: int = Field(12, ge=1, description="index units, compared at all orientations (published: 12)")
     last_radius: int = Field(

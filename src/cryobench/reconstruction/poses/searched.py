@@ -1,8 +1,11 @@
 """Poses of all particles as searches find them among slices of a network that is trained meanwhile.
 
 Two ways to search. *network*: every slice is the network's, for the latent of the image. *anchors*: the network says
-volumes at some anchors among the latents, once for all images; an image is compared with slices of that of the anchor
-nearest to its latent, on a grid, and its best poses with the network's slices for its own latent.
+volumes at some anchors among the latents, anew after every so many images; an image is compared with slices of that
+of the anchor nearest to its latent, on a grid, and its best poses with the network's slices for its own latent.
+
+The volumes must follow the network within an epoch: from random poses, structure grows while images are placed and
+learned in turn. Volumes said once for an epoch stay the first blob, and no pose is found.
 """
 
 from __future__ import annotations
@@ -90,9 +93,12 @@ class SearchedPoses:
         self._volumes = torch.zeros(count, box, box, box, device=device)
         self._grids: list[tuple[PoseSearch, GridSlices]] = []
 
-    def begin(self, latents: Callable[[np.ndarray], Tensor]) -> None:
-        """Begin a search of all images, as the network is now; ``latents`` gives those of some particles."""
-        if self._settings.search == "network":
+    def follow(self, latents: Callable[[np.ndarray], Tensor], visited: int, batch_size: int) -> None:
+        """Have the network say the anchors' volumes, where so many images were visited since it last did.
+
+        ``latents`` gives those of some particles; ``visited`` counts the images of this search before the batch.
+        """
+        if self._settings.search == "network" or visited % self._settings.anchors_every >= batch_size:
             return
         chosen = np.unique(np.linspace(0, len(self._images) - 1, min(len(self._images), _ANCHORED)).astype(np.int64))
         anchors = find_anchors(latents(chosen).cpu().numpy(), len(self._anchors))
