@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from cryobench.cli.main import app, spread_values
+from cryobench.cli.main import app
+from cryobench.cli.values import spread_values
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 COMMANDS = [line.strip().split("  #")[0] for line in README.splitlines() if re.match(r" {4}cryobench \w", line)]

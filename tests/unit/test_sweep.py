@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from cryobench._errors import UnknownName
-from cryobench.cli.main import parse_range, parse_sweep, spread_values
+from cryobench.cli.values import parse_range, parse_sweep, spread_values
 from cryobench.recipes.sweep import sweep
 
 SMALL = {"box_size": 24, "pixel_size": 16.0, "resolution": 16.0, "n_states": 2, "images_per_state": 20}

@@ -13,8 +13,8 @@ import torch
 from sklearn.decomposition import PCA
 
 from cryobench._errors import FormatError, UnknownName
+from cryobench.cli.commands.series import parse_anchors, parse_percentiles
 from cryobench.cli.main import run_cli
-from cryobench.cli.series import parse_anchors, parse_percentiles
 from cryobench.compute import Compute
 from cryobench.data import (
     Components,

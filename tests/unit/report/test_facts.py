@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cryobench.cli.main import parse_settings
 from cryobench.cli.show import print_summary
+from cryobench.cli.values import parse_settings
 from cryobench.data import CollectiveVariable, Dataset
 from cryobench.recipes import get_recipe
 from cryobench.report.command import changed_settings, make_command

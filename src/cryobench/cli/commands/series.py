@@ -1,14 +1,13 @@
-"""``cryobench series``: what its options are, and what it prints."""
+"""``cryobench series``: a series of volumes that shows what a run found."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Optional
 
 import typer
 
-if TYPE_CHECKING:
-    from cryobench.reconstruction.engine import RunContext
+from cryobench.cli import machine
+from cryobench.cli.options import Box, DatasetFolder, RunFolder
 
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Kind = Annotated[
     str, typer.Argument(metavar="KIND", help="pca, k-means, graph, path, simple, cluster or intermediates.")
 ]
@@ -49,37 +48,54 @@ Neighbours = Annotated[
 MeanNeighbours = Annotated[
     float, typer.Option(help="How many of them are kept on average over the particles, the shortest first.")
 ]
-Box = Annotated[
-    Optional[int],
-    typer.Option(
-        metavar="PX", help="Side of the volumes, for previews: they are Fourier-cropped, with larger voxels."
-    ),
-]
-DatasetFolder = Annotated[
-    Optional[Path], typer.Option(help="The data set, if it is no longer where the run found it.")
-]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the clustering.")]
 
 
-def run_series(
-    run_folder: Path,
-    kind: str,
-    output: Path | None,
-    *,
-    axis: int,
-    frames: int,
-    percentiles: str,
-    clusters: int,
-    clustering: str,
-    anchors: str | None,
-    neighbours: int,
-    mean_neighbours: float,
-    seed: int,
-    box: int | None,
-    dataset: Path | None,
-    context: "RunContext",
+def series(
+    run_folder: RunFolder,
+    kind: Kind,
+    output: Output = None,
+    axis: Axis = 1,
+    frames: Frames = 20,
+    percentiles: Range = "5:95",
+    clusters: Clusters = 20,
+    clustering: Clustering = "k-means",
+    anchors: Anchors = None,
+    neighbours: Neighbours = 10,
+    mean_neighbours: MeanNeighbours = 5,
+    seed: Seed = 0,
+    box: Box = None,
+    dataset: DatasetFolder = None,
+    device: machine.Device = "auto",
+    precision: machine.Precision = "auto",
+    memory: machine.Memory = None,
+    workers: machine.Workers = 1,
+    scheduler: machine.Scheduler = None,
 ) -> None:
-    """Write the series and say what is in it."""
+    """Write a series of volumes that shows what a run found, as numbered MRC files with a table of their latents.
+
+    Of any run with latents, by its own decoder:
+
+    **pca**: along a principal axis of the latents. **k-means**: of the particles nearest to the centres of clusters,
+    near ones after each other. **graph**: of particles on the shortest path through anchors, from neighbour to
+    neighbour, so that it goes around where no particles are. **path**: along a path of high density (recovar keeps
+    one), or between two particles.
+
+    As 3D variability shows them:
+
+    **simple**: the mean moved along a component (3dva, recovar). **cluster**: back-projected from the particles of
+    each cluster. **intermediates**: back-projected in overlapping windows along a latent axis.
+
+    Repeating the command after an interruption goes on where it stopped.
+
+    Examples:
+
+    **cryobench series runs/cryodrgn k-means --clusters 10 --box 64**
+
+    **cryobench series runs/cryodrgn graph --anchors 12,340,77 --frames 30**
+
+    **cryobench series runs/3dva pca --axis 2 -o second-axis**
+    """
     from cryobench.experiment.series import write_series
     from cryobench.experiment.series_settings import SeriesSettings
     from cryobench.io.series_store import load_series
@@ -95,7 +111,8 @@ def run_series(
         mean_neighbours=mean_neighbours,
         seed=seed,
     )
-    written = write_series(run_folder, kind, output, settings, box_size=box, dataset=dataset, context=context)
+    with machine.open_context(device, precision, memory, workers, scheduler) as context:
+        written = write_series(run_folder, kind, output, settings, box_size=box, dataset=dataset, context=context)
     made = load_series(written[0].parent)
     counts = "" if made.counts is None else f" ({', '.join(f'{count:.0f}' for count in made.counts)} particles)"
     typer.echo(f"{len(written)} volumes {made.title}{counts} -> {written[0].parent}")

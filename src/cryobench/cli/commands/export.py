@@ -1,0 +1,24 @@
+"""``cryobench export``: a run in the form of another program."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cryobench.cli.options import DatasetFolder, RunFolder
+
+
+def export(
+    run_folder: RunFolder,
+    output: Annotated[Path, typer.Option("--output", "-o", help="New folder for the files.")],
+    to: Annotated[str, typer.Option(metavar="FORM", help="cryodrgn: for its eval_vol, analyze and dashboard.")],
+    dataset: DatasetFolder = None,
+) -> None:
+    """Write a finished run in the form of another program, and say how that program takes it.
+
+    Example: **cryobench export runs/cryodrgn --to cryodrgn -o for-cryodrgn**
+    """
+    from cryobench.experiment.exports import export_run
+
+    lines = export_run(run_folder, output, to=to, dataset=dataset)
+    typer.echo("\n".join([f"{run_folder} -> {output}", *lines]))

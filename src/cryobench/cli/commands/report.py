@@ -1,0 +1,39 @@
+"""``cryobench report``: a page of runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cryobench.cli.many_runs import each_run, tell_refused
+from cryobench.cli.options import DatasetFolder
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs of one data set.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the page.")],
+    dataset: DatasetFolder = None,
+) -> None:
+    """Write a page that opens from disk: leaderboard, FSC curves, volumes beside their truth, the data set's card.
+
+    Without truth the page says what each run found and how they agree instead of ranking them. Runs that are not
+    scored yet are scored first, failed ones are shown with their reason; one that is unfinished or damaged is left
+    out and named.
+
+    Example:
+
+        cryobench report runs/* -o page
+    """
+    from cryobench.cli.progress import Bars
+    from cryobench.experiment.score import load_dataset_of, load_or_score
+    from cryobench.reconstruction.engine import RunContext
+    from cryobench.report.page import check_page_folder
+    from cryobench.report.site import write_report
+
+    check_page_folder(output, kind="report")
+    context = RunContext(progress=Bars())
+    results, refused = each_run(runs, lambda folder: load_or_score(folder, dataset=dataset, context=context))
+    if results:
+        shown = load_dataset_of(list(results), dataset)
+        typer.echo(write_report(shown, list(results.values()), output, progress=context.progress))
+    tell_refused("not in the report", refused)

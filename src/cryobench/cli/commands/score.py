@@ -1,0 +1,86 @@
+"""``cryobench score``: runs against the truth."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from cryobench.cli import machine
+from cryobench.cli.many_runs import each_run, tell_refused
+from cryobench.cli.options import DatasetFolder, Seed
+
+
+def score(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")],
+    metric: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            help="Metric, see 'cryobench list metrics'; repeat for more. Default: all that can be measured."
+        ),
+    ] = None,
+    dataset: DatasetFolder = None,
+    align: Annotated[
+        str,
+        typer.Option(
+            metavar="MODE",
+            help="Bring volumes onto the true ones first: none; reconstruction (one rotation, shift and hand for "
+            "all); class (one for each class); volume (one each); auto: class or reconstruction for runs that "
+            "estimated poses of their own, else none.",
+        ),
+    ] = "auto",
+    alignment: Annotated[
+        Optional[Path],
+        typer.Option(metavar="FILE", help="Use this alignment instead: RUN/scores/alignment.json of any run."),
+    ] = None,
+    mask: Annotated[
+        Optional[Path],
+        typer.Option(
+            metavar="FILE", help="Score in this mask (.mrc, 0 to 1), not the data set's; or none: in no mask."
+        ),
+    ] = None,
+    resample: Annotated[
+        bool, typer.Option("--resample", help="Put volumes of another box or pixel size on the data set's grid.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Measure everything again, also what was kept and still holds.")
+    ] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Print every score, with its interval.")] = False,
+    seed: Seed = 0,
+    device: machine.Device = "auto",
+    precision: machine.Precision = "auto",
+    memory: machine.Memory = None,
+    workers: machine.Workers = 1,
+    scheduler: machine.Scheduler = None,
+) -> None:
+    """Score runs against the truth, from their files alone; writes RUN/scores and prints the table.
+
+    What a run lacks is not measured, and said so. The result of each metric is kept as soon as it is there: after a
+    stop the same command goes on, and scoring again measures only what depends on something that changed (the mask,
+    the alignment, the run, a newer version of a metric).
+
+    Examples:
+
+    **cryobench score runs/***
+
+    **cryobench score runs/mine --metric per-image-fsc --metric poses --all**
+
+    **cryobench score runs/abinitio --align volume**  the published protocol for ab initio methods
+
+    **cryobench score runs/imported --resample --mask tight.mrc**
+    """
+    from cryobench.cli.score_table import print_scores
+    from cryobench.experiment.score import HowToScore, score_run
+    from cryobench.metrics.display import measures_truth
+    from cryobench.metrics.frames import check_align
+
+    how = HowToScore(check_align(align), alignment, mask, resample, fresh, seed)
+    with machine.open_context(device, precision, memory, workers, scheduler) as context:
+        results, refused = each_run(
+            runs, lambda folder: score_run(folder, metrics=metric, dataset=dataset, how=how, context=context)
+        )
+    if results:
+        print_scores(list(results.values()), everything=all_)
+    tell_refused("not scored", refused)
+    if metric is None and not any(measures_truth(scores) for _, scores in results.values()):
+        typer.secho("nothing was measured against the truth: see above for what is missing.", err=True, fg="red")
+        raise typer.Exit(2)

@@ -1,0 +1,31 @@
+"""Commands that take many runs: one that is unfinished or damaged stops no other."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import typer
+
+Result = TypeVar("Result")
+
+
+def each_run(runs: list[Path], act: Callable[[Path], Result]) -> tuple[dict[Path, Result], list[Exception]]:
+    """What ``act`` makes of each run, and why it refused the others: an unfinished or damaged run stops no other."""
+    from cryobench._errors import FormatError
+
+    results: dict[Path, Result] = {}
+    refused: list[Exception] = []
+    for folder in runs:
+        try:
+            results[folder] = act(folder)
+        except FormatError as error:
+            refused.append(error)
+    return results, refused
+
+
+def tell_refused(what: str, refused: list[Exception]) -> None:
+    """Print why runs were left out and exit with 2, if any was."""
+    for error in refused:
+        typer.secho(f"{what}: {error}", err=True, fg="red")
+    if refused:
+        raise typer.Exit(2)
