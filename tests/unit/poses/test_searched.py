@@ -87,6 +87,21 @@ def test_anchors_find_what_the_network_does_as_they_become_as_many_as_latents() 
     assert every < 1.5 * exact < one
 
 
+def test_anchors_follow_the_network_after_so_many_images() -> None:
+    images, network = make_images(), make_network()
+    settings = SETTINGS.model_copy(update={"search": "anchors", "n_anchors": 1, "anchors_every": 16})
+    searched = SearchedPoses(images, network, settings, Team())
+    renewed = []
+    for batch in range(8):
+        for weights in network.parameters():
+            weights.data += 0.01
+        before = searched.tensors()["anchors.volumes"].clone()
+        searched.follow(lambda chosen: torch.zeros(len(chosen), 2), 6 * batch, 6)
+        if not torch.equal(before, searched.tensors()["anchors.volumes"]):
+            renewed.append(batch)
+    assert renewed == [0, 3, 6]
+
+
 def test_anchors_are_centres_of_clusters_or_all_there_are() -> None:
     latents = np.concatenate([np.full((5, 2), 1.0), np.full((5, 2), -1.0)]) + 1e-3 * np.arange(20).reshape(10, 2)
     centres = find_anchors(latents.astype(np.float32), 2)
