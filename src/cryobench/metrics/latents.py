@@ -109,8 +109,8 @@ class NeighbourhoodSimilarityMetric(Metric):
         "curve).",
         "One place for all particles: as random. All its distances tie.",
         "The truth with half of the particles left out at random: 25 where the truth has no ties, as the others miss "
-        "half of their neighbours too, more at small radii where it is discrete. Every score is at most 100 times the "
-        "coverage.",
+        "half of their neighbours too, more at small radii where it is discrete. Every score is at most 100 times "
+        "the coverage.",
     )
     invariances = (
         "Not changed by rotation, shift and scale of the whole latent, nor by any map that keeps the order of "
