@@ -1,19 +1,30 @@
 """RECOVAR's subspace, covariance within it, embedding and noise against dense sums and closed forms."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from cryobench.compute import Compute, MemoryShortage
+from cryobench.data import ArrayImages
+from cryobench.imaging.grid import volume_to_fourier
+from cryobench.imaging.half_disc import HalfDisc
 from cryobench.methods.recovar import projected
 from cryobench.methods.recovar.embedding import _solve
 from cryobench.methods.recovar.mean import estimate_mean
 from cryobench.methods.recovar.noise import estimate_noise_outside
 from cryobench.methods.recovar.plan import make_plan
-from cryobench.methods.recovar.projected import find_subspace, principal_volumes, solve_moments
+from cryobench.methods.recovar.projected import (
+    find_subspace,
+    principal_volumes,
+    project_covariance,
+    solve_moments,
+)
 from cryobench.methods.recovar.settings import RecovarSettings
 from cryobench.reconstruction.decoders.kernel_regression import KernelSizes
 from cryobench.reconstruction.engine import Passes
+from cryobench.reconstruction.images import PosedSpectra, predict_images
 from cryobench.reconstruction.statistics import split_halves
 from toy import toy_dataset
 
@@ -42,6 +53,35 @@ def test_the_projected_covariance_solves_the_dense_normal_equations(rng, monkeyp
     found = solve_moments(torch.from_numpy(entries.T @ entries).float(), torch.from_numpy(right)).numpy()
     np.testing.assert_allclose(found, wanted, atol=2e-3 * np.abs(wanted).max())
     np.testing.assert_array_equal(found, found.T)
+
+
+def test_the_projected_covariance_is_the_true_one_in_strong_noise(rng):
+    """Images of a dense linear model by the method's own operator, at SNR 0.1: no noise is taken for variance."""
+    size, n, k = 16, 700, 2
+    particles = toy_dataset(size=size, n=n).particles
+    disc = HalfDisc(size, (size - 1) // 2)
+    axis = np.arange(size) - size // 2
+    distance = np.sqrt(axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2)
+    blob = np.exp(-((distance / 3) ** 2))
+    volumes = torch.from_numpy(rng.standard_normal((k + 1, size, size, size)) * blob).float()
+    basis = torch.linalg.qr(volumes[1:].flatten(1).T)[0].T.reshape(k, size, size, size)
+    latents = (rng.standard_normal((n, k)) @ np.array([[3.0, 1.0], [0.0, 2.0]])).astype(np.float32)
+    posed = PosedSpectra(particles, disc.radius)
+    clean = []
+    for batch in posed.batches():
+        predicted = predict_images(volume_to_fourier(torch.cat([volumes[:1], basis])), batch, disc)
+        factors = torch.from_numpy(np.pad(latents[len(clean) :][: len(batch)], ((0, 0), (1, 0)), constant_values=1))
+        mixed = torch.einsum("nk,nkp->np", factors.to(predicted.dtype), predicted)
+        clean.extend(disc.to_images(mixed).numpy())
+    deviation = np.std(clean) / 0.1**0.5
+    images = np.stack(clean) + deviation * rng.standard_normal((n, size, size))
+    still = dataclasses.replace(particles, images=ArrayImages(images.astype(np.float32)), shifts=np.zeros((n, 2)))
+    passes = Passes(still, Compute())
+    noise = np.full(disc.radius + 1, deviation**2 * size**2)
+    mean_ft, basis_ft = volume_to_fourier(volumes[0]), volume_to_fourier(basis)
+    found = project_covariance(passes, mean_ft, basis_ft, noise).numpy()
+    true = latents.T @ latents / n
+    np.testing.assert_allclose(found, true, atol=0.05 * np.trace(true))
 
 
 def test_principal_volumes_are_orthonormal_descending_and_positive(rng):
