@@ -156,6 +156,7 @@ CASES: dict[str, tuple[str, list[str], dict[str, tuple[str | None, str, Any]]]] 
         ["files", "-d", "data", "-o", "out"],
         {
             "--output": path("out", "folder"),
+            "--dataset": ("elsewhere", "dataset", SimpleNamespace(path=Path("elsewhere"))),
             **{f"--{name}": path(name) for name in ("latents", "volumes", "labels", "poses", "images", "indices")},
             "--method": ("mine", "method", "mine"),
             "--shift-unit": ("pixel", "shift_unit", "pixel"),
@@ -237,6 +238,9 @@ def listen(monkeypatch):
         assert isinstance(result.exception, _Heard), result.output
         return heard
 
+    # What is imported while a name stands for another would keep it.
+    for target in ("report.site.write_report", *(target for target, _, _ in CASES.values())):
+        import_module(f"cryobench.{target}".rpartition(".")[0])
     for name in ("cli.run.load_dataset", "io.store.load_dataset"):
         monkeypatch.setattr(f"cryobench.{name}", lambda folder: SimpleNamespace(path=folder))
     monkeypatch.setattr("cryobench.cli.run.read_open_faults", lambda _: ())
