@@ -58,6 +58,11 @@ def test_another_precision_is_another_run(dataset: Dataset, folder: Path) -> Non
         run("consensus", dataset, folder, precision="bfloat16")
 
 
+def test_another_mask_is_another_run(dataset: Dataset, folder: Path) -> None:
+    with pytest.raises(FormatError, match="they differ in mask"):
+        run("consensus", dataset, folder, mask="none")
+
+
 def test_bfloat16_is_chosen_only_where_there_are_units_for_it(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,8 +12,8 @@ from cryobench.imaging.grid import volume_to_fourier
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.methods.recovar import projected
 from cryobench.methods.recovar.embedding import _solve
-from cryobench.methods.recovar.mean import estimate_mean
-from cryobench.methods.recovar.noise import estimate_noise_outside
+from cryobench.methods.recovar.mean import HalfSetMean, estimate_mean
+from cryobench.methods.recovar.noise import bound_noise, estimate_noise_outside
 from cryobench.methods.recovar.plan import make_plan
 from cryobench.methods.recovar.projected import (
     find_subspace,
@@ -80,6 +80,9 @@ def test_the_projected_covariance_is_the_true_one_in_strong_noise(rng):
     noise = np.full(disc.radius + 1, deviation**2 * size**2)
     mean_ft, basis_ft = volume_to_fourier(volumes[0]), volume_to_fourier(basis)
     found = project_covariance(passes, mean_ft, basis_ft, noise).numpy()
+    # A fit by the true volumes leaves nothing but noise: what is above it comes down to it, what is below stays.
+    np.testing.assert_allclose(bound_noise(passes, mean_ft, basis_ft, 3 * noise)[1:], noise[1:], rtol=0.05)
+    np.testing.assert_array_equal(bound_noise(passes, mean_ft, basis_ft, 0.5 * noise), 0.5 * noise)
     true = latents.T @ latents / n
     np.testing.assert_allclose(found, true, atol=0.05 * np.trace(true))
 
@@ -139,6 +142,13 @@ def test_noise_is_found_outside_the_mask(size):
     # The toy's noise is white, and nothing but noise is in its highest shells.
     np.testing.assert_allclose(noise[3:], white[3:], rtol=0.06)
     assert (inside >= noise - 1e-6 * noise).all()
+
+
+def test_the_prior_of_the_mean_is_the_power_that_half_sets_agree_on():
+    power, weight = np.array([5.0, 2.0, 0.1]), np.array([0.3, 1.0, 4.0])
+    fsc = power / (power + 1 / weight)  # of halves with noise 1 / W each
+    mean = HalfSetMean(torch.zeros(4, 4, 4), torch.zeros(2, 4, 4, 4), fsc, 2 * weight)
+    np.testing.assert_allclose(mean.prior, power, rtol=1e-6)
 
 
 def test_components_and_bins_do_not_follow_the_memory():
