@@ -6,10 +6,10 @@ import pytest
 from cryobench.reconstruction.statistics import find_resolution
 
 
-@pytest.mark.parametrize("threshold", [0.143, 0.5])
-def test_resolution_is_where_the_curve_falls_below_the_threshold(threshold):
-    curve = np.linspace(1, 0, 21)
-    assert find_resolution(curve, 200.0, threshold=threshold) == pytest.approx(200 / (20 * (1 - threshold)))
+@pytest.mark.parametrize(("threshold", "shell"), [(0.5, 3.8), (0.2, 4.25), (0.95, 2.5)])
+def test_resolution_is_where_the_curve_falls_below_the_threshold(threshold, shell):
+    curve = np.array([0.3, 1.0, 1.0, 0.9, 0.4, -0.4])
+    assert find_resolution(curve, 200.0, threshold=threshold) == pytest.approx(200 / shell)
 
 
 def test_curves_that_never_fall_and_those_that_fall_at_once():
