@@ -28,10 +28,13 @@ class Progress(Protocol):
 
 
 class Named:
-    """A progress whose tasks and notes say what they belong to, such as the folder of a run."""
+    """A progress whose tasks and notes say what they belong to, such as the folder of a run.
 
-    def __init__(self, progress: Progress, name: str) -> None:
-        self._progress, self._name = progress, name
+    ``advice`` is a sentence on how that could take less, for who finds out that it takes long.
+    """
+
+    def __init__(self, progress: Progress, name: str, *, advice: str = "") -> None:
+        self._progress, self._name, self.advice = progress, name, advice
 
     def task(self, label: str, total: int | None = None) -> AbstractContextManager[Task]:
         """The task under its name."""
@@ -40,6 +43,11 @@ class Named:
     def note(self, text: str) -> None:
         """The sentence under the name."""
         self._progress.note(f"{self._name}: {text}")
+
+
+def find_advice(progress: Progress) -> str:
+    """How the work could take less, in a sentence; empty where nothing is known of it."""
+    return progress.advice if isinstance(progress, Named) else ""
 
 
 class _SilentTask:

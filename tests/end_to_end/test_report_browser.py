@@ -182,6 +182,21 @@ def test_surfaces_are_seen_in_their_scenes(page, tmp_path):
         assert (np.abs(picture - background).max(axis=-1) > 0.15).mean() > 0.02, f"scene {index} is empty"
 
 
+def test_on_paper_pictures_stand_for_scenes_and_boards_are_whole(page):
+    _draw_surfaces(page)
+    seen = (
+        "[...document.querySelectorAll('#surface-grid .on-paper')].filter((each) => each.offsetHeight > 100).length"
+    )
+    assert page.run(seen) == 0
+    page.resize(1480, 1000)  # what A3 has between its margins
+    page.send("Emulation.setEmulatedMedia", media="print")
+    assert page.run(seen) == 6
+    assert page.run("document.querySelectorAll('#surface-grid .scene:not([hidden])')[0].offsetHeight") == 0
+    assert page.run(
+        "[...document.querySelectorAll('.scroll')].filter((each) => each.scrollWidth > each.clientWidth + 1).length"
+    ) == 0  # fmt: skip
+
+
 def test_the_mean_is_moved_along_the_component_that_is_chosen(page):
     _visit(page, "#moved-grid")
     drawn = "document.querySelectorAll('#moved-grid .scene[data-drawn]').length"

@@ -12,6 +12,8 @@ from cryobench.recipes.draws import (
     assign_states,
     draw_contrast,
     draw_ctf,
+    draw_given_ctf,
+    draw_given_poses,
     draw_junk,
     draw_neighbours,
     draw_noise_level,
@@ -55,6 +57,16 @@ def test_no_two_draws_open_one_stream(monkeypatch):
     assert len(found["poses"]) == 2
     every = [purpose for purposes in found.values() for purpose in purposes]
     assert len(set(every)) == len(every)
+
+
+@pytest.mark.parametrize(("draw", "count"), [(draw_given_ctf, 3), (draw_given_poses, 3)])
+def test_errors_of_what_methods_are_given_have_streams_of_their_own(monkeypatch, draw, count):
+    opened = []
+    derive = rng._derive_key
+    monkeypatch.setattr(rng, "_derive_key", lambda seed, purpose: (opened.append(purpose), derive(seed, purpose))[1])
+    errors = {"defocus_error": 100.0, "b_factor_deviation": 10.0, "rotation_error_deg": 2.0, "shift_error": 1.0}
+    draw(SETTINGS.model_copy(update=errors), 0, np.arange(3))
+    assert len(set(opened)) == len(opened) == count
 
 
 def test_ten_thousand_draws_are_uncorrelated():

@@ -16,7 +16,7 @@ from cryobench.imaging.ctf import Ctf
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.methods.classification_3d import Classification3D, Classification3DSettings, classify
 from cryobench.methods.classification_3d.expectation import Memberships, Model, compare
-from cryobench.methods.classification_3d.iterations import _AT_ONCE, class_bytes
+from cryobench.methods.classification_3d.iterations import _AT_ONCE, Classification, class_bytes
 from cryobench.methods.classification_3d.settings import plan_iterations
 from cryobench.reconstruction.decoders import open_decoder
 from cryobench.reconstruction.engine import Passes, RunContext
@@ -194,6 +194,25 @@ def test_a_run_interrupted_after_any_iteration_goes_on_to_the_same_bits(tmp_path
         assert torch.equal(resumed.model.volumes, whole.model.volumes)
         lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
         assert [line["objective"] for line in lines] == [entry["objective"] for entry in convergence.log]
+
+
+def test_sums_of_a_mini_batch_stand_for_all_particles(toy):
+    """A quarter of the particles: sums, populations and objective are as large as those of all of them."""
+    settings = _change(batch_per_class=30, online_epochs=1, full_passes=1, posterior_threshold=0.0)
+    steps, whole = (
+        Classification(toy.particles, each, RunContext(), toy.truth.states)
+        for each in (settings, _change(posterior_threshold=0.0))
+    )
+    assert (steps.looks[0].size, whole.looks[0].size) == (90, 360)
+    start = steps.start()
+    state, entry = steps._iterate(start, 0, [])
+    _, entry_of_all = whole._iterate(whole.start(), 0, [])
+    full = sum_classes(steps.passes, start.members.posteriors, state.model.noise)
+    rate = settings.learning_rate
+    expected = (1 - rate) * start.weight.sum() + rate * full.sums[1].sum()
+    torch.testing.assert_close(state.weight.sum(), expected, rtol=0.12, atol=0)
+    assert state.members.held.sum() == pytest.approx(360, rel=1e-4)
+    assert entry["objective"] == pytest.approx(entry_of_all["objective"], rel=0.25)
 
 
 def test_a_checkpoint_of_another_call_is_refused(toy, tmp_path):

@@ -241,3 +241,14 @@ def test_two_states_are_told_apart() -> None:
     assert dataset.truth is not None
     indices = [adjusted_rand_score(dataset.truth.states, each.posteriors.argmax(1)) for each in found]
     assert max(indices) > 0.8
+
+
+def test_noise_of_shells_that_are_not_compared_yet_is_the_power_of_the_images() -> None:
+    ascent = Ascent(toy_dataset(n=90).particles, _quick().settings, RunContext())
+    look, power = ascent.looks[0], ascent.passes.mean_power
+    count = look.radius + 1
+    sums = {"power": np.zeros(count), "residual": 2 * power[:count] * look.size * ascent.disc.shell_weights[:count]}
+    updated = ascent._update_noise(7 * power, sums, look)
+    np.testing.assert_array_equal(updated[count:], power[count:])
+    share = look.size / (look.size + ascent.settings.noise_memory)
+    np.testing.assert_allclose(updated[:count], (7 - 5 * share) * power[:count])

@@ -256,6 +256,8 @@ def test_unknown_states_are_left_out_and_counted(rng: np.random.Generator) -> No
     assert scores["fsc-auc"].n == 3
     assert scores.context["n_unknown_state"] == 1
     assert "fsc-auc-masked" not in scores.scores
+    # Volumes are those of the particles that are left, which are the truth: none has moved up.
+    np.testing.assert_allclose(scores["fsc-auc-normalised"].items["value"], 1)
 
 
 def test_what_does_not_fit_is_refused(rng: np.random.Generator) -> None:

@@ -15,6 +15,7 @@ def test_only_the_noise_differs(tmp_path):
     loud, quiet = sweep("igg-1d", tmp_path, vary="snr", values=[0.1, 0.4], preset="tiny", settings=SMALL, seed=2)
     table = pd.read_csv(tmp_path / "sweep.csv")
     assert table["dataset"].tolist() == ["snr-0.1", "snr-0.4"]
+    assert [dataset.card["plan"]["seed"] for dataset in (loud, quiet)] == [2, 2]
     assert table["snr"].tolist() == [0.1, 0.4]
     assert table["sha256"].tolist() == [loud.card["sha256"], quiet.card["sha256"]]
     np.testing.assert_array_equal(loud.particles.rotations, quiet.particles.rotations)

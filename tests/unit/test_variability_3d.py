@@ -10,7 +10,7 @@ from cryobench._errors import FormatError
 from cryobench.compute import Compute, MemoryShortage
 from cryobench.data import ArrayImages, Components, Convergence, HalfSetFsc
 from cryobench.fourier import fft_volume, frequency_grid, ifft_volume
-from cryobench.imaging.grid import volume_to_fourier
+from cryobench.imaging.grid import gridding_correction, volume_to_fourier
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.imaging.moments import MomentAccumulator
 from cryobench.imaging.slices import extract_slices
@@ -121,6 +121,33 @@ def test_maximisation_finds_the_components_of_noiseless_slices(size, rng):
     assert float((project(found) - data).abs().square().sum() / data.abs().square().sum()) < 1e-3
     assert subspace_angles_deg(found.numpy(), true.numpy()).max() < 4
     assert 0 < fitted.sum() < 2 * k * 4 / 3 * np.pi * (radius + 1) ** 3
+
+
+def test_one_step_from_zero_is_the_dense_least_squares_solution(rng):
+    """Images of one view, so that nothing is interpolated, and correlated latents: voxel by voxel against NumPy."""
+    k, n, size, radius = 2, 60, 12, 5
+    latents = rng.standard_normal((n, k)) @ np.array([[1.0, 0.8], [0.0, 0.6]])
+    weight = rng.uniform(0.5, 2, (n, size, size // 2 + 1))
+    data = rng.standard_normal((2, n, size, size // 2 + 1)) * 0.1
+    data = data[0] + 1j * data[1] + np.einsum("nk,kyh->nyh", latents, rng.standard_normal((k, size, size // 2 + 1)))
+    sums = MomentAccumulator(size, n_numerators=k, n_weights=3, radius=radius)
+    small = torch.from_numpy(latents).float()
+    sums.add(
+        1e6 * torch.from_numpy(weight * data).to(torch.complex64),
+        1e6 * torch.from_numpy(weight).float(),
+        torch.eye(3).expand(n, 3, 3),
+        numerator_factors=small,
+        weight_factors=second_moments(small),
+    )
+    left_over, moments = sums.half_spectra()
+    nothing, everywhere = torch.zeros(k, size, size, size), torch.ones(size, size, size)
+    found, _ = estimate_components(left_over, moments, nothing, everywhere, (0.0, float(radius)))
+    spectra = torch.stack([fft_volume(volume * gridding_correction(size)) for volume in found]).numpy()
+    # Along x and y within the plane z = 0, without frequencies that stand for two of the view's.
+    for y, x in ((1, 2), (2, 1), (-3, 1), (4, 2), (-1, 3)):
+        root = np.sqrt(weight[:, y, x])[:, None]
+        expected = np.linalg.lstsq(root * latents, root[:, 0] * data[:, y, x])[0]
+        np.testing.assert_allclose(spectra[:, 0, y, x], expected, rtol=0.02, atol=0.02)
 
 
 def test_orthonormal_components_span_the_same_and_give_the_same_volumes(rng):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from importlib import import_module
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 from rich.console import Console
@@ -12,6 +12,9 @@ from rich.table import Table
 
 from cryobench._errors import UnknownName
 from cryobench._registry import Entry, list_broken, list_names
+
+if TYPE_CHECKING:
+    from cryobench.metrics import Metric
 
 _KINDS = ("recipes", "methods", "metrics", "importers")
 _EXPLAINS = {"metrics": "explains one: formula, scores, limits", "importers": "says which files it reads"}
@@ -115,7 +118,7 @@ def _print_metric(console: Console, name: str) -> None:
     from rich.markdown import Markdown
 
     from cryobench.metrics import get_metric
-    from cryobench.metrics.pages import list_facts, list_sections
+    from cryobench.metrics.pages import KNOWN_TITLE, list_facts, list_sections
 
     metric = get_metric(name)
     console.print(f"[bold]{metric.label}[/bold]\n\n{metric.question}", highlight=False)
@@ -131,10 +134,29 @@ def _print_metric(console: Console, name: str) -> None:
         console.print(f"\n[bold]{title}[/bold]")
         if title == "Scores":
             console.print(table)
+        elif title == KNOWN_TITLE:
+            console.print(_lay_out_known_answers(metric))
         elif title == "Formula":
             console.print(text, markup=False, highlight=False)
         else:
             console.print(Markdown(text))
+
+
+def _lay_out_known_answers(metric: "type[Metric]") -> Table:
+    """A row per answer, with its main scores: all of them stand on the page under docs/metrics."""
+    from cryobench.metrics.display import choose_main
+    from cryobench.metrics.pages import list_known_answers
+
+    kinds, answers = list_known_answers(metric)
+    main = {kind.name for kind in choose_main(kind.name for kind in kinds)}
+    shown = [place for place, kind in enumerate(kinds) if kind.name in main]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("answer")
+    for place in shown:
+        table.add_column(kinds[place].name, overflow="fold", justify="right")
+    for answer, cells in answers.items():
+        table.add_row(answer, *(cells[place] for place in shown))
+    return table
 
 
 def _print_importer(console: Console, name: str) -> None:

@@ -43,6 +43,8 @@ from cryobench.reconstruction.engine import RunContext
 
 RECORD, CHECKPOINT = "run.json", "checkpoint"
 _SAME_RUN = ("method", "settings", "seed", "dataset", "mask", "precision")
+_QUICK = "laptop"
+_TAKES_LESS = f"--preset {_QUICK} takes less."
 _OF_MACHINE = {"memory_gb": "--memory", "device": "--device", "workers": "--workers", "precision": "--precision"}
 
 
@@ -186,7 +188,8 @@ def run(
         if former is None:
             write_run_record(target, record)
         states = None if former is None else target / TRAINING
-        context = RunContext(seed, compute, Named(progress or Silent(), target.name), work, former=states)
+        named = Named(progress or Silent(), target.name, advice=_advise(chosen, dataset, preset, settings or {}))
+        context = RunContext(seed, compute, named, work, former=states)
         try:
             with ledger.measure():
                 if isinstance(built, Control) and dataset.truth is not None:
@@ -246,6 +249,14 @@ def expand_settings(
     recipe = dataset.card.get("recipe")
     name = recipe.get("name") if isinstance(recipe, Mapping) else recipe
     return {**method.presets[preset].expand(dataset.particles, name), **changes}
+
+
+def _advise(method: type[Method], dataset: Dataset, preset: str, changes: Mapping[str, Any]) -> str:
+    """That the preset for two cores takes less, where that would be another run."""
+    if _QUICK not in method.presets:
+        return ""
+    quick, asked = (expand_settings(method, dataset, each, changes) for each in (_QUICK, preset))
+    return "" if method.with_settings(quick).settings == method.with_settings(asked).settings else _TAKES_LESS
 
 
 def _hand_over(dataset: Dataset, method: type[Method], mask: str | Path | None) -> tuple[Particles, str]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.cluster.hierarchy import leaves_list, linkage
-from sklearn.neighbors import NearestNeighbors
 
 from cryobench.latents.groups import cluster_latents
 
@@ -39,6 +38,8 @@ def choose_centres(latents: Float[np.ndarray, "n d"], n_clusters: int, *, seed: 
 
 def nearest_particles(latents: Float[np.ndarray, "n d"], points: Float[np.ndarray, "m d"]) -> Int[np.ndarray, "m"]:
     """The row of ``latents`` nearest to each point; rows that are not finite are left out."""
+    from sklearn.neighbors import NearestNeighbors
+
     known = np.flatnonzero(np.isfinite(latents).all(axis=1))
     search = NearestNeighbors(n_neighbors=1).fit(latents[known])
     return known[search.kneighbors(points, return_distance=False)[:, 0]]

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import minimize
-from scipy.signal import fftconvolve
 
 from cryobench.data import LatentDensity
 
@@ -97,7 +96,7 @@ def latent_density(
     low, high = np.quantile(chosen, _TAIL, axis=0), np.quantile(chosen, 1 - _TAIL, axis=0)
     axes = np.linspace(low - _MARGIN * spread, high + _MARGIN * spread, points).T
     steps = grid_steps(axes)
-    estimate = fftconvolve(_count(chosen, axes), _blur(kernel, steps, points), mode="same").clip(min=0)
+    estimate = _convolve(_count(chosen, axes), _blur(kernel, steps, points)).clip(min=0)
     estimate /= estimate.max()
     stiffness = np.diag(error + kernel) / steps**2
     blurs = _blur(error + kernel, steps, points), _blur(2 * (error + kernel), steps, points)
@@ -178,11 +177,11 @@ def _deconvolve(
     """
     once, twice = blurs
     shape = estimate.shape
-    wanted = fftconvolve(estimate, once, mode="same")
+    wanted = _convolve(estimate, once)
 
     def evaluate(flat: np.ndarray) -> tuple[float, np.ndarray]:
         density = flat.reshape(shape)
-        blurred = fftconvolve(density, twice, mode="same")
+        blurred = _convolve(density, twice)
         for axis in range(density.ndim):
             blurred -= alphas[axis] * np.diff(_differences(density, axis), axis=axis)
         return float((density * (0.5 * blurred - wanted)).sum()), (blurred - wanted).ravel()
@@ -192,7 +191,7 @@ def _deconvolve(
         evaluate, start.ravel(), jac=True, method="L-BFGS-B", bounds=[(0, None)] * start.size, options=options
     )
     density = answer.x.reshape(shape).clip(min=0)
-    residual = fftconvolve(density, once, mode="same") - estimate
+    residual = _convolve(density, once) - estimate
     squares = [float(np.square(_differences(density, axis)).sum()) for axis in range(density.ndim)]
     return density, float(np.sqrt(np.square(residual).sum())), np.array(squares)
 
@@ -227,3 +226,10 @@ def _check(latents: np.ndarray, precisions: np.ndarray, dimensions: int) -> None
         finite = np.isfinite(array.reshape(count, -1)).all(axis=1)
         if not finite.all():
             raise ValueError(f"{name} {int(np.argmin(finite))} is not finite: leave such particles out.")
+
+
+def _convolve(density: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Convolution on the grid of the density, zero beyond it."""
+    from scipy.signal import fftconvolve
+
+    return fftconvolve(density, kernel, mode="same")

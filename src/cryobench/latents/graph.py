@@ -17,7 +17,6 @@ from jaxtyping import Float, Int
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import KDTree
-from sklearn.neighbors import NearestNeighbors
 
 MOST_NEIGHBOURS = 10
 MEAN_NEIGHBOURS = 5.0
@@ -111,6 +110,8 @@ def neighbour_graph(
 
 def _find_neighbours(latents: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     """Distances and rows (n, most) of the nearest others, the nearest first."""
+    from sklearn.neighbors import NearestNeighbors
+
     if latents.shape[1] > _WIDEST_TREE:
         return NearestNeighbors(n_neighbors=most, algorithm="brute").fit(latents).kneighbors()
     distances, indices = map(np.asarray, KDTree(latents).query(latents, most + 1, workers=-1))

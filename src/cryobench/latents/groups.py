@@ -2,8 +2,6 @@
 
 import numpy as np
 from jaxtyping import Float, Int
-from sklearn.cluster import KMeans
-from sklearn.mixture import GaussianMixture
 
 from cryobench.rng import stream
 
@@ -16,6 +14,9 @@ def cluster_latents(
     By k-means, or by a Gaussian mixture, which may leave clusters empty, so there may be fewer than asked for.
     ValueError if there are fewer different latents than clusters.
     """
+    from sklearn.cluster import KMeans
+    from sklearn.mixture import GaussianMixture
+
     known = np.isfinite(latents).all(axis=1)
     distinct = len(np.unique(latents[known], axis=0))
     if n_clusters > distinct:

@@ -12,8 +12,6 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float
 from scipy import ndimage
-from skimage.graph import MCP_Geometric
-from sklearn.cluster import KMeans
 
 from cryobench.data import LatentDensity
 from cryobench.latents.density import grid_steps, scott_covariance
@@ -50,6 +48,8 @@ def find_path(
     ValueError
         If ``n_points`` is below 2, an end has another width, is not finite or lies outside the density's grid.
     """
+    from skimage.graph import MCP_Geometric
+
     dimensions, width = len(density.axes), latents.shape[1]
     if n_points < 2:
         raise ValueError(f"a path has at least its two ends, got n_points = {n_points}.")
@@ -80,6 +80,8 @@ def choose_ends(
 
     Of up to 20 centres, the half of higher density. ValueError if there are fewer than two distinct latents.
     """
+    from sklearn.cluster import KMeans
+
     sample = latents[np.unique(np.linspace(0, len(latents) - 1, _SAMPLE).astype(int))].astype(np.float64)
     distinct = len(np.unique(sample, axis=0))
     if distinct < 2:

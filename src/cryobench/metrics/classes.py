@@ -18,7 +18,6 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 from scipy.optimize import linear_sum_assignment
-from sklearn.cluster import KMeans
 
 from cryobench._one_thread import one_thread
 from cryobench.data import Dataset, GroundTruth, Reconstruction
@@ -124,6 +123,8 @@ def cluster_latents(
     ValueError
         If no row is finite, or fewer than one cluster is asked for.
     """
+    from sklearn.cluster import KMeans
+
     finite = np.isfinite(latents).all(axis=1)
     if not finite.any():
         raise ValueError(f"all {len(latents)} latents hold NaN or infinite numbers: nothing to cluster.")

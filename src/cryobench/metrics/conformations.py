@@ -284,7 +284,7 @@ class PerConformationFsc(Metric):
     )
     calibration = (
         "The truth: 1 normalised; published unit 0.484 at 64 px, 0.492 at 128 px, 0.496 at 256 px.",
-        "One map for all scores as it does in per-image-fsc: as high as, or above, maps of the true states.",
+        "One map for all scores as it does in per-image-fsc: near maps of the true states, or above.",
         "Published on igg-1d at 128 px: 0.297 (3D classification) to 0.391 (RECOVAR).",
     )
     invariances = (

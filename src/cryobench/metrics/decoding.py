@@ -24,9 +24,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int, Num, Shaped
-from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import KFold
-from sklearn.neighbors import KNeighborsRegressor
 
 from cryobench._one_thread import one_thread
 from cryobench._progress import Progress
@@ -124,6 +121,10 @@ def _predict(
     latent: Float[np.ndarray, "n d"], target: Float[np.ndarray, "n t"], neighbours: int, folds: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """What nearest neighbours and a plane predict (n, t) of each point when it is not among those fitted to."""
+    from sklearn.linear_model import LinearRegression
+    from sklearn.model_selection import KFold
+    from sklearn.neighbors import KNeighborsRegressor
+
     # Equal latents are neighbours in the order they stand: shuffled here, so that no order of the file helps.
     order = stream(seed, "decodability").permutation(len(latent))
     predictions = np.empty((2, *target.shape))

@@ -31,7 +31,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int, Num, Shaped
-from sklearn.metrics.cluster import expected_mutual_information
 
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Score, Scores
@@ -133,6 +132,8 @@ class _Table:
     @classmethod
     def of(cls, counts: Int[np.ndarray, "states classes"], matchable: Bool[np.ndarray, "classes"]) -> "_Table":
         """The table of some counts; classes that are not ``matchable`` stand for no state."""
+        from sklearn.metrics.cluster import expected_mutual_information
+
         rows, columns = np.nonzero(counts)
         matched, majority = np.full((2, counts.shape[1]), -1, dtype=np.int64)
         matched[matchable] = match_one_to_one(counts[:, matchable])

@@ -108,8 +108,9 @@ class NeighbourhoodSimilarityMetric(Metric):
         "A random latent: the radius itself (5 at 5 %), more where the truth is discrete (attained_chance of the "
         "curve).",
         "One place for all particles: as random. All its distances tie.",
-        "The truth with half of the particles left out at random: 25, for these miss half of their neighbours too. "
-        "Every score is at most 100 times the coverage.",
+        "The truth with half of the particles left out at random: 25 where the truth has no ties, as the others miss "
+        "half of their neighbours too, more at small radii where it is discrete. Every score is at most 100 times "
+        "the coverage.",
     )
     invariances = (
         "Not changed by rotation, shift and scale of the whole latent, nor by any map that keeps the order of "
@@ -223,11 +224,10 @@ class InformationImbalanceMetric(Metric):
     )
     calibration = (
         "0: neighbours in A are neighbours in B ((k + 1) / N at the least). 1: they are anywhere in B.",
-        "Latent → truth small: the latent knows the truth. Truth → latent small: it knows nothing else. A latent of "
-        "the truth and one junk dimension has 0.08 and 0.56, one that folds the truth onto half of it 0.65 and 0.01 "
-        "(both at k = 10).",
+        "Latent → truth small: the latent knows the truth. Truth → latent small: it knows nothing else. A junk "
+        "dimension raises the second, a latent that folds the truth onto half of it the first.",
         "A random latent: 1 in all of them. The truth: 1 to pose and CTF, where these are independent of the state.",
-        "The truth with half of the particles left out at random: latent → truth 0.5, truth → latent 0.9.",
+        "The truth with half of the particles left out at random: latent → truth half way between the truth's and 1.",
         "Published on igg-1d, digitised from a figure (truth → latent, latent → truth): RECOVAR 0.05, 0.04; cryoDRGN "
         "0.28, 0.12.",
     )

@@ -2,15 +2,27 @@
 
 docs/metrics holds the pages of all registered metrics, and an index. To write them anew after a change:
 
+    python -m cryobench.testing.known_answers          (where values of a metric changed)
     python -m cryobench.metrics.pages docs/metrics
 """
 
+import json
 import sys
+from functools import lru_cache
 from inspect import cleandoc
 from pathlib import Path
 
 from cryobench.metrics import METRICS, get_metric
 from cryobench.metrics.metric import Metric, ScoreKind
+
+KNOWN_TITLE = "Measured on the toy of the law book"
+KNOWN_ANSWERS = Path(__file__).with_name("known_answers.json")
+"""Measured by ``cryobench.testing.known_answers``: metric -> answer -> score -> value."""
+KnownAnswers = dict[str, dict[str, float]]
+"""Answer -> score -> value."""
+_TOY = (
+    "Three states, 360 images of 24 px, signal to noise 0.5; measured by `python -m cryobench.testing.known_answers`."
+)
 
 
 def describe_metric(metric: type[Metric]) -> str:
@@ -28,6 +40,7 @@ def list_sections(metric: type[Metric]) -> dict[str, str]:
         "Scores": _tabulate_scores(metric.scores),
         "Needs": _list_items((", ".join(sorted(metric.needs)), *metric.conditions)),
         "What known answers score": _list_items(metric.calibration),
+        KNOWN_TITLE: _tabulate_known_answers(metric),
         "What changes it, and what does not": _list_items(metric.invariances),
         "Cost": metric.cost,
         "Limits": _list_items(metric.limits),
@@ -41,7 +54,8 @@ def describe_index(metrics: list[type[Metric]]) -> str:
     lines = [
         "# Metrics",
         "",
-        "Made from the code: `python -m cryobench.metrics.pages docs/metrics` writes these pages anew, and "
+        "Made from the code: `python -m cryobench.testing.known_answers` measures what known answers score, "
+        "`python -m cryobench.metrics.pages docs/metrics` writes these pages anew, and "
         "`cryobench list metrics NAME` prints one. Times are of two cores of one machine, rounded.",
         "",
         "| metric | what it asks | scores |",
@@ -82,6 +96,36 @@ def _tabulate_scores(kinds: tuple[ScoreKind, ...]) -> str:
 def list_facts(kind: ScoreKind) -> tuple[str, str, str, str, str]:
     """Label, unit, range, better direction and statistic of a score, as shown."""
     return kind.label, kind.unit or "none", f"{_show(kind.low)} to {_show(kind.high)}", kind.better, kind.statistic
+
+
+@lru_cache
+def read_known_answers() -> dict[str, KnownAnswers]:
+    """What known answers were measured to score, by metric of this package."""
+    return json.loads(KNOWN_ANSWERS.read_text(encoding="utf-8"))
+
+
+def list_known_answers(metric: type[Metric]) -> tuple[tuple[ScoreKind, ...], dict[str, list[str]]]:
+    """Scores that were measured of known answers, and answer -> their values as text; nothing of foreign metrics."""
+    ours = metric.name in METRICS and get_metric(metric.name) is metric
+    found = read_known_answers().get(metric.name, {}) if ours else {}
+    kinds = tuple(kind for kind in metric.scores if any(kind.name in scores for scores in found.values()))
+    return kinds, {
+        answer: [kind.write(scores[kind.name]).replace("-", "−") if kind.name in scores else "" for kind in kinds]
+        for answer, scores in found.items()
+    }
+
+
+def _tabulate_known_answers(metric: type[Metric]) -> str:
+    kinds, answers = list_known_answers(metric)
+    if not kinds:
+        return ""
+    lines = [
+        _TOY,
+        "",
+        f"| answer | {' | '.join(f'`{kind.name}`' for kind in kinds)} |",
+        "|---" * (len(kinds) + 1) + "|",
+    ]
+    return "\n".join([*lines, *(f"| {answer} | {' | '.join(cells)} |" for answer, cells in answers.items())])
 
 
 def _show(bound: float) -> str:

@@ -11,7 +11,6 @@ Source: Devroye, Györfi & Lugosi, A Probabilistic Theory of Pattern Recognition
 
 import numpy as np
 from jaxtyping import Float, Int
-from sklearn.neighbors import NearestNeighbors
 
 from cryobench._one_thread import one_thread
 from cryobench._threads import run_parts
@@ -76,6 +75,8 @@ class Places:
 
 def _find_neighbours(latents: Float[np.ndarray, "n d"], count: int) -> Int[np.ndarray, "n count"]:
     """Nearest other particles of each, block by block on all threads."""
+    from sklearn.neighbors import NearestNeighbors
+
     found = np.empty((len(latents), count), dtype=np.int64)
     search = NearestNeighbors(n_neighbors=count + 1).fit(latents)
 

@@ -220,7 +220,7 @@ class Poses(Metric):
     calibration = (
         "The truth: 0.",
         "Random rotations: mean 126.5° (π/2 + 2/π rad), median 132.3°; fitting the frame takes some degrees off "
-        "that, 123° and 128° for 1,000 particles.",
+        "that, the more the fewer the particles.",
         "One wrong hand or frame for all: 0, as both are fitted.",
     )
     invariances = (

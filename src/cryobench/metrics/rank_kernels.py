@@ -1,8 +1,9 @@
 """Who is near whom in two spaces, row by row: compiled, exact, and without a sorted distance matrix.
 
 For one point, the squared distances of all points are summed in double precision by differences (no expansion of
-the square, which would cancel), dropped into bins that grow by powers of two with a counting sort, and only the
-bins in which an answer lies are sorted. Ties are met in two ways:
+the square, which would cancel). Where places alone count, they are dropped into bins that grow by powers of two, and
+only the bins in which an answer lies are sorted; where the rank of every point counts, a radix sort of the rounded
+distances orders all. Ties are met in two ways:
 
 * *in order*: equal distances stand by index, as a stable ``argsort`` leaves them;
 * *averaged*: distances that are equal once rounded to single precision (1 part in 10⁷) share their places, as the
@@ -22,6 +23,9 @@ N_BINS = 8192
 _SHIFT = 23 - _PER_OCTAVE
 _RUN = 32
 """Points sorted by insertion before runs are merged."""
+_DIGIT_BITS = 11
+_DIGIT = (1 << _DIGIT_BITS) - 1
+"""Largest digit of a radix sort of the bits of rounded distances."""
 
 
 @njit(nogil=True, cache=True)
@@ -100,8 +104,8 @@ def _sort_segment(keys, order, start, end, scratch):
 
 
 @njit(nogil=True, cache=True)
-def _place(codes, keys, edges, every, bins, counts, starts, order, scratch):
-    """Sort the points as far as asked: all, or the bins through which one of the ascending ``edges`` runs.
+def _place(codes, keys, edges, bins, counts, starts, order, scratch):
+    """Sort the points as far as asked: the bins through which one of the ascending ``edges`` runs.
 
     Afterwards ``starts[b]`` is the place of the first point of bin b, and ``order[place]`` the point at a place,
     in the sorted bins only. ``counts[b]`` of a bin that was not sorted is negative.
@@ -113,7 +117,7 @@ def _place(codes, keys, edges, every, bins, counts, starts, order, scratch):
         starts[b] = place
         while edge < n_edges and edges[edge] <= place:
             edge += 1
-        if not every and (edge == n_edges or edges[edge] >= place + count):
+        if edge == n_edges or edges[edge] >= place + count:
             counts[b] = -count
         place += count
     for j in range(len(codes)):
@@ -139,7 +143,7 @@ def _find_radii(points, discrete, index, edges, ordered, first, full, lows, size
     codes = rounded.view(np.int32)
     n, n_edges = len(keys), len(edges)
     _measure(points, discrete, index, keys, rounded)
-    _place(codes, keys, edges, False, bins, counts, starts, order, scratch)
+    _place(codes, keys, edges, bins, counts, starts, order, scratch)
     t = 0
     for b in range(N_BINS):
         while t < n_edges and edges[t] <= starts[b]:
@@ -236,22 +240,66 @@ def count_shared(truth, latent, discrete, edges, start, stop, in_order, averaged
 
 
 @njit(nogil=True, cache=True)
-def _rank_all(points, discrete, index, average, none, order, ranks, buffers):
+def _sort_codes(codes, index, order, scratch, counts):
+    """Sort all points but one by their non-negative codes, equal ones by index, into ``order[1:]``.
+
+    A radix sort of three digits of 11, 11 and 9 bits: it takes as long whatever the codes are, and no branch of it
+    depends on them.
+    """
+    n = len(codes)
+    counts[:] = 0
+    for j in range(n):
+        if j != index:
+            code = codes[j]
+            counts[0, code & _DIGIT] += 1
+            counts[1, (code >> _DIGIT_BITS) & _DIGIT] += 1
+            counts[2, code >> (2 * _DIGIT_BITS)] += 1
+    for digit in range(3):
+        place = 1
+        for value in range(_DIGIT + 1):
+            count = counts[digit, value]
+            counts[digit, value] = place
+            place += count
+    for j in range(n):
+        if j != index:
+            value = codes[j] & _DIGIT
+            order[counts[0, value]] = j
+            counts[0, value] += 1
+    for place in range(1, n):
+        j = order[place]
+        value = (codes[j] >> _DIGIT_BITS) & _DIGIT
+        scratch[counts[1, value]] = j
+        counts[1, value] += 1
+    for place in range(1, n):
+        j = scratch[place]
+        value = codes[j] >> (2 * _DIGIT_BITS)
+        order[counts[2, value]] = j
+        counts[2, value] += 1
+
+
+@njit(nogil=True, cache=True)
+def _rank_all(points, discrete, index, average, order, ranks, buffers):
     """The order of all points by distance, and the rank of each: 1 for the nearest other point, 0 for itself."""
-    keys, rounded, bins, counts, starts, scratch = buffers
+    keys, rounded, scratch, digits = buffers
     codes = rounded.view(np.int32)
     n = len(keys)
     _measure(points, discrete, index, keys, rounded)
-    _place(codes, keys, none, True, bins, counts, starts, order, scratch)
+    _sort_codes(codes, index, order, scratch, digits)
+    order[0] = index
     ranks[index] = 0.0
     low = 1
     while low < n:
         high = low + 1
+        code = codes[order[low]]
+        while high < n and codes[order[high]] == code:
+            high += 1
         if average:
-            while high < n and codes[order[high]] == codes[order[low]]:
-                high += 1
-        for place in range(low, high):
-            ranks[order[place]] = (low + high - 1) / 2
+            for place in range(low, high):
+                ranks[order[place]] = (low + high - 1) / 2
+        else:
+            _sort_segment(keys, order, low, high, scratch)
+            for place in range(low, high):
+                ranks[order[place]] = place
         low = high
 
 
@@ -285,15 +333,12 @@ def mean_conditional_ranks(first, second, discrete, neighbours, average, start, 
         np.empty(n),
         np.empty(n, np.float32),
         np.empty(n, np.int32),
-        np.empty(N_BINS, np.int32),
-        np.empty(N_BINS, np.int32),
-        np.empty(n, np.int32),
+        np.empty((3, _DIGIT + 1), np.int32),
     )
-    none = np.empty(0, np.int64)
     first_order, second_order = np.empty(n, np.int32), np.empty(n, np.int32)
     first_ranks, second_ranks = np.empty(n), np.empty(n)
     for i in range(start, stop):
-        _rank_all(first, discrete[0], i, average, none, first_order, first_ranks, buffers)
-        _rank_all(second, discrete[1], i, average, none, second_order, second_ranks, buffers)
+        _rank_all(first, discrete[0], i, average, first_order, first_ranks, buffers)
+        _rank_all(second, discrete[1], i, average, second_order, second_ranks, buffers)
         _mean_ranks(first_order, first_ranks, second_ranks, neighbours, forward[i])
         _mean_ranks(second_order, second_ranks, first_ranks, neighbours, backward[i])

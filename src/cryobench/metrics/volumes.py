@@ -184,9 +184,7 @@ class PerImageFsc(Metric):
     conditions = ("the scores in the mask need the data set's mask",)
     calibration = (
         "The truth: 1 normalised; published unit 0.484 at 64 px, 0.492 at 128 px, 0.496 at 256 px.",
-        "1HZH turned (igg-1d) at 64 px, 20 states, 500 images a state at SNR 0.1, fsc-auc in the mask: one map for "
-        "all 0.353; true states merged by 10, by 5, by 2: 0.343, 0.337, 0.331; back-projection by the true labels "
-        "0.327; labels shuffled 0.273. The floor is above the ceiling: see the limits.",
+        "One map for all: near back-projection by the true labels, above it where images are few: see the limits.",
     )
     invariances = (
         "Not changed by a positive factor; unmasked, by any filter that is positive and the same all over a shell: "

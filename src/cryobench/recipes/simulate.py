@@ -115,10 +115,6 @@ def simulate(
     if workers < 1 or chunk < 1:
         raise ValueError(f"workers and chunk must be at least 1, got {workers} and {chunk}.")
     paths = resolve_structures(structures)
-    ensemble = chosen.ensemble(full, paths)
-    counts = set_populations(ensemble.counts, full, seed)
-    selection = _select(particles, int(counts.sum()))
-    check_ctf_table(full, int(counts.sum()))
     plan = {
         "recipe": chosen.name,
         "recipe_version": chosen.version,
@@ -127,12 +123,16 @@ def simulate(
         "seed": seed,
         "structures": [{"name": path.name, "sha256": hash_file(path)} for path in paths],
         "files": {name: hash_file(path) for name, path in full.files.items()},
-        "particles": None if particles is None else [selection.start, selection.stop],
+        "particles": None if particles is None else list(particles),
         "cryobench": version("cryobench"),
     }
     if _is_finished(target, plan) and not (target / PLAN.parent).exists():
         progress.note(f"{target}: found finished, nothing was simulated.")
         return load_dataset(target)
+    ensemble = chosen.ensemble(full, paths)
+    counts = set_populations(ensemble.counts, full, seed)
+    selection = _select(particles, int(counts.sum()))
+    check_ctf_table(full, int(counts.sum()))
     job = Job(ensemble, full, seed, target, counts, assign_states(counts, full, seed), selection, chunk)
     with lock_folder(target, doing=f"simulate {chosen.name}"):
         if not _is_finished(target, plan):

@@ -189,3 +189,7 @@ def test_queries_can_be_given(home: Path, tmp_path: Path) -> None:
     (tmp_path / "q.csv").write_text("particle\n90\n")
     with pytest.raises(FormatError, match="names the query particle '90', expected indices of particles, 0 to 89"):
         adopt(star, tmp_path / "c", queries=tmp_path / "q.csv")
+
+
+def test_of_more_states_than_queries_the_middle_particles_of_evenly_spaced_ones_are_taken():
+    np.testing.assert_array_equal(choose_queries(np.repeat(np.arange(4), 10), 40, 2), [15, 35])

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import cryobench
 from cryobench._errors import FormatError
 from cryobench.cli.main import app
-from cryobench.data import Reconstruction
+from cryobench.data import IndexedVolumes, Reconstruction
 from cryobench.experiment.reproduce import compare, reproduce
 from cryobench.io.mrc import read_volume, write_volume
 from stored import edit_json, store_dataset, store_run
@@ -101,3 +101,23 @@ def test_a_result_of_ones_own_is_saved_and_scored(folder, tmp_path):
         cryobench.save_run(saved, tmp_path / "mine", dataset)
     with pytest.raises(ValueError, match="7 particles"):
         cryobench.save_run(Reconstruction(dataset.queries[:1], latents=latents[:7]), tmp_path / "few", dataset)
+
+
+@pytest.mark.parametrize("part", ["latents", "posteriors", "rotations", "volumes"])
+def test_a_difference_in_any_part_is_seen(part):
+    queries = np.array([0, 1])
+    parts = {
+        "latents": np.ones((4, 2)),
+        "posteriors": np.full((4, 2), 0.5),
+        "rotations": np.tile(np.eye(3), (4, 1, 1)),
+        "volumes": IndexedVolumes(np.ones((1, 4, 4, 4), np.float32), np.zeros(2, int)),
+    }
+    changed = {
+        "latents": 2 * np.ones((4, 2)),
+        "posteriors": np.tile([1.0, 0.0], (4, 1)),
+        "rotations": np.tile(np.diag([1.0, -1.0, -1.0]), (4, 1, 1)),
+        "volumes": IndexedVolumes(2 * np.ones((1, 4, 4, 4), np.float32), np.zeros(2, int)),
+    }
+    one = Reconstruction(queries, shifts=np.zeros((4, 2)), **parts)
+    assert compare(one, one).agrees
+    assert not compare(one, Reconstruction(queries, shifts=np.zeros((4, 2)), **{**parts, part: changed[part]})).agrees

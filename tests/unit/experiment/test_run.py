@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from cryobench._errors import FormatError
+from cryobench._progress import find_advice
 from cryobench.data import Dataset
 from cryobench.experiment import run
 from cryobench.io.store import read_run_record
+from cryobench.methods import get_method
 from cryobench.methods.controls import Consensus
 from toy import toy_dataset
 
@@ -56,6 +58,11 @@ def test_another_precision_is_another_run(dataset: Dataset, folder: Path) -> Non
         run("consensus", dataset, folder, precision="bfloat16")
 
 
+def test_another_mask_is_another_run(dataset: Dataset, folder: Path) -> None:
+    with pytest.raises(FormatError, match="they differ in mask"):
+        run("consensus", dataset, folder, mask="none")
+
+
 def test_bfloat16_is_chosen_only_where_there_are_units_for_it(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,3 +82,21 @@ def test_a_link_to_nowhere_is_refused_and_nothing_is_made(dataset: Dataset, tmp_
     with pytest.raises(FileNotFoundError, match=r"run is a link to .*nowhere.*, which is missing"):
         run("consensus", dataset, tmp_path / "run")
     assert not (tmp_path / "nowhere").exists()
+
+
+class _Heard(Exception):
+    pass
+
+
+@pytest.mark.parametrize(("preset", "advice"), [("paper", "--preset laptop takes less."), ("laptop", "")])
+def test_a_run_knows_whether_another_preset_takes_less(dataset: Dataset, tmp_path: Path, monkeypatch, preset, advice):
+    heard = []
+
+    def listen(self, particles, queries, context):
+        heard.append(find_advice(context.progress))
+        raise _Heard
+
+    monkeypatch.setattr(get_method("cryodrgn"), "reconstruct", listen)
+    with pytest.raises(_Heard):
+        run("cryodrgn", dataset, tmp_path / "run", preset=preset)
+    assert heard == [advice]

@@ -4,12 +4,16 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import spearmanr
 
 from cryobench._errors import FormatError
 from cryobench.data import ArrayImages, HalfSetFsc, Motion
 from cryobench.io.mrc import write_volume
 from cryobench.methods import get_method
+from cryobench.methods.flex_3d.consensus import low_pass, make_response
+from cryobench.methods.flex_3d.flex import _weigh_shells
+from cryobench.methods.flex_3d.training import Flex3DTraining
 from hinged_blobs import PIXEL_SIZE, hinged_dataset
 
 Flex3D = get_method("3dflex")
@@ -93,6 +97,59 @@ def test_a_training_box_may_be_smaller_than_that_of_the_map(hinge):
     angle = hinge.truth.variables["angle"].values
     assert abs(spearmanr(found.latents[:, 0], angle).statistic) > 0.9
     assert found.volumes.box_size == 24
+
+
+class _Stop(Exception):
+    pass
+
+
+def test_noise_is_in_the_units_of_the_prepared_images_of_any_box(hinge, monkeypatch):
+    """The share of noise in the power of a shell is the same in the whole box and in a smaller one."""
+    make, shares = Flex3D._make_start, []
+
+    def listen(self, particles, training, consensus, body, images, seed):
+        start = make(self, particles, training, consensus, body, images, seed)
+        power = images.load(np.arange(len(particles))).data.square().sum(-1).mean(0).numpy()
+        shells = images.disc.shells[1:]
+        mean = np.bincount(shells, power) / np.maximum(np.bincount(shells), 1)
+        shares.append(start.noise[2:7] / mean[2:7])
+        raise _Stop
+
+    monkeypatch.setattr(Flex3D, "_make_start", listen)
+    for box in (None, 18):
+        with pytest.raises(_Stop):
+            run(hinge, training_box=box)
+    np.testing.assert_allclose(*shares, rtol=0.2)
+
+
+def test_rates_fall_geometrically_until_the_annealing_ends(hinge, monkeypatch):
+    train, rates = Flex3DTraining.train, []
+
+    def listen(self, batch, step):
+        found = train(self, batch, step)
+        rates.append((self._flow_adam.param_groups[0]["lr"], self.table.lr))
+        if step == self.batches.steps_per_epoch + 1:
+            raise _Stop
+        return found
+
+    monkeypatch.setattr(Flex3DTraining, "train", listen)
+    with pytest.raises(_Stop):
+        run(hinge, epochs=2, annealing_epochs=1)
+    settings = Flex3D.with_settings(QUICK).settings
+    progress = np.minimum(np.arange(len(rates)) / (len(rates) - 2), 1)
+    fallen = (settings.last_flow_learning_rate / settings.flow_learning_rate) ** progress
+    flow, latents = np.array(rates).T
+    np.testing.assert_allclose(flow, settings.flow_learning_rate * fallen)
+    np.testing.assert_allclose(latents, settings.latent_learning_rate * fallen)
+
+
+def test_shells_are_weighed_by_the_signal_that_half_sets_share():
+    volume = torch.from_numpy(np.random.default_rng(0).standard_normal((8, 8, 8))).float()
+    for fsc, weight in ((1.0, 1.0), (0.5, 2 / 3), (0.0, 0.0), (-0.3, 0.0)):
+        weighed = _weigh_shells(volume, np.full(5, fsc))
+        torch.testing.assert_close(weighed, weight * _weigh_shells(volume, np.ones(5)))
+    smooth = low_pass(volume, make_response(8, 2))
+    torch.testing.assert_close(_weigh_shells(smooth, np.ones(5)), smooth)
 
 
 def test_segments_have_meshes_of_their_own(hinge, tmp_path):

@@ -215,6 +215,7 @@ def test_queries_without_a_state_or_a_deviation_are_left_out_and_counted(toy, co
     scores = heterogeneity_fsc(controls["truth"], unknown)
     assert scores["deviation-fsc-auc"].n == len(toy.queries) - 1
     assert scores.context["n_unknown_state"] == 1
+    np.testing.assert_allclose(scores["deviation-fsc-auc-normalised"].items["value"], 1)
     # Three states in a row, the middle one their mean.
     generator = np.random.default_rng(0)
     middle, step = generator.standard_normal((2, 8, 8, 8)).astype(np.float32)

@@ -12,6 +12,7 @@ from cryobench.data import ArrayImages, Particles
 from cryobench.methods import get_method
 from cryobench.methods.cryodrgn import Cryodrgn
 from cryobench.methods.cryodrgn.training import AutoencoderTraining, kl_divergence, make_model
+from cryobench.methods.cryodrgn_ai.training import HypervolumeTraining
 from cryobench.reconstruction.engine import Diverged, RunContext
 from cryobench.reconstruction.images import Minibatches
 from cryobench.reconstruction.networks import NetworkImages
@@ -146,3 +147,12 @@ def test_precision_is_that_of_the_run(name, particles):
     assert np.isfinite(rough).all()
     assert not np.array_equal(exact, rough)
     assert np.abs(rough - exact).max() < 0.5 * np.abs(exact).max()
+
+
+def test_every_step_of_the_pretraining_has_latents_of_its_own(particles, monkeypatch):
+    draw, drawn = HypervolumeTraining._draw, []
+    monkeypatch.setattr(HypervolumeTraining, "_draw", lambda *given: (drawn.append(draw(*given)), drawn[-1])[1])
+    estimate("cryodrgn-ai-fixed", particles, pretraining_images=40, batch_size=20)
+    first, second = drawn
+    assert (first != second).all()
+    assert first.std() == pytest.approx(second.std(), rel=0.5)

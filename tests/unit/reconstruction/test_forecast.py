@@ -1,3 +1,6 @@
+import pytest
+
+from cryobench._progress import Named
 from cryobench.reconstruction.engine import forecast
 from cryobench.reconstruction.engine.forecast import Forecast
 
@@ -28,3 +31,16 @@ def test_short_work_is_not_spoken_of(monkeypatch):
         now[0] += 1.0
         watched.look(done)
     assert notes == []
+
+
+@pytest.mark.parametrize("advice", ["", "--preset laptop takes less."])
+def test_the_advice_of_a_run_is_its_last_sentence(monkeypatch, advice):
+    now = [0.0]
+    monkeypatch.setattr(forecast.time, "monotonic", lambda: now[0])
+    notes = Notes()
+    watched = Forecast("columns", 100, Named(notes, "mine", advice=advice))
+    for done in (1, 2):
+        now[0] += 60.0
+        watched.look(done)
+    assert notes[0].startswith("mine: columns: about 98 minutes to go")
+    assert notes[0].endswith(advice or "goes on.")

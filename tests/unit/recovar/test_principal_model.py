@@ -1,19 +1,30 @@
 """RECOVAR's subspace, covariance within it, embedding and noise against dense sums and closed forms."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from cryobench.compute import Compute, MemoryShortage
+from cryobench.data import ArrayImages
+from cryobench.imaging.grid import volume_to_fourier
+from cryobench.imaging.half_disc import HalfDisc
 from cryobench.methods.recovar import projected
 from cryobench.methods.recovar.embedding import _solve
-from cryobench.methods.recovar.mean import estimate_mean
-from cryobench.methods.recovar.noise import estimate_noise_outside
+from cryobench.methods.recovar.mean import HalfSetMean, estimate_mean
+from cryobench.methods.recovar.noise import bound_noise, estimate_noise_outside
 from cryobench.methods.recovar.plan import make_plan
-from cryobench.methods.recovar.projected import find_subspace, principal_volumes, solve_moments
+from cryobench.methods.recovar.projected import (
+    find_subspace,
+    principal_volumes,
+    project_covariance,
+    solve_moments,
+)
 from cryobench.methods.recovar.settings import RecovarSettings
 from cryobench.reconstruction.decoders.kernel_regression import KernelSizes
 from cryobench.reconstruction.engine import Passes
+from cryobench.reconstruction.images import PosedSpectra, predict_images
 from cryobench.reconstruction.statistics import split_halves
 from toy import toy_dataset
 
@@ -42,6 +53,38 @@ def test_the_projected_covariance_solves_the_dense_normal_equations(rng, monkeyp
     found = solve_moments(torch.from_numpy(entries.T @ entries).float(), torch.from_numpy(right)).numpy()
     np.testing.assert_allclose(found, wanted, atol=2e-3 * np.abs(wanted).max())
     np.testing.assert_array_equal(found, found.T)
+
+
+def test_the_projected_covariance_is_the_true_one_in_strong_noise(rng):
+    """Images of a dense linear model by the method's own operator, at SNR 0.1: no noise is taken for variance."""
+    size, n, k = 16, 700, 2
+    particles = toy_dataset(size=size, n=n).particles
+    disc = HalfDisc(size, (size - 1) // 2)
+    axis = np.arange(size) - size // 2
+    distance = np.sqrt(axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2)
+    blob = np.exp(-((distance / 3) ** 2))
+    volumes = torch.from_numpy(rng.standard_normal((k + 1, size, size, size)) * blob).float()
+    basis = torch.linalg.qr(volumes[1:].flatten(1).T)[0].T.reshape(k, size, size, size)
+    latents = (rng.standard_normal((n, k)) @ np.array([[3.0, 1.0], [0.0, 2.0]])).astype(np.float32)
+    posed = PosedSpectra(particles, disc.radius)
+    clean = []
+    for batch in posed.batches():
+        predicted = predict_images(volume_to_fourier(torch.cat([volumes[:1], basis])), batch, disc)
+        factors = torch.from_numpy(np.pad(latents[len(clean) :][: len(batch)], ((0, 0), (1, 0)), constant_values=1))
+        mixed = torch.einsum("nk,nkp->np", factors.to(predicted.dtype), predicted)
+        clean.extend(disc.to_images(mixed).numpy())
+    deviation = np.std(clean) / 0.1**0.5
+    images = np.stack(clean) + deviation * rng.standard_normal((n, size, size))
+    still = dataclasses.replace(particles, images=ArrayImages(images.astype(np.float32)), shifts=np.zeros((n, 2)))
+    passes = Passes(still, Compute())
+    noise = np.full(disc.radius + 1, deviation**2 * size**2)
+    mean_ft, basis_ft = volume_to_fourier(volumes[0]), volume_to_fourier(basis)
+    found = project_covariance(passes, mean_ft, basis_ft, noise).numpy()
+    # A fit by the true volumes leaves nothing but noise: what is above it comes down to it, what is below stays.
+    np.testing.assert_allclose(bound_noise(passes, mean_ft, basis_ft, 3 * noise)[1:], noise[1:], rtol=0.05)
+    np.testing.assert_array_equal(bound_noise(passes, mean_ft, basis_ft, 0.5 * noise), 0.5 * noise)
+    true = latents.T @ latents / n
+    np.testing.assert_allclose(found, true, atol=0.05 * np.trace(true))
 
 
 def test_principal_volumes_are_orthonormal_descending_and_positive(rng):
@@ -99,6 +142,13 @@ def test_noise_is_found_outside_the_mask(size):
     # The toy's noise is white, and nothing but noise is in its highest shells.
     np.testing.assert_allclose(noise[3:], white[3:], rtol=0.06)
     assert (inside >= noise - 1e-6 * noise).all()
+
+
+def test_the_prior_of_the_mean_is_the_power_that_half_sets_agree_on():
+    power, weight = np.array([5.0, 2.0, 0.1]), np.array([0.3, 1.0, 4.0])
+    fsc = power / (power + 1 / weight)  # of halves with noise 1 / W each
+    mean = HalfSetMean(torch.zeros(4, 4, 4), torch.zeros(2, 4, 4, 4), fsc, 2 * weight)
+    np.testing.assert_allclose(mean.prior, power, rtol=1e-6)
 
 
 def test_components_and_bins_do_not_follow_the_memory():

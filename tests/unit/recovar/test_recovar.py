@@ -88,6 +88,9 @@ def test_finds_the_contrast_of_each_particle():
     contrasts = found.model["contrasts"]
     assert np.corrcoef(contrasts, truth.contrasts)[0, 1] > 0.8
     assert contrasts.mean() == pytest.approx(truth.contrasts.mean(), abs=0.1)
+    # What contrast adds lies along the mean, and no component does.
+    mean, component = found.model["mean"].ravel(), found.model["components"][0].ravel()
+    assert abs(mean @ component) < 0.05 * np.linalg.norm(mean) * np.linalg.norm(component)
 
 
 def test_a_killed_run_goes_on_with_less_memory_and_ends_with_the_same_bits(tmp_path, monkeypatch):

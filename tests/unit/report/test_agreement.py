@@ -8,7 +8,8 @@ import pytest
 
 from cryobench.data import ClassVolumes, IndexedVolumes, Reconstruction, RunCost, RunRecord, Score, Scores
 from cryobench.report import write_report
-from cryobench.report.agreement import compare_runs, describe_found
+from cryobench.report.agreement import MOST_QUERIES, compare_runs, describe_found
+from cryobench.report.queries import choose_queries
 from cryobench.report.tables import name_runs
 from fabricated import blob_volumes, fabricate_dataset
 
@@ -68,6 +69,14 @@ def test_maps_in_a_frame_of_their_own_are_not_compared(dataset, results):
     found = {each.title: each for each in compare_runs(name_runs([results[0], (own, Scores({}))]), dataset)}
     assert "Maps" not in found
     assert "Latents" in found
+
+
+def test_runs_with_no_query_particle_in_common_are_not_compared_by_maps(dataset, results):
+    one, other = (results[row][0] for row in (0, 1))
+    shown = dataset.queries[choose_queries(dataset, MOST_QUERIES)]
+    away = replace(other, queries=np.setdiff1d(np.arange(N), shown)[: len(other.queries)])
+    pair = name_runs([(one, Scores({})), (away, Scores({}))])
+    assert "Maps" not in {each.title for each in compare_runs(pair, dataset)}
 
 
 def test_a_class_without_particles_has_no_resolution(results):

@@ -271,6 +271,8 @@ def test_classes_stand_by_population_without_those_of_nobody(dataset):
     populations = np.array([0.2, 0.0, 0.5, 0.3])
     view = view_classes(ClassVolumes(volumes, populations))
     assert view.shown.tolist() == [2, 3, 0]
+    # Probabilities that make no particle, which a softmax leaves.
+    assert view_classes(ClassVolumes(volumes, np.maximum(populations, 1e-40)), 100).shown.tolist() == [2, 3, 0]
     assert view.planes[0, 0, 5, 3] == 100  # the plane xy in which they differ most
     resolutions = np.array([20.0, 96.0, 15.04, np.nan])
     run = _run("a", ClassVolumes(volumes, populations, resolutions))

@@ -11,8 +11,6 @@ import warnings
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 
 from cryobench.methods.classification_3d.settings import Classification3DSettings
 from cryobench.reconstruction.engine import Passes
@@ -45,6 +43,9 @@ def assign_by_subsets(passes: Passes, settings: Classification3DSettings, radius
 
 def cluster(coordinates: np.ndarray, n_classes: int, seed: int) -> np.ndarray:
     """Labels (n,) from k-means on coordinates (n, d)."""
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
     chosen = np.sort(stream(seed, "k-means").permutation(len(coordinates))[:_CLUSTERED])
     state = int(stream(seed, "k-means starts").integers(2**31))
     clustering = KMeans(n_classes, n_init=_RESTARTS, random_state=state)  # pyright: ignore[reportArgumentType]

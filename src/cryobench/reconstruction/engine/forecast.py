@@ -2,7 +2,7 @@
 
 import time
 
-from cryobench._progress import Progress
+from cryobench._progress import Progress, find_advice
 
 LONG = 600.0
 """Seconds of a forecast above which it is said."""
@@ -38,7 +38,8 @@ class Forecast:
         self._said = True
         seconds = (now - self._began) / (done - self._first) * (self._total - done)
         if seconds > LONG:
-            self._progress.note(
+            said = (
                 f"{self._label}: about {seconds / 60:.0f} minutes to go, measured on the first steps. What is done is"
-                " kept: after an interruption the same command goes on. --preset laptop takes less."
+                " kept: after an interruption the same command goes on."
             )
+            self._progress.note(f"{said} {find_advice(self._progress)}".rstrip())

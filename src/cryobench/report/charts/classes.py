@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 from cryobench.data import Dataset
+from cryobench.metrics.labels import Labels
+from cryobench.metrics.populations import Populations
 from cryobench.report.charts.kinds import Axis, GridChart, LineChart, Picture, Reference, Series
 from cryobench.report.tables import Run, by_run, column_of, curve_of, gather_curve
 
@@ -58,14 +60,14 @@ def order_confusion(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _where_from(run: Run) -> str:
-    labels = run.scores.context.get("labels")
+    labels = run.scores.context.get(Labels.name)
     source = labels.get("classes_from") if isinstance(labels, dict) else None
     return str(source) if source else ""
 
 
 def draw_populations(runs: Sequence[Run]) -> list[Picture]:
     """True and recovered population of every state."""
-    table = gather_curve(runs, "populations")
+    table = gather_curve(runs, Populations.name)
     if table.empty:
         return []
     series = [

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from cryobench.metrics.decoding import DecodabilityMetric
+from cryobench.metrics.latents import LARGEST_AVERAGED, InformationImbalanceMetric, NeighbourhoodSimilarityMetric
 from cryobench.report.charts.kinds import (
     Axis,
     DotChart,
@@ -18,14 +20,12 @@ from cryobench.report.charts.kinds import (
 )
 from cryobench.report.tables import Run, by_run, column_of, gather_curve
 
-LARGEST_AVERAGED = 30
-"""Published figures average the imbalance over the numbers of neighbours up to this."""
 _TOWARDS = {"truth": "heterogeneity", "pose": "pose", "ctf": "CTF"}
 
 
 def draw_neighbours(runs: Sequence[Run]) -> list[Picture]:
     """Shared neighbours against the radius: as a share of what ties allow, and as published."""
-    table = gather_curve(runs, "neighbourhood-similarity")
+    table = gather_curve(runs, NeighbourhoodSimilarityMetric.name)
     if table.empty:
         return []
     words = {
@@ -112,7 +112,7 @@ def draw_imbalance(runs: Sequence[Run]) -> list[Picture]:
 def imbalance_table(runs: Sequence[Run]) -> pd.DataFrame:
     """Imbalance averaged over k up to 30: slug, run, against, to_latent, from_latent and their spreads."""
     columns = ["slug", "run", "against", "to_latent", "from_latent", "to_spread", "from_spread"]
-    table = gather_curve(runs, "information-imbalance")
+    table = gather_curve(runs, InformationImbalanceMetric.name)
     if table.empty:
         return pd.DataFrame(columns=columns)
     table = table.loc[(table["points"] == "subsets") & (table["k"] <= LARGEST_AVERAGED)]
@@ -132,7 +132,7 @@ def imbalance_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 def draw_decodability(runs: Sequence[Run]) -> list[Picture]:
     """R² of every collective variable, from nearest neighbours and from a plane."""
-    table = gather_curve(runs, "decodability")
+    table = gather_curve(runs, DecodabilityMetric.name)
     if table.empty:
         return []
     names = list(dict.fromkeys(table["variable"]))

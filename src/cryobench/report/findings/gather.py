@@ -87,8 +87,11 @@ def gather_findings(runs: Sequence[Run], dataset: Dataset) -> Findings:
             components[run.slug] = view_components(found)
         if (path := run.find(LatentPath)) is not None and path.volumes is not None and len(path.volumes) > 1:
             paths[run.slug] = view_frames(len(path.volumes), path.volumes.__getitem__)
-        if (classes := run.find(ClassVolumes)) is not None and len((view := view_classes(classes)).shown):
-            volumes[run.slug] = view
+        if (classes := run.find(ClassVolumes)) is not None:
+            posteriors = run.reconstruction.posteriors
+            view = view_classes(classes, None if posteriors is None else len(posteriors))
+            if len(view.shown):
+                volumes[run.slug] = view
         if (motion := run.find(Motion)) is not None and motion.displacements.size:
             motions[run.slug] = view_motion(motion)
     table = tabulate_classes(runs)

@@ -109,11 +109,11 @@ def view_frames(count: int, read: Callable[[int], np.ndarray]) -> FramesView:
     return FramesView(frames, differences, shown, count, direction, _limit(differences))
 
 
-def view_classes(found: ClassVolumes) -> ClassesView:
-    """At most ``MOST_CLASSES`` of the class volumes: the most populated, classes of nobody left out."""
+def view_classes(found: ClassVolumes, n_particles: int | None = None) -> ClassesView:
+    """At most ``MOST_CLASSES`` of the class volumes: the most populated, classes without particles left out."""
     populations = np.asarray(found.populations, dtype=np.float64)
     order = np.argsort(-populations, kind="stable")
-    shown = order[populations[order] > 0][:MOST_CLASSES]
+    shown = order[~found.find_empty(n_particles)[order]][:MOST_CLASSES]
     reduced = [_reduce(found.volumes[number]) for number in shown.tolist()]
     if not reduced:
         return ClassesView(np.zeros((0, 3, 1, 1), np.float32), shown, len(populations))

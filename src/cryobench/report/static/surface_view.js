@@ -99,7 +99,15 @@
         scene: { xaxis: axis, yaxis: axis, zaxis: axis, aspectmode: "cube", camera: structuredClone(camera), dragmode: "orbit" },
       });
       const isNew = !scene.classList.contains("js-plotly-plot");
-      if (isNew) scene.replaceChildren();
+      if (isNew) {
+        // Of a WebGL scene nothing is left on paper: the picture that it takes the place of is printed.
+        const picture = scene.querySelector("img");
+        scene.replaceChildren();
+        if (picture) {
+          picture.className = "on-paper";
+          scene.before(picture);
+        }
+      }
       await Plotly.react(scene, [trace], layout, cryobench.config);
       if (isNew) {
         scene.on("plotly_relayouting", (change) => follow(scene, change["scene.camera"]));

@@ -1,0 +1,82 @@
+"""Scores of answers that are known, on the toy of the law book; pages of metrics show them.
+
+To measure them anew after a change of a metric, and then write the pages:
+
+    python -m cryobench.testing.known_answers
+    python -m cryobench.metrics.pages docs/metrics
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+
+import cryobench.metrics.pages as pages
+from cryobench.data import Reconstruction, RunRecord
+from cryobench.methods import Control, get_method
+from cryobench.metrics import METRICS, get_metric
+from cryobench.rng import stream
+from cryobench.testing.metrics import MetricCase
+
+_FURTHER_CONTROLS = ("consensus", "random-latent")
+_WITHOUT = ("cost",)
+"""What it measures of the toy is no fact of the toy."""
+
+
+def make_known_answers(case: MetricCase) -> dict[str, Reconstruction]:
+    """Name -> reconstruction of the toy: the controls, and the truth with something done to it."""
+    made = {name: dataclasses.replace(answer, record=RunRecord()) for name, answer in case.results.items()}
+    truth = case.dataset.truth
+    assert truth is not None
+    for name in _FURTHER_CONTROLS:
+        control = get_method(name)
+        assert issubclass(control, Control)
+        made[name] = control().with_truth(truth).reconstruct(case.dataset.particles, case.dataset.queries)
+    best = made["truth"]
+    assert best.latents is not None
+    assert best.posteriors is not None
+    junk = stream(0, "junk dimension of known answers").standard_normal((len(truth), 1))
+    latents = np.concatenate([best.latents, junk], axis=1)
+    made["truth with a junk dimension"] = Reconstruction(best.queries, latents=latents)
+    left_out = stream(0, "half of known answers").permutation(len(truth)) % 2 == 0
+    half = {part: getattr(best, part).copy() for part in ("latents", "posteriors")}
+    for values in half.values():
+        values[left_out] = np.nan
+    made["truth, half left out"] = Reconstruction(best.queries, **half)
+    return made
+
+
+def measure_known_answers(case: MetricCase | None = None) -> dict[str, pages.KnownAnswers]:
+    """Metric -> answer -> score -> value, of all metrics of this package; as many digits as tables show.
+
+    An answer without what a metric needs is absent there.
+    """
+    found: dict[str, pages.KnownAnswers] = {}
+    answers: dict[str, Reconstruction] | None = None
+    for name in METRICS:
+        if name in _WITHOUT:
+            continue
+        metric = get_metric(name)()
+        case = case or MetricCase(get_metric(name))
+        answers = answers or make_known_answers(case)
+        kinds = {kind.name: kind for kind in metric.scores}
+        found[name] = {
+            answer: {
+                key: round(score.value, kinds[key].decimals) + 0.0
+                for key, score in metric.measure(reconstruction, case.dataset).scores.items()
+            }
+            for answer, reconstruction in answers.items()
+            if metric.explain_missing(reconstruction, case.dataset) is None
+        }
+    return found
+
+
+def write_known_answers(path: Path = pages.KNOWN_ANSWERS) -> Path:
+    """Write them where the pages of metrics read them."""
+    path.write_text(json.dumps(measure_known_answers(), indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+if __name__ == "__main__":
+    print(write_known_answers())  # noqa: T201
