@@ -1,12 +1,12 @@
 """Planted faults: how often the convention check names them first, at what cost, and where it cries wolf.
 
 python benchmarks/convention_check.py [--boxes 32 64] [--snrs 0.05 0.5] [--images 2000] [--optics-box 128]
-                                      [--only NAME ...] [--faultless [--recipes NAME ...]]
+                                      [--only NAME ...] [--faultless [--recipes NAME ...]] [--work FOLDER]
 
 A data set is simulated (igg-1d), a fault is planted in its arrays by code that the check does not share, and the
 check is asked. Geometry, images, rows, masks and labels are planted at every box and SNR, faults of the CTF in 128 px
 of 3 Å; --optics-box 0 leaves those out. With --faultless, all recipes are checked as they are, tiny and
-realistic.
+realistic. Data sets are kept in FOLDER, and found there the next time.
 """
 
 import argparse
@@ -180,7 +180,8 @@ def _simulate(folder: Path, box: int, snr: float, images: int) -> Dataset:
         "resolution": max(384 / box, 6.0),
         "snr": snr,
     }
-    simulate("igg-1d", folder, preset="lite", settings=settings)
+    if not (folder / "dataset.json").exists():
+        simulate("igg-1d", folder, preset="lite", settings=settings)
     return load_dataset(folder)
 
 
@@ -207,21 +208,24 @@ def main() -> None:
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--faultless", action="store_true")
     parser.add_argument("--recipes", nargs="*", default=list(RECIPES))
+    parser.add_argument("--work", type=Path)
     options = parser.parse_args()
     print(describe_machine())
     results: list[bool] = []
     with tempfile.TemporaryDirectory() as name:
-        work = Path(name)
+        work = options.work or Path(name)
         if options.faultless:
             for recipe in options.recipes:
                 for preset in ("tiny", "realistic"):
-                    simulate(recipe, work / recipe / preset, preset=preset)
-                    results.append(_judge(f"{recipe} {preset}", load_dataset(work / recipe / preset), set()))
+                    folder = work / recipe / preset
+                    if not (folder / "dataset.json").exists():
+                        simulate(recipe, folder, preset=preset)
+                    results.append(_judge(f"{recipe} {preset}", load_dataset(folder), set()))
             print(f"{sum(results)} of {len(results)} faultless sets are quiet")
             return
         for box in options.boxes:
             for snr in options.snrs:
-                dataset = _simulate(work / f"{box}-{snr}", box, snr, options.images)
+                dataset = _simulate(work / f"{box}-{snr}-{options.images}", box, snr, options.images)
                 for fault, plant in GEOMETRY.items():
                     if options.only is None or fault in options.only:
                         planted = plant(dataset, np.random.default_rng(1))
@@ -230,7 +234,7 @@ def main() -> None:
                     planted = GEOMETRY[second](GEOMETRY[first](dataset, np.random.default_rng(1)), None)
                     results.append(_judge(f"{box} px, SNR {snr}: {first} + {second}", planted, {first, second}))
         for snr in options.snrs if options.optics_box else []:
-            dataset = _simulate(work / f"optics-{snr}", options.optics_box, snr, options.images)
+            dataset = _simulate(work / f"{options.optics_box}-{snr}-{options.images}", options.optics_box, snr, options.images)
             for fault, plant in OPTICS.items():
                 if options.only is None or fault in options.only:
                     planted = plant(dataset, np.random.default_rng(1))

@@ -19,8 +19,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cryobench.check.reading import Reading, shell_means
+from cryobench.check.reading import Reading
 from cryobench.imaging.accumulate import SliceAccumulator
+from cryobench.imaging.half_disc import HalfDisc
 from cryobench.reconstruction.poses import GridSlices
 from cryobench.reconstruction.statistics import solve_volumes, volume_fsc
 from cryobench.rng import stream
@@ -99,7 +100,8 @@ def measure_agreement(reading: Reading, halves: Int[np.ndarray, "n"]) -> Agreeme
     """Agreement of a reading under a division of its particles into halves 0 and 1."""
     disc = reading.disc
     matched, weight = reading.matched, reading.transfer.square()
-    noise = shell_means(matched.abs().square(), disc) / np.maximum(shell_means(weight, disc), 1e-12)
+    power, seen = (disc.shell_power(each).mean(0).numpy() for each in (matched, reading.transfer))
+    noise = power / np.maximum(seen, 1e-12 * disc.shell_weights)
     noise = np.maximum(noise, 1e-12 * noise.max())
     inverse = disc.spread(1 / noise, "cpu")
     rotations = torch.tensor(reading.stated.rotations, dtype=torch.float32)
@@ -137,24 +139,33 @@ def _compare_slices(
     """Images of each half against slices of the other half's volume at some rotations."""
     disc, n = reading.disc, len(reading)
     source, turned = GridSlices(volumes, disc), torch.tensor(rotations, dtype=torch.float32)
-    matched, weight = reading.matched, reading.transfer.square()
-    weights, shells, size = torch.from_numpy(disc.weights), torch.from_numpy(disc.shells), disc.radius + 1
-    terms = torch.zeros(5, n, size)
+    sums = _sum_shells(disc)
+    terms = torch.zeros(5, n, disc.radius + 1)
     for part in _parts(reading):
         slices = source.own(np.arange(n)[part], 1 - halves[part], turned[part], disc.radius)
-        power = reading.images[part].abs().square()
-        product = torch.view_as_real(matched[part]).mul(torch.view_as_real(slices)).sum(-1)
-        predicted = weight[part] * slices.abs().square()
-        values = (power, power, product, predicted)
+        images, matched, slices = (
+            torch.view_as_real(each) for each in (reading.images[part], reading.matched[part], slices)
+        )
+        transfer = reading.transfer[part, :, None]
+        product, predicted = matched * slices, transfer * slices
+        own = images
         if reading.form == "premultiplied":
-            colour = weight[part].clamp(min=_LEAST_COLOUR)
-            share = weight[part] / colour
-            values = (power, power / colour, product * share, predicted * share, colour.log())
-        # Without a colour the last of the five terms stays zero.
-        for term, each in zip(terms, values, strict=False):
-            term[part].index_add_(1, shells, each * weights)
+            colour = transfer.square().clamp(min=_LEAST_COLOUR)
+            share = transfer.square() / colour
+            own, product, predicted = images / colour.sqrt(), product * share, predicted * share.sqrt()
+            terms[4, part] = colour.log().expand(-1, -1, 2).flatten(1) @ sums / 2
+        for term, each in zip(terms, (images.square(), own.square(), product, predicted.square()), strict=False):
+            term[part] = each.flatten(1) @ sums
     # The zero frequency is the background's.
     return Terms(*terms[:, :, 1:].double())
+
+
+def _sum_shells(disc: HalfDisc) -> Float[Tensor, "2p s"]:
+    """What sums real and imaginary parts of a half-disc's entries over each shell, weighted, as a matrix product."""
+    weights = torch.from_numpy(disc.weights).float()
+    sums = torch.zeros(len(weights), disc.radius + 1)
+    sums[torch.arange(len(weights)), torch.from_numpy(disc.shells)] = weights
+    return sums.repeat_interleave(2, dim=0)
 
 
 def _parts(reading: Reading) -> list[slice]:

@@ -124,9 +124,3 @@ def _turn_entries(disc: HalfDisc, matrix: np.ndarray) -> tuple[np.ndarray, np.nd
     turned[conjugate] *= -1
     place = {tuple(pair): number for number, pair in enumerate(disc.frequencies.tolist())}
     return np.array([place[tuple(pair)] for pair in turned.tolist()]), conjugate
-
-
-def shell_means(values: Float[Tensor, "n p"], disc: HalfDisc) -> Float[np.ndarray, "s"]:
-    """Mean over all particles and a shell, weighted as the half-disc's entries are."""
-    column = values.double().mean(dim=0).numpy() * disc.weights
-    return np.bincount(disc.shells, weights=column, minlength=disc.radius + 1) / disc.shell_weights
