@@ -47,6 +47,16 @@ class ShellFit:
 
 
 @dataclass(frozen=True, eq=False)
+class Matches:
+    """Images against their predictions, each divided by the deviation that noise gives it."""
+
+    found: Float[np.ndarray, "n"]
+    """Re⟨y, a C S / v⟩ over the square root of ⟨|a C S|² / v⟩ / 2: of noise of unit variance."""
+    expected: Float[np.ndarray, "n"]
+    """The same of an image that is its prediction."""
+
+
+@dataclass(frozen=True, eq=False)
 class Terms:
     """Of each image and shell but the zero frequency, summed over its entries; v is what colours the noise."""
 
@@ -70,6 +80,12 @@ class Terms:
         won = self.power / fit.white - self.residual(fit.scale) / fit.left
         won += fit.entries * (fit.white.log() - fit.left.log()) - self.logarithm
         return won.sum(1).numpy()
+
+    def matches(self, fit: ShellFit) -> Matches:
+        """Each image's prediction, by the matched filter."""
+        found, power = self.cross @ (fit.scale / fit.left), self.predicted @ (fit.scale.square() / fit.left)
+        expected = (2 * power).clamp(min=1e-12).sqrt()
+        return Matches((2 * found / expected).numpy(), expected.numpy())
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,11 +139,11 @@ def measure_agreement(reading: Reading, halves: Int[np.ndarray, "n"]) -> Agreeme
     return Agreement(terms.gains(fit), volume_fsc(volumes[0], volumes[1]), volumes, fit, terms)
 
 
-def measure_strangers(agreement: Agreement, reading: Reading, halves: Int[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
-    """Gains of images that are predicted at rotations of other ones, by the same volumes and on the same scale."""
+def measure_strangers(agreement: Agreement, reading: Reading, halves: Int[np.ndarray, "n"]) -> Matches:
+    """Of images that are predicted at rotations of other ones, by the same volumes and on the same scale."""
     order = stream(0, "rotations of others").permutation(len(reading))
     terms = _compare_slices(reading, agreement.volumes, halves, reading.stated.rotations[order])
-    return terms.gains(agreement.fit)
+    return terms.matches(agreement.fit)
 
 
 def _compare_slices(

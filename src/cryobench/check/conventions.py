@@ -127,13 +127,13 @@ def check_conventions(
             )
         elif contrast.verdict == "open":
             unknown.append("The sign of the density does not tell contrast here.")
-        strangers = find_strangers(search.gains, search.strangers)
-        if strangers.told_apart and strangers.share > _STRANGE:
+        strangers = find_strangers(search.matches, search.strangers)
+        if strangers.told_apart and strangers.share - 2 * strangers.error > _STRANGE:
             faults.append(
                 Fault(
                     "poses-partly-wrong",
                     f"poses of {strangers.share:.0%} of the particles fit no better than those of others",
-                    f"± {strangers.error:.0%}, by the likelihood of each image",
+                    f"± {strangers.error:.0%}, by how each image agrees with the others",
                     "leave them out, or make their poses anew",
                 )
             )

@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 
 from cryobench._progress import Progress, Silent, Task
-from cryobench.check.agreement import Agreement, expect_loss, measure_agreement, measure_strangers, spread_of_transfer
+from cryobench.check.agreement import Agreement, Matches, expect_loss, measure_agreement, measure_strangers, spread_of_transfer
 from cryobench.check.hypotheses import CTF, CTF_SHUFFLED, GEOMETRY, POSES_SHUFFLED, SIGNED, Hypothesis
 from cryobench.check.reading import Reading
 from cryobench.reconstruction.statistics import split_halves
@@ -63,10 +63,12 @@ class Search:
     """Of ``reading``."""
     chance: np.ndarray
     """(n,) nats that each image gains by poses of others, in the small box."""
-    strangers: np.ndarray
-    """(n,) nats that each image gains at the rotation of another one, by the volumes of all, in the small box."""
     gains: np.ndarray
     """(n,) nats that each image gains, in the small box."""
+    matches: Matches
+    """Of the images with their predictions, in the small box."""
+    strangers: Matches
+    """Of the images with predictions at rotations of other ones, by the same volumes."""
     faults: tuple[Trial, ...]
     """What was taken over, in order, each against the reading before it."""
     trials: tuple[Trial, ...]
@@ -133,8 +135,16 @@ def find_reading(coarse: Reading, fine: Reading | None, *, seed: int = 0, progre
                 faults = [fault for fault in faults if fault is not found]
                 faults.append(_judge(CTF_SHUFFLED, gain, error, "holds"))
         trials = tuple(geometry + optics)
-        strangers = measure_strangers(small.whole, small.reading, halves)
-        return Search(large.reading, large.whole, shuffled.gains, strangers, small.whole.gains, tuple(faults), trials)
+        return Search(
+            large.reading,
+            large.whole,
+            shuffled.gains,
+            small.whole.gains,
+            small.whole.terms.matches(small.whole.fit),
+            measure_strangers(small.whole, small.reading, halves),
+            tuple(faults),
+            trials,
+        )
 
 
 def _climb(
