@@ -5,8 +5,8 @@ python benchmarks/convention_check.py [--boxes 32 64] [--snrs 0.05 0.5] [--image
 
 A data set is simulated (igg-1d), a fault is planted in its arrays by code that the check does not share, and the
 check is asked. Geometry, images, rows, masks and labels are planted at every box and SNR, faults of the CTF in 128 px
-of 3 Å; --optics-box 0 leaves those out. With --faultless, all recipes are checked as they are, tiny and
-realistic. Data sets are kept in FOLDER, and found there the next time.
+of 3 Å; --optics-box 0 leaves those out. With --faultless, ten sets of each recipe are checked as they are: tiny, lite
+and realistic ones, of several seeds. Data sets are kept in FOLDER, and found there the next time.
 """
 
 import argparse
@@ -24,7 +24,6 @@ from cryobench.check import check_conventions
 from cryobench.data import ArrayImages, Dataset, GroundTruth
 from cryobench.imaging.ctf import evaluate_ctf
 from cryobench.io.store import load_dataset
-from cryobench.recipes import RECIPES
 from machine import describe_machine
 
 Fault = Callable[[Dataset, np.random.Generator], Dataset]
@@ -171,6 +170,18 @@ PAIRS = [
 ]
 
 
+FAULTLESS = {"tiny": 4, "lite": 2, "realistic": 4}
+"""How many seeds of each preset."""
+FEW: dict[str, Callable[[int], dict[str, int]]] = {
+    "igg-1d": lambda images: {"images_per_state": images // 20},
+    "igg-rl": lambda images: {"images_per_state": images // 20},
+    "ribosembly": lambda images: {"n_images": images},
+    "spike-md": lambda images: {"n_frames": images},
+    "tomotwin-100": lambda images: {"images_per_structure": images // 20},
+}
+"""Settings of recipes that make as many images; "custom" has no structures of its own."""
+
+
 def _simulate(folder: Path, box: int, snr: float, images: int) -> Dataset:
     settings = {
         "n_states": 20,
@@ -207,7 +218,7 @@ def main() -> None:
     parser.add_argument("--optics-box", type=int, default=128)
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--faultless", action="store_true")
-    parser.add_argument("--recipes", nargs="*", default=list(RECIPES))
+    parser.add_argument("--recipes", nargs="*", default=list(FEW))
     parser.add_argument("--work", type=Path)
     options = parser.parse_args()
     print(describe_machine())
@@ -216,11 +227,13 @@ def main() -> None:
         work = options.work or Path(name)
         if options.faultless:
             for recipe in options.recipes:
-                for preset in ("tiny", "realistic"):
-                    folder = work / recipe / preset
-                    if not (folder / "dataset.json").exists():
-                        simulate(recipe, folder, preset=preset)
-                    results.append(_judge(f"{recipe} {preset}", load_dataset(folder), set()))
+                for preset, seeds in FAULTLESS.items():
+                    for seed in range(seeds):
+                        folder = work / f"{recipe}-{preset}-{seed}"
+                        if not (folder / "dataset.json").exists():
+                            few = {} if preset == "tiny" else FEW[recipe](options.images)
+                            simulate(recipe, folder, preset=preset, seed=seed, settings=few)
+                        results.append(_judge(f"{recipe} {preset} {seed}", load_dataset(folder), set()))
             print(f"{sum(results)} of {len(results)} faultless sets are quiet")
             return
         for box in options.boxes:

@@ -4,10 +4,11 @@ Particles are dealt into two halves. Each half is back-projected under the readi
 of the other one. The gain of an image is the log-likelihood of its spectrum y under that prediction, less that under
 white noise in each shell,
 
-    g_i = Σ_k log N(y_i; a C_i S_i, v) − log N(y_i; 0, σ0²),
+    g_i = Σ_k log N(y_i; a C_i S_i, v_i) − log N(y_i; 0, σ0²),   v_i = σ² + C_i² h,
 
-S the slice of the other half's volume, with one scale a ≥ 0 and one residual power σ² for each shell, over all
-images. v is σ² or, for images whose CTF was applied once more, C² σ². A reading that is wrong predicts nothing, and
+S the slice of the other half's volume, with one scale a ≥ 0, one noise σ² and one power h of what particles differ by,
+for each shell, over all images. For images whose CTF was applied once more v_i is C² as large. A reading that is
+wrong predicts nothing, and
 gains nothing. As an image takes no part in its own prediction, and all readings are densities of the same numbers,
 gains are compared image by image, and their differences have an honest standard error.
 """
@@ -30,6 +31,9 @@ _ROWS = 1_000_000
 """Entries of spectra that are handled together."""
 _LEAST_COLOUR = 0.01
 """CTF² below which the noise of images is not taken to vanish with it."""
+_LEAST_NOISE = 0.02
+"""Share of what the slices leave that is noise at least."""
+_TURNS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +44,12 @@ class ShellFit:
     """a, of the slices."""
     white: Float[Tensor, "s"]
     """Power of the images."""
+    noise: Float[Tensor, "s"]
+    """Power that the slices leave of it where the CTF vanishes."""
+    spread: Float[Tensor, "s"]
+    """Power, before the CTF, by which particles differ from the slices."""
     left: Float[Tensor, "s"]
-    """Power that the slices leave of it."""
-    entries: Float[Tensor, "s"]
-    """Entries of an image in the shell, weighted."""
+    """Power that the slices leave, over all images."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +66,8 @@ class Matches:
 class Terms:
     """Of each image and shell but the zero frequency, summed over its entries; v is what colours the noise."""
 
+    entries: Float[Tensor, "s"]
+    """Entries of an image in the shell, weighted."""
     power: Float[Tensor, "n s"]
     """|y|²."""
     own_power: Float[Tensor, "n s"]
@@ -70,22 +78,56 @@ class Terms:
     """|C S|² / v."""
     logarithm: Float[Tensor, "n s"]
     """log v."""
+    seen: Float[Tensor, "n s"]
+    """C² / v."""
 
     def residual(self, scale: Float[Tensor, "s"]) -> Float[Tensor, "n s"]:
         """|y − a C S|² / v."""
         return self.own_power - 2 * scale * self.cross + scale.square() * self.predicted
 
+    def fit(self) -> ShellFit:
+        """Scale, noise and spread of each shell, by weighted least squares in turns."""
+        seen, white = self.seen / self.entries, self.power.mean(0) / self.entries
+        scale = noise = spread = torch.zeros_like(white)
+        left = torch.ones_like(seen)
+        for _ in range(_TURNS):
+            scale = ((self.cross / left).sum(0) / (self.predicted / left).sum(0).clamp(min=1e-300)).clamp(min=0)
+            noise, spread = _fit_line(seen, self.residual(scale) / self.entries, left.square())
+            left = noise + spread * seen
+        return ShellFit(scale, white, noise, spread, self.residual(scale).mean(0) / self.entries)
+
+    def left(self, fit: ShellFit) -> Float[Tensor, "n s"]:
+        """Power of an entry that is expected beyond the prediction, over v."""
+        return fit.noise + fit.spread * self.seen / self.entries
+
     def gains(self, fit: ShellFit) -> Float[np.ndarray, "n"]:
         """Log-likelihood of each image beyond that of white noise in each shell, in nats."""
-        won = self.power / fit.white - self.residual(fit.scale) / fit.left
-        won += fit.entries * (fit.white.log() - fit.left.log()) - self.logarithm
+        left = self.left(fit)
+        won = self.power / fit.white - self.residual(fit.scale) / left
+        won += self.entries * (fit.white.log() - left.log()) - self.logarithm
         return won.sum(1).numpy()
 
     def matches(self, fit: ShellFit) -> Matches:
         """Each image's prediction, by the matched filter."""
-        found, power = self.cross @ (fit.scale / fit.left), self.predicted @ (fit.scale.square() / fit.left)
+        left = self.left(fit)
+        found = (self.cross * fit.scale / left).sum(1)
+        power = (self.predicted * fit.scale.square() / left).sum(1)
         expected = (2 * power).clamp(min=1e-12).sqrt()
         return Matches((2 * found / expected).numpy(), expected.numpy())
+
+
+def _fit_line(
+    x: Float[Tensor, "n s"], y: Float[Tensor, "n s"], variance: Float[Tensor, "n s"]
+) -> tuple[Float[Tensor, "s"], Float[Tensor, "s"]]:
+    """Constant and slope, neither negative, of the line through y over x in each column."""
+    weight = 1 / variance
+    total = weight.sum(0)
+    mean_x, mean_y = (weight * x).sum(0) / total, (weight * y).sum(0) / total
+    away = x - mean_x
+    slope = (weight * away * y).sum(0) / (weight * away.square()).sum(0).clamp(min=1e-12 * total)
+    steepest = (1 - _LEAST_NOISE) * mean_y / mean_x.clamp(min=1e-12)
+    slope = torch.minimum(slope.clamp(min=0), steepest)
+    return mean_y - slope * mean_x, slope
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +154,12 @@ class Agreement:
         return float(self.gains.std(ddof=1) / np.sqrt(len(self.gains)))
 
 
-def measure_agreement(reading: Reading, halves: Int[np.ndarray, "n"]) -> Agreement:
-    """Agreement of a reading under a division of its particles into halves 0 and 1."""
+def measure_agreement(reading: Reading, halves: Int[np.ndarray, "n"], *, padding: int = 1) -> Agreement:
+    """Agreement of a reading under a division of its particles into halves 0 and 1.
+
+    Between the points of a grid of the box's own fineness (``padding`` 1) the spectrum of a molecule that fills much
+    of the box is rough; a CTF that makes it smoother may gain by that alone. Twice as fine it is not, and slower.
+    """
     disc = reading.disc
     matched, weight = reading.matched, reading.transfer.square()
     power, seen = (disc.shell_power(each).mean(0).numpy() for each in (matched, reading.transfer))
@@ -121,7 +167,7 @@ def measure_agreement(reading: Reading, halves: Int[np.ndarray, "n"]) -> Agreeme
     noise = np.maximum(noise, 1e-12 * noise.max())
     inverse = disc.spread(1 / noise, "cpu")
     rotations = torch.tensor(reading.stated.rotations, dtype=torch.float32)
-    sums = SliceAccumulator(disc.box_size, n_volumes=2, radius=disc.radius)
+    sums = SliceAccumulator(disc.box_size, n_volumes=2, radius=disc.radius, padding=padding)
     for part in _parts(reading):
         sums.add(
             disc.unpack(matched[part] * inverse),
@@ -130,33 +176,30 @@ def measure_agreement(reading: Reading, halves: Int[np.ndarray, "n"]) -> Agreeme
             class_weights=torch.eye(2)[torch.from_numpy(halves[part])],
         )
     volumes, _ = solve_volumes(sums)
-    terms = _compare_slices(reading, volumes, halves, reading.stated.rotations)
-    entries = torch.from_numpy(disc.shell_weights[1:])
-    scale = (terms.cross.sum(0) / terms.predicted.sum(0).clamp(min=1e-300)).clamp(min=0)
-    white = terms.power.mean(0) / entries
-    left = terms.residual(scale).mean(0) / entries
-    fit = ShellFit(scale, white, left, entries)
+    terms = _compare_slices(reading, GridSlices(volumes, disc, padding=padding), halves, reading.stated.rotations)
+    fit = terms.fit()
     return Agreement(terms.gains(fit), volume_fsc(volumes[0], volumes[1]), volumes, fit, terms)
 
 
 def measure_strangers(agreement: Agreement, reading: Reading, halves: Int[np.ndarray, "n"]) -> Matches:
     """Of images that are predicted at rotations of other ones, by the same volumes and on the same scale."""
     order = stream(0, "rotations of others").permutation(len(reading))
-    terms = _compare_slices(reading, agreement.volumes, halves, reading.stated.rotations[order])
+    source = GridSlices(agreement.volumes, reading.disc)
+    terms = _compare_slices(reading, source, halves, reading.stated.rotations[order])
     return terms.matches(agreement.fit)
 
 
 def _compare_slices(
     reading: Reading,
-    volumes: Float[Tensor, "2 z y x"],
+    source: GridSlices,
     halves: Int[np.ndarray, "n"],
     rotations: Float[np.ndarray, "n 3 3"],
 ) -> Terms:
     """Images of each half against slices of the other half's volume at some rotations."""
     disc, n = reading.disc, len(reading)
-    source, turned = GridSlices(volumes, disc), torch.tensor(rotations, dtype=torch.float32)
+    turned = torch.tensor(rotations, dtype=torch.float32)
     sums = _sum_shells(disc)
-    terms = torch.zeros(5, n, disc.radius + 1)
+    terms = torch.zeros(6, n, disc.radius + 1)
     for part in _parts(reading):
         slices = source.own(np.arange(n)[part], 1 - halves[part], turned[part], disc.radius)
         images, matched, slices = (
@@ -164,7 +207,7 @@ def _compare_slices(
         )
         transfer = reading.transfer[part, :, None]
         product, predicted = matched * slices, transfer * slices
-        own = images
+        own, share = images, 1.0
         if reading.form == "premultiplied":
             colour = transfer.square().clamp(min=_LEAST_COLOUR)
             share = transfer.square() / colour
@@ -172,8 +215,9 @@ def _compare_slices(
             terms[4, part] = colour.log().expand(-1, -1, 2).flatten(1) @ sums / 2
         for term, each in zip(terms, (images.square(), own.square(), product, predicted.square()), strict=False):
             term[part] = each.flatten(1) @ sums
+        terms[5, part] = transfer.square().mul(share)[..., 0] @ sums[::2]
     # The zero frequency is the background's.
-    return Terms(*terms[:, :, 1:].double())
+    return Terms(torch.from_numpy(disc.shell_weights[1:]), *terms[:, :, 1:].double())
 
 
 def _sum_shells(disc: HalfDisc) -> Float[Tensor, "2p s"]:
