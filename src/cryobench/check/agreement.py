@@ -6,11 +6,10 @@ white noise in each shell,
 
     g_i = Σ_k log N(y_i; a C_i S_i, v_i) − log N(y_i; 0, σ0²),   v_i = σ² + C_i² h,
 
-S the slice of the other half's volume, with one scale a ≥ 0, one noise σ² and one power h of what particles differ by,
-for each shell, over all images. For images whose CTF was applied once more v_i is C² as large. A reading that is
-wrong predicts nothing, and
-gains nothing. As an image takes no part in its own prediction, and all readings are densities of the same numbers,
-gains are compared image by image, and their differences have an honest standard error.
+S the slice of the other half's volume, with one scale a ≥ 0, one noise σ² and one power h, of what particles differ
+by, for each shell, over all images. For images whose CTF was applied once more v_i is C² as large. A reading that is
+wrong predicts nothing, and gains nothing. As an image takes no part in its own prediction, and all readings are
+densities of the same numbers, gains are compared image by image, and their differences have an honest standard error.
 """
 
 from dataclasses import dataclass
@@ -29,8 +28,8 @@ from cryobench.rng import stream
 
 _ROWS = 1_000_000
 """Entries of spectra that are handled together."""
-_LEAST_COLOUR = 0.01
-"""CTF² below which the noise of images is not taken to vanish with it."""
+LEAST_COLOUR = 0.01
+"""CTF² below which the noise of images that were multiplied by it is not taken to vanish with it."""
 _LEAST_NOISE = 0.02
 """Share of what the slices leave that is noise at least."""
 _TURNS = 3
@@ -92,7 +91,7 @@ class Terms:
         left = torch.ones_like(seen)
         for _ in range(_TURNS):
             scale = ((self.cross / left).sum(0) / (self.predicted / left).sum(0).clamp(min=1e-300)).clamp(min=0)
-            noise, spread = _fit_line(seen, self.residual(scale) / self.entries, left.square())
+            noise, spread = fit_line(seen, self.residual(scale) / self.entries, left.square())
             left = noise + spread * seen
         return ShellFit(scale, white, noise, spread, self.residual(scale).mean(0) / self.entries)
 
@@ -116,7 +115,7 @@ class Terms:
         return Matches((2 * found / expected).numpy(), expected.numpy())
 
 
-def _fit_line(
+def fit_line(
     x: Float[Tensor, "n s"], y: Float[Tensor, "n s"], variance: Float[Tensor, "n s"]
 ) -> tuple[Float[Tensor, "s"], Float[Tensor, "s"]]:
     """Constant and slope, neither negative, of the line through y over x in each column."""
@@ -154,21 +153,30 @@ class Agreement:
         return float(self.gains.std(ddof=1) / np.sqrt(len(self.gains)))
 
 
-def measure_agreement(reading: Reading, halves: Int[np.ndarray, "n"], *, padding: int = 1) -> Agreement:
+def measure_agreement(reading: Reading, halves: Int[np.ndarray, "n"], *, former: ShellFit | None = None) -> Agreement:
     """Agreement of a reading under a division of its particles into halves 0 and 1.
 
-    Between the points of a grid of the box's own fineness (``padding`` 1) the spectrum of a molecule that fills much
-    of the box is rough; a CTF that makes it smoother may gain by that alone. Twice as fine it is not, and slower.
+    Parameters
+    ----------
+    former
+        What was fitted to this reading before, for a measurement with care, several times slower. Images are then
+        weighed by noise and spread, so that those of large CTF do not outweigh others where particles differ by more
+        than noise; and spectra are held on a grid twice as fine, because that of a molecule that fills much of the
+        box is rough between points of the box's own. Without, a CTF that is wrong, and flatter, may gain a little.
     """
-    disc = reading.disc
+    disc, padding = reading.disc, 1 if former is None else 2
     matched, weight = reading.matched, reading.transfer.square()
-    power, seen = (disc.shell_power(each).mean(0).numpy() for each in (matched, reading.transfer))
-    noise = power / np.maximum(seen, 1e-12 * disc.shell_weights)
-    noise = np.maximum(noise, 1e-12 * noise.max())
-    inverse = disc.spread(1 / noise, "cpu")
+    if former is None:
+        power, seen = (disc.shell_power(each).mean(0).numpy() for each in (matched, reading.transfer))
+        noise = power / np.maximum(seen, 1e-12 * disc.shell_weights)
+        noise, spread = np.maximum(noise, 1e-12 * noise.max()), np.zeros_like(noise)
+    else:
+        noise, spread = (np.concatenate([each[:1], each]) for each in (former.noise.numpy(), former.spread.numpy()))
+    at_least, growing = (disc.spread(each, "cpu") for each in (noise, spread))
     rotations = torch.tensor(reading.stated.rotations, dtype=torch.float32)
     sums = SliceAccumulator(disc.box_size, n_volumes=2, radius=disc.radius, padding=padding)
     for part in _parts(reading):
+        inverse = 1 / (at_least + growing * weight[part])
         sums.add(
             disc.unpack(matched[part] * inverse),
             disc.unpack(weight[part] * inverse),
@@ -209,7 +217,7 @@ def _compare_slices(
         product, predicted = matched * slices, transfer * slices
         own, share = images, 1.0
         if reading.form == "premultiplied":
-            colour = transfer.square().clamp(min=_LEAST_COLOUR)
+            colour = transfer.square().clamp(min=LEAST_COLOUR)
             share = transfer.square() / colour
             own, product, predicted = images / colour.sqrt(), product * share, predicted * share.sqrt()
             terms[4, part] = colour.log().expand(-1, -1, 2).flatten(1) @ sums / 2
@@ -248,6 +256,19 @@ def expect_loss(reading: Reading, other: Reading, agreement: Agreement) -> float
         change = (reading.transfer[part] - other.transfer[part]).square()
         total += float((power * change * entries).sum(dtype=torch.float64))
     return total / len(reading)
+
+
+def gain_by_evenness(agreement: Agreement, other: Agreement) -> float:
+    """Nats an image that a reading may gain over another one by the weights of its CTFs alone, right or wrong.
+
+    Images count by CTF² in a volume. Where CTFs are more alike in size, more images count, (Σ C²)² / Σ C⁴ of them,
+    and by so much the noise of the volume is smaller, which is 1 − FSC of its power.
+    """
+    shells = slice(1, len(agreement.fit.scale) + 1)
+    even, less = (each.terms.seen.mean(0).square() / each.terms.seen.square().mean(0) for each in (agreement, other))
+    signal = (agreement.fit.scale * agreement.terms.cross / agreement.terms.left(agreement.fit)).mean(0)
+    noise = 1 - torch.from_numpy(agreement.fsc[shells]).clamp(0, 1)
+    return float((signal.clamp(min=0) * noise * (1 - less / even).clamp(min=0)).sum())
 
 
 def spread_of_transfer(agreement: Agreement, transfer: Float[np.ndarray, "n s"]) -> tuple[float, float]:

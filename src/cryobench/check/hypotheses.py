@@ -14,6 +14,7 @@ import numpy as np
 from cryobench.check.reading import CtfForm, Reading, Stated
 from cryobench.rng import stream
 from cryobench.rotations import euler_from_rotations, rotations_from_euler
+from cryobench.volumes.rotate import MIRROR
 
 
 @dataclass(frozen=True)
@@ -317,6 +318,9 @@ CTF: tuple[Hypothesis, ...] = (
     Hypothesis("ctf-reversed", "CTFs are in the opposite order", _rows(0, "ctf"), fine=True),
 )
 """Of CTF and pixel size: seen at high resolution."""
+
+HAND = Hypothesis("hand", "poses are of the other hand", _left(MIRROR, MIRROR))
+"""No image tells it: only a map of known hand does."""
 
 POSES_SHUFFLED = Hypothesis(
     "poses-shuffled",

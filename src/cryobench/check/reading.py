@@ -37,9 +37,11 @@ class Stated:
     """Side of the stored images in px."""
 
     @classmethod
-    def of(cls, particles: Particles) -> Self:
-        """Of particles with poses; ValueError without."""
-        return cls(particles.ctf, *require_poses(particles), particles.pixel_size, particles.box_size)
+    def of(cls, particles: Particles, *, posed: bool = True) -> Self:
+        """Of particles with poses, ValueError without; or of any particles, as if none were turned or moved."""
+        n = len(particles)
+        poses = require_poses(particles) if posed else (np.tile(np.eye(3), (n, 1, 1)), np.zeros((n, 2)))
+        return cls(particles.ctf, *poses, particles.pixel_size, particles.box_size)
 
     def __len__(self) -> int:
         return len(self.rotations)
@@ -61,9 +63,12 @@ class Reading:
     form: CtfForm = "signed"
 
     @classmethod
-    def of(cls, particles: Particles, box_size: int) -> Self:
-        """The stated reading, of images cropped to a box at most as large as theirs. ValueError without poses."""
-        stated = Stated.of(particles)
+    def of(cls, particles: Particles, box_size: int, *, posed: bool = True) -> Self:
+        """The stated reading, of images cropped to a box at most as large as theirs.
+
+        ValueError without poses, unless they are not ``posed``.
+        """
+        stated = Stated.of(particles, posed=posed)
         particles = particles.at_box(min(box_size, particles.box_size))
         disc = HalfDisc(particles.box_size, (particles.box_size - 1) // 2)
         spectra = [transform_images(particles, chunk, disc).data for chunk in particles.chunks()]

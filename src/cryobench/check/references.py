@@ -4,8 +4,6 @@ Half-maps of the images are compared with a reference in the shells in which the
 where that is asked, aligned in either hand. Each half is compared by itself, so that every number has an error.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from cryobench.check.density import judge_contrast
 from cryobench.data import Particles, VolumeSource
 from cryobench.fourier import fourier_crop
 from cryobench.reconstruction.statistics import volume_fsc
@@ -26,6 +25,8 @@ _SIGMAS = 5.0
 _SHOWN = 0.143
 """Half-set FSC above which a shell is compared."""
 _LEAST_SHELLS = 4
+_AGREES = 0.5
+"""Correlation from which a reference is taken to lie where the half-maps do."""
 _MOST_MAPS = 8
 _ALIGNED = 48
 """Voxels a side, at most, that are aligned."""
@@ -95,7 +96,44 @@ class References:
     """What maps of elsewhere say of a data set."""
 
     in_place: InPlace
-    aligned: Aligned
+    aligned: Aligned | None
+    """None where they agree as they lie, and nothing else was asked."""
+    inverted: bool
+    """Whether their contrast, by their own density, is the other one: it was turned about before."""
+
+    @property
+    def hand(self) -> Hand:
+        """Hand of the poses against that of the maps."""
+        if self.aligned is not None:
+            return self.aligned.hand
+        return "other" if self.in_place.is_mirrored else "same"
+
+    @property
+    def evidence(self) -> str:
+        """A clause."""
+        if self.aligned is None:
+            return self.in_place.evidence
+        return (
+            f"aligned, the maps correlate with the images at {self.aligned.same_hand:.2f}, and mirrored at "
+            f"{self.aligned.other_hand:.2f}, ± {self.aligned.error:.2g}"
+        )
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences on what the maps say but for a wrong hand."""
+        found = []
+        if self.inverted:
+            found.append("The maps are of the other contrast: their density is dark.")
+        if self.hand == "open":
+            found.append(f"The hand cannot be told by these maps: {self.evidence}.")
+        elif self.hand == "same":
+            found.append(f"The hand is that of the maps: {self.evidence}.")
+        if self.aligned is not None and self.aligned.moved:
+            found.append(
+                f"The maps lie in another frame than the poses: they correlate at {self.in_place.as_it_is:.2f} as "
+                f"they lie, and must be turned by {self.aligned.angle:.0f}° and moved by {self.aligned.shift:.0f} Å."
+            )
+        return found
 
 
 def mean_map(
@@ -105,12 +143,12 @@ def mean_map(
 
     ``chosen`` are those to be read, as often as they stand there; by default at most eight, evenly spaced.
     """
-    if chosen is None:
-        chosen = np.unique(np.linspace(0, len(maps) - 1, min(_MOST_MAPS, len(maps))).astype(int)).tolist()
-    counts = {item: list(chosen).count(item) for item in dict.fromkeys(chosen)}
-    total = sum(count * maps.read(item).astype(np.float64) for item, count in counts.items())
+    some = (
+        np.unique(np.linspace(0, len(maps) - 1, min(_MOST_MAPS, len(maps))).astype(int)) if chosen is None else chosen
+    )
+    items, counts = np.unique(some, return_counts=True)
+    mean = np.average([maps.read(int(item)) for item in items], axis=0, weights=counts).astype(np.float32)
     extent = particles.box_size * particles.pixel_size
-    mean = np.asarray(total / len(chosen), dtype=np.float32)
     return regrid_volume(mean, particles.pixel_size, box_size=box_size, new_pixel_size=extent / box_size)
 
 
@@ -125,30 +163,51 @@ def compare_in_place(halves: Float[np.ndarray, "2 z y x"], reference: Float[np.n
 
 
 def judge_references(
-    halves: Float[np.ndarray, "2 z y x"], reference: Float[np.ndarray, "z y x"], pixel_size: float
+    halves: Float[np.ndarray, "2 z y x"],
+    reference: Float[np.ndarray, "z y x"],
+    pixel_size: float,
+    *,
+    always_align: bool = True,
 ) -> References:
-    """Two half-maps against a reference on their grid of ``pixel_size`` Å, as it lies and aligned in either hand."""
-    box = len(reference)
-    size = min(box, _ALIGNED)
-    pixel_size *= box / size
-    small = [_crop(each, size) for each in (*halves, reference)]
-    small_halves = np.stack(small[:2])
-    finest = 2 * pixel_size * (size // 2) / _shown_shells(small_halves)[-1]
-    scores, found = [], []
-    for half in small_halves:
-        one = align(small[2], half, pixel_size=pixel_size, resolution=max(finest, 2.5 * pixel_size))
-        other = one.other_hand_score
-        assert other is not None
-        scores.append((other, one.score) if one.mirrored else (one.score, other))
-        found.append(one)
-    same, opposite = np.mean(scores, axis=0)
-    differences = [first - second for first, second in scores]
-    best = found[0]
+    """Two half-maps against a reference on their grid of ``pixel_size`` Å, as it lies and aligned in either hand.
+
+    Unless it is always aligned, it is only where it does not agree as it lies.
+    """
+    inverted = judge_contrast(np.stack([reference, reference])).verdict == "inverted"
+    reference = -reference if inverted else reference
+    in_place = compare_in_place(halves, reference)
+    agrees = in_place.as_it_is > max(_AGREES, in_place.mirrored + max(_LIKE, _SIGMAS * in_place.error))
+    aligned = None if agrees and not always_align else _align_both_hands(halves, reference, pixel_size)
+    return References(in_place, aligned, inverted)
+
+
+def _align_both_hands(
+    halves: Float[np.ndarray, "2 z y x"], reference: Float[np.ndarray, "z y x"], pixel_size: float
+) -> Aligned:
+    size = min(len(reference), _ALIGNED)
+    pixel_size *= len(reference) / size
+    one, other, target = (_crop(each, size) for each in (*halves, reference))
+    last = _shown_shells(np.stack([one, other]))[-1]
+    resolution = max(size * pixel_size / last, 2.5 * pixel_size)
+    found = [align(target, half, pixel_size=pixel_size, resolution=resolution) for half in (one, other)]
+    scores = np.array(
+        [
+            (each.other_hand_score, each.score) if each.mirrored else (each.score, each.other_hand_score)
+            for each in found
+        ],
+        dtype=np.float64,
+    )
+    differences, best = scores[:, 0] - scores[:, 1], found[0]
     angle = float(np.degrees(np.arccos(np.clip((np.trace(best.rotation) - 1) / 2, -1, 1))))
     shift = float(np.linalg.norm(best.shift))
-    moved = angle > _MOVED_DEGREES or shift > _MOVED_VOXELS * pixel_size
-    aligned = Aligned(float(same), float(opposite), abs(differences[0] - differences[1]) / 2, angle, shift, moved)
-    return References(compare_in_place(halves, reference), aligned)
+    return Aligned(
+        float(scores[:, 0].mean()),
+        float(scores[:, 1].mean()),
+        float(abs(differences[0] - differences[1]) / 2),
+        angle,
+        shift,
+        angle > _MOVED_DEGREES or shift > _MOVED_VOXELS * pixel_size,
+    )
 
 
 def _shown_shells(halves: Float[np.ndarray, "2 z y x"]) -> np.ndarray:

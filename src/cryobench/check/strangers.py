@@ -3,12 +3,18 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from cryobench.check.agreement import Matches
+from cryobench.check.agreement import Matches, measure_agreement
+from cryobench.check.hypotheses import POSES_SHUFFLED
+from cryobench.check.reading import Reading
+from cryobench.check.trials import SURE, compare_gains
+from cryobench.reconstruction.statistics import split_halves
 
 _STEPS = 200
 _STARTS = (0.1, 0.3, 0.6)
+_LEAST = 50
+"""Particles below which nothing is said of how they agree."""
 _BETTER = 12.5
 """Log-likelihood that two kinds must win over one, in nats: as five standard errors do."""
 
@@ -23,10 +29,14 @@ class Strangers:
     """Standard error of ``share``, were the two kinds known but for it."""
     told_apart: bool
     """Whether two kinds explain the matches better than one; else the share means nothing."""
+    among_themselves: bool = False
+    """Whether they agree with one another: then they are something else, and their poses are not wrong."""
 
 
-def find_strangers(matches: Matches, others: Matches) -> Strangers:
+def find_strangers(matches: Matches, others: Matches) -> tuple[Strangers, Float[np.ndarray, "n"]]:
     """Share of the particles that match their own predictions as they match those at rotations of others.
+
+    Also the probability (n,) of each of them to be such a one.
 
     Of both kinds the match of an image is normally distributed about a multiple of what is expected of it. Multiple
     and deviation of strangers are those of ``others``; those of the other kind are fitted by expectation
@@ -36,8 +46,19 @@ def find_strangers(matches: Matches, others: Matches) -> Strangers:
     null = _normal(matches, slope, deviation)
     alone = _log_likelihood(_normal(matches, *_fit(matches, np.ones(len(null)))))
     likelihood, share, kind = max((_maximise(matches, null, share) for share in _STARTS), key=lambda found: found[0])
-    score = (null - kind) / np.maximum(share * null + (1 - share) * kind, 1e-300)
-    return Strangers(share, float(1 / np.sqrt(np.square(score).sum())), likelihood - alone > _BETTER)
+    both = np.maximum(share * null + (1 - share) * kind, 1e-300)
+    error = float(1 / np.sqrt(np.square((null - kind) / both).sum()))
+    return Strangers(share, error, likelihood - alone > _BETTER), share * null / both
+
+
+def agree_among_themselves(reading: Reading, chosen: Int[np.ndarray, "m"], seed: int = 0) -> bool:
+    """Whether some of the particles predict one another better than at poses of others among them."""
+    if len(chosen) < _LEAST:
+        return False
+    some, halves = reading.select(chosen), split_halves(len(chosen), seed)
+    found, chance = (measure_agreement(each, halves) for each in (some, POSES_SHUFFLED.read(some)))
+    gain, error = compare_gains(found.gains, chance.gains)
+    return gain > SURE * error
 
 
 def _maximise(

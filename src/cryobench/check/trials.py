@@ -22,6 +22,7 @@ from cryobench.check.agreement import (
     Agreement,
     Matches,
     expect_loss,
+    gain_by_evenness,
     measure_agreement,
     measure_strangers,
     spread_of_transfer,
@@ -40,6 +41,8 @@ _LEAST = 2e-4
 """Share of all that a reading gains that a better one must gain beyond it: less is the models' own roughness."""
 _HEALTHY = 4.0
 """Times what chance gains, from which on rotations and shifts cannot both be wrong."""
+_UNSURE = 3.0
+"""Times what a reading may gain by weights alone that it must gain beyond it: that is estimated roughly."""
 _MOST_FAULTS = 4
 
 Verdict = Literal["holds", "rejected", "open", "same"]
@@ -66,12 +69,16 @@ class Search:
 
     reading: Reading
     """In the fine box."""
+    coarse: Reading
+    """The same in the small box."""
     agreement: Agreement
     """Of ``reading``."""
-    chance: np.ndarray
-    """(n,) nats that each image gains by poses of others, in the small box."""
-    gains: np.ndarray
-    """(n,) nats that each image gains, in the small box."""
+    stated: Agreement
+    """Of the stated reading, in the small box."""
+    chance: Agreement
+    """Of poses of others, in the small box."""
+    gain: float
+    """Nats an image gains beyond chance, in the small box."""
     matches: Matches
     """Of the images with their predictions, in the small box."""
     strangers: Matches
@@ -110,9 +117,10 @@ class _Images:
 
     @cached_property
     def careful(self) -> Agreement:
-        """Of all images, on a finer grid."""
+        """Of all images, measured with care."""
+        former = self.whole.fit
         self._task.advance()
-        return measure_agreement(self.reading, self.halves, padding=2)
+        return measure_agreement(self.reading, self.halves, former=former)
 
     def gain_of(self, other: _Images, *, whole: bool = False) -> tuple[float, float]:
         """Nats that an image gains by another reading, and the standard error; by a part if that rejects clearly."""
@@ -128,13 +136,14 @@ def find_reading(coarse: Reading, fine: Reading | None, *, seed: int = 0, progre
     faults: list[Trial] = []
     with (progress or Silent()).task("trying conventions", total=None) as task:
         small, large = _Images(coarse, halves, task), _Images(fine or coarse, halves, task)
+        stated = small
         small, large, geometry = _climb(small, large, GEOMETRY, faults)
         shuffled = small.read_as(POSES_SHUFFLED).whole
         gain, error = _compare(small.whole, shuffled)
         optics: list[Trial] = []
         if gain < SURE * error or gain < abs(shuffled.mean) / 2:
             # Whatever was taken over before means nothing then.
-            faults = [_judge(POSES_SHUFFLED, -gain, error, "holds")]
+            faults = [judge(POSES_SHUFFLED, -gain, error, "holds")]
         elif fine is not None:
             before = large
             small, large, optics = _climb(small, large, CTF, faults)
@@ -146,13 +155,15 @@ def find_reading(coarse: Reading, fine: Reading | None, *, seed: int = 0, progre
                 # Images that vary as CTFs do have some, and no CTF of the table is theirs.
                 small, large = small.read_as(SIGNED), before
                 faults = [fault for fault in faults if fault is not found]
-                faults.append(_judge(CTF_SHUFFLED, gain, error, "holds"))
+                faults.append(judge(CTF_SHUFFLED, gain, error, "holds"))
         trials = tuple(geometry + optics)
         return Search(
             large.reading,
+            small.reading,
             large.whole,
-            shuffled.gains,
-            small.whole.gains,
+            stated.whole,
+            shuffled,
+            small.whole.mean - shuffled.mean,
             small.whole.terms.matches(small.whole.fit),
             measure_strangers(small.whole, small.reading, halves),
             tuple(faults),
@@ -174,7 +185,7 @@ def _climb(
             return small, large, trials
         for each in chosen:
             found = trials[hypotheses.index(each)]
-            faults.append(_judge(each, found.gain, found.error, "holds"))
+            faults.append(judge(each, found.gain, found.error, "holds"))
             small, large = small.read_as(each), large.read_as(each)
 
 
@@ -191,7 +202,7 @@ def _try_each(base: _Images, hypotheses: Sequence[Hypothesis]) -> list[Trial]:
     trials = []
     for each in hypotheses:
         gain, error = base.gain_of(base.read_as(each))
-        trials.append(_judge(each, gain, error, _decide(gain, error, base.part.mean)))
+        trials.append(judge(each, gain, error, decide(gain, error, base.part.mean)))
     return trials
 
 
@@ -204,8 +215,10 @@ def _choose(base: _Images, hypotheses: Sequence[Hypothesis], trials: list[Trial]
         if trials[place].verdict != "holds":
             break
         if hypotheses[place].fine:
-            gain, error = _compare(base.read_as(hypotheses[place]).careful, base.careful)
-            trials[place] = _judge(hypotheses[place], gain, error, _decide(gain, error, base.careful.mean))
+            other = base.read_as(hypotheses[place]).careful
+            gain, error = _compare(other, base.careful)
+            verdict = decide(gain - _UNSURE * gain_by_evenness(other, base.careful), error, base.careful.mean)
+            trials[place] = judge(hypotheses[place], gain, error, "open" if verdict == "rejected" else verdict)
         if trials[place].verdict == "holds":
             return [hypotheses[place]]
     return []
@@ -227,12 +240,17 @@ def _try_pairs(base: _Images, chosen: list[Hypothesis]) -> list[Hypothesis]:
 
 
 def _compare(one: Agreement, other: Agreement) -> tuple[float, float]:
-    """How much more the first gains an image, and the standard error of that."""
-    difference = one.gains - other.gains
+    return compare_gains(one.gains, other.gains)
+
+
+def compare_gains(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
+    """How much more the first (n,) gain an image than the others (n,), and the standard error of that."""
+    difference = one - other
     return float(difference.mean()), float(difference.std(ddof=1) / np.sqrt(len(difference)))
 
 
-def _decide(gain: float, error: float, level: float) -> Verdict:
+def decide(gain: float, error: float, level: float) -> Verdict:
+    """What a gain and its error say of a hypothesis, where all that the reading gains is ``level``."""
     if error <= 1e-9 * max(abs(level), 1):
         return "same"
     if gain > SURE * error and gain > _LEAST * abs(level):
@@ -240,5 +258,6 @@ def _decide(gain: float, error: float, level: float) -> Verdict:
     return "rejected" if gain < -SURE * error else "open"
 
 
-def _judge(hypothesis: Hypothesis, gain: float, error: float, verdict: Verdict) -> Trial:
+def judge(hypothesis: Hypothesis, gain: float, error: float, verdict: Verdict) -> Trial:
+    """A hypothesis with what was found of it."""
     return Trial(hypothesis.name, hypothesis.says, hypothesis.way_out, gain, error, verdict)

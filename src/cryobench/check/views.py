@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from cryobench.rotations import spread_orientations
+
 _SHELL = 8
 """Radius, in Fourier voxels, of the shell whose sampling is counted: a slice is one voxel thick."""
 _DIRECTIONS = 500
@@ -25,6 +27,18 @@ class Views:
     unseen: float
     """Share of the directions of Fourier space that next to no view holds."""
 
+    @property
+    def notes(self) -> list[str]:
+        """A sentence, where views are uneven."""
+        if self.evenness >= UNEVEN:
+            return []
+        never = (
+            f"; {self.unseen:.0%} of the directions of Fourier space are in next to no view" if self.unseen else ""
+        )
+        return [
+            f"Views are preferred: evenly spread, {self.evenness:.0%} of the images would give as good a map{never}."
+        ]
+
 
 def measure_views(rotations: Float[np.ndarray, "n 3 3"]) -> Views:
     """Evenness of the views of n particles, from their rotations.
@@ -36,14 +50,6 @@ def measure_views(rotations: Float[np.ndarray, "n 3 3"]) -> Views:
     doi:10.1016/j.pbiomolbio.2019.09.002.
     """
     width = 1 / (2 * _SHELL)
-    hits = np.abs(rotations[:, 2] @ _spread_directions(_DIRECTIONS).T) < width
+    hits = np.abs(rotations[:, 2] @ spread_orientations(_DIRECTIONS)[:, 2].T) < width
     share = hits.mean(axis=0) / width
     return Views(float(1 / np.mean(1 / np.maximum(share, _UNSEEN))), float((share < _UNSEEN).mean()))
-
-
-def _spread_directions(count: int) -> Float[np.ndarray, "d 3"]:
-    """Directions spread over the upper half of the sphere along a spiral of equal areas."""
-    number = np.arange(count) + 0.5
-    z, longitude = number / count, np.pi * (1 + 5**0.5) * number
-    across = np.sqrt(1 - z**2)
-    return np.stack([across * np.cos(longitude), across * np.sin(longitude), z], axis=1)
