@@ -41,6 +41,8 @@ _LEAST = 2e-4
 """Share of all that a reading gains that a better one must gain beyond it: less is the models' own roughness."""
 _HEALTHY = 4.0
 """Times what chance gains, from which on rotations and shifts cannot both be wrong."""
+_PROMISING = 1.5
+"""Standard errors from which on it is worth while to measure with care."""
 _UNSURE = 3.0
 """Times what a reading may gain by weights alone that it must gain beyond it: that is estimated roughly."""
 _MOST_FAULTS = 4
@@ -207,21 +209,28 @@ def _try_each(base: _Images, hypotheses: Sequence[Hypothesis]) -> list[Trial]:
 
 
 def _choose(base: _Images, hypotheses: Sequence[Hypothesis], trials: list[Trial]) -> list[Hypothesis]:
-    """What gains most, if it holds: of what shows at high frequencies, also where it is measured with care.
+    """What gains most, if it holds.
 
-    Trials that were measured anew are replaced.
+    What shows at high frequencies is judged by a measurement with care, also where it is merely promising: trials
+    that were measured anew are replaced.
     """
-    for place in sorted(range(len(trials)), key=lambda place: -trials[place].gain):
-        if trials[place].verdict != "holds":
-            break
-        if hypotheses[place].fine:
-            other = base.read_as(hypotheses[place]).careful
-            gain, error = _compare(other, base.careful)
-            verdict = decide(gain - _UNSURE * gain_by_evenness(other, base.careful), error, base.careful.mean)
-            trials[place] = judge(hypotheses[place], gain, error, "open" if verdict == "rejected" else verdict)
-        if trials[place].verdict == "holds":
-            return [hypotheses[place]]
-    return []
+    if hypotheses[0].fine:
+        most = max(trial.gain for trial in trials)
+        for place, trial in enumerate(trials):
+            if trial.gain > max(_PROMISING * trial.error, most / 2):
+                trials[place] = _measure_with_care(base, hypotheses[place])
+    holding = [place for place, trial in enumerate(trials) if trial.verdict == "holds"]
+    return [hypotheses[max(holding, key=lambda place: trials[place].gain)]] if holding else []
+
+
+def _measure_with_care(base: _Images, hypothesis: Hypothesis) -> Trial:
+    other = base.read_as(hypothesis).careful
+    gain, error = _compare(other, base.careful)
+    verdict = decide(gain, error, base.careful.mean)
+    by_weights = _UNSURE * gain_by_evenness(other, base.careful)
+    if verdict == "holds" and decide(gain - by_weights, error, base.careful.mean) != "holds":
+        verdict = "open"
+    return judge(hypothesis, gain, error, verdict)
 
 
 def _try_pairs(base: _Images, chosen: list[Hypothesis]) -> list[Hypothesis]:
