@@ -8,11 +8,20 @@ particles shows predicts the other half. Every likely mistake is a hypothesis th
 from cryobench.check.conventions import LEAST_PARTICLES, ConventionCheck, check_conventions
 from cryobench.check.faults import Fault
 from cryobench.check.mend import list_mendable, mend_particles
-from cryobench.check.result import KeptCheck, describe_check, has_check, keep_check, read_check, read_open_faults
+from cryobench.check.result import (
+    VERDICTS,
+    KeptCheck,
+    describe_check,
+    has_check,
+    keep_check,
+    read_check,
+    read_open_faults,
+)
 from cryobench.check.trials import Trial
 
 __all__ = [
     "LEAST_PARTICLES",
+    "VERDICTS",
     "ConventionCheck",
     "Fault",
     "KeptCheck",

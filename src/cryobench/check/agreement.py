@@ -13,6 +13,7 @@ densities of the same numbers, gains are compared image by image, and their diff
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -84,13 +85,14 @@ class Terms:
         """|y − a C S|² / v."""
         return self.own_power - 2 * scale * self.cross + scale.square() * self.predicted
 
-    def fit(self) -> ShellFit:
-        """Scale, noise and spread of each shell, by weighted least squares in turns."""
+    def fit(self, *, predicts: bool = True) -> ShellFit:
+        """Scale, noise and spread of each shell, by weighted least squares in turns; scale 0 if not ``predicts``."""
         seen, white = self.seen / self.entries, self.power.mean(0) / self.entries
         scale = noise = spread = torch.zeros_like(white)
         left = torch.ones_like(seen)
         for _ in range(_TURNS):
-            scale = ((self.cross / left).sum(0) / (self.predicted / left).sum(0).clamp(min=1e-300)).clamp(min=0)
+            if predicts:
+                scale = ((self.cross / left).sum(0) / (self.predicted / left).sum(0).clamp(min=1e-300)).clamp(min=0)
             noise, spread = fit_line(seen, self.residual(scale) / self.entries, left.square())
             left = noise + spread * seen
         return ShellFit(scale, white, noise, spread, self.residual(scale).mean(0) / self.entries)
@@ -147,10 +149,10 @@ class Agreement:
         """Nats an image."""
         return float(self.gains.mean())
 
-    @property
-    def error(self) -> float:
-        """Standard error of ``mean``."""
-        return float(self.gains.std(ddof=1) / np.sqrt(len(self.gains)))
+    @cached_property
+    def by_prediction(self) -> float:
+        """Nats an image of ``mean`` that are owed to the slices, and not to how noise is modelled."""
+        return self.mean - float(self.terms.gains(self.terms.fit(predicts=False)).mean())
 
 
 def measure_agreement(reading: Reading, halves: Int[np.ndarray, "n"], *, former: ShellFit | None = None) -> Agreement:
@@ -228,7 +230,7 @@ def _compare_slices(
     return Terms(torch.from_numpy(disc.shell_weights[1:]), *terms[:, :, 1:].double())
 
 
-def _sum_shells(disc: HalfDisc) -> Float[Tensor, "2p s"]:
+def _sum_shells(disc: HalfDisc) -> Float[Tensor, "q s"]:
     """What sums real and imaginary parts of a half-disc's entries over each shell, weighted, as a matrix product."""
     weights = torch.from_numpy(disc.weights).float()
     sums = torch.zeros(len(weights), disc.radius + 1)

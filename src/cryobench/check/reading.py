@@ -81,6 +81,14 @@ class Reading:
         """Some of the particles, in that order."""
         return replace(self, images=self.images[torch.from_numpy(chosen)], stated=self.stated.select(chosen))
 
+    def cropped(self, box_size: int) -> Self:
+        """The images cropped to a box at most as large."""
+        if box_size >= self.disc.box_size:
+            return self
+        disc = HalfDisc(box_size, (box_size - 1) // 2)
+        # Whole shells are the first entries of any half-disc, in the same order.
+        return replace(self, disc=disc, images=self.images[:, : len(disc.index)].contiguous())
+
     @property
     def pixel_size(self) -> float:
         """Å per pixel of the disc's box."""

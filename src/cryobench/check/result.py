@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from cryobench._errors import FormatError
 from cryobench.check.conventions import ConventionCheck, Curves
 from cryobench.io.atomic import read_json, write_json
 from cryobench.io.mrc import read_volume, write_volume
 
+VERDICTS = {"holds": "holds", "rejected": "rejected", "open": "not decidable", "same": "no difference"}
+"""Verdicts of trials, in words."""
 FILE, MAPS = "check.json", "check"
 
 
@@ -67,12 +70,15 @@ def keep_check(check: ConventionCheck, folder: Path) -> Path:
 
 
 def read_check(folder: Path | None) -> KeptCheck | None:
-    """The check that is kept with a data set, if there is one."""
+    """The check that is kept with a data set, if there is one. FormatError if it is of an earlier version."""
     if folder is None or not has_check(folder):
         return None
     paths = [folder / MAPS / f"half-map-{number}.mrc" for number in (1, 2)]
     halves = np.stack([read_volume(path)[0] for path in paths]) if all(path.exists() for path in paths) else None
-    return KeptCheck(read_json(folder / FILE), halves)
+    found = read_json(folder / FILE)
+    if "notes" not in found:
+        raise FormatError(f"{folder / FILE} is of an earlier version: make it anew with 'cryobench check {folder}'.")
+    return KeptCheck(found, halves)
 
 
 def has_check(folder: Path) -> bool:

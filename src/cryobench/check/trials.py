@@ -46,6 +46,8 @@ _PROMISING = 1.5
 _UNSURE = 3.0
 """Times what a reading may gain by weights alone that it must gain beyond it: that is estimated roughly."""
 _MOST_FAULTS = 4
+_ROUGH, _LIKELY = 16, 10
+"""Box in px in which pairs are tried, and how many of them are tried again in the small box."""
 
 Verdict = Literal["holds", "rejected", "open", "same"]
 """It is so; it is not so; not decidable by these images; nothing would be different."""
@@ -103,6 +105,10 @@ class _Images:
         """The same images in another reading."""
         return _Images(hypothesis.read(self.reading), self.halves, self._task)
 
+    def cropped(self, box_size: int) -> _Images:
+        """The same images in a smaller box."""
+        return _Images(self.reading.cropped(box_size), self.halves, self._task)
+
     @cached_property
     def whole(self) -> Agreement:
         """Of all images."""
@@ -143,7 +149,7 @@ def find_reading(coarse: Reading, fine: Reading | None, *, seed: int = 0, progre
         shuffled = small.read_as(POSES_SHUFFLED).whole
         gain, error = _compare(small.whole, shuffled)
         optics: list[Trial] = []
-        if gain < SURE * error or gain < abs(shuffled.mean) / 2:
+        if gain < SURE * error or gain < abs(shuffled.by_prediction) / 2:
             # Whatever was taken over before means nothing then.
             faults = [judge(POSES_SHUFFLED, -gain, error, "holds")]
         elif fine is not None:
@@ -204,7 +210,7 @@ def _try_each(base: _Images, hypotheses: Sequence[Hypothesis]) -> list[Trial]:
     trials = []
     for each in hypotheses:
         gain, error = base.gain_of(base.read_as(each))
-        trials.append(judge(each, gain, error, decide(gain, error, base.part.mean)))
+        trials.append(judge(each, gain, error, decide(gain, error, base.part.by_prediction)))
     return trials
 
 
@@ -226,9 +232,9 @@ def _choose(base: _Images, hypotheses: Sequence[Hypothesis], trials: list[Trial]
 def _measure_with_care(base: _Images, hypothesis: Hypothesis) -> Trial:
     other = base.read_as(hypothesis).careful
     gain, error = _compare(other, base.careful)
-    verdict = decide(gain, error, base.careful.mean)
+    verdict = decide(gain, error, base.careful.by_prediction)
     by_weights = _UNSURE * gain_by_evenness(other, base.careful)
-    if verdict == "holds" and decide(gain - by_weights, error, base.careful.mean) != "holds":
+    if verdict == "holds" and decide(gain - by_weights, error, base.careful.by_prediction) != "holds":
         verdict = "open"
     return judge(hypothesis, gain, error, verdict)
 
@@ -236,16 +242,20 @@ def _measure_with_care(base: _Images, hypothesis: Hypothesis) -> Trial:
 def _try_pairs(base: _Images, chosen: list[Hypothesis]) -> list[Hypothesis]:
     """What is chosen, or a fault of the rotations or images and one of the shifts that together gain much more."""
     found = base.read_as(chosen[0]) if chosen else base
-    if found.part.mean > _HEALTHY * abs(found.read_as(POSES_SHUFFLED).part.mean):
+    if found.part.by_prediction > _HEALTHY * abs(found.read_as(POSES_SHUFFLED).part.by_prediction):
         return chosen
     turns = [each for each in GEOMETRY if not each.name.startswith(("shifts-", "images-rolled"))]
     moves = [each for each in GEOMETRY if each.name.startswith("shifts-")]
     pairs = list(product(turns, moves))
-    readings = (base.read_as(turn).read_as(move) for turn, move in pairs)
-    gains = [_compare(each.part, found.part) for each in readings]
-    best = int(np.argmax([gain for gain, _ in gains]))
+    rough = base.cropped(_ROUGH)
+    rough_gains = [rough.read_as(turn).read_as(move).part.mean for turn, move in pairs]
+    likely = np.argsort(rough_gains)[-_LIKELY:]
+    gains = {
+        place: _compare(base.read_as(pairs[place][0]).read_as(pairs[place][1]).part, found.part) for place in likely
+    }
+    best = max(gains, key=lambda place: gains[place][0])
     gain, error = gains[best]
-    return list(pairs[best]) if gain > SURE * error and gain > abs(found.part.mean) else chosen
+    return list(pairs[best]) if gain > SURE * error and gain > abs(found.part.by_prediction) else chosen
 
 
 def _compare(one: Agreement, other: Agreement) -> tuple[float, float]:

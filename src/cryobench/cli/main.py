@@ -666,6 +666,7 @@ def score(
 
     **cryobench score runs/imported --resample --mask tight.mrc**
     """
+    from cryobench.cli.run import warn_of_faults
     from cryobench.cli.score_table import print_scores
     from cryobench.experiment.score import HowToScore, score_run
     from cryobench.metrics.display import measures_truth
@@ -676,6 +677,8 @@ def score(
         results, refused = _each_run(
             runs, lambda folder: score_run(folder, metrics=metric, dataset=dataset, how=how, context=context)
         )
+    for place in dict.fromkeys(str(dataset or run.record.dataset.path) for run, _ in results.values()):
+        warn_of_faults(Path(place))
     if results:
         print_scores(list(results.values()), everything=all_)
     _tell_refused("not scored", refused)

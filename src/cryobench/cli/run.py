@@ -12,10 +12,15 @@ from cryobench.experiment import run
 from cryobench.io.store import TRAINING, load_dataset
 
 
-def run_command(method: str, dataset: Path, output: Path, **options: Any) -> None:
-    """Run as ``experiment.run``; prints what the method has to say to its user, and the cost."""
+def warn_of_faults(dataset: Path | None) -> None:
+    """Repeat what a check found wrong with a data set, as long as it stands."""
     for sentence in read_open_faults(dataset):
         typer.echo(f"warning: {dataset} does not agree with its images: {sentence}", err=True)
+
+
+def run_command(method: str, dataset: Path, output: Path, **options: Any) -> None:
+    """Run as ``experiment.run``; prints what the method has to say to its user, and the cost."""
+    warn_of_faults(dataset)
     result = run(method, load_dataset(dataset), output, progress=Bars(), **options)
     for note in result.notes:
         typer.echo(f"note: {note}")
