@@ -109,6 +109,11 @@ class References:
         return "other" if self.in_place.is_mirrored else "same"
 
     @property
+    def lie_elsewhere(self) -> bool:
+        """Whether they are in another frame than the poses."""
+        return self.aligned is not None and self.aligned.moved
+
+    @property
     def evidence(self) -> str:
         """A clause."""
         if self.aligned is None:
@@ -128,7 +133,7 @@ class References:
             found.append(f"The hand cannot be told by these maps: {self.evidence}.")
         elif self.hand == "same":
             found.append(f"The hand is that of the maps: {self.evidence}.")
-        if self.aligned is not None and self.aligned.moved:
+        if self.aligned is not None and self.lie_elsewhere:
             found.append(
                 f"The maps lie in another frame than the poses: they correlate at {self.in_place.as_it_is:.2f} as "
                 f"they lie, and must be turned by {self.aligned.angle:.0f}° and moved by {self.aligned.shift:.0f} Å."
