@@ -37,7 +37,7 @@ class Hypothesis:
     def read(self, reading: Reading) -> Reading:
         """The reading that is right if this hypothesis is."""
         if self.tables is not None:
-            reading = replace(reading, stated=self.tables(reading.stated))
+            reading = reading.changed(stated=self.tables(reading.stated))
         if self.images is not None:
             reading = self.images(reading)
         return reading if self.form is None else replace(reading, form=self.form)

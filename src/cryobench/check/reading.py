@@ -81,6 +81,14 @@ class Reading:
         """Some of the particles, in that order."""
         return replace(self, images=self.images[torch.from_numpy(chosen)], stated=self.stated.select(chosen))
 
+    def changed(self, *, stated: Stated | None = None, images: Tensor | None = None) -> Self:
+        """With other tables or images. Their transfer is kept where it stays the same: it takes long to evaluate."""
+        stated = stated or self.stated
+        other = replace(self, stated=stated, images=self.images if images is None else images)
+        if stated.ctf is self.stated.ctf and stated.pixel_size == self.stated.pixel_size:
+            other.__dict__["transfer"] = self.transfer
+        return other
+
     def cropped(self, box_size: int) -> Self:
         """The images cropped to a box at most as large."""
         if box_size >= self.disc.box_size:
@@ -120,14 +128,14 @@ class Reading:
         turned = torch.where(torch.from_numpy(conjugate), turned.conj(), turned).contiguous()
         reversed_axes = matrix.sum(axis=1) < 0
         moved = -1.0 * reversed_axes * (self.stated.box_size % 2 == 0)
-        return replace(self, images=turned).rolled(moved)
+        return self.changed(images=turned).rolled(moved)
 
     def rolled(self, offset: np.ndarray) -> Self:
         """The images displaced by an offset (x, y) in stored pixels."""
         if not np.any(offset):
             return self
         away = np.tile(np.asarray(offset, dtype=np.float64) * self.stated.pixel_size, (len(self), 1))
-        return replace(self, images=centre(self.images, away, self.disc, pixel_size=self.pixel_size))
+        return self.changed(images=centre(self.images, away, self.disc, pixel_size=self.pixel_size))
 
 
 def _turn_entries(disc: HalfDisc, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

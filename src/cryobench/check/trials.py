@@ -188,7 +188,7 @@ def _climb(
         trials = _try_each(base, hypotheses)
         chosen = _choose(base, hypotheses, trials)
         if not hypotheses[0].fine:
-            chosen = _try_pairs(base, chosen)
+            chosen = _try_pairs(base, trials, chosen)
         if not chosen or len(faults) >= _MOST_FAULTS:
             return small, large, trials
         for each in chosen:
@@ -239,16 +239,21 @@ def _measure_with_care(base: _Images, hypothesis: Hypothesis) -> Trial:
     return judge(hypothesis, gain, error, verdict)
 
 
-def _try_pairs(base: _Images, chosen: list[Hypothesis]) -> list[Hypothesis]:
+def _try_pairs(base: _Images, trials: list[Trial], chosen: list[Hypothesis]) -> list[Hypothesis]:
     """What is chosen, or a fault of the rotations or images and one of the shifts that together gain much more."""
+    turns = [each for each in GEOMETRY if not each.name.startswith(("shifts-", "images-rolled"))]
+    verdicts = {trial.name: trial.verdict for trial in trials}
+    if not chosen and all(verdicts[turn.name] in ("rejected", "same") for turn in turns):
+        # Where rotations were wrong, others would be no worse.
+        return chosen
     found = base.read_as(chosen[0]) if chosen else base
     if found.part.by_prediction > _HEALTHY * abs(found.read_as(POSES_SHUFFLED).part.by_prediction):
         return chosen
-    turns = [each for each in GEOMETRY if not each.name.startswith(("shifts-", "images-rolled"))]
     moves = [each for each in GEOMETRY if each.name.startswith("shifts-")]
     pairs = list(product(turns, moves))
     rough = base.cropped(_ROUGH)
-    rough_gains = [rough.read_as(turn).read_as(move).part.mean for turn, move in pairs]
+    turned = {turn.name: rough.read_as(turn) for turn in turns}
+    rough_gains = [turned[turn.name].read_as(move).part.mean for turn, move in pairs]
     likely = np.argsort(rough_gains)[-_LIKELY:]
     gains = {
         place: _compare(base.read_as(pairs[place][0]).read_as(pairs[place][1]).part, found.part) for place in likely

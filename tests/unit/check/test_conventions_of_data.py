@@ -18,7 +18,10 @@ from cryobench.check import (
 )
 from cryobench.data import ArrayImages, GroundTruth
 from cryobench.imaging.ctf import evaluate_ctf
+from cryobench.io.pickles import read_pickle
+from cryobench.io.store import load_dataset
 from cryobench.volumes.rotate import MIRROR
+from published_archive import in_order, write_archive
 from toy import toy_dataset
 
 
@@ -202,3 +205,18 @@ def test_maps_are_no_help_where_poses_are_withheld():
     dataset = toy_dataset(n=200, with_poses=False)
     with pytest.raises(ValueError, match="poses are withheld"):
         check_conventions(dataset, references=dataset.truth.volumes)
+
+
+def test_the_traps_of_published_archives_are_recognised(tmp_path):
+    write_archive(tmp_path, in_order(toy_dataset(n=300, snr=1)))
+    dataset = load_dataset(tmp_path)
+    assert names_of(check_conventions(dataset, quick=True)) == []
+    # As a reader takes it who believes the pixel size of the CTF table, which is that of a grid twice as fine, and
+    # who takes protein to be dark.
+    stated = float(read_pickle(tmp_path / "combined_ctfs.pkl")[0, 1])
+    particles = dataset.particles
+    assert stated == particles.pixel_size / 2
+    naive = replace(particles, sign=-particles.sign, pixel_size=stated, shifts=particles.shifts / 2)
+    found = check_conventions(replace(dataset, particles=naive, truth=None))
+    assert names_of(found) == ["contrast", "pixels-double"]
+    assert "adopt --mend pixels-double" in found.faults[1].way_out
