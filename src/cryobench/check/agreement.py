@@ -27,8 +27,6 @@ from cryobench.reconstruction.poses import GridSlices
 from cryobench.reconstruction.statistics import solve_volumes, volume_fsc
 from cryobench.rng import stream
 
-_ROWS = 1_000_000
-"""Entries of spectra that are handled together."""
 LEAST_COLOUR = 0.01
 """CTF² below which the noise of images that were multiplied by it is not taken to vanish with it."""
 _LEAST_NOISE = 0.02
@@ -167,21 +165,20 @@ def measure_agreement(reading: Reading, halves: Int[np.ndarray, "n"], *, former:
         box is rough between points of the box's own. Without, a CTF that is wrong, and flatter, may gain a little.
     """
     disc, padding = reading.disc, 1 if former is None else 2
-    matched, weight = reading.matched, reading.transfer.square()
     if former is None:
-        power, seen = (disc.shell_power(each).mean(0).numpy() for each in (matched, reading.transfer))
-        noise = power / np.maximum(seen, 1e-12 * disc.shell_weights)
-        noise, spread = np.maximum(noise, 1e-12 * noise.max()), np.zeros_like(noise)
+        noise = _rough_noise(reading)
+        spread = np.zeros_like(noise)
     else:
         noise, spread = (np.concatenate([each[:1], each]) for each in (former.noise.numpy(), former.spread.numpy()))
     at_least, growing = (disc.spread(each, "cpu") for each in (noise, spread))
     rotations = torch.tensor(reading.stated.rotations, dtype=torch.float32)
     sums = SliceAccumulator(disc.box_size, n_volumes=2, radius=disc.radius, padding=padding)
-    for part in _parts(reading):
-        inverse = 1 / (at_least + growing * weight[part])
+    for part in reading.parts():
+        weight = reading.transfer[part].square()
+        inverse = 1 / (at_least + growing * weight)
         sums.add(
-            disc.unpack(matched[part] * inverse),
-            disc.unpack(weight[part] * inverse),
+            disc.unpack(reading.match(part) * inverse),
+            disc.unpack(weight * inverse),
             rotations[part],
             class_weights=torch.eye(2)[torch.from_numpy(halves[part])],
         )
@@ -210,10 +207,10 @@ def _compare_slices(
     turned = torch.tensor(rotations, dtype=torch.float32)
     sums = _sum_shells(disc)
     terms = torch.zeros(6, n, disc.radius + 1)
-    for part in _parts(reading):
+    for part in reading.parts():
         slices = source.own(np.arange(n)[part], 1 - halves[part], turned[part], disc.radius)
         images, matched, slices = (
-            torch.view_as_real(each) for each in (reading.images[part], reading.matched[part], slices)
+            torch.view_as_real(each) for each in (reading.images[part], reading.match(part), slices)
         )
         transfer = reading.transfer[part, :, None]
         product, predicted = matched * slices, transfer * slices
@@ -238,9 +235,17 @@ def _sum_shells(disc: HalfDisc) -> Float[Tensor, "q s"]:
     return sums.repeat_interleave(2, dim=0)
 
 
-def _parts(reading: Reading) -> list[slice]:
-    step = max(_ROWS // len(reading.disc.index), 1)
-    return [slice(first, min(first + step, len(reading))) for first in range(0, len(reading), step)]
+def _rough_noise(reading: Reading) -> Float[np.ndarray, "s"]:
+    """Power of the images over that of their CTF in each shell, as least squares see it."""
+    disc = reading.disc
+    power, seen = np.zeros(disc.radius + 1), np.zeros(disc.radius + 1)
+    for part in reading.parts():
+        images = reading.images[part]
+        weighted = images if reading.form == "premultiplied" else images * reading.transfer[part]
+        power += disc.shell_power(weighted).sum(0).numpy()
+        seen += disc.shell_power(reading.transfer[part]).sum(0).numpy()
+    noise = power / np.maximum(seen, 1e-12 * len(reading) * disc.shell_weights)
+    return np.maximum(noise, 1e-12 * noise.max())
 
 
 def expect_loss(reading: Reading, other: Reading, agreement: Agreement) -> float:
@@ -253,7 +258,7 @@ def expect_loss(reading: Reading, other: Reading, agreement: Agreement) -> float
     inverse = np.concatenate([[0.0], 1 / agreement.fit.left.numpy()])
     entries = disc.spread(inverse, "cpu") * torch.from_numpy(disc.weights)
     total = 0.0
-    for part in _parts(reading):
+    for part in reading.parts():
         power = source.shared(0, rotations[part], disc.radius).abs().square()
         change = (reading.transfer[part] - other.transfer[part]).square()
         total += float((power * change * entries).sum(dtype=torch.float64))

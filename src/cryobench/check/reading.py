@@ -22,6 +22,10 @@ CtfForm = Literal["signed", "flipped", "premultiplied", "absent"]
 """What the CTF did to the images: it is in them; its phases were flipped; it was applied once more; or nothing."""
 
 
+_ENTRIES = 1_000_000
+"""Entries of spectra that are handled together."""
+
+
 @dataclass(frozen=True, eq=False)
 class Stated:
     """What tables say of n particles, in the package's conventions as far as these were told."""
@@ -111,11 +115,15 @@ class Reading:
         transfer = evaluate_ctf(self.stated.ctf, frequencies)
         return transfer.abs() if self.form == "flipped" else transfer
 
-    @cached_property
-    def matched(self) -> Complex64[Tensor, "n p"]:
+    def parts(self) -> list[slice]:
+        """Stretches of the images that are handled together."""
+        step = max(_ENTRIES // len(self.disc.index), 1)
+        return [slice(first, min(first + step, len(self))) for first in range(0, len(self), step)]
+
+    def match(self, part: slice) -> Complex64[Tensor, "n p"]:
         """Centred images, times the CTF unless they are multiplied by it already."""
-        centred = centre(self.images, self.stated.shifts, self.disc, pixel_size=self.pixel_size)
-        return centred if self.form == "premultiplied" else centred * self.transfer
+        centred = centre(self.images[part], self.stated.shifts[part], self.disc, pixel_size=self.pixel_size)
+        return centred if self.form == "premultiplied" else centred * self.transfer[part]
 
     def turned(self, matrix: np.ndarray) -> Self:
         """The images with their rows and columns in another order, as arrays: F'(k) = F(M k).
