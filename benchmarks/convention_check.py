@@ -1,7 +1,8 @@
 """Planted faults: how often the convention check names them first, at what cost, and where it cries wolf.
 
 python benchmarks/convention_check.py [--boxes 32 64] [--snrs 0.05 0.5] [--images 2000] [--optics-box 128]
-                                      [--only NAME ... pairs] [--faultless [--recipes NAME ...] | --times] [--work FOLDER]
+                                      [--only NAME ... pairs] [--faultless [--recipes NAME ...] | --times]
+                                      [--work FOLDER]
 
 A data set is simulated (igg-1d), a fault is planted in its arrays by code that the check does not share, and the
 check is asked. Geometry, images, rows, masks and labels are planted at every box and SNR, faults of the CTF in 128 px
