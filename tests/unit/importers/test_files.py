@@ -11,12 +11,12 @@ from cryobench.data import Dataset
 from cryobench.experiment.score import score_run
 from cryobench.importers import get_importer
 from cryobench.importers.bring_in import examine, import_results
-from cryobench.volumes import mirror_volume
 from cryobench.importers.pages import describe_importers
 from cryobench.io.mrc import write_volume
 from cryobench.io.pickles import write_pickle
 from cryobench.testing import check_importer
 from cryobench.testing.toy import toy_dataset
+from cryobench.volumes import mirror_volume
 from cryobench.volumes.regrid import regrid_volume
 from stored import store_dataset
 
