@@ -1,15 +1,19 @@
 """Planted faults: how often the convention check names them first, at what cost, and where it cries wolf.
 
 python benchmarks/convention_check.py [--boxes 32 64] [--snrs 0.05 0.5] [--images 2000] [--optics-box 128]
-                                      [--only NAME ...] [--faultless [--recipes NAME ...]]
+                                      [--only NAME ... pairs] [--faultless [--recipes NAME ...] | --times]
+                                      [--work FOLDER]
 
 A data set is simulated (igg-1d), a fault is planted in its arrays by code that the check does not share, and the
 check is asked. Geometry, images, rows, masks and labels are planted at every box and SNR, faults of the CTF in 128 px
-of 3 Å; --optics-box 0 leaves those out. With --faultless, all recipes are checked as they are, tiny and
-realistic.
+of 3 Å; --optics-box 0 leaves those out. With --faultless, ten sets of each recipe are checked as they are: tiny, lite
+and realistic ones, of several seeds. With --times, 5,000 images of 64 px are checked, then a table of 100,000 of
+128 px: 2,000 that are there fifty times, since it is sampled anyway. Data sets are kept in FOLDER, and found there
+the next time.
 """
 
 import argparse
+import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,7 +28,6 @@ from cryobench.check import check_conventions
 from cryobench.data import ArrayImages, Dataset, GroundTruth
 from cryobench.imaging.ctf import evaluate_ctf
 from cryobench.io.store import load_dataset
-from cryobench.recipes import RECIPES
 from machine import describe_machine
 
 Fault = Callable[[Dataset, np.random.Generator], Dataset]
@@ -171,6 +174,18 @@ PAIRS = [
 ]
 
 
+FAULTLESS = {"tiny": 4, "lite": 2, "realistic": 4}
+"""How many seeds of each preset."""
+FEW: dict[str, Callable[[int], dict[str, int]]] = {
+    "igg-1d": lambda images: {"images_per_state": images // 20},
+    "igg-rl": lambda images: {"images_per_state": images // 20},
+    "ribosembly": lambda images: {"n_images": images},
+    "spike-md": lambda images: {"n_frames": images},
+    "tomotwin-100": lambda images: {"images_per_structure": images // 20},
+}
+"""Settings of recipes that make as many images; "custom" has no structures of its own."""
+
+
 def _simulate(folder: Path, box: int, snr: float, images: int) -> Dataset:
     settings = {
         "n_states": 20,
@@ -180,7 +195,8 @@ def _simulate(folder: Path, box: int, snr: float, images: int) -> Dataset:
         "resolution": max(384 / box, 6.0),
         "snr": snr,
     }
-    simulate("igg-1d", folder, preset="lite", settings=settings)
+    if not (folder / "dataset.json").exists():
+        simulate("igg-1d", folder, preset="lite", settings=settings)
     return load_dataset(folder)
 
 
@@ -198,6 +214,26 @@ def _judge(name: str, dataset: Dataset, wanted: set[str]) -> bool:
     return right
 
 
+def _time(name: str, dataset: Dataset) -> None:
+    """One check, with the most memory that this process has had so far."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    check_conventions(dataset)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(
+        f"{name}: {cpu:.1f} s of CPU, {wall:.1f} s on {torch.get_num_threads()} threads, {memory:.2f} GiB", flush=True
+    )
+
+
+def _time_all(work: Path) -> None:
+    _time("5,000 of 64 px", _simulate(work / "64-0.1-5000", 64, 0.1, 5000))
+    few = _simulate(work / "128-0.05-2000", 128, 0.05, 2000)
+    rows = np.tile(np.arange(len(few.particles)), 50)
+    truth = few.truth
+    many = replace(few, particles=few.particles.select(rows), truth=GroundTruth(truth.states[rows], truth.volumes))
+    _time("100,000 of 128 px", many)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--boxes", type=int, nargs="*", default=[32, 64])
@@ -206,31 +242,42 @@ def main() -> None:
     parser.add_argument("--optics-box", type=int, default=128)
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--faultless", action="store_true")
-    parser.add_argument("--recipes", nargs="*", default=list(RECIPES))
+    parser.add_argument("--times", action="store_true")
+    parser.add_argument("--recipes", nargs="*", default=list(FEW))
+    parser.add_argument("--work", type=Path)
     options = parser.parse_args()
     print(describe_machine())
     results: list[bool] = []
     with tempfile.TemporaryDirectory() as name:
-        work = Path(name)
+        work = options.work or Path(name)
+        if options.times:
+            _time_all(work)
+            return
         if options.faultless:
             for recipe in options.recipes:
-                for preset in ("tiny", "realistic"):
-                    simulate(recipe, work / recipe / preset, preset=preset)
-                    results.append(_judge(f"{recipe} {preset}", load_dataset(work / recipe / preset), set()))
+                for preset, seeds in FAULTLESS.items():
+                    for seed in range(seeds):
+                        folder = work / f"{recipe}-{preset}-{seed}"
+                        if not (folder / "dataset.json").exists():
+                            few = {} if preset == "tiny" else FEW[recipe](options.images)
+                            simulate(recipe, folder, preset=preset, seed=seed, settings=few)
+                        results.append(_judge(f"{recipe} {preset} {seed}", load_dataset(folder), set()))
             print(f"{sum(results)} of {len(results)} faultless sets are quiet")
             return
         for box in options.boxes:
             for snr in options.snrs:
-                dataset = _simulate(work / f"{box}-{snr}", box, snr, options.images)
+                dataset = _simulate(work / f"{box}-{snr}-{options.images}", box, snr, options.images)
                 for fault, plant in GEOMETRY.items():
                     if options.only is None or fault in options.only:
                         planted = plant(dataset, np.random.default_rng(1))
                         results.append(_judge(f"{box} px, SNR {snr}: {fault}", planted, {fault}))
-                for first, second in PAIRS if options.only is None else []:
+                for first, second in PAIRS if options.only is None or "pairs" in options.only else []:
                     planted = GEOMETRY[second](GEOMETRY[first](dataset, np.random.default_rng(1)), None)
                     results.append(_judge(f"{box} px, SNR {snr}: {first} + {second}", planted, {first, second}))
         for snr in options.snrs if options.optics_box else []:
-            dataset = _simulate(work / f"optics-{snr}", options.optics_box, snr, options.images)
+            dataset = _simulate(
+                work / f"{options.optics_box}-{snr}-{options.images}", options.optics_box, snr, options.images
+            )
             for fault, plant in OPTICS.items():
                 if options.only is None or fault in options.only:
                     planted = plant(dataset, np.random.default_rng(1))

@@ -55,6 +55,17 @@ def sample_uniform_rotation(generator: np.random.Generator) -> Float[np.ndarray,
     )
 
 
+def spread_orientations(n: int) -> RotationArray:
+    """Matrices (n, 3, 3) of evenly spread orientations.
+
+    Viewing directions lie on a Fibonacci spiral, in-plane angles follow the golden ratio's two-dimensional cousin.
+    """
+    index = np.arange(n) + 0.5
+    rot = np.pi * (1 + np.sqrt(5)) * index
+    psi = 2 * np.pi * 0.7548776662466927 * index
+    return rotations_from_euler(np.stack([rot, np.arccos(1 - 2 * index / n), psi], axis=1))
+
+
 def geodesic_distance(
     first: Float[np.ndarray, "#n 3 3"], second: Float[np.ndarray, "#n 3 3"]
 ) -> Float[np.ndarray, "n"]:

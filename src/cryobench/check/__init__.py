@@ -5,15 +5,26 @@ adopted from told them. Whether they were told rightly is in the images: under t
 particles shows predicts the other half. Every likely mistake is a hypothesis that is tried on the same images.
 """
 
-from cryobench.check.conventions import LEAST_PARTICLES, ConventionCheck, Fault, check_conventions
+from cryobench.check.conventions import LEAST_PARTICLES, ConventionCheck, check_conventions
+from cryobench.check.faults import Fault
 from cryobench.check.mend import list_mendable, mend_particles
-from cryobench.check.result import describe_check, has_check, keep_check, read_open_faults
+from cryobench.check.result import (
+    VERDICTS,
+    KeptCheck,
+    describe_check,
+    has_check,
+    keep_check,
+    read_check,
+    read_open_faults,
+)
 from cryobench.check.trials import Trial
 
 __all__ = [
     "LEAST_PARTICLES",
+    "VERDICTS",
     "ConventionCheck",
     "Fault",
+    "KeptCheck",
     "Trial",
     "check_conventions",
     "describe_check",
@@ -21,5 +32,6 @@ __all__ = [
     "keep_check",
     "list_mendable",
     "mend_particles",
+    "read_check",
     "read_open_faults",
 ]

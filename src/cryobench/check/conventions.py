@@ -1,49 +1,67 @@
 """The convention check: what a data set says of its own conventions, from its images alone.
 
-``check_conventions`` tries every hypothesis on a sample of the particles (``trials``), and looks at the density that
-comes out (``density``), at the images by themselves (``images``), and at labels where there are true volumes to them.
-Nothing is changed.
+``check_conventions`` tries every hypothesis on a sample of the particles (``trials``; ``rings`` where there are no
+poses), and looks at the density that comes out (``density``), at the images by themselves (``images``), at labels
+where there are true volumes to them, and at maps of elsewhere (``references``). Nothing is changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from cryobench._progress import Progress
 from cryobench.check.density import Contrast, MaskFit, judge_contrast, judge_mask_fit
+from cryobench.check.faults import (
+    Fault,
+    are_many,
+    contrast_fault,
+    hand_faults,
+    image_faults,
+    label_faults,
+    mask_faults,
+    stranger_faults,
+    trial_fault,
+)
 from cryobench.check.images import ImageFacts, look_at_images
 from cryobench.check.labels import measure_labels
+from cryobench.check.needs import Need, find_needs
 from cryobench.check.reading import Reading
-from cryobench.check.strangers import Strangers, find_strangers
-from cryobench.check.trials import SURE, Search, Trial, find_reading
-from cryobench.data import Dataset, GroundTruth, Particles
+from cryobench.check.references import References, judge_references, mean_map
+from cryobench.check.rings import Rings, find_rings
+from cryobench.check.strangers import Strangers, agree_among_themselves, find_strangers
+from cryobench.check.trials import Search, Trial, find_reading
+from cryobench.check.views import Views, measure_views
+from cryobench.data import Dataset, GroundTruth, Particles, VolumeSource
 from cryobench.reconstruction.statistics import cut_mask
 
 SAMPLE = 5000
 """Particles that are looked at, evenly spaced through the table."""
 COARSE, FINE = 32, 64
 """Boxes, in px, for geometry and for the CTF."""
-_STRANGE = 0.2
-"""Share of particles that agree with nothing from which something is wrong: a few are in every real set."""
 LEAST_PARTICLES = 200
 """Fewer tell nothing."""
-_BY_EYE = 8.0
-"""Standard errors of the average's middle that contrast without poses is judged by."""
+_TRUE_MAPS = 8
+"""True volumes that are read for their mean."""
+_SHOWN = 6
+"""Hypotheses that a sentence names."""
 
 
-@dataclass(frozen=True)
-class Fault:
-    """Something that is wrong with a data set."""
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """Half-set FSC of readings (s,), from the zero frequency on, in shells of one over the length of the box."""
 
-    name: str
-    says: str
-    """A clause: what is wrong."""
-    evidence: str
-    way_out: str
+    found: np.ndarray
+    """Of the reading that was found."""
+    stated: np.ndarray
+    """Of the stated one, perhaps in a smaller box."""
+    chance: np.ndarray
+    """Of poses that are those of others, in the same."""
+    length: float
+    """Of the box, in Å."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,15 +72,20 @@ class ConventionCheck:
     """Looked at."""
     faults: tuple[Fault, ...]
     trials: tuple[Trial, ...]
-    """Hypotheses against the reading that was found; none without poses."""
+    """Hypotheses against the reading that was found; without poses those about the CTF alone."""
     unknown: tuple[str, ...]
     """Sentences on what cannot be known from these images."""
     images: ImageFacts
+    notes: tuple[str, ...] = ()
+    """Sentences on what is as it is, and good to know."""
+    needs: tuple[Need, ...] = ()
+    """What would decide the trials that are open."""
     contrast: Contrast | None = None
     mask: MaskFit | None = None
     strangers: Strangers | None = None
-    fsc: np.ndarray | None = field(default=None, repr=False)
-    """(s,) half-set FSC of the reading that was found."""
+    views: Views | None = None
+    references: References | None = None
+    curves: Curves | None = field(default=None, repr=False)
     volumes: np.ndarray | None = field(default=None, repr=False)
     """(2, z, y, x) half-maps of the reading that was found."""
     gain: float | None = None
@@ -75,7 +98,7 @@ class ConventionCheck:
             first = self.faults[0]
             more = "" if len(self.faults) == 1 else f"; {len(self.faults) - 1} more fault(s) below"
             return f"{first.says[0].upper()}{first.says[1:]} ({first.evidence}){more}."
-        if not self.trials:
+        if self.volumes is None:
             return "Nothing wrong was seen, as far as images without poses tell."
         undecided = sum(trial.verdict == "open" for trial in self.trials)
         rejected = sum(trial.verdict == "rejected" for trial in self.trials)
@@ -85,7 +108,12 @@ class ConventionCheck:
 
 
 def check_conventions(
-    dataset: Dataset, *, n_particles: int = SAMPLE, quick: bool = False, progress: Progress | None = None
+    dataset: Dataset,
+    *,
+    n_particles: int = SAMPLE,
+    quick: bool = False,
+    references: VolumeSource | None = None,
+    progress: Progress | None = None,
 ) -> ConventionCheck:
     """Conventions of a data set against its images.
 
@@ -95,64 +123,120 @@ def check_conventions(
         Particles that are looked at, at most.
     quick
         Geometry, contrast and the images by themselves; what shows at high frequencies alone is left out.
+    references
+        Maps of known contrast and hand, on the grid of the particles; their mean is compared. By default the true
+        volumes, if there are any.
 
     Raises
     ------
     ValueError
-        If a pixel is not finite, or fewer than 200 particles are looked at.
+        If a pixel is not finite, or fewer than 200 particles are looked at; if maps are given, and no poses.
     """
     if min(n_particles, len(dataset.particles)) < LEAST_PARTICLES:
         raise ValueError(
             f"{min(n_particles, len(dataset.particles))} particles are too few for a check of conventions: expected "
             f"{LEAST_PARTICLES} or more."
         )
+    if references is not None and dataset.particles.rotations is None:
+        raise ValueError("maps were given to compare with, but poses are withheld: give maps of data with poses.")
     particles, truth = _sample(dataset, n_particles)
     facts = look_at_images(particles)
-    faults = [*_image_faults(facts, particles)]
     if particles.rotations is None:
-        unknown = ("Poses are withheld: nothing is known of rotations, shifts, rows and CTFs.",)
-        return ConventionCheck(len(particles), tuple(faults), (), unknown, facts)
-    coarse = Reading.of(particles, COARSE)
-    search = find_reading(coarse, None if quick else Reading.of(particles, FINE), progress=progress)
-    faults = [*(_pose_fault(trial) for trial in search.faults), *faults]
-    unknown = [*_open_questions(search.trials)]
+        return _check_without_poses(particles, None if quick else truth, facts)
+    return _check_with_poses(particles, truth, facts, quick, references, progress)
+
+
+def _check_without_poses(particles: Particles, truth: GroundTruth | None, facts: ImageFacts) -> ConventionCheck:
+    rings = find_rings(Reading.of(particles, FINE, posed=False))
+    faults = [*(trial_fault(trial) for trial in rings.faults), *image_faults(facts, particles)]
+    unknown = ["Poses are withheld: nothing is known of rotations, shifts and rows."]
+    notes = []
+    if rings.are_seen:
+        notes.append(_describe_rings(rings))
+    else:
+        unknown.append("Images show no rings of their CTF: nothing is known of it.")
+    mask = None
+    if particles.mask is not None and truth is not None and truth.volumes is not None:
+        size = min(FINE, particles.box_size)
+        mean = _mean_truth(particles, truth, truth.volumes, size)
+        mask = _fit_mask(particles, np.stack([mean, mean]))
+        faults += mask_faults(mask, "the true volumes")
+    return ConventionCheck(
+        len(particles),
+        tuple(faults),
+        rings.trials if rings.are_seen else (),
+        tuple(unknown),
+        facts,
+        tuple(notes),
+        mask=mask,
+    )
+
+
+def _check_with_poses(
+    particles: Particles,
+    truth: GroundTruth | None,
+    facts: ImageFacts,
+    quick: bool,
+    references: VolumeSource | None,
+    progress: Progress | None,
+) -> ConventionCheck:
+    search = find_reading(
+        Reading.of(particles, COARSE), None if quick else Reading.of(particles, FINE), progress=progress
+    )
+    faults = [*(trial_fault(trial) for trial in search.faults), *image_faults(facts, particles)]
+    views = measure_views(search.reading.stated.rotations)
+    notes, unknown = [*views.notes], []
     halves = search.agreement.volumes.numpy()
-    contrast = strangers = mask = None
+    contrast = strangers = mask = compared = None
     if not any(fault.name == "poses-shuffled" for fault in faults):
         # Without a CTF protein is dark where it would be bright by one, whose first lobe is negative.
-        contrast = judge_contrast(-halves if search.reading.form == "absent" else halves)
+        bright = -halves if search.reading.form == "absent" else halves
+        contrast = judge_contrast(bright)
         if contrast.verdict == "inverted":
-            faults.insert(
-                0, _contrast_fault(particles, f"{1 - contrast.positive:.0%} of the strongest density is dark")
-            )
+            evidence = f"{1 - contrast.positive:.0%} of the strongest density is dark"
+            faults.insert(0, contrast_fault(particles, evidence))
+            bright = -bright
         elif contrast.verdict == "open":
             unknown.append("The sign of the density does not tell contrast here.")
-        strangers = find_strangers(search.gains, search.strangers)
-        if strangers.told_apart and strangers.share > _STRANGE:
-            faults.append(
-                Fault(
-                    "poses-partly-wrong",
-                    f"poses of {strangers.share:.0%} of the particles fit no better than those of others",
-                    f"± {strangers.error:.0%}, by the likelihood of each image",
-                    "leave them out, or make their poses anew",
-                )
+        strangers = _find_strangers(search)
+        faults += stranger_faults(strangers)
+        if are_many(strangers) and strangers.among_themselves:
+            notes.append(
+                f"{strangers.share:.0%} of the particles agree with one another and not with the others: they are of "
+                "another molecule or state."
             )
         if particles.mask is not None:
             mask = _fit_mask(particles, halves)
-            faults += _mask_faults(mask)
-        faults += _label_faults(search, truth)
+            faults += mask_faults(mask)
+        compared = _compare_maps(particles, truth, references, bright)
+        # Labels move with their rows, and volumes in another frame or hand tell nothing of them.
+        moved = compared is not None and (compared.hand != "same" or compared.lie_elsewhere)
+        if truth is not None and not moved and not any(fault.name.startswith("rows-") for fault in faults):
+            faults += label_faults(measure_labels(search.reading, search.agreement, truth))
+    if compared is not None:
+        faults += hand_faults(compared)
+        notes += compared.notes
+    if compared is None or compared.hand == "open":
+        unknown.insert(0, "The hand cannot be told without a map of known hand: both predict the same images.")
+    needs = find_needs(search.trials, search.reading)
+    unknown += _open_questions(needs, len(particles))
+    length = particles.box_size * particles.pixel_size
     return ConventionCheck(
         len(particles),
         tuple(faults),
         search.trials,
         tuple(unknown),
         facts,
+        tuple(notes),
+        needs,
         contrast,
         mask,
         strangers,
-        search.agreement.fsc,
+        views,
+        compared,
+        Curves(search.agreement.fsc, search.stated.fsc, search.chance.fsc, length),
         halves,
-        float(search.gains.mean() - search.chance.mean()),
+        search.gain,
     )
 
 
@@ -170,104 +254,52 @@ def _sample(dataset: Dataset, count: int) -> tuple[Particles, GroundTruth | None
     return dataset.particles.select(chosen), truth
 
 
-def _image_faults(facts: ImageFacts, particles: Particles) -> list[Fault]:
-    found = []
-    if particles.rotations is None and facts.centre < -_BY_EYE:
-        found.append(
-            _contrast_fault(particles, f"the middle of the images' average is dark, by {-facts.centre:.0f} σ")
-        )
-    if facts.has_background:
-        found.append(
-            Fault(
-                "images-background",
-                "the background of the images is not zero",
-                f"corners lie at {facts.background:+.2f} of their standard deviation",
-                "subtract the mean of each image's corners",
-            )
-        )
-    if not facts.is_normalised:
-        found.append(
-            Fault(
-                "images-not-normalised",
-                "the noise of the images differs from one to another",
-                f"by {facts.noise_spread:.0%}",
-                "divide each image by the standard deviation of its corners",
-            )
-        )
-    if facts.doubled:
-        found.append(
-            Fault(
-                "images-doubled",
-                f"{facts.doubled:,} images are there twice",
-                f"of {len(particles):,} looked at",
-                "leave one of each out of the table",
-            )
-        )
-    return found
+def _find_strangers(search: Search) -> Strangers:
+    found, probability = find_strangers(search.matches, search.strangers)
+    if not are_many(found):
+        return found
+    chosen = np.flatnonzero(probability > 0.5)
+    return Strangers(found.share, found.error, found.told_apart, agree_among_themselves(search.coarse, chosen))
 
 
-def _contrast_fault(particles: Particles, evidence: str) -> Fault:
-    wrong, right = ("bright", "dark") if particles.sign == -1 else ("dark", "bright")
-    return Fault(
-        "contrast",
-        f"the protein is {right} in the stored images, and was taken for {wrong}",
-        evidence,
-        f"adopt --contrast {right}",
-    )
+def _compare_maps(
+    particles: Particles,
+    truth: GroundTruth | None,
+    references: VolumeSource | None,
+    halves: Float[np.ndarray, "2 z y x"],
+) -> References | None:
+    box = halves.shape[-1]
+    pixel_size = particles.pixel_size * particles.box_size / box
+    if references is not None:
+        return judge_references(halves, mean_map(references, particles, box), pixel_size)
+    if truth is None or truth.volumes is None or not (truth.states >= 0).any():
+        return None
+    mean = _mean_truth(particles, truth, truth.volumes, box)
+    return judge_references(halves, mean, pixel_size, always_align=False)
 
 
-def _pose_fault(trial: Trial) -> Fault:
-    if trial.gain <= 0:
-        evidence = "they predict the images no better than those of other images"
-    else:
-        evidence = f"so read an image gains {trial.gain:.3g} ± {trial.error:.1g} nats"
-    return Fault(trial.name, trial.says, evidence, trial.way_out)
+def _mean_truth(
+    particles: Particles, truth: GroundTruth, volumes: VolumeSource, box_size: int
+) -> Float[np.ndarray, "z y x"]:
+    """Mean of the true volumes of some particles, evenly spaced."""
+    known = truth.states[truth.states >= 0]
+    chosen = known[np.linspace(0, len(known) - 1, _TRUE_MAPS).astype(np.int64)]
+    return mean_map(volumes, particles, box_size, chosen.tolist())
 
 
-def _open_questions(trials: tuple[Trial, ...]) -> list[str]:
-    names = [trial.name for trial in trials if trial.verdict == "open"]
-    found = ["The hand cannot be told without a map of known hand: both predict the same images."]
-    if names:
-        found.append(
-            f"Not decidable here, for want of images or resolution: {', '.join(names)} predict these images as the "
-            "stated reading does."
-        )
-    return found
-
-
-def _fit_mask(particles: Particles, halves: np.ndarray) -> MaskFit:
+def _fit_mask(particles: Particles, halves: Float[np.ndarray, "2 z y x"]) -> MaskFit:
     assert particles.mask is not None
     return judge_mask_fit(cut_mask(torch.tensor(particles.mask), halves.shape[-1]).numpy(), halves)
 
 
-def _mask_faults(mask: MaskFit) -> list[Fault]:
-    words: dict[str, Callable[[], Fault]] = {
-        "displaced": lambda: Fault(
-            "mask-displaced",
-            "the mask lies beside the density",
-            f"it holds {mask.held:.0%} of it, and {mask.best:.0%} where it is moved by {mask.offset} voxels",
-            "make the mask on the map of these poses",
-        ),
-        "too small": lambda: Fault(
-            "mask-too-small",
-            "the mask holds a part of the density alone",
-            f"{mask.held:.0%} of it",
-            "make the mask larger",
-        ),
-    }
-    return [words[mask.verdict]()] if mask.verdict in words else []
-
-
-def _label_faults(search: Search, truth: GroundTruth | None) -> list[Fault]:
-    found = None if truth is None else measure_labels(search.reading, search.agreement, truth)
-    if found is None or found.expected < 2 * SURE * found.error or found.gain > found.expected / 4:
+def _open_questions(needs: tuple[Need, ...], n_particles: int) -> list[str]:
+    if not needs:
         return []
-    return [
-        Fault(
-            "labels-shuffled",
-            "labels do not belong to the images",
-            f"the volume of its label predicts an image {found.gain:.2g} ± {found.error:.1g} nats better than that "
-            f"of another label, expected {found.expected:.2g}",
-            "take the labels from the table that the stack was made from",
-        )
-    ]
+    ordered = sorted(needs, key=lambda need: (need.resolution is not None, need.images or 0))
+    more = f", and {len(needs) - _SHOWN} more" if len(needs) > _SHOWN else ""
+    named = "; ".join(need.sentence for need in ordered[:_SHOWN])
+    return [f"Not decidable by these {n_particles:,} images: {named}{more}."]
+
+
+def _describe_rings(rings: Rings) -> str:
+    return f"Images have rings of their own CTF: they gain {rings.gain:.2g} ± {rings.error:.1g} nats by it."

@@ -14,6 +14,7 @@ import numpy as np
 from cryobench.check.reading import CtfForm, Reading, Stated
 from cryobench.rng import stream
 from cryobench.rotations import euler_from_rotations, rotations_from_euler
+from cryobench.volumes.rotate import MIRROR
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Hypothesis:
     def read(self, reading: Reading) -> Reading:
         """The reading that is right if this hypothesis is."""
         if self.tables is not None:
-            reading = replace(reading, stated=self.tables(reading.stated))
+            reading = reading.changed(stated=self.tables(reading.stated))
         if self.images is not None:
             reading = self.images(reading)
         return reading if self.form is None else replace(reading, form=self.form)
@@ -317,6 +318,9 @@ CTF: tuple[Hypothesis, ...] = (
     Hypothesis("ctf-reversed", "CTFs are in the opposite order", _rows(0, "ctf"), fine=True),
 )
 """Of CTF and pixel size: seen at high resolution."""
+
+HAND = Hypothesis("hand", "poses are of the other hand", _left(MIRROR, MIRROR))
+"""No image tells it: only a map of known hand does."""
 
 POSES_SHUFFLED = Hypothesis(
     "poses-shuffled",

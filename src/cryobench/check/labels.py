@@ -42,33 +42,43 @@ def measure_labels(reading: Reading, agreement: Agreement, truth: GroundTruth) -
     chosen = np.flatnonzero(np.isin(truth.states, states))
     if len(states) < 2 or len(chosen) < 100:
         return None
-    some, disc = reading.select(chosen), reading.disc
+    some, disc = reading if len(chosen) == len(reading) else reading.select(chosen), reading.disc
     volumes = torch.stack([_crop(torch.tensor(truth.volumes.read(int(state))), disc.box_size) for state in states])
     source, rotations = GridSlices(volumes, disc), torch.tensor(some.stated.rotations, dtype=torch.float32)
     labels = np.searchsorted(states, truth.states[chosen])
     others = stream(0, "shuffled labels").permutation(labels)
     differ = labels != others
-    own, other = (source.own(np.arange(len(chosen)), each, rotations, disc.radius) for each in (labels, others))
-    weights = torch.from_numpy(disc.weights).double()
+    pairs = np.stack([labels, others])
+    weights, n_shells = torch.from_numpy(disc.weights).double(), disc.radius + 1
+
+    def slices(part: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        rows = np.arange(len(chosen))[part]
+        own, other = (source.own(rows, each[part], rotations[part], disc.radius) for each in pairs)
+        return own, other
 
     def by_shell(values: torch.Tensor) -> np.ndarray:
         total = (values.double().sum(0) * weights).numpy()
-        return np.bincount(disc.shells, weights=total, minlength=disc.radius + 1)
+        return np.bincount(disc.shells, weights=total, minlength=n_shells)
 
-    matched, power = some.matched, some.transfer.square()
-    cross = by_shell((matched.conj() * own).real)
-    scale = np.maximum(cross / np.maximum(by_shell(power * own.abs().square()), 1e-30), 0)
+    cross, power = np.zeros(n_shells), np.zeros(n_shells)
+    for part in some.parts():
+        own, _ = slices(part)
+        cross += by_shell((some.match(part).conj() * own).real)
+        power += by_shell(some.transfer[part].square() * own.abs().square())
+    scale = np.maximum(cross / np.maximum(power, 1e-30), 0)
     scale[0] = 0
     if not scale[1:4].any():
         return None
     left = np.concatenate([[np.inf], agreement.fit.left.numpy()])
     a, entries = disc.spread(scale, "cpu"), disc.spread(1 / left, "cpu") * weights.float()
-    own, other = own * a, other * a
-    gains = (
-        2 * (matched.conj() * (own - other)).real - power * (own.abs().square() - other.abs().square())
-    ) @ entries
-    expected = (power * (own - other).abs().square()) @ entries
-    gains, expected = gains.double().numpy()[differ], expected.double().numpy()[differ]
+    gains, expected = np.zeros(len(chosen)), np.zeros(len(chosen))
+    for part in some.parts():
+        own, other = (each * a for each in slices(part))
+        seen = some.transfer[part].square()
+        won = 2 * (some.match(part).conj() * (own - other)).real - seen * (own.abs().square() - other.abs().square())
+        gains[part] = (won @ entries).double().numpy()
+        expected[part] = ((seen * (own - other).abs().square()) @ entries).double().numpy()
+    gains, expected = gains[differ], expected[differ]
     return LabelGain(float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains))), float(expected.mean()))
 
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cryobench._errors import UnknownName
-from cryobench.check.hypotheses import CTF, GEOMETRY, Hypothesis
+from cryobench.check.hypotheses import CTF, GEOMETRY, HAND, Hypothesis
 from cryobench.check.reading import Stated
 from cryobench.data import Particles
 
 
 def list_mendable() -> dict[str, Hypothesis]:
     """Hypotheses about tables, which can be mended when they are read, by name."""
-    return {each.name: each for each in (*GEOMETRY, *CTF) if each.tables is not None}
+    return {each.name: each for each in (*GEOMETRY, *CTF, HAND) if each.tables is not None}
 
 
 def mend_particles(particles: Particles, names: Sequence[str]) -> Particles:
@@ -24,7 +24,7 @@ def mend_particles(particles: Particles, names: Sequence[str]) -> Particles:
     UnknownName
         If no hypothesis about tables has such a name.
     ValueError
-        If the particles have no poses.
+        If the particles have no poses, and more than their CTF or pixel size is to be mended.
     """
     known = list_mendable()
     for name in names:
@@ -32,15 +32,11 @@ def mend_particles(particles: Particles, names: Sequence[str]) -> Particles:
             raise UnknownName("mend", name, sorted(known))
     if not names:
         return particles
-    stated = Stated.of(particles)
+    posed = particles.rotations is not None or not all(known[name].fine for name in names)
+    stated = Stated.of(particles, posed=posed)
     for name in names:
         change = known[name].tables
         assert change is not None
         stated = change(stated)
-    return replace(
-        particles,
-        ctf=stated.ctf,
-        rotations=stated.rotations,
-        shifts=stated.shifts,
-        pixel_size=stated.pixel_size,
-    )
+    mended = replace(particles, ctf=stated.ctf, pixel_size=stated.pixel_size)
+    return replace(mended, rotations=stated.rotations, shifts=stated.shifts) if posed else mended

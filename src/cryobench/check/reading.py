@@ -22,6 +22,10 @@ CtfForm = Literal["signed", "flipped", "premultiplied", "absent"]
 """What the CTF did to the images: it is in them; its phases were flipped; it was applied once more; or nothing."""
 
 
+_ENTRIES = 300_000
+"""Entries of spectra that are handled together."""
+
+
 @dataclass(frozen=True, eq=False)
 class Stated:
     """What tables say of n particles, in the package's conventions as far as these were told."""
@@ -37,9 +41,11 @@ class Stated:
     """Side of the stored images in px."""
 
     @classmethod
-    def of(cls, particles: Particles) -> Self:
-        """Of particles with poses; ValueError without."""
-        return cls(particles.ctf, *require_poses(particles), particles.pixel_size, particles.box_size)
+    def of(cls, particles: Particles, *, posed: bool = True) -> Self:
+        """Of particles with poses, ValueError without; or of any particles, as if none were turned or moved."""
+        n = len(particles)
+        poses = require_poses(particles) if posed else (np.tile(np.eye(3), (n, 1, 1)), np.zeros((n, 2)))
+        return cls(particles.ctf, *poses, particles.pixel_size, particles.box_size)
 
     def __len__(self) -> int:
         return len(self.rotations)
@@ -61,9 +67,12 @@ class Reading:
     form: CtfForm = "signed"
 
     @classmethod
-    def of(cls, particles: Particles, box_size: int) -> Self:
-        """The stated reading, of images cropped to a box at most as large as theirs. ValueError without poses."""
-        stated = Stated.of(particles)
+    def of(cls, particles: Particles, box_size: int, *, posed: bool = True) -> Self:
+        """The stated reading, of images cropped to a box at most as large as theirs.
+
+        ValueError without poses, unless they are not ``posed``.
+        """
+        stated = Stated.of(particles, posed=posed)
         particles = particles.at_box(min(box_size, particles.box_size))
         disc = HalfDisc(particles.box_size, (particles.box_size - 1) // 2)
         spectra = [transform_images(particles, chunk, disc).data for chunk in particles.chunks()]
@@ -75,6 +84,22 @@ class Reading:
     def select(self, chosen: np.ndarray) -> Self:
         """Some of the particles, in that order."""
         return replace(self, images=self.images[torch.from_numpy(chosen)], stated=self.stated.select(chosen))
+
+    def changed(self, *, stated: Stated | None = None, images: Tensor | None = None) -> Self:
+        """With other tables or images. Their transfer is kept where it stays the same: it takes long to evaluate."""
+        stated = stated or self.stated
+        other = replace(self, stated=stated, images=self.images if images is None else images)
+        if stated.ctf is self.stated.ctf and stated.pixel_size == self.stated.pixel_size:
+            other.__dict__["transfer"] = self.transfer
+        return other
+
+    def cropped(self, box_size: int) -> Self:
+        """The images cropped to a box at most as large."""
+        if box_size >= self.disc.box_size:
+            return self
+        disc = HalfDisc(box_size, (box_size - 1) // 2)
+        # Whole shells are the first entries of any half-disc, in the same order.
+        return replace(self, disc=disc, images=self.images[:, : len(disc.index)].contiguous())
 
     @property
     def pixel_size(self) -> float:
@@ -90,11 +115,15 @@ class Reading:
         transfer = evaluate_ctf(self.stated.ctf, frequencies)
         return transfer.abs() if self.form == "flipped" else transfer
 
-    @cached_property
-    def matched(self) -> Complex64[Tensor, "n p"]:
+    def parts(self) -> list[slice]:
+        """Stretches of the images that are handled together."""
+        step = max(_ENTRIES // len(self.disc.index), 1)
+        return [slice(first, min(first + step, len(self))) for first in range(0, len(self), step)]
+
+    def match(self, part: slice) -> Complex64[Tensor, "n p"]:
         """Centred images, times the CTF unless they are multiplied by it already."""
-        centred = centre(self.images, self.stated.shifts, self.disc, pixel_size=self.pixel_size)
-        return centred if self.form == "premultiplied" else centred * self.transfer
+        centred = centre(self.images[part], self.stated.shifts[part], self.disc, pixel_size=self.pixel_size)
+        return centred if self.form == "premultiplied" else centred * self.transfer[part]
 
     def turned(self, matrix: np.ndarray) -> Self:
         """The images with their rows and columns in another order, as arrays: F'(k) = F(M k).
@@ -107,14 +136,14 @@ class Reading:
         turned = torch.where(torch.from_numpy(conjugate), turned.conj(), turned).contiguous()
         reversed_axes = matrix.sum(axis=1) < 0
         moved = -1.0 * reversed_axes * (self.stated.box_size % 2 == 0)
-        return replace(self, images=turned).rolled(moved)
+        return self.changed(images=turned).rolled(moved)
 
     def rolled(self, offset: np.ndarray) -> Self:
         """The images displaced by an offset (x, y) in stored pixels."""
         if not np.any(offset):
             return self
         away = np.tile(np.asarray(offset, dtype=np.float64) * self.stated.pixel_size, (len(self), 1))
-        return replace(self, images=centre(self.images, away, self.disc, pixel_size=self.pixel_size))
+        return self.changed(images=centre(self.images, away, self.disc, pixel_size=self.pixel_size))
 
 
 def _turn_entries(disc: HalfDisc, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -124,9 +153,3 @@ def _turn_entries(disc: HalfDisc, matrix: np.ndarray) -> tuple[np.ndarray, np.nd
     turned[conjugate] *= -1
     place = {tuple(pair): number for number, pair in enumerate(disc.frequencies.tolist())}
     return np.array([place[tuple(pair)] for pair in turned.tolist()]), conjugate
-
-
-def shell_means(values: Float[Tensor, "n p"], disc: HalfDisc) -> Float[np.ndarray, "s"]:
-    """Mean over all particles and a shell, weighted as the half-disc's entries are."""
-    column = values.double().mean(dim=0).numpy() * disc.weights
-    return np.bincount(disc.shells, weights=column, minlength=disc.radius + 1) / disc.shell_weights

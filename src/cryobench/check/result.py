@@ -1,15 +1,31 @@
-"""What a check found, as plain values, and kept with a data set in ``check.json``."""
+"""What a check found, as plain values, and kept with a data set in ``check.json`` and ``check/``."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cryobench.check.conventions import ConventionCheck
-from cryobench.io.atomic import read_json, write_json
+import numpy as np
 
-FILE = "check.json"
+from cryobench._errors import FormatError
+from cryobench.check.conventions import ConventionCheck, Curves
+from cryobench.io.atomic import read_json, write_json
+from cryobench.io.mrc import read_volume, write_volume
+
+VERDICTS = {"holds": "holds", "rejected": "rejected", "open": "not decidable", "same": "no difference"}
+"""Verdicts of trials, in words."""
+FILE, MAPS = "check.json", "check"
+
+
+@dataclass(frozen=True, eq=False)
+class KeptCheck:
+    """What is kept of a check."""
+
+    found: dict[str, Any]
+    """As ``describe_check`` gives it."""
+    halves: np.ndarray | None
+    """(2, z, y, x) half-maps of the reading that was found; None where there were no poses."""
 
 
 def describe_check(check: ConventionCheck) -> dict[str, Any]:
@@ -19,21 +35,50 @@ def describe_check(check: ConventionCheck) -> dict[str, Any]:
         "particles": check.n_particles,
         "faults": [asdict(fault) for fault in check.faults],
         "unknown": list(check.unknown),
+        "notes": list(check.notes),
+        "needs": [asdict(need) for need in check.needs],
         "trials": [asdict(trial) for trial in check.trials],
         "gain": check.gain,
-        "fsc": None if check.fsc is None else [round(float(value), 5) for value in check.fsc],
+        "fsc": None if (curves := check.curves) is None else _describe_curves(curves),
         "images": {name: float(value) for name, value in asdict(check.images).items()},
         **{
             name: None if (part := getattr(check, name)) is None else asdict(part)
-            for name in ("contrast", "mask", "strangers")
+            for name in ("contrast", "mask", "strangers", "views", "references")
         },
     }
 
 
+def _describe_curves(curves: Curves) -> dict[str, Any]:
+    named = {name: getattr(curves, name) for name in ("found", "stated", "chance")}
+    return {
+        "box_length": curves.length,
+        **{name: [round(float(value), 5) for value in curve] for name, curve in named.items()},
+    }
+
+
 def keep_check(check: ConventionCheck, folder: Path) -> Path:
-    """Write ``check.json`` into the folder of a data set."""
+    """Write ``check.json`` into the folder of a data set, and its half-maps ``check/half-map-1.mrc`` and ``-2``."""
+    for number in (1, 2):
+        path = folder / MAPS / f"half-map-{number}.mrc"
+        path.unlink(missing_ok=True)
+        if check.volumes is not None and check.curves is not None:
+            path.parent.mkdir(exist_ok=True)
+            volume = check.volumes[number - 1]
+            write_volume(path, volume, check.curves.length / len(volume))
     write_json(folder / FILE, describe_check(check))
     return folder / FILE
+
+
+def read_check(folder: Path | None) -> KeptCheck | None:
+    """The check that is kept with a data set, if there is one. FormatError if it is of an earlier version."""
+    if folder is None or not has_check(folder):
+        return None
+    paths = [folder / MAPS / f"half-map-{number}.mrc" for number in (1, 2)]
+    halves = np.stack([read_volume(path)[0] for path in paths]) if all(path.exists() for path in paths) else None
+    found = read_json(folder / FILE)
+    if "notes" not in found:
+        raise FormatError(f"{folder / FILE} is of an earlier version: make it anew with 'cryobench check {folder}'.")
+    return KeptCheck(found, halves)
 
 
 def has_check(folder: Path) -> bool:

@@ -1,14 +1,22 @@
-"""Particles that agree with nothing: the share of them whose gain is what it would be at another one's rotation."""
+"""Particles that agree with nothing: the share of them that match their prediction as they match one of others."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-_STEPS = 100
-_STARTS = (0.02, 0.1, 0.3, 0.6)
-_APART = 1.0
-"""Standard deviations, of both added, between the two kinds, below which they cannot be told apart."""
+from cryobench.check.agreement import Matches, measure_agreement
+from cryobench.check.hypotheses import POSES_SHUFFLED
+from cryobench.check.reading import Reading
+from cryobench.check.trials import SURE, compare_gains
+from cryobench.reconstruction.statistics import split_halves
+
+_STEPS = 200
+_STARTS = (0.1, 0.3, 0.6)
+_LEAST = 50
+"""Particles below which nothing is said of how they agree."""
+_BETTER = 12.5
+"""Log-likelihood that two kinds must win over one, in nats: as five standard errors do."""
 
 
 @dataclass(frozen=True)
@@ -18,46 +26,64 @@ class Strangers:
     share: float
     """Of those that do not."""
     error: float
+    """Standard error of ``share``, were the two kinds known but for it."""
     told_apart: bool
-    """Whether gains of the two kinds are apart; else the share means nothing."""
+    """Whether two kinds explain the matches better than one; else the share means nothing."""
+    among_themselves: bool = False
+    """Whether they agree with one another: then they are something else, and their poses are not wrong."""
 
 
-def find_strangers(gains: Float[np.ndarray, "n"], strangers: Float[np.ndarray, "n"]) -> Strangers:
-    """Share of the particles whose gains (n,) are as those at rotations of other images (n,).
+def find_strangers(matches: Matches, others: Matches) -> tuple[Strangers, Float[np.ndarray, "n"]]:
+    """Share of the particles that match their own predictions as they match those at rotations of others.
 
-    Two normal distributions are mixed: that of strangers, as it was measured, and one that is fitted by expectation
-    maximisation.
+    Also the probability (n,) of each of them to be such a one.
+
+    Of both kinds the match of an image is normally distributed about a multiple of what is expected of it. Multiple
+    and deviation of strangers are those of ``others``; those of the other kind are fitted by expectation
+    maximisation, along with the share, and so again without any strangers.
     """
-    null_mean, null_deviation = float(np.median(strangers)), _robust_deviation(strangers)
-    null = _normal(gains, null_mean, null_deviation)
-    found = [_maximise(gains, null, share) for share in _STARTS]
-    _, share, mean, deviation = max(found)
-    apart = abs(mean - null_mean) > _APART * (deviation + null_deviation)
-    return Strangers(share, float(np.sqrt(share * (1 - share) / len(gains))), apart)
+    slope, deviation = _fit(others, np.ones(len(others.found)))
+    null = _normal(matches, slope, deviation)
+    alone = _log_likelihood(_normal(matches, *_fit(matches, np.ones(len(null)))))
+    likelihood, share, kind = max((_maximise(matches, null, share) for share in _STARTS), key=lambda found: found[0])
+    both = np.maximum(share * null + (1 - share) * kind, 1e-300)
+    error = float(1 / np.sqrt(np.square((null - kind) / both).sum()))
+    return Strangers(share, error, likelihood - alone > _BETTER), share * null / both
+
+
+def agree_among_themselves(reading: Reading, chosen: Int[np.ndarray, "m"], seed: int = 0) -> bool:
+    """Whether some of the particles predict one another better than at poses of others among them."""
+    if len(chosen) < _LEAST:
+        return False
+    some, halves = reading.select(chosen), split_halves(len(chosen), seed)
+    found, chance = (measure_agreement(each, halves) for each in (some, POSES_SHUFFLED.read(some)))
+    gain, error = compare_gains(found.gains, chance.gains)
+    return gain > SURE * error
 
 
 def _maximise(
-    gains: Float[np.ndarray, "n"], null: Float[np.ndarray, "n"], share: float
-) -> tuple[float, float, float, float]:
-    """Log-likelihood, share of the null density (n,), and mean and deviation of the other kind, from a share on."""
-    others = np.sort(gains)[int(share * len(gains)) :]
-    mean, deviation = float(np.median(others)), _robust_deviation(others)
-    likelihood = -np.inf
+    matches: Matches, null: Float[np.ndarray, "n"], share: float
+) -> tuple[float, float, Float[np.ndarray, "n"]]:
+    """Log-likelihood, share of the null density (n,), and the density of the other kind, from a share on."""
+    weight = (matches.found > np.quantile(matches.found, share)).astype(np.float64)
+    kind = _normal(matches, *_fit(matches, weight))
     for _ in range(_STEPS):
-        parts = share * null, (1 - share) * _normal(gains, mean, deviation)
-        total = np.maximum(parts[0] + parts[1], 1e-300)
-        weight = parts[1] / total
+        weight = (1 - share) * kind / np.maximum(share * null + (1 - share) * kind, 1e-300)
         share = float(np.clip(1 - weight.mean(), 1e-6, 1 - 1e-6))
-        mean = float((weight * gains).sum() / weight.sum())
-        deviation = max(float(np.sqrt((weight * (gains - mean) ** 2).sum() / weight.sum())), 1e-6)
-        likelihood = float(np.log(total).sum())
-    return likelihood, share, mean, deviation
+        kind = _normal(matches, *_fit(matches, weight))
+    return _log_likelihood(share * null + (1 - share) * kind), share, kind
 
 
-def _robust_deviation(values: Float[np.ndarray, "n"]) -> float:
-    low, high = np.percentile(values, [25, 75])
-    return max(float(high - low) / 1.349, 1e-6)
+def _fit(matches: Matches, weight: Float[np.ndarray, "n"]) -> tuple[float, float]:
+    """Multiple of what is expected that is found, and the deviation from it."""
+    slope = float((weight * matches.found * matches.expected).sum() / (weight * matches.expected**2).sum())
+    variance = (weight * (matches.found - slope * matches.expected) ** 2).sum() / weight.sum()
+    return slope, max(float(np.sqrt(variance)), 1e-6)
 
 
-def _normal(values: Float[np.ndarray, "n"], mean: float, deviation: float) -> Float[np.ndarray, "n"]:
-    return np.exp(-((values - mean) ** 2) / (2 * deviation**2)) / deviation
+def _normal(matches: Matches, slope: float, deviation: float) -> Float[np.ndarray, "n"]:
+    return np.exp(-((matches.found - slope * matches.expected) ** 2) / (2 * deviation**2)) / deviation
+
+
+def _log_likelihood(density: Float[np.ndarray, "n"]) -> float:
+    return float(np.log(np.maximum(density, 1e-300)).sum())

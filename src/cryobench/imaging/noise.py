@@ -19,7 +19,7 @@ from cryobench.imaging.kernels.normal import fill_normal
 from cryobench.imaging.kernels.transfer import sum_squared_ctf
 from cryobench.imaging.slices import extract_slices
 from cryobench.rng import make_counter_key
-from cryobench.rotations import rotations_from_euler
+from cryobench.rotations import spread_orientations
 
 _DIRECTIONS = 8
 _LOW = 16
@@ -110,19 +110,11 @@ def _sphere_power(small: Volume, radius: int, size: int) -> np.ndarray:
     ``small`` holds the low frequencies of a volume of ``size`` voxels a side.
     """
     box_size = small.shape[-1]
-    rotations = torch.from_numpy(_spread_orientations(_ORIENTATIONS)).float()
+    rotations = torch.from_numpy(spread_orientations(_ORIENTATIONS)).float()
     slices = extract_slices(volume_to_fourier(small, kernel="wide", padding=2), rotations, radius=radius)
     power = (np.abs(slices.numpy().astype(np.complex128)) ** 2).mean(axis=0)
     rows = np.arange(-radius, radius + 1) % box_size
     return power[rows, : radius + 1] * (size / box_size) ** 6
-
-
-def _spread_orientations(n: int) -> np.ndarray:
-    """Viewing directions on a Fibonacci spiral, in-plane angles by the golden ratio's two-dimensional cousin."""
-    index = np.arange(n) + 0.5
-    rot = np.pi * (1 + np.sqrt(5)) * index
-    psi = 2 * np.pi * 0.7548776662466927 * index
-    return rotations_from_euler(np.stack([rot, np.arccos(1 - 2 * index / n), psi], axis=1))
 
 
 def _mean_squared_ctf(ctf: Ctf, frequencies: np.ndarray) -> np.ndarray:

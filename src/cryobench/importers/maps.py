@@ -17,6 +17,7 @@ import numpy as np
 
 from cryobench._errors import FormatError
 from cryobench._progress import Progress
+from cryobench.check.references import compare_in_place, mean_map
 from cryobench.data import Particles, VolumeSource
 from cryobench.io.csv_table import read_csv_table
 from cryobench.io.mrc import MrcFolder, read_volume
@@ -24,10 +25,8 @@ from cryobench.io.mrc_header import read_header
 from cryobench.io.state_volumes import SUFFIXES, list_volumes
 from cryobench.io.stated_size import differs
 from cryobench.reconstruction.statistics import draw_consensus
+from cryobench.volumes import mirror_volume
 from cryobench.volumes.regrid import regrid_volume
-
-_LIKE = 0.02
-"""Correlation by which one reading must exceed the other before anything is said of contrast or hand."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,14 +54,8 @@ class ForeignMaps:
         if len(volume) != self.box_size or differs(self.voxel_size, self.pixel_size):
             volume = regrid_volume(volume, self.voxel_size, box_size=self.box_size, new_pixel_size=self.pixel_size)
         if self.mirrored:
-            volume = mirror(volume)
+            volume = mirror_volume(volume)
         return -volume if self.inverted else volume
-
-
-def mirror(volume: np.ndarray) -> np.ndarray:
-    """The other hand of a volume (z, y, x): z goes to −z about the centre voxel n // 2."""
-    flipped = volume[::-1]
-    return np.ascontiguousarray(np.roll(flipped, 1, axis=0) if len(volume) % 2 == 0 else flipped)
 
 
 def place_maps(
@@ -166,40 +159,19 @@ def choose_by_class(folder: Path, classes: np.ndarray, n_classes: int, notes: li
 def judge_maps(maps: VolumeSource, particles: Particles, progress: Progress | None = None) -> list[str]:
     """What the images say of contrast and hand of maps, in sentences; nothing is changed.
 
-    The mean of the maps is compared with a consensus of the images at their given poses: in the same frame its
-    correlation must be positive, and larger than that of the mirror image. Nothing is said where poses are withheld.
+    The mean of the maps is compared with half-maps of the images at their given poses, in the frame that both are
+    said to share. Nothing is said where poses are withheld.
     """
     if particles.rotations is None or not len(maps):
         return []
-    consensus = draw_consensus(particles, progress).mean(axis=0)
-    box = consensus.shape[0]
-    chosen = np.unique(np.linspace(0, len(maps) - 1, min(8, len(maps))).astype(int))
-    mean = np.mean([_shrink(maps.read(int(item)), particles, box) for item in chosen], axis=0)
-    as_it_is, other = _correlate(mean, consensus), _correlate(mirror(mean), consensus)
+    halves = draw_consensus(particles, progress)
+    found = compare_in_place(halves, mean_map(maps, particles, halves.shape[-1]))
     notes = []
-    if max(as_it_is, other, key=abs) < -_LIKE:
-        notes.append(
-            "the maps look inverted: their mean correlates with the images at "
-            f"{max(as_it_is, other, key=abs):.2f}. If "
-            "they are, import them with --invert."
-        )
-    if abs(other) > abs(as_it_is) + _LIKE:
-        notes.append(
-            f"the maps look mirrored: their mean correlates with the images at {as_it_is:.2f}, its mirror image at "
-            f"{other:.2f}. If they are, import them with --mirror."
-        )
+    if found.is_inverted:
+        notes.append(f"the maps look inverted: {found.evidence}. If they are, import them with --invert.")
+    if found.is_mirrored:
+        notes.append(f"the maps look mirrored: {found.evidence}. If they are, import them with --mirror.")
     return notes
-
-
-def _shrink(volume: np.ndarray, particles: Particles, box: int) -> np.ndarray:
-    extent = particles.box_size * particles.pixel_size
-    return regrid_volume(volume, particles.pixel_size, box_size=box, new_pixel_size=extent / box)
-
-
-def _correlate(one: np.ndarray, other: np.ndarray) -> float:
-    one, other = one - one.mean(), other - other.mean()
-    scale = float(np.sqrt((one**2).sum() * (other**2).sum()))
-    return float((one * other).sum()) / scale if scale > 0 else 0.0
 
 
 def _list_maps(folder: Path) -> list[Path]:

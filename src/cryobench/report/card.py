@@ -16,6 +16,7 @@ from cryobench.io.atomic import write_json
 from cryobench.report import card_downloads, card_pictures, pictures
 from cryobench.report.card_contents import Card, collect_card
 from cryobench.report.card_payload import card_data
+from cryobench.report.conventions import write_halves
 from cryobench.report.dataset_tables import flatten_entries
 from cryobench.report.facts import Facts, describe_contrast, headline
 from cryobench.report.page import page_folder, render, write_script, write_static
@@ -70,6 +71,8 @@ def fill_card(card: Card, folder: Path, page: str, task: Task, *, report: str | 
         gallery=card_pictures.write_gallery(card, assets / "states"),
         surfaces=surfaces,
         particle_rows=particle_rows,
+        check=card.check,
+        half_maps=write_halves(card.check, assets / "conventions"),
         mask_picture=pictures.write_mask(dataset.particles.mask, assets / "particles"),
         figures=figures,
         tables=card_downloads.write_tables(card, folder / "tables"),

@@ -11,6 +11,7 @@ from cryobench._progress import Task
 from cryobench.data import Dataset
 from cryobench.report import composition, dataset_tables, variables
 from cryobench.report.command import Setting, changed_settings, make_command
+from cryobench.report.conventions import ConventionView, view_conventions
 from cryobench.report.facts import Facts, describe_dataset
 from cryobench.report.figures.style import CYCLIC, NEUTRAL
 from cryobench.report.spectra import Spectra, measure_spectra
@@ -49,6 +50,8 @@ class Card:
     pair: pd.DataFrame | None
     occupancies: pd.DataFrame | None
     assembly: composition.Assembly | None
+    check: ConventionView | None
+    """The convention check that is kept with the data set."""
 
 
 def collect_card(dataset: Dataset, task: Task) -> Card:
@@ -79,6 +82,7 @@ def collect_card(dataset: Dataset, task: Task) -> Card:
         pair=variables.variable_pair(dataset),
         occupancies=None if truth is None else composition.occupancy_map(truth),
         assembly=None if truth is None else composition.lay_out_assembly(truth),
+        check=view_conventions(dataset),
     )
 
 

@@ -44,7 +44,17 @@ def card_data(card: Card) -> dict[str, Any]:
             "values": [numbers(row, 3) for row in card.occupancies.to_numpy()],
         },
         "assembly": _assembly(card),
+        "conventions": _conventions(card),
     }
+
+
+def _conventions(card: Card) -> list[dict[str, Any]]:
+    if card.check is None or card.check.curves is None:
+        return []
+    return [
+        {"name": name, "frequency": numbers(rows["frequency"], 4), "fsc": numbers(rows["fsc"], 4)}
+        for name, rows in card.check.curves.groupby("curve", sort=False)
+    ]
 
 
 def _spectra(card: Card) -> dict[str, Any]:

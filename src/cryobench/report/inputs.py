@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cryobench._version import __version__, find_commit
+from cryobench.check import read_check
 from cryobench.data import Dataset, Reconstruction, Scores
 from cryobench.io.atomic import canonical_json, read_json, to_plain
 
@@ -44,6 +45,7 @@ def digest_inputs(dataset: Dataset, results: Sequence[tuple[Reconstruction, Scor
         "commit": commit,
         "dataset": dataset.card,
         "path": str(dataset.path),
+        "check": None if (kept := read_check(dataset.path)) is None else kept.found,
         "runs": runs,
     }
     return blake2b(canonical_json(to_plain(made_of)), digest_size=20).hexdigest()

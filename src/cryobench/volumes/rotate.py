@@ -75,6 +75,12 @@ def rotate_volume(
     return (result if volumes.ndim == 4 else result[0]).to(volumes.device)
 
 
+def mirror_volume(volume: Float[np.ndarray, "z y x"]) -> Float[np.ndarray, "z y x"]:
+    """The other hand of a volume (z, y, x): z goes to −z about the centre voxel n // 2."""
+    flipped = volume[::-1]
+    return np.ascontiguousarray(np.roll(flipped, 1, axis=0) if len(volume) % 2 == 0 else flipped)
+
+
 def _move(
     volume: Volume, rotation: Float[np.ndarray, "3 3"], shift: Float[np.ndarray, "3"], *, mirrored: bool
 ) -> Volume:

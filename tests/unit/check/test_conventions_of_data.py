@@ -7,10 +7,21 @@ import numpy as np
 import pytest
 import torch
 
-from cryobench._errors import UnknownName
-from cryobench.check import check_conventions, describe_check, keep_check, mend_particles, read_open_faults
+from cryobench._errors import FormatError, UnknownName
+from cryobench.check import (
+    check_conventions,
+    describe_check,
+    keep_check,
+    mend_particles,
+    read_check,
+    read_open_faults,
+)
 from cryobench.data import ArrayImages, GroundTruth
 from cryobench.imaging.ctf import evaluate_ctf
+from cryobench.io.pickles import read_pickle
+from cryobench.io.store import load_dataset
+from cryobench.volumes.rotate import MIRROR
+from published_archive import in_order, write_archive
 from toy import toy_dataset
 
 
@@ -50,14 +61,16 @@ def test_nothing_is_wrong_with_what_is_right(sound):
     assert "agree" in check.conclusion
     rejected = {trial.name for trial in check.trials if trial.verdict == "rejected"}
     assert {"rotations-transposed", "shifts-negated", "images-transposed", "poses-next"} <= rejected
-    assert any("hand" in sentence for sentence in check.unknown)
+    assert check.references.hand == "same"
+    assert not any("hand" in sentence for sentence in check.unknown)
+    assert check.views.evenness > 0.9
+    assert check.needs
+    assert all(need.name in {trial.name for trial in check.trials if trial.verdict == "open"} for need in check.needs)
 
 
 ROWS = np.random.default_rng(5).permutation(400)
 TABLES = {
     "rotations-transposed": lambda r, s: (np.ascontiguousarray(r.transpose(0, 2, 1)), s),
-    "shifts-negated": lambda r, s: (r, -s),
-    "shifts-exchanged": lambda r, s: (r, np.ascontiguousarray(s[:, ::-1])),
     "poses-next": lambda r, s: (np.roll(r, -1, axis=0), np.roll(s, -1, axis=0)),
     "poses-shuffled": lambda r, s: (r[ROWS], s[ROWS]),
 }
@@ -104,15 +117,21 @@ def test_poses_of_a_part_are_seen(sound):
     order = np.arange(400)
     order[:120] = np.random.default_rng(1).permutation(120)
     particles = sound.particles
-    check = check_conventions(with_poses(sound, particles.rotations[order], particles.shifts[order]), quick=True)
+    wrong = with_poses(sound, particles.rotations[order], particles.shifts[order])
+    check = check_conventions(replace(wrong, truth=None), quick=True)
     assert names_of(check) == ["poses-partly-wrong"]
+    assert "The hand cannot be told" in check.unknown[0]
     assert abs(check.strangers.share - 0.3) < 0.07
 
 
-def test_a_mask_that_lies_elsewhere_is_seen(sound):
+def mask_beside():
+    """Seven voxels along x from where it should be."""
     axis = np.arange(24) - 12
-    mask = ((axis[:, None, None] ** 2 + axis[:, None] ** 2 + (axis - 7) ** 2) < 8**2).astype(np.float32)
-    check = check_conventions(replace(sound, particles=replace(sound.particles, mask=mask)), quick=True)
+    return ((axis[:, None, None] ** 2 + axis[:, None] ** 2 + (axis - 7) ** 2) < 8**2).astype(np.float32)
+
+
+def test_a_mask_that_lies_elsewhere_is_seen(sound):
+    check = check_conventions(replace(sound, particles=replace(sound.particles, mask=mask_beside())), quick=True)
     assert names_of(check) == ["mask-displaced"]
     assert abs(check.mask.offset[0] + 7) <= 2
 
@@ -122,12 +141,24 @@ def test_labels_of_other_images_are_seen(sound):
     assert names_of(check_conventions(replace(sound, truth=truth))) == ["labels-shuffled"]
 
 
-def test_without_poses_contrast_is_told_and_the_rest_is_not():
-    dataset = toy_dataset(n=400, with_poses=False)
+@pytest.fixture(scope="module")
+def withheld():
+    return toy_dataset(n=400, with_poses=False)
+
+
+def test_without_poses_contrast_is_told_and_the_rest_is_not(withheld):
+    dataset = withheld
     check = check_conventions(dataset)
     assert names_of(check) == []
     assert "Poses are withheld" in check.unknown[0]
+    assert check.mask.verdict == "right"
     assert names_of(check_conventions(with_images(dataset, lambda images: -images))) == ["contrast"]
+
+
+def test_without_poses_a_mask_is_held_against_true_volumes(withheld):
+    check = check_conventions(replace(withheld, particles=replace(withheld.particles, mask=mask_beside())))
+    assert names_of(check) == ["mask-displaced"]
+    assert "of the true volumes" in check.faults[0].evidence
 
 
 def test_what_was_found_mends_it(sound):
@@ -152,5 +183,40 @@ def test_the_result_is_plain_and_kept(sound, tmp_path):
     keep_check(check, tmp_path)
     kept = json.loads((tmp_path / "check.json").read_text())
     assert kept == json.loads(json.dumps(describe_check(check)))
+    assert read_check(tmp_path).found == kept
+    np.testing.assert_array_equal(read_check(tmp_path).halves, check.volumes)
     assert "adopt --contrast" in read_open_faults(tmp_path)[0]
     assert read_open_faults(tmp_path / "elsewhere") == []
+    (tmp_path / "check.json").write_text('{"faults": []}')
+    with pytest.raises(FormatError, match="make it anew with 'cryobench check"):
+        read_check(tmp_path)
+
+
+def test_poses_of_the_other_hand_are_seen_by_true_volumes(sound):
+    particles = sound.particles
+    mirrored = MIRROR @ np.asarray(particles.rotations) @ MIRROR
+    wrong = with_poses(sound, mirrored, particles.shifts)
+    assert names_of(check_conventions(wrong, quick=True)) == ["hand"]
+    mended = mend_particles(replace(particles, rotations=mirrored), ["hand"])
+    np.testing.assert_allclose(mended.rotations, particles.rotations, atol=1e-12)
+
+
+def test_maps_are_no_help_where_poses_are_withheld():
+    dataset = toy_dataset(n=200, with_poses=False)
+    with pytest.raises(ValueError, match="poses are withheld"):
+        check_conventions(dataset, references=dataset.truth.volumes)
+
+
+def test_the_traps_of_published_archives_are_recognised(tmp_path):
+    write_archive(tmp_path, in_order(toy_dataset(n=300, snr=1)))
+    dataset = load_dataset(tmp_path)
+    assert names_of(check_conventions(dataset, quick=True)) == []
+    # As a reader takes it who believes the pixel size of the CTF table, which is that of a grid twice as fine, and
+    # who takes protein to be dark.
+    stated = float(read_pickle(tmp_path / "combined_ctfs.pkl")[0, 1])
+    particles = dataset.particles
+    assert stated == particles.pixel_size / 2
+    naive = replace(particles, sign=-particles.sign, pixel_size=stated, shifts=particles.shifts / 2)
+    found = check_conventions(replace(dataset, particles=naive, truth=None))
+    assert names_of(found) == ["contrast", "pixels-double"]
+    assert "adopt --mend pixels-double" in found.faults[1].way_out

@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from cryobench.check import read_check
 from cryobench.cli.main import app
+from cryobench.io.mrc import write_volume
 from cryobench.io.store import load_dataset
+from cryobench.volumes import mirror_volume
+from cryobench.volumes.regrid import regrid_volume
 from stored import store_dataset
 from toy import toy_dataset
 
@@ -37,6 +41,8 @@ def test_adopt_warns_and_what_it_says_mends(wrong, tmp_path):
     assert json.loads(checked.output)["faults"][0]["name"] == "shifts-negated"
     ran = call("run", "consensus", tmp_path / "first", "-o", tmp_path / "run")
     assert "does not agree with its images: shifts have the other sign" in ran.output
+    scored = call("score", tmp_path / "run")
+    assert "does not agree with its images: shifts have the other sign" in scored.output
     mended = call(
         "adopt", wrong / "particles.star", "-o", tmp_path / "second", "--contrast", "dark", "--mend", "shifts-negated"
     )
@@ -53,3 +59,21 @@ def test_adopt_warns_and_what_it_says_mends(wrong, tmp_path):
         "adopt", wrong / "particles.star", "-o", tmp_path / "second", "--contrast", "dark", "--mend", "shifts-negated"
     )
     assert repeated.exit_code == 0, repeated.output
+
+
+def test_maps_of_known_hand_are_compared_as_they_are_given(tmp_path):
+    toy = toy_dataset(n=300)
+    dataset = store_dataset(replace(toy, truth=None), tmp_path / "data")
+    assert toy.truth is not None
+    volume = mirror_volume(toy.truth.volumes.read(0))
+    write_volume(tmp_path / "maps" / "other.mrc", regrid_volume(volume, 4.0, box_size=48, new_pixel_size=2.0), 2.0)
+    checked = call("check", tmp_path / "data", "--particles", 200, "--references", tmp_path / "maps")
+    assert checked.exit_code == 3, checked.output
+    assert "WRONG: poses are of the other hand" in " ".join(checked.output.split())
+    assert "are resampled in Fourier space to 24 of 4 Å" in " ".join(checked.output.split())
+    check = read_check(dataset.path)
+    assert check is not None
+    assert check.found["references"]["aligned"]["other_hand"] > check.found["references"]["aligned"]["same_hand"]
+    missing = call("check", tmp_path / "data", "--references", tmp_path / "nowhere")
+    assert missing.exit_code != 0
+    assert "nowhere does not exist" in " ".join((missing.output + str(missing.exception)).split())

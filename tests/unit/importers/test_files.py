@@ -11,12 +11,12 @@ from cryobench.data import Dataset
 from cryobench.experiment.score import score_run
 from cryobench.importers import get_importer
 from cryobench.importers.bring_in import examine, import_results
-from cryobench.importers.maps import mirror
 from cryobench.importers.pages import describe_importers
 from cryobench.io.mrc import write_volume
 from cryobench.io.pickles import write_pickle
 from cryobench.testing import check_importer
 from cryobench.testing.toy import toy_dataset
+from cryobench.volumes import mirror_volume
 from cryobench.volumes.regrid import regrid_volume
 from stored import store_dataset
 
@@ -213,7 +213,7 @@ def test_maps_of_another_grid_are_resampled_and_wrong_headers_set_aside(dataset:
         assert np.corrcoef(found.volumes.read(item).ravel(), expected.ravel())[0, 1] > 0.99
 
 
-@pytest.mark.parametrize(("change", "said"), [(lambda v: -v, "--invert"), (mirror, "--mirror")])
+@pytest.mark.parametrize(("change", "said"), [(lambda v: -v, "--invert"), (mirror_volume, "--mirror")])
 def test_contrast_and_hand_are_said_and_not_changed(change, said: str, tmp_path: Path) -> None:
     dataset = toy_dataset(size=24, n=300, n_queries=3, snr=2)
     folder = tmp_path / "maps"
@@ -232,7 +232,7 @@ def test_contrast_and_hand_are_said_and_not_changed(change, said: str, tmp_path:
 @pytest.mark.parametrize("size", [15, 16])
 def test_the_mirror_image_keeps_the_centre_voxel(size: int, rng: np.random.Generator) -> None:
     volume = rng.standard_normal((size, size, size)).astype(np.float32)
-    flipped = mirror(volume)
+    flipped = mirror_volume(volume)
     np.testing.assert_array_equal(flipped[size // 2], volume[size // 2])
     np.testing.assert_array_equal(flipped[size // 2 + 3], volume[size // 2 - 3])
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Optional, cast
 import typer
 
 from cryobench.cli import machine
+from cryobench.cli.check import warn_of_faults
 from cryobench.cli.options import Dataset, Seed, Set
 from cryobench.cli.values import parse_settings
 
@@ -56,14 +57,12 @@ def run(
 
     **cryobench run cryodrgn antibody -o runs/cryodrgn --preset laptop --more-epochs 5**  on from the finished run
     """
-    from cryobench.check import read_open_faults
     from cryobench.cli.progress import Bars
     from cryobench.compute.memory import format_bytes
     from cryobench.experiment import run as run_method
     from cryobench.io.store import TRAINING, load_dataset
 
-    for sentence in read_open_faults(dataset):
-        typer.echo(f"warning: {dataset} does not agree with its images: {sentence}", err=True)
+    warn_of_faults(dataset)
     result = run_method(
         method,
         load_dataset(dataset),

@@ -6,6 +6,7 @@ from typing import Annotated, Optional
 import typer
 
 from cryobench.cli import machine
+from cryobench.cli.check import warn_of_faults
 from cryobench.cli.many_runs import each_run, tell_refused
 from cryobench.cli.options import DatasetFolder, Seed
 
@@ -78,6 +79,8 @@ def score(
         results, refused = each_run(
             runs, lambda folder: score_run(folder, metrics=metric, dataset=dataset, how=how, context=context)
         )
+    for place in dict.fromkeys(str(dataset or run.record.dataset.path) for run, _ in results.values()):
+        warn_of_faults(Path(place))
     if results:
         print_scores(list(results.values()), everything=all_)
     tell_refused("not scored", refused)

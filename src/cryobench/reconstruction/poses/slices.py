@@ -56,10 +56,12 @@ class GridSlices:
         (k, z, y, x) float32, in the box of the disc, on the device of the search.
     disc
         Of the images.
+    padding
+        Times as fine as the volumes' own that the grid of their spectra is.
     """
 
-    def __init__(self, volumes: Tensor, disc: HalfDisc) -> None:
-        self._volumes, self._disc = volumes, disc
+    def __init__(self, volumes: Tensor, disc: HalfDisc, *, padding: int = 1) -> None:
+        self._volumes, self._disc, self._padding = volumes, disc, padding
         self._spectra: dict[tuple[int, int], FourierVolume] = {}
 
     @property
@@ -96,5 +98,5 @@ class GridSlices:
             if cut < box_size:
                 # Values on a coarser grid over the same length: their sums are the same at every frequency.
                 values = fourier_crop(values, cut, dimensions=3) * (box_size / cut) ** 3
-            self._spectra[key] = volume_to_fourier(values)
+            self._spectra[key] = volume_to_fourier(values, padding=self._padding)
         return self._spectra[key]

@@ -37,6 +37,19 @@
     return Plotly.react(element, traces, layout, cryobench.config);
   };
 
+  cryobench.plots.conventions = (element) => {
+    const colours = [BLUE, "#E69F00", cryobench.colour("muted")];
+    const traces = data().conventions.map((curve, row) => ({
+      type: "scatter", mode: "lines", x: curve.frequency, y: curve.fsc, name: curve.name,
+      line: { width: 1.6, color: colours[row] }, hovertemplate: `${curve.name}<br>%{x:.4f} Å⁻¹: %{y:.3f}<extra></extra>`,
+    }));
+    const layout = cryobench.layout({
+      showlegend: true, legend: { orientation: "h", y: 1.02, yanchor: "bottom", font: { size: 11.5 } },
+      xaxis: cryobench.axis("spatial frequency / Å⁻¹"), yaxis: cryobench.axis("FSC of half-maps", { range: [-0.3, 1.05] }),
+    });
+    return Plotly.react(element, traces, layout, cryobench.config);
+  };
+
   cryobench.plots.directions = (element) => {
     const poses = data().poses;
     const trace = {
