@@ -77,7 +77,7 @@ def open_references(path: Path, particles: "Particles") -> "VolumeSource":
     return maps
 
 
-def warn_of_faults(dataset: Path) -> None:
+def warn_of_faults(dataset: Path | None) -> None:
     """Repeat what a check found wrong with a data set, as long as it stands."""
     from cryobench.check import read_open_faults
 

@@ -79,8 +79,8 @@ def score(
         results, refused = each_run(
             runs, lambda folder: score_run(folder, metrics=metric, dataset=dataset, how=how, context=context)
         )
-    for place in dict.fromkeys(str(dataset or run.record.dataset.path) for run, _ in results.values()):
-        warn_of_faults(Path(place))
+    for place in dict.fromkeys(dataset or run.record.dataset.path for run, _ in results.values()):
+        warn_of_faults(None if place is None else Path(place))
     if results:
         print_scores(list(results.values()), everything=all_)
     tell_refused("not scored", refused)
