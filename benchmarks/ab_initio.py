@@ -22,8 +22,8 @@ import numpy as np
 from cells import markdown_table
 from cryobench.data import Convergence, Dataset
 from cryobench.io.store import load_dataset, load_reconstruction, read_run_record
-from cryobench.metrics.labels import compare_labels
-from cryobench.metrics.poses import pose_error
+from cryobench.metrics.labels.agreement import compare_labels
+from cryobench.metrics.poses.errors import pose_error
 from machine import describe_machine
 
 HEAD = ["classes", "seed", "accuracy", "rotation error by class, degrees", "log-likelihood", "CPU min", "GiB"]

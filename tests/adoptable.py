@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from cryobench.data import Dataset
-from cryobench.io.mrc import MrcStacks, StackWriter
+from cryobench.io.formats.mrc import MrcStacks, StackWriter
 from cryobench.io.store import write_dataset
 from toy import toy_dataset
 

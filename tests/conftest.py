@@ -20,9 +20,9 @@ _UNCHECKED = (
     # What does not fit is refused by errors of their own, which tests ask for.
     "cryobench.atoms.model",
     "cryobench.metrics.evaluate",
-    "cryobench.metrics.frames",
-    "cryobench.metrics.fsc_curve",
-    "cryobench.metrics.map_distances",
+    "cryobench.metrics.volumes.frames",
+    "cryobench.metrics.volumes.fsc_curve",
+    "cryobench.metrics.volumes.map_distances",
     "cryobench.reconstruction.decoders.kernel_regression.regression",
     "cryobench.volumes.alignment.transform",
     "cryobench.volumes.rotate",

@@ -36,7 +36,7 @@ from cryobench.data import (
 )
 from cryobench.fourier import fft_images, frequency_grid, ifft_images
 from cryobench.imaging.ctf import Ctf, evaluate_ctf
-from cryobench.report.views import project_truth
+from cryobench.report.card.views import project_truth
 from cryobench.rotations import rotations_from_quaternions
 
 N_STATES, BOX_SIZE, N_PARTICLES, PIXEL_SIZE = 20, 32, 100, 6.0

@@ -9,8 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from cryobench.data import Particles
 from cryobench.imaging.ctf import Ctf
-from cryobench.io.mrc import MrcStacks, StackWriter
-from cryobench.io.relion import write_star
+from cryobench.io.formats.mrc import MrcStacks, StackWriter
+from cryobench.io.tools.relion import write_star
 
 SIZE, PIXEL_SIZE = 8, 4.0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cryobench.data import Dataset, DatasetIdentity, IndexedVolumes, Reconstruction, RunCost, RunRecord
-from cryobench.io.mrc import MrcStacks, StackWriter
+from cryobench.io.formats.mrc import MrcStacks, StackWriter
 from cryobench.io.store import save_reconstruction, write_dataset
 from toy import PIXEL_SIZE
 

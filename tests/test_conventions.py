@@ -16,9 +16,9 @@ from cryobench.imaging.ctf import Ctf, electron_wavelength, evaluate_ctf
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.imaging.shift import shift_images
 from cryobench.imaging.slices import extract_slices
-from cryobench.io.cryodrgn import read_poses, write_poses
-from cryobench.io.cryosparc import write_cs
-from cryobench.io.mrc import MrcStacks, StackWriter
+from cryobench.io.formats.mrc import MrcStacks, StackWriter
+from cryobench.io.tools.cryodrgn import read_poses, write_poses
+from cryobench.io.tools.cryosparc import write_cs
 from cryobench.metrics import fsc, fsc_auc
 from cryobench.rng import stream
 from cryobench.rotations import euler_from_rotations, rotations_from_euler

@@ -16,7 +16,7 @@ import torch
 
 from cryobench.data import GroundTruth, IndexedVolumes, Particles
 from cryobench.imaging.ctf import Ctf, evaluate_ctf
-from cryobench.io.mrc import MrcStacks, StackWriter
+from cryobench.io.formats.mrc import MrcStacks, StackWriter
 from cryobench.io.store import write_dataset
 from cryobench.rotations import sample_uniform_rotation
 

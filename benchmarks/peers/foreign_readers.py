@@ -30,7 +30,7 @@ from wrong_on_purpose import Mistake, make_mistakes
 
 from cryobench import load_dataset, simulate
 from cryobench.data import Dataset
-from cryobench.io.mrc import MrcStacks
+from cryobench.io.formats.mrc import MrcStacks
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parent.parent / "docs" / "foreign-readers.md"

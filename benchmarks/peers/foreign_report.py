@@ -10,7 +10,7 @@ import torch
 
 from cryobench.data import Dataset
 from cryobench.imaging.ctf import Ctf, evaluate_ctf
-from cryobench.io.mrc import read_volume
+from cryobench.io.formats.mrc import read_volume
 
 THRESHOLD = 0.9
 """Least FSC with the truth up to a third of Nyquist."""

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from cryobench.io.store import load_dataset as load_dataset
     from cryobench.metrics.evaluate import score as score
     from cryobench.recipes.simulate import simulate as simulate
-    from cryobench.report.card import write_card as write_card
-    from cryobench.report.site import write_report as write_report
+    from cryobench.report.card.page import write_card as write_card
+    from cryobench.report.runs.site import write_report as write_report
 
 _PUBLIC = {
     "__version__": "cryobench._version",
@@ -35,8 +35,8 @@ _PUBLIC = {
     "save_run": "cryobench.experiment.saved_run",
     "score": "cryobench.metrics.evaluate",
     "simulate": "cryobench.recipes.simulate",
-    "write_card": "cryobench.report.card",
-    "write_report": "cryobench.report.site",
+    "write_card": "cryobench.report.card.page",
+    "write_report": "cryobench.report.runs.site",
 }
 
 _FOLDERS = {name: f"cryobench.{name}" for name in ("data", "methods", "metrics", "recipes")}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cryobench.methods import get_method
-from cryobench.metrics.heterogeneity import heterogeneity_fsc
+from cryobench.metrics.volumes.heterogeneity import heterogeneity_fsc
 from cryobench.recipes import RECIPES, get_recipe
 from cryobench.recipes.simulate import build_settings, simulate
 

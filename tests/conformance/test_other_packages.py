@@ -15,7 +15,7 @@ from cryobench.experiment.score import score_run
 from cryobench.io.store import load_dataset
 from cryobench.methods import get_method, list_methods
 from cryobench.metrics import display, get_metric, list_metrics
-from cryobench.report.site import write_report
+from cryobench.report.runs.site import write_report
 from cryobench.testing import check_method, check_metric
 from cryobench.testing.toy import toy_dataset
 from stored import store_dataset

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from cryobench.cli.main import run_cli
-from cryobench.io.mrc import read_volume
+from cryobench.io.formats.mrc import read_volume
 from cryobench.io.store import load_dataset, load_reconstruction, load_scores
 
 SETS = ["box_size=24", "pixel_size=16", "resolution=16", "n_states=4", "images_per_state=40", "n_queries=8", "snr=2"]

@@ -15,9 +15,10 @@ import pytest
 from cryobench._errors import FormatError
 from cryobench.cli.main import run_cli
 from cryobench.data import Dataset
-from cryobench.io import atomic, download
+from cryobench.io import atomic
 from cryobench.io.atomic import DiskFull
 from cryobench.io.lock import FolderBusy, lock_folder
+from cryobench.io.published import download
 from cryobench.io.store import load_dataset, verify_dataset
 from published_archive import files_in, in_order, write_archive, zip_folder
 from toy import toy_dataset
@@ -149,7 +150,7 @@ def test_the_archive_is_not_fetched_again_if_unpacking_failed(server, monkeypatc
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("cryobench.io.unpack.shutil.copyfileobj", full)
+        patch.setattr("cryobench.io.published.unpack.shutil.copyfileobj", full)
         with pytest.raises(DiskFull):
             fetch()
     assert not Path("set").exists()

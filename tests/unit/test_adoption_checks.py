@@ -8,7 +8,7 @@ import starfile
 
 from cryobench import adopt
 from cryobench._errors import FormatError
-from cryobench.io.mrc import MrcStacks
+from cryobench.io.formats.mrc import MrcStacks
 from cryobench.rotations import rotations_from_euler
 from foreign import cs_columns, make_ctf, make_particles, save_cs, write_stack, write_table
 

@@ -15,7 +15,7 @@ from cryobench.methods.classification_ab_initio.ascent import Ascent
 from cryobench.methods.classification_ab_initio.expectation import Model, Question, expect
 from cryobench.methods.classification_ab_initio.settings import plan_ascent
 from cryobench.methods.classification_ab_initio.volumes import Constraints, draw_starts
-from cryobench.metrics.poses import pose_error
+from cryobench.metrics.poses.errors import pose_error
 from cryobench.reconstruction.engine import RunContext
 from cryobench.reconstruction.images import ImageSpectra
 from cryobench.reconstruction.poses import OrientationGrid, SearchPlan

@@ -8,11 +8,11 @@ import pytest
 from cryobench._errors import FormatError
 from cryobench.data import Particles
 from cryobench.imaging.ctf import Ctf
-from cryobench.io.cryodrgn import write_ctf
-from cryobench.io.cryosparc import write_cs
-from cryobench.io.ctf_table import read_ctf_table
-from cryobench.io.mrc import MrcStacks, StackWriter
-from cryobench.io.relion import write_star
+from cryobench.io.formats.mrc import MrcStacks, StackWriter
+from cryobench.io.tools.cryodrgn import write_ctf
+from cryobench.io.tools.cryosparc import write_cs
+from cryobench.io.tools.ctf_table import read_ctf_table
+from cryobench.io.tools.relion import write_star
 
 N, SIZE = 7, 12
 

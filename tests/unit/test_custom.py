@@ -7,8 +7,8 @@ from scipy.spatial.transform import Rotation
 
 from cryobench._errors import FormatError
 from cryobench.atoms import AtomicModel, write_structure
+from cryobench.io.formats.xtc import write_frames
 from cryobench.io.store import load_dataset
-from cryobench.io.xtc import write_frames
 from cryobench.recipes import FrameEnsemble
 from cryobench.recipes.custom import RECIPE, CustomSettings
 from cryobench.recipes.simulate import simulate

@@ -8,7 +8,7 @@ import pytest
 
 from cryobench.data import CollectiveVariable, Dataset, GroundTruth, Reconstruction
 from cryobench.metrics import decodability, get_metric, information_imbalance, neighbourhood_similarity
-from cryobench.metrics.latent_spaces import find_ctf, find_heterogeneity, find_latent, pair_spaces
+from cryobench.metrics.latents.latent_spaces import find_ctf, find_heterogeneity, find_latent, pair_spaces
 from toy import toy_dataset
 
 NAMES = ("neighbourhood-similarity", "information-imbalance", "decodability")
@@ -192,11 +192,11 @@ def test_curves_hold_what_the_scores_are_made_of(toy, rng):
 
 
 def test_many_particles_are_drawn_by_the_seed(toy, rng, monkeypatch):
-    monkeypatch.setattr("cryobench.metrics.latents.MOST_NEIGHBOURHOODS", 100)
-    monkeypatch.setattr("cryobench.metrics.decoding.MOST", 100)
-    monkeypatch.setattr("cryobench.metrics.latents.MOST_IN_SUBSETS", 150)
-    monkeypatch.setattr("cryobench.metrics.latents.SUBSET_SIZE", 60)
-    monkeypatch.setattr("cryobench.metrics.latents.MOST_TOGETHER", 80)
+    monkeypatch.setattr("cryobench.metrics.latents.scores.MOST_NEIGHBOURHOODS", 100)
+    monkeypatch.setattr("cryobench.metrics.variables.decoding.MOST", 100)
+    monkeypatch.setattr("cryobench.metrics.latents.scores.MOST_IN_SUBSETS", 150)
+    monkeypatch.setattr("cryobench.metrics.latents.scores.SUBSET_SIZE", 60)
+    monkeypatch.setattr("cryobench.metrics.latents.scores.MOST_TOGETHER", 80)
     latents = reconstruct(latents=rng.standard_normal((200, 2)))
     for name, n in zip(NAMES, (100, 120, 100), strict=True):
         one, same, other = (get_metric(name)().measure(latents, toy, seed=seed) for seed in (1, 1, 2))

@@ -13,8 +13,8 @@ from cryobench.experiment.adopt import adopt
 from cryobench.experiment.mask_check import judge_mask
 from cryobench.experiment.run import run
 from cryobench.experiment.score import HowToScore, score_run
-from cryobench.io.masks import read_mask
-from cryobench.io.mrc import write_volume
+from cryobench.io.adoption.masks import read_mask
+from cryobench.io.formats.mrc import write_volume
 from cryobench.io.store import load_dataset, load_reconstruction
 from cryobench.metrics import score
 from stored import store_dataset, store_run

@@ -13,10 +13,10 @@ import pytest
 
 from cryobench._errors import FormatError
 from cryobench.data import ImageSource, VolumeSource
-from cryobench.io import mrc
 from cryobench.io.atomic import DiskFull
-from cryobench.io.mrc import MrcFolder, MrcStacks, StackWriter, read_volume, write_volume
-from cryobench.io.mrc_header import make_header, read_header
+from cryobench.io.formats import mrc
+from cryobench.io.formats.mrc import MrcFolder, MrcStacks, StackWriter, read_volume, write_volume
+from cryobench.io.formats.mrc_header import make_header, read_header
 
 DTYPES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
 

@@ -6,8 +6,8 @@ import mrcfile
 import numpy as np
 import pytest
 
-from cryobench.io.mrc import MrcStacks, read_volume
-from cryobench.io.mrc_header import read_header
+from cryobench.io.formats.mrc import MrcStacks, read_volume
+from cryobench.io.formats.mrc_header import read_header
 from foreign import write_table
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from cryobench._errors import FormatError
 from cryobench.io.atomic import read_array
-from cryobench.io.npy import map_npy, read_npy, read_npz
+from cryobench.io.formats.npy import map_npy, read_npy, read_npz
 
 
 def npy(header: str, content: bytes = b"", version: bytes = b"\x01\x00") -> bytes:

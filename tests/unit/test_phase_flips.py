@@ -11,10 +11,10 @@ import starfile
 from cryobench import adopt
 from cryobench._errors import FormatError
 from cryobench.imaging.ctf import Ctf
-from cryobench.io.mrc import MrcStacks
-from cryobench.io.phase_flips import UnflippedImages
-from cryobench.io.relion import read_star, write_star
+from cryobench.io.formats.mrc import MrcStacks
 from cryobench.io.store import load_dataset, verify_dataset
+from cryobench.io.tools.phase_flips import UnflippedImages
+from cryobench.io.tools.relion import read_star, write_star
 from foreign import PIXEL_SIZE, make_particles, write_stack
 
 

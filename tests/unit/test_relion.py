@@ -13,9 +13,9 @@ from scipy.spatial.transform import Rotation
 from cryobench._errors import FormatError
 from cryobench.data import ArrayImages, Particles
 from cryobench.imaging.ctf import Ctf
-from cryobench.io.mrc import MrcStacks, StackWriter
-from cryobench.io.relion import read_pose_star, read_star, write_pose_star, write_star
-from cryobench.io.star import read_tables
+from cryobench.io.formats.mrc import MrcStacks, StackWriter
+from cryobench.io.formats.star import read_tables
+from cryobench.io.tools.relion import read_pose_star, read_star, write_pose_star, write_star
 
 N, SIZE = 6, 5
 

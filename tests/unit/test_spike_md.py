@@ -10,7 +10,7 @@ from cryobench.atoms import find_atom, list_chains, read_structure, write_struct
 from cryobench.atoms.hinged_domain import measure_openings
 from cryobench.atoms.procedural.trimer import procedural_trimer
 from cryobench.atoms.superposition import fit_rigid_motions, move_rigidly
-from cryobench.io.xtc import write_frames
+from cryobench.io.formats.xtc import write_frames
 from cryobench.recipes import FrameEnsemble
 from cryobench.recipes.network_frames import NetworkFrames
 from cryobench.recipes.spike_md import RECIPE, SpikeMdSettings, make_ensemble

@@ -7,8 +7,8 @@ import pytest
 
 from cryobench import adopt
 from cryobench._errors import FormatError
-from cryobench.io.mrc import write_volume
-from cryobench.io.state_volumes import choose_volumes, list_volumes
+from cryobench.io.adoption.state_volumes import choose_volumes, list_volumes
+from cryobench.io.formats.mrc import write_volume
 from foreign import SIZE, write_table
 
 

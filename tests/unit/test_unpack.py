@@ -11,7 +11,7 @@ import pytest
 from cryobench._errors import FormatError
 from cryobench.io import atomic
 from cryobench.io.atomic import DiskFull
-from cryobench.io.unpack import _check_name, unpack_zip
+from cryobench.io.published.unpack import _check_name, unpack_zip
 from published_archive import files_in, write_archive, zip_folder
 
 

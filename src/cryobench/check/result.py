@@ -11,7 +11,7 @@ import numpy as np
 from cryobench._errors import FormatError
 from cryobench.check.conventions import ConventionCheck, Curves
 from cryobench.io.atomic import read_json, write_json
-from cryobench.io.mrc import read_volume, write_volume
+from cryobench.io.formats.mrc import read_volume, write_volume
 
 VERDICTS = {"holds": "holds", "rejected": "rejected", "open": "not decidable", "same": "no difference"}
 """Verdicts of trials, in words."""

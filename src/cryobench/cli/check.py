@@ -68,7 +68,7 @@ def check(
 def open_references(path: Path, particles: "Particles") -> "VolumeSource":
     """A map, or those of a folder, on the grid of the particles; what that takes is printed."""
     from cryobench.importers.maps import place_maps
-    from cryobench.io.state_volumes import list_volumes
+    from cryobench.io.adoption.state_volumes import list_volumes
 
     notes: list[str] = []
     maps = place_maps([path] if path.is_file() else list_volumes(path), particles, notes)

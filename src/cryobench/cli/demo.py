@@ -11,7 +11,7 @@ from cryobench.experiment import run
 from cryobench.experiment.score import load_or_score
 from cryobench.recipes.simulate import simulate
 from cryobench.reconstruction.engine import RunContext
-from cryobench.report.inputs import digest_inputs, is_up_to_date
+from cryobench.report.runs.inputs import digest_inputs, is_up_to_date
 
 METHODS = ("truth", "truth-backprojection", "consensus", "3d-class", "recovar")
 
@@ -30,7 +30,7 @@ def run_demo(output: Path, seed: int, progress: Progress) -> None:
     if is_up_to_date(output / "page", digest_inputs(dataset, results)):
         progress.note(f"{output / 'page'}: found up to date, nothing was written.")
     else:
-        from cryobench.report.site import write_report
+        from cryobench.report.runs.site import write_report
 
         page = write_report(dataset, results, output / "page", progress=progress)
     typer.echo(f"\nOpen in a browser: {page.resolve()}")

@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.table import Table
 
 from cryobench.data import Dataset
-from cryobench.report.command import changed_settings, make_command
-from cryobench.report.facts import Facts, describe_dataset
-from cryobench.report.state_list import list_states
+from cryobench.report.card.command import changed_settings, make_command
+from cryobench.report.card.facts import Facts, describe_dataset
+from cryobench.report.card.state_list import list_states
 
 MOST_ROWS = 24
 """States shown one by one; more are counted in a histogram."""

@@ -3,7 +3,7 @@
 from rich.console import Console
 
 from cryobench.data import Dataset
-from cryobench.report.facts import describe_contrast
+from cryobench.report.card.facts import describe_contrast
 
 
 def print_dataset(dataset: Dataset) -> None:

@@ -14,7 +14,7 @@ from cryobench.fourier import fourier_crop, fourier_pad
 
 @runtime_checkable
 class ImageSource(Protocol):
-    """Images that are read when asked for. ``cryobench.io.mrc`` has the one on MRC stacks."""
+    """Images that are read when asked for. ``cryobench.io.formats.mrc`` has the one on MRC stacks."""
 
     @property
     def box_size(self) -> int:

@@ -22,20 +22,20 @@ from cryobench.check import list_mendable, mend_particles
 from cryobench.data import Dataset, GroundTruth, Particles
 from cryobench.experiment.mask_check import judge_mask
 from cryobench.experiment.poses_of_run import check_poses_of, take_poses
-from cryobench.io.adoption_checks import check_particles
+from cryobench.io.adoption.adoption_checks import check_particles
+from cryobench.io.adoption.foreign_parts import BRIGHT, read_particles
+from cryobench.io.adoption.labels import read_labels
+from cryobench.io.adoption.masks import read_mask
+from cryobench.io.adoption.query_file import drop_doubled, read_queries
+from cryobench.io.adoption.state_numbers import compact_states
+from cryobench.io.adoption.state_volumes import list_volumes, open_state_volumes
 from cryobench.io.atomic import canonical_json, read_json, remove_partial_files, write_json
-from cryobench.io.cryosparc import read_cs_uids
-from cryobench.io.dataset_store import ADOPTION, load_dataset, write_dataset
 from cryobench.io.digest import hash_file, hash_files
-from cryobench.io.foreign_parts import BRIGHT, read_particles
-from cryobench.io.labels import read_labels
+from cryobench.io.folders.dataset_store import ADOPTION, load_dataset, write_dataset
+from cryobench.io.formats.mrc import MrcStacks
 from cryobench.io.lock import lock_folder
-from cryobench.io.masks import read_mask
-from cryobench.io.mrc import MrcStacks
-from cryobench.io.phase_flips import flipped_of, stacks_of
-from cryobench.io.query_file import drop_doubled, read_queries
-from cryobench.io.state_numbers import compact_states
-from cryobench.io.state_volumes import list_volumes, open_state_volumes
+from cryobench.io.tools.cryosparc import read_cs_uids
+from cryobench.io.tools.phase_flips import flipped_of, stacks_of
 
 N_QUERIES = 100
 _SIGNS: dict[str, Literal[1, -1]] = {"bright": BRIGHT, "dark": 1}
@@ -77,12 +77,12 @@ def adopt(
     folder
         The data set: new or empty, or already holding the stacks, which are then named relative to it.
     labels
-        State of each particle, see ``cryobench.io.labels``; −1 or absent where unknown.
+        State of each particle, see ``cryobench.io.adoption.labels``; −1 or absent where unknown.
     volumes
         Folder with one .mrc or .map per state, state 0 first in natural order of names (9 before 10); see
-        ``cryobench.io.state_volumes`` for folders that hold other maps too. They must lie on the grid of the images,
-        or on one that is finer by a whole number and of the same extent, and are then Fourier-cropped to it, as the
-        card says.
+        ``cryobench.io.adoption.state_volumes`` for folders that hold other maps too. They must lie on the grid of the
+        images, or on one that is finer by a whole number and of the same extent, and are then Fourier-cropped to it,
+        as the card says.
     mask
         Where the molecule can be: .mrc on the grid of the images, 0 to 1. It must hold a part of a true volume or, if
         none is given, of a consensus of some images at their poses.
@@ -93,7 +93,7 @@ def adopt(
     shift_unit
         What ``poses`` counts shifts in: "fraction" of the box, or "pixel" (cryoDRGN 4 ``abinit``, DRGN-AI).
     datadir
-        Folder from which the paths of stacks start, if not that of the table; see ``cryobench.io.stack_paths``.
+        Folder from which the paths of stacks start, if not that of the table; see ``cryobench.io.tools.stack_paths``.
     contrast
         Whether protein is "bright" or "dark" in the stored images. By default what a .cs file says, else bright.
     name

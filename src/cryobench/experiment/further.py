@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cryobench._errors import FormatError
 from cryobench.data import RunRecord
-from cryobench.io.commands import compose_run
+from cryobench.io.folders.commands import compose_run
 from cryobench.io.store import TRAINING, read_run_record, replace_reconstruction
 from cryobench.methods import Method
 

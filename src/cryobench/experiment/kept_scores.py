@@ -14,13 +14,13 @@ from typing import Any, get_args
 import numpy as np
 
 from cryobench.data import Dataset, Reconstruction, Scores
-from cryobench.io.alignment_store import describe_alignment
 from cryobench.io.atomic import canonical_json
+from cryobench.io.folders.alignment_store import describe_alignment
 from cryobench.io.store import hash_run, load_part, read_context, save_part, write_index
 from cryobench.metrics import get_metric, list_metrics
-from cryobench.metrics.frames import Frame
 from cryobench.metrics.metric import Metric, Need, reads
-from cryobench.metrics.query_pairs import hash_mask
+from cryobench.metrics.volumes.frames import Frame
+from cryobench.metrics.volumes.query_pairs import hash_mask
 
 
 class KeptScores:

@@ -9,7 +9,7 @@ import torch
 
 from cryobench._progress import Progress
 from cryobench.data import GroundTruth, Particles
-from cryobench.io.masks import check_power, check_share
+from cryobench.io.adoption.masks import check_power, check_share
 from cryobench.reconstruction.statistics import cut_mask, draw_consensus
 
 

@@ -9,7 +9,7 @@ from cryobench._errors import FormatError
 from cryobench._progress import Progress
 from cryobench.data import Reconstruction
 from cryobench.importers import recognise
-from cryobench.io.loose_files import compose_import, describe_folder_without_run, name_files
+from cryobench.io.folders.loose_files import compose_import, describe_folder_without_run, name_files
 from cryobench.io.store import find_loose_files, load_reconstruction
 
 

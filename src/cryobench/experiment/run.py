@@ -26,10 +26,10 @@ from cryobench.experiment.further import (
     keep_training,
 )
 from cryobench.experiment.mask_check import judge_mask
+from cryobench.io.adoption.masks import read_mask
 from cryobench.io.atomic import remove_partial_files
-from cryobench.io.commands import compose_run
+from cryobench.io.folders.commands import compose_run
 from cryobench.io.lock import lock_folder
-from cryobench.io.masks import read_mask
 from cryobench.io.store import (
     TRAINING,
     load_reconstruction,

@@ -13,13 +13,13 @@ from cryobench.data import Dataset, Reconstruction, Scores
 from cryobench.experiment.kept_scores import KeptScores, still_hold
 from cryobench.experiment.mask_check import judge_mask
 from cryobench.experiment.open_run import open_run
-from cryobench.io.alignment_store import load_alignments, save_alignments
-from cryobench.io.masks import read_mask
+from cryobench.io.adoption.masks import read_mask
+from cryobench.io.folders.alignment_store import load_alignments, save_alignments
 from cryobench.io.store import load_dataset, load_reconstruction, load_scores
 from cryobench.metrics import get_metric, list_metrics
 from cryobench.metrics.evaluate import check_grid, check_mask, check_particles, compares_volumes, score
-from cryobench.metrics.frames import VERSION, Align, Frame, find_frame
 from cryobench.metrics.metric import reads
+from cryobench.metrics.volumes.frames import VERSION, Align, Frame, find_frame
 from cryobench.reconstruction.decoders import with_decoder
 from cryobench.reconstruction.engine import RunContext
 
@@ -31,7 +31,7 @@ class HowToScore:
     """What a score depends on besides the run and the data set."""
 
     align: Align = "auto"
-    """How volumes are brought onto the true ones: see ``metrics.frames``."""
+    """How volumes are brought onto the true ones: see ``metrics.volumes.frames``."""
     alignment: Path | None = None
     """File of alignments found before, instead."""
     mask: Path | Literal["none"] | None = None

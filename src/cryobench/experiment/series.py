@@ -7,7 +7,7 @@ from cryobench.experiment.score import find_dataset
 from cryobench.experiment.series_kinds import KINDS, Latents
 from cryobench.experiment.series_settings import SeriesSettings
 from cryobench.experiment.volume_folder import write_volume_folder
-from cryobench.io.series_store import FOLDER, name_frames, save_series_table
+from cryobench.io.folders.series_store import FOLDER, name_frames, save_series_table
 from cryobench.io.store import load_reconstruction
 from cryobench.latents.centres import nearest_particles
 from cryobench.reconstruction.decoders import check_box

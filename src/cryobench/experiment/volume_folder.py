@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from cryobench.io.atomic import read_json, remove_partial_files, to_plain, write_json
+from cryobench.io.formats.mrc import write_volume
 from cryobench.io.lock import lock_folder
-from cryobench.io.mrc import write_volume
 from cryobench.reconstruction.engine import Checkpoint, RunContext
 
 _CHECKPOINT, _CALL = "checkpoint", "call.json"

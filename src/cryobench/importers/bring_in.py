@@ -25,8 +25,8 @@ from cryobench.importers.importer import Found
 from cryobench.importers.maps import ForeignMaps, judge_maps
 from cryobench.io.atomic import read_json, remove_partial_files, to_plain, write_json
 from cryobench.io.digest import hash_files
+from cryobench.io.formats.mrc import read_volume, write_volume
 from cryobench.io.lock import lock_folder
-from cryobench.io.mrc import read_volume, write_volume
 from cryobench.io.store import (
     ACCOUNT,
     load_reconstruction,

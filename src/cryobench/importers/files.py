@@ -16,7 +16,7 @@ from cryobench.importers.maps import ForeignMaps, choose_by_class, choose_by_que
 from cryobench.importers.poses import place_poses, read_foreign_poses
 from cryobench.importers.rows import Rows, find_particles
 from cryobench.importers.tables import Table, read_table
-from cryobench.io.labels import read_labels
+from cryobench.io.adoption.labels import read_labels
 
 _SOURCES = ("latents", "volumes", "labels", "poses")
 _OPTIONS = (*_SOURCES, "method", "images", "indices", "shift_unit", "voxel_size", "invert", "mirror", "volumes_of")

@@ -19,11 +19,11 @@ from cryobench._errors import FormatError
 from cryobench._progress import Progress
 from cryobench.check.references import compare_in_place, mean_map
 from cryobench.data import Particles, VolumeSource
-from cryobench.io.csv_table import read_csv_table
-from cryobench.io.mrc import MrcFolder, read_volume
-from cryobench.io.mrc_header import read_header
-from cryobench.io.state_volumes import SUFFIXES, list_volumes
-from cryobench.io.stated_size import differs
+from cryobench.io.adoption.state_volumes import SUFFIXES, list_volumes
+from cryobench.io.adoption.stated_size import differs
+from cryobench.io.formats.csv_table import read_csv_table
+from cryobench.io.formats.mrc import MrcFolder, read_volume
+from cryobench.io.formats.mrc_header import read_header
 from cryobench.reconstruction.statistics import draw_consensus
 from cryobench.volumes import mirror_volume
 from cryobench.volumes.regrid import regrid_volume

@@ -2,7 +2,7 @@
 
 In order of trust:
 
-1. a column of the table that names particles, images or uids (``io.row_order``);
+1. a column of the table that names particles, images or uids (``io.adoption.row_order``);
 2. the table of images that the program read, row by row (STAR or .cs), and the file that selected some of them;
 3. indices of the rows alone;
 4. the order of the particles, where there are as many rows, and it is said.
@@ -20,13 +20,13 @@ import numpy as np
 
 from cryobench._errors import FormatError
 from cryobench.data import Dataset
+from cryobench.io.adoption.image_keys import rows_of_images
+from cryobench.io.adoption.row_order import Column, Items, find_rows
 from cryobench.io.atomic import read_array
-from cryobench.io.cryosparc import read_cs_uids
-from cryobench.io.image_keys import rows_of_images
-from cryobench.io.phase_flips import stacks_of
-from cryobench.io.pickles import read_pickle
-from cryobench.io.row_order import Column, Items, find_rows
-from cryobench.io.star import read_tables
+from cryobench.io.formats.pickles import read_pickle
+from cryobench.io.formats.star import read_tables
+from cryobench.io.tools.cryosparc import read_cs_uids
+from cryobench.io.tools.phase_flips import stacks_of
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 
 from cryobench._errors import FormatError
+from cryobench.io.adoption.row_order import Column, Items
 from cryobench.io.atomic import read_array
-from cryobench.io.csv_table import is_number, read_csv_table
-from cryobench.io.npy import read_npz
-from cryobench.io.parquet_table import read_parquet_columns
-from cryobench.io.pickles import read_pickle
-from cryobench.io.row_order import Column, Items
+from cryobench.io.formats.csv_table import is_number, read_csv_table
+from cryobench.io.formats.npy import read_npz
+from cryobench.io.formats.parquet_table import read_parquet_columns
+from cryobench.io.formats.pickles import read_pickle
 
 _NAMES = ("latents", "z", "embedding", "posteriors")
 _KEYS = Items(0)

@@ -20,7 +20,7 @@ from typing import IO, Any
 import numpy as np
 
 from cryobench._errors import CryobenchError, FormatError
-from cryobench.io.npy import map_npy, read_npy
+from cryobench.io.formats.npy import map_npy, read_npy
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 """Errors of the system that mean a full disk or quota."""

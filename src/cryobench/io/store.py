@@ -1,9 +1,9 @@
 """The package's own layout on disk: data sets, runs and scores in JSON, Parquet, NumPy and MRC files."""
 
-from cryobench.io.dataset_store import hash_card, load_dataset, read_card, verify_dataset, write_dataset
-from cryobench.io.loose_files import describe_folder_without_run
-from cryobench.io.run_files import find_loose_files, hash_run
-from cryobench.io.run_store import (
+from cryobench.io.folders.dataset_store import hash_card, load_dataset, read_card, verify_dataset, write_dataset
+from cryobench.io.folders.loose_files import describe_folder_without_run
+from cryobench.io.folders.run_files import find_loose_files, hash_run
+from cryobench.io.folders.run_store import (
     ACCOUNT,
     TRAINING,
     load_reconstruction,
@@ -12,7 +12,7 @@ from cryobench.io.run_store import (
     save_reconstruction,
     write_run_record,
 )
-from cryobench.io.score_store import load_part, load_scores, read_context, save_part, save_scores, write_index
+from cryobench.io.folders.score_store import load_part, load_scores, read_context, save_part, save_scores, write_index
 
 __all__ = [
     "ACCOUNT",

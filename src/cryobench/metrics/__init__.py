@@ -10,57 +10,63 @@ from cryobench._lazy import late_names
 from cryobench._registry import Entry, list_names, load_named
 
 if TYPE_CHECKING:
-    from cryobench.metrics.composition import Composition as Composition
-    from cryobench.metrics.composition import occupancy_error as occupancy_error
     from cryobench.metrics.cost import Cost as Cost
-    from cryobench.metrics.decoding import Decodability as Decodability
-    from cryobench.metrics.decoding import decodability as decodability
-    from cryobench.metrics.distributions import Distributions as Distributions
     from cryobench.metrics.evaluate import score as score
-    from cryobench.metrics.imbalance import InformationImbalance as InformationImbalance
-    from cryobench.metrics.imbalance import information_imbalance as information_imbalance
-    from cryobench.metrics.labels import Labels as Labels
-    from cryobench.metrics.labels import compare_labels as compare_labels
-    from cryobench.metrics.map_distances import MapDistances as MapDistances
-    from cryobench.metrics.map_distances import compare_volumes as compare_volumes
+    from cryobench.metrics.labels.agreement import Labels as Labels
+    from cryobench.metrics.labels.agreement import compare_labels as compare_labels
+    from cryobench.metrics.labels.composition import Composition as Composition
+    from cryobench.metrics.labels.composition import occupancy_error as occupancy_error
+    from cryobench.metrics.labels.populations import Populations as Populations
+    from cryobench.metrics.labels.populations import population_divergence as population_divergence
+    from cryobench.metrics.labels.populations import population_error as population_error
+    from cryobench.metrics.latents.imbalance import InformationImbalance as InformationImbalance
+    from cryobench.metrics.latents.imbalance import information_imbalance as information_imbalance
+    from cryobench.metrics.latents.neighbourhood import NeighbourhoodSimilarity as NeighbourhoodSimilarity
+    from cryobench.metrics.latents.neighbourhood import neighbourhood_similarity as neighbourhood_similarity
     from cryobench.metrics.metric import Metric as Metric
     from cryobench.metrics.metric import ScoreKind as ScoreKind
-    from cryobench.metrics.neighbourhood import NeighbourhoodSimilarity as NeighbourhoodSimilarity
-    from cryobench.metrics.neighbourhood import neighbourhood_similarity as neighbourhood_similarity
-    from cryobench.metrics.populations import Populations as Populations
-    from cryobench.metrics.populations import population_divergence as population_divergence
-    from cryobench.metrics.populations import population_error as population_error
-    from cryobench.metrics.poses import PoseErrors as PoseErrors
-    from cryobench.metrics.poses import Poses as Poses
-    from cryobench.metrics.poses import pose_error as pose_error
-    from cryobench.metrics.profiles import compare_distributions as compare_distributions
-    from cryobench.metrics.profiles import free_energy as free_energy
-    from cryobench.metrics.transport import earth_movers_distance as earth_movers_distance
+    from cryobench.metrics.poses.errors import PoseErrors as PoseErrors
+    from cryobench.metrics.poses.errors import Poses as Poses
+    from cryobench.metrics.poses.errors import pose_error as pose_error
     from cryobench.metrics.uncertainty import bootstrap_interval as bootstrap_interval
-    from cryobench.metrics.volumes import FscCurve as FscCurve
-    from cryobench.metrics.volumes import Resolution as Resolution
-    from cryobench.metrics.volumes import fsc as fsc
-    from cryobench.metrics.volumes import fsc_auc as fsc_auc
-    from cryobench.metrics.volumes import per_image_fsc as per_image_fsc
-    from cryobench.metrics.volumes import resolution as resolution
+    from cryobench.metrics.variables.decoding import Decodability as Decodability
+    from cryobench.metrics.variables.decoding import decodability as decodability
+    from cryobench.metrics.variables.distributions import Distributions as Distributions
+    from cryobench.metrics.variables.profiles import compare_distributions as compare_distributions
+    from cryobench.metrics.variables.profiles import free_energy as free_energy
+    from cryobench.metrics.variables.transport import earth_movers_distance as earth_movers_distance
+    from cryobench.metrics.volumes.map_distances import MapDistances as MapDistances
+    from cryobench.metrics.volumes.map_distances import compare_volumes as compare_volumes
+    from cryobench.metrics.volumes.per_image import FscCurve as FscCurve
+    from cryobench.metrics.volumes.per_image import Resolution as Resolution
+    from cryobench.metrics.volumes.per_image import fsc as fsc
+    from cryobench.metrics.volumes.per_image import fsc_auc as fsc_auc
+    from cryobench.metrics.volumes.per_image import per_image_fsc as per_image_fsc
+    from cryobench.metrics.volumes.per_image import resolution as resolution
 
 METRICS = {
-    "per-image-fsc": Entry("cryobench.metrics.volumes:PerImageFsc", "Per-image FSC"),
-    "heterogeneity-fsc": Entry("cryobench.metrics.heterogeneity:HeterogeneityFsc", "Heterogeneity FSC"),
-    "per-conformation-fsc": Entry("cryobench.metrics.conformations:PerConformationFsc", "Per-conformation FSC"),
+    "per-image-fsc": Entry("cryobench.metrics.volumes.per_image:PerImageFsc", "Per-image FSC"),
+    "heterogeneity-fsc": Entry("cryobench.metrics.volumes.heterogeneity:HeterogeneityFsc", "Heterogeneity FSC"),
+    "per-conformation-fsc": Entry(
+        "cryobench.metrics.volumes.per_conformation:PerConformationFsc", "Per-conformation FSC"
+    ),
     "coverage": Entry("cryobench.metrics.coverage:Coverage", "Coverage"),
-    "labels": Entry("cryobench.metrics.labels:Labels", "Agreement of labels"),
-    "populations": Entry("cryobench.metrics.populations:Populations", "Populations of states"),
+    "labels": Entry("cryobench.metrics.labels.agreement:Labels", "Agreement of labels"),
+    "populations": Entry("cryobench.metrics.labels.populations:Populations", "Populations of states"),
     "distributions": Entry(
-        "cryobench.metrics.distributions:Distributions", "Distributions along collective variables"
+        "cryobench.metrics.variables.distributions:Distributions", "Distributions along collective variables"
     ),
-    "composition": Entry("cryobench.metrics.composition:Composition", "Composition"),
+    "composition": Entry("cryobench.metrics.labels.composition:Composition", "Composition"),
     "neighbourhood-similarity": Entry(
-        "cryobench.metrics.latents:NeighbourhoodSimilarityMetric", "Neighbourhood similarity"
+        "cryobench.metrics.latents.scores:NeighbourhoodSimilarityMetric", "Neighbourhood similarity"
     ),
-    "information-imbalance": Entry("cryobench.metrics.latents:InformationImbalanceMetric", "Information imbalance"),
-    "decodability": Entry("cryobench.metrics.decoding:DecodabilityMetric", "Decodability of collective variables"),
-    "poses": Entry("cryobench.metrics.poses:Poses", "Pose error"),
+    "information-imbalance": Entry(
+        "cryobench.metrics.latents.scores:InformationImbalanceMetric", "Information imbalance"
+    ),
+    "decodability": Entry(
+        "cryobench.metrics.variables.decoding:DecodabilityMetric", "Decodability of collective variables"
+    ),
+    "poses": Entry("cryobench.metrics.poses.errors:Poses", "Pose error"),
     "cost": Entry("cryobench.metrics.cost:Cost", "Cost of the run"),
 }
 """Name of each metric, where it is, and its label, in the order of display."""
@@ -83,38 +89,38 @@ def get_metric(name: str) -> "type[Metric]":
 
 
 _LATE = {
-    "Composition": "cryobench.metrics.composition",
+    "Composition": "cryobench.metrics.labels.composition",
     "Cost": "cryobench.metrics.cost",
-    "Decodability": "cryobench.metrics.decoding",
-    "Distributions": "cryobench.metrics.distributions",
-    "FscCurve": "cryobench.metrics.volumes",
-    "InformationImbalance": "cryobench.metrics.imbalance",
-    "Labels": "cryobench.metrics.labels",
-    "MapDistances": "cryobench.metrics.map_distances",
+    "Decodability": "cryobench.metrics.variables.decoding",
+    "Distributions": "cryobench.metrics.variables.distributions",
+    "FscCurve": "cryobench.metrics.volumes.per_image",
+    "InformationImbalance": "cryobench.metrics.latents.imbalance",
+    "Labels": "cryobench.metrics.labels.agreement",
+    "MapDistances": "cryobench.metrics.volumes.map_distances",
     "Metric": "cryobench.metrics.metric",
-    "NeighbourhoodSimilarity": "cryobench.metrics.neighbourhood",
-    "Populations": "cryobench.metrics.populations",
-    "PoseErrors": "cryobench.metrics.poses",
-    "Poses": "cryobench.metrics.poses",
-    "Resolution": "cryobench.metrics.volumes",
+    "NeighbourhoodSimilarity": "cryobench.metrics.latents.neighbourhood",
+    "Populations": "cryobench.metrics.labels.populations",
+    "PoseErrors": "cryobench.metrics.poses.errors",
+    "Poses": "cryobench.metrics.poses.errors",
+    "Resolution": "cryobench.metrics.volumes.per_image",
     "ScoreKind": "cryobench.metrics.metric",
     "bootstrap_interval": "cryobench.metrics.uncertainty",
-    "compare_distributions": "cryobench.metrics.profiles",
-    "compare_labels": "cryobench.metrics.labels",
-    "compare_volumes": "cryobench.metrics.map_distances",
-    "decodability": "cryobench.metrics.decoding",
-    "earth_movers_distance": "cryobench.metrics.transport",
-    "free_energy": "cryobench.metrics.profiles",
-    "fsc": "cryobench.metrics.volumes",
-    "fsc_auc": "cryobench.metrics.volumes",
-    "information_imbalance": "cryobench.metrics.imbalance",
-    "neighbourhood_similarity": "cryobench.metrics.neighbourhood",
-    "occupancy_error": "cryobench.metrics.composition",
-    "per_image_fsc": "cryobench.metrics.volumes",
-    "population_divergence": "cryobench.metrics.populations",
-    "population_error": "cryobench.metrics.populations",
-    "pose_error": "cryobench.metrics.poses",
-    "resolution": "cryobench.metrics.volumes",
+    "compare_distributions": "cryobench.metrics.variables.profiles",
+    "compare_labels": "cryobench.metrics.labels.agreement",
+    "compare_volumes": "cryobench.metrics.volumes.map_distances",
+    "decodability": "cryobench.metrics.variables.decoding",
+    "earth_movers_distance": "cryobench.metrics.variables.transport",
+    "free_energy": "cryobench.metrics.variables.profiles",
+    "fsc": "cryobench.metrics.volumes.per_image",
+    "fsc_auc": "cryobench.metrics.volumes.per_image",
+    "information_imbalance": "cryobench.metrics.latents.imbalance",
+    "neighbourhood_similarity": "cryobench.metrics.latents.neighbourhood",
+    "occupancy_error": "cryobench.metrics.labels.composition",
+    "per_image_fsc": "cryobench.metrics.volumes.per_image",
+    "population_divergence": "cryobench.metrics.labels.populations",
+    "population_error": "cryobench.metrics.labels.populations",
+    "pose_error": "cryobench.metrics.poses.errors",
+    "resolution": "cryobench.metrics.volumes.per_image",
     "score": "cryobench.metrics.evaluate",
 }
 """What is imported when it is asked for, because it needs PyTorch, pandas or scikit-learn, and where it is."""

@@ -10,11 +10,11 @@ from cryobench._one_thread import one_blas_thread
 from cryobench._progress import Progress
 from cryobench._version import __version__
 from cryobench.data import Dataset, Reconstruction, Score, Scores
-from cryobench.io.masks import check_extent, check_power
+from cryobench.io.adoption.masks import check_extent, check_power
 from cryobench.metrics import METRICS, get_metric, list_metrics
-from cryobench.metrics.frames import Align, Frame, bring_into_frame, find_frame, fits_grid
 from cryobench.metrics.metric import Metric, reads
-from cryobench.metrics.query_pairs import hash_mask
+from cryobench.metrics.volumes.frames import Align, Frame, bring_into_frame, find_frame, fits_grid
+from cryobench.metrics.volumes.query_pairs import hash_mask
 from cryobench.volumes import Alignment
 
 
@@ -55,7 +55,7 @@ def score(
         How volumes are brought onto the true ones before they are compared: "none"; "reconstruction", by one
         transform for all; "class", by one for each class; "volume", by one each; "auto", "class" if its classes have
         frames of their own, "reconstruction" if it gives rotations other than those the particles came with, else
-        "none"; or alignments found before. See ``metrics.frames``. Other metrics see the
+        "none"; or alignments found before. See ``metrics.volumes.frames``. Other metrics see the
         reconstruction as it is: ``poses`` fits a frame of its own.
     mask
         (z, y, x) in [0, 1], to score in instead of the data set's own.

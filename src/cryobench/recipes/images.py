@@ -27,8 +27,8 @@ from cryobench.imaging.noise import draw_white_noise, expected_signal_variance
 from cryobench.imaging.shift import shift_images
 from cryobench.imaging.transfer import apply_transfer
 from cryobench.io.atomic import write_json
-from cryobench.io.mrc import StackWriter, write_volume
-from cryobench.io.trajectory_volumes import write_trajectory_part
+from cryobench.io.folders.trajectory_volumes import write_trajectory_part
+from cryobench.io.formats.mrc import StackWriter, write_volume
 from cryobench.recipes.draws import (
     Junk,
     draw_contrast,

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from cryobench.atoms.model import AtomicModel
-from cryobench.io.trajectory_volumes import FRAMES_PER_FILE
+from cryobench.io.folders.trajectory_volumes import FRAMES_PER_FILE
 from cryobench.recipes.kept_models import KeptModels
 from cryobench.recipes.recipe import Ensemble, FrameEnsemble
 from cryobench.recipes.settings import SimulationSettings

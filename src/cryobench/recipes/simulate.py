@@ -26,11 +26,11 @@ from cryobench.compute.workers import open_workers
 from cryobench.data import CollectiveVariable, Dataset, GroundTruth, Particles, VolumeSource
 from cryobench.io.atomic import check_free_space, read_json, remove_partial_files, write_json
 from cryobench.io.digest import hash_file
+from cryobench.io.folders.trajectory_volumes import TrajectoryVolumes, write_topology, write_volume_settings
+from cryobench.io.formats.mrc import MrcFolder, MrcStacks
+from cryobench.io.formats.xtc import BYTES_PER_ATOM
 from cryobench.io.lock import is_empty, lock_folder
-from cryobench.io.mrc import MrcFolder, MrcStacks
 from cryobench.io.store import load_dataset, write_dataset
-from cryobench.io.trajectory_volumes import TrajectoryVolumes, write_topology, write_volume_settings
-from cryobench.io.xtc import BYTES_PER_ATOM
 from cryobench.recipes import get_recipe
 from cryobench.recipes.draws import (
     Junk,

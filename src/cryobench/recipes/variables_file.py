@@ -3,7 +3,7 @@
 The column's header is the variable's name, with its unit and, if it lives on a circle, its period in brackets:
 ``distance [Å]``, ``turn [rad; period 6.283]``, ``score``. Rows are states in the order of the structures, unless a
 column says which (``state``, ``frame``, ``index``, or the index that a data frame was saved with: see
-``io.row_order``); that column is no variable.
+``io.adoption.row_order``); that column is no variable.
 """
 
 import re
@@ -15,9 +15,9 @@ import pandas as pd
 
 from cryobench._errors import FormatError
 from cryobench.data import CollectiveVariable
-from cryobench.io.csv_table import read_csv_table
-from cryobench.io.parquet_table import read_parquet_columns
-from cryobench.io.row_order import Column, Items, find_rows
+from cryobench.io.adoption.row_order import Column, Items, find_rows
+from cryobench.io.formats.csv_table import read_csv_table
+from cryobench.io.formats.parquet_table import read_parquet_columns
 
 _HEADER = re.compile(
     r"(?P<name>[^\[\]]*[^\[\]\s])\s*(?:\[(?P<unit>[^\[\];]*)(?:;\s*period\s+(?P<period>[^\[\]]+))?\])?"

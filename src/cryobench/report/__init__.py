@@ -21,10 +21,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cryobench.report.card import write_card as write_card
-    from cryobench.report.site import write_report as write_report
+    from cryobench.report.card.page import write_card as write_card
+    from cryobench.report.runs.site import write_report as write_report
 
-_PUBLIC = {"write_card": "cryobench.report.card", "write_report": "cryobench.report.site"}
+_PUBLIC = {"write_card": "cryobench.report.card.page", "write_report": "cryobench.report.runs.site"}
 
 __all__ = ["write_card", "write_report"]
 

@@ -6,7 +6,7 @@ and standard deviation of its truth before its slices are cut. Black and white a
 
 import numpy as np
 
-from cryobench.report.queries import QueryVolumes
+from cryobench.report.runs.queries import QueryVolumes
 
 PLANES = ("xy", "xz", "yz")
 

@@ -7,7 +7,7 @@ import pytest
 
 from adoptable import SIZE, N, true_states, write_home
 from cryobench.data import Dataset
-from cryobench.io.mrc import write_volume
+from cryobench.io.formats.mrc import write_volume
 from cryobench.io.store import load_dataset
 
 

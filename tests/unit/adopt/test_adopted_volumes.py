@@ -9,7 +9,7 @@ from adoptable import SIZE, STATES
 from cryobench import adopt
 from cryobench._errors import FormatError
 from cryobench.data import Dataset
-from cryobench.io.mrc import read_volume, write_volume
+from cryobench.io.formats.mrc import read_volume, write_volume
 
 
 def test_volumes_count_as_people_do(home: Path, labels: Path, maps: Path, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import starfile
 from adoptable import true_states
 from cryobench._errors import FormatError
 from cryobench.data import ArrayImages, Dataset, Particles
-from cryobench.io.labels import read_labels
-from cryobench.io.pickles import write_pickle
+from cryobench.io.adoption.labels import read_labels
+from cryobench.io.formats.pickles import write_pickle
 from toy import toy_dataset
 
 

@@ -18,7 +18,7 @@ from cryobench.check import (
 )
 from cryobench.data import ArrayImages, GroundTruth
 from cryobench.imaging.ctf import evaluate_ctf
-from cryobench.io.pickles import read_pickle
+from cryobench.io.formats.pickles import read_pickle
 from cryobench.io.store import load_dataset
 from cryobench.volumes.rotate import MIRROR
 from published_archive import in_order, write_archive

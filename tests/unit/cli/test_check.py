@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from cryobench.check import read_check
 from cryobench.cli.main import app
-from cryobench.io.mrc import write_volume
+from cryobench.io.formats.mrc import write_volume
 from cryobench.io.store import load_dataset
 from cryobench.volumes import mirror_volume
 from cryobench.volumes.regrid import regrid_volume

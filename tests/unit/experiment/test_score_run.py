@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cryobench.experiment.score import HowToScore, load_or_score, score_run
-from cryobench.io.mrc import read_volume, write_volume
+from cryobench.io.formats.mrc import read_volume, write_volume
 from cryobench.io.store import load_scores
 from cryobench.metrics import get_metric, list_metrics
 from cryobench.metrics.cost import Cost
@@ -128,7 +128,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from cryobench.experiment.score import score_run
-from cryobench.metrics.labels import Labels
+from cryobench.metrics.labels.agreement import Labels
 Labels.measure = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 score_run(Path(sys.argv[1]), metrics=sys.argv[3:])
 """
@@ -166,7 +166,7 @@ def test_an_alignment_is_found_once_kept_and_can_be_given(
         calls.append(len(volumes))
         return [Alignment(np.eye(3), np.array([1.0, 0.0, 0.0]), False, 0.5, None, PIXEL_SIZE)]
 
-    monkeypatch.setattr("cryobench.metrics.frames.align_all", align_all)
+    monkeypatch.setattr("cryobench.metrics.volumes.frames.align_all", align_all)
     how = HowToScore(align="reconstruction")
     first = score_run(run, metrics=SOME, how=how)[1]
     measured.clear()

@@ -31,8 +31,8 @@ from cryobench.experiment.series import write_series
 from cryobench.experiment.series_kinds import BackProjected
 from cryobench.experiment.series_settings import SeriesSettings
 from cryobench.fourier import fourier_crop
-from cryobench.io.mrc import read_volume, write_volume
-from cryobench.io.series_store import list_series, load_series
+from cryobench.io.folders.series_store import list_series, load_series
+from cryobench.io.formats.mrc import read_volume, write_volume
 from cryobench.io.store import load_reconstruction, save_reconstruction
 from cryobench.latents.groups import triangular_weights
 from cryobench.reconstruction.engine import Passes, RunContext

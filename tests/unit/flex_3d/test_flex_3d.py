@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from cryobench._errors import FormatError
 from cryobench.data import ArrayImages, HalfSetFsc, Motion
-from cryobench.io.mrc import write_volume
+from cryobench.io.formats.mrc import write_volume
 from cryobench.methods import get_method
 from cryobench.methods.flex_3d.consensus import low_pass, make_response
 from cryobench.methods.flex_3d.flex import _weigh_shells

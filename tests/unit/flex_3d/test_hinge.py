@@ -10,7 +10,7 @@ from cryobench.atoms.motions import turn_fab
 from cryobench.atoms.procedural import procedural_antibody
 from cryobench.data import HalfSetFsc
 from cryobench.methods import get_method
-from cryobench.metrics.heterogeneity import heterogeneity_fsc
+from cryobench.metrics.volumes.heterogeneity import heterogeneity_fsc
 
 STEPS = 21
 

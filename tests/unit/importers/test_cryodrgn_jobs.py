@@ -16,8 +16,8 @@ from cryobench._errors import FormatError
 from cryobench.data import Dataset
 from cryobench.importers import get_importer, recognise
 from cryobench.importers.bring_in import examine, import_results
-from cryobench.io.mrc import MrcStacks, read_volume
-from cryobench.io.relion import write_star
+from cryobench.io.formats.mrc import MrcStacks, read_volume
+from cryobench.io.tools.relion import write_star
 from cryobench.testing import check_importer
 from cryobench.testing.toy import toy_dataset
 from stored import store_dataset

@@ -12,8 +12,8 @@ from cryobench.experiment.score import score_run
 from cryobench.importers import get_importer
 from cryobench.importers.bring_in import examine, import_results
 from cryobench.importers.pages import describe_importers
-from cryobench.io.mrc import write_volume
-from cryobench.io.pickles import write_pickle
+from cryobench.io.formats.mrc import write_volume
+from cryobench.io.formats.pickles import write_pickle
 from cryobench.testing import check_importer
 from cryobench.testing.toy import toy_dataset
 from cryobench.volumes import mirror_volume

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cryobench.data import Reconstruction, StateComponents
-from cryobench.metrics.composition import Composition, occupancy_error
+from cryobench.metrics.labels.composition import Composition, occupancy_error
 from labelled import classified, embedded, labelled_dataset
 
 COMPONENTS = StateComponents(

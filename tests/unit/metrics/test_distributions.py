@@ -6,10 +6,10 @@ from scipy.optimize import linear_sum_assignment
 from scipy.stats import wasserstein_distance
 
 from cryobench.data import CollectiveVariable
-from cryobench.metrics.distributions import Distributions
-from cryobench.metrics.places import Places
-from cryobench.metrics.profiles import Comparison, choose_bins, compare_distributions, free_energy
-from cryobench.metrics.transport import earth_movers_distance
+from cryobench.metrics.variables.distributions import Distributions
+from cryobench.metrics.variables.places import Places
+from cryobench.metrics.variables.profiles import Comparison, choose_bins, compare_distributions, free_energy
+from cryobench.metrics.variables.transport import earth_movers_distance
 from labelled import classified, embedded, labelled_dataset
 
 TURN = 2 * np.pi
@@ -18,7 +18,7 @@ NAMES = ("distribution-error", "distribution-kl", "free-energy-error")
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cryobench.metrics.profiles._RESAMPLES", 100)
+    monkeypatch.setattr("cryobench.metrics.variables.profiles._RESAMPLES", 100)
 
 
 def test_transport_on_a_line_is_scipys(rng: np.random.Generator) -> None:

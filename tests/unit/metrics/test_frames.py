@@ -8,9 +8,9 @@ from scipy.spatial.transform import Rotation
 
 from cryobench._errors import FormatError, UnknownName
 from cryobench.data import Dataset, IndexedVolumes, Reconstruction
-from cryobench.io.alignment_store import load_alignments, save_alignments
+from cryobench.io.folders.alignment_store import load_alignments, save_alignments
 from cryobench.metrics import score
-from cryobench.metrics.frames import Frame, PlacedVolumes, bring_into_frame, choose_mode, find_frame
+from cryobench.metrics.volumes.frames import Frame, PlacedVolumes, bring_into_frame, choose_mode, find_frame
 from cryobench.rotations import rotations_from_quaternions
 from cryobench.volumes import Alignment
 from toy import PIXEL_SIZE, toy_dataset
@@ -105,7 +105,7 @@ def test_auto_aligns_only_where_rotations_are_not_those_given(
     blind = replace(toy, particles=replace(given, rotations=None, shifts=None))
     assert choose_mode(replace(moved, rotations=given.rotations, shifts=given.shifts), blind)[0] == "reconstruction"
     assert choose_mode(moved, blind)[0] == "none"
-    monkeypatch.setattr("cryobench.metrics.frames.align_all", lambda *_, **__: [MOTION.inverse()])
+    monkeypatch.setattr("cryobench.metrics.volumes.frames.align_all", lambda *_, **__: [MOTION.inverse()])
     aligned = score(replace(moved, **own), toy, METRICS[:1])
     assert aligned["fsc-auc-normalised"].value > 0.97
     assert "not those given" in aligned.context["alignment"]["why"]
@@ -125,7 +125,7 @@ def test_refined_poses_cost_nothing_where_the_frame_has_not_moved(toy: Dataset) 
 
 
 def test_metrics_without_volumes_are_not_aligned_for(toy: Dataset, moved: Reconstruction, monkeypatch) -> None:
-    monkeypatch.setattr("cryobench.metrics.frames.align_all", lambda *_, **__: pytest.fail("aligned"))
+    monkeypatch.setattr("cryobench.metrics.volumes.frames.align_all", lambda *_, **__: pytest.fail("aligned"))
     posteriors = np.eye(3)[toy.truth.states]
     assert score(replace(moved, posteriors=posteriors), toy, ["labels"], align="reconstruction")["ari"].value == 1
 
@@ -139,7 +139,7 @@ def test_alignment_does_not_depend_on_the_mask_that_is_scored_in(
         seen.append(mask)
         return [MOTION.inverse()]
 
-    monkeypatch.setattr("cryobench.metrics.frames.align_all", align_all)
+    monkeypatch.setattr("cryobench.metrics.volumes.frames.align_all", align_all)
     half = toy.particles.mask.copy()
     half[:12] = 0
     whole, part = (score(moved, toy, METRICS[:1], align="reconstruction", mask=m) for m in (None, half))
@@ -151,7 +151,7 @@ def test_alignment_does_not_depend_on_the_mask_that_is_scored_in(
 
 
 def test_constant_volumes_stay_and_are_counted(toy: Dataset, monkeypatch) -> None:
-    monkeypatch.setattr("cryobench.metrics.frames.align", lambda *_, **__: MOTION)
+    monkeypatch.setattr("cryobench.metrics.volumes.frames.align", lambda *_, **__: MOTION)
     state = int(toy.truth.states[toy.queries[0]])
     volumes = stack(toy)
     volumes[state] = 0

@@ -7,11 +7,12 @@ import pytest
 
 from cryobench.data import Dataset, IndexedVolumes, Reconstruction
 from cryobench.methods import get_method
-from cryobench.metrics import fsc, fsc_auc, query_pairs
-from cryobench.metrics.deviations import deviation_fsc, find_moments
-from cryobench.metrics.heterogeneity import HeterogeneityFsc, heterogeneity_fsc
-from cryobench.metrics.query_pairs import pair_arrays
-from cryobench.metrics.variance_mask import correlate_best_map, make_variance_mask, variance_fsc
+from cryobench.metrics import fsc, fsc_auc
+from cryobench.metrics.volumes import query_pairs
+from cryobench.metrics.volumes.deviations import deviation_fsc, find_moments
+from cryobench.metrics.volumes.heterogeneity import HeterogeneityFsc, heterogeneity_fsc
+from cryobench.metrics.volumes.query_pairs import pair_arrays
+from cryobench.metrics.volumes.variance_mask import correlate_best_map, make_variance_mask, variance_fsc
 from toy import toy_dataset
 
 SIZES = [14, 15]

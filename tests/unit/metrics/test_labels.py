@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as witness
 
-from cryobench.metrics.classes import cluster_latents, match_by_majority, match_classes, match_one_to_one
-from cryobench.metrics.labels import KINDS, Labels, compare_labels
+from cryobench.metrics.labels.agreement import KINDS, Labels, compare_labels
+from cryobench.metrics.labels.classes import cluster_latents, match_by_majority, match_classes, match_one_to_one
 from labelled import classified, embedded, labelled_dataset
 
 BEST = {"variation-of-information": 0.0}
@@ -151,7 +151,7 @@ def test_latents_are_clustered(rng: np.random.Generator) -> None:
 
 
 def test_centres_found_on_a_part_serve_all(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
-    monkeypatch.setattr("cryobench.metrics.classes.MOST_FITTED", 60)
+    monkeypatch.setattr("cryobench.metrics.labels.classes.MOST_FITTED", 60)
     states = rng.integers(4, size=300)
     latents = 20 * rng.normal(size=(4, 3))[states] + rng.normal(size=(300, 3))
     assert scores_of(states, cluster_latents(latents, 4)[0])["ari"] == pytest.approx(1.0)

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from cryobench.data import Reconstruction
-from cryobench.metrics.populations import Populations, population_divergence, population_error, smooth_populations
+from cryobench.metrics.labels.populations import (
+    Populations,
+    population_divergence,
+    population_error,
+    smooth_populations,
+)
 from labelled import classified, embedded, labelled_dataset
 
 

@@ -6,8 +6,8 @@ from scipy.optimize import brentq
 from scipy.spatial.transform import Rotation
 
 from cryobench.data import ClassVolumes, Reconstruction
-from cryobench.metrics.pose_alignment import MIRROR, align_rotations, fit_offset
-from cryobench.metrics.poses import RANDOM_MEAN_DEG, RANDOM_MEDIAN_DEG, Poses, pose_error, random_angle_share
+from cryobench.metrics.poses.errors import RANDOM_MEAN_DEG, RANDOM_MEDIAN_DEG, Poses, pose_error, random_angle_share
+from cryobench.metrics.poses.pose_alignment import MIRROR, align_rotations, fit_offset
 from labelled import labelled_dataset
 from toy import toy_blobs
 

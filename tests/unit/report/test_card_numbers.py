@@ -7,11 +7,11 @@ import pytest
 
 from cryobench._progress import Silent
 from cryobench.data import CollectiveVariable, Dataset, GroundTruth, IndexedVolumes, StateComponents
-from cryobench.report.composition import lay_out_assembly, occupancy_map
-from cryobench.report.dataset_tables import direction_map
-from cryobench.report.state_list import list_states
-from cryobench.report.states import PICTURE_SIZE, picture_states, view_states
-from cryobench.report.variables import MOST_BARS, variable_histograms, variable_pair
+from cryobench.report.card.composition import lay_out_assembly, occupancy_map
+from cryobench.report.card.dataset_tables import direction_map
+from cryobench.report.card.state_list import list_states
+from cryobench.report.card.states import PICTURE_SIZE, picture_states, view_states
+from cryobench.report.card.variables import MOST_BARS, variable_histograms, variable_pair
 from cryobench.rotations import rotations_from_quaternions
 from fabricated import N_STATES, fabricate_dataset
 

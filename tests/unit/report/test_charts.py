@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from cryobench.data import CollectiveVariable, Reconstruction, RunRecord, Score, Scores
-from cryobench.report import tables
 from cryobench.report.charts import (
     Axis,
     DensityChart,
@@ -22,8 +21,9 @@ from cryobench.report.charts.classes import order_confusion
 from cryobench.report.charts.composition import draw_composition
 from cryobench.report.charts.latents import draw_imbalance, imbalance_table
 from cryobench.report.charts.poses import draw_rotations, draw_shifts
-from cryobench.report.charts_payload import chart_data
 from cryobench.report.figures import draw_chart, style_runs
+from cryobench.report.runs import tables
+from cryobench.report.runs.charts_payload import chart_data
 from fabricated import N_STATES, fabricate_dataset, fabricate_measures, fabricate_results, fabricate_rich_dataset
 
 

@@ -11,8 +11,8 @@ from cryobench.cli.show import print_summary
 from cryobench.cli.values import parse_settings
 from cryobench.data import CollectiveVariable, Dataset
 from cryobench.recipes import get_recipe
-from cryobench.report.command import changed_settings, make_command
-from cryobench.report.facts import describe_dataset, pose_errors, readable_bytes, spread
+from cryobench.report.card.command import changed_settings, make_command
+from cryobench.report.card.facts import describe_dataset, pose_errors, readable_bytes, spread
 from cryobench.rotations import rotations_from_euler
 from fabricated import N_STATES, fabricate_dataset
 

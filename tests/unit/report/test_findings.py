@@ -16,7 +16,6 @@ from cryobench.data import (
     Scores,
 )
 from cryobench.report.charts.findings import draw_convergence, draw_densities, draw_half_sets, draw_variances
-from cryobench.report.charts_payload import chart_data
 from cryobench.report.figures import draw_chart, draw_class_volumes, draw_components, draw_frames, style_runs
 from cryobench.report.figures.style import DIVERGING
 from cryobench.report.findings.gather import gather_findings
@@ -39,7 +38,8 @@ from cryobench.report.findings.volumes import (
     view_components,
     view_frames,
 )
-from cryobench.report.tables import Run
+from cryobench.report.runs.charts_payload import chart_data
+from cryobench.report.runs.tables import Run
 from fabricated import PIXEL_SIZE, fabricate_dataset
 
 

@@ -11,7 +11,7 @@ from cryobench.report.charts import collect_charts
 from cryobench.report.figures import draw_motion
 from cryobench.report.findings.motion import animate_motion, view_motion
 from cryobench.report.findings.tables import tabulate_motion
-from cryobench.report.tables import Run
+from cryobench.report.runs.tables import Run
 from cryobench.testing.toy import toy_dataset
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from cryobench.data import GroundTruth, IndexedVolumes
-from cryobench.report import queries, slices, surfaces, views
-from cryobench.report.tables import name_runs
+from cryobench.report import slices, surfaces
+from cryobench.report.card import views
+from cryobench.report.runs import queries
+from cryobench.report.runs.tables import name_runs
 from cryobench.rotations import rotations_from_quaternions
 from fabricated import PIXEL_SIZE, blob_volumes, fabricate_dataset, fabricate_results
 

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from cryobench.data import Reconstruction, RunRecord, Scores
-from cryobench.report import site, write_report
+from cryobench.report import write_report
+from cryobench.report.runs import site
 from fabricated import HOSTILE_NAME, fabricate_dataset, fabricate_results
 from page_parser import ParsedPage, check_references
 

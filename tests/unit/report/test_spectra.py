@@ -7,8 +7,8 @@ import torch
 from cryobench._progress import Silent
 from cryobench.data import ArrayImages, Dataset, GroundTruth, IndexedVolumes, Particles
 from cryobench.imaging.ctf import Ctf, evaluate_ctf
-from cryobench.report.spectra import measure_spectra, molecule_radius, outside_window, window_power
-from cryobench.report.states import view_states
+from cryobench.report.card.spectra import measure_spectra, molecule_radius, outside_window, window_power
+from cryobench.report.card.states import view_states
 from cryobench.rotations import rotations_from_quaternions
 
 PIXEL_SIZE, WIDTH, SIGMA = 3.0, 2.5, 1.7

@@ -5,10 +5,16 @@ import pandas as pd
 import pytest
 
 from cryobench.data import Reconstruction, RunRecord, Score, Scores
-from cryobench.report import tables
-from cryobench.report.assignments import class_by_truth
 from cryobench.report.axes import choose_truth_axis
-from cryobench.report.dataset_tables import ctf_curve_table, direction_map, flatten_entries, pose_table, state_table
+from cryobench.report.card.dataset_tables import (
+    ctf_curve_table,
+    direction_map,
+    flatten_entries,
+    pose_table,
+    state_table,
+)
+from cryobench.report.runs import tables
+from cryobench.report.runs.assignments import class_by_truth
 from cryobench.rotations import rotations_from_quaternions
 from fabricated import N_STATES, PIXEL_SIZE, fabricate_dataset, fabricate_results, fabricate_scores
 

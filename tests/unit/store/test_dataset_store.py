@@ -23,11 +23,10 @@ from cryobench.data import (
     StateComponents,
 )
 from cryobench.imaging.ctf import Ctf
-from cryobench.io import dataset_store
 from cryobench.io.atomic import write_json
-from cryobench.io.cryodrgn import read_ctf, read_poses
-from cryobench.io.dataset_store import hash_contents
-from cryobench.io.mrc import MrcFolder, MrcStacks, StackWriter, write_volume
+from cryobench.io.folders import dataset_store
+from cryobench.io.folders.dataset_store import hash_contents
+from cryobench.io.formats.mrc import MrcFolder, MrcStacks, StackWriter, write_volume
 from cryobench.io.store import (
     hash_card,
     load_dataset,
@@ -35,6 +34,7 @@ from cryobench.io.store import (
     verify_dataset,
     write_dataset,
 )
+from cryobench.io.tools.cryodrgn import read_ctf, read_poses
 from stored import edit_json
 
 N, SIZE = 8, 6

@@ -17,11 +17,11 @@ from cryobench._errors import FormatError
 from cryobench.cli.main import app
 from cryobench.data import Dataset
 from cryobench.importers.bring_in import import_results
-from cryobench.io.cryodrgn import write_poses
-from cryobench.io.mrc import write_volume
-from cryobench.io.pickles import write_pickle
-from cryobench.io.relion import write_pose_star
+from cryobench.io.formats.mrc import write_volume
+from cryobench.io.formats.pickles import write_pickle
 from cryobench.io.store import find_loose_files, load_reconstruction
+from cryobench.io.tools.cryodrgn import write_poses
+from cryobench.io.tools.relion import write_pose_star
 from cryobench.testing.toy import toy_dataset
 from stored import store_dataset, store_run
 
@@ -84,7 +84,7 @@ def test_an_imported_run_has_none_either(dataset: Dataset, tmp_path: Path) -> No
 def test_files_beside_a_run_are_named_with_the_import_that_takes_them(
     command: str, dataset: Dataset, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cryobench.report.site.write_report", lambda *_, **__: tmp_path)
+    monkeypatch.setattr("cryobench.report.runs.site.write_report", lambda *_, **__: tmp_path)
     write_results(run, dataset)
     (run / "notes.txt").write_text("of mine")
     (run / "volumes" / "better.mrc").write_bytes(b"")

@@ -31,7 +31,7 @@ from cryobench.data import (
     Scores,
 )
 from cryobench.io.atomic import write_json
-from cryobench.io.mrc import MrcFolder
+from cryobench.io.formats.mrc import MrcFolder
 from cryobench.io.store import (
     hash_run,
     load_reconstruction,

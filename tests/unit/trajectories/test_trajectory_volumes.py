@@ -12,16 +12,16 @@ from cryobench.atoms.files import read_topology
 from cryobench.data import GroundTruth, Particles, VolumeSource
 from cryobench.fourier import fourier_crop
 from cryobench.imaging.ctf import Ctf
-from cryobench.io import trajectory_volumes
-from cryobench.io.mrc import MrcStacks, StackWriter
-from cryobench.io.store import load_dataset, verify_dataset, write_dataset
-from cryobench.io.trajectory_volumes import (
+from cryobench.io.folders import trajectory_volumes
+from cryobench.io.folders.trajectory_volumes import (
     TrajectoryVolumes,
     trajectory_path,
     write_topology,
     write_trajectory_part,
     write_volume_settings,
 )
+from cryobench.io.formats.mrc import MrcStacks, StackWriter
+from cryobench.io.store import load_dataset, verify_dataset, write_dataset
 from cryobench.volumes import render
 
 FRAMES, BOX, PIXEL, RESOLUTION = 8, 11, 6.0, 9.0

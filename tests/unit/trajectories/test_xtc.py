@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cryobench._errors import FormatError
-from cryobench.io.xtc import count_frames, read_frames, round_positions, write_frames
+from cryobench.io.formats.xtc import count_frames, read_frames, round_positions, write_frames
 
 
 @pytest.fixture

@@ -27,9 +27,9 @@ def download(
     from cryobench._errors import UnknownName
     from cryobench.cli.progress import Bars
     from cryobench.cli.tables import print_dataset
-    from cryobench.io.download import Part, download_set
+    from cryobench.io.published.download import Part, download_set
+    from cryobench.io.published.zenodo_layout import list_image_folders
     from cryobench.io.store import load_dataset
-    from cryobench.io.zenodo_layout import list_image_folders
     from cryobench.recipes.published import PUBLISHED
 
     if name not in PUBLISHED:

@@ -28,7 +28,7 @@ def report(
     from cryobench.experiment.score import load_dataset_of, load_or_score
     from cryobench.reconstruction.engine import RunContext
     from cryobench.report.page import check_page_folder
-    from cryobench.report.site import write_report
+    from cryobench.report.runs.site import write_report
 
     check_page_folder(output, kind="report")
     context = RunContext(progress=Bars())

@@ -98,7 +98,7 @@ def series(
     """
     from cryobench.experiment.series import write_series
     from cryobench.experiment.series_settings import SeriesSettings
-    from cryobench.io.series_store import load_series
+    from cryobench.io.folders.series_store import load_series
 
     settings = SeriesSettings(
         axis=axis,

@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 
 from cryobench._errors import FormatError
-from cryobench.io.pickles import read_pickle
+from cryobench.io.formats.pickles import read_pickle
 
 _CONFIGS = ("config.yaml", "drgnai-configs.yaml", "config.pkl")
 _FINAL = 1 << 30

@@ -7,7 +7,7 @@ from cryobench.compute import Compute
 from cryobench.compute.memory import reserve
 from cryobench.data import Particles
 from cryobench.imaging.moved_voxels import FINENESS
-from cryobench.io.npy import read_npy
+from cryobench.io.formats.npy import read_npy
 from cryobench.methods.flex_3d.settings import RANGE, Flex3DSettings
 from cryobench.reconstruction.statistics import volume_bytes
 

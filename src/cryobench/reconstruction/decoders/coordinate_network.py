@@ -14,7 +14,7 @@ import torch
 
 from cryobench._errors import FormatError
 from cryobench.data import Particles, Reconstruction
-from cryobench.io.commands import compose_run
+from cryobench.io.folders.commands import compose_run
 from cryobench.reconstruction.decoders.decoder import VolumeDecoder
 from cryobench.reconstruction.engine import RunContext
 from cryobench.reconstruction.networks import CoordinateNetwork, ImageEncoder, NetworkShape

@@ -9,7 +9,7 @@ import numpy as np
 
 from cryobench._errors import FormatError
 from cryobench.io.atomic import atomic_write, read_json, write_json
-from cryobench.io.npy import read_npz
+from cryobench.io.formats.npy import read_npz
 
 _CALL, _LOG = "call.json", "log.jsonl"
 _FACTS = "facts"

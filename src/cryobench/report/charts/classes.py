@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from cryobench.data import Dataset
-from cryobench.metrics.labels import Labels
-from cryobench.metrics.populations import Populations
+from cryobench.metrics.labels.agreement import Labels
+from cryobench.metrics.labels.populations import Populations
 from cryobench.report.charts.kinds import Axis, GridChart, LineChart, Picture, Reference, Series
-from cryobench.report.tables import Run, by_run, column_of, curve_of, gather_curve
+from cryobench.report.runs.tables import Run, by_run, column_of, curve_of, gather_curve
 
 _CONFUSION = (
     "Rows are true states. Classes stand in the order of the state they are matched to (one to one, so that most "

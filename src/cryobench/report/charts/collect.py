@@ -18,7 +18,7 @@ from cryobench.report.charts.poses import draw_rotations, draw_shifts
 from cryobench.report.charts.profiles import draw_profiles
 from cryobench.report.charts.states import draw_states
 from cryobench.report.charts.training import draw_snapshots, draw_terms
-from cryobench.report.tables import Run
+from cryobench.report.runs.tables import Run
 
 
 def collect_charts(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cryobench.report.charts.kinds import Axis, DotChart, Picture, Reference, Series, shown_limits
-from cryobench.report.tables import Run, by_run, column_of, gather_items
+from cryobench.report.runs.tables import Run, by_run, column_of, gather_items
 
 MOST_COMPONENTS = 60
 """Components drawn, those of largest error; the table has all."""

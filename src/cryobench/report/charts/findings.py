@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cryobench.data import Dataset, LatentDensity, LatentPath
-from cryobench.metrics.latent_spaces import draw_subset
+from cryobench.metrics.latents.latent_spaces import draw_subset
 from cryobench.report.charts.kinds import Axis, DensityChart, LineChart, Picture, Reference, Series, shown_limits
 from cryobench.report.findings.tables import (
     flatten_density,
@@ -15,7 +15,7 @@ from cryobench.report.findings.tables import (
     tabulate_progress,
     tabulate_variances,
 )
-from cryobench.report.tables import Run, by_run, column_of
+from cryobench.report.runs.tables import Run, by_run, column_of
 
 CURVES = "Components, half-sets, convergence"
 """Group of the charts that show several runs."""

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from cryobench.report.colourings import Colouring
+from cryobench.report.runs.colourings import Colouring
 
 Section = Literal["fsc", "latents", "classes", "poses", "findings"]
 """Where on the page a picture stands."""

@@ -5,8 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from cryobench.metrics.decoding import DecodabilityMetric
-from cryobench.metrics.latents import LARGEST_AVERAGED, InformationImbalanceMetric, NeighbourhoodSimilarityMetric
+from cryobench.metrics.latents.scores import (
+    LARGEST_AVERAGED,
+    InformationImbalanceMetric,
+    NeighbourhoodSimilarityMetric,
+)
+from cryobench.metrics.variables.decoding import DecodabilityMetric
 from cryobench.report.charts.kinds import (
     Axis,
     DotChart,
@@ -18,7 +22,7 @@ from cryobench.report.charts.kinds import (
     Series,
     shown_limits,
 )
-from cryobench.report.tables import Run, by_run, column_of, gather_curve
+from cryobench.report.runs.tables import Run, by_run, column_of, gather_curve
 
 _TOWARDS = {"truth": "heterogeneity", "pose": "pose", "ctf": "CTF"}
 

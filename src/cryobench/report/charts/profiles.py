@@ -8,7 +8,7 @@ import pandas as pd
 from cryobench.data import Dataset
 from cryobench.report.axes import TruthAxis, variable_axis
 from cryobench.report.charts.kinds import Axis, LineChart, Picture, Reference, Series
-from cryobench.report.tables import Run, by_run, column_of, gather_curve
+from cryobench.report.runs.tables import Run, by_run, column_of, gather_curve
 
 _GROUP = "Distributions along collective variables"
 MOST_VARIABLES = 6

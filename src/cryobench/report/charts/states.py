@@ -7,7 +7,7 @@ import pandas as pd
 
 from cryobench.data import Dataset
 from cryobench.report.charts.kinds import Axis, LineChart, Picture, Series, shown_limits
-from cryobench.report.tables import Run, column_of, gather_items
+from cryobench.report.runs.tables import Run, column_of, gather_items
 
 SCORES = (
     (

@@ -7,9 +7,9 @@ import pandas as pd
 
 from cryobench.data import Dataset, LatentSnapshots
 from cryobench.report.charts.kinds import Axis, LineChart, Picture, Series, SnapshotChart
-from cryobench.report.colourings import colourings
 from cryobench.report.findings.tables import tabulate_terms
-from cryobench.report.tables import Run, by_run, column_of
+from cryobench.report.runs.colourings import colourings
+from cryobench.report.runs.tables import Run, by_run, column_of
 
 MOST_SHOWN = 600
 """Particles drawn of a snapshot."""

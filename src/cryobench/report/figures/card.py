@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from cryobench.report.card.views import ParticleViews, grey_limits
 from cryobench.report.figures.style import COLUMN_WIDTH, PAGE_WIDTH, fixed_figure, styled, tile_pictures
-from cryobench.report.views import ParticleViews, grey_limits
 
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
 

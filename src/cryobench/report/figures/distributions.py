@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from cryobench.report.composition import Assembly
+from cryobench.report.card.composition import Assembly
+from cryobench.report.card.variables import Histogram
 from cryobench.report.figures.style import PAGE_WIDTH, shorten, styled
-from cryobench.report.variables import Histogram
 
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
 

@@ -10,10 +10,10 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 
-from cryobench.report.colourings import Colouring
 from cryobench.report.figures.style import CYCLIC, DISCRETE, PAGE_WIDTH, SEQUENTIAL, shorten, styled
-from cryobench.report.latent_views import LatentView
-from cryobench.report.series import SeriesView
+from cryobench.report.runs.colourings import Colouring
+from cryobench.report.runs.latent_views import LatentView
+from cryobench.report.runs.series import SeriesView
 
 MOST_PANELS = 8
 COLUMNS = 4

@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from cryobench.metrics.display import find_kind
 from cryobench.report.figures.style import COLUMN_WIDTH, PAGE_WIDTH, RunStyle, shorten, styled
-from cryobench.report.tables import CURVE_KINDS
+from cryobench.report.runs.tables import CURVE_KINDS
 
 
 @styled

@@ -21,7 +21,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from cryobench.methods import list_methods
-from cryobench.report.tables import Run
+from cryobench.report.runs.tables import Run
 
 COLUMN_WIDTH = 3.5
 """Inch: one column of a journal page."""

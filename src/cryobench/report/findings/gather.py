@@ -28,7 +28,7 @@ from cryobench.report.findings.volumes import (
     view_components,
     view_frames,
 )
-from cryobench.report.tables import Run
+from cryobench.report.runs.tables import Run
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,13 +9,13 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import imsave
 
 from cryobench.data import Components
-from cryobench.report.contents import Contents
 from cryobench.report.figures.style import DIVERGING, NEUTRAL
 from cryobench.report.findings.motion import animate_motion
 from cryobench.report.findings.volumes import ComponentsView, FramesView, find_outline, grey_range
 from cryobench.report.page import write_script
-from cryobench.report.pictures import BYTES_PER_FACE, fit_zoom, tint, write_meshes
-from cryobench.report.series import SeriesView
+from cryobench.report.runs.contents import Contents
+from cryobench.report.runs.pictures import BYTES_PER_FACE, fit_zoom, tint, write_meshes
+from cryobench.report.runs.series import SeriesView
 from cryobench.report.surfaces import BOX_SIZES, extract_surfaces, reduce_volume, shade_surface, typical_density
 
 Entry = dict[str, Any]

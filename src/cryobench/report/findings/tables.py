@@ -20,7 +20,7 @@ from cryobench.data import (
     LossTerms,
     Motion,
 )
-from cryobench.report.tables import Run
+from cryobench.report.runs.tables import Run
 
 
 def tabulate_variances(runs: Sequence[Run]) -> pd.DataFrame:

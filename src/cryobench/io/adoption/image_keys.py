@@ -1,0 +1,108 @@
+"""Which image a name such as ``000001@job010/mic1.mrcs`` means, among those of some particles.
+
+Two stacks of one file name in two folders are two stacks: a name means the stack that has most of its last
+folders, and is refused if that is not one alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from cryobench._errors import FormatError
+from cryobench.data import ImageSource
+from cryobench.io.formats.mrc import MrcStacks
+from cryobench.io.tools.phase_flips import stacks_of
+
+_STRIDE = 1 << 40
+"""More than the images of any stack."""
+
+
+def image_keys(images: MrcStacks) -> np.ndarray:
+    """One number (n,) per image that is the same for two particles if and only if they are one image on disk."""
+    first_of: dict[Path, int] = {}
+    files = np.array([first_of.setdefault(path, place) for place, path in enumerate(images.paths)])
+    return files[images.file_index] * _STRIDE + images.image_index
+
+
+def rows_of_images(names: Sequence[str], images: ImageSource, path: Path) -> np.ndarray:
+    """Row (n,) of a table whose rows name images, for each of n images; −1 where no row names it.
+
+    Raises
+    ------
+    FormatError
+        If an entry is no INDEX@STACK, a stack could be several of those of the images, an image is named twice
+        (unless the rows are the images one by one), or no row names any of the images.
+    """
+    stacks = stacks_of(images)
+    if stacks is None:
+        raise FormatError(f"{path} names images, but the particles do not come from MRC stacks that have names.")
+    parts = pd.Series([str(name) for name in names]).str.partition("@")
+    numbers = np.asarray(pd.to_numeric(parts[0], errors="coerce"), dtype=np.float64)
+    bad = ~(numbers >= 1) | (numbers != np.floor(numbers)) | (parts[2].to_numpy() == "")
+    if bad.any():
+        first = int(np.argmax(bad))
+        raise FormatError(f"{path}: row {first + 1} names the image {str(names[first])!r}, expected INDEX@STACK.")
+    file_index, distinct = pd.factorize(parts[2])
+    files = _match_stacks([str(name) for name in distinct], stacks.paths, path)[file_index]
+    wanted = np.where(files < 0, -1, files * _STRIDE + numbers.astype(np.int64) - 1)
+    own = image_keys(stacks)
+    if np.array_equal(own, wanted):
+        return np.arange(len(own))
+    named = wanted[wanted >= 0]
+    if not np.isin(named, own).any():
+        raise FormatError(
+            f"{path} names none of the images of the particles: its first is {names[0]!r}, theirs is"
+            f" {stacks.image_index[0] + 1}@{stacks.paths[stacks.file_index[0]]}. Use a table of the same images."
+        )
+    distinct_keys, counts = np.unique(named, return_counts=True)
+    if (counts > 1).any():
+        twice = int(np.argmax(wanted == distinct_keys[np.argmax(counts > 1)]))
+        raise FormatError(f"{path} names the image {names[twice]!r} more than once: which row counts is not known.")
+    rows_named = np.flatnonzero(wanted >= 0)
+    places = pd.Index(named).get_indexer(pd.Index(own))
+    return np.where(places < 0, -1, rows_named[places])
+
+
+def _match_stacks(names: Sequence[str], paths: Sequence[Path], table: Path) -> np.ndarray:
+    """Which of some stacks each name means, −1 where none has its file name."""
+    by_file: dict[str, list[int]] = {}
+    seen: set[Path] = set()
+    for place, path in enumerate(paths):
+        if path not in seen:
+            by_file.setdefault(path.name, []).append(place)
+        seen.add(path)
+    matched = np.full(len(names), -1, dtype=np.int64)
+    meant: dict[int, str] = {}
+    for row, name in enumerate(names):
+        pure = PurePosixPath(name.removeprefix(">"))
+        candidates = by_file.get(pure.name, [])
+        shared = [_common_tail(pure.parts, paths[place].parts) for place in candidates]
+        best = [place for place, count in zip(candidates, shared, strict=True) if count == max(shared)]
+        if len(best) > 1:
+            raise FormatError(
+                f"{table} names the stack {name}, which could be {paths[best[0]]} or {paths[best[1]]}. Name stacks"
+                " with their folders, as the table of the particles does."
+            )
+        if best:
+            other = meant.setdefault(best[0], name)
+            if PurePosixPath(other) != pure:
+                raise FormatError(
+                    f"{table} names the stacks {other} and {name}, which would both be {paths[best[0]]}. Use a table"
+                    " of the same stacks."
+                )
+            matched[row] = best[0]
+    return matched
+
+
+def _common_tail(one: Sequence[str], other: Sequence[str]) -> int:
+    """Number of last parts that two paths have in common."""
+    count = 0
+    for left, right in zip(reversed(one), reversed(other), strict=False):
+        if left != right:
+            break
+        count += 1
+    return count

@@ -1,0 +1,63 @@
+"""Query particles from a file: indices, one a line, perhaps below a header, as in DATASET/query.csv."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from cryobench._errors import FormatError
+from cryobench.io.formats.csv_table import CsvTable, read_csv_table
+
+_NAMES = ("particle", "particle_index", "query", "index", "idx")
+
+
+def read_queries(path: Path, n: int) -> np.ndarray:
+    """Indices (q,) of query particles among n.
+
+    Raises
+    ------
+    FormatError
+        If the file is missing or empty, has several columns and none called particle, or an entry is no index of a
+        particle.
+    """
+    table = read_csv_table(path, "a list of query particles")
+    words = [word for cell in _entries(table, path) for word in cell.split()]
+    bad = [word for word in words if not (word.isdecimal() and int(word) < n)]
+    if bad or not words:
+        raise FormatError(
+            f"{path} names the query particle {bad[0] if bad else 'none'!r}, expected indices of particles, 0 to"
+            f" {n - 1}, one a line."
+        )
+    return np.array([int(word) for word in words], dtype=np.int64)
+
+
+def drop_doubled(queries: np.ndarray, notes: list[str]) -> np.ndarray:
+    """Query particles each once, in the order given: a volume belongs to each. ``notes`` say if some were doubled."""
+    _, first = np.unique(queries, return_index=True)
+    if len(first) < len(queries):
+        doubled = next(query for place, query in enumerate(queries) if query in queries[:place])
+        notes.append(
+            f"{len(queries) - len(first):,} of {len(queries):,} query particles were named more than once, such as"
+            f" {doubled}; each counts once"
+        )
+    return queries[np.sort(first)]
+
+
+def _entries(table: CsvTable, path: Path) -> list[str]:
+    if table.header is None:
+        if len(table.rows[0]) > 1:
+            raise FormatError(
+                f"{path} has {len(table.rows[0])} columns and no header: which is the query particle? Give one"
+                " column, or begin the file with a header that names one particle."
+            )
+        return [row[0] for row in table.rows]
+    names = [name.lower() for name in table.header]
+    place = next((names.index(name) for name in _NAMES if name in names), None)
+    if place is None and len(names) == 1 and table.header[0].split()[0].isdecimal():
+        return [table.header[0], *(row[0] for row in table.rows)]  # several a line, separated by blanks
+    if place is None:
+        raise FormatError(
+            f"{path} has the columns {', '.join(table.header)}, expected indices of particles in one called particle."
+        )
+    return [row[place] for row in table.rows]

@@ -1,0 +1,1 @@
+"""The package's own folders: data sets with their truth, runs, scores, series."""

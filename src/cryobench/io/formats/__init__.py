@@ -1,0 +1,1 @@
+"""Formats of files, without a word on what their numbers mean."""

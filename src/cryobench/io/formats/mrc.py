@@ -1,0 +1,391 @@
+"""MRC volumes and stacks: read when asked for, in any order; written whole or not at all.
+
+Arrays are [z, y, x] and [n, y, x], x fastest, as stored. Everything comes out as native float32. Stacks are
+memory-mapped; nothing is opened before it is read, and at most ``_OPEN_FILES`` files are open at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import numpy as np
+
+from cryobench._errors import FormatError
+from cryobench._types import ImageArray, VolumeArray
+from cryobench.io.atomic import atomic_write
+from cryobench.io.formats.mrc_header import MrcHeader, make_header, read_header
+
+_OPEN_FILES = 64
+_RESIDENT_BYTES = 1 << 28
+"""Mapped pages are handed back to the system after so many bytes, so that reading a stack does not look like
+holding it in memory."""
+
+
+class MrcStacks:
+    """Images in one or many MRC stacks, as an ``ImageSource``; image i may lie anywhere.
+
+    Picklable: only paths and indices travel, files are opened by whoever reads.
+
+    Parameters
+    ----------
+    paths
+        Stacks. Their headers are read at once, their images when asked for.
+    file_index, image_index
+        (n,) which stack each image is in, and its place there from 0. Without them, all images in order.
+
+    Raises
+    ------
+    FormatError
+        If a file is missing, truncated, not MRC, not square, of another box size than the first, or shorter than
+        ``image_index`` asks.
+    ValueError
+        If only one of the two index arrays is given, or a file index is out of range.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path] | Path,
+        *,
+        file_index: np.ndarray | None = None,
+        image_index: np.ndarray | None = None,
+    ) -> None:
+        given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+        self._paths = tuple(Path(path).absolute() for path in given)
+        if not self._paths:
+            raise ValueError("no stack was given.")
+        if (file_index is None) != (image_index is None):
+            raise ValueError("give both file_index and image_index, or neither.")
+        self._headers = tuple(read_header(path) for path in self._paths)
+        self._box_size = self._headers[0].box_size
+        for header in self._headers:
+            if header.box_size != self._box_size:
+                raise FormatError(
+                    f"{header.path} holds images of {header.box_size} px, {self._paths[0]} of {self._box_size} px."
+                    " All images of a data set must have one size."
+                )
+        counts = np.array([header.shape[0] for header in self._headers])
+        if file_index is None or image_index is None:
+            file_index = np.repeat(np.arange(len(counts)), counts)
+            image_index = np.concatenate([np.arange(count) for count in counts])
+        self._file_index = np.array(file_index, dtype=np.int32, ndmin=1)
+        self._image_index = np.array(image_index, dtype=np.int64, ndmin=1)
+        self._check_entries(counts)
+        self._open: OrderedDict[int, _OpenStack] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Absolute paths of the stacks."""
+        return self._paths
+
+    @property
+    def headers(self) -> tuple[MrcHeader, ...]:
+        """Of the stacks, as ``paths``."""
+        return self._headers
+
+    @property
+    def file_index(self) -> np.ndarray:
+        """(n,) which of ``paths`` each image is in."""
+        return self._file_index
+
+    @property
+    def image_index(self) -> np.ndarray:
+        """(n,) place of each image in its stack, from 0."""
+        return self._image_index
+
+    @property
+    def box_size(self) -> int:
+        """Side of the images in px."""
+        return self._box_size
+
+    @property
+    def pixel_size(self) -> float:
+        """Å per pixel in the header of the first stack; 0 if it does not say."""
+        return self._headers[0].pixel_sizes[0]
+
+    @property
+    def storage_order(self) -> np.ndarray:
+        """(n,) images in the order in which they lie in the stacks."""
+        return np.lexsort((self._image_index, self._file_index))
+
+    def __len__(self) -> int:
+        return len(self._file_index)
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """Images (m, y, x) float32 in the order of ``indices`` (m,), as stored. IndexError beyond the last."""
+        indices = np.asarray(indices, dtype=np.int64).reshape(-1)
+        files, places = self._file_index[indices], self._image_index[indices]
+        images = np.empty((len(indices), self._box_size, self._box_size), dtype=np.float32)
+        order = np.lexsort((places, files))
+        files, places = files[order], places[order]
+        # A run is a stretch of neighbours both on disk and in the answer: one copy.
+        breaks = (np.diff(files) != 0) | (np.diff(places) != 1) | (np.diff(order) != 1)
+        edges = [0, *(np.flatnonzero(breaks) + 1).tolist(), len(indices)]
+        for start, stop in pairwise(edges if len(indices) else []):
+            target = int(order[start])
+            self._stack(int(files[start])).copy(int(places[start]), images[target : target + stop - start])
+        return images
+
+    def _stack(self, file: int) -> _OpenStack:
+        with self._lock:
+            stack = self._open.get(file)
+            if stack is None:
+                stack = self._open[file] = _OpenStack(self._headers[file])
+                if len(self._open) > _OPEN_FILES:
+                    self._open.popitem(last=False)
+            else:
+                self._open.move_to_end(file)
+            return stack
+
+    def _check_entries(self, counts: np.ndarray) -> None:
+        if self._file_index.shape != self._image_index.shape or self._file_index.ndim != 1:
+            raise ValueError(
+                f"file_index has shape {self._file_index.shape} and image_index {self._image_index.shape},"
+                " expected one entry of each per image."
+            )
+        bad = (self._file_index < 0) | (self._file_index >= len(counts))
+        if bad.any():
+            first = int(np.argmax(bad))
+            raise ValueError(
+                f"file index {self._file_index[first]} (entry {first}) but there are {len(counts)} stacks."
+            )
+        bad = (self._image_index < 0) | (self._image_index >= counts[self._file_index])
+        if bad.any():
+            first = int(np.argmax(bad))
+            file = int(self._file_index[first])
+            raise FormatError(
+                f"particle {first} is image {self._image_index[first] + 1} (counted from 1) of {self._paths[file]},"
+                f" which holds {counts[file]} images. The table and the stack do not belong together:"
+                " use the stack the table was made for, or a table of the same length."
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": None, "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _open=OrderedDict(), _lock=threading.Lock())
+
+
+class _OpenStack:
+    """One mapped stack."""
+
+    def __init__(self, header: MrcHeader) -> None:
+        sections, rows, columns = header.shape
+        needed = header.offset + sections * header.image_bytes
+        with header.path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size < needed:
+                raise FormatError(f"{header.path} has become shorter since it was first read.")
+            self._map = mmap.mmap(file.fileno(), needed, access=mmap.ACCESS_READ)
+        self._images = np.frombuffer(self._map, header.dtype, sections * rows * columns, header.offset).reshape(
+            header.shape
+        )
+        self._touched = 0
+
+    def copy(self, place: int, target: np.ndarray) -> None:
+        source = self._images[place : place + len(target)]
+        np.copyto(target, source, casting="unsafe")
+        self._touched += source.nbytes
+        if self._touched > _RESIDENT_BYTES and hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
+            self._touched = 0
+
+
+class MrcFolder:
+    """Volumes in MRC files, one each, as a ``VolumeSource``. Picklable; each is read when asked for.
+
+    Raises
+    ------
+    FormatError
+        If there is no file, or the first is no cubic MRC volume. Later ones are checked when read.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = tuple(Path(path).absolute() for path in paths)
+        if not self._paths:
+            raise FormatError("no volume was given.")
+        first = _check_cube(read_header(self._paths[0]))
+        self._box_size = first.shape[0]
+        self._pixel_size = first.pixel_sizes[0]
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> Self:
+        """All .mrc files of a folder in the order of their names. FormatError if there is none."""
+        paths = sorted(path for path in Path(folder).glob("*.mrc") if not path.name.startswith("."))
+        if not paths:
+            raise FormatError(f"{folder} holds no .mrc volumes.")
+        return cls(paths)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Absolute paths of the volumes."""
+        return self._paths
+
+    @property
+    def box_size(self) -> int:
+        """Side of the volumes in voxels."""
+        return self._box_size
+
+    @property
+    def pixel_size(self) -> float:
+        """Å per voxel in the header of the first volume; 0 if it does not say."""
+        return self._pixel_size
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def read(self, index: int) -> np.ndarray:
+        """Volume (z, y, x) float32. FormatError if its size differs from the first one's."""
+        volume, _ = read_volume(self._paths[index])
+        if len(volume) != self._box_size:
+            raise FormatError(
+                f"{self._paths[index]} has {len(volume)} voxels a side, but {self._paths[0]} has {self._box_size}."
+            )
+        return volume
+
+
+def read_volume(path: Path) -> tuple[VolumeArray, float]:
+    """Cubic volume (z, y, x) float32 and its voxel size in Å (0 if the header does not say).
+
+    Files whose axes are permuted (CCP4) are turned to z, y, x.
+
+    Raises
+    ------
+    FormatError
+        If the file is missing, truncated, not MRC, not a cube, or its voxels are not cubes (to 1 %).
+    """
+    header = _check_cube(read_header(path))
+    count = header.shape[0] * header.shape[1] * header.shape[2]
+    volume = np.fromfile(header.path, header.dtype, count, offset=header.offset).reshape(header.shape)
+    if header.axes != (1, 2, 3):
+        # Array axis 0 runs along the section axis, 1 along rows, 2 along columns.
+        runs_along = header.axes[::-1]
+        volume = volume.transpose([runs_along.index(axis) for axis in (3, 2, 1)])
+    sizes = header.pixel_sizes
+    if min(sizes) > 0 and max(sizes) > 1.01 * min(sizes):
+        raise FormatError(
+            f"{path} has voxels of {sizes[0]:.4g} x {sizes[1]:.4g} x {sizes[2]:.4g} Å (x, y, z), expected cubes."
+            " Resample it, or mend its header."
+        )
+    return np.ascontiguousarray(volume, dtype=np.float32), sizes[0]
+
+
+def write_volume(path: Path, volume: VolumeArray, pixel_size: float) -> None:
+    """Write a cubic volume (z, y, x) as float32, atomically; ``pixel_size`` in Å per voxel."""
+    if volume.ndim != 3 or len(set(volume.shape)) != 1:
+        raise ValueError(f"a volume must be a cube (z, y, x), got shape {volume.shape}.")
+    _check_pixel_size(pixel_size)
+    values = np.ascontiguousarray(volume, dtype="<f4")
+    header = make_header((values.shape[0], values.shape[1], values.shape[2]), pixel_size, stack=False)
+    header["dmin"], header["dmax"] = values.min(), values.max()
+    header["dmean"], header["rms"] = values.mean(dtype=np.float64), values.std(dtype=np.float64)
+    with atomic_write(path, bytes_needed=header.nbytes + values.nbytes) as file:
+        file.write(header.tobytes())
+        file.write(values.data)
+
+
+class StackWriter:
+    """Write a stack of n images piece by piece; the file takes its name when all have come.
+
+    >>> with StackWriter(path, 1000, 128, 3.0) as writer:  # doctest: +SKIP
+    ...     for images in pieces:
+    ...         writer.append(images)
+    >>> writer.sha256  # doctest: +SKIP
+
+    The bytes depend on the images alone, not on how they were divided. Statistics in the header say "not
+    determined", so that the header can be written first and the hash taken on the way.
+
+    Raises
+    ------
+    DiskFull
+        On entering if there is too little room, or when the disk fills up; nothing is left behind.
+    ValueError
+        If a piece has another shape, or the number of images is not n at the end; nothing is left behind.
+    """
+
+    def __init__(self, path: Path, n: int, box_size: int, pixel_size: float) -> None:
+        if n < 1 or box_size < 1:
+            raise ValueError(f"a stack needs at least one image of at least 1 px, got {n} of {box_size} px.")
+        _check_pixel_size(pixel_size)
+        self.path = Path(path)
+        self._n, self._box_size, self._pixel_size = n, box_size, pixel_size
+        self._written = 0
+        self._hash = hashlib.sha256()
+        self._context: AbstractContextManager[IO[bytes]] | None = None
+        self._file: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        header = make_header((self._n, self._box_size, self._box_size), self._pixel_size, stack=True)
+        self._context = atomic_write(self.path, bytes_needed=header.nbytes + 4 * self._n * self._box_size**2)
+        self._file = self._context.__enter__()
+        self._put(header.tobytes())
+        return self
+
+    def append(self, images: ImageArray) -> None:
+        """Add images (m, y, x), stored as float32."""
+        expected = (self._box_size, self._box_size)
+        if images.ndim != 3 or images.shape[1:] != expected:
+            raise ValueError(f"images must have shape (m, {expected[0]}, {expected[1]}), got {images.shape}.")
+        if self._written + len(images) > self._n:
+            raise ValueError(
+                f"{self.path} was to hold {self._n} images, {self._written} are written and {len(images)} more came."
+            )
+        if len(images):
+            self._put(np.ascontiguousarray(images, dtype="<f4").data.cast("B"))
+            self._written += len(images)
+
+    def sync(self) -> None:
+        """Have what was appended so far on the disk: from a thread of its own, closing then need not wait for it."""
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the finished file, in hexadecimal. ValueError before it is finished."""
+        if self._written != self._n or self._file is not None:
+            raise ValueError(f"{self.path} is not finished: {self._written} of {self._n} images are written.")
+        return self._hash.hexdigest()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        context, self._context, self._file = self._context, None, None
+        if context is None:
+            return
+        if error is None and self._written != self._n:
+            error = ValueError(f"{self.path} was to hold {self._n} images, but only {self._written} were written.")
+            kind = ValueError
+            try:
+                context.__exit__(kind, error, None)
+            finally:
+                self._written = 0
+            raise error
+        context.__exit__(kind, error, traceback)
+
+    def _put(self, data: bytes | memoryview) -> None:
+        if self._file is None:
+            raise ValueError(f"{self.path} is not open for writing: use StackWriter in a with statement.")
+        self._file.write(data)
+        self._hash.update(data)
+
+
+def _check_cube(header: MrcHeader) -> MrcHeader:
+    if len(set(header.shape)) != 1:
+        sections, rows, columns = header.shape
+        raise FormatError(f"{header.path} is {columns} x {rows} x {sections} (x, y, z), expected a cubic volume.")
+    return header
+
+
+def _check_pixel_size(pixel_size: float) -> None:
+    if not (np.isfinite(pixel_size) and pixel_size > 0):
+        raise ValueError(f"pixel_size must be positive, in Å per pixel; got {pixel_size}.")

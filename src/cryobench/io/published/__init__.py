@@ -1,0 +1,1 @@
+"""The published archives: downloaded, unpacked, and read as they are."""

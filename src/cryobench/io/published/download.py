@@ -1,0 +1,477 @@
+"""Downloads from Zenodo that survive a cut connection: resumed, compared with their hash, unpacked.
+
+What a record holds, with sizes and MD5 sums, is asked of Zenodo itself (``/api/records/ID``), so no table here has to
+be kept. A file grows as NAME.part in the folder TARGET.download beside the target; when it is whole and its hash is
+right it becomes NAME and is unpacked there, and the unpacked folder becomes TARGET. Whatever is interrupted goes on
+from there when the same call is made again.
+
+The environment variable CRYOBENCH_ZENODO_URL replaces https://zenodo.org.
+"""
+
+import io
+import os
+import re
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import pooch
+import requests
+
+from cryobench._errors import FormatError
+from cryobench._progress import Progress, Silent, Task
+from cryobench.io.atomic import (
+    NO_SPACE,
+    DiskFull,
+    check_free_space,
+    read_json,
+    remove_partial_files,
+    write_json,
+)
+from cryobench.io.lock import is_empty, lock_folder
+from cryobench.io.published.remote_bytes import NoRanges, RemoteBytes
+from cryobench.io.published.unpack import MEGABYTE, unpack_zip
+from cryobench.io.published.zenodo import DOWNLOAD_NOTE
+
+Part = Literal["images", "volumes", "all"]
+
+_ZENODO = "https://zenodo.org"
+_TIMEOUT = 60
+_READ_AHEAD = 1 << 20
+_CHUNK = 1 << 16
+"""Bytes received at a time; what a cut connection leaves of one is lost."""
+_ATTEMPTS = 5
+"""Failures in a row, without a byte between them, after which a download is given up."""
+_PAUSE = 2.0
+"""Seconds before the second attempt; twice as many before each further one."""
+_UNPACKED = 1.3
+"""Size of what an archive holds over its own size, as far as it can be known before: noise hardly compresses."""
+_REQUEST = "request.json"
+"""In the folder of a download under way: what was asked for."""
+_TRUTH_FOLDERS = ("vols", "pdbs")
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of a record."""
+
+    name: str
+    size: int
+    """Bytes."""
+    checksum: str
+    """ALGORITHM:HEX, as Zenodo states it."""
+    url: str
+
+
+def list_record(record: int) -> list[RemoteFile]:
+    """The files of a Zenodo record.
+
+    Raises
+    ------
+    ValueError
+        If there is no such record.
+    ConnectionError
+        If Zenodo cannot be reached.
+    FormatError
+        If its answer cannot be understood.
+    """
+    url = f"{os.environ.get('CRYOBENCH_ZENODO_URL') or _ZENODO}/api/records/{record}"
+    try:
+        answer = requests.get(url, timeout=_TIMEOUT, headers={"Accept": "application/json"})
+        answer.raise_for_status()
+        files = answer.json()["files"]
+        entries = list(files["entries"].values()) if isinstance(files, dict) else files
+        return [_remote_file(entry) for entry in entries]
+    except requests.exceptions.HTTPError as error:
+        status = _status(error)
+        if status in (404, 410):
+            raise ValueError(f"there is no record {record} at {url} ({status}).") from error
+        raise ConnectionError(f"{url} answered with status {status}. Try again later.") from error
+    except requests.exceptions.JSONDecodeError as error:
+        raise FormatError(f"{url} sent something else than a record: {error}. Try again later.") from error
+    except requests.exceptions.RequestException as error:
+        raise ConnectionError(f"cannot reach {url}: {error}. {_by_hand(record)}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FormatError(f"{url} describes its files in an unknown way ({error!r}). {_by_hand(record)}") from error
+
+
+def choose_files(files: Sequence[RemoteFile], title: str | None, names: Sequence[str] = ()) -> list[RemoteFile]:
+    """The files of one set among those of a record.
+
+    Parameters
+    ----------
+    files
+        Of the record.
+    title
+        Of the set: the file of that name, whatever its ending and spelling, else the only one with the title in its
+        name. None: the record holds nothing else, all are chosen.
+    names
+        Files asked for by name, instead.
+
+    Raises
+    ------
+    ValueError
+        If none or several match; the message lists what there is.
+    """
+    there = "\n".join(f"  {file.name} ({file.size / 1e9:.2f} GB)" for file in files) or "  nothing"
+    if names:
+        known = {file.name: file for file in files}
+        absent = [name for name in names if name not in known]
+        if absent:
+            raise ValueError(f"the record has no file {absent[0]!r}. It holds\n{there}")
+        return [known[name] for name in names]
+    if title is None:
+        if not files:
+            raise ValueError("the record holds no files.")
+        return list(files)
+    exact = [file for file in files if _plain(file.name.split(".")[0]) == _plain(title)]
+    similar = [file for file in files if _plain(title) in _plain(file.name)]
+    chosen = exact if len(exact) == 1 else similar
+    if len(chosen) != 1:
+        found = "no file" if not chosen else f"{len(chosen)} files"
+        raise ValueError(f"the record has {found} named like {title}. Choose with --file NAME among\n{there}")
+    return chosen
+
+
+def download_set(
+    record: int,
+    folder: Path,
+    *,
+    title: str | None,
+    names: Sequence[str] = (),
+    part: Part = "all",
+    keep_archive: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Download one published set and unpack it into a new folder.
+
+    Parameters
+    ----------
+    record
+        Of Zenodo.
+    folder
+        The set; it appears when it is whole.
+    title, names
+        Which files of the record: see `choose_files`.
+    part
+        "images": without truth volumes and structures; "volumes": without images, fetched out of the archive without
+        the rest of it, if the server can; or "all".
+    keep_archive
+        Leave the archive in FOLDER.download.
+    progress
+        Shows megabytes.
+
+    Raises
+    ------
+    FormatError
+        If the folder holds something else; if a hash is wrong, in which case the file is removed; if an archive is
+        damaged or not to be trusted, see `unpack_zip`; if two archives hold files of one name.
+    FolderBusy
+        If another process is downloading into the folder.
+    DiskFull
+        Before anything is downloaded, if there is too little room for the archive and what is in it.
+    ConnectionError, ValueError
+        As `list_record` and `choose_files`; ConnectionError also if the connection is cut again and again. What has
+        come so far is kept.
+    """
+    folder, progress = Path(folder).absolute(), progress or Silent()
+    request = {"record": record, "title": title, "files": list(names), "part": part}
+    work = folder.with_name(f"{folder.name}.download")
+    if _is_finished(folder, request) and not work.exists():
+        return folder
+    with lock_folder(folder, doing="download"):
+        if not _is_finished(folder, request):
+            _fetch_set(record, folder, work, request, keep_archive=keep_archive, progress=progress)
+        _remove_notes(work)
+    return folder
+
+
+def _fetch_set(
+    record: int, folder: Path, work: Path, request: dict[str, Any], *, keep_archive: bool, progress: Progress
+) -> None:
+    """Download and unpack into ``work``, then give what is whole its name."""
+    contents = work / "contents"
+    if not _has_note(contents, request):
+        _fill(record, work, request, progress)
+    if not keep_archive:
+        # First, so that a process killed between the two leaves no archive behind for ever.
+        for path in work.iterdir():
+            if path.is_file() and path.name != _REQUEST:
+                path.unlink()
+    if folder.exists():
+        folder.rmdir()
+    contents.replace(folder)
+
+
+def _fill(record: int, work: Path, request: dict[str, Any], progress: Progress) -> None:
+    """Have in ``work`` the contents of the set, the note of what it is written last."""
+    title, names, part = request["title"], request["files"], request["part"]
+    files = choose_files(list_record(record), title, names)
+    archives, loose = _sort_out(files, part)
+    if part != "volumes":
+        _check_room(work, archives, loose)
+    contents = _prepare(work, {**request, "archives": [asdict(file) for file in files]})
+    found: dict[str, Any] = {}
+    if part == "volumes":
+        archives = [file for file in archives if not _unpack_remotely(file, contents, found, progress)]
+        _check_room(work, archives, loose)
+    for file in loose:
+        if not _is_whole(file, contents / file.name, progress):
+            fetch_file(file, work / file.name, progress=progress).replace(contents / file.name)
+        found[file.name] = {"bytes": file.size, "checksum": file.checksum}
+    for file in archives:
+        archive = fetch_file(file, work / file.name, progress=progress)
+        choose = partial(_belongs, part=part)
+        found |= unpack_zip(archive, contents, choose=choose, taken=found, progress=progress)
+    note = {**request, "url": f"{_ZENODO}/records/{record}", "archives": [asdict(file) for file in files]}
+    write_json(contents / DOWNLOAD_NOTE, {**note, "contents": dict(sorted(found.items()))})
+
+
+def _remove_notes(work: Path) -> None:
+    """Remove the folder of a finished download, unless an archive was kept there."""
+    if work.is_dir() and {path.name for path in work.iterdir()} <= {_REQUEST}:
+        shutil.rmtree(work)
+
+
+def fetch_file(file: RemoteFile, path: Path, *, progress: Progress | None = None) -> Path:
+    """Download a file unless it is there; a part of it that is there is completed.
+
+    Raises
+    ------
+    FormatError
+        If its hash is wrong. It is removed.
+    ConnectionError
+        If the server does not answer, or the connection is cut again and again. The part is kept.
+    """
+    if _is_whole(file, path, progress):
+        return path
+    part = path.with_name(f"{path.name}.part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    with (progress or Silent()).task(f"downloading {file.name} (MB)", total=file.size // MEGABYTE) as task:
+        _complete(file, part, task)
+    found = _hash(file, part, progress)
+    if found != file.checksum.lower():
+        part.unlink()
+        raise FormatError(
+            f"{file.url} sent a file with {found}, but the record says {file.checksum}. It was removed: run the same"
+            " command again to download it anew."
+        )
+    part.replace(path)
+    return path
+
+
+def _is_whole(file: RemoteFile, path: Path, progress: Progress | None) -> bool:
+    """Whether a file lies there with the size and the hash that the record states."""
+    if not path.is_file() or path.stat().st_size != file.size:
+        return False
+    return _hash(file, path, progress) == file.checksum.lower()
+
+
+def _hash(file: RemoteFile, path: Path, progress: Progress | None) -> str:
+    """ALGORITHM:HEX of a file, by the algorithm that the record uses."""
+    algorithm = file.checksum.rpartition(":")[0]
+    with (progress or Silent()).task(f"checking {file.name}"):
+        found = pooch.file_hash(str(path), alg=algorithm or "md5").lower()
+    return f"{algorithm.lower()}:{found}" if algorithm else found
+
+
+def _complete(file: RemoteFile, part: Path, task: Task) -> None:
+    """Append what is missing, over as many connections as it takes while each brings something."""
+    failures = 0
+    shown = 0
+    while True:
+        with part.open("ab") as stream:
+            target = _Growing(stream, file, task, shown)
+            start = target.size
+            if start == file.size:
+                task.advance(file.size // MEGABYTE - shown)
+                return
+            if start > file.size:
+                target.start_again()
+            try:
+                _receive(file, target)
+                error = None
+            except requests.exceptions.RequestException as caught:
+                error = caught
+            except OSError as caught:
+                if caught.errno in NO_SPACE:
+                    raise DiskFull(
+                        f"the disk is full after {target.size:,} of {file.size:,} bytes of {file.name}. They are"
+                        " kept: free some space, then run the same command again to go on."
+                    ) from caught
+                raise
+            shown = target.shown
+        status = _status(error)
+        if status is not None and status < 500 and status not in (408, 429):
+            raise ConnectionError(f"{file.url} answered with status {status}. Is the file still there?") from error
+        size = part.stat().st_size
+        if size == file.size:
+            continue
+        failures = 0 if size > start else failures + 1
+        if failures >= _ATTEMPTS:
+            raise ConnectionError(
+                f"{file.url} was cut off after {size:,} of {file.size:,} bytes, {failures} times in a row"
+                f" ({error or 'the server ended it'}). They are kept: run the same command again to go on."
+            ) from error
+        time.sleep(_PAUSE * 2**failures if failures else 0)
+
+
+class _Growing:
+    """The file a download is appended to, as pooch writes to it; counts what came."""
+
+    def __init__(self, stream: IO[bytes], file: RemoteFile, task: Task, shown: int) -> None:
+        self._stream, self._file, self._task, self.shown = stream, file, task, shown
+        self.size = stream.seek(0, os.SEEK_END)
+
+    def start_again(self) -> None:
+        """Forget what was there."""
+        self._stream.truncate(0)
+        self.size = 0
+
+    def write(self, chunk: bytes) -> None:
+        """Append. Bytes beyond the size the record states are an error of the server."""
+        if self.size + len(chunk) > self._file.size:
+            raise requests.exceptions.InvalidHeader(
+                f"the server sends more than the {self._file.size:,} bytes that the record states"
+            )
+        self._stream.write(chunk)
+        self.size += len(chunk)
+        done = self.size // MEGABYTE
+        if done > self.shown:
+            self._task.advance(done - self.shown)
+            self.shown = done
+
+    def flush(self) -> None:
+        """Hand what was written to the system, so that a killed download keeps it."""
+        self._stream.flush()
+
+
+def _receive(file: RemoteFile, target: _Growing) -> None:
+    """One connection, by pooch's downloader: from where the file ends, or from the start if the server wants so."""
+
+    opened: list[requests.Response] = []
+
+    def check(response: requests.Response, *_: Any, **__: Any) -> None:
+        opened.append(response)
+        if response.status_code == 206:
+            begins = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+            if begins is None or int(begins.group(1)) != target.size:
+                raise requests.exceptions.InvalidHeader(
+                    f"asked for bytes from {target.size}, got {response.headers.get('Content-Range')}"
+                )
+        elif response.status_code == 200:
+            target.start_again()
+
+    headers = {"Accept-Encoding": "identity"}
+    if target.size:
+        headers["Range"] = f"bytes={target.size}-"
+    downloader = pooch.HTTPDownloader(chunk_size=_CHUNK, timeout=_TIMEOUT, headers=headers, hooks={"response": check})
+    try:
+        downloader(file.url, target, None)
+    finally:
+        for response in opened:
+            response.close()
+
+
+def _status(error: BaseException | None) -> int | None:
+    """HTTP status that an error reports, if any."""
+    return getattr(getattr(error, "response", None), "status_code", None)
+
+
+def _unpack_remotely(file: RemoteFile, contents: Path, found: dict[str, Any], progress: Progress) -> bool:
+    """Fetch the truth of an archive without the rest of it; False if the server sends whole files only."""
+    try:
+        with io.BufferedReader(RemoteBytes(file.url, file.size, pause=_PAUSE), _READ_AHEAD) as source:
+            # zipfile takes any error at the end of the file, where the list of members is, for a damaged archive.
+            source.seek(max(0, file.size - _READ_AHEAD))
+            source.peek(1)
+            choose = partial(_belongs, part="volumes")
+            found |= unpack_zip(
+                Path(file.name), contents, choose=choose, taken=found, source=source, progress=progress
+            )
+    except NoRanges:
+        return False
+    return True
+
+
+def _remote_file(entry: dict[str, Any]) -> RemoteFile:
+    links = entry["links"]
+    url = str(links.get("content") or links["self"])
+    name = str(entry["key"])
+    if not url.startswith(("https://", "http://")) or Path(name).name != name or name in ("", ".", ".."):
+        raise ValueError(f"file {name!r} at {url!r}")
+    return RemoteFile(name=name, size=int(entry["size"]), checksum=str(entry["checksum"]), url=url)
+
+
+def _sort_out(files: Sequence[RemoteFile], part: Part) -> tuple[list[RemoteFile], list[RemoteFile]]:
+    """Zip archives, and files that are used as they are. FormatError for archives of other kinds."""
+    for file in files:
+        if re.search(r"\.(tar|tgz|tar\.\w+|7z|rar|z\d\d|zip\.\d+)$", file.name.lower()):
+            raise FormatError(
+                f"the record packs {file.name} in a way that this command does not unpack. Download and unpack it by"
+                f" other means ({file.url}): the folder it gives is opened as it is."
+            )
+    archives = [file for file in files if file.name.lower().endswith(".zip")]
+    loose = [file for file in files if file not in archives and _belongs(file.name, part)]
+    return archives, loose
+
+
+def _belongs(name: str, part: Part) -> bool:
+    """Whether a file of the set is wanted. Tables and masks always are."""
+    if part == "images":
+        return name.split("/")[0] not in _TRUTH_FOLDERS and not name.endswith(".xtc")
+    return part == "all" or not name.endswith((".mrcs", ".star"))
+
+
+def _check_room(work: Path, archives: Sequence[RemoteFile], loose: Sequence[RemoteFile]) -> None:
+    """Room for what is still to come, archives packed and unpacked. DiskFull otherwise."""
+    needed = 0
+    for file in (*archives, *loose):
+        there = [work / file.name, work / f"{file.name}.part", work / "contents" / file.name]
+        needed += file.size - sum(path.stat().st_size for path in there if path.is_file())
+    unpacked = sum(path.stat().st_size for path in (work / "contents").rglob("*") if path.is_file())
+    needed += max(0, round(_UNPACKED * sum(file.size for file in archives)) - unpacked)
+    check_free_space(work, max(0, needed))
+
+
+def _prepare(work: Path, request: dict[str, Any]) -> Path:
+    """The folder that files are unpacked into: as an interrupted call for the same left it, else empty."""
+    contents, note = work / "contents", work / _REQUEST
+    if not note.exists() or read_json(note) != request:
+        shutil.rmtree(contents, ignore_errors=True)
+    contents.mkdir(parents=True, exist_ok=True)
+    remove_partial_files(contents)
+    write_json(note, request)
+    return contents
+
+
+def _is_finished(folder: Path, request: dict[str, Any]) -> bool:
+    """Whether this download is there already. FormatError if the folder holds anything else."""
+    if is_empty(folder):
+        return False
+    if _has_note(folder, request):
+        return True
+    raise FormatError(
+        f"{folder} exists and is not what would be downloaded: choose another folder with -o, or remove it first."
+    )
+
+
+def _has_note(folder: Path, request: dict[str, Any]) -> bool:
+    """Whether a folder holds all of a set, as the note that is written last says."""
+    note = read_json(folder / DOWNLOAD_NOTE) if (folder / DOWNLOAD_NOTE).is_file() else {}
+    return all(note.get(key) == value for key, value in request.items())
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _by_hand(record: int) -> str:
+    return (
+        f"You can also download it in a browser from {_ZENODO}/records/{record} and unpack it: the folder it gives is"
+        " opened as it is."
+    )

@@ -1,0 +1,1 @@
+"""What RELION, cryoSPARC and cryoDRGN write, and how their conventions map to ours."""

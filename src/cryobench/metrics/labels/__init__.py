@@ -1,0 +1,1 @@
+"""Metrics of classes: agreement with states, populations, composition."""

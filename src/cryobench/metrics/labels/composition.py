@@ -1,0 +1,152 @@
+"""Error of the occupancy of each component, where states differ in what they are made of.
+
+A reconstruction gives classes or latents, not a parts list, so what it says of a particle is read as for every other
+method: each class stands for the true state it is matched to (one to one where most particles agree, classes left
+over by majority, ``metrics.labels.classes``), and a particle's expected occupancy of a component is the mean of those
+states' occupancies, weighted by its posterior. The error of a component is the mean over particles of the absolute
+difference from the occupancy of the particle's true state. The score is the plain mean over components: large ones
+count as small ones ("mass-free"). Components that all states have alike are left out and counted: they cannot be
+wrong, and would dilute the score. Of a particle that was left out nothing is known: its occupancies are the means.
+
+The truth scores 0; labels shuffled over the particles score the "chance" of the items, the mean of abs(o_s − o_t)
+over all pairs of a recovered and a true particle, or a little less, since classes are matched to fit.
+
+Two states that differ in one small part cost less when confused than two that differ in many: that is what this adds
+to the label scores. It does not look at volumes: density missing from a volume of the right class is not seen here.
+
+Source: ours; the occupancy of subunits from maps, MAVEn (Kinman et al. 2023), asks the like of volumes.
+"""
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from cryobench._progress import Progress
+from cryobench.data import Dataset, Reconstruction, Score, Scores
+from cryobench.metrics.labels.classes import explain_missing_classes, pair_states_and_classes
+from cryobench.metrics.labels.populations import estimate_populations
+from cryobench.metrics.metric import Metric, ScoreKind
+from cryobench.metrics.resampling import resample_means
+
+KINDS = (
+    ScoreKind(
+        "occupancy-error", "Occupancy error of components", "", "lower", 0.0, 1.0, short="Occupancy error", main=True
+    ),
+)
+
+
+def occupancy_error(
+    true_shares: Float[np.ndarray, "n k"],
+    shares: Float[np.ndarray, "m j"],
+    occupancies: Float[np.ndarray, "states c"],
+) -> Float[np.ndarray, "n c"]:
+    """Absolute error (n, c) of each particle's expected occupancy of each component.
+
+    Parameters
+    ----------
+    true_shares, shares
+        (n, k) each particle's probability to be in each state: one-hot for the truth, rows summing to 1.
+    occupancies
+        (k, c) of c components in k states, in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+    """
+    if true_shares.shape != shares.shape or shares.shape[1] != len(occupancies):
+        raise ValueError(
+            f"shares of states have shapes {true_shares.shape} and {shares.shape}, occupancies {occupancies.shape}."
+        )
+    return np.abs((shares - true_shares) @ occupancies)
+
+
+class Composition(Metric):
+    """Error of the expected occupancy of each component, from classes matched to states of known composition.
+
+    Formula, estimator and failure modes: ``cryobench.metrics.labels.composition``. Invariant to the numbering of
+    classes.
+    """
+
+    name = "composition"
+    label = "Composition"
+    scores = KINDS
+    version = 2
+    needs = frozenset({"true states"})
+    uses = frozenset({"latents", "posteriors"})
+    reference = "cryobench; compare MAVEn, Kinman et al. 2023, doi:10.1038/s41596-022-00763-x"
+    question = "Are components found where they are present, and missed where they are absent?"
+    formula = """
+    o_sc  occupancy of component c in state s, 0 to 1     s(i)  true state of particle i
+    w_is  posterior of i, summed over the classes matched to state s (one to one, classes left over by majority);
+    the true population of s for a particle that was left out
+
+    error_c = mean over i of |Σ_s w_is o_sc − o_{s(i) c}|
+    occupancy-error = mean of error_c over the components in which states differ
+    """
+    conditions = ("posteriors or latents", "states of known composition that differ in a component")
+    calibration = (
+        "The truth: 0.",
+        "All particles but those of one state left out: about the chance of the items, as labels shuffled.",
+        "Labels shuffled: about the mean of |o_sc − o_tc| over pairs of particles, given with the items as chance.",
+    )
+    invariances = (
+        "Not changed by the numbering of classes, nor by cutting a state into several.",
+        "Not changed by the mass of a component: each counts once.",
+    )
+    cost = "O(n K C) for n particles, K states and C components; 100,000 particles, 16 states: about a second."
+    limits = (
+        "It reads classes, not volumes: density that is missing from the volume of a right class is not seen.",
+        "Components that come and go together cannot be told apart: each of them counts, so groups weigh more.",
+        "A component that all states have alike is left out; nothing tells whether it was lost.",
+    )
+
+    def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
+        """Why it cannot be measured: as for labels, and the states must differ in a component."""
+        missing = explain_missing_classes(reconstruction, dataset.truth)
+        if missing is not None or dataset.truth is None:
+            return missing
+        if dataset.truth.components is None:
+            return "needs true components, which the data set does not have"
+        present = np.unique(dataset.truth.states[dataset.truth.states >= 0])
+        if not np.ptp(dataset.truth.components.occupancies[present], axis=0).any():
+            return "needs a component that states differ in, which the data set does not have"
+        return None
+
+    def measure(
+        self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
+    ) -> Scores:
+        """The score over particles; items are components: component, value, chance, prevalence (mean occupancy)."""
+        missing = self.explain_missing(reconstruction, dataset)
+        if missing is not None or dataset.truth is None or dataset.truth.components is None:
+            raise ValueError(f"composition of {reconstruction.name} cannot be measured: it {missing}.")
+        paired = pair_states_and_classes(reconstruction, dataset, seed=seed)
+        present, true_shares, shares = estimate_populations(paired, reconstruction.posteriors)
+        shares[shares.sum(axis=1) == 0] = true_shares.mean(axis=0)
+        components = dataset.truth.components
+        varies = np.ptp(components.occupancies[present], axis=0) > 0
+        if not varies.any():
+            raise ValueError(f"the states of the particles that {reconstruction.name} classified are made alike.")
+        occupancies = components.occupancies[present][:, varies]
+        errors = occupancy_error(true_shares, shares, occupancies)
+        true, found = true_shares.mean(axis=0), shares.mean(axis=0)
+        apart = np.abs(occupancies[:, None] - occupancies[None])
+        items = pd.DataFrame(
+            {
+                "component": [name for name, kept in zip(components.names, varies, strict=True) if kept],
+                "value": errors.mean(axis=0),
+                "chance": np.einsum("a,b,abc->c", true, found, apart),
+                "prevalence": true @ occupancies,
+            }
+        )
+        of_particles = errors.mean(axis=1)
+        value = float(np.clip(of_particles.mean(), 0, 1))
+        low, high = np.quantile(resample_means(of_particles[:, None], seed=seed), [0.025, 0.975])
+        score = Score(KINDS[0].name, value, float(min(low, value)), float(max(high, value)), len(errors), items)
+        context = {
+            **paired.context,
+            "n_components": int(varies.sum()),
+            "n_constant_components": int((~varies).sum()),
+            "chance": float(items["chance"].to_numpy().mean()),
+        }
+        return Scores({score.metric: score}, context=context)

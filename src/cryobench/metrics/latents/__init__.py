@@ -1,0 +1,1 @@
+"""Metrics of latents: neighbours, and distances in two spaces."""

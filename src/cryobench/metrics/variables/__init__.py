@@ -1,0 +1,1 @@
+"""Metrics of collective variables: whether latents tell them, and their distributions."""

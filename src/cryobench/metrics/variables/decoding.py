@@ -1,0 +1,277 @@
+"""Decodability: how well each collective variable can be read from the latent.
+
+A regression from latent to variable is fitted on four fifths of the particles and tried on the other fifth, five
+times over, so that each particle is predicted once by a model that has not seen it. With y the variable and ŷ what
+was predicted,
+
+    R² = 1 − Σ |y − ŷ|² / Σ |y − ȳ|²
+
+1 is perfect, 0 what the mean would do, and less is worse than that. Of a particle without a latent nothing is known:
+its variable is predicted by the mean. Two regressions: the mean of the 10 nearest
+latents, which any continuous relation passes (at best about 1 − 1/10 of the part that is noise), and a linear one,
+which tells whether the variable is an axis of the latent. A circular variable is predicted as the unit vector
+(cos, sin), and |·| is then the chord, so that no value depends on where the circle is cut.
+
+Particles of one state are on both sides of the split: this asks whether the latent holds the variable, not whether
+a regression would reach states it has never seen.
+
+Source: linear and nearest-neighbour probes as in Alain & Bengio (arXiv 1610.01644); ours for cryo-EM latents.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int, Num, Shaped
+
+from cryobench._one_thread import one_thread
+from cryobench._progress import Progress
+from cryobench.data import CollectiveVariable, Dataset, Reconstruction, Score, Scores
+from cryobench.metrics.latents.latent_spaces import (
+    FEWEST,
+    choose_variables,
+    draw_subset,
+    find_latent,
+    turn_to_circle,
+)
+from cryobench.metrics.metric import Metric, ScoreKind, shown
+from cryobench.metrics.resampling import centred_interval, resample_means
+from cryobench.rng import stream
+
+NEIGHBOURS = 10
+FOLDS = 5
+MOST = 10_000
+"""Particles a regression is fitted to and tried on at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Decodability:
+    """Cross-validated R² of one variable."""
+
+    knn_by_point: Float[np.ndarray, "m"]
+    """1 − |y − ŷ|² / mean |y − ȳ|² of each point, whose mean is R², from the nearest latents."""
+    linear_by_point: Float[np.ndarray, "m"]
+    """The same from the linear regression."""
+    points: Int[np.ndarray, "m"]
+    """Rows of the arrays that were measured."""
+
+    @property
+    def knn(self) -> float:
+        """R² from the nearest latents."""
+        return float(self.knn_by_point.mean())
+
+    @property
+    def linear(self) -> float:
+        """R² of the linear regression."""
+        return float(self.linear_by_point.mean())
+
+
+def decodability(
+    latent: Num[np.ndarray, "n d"],
+    variable: Num[np.ndarray, "m"],
+    period: float | None = None,
+    *,
+    neighbours: int = NEIGHBOURS,
+    folds: int = FOLDS,
+    seed: int = 0,
+) -> Decodability:
+    """How well a variable can be read from a latent: cross-validated R² of nearest neighbours and of a plane.
+
+    Invariant to rotation, shift and scale of the latent; the linear one to any invertible linear map.
+
+    Parameters
+    ----------
+    latent, variable
+        (n, d) and (n,). Rows whose variable is NaN are left out: see ``points`` of the result. Where the latent is
+        NaN the prediction is the mean of the variable.
+    period
+        Length of one turn if the variable lives on a circle.
+    seed
+        Of the split into folds.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, the variable is constant, or a fold would leave fewer points than neighbours.
+    """
+    if len(latent) != len(variable):
+        raise ValueError(f"the latent has {len(latent)} rows but the variable {len(variable)} values.")
+    points = np.flatnonzero(np.isfinite(variable))
+    placed = np.isfinite(latent[points]).all(axis=1)
+    n_placed = int(placed.sum())
+    if n_placed * (folds - 1) // folds < max(neighbours, 2):
+        raise ValueError(
+            f"{n_placed} of {len(latent)} points are finite: {folds} folds leave too few for {neighbours} neighbours."
+        )
+    target = _make_target(np.asarray(variable, dtype=np.float64)[points], period)
+    if (target == target[0]).all():
+        raise ValueError(f"the variable is constant ({variable[points[0]]}): there is nothing to decode.")
+    knn, linear = np.tile(target.mean(axis=0), (2, len(points), 1))
+    coordinates = np.asarray(latent, dtype=np.float64)[points[placed]]
+    knn[placed], linear[placed] = _predict(coordinates, target[placed], neighbours, folds, seed)
+    return Decodability(_explain(target, knn), _explain(target, linear), points)
+
+
+def _make_target(values: Float[np.ndarray, "n"], period: float | None) -> Float[np.ndarray, "n t"]:
+    return values[:, None] if period is None else turn_to_circle(values, period)
+
+
+def _predict(
+    latent: Float[np.ndarray, "n d"], target: Float[np.ndarray, "n t"], neighbours: int, folds: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """What nearest neighbours and a plane predict (n, t) of each point when it is not among those fitted to."""
+    from sklearn.linear_model import LinearRegression
+    from sklearn.model_selection import KFold
+    from sklearn.neighbors import KNeighborsRegressor
+
+    # Equal latents are neighbours in the order they stand: shuffled here, so that no order of the file helps.
+    order = stream(seed, "decodability").permutation(len(latent))
+    predictions = np.empty((2, *target.shape))
+    for fitted, tried in KFold(folds).split(order):
+        fitted, tried = order[fitted], order[tried]
+        for row, model in enumerate((KNeighborsRegressor(neighbours), LinearRegression())):
+            with one_thread():
+                predictions[row, tried] = model.fit(latent[fitted], target[fitted]).predict(latent[tried])
+    return predictions[0], predictions[1]
+
+
+def _explain(target: Float[np.ndarray, "n t"], predicted: Float[np.ndarray, "n t"]) -> Float[np.ndarray, "n"]:
+    """What each point adds to R²."""
+    spread = ((target - target.mean(axis=0)) ** 2).sum(axis=1).mean()
+    return 1 - ((target - predicted) ** 2).sum(axis=1) / spread
+
+
+class DecodabilityMetric(Metric):
+    """Cross-validated R² of the collective variables from the latent, by nearest neighbours and by a plane.
+
+    The scores are means over the variables that vary; the curve has each of them. Of more than 10,000 particles that
+    many are drawn.
+    """
+
+    name = "decodability"
+    label = "Decodability of collective variables"
+    scores = (
+        ScoreKind(
+            "decodability-knn",
+            "Decodability, nearest neighbours (R²)",
+            "",
+            "higher",
+            -np.inf,
+            1.0,
+            short="Decodability (R²)",
+            main=True,
+        ),
+        ScoreKind("decodability-linear", "Decodability, linear (R²)", "", "higher", -np.inf, 1.0),
+    )
+    version = 2
+    needs = frozenset({"truth"})
+    uses = frozenset({"latents", "posteriors"})
+    curves = (("decodability", "R² of each collective variable"),)
+    reference = "Alain & Bengio 2016, arXiv:1610.01644; scikit-learn, doi:10.5555/1953048.2078195"
+    question = "Can each collective variable be read from the latent, and is it an axis of it?"
+    formula = """
+    y_i  variable of particle i (cos and sin of a circular one)     ŷ_i  predicted from its latent by a regression
+    fitted to four fifths of the particles, i not among them; five folds; ȳ for a particle without a latent
+
+    R² = 1 − Σ_i |y_i − ŷ_i|² / Σ_i |y_i − ȳ|²
+    decodability-knn: ŷ_i the mean of the 10 nearest latents     decodability-linear: linear regression
+    each the mean over the variables that vary; the curve has every variable
+    """
+    conditions = ("latents or posteriors", "collective variables that vary", "at least 20 particles")
+    calibration = (
+        "The truth as latent: near 1 by neighbours; linear 1 if the variable is linear in the embedding.",
+        "A random latent: 0 linear, about −0.1 by neighbours, whose mean of 10 has a noise of its own.",
+        "One place for all particles: about −0.1 to 0.",
+        "The truth with half of the particles left out at random: about ½.",
+    )
+    invariances = (
+        "By neighbours: not changed by rotation, shift and scale of the whole latent; changed by the scale of one "
+        "dimension. Linear: not changed by any invertible linear map.",
+        "Not changed by unit, origin or sign of a variable, nor by where a circular one is cut.",
+    )
+    cost = (
+        "O(n² d) at worst for the neighbours of at most 10,000 particles, less by a tree in few dimensions: under 1 "
+        "s a variable at 8 dimensions."
+    )
+    limits = (
+        "Particles of one state are on both sides of the split: it asks whether the latent holds the variable, not "
+        "whether a regression would reach unseen states.",
+        "Junk dimensions of large scale drown the neighbours though the variable is there; linear is not fooled.",
+        "Linear fails on a curved or folded latent that neighbours read well: the two together tell which it is.",
+        "Variables that depend on one another are all read if one is; the mean over variables counts them all.",
+    )
+
+    def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
+        """Why it cannot be measured: it needs latents or posteriors, and collective variables that vary."""
+        truth, latent = dataset.truth, find_latent(reconstruction)
+        if latent is None:
+            return "needs latents or posteriors, which the reconstruction does not have"
+        if truth is None:
+            return "needs truth, which the data set does not have"
+        variables = choose_variables(truth.variables)
+        if not variables:
+            return "needs collective variables that differ between particles"
+        if len(latent.coordinates) == len(truth):
+            placed = np.isfinite(latent.coordinates).all(axis=1)
+            if (_find_known(variables) & placed).sum() < FEWEST:
+                return f"needs at least {FEWEST} particles with a latent and every collective variable"
+        return None
+
+    def measure(
+        self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
+    ) -> Scores:
+        """See ``decodability``; curve "decodability" has R² of each variable, with intervals."""
+        missing = self.explain_missing(reconstruction, dataset)
+        latent, truth = find_latent(reconstruction), dataset.truth
+        if missing is not None or latent is None or truth is None:
+            raise ValueError(f"{reconstruction.name} {missing}.")
+        if len(latent.coordinates) != len(truth):
+            raise ValueError(
+                f"{reconstruction.name} has {latent.source} of {len(latent.coordinates)} particles, but "
+                f"{dataset.name} has {len(truth)}: was it made from another data set?"
+            )
+        variables = choose_variables(truth.variables)
+        known = np.flatnonzero(_find_known(variables))
+        placed = np.asarray(np.isfinite(latent.coordinates).all(axis=1))
+        particles = draw_subset(known, MOST, seed=seed)
+        coordinates = latent.coordinates[particles]
+        rows, by_point = [], []
+        with shown(progress).task("decodability", len(variables)) as task:
+            for name, variable in variables.items():
+                found = decodability(coordinates, variable.values[particles], variable.period, seed=seed)
+                by_point.append(np.stack([found.knn_by_point, found.linear_by_point], axis=1))
+                rows.append({"variable": name, "unit": variable.unit, "circular": variable.period is not None})
+                task.advance()
+        columns = np.concatenate([np.mean(by_point, axis=0), *by_point], axis=1)
+        samples = resample_means(columns, seed=seed)
+        bounds = [_bound(columns[:, at], samples[:, at]) for at in range(columns.shape[1])]
+        for at, row in enumerate(rows):
+            for offset, way in enumerate(("knn", "linear")):
+                row.update(zip((way, f"{way}_low", f"{way}_high"), bounds[2 + 2 * at + offset], strict=True))
+        scores = {}
+        for at, kind in enumerate(self.scores):
+            items = pd.DataFrame({"particle": particles, "value": columns[:, at]})
+            scores[kind.name] = Score(kind.name, *bounds[at], n=len(particles), items=items)
+        context = {
+            "latent": latent.source,
+            "n_particles": len(truth),
+            "n_without_variable": len(truth) - len(known),
+            "n_without_latent": int((~placed[known]).sum()),
+            "coverage": float(placed[known].mean()),
+            "n_measured": len(particles),
+            "constant_variables": sorted(set(truth.variables) - set(variables) - {"junk"}),
+        }
+        return Scores(scores, {self.name: pd.DataFrame(rows)}, context)
+
+
+def _find_known(variables: Mapping[str, CollectiveVariable]) -> Shaped[np.ndarray, "n"]:
+    """Which particles have every variable."""
+    values = [np.asarray(variable.values, dtype=np.float64) for variable in variables.values()]
+    return np.asarray(np.isfinite(np.stack(values, axis=1)).all(axis=1))
+
+
+def _bound(values: Float[np.ndarray, "m"], samples: Float[np.ndarray, "r"]) -> tuple[float, float, float]:
+    """Mean, and the ends of its interval."""
+    value = float(np.clip(values.mean(), values.min(), values.max()))
+    return value, *centred_interval(value, samples, low=float(values.min()), high=float(values.max()))

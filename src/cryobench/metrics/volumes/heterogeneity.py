@@ -1,0 +1,265 @@
+"""Heterogeneity FSC: what a reconstruction knows of the differences between particles, and not of what they share.
+
+Per-image FSC is dominated by the rigid part of the molecule, so that one map for all particles can score above maps
+of the true states. Two scores beside it, each in the published unit (cycles/px) and normalised (truth is 1):
+
+| score | what | one map for all |
+|---|---|---|
+| deviation-fsc-auc | area under the FSC of deviations from the mean volume (``deviations``) | 0 |
+| variance-fsc-auc | area under the FSC in a soft mask of high truth variance (``variance_mask``) | above 0 |
+| variance-fsc-gain | the same, 0 at the best that one map for all could have, 1 for the truth | at most 0 |
+
+All are invariant to an additive constant of the reconstruction's volumes and to a scale; none of them to a rotation
+or shift, so ab initio methods are aligned first. Deviations are noisier than volumes: what is noise in one map of a
+state counts in full, which is why back-projection by the true labels is far from 1, and why more images per class,
+at the same labels, score higher. With few query particles, or few states among them, the mean holds much of each.
+"""
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+
+from cryobench._progress import Progress
+from cryobench.data import Dataset, GroundTruth, Reconstruction, Score, Scores
+from cryobench.metrics.metric import Metric, ScoreKind, shown
+from cryobench.metrics.uncertainty import interval_over_groups, summarise
+from cryobench.metrics.volumes.deviations import Moments, correlate_deviations, deviate, find_moments
+from cryobench.metrics.volumes.fsc_curve import INVERTED, FscCurve, fsc_auc
+from cryobench.metrics.volumes.query_pairs import lay_out_curves, name_masks, pair_queries
+from cryobench.metrics.volumes.variance_mask import correlate_best_map, correlate_where_varying, make_variance_mask
+from cryobench.volumes.mask import Mask
+
+
+def heterogeneity_fsc(
+    reconstruction: Reconstruction,
+    dataset: Dataset,
+    *,
+    mask: np.ndarray | Literal["dataset"] | None = "dataset",
+    variance_mask: np.ndarray | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Scores:
+    """Scores of deviations and of the region that varies, for every query particle of known state.
+
+    Parameters
+    ----------
+    mask
+        (z, y, x) multiplies the deviations for the scores "-masked"; "dataset" for the data set's own (they are
+        skipped if it has none); None to measure unmasked only.
+    variance_mask
+        (z, y, x) for the scores "variance-"; None makes it from the true query volumes.
+    seed
+        Of the bootstrap intervals over query particles.
+
+    Returns
+    -------
+    Means over query particles, one item each. Curves "deviation-fsc" (mask "none" or "mask") and "variance-fsc"
+    (mask "variance") have one row per particle and shell. ``context`` holds the hashes and the making of the masks,
+    the area of the best single map, counts of the query particles left out (state unknown, or true volume at the
+    mean), and the intervals over states instead of query particles.
+
+    Raises
+    ------
+    ValueError
+        If there is no truth or no volume, boxes or masks differ in shape, the true volumes do not differ, a query
+        particle is not one of the data set, or the state of every query is unknown.
+    """
+    pairs = pair_queries(reconstruction, dataset)
+    if isinstance(mask, str):
+        mask = dataset.particles.mask
+    for name, given in (("mask", mask), ("variance mask", variance_mask)):
+        if given is not None and given.shape != (pairs.volumes.box_size,) * 3:
+            raise ValueError(
+                f"the {name} has shape {given.shape}, the volumes have {pairs.volumes.box_size} voxels a side."
+            )
+    moments = find_moments(pairs)
+    pixel_size = dataset.particles.pixel_size
+    varying = (
+        make_variance_mask(moments.true_variance, pixel_size)
+        if variance_mask is None
+        else Mask(_as_tensor(variance_mask), pixel_size, {"made_by": "given"})
+    )
+    masks = name_masks(mask)
+    curves = _correlate(moments, masks, varying.values.numpy(), progress)
+    best_map = fsc_auc(correlate_best_map(moments, varying.values.numpy()), normalised=True)
+
+    values: dict[str, np.ndarray] = {}
+    for name in masks:
+        suffix = "" if name == "none" else "-masked"
+        values[f"deviation-fsc-auc{suffix}"] = _areas(curves[name], normalised=False)
+        values[f"deviation-fsc-auc-normalised{suffix}"] = _areas(curves[name], normalised=True)
+    inside = _areas(curves["variance"], normalised=True)
+    values["variance-fsc-auc"] = _areas(curves["variance"], normalised=False)
+    values["variance-fsc-auc-normalised"] = inside
+    values["variance-fsc-gain"] = (inside - best_map) / (1 - best_map)
+    scores, by_state = _summarise(values, moments, seed)
+    context = {
+        "mask_sha256": None if mask is None else Mask(_as_tensor(mask), pixel_size, {}).sha256,
+        "variance_mask_sha256": varying.sha256,
+        "variance_mask": dict(varying.recipe),
+        "variance_mask_share_of_box": float(varying.values.mean()),
+        "best_single_map_auc_normalised": best_map,
+        "box_size": pairs.volumes.box_size,
+        "pixel_size": pixel_size,
+        "n_queries": len(reconstruction.queries),
+        "n_unknown_state": pairs.n_unknown,
+        "n_undeviating": moments.n_undeviating,
+        "n_states": len(np.unique(moments.pairs.states)),
+        "n_distinct_volumes": len(np.unique(moments.contents)),
+        "interval_over_states": by_state,
+    }
+    particles = moments.pairs.particles
+    tables = {
+        "deviation-fsc": lay_out_curves(particles, {name: curves[name] for name in masks}),
+        "variance-fsc": lay_out_curves(particles, {"variance": curves["variance"]}),
+    }
+    return Scores(scores=scores, curves=tables, context=context)
+
+
+def _correlate(
+    moments: Moments, masks: dict[str, np.ndarray | None], varying: np.ndarray, progress: Progress | None
+) -> dict[str, list[FscCurve]]:
+    """Curves of all rows by mask, that of the variance mask under "variance"."""
+    found: dict[tuple[int, str], FscCurve] = {}
+    n = len(moments.pairs)
+    with shown(progress).task("heterogeneity FSC", 2 * n) as task:
+        for row, of_row in correlate_deviations(moments, masks):
+            found.update({(row, name): curve for name, curve in of_row.items()})
+            task.advance()
+        for row, curve in correlate_where_varying(moments, varying):
+            found[row, "variance"] = curve
+            task.advance()
+    return {name: [found[row, name] for row in range(n)] for name in (*masks, "variance")}
+
+
+def _areas(curves: list[FscCurve], *, normalised: bool) -> np.ndarray:
+    return np.array([fsc_auc(curve, normalised=normalised) for curve in curves])
+
+
+def _summarise(
+    values: dict[str, np.ndarray], moments: Moments, seed: int
+) -> tuple[dict[str, Score], dict[str, list[float]]]:
+    """Scores with intervals over query particles, and beside them the intervals over states."""
+    scores, by_state = {}, {}
+    for name, of_rows in values.items():
+        items = pd.DataFrame({"particle": moments.pairs.particles, "value": of_rows})
+        scores[name] = summarise(name, items, seed=seed)
+        by_state[name] = list(interval_over_groups(of_rows, moments.pairs.states, seed=seed))
+    return scores, by_state
+
+
+def _as_tensor(mask: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.array(mask, dtype=np.float32))
+
+
+def _kinds() -> tuple[ScoreKind, ...]:
+    kinds = []
+    for suffix, where in (("", ""), ("-masked", ", in the mask")):
+        kinds += [
+            ScoreKind(f"deviation-fsc-auc{suffix}", f"Deviation FSC-AUC{where}", "cycles/px", "higher", -0.5, 0.5),
+            ScoreKind(
+                f"deviation-fsc-auc-normalised{suffix}",
+                f"Deviation FSC-AUC, normalised{where}",
+                "",
+                "higher",
+                -1.0,
+                1.0,
+                short="Deviation FSC-AUC",
+                main=bool(suffix),
+                otherwise="deviation-fsc-auc-normalised" if suffix else "",
+                negative=INVERTED,
+            ),
+        ]
+    kinds += [
+        ScoreKind("variance-fsc-auc", "FSC-AUC where the truth varies", "cycles/px", "higher", -0.5, 0.5),
+        ScoreKind(
+            "variance-fsc-auc-normalised", "FSC-AUC where the truth varies, normalised", "", "higher", -1.0, 1.0
+        ),
+        ScoreKind("variance-fsc-gain", "FSC gain over one map where the truth varies", "", "higher", -np.inf, 1.0),
+    ]
+    return tuple(kinds)
+
+
+class HeterogeneityFsc(Metric):
+    """FSC of what differs between particles: of deviations from the mean, and where the true volumes vary."""
+
+    name = "heterogeneity-fsc"
+    label = "Heterogeneity FSC"
+    scores = _kinds()
+    version = 2
+    needs = frozenset({"volumes", "true volumes"})
+    uses = frozenset({"mask"})
+    reference = (
+        "Ours, on the FSC of Harauz & van Heel, Optik 73 (1986) 146, as in Jeon et al., CryoBench, arXiv:2408.05526"
+    )
+    question = "How much of what differs between particles is in their volumes, leaving out what all of them share?"
+    formula = """
+    V_q, T_q  volume and true volume of query particle q     V̄, T̄  their means over the query particles
+    FSC(A, B)  shell by shell as in per-image-fsc; entries 0 and 1, which tell nothing here, take the value of entry 2
+
+    deviation-fsc-auc = mean over q of the area under FSC(V_q − V̄, T_q − T̄); "-masked": deviations times the mask
+    variance-fsc-auc  = mean over q of A_q, the area under FSC(W (V_q − c), W (T_q − c')), W a soft mask around the
+                        voxels that carry 90 % of the variance of the T_q; c, c' one constant for all volumes, which
+                        makes the mean in W zero
+    variance-fsc-gain = mean over q of (A_q − B) / (1 − B), areas normalised, B that of |Σ_q t_q| / n with t_q the
+                        unit vector of F[W (T_q − c')] in a shell: the most that any single map can have
+    """
+    conditions = ("query particles whose true volumes differ", "the scores in the mask need the data set's mask")
+    calibration = (
+        "The truth: 1 normalised, and gain 1.",
+        "One map for all: exactly 0 in deviations, at most 0 in gain; variance-fsc-auc stays above 0.",
+        "Labels shuffled: about 0 in deviations, below 0 in gain.",
+    )
+    invariances = (
+        "Not changed by a factor or an additive constant that all volumes of the reconstruction share; deviations "
+        "unmasked, not by a filter they share.",
+        "Changed by rotation, shift and hand: volumes of a method that estimates poses are aligned to the truth "
+        "before.",
+        "Changed by a factor that differs from volume to volume: it is then a deviation.",
+    )
+    cost = (
+        "O(Q D³ log D) for Q query particles, each volume read a few times (mean, deviation, region); a few volumes "
+        "in memory, and up to 1 GiB of true ones kept. 100 query particles of 128 px, all volumes different: 10 to "
+        "20 s; less where classes share volumes."
+    )
+    limits = (
+        "Deviations are mostly noise where a state has few images: perfect labels are far from 1, and at the same "
+        "labels more images score higher. Compare with the control truth-backprojection rather than with 1.",
+        "The mean over few query particles, or few states among them, holds much of each: with two states both "
+        "deviations are the same but for the sign.",
+        "A query particle whose true volume lies at the mean has nothing to be found, and is left out and counted.",
+        "W follows the true variance: a small part that moves far outweighs a large one that moves little, and a "
+        "false motion elsewhere is not seen by the scores variance-; deviations do see it.",
+    )
+
+    def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
+        """As ``Metric.explain_missing``; nor can it be measured where the true query volumes do not differ."""
+        missing = super().explain_missing(reconstruction, dataset)
+        if missing is not None or dataset.truth is None:
+            return missing
+        queries = reconstruction.queries[reconstruction.queries < len(dataset.truth)]
+        states = dataset.truth.states[queries]
+        if len(states) and (states < 0).all():
+            return f"needs a query particle of known state, and all {len(states)} are unlabelled"
+        present = np.unique(states[states >= 0])
+        if len(present) and not _differ(dataset.truth, present):
+            return (
+                f"needs query particles whose true volumes differ, and those of all {len(states)} are the same "
+                f"({len(present)} {'state' if len(present) == 1 else 'states'})"
+            )
+        return None
+
+    def measure(
+        self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
+    ) -> Scores:
+        """See ``heterogeneity_fsc``; masked by the data set's mask if it has one."""
+        return heterogeneity_fsc(reconstruction, dataset, seed=seed, progress=progress)
+
+
+def _differ(truth: GroundTruth, states: np.ndarray) -> bool:
+    """Whether the volumes of some two states differ by more than rounding; reads until it finds two that do."""
+    assert truth.volumes is not None  # it is among the needs
+    first = truth.volumes.read(int(states[0]))
+    return any(deviate(truth.volumes.read(int(state)), first).any() for state in states[1:])

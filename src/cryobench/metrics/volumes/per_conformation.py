@@ -1,0 +1,329 @@
+"""Per-conformation FSC: one volume for each true state, from the latent of that state, against its true volume.
+
+The latent of a state is the *actual* latent nearest to the mean latent of its particles, which stays where the
+reconstruction has data, whatever shape the cloud of points has. What becomes its volume:
+
+| reconstruction | volume of a state |
+|---|---|
+| latents, of a finished run whose method decodes | decoded at that latent |
+| latents alone | that of the query particle whose latent is nearest to the mean |
+| posteriors alone | of the class that most of the state's particles are in: decoded, or of a query particle in it |
+
+Where nothing can be decoded, a volume can be told only of states that a query particle is of: the other states are
+left out and counted, and so are states without a latent. Where each particle has a state of its own there are no
+conformations to average over, and per-image FSC is the score.
+
+Curves, areas and resolutions are those of ``metrics.volumes.fsc_curve``; items are states. It fails where per-image
+FSC does: one map for all states scores high. A state that is spread over the latent is judged by its middle alone.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from cryobench._progress import Progress
+from cryobench.data import Dataset, Reconstruction, Scores, VolumeSource
+from cryobench.metrics.metric import Metric, ScoreKind, shown
+from cryobench.metrics.uncertainty import summarise
+from cryobench.metrics.volumes.frames import FramedReconstruction
+from cryobench.metrics.volumes.fsc_curve import FscCurve, correlate, transform_masked
+from cryobench.metrics.volumes.per_image import PerImageFsc, tabulate_curves
+from cryobench.metrics.volumes.query_pairs import choose_mask, hash_mask, lay_out_curves, name_masks
+
+MOST_STATES = 200
+"""States whose volumes are compared at most, evenly drawn; those of the published sets are 100 and 16."""
+_PREFIX = "conformation-"
+
+
+Source = Literal["decoded latent", "latent of a query particle", "decoded class", "class of a query particle"]
+
+
+@dataclass(frozen=True, eq=False)
+class Conformations:
+    """Where the volume of each state comes from."""
+
+    source: Source
+    states: Int[np.ndarray, "k"]
+    particles: Int[np.ndarray, "k"]
+    """Whose latent it is; for a decoded class, a particle in it."""
+    rows: Float[np.ndarray, "k d"] | None
+    """What is decoded for each state; None where query volumes are read."""
+    n_states: int
+    """With particles."""
+    n_without_latent: int
+    """States left out because none of their particles has a latent or a class."""
+    n_without_query: int
+    """States left out because no query particle tells of them."""
+
+
+def choose_conformations(reconstruction: Reconstruction, dataset: Dataset) -> Conformations:
+    """The latent or class of every true state, and where its volume comes from.
+
+    ValueError if there is no truth, neither latents nor posteriors, or these are of another number of particles.
+    """
+    truth = dataset.truth
+    if truth is None:
+        raise ValueError(f"data set {dataset.name} has no truth: there are no conformations.")
+    decodes = reconstruction.decoder is not None
+    latents = reconstruction.latents
+    if reconstruction.decoder is not None and reconstruction.decoder.takes == "posteriors":
+        latents = None
+    places = latents if latents is not None else reconstruction.posteriors
+    if places is None or len(places) != len(truth):
+        raise ValueError(
+            f"{reconstruction.name} has {'no' if places is None else len(places)} latents or posteriors, "
+            f"{dataset.name} has {len(truth)} particles: was it made from another data set?"
+        )
+    finite = np.asarray(np.isfinite(places).all(axis=1))
+    present = np.unique(truth.states[truth.states >= 0])
+    asked = present[np.unique(np.linspace(0, len(present) - 1, MOST_STATES).round().astype(int))]
+    queries = reconstruction.queries
+    find = _find_nearest if latents is not None else _find_class
+    chosen: dict[int, int] = {}
+    n_without_latent = n_without_query = 0
+    for state in asked.tolist():
+        members = np.flatnonzero(np.equal(truth.states, state) & finite)
+        candidates = members if decodes else queries[finite[queries]]
+        if len(members) == 0:
+            n_without_latent += 1
+            continue
+        seen = decodes or bool(np.isin(state, truth.states[candidates]))
+        particle = find(places, members, candidates) if seen else None
+        if particle is None:
+            n_without_query += 1
+        else:
+            chosen[state] = particle
+    particles = np.array(list(chosen.values()), dtype=np.int64)
+    rows = None
+    if decodes:
+        at = places[particles]
+        rows = at if latents is not None else np.eye(at.shape[1], dtype=np.float32)[at.argmax(axis=1)]
+    of_latents: tuple[Source, Source] = ("decoded latent", "latent of a query particle")
+    of_classes: tuple[Source, Source] = ("decoded class", "class of a query particle")
+    return Conformations(
+        source=(of_latents if latents is not None else of_classes)[0 if decodes else 1],
+        states=np.array(list(chosen), dtype=np.int64),
+        particles=particles,
+        rows=rows,
+        n_states=len(present),
+        n_without_latent=n_without_latent,
+        n_without_query=n_without_query,
+    )
+
+
+def _find_nearest(places: np.ndarray, members: np.ndarray, candidates: np.ndarray) -> int | None:
+    """The candidate whose latent is nearest to the mean of the members'."""
+    mean = places[members].mean(axis=0, dtype=np.float64)
+    return int(candidates[np.argmin(np.square(places[candidates] - mean).sum(axis=1))])
+
+
+def _find_class(places: np.ndarray, members: np.ndarray, candidates: np.ndarray) -> int | None:
+    """A candidate of the class that most members are in; None if no candidate is."""
+    counts = np.bincount(places[members].argmax(axis=1), minlength=places.shape[1])
+    inside = candidates[places[candidates].argmax(axis=1) == counts.argmax()]
+    return int(inside[0]) if len(inside) else None
+
+
+def conformation_fsc(
+    reconstruction: Reconstruction,
+    dataset: Dataset,
+    *,
+    mask: np.ndarray | Literal["dataset"] | None = "dataset",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Scores:
+    """FSC of the volume of every state with its true volume, unmasked and inside a mask.
+
+    Parameters
+    ----------
+    mask
+        (z, y, x), or "dataset" for the data set's own (skipped if it has none), or None to measure unmasked only.
+    seed
+        Of the bootstrap intervals over states.
+
+    Returns
+    -------
+    Scores "conformation-fsc-auc" (published, cycles/px), "conformation-fsc-auc-normalised" (perfect is 1),
+    "conformation-resolution-0.5" and "-0.143" (median over states, Å), and the same with "-masked". Items: state,
+    particle (whose latent it is), value. Curve "conformation-fsc": state, mask, shell, frequency, fsc. The context
+    says where the volumes come from and how many states were left out.
+
+    Raises
+    ------
+    ValueError
+        If truth, volumes or latents are missing, no state can be measured, or boxes or masks differ in shape.
+    """
+    truth = dataset.truth
+    if truth is None or truth.volumes is None:
+        raise ValueError(f"data set {dataset.name} has no true volumes to compare with.")
+    chosen = choose_conformations(reconstruction, dataset)
+    if len(chosen.states) == 0:
+        raise ValueError(f"conformations of {reconstruction.name} cannot be compared: {_explain_none(chosen)}.")
+    box_size = truth.volumes.box_size
+    mask = choose_mask(mask, dataset, box_size)
+    masks = name_masks(mask)
+    curves: dict[str, list[FscCurve]] = {name: [] for name in masks}
+    with shown(progress).task("per-conformation FSC", len(chosen.states)) as task:
+        for state, volume, true_volume in _read_pairs(reconstruction, truth.volumes, chosen):
+            for whose, values in (("true", true_volume), ("reconstructed", volume)):
+                if not np.isfinite(values).all():
+                    raise ValueError(f"the {whose} volume of state {state} holds NaN or infinite voxels.")
+            for name, of_name in masks.items():
+                ours, theirs = transform_masked(volume, of_name), transform_masked(true_volume, of_name)
+                curves[name].append(correlate(ours, theirs, box_size))
+            task.advance()
+    scores = {}
+    keys = {"state": chosen.states, "particle": chosen.particles}
+    for name in masks:
+        suffix = "" if name == "none" else "-masked"
+        for base, table in tabulate_curves(keys, curves[name], dataset.particles.pixel_size).items():
+            statistic = "median" if base.startswith("resolution") else "mean"
+            full = f"{_PREFIX}{base}{suffix}"
+            scores[full] = summarise(full, table, seed=seed, statistic=statistic)
+    context = {
+        "volumes_from": chosen.source,
+        "mask_sha256": hash_mask(mask),
+        "n_states": chosen.n_states,
+        "n_measured": len(chosen.states),
+        "n_without_latent": chosen.n_without_latent,
+        "n_without_query": chosen.n_without_query,
+    }
+    table = lay_out_curves(chosen.states, curves).rename(columns={"particle": "state"})
+    return Scores(scores, {f"{_PREFIX}fsc": table}, context)
+
+
+def _read_pairs(
+    reconstruction: Reconstruction, true_volumes: VolumeSource, chosen: Conformations
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """State, its volume in the frame of the truth, and its true volume."""
+    if chosen.rows is not None and reconstruction.decoder is not None:
+        decoded = reconstruction.decoder.decode(chosen.rows)
+        for state, volume in zip(chosen.states.tolist(), decoded, strict=True):
+            true_volume = true_volumes.read(state)
+            if isinstance(reconstruction, FramedReconstruction) and np.isfinite(volume).all():
+                volume = reconstruction.place(volume, true_volume)
+            yield state, _of_box(volume, true_volume, reconstruction.name), true_volume
+        return
+    if reconstruction.volumes is None:
+        raise ValueError(f"{reconstruction.name} has no volumes to compare with the truth.")
+    items = {int(particle): item for item, particle in enumerate(reconstruction.queries)}
+    for state, particle in zip(chosen.states.tolist(), chosen.particles.tolist(), strict=True):
+        true_volume = true_volumes.read(state)
+        yield (
+            state,
+            _of_box(reconstruction.volumes.read(items[particle]), true_volume, reconstruction.name),
+            true_volume,
+        )
+
+
+def _of_box(volume: np.ndarray, true_volume: np.ndarray, name: str) -> np.ndarray:
+    if volume.shape != true_volume.shape:
+        raise ValueError(
+            f"volumes of {name} have shape {volume.shape}, the truth {true_volume.shape}: resample them onto "
+            "the grid of the data set."
+        )
+    return volume
+
+
+def _explain_none(chosen: Conformations) -> str:
+    return (
+        f"needs a state with a latent and a volume, and of {chosen.n_states} states {chosen.n_without_latent} have "
+        f"no latent and {chosen.n_without_query} no query particle"
+    )
+
+
+def _kinds() -> tuple[ScoreKind, ...]:
+    def rename(kind: ScoreKind) -> ScoreKind:
+        label = kind.label[0].lower() + kind.label[1:] if kind.label.startswith("Resolution") else kind.label
+        return replace(
+            kind,
+            name=_PREFIX + kind.name,
+            label=f"Per-conformation {label}",
+            short="FSC-AUC by state" if kind.short else "",
+            otherwise=_PREFIX + kind.otherwise if kind.otherwise else "",
+        )
+
+    return tuple(rename(kind) for kind in PerImageFsc.scores)
+
+
+class PerConformationFsc(Metric):
+    """FSC of one volume for each true state, decoded at the latent nearest to the state's mean, with its true volume.
+
+    Where the method cannot decode, the volume is that of the nearest query particle, and the context says so:
+    ``cryobench.metrics.volumes.per_conformation``.
+    """
+
+    name = "per-conformation-fsc"
+    label = "Per-conformation FSC"
+    scores = _kinds()
+    version = 2
+    needs = frozenset({"true volumes", "true states"})
+    uses = frozenset({"volumes", "latents", "posteriors", "decoder", "mask"})
+    curves = (("conformation-fsc", "FSC curves of one volume for each true state"),)
+    reference = "Jeon et al., CryoBench, arXiv:2408.05526 (first version); quoted in CryoSPIRE, arXiv:2506.09063"
+    question = "How alike are the volume that a reconstruction has for a true state and that state's true volume?"
+    formula = """
+    z̄_s  mean latent of the particles of state s     p_s  the particle whose latent is nearest to z̄_s
+    V_s  volume decoded at the latent of p_s     T_s  true volume of s     M  mask (1 without)
+
+    FSC_s(i) = Re Σ F[M V_s] conj F[M T_s] / √(Σ |F[M V_s]|² · Σ |F[M T_s]|²), sums over shell i
+
+    conformation-fsc-auc, -normalised, -resolution-t: of FSC_s as in per-image-fsc, mean or median over states
+    With posteriors instead of latents V_s is the volume of the class that most particles of s are in.
+    """
+    conditions = (
+        "latents or posteriors, and a decoder or query volumes",
+        "particles that share states",
+        "the scores in the mask need the data set's mask",
+    )
+    calibration = (
+        "The truth: 1 normalised; published unit 0.484 at 64 px, 0.492 at 128 px, 0.496 at 256 px.",
+        "One map for all scores as it does in per-image-fsc: near maps of the true states, or above.",
+        "Published on igg-1d at 128 px: 0.297 (3D classification) to 0.391 (RECOVAR).",
+    )
+    invariances = (
+        "As per-image-fsc: not changed by a positive factor, nor unmasked by a filter; changed by rotation, shift "
+        "and hand unless aligned before.",
+        "Not changed by how many particles a state has: every state counts once.",
+        "The mean latent, so the particle chosen, changes with the scale of one latent dimension.",
+    )
+    cost = (
+        "O(K D³ log D) for K states (200 at most), and K volumes to decode, which is most of the time for a neural "
+        "network. 100 states of 128 px without decoding, unmasked and masked: about 3 s."
+    )
+    limits = (
+        "All of per-image-fsc: the rigid part dominates, and one map for all scores high.",
+        "A state spread over the latent, or split in two clusters, is judged by its middle alone; that its particles "
+        "are scattered is not seen. See neighbourhood-similarity for that.",
+        "Where a run cannot decode, query volumes stand in, and states without a query particle are left out and "
+        "counted in the context: such numbers do not compare with decoded ones.",
+        "Nothing to measure where every particle has a state of its own (spike-md).",
+    )
+
+    def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
+        """Why it cannot be measured: it needs volumes, latents or posteriors, and states that particles share."""
+        missing = super().explain_missing(reconstruction, dataset)
+        if missing is not None or dataset.truth is None:
+            return missing
+        places = reconstruction.latents if reconstruction.latents is not None else reconstruction.posteriors
+        if places is None:
+            return "needs latents or posteriors, which the reconstruction does not have"
+        if reconstruction.decoder is None and reconstruction.volumes is None:
+            return "needs volumes or a model that decodes, which the reconstruction does not have"
+        known = dataset.truth.states[dataset.truth.states >= 0]
+        n_present = len(np.unique(known))
+        if 2 * n_present > len(known):
+            return f"needs states that particles share, and {len(known)} particles have {n_present} states"
+        if len(places) == len(dataset.truth):
+            chosen = choose_conformations(reconstruction, dataset)
+            return None if len(chosen.states) else _explain_none(chosen)
+        return None
+
+    def measure(
+        self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
+    ) -> Scores:
+        """See ``conformation_fsc``; masked by the data set's mask if it has one."""
+        return conformation_fsc(reconstruction, dataset, seed=seed, progress=progress)

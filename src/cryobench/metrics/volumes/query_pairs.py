@@ -1,0 +1,187 @@
+"""Query particles of known state, each with the volume a reconstruction gives it and with its true one.
+
+What all volume metrics start from. Volumes are read when asked for; those that repeat (the classes of a discrete
+method, the states of the truth) are told by their content, so that work is done once for each distinct pair.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b, sha256
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+
+from cryobench.data import Dataset, IndexedVolumes, Reconstruction, VolumeSource
+from cryobench.metrics.volumes.fsc_curve import FscCurve
+
+_KEPT_BYTES = 2**30
+"""Of true volumes held in memory at most: 100 of 128 px, 16 of 256 px."""
+
+
+@dataclass(frozen=True, eq=False)
+class QueryPairs:
+    """Volumes to compare, a row per query particle whose state is known, in the order of the reconstruction."""
+
+    particles: Int[np.ndarray, "q"]
+    items: Int[np.ndarray, "q"]
+    """Index of each particle's volume in ``volumes``."""
+    states: Int[np.ndarray, "q"]
+    """Index of each particle's true volume in ``true_volumes``."""
+    volumes: VolumeSource
+    true_volumes: VolumeSource
+    n_unknown: int = 0
+    """Query particles left out because their state is not known."""
+
+    def __len__(self) -> int:
+        return len(self.particles)
+
+    def read(self, item: int | np.integer) -> np.ndarray:
+        """Volume (z, y, x) of row ``item``. ValueError if it holds NaN or infinite voxels."""
+        return _check_finite(self.volumes.read(int(self.items[item])), f"of query particle {self.particles[item]}")
+
+    def read_true(self, state: int | np.integer) -> np.ndarray:
+        """True volume (z, y, x) of a state. ValueError if it holds NaN or infinite voxels."""
+        return _check_finite(self.true_volumes.read(int(state)), f"of the true state {state}")
+
+
+def pair_queries(reconstruction: Reconstruction, dataset: Dataset) -> QueryPairs:
+    """The volumes of a reconstruction beside the true ones.
+
+    Raises
+    ------
+    ValueError
+        If there is no truth or no volume, the boxes differ, a query particle is not one of the data set, or the
+        state of every query is unknown.
+    """
+    if dataset.truth is None:
+        raise ValueError(f"data set {dataset.name} has no truth to compare with.")
+    if dataset.truth.volumes is None:
+        raise ValueError(f"data set {dataset.name} has labels but no true volumes to compare with.")
+    if reconstruction.volumes is None:
+        raise ValueError(f"{reconstruction.name} has no volumes to compare with the truth.")
+    volumes, true_volumes, states = reconstruction.volumes, dataset.truth.volumes, dataset.truth.states
+    if volumes.box_size != true_volumes.box_size:
+        raise ValueError(
+            f"volumes of {reconstruction.name} have {volumes.box_size} voxels a side, the truth has "
+            f"{true_volumes.box_size}: resample them onto the data set's grid when importing."
+        )
+    queries = reconstruction.queries
+    outside = (queries < 0) | (queries >= len(states))
+    if outside.any():
+        raise ValueError(
+            f"query particle {queries[np.argmax(outside)]} of {reconstruction.name} is not among the "
+            f"{len(states)} particles of {dataset.name}: was it made from another data set?"
+        )
+    known = np.flatnonzero(states[queries] >= 0)
+    if len(known) == 0:
+        raise ValueError(f"the true state of all {len(queries)} query particles is unknown: nothing to compare with.")
+    return QueryPairs(
+        particles=queries[known],
+        items=known,
+        states=states[queries[known]],
+        volumes=volumes,
+        true_volumes=true_volumes,
+        n_unknown=len(queries) - len(known),
+    )
+
+
+def pair_arrays(
+    volumes: np.ndarray | VolumeSource, true_volumes: np.ndarray | VolumeSource, states: Int[np.ndarray, "q"]
+) -> QueryPairs:
+    """The same of volumes (q, z, y, x) and true ones (k, z, y, x), ``states`` (q,) telling which is whose.
+
+    Raises
+    ------
+    ValueError
+        If the boxes differ, there is not one state per volume, or a state has no volume.
+    """
+    first, second = as_source(volumes), as_source(true_volumes)
+    if first.box_size != second.box_size:
+        raise ValueError(f"the volumes have {first.box_size} voxels a side, the true ones {second.box_size}.")
+    if len(states) != len(first) or len(states) == 0:
+        raise ValueError(
+            f"there are {len(first)} volumes and {len(states)} states: expected as many, and one at least."
+        )
+    if states.min() < 0 or states.max() >= len(second):
+        raise ValueError(f"states lie between 0 and {len(second) - 1}, got {states.min()} to {states.max()}.")
+    rows = np.arange(len(states))
+    return QueryPairs(rows, rows, np.asarray(states, dtype=np.int64), first, second)
+
+
+def as_source(volumes: np.ndarray | VolumeSource) -> VolumeSource:
+    """A stack (m, z, y, x) as a ``VolumeSource``; one that is a source stays as it is."""
+    return IndexedVolumes(volumes, np.arange(len(volumes))) if isinstance(volumes, np.ndarray) else volumes
+
+
+class KeptVolumes:
+    """A source whose volumes stay in memory once read, as long as they fit into a gibibyte."""
+
+    def __init__(self, source: VolumeSource) -> None:
+        self._source = source
+        self._kept: dict[int, np.ndarray] = {}
+
+    @property
+    def box_size(self) -> int:
+        return self._source.box_size
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def read(self, index: int) -> np.ndarray:
+        if index not in self._kept:
+            volume = self._source.read(index)
+            if (len(self._kept) + 1) * volume.nbytes > _KEPT_BYTES:
+                return volume
+            self._kept[index] = volume
+        return self._kept[index]
+
+
+def hash_content(volume: np.ndarray) -> bytes:
+    """Digest by which equal volumes are found."""
+    return blake2b(np.ascontiguousarray(volume).data, digest_size=16).digest()
+
+
+def hash_mask(mask: np.ndarray | None) -> str | None:
+    """SHA-256 of a mask's voxels as float32, by which results say what they were masked with."""
+    return None if mask is None else sha256(np.ascontiguousarray(mask, np.float32).tobytes()).hexdigest()
+
+
+def choose_mask(mask: np.ndarray | Literal["dataset"] | None, dataset: Dataset, box_size: int) -> np.ndarray | None:
+    """The mask asked for, or the data set's own. ValueError if its shape is not that of the volumes."""
+    if isinstance(mask, str):
+        mask = dataset.particles.mask
+    if mask is not None and mask.shape != (box_size,) * 3:
+        raise ValueError(f"the mask has shape {mask.shape}, the volumes have {box_size} voxels a side.")
+    return mask
+
+
+def name_masks(mask: np.ndarray | None) -> dict[str, np.ndarray | None]:
+    """What scores are measured in, by name: the whole box, and the mask if there is one."""
+    return {"none": None} if mask is None else {"none": None, "mask": mask}
+
+
+def lay_out_curves(particles: np.ndarray, curves: Mapping[str, Sequence[FscCurve]]) -> pd.DataFrame:
+    """Long table of the curves of every particle by mask: particle, mask, shell, frequency (cycles/px), fsc."""
+    frames = []
+    for mask, of_mask in curves.items():
+        shells = len(of_mask[0].values)
+        frames.append(
+            pd.DataFrame(
+                {
+                    "particle": np.repeat(particles, shells),
+                    "mask": mask,
+                    "shell": np.tile(np.arange(shells), len(of_mask)),
+                    "frequency": np.tile(of_mask[0].frequencies, len(of_mask)),
+                    "fsc": np.concatenate([curve.values for curve in of_mask]),
+                }
+            )
+        )
+    return pd.concat(frames, ignore_index=True)
+
+
+def _check_finite(volume: np.ndarray, whose: str) -> np.ndarray:
+    if not np.isfinite(volume).all():
+        raise ValueError(f"the volume {whose} holds NaN or infinite voxels.")
+    return volume

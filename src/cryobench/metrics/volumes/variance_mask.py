@@ -1,0 +1,107 @@
+"""FSC where the truth varies: inside a soft mask around the voxels of high variance over the true query volumes.
+
+The mask holds the voxels of largest variance that together carry ``ENCLOSED_VARIANCE`` of it, grown by
+``DILATION_PX`` and with a soft edge of ``EDGE_PX``, in voxels so that the edge is as soft in Fourier space at any
+pixel size. Before it is masked, every volume loses one constant, the same for all volumes of a reconstruction: the
+mean of their mean inside the mask. An additive constant hence changes nothing, and nor does a scale.
+
+Inside the mask one map for all particles still correlates with every state. How well the best one could is known in
+closed form: with unit vectors t_q of the masked true spectra in a shell, no single map has a larger mean FSC than
+
+    F = |Σ_q t_q| / n
+
+so that (FSC − F) / (1 − F), both as areas, is 1 for the truth and at most 0 for *any* one map: the gain.
+
+Ours; entries 0 and 1 of curves as in ``metrics.volumes.deviations``.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+
+from cryobench.data import VolumeSource
+from cryobench.fourier import shell_indices
+from cryobench.metrics.volumes.deviations import Moments, find_moments, start_at_first_shell
+from cryobench.metrics.volumes.fsc_curve import FscCurve, correlate, transform_masked
+from cryobench.metrics.volumes.query_pairs import pair_arrays
+from cryobench.metrics.volumes.shell_products import shell_products
+from cryobench.volumes.mask import Mask, make_soft_mask
+
+ENCLOSED_VARIANCE = 0.9
+DILATION_PX = 1.0
+EDGE_PX = 3.0
+
+
+def make_variance_mask(
+    variance: Float[np.ndarray, "z y x"],
+    pixel_size: float,
+    *,
+    enclosed_variance: float = ENCLOSED_VARIANCE,
+    dilation_px: float = DILATION_PX,
+    edge_px: float = EDGE_PX,
+) -> Mask:
+    """Soft mask around the voxels of largest variance that together carry a fraction of it.
+
+    ValueError as ``volumes.make_soft_mask``: if the variance is 0 everywhere, or the fraction not within (0, 1).
+    """
+    return make_soft_mask(
+        torch.from_numpy(np.ascontiguousarray(variance)),
+        pixel_size,
+        enclosed_mass=enclosed_variance,
+        dilation=dilation_px * pixel_size,
+        edge=edge_px * pixel_size,
+    )
+
+
+def variance_fsc(
+    volumes: Float[np.ndarray, "q z y x"] | VolumeSource,
+    true_volumes: Float[np.ndarray, "k z y x"] | VolumeSource,
+    states: Int[np.ndarray, "q"],
+    mask: Float[np.ndarray, "z y x"] | None = None,
+) -> tuple[list[FscCurve | None], FscCurve]:
+    """FSC of every volume with its truth inside the variance mask, and the mean curve of the best single map.
+
+    Parameters and errors as ``deviation_fsc``; ``mask`` None makes it from the true volumes.
+    """
+    moments = find_moments(pair_arrays(volumes, true_volumes, states))
+    chosen = make_variance_mask(moments.true_variance, 1.0).values.numpy() if mask is None else mask
+    curves: list[FscCurve | None] = [None] * len(states)
+    for row, curve in correlate_where_varying(moments, chosen):
+        curves[int(moments.pairs.particles[row])] = curve
+    return curves, correlate_best_map(moments, chosen)
+
+
+def correlate_where_varying(moments: Moments, mask: Float[np.ndarray, "z y x"]) -> Iterator[tuple[int, FscCurve]]:
+    """Row and its curve, state by state; work is done once for each distinct pair."""
+    level, true_level = _mean_inside(moments.mean, mask), _mean_inside(moments.true_mean, mask)
+    current, truth_spectrum = -1, torch.zeros(0)
+    for state, rows in moments.rows_by_pair():
+        if state != current:
+            current = state
+            truth_spectrum = transform_masked(moments.pairs.read_true(state) - true_level, mask)
+        spectrum = transform_masked(moments.pairs.read(int(rows[0])) - level, mask)
+        curve = start_at_first_shell(correlate(spectrum, truth_spectrum, len(mask)))
+        for row in rows:
+            yield int(row), curve
+
+
+def correlate_best_map(moments: Moments, mask: Float[np.ndarray, "z y x"]) -> FscCurve:
+    """Mean over the query particles of the FSC of their truth with the one map that makes this mean largest."""
+    true_level = _mean_inside(moments.true_mean, mask)
+    shells = shell_indices(len(mask), 3, binning="floor").clamp(max=len(mask) // 2 - 1)
+    total = torch.zeros(shells.shape, dtype=torch.complex64)
+    states, counts = np.unique(moments.pairs.states, return_counts=True)
+    for state, count in zip(states, counts, strict=True):
+        spectrum = transform_masked(moments.pairs.read_true(state) - true_level, mask)
+        norms = np.sqrt(shell_products(spectrum.numpy(), spectrum.numpy())[0])
+        factors = np.divide(count, norms, out=np.zeros_like(norms), where=norms > 0)
+        total += spectrum * torch.from_numpy(np.append(factors, 0.0).astype(np.float32))[shells]
+    summed = np.sqrt(shell_products(total.numpy(), total.numpy())[0]) / counts.sum()
+    return start_at_first_shell(FscCurve(np.concatenate([[1.0], np.minimum(summed, 1.0)]), box_size=len(mask)))
+
+
+def _mean_inside(volume: Float[np.ndarray, "z y x"], mask: Float[np.ndarray, "z y x"]) -> np.float32:
+    """Mean of a volume weighted by a mask."""
+    return np.float32(np.sum(volume * mask, dtype=np.float64) / np.sum(mask, dtype=np.float64))

@@ -1,0 +1,1 @@
+"""The card of a data set: what it is, as a page."""

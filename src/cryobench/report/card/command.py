@@ -1,0 +1,71 @@
+"""The command that makes a simulated data set again, and the settings it was made with, from the card's plan."""
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from cryobench._errors import UnknownName
+from cryobench.io.folders.commands import write_settings
+from cryobench.recipes import get_recipe
+from cryobench.recipes.recipe import Recipe, SimulationSettings
+
+Setting = tuple[str, Any, Any, str]
+"""Name, value, default, what it is."""
+
+
+def make_command(card: Mapping[str, Any]) -> str | None:
+    """The command line that makes the data set again, byte for byte; None if it was not simulated.
+
+    Settings are named where they differ from those of the preset. Files are named as they were given, without their
+    folder: they must lie in the current one.
+    """
+    plan = card.get("plan")
+    if not isinstance(plan, Mapping) or "recipe" not in plan:
+        return None
+    words = ["cryobench", "simulate", str(plan["recipe"]), "-o", str(card.get("name") or plan["recipe"])]
+    if plan.get("preset"):
+        words += ["--preset", str(plan["preset"])]
+    words += [word for entry in plan.get("structures") or [] for word in ("--structure", str(entry["name"]))]
+    words += ["--seed", str(plan.get("seed", 0))]
+    if plan.get("particles"):
+        words += ["--particles", ":".join(map(str, plan["particles"]))]
+    return shlex.join([*words, *write_settings(_changed(plan))])
+
+
+def changed_settings(card: Mapping[str, Any]) -> list[Setting]:
+    """Settings of a simulated data set that differ from their default, in the order of the settings."""
+    plan = card.get("plan")
+    if not isinstance(plan, Mapping) or not isinstance(plan.get("settings"), Mapping):
+        return []
+    recipe = _recipe(plan)
+    fields = (SimulationSettings if recipe is None else recipe.settings).model_fields
+    rows: list[Setting] = []
+    for name, value in plan["settings"].items():
+        field = fields.get(name)
+        default = None if field is None else _plain(field.get_default(call_default_factory=True, validated_data={}))
+        if field is None or _plain(value) != default:
+            rows.append((name, value, default, "" if field is None else field.description or ""))
+    return rows
+
+
+def _changed(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of the plan that its preset does not give already; all of them if the recipe is not known here."""
+    settings = dict(plan.get("settings") or {})
+    recipe = _recipe(plan)
+    if recipe is None or plan.get("preset") not in recipe.presets:
+        return settings
+    preset = recipe.settings.model_validate(dict(recipe.presets[plan["preset"]])).model_dump(mode="json")
+    return {name: value for name, value in settings.items() if name not in preset or _plain(value) != preset[name]}
+
+
+def _recipe(plan: Mapping[str, Any]) -> Recipe | None:
+    try:
+        return get_recipe(str(plan["recipe"]))
+    except UnknownName:
+        return None
+
+
+def _plain(value: Any) -> Any:
+    """As JSON gives it back: tuples are lists."""
+    return json.loads(json.dumps(value, default=str))

@@ -1,0 +1,92 @@
+"""The states a card shows: their volumes made small, what their shells hold, and what is known of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from cryobench._progress import Task
+from cryobench.data import Dataset
+from cryobench.fourier import shell_power
+from cryobench.report.card.state_list import list_states
+from cryobench.report.surfaces import reduce_volume, shade_surface, typical_density
+
+MOST_STATES = 48
+"""Of boxes up to 128 px; fewer of larger ones, whose volumes take longer to read or to render."""
+REDUCED = 64
+"""Voxels a side of the volumes kept."""
+LEVEL = 0.25
+"""Threshold of the pictures, as a fraction of the typical density of the states."""
+PICTURE_SIZE = 112
+
+
+@dataclass(frozen=True, eq=False)
+class StateView:
+    """One state as the card shows it."""
+
+    state: int
+    name: str
+    particles: int
+    mass: float
+    """kDa; NaN if it is not known."""
+    variables: dict[str, float]
+    """Collective variables: title with unit to the mean over the state's particles."""
+    volume: np.ndarray
+    """(z, y, x), reduced."""
+    power: np.ndarray
+    """(s,) mean |F|² of each shell of the volume as it was before it was reduced."""
+
+
+def view_states(dataset: Dataset, task: Task, *, most: int = MOST_STATES) -> list[StateView]:
+    """At most ``most`` states, evenly spread over all; none where there are no true volumes. Each is read once."""
+    truth, table = dataset.truth, list_states(dataset)
+    if truth is None or truth.volumes is None or table is None or not len(truth.volumes):
+        return []
+    count = min(most, max(8, most * 128 // truth.volumes.box_size), len(truth.volumes))
+    variables = [name for name in table.columns if name not in ("state", "name", "particles", "mass")]
+    views = []
+    for state in np.unique(np.linspace(0, len(truth.volumes) - 1, count).round().astype(int)).tolist():
+        volume = np.ascontiguousarray(truth.volumes.read(state), dtype=np.float32)
+        row = table.iloc[state]
+        views.append(
+            StateView(
+                state=state,
+                name=str(row["name"]),
+                particles=int(row["particles"]),
+                mass=float(row["mass"]),
+                variables={name: float(row[name]) for name in variables},
+                volume=reduce_volume(volume, REDUCED),
+                power=shell_power(torch.from_numpy(volume.copy())),
+            )
+        )
+        task.advance()
+    return views
+
+
+def choose_level(states: Sequence[StateView]) -> float:
+    """Threshold that all states share: their densities are on one scale, so that a lighter one looks smaller."""
+    return LEVEL * float(np.median([typical_density(view.volume) for view in states]))
+
+
+def picture_states(states: Sequence[StateView]) -> list[np.ndarray]:
+    """Shaded surface of every state from one direction and on one scale, (``PICTURE_SIZE``,) * 2, NaN outside.
+
+    The box is cut to the cube about its centre that holds the surfaces of all states.
+    """
+    if not states:
+        return []
+    level = choose_level(states)
+    reach = max(_reach(view.volume, level) for view in states)
+    middle = states[0].volume.shape[-1] // 2
+    start, stop = max(0, middle - reach - 2), middle + reach + 3
+    return [
+        shade_surface(view.volume[start:stop, start:stop, start:stop], level, size=PICTURE_SIZE) for view in states
+    ]
+
+
+def _reach(volume: np.ndarray, level: float) -> int:
+    """Distance in voxels from the centre to the farthest voxel above a level."""
+    axis = np.arange(volume.shape[-1]) - volume.shape[-1] // 2
+    places = np.argwhere(volume > level)
+    return int(np.ceil(np.linalg.norm(axis[places], axis=1).max(initial=1.0)))

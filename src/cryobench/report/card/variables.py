@@ -1,0 +1,85 @@
+"""Distributions of the collective variables: histograms of each, and the first two against each other."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from cryobench.data import Dataset
+from cryobench.report.axes import TruthAxis
+from cryobench.report.card.state_list import collective_axes
+
+MOST_VARIABLES = 12
+"""Variables drawn; all of them are in the table of states."""
+MOST_BARS = 36
+MOST_POINTS = 4_000
+
+
+@dataclass(frozen=True, eq=False)
+class Histogram:
+    """Particles by the value of one collective variable: in equal bins, or at each value where there are few."""
+
+    axis: TruthAxis
+    centres: np.ndarray
+    counts: np.ndarray
+    width: float
+    """Of a bar."""
+
+    @property
+    def turn(self) -> tuple[float, float]:
+        """Ends of an axis that shows one whole turn; those of the bars where the variable lives on no circle."""
+        half = self.width / 2
+        if self.axis.period is None:
+            return float(self.centres[0]) - half, float(self.centres[-1]) + half
+        start = _start_of_turn(self.centres, self.axis.period)
+        return start - half, start + self.axis.period + half
+
+
+def variable_axes(dataset: Dataset) -> list[TruthAxis]:
+    """The collective variables that differ between particles, in their order."""
+    if dataset.truth is None:
+        return []
+    axes = collective_axes(dataset.truth)
+    return [axis for axis in axes if np.unique(axis.values[np.isfinite(axis.values)]).size > 1]
+
+
+def variable_histograms(dataset: Dataset) -> list[Histogram]:
+    """Histograms of the first ``MOST_VARIABLES`` variables, over the particles where they are known."""
+    return [_histogram(axis) for axis in variable_axes(dataset)[:MOST_VARIABLES]]
+
+
+def _histogram(axis: TruthAxis) -> Histogram:
+    values = axis.values[np.isfinite(axis.values)]
+    limits = (values.min(), values.max())
+    if axis.period is not None:
+        start = _start_of_turn(values, axis.period)
+        limits = (start, start + axis.period)
+        values = np.mod(values - start, axis.period) + start
+    centres, counts = np.unique(np.round(values, 6), return_counts=True)
+    if len(centres) <= MOST_BARS:
+        # Values may lie close together: no bar is thinner than can be seen.
+        return Histogram(axis, centres, counts, max(float(np.diff(centres).min()), float(np.ptp(centres)) / 60))
+    counts, edges = np.histogram(values, bins=MOST_BARS, range=limits)
+    return Histogram(axis, (edges[:-1] + edges[1:]) / 2, counts, float(edges[1] - edges[0]))
+
+
+def _start_of_turn(values: np.ndarray, period: float) -> float:
+    """Where a turn is cut open: at 0, or half a turn before it where there are negative values."""
+    return 0.0 if values.min() >= 0 else -period / 2
+
+
+def variable_pair(dataset: Dataset) -> pd.DataFrame | None:
+    """The first two variables of at most ``MOST_POINTS`` evenly spaced particles: columns particle, first, second.
+
+    Their titles are in ``attrs["titles"]``. None where there are not two, or nothing is known of both at once.
+    """
+    axes = variable_axes(dataset)[:2]
+    if len(axes) < 2:
+        return None
+    known = np.flatnonzero(np.isfinite(axes[0].values) & np.isfinite(axes[1].values))
+    if not len(known):
+        return None
+    shown = known[np.unique(np.linspace(0, len(known) - 1, min(len(known), MOST_POINTS)).astype(int))]
+    table = pd.DataFrame({"particle": shown, "first": axes[0].values[shown], "second": axes[1].values[shown]})
+    table.attrs["titles"] = [axis.title for axis in axes]
+    return table

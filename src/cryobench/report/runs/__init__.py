@@ -1,0 +1,1 @@
+"""The report on scored runs of one data set, as a page."""

@@ -1,0 +1,128 @@
+"""Everything one report shows, as tables, gathered once; page data, paper figures and downloads draw from it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from cryobench._progress import Task
+from cryobench.data import Dataset, Reconstruction, Scores
+from cryobench.metrics.display import order_scores
+from cryobench.report.axes import TruthAxis, choose_truth_axis
+from cryobench.report.card.contents import Card, collect_card
+from cryobench.report.charts import Picture, collect_charts
+from cryobench.report.figures.style import RunStyle, style_runs
+from cryobench.report.findings.gather import Findings, gather_findings
+from cryobench.report.runs import tables
+from cryobench.report.runs.assignments import class_by_truth
+from cryobench.report.runs.colourings import Colouring, colourings
+from cryobench.report.runs.latent_views import LatentView, view_latents
+from cryobench.report.runs.queries import choose_queries
+from cryobench.report.runs.series import SeriesView, view_series
+from cryobench.report.runs.standing import Standing, rank_runs
+from cryobench.report.runs.tables import Run
+
+SLICE_QUERIES = 6
+SURFACE_QUERIES = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """Tables and choices behind one report; None where something was not measured."""
+
+    dataset: Dataset
+    runs: list[Run]
+    styles: dict[str, RunStyle]
+    run_table: pd.DataFrame
+    scores: pd.DataFrame
+    score_names: list[str]
+    """Scores that any run has, in the order of display."""
+    standing: Standing
+    """Ranks of the methods, and the score they are by."""
+    curves: pd.DataFrame
+    curve_summary: pd.DataFrame
+    truth_axis: TruthAxis | None
+    classes: dict[str, pd.DataFrame]
+    latents: dict[str, LatentView]
+    """By slug, "truth" for the true embedding."""
+    series: list[SeriesView]
+    """Volume series that lie in the runs."""
+    colourings: list[Colouring]
+    pictures: list[Picture]
+    findings: Findings
+    card: Card
+    slice_positions: np.ndarray
+    surface_positions: np.ndarray
+
+    def pictures_of(self, section: str) -> dict[str, list[Picture]]:
+        """Pictures of a section of the page by their group."""
+        groups: dict[str, list[Picture]] = {}
+        for picture in self.pictures:
+            if picture.section == section:
+                groups.setdefault(picture.group, []).append(picture)
+        return groups
+
+
+def collect_contents(
+    dataset: Dataset,
+    results: Sequence[tuple[Reconstruction, Scores]],
+    task: Task,
+    *,
+    earlier: pd.DataFrame | None = None,
+) -> Contents:
+    """Gather the tables of a report; ``earlier`` has the latents in the plane of an earlier one.
+
+    ValueError if a result belongs to a data set of another length.
+    """
+    runs = tables.name_runs(results)
+    for run in runs:
+        for part in ("posteriors", "latents"):
+            values = getattr(run.reconstruction, part)
+            if values is not None and len(values) != len(dataset.particles):
+                raise ValueError(
+                    f"run {run.label!r} gives {part} of {len(values)} particles, but data set {dataset.name!r} "
+                    f"has {len(dataset.particles)}: report a run beside the data set it was made from."
+                )
+    scores = tables.score_table(runs)
+    names = order_scores(scores["metric"])
+    curves = tables.fsc_curves(runs)
+    truth = dataset.truth
+    alive = [run for run in runs if run.status != "failed"]
+    views = _view_latents(alive, dataset, earlier, task)
+    classes = {run.slug: class_by_truth(run.reconstruction, dataset) for run in alive}
+    return Contents(
+        dataset=dataset,
+        runs=runs,
+        styles=style_runs(runs),
+        run_table=tables.run_table(runs),
+        scores=scores,
+        score_names=names,
+        standing=rank_runs(runs),
+        curves=curves,
+        curve_summary=tables.summarise_curves(curves),
+        truth_axis=None if truth is None else choose_truth_axis(truth),
+        classes={slug: table for slug, table in classes.items() if table is not None},
+        latents=views,
+        series=view_series(alive, views),
+        colourings=colourings(dataset),
+        pictures=collect_charts(runs, dataset),
+        findings=gather_findings(runs, dataset),
+        card=collect_card(dataset, task),
+        slice_positions=choose_queries(dataset, SLICE_QUERIES),
+        surface_positions=choose_queries(dataset, SURFACE_QUERIES),
+    )
+
+
+def _view_latents(
+    runs: Sequence[Run], dataset: Dataset, earlier: pd.DataFrame | None, task: Task
+) -> dict[str, LatentView]:
+    """The runs' latents in the plane and, last, the truth's."""
+    spaces = {run.slug: run.reconstruction.latents for run in runs}
+    spaces["truth"] = None if dataset.truth is None else dataset.truth.embedding
+    views = {}
+    for slug, latents in spaces.items():
+        if latents is not None:
+            views[slug] = view_latents(latents, earlier=earlier)
+            task.advance()
+    return views

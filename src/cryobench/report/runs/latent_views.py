@@ -1,0 +1,145 @@
+"""Latents in the plane: principal components of all particles, and UMAP of a part of them.
+
+At most ``MOST_POINTS`` particles are drawn, at random with a fixed seed. UMAP takes seconds for each run, so that the
+table of an earlier report in the same folder is used again where latents, seed and version are the same.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from cryobench.latents.principal import PrincipalAxes, principal_axes
+from cryobench.metrics.latents.latent_spaces import draw_subset
+from cryobench.report.runs.umap_layout import explain_no_umap, lay_out_umap
+from cryobench.rng import stream
+
+MOST_POINTS = 4_000
+"""Particles drawn, and laid out by UMAP."""
+SEED = 0
+JITTER = 0.012
+"""Standard deviation by which coinciding particles are drawn beside their place, as a part of the width."""
+TABLE = "latents.parquet"
+"""File of all views among the tables of a report."""
+
+LayOut = Callable[..., np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class LatentView:
+    """Latents of one run in the plane."""
+
+    points: pd.DataFrame
+    """Columns particle, first, second (principal components), umap_first, umap_second (NaN without UMAP)."""
+    explained: tuple[float, float]
+    """Shares of the variance of the two principal components."""
+    axes: PrincipalAxes
+    """Of all particles."""
+    n_particles: int
+    """That have a latent; ``points`` are some of them."""
+    no_umap: str | None
+    """Why there is no UMAP."""
+    content: str
+    """Hash of what the UMAP depends on."""
+    jittered: bool = False
+    """Whether particles are drawn beside their place because most share it with others (``scatter``)."""
+
+    def scatter(self, *, umap: bool) -> np.ndarray:
+        """Where particles are drawn (n, 2): in the UMAP or the principal components, off by a little if jittered."""
+        first, second = ("umap_first", "umap_second") if umap else ("first", "second")
+        places = np.asarray(self.points[[first, second]], dtype=np.float64)
+        if not self.jittered or not len(places):
+            return places
+        noise = stream(SEED, "report/jitter").standard_normal(places.shape)
+        return places + JITTER * max(float(np.ptp(places, axis=0).max()), 1e-12) * noise
+
+    def project(self, latents: np.ndarray) -> np.ndarray:
+        """Any latents (m, d) on the first two principal components (m, 2)."""
+        return _first_two(self.axes, latents)
+
+    @property
+    def n_dimensions(self) -> int:
+        """Numbers in a latent."""
+        return len(self.axes.mean)
+
+    @property
+    def has_umap(self) -> bool:
+        """Whether there is a UMAP."""
+        return self.no_umap is None
+
+
+def view_latents(
+    latents: np.ndarray, *, earlier: pd.DataFrame | None = None, lay_out: LayOut = lay_out_umap
+) -> LatentView:
+    """Principal components and UMAP of latents (n, d); rows with NaN, particles a method left out, are not drawn.
+
+    ``earlier`` is the table of an earlier report: a UMAP of the same content is taken from it.
+    """
+    latents = np.asarray(latents, dtype=np.float64)
+    kept = np.flatnonzero(np.isfinite(latents).all(axis=1))
+    shown = draw_subset(kept, MOST_POINTS, seed=SEED, purpose="report/latents")
+    axes = principal_axes(latents[kept])
+    points = latents[shown]
+    scores = _first_two(axes, points)
+    reason = explain_no_umap(points)
+    content = _hash(points)
+    plane = np.full((len(shown), 2), np.nan)
+    if reason is None:
+        found = _find_earlier(earlier, content, shown)
+        plane = lay_out(points, seed=SEED) if found is None else found
+    table = pd.DataFrame(
+        {
+            "particle": shown,
+            "first": scores[:, 0],
+            "second": scores[:, 1],
+            "umap_first": plane[:, 0],
+            "umap_second": plane[:, 1],
+        }
+    )
+    power = axes.variances
+    shares = [*(power / max(float(power.sum()), 1e-300)).tolist(), 0.0, 0.0]
+    jittered = 2 * len(np.unique(points, axis=0)) < len(points)
+    return LatentView(table, (shares[0], shares[1]), axes, len(kept), reason, content, jittered)
+
+
+def _first_two(axes: PrincipalAxes, latents: np.ndarray) -> np.ndarray:
+    """Coordinates (n, 2) along the first two axes, 0 along one that does not exist."""
+    scores = axes.project(latents)[:, :2]
+    return np.pad(scores, ((0, 0), (0, 2 - scores.shape[1])))
+
+
+def _hash(points: np.ndarray) -> str:
+    digest = sha256(f"umap-learn {version('umap-learn')} seed {SEED} shape {points.shape}".encode())
+    digest.update(np.ascontiguousarray(points).tobytes())
+    return digest.hexdigest()
+
+
+def _find_earlier(earlier: pd.DataFrame | None, content: str, shown: np.ndarray) -> np.ndarray | None:
+    if earlier is None:
+        return None
+    rows = earlier.loc[earlier["content"] == content]
+    rows = rows.loc[~rows["particle"].duplicated()]
+    same = len(rows) == len(shown) and bool((np.asarray(rows["particle"]) == shown).all())
+    return np.asarray(rows[["umap_first", "umap_second"]], dtype=np.float64) if same else None
+
+
+def tabulate_views(views: dict[str, LatentView]) -> pd.DataFrame:
+    """All views one below the other, with the slug of the run and the hash of its content."""
+    parts = [view.points.assign(slug=slug, content=view.content) for slug, view in views.items()]
+    columns = ["slug", "particle", "first", "second", "umap_first", "umap_second", "content"]
+    return pd.concat(parts, ignore_index=True).reindex(columns=columns) if parts else pd.DataFrame(columns=columns)
+
+
+def read_earlier(folder: Path) -> pd.DataFrame | None:
+    """The table of an earlier report in ``folder``; None if there is none, or it is not one."""
+    path = folder / "tables" / TABLE
+    try:
+        table = pd.read_parquet(path)
+    except (FileNotFoundError, NotADirectoryError, pa.ArrowException, OSError):
+        return None
+    return table if {"particle", "umap_first", "umap_second", "content"} <= set(table.columns) else None

@@ -1,0 +1,73 @@
+"""The query particles that are shown, and all volumes of one of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from cryobench.data import Dataset
+from cryobench.report.runs.tables import Run
+from cryobench.report.surfaces import choose_enclosed, level_enclosing, reduce_volume, shade_surface
+
+DEFAULT_LEVEL = 2
+"""The level the page opens with."""
+TRUTH = "truth"
+"""Slug of the true volume among the slugs of runs (which begin with a number)."""
+
+
+@dataclass(frozen=True, eq=False)
+class QueryVolumes:
+    """Everything drawn for one query particle."""
+
+    particle: int
+    state: int | None
+    volumes: dict[str, np.ndarray]
+    """Slug ("truth" or that of a run) to volume (z, y, x), as reconstructed; truth first."""
+
+    @property
+    def reference(self) -> np.ndarray:
+        """The volume that sets scales and levels: the truth, or the first where there is no truth."""
+        return next(iter(self.volumes.values()))
+
+    @cached_property
+    def enclosed(self) -> np.ndarray:
+        """Fraction of the box that each level encloses."""
+        return choose_enclosed(self.reference)
+
+    @cached_property
+    def pictures(self) -> dict[str, np.ndarray]:
+        """Shaded surface of every volume, by slug, at the level the page opens with."""
+        reduced = {slug: reduce_volume(volume, 64) for slug, volume in self.volumes.items()}
+        fraction = float(self.enclosed[DEFAULT_LEVEL])
+        return {slug: shade_surface(volume, level_enclosing(volume, fraction)) for slug, volume in reduced.items()}
+
+
+def choose_queries(dataset: Dataset, count: int) -> np.ndarray:
+    """At most ``count`` query particles, positions in ``dataset.queries``, evenly spaced through the true states."""
+    order = np.arange(len(dataset.queries))
+    if dataset.truth is not None:
+        order = np.argsort(dataset.truth.states[dataset.queries], kind="stable")
+    if not len(order):
+        return order
+    return order[np.linspace(0, len(order) - 1, min(count, len(order)) + 1)[:-1].astype(int)]
+
+
+def read_query(dataset: Dataset, runs: Sequence[Run], position: int) -> QueryVolumes:
+    """Volumes of the query particle at ``position``: the true one, those of methods, those of controls.
+
+    Runs without volumes are left out.
+    """
+    particle = int(dataset.queries[position])
+    volumes: dict[str, np.ndarray] = {}
+    state = None
+    if dataset.truth is not None and dataset.truth.states[particle] >= 0:
+        state = int(dataset.truth.states[particle])
+        if dataset.truth.volumes is not None:
+            volumes[TRUTH] = np.asarray(dataset.truth.volumes.read(state), dtype=np.float32)
+    for run in sorted(runs, key=lambda run: run.control is not None):
+        found = np.flatnonzero(run.reconstruction.queries == particle)
+        if run.status == "failed" or run.reconstruction.volumes is None or not len(found):
+            continue
+        volumes[run.slug] = np.asarray(run.reconstruction.volumes.read(int(found[0])), dtype=np.float32)
+    return QueryVolumes(particle, state, volumes)
