@@ -10,8 +10,9 @@ and ``surfaces`` into pictures and meshes; ``findings`` has what runs found by t
 ``site`` puts the folder together.
 
 For a data set: ``facts``, ``command`` and ``state_list`` say what it is, which ``cryobench show`` prints;
-``dataset_tables``, ``states``, ``spectra``, ``variables`` and ``composition`` are its tables and pictures, gathered
-by ``card_contents`` and written by the other ``card_`` files; ``card`` puts the folder together.
+``dataset_tables``, ``states``, ``spectra``, ``variables`` and ``composition`` are its tables and pictures,
+``conventions`` the check that is kept with it, gathered by ``card_contents`` and written by the other ``card_``
+files; ``card`` puts the folder together.
 
 ``figures`` draws tables for papers; ``page`` is what both pages share, with ``templates`` and ``static``. Nothing is
 scored here.
