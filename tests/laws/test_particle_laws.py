@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.tools.cryodrgn import write_ctf
+from cryobench.recipes.composition import apportion
 from cryobench.recipes.draws import (
     Junk,
     assign_states,
@@ -289,3 +290,8 @@ def test_nothing_that_is_drawn_tells_the_state():
 def test_contradictory_settings_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         settings(**changes)
+
+
+def test_remainders_of_images_go_to_the_largest_fractions() -> None:
+    np.testing.assert_array_equal(apportion(10, [0.56, 0.24, 0.2]), [6, 2, 2])
+    np.testing.assert_array_equal(apportion(5, [100, 1, 1]), [3, 1, 1])

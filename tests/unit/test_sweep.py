@@ -66,3 +66,9 @@ def test_options_of_the_command_line():
     assert spread_values(given) == spread
     assert spread_values(spread) == spread
     assert spread_values(["run", "truth", "data", "-o", "run"]) == ["run", "truth", "data", "-o", "run"]
+
+
+@pytest.mark.parametrize("text", ["snr", "snr=", "=1,2", " =1"])
+def test_what_varies_is_a_setting_with_its_values(text):
+    with pytest.raises(ValueError, match="--vary takes KEY=VALUE,VALUE"):
+        parse_sweep(text)

@@ -3,9 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
-from cryobench.experiment.decode import _state_means
-from toy import toy_dataset
+from cryobench.experiment import run
+from cryobench.experiment.decode import _state_means, write_volumes
+from cryobench.io.formats.mrc import read_volume
+from stored import store_dataset
+from toy import PIXEL_SIZE, toy_dataset
 
 
 def test_latents_of_states_are_the_means_of_their_particles_that_have_one():
@@ -21,3 +25,13 @@ def test_latents_of_states_are_the_means_of_their_particles_that_have_one():
     rows, names = _state_means(replace(toy, truth=replace(toy.truth, states=states)), latents)
     assert names == ["state-000", "state-001", "state-002"]
     np.testing.assert_allclose(rows, [[1, 0], [11, -1], [21, -2]], atol=0.05)
+
+
+def test_previews_have_larger_voxels(tmp_path):
+    dataset = store_dataset(toy_dataset(size=16, n=60, n_queries=2), tmp_path / "data")
+    settings = {"n_classes": 2, "n_iterations": 1, "initial_resolution": 12.0, "n_components": 2}
+    run("3d-class", dataset, tmp_path / "run", settings=settings)
+    (path,) = write_volumes(tmp_path / "run", tmp_path / "previews", particles=[3], box_size=8)
+    volume, pixel_size = read_volume(path)[:2]
+    assert volume.shape == (8, 8, 8)
+    assert pixel_size == pytest.approx(2 * PIXEL_SIZE)

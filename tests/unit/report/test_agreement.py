@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cryobench.data import ClassVolumes, IndexedVolumes, Reconstruction, RunCost, RunRecord, Score, Scores
+from cryobench.data import ClassVolumes, Components, IndexedVolumes, Reconstruction, RunCost, RunRecord, Score, Scores
 from cryobench.report import write_report
 from cryobench.report.runs.agreement import MOST_QUERIES, compare_runs, describe_found
 from cryobench.report.runs.queries import choose_queries
@@ -92,3 +92,10 @@ def test_the_page_without_truth_ranks_nothing(dataset, results, quick_figures, t
     assert "Which run comes closest" not in text
     assert ">Rank<" not in text
     assert "<td>100 %</td>" in text
+
+
+def test_what_a_linear_model_found_is_said_with_the_share_of_its_first_component(results):
+    components = Components(np.zeros((4, 4, 4), np.float32), np.zeros((2, 4, 4, 4), np.float32), np.array([3.0, 1.0]))
+    linear = replace(results[0][0], findings=(components,))
+    (found,) = describe_found(name_runs([(linear, Scores({}))]))
+    assert found.latents == "2 dimensions, 75% of the variance along the first"
