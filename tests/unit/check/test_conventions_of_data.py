@@ -76,7 +76,9 @@ TABLES = {
 }
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "poses-shuffled" else name for name in TABLES]
+)
 def test_poses_that_were_misread_are_named_first(sound, name):
     rotations, shifts = TABLES[name](sound.particles.rotations, sound.particles.shifts)
     check = check_conventions(with_poses(sound, rotations, shifts), quick=True)

@@ -81,7 +81,7 @@ CASES: dict[str, tuple[str, list[str], dict[str, tuple[str | None, str, Any]]]] 
         },
     ),
     "download": (
-        "cli.download.download_set",
+        "io.published.download.download_set",
         ["igg-1d"],
         {
             "--output": path("out", "folder"),
@@ -91,7 +91,7 @@ CASES: dict[str, tuple[str, list[str], dict[str, tuple[str | None, str, Any]]]] 
         },
     ),
     "run": (
-        "cli.run.run",
+        "experiment.run",
         ["3d-class", "data", "-o", "out"],
         {
             "--output": path("out", "folder"),
@@ -239,11 +239,10 @@ def listen(monkeypatch):
         return heard
 
     # What is imported while a name stands for another would keep it.
-    for target in ("report.site.write_report", *(target for target, _, _ in CASES.values())):
+    for target in ("report.runs.site.write_report", *(target for target, _, _ in CASES.values())):
         import_module(f"cryobench.{target}".rpartition(".")[0])
-    for name in ("cli.run.load_dataset", "io.store.load_dataset"):
-        monkeypatch.setattr(f"cryobench.{name}", lambda folder: SimpleNamespace(path=folder))
-    monkeypatch.setattr("cryobench.cli.run.read_open_faults", lambda _: ())
+    monkeypatch.setattr("cryobench.io.store.load_dataset", lambda folder: SimpleNamespace(path=folder))
+    monkeypatch.setattr("cryobench.check.read_open_faults", lambda _: ())
     return type_words
 
 
