@@ -1,80 +1,16 @@
-"""``cryobench check``: the conventions of a data set against its images."""
+"""What commands say of the conventions of a data set: warnings, and the table of a check."""
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
     from cryobench.check import ConventionCheck
-    from cryobench.data import Dataset, Particles, VolumeSource
+    from cryobench.data import Dataset
 
-FAULTS = 3
-"""Exit status where conventions do not agree with the images."""
 _QUICK = 1000
 """Particles that are looked at when a data set is made."""
-
-
-def check(
-    dataset: Annotated[Path, typer.Argument(help="Folder of a data set.")],
-    particles: Annotated[
-        int, typer.Option(min=200, help="How many particles are looked at, evenly through the table.")
-    ] = 5000,
-    references: Annotated[
-        Optional[Path],
-        typer.Option(
-            help="Map, or folder of maps, of known hand and contrast, to compare with. Default: true volumes."
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, for other programs.")] = False,
-) -> None:
-    """Does a data set agree with itself? Its conventions are tried on its images; nothing is changed.
-
-    Half of the particles are back-projected and must predict the other half. Wrong contrast, transposed rotations,
-    shifts of another sign or unit, mirrored or displaced images, rows out of order, CTFs that are not those of the
-    images, labels that are not: each is tried, and said if the images are predicted better by it. What these images
-    cannot tell is said too, with what it would take; the hand is told by maps of known hand alone. The result is kept
-    in DATASET/check.json, with the half-maps it rests on, and shown on the data set's page.
-
-    Exit status: 0 if nothing is wrong, 3 if something is.
-
-    Examples:
-
-    **cryobench check mine**
-
-    **cryobench adopt J42/particles.cs -o mended --mend shifts-negated**, for what was found
-    """
-    from cryobench.check import check_conventions, describe_check, keep_check
-    from cryobench.cli.progress import Bars
-    from cryobench.io.store import load_dataset
-
-    loaded = load_dataset(dataset)
-    found = check_conventions(
-        loaded,
-        n_particles=particles,
-        references=None if references is None else open_references(references, loaded.particles),
-        progress=None if as_json else Bars(),
-    )
-    keep_check(found, dataset)
-    if as_json:
-        typer.echo(json.dumps(describe_check(found), indent=2))
-    else:
-        print_check(found)
-    if found.faults:
-        raise typer.Exit(FAULTS)
-
-
-def open_references(path: Path, particles: "Particles") -> "VolumeSource":
-    """A map, or those of a folder, on the grid of the particles; what that takes is printed."""
-    from cryobench.importers.maps import place_maps
-    from cryobench.io.adoption.state_volumes import list_volumes
-
-    notes: list[str] = []
-    maps = place_maps([path] if path.is_file() else list_volumes(path), particles, notes)
-    for note in notes:
-        typer.echo(f"note: {note}", err=True)
-    return maps
 
 
 def warn_of_faults(dataset: Path | None) -> None:

@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
-from cryobench.cli import check
 from cryobench.cli.commands import (
     adopt,
     catalogue,
+    check,
     demo,
     download,
     export,
