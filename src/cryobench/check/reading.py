@@ -22,7 +22,7 @@ CtfForm = Literal["signed", "flipped", "premultiplied", "absent"]
 """What the CTF did to the images: it is in them; its phases were flipped; it was applied once more; or nothing."""
 
 
-_ENTRIES = 300_000
+_ENTRIES = 150_000
 """Entries of spectra that are handled together."""
 
 
