@@ -26,6 +26,8 @@ class Hypothesis:
     """What is wrong if it holds, as a clause."""
     tables: Callable[[Stated], Stated] | None = None
     images: Callable[[Reading], Reading] | None = None
+    mends: Callable[[Stated], Stated] | None = None
+    """What tables have to say of such images as they lie there, where that is another thing than ``tables``."""
     form: CtfForm | None = None
     fine: bool = False
     """Whether it shows at high frequencies alone, as what concerns the CTF does."""
@@ -41,6 +43,11 @@ class Hypothesis:
         if self.images is not None:
             reading = self.images(reading)
         return reading if self.form is None else replace(reading, form=self.form)
+
+    @property
+    def mending(self) -> Callable[[Stated], Stated] | None:
+        """What mends tables if this hypothesis is right; None where images must be made anew."""
+        return self.mends or self.tables
 
     @property
     def way_out(self) -> str:
@@ -128,7 +135,6 @@ def _pixel(factor: float, *, shifts: bool) -> Callable[[Stated], Stated]:
 
 _POSE = ("rotations", "shifts")
 _FLIP_X, _FLIP_Y, _TRANSPOSE = np.diag([-1, 1]), np.diag([1, -1]), np.array([[0, 1], [1, 0]])
-_STACK = "write the stack anew"
 
 
 def _turn(matrix: np.ndarray) -> Callable[[Reading], Reading]:
@@ -137,6 +143,32 @@ def _turn(matrix: np.ndarray) -> Callable[[Reading], Reading]:
 
 def _roll(x: int, y: int) -> Callable[[Reading], Reading]:
     return lambda reading: reading.rolled(np.array([x, y]))
+
+
+def _lie_turned(matrix: np.ndarray) -> Callable[[Stated], Stated]:
+    """Tables of images as they lie, of which M turns the right ones: F_right(k) = F(M k), as ``Reading.turned``.
+
+    As a projection does not know which way z points, that of a particle seen in a mirror is one of the particle
+    itself, turned by diag(M, det M). Shifts and the axis of astigmatism turn with M.
+    """
+    whole = np.eye(3)
+    whole[:2, :2], whole[2, 2] = matrix, round(np.linalg.det(matrix))
+
+    def change(stated: Stated) -> Stated:
+        off_centre = -stated.pixel_size * (matrix.sum(axis=1) < 0) * (stated.box_size % 2 == 0)
+        x, y = matrix @ np.stack([np.cos(stated.ctf.defocus_angle), np.sin(stated.ctf.defocus_angle)])
+        return replace(
+            stated,
+            ctf=replace(stated.ctf, defocus_angle=np.arctan2(y, x)),
+            rotations=whole @ stated.rotations,
+            shifts=(stated.shifts + off_centre) @ matrix.T,
+        )
+
+    return change
+
+
+def _lie_off_centre(x: int, y: int) -> Callable[[Stated], Stated]:
+    return lambda stated: replace(stated, shifts=stated.shifts + stated.pixel_size * np.array([x, y]))
 
 
 GEOMETRY: tuple[Hypothesis, ...] = (
@@ -213,23 +245,21 @@ GEOMETRY: tuple[Hypothesis, ...] = (
     ),
     Hypothesis("shifts-doubled", "shifts are of images of half the box", _shift(lambda stated: np.full(2, 2.0))),
     Hypothesis("shifts-halved", "shifts are of images of twice the box", _shift(lambda stated: np.full(2, 0.5))),
-    Hypothesis("images-mirrored-x", "columns of the images run the other way", images=_turn(_FLIP_X), remedy=_STACK),
-    Hypothesis("images-mirrored-y", "rows of the images run the other way", images=_turn(_FLIP_Y), remedy=_STACK),
-    Hypothesis(
-        "images-transposed", "rows and columns of the images are exchanged", images=_turn(_TRANSPOSE), remedy=_STACK
-    ),
-    Hypothesis(
-        "images-turned-180",
-        "rows and columns of the images run the other way",
-        images=_turn(-np.eye(2, dtype=int)),
-        remedy=_STACK,
+    *(
+        Hypothesis(name, says, images=_turn(matrix), mends=_lie_turned(matrix))
+        for name, says, matrix in (
+            ("images-mirrored-x", "columns of the images run the other way", _FLIP_X),
+            ("images-mirrored-y", "rows of the images run the other way", _FLIP_Y),
+            ("images-transposed", "rows and columns of the images are exchanged", _TRANSPOSE),
+            ("images-turned-180", "rows and columns of the images run the other way", -np.eye(2, dtype=int)),
+        )
     ),
     *(
         Hypothesis(
             f"images-rolled-{across}{down}".rstrip("-"),
             "the images lie one pixel off centre",
             images=_roll(x, y),
-            remedy=f"move the images by ({x:+d}, {y:+d}) px",
+            mends=_lie_off_centre(x, y),
         )
         for x, across in ((-1, "right-"), (0, ""), (1, "left-"))
         for y, down in ((-1, "down"), (0, ""), (1, "up"))

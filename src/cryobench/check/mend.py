@@ -12,8 +12,8 @@ from cryobench.data import Particles
 
 
 def list_mendable() -> dict[str, Hypothesis]:
-    """Hypotheses about tables, which can be mended when they are read, by name."""
-    return {each.name: each for each in (*GEOMETRY, *CTF, HAND) if each.tables is not None}
+    """Hypotheses that are mended by reading tables otherwise, by name."""
+    return {each.name: each for each in (*GEOMETRY, *CTF, HAND) if each.mending is not None}
 
 
 def mend_particles(particles: Particles, names: Sequence[str]) -> Particles:
@@ -35,7 +35,7 @@ def mend_particles(particles: Particles, names: Sequence[str]) -> Particles:
     posed = particles.rotations is not None or not all(known[name].fine for name in names)
     stated = Stated.of(particles, posed=posed)
     for name in names:
-        change = known[name].tables
+        change = known[name].mending
         assert change is not None
         stated = change(stated)
     mended = replace(particles, ctf=stated.ctf, pixel_size=stated.pixel_size)

@@ -16,10 +16,12 @@ from cryobench.check import (
     read_check,
     read_open_faults,
 )
+from cryobench.check.reading import Reading
 from cryobench.data import ArrayImages, GroundTruth
-from cryobench.imaging.ctf import evaluate_ctf
+from cryobench.imaging.ctf import Ctf, evaluate_ctf
 from cryobench.io.formats.pickles import read_pickle
 from cryobench.io.store import load_dataset
+from cryobench.reconstruction.poses import GridSlices
 from cryobench.volumes.rotate import MIRROR
 from published_archive import in_order, write_archive
 from toy import toy_dataset
@@ -168,6 +170,43 @@ def test_what_was_found_mends_it(sound):
     mended = mend_particles(wrong.particles, ["shifts-negated"])
     np.testing.assert_allclose(mended.shifts, sound.particles.shifts)
     assert names_of(check_conventions(replace(wrong, particles=mended), quick=True)) == []
+
+
+@pytest.mark.parametrize("size", [24, 25])
+@pytest.mark.parametrize("name", ["images-mirrored-x", "images-transposed", "images-rolled-down"])
+def test_tables_are_mended_to_images_as_they_lie(name, size):
+    """Slices of the truth predict such images by the mended tables as well as the right ones by the right tables."""
+    right = toy_dataset(size=size, n=40, snr=20.0)
+    wrong = with_images(right, IMAGES[name])
+    mended = replace(wrong, particles=mend_particles(wrong.particles, [name]))
+
+    def explain(dataset):
+        particles, truth = dataset.particles, dataset.truth
+        volumes = torch.from_numpy(np.stack([truth.volumes.read(state) for state in range(3)]))
+        reading = Reading.of(particles, size)
+        slices = GridSlices(volumes, reading.disc, padding=2).own(
+            np.arange(40), truth.states, torch.tensor(particles.rotations, dtype=torch.float32), reading.disc.radius
+        )
+        predicted = reading.transfer.square() * slices
+        return float(
+            torch.corrcoef(torch.view_as_real(torch.stack([reading.match(slice(None)), predicted])).flatten(1))[0, 1]
+        )
+
+    assert explain(right) > 0.95
+    assert explain(mended) == pytest.approx(explain(right), abs=2e-3)
+    assert explain(wrong) < 0.9
+
+
+@pytest.mark.parametrize(
+    ("name", "turn"), [("images-mirrored-x", [[-1, 0], [0, 1]]), ("images-transposed", [[0, 1], [1, 0]])]
+)
+def test_astigmatism_turns_with_images(sound, name, turn):
+    ctf = Ctf.from_columns(400, defocus_u=20_000, defocus_v=10_000, defocus_angle=0.4)
+    mended = mend_particles(replace(sound.particles, ctf=ctf), [name])
+    points = torch.tensor([[0.02, 0.05], [-0.06, 0.01], [0.04, -0.03]], dtype=torch.float64)
+    turned = points @ torch.tensor(turn, dtype=torch.float64)
+    torch.testing.assert_close(evaluate_ctf(mended.ctf, points), evaluate_ctf(ctf, turned))
+    assert not torch.allclose(evaluate_ctf(mended.ctf, points), evaluate_ctf(ctf, points))
 
 
 def test_a_mending_that_is_unknown_is_refused(sound):
