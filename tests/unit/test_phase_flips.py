@@ -10,12 +10,14 @@ import starfile
 
 from cryobench import adopt
 from cryobench._errors import FormatError
+from cryobench.check import mend_particles
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.formats.mrc import MrcStacks
 from cryobench.io.store import load_dataset, verify_dataset
 from cryobench.io.tools.phase_flips import UnflippedImages
 from cryobench.io.tools.relion import read_star, write_star
 from foreign import PIXEL_SIZE, make_particles, write_stack
+from toy import toy_dataset
 
 
 def relion_ctf(ctf: Ctf, size: int) -> np.ndarray:
@@ -74,6 +76,16 @@ def test_flipped_images_are_turned_back(tmp_path: Path, rng: np.random.Generator
     # Written and read once more, they are still known to be flipped.
     write_star(tmp_path / "again.star", found)
     np.testing.assert_array_equal(read_star(tmp_path / "again.star", sign=sign).read(order), found.read(order))
+
+
+def test_flipped_phases_that_no_table_states_are_mended(tmp_path: Path) -> None:
+    particles = make_particles(tmp_path)
+    write_star(tmp_path / "p.star", particles)
+    adopt(tmp_path / "p.star", tmp_path / "mine", mend=["ctf-phase-flipped"])
+    expected = -flip(particles.images.read(np.arange(6)), particles.ctf)
+    np.testing.assert_allclose(load_dataset(tmp_path / "mine").particles.read(np.arange(6)), expected, atol=1e-5)
+    with pytest.raises(ValueError, match="in MRC stacks alone"):
+        mend_particles(toy_dataset(n=30).particles, ["ctf-phase-flipped"])
 
 
 def test_a_data_set_of_flipped_images(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ class Hypothesis:
 
     @property
     def mending(self) -> Callable[[Stated], Stated] | None:
-        """What mends tables if this hypothesis is right; None where images must be made anew."""
+        """What mends tables if this hypothesis is right; None where it is the images that are otherwise."""
         return self.mends or self.tables
 
     @property
@@ -281,7 +281,6 @@ CTF: tuple[Hypothesis, ...] = (
         "phases of the images are flipped already",
         form="flipped",
         fine=True,
-        remedy="say so in the table (rlnCtfDataAreCtfPremultiplied and rlnCtfDataArePhaseFlipped of RELION)",
     ),
     Hypothesis(
         "ctf-premultiplied",

@@ -1,19 +1,26 @@
-"""Mending what tables say: the change of a hypothesis, made to the particles themselves."""
+"""Mending what tables say: the change of a hypothesis, made to the particles themselves.
+
+Flipped phases are no matter of tables: images are turned back when they are read, as where a table says so itself.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from cryobench._errors import UnknownName
 from cryobench.check.hypotheses import CTF, GEOMETRY, HAND, Hypothesis
 from cryobench.check.reading import Stated
 from cryobench.data import Particles
+from cryobench.io.tools.phase_flips import UnflippedImages, stacks_of
 
 
 def list_mendable() -> dict[str, Hypothesis]:
-    """Hypotheses that are mended by reading tables otherwise, by name."""
-    return {each.name: each for each in (*GEOMETRY, *CTF, HAND) if each.mending is not None}
+    """Hypotheses that are mended by reading tables or images otherwise, by name."""
+    everything = (*GEOMETRY, *CTF, HAND)
+    return {each.name: each for each in everything if each.mending is not None or each.form == "flipped"}
 
 
 def mend_particles(particles: Particles, names: Sequence[str]) -> Particles:
@@ -24,7 +31,8 @@ def mend_particles(particles: Particles, names: Sequence[str]) -> Particles:
     UnknownName
         If no hypothesis about tables has such a name.
     ValueError
-        If the particles have no poses, and more than their CTF or pixel size is to be mended.
+        If the particles have no poses, and more than their CTF or pixel size is to be mended; if phases are to be
+        turned back of images that do not come from MRC stacks.
     """
     known = list_mendable()
     for name in names:
@@ -36,7 +44,15 @@ def mend_particles(particles: Particles, names: Sequence[str]) -> Particles:
     stated = Stated.of(particles, posed=posed)
     for name in names:
         change = known[name].mending
-        assert change is not None
-        stated = change(stated)
+        stated = stated if change is None else change(stated)
     mended = replace(particles, ctf=stated.ctf, pixel_size=stated.pixel_size)
+    if any(known[name].form == "flipped" for name in names):
+        mended = replace(mended, images=_turn_phases_back(mended))
     return replace(mended, rotations=stated.rotations, shifts=stated.shifts) if posed else mended
+
+
+def _turn_phases_back(particles: Particles) -> UnflippedImages:
+    stacks = stacks_of(particles.images)
+    if stacks is None:
+        raise ValueError("phases are turned back of images in MRC stacks alone: write these to a stack and adopt it.")
+    return UnflippedImages(stacks, particles.ctf, particles.pixel_size, np.ones(len(particles), dtype=bool))
