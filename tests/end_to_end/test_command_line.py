@@ -250,7 +250,7 @@ def test_nan_pixels_name_the_particle(road, command, tmp_path):
 
 
 def test_interrupted_simulation_says_how_to_go_on(command, tmp_path):
-    words = ["simulate", "igg-1d", "-o", str(tmp_path / "data"), "--preset", "tiny"]
+    words = ["simulate", "igg-1d", "-o", str(tmp_path / "data"), "--preset", "tiny", "--set", "images_per_state=200"]
     process = subprocess.Popen(
         [sys.executable, "-m", "cryobench", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
