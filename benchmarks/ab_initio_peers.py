@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from cells import Cell, Cells, markdown_table, pack_scores
-from cryobench.experiment.score import HowToScore, score_run
+from cryobench.runs.score import HowToScore, score_run
 from machine import describe_machine
 from neural_peers import call
 

@@ -16,10 +16,10 @@ from functools import partial
 from pathlib import Path
 
 from cells import Cell, Cells, markdown_table, pack_scores
-from cryobench.experiment.score import score_run
 from cryobench.io.store import read_run_record
 from cryobench.methods import METHODS, Control, get_method
 from cryobench.recipes import RECIPES
+from cryobench.runs.score import score_run
 from machine import describe_machine
 
 HERE = Path(__file__).parent

@@ -28,10 +28,10 @@ from cryobench.atoms.files import read_structure, write_structure
 from cryobench.atoms.motions import fab_selection, turn_fab
 from cryobench.atoms.procedural import procedural_antibody
 from cryobench.data import Dataset, HalfSetFsc, Reconstruction
-from cryobench.experiment.score import score_run
 from cryobench.io.store import load_dataset, load_reconstruction, read_run_record
 from cryobench.latents.principal import principal_axes
 from cryobench.metrics.volumes.fsc_curve import fsc, fsc_auc
+from cryobench.runs.score import score_run
 from cryobench.volumes.mask import make_soft_mask
 from cryobench.volumes.render import render
 from machine import describe_machine

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryobench.experiment.score import score_run
 from cryobench.io.store import load_dataset, read_run_record
+from cryobench.runs.score import score_run
 from machine import describe_machine
 
 SETTINGS = {

@@ -25,7 +25,7 @@ from machine import describe_machine
 _OURS = """
 import json, sys
 from cryobench.data import Convergence
-from cryobench.experiment import run
+from cryobench.runs.run import run
 from cryobench.io.store import load_dataset
 settings = json.loads(sys.argv[3])
 options = {"settings": settings, "device": "cpu", "precision": sys.argv[4]}

@@ -26,10 +26,10 @@ import numpy as np
 
 from cells import Cell, Cells, markdown_table, pack_scores
 from cryobench.data import Dataset, IndexedVolumes, Reconstruction, RunRecord
-from cryobench.experiment import run
 from cryobench.io.formats.mrc import read_volume
 from cryobench.io.store import load_dataset
 from cryobench.metrics.evaluate import score
+from cryobench.runs.run import run
 from machine import describe_machine
 
 HERE = Path(__file__).parent

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from cryobench.data import Dataset, IndexedVolumes, Reconstruction, RunRecord
-from cryobench.experiment import run
 from cryobench.io.formats.mrc import read_volume
 from cryobench.io.store import load_dataset
 from cryobench.metrics.evaluate import score
+from cryobench.runs.run import run
 from machine import describe_machine
 
 DIMENSION = 10

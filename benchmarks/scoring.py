@@ -27,13 +27,13 @@ from cryobench.data import (
     RunCost,
     RunRecord,
 )
-from cryobench.experiment.score import score_run
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.formats.mrc import MrcStacks, StackWriter
 from cryobench.io.store import save_reconstruction, write_dataset
 from cryobench.metrics import get_metric, list_metrics
 from cryobench.metrics.volumes import frames
 from cryobench.rotations import rotations_from_quaternions
+from cryobench.runs.score import score_run
 from cryobench.volumes import Alignment
 from machine import describe_machine
 

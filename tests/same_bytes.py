@@ -12,9 +12,9 @@ import json
 import shutil
 from pathlib import Path
 
-from cryobench.experiment.score import HowToScore, score_run
 from cryobench.recipes.settings import REALISTIC
 from cryobench.recipes.simulate import simulate
+from cryobench.runs.score import HowToScore, score_run
 
 _SIZE = {"box_size": 24, "pixel_size": 16.0, "resolution": 16.0, "n_queries": 6}
 SMALL = {

@@ -16,23 +16,23 @@ from cryobench._lazy import late_names
 
 if TYPE_CHECKING:
     from cryobench._version import __version__ as __version__
-    from cryobench.experiment.adopt import adopt as adopt
-    from cryobench.experiment.run import run as run
-    from cryobench.experiment.saved_run import load_run as load_run
-    from cryobench.experiment.saved_run import save_run as save_run
     from cryobench.io.store import load_dataset as load_dataset
     from cryobench.metrics.evaluate import score as score
     from cryobench.recipes.simulate import simulate as simulate
     from cryobench.report.card.page import write_card as write_card
     from cryobench.report.runs.site import write_report as write_report
+    from cryobench.runs.adopt import adopt as adopt
+    from cryobench.runs.run import run as run
+    from cryobench.runs.saved_run import load_run as load_run
+    from cryobench.runs.saved_run import save_run as save_run
 
 _PUBLIC = {
     "__version__": "cryobench._version",
-    "adopt": "cryobench.experiment.adopt",
+    "adopt": "cryobench.runs.adopt",
     "load_dataset": "cryobench.io.store",
-    "load_run": "cryobench.experiment.saved_run",
-    "run": "cryobench.experiment.run",
-    "save_run": "cryobench.experiment.saved_run",
+    "load_run": "cryobench.runs.saved_run",
+    "run": "cryobench.runs.run",
+    "save_run": "cryobench.runs.saved_run",
     "score": "cryobench.metrics.evaluate",
     "simulate": "cryobench.recipes.simulate",
     "write_card": "cryobench.report.card.page",

@@ -9,13 +9,13 @@ from typer.testing import CliRunner
 
 from cryobench._errors import BrokenExtension, UnknownName
 from cryobench.cli.main import app
-from cryobench.experiment import run
-from cryobench.experiment.decode import write_volumes
-from cryobench.experiment.score import score_run
 from cryobench.io.store import load_dataset
 from cryobench.methods import get_method, list_methods
 from cryobench.metrics import display, get_metric, list_metrics
 from cryobench.report.runs.site import write_report
+from cryobench.runs.decode import write_volumes
+from cryobench.runs.run import run
+from cryobench.runs.score import score_run
 from cryobench.testing import check_method, check_metric
 from cryobench.testing.toy import toy_dataset
 from stored import store_dataset

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cryobench.experiment.run import run
 from cryobench.io.store import load_dataset
 from cryobench.recipes import RECIPES
+from cryobench.runs.run import run
 from same_bytes import FURTHER, SMALL, make
 
 _SCRIPT = Path(__file__).parents[1] / "same_bytes.py"

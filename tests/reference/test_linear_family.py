@@ -8,9 +8,9 @@ with seven, 0.84 with ten (docs/methods.md).
 
 import pytest
 
-from cryobench.experiment import run
 from cryobench.metrics.evaluate import score
 from cryobench.recipes.simulate import simulate
+from cryobench.runs.run import run
 
 DEVIATIONS = "deviation-fsc-auc-normalised-masked"
 MASKED = "fsc-auc-masked"

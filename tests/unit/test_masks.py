@@ -9,14 +9,14 @@ import pytest
 
 from cryobench._errors import FormatError
 from cryobench.data import ArrayImages, Dataset
-from cryobench.experiment.adopt import adopt
-from cryobench.experiment.mask_check import judge_mask
-from cryobench.experiment.run import run
-from cryobench.experiment.score import HowToScore, score_run
 from cryobench.io.adoption.masks import read_mask
 from cryobench.io.formats.mrc import write_volume
 from cryobench.io.store import load_dataset, load_reconstruction
 from cryobench.metrics import score
+from cryobench.runs.adopt import adopt
+from cryobench.runs.mask_check import judge_mask
+from cryobench.runs.run import run
+from cryobench.runs.score import HowToScore, score_run
 from stored import store_dataset, store_run
 from toy import PIXEL_SIZE, toy_dataset
 

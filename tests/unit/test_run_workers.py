@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from cryobench.cli.main import app
 from cryobench.compute.workers import check_workers, open_workers
 from cryobench.data import Particles
-from cryobench.experiment import run
 from cryobench.io.store import load_dataset
+from cryobench.runs.run import run
 from stored import store_dataset
 from toy import toy_dataset
 

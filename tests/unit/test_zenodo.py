@@ -11,8 +11,6 @@ import pytest
 from cryobench._errors import FormatError
 from cryobench.compute import Compute
 from cryobench.data import Dataset, Particles
-from cryobench.experiment.run import run
-from cryobench.experiment.score import score_run
 from cryobench.io.formats.xtc import write_frames
 from cryobench.io.published.zenodo_frames import PublishedFrames
 from cryobench.io.store import load_dataset
@@ -20,6 +18,8 @@ from cryobench.recipes.simulate import simulate
 from cryobench.reconstruction.engine import Passes
 from cryobench.reconstruction.statistics import backproject
 from cryobench.report.runs.site import write_report
+from cryobench.runs.run import run
+from cryobench.runs.score import score_run
 from published_archive import ctf_table, in_order, write_archive, write_mrc, write_pickle, write_star
 from toy import PIXEL_SIZE, permuted, toy_dataset
 

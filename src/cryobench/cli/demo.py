@@ -7,11 +7,11 @@ import typer
 from cryobench._progress import Progress
 from cryobench.cli.score_table import print_scores
 from cryobench.cli.tables import print_dataset
-from cryobench.experiment import run
-from cryobench.experiment.score import load_or_score
 from cryobench.recipes.simulate import simulate
 from cryobench.reconstruction.engine import RunContext
 from cryobench.report.runs.inputs import digest_inputs, is_up_to_date
+from cryobench.runs.run import run
+from cryobench.runs.score import load_or_score
 
 METHODS = ("truth", "truth-backprojection", "consensus", "3d-class", "recovar")
 

@@ -8,7 +8,7 @@ its attempts, those that came to nothing included, and the greatest of their pea
 were. One run says nothing of how its cost varies: both ends of the interval are the value. Costs compare only on the
 same machine, which the context names.
 
-Source: the record of ``cryobench.experiment.run``; arXiv:2408.05526 reports no costs.
+Source: the record of ``cryobench.runs.run``; arXiv:2408.05526 reports no costs.
 """
 
 import math

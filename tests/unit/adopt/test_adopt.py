@@ -209,7 +209,7 @@ def test_files_of_others_are_never_overwritten(home: Path, tmp_path: Path) -> No
 def test_an_adoption_cut_off_is_finished_by_the_same_call(
     home: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cryobench.experiment import adopt as module
+    from cryobench.runs import adopt as module
 
     def stop(*given: object, **named: object) -> None:
         raise KeyboardInterrupt

@@ -11,9 +11,9 @@ from cryobench import adopt, simulate
 from cryobench._errors import FormatError
 from cryobench.cli.main import run_cli
 from cryobench.data import Dataset, GroundTruth
-from cryobench.experiment.adopt import choose_queries
-from cryobench.experiment.run import run
 from cryobench.metrics import get_metric, score
+from cryobench.runs.adopt import choose_queries
+from cryobench.runs.run import run
 
 
 @pytest.mark.parametrize("table", ["particles.star", "particles.cs"])

@@ -7,10 +7,10 @@ import pytest
 
 from cryobench._errors import FormatError
 from cryobench.data import ClassVolumes, Dataset, DatasetIdentity, Reconstruction, RunRecord
-from cryobench.experiment.adopt import adopt
 from cryobench.io.store import load_dataset, save_reconstruction
 from cryobench.metrics.volumes.frames import choose_mode
 from cryobench.rotations import rotations_from_quaternions
+from cryobench.runs.adopt import adopt
 
 TURN = rotations_from_quaternions(np.array([[0.4, 0.3, -0.2, 0.7]]))[0]
 

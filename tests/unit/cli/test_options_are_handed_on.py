@@ -64,7 +64,7 @@ CASES: dict[str, tuple[str, list[str], dict[str, tuple[str | None, str, Any]]]] 
         },
     ),
     "adopt": (
-        "experiment.adopt.adopt",
+        "runs.adopt.adopt",
         ["a.star", "-o", "out"],
         {
             "--output": path("out", "folder"),
@@ -91,7 +91,7 @@ CASES: dict[str, tuple[str, list[str], dict[str, tuple[str | None, str, Any]]]] 
         },
     ),
     "run": (
-        "experiment.run",
+        "runs.run.run",
         ["3d-class", "data", "-o", "out"],
         {
             "--output": path("out", "folder"),
@@ -104,7 +104,7 @@ CASES: dict[str, tuple[str, list[str], dict[str, tuple[str | None, str, Any]]]] 
         },
     ),
     "reproduce": (
-        "experiment.reproduce.reproduce",
+        "runs.reproduce.reproduce",
         ["run", "-o", "out"],
         {
             "--output": path("output"),
@@ -115,7 +115,7 @@ CASES: dict[str, tuple[str, list[str], dict[str, tuple[str | None, str, Any]]]] 
         },
     ),
     "volumes": (
-        "experiment.decode.write_volumes",
+        "runs.decode.write_volumes",
         ["run", "-o", "out"],
         {
             "--output": path("out", "folder"),
@@ -128,7 +128,7 @@ CASES: dict[str, tuple[str, list[str], dict[str, tuple[str | None, str, Any]]]] 
         },
     ),
     "series": (
-        "experiment.series.write_series",
+        "runs.series.write_series",
         ["run", "pca"],
         {
             "--output": path("out", "folder"),
@@ -147,7 +147,7 @@ CASES: dict[str, tuple[str, list[str], dict[str, tuple[str | None, str, Any]]]] 
         },
     ),
     "export": (
-        "experiment.exports.export_run",
+        "runs.exports.export_run",
         ["run", "-o", "out", "--to", "one"],
         {"--output": path("out", "folder"), "--to": ("cryodrgn", "to", "cryodrgn"), "--dataset": DATASET},
     ),
@@ -171,7 +171,7 @@ CASES: dict[str, tuple[str, list[str], dict[str, tuple[str | None, str, Any]]]] 
         },
     ),
     "score": (
-        "experiment.score.score_run",
+        "runs.score.score_run",
         ["run"],
         {
             "--metric": ("labels", "metrics", ["labels"]),
@@ -185,7 +185,7 @@ CASES: dict[str, tuple[str, list[str], dict[str, tuple[str | None, str, Any]]]] 
             **MACHINE,
         },
     ),
-    "report": ("experiment.score.load_or_score", ["run", "-o", "out"], {"--dataset": DATASET}),
+    "report": ("runs.score.load_or_score", ["run", "-o", "out"], {"--dataset": DATASET}),
 }
 """Command -> what it calls, the words without any option, and option -> value typed, argument, value received."""
 ELSEWHERE = {

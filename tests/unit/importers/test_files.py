@@ -8,12 +8,12 @@ import pytest
 
 from cryobench._errors import FormatError
 from cryobench.data import Dataset
-from cryobench.experiment.score import score_run
 from cryobench.importers import get_importer
 from cryobench.importers.bring_in import examine, import_results
 from cryobench.importers.pages import describe_importers
 from cryobench.io.formats.mrc import write_volume
 from cryobench.io.formats.pickles import write_pickle
+from cryobench.runs.score import score_run
 from cryobench.testing import check_importer
 from cryobench.testing.toy import toy_dataset
 from cryobench.volumes import mirror_volume

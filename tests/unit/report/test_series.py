@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 
 from cryobench.data import Scores
-from cryobench.experiment.series import write_series
-from cryobench.experiment.series_settings import SeriesSettings
 from cryobench.io.store import load_reconstruction
 from cryobench.report import write_report
 from cryobench.report.figures import draw_latents
@@ -17,6 +15,8 @@ from cryobench.report.runs.charts_payload import latent_data
 from cryobench.report.runs.latent_views import LatentView, view_latents
 from cryobench.report.runs.series import view_series
 from cryobench.report.runs.tables import Run, name_runs
+from cryobench.runs.series import write_series
+from cryobench.runs.series_settings import SeriesSettings
 from page_parser import ParsedPage, check_references
 from stored import store_dataset, store_run
 from toy import toy_dataset

@@ -73,7 +73,7 @@ def adopt(
     """
     from cryobench.cli.progress import Bars
     from cryobench.cli.tables import print_adoption
-    from cryobench.experiment.adopt import adopt as adopt_particles
+    from cryobench.runs.adopt import adopt as adopt_particles
 
     dataset = adopt_particles(
         particles,

@@ -18,7 +18,7 @@ def export(
 
     Example: **cryobench export runs/cryodrgn --to cryodrgn -o for-cryodrgn**
     """
-    from cryobench.experiment.exports import export_run
+    from cryobench.runs.exports import export_run
 
     lines = export_run(run_folder, output, to=to, dataset=dataset)
     typer.echo("\n".join([f"{run_folder} -> {output}", *lines]))

@@ -25,10 +25,10 @@ def report(
         cryobench report runs/* -o page
     """
     from cryobench.cli.progress import Bars
-    from cryobench.experiment.score import load_dataset_of, load_or_score
     from cryobench.reconstruction.engine import RunContext
     from cryobench.report.page import check_page_folder
     from cryobench.report.runs.site import write_report
+    from cryobench.runs.score import load_dataset_of, load_or_score
 
     check_page_folder(output, kind="report")
     context = RunContext(progress=Bars())

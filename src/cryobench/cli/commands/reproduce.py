@@ -29,7 +29,7 @@ def reproduce(
     Example: **cryobench reproduce runs/recovar -o again**
     """
     from cryobench.cli.progress import Bars
-    from cryobench.experiment.reproduce import reproduce as make_again
+    from cryobench.runs.reproduce import reproduce as make_again
 
     chosen = {} if device is None else {"device": device}
     result, compared = make_again(

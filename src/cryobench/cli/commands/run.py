@@ -59,8 +59,8 @@ def run(
     """
     from cryobench.cli.progress import Bars
     from cryobench.compute.memory import format_bytes
-    from cryobench.experiment import run as run_method
     from cryobench.io.store import TRAINING, load_dataset
+    from cryobench.runs.run import run as run_method
 
     warn_of_faults(dataset)
     result = run_method(

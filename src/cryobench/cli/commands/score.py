@@ -70,9 +70,9 @@ def score(
     **cryobench score runs/imported --resample --mask tight.mrc**
     """
     from cryobench.cli.score_table import print_scores
-    from cryobench.experiment.score import HowToScore, score_run
     from cryobench.metrics.display import measures_truth
     from cryobench.metrics.volumes.frames import check_align
+    from cryobench.runs.score import HowToScore, score_run
 
     how = HowToScore(check_align(align), alignment, mask, resample, fresh, seed)
     with machine.open_context(device, precision, memory, workers, scheduler) as context:

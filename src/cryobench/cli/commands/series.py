@@ -96,9 +96,9 @@ def series(
 
     **cryobench series runs/3dva pca --axis 2 -o second-axis**
     """
-    from cryobench.experiment.series import write_series
-    from cryobench.experiment.series_settings import SeriesSettings
     from cryobench.io.folders.series_store import load_series
+    from cryobench.runs.series import write_series
+    from cryobench.runs.series_settings import SeriesSettings
 
     settings = SeriesSettings(
         axis=axis,

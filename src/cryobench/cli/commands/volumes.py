@@ -37,7 +37,7 @@ def volumes(
 
     **cryobench volumes runs/cryodrgn --latents rows.npy --box 32 -o previews**
     """
-    from cryobench.experiment.decode import write_volumes
+    from cryobench.runs.decode import write_volumes
 
     with machine.open_context(device, precision, memory, workers, scheduler) as context:
         written = write_volumes(

@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from cryobench._errors import UnknownName
-from cryobench.experiment.score import find_dataset
-from cryobench.experiment.series_kinds import KINDS, Latents
-from cryobench.experiment.series_settings import SeriesSettings
-from cryobench.experiment.volume_folder import write_volume_folder
 from cryobench.io.folders.series_store import FOLDER, name_frames, save_series_table
 from cryobench.io.store import load_reconstruction
 from cryobench.latents.centres import nearest_particles
 from cryobench.reconstruction.decoders import check_box
 from cryobench.reconstruction.engine import RunContext
+from cryobench.runs.score import find_dataset
+from cryobench.runs.series_kinds import KINDS, Latents
+from cryobench.runs.series_settings import SeriesSettings
+from cryobench.runs.volume_folder import write_volume_folder
 
 
 def write_series(

@@ -11,10 +11,10 @@ from cryobench._errors import FormatError, UnknownName
 from cryobench._progress import Progress, Silent
 from cryobench._version import __version__
 from cryobench.data import Reconstruction, RunRecord
-from cryobench.experiment.open_run import open_run
-from cryobench.experiment.run import run
-from cryobench.experiment.score import find_dataset
 from cryobench.methods import get_method
+from cryobench.runs.open_run import open_run
+from cryobench.runs.run import run
+from cryobench.runs.score import find_dataset
 
 ROUNDING = 1e-3
 """Root mean square difference, over that of the values, up to which two results are the same to rounding."""

@@ -10,9 +10,9 @@ import pytest
 
 from cryobench._errors import FormatError
 from cryobench.data import Dataset, Reconstruction
-from cryobench.experiment import run
 from cryobench.io.store import load_reconstruction
 from cryobench.methods import get_method
+from cryobench.runs.run import run
 from cryobench.testing.interruption import InterruptingProgress, Interruption
 from toy import toy_dataset
 

@@ -13,8 +13,6 @@ import yaml
 
 from cryobench._errors import FormatError, UnknownName
 from cryobench.data import Dataset
-from cryobench.experiment import run
-from cryobench.experiment.exports import export_run
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.importers.bring_in import import_results
 from cryobench.io.formats.mrc import read_volume
@@ -25,6 +23,8 @@ from cryobench.methods import get_method
 from cryobench.reconstruction.decoders.coordinate_network import read_network
 from cryobench.reconstruction.networks import CoordinateNetwork, ImageEncoder, NetworkShape
 from cryobench.reconstruction.networks.spectrum import evaluate_spectrum
+from cryobench.runs.exports import export_run
+from cryobench.runs.run import run
 from stored import store_dataset
 from toy import toy_dataset
 

@@ -20,8 +20,6 @@ from cryobench._errors import FormatError
 from cryobench._progress import Progress, Silent
 from cryobench.check import list_mendable, mend_particles
 from cryobench.data import Dataset, GroundTruth, Particles
-from cryobench.experiment.mask_check import judge_mask
-from cryobench.experiment.poses_of_run import check_poses_of, take_poses
 from cryobench.io.adoption.adoption_checks import check_particles
 from cryobench.io.adoption.foreign_parts import BRIGHT, read_particles
 from cryobench.io.adoption.labels import read_labels
@@ -36,6 +34,8 @@ from cryobench.io.formats.mrc import MrcStacks
 from cryobench.io.lock import lock_folder
 from cryobench.io.tools.cryosparc import read_cs_uids
 from cryobench.io.tools.phase_flips import flipped_of, stacks_of
+from cryobench.runs.mask_check import judge_mask
+from cryobench.runs.poses_of_run import check_poses_of, take_poses
 
 N_QUERIES = 100
 _SIGNS: dict[str, Literal[1, -1]] = {"bright": BRIGHT, "dark": 1}

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cryobench.experiment import run
-from cryobench.experiment.decode import _state_means, write_volumes
 from cryobench.io.formats.mrc import read_volume
+from cryobench.runs.decode import _state_means, write_volumes
+from cryobench.runs.run import run
 from stored import store_dataset
 from toy import PIXEL_SIZE, toy_dataset
 

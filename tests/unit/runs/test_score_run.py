@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cryobench.experiment.score import HowToScore, load_or_score, score_run
 from cryobench.io.formats.mrc import read_volume, write_volume
 from cryobench.io.store import load_scores
 from cryobench.metrics import get_metric, list_metrics
 from cryobench.metrics.cost import Cost
 from cryobench.metrics.metric import Metric
+from cryobench.runs.score import HowToScore, load_or_score, score_run
 from cryobench.volumes import Alignment
 from stored import store_dataset, store_run
 from toy import PIXEL_SIZE, toy_dataset
@@ -127,7 +127,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from cryobench.experiment.score import score_run
+from cryobench.runs.score import score_run
 from cryobench.metrics.labels.agreement import Labels
 Labels.measure = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 score_run(Path(sys.argv[1]), metrics=sys.argv[3:])

@@ -25,11 +25,6 @@ from cryobench.data import (
     RunRecord,
     VolumeSeries,
 )
-from cryobench.experiment import volume_folder
-from cryobench.experiment.decode import write_volumes
-from cryobench.experiment.series import write_series
-from cryobench.experiment.series_kinds import BackProjected
-from cryobench.experiment.series_settings import SeriesSettings
 from cryobench.fourier import fourier_crop
 from cryobench.io.folders.series_store import list_series, load_series
 from cryobench.io.formats.mrc import read_volume, write_volume
@@ -37,6 +32,11 @@ from cryobench.io.store import load_reconstruction, save_reconstruction
 from cryobench.latents.groups import triangular_weights
 from cryobench.reconstruction.engine import Passes, RunContext
 from cryobench.reconstruction.statistics import backproject
+from cryobench.runs import volume_folder
+from cryobench.runs.decode import write_volumes
+from cryobench.runs.series import write_series
+from cryobench.runs.series_kinds import BackProjected
+from cryobench.runs.series_settings import SeriesSettings
 from stored import store_dataset, store_run
 from toy import PIXEL_SIZE, toy_dataset
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from cryobench.data import Dataset
-from cryobench.experiment.score import find_dataset
-from cryobench.experiment.volume_folder import write_volume_folder
 from cryobench.io.atomic import read_array
 from cryobench.io.store import load_reconstruction
 from cryobench.reconstruction.decoders import check_box, latent_rows, open_decoder
 from cryobench.reconstruction.engine import RunContext
+from cryobench.runs.score import find_dataset
+from cryobench.runs.volume_folder import write_volume_folder
 
 
 def write_volumes(

@@ -17,15 +17,6 @@ from cryobench.compute import Compute, open_compute
 from cryobench.compute.compute import Precision
 from cryobench.compute.device import choose_device, describe_hardware, multiplies_bfloat16
 from cryobench.data import Dataset, Machine, Particles, Priors, Reconstruction, RunRecord
-from cryobench.experiment.cost_ledger import CostLedger
-from cryobench.experiment.further import (
-    check_former,
-    check_more_epochs,
-    describe_further,
-    finish_replacement,
-    keep_training,
-)
-from cryobench.experiment.mask_check import judge_mask
 from cryobench.io.adoption.masks import read_mask
 from cryobench.io.atomic import remove_partial_files
 from cryobench.io.folders.commands import compose_run
@@ -40,6 +31,15 @@ from cryobench.io.store import (
 )
 from cryobench.methods import Control, Method, get_method
 from cryobench.reconstruction.engine import RunContext
+from cryobench.runs.cost_ledger import CostLedger
+from cryobench.runs.further import (
+    check_former,
+    check_more_epochs,
+    describe_further,
+    finish_replacement,
+    keep_training,
+)
+from cryobench.runs.mask_check import judge_mask
 
 RECORD, CHECKPOINT = "run.json", "checkpoint"
 _SAME_RUN = ("method", "settings", "seed", "dataset", "mask", "precision")

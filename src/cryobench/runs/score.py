@@ -10,9 +10,6 @@ import numpy as np
 from cryobench._errors import FormatError
 from cryobench._progress import Named
 from cryobench.data import Dataset, Reconstruction, Scores
-from cryobench.experiment.kept_scores import KeptScores, still_hold
-from cryobench.experiment.mask_check import judge_mask
-from cryobench.experiment.open_run import open_run
 from cryobench.io.adoption.masks import read_mask
 from cryobench.io.folders.alignment_store import load_alignments, save_alignments
 from cryobench.io.store import load_dataset, load_reconstruction, load_scores
@@ -22,6 +19,9 @@ from cryobench.metrics.metric import reads
 from cryobench.metrics.volumes.frames import VERSION, Align, Frame, find_frame
 from cryobench.reconstruction.decoders import with_decoder
 from cryobench.reconstruction.engine import RunContext
+from cryobench.runs.kept_scores import KeptScores, still_hold
+from cryobench.runs.mask_check import judge_mask
+from cryobench.runs.open_run import open_run
 
 ALIGNMENT = "alignment.json"
 

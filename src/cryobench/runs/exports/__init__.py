@@ -5,11 +5,11 @@ from pathlib import Path
 
 from cryobench._registry import Entry, list_names, load_named
 from cryobench.data import Dataset, Reconstruction
-from cryobench.experiment.score import find_dataset
 from cryobench.io.atomic import atomic_folder
 from cryobench.io.store import load_reconstruction
+from cryobench.runs.score import find_dataset
 
-EXPORTS = {"cryodrgn": Entry("cryobench.experiment.exports.cryodrgn:export_cryodrgn")}
+EXPORTS = {"cryodrgn": Entry("cryobench.runs.exports.cryodrgn:export_cryodrgn")}
 """Name of each form and the function that writes it."""
 
 GROUP = "cryobench.exports"

@@ -12,10 +12,10 @@ from cryobench._errors import FormatError
 from cryobench.cli import main
 from cryobench.cli.main import app, run_cli
 from cryobench.data import Dataset
-from cryobench.experiment import run
-from cryobench.experiment.decode import write_volumes
-from cryobench.experiment.score import HowToScore, load_or_score, score_run
 from cryobench.io.store import load_dataset, load_reconstruction
+from cryobench.runs.decode import write_volumes
+from cryobench.runs.run import run
+from cryobench.runs.score import HowToScore, load_or_score, score_run
 from stored import store_dataset, store_run
 from toy import toy_dataset
 

@@ -10,10 +10,10 @@ import pytest
 from cryobench._errors import FormatError
 from cryobench._progress import find_advice
 from cryobench.data import Dataset
-from cryobench.experiment import run
 from cryobench.io.store import read_run_record
 from cryobench.methods import get_method
 from cryobench.methods.controls import Consensus
+from cryobench.runs.run import run
 from toy import toy_dataset
 
 
@@ -68,7 +68,7 @@ def test_bfloat16_is_chosen_only_where_there_are_units_for_it(
 ) -> None:
     monkeypatch.setattr(Consensus, "precisions", ("bfloat16", "float32"))
     for has_units, expected in ((False, "float32"), (True, "bfloat16")):
-        module = import_module("cryobench.experiment.run")
+        module = import_module("cryobench.runs.run")
         monkeypatch.setattr(module, "multiplies_bfloat16", lambda _, has_units=has_units: has_units)
         run("consensus", dataset, tmp_path / expected)
         assert read_run_record(tmp_path / expected).machine.precision == expected

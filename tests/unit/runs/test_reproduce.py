@@ -11,8 +11,8 @@ import cryobench
 from cryobench._errors import FormatError
 from cryobench.cli.main import app
 from cryobench.data import IndexedVolumes, Reconstruction
-from cryobench.experiment.reproduce import compare, reproduce
 from cryobench.io.formats.mrc import read_volume, write_volume
+from cryobench.runs.reproduce import compare, reproduce
 from stored import edit_json, store_dataset, store_run
 from toy import PIXEL_SIZE, toy_dataset
 

@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 
 from cryobench.data import Components, Dataset, LatentDensity, LatentPath, Reconstruction
-from cryobench.experiment.series_settings import CENTRES, SeriesSettings
 from cryobench.latents.centres import choose_centres, nearest_particles
 from cryobench.latents.graph import choose_along, neighbour_graph
 from cryobench.latents.groups import cluster_latents, triangular_weights
@@ -31,6 +30,7 @@ from cryobench.latents.principal import principal_axes
 from cryobench.reconstruction.decoders import latent_rows, open_decoder, resize_volume, takes_latents
 from cryobench.reconstruction.engine import Passes, RunContext
 from cryobench.reconstruction.statistics import backproject, volume_bytes
+from cryobench.runs.series_settings import CENTRES, SeriesSettings
 
 
 @dataclass(frozen=True)
