@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from cryobench.io.store import load_dataset as load_dataset
     from cryobench.metrics.evaluate import score as score
     from cryobench.recipes.simulate import simulate as simulate
-    from cryobench.report.card.page import write_card as write_card
-    from cryobench.report.runs.site import write_report as write_report
+    from cryobench.report.pages.card import write_card as write_card
+    from cryobench.report.pages.report import write_report as write_report
     from cryobench.runs.adopt import adopt as adopt
     from cryobench.runs.run import run as run
     from cryobench.runs.saved_run import load_run as load_run
@@ -35,8 +35,8 @@ _PUBLIC = {
     "save_run": "cryobench.runs.saved_run",
     "score": "cryobench.metrics.evaluate",
     "simulate": "cryobench.recipes.simulate",
-    "write_card": "cryobench.report.card.page",
-    "write_report": "cryobench.report.runs.site",
+    "write_card": "cryobench.report.pages.card",
+    "write_report": "cryobench.report.pages.report",
 }
 
 _FOLDERS = {name: f"cryobench.{name}" for name in ("data", "methods", "metrics", "recipes")}

@@ -12,7 +12,7 @@ from cryobench.cli.main import app
 from cryobench.io.store import load_dataset
 from cryobench.methods import get_method, list_methods
 from cryobench.metrics import display, get_metric, list_metrics
-from cryobench.report.runs.site import write_report
+from cryobench.report.pages.report import write_report
 from cryobench.runs.decode import write_volumes
 from cryobench.runs.run import run
 from cryobench.runs.score import score_run

@@ -22,10 +22,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cryobench.report.card.page import write_card as write_card
-    from cryobench.report.runs.site import write_report as write_report
+    from cryobench.report.pages.card import write_card as write_card
+    from cryobench.report.pages.report import write_report as write_report
 
-_PUBLIC = {"write_card": "cryobench.report.card.page", "write_report": "cryobench.report.runs.site"}
+_PUBLIC = {"write_card": "cryobench.report.pages.card", "write_report": "cryobench.report.pages.report"}
 
 __all__ = ["write_card", "write_report"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cryobench.report.card.page import write_card
+from cryobench.report.pages.card import write_card
 from fabricated import HOSTILE_NAME, N_STATES, fabricate_dataset, fabricate_rich_dataset
 from page_parser import ParsedPage, check_references
 

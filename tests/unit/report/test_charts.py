@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from cryobench.report.runs.charts_payload import chart_data
 
 from cryobench.data import CollectiveVariable, Reconstruction, RunRecord, Score, Scores
 from cryobench.report.charts import (
@@ -23,7 +24,6 @@ from cryobench.report.charts.latents import draw_imbalance, imbalance_table
 from cryobench.report.charts.poses import draw_rotations, draw_shifts
 from cryobench.report.figures import draw_chart, style_runs
 from cryobench.report.runs import tables
-from cryobench.report.runs.charts_payload import chart_data
 from fabricated import N_STATES, fabricate_dataset, fabricate_measures, fabricate_results, fabricate_rich_dataset
 
 
@@ -285,7 +285,8 @@ def test_every_kind_of_chart_is_drawn_with_every_run(kind, charts, runs):
 
 def test_names_of_a_forest_stand_beside_their_runs():
     from cryobench.report.figures.scores import draw_forest
-    from cryobench.report.figures.style import RunStyle
+
+    from cryobench.report.runs.styles import RunStyle
 
     values = {"low": 0.1, "best": 0.9, "middle": 0.5}
     scores = pd.DataFrame(

@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from cryobench.report.figures.style import DIVERGING
+from cryobench.report.findings.pictures import colour_change
+from cryobench.report.runs.charts_payload import chart_data
 
 from cryobench.data import (
     ClassVolumes,
@@ -17,9 +20,7 @@ from cryobench.data import (
 )
 from cryobench.report.charts.findings import draw_convergence, draw_densities, draw_half_sets, draw_variances
 from cryobench.report.figures import draw_chart, draw_class_volumes, draw_components, draw_frames, style_runs
-from cryobench.report.figures.style import DIVERGING
 from cryobench.report.findings.gather import gather_findings
-from cryobench.report.findings.pictures import colour_change
 from cryobench.report.findings.tables import (
     collect_notes,
     flatten_density,
@@ -38,7 +39,6 @@ from cryobench.report.findings.volumes import (
     view_components,
     view_frames,
 )
-from cryobench.report.runs.charts_payload import chart_data
 from cryobench.report.runs.tables import Run
 from fabricated import PIXEL_SIZE, fabricate_dataset
 

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from cryobench.report.runs.charts_payload import latent_data
 
 from cryobench.report.figures import draw_latents
 from cryobench.report.runs import latent_views
-from cryobench.report.runs.charts_payload import latent_data
 from cryobench.report.runs.colourings import colourings
 from cryobench.report.runs.latent_views import TABLE, read_earlier, tabulate_views, view_latents
 from cryobench.report.runs.umap_layout import WIDEST, _find_neighbours, explain_no_umap, lay_out_umap

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cryobench.report.runs.charts_payload import latent_data
 
 from cryobench.data import Scores
 from cryobench.io.store import load_reconstruction
 from cryobench.report import write_report
 from cryobench.report.figures import draw_latents
-from cryobench.report.runs.charts_payload import latent_data
+from cryobench.report.findings.series import view_series
 from cryobench.report.runs.latent_views import LatentView, view_latents
-from cryobench.report.runs.series import view_series
 from cryobench.report.runs.tables import Run, name_runs
 from cryobench.runs.series import write_series
 from cryobench.runs.series_settings import SeriesSettings

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from cryobench.report.runs.charts_payload import chart_data
 
 from cryobench.data import Finding, LatentSnapshots, LossTerms, Reconstruction, RunRecord, Scores
 from cryobench.report.charts import LineChart, SnapshotChart
 from cryobench.report.charts.training import MOST_SHOWN, draw_snapshots, draw_terms, project_snapshots
 from cryobench.report.figures import draw_chart
 from cryobench.report.findings.tables import MOST_STRETCHES, tabulate_terms
-from cryobench.report.runs.charts_payload import chart_data
 from cryobench.report.runs.tables import Run
 from fabricated import fabricate_dataset
 

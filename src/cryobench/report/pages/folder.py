@@ -1,20 +1,20 @@
 """A page as a folder that opens from disk, without a server and without a network.
 
-Pages opened from disk may not read data files, so data are scripts that hand their value to the page. plotly's
-JavaScript is taken from the installed plotly package when a page is written. The folder appears whole or not at all.
+Pages opened from disk may not read data files, so data are scripts that hand their value to the page. Vega's JavaScript
+is taken from the installed vl-convert package when a page is written. The folder appears whole or not at all.
 """
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
-from plotly.offline import get_plotlyjs
+import vl_convert
 
 from cryobench._version import __version__
 from cryobench.io.atomic import atomic_folder
@@ -59,25 +59,20 @@ def write_static(folder: Path) -> Path:
     assets.mkdir()
     for static in files("cryobench.report").joinpath("static").iterdir():
         (assets / static.name).write_bytes(static.read_bytes())
-    (assets / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
+    (assets / "vega.js").write_text(_bundle_vega(), encoding="utf-8")
     return assets
+
+
+@cache
+def _bundle_vega() -> str:
+    """JavaScript of Vega, Vega-Lite and vega-embed, of the versions that draw the SVG figures."""
+    return vl_convert.javascript_bundle()
 
 
 def write_script(path: Path, call: str, value: Any) -> None:
     """A script file that hands ``value`` to the page: pages opened from disk may not read JSON files."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     path.write_text(f"{call}({text});\n", encoding="utf-8")
-
-
-def number(value: Any, digits: int = 6) -> float | None:
-    """A number rounded for a script; null if it is not finite."""
-    value = float(value)
-    return float(f"{value:.{digits}g}") if np.isfinite(value) else None
-
-
-def numbers(values: Any, digits: int = 5) -> list[float | None]:
-    """An array of any shape, flattened and rounded for a script."""
-    return [number(value, digits) for value in np.asarray(values, dtype=np.float64).ravel()]
 
 
 def render(template: str, **values: Any) -> str:

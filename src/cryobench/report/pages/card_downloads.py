@@ -1,44 +1,42 @@
 """What a paper takes away from a card: every figure as SVG, every table as CSV."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from cryobench._progress import Task
 from cryobench.report import figures
 from cryobench.report.card.contents import Card
-from cryobench.report.card.pictures import captions, label_state
-from cryobench.report.runs.pictures import tint
+from cryobench.report.charts import Chart
+from cryobench.report.colours import tint
+from cryobench.report.pages.card_pictures import captions, label_state
+from cryobench.report.pages.downloads import Figure
+
+_PANELS = (
+    ("spectra", ("spectra", "snr"), 2),
+    ("ctf", ("defocus", "astigmatism", "ctf"), 3),
+    ("poses", ("directions", "psi", "shifts"), 3),
+    ("states", ("states",), 1),
+    ("variables", ("variable", "pair"), 4),
+    ("occupancies", ("occupancies",), 1),
+    ("assembly", ("assembly",), 1),
+)
+"""Figures, the charts that stand in them, and how many in a row."""
 
 
-def write_figures(card: Card, folder: Path, task: Task) -> dict[str, str]:
-    """Write every figure into ``folder``; plot name to file name."""
-    folder.mkdir(exist_ok=True)
-    written: dict[str, str] = {}
-
-    def save(key: str, figure: figures.Figure) -> None:
-        figures.save_svg(figure, folder / f"{key}.svg")
-        written[key] = f"{folder.name}/{key}.svg"
-        task.advance()
-
+def draw_figures(card: Card, charts: Mapping[str, Chart]) -> Iterator[tuple[str, Figure]]:
+    """Every figure of a card: name, and its SVG or specification."""
     if card.views:
         tinted = [tint(picture, colour) for picture, colour in zip(card.pictures, card.colours, strict=True)]
-        words = [f"{label_state(card, view)}\n{captions(view)[-1]}" for view in card.views]
-        save("gallery", figures.draw_gallery(tinted, words))
-    save("particles", figures.draw_particles(card.examples))
-    save("spectra", figures.draw_spectra(card.spectra.table, from_truth=card.spectra.from_truth))
-    save("ctf", figures.draw_ctf(card.ctf, card.ctf_curves))
-    if card.directions is not None and card.poses is not None:
-        save("poses", figures.draw_poses(card.directions, card.poses))
-    if card.states is not None:
-        save("states", figures.draw_states(card.states))
-    if card.histograms:
-        save("variables", figures.draw_variables(card.histograms, card.pair))
-    if card.occupancies is not None:
-        save("occupancies", figures.draw_occupancies(card.occupancies))
-    if card.assembly is not None:
-        save("assembly", figures.draw_assembly(card.assembly))
-    return written
+        words = [(label_state(card, view), captions(view)[-1]) for view in card.views]
+        yield "gallery", figures.draw_gallery(tinted, words)
+    yield "particles", figures.draw_particles(card.examples)
+    for name, panels, columns in _PANELS:
+        known = [chart for key, chart in charts.items() if key in panels or key.split("-")[0] in panels]
+        if len(known) > 1:
+            yield name, figures.beside(known, {}, columns=min(columns, len(known)))
+        elif known:
+            yield name, figures.draw_on_paper(known[0], {})
 
 
 def write_tables(card: Card, folder: Path) -> list[tuple[str, str]]:

@@ -15,17 +15,16 @@ from cryobench.io.atomic import write_json
 from cryobench.metrics.display import find_kind, find_metric
 from cryobench.report.card.dataset_tables import flatten_entries
 from cryobench.report.card.facts import describe_contrast, headline
-from cryobench.report.card.page import fill_card
-from cryobench.report.findings.pictures import write_findings, write_moved, write_series
 from cryobench.report.findings.volumes import PROJECTIONS
-from cryobench.report.page import page_folder, render, write_script, write_static
-from cryobench.report.runs import downloads, pictures
+from cryobench.report.pages import downloads, found, pictures
+from cryobench.report.pages.card import fill_card
+from cryobench.report.pages.contents import Contents, collect_contents
+from cryobench.report.pages.folder import page_folder, render, write_script, write_static
+from cryobench.report.pages.leaderboard import lay_out_leaderboard, lay_out_metrics
+from cryobench.report.pages.specs import report_data
 from cryobench.report.runs.agreement import compare_runs, describe_found
-from cryobench.report.runs.contents import Contents, collect_contents
 from cryobench.report.runs.inputs import digest_inputs, is_up_to_date
 from cryobench.report.runs.latent_views import SEED, LatentView, read_earlier
-from cryobench.report.runs.leaderboard import lay_out_leaderboard, lay_out_metrics
-from cryobench.report.runs.payload import costs_of, plot_data
 from cryobench.report.runs.published_results import lay_out_published
 from cryobench.report.runs.standing import compare_controls, find_negative_scores
 from cryobench.report.runs.tables import BAND, CURVE_KINDS, Run
@@ -67,31 +66,27 @@ def write_report(
 
 
 def _fill(contents: Contents, folder: Path, task: Task, inputs: str | None) -> None:
+    """Draw what was gathered, and write it: scripts and pictures, figures, tables, and the page that shows them."""
     assets = write_static(folder)
-    write_script(assets / "data.js", "cryobench.receiveData", plot_data(contents))
     card_files = fill_card(contents.card, folder, "card.html", task, report="index.html")
-    queries = pictures.read_queries(contents, task)
-    slices, surfaces = [], []
-    for position, query in queries.items():
-        if position in contents.slice_positions:
-            slices.append(pictures.write_query_slices(contents, query, assets / "slices"))
-        if position in contents.surface_positions:
-            surfaces.append(pictures.write_query_surfaces(contents, query, assets / "surfaces"))
-        task.advance()
+    write_script(assets / "data.js", "cryobench.receiveData", report_data(contents))
+    slices = [pictures.write_query_slices(contents, query, assets / "slices") for query in contents.slices]
+    surfaces = [pictures.write_query_surfaces(contents, query, assets / "surfaces") for query in contents.surfaces]
     write_script(assets / "surfaces.js", "cryobench.receiveSurfaces", surfaces)
+    task.advance()
     moved: list[dict[str, Any]] = []
     if contents.findings.components:
-        moved = write_moved(contents, assets / "moved.js", assets / "surfaces")
+        moved = found.write_moved(contents, assets / "moved.js", assets / "surfaces")
     page = _render(
         contents,
-        found=write_findings(contents, assets / "findings"),
-        series=write_series(contents, assets / "series"),
+        found=found.write_findings(contents, assets / "findings"),
+        series=found.write_series(contents, assets / "series"),
         moved=moved,
         particle_rows=card_files.particle_rows,
         slices=slices,
         surfaces=surfaces,
         figures={
-            **downloads.write_figures(contents, queries, folder / "figures", task),
+            **downloads.write_svg(downloads.draw_figures(contents), folder / "figures", task),
             "particles": card_files.figures["particles"],
         },
         tables=downloads.write_tables(contents, folder / "tables"),
@@ -126,7 +121,7 @@ def _render(contents: Contents, **written: Any) -> str:
         projections=PROJECTIONS,
         board=lay_out_leaderboard(contents),
         boards=lay_out_metrics(contents),
-        costs=costs_of(contents),
+        costs=contents.costs,
         published=lay_out_published(contents.dataset, contents.runs),
         ranking=contents.standing.kind,
         warnings=find_negative_scores(contents.runs),

@@ -13,7 +13,7 @@ import pandas as pd
 from cryobench.metrics import get_metric, list_metrics
 from cryobench.metrics.display import choose_main, find_kind, find_metric, hides_truth, is_censored
 from cryobench.metrics.metric import ScoreKind
-from cryobench.report.runs.contents import Contents
+from cryobench.report.pages.contents import Contents
 from cryobench.report.runs.standing import sort_runs
 from cryobench.report.runs.tables import Group, Run, reasons_missing
 

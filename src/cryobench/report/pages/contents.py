@@ -1,9 +1,8 @@
-"""Everything one report shows, as tables, gathered once; page data, paper figures and downloads draw from it."""
+"""Everything that one report shows, gathered once as values; nothing is read or computed after it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from cryobench._progress import Task
@@ -12,15 +11,16 @@ from cryobench.metrics.display import order_scores
 from cryobench.report.axes import TruthAxis, choose_truth_axis
 from cryobench.report.card.contents import Card, collect_card
 from cryobench.report.charts import Picture, collect_charts
-from cryobench.report.figures.style import RunStyle, style_runs
+from cryobench.report.charts.scores import Cost, gather_costs
 from cryobench.report.findings.gather import Findings, gather_findings
+from cryobench.report.findings.series import SeriesView, view_series
 from cryobench.report.runs import tables
 from cryobench.report.runs.assignments import class_by_truth
 from cryobench.report.runs.colourings import Colouring, colourings
 from cryobench.report.runs.latent_views import LatentView, view_latents
-from cryobench.report.runs.queries import choose_queries
-from cryobench.report.runs.series import SeriesView, view_series
+from cryobench.report.runs.queries import TRUTH, QueryVolumes, choose_queries, read_query
 from cryobench.report.runs.standing import Standing, rank_runs
+from cryobench.report.runs.styles import RunStyle, style_runs
 from cryobench.report.runs.tables import Run
 
 SLICE_QUERIES = 6
@@ -40,6 +40,7 @@ class Contents:
     """Scores that any run has, in the order of display."""
     standing: Standing
     """Ranks of the methods, and the score they are by."""
+    costs: list[Cost]
     curves: pd.DataFrame
     curve_summary: pd.DataFrame
     truth_axis: TruthAxis | None
@@ -52,8 +53,14 @@ class Contents:
     pictures: list[Picture]
     findings: Findings
     card: Card
-    slice_positions: np.ndarray
-    surface_positions: np.ndarray
+    slices: list[QueryVolumes]
+    """Query particles whose volumes are shown in slices; only those that have any."""
+    surfaces: list[QueryVolumes]
+    """Those whose volumes are shown as surfaces."""
+
+    def label_of(self, slug: str) -> str:
+        """What stands beside a volume: the run's label, or "true volume"."""
+        return "true volume" if slug == TRUTH else self.styles[slug].label
 
     def pictures_of(self, section: str) -> dict[str, list[Picture]]:
         """Pictures of a section of the page by their group."""
@@ -91,14 +98,17 @@ def collect_contents(
     alive = [run for run in runs if run.status != "failed"]
     views = _view_latents(alive, dataset, earlier, task)
     classes = {run.slug: class_by_truth(run.reconstruction, dataset) for run in alive}
+    run_table = tables.run_table(runs)
+    slices, surfaces = _read_queries(runs, dataset, task)
     return Contents(
         dataset=dataset,
         runs=runs,
         styles=style_runs(runs),
-        run_table=tables.run_table(runs),
+        run_table=run_table,
         scores=scores,
         score_names=names,
         standing=rank_runs(runs),
+        costs=gather_costs(run_table),
         curves=curves,
         curve_summary=tables.summarise_curves(curves),
         truth_axis=None if truth is None else choose_truth_axis(truth),
@@ -109,9 +119,22 @@ def collect_contents(
         pictures=collect_charts(runs, dataset),
         findings=gather_findings(runs, dataset),
         card=collect_card(dataset, task),
-        slice_positions=choose_queries(dataset, SLICE_QUERIES),
-        surface_positions=choose_queries(dataset, SURFACE_QUERIES),
+        slices=slices,
+        surfaces=surfaces,
     )
+
+
+def _read_queries(runs: Sequence[Run], dataset: Dataset, task: Task) -> tuple[list[QueryVolumes], list[QueryVolumes]]:
+    """Volumes of the query particles shown in slices and as surfaces, each read once; those without any left out."""
+    wanted = [choose_queries(dataset, count).tolist() for count in (SLICE_QUERIES, SURFACE_QUERIES)]
+    read: dict[int, QueryVolumes] = {}
+    for position in sorted({*wanted[0], *wanted[1]}):
+        query = read_query(dataset, runs, position)
+        if query.volumes:
+            read[position] = query
+        task.advance()
+    slices, surfaces = ([read[position] for position in sorted(each) if position in read] for each in wanted)
+    return slices, surfaces
 
 
 def _view_latents(

@@ -5,17 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import to_rgb
-from matplotlib.image import imsave
 
 from cryobench.data import Components
-from cryobench.report.figures.style import DIVERGING, NEUTRAL
+from cryobench.report.colours import DIVERGING, NEUTRAL, colour_change, greys, rgb, tint, write_png
 from cryobench.report.findings.motion import animate_motion
+from cryobench.report.findings.series import SeriesView
 from cryobench.report.findings.volumes import ComponentsView, FramesView, find_outline, grey_range
-from cryobench.report.page import write_script
-from cryobench.report.runs.contents import Contents
-from cryobench.report.runs.pictures import BYTES_PER_FACE, fit_zoom, tint, write_meshes
-from cryobench.report.runs.series import SeriesView
+from cryobench.report.pages.contents import Contents
+from cryobench.report.pages.folder import write_script
+from cryobench.report.pages.pictures import BYTES_PER_FACE, fit_zoom, grey_strip, write_meshes
 from cryobench.report.surfaces import BOX_SIZES, extract_surfaces, reduce_volume, shade_surface, typical_density
 
 Entry = dict[str, Any]
@@ -30,7 +28,7 @@ MESH_BYTES, MESH_BYTES_A_RUN = 4_000_000, 1_000_000
 _ENLARGED = 160
 """Pixels to which slices of components are enlarged, so that the outline of the mean is thin."""
 _SIDES = (("minus", -DEVIATIONS), ("mean", 0.0), ("plus", DEVIATIONS))
-_COLOURS = {"minus": DIVERGING(0.0), "mean": to_rgb(NEUTRAL), "plus": DIVERGING(1.0)}
+_COLOURS = {"minus": DIVERGING[0], "mean": NEUTRAL, "plus": DIVERGING[-1]}
 
 
 def write_findings(contents: Contents, folder: Path) -> dict[str, dict[str, list[Entry]]]:
@@ -49,27 +47,19 @@ def write_findings(contents: Contents, folder: Path) -> dict[str, dict[str, list
     }
 
 
-def colour_change(values: np.ndarray, limit: float) -> np.ndarray:
-    """RGBA (..., 4) of a change: blue for less, vermilion for more, clearer the smaller it is."""
-    scaled = np.clip(values / limit, -1, 1)
-    colours = np.where(scaled[..., None] < 0, DIVERGING(0.0), DIVERGING(1.0))
-    colours[..., 3] = np.abs(scaled)
-    return colours
-
-
 def _write_components(slug: str, view: ComponentsView, folder: Path) -> list[Entry]:
     low, high = grey_range(view.mean)
     name = f"mean-{slug}.png"
-    imsave(folder / name, _strip(view.mean[:, ::-1], high), cmap="gray", vmin=low, vmax=high)
+    write_png(folder / name, grey_strip(view.mean, low, high))
     entries = [_entry(folder, name, "mean", "Mean volume in three planes")]
     scale = max(1, _ENLARGED // view.mean.shape[-1])
     outlines = [find_outline(plane, view.edge, scale) for plane in view.mean]
     for number, (planes, variance) in enumerate(zip(view.components, view.variances.tolist(), strict=True), start=1):
         pictures = [colour_change(np.kron(plane, np.ones((scale, scale))), view.limit) for plane in planes]
         for picture, outline in zip(pictures, outlines, strict=True):
-            picture[outline] = (*to_rgb(NEUTRAL), 1)
+            picture[outline] = (*rgb(NEUTRAL), 1)
         name = f"component-{slug}-{number}.png"
-        imsave(folder / name, _strip(np.stack(pictures)[:, ::-1], 0.0))
+        write_png(folder / name, _strip(np.stack(pictures)[:, ::-1]))
         words = f"component {number}, variance {variance:.3g}"
         entries.append(_entry(folder, name, words, f"Component {number} in three planes"))
     return entries
@@ -92,8 +82,8 @@ def write_frames(view: FramesView, folder: Path, key: str, captions: Sequence[st
     entries = []
     for frame, picture, change in zip(view.shown.tolist(), view.frames, view.differences, strict=True):
         name, changed = f"{key}-{frame}.png", f"{key}-change-{frame}.png"
-        imsave(folder / name, picture[::-1], cmap="gray", vmin=low, vmax=high)
-        imsave(folder / changed, colour_change(change[::-1], view.limit))
+        write_png(folder / name, greys(picture, low, high))
+        write_png(folder / changed, colour_change(change[::-1], view.limit))
         entry = _entry(folder, name, captions[int(frame)], f"Volume {frame + 1} of {view.n_frames}, projected")
         entries.append({**entry, "change": f"assets/{folder.name}/{changed}"})
     return entries
@@ -105,7 +95,7 @@ def _write_classes(contents: Contents, slug: str, folder: Path) -> list[Entry]:
     entries = []
     for number, planes, lines in zip(view.shown.tolist(), view.planes, captions, strict=True):
         name = f"class-{slug}-{number}.png"
-        imsave(folder / name, _strip(planes[:, ::-1], high), cmap="gray", vmin=low, vmax=high)
+        write_png(folder / name, grey_strip(planes, low, high))
         entries.append(_entry(folder, name, ", ".join(lines), f"Volume of class {number} in three planes"))
     return entries
 
@@ -121,9 +111,9 @@ def _write_motion(contents: Contents, slug: str, folder: Path) -> list[Entry]:
     return entries
 
 
-def _strip(planes: np.ndarray, gap: float) -> np.ndarray:
-    """Three planes (3, n, n) or (3, n, n, 4) side by side."""
-    between = np.full((planes.shape[1], max(1, planes.shape[1] // 64), *planes.shape[3:]), gap)
+def _strip(planes: np.ndarray) -> np.ndarray:
+    """Three pictures (3, n, n, 4) side by side, parted by nothing seen."""
+    between = np.zeros((planes.shape[1], max(1, planes.shape[1] // 64), planes.shape[3]))
     return np.hstack([planes[0], between, planes[1], between, planes[2]])
 
 
@@ -162,13 +152,13 @@ def _move_run(contents: Contents, slug: str, found: Components, folder: Path, *,
         for rank, (side, deviations) in enumerate(_SIDES):
             volume = mean + deviations * step
             key = f"moved-{slug}-mean" if side == "mean" else f"moved-{slug}-{number + 1}-{side}"
-            colour = _hex(side)
+            colour = _COLOURS[side]
             enclosed = [float((volume > fraction * typical).mean()) for fraction in LEVELS]
             if not (folder / f"{key}.js").exists():
                 meshes = extract_surfaces(volume, width / len(volume), enclosed, most_faces=most_faces)
                 write_meshes(folder / f"{key}.js", key, meshes, width / 2 * 1.02)
                 picture = shade_surface(volume, LEVELS[DEFAULT_LEVEL] * typical)
-                imsave(folder / f"{key}.png", tint(picture, colour))
+                write_png(folder / f"{key}.png", tint(picture, colour))
                 if side == "mean":
                     zoom = fit_zoom(meshes[DEFAULT_LEVEL], width / 2 * 1.02)
             label = "mean" if side == "mean" else f"mean {'−' if deviations < 0 else '+'} {DEVIATIONS:.0f} σ"
@@ -186,7 +176,3 @@ def _move_run(contents: Contents, slug: str, found: Components, folder: Path, *,
 
 def _reduce(volume: np.ndarray) -> np.ndarray:
     return reduce_volume(np.nan_to_num(np.asarray(volume, dtype=np.float32)), BOX_SIZES[0])
-
-
-def _hex(side: str) -> str:
-    return "#" + "".join(f"{round(255 * part):02x}" for part in _COLOURS[side][:3])

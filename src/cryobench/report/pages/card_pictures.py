@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.image import imsave
 
 from cryobench.report.card.contents import Card
 from cryobench.report.card.states import StateView
-from cryobench.report.runs.pictures import BYTES_PER_FACE, fit_zoom, tint, write_meshes
+from cryobench.report.colours import tint, write_png
+from cryobench.report.pages.pictures import BYTES_PER_FACE, fit_zoom, write_meshes
 from cryobench.report.runs.queries import DEFAULT_LEVEL
 from cryobench.report.surfaces import TRUTH_FRACTIONS, extract_surfaces, shade_surface, typical_density
 
@@ -43,7 +43,7 @@ def write_gallery(card: Card, folder: Path) -> list[dict[str, Any]]:
     entries = []
     for view, picture, colour in zip(card.views, card.pictures, card.colours, strict=True):
         name = f"state-{view.state}.png"
-        imsave(folder / name, tint(picture, colour))
+        write_png(folder / name, tint(picture, colour))
         label = label_state(card, view)
         entries.append({"file": f"assets/{folder.name}/{name}", "label": label, "lines": captions(view)})
     return entries
@@ -74,7 +74,7 @@ def write_state_surfaces(card: Card, folder: Path) -> list[dict[str, Any]]:
         key = f"state-{view.state}"
         write_meshes(folder / f"{key}.js", key, meshes, half_width)
         picture = shade_surface(volume, TRUTH_FRACTIONS[DEFAULT_LEVEL] * typical)
-        imsave(folder / f"{key}.png", tint(picture, card.colours[row]))
+        write_png(folder / f"{key}.png", tint(picture, card.colours[row]))
         panels.append(
             {
                 "slug": key,

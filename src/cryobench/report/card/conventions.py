@@ -1,16 +1,13 @@
 """The convention check that is kept with a data set, as a section of its card: verdicts, curves and half-maps."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.image import imsave
 
 from cryobench.check import VERDICTS, read_check, read_open_faults
 from cryobench.data import Dataset
-from cryobench.report.slices import PLANES, cut_slices
 
 _CURVES = {
     "found": "reading that was found",
@@ -64,26 +61,3 @@ def _curves(kept: dict[str, Any]) -> pd.DataFrame:
         if name != "stated" or kept["stated"] != kept["found"][: len(kept["stated"])]
     ]
     return pd.concat(tables, ignore_index=True)
-
-
-def write_halves(view: ConventionView | None, folder: Path) -> list[dict[str, str]]:
-    """One PNG of three central planes for each half-map, on one grey scale, and their entries for the page."""
-    if view is None or view.halves is None:
-        return []
-    folder.mkdir(parents=True, exist_ok=True)
-    planes = np.stack([cut_slices(half) for half in view.halves])
-    white = float(np.percentile(np.abs(planes), 99.9)) or 1.0
-    entries = []
-    for number, half in enumerate(planes, start=1):
-        gap = np.full((half.shape[-1], 1), white)
-        strip = np.hstack([half[0, ::-1], gap, half[1, ::-1], gap, half[2, ::-1]])
-        name = f"half-map-{number}.png"
-        imsave(folder / name, strip, cmap="gray", vmin=-0.3 * white, vmax=white)
-        entries.append(
-            {
-                "file": f"assets/{folder.name}/{name}",
-                "label": f"half-map {number}",
-                "alt": f"Half-map {number}: central {', '.join(PLANES)} slices",
-            }
-        )
-    return entries

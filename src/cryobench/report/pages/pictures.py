@@ -5,16 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import to_rgb
-from matplotlib.image import imsave
 
-from cryobench._progress import Task
+from cryobench.report.card.conventions import ConventionView
 from cryobench.report.card.views import ParticleViews, grey_limits
-from cryobench.report.figures.style import NEUTRAL
-from cryobench.report.page import write_script
-from cryobench.report.runs.contents import Contents
-from cryobench.report.runs.queries import DEFAULT_LEVEL, TRUTH, QueryVolumes, read_query
-from cryobench.report.slices import PLANES, slices_of
+from cryobench.report.colours import NEUTRAL, greys, tint, write_png
+from cryobench.report.pages.contents import Contents
+from cryobench.report.pages.folder import write_script
+from cryobench.report.runs.queries import DEFAULT_LEVEL, TRUTH, QueryVolumes
+from cryobench.report.slices import PLANES, cut_slices, match_slices
 from cryobench.report.surfaces import Mesh, extract_surfaces, pack_mesh
 
 MESH_BYTES = 9_000_000
@@ -35,8 +33,7 @@ def write_particles(examples: Sequence[ParticleViews], folder: Path) -> list[dic
                 cells.append(None)
                 continue
             name = f"particle-{views.particle}-view-{row}.png"
-            low, high = grey_limits(views.views[title])
-            imsave(folder / name, views.views[title], cmap="gray", vmin=low, vmax=high, origin="lower")
+            write_png(folder / name, greys(views.views[title], *grey_limits(views.views[title])))
             cells.append({"file": f"assets/{folder.name}/{name}", "alt": f"Particle {views.particle}: {title}"})
         rows.append({"title": title, "cells": cells})
     return rows
@@ -45,14 +42,12 @@ def write_particles(examples: Sequence[ParticleViews], folder: Path) -> list[dic
 def write_query_slices(contents: Contents, query: QueryVolumes, folder: Path) -> dict[str, Any]:
     """One PNG with three planes side by side per volume of a query particle, and its entry for the page."""
     folder.mkdir(parents=True, exist_ok=True)
-    slices, (black, white) = slices_of(query)
+    slices, white = match_slices(query.volumes, query.reference)
     strips = []
     for slug, planes in slices.items():
         name = f"query-{query.particle}-{slug}.png"
-        gap = np.full((planes.shape[-1], 1), white)
-        strip = np.hstack([planes[0, ::-1], gap, planes[1, ::-1], gap, planes[2, ::-1]])
-        imsave(folder / name, strip, cmap="gray", vmin=black, vmax=white)
-        label = label_of(contents, slug)
+        write_png(folder / name, grey_strip(planes, -0.3 * white, white))
+        label = contents.label_of(slug)
         alt = f"{label}: central {', '.join(PLANES)} slices of query particle {query.particle}"
         strips.append({"slug": slug, "label": label, "file": f"assets/{folder.name}/{name}", "alt": alt})
     return {"particle": query.particle, "state": query.state, "strips": strips}
@@ -64,7 +59,7 @@ def write_query_surfaces(contents: Contents, query: QueryVolumes, folder: Path) 
     pixel_size = contents.dataset.particles.pixel_size
     width = pixel_size * query.reference.shape[-1]
     half_width = width / 2 * 1.02
-    n_surfaces = max(1, len(contents.surface_positions) * (len(contents.runs) + 1))
+    n_surfaces = max(1, len(contents.surfaces) * (len(contents.runs) + 1))
     most_faces = int(MESH_BYTES / BYTES_PER_FACE / n_surfaces)
     panels, zoom = [], 1.0
     for slug, volume in query.volumes.items():
@@ -74,9 +69,9 @@ def write_query_surfaces(contents: Contents, query: QueryVolumes, folder: Path) 
             zoom = fit_zoom(meshes[DEFAULT_LEVEL], half_width)
         write_meshes(folder / f"{key}.js", key, meshes, half_width)
         colour = NEUTRAL if slug == TRUTH else contents.styles[slug].colour
-        imsave(folder / f"{key}.png", tint(query.pictures[slug], colour))
+        write_png(folder / f"{key}.png", tint(query.pictures[slug], colour))
         rank = _rank(contents, slug)
-        panels.append({"slug": slug, "label": label_of(contents, slug), "key": key, "colour": colour, "rank": rank})
+        panels.append({"slug": slug, "label": contents.label_of(slug), "key": key, "colour": colour, "rank": rank})
     return {
         "particle": query.particle,
         "state": query.state,
@@ -115,33 +110,33 @@ def write_mask(mask: np.ndarray | None, folder: Path) -> str | None:
     if mask is None:
         return None
     folder.mkdir(parents=True, exist_ok=True)
-    middle = mask.shape[-1] // 2
-    gap = np.ones((mask.shape[-1], 1))
-    planes = (mask[middle, ::-1], mask[::-1, middle], mask[::-1, :, middle])
-    imsave(folder / "mask.png", np.hstack([planes[0], gap, planes[1], gap, planes[2]]), cmap="gray", vmin=0, vmax=1)
+    write_png(folder / "mask.png", grey_strip(cut_slices(mask), 0, 1))
     return f"assets/{folder.name}/mask.png"
 
 
-def read_queries(contents: Contents, task: Task) -> dict[int, QueryVolumes]:
-    """Volumes of the query particles that are shown, by position; those without any volume are left out."""
-    positions = np.union1d(contents.slice_positions, contents.surface_positions).astype(int)
-    queries = {}
-    for position in positions.tolist():
-        query = read_query(contents.dataset, contents.runs, position)
-        if query.volumes:
-            queries[position] = query
-        task.advance()
-    return queries
+def write_halves(view: ConventionView | None, folder: Path) -> list[dict[str, str]]:
+    """One PNG of three central planes for each half-map of a check, on one grey scale, and their entries."""
+    if view is None or view.halves is None:
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    planes = np.stack([cut_slices(half) for half in view.halves])
+    white = float(np.percentile(np.abs(planes), 99.9)) or 1.0
+    entries = []
+    for number, half in enumerate(planes, start=1):
+        name = f"half-map-{number}.png"
+        write_png(folder / name, grey_strip(half, -0.3 * white, white))
+        entries.append(
+            {
+                "file": f"assets/{folder.name}/{name}",
+                "label": f"half-map {number}",
+                "alt": f"Half-map {number}: central {', '.join(PLANES)} slices",
+            }
+        )
+    return entries
 
 
-def label_of(contents: Contents, slug: str) -> str:
-    """What stands beside a volume: the run's label, or "true volume"."""
-    return "true volume" if slug == TRUTH else contents.styles[slug].label
-
-
-def tint(shade: np.ndarray, colour: str) -> np.ndarray:
-    """RGBA of a shaded picture in a colour, transparent where it is NaN."""
-    seen = np.isfinite(shade)
-    light = np.where(seen, shade, 0)[..., None]
-    rgb = np.clip(np.array(to_rgb(colour)) * light * 1.25 + 0.08 * light, 0, 1)
-    return np.concatenate([rgb, seen[..., None].astype(float)], axis=-1)
+def grey_strip(planes: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Three planes (3, n, n), rows upwards, side by side with white between them."""
+    first, second, third = (greys(plane, low, high) for plane in planes)
+    gap = np.ones((planes.shape[-1], max(1, planes.shape[-1] // 64)))
+    return np.hstack([first, gap, second, gap, third])

@@ -13,15 +13,15 @@ from cryobench._progress import Progress, Silent, Task
 from cryobench._version import __version__
 from cryobench.data import Dataset
 from cryobench.io.atomic import write_json
-from cryobench.report.card import downloads as card_downloads
-from cryobench.report.card import pictures as card_pictures
 from cryobench.report.card.contents import Card, collect_card
 from cryobench.report.card.dataset_tables import flatten_entries
 from cryobench.report.card.facts import Facts, describe_contrast, headline
-from cryobench.report.card.payload import card_data
-from cryobench.report.conventions import write_halves
-from cryobench.report.page import page_folder, render, write_script, write_static
-from cryobench.report.runs import pictures
+from cryobench.report.charts.dataset import draw_card
+from cryobench.report.figures import draw_on_page
+from cryobench.report.pages import card_downloads, card_pictures, pictures
+from cryobench.report.pages.downloads import write_svg
+from cryobench.report.pages.folder import page_folder, render, write_script, write_static
+from cryobench.report.pages.specs import plot_data
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +56,14 @@ def write_card(dataset: Dataset, folder: Path, *, progress: Progress | None = No
 def fill_card(card: Card, folder: Path, page: str, task: Task, *, report: str | None = None) -> CardFiles:
     """Write a card as ``page`` into a folder that has its static assets; ``report`` is the page it belongs to."""
     assets, dataset = folder / "assets", card.dataset
-    write_script(assets / "card_data.js", "cryobench.receiveData", card_data(card))
+    charts = draw_card(card)
+    specs = {name: draw_on_page(chart, {}) for name, chart in charts.items()}
+    write_script(assets / "card_data.js", "cryobench.receiveData", plot_data(specs))
     particle_rows = pictures.write_particles(card.examples, assets / "particles")
     surfaces = card_pictures.write_state_surfaces(card, assets / "surfaces")
     write_script(assets / "card_surfaces.js", "cryobench.receiveSurfaces", surfaces)
     task.advance()
-    figures = card_downloads.write_figures(card, folder / "figures", task)
+    figures = write_svg(card_downloads.draw_figures(card, charts), folder / "figures", task)
     text = render(
         "card.html",
         card=card,
@@ -74,7 +76,7 @@ def fill_card(card: Card, folder: Path, page: str, task: Task, *, report: str | 
         surfaces=surfaces,
         particle_rows=particle_rows,
         check=card.check,
-        half_maps=write_halves(card.check, assets / "conventions"),
+        half_maps=pictures.write_halves(card.check, assets / "conventions"),
         mask_picture=pictures.write_mask(dataset.particles.mask, assets / "particles"),
         figures=figures,
         tables=card_downloads.write_tables(card, folder / "tables"),

@@ -1,0 +1,137 @@
+"""Any chart as a Vega-Lite specification, sized for the page or for paper, and as an SVG file."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import vl_convert
+
+from cryobench.report.charts.kinds import (
+    BarChart,
+    Chart,
+    DensityChart,
+    DotChart,
+    GraphChart,
+    GridChart,
+    LineChart,
+    PlaneChart,
+    ScatterChart,
+    SnapshotChart,
+    SphereChart,
+)
+from cryobench.report.figures.curves import bar_spec, line_spec
+from cryobench.report.figures.fields import density_spec, grid_spec, sphere_spec
+from cryobench.report.figures.planes import dot_spec, graph_spec, plane_spec, scatter_spec, snapshot_spec
+from cryobench.report.figures.vega import COLUMN_WIDTH, PAGE, PAGE_WIDTH, PAPER, Medium, Spec
+from cryobench.report.runs.styles import RunStyle
+
+Styles = Mapping[str, RunStyle]
+_AXIS_ROOM = 62
+"""Pixels beside a panel for its axis, where panels stand beside one another."""
+_BAR_ROOM = 52
+"""Pixels for a bar of colours."""
+_CIRCLE = re.compile(
+    r'<path transform="translate\(([-\d.]+),([-\d.]+)\)" d="M([\d.]+),0A\3,\3,0,1,1,-\3,0A\3,\3,0,1,1,\3,0"'
+)
+_LONG = re.compile(r"(\d\.\d\d)\d+")
+
+
+def chart_spec(chart: Chart, styles: Styles, medium: Medium, width: int = PAGE_WIDTH) -> Spec:
+    """The specification of a chart without its width; runs look as ``styles`` says, by slug."""
+    match chart:
+        case LineChart():
+            return line_spec(chart, styles, medium, width)
+        case BarChart():
+            return bar_spec(chart, medium)
+        case DotChart():
+            return dot_spec(chart, styles, medium, width)
+        case PlaneChart():
+            return plane_spec(chart, styles, medium, width)
+        case GridChart():
+            return grid_spec(chart, medium)
+        case DensityChart():
+            return density_spec(chart, medium)
+        case SphereChart():
+            return sphere_spec(chart, medium)
+        case ScatterChart():
+            return scatter_spec(chart, medium)
+        case SnapshotChart():
+            return snapshot_spec(chart, medium)
+        case GraphChart():
+            return graph_spec(chart, medium)
+
+
+def draw_on_page(chart: Chart, styles: Styles, first: Sequence[str] = ()) -> Spec:
+    """A chart for the page: as wide as where it stands, and of many runs those of slugs ``first`` shown at first."""
+    spec = chart_spec(chart, styles, PAGE)
+    labels = [styles[slug].label for slug in first if slug in styles]
+    for layer in spec.get("layer", []):
+        for param in layer.get("params", []):
+            if param["name"] == "shown":
+                domain = layer["encoding"]["color"]["scale"]["domain"]
+                others = {style.label for style in styles.values()} - set(labels)
+                param["value"] = [{"run": label} for label in domain if not labels or label not in others]
+    return fit(spec)
+
+
+def fit(spec: Spec) -> Spec:
+    """A specification that is as wide as the element it stands in; panels are laid out by the page."""
+    if "facet" in spec or "usermeta" in spec:
+        return spec
+    return {**spec, "width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
+
+
+def draw_on_paper(chart: Chart, styles: Styles) -> Spec:
+    """A chart for a column of a journal page, or for both columns where it is wide."""
+    wide = isinstance(chart, SnapshotChart | GraphChart)
+    if isinstance(chart, LineChart):
+        wide = chart.shape == "points" or chart.x.whole or len(chart.series) > 6
+    width = PAGE_WIDTH if wide else COLUMN_WIDTH
+    return size(chart_spec(chart, styles, PAPER, width), width)
+
+
+def size(spec: Spec, width: int) -> Spec:
+    """A specification of a chart with its width in pixels."""
+    if "facet" in spec:
+        panel = (width - _BAR_ROOM) / spec["columns"] - spec["spacing"] - 8
+        return {**spec, "spec": {**spec["spec"], "width": panel, "height": panel}}
+    if "usermeta" in spec:
+        side = width - _AXIS_ROOM
+        return {**spec, "width": side, "height": side}
+    return {**spec, "width": width, "autosize": {"type": "fit-x", "contains": "padding"}}
+
+
+def beside(
+    charts: Sequence[Chart], styles: Styles, *, columns: int, titles: Sequence[str] = (), width: int = PAGE_WIDTH
+) -> Spec:
+    """Several charts as panels of one figure, in rows of so many; runs are named below the first alone."""
+    panels = []
+    for place, chart in enumerate(charts):
+        spec = chart_spec(chart, styles, PAPER, width)
+        coloured = isinstance(chart, SphereChart | GridChart) or (
+            isinstance(chart, ScatterChart) and chart.colouring is not None
+        )
+        room = (
+            0 if isinstance(chart, SphereChart) else _AXIS_ROOM / 2 if coloured else _AXIS_ROOM
+        ) + coloured * _BAR_ROOM
+        side = width / columns - room
+        panel = {**spec, "width": side}
+        if "usermeta" in spec:
+            panel["height"] = side
+        if titles:
+            above = f" (above: {spec['title']['text']})" if "title" in spec else ""
+            panel["title"] = {**spec.get("title", {}), "text": titles[place] + above, "anchor": "start"}
+        panels.append(panel)
+    independent = {"color": "independent", "fill": "independent", "shape": "independent", "strokeDash": "independent"}
+    return {"concat": panels, "columns": columns, "spacing": 14, "resolve": {"scale": independent}}
+
+
+def to_svg(spec: Spec) -> str:
+    """SVG of a specification, text as text; circles as such, coordinates to a hundredth of a pixel."""
+    svg = vl_convert.vegalite_to_svg({**spec, "config": PAPER.config})
+    return _LONG.sub(r"\1", _CIRCLE.sub(r'<circle cx="\1" cy="\2" r="\3"', svg))
+
+
+def save_svg(figure: Spec | str, path: Path) -> None:
+    """Write a specification, or what is SVG already, as an SVG file; the same bytes for the same figure."""
+    path.write_text(figure if isinstance(figure, str) else to_svg(figure), encoding="utf-8")

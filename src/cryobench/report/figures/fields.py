@@ -1,0 +1,152 @@
+"""Grids of shares, densities over a plane, and counts on the sphere, in colours of one scale (cividis)."""
+
+import json
+
+import numpy as np
+
+from cryobench.report.charts.kinds import DensityChart, GridChart, SphereChart
+from cryobench.report.figures.vega import Medium, Spec, colour_bar, encode, named_places, table, tooltip
+
+MOST_ROWS, MOST_COLUMNS = 24, 14
+"""Names written beside a grid; evenly spaced ones of more."""
+_NUMBER = ".3~g"
+
+
+def _colour(title: str, high: float | None, **options: object) -> Spec:
+    scale = {"scheme": "cividis", "domain": [0, 1 if high is None else high], "nice": False}
+    return {"type": "quantitative", "scale": scale, "legend": colour_bar(title, **options)}
+
+
+def grid_spec(chart: GridChart, medium: Medium) -> Spec:
+    """A square for each row and column."""
+    n_rows, n_columns = chart.shares.shape
+    rows, columns = (values.ravel() for values in np.indices(chart.shares.shape))
+    data = {
+        "row": rows,
+        "column": columns,
+        "share": chart.shares.ravel(),
+        "of": [chart.rows[row] for row in rows],
+        "in": [chart.columns[column] for column in columns],
+    }
+    said = {"of": (chart.y.title, ""), "in": (chart.x.title, ""), "share": (chart.title, ".3~f")}
+    if chart.counts is not None:
+        data["particles"] = chart.counts.round().ravel()
+        said["particles"] = ("particles", "d")
+    gap = {} if max(n_rows, n_columns) > 40 else {"stroke": medium.ground, "strokeWidth": 0.6}
+    step = max(6, min(17, 300 // n_rows)) if medium.interactive else max(4, min(11, 220 // n_rows))
+    turned = {"labelAngle": -90 if max(map(len, chart.columns), default=0) > 3 and n_columns > 6 else 0}
+    return {
+        "data": table(data),
+        "mark": {"type": "rect", **gap},
+        "encoding": {
+            "x": named_places(
+                "column", chart.x.title, chart.columns, MOST_COLUMNS if n_columns > 30 else 30, **turned
+            ),
+            "y": named_places("row", chart.y.title, chart.rows, MOST_ROWS),
+            "color": {"field": "share", **_colour(chart.title, 1)},
+            **tooltip(medium, **said),
+        },
+        "height": max(60, step * n_rows),
+    }
+
+
+def density_spec(chart: DensityChart, medium: Medium) -> Spec:
+    """The density as small rectangles, dots of what it is the density of, and the path in white on black."""
+    (left, right), (bottom, top) = _edges(chart.columns), _edges(chart.rows)
+    rows, columns = (values.ravel() for values in np.indices(chart.values.shape))
+    data = {
+        "x": left[columns], "x2": right[columns], "y": bottom[rows], "y2": top[rows],
+        "density": chart.values.ravel(), "at": chart.columns[columns], "by": chart.rows[rows],
+    }  # fmt: skip
+    x, y = encode("x", chart.x, grid=False), encode("y", chart.y, grid=False)
+    for encoding, ends in ((x, (left[0], right[-1])), (y, (bottom[0], top[-1]))):
+        encoding["scale"] = {"domain": [float(end) for end in ends], "nice": False, "zero": False}
+    said = tooltip(medium, at=(chart.x.title, _NUMBER), by=(chart.y.title, _NUMBER), density=("density", _NUMBER))
+    layers: list[Spec] = [
+        {
+            "data": table(data),
+            # A little larger than its cell, so that no seam shows between neighbours.
+            "mark": {"type": "rect", "x2Offset": 0.6, "yOffset": 0.6},
+            "encoding": {
+                "x": x,
+                "x2": {"field": "x2"},
+                "y": y,
+                "y2": {"field": "y2"},
+                "color": {"field": "density", **_colour("density", float(chart.values.max()), format="~g")},
+                **said,
+            },
+        }
+    ]
+    if chart.points is not None:
+        dots = table({"x": chart.points[:, 0], "y": chart.points[:, 1]})
+        mark = {"type": "circle", "size": 5, "color": "#ffffff", "opacity": 0.35}
+        layers.append({"data": dots, "mark": mark, "encoding": {"x": x, "y": y}})
+    if chart.path is not None:
+        order = np.arange(len(chart.path))
+        path = table({"x": chart.path[:, 0], "y": chart.path[:, 1], "volume": order + 1})
+        along = {"x": x, "y": y, "order": {"field": "volume", "type": "quantitative"}}
+        layers += [
+            {"data": path, "mark": {"type": "line", "color": colour, "strokeWidth": width}, "encoding": along}
+            for colour, width in (("#000000", 5), ("#ffffff", 2.5))
+        ]
+        said = tooltip(
+            medium, volume=("volume of the path", "d"), x=(chart.x.title, _NUMBER), y=(chart.y.title, _NUMBER)
+        )
+        layers += [
+            {
+                "data": path,
+                "mark": {"type": "circle", "size": 20, "color": "#ffffff", "opacity": 1},
+                "encoding": {"x": x, "y": y, **said},
+            },
+            {
+                "data": path,
+                "transform": [{"filter": "datum.volume == 1"}],
+                "mark": {
+                    "type": "circle",
+                    "size": 90,
+                    "color": "#000000",
+                    "stroke": "#ffffff",
+                    "strokeWidth": 2,
+                    "opacity": 1,
+                },
+                "encoding": {"x": x, "y": y},
+            },
+        ]
+    return {"layer": layers, "height": 290 if medium.interactive else 190}
+
+
+def _edges(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    half = (places[1] - places[0]) / 2 if len(places) > 1 else 0.5
+    return places - half, places + half
+
+
+def sphere_spec(chart: SphereChart, medium: Medium) -> Spec:
+    """Cells of equal area as they lie on the map."""
+    cells = [
+        {
+            "type": "Feature",
+            "geometry": {"type": "Polygon", "coordinates": [np.round(outline, 3).tolist()]},
+            "properties": {
+                "longitude": round(float(longitude)),
+                "latitude": round(float(latitude)),
+                "count": int(count),
+            },
+        }
+        for outline, (longitude, latitude), count in zip(chart.outlines, chart.centres, chart.counts, strict=True)
+    ]
+    said = {
+        "properties.longitude": ("longitude / °", "d"),
+        "properties.latitude": ("latitude / °", "d"),
+        "properties.count": (chart.title, "d"),
+    }
+    high = max(1.0, float(chart.counts.max()))
+    return {
+        "data": {"values": json.loads(json.dumps(cells))},
+        "projection": {"type": "identity", "reflectY": True},
+        "mark": {"type": "geoshape", "stroke": None},
+        "encoding": {
+            "color": {"field": "properties.count", **_colour(chart.title, high, gradientLength=110)},
+            **tooltip(medium, **said),
+        },
+        "height": 190 if medium.interactive else 110,
+    }
