@@ -96,10 +96,11 @@ def direction_map(rotations: np.ndarray) -> pd.DataFrame:
     return table
 
 
-def _outline(bottom: float, top: float, left: float, right: float, points: int = 7) -> np.ndarray:
+def _outline(bottom: float, top: float, left: float, right: float, points: int = 9) -> np.ndarray:
     """Closed outline (p, 2) on the map of a cell between sines of the latitude and longitudes (radian)."""
     fine = np.linspace(-np.pi / 2, np.pi / 2, 2001)
-    up = np.interp(np.pi * np.linspace(bottom, top, points), 2 * fine + np.sin(2 * fine), fine)
+    first, last = np.interp([np.pi * bottom, np.pi * top], 2 * fine + np.sin(2 * fine), fine)
+    up = np.linspace(first, last, points)
     there = np.stack([2 / np.pi * left * np.cos(up), np.sin(up)], axis=-1)
     back = np.stack([2 / np.pi * right * np.cos(up), np.sin(up)], axis=-1)[::-1]
     return np.concatenate([there, back, there[:1]])

@@ -10,10 +10,10 @@ from cryobench.report.runs.latent_views import LatentView
 
 
 def draw_latents(
-    view: LatentView, colouring: Colouring | None, series: list[SeriesView], *, umap: bool
+    view: LatentView, colouring: Colouring | None, series: list[SeriesView], *, umap: bool, brief: bool = False
 ) -> ScatterChart:
     """Latents of one run in the UMAP or the plane of their principal components, and its volume series among them."""
-    titles = ("UMAP 1", "UMAP 2") if umap else _component_titles(view)
+    titles = ("UMAP 1", "UMAP 2") if umap else _component_titles(view, "" if brief else " of variance")
     trails = [
         Trail(
             each.name,
@@ -28,10 +28,8 @@ def draw_latents(
     return ScatterChart(Axis(titles[0]), Axis(titles[1]), view.scatter(umap=umap), particles, colouring, trails, umap)
 
 
-def _component_titles(view: LatentView) -> tuple[str, str]:
-    first, second = (
-        f"component {number} ({share:.0%} of variance)" for number, share in enumerate(view.explained, start=1)
-    )
+def _component_titles(view: LatentView, of: str) -> tuple[str, str]:
+    first, second = (f"component {place} ({share:.0%}{of})" for place, share in enumerate(view.explained, start=1))
     return first, second
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from cryobench.report.charts.kinds import BarChart, Bundle, LineChart, Reference, Series
-from cryobench.report.colours import BLUE
 from cryobench.report.figures.vega import (
     DOTTED,
     PAGE_WIDTH,
@@ -45,8 +44,9 @@ def line_spec(chart: LineChart, styles: Mapping[str, RunStyle], medium: Medium, 
     elif spread:
         layers.append(_bars(chart, spread, runs, labels))
     if joined:
-        layers.append(_curves(chart, runs, labels))
-        if chart.x.whole and all(len(series.x) < FEW for series in chart.series):
+        marked = chart.x.whole and all(len(series.x) < FEW for series in chart.series)
+        layers.append(_curves(chart, runs, labels, silent="strokeDash" if marked else ""))
+        if marked:
             layers.append(_points(chart, runs, labels, medium, 30))
         if medium.interactive and not chart.bundles:
             layers.append(_hover(chart, labels))
@@ -67,7 +67,7 @@ def bar_spec(chart: BarChart, medium: Medium) -> Spec:
     said = tooltip(medium, x=(chart.x.title, _NUMBER), y=(chart.y.title, "d"))
     return {
         "data": table(columns),
-        "mark": {"type": "rect", "color": BLUE},
+        "mark": "rect",
         "encoding": {
             "x": encode("low", chart.x, ends, grid=False),
             "x2": {"field": "high"},
@@ -122,14 +122,14 @@ def _interpolation(chart: LineChart) -> str:
     return "step" if chart.shape == "steps" else "linear"
 
 
-def _curves(chart: LineChart, runs: Runs, labels: Mapping[str, str]) -> Spec:
+def _curves(chart: LineChart, runs: Runs, labels: Mapping[str, str], silent: str) -> Spec:
     rows = [{"x": series.x, "y": series.y, "run": labels[series.slug]} for series in chart.series]
     return {
         "data": stack(rows),
         "transform": runs.filters,
         "params": runs.params,
         "mark": {"type": "line", "strokeWidth": 2, "interpolate": _interpolation(chart), "clip": True},
-        "encoding": {"x": _x(chart), "y": _y(chart), **runs.channels("color", "strokeDash")},
+        "encoding": {"x": _x(chart), "y": _y(chart), **runs.channels("color", "strokeDash", silent=silent)},
     }
 
 
@@ -182,7 +182,7 @@ def _points(chart: LineChart, runs: Runs, labels: Mapping[str, str], medium: Med
     return {
         "data": stack(rows),
         "transform": runs.filters,
-        "mark": {"type": "point", "size": size, "strokeWidth": 1.6, "opacity": 1},
+        "mark": {"type": "point", "size": size * medium.marker, "strokeWidth": 0.6 + medium.marker, "opacity": 1},
         "encoding": {"x": _x(chart), "y": _y(chart), **runs.channels("color", "fill", "shape"), **said},
     }
 

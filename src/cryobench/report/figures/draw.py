@@ -33,7 +33,8 @@ _BAR_ROOM = 52
 _CIRCLE = re.compile(
     r'<path transform="translate\(([-\d.]+),([-\d.]+)\)" d="M([\d.]+),0A\3,\3,0,1,1,-\3,0A\3,\3,0,1,1,\3,0"'
 )
-_LONG = re.compile(r"(\d\.\d\d)\d+")
+_LONG = re.compile(r"(\d\.\d\d)\d+(?=[^<>]*>)")
+"""More than two decimals inside of a tag."""
 
 
 def chart_spec(chart: Chart, styles: Styles, medium: Medium, width: int = PAGE_WIDTH) -> Spec:
@@ -108,13 +109,7 @@ def beside(
     panels = []
     for place, chart in enumerate(charts):
         spec = chart_spec(chart, styles, PAPER, width)
-        coloured = isinstance(chart, SphereChart | GridChart) or (
-            isinstance(chart, ScatterChart) and chart.colouring is not None
-        )
-        room = (
-            0 if isinstance(chart, SphereChart) else _AXIS_ROOM / 2 if coloured else _AXIS_ROOM
-        ) + coloured * _BAR_ROOM
-        side = width / columns - room
+        side = width / columns - _room(chart)
         panel = {**spec, "width": side}
         if "usermeta" in spec:
             panel["height"] = side
@@ -122,8 +117,22 @@ def beside(
             above = f" (above: {spec['title']['text']})" if "title" in spec else ""
             panel["title"] = {**spec.get("title", {}), "text": titles[place] + above, "anchor": "start"}
         panels.append(panel)
-    independent = {"color": "independent", "fill": "independent", "shape": "independent", "strokeDash": "independent"}
-    return {"concat": panels, "columns": columns, "spacing": 14, "resolve": {"scale": independent}}
+    of_runs = all(isinstance(chart, LineChart) and chart.styles is None for chart in charts)
+    scales = dict.fromkeys(("color", "fill", "shape", "strokeDash"), "shared" if of_runs else "independent")
+    return {"concat": panels, "columns": columns, "spacing": 14, "resolve": {"scale": scales}}
+
+
+def _room(chart: Chart) -> float:
+    """Pixels beside the axes of a panel: labels at the left, a bar of colours at the right, and what parts panels."""
+    match chart:
+        case SphereChart():
+            return _BAR_ROOM
+        case DotChart():
+            return 30 + min(150, 5 * max(map(len, chart.names), default=0))
+        case ScatterChart() if chart.colouring is not None:
+            return _BAR_ROOM + (26 if chart.bare else 46)
+        case _:
+            return _AXIS_ROOM
 
 
 def to_svg(spec: Spec) -> str:

@@ -12,9 +12,9 @@ MOST_ROWS, MOST_COLUMNS = 24, 14
 _NUMBER = ".3~g"
 
 
-def _colour(title: str, high: float | None, **options: object) -> Spec:
-    scale = {"scheme": "cividis", "domain": [0, 1 if high is None else high], "nice": False}
-    return {"type": "quantitative", "scale": scale, "legend": colour_bar(title, **options)}
+def _colour(field: str, high: float, legend: Spec) -> Spec:
+    scale = {"scheme": "cividis", "domain": [0, high], "nice": False}
+    return {"field": field, "type": "quantitative", "scale": scale, "legend": legend}
 
 
 def grid_spec(chart: GridChart, medium: Medium) -> Spec:
@@ -34,6 +34,7 @@ def grid_spec(chart: GridChart, medium: Medium) -> Spec:
         said["particles"] = ("particles", "d")
     gap = {} if max(n_rows, n_columns) > 40 else {"stroke": medium.ground, "strokeWidth": 0.6}
     step = max(6, min(17, 300 // n_rows)) if medium.interactive else max(4, min(11, 220 // n_rows))
+    height = max(60, step * n_rows)
     turned = {"labelAngle": -90 if max(map(len, chart.columns), default=0) > 3 and n_columns > 6 else 0}
     return {
         "data": table(data),
@@ -43,10 +44,10 @@ def grid_spec(chart: GridChart, medium: Medium) -> Spec:
                 "column", chart.x.title, chart.columns, MOST_COLUMNS if n_columns > 30 else 30, **turned
             ),
             "y": named_places("row", chart.y.title, chart.rows, MOST_ROWS),
-            "color": {"field": "share", **_colour(chart.title, 1)},
+            "color": _colour("share", 1.0, colour_bar(chart.title, medium, height)),
             **tooltip(medium, **said),
         },
-        "height": max(60, step * n_rows),
+        "height": height,
     }
 
 
@@ -72,7 +73,7 @@ def density_spec(chart: DensityChart, medium: Medium) -> Spec:
                 "x2": {"field": "x2"},
                 "y": y,
                 "y2": {"field": "y2"},
-                "color": {"field": "density", **_colour("density", float(chart.values.max()), format="~g")},
+                "color": _colour("density", float(chart.values.max()), colour_bar("density", medium, format="~g")),
                 **said,
             },
         }
@@ -145,7 +146,7 @@ def sphere_spec(chart: SphereChart, medium: Medium) -> Spec:
         "projection": {"type": "identity", "reflectY": True},
         "mark": {"type": "geoshape", "stroke": None},
         "encoding": {
-            "color": {"field": "properties.count", **_colour(chart.title, high, gradientLength=110)},
+            "color": _colour("properties.count", high, colour_bar(chart.title, medium, 105)),
             **tooltip(medium, **said),
         },
         "height": 190 if medium.interactive else 110,

@@ -95,7 +95,7 @@ def shorten(words: str, length: int) -> str:
 
 def _text(words: str, x: float, y: float, anchor: str, limit: float = np.inf) -> str:
     if np.isfinite(limit):
-        words = shorten(words, max(4, int(limit / (0.52 * _FONT))))
+        words = shorten(words, max(4, int(limit / (0.44 * _FONT))))
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
 
 

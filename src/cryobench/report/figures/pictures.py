@@ -88,13 +88,13 @@ def draw_components(view: ComponentsView) -> str:
     """Mean and components in three planes; components in one colour scale, the mean's outline over them."""
     low, high = grey_range(view.mean)
     rows = [[Cell(greys(plane, low, high), name) for name, plane in zip(PLANES, view.mean, strict=True)]]
-    for planes in view.components:
-        rows.append(
-            [
-                Cell(_changes(plane, view.limit), overlay=_outline(mean, view.edge))
-                for plane, mean in zip(planes, view.mean, strict=True)
-            ]
-        )
+    rows += [
+        [
+            Cell(_changes(plane, view.limit), overlay=_outline(mean, view.edge))
+            for plane, mean in zip(planes, view.mean, strict=True)
+        ]
+        for planes in view.components
+    ]
     words = [f"component {row}\nvariance {each:.3g}" for row, each in enumerate(view.variances.tolist(), start=1)]
     foot = f"components times their standard deviation: blue −{view.limit:.2g}, vermilion {view.limit:.2g}"
     return Montage(rows, COLUMN_WIDTH, ["mean", *words], foot).to_svg()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from cryobench.report.charts.kinds import Axis, DotChart, GraphChart, PlaneChart, ScatterChart, SnapshotChart
-from cryobench.report.colours import BLUE, CYCLIC, DISCRETE
+from cryobench.report.colours import CYCLIC, DISCRETE
 from cryobench.report.figures.vega import (
     PAGE_WIDTH,
     Medium,
@@ -85,7 +85,7 @@ def dot_spec(chart: DotChart, styles: Mapping[str, RunStyle], medium: Medium, wi
             "data": stack(rows),
             "transform": runs.filters,
             "params": runs.params,
-            "mark": {"type": "point", "size": 70 if chart.own_rows else 50, "strokeWidth": 1.8, "opacity": 1},
+            "mark": {"type": "point", "size": 60 * medium.marker, "strokeWidth": 0.8 + medium.marker, "opacity": 1},
             "encoding": {
                 "x": x,
                 "y": y,
@@ -159,7 +159,7 @@ def plane_spec(chart: PlaneChart, styles: Mapping[str, RunStyle], medium: Medium
         {
             **base,
             "params": runs.params,
-            "mark": {"type": "point", "size": 80, "strokeWidth": 1.8, "opacity": 1},
+            "mark": {"type": "point", "size": 80 * medium.marker, "strokeWidth": 0.8 + medium.marker, "opacity": 1},
             "encoding": {
                 "x": x,
                 "y": y,
@@ -171,21 +171,21 @@ def plane_spec(chart: PlaneChart, styles: Mapping[str, RunStyle], medium: Medium
     return square({"layer": layers})
 
 
-def colour_of(colouring: Colouring, field: str = "c") -> Spec:
+def colour_of(colouring: Colouring, medium: Medium) -> Spec:
     """The encoding of what particles are coloured by: around a circle, in few colours, or along viridis."""
     low, high = colouring.limits
     title = colouring.axis.title
     if colouring.n_classes is not None:
         classes = list(range(colouring.n_classes))
         scale = {"domain": classes, "range": list(DISCRETE[: len(classes)])}
-        return {"field": field, "type": "ordinal", "scale": scale, "legend": {"title": title, "orient": "right"}}
+        return {"field": "c", "type": "ordinal", "scale": scale, "legend": {"title": title, "orient": "right"}}
     scale: Spec = {"domain": [low, high], "nice": False, "zero": False}
     if colouring.axis.period is not None:
         scale |= {"range": list(CYCLIC), "interpolate": "rgb"}
     else:
         scale["scheme"] = "viridis"
     turn = {"values": np.linspace(low, high, 5).tolist()} if colouring.axis.period == 360 else {}
-    return {"field": field, "type": "quantitative", "scale": scale, "legend": colour_bar(title, **turn)}
+    return {"field": "c", "type": "quantitative", "scale": scale, "legend": colour_bar(title, medium, **turn)}
 
 
 def scatter_spec(chart: ScatterChart, medium: Medium, source: Spec | None = None) -> Spec:
@@ -194,7 +194,7 @@ def scatter_spec(chart: ScatterChart, medium: Medium, source: Spec | None = None
     ``source`` names data of the page that hold the particles (fields x, y, particle and c) where several charts
     share them.
     """
-    bare = {"labels": False, "ticks": False, "grid": False} if chart.bare else {}
+    bare: Spec = {"labels": False, "ticks": False, "grid": False} if chart.bare else {}
     x, y = encode("x", chart.x, **bare), encode("y", chart.y, **bare)
     base = source or {"data": table(_particles(chart))}
     transform = base.get("transform", [])
@@ -208,7 +208,7 @@ def scatter_spec(chart: ScatterChart, medium: Medium, source: Spec | None = None
     dots = {"type": "circle", "size": size}
     if chart.colouring is None or not np.isfinite(chart.colouring.axis.values[chart.particles]).all():
         unknown = [] if chart.colouring is None else [{"filter": "!isValid(datum.c)"}]
-        look = {"color": BLUE, "opacity": 0.65} if chart.plain else {"style": "unknown"}
+        look = {"opacity": 0.65} if chart.plain else {"style": "unknown"}
         shown = tooltip(medium, **{name: words for name, words in said.items() if name != "c"})
         layers.append(
             {
@@ -224,7 +224,7 @@ def scatter_spec(chart: ScatterChart, medium: Medium, source: Spec | None = None
                 **base,
                 "transform": [*transform, {"filter": "isValid(datum.c)"}],
                 "mark": {**dots, "opacity": 1},
-                "encoding": {"x": x, "y": y, "color": colour_of(chart.colouring), **tooltip(medium, **said)},
+                "encoding": {"x": x, "y": y, "color": colour_of(chart.colouring, medium), **tooltip(medium, **said)},
             }
         )
     layers += _trails(chart, medium, x, y)
@@ -303,7 +303,7 @@ def snapshot_spec(chart: SnapshotChart, medium: Medium) -> Spec:
         if chart.colouring is not None:
             row["c"] = chart.colouring.axis.values[chart.particles]
         rows.append(row)
-    bare = {"labels": False, "ticks": False, "grid": False}
+    bare: Spec = {"labels": False, "ticks": False, "grid": False}
     encoding = {"x": encode("x", chart.x, **bare), "y": encode("y", chart.y, **bare)}
     said: dict[str, tuple[str, str]] = {"particle": ("particle", "d")}
     dots = {"type": "circle", "size": 8 if medium.interactive else 4, "opacity": 0.9}
@@ -313,7 +313,7 @@ def snapshot_spec(chart: SnapshotChart, medium: Medium) -> Spec:
     if chart.colouring is not None:
         layers[0]["transform"] = [{"filter": "!isValid(datum.c)"}]
         said["c"] = (chart.colouring.axis.title, _NUMBER)
-        coloured = {**encoding, "color": colour_of(chart.colouring), **tooltip(medium, **said)}
+        coloured = {**encoding, "color": colour_of(chart.colouring, medium), **tooltip(medium, **said)}
         layers.append({"transform": [{"filter": "isValid(datum.c)"}], "mark": dots, "encoding": coloured})
     return {
         "data": stack(rows),
@@ -347,7 +347,7 @@ def graph_spec(chart: GraphChart, medium: Medium) -> Spec:
         },
         {
             "data": table(states),
-            "mark": {"type": "circle", "color": BLUE, "opacity": 1},
+            "mark": {"type": "circle", "opacity": 1},
             "encoding": {
                 "x": x,
                 "y": y,

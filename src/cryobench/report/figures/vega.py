@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from cryobench.report.charts.kinds import Axis
+from cryobench.report.colours import BLUE
 from cryobench.report.runs.styles import RunStyle
 
 Spec = dict[str, Any]
@@ -29,8 +30,6 @@ _SHAPES = {
 """Markers that Vega has no name for, in the square from −1 to 1."""
 _LEGEND_START = 50
 """Pixels left of a legend below a chart: it begins where the axis does."""
-_BAR_LENGTH = 150
-"""Pixels of the bar that explains colours."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +46,15 @@ class Medium:
     """Inside of hollow markers."""
     bars: str
     """Of the truth behind runs."""
+    plain: str
+    """Of what is of no run."""
     font: str
     size: float
     """Of text, in pixels."""
+    bar: int
+    """Pixels of the bar that explains colours."""
+    marker: float
+    """Area of markers, as a part of that on the page."""
 
     @property
     def config(self) -> Spec:
@@ -62,12 +67,14 @@ class Medium:
             "aria": False,
             "padding": 2,
             "view": {"stroke": None},
+            "mark": {"color": self.plain},
             "axis": {
                 **text, **small, "gridColor": self.grid, "domainColor": self.line, "tickColor": self.line,
                 "labelFlush": False, "tickSize": 4, "titlePadding": 6, "labelSeparation": 7,
             },
             "legend": {
-                **text, **small, "labelFontSize": self.size, "symbolSize": 55, "symbolStrokeWidth": 2,
+                **text, **small, "labelFontSize": self.size, "symbolSize": 55 * self.marker, "symbolStrokeWidth": 1 + self.marker,
+                "offset": 10,
                 "gradientThickness": 9, "rowPadding": 3, "columnPadding": 14, "labelLimit": 190,
             },
             "header": {"labelColor": self.ink, "labelFontSize": self.size, "titleColor": self.ink},
@@ -84,27 +91,27 @@ class Medium:
 
 
 PAGE = Medium(
-    "page", True, "var(--ink)", "var(--muted)", "var(--line)", "var(--grid)", "var(--card)", "var(--bars)",
-    'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif', 12.5,
+    "page", True, "var(--ink)", "var(--muted)", "var(--line)", "var(--grid)", "var(--card)", "var(--bars)", "#3b8bc4",
+    'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif', 12.5, 150, 1.0,
 )  # fmt: skip
 PAPER = Medium(
-    "paper", False, "#1d2329", "#5b6570", "#8a8f98", "#e9ebed", "#ffffff", "#d9dde1",
-    "Helvetica, Arial, Liberation Sans, sans-serif", 10,
+    "paper", False, "#1d2329", "#5b6570", "#8a8f98", "#e9ebed", "#ffffff", "#d9dde1", BLUE,
+    "Helvetica, Arial, Liberation Sans, DejaVu Sans, sans-serif", 10, 95, 0.5,
 )  # fmt: skip
 
 
-def to_csv(columns: Mapping[str, Any]) -> str:
+def to_csv(columns: Mapping[str, Any] | pd.DataFrame) -> str:
     """Columns of one length as CSV, numbers to five digits; NaN is an empty cell."""
     return pd.DataFrame(columns).to_csv(index=False, float_format="%.5g", lineterminator="\n")
 
 
-def parse(columns: Mapping[str, Any]) -> Spec:
+def parse(columns: Mapping[str, Any] | pd.DataFrame) -> Spec:
     """How the CSV of these columns is read: numbers as such, all else as text."""
     kinds = {name: np.asarray(values).dtype.kind for name, values in columns.items()}
     return {"type": "csv", "parse": {name: "number" if kind in "iuf" else "string" for name, kind in kinds.items()}}
 
 
-def table(columns: Mapping[str, Any]) -> Spec:
+def table(columns: Mapping[str, Any] | pd.DataFrame) -> Spec:
     """Columns of one length as the data of a layer."""
     return {"values": to_csv(columns), "format": parse(columns)}
 
@@ -148,7 +155,7 @@ def _decades(ends: Sequence[float]) -> Spec:
     low, high = np.log10([min(ends, default=1), max(ends, default=10)])
     powers = 10.0 ** np.arange(np.floor(low) - 1, np.ceil(high) + 2)
     ticks = powers if high - low > 2.5 else (powers[:, None] * [1, 2, 5]).ravel()
-    shown = [float(f"{tick:.3g}") for tick in ticks if 0.5 <= tick / 10**low and tick / 10**high <= 2]
+    shown = [float(f"{tick:.3g}") for tick in ticks if tick / 10**low >= 0.5 and tick / 10**high <= 2]
     plain = "datum.value >= 0.01 && datum.value < 100000"
     return {"values": shown, "labelExpr": f"{plain} ? format(datum.value, '~f') : format(datum.value, '.0e')"}
 
@@ -166,6 +173,7 @@ def named_places(field: str, title: str, names: Sequence[str], most: int, **opti
             "labelExpr": f"{json.dumps(list(names))}[datum.value]",
             "ticks": False, "grid": False, "labelLimit": 110, "domain": False,
             "labelOverlap": True,
+            "labelSeparation": 1,
             **options,
         },
     }  # fmt: skip
@@ -188,8 +196,11 @@ class Runs:
         if len(self.styles) > 1:
             self.legend = {"orient": "bottom", "title": None, "columns": columns, "symbolOpacity": 1}
 
-    def channels(self, *channels: str) -> Spec:
-        """Encodings of a layer whose field "run" holds labels: any of color, fill, shape and strokeDash."""
+    def channels(self, *channels: str, silent: str = "") -> Spec:
+        """Encodings of a layer whose field "run" holds labels: any of color, fill, shape and strokeDash.
+
+        The legend does not show the ``silent`` one.
+        """
         ranges = {
             "color": [style.colour for style in self.styles],
             "fill": [self.medium.ground if style.is_control else style.colour for style in self.styles],
@@ -203,7 +214,7 @@ class Runs:
                 "type": "nominal",
                 "sort": None,
                 "scale": {"domain": domain, "range": ranges[channel]},
-                "legend": self.legend,
+                "legend": None if channel == silent else self.legend,
             }
             for channel in channels
         }
@@ -238,9 +249,17 @@ def tooltip(medium: Medium, **fields: tuple[str, str]) -> Spec:
     }
 
 
-def colour_bar(title: str, **options: Any) -> Spec:
-    """The legend of a continuous colour."""
-    return {"title": title, "orient": "right", "gradientLength": _BAR_LENGTH, "titleOrient": "right", **options}
+def colour_bar(title: str, medium: Medium, length: int = 1000, **options: Any) -> Spec:
+    """The legend of a continuous colour, at most so many pixels long."""
+    shown = min(medium.bar, length)
+    return {
+        "title": title,
+        "orient": "right",
+        "gradientLength": shown,
+        "titleOrient": "right",
+        "titleLimit": shown + 30,
+        **options,
+    }
 
 
 def square(spec: Spec) -> Spec:

@@ -1,7 +1,7 @@
 """A page as a folder that opens from disk, without a server and without a network.
 
-Pages opened from disk may not read data files, so data are scripts that hand their value to the page. Vega's JavaScript
-is taken from the installed vl-convert package when a page is written. The folder appears whole or not at all.
+Pages opened from disk may not read data files, so data are scripts that hand their value to the page. The JavaScript
+of Vega is that of the installed vl-convert package. The folder appears whole or not at all.
 """
 
 import json
@@ -18,6 +18,9 @@ import vl_convert
 
 from cryobench._version import __version__
 from cryobench.io.atomic import atomic_folder
+
+_GLOBALS = "window.vegaEmbed = vegaEmbed;"
+"""What the bundle gives to the page's scripts."""
 
 
 @contextmanager
@@ -66,7 +69,7 @@ def write_static(folder: Path) -> Path:
 @cache
 def _bundle_vega() -> str:
     """JavaScript of Vega, Vega-Lite and vega-embed, of the versions that draw the SVG figures."""
-    return vl_convert.javascript_bundle()
+    return vl_convert.javascript_bundle(_GLOBALS)
 
 
 def write_script(path: Path, call: str, value: Any) -> None:

@@ -13,7 +13,7 @@
       float lamp = max(dot(n, normalize(vec3(-0.45, 0.6, 0.65))), 0.0);
       float fill = max(dot(n, normalize(vec3(0.6, -0.2, 0.7))), 0.0);
       float shine = pow(max(dot(n, normalize(vec3(-0.22, 0.3, 0.92))), 0.0), 24.0);
-      gl_FragColor = vec4(colour * (0.38 + 0.58 * lamp + 0.16 * fill) + 0.1 * shine, 1.0);
+      gl_FragColor = vec4(colour * (0.44 + 0.58 * lamp + 0.16 * fill) + 0.1 * shine, 1.0);
     }`;
   const FIELD = 0.6; // radian, the angle that a scene takes of the view
 
