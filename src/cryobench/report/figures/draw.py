@@ -33,6 +33,8 @@ _BAR_ROOM = 52
 _CIRCLE = re.compile(
     r'<path transform="translate\(([-\d.]+),([-\d.]+)\)" d="M([\d.]+),0A\3,\3,0,1,1,-\3,0A\3,\3,0,1,1,\3,0"'
 )
+_ROLES = re.compile(r' (?:role|aria-[a-z]+)="[^"]*"(?=[^<>]*>)')
+_CLIP = re.compile(r"\bclip\d+\b(?=[^<>]*>)")
 _LONG = re.compile(r"(\d\.\d\d)\d+(?=[^<>]*>)")
 """More than two decimals inside of a tag."""
 
@@ -136,9 +138,12 @@ def _room(chart: Chart) -> float:
 
 
 def to_svg(spec: Spec) -> str:
-    """SVG of a specification, text as text; circles as such, coordinates to a hundredth of a pixel."""
+    """SVG of a specification, the same each time: text as text, circles as such, hundredths of a pixel."""
     svg = vl_convert.vegalite_to_svg({**spec, "config": PAPER.config})
-    return _LONG.sub(r"\1", _CIRCLE.sub(r'<circle cx="\1" cy="\2" r="\3"', svg))
+    svg = _LONG.sub(r"\1", _CIRCLE.sub(r'<circle cx="\1" cy="\2" r="\3"', _ROLES.sub("", svg)))
+    # Clips are numbered on from those of the figures before.
+    clips = {name: f"clip{place}" for place, name in enumerate(dict.fromkeys(_CLIP.findall(svg)))}
+    return _CLIP.sub(lambda found: clips[found[0]], svg)
 
 
 def save_svg(figure: Spec | str, path: Path) -> None:

@@ -62,7 +62,7 @@ class Medium:
         text = {"labelColor": self.ink, "titleColor": self.ink, "titleFontWeight": "normal"}
         small = {"labelFontSize": self.size - 1, "titleFontSize": self.size}
         return {
-            "background": None if self.interactive else "white",
+            "background": "transparent" if self.interactive else "white",
             "font": self.font,
             "aria": False,
             "padding": 2,
@@ -73,9 +73,9 @@ class Medium:
                 "labelFlush": False, "tickSize": 4, "titlePadding": 6, "labelSeparation": 7,
             },
             "legend": {
-                **text, **small, "labelFontSize": self.size, "symbolSize": 55 * self.marker, "symbolStrokeWidth": 1 + self.marker,
-                "offset": 10,
-                "gradientThickness": 9, "rowPadding": 3, "columnPadding": 14, "labelLimit": 190,
+                **text, **small, "labelFontSize": self.size, "offset": 10, "symbolSize": 55 * self.marker,
+                "symbolStrokeWidth": 1 + self.marker, "gradientThickness": 9, "rowPadding": 3,
+                "columnPadding": 14, "labelLimit": 190,
             },
             "header": {"labelColor": self.ink, "labelFontSize": self.size, "titleColor": self.ink},
             "title": {"color": self.ink, "fontSize": self.size, "fontWeight": "normal", "anchor": "middle"},

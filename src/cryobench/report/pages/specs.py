@@ -96,10 +96,12 @@ def latent_specs(
     particles = np.unique(np.concatenate([*drawn, np.zeros(0, dtype=int)]))
     colours = {"particle": particles, **{f"c{i}": each.axis.values[particles] for i, each in enumerate(colourings)}}
     datasets = {"particles": to_csv(colours)} if colourings else {}
+    # Where no run has a UMAP there is no choice; where one has, the components stand in for those of others.
+    planes = ("umap", "components") if any(view.has_umap for view in views.values()) else ("components",)
     specs = {}
     for slug, view in views.items():
         own = [each for each in series if each.slug == slug]
-        for plane in ("umap", "components"):
+        for plane in planes:
             umap = plane == "umap" and view.has_umap
             name = f"latents-{slug}-{'umap' if umap else 'components'}"
             places = view.scatter(umap=umap)
