@@ -22,13 +22,13 @@ SYMBOLS, LINES, RECTANGLES, SHAPES = (f".mark-{kind} > path" for kind in ("symbo
 # Marks in the SVG of each kind of plot, page by page.
 DRAWN = {
     "index.html": {
-        "forest": SYMBOLS, "cost": SYMBOLS, "fsc": LINES, "classes": RECTANGLES, "latents": SYMBOLS, "lines": ".role-mark > path",
-        "dots": SYMBOLS, "plane": SYMBOLS, "grid": RECTANGLES, "density": RECTANGLES,
+        "forest": SYMBOLS, "cost": SYMBOLS, "fsc": LINES, "classes": RECTANGLES, "latents": SYMBOLS,
+        "lines": ".role-mark > path", "dots": SYMBOLS, "plane": SYMBOLS, "grid": RECTANGLES, "density": RECTANGLES,
     },
     "card.html": {
-        "states": RECTANGLES, "spectra": LINES, "snr": LINES, "defocus": RECTANGLES, "astigmatism": RECTANGLES, "ctf": LINES,
-        "directions": SHAPES, "psi": RECTANGLES, "shifts": SYMBOLS, "variable": RECTANGLES, "pair": SYMBOLS,
-        "occupancies": RECTANGLES, "assembly": SYMBOLS,
+        "states": RECTANGLES, "spectra": LINES, "snr": LINES, "defocus": RECTANGLES, "astigmatism": RECTANGLES,
+        "ctf": LINES, "directions": SHAPES, "psi": RECTANGLES, "shifts": SYMBOLS, "variable": RECTANGLES,
+        "pair": SYMBOLS, "occupancies": RECTANGLES, "assembly": SYMBOLS,
     },
 }  # fmt: skip
 
@@ -181,8 +181,8 @@ def test_without_webgl_pictures_stand_for_scenes(browser, report):
     with Page(browser) as page:
         page.send(
             "Page.addScriptToEvaluateOnNewDocument",
-            source="const whole = HTMLCanvasElement.prototype.getContext; HTMLCanvasElement.prototype.getContext ="
-            " function (kind, ...more) { return kind.startsWith('webgl') ? null : whole.call(this, kind, ...more); };",
+            source="const canvas = HTMLCanvasElement.prototype, whole = canvas.getContext; canvas.getContext = function"
+            " (kind, ...more) { return kind.startsWith('webgl') ? null : whole.call(this, kind, ...more); };",
         )
         _open(page, report)
         _visit(page, "#surface-grid")
@@ -362,12 +362,12 @@ def test_a_name_leads_to_its_run_record(page):
 
 
 def _point_along(page: Page, selector: str, words: str) -> None:
-    """Move the mouse down the middle of a plot until the words are said at it."""
+    """Move the mouse down a plot, through the tenth of its shells, until the words are said at it."""
     _visit(page, selector)
     page.run("new Promise((done) => setTimeout(done, 200))")
     x, y, height = page.run(
         f"(() => {{ const box = document.querySelector('{selector} .background').getBoundingClientRect();"
-        " return [box.x + 0.55 * box.width, box.y, box.height]; })()"
+        " return [box.x + 9 / 16 * box.width, box.y, box.height]; })()"
     )
     for step in range(60):
         page.hover(x, y + height * step / 60)

@@ -195,6 +195,16 @@ def _bundles(chart: LineChart, runs: Runs, labels: Mapping[str, str], medium: Me
         keys = [f"{place}p{particle}" for particle in bundle.particles.tolist()]
         columns |= dict(zip(keys, bundle.curves, strict=True))
     names = json.dumps([labels[bundle.slug] for bundle in bundles])
+    encoding = {
+        "x": _x(chart),
+        "y": _y(chart),
+        "detail": {"field": "key"},
+        **runs.channels("color"),
+        **tooltip(medium, run=("run", ""), particle=("query particle", "")),
+    }
+    seen = {"mark": {"type": "line", "strokeWidth": 0.9, "opacity": 0.45, "clip": True}, "encoding": encoding}
+    # A mouse meets a line of Vega only as near to one of its points as the line is wide.
+    met = {"mark": {"type": "line", "strokeWidth": 12, "opacity": 0, "clip": True}, "encoding": encoding}
     return {
         "data": table(columns),
         "transform": [
@@ -203,14 +213,7 @@ def _bundles(chart: LineChart, runs: Runs, labels: Mapping[str, str], medium: Me
             {"calculate": "split(datum.key, 'p')[1]", "as": "particle"},
             *runs.filters,
         ],
-        "mark": {"type": "line", "strokeWidth": 0.9, "opacity": 0.45, "clip": True},
-        "encoding": {
-            "x": _x(chart),
-            "y": _y(chart),
-            "detail": {"field": "key"},
-            **runs.channels("color"),
-            **tooltip(medium, run=("run", ""), particle=("query particle", "")),
-        },
+        "layer": [seen, met] if medium.interactive else [seen],
     }
 
 

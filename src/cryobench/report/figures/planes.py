@@ -51,7 +51,7 @@ def dot_spec(chart: DotChart, styles: Mapping[str, RunStyle], medium: Medium, wi
         "tickCount": n_rows, "ticks": False, "domain": False, "labelLimit": 150, "labelOverlap": False,
     }  # fmt: skip
     y = encode("y", Axis("", n_rows - 0.5, -0.5), **axis)
-    x = encode("x", chart.value)
+    x = encode("x", chart.value, titleAnchor="end")
     known = (
         {"low": ("from", _NUMBER), "high": ("to", _NUMBER)}
         if any(each.low is not None for each in chart.series)
@@ -97,7 +97,8 @@ def dot_spec(chart: DotChart, styles: Mapping[str, RunStyle], medium: Medium, wi
     each = 34 if chart.own_rows else 22 if n_rows > MANY else min(66, 18 + 9 * n_runs)
     title: Spec = {}
     if chart.remark:
-        title = {"title": {"text": chart.remark, "anchor": "end", "fontSize": medium.size - 1, "color": medium.muted}}
+        look = {"anchor": "end", "frame": "bounds", "fontSize": medium.size - 1, "color": medium.muted}
+        title = {"title": {"text": chart.remark, **look}}
     return {"layer": layers, "height": max(60, round(each * n_rows * (1 if medium.interactive else 0.62))), **title}
 
 
