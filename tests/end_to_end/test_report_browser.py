@@ -181,8 +181,8 @@ def test_without_webgl_pictures_stand_for_scenes(browser, report):
     with Page(browser) as page:
         page.send(
             "Page.addScriptToEvaluateOnNewDocument",
-            source="const canvas = HTMLCanvasElement.prototype, whole = canvas.getContext; canvas.getContext = function"
-            " (kind, ...more) { return kind.startsWith('webgl') ? null : whole.call(this, kind, ...more); };",
+            source="const canvas = HTMLCanvasElement.prototype, whole = canvas.getContext;"
+            " canvas.getContext = function (kind, ...more) { return kind.startsWith('webgl') ? null : whole.call(this, kind, ...more); };",
         )
         _open(page, report)
         _visit(page, "#surface-grid")

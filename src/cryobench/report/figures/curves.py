@@ -6,17 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from cryobench.report.charts.kinds import BarChart, Bundle, LineChart, Reference, Series
-from cryobench.report.figures.vega import (
-    DOTTED,
-    PAGE_WIDTH,
-    Medium,
-    Runs,
-    Spec,
-    encode,
-    stack,
-    table,
-    tooltip,
-)
+from cryobench.report.figures.vega import DOTTED, PAGE_WIDTH, Medium, Runs, Spec, encode, stack, table, tooltip
 from cryobench.report.runs.styles import RunStyle
 
 FEW = 40
@@ -152,12 +142,7 @@ def _bars(chart: LineChart, spread: list[Series], runs: Runs, labels: Mapping[st
         "data": stack(rows),
         "transform": runs.filters,
         "mark": {"type": "rule", "strokeWidth": 1.4},
-        "encoding": {
-            "x": _x(chart),
-            "y": _y(chart, "low"),
-            "y2": {"field": "high"},
-            **runs.channels("color"),
-        },
+        "encoding": {"x": _x(chart), "y": _y(chart, "low"), "y2": {"field": "high"}, **runs.channels("color")},
     }
 
 
@@ -252,11 +237,7 @@ def _inverse(chart: LineChart, medium: Medium) -> list[Spec]:
     encoding = {"x": _x(chart), "y": {"value": 0}}
     return [
         {"data": data, "mark": text, "encoding": {**encoding, "text": {"field": "name"}}},
-        {
-            "data": data,
-            "mark": {"type": "rule", "style": "quiet"},
-            "encoding": {**encoding, "y2": {"value": -4}},
-        },
+        {"data": data, "mark": {"type": "rule", "style": "quiet"}, "encoding": {**encoding, "y2": {"value": -4}}},
     ]
 
 

@@ -74,12 +74,7 @@ def dot_spec(chart: DotChart, styles: Mapping[str, RunStyle], medium: Medium, wi
             "data": stack(rows),
             "transform": runs.filters,
             "mark": {"type": "rule", "strokeWidth": 2},
-            "encoding": {
-                "x": {**x, "field": "low"},
-                "x2": {"field": "high"},
-                "y": y,
-                **runs.channels("color"),
-            },
+            "encoding": {"x": {**x, "field": "low"}, "x2": {"field": "high"}, "y": y, **runs.channels("color")},
         },
         {
             "data": stack(rows),
@@ -147,16 +142,8 @@ def plane_spec(chart: PlaneChart, styles: Mapping[str, RunStyle], medium: Medium
             "encoding": {"x": x, "y": y},
         },
         *names,
-        {
-            **base,
-            "mark": bar,
-            "encoding": {"x": {**x, "field": "xlow"}, "x2": {"field": "xhigh"}, "y": y, **color},
-        },
-        {
-            **base,
-            "mark": bar,
-            "encoding": {"x": x, "y": {**y, "field": "ylow"}, "y2": {"field": "yhigh"}, **color},
-        },
+        {**base, "mark": bar, "encoding": {"x": {**x, "field": "xlow"}, "x2": {"field": "xhigh"}, "y": y, **color}},
+        {**base, "mark": bar, "encoding": {"x": x, "y": {**y, "field": "ylow"}, "y2": {"field": "yhigh"}, **color}},
         {
             **base,
             "params": runs.params,
@@ -269,12 +256,7 @@ def _trails(chart: ScatterChart, medium: Medium, x: Spec, y: Spec) -> list[Spec]
             {
                 "data": stack(joined),
                 "mark": {"type": "line", "strokeWidth": 2},
-                "encoding": {
-                    "x": x,
-                    "y": y,
-                    "color": color,
-                    "order": {"field": "order", "type": "quantitative"},
-                },
+                "encoding": {"x": x, "y": y, "color": color, "order": {"field": "order", "type": "quantitative"}},
             }
         )
     said = tooltip(medium, name=("series", ""), volume=("volume", ""), particle=("nearest particle", "d"))
@@ -287,11 +269,7 @@ def _trails(chart: ScatterChart, medium: Medium, x: Spec, y: Spec) -> list[Spec]
         "strokeWidth": 1.5,
     }
     layers.append(
-        {
-            "data": stack(rows),
-            "mark": {**look, "opacity": 1},
-            "encoding": {"x": x, "y": y, "color": color, **said},
-        }
+        {"data": stack(rows), "mark": {**look, "opacity": 1}, "encoding": {"x": x, "y": y, "color": color, **said}}
     )
     return layers
 
@@ -308,9 +286,7 @@ def snapshot_spec(chart: SnapshotChart, medium: Medium) -> Spec:
     encoding = {"x": encode("x", chart.x, **bare), "y": encode("y", chart.y, **bare)}
     said: dict[str, tuple[str, str]] = {"particle": ("particle", "d")}
     dots = {"type": "circle", "size": 8 if medium.interactive else 4, "opacity": 0.9}
-    layers: list[Spec] = [
-        {"mark": {**dots, "style": "unknown"}, "encoding": {**encoding, **tooltip(medium, **said)}},
-    ]
+    layers: list[Spec] = [{"mark": {**dots, "style": "unknown"}, "encoding": {**encoding, **tooltip(medium, **said)}}]
     if chart.colouring is not None:
         layers[0]["transform"] = [{"filter": "!isValid(datum.c)"}]
         said["c"] = (chart.colouring.axis.title, _NUMBER)
@@ -332,12 +308,7 @@ def graph_spec(chart: GraphChart, medium: Medium) -> Spec:
     y["axis"] = None
     ends = chart.places[chart.edges] if len(chart.edges) else np.zeros((0, 2, 2))
     steps = {"x": ends[:, 0, 0], "y": ends[:, 0, 1], "x2": ends[:, 1, 0], "y2": ends[:, 1, 1]}
-    states = {
-        "x": chart.places[:, 0],
-        "y": chart.places[:, 1],
-        "name": chart.names,
-        "particles": chart.particles,
-    }
+    states = {"x": chart.places[:, 0], "y": chart.places[:, 1], "name": chart.names, "particles": chart.particles}
     said = tooltip(medium, name=("state", ""), particles=("particles", "d"), x=(chart.x.title, _NUMBER))
     sizes = {"domain": [0, max(1.0, float(chart.particles.max()))], "range": [25, 420]}
     layers = [

@@ -141,13 +141,7 @@ def encode(field: str, axis: Axis, extent: Sequence[float] | np.ndarray = (), **
         shown["values"] = np.arange(np.ceil(min(ends) / 90) * 90, max(ends) + 1, 90).tolist()
     elif axis.whole:
         shown |= {"tickMinStep": 1, "format": "d"}
-    return {
-        "field": field,
-        "type": "quantitative",
-        "title": axis.title,
-        "scale": scale,
-        "axis": {**shown, **options},
-    }
+    return {"field": field, "type": "quantitative", "title": axis.title, "scale": scale, "axis": {**shown, **options}}
 
 
 def _decades(ends: Sequence[float]) -> Spec:
