@@ -1,15 +1,22 @@
 """Grids of shares, densities over a plane, and counts on the sphere, in colours of one scale (cividis)."""
 
-import json
-
 import numpy as np
 
 from cryobench.report.charts.kinds import DensityChart, GridChart, SphereChart
-from cryobench.report.figures.vega import Medium, Spec, colour_bar, encode, named_places, table, tooltip
+from cryobench.report.figures.vega import (
+    NUMBER,
+    Medium,
+    Spec,
+    colour_bar,
+    encode,
+    layer,
+    named_places,
+    table,
+    tooltip,
+)  # fmt: skip
 
 MOST_ROWS, MOST_COLUMNS = 24, 14
 """Names written beside a grid; evenly spaced ones of more."""
-_NUMBER = ".3~g"
 
 
 def _colour(field: str, high: float, legend: Spec) -> Spec:
@@ -36,19 +43,10 @@ def grid_spec(chart: GridChart, medium: Medium) -> Spec:
     step = max(6, min(17, 300 // n_rows)) if medium.interactive else max(4, min(11, 220 // n_rows))
     height = max(60, step * n_rows)
     turned = {"labelAngle": -90 if max(map(len, chart.columns), default=0) > 3 and n_columns > 6 else 0}
-    return {
-        "data": table(data),
-        "mark": {"type": "rect", **gap},
-        "encoding": {
-            "x": named_places(
-                "column", chart.x.title, chart.columns, MOST_COLUMNS if n_columns > 30 else 30, **turned
-            ),
-            "y": named_places("row", chart.y.title, chart.rows, MOST_ROWS),
-            "color": _colour("share", 1.0, colour_bar(chart.title, medium, height)),
-            **tooltip(medium, **said),
-        },
-        "height": height,
-    }
+    x = named_places("column", chart.x.title, chart.columns, MOST_COLUMNS if n_columns > 30 else 30, **turned)
+    y = named_places("row", chart.y.title, chart.rows, MOST_ROWS)
+    color = _colour("share", 1.0, colour_bar(chart.title, medium, height))
+    return {**layer("rect", table(data), gap, x=x, y=y, color=color, **tooltip(medium, **said)), "height": height}
 
 
 def density_spec(chart: DensityChart, medium: Medium) -> Spec:
@@ -62,56 +60,27 @@ def density_spec(chart: DensityChart, medium: Medium) -> Spec:
     x, y = encode("x", chart.x, grid=False), encode("y", chart.y, grid=False)
     for encoding, ends in ((x, (left[0], right[-1])), (y, (bottom[0], top[-1]))):
         encoding["scale"] = {"domain": [float(end) for end in ends], "nice": False, "zero": False}
-    said = tooltip(medium, at=(chart.x.title, _NUMBER), by=(chart.y.title, _NUMBER), density=("density", _NUMBER))
-    layers: list[Spec] = [
-        {
-            "data": table(data),
-            # A little larger than its cell, so that no seam shows between neighbours.
-            "mark": {"type": "rect", "x2Offset": 0.6, "yOffset": 0.6},
-            "encoding": {
-                "x": x,
-                "x2": {"field": "x2"},
-                "y": y,
-                "y2": {"field": "y2"},
-                "color": _colour("density", float(chart.values.max()), colour_bar("density", medium, format="~g")),
-                **said,
-            },
-        }
-    ]
+    said = tooltip(medium, at=(chart.x.title, NUMBER), by=(chart.y.title, NUMBER), density=("density", NUMBER))
+    color = _colour("density", float(chart.values.max()), colour_bar("density", medium, format="~g"))
+    # A little larger than its cell, so that no seam shows between neighbours.
+    look = {"x2Offset": 0.6, "yOffset": 0.6}
+    layers = [layer("rect", table(data), look, x=x, x2="x2", y=y, y2="y2", color=color, **said)]
     if chart.points is not None:
         dots = table({"x": chart.points[:, 0], "y": chart.points[:, 1]})
-        mark = {"type": "circle", "size": 5, "color": "#ffffff", "opacity": 0.35}
-        layers.append({"data": dots, "mark": mark, "encoding": {"x": x, "y": y}})
+        layers.append(layer("circle", dots, {"size": 5, "color": "#ffffff", "opacity": 0.35}, x=x, y=y))
     if chart.path is not None:
-        order = np.arange(len(chart.path))
-        path = table({"x": chart.path[:, 0], "y": chart.path[:, 1], "volume": order + 1})
-        along = {"x": x, "y": y, "order": {"field": "volume", "type": "quantitative"}}
+        numbers = np.arange(1, len(chart.path) + 1)
+        path = table({"x": chart.path[:, 0], "y": chart.path[:, 1], "volume": numbers})
+        order = {"field": "volume", "type": "quantitative"}
+        said = {"volume": ("volume of the path", "d"), "x": (chart.x.title, NUMBER), "y": (chart.y.title, NUMBER)}
+        ring = {"size": 90, "color": "#000000", "stroke": "#ffffff", "strokeWidth": 2, "opacity": 1}
         layers += [
-            {"data": path, "mark": {"type": "line", "color": colour, "strokeWidth": width}, "encoding": along}
-            for colour, width in (("#000000", 5), ("#ffffff", 2.5))
-        ]
-        said = tooltip(
-            medium, volume=("volume of the path", "d"), x=(chart.x.title, _NUMBER), y=(chart.y.title, _NUMBER)
-        )
-        layers += [
-            {
-                "data": path,
-                "mark": {"type": "circle", "size": 20, "color": "#ffffff", "opacity": 1},
-                "encoding": {"x": x, "y": y, **said},
-            },
-            {
-                "data": path,
-                "transform": [{"filter": "datum.volume == 1"}],
-                "mark": {
-                    "type": "circle",
-                    "size": 90,
-                    "color": "#000000",
-                    "stroke": "#ffffff",
-                    "strokeWidth": 2,
-                    "opacity": 1,
-                },
-                "encoding": {"x": x, "y": y},
-            },
+            layer("line", path, {"color": "#000000", "strokeWidth": 5}, x=x, y=y, order=order),
+            layer("line", path, {"color": "#ffffff", "strokeWidth": 2.5}, x=x, y=y, order=order),
+            layer(
+                "circle", path, {"size": 20, "color": "#ffffff", "opacity": 1}, x=x, y=y, **tooltip(medium, **said)
+            ),
+            layer("circle", path, ring, transform=[{"filter": "datum.volume == 1"}], x=x, y=y),
         ]
     return {"layer": layers, "height": 290 if medium.interactive else 190}
 
@@ -123,7 +92,7 @@ def _edges(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def sphere_spec(chart: SphereChart, medium: Medium) -> Spec:
     """Cells of equal area as they lie on the map."""
-    cells = [
+    shapes = [
         {
             "type": "Feature",
             "geometry": {"type": "Polygon", "coordinates": [np.round(outline, 3).tolist()]},
@@ -141,13 +110,10 @@ def sphere_spec(chart: SphereChart, medium: Medium) -> Spec:
         "properties.count": (chart.title, "d"),
     }
     high = max(1.0, float(chart.counts.max()))
+    color = _colour("properties.count", high, colour_bar(chart.title, medium, 105))
+    cells = layer("geoshape", {"values": shapes}, {"stroke": None}, color=color, **tooltip(medium, **said))
     return {
-        "data": {"values": json.loads(json.dumps(cells))},
+        **cells,
         "projection": {"type": "identity", "reflectY": True},
-        "mark": {"type": "geoshape", "stroke": None},
-        "encoding": {
-            "color": _colour("properties.count", high, colour_bar(chart.title, medium, 105)),
-            **tooltip(medium, **said),
-        },
         "height": 190 if medium.interactive else 110,
     }

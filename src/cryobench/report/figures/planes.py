@@ -5,26 +5,39 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cryobench.report.charts.kinds import Axis, DotChart, GraphChart, PlaneChart, ScatterChart, SnapshotChart
+from cryobench.report.charts.kinds import (
+    Axis,
+    DotChart,
+    GraphChart,
+    PlaneChart,
+    Point,
+    ScatterChart,
+    SnapshotChart,
+    Trail,
+)  # fmt: skip
 from cryobench.report.colours import CYCLIC, DISCRETE
 from cryobench.report.figures.vega import (
+    NUMBER,
     PAGE_WIDTH,
     Medium,
     Runs,
     Spec,
     colour_bar,
     encode,
+    interval,
+    layer,
+    say_interval,
     square,
     stack,
     table,
     tooltip,
-)
+)  # fmt: skip
 from cryobench.report.runs.colourings import Colouring
 from cryobench.report.runs.styles import RunStyle
 
 MANY = 12
 """Names; of more the rows are narrower."""
-_NUMBER = ".4~g"
+_BARE: Spec = {"labels": False, "ticks": False, "grid": False}
 
 
 def dot_spec(chart: DotChart, styles: Mapping[str, RunStyle], medium: Medium, width: int = PAGE_WIDTH) -> Spec:
@@ -38,8 +51,7 @@ def dot_spec(chart: DotChart, styles: Mapping[str, RunStyle], medium: Medium, wi
         {
             "x": series.x,
             "y": series.y + (0 if chart.own_rows else 0.7 * ((place + 0.5) / n_runs - 0.5)),
-            "low": np.nan if series.low is None else series.low,
-            "high": np.nan if series.high is None else series.high,
+            **interval(series),
             "run": styles[series.slug].label,
             "name": [chart.names[int(row)] for row in series.y],
             "n": np.nan if series.counts is None else series.counts,
@@ -50,113 +62,64 @@ def dot_spec(chart: DotChart, styles: Mapping[str, RunStyle], medium: Medium, wi
         "values": list(range(n_rows)), "labelExpr": f"{json.dumps(chart.names)}[datum.value]", "grid": False,
         "tickCount": n_rows, "ticks": False, "domain": False, "labelLimit": 150, "labelOverlap": False,
     }  # fmt: skip
-    y = encode("y", Axis("", n_rows - 0.5, -0.5), **axis)
-    x = encode("x", chart.value, titleAnchor="end")
-    known = (
-        {"low": ("from", _NUMBER), "high": ("to", _NUMBER)}
-        if any(each.low is not None for each in chart.series)
-        else {}
-    )
-    said = {} if chart.own_rows else {"name": ("of", "")}
-    n = {"n": ("items", "d")} if any(each.counts is not None for each in chart.series) else {}
-    between = np.arange(1, n_rows) - 0.5
-    layers: list[Spec] = [
-        {"data": table({"y": between}), "mark": {"type": "rule", "style": "quiet"}, "encoding": {"y": y}},
-        *(
-            {
-                "data": table({"x": each.x, "y": each.y}),
-                "mark": {"type": "tick", "style": "mark", "orient": "vertical", "thickness": 2, "size": 16},
-                "encoding": {"x": x, "y": y},
-            }
-            for each in chart.references
-        ),
-        {
-            "data": stack(rows),
-            "transform": runs.filters,
-            "mark": {"type": "rule", "strokeWidth": 2},
-            "encoding": {"x": {**x, "field": "low"}, "x2": {"field": "high"}, "y": y, **runs.channels("color")},
-        },
-        {
-            "data": stack(rows),
-            "transform": runs.filters,
-            "params": runs.params,
-            "mark": {"type": "point", "size": 60 * medium.marker, "strokeWidth": 0.8 + medium.marker, "opacity": 1},
-            "encoding": {
-                "x": x,
-                "y": y,
-                **runs.channels("color", "fill", "shape"),
-                **tooltip(medium, run=("run", ""), **said, x=(chart.value.title, _NUMBER), **known, **n),
-            },
-        },
+    x, y = encode("x", chart.value, titleAnchor="end"), encode("y", Axis("", n_rows - 0.5, -0.5), **axis)
+    said = {"run": ("run", ""), "x": (chart.value.title, NUMBER), **say_interval(chart.series)}
+    if any(each.counts is not None for each in chart.series):
+        said["n"] = ("items", "d")
+    if not chart.own_rows:
+        said["name"] = ("of", "")
+    tick = {"style": "mark", "orient": "vertical", "thickness": 2, "size": 16}
+    marker = {"size": 60 * medium.marker, "strokeWidth": 0.8 + medium.marker, "opacity": 1}
+    bar = {"x": {**x, "field": "low"}, "x2": "high", "y": y, **runs.channels("color")}
+    dot = {"x": x, "y": y, **runs.channels("color", "fill", "shape"), **tooltip(medium, **said)}
+    layers = [
+        layer("rule", table({"y": np.arange(1, n_rows) - 0.5}), {"style": "quiet"}, y=y),
+        *(layer("tick", table({"x": each.x, "y": each.y}), tick, x=x, y=y) for each in chart.references),
+        layer("rule", stack(rows), {"strokeWidth": 2}, transform=runs.filters, **bar),
+        layer("point", stack(rows), marker, transform=runs.filters, params=runs.params, **dot),
     ]
     each = 34 if chart.own_rows else 22 if n_rows > MANY else min(66, 18 + 9 * n_runs)
-    title: Spec = {}
-    if chart.remark:
-        look = {"anchor": "end", "frame": "bounds", "fontSize": medium.size - 1, "color": medium.muted}
-        title = {"title": {"text": chart.remark, **look}}
-    return {"layer": layers, "height": max(60, round(each * n_rows * (1 if medium.interactive else 0.62))), **title}
+    height = max(60, round(each * n_rows * (1 if medium.interactive else 0.62)))
+    look = {"anchor": "end", "frame": "bounds", "fontSize": medium.size - 1, "color": medium.muted}
+    title = {"title": {"text": chart.remark, **look}} if chart.remark else {}
+    return {"layer": layers, "height": height, **title}
 
 
 def plane_spec(chart: PlaneChart, styles: Mapping[str, RunStyle], medium: Medium, width: int = PAGE_WIDTH) -> Spec:
     """Runs in a plane with both spreads, its diagonal, and marks of what is perfect and what is chance."""
     runs = Runs([styles[point.slug] for point in chart.points], medium, width)
-    columns = {
-        "run": [styles[point.slug].label for point in chart.points],
-        **{
-            name: np.array([point.__dict__[of] + sign * point.__dict__[f"{of}_spread"] for point in chart.points])
-            for of in "xy"
-            for name, sign in ((of, 0), (f"{of}low", -1), (f"{of}high", 1))
-        },
-    }
+    points = {"run": [styles[point.slug].label for point in chart.points], **_places(chart.points)}
     x, y = encode("x", chart.x), encode("y", chart.y)
-    lows, highs = ([getattr(axis, end) or 0.0 for axis in (chart.x, chart.y)] for end in ("low", "high"))
-    right = [2 * mark.x > lows[0] + highs[0] for mark in chart.marks]
-    marks = {
-        "x": np.array([mark.x for mark in chart.marks]),
-        "y": np.array([mark.y for mark in chart.marks]),
-        "name": [mark.slug for mark in chart.marks],
-        "side": ["right" if far else "left" for far in right],
-    }
-    color = runs.channels("color")
-    bar = {"type": "rule", "strokeWidth": 1.4}
-    base = {"data": table(columns), "transform": runs.filters}
-    diagonal = np.array([min(lows), max(highs)])
+    ends = [end for axis in (chart.x, chart.y) for end in (axis.low, axis.high) if end is not None]
+    diagonal = np.array([min(ends), max(ends)])
+    marks = {**_places(chart.marks), "name": [mark.slug for mark in chart.marks]}
+    said = tooltip(medium, run=("run", ""), x=(chart.x.title, ".3f"), y=(chart.y.title, ".3f"))
+    color, bar = runs.channels("color"), {"strokeWidth": 1.4}
+    across = {"x": {**x, "field": "x_low"}, "x2": "x_high", "y": y, **color}
+    along = {"x": x, "y": {**y, "field": "y_low"}, "y2": "y_high", **color}
+    marker = {"size": 80 * medium.marker, "strokeWidth": 0.8 + medium.marker, "opacity": 1}
+    dot = {"x": x, "y": y, **runs.channels("color", "fill", "shape"), **said}
+    # Names stand towards the middle.
     names = [
-        {
-            "data": table(marks),
-            "transform": [{"filter": f"datum.side == '{side}'"}],
-            "mark": {"type": "text", "align": side, "baseline": "top", "dx": -7 if side == "right" else 7, "dy": 3},
-            "encoding": {"x": x, "y": y, "text": {"field": "name"}},
-        }
-        for side in ("left", "right")
+        ([{"filter": f"datum.x {side} {diagonal.mean():g}"}], {"align": align, "baseline": "top", "dx": dx, "dy": 3})
+        for side, align, dx in (("<=", "left", 7), (">", "right", -7))
     ]
+    plus = {"shape": "M-1,0H1M0,-1V1", "filled": False, "size": 60, "style": "mark"}
     layers = [
-        {
-            "data": table({"x": diagonal, "y": diagonal}),
-            "mark": {"type": "line", "style": "quiet", "clip": True},
-            "encoding": {"x": x, "y": y},
-        },
-        {
-            "data": table(marks),
-            "mark": {"type": "point", "shape": "M-1,0H1M0,-1V1", "filled": False, "size": 60, "style": "mark"},
-            "encoding": {"x": x, "y": y},
-        },
-        *names,
-        {**base, "mark": bar, "encoding": {"x": {**x, "field": "xlow"}, "x2": {"field": "xhigh"}, "y": y, **color}},
-        {**base, "mark": bar, "encoding": {"x": x, "y": {**y, "field": "ylow"}, "y2": {"field": "yhigh"}, **color}},
-        {
-            **base,
-            "params": runs.params,
-            "mark": {"type": "point", "size": 80 * medium.marker, "strokeWidth": 0.8 + medium.marker, "opacity": 1},
-            "encoding": {
-                "x": x,
-                "y": y,
-                **runs.channels("color", "fill", "shape"),
-                **tooltip(medium, run=("run", ""), x=(chart.x.title, ".3f"), y=(chart.y.title, ".3f")),
-            },
-        },
+        layer("line", table({"x": diagonal, "y": diagonal}), {"style": "quiet", "clip": True}, x=x, y=y),
+        layer("point", table(marks), plus, x=x, y=y),
+        *(layer("text", table(marks), look, transform=near, x=x, y=y, text="name") for near, look in names),
+        layer("rule", table(points), bar, transform=runs.filters, **across),
+        layer("rule", table(points), bar, transform=runs.filters, **along),
+        layer("point", table(points), marker, transform=runs.filters, params=runs.params, **dot),
     ]
     return square({"layer": layers})
+
+
+def _places(points: list[Point]) -> dict[str, np.ndarray]:
+    """Both coordinates of points, and the ends of their bars."""
+    x, y, wide, high = np.array([[p.x, p.y, p.x_spread, p.y_spread] for p in points]).reshape(-1, 4).T
+    return {"x": x, "y": y, "x_low": x - wide, "x_high": x + wide, "y_low": y - high, "y_high": y + high}
 
 
 def colour_of(colouring: Colouring, medium: Medium) -> Spec:
@@ -182,156 +145,100 @@ def scatter_spec(chart: ScatterChart, medium: Medium, source: Spec | None = None
     ``source`` names data of the page that hold the particles (fields x, y, particle and c) where several charts
     share them.
     """
-    bare: Spec = {"labels": False, "ticks": False, "grid": False} if chart.bare else {}
-    x, y = encode("x", chart.x, **bare), encode("y", chart.y, **bare)
-    base = source or {"data": table(_particles(chart))}
-    transform = base.get("transform", [])
+    bare = _BARE if chart.bare else {}
+    place = {"x": encode("x", chart.x, **bare), "y": encode("y", chart.y, **bare)}
+    base = source or {"data": table(_particles(chart.particles, chart.places, chart.colouring))}
     size = (9 if len(chart.places) > 1500 else 22) if medium.interactive else 5
-    layers: list[Spec] = []
-    said: dict[str, tuple[str, str]] = {"particle": ("particle", "d")}
-    if chart.colouring is not None:
-        said["c"] = (chart.colouring.axis.title, _NUMBER)
-    if chart.plain:
-        said |= {"x": (chart.x.title, _NUMBER), "y": (chart.y.title, _NUMBER)}
-    dots = {"type": "circle", "size": size}
-    if chart.colouring is None or not np.isfinite(chart.colouring.axis.values[chart.particles]).all():
-        unknown = [] if chart.colouring is None else [{"filter": "!isValid(datum.c)"}]
-        look = {"opacity": 0.65} if chart.plain else {"style": "unknown"}
-        shown = tooltip(medium, **{name: words for name, words in said.items() if name != "c"})
-        layers.append(
-            {
-                **base,
-                "transform": [*transform, *unknown],
-                "mark": {**dots, **look},
-                "encoding": {"x": x, "y": y, **shown},
-            }
-        )
-    if chart.colouring is not None:
-        layers.append(
-            {
-                **base,
-                "transform": [*transform, {"filter": "isValid(datum.c)"}],
-                "mark": {**dots, "opacity": 1},
-                "encoding": {"x": x, "y": y, "color": colour_of(chart.colouring, medium), **tooltip(medium, **said)},
-            }
-        )
-    layers += _trails(chart, medium, x, y)
-    spec = {
-        "layer": layers,
-        "height": 290 if medium.interactive else 120,
-        "resolve": {"scale": {"color": "independent"}},
-    }
+    coordinates = {"x": (chart.x.title, NUMBER), "y": (chart.y.title, NUMBER)} if chart.plain else {}
+    look = {"opacity": 0.65} if chart.plain else {"style": "unknown"}
+    layers = _dots(chart.particles, chart.colouring, medium, place, {"size": size}, look, coordinates)
+    shared = base.get("transform", [])
+    layers = [{**each, **base, "transform": [*shared, *each.get("transform", [])]} for each in layers]
+    layers += _trails(chart.trails, medium, place)
+    spec = {"layer": layers, "height": 290 if medium.interactive else 120}
+    spec["resolve"] = {"scale": {"color": "independent"}}
     return square(spec) if chart.plain and chart.x.low is not None else spec
 
 
-def _particles(chart: ScatterChart) -> dict[str, np.ndarray]:
-    columns = {"particle": chart.particles, "x": chart.places[:, 0], "y": chart.places[:, 1]}
-    if chart.colouring is not None:
-        columns["c"] = chart.colouring.axis.values[chart.particles]
-    return columns
+def _particles(particles: np.ndarray, places: np.ndarray, colouring: Colouring | None) -> dict[str, np.ndarray]:
+    colour = {} if colouring is None else {"c": colouring.axis.values[particles]}
+    return {"particle": particles, "x": places[:, 0], "y": places[:, 1], **colour}
 
 
-def _trails(chart: ScatterChart, medium: Medium, x: Spec, y: Spec) -> list[Spec]:
-    if not chart.trails:
+def _dots(
+    particles: np.ndarray, colouring: Colouring | None, medium: Medium, place: Spec, size: Spec, unknown: Spec,
+    coordinates: dict[str, tuple[str, str]],
+) -> list[Spec]:  # fmt: skip
+    """Layers without data: particles without a colour, if there are any, and those that have one."""
+    said = {"particle": ("particle", "d"), **coordinates}
+    if colouring is None:
+        return [layer("circle", None, {**size, **unknown}, **place, **tooltip(medium, **said))]
+    known = [{"filter": "isValid(datum.c)"}]
+    words = tooltip(medium, **said, c=(colouring.axis.title, NUMBER))
+    color = colour_of(colouring, medium)
+    layers = [layer("circle", None, {**size, "opacity": 1}, transform=known, **place, color=color, **words)]
+    if not np.isfinite(colouring.axis.values[particles]).all():
+        others = [{"filter": "!isValid(datum.c)"}]
+        grey = layer("circle", None, {**size, **unknown}, transform=others, **place, **tooltip(medium, **said))
+        layers.insert(0, grey)
+    return layers
+
+
+def _trails(trails: list[Trail], medium: Medium, place: Spec) -> list[Spec]:
+    """Places of volumes, joined where they are in an order."""
+    if not trails:
         return []
     rows = [
         {
-            "x": trail.places[:, 0],
-            "y": trail.places[:, 1],
-            "order": np.arange(len(trail.places)),
-            "volume": trail.captions,
-            "particle": trail.particles,
-            "name": trail.name,
+            "x": trail.places[:, 0], "y": trail.places[:, 1], "order": np.arange(len(trail.places)),
+            "volume": trail.captions, "particle": trail.particles, "name": trail.name,
         }
-        for trail in chart.trails
-    ]
-    names = [trail.name for trail in chart.trails]
-    colours = [DISCRETE[place % len(DISCRETE)] for place in range(len(names))]
+        for trail in trails
+    ]  # fmt: skip
+    names = [trail.name for trail in trails]
+    scale = {"domain": names, "range": [DISCRETE[number % len(DISCRETE)] for number in range(len(names))]}
     legend = {"orient": "bottom", "title": None, "columns": 3}
-    color = {"field": "name", "type": "nominal", "scale": {"domain": names, "range": colours}, "legend": legend}
-    joined = [row for row, trail in zip(rows, chart.trails, strict=True) if trail.joined]
-    layers: list[Spec] = []
-    if joined:
-        layers.append(
-            {
-                "data": stack(joined),
-                "mark": {"type": "line", "strokeWidth": 2},
-                "encoding": {"x": x, "y": y, "color": color, "order": {"field": "order", "type": "quantitative"}},
-            }
-        )
+    color = {"field": "name", "type": "nominal", "scale": scale, "legend": legend}
+    joined = [row for row, trail in zip(rows, trails, strict=True) if trail.joined]
+    order = {"field": "order", "type": "quantitative"}
     said = tooltip(medium, name=("series", ""), volume=("volume", ""), particle=("nearest particle", "d"))
-    look = {
-        "type": "point",
-        "shape": "diamond",
-        "filled": True,
-        "size": 90,
-        "stroke": medium.ground,
-        "strokeWidth": 1.5,
-    }
-    layers.append(
-        {"data": stack(rows), "mark": {**look, "opacity": 1}, "encoding": {"x": x, "y": y, "color": color, **said}}
-    )
-    return layers
+    look = {"shape": "diamond", "filled": True, "size": 90 * medium.marker, "stroke": medium.ground, "opacity": 1}
+    return [
+        *([layer("line", stack(joined), {"strokeWidth": 2}, **place, color=color, order=order)] if joined else []),
+        layer("point", stack(rows), {**look, "strokeWidth": 1.5 * medium.marker}, **place, color=color, **said),
+    ]
 
 
 def snapshot_spec(chart: SnapshotChart, medium: Medium) -> Spec:
     """A small panel for each time, on the same axes."""
-    rows = []
-    for title, places in zip(chart.titles, chart.places, strict=True):
-        row = {"panel": title, "x": places[:, 0], "y": places[:, 1], "particle": chart.particles}
-        if chart.colouring is not None:
-            row["c"] = chart.colouring.axis.values[chart.particles]
-        rows.append(row)
-    bare: Spec = {"labels": False, "ticks": False, "grid": False}
-    encoding = {"x": encode("x", chart.x, **bare), "y": encode("y", chart.y, **bare)}
-    said: dict[str, tuple[str, str]] = {"particle": ("particle", "d")}
-    dots = {"type": "circle", "size": 8 if medium.interactive else 4, "opacity": 0.9}
-    layers: list[Spec] = [{"mark": {**dots, "style": "unknown"}, "encoding": {**encoding, **tooltip(medium, **said)}}]
-    if chart.colouring is not None:
-        layers[0]["transform"] = [{"filter": "!isValid(datum.c)"}]
-        said["c"] = (chart.colouring.axis.title, _NUMBER)
-        coloured = {**encoding, "color": colour_of(chart.colouring, medium), **tooltip(medium, **said)}
-        layers.append({"transform": [{"filter": "isValid(datum.c)"}], "mark": dots, "encoding": coloured})
-    return {
-        "data": stack(rows),
-        "facet": {"field": "panel", "type": "nominal", "sort": chart.titles, "title": None},
-        "columns": 4,
-        "spec": {"layer": layers, "width": 120, "height": 120},
-        "spacing": 12,
-    }
+    rows = [
+        {"panel": title, **_particles(chart.particles, places, chart.colouring)}
+        for title, places in zip(chart.titles, chart.places, strict=True)
+    ]
+    place = {"x": encode("x", chart.x, **_BARE), "y": encode("y", chart.y, **_BARE)}
+    size = {"size": 8 if medium.interactive else 4}
+    layers = _dots(chart.particles, chart.colouring, medium, place, size, {"style": "unknown"}, {})
+    facet = {"field": "panel", "type": "nominal", "sort": chart.titles, "title": None}
+    panel = {"layer": layers, "width": 120, "height": 120}
+    return {"data": stack(rows), "facet": facet, "columns": 4, "spec": panel, "spacing": 12}
 
 
 def graph_spec(chart: GraphChart, medium: Medium) -> Spec:
     """States as dots, their area by particles, over the lines of the steps between them."""
     low, high = chart.places[:, 1].min(), chart.places[:, 1].max()
-    x, y = encode("x", chart.x, grid=False), encode("y", Axis("", low - 0.6, high + 0.8))
-    y["axis"] = None
+    x, y = encode("x", chart.x, grid=False), {**encode("y", Axis("", low - 0.6, high + 0.8)), "axis": None}
     ends = chart.places[chart.edges] if len(chart.edges) else np.zeros((0, 2, 2))
-    steps = {"x": ends[:, 0, 0], "y": ends[:, 0, 1], "x2": ends[:, 1, 0], "y2": ends[:, 1, 1]}
-    states = {"x": chart.places[:, 0], "y": chart.places[:, 1], "name": chart.names, "particles": chart.particles}
-    said = tooltip(medium, name=("state", ""), particles=("particles", "d"), x=(chart.x.title, _NUMBER))
-    sizes = {"domain": [0, max(1.0, float(chart.particles.max()))], "range": [25, 420]}
+    steps = table({"x": ends[:, 0, 0], "y": ends[:, 0, 1], "x2": ends[:, 1, 0], "y2": ends[:, 1, 1]})
+    columns = {"x": chart.places[:, 0], "y": chart.places[:, 1], "name": chart.names, "particles": chart.particles}
+    states = table(columns)
+    said = tooltip(medium, name=("state", ""), particles=("particles", "d"), x=(chart.x.title, NUMBER))
+    scale = {"domain": [0, max(1.0, float(chart.particles.max()))], "range": [25, 420 * medium.marker]}
+    size = {"field": "particles", "type": "quantitative", "scale": scale, "legend": None}
+    words = {"dy": -15, "limit": 90, "color": medium.ink}
     layers = [
-        {
-            "data": table(steps),
-            "mark": {"type": "rule", "style": "reference"},
-            "encoding": {"x": x, "y": y, "x2": {"field": "x2"}, "y2": {"field": "y2"}},
-        },
-        {
-            "data": table(states),
-            "mark": {"type": "circle", "opacity": 1},
-            "encoding": {
-                "x": x,
-                "y": y,
-                "size": {"field": "particles", "type": "quantitative", "scale": sizes, "legend": None},
-                **said,
-            },
-        },
-        {
-            "data": table(states),
-            "mark": {"type": "text", "dy": -15, "limit": 90, "color": medium.ink},
-            "encoding": {"x": x, "y": y, "text": {"field": "name"}},
-        },
+        layer("rule", steps, {"style": "reference"}, x=x, y=y, x2="x2", y2="y2"),
+        layer("circle", states, {"opacity": 1}, x=x, y=y, size=size, **said),
+        layer("text", states, words, x=x, y=y, text="name"),
     ]
-    height = min(460, 130 + 75 * (high - low)) * (1 if medium.interactive else 0.6)
-    return {"layer": layers, "height": round(float(height))}
+    height = min(460.0, 130 + 75 * float(high - low)) * (1 if medium.interactive else 0.6)
+    return {"layer": layers, "height": round(height)}

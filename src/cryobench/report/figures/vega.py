@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cryobench.report.charts.kinds import Axis
+from cryobench.report.charts.kinds import Axis, Series
 from cryobench.report.colours import BLUE
 from cryobench.report.runs.styles import RunStyle
 
@@ -21,6 +21,8 @@ Spec = dict[str, Any]
 COLUMN_WIDTH, PAGE_WIDTH = 336, 691
 """CSS pixels: one column of a journal page (3.5 inch), and both (7.2 inch)."""
 DASHES = {"solid": [1, 0], "dash": [6, 4], "dot": [2, 2], "dashdot": [6, 3, 2, 3], "longdash": [12, 3]}
+NUMBER = ".4~g"
+"""How numbers are said under the mouse."""
 DOTTED = [2, 3]
 """Of references."""
 _SHAPES = {
@@ -120,6 +122,32 @@ def stack(parts: Sequence[Mapping[str, Any]]) -> Spec:
     """Tables one below the other as the data of a layer; a column that is a single value is repeated."""
     frames = [pd.DataFrame(part) for part in parts]
     return table(pd.concat(frames, ignore_index=True)) if frames else {"values": []}
+
+
+def layer(
+    mark: str,
+    data: Spec | None = None,
+    look: Spec | None = None,
+    *,
+    transform: Sequence[Spec] = (),
+    params: Sequence[Spec] = (),
+    **encoding: Spec | str | list[Spec],
+) -> Spec:
+    """One layer: a kind of mark, its data and look, and an encoding for each channel, or the name of its field."""
+    channels = {channel: {"field": of} if isinstance(of, str) else of for channel, of in encoding.items()}
+    made: Spec = {"mark": {"type": mark, **(look or {})}, "encoding": channels}
+    parts = {"data": data, "transform": list(transform), "params": list(params)}
+    return {**{name: part for name, part in parts.items() if part}, **made}
+
+
+def interval(series: Series) -> Spec:
+    """Columns of both ends of a series' values; empty where they are not known."""
+    return {name: np.nan if ends is None else ends for name, ends in (("low", series.low), ("high", series.high))}
+
+
+def say_interval(series: Sequence[Series]) -> dict[str, tuple[str, str]]:
+    """What a tooltip says of both ends, where any are known."""
+    return {"low": ("from", NUMBER), "high": ("to", NUMBER)} if any(each.low is not None for each in series) else {}
 
 
 def encode(field: str, axis: Axis, extent: Sequence[float] | np.ndarray = (), **options: Any) -> Spec:
