@@ -177,13 +177,17 @@ def test_on_paper_scenes_are_seen_and_boards_are_whole(page, tmp_path):
     ) == 0  # fmt: skip
 
 
+NO_WEBGL = """
+const canvas = HTMLCanvasElement.prototype, whole = canvas.getContext;
+canvas.getContext = function (kind, ...more) {
+  return kind.startsWith("webgl") ? null : whole.call(this, kind, ...more);
+};
+"""
+
+
 def test_without_webgl_pictures_stand_for_scenes(browser, report):
     with Page(browser) as page:
-        page.send(
-            "Page.addScriptToEvaluateOnNewDocument",
-            source="const canvas = HTMLCanvasElement.prototype, whole = canvas.getContext;"
-            " canvas.getContext = function (kind, ...more) { return kind.startsWith('webgl') ? null : whole.call(this, kind, ...more); };",
-        )
+        page.send("Page.addScriptToEvaluateOnNewDocument", source=NO_WEBGL)
         _open(page, report)
         _visit(page, "#surface-grid")
         page.wait_for(

@@ -75,9 +75,9 @@ class _Lines:
         spread = [series for series in chart.series if series.low is not None]
         if chart.shape in ("line", "steps"):
             layers += [self._band(series) for series in spread]
-            marked = chart.x.whole and all(len(series.x) < FEW for series in chart.series)
-            layers.append(self._curves(silent="strokeDash" if marked else ""))
-            layers += [self._points(30)] if marked else []
+            layers.append(self._curves())
+            if chart.x.whole and all(len(series.x) < FEW for series in chart.series):
+                layers.append(self._points(30))
             layers += [self._hover()] if self.medium.interactive and not chart.bundles else []
         else:
             bars = self._rows(spread)
@@ -118,9 +118,9 @@ class _Lines:
         look = {"align": "right", "baseline": "bottom", "dx": -2, "dy": -2}
         return layer("text", data, look, x=self.x, y=self.y, text="name")
 
-    def _curves(self, silent: str) -> Spec:
+    def _curves(self) -> Spec:
         look = {"strokeWidth": 2, "interpolate": self.steps, "clip": True}
-        dashes = self.runs.channels("color", "strokeDash", silent=silent)
+        dashes = self.runs.channels("color", "strokeDash")
         rows = [{"x": each.x, "y": each.y, "run": self.styles[each.slug].label} for each in self.chart.series]
         return {**self._of_runs("line", stack(rows), look, **dashes), "params": self.runs.params}
 

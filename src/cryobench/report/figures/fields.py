@@ -41,7 +41,7 @@ def grid_spec(chart: GridChart, medium: Medium) -> Spec:
         said["particles"] = ("particles", "d")
     gap = {} if max(n_rows, n_columns) > 40 else {"stroke": medium.ground, "strokeWidth": 0.6}
     step = max(6, min(17, 300 // n_rows)) if medium.interactive else max(4, min(11, 220 // n_rows))
-    height = max(60, step * n_rows)
+    height = max(110, step * n_rows)
     turned = {"labelAngle": -90 if max(map(len, chart.columns), default=0) > 3 and n_columns > 6 else 0}
     x = named_places("column", chart.x.title, chart.columns, MOST_COLUMNS if n_columns > 30 else 30, **turned)
     y = named_places("row", chart.y.title, chart.rows, MOST_ROWS)

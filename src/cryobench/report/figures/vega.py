@@ -218,11 +218,8 @@ class Runs:
         if len(self.styles) > 1:
             self.legend = {"orient": "bottom", "title": None, "columns": columns, "symbolOpacity": 1}
 
-    def channels(self, *channels: str, silent: str = "") -> Spec:
-        """Encodings of a layer whose field "run" holds labels: any of color, fill, shape and strokeDash.
-
-        The legend does not show the ``silent`` one.
-        """
+    def channels(self, *channels: str) -> Spec:
+        """Encodings of a layer whose field "run" holds labels: any of color, fill, shape and strokeDash."""
         ranges = {
             "color": [style.colour for style in self.styles],
             "fill": [self.medium.ground if style.is_control else style.colour for style in self.styles],
@@ -236,7 +233,7 @@ class Runs:
                 "type": "nominal",
                 "sort": None,
                 "scale": {"domain": domain, "range": ranges[channel]},
-                "legend": None if channel == silent else self.legend,
+                "legend": self.legend,
             }
             for channel in channels
         }

@@ -15,11 +15,13 @@ from cryobench.report.charts.scores import Cost, gather_costs
 from cryobench.report.findings.gather import Findings, gather_findings
 from cryobench.report.findings.series import SeriesView, view_series
 from cryobench.report.runs import tables
+from cryobench.report.runs.agreement import Agreement, Found, compare_runs, describe_found
 from cryobench.report.runs.assignments import class_by_truth
 from cryobench.report.runs.colourings import Colouring, colourings
 from cryobench.report.runs.latent_views import LatentView, view_latents
+from cryobench.report.runs.published_results import PublishedPage, lay_out_published
 from cryobench.report.runs.queries import TRUTH, QueryVolumes, choose_queries, read_query
-from cryobench.report.runs.standing import Standing, rank_runs
+from cryobench.report.runs.standing import Standing, compare_controls, find_negative_scores, rank_runs
 from cryobench.report.runs.styles import RunStyle, style_runs
 from cryobench.report.runs.tables import Run
 
@@ -40,6 +42,15 @@ class Contents:
     """Scores that any run has, in the order of display."""
     standing: Standing
     """Ranks of the methods, and the score they are by."""
+    warnings: list[str]
+    """Main scores that are negative where they should not be."""
+    compared: list[str]
+    """How runs lie to the controls, in sentences."""
+    found_by_runs: list[Found]
+    agreements: list[Agreement]
+    """How alike answers are, where nothing ranks them."""
+    published: PublishedPage | None
+    """What others published on the original of this data set."""
     costs: list[Cost]
     curves: pd.DataFrame
     curve_summary: pd.DataFrame
@@ -100,6 +111,7 @@ def collect_contents(
     classes = {run.slug: class_by_truth(run.reconstruction, dataset) for run in alive}
     run_table = tables.run_table(runs)
     slices, surfaces = _read_queries(runs, dataset, task)
+    standing = rank_runs(runs)
     return Contents(
         dataset=dataset,
         runs=runs,
@@ -107,7 +119,12 @@ def collect_contents(
         run_table=run_table,
         scores=scores,
         score_names=names,
-        standing=rank_runs(runs),
+        standing=standing,
+        warnings=find_negative_scores(runs),
+        compared=compare_controls(runs, standing.kind),
+        found_by_runs=describe_found(runs),
+        agreements=[] if standing.kind else compare_runs(runs, dataset),
+        published=lay_out_published(dataset, runs),
         costs=gather_costs(run_table),
         curves=curves,
         curve_summary=tables.summarise_curves(curves),

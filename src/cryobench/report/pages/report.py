@@ -22,11 +22,8 @@ from cryobench.report.pages.contents import Contents, collect_contents
 from cryobench.report.pages.folder import page_folder, render, write_script, write_static
 from cryobench.report.pages.leaderboard import lay_out_leaderboard, lay_out_metrics
 from cryobench.report.pages.specs import report_data
-from cryobench.report.runs.agreement import compare_runs, describe_found
 from cryobench.report.runs.inputs import digest_inputs, is_up_to_date
 from cryobench.report.runs.latent_views import SEED, LatentView, read_earlier
-from cryobench.report.runs.published_results import lay_out_published
-from cryobench.report.runs.standing import compare_controls, find_negative_scores
 from cryobench.report.runs.tables import BAND, CURVE_KINDS, Run
 from cryobench.report.runs.umap_layout import WIDEST
 
@@ -122,12 +119,12 @@ def _render(contents: Contents, **written: Any) -> str:
         board=lay_out_leaderboard(contents),
         boards=lay_out_metrics(contents),
         costs=contents.costs,
-        published=lay_out_published(contents.dataset, contents.runs),
+        published=contents.published,
         ranking=contents.standing.kind,
-        warnings=find_negative_scores(contents.runs),
-        compared=compare_controls(contents.runs, contents.standing.kind),
-        found_by_runs=describe_found(contents.runs),
-        agreements=[] if contents.standing.kind else compare_runs(contents.runs, contents.dataset),
+        warnings=contents.warnings,
+        compared=contents.compared,
+        found_by_runs=contents.found_by_runs,
+        agreements=contents.agreements,
         band=BAND,
         records={run.slug: list(flatten_entries(run.record.to_json())) for run in contents.runs},
         contexts={run.slug: list(flatten_entries(run.scores.context)) for run in contents.runs},
