@@ -67,13 +67,12 @@ def chart_spec(chart: Chart, styles: Styles, medium: Medium, width: int = PAGE_W
 def draw_on_page(chart: Chart, styles: Styles, first: Sequence[str] = ()) -> Spec:
     """A chart for the page: as wide as where it stands, and of many runs those of slugs ``first`` shown at first."""
     spec = chart_spec(chart, styles, PAGE)
-    labels = [styles[slug].label for slug in first if slug in styles]
+    waiting = {style.label for slug, style in styles.items() if slug not in first} if first else set()
     for layer in spec.get("layer", []):
         for param in layer.get("params", []):
             if param["name"] == "shown":
                 domain = layer["encoding"]["color"]["scale"]["domain"]
-                others = {style.label for style in styles.values()} - set(labels)
-                param["value"] = [{"run": label} for label in domain if not labels or label not in others]
+                param["value"] = [{"run": label} for label in domain if label not in waiting]
     return fit(spec)
 
 

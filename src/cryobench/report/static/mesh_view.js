@@ -37,7 +37,7 @@
   const context = () => {
     if (shared && !shared.gl.isContextLost()) return shared;
     const canvas = document.createElement("canvas");
-    const gl = canvas.getContext("webgl2", { antialias: true, preserveDrawingBuffer: true });
+    const gl = canvas.getContext("webgl2", { antialias: true });
     if (!gl) return null;
     const program = compile(gl);
     gl.useProgram(program);
