@@ -14,9 +14,9 @@ from cryobench.fourier import frequency_grid, ifft_images
 from cryobench.imaging.ctf import evaluate_ctf
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.recipes.draws import Junk, draw_contrast, draw_ctf, draw_junk
-from cryobench.recipes.images import Microscope, render_state
-from cryobench.recipes.job import Job
-from cryobench.recipes.projectors import AtomProjector, FrameProjector, SliceProjector
+from cryobench.recipes.imaging.images import Microscope, render_state
+from cryobench.recipes.imaging.job import Job
+from cryobench.recipes.imaging.projectors import AtomProjector, FrameProjector, SliceProjector
 from cryobench.recipes.recipe import Ensemble
 from cryobench.recipes.settings import SimulationSettings
 from cryobench.volumes.render import render

@@ -15,9 +15,9 @@ from cryobench.imaging.grid import volume_to_fourier
 from cryobench.io.lock import FolderBusy, lock_folder
 from cryobench.recipes import get_recipe
 from cryobench.recipes.draws import assign_states
-from cryobench.recipes.images import Microscope
-from cryobench.recipes.job import Job
-from cryobench.recipes.projectors import SliceProjector
+from cryobench.recipes.imaging.images import Microscope
+from cryobench.recipes.imaging.job import Job
+from cryobench.recipes.imaging.projectors import SliceProjector
 from cryobench.recipes.settings import REALISTIC
 from cryobench.recipes.simulate import build_settings, simulate
 

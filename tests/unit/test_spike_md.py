@@ -12,9 +12,9 @@ from cryobench.atoms.procedural.trimer import procedural_trimer
 from cryobench.atoms.superposition import fit_rigid_motions, move_rigidly
 from cryobench.io.formats.xtc import write_frames
 from cryobench.recipes import FrameEnsemble
-from cryobench.recipes.network_frames import NetworkFrames
 from cryobench.recipes.spike_md import RECIPE, SpikeMdSettings, make_ensemble
-from cryobench.recipes.trajectory_frames import TrajectoryFrames
+from cryobench.recipes.states.network_frames import NetworkFrames
+from cryobench.recipes.states.trajectory_frames import TrajectoryFrames
 
 
 @pytest.fixture(scope="module")

@@ -24,10 +24,10 @@ from cryobench.atoms.procedural import procedural_antibody
 from cryobench.atoms.superposition import fit_rigid_motions
 from cryobench.atoms.trajectories import NOT_SOLVENT, Trajectory
 from cryobench.data import CollectiveVariable
-from cryobench.recipes.composition import apportion
 from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.settings import SimulationSettings
-from cryobench.recipes.trajectory_frames import (
+from cryobench.recipes.states.composition import apportion
+from cryobench.recipes.states.trajectory_frames import (
     SeveralModels,
     TrajectoryFrames,
     are_frames,
@@ -36,7 +36,7 @@ from cryobench.recipes.trajectory_frames import (
     find_points,
     note_models,
 )
-from cryobench.recipes.variables_file import read_variables
+from cryobench.recipes.states.variables_file import read_variables
 
 
 class CustomSettings(SimulationSettings):

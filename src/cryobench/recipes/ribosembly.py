@@ -19,13 +19,13 @@ from pydantic import Field
 from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.procedural.ribosome import procedural_ribosome
 from cryobench.data import CollectiveVariable, StateComponents
-from cryobench.recipes.assembly_states import ASSEMBLY_STATES, list_edges, list_presence
-from cryobench.recipes.composition import apportion, embed_composition
-from cryobench.recipes.deposited_states import list_files, read_states
 from cryobench.recipes.published import CITATION, RIBOSEMBLY_COUNTS
 from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.rounding import round_coordinates
 from cryobench.recipes.settings import SimulationSettings
+from cryobench.recipes.states.assembly import ASSEMBLY_STATES, list_edges, list_presence
+from cryobench.recipes.states.composition import apportion, embed_composition
+from cryobench.recipes.states.deposited import list_files, read_states
 
 
 class RibosemblySettings(SimulationSettings):

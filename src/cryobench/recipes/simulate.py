@@ -44,9 +44,9 @@ from cryobench.recipes.draws import (
     draw_poses,
     set_populations,
 )
-from cryobench.recipes.images import SIGN, make_part
-from cryobench.recipes.job import Job, PartResult, StateResult
-from cryobench.recipes.measure import measure_level, measure_snr, union_mask
+from cryobench.recipes.imaging.images import SIGN, make_part
+from cryobench.recipes.imaging.job import Job, PartResult, StateResult
+from cryobench.recipes.imaging.measure import measure_level, measure_snr, union_mask
 from cryobench.recipes.recipe import FrameEnsemble, Recipe
 from cryobench.recipes.settings import SimulationSettings
 from cryobench.recipes.spread import spread_evenly

@@ -23,10 +23,10 @@ from cryobench.atoms.model import AtomicModel, is_alpha_carbon
 from cryobench.atoms.procedural.trimer import procedural_trimer
 from cryobench.atoms.residue_motion import Carriers, find_carriers, leave_out
 from cryobench.atoms.trajectories import NOT_SOLVENT, Trajectory
-from cryobench.recipes.network_frames import NetworkFrames, OpeningLaw
 from cryobench.recipes.recipe import FrameEnsemble, Recipe
 from cryobench.recipes.settings import SimulationSettings
-from cryobench.recipes.trajectory_frames import (
+from cryobench.recipes.states.network_frames import NetworkFrames, OpeningLaw
+from cryobench.recipes.states.trajectory_frames import (
     SeveralModels,
     TrajectoryFrames,
     are_frames,

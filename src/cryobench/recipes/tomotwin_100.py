@@ -20,10 +20,10 @@ from cryobench.atoms.files import read_structure
 from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.sources import structure_name
 from cryobench.data import CollectiveVariable
-from cryobench.recipes.complex_family import MOST_COMPLEXES, ProceduralComplex, procedural_complexes
 from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.settings import SimulationSettings
 from cryobench.recipes.spread import spread_evenly
+from cryobench.recipes.states.complexes import MOST_COMPLEXES, ProceduralComplex, procedural_complexes
 
 
 class Tomotwin100Settings(SimulationSettings):

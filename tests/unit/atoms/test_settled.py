@@ -8,8 +8,8 @@ from cryobench.atoms.elastic_network import find_slow_modes
 from cryobench.atoms.model import AtomicModel, is_alpha_carbon
 from cryobench.atoms.procedural.point_groups import point_group_rotations
 from cryobench.atoms.settled import find_least, find_nearest, settle_axes, settle_signs
-from cryobench.recipes.composition import apportion, embed_composition, find_growth
 from cryobench.recipes.spread import spread_evenly
+from cryobench.recipes.states.composition import apportion, embed_composition, find_growth
 
 LAST_BIT = 1e-12
 UNIT = np.array([[0.0, 1.0, 0.0, 0.0]])

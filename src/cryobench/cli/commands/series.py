@@ -97,8 +97,8 @@ def series(
     **cryobench series runs/3dva pca --axis 2 -o second-axis**
     """
     from cryobench.io.folders.series_store import load_series
-    from cryobench.runs.series import write_series
-    from cryobench.runs.series_settings import SeriesSettings
+    from cryobench.runs.series.settings import SeriesSettings
+    from cryobench.runs.series.write import write_series
 
     settings = SeriesSettings(
         axis=axis,

@@ -85,8 +85,8 @@ def list_trajectory_files(folder: Path) -> list[str]:
 class TrajectoryVolumes:
     """Volume of every frame of a data set's trajectory, as a ``VolumeSource``. Picklable; nothing is kept in memory.
 
-    Atoms are rendered on a grid ``oversampling`` times finer and Fourier-cropped, as `recipes.images` does for states
-    that are kept as volumes.
+    Atoms are rendered on a grid ``oversampling`` times finer and Fourier-cropped, as `recipes.imaging.images` does
+    for states that are kept as volumes.
 
     Raises
     ------

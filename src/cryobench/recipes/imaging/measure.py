@@ -13,9 +13,9 @@ from cryobench.imaging.grid import volume_to_fourier
 from cryobench.imaging.noise import signal_variance
 from cryobench.imaging.transfer import apply_transfer
 from cryobench.recipes.draws import Junk, draw_ctf, draw_junk, draw_poses
-from cryobench.recipes.images import Microscope
-from cryobench.recipes.job import Job, StateResult
-from cryobench.recipes.projectors import AtomProjector, FrameProjector, Projector, SliceProjector
+from cryobench.recipes.imaging.images import Microscope
+from cryobench.recipes.imaging.job import Job, StateResult
+from cryobench.recipes.imaging.projectors import AtomProjector, FrameProjector, Projector, SliceProjector
 from cryobench.recipes.recipe import FrameEnsemble
 from cryobench.recipes.rounding import round_level
 from cryobench.recipes.settings import SimulationSettings

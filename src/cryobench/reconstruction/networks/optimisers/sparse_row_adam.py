@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from cryobench.reconstruction.networks.row_adam import AdamSettings
+from cryobench.reconstruction.networks.optimisers.row_adam import AdamSettings
 
 
 class SparseRowAdam:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cryobench.reconstruction.networks.row_file import RowFile
+from cryobench.reconstruction.networks.prepared_images.row_file import RowFile
 
 
 class PreparedRows:

@@ -14,9 +14,9 @@ import numpy as np
 
 from cryobench.atoms.model import AtomicModel
 from cryobench.io.folders.trajectory_volumes import FRAMES_PER_FILE
-from cryobench.recipes.kept_models import KeptModels
 from cryobench.recipes.recipe import Ensemble, FrameEnsemble
 from cryobench.recipes.settings import SimulationSettings
+from cryobench.recipes.states.kept_models import KeptModels
 
 IMAGES_PER_PART = FRAMES_PER_FILE
 FEW_IMAGES = 20

@@ -16,8 +16,8 @@ from cryobench._types import ImagesFT, Rotations
 from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.solvent import Layer, make_layers
 from cryobench.fourier import fft_images, fourier_crop, frequency_grid
-from cryobench.imaging.atoms_projection import project_atoms
 from cryobench.imaging.grid import FourierVolume
+from cryobench.imaging.real_space.atoms import project_atoms
 from cryobench.imaging.slices import extract_slices
 from cryobench.recipes.settings import SimulationSettings
 

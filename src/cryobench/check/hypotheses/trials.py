@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 
 from cryobench._progress import Progress, Silent, Task
-from cryobench.check.agreement import (
+from cryobench.check.hypotheses.agreement import (
     Agreement,
     Matches,
     expect_loss,
@@ -27,8 +27,8 @@ from cryobench.check.agreement import (
     measure_strangers,
     spread_of_transfer,
 )
-from cryobench.check.hypotheses import CTF, CTF_SHUFFLED, GEOMETRY, POSES_SHUFFLED, SIGNED, Hypothesis
-from cryobench.check.reading import Reading
+from cryobench.check.hypotheses.catalogue import CTF, CTF_SHUFFLED, GEOMETRY, POSES_SHUFFLED, SIGNED, Hypothesis
+from cryobench.check.hypotheses.reading import Reading
 from cryobench.reconstruction.statistics import split_halves
 
 SURE = 5.0

@@ -24,7 +24,7 @@ from cryobench.fourier import fft_images, frequency_grid, ifft_images
 from cryobench.imaging.ctf import evaluate_ctf
 from cryobench.imaging.shift import shift_images
 from cryobench.reconstruction.images import require_poses
-from cryobench.reconstruction.networks.prepared_rows import PreparedRows
+from cryobench.reconstruction.networks.prepared_images.rows import PreparedRows
 
 _SAMPLE = 1000
 

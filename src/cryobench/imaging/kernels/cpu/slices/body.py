@@ -8,11 +8,11 @@ from torch import Tensor
 
 from cryobench._threads import count_threads, run_parts
 from cryobench.imaging.interpolation import tap_polynomials
-from cryobench.imaging.kernels.cpu.accumulate import compile_accumulate
-from cryobench.imaging.kernels.cpu.extract import compile_extract
-from cryobench.imaging.kernels.cpu.gradient import compile_rotation_gradient
-from cryobench.imaging.kernels.cpu.insert import compile_insert
-from cryobench.imaging.kernels.cpu.interleaved import compile_interleaved
+from cryobench.imaging.kernels.cpu.slices.accumulate import compile_accumulate
+from cryobench.imaging.kernels.cpu.slices.extract import compile_extract
+from cryobench.imaging.kernels.cpu.slices.gradient import compile_rotation_gradient
+from cryobench.imaging.kernels.cpu.slices.insert import compile_insert
+from cryobench.imaging.kernels.cpu.slices.interleaved import compile_interleaved
 from cryobench.imaging.layout import GridLayout
 
 _BLOCKS = (8, 4, 2, 1)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from cryobench.check.agreement import Agreement
-from cryobench.check.reading import Reading
+from cryobench.check.hypotheses.agreement import Agreement
+from cryobench.check.hypotheses.reading import Reading
 from cryobench.data import GroundTruth
 from cryobench.fourier import fourier_crop
 from cryobench.reconstruction.poses import GridSlices

@@ -30,7 +30,7 @@ from cryobench.latents.principal import principal_axes
 from cryobench.reconstruction.decoders import latent_rows, open_decoder, resize_volume, takes_latents
 from cryobench.reconstruction.engine import Passes, RunContext
 from cryobench.reconstruction.statistics import backproject, volume_bytes
-from cryobench.runs.series_settings import CENTRES, SeriesSettings
+from cryobench.runs.series.settings import CENTRES, SeriesSettings
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from cryobench.fourier import fft_images
 from cryobench.imaging.ctf import evaluate_ctf
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.reconstruction.images import centre, require_poses
-from cryobench.reconstruction.networks.prepared_rows import PreparedRows
+from cryobench.reconstruction.networks.prepared_images.rows import PreparedRows
 
 _FLAT, _END = 0.85, 0.99
 _SAMPLE = 1000

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from cryobench.check.density import judge_contrast
+from cryobench.check.inspections.density import judge_contrast
 from cryobench.data import Particles, VolumeSource
 from cryobench.fourier import fourier_crop
 from cryobench.reconstruction.statistics import volume_fsc

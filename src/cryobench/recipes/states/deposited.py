@@ -22,8 +22,8 @@ from cryobench.atoms.model import AtomicModel, is_alpha_carbon, missing_hydrogen
 from cryobench.atoms.molecules import Contents, Polymer, PolymerKind, read_contents
 from cryobench.atoms.sources import list_structures, structure_name
 from cryobench.data import CollectiveVariable, StateComponents
-from cryobench.recipes.composition import embed_composition, find_growth
 from cryobench.recipes.recipe import Ensemble
+from cryobench.recipes.states.composition import embed_composition, find_growth
 
 _ENTRY = re.compile(r"[0-9][A-Za-z0-9]{3}")
 _SAME_SEQUENCE, _SHARED_RESIDUES = 0.9, 10

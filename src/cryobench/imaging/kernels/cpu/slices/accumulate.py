@@ -11,8 +11,8 @@ from functools import cache
 import numpy as np
 from numba import njit
 
-from cryobench.imaging.kernels.cpu.insert import misses_slab
 from cryobench.imaging.kernels.cpu.simd import scatter_plane
+from cryobench.imaging.kernels.cpu.slices.insert import misses_slab
 from cryobench.imaging.kernels.cpu.taps import FLAGS
 from cryobench.imaging.kernels.cpu.voxel import begin_row, follow_row, locate, weigh
 

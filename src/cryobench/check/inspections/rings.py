@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryobench.check.agreement import LEAST_COLOUR, fit_line
-from cryobench.check.hypotheses import CTF, CTF_SHUFFLED
-from cryobench.check.reading import Reading
-from cryobench.check.trials import SURE, Trial, compare_gains, decide, judge
+from cryobench.check.hypotheses.agreement import LEAST_COLOUR, fit_line
+from cryobench.check.hypotheses.catalogue import CTF, CTF_SHUFFLED
+from cryobench.check.hypotheses.reading import Reading
+from cryobench.check.hypotheses.trials import SURE, Trial, compare_gains, decide, judge
 
 _TURNS = 3
 _MOST_FAULTS = 2

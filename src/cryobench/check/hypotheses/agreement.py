@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cryobench.check.reading import Reading
+from cryobench.check.hypotheses.reading import Reading
 from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.reconstruction.poses import GridSlices

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from cryobench.check.agreement import Matches, measure_agreement
-from cryobench.check.hypotheses import POSES_SHUFFLED
-from cryobench.check.reading import Reading
-from cryobench.check.trials import SURE, compare_gains
+from cryobench.check.hypotheses.agreement import Matches, measure_agreement
+from cryobench.check.hypotheses.catalogue import POSES_SHUFFLED
+from cryobench.check.hypotheses.reading import Reading
+from cryobench.check.hypotheses.trials import SURE, compare_gains
 from cryobench.reconstruction.statistics import split_halves
 
 _STEPS = 200

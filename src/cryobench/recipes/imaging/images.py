@@ -38,9 +38,9 @@ from cryobench.recipes.draws import (
     draw_noise_level,
     draw_poses,
 )
-from cryobench.recipes.job import Job, PartResult, StateResult
-from cryobench.recipes.noise import colour_noise, is_white, kept_by_binning
-from cryobench.recipes.projectors import AtomProjector, FrameProjector, Projector, SliceProjector
+from cryobench.recipes.imaging.job import Job, PartResult, StateResult
+from cryobench.recipes.imaging.noise import colour_noise, is_white, kept_by_binning
+from cryobench.recipes.imaging.projectors import AtomProjector, FrameProjector, Projector, SliceProjector
 from cryobench.recipes.recipe import FrameEnsemble
 from cryobench.recipes.rounding import round_level, round_positions
 from cryobench.recipes.settings import SimulationSettings

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from cryobench.check.hypotheses import CTF
-from cryobench.check.reading import Reading
-from cryobench.check.trials import SURE, Trial
+from cryobench.check.hypotheses.catalogue import CTF
+from cryobench.check.hypotheses.reading import Reading
+from cryobench.check.hypotheses.trials import SURE, Trial
 from cryobench.imaging.ctf import evaluate_ctf
 
 _DIFFERENT = 0.25

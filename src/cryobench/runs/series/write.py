@@ -9,8 +9,8 @@ from cryobench.latents.centres import nearest_particles
 from cryobench.reconstruction.decoders import check_box
 from cryobench.reconstruction.engine import RunContext
 from cryobench.runs.score import find_dataset
-from cryobench.runs.series_kinds import KINDS, Latents
-from cryobench.runs.series_settings import SeriesSettings
+from cryobench.runs.series.kinds import KINDS, Latents
+from cryobench.runs.series.settings import SeriesSettings
 from cryobench.runs.volume_folder import write_volume_folder
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cryobench.check.reading import CtfForm, Reading, Stated
+from cryobench.check.hypotheses.reading import CtfForm, Reading, Stated
 from cryobench.rng import stream
 from cryobench.rotations import euler_from_rotations, rotations_from_euler
 from cryobench.volumes.rotate import MIRROR
