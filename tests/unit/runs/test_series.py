@@ -13,7 +13,7 @@ import torch
 from sklearn.decomposition import PCA
 
 from cryobench._errors import FormatError, UnknownName
-from cryobench.cli.commands.series import parse_anchors, parse_percentiles
+from cryobench.cli.commands.runs.series import parse_anchors, parse_percentiles
 from cryobench.cli.main import run_cli
 from cryobench.compute import Compute
 from cryobench.data import (
