@@ -78,6 +78,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return WorkStealingScheduling(config, log) if config.getoption("dist") == "load" else None
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with Dask workers come first: one process of pytest-xdist has them all, and starts the workers once."""
+    items.sort(key=lambda item: "two_workers" not in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def two_workers() -> Iterator[Any]:
     """Two Dask workers (`compute.Workers`), started once, as that takes seconds: every test leaves them idle."""
