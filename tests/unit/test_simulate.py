@@ -89,14 +89,14 @@ def test_bytes_do_not_depend_on_the_chunk(reference, untidy, tmp_path, chunk):
         assert _hashes(again.path) == _hashes(original.path)
 
 
-def test_bytes_do_not_depend_on_the_workers(reference, two_workers, tmp_path, monkeypatch):
+def test_bytes_do_not_depend_on_the_workers(untidy, two_workers, tmp_path, monkeypatch):
     def lend(number: int):
         assert number == 2
         return nullcontext(two_workers)
 
     monkeypatch.setattr("cryobench.recipes.simulate.open_workers", lend)
-    again = simulate("igg-1d", tmp_path / "data", preset="tiny", settings=SMALL, seed=3, workers=2, chunk=5)
-    assert _hashes(again.path) == _hashes(reference.path)
+    again = simulate("igg-1d", tmp_path / "data", preset="tiny", settings=UNTIDY, seed=3, workers=2, chunk=5)
+    assert _hashes(again.path) == _hashes(untidy.path)
 
 
 @pytest.mark.parametrize("road", ["slices", "atoms"])
