@@ -172,9 +172,12 @@ def test_a_good_file_gives_no_warning(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_an_absent_machine_stamp_is_no_contradiction(tmp_path: Path, rng: np.random.Generator, order: str) -> None:
+@pytest.mark.parametrize("mode", list(DTYPES))
+def test_an_absent_machine_stamp_is_no_contradiction(
+    tmp_path: Path, rng: np.random.Generator, mode: int, order: str
+) -> None:
     images = small_integers(rng, (2, 4, 4))
-    path = write_raw(tmp_path / "s.mrcs", images, 2, order, machst=(0, 0, 0, 0))
+    path = write_raw(tmp_path / "s.mrcs", images, mode, order, machst=(0, 0, 0, 0))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         np.testing.assert_array_equal(MrcStacks(path).read(np.arange(2)), images)
