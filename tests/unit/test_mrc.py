@@ -88,6 +88,7 @@ def test_our_files_are_valid_and_read_by_mrcfile(tmp_path: Path, rng: np.random.
         with mrcfile.open(tmp_path / name) as file:
             np.testing.assert_array_equal(file.data, values)
             assert file.is_image_stack() == is_stack
+            assert file.get_labels() == ["written by cryobench"]
             assert float(file.voxel_size.x) == pytest.approx(1.3)
             assert (int(file.header.mz), int(file.header.ispg)) == ((1, 0) if is_stack else (size, 1))
     found, pixel_size = read_volume(tmp_path / "v.mrc")
