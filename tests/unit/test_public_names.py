@@ -2,15 +2,20 @@
 
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
 import cryobench
 
 
-@pytest.mark.parametrize("name", cryobench.__all__)
-def test_public_functions_are_there(name):
-    assert callable(getattr(cryobench, name)) or name == "__version__"
+@pytest.mark.parametrize("package", ["", ".importers", ".methods", ".metrics", ".recipes"])
+def test_every_public_name_is_there(package):
+    module = import_module(f"cryobench{package}")
+    assert len(module.__all__) > 6
+    assert set(module.__all__) == set(dir(module))
+    for name in module.__all__:
+        assert getattr(module, name) is not None
 
 
 def test_the_version_is_that_of_the_package():
@@ -48,5 +53,5 @@ def test_folders_are_reached_without_an_import_of_their_own():
 
 
 def test_unknown_attribute():
-    with pytest.raises(AttributeError, match="no attribute 'metric'"):
+    with pytest.raises(AttributeError, match="No cryobench attribute metric"):
         cryobench.metric  # noqa: B018

@@ -50,20 +50,20 @@ def show_catalogue(kind: str | None, name: str | None) -> None:
 
 
 def _list_kind(kind: str) -> list[str]:
-    folder = import_module(f"cryobench.{kind}")
-    return list_names(getattr(folder, kind.upper()), folder.GROUP, folder.BASE)
+    registry = import_module(f"cryobench.{kind}.registry")
+    return list_names(getattr(registry, kind.upper()), registry.GROUP, registry.BASE)
 
 
 def _print_names(console: Console, kind: str) -> None:
     table = Table(title=kind, title_justify="left", title_style="bold", box=None, pad_edge=False)
     table.add_column("name", no_wrap=True)
     table.add_column("what it is")
-    folder = import_module(f"cryobench.{kind}")
-    ours: Mapping[str, Entry] = getattr(folder, kind.upper())
-    for name in list_names(ours, folder.GROUP, folder.BASE):
+    registry = import_module(f"cryobench.{kind}.registry")
+    ours: Mapping[str, Entry] = getattr(registry, kind.upper())
+    for name in list_names(ours, registry.GROUP, registry.BASE):
         table.add_row(name, ours[name].what if name in ours else describe(kind, name))
     console.print(table)
-    for name, reason in list_broken(ours, folder.GROUP, folder.BASE).items():
+    for name, reason in list_broken(ours, registry.GROUP, registry.BASE).items():
         console.print(f"[red]{name}[/red]: {reason}", highlight=False)
     what = _EXPLAINS.get(kind, "shows its settings")
     console.print(f"[dim]cryobench list {kind} NAME {what}[/dim]\n", highlight=False)
