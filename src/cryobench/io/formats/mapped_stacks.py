@@ -14,9 +14,9 @@ import numpy as np
 from cryobench._errors import FormatError
 from cryobench.io.formats.mrc_header import MrcHeader
 
-_RESIDENT_BYTES = 1 << 28
+_RESIDENT_BYTES = 1 << 26
 """Mapped pages are handed back to the system after so many bytes, so that reading stacks does not look like holding
-them in memory."""
+them in memory. The system maps neighbours along, so what looks resident is some times as much."""
 _PART = 4
 """A source maps this part, one in four, of the files that a process may have open."""
 _UNKNOWN_LIMIT = 64
