@@ -74,5 +74,5 @@ def test_a_grid_of_a_symmetric_particle_covers_every_rotation_up_to_symmetry() -
 def test_what_is_no_grid_is_refused() -> None:
     with pytest.raises(ValueError, match="power of two, got 3"):
         OrientationGrid(nside=3)
-    with pytest.raises(ValueError, match="named C1, C2, .*got 'C0'"):
+    with pytest.raises(ValueError, match=r"named C1, C2, .*got 'C0'"):
         OrientationGrid(symmetry="C0")
