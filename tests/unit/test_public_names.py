@@ -1,5 +1,6 @@
 """What ``import cryobench`` gives, and that it loads nothing heavy by itself."""
 
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -55,3 +56,14 @@ def test_folders_are_reached_without_an_import_of_their_own():
 def test_unknown_attribute():
     with pytest.raises(AttributeError, match="No cryobench attribute metric"):
         cryobench.metric  # noqa: B018
+
+
+def test_names_can_be_loaded_at_once():
+    """As lazy-loader does where EAGER_IMPORT is set: no module needs a name of a package that is not yet whole."""
+    code = "import sys, cryobench; print('torch' in sys.modules, cryobench.run.__name__)"
+    for eager, expected in (("0", "False"), ("1", "True")):
+        environment = {**os.environ, "EAGER_IMPORT": eager}
+        done = subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment
+        )
+        assert done.stdout.split() == [expected, "run"]

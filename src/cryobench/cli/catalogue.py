@@ -72,24 +72,24 @@ def _print_names(console: Console, kind: str) -> None:
 def describe(kind: str, name: str) -> str:
     """The line by which a recipe or an importer (its title), a method (first of its card) or a metric is listed."""
     if kind == "recipes":
-        from cryobench.recipes import get_recipe
+        from cryobench.recipes.registry import get_recipe
 
         return get_recipe(name).title
     if kind == "methods":
-        from cryobench.methods import get_method
+        from cryobench.methods.registry import get_method
 
         return next(iter((get_method(name).__doc__ or "").strip().splitlines()), "")
     if kind == "importers":
-        from cryobench.importers import get_importer
+        from cryobench.importers.registry import get_importer
 
         return get_importer(name).title
-    from cryobench.metrics import get_metric
+    from cryobench.metrics.registry import get_metric
 
     return get_metric(name).label
 
 
 def _print_recipe(console: Console, name: str) -> None:
-    from cryobench.recipes import get_recipe
+    from cryobench.recipes.registry import get_recipe
 
     recipe = get_recipe(name)
     console.print(f"[bold]{recipe.title}[/bold]\n\n{recipe.description}\n", highlight=False)
@@ -99,7 +99,7 @@ def _print_recipe(console: Console, name: str) -> None:
 
 
 def _print_method(console: Console, name: str) -> None:
-    from cryobench.methods import get_method
+    from cryobench.methods.registry import get_method
 
     method = get_method(name)
     console.print(
@@ -117,8 +117,8 @@ def _print_method(console: Console, name: str) -> None:
 def _print_metric(console: Console, name: str) -> None:
     from rich.markdown import Markdown
 
-    from cryobench.metrics import get_metric
     from cryobench.metrics.pages import KNOWN_TITLE, list_facts, list_sections
+    from cryobench.metrics.registry import get_metric
 
     metric = get_metric(name)
     console.print(f"[bold]{metric.label}[/bold]\n\n{metric.question}", highlight=False)
@@ -160,7 +160,7 @@ def _lay_out_known_answers(metric: "type[Metric]") -> Table:
 
 
 def _print_importer(console: Console, name: str) -> None:
-    from cryobench.importers import get_importer
+    from cryobench.importers.registry import get_importer
 
     importer = get_importer(name)
     console.print(f"[bold]{importer.title}[/bold]\n", highlight=False)
