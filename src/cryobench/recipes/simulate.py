@@ -31,7 +31,6 @@ from cryobench.io.formats.mrc import MrcFolder, MrcStacks
 from cryobench.io.formats.xtc import BYTES_PER_ATOM
 from cryobench.io.lock import is_empty, lock_folder
 from cryobench.io.store import load_dataset, write_dataset
-from cryobench.recipes import get_recipe
 from cryobench.recipes.draws import (
     Junk,
     assign_states,
@@ -48,6 +47,7 @@ from cryobench.recipes.imaging.images import SIGN, make_part
 from cryobench.recipes.imaging.job import Job, PartResult, StateResult
 from cryobench.recipes.imaging.measure import measure_level, measure_snr, union_mask
 from cryobench.recipes.recipe import FrameEnsemble, Recipe
+from cryobench.recipes.registry import get_recipe
 from cryobench.recipes.settings import SimulationSettings
 from cryobench.recipes.spread import spread_evenly
 from cryobench.volumes.render import check_inside

@@ -29,9 +29,9 @@ from cryobench.atoms.procedural.folds import (
     order_elements,
 )
 from cryobench.atoms.procedural.packing import pack_side_chains
-from cryobench.atoms.procedural.point_groups import point_group_rotations
 from cryobench.atoms.procedural.residues import COMPOSITION, KINDS, atom_names, residue_frames
 from cryobench.atoms.settled import find_least
+from cryobench.rotations import point_group
 
 _GROWTH, _LAYOUTS, _LEAP, _END = 12.0, 24, 2, 13
 _SHARES = np.arange(1.05, 0.55, -0.05)
@@ -68,7 +68,7 @@ def procedural_trimer(*, seed: int = 0) -> AtomicModel:
 
     The three chains are exact copies but for the rounding of positions to 0.001 Å. ``seed`` changes the folds.
     """
-    rotations = point_group_rotations("C3")
+    rotations = point_group("C3")
     generator = rng.stream(seed, "procedural trimer")
     blobs = [_place(part) for part in _PARTS]
     copies = [[blob.transformed(rotation, np.zeros(3)) for blob in blobs] for rotation in rotations]

@@ -16,8 +16,8 @@ import numpy as np
 from cryobench import rng
 from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.procedural.complexes import procedural_complex
-from cryobench.atoms.procedural.point_groups import point_group_rotations
 from cryobench.recipes.published import TOMOTWIN_ASYMMETRIC, TOMOTWIN_MASSES_KDA
+from cryobench.rotations import point_group
 
 MOST_COMPLEXES = 1000
 """So many complexes the family has."""
@@ -94,7 +94,7 @@ def _count_asymmetric(numbers: int) -> int:
 def _draw_symmetry(number: int, mass: float) -> str:
     names = list(SYMMETRY_SHARES)
     shares = np.array([SYMMETRY_SHARES[name] for name in names], dtype=np.float64)
-    copies = np.array([len(point_group_rotations(name)) for name in names])
+    copies = np.array([len(point_group(name)) for name in names])
     shares[mass / copies < _LEAST_SUBUNIT] = 0.0
     generator = rng.stream(0, "symmetry of procedural complexes", number)
     return names[int(generator.choice(len(names), p=shares / shares.sum()))]

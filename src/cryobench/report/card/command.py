@@ -7,8 +7,8 @@ from typing import Any
 
 from cryobench._errors import UnknownName
 from cryobench.io.folders.commands import write_settings
-from cryobench.recipes import get_recipe
 from cryobench.recipes.recipe import Recipe, SimulationSettings
+from cryobench.recipes.registry import get_recipe
 
 Setting = tuple[str, Any, Any, str]
 """Name, value, default, what it is."""

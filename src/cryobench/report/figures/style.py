@@ -20,7 +20,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from cryobench.methods import list_methods
+from cryobench.methods.registry import list_methods
 from cryobench.report.runs.tables import Run
 
 COLUMN_WIDTH = 3.5

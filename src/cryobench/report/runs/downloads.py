@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from cryobench._progress import Task
-from cryobench.metrics import get_metric, list_metrics
 from cryobench.metrics.display import choose_main
+from cryobench.metrics.registry import get_metric, list_metrics
 from cryobench.report import figures
 from cryobench.report.runs.contents import Contents
 from cryobench.report.runs.latent_views import TABLE, tabulate_views

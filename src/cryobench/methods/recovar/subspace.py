@@ -47,6 +47,12 @@ def find_subspace(columns: np.ndarray, n_components: int, seed: int) -> tuple[Te
     return (right[:rank] @ basis.T).contiguous(), values[:rank].numpy()
 
 
+def with_mean_first(basis: Tensor, mean: Tensor) -> Tensor:
+    """Orthonormal volumes (k + 1, v) of which the first is the mean's direction."""
+    stacked = torch.cat([mean[None] / torch.linalg.norm(mean), basis])
+    return torch.linalg.qr(stacked.T).Q.T.contiguous()
+
+
 def project_covariance(passes: Passes, mean_ft: FourierVolume, basis_ft: FourierVolume, noise: np.ndarray) -> Tensor:
     """S (k, k) float64, symmetric, not made positive. ``basis_ft`` holds k volumes."""
     sums, _ = passes.run(_sum_moments, mean_ft, basis_ft, noise)
@@ -112,3 +118,10 @@ def principal_volumes(basis: Tensor, covariance: Tensor) -> tuple[Tensor, np.nda
     volumes = vectors[:, order].T.float() @ basis
     signs = torch.sign((volumes**3).sum(1))
     return volumes * torch.where(signs == 0, 1.0, signs)[:, None], values.numpy()
+
+
+def spread_inside(volumes: Tensor, mask: Tensor) -> Tensor:
+    """Volumes (k, z, y, x) of values (k, v) inside a mask, 0 outside."""
+    full = torch.zeros(len(volumes), *mask.shape)
+    full[:, mask > 0] = volumes
+    return full

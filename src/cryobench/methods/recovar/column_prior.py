@@ -1,4 +1,4 @@
-"""Regularised covariance columns, and the real volumes they stand for (step h).
+"""Covariance columns under a prior, and the real volumes that they stand for (step h).
 
 Σ_j = B_j / (H_j + R_j(|ω|)), R the noise power over the prior power τ² of a column in a shell. R starts from the
 outer product of the mean's prior and is iterated: with the FSC of the two half-sets' regularised columns,
@@ -21,8 +21,18 @@ from cryobench.imaging.kernels.cpu.column_prior import SETTLED, iterate_prior
 from cryobench.methods.recovar.columns import ColumnSums
 from cryobench.reconstruction.statistics import LEAST_FSC, MOST_FSC, fsc_of_sums, signal_to_noise
 
+_PRIOR_FACTOR = 1e-2
+"""First prior of a column over the outer product of the mean's (published)."""
 ROUNDS = 20
 """Most iterations of the prior (published: 20)."""
+
+
+def first_prior(frequencies: np.ndarray, prior: np.ndarray, noise: np.ndarray, size: int) -> np.ndarray:
+    """(c, s) noise over prior power of each column: the outer products of noise and of the mean's prior."""
+    shells = np.minimum(np.floor(np.sqrt((frequencies**2).sum(axis=1)) + 0.5).astype(int), size // 2)
+    power = np.concatenate([noise, np.repeat(noise[-1:], size // 2 + 1 - len(noise))])
+    ratio = power / np.maximum(prior, 1e-30)
+    return ratio * ratio[shells][:, None] / _PRIOR_FACTOR
 
 
 def solve_columns(
