@@ -120,5 +120,5 @@ class Recipe:
         others = sum(each not in origins for each in hashes)
         if others:
             files = "a structure file" if others == 1 else f"{others:,} structure files"
-            known.append(f"{files} given by the user, under the licence of the authors (entries of the wwPDB: CC0 1.0)")
+            known.append(f"{files} given by the user, whose licence holds (entries of the wwPDB: CC0 1.0)")
         return "; ".join(known)

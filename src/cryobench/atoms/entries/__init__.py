@@ -1,7 +1,7 @@
 """Entries of the wwPDB that are part of this package: the real molecules of the recipes, without a download.
 
-``entries.json`` says of each file which entry it is, how that was solved and by whom, and in what its form differs from
-the one deposited. Data of the wwPDB are free of restrictions (CC0 1.0).
+``entries.json`` says of each file which entry it is, how that was solved and by whom, and in what its form differs
+from the one deposited. Data of the wwPDB are free of restrictions (CC0 1.0).
 """
 
 import json
@@ -49,8 +49,8 @@ class Entry:
     def origin(self) -> str:
         """A line for cards: which molecule, by whom, under which licence, and that it needs no download."""
         return (
-            f"PDB {self.name}, {self.molecule} ({self.method}, {self.resolution:g} Å; {self.citation}), which ships with "
-            f"cryobench: {self.form}; {self.licence}"
+            f"PDB {self.name}, {self.molecule} ({self.method}, {self.resolution:g} Å; {self.citation}); "
+            f"{self.licence}; ships with cryobench: {self.form}"
         )
 
 
