@@ -240,8 +240,10 @@ def _open_folder(job: Job, plan: dict[str, Any]) -> None:
     if plan_path.exists():
         found = read_json(plan_path)
         if found != plan:
-            older = any(found.get(key) != plan[key] for key in ("recipe_version", "cryobench"))
-            how = "Only the version that began it can finish it" if older else "Repeat that call to finish it"
+            same_recipe = found.get("recipe") == plan["recipe"]
+            versions = ("cryobench", "recipe_version") if same_recipe else ("cryobench",)
+            outdated = any(found.get(key) != plan[key] for key in versions)
+            how = "Only the version that began it can finish it" if outdated else "Repeat that call to finish it"
             raise FormatError(
                 f"{folder} holds an unfinished simulation of another call ({_differences(found, plan)}). "
                 f"{how}; or choose another folder, or remove this one first."
