@@ -110,7 +110,7 @@ _ORIGIN = {
     "description": "description",
     "heterogeneity": "heterogeneity",
     "citation": "cite",
-    "sources": "molecules and licence",
+    "sources": "sources and licence",
     "doi": "DOI",
     "url": "address",
     "images": "folder of the images",
