@@ -114,12 +114,3 @@ def same_threads() -> Iterator[None]:
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     seed = int.from_bytes(hashlib.sha256(request.node.nodeid.encode()).digest()[:8], "little")
     return np.random.default_rng(seed)
-
-
-@pytest.fixture
-def structures() -> Path:
-    """Folder with 1hzh.pdb.gz and 6vxx.pdb.gz, named by CRYOBENCH_TEST_STRUCTURES."""
-    folder = os.environ.get("CRYOBENCH_TEST_STRUCTURES")
-    if not folder or not Path(folder, "1hzh.pdb.gz").exists():
-        pytest.skip("set CRYOBENCH_TEST_STRUCTURES to a folder with 1hzh.pdb.gz and 6vxx.pdb.gz")
-    return Path(folder)

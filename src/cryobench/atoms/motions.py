@@ -7,8 +7,7 @@ steps, "one dihedral between one Fab and the rest". Which axis and which atoms i
   light chain, and residue 239, bound to the other heavy chain (EU 220 and 226). The Fab on its side of that piece
   of chain turns as one body: the heavy chain up to residue 230, the light chain, and ligands that touch them.
   Residues 231 to 238 stay with the Fc. The peptide bond behind residue 230 keeps its length within 0.4 Å, and on
-  1HZH no atom of the Fab comes closer than 3.4 Å to the rest at any angle (the two bonded residues apart). On the
-  procedural antibody at most 4 pairs come closer than 3 Å, none closer than 1.9 Å.
+  1HZH no atom of the Fab comes closer than 3.4 Å to the rest at any angle (the two bonded residues apart).
 - The order parameters of the sister set IgG-RL call "Fab" the heavy chain up to 213 and put the hinge at residues
   213 and 244. As an axis with that selection it splits the last strand of CH1 off its domain and drives
   atoms through each other at 98 of the 100 angles, which is why it is not used here to move anything;

@@ -93,8 +93,16 @@ def _print_recipe(console: Console, name: str) -> None:
 
     recipe = get_recipe(name)
     console.print(f"[bold]{recipe.title}[/bold]\n\n{recipe.description}\n", highlight=False)
-    for label in ("heterogeneity", "sources", "citation"):
-        console.print(f"{label}: {getattr(recipe, label)}", highlight=False)
+    facts = {
+        "version": str(recipe.version),
+        "heterogeneity": recipe.heterogeneity,
+        "molecules": recipe.sources,
+        "--structure": recipe.alternatives,
+        "citation": recipe.citation,
+    }
+    for label, text in facts.items():
+        if text:
+            console.print(f"{label}: {escape(text)}", highlight=False)
     _print_settings(console, recipe.settings, {preset: dict(values) for preset, values in recipe.presets.items()})
 
 

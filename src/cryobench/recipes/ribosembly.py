@@ -122,10 +122,8 @@ RECIPE = Recipe(
     ),
     heterogeneity="compositional, sixteen states of an assembly graph with unequal populations",
     citation=f"{CITATION}; structures after Qin et al., Nat. Commun. 14 (2023) 898, doi:10.1038/s41467-023-36607-9",
-    sources=(
-        "wwPDB entries 8C8X to 8C9C (Qin et al. 2023; CC0) with --structure rcsb:8C8X ... or files; by default a "
-        "procedural subunit of this package (BSD-3-Clause)"
-    ),
+    sources="a ribosomal subunit that this package makes up (BSD-3-Clause)",
+    alternatives="wwPDB entries 8C8X to 8C9C (Qin et al. 2023; CC0 1.0), as rcsb:8C8X ... or files",
     settings=RibosemblySettings,
     presets={
         "tiny": {

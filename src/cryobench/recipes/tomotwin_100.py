@@ -158,10 +158,8 @@ RECIPE = Recipe(
         "Jeon et al., CryoBench, NeurIPS 2024 Datasets and Benchmarks, arXiv:2408.05526; structures after Rice et "
         "al., TomoTwin, Nature Methods 20 (2023) 871, doi:10.1038/s41592-023-01878-z"
     ),
-    sources=(
-        "structure files of the wwPDB (CC0) with --structure FOLDER or FILE ...; by default procedural complexes of "
-        "this package with the published masses (BSD-3-Clause)"
-    ),
+    sources="complexes of the published masses that this package makes up (BSD-3-Clause)",
+    alternatives="structure files, a folder of them, or entries of the wwPDB (CC0 1.0) as rcsb:ID ...",
     settings=Tomotwin100Settings,
     presets={
         "tiny": {

@@ -32,7 +32,7 @@ def simulate(
 
     Examples:
 
-    **cryobench simulate igg-1d -o antibody --structure rcsb:1HZH --preset lite --snr 0.1**
+    **cryobench simulate igg-1d -o antibody --preset lite --snr 0.1**
 
     **cryobench simulate custom -o mixture --structure a.pdb b.cif --weights 0.7 0.3 --preset realistic**
     """
