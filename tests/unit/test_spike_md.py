@@ -7,8 +7,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from cryobench.atoms import write_structure
-from cryobench.atoms.hinged_domain import measure_openings
-from cryobench.atoms.superposition import fit_rigid_motions, move_rigidly
+from cryobench.atoms.motion.hinged_domain import measure_openings
+from cryobench.atoms.motion.superposition import fit_rigid_motions, move_rigidly
 from cryobench.io.formats.xtc import write_frames
 from cryobench.recipes import FrameEnsemble
 from cryobench.recipes.spike_md import RECIPE, SpikeMdSettings, make_ensemble

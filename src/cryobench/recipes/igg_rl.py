@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import Field
 
 from cryobench.atoms.entries import find_entry
-from cryobench.atoms.files import read_structure
+from cryobench.atoms.files.structures import read_structure
 from cryobench.atoms.linker import CLASH_DISTANCE, MAX_TRIES, Conformer, FabLinker, LinkerSampler
 from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.settled import settle_signs

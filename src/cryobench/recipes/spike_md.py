@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from cryobench.atoms.elastic_network import find_held_points
 from cryobench.atoms.entries import find_entry
-from cryobench.atoms.files import read_structure
-from cryobench.atoms.hinged_domain import HingedDomain, find_chains_with_domain, find_hinged_domains
+from cryobench.atoms.files.structures import read_structure
+from cryobench.atoms.files.trajectories import NOT_SOLVENT, Trajectory
 from cryobench.atoms.model import AtomicModel, is_alpha_carbon
-from cryobench.atoms.residue_motion import Carriers, find_carriers, leave_out
-from cryobench.atoms.trajectories import NOT_SOLVENT, Trajectory
+from cryobench.atoms.motion.elastic_network import find_held_points
+from cryobench.atoms.motion.hinged_domain import HingedDomain, find_chains_with_domain, find_hinged_domains
+from cryobench.atoms.motion.residues import Carriers, find_carriers, leave_out
 from cryobench.recipes.recipe import FrameEnsemble, Recipe
 from cryobench.recipes.settings import SimulationSettings
 from cryobench.recipes.states.network_frames import NetworkFrames, OpeningLaw

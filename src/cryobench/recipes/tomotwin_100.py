@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from cryobench.atoms.files import read_structure
+from cryobench.atoms.files.structures import read_structure
 from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.sources import structure_name
 from cryobench.data import CollectiveVariable

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from cryobench._errors import FormatError
-from cryobench.atoms.files import read_topology, write_structure
+from cryobench.atoms.files.structures import read_topology, write_structure
 from cryobench.atoms.model import AtomicModel
 from cryobench.fourier import crop_with_power
 from cryobench.io.atomic import read_json, write_json

@@ -17,9 +17,9 @@ import gemmi
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from cryobench.atoms.files import read_structure
+from cryobench.atoms.files.molecules import Contents, Polymer, PolymerKind, read_contents
+from cryobench.atoms.files.structures import read_structure
 from cryobench.atoms.model import AtomicModel, is_alpha_carbon, missing_hydrogens, residue_starts
-from cryobench.atoms.molecules import Contents, Polymer, PolymerKind, read_contents
 from cryobench.atoms.sources import list_structures, structure_name
 from cryobench.data import CollectiveVariable, StateComponents
 from cryobench.recipes.recipe import Ensemble

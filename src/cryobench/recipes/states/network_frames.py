@@ -2,8 +2,8 @@
 
 Frame i is drawn from streams of its own: the amplitude of each mode from a normal law whose variance is that of
 thermal motion (kT / stiffness), all scaled to a stated RMSF; each domain, independently, closed or open, with an
-angle from a normal law about 0 or about the opening angle. Modes move residues along screws (`atoms.residue_motion`),
-the hinges go along, and each domain then turns about its own.
+angle from a normal law about 0 or about the opening angle. Modes move residues along screws
+(`atoms.motion.residues`), the hinges go along, and each domain then turns about its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,10 +12,10 @@ from functools import cached_property
 
 import numpy as np
 
-from cryobench.atoms.elastic_network import Modes, find_slow_modes
-from cryobench.atoms.hinged_domain import HingedDomain
 from cryobench.atoms.model import AtomicModel
-from cryobench.atoms.residue_motion import Carriers, fit_rotations, move_residues, rotation_matrix, turn_atoms
+from cryobench.atoms.motion.elastic_network import Modes, find_slow_modes
+from cryobench.atoms.motion.hinged_domain import HingedDomain
+from cryobench.atoms.motion.residues import Carriers, fit_rotations, move_residues, rotation_matrix, turn_atoms
 from cryobench.data import CollectiveVariable
 from cryobench.recipes.recipe import FrameEnsemble
 from cryobench.recipes.rounding import round_coordinates

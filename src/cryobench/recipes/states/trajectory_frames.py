@@ -12,13 +12,13 @@ from typing import Literal
 
 import numpy as np
 
-from cryobench.atoms.files import holds_several_models
-from cryobench.atoms.frame_files import is_structure, is_trajectory
-from cryobench.atoms.hinged_domain import HingedDomain, measure_openings
+from cryobench.atoms.files.frames import is_structure, is_trajectory
+from cryobench.atoms.files.structures import holds_several_models
+from cryobench.atoms.files.trajectories import Trajectory
 from cryobench.atoms.model import AtomicModel, is_alpha_carbon
+from cryobench.atoms.motion.hinged_domain import HingedDomain, measure_openings
+from cryobench.atoms.motion.superposition import fit_rigid_motions, move_rigidly
 from cryobench.atoms.settled import settle_signs
-from cryobench.atoms.superposition import fit_rigid_motions, move_rigidly
-from cryobench.atoms.trajectories import Trajectory
 from cryobench.data import CollectiveVariable
 from cryobench.recipes.recipe import FrameEnsemble
 from cryobench.recipes.rounding import round_coordinates

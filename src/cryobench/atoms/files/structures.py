@@ -15,16 +15,16 @@ import gemmi
 import numpy as np
 
 from cryobench._errors import FormatError
-from cryobench.atoms.assembly_models import are_copies, join_copies
-from cryobench.atoms.cif_records import has_several_cif_models, read_cif_models
 from cryobench.atoms.elements import decide_elements, is_virtual_site
+from cryobench.atoms.files.assembly_models import are_copies, join_copies
+from cryobench.atoms.files.cif import has_several_cif_models, read_cif_models
+from cryobench.atoms.files.pdb import has_several_pdb_models, read_pdb_models
+from cryobench.atoms.files.records import AtomRecords
+from cryobench.atoms.files.residue_copies import drop_alternatives, gather_residues
+from cryobench.atoms.files.text import read_structure_text
 from cryobench.atoms.model import AtomicModel, residue_starts
-from cryobench.atoms.pdb_records import has_several_pdb_models, read_pdb_models
 from cryobench.atoms.periodic import make_whole
-from cryobench.atoms.records import AtomRecords
-from cryobench.atoms.residue_copies import drop_alternatives, gather_residues
 from cryobench.atoms.solvent_residues import find_salt, find_waters
-from cryobench.atoms.text import read_structure_text
 
 _PDB_RECORDS = ("ATOM", "HETATM", "HEADER", "CRYST1", "MODEL", "REMARK", "TITLE", "COMPND", "EXPDTA", "OBSLTE")
 

@@ -7,7 +7,7 @@ import gemmi
 import numpy as np
 
 from cryobench._errors import FormatError
-from cryobench.atoms.records import AtomRecords, Cell, make_records
+from cryobench.atoms.files.records import AtomRecords, Cell, make_records
 
 _TAGS = (
     ("Cartn_x", ""),

@@ -18,11 +18,11 @@ from jaxtyping import Float64, Int
 
 from cryobench._errors import FormatError
 from cryobench.atoms.elements import decide_elements
-from cryobench.atoms.files import build_model, find_virtual_sites, read_records
-from cryobench.atoms.frame_files import Frame, FrameFile, is_structure, open_frames
+from cryobench.atoms.files.frames import Frame, FrameFile, is_structure, open_frames
+from cryobench.atoms.files.records import AtomRecords
+from cryobench.atoms.files.structures import build_model, find_virtual_sites, read_records
 from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.periodic import bring_near, join_molecules, link_atoms, make_whole
-from cryobench.atoms.records import AtomRecords
 from cryobench.atoms.solvent_residues import SALT, WATERS
 
 Universe: TypeAlias = Any

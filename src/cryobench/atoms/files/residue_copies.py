@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from cryobench.atoms.records import AtomRecords
+from cryobench.atoms.files.records import AtomRecords
 
 _Key = tuple[str, int, str, str, int]
 

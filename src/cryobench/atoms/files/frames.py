@@ -17,10 +17,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from cryobench._errors import FormatError
-from cryobench.atoms.cif_records import read_cif_models
-from cryobench.atoms.pdb_records import read_cell, read_pdb_positions
+from cryobench.atoms.files.cif import read_cif_models
+from cryobench.atoms.files.pdb import read_cell, read_pdb_positions
+from cryobench.atoms.files.text import decode_text, is_plain_text, read_structure_text
 from cryobench.atoms.periodic import cell_vectors
-from cryobench.atoms.text import decode_text, is_plain_text, read_structure_text
 
 _TO_ANGSTROM = 10.0
 _CUT = "it is cut off. Copy or write it again."

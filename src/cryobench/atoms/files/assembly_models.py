@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.spatial import KDTree
 
-from cryobench.atoms.records import AtomRecords
-from cryobench.atoms.superposition import fit_rigid_motions, move_rigidly
+from cryobench.atoms.files.records import AtomRecords
+from cryobench.atoms.motion.superposition import fit_rigid_motions, move_rigidly
 
 _SAME = 0.02
 _TOUCH, _MOST_TOUCHING = 1.5, 0.02

@@ -11,8 +11,8 @@ from typing import Literal
 
 import gemmi
 
-from cryobench.atoms.files import parse_structure
-from cryobench.atoms.text import read_structure_text
+from cryobench.atoms.files.structures import parse_structure
+from cryobench.atoms.files.text import read_structure_text
 
 PolymerKind = Literal["RNA", "DNA", "protein", "other"]
 

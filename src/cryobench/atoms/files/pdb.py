@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from cryobench._errors import FormatError
-from cryobench.atoms.records import AtomRecords, Cell, make_records
+from cryobench.atoms.files.records import AtomRecords, Cell, make_records
 from cryobench.atoms.solvent_residues import is_water
 
 _ATOMS = ("ATOM  ", "HETATM")

@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from cryobench.atoms.model import AtomicModel, is_alpha_carbon, list_chains, select_residues
-from cryobench.atoms.residue_motion import Carriers
-from cryobench.atoms.superposition import fit_rigid_motions, move_rigidly
+from cryobench.atoms.motion.residues import Carriers
+from cryobench.atoms.motion.superposition import fit_rigid_motions, move_rigidly
 
 
 @dataclass(frozen=True, eq=False)
