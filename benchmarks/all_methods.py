@@ -25,8 +25,8 @@ from machine import describe_machine
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "methods.md"
 HEAD = """## All of them on all recipes
-`python benchmarks/all_methods.py --write` fills these tables: presets `laptop` and `lite`, seed 1, embedded
-structures. A cell that is `missing` has not been computed yet; `-` is a score that has no meaning there.
+`python benchmarks/all_methods.py --write` fills these tables: presets `laptop` and `lite`, seed 1, the molecules
+of the recipes. A cell that is `missing` has not been computed yet; `-` is a score that has no meaning there.
 """
 BEGIN, END = "<!-- made by benchmarks/all_methods.py: begin -->", "<!-- made by benchmarks/all_methods.py: end -->"
 SHOWN = {

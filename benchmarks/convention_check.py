@@ -183,7 +183,7 @@ FEW: dict[str, Callable[[int], dict[str, int]]] = {
     "spike-md": lambda images: {"n_frames": images},
     "tomotwin-100": lambda images: {"images_per_structure": images // 20},
 }
-"""Settings of recipes that make as many images; "custom" has no structures of its own."""
+"""Settings of recipes that make as many images; "custom" is for structures of the user."""
 
 
 def _simulate(folder: Path, box: int, snr: float, images: int) -> Dataset:

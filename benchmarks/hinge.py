@@ -24,9 +24,9 @@ from scipy.stats import spearmanr
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.neighbors import KNeighborsRegressor
 
-from cryobench.atoms.files import read_structure, write_structure
-from cryobench.atoms.motions import fab_selection, turn_fab
-from cryobench.atoms.procedural import procedural_antibody
+from cryobench.atoms.entries import find_entry
+from cryobench.atoms.files.structures import read_structure, write_structure
+from cryobench.atoms.motion.turns import fab_selection, turn_fab
 from cryobench.data import Dataset, HalfSetFsc, Reconstruction
 from cryobench.io.store import load_dataset, load_reconstruction, read_run_record
 from cryobench.latents.principal import principal_axes
@@ -42,13 +42,13 @@ CONTROLS = ("consensus", "shuffled-truth", "truth-backprojection")
 SCORES = ("deviation-fsc-auc-normalised-masked", "fsc-auc-masked")
 
 
-def make_dataset(folder: Path, structure: Path | None, n_images: int, snr: float) -> Path:
+def make_dataset(folder: Path, structure: Path, n_images: int, snr: float) -> Path:
     """The set of the hinge; what is there is kept."""
     if (folder / "dataset.json").exists():
         return folder
     models = folder.parent / "structures"
     models.mkdir(parents=True, exist_ok=True)
-    base = (read_structure(structure) if structure else procedural_antibody()).centred()
+    base = read_structure(structure).centred()
     angles = np.linspace(-REACH, REACH, STEPS)
     order = [STEPS // 2, *(step for step in range(STEPS) if step != STEPS // 2)]  # the first one is centred
     for number, step in enumerate(order):
@@ -93,10 +93,10 @@ def read_angles(reconstruction: Reconstruction, angles: np.ndarray) -> tuple[flo
     return tuple(abs(float(spearmanr(values, angles).statistic)) for values in (first, reading))
 
 
-def make_rigid_mask(dataset: Dataset, structure: Path | None) -> np.ndarray:
+def make_rigid_mask(dataset: Dataset, structure: Path) -> np.ndarray:
     """Soft mask (z, y, x) of the part that does not turn."""
     particles = dataset.particles
-    base = (read_structure(structure) if structure else procedural_antibody()).centred()
+    base = read_structure(structure).centred()
     rest = base.select(~fab_selection(base))
     density = render(rest, particles.box_size, particles.pixel_size, 2 * particles.pixel_size)
     return make_soft_mask(density, particles.pixel_size, dilation=3.0, edge=9.0).values.numpy()
@@ -136,7 +136,9 @@ def describe(folder: Path, dataset: Dataset, mask: np.ndarray) -> dict[str, Any]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--structure", type=Path, help="1HZH as PDB or mmCIF; without, a procedural antibody")
+    parser.add_argument(
+        "--structure", type=Path, default=find_entry("1HZH").path, help="of an antibody; default: 1HZH"
+    )
     parser.add_argument("--images", type=int, default=5000)
     parser.add_argument("--snr", type=float, default=0.1)
     parser.add_argument("--work", type=Path, help="folder that keeps data and runs, instead of a temporary one")

@@ -4,7 +4,7 @@ python benchmarks/pose_search.py [--dataset DATASET] [--images 128] [--peer-imag
 
 From the true volume of the first state: 4,608 orientations and 196 shifts up to radius 12, four refinements up to
 the largest radius of the box. The straightforward way takes the same slices and gets all shifts of an orientation at
-once from one inverse FFT of the box; it does level 0 only. Without a data set, the embedded antibody is imaged, 64 px
+once from one inverse FFT of the box; it does level 0 only. Without a data set, 1HZH is imaged, 64 px
 at SNR 0.1. Poses are also sought from the true ones on: where that finds no better scores, what is left is the noise
 of the images and not the search's.
 """
@@ -69,7 +69,7 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         if options.dataset is None:
-            made = simulate("custom", Path(folder) / "data", preset="lite", snr=0.1)
+            made = simulate("custom", Path(folder) / "data", preset="lite", settings={"snr": 0.1})
             run(made, options.images, options.peer_images)
         else:
             run(load_dataset(options.dataset), options.images, options.peer_images)

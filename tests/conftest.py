@@ -78,6 +78,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return WorkStealingScheduling(config, log) if config.getoption("dist") == "load" else None
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with Dask workers come first: one process of pytest-xdist has them all, and starts the workers once."""
+    items.sort(key=lambda item: "two_workers" not in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def two_workers() -> Iterator[Any]:
     """Two Dask workers (`compute.Workers`), started once, as that takes seconds: every test leaves them idle."""
@@ -109,12 +114,3 @@ def same_threads() -> Iterator[None]:
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     seed = int.from_bytes(hashlib.sha256(request.node.nodeid.encode()).digest()[:8], "little")
     return np.random.default_rng(seed)
-
-
-@pytest.fixture
-def structures() -> Path:
-    """Folder with 1hzh.pdb.gz and 6vxx.pdb.gz, named by CRYOBENCH_TEST_STRUCTURES."""
-    folder = os.environ.get("CRYOBENCH_TEST_STRUCTURES")
-    if not folder or not Path(folder, "1hzh.pdb.gz").exists():
-        pytest.skip("set CRYOBENCH_TEST_STRUCTURES to a folder with 1hzh.pdb.gz and 6vxx.pdb.gz")
-    return Path(folder)

@@ -107,6 +107,7 @@ def fabricate_dataset(*, with_truth: bool = True, box_size: int = BOX_SIZE, n: i
             "snr_masked": 0.43,
             "sha256": {"particles.mrcs": "ab" * 32, "particles.star": "cd" * 32},
             "citation": "Nobody et al., Journal of Made-up Results 1 (2026)",
+            "sources": "blobs <drawn> by hand; CC0 1.0",
             "mask": {"threshold": 0.2, "dilation_px": 0, "soft_edge_px": 3, "sha256": "ef" * 32},
         },
     )

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, runtime_checkable
 
+MEGABYTE = 1_000_000
+
 
 @runtime_checkable
 class Task(Protocol):
@@ -65,3 +67,28 @@ class Silent:
 
     def note(self, text: str) -> None:
         """Say nothing."""
+
+
+class Megabytes:
+    """Bytes of a piece of work, shown as whole megabytes."""
+
+    def __init__(self, task: Task) -> None:
+        self._task, self._done, self._shown = task, 0, 0
+
+    def add(self, count: int) -> None:
+        """So many bytes more are done."""
+        self.reach(self._done + count)
+
+    def reach(self, done: int) -> None:
+        """So many bytes are done in all; fewer than before if the work began again, which is not shown."""
+        self._done = done
+        if done // MEGABYTE > self._shown:
+            self._task.advance(done // MEGABYTE - self._shown)
+            self._shown = done // MEGABYTE
+
+
+@contextmanager
+def show_megabytes(progress: Progress | None, label: str, total: int) -> Iterator[Megabytes]:
+    """A task of ``total`` bytes; without a progress it says nothing."""
+    with (progress or Silent()).task(f"{label} (MB)", total=total // MEGABYTE) as task:
+        yield Megabytes(task)

@@ -1,10 +1,12 @@
-"""Rotations: matrices, Euler angles, uniform sampling, distance.
+"""Rotations: matrices, Euler angles, uniform sampling, distance, point groups.
 
 A rotation matrix R takes the reference to the particle, ``x_particle = R x_reference``, and acts on (x, y, z).
 Euler angles are RELION's: (rot, tilt, psi) = (φ, θ, ψ), intrinsic ZYZ, and R = (Rz(φ) Ry(θ) Rz(ψ))ᵀ with active
 right-handed elementary rotations. In radians here; files in degrees are converted in ``io``.
 """
 
+import re
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -12,6 +14,8 @@ from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
 from cryobench._types import RotationArray
+
+_POINT_GROUP = re.compile(r"[CD][1-9][0-9]*|T|O|I")
 
 
 def rotations_from_euler(angles: Float[np.ndarray, "n 3"]) -> RotationArray:
@@ -95,3 +99,29 @@ def healpix_directions(
     longitude, latitude = healpix_to_lonlat(np.arange(first or 12 * n_side**2), n_side, order=order)
     phi, elevation = np.asarray(longitude.rad), np.asarray(latitude.rad)
     return np.stack([np.cos(elevation) * np.cos(phi), np.cos(elevation) * np.sin(phi), np.sin(elevation)], axis=1)
+
+
+@lru_cache(maxsize=64)
+def point_group(name: str) -> RotationArray:
+    """Rotations (g, 3, 3) under which a particle of that point group looks the same, the identity first; read-only.
+
+    The main axis is z; the twofold axes of a dihedral group lie in the plane x, y, one of them along x, those of the
+    icosahedral group along x, y and z.
+
+    Parameters
+    ----------
+    name
+        "C1", "C2", ..., "D2", "D3", ..., "T", "O" or "I".
+
+    Raises
+    ------
+    ValueError
+        If there is no such group.
+    """
+    if not _POINT_GROUP.fullmatch(name) or name == "D1":
+        raise ValueError(f"a point group is named C1, C2, ..., D2, D3, ..., T, O or I; got {name!r}.")
+    group = Rotation.create_group(name, axis="Z")
+    # Rotations by the same angle stay in SciPy's order, whatever their angles' last bits.
+    rotations = group.as_matrix()[np.argsort(np.round(group.magnitude(), 6), kind="stable")]
+    rotations.setflags(write=False)
+    return rotations

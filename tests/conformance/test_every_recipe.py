@@ -31,7 +31,7 @@ def test_every_setting_is_explained(name):
 def test_presets_are_valid_and_their_molecules_fit(name, preset):
     recipe = get_recipe(name)
     settings = build_settings(recipe, preset, {})
-    ensemble = recipe.ensemble(settings, [])
+    ensemble = recipe.ensemble(settings, recipe.choose_structures([]))
     reach = np.abs(ensemble.model(len(ensemble.counts) // 2).positions).max()
     assert reach < settings.box_size * settings.pixel_size / 2
 

@@ -44,7 +44,7 @@ def test_its_method_and_metric_are_listed_and_pass_the_law_book():
 
 
 def test_the_law_finds_a_method_that_peeks_at_the_poses():
-    with pytest.raises(AssertionError, match="looked at the true poses"):
+    with pytest.raises(AssertionError, match="looked at the poses"):
         check_method(get_method("peeking"), ["is blind to poses"])
 
 

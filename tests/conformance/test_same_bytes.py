@@ -81,12 +81,6 @@ def test_threads_change_no_score_and_a_data_set_made_anew_is_the_same_one(on_one
     assert one["scores"] == two["scores"]
 
 
-def test_workers_change_no_byte_of_a_data_set(tmp_path, on_one_and_two_threads):
-    name = next(iter(FURTHER))
-    found = measure(tmp_path, {"2 workers": (threads(1), ["2", name])})
-    assert found["2 workers"][name] == on_one_and_two_threads[0][name]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*SMALL, *FURTHER])
 def test_threads_and_workers_change_no_byte(tmp_path, name):

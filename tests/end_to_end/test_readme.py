@@ -1,7 +1,6 @@
 """The commands of the README are commands: all are parsed here, and the road by hand is walked.
 
-Substitutions, so that the road takes minutes and no network: the preset is tiny, the embedded structure stands for
-rcsb:1HZH, and 3 classes for 20.
+Substitutions, so that the road takes minutes: the preset is tiny, and 3 classes stand for 20.
 """
 
 import re
@@ -18,7 +17,7 @@ from cryobench.cli.values import spread_values
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 COMMANDS = [line.strip().split("  #")[0] for line in README.splitlines() if re.match(r" {4}cryobench \w", line)]
-SUBSTITUTIONS = {"--structure rcsb:1HZH ": "", "--preset lite": "--preset tiny", "n_classes=20": "n_classes=3"}
+SUBSTITUTIONS = {"--preset lite": "--preset tiny", "n_classes=20": "n_classes=3"}
 IN_PYTHON = {
     'preset="lite"': 'preset="tiny"',
     '"fab-runs/3d-class")': '"fab-runs/3d-class", settings={"n_classes": 3})',
@@ -33,7 +32,7 @@ def substitute(text: str, table: dict[str, str]) -> str:
 
 
 def find_road() -> list[str]:
-    section = README[README.index("## The road by hand") : README.index("## Data sets")]
+    section = README[README.index("## Step by step") : README.index("## Data sets")]
     return re.findall(r"^ {4}(cryobench .*)$", section, re.MULTILINE)
 
 

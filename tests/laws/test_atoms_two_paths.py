@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 from scipy.stats import multivariate_normal
 
 from cryobench.atoms import AtomicModel, sigma_from_resolution
-from cryobench.imaging.atoms_projection import project_atoms
+from cryobench.imaging.real_space.atoms import project_atoms
 from cryobench.volumes import render
 
 

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from aligned_correlation import bound_by_norms, bound_by_power, correlate, expand, find_alike
 from cryobench.atoms.procedural import procedural_complex
-from cryobench.recipes.complex_family import procedural_complexes
+from cryobench.recipes.states.complexes import procedural_complexes
 from cryobench.volumes.render import render
 
 RESOLUTION = 22.0

@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 from scipy.spatial import KDTree
 
-from cryobench.atoms import procedural_antibody
 from cryobench.atoms.linker import FabLinker, LinkerSampler, coil, draw_dihedrals, search
 from cryobench.atoms.linker.geometry import grow_backbone
+from molecules import read_antibody
 
 MANY = 12_000
 # Residues whose classes are all the same, or alternate with prolines, which are left out of the count.
@@ -118,7 +118,7 @@ class _Rule(search.ClashFinder):
 
 def test_searching_by_halves_keeps_the_law(rng):
     """A half is not kept when the whole fails: that would give the halves their own law, not the whole's."""
-    sampler = LinkerSampler(procedural_antibody(), FabLinker(first=225, last=238))
+    sampler = LinkerSampler(read_antibody(), FabLinker(first=225, last=238))
     length = len(sampler.labels)
     assert length > search._LEAF
     rule = _Rule(length)

@@ -9,7 +9,6 @@ from scipy.spatial.transform import Rotation
 
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.tools.cryodrgn import write_ctf
-from cryobench.recipes.composition import apportion
 from cryobench.recipes.draws import (
     Junk,
     assign_states,
@@ -24,8 +23,9 @@ from cryobench.recipes.draws import (
     draw_poses,
     set_populations,
 )
-from cryobench.recipes.noise import colour_noise, kept_by_binning, noise_power
+from cryobench.recipes.imaging.noise import colour_noise, kept_by_binning, noise_power
 from cryobench.recipes.settings import REALISTIC, SimulationSettings
+from cryobench.recipes.states.composition import apportion
 from cryobench.rotations import geodesic_distance
 
 LEVEL = 1e-4

@@ -8,25 +8,25 @@ import pytest
 import torch
 
 from cryobench.atoms.model import AtomicModel
-from cryobench.atoms.procedural import procedural_antibody
 from cryobench.atoms.solvent import ELECTRONS_PER_GRAM, PROTEIN_VOLUME, make_layers
 from cryobench.fourier import frequency_grid, ifft_images
 from cryobench.imaging.ctf import evaluate_ctf
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.recipes.draws import Junk, draw_contrast, draw_ctf, draw_junk
-from cryobench.recipes.images import Microscope, render_state
-from cryobench.recipes.job import Job
-from cryobench.recipes.projectors import AtomProjector, FrameProjector, SliceProjector
+from cryobench.recipes.imaging.images import Microscope, render_state
+from cryobench.recipes.imaging.job import Job
+from cryobench.recipes.imaging.projectors import AtomProjector, FrameProjector, SliceProjector
 from cryobench.recipes.recipe import Ensemble
 from cryobench.recipes.settings import SimulationSettings
 from cryobench.volumes.render import render
+from molecules import read_antibody
 
 
 class OneState(Ensemble):
-    """The procedural antibody, 24 images."""
+    """The antibody, 24 images."""
 
     def __init__(self) -> None:
-        self._model = procedural_antibody().centred()
+        self._model = read_antibody().centred()
 
     @property
     def counts(self) -> np.ndarray:
@@ -117,7 +117,7 @@ def test_contrast_scales_the_signal_and_structural_noise_is_added_before_the_ctf
 
 
 def test_solvent_takes_away_the_volume_that_the_protein_displaces():
-    model = procedural_antibody().centred()
+    model = read_antibody().centred()
     vacuum, ice = render(model, 96, 3.0, 6.0), render(model, 96, 3.0, 6.0, solvent_density=0.94)
     electrons = 0.94 * ELECTRONS_PER_GRAM * PROTEIN_VOLUME * model.mass_with_hydrogens
     hydrogens = (model.mass_with_hydrogens - model.mass) / 1.008

@@ -18,11 +18,10 @@ METRICS = ["per-image-fsc", "heterogeneity-fsc", "decodability"]
 
 
 @pytest.mark.slow
-def test_recovar_finds_most(tmp_path, structures):
+def test_recovar_finds_most(tmp_path):
     dataset = simulate(
         "igg-1d",
         tmp_path / "data",
-        structures=[structures / "1hzh.pdb.gz"],
         seed=1,
         settings={"snr": 0.1, "n_queries": 40},
     )

@@ -14,7 +14,7 @@ from cryobench.recipes.custom import RECIPE, CustomSettings
 from cryobench.recipes.simulate import simulate
 from cryobench.recipes.spike_md import RECIPE as SPIKE_MD
 from cryobench.recipes.spike_md import SpikeMdSettings
-from cryobench.recipes.variables_file import read_variables
+from cryobench.recipes.states.variables_file import read_variables
 from pdb_text import HELIX_ATOMS, helix_lines, helix_positions, write_pdb
 
 

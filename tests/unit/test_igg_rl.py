@@ -13,7 +13,8 @@ from cryobench.recipes.simulate import build_settings
 
 def _ensemble(structures=(), **changes):
     recipe = get_recipe("igg-rl")
-    return recipe.ensemble(build_settings(recipe, "tiny", {"n_states": 3, **changes}), structures)
+    settings = build_settings(recipe, "tiny", {"n_states": 3, **changes})
+    return recipe.ensemble(settings, recipe.choose_structures(structures))
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.kernels import reference
-from cryobench.imaging.kernels.cpu import body as cpu
+from cryobench.imaging.kernels.cpu.slices import body as cpu
 from cryobench.imaging.layout import GridLayout
 from cryobench.imaging.moments import MomentAccumulator
 

@@ -1,9 +1,11 @@
 """MRC files: every real mode and byte order, any order of images, damage named, nothing half-written."""
 
 import hashlib
+import mmap
 import os
 import pickle
 import shutil
+import sys
 import warnings
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pytest
 from cryobench._errors import FormatError
 from cryobench.data import ImageSource, VolumeSource
 from cryobench.io.atomic import DiskFull
-from cryobench.io.formats import mrc
+from cryobench.io.formats import mapped_stacks, mrc
 from cryobench.io.formats.mrc import MrcFolder, MrcStacks, StackWriter, read_volume, write_volume
 from cryobench.io.formats.mrc_header import make_header, read_header
 
@@ -88,6 +90,7 @@ def test_our_files_are_valid_and_read_by_mrcfile(tmp_path: Path, rng: np.random.
         with mrcfile.open(tmp_path / name) as file:
             np.testing.assert_array_equal(file.data, values)
             assert file.is_image_stack() == is_stack
+            assert file.get_labels() == ["written by cryobench"]
             assert float(file.voxel_size.x) == pytest.approx(1.3)
             assert (int(file.header.mz), int(file.header.ispg)) == ((1, 0) if is_stack else (size, 1))
     found, pixel_size = read_volume(tmp_path / "v.mrc")
@@ -130,26 +133,49 @@ def test_stacks_travel_as_paths(tmp_path: Path, rng: np.random.Generator) -> Non
     np.testing.assert_array_equal(pickle.loads(packed).read(np.arange(50)), images)
 
 
-def test_few_files_are_open_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mrc, "_OPEN_FILES", 3)
+def test_as_many_files_are_open_as_the_process_may_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = np.arange(10 * 4, dtype=np.float32).reshape(10, 1, 2, 2)
-    stacks = MrcStacks([write_stack(tmp_path / f"{i}.mrcs", images[i]) for i in range(10)])
-    before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0  # noqa: PTH208
-    assert len(stacks._open) == 0
-    np.testing.assert_array_equal(stacks.read(np.arange(10)[::-1]), images[::-1, 0])
-    assert len(stacks._open) == 3
-    if before:
+    paths = [write_stack(tmp_path / f"{i}.mrcs", images[i]) for i in range(10)]
+    monkeypatch.setattr(mapped_stacks, "_most_mapped", lambda: 3)
+    opened: list[Path] = []
+    kind = mapped_stacks._Map
+    monkeypatch.setattr(mapped_stacks, "_Map", lambda header: opened.append(header.path) or kind(header))
+    stacks = MrcStacks(paths)
+    assert not opened
+    before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else None  # noqa: PTH208
+    for _ in range(3):
+        np.testing.assert_array_equal(stacks.read(np.arange(10)[::-1]), images[::-1, 0])
+    # Three of ten are still open when they are needed again; were the oldest closed instead, none would be.
+    assert len(opened) == 10 + 7 + 7
+    if before is not None:
         assert len(os.listdir("/proc/self/fd")) <= before + 3  # noqa: PTH208
 
 
-def test_pages_handed_back_are_read_again(
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows states no limit")
+def test_the_number_of_open_files_follows_the_limit_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    import resource
+
+    for allowed, expected in ((1024, 256), (2, 1)):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, allowed=allowed: (allowed, allowed))
+        assert mapped_stacks._most_mapped() == expected
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert mapped_stacks._most_mapped() > 1024
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="pages cannot be handed back")
+def test_pages_of_all_stacks_are_handed_back_and_read_again(
     tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mrc, "_RESIDENT_BYTES", 1000)
+    monkeypatch.setattr(mapped_stacks, "_RESIDENT_BYTES", 25_000)
+    returned: list[object] = []
+    hand_back = mapped_stacks._Map.hand_back
+    monkeypatch.setattr(mapped_stacks._Map, "hand_back", lambda stack: returned.append(stack) or hand_back(stack))
     images = rng.normal(size=(40, 16, 16)).astype(np.float32)
-    stacks = MrcStacks(write_stack(tmp_path / "s.mrcs", images))
+    stacks = MrcStacks([write_stack(tmp_path / f"{i}.mrcs", images[20 * i :][:20]) for i in range(2)])
     for _ in range(3):
         np.testing.assert_array_equal(stacks.read(np.arange(40)), images)
+    # A pass reads 41 kB, 20 of each stack: both are mapped when the limit is passed.
+    assert len(returned) == 6
 
 
 @pytest.mark.parametrize(("stamp", "word"), [((0x77, 0, 0, 0), "malformed"), ((0x11, 0x11, 0, 0), "wrong")])
@@ -172,9 +198,12 @@ def test_a_good_file_gives_no_warning(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_an_absent_machine_stamp_is_no_contradiction(tmp_path: Path, rng: np.random.Generator, order: str) -> None:
+@pytest.mark.parametrize("mode", list(DTYPES))
+def test_an_absent_machine_stamp_is_no_contradiction(
+    tmp_path: Path, rng: np.random.Generator, mode: int, order: str
+) -> None:
     images = small_integers(rng, (2, 4, 4))
-    path = write_raw(tmp_path / "s.mrcs", images, 2, order, machst=(0, 0, 0, 0))
+    path = write_raw(tmp_path / "s.mrcs", images, mode, order, machst=(0, 0, 0, 0))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         np.testing.assert_array_equal(MrcStacks(path).read(np.arange(2)), images)

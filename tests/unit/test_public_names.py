@@ -1,16 +1,22 @@
 """What ``import cryobench`` gives, and that it loads nothing heavy by itself."""
 
+import os
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
 import cryobench
 
 
-@pytest.mark.parametrize("name", cryobench.__all__)
-def test_public_functions_are_there(name):
-    assert callable(getattr(cryobench, name)) or name == "__version__"
+@pytest.mark.parametrize("package", ["", ".importers", ".methods", ".metrics", ".recipes"])
+def test_every_public_name_is_there(package):
+    module = import_module(f"cryobench{package}")
+    assert len(module.__all__) > 6
+    assert set(module.__all__) == set(dir(module))
+    for name in module.__all__:
+        assert getattr(module, name) is not None
 
 
 def test_the_version_is_that_of_the_package():
@@ -48,5 +54,16 @@ def test_folders_are_reached_without_an_import_of_their_own():
 
 
 def test_unknown_attribute():
-    with pytest.raises(AttributeError, match="no attribute 'metric'"):
+    with pytest.raises(AttributeError, match="No cryobench attribute metric"):
         cryobench.metric  # noqa: B018
+
+
+def test_names_can_be_loaded_at_once():
+    """As lazy-loader does where EAGER_IMPORT is set: no module needs a name of a package that is not yet whole."""
+    code = "import sys, cryobench; print('torch' in sys.modules, cryobench.run.__name__)"
+    for eager, expected in (("0", "False"), ("1", "True")):
+        environment = {**os.environ, "EAGER_IMPORT": eager}
+        done = subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment
+        )
+        assert done.stdout.split() == [expected, "run"]

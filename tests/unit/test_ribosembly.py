@@ -10,9 +10,9 @@ from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
 from cryobench.atoms import write_structure
-from cryobench.recipes.composition import apportion, embed_composition, find_growth
 from cryobench.recipes.published import RIBOSEMBLY_COUNTS
 from cryobench.recipes.ribosembly import RECIPE, RibosemblySettings
+from cryobench.recipes.states.composition import apportion, embed_composition, find_growth
 
 CHOSEN = (0, 2, 5, 15)
 """States that the tests write as files."""

@@ -1,4 +1,4 @@
-"""Euler angles against scipy and by hand; quaternions; uniform samples are rotations; distances."""
+"""Euler angles against scipy and by hand; quaternions; uniform samples are rotations; distances; point groups."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from scipy.spatial.transform import Rotation
 from cryobench.rotations import (
     euler_from_rotations,
     geodesic_distance,
+    point_group,
     rotations_from_euler,
     rotations_from_quaternions,
     sample_uniform_rotation,
@@ -65,3 +66,16 @@ def test_distance_is_the_angle_between(angle, rng):
     turn = Rotation.from_rotvec(angle * axis / np.linalg.norm(axis, axis=1, keepdims=True))
     distance = geodesic_distance(first.as_matrix(), (turn * first).as_matrix())
     np.testing.assert_allclose(distance, angle, atol=1e-7 if angle == np.pi else 1e-15 + 1e-6 * angle)
+
+
+@pytest.mark.parametrize(
+    ("symmetry", "order"), [("C1", 1), ("C2", 2), ("C8", 8), ("D2", 4), ("D7", 14), ("T", 12), ("O", 24), ("I", 60)]
+)
+def test_point_groups_are_groups(symmetry, order):
+    rotations = point_group(symmetry)
+    assert rotations.shape == (order, 3, 3)
+    np.testing.assert_allclose(rotations[0], np.eye(3), atol=1e-12)
+    products = np.einsum("gij,hjk->ghik", rotations, rotations)
+    nearest = np.abs(products[:, :, None] - rotations).max(axis=(3, 4)).min(axis=2)
+    assert nearest.max() < 1e-12
+    assert len(np.unique(rotations.round(6).reshape(order, 9), axis=0)) == order

@@ -10,7 +10,7 @@ import starfile
 from cryobench import adopt
 from cryobench._errors import FormatError
 from cryobench.io.adoption.labels import read_labels
-from cryobench.recipes.variables_file import read_variables
+from cryobench.recipes.states.variables_file import read_variables
 from foreign import cs_columns, make_particles, save_cs, write_stack, write_table
 
 N = 6

@@ -2,6 +2,8 @@
 
 import hashlib
 import importlib
+import json
+import shutil
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -10,14 +12,15 @@ import pytest
 import torch
 
 from cryobench._errors import FormatError, UnknownName
+from cryobench.atoms import find_entry, read_structure, write_structure
 from cryobench.fourier import ifft_images
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.io.lock import FolderBusy, lock_folder
 from cryobench.recipes import get_recipe
 from cryobench.recipes.draws import assign_states
-from cryobench.recipes.images import Microscope
-from cryobench.recipes.job import Job
-from cryobench.recipes.projectors import SliceProjector
+from cryobench.recipes.imaging.images import Microscope
+from cryobench.recipes.imaging.job import Job
+from cryobench.recipes.imaging.projectors import SliceProjector
 from cryobench.recipes.settings import REALISTIC
 from cryobench.recipes.simulate import build_settings, simulate
 
@@ -36,7 +39,7 @@ def make_job(changes: dict, *, seed: int, recipe: str = "igg-1d", folder: Path =
     """The work that ``simulate`` would share out, with nothing measured."""
     chosen = get_recipe(recipe)
     settings = build_settings(chosen, "tiny", changes)
-    ensemble = chosen.ensemble(settings, [])
+    ensemble = chosen.ensemble(settings, chosen.choose_structures([]))
     counts = np.asarray(ensemble.counts)
     states = assign_states(counts, settings, seed)
     return Job(ensemble, settings, seed, folder, counts, states, range(len(states)), 128)
@@ -89,14 +92,14 @@ def test_bytes_do_not_depend_on_the_chunk(reference, untidy, tmp_path, chunk):
         assert _hashes(again.path) == _hashes(original.path)
 
 
-def test_bytes_do_not_depend_on_the_workers(reference, two_workers, tmp_path, monkeypatch):
+def test_bytes_do_not_depend_on_the_workers(untidy, two_workers, tmp_path, monkeypatch):
     def lend(number: int):
         assert number == 2
         return nullcontext(two_workers)
 
     monkeypatch.setattr("cryobench.recipes.simulate.open_workers", lend)
-    again = simulate("igg-1d", tmp_path / "data", preset="tiny", settings=SMALL, seed=3, workers=2, chunk=5)
-    assert _hashes(again.path) == _hashes(reference.path)
+    again = simulate("igg-1d", tmp_path / "data", preset="tiny", settings=UNTIDY, seed=3, workers=2, chunk=5)
+    assert _hashes(again.path) == _hashes(untidy.path)
 
 
 @pytest.mark.parametrize("road", ["slices", "atoms"])
@@ -160,7 +163,7 @@ def test_finished_data_set_is_returned_and_another_is_refused(reference):
     before = _hashes(reference.path)
     again = simulate("igg-1d", reference.path, preset="tiny", settings=SMALL, seed=3)
     assert again.card["sha256"] == reference.card["sha256"]
-    with pytest.raises(FormatError, match="another data set"):
+    with pytest.raises(FormatError, match=r"another data set \(igg-1d; they differ in seed \(3 there, 4 here\)\)"):
         simulate("igg-1d", reference.path, preset="tiny", settings=SMALL, seed=4)
     assert _hashes(reference.path) == before
 
@@ -293,12 +296,41 @@ def test_full_disk_leaves_nothing(tmp_path, monkeypatch):
     assert not (tmp_path / "data").exists()
 
 
-def test_real_antibody(structures, tmp_path):
-    dataset = simulate(
-        "igg-1d", tmp_path / "data", preset="tiny", structures=[structures / "1hzh.pdb.gz"], settings=SMALL, seed=1
-    )
-    assert dataset.card["plan"]["structures"][0]["name"] == "1hzh.pdb.gz"
-    assert 140 < dataset.truth.state_facts["mass_kda"][0] < 160
+@pytest.mark.parametrize("recipe", ["igg-1d", "igg-rl", "spike-md"])
+def test_the_molecules_of_a_recipe_are_entries_that_a_user_may_give_as_well(recipe):
+    chosen = get_recipe(recipe)
+    (name,) = chosen.entries
+    assert chosen.choose_structures([]) == [find_entry(name).path]
+    assert chosen.choose_structures([Path("mine.pdb")]) == [Path("mine.pdb")]
+    assert f"PDB {name}" in chosen.sources
+
+
+def test_card_says_which_molecule_it_is_and_given_by_name_it_is_the_same_data_set(reference, tmp_path):
+    entry = find_entry("1HZH")
+    assert reference.card["plan"]["structures"] == [{"name": "1hzh.pdb.gz", "sha256": entry.sha256}]
+    assert reference.card["sources"] == entry.origin
+    assert 140 < reference.truth.state_facts["mass_kda"][0] < 160
+    given = simulate("igg-1d", tmp_path / "given", preset="tiny", structures=[entry.path], settings=SMALL, seed=3)
+    assert _hashes(given.path) == _hashes(reference.path)
+    write_structure(read_structure(entry.path), tmp_path / "mine.cif")
+    mine = simulate("igg-1d", tmp_path / "mine", preset="tiny", structures=[tmp_path / "mine.cif"], settings=SMALL)
+    assert mine.card["sources"].startswith("a structure file given by the user")
+
+
+def test_data_of_another_version_of_the_recipe_stay_as_they_are(reference, tmp_path):
+    """Finished they are found by no other version, and unfinished they are finished by none."""
+    copy = tmp_path / "data"
+    shutil.copytree(reference.path, copy)
+    card = json.loads((copy / "dataset.json").read_text())
+    card["plan"]["recipe_version"] = 1
+    (copy / "dataset.json").write_text(json.dumps(card))
+    with pytest.raises(FormatError, match=r"holds another data set .*recipe_version \(1 there, 2 here\)"):
+        simulate("igg-1d", copy, preset="tiny", settings=SMALL, seed=3)
+    (copy / "dataset.json").unlink()
+    (copy / "simulation").mkdir()
+    (copy / "simulation" / "plan.json").write_text(json.dumps(card["plan"]))
+    with pytest.raises(FormatError, match=r"recipe_version \(1 there, 2 here\).*Only the version that began it"):
+        simulate("igg-1d", copy, preset="tiny", settings=SMALL, seed=3)
 
 
 @pytest.mark.parametrize("projection", ["slices", "atoms"])

@@ -21,7 +21,7 @@ from cryobench.imaging.grid import (
 )
 from cryobench.imaging.interpolation import kernel_transform, tap_polynomials, tune_beta
 from cryobench.imaging.kernels import reference
-from cryobench.imaging.kernels.cpu import body as cpu
+from cryobench.imaging.kernels.cpu.slices import body as cpu
 from cryobench.imaging.layout import GridLayout, fill, read
 from cryobench.imaging.slices import extract_slices, insert_slices
 

@@ -1,10 +1,10 @@
-"""Atomic models: read from files or the Protein Data Bank, or made up; moved; and the Gaussian that is an atom."""
+"""Atomic models: read from files, this package or the Protein Data Bank, or made up; moved; an atom's Gaussian."""
 
-from cryobench.atoms.files import read_structure, write_structure
+from cryobench.atoms.entries import find_entry
+from cryobench.atoms.files.structures import read_structure, write_structure
 from cryobench.atoms.gaussians import sigma_from_resolution
 from cryobench.atoms.model import AtomicModel, find_atom, list_chains, select_residues
-from cryobench.atoms.motions import FabHinge, fab_dihedral, fab_selection, rotate_about_axis, turn_fab
-from cryobench.atoms.procedural import procedural_antibody
+from cryobench.atoms.motion.turns import FabHinge, fab_dihedral, fab_selection, rotate_about_axis, turn_fab
 from cryobench.atoms.sources import fetch_structure, resolve_structure
 
 __all__ = [
@@ -14,8 +14,8 @@ __all__ = [
     "fab_selection",
     "fetch_structure",
     "find_atom",
+    "find_entry",
     "list_chains",
-    "procedural_antibody",
     "read_structure",
     "resolve_structure",
     "rotate_about_axis",

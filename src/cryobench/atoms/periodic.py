@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64, Int64, Shaped
 from scipy.spatial import KDTree
 
-from cryobench.atoms.records import AtomRecords, Cell
+from cryobench.atoms.files.records import AtomRecords, Cell
 
 _LEAST_SIDE = 20.0
 _FARTHEST, _NEAREST = 12.0, 8.0

@@ -17,7 +17,7 @@ import pooch
 import requests
 
 from cryobench._errors import FormatError
-from cryobench.atoms.text import decompress_gzip
+from cryobench.atoms.files.text import decompress_gzip
 
 _RCSB_URL = "https://files.rcsb.org/download"
 _ENTRY = re.compile(r"[0-9][A-Za-z0-9]{3}|pdb_[0-9a-zA-Z]{8}")

@@ -7,6 +7,7 @@ particles shows predicts the other half. Every likely mistake is a hypothesis th
 
 from cryobench.check.conventions import LEAST_PARTICLES, ConventionCheck, check_conventions
 from cryobench.check.faults import Fault
+from cryobench.check.hypotheses.trials import Trial
 from cryobench.check.mend import list_mendable, mend_particles
 from cryobench.check.result import (
     VERDICTS,
@@ -17,7 +18,6 @@ from cryobench.check.result import (
     read_check,
     read_open_faults,
 )
-from cryobench.check.trials import Trial
 
 __all__ = [
     "LEAST_PARTICLES",

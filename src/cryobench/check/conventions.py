@@ -14,7 +14,6 @@ import torch
 from jaxtyping import Float
 
 from cryobench._progress import Progress
-from cryobench.check.density import Contrast, MaskFit, judge_contrast, judge_mask_fit
 from cryobench.check.faults import (
     Fault,
     are_many,
@@ -26,15 +25,16 @@ from cryobench.check.faults import (
     stranger_faults,
     trial_fault,
 )
-from cryobench.check.images import ImageFacts, look_at_images
-from cryobench.check.labels import measure_labels
-from cryobench.check.needs import Need, find_needs
-from cryobench.check.reading import Reading
-from cryobench.check.references import References, judge_references, mean_map
-from cryobench.check.rings import Rings, find_rings
-from cryobench.check.strangers import Strangers, agree_among_themselves, find_strangers
-from cryobench.check.trials import Search, Trial, find_reading
-from cryobench.check.views import Views, measure_views
+from cryobench.check.hypotheses.needs import Need, find_needs
+from cryobench.check.hypotheses.reading import Reading
+from cryobench.check.hypotheses.trials import Search, Trial, find_reading
+from cryobench.check.inspections.density import Contrast, MaskFit, judge_contrast, judge_mask_fit
+from cryobench.check.inspections.images import ImageFacts, look_at_images
+from cryobench.check.inspections.labels import measure_labels
+from cryobench.check.inspections.references import References, judge_references, mean_map
+from cryobench.check.inspections.rings import Rings, find_rings
+from cryobench.check.inspections.strangers import Strangers, agree_among_themselves, find_strangers
+from cryobench.check.inspections.views import Views, measure_views
 from cryobench.data import Dataset, GroundTruth, Particles, VolumeSource
 from cryobench.reconstruction.statistics import cut_mask
 

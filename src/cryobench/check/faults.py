@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cryobench.check.density import MaskFit
-from cryobench.check.hypotheses import HAND
-from cryobench.check.images import ImageFacts
-from cryobench.check.labels import LabelGain
-from cryobench.check.references import References
-from cryobench.check.strangers import Strangers
-from cryobench.check.trials import SURE, Trial
+from cryobench.check.hypotheses.catalogue import HAND
+from cryobench.check.hypotheses.trials import SURE, Trial
+from cryobench.check.inspections.density import MaskFit
+from cryobench.check.inspections.images import ImageFacts
+from cryobench.check.inspections.labels import LabelGain
+from cryobench.check.inspections.references import References
+from cryobench.check.inspections.strangers import Strangers
 from cryobench.data import Particles
 
 _STRANGE = 0.2

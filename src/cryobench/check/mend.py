@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 
 from cryobench._errors import UnknownName
-from cryobench.check.hypotheses import CTF, GEOMETRY, HAND, Hypothesis
-from cryobench.check.reading import Stated
+from cryobench.check.hypotheses.catalogue import CTF, GEOMETRY, HAND, Hypothesis
+from cryobench.check.hypotheses.reading import Stated
 from cryobench.data import Particles
 from cryobench.io.tools.phase_flips import UnflippedImages, stacks_of
 

@@ -50,20 +50,20 @@ def show_catalogue(kind: str | None, name: str | None) -> None:
 
 
 def _list_kind(kind: str) -> list[str]:
-    folder = import_module(f"cryobench.{kind}")
-    return list_names(getattr(folder, kind.upper()), folder.GROUP, folder.BASE)
+    registry = import_module(f"cryobench.{kind}.registry")
+    return list_names(getattr(registry, kind.upper()), registry.GROUP, registry.BASE)
 
 
 def _print_names(console: Console, kind: str) -> None:
     table = Table(title=kind, title_justify="left", title_style="bold", box=None, pad_edge=False)
     table.add_column("name", no_wrap=True)
     table.add_column("what it is")
-    folder = import_module(f"cryobench.{kind}")
-    ours: Mapping[str, Entry] = getattr(folder, kind.upper())
-    for name in list_names(ours, folder.GROUP, folder.BASE):
+    registry = import_module(f"cryobench.{kind}.registry")
+    ours: Mapping[str, Entry] = getattr(registry, kind.upper())
+    for name in list_names(ours, registry.GROUP, registry.BASE):
         table.add_row(name, ours[name].what if name in ours else describe(kind, name))
     console.print(table)
-    for name, reason in list_broken(ours, folder.GROUP, folder.BASE).items():
+    for name, reason in list_broken(ours, registry.GROUP, registry.BASE).items():
         console.print(f"[red]{name}[/red]: {reason}", highlight=False)
     what = _EXPLAINS.get(kind, "shows its settings")
     console.print(f"[dim]cryobench list {kind} NAME {what}[/dim]\n", highlight=False)
@@ -72,34 +72,42 @@ def _print_names(console: Console, kind: str) -> None:
 def describe(kind: str, name: str) -> str:
     """The line by which a recipe or an importer (its title), a method (first of its card) or a metric is listed."""
     if kind == "recipes":
-        from cryobench.recipes import get_recipe
+        from cryobench.recipes.registry import get_recipe
 
         return get_recipe(name).title
     if kind == "methods":
-        from cryobench.methods import get_method
+        from cryobench.methods.registry import get_method
 
         return next(iter((get_method(name).__doc__ or "").strip().splitlines()), "")
     if kind == "importers":
-        from cryobench.importers import get_importer
+        from cryobench.importers.registry import get_importer
 
         return get_importer(name).title
-    from cryobench.metrics import get_metric
+    from cryobench.metrics.registry import get_metric
 
     return get_metric(name).label
 
 
 def _print_recipe(console: Console, name: str) -> None:
-    from cryobench.recipes import get_recipe
+    from cryobench.recipes.registry import get_recipe
 
     recipe = get_recipe(name)
     console.print(f"[bold]{recipe.title}[/bold]\n\n{recipe.description}\n", highlight=False)
-    for label in ("heterogeneity", "sources", "citation"):
-        console.print(f"{label}: {getattr(recipe, label)}", highlight=False)
+    facts = {
+        "version": str(recipe.version),
+        "heterogeneity": recipe.heterogeneity,
+        "molecules": recipe.sources,
+        "--structure": recipe.alternatives,
+        "citation": recipe.citation,
+    }
+    for label, text in facts.items():
+        if text:
+            console.print(f"{label}: {escape(text)}", highlight=False)
     _print_settings(console, recipe.settings, {preset: dict(values) for preset, values in recipe.presets.items()})
 
 
 def _print_method(console: Console, name: str) -> None:
-    from cryobench.methods import get_method
+    from cryobench.methods.registry import get_method
 
     method = get_method(name)
     console.print(
@@ -117,8 +125,8 @@ def _print_method(console: Console, name: str) -> None:
 def _print_metric(console: Console, name: str) -> None:
     from rich.markdown import Markdown
 
-    from cryobench.metrics import get_metric
     from cryobench.metrics.pages import KNOWN_TITLE, list_facts, list_sections
+    from cryobench.metrics.registry import get_metric
 
     metric = get_metric(name)
     console.print(f"[bold]{metric.label}[/bold]\n\n{metric.question}", highlight=False)
@@ -160,7 +168,7 @@ def _lay_out_known_answers(metric: "type[Metric]") -> Table:
 
 
 def _print_importer(console: Console, name: str) -> None:
-    from cryobench.importers import get_importer
+    from cryobench.importers.registry import get_importer
 
     importer = get_importer(name)
     console.print(f"[bold]{importer.title}[/bold]\n", highlight=False)

@@ -10,25 +10,9 @@ from typing import Annotated
 
 import typer
 
-from cryobench.cli.commands import (
-    adopt,
-    catalogue,
-    check,
-    demo,
-    download,
-    export,
-    imports,
-    report,
-    reproduce,
-    run,
-    score,
-    series,
-    show,
-    simulate,
-    sweep,
-    verify,
-    volumes,
-)
+from cryobench.cli.commands import catalogue, demo
+from cryobench.cli.commands.datasets import adopt, check, download, show, simulate, sweep, verify
+from cryobench.cli.commands.runs import export, imports, report, reproduce, run, score, series, volumes
 from cryobench.cli.values import spread_values
 
 app = typer.Typer(
@@ -70,28 +54,32 @@ def start(
 
 
 COMMANDS = {
-    "demo": demo.demo,
-    "list": catalogue.list_,
-    "simulate": simulate.simulate,
-    "sweep": sweep.sweep,
-    "adopt": adopt.adopt,
-    "download": download.download,
-    "verify": verify.verify,
-    "show": show.show,
-    "check": check.check,
-    "import": imports.import_,
-    "run": run.run,
-    "reproduce": reproduce.reproduce,
-    "volumes": volumes.volumes,
-    "series": series.series,
-    "export": export.export,
-    "score": score.score,
-    "report": report.report,
+    "Start": {"demo": demo.demo, "list": catalogue.list_},
+    "Data sets": {
+        "simulate": simulate.simulate,
+        "sweep": sweep.sweep,
+        "adopt": adopt.adopt,
+        "download": download.download,
+        "verify": verify.verify,
+        "show": show.show,
+        "check": check.check,
+    },
+    "Runs": {
+        "import": imports.import_,
+        "run": run.run,
+        "reproduce": reproduce.reproduce,
+        "volumes": volumes.volumes,
+        "series": series.series,
+        "export": export.export,
+        "score": score.score,
+        "report": report.report,
+    },
 }
-"""In the order of ``--help``."""
+"""By panel of ``--help``, in its order."""
 
-for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+for _panel, _commands in COMMANDS.items():
+    for _name, _command in _commands.items():
+        app.command(_name, rich_help_panel=_panel)(_command)
 
 
 def run_cli() -> None:

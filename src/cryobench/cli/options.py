@@ -19,7 +19,10 @@ Preset = Annotated[
 ]
 Structure = Annotated[
     Optional[list[str]],
-    typer.Option(help="PDB or mmCIF files, gzipped or not, or rcsb:ID to download; default: embedded."),
+    typer.Option(
+        help="PDB or mmCIF files, gzipped or not, or rcsb:ID to download; "
+        "default: those of the recipe, without a download."
+    ),
 ]
 Set = Annotated[
     Optional[list[str]],

@@ -9,9 +9,9 @@ from rich.table import Table
 
 from cryobench.cli.tables import say
 from cryobench.data import Reconstruction, Score, Scores
-from cryobench.metrics import get_metric
 from cryobench.metrics.display import choose_main, count_censored, find_kind, find_metric, is_censored, order_scores
 from cryobench.metrics.metric import ScoreKind
+from cryobench.metrics.registry import get_metric
 from cryobench.report.runs.standing import Standing, compare_controls, find_negative_scores, rank_runs, sort_runs
 from cryobench.report.runs.tables import Run, name_runs, reasons_missing
 

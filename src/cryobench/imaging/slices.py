@@ -21,7 +21,7 @@ from cryobench._errors import MissingDependency
 from cryobench.imaging.grid import FourierVolume
 from cryobench.imaging.interpolation import Kernel
 from cryobench.imaging.kernels import reference
-from cryobench.imaging.kernels.cpu import body as cpu
+from cryobench.imaging.kernels.cpu.slices import body as cpu
 from cryobench.imaging.layout import GridLayout
 
 _ORTHONORMAL = 1e-4

@@ -20,9 +20,9 @@ import numpy as np
 
 from cryobench._errors import FormatError
 from cryobench.data import Dataset, Priors, Reconstruction, RunRecord, VolumeSource
-from cryobench.importers import get_importer, recognise
 from cryobench.importers.importer import Found
 from cryobench.importers.maps import ForeignMaps, judge_maps
+from cryobench.importers.registry import get_importer, recognise
 from cryobench.io.atomic import read_json, remove_partial_files, to_plain, write_json
 from cryobench.io.digest import hash_files
 from cryobench.io.formats.mrc import read_volume, write_volume

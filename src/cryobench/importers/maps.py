@@ -17,7 +17,7 @@ import numpy as np
 
 from cryobench._errors import FormatError
 from cryobench._progress import Progress
-from cryobench.check.references import compare_in_place, mean_map
+from cryobench.check.inspections.references import compare_in_place, mean_map
 from cryobench.data import Particles, VolumeSource
 from cryobench.io.adoption.state_volumes import SUFFIXES, list_volumes
 from cryobench.io.adoption.stated_size import differs

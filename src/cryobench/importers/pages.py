@@ -7,7 +7,7 @@ import sys
 from inspect import cleandoc
 from pathlib import Path
 
-from cryobench.importers import IMPORTERS, get_importer
+from cryobench.importers.registry import IMPORTERS, get_importer
 
 _HEAD = """
 # Results of other programs

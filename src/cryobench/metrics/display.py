@@ -10,8 +10,8 @@ from functools import cache
 import numpy as np
 
 from cryobench.data import Score, Scores
-from cryobench.metrics import get_metric, list_metrics
 from cryobench.metrics.metric import ScoreKind
+from cryobench.metrics.registry import get_metric, list_metrics
 
 
 def find_kind(name: str) -> ScoreKind:

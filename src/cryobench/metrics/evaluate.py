@@ -11,8 +11,8 @@ from cryobench._progress import Progress
 from cryobench._version import __version__
 from cryobench.data import Dataset, Reconstruction, Score, Scores
 from cryobench.io.adoption.masks import check_extent, check_power
-from cryobench.metrics import METRICS, get_metric, list_metrics
 from cryobench.metrics.metric import Metric, reads
+from cryobench.metrics.registry import METRICS, get_metric, list_metrics
 from cryobench.metrics.volumes.frames import Align, Frame, bring_into_frame, find_frame, fits_grid
 from cryobench.metrics.volumes.query_pairs import hash_mask
 from cryobench.volumes import Alignment

@@ -12,8 +12,8 @@ from functools import lru_cache
 from inspect import cleandoc
 from pathlib import Path
 
-from cryobench.metrics import METRICS, get_metric
 from cryobench.metrics.metric import Metric, ScoreKind
+from cryobench.metrics.registry import METRICS, get_metric
 
 KNOWN_TITLE = "Measured on the toy of the law book"
 KNOWN_ANSWERS = Path(__file__).with_name("known_answers.json")

@@ -17,17 +17,17 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, FilePath
 
-from cryobench.atoms.files import read_structure
+from cryobench.atoms.entries import find_entry
+from cryobench.atoms.files.structures import read_structure
+from cryobench.atoms.files.trajectories import NOT_SOLVENT, Trajectory
 from cryobench.atoms.model import AtomicModel, is_alpha_carbon
-from cryobench.atoms.motions import turn_fab
-from cryobench.atoms.procedural import procedural_antibody
-from cryobench.atoms.superposition import fit_rigid_motions
-from cryobench.atoms.trajectories import NOT_SOLVENT, Trajectory
+from cryobench.atoms.motion.superposition import fit_rigid_motions
+from cryobench.atoms.motion.turns import turn_fab
 from cryobench.data import CollectiveVariable
-from cryobench.recipes.composition import apportion
 from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.settings import SimulationSettings
-from cryobench.recipes.trajectory_frames import (
+from cryobench.recipes.states.composition import apportion
+from cryobench.recipes.states.trajectory_frames import (
     SeveralModels,
     TrajectoryFrames,
     are_frames,
@@ -36,7 +36,7 @@ from cryobench.recipes.trajectory_frames import (
     find_points,
     note_models,
 )
-from cryobench.recipes.variables_file import read_variables
+from cryobench.recipes.states.variables_file import read_variables
 
 
 class CustomSettings(SimulationSettings):
@@ -125,12 +125,12 @@ class RepeatedFrames(Ensemble):
 def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> Ensemble:
     if not isinstance(settings, CustomSettings):
         raise TypeError(f"custom takes CustomSettings, got {type(settings).__name__}.")
+    notes: list[str] = []
     if not structures:
-        antibody = procedural_antibody()
-        return list_structures(settings, [antibody, turn_fab(antibody, 2 * np.pi / 3)], ["closed", "turned"])
+        antibody = read_structure(find_entry("1HZH").path, notes=notes)
+        return list_structures(settings, [antibody, turn_fab(antibody, 2 * np.pi / 3)], ["closed", "turned"], notes)
     if are_frames(structures, settings.models):
         return read_frames_of(settings, structures[0], structures[1:])
-    notes: list[str] = []
     wanted = "all" if settings.models == "one" else "auto"
     models = [read_structure(path, model=wanted, notes=notes) for path in structures]
     return list_structures(settings, models, _name_files(structures), notes)
@@ -243,11 +243,13 @@ RECIPE = Recipe(
     title="Custom: structures of your own",
     description=(
         "Any list of structures in any proportions, or the frames of a trajectory, with collective variables of your "
-        "own. Without structures: an antibody in two conformations, one Fab turned by 120 degrees."
+        "own. Without structures: 1HZH in two conformations, one Fab turned by 120 degrees."
     ),
     heterogeneity="as given: discrete states with weights, or the frames of a trajectory",
     citation="your own; images are made as by Jeon et al., CryoBench, NeurIPS 2024, arXiv:2408.05526",
-    sources="structures of your own with --structure FILE; by default a procedural antibody (BSD-3-Clause)",
+    sources=find_entry("1HZH").origin,
+    alternatives="structures of your own, one per state; or TOPOLOGY TRAJECTORY ...",
+    version=2,
     settings=CustomSettings,
     presets={
         "tiny": {

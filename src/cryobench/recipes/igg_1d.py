@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from cryobench.atoms.files import read_structure
+from cryobench.atoms.entries import find_entry
+from cryobench.atoms.files.structures import read_structure
 from cryobench.atoms.model import AtomicModel
-from cryobench.atoms.motions import FabHinge, fab_dihedral, turn_fab
-from cryobench.atoms.procedural import procedural_antibody
+from cryobench.atoms.motion.turns import FabHinge, fab_dihedral, turn_fab
 from cryobench.data import CollectiveVariable
 from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.rounding import round_coordinates
@@ -81,10 +81,10 @@ class TurningFab(Ensemble):
 def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> TurningFab:
     if not isinstance(settings, Igg1dSettings):
         raise TypeError(f"igg-1d takes Igg1dSettings, got {type(settings).__name__}.")
-    if len(structures) > 1:
+    if len(structures) != 1:
         raise ValueError(f"igg-1d turns one antibody: give one structure, got {len(structures)}.")
     notes: list[str] = []
-    base = read_structure(structures[0], notes=notes) if structures else procedural_antibody()
+    base = read_structure(structures[0], notes=notes)
     hinge = FabHinge(settings.heavy_chain, settings.light_chain, settings.fab_end, settings.rest_start)
     return TurningFab(base.centred(), hinge, settings.n_states, settings.images_per_state, notes)
 
@@ -98,10 +98,10 @@ RECIPE = Recipe(
     ),
     heterogeneity="continuous, one angle on a circle",
     citation="Jeon et al., CryoBench, NeurIPS 2024 Datasets and Benchmarks, arXiv:2408.05526",
-    sources=(
-        "PDB 1HZH (Saphire et al., Science 293 (2001) 1155; public domain) with --structure rcsb:1HZH; "
-        "by default a procedural antibody of this package (BSD-3-Clause)"
-    ),
+    sources=find_entry("1HZH").origin,
+    alternatives="another antibody: one structure file, or rcsb:ID",
+    entries=("1HZH",),
+    version=2,
     settings=Igg1dSettings,
     presets={
         "tiny": {

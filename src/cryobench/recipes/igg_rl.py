@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from cryobench.atoms.files import read_structure
+from cryobench.atoms.entries import find_entry
+from cryobench.atoms.files.structures import read_structure
 from cryobench.atoms.linker import CLASH_DISTANCE, MAX_TRIES, Conformer, FabLinker, LinkerSampler
 from cryobench.atoms.model import AtomicModel
-from cryobench.atoms.procedural import procedural_antibody
 from cryobench.atoms.settled import settle_signs
 from cryobench.data import CollectiveVariable
 from cryobench.recipes.recipe import Ensemble, Recipe
@@ -131,10 +131,10 @@ class DisorderedLinker(Ensemble):
 def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> DisorderedLinker:
     if not isinstance(settings, IggRlSettings):
         raise TypeError(f"igg-rl takes IggRlSettings, got {type(settings).__name__}.")
-    if len(structures) > 1:
+    if len(structures) != 1:
         raise ValueError(f"igg-rl moves a Fab of one antibody: give one structure, got {len(structures)}.")
     notes: list[str] = []
-    base = read_structure(structures[0], notes=notes) if structures else procedural_antibody()
+    base = read_structure(structures[0], notes=notes)
     return DisorderedLinker(base.centred(), settings, notes)
 
 
@@ -148,10 +148,10 @@ RECIPE = Recipe(
     ),
     heterogeneity="continuous, position and orientation of a rigid part",
     citation="Jeon et al., CryoBench, NeurIPS 2024 Datasets and Benchmarks, arXiv:2408.05526",
-    sources=(
-        "PDB 1HZH (Saphire et al., Science 293 (2001) 1155; public domain) with --structure rcsb:1HZH; "
-        "by default a procedural antibody of this package (BSD-3-Clause)"
-    ),
+    sources=find_entry("1HZH").origin,
+    alternatives="another antibody: one structure file, or rcsb:ID",
+    entries=("1HZH",),
+    version=2,
     settings=IggRlSettings,
     presets={
         "tiny": {

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cryobench.atoms.entries import find_entry, list_entries
 from cryobench.atoms.model import AtomicModel
 from cryobench.data import CollectiveVariable, StateComponents
 from cryobench.recipes.settings import REALISTIC, SimulationSettings
@@ -79,7 +80,8 @@ class Recipe:
 
     ``presets`` map a size ("tiny", "lite", "paper") to the settings that differ from the defaults of
     ``settings``; "realistic", lite with the departures of ``settings.REALISTIC``, is added to all. ``ensemble``
-    builds the states from the settings and the structure files given by the user (none: the embedded default).
+    builds the states from the settings and the structure files that ``choose_structures`` gives (a recipe without
+    ``entries`` makes its molecules up when the user gives none).
     """
 
     name: str
@@ -88,13 +90,35 @@ class Recipe:
     heterogeneity: str
     citation: str
     sources: str
+    """The molecules when the user gives no structure: which they are, from where, under which licence."""
     settings: type[SimulationSettings]
     presets: Mapping[str, Mapping[str, object]]
     ensemble: Callable[[SimulationSettings, Sequence[Path]], Ensemble] = field(repr=False)
     series: Mapping[str, tuple[str, Sequence[object]]] = field(default_factory=dict)
     """Published one-factor series: a name, the setting that varies, and its values."""
     version: int = 1
+    """Grows when the same command makes other particles: data sets record it."""
+    entries: Sequence[str] = ()
+    """Entries in this package (`atoms.entries`) that are read when the user gives no structure."""
+    alternatives: str = ""
+    """What ``--structure`` takes instead of ``sources``."""
 
     def __post_init__(self) -> None:
         realistic = {**self.presets["lite"], **REALISTIC}
         object.__setattr__(self, "presets", {"realistic": realistic, **self.presets})
+
+    def choose_structures(self, given: Sequence[Path]) -> Sequence[Path]:
+        """The structure files that the user gave, or those of the recipe's entries."""
+        return given or [find_entry(name).path for name in self.entries]
+
+    def describe_sources(self, hashes: Sequence[str]) -> str:
+        """Which molecules a data set shows, and their licence, from the SHA-256 of its structure files."""
+        if not hashes:
+            return self.sources
+        origins = {entry.sha256: entry.origin for entry in list_entries()}
+        known = list(dict.fromkeys(origins[each] for each in hashes if each in origins))
+        others = sum(each not in origins for each in hashes)
+        if others:
+            files = "a structure file" if others == 1 else f"{others:,} structure files"
+            known.append(f"{files} given by the user, whose licence holds (entries of the wwPDB: CC0 1.0)")
+        return "; ".join(known)

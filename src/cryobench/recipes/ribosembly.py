@@ -19,13 +19,13 @@ from pydantic import Field
 from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.procedural.ribosome import procedural_ribosome
 from cryobench.data import CollectiveVariable, StateComponents
-from cryobench.recipes.assembly_states import ASSEMBLY_STATES, list_edges, list_presence
-from cryobench.recipes.composition import apportion, embed_composition
-from cryobench.recipes.deposited_states import list_files, read_states
 from cryobench.recipes.published import CITATION, RIBOSEMBLY_COUNTS
 from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.rounding import round_coordinates
 from cryobench.recipes.settings import SimulationSettings
+from cryobench.recipes.states.assembly import ASSEMBLY_STATES, list_edges, list_presence
+from cryobench.recipes.states.composition import apportion, embed_composition
+from cryobench.recipes.states.deposited import list_files, read_states
 
 
 class RibosemblySettings(SimulationSettings):
@@ -122,10 +122,8 @@ RECIPE = Recipe(
     ),
     heterogeneity="compositional, sixteen states of an assembly graph with unequal populations",
     citation=f"{CITATION}; structures after Qin et al., Nat. Commun. 14 (2023) 898, doi:10.1038/s41467-023-36607-9",
-    sources=(
-        "wwPDB entries 8C8X to 8C9C (Qin et al. 2023; CC0) with --structure rcsb:8C8X ... or files; by default a "
-        "procedural subunit of this package (BSD-3-Clause)"
-    ),
+    sources="a ribosomal subunit that this package makes up (BSD-3-Clause)",
+    alternatives="wwPDB entries 8C8X to 8C9C (Qin et al. 2023; CC0 1.0), as rcsb:8C8X ... or files",
     settings=RibosemblySettings,
     presets={
         "tiny": {

@@ -31,7 +31,6 @@ from cryobench.io.formats.mrc import MrcFolder, MrcStacks
 from cryobench.io.formats.xtc import BYTES_PER_ATOM
 from cryobench.io.lock import is_empty, lock_folder
 from cryobench.io.store import load_dataset, write_dataset
-from cryobench.recipes import get_recipe
 from cryobench.recipes.draws import (
     Junk,
     assign_states,
@@ -44,10 +43,11 @@ from cryobench.recipes.draws import (
     draw_poses,
     set_populations,
 )
-from cryobench.recipes.images import SIGN, make_part
-from cryobench.recipes.job import Job, PartResult, StateResult
-from cryobench.recipes.measure import measure_level, measure_snr, union_mask
+from cryobench.recipes.imaging.images import SIGN, make_part
+from cryobench.recipes.imaging.job import Job, PartResult, StateResult
+from cryobench.recipes.imaging.measure import measure_level, measure_snr, union_mask
 from cryobench.recipes.recipe import FrameEnsemble, Recipe
+from cryobench.recipes.registry import get_recipe
 from cryobench.recipes.settings import SimulationSettings
 from cryobench.recipes.spread import spread_evenly
 from cryobench.volumes.render import check_inside
@@ -81,7 +81,7 @@ def simulate(
     preset
         "tiny", "lite" or "paper": the size.
     structures
-        PDB or mmCIF files, folders of them, or "rcsb:ID"; none for the recipe's embedded default.
+        PDB or mmCIF files, folders of them, or "rcsb:ID"; none for those of the recipe.
     seed
         Of every random draw. Same recipe, settings, structure and seed: the same data set, on one machine to the
         byte, whatever the threads and workers; elsewhere to rounding, under the same ``sha256``.
@@ -114,7 +114,7 @@ def simulate(
     full = build_settings(chosen, preset, settings or {})
     if workers < 1 or chunk < 1:
         raise ValueError(f"workers and chunk must be at least 1, got {workers} and {chunk}.")
-    paths = resolve_structures(structures)
+    paths = chosen.choose_structures(resolve_structures(structures))
     plan = {
         "recipe": chosen.name,
         "recipe_version": chosen.version,
@@ -219,9 +219,19 @@ def _is_finished(folder: Path, plan: Mapping[str, Any]) -> bool:
     if card.get("plan") == plan:
         return True
     raise FormatError(
-        f"{folder} holds another data set ({card.get('name')}, seed {card.get('plan', {}).get('seed')}). "
+        f"{folder} holds another data set ({card.get('name')}; {_differences(card.get('plan') or {}, plan)}). "
         "Nothing was changed: choose another folder, or remove this one first."
     )
+
+
+def _differences(found: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
+    """In what the plan of a folder and the one asked for differ; of names, seeds and versions, both values."""
+    shown = [
+        f"{key} ({found.get(key)} there, {plan[key]} here)" if isinstance(plan[key], (str, int)) else key
+        for key in sorted(plan)
+        if found.get(key) != plan[key]
+    ]
+    return f"they differ in {', '.join(shown)}"
 
 
 def _open_folder(job: Job, plan: dict[str, Any]) -> None:
@@ -230,10 +240,13 @@ def _open_folder(job: Job, plan: dict[str, Any]) -> None:
     if plan_path.exists():
         found = read_json(plan_path)
         if found != plan:
-            differing = sorted(key for key in plan if found.get(key) != plan[key])
+            same_recipe = found.get("recipe") == plan["recipe"]
+            versions = ("cryobench", "recipe_version") if same_recipe else ("cryobench",)
+            outdated = any(found.get(key) != plan[key] for key in versions)
+            how = "Only the version that began it can finish it" if outdated else "Repeat that call to finish it"
             raise FormatError(
-                f"{folder} holds an unfinished simulation of another call (they differ in {', '.join(differing)}). "
-                "Repeat that call to finish it, choose another folder, or remove this one first."
+                f"{folder} holds an unfinished simulation of another call ({_differences(found, plan)}). "
+                f"{how}; or choose another folder, or remove this one first."
             )
         remove_partial_files(folder)
         return
@@ -318,7 +331,7 @@ def _finish(
             "description": recipe.description,
             "heterogeneity": recipe.heterogeneity,
             "citation": recipe.citation,
-            "sources": recipe.sources,
+            "sources": recipe.describe_sources([each["sha256"] for each in plan["structures"]]),
             "plan": dict(plan),
             "snr": snr,
             "mask": {"sha256": mask.sha256, **mask.recipe},

@@ -4,7 +4,7 @@ Jeon et al. (arXiv 2408.05526) make one image of each of 100,000 frames of a mol
 of 1.5 Å. Two roads lead to such an ensemble:
 
 - from a trajectory: ``--structure TOPOLOGY TRAJECTORY ...``; a single file of several models will do.
-- from one structure (6VXX, or by default a procedural trimer): the slow modes of its elastic network, and a
+- from one structure (by default 6VXX): the slow modes of its elastic network, and a
   receptor-binding domain in each protomer that opens and closes on its hinge.
 
 Volumes of all frames would fill disks (6.7 TB): the trajectory is the truth, and volumes are rendered from it.
@@ -16,17 +16,17 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from cryobench.atoms.elastic_network import find_held_points
-from cryobench.atoms.files import read_structure
-from cryobench.atoms.hinged_domain import HingedDomain, find_chains_with_domain, find_hinged_domains
+from cryobench.atoms.entries import find_entry
+from cryobench.atoms.files.structures import read_structure
+from cryobench.atoms.files.trajectories import NOT_SOLVENT, Trajectory
 from cryobench.atoms.model import AtomicModel, is_alpha_carbon
-from cryobench.atoms.procedural.trimer import procedural_trimer
-from cryobench.atoms.residue_motion import Carriers, find_carriers, leave_out
-from cryobench.atoms.trajectories import NOT_SOLVENT, Trajectory
-from cryobench.recipes.network_frames import NetworkFrames, OpeningLaw
+from cryobench.atoms.motion.elastic_network import find_held_points
+from cryobench.atoms.motion.hinged_domain import HingedDomain, find_chains_with_domain, find_hinged_domains
+from cryobench.atoms.motion.residues import Carriers, find_carriers, leave_out
 from cryobench.recipes.recipe import FrameEnsemble, Recipe
 from cryobench.recipes.settings import SimulationSettings
-from cryobench.recipes.trajectory_frames import (
+from cryobench.recipes.states.network_frames import NetworkFrames, OpeningLaw
+from cryobench.recipes.states.trajectory_frames import (
     SeveralModels,
     TrajectoryFrames,
     are_frames,
@@ -70,8 +70,6 @@ class SpikeMdSettings(SimulationSettings):
 def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> FrameEnsemble:
     if not isinstance(settings, SpikeMdSettings):
         raise TypeError(f"spike-md takes SpikeMdSettings, got {type(settings).__name__}.")
-    if not structures:
-        return make_ensemble(settings, procedural_trimer())
     if are_frames(structures, settings.models) or len(structures) > 1:
         return read_ensemble(settings, structures[0], structures[1:])
     notes: list[str] = []
@@ -145,10 +143,10 @@ RECIPE = Recipe(
     ),
     heterogeneity="continuous, many-dimensional: slow modes and three hinges, as many conformations as images",
     citation="Jeon et al., CryoBench, NeurIPS 2024 Datasets and Benchmarks, arXiv:2408.05526",
-    sources=(
-        "a trajectory of your own with --structure TOPOLOGY TRAJECTORY; PDB 6VXX (Walls et al., Cell 181 "
-        "(2020) 281; CC0) with --structure rcsb:6VXX; by default a procedural trimer of this package (BSD-3-Clause)"
-    ),
+    sources=find_entry("6VXX").origin,
+    alternatives="a trajectory, as TOPOLOGY TRAJECTORY ...; or another spike: one structure file, or rcsb:ID",
+    entries=("6VXX",),
+    version=2,
     settings=SpikeMdSettings,
     presets={
         "tiny": {

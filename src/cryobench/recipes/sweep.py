@@ -10,7 +10,7 @@ from cryobench._errors import UnknownName
 from cryobench._progress import Progress, Silent
 from cryobench.data import Dataset
 from cryobench.io.atomic import write_text
-from cryobench.recipes import get_recipe
+from cryobench.recipes.registry import get_recipe
 from cryobench.recipes.simulate import build_settings, simulate
 
 

@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from cryobench.atoms.files import read_structure
+from cryobench.atoms.files.structures import read_structure
 from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.sources import structure_name
 from cryobench.data import CollectiveVariable
-from cryobench.recipes.complex_family import MOST_COMPLEXES, ProceduralComplex, procedural_complexes
 from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.settings import SimulationSettings
 from cryobench.recipes.spread import spread_evenly
+from cryobench.recipes.states.complexes import MOST_COMPLEXES, ProceduralComplex, procedural_complexes
 
 
 class Tomotwin100Settings(SimulationSettings):
@@ -158,10 +158,8 @@ RECIPE = Recipe(
         "Jeon et al., CryoBench, NeurIPS 2024 Datasets and Benchmarks, arXiv:2408.05526; structures after Rice et "
         "al., TomoTwin, Nature Methods 20 (2023) 871, doi:10.1038/s41592-023-01878-z"
     ),
-    sources=(
-        "structure files of the wwPDB (CC0) with --structure FOLDER or FILE ...; by default procedural complexes of "
-        "this package with the published masses (BSD-3-Clause)"
-    ),
+    sources="complexes of the published masses that this package makes up (BSD-3-Clause)",
+    alternatives="structure files, a folder of them, or entries of the wwPDB (CC0 1.0) as rcsb:ID ...",
     settings=Tomotwin100Settings,
     presets={
         "tiny": {

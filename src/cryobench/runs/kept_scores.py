@@ -17,8 +17,8 @@ from cryobench.data import Dataset, Reconstruction, Scores
 from cryobench.io.atomic import canonical_json
 from cryobench.io.folders.alignment_store import describe_alignment
 from cryobench.io.store import hash_run, load_part, read_context, save_part, write_index
-from cryobench.metrics import get_metric, list_metrics
 from cryobench.metrics.metric import Metric, Need, reads
+from cryobench.metrics.registry import get_metric, list_metrics
 from cryobench.metrics.volumes.frames import Frame
 from cryobench.metrics.volumes.query_pairs import hash_mask
 

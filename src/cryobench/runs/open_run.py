@@ -8,7 +8,7 @@ from pathlib import Path
 from cryobench._errors import FormatError
 from cryobench._progress import Progress
 from cryobench.data import Reconstruction
-from cryobench.importers import recognise
+from cryobench.importers.registry import recognise
 from cryobench.io.folders.loose_files import compose_import, describe_folder_without_run, name_files
 from cryobench.io.store import find_loose_files, load_reconstruction
 

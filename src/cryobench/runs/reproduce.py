@@ -11,7 +11,7 @@ from cryobench._errors import FormatError, UnknownName
 from cryobench._progress import Progress, Silent
 from cryobench._version import __version__
 from cryobench.data import Reconstruction, RunRecord
-from cryobench.methods import get_method
+from cryobench.methods.registry import get_method
 from cryobench.runs.open_run import open_run
 from cryobench.runs.run import run
 from cryobench.runs.score import find_dataset

@@ -29,7 +29,8 @@ from cryobench.io.store import (
     save_reconstruction,
     write_run_record,
 )
-from cryobench.methods import Control, Method, get_method
+from cryobench.methods import Control, Method
+from cryobench.methods.registry import get_method
 from cryobench.reconstruction.engine import RunContext
 from cryobench.runs.cost_ledger import CostLedger
 from cryobench.runs.further import (

@@ -14,8 +14,9 @@ import numpy as np
 
 import cryobench.metrics.pages as pages
 from cryobench.data import Reconstruction, RunRecord
-from cryobench.methods import Control, get_method
-from cryobench.metrics import METRICS, get_metric
+from cryobench.methods import Control
+from cryobench.methods.registry import get_method
+from cryobench.metrics.registry import METRICS, get_metric
 from cryobench.rng import stream
 from cryobench.testing.metrics import MetricCase
 

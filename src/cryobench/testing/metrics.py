@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from cryobench.data import Dataset, IndexedVolumes, Reconstruction, RunCost, RunRecord, Scores, StateComponents
-from cryobench.methods import Control, get_method
+from cryobench.methods import Control
+from cryobench.methods.registry import get_method
 from cryobench.metrics import Metric
 from cryobench.rng import stream
 from cryobench.testing.comparisons import read_volumes

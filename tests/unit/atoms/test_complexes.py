@@ -13,8 +13,8 @@ from cryobench.atoms.procedural import procedural_complex, procedural_contaminan
 from cryobench.atoms.procedural.complexes import _build_unit
 from cryobench.atoms.procedural.contacts import approach, approach_copies, is_one_piece
 from cryobench.atoms.procedural.packing import CLASH
-from cryobench.atoms.procedural.point_groups import point_group_rotations
 from cryobench.atoms.procedural.residues import KINDS, WEIGHTS, atom_names, helix, strand
+from cryobench.rotations import point_group
 from cryobench.volumes.render import render
 
 GOLDEN = [[-2.02, -3.171, 34.467], [26.125, -20.06, 17.197], [-20.184, 31.996, 16.698]]
@@ -44,7 +44,7 @@ def test_mass_is_the_one_asked_for(mass, symmetry):
 @ALL
 def test_symmetry_is_exact(mass, symmetry):
     model = procedural_complex(mass, symmetry)
-    rotations = point_group_rotations(symmetry)
+    rotations = point_group(symmetry)
     for rotation in rotations[:: 1 + len(rotations) // 6]:
         assert _is_mapped_onto_itself(model, rotation)
     # And no more than that: neither half the angle about z nor a turn about x or another axis, but for the group's.
@@ -75,7 +75,7 @@ def test_parts_touch_and_do_not_overlap(mass, symmetry):
     distance = np.linalg.norm(model.positions[pairs[:, 0]] - model.positions[pairs[:, 1]], axis=1)
     between = chain[pairs[:, 0]] != chain[pairs[:, 1]]
     count = chain.max() + 1
-    assert count == (len(point_group_rotations(symmetry)) if symmetry != "C1" else len(list_chains(model)))
+    assert count == (len(point_group(symmetry)) if symmetry != "C1" else len(list_chains(model)))
     assert count > 1
     assert distance[between].min() > 2.4
     contacts = np.zeros((count, count))
@@ -176,19 +176,6 @@ def test_contaminant_is_always_the_same():
     np.testing.assert_array_equal(procedural_contaminant.__wrapped__().positions, model.positions)
 
 
-@pytest.mark.parametrize(
-    ("symmetry", "order"), [("C1", 1), ("C2", 2), ("C8", 8), ("D2", 4), ("D7", 14), ("T", 12), ("O", 24), ("I", 60)]
-)
-def test_point_groups_are_groups(symmetry, order):
-    rotations = point_group_rotations(symmetry)
-    assert rotations.shape == (order, 3, 3)
-    np.testing.assert_allclose(rotations[0], np.eye(3), atol=1e-12)
-    products = np.einsum("gij,hjk->ghik", rotations, rotations)
-    nearest = np.abs(products[:, :, None] - rotations).max(axis=(3, 4)).min(axis=2)
-    assert nearest.max() < 1e-12
-    assert len(np.unique(rotations.round(6).reshape(order, 9), axis=0)) == order
-
-
 def test_parts_approach_until_they_touch(rng):
     moving = rng.normal(size=(200, 3)) * 5
     resting = rng.normal(size=(300, 3)) * 5 + [0.0, 2.0, 27.0]
@@ -197,7 +184,7 @@ def test_parts_approach_until_they_touch(rng):
         moved = moving + (start + approach(moving + start * way, resting, way)) * way
         assert KDTree(resting).query(moved)[0].min() == pytest.approx(3.8, abs=1e-6)
     assert approach(moving, resting + 100, way) == 15.0
-    rotations = point_group_rotations("C3")
+    rotations = point_group("C3")
     outside = moving + np.array([22.0, 0.0, 0.0])
     inward = np.array([-1.0, 0.0, 0.0])
     placed = outside + approach_copies(outside, rotations, inward) * inward
@@ -206,7 +193,7 @@ def test_parts_approach_until_they_touch(rng):
 
 def test_pieces_are_told_apart(rng):
     ball = rng.normal(size=(60, 3))
-    rotations = point_group_rotations("C2")
+    rotations = point_group("C2")
     parts = np.repeat([0, 1], 60)
     way = np.array([1.0, 0.0, 0.0])
     together = np.concatenate([ball + 5 * way, ball + 14 * way])

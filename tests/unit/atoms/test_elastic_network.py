@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from cryobench.atoms.elastic_network import Modes, build_hessian, find_held_points, find_slow_modes
+from cryobench.atoms.motion.elastic_network import Modes, build_hessian, find_held_points, find_slow_modes
 
 TETRAHEDRON = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1.0]]) / np.sqrt(8)  # edges of length 1
 TRIANGLE = np.array([[0, 0, 0], [1, 0, 0], [0.5, np.sqrt(0.75), 0]])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cryobench._errors import FormatError
-from cryobench.atoms import AtomicModel, read_structure, write_structure
+from cryobench.atoms import AtomicModel, find_entry, read_structure, write_structure
 
 PDB = """\
 HEADER    TEST
@@ -141,10 +141,10 @@ def test_what_pdb_cannot_hold_is_refused(tmp_path):
         write_structure(model, tmp_path / "far.xyz")
 
 
-def test_real_antibody(structures):
-    model = read_structure(structures / "1hzh.pdb.gz")
+def test_real_antibody():
+    model = read_structure(find_entry("1HZH").path)
     assert len(model) == 10_576
     assert model.mass == pytest.approx(139_803, abs=1)
     assert model.mass_with_hydrogens == pytest.approx(150_300, rel=2e-3)
     assert "HOH" not in model.residue_names
-    assert len(read_structure(structures / "1hzh.pdb.gz", ligands=False)) == 10_355
+    assert len(read_structure(find_entry("1HZH").path, ligands=False)) == 10_355

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist, pdist
 
-from cryobench.atoms import AtomicModel, find_atom, procedural_antibody, read_structure
+from cryobench.atoms import AtomicModel, find_atom
 from cryobench.atoms.linker import FabLinker, LinkerSampler, draw_dihedrals
 from cryobench.atoms.linker.geometry import place_amide_hydrogens, place_betas
 from cryobench.rng import stream
+from molecules import read_antibody
 
 # Engh and Huber (1991), typed in anew: N-CA, CA-C, C(-1)-N; N-CA-C, C(-1)-N-CA, CA(-1)-C(-1)-N.
 BONDS = {"GLY": (1.451, 1.516, 1.329), "PRO": (1.466, 1.525, 1.341)}
@@ -20,7 +21,7 @@ GENERAL = (1.458, 1.525, 1.329), (111.2, 121.7, 116.2)
 
 @pytest.fixture(scope="module")
 def sampler():
-    return LinkerSampler(procedural_antibody())
+    return LinkerSampler(read_antibody())
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +119,7 @@ def test_side_chains_keep_their_shape(sampler, drawn):
                 np.testing.assert_allclose(after, before, atol=1e-9)
         # Chi 1 of a lysine is what it was.
         for points in (model.positions, moved.positions):
-            atoms = [find_atom(model, "H", 215, name) for name in ("N", "CA", "CB", "CG")]
+            atoms = [find_atom(model, "H", 222, name) for name in ("N", "CA", "CB", "CG")]
             chi = _dihedral(*points[atoms])
             assert chi == pytest.approx(_dihedral(*model.positions[atoms]), abs=1e-9)
 
@@ -172,14 +173,14 @@ def test_clashes_do_occur_without_the_search(sampler):
 
 
 def test_a_state_depends_on_seed_and_number_alone(sampler, drawn):
-    again = LinkerSampler(procedural_antibody())
+    again = LinkerSampler(read_antibody())
     np.testing.assert_array_equal(again.draw(1).linker, drawn[1][0].linker)
     assert np.abs(again.draw(1, seed=1).linker - drawn[1][0].linker).max() > 1
     assert np.abs(drawn[0][0].linker - drawn[1][0].linker).max() > 1
 
 
 def test_the_other_fab_can_hang_on_a_linker():
-    sampler = LinkerSampler(procedural_antibody(), FabLinker("K", "M", 225, 238))
+    sampler = LinkerSampler(read_antibody(), FabLinker("K", "M", 214, 232))
     model = sampler.place(sampler.draw(0))
     _check_ideal(sampler, model)
     assert set(model.chains[sampler.fab]) == {"K", "M"}
@@ -197,7 +198,7 @@ def test_centres_and_dihedral(sampler, drawn):
 
 def test_hydrogens_are_carried_and_never_clash(sampler):
     """An amide hydrogen is rebuilt with its nitrogen; one that sits on another atom keeps nothing from fitting."""
-    plain = procedural_antibody()
+    plain = read_antibody()
     row = find_atom(plain, "H", 235, "CA") + 1
     index = np.insert(np.arange(len(plain)), row, [row - 1, row - 1])
     arrays = {field.name: getattr(plain, field.name)[index] for field in fields(plain)}
@@ -238,7 +239,7 @@ def _without(model, residue, names=None):
 @pytest.mark.parametrize(
     ("linker", "message"),
     [
-        (FabLinker(heavy="X"), "cannot find the linker: no chain 'X'.*its chains are H, L, K, M.*heavy_chain"),
+        (FabLinker(heavy="X"), "cannot find the linker: no chain 'X'.*its chains are H, K, L, M, A, B.*heavy_chain"),
         (FabLinker(light="X"), "cannot find the linker: no chain 'X'.*light_chain"),
         (FabLinker(first=243, last=214), "ends at 214, before it begins at 243"),
         (FabLinker(first=990, last=999), "has no residue between 990 and 999.*linker_first"),
@@ -248,18 +249,18 @@ def _without(model, residue, names=None):
 )
 def test_wrong_linkers(linker, message):
     with pytest.raises(ValueError, match=message):
-        LinkerSampler(procedural_antibody(), linker)
+        LinkerSampler(read_antibody(), linker)
 
 
 def test_missing_residues_and_atoms():
-    with pytest.raises(ValueError, match=r"interrupted between residues 224 and 226 of chain 'H': C and N are \d"):
-        LinkerSampler(_without(procedural_antibody(), 225))
+    with pytest.raises(ValueError, match=r"interrupted between residues 222 and 226 of chain 'H': C and N are \d"):
+        LinkerSampler(_without(read_antibody(), 225))
     with pytest.raises(ValueError, match=r"residue 225 of chain 'H' has no atom 'O'.*need N, CA, C and O"):
-        LinkerSampler(_without(procedural_antibody(), 225, ["O"]))
+        LinkerSampler(_without(read_antibody(), 225, ["O"]))
 
 
 def test_no_solution_says_how_far_it_came():
-    sampler = LinkerSampler(procedural_antibody(), clash_distance=3.9)
+    sampler = LinkerSampler(read_antibody(), clash_distance=3.9)
     message = (
         r"state 3: no conformation of the linker H 214 to 243 without a clash in 40 tries.*came to [0-3]\.\d\d Å"
     )
@@ -267,8 +268,8 @@ def test_no_solution_says_how_far_it_came():
         sampler.draw(3, max_tries=40)
 
 
-def test_real_antibody(structures):
-    model = read_structure(structures / "1hzh.pdb.gz").centred()
+def test_real_antibody():
+    model = read_antibody().centred()
     sampler = LinkerSampler(model)
     # The numbering has gaps that are none in the chain.
     assert sampler.labels[8:17] == ["222", "225", "226", "227", "228", "229", "230", "232", "235"]
@@ -282,8 +283,8 @@ def test_real_antibody(structures):
         LinkerSampler(model, FabLinker("K", "M"))
 
 
-def test_beta_carbons_of_a_real_structure(structures):
-    model = read_structure(structures / "1hzh.pdb.gz")
+def test_beta_carbons_of_a_real_structure():
+    model = read_antibody()
     rows = [
         [find_atom(model, "L", number, name) for name in ("N", "CA", "C", "CB")]
         for number in range(2, 214)

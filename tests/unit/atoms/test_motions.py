@@ -11,10 +11,10 @@ from cryobench.atoms import (
     fab_dihedral,
     fab_selection,
     find_atom,
-    read_structure,
     rotate_about_axis,
     turn_fab,
 )
+from molecules import read_antibody
 
 
 @pytest.fixture
@@ -110,8 +110,8 @@ def test_axis_rotation_is_right_handed():
         rotate_about_axis(model, np.array([True, False]), np.zeros(3), np.zeros(3), 1.0)
 
 
-def test_real_fab_turns_freely(structures):
-    model = read_structure(structures / "1hzh.pdb.gz").centred()
+def test_real_fab_turns_freely():
+    model = read_antibody().centred()
     fab = fab_selection(model)
     assert fab.sum() == 3421
     assert set(model.chains[fab]) == {"H", "L"}

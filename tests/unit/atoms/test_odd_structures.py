@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from cryobench._errors import FormatError
 from cryobench.atoms import read_structure
-from cryobench.atoms.files import holds_several_models, read_topology, write_structure
+from cryobench.atoms.files.structures import holds_several_models, read_topology, write_structure
 from pdb_text import HELIX_ATOMS, HELIX_ELECTRONS, atom_line, helix_lines, helix_positions, write_pdb
 
 APART = (30.0, 0.0, 0.0)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from cryobench.atoms.hinged_domain import find_chains_with_domain, find_hinged_domains, measure_openings
 from cryobench.atoms.model import AtomicModel
-from cryobench.atoms.residue_motion import (
+from cryobench.atoms.motion.hinged_domain import find_chains_with_domain, find_hinged_domains, measure_openings
+from cryobench.atoms.motion.residues import (
     find_carriers,
     fit_rotations,
     leave_out,
@@ -14,7 +14,7 @@ from cryobench.atoms.residue_motion import (
     rotation_matrix,
     turn_atoms,
 )
-from cryobench.atoms.superposition import fit_rigid_motions, move_rigidly
+from cryobench.atoms.motion.superposition import fit_rigid_motions, move_rigidly
 
 
 def _make_model(rng: np.random.Generator, residues: int = 40, chains: str = "A") -> AtomicModel:

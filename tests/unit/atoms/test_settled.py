@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from cryobench.atoms.elastic_network import find_slow_modes
 from cryobench.atoms.model import AtomicModel, is_alpha_carbon
-from cryobench.atoms.procedural.point_groups import point_group_rotations
+from cryobench.atoms.motion.elastic_network import find_slow_modes
 from cryobench.atoms.settled import find_least, find_nearest, settle_axes, settle_signs
-from cryobench.recipes.composition import apportion, embed_composition, find_growth
 from cryobench.recipes.spread import spread_evenly
+from cryobench.recipes.states.composition import apportion, embed_composition, find_growth
+from cryobench.rotations import point_group
 
 LAST_BIT = 1e-12
 UNIT = np.array([[0.0, 1.0, 0.0, 0.0]])
@@ -87,7 +87,7 @@ def test_even_spread_is_by_whole_numbers(count, wanted):
 
 def test_rotations_by_one_angle_stay_in_order():
     for symmetry in ("D3", "T", "O"):
-        magnitudes = Rotation.from_matrix(point_group_rotations(symmetry)).magnitude()
+        magnitudes = Rotation.from_matrix(point_group(symmetry)).magnitude()
         assert np.all(np.diff(np.round(magnitudes, 6)) >= 0)
 
 

@@ -16,7 +16,7 @@ from cryobench.check import (
     read_check,
     read_open_faults,
 )
-from cryobench.check.reading import Reading
+from cryobench.check.hypotheses.reading import Reading
 from cryobench.data import ArrayImages, GroundTruth
 from cryobench.imaging.ctf import Ctf, evaluate_ctf
 from cryobench.io.formats.pickles import read_pickle

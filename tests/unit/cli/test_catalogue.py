@@ -7,7 +7,7 @@ from cryobench.cli.catalogue import describe, show_catalogue
 from cryobench.importers import IMPORTERS
 from cryobench.methods import METHODS
 from cryobench.metrics import METRICS
-from cryobench.recipes import RECIPES
+from cryobench.recipes import RECIPES, get_recipe
 
 REGISTRIES = {"recipes": RECIPES, "methods": METHODS, "metrics": METRICS, "importers": IMPORTERS}
 
@@ -16,6 +16,14 @@ REGISTRIES = {"recipes": RECIPES, "methods": METHODS, "metrics": METRICS, "impor
 def test_lines_of_a_list_are_those_of_what_it_lists(kind):
     lines = {name: entry.what for name, entry in REGISTRIES[kind].items()}
     assert lines == {name: describe(kind, name) for name in lines}
+
+
+def test_a_recipe_is_listed_with_its_version_and_its_molecules(capsys):
+    show_catalogue("recipes", "spike-md")
+    printed = " ".join(capsys.readouterr().out.split())
+    recipe = get_recipe("spike-md")
+    assert f"version: {recipe.version} " in printed
+    assert f"molecules: {recipe.sources} --structure: {recipe.alternatives} " in printed
 
 
 def test_a_name_alone_is_found_in_whatever_kind_it_is(capsys, monkeypatch):

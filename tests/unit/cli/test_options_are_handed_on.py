@@ -128,7 +128,7 @@ CASES: dict[str, tuple[str, list[str], dict[str, tuple[str | None, str, Any]]]] 
         },
     ),
     "series": (
-        "runs.series.write_series",
+        "runs.series.write.write_series",
         ["run", "pca"],
         {
             "--output": path("out", "folder"),

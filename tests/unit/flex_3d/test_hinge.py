@@ -5,19 +5,19 @@ import pytest
 from scipy.stats import spearmanr
 
 from cryobench import simulate
-from cryobench.atoms.files import write_structure
-from cryobench.atoms.motions import turn_fab
-from cryobench.atoms.procedural import procedural_antibody
+from cryobench.atoms.files.structures import write_structure
+from cryobench.atoms.motion.turns import turn_fab
 from cryobench.data import HalfSetFsc
 from cryobench.methods import get_method
 from cryobench.metrics.volumes.heterogeneity import heterogeneity_fsc
+from molecules import read_antibody
 
 STEPS = 21
 
 
 @pytest.mark.slow
 def test_angle_deviations_and_half_sets(tmp_path):
-    base, angles = procedural_antibody().centred(), np.linspace(-30, 30, STEPS)
+    base, angles = read_antibody().centred(), np.linspace(-30, 30, STEPS)
     order = np.argsort(np.abs(angles), kind="stable")
     paths = [tmp_path / f"{number:02d}.cif" for number in range(STEPS)]
     for path, angle in zip(paths, angles[order], strict=True):

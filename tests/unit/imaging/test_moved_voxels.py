@@ -6,7 +6,7 @@ import torch
 
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.imaging.half_disc import HalfDisc
-from cryobench.imaging.moved_voxels import (
+from cryobench.imaging.real_space.moved_voxels import (
     FINENESS,
     BoundVoxels,
     gather_by_index,

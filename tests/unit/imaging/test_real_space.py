@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import map_coordinates
 from scipy.spatial.transform import Rotation
 
-from cryobench.imaging.real_space import (
+from cryobench.imaging.real_space.volumes import (
     grid_points,
     project_reference,
     project_volumes,

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cryobench.reconstruction.networks.row_file import RowFile
+from cryobench.reconstruction.networks.prepared_images.row_file import RowFile
 
 
 @pytest.mark.parametrize("named", [False, True])

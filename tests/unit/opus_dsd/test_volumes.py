@@ -8,7 +8,7 @@ import torch
 
 from cryobench.compute import Compute
 from cryobench.data import Particles, Reconstruction
-from cryobench.imaging.real_space import project_volumes
+from cryobench.imaging.real_space.volumes import project_volumes
 from cryobench.methods.opus_dsd import OpusDsd
 from cryobench.reconstruction.decoders import open_decoder
 from cryobench.reconstruction.decoders.template import TemplateNetworkDecoder, pack_template

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from cryobench.reconstruction.poses import OrientationGrid, point_group
-from cryobench.reconstruction.poses.point_groups import in_asymmetric_unit
-from cryobench.rotations import euler_from_rotations, geodesic_distance, rotations_from_quaternions
+from cryobench.reconstruction.poses import OrientationGrid
+from cryobench.reconstruction.poses.orientations import in_asymmetric_unit
+from cryobench.rotations import euler_from_rotations, geodesic_distance, point_group, rotations_from_quaternions
 
 
 def _draw(n: int, seed: int = 0) -> np.ndarray:
@@ -74,5 +74,5 @@ def test_a_grid_of_a_symmetric_particle_covers_every_rotation_up_to_symmetry() -
 def test_what_is_no_grid_is_refused() -> None:
     with pytest.raises(ValueError, match="power of two, got 3"):
         OrientationGrid(nside=3)
-    with pytest.raises(ValueError, match="written C1, C7, D2, T, O or I, got 'C0'"):
+    with pytest.raises(ValueError, match=r"named C1, C2, .*got 'C0'"):
         OrientationGrid(symmetry="C0")

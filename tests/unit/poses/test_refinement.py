@@ -29,7 +29,7 @@ class Refining(Cryodrgn):
     small = {**Cryodrgn.small, "epochs": 3, "refine_poses": True, "shift_learning_rate": 2e-2}
 
 
-@pytest.mark.parametrize("law", ["answer fits", "inputs stay as they are", "resumes to the same bits"])
+@pytest.mark.parametrize("law", ["answer fits", "same input, same bits", "resumes to the same bits"])
 def test_law_with_refined_poses(law):
     check_method(Refining, [law])
 

@@ -147,7 +147,7 @@ def test_a_prior_of_shifts_holds_them_near_the_centre() -> None:
 
 
 def test_symmetry_restricts_the_grid_and_finds_equivalent_poses() -> None:
-    from cryobench.reconstruction.poses import point_group
+    from cryobench.rotations import point_group
 
     group = point_group("C2")
     volume = (VOLUME + torch.rot90(VOLUME, 2, dims=(2, 3)).roll((1, 1), dims=(2, 3))) / 2

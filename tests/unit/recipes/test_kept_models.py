@@ -5,8 +5,8 @@ import pickle
 import numpy as np
 
 from cryobench.atoms.model import AtomicModel
-from cryobench.recipes.kept_models import KeptModels
 from cryobench.recipes.recipe import Ensemble, FrameEnsemble
+from cryobench.recipes.states.kept_models import KeptModels
 
 
 class Counted(Ensemble):

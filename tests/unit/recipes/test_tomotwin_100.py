@@ -10,9 +10,9 @@ from cryobench.atoms import write_structure
 from cryobench.atoms.procedural import procedural_complex
 from cryobench.atoms.sources import list_structures, resolve_structure, resolve_structures, structure_name
 from cryobench.recipes import get_recipe
-from cryobench.recipes.complex_family import procedural_complexes
 from cryobench.recipes.published import TOMOTWIN_MASSES_KDA
 from cryobench.recipes.simulate import build_settings
+from cryobench.recipes.states.complexes import procedural_complexes
 
 RECIPE = get_recipe("tomotwin-100")
 

@@ -10,9 +10,9 @@ from cryobench.imaging.half_disc import HalfDisc
 from cryobench.imaging.kernels.cpu.column_prior import iterate_prior
 from cryobench.imaging.layout import GridLayout
 from cryobench.methods.recovar.column_choice import choose_columns
+from cryobench.methods.recovar.column_prior import ROUNDS, iterate_prior_by_sums, solve_columns
 from cryobench.methods.recovar.columns import WIDTH, ColumnSums, _CompiledSums, _SlicedSums
 from cryobench.methods.recovar.masks import MaskedImages
-from cryobench.methods.recovar.regularise import ROUNDS, iterate_prior_by_sums, solve_columns
 from cryobench.reconstruction.images import Posed
 from cryobench.reconstruction.statistics import LEAST_FSC, MOST_FSC
 from cryobench.rotations import rotations_from_quaternions

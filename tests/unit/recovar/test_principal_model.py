@@ -10,18 +10,18 @@ from cryobench.compute import Compute, MemoryShortage
 from cryobench.data import ArrayImages
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.imaging.half_disc import HalfDisc
-from cryobench.methods.recovar import projected
+from cryobench.methods.recovar import subspace
 from cryobench.methods.recovar.embedding import _solve
 from cryobench.methods.recovar.mean import HalfSetMean, estimate_mean
 from cryobench.methods.recovar.noise import bound_noise, estimate_noise_outside
 from cryobench.methods.recovar.plan import make_plan
-from cryobench.methods.recovar.projected import (
+from cryobench.methods.recovar.settings import RecovarSettings
+from cryobench.methods.recovar.subspace import (
     find_subspace,
     principal_volumes,
     project_covariance,
     solve_moments,
 )
-from cryobench.methods.recovar.settings import RecovarSettings
 from cryobench.reconstruction.decoders.kernel_regression import KernelSizes
 from cryobench.reconstruction.engine import Passes
 from cryobench.reconstruction.images import PosedSpectra, predict_images
@@ -49,7 +49,7 @@ def test_the_projected_covariance_solves_the_dense_normal_equations(rng, monkeyp
     right = np.einsum("nab,bc,ncd->ad", gram, wanted, gram)
     rows, columns = np.triu_indices(k)
     entries = gram[:, rows, columns]
-    monkeypatch.setattr(projected, "MOST_DIRECT", 100 if direct else 1)
+    monkeypatch.setattr(subspace, "MOST_DIRECT", 100 if direct else 1)
     found = solve_moments(torch.from_numpy(entries.T @ entries).float(), torch.from_numpy(right)).numpy()
     np.testing.assert_allclose(found, wanted, atol=2e-3 * np.abs(wanted).max())
     np.testing.assert_array_equal(found, found.T)

@@ -55,7 +55,14 @@ def test_names_are_shown_as_text(page):
 
 
 def test_page_says_what_the_set_is_and_how_to_make_it_again(page):
-    for words in ("step 7", "521.1 kDa", "dihedral 126°", "estimated over all pixels", "Nobody et al."):
+    for words in (
+        "step 7",
+        "521.1 kDa",
+        "dihedral 126°",
+        "estimated over all pixels",
+        "Nobody et al.",
+        "by hand; CC0 1.0",
+    ):
         assert words in page.text, words
     assert "cryobench simulate igg-1d -o 'blobs <on> a circle' --preset tiny --seed 4 --set snr=0.25" in page.text
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from cryobench.atoms import find_entry
 from cryobench.cli.show import print_summary
 from cryobench.cli.values import parse_settings
 from cryobench.data import CollectiveVariable, Dataset
@@ -132,6 +133,21 @@ def test_the_command_names_structures_and_parts():
     assert "--particles 50:60" in command
     assert make_command({"name": "adopted"}) is None
     assert "--set snr=0.5" in make_command({"plan": {"recipe": "somebody's", "settings": {"snr": 0.5}}})
+
+
+def test_the_recipes_own_structure_needs_no_name_and_another_version_has_no_command():
+    entry, here = find_entry("1HZH"), get_recipe("igg-1d").version
+    own = {**_plan(), "structures": [{"name": entry.file, "sha256": entry.sha256}], "recipe_version": here}
+    assert "--structure" not in make_command({"plan": own})
+    assert make_command({"plan": {**own, "recipe_version": here - 1}}) is None
+
+
+def test_the_version_of_the_recipe_is_said(dataset):
+    here = get_recipe("igg-1d").version
+    cards = [{"plan": {**_plan(), "recipe_version": version}} for version in (here, here - 1)]
+    same, older = (_facts(replace(dataset, card=card), "What it is")["recipe"] for card in cards)
+    assert same == f"igg-1d, version {here}, preset tiny"
+    assert f"this cryobench has version {here}" in older
 
 
 def test_settings_that_are_on_are_listed_with_their_words():

@@ -15,8 +15,8 @@ from cryobench.report.findings.series import view_series
 from cryobench.report.pages.specs import latent_specs
 from cryobench.report.runs.latent_views import LatentView, view_latents
 from cryobench.report.runs.tables import Run, name_runs
-from cryobench.runs.series import write_series
-from cryobench.runs.series_settings import SeriesSettings
+from cryobench.runs.series.settings import SeriesSettings
+from cryobench.runs.series.write import write_series
 from page_parser import ParsedPage, check_references
 from stored import store_dataset, store_run
 from toy import toy_dataset

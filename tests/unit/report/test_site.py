@@ -53,6 +53,10 @@ def test_names_are_shown_as_text(page):
     assert "on" not in page.tags
 
 
+def test_page_says_which_molecules_there_are_and_their_licence(page):
+    assert "Sources and licence: blobs <drawn> by hand; CC0 1.0." in page.text
+
+
 def test_leaderboard_says_what_is_missing_in_words(page):
     text = page.text
     assert re.search(r"labels-only (not measured ){5,}", text)

@@ -13,7 +13,7 @@ import torch
 from sklearn.decomposition import PCA
 
 from cryobench._errors import FormatError, UnknownName
-from cryobench.cli.commands.series import parse_anchors, parse_percentiles
+from cryobench.cli.commands.runs.series import parse_anchors, parse_percentiles
 from cryobench.cli.main import run_cli
 from cryobench.compute import Compute
 from cryobench.data import (
@@ -34,9 +34,9 @@ from cryobench.reconstruction.engine import Passes, RunContext
 from cryobench.reconstruction.statistics import backproject
 from cryobench.runs import volume_folder
 from cryobench.runs.decode import write_volumes
-from cryobench.runs.series import write_series
-from cryobench.runs.series_kinds import BackProjected
-from cryobench.runs.series_settings import SeriesSettings
+from cryobench.runs.series.kinds import BackProjected
+from cryobench.runs.series.settings import SeriesSettings
+from cryobench.runs.series.write import write_series
 from stored import store_dataset, store_run
 from toy import PIXEL_SIZE, toy_dataset
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cryobench._errors import FormatError
-from cryobench.atoms.trajectories import Trajectory
+from cryobench.atoms.files.trajectories import Trajectory
 from pdb_text import HELIX_ATOMS, HELIX_ELECTRONS, atom_line, helix_lines, helix_positions, write_pdb
 
 BOX = 60.0

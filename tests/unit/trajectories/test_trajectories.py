@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from cryobench._errors import FormatError
-from cryobench.atoms.files import read_topology, write_structure
+from cryobench.atoms.files.structures import read_topology, write_structure
+from cryobench.atoms.files.trajectories import Trajectory
 from cryobench.atoms.model import AtomicModel
-from cryobench.atoms.trajectories import Trajectory
 
 FRAMES = 5
 RESIDUES = ["ALA", "GLY", "HOH", "ZN", "NA", "HOH"]

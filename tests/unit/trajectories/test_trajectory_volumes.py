@@ -8,7 +8,7 @@ import torch
 
 from cryobench._errors import FormatError
 from cryobench.atoms import AtomicModel
-from cryobench.atoms.files import read_topology
+from cryobench.atoms.files.structures import read_topology
 from cryobench.data import GroundTruth, Particles, VolumeSource
 from cryobench.fourier import fourier_crop
 from cryobench.imaging.ctf import Ctf

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from cryobench.atoms.procedural import procedural_antibody
+from cryobench.atoms import turn_fab
 from cryobench.volumes import align, render
+from molecules import read_antibody
 from moved_blobs import MIRROR, add_noise, angle_between, draw_transform, scatter_blobs
 
 SIZE = 64
@@ -20,7 +21,7 @@ def _draw_blobs(rng, matrix, shift):
 
 
 def _draw_antibody(rng, matrix, shift):
-    model = procedural_antibody(seed=int(rng.integers(1000)))
+    model = turn_fab(read_antibody(), float(rng.uniform(0, 2 * np.pi)))
     centred = model.positions - model.positions.mean(axis=0)
     moved = centred @ matrix.T + PIXEL_SIZE * shift
     return tuple(

@@ -16,11 +16,11 @@ _NITROGEN = (2.407, 0.387)
 _BETA = (1.33, -0.74, -0.10)
 
 
-def build_backbone(trace: Float[np.ndarray, "r 3"], *, curved: bool = False) -> dict[str, Float[np.ndarray, "r 3"]]:
+def build_backbone(trace: Float[np.ndarray, "r 3"]) -> dict[str, Float[np.ndarray, "r 3"]]:
     """Positions of N, CA, C, O and CB of every residue of one chain, by atom name, in Å.
 
-    ``curved``: where successive bonds bend to the same side, as along a smooth loop, so that they have no plane as
-    strands do, the carbonyl points along the normal of the bend.
+    Where successive bonds bend to the same side, as along a smooth loop, they have no such plane: there the carbonyl
+    points along the normal of the bend.
     """
     # Beyond its ends the trace goes on as a zigzag.
     before = trace[0] + trace[1] - trace[2]
@@ -32,9 +32,8 @@ def build_backbone(trace: Float[np.ndarray, "r 3"], *, curved: bool = False) -> 
     along = _normalise(bonds)
     # Peptide unit of bond i, from CA(i - 1) to CA(i) of the extended trace; the outer two borrow a neighbour's.
     side = np.concatenate([[-bends[0]], bends[:-1] - bends[1:], [bends[-1]]])
-    if curved:
-        same = np.concatenate([[bends[0]], bends[:-1] + bends[1:], [bends[-1]]])
-        side = np.where((side**2).sum(1, keepdims=True) < (same**2).sum(1, keepdims=True), same, side)
+    same = np.concatenate([[bends[0]], bends[:-1] + bends[1:], [bends[-1]]])
+    side = np.where((side**2).sum(1, keepdims=True) < (same**2).sum(1, keepdims=True), same, side)
     side = side - (side * along).sum(1, keepdims=True) * along
     across = _normalise(side)
 

@@ -30,8 +30,8 @@ from cryobench.atoms.procedural.folds import (
     order_elements,
 )
 from cryobench.atoms.procedural.packing import pack_side_chains
-from cryobench.atoms.procedural.point_groups import point_group_rotations
 from cryobench.atoms.procedural.residues import COMPOSITION, KINDS, WEIGHTS, atom_names, residue_frames
+from cryobench.rotations import point_group
 
 DENSITY = 0.813
 """Da per Å³ of protein: 1.35 g/cm³."""
@@ -63,7 +63,7 @@ def procedural_complex(mass_kda: float, symmetry: str = "C1", *, seed: int = 0) 
     Raises ValueError for an unknown point group, and for a mass that leaves less than 8 kDa to each copy or would
     make the complex wider than 470 Å.
     """
-    rotations = point_group_rotations(symmetry)
+    rotations = point_group(symmetry)
     if not np.isfinite(mass_kda) or mass_kda < SMALLEST * len(rotations):
         raise ValueError(
             f"a procedural complex of symmetry {symmetry} needs at least {SMALLEST * len(rotations):g} kDa, "
@@ -81,7 +81,7 @@ def procedural_contaminant(mass_kda: float = 400.0) -> AtomicModel:
 @lru_cache(maxsize=128)
 def _build_unit(mass_kda: float, symmetry: str, seed: int) -> "_Unit":
     """Residues of the asymmetric unit. Those built last are kept, at 2 MB or less each."""
-    rotations = point_group_rotations(symmetry)
+    rotations = point_group(symmetry)
     generator = rng.stream(seed, f"procedural complex {symmetry} {mass_kda:.3f}")
     share = 1000.0 * mass_kda / len(rotations)
     for _ in range(_TRIES):

@@ -266,7 +266,7 @@ def join_elements(elements: list[Element], loops: list[Float[np.ndarray, "_ 3"]]
     atoms, label_of = np.concatenate(parts), np.concatenate(labels)
     loose = label_of > 0
     if loose.any():
-        built = build_backbone(atoms[:, 1], curved=True)
+        built = build_backbone(atoms[:, 1])
         for index, name in enumerate(BACKBONE):
             kept = np.isnan(atoms[:, index, 0])
             atoms[kept, index] = built[name][kept]

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
 from cryobench.atoms.procedural.ribosome_parts import RnaPiece
 from cryobench.atoms.procedural.rna_helix import RISE
-from cryobench.atoms.procedural.trace import find_close
 
 DIAMETER = 19.0
 """Distance in Å that beads of different helices keep."""
@@ -108,7 +108,7 @@ def _relax(
     bearers = parents[children]
     for round_ in range(_ROUNDS):
         beads = centres[rods] + offsets[:, None] * axes[rods]
-        close = find_close(beads, DIAMETER)
+        close = _find_close(beads, DIAMETER)
         close = close[rods[close[:, 0]] != rods[close[:, 1]]]
         apart = _correct(beads[close[:, 1]] - beads[close[:, 0]], DIAMETER, np.inf)
         push = _scatter(close[:, 0], apart, len(beads)) - _scatter(close[:, 1], apart, len(beads))
@@ -124,6 +124,12 @@ def _relax(
         centres, axes = centres + 0.6 * shift, axes + 0.6 * turn
         axes = axes / np.linalg.norm(axes, axis=1, keepdims=True)
     return centres, axes
+
+
+def _find_close(points: Float[np.ndarray, "b 3"], distance: float) -> Int[np.ndarray, "pairs 2"]:
+    """Pairs of points (smaller index first) closer than ``distance`` Å, in the order of their indices."""
+    pairs = KDTree(points).query_pairs(distance, output_type="ndarray").astype(np.int64)
+    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
 
 def _correct(difference: Float[np.ndarray, "p 3"], shortest: float, longest: float) -> Float[np.ndarray, "p 3"]:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from cryobench._errors import FormatError
-from cryobench.atoms.files import read_topology, write_structure
+from cryobench.atoms.files.structures import read_topology, write_structure
 from cryobench.atoms.model import AtomicModel
 from cryobench.fourier import crop_with_power
 from cryobench.io.atomic import read_json, write_json
@@ -85,8 +85,8 @@ def list_trajectory_files(folder: Path) -> list[str]:
 class TrajectoryVolumes:
     """Volume of every frame of a data set's trajectory, as a ``VolumeSource``. Picklable; nothing is kept in memory.
 
-    Atoms are rendered on a grid ``oversampling`` times finer and Fourier-cropped, as `recipes.images` does for states
-    that are kept as volumes.
+    Atoms are rendered on a grid ``oversampling`` times finer and Fourier-cropped, as `recipes.imaging.images` does
+    for states that are kept as volumes.
 
     Raises
     ------

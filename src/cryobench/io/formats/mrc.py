@@ -1,34 +1,27 @@
 """MRC volumes and stacks: read when asked for, in any order; written whole or not at all.
 
 Arrays are [z, y, x] and [n, y, x], x fastest, as stored. Everything comes out as native float32. Stacks are
-memory-mapped; nothing is opened before it is read, and at most ``_OPEN_FILES`` files are open at a time.
+memory-mapped (`mapped_stacks.py`); nothing is opened before it is read.
 """
 
 from __future__ import annotations
 
 import hashlib
-import mmap
 import os
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Self
 
 import numpy as np
 
 from cryobench._errors import FormatError
 from cryobench._types import ImageArray, VolumeArray
 from cryobench.io.atomic import atomic_write
+from cryobench.io.formats.mapped_stacks import MappedStacks
 from cryobench.io.formats.mrc_header import MrcHeader, make_header, read_header
-
-_OPEN_FILES = 64
-_RESIDENT_BYTES = 1 << 28
-"""Mapped pages are handed back to the system after so many bytes, so that reading a stack does not look like
-holding it in memory."""
 
 
 class MrcStacks:
@@ -80,8 +73,7 @@ class MrcStacks:
         self._file_index = np.array(file_index, dtype=np.int32, ndmin=1)
         self._image_index = np.array(image_index, dtype=np.int64, ndmin=1)
         self._check_entries(counts)
-        self._open: OrderedDict[int, _OpenStack] = OrderedDict()
-        self._lock = threading.Lock()
+        self._stacks = MappedStacks(self._headers)
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -133,19 +125,8 @@ class MrcStacks:
         edges = [0, *(np.flatnonzero(breaks) + 1).tolist(), len(indices)]
         for start, stop in pairwise(edges if len(indices) else []):
             target = int(order[start])
-            self._stack(int(files[start])).copy(int(places[start]), images[target : target + stop - start])
+            self._stacks.copy(int(files[start]), int(places[start]), images[target : target + stop - start])
         return images
-
-    def _stack(self, file: int) -> _OpenStack:
-        with self._lock:
-            stack = self._open.get(file)
-            if stack is None:
-                stack = self._open[file] = _OpenStack(self._headers[file])
-                if len(self._open) > _OPEN_FILES:
-                    self._open.popitem(last=False)
-            else:
-                self._open.move_to_end(file)
-            return stack
 
     def _check_entries(self, counts: np.ndarray) -> None:
         if self._file_index.shape != self._image_index.shape or self._file_index.ndim != 1:
@@ -168,36 +149,6 @@ class MrcStacks:
                 f" which holds {counts[file]} images. The table and the stack do not belong together:"
                 " use the stack the table was made for, or a table of the same length."
             )
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_open": None, "_lock": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _open=OrderedDict(), _lock=threading.Lock())
-
-
-class _OpenStack:
-    """One mapped stack."""
-
-    def __init__(self, header: MrcHeader) -> None:
-        sections, rows, columns = header.shape
-        needed = header.offset + sections * header.image_bytes
-        with header.path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size < needed:
-                raise FormatError(f"{header.path} has become shorter since it was first read.")
-            self._map = mmap.mmap(file.fileno(), needed, access=mmap.ACCESS_READ)
-        self._images = np.frombuffer(self._map, header.dtype, sections * rows * columns, header.offset).reshape(
-            header.shape
-        )
-        self._touched = 0
-
-    def copy(self, place: int, target: np.ndarray) -> None:
-        source = self._images[place : place + len(target)]
-        np.copyto(target, source, casting="unsafe")
-        self._touched += source.nbytes
-        if self._touched > _RESIDENT_BYTES and hasattr(mmap, "MADV_DONTNEED"):
-            self._map.madvise(mmap.MADV_DONTNEED)
-            self._touched = 0
 
 
 class MrcFolder:

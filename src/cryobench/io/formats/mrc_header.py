@@ -1,9 +1,10 @@
-"""The 1024-byte header of an MRC file: read with care, written by the book.
+"""The 1024-byte header of an MRC file: read with care, written by mrcfile.
 
-Format: MRC2014, Cheng et al., J. Struct. Biol. 192 (2015) 146, doi:10.1016/j.jsb.2015.04.002. Headers in the wild
-are often wrong, so only what decides where the numbers lie is relied on: sizes, mode, byte order and the length
-of the extended header. A machine stamp that is malformed, or contradicts the sizes, is warned of and overruled;
-one of zeros, as in the published archives, says nothing and is passed over.
+Format: MRC2014, Cheng et al., J. Struct. Biol. 192 (2015) 146, doi:10.1016/j.jsb.2015.04.002. The layout of the
+header, its modes and machine stamps are mrcfile's. Headers in the wild are often wrong, so only what decides where
+the numbers lie is relied on: sizes, mode, byte order and the length of the extended header. A machine stamp that is
+malformed, or contradicts the sizes, is warned of and overruled; one of zeros, as in the published archives, says
+nothing and is passed over.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from typing import Any, Literal
 
 import numpy as np
 from mrcfile.dtypes import HEADER_DTYPE
+from mrcfile.mrcobject import MrcObject
+from mrcfile.utils import byte_order_from_machine_stamp, dtype_from_mode
 
 from cryobench._errors import FormatError
 from cryobench.io.formats.mrc_signs import decide_signs
 
 HEADER_BYTES = 1024
-_MODES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
-_STAMPS: dict[bytes, Literal["<", ">"]] = {b"\x44\x44": "<", b"\x44\x41": "<", b"\x11\x11": ">"}
-_NO_STAMP = b"\x00\x00"
+_REAL_MODES = (0, 1, 2, 6, 12)
 _LARGEST = 1 << 24
 _OTHER_TYPES = {
     b"\x89PNG": "a PNG image",
@@ -98,7 +99,7 @@ def read_header(path: Path) -> MrcHeader:
         raise FormatError(f"{path} is a folder, expected an MRC file.") from None
     fields, byte_order = _interpret(raw, path)
     mode = int(fields["mode"])
-    if mode not in _MODES:
+    if mode not in _REAL_MODES:
         raise FormatError(
             f"{path} stores numbers in MRC mode {mode}; modes 0, 1, 2, 6 and 12 (real numbers) can be read."
             " Convert it to mode 2 (32-bit float)."
@@ -106,7 +107,7 @@ def read_header(path: Path) -> MrcHeader:
     header = MrcHeader(
         path=path,
         shape=(int(fields["nz"]), int(fields["ny"]), int(fields["nx"])),
-        dtype=np.dtype(_MODES[mode]).newbyteorder(byte_order),
+        dtype=dtype_from_mode(mode).newbyteorder(byte_order),
         offset=HEADER_BYTES + int(fields["nsymbt"]),
         pixel_sizes=_pixel_sizes(fields),
         axes=_axes(fields),
@@ -144,47 +145,51 @@ def make_header(shape: tuple[int, int, int], pixel_size: float, *, stack: bool) 
     stack
         A stack of images (space group 0, mz = 1) rather than a volume (space group 1).
     """
-    header = np.zeros((), dtype=HEADER_DTYPE.newbyteorder("<"))
-    sections, rows, columns = shape
-    header["nx"], header["ny"], header["nz"] = columns, rows, sections
-    header["mode"] = 2
-    header["mx"], header["my"], header["mz"] = columns, rows, 1 if stack else sections
-    for axis, cells in zip("xyz", (columns, rows, 1 if stack else sections), strict=True):
-        header["cella"][axis] = cells * pixel_size
-    for angle in ("alpha", "beta", "gamma"):
-        header["cellb"][angle] = 90.0
-    header["mapc"], header["mapr"], header["maps"] = 1, 2, 3
-    header["dmin"], header["dmax"], header["dmean"], header["rms"] = 0, -1, -2, -1
-    header["ispg"] = 0 if stack else 1
-    header["nversion"] = 20141
-    header["map"] = b"MAP "
-    header["machst"] = (0x44, 0x44, 0, 0)
-    header["nlabl"] = 1
+    header = np.asarray(_Unwritten(shape, pixel_size, stack=stack).header)
+    # mrcfile's own label holds the time, and the same numbers must make the same bytes.
     header["label"][0] = b"written by cryobench"
     return header
 
 
+class _Unwritten(MrcObject):
+    """File of mrcfile with a header for numbers that are not there: those of a stack come piece by piece."""
+
+    def __init__(self, shape: tuple[int, int, int], pixel_size: float, *, stack: bool) -> None:
+        super().__init__()
+        self._create_default_attributes()
+        self._set_new_data(np.broadcast_to(np.zeros((), "<f4"), shape))
+        self.update_header_from_data()
+        if stack:
+            self.set_image_stack()
+        self.voxel_size = pixel_size
+
+
 def _interpret(raw: bytes, path: Path) -> tuple[Any, Literal["<", ">"]]:
-    """Header fields, and the byte order that makes sense of them."""
+    """Header fields, and the byte order that makes sense of them.
+
+    mrcfile's permissive reading goes by the mode, and mode 0 is 0 in either order: of the five modes, in both orders,
+    under four stamps it misreads 4 of 40 files (mode 0, stamp absent, malformed or wrong), this none of them.
+    """
     for magic, name in _OTHER_TYPES.items():
         if raw.startswith(magic):
             raise FormatError(f"{path} is not an MRC file: it is {name}.")
     if len(raw) < HEADER_BYTES:
         raise FormatError(f"{path} is not an MRC file: it has {len(raw)} bytes, an MRC header alone has 1024.")
-    stamp = bytes(raw[212:214])
     orders: tuple[Literal["<"], Literal[">"]] = ("<", ">")
     candidates = {order: np.frombuffer(raw, dtype=HEADER_DTYPE.newbyteorder(order), count=1)[0] for order in orders}
     plausible: list[Literal["<", ">"]] = [order for order in orders if _is_plausible(candidates[order])]
     if not plausible:
         sizes = tuple(int(candidates["<"][name]) for name in ("nx", "ny", "nz"))
         raise FormatError(f"{path} is not an MRC file: its header would mean a size of {sizes} (x, y, z).")
-    stated = _STAMPS.get(stamp)
-    if stated is not None and stated in plausible:
-        return candidates[stated], stated
-    order = plausible[0]
-    if stamp == _NO_STAMP:
+    stamp = bytes(candidates["<"]["machst"][:2])
+    try:
+        stated = byte_order_from_machine_stamp(stamp)
+        problem = "wrong"
+    except ValueError:
+        stated, problem = None, "malformed"
+    order = stated if stated in plausible else plausible[0]
+    if order == stated or not any(stamp):
         return candidates[order], order
-    problem = "malformed" if stated is None else "wrong"
     name = {"<": "little", ">": "big"}[order]
     warnings.warn(
         f"{path} has a {problem} machine stamp (0x{stamp.hex()}); it is read as {name}-endian, which fits its sizes.",

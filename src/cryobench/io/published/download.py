@@ -23,7 +23,7 @@ import pooch
 import requests
 
 from cryobench._errors import FormatError
-from cryobench._progress import Progress, Silent, Task
+from cryobench._progress import Megabytes, Progress, Silent, show_megabytes
 from cryobench.io.atomic import (
     NO_SPACE,
     DiskFull,
@@ -34,7 +34,7 @@ from cryobench.io.atomic import (
 )
 from cryobench.io.lock import is_empty, lock_folder
 from cryobench.io.published.remote_bytes import NoRanges, RemoteBytes
-from cryobench.io.published.unpack import MEGABYTE, unpack_zip
+from cryobench.io.published.unpack import unpack_zip
 from cryobench.io.published.zenodo import DOWNLOAD_NOTE
 
 Part = Literal["images", "volumes", "all"]
@@ -251,8 +251,8 @@ def fetch_file(file: RemoteFile, path: Path, *, progress: Progress | None = None
         return path
     part = path.with_name(f"{path.name}.part")
     part.parent.mkdir(parents=True, exist_ok=True)
-    with (progress or Silent()).task(f"downloading {file.name} (MB)", total=file.size // MEGABYTE) as task:
-        _complete(file, part, task)
+    with show_megabytes(progress, f"downloading {file.name}", file.size) as shown:
+        _complete(file, part, shown)
     found = _hash(file, part, progress)
     if found != file.checksum.lower():
         part.unlink()
@@ -279,16 +279,15 @@ def _hash(file: RemoteFile, path: Path, progress: Progress | None) -> str:
     return f"{algorithm.lower()}:{found}" if algorithm else found
 
 
-def _complete(file: RemoteFile, part: Path, task: Task) -> None:
+def _complete(file: RemoteFile, part: Path, shown: Megabytes) -> None:
     """Append what is missing, over as many connections as it takes while each brings something."""
     failures = 0
-    shown = 0
     while True:
         with part.open("ab") as stream:
-            target = _Growing(stream, file, task, shown)
+            target = _Growing(stream, file, shown)
             start = target.size
             if start == file.size:
-                task.advance(file.size // MEGABYTE - shown)
+                shown.reach(file.size)
                 return
             if start > file.size:
                 target.start_again()
@@ -304,7 +303,6 @@ def _complete(file: RemoteFile, part: Path, task: Task) -> None:
                         " kept: free some space, then run the same command again to go on."
                     ) from caught
                 raise
-            shown = target.shown
         status = _status(error)
         if status is not None and status < 500 and status not in (408, 429):
             raise ConnectionError(f"{file.url} answered with status {status}. Is the file still there?") from error
@@ -323,8 +321,8 @@ def _complete(file: RemoteFile, part: Path, task: Task) -> None:
 class _Growing:
     """The file a download is appended to, as pooch writes to it; counts what came."""
 
-    def __init__(self, stream: IO[bytes], file: RemoteFile, task: Task, shown: int) -> None:
-        self._stream, self._file, self._task, self.shown = stream, file, task, shown
+    def __init__(self, stream: IO[bytes], file: RemoteFile, shown: Megabytes) -> None:
+        self._stream, self._file, self._shown = stream, file, shown
         self.size = stream.seek(0, os.SEEK_END)
 
     def start_again(self) -> None:
@@ -340,10 +338,7 @@ class _Growing:
             )
         self._stream.write(chunk)
         self.size += len(chunk)
-        done = self.size // MEGABYTE
-        if done > self.shown:
-            self._task.advance(done - self.shown)
-            self.shown = done
+        self._shown.reach(self.size)
 
     def flush(self) -> None:
         """Hand what was written to the system, so that a killed download keeps it."""

@@ -1,6 +1,11 @@
 """A file on a server as a Python file that is read anywhere: a few members of a large zip can so be had alone.
 
 Each read asks for a range of bytes (HTTP Range). Wrap it in ``io.BufferedReader`` to read ahead.
+
+Libraries do this for a connection that holds. remotezip 0.12.6 ends with urllib3's ProtocolError where the server
+cuts a range short, in the list of members or in one of them, even with urllib3's retries mounted, which see the
+headers alone; fsspec 2026.9 has no retries over HTTP, and needs aiohttp and nine packages more. Here a range that was
+cut is asked for again.
 """
 
 import io

@@ -17,10 +17,9 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from cryobench._errors import FormatError
-from cryobench._progress import Progress, Silent
+from cryobench._progress import MEGABYTE, Progress, Silent, show_megabytes
 from cryobench.io.atomic import atomic_write, check_free_space
 
-MEGABYTE = 1_000_000
 _CHUNK = 1 << 20
 _LITTER = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 """What desktops put into archives."""
@@ -77,16 +76,14 @@ def unpack_zip(
         _check_distinct([*taken, *wanted], path)
         _check_size(archive, wanted.values(), path)
         missing = _find_missing(wanted, folder, progress or Silent())
-        check_free_space(folder, sum(member.file_size for member in missing.values()))
-        folder.mkdir(parents=True, exist_ok=True)
         total = sum(member.file_size for member in missing.values())
-        with (progress or Silent()).task(f"unpacking {path.name} (MB)", total=total // MEGABYTE) as task:
-            done = 0
+        check_free_space(folder, total)
+        folder.mkdir(parents=True, exist_ok=True)
+        with show_megabytes(progress, f"unpacking {path.name}", total) as shown:
             for name, member in missing.items():
                 with archive.open(member) as packed, atomic_write(folder / name) as target:
                     shutil.copyfileobj(packed, target, _CHUNK)
-                done, before = done + member.file_size, done
-                task.advance(done // MEGABYTE - before // MEGABYTE)
+                shown.add(member.file_size)
     return {name: {"bytes": member.file_size, "crc32": member.CRC} for name, member in wanted.items()}
 
 

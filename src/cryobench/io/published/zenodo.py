@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from cryobench._errors import FormatError
-from cryobench._progress import Progress, Silent
+from cryobench._progress import Progress, show_megabytes
 from cryobench.data import CollectiveVariable, Dataset, GroundTruth, Particles, VolumeSource
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.adoption.masks import LEAST_VOXELS
@@ -40,7 +40,7 @@ from cryobench.io.atomic import canonical_json, read_json
 from cryobench.io.formats.mrc import MrcFolder, MrcStacks, read_volume
 from cryobench.io.formats.mrc_header import read_header
 from cryobench.io.formats.pickles import read_pickle
-from cryobench.io.published.unpack import MEGABYTE, crc32_of
+from cryobench.io.published.unpack import crc32_of
 from cryobench.io.published.zenodo_frames import PublishedFrames
 from cryobench.io.published.zenodo_layout import Archive, leading_number, sort_naturally
 from cryobench.io.tools import cryodrgn
@@ -151,11 +151,11 @@ def verify_archive(archive: Archive, progress: Progress | None = None) -> None:
     contents = read_json(path)["contents"]
     total = sum(entry["bytes"] for entry in contents.values())
     differing = []
-    with (progress or Silent()).task("verifying (MB)", total=total // MEGABYTE) as task:
+    with show_megabytes(progress, "verifying", total) as shown:
         for name, entry in contents.items():
             if not _is_unchanged(archive.root / name, entry):
                 differing.append(name)
-            task.advance(entry["bytes"] // MEGABYTE)
+            shown.add(entry["bytes"])
     if differing:
         raise FormatError(
             f"{archive.root}: {', '.join(differing)} differ from what was downloaded, or are missing. Remove the"

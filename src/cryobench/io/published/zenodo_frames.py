@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from cryobench._errors import FormatError
-from cryobench.atoms.files import read_topology
+from cryobench.atoms.files.structures import read_topology
 from cryobench.volumes.render import render
 
 RESOLUTION = 3.0

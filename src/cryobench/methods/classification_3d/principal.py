@@ -21,9 +21,8 @@ from cryobench._progress import Progress, Silent
 from cryobench.imaging.grid import FourierVolume, fourier_to_volume, volume_to_fourier
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.imaging.moments import MomentAccumulator
-from cryobench.imaging.slices import extract_slices
 from cryobench.reconstruction.engine import Passes, Rows, Sums
-from cryobench.reconstruction.images import Posed, PosedSpectra
+from cryobench.reconstruction.images import Posed, PosedSpectra, predict_images, subtract_volume
 from cryobench.reconstruction.statistics import ClassSums, solve_volumes
 from cryobench.rng import stream
 from cryobench.volumes.mask import make_largest_sphere
@@ -101,8 +100,7 @@ class _Cut:
         """All particles less the mean."""
         assert self._mean is not None
         for batch in self.batches():
-            slices = self.disc.pack(extract_slices(self._mean, batch.rotations))
-            yield replace(batch, data=batch.data - batch.ctf * slices)
+            yield subtract_volume(batch, self._mean, self.disc)
 
     def new_sums(self, n_components: int) -> MomentAccumulator:
         """Empty sums for principal volumes."""
@@ -158,7 +156,7 @@ def _project(spectra: PosedSpectra, frame: _Frame, volumes: FourierVolume, inser
     # Mean and principal volumes in one gather.
     together = volumes.with_values(torch.cat([frame.mean.values[..., None], volumes.values], dim=-1).contiguous())
     for batch in cut.batches():
-        predicted = cut.disc.pack(extract_slices(together, batch.rotations)) * batch.ctf[:, None]
+        predicted = predict_images(together, batch, cut.disc)
         residual, images = replace(batch, data=batch.data - predicted[:, 0]), predicted[:, 1:]
         weighted = torch.view_as_real(images * scale).flatten(-2)
         gram = weighted @ torch.view_as_real(images).flatten(-2).mT

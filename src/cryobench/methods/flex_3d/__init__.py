@@ -23,7 +23,8 @@ cannot say how far it differs.
 Deviations, and choices where nothing is published:
 
 * Places are projected first, and voxels spread in two dimensions, on pixels half as wide; the kernel's response is
-  divided out. Only voxels of the mask are kept. The adjoint is a bilinear gather (``imaging.moved_voxels``).
+  divided out. Only voxels of the mask are kept. The adjoint is a bilinear gather
+  (``imaging.real_space.moved_voxels``).
 * The mesh is a lattice whose cells are cut into six tetrahedra each (``reconstruction.deformation.mesh``).
 * The gradient of the rigidity holds the nearest rotation fixed, and is exact; elements turned inside out cost.
 * Images are compared as a whole, not within the projected mask: the map has no voxels outside it, so that noise there

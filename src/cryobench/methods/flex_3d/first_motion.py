@@ -14,7 +14,7 @@ from scipy.linalg import eigh
 from torch import Tensor
 
 from cryobench._progress import Progress
-from cryobench.imaging.moved_voxels import BoundVoxels, project_voxels
+from cryobench.imaging.real_space.moved_voxels import BoundVoxels, project_voxels
 from cryobench.methods.flex_3d.misfit import Band, misfit, place_vertices
 from cryobench.methods.flex_3d.settings import RANGE
 from cryobench.reconstruction.deformation import Mesh

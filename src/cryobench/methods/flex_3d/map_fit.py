@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from cryobench.fourier import shell_indices
-from cryobench.imaging.moved_voxels import BoundVoxels, gather_voxels, spread_voxels
+from cryobench.imaging.real_space.moved_voxels import BoundVoxels, gather_voxels, spread_voxels
 from cryobench.methods.flex_3d.consensus import Consensus, low_pass
 from cryobench.methods.flex_3d.misfit import Band, make_band, place_vertices
 from cryobench.reconstruction.deformation import FlowNetwork, Mesh

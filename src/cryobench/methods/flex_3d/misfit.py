@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from cryobench.imaging.half_disc import HalfDisc
-from cryobench.imaging.moved_voxels import FINENESS, BoundVoxels, kernel_response
+from cryobench.imaging.real_space.moved_voxels import FINENESS, BoundVoxels, kernel_response
 from cryobench.reconstruction.deformation import Mesh
 from cryobench.reconstruction.networks import NetworkBatch
 

@@ -6,7 +6,7 @@ from cryobench._errors import FormatError
 from cryobench.compute import Compute
 from cryobench.compute.memory import reserve
 from cryobench.data import Particles
-from cryobench.imaging.moved_voxels import FINENESS
+from cryobench.imaging.real_space.moved_voxels import FINENESS
 from cryobench.io.formats.npy import read_npy
 from cryobench.methods.flex_3d.settings import RANGE, Flex3DSettings
 from cryobench.reconstruction.statistics import volume_bytes

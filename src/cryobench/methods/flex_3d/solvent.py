@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cryobench._errors import FormatError
 from cryobench.data import Particles
-from cryobench.imaging.moved_voxels import BoundVoxels
+from cryobench.imaging.real_space.moved_voxels import BoundVoxels
 from cryobench.io.formats.mrc import read_volume
 from cryobench.methods.flex_3d.consensus import low_pass, make_response
 from cryobench.methods.flex_3d.settings import Flex3DSettings

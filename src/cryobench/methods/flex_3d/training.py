@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cryobench.compute import Compute
-from cryobench.imaging.moved_voxels import BoundVoxels, project_voxels
+from cryobench.imaging.real_space.moved_voxels import BoundVoxels, project_voxels
 from cryobench.methods.flex_3d.consensus import low_pass, make_response
 from cryobench.methods.flex_3d.misfit import Band, make_band, misfit, place_vertices
 from cryobench.methods.flex_3d.settings import RANGE, Flex3DSettings

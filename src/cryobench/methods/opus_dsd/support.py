@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cryobench.fourier import frequency_grid
-from cryobench.imaging.real_space import grid_points, project_volumes, spread_images
+from cryobench.imaging.real_space.volumes import grid_points, project_volumes, spread_images
 from cryobench.methods.opus_dsd.sizes import SUPPORT, GridSizes
 
 

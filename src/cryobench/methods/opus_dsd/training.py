@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cryobench.compute import Compute
 from cryobench.data import CHUNK
-from cryobench.imaging.real_space import project_volumes
+from cryobench.imaging.real_space.volumes import project_volumes
 from cryobench.methods.opus_dsd import loss
 from cryobench.methods.opus_dsd.augmentation import draw_augmentation
 from cryobench.methods.opus_dsd.disentanglement import KEPT, LatentPool, PoolSizes, disentangle

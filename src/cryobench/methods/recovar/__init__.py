@@ -6,8 +6,9 @@ the embedding, and noise of power σ²(|k|). No gradient descent: every step is 
     mean                half-set means, prior from their FSC                                         (a, b)
     masks, noise        mask and dilated mask, images seen through it; power outside it             (c, d)
     column_choice       variance of the spectra; which columns of Σ are estimated                   (e, f)
-    columns, regularise least-squares columns of Σ, prior from the FSC of half-sets                 (g, h)
-    projected           what the columns span: a randomised SVD                                     (i)
+    columns             least-squares columns of Σ                                                  (g)
+    column_prior        the same with a prior from the FSC of half-sets                             (h)
+    subspace            what the columns span: a randomised SVD                                     (i)
                         Σ within that subspace: Σ ≈ U Λ Uᵀ, from slices as ``whitened`` rows         (j, k)
     embedding           most probable coordinates z_i along U, and their precision                  (l)
 

@@ -10,8 +10,8 @@ from cryobench.data import CHUNK
 from cryobench.imaging.kernels.cpu.columns import CHANNELS
 from cryobench.imaging.layout import GridLayout
 from cryobench.methods.recovar.mean import PADDING
-from cryobench.methods.recovar.projected import MOST_DIRECT
 from cryobench.methods.recovar.settings import RecovarSettings
+from cryobench.methods.recovar.subspace import MOST_DIRECT
 from cryobench.reconstruction.decoders.kernel_regression import KernelSizes, plan_regression
 from cryobench.reconstruction.images import bytes_to_keep
 from cryobench.reconstruction.statistics import disc_of

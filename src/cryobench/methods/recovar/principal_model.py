@@ -10,20 +10,23 @@ from cryobench.data import Particles
 from cryobench.imaging.grid import FourierVolume, gridding_correction, volume_to_fourier
 from cryobench.imaging.layout import GridLayout
 from cryobench.methods.recovar.column_choice import choose_columns, estimate_variance
+from cryobench.methods.recovar.column_prior import first_prior, solve_columns
 from cryobench.methods.recovar.columns import accumulate_columns
 from cryobench.methods.recovar.masks import choose_masks
 from cryobench.methods.recovar.mean import HalfSetMean, estimate_mean
 from cryobench.methods.recovar.noise import bound_noise, estimate_noise_outside
 from cryobench.methods.recovar.plan import Plan
-from cryobench.methods.recovar.projected import find_subspace, principal_volumes, project_covariance
-from cryobench.methods.recovar.regularise import solve_columns
 from cryobench.methods.recovar.settings import RecovarSettings
+from cryobench.methods.recovar.subspace import (
+    find_subspace,
+    principal_volumes,
+    project_covariance,
+    spread_inside,
+    with_mean_first,
+)
 from cryobench.reconstruction.engine import Checkpoint, Forecast, Passes, RunContext
 from cryobench.reconstruction.engine.state import pack_state, unpack_state
 from cryobench.volumes.mask import make_largest_sphere
-
-_PRIOR_FACTOR = 1e-2
-"""First prior of a column over the outer product of the mean's (published)."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class ModelEstimate:
         volumes, curves = self._find_columns(frequencies, mean, window, mask, noise)
         with progress.task("covariance in the subspace"):
             found = kept.take("components", lambda: self._find_components(volumes, mean, mask, noise))
-        components = _spread(torch.from_numpy(found["components"]), mask)
+        components = spread_inside(torch.from_numpy(found["components"]), mask)
         return PrincipalModel(mean, found["noise"], mask, components, found["variances"], frequencies, curves)
 
     def _find_mean(self) -> dict[str, np.ndarray]:
@@ -118,7 +121,7 @@ class ModelEstimate:
         """
         size, radius, count = self.passes.disc.box_size, self.passes.disc.radius, len(frequencies)
         mean_ft, gridding = mean.spectrum(), gridding_correction(size)
-        initial = _first_prior(frequencies, mean.prior, noise, size)
+        initial = first_prior(frequencies, mean.prior, noise, size)
         volumes = np.empty((2 * count, int((mask > 0).sum())), dtype=np.float32)
         curves = np.empty((count, size // 2 + 1), dtype=np.float32)
         with self.context.progress.task("covariance columns", total=count) as task:
@@ -150,33 +153,12 @@ class ModelEstimate:
         leading = max(self.settings.dimensions)
         basis = find_subspace(columns, self.plan.n_components, self.context.seed)[0]
         if self.settings.fit_contrast:
-            basis = _with_mean_first(basis, mean.volume[mask > 0])
+            basis = with_mean_first(basis, mean.volume[mask > 0])
         mean_ft = mean.spectrum()
         # What the columns span most of, fitted to the images, bounds the noise by what it leaves over.
-        power = bound_noise(self.passes, mean_ft, volume_to_fourier(_spread(basis[:leading], mask)), noise)
-        covariance = project_covariance(self.passes, mean_ft, volume_to_fourier(_spread(basis, mask)), power)
+        power = bound_noise(self.passes, mean_ft, volume_to_fourier(spread_inside(basis[:leading], mask)), noise)
+        covariance = project_covariance(self.passes, mean_ft, volume_to_fourier(spread_inside(basis, mask)), power)
         # What contrast adds lies along the mean and is left there.
         own = slice(1 if self.settings.fit_contrast else 0, None)
         volumes, variances = principal_volumes(basis[own], covariance[own, own])
         return {"components": volumes[:leading].numpy(), "variances": variances, "noise": power}
-
-
-def _spread(volumes: Tensor, mask: Tensor) -> Tensor:
-    """Volumes (k, z, y, x) of values (k, v) inside a mask, 0 outside."""
-    full = torch.zeros(len(volumes), *mask.shape)
-    full[:, mask > 0] = volumes
-    return full
-
-
-def _first_prior(frequencies: np.ndarray, prior: np.ndarray, noise: np.ndarray, size: int) -> np.ndarray:
-    """(c, s) noise over prior power of each column: the outer products of noise and of the mean's prior."""
-    shells = np.minimum(np.floor(np.sqrt((frequencies**2).sum(axis=1)) + 0.5).astype(int), size // 2)
-    power = np.concatenate([noise, np.repeat(noise[-1:], size // 2 + 1 - len(noise))])
-    ratio = power / np.maximum(prior, 1e-30)
-    return ratio * ratio[shells][:, None] / _PRIOR_FACTOR
-
-
-def _with_mean_first(basis: Tensor, mean: Tensor) -> Tensor:
-    """Orthonormal volumes (k + 1, v) of which the first is the mean's direction."""
-    stacked = torch.cat([mean[None] / torch.linalg.norm(mean), basis])
-    return torch.linalg.qr(stacked.T).Q.T.contiguous()

@@ -23,9 +23,8 @@ from cryobench.imaging.grid import FourierVolume
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.imaging.kernels.cpu.linear_fit import HIGHEST, LOWEST, ROUNDS, compile_linear_fit
 from cryobench.imaging.moments import MomentAccumulator
-from cryobench.imaging.slices import extract_slices
 from cryobench.reconstruction.engine.passes import Rows, Sums
-from cryobench.reconstruction.images import Posed, PosedSpectra
+from cryobench.reconstruction.images import Posed, PosedSpectra, predict_images
 
 
 @dataclass(frozen=True)
@@ -122,8 +121,7 @@ def _fit_compiled(batch: Posed, scales: Tensor, model: VariabilityModel, disc: H
 def fit_by_slices(batch: Posed, scales: Tensor, model: VariabilityModel, disc: HalfDisc) -> Fit:
     """The same from extracted slices: any device, and what the kernel is tested against."""
     device, k = batch.data.device, model.n_components
-    slices = extract_slices(model.volumes, batch.rotations, radius=disc.radius).flatten(2)
-    predicted = slices[:, :, torch.from_numpy(disc.index).to(device)] * batch.ctf[:, None]
+    predicted = predict_images(model.volumes, batch, disc)
     inverse = disc.spread(1 / model.noise, device)
     entry_weights = 2 * torch.from_numpy(disc.weights).to(device) * inverse
     planar = torch.view_as_real(predicted).flatten(2)

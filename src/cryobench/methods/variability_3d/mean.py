@@ -1,16 +1,14 @@
 """The mean volume from all particles, its half-sets, and the power of the noise from what it leaves over."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from cryobench.imaging.grid import FourierVolume, fourier_to_volume, volume_to_fourier
-from cryobench.imaging.slices import extract_slices
 from cryobench.reconstruction.engine import Passes, Rows, Sums
-from cryobench.reconstruction.images import Posed, PosedSpectra
+from cryobench.reconstruction.images import PosedSpectra, subtract_volume
 from cryobench.reconstruction.statistics import ClassSums, invert_weight, solve_volumes, sum_classes, volume_fsc
 
 _LEAST_NOISE = 1e-3
@@ -71,25 +69,19 @@ def correct_noise(residual: np.ndarray, leverage: np.ndarray, fitted: np.ndarray
     return np.maximum(residual / np.maximum(left, 0.25), _LEAST_NOISE * passes.mean_power[: len(residual)])
 
 
-def _leave_over(spectra: PosedSpectra, volume_ft: FourierVolume) -> Iterator[Posed]:
-    """Batches of a shard whose data are what a volume leaves over of them."""
-    index = torch.from_numpy(spectra.disc.index).to(spectra.device)
-    for batch in spectra.batches():
-        slices = extract_slices(volume_ft, batch.rotations, radius=spectra.disc.radius).flatten(1)[:, index]
-        yield replace(batch, data=batch.data - batch.ctf * slices)
-
-
 def _sum_left_over(spectra: PosedSpectra, volume_ft: FourierVolume, noise: np.ndarray) -> tuple[Sums, Rows]:
     """Back-projection of what a volume leaves over, in units of the noise."""
     sums = ClassSums(spectra, 1, noise)
-    for batch in _leave_over(spectra, volume_ft):
-        sums.add(batch, torch.ones(len(batch), 1, device=spectra.device))
+    for batch in spectra.batches():
+        left = subtract_volume(batch, volume_ft, spectra.disc)
+        sums.add(left, torch.ones(len(left), 1, device=spectra.device))
     return {"sums": sums.sums}, {}
 
 
 def _sum_residual_power(spectra: PosedSpectra, volume_ft: FourierVolume) -> tuple[Sums, Rows]:
     """Weighted power (radius + 1,) of what a volume leaves over."""
     total = np.zeros(spectra.disc.radius + 1)
-    for batch in _leave_over(spectra, volume_ft):
-        total += spectra.disc.shell_power(batch.data).sum(0).cpu().numpy()
+    for batch in spectra.batches():
+        left = subtract_volume(batch, volume_ft, spectra.disc)
+        total += spectra.disc.shell_power(left.data).sum(0).cpu().numpy()
     return {"power": total}, {}

@@ -5,6 +5,9 @@ it is the least area of |F − G − c| over all constants c, reached at the med
 
 Source: Vallender, Theory Probab. Appl. 18 (1974) 784 (line); Werman, Peleg & Rosenfeld, CVGIP 32 (1985) 328 and
 Delon, Salomon & Sobolevski, SIAM J. Appl. Math. 70 (2010) 2239 (circle).
+
+Libraries were measured. SciPy has the line alone (20,000 against 40,000 weighted values: 24 ms, here 15 ms). POT
+0.9.7 has the circle too, with the same result (278 ms, here 21 ms), but installs 177 MB and takes 3 s to import.
 """
 
 import numpy as np

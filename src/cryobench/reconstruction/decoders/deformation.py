@@ -15,7 +15,7 @@ from torch import Tensor
 
 from cryobench._errors import FormatError
 from cryobench.data import Particles, Reconstruction
-from cryobench.imaging.moved_voxels import BoundVoxels
+from cryobench.imaging.real_space.moved_voxels import BoundVoxels
 from cryobench.reconstruction.decoders.decoder import VolumeDecoder
 from cryobench.reconstruction.deformation import FlowNetwork, Mesh, move_density
 from cryobench.reconstruction.engine import RunContext

@@ -18,7 +18,7 @@ import torch
 
 from cryobench._errors import FormatError
 from cryobench.data import Particles, Reconstruction
-from cryobench.imaging.real_space import sample_volumes
+from cryobench.imaging.real_space.volumes import sample_volumes
 from cryobench.reconstruction.decoders.decoder import VolumeDecoder
 from cryobench.reconstruction.engine import RunContext
 from cryobench.reconstruction.networks import TemplateDecoder, TemplateShape, VolumeEncoder

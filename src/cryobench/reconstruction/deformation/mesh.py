@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cryobench.imaging.moved_voxels import BoundVoxels
+from cryobench.imaging.real_space.moved_voxels import BoundVoxels
 from cryobench.reconstruction.deformation.fusion import Fused, fuse_vertices
 
 ORDERS = np.array(list(permutations(range(3))), dtype=np.int64)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryobench.fourier import fft_volume, fourier_crop, frequency_grid, ifft_volume
-from cryobench.imaging.moved_voxels import FINENESS, BoundVoxels
+from cryobench.imaging.real_space.moved_voxels import FINENESS, BoundVoxels
 
 
 def move_density(

@@ -1,14 +1,14 @@
 """Networks of volumes and images, their training, and the tables of latents beside them."""
 
-from cryobench.reconstruction.networks.adam import adam_tensors, make_adam
 from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwork, NetworkShape, make_slice_encoder
 from cryobench.reconstruction.networks.encoding import SliceEncoder, centred_points, encode_points
 from cryobench.reconstruction.networks.image_encoder import ImageEncoder
-from cryobench.reconstruction.networks.images import NetworkBatch, NetworkImages
-from cryobench.reconstruction.networks.real_space_images import RealSpaceBatch, RealSpaceImages, cut_middle
+from cryobench.reconstruction.networks.optimisers.adam import adam_tensors, make_adam
+from cryobench.reconstruction.networks.optimisers.row_adam import AdamSettings, RowAdam
+from cryobench.reconstruction.networks.optimisers.sparse_row_adam import SparseRowAdam
+from cryobench.reconstruction.networks.prepared_images.real_space import RealSpaceBatch, RealSpaceImages, cut_middle
+from cryobench.reconstruction.networks.prepared_images.spectra import NetworkBatch, NetworkImages
 from cryobench.reconstruction.networks.residual import slice_residual, squared_residual
-from cryobench.reconstruction.networks.row_adam import AdamSettings, RowAdam
-from cryobench.reconstruction.networks.sparse_row_adam import SparseRowAdam
 from cryobench.reconstruction.networks.spectrum import evaluate_slices, evaluate_spectrum
 from cryobench.reconstruction.networks.template_decoder import TemplateDecoder, TemplateShape
 from cryobench.reconstruction.networks.training import (

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwork
 from cryobench.reconstruction.networks.encoding import SliceEncoder
-from cryobench.reconstruction.networks.images import NetworkBatch
+from cryobench.reconstruction.networks.prepared_images.spectra import NetworkBatch
 
 
 def slice_residual(

@@ -30,7 +30,7 @@ from cryobench.reconstruction.engine import Diverged, Iteration, RunContext, Ste
 from cryobench.reconstruction.images import Minibatches, prefetch
 from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwork
 from cryobench.reconstruction.networks.history import History
-from cryobench.reconstruction.networks.images import NetworkImages
+from cryobench.reconstruction.networks.prepared_images.spectra import NetworkImages
 from cryobench.reconstruction.networks.residual import sweep_bytes
 from cryobench.rng import stream
 

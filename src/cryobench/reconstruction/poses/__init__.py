@@ -3,7 +3,6 @@
 from cryobench.reconstruction.poses.judgement import judge_shifts, judge_views
 from cryobench.reconstruction.poses.network_slices import NetworkSlices
 from cryobench.reconstruction.poses.orientations import OrientationGrid
-from cryobench.reconstruction.poses.point_groups import point_group
 from cryobench.reconstruction.poses.search import PoseSearch
 from cryobench.reconstruction.poses.search_plan import SearchPlan, plan_radii
 from cryobench.reconstruction.poses.search_settings import SearchSettings
@@ -33,7 +32,6 @@ __all__ = [
     "judge_views",
     "plan_radii",
     "plan_search",
-    "point_group",
     "random_rotations",
     "rotations_from_rows",
     "search_bytes",

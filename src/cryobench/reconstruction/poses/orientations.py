@@ -14,8 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from cryobench._types import RotationArray
-from cryobench.reconstruction.poses.point_groups import in_asymmetric_unit, point_group
-from cryobench.rotations import healpix_directions, rotations_from_euler
+from cryobench.rotations import healpix_directions, point_group, rotations_from_euler
 
 N_CHILDREN = 8
 """Of a node."""
@@ -133,3 +132,16 @@ def _pixels_of(directions: np.ndarray, nside: int) -> np.ndarray:
 
     longitude, latitude = np.arctan2(directions[:, 1], directions[:, 0]), np.arcsin(directions[:, 2].clip(-1, 1))
     return np.asarray(lonlat_to_healpix(longitude * units.rad, latitude * units.rad, nside, order="nested"))
+
+
+def in_asymmetric_unit(directions: np.ndarray, group: RotationArray, *, margin: float = 0.0) -> np.ndarray:
+    """Whether view directions (n, 3) lie in one asymmetric unit of a group, or within ``margin`` radians of it.
+
+    The unit holds the directions that are nearer to one generic direction than to any of its images under the group.
+    """
+    generic = np.array([1.0, 0.17, 0.31]) / np.linalg.norm([1.0, 0.17, 0.31])
+    images = group @ generic
+    others = images[np.linalg.norm(images - generic, axis=1) > 1e-6] - generic
+    # Sines of the angles between the directions and the planes half-way to each image of the generic one.
+    beyond = directions @ (others / np.linalg.norm(others, axis=1, keepdims=True)).T
+    return (beyond <= np.sin(margin) + 1e-9).all(axis=1)

@@ -6,27 +6,34 @@ from collections.abc import Mapping
 from typing import Any
 
 from cryobench._errors import UnknownName
+from cryobench.atoms.entries import find_entry
 from cryobench.io.folders.commands import write_settings
-from cryobench.recipes import get_recipe
 from cryobench.recipes.recipe import Recipe, SimulationSettings
+from cryobench.recipes.registry import get_recipe
 
 Setting = tuple[str, Any, Any, str]
 """Name, value, default, what it is."""
 
 
 def make_command(card: Mapping[str, Any]) -> str | None:
-    """The command line that makes the data set again, byte for byte; None if it was not simulated.
+    """The command line that makes the data set again, byte for byte; None if there is none.
 
+    There is none for data that were not simulated, or by a version of the recipe that this package no longer has.
     Settings are named where they differ from those of the preset. Files are named as they were given, without their
-    folder: they must lie in the current one.
+    folder: they must lie in the current one. Structures that are the recipe's own need no name.
     """
     plan = card.get("plan")
     if not isinstance(plan, Mapping) or "recipe" not in plan:
         return None
+    recipe = find_recipe(plan)
+    if recipe is not None and plan.get("recipe_version", recipe.version) != recipe.version:
+        return None
     words = ["cryobench", "simulate", str(plan["recipe"]), "-o", str(card.get("name") or plan["recipe"])]
     if plan.get("preset"):
         words += ["--preset", str(plan["preset"])]
-    words += [word for entry in plan.get("structures") or [] for word in ("--structure", str(entry["name"]))]
+    structures = plan.get("structures") or []
+    if recipe is None or [each["sha256"] for each in structures] != [find_entry(e).sha256 for e in recipe.entries]:
+        words += [word for each in structures for word in ("--structure", str(each["name"]))]
     words += ["--seed", str(plan.get("seed", 0))]
     if plan.get("particles"):
         words += ["--particles", ":".join(map(str, plan["particles"]))]
@@ -38,7 +45,7 @@ def changed_settings(card: Mapping[str, Any]) -> list[Setting]:
     plan = card.get("plan")
     if not isinstance(plan, Mapping) or not isinstance(plan.get("settings"), Mapping):
         return []
-    recipe = _recipe(plan)
+    recipe = find_recipe(plan)
     fields = (SimulationSettings if recipe is None else recipe.settings).model_fields
     rows: list[Setting] = []
     for name, value in plan["settings"].items():
@@ -52,14 +59,15 @@ def changed_settings(card: Mapping[str, Any]) -> list[Setting]:
 def _changed(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of the plan that its preset does not give already; all of them if the recipe is not known here."""
     settings = dict(plan.get("settings") or {})
-    recipe = _recipe(plan)
+    recipe = find_recipe(plan)
     if recipe is None or plan.get("preset") not in recipe.presets:
         return settings
     preset = recipe.settings.model_validate(dict(recipe.presets[plan["preset"]])).model_dump(mode="json")
     return {name: value for name, value in settings.items() if name not in preset or _plain(value) != preset[name]}
 
 
-def _recipe(plan: Mapping[str, Any]) -> Recipe | None:
+def find_recipe(plan: Mapping[str, Any]) -> Recipe | None:
+    """The recipe that a plan names, if it is known here."""
     try:
         return get_recipe(str(plan["recipe"]))
     except UnknownName:

@@ -3,8 +3,9 @@
 From tables and card alone: no image and no volume is read, so that 100,000 states are described as fast as ten.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from cryobench.data import Dataset, GroundTruth, Particles
 from cryobench.imaging.ctf import Ctf
 from cryobench.recipes.draws import Junk
 from cryobench.report.axes import TruthAxis
+from cryobench.report.card.command import find_recipe
 from cryobench.report.card.state_list import JUNK, collective_axes
 
 MOST_VARIABLES = 8
@@ -79,7 +81,7 @@ def _origin(dataset: Dataset) -> Facts:
     recipe = plan.get("recipe") or card.get("recipe")
     if recipe:
         preset = f", preset {plan['preset']}" if plan.get("preset") else ""
-        facts.append(("recipe", f"{recipe}{preset}"))
+        facts.append(("recipe", f"{recipe}{_recipe_version(plan)}{preset}"))
     seed = plan.get("seed", card.get("seed"))
     if seed is not None:
         facts.append(("seed", str(seed)))
@@ -90,6 +92,17 @@ def _origin(dataset: Dataset) -> Facts:
     if made_by:
         facts.append(("made by", f"cryobench {made_by}"))
     return facts + [("note", str(note)) for note in card.get("notes") or []]
+
+
+def _recipe_version(plan: Mapping[str, Any]) -> str:
+    """The version of the recipe that made the data set, and that this package has another where it has."""
+    made_by = plan.get("recipe_version")
+    if made_by is None:
+        return ""
+    here = find_recipe(plan)
+    if here is None or here.version == made_by:
+        return f", version {made_by}"
+    return f", version {made_by} (of which this cryobench has version {here.version}, which makes other particles)"
 
 
 _ORIGIN = {

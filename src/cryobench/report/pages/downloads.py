@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from cryobench._progress import Task
-from cryobench.metrics import get_metric, list_metrics
 from cryobench.metrics.display import choose_main
+from cryobench.metrics.registry import get_metric, list_metrics
 from cryobench.report import figures
 from cryobench.report.charts.particles import draw_classes, draw_latents
 from cryobench.report.charts.scores import draw_cost, draw_forest, draw_fsc

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cryobench.metrics import get_metric, list_metrics
 from cryobench.metrics.display import choose_main, find_kind, find_metric, hides_truth, is_censored
 from cryobench.metrics.metric import ScoreKind
+from cryobench.metrics.registry import get_metric, list_metrics
 from cryobench.report.pages.contents import Contents
 from cryobench.report.runs.standing import sort_runs
 from cryobench.report.runs.tables import Group, Run, reasons_missing

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cryobench.data import Finding, Reconstruction, RunRecord, Scores
-from cryobench.methods import find_control
+from cryobench.methods.registry import find_control
 from cryobench.metrics.display import count_censored
 
 if TYPE_CHECKING:

@@ -1,0 +1,313 @@
+"""Structure files, PDB and mmCIF, gzipped or not.
+
+The format is told from the content, not from the name. What is kept by default is what molmap would turn into
+density: every atom of the first model but the waters, ligands and glycans included, and of alternative
+conformations the first. Models that are the copies of an assembly are one structure. Atoms of occupancy 0 are kept:
+molmap does not look at occupancies, and programs of molecular dynamics write 0 for all.
+"""
+
+import gzip
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+import gemmi
+import numpy as np
+
+from cryobench._errors import FormatError
+from cryobench.atoms.elements import decide_elements, is_virtual_site
+from cryobench.atoms.files.assembly_models import are_copies, join_copies
+from cryobench.atoms.files.cif import has_several_cif_models, read_cif_models
+from cryobench.atoms.files.pdb import has_several_pdb_models, read_pdb_models
+from cryobench.atoms.files.records import AtomRecords
+from cryobench.atoms.files.residue_copies import drop_alternatives, gather_residues
+from cryobench.atoms.files.text import read_structure_text
+from cryobench.atoms.model import AtomicModel, residue_starts
+from cryobench.atoms.periodic import make_whole
+from cryobench.atoms.solvent_residues import find_salt, find_waters
+
+_PDB_RECORDS = ("ATOM", "HETATM", "HEADER", "CRYST1", "MODEL", "REMARK", "TITLE", "COMPND", "EXPDTA", "OBSLTE")
+
+
+def read_structure(
+    path: str | Path,
+    *,
+    hydrogens: bool = True,
+    waters: bool = False,
+    ligands: bool = True,
+    model: int | Literal["auto", "all"] = "auto",
+    altloc: Literal["first", "all"] = "first",
+    notes: list[str] | None = None,
+) -> AtomicModel:
+    """Atoms of a PDB or mmCIF file, plain or gzipped.
+
+    Parameters
+    ----------
+    path
+        The file.
+    hydrogens, waters, ligands
+        Keep these atoms (hydrogens where they are modelled; waters by any name, and with them the salt of a simulated
+        system; ligands are all that is neither polymer nor water: glycans, ions, cofactors).
+    model
+        Which model of the file, from 0; "all": all of them as one structure, the chains of the second called A-2,
+        B-2; "auto": all if they are the copies of an assembly, else the first.
+    altloc
+        Of alternative conformations, which are marked by a letter, keep the first of each residue, or all (they then
+        overlap).
+    notes
+        Gets a line for everything that was left out or changed and may surprise.
+
+    Chain names and residue numbers are the authors'. A molecule that was cut by a periodic box is put together.
+
+    Raises FileNotFoundError, FormatError for a file that is neither format or is damaged, ValueError for a model
+    that does not exist or has no atoms left.
+    """
+    path = Path(path)
+    said: list[str] = []
+    text = read_structure_text(path)
+    records = gather_residues(_choose_model(_read_models(text, path), model, path, said))
+    if altloc == "first":
+        records = drop_alternatives(records)
+    numbers = _decide_elements(records)
+    left_out = _choose_left_out(records, numbers, said, hydrogens=hydrogens, waters=waters)
+    if not ligands:
+        left_out |= ~_find_polymers(records, parse_structure(text, path)) & ~find_waters(records.residue_names)
+    if left_out.all():
+        raise ValueError(
+            f"{path} holds no atoms to image (waters kept: {waters}, ligands kept: {ligands}). "
+            "Give a file with coordinates, or keep what was dropped."
+        )
+    kept = records.take(~left_out)
+    positions, joined = make_whole(kept)
+    if joined:
+        said.append(f"{joined} molecules were cut by the periodic box and are put together.")
+    unoccupied = int((kept.occupancies == 0).sum())
+    if 0 < unoccupied < len(kept):
+        said.append(f"{unoccupied} atoms have occupancy 0 and are imaged like the others.")
+    if notes is not None:
+        notes.extend(f"{path.name}: {line}" for line in said)
+    return build_model(kept, numbers[~left_out], path).with_positions(positions)
+
+
+def read_records(path: Path) -> AtomRecords:
+    """Every atom of the first model of a file, in the order of the file, elements as stated.
+
+    Raises FileNotFoundError, FormatError, and ValueError for a file without atoms.
+    """
+    found = _read_models(read_structure_text(path), path, most=1)
+    if not found:
+        raise ValueError(f"{path} holds no atoms. Give a file with coordinates.")
+    return found[0]
+
+
+def read_topology(path: str | Path) -> AtomicModel:
+    """Every atom of the first model of a PDB or mmCIF file, in the order of the file, as a trajectory's frames are.
+
+    Nothing is left out and chains are not gathered, unlike in `read_structure`; same errors.
+    """
+    path = Path(path)
+    records = read_records(path)
+    return build_model(records, _decide_elements(records), path)
+
+
+def holds_several_models(path: Path, *, unless_assembly: bool = False) -> bool:
+    """Whether a file holds more than one model; if wanted, not counting one whose models are copies in an assembly.
+
+    Errors as of `read_records`.
+    """
+    text = read_structure_text(path)
+    several = has_several_cif_models(text, path) if _is_cif(text, path) else has_several_pdb_models(text)
+    return several and not (unless_assembly and are_copies(_read_models(text, path, most=2)))
+
+
+def write_structure(model: AtomicModel, path: str | Path) -> None:
+    """Write a model as PDB (``.pdb``) or mmCIF (``.cif``), gzipped if the name ends in ``.gz``.
+
+    Positions keep 3 decimals, B-factors and occupancies 2. The file appears whole or not at all. ValueError for
+    another ending, or for a model that PDB's columns cannot hold.
+    """
+    path = Path(path)
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    compressed = suffixes[-1:] == [".gz"]
+    kind = suffixes[-2 if compressed else -1] if len(suffixes) > compressed else ""
+    structure = _to_gemmi(model)
+    if kind == ".pdb":
+        _check_fits_pdb(model, path)
+        text = structure.make_pdb_string()
+    elif kind in (".cif", ".mmcif"):
+        text = structure.make_mmcif_document().as_string()
+    else:
+        raise ValueError(f"a structure is written as .pdb or .cif, or these with .gz; got {path.name!r}.")
+    content = gzip.compress(text.encode(), mtime=0) if compressed else text.encode()
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as temporary:
+        try:
+            temporary.write(content)
+            temporary.close()
+            Path(temporary.name).chmod(0o644)
+            Path(temporary.name).replace(path)
+        except BaseException:
+            Path(temporary.name).unlink(missing_ok=True)
+            raise
+
+
+def parse_structure(text: str, path: Path) -> gemmi.Structure:
+    """What the text of a PDB or mmCIF file says; FormatError, naming ``path``, if it is neither."""
+    is_cif = _is_cif(text, path)
+    try:
+        if is_cif:
+            return gemmi.make_structure_from_block(gemmi.cif.read_string(text)[0])
+        return gemmi.read_pdb_string(text)
+    except (RuntimeError, ValueError, IndexError) as error:
+        kind = "mmCIF" if is_cif else "PDB"
+        raise FormatError(f"{path} cannot be read as {kind}: {error}. Is the file whole?") from error
+
+
+def _is_cif(text: str, path: Path) -> bool:
+    """Whether text is mmCIF, else it is PDB; FormatError, naming ``path``, if it is neither."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if not lines:
+        raise FormatError(f"{path} is empty: expected a PDB or mmCIF file with atoms.")
+    is_cif = lines[0].lower().startswith("data_")
+    if not is_cif and not any(line.startswith(_PDB_RECORDS) for line in lines):
+        raise FormatError(
+            f"{path} is neither PDB (no ATOM record) nor mmCIF (no data_ block): it begins with {lines[0][:40]!r}."
+        )
+    return is_cif
+
+
+def build_model(records: AtomRecords, numbers: np.ndarray, path: Path) -> AtomicModel:
+    """The model of atoms of known elements. FormatError, naming the atom, if one is not known."""
+    unknown = np.flatnonzero(numbers == 0)
+    if len(unknown):
+        row = unknown[0]
+        residue = f"{records.residue_names[row]} {records.residue_numbers[row]}"
+        raise FormatError(
+            f"{path}: {len(unknown)} atoms have no known element, the first is {str(records.names[row])!r} of "
+            f"residue {residue}, chain {str(records.chains[row])!r}. "
+            "Fill in the element column, or give a PDB or mmCIF topology that has one."
+        )
+    return AtomicModel(
+        positions=records.positions,
+        atomic_numbers=numbers,
+        b_factors=records.b_factors,
+        occupancies=records.occupancies,
+        chains=records.chains,
+        residue_numbers=records.residue_numbers,
+        insertion_codes=records.insertion_codes,
+        residue_names=records.residue_names,
+        atom_names=records.names,
+    )
+
+
+def find_virtual_sites(records: AtomRecords, numbers: np.ndarray) -> np.ndarray:
+    """Mask of the sites of a force field that have no mass (the fourth of four-site water): nothing to image."""
+    waters = find_waters(records.residue_names)
+    virtual = numbers == 0
+    for row in np.flatnonzero(virtual & ~waters):
+        virtual[row] = is_virtual_site(str(records.padded_names[row]))
+    return virtual
+
+
+def _read_models(text: str, path: Path, *, most: int | None = None) -> list[AtomRecords]:
+    read = read_cif_models if _is_cif(text, path) else read_pdb_models
+    return read(text, path, most=most)
+
+
+def _choose_model(
+    models: list[AtomRecords], model: int | Literal["auto", "all"], path: Path, said: list[str]
+) -> AtomRecords:
+    count = len(models)
+    if count == 0:
+        raise ValueError(f"{path} holds no atoms to image. Give a file with coordinates.")
+    if isinstance(model, int):
+        if not 0 <= model < count:
+            raise ValueError(f"{path} holds {count} models (0 to {count - 1}), asked for {model}.")
+        return models[model]
+    if count == 1:
+        return models[0]
+    if model == "all" or are_copies(models):
+        said.append(f"its {count} models are taken as one structure, the copies of an assembly.")
+        return join_copies(models)
+    said.append(f"the first of its {count} models is taken.")
+    return models[0]
+
+
+def _decide_elements(records: AtomRecords) -> np.ndarray:
+    names, residues = records.padded_names.tolist(), records.residue_names.tolist()
+    return decide_elements(names, residues, records.symbols.tolist(), aligned=records.aligned)
+
+
+def _choose_left_out(
+    records: AtomRecords, numbers: np.ndarray, said: list[str], *, hydrogens: bool, waters: bool
+) -> np.ndarray:
+    """Mask of hydrogens, water and salt if they are not wanted, and of sites without mass in any case."""
+    virtual = find_virtual_sites(records, numbers)
+    left_out = virtual.copy()
+    if not waters:
+        water, salt = find_waters(records.residue_names), find_salt(records.residue_names, numbers)
+        left_out |= water | salt
+        counted = {"water": int(water.sum()), "salt": int(salt.sum())}
+        parts = [f"{count} atoms of {kind}" for kind, count in counted.items() if count]
+        if parts:
+            said.append(f"{' and '.join(parts)} are left out.")
+        virtual &= ~water
+    if virtual.any():
+        said.append(f"{int(virtual.sum())} sites without mass ({records.names[virtual][0]}) are left out.")
+    if not hydrogens:
+        left_out |= numbers == 1
+    return left_out
+
+
+def _find_polymers(records: AtomRecords, structure: gemmi.Structure) -> np.ndarray:
+    structure.merge_chain_parts()
+    structure.setup_entities()
+    polymers = {
+        (chain.name, residue.seqid.num, residue.seqid.icode.strip(), residue.name)
+        for chain in structure[0]
+        for residue in chain
+        if residue.entity_type == gemmi.EntityType.Polymer
+    }
+    names = [str(chain).partition("-")[0] for chain in records.chains]
+    keys = (names, records.residue_numbers.tolist(), records.insertion_codes.tolist(), records.residue_names.tolist())
+    return np.array([key in polymers for key in zip(*keys, strict=True)], dtype=bool)
+
+
+def _to_gemmi(model: AtomicModel) -> gemmi.Structure:
+    structure = gemmi.Structure()
+    structure.name = "model"
+    target = gemmi.Model(1)
+    starts = residue_starts(model)
+    ends = [*starts[1:].tolist(), len(model)]
+    chain = gemmi.Chain(str(model.chains[0]))
+    for start, end in zip(starts.tolist(), ends, strict=True):
+        if model.chains[start] != chain.name:
+            target.add_chain(chain)
+            chain = gemmi.Chain(str(model.chains[start]))
+        residue = gemmi.Residue()
+        residue.name = str(model.residue_names[start])
+        code = str(model.insertion_codes[start]) or " "
+        residue.seqid = gemmi.SeqId(int(model.residue_numbers[start]), code)
+        residue.het_flag = "A" if gemmi.find_tabulated_residue(residue.name).is_standard() else "H"
+        for index in range(start, end):
+            atom = gemmi.Atom()
+            atom.name = str(model.atom_names[index])
+            atom.element = gemmi.Element(int(model.atomic_numbers[index]))
+            atom.pos = gemmi.Position(*model.positions[index].tolist())
+            atom.b_iso = float(model.b_factors[index])
+            atom.occ = float(model.occupancies[index])
+            residue.add_atom(atom)
+        chain.add_residue(residue)
+    target.add_chain(chain)
+    structure.add_model(target)
+    structure.setup_entities()
+    return structure
+
+
+def _check_fits_pdb(model: AtomicModel, path: Path) -> None:
+    long_chains = sorted({name for name in model.chains.tolist() if len(name) > 2})
+    extent = np.abs(model.positions).max()
+    if long_chains or extent >= 1000 or len(model) > 99_999:
+        raise ValueError(
+            f"{path} cannot be PDB: its columns hold chain names of two letters, 99,999 atoms and positions below "
+            f"1000 Å; got chains {long_chains}, {len(model)} atoms and {extent:.0f} Å. Write .cif."
+        )

@@ -1,0 +1,76 @@
+"""What it would take to decide what these images do not: more of them, or finer detail.
+
+The gain of a reading over its standard error grows with the square root of the number of images. Where two CTFs
+begin to differ only beyond the resolution that was looked at, no number of images helps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from cryobench.check.hypotheses.catalogue import CTF
+from cryobench.check.hypotheses.reading import Reading
+from cryobench.check.hypotheses.trials import SURE, Trial
+from cryobench.imaging.ctf import evaluate_ctf
+
+_DIFFERENT = 0.25
+"""Mean square by which two CTFs differ where they are told apart easily: that of a CTF itself is a half."""
+_FINEST = 1.0
+"""Å."""
+_RADII, _DIRECTIONS, _PARTICLES = 400, 8, 50
+
+
+@dataclass(frozen=True)
+class Need:
+    """Of one hypothesis that these images do not decide."""
+
+    name: str
+    images: int | None
+    """Images that would decide it, by the gain that was measured; None where detail does, and not their number."""
+    at_least: bool
+    """Whether that gain is within its error, and may be smaller."""
+    resolution: float | None
+    """Å from which on it shows clearly, if that is finer than what was looked at."""
+
+    @property
+    def sentence(self) -> str:
+        """Name and need."""
+        if self.resolution is not None:
+            return f"{self.name} (needs {self.resolution:.2g} Å)"
+        if self.images is None:
+            return f"{self.name} (needs finer detail)"
+        return f"{self.name} (needs {'more than ' if self.at_least else 'about '}{self.images:,} images)"
+
+
+def find_needs(trials: Sequence[Trial], reading: Reading) -> tuple[Need, ...]:
+    """Needs of the trials that are open, against the reading that was found."""
+    needs = []
+    for trial in trials:
+        if trial.verdict != "open":
+            continue
+        distance = max(abs(trial.gain) / trial.error, 1.0)
+        images = int(float(f"{len(reading) * (SURE / distance) ** 2:.2g}")) if distance < SURE else None
+        needs.append(Need(trial.name, images, distance == 1.0, _find_resolution(trial.name, reading)))
+    return tuple(needs)
+
+
+def _find_resolution(name: str, reading: Reading) -> float | None:
+    """Å at which the CTF of a hypothesis differs from that of a reading, if that is finer than its box holds."""
+    change = next((each.tables for each in CTF if each.name == name), None)
+    if change is None:
+        return None
+    some = reading.stated.select(np.unique(np.linspace(0, len(reading) - 1, _PARTICLES).astype(np.int64)))
+    other = change(some)
+    radius = np.linspace(0, 1 / _FINEST, _RADII)
+    angle = np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
+    grid = radius[:, None, None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    # Pixels of another size have their frequencies elsewhere.
+    scaled = torch.from_numpy(grid * some.pixel_size / other.pixel_size)
+    change_of = evaluate_ctf(some.ctf, torch.from_numpy(grid)) - evaluate_ctf(other.ctf, scaled)
+    shows = np.flatnonzero(change_of.square().mean(dim=(0, 2)).numpy() > _DIFFERENT)
+    finest = 2 * reading.pixel_size
+    return None if not len(shows) or radius[shows[0]] <= 1 / finest else float(1 / radius[shows[0]])

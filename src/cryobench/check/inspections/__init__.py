@@ -1,0 +1,1 @@
+"""What is inspected beside the conventions: images, labels, views, CTFs, outside references."""

@@ -1,0 +1,233 @@
+"""Maps of elsewhere against what the images show: contrast, hand and frame, by their Fourier shell correlation.
+
+Half-maps of the images are compared with a reference in the shells in which the two halves agree, as they lie and,
+where that is asked, aligned in either hand. Each half is compared by itself, so that every number has an error.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from cryobench.check.inspections.density import judge_contrast
+from cryobench.data import Particles, VolumeSource
+from cryobench.fourier import fourier_crop
+from cryobench.reconstruction.statistics import volume_fsc
+from cryobench.volumes import align, mirror_volume
+from cryobench.volumes.regrid import regrid_volume
+
+_LIKE = 0.02
+"""Correlation by which one reading must exceed the other before anything is said."""
+_SIGMAS = 5.0
+_SHOWN = 0.143
+"""Half-set FSC above which a shell is compared."""
+_LEAST_SHELLS = 4
+_AGREES = 0.5
+"""Correlation from which a reference is taken to lie where the half-maps do."""
+_MOST_MAPS = 8
+_ALIGNED = 48
+"""Voxels a side, at most, that are aligned."""
+_MOVED_DEGREES, _MOVED_VOXELS = 3.0, 1.0
+
+Hand = Literal["same", "other", "open"]
+
+
+@dataclass(frozen=True)
+class InPlace:
+    """A reference in the frame of the poses, as it lies."""
+
+    as_it_is: float
+    """Mean FSC with the half-maps."""
+    mirrored: float
+    """The same of its mirror image, z reversed."""
+    error: float
+    """Of both, from the difference of the two halves."""
+
+    @property
+    def is_inverted(self) -> bool:
+        """Whether its contrast is the other one."""
+        return max(self.as_it_is, self.mirrored, key=abs) < -max(_LIKE, _SIGMAS * self.error)
+
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether the mirror image agrees better."""
+        return abs(self.mirrored) > abs(self.as_it_is) + max(_LIKE, _SIGMAS * self.error)
+
+    @property
+    def evidence(self) -> str:
+        """A clause."""
+        return (
+            f"their mean correlates with the images at {self.as_it_is:.2f}, its mirror image at {self.mirrored:.2f}, "
+            f"± {self.error:.2g}"
+        )
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """A reference that was brought onto the half-maps, in either hand."""
+
+    same_hand: float
+    """Mean FSC of its best alignment."""
+    other_hand: float
+    """The same of its mirror image."""
+    error: float
+    """Of the difference of both, from the two halves."""
+    angle: float
+    """Degrees by which the better one was turned."""
+    shift: float
+    """Å by which it was moved."""
+    moved: bool
+    """Whether that is more than the alignment's own uncertainty."""
+
+    @property
+    def hand(self) -> Hand:
+        """Hand of the poses, against that of the reference."""
+        least = max(_LIKE, _SIGMAS * self.error)
+        if abs(self.same_hand - self.other_hand) <= least:
+            return "open"
+        return "same" if self.same_hand > self.other_hand else "other"
+
+
+@dataclass(frozen=True)
+class References:
+    """What maps of elsewhere say of a data set."""
+
+    in_place: InPlace
+    aligned: Aligned | None
+    """None where they agree as they lie, and nothing else was asked."""
+    inverted: bool
+    """Whether their contrast, by their own density, is the other one: it was turned about before."""
+
+    @property
+    def hand(self) -> Hand:
+        """Hand of the poses against that of the maps."""
+        if self.aligned is not None:
+            return self.aligned.hand
+        return "other" if self.in_place.is_mirrored else "same"
+
+    @property
+    def lie_elsewhere(self) -> bool:
+        """Whether they are in another frame than the poses."""
+        return self.aligned is not None and self.aligned.moved
+
+    @property
+    def evidence(self) -> str:
+        """A clause."""
+        if self.aligned is None:
+            return self.in_place.evidence
+        return (
+            f"aligned, the maps correlate with the images at {self.aligned.same_hand:.2f}, and mirrored at "
+            f"{self.aligned.other_hand:.2f}, ± {self.aligned.error:.2g}"
+        )
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences on what the maps say but for a wrong hand."""
+        found = []
+        if self.inverted:
+            found.append("The maps are of the other contrast: their density is dark.")
+        if self.hand == "open":
+            found.append(f"The hand cannot be told by these maps: {self.evidence}.")
+        elif self.hand == "same":
+            found.append(f"The hand is that of the maps: {self.evidence}.")
+        if self.aligned is not None and self.lie_elsewhere:
+            found.append(
+                f"The maps lie in another frame than the poses: they correlate at {self.in_place.as_it_is:.2f} as "
+                f"they lie, and must be turned by {self.aligned.angle:.0f}° and moved by {self.aligned.shift:.0f} Å."
+            )
+        return found
+
+
+def mean_map(
+    maps: VolumeSource, particles: Particles, box_size: int, chosen: Sequence[int] | None = None
+) -> Float[np.ndarray, "z y x"]:
+    """Mean of maps on the grid of the particles, over the whole box on fewer voxels.
+
+    ``chosen`` are those to be read, as often as they stand there; by default at most eight, evenly spaced.
+    """
+    some = (
+        np.unique(np.linspace(0, len(maps) - 1, min(_MOST_MAPS, len(maps))).astype(int)) if chosen is None else chosen
+    )
+    items, counts = np.unique(some, return_counts=True)
+    mean = np.average([maps.read(int(item)) for item in items], axis=0, weights=counts).astype(np.float32)
+    extent = particles.box_size * particles.pixel_size
+    return regrid_volume(mean, particles.pixel_size, box_size=box_size, new_pixel_size=extent / box_size)
+
+
+def compare_in_place(halves: Float[np.ndarray, "2 z y x"], reference: Float[np.ndarray, "z y x"]) -> InPlace:
+    """Two half-maps against a reference on their grid, and against its mirror image."""
+    shells = _shown_shells(halves)
+    scores = np.array(
+        [[_fsc(half, each)[shells].mean() for half in halves] for each in (reference, mirror_volume(reference))]
+    )
+    means = scores.mean(axis=1)
+    return InPlace(float(means[0]), float(means[1]), float(np.abs(scores[:, 0] - scores[:, 1]).max() / 2))
+
+
+def judge_references(
+    halves: Float[np.ndarray, "2 z y x"],
+    reference: Float[np.ndarray, "z y x"],
+    pixel_size: float,
+    *,
+    always_align: bool = True,
+) -> References:
+    """Two half-maps against a reference on their grid of ``pixel_size`` Å, as it lies and aligned in either hand.
+
+    Unless it is always aligned, it is only where it does not agree as it lies.
+    """
+    inverted = judge_contrast(np.stack([reference, reference])).verdict == "inverted"
+    reference = -reference if inverted else reference
+    in_place = compare_in_place(halves, reference)
+    agrees = in_place.as_it_is > max(_AGREES, in_place.mirrored + max(_LIKE, _SIGMAS * in_place.error))
+    aligned = None if agrees and not always_align else _align_both_hands(halves, reference, pixel_size)
+    return References(in_place, aligned, inverted)
+
+
+def _align_both_hands(
+    halves: Float[np.ndarray, "2 z y x"], reference: Float[np.ndarray, "z y x"], pixel_size: float
+) -> Aligned:
+    size = min(len(reference), _ALIGNED)
+    pixel_size *= len(reference) / size
+    one, other, target = (_crop(each, size) for each in (*halves, reference))
+    last = _shown_shells(np.stack([one, other]))[-1]
+    resolution = max(size * pixel_size / last, 2.5 * pixel_size)
+    found = [align(target, half, pixel_size=pixel_size, resolution=resolution) for half in (one, other)]
+    scores = np.array(
+        [
+            (each.other_hand_score, each.score) if each.mirrored else (each.score, each.other_hand_score)
+            for each in found
+        ],
+        dtype=np.float64,
+    )
+    differences, best = scores[:, 0] - scores[:, 1], found[0]
+    angle = float(np.degrees(np.arccos(np.clip((np.trace(best.rotation) - 1) / 2, -1, 1))))
+    shift = float(np.linalg.norm(best.shift))
+    return Aligned(
+        float(scores[:, 0].mean()),
+        float(scores[:, 1].mean()),
+        float(abs(differences[0] - differences[1]) / 2),
+        angle,
+        shift,
+        angle > _MOVED_DEGREES or shift > _MOVED_VOXELS * pixel_size,
+    )
+
+
+def _shown_shells(halves: Float[np.ndarray, "2 z y x"]) -> np.ndarray:
+    """Shells, but the zero frequency, up to the first in which two half-maps do not agree."""
+    fsc = _fsc(halves[0], halves[1])[1:]
+    below = np.flatnonzero(fsc < _SHOWN)
+    last = int(below[0]) if len(below) else len(fsc)
+    return np.arange(1, max(last, min(_LEAST_SHELLS, len(fsc))) + 1)
+
+
+def _fsc(one: Float[np.ndarray, "z y x"], other: Float[np.ndarray, "z y x"]) -> Float[np.ndarray, "s"]:
+    return volume_fsc(*(torch.from_numpy(np.asarray(each, dtype=np.float32)) for each in (one, other)))
+
+
+def _crop(volume: Float[np.ndarray, "z y x"], size: int) -> Float[np.ndarray, "z y x"]:
+    if len(volume) == size:
+        return np.asarray(volume, dtype=np.float32)
+    return fourier_crop(torch.from_numpy(np.asarray(volume, dtype=np.float32)), size, dimensions=3).numpy()

@@ -1,0 +1,59 @@
+"""``cryobench simulate``: a data set with known truth."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from cryobench.cli import machine
+from cryobench.cli.options import Preset, RecipeName, Seed, Set, Structure
+from cryobench.cli.values import parse_range, parse_settings
+
+
+def simulate(
+    recipe: RecipeName,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the data set.")],
+    preset: Preset = "lite",
+    structure: Structure = None,
+    weights: Annotated[
+        Optional[list[float]],
+        typer.Option(help="Share of the images of each structure, in their order; recipe custom."),
+    ] = None,
+    snr: Annotated[Optional[float], typer.Option(help="Signal-to-noise ratio (variance ratio, all pixels).")] = None,
+    particles: Annotated[
+        Optional[str],
+        typer.Option(metavar="FIRST:STOP", help="Make only these particles: to the bit what they are in the whole."),
+    ] = None,
+    seed: Seed = 0,
+    set_: Set = None,
+    workers: machine.Workers = 1,
+) -> None:
+    """Make a data set with known truth. Repeating the command after an interruption goes on where it stopped.
+
+    Examples:
+
+    **cryobench simulate igg-1d -o antibody --preset lite --snr 0.1**
+
+    **cryobench simulate custom -o mixture --structure a.pdb b.cif --weights 0.7 0.3 --preset realistic**
+    """
+    from cryobench.cli.progress import Bars
+    from cryobench.cli.tables import print_dataset
+    from cryobench.recipes.simulate import simulate as simulate_recipe
+
+    changes = parse_settings(set_)
+    if snr is not None:
+        changes["snr"] = snr
+    if weights is not None:
+        changes["weights"] = weights
+    dataset = simulate_recipe(
+        recipe,
+        output,
+        preset=preset,
+        structures=structure or (),
+        seed=seed,
+        settings=changes,
+        particles=parse_range(particles),
+        workers=workers,
+        progress=Bars(),
+    )
+    print_dataset(dataset)

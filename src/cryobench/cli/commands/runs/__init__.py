@@ -1,0 +1,1 @@
+"""Commands that make runs, decode, score and show them."""

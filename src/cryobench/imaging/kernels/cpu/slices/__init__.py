@@ -1,0 +1,1 @@
+"""Slices on the CPU: extraction, insertion, accumulation, and gradients with respect to the rotations."""

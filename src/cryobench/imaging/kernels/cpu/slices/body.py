@@ -1,0 +1,244 @@
+"""The slice operators on CPU tensors: checks nothing, spreads the compiled kernels over threads."""
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cryobench._threads import count_threads, run_parts
+from cryobench.imaging.interpolation import tap_polynomials
+from cryobench.imaging.kernels.cpu.slices.accumulate import compile_accumulate
+from cryobench.imaging.kernels.cpu.slices.extract import compile_extract
+from cryobench.imaging.kernels.cpu.slices.gradient import compile_rotation_gradient
+from cryobench.imaging.kernels.cpu.slices.insert import compile_insert
+from cryobench.imaging.kernels.cpu.slices.interleaved import compile_interleaved
+from cryobench.imaging.layout import GridLayout
+
+_BLOCKS = (8, 4, 2, 1)
+_FLOATS = 32  # of a voxel that are added to at a time
+_PARTS_PER_THREAD = 4
+
+
+def extract(
+    values: Tensor, rotations: Tensor, layout: GridLayout, radius: float, volume_index: Tensor | None
+) -> Tensor:
+    """Slices (n, y, h), or (n, k, y, h) from a stack without ``volume_index``. complex64."""
+    n, size = len(rotations), layout.box_size
+    many = values.ndim == 4 and volume_index is None
+    planes = values.shape[3] if many else 1
+    # NumPy asks the system for huge pages, torch does not: a quarter of the time for stacks.
+    images = np.empty((n, planes, size, size // 2 + 1), dtype=np.complex64)
+    grid, stride = _floats(values), _stride(values)
+    offsets = _offsets(n, volume_index)
+    common = _common(rotations, layout, radius)
+    for first, block in _blocks(planes):
+        kernel = compile_extract(layout.taps, block, stride == 2 * block)
+        run_parts(
+            lambda i0, i1, kernel=kernel, first=first: kernel(
+                grid,
+                stride,
+                offsets + 2 * first,
+                *common,
+                *_strides(layout),
+                images,
+                images.view(np.float32).reshape(-1),
+                first,
+                i0,
+                i1,
+            ),
+            _image_parts(n),
+        )
+    slices = torch.from_numpy(images)
+    return slices if many else slices[:, 0]
+
+
+def insert(
+    slices: Tensor,
+    rotations: Tensor,
+    layout: GridLayout,
+    radius: float,
+    volume_index: Tensor | None,
+    n_volumes: int | None,
+) -> Tensor:
+    """Stored grid (z, y, x), or (z, y, x, k) for ``n_volumes`` of them, of the inserted slices. complex64."""
+    n = len(rotations)
+    shape = layout.shape if n_volumes is None else (*layout.shape, n_volumes)
+    values = torch.from_numpy(np.zeros(shape, dtype=np.complex64))
+    images = slices.reshape(n, -1, *slices.shape[-2:]).contiguous()
+    grid, stride = _floats(values), _stride(values)
+    offsets = _offsets(n, volume_index)
+    scaled, polynomials, row_ends = _common(rotations, layout, radius)
+    center, plane, row = _strides(layout)
+    for first, block in _blocks(images.shape[1]):
+        kernel = compile_insert(layout.taps, block, stride == 2 * block)
+        arguments = (_pairs(images), first, scaled, polynomials, row_ends, center, plane, row, stride)
+        run_parts(
+            lambda low, high, kernel=kernel, arguments=arguments, first=first: kernel(
+                *arguments, offsets + 2 * first, grid, low, high
+            ),
+            _slabs(layout),
+        )
+    return values
+
+
+def rotation_gradient(
+    gradients: Tensor,
+    values: Tensor,
+    rotations: Tensor,
+    layout: GridLayout,
+    radius: float,
+    volume_index: Tensor | None,
+) -> Tensor:
+    """Gradient (n, 3, 3) float32 of slices with incoming ``gradients`` with respect to the rotations."""
+    n = len(rotations)
+    result = np.zeros((n, 3, 3))
+    incoming = _pairs(gradients.reshape(n, -1, *gradients.shape[-2:]).contiguous())
+    grid, stride = _floats(values), _stride(values)
+    kernel = compile_rotation_gradient(layout.taps)
+    common = _common(rotations, layout, radius)
+    offsets = _offsets(n, volume_index)
+    run_parts(
+        lambda i0, i1: kernel(grid, stride, offsets, *common, *_strides(layout), incoming, result, i0, i1),
+        _image_parts(n),
+    )
+    return torch.from_numpy((result * layout.padding).astype(np.float32))
+
+
+def accumulate(
+    data: tuple[Tensor | None, Tensor | None],
+    grids: tuple[Tensor | None, Tensor | None],
+    entries: tuple[Tensor, Tensor, Tensor],
+    rotations: Tensor,
+    layout: GridLayout,
+    radius: float,
+) -> None:
+    """Add the entries (image, volume, factor) of (numerator, weight) (n, y, h) to their grids (k, z, y, x).
+
+    Numerators are complex64, weights float32; a missing one is None in both pairs. In place.
+    """
+    numerator, weight = data
+    numerator_grid, weight_grid = grids
+    kernel = compile_accumulate(layout.taps, numerator is not None, weight is not None)
+    images = (
+        np.zeros((1, 1, 1, 2), np.float32) if numerator is None else _pairs(numerator.contiguous()),
+        np.zeros((1, 1, 1), np.float32) if weight is None else weight.detach().contiguous().numpy(),
+    )
+    rest = (
+        *_common(rotations, layout, radius),
+        *_strides(layout),
+        np.zeros((1, 1), np.float32)
+        if numerator_grid is None
+        else _pairs(numerator_grid).reshape(len(numerator_grid), -1),
+        np.zeros((1, 1), np.float32) if weight_grid is None else weight_grid.numpy().reshape(len(weight_grid), -1),
+    )
+    listed = [entry.numpy() for entry in entries]
+    run_parts(
+        lambda part, low, high: kernel(*images, *(entry[part] for entry in listed), *rest, low, high),
+        _entry_parts(listed[1], layout),
+    )
+
+
+def accumulate_interleaved(
+    data: tuple[Tensor, Tensor],
+    grid: Tensor,
+    factors: tuple[Tensor, Tensor],
+    rotations: Tensor,
+    layout: GridLayout,
+    radius: float,
+) -> None:
+    """Add numerators (n, y, h) complex64 and weights (n, y, h) float32 to a grid (z, y, x, 2 k + c), in place.
+
+    Floats 2 k and 2 k + 1 of a voxel are the parts of volume k and get ``factors[0]`` (n, k) times the numerator; the
+    rest are weights and get ``factors[1]`` (n, c) times the weight. The x = 0 column counts by half.
+    """
+    numerator, weight = data
+    to_numerator, to_weight = (values.detach().float().numpy() for values in factors)
+    n, total = len(rotations), grid.shape[3]
+    pairs = 2 * to_numerator.shape[1]
+    spread = np.zeros((n, 3, total), dtype=np.float32)
+    spread[:, 0, 0:pairs:2] = to_numerator
+    spread[:, 1, 1:pairs:2] = to_numerator
+    spread[:, 2, pairs:] = to_weight
+    images, weights = _pairs(numerator.contiguous()), weight.detach().contiguous().numpy()
+    common = (*_common(rotations, layout, radius), *_strides(layout))
+    for first in range(0, total, _FLOATS):
+        width = min(_FLOATS, total - first)
+        kernel = compile_interleaved(layout.taps, width, width == total)
+        part = np.ascontiguousarray(spread[:, :, first : first + width])
+        arguments = (images, weights, part, *common, total, first, grid.numpy().reshape(-1))
+        run_parts(lambda low, high, kernel=kernel, arguments=arguments: kernel(*arguments, low, high), _slabs(layout))
+
+
+def _blocks(volumes: int) -> list[tuple[int, int]]:
+    """Volumes cut into blocks of 8, 4, 2 and 1, largest first, as (first volume, length)."""
+    blocks, first = [], 0
+    for length in _BLOCKS:
+        while volumes - first >= length:
+            blocks.append((first, length))
+            first += length
+    return blocks
+
+
+def _image_parts(n: int) -> list[tuple[int, int]]:
+    count = min(n, _PARTS_PER_THREAD * count_threads())
+    bounds = [n * part // max(count, 1) for part in range(count + 1)]
+    return list(pairwise(bounds))
+
+
+def _slabs(layout: GridLayout) -> list[tuple[int, int]]:
+    """Slabs of z planes of like work: uniform directions put samples on planes in proportion to M − |z|."""
+    threads = count_threads()
+    planes = layout.shape[0]
+    count = 1 if threads == 1 else min(_PARTS_PER_THREAD * threads, planes)
+    share = np.arange(1, count) / count
+    position = np.where(share < 0.5, np.sqrt(share / 2), 1 - np.sqrt((1 - share) / 2))
+    bounds = sorted({0, planes, *np.rint(position * planes).astype(int).tolist()})
+    slabs = list(pairwise(bounds))
+    return sorted(slabs, key=lambda slab: abs(slab[0] + slab[1] - planes))
+
+
+def _entry_parts(volumes: np.ndarray, layout: GridLayout) -> list[tuple[slice, int, int]]:
+    """Entries, listed volume by volume, and slabs that can be worked on at once.
+
+    A volume is one piece of work; one that many of the entries go to is cut into slabs.
+    """
+    bounds = np.flatnonzero(np.diff(volumes, prepend=-1, append=-1))
+    parts: list[tuple[slice, int, int]] = []
+    for first, last in pairwise(bounds.tolist()):
+        alone = 2 * count_threads() * (last - first) <= len(volumes) or count_threads() == 1
+        slabs = [(0, layout.shape[0])] if alone else _slabs(layout)
+        parts.extend((slice(first, last), low, high) for low, high in slabs)
+    return sorted(parts, key=lambda part: part[0].start - part[0].stop)
+
+
+def _common(rotations: Tensor, layout: GridLayout, radius: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    scaled = (rotations.detach().to(torch.float32) * layout.padding).contiguous().numpy()
+    polynomials = tap_polynomials(layout.kernel, layout.padding).astype(np.float32)
+    return scaled, polynomials, layout.row_ends(radius)
+
+
+def _strides(layout: GridLayout) -> tuple[int, int, int]:
+    _, rows, columns = layout.shape
+    return layout.center, rows * columns, columns
+
+
+def _offsets(n: int, volume_index: Tensor | None) -> np.ndarray:
+    """Floats from the start of a voxel to each image's volume."""
+    if volume_index is None:
+        return np.zeros(n, dtype=np.int64)
+    return 2 * volume_index.to(torch.int64).contiguous().numpy()
+
+
+def _stride(values: Tensor) -> int:
+    return 2 * values.shape[3] if values.ndim == 4 else 2
+
+
+def _floats(values: Tensor) -> np.ndarray:
+    """The grid as one row of float32; a view of contiguous values, so that insertion writes through it."""
+    return torch.view_as_real(values.detach().resolve_conj().contiguous()).numpy().reshape(-1)
+
+
+def _pairs(tensor: Tensor) -> np.ndarray:
+    """Complex numbers as pairs of float32."""
+    return torch.view_as_real(tensor.detach().resolve_conj()).numpy()

@@ -1,0 +1,109 @@
+"""Covariance columns under a prior, and the real volumes that they stand for (step h).
+
+Σ_j = B_j / (H_j + R_j(|ω|)), R the noise power over the prior power τ² of a column in a shell. R starts from the
+outer product of the mean's prior and is iterated: with the FSC of the two half-sets' regularised columns,
+
+    SSNR = FSC / (1 − FSC),     1 / R_new = SSNR · ⟨h / (h + R)²⟩ / ⟨(h / (h + R))²⟩,
+
+h the entries of H of a half in the shell: a regularised half has signal power τ² ⟨(h/(h+R))²⟩ and noise power
+⟨h/(h+R)²⟩ (in units of the noise), whose ratio the SSNR is. The last uses both halves' sums.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cryobench._threads import run_parts
+from cryobench.fourier import hermitian_weights, ifft_volume, shell_indices
+from cryobench.imaging.kernels.cpu.column_prior import SETTLED, iterate_prior
+from cryobench.methods.recovar.columns import ColumnSums
+from cryobench.reconstruction.statistics import LEAST_FSC, MOST_FSC, fsc_of_sums, signal_to_noise
+
+_PRIOR_FACTOR = 1e-2
+"""First prior of a column over the outer product of the mean's (published)."""
+ROUNDS = 20
+"""Most iterations of the prior (published: 20)."""
+
+
+def first_prior(frequencies: np.ndarray, prior: np.ndarray, noise: np.ndarray, size: int) -> np.ndarray:
+    """(c, s) noise over prior power of each column: the outer products of noise and of the mean's prior."""
+    shells = np.minimum(np.floor(np.sqrt((frequencies**2).sum(axis=1)) + 0.5).astype(int), size // 2)
+    power = np.concatenate([noise, np.repeat(noise[-1:], size // 2 + 1 - len(noise))])
+    ratio = power / np.maximum(prior, 1e-30)
+    return ratio * ratio[shells][:, None] / _PRIOR_FACTOR
+
+
+def solve_columns(
+    sums: ColumnSums, initial: np.ndarray, mask: Tensor, gridding: Tensor, *, radius: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Real volumes (2 c, v) of the columns inside a mask, and the FSC (c, s) of their half-sets.
+
+    Parameters
+    ----------
+    sums
+        B and H of c columns.
+    initial
+        (c, s) first R of each column and shell.
+    mask
+        (z, y, x); volumes are multiplied by it and given at its v voxels that are not 0.
+    gridding
+        (z, y, x) by which inserted volumes are divided.
+    radius
+        Last shell that was inserted.
+    """
+    size = mask.shape[-1]
+    count = len(sums.top)
+    shells = shell_indices(size, 3).numpy().astype(np.int64).ravel()
+    weights = hermitian_weights(size).expand(size, size, -1).contiguous().numpy().astype(np.float32).ravel()
+    inside = torch.nonzero(mask.flatten() > 0)[:, 0]
+    factor = (mask / gridding).flatten()[inside].float()
+    volumes = np.empty((2 * count, len(inside)), dtype=np.float32)
+    curves = np.empty((count, size // 2 + 1), dtype=np.float32)
+
+    def solve(first: int, last: int) -> None:
+        for column in range(first, last):
+            top, bottom = sums.top[column], sums.bottom[column]
+            prior = initial[column].astype(np.float64)
+            iterate_prior(top, bottom, shells, weights, prior, curves[column], radius, ROUNDS, LEAST_FSC, MOST_FSC)
+            spread = np.where(shells <= radius, prior[np.minimum(shells, radius)], np.inf)
+            solved = top.sum(0) / np.maximum(bottom.sum(0) + spread, 1e-30)
+            spectra = torch.from_numpy(solved.astype(np.complex64)).reshape(2, size, size, size // 2 + 1)
+            real = ifft_volume(spectra, size).flatten(1)[:, inside] * factor
+            volumes[2 * column : 2 * column + 2] = real.numpy()
+
+    bounds = np.linspace(0, count, min(count, 4) + 1).astype(int)
+    run_parts(solve, list(pairwise(bounds)))
+    return volumes, curves
+
+
+def iterate_prior_by_sums(
+    top: np.ndarray, bottom: np.ndarray, shells: np.ndarray, weights: np.ndarray, prior: np.ndarray, rounds: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """R (s,) after so many rounds from ``prior``, and the last FSC (s,): what the kernel is tested against.
+
+    ``top`` (half, part, v), ``bottom`` (half, v), ``shells`` and ``weights`` (v,) of the entries.
+    """
+    prior, curve = prior.copy(), np.zeros(len(prior))
+
+    def over_shells(values: np.ndarray) -> np.ndarray:
+        return np.bincount(shells, weights=weights * values, minlength=len(prior))[: len(prior)]
+
+    within = shells < len(prior)
+    top, bottom, shells, weights = top[..., within], bottom[:, within], shells[within], weights[within]
+    for _ in range(rounds):
+        spread = prior[shells]
+        first, second = top / (bottom + spread)[:, None]
+        squares = [over_shells((np.abs(each) ** 2).sum(0)) for each in (first, second)]
+        sums = [over_shells((first * second.conj()).real.sum(0)), *squares]
+        curve = fsc_of_sums(*(torch.from_numpy(each) for each in sums)).numpy()
+        h = bottom.mean(0)
+        gain, noise = over_shells((h / (h + spread)) ** 2), over_shells(h / (h + spread) ** 2)
+        seen = (gain > 0) & (noise > 0)
+        updated = np.where(seen, gain / np.where(seen, noise, 1) / signal_to_noise(curve), prior)
+        change = np.abs(np.log(updated / prior)).max()
+        prior = updated
+        if change < SETTLED:
+            break
+    return prior, curve

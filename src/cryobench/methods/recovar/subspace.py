@@ -1,0 +1,127 @@
+"""The subspace of the columns, the covariance within it and its principal volumes (steps i to k).
+
+The columns' real volumes span it: a randomised singular value decomposition. The covariance within it is a
+least-squares fit of second moments. With whitened slices of the basis, G_i = (A_i U)ᴴ Γ⁻¹ (A_i U) and
+b_i = (A_i U)ᴴ Γ⁻¹ (y_i − A_i μ), both real,
+
+    E b_i b_iᵀ = G_i S G_i + G_i      =>      Σ_i G_i S G_i = Σ_i (b_i b_iᵀ − G_i),   S symmetric.
+
+In the entries of S this is a linear system whose matrix holds the sums Σ_i G_ac G_db: nothing but the second moment
+matrix of the entries of G, one matrix product per batch of particles. A direct solver takes it up to
+``MOST_DIRECT`` components, conjugate gradients beyond. S = Q Λ Qᵀ turns the basis into principal volumes U Q.
+"""
+
+import numpy as np
+import torch
+from scipy.sparse.linalg import LinearOperator, cg
+from torch import Tensor
+
+from cryobench.imaging.grid import FourierVolume
+from cryobench.methods.recovar.whitened import small_batches, whitened_data, whitened_products, whitened_rows
+from cryobench.reconstruction.engine import Passes, Rows, Sums
+from cryobench.reconstruction.images import PosedSpectra, subtract_volume
+from cryobench.rng import stream
+
+MOST_DIRECT = 100
+"""Largest number of components whose system is solved by factorisation (at 100: 5,050 unknowns, 0.2 GB)."""
+
+_RIDGE = 1e-6
+_OVERSAMPLING, _POWER_ROUNDS = 20, 3
+
+
+def find_subspace(columns: np.ndarray, n_components: int, seed: int) -> tuple[Tensor, np.ndarray]:
+    """Orthonormal volumes (k, v) that best span columns (c, v), and their singular values (k,), descending.
+
+    By a randomised range finder with power iterations (Halko, Martinsson & Tropp, SIAM Review 53 (2011) 217,
+    algorithms 4.4 and 5.1) on the real volumes of the columns; k is at most c.
+    """
+    matrix = torch.from_numpy(columns)
+    rank = min(n_components, *matrix.shape)
+    probes = min(rank + _OVERSAMPLING, *matrix.shape)
+    test = stream(seed, "randomised SVD").standard_normal((len(matrix), probes)).astype(np.float32)
+    basis = torch.linalg.qr(matrix.T @ torch.from_numpy(test)).Q
+    for _ in range(_POWER_ROUNDS):
+        basis = torch.linalg.qr(matrix.T @ torch.linalg.qr(matrix @ basis).Q).Q
+    small = matrix @ basis
+    _, values, right = torch.linalg.svd(small, full_matrices=False)
+    return (right[:rank] @ basis.T).contiguous(), values[:rank].numpy()
+
+
+def with_mean_first(basis: Tensor, mean: Tensor) -> Tensor:
+    """Orthonormal volumes (k + 1, v) of which the first is the mean's direction."""
+    stacked = torch.cat([mean[None] / torch.linalg.norm(mean), basis])
+    return torch.linalg.qr(stacked.T).Q.T.contiguous()
+
+
+def project_covariance(passes: Passes, mean_ft: FourierVolume, basis_ft: FourierVolume, noise: np.ndarray) -> Tensor:
+    """S (k, k) float64, symmetric, not made positive. ``basis_ft`` holds k volumes."""
+    sums, _ = passes.run(_sum_moments, mean_ft, basis_ft, noise)
+    return solve_moments(sums["moments"], sums["right"])
+
+
+def _sum_moments(
+    spectra: PosedSpectra, mean_ft: FourierVolume, basis_ft: FourierVolume, noise: np.ndarray
+) -> tuple[Sums, Rows]:
+    k, device = basis_ft.n_volumes, spectra.device
+    mean_ft, basis_ft = mean_ft.to(device), basis_ft.to(device)
+    rows, columns = torch.triu_indices(k, k, device=device)
+    moments = torch.zeros(len(rows), len(rows), device=device)
+    right = torch.zeros(k, k, dtype=torch.float64, device=device)
+    for batch in spectra.batches():
+        entries, first = torch.empty(len(batch), len(rows), device=device), 0
+        for part in small_batches(batch, spectra.disc, k):
+            residual = subtract_volume(part, mean_ft, spectra.disc).data
+            images = whitened_rows(basis_ft, part, spectra.disc, noise)
+            gram, match = whitened_products(images, whitened_data(residual, spectra.disc, noise))
+            entries[first : first + len(part)] = gram[:, rows, columns]
+            right += (match.T @ match).double() - gram.double().sum(0)
+            first += len(part)
+        moments.addmm_(entries.T, entries)
+    return {"moments": moments.cpu(), "right": right.cpu()}, {}
+
+
+def solve_moments(moments: Tensor, right: Tensor) -> Tensor:
+    """S (k, k) from Σ G_ab G_cd over the pairs a ≤ b (m, m), as upper triangles list them, and Σ (b bᵀ − G)."""
+    k = len(right)
+    rows, columns = torch.triu_indices(k, k)
+    entry = torch.zeros(k, k, dtype=torch.long)
+    entry[rows, columns] = entry[columns, rows] = torch.arange(len(rows))
+    scale = torch.where(rows == columns, 1.0, 2.0**0.5).double()
+    direct = k <= MOST_DIRECT
+    system = torch.empty(len(rows), len(rows), dtype=torch.float64 if direct else torch.float32)
+    for line in range(len(rows)):
+        a, b = rows[line], columns[line]
+        both = moments[entry[a, rows], entry[columns, b]] + moments[entry[a, columns], entry[rows, b]]
+        system[line] = both.double() * scale[line] * scale / 2
+    wanted = right[rows, columns] * scale
+    ridge = _RIDGE * float(system.diagonal().double().sum()) / len(system)
+    if direct:
+        system.diagonal().add_(ridge)
+        found = torch.cholesky_solve(wanted[:, None], torch.linalg.cholesky(system))[:, 0]
+    else:
+
+        def apply(vector: np.ndarray) -> np.ndarray:
+            return (system @ torch.from_numpy(vector).float()).double().numpy() + ridge * vector
+
+        operator = LinearOperator((len(system),) * 2, apply, dtype=np.float64)  # pyright: ignore[reportCallIssue]
+        found = torch.from_numpy(cg(operator, wanted.numpy(), rtol=1e-5, maxiter=500)[0])
+    result = torch.zeros(k, k, dtype=torch.float64)
+    result[rows, columns] = result[columns, rows] = found / scale
+    return result
+
+
+def principal_volumes(basis: Tensor, covariance: Tensor) -> tuple[Tensor, np.ndarray]:
+    """Principal volumes (k, v) and variances (k,), descending; what is not positive is set to 1e-6 of the first."""
+    values, vectors = torch.linalg.eigh(covariance)
+    order = torch.argsort(values, descending=True)
+    values = values[order].clamp(min=1e-6 * float(values.max().clamp(min=1e-30)))
+    volumes = vectors[:, order].T.float() @ basis
+    signs = torch.sign((volumes**3).sum(1))
+    return volumes * torch.where(signs == 0, 1.0, signs)[:, None], values.numpy()
+
+
+def spread_inside(volumes: Tensor, mask: Tensor) -> Tensor:
+    """Volumes (k, z, y, x) of values (k, v) inside a mask, 0 outside."""
+    full = torch.zeros(len(volumes), *mask.shape)
+    full[:, mask > 0] = volumes
+    return full

@@ -1,0 +1,1 @@
+"""States of a recipe: structures, conformations and compositions, with their collective variables."""

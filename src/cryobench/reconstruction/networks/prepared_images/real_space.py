@@ -1,0 +1,157 @@
+"""Images in real space, for networks whose volumes are grids: centred, cut to the molecule, kept as rows.
+
+centred by given shifts -> divided by s -> the central ``crop`` px
+
+One number s for all images takes pixels to a standard deviation of about one; a volume's density is the network's
+output times s. The CTF comes on the whole box, of which the images are the middle: what it spreads beyond the crop
+is lost on both sides of a comparison.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryobench._progress import Progress, Silent
+from cryobench.compute import Compute
+from cryobench.data import CHUNK, Particles
+from cryobench.fourier import fft_images, frequency_grid, ifft_images
+from cryobench.imaging.ctf import evaluate_ctf
+from cryobench.imaging.shift import shift_images
+from cryobench.reconstruction.images import require_poses
+from cryobench.reconstruction.networks.prepared_images.rows import PreparedRows
+
+_SAMPLE = 1000
+
+
+@dataclass(frozen=True)
+class RealSpaceBatch:
+    """A batch of images on a device, or the part of one that a process of a team computes on."""
+
+    indices: np.ndarray
+    """(n,) particles of the whole batch."""
+    images: Float[Tensor, "b c c"]
+    """float32."""
+    ctf: Float[Tensor, "b y h"]
+    """On half-spectra of the whole box, float32."""
+    rotations: Float[Tensor, "b 3 3"]
+    """float32."""
+    own: slice = field(default_factory=lambda: slice(None))
+    """Positions in the batch of the b images that are here."""
+
+
+class RealSpaceImages:
+    """All images, prepared; in memory, or in a file beyond the budget.
+
+    Parameters
+    ----------
+    particles
+        At given poses, in the box in which they are compared.
+    compute
+        Device and workers.
+    crop
+        px, an even number no larger than the box.
+    keep_bytes
+        Memory for prepared images (``PreparedRows``).
+    folder
+        Where the file is, if they need one.
+
+    Raises
+    ------
+    ValueError
+        If poses are withheld, a pixel is not finite, or all images are constant.
+    OSError
+        If there is no space for the file.
+    """
+
+    def __init__(
+        self,
+        particles: Particles,
+        compute: Compute,
+        crop: int,
+        *,
+        keep_bytes: float,
+        folder: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._rotations, self._shifts = require_poses(particles)
+        self._particles, self._device, self.crop = particles, compute.device, crop
+        self._frequencies = frequency_grid(particles.box_size, 2, pixel_size=particles.pixel_size)
+        self.scale: float = _measure_deviation(particles)
+        """s: projections are the network's numbers times it."""
+        self._rows = PreparedRows(
+            (len(particles), crop, crop), keep_bytes=keep_bytes, n_workers=compute.n_workers, folder=folder
+        )
+        total = 0.0
+        with (progress or Silent()).task("preparing images", total=len(particles)) as task:
+            for indices in particles.chunks(CHUNK):
+                prepared = self._prepare(indices)
+                total += float(prepared.square().sum(dtype=torch.float64))
+                self._rows[indices] = prepared.numpy()
+                task.advance(len(indices))
+        self.power: float = total / (len(particles) * crop**2)
+        """Mean square of the prepared pixels: the residual of an empty volume."""
+
+    def __len__(self) -> int:
+        return len(self._particles)
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether prepared images are kept in memory."""
+        return self._rows.is_in_memory
+
+    @property
+    def box_size(self) -> int:
+        """px, of the whole images."""
+        return self._particles.box_size
+
+    @property
+    def pixel_size(self) -> float:
+        """Å."""
+        return self._particles.pixel_size
+
+    def open_here(self, device: str) -> None:
+        """In the process travelled to: open the file, for a device. FileNotFoundError if it cannot be seen there."""
+        self._rows.open_here()
+        self._device = device
+
+    def load(self, indices: np.ndarray, own: slice = slice(None)) -> RealSpaceBatch:
+        """Images, CTFs and rotations of a batch of particles, or of its own part, on the device."""
+        whole, indices = indices, indices[own]
+        return RealSpaceBatch(
+            whole,
+            torch.from_numpy(self._rows[indices]).to(self._device),
+            evaluate_ctf(self._particles.ctf[indices], self._frequencies).to(self._device),
+            torch.tensor(self._rotations[indices], dtype=torch.float32, device=self._device),
+            own,
+        )
+
+    def _prepare(self, indices: np.ndarray) -> Tensor:
+        size, pixel_size = self._particles.box_size, self._particles.pixel_size
+        images = torch.from_numpy(self._particles.read(indices))
+        shifts = torch.from_numpy(self._shifts[indices]).float()
+        spectra = shift_images(fft_images(images), shifts, size, pixel_size=pixel_size)
+        return cut_middle(ifft_images(spectra, size), self.crop) / self.scale
+
+
+def cut_middle(images: Float[Tensor, "*n y x"], crop: int) -> Float[Tensor, "*n c c"]:
+    """The central ``crop`` px of images, about the same centre pixel."""
+    first = images.shape[-1] // 2 - crop // 2
+    return images[..., first : first + crop, first : first + crop]
+
+
+def _measure_deviation(particles: Particles) -> float:
+    """Standard deviation of the pixels of a sample of the images, each about its own mean."""
+    chosen = np.unique(np.linspace(0, len(particles) - 1, min(len(particles), _SAMPLE)).astype(int))
+    total = 0.0
+    for first in range(0, len(chosen), CHUNK):
+        images = particles.read(chosen[first : first + CHUNK]).astype(np.float64)
+        total += float(np.square(images - images.mean(axis=(1, 2), keepdims=True)).sum())
+    if not total > 0:
+        raise ValueError("the images hold nothing: all pixels of an image are equal. Is the stack blank?")
+    return (total / (len(chosen) * particles.box_size**2)) ** 0.5

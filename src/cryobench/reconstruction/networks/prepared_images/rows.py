@@ -1,0 +1,64 @@
+"""Prepared images as half-precision rows: in memory, or in a file beyond a budget or where several processes read."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from cryobench.reconstruction.networks.prepared_images.row_file import RowFile
+
+
+class PreparedRows:
+    """An array (rows, ...) of float16, written once by indices and read by indices.
+
+    Parameters
+    ----------
+    shape
+        Of the array.
+    keep_bytes
+        Memory for it; if it needs more, or several workers read it, it lies in a file, which goes with this object.
+    n_workers
+        Processes that read it.
+    folder
+        Where that file is; None for where temporary files are.
+
+    Raises
+    ------
+    OSError
+        If there is no space for the file.
+    """
+
+    def __init__(self, shape: tuple[int, ...], *, keep_bytes: float, n_workers: int, folder: Path | None) -> None:
+        shared = n_workers > 1
+        self.is_in_memory = not shared and 2 * float(np.prod(shape, dtype=float)) <= keep_bytes
+        """Whether they are kept in memory."""
+        self._rows: np.ndarray | RowFile = (
+            np.empty(shape, dtype=np.float16) if self.is_in_memory else RowFile(shape, folder, named=shared)
+        )
+
+    def __getstate__(self) -> dict[str, object]:
+        """As it is; rows stay in their file, which is opened anew by its name."""
+        if isinstance(self._rows, np.ndarray) or self._rows.path is None:
+            raise TypeError("prepared images travel to workers by their file, and these were made for one process.")
+        return dict(self.__dict__)
+
+    def open_here(self) -> None:
+        """In the process travelled to: open the file. FileNotFoundError if it cannot be seen there."""
+        assert isinstance(self._rows, RowFile)
+        try:
+            self._rows.reopen()
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"{socket.gethostname()} sees no file {self._rows.path}, where the prepared images are: put the run "
+                "where all machines see it."
+            ) from error
+
+    def __getitem__(self, indices: np.ndarray) -> np.ndarray:
+        """Rows (b, ...) float32."""
+        return self._rows[indices].astype(np.float32)
+
+    def __setitem__(self, indices: np.ndarray, rows: np.ndarray) -> None:
+        self._rows[indices] = torch.from_numpy(rows).half().numpy()  # without a warning where one is out of range

@@ -1,0 +1,207 @@
+"""Images as networks compare them: prepared once, when they are loaded, and kept as half-precision numbers.
+
+background off -> window -> centred by given shifts -> half-disc |k| ≤ ½ without the zero frequency -> divided by s
+
+The window is 1 for r ≤ 0.85, falling linearly to 0 at 0.99, r in half boxes. One number s for all images takes them
+to a standard deviation of about one; a volume's density is the network's output times s. With H = Re − Im, the value
+of the Hartley transform at k, and Re + Im at −k, a half-disc of complex numbers holds the whole Hartley disc, and
+
+    mean over the disc of (C H' − H)²  =  mean over the half-disc of |C Y' − Y|².
+
+Source: Zhong et al., Nature Methods 18 (2021) 176, and the authors' programs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryobench._progress import Progress, Silent
+from cryobench.compute import Compute
+from cryobench.data import CHUNK, Particles
+from cryobench.fourier import fft_images
+from cryobench.imaging.ctf import evaluate_ctf
+from cryobench.imaging.half_disc import HalfDisc
+from cryobench.reconstruction.images import centre, require_poses
+from cryobench.reconstruction.networks.prepared_images.rows import PreparedRows
+
+_FLAT, _END = 0.85, 0.99
+_SAMPLE = 1000
+
+
+@dataclass(frozen=True)
+class NetworkBatch:
+    """A batch of images on a device, or the part of one that a process of a team computes on."""
+
+    indices: np.ndarray
+    """(n,) particles of the whole batch."""
+    data: Tensor
+    """(b, p, 2) float32, real and imaginary part."""
+    ctf: Tensor
+    """(b, p) float32."""
+    rotations: Tensor | None
+    """(b, 3, 3) float32; None where poses are withheld."""
+    own: slice = field(default_factory=lambda: slice(None))
+    """Positions in the batch of the b images that are here."""
+
+    @property
+    def share(self) -> float:
+        """b / n, weight of a mean over the images that are here in that over the batch."""
+        return len(self.data) / len(self.indices)
+
+    def hartley(self) -> Tensor:
+        """(b, 2 p) Hartley values with the sign of the CTF taken off: at all k of the half-disc, then at all −k."""
+        flipped = self.data * torch.sign(self.ctf)[..., None]
+        return torch.cat([flipped[..., 0] - flipped[..., 1], flipped[..., 0] + flipped[..., 1]], dim=1)
+
+
+class NetworkImages:
+    """All images, prepared; in memory, or in a file beyond the budget.
+
+    Parameters
+    ----------
+    particles
+        With poses, which centre the images, or without: then they stay where they are.
+    compute
+        Device.
+    keep_bytes
+        Memory for prepared images; if they need more, or several workers read them, they lie in a file, which goes
+        with this object (``PreparedRows``).
+    scaled_by
+        Images whose standard deviation is s: "sample", at most 1,000 of them before the window (cryoDRGN), or
+        "all", after it (cryoDRGN-AI).
+    folder
+        Where that file is; None for where temporary files are.
+
+    Raises
+    ------
+    ValueError
+        If a pixel is not finite, or all images are constant.
+    OSError
+        If there is no space for the file.
+    """
+
+    def __init__(
+        self,
+        particles: Particles,
+        compute: Compute,
+        *,
+        keep_bytes: float,
+        scaled_by: Literal["sample", "all"] = "sample",
+        folder: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._particles, self._device = particles, compute.device
+        size = particles.box_size
+        self.disc = HalfDisc(size, size // 2)
+        self._window = _make_window(size)
+        self._border = self._window < 1
+        frequencies = self.disc.frequencies[1:] / (size * particles.pixel_size)
+        self._frequencies = torch.from_numpy(frequencies).float()
+        self._steps = torch.from_numpy(self.disc.frequencies[1:].T / size).to(self._device)
+        first = self._measure_scale()
+        shape = (len(particles), len(frequencies), 2)
+        self._rows = PreparedRows(shape, keep_bytes=keep_bytes, n_workers=compute.n_workers, folder=folder)
+        total = 0.0
+        with (progress or Silent()).task("preparing images", total=len(particles)) as task:
+            for indices in particles.chunks(CHUNK):
+                prepared = self._prepare(indices)
+                total += float(prepared.square().sum(dtype=torch.float64))
+                self._rows[indices] = (prepared / first).numpy()
+                task.advance(len(indices))
+        # Over the whole disc: H² summed over k and −k is twice |Y|².
+        windowed = (total / (len(particles) * shape[1])) ** 0.5
+        self.scale: float = first if scaled_by == "sample" else windowed
+        """s: spectra are the network's numbers times it."""
+        self._factor = first / self.scale
+        self.power: float = (windowed / self.scale) ** 2
+        """Mean square of the prepared values: the residual of an empty volume."""
+
+    def __len__(self) -> int:
+        return len(self._particles)
+
+    @property
+    def particles(self) -> Particles:
+        """Those that were prepared."""
+        return self._particles
+
+    @property
+    def n_values(self) -> int:
+        """M, pixels of the whole disc without the zero frequency."""
+        return 2 * len(self._frequencies)
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether prepared images are kept in memory."""
+        return self._rows.is_in_memory
+
+    @property
+    def window_power(self) -> float:
+        """Mean square of the window: the power of white noise in prepared images, over that in the images."""
+        return float(self._window.square().mean())
+
+    def open_here(self, device: str) -> None:
+        """In the process travelled to: open the file, for a device. FileNotFoundError if it cannot be seen there."""
+        self._rows.open_here()
+        self._device = device
+
+    def load(self, indices: np.ndarray, own: slice = slice(None)) -> NetworkBatch:
+        """Images, CTFs and rotations of a batch of particles, or of its own part, on the device."""
+        whole, indices = indices, indices[own]
+        data = torch.from_numpy(self._rows[indices]).mul_(self._factor)
+        rotations = self._particles.rotations
+        chosen = None if rotations is None else torch.tensor(rotations[indices], dtype=torch.float32)
+        return NetworkBatch(
+            whole,
+            data.to(self._device),
+            evaluate_ctf(self._particles.ctf[indices], self._frequencies).to(self._device),
+            None if chosen is None else chosen.to(self._device),
+            own,
+        )
+
+    def move(
+        self, batch: NetworkBatch, rotations: Float[Tensor, "b 3 3"], shifts: Float[Tensor, "b 2"]
+    ) -> NetworkBatch:
+        """The images of a batch at other rotations, and moved by ``shifts`` (x, y) in px beyond those they came with.
+
+        Data and rotations can be differentiated by what they are made from.
+        """
+        phases = shifts @ (self._steps * (-2 * np.pi)).to(shifts)
+        sine, cosine = torch.sin(phases), torch.cos(phases)
+        real, imaginary = batch.data.unbind(-1)
+        data = torch.stack([real * cosine - imaginary * sine, real * sine + imaginary * cosine], dim=-1)
+        return replace(batch, data=data, rotations=rotations)
+
+    def _prepare(self, indices: np.ndarray) -> Tensor:
+        images = torch.from_numpy(self._particles.read(indices))
+        images = (images - images[:, self._border].mean(1)[:, None, None]) * self._window
+        spectra = self.disc.pack(fft_images(images))
+        if self._particles.rotations is not None:
+            _, shifts = require_poses(self._particles)
+            spectra = centre(spectra, shifts[indices], self.disc, pixel_size=self._particles.pixel_size)
+        return torch.view_as_real(spectra[:, 1:].contiguous())
+
+    def _measure_scale(self) -> float:
+        """Standard deviation of the Hartley values of a sample of the images, before the window."""
+        n = len(self._particles)
+        chosen = np.unique(np.linspace(0, n - 1, min(n, _SAMPLE)).astype(int))
+        total = 0.0
+        for first in range(0, len(chosen), CHUNK):
+            images = self._particles.read(chosen[first : first + CHUNK]).astype(np.float64)
+            # By Parseval's theorem, without the zero frequency.
+            total += float(np.square(images - images.mean(axis=(1, 2), keepdims=True)).sum())
+        if not total > 0:
+            raise ValueError("the images hold nothing: all pixels of an image are equal. Is the stack blank?")
+        return (total / len(chosen)) ** 0.5
+
+
+def _make_window(size: int) -> Tensor:
+    axis = torch.arange(size) - size // 2
+    radius = torch.sqrt((axis[:, None] ** 2 + axis**2).double()) / (size / 2)
+    return ((_END - radius) / (_END - _FLAT)).clamp(0, 1).float()
