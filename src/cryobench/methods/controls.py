@@ -9,7 +9,7 @@
 | random-latent | back-projection of all images | - | 8 independent normal numbers |
 
 The truth is the ceiling of every metric. Back-projection by the true labels is what a perfect classifier would get
-out of these images. Consensus knows nothing of the heterogeneity; a shuffled or random latent knows nothing at all.
+out of these images. Consensus contains no heterogeneity; a shuffled or random latent knows nothing at all.
 Those two back-project every image and run without any truth; the others need the labels of the query particles, and
 the first the volumes too. Particles without a label are left out of the back-projections by label.
 """
@@ -213,7 +213,7 @@ class Consensus(BackprojectingControl):
     needs = ()
     role = "reference"
     tells = (
-        "One map from all images, the same for every particle: it knows nothing of the heterogeneity. A run that "
+        "One map from all images, the same for every particle: it contains no heterogeneity. A run that "
         "does not beat it has not shown that it resolves motion."
     )
     colour = "#E69F00"

@@ -123,7 +123,13 @@ def test_what_runs_found_stands_on_the_page_as_pictures_surfaces_and_figures(fol
 def test_every_metric_is_explained_and_every_score_has_a_column(page):
     text = page.text
     assert "metric-labels" in page.ids
-    for words in ("What it does not see.", "Blind:", "Adjusted Rand index of labels", "Poses", "Published results"):
+    for words in (
+        "Limitations.",
+        "Ignores particle identity:",
+        "Adjusted Rand index of labels",
+        "Poses",
+        "Published results",
+    ):
         assert words in text, words
     assert "Not comparable number by number" in text
 
