@@ -25,7 +25,7 @@ nothing.
 the STAR or .cs file that the program read (`--images`, or what its configuration names) with the selection that
 it used (`--indices`); from the indices alone; and only then from the order, if there are as many rows, which is
 said. Sources that contradict one another are an error that shows both. Particles that were left out have no
-latent: scores count them as knowing nothing.
+latent: scores count them as uninformative.
 
 **Volumes** of the query particles are the program's own where it wrote them, else come from its model by the
 decoder that methods here use, else, with `--volumes-by kernel-regression`, from the images near each latent.

@@ -54,7 +54,7 @@ def test_a_metric_that_says_little_has_a_short_page():
     titles = [line[3:] for line in page.splitlines() if line.startswith("## ")]
     assert titles == ["Scores", "Needs", "Source"]
     assert "| `bare-score` | Bare | none | −∞ to 2.5 | lower | mean |" in page
-    assert "`bare-score` does not tell the truth from labels shuffled" in page
+    assert "`bare-score` does not distinguish the truth from labels shuffled" in page
 
 
 def test_pages_are_written(tmp_path):
