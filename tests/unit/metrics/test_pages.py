@@ -65,7 +65,7 @@ def test_pages_are_written(tmp_path):
 def test_the_command_line_prints_a_page():
     done = CliRunner().invoke(app, ["list", "metrics", "per-image-fsc"], env={"COLUMNS": "80"})
     assert done.exit_code == 0
-    for said in ("How alike", "FSC_q(i) = Re", "fsc-auc-normalised-masked", "One map for all", "Limits"):
+    for said in ("How similar", "FSC_q(i) = Re", "fsc-auc-normalised-masked", "One map for all", "Limits"):
         assert said in done.output
     (row,) = (line for line in done.output.splitlines() if line.startswith("consensus "))
     assert row.split()[1:] == [list_known_answers(get_metric("per-image-fsc"))[1]["consensus"][5]]

@@ -1,10 +1,10 @@
-"""First classes of the particles: at random, or from the principal variation of the particles at low resolution.
+"""Initial classes of the particles: random, or from the principal variation of the particles at low resolution.
 
 cryoSPARC's "PCA" start (``assign_by_subsets``) reconstructs many small random subsets, takes the principal
 components of their volumes and clusters them; a class starts from the subsets of a cluster. A subset averages over
-what its particles differ in, so most of what its volume shows of the variation is chance. Ours clusters the
-*particles*, in the space of their principal volumes (``principal``), by k-means in the measure of how much the images
-tell two coordinates apart.
+the differences of its particles, so most of the variation between subset volumes is chance. The default clusters the
+*particles*, in the space of their principal volumes (``principal``), by k-means in the metric of how well the images
+resolve two coordinates.
 """
 
 import warnings
@@ -24,7 +24,7 @@ _SUBSETS, _SUBSETS_PER_CLASS = 100, 5
 
 
 def assign_at_random(n: int, n_classes: int, seed: int) -> np.ndarray:
-    """Labels (n,) of random subsets of equal size, to one particle."""
+    """Labels (n,) of random subsets of equal size, up to one particle."""
     return stream(seed, "random subsets").permutation(np.arange(n) % n_classes)
 
 

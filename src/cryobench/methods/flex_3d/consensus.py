@@ -1,4 +1,4 @@
-"""The consensus of each half-set, and how much noise and signal images hold beside it."""
+"""Consensus of each half-set, and the power of noise and signal in the images."""
 
 from dataclasses import dataclass
 
@@ -17,12 +17,12 @@ _LEAST_NOISE = 1e-3
 
 @dataclass(frozen=True)
 class Consensus:
-    """What is known before anything moves."""
+    """Estimates before the motion."""
 
     halves: Tensor
-    """(2, z, y, x) float32, of each half-set, in the mask that it was made in."""
+    """(2, z, y, x) float32, of each half-set, inside its mask."""
     noise: np.ndarray
-    """(radius + 1,) power of what the consensus leaves over of images, per shell."""
+    """(radius + 1,) power of the images' residuals from the consensus, per shell."""
     signal: np.ndarray
     """(radius + 1,) power of the consensus in images, CTF included."""
     gain: np.ndarray
@@ -30,12 +30,12 @@ class Consensus:
 
     @property
     def volume(self) -> Tensor:
-        """(z, y, x) of all."""
+        """Mean volume (z, y, x) of the half-sets."""
         return self.halves.mean(0)
 
 
 def find_consensus(passes: Passes, halves: np.ndarray, mask: Tensor) -> Consensus:
-    """Regularised back-projection of each half (n,) 0 or 1, in a mask, and the power it leaves over."""
+    """Regularised back-projection of each half (n,) 0 or 1, in a mask, and the power of its residuals."""
     sums = sum_classes(passes, np.eye(2, dtype=np.float32)[halves], passes.mean_power)
     volumes, _ = solve_volumes(sums, mask=mask)
     found = passes.run(_sum_power, volume_to_fourier(volumes.mean(0)))[0]
@@ -45,7 +45,7 @@ def find_consensus(passes: Passes, halves: np.ndarray, mask: Tensor) -> Consensu
 
 
 def _sum_power(spectra: PosedSpectra, volume_ft: FourierVolume) -> tuple[Sums, Rows]:
-    """Weighted powers (radius + 1,): of what a volume leaves over, of its images, and of the CTF."""
+    """Weighted powers (radius + 1,) of the residuals from a volume, of its images, and of the CTF."""
     totals = {name: np.zeros(spectra.disc.radius + 1) for name in ("left", "signal", "gain")}
     for batch in spectra.batches():
         predicted = predict_images(volume_ft, batch, spectra.disc)

@@ -1,4 +1,4 @@
-"""Viewing directions: the bins that batches are made of, and the tilted orientations an image is compared through."""
+"""Viewing directions: the bins from which batches are drawn, and the tilted orientations compared with an image."""
 
 import numpy as np
 import torch
@@ -8,16 +8,16 @@ from torch import Tensor
 from cryobench.rotations import healpix_directions
 
 _POLAR = 40
-"""Pixels of the first four rings, among which the polar neighbours are."""
+"""Pixels of the first four rings, which contain the polar neighbours."""
 N_TILTED = 8
-"""Neighbours of the polar pixel."""
+"""Number of neighbours of the polar pixel."""
 
 
 def view_bins(rotations: np.ndarray, n_side: int) -> np.ndarray:
-    """(n,) number of the HEALPix centre nearest to the direction along which each particle is seen.
+    """(n,) index of the HEALPix centre nearest to each particle's viewing direction.
 
-    That direction is the third row of its rotation. The cells are those nearest to a centre, which differ from
-    HEALPix pixels along their borders alone.
+    That direction is the third row of its rotation. Cells are the sets nearest to a centre, which differ from
+    HEALPix pixels only along their borders.
     """
     return np.argmax(np.asarray(rotations)[:, 2] @ healpix_directions(n_side).T, axis=1)
 
@@ -36,7 +36,7 @@ def tilted_directions(n_side: int) -> np.ndarray:
 
 
 def tilts(directions: np.ndarray, azimuths: Float[Tensor, "b"]) -> Float[Tensor, "b j 3 3"]:
-    """Rotations by each tilt towards each azimuth, without a turn in the plane, all turned by an angle per image."""
+    """Rotations by each tilt towards each azimuth, without in-plane rotation, all rotated by an angle per image."""
     tilt, azimuth = (torch.from_numpy(each).to(azimuths) for each in directions.T)
     cosine, sine = torch.cos(tilt), torch.sin(tilt)
     toward = azimuth + azimuths[:, None]

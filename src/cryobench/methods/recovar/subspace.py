@@ -1,4 +1,4 @@
-"""The subspace of the columns, the covariance within it and its principal volumes (steps i to k).
+"""Subspace of the columns, the covariance within it and its principal volumes (steps i to k).
 
 The columns' real volumes span it: a randomised singular value decomposition. The covariance within it is a
 least-squares fit of second moments. With whitened slices of the basis, G_i = (A_i U)ᴴ Γ⁻¹ (A_i U) and
@@ -7,7 +7,7 @@ b_i = (A_i U)ᴴ Γ⁻¹ (y_i − A_i μ), both real,
     E b_i b_iᵀ = G_i S G_i + G_i      =>      Σ_i G_i S G_i = Σ_i (b_i b_iᵀ − G_i),   S symmetric.
 
 In the entries of S this is a linear system whose matrix holds the sums Σ_i G_ac G_db: nothing but the second moment
-matrix of the entries of G, one matrix product per batch of particles. A direct solver takes it up to
+matrix of the entries of G, one matrix product per batch of particles. A direct solver is used up to
 ``MOST_DIRECT`` components, conjugate gradients beyond. S = Q Λ Qᵀ turns the basis into principal volumes U Q.
 """
 
@@ -48,13 +48,13 @@ def find_subspace(columns: np.ndarray, n_components: int, seed: int) -> tuple[Te
 
 
 def with_mean_first(basis: Tensor, mean: Tensor) -> Tensor:
-    """Orthonormal volumes (k + 1, v) of which the first is the mean's direction."""
+    """Orthonormal volumes (k + 1, v) of which the first is along the mean."""
     stacked = torch.cat([mean[None] / torch.linalg.norm(mean), basis])
     return torch.linalg.qr(stacked.T).Q.T.contiguous()
 
 
 def project_covariance(passes: Passes, mean_ft: FourierVolume, basis_ft: FourierVolume, noise: np.ndarray) -> Tensor:
-    """S (k, k) float64, symmetric, not made positive. ``basis_ft`` holds k volumes."""
+    """S (k, k) float64, symmetric, possibly indefinite. ``basis_ft`` holds k volumes."""
     sums, _ = passes.run(_sum_moments, mean_ft, basis_ft, noise)
     return solve_moments(sums["moments"], sums["right"])
 
@@ -111,7 +111,7 @@ def solve_moments(moments: Tensor, right: Tensor) -> Tensor:
 
 
 def principal_volumes(basis: Tensor, covariance: Tensor) -> tuple[Tensor, np.ndarray]:
-    """Principal volumes (k, v) and variances (k,), descending; what is not positive is set to 1e-6 of the first."""
+    """Principal volumes (k, v) and variances (k,), descending; those not positive are set to 1e-6 of the first."""
     values, vectors = torch.linalg.eigh(covariance)
     order = torch.argsort(values, descending=True)
     values = values[order].clamp(min=1e-6 * float(values.max().clamp(min=1e-30)))
