@@ -23,7 +23,7 @@ from cryobench.methods.flex_3d.plan import check_sizes, read_latents, reserve_me
 from cryobench.methods.flex_3d.settings import Flex3DSettings
 from cryobench.methods.flex_3d.solvent import Body, find_region, make_body
 from cryobench.methods.flex_3d.training import Flex3DTraining, Start
-from cryobench.methods.flex_3d.what_moved import measure_strain, show_density, show_motion
+from cryobench.methods.flex_3d.motion_findings import measure_strain, show_density, show_motion
 from cryobench.methods.method import Method, Preset
 from cryobench.reconstruction.decoders.deformation import pack_deformation
 from cryobench.reconstruction.deformation import FlowNetwork, soft_modes
