@@ -30,7 +30,7 @@ Deviations, and choices where nothing is published:
 * Images are compared as a whole, not within the projected mask: the map has no voxels outside it, so noise there
   enters the gradient only as far as the CTF delocalises signal, as the likelihood requires.
 * Without latents of another method, initial latents are the forces of the images on the undeformed consensus along
-  the soft modes of the mesh (``initial_latents``). From random latents no motion ever started on a hinge of ±30° at
+  the soft modes of the mesh (``forces``). From random latents no motion ever started on a hinge of ±30° at
   SNR 0.1 (spread 0.3 or 0.75, one or two dimensions): rigidity suppressed it before latents were informative.
 * The relative scale of S, λ and the centring is not published. Here the prior on latents is in nats of an image,
   and the energy is a mean over elements, so that λ does not depend on box, noise or fineness of the mesh.

@@ -16,7 +16,7 @@ from cryobench.imaging.half_disc import HalfDisc
 from cryobench.io.digest import hash_file
 from cryobench.methods.flex_3d.advice import advise
 from cryobench.methods.flex_3d.consensus import Consensus, find_consensus, low_pass, make_response
-from cryobench.methods.flex_3d.first_motion import N_MODES, Forces, find_latents
+from cryobench.methods.flex_3d.forces import N_MODES, Forces, find_latents
 from cryobench.methods.flex_3d.map_fit import MapFit, make_imaging
 from cryobench.methods.flex_3d.misfit import make_band
 from cryobench.methods.flex_3d.plan import check_sizes, read_latents, reserve_memory
