@@ -7,14 +7,14 @@ import torch
 
 from cryobench.methods.classification_ab_initio import ClassificationAbInitioSettings
 from cryobench.methods.classification_ab_initio.ascent import Ascent
-from cryobench.methods.classification_ab_initio.moves import (
+from cryobench.methods.classification_ab_initio.settings import plan_ascent
+from cryobench.methods.classification_ab_initio.splits import (
     MOST_MISSED,
     Census,
     judge_classes,
     measure_missed,
     split_volume,
 )
-from cryobench.methods.classification_ab_initio.settings import plan_ascent
 from cryobench.reconstruction.engine import RunContext
 from toy import toy_dataset
 

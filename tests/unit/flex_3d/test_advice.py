@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from cryobench.methods.flex_3d.advice import advise
-from cryobench.methods.flex_3d.settings import Flex3DSettings
 from cryobench.methods.flex_3d.motion_findings import Strain
+from cryobench.methods.flex_3d.settings import Flex3DSettings
 
 WELL = Strain(moved=8.0, stretch=0.05, growth=0.03)
 CURVE = np.concatenate([np.ones(20), np.linspace(1, 0, 8), np.zeros(5)])

@@ -14,9 +14,9 @@ from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.layout import GridLayout
 from cryobench.methods.classification_3d.expectation import Memberships, Model, compare
 from cryobench.methods.classification_3d.initial import assign_at_random, assign_by_subsets, cluster
-from cryobench.methods.classification_3d.moves import merge_and_split, split_into_empty
 from cryobench.methods.classification_3d.principal import principal_coordinates
 from cryobench.methods.classification_3d.settings import Classification3DSettings, Look, plan_iterations
+from cryobench.methods.classification_3d.split_merge import merge_and_split, split_into_empty
 from cryobench.reconstruction.engine import Iteration, Passes, RunContext, Step
 from cryobench.reconstruction.images import draw_stretch, spectra_bytes
 from cryobench.reconstruction.statistics import cut_mask, disc_of, find_masks, solve_volumes, sum_classes

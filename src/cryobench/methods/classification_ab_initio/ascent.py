@@ -18,12 +18,12 @@ from cryobench.imaging.grid import FourierVolume, fourier_to_volume, gridding_co
 from cryobench.imaging.layout import GridLayout
 from cryobench.imaging.shift_scores import ShiftGrid
 from cryobench.methods.classification_ab_initio.expectation import Model, Question, expect
-from cryobench.methods.classification_ab_initio.moves import Census, find_missed, split_volume
 from cryobench.methods.classification_ab_initio.settings import (
     ClassificationAbInitioSettings,
     Look,
     plan_ascent,
 )
+from cryobench.methods.classification_ab_initio.splits import Census, find_missed, split_volume
 from cryobench.methods.classification_ab_initio.volumes import Constraints, draw_starts
 from cryobench.reconstruction.engine import Diverged, Iteration, Passes, Rows, RunContext, Step, Sums
 from cryobench.reconstruction.images import ImageSpectra, draw_stretch, spectra_bytes

@@ -10,8 +10,8 @@ import numpy as np
 from cryobench.data import ClassVolumes, Convergence, HalfSetFsc, Particles, Reconstruction
 from cryobench.methods.classification_ab_initio.ascent import Ascent
 from cryobench.methods.classification_ab_initio.expectation import Model, Question, expect
-from cryobench.methods.classification_ab_initio.moves import find_missed, judge_classes
 from cryobench.methods.classification_ab_initio.settings import ClassificationAbInitioSettings
+from cryobench.methods.classification_ab_initio.splits import find_missed, judge_classes
 from cryobench.methods.method import Method, Preset
 from cryobench.reconstruction.engine import Checkpoint, Passes, RunContext, iterate
 from cryobench.reconstruction.poses import judge_shifts, judge_views

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.shift_scores import average_shifts
-from cryobench.methods.classification_ab_initio.moves import measure_missed
+from cryobench.methods.classification_ab_initio.splits import measure_missed
 from cryobench.reconstruction.engine import Rows, Sums
 from cryobench.reconstruction.images import ImageSpectra, Spectra
 from cryobench.reconstruction.poses import GridSlices, Leaves, Matched, PoseSearch, SearchPlan

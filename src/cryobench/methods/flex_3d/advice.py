@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cryobench.methods.flex_3d.settings import RANGE, Flex3DSettings
 from cryobench.methods.flex_3d.motion_findings import Strain
+from cryobench.methods.flex_3d.settings import RANGE, Flex3DSettings
 
 _BORDER, _PILED = 0.95, 0.1
 _STIRRED = 0.25

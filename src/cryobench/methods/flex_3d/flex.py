@@ -19,11 +19,11 @@ from cryobench.methods.flex_3d.consensus import Consensus, find_consensus, low_p
 from cryobench.methods.flex_3d.forces import N_MODES, Forces, find_latents
 from cryobench.methods.flex_3d.map_fit import MapFit, make_imaging
 from cryobench.methods.flex_3d.misfit import make_band
+from cryobench.methods.flex_3d.motion_findings import measure_strain, show_density, show_motion
 from cryobench.methods.flex_3d.plan import check_sizes, read_latents, reserve_memory
 from cryobench.methods.flex_3d.settings import Flex3DSettings
 from cryobench.methods.flex_3d.solvent import Body, find_region, make_body
 from cryobench.methods.flex_3d.training import Flex3DTraining, Start
-from cryobench.methods.flex_3d.motion_findings import measure_strain, show_density, show_motion
 from cryobench.methods.method import Method, Preset
 from cryobench.reconstruction.decoders.deformation import pack_deformation
 from cryobench.reconstruction.deformation import FlowNetwork, soft_modes
