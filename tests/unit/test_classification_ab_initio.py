@@ -224,7 +224,7 @@ def test_poses_of_one_state_are_found_from_nothing(one_state) -> None:
 def test_what_it_cannot_use_is_refused() -> None:
     dataset = toy_dataset(n=30)
     particles = dataset.particles.without_poses()
-    with pytest.raises(ValueError, match="31 classes were asked for but there are only 30"):
+    with pytest.raises(ValueError, match="31 classes were requested but there are only 30"):
         _quick(n_classes=31).reconstruct(particles, dataset.queries)
     blank = replace(particles, images=ArrayImages(np.zeros((30, 24, 24), np.float32)))
     with pytest.raises(ValueError, match="hold no power"):

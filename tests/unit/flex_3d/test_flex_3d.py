@@ -182,7 +182,7 @@ def test_what_does_not_fit_is_refused(hinge, tmp_path):
             run(hinge, **changes)
     with pytest.raises(ValueError, match="give a segmentation"):
         run(hinge, rigid_segments=[1])
-    with pytest.raises(ValueError, match="freeze_latents keeps latents"):
+    with pytest.raises(ValueError, match="freeze_latents keeps given latents"):
         run(hinge, freeze_latents=True)
 
 

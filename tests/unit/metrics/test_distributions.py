@@ -1,4 +1,4 @@
-"""Distributions along collective variables: transport on line and circle, bins, and scores of uninformative answers."""
+"""Distributions along collective variables: transport on line and circle, bins, uninformative answers."""
 
 import numpy as np
 import pytest

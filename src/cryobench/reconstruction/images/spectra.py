@@ -1,7 +1,7 @@
 """Images and CTFs on a half-disc, batch by batch: transformed, packed, and kept if they fit in memory.
 
-``ImageSpectra`` knows nothing of poses: a search for them needs just this. ``PosedSpectra`` centres every image by
-its given shift, once, and hands its rotation along.
+``ImageSpectra`` has no poses, as a search for them requires. ``PosedSpectra`` centres every image once by
+its given shift, and also has its rotation.
 """
 
 from abc import ABC, abstractmethod
@@ -26,7 +26,7 @@ from cryobench.imaging.kernels.cpu.centring import turn_phases
 from cryobench.reconstruction.images.power import ImagePower
 
 ENTRY_BYTES = 12
-"""Of one packed entry: complex64 data and float32 CTF."""
+"""Bytes of one packed entry: complex64 data and float32 CTF."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Spectra:
     """Some particles on a half-disc, without poses."""
 
     indices: np.ndarray
-    """(m,) which particles."""
+    """(m,) indices of the particles."""
     data: Tensor
     """(m, p) complex64, spectra of the images."""
     ctf: Tensor
@@ -76,7 +76,7 @@ class Posed(Spectra):
 def transform_images(
     particles: Particles, indices: np.ndarray, disc: HalfDisc, *, device: torch.device | str = "cpu"
 ) -> Spectra:
-    """Spectra and CTFs of particles (m,), as they lie in their boxes. ValueError if a pixel is not finite."""
+    """Spectra and CTFs of particles (m,), without centring. ValueError if a pixel is not finite."""
     data = disc.pack(fft_images(torch.from_numpy(particles.read(indices)).to(device)))
     frequencies = torch.from_numpy(disc.frequencies / (particles.box_size * particles.pixel_size)).float()
     ctf = evaluate_ctf(particles.ctf[indices], frequencies.to(device))
@@ -84,7 +84,7 @@ def transform_images(
 
 
 def centre(spectra: Tensor, shifts: np.ndarray, disc: HalfDisc, *, pixel_size: float) -> Tensor:
-    """Packed spectra (m, p) of the images moved by their ``shifts`` (m, 2) in Å, which centres the particles."""
+    """Packed spectra (m, p) of the images translated by their ``shifts`` (m, 2) in Å, which centres the particles."""
     radians = torch.from_numpy(-2 * np.pi / (disc.box_size * pixel_size) * shifts.astype(np.float64))
     reach = torch.arange(-disc.radius, disc.radius + 1, dtype=torch.float64)
     along_x, along_y = (
@@ -109,7 +109,7 @@ Batch = TypeVar("Batch", bound=Spectra)
 
 
 class _Batches(ABC, Generic[Batch]):
-    """All particles on a half-disc, batch by batch, as often as wanted."""
+    """All particles on a half-disc, batch by batch, for repeated passes."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class _Batches(ABC, Generic[Batch]):
     ) -> None:
         self.particles = particles
         self.device = device
-        """Where spectra are."""
+        """Device of the spectra."""
         self.disc = HalfDisc(particles.box_size, radius)
         self._contrasts = contrasts
         keeps = len(particles) * spectra_bytes(self.disc) <= keep_bytes
@@ -137,13 +137,13 @@ class _Batches(ABC, Generic[Batch]):
                     self._kept.append(batch)
                 task.advance(len(indices))
         self.power = reduce(add, parts)
-        """Of the images."""
+        """Box size of the images."""
 
     def __len__(self) -> int:
         return len(self.particles)
 
     def batches(self, chosen: np.ndarray | None = None) -> Iterator[Batch]:
-        """All particles in their order, or those that ``chosen`` (n,) says, in fixed blocks of the table."""
+        """All particles in order, or those of the mask ``chosen`` (n,), in fixed blocks of the table."""
         for number, indices in enumerate(self.particles.chunks(CHUNK)):
             rows = np.arange(len(indices)) if chosen is None else np.flatnonzero(chosen[indices])
             if len(rows) == 0:
@@ -174,15 +174,15 @@ class ImageSpectra(_Batches[Spectra]):
     Parameters
     ----------
     particles
-        With or without poses: they are not looked at.
+        With or without poses, which are ignored.
     radius
         Of the half-disc, in index units.
     device
         Where spectra are.
-    keep_bytes
+    Device of the spectra.
         Up to so many they are kept; beyond, each pass reads and transforms the images again. The batches are the
-        same either way.
-    contrasts
+        Up to this many bytes they are kept; beyond, each pass reads and transforms the images again. Batches are the
+    same in both cases.
         (n,) factors of the particles' CTFs; None for one.
 
     Raises
@@ -225,11 +225,11 @@ def require_poses(particles: Particles) -> tuple[np.ndarray, np.ndarray]:
 
 
 def spectra_bytes(disc: HalfDisc) -> float:
-    """Bytes of one particle that is kept."""
+    """Bytes of one kept particle."""
     return len(disc.index) * ENTRY_BYTES
 
 
 def bytes_to_keep(n: int, disc: HalfDisc, left: float, *, n_shards: int = 1) -> float:
-    """Bytes of n particles that are all kept, in so many shards; 0 where that is more than is ``left``."""
+    """Bytes needed to keep all n particles, in that many shards; 0 where that exceeds the bytes ``left``."""
     wanted = n_shards * -(-n // n_shards) * spectra_bytes(disc)
     return wanted if wanted <= left else 0.0

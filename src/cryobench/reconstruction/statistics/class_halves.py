@@ -1,4 +1,4 @@
-"""Half-sets of classes: agreement of the volumes that two halves of the particles give with the same posteriors."""
+"""Half-sets of classes: agreement of the volumes from two halves of the particles with the same posteriors."""
 
 from collections.abc import Callable, Sequence
 
@@ -21,10 +21,11 @@ def compare_halves(
     scales: np.ndarray | None = None,
     threshold: float = 0.0,
 ) -> tuple[np.ndarray, list[str]]:
-    """FSC (k, s) of each class from two half-sets (n,) with posteriors (n, k), and what the user should know.
+    """FSC (k, s) of each class from two half-sets (n,) with posteriors (n, k), and notes for the user.
 
-    The posteriors were found with all particles: the noise of the volumes is independent, the division into classes
-    is not, so that a class of noise shows some agreement too. The FSC of a class with nothing to compare is 0.
+    The posteriors were estimated from all particles: the noise of the volumes is independent, the division into
+    classes is not, so that a class of noise shows some agreement too. The FSC of a class with nothing to compare is
+    0.
 
     Parameters
     ----------
