@@ -136,7 +136,7 @@ class Method(ABC, Generic[Chosen]):
         context = context or RunContext()
         if self.poses == "given" and particles.rotations is None:
             raise ValueError(
-                f"{self.name} needs given poses, and these particles have none: choose an ab initio method."
+                f"{self.name} needs given poses, and these particles come without: choose an ab initio method."
             )
         if context.compute.precision not in self.precisions:
             raise ValueError(

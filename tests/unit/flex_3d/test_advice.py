@@ -27,7 +27,7 @@ def test_a_run_that_is_well_has_none():
         ({"latents": np.array([[0.1], [-0.1], [0.0]])}, "Lower centring"),
         ({"strain": Strain(0.5, 0.01, 0.0)}, "The map does not move: 0.5 Å"),
         ({"strain": Strain(8.0, 0.2, 0.05)}, "Raise rigidity"),
-        ({"strain": Strain(8.0, 0.2, 0.3)}, "No motion makes density appear"),
+        ({"strain": Strain(8.0, 0.2, 0.3)}, "Deformation conserves density"),
         ({"curve": np.full(33, 0.9), "map_iterations": 20}, "map_iterations=40"),
     ],
 )

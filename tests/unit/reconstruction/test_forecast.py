@@ -43,4 +43,4 @@ def test_the_advice_of_a_run_is_its_last_sentence(monkeypatch, advice):
         now[0] += 60.0
         watched.look(done)
     assert notes[0].startswith("mine: columns: about 98 minutes to go")
-    assert notes[0].endswith(advice or "goes on.")
+    assert notes[0].endswith(advice or "resumes.")

@@ -337,7 +337,7 @@ def test_bad_input_says_what_fits(regressed):
     particles = dataset.particles
     with pytest.raises(ValueError, match="half-set of 300 particles must hold min_particles = 400"):
         open_at(changed(found, min_particles=np.array(400)), particles)
-    with pytest.raises(ValueError, match=r"min_particles is 299.* at most \d+ can be asked for"):
+    with pytest.raises(ValueError, match=r"min_particles is 299.* at most \d+ are possible"):
         next(open_at(changed(found, min_particles=np.array(299)), particles).estimate(targets))
     with pytest.raises(ValueError, match="of the half-sets of 600 and 0 particles only 0"):
         next(open_at(changed(found, half_sets=np.zeros(600, int)), particles).estimate(targets))
