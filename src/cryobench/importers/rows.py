@@ -113,7 +113,7 @@ def find_particles(
         return Rows(_invert(chosen, len(particles)), f"{indices.name}")
     if n_rows != len(particles):
         raise FormatError(
-            f"{path} has {n_rows:,} rows, and {dataset.name} has {len(particles):,} particles, which do not match. Give "
+            f"{path} has {n_rows:,} rows, and {dataset.name} has {len(particles):,} particles: no match. Give "
             "the indices of the particles used (--indices FILE), or the STAR or .cs file that the program read "
             "(--images FILE)."
         )
