@@ -194,7 +194,7 @@ def test_bad_particles_are_refused(hinge):
     few = hinge.particles.select(np.arange(20))
     with pytest.raises(ValueError, match="batch_size to at most 20"):
         Flex3D.with_settings(QUICK).reconstruct(few, np.arange(5))
-    with pytest.raises(ValueError, match="mask holds nothing"):
+    with pytest.raises(ValueError, match="mask is zero"):
         run(with_particles(hinge, mask=np.zeros((24, 24, 24), dtype=np.float32)))
     images = hinge.particles.images.read(np.arange(600)).copy()
     images[77, 3, 3] = np.nan

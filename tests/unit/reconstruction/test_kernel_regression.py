@@ -351,5 +351,5 @@ def test_bad_input_says_what_fits(regressed):
         open_at(changed(found, precisions=np.ones((600, 6))), particles)
     with pytest.raises(ValueError, match="mask is zero everywhere"):
         open_at(changed(found, mask=np.zeros((MODEL_BOX,) * 3, np.float32)), particles)
-    with pytest.raises(ValueError, match="gives particles no latents"):
+    with pytest.raises(ValueError, match="has no latents"):
         open_at(dataclasses.replace(found, latents=None), particles)

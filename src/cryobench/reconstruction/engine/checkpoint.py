@@ -40,8 +40,8 @@ class Checkpoint:
         elif (found := read_json(path)) != wanted:
             differing = sorted(key for key in wanted if found.get(key) != wanted[key])
             raise FormatError(
-                f"{folder} holds the checkpoint of another call, differing in {', '.join(differing)}: resume with "
-                "the same call, choose another folder, or remove this one to start again."
+                f"{folder} holds the checkpoint of another call, which differs in {', '.join(differing)}: resume "
+                "with the same call, choose another folder, or remove this one to start again."
             )
 
     @property
