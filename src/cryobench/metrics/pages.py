@@ -15,7 +15,7 @@ from pathlib import Path
 from cryobench.metrics.metric import Metric, ScoreKind
 from cryobench.metrics.registry import METRICS, get_metric
 
-KNOWN_TITLE = "Measured on the toy of the law book"
+KNOWN_TITLE = "Measured on the toy data set"
 KNOWN_ANSWERS = Path(__file__).with_name("known_answers.json")
 """Measured by ``cryobench.testing.known_answers``: metric -> answer -> score -> value."""
 KnownAnswers = dict[str, dict[str, float]]

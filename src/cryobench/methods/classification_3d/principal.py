@@ -15,6 +15,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench._progress import Progress, Silent
@@ -48,7 +49,7 @@ class _Frame:
 
 def principal_coordinates(
     passes: Passes, n_components: int, radius: int, seed: int, *, progress: Progress | None = None
-) -> np.ndarray:
+) -> Float[np.ndarray, "n d"]:
     """Coordinates (n, d) of the particles along the principal volumes up to ``radius``, see the module.
 
     Scaled so that the squared distance of two particles is the mean squared difference of their images

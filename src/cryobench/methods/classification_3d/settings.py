@@ -113,7 +113,7 @@ def _find_radii(settings: Classification3DSettings, box_size: int, pixel_size: f
         if not 1 <= last <= largest:
             raise ValueError(
                 f"likelihood_resolution of {settings.likelihood_resolution} Å is outside the range of a box of "
-                f"{box_size} pixels of {pixel_size:g} Å , {length / largest:.2f} to {length:.1f} Å."
+                f"{box_size} pixels of {pixel_size:g} Å, {length / largest:.2f} to {length:.1f} Å."
             )
     first = int(np.clip(np.floor(length / settings.initial_resolution), min(_SMALLEST_RADIUS, last), last))
     return first, last

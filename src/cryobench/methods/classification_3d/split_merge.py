@@ -11,6 +11,7 @@ Source of the idea: Ueda et al., Neural Computation 12 (2000) 2109 (split and me
 """
 
 import numpy as np
+from jaxtyping import Float, Int
 
 _SPARSE = 2
 """A class with fewer particles than this times the number of coordinates is not analysed."""
@@ -19,7 +20,9 @@ _HOPE = 2.0
 beyond that of the coordinates it may."""
 
 
-def split_into_empty(posteriors: np.ndarray, empty: np.ndarray, coordinates: np.ndarray) -> tuple[np.ndarray, int]:
+def split_into_empty(
+    posteriors: Float[np.ndarray, "n k"], empty: Int[np.ndarray, "_"], coordinates: Float[np.ndarray, "n d"]
+) -> tuple[Float[np.ndarray, "n k"], int]:
     """Responsibilities (n, k) after each empty class took half of the class of largest spread; number of such
     classes.
 
@@ -42,7 +45,9 @@ def split_into_empty(posteriors: np.ndarray, empty: np.ndarray, coordinates: np.
     return np.where(left > 0, posteriors / np.maximum(left, 1e-30), uniform).astype(np.float32), moved
 
 
-def merge_and_split(posteriors: np.ndarray, coordinates: np.ndarray) -> tuple[np.ndarray, int]:
+def merge_and_split(
+    posteriors: Float[np.ndarray, "n k"], coordinates: Float[np.ndarray, "n d"]
+) -> tuple[Float[np.ndarray, "n k"], int]:
     """Responsibilities (n, k) after merging the two nearest classes and splitting the widest, and 1; 0 if no gain."""
     spreads = np.array([_measure_spread(weights, coordinates)[0] for weights in posteriors.T])
     apart = _measure_distances(posteriors, coordinates)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from scipy.special import logsumexp
 from torch import Tensor
 
@@ -75,12 +76,12 @@ class Census:
         return replace(begun, split=split)
 
 
-def find_missed(missed: np.ndarray, members: np.ndarray) -> np.ndarray:
+def find_missed(missed: Float[np.ndarray, "k"], members: Float[np.ndarray, "k"]) -> Float[np.ndarray, "k"]:
     """Mean (k,) by which the images of a class miss it, in nats per image, from sums over images; 0 without any."""
     return missed / np.maximum(members, 1e-9)
 
 
-def judge_classes(missed: np.ndarray) -> tuple[str, ...]:
+def judge_classes(missed: Float[np.ndarray, "k"]) -> tuple[str, ...]:
     """A note if there are classes (k,) that are empty or nearly equal to another."""
     dispensable = np.flatnonzero(missed < DISPENSABLE)
     if not dispensable.size:
@@ -92,7 +93,7 @@ def judge_classes(missed: np.ndarray) -> tuple[str, ...]:
     )
 
 
-def measure_missed(logs: np.ndarray) -> np.ndarray:
+def measure_missed(logs: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "k"]:
     """Sum (k,) over images of the value by which each misses a class, from log-likelihoods (n, k) of the classes."""
     n_classes = logs.shape[1]
     if n_classes == 1:
@@ -106,7 +107,9 @@ def measure_missed(logs: np.ndarray) -> np.ndarray:
     return missed
 
 
-def split_volume(volume: Tensor, radius: float, seed: int, name: str, number: int) -> tuple[Tensor, Tensor]:
+def split_volume(
+    volume: Float[Tensor, "z y x"], radius: float, seed: int, name: str, number: int
+) -> tuple[Float[Tensor, "z y x"], Float[Tensor, "z y x"]]:
     """Two volumes (z, y, x) whose mean is the given one and which differ by a smooth random modulation of it.
 
     ``radius`` in index units up to which the modulation varies; ``name`` and ``number`` of its random stream.

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from cryobench.compute import Compute
@@ -150,6 +151,6 @@ class AutoencoderTraining(Training[NetworkImages]):
         return (1 / settings.z_dim if settings.beta is None else settings.beta) * divergence
 
 
-def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+def kl_divergence(mean: Float[Tensor, "b k"], log_variance: Float[Tensor, "b k"]) -> Float[Tensor, "b"]:
     """(b,) divergence of N(mean, variance) from N(0, 1), in nats."""
     return -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(1)

@@ -41,14 +41,14 @@ class CryodrgnAiAbInitioSettings(SearchSettings, CryodrgnAiSettings):
         ge=1,
         description="epochs in which poses are refined by gradients, after those of the search (published: 100)",
     )
-    batch_size: int = Field(32, ge=1, description="images per step of these (published: 32)")
+    batch_size: int = Field(32, ge=1, description="images per step in these epochs (published: 32)")
     search_epochs: int | None = Field(
         None,
         ge=1,
         description="epochs of pose search; None for 500,000 visits, at least 2 epochs (published)",
     )
     search_batch_size: int = Field(8, ge=1, description="images per step of the search (published: 8)")
-    pretraining_batch_size: int = Field(16, ge=1, description="images per step before it (published: 16)")
+    pretraining_batch_size: int = Field(16, ge=1, description="images per step of pre-training (published: 16)")
     pretraining_images: int = Field(
         10_000, ge=0, description="images visited first, at random poses and latents of noise (published: 10,000)"
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench.fourier import fft_volume, frequency_grid, ifft_volume
@@ -55,13 +56,13 @@ def _sum_power(spectra: PosedSpectra, volume_ft: FourierVolume) -> tuple[Sums, R
     return totals, {}
 
 
-def low_pass(volume: Tensor, response: Tensor) -> Tensor:
+def low_pass(volume: Float[Tensor, "z y x"], response: Float[Tensor, "z y h"]) -> Float[Tensor, "z y x"]:
     """The volume (z, y, x) times a response (z, y, h) of its spectrum: symmetric, so its own adjoint."""
 
     return ifft_volume(fft_volume(volume) * response, volume.shape[-1])
 
 
-def make_response(box_size: int, radius: float, device: torch.device | str = "cpu") -> Tensor:
+def make_response(box_size: int, radius: float, device: torch.device | str = "cpu") -> Float[Tensor, "z y h"]:
     """(z, y, h) response of a low pass to a radius in index units, with a soft edge of two shells."""
 
     distance = frequency_grid(box_size, 3, device=device).square().sum(-1).sqrt() * box_size

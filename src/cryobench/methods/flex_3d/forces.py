@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from scipy.linalg import eigh
 from torch import Tensor
 
@@ -72,7 +73,9 @@ class Forces:
         return -gradient.double().cpu().numpy()
 
 
-def find_latents(forces: np.ndarray, noise: np.ndarray, z_dim: int) -> np.ndarray:
+def find_latents(
+    forces: Float[np.ndarray, "n c"], noise: Float[np.ndarray, "m c"], z_dim: int
+) -> Float[np.ndarray, "n k"]:
     """Latents (n, k) float32 along the directions in which forces (n, c) vary the most relative to those of noise."""
     centred = forces - forces.mean(axis=0)
     varied, expected = centred.T @ centred, noise.T @ noise

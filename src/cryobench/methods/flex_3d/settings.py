@@ -46,8 +46,8 @@ class Flex3DSettings(MethodSettings):
     rigidity: float = Field(
         2.0,
         ge=0,
-        description="lambda, weight of the mean elastic energy of an element relative to the misfit per information "
-        "of an image (published: 2)",
+        description="lambda, weight of the mean elastic energy of an element; the misfit is divided by the "
+        "information that the consensus has on an image (published: 2)",
     )
     latent_noise: float = Field(
         0.15, ge=0, description="standard deviation of the noise on latents (published: 0.15)"

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from cryobench.methods.opus_dsd.settings import OpusDsdSettings
 from cryobench.reconstruction.networks import LEAST_SIDE
@@ -38,7 +39,7 @@ def render_size(box_size: int, downfrac: float) -> int:
     return size
 
 
-def find_extent(mask: np.ndarray) -> float:
+def find_extent(mask: Float[np.ndarray, "z y x"]) -> float:
     """Diameter of the smallest sphere about the centre that contains a mask (z, y, x), in boxes."""
     side = mask.shape[-1]
     offsets = np.argwhere(mask > SUPPORT) - side // 2
@@ -47,7 +48,7 @@ def find_extent(mask: np.ndarray) -> float:
     return 2 * float(np.sqrt(np.square(offsets).sum(axis=1).max())) / side
 
 
-def choose_sizes(mask: np.ndarray, box_size: int, settings: OpusDsdSettings) -> GridSizes:
+def choose_sizes(mask: Float[np.ndarray, "z y x"], box_size: int, settings: OpusDsdSettings) -> GridSizes:
     """Sizes for a mask (z, y, x) on the grid of the compared images.
 
     Parameters

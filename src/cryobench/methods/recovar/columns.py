@@ -9,9 +9,9 @@ With residuals r_i = m_i (y_i − C_i P_i μ), m_i the image mask, E r rᴴ = A 
 
 over full slices, A* by the trilinear kernel (width 1) and K the triangular kernel of width 2 an axis. A column is
 complex and not Hermitian; its parts Cov(x̂_ω, Re x̂_ξ) and Cov(x̂_ω, Im x̂_ξ) are spectra of real volumes, which
-replace a by its real and imaginary part, share H, and stand for column −ξ too. Only images whose slice passes within
-reach of ξ, a fraction of about 2 / |ξ|, are used. On the CPU a compiled kernel does it; elsewhere, and as its
-reference, plain PyTorch does.
+replace a by its real and imaginary part, have H in common, and represent column −ξ too. Only images whose slice
+passes within reach of ξ, a fraction of about 2 / |ξ|, are used. On the CPU a compiled kernel does it; elsewhere, and
+as its reference, plain PyTorch does.
 """
 
 from dataclasses import dataclass

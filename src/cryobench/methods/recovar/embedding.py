@@ -94,7 +94,7 @@ def _solve(
     systems = scale**2 * (gram + ridge)[:, None] + prior
     sides = contrasts[None, :, None] * match[:, None] - (contrasts**2)[None, :, None] * with_mean[:, None]
     latents = torch.linalg.solve(systems, sides[..., None])[..., 0]
-    # |y − c A (μ + U z)|² + zᵀ Λ⁻¹ z without |y|²: at the solution only −zᵀ side is left of what holds z.
+    # |y − c A (μ + U z)|² + zᵀ Λ⁻¹ z without |y|²: at the solution the terms in z sum to −zᵀ side.
     cost = contrasts**2 * mean_power[:, None] - 2 * contrasts * mean_match[:, None] - (latents * sides).sum(-1)
     best = cost.argmin(dim=1)
     chosen = torch.arange(len(gram), device=gram.device)

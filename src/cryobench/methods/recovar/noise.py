@@ -16,6 +16,7 @@ Source: Gilles & Singer, PNAS 122 (2025), doi:10.1073/pnas.2419140122, supplemen
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench.fourier import fft_images, ifft_images
@@ -30,7 +31,9 @@ _LEAST_OUTSIDE = 0.02
 _LEAST_SHARE = 0.1
 
 
-def estimate_noise_outside(passes: Passes, mean_ft: FourierVolume, mask: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def estimate_noise_outside(
+    passes: Passes, mean_ft: FourierVolume, mask: Float[Tensor, "z y x"]
+) -> tuple[Float[np.ndarray, "s"], Float[np.ndarray, "s"]]:
     """Noise power (radius + 1,) of the unnormalised transform, and that of the residual inside the mask.
 
     ``mask`` (z, y, x) is the dilated one. A shell without positive power gets a tenth of the images'
@@ -66,7 +69,9 @@ def _measure(spectra: PosedSpectra, mean_ft: FourierVolume, mask: Tensor) -> tup
     return sums, {}
 
 
-def bound_noise(passes: Passes, mean_ft: FourierVolume, basis_ft: FourierVolume, noise: np.ndarray) -> np.ndarray:
+def bound_noise(
+    passes: Passes, mean_ft: FourierVolume, basis_ft: FourierVolume, noise: Float[np.ndarray, "s"]
+) -> Float[np.ndarray, "s"]:
     """The smaller of a noise power (radius + 1,) and that of the residuals of fits by mean and components."""
     sums, _ = passes.run(_measure_fits, mean_ft, basis_ft, noise)
     return np.minimum(noise, sums["power"] / np.maximum(sums["freedom"], 1e-30))

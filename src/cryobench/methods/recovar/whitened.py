@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from cryobench._threads import count_threads, run_parts
@@ -31,12 +32,14 @@ def small_batches(batch: Posed, disc: HalfDisc, n_volumes: int) -> list[Posed]:
     return [batch.cut(first, first + step) for first in range(0, len(batch), step)]
 
 
-def whitening(disc: HalfDisc, noise: np.ndarray) -> Tensor:
+def whitening(disc: HalfDisc, noise: Float[np.ndarray, "s"]) -> Float[Tensor, "p"]:
     """√(2 w / σ²) (p,) float32 for noise power (radius + 1,)."""
     return torch.from_numpy(np.sqrt(2 * disc.weights / noise[disc.shells])).float()
 
 
-def whitened_rows(volume_ft: FourierVolume, batch: Posed, disc: HalfDisc, noise: np.ndarray) -> Tensor:
+def whitened_rows(
+    volume_ft: FourierVolume, batch: Posed, disc: HalfDisc, noise: Float[np.ndarray, "s"]
+) -> Float[Tensor, "m p2 k"]:
     """X (m, 2 p, k) float32 of a stack of k volumes on the grid of ``disc``'s box."""
     if batch.data.device.type != "cpu":
         return whitened_rows_by_slices(volume_ft, batch, disc, noise)
@@ -61,16 +64,20 @@ def whitened_rows(volume_ft: FourierVolume, batch: Posed, disc: HalfDisc, noise:
     return torch.from_numpy(rows)
 
 
-def whitened_rows_by_slices(volume_ft: FourierVolume, batch: Posed, disc: HalfDisc, noise: np.ndarray) -> Tensor:
+def whitened_rows_by_slices(
+    volume_ft: FourierVolume, batch: Posed, disc: HalfDisc, noise: Float[np.ndarray, "s"]
+) -> Float[Tensor, "m p2 k"]:
     """The same from extracted slices: for any device, and as the reference in tests of the kernel."""
     return whitened_data(predict_images(volume_ft, batch, disc), disc, noise).mT
 
 
-def whitened_data(values: Tensor, disc: HalfDisc, noise: np.ndarray) -> Tensor:
+def whitened_data(
+    values: Complex[Tensor, "*m p"], disc: HalfDisc, noise: Float[np.ndarray, "s"]
+) -> Float[Tensor, "*m p2"]:
     """(..., 2 p) real rows of packed spectra (..., p), in the layout of ``whitened_rows``."""
     return torch.view_as_real(values * whitening(disc, noise).to(values.device)).flatten(-2)
 
 
-def whitened_products(rows: Tensor, *data: Tensor) -> list[Tensor]:
+def whitened_products(rows: Float[Tensor, "m p2 k"], *data: Tensor) -> list[Tensor]:
     """G (m, k, k) = Xᵀ X of rows (m, 2 p, k), and b (m, k) = Xᵀ d of each of the data (m, 2 p)."""
     return [rows.mT @ rows, *((rows.mT @ each[..., None])[..., 0] for each in data)]

@@ -16,6 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench._threads import count_threads, run_parts
@@ -159,7 +160,7 @@ def fit_by_slices(batch: Posed, scales: Tensor, model: VariabilityModel, disc: H
     )
 
 
-def second_moments(latents: Tensor) -> Tensor:
+def second_moments(latents: Float[Tensor, "m k"]) -> Float[Tensor, "m k*(k+1)//2"]:
     """Products z_k z_l (m, k (k + 1) / 2) for k ≤ l, row by row of the upper triangle."""
     first, second = torch.triu_indices(latents.shape[1], latents.shape[1])
     return latents[:, first] * latents[:, second]

@@ -15,6 +15,7 @@ convergence. τ²_k is the power of F_k in excess of its noise, shell by shell, 
 
 import numpy as np
 import torch
+from jaxtyping import Float, Num
 from torch import Tensor
 
 from cryobench.fourier import fft_volume, frequency_grid, hermitian_weights, ifft_volume
@@ -24,7 +25,7 @@ from cryobench.reconstruction.statistics import NOISE_GAIN, estimate_prior
 _VOXELS = 1 << 18
 
 
-def solve_voxels(moments: Tensor, target: Tensor) -> Tensor:
+def solve_voxels(moments: Float[Tensor, "v t"], target: Num[Tensor, "v k"]) -> Num[Tensor, "v k"]:
     """Solutions (v, k) of K x K systems, K vectors at a time: by Cholesky factors, for all voxels at once.
 
     Parameters
@@ -51,7 +52,7 @@ def solve_voxels(moments: Tensor, target: Tensor) -> Tensor:
     return torch.stack(solved, dim=1)
 
 
-def multiply_voxels(moments: Tensor, values: Tensor) -> Tensor:
+def multiply_voxels(moments: Float[Tensor, "v t"], values: Num[Tensor, "v k"]) -> Num[Tensor, "v k"]:
     """Products (v, k) of the symmetric matrices of ``solve_voxels`` with vectors (v, k)."""
     k = values.shape[1]
     product = torch.zeros(values.shape, dtype=torch.complex128, device=values.device)
@@ -117,7 +118,7 @@ def estimate_components(
     return cut_band(volumes, band), fitted[: int(band[1]) + 1].cpu().numpy()
 
 
-def cut_band(volumes: Tensor, band: tuple[float, float]) -> Tensor:
+def cut_band(volumes: Float[Tensor, "k z y x"], band: tuple[float, float]) -> Float[Tensor, "k z y x"]:
     """Volumes (k, z, y, x) without frequencies |k| outside a band (index units, ends included)."""
     size = volumes.shape[-1]
     radii = _radii(size, volumes.device)
@@ -130,7 +131,9 @@ def _radii(size: int, device: torch.device) -> Tensor:
     return torch.linalg.vector_norm(frequency_grid(size, 3, pixel_size=1 / size, device=device), dim=-1)
 
 
-def orthonormalise(volumes: Tensor, latents: np.ndarray) -> tuple[Tensor, np.ndarray, np.ndarray]:
+def orthonormalise(
+    volumes: Float[Tensor, "k z y x"], latents: Float[np.ndarray, "n k"]
+) -> tuple[Float[Tensor, "k z y x"], Float[np.ndarray, "k k"], Float[np.ndarray, "k"]]:
     """Orthonormal volumes of the same span along which the latents are uncorrelated.
 
     Parameters

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench.imaging.grid import FourierVolume, fourier_to_volume, volume_to_fourier
@@ -57,7 +58,9 @@ def estimate_mean(passes: Passes, halves: np.ndarray, mask: Tensor) -> Variabili
     )
 
 
-def correct_noise(residual: np.ndarray, leverage: np.ndarray, fitted: np.ndarray, passes: Passes) -> np.ndarray:
+def correct_noise(
+    residual: Float[np.ndarray, "s"], leverage: Float[np.ndarray, "s"], fitted: Float[np.ndarray, "s"], passes: Passes
+) -> Float[np.ndarray, "s"]:
     """Power of the noise (r,) from the mean residual power of each shell.
 
     Each fitted real degree of freedom, of latents (``leverage``) or of volumes (``fitted``), has absorbed half

@@ -15,7 +15,7 @@ class Variability3DSettings(MethodSettings):
     filter_resolution: float | None = Field(
         None,
         gt=0,
-        description="Å, highest resolution compared (cryoSPARC requires one); None: that of the mean, said in a note",
+        description="Å, highest resolution compared (cryoSPARC requires one); None: that of the mean, with a note",
     )
     highpass_resolution: float | None = Field(
         None, gt=0, description="Å, low-frequency limit of the components (cryoSPARC's optional high-pass)"

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from cryobench._registry import Entry, list_names, load_named
 from cryobench.data import Particles, Reconstruction
@@ -118,7 +119,7 @@ def with_decoder(reconstruction: Reconstruction, particles: Particles, context: 
     return replace(reconstruction, decoder=DeferredDecoder(reconstruction, particles, context))
 
 
-def latent_rows(reconstruction: Reconstruction) -> np.ndarray:
+def latent_rows(reconstruction: Reconstruction) -> Float[np.ndarray, "n d"]:
     """(n, width) rows for the reconstruction's decoder: latents or class probabilities, without NaN rows.
 
     ValueError if the reconstruction has none.

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, Self
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from cryobench.data import Particles, Reconstruction
 from cryobench.fourier import fourier_crop, fourier_pad
@@ -75,7 +76,7 @@ class VolumeDecoder(ABC):
         """Volumes (z, y, x) float32 in the model's box, or already cropped, where that saves work."""
 
 
-def resize_volume(volume: np.ndarray, box_size: int) -> np.ndarray:
+def resize_volume(volume: Float[np.ndarray, "z y x"], box_size: int) -> Float[np.ndarray, "z2 y2 x2"]:
     """Volume (z, y, x) on a grid of ``box_size`` samples a side, by padding or cropping its spectrum."""
     resample = fourier_crop if volume.shape[-1] > box_size else fourier_pad
     return volume if volume.shape[-1] == box_size else resample(torch.tensor(volume), box_size, dimensions=3).numpy()

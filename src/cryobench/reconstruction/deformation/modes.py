@@ -7,6 +7,7 @@ vertices; the first six are rigid motions.
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from scipy.sparse import coo_array, diags_array
 from scipy.sparse.linalg import eigsh
 from torch import Tensor
@@ -18,7 +19,9 @@ _LEAST_MASS = 1e-2
 _SHIFT = 1e-3
 
 
-def soft_modes(mesh: Mesh, weights: np.ndarray, masses: np.ndarray, count: int) -> Tensor:
+def soft_modes(
+    mesh: Mesh, weights: Float[np.ndarray, "t"], masses: Float[np.ndarray, "v"], count: int
+) -> Float[Tensor, "c v 3"]:
     """(count, v, 3) float32 modes, softest first, each of unit mean square displacement of the density.
 
     Parameters

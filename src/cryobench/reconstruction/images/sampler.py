@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
+from jaxtyping import Bool
 
 from cryobench.rng import stream
 
@@ -101,7 +102,7 @@ class Minibatches:
         return np.concatenate([generator.permutation(blocks[index]) for index in generator.permutation(len(blocks))])
 
 
-def draw_stretch(n: int, first: int, count: int, seed: int, *, name: str = "mini-batches") -> np.ndarray:
+def draw_stretch(n: int, first: int, count: int, seed: int, *, name: str = "mini-batches") -> Bool[np.ndarray, "n"]:
     """Which of n particles (n,) are in a range of an endless sequence that visits all in every round.
 
     Parameters

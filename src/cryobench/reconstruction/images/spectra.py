@@ -14,6 +14,7 @@ from typing import Generic, Self, TypeVar
 
 import numpy as np
 import torch
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from cryobench._progress import Progress, Silent
@@ -83,7 +84,9 @@ def transform_images(
     return Spectra(indices, data, ctf, disc.shell_power(data), disc.shell_power(ctf))
 
 
-def centre(spectra: Tensor, shifts: np.ndarray, disc: HalfDisc, *, pixel_size: float) -> Tensor:
+def centre(
+    spectra: Complex[Tensor, "m p"], shifts: Float[np.ndarray, "m 2"], disc: HalfDisc, *, pixel_size: float
+) -> Complex[Tensor, "m p"]:
     """Packed spectra (m, p) of the images translated by their ``shifts`` (m, 2) in Å, which centres the particles."""
     radians = torch.from_numpy(-2 * np.pi / (disc.box_size * pixel_size) * shifts.astype(np.float64))
     reach = torch.arange(-disc.radius, disc.radius + 1, dtype=torch.float64)
@@ -217,7 +220,7 @@ class PosedSpectra(_Batches[Posed]):
         )
 
 
-def require_poses(particles: Particles) -> tuple[np.ndarray, np.ndarray]:
+def require_poses(particles: Particles) -> tuple[Float[np.ndarray, "n 3 3"], Float[np.ndarray, "n 2"]]:
     """Rotations (n, 3, 3) and shifts (n, 2) of the particles. ValueError if they are withheld."""
     if particles.rotations is None or particles.shifts is None:
         raise ValueError("these particles come without poses, which are needed here: choose an ab initio method.")

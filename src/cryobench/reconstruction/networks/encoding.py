@@ -8,7 +8,7 @@ Source: Zhong et al., Nature Methods 18 (2021) 176 (cryoDRGN), after Tancik et a
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench.imaging.half_disc import HalfDisc
@@ -21,7 +21,7 @@ def draw_frequencies(box_size: int, count: int, seed: int, *, deviation: float =
     return torch.from_numpy(drawn * deviation * (box_size / 2)).float()
 
 
-def encode_points(frequencies: Float[Tensor, "m 3"], points: Tensor) -> Tensor:
+def encode_points(frequencies: Float[Tensor, "m 3"], points: Float[Tensor, "*p 3"]) -> Float[Tensor, "*p m2"]:
     """Features (..., 2 m) of points k (..., 3) in cycles per pixel."""
     with torch.autocast(points.device.type, enabled=False):  # phases need full precision
         phases = points.to(frequencies.dtype) @ frequencies.T
@@ -116,7 +116,7 @@ class SliceEncoder:
         return self._columns * rotations[:, 0, 2:3] + self._rows * rotations[:, 1, 2:3]
 
 
-def centred_points(radius: float, reach: int | None = None) -> np.ndarray:
+def centred_points(radius: float, reach: int | None = None) -> Int[np.ndarray, "p 3"]:
     """(p, 3) integer (x, y, z) with x ≥ 0 and |k| ≤ radius: one of each Friedel pair, and the whole x = 0 plane.
 
     ``reach`` is the largest coordinate; None for all within the radius.

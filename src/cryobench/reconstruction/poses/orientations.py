@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from cryobench._types import RotationArray
 from cryobench.rotations import healpix_directions, point_group, rotations_from_euler
@@ -134,7 +134,9 @@ def _pixels_of(directions: np.ndarray, nside: int) -> np.ndarray:
     return np.asarray(lonlat_to_healpix(longitude * units.rad, latitude * units.rad, nside, order="nested"))
 
 
-def in_asymmetric_unit(directions: np.ndarray, group: RotationArray, *, margin: float = 0.0) -> np.ndarray:
+def in_asymmetric_unit(
+    directions: Float[np.ndarray, "n 3"], group: RotationArray, *, margin: float = 0.0
+) -> Bool[np.ndarray, "n"]:
     """Whether view directions (n, 3) are in one asymmetric unit of a group, or within ``margin`` radians of it.
 
     The unit holds the directions that are nearer to one generic direction than to any of its images under the group.

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench.compute import Compute
@@ -94,7 +95,7 @@ def train_starts(
     return BestStart(best.training, best.convergence, tuple(losses))
 
 
-def random_rotations(count: int, seed: int, name: str, index: int) -> Tensor:
+def random_rotations(count: int, seed: int, name: str, index: int) -> Float[Tensor, "n 3 3"]:
     """Rotations (n, 3, 3) float32, uniform over SO(3), from a named random stream."""
     drawn = stream(seed, name, index).standard_normal((count, 4))
     return torch.from_numpy(rotations_from_quaternions(drawn)).float()

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cryobench.fourier import fourier_crop
@@ -32,7 +33,7 @@ def disc_of(box_size: int) -> HalfDisc:
     return HalfDisc(box_size, (box_size - 1) // 2)
 
 
-def cut_mask(mask: Tensor, box_size: int) -> Tensor:
+def cut_mask(mask: Float[Tensor, "z y x"], box_size: int) -> Float[Tensor, "z2 y2 x2"]:
     """Mask (z, y, x) on fewer voxels over the same length."""
     if mask.shape[-1] == box_size:
         return mask
@@ -102,11 +103,11 @@ class ClassSums:
 
 def sum_classes(
     passes: Passes,
-    weights: np.ndarray,
-    noise: np.ndarray,
+    weights: Float[np.ndarray, "n k"],
+    noise: Float[np.ndarray, "s"],
     *,
-    scales: np.ndarray | None = None,
-    chosen: np.ndarray | None = None,
+    scales: Float[np.ndarray, "n"] | None = None,
+    chosen: Bool[np.ndarray, "n"] | None = None,
     reach: int | None = None,
     threshold: float = 0.0,
     padding: int = 1,
@@ -160,7 +161,9 @@ def solve_volumes(
     return volumes, share * np.stack(leverage, axis=1)
 
 
-def backproject(passes: Passes, weights: np.ndarray, *, noise: np.ndarray | None = None) -> np.ndarray:
+def backproject(
+    passes: Passes, weights: Float[np.ndarray, "n k"], *, noise: Float[np.ndarray, "s"] | None = None
+) -> Float[np.ndarray, "k z y x"]:
     """Volumes (k, z, y, x) float32 of particles with weights (n, k), regularised, without a mask.
 
     ``noise`` (radius + 1,) defaults to the power of the images themselves.
@@ -174,7 +177,7 @@ def volume_bytes(box_size: int) -> float:
     return 2 * 12 * float(np.prod(GridLayout(box_size, 1, "trilinear").shape)) + 8 * box_size**3
 
 
-def scale_batch(batch: Posed, scales: np.ndarray) -> Posed:
+def scale_batch(batch: Posed, scales: Float[np.ndarray, "n"]) -> Posed:
     """Batch whose CTFs are multiplied by the scales (n,) of its particles; unchanged where all are one."""
     own = scales[batch.indices]
     return batch if (own == 1).all() else batch.scaled(torch.from_numpy(own).to(batch.ctf))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench.imaging.accumulate import SliceAccumulator
@@ -13,14 +14,14 @@ from cryobench.reconstruction.statistics.half_sets import volume_fsc
 
 def compare_halves(
     passes: Passes,
-    posteriors: np.ndarray,
-    noise: np.ndarray,
-    half_sets: np.ndarray,
+    posteriors: Float[np.ndarray, "n k"],
+    noise: Float[np.ndarray, "s"],
+    half_sets: Int[np.ndarray, "n"],
     solve: Callable[[SliceAccumulator], tuple[Tensor, np.ndarray]],
     *,
-    scales: np.ndarray | None = None,
+    scales: Float[np.ndarray, "n"] | None = None,
     threshold: float = 0.0,
-) -> tuple[np.ndarray, list[str]]:
+) -> tuple[Float[np.ndarray, "k f"], list[str]]:
     """FSC (k, s) of each class from two half-sets (n,) with posteriors (n, k), and notes for the user.
 
     The posteriors were estimated from all particles: the noise of the volumes is independent, the division into

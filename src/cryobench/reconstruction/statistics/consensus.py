@@ -1,6 +1,7 @@
 """Rough consensus map from few particles: enough to locate the molecule."""
 
 import numpy as np
+from jaxtyping import Float
 
 from cryobench._progress import Progress
 from cryobench.compute import Compute
@@ -14,7 +15,7 @@ BOX_SIZE = 32
 """Most voxels a side."""
 
 
-def draw_consensus(particles: Particles, progress: Progress | None = None) -> np.ndarray:
+def draw_consensus(particles: Particles, progress: Progress | None = None) -> Float[np.ndarray, "2 z y x"]:
     """Two maps (2, z, y, x) float32 from even and odd ones of some particles, at their given poses.
 
     Signal is common to the two, noise is not: the mean of their product over a region is the power of the

@@ -7,7 +7,7 @@ Source: Rosenthal & Henderson, J. Mol. Biol. 333 (2003) 721; Scheres, J. Struct.
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench.fourier import fft_volume, shell_indices, shell_sum
@@ -16,7 +16,7 @@ from cryobench.rng import stream
 GOLD_STANDARD = 0.143
 
 
-def split_halves(n: int, seed: int) -> np.ndarray:
+def split_halves(n: int, seed: int) -> Int[np.ndarray, "n"]:
     """(n,) 0 or 1: random half-set of each particle, of equal sizes up to one. ValueError if one would be empty."""
     if n < 2:
         raise ValueError(f"two half-sets need at least two particles, there is {n}.")

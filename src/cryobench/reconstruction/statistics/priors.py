@@ -11,6 +11,7 @@ slice. It is regularised by the power τ² of each shell of F in excess of noise
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench.imaging.grid import FourierVolume
@@ -20,15 +21,19 @@ LEAST_FSC, MOST_FSC = 0.001, 0.999
 _LEAST_SNR = 1e-3
 
 
-def signal_to_noise(fsc: np.ndarray) -> np.ndarray:
+def signal_to_noise(fsc: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
     """Ratio of signal to noise power FSC / (1 − FSC) of one half-set, the FSC clipped to [0.001, 0.999]."""
     kept = np.clip(fsc, LEAST_FSC, MOST_FSC)
     return kept / (1 - kept)
 
 
 def estimate_prior(
-    power: Tensor, weight: Tensor, squared_weight: Tensor, count: Tensor, fudge: float = 1.0
-) -> Tensor:
+    power: Float[Tensor, "*s"],
+    weight: Float[Tensor, "*s"],
+    squared_weight: Float[Tensor, "*s"],
+    count: Float[Tensor, "*s"],
+    fudge: float = 1.0,
+) -> Float[Tensor, "*s"]:
     """Inverse prior power 1 / (T τ²) of each shell from sums over it, any shape.
 
     Where a shell shows no signal it is damped to a thousandth of the data's weight, not set to zero.
