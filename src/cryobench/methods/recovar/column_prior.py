@@ -13,7 +13,6 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench._threads import run_parts
@@ -28,9 +27,7 @@ ROUNDS = 20
 """Most iterations of the prior (published: 20)."""
 
 
-def first_prior(
-    frequencies: Int[np.ndarray, "c 3"], prior: Float[np.ndarray, "s"], noise: Float[np.ndarray, "_"], size: int
-) -> Float[np.ndarray, "c s"]:
+def first_prior(frequencies: np.ndarray, prior: np.ndarray, noise: np.ndarray, size: int) -> np.ndarray:
     """(c, s) noise over prior power of each column: the outer products of noise and of the mean's prior."""
     shells = np.minimum(np.floor(np.sqrt((frequencies**2).sum(axis=1)) + 0.5).astype(int), size // 2)
     power = np.concatenate([noise, np.repeat(noise[-1:], size // 2 + 1 - len(noise))])
