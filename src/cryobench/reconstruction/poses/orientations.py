@@ -135,7 +135,7 @@ def _pixels_of(directions: np.ndarray, nside: int) -> np.ndarray:
 
 
 def in_asymmetric_unit(
-    directions: Float[np.ndarray, "n 3"], group: RotationArray, *, margin: float = 0.0
+    directions: Float[np.ndarray, "n 3"], group: Float[np.ndarray, "g 3 3"], *, margin: float = 0.0
 ) -> Bool[np.ndarray, "n"]:
     """Whether view directions (n, 3) are in one asymmetric unit of a group, or within ``margin`` radians of it.
 
