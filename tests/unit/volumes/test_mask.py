@@ -102,7 +102,7 @@ def test_nonsense_is_refused(volumes, options, message):
 
 
 def test_values_outside_the_unit_interval_are_no_mask():
-    with pytest.raises(ValueError, match=r"lie in \[0, 1\], got 0.0 to 2.0"):
+    with pytest.raises(ValueError, match=r"must be in \[0, 1\], got 0.0 to 2.0"):
         Mask(torch.tensor([0.0, 2.0]).reshape(1, 1, 2), 1.0, {})
     with pytest.raises(ValueError, match="zero everywhere"):
         Mask(torch.zeros(2, 2, 2), 1.0, {})
