@@ -46,7 +46,7 @@ def test_leaderboard_has_one_column_for_each_metric_that_was_measured(contents):
     board = lay_out_leaderboard(contents)
     assert [column.title for column in board.columns] == [
         "FSC-AUC", "Deviation FSC-AUC", "FSC-AUC by state", "Labels, ARI", "Population error", "Distribution error",
-        "Neighbours shared", "Imbalance to truth", "Decodability (R²)", "Rotation error",
+        "Common neighbours", "Imbalance to truth", "Decodability (R²)", "Rotation error",
     ]  # fmt: skip
     heads = {column.title: column for column in board.columns}
     assert heads["Imbalance to truth"].first_order == "ascending"

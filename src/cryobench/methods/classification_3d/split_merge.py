@@ -1,28 +1,32 @@
-"""Moves between classes that iterations do not find: an empty class takes part of a mixed one, two alike become one.
+"""Split and merge, which iterations cannot do: an empty class takes part of a mixed one, two similar ones merge.
 
-Judged by the particles' coordinates (n, d) along their principal volumes (``principal``), where noise is about the
-same in every direction. A class of particles alike is as wide along its longest axis as noise makes it,
+Decided by the particles' coordinates (n, d) along their principal volumes (``principal``), where noise is about
+isotropic. For a class of equal particles noise explains the variance along its longest axis,
 
     λ_1 ≤ (1 + √(d / N))² · λ̄        (Marchenko & Pastur 1967; λ̄ the mean of the other eigenvalues),
 
-and what it is longer by is the *spread*, N (λ_1 − λ̄), that a cut across that axis explains. Two classes are *apart*
-by the spread that taking them together would add, N_k N_l / (N_k + N_l) · |x_k − x_l|², less what noise adds.
-Source of the idea of such moves: Ueda et al., Neural Computation 12 (2000) 2109 (split and merge EM).
+and any excess is the *spread*, N (λ_1 − λ̄), explained by a cut across that axis. The *distance* of two classes is
+the spread that merging them would add, N_k N_l / (N_k + N_l) · |x_k − x_l|², minus the part that noise adds.
+Source of the idea: Ueda et al., Neural Computation 12 (2000) 2109 (split and merge EM).
 """
 
 import numpy as np
+from jaxtyping import Float, Int
 
 _SPARSE = 2
-"""A class of fewer particles than this times the coordinates is not looked into."""
+"""A class with fewer particles than this times the number of coordinates is not analysed."""
 _HOPE = 2.0
-"""Two classes are taken together if what a cut explains, times this, is more than they are apart: at a resolution
-beyond that of the coordinates it may be."""
+"""Two classes merge if the spread explained by a cut, times this, exceeds their distance: at a resolution
+beyond that of the coordinates it may."""
 
 
-def split_into_empty(posteriors: np.ndarray, empty: np.ndarray, coordinates: np.ndarray) -> tuple[np.ndarray, int]:
-    """Posteriors (n, k) after each empty class took half of the class of the largest spread, and how many did.
+def split_into_empty(
+    posteriors: Float[np.ndarray, "n k"], empty: Int[np.ndarray, "_"], coordinates: Float[np.ndarray, "n d"]
+) -> tuple[Float[np.ndarray, "n k"], int]:
+    """Responsibilities (n, k) after each empty class took half of the class of largest spread; number of such
+    classes.
 
-    Classes that are no wider than noise makes them are left whole, and classes that find no other to take from empty.
+    Classes no wider than noise explains are not split, and empty classes without such a class stay empty.
     """
     posteriors = posteriors.copy()
     moved = 0
@@ -41,8 +45,10 @@ def split_into_empty(posteriors: np.ndarray, empty: np.ndarray, coordinates: np.
     return np.where(left > 0, posteriors / np.maximum(left, 1e-30), uniform).astype(np.float32), moved
 
 
-def merge_and_split(posteriors: np.ndarray, coordinates: np.ndarray) -> tuple[np.ndarray, int]:
-    """Posteriors (n, k) after the two nearest classes became one and the widest two, and 1; 0 if that is hopeless."""
+def merge_and_split(
+    posteriors: Float[np.ndarray, "n k"], coordinates: Float[np.ndarray, "n d"]
+) -> tuple[Float[np.ndarray, "n k"], int]:
+    """Responsibilities (n, k) after merging the two nearest classes and splitting the widest, and 1; 0 if no gain."""
     spreads = np.array([_measure_spread(weights, coordinates)[0] for weights in posteriors.T])
     apart = _measure_distances(posteriors, coordinates)
     source = int(np.argmax(spreads))
@@ -71,7 +77,7 @@ def _measure_spread(weights: np.ndarray, coordinates: np.ndarray) -> tuple[float
 
 
 def _measure_distances(posteriors: np.ndarray, coordinates: np.ndarray) -> np.ndarray:
-    """How far classes are apart (k, k), infinite on the diagonal and for classes without particles."""
+    """Distances of classes (k, k), infinite on the diagonal and for classes without particles."""
     numbers = posteriors.sum(axis=0, dtype=np.float64)
     centres = posteriors.T @ coordinates / np.maximum(numbers, 1e-9)[:, None]
     noise = np.median(((coordinates - posteriors @ centres) ** 2).sum(axis=1))
@@ -86,7 +92,7 @@ def _measure_distances(posteriors: np.ndarray, coordinates: np.ndarray) -> np.nd
 
 
 def _cut(posteriors: np.ndarray, source: int, target: int, coordinates: np.ndarray) -> None:
-    """Move to ``target`` what lies on one side of the middle of ``source``, across its longest axis. In place."""
+    """Move to ``target`` the part of ``source`` on one side of its centre, across its longest axis. In place."""
     _, centre, axis = _measure_spread(posteriors[:, source], coordinates)
     beyond = (coordinates - centre) @ axis > 0
     posteriors[beyond, target] += posteriors[beyond, source]

@@ -1,15 +1,16 @@
-"""Latents to start from where none are given: what the images pull a resting mesh towards.
+"""Initial latents where none are given: the forces of the images on the undeformed mesh.
 
 The force of image i on the softest modes of the mesh, f_i = −∂ misfit_i / ∂c at rest, is to first order H_i c_i plus
-noise of covariance H_i, c_i the particle's motion along the modes. The covariance of the forces of all images beside
-that of images of noise alone tells how far along a direction more is pulled than by noise: the K directions a of the
-largest ratio aᵀ cov(f) a / aᵀ H a, and aᵀ f_i as the latents. It takes two passes, and needs no model of the motion.
+noise of covariance H_i, c_i the particle's motion along the modes. The covariance of the forces of all images
+relative to that of images of pure noise shows along which directions forces exceed noise: the K directions a of the
+largest ratio aᵀ cov(f) a / aᵀ H a, with aᵀ f_i as the latents. It takes two passes, and no model of the motion.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from scipy.linalg import eigh
 from torch import Tensor
 
@@ -24,12 +25,12 @@ from cryobench.rng import stream
 N_MODES = 30
 _AT_ONCE = 32
 _SPREAD = 0.5
-"""Deviation of the latents, as a share of their range."""
+"""Standard deviation of the latents, as a fraction of their range."""
 
 
 @dataclass(frozen=True, eq=False)
 class Forces:
-    """Forces of prepared images on modes of a mesh at rest."""
+    """Forces of prepared images on modes of an undeformed mesh."""
 
     images: NetworkImages
     mesh: Mesh
@@ -56,7 +57,7 @@ class Forces:
         return np.concatenate(found), np.concatenate(noise)
 
     def _force(self, batch: NetworkBatch, noise: Tensor | None) -> np.ndarray:
-        """(b, c) of the images, or of the resting map with ``noise`` (b, p) of unit power."""
+        """Forces (b, c) of the images, or of the undeformed map with ``noise`` (b, p) of unit power."""
         assert batch.rotations is not None
         device = self.values.device
         along = torch.zeros(len(batch.data), len(self.modes), device=device, requires_grad=True)
@@ -72,8 +73,10 @@ class Forces:
         return -gradient.double().cpu().numpy()
 
 
-def find_latents(forces: np.ndarray, noise: np.ndarray, z_dim: int) -> np.ndarray:
-    """Latents (n, k) float32 along the directions in which forces (n, c) vary the most beside those of noise."""
+def find_latents(
+    forces: Float[np.ndarray, "n c"], noise: Float[np.ndarray, "m c"], z_dim: int
+) -> Float[np.ndarray, "n k"]:
+    """Latents (n, k) float32 along the directions in which forces (n, c) vary the most relative to those of noise."""
     centred = forces - forces.mean(axis=0)
     varied, expected = centred.T @ centred, noise.T @ noise
     expected += 1e-6 * np.trace(expected) / len(expected) * np.eye(len(expected))

@@ -1,4 +1,4 @@
-"""What a run found: the motion along each latent axis, the density of the latents, and what users should know."""
+"""Findings of a run: motion along each latent axis, density of the latents, and notes for the user."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ _SAMPLE_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class Strain:
-    """How a sample of particles is deformed, weighted by density."""
+    """Deformation of a sample of particles, weighted by density."""
 
     moved: float
     """Å, root mean square of displacements about their mean over the particles."""
     stretch: float
     """Root mean square of s − 1 over the singular values."""
     growth: float
-    """Deviation over the particles of the logarithm of the volume that holds the density, mean over elements."""
+    """Standard deviation over particles of the logarithm of the volume containing the density, mean over elements."""
 
 
 def show_motion(
@@ -58,7 +58,7 @@ def show_motion(
 
 
 def show_density(latents: np.ndarray, noise: float) -> LatentDensity:
-    """Kernel density of the first two latents on a grid over their range, with the noise's own width at the least."""
+    """Kernel density of the first two latents on a grid over their range, with at least the width of their noise."""
     used = latents[:, : min(2, latents.shape[1])].astype(np.float64)
     points = _POINTS[used.shape[1]]
     edges = np.linspace(-RANGE, RANGE, points + 1)
@@ -73,7 +73,7 @@ def show_density(latents: np.ndarray, noise: float) -> LatentDensity:
 
 @torch.no_grad()
 def measure_strain(flow: FlowNetwork, body: Body, values: Tensor, latents: np.ndarray) -> Strain:
-    """Of particles spread evenly over the table."""
+    """Strain of particles evenly spaced in the table."""
     chosen = np.unique(np.linspace(0, len(latents) - 1, min(len(latents), _SAMPLE)).astype(int))
     mesh, device = body.mesh, values.device
     of_voxel = np.repeat(np.arange(len(mesh.elements)), np.diff(body.voxels.starts))

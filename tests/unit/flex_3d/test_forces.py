@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import spearmanr
 
-from cryobench.methods.flex_3d.first_motion import find_latents
+from cryobench.methods.flex_3d.forces import find_latents
 
 
 def draw_forces(rng, n=2000, size=12, strength=1.0):
