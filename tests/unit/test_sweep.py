@@ -70,5 +70,5 @@ def test_options_of_the_command_line():
 
 @pytest.mark.parametrize("text", ["snr", "snr=", "=1,2", " =1"])
 def test_what_varies_is_a_setting_with_its_values(text):
-    with pytest.raises(ValueError, match="--vary takes KEY=VALUE,VALUE"):
+    with pytest.raises(ValueError, match="--vary expects KEY=VALUE,VALUE"):
         parse_sweep(text)
