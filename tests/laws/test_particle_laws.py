@@ -234,7 +234,7 @@ def test_binning_leaves_the_low_frequencies_of_the_noise():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("0 1\n0.1 x\n", "no table of numbers"),
+        ("0 1\n0.1 x\n", "not a table of numbers"),
         ("0 1\n", "1 rows of 2 numbers"),
         ("0.1 1\n0.05 2\n", "must increase"),
         ("0 1\n0.1 -2\n", "not negative"),

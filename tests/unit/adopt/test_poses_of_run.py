@@ -75,7 +75,7 @@ def test_what_has_no_poses_for_these_particles_is_refused(original: Dataset, hom
     with pytest.raises(ValueError, match=r"each of the 2 classes of .* has a frame of its own.*n_classes=1"):
         adopt(dataset, tmp_path / "new", poses_of=several)
     run = _store(original, tmp_path / "run")
-    with pytest.raises(ValueError, match="is no folder of a data set"):
+    with pytest.raises(ValueError, match="is not a data set folder"):
         adopt(dataset / "particles.star", tmp_path / "new", poses_of=run)
     with pytest.raises(ValueError, match="labels does not go with the poses of a run"):
         adopt(dataset, tmp_path / "new", poses_of=run, labels=tmp_path / "labels.npy")

@@ -144,9 +144,9 @@ def test_what_cannot_go_on_says_why(dataset, folder, tmp_path):
     with pytest.raises(FormatError, match=r"differ in method"):
         train("cryodrgn-ai-fixed", dataset, folder, more_epochs=1)
     shutil.rmtree(folder / "training")
-    with pytest.raises(FormatError, match=r"has no training/, the state .* Train anew into another folder"):
+    with pytest.raises(FormatError, match=r"has no training/, its final training state: .* Train again into another folder"):
         train("cryodrgn", dataset, folder, more_epochs=1)
     record = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**record, "status": "failed", "parts": {}, "findings": []}))
-    with pytest.raises(FormatError, match=r"is not finished, so there is nothing to go on from"):
+    with pytest.raises(FormatError, match=r"is not finished, so it cannot be trained further yet"):
         train("cryodrgn", dataset, folder, more_epochs=1)
