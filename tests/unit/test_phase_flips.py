@@ -84,7 +84,7 @@ def test_flipped_phases_that_no_table_states_are_mended(tmp_path: Path) -> None:
     adopt(tmp_path / "p.star", tmp_path / "mine", mend=["ctf-phase-flipped"])
     expected = -flip(particles.images.read(np.arange(6)), particles.ctf)
     np.testing.assert_allclose(load_dataset(tmp_path / "mine").particles.read(np.arange(6)), expected, atol=1e-5)
-    with pytest.raises(ValueError, match="in MRC stacks alone"):
+    with pytest.raises(ValueError, match="in MRC stacks only"):
         mend_particles(toy_dataset(n=30).particles, ["ctf-phase-flipped"])
 
 

@@ -234,7 +234,7 @@ def test_an_adoption_cut_off_is_finished_by_the_same_call(
         ("particles.star", {"volumes": "truth/volumes"}, "give the state of each particle with labels"),
         ("particles.star", {"ctf": "ctf.pkl"}, "has its own poses and CTF"),
         ("particles.star", {"passthrough": ["particles.cs"]}, "passthrough files belong to a .cs file"),
-        ("particles/0.mrcs", {}, "holds images alone: give their CTF too"),
+        ("particles/0.mrcs", {}, "holds images only: give their CTF too"),
         ("query.csv", {}, "is not a table of particles"),
         ("particles.star", {"labels": "missing.npy"}, "missing.npy does not exist"),
         ("nothing.star", {}, "nothing.star does not exist"),

@@ -250,7 +250,7 @@ def test_runs_without_what_a_kind_needs(run: Path, dataset, tmp_path: Path) -> N
     with pytest.raises(FormatError):
         write_series(tmp_path / "nowhere", "cluster", tmp_path / "out")
     (tmp_path / "out").mkdir()
-    with pytest.raises(FileExistsError, match="exists already"):
+    with pytest.raises(FileExistsError, match="already exists"):
         write_series(run, "simple", tmp_path / "out")
 
 
@@ -376,8 +376,8 @@ def test_an_interrupted_series_goes_on(run: Path, tmp_path: Path, monkeypatch) -
         assert path.read_bytes() == (tmp_path / "out" / path.name).read_bytes()
     written.clear()
     assert write_series(run, "simple", tmp_path / "out", settings) == [tmp_path / "out" / path.name for path in whole]
-    assert not written  # found finished
-    with pytest.raises(FileExistsError, match="exists already"):
+    assert not written  # already finished
+    with pytest.raises(FileExistsError, match="already exists"):
         write_series(run, "simple", tmp_path / "out", SeriesSettings(frames=5))
 
 
