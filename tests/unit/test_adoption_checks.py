@@ -56,7 +56,7 @@ def test_pixel_sizes_that_disagree_are_said(tmp_path: Path) -> None:
 
 def test_negative_defocus_is_said(tmp_path: Path) -> None:
     ctf = make_ctf(N, defocus_u=-1e4, defocus_v=-1e4)
-    assert "negative defocus, which is overfocus" in notes_of(write_table(tmp_path, ctf=ctf))
+    assert "negative defocus, which means overfocus" in notes_of(write_table(tmp_path, ctf=ctf))
 
 
 @pytest.mark.parametrize("tilts", [0.0, 180.0])

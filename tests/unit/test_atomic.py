@@ -97,7 +97,7 @@ def test_a_folder_takes_its_name_only_at_the_end(tmp_path: Path) -> None:
         (folder / "a").write_text("new")
         assert not path.exists()
     assert listing(tmp_path) == ["folder", "folder/a"]
-    with pytest.raises(FileExistsError, match="exists already"), atomic_folder(path):
+    with pytest.raises(FileExistsError, match="already exists"), atomic_folder(path):
         pytest.fail("the block must not be entered")
 
 

@@ -170,7 +170,7 @@ def test_the_true_volume_of_a_particle(rng: np.random.Generator) -> None:
 def test_truth_may_be_partial(rng: np.random.Generator) -> None:
     labels = make_truth(rng, volumes=None, rotations=None, shifts=None)
     assert (len(labels), labels.n_states) == (N, 3)
-    with pytest.raises(ValueError, match="the true volumes are not known"):
+    with pytest.raises(ValueError, match="the true volumes are unknown"):
         labels.volume_of(0)
     assert make_truth(rng, volumes=None, state_names=("a", "b", "c", "never seen")).n_states == 4
     assert GroundTruth(np.full(N, -1)).n_states == 0

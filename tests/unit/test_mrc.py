@@ -227,7 +227,7 @@ def test_other_modes_are_refused_by_number(tmp_path: Path, mode: int) -> None:
         (b"version https://git-lfs.github.com/spec/v1", "Git LFS pointer"),
         (b"hello", "it has 5 bytes"),
         (b"", "it has 0 bytes"),
-        (b"data_particles\nloop_\n" * 100, "header would mean a size of"),
+        (b"data_particles\nloop_\n" * 100, "header would imply a size of"),
         (bytes(2000), r"size of \(0, 0, 0\)"),
     ],
 )

@@ -50,7 +50,7 @@ def test_arrays_come_back(tmp_path: Path, values: np.ndarray) -> None:
         ),
         (npy(HUGE.replace("1000)", "2**60)")), "cannot be read as a NumPy file"),
         (npy(HUGE.replace("8000000000", "-8")), r"promises an array \(-8, 1000\)"),
-        (npy(HUGE.replace("<f8", "S0")), "cannot be read: it promises an array"),
+        (npy(HUGE.replace("<f8", "S0")), "cannot be read: it states an array"),
         (npy(HUGE.replace("<f8", "|O")), "Python objects in it are never opened"),
         (npy("{'descr': '<f8', 'fortran"), "cannot be read as a NumPy file"),
         (npy("[" * 9000), "cannot be read as a NumPy file"),
@@ -90,7 +90,7 @@ def archive(path: Path, name: str, content: bytes, method: int = zipfile.ZIP_STO
 
 def test_archives_that_promise_more_than_they_hold(tmp_path: Path) -> None:
     path = archive(tmp_path / "x.npz", "a.npy", npy(HUGE))
-    with pytest.raises(FormatError, match=r"x\.npz \(a\.npy\) cannot be read: its header promises"):
+    with pytest.raises(FormatError, match=r"x\.npz \(a\.npy\) cannot be read: its header states"):
         read_npz(path)
     whole = io.BytesIO()
     np.save(whole, np.zeros(10**5))

@@ -42,7 +42,7 @@ def test_finer_volumes_are_cropped_to_the_grid_of_the_images(home: Path, labels:
         (24, 4.0, 3, "24 voxels a side, but the images have 16 px: only volumes on the grid of the images, or finer"),
         (8, 8.0, 3, "8 voxels a side, but the images have 16 px"),
         (16, 3.0, 3, "voxels of 3 Å, but the images have pixels of 4 Å"),
-        (32, 4.0, 3, "voxels of 4 Å, but the images have pixels of 2 Å|they are not on one grid"),
+        (32, 4.0, 3, "voxels of 4 Å, but the images have pixels of 2 Å|they are on different grids"),
         (16, 4.0, 2, "states 0 to 2, but .* holds 2 volumes .0.mrc to 1.mrc."),
         (16, 4.0, 0, "holds no .mrc volumes"),
     ],

@@ -33,5 +33,5 @@ def test_a_run_trains_on_and_is_exported(data, tmp_path):
     said = type_words("export", tmp_path / "run", "--to", "cryodrgn", "-o", tmp_path / "out")
     assert f"cryodrgn analyze {tmp_path / 'out'} 3" in said
     assert (tmp_path / "out" / "weights.3.pkl").exists()
-    with pytest.raises(FileExistsError, match="out exists already"):
+    with pytest.raises(FileExistsError, match="out already exists"):
         type_words("export", tmp_path / "run", "--to", "cryodrgn", "-o", tmp_path / "out")

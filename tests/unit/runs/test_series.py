@@ -392,7 +392,7 @@ def test_damaged_series_are_refused(run: Path, tmp_path: Path) -> None:
     write_series(run, "pca", tmp_path / "out", SeriesSettings(frames=3))
     text = (tmp_path / "out" / "series.csv").read_text()
     (tmp_path / "out" / "series.csv").write_text(text.replace("latent_1", "first"))
-    with pytest.raises(FormatError, match=r"no volume series.*latent_1"):
+    with pytest.raises(FormatError, match=r"not a volume series.*latent_1"):
         load_series(tmp_path / "out")
     (tmp_path / "out" / "series.csv").write_text(text.replace(".mrc,", ".mrc,zero", 1))
     with pytest.raises(FormatError, match=r"'zero\d+', expected a number"):

@@ -295,7 +295,7 @@ def test_digests_change_with_what_they_are_of(tmp_path: Path, rng: np.random.Gen
 
 
 def test_runs_that_are_none_damaged_or_newer(tmp_path: Path, rng: np.random.Generator) -> None:
-    with pytest.raises(FormatError, match="does not exist or is no folder"):
+    with pytest.raises(FormatError, match="does not exist or is not a folder"):
         load_reconstruction(tmp_path / "none")
     with pytest.raises(FormatError, match=r"is not a run: it has no run\.json"):
         load_reconstruction(tmp_path)
