@@ -133,7 +133,7 @@ def test_a_table_is_drawn_without_replacement_in_random_order(table):
 
 
 def test_a_table_too_short_is_refused_or_drawn_anew(table):
-    with pytest.raises(ValueError, match=r"the CTFs of 500 particles, but 501 are to be drawn.*ctf_table_reuse"):
+    with pytest.raises(ValueError, match=r"the CTFs of 500 particles, but 501 are drawn.*ctf_table_reuse"):
         draw_ctf(settings(ctf_table=table), 1, range(501))
     again = draw_ctf(settings(ctf_table=table, ctf_table_reuse=True), 1, range(1000)).defocus_u
     assert np.array_equal(np.sort(again[500:]), np.sort(again[:500]))

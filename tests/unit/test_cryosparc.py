@@ -394,5 +394,5 @@ def test_python_objects_are_never_opened(tmp_path: Path) -> None:
 
 def test_truncated(table: Path) -> None:
     table.write_bytes(table.read_bytes()[:-100])
-    with pytest.raises(FormatError, match=r"cannot be read: its header promises an array \(6,\) of .* cut short"):
+    with pytest.raises(FormatError, match=r"cannot be read: its header states an array \(6,\) of .* truncated"):
         read_cs(table)

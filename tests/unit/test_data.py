@@ -102,7 +102,7 @@ def test_large_finite_pixels_are_no_error(rng: np.random.Generator) -> None:
     [
         ({"pixel_size": 0.0}, r"pixel_size must be positive.*got 0\.0"),
         ({"pixel_size": float("nan")}, "got nan"),
-        ({"ctf": ctf_of(N - 1)}, "7 images but CTF parameters of 6"),
+        ({"ctf": ctf_of(N - 1)}, "7 images, but CTF parameters for 6"),
         ({"rotations": None}, "both rotations and shifts, or neither"),
         ({"shifts": None}, "both rotations and shifts, or neither"),
         ({"shifts": np.zeros((N, 3))}, r"shifts must have shape \(7, 2\), got \(7, 3\)"),
@@ -228,7 +228,7 @@ def test_reconstructions(rng: np.random.Generator) -> None:
         ({"posteriors": np.array([[0.5, 0.5], [0.5, 0.4]])}, r"posteriors of particle 1 sum to 0\.(8999|9)"),
         (
             {"posteriors": np.array([[0.5, 0.5], [1.5, -0.5]])},
-            "posteriors of particle 1 sum to 1.0, the lowest being -0.5",
+            "posteriors of particle 1 sum to 1.0, with a minimum of -0.5",
         ),
         ({"posteriors": np.array([[1.0, np.nan], [0.5, 0.5]])}, "posteriors of particle 0 .* or NaN throughout"),
     ],
@@ -297,9 +297,9 @@ def test_deviations_are_none_where_a_variance_is_not_positive() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Components(np.zeros((4, 4)), np.zeros((2, 4, 4, 4)), np.ones(2)), "mean must be cubes"),
+        (lambda: Components(np.zeros((4, 4)), np.zeros((2, 4, 4, 4)), np.ones(2)), "mean must be cubic"),
         (lambda: Components(np.zeros((5, 5, 5)), np.zeros((2, 4, 4, 4)), np.ones(2)), "do not belong to a mean"),
-        (lambda: Components(np.zeros((4, 4, 4)), np.zeros((2, 4, 4, 5)), np.ones(2)), "components must be cubes"),
+        (lambda: Components(np.zeros((4, 4, 4)), np.zeros((2, 4, 4, 5)), np.ones(2)), "components must be cubic"),
         (lambda: Components(np.zeros((4, 4, 4)), np.zeros((2, 4, 4, 4)), np.ones(1)), "with 1 variances"),
         (
             lambda: Components(np.zeros((4, 4, 4)), np.zeros((2, 4, 4, 4)), np.ones((2, 2))),

@@ -325,7 +325,7 @@ def test_neutral_columns_are_not_warned_of(table: Path) -> None:
 
 def test_images_in_memory_cannot_be_named(tmp_path: Path, rng: np.random.Generator) -> None:
     images = ArrayImages(rng.normal(size=(N, SIZE, SIZE)))
-    with pytest.raises(TypeError, match="names MRC stacks, but the images are ArrayImages"):
+    with pytest.raises(TypeError, match="needs images in MRC stacks, but these are ArrayImages"):
         write_star(tmp_path / "p.star", make_particles(tmp_path, rng, images=images))
 
 

@@ -142,7 +142,7 @@ def test_a_damaged_archive_is_named_and_leaves_no_half_file(archive: Path, tmp_p
     content = archive.read_bytes()
     cut = tmp_path / "cut.zip"
     cut.write_bytes(content[: len(content) // 2])
-    with pytest.raises(FormatError, match=r"cut\.zip is damaged or no zip archive"):
+    with pytest.raises(FormatError, match=r"cut\.zip is damaged or not a zip archive"):
         unpack_zip(cut, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     changed = bytearray(content)

@@ -236,7 +236,7 @@ DAMAGE = {
     ),
     "stack missing": (
         lambda a: (a / "images" / "snr0.01" / "001_particles_24.mrcs").unlink(),
-        r"sorted_particles\.24\.txt names the stack 001_particles_24\.mrcs, which is not there",
+        r"sorted_particles\.24\.txt names the stack 001_particles_24\.mrcs, which is missing",
     ),
     "stack cut": (
         lambda a: (a / "images" / "snr0.01" / "001_particles_24.mrcs").write_bytes(b"\0" * 9),

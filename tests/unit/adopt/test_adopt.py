@@ -219,7 +219,9 @@ def test_an_adoption_cut_off_is_finished_by_the_same_call(
         patch.setattr(module, "write_dataset", stop)
         with pytest.raises(KeyboardInterrupt):
             adopt(home / "toy" / "particles.star", tmp_path / "mine", **call)
-    with pytest.raises(FormatError, match=r"its adoption was interrupted before .* Run the same cryobench adopt command"):
+    with pytest.raises(
+        FormatError, match=r"its adoption was interrupted before .* Run the same cryobench adopt command"
+    ):
         load_dataset(tmp_path / "mine")
     with pytest.raises(FormatError, match=r"unfinished adoption of another call \(they differ in labels, volumes\)"):
         adopt(home / "toy" / "particles.star", tmp_path / "mine")

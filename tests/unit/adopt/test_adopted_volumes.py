@@ -62,8 +62,8 @@ def test_volumes_that_do_not_fit(
     ("mask", "message"),
     [
         (np.ones((8, 8, 8)), "8 voxels a side, but the images have 16 px. Resample the mask onto 16 voxels of 4 Å"),
-        (np.full((16, 16, 16), 7.0), "is no mask: its values run from 7 to 7"),
-        (np.zeros((16, 16, 16)), "mask.mrc holds next to nothing: its values sum to 0 voxels, expected at least 64"),
+        (np.full((16, 16, 16), 7.0), "is not a mask: its values range from 7 to 7"),
+        (np.zeros((16, 16, 16)), "mask.mrc is almost empty: its values sum to 0 voxels, expected at least 64"),
     ],
 )
 def test_masks_that_do_not_fit(home: Path, tmp_path: Path, mask: np.ndarray, message: str) -> None:

@@ -53,7 +53,7 @@ def test_masses_of_any_mixture_follow_the_published_law(n):
 
 def test_family_has_its_limits():
     for n in (0, 1001):
-        with pytest.raises(ValueError, match=f"1 to 1000 complexes, asked for {n}"):
+        with pytest.raises(ValueError, match=f"1 to 1000 complexes, got {n}"):
             procedural_complexes(n)
     with pytest.raises(ValueError, match="n_structures"):
         _settings(n_structures=1)

@@ -182,7 +182,7 @@ def test_groups_of_a_model_are_one_file_that_others_read_and_a_damaged_one_is_na
     found = load_reconstruction(tmp_path)
     assert not found.model["weights/last.bias"].flags.writeable
     safetensors.numpy.save_file({"steps": stored["steps"]}, path)
-    with pytest.raises(FormatError, match=r"weights\.safetensors cannot be read .* one named 'last\.bias'"):
+    with pytest.raises(FormatError, match=r"weights\.safetensors cannot be read .* a tensor named 'last\.bias'"):
         load_reconstruction(tmp_path).model["weights/last.bias"]
     os.truncate(path, 20)
     with pytest.raises(FormatError, match=r"weights\.safetensors cannot be read"):
@@ -190,7 +190,7 @@ def test_groups_of_a_model_are_one_file_that_others_read_and_a_damaged_one_is_na
     path.unlink()
     with pytest.raises(FormatError, match=r"weights\.safetensors cannot be read"):
         load_reconstruction(tmp_path).model["weights/steps"]
-    with pytest.raises(ValueError, match=r"takes arrays of numbers, and 'a' is one of <U1"):
+    with pytest.raises(ValueError, match=r"holds arrays of numbers only, but 'a' is of <U1"):
         save_reconstruction(make_reconstruction(rng, model={"weights/a": np.array("x")}), tmp_path, pixel_size=1.5)
 
 
@@ -384,7 +384,7 @@ def test_a_malformed_record_is_one_clear_error(
 def test_parts_of_different_lengths_are_refused(tmp_path: Path, rng: np.random.Generator) -> None:
     save_reconstruction(make_reconstruction(rng), tmp_path, pixel_size=1.5)
     np.save(tmp_path / "latents.npy", np.zeros((N - 1, 3)))
-    with pytest.raises(FormatError, match=r"is no run: the parts of a reconstruction differ in length: .*7"):
+    with pytest.raises(FormatError, match=r"is not a run: the parts of a reconstruction differ in length: .*7"):
         load_reconstruction(tmp_path)
 
 
@@ -420,5 +420,5 @@ def test_the_run_whose_parts_are_wrong_is_named(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="run is no run: posteriors of particle 1"):
         load_reconstruction(tmp_path / "run")
     np.save(tmp_path / "run" / "latents.npy", np.array([["a"], ["b"], ["c"]]))
-    with pytest.raises(FormatError, match=r"latents\.npy holds an array of <U1, expected one of numbers"):
+    with pytest.raises(FormatError, match=r"latents\.npy holds an array of <U1, expected numbers"):
         load_reconstruction(tmp_path / "run")

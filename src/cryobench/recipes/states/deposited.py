@@ -177,7 +177,7 @@ def _check_contents(contents: Contents, path: Path) -> None:
     said = [contents.title, *(polymer.name for polymer in contents.polymers)]
     if any(said) and not any(re.search("ribosom|rrna", text, re.IGNORECASE) for text in said):
         raise ValueError(
-            f"{path} is not a ribosomal subunit according to its own title {contents.title!r}, molecules "
+            f"{path} is not a ribosomal subunit according to its title {contents.title!r} and molecules "
             f"{', '.join(sorted({polymer.name for polymer in contents.polymers}))}. "
             "For structures of another kind use the recipe custom."
         )
