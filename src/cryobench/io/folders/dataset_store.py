@@ -7,9 +7,8 @@
     particles.mrcs | particles/NNN.mrcs
     stacks.csv                instead: paths and checksums of external stacks (see ``references``)
     poses.pkl ctf.pkl         the same poses and CTF in cryoDRGN's format
-    particles.cs .csg         the same in cryoSPARC's; the .csg is for its job "Import Result Group". Neither these
-    nor
-                              ctf.pkl are written for phase-flipped images, which these formats cannot record
+    particles.cs .csg         the same in cryoSPARC's; the .csg is for its job "Import Result Group". Neither is
+                              written for phase-flipped images, nor is ctf.pkl: these formats cannot record a flip
     mask.mrc query.csv
     truth/                    see ``truth_store``
 

@@ -2,7 +2,7 @@
 
     weights.N.pkl   weights under cryoDRGN's names, N the number of epochs
     z.N.pkl         latents; with an encoder, log-variances after them
-    config.yaml     sizes of the networks, the scale s of the images, and the paths of the images
+    config.yaml     sizes of the networks, the scale s of their output, and the paths of the images
     poses.pkl ctf.pkl   as given to the method, or poses that it refined or found
     pose.N.pkl      the same, if they are the run's own, as written by programs that find poses
     run.log         the loss of every epoch, in the format that analyze parses
