@@ -320,7 +320,7 @@ def test_stored_shift_centres_and_stored_pose_explains_an_image(
         ({"blob__idx": np.full(N, 3, "<u4")}, "image 4 .counted from 1. of .*000.mrcs, which holds 3"),
         ({"blob__idx": np.array([0, 1, -1, 0, 1, 2], "<i4")}, "blob/idx of particle 2 is -1"),
         ({"blob__path": np.array([b">"] * N)}, "blob/path is empty"),
-        ({"blob__path": np.array([b"\xff\xfe"] * N)}, "is no text"),
+        ({"blob__path": np.array([b"\xff\xfe"] * N)}, "is not text"),
         ({"alignments3D__pose": np.zeros((N, 2), "<f4")}, "entries of shape .2,. .*expected numbers of shape .3,."),
     ],
 )

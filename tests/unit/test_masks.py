@@ -1,4 +1,4 @@
-"""A mask must hold a part of the molecule: in one that holds next to nothing any two volumes agree."""
+"""A mask must hold a part of the molecule: in one that is almost empty any two volumes agree."""
 
 import shutil
 from dataclasses import replace
@@ -92,16 +92,16 @@ def test_a_header_that_states_no_voxel_size_is_no_obstacle(tmp_path: Path) -> No
 
 def test_a_data_set_with_an_empty_mask_is_not_opened(tmp_path: Path) -> None:
     toy = toy_dataset(size=SIZE, n=20)
-    with pytest.raises(FormatError, match=r"mask\.mrc holds next to nothing"):
+    with pytest.raises(FormatError, match=r"mask\.mrc is almost empty"):
         store_dataset(with_mask(toy, make("zeros")), tmp_path / "data")
-    with pytest.raises(FormatError, match=r"mask\.mrc holds next to nothing"):
+    with pytest.raises(FormatError, match=r"mask\.mrc is almost empty"):
         load_dataset(tmp_path / "data")
 
 
 def test_arrays_are_judged_as_files_are(home: Path) -> None:
 
     dataset, run = load_dataset(home / "data"), load_reconstruction(home / "run")
-    with pytest.raises(FormatError, match="the mask holds next to nothing"):
+    with pytest.raises(FormatError, match="the mask is almost empty"):
         score(run, dataset, ["per-image-fsc"], mask=make("voxel"))
 
 

@@ -95,7 +95,7 @@ def test_archives_that_promise_more_than_they_hold(tmp_path: Path) -> None:
     whole = io.BytesIO()
     np.save(whole, np.zeros(10**5))
     path = archive(tmp_path / "x.npz", "a.npy", whole.getvalue(), zipfile.ZIP_DEFLATED)
-    with pytest.raises(FormatError, match=r"x\.npz promises 800,128 bytes of arrays, but has \d,?\d*: it is damaged"):
+    with pytest.raises(FormatError, match=r"x\.npz states 800,128 bytes of arrays, but has \d,?\d*: it is damaged"):
         read_npz(path)
     path.write_bytes(b"cut off")
     with pytest.raises(FormatError, match=r"x\.npz cannot be read as a file of NumPy arrays"):

@@ -331,7 +331,7 @@ def test_a_run_of_the_first_schema_names_the_command_that_makes_it_anew(tmp_path
     for read in (read_run_record, load_reconstruction):
         with pytest.raises(FormatError, match=r"older cryobench \(schema 1; this version reads 2\)") as refused:
             read(tmp_path)
-        assert str(refused.value).endswith(f"make it anew: {command}")
+        assert str(refused.value).endswith(f"repeat it: {command}")
     write_json(tmp_path / "run.json", old | {"command": "cryobench run 3d-class set -o here"})
     with pytest.raises(FormatError, match=r"anew: cryobench run 3d-class set -o here$"):
         read_run_record(tmp_path)
@@ -417,7 +417,7 @@ def test_the_run_whose_parts_are_wrong_is_named(tmp_path: Path) -> None:
     made = Reconstruction(np.array([0]), latents=np.zeros((3, 2)), posteriors=np.full((3, 2), 0.5))
     save_reconstruction(made, tmp_path / "run", pixel_size=1.5)
     np.save(tmp_path / "run" / "posteriors.npy", np.array([[0.5, 0.5], [np.nan, 0.5], [1, 0]]))
-    with pytest.raises(FormatError, match="run is no run: posteriors of particle 1"):
+    with pytest.raises(FormatError, match="run is not a run: posteriors of particle 1"):
         load_reconstruction(tmp_path / "run")
     np.save(tmp_path / "run" / "latents.npy", np.array([["a"], ["b"], ["c"]]))
     with pytest.raises(FormatError, match=r"latents\.npy holds an array of <U1, expected numbers"):
