@@ -281,7 +281,7 @@ def test_nothing_that_is_drawn_tells_the_state():
     [
         ({"junk_noise": 0.5, "junk_wrong": 0.5}, "more than 0.9"),
         ({"orientation_axis": (0, 0, 0)}, "needs a direction"),
-        ({"orientation": "von Mises-Fisher", "orientation_concentration": -1}, "no negative"),
+        ({"orientation": "von Mises-Fisher", "orientation_concentration": -1}, "of 0 or more"),
         ({"orientation": "sideways"}, "orientation"),
         ({"snr_pixel_size": 9.0}, "must not exceed"),
         ({"ctf_table": "/nowhere/table.pkl"}, "ctf_table"),

@@ -83,7 +83,7 @@ def test_superposition_is_on_what_is_shared(files, models, rng, tmp_path):
     np.testing.assert_allclose(ensemble.model(1).positions, expected, atol=5e-3)
     other = AtomicModel.from_positions(turned.positions, turned.atomic_numbers)
     write_structure(other, tmp_path / "other.cif")
-    with pytest.raises(ValueError, match="structure other shares 0 CA or P atoms"):
+    with pytest.raises(ValueError, match="structure other and the first have 0 CA or P atoms"):
         build([files[0], tmp_path / "other.cif"], superpose=True)
 
 

@@ -371,5 +371,5 @@ def test_structures_that_do_not_superpose_are_refused(files, outlines, tmp_path,
         }
     )
     write_structure(moved.transformed(np.eye(3), np.ones(3)), tmp_path / "renumbered.cif")
-    with pytest.raises(ValueError, match=r"renumbered.cif shares 0 P and C4' atoms"):
+    with pytest.raises(ValueError, match=r"renumbered.cif has 0 P and C4' atoms"):
         read([*files, tmp_path / "renumbered.cif"])

@@ -140,7 +140,7 @@ def test_files_that_make_no_mixture(folder, tmp_path):
         RECIPE.ensemble(_settings(n_structures=6), resolve_structures([folder]))
     with pytest.raises(FileNotFoundError, match=r"holds no structure file.*found 0 other"):
         resolve_structures([tmp_path])
-    with pytest.raises(FileNotFoundError, match="is no folder"):
+    with pytest.raises(FileNotFoundError, match="is not a folder"):
         list_structures(folder / "e.pdb")
     with pytest.raises(FileNotFoundError, match="does not exist"):
         resolve_structure(folder / "f.pdb")

@@ -81,7 +81,7 @@ def test_frames_of_every_format(folder, model, frames, topology, name):
     wanted = [3, 0, 3, 4]
     np.testing.assert_allclose(trajectory.read(wanted), frames[wanted], atol=2e-5)
     assert trajectory.read([]).shape == (0, len(model), 3)
-    with pytest.raises(IndexError, match="0 to 4, asked for 1 to 5"):
+    with pytest.raises(IndexError, match="0 to 4, requested 1 to 5"):
         trajectory.read([1, 5])
     assert {path.name for path in folder.iterdir()} == files  # no offsets cached beside the user's file
 

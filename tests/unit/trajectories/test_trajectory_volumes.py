@@ -116,7 +116,7 @@ def test_damage_is_told(rng, written, tmp_path):
     last.write_bytes(whole[:-8])
     with pytest.raises(FormatError, match=r"002\.xtc is truncated"):
         load_dataset(tmp_path)
-    with pytest.raises(FormatError, match=r"002\.xtc.*cut off"):
+    with pytest.raises(FormatError, match=r"002\.xtc.*truncated"):
         TrajectoryVolumes(tmp_path)
     last.write_bytes((tmp_path / trajectory_path(1)).read_bytes())
     with pytest.raises(FormatError, match=r"002\.xtc holds 3 frames, but .*volumes\.json says 2"):
