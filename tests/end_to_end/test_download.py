@@ -136,7 +136,7 @@ def test_a_server_without_ranges_begins_again(server) -> None:
 def test_given_up_after_some_cuts_and_gone_on_with_by_the_next_call(server, archives) -> None:
     size = archives["IgG-1D"].stat().st_size
     server.cuts = [100_000] + [0] * 5
-    with pytest.raises(ConnectionError, match=rf"cut off after 100,000 of {size:,} bytes, 5 times in a row"):
+    with pytest.raises(ConnectionError, match=rf"interrupted after 100,000 of {size:,} bytes, 5 times in a row"):
         fetch()
     assert not Path("set").exists()
     assert Path("set.download", "IgG-1D.zip.part").stat().st_size == 100_000
@@ -162,7 +162,7 @@ def test_the_archive_is_not_fetched_again_if_unpacking_failed(server, monkeypatc
 
 def test_a_wrong_hash_removes_the_file(server) -> None:
     server.checksums["IgG-1D.zip"] = "md5:" + "0" * 32
-    with pytest.raises(FormatError, match=r"md5:[0-9a-f]{32}, but the record says md5:0{32}\. It was removed"):
+    with pytest.raises(FormatError, match=r"md5:[0-9a-f]{32}, but the record states md5:0{32}\. It was removed"):
         fetch()
     assert [path.name for path in Path().rglob("IgG-1D*")] == []
     assert not Path("set").exists()

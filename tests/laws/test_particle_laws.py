@@ -133,7 +133,7 @@ def test_a_table_is_drawn_without_replacement_in_random_order(table):
 
 
 def test_a_table_too_short_is_refused_or_drawn_anew(table):
-    with pytest.raises(ValueError, match=r"the CTFs of 500 particles, but 501 are to be drawn.*ctf_table_reuse"):
+    with pytest.raises(ValueError, match=r"the CTFs of 500 particles, but 501 are drawn.*ctf_table_reuse"):
         draw_ctf(settings(ctf_table=table), 1, range(501))
     again = draw_ctf(settings(ctf_table=table, ctf_table_reuse=True), 1, range(1000)).defocus_u
     assert np.array_equal(np.sort(again[500:]), np.sort(again[:500]))
@@ -234,7 +234,7 @@ def test_binning_leaves_the_low_frequencies_of_the_noise():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("0 1\n0.1 x\n", "no table of numbers"),
+        ("0 1\n0.1 x\n", "not a table of numbers"),
         ("0 1\n", "1 rows of 2 numbers"),
         ("0.1 1\n0.05 2\n", "must increase"),
         ("0 1\n0.1 -2\n", "not negative"),
@@ -281,7 +281,7 @@ def test_nothing_that_is_drawn_tells_the_state():
     [
         ({"junk_noise": 0.5, "junk_wrong": 0.5}, "more than 0.9"),
         ({"orientation_axis": (0, 0, 0)}, "needs a direction"),
-        ({"orientation": "von Mises-Fisher", "orientation_concentration": -1}, "no negative"),
+        ({"orientation": "von Mises-Fisher", "orientation_concentration": -1}, "of 0 or more"),
         ({"orientation": "sideways"}, "orientation"),
         ({"snr_pixel_size": 9.0}, "must not exceed"),
         ({"ctf_table": "/nowhere/table.pkl"}, "ctf_table"),

@@ -42,21 +42,21 @@ def test_doubled_particles_are_said(tmp_path: Path) -> None:
         file_index=np.zeros(N, int),
         image_index=np.array([0, 1, 2, 1, 4, 1]),
     )
-    assert "1 images are those of more than one particle, such as image 2 of s.mrcs, which particles 1 and 3 are" in (
+    assert "1 images belong to more than one particle, such as image 2 of s.mrcs, of particles 1 and 3" in (
         notes_of(write_table(tmp_path / "t", images=stacks))
     )
 
 
 def test_pixel_sizes_that_disagree_are_said(tmp_path: Path) -> None:
     stacks = MrcStacks([write_stack(tmp_path / f"{i}.mrcs", np.ones((3, 8, 8)), 2.0 + 2 * i) for i in range(2)])
-    assert "0.mrcs states pixels of 2 Å in its header, the particles have 4 Å, which is used" in (
+    assert "0.mrcs has pixels of 2 Å in its header, but the particles have 4 Å, which is used" in (
         notes_of(write_table(tmp_path / "t", images=stacks))
     )
 
 
 def test_negative_defocus_is_said(tmp_path: Path) -> None:
     ctf = make_ctf(N, defocus_u=-1e4, defocus_v=-1e4)
-    assert "negative defocus, which is overfocus" in notes_of(write_table(tmp_path, ctf=ctf))
+    assert "negative defocus, which means overfocus" in notes_of(write_table(tmp_path, ctf=ctf))
 
 
 @pytest.mark.parametrize("tilts", [0.0, 180.0])
@@ -64,7 +64,7 @@ def test_in_plane_angles_of_2d_classification_are_no_poses(tmp_path: Path, tilts
     euler = np.stack([np.zeros(N), np.full(N, tilts), np.linspace(0, 300, N)], axis=1)
     dataset = adopt(write_table(tmp_path, rotations=rotations_from_euler(np.deg2rad(euler))), tmp_path / "mine")
     assert dataset.particles.rotations is None
-    assert "no poses: all 6 particles have in-plane angles alone" in dataset.card["notes"][0]
+    assert "no poses: all 6 particles have only in-plane angles" in dataset.card["notes"][0]
 
 
 def test_in_plane_angles_alone_are_no_poses(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_in_plane_angles_alone_are_no_poses(tmp_path: Path) -> None:
     starfile.write(blocks, table)
     dataset = adopt(table, tmp_path / "mine")
     assert dataset.particles.rotations is None
-    assert "in-plane angles alone (_rlnAnglePsi)" in dataset.card["notes"][0]
+    assert "only in-plane angles (_rlnAnglePsi)" in dataset.card["notes"][0]
 
 
 def test_one_tilted_particle_makes_poses(tmp_path: Path) -> None:

@@ -320,7 +320,7 @@ def test_stored_shift_centres_and_stored_pose_explains_an_image(
         ({"blob__idx": np.full(N, 3, "<u4")}, "image 4 .counted from 1. of .*000.mrcs, which holds 3"),
         ({"blob__idx": np.array([0, 1, -1, 0, 1, 2], "<i4")}, "blob/idx of particle 2 is -1"),
         ({"blob__path": np.array([b">"] * N)}, "blob/path is empty"),
-        ({"blob__path": np.array([b"\xff\xfe"] * N)}, "is no text"),
+        ({"blob__path": np.array([b"\xff\xfe"] * N)}, "is not text"),
         ({"alignments3D__pose": np.zeros((N, 2), "<f4")}, "entries of shape .2,. .*expected numbers of shape .3,."),
     ],
 )
@@ -394,5 +394,5 @@ def test_python_objects_are_never_opened(tmp_path: Path) -> None:
 
 def test_truncated(table: Path) -> None:
     table.write_bytes(table.read_bytes()[:-100])
-    with pytest.raises(FormatError, match=r"cannot be read: its header promises an array \(6,\) of .* cut short"):
+    with pytest.raises(FormatError, match=r"cannot be read: its header states an array \(6,\) of .* truncated"):
         read_cs(table)

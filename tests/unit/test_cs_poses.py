@@ -76,7 +76,7 @@ def test_files_without_poses_say_where_they_may_be(folder: Path) -> None:
     assert (
         "p.cs has no poses (alignments3D): they may be in the job's passthrough file, see --passthrough" in notes[0]
     )
-    assert "p.cs has in-plane angles alone (alignments2D)" in notes[1]
+    assert "p.cs has only in-plane angles (alignments2D)" in notes[1]
 
 
 def test_classes_without_posteriors_are_refused(folder: Path, rng: np.random.Generator) -> None:

@@ -50,7 +50,7 @@ def test_every_format_gives_the_same_parameters(particles, tmp_path, suffix):
 
 
 def test_other_files_are_refused(tmp_path):
-    with pytest.raises(FormatError, match=r"table\.csv is no CTF table: expected \.pkl"):
+    with pytest.raises(FormatError, match=r"table\.csv is not a CTF table: expected \.pkl"):
         read_ctf_table(tmp_path / "table.csv")
 
 

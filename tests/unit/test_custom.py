@@ -83,7 +83,7 @@ def test_superposition_is_on_what_is_shared(files, models, rng, tmp_path):
     np.testing.assert_allclose(ensemble.model(1).positions, expected, atol=5e-3)
     other = AtomicModel.from_positions(turned.positions, turned.atomic_numbers)
     write_structure(other, tmp_path / "other.cif")
-    with pytest.raises(ValueError, match="structure other shares 0 CA or P atoms"):
+    with pytest.raises(ValueError, match="structure other and the first have 0 CA or P atoms"):
         build([files[0], tmp_path / "other.cif"], superpose=True)
 
 
@@ -244,22 +244,22 @@ def test_models_are_copies_or_frames(dimer):
     ensemble = build([copies], n_images=60)
     assert ensemble.counts.tolist() == [60]
     assert len(ensemble.model(0)) == 2 * HELIX_ATOMS
-    assert ensemble.notes == ("dimer.pdb: its 2 models are taken as one structure, the copies of an assembly.",)
+    assert ensemble.notes == ("dimer.pdb: its 2 models are read as one structure, copies in an assembly.",)
     assert len(build([copies], models="frames").counts) == 2
     frames = build([bent], n_images=60)
     assert frames.counts.tolist() == [1, 1]
     (note,) = frames.notes
-    assert "bent.pdb: its 2 models are taken as frames" in note
+    assert "bent.pdb: its 2 models are used as frames" in note
     assert "--set models=one" in note
     assert len(build([bent], models="one").model(0)) == 2 * HELIX_ATOMS
     both = build([bent, copies], n_images=60)
     assert [len(both.model(state)) for state in range(2)] == [HELIX_ATOMS, 2 * HELIX_ATOMS]
-    assert both.notes[0] == "bent.pdb: the first of its 2 models is taken."
+    assert both.notes[0] == "bent.pdb: the first of its 2 models is used."
 
 
 def test_notes_are_on_the_card(dimer, tmp_path):
     dataset = simulate("custom", tmp_path / "data", preset="tiny", structures=dimer[:1], settings=SMALL)
-    assert dataset.card["notes"] == ["dimer.pdb: its 2 models are taken as one structure, the copies of an assembly."]
+    assert dataset.card["notes"] == ["dimer.pdb: its 2 models are read as one structure, copies in an assembly."]
 
 
 def test_superposition_of_copies_under_one_name(tmp_path):

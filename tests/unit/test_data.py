@@ -102,7 +102,7 @@ def test_large_finite_pixels_are_no_error(rng: np.random.Generator) -> None:
     [
         ({"pixel_size": 0.0}, r"pixel_size must be positive.*got 0\.0"),
         ({"pixel_size": float("nan")}, "got nan"),
-        ({"ctf": ctf_of(N - 1)}, "7 images but CTF parameters of 6"),
+        ({"ctf": ctf_of(N - 1)}, "7 images, but CTF parameters for 6"),
         ({"rotations": None}, "both rotations and shifts, or neither"),
         ({"shifts": None}, "both rotations and shifts, or neither"),
         ({"shifts": np.zeros((N, 3))}, r"shifts must have shape \(7, 2\), got \(7, 3\)"),
@@ -170,7 +170,7 @@ def test_the_true_volume_of_a_particle(rng: np.random.Generator) -> None:
 def test_truth_may_be_partial(rng: np.random.Generator) -> None:
     labels = make_truth(rng, volumes=None, rotations=None, shifts=None)
     assert (len(labels), labels.n_states) == (N, 3)
-    with pytest.raises(ValueError, match="the true volumes are not known"):
+    with pytest.raises(ValueError, match="the true volumes are unknown"):
         labels.volume_of(0)
     assert make_truth(rng, volumes=None, state_names=("a", "b", "c", "never seen")).n_states == 4
     assert GroundTruth(np.full(N, -1)).n_states == 0
@@ -202,7 +202,7 @@ def test_data_sets(rng: np.random.Generator) -> None:
     with pytest.raises(ValueError, match="query particle -1"):
         Dataset(particles, truth, np.array([-1]), {})
     shorter = GroundTruth(truth.states[:6], truth.volumes, truth.rotations[:6], truth.shifts[:6])
-    with pytest.raises(ValueError, match="7 particles but the truth describes 6"):
+    with pytest.raises(ValueError, match="7 particles, but the truth describes 6"):
         Dataset(particles, shorter, np.array([0]), {})
 
 
@@ -222,15 +222,15 @@ def test_reconstructions(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"volumes": IndexedVolumes(np.zeros((1, 3, 3, 3)), np.zeros(2, int))}, "1 query particles but 2 volumes"),
+        ({"volumes": IndexedVolumes(np.zeros((1, 3, 3, 3)), np.zeros(2, int))}, "1 query particles, but 2 volumes"),
         ({"latents": np.zeros((5, 2)), "posteriors": np.ones((6, 1))}, "differ in length: .*5.*6"),
         ({"latents": np.zeros(5)}, r"latents must have shape .* got \(5,\)"),
         ({"posteriors": np.array([[0.5, 0.5], [0.5, 0.4]])}, r"posteriors of particle 1 sum to 0\.(8999|9)"),
         (
             {"posteriors": np.array([[0.5, 0.5], [1.5, -0.5]])},
-            "posteriors of particle 1 sum to 1.0, the lowest being -0.5",
+            "posteriors of particle 1 sum to 1.0, with a minimum of -0.5",
         ),
-        ({"posteriors": np.array([[1.0, np.nan], [0.5, 0.5]])}, "posteriors of particle 0 .* or NaN throughout"),
+        ({"posteriors": np.array([[1.0, np.nan], [0.5, 0.5]])}, "posteriors of particle 0 .* or only NaN"),
     ],
 )
 def test_reconstructions_that_contradict_themselves(parts: dict, message: str) -> None:
@@ -297,9 +297,9 @@ def test_deviations_are_none_where_a_variance_is_not_positive() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Components(np.zeros((4, 4)), np.zeros((2, 4, 4, 4)), np.ones(2)), "mean must be cubes"),
+        (lambda: Components(np.zeros((4, 4)), np.zeros((2, 4, 4, 4)), np.ones(2)), "mean must be cubic"),
         (lambda: Components(np.zeros((5, 5, 5)), np.zeros((2, 4, 4, 4)), np.ones(2)), "do not belong to a mean"),
-        (lambda: Components(np.zeros((4, 4, 4)), np.zeros((2, 4, 4, 5)), np.ones(2)), "components must be cubes"),
+        (lambda: Components(np.zeros((4, 4, 4)), np.zeros((2, 4, 4, 5)), np.ones(2)), "components must be cubic"),
         (lambda: Components(np.zeros((4, 4, 4)), np.zeros((2, 4, 4, 4)), np.ones(1)), "with 1 variances"),
         (
             lambda: Components(np.zeros((4, 4, 4)), np.zeros((2, 4, 4, 4)), np.ones((2, 2))),

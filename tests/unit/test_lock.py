@@ -78,7 +78,10 @@ def test_a_number_given_to_another_process_since_holds_no_lock(tmp_path: Path) -
 
 def test_a_process_of_another_host_is_believed_and_the_way_out_said(tmp_path: Path) -> None:
     path = leave(tmp_path / "run", Owner(1, "elsewhere", 0.0, "run recovar"))
-    with pytest.raises(FolderBusy, match=rf"on elsewhere.*if it runs no more, remove {path}"), take(tmp_path / "run"):
+    with (
+        pytest.raises(FolderBusy, match=rf"on elsewhere.*if it is no longer running, remove {path}"),
+        take(tmp_path / "run"),
+    ):
         pass
     assert path.exists()
 

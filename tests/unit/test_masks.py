@@ -1,4 +1,4 @@
-"""A mask must hold a part of the molecule: in one that holds next to nothing any two volumes agree."""
+"""A mask must hold a part of the molecule: in one that is almost empty any two volumes agree."""
 
 import shutil
 from dataclasses import replace
@@ -50,9 +50,9 @@ def make(kind: str) -> np.ndarray:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("zeros", "holds next to nothing: its values sum to 0 voxels, expected at least 64"),
-        ("voxel", "holds next to nothing: its values sum to 1 voxels"),
-        ("corner", "of the power of the true volumes, expected at least 0.001: it lies beside the molecule"),
+        ("zeros", "is almost empty: its values sum to 0 voxels, expected at least 64"),
+        ("voxel", "is almost empty: its values sum to 1 voxels"),
+        ("corner", "of the power of the true volumes, expected at least 0.001: it is off the molecule"),
     ],
 )
 def test_no_run_is_scored_in_a_mask_that_holds_nothing(home: Path, tmp_path: Path, kind: str, message: str) -> None:
@@ -74,7 +74,7 @@ def test_a_mask_around_a_domain_is_scored_in(home: Path, tmp_path: Path) -> None
     [
         (20, PIXEL_SIZE, 1.0, "20 voxels a side, but the images have 24 px. Resample the mask onto 24 voxels of 4 Å"),
         (SIZE, 3.0, 1.0, "has voxels of 3 Å, but the images have pixels of 4 Å"),
-        (SIZE, PIXEL_SIZE, 2.0, "is no mask: its values run from 2 to 2, expected 0 to 1"),
+        (SIZE, PIXEL_SIZE, 2.0, "is not a mask: its values range from 2 to 2, expected 0 to 1"),
     ],
 )
 def test_a_mask_is_on_the_grid_of_the_images(
@@ -92,16 +92,16 @@ def test_a_header_that_states_no_voxel_size_is_no_obstacle(tmp_path: Path) -> No
 
 def test_a_data_set_with_an_empty_mask_is_not_opened(tmp_path: Path) -> None:
     toy = toy_dataset(size=SIZE, n=20)
-    with pytest.raises(FormatError, match=r"mask\.mrc holds next to nothing"):
+    with pytest.raises(FormatError, match=r"mask\.mrc is almost empty"):
         store_dataset(with_mask(toy, make("zeros")), tmp_path / "data")
-    with pytest.raises(FormatError, match=r"mask\.mrc holds next to nothing"):
+    with pytest.raises(FormatError, match=r"mask\.mrc is almost empty"):
         load_dataset(tmp_path / "data")
 
 
 def test_arrays_are_judged_as_files_are(home: Path) -> None:
 
     dataset, run = load_dataset(home / "data"), load_reconstruction(home / "run")
-    with pytest.raises(FormatError, match="the mask holds next to nothing"):
+    with pytest.raises(FormatError, match="the mask is almost empty"):
         score(run, dataset, ["per-image-fsc"], mask=make("voxel"))
 
 

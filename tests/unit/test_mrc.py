@@ -227,7 +227,7 @@ def test_other_modes_are_refused_by_number(tmp_path: Path, mode: int) -> None:
         (b"version https://git-lfs.github.com/spec/v1", "Git LFS pointer"),
         (b"hello", "it has 5 bytes"),
         (b"", "it has 0 bytes"),
-        (b"data_particles\nloop_\n" * 100, "header would mean a size of"),
+        (b"data_particles\nloop_\n" * 100, "header would imply a size of"),
         (bytes(2000), r"size of \(0, 0, 0\)"),
     ],
 )
@@ -249,7 +249,7 @@ def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
 def test_a_truncated_stack_says_what_it_lacks(tmp_path: Path) -> None:
     path = write_stack(tmp_path / "s.mrcs", np.zeros((5, 8, 8)))
     os.truncate(path, 1024 + 3 * 256 + 100)
-    with pytest.raises(FormatError, match=r"s\.mrcs is truncated: its header promises 5 .* \(3 whole sections\)"):
+    with pytest.raises(FormatError, match=r"s\.mrcs is truncated: its header states 5 .* \(3 whole sections\)"):
         MrcStacks(path)
 
 
@@ -346,13 +346,13 @@ def test_an_unfinished_stack_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "s.mrcs"
     images = np.zeros((2, 4, 4), np.float32)
     with (
-        pytest.raises(ValueError, match=r"s\.mrcs was to hold 3 images, but only 2"),
+        pytest.raises(ValueError, match=r"s\.mrcs expects 3 images, but only 2"),
         StackWriter(path, 3, 4, 1.0) as writer,
     ):
         writer.append(images)
     with pytest.raises(ValueError, match="is not finished"):
         writer.sha256  # noqa: B018
-    with pytest.raises(ValueError, match="was to hold 3 images, 2 are written and 2 more came"):
+    with pytest.raises(ValueError, match="expects 3 images; 2 are written, and 2 more were given"):
         write_pieces(path, 3, [images, images])
     with pytest.raises(KeyboardInterrupt):
         write_pieces(path, 3, [images, KeyboardInterrupt()])

@@ -75,4 +75,4 @@ def test_the_reading_is_said(tmp_path: Path, rng: np.random.Generator) -> None:
     values = rng.normal(128, 30, (6, 8, 8)).clip(0, 255).astype(np.uint8)
     stacks = MrcStacks(write(tmp_path / "s.mrcs", values, 0))
     notes = adopt(write_table(tmp_path / "t", images=stacks), tmp_path / "mine").card["notes"]
-    assert notes == ["s.mrcs is read as unsigned 8-bit integers: by its header numbers would wrap around"]
+    assert notes == ["s.mrcs is read as unsigned 8-bit integers: as its header states, numbers would wrap around"]

@@ -68,8 +68,7 @@ def test_flipped_images_are_turned_back(tmp_path: Path, rng: np.random.Generator
     np.testing.assert_allclose(found.read(order), sign * recorded[order], atol=2e-4)
     np.testing.assert_array_equal(found.read(order)[[1, 3]], sign * recorded[[0, 2]])
     assert notes == [
-        "phases of 3 of 6 images were flipped (_rlnCtfDataArePhaseFlipped is 1); they are turned back as images are"
-        " read"
+        "phases of 3 of 6 images are flipped (_rlnCtfDataArePhaseFlipped is 1); they are unflipped as images are read"
     ]
     again = pickle.loads(pickle.dumps(found.images))
     np.testing.assert_array_equal(again.read(order), found.images.read(order))
@@ -84,7 +83,7 @@ def test_flipped_phases_that_no_table_states_are_mended(tmp_path: Path) -> None:
     adopt(tmp_path / "p.star", tmp_path / "mine", mend=["ctf-phase-flipped"])
     expected = -flip(particles.images.read(np.arange(6)), particles.ctf)
     np.testing.assert_allclose(load_dataset(tmp_path / "mine").particles.read(np.arange(6)), expected, atol=1e-5)
-    with pytest.raises(ValueError, match="in MRC stacks alone"):
+    with pytest.raises(ValueError, match="in MRC stacks only"):
         mend_particles(toy_dataset(n=30).particles, ["ctf-phase-flipped"])
 
 
@@ -116,5 +115,5 @@ def test_images_multiplied_by_their_ctf_are_refused(tmp_path: Path, block: str) 
         if value == 0:
             assert isinstance(read_star(tmp_path / "p.star").images, MrcStacks)
             continue
-        with pytest.raises(FormatError, match=r"of 6 of 6 particles were multiplied .* without --premultiply_ctf"):
+        with pytest.raises(FormatError, match=r"of 6 of 6 particles are premultiplied .* without --premultiply_ctf"):
             read_star(tmp_path / "p.star")

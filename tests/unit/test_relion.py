@@ -183,7 +183,7 @@ def test_relion_3_0_tables(tmp_path: Path, table: Path, particles: Particles, bl
     np.testing.assert_allclose(found.shifts, 2 * particles.shifts, rtol=1e-5)
     np.testing.assert_array_equal(found.ctf.voltage_kv, particles.ctf.voltage_kv)
     starfile.write({block: old.drop(columns="rlnMagnification")}, table)
-    with pytest.raises(FormatError, match="does not say the pixel size"):
+    with pytest.raises(FormatError, match="does not state the pixel size"):
         read_star(table)
 
 
@@ -240,7 +240,7 @@ def test_missing_columns_are_named(table: Path, column: str, block: str) -> None
 
 
 def test_a_missing_pixel_size_or_image_name_is_named(table: Path) -> None:
-    with pytest.raises(FormatError, match="does not say the pixel size"):
+    with pytest.raises(FormatError, match="does not state the pixel size"):
         read_star(edit(table, block="optics", drop=("rlnImagePixelSize",)))
     with pytest.raises(
         FormatError, match="has no table with a column _rlnImageName; it has data_optics, data_particles"
@@ -325,7 +325,7 @@ def test_neutral_columns_are_not_warned_of(table: Path) -> None:
 
 def test_images_in_memory_cannot_be_named(tmp_path: Path, rng: np.random.Generator) -> None:
     images = ArrayImages(rng.normal(size=(N, SIZE, SIZE)))
-    with pytest.raises(TypeError, match="names MRC stacks, but the images are ArrayImages"):
+    with pytest.raises(TypeError, match="needs images in MRC stacks, but these are ArrayImages"):
         write_star(tmp_path / "p.star", make_particles(tmp_path, rng, images=images))
 
 

@@ -351,10 +351,10 @@ def test_structures_that_are_no_states_are_refused(files, outlines, tmp_path):
     with pytest.raises(ValueError, match=r"protein.cif holds no RNA.*F \(protein\)"):
         read([*files, tmp_path / "protein.cif"])
     other = describe(files[0], tmp_path / "1ABC.cif", {}, "Some ribosome", "1XYZ")
-    with pytest.raises(ValueError, match=r"1ABC.cif says that it is entry 1XYZ"):
+    with pytest.raises(ValueError, match=r"1ABC.cif states that it is entry 1XYZ"):
         read([*files, other])
     virus = describe(files[0], tmp_path / "virus.cif", {"A": "genome", "F": "capsid"}, "A virus")
-    with pytest.raises(ValueError, match="no ribosomal subunit by its own words: title 'A virus'"):
+    with pytest.raises(ValueError, match="not a ribosomal subunit according to its title 'A virus'"):
         read([*files, virus])
 
 
@@ -362,7 +362,7 @@ def test_structures_that_do_not_superpose_are_refused(files, outlines, tmp_path,
     model = outlines[0]
     shuffled = model.with_positions(model.positions[rng.permutation(len(model))])
     write_structure(shuffled, tmp_path / "shuffled.cif")
-    with pytest.raises(ValueError, match=r"shuffled.cif and the fullest state.*differ by"):
+    with pytest.raises(ValueError, match=r"shuffled.cif and the most complete state.*differ by"):
         read([*files, tmp_path / "shuffled.cif"])
     moved = model.__class__(
         **{
@@ -371,5 +371,5 @@ def test_structures_that_do_not_superpose_are_refused(files, outlines, tmp_path,
         }
     )
     write_structure(moved.transformed(np.eye(3), np.ones(3)), tmp_path / "renumbered.cif")
-    with pytest.raises(ValueError, match=r"renumbered.cif shares 0 P and C4' atoms"):
+    with pytest.raises(ValueError, match=r"renumbered.cif has 0 P and C4' atoms"):
         read([*files, tmp_path / "renumbered.cif"])

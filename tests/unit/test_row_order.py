@@ -90,9 +90,9 @@ def test_a_count_of_the_rows_gives_way_to_a_column_that_says_more(tmp_path: Path
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("id,state\n7,0\n8,1\n9,0\n10,0\n11,0\n12,0\n", "column 'id' looks as if it says which particle each row is"),
-        ("uid,state\na,0\nb,1\nc,0\nd,0\ne,0\nf,0\n", "column 'uid' looks as if .* such as 'a', are not known"),
-        ("image,state\na.mrc,0\nb.mrc,1\nc,0\nd,0\ne,0\nf,0\n", "column 'image' looks as if .* such as 'a.mrc'"),
+        ("id,state\n7,0\n8,1\n9,0\n10,0\n11,0\n12,0\n", "column 'id' should identify the particle of each row"),
+        ("uid,state\na,0\nb,1\nc,0\nd,0\ne,0\nf,0\n", "column 'uid' should identify .* such as 'a', are unknown"),
+        ("image,state\na.mrc,0\nb.mrc,1\nc,0\nd,0\ne,0\nf,0\n", "column 'image' should identify .* such as 'a.mrc'"),
         ("idx,state\n1,0\n2,1\n3,0\n4,0\n5,0\n6,0\n", "labels particle 6, but .* 0 to 5. Rename the column 'idx'"),
         ("idx,state\n0,0\n1.5,1\n", "column 'idx' must hold the index .* found '1.5'"),
         ("idx,index,state\n0,0,0\n1,2,0\n", "columns 'idx' and 'index' contradict each other"),

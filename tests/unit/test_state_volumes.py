@@ -52,7 +52,9 @@ def test_states_are_counted_by_names(tmp_path: Path, names: list[str], chosen: l
 )
 def test_names_that_do_not_say_which_are_refused(tmp_path: Path, names: list[str]) -> None:
     folder = touch(tmp_path / "maps", names)
-    with pytest.raises(FormatError, match=rf"holds {len(names)} volumes for 2 states, .* do not say which are meant"):
+    with pytest.raises(
+        FormatError, match=rf"holds {len(names)} volumes for 2 states, .* do not show which are meant"
+    ):
         choose_volumes(list_volumes(folder), 2, folder, [])
 
 

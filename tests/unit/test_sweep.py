@@ -37,12 +37,12 @@ def test_the_published_series_of_noise_levels(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({}, ValueError, "say what varies"),
-        ({"vary": "snr", "values": [1.0], "series": "noise"}, ValueError, "say what varies"),
-        ({"vary": "snr", "values": []}, ValueError, "different values"),
-        ({"vary": "snr", "values": [0.1, 0.1]}, ValueError, "different values"),
+        ({}, ValueError, "expected either a setting"),
+        ({"vary": "snr", "values": [1.0], "series": "noise"}, ValueError, "expected either a setting"),
+        ({"vary": "snr", "values": []}, ValueError, "distinct values"),
+        ({"vary": "snr", "values": [0.1, 0.1]}, ValueError, "distinct values"),
         ({"vary": "snr", "values": [0.1, -1]}, ValueError, "setting snr"),
-        ({"vary": "snr", "values": [0.1], "settings": {"snr": 1}}, ValueError, "cannot be set"),
+        ({"vary": "snr", "values": [0.1], "settings": {"snr": 1}}, ValueError, "cannot also be set"),
         ({"vary": "snrr", "values": [0.1]}, UnknownName, "snr"),
         ({"series": "noisy"}, UnknownName, "noise"),
     ],
@@ -70,5 +70,5 @@ def test_options_of_the_command_line():
 
 @pytest.mark.parametrize("text", ["snr", "snr=", "=1,2", " =1"])
 def test_what_varies_is_a_setting_with_its_values(text):
-    with pytest.raises(ValueError, match="--vary takes KEY=VALUE,VALUE"):
+    with pytest.raises(ValueError, match="--vary expects KEY=VALUE,VALUE"):
         parse_sweep(text)

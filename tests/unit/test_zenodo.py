@@ -236,7 +236,7 @@ DAMAGE = {
     ),
     "stack missing": (
         lambda a: (a / "images" / "snr0.01" / "001_particles_24.mrcs").unlink(),
-        r"sorted_particles\.24\.txt names the stack 001_particles_24\.mrcs, which is not there",
+        r"sorted_particles\.24\.txt names the stack 001_particles_24\.mrcs, which is missing",
     ),
     "stack cut": (
         lambda a: (a / "images" / "snr0.01" / "001_particles_24.mrcs").write_bytes(b"\0" * 9),
@@ -299,7 +299,7 @@ def test_it_is_run_and_scored_like_any_other(tmp_path: Path) -> None:
     assert scores["fsc-auc"].n == 90
     assert scores["fsc-auc"].value > 0.2
     write_pickle(root / "gt_latents.pkl", np.repeat([2, 1, 0], 30))
-    with pytest.raises(FormatError, match="it was made anew since"):
+    with pytest.raises(FormatError, match="it was made again since"):
         score_run(tmp_path / "run")
 
 

@@ -1,4 +1,4 @@
-"""Atomic models: read from files, this package or the Protein Data Bank, or made up; moved; an atom's Gaussian."""
+"""Atomic models: from files, this package, the Protein Data Bank, or procedural; their motion; atomic Gaussians."""
 
 from cryobench.atoms.entries import find_entry
 from cryobench.atoms.files.structures import read_structure, write_structure

@@ -1,8 +1,8 @@
-"""Elements of atoms: from the column that states them, and where it is missing or wrong from names and residues.
+"""Elements of atoms: from the element column, or if missing or wrong, from atom and residue names.
 
-A name alone is not enough: CA is an alpha carbon or calcium, HG a gamma hydrogen or mercury, NA a nitrogen of heme or
+A name alone is ambiguous: CA is an alpha carbon or calcium, HG a gamma hydrogen or mercury, NA a nitrogen of heme or
 sodium. The residue decides: amino acids and nucleotides hold light elements only, named by their first letter; a
-residue of one atom is the ion it is called; of others the columns of a PDB file say how many letters the symbol has.
+residue of one atom is the ion of that name; for others the columns of a PDB file give the length of the symbol.
 """
 
 import re
@@ -16,9 +16,9 @@ _LIGHT = {"C": 6, "N": 7, "O": 8, "S": 16, "P": 15, "H": 1, "D": 1}
 _PEPTIDE = frozenset(("N", "CA", "C"))
 _NUCLEOTIDES = (frozenset(("C1'", "C4'", "O4'")), frozenset(("C1*", "C4*", "O4*")))
 _IONS = {"SOD": 11, "POT": 19, "CLA": 17, "CAL": 20, "CES": 55, "LIT": 3, "RUB": 37, "BAR": 56, "CD2": 48, "ZN2": 30}
-"""As CHARMM calls them."""
+"""Ion names of CHARMM."""
 _IN_LIGANDS = ("FE", "MG", "ZN", "MN", "CU", "NI", "CL", "BR", "SE", "SI", "AL", "PT")
-"""Symbols of two letters taken as such in a ligand, where nothing but the name is known."""
+"""Two-letter symbols recognised in a ligand, if nothing but the name is known."""
 _VIRTUAL = re.compile(r"M|OM|MW\d*|EPW?\d*|LP\w*|IW|DUM\d*", re.IGNORECASE)
 _SYMBOLS = {gemmi.Element(number).name.upper(): number for number in range(1, 119)} | {"D": 1}
 
@@ -26,23 +26,23 @@ _SYMBOLS = {gemmi.Element(number).name.upper(): number for number in range(1, 11
 def decide_elements(
     names: Sequence[str], residue_names: Sequence[str], symbols: Sequence[str], *, aligned: bool
 ) -> Int64[np.ndarray, " a"]:
-    """(a,) atomic numbers, 0 where none can be known.
+    """(a,) atomic numbers, 0 if unknown.
 
     Parameters
     ----------
     names
-        Of atoms; if ``aligned`` the four columns of a PDB file, whose symbol ends in the second.
+        Names of atoms; if ``aligned`` the four columns of a PDB file, whose symbol ends in the second.
     residue_names
-        Of the residue of each.
+        Residue name of each atom.
     symbols
-        As the file states them, "" where it does not.
+        Symbols as in the file, "" if missing.
     """
     held: dict[str, set[str]] = {}
     for name, residue in zip(names, residue_names, strict=True):
         held.setdefault(residue, set()).add(name.strip())
     light = {residue: _is_light(residue, inside) for residue, inside in held.items()}
     standard = {residue: gemmi.find_tabulated_residue(residue).is_standard() for residue in held}
-    # A file whose N, C and O of amino acids begin in the first column is not aligned.
+    # A file in which N, C and O of amino acids begin in the first column is not aligned.
     aligned = aligned and not any(
         light[residue] and name.rstrip() in ("N", "C", "O")
         for name, residue in set(zip(names, residue_names, strict=True))
@@ -64,7 +64,7 @@ def decide_elements(
 
 
 def is_virtual_site(name: str) -> bool:
-    """Whether an atom without element is a site of a force field that has charge but no mass: MW, EPW, LP1, ..."""
+    """Whether an atom without element is a massless force-field site, which has only charge: MW, EPW, LP1, ..."""
     return _VIRTUAL.fullmatch(name.strip()) is not None
 
 

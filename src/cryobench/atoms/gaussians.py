@@ -1,13 +1,13 @@
 """Sums of Gaussians on a grid, compiled: the density of atoms as a volume.
 
-The density of an atom is the one of ChimeraX's molmap (its documentation and version 1.6): a Gaussian of standard
-deviation sigma = resolution / (π √2) whose integral is the atomic number, evaluated at the grid points which lie,
+The density of an atom is that of ChimeraX's molmap (its documentation and version 1.6): a Gaussian of standard
+deviation sigma = resolution / (π √2) whose integral is the atomic number, evaluated at the grid points that are,
 in each axis, within five sigma of the atom. Neither B-factor nor occupancy enters. At this sigma the Gaussian's
 Fourier transform falls to 1/e at the frequency 1/resolution.
 
-The sum is separable, so an atom costs two exponentials an axis: with a = h / sigma (h the grid spacing),
+The sum is separable, so an atom costs two exponentials per axis: with a = h / sigma (h the grid spacing),
 exp(-(u + i a)² / 2) = exp(-u² / 2) · exp(-u a)^i · exp(-(i a)² / 2), in double precision. Every voxel is summed
-by one thread in an order that does not depend on their number, so the bits do not either.
+by one thread in an order that does not depend on the number of threads, so neither do the bits.
 """
 
 import math
@@ -18,7 +18,7 @@ from numba import njit
 from cryobench._threads import run_ranges
 
 CUTOFF = 5.0
-"""Where molmap ends a Gaussian, in standard deviations and per axis (its option cutoffRange)."""
+"""Cutoff of a Gaussian in molmap, in standard deviations and per axis (its option cutoffRange)."""
 
 _SLAB = 4
 
@@ -41,7 +41,7 @@ def _fill_axis(position, box_size, step, decay, reach, values):
     last = min(math.floor(position + reach), box_size - 1)
     if last < first:
         return first, 0
-    # Start from the nearest grid point, whose offset is small, and go both ways: no factor over- or underflows.
+    # Starting from the nearest grid point, whose offset is small, in both directions avoids over- and underflow.
     nearest = min(max(math.floor(position + 0.5), first), last)
     offset = (nearest - position) * step
     centre = math.exp(-0.5 * offset * offset)
@@ -67,7 +67,7 @@ def _decay_table(step, reach):
 
 
 def sum_gaussians_volume(positions, weights, order, box_size, pixel_size, sigma, cutoff, volume):
-    """Add the density of atoms to ``volume`` [z, y, x], of which index ``box_size // 2`` is the origin.
+    """Add the density of atoms to ``volume`` [z, y, x], with the origin at index ``box_size // 2``.
 
     ``order`` sorts the atoms by z. Slabs of planes are the unit of parallel work.
     """

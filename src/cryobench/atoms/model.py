@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Int64, Shaped
 
 _HYDROGEN_WEIGHT = gemmi.Element("H").weight
-# Weight in Da by atomic number; the index 0 is never used.
+# Weight in Da by atomic number; index 0 is never used.
 _WEIGHTS = np.array([gemmi.Element(number).weight for number in range(119)])
 
 
@@ -24,14 +24,14 @@ class AtomicModel:
     atomic_numbers
         (a,) 1 (hydrogen) to 118.
     b_factors, occupancies
-        (a,) as in the file, Å² and a fraction; neither changes a density made here (nor does it in molmap).
+        (a,) as in the file, Å² and a fraction; neither affects a density made here (nor in molmap).
     chains, residue_names, atom_names
         (a,) text: author chain name, component ("ALA"), atom ("CA").
     residue_numbers, insertion_codes
         (a,) author numbering; the code is "" for most residues.
 
-    Raises ValueError for a model without atoms, arrays of different lengths, positions that are not finite and
-    elements that do not exist. `AtomicModel.from_positions` fills in names where there are none.
+    Raises ValueError for a model without atoms, arrays of different lengths, non-finite positions and
+    unknown elements. `AtomicModel.from_positions` makes names if there are none.
     """
 
     positions: Float64[np.ndarray, "a 3"]
@@ -72,7 +72,7 @@ class AtomicModel:
         wrong = (self.atomic_numbers < 1) | (self.atomic_numbers > 118)
         if wrong.any():
             found = sorted(set(self.atomic_numbers[wrong].tolist()))
-            raise ValueError(f"atomic numbers lie between 1 and 118, got {found}.")
+            raise ValueError(f"atomic numbers must be between 1 and 118, got {found}.")
 
     @classmethod
     def from_positions(
@@ -106,14 +106,14 @@ class AtomicModel:
 
     @property
     def mass(self) -> float:
-        """Mass in Da of the atoms that are in the model; hydrogens count only where they are modelled."""
+        """Mass in Da of the atoms in the model; hydrogens count only if modelled."""
         return float(self.weights.sum())
 
     @cached_property
     def mass_with_hydrogens(self) -> float:
-        """Mass in Da with the hydrogens that most models leave out.
+        """Mass in Da including hydrogens that most models leave out.
 
-        See ``missing_hydrogens``: good to the two hydrogens of each chain's ends.
+        See ``missing_hydrogens``: accurate up to the two hydrogens of each chain's ends.
         """
         return self.mass + float(missing_hydrogens(self).sum()) * _HYDROGEN_WEIGHT
 
@@ -133,9 +133,9 @@ class AtomicModel:
         return replace(self, positions=positions)
 
     def centred(self) -> Self:
-        """The model moved so that its centre of mass lies at the origin.
+        """The model translated so that its centre of mass is at the origin.
 
-        Centre the first state only and make the others from it: centring each one would add a motion.
+        Centre the first state only and derive the others from it: centring each one would add a motion.
         """
         return self.with_positions(self.positions - self.centre_of_mass)
 
@@ -154,14 +154,14 @@ class AtomicModel:
 
 
 def _is_settled(array: np.ndarray, kind: np.dtype) -> bool:
-    """Whether an array can be shared between models as it is: of the right type, its own memory, read-only."""
+    """Whether models may use an array in common unchanged: right type, own memory, read-only."""
     same_type = array.dtype == kind or (kind.kind == "U" and array.dtype.kind == "U")
     return same_type and array.base is None and array.flags.c_contiguous and not array.flags.writeable
 
 
 def _check_rotation(rotation: np.ndarray) -> None:
     if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-5) or np.linalg.det(rotation) < 0:
-        raise ValueError(f"a rotation is a proper orthogonal matrix, got\n{rotation}")
+        raise ValueError(f"a rotation must be a proper orthogonal matrix, got\n{rotation}")
 
 
 def list_chains(model: AtomicModel) -> list[str]:
@@ -179,15 +179,15 @@ def residue_starts(model: AtomicModel) -> Int64[np.ndarray, " r"]:
 
 
 def is_alpha_carbon(model: AtomicModel) -> Bool[np.ndarray, " a"]:
-    """Mask of the atoms called CA that are carbon, not calcium."""
+    """Mask of atoms named CA that are carbon, not calcium."""
     return (model.atom_names == "CA") & (model.atomic_numbers == 6)
 
 
 def missing_hydrogens(model: AtomicModel) -> Int64[np.ndarray, " r"]:
-    """Hydrogens that each residue has in nature and lacks in the model.
+    """(r,) number of hydrogens of each residue that are missing from the model.
 
-    A residue without any hydrogen lacks those of its component (gemmi's table) less two, which the bonds to its
-    neighbours took; an unknown component none.
+    A residue without any hydrogen lacks those of its component (gemmi's table) minus two, replaced by the bonds to
+    its neighbours; an unknown component lacks none.
     """
     starts = residue_starts(model)
     complete = np.logical_or.reduceat(model.atomic_numbers == 1, starts)
@@ -204,7 +204,7 @@ def select_residues(
 ) -> Bool[np.ndarray, " a"]:
     """Mask of the atoms of one chain, from residue ``first`` to ``last``, both included (author numbering).
 
-    ValueError, naming what the model has, if there is no such chain or none of its residues is in the range.
+    ValueError, naming the contents of the model, if there is no such chain or none of its residues is in range.
     """
     mask = model.chains == chain
     if not mask.any():
@@ -225,7 +225,7 @@ def select_residues(
 
 
 def find_atom(model: AtomicModel, chain: str, residue_number: int, atom_name: str) -> int:
-    """Index of one atom, of the residue without insertion code. ValueError if the model does not have it."""
+    """Index of one atom of the residue without insertion code. ValueError if the model lacks it."""
     residue = select_residues(model, chain, residue_number, residue_number)
     found = np.flatnonzero(residue & (model.atom_names == atom_name) & (model.insertion_codes == ""))
     if len(found) == 0:

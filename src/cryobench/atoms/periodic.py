@@ -1,9 +1,9 @@
-"""Molecules that a periodic box has cut, put together again.
+"""Molecules cut by a periodic box, made whole again.
 
-Programs of molecular dynamics may write every atom in the box, so that a molecule across its wall lies in two pieces.
-Atoms of a residue, and residues that follow one another, are a few Å apart; where they lie further apart than half
-the box but their periodic images do not, a wall is between them. Then molecules that touch across a wall are brought
-together. What is not cut is not moved at all, to the last bit.
+Molecular dynamics programs may write every atom inside the box, so that a molecule across its wall is in two pieces.
+Atoms of a residue, and consecutive residues, are a few Å apart; if they are further apart than half
+the box but their periodic images are not, a wall is between them. Then molecules that touch across a wall are brought
+together. Uncut molecules are not moved at all, to the last bit.
 """
 
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from cryobench.atoms.files.records import AtomRecords, Cell
 
 _LEAST_SIDE = 20.0
 _FARTHEST, _NEAREST = 12.0, 8.0
-"""Å: neighbours in a chain are never so far apart as the first, and always as near as the second."""
+"""Å: neighbours in a chain are never further apart than the first, and always as near as the second."""
 _CONTACT = 6.0
 _LINKS = ("C", "O3'", "O3*")
 _IMAGES = np.array([[x, y, z] for x in (0, -1, 1) for y in (0, -1, 1) for z in (0, -1, 1)], dtype=np.float64)
-"""The atoms as they lie first."""
+"""Image offsets, the original atoms first."""
 
 
 def cell_vectors(cell: Cell) -> Float64[np.ndarray, "3 3"]:
@@ -36,10 +36,10 @@ def cell_vectors(cell: Cell) -> Float64[np.ndarray, "3 3"]:
 
 @dataclass(frozen=True, eq=False)
 class Linkage:
-    """Which atom each atom is linked to, of atoms in the order of a file."""
+    """Links between atoms in file order."""
 
     previous: Int64[np.ndarray, " a"]
-    """The atom before it: of its residue, or of the residue before; its own index where a molecule begins."""
+    """Preceding atom, of the same or the previous residue; its own index where a molecule begins."""
     residues: Int64[np.ndarray, " a"]
     molecules: Int64[np.ndarray, " a"]
     """Number of the residue, and of the molecule, of each atom."""
@@ -53,7 +53,7 @@ class Linkage:
         atom_names: Shaped[np.ndarray, " a"],
         parts: Int64[np.ndarray, " a"] | None = None,
     ) -> "Linkage":
-        """Linkage of residues that follow one another: of one chain, with no number between theirs."""
+        """Linkage of consecutive residues: of one chain, with consecutive numbers."""
         count = len(chains)
         parts = np.zeros(count, dtype=np.int64) if parts is None else parts
         same_chain = (chains[1:] == chains[:-1]) & (parts[1:] == parts[:-1])
@@ -63,7 +63,7 @@ class Linkage:
         residues = np.concatenate([[0], np.cumsum(~same)])
         starts = np.flatnonzero(np.concatenate([[True], ~same]))
         ends = np.append(starts[1:], count) - 1
-        # The last atom of each residue that bonds to the next; where none is known, its last atom.
+        # The last atom of each residue that bonds to the next; if unknown, its last atom.
         bond = ends.copy()
         links = np.flatnonzero(np.isin(atom_names, _LINKS))
         bond[residues[links]] = links
@@ -77,7 +77,7 @@ class Linkage:
 
 
 def make_whole(records: AtomRecords) -> tuple[Float64[np.ndarray, "a 3"], int]:
-    """Positions with molecules whole, and how many were cut, 0 if there is no box."""
+    """Positions with whole molecules, and the number that were cut, 0 if there is no box."""
     if records.cell is None:
         return records.positions, 0
     return join_molecules(records.positions, cell_vectors(records.cell), link_atoms(records))
@@ -96,10 +96,10 @@ def join_molecules(
     *,
     gather: bool = False,
 ) -> tuple[Float64[np.ndarray, "a 3"], int]:
-    """Positions moved by whole box vectors, and how many molecules were cut or moved; 0 if they are what was given.
+    """Positions shifted by whole box vectors, and the number of molecules cut or moved; 0 if nothing changed.
 
-    If ``gather``, also of molecules that are whole those are brought together that lie more than half a box from the
-    largest one, touch nothing there, and touch it at another place: the rest of a complex that stands in the wall.
+    With ``gather``, whole molecules are also brought together if they are more than half a box from the
+    largest one, touch nothing there, and touch it at another image: the rest of a complex across the wall.
     """
     if min(np.linalg.norm(vectors, axis=1)) < _LEAST_SIDE or not abs(np.linalg.det(vectors)) > 0:
         return positions, 0
@@ -123,7 +123,7 @@ def join_molecules(
 def bring_near(
     positions: Float64[np.ndarray, "a 3"], vectors: Float64[np.ndarray, "3 3"], centre: Float64[np.ndarray, "3"]
 ) -> Float64[np.ndarray, "a 3"]:
-    """All atoms moved together by whole box vectors, so that their mean is within half a box of ``centre``."""
+    """All atoms shifted together by whole box vectors, with their mean within half a box of ``centre``."""
     turns = -np.rint((positions.mean(axis=0) - centre) @ np.linalg.inv(vectors))
     return positions + turns @ vectors if turns.any() else positions
 
@@ -138,7 +138,7 @@ def _lie_scattered(
 
 
 def _add_along(jumps: Float64[np.ndarray, "a 3"], linkage: Linkage) -> Float64[np.ndarray, "a 3"]:
-    """Box vectors that every atom moves by: the jumps of all links between it and the start of its molecule."""
+    """Box vectors to shift every atom by: the jumps of all links between it and the start of its molecule."""
     starts = np.flatnonzero(np.diff(linkage.residues, prepend=-1))
     within = jumps.copy()
     within[starts] = 0
@@ -155,7 +155,7 @@ def _add_along(jumps: Float64[np.ndarray, "a 3"], linkage: Linkage) -> Float64[n
 def _gather_molecules(
     positions: Float64[np.ndarray, "a 3"], vectors: Float64[np.ndarray, "3 3"], molecules: Int64[np.ndarray, " a"]
 ) -> tuple[Float64[np.ndarray, "a 3"], int]:
-    """Every molecule at that image at which it touches the largest one, or what touches it; how many were moved."""
+    """Molecules at images that touch the largest one, or its neighbours; and the number of those moved."""
     starts = np.flatnonzero(np.diff(molecules, prepend=-1))
     members = [slice(start, stop) for start, stop in zip(starts, [*starts[1:], len(positions)], strict=True)]
     members.sort(key=lambda member: member.start - member.stop)
@@ -163,7 +163,7 @@ def _gather_molecules(
     waiting, lying, moved = members[1:], [members[0]], 0
     while waiting:
         tree = KDTree(np.concatenate([placed[member] for member in lying]))
-        # Images are tried when none of those that wait touches as it lies.
+        # Images are tried once no remaining molecule touches without a shift.
         touching = [_count_touching(placed[member], tree) > 0 for member in waiting]
         found = [_IMAGES[0] if touches else None for touches in touching]
         if not any(touching):
@@ -184,7 +184,7 @@ def _gather_molecules(
 def _find_image(
     points: Float64[np.ndarray, "p 3"], tree: KDTree, vectors: Float64[np.ndarray, "3 3"]
 ) -> Float64[np.ndarray, "3"] | None:
-    """Image of a molecule at which most of its atoms touch what is in the tree; None if none touches."""
+    """Image of a molecule at which most of its atoms touch those in the tree; None if none touches."""
     counts = [_count_touching(points + image @ vectors, tree) for image in _IMAGES]
     return _IMAGES[int(np.argmax(counts))] if max(counts) else None
 

@@ -1,10 +1,10 @@
 """Sums of Gaussians on images, compiled: the projection of atoms along z.
 
 The density of an atom is that of ``gaussians``; its integral along z is a two-dimensional Gaussian, a product of two
-one-dimensional ones, each ended at five sigma. These are read from a table of 1,024 positions within a pixel,
-linearly interpolated (error below 2e-7 of the peak), and added up in single precision, where rounding leaves about as
-much. An image is made by one thread, its atoms in their order, so its bits depend neither on the number of threads
-nor on what else is projected.
+one-dimensional ones, each cut off at five sigma. These are read from a table of 1,024 positions within a pixel,
+linearly interpolated (error below 2e-7 of the peak), and summed in single precision, with a similar rounding
+error. An image is made by one thread, atom by atom in order, so its bits depend neither on the number of threads
+nor on other images.
 """
 
 import math
@@ -22,7 +22,7 @@ _LANES = 8
 def tabulate_gaussian(pixel_size: float, sigma: float, cutoff: float) -> Float32[np.ndarray, "positions pixels"]:
     """Row p: a Gaussian of unit peak, p / 1024 px to the right of pixel ``floor(reach)`` of the row.
 
-    ``reach`` = cutoff · sigma / pixel_size. Rows are filled up with zeros to whole vectors; read-only.
+    ``reach`` = cutoff · sigma / pixel_size. Rows are zero-padded to whole vectors; read-only.
     """
     reach = math.floor(cutoff * sigma / pixel_size)
     pixels = 2 * reach + 2
@@ -35,7 +35,7 @@ def tabulate_gaussian(pixel_size: float, sigma: float, cutoff: float) -> Float32
 
 @njit(cache=True, nogil=True)
 def _fill_axis(fraction, reach, table, values):
-    """Gaussian along one axis about the point ``fraction`` (0 to 1) px behind pixel floor(reach)."""
+    """Gaussian along one axis about the point ``fraction`` (0 to 1) px after pixel floor(reach)."""
     half = int(reach)
     place = fraction * _POSITIONS
     row = min(int(place), _POSITIONS - 1)
@@ -54,7 +54,7 @@ def _fill_axis(fraction, reach, table, values):
 def sum_gaussians_image(positions, weights, rotation, shift, pixel_size, sigma, cutoff, table, image):
     """Add to ``image`` [y, x] the atoms (a, 3) rotated, displaced by minus the shift (Å) and integrated along z.
 
-    ``table`` is `tabulate_gaussian`'s. Atoms outside the image leave only what reaches into it.
+    ``table`` is from `tabulate_gaussian`. Of atoms outside the image only the part inside is added.
     """
     box_size = len(image)
     reach = cutoff * sigma / pixel_size
@@ -62,7 +62,7 @@ def sum_gaussians_image(positions, weights, rotation, shift, pixel_size, sigma, 
     width = table.shape[1]
     amplitude = 1.0 / (2.0 * math.pi * sigma * sigma)
     centre = box_size // 2
-    # A border takes what falls outside, so that no atom needs its ends checked.
+    # A border receives what falls outside, so that no bounds need checking.
     border = width + 1
     total = np.zeros((box_size + 2 * border, box_size + 2 * border), dtype=np.float32)
     along_x = np.empty(width, dtype=np.float32)

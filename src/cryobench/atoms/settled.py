@@ -1,8 +1,8 @@
-"""Choices among equals that come out the same on every machine.
+"""Choices among equals that are the same on every machine.
 
-Axes of a symmetric structure, atoms on a symmetry axis: which of several is the largest or nearest hangs on the last
-bit there, and that differs between processors and libraries. Here values within a millionth are equal, and of equals
-the first is taken.
+For axes of a symmetric structure or atoms on a symmetry axis, which of several is the largest or nearest depends on
+the last bit, which differs between processors and libraries. Here values within a millionth are equal, and the first
+of equals is chosen.
 """
 
 import numpy as np
@@ -15,16 +15,16 @@ _GOLDEN = 0.6180339887498949
 
 
 def settle_signs(axes: Float64[np.ndarray, "k n"]) -> Float64[np.ndarray, "k n"]:
-    """Each axis (a row) or its opposite, so that its largest entry, the first of those as large, is positive."""
+    """Each axis (a row) or its opposite, such that its largest entry, or the first of equals, is positive."""
     sizes = np.abs(axes)
     first = (sizes >= (1 - _EQUAL) * sizes.max(axis=1, keepdims=True)).argmax(axis=1)
     return axes * np.where(axes[np.arange(len(axes)), first] < 0, -1.0, 1.0)[:, None]
 
 
 def settle_axes(axes: Float64[np.ndarray, "k n"], values: Float64[np.ndarray, " k"]) -> Float64[np.ndarray, "k n"]:
-    """Orthonormal axes (rows) of eigenvalues in order, with their signs settled and their directions among equals.
+    """Orthonormal axes (rows) with ordered eigenvalues, with settled signs, and settled directions among equals.
 
-    Axes of one eigenvalue, as symmetry makes them, are any basis of what they span; taken is the one that follows
+    Axes of one eigenvalue, as in symmetric structures, are an arbitrary basis of their span; the one used follows
     from fixed vectors projected into it.
     """
     settled = settle_signs(axes)
@@ -39,7 +39,7 @@ def settle_axes(axes: Float64[np.ndarray, "k n"], values: Float64[np.ndarray, " 
 def find_nearest(
     points: Float64[np.ndarray, "p 3"], queries: Float64[np.ndarray, "q 3"]
 ) -> tuple[Float64[np.ndarray, " q"], Int64[np.ndarray, " q"]]:
-    """Distance in Å and index of the point nearest to each query, of points as near the first."""
+    """Distance in Å and index of the point nearest to each query, the first among equals."""
     found = KDTree(points).query(queries, k=min(_MOST_TIED, len(points)))
     distance = np.asarray(found[0]).reshape(len(queries), -1)
     index = np.asarray(found[1], dtype=np.int64).reshape(len(queries), -1)
@@ -48,7 +48,7 @@ def find_nearest(
 
 
 def find_least(values: Float64[np.ndarray, " n"]) -> int:
-    """Index of the least value, of values as small the first."""
+    """Index of the least value, the first among equals."""
     return int((values <= values.min() + _EQUAL).argmax())
 
 

@@ -1,10 +1,11 @@
-"""What the atoms of a model, and the solvent they displace, add up to: layers of Gaussians of one width each.
+"""Density of a model's atoms minus the displaced solvent: layers of Gaussians of one width each.
 
 In vacuum (solvent density 0, as in the published sets) a model is one layer: each atom a Gaussian whose integral is
-its atomic number. In ice only the difference to the ice is seen, so a second layer is taken away: each atom displaces
-a volume v of solvent, drawn as a Gaussian exp(−π r² / v^(2/3)) (Fraser, MacRae & Suzuki, J. Appl. Cryst. 11 (1978)
-693) with the mean v of the model's atoms, blurred like the atoms themselves. Hydrogens that the model leaves out
-are then shared out over the atoms of their residue, because without them a protein would be hardly denser than ice.
+its atomic number. In ice only the difference from the ice is visible, so a second layer is subtracted: each atom
+displaces a volume v of solvent, represented by a Gaussian exp(−π r² / v^(2/3)) (Fraser, MacRae & Suzuki, J. Appl.
+Cryst. 11 (1978) 693) with the mean v of the model's atoms, blurred like the atoms themselves. Hydrogens missing from
+the model are then distributed over the atoms of their residue, because without them protein would be hardly denser
+than ice.
 """
 
 import math
@@ -30,13 +31,13 @@ class Layer:
     """Atoms as Gaussians of one width."""
 
     weights: np.ndarray
-    """(a,) integral of each; negative where solvent is taken away."""
+    """(a,) integral of each; negative for displaced solvent."""
     resolution: float
     """Their width, as molmap's resolution in Å."""
 
 
 def make_layers(model: AtomicModel, resolution: float, solvent_density: float = 0.0) -> list[Layer]:
-    """The layers whose sum is the density of ``model`` at ``resolution`` (Å) in a solvent of so many g/cm³."""
+    """Layers whose sum is the density of ``model`` at ``resolution`` (Å) in a solvent of the given g/cm³."""
     if solvent_density == 0:
         return [Layer(model.atomic_numbers.astype(np.float64), resolution)]
     starts = residue_starts(model)

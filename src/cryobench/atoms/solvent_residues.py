@@ -1,7 +1,7 @@
-"""Names of water and of salt, as the Protein Data Bank, Gromacs, AMBER, CHARMM and Desmond write them.
+"""Residue names of water and salt in the Protein Data Bank, Gromacs, AMBER, CHARMM and Desmond.
 
-A trajectory and a structure of the same system leave out the same atoms. One thing differs: NA, CL, K, LI, CS and RB
-in a deposited structure are ions that were seen where they are bound, and stay. Where its waters show that a file is
+The same atoms are left out of a trajectory and a structure of the same system, with one exception: NA, CL, K, LI, CS
+and RB in a deposited structure are observed bound ions, and stay. If its waters show that a file is
 a simulated system (they have the names of a simulation program, or hydrogens), they are its salt.
 """
 
@@ -15,7 +15,7 @@ WATERS = "HOH WAT H2O DOD SOL TIP* TP3* TP4* TP5* T3P T4P T5P T3H T4H T4E SPC* O
 _MONATOMIC = "NA CL K LI CS RB"
 _SALT = "NA+ CL- K+ LI+ CS+ RB+ SOD CLA POT LIT CES RUB"
 SALT = f"{_MONATOMIC} {_SALT}"
-"""Ions that stand in for a salt."""
+"""Salt ions."""
 _DEPOSITED = "HOH DOD"
 
 

@@ -1,8 +1,8 @@
-"""Structures by name: a file on disk, or an entry of the Protein Data Bank, downloaded once and kept.
+"""Structures by name: a file on disk, or an entry of the Protein Data Bank, downloaded once and cached.
 
-Downloads go to ``$CRYOBENCH_CACHE``, by default the user's cache folder. The file that RCSB serves for an entry
-is remade now and then, so no hash of it can be pinned for good: the hash of what was downloaded is written beside
-it and compared whenever the cached file is used.
+Downloads go to ``$CRYOBENCH_CACHE``, by default the user's cache folder. RCSB regenerates the file of an entry
+now and then, so its hash cannot be pinned permanently: the hash of the download is stored next to it and compared
+whenever the cached file is used.
 """
 
 import hashlib
@@ -22,14 +22,14 @@ from cryobench.atoms.files.text import decompress_gzip
 _RCSB_URL = "https://files.rcsb.org/download"
 _ENTRY = re.compile(r"[0-9][A-Za-z0-9]{3}|pdb_[0-9a-zA-Z]{8}")
 STRUCTURE_SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif")
-"""How names of structure files end, before .gz."""
-_WAY_OUT = "Try again, or pass a file that you have with --structure FILE."
+"""Suffixes of structure files, before .gz."""
+_WAY_OUT = "Try again, or give a local file with --structure FILE."
 
 
 def resolve_structure(structure: str | Path) -> Path:
     """Local path of a structure given as a path or as ``rcsb:ID``, which is downloaded if it is not cached.
 
-    The path of a folder of structures is returned as it is, see `list_structures`. FileNotFoundError if a path
+    The path of a folder of structures is returned unchanged, see `list_structures`. FileNotFoundError if a path
     does not exist; otherwise the errors of `fetch_structure`.
     """
     text = str(structure)
@@ -44,9 +44,9 @@ def resolve_structure(structure: str | Path) -> Path:
 
 
 def resolve_structures(structures: Sequence[str | Path]) -> list[Path]:
-    """Local paths of structures given as paths, ``rcsb:ID`` or folders, for which their structures stand.
+    """Local paths of structures given as paths, ``rcsb:ID`` or folders, which are replaced by their structures.
 
-    Errors as of `resolve_structure` and `list_structures`.
+    Errors as for `resolve_structure` and `list_structures`.
     """
     found = [resolve_structure(structure) for structure in structures]
     return [path for each in found for path in (list_structures(each) if each.is_dir() else [each])]
@@ -55,11 +55,11 @@ def resolve_structures(structures: Sequence[str | Path]) -> list[Path]:
 def list_structures(folder: str | Path) -> list[Path]:
     """Structure files (.pdb, .ent, .cif, .mmcif, also with .gz) directly in a folder, sorted by name.
 
-    Hidden files are passed over. FileNotFoundError if there is no such folder or no such file in it.
+    Hidden files are ignored. FileNotFoundError if there is no such folder or no such file in it.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is no folder: expected one that holds structure files.")
+        raise FileNotFoundError(f"{folder} is not a folder: expected one with structure files.")
     found = sorted(
         path
         for path in folder.iterdir()
@@ -74,7 +74,7 @@ def list_structures(folder: str | Path) -> list[Path]:
 
 
 def structure_name(path: Path) -> str:
-    """File name without the endings of a structure file: "1bxn" of 1bxn.cif.gz. Other names stay as they are."""
+    """File name without the suffixes of a structure file: "1bxn" for 1bxn.cif.gz. Other names are unchanged."""
     name = path.name[:-3] if path.name.lower().endswith(".gz") else path.name
     stem, dot, suffix = name.rpartition(".")
     return stem if stem and dot + suffix.lower() in STRUCTURE_SUFFIXES else path.name
@@ -88,19 +88,19 @@ def fetch_structure(name: str, *, sha256: str | None = None, progress: bool = Fa
     name
         ``rcsb:1HZH``; the identifier's case does not matter.
     sha256
-        Refuse any file but the one with this hash.
+        Refuse files with any other hash.
     progress
         Show a progress bar on the terminal.
 
     The environment variables CRYOBENCH_CACHE and CRYOBENCH_RCSB_URL replace the cache folder and the server.
 
-    Raises ValueError for a name that is no entry, or an entry that the server does not have; ConnectionError if
-    the server cannot be reached or breaks off; FormatError for content that is not a whole gzip file or has
-    another hash. Nothing is left behind by a download that failed.
+    Raises ValueError for a malformed name, or an entry that the server does not have; ConnectionError if
+    the server cannot be reached or breaks off; FormatError for content that is not a complete gzip file or has
+    another hash. A failed download leaves nothing behind.
     """
     entry = name[5:].strip() if name.lower().startswith("rcsb:") else name.strip()
     if not _ENTRY.fullmatch(entry):
-        raise ValueError(f"{name!r} names no PDB entry: expected rcsb: and an identifier such as 1HZH.")
+        raise ValueError(f"{name!r} is not a PDB entry: expected rcsb: and an identifier such as 1HZH.")
     entry = entry.lower() if "_" in entry else entry.upper()
     folder = Path(os.environ.get("CRYOBENCH_CACHE") or pooch.os_cache("cryobench")) / "rcsb"
     path = folder / f"{entry}.cif.gz"
@@ -115,7 +115,7 @@ def fetch_structure(name: str, *, sha256: str | None = None, progress: bool = Fa
     if found != expected:
         raise FormatError(
             f"cached structure {path} has sha256 {found}, expected {expected}. "
-            f"Delete it to download it again, or pass a file that you have with --structure FILE."
+            f"Delete it to download it again, or give a local file with --structure FILE."
         )
     return path
 
@@ -137,12 +137,12 @@ def _download(url: str, entry: str, path: Path, record: Path, sha256: str | None
             decompress_gzip(content, part)
         except FormatError as error:
             raise FormatError(
-                f"{url} sent {len(content)} bytes that are not a whole gzip file: the connection was cut, or "
-                f"something else answered. {_WAY_OUT}"
+                f"{url} sent {len(content)} bytes that are not a complete gzip file: the connection was interrupted, "
+                f"or something else answered. {_WAY_OUT}"
             ) from error
         found = hashlib.sha256(content).hexdigest()
         if sha256 is not None and found != sha256:
-            raise FormatError(f"{url} has sha256 {found}, expected {sha256}: the entry was remade. {_WAY_OUT}")
+            raise FormatError(f"{url} has sha256 {found}, expected {sha256}: the entry was regenerated. {_WAY_OUT}")
         note = Path(scratch, record.name)
         note.write_text(json.dumps({"url": url, "sha256": found}) + "\n", encoding="utf-8")
         part.replace(path)

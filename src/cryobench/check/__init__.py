@@ -1,8 +1,8 @@
-"""Does a data set agree with itself? Its conventions, read from its images (``cryobench check``).
+"""The convention check: test the stated conventions of a data set against its images (``cryobench check``).
 
-A data set states poses, CTFs, contrast and a mask in the package's conventions, as far as the tables that it was
-adopted from told them. Whether they were told rightly is in the images: under the right reading, what one half of the
-particles shows predicts the other half. Every likely mistake is a hypothesis that is tried on the same images.
+A data set states poses, CTFs, contrast and a mask in the package's conventions, assuming that its tables were read
+correctly. The images can confirm this: under the right reading, a reconstruction from one half of the particles
+predicts the other half. Every likely mistake is a hypothesis tested on the same images.
 """
 
 from cryobench.check.conventions import LEAST_PARTICLES, ConventionCheck, check_conventions

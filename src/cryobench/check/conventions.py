@@ -1,8 +1,8 @@
-"""The convention check: what a data set says of its own conventions, from its images alone.
+"""The convention check: the conventions of a data set, tested against its images alone.
 
-``check_conventions`` tries every hypothesis on a sample of the particles (``trials``; ``rings`` where there are no
-poses), and looks at the density that comes out (``density``), at the images by themselves (``images``), at labels
-where there are true volumes to them, and at maps of elsewhere (``references``). Nothing is changed.
+``check_conventions`` tries every hypothesis on a sample of the particles (``trials``; ``rings`` without
+poses), and inspects the resulting density (``density``), the images themselves (``images``), labels if they have
+true volumes, and reference maps (``references``). Nothing is changed.
 """
 
 from __future__ import annotations
@@ -39,47 +39,47 @@ from cryobench.data import Dataset, GroundTruth, Particles, VolumeSource
 from cryobench.reconstruction.statistics import cut_mask
 
 SAMPLE = 5000
-"""Particles that are looked at, evenly spaced through the table."""
+"""Number of particles used, evenly spaced in the table."""
 COARSE, FINE = 32, 64
 """Boxes, in px, for geometry and for the CTF."""
 LEAST_PARTICLES = 200
-"""Fewer tell nothing."""
+"""Minimum number of particles for a conclusion."""
 _TRUE_MAPS = 8
-"""True volumes that are read for their mean."""
+"""Number of true volumes averaged."""
 _SHOWN = 6
-"""Hypotheses that a sentence names."""
+"""Maximum number of hypotheses named in a sentence."""
 
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """Half-set FSC of readings (s,), from the zero frequency on, in shells of one over the length of the box."""
+    """Half-set FSC of readings (s,), from the zero frequency on, in shells of width one over the box length."""
 
     found: np.ndarray
-    """Of the reading that was found."""
+    """For the reading found."""
     stated: np.ndarray
-    """Of the stated one, perhaps in a smaller box."""
+    """For the stated reading, perhaps in a smaller box."""
     chance: np.ndarray
-    """Of poses that are those of others, in the same."""
+    """For poses of other particles, in the same box."""
     length: float
-    """Of the box, in Å."""
+    """Length of the box in Å."""
 
 
 @dataclass(frozen=True, eq=False)
 class ConventionCheck:
-    """What was found, the likeliest fault first."""
+    """Result of a check, the likeliest fault first."""
 
     n_particles: int
-    """Looked at."""
+    """Number of particles used."""
     faults: tuple[Fault, ...]
     trials: tuple[Trial, ...]
-    """Hypotheses against the reading that was found; without poses those about the CTF alone."""
+    """Hypotheses against the reading found; without poses only those about the CTF."""
     unknown: tuple[str, ...]
-    """Sentences on what cannot be known from these images."""
+    """Sentences on what these images cannot decide."""
     images: ImageFacts
     notes: tuple[str, ...] = ()
-    """Sentences on what is as it is, and good to know."""
+    """Sentences on facts that are not faults."""
     needs: tuple[Need, ...] = ()
-    """What would decide the trials that are open."""
+    """Requirements for deciding the open trials."""
     contrast: Contrast | None = None
     mask: MaskFit | None = None
     strangers: Strangers | None = None
@@ -87,23 +87,23 @@ class ConventionCheck:
     references: References | None = None
     curves: Curves | None = field(default=None, repr=False)
     volumes: np.ndarray | None = field(default=None, repr=False)
-    """(2, z, y, x) half-maps of the reading that was found."""
+    """(2, z, y, x) half-maps of the reading found."""
     gain: float | None = None
-    """Nats an image that the reading that was found predicts beyond chance."""
+    """Nats per image by which the reading found predicts better than chance."""
 
     @property
     def conclusion(self) -> str:
-        """One sentence."""
+        """Conclusion in one sentence."""
         if self.faults:
             first = self.faults[0]
             more = "" if len(self.faults) == 1 else f"; {len(self.faults) - 1} more fault(s) below"
             return f"{first.says[0].upper()}{first.says[1:]} ({first.evidence}){more}."
         if self.volumes is None:
-            return "Nothing wrong was seen, as far as images without poses tell."
+            return "No fault was found, as far as images without poses can show."
         undecided = sum(trial.verdict == "open" for trial in self.trials)
         rejected = sum(trial.verdict == "rejected" for trial in self.trials)
         return f"The conventions agree with the images: {rejected} other readings predict them worse" + (
-            f", {undecided} cannot be told from the stated one by these images." if undecided else "."
+            f", {undecided} cannot be distinguished from the stated one with these images." if undecided else "."
         )
 
 
@@ -115,14 +115,14 @@ def check_conventions(
     references: VolumeSource | None = None,
     progress: Progress | None = None,
 ) -> ConventionCheck:
-    """Conventions of a data set against its images.
+    """Check the conventions of a data set against its images.
 
     Parameters
     ----------
     n_particles
-        Particles that are looked at, at most.
+        Maximum number of particles used.
     quick
-        Geometry, contrast and the images by themselves; what shows at high frequencies alone is left out.
+        Check only geometry, contrast and the images themselves, without hypotheses that need high frequencies.
     references
         Maps of known contrast and hand, on the grid of the particles; their mean is compared. By default the true
         volumes, if there are any.
@@ -130,7 +130,7 @@ def check_conventions(
     Raises
     ------
     ValueError
-        If a pixel is not finite, or fewer than 200 particles are looked at; if maps are given, and no poses.
+        If a pixel is not finite, or there are fewer than 200 particles; if maps are given without poses.
     """
     if min(n_particles, len(dataset.particles)) < LEAST_PARTICLES:
         raise ValueError(
@@ -138,7 +138,7 @@ def check_conventions(
             f"{LEAST_PARTICLES} or more."
         )
     if references is not None and dataset.particles.rotations is None:
-        raise ValueError("maps were given to compare with, but poses are withheld: give maps of data with poses.")
+        raise ValueError("reference maps need poses, but poses are withheld: leave --references out.")
     particles, truth = _sample(dataset, n_particles)
     facts = look_at_images(particles)
     if particles.rotations is None:
@@ -149,12 +149,12 @@ def check_conventions(
 def _check_without_poses(particles: Particles, truth: GroundTruth | None, facts: ImageFacts) -> ConventionCheck:
     rings = find_rings(Reading.of(particles, FINE, posed=False))
     faults = [*(trial_fault(trial) for trial in rings.faults), *image_faults(facts, particles)]
-    unknown = ["Poses are withheld: nothing is known of rotations, shifts and rows."]
+    unknown = ["Poses are withheld: rotations, shifts and rows cannot be checked."]
     notes = []
     if rings.are_seen:
         notes.append(_describe_rings(rings))
     else:
-        unknown.append("Images show no rings of their CTF: nothing is known of it.")
+        unknown.append("The power spectra show no Thon rings: the CTF cannot be checked.")
     mask = None
     if particles.mask is not None and truth is not None and truth.volumes is not None:
         size = min(FINE, particles.box_size)
@@ -189,7 +189,7 @@ def _check_with_poses(
     halves = search.agreement.volumes.numpy()
     contrast = strangers = mask = compared = None
     if not any(fault.name == "poses-shuffled" for fault in faults):
-        # Without a CTF protein is dark where it would be bright by one, whose first lobe is negative.
+        # Without a CTF, whose first lobe is negative, protein has the opposite contrast.
         bright = -halves if search.reading.form == "absent" else halves
         contrast = judge_contrast(bright)
         if contrast.verdict == "inverted":
@@ -197,19 +197,19 @@ def _check_with_poses(
             faults.insert(0, contrast_fault(particles, evidence))
             bright = -bright
         elif contrast.verdict == "open":
-            unknown.append("The sign of the density does not tell contrast here.")
+            unknown.append("The sign of the density does not decide the contrast here.")
         strangers = _find_strangers(search)
         faults += stranger_faults(strangers)
         if are_many(strangers) and strangers.among_themselves:
             notes.append(
-                f"{strangers.share:.0%} of the particles agree with one another and not with the others: they are of "
+                f"{strangers.share:.0%} of the particles agree with one another but not with the others: they show "
                 "another molecule or state."
             )
         if particles.mask is not None:
             mask = _fit_mask(particles, halves)
             faults += mask_faults(mask)
         compared = _compare_maps(particles, truth, references, bright)
-        # Labels move with their rows, and volumes in another frame or hand tell nothing of them.
+        # Labels belong to their rows, and volumes in another frame or hand cannot test them.
         moved = compared is not None and (compared.hand != "same" or compared.lie_elsewhere)
         if truth is not None and not moved and not any(fault.name.startswith("rows-") for fault in faults):
             faults += label_faults(measure_labels(search.reading, search.agreement, truth))
@@ -217,7 +217,7 @@ def _check_with_poses(
         faults += hand_faults(compared)
         notes += compared.notes
     if compared is None or compared.hand == "open":
-        unknown.insert(0, "The hand cannot be told without a map of known hand: both predict the same images.")
+        unknown.insert(0, "The hand cannot be decided without a map of known hand: both predict the same images.")
     needs = find_needs(search.trials, search.reading)
     unknown += _open_questions(needs, len(particles))
     length = particles.box_size * particles.pixel_size
@@ -241,7 +241,7 @@ def _check_with_poses(
 
 
 def _sample(dataset: Dataset, count: int) -> tuple[Particles, GroundTruth | None]:
-    """Some particles, in stretches of neighbours, so that rows that are displaced by one stay neighbours."""
+    """Sample of the particles, in stretches of neighbours, so that rows displaced by one stay neighbours."""
     n = len(dataset.particles)
     if n <= count:
         return dataset.particles, dataset.truth
@@ -281,7 +281,7 @@ def _compare_maps(
 def _mean_truth(
     particles: Particles, truth: GroundTruth, volumes: VolumeSource, box_size: int
 ) -> Float[np.ndarray, "z y x"]:
-    """Mean of the true volumes of some particles, evenly spaced."""
+    """Mean of the true volumes of evenly spaced particles."""
     known = truth.states[truth.states >= 0]
     chosen = known[np.linspace(0, len(known) - 1, _TRUE_MAPS).astype(np.int64)]
     return mean_map(volumes, particles, box_size, chosen.tolist())
@@ -298,8 +298,8 @@ def _open_questions(needs: tuple[Need, ...], n_particles: int) -> list[str]:
     ordered = sorted(needs, key=lambda need: (need.resolution is not None, need.images or 0))
     more = f", and {len(needs) - _SHOWN} more" if len(needs) > _SHOWN else ""
     named = "; ".join(need.sentence for need in ordered[:_SHOWN])
-    return [f"Not decidable by these {n_particles:,} images: {named}{more}."]
+    return [f"Not decidable from these {n_particles:,} images: {named}{more}."]
 
 
 def _describe_rings(rings: Rings) -> str:
-    return f"Images have rings of their own CTF: they gain {rings.gain:.2g} ± {rings.error:.1g} nats by it."
+    return f"Images show Thon rings of their own CTF: a gain of {rings.gain:.2g} ± {rings.error:.1g} nats per image."

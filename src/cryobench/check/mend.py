@@ -1,6 +1,6 @@
-"""Mending what tables say: the change of a hypothesis, made to the particles themselves.
+"""Correct the tables of particles by the change of a hypothesis.
 
-Flipped phases are no matter of tables: images are turned back when they are read, as where a table says so itself.
+Flipped phases are not corrected in tables: images are unflipped when read, as if the table stated the flip.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from cryobench.io.tools.phase_flips import UnflippedImages, stacks_of
 
 
 def list_mendable() -> dict[str, Hypothesis]:
-    """Hypotheses that are mended by reading tables or images otherwise, by name."""
+    """Hypotheses that are corrected by another reading of tables or images, by name."""
     everything = (*GEOMETRY, *CTF, HAND)
     return {each.name: each for each in everything if each.mending is not None or each.form == "flipped"}
 
 
 def mend_particles(particles: Particles, names: Sequence[str]) -> Particles:
-    """Particles whose CTFs and poses are read as hypotheses say, one after the other.
+    """Particles whose CTFs and poses are changed as the hypotheses state, one after the other.
 
     Raises
     ------
     UnknownName
         If no hypothesis about tables has such a name.
     ValueError
-        If the particles have no poses, and more than their CTF or pixel size is to be mended; if phases are to be
-        turned back of images that do not come from MRC stacks.
+        If the particles have no poses, and the mend is of more than their CTF or pixel size; if phases are to be
+        unflipped in images that do not come from MRC stacks.
     """
     known = list_mendable()
     for name in names:
@@ -54,5 +54,5 @@ def mend_particles(particles: Particles, names: Sequence[str]) -> Particles:
 def _turn_phases_back(particles: Particles) -> UnflippedImages:
     stacks = stacks_of(particles.images)
     if stacks is None:
-        raise ValueError("phases are turned back of images in MRC stacks alone: write these to a stack and adopt it.")
+        raise ValueError("phases can be unflipped in MRC stacks only: write these images to a stack and adopt it.")
     return UnflippedImages(stacks, particles.ctf, particles.pixel_size, np.ones(len(particles), dtype=bool))

@@ -1,4 +1,4 @@
-"""What a check found, as plain values, and kept with a data set in ``check.json`` and ``check/``."""
+"""Results of a check as plain values, kept with a data set in ``check.json`` and ``check/``."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ FILE, MAPS = "check.json", "check"
 
 @dataclass(frozen=True, eq=False)
 class KeptCheck:
-    """What is kept of a check."""
+    """The kept parts of a check."""
 
     found: dict[str, Any]
-    """As ``describe_check`` gives it."""
+    """As returned by ``describe_check``."""
     halves: np.ndarray | None
-    """(2, z, y, x) half-maps of the reading that was found; None where there were no poses."""
+    """(2, z, y, x) half-maps of the reading found; None without poses."""
 
 
 def describe_check(check: ConventionCheck) -> dict[str, Any]:
-    """Everything but arrays of images and volumes: conclusion, faults, every trial with its evidence."""
+    """Everything except arrays of images and volumes: conclusion, faults, every trial with its evidence."""
     return {
         "conclusion": check.conclusion,
         "particles": check.n_particles,
@@ -57,7 +57,7 @@ def _describe_curves(curves: Curves) -> dict[str, Any]:
 
 
 def keep_check(check: ConventionCheck, folder: Path) -> Path:
-    """Write ``check.json`` into the folder of a data set, and its half-maps ``check/half-map-1.mrc`` and ``-2``."""
+    """Write ``check.json`` and the half-maps ``check/half-map-1.mrc`` and ``-2`` into the folder of a data set."""
     for number in (1, 2):
         path = folder / MAPS / f"half-map-{number}.mrc"
         path.unlink(missing_ok=True)
@@ -70,14 +70,14 @@ def keep_check(check: ConventionCheck, folder: Path) -> Path:
 
 
 def read_check(folder: Path | None) -> KeptCheck | None:
-    """The check that is kept with a data set, if there is one. FormatError if it is of an earlier version."""
+    """The check kept with a data set, or None. FormatError if it is from an earlier version."""
     if folder is None or not has_check(folder):
         return None
     paths = [folder / MAPS / f"half-map-{number}.mrc" for number in (1, 2)]
     halves = np.stack([read_volume(path)[0] for path in paths]) if all(path.exists() for path in paths) else None
     found = read_json(folder / FILE)
     if "notes" not in found:
-        raise FormatError(f"{folder / FILE} is of an earlier version: make it anew with 'cryobench check {folder}'.")
+        raise FormatError(f"{folder / FILE} is from an earlier version: repeat 'cryobench check {folder}'.")
     return KeptCheck(found, halves)
 
 
@@ -87,7 +87,7 @@ def has_check(folder: Path) -> bool:
 
 
 def read_open_faults(folder: Path | None) -> list[str]:
-    """Sentences on faults that were found in a data set and are kept with it; none if it was not checked."""
+    """Sentences on the faults kept with a data set; none if it was not checked."""
     if folder is None or not has_check(folder):
         return []
     found = read_json(folder / FILE)

@@ -1,4 +1,4 @@
-"""``cryobench list``: what there is, and of one: settings, the page of a metric, files of an importer."""
+"""``cryobench list``: the available names, and for one of them its settings, metric page or importer files."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from cryobench.metrics import Metric
 
 _KINDS = ("recipes", "methods", "metrics", "importers")
-_EXPLAINS = {"metrics": "explains one: formula, scores, limits", "importers": "says which files it reads"}
+_EXPLAINS = {"metrics": "explains one: formula, scores, limits", "importers": "lists the files it reads"}
 
 
 def show_catalogue(kind: str | None, name: str | None) -> None:
-    """Print the names of a kind (or of all), or the card and settings, or the page, of one.
+    """Print the names of one kind or of all, or the card, settings or page of one name.
 
-    A name alone, in the place of the kind, is looked up in all of them.
+    A name given as the only argument is looked up in all kinds.
     """
     console = Console()
     printers = {
@@ -40,7 +40,7 @@ def show_catalogue(kind: str | None, name: str | None) -> None:
         printers[kind](console, name)
         return
     if name is not None:
-        raise UnknownName("kind of thing to list", kind, _KINDS)
+        raise UnknownName("kind", kind, _KINDS)
     names = {each: _list_kind(each) for each in _KINDS}
     if not any(kind in listed for listed in names.values()):
         raise UnknownName("recipe, method, metric or importer", kind, [*_KINDS, *chain(*names.values())])
@@ -57,7 +57,7 @@ def _list_kind(kind: str) -> list[str]:
 def _print_names(console: Console, kind: str) -> None:
     table = Table(title=kind, title_justify="left", title_style="bold", box=None, pad_edge=False)
     table.add_column("name", no_wrap=True)
-    table.add_column("what it is")
+    table.add_column("description")
     registry = import_module(f"cryobench.{kind}.registry")
     ours: Mapping[str, Entry] = getattr(registry, kind.upper())
     for name in list_names(ours, registry.GROUP, registry.BASE):
@@ -70,7 +70,7 @@ def _print_names(console: Console, kind: str) -> None:
 
 
 def describe(kind: str, name: str) -> str:
-    """The line by which a recipe or an importer (its title), a method (first of its card) or a metric is listed."""
+    """Title of a recipe or importer, first line of a method's card, or label of a metric, as listed."""
     if kind == "recipes":
         from cryobench.recipes.registry import get_recipe
 
@@ -151,7 +151,7 @@ def _print_metric(console: Console, name: str) -> None:
 
 
 def _lay_out_known_answers(metric: "type[Metric]") -> Table:
-    """A row per answer, with its main scores: all of them stand on the page under docs/metrics."""
+    """Table with a row per answer and its main scores; the page under docs/metrics has all of them."""
     from cryobench.metrics.display import choose_main
     from cryobench.metrics.pages import list_known_answers
 
@@ -174,18 +174,18 @@ def _print_importer(console: Console, name: str) -> None:
     console.print(f"[bold]{importer.title}[/bold]\n", highlight=False)
     table = Table(box=None, pad_edge=False)
     table.add_column("files")
-    table.add_column("what is taken")
+    table.add_column("imported as")
     for files, what in importer.reads.items():
         table.add_row(files, what)
     console.print(table)
 
 
 def _print_settings(console: Console, settings: type[BaseModel], presets: dict[str, dict[str, Any]]) -> None:
-    """A row per setting: its default, and under what it is, the presets that give it another value."""
+    """Print a row per setting: default, description, and the presets that change it."""
     table = Table(title="settings (--set KEY=VALUE)", title_justify="left", box=None, pad_edge=False)
     table.add_column("key", overflow="fold", max_width=32)
     table.add_column("default", overflow="fold", max_width=16)
-    table.add_column("what it is")
+    table.add_column("description")
     for key, field in settings.model_fields.items():
         others = [f"{preset} {values[key]}" for preset, values in presets.items() if key in values]
         words = escape(field.description or "")

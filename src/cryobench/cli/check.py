@@ -1,4 +1,4 @@
-"""What commands say of the conventions of a data set: warnings, and the table of a check."""
+"""Warnings on the conventions of a data set, and the table of a check, as printed by commands."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from cryobench.data import Dataset
 
 _QUICK = 1000
-"""Particles that are looked at when a data set is made."""
+"""Particles checked when a data set is made."""
 
 
 def warn_of_faults(dataset: Path | None) -> None:
-    """Repeat what a check found wrong with a data set, as long as it stands."""
+    """Repeat the open faults of a data set's convention check."""
     from cryobench.check import read_open_faults
 
     for sentence in read_open_faults(dataset):
@@ -22,7 +22,7 @@ def warn_of_faults(dataset: Path | None) -> None:
 
 
 def warn_at_once(dataset: "Dataset") -> None:
-    """Try the conventions of a new data set on a few of its images, and say what is wrong; once for a data set."""
+    """Check the conventions of a new data set on a few of its images, once per data set, and print its faults."""
     from cryobench.check import LEAST_PARTICLES, check_conventions, has_check, keep_check, read_open_faults
     from cryobench.cli.progress import Bars
 
@@ -36,7 +36,7 @@ def warn_at_once(dataset: "Dataset") -> None:
 
 
 def print_check(found: "ConventionCheck") -> None:
-    """A table of what was tried, what cannot be known, the faults and their way out, and one sentence."""
+    """Print a table of the readings tried, the undecidable ones, faults with their way out, and the conclusion."""
     from rich.console import Console
     from rich.table import Table
 
@@ -46,7 +46,7 @@ def print_check(found: "ConventionCheck") -> None:
     if found.trials:
         table = Table(box=None, pad_edge=False)
         table.add_column("reading")
-        table.add_column("gain / nats an image", justify="right")
+        table.add_column("gain / nats per image", justify="right")
         table.add_column("verdict")
         for trial in sorted(found.trials, key=lambda trial: -trial.gain):
             gain = "-" if trial.verdict == "same" else f"{trial.gain:+.3g} ± {trial.error:.1g}"

@@ -1,4 +1,4 @@
-"""``cryobench demo``: the whole road on a small data set."""
+"""``cryobench demo``: the complete workflow on a small data set."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def run_demo(output: Path, seed: int, progress: Progress) -> None:
     print_scores(results)
     page = output / "page" / "index.html"
     if is_up_to_date(output / "page", digest_inputs(dataset, results)):
-        progress.note(f"{output / 'page'}: found up to date, nothing was written.")
+        progress.note(f"{output / 'page'}: up to date, nothing was written.")
     else:
         from cryobench.report.pages.report import write_report
 

@@ -13,14 +13,14 @@ _PANEL = "Machine"
 
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto.", rich_help_panel=_PANEL)]
 Precision = Annotated[
-    str, typer.Option(help="Of matrix products: float32, bfloat16 or auto (the method's).", rich_help_panel=_PANEL)
+    str, typer.Option(help="Matrix products: float32, bfloat16 or auto (the method's).", rich_help_panel=_PANEL)
 ]
 Memory = Annotated[
     Optional[str],
     typer.Option(
         metavar="AMOUNT",
-        help="Memory that may be used, such as 8GB; default: 70 % of what this process may use. It changes speed "
-        "alone: an interrupted run may go on with less.",
+        help="Memory limit, such as 8GB; default: 70 % of the memory available to this process. It affects only "
+        "speed: an interrupted run may resume with less.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -28,16 +28,14 @@ Workers = Annotated[
     int,
     typer.Option(
         min=1,
-        help="1: in this process on all its threads; more: Dask worker processes of one thread, which divide the "
-        "particles; to train a network, the images of each step (on CUDA with a device each).",
+        help="1: this process, with all its threads; more: single-threaded Dask worker processes that divide the "
+        "particles or, in training, the images of each step (on CUDA with one device each).",
         rich_help_panel=_PANEL,
     ),
 ]
 Scheduler = Annotated[
     Optional[str],
-    typer.Option(
-        metavar="ADDRESS", help="Dask scheduler over whose workers work is spread, instead.", rich_help_panel=_PANEL
-    ),
+    typer.Option(metavar="ADDRESS", help="Use the workers of this Dask scheduler instead.", rich_help_panel=_PANEL),
 ]
 
 
@@ -45,7 +43,7 @@ Scheduler = Annotated[
 def open_context(
     device: str, precision: Any, memory: str | None, workers: int, scheduler: str | None
 ) -> "Iterator[RunContext]":
-    """A context with progress bars, on the machine that the options ask for."""
+    """Run context with progress bars, on the requested machine."""
     from cryobench.cli.progress import Bars
     from cryobench.compute import open_compute
     from cryobench.reconstruction.engine import RunContext

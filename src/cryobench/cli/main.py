@@ -1,7 +1,7 @@
 """The command line: parse, call, print. Nothing heavy is imported until a command runs.
 
-Exit status: 0 done, 2 wrong input, 1 a fault of the program (each one clear message; ``--traceback`` shows more), 3
-conventions that do not agree with the images (``check``), 130 stopped from the keyboard.
+Exit status: 0 done, 1 internal error, 2 invalid input (each with one message; ``--traceback`` shows more), 3
+conventions that disagree with the images (``check``), 130 interrupted from the keyboard.
 """
 
 import os
@@ -24,14 +24,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
         "Simulate, reconstruct and score heterogeneous cryo-EM data with known truth.\n\n"
-        "Start with **cryobench demo**: it goes the whole road on a small data set, in a minute or two, and leaves a "
-        "page to look at. The road by hand:\n\n"
+        "Start with **cryobench demo**: it runs the complete workflow on a small data set, in a minute or two, and "
+        "writes a page of results. The same step by step:\n\n"
         "    cryobench simulate igg-1d -o antibody --preset lite\n\n"
         "    cryobench run 3d-class antibody -o runs/3d-class\n\n"
         "    cryobench run consensus antibody -o runs/consensus\n\n"
         "    cryobench score runs/*\n\n"
         "    cryobench report runs/* -o page\n\n"
-        "With **--traceback** anywhere, an error shows where it came from."
+        "**--traceback**, anywhere, shows the origin of an error."
     ),
 )
 
@@ -50,7 +50,7 @@ def start(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Options that belong to no command."""
+    """Options of no particular command."""
 
 
 COMMANDS = {
@@ -83,11 +83,11 @@ for _panel, _commands in COMMANDS.items():
 
 
 def run_cli() -> None:
-    """Entry point: an error is one message; ``--traceback`` shows where it came from.
+    """Entry point: an error is one message; ``--traceback`` shows its origin.
 
-    Exit status 2 for what a user can mend, 1 for a fault of this program or of an installed package that extends it.
+    Exit status 2 for errors that the user can correct, 1 for a fault of this program or of a package that extends it.
     """
-    # Threads that wait for work sleep instead of spinning: they would take the cores from those that have some.
+    # Idle threads sleep instead of spinning, which would take cores from working ones.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = [argument for argument in sys.argv[1:] if argument != "--traceback"]
     shows_traceback = len(arguments) < len(sys.argv) - 1
@@ -95,7 +95,7 @@ def run_cli() -> None:
         app(spread_values(arguments))
     except SystemExit as stop:
         if stop.code == 130:  # Ctrl-C, which typer has already turned into an exit
-            typer.secho("stopped; the same command goes on from here.", err=True)
+            typer.secho("interrupted; the same command resumes.", err=True)
         raise
     except (ValueError, OSError, ImportError) as error:
         if shows_traceback:
@@ -107,7 +107,7 @@ def run_cli() -> None:
             raise
         typer.secho(
             f"error: {type(error).__name__}: {error}\nThis is a fault of cryobench or of a package that extends it; "
-            "the same command with --traceback shows where. Nothing that was finished is lost.",
+            "the same command with --traceback shows where. Finished work is kept.",
             err=True,
             fg="red",
         )

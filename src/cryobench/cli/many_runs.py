@@ -1,4 +1,4 @@
-"""Commands that take many runs: one that is unfinished or damaged stops no other."""
+"""Commands on several runs: an unfinished or damaged one does not stop the others."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ Result = TypeVar("Result")
 
 
 def each_run(runs: list[Path], act: Callable[[Path], Result]) -> tuple[dict[Path, Result], list[Exception]]:
-    """What ``act`` makes of each run, and why it refused the others: an unfinished or damaged run stops no other."""
+    """Results of ``act`` by run, and the errors of unfinished or damaged runs, which do not stop the others."""
     from cryobench._errors import FormatError
 
     results: dict[Path, Result] = {}
@@ -24,7 +24,7 @@ def each_run(runs: list[Path], act: Callable[[Path], Result]) -> tuple[dict[Path
 
 
 def tell_refused(what: str, refused: list[Exception]) -> None:
-    """Print why runs were left out and exit with 2, if any was."""
+    """Print why runs were left out, and exit with status 2 if any was."""
     for error in refused:
         typer.secho(f"{what}: {error}", err=True, fg="red")
     if refused:

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands have; those of the machine are in ``machine``."""
+"""Arguments and options common to several commands; those of the machine are in ``machine``."""
 
 from pathlib import Path
 from typing import Annotated, Optional
@@ -6,22 +6,21 @@ from typing import Annotated, Optional
 import typer
 
 _SEED_HELP = (
-    "Seed of every random draw: same seed, same data set and scores; a method's result is the same to rounding."
+    "Seed of all random draws: the same seed gives the same data set and scores, and the same results to rounding."
 )
 Seed = Annotated[int, typer.Option("--seed", min=0, help=_SEED_HELP)]
 RecipeName = Annotated[str, typer.Argument(help="Name of a recipe: see 'cryobench list recipes'.")]
 Preset = Annotated[
     str,
     typer.Option(
-        help="Size: tiny (seconds), lite (a minute), paper (the published specification); or realistic: lite, with "
-        "particles as untidy as real ones."
+        help="tiny (seconds), lite (a minute), paper (the published specification), or realistic: lite, with "
+        "the imperfections of real particles."
     ),
 ]
 Structure = Annotated[
     Optional[list[str]],
     typer.Option(
-        help="PDB or mmCIF files, gzipped or not, or rcsb:ID to download; "
-        "default: those of the recipe, without a download."
+        help="PDB or mmCIF files, gzipped or not, or rcsb:ID to download; default: those shipped with the recipe."
     ),
 ]
 Set = Annotated[
@@ -29,18 +28,14 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Change one setting; repeat for more. See 'cryobench list methods NAME'. A list in "
+        help="Change a setting; repeat for more. See 'cryobench list NAME'. Lists are in "
         "brackets: dimensions=[4,10].",
     ),
 ]
 Dataset = Annotated[Path, typer.Argument(help="Folder of a data set.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
-DatasetFolder = Annotated[
-    Optional[Path], typer.Option(help="The data set, if it is no longer where the run found it.")
-]
+DatasetFolder = Annotated[Optional[Path], typer.Option(help="Folder of the data set, if it was moved since the run.")]
 Box = Annotated[
     Optional[int],
-    typer.Option(
-        metavar="PX", help="Side of the volumes, for previews: they are Fourier-cropped, with larger voxels."
-    ),
+    typer.Option(metavar="PX", help="Box size of preview volumes, Fourier-cropped, with larger voxels."),
 ]

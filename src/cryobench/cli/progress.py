@@ -18,7 +18,7 @@ from rich.progress import Progress as RichProgress
 from cryobench._progress import Task
 
 _WORTH_SAYING = 1.0
-"""Seconds a task must take for a line that says it is done."""
+"""Seconds above which a finished task is reported."""
 
 
 class _Bar:
@@ -34,7 +34,7 @@ class _Bar:
 
 
 class Bars:
-    """A ``Progress`` that draws on standard error; tasks within tasks share one display."""
+    """A ``Progress`` on standard error; nested tasks have one display."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
@@ -70,7 +70,7 @@ class Bars:
             self._console.print(f"{label}: {seconds:.1f} s", style="dim", highlight=False)
 
     def note(self, text: str) -> None:
-        """Print a sentence beside the bars."""
+        """Print a sentence above the bars."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 

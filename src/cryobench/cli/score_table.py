@@ -1,4 +1,4 @@
-"""Scores as printed: a row per score, a column per run, the best run first; in what fits on the terminal."""
+"""Tables of scores: a row per score, a column per run, the best run first, fitted to the terminal."""
 
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
@@ -16,13 +16,13 @@ from cryobench.report.runs.standing import Standing, compare_controls, find_nega
 from cryobench.report.runs.tables import Run, name_runs, reasons_missing
 
 _NAME, _LABEL, _GAP = 14, 34, 2
-"""Most characters of a line of a run's name and of a score's label; spaces between columns."""
+"""Maximum width of a run's name and of a score's label, and spaces between columns, in characters."""
 _WITH_INTERVALS = 3
-"""Runs up to which main scores have their intervals."""
+"""Maximum number of runs for which main scores are printed with intervals."""
 
 
 def print_scores(results: Sequence[tuple[Reconstruction, Scores]], *, everything: bool = False) -> None:
-    """Main scores of each metric with 95 % intervals (of few runs), or all of them; then what was not measured."""
+    """Print main scores, or all, with 95 % intervals (if runs are few), then the metrics not measured and why."""
     console = Console()
     named = name_runs(results)
     standing = rank_runs(named)
@@ -41,7 +41,7 @@ def print_scores(results: Sequence[tuple[Reconstruction, Scores]], *, everything
 
 
 def _choose_rows(runs: Sequence[Run], *, everything: bool) -> Iterator[tuple[str, ScoreKind]]:
-    """The metric and kind of each score shown."""
+    """Metric and kind of each printed score."""
     measured = order_scores(name for run in runs for name in run.scores.scores)
     kinds = [find_kind(name) for name in measured] if everything else choose_main(measured)
     for kind in kinds:
@@ -100,7 +100,7 @@ def _write_cell(kind: ScoreKind, run: Run, intervals: bool) -> str:
 
 
 def _fit(runs: Sequence[Run], widths: Sequence[int], room: int) -> Iterator[list[Run]]:
-    """As many runs beside one another as there is room for, at least one."""
+    """Groups of as many runs as fit side by side, at least one."""
     shown: list[Run] = []
     used = 0
     for run, width in zip(runs, widths, strict=True):
@@ -141,13 +141,13 @@ def _write_notes(runs: Sequence[Run], standing: Standing, everything: bool, inte
     kind = standing.kind
     counts = [run.scores.scores[kind.name].n for run in runs if kind is not None and kind.name in run.scores.scores]
     over = f"; {kind.heading} over {max(counts)} items" if kind is not None and counts else ""
-    yield f"↑ more is better, ↓ less, – not measured{'; [95 % interval]' if intervals else ''}{over}"
+    yield f"↑ higher is better, ↓ lower, – not measured{'; [95 % interval]' if intervals else ''}{over}"
     if not everything:
-        yield "further scores: --all; what they mean: cryobench list NAME OF A METRIC"
+        yield "more scores: --all; their definitions: cryobench list METRIC"
 
 
 def _collect_reasons(runs: Sequence[Run]) -> dict[str, list[str]]:
-    """Why metrics were not measured: reason to the runs it holds for."""
+    """Runs by the reason why a metric was not measured."""
     found: dict[str, list[str]] = {}
     for run in runs:
         for metric, reason in reasons_missing(run).items():

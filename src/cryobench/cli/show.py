@@ -1,4 +1,4 @@
-"""``cryobench show``: what a data set is, in a screenful or two."""
+"""``cryobench show``: summary of a data set in the terminal."""
 
 from collections.abc import Sequence
 
@@ -12,14 +12,14 @@ from cryobench.report.card.facts import Facts, describe_dataset
 from cryobench.report.card.state_list import list_states
 
 MOST_ROWS = 24
-"""States shown one by one; more are counted in a histogram."""
+"""Maximum number of states listed individually; more are shown as a histogram."""
 _MOST_COLUMNS = 8
 _BINS = 12
 _BAR = 36
 
 
 def print_summary(dataset: Dataset) -> None:
-    """Print name, facts in groups, states, settings that differ from their default, and the command."""
+    """Print name, facts in groups, states, settings that differ from their defaults, and the command."""
     console = Console()
     console.print(dataset.name, style="bold", highlight=False, markup=False)
     groups = describe_dataset(dataset)
@@ -30,14 +30,14 @@ def print_summary(dataset: Dataset) -> None:
             _print_states(console, dataset)
     settings = changed_settings(dataset.card)
     if settings:
-        _heading(console, "Settings that differ from their default")
-        table = _table("setting", "value", "default", "what it is")
+        _heading(console, "Settings that differ from their defaults")
+        table = _table("setting", "value", "default", "description")
         for name, value, default, words in settings:
             table.add_row(name, _text(value), _text(default), words)
         console.print(table, highlight=False, markup=False)
     command = make_command(dataset.card)
     if command is not None:
-        _heading(console, "The command that makes it again")
+        _heading(console, "Command to make it again")
         console.print(command, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -77,14 +77,14 @@ def _print_states(console: Console, dataset: Dataset) -> None:
         if hidden > 0:
             console.print(f"and {hidden} more collective variables", style="dim", highlight=False)
         return
-    for column, title in (("particles", "particles of a state"), ("mass", "mass of a state / kDa")):
+    for column, title in (("particles", "particles per state"), ("mass", "mass per state / kDa")):
         values = states[column].to_numpy(dtype=np.float64)
         if np.isfinite(values).any():
             _print_histogram(console, title, values[np.isfinite(values)])
 
 
 def _print_histogram(console: Console, title: str, values: np.ndarray) -> None:
-    """Numbers of states in equal steps of a value; a single line where all are the same."""
+    """Print the number of states in equal bins of a value, or one line if all values are equal."""
     if values.min() == values.max():
         console.print(f"{title}: {_text(float(values.min()))} in every state", highlight=False, markup=False)
         return
@@ -109,7 +109,7 @@ def _text(value: object) -> str:
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return f"{int(value):,}"
     if isinstance(value, (float, np.floating)):
-        return "not known" if np.isnan(value) else f"{float(value):.4g}"
+        return "unknown" if np.isnan(value) else f"{float(value):.4g}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(map(_text, value))
     return "none" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""What commands print when they are done making a data set; ``score_table`` prints scores."""
+"""Summary printed after making a data set; ``score_table`` prints scores."""
 
 from rich.console import Console
 
@@ -7,7 +7,7 @@ from cryobench.report.card.facts import describe_contrast
 
 
 def print_dataset(dataset: Dataset) -> None:
-    """What there is to note of a data set; its name, size, SNR and place."""
+    """Print a data set's notes, name, size, SNR and path."""
     particles, card = dataset.particles, dataset.card
     console = Console()
     for note in card.get("notes", []):
@@ -29,7 +29,7 @@ def print_dataset(dataset: Dataset) -> None:
 
 
 def print_adoption(dataset: Dataset) -> None:
-    """As ``print_dataset``, and what was found on the way."""
+    """Print contrast, poses, labels and mask of adopted particles, then as ``print_dataset``."""
     console, particles = Console(), dataset.particles
     poses = "no poses" if particles.rotations is None else "poses given"
     mask = "no mask" if particles.mask is None else "mask"
@@ -39,5 +39,5 @@ def print_adoption(dataset: Dataset) -> None:
 
 
 def say(console: Console, text: str, style: str | None = None) -> None:
-    """Print a sentence: broken between words on a terminal, in one line where it goes to a file."""
+    """Print a sentence: wrapped between words on a terminal, on one line in a file."""
     console.print(text, style=style, highlight=False, markup=False, soft_wrap=not console.is_terminal)

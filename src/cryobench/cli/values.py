@@ -1,4 +1,4 @@
-"""Texts of the command line as values."""
+"""Parsing of command-line values."""
 
 import json
 from typing import Any
@@ -8,12 +8,12 @@ _MANY = ("--structure", "--weights")
 
 
 def parse_settings(pairs: list[str] | None) -> dict[str, Any]:
-    """KEY=VALUE pairs as a dictionary; values are read as JSON where they are JSON, else as text."""
+    """Dictionary of KEY=VALUE pairs; values are parsed as JSON if they are valid JSON, else kept as text."""
     settings: dict[str, Any] = {}
     for pair in pairs or []:
         key, equals, text = pair.partition("=")
         if not equals or not key.strip():
-            raise ValueError(f"--set takes KEY=VALUE, got {pair!r}.")
+            raise ValueError(f"--set expects KEY=VALUE, got {pair!r}.")
         try:
             settings[key.strip()] = json.loads(text)
         except json.JSONDecodeError:
@@ -22,30 +22,30 @@ def parse_settings(pairs: list[str] | None) -> dict[str, Any]:
 
 
 def parse_sweep(text: str | None) -> tuple[str | None, list[Any]]:
-    """KEY=VALUE,VALUE,... as the name of a setting and its values, read as in ``parse_settings``."""
+    """Name of a setting and its values from KEY=VALUE,VALUE,..., parsed as in ``parse_settings``."""
     if text is None:
         return None, []
     key, equals, values = text.partition("=")
     if not equals or not key.strip() or not values:
-        raise ValueError(f"--vary takes KEY=VALUE,VALUE,..., got {text!r}.")
+        raise ValueError(f"--vary expects KEY=VALUE,VALUE,..., got {text!r}.")
     pairs = [f"value={value.strip()}" for value in values.split(",")]
     return key.strip(), [parse_settings([pair])["value"] for pair in pairs]
 
 
 def parse_range(text: str | None) -> tuple[int, int] | None:
-    """FIRST:STOP as two integers."""
+    """The two integers of FIRST:STOP."""
     if text is None:
         return None
     first, colon, stop = text.partition(":")
     if not (colon and first.isdecimal() and stop.isdecimal()):
-        raise ValueError(f"--particles takes FIRST:STOP, two whole numbers, got {text!r}.")
+        raise ValueError(f"--particles expects FIRST:STOP, two whole numbers, got {text!r}.")
     return int(first), int(stop)
 
 
 def spread_values(arguments: list[str]) -> list[str]:
-    """``--structure a b`` as ``--structure a --structure b``: several values after an option that may have many.
+    """Arguments with ``--structure a b`` expanded to ``--structure a --structure b``.
 
-    What follows, up to the next option, are its values; the recipe's name therefore comes first.
+    All arguments up to the next option are its values, so the recipe's name must come first.
     """
     spread: list[str] = []
     option, expected = "", False

@@ -1,10 +1,10 @@
-"""The values everything passes on: Particles, GroundTruth, Dataset, Reconstruction, Scores.
+"""The values passed between all parts of the package: Particles, GroundTruth, Dataset, Reconstruction, Scores.
 
-They are frozen, hold NumPy arrays (what lies on disk) and are checked once, on construction; whoever receives
-one need not check it again. Images and volumes are read on demand through two small protocols, so that neither a
-stack of 100,000 particles nor a trajectory of 100,000 volumes is ever in memory as a whole.
+They are frozen, hold NumPy arrays (as on disk) and are checked once, on construction, so receivers need not
+check them again. Images and volumes are read on demand through two small protocols, so that neither a stack of
+100,000 particles nor a trajectory of 100,000 volumes is ever in memory as a whole.
 
-Who may see what: methods get ``Particles``; ``GroundTruth`` is for recipes, metrics and controls.
+Access: methods get ``Particles``; ``GroundTruth`` is for recipes, metrics and controls.
 """
 
 from cryobench.data.dataset import Dataset

@@ -1,4 +1,4 @@
-"""Checks that values make of their arrays, once, on construction."""
+"""Checks of the arrays of values, made once, on construction."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def check_range(name: str, values: np.ndarray, low: int, high: int) -> None:
 def check_rotations(rotations: np.ndarray, n: int) -> np.ndarray:
     rotations = check_shape("rotations", rotations, (n, 3, 3))
     error = np.abs(rotations @ rotations.swapaxes(-1, -2) - np.eye(3)).max(axis=(1, 2), initial=0)
-    with np.errstate(invalid="ignore"):  # a NaN is no rotation, and said so below
+    with np.errstate(invalid="ignore"):  # a NaN is not a rotation and is reported below
         determinant = np.linalg.det(rotations)
     bad = ~(error < 1e-3) | ~(determinant > 0)
     if bad.any():

@@ -18,29 +18,29 @@ from cryobench.data.truth import GroundTruth
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset(Displayed):
-    """Particles, the truth about them if there is any, and the particles whose volumes are asked for."""
+    """Particles, their truth if there is any, and the query particles, whose volumes are compared."""
 
     particles: Particles
     truth: GroundTruth | None
     queries: np.ndarray
     """(q,) particles at which every method decodes a volume and metrics compare it."""
     card: Mapping[str, Any]
-    """What the data set is: recipe, parameters, seed, versions, citation, hashes."""
+    """Description: recipe, parameters, seed, versions, citation, hashes."""
     path: Path | None = None
-    """Folder it was read from."""
+    """Folder from which it was read."""
 
     def __post_init__(self) -> None:
         queries = freeze(self, "queries", np.array(self.queries, dtype=np.int64, ndmin=1))
         check_range("query particle", queries, 0, len(self.particles))
         if self.truth is not None and len(self.truth) != len(self.particles):
-            raise ValueError(f"there are {len(self.particles)} particles but the truth describes {len(self.truth)}.")
+            raise ValueError(f"there are {len(self.particles)} particles, but the truth describes {len(self.truth)}.")
 
     def _headline(self) -> str:
         return f"Dataset {self.name!r}"
 
     @property
     def identity(self) -> DatasetIdentity:
-        """How records of runs name it."""
+        """Identity of the data set in records of runs."""
         path = None if self.path is None else str(self.path.resolve())
         return DatasetIdentity(self.name, path, self.card.get("sha256"))
 

@@ -1,7 +1,7 @@
-"""What a run found by itself, as typed values: filled by methods and importers, drawn by the report.
+"""Findings of a run as typed values: filled by methods and importers, drawn by the report.
 
-Nothing is recognised by the name or shape of an array: a run that found components says ``Components``. Arrays may be
-mapped files, so they are checked by their shapes and never read through.
+Nothing is recognised by the name or shape of an array: a run with components has a ``Components``. Arrays may be
+memory-mapped files, so only their shapes are checked.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cryobench.data.motion import Motion
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Components(Displayed):
-    """A mean volume and the directions in which volumes vary about it.
+    """A mean volume and the components along which volumes vary about it.
 
     Raises
     ------
@@ -32,7 +32,7 @@ class Components(Displayed):
     components: np.ndarray
     """(k, z, y, x) of unit norm."""
     variances: np.ndarray
-    """(m,) of the latents along them, in squared density, descending; more than k where only the first are kept."""
+    """(m,) variances of the latents, in squared density, descending; more than k if only some components are kept."""
 
     def __post_init__(self) -> None:
         _check_cube("the mean", self.mean, 3)
@@ -53,7 +53,7 @@ class Components(Displayed):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ClassVolumes(Displayed):
-    """Volumes of classes and how many particles they have.
+    """Volumes of classes and their populations.
 
     Raises
     ------
@@ -65,14 +65,14 @@ class ClassVolumes(Displayed):
     volumes: np.ndarray
     """(k, z, y, x)."""
     populations: np.ndarray
-    """(k,) shares of the particles, which sum to 1."""
+    """(k,) fractions of the particles, which sum to 1."""
     resolutions: np.ndarray | None = None
-    """(k,) Å, of half-sets; None where there were none."""
+    """(k,) Å, from half-sets; None without."""
     own_frames: bool = False
-    """Whether each class has a frame and a hand of its own, so that poses and volumes of two are not comparable."""
+    """Whether each class has its own frame and hand, so that poses and volumes of two are not comparable."""
 
     def find_empty(self, n_particles: int | None = None) -> np.ndarray:
-        """(k,) whether a class has no particle: a population of 0, or of less than half a particle of so many."""
+        """(k,) whether a class is empty: a population of 0, or of less than half a particle of ``n_particles``."""
         least = 0.0 if n_particles is None else 0.5 / n_particles
         return np.asarray(self.populations, dtype=np.float64) <= least
 
@@ -91,7 +91,7 @@ class LatentDensity(Displayed):
     Raises
     ------
     ValueError
-        If the grid does not have the lengths of its axes, or an axis has fewer than two points.
+        If the grid does not match the lengths of its axes, or an axis has fewer than two points.
     """
 
     kind: ClassVar[str] = "latent density"
@@ -109,12 +109,12 @@ class LatentDensity(Displayed):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LatentPath(Displayed):
-    """Latents along a path, and the volumes there.
+    """Latents along a path, and their volumes.
 
     Raises
     ------
     ValueError
-        If latents are no rows, or there are volumes, but not one for each latent.
+        If latents are not rows, or there are volumes, but not one per latent.
     """
 
     kind: ClassVar[str] = "latent path"
@@ -138,17 +138,17 @@ class HalfSetFsc(Displayed):
     Raises
     ------
     ValueError
-        If there is not one curve of a volume, or not a row for each class or query particle, or the control has
+        If there is not one curve for a volume, or one row per class or query particle, or the control has
         another shape.
     """
 
     kind: ClassVar[str] = "half-set FSC"
     curves: np.ndarray
-    """(s,) of one volume, else (k, s)."""
+    """(s,) for one volume, else (k, s)."""
     of: Literal["volume", "class", "query"] = "volume"
-    """Of what: one consensus or mean volume; each class; the volume of each query particle."""
+    """Subject: one consensus or mean volume; each class; the volume of each query particle."""
     control: np.ndarray | None = None
-    """(s,) of the same volume made without what the method adds, such as motion; None where there is none."""
+    """(s,) for the same volume without the method's contribution, such as motion; None without."""
 
     def __post_init__(self) -> None:
         _check_axes(f"half-set FSC of the {self.of}", self.curves, 1 if self.of == "volume" else 2)
@@ -164,37 +164,37 @@ class Convergence(Displayed):
 
     kind: ClassVar[str] = "convergence"
     log: tuple[Mapping[str, Any], ...]
-    """An entry per iteration, in order, with at least ``iteration`` (from 1)."""
+    """One entry per iteration, in order, with at least ``iteration`` (from 1)."""
     stopped: str
     """Reason in words, such as "converged: ..." or "all 25 iterations done"."""
     objective: str = ""
-    """Definition of the entry ``objective``; "" where there is none."""
+    """Definition of the entry ``objective``; "" if there is none."""
 
     @property
     def converged(self) -> bool:
-        """Whether it stopped because nothing changed any more."""
+        """Whether it stopped because of convergence."""
         return self.stopped.startswith("converged")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LossTerms(Displayed):
-    """Terms of the loss at every step of a training by minibatches.
+    """Terms of the loss at every step of a minibatch training.
 
     Raises
     ------
     ValueError
-        If there is not one column for each name, or epochs do not end in order.
+        If there is not one column per name, or epochs do not end in order.
     """
 
     kind: ClassVar[str] = "loss terms"
     names: tuple[str, ...]
-    """Of the terms, such as "loss" and "residual"."""
+    """Names of the terms, such as "loss" and "residual"."""
     values: np.ndarray
     """(steps, terms)."""
     ends: np.ndarray
-    """(epochs + 1,) steps after which the first epoch begins, and every epoch ends."""
+    """(epochs + 1,) step counts at the start of the first epoch and at the end of every epoch."""
     definition: str = ""
-    """Of the loss, in words."""
+    """Definition of the loss, in words."""
 
     def __post_init__(self) -> None:
         _check_axes("loss terms", self.values, 2)
@@ -207,19 +207,19 @@ class LossTerms(Displayed):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LatentSnapshots(Displayed):
-    """Latents of some particles as they were after some epochs of a training.
+    """Latents of some particles after some epochs of a training.
 
     Raises
     ------
     ValueError
-        If there is not one latent for each epoch and particle, or epochs are not in order.
+        If there is not one latent per epoch and particle, or epochs are not in order.
     """
 
     kind: ClassVar[str] = "latent snapshots"
     particles: np.ndarray
-    """(s,) whose latents they are."""
+    """(s,) indices of the particles."""
     epochs: np.ndarray
-    """(e,) counted from 1, ascending; the last one is that of the run's latents."""
+    """(e,) counted from 1, ascending; the last is that of the run's latents."""
     latents: np.ndarray
     """(e, s, d)."""
 
@@ -246,7 +246,7 @@ Finding: TypeAlias = (
     | Motion
 )
 FINDINGS: Mapping[str, type[Finding]] = {each.kind: each for each in get_args(Finding)}
-"""Every type of finding, by the name under which it is stored."""
+"""Types of findings, by the names under which they are stored."""
 
 
 def _check_axes(name: str, values: np.ndarray, rank: int) -> None:
@@ -256,4 +256,4 @@ def _check_axes(name: str, values: np.ndarray, rank: int) -> None:
 
 def _check_cube(name: str, values: np.ndarray, rank: int) -> None:
     if values.ndim != rank or len(set(values.shape[-3:])) != 1:
-        raise ValueError(f"{name} must be cubes, {rank} axes in all, got shape {values.shape}.")
+        raise ValueError(f"{name} must be cubic, with {rank} axes in total, got shape {values.shape}.")

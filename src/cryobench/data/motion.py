@@ -1,4 +1,4 @@
-"""``Motion``: a finding of methods that move a volume instead of adding to it."""
+"""``Motion``: a finding of methods that deform a volume instead of adding to it."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from cryobench._display import Displayed
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Motion(Displayed):
-    """How points of a volume move along each latent axis.
+    """Motion of points of a volume along each latent axis.
 
     Raises
     ------
     ValueError
-        If points, displacements, latents and masses do not fit each other.
+        If points, displacements, latents and masses are inconsistent.
     """
 
     kind: ClassVar[str] = "motion"
     volume: np.ndarray
-    """(z, y, x) what moves, at rest."""
+    """(z, y, x) the moving volume, at rest."""
     points: np.ndarray
     """(p, 3) Å, (x, y, z) about the centre voxel, at rest."""
     masses: np.ndarray
-    """(p,) density that goes with each point, not negative."""
+    """(p,) non-negative density of each point."""
     latents: np.ndarray
     """(a, f, d) latents along each of a axes, in f steps."""
     displacements: np.ndarray
-    """(a, f, p, 3) Å, from the place at rest."""
+    """(a, f, p, 3) Å, relative to the position at rest."""
     pixel_size: float
     """Å, of the volume."""
 
     def __post_init__(self) -> None:
         if self.volume.ndim != 3 or len(set(self.volume.shape)) != 1:
-            raise ValueError(f"the volume that moves must be a cube, got shape {self.volume.shape}.")
+            raise ValueError(f"the moving volume must be a cube, got shape {self.volume.shape}.")
         if self.latents.ndim != 3:
             raise ValueError(f"latents of a motion must have 3 axes, got shape {self.latents.shape}.")
         axes, steps = self.latents.shape[:2]

@@ -1,4 +1,4 @@
-"""``Particles``: all that a reconstruction method may see."""
+"""``Particles``: everything a reconstruction method may see."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ CHUNK = 512
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Particles(Displayed):
-    """What a reconstruction method may see: images, CTF, poses if they are given, optics and a mask.
+    """Input of a reconstruction method: images, CTF, poses if given, optics and a mask.
 
     Raises
     ------
     ValueError
-        If the parts differ in length or box size, a rotation is none, or the pixel size is not positive.
+        If the parts differ in length or box size, a rotation is invalid, or the pixel size is not positive.
     """
 
     images: ImageSource
@@ -34,16 +34,16 @@ class Particles(Displayed):
     pixel_size: float
     """Å per pixel."""
     ctf: Ctf
-    """Of n particles."""
+    """CTFs of n particles."""
     rotations: np.ndarray | None = None
     """(n, 3, 3) particle-from-reference, or None if poses are withheld."""
     shifts: np.ndarray | None = None
     """(n, 2) Å, (x, y): the displacement that centres each particle; None if poses are withheld."""
     sign: Literal[1, -1] = 1
     """+1 if stored images are +CTF x projection (protein dark at underfocus, as recorded), −1 if they are
-    inverted (protein bright, the usual form of stacks on disk). ``read`` undoes it."""
+    inverted (protein bright, as is usual in stacks on disk). ``read`` undoes it."""
     mask: np.ndarray | None = None
-    """(z, y, x) in [0, 1]: where the molecule can be; None if there is none."""
+    """(z, y, x) in [0, 1]: mask of the molecule; None if there is none."""
 
     def __post_init__(self) -> None:
         n, box_size = len(self.images), self.images.box_size
@@ -52,7 +52,7 @@ class Particles(Displayed):
         if self.sign not in (1, -1):
             raise ValueError(f"sign must be +1 or -1, got {self.sign}.")
         if len(self.ctf) != n:
-            raise ValueError(f"there are {n} images but CTF parameters of {len(self.ctf)} particles.")
+            raise ValueError(f"there are {n} images, but CTF parameters for {len(self.ctf)} particles.")
         if (self.rotations is None) != (self.shifts is None):
             raise ValueError("a pose is a rotation and a shift: give both rotations and shifts, or neither.")
         if self.rotations is not None and self.shifts is not None:
@@ -94,7 +94,7 @@ class Particles(Displayed):
         return images if self.sign == 1 else -images
 
     def select(self, indices: np.ndarray) -> Particles:
-        """Some of the particles (m,), in that order, as particles of their own."""
+        """The chosen particles (m,), in that order, as new particles."""
         indices = np.asarray(indices, dtype=np.int64)
         check_range("particle", indices, 0, len(self))
         return replace(
@@ -106,10 +106,10 @@ class Particles(Displayed):
         )
 
     def at_box(self, box_size: int) -> Particles:
-        """The same particles with their images Fourier-cropped to a smaller box, when they are read.
+        """The same particles with images Fourier-cropped to a smaller box when read.
 
-        Images are scaled so that they stay projections of the cropped volume: a volume made from them and padded
-        back (``fourier_pad``) has the density of one made from the whole images. ValueError if the box is larger
+        Images are scaled to stay projections of the cropped volume: a volume made from them and padded
+        back (``fourier_pad``) has the same density as one made from the full images. ValueError if the box is larger
         than the images or smaller than 4 px.
         """
         if box_size == self.box_size:
@@ -121,11 +121,11 @@ class Particles(Displayed):
         return replace(self, images=images, pixel_size=self.pixel_size * self.box_size / box_size, mask=mask)
 
     def without_poses(self) -> Particles:
-        """The same particles with poses withheld, and with them the mask, which lies in the frame of the poses."""
+        """The same particles without poses and without the mask, which is in the frame of the poses."""
         return replace(self, rotations=None, shifts=None, mask=None)
 
     def storage_order(self) -> np.ndarray:
-        """(n,) particles in the order in which their images are stored, for reading neighbours together."""
+        """(n,) particles in the order in which their images are stored, for sequential reading."""
         return find_storage_order(self.images)
 
     def chunks(self, size: int = CHUNK) -> Iterator[np.ndarray]:

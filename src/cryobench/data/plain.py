@@ -1,4 +1,4 @@
-"""Frozen values read back from the plain ones of JSON, with every entry checked."""
+"""Frozen values restored from plain JSON values, with every entry checked."""
 
 import json
 from functools import cache
@@ -10,9 +10,9 @@ Value = TypeVar("Value")
 
 
 def read_plain(kind: type[Value], stored: Any) -> Value:
-    """A value of a type from plain ones, dataclasses from named values; entries of other names are passed over.
+    """A value of a type from plain ones, dataclasses from named values; unknown entries are ignored.
 
-    Nothing is converted but lists to tuples and whole numbers to others: text is no number.
+    Nothing is converted except lists to tuples and whole numbers to floats: text is not a number.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""``Reconstruction``: what every method and every importer gives, and metrics and the report read."""
+"""``Reconstruction``: the result of every method and importer, input of metrics and the report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Kind = TypeVar("Kind", bound=Finding)
 
 @runtime_checkable
 class Decoder(Protocol):
-    """Gives volumes anywhere in a latent space: made by ``reconstruction.decoders.open_decoder``."""
+    """Decoder of volumes anywhere in a latent space, made by ``reconstruction.decoders.open_decoder``."""
 
     @property
     def takes(self) -> Literal["latents", "posteriors"]:
@@ -29,7 +29,7 @@ class Decoder(Protocol):
 
     @property
     def width(self) -> int:
-        """Numbers in a row of latents (d), or of class probabilities (k)."""
+        """Length of a row of latents (d), or of class probabilities (k)."""
         ...
 
     def decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
@@ -39,7 +39,7 @@ class Decoder(Protocol):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Reconstruction(Displayed):
-    """What every method and every importer gives. A part that is None was not estimated, and is not scored.
+    """Result of a method or importer. A part that is None was not estimated, and is not scored.
 
     Raises
     ------
@@ -52,37 +52,37 @@ class Reconstruction(Displayed):
     volumes: VolumeSource | None = None
     """Item i is the volume of particle ``queries[i]``."""
     latents: np.ndarray | None = None
-    """(n, d); NaN rows for particles the method left out."""
+    """(n, d); NaN rows for particles that the method left out."""
     posteriors: np.ndarray | None = None
-    """(n, k) class probabilities, rows summing to 1; NaN rows for particles the method left out."""
+    """(n, k) class probabilities, rows summing to 1; NaN rows for particles that the method left out."""
     rotations: np.ndarray | None = None
     """(n, 3, 3) estimated poses."""
     shifts: np.ndarray | None = None
     """(n, 2) Å."""
     model: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Named arrays of which only the decoder knows the meaning: saved as RUN/model/NAME.npy, read when asked for.
-    Those that are many and used together have names GROUP/NAME and lie in one file, RUN/model/GROUP.safetensors."""
+    """Named arrays with a meaning to the decoder only, saved as RUN/model/NAME.npy and read on demand.
+    Arrays used together are named GROUP/NAME and are in one file, RUN/model/GROUP.safetensors."""
     decodes_by: str | None = None
-    """Name of the decoder that gives volumes at further latents from the model; None where there is none."""
+    """Name of the decoder for volumes at further latents; None if there is none."""
     findings: tuple[Finding, ...] = ()
-    """What the run found by itself, for people to see."""
+    """Findings of the run, for display."""
     notes: tuple[str, ...] = ()
-    """What its user should know, in sentences."""
+    """Notes for the user, in sentences."""
     record: RunRecord = field(default_factory=RunRecord)
-    """How it came about."""
+    """Provenance of the reconstruction."""
     path: Path | None = None
-    """Folder it was read from."""
+    """Folder from which it was read."""
     pixel_size: float | None = None
-    """Å per voxel of the volumes; None for that of the data set."""
+    """Å per voxel of the volumes; None for the data set's."""
     decoder: Decoder | None = None
-    """The decoder, opened on a device; None until it is opened, or where there is none."""
+    """The decoder, opened on a device; None until opened, or if there is none."""
 
     def __post_init__(self) -> None:
         queries = freeze(self, "queries", np.array(self.queries, dtype=np.int64, ndmin=1))
         if self.pixel_size is not None and not self.pixel_size > 0:
             raise ValueError(f"pixel_size must be positive, in Å per voxel, got {self.pixel_size}.")
         if self.volumes is not None and len(self.volumes) != len(queries):
-            raise ValueError(f"there are {len(queries)} query particles but {len(self.volumes)} volumes.")
+            raise ValueError(f"there are {len(queries)} query particles, but {len(self.volumes)} volumes.")
         lengths = {
             name: len(values)
             for name in ("latents", "posteriors", "rotations", "shifts")
@@ -108,8 +108,8 @@ class Reconstruction(Displayed):
             if off.any():
                 first = int(np.argmax(off))
                 raise ValueError(
-                    f"posteriors of particle {first} sum to {sums[first]}, the lowest being {lowest[first]}: expected"
-                    " probabilities that sum to 1, or NaN throughout for a particle that was left out."
+                    f"posteriors of particle {first} sum to {sums[first]}, with a minimum of {lowest[first]}: "
+                    "expected probabilities that sum to 1, or only NaN for a particle that was left out."
                 )
 
     def _headline(self) -> str:

@@ -1,4 +1,4 @@
-"""``RunRecord``: how a reconstruction came about. Made by ``run`` and by importers, never by a method."""
+"""``RunRecord``: provenance of a reconstruction. Made by ``run`` and by importers, never by a method."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ Status = Literal["running", "failed", "finished"]
 
 @dataclass(frozen=True)
 class Priors:
-    """What a reconstruction was given beyond images and CTF: declared, so that only alike runs are compared."""
+    """Priors of a reconstruction beyond images and CTF, declared so that only comparable runs are compared."""
 
     poses: Literal["given", "estimated", "unknown"] = "unknown"
-    """Whether the data set's poses were handed over."""
+    """Whether the data set's poses were given to the method."""
     mask: str = "none"
-    """"none"; "data set", that of the data set, drawn around the true molecule; or the file given on purpose."""
+    """"none"; "data set", drawn around the true molecule; or the file given explicitly."""
     atomic_model: str = "none"
     """An atomic model that guided the reconstruction, or "none"."""
     truth: tuple[str, ...] = ()
-    """Parts of the truth that were handed over: controls alone."""
+    """Parts of the truth given to the method: controls only."""
     volumes: str = "none"
     """Origin of the query volumes: the name of a decoder, "method", "files", or "none"."""
 
 
 @dataclass(frozen=True)
 class DatasetIdentity:
-    """Which data set a run was made from."""
+    """Identity of the data set of a run."""
 
     name: str | None = None
     path: str | None = None
-    """Folder where it lay."""
+    """Folder of the data set at the time."""
     sha256: str | None = None
     """Hash on its card."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """The machine's side of a run. It changes speed and the last bits, never the science."""
+    """Computing environment of a run. It changes speed and the last bits, never the science."""
 
     device: str = "cpu"
     precision: str = "float32"
@@ -48,7 +48,7 @@ class Machine:
     """Budget."""
     workers: int = 1
     scheduler: str | None = None
-    """Address of the Dask scheduler, where one was used."""
+    """Address of the Dask scheduler, if one was used."""
     hardware: Mapping[str, Any] = field(default_factory=dict)
     """Processor, cores, memory, accelerator."""
 
@@ -59,13 +59,13 @@ class RunCost:
 
     wall_seconds: float | None = None
     cpu_seconds: float | None = None
-    """Of all threads."""
+    """CPU time of all threads."""
     gpu_seconds: float | None = None
-    """For which an accelerator was held."""
+    """Time during which an accelerator was held."""
     peak_memory_bytes: float | None = None
     peak_gpu_memory_bytes: float | None = None
     attempts: int = 1
-    """Processes that worked on it: 1 for a run that was never interrupted, and did not go on after its end."""
+    """Processes that worked on it: 1 for a run that was neither interrupted nor trained further."""
 
     @property
     def is_known(self) -> bool:
@@ -73,14 +73,14 @@ class RunCost:
         return replace(self, attempts=1) != RunCost()
 
     def plus(self, other: RunCost) -> RunCost:
-        """The cost of both."""
+        """Sum of both costs."""
         sums = {name: _join(sum, self, other, name) for name in ("wall_seconds", "cpu_seconds", "gpu_seconds")}
         peaks = {name: _join(max, self, other, name) for name in ("peak_memory_bytes", "peak_gpu_memory_bytes")}
         return RunCost(**sums, **peaks, attempts=self.attempts + other.attempts)
 
     @staticmethod
     def total(attempts: Sequence[RunCost]) -> RunCost:
-        """The cost of all attempts, one or more."""
+        """Sum of the costs of all attempts, one or more."""
         total = attempts[0]
         for each in attempts[1:]:
             total = total.plus(each)
@@ -89,11 +89,11 @@ class RunCost:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """How a reconstruction came about. What is not known is None or empty."""
+    """Provenance of a reconstruction. Unknown entries are None or empty."""
 
     method: str = "reconstruction"
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """All of them, as they were used."""
+    """All settings, as used."""
     preset: str | None = None
     """The preset that the settings were expanded from; changed settings are in ``settings``."""
     seed: int | None = None
@@ -101,29 +101,29 @@ class RunRecord:
     priors: Priors = field(default_factory=Priors)
     status: Status = "finished"
     error: str | None = None
-    """Of a failed run."""
+    """Error of a failed run."""
     machine: Machine = field(default_factory=Machine)
     cost: RunCost = field(default_factory=RunCost)
     version: str | None = None
-    """Of cryobench, or of the tool that was imported from."""
+    """Version of cryobench, or of the imported program."""
     software: Mapping[str, str] = field(default_factory=dict)
-    """Versions of Python and of the libraries that compute, and the commit of this package where it is known."""
+    """Versions of Python and of the numerical libraries, and the commit of this package if known."""
     command: str | None = None
-    """As it was typed; of a run from Python, the command that does the same."""
+    """Command as typed; for a run from Python, the equivalent command."""
     started: str | None = None
     """UTC, ISO 8601."""
 
     def with_(self, **entries: Any) -> RunRecord:
-        """The same with some entries replaced."""
+        """The record with some entries replaced."""
         return replace(self, **entries)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, those that say nothing left out."""
+        """Plain values, without empty ones."""
         return {name: value for name, value in asdict(self).items() if value not in (None, {}, ())}
 
     @staticmethod
     def from_json(stored: Mapping[str, Any]) -> RunRecord:
-        """Back from ``to_json``; entries of other names are passed over. ValueError if one has another form."""
+        """The record from ``to_json``; unknown entries are ignored. ValueError if one has another form."""
         return read_plain(RunRecord, stored)
 
 

@@ -1,4 +1,4 @@
-"""``Scores``: what metrics say of one reconstruction."""
+"""``Scores``: results of the metrics for one reconstruction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cryobench._display import Displayed
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Score(Displayed):
-    """One metric of one reconstruction: a value with its interval, and the items it is the mean of."""
+    """One metric of one reconstruction: a value with its interval, and the items of which it is the mean."""
 
     metric: str
     """Name, such as "fsc-auc"."""
@@ -21,7 +21,7 @@ class Score(Displayed):
     low: float
     """Lower end of the 95 % bootstrap interval."""
     high: float
-    """Upper end."""
+    """Upper end of the interval."""
     n: int
     """Number of items."""
     items: pd.DataFrame
@@ -36,10 +36,10 @@ class Scores(Displayed):
     curves: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     """Named tables behind the scores, such as the FSC curve of every query particle."""
     context: Mapping[str, Any] = field(default_factory=dict)
-    """What they were taken with: mask hash, data set hash, version."""
+    """Conditions of the measurement: mask hash, data set hash, version."""
 
     def describe(self) -> list[tuple[str, str]]:
-        """Each score with its interval."""
+        """Pairs of score name and value with interval."""
         return [
             (name, f"{score.value:.4g} [{score.low:.4g}, {score.high:.4g}]") for name, score in self.scores.items()
         ]

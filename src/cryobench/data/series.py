@@ -1,4 +1,4 @@
-"""``VolumeSeries``: volumes of a run in an order, and where in its latent space each of them stands."""
+"""``VolumeSeries``: ordered volumes of a run, with their positions in its latent space."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class VolumeSeries(Displayed):
     """
 
     title: str
-    """How it was made, in words, as they follow "volumes"."""
+    """Description that follows "volumes"."""
     latents: np.ndarray
-    """(f, d) of each volume."""
+    """(f, d) latent of each volume."""
     particles: np.ndarray
-    """(f,) the particle whose latent is nearest to each."""
+    """(f,) particle nearest to each latent."""
     volumes: VolumeSource
     positions: np.ndarray | None = None
-    """(f,) rising along a line that goes through the latents in order; None where there is no line."""
+    """(f,) increasing positions along a line through the latents; None if there is no line."""
     counts: np.ndarray | None = None
-    """(f,) how many particles each stands for or is made of; None where that is not counted."""
+    """(f,) number of particles that each represents or is made of; None if not counted."""
 
     def __post_init__(self) -> None:
         length = len(self.latents)

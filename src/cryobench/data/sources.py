@@ -1,4 +1,4 @@
-"""Images and volumes that are read when asked for: two protocols, and sources in memory."""
+"""Images and volumes read on demand: two protocols, and sources in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cryobench.fourier import fourier_crop, fourier_pad
 
 @runtime_checkable
 class ImageSource(Protocol):
-    """Images that are read when asked for. ``cryobench.io.formats.mrc`` has the one on MRC stacks."""
+    """Images read on demand. ``cryobench.io.formats.mrc`` has the source for MRC stacks."""
 
     @property
     def box_size(self) -> int:
@@ -30,7 +30,7 @@ class ImageSource(Protocol):
 
 @runtime_checkable
 class VolumeSource(Protocol):
-    """Volumes that are read, decoded or rendered when asked for."""
+    """Volumes read, decoded or rendered on demand."""
 
     @property
     def box_size(self) -> int:
@@ -66,11 +66,11 @@ class ArrayImages:
 
 @dataclass(frozen=True, eq=False)
 class SelectedImages:
-    """Some images of a source, in an order of one's own, as an ``ImageSource``."""
+    """Images of a source in a chosen order, as an ``ImageSource``."""
 
     images: ImageSource
     indices: np.ndarray
-    """(m,) which of them."""
+    """(m,) indices in the source."""
 
     @property
     def box_size(self) -> int:
@@ -87,8 +87,8 @@ class SelectedImages:
 class CroppedImages:
     """Images of a source, Fourier-cropped to a smaller box as they are read, as an ``ImageSource``.
 
-    Values are those of the same function on a coarser grid, times the ratio of the boxes: a projection sums over as
-    many fewer voxels along the line of sight.
+    Values are those of the same function on a coarser grid, times the ratio of the boxes, since a projection sums
+    over fewer voxels along the line of sight.
 
     Raises
     ------
@@ -117,7 +117,7 @@ class CroppedImages:
 
 @dataclass(frozen=True, eq=False)
 class LevelledImages:
-    """Images of a source, each less the mean of its corners (``corner_pixels``), as an ``ImageSource``."""
+    """Images of a source minus the mean of their corners (``corner_pixels``), as an ``ImageSource``."""
 
     images: ImageSource
 
@@ -135,7 +135,7 @@ class LevelledImages:
 
 
 def corner_pixels(box_size: int) -> np.ndarray:
-    """(y, x) True beyond the largest circle in an image: what a centred particle leaves free."""
+    """(y, x) True outside the inscribed circle of an image, which a centred particle leaves free."""
     axis = np.arange(box_size) - box_size // 2
     return axis[:, None] ** 2 + axis**2 > (box_size / 2) ** 2
 
@@ -155,7 +155,7 @@ class PaddedVolumes:
 
 
 def find_origin(images: ImageSource, indices: np.ndarray) -> np.ndarray:
-    """Index of given images in the source that these were selected from or cropped of."""
+    """Indices of images in the source from which these were selected or cropped."""
     while isinstance(images, SelectedImages | CroppedImages | LevelledImages):
         if isinstance(images, SelectedImages):
             indices = images.indices[indices]
@@ -170,7 +170,7 @@ class IndexedVolumes:
     volumes: np.ndarray
     """(k, z, y, x) float32."""
     index: np.ndarray
-    """(m,) which of the k volumes each item is."""
+    """(m,) index in ``volumes`` of each item."""
 
     def __post_init__(self) -> None:
         freeze(self, "volumes", check_square(self.volumes, 4, "volumes"))
@@ -189,7 +189,7 @@ class IndexedVolumes:
 
 
 def find_storage_order(images: ImageSource) -> np.ndarray:
-    """(n,) images in the order in which they are stored, as far as the source knows it, else 0 … n − 1."""
+    """(n,) images in storage order, if the source knows it, else 0 … n − 1."""
     if isinstance(images, CroppedImages | LevelledImages):
         return find_storage_order(images.images)
     if isinstance(images, SelectedImages):

@@ -1,5 +1,5 @@
 """Files: MRC, the tables and pickles of other programs, and the package's own layout.
 
-Every format is converted to the conventions of this package here and nowhere else. Reading checks what a file
-promises against what it holds; writing is atomic.
+Every format is converted to the conventions of this package here and nowhere else. Reading validates the
+contents of a file; writing is atomic.
 """

@@ -1,8 +1,8 @@
-"""Files and folders that appear whole or not at all, and the JSON files of the package.
+"""Files and folders that appear complete or not at all, and the JSON files of the package.
 
-What is written goes to a hidden sibling (``.NAME.PID-TOKEN.part``), is flushed to the disk, and is then renamed to
-its final name: whoever sees the name sees the finished content. If writing fails for any reason, a key press
-included, the sibling is removed. Only a process that was killed outright leaves one: ``remove_partial_files``.
+Content is written to a hidden sibling (``.NAME.PID-TOKEN.part``), flushed to disk, and then renamed to
+its final name: the name always refers to finished content. If writing fails for any reason, an interrupt
+included, the sibling is removed. Only a killed process leaves one: ``remove_partial_files``.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from cryobench._errors import CryobenchError, FormatError
 from cryobench.io.formats.npy import map_npy, read_npy
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-"""Errors of the system that mean a full disk or quota."""
+"""System errors that mean a full disk or quota."""
 PARTIAL = ".part"
-"""End of the hidden names of files that are only there while a process works; see ``remove_partial_files``."""
+"""Suffix of the hidden names of unfinished files; see ``remove_partial_files``."""
 
 
 class DiskFull(CryobenchError, OSError):
-    """There is not enough room for a file; nothing of it was left behind."""
+    """Not enough space for a file; nothing of it was kept."""
 
 
 def check_free_space(folder: Path, bytes_needed: int) -> None:
@@ -44,9 +44,9 @@ def check_free_space(folder: Path, bytes_needed: int) -> None:
 
 @contextmanager
 def atomic_write(path: Path, *, bytes_needed: int = 0) -> Iterator[IO[bytes]]:
-    """Open a binary file that takes its name ``path`` only when the block ends without an exception.
+    """Open a binary file that appears as ``path`` only if the block ends without an exception.
 
-    Missing parent folders are made. An existing file is replaced at that moment and not before.
+    Missing parent folders are created. An existing file is replaced at that moment and not before.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def atomic_write(path: Path, *, bytes_needed: int = 0) -> Iterator[IO[bytes]]:
     Raises
     ------
     DiskFull
-        If the disk is too small or fills up; ``path`` is then as it was before.
+        If the disk is too small or fills up; ``path`` is then unchanged.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def atomic_write(path: Path, *, bytes_needed: int = 0) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
-    """Yield an empty folder that takes its name ``path`` only when the block ends without an exception.
+    """Yield an empty folder that appears as ``path`` only if the block ends without an exception.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """
     path = Path(path)
     if path.exists() and not replace:
-        raise FileExistsError(f"{path} exists already; remove it or choose another name.")
+        raise FileExistsError(f"{path} already exists; remove it or choose another name.")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = _partial_name(path)
     partial.mkdir()
@@ -120,9 +120,9 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Remove what killed writers left anywhere below ``folder``. Only when no other process is writing there.
+    """Remove unfinished files of killed writers anywhere below ``folder``, if no other process is writing there.
 
-    What this process is writing stays: the cost of a run is written by a thread of its own.
+    Files being written by this process are kept: a separate thread writes the cost of a run.
     """
     own = f".{os.getpid()}-"
     for partial in list(Path(folder).rglob(f".*{PARTIAL}")):
@@ -152,26 +152,26 @@ def write_array(path: Path, values: np.ndarray) -> None:
 
 
 def read_array(path: Path, *, numbers: bool = False, mapped: bool = False) -> np.ndarray:
-    """Read a .npy file, or map it, so that it is read where it is used; a mapped array cannot be written to.
+    """Read or memory-map a .npy file; a mapped array cannot be written to.
 
     FormatError if it is missing, truncated, or holds Python objects; with ``numbers`` also if it holds text or
     records.
     """
     values = map_npy(path) if mapped else read_npy(path)
     if numbers and values.dtype.kind not in "fiub":
-        raise FormatError(f"{path} holds an array of {values.dtype}, expected one of numbers.")
+        raise FormatError(f"{path} holds an array of {values.dtype}, expected numbers.")
     return values
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON file atomically: indented, keys in the order given, NumPy values and paths as plain ones.
+    """Write a JSON file atomically: indented, keys in the given order, NumPy values and paths as plain ones.
 
     Raises
     ------
     ValueError
         If a number is NaN or infinite, which JSON cannot hold.
     TypeError
-        If a value has no plain form.
+        If a value cannot be converted.
     """
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=_plain) + "\n")
 
@@ -190,13 +190,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def to_plain(value: Any) -> Any:
-    """A value as JSON gives it back, NumPy values as plain ones and numbers that are NaN or infinite as None."""
+    """Value as read back from JSON: NumPy values as plain ones, NaN and infinity as None."""
     return json.loads(json.dumps(value, default=_plain), parse_constant=lambda _: None)
 
 
 def canonical_json(value: Mapping[str, Any]) -> bytes:
-    """The one JSON text of a value, whatever the order of its keys: what hashes are taken of."""
-    # Through text once, so that a value and what is read back of it (tuples, keys that are numbers) are the same.
+    """Canonical JSON text of a value, whatever the order of its keys, for hashing."""
+    # Converted to text and back once, so that a value and its stored form (tuples, numeric keys) are the same.
     plain = json.loads(json.dumps(value, allow_nan=False, default=_plain))
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode("utf-8")
@@ -211,7 +211,7 @@ def _plain(value: Any) -> Any:
         return value.as_posix()
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"{type(value).__name__} has no form in JSON.")
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON.")
 
 
 def _partial_name(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""SHA-256 of files, read in blocks, with megabytes shown where they are many."""
+"""SHA-256 of files, read in blocks, with progress in megabytes for large ones."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""One process at a time writes into a folder; a second one is refused and learns which process is at work there.
+"""Only one process at a time writes into a folder; a second one is refused with a message on the first.
 
-The lock of FOLDER is the file ``.FOLDER.lock`` beside it (``.lock`` in it, where its parent cannot be written). It
-holds the process number, the host, when the process started, and what it is doing. A lock whose process has ended is
-taken over: a number that was given to another process since is recognised by the start time. Of a process on
-another host nothing can be known: its lock holds until somebody removes the file.
+The lock of FOLDER is the file ``.FOLDER.lock`` next to it (``.lock`` in it, if its parent is not writable). It
+holds the process number, the host, the start time of the process, and what it is doing. A lock whose process has
+ended is taken over: a process number that was reused since is recognised by the start time. A process on
+another host cannot be checked: its lock holds until the file is removed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from cryobench._errors import CryobenchError
 _SLACK = 2.0
 """Seconds by which two readings of one start time may differ: the system derives them from its own clock."""
 _GRACE = 5.0
-"""Seconds in which a lock that was just made gets its content."""
+"""Seconds within which a new lock gets its content."""
 
 
 class FolderBusy(CryobenchError, OSError):
@@ -39,7 +39,7 @@ class Owner:
     pid: int
     host: str
     started: float
-    """Seconds since 1970 at which the process began."""
+    """Start time of the process in seconds since 1970."""
     doing: str
 
     @classmethod
@@ -62,19 +62,19 @@ class Owner:
 
 @contextmanager
 def lock_folder(folder: Path, doing: str) -> Iterator[None]:
-    """Hold the lock of a folder, which need not exist, while the block runs.
+    """Hold the lock of a folder, which need not exist, during the block.
 
     Parameters
     ----------
     folder
-        What is written to. Missing parents are made.
+        Folder to be written to. Missing parents are created.
     doing
-        What this process does there, as a second one is to read it: "run 3d-class".
+        Activity of this process, for the message to a second one: "run 3d-class".
 
     Raises
     ------
     FolderBusy
-        If another process holds it, this one included; the message says which, since when, and what it does.
+        If another process, or this one, holds it; the message names it, its start time and its activity.
     """
     path = lock_path(folder)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def lock_folder(folder: Path, doing: str) -> Iterator[None]:
 
 
 def lock_path(folder: Path) -> Path:
-    """The file that is the lock of a folder, whether it is there or not."""
+    """Lock file of a folder, whether it exists or not."""
     folder = Path(folder).resolve()
     if folder.is_dir() and not os.access(folder.parent, os.W_OK):
         return folder / ".lock"
@@ -104,12 +104,12 @@ def lock_path(folder: Path) -> Path:
 
 
 def is_empty(folder: Path) -> bool:
-    """Whether a folder holds nothing, its own lock aside; True if it is missing."""
+    """Whether a folder is empty, except for its lock; True if it is missing."""
     return not folder.exists() or (folder.is_dir() and all(path.name == ".lock" for path in folder.iterdir()))
 
 
 def _create(path: Path, content: str) -> bool:
-    """Make the lock with its content; False if there is one."""
+    """Create the lock with its content; False if there is one."""
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(content)
@@ -126,7 +126,7 @@ def _read_text(path: Path) -> str | None:
 
 
 def _parse(text: str | None) -> Owner | None:
-    """What a lock says, or None if it is empty or damaged."""
+    """Owner named by a lock, or None if it is empty or damaged."""
     try:
         found = json.loads(text or "")
         return Owner(int(found["pid"]), str(found["host"]), float(found["started"]), str(found["doing"]))
@@ -135,7 +135,7 @@ def _parse(text: str | None) -> Owner | None:
 
 
 def _is_old(path: Path) -> bool:
-    """Whether a lock is older than it takes to write one."""
+    """Whether a lock is older than the time needed to write one."""
     try:
         return time.time() - path.stat().st_mtime > _GRACE
     except FileNotFoundError:
@@ -143,7 +143,7 @@ def _is_old(path: Path) -> bool:
 
 
 def _remove_stale(path: Path, content: str | None) -> None:
-    """Remove a lock that held ``content``, and no other: somebody else may have taken it over meanwhile."""
+    """Remove a lock only if it held ``content``: another process may have taken it over meanwhile."""
     aside = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         path.rename(aside)
@@ -160,9 +160,9 @@ def _explain(folder: Path, owner: Owner, path: Path) -> str:
     way_out = (
         "Wait until it has ended, or choose another folder."
         if here
-        else f"Wait until it has ended, or choose another folder; if it runs no more, remove {path}."
+        else f"Wait until it has ended, or choose another folder; if it is no longer running, remove {path}."
     )
     return (
-        f"{folder} is in use: process {owner.pid} on {owner.host}, started {since}, is at work there"
+        f"{folder} is in use: process {owner.pid} on {owner.host}, started {since}, is working there"
         f" (cryobench {owner.doing}). Nothing was changed. {way_out}"
     )

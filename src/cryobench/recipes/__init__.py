@@ -1,4 +1,4 @@
-"""The data sets: a recipe says what is simulated, ``simulate`` carries it out."""
+"""The data sets: a recipe defines what is simulated, and ``simulate`` makes it."""
 
 import lazy_loader
 

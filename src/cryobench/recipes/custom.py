@@ -1,11 +1,11 @@
-"""Custom: structures of your own, in numbers of your own, or the frames of a trajectory.
+"""Custom: your own structures in any proportions, or the frames of a trajectory.
 
-- a list of structures, one state each: ``--structure a.pdb b.cif --weights 0.7 0.3``. They are taken as they lie to
-  each other, moved together so that the first one's centre of mass is the centre of the box.
-- a topology and trajectories, ``--structure top.pdb run.xtc``, or one file of several models: one state per frame, in
-  random order. They too are moved together, so that the first frame is in the centre.
+- a list of structures, one state each: ``--structure a.pdb b.cif --weights 0.7 0.3``. Their relative positions are
+  kept, and all are translated so that the first one's centre of mass is the centre of the box.
+- a topology and trajectories, ``--structure top.pdb run.xtc``, or one file with several models: one state per frame,
+  in random order, all translated so that the first frame is in the centre.
 
-What distinguishes the states may be named in a table (`variables_file`).
+Collective variables of the states may be given in a table (`variables_file`).
 """
 
 from collections import Counter
@@ -42,30 +42,33 @@ from cryobench.recipes.states.variables_file import read_variables
 class CustomSettings(SimulationSettings):
     """Settings of a custom data set."""
 
-    n_images: int = Field(10_000, ge=1, description="images in all, shared among the structures by their weights")
-    weights: tuple[float, ...] = Field((), description="relative numbers of images, one per structure; none: equal")
+    n_images: int = Field(10_000, ge=1, description="total images, divided among the structures by weight")
+    weights: tuple[float, ...] = Field((), description="relative number of images per structure; default: equal")
     centre: Literal["first", "each"] = Field(
         "first",
-        description="what lies in the centre of the box: the first structure or frame (all others with it), or each",
+        description="centred in the box: the first structure or frame (others move with it), or each",
     )
     superpose: bool = Field(
-        False, description="superpose each structure, or frame, on the first: CA atoms they share"
+        False, description="superpose each structure or frame on the first by their common CA atoms"
     )
     variables_file: FilePath | None = Field(
         None, description="CSV or Parquet of collective variables: a row per state, headers as 'angle [rad]'"
     )
     models: SeveralModels = Field(
-        "auto", description="several models of one file: frames, one structure, or auto: one if copies of an assembly"
+        "auto",
+        description="several models in one file: frames, one structure, or auto: one if copies in an assembly",
     )
-    images_per_frame: int = Field(1, ge=1, description="of a trajectory: images of each frame")
-    n_frames: int | None = Field(None, ge=1, description="of a trajectory: frames taken at random; none: all")
-    selection: str = Field(NOT_SOLVENT, description="of a trajectory: atoms to image, in MDAnalysis's language")
-    ensemble_seed: int = Field(0, ge=0, description="seed of the choice and order of frames")
+    images_per_frame: int = Field(1, ge=1, description="images per frame of a trajectory")
+    n_frames: int | None = Field(None, ge=1, description="frames drawn at random from a trajectory; default: all")
+    selection: str = Field(
+        NOT_SOLVENT, description="atoms of a trajectory to image, in MDAnalysis's selection language"
+    )
+    ensemble_seed: int = Field(0, ge=0, description="seed for the choice and order of frames")
 
 
 @dataclass(frozen=True, eq=False)
 class StructureList(Ensemble):
-    """One state per structure, each placed as it is to be imaged."""
+    """One state per structure, each positioned as imaged."""
 
     models: tuple[AtomicModel, ...]
     images: np.ndarray
@@ -73,7 +76,7 @@ class StructureList(Ensemble):
     names: tuple[str, ...]
     named: Mapping[str, CollectiveVariable] = field(default_factory=dict)
     said: Sequence[str] = ()
-    """Notes of how the structures were read."""
+    """Notes on how the structures were read."""
 
     @property
     def notes(self) -> Sequence[str]:
@@ -97,7 +100,7 @@ class StructureList(Ensemble):
 
 @dataclass(frozen=True, eq=False)
 class RepeatedFrames(Ensemble):
-    """Frames of a trajectory as states of several images each, whose volumes are kept."""
+    """Frames of a trajectory as states with several images each, whose volumes are kept."""
 
     frames: TrajectoryFrames
     images_per_frame: int
@@ -124,7 +127,7 @@ class RepeatedFrames(Ensemble):
 
 def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> Ensemble:
     if not isinstance(settings, CustomSettings):
-        raise TypeError(f"custom takes CustomSettings, got {type(settings).__name__}.")
+        raise TypeError(f"custom expects CustomSettings, got {type(settings).__name__}.")
     notes: list[str] = []
     if not structures:
         antibody = read_structure(find_entry("1HZH").path, notes=notes)
@@ -139,7 +142,7 @@ def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) ->
 def list_structures(
     settings: CustomSettings, structures: Sequence[AtomicModel], names: Sequence[str], notes: Sequence[str] = ()
 ) -> StructureList:
-    """The ensemble of a list of structures. ValueError for weights that do not fit it, naming the structure."""
+    """Ensemble of a list of structures. ValueError, naming the structure, for weights that do not match."""
     counts = apportion(settings.n_images, _check_weights(settings.weights, names))
     first = structures[0].centred()
     shift = first.positions[0] - structures[0].positions[0]
@@ -155,9 +158,9 @@ def list_structures(
 
 
 def read_frames_of(settings: CustomSettings, topology: Path, trajectories: Sequence[Path]) -> Ensemble:
-    """The ensemble of a trajectory, one state per frame. ValueError if weights are given."""
+    """Ensemble of a trajectory, one state per frame. ValueError if weights are given."""
     if settings.weights:
-        raise ValueError("weights are for a list of structures: all frames of a trajectory have the same number.")
+        raise ValueError("weights are for a list of structures: all frames of a trajectory have equally many images.")
     trajectory = Trajectory(topology, trajectories, selection=settings.selection)
     reference = trajectory.topology.centred()
     order = draw_frames(len(trajectory), settings.n_frames or len(trajectory), settings.ensemble_seed)
@@ -187,26 +190,26 @@ def _check_weights(weights: Sequence[float], names: Sequence[str]) -> Sequence[f
         return [1.0] * len(names)
     if len(weights) != len(names):
         raise ValueError(
-            f"weights has {len(weights)} numbers for {len(names)} structures ({', '.join(names)}): give one each, in "
-            "their order."
+            f"weights has {len(weights)} numbers for {len(names)} structures ({', '.join(names)}): give one per "
+            "structure, in order."
         )
     for weight, name in zip(weights, names, strict=True):
         if not (np.isfinite(weight) and weight > 0):
             raise ValueError(
-                f"structure {name} has weight {weight:g}: weights are positive. Leave out a structure that is not to "
+                f"structure {name} has weight {weight:g}: weights are positive. Leave out structures that are not to "
                 "be imaged."
             )
     return weights
 
 
 def _superpose(structure: AtomicModel, first: AtomicModel, name: str) -> AtomicModel:
-    """The structure moved so that the CA and P atoms it shares with the first (chain, residue) lie closest to its."""
+    """Structure superposed on ``first`` by their common CA and P atoms (same chain and residue)."""
     places = [_find_backbone(model) for model in (first, structure)]
     shared = [key for key in places[0] if key in places[1]]
     if len(shared) < 3:
         raise ValueError(
-            f"structure {name} shares {len(shared)} CA or P atoms (same chain and residue number) with the first: a "
-            "superposition takes three. Superpose them yourself, or set superpose=false (and centre=each)."
+            f"structure {name} and the first have {len(shared)} CA or P atoms (same chain and residue number) in "
+            "common: superposition needs three. Superpose them beforehand, or set superpose=false (and centre=each)."
         )
     home, here = ([places[side][key] for key in shared] for side in (0, 1))
     rotations, translations = fit_rigid_motions(structure.positions[None, here], first.positions[home])
@@ -214,7 +217,7 @@ def _superpose(structure: AtomicModel, first: AtomicModel, name: str) -> AtomicM
 
 
 def _find_backbone(model: AtomicModel) -> dict[tuple[str, int, str, str, int], int]:
-    """CA and P atoms by chain, number, code and name; copies under one name are numbered."""
+    """Indices of CA and P atoms by chain, number, code and name; copies under one name are numbered."""
     found: dict[tuple[str, int, str, str, int], int] = {}
     seen: Counter[tuple[str, int, str, str]] = Counter()
     for atom in np.flatnonzero(is_alpha_carbon(model) | (model.atom_names == "P")).tolist():
@@ -226,7 +229,7 @@ def _find_backbone(model: AtomicModel) -> dict[tuple[str, int, str, str, int], i
 
 
 def _name_files(paths: Sequence[Path]) -> list[str]:
-    """Names of files without their endings; those that occur twice are numbered."""
+    """Names of files without extensions, duplicates numbered."""
     stems = [path.name.removesuffix(".gz").rsplit(".", 1)[0] for path in paths]
     names: list[str] = []
     for stem in stems:
@@ -240,15 +243,15 @@ def _name_files(paths: Sequence[Path]) -> list[str]:
 
 RECIPE = Recipe(
     name="custom",
-    title="Custom: structures of your own",
+    title="Custom: your own structures",
     description=(
-        "Any list of structures in any proportions, or the frames of a trajectory, with collective variables of your "
-        "own. Without structures: 1HZH in two conformations, one Fab turned by 120 degrees."
+        "Any list of structures in any proportions, or the frames of a trajectory, with your own collective "
+        "variables. Without structures: 1HZH in two conformations, one Fab turned by 120 degrees."
     ),
     heterogeneity="as given: discrete states with weights, or the frames of a trajectory",
-    citation="your own; images are made as by Jeon et al., CryoBench, NeurIPS 2024, arXiv:2408.05526",
+    citation="your own; images are made as in Jeon et al., CryoBench, NeurIPS 2024, arXiv:2408.05526",
     sources=find_entry("1HZH").origin,
-    alternatives="structures of your own, one per state; or TOPOLOGY TRAJECTORY ...",
+    alternatives="your own structures, one per state; or TOPOLOGY TRAJECTORY ...",
     version=2,
     settings=CustomSettings,
     presets={

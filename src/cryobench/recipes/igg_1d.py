@@ -1,6 +1,6 @@
-"""IgG-1D: one Fab of a human antibody turned through a full circle about the hinge.
+"""IgG-1D: one Fab of a human antibody rotated through a full circle about the hinge.
 
-Jeon et al. (arXiv 2408.05526) turn one Fab of PDB 1HZH in 100 steps of 3.6° and make 1,000 images of each state.
+Jeon et al. (arXiv 2408.05526) rotate one Fab of PDB 1HZH in 100 steps of 3.6° and make 1,000 images of each state.
 The truth is a circle: the latent space of a good reconstruction should be one as well.
 """
 
@@ -28,23 +28,23 @@ class Igg1dSettings(SimulationSettings):
     """Settings of IgG-1D."""
 
     n_states: int = Field(100, ge=1, le=1000, description="steps of the full turn, one state each")
-    images_per_state: int = Field(1000, ge=1, description="images of each state")
-    heavy_chain: str = Field("H", description="heavy chain of the Fab that turns")
-    light_chain: str = Field("L", description="light chain of the Fab that turns")
-    fab_end: int = Field(FabHinge.fab_end, description="last heavy-chain residue that turns; first axis point")
+    images_per_state: int = Field(1000, ge=1, description="images per state")
+    heavy_chain: str = Field("H", description="heavy chain of the rotating Fab")
+    light_chain: str = Field("L", description="light chain of the rotating Fab")
+    fab_end: int = Field(FabHinge.fab_end, description="last rotating heavy-chain residue; first axis point")
     rest_start: int = Field(FabHinge.rest_start, description="residue of the second axis point")
 
 
 @dataclass(frozen=True, eq=False)
 class TurningFab(Ensemble):
-    """The states of IgG-1D: state i has its Fab turned by 2π i / n_states."""
+    """The states of IgG-1D: in state i the Fab is rotated by 2π i / n_states."""
 
     base: AtomicModel
     hinge: FabHinge
     n_states: int
     images_per_state: int
     said: Sequence[str] = ()
-    """Notes of how the structure was read."""
+    """Notes on how the structure was read."""
 
     @property
     def notes(self) -> Sequence[str]:
@@ -56,7 +56,7 @@ class TurningFab(Ensemble):
 
     @property
     def angles(self) -> np.ndarray:
-        """(states,) radian by which the Fab is turned, 0 for the structure as given."""
+        """(states,) rotation angle of the Fab in radian, 0 for the structure as given."""
         return TURN * np.arange(self.n_states) / self.n_states
 
     @property
@@ -80,9 +80,9 @@ class TurningFab(Ensemble):
 
 def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> TurningFab:
     if not isinstance(settings, Igg1dSettings):
-        raise TypeError(f"igg-1d takes Igg1dSettings, got {type(settings).__name__}.")
+        raise TypeError(f"igg-1d expects Igg1dSettings, got {type(settings).__name__}.")
     if len(structures) != 1:
-        raise ValueError(f"igg-1d turns one antibody: give one structure, got {len(structures)}.")
+        raise ValueError(f"igg-1d simulates one antibody: give one structure, got {len(structures)}.")
     notes: list[str] = []
     base = read_structure(structures[0], notes=notes)
     hinge = FabHinge(settings.heavy_chain, settings.light_chain, settings.fab_end, settings.rest_start)
@@ -91,9 +91,9 @@ def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) ->
 
 RECIPE = Recipe(
     name="igg-1d",
-    title="IgG-1D: one Fab turned through a full circle",
+    title="IgG-1D: one Fab rotated through a full circle",
     description=(
-        "A human IgG1 antibody with one Fab turned about the hinge in equal steps through 360 degrees. "
+        "A human IgG1 antibody with one Fab rotated about the hinge in equal steps through 360 degrees. "
         "Continuous, one-dimensional, periodic heterogeneity of about a third of the mass."
     ),
     heterogeneity="continuous, one angle on a circle",

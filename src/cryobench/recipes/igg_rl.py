@@ -1,12 +1,12 @@
 """IgG-RL: one Fab of a human antibody on a linker of random conformation.
 
 Jeon et al. (arXiv 2408.05526) give the linker between one Fab of PDB 1HZH and the rest 100 random conformations with
-the statistics of disordered peptides, and make 1,000 images of each. How we draw them: ``atoms.linker``.
+the statistics of disordered peptides, and make 1,000 images of each. Sampling: ``atoms.linker``.
 
-The truth is where the Fab is. Published are two numbers of it, the dihedral (centre of the Fab, CA before the linker,
-CA after it, centre of the rest) and the distance of the two centres; those and every dihedral of the linker are
-collective variables here. The embedding holds the whole pose of the Fab: the distance of two states in it *is* the
-root mean square distance between the Fab's atoms in them, in Å.
+The truth is the pose of the Fab. Two numbers of it are published, the dihedral (centre of the Fab, CA before the
+linker, CA after it, centre of the rest) and the distance of the two centres; those and every dihedral of the linker
+are collective variables here. The embedding holds the whole pose of the Fab: the distance of two states in it *is*
+the root mean square distance between their Fab atoms, in Å.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,24 +35,26 @@ class IggRlSettings(SimulationSettings):
     """Settings of IgG-RL."""
 
     n_states: int = Field(100, ge=1, le=1000, description="random conformations of the linker, one state each")
-    images_per_state: int = Field(1000, ge=1, description="images of each state")
-    ensemble_seed: int = Field(0, ge=0, description="of the conformations; the seed of the data set draws all else")
-    heavy_chain: str = Field("H", description="heavy chain of the Fab that moves")
-    light_chain: str = Field("L", description="light chain of the Fab that moves")
+    images_per_state: int = Field(1000, ge=1, description="images per state")
+    ensemble_seed: int = Field(
+        0, ge=0, description="seed of the conformations; the data set's seed is for everything else"
+    )
+    heavy_chain: str = Field("H", description="heavy chain of the moving Fab")
+    light_chain: str = Field("L", description="light chain of the moving Fab")
     linker_first: int = Field(FabLinker.first, description="first heavy-chain residue of the linker")
     linker_last: int = Field(FabLinker.last, description="last heavy-chain residue of the linker")
     clash_distance: float = Field(CLASH_DISTANCE, gt=0, le=4, description="heavy atoms closer than this clash, Å")
-    max_tries: int = Field(MAX_TRIES, ge=1, description="pieces of linker drawn for a state before giving up")
+    max_tries: int = Field(MAX_TRIES, ge=1, description="linker pieces drawn per state before giving up")
 
 
 @dataclass(frozen=True, eq=False)
 class DisorderedLinker(Ensemble):
-    """The states of IgG-RL. A state's conformation depends on the settings, the ensemble's seed and its number."""
+    """The states of IgG-RL. A conformation depends on the settings, the ensemble's seed and the state's number."""
 
     base: AtomicModel
     settings: IggRlSettings
     said: Sequence[str] = ()
-    """Notes of how the structure was read."""
+    """Notes on how the structure was read."""
 
     @property
     def notes(self) -> Sequence[str]:
@@ -64,13 +66,13 @@ class DisorderedLinker(Ensemble):
 
     @cached_property
     def sampler(self) -> LinkerSampler:
-        """Draws and places the conformers."""
+        """Sampler that draws and positions the conformers."""
         chosen = self.settings
         linker = FabLinker(chosen.heavy_chain, chosen.light_chain, chosen.linker_first, chosen.linker_last)
         return LinkerSampler(self.base, linker, clash_distance=chosen.clash_distance)
 
     def conformer(self, state: int) -> Conformer:
-        """Drawn when first asked for, then kept. ValueError if there is none, or it does not fit in the box."""
+        """Conformer of a state, drawn once and kept. ValueError if none is found, or it does not fit in the box."""
         if state not in self._conformers:
             chosen = self.settings
             drawn = self.sampler.draw(state, seed=chosen.ensemble_seed, max_tries=chosen.max_tries)
@@ -92,7 +94,7 @@ class DisorderedLinker(Ensemble):
 
     @property
     def embedding(self) -> np.ndarray:
-        """(states, 12) Å: the Fab's centroid, and its three principal axes as long as its atoms spread along them."""
+        """(states, 12) Å: the Fab's centroid, and its three principal axes scaled by the spread of its atoms."""
         return self._embedding
 
     @cached_property
@@ -106,7 +108,7 @@ class DisorderedLinker(Ensemble):
             "dihedral": CollectiveVariable(measured[:, 0], "rad", TURN),
             "distance": CollectiveVariable(measured[:, 1], "Å"),
         }
-        # The peptide bond into the linker is called after the residue before it, as ω is by IUPAC.
+        # The peptide bond into the linker is named after the residue before it, as is ω by IUPAC.
         labels = sampler.labels
         for name, residues in (("phi", labels), ("psi", labels), ("omega", [sampler.label_before, *labels])):
             values = np.array([getattr(self.conformer(state).dihedrals, name) for state in states])
@@ -130,7 +132,7 @@ class DisorderedLinker(Ensemble):
 
 def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> DisorderedLinker:
     if not isinstance(settings, IggRlSettings):
-        raise TypeError(f"igg-rl takes IggRlSettings, got {type(settings).__name__}.")
+        raise TypeError(f"igg-rl expects IggRlSettings, got {type(settings).__name__}.")
     if len(structures) != 1:
         raise ValueError(f"igg-rl moves a Fab of one antibody: give one structure, got {len(structures)}.")
     notes: list[str] = []
@@ -142,11 +144,11 @@ RECIPE = Recipe(
     name="igg-rl",
     title="IgG-RL: one Fab on a disordered linker",
     description=(
-        "A human IgG1 antibody with one Fab on a linker of 25 residues or so in random conformations of a disordered "
+        "A human IgG1 antibody with one Fab on a linker of about 25 residues in random conformations of a disordered "
         "peptide: backbone dihedrals from coil-library basins, ideal geometry, no clashes. Continuous heterogeneity "
         "of six degrees of freedom, those of a rigid body, in about a third of the mass."
     ),
-    heterogeneity="continuous, position and orientation of a rigid part",
+    heterogeneity="continuous, position and orientation of a rigid body",
     citation="Jeon et al., CryoBench, NeurIPS 2024 Datasets and Benchmarks, arXiv:2408.05526",
     sources=find_entry("1HZH").origin,
     alternatives="another antibody: one structure file, or rcsb:ID",

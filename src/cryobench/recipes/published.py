@@ -1,6 +1,6 @@
-"""The published data sets in numbers: what their archives hold and how they were simulated.
+"""Facts of the published data sets: the contents of their archives and how they were simulated.
 
-Nothing here is computed. Each table says where it comes from; ``CryoBench repository`` is
+Nothing here is computed. Each table states its source; ``CryoBench repository`` is
 https://github.com/ml-struct-bio/CryoBench, the paper is Jeon et al., arXiv:2408.05526.
 """
 
@@ -11,17 +11,17 @@ from types import MappingProxyType
 import numpy as np
 
 CITATION = "Jeon et al., CryoBench, NeurIPS 2024 Datasets and Benchmarks, arXiv:2408.05526"
-"""Of all five sets."""
+"""Citation for all five sets."""
 
 IGG_1D_ANGLES = tuple(float(angle) for angle in np.round(np.arange(100) * 3.6, 1))
-"""Degrees by which the Fab of IgG-1D is turned in each of the 100 states: 0 to 356.4 in steps of 3.6.
-CryoBench repository, the script that draws IgG-1D's embeddings coloured by angle."""
+"""Rotation of the Fab of IgG-1D in degrees for each of the 100 states: 0 to 356.4 in steps of 3.6.
+CryoBench repository, the script that plots IgG-1D's embeddings coloured by angle."""
 
 RIBOSEMBLY_COUNTS = (
     *(9_076, 14_378, 23_547, 44_366, 30_647, 38_500, 3_915, 3_980),
     *(12_740, 11_975, 17_988, 5_001, 35_367, 37_448, 40_540, 5_772),
 )
-"""Images of each of the 16 states of Ribosembly, 335,240 in all. CryoBench repository, conformations.py."""
+"""Images per state of the 16 states of Ribosembly, 335,240 in all. CryoBench repository, conformations.py."""
 
 RIBOSEMBLY_ENTRIES = (
     *("8C8X", "8C8Y", "8C8Z", "8C90", "8C91", "8C92", "8C93", "8C94"),
@@ -42,18 +42,18 @@ TOMOTWIN_MASSES_KDA = (
 CryoBench repository, visualize_umap_Tomotwin-100.py."""
 
 TOMOTWIN_ASYMMETRIC = 45
-"""How many of the 100 complexes have no symmetry. Kaz, Kaz & Zhong, A meta-algorithm for ab initio reconstruction of
+"""Number of the 100 complexes without symmetry. Kaz, Kaz & Zhong, A meta-algorithm for ab initio reconstruction of
 complex mixtures in cryo-EM."""
 
 
 @dataclass(frozen=True)
 class PublishedSet:
-    """One published data set. What is not known is None."""
+    """One published data set. Unknown values are None."""
 
     name: str
-    """Of the recipe that makes it."""
+    """Name of the recipe that makes it."""
     title: str
-    """As the paper and the archive write it."""
+    """Title, as in the paper and the archive."""
     n_structures: int
     n_images: int
     box_size: int
@@ -65,19 +65,19 @@ class PublishedSet:
     snr: float
     """Variance over all pixels of the noise-free images / variance of the noise, at ``simulated_pixel_size``."""
     record: int
-    """Of Zenodo: https://zenodo.org/records/RECORD."""
+    """Zenodo record: https://zenodo.org/records/RECORD."""
     older_records: tuple[int, ...] = ()
     """Earlier versions of the same record."""
     files: tuple[str, ...] = ()
     """Names of files known to be in the record; it may hold more."""
     other_snr: tuple[float, ...] = ()
-    """Of further images of the same structures."""
+    """SNRs of further images of the same structures."""
     md5: str | None = None
-    """Of the archive. None: taken from the record when it is downloaded."""
+    """Checksum of the archive. None: taken from the record when it is downloaded."""
 
     @property
     def images_per_structure(self) -> float:
-        """Mean number of images of a structure."""
+        """Mean number of images per structure."""
         return self.n_images / self.n_structures
 
     @property
@@ -150,6 +150,6 @@ _SETS = (
 )
 
 PUBLISHED: Mapping[str, PublishedSet] = MappingProxyType({each.name: each for each in _SETS})
-"""The five sets by the name of their recipe. Boxes, pixel sizes, counts: CryoBench repository and programs that load
+"""The five sets by the name of their recipe. Boxes, pixel sizes, counts: CryoBench repository and programs that read
 the archives; records: its README and issue 8; 4.5 Å per pixel of Tomotwin-100: headers of its volumes; 2.25 Å of its
-simulation: inferred from the cell of 576 Å, all other sets having been simulated in 256 px."""
+simulation: inferred from the cell of 576 Å, since all other sets were simulated in 256 px."""

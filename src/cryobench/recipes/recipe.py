@@ -1,7 +1,7 @@
-"""What a recipe is: a published data set as data, to be carried out by ``simulate``.
+"""``Recipe`` and ``Ensemble``: a data set defined as data, made by ``simulate``.
 
-A recipe gives an *ensemble*: the atomic model of every state, how many images each has, and the truth about it.
-Everything else (imaging, noise, files) is the same for all recipes and lives in ``simulate``.
+A recipe defines an *ensemble*: the atomic model of every state, its number of images, and the truth about it.
+Everything else (imaging, noise, files) is the same for all recipes and is in ``simulate``.
 """
 
 from abc import ABC, abstractmethod
@@ -23,11 +23,11 @@ class Ensemble(ABC):
     @property
     @abstractmethod
     def counts(self) -> np.ndarray:
-        """(states,) images of each state."""
+        """(states,) images per state."""
 
     @abstractmethod
     def model(self, state: int) -> AtomicModel:
-        """Atoms of one state, placed as they are to be imaged: the origin is the centre of the box."""
+        """Atoms of one state, positioned as imaged: the origin is the centre of the box."""
 
     @property
     def variables(self) -> Mapping[str, CollectiveVariable]:
@@ -41,17 +41,17 @@ class Ensemble(ABC):
 
     @property
     def state_names(self) -> Sequence[str] | None:
-        """What each state is called, such as a PDB entry; unique. None: they have numbers only."""
+        """Unique name of each state, such as a PDB entry. None: they are numbered only."""
         return None
 
     @property
     def components(self) -> StateComponents | None:
-        """Which parts are present in each state, if that is what states differ in."""
+        """Components present in each state, if states differ in composition."""
         return None
 
     @property
     def notes(self) -> Sequence[str]:
-        """What a user may not expect of how the structures were read: a line each, for the card."""
+        """Unexpected facts about how the structures were read: one line each, for the card."""
         return ()
 
 
@@ -65,9 +65,9 @@ class FrameEnsemble(Ensemble):
 
     @abstractmethod
     def positions(self, start: int, stop: int) -> np.ndarray:
-        """Frames ``start`` to ``stop``: (m, atoms, 3) float64 in Å, placed as they are to be imaged.
+        """Frames ``start`` to ``stop``: (m, atoms, 3) float64 in Å, positioned as imaged.
 
-        A frame depends on its own number alone, not on which others are asked for with it.
+        A frame depends on its own number alone, not on the other requested frames.
         """
 
     def model(self, state: int) -> AtomicModel:
@@ -80,8 +80,8 @@ class Recipe:
 
     ``presets`` map a size ("tiny", "lite", "paper") to the settings that differ from the defaults of
     ``settings``; "realistic", lite with the departures of ``settings.REALISTIC``, is added to all. ``ensemble``
-    builds the states from the settings and the structure files that ``choose_structures`` gives (a recipe without
-    ``entries`` makes its molecules up when the user gives none).
+    builds the states from the settings and the structure files that ``choose_structures`` returns (a recipe without
+    ``entries`` makes procedural molecules when the user gives none).
     """
 
     name: str
@@ -90,29 +90,29 @@ class Recipe:
     heterogeneity: str
     citation: str
     sources: str
-    """The molecules when the user gives no structure: which they are, from where, under which licence."""
+    """The molecules used if the user gives no structure: identity, source and licence."""
     settings: type[SimulationSettings]
     presets: Mapping[str, Mapping[str, object]]
     ensemble: Callable[[SimulationSettings, Sequence[Path]], Ensemble] = field(repr=False)
     series: Mapping[str, tuple[str, Sequence[object]]] = field(default_factory=dict)
     """Published one-factor series: a name, the setting that varies, and its values."""
     version: int = 1
-    """Grows when the same command makes other particles: data sets record it."""
+    """Raised whenever the same command makes different particles; recorded in data sets."""
     entries: Sequence[str] = ()
-    """Entries in this package (`atoms.entries`) that are read when the user gives no structure."""
+    """Entries in this package (`atoms.entries`) that are read if the user gives no structure."""
     alternatives: str = ""
-    """What ``--structure`` takes instead of ``sources``."""
+    """What ``--structure`` accepts instead of ``sources``."""
 
     def __post_init__(self) -> None:
         realistic = {**self.presets["lite"], **REALISTIC}
         object.__setattr__(self, "presets", {"realistic": realistic, **self.presets})
 
     def choose_structures(self, given: Sequence[Path]) -> Sequence[Path]:
-        """The structure files that the user gave, or those of the recipe's entries."""
+        """Structure files given by the user, or those of the recipe's entries."""
         return given or [find_entry(name).path for name in self.entries]
 
     def describe_sources(self, hashes: Sequence[str]) -> str:
-        """Which molecules a data set shows, and their licence, from the SHA-256 of its structure files."""
+        """Molecules of a data set and their licence, from the SHA-256 of its structure files."""
         if not hashes:
             return self.sources
         origins = {entry.sha256: entry.origin for entry in list_entries()}
@@ -120,5 +120,5 @@ class Recipe:
         others = sum(each not in origins for each in hashes)
         if others:
             files = "a structure file" if others == 1 else f"{others:,} structure files"
-            known.append(f"{files} given by the user, whose licence holds (entries of the wwPDB: CC0 1.0)")
+            known.append(f"{files} given by the user, under their own licence (wwPDB entries: CC0 1.0)")
         return "; ".join(known)

@@ -1,11 +1,11 @@
-"""Ribosembly: sixteen states of a large ribosomal subunit that is being assembled, in unequal numbers.
+"""Ribosembly: sixteen assembly states of a large ribosomal subunit, in unequal numbers.
 
 Jeon et al. (arXiv 2408.05526) take the early assembly intermediates of the 50S subunit of E. coli of Qin et al.
-(Nat. Commun. 14:898, 2023) and make 335,240 images of them, between 3,915 and 44,366 of each. Their entries,
-8C8X to 8C9C, do the same when given as structures; without any, a procedural subunit (`atoms.procedural.ribosome`)
+(Nat. Commun. 14:898, 2023) and make 335,240 images of them, between 3,915 and 44,366 of each. The same entries,
+8C8X to 8C9C, can be given as structures; without any, a procedural subunit (`atoms.procedural.ribosome`)
 is assembled along a graph of this package (`assembly_states`).
 
-The truth is the state, which component is present in it, and the graph; distance in the embedding is mass.
+The truth is the state, its components, and the graph; the embedding distance is mass.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,16 +32,16 @@ class RibosemblySettings(SimulationSettings):
     """Settings of Ribosembly."""
 
     n_images: int = Field(
-        sum(RIBOSEMBLY_COUNTS), ge=1, description="images in all, shared among the states in proportion to weights"
+        sum(RIBOSEMBLY_COUNTS), ge=1, description="total images, divided among the states by weight"
     )
     weights: tuple[float, ...] = Field(
-        (), description="relative numbers of images, one per state; none: the published ones of 16 states, else equal"
+        (), description="relative number of images per state; default: the published ones for 16 states, else equal"
     )
 
 
 @dataclass(frozen=True, eq=False)
 class GrowingSubunit(Ensemble):
-    """One whole subunit, of which every state has some components."""
+    """One complete subunit, of which every state has some components."""
 
     whole: AtomicModel
     owners: np.ndarray
@@ -93,7 +93,7 @@ class GrowingSubunit(Ensemble):
 
 def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> Ensemble:
     if not isinstance(settings, RibosemblySettings):
-        raise TypeError(f"ribosembly takes RibosemblySettings, got {type(settings).__name__}.")
+        raise TypeError(f"ribosembly expects RibosemblySettings, got {type(settings).__name__}.")
     if structures:
         paths = list_files(structures)
         return read_states(paths, _share_images(settings, len(paths)))
@@ -103,10 +103,10 @@ def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) ->
 
 
 def _share_images(settings: RibosemblySettings, states: int) -> np.ndarray:
-    """(states,) images of each state. ValueError if the weights are of another number of states."""
+    """(states,) images per state. ValueError if the weights are for another number of states."""
     if settings.weights and len(settings.weights) != states:
         raise ValueError(
-            f"weights has {len(settings.weights)} numbers for {states} states: give one number per state, "
+            f"weights has {len(settings.weights)} numbers for {states} states: give one per state, "
             "in the order of the structures, or leave weights out."
         )
     published = RIBOSEMBLY_COUNTS if states == len(RIBOSEMBLY_COUNTS) else (1,) * states
@@ -115,14 +115,14 @@ def _share_images(settings: RibosemblySettings, states: int) -> np.ndarray:
 
 RECIPE = Recipe(
     name="ribosembly",
-    title="Ribosembly: a ribosomal subunit being assembled",
+    title="Ribosembly: assembly of a ribosomal subunit",
     description=(
-        "Sixteen states on the way to the large ribosomal subunit, in unequal numbers: domains of rRNA and proteins "
-        "join one after the other, on several paths, and mass rises along each."
+        "Sixteen assembly states of the large ribosomal subunit, in unequal numbers: domains of rRNA and proteins "
+        "join one by one, on several pathways, and mass rises along each."
     ),
     heterogeneity="compositional, sixteen states of an assembly graph with unequal populations",
     citation=f"{CITATION}; structures after Qin et al., Nat. Commun. 14 (2023) 898, doi:10.1038/s41467-023-36607-9",
-    sources="a ribosomal subunit that this package makes up (BSD-3-Clause)",
+    sources="a procedural ribosomal subunit of this package (BSD-3-Clause)",
     alternatives="wwPDB entries 8C8X to 8C9C (Qin et al. 2023; CC0 1.0), as rcsb:8C8X ... or files",
     settings=RibosemblySettings,
     presets={

@@ -1,4 +1,4 @@
-"""Every knob of the imaging, with its unit. What is untidy about real particles is here too, and off by default."""
+"""All settings of the imaging, with units. The imperfections of real particles are included, and off by default."""
 
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -7,10 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field, FilePath, model_validator
 
 
 class SimulationSettings(BaseModel):
-    """Settings that all recipes share; recipes add those of their ensemble.
+    """Settings common to all recipes; recipes add those of their ensemble.
 
-    Defaults make tidy particles: white noise, the same contrast in every image, uniform orientations, exact poses.
-    ``REALISTIC`` is a documented set of departures from them.
+    The defaults are ideal: white noise, the same contrast in every image, uniform orientations, exact poses.
+    ``REALISTIC`` is a documented set of imperfections.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -21,9 +21,9 @@ class SimulationSettings(BaseModel):
     oversampling: int = Field(
         2, ge=1, le=8, description="atoms are rendered on a grid this much finer, then Fourier-cropped"
     )
-    resolution: float = Field(3.0, gt=0, description="of the density in Å, as ChimeraX's molmap defines it")
+    resolution: float = Field(3.0, gt=0, description="resolution of the density in Å, as in ChimeraX's molmap")
     projection: Literal["auto", "slices", "atoms"] = Field(
-        "auto", description="images from slices of each state's volume, from its atoms, or whichever is faster"
+        "auto", description="project from slices of each state's volume, from its atoms, or whichever is faster"
     )
     solvent_density: float = Field(
         0.0, ge=0, le=1.5, description="mass density of the solvent around the molecule, g/cm³; vitreous ice 0.94"
@@ -31,34 +31,38 @@ class SimulationSettings(BaseModel):
 
     # Particles
     order: Literal["shuffled", "by state"] = Field(
-        "shuffled", description="order of the particles in the table; by state, it tells the state"
+        "shuffled", description="order of the particles in the table; by state reveals the state"
     )
     population_ratio: float = Field(
-        1.0, ge=1, description="multiplies counts: the most favoured state by this, the least by 1, geometrically"
+        1.0, ge=1, description="factor on the most favoured state's count, falling geometrically to 1 for the least"
     )
     n_queries: int = Field(100, ge=1, description="query particles, evenly spread over the states")
 
     # Poses
     shift_extent: float = Field(30.0, ge=0, description="shifts are uniform in ± this many Å along x and y")
     orientation: Literal["uniform", "von Mises-Fisher", "Watson"] = Field(
-        "uniform", description="law of viewing directions: about one direction, or about an axis or its equator"
+        "uniform",
+        description="distribution of viewing directions: about one direction, or about an axis or its equator",
     )
     orientation_concentration: float = Field(
-        5.0, ge=-700, le=700, description="concentration κ of that law; Watson: negative for views around the equator"
+        5.0,
+        ge=-700,
+        le=700,
+        description="concentration κ of that distribution; Watson: negative for views around the equator",
     )
     orientation_axis: tuple[float, float, float] = Field(
-        (0.0, 0.0, 1.0), description="its direction (x, y, z) in the frame of the structure"
+        (0.0, 0.0, 1.0), description="axis (x, y, z) of that distribution in the frame of the structure"
     )
 
     # CTF
     ctf_table: FilePath | None = Field(
-        None, description=".pkl (cryoDRGN), .star or .cs whose CTFs are drawn without replacement, not from the law"
+        None, description=".pkl (cryoDRGN), .star or .cs from which CTFs are drawn without replacement instead"
     )
-    ctf_table_reuse: bool = Field(False, description="draw the table anew when all of its rows are used up")
+    ctf_table_reuse: bool = Field(False, description="start the CTF table again when all of its rows are used")
     defocus_mean: float = Field(14_000.0, description="mean of the defocus in Å; positive is underfocus")
     defocus_deviation: float = Field(4_000.0, ge=0, description="standard deviation of the defocus in Å")
-    defocus_min: float = Field(5_000.0, description="defocus is drawn again below this, Å")
-    defocus_max: float = Field(25_000.0, description="defocus is drawn again above this, Å")
+    defocus_min: float = Field(5_000.0, description="defocus is redrawn below this, Å")
+    defocus_max: float = Field(25_000.0, description="defocus is redrawn above this, Å")
     astigmatism: float = Field(400.0, ge=0, description="mean of |defocus U − V| (half-normal) in Å")
     voltage_kv: float = Field(300.0, gt=0, description="acceleration voltage, kV")
     cs_mm: float = Field(2.7, description="spherical aberration, mm")
@@ -74,14 +78,14 @@ class SimulationSettings(BaseModel):
         None, gt=0, description="Å per pixel at which the SNR is defined; default: that of the images"
     )
     noise_level: Literal["data set", "structure"] = Field(
-        "data set", description="the SNR holds over the whole set with one noise level, or for each structure"
+        "data set", description="one noise level for the whole set, or one for each structure, at the same SNR"
     )
     noise_exponent: float = Field(
         0.0, ge=0, le=6, description="noise power falls as (1 + (s / noise_corner)²)^(−exponent / 2); 0 is white"
     )
-    noise_corner: float = Field(0.02, gt=0, description="frequency where the fall of the noise begins, 1/Å")
+    noise_corner: float = Field(0.02, gt=0, description="frequency above which the noise power falls, 1/Å")
     noise_spectrum: FilePath | None = Field(
-        None, description="text file of two columns, frequency (1/Å) and noise power, instead of that law"
+        None, description="text file of two columns, frequency (1/Å) and noise power, instead of that formula"
     )
     noise_deviation: float = Field(
         0.0, ge=0, le=1, description="standard deviation of the log of each image's noise level (mean square kept)"
@@ -94,19 +98,25 @@ class SimulationSettings(BaseModel):
     )
 
     # Junk
-    junk_noise: float = Field(0.0, ge=0, le=1, description="fraction of images that hold noise only")
-    junk_wrong: float = Field(0.0, ge=0, le=1, description="fraction that show another molecule, a symmetric complex")
-    junk_pair: float = Field(0.0, ge=0, le=1, description="fraction with a second particle beside the first")
-    pair_distance: float = Field(120.0, ge=0, description="from the first to the second particle, in the image, Å")
-
-    # What methods are told
-    rotation_error_deg: float = Field(
-        0.0, ge=0, description="error of the poses given to methods: deviation about each axis, degrees"
+    junk_noise: float = Field(0.0, ge=0, le=1, description="fraction of images with noise only")
+    junk_wrong: float = Field(
+        0.0, ge=0, le=1, description="fraction of images of another molecule, a symmetric complex"
     )
-    shift_error: float = Field(0.0, ge=0, description="deviation of the shifts given to methods, each axis, Å")
-    defocus_error: float = Field(0.0, ge=0, description="deviation of the defocus given to methods, Å")
+    junk_pair: float = Field(
+        0.0, ge=0, le=1, description="fraction of images with a second particle next to the first"
+    )
+    pair_distance: float = Field(
+        120.0, ge=0, description="distance of the second particle from the first, in the image, Å"
+    )
+
+    # Errors of the poses and CTFs given to methods
+    rotation_error_deg: float = Field(
+        0.0, ge=0, description="standard deviation of the error of given rotations, about each axis, degrees"
+    )
+    shift_error: float = Field(0.0, ge=0, description="standard deviation of the error of given shifts, each axis, Å")
+    defocus_error: float = Field(0.0, ge=0, description="standard deviation of the error of given defoci, Å")
     astigmatism_angle_error_deg: float = Field(
-        0.0, ge=0, description="deviation of the defocus angle given to methods, degrees"
+        0.0, ge=0, description="standard deviation of the error of given defocus angles, degrees"
     )
 
     @model_validator(mode="after")
@@ -118,7 +128,9 @@ class SimulationSettings(BaseModel):
         if not any(self.orientation_axis):
             raise ValueError("orientation_axis needs a direction, got (0, 0, 0)")
         if self.orientation == "von Mises-Fisher" and self.orientation_concentration < 0:
-            raise ValueError("von Mises-Fisher takes no negative orientation_concentration: turn the axis instead")
+            raise ValueError(
+                "von Mises-Fisher needs orientation_concentration of 0 or more: reverse orientation_axis instead"
+            )
         return self
 
     @property
@@ -128,12 +140,12 @@ class SimulationSettings(BaseModel):
 
     @property
     def files(self) -> dict[str, Path]:
-        """Files among the settings, by name: their content is part of what the data set is."""
+        """Files among the settings, by name: their contents define the data set."""
         return {name: value for name, value in self if isinstance(value, Path)}
 
     @property
     def told_truth(self) -> bool:
-        """Whether methods are told the true poses and CTFs."""
+        """Whether methods are given the true poses and CTFs."""
         errors = self.rotation_error_deg, self.shift_error, self.defocus_error, self.astigmatism_angle_error_deg
         return not any(errors)
 
@@ -167,4 +179,4 @@ REALISTIC: dict[str, Any] = {
     "defocus_error": 150.0,
     "astigmatism_angle_error_deg": 5.0,
 }
-"""The preset "realistic", on top of "lite": what good particles are like after a consensus refinement."""
+"""The preset "realistic", on top of "lite": good particles after a consensus refinement."""

@@ -1,8 +1,7 @@
-"""Carry out a recipe: states one by one, in this process or spread over Dask workers, then the tables.
+"""Run a recipe: make states one by one, in this process or on Dask workers, then the tables.
 
-A state's stack, volume and mark appear under their final names only when they are whole. While some are missing the
-folder holds ``simulation/plan.json`` and no ``dataset.json``; the same command goes on where it was cut off, another
-one is refused.
+A state's stack, volume and marker appear under their final names only when complete. While some are missing the
+folder holds ``simulation/plan.json`` and no ``dataset.json``; the same command resumes, and another one is refused.
 """
 
 import shutil
@@ -70,32 +69,32 @@ def simulate(
     chunk: int = CHUNK,
     progress: Progress | None = None,
 ) -> Dataset:
-    """Make a data set with known truth, or finish one that was cut off.
+    """Make a data set with known truth, or finish an interrupted one.
 
     Parameters
     ----------
     recipe
         Name, as ``cryobench list recipes`` shows.
     folder
-        Where the data set goes: new, or left unfinished by the same call.
+        Folder of the data set: new, or left unfinished by the same call.
     preset
         "tiny", "lite" or "paper": the size.
     structures
         PDB or mmCIF files, folders of them, or "rcsb:ID"; none for those of the recipe.
     seed
-        Of every random draw. Same recipe, settings, structure and seed: the same data set, on one machine to the
-        byte, whatever the threads and workers; elsewhere to rounding, under the same ``sha256``.
+        Seed of all random draws. The same recipe, settings, structure and seed give the same data set: on one machine
+        to the byte, whatever the threads and workers; elsewhere to rounding, under the same ``sha256``.
     settings
         Settings that differ from the preset's, by name.
     particles
-        (first, stop): make only these particles of the whole data set. They are, to the last bit, what they are in
-        the whole. None for all.
+        (first, stop): make only these particles of the whole data set, bit-identical to those of the whole. None for
+        all.
     workers
-        1: in this process, on all its threads. More: that many Dask worker processes of one thread.
+        1: this process, with all its threads. More: that many single-threaded Dask worker processes.
     chunk
         Images in memory at a time, per worker; the result does not depend on it.
     progress
-        Shows how far it is.
+        Reports progress.
 
     Raises
     ------
@@ -127,7 +126,7 @@ def simulate(
         "cryobench": version("cryobench"),
     }
     if _is_finished(target, plan) and not (target / PLAN.parent).exists():
-        progress.note(f"{target}: found finished, nothing was simulated.")
+        progress.note(f"{target}: already finished, nothing was simulated.")
         return load_dataset(target)
     ensemble = chosen.ensemble(full, paths)
     counts = set_populations(ensemble.counts, full, seed)
@@ -137,13 +136,13 @@ def simulate(
     with lock_folder(target, doing=f"simulate {chosen.name}"):
         if not _is_finished(target, plan):
             return _make(job, chosen, plan, workers, progress)
-        # A process that was killed when all was written left its marks.
+        # A process killed after writing everything has left its markers.
         shutil.rmtree(target / PLAN.parent, ignore_errors=True)
     return load_dataset(target)
 
 
 def _make(job: Job, recipe: Recipe, plan: dict[str, Any], workers: int, progress: Progress) -> Dataset:
-    """The data set made, or what is missing of it."""
+    """The finished data set, with its missing parts made."""
     with progress.task("states"):
         _check_states(job)
     _open_folder(job, plan)
@@ -157,7 +156,7 @@ def _make(job: Job, recipe: Recipe, plan: dict[str, Any], workers: int, progress
 
 
 def build_settings(recipe: Recipe, preset: str, changes: Mapping[str, Any]) -> SimulationSettings:
-    """The recipe's settings at a preset with some changed. UnknownName or ValueError say which is wrong."""
+    """Settings of a recipe at a preset with some changed. UnknownName or ValueError name the wrong one."""
     if preset not in recipe.presets:
         raise UnknownName(f"preset of {recipe.name}", preset, recipe.presets)
     for name in changes:
@@ -187,9 +186,9 @@ def _select(particles: tuple[int, int] | None, n_particles: int) -> range:
 
 
 def _check_states(job: Job) -> None:
-    """Refuse, before anything is written, a structure without the parts that move or one that leaves the box.
+    """Refuse, before anything is written, a structure without the moving parts or one that leaves the box.
 
-    What is true of all states is worked out here, so that none without a solution is found when half are made.
+    All states are checked first, so that none without a solution is found after half are made.
     """
     _ = job.ensemble.variables, job.ensemble.embedding
     states = len(job.counts)
@@ -198,20 +197,20 @@ def _check_states(job: Job) -> None:
 
 
 def _set_level(job: Job, progress: Progress) -> Job:
-    """The job with what is measured on the whole set before any image is made, if anything is."""
+    """Job with the measurements of the whole set that are needed before any image is made."""
     if job.settings.noise_level == "structure" and job.settings.structural_snr is None:
         if job.road == "slices":
             return job
         raise ValueError(
-            "noise_level 'structure' needs many images of each structure: these are projected from atoms, for which "
-            "one level holds. Set noise_level to 'data set', or projection to 'slices'."
+            "noise_level 'structure' needs many images of each structure: these are projected from atoms, which have "
+            "one noise level. Set noise_level to 'data set', or projection to 'slices'."
         )
     with progress.task("signal variance", total=None):
         return measure_level(job)
 
 
 def _is_finished(folder: Path, plan: Mapping[str, Any]) -> bool:
-    """Whether this very data set is there already; FormatError if another is."""
+    """Whether this very data set is already complete; FormatError if the folder holds another."""
     card_path = folder / "dataset.json"
     if not card_path.exists():
         return False
@@ -225,7 +224,7 @@ def _is_finished(folder: Path, plan: Mapping[str, Any]) -> bool:
 
 
 def _differences(found: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
-    """In what the plan of a folder and the one asked for differ; of names, seeds and versions, both values."""
+    """Differences between the plan of a folder and the requested one; for names, seeds and versions, both values."""
     shown = [
         f"{key} ({found.get(key)} there, {plan[key]} here)" if isinstance(plan[key], (str, int)) else key
         for key in sorted(plan)
@@ -251,7 +250,7 @@ def _open_folder(job: Job, plan: dict[str, Any]) -> None:
         remove_partial_files(folder)
         return
     if not is_empty(folder):
-        raise FormatError(f"{folder} exists and is no data set of cryobench: choose another folder.")
+        raise FormatError(f"{folder} exists and is not a cryobench data set: choose another folder.")
     check_free_space(folder, _bytes_needed(job))
     frames = isinstance(job.ensemble, FrameEnsemble)
     for sub in ("particles", "truth/trajectory" if frames else "truth/volumes", "simulation"):
@@ -279,7 +278,7 @@ def _make_parts(job: Job, *, workers: int) -> Iterator[PartResult]:
     if workers == 1:
         with ThreadPoolExecutor(1) as builder:
             for part, upcoming in zip_longest(missing, missing[1:]):
-                # The next part's atoms are laid out in Python while this one's images are made in compiled code.
+                # The next part's atoms are prepared in Python while this one's images are made in compiled code.
                 built = None if upcoming is None else builder.submit(_build_models, job, upcoming)
                 yield make_part(job, part)
                 if built is not None:
@@ -302,14 +301,14 @@ def _spread(job: Job, parts: Sequence[int], *, workers: int) -> Iterator[PartRes
 
 @one_blas_thread()
 def _make_part_alone(job: Job, part: int) -> PartResult:
-    """``make_part`` in a worker, whose linear algebra is on one thread as that of this process is."""
+    """``make_part`` in a worker, with linear algebra on one thread as in this process."""
     return make_part(job, part)
 
 
 def _finish(
     job: Job, recipe: Recipe, plan: Mapping[str, Any], results: Sequence[PartResult], progress: Progress
 ) -> Dataset:
-    """Mask, tables, card; then the marks of the unfinished simulation go."""
+    """Write mask, tables and card, then remove the markers of the unfinished simulation."""
     folder, settings = job.folder, job.settings
     states = [state for result in results for state in result.states]
     volumes = _finish_truth(job)
@@ -349,7 +348,7 @@ def _finish(
 
 
 def _finish_truth(job: Job) -> VolumeSource:
-    """True volumes of all states: they lie in files, or are rendered from the frames that do."""
+    """True volumes of all states: stored in files, or rendered from stored frames."""
     settings = job.settings
     if not isinstance(job.ensemble, FrameEnsemble):
         return MrcFolder([job.folder / job.volume_path(state) for state in range(len(job.counts))])
@@ -367,7 +366,7 @@ def _finish_truth(job: Job) -> VolumeSource:
 
 
 def _gather_particles(job: Job, results: Sequence[PartResult], mask: np.ndarray) -> Particles:
-    """The particles as methods are to see them, in the order of the table."""
+    """Particles as given to methods, in the order of the table."""
     selected = np.arange(job.selection.start, job.selection.stop)
     made = [result for result in results if result.n_images]
     stored = np.concatenate([job.particles_of(result.part) for result in made])
@@ -390,7 +389,7 @@ def _gather_particles(job: Job, results: Sequence[PartResult], mask: np.ndarray)
 
 
 def _gather_truth(job: Job, results: Sequence[StateResult], volumes: VolumeSource) -> GroundTruth:
-    """What is true of the particles made; junk has no state, and no collective variables."""
+    """Truth of the selected particles; junk has no state and no collective variables."""
     selected = np.arange(job.selection.start, job.selection.stop)
     ensemble, nominal = job.ensemble, job.states[selected]
     junk = draw_junk(job.settings, job.seed, selected)

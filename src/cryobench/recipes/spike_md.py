@@ -1,13 +1,13 @@
 """Spike-MD: the SARS-CoV-2 spike in as many conformations as there are images.
 
 Jeon et al. (arXiv 2408.05526) make one image of each of 100,000 frames of a molecular dynamics simulation, at 256 px
-of 1.5 Å. Two roads lead to such an ensemble:
+of 1.5 Å. Such an ensemble comes from either source:
 
-- from a trajectory: ``--structure TOPOLOGY TRAJECTORY ...``; a single file of several models will do.
-- from one structure (by default 6VXX): the slow modes of its elastic network, and a
-  receptor-binding domain in each protomer that opens and closes on its hinge.
+- a trajectory: ``--structure TOPOLOGY TRAJECTORY ...``, or a single file with several models.
+- one structure (by default 6VXX): the slow modes of its elastic network, and a receptor-binding domain in each
+  protomer that opens and closes on its hinge.
 
-Volumes of all frames would fill disks (6.7 TB): the trajectory is the truth, and volumes are rendered from it.
+Volumes of all frames would need 6.7 TB, so the trajectory is the truth, and volumes are rendered from it.
 """
 
 from collections.abc import Sequence
@@ -40,27 +40,34 @@ from cryobench.recipes.states.trajectory_frames import (
 class SpikeMdSettings(SimulationSettings):
     """Settings of Spike-MD."""
 
-    n_frames: int = Field(100_000, ge=1, le=10_000_000, description="frames, one image each; of a trajectory at most")
+    n_frames: int = Field(
+        100_000, ge=1, le=10_000_000, description="frames, one image each; the maximum for a trajectory"
+    )
     ensemble_seed: int = Field(0, ge=0, description="seed of the conformations, or of the choice of frames")
 
     # The domains that open
-    rbd_first: int = Field(325, description="first residue that turns with a receptor-binding domain")
-    rbd_last: int = Field(533, description="last residue that turns with a receptor-binding domain")
-    rbd_bend: int = Field(8, ge=1, description="residues at either end of it over which the bend is spread")
+    rbd_first: int = Field(325, description="first residue that rotates with a receptor-binding domain")
+    rbd_last: int = Field(533, description="last residue that rotates with a receptor-binding domain")
+    rbd_bend: int = Field(8, ge=1, description="residues at either end over which the bend is spread")
     chains: str = Field("", description="chains with such a domain, as A,B,C; empty: all that have these residues")
 
     # From one structure
     n_modes: int = Field(20, ge=1, le=500, description="slowest modes of the elastic network")
-    rmsf: float = Field(2.0, ge=0, description="root mean square displacement of CA atoms by the modes, Å")
+    rmsf: float = Field(2.0, ge=0, description="root mean square fluctuation of CA atoms due to the modes, Å")
     network_cutoff: float = Field(15.0, gt=3.8, description="length of the longest springs of the network, Å")
-    open_fraction: float = Field(0.25, ge=0, le=1, description="probability of each domain to be open")
+    open_fraction: float = Field(0.25, ge=0, le=1, description="probability that each domain is open")
     open_angle_deg: float = Field(50.0, ge=-180, le=180, description="mean angle of open domains, degrees")
-    open_deviation_deg: float = Field(8.0, ge=0, description="standard deviation of the angle of open ones, degrees")
-    closed_deviation_deg: float = Field(3.0, ge=0, description="standard deviation of closed ones about 0, degrees")
+    open_deviation_deg: float = Field(
+        8.0, ge=0, description="standard deviation of the angle of open domains, degrees"
+    )
+    closed_deviation_deg: float = Field(
+        3.0, ge=0, description="standard deviation about 0 of the angle of closed domains, degrees"
+    )
 
     # From a trajectory
     models: SeveralModels = Field(
-        "auto", description="several models of one file: frames, one structure, or auto: one if copies of an assembly"
+        "auto",
+        description="several models in one file: frames, one structure, or auto: one if copies in an assembly",
     )
     selection: str = Field(NOT_SOLVENT, description="atoms to image, in MDAnalysis's selection language")
     superpose: bool = Field(True, description="superpose the frames' CA atoms on those of the topology")
@@ -69,7 +76,7 @@ class SpikeMdSettings(SimulationSettings):
 
 def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> FrameEnsemble:
     if not isinstance(settings, SpikeMdSettings):
-        raise TypeError(f"spike-md takes SpikeMdSettings, got {type(settings).__name__}.")
+        raise TypeError(f"spike-md expects SpikeMdSettings, got {type(settings).__name__}.")
     if are_frames(structures, settings.models) or len(structures) > 1:
         return read_ensemble(settings, structures[0], structures[1:])
     notes: list[str] = []
@@ -78,7 +85,7 @@ def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) ->
 
 
 def make_ensemble(settings: SpikeMdSettings, structure: AtomicModel, notes: Sequence[str] = ()) -> NetworkFrames:
-    """The ensemble of one structure. ValueError if it has no domain to open, or no modes enough."""
+    """Ensemble of one structure. ValueError if it has no domain to open, or too few modes."""
     base = structure.centred()
     carriers = find_carriers(base)
     held = find_held_points(base.positions[carriers.anchors], cutoff=settings.network_cutoff)
@@ -108,7 +115,7 @@ def make_ensemble(settings: SpikeMdSettings, structure: AtomicModel, notes: Sequ
 
 
 def read_ensemble(settings: SpikeMdSettings, topology: Path, trajectories: Sequence[Path]) -> TrajectoryFrames:
-    """The ensemble of a trajectory: at most ``n_frames`` of its frames, in random order."""
+    """Ensemble of a trajectory: at most ``n_frames`` of its frames, in random order."""
     trajectory = Trajectory(topology, trajectories, selection=settings.selection)
     reference = trajectory.topology.centred()
     domains: Sequence[HingedDomain] = ()
@@ -138,7 +145,7 @@ RECIPE = Recipe(
     name="spike-md",
     title="Spike-MD: the spike protein, one conformation per image",
     description=(
-        "The trimeric spike of SARS-CoV-2, every image of another conformation: its slow collective motions, and the "
+        "The trimeric spike of SARS-CoV-2, a different conformation in every image: slow collective motions, and the "
         "opening and closing of three receptor-binding domains. The truth is a trajectory."
     ),
     heterogeneity="continuous, many-dimensional: slow modes and three hinges, as many conformations as images",

@@ -1,4 +1,4 @@
-"""Some of many, evenly spread, by whole numbers: products of fractions round otherwise on other processors."""
+"""Evenly spread selection in integer arithmetic: products of fractions round differently on other processors."""
 
 from fractions import Fraction
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def spread_evenly(count: int, wanted: int, *, nearest: bool = False) -> np.ndarray:
-    """``wanted`` indices of ``count`` (all if there are no more), ends included; rounded down, or to the nearest."""
+    """``wanted`` indices of ``count`` (all if there are fewer), ends included; rounded down, or to the nearest."""
     wanted = min(wanted, count)
     if wanted < 2:
         return np.arange(wanted)

@@ -1,4 +1,4 @@
-"""A series of data sets that differ in one setting, and by their common seed in nothing else."""
+"""A series of data sets that differ in one setting only, with a common seed."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,11 +35,11 @@ def sweep(
     recipe, preset, structures, seed, settings, workers, progress
         As in ``simulate``; the same for all.
     folder
-        Where the series goes.
+        Folder of the series.
     vary, values
         The setting that varies, and its values.
     series
-        Instead: a published series of the recipe, such as "noise" of igg-1d.
+        A published series of the recipe instead, such as "noise" of igg-1d.
 
     Raises
     ------
@@ -50,17 +50,17 @@ def sweep(
     """
     chosen = get_recipe(recipe)
     if (vary is None) == (series is None):
-        raise ValueError("say what varies: a setting with its values, or the name of a series.")
+        raise ValueError("expected either a setting with values (--vary) or the name of a series (--series).")
     if series is not None:
         if series not in chosen.series:
             raise UnknownName(f"series of {chosen.name}", series, chosen.series)
         vary, values = chosen.series[series]
     names = [f"{vary}-{_short(value)}" for value in values]
     if not names or len(set(names)) < len(names):
-        raise ValueError(f"a sweep over {vary} takes different values, got {list(values)}.")
+        raise ValueError(f"a sweep over {vary} needs distinct values, got {list(values)}.")
     same = dict(settings or {})
     if vary in same:
-        raise ValueError(f"{vary} varies: it cannot be set to {same[vary]!r} at the same time.")
+        raise ValueError(f"{vary} varies, so it cannot also be set to {same[vary]!r}.")
     for value in values:
         build_settings(chosen, preset, {**same, str(vary): value})
     progress = progress or Silent()

@@ -1,11 +1,11 @@
 """Tomotwin-100: a mixture of 100 different complexes, 1,000 images of each.
 
 Jeon et al. (arXiv 2408.05526) take 100 of the structures on which TomoTwin was trained (Rice et al., Nat. Methods 20,
-2023), of 156 to 1131 kDa, 45 of them without symmetry, numbered by mass. Given structure files do the same;
-without any, the procedural complexes of `complex_family` have those masses, and up to 100 of them shapes no two of
-which correlate above 0.9 after alignment.
+2023), of 156 to 1131 kDa, 45 of them without symmetry, numbered by mass. The same can be given as structure files;
+without any, the procedural complexes of `complex_family` have those masses, and no two of the first 100
+correlate above 0.9 after alignment.
 
-The states have no order, so there is no embedding: the truth is which complex a particle is, and its mass.
+The states have no order, so there is no embedding: the truth is the identity and mass of each particle's complex.
 """
 
 import hashlib
@@ -30,12 +30,12 @@ class Tomotwin100Settings(SimulationSettings):
     """Settings of Tomotwin-100."""
 
     n_structures: int = Field(100, ge=2, le=MOST_COMPLEXES, description="different structures, one state each")
-    images_per_structure: int = Field(1000, ge=1, description="images of each structure")
+    images_per_structure: int = Field(1000, ge=1, description="images per structure")
 
 
 @dataclass(frozen=True, eq=False)
 class _Mixture(Ensemble):
-    """States sorted by mass, as many images of each."""
+    """States sorted by mass, with equally many images."""
 
     images_per_structure: int
     masses: np.ndarray
@@ -57,7 +57,7 @@ class _Mixture(Ensemble):
 
 @dataclass(frozen=True, eq=False)
 class ProceduralMixture(_Mixture):
-    """Complexes that are built anew whenever they are asked for: a hundred models would fill a gigabyte."""
+    """Complexes built on demand: a hundred models would fill a gigabyte."""
 
     complexes: tuple[ProceduralComplex, ...]
 
@@ -67,11 +67,11 @@ class ProceduralMixture(_Mixture):
 
 @dataclass(frozen=True, eq=False)
 class StructureMixture(_Mixture):
-    """Structures that are read from their files whenever they are asked for."""
+    """Structures read from their files on demand."""
 
     paths: tuple[Path, ...]
     said: Sequence[str] = ()
-    """Notes of how the files were read."""
+    """Notes on how the files were read."""
 
     @property
     def notes(self) -> Sequence[str]:
@@ -83,7 +83,7 @@ class StructureMixture(_Mixture):
 
 def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> Ensemble:
     if not isinstance(settings, Tomotwin100Settings):
-        raise TypeError(f"tomotwin-100 takes Tomotwin100Settings, got {type(settings).__name__}.")
+        raise TypeError(f"tomotwin-100 expects Tomotwin100Settings, got {type(settings).__name__}.")
     if structures:
         return _mix_structures(settings, structures)
     complexes = procedural_complexes(settings.n_structures)
@@ -96,7 +96,7 @@ def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) ->
 
 
 def _mix_structures(settings: Tomotwin100Settings, structures: Sequence[Path]) -> StructureMixture:
-    """``n_structures`` of the files given, evenly spread over them in the order of mass."""
+    """``n_structures`` of the given files, evenly spread in order of mass."""
     wanted = settings.n_structures
     if len(structures) < wanted:
         raise ValueError(
@@ -127,7 +127,7 @@ def _mix_structures(settings: Tomotwin100Settings, structures: Sequence[Path]) -
 
 
 def _check_unique(what: str, keys: Sequence[tuple[Path, str]]) -> None:
-    """ValueError, naming both files, if two have the same key."""
+    """Raise ValueError, naming both files, if two have the same key."""
     seen: dict[str, Path] = {}
     for path, key in keys:
         if key in seen:
@@ -136,7 +136,7 @@ def _check_unique(what: str, keys: Sequence[tuple[Path, str]]) -> None:
 
 
 def _check_fits(reach: float, path: Path, settings: SimulationSettings) -> None:
-    """ValueError if a structure of that reach (Å) from its centre, turned any way, would stick out of the box."""
+    """Raise ValueError if a structure of this radius (Å), in some orientation, would leave the box."""
     half = (settings.box_size - 1) // 2 * settings.pixel_size
     if reach > half:
         needed = 2 * int(np.ceil(reach / settings.pixel_size)) + 1
@@ -150,15 +150,15 @@ RECIPE = Recipe(
     name="tomotwin-100",
     title="Tomotwin-100: a mixture of 100 different complexes",
     description=(
-        "One hundred different protein complexes of 156 to 1131 kDa, 45 of them without symmetry, as many images of "
-        "each. Compositional heterogeneity at its greatest: nothing is common to all particles."
+        "One hundred different protein complexes of 156 to 1131 kDa, 45 of them without symmetry, with equally many "
+        "images. Extreme compositional heterogeneity: nothing is common to all particles."
     ),
-    heterogeneity="compositional, a mixture of unlike structures",
+    heterogeneity="compositional, a mixture of different structures",
     citation=(
         "Jeon et al., CryoBench, NeurIPS 2024 Datasets and Benchmarks, arXiv:2408.05526; structures after Rice et "
         "al., TomoTwin, Nature Methods 20 (2023) 871, doi:10.1038/s41592-023-01878-z"
     ),
-    sources="complexes of the published masses that this package makes up (BSD-3-Clause)",
+    sources="procedural complexes of this package with the published masses (BSD-3-Clause)",
     alternatives="structure files, a folder of them, or entries of the wwPDB (CC0 1.0) as rcsb:ID ...",
     settings=Tomotwin100Settings,
     presets={
@@ -179,8 +179,8 @@ RECIPE = Recipe(
             "images_per_structure": 500,
             "snr": 0.1,
         },
-        # Published volumes are made at 256 voxels of 2.25 Å. At the resolution of 4.5 Å a Gaussian is as wide in
-        # voxels of that grid as in the antibody sets (3.0 Å on 1.5 Å); at 3 Å it would fall between its points.
+        # Published volumes are made at 256 voxels of 2.25 Å. At a resolution of 4.5 Å a Gaussian is as wide in
+        # voxels of that grid as in the antibody sets (3.0 Å on 1.5 Å); at 3 Å it would be undersampled.
         "paper": {
             "box_size": 128,
             "pixel_size": 4.5,

@@ -1,1 +1,1 @@
-"""Running methods: one run is one folder, with its cost measured."""
+"""Running methods: one run is one folder, with its measured cost."""

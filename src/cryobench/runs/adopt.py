@@ -1,8 +1,8 @@
-"""Particles that exist already become a data set, with whatever truth there is about them.
+"""Make a data set from existing particles, with any known truth.
 
-Images are referred to, not copied (``references``); tables are written anew beside them, in every form we write.
-Truth may be absent, partial (−1 for unlabelled particles; labels without volumes) or whole. The poses of the table
-are *given* to methods; whether they are true is not known, so the truth has none.
+Images are referenced, not copied (``references``); tables are rewritten next to the references, in every format we
+write. Truth may be absent, partial (−1 for unlabelled particles; labels without volumes) or complete. The poses of
+the table are *given* to methods; since they may be inexact, the truth has none.
 """
 
 from __future__ import annotations
@@ -64,60 +64,60 @@ def adopt(
     mend: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Dataset:
-    """Make a data set of particles that exist already; repeating a finished call loads its result.
+    """Make a data set from existing particles; repeating a finished call loads its result.
 
-    A call is the same if its options and the contents of all its files are.
+    Calls are the same if their options and the contents of all their files are.
 
     Parameters
     ----------
     particles
-        RELION table (.star, 3.1 or 3.0), cryoSPARC file (.cs), or images alone (.mrcs, .mrc, or a .txt that lists
-        stacks), which need ``ctf`` and may have ``poses``. With ``poses_of``, the folder of the data set that the run
-        was made from, whose truth goes along.
+        RELION table (.star, 3.1 or 3.0), cryoSPARC file (.cs), or stacks without a table (.mrcs, .mrc, or a .txt that
+        lists stacks), which need ``ctf`` and may have ``poses``. With ``poses_of``, the folder of the run's data
+        set, whose truth is kept.
     folder
-        The data set: new or empty, or already holding the stacks, which are then named relative to it.
+        Folder of the data set: new or empty, or holding the stacks, which are then named relative to it.
     labels
-        State of each particle, see ``cryobench.io.adoption.labels``; −1 or absent where unknown.
+        State of each particle, see ``cryobench.io.adoption.labels``; −1 or absent if unknown.
     volumes
         Folder with one .mrc or .map per state, state 0 first in natural order of names (9 before 10); see
-        ``cryobench.io.adoption.state_volumes`` for folders that hold other maps too. They must lie on the grid of the
-        images, or on one that is finer by a whole number and of the same extent, and are then Fourier-cropped to it,
-        as the card says.
+        ``cryobench.io.adoption.state_volumes`` for folders with other maps. They must be on the grid of the
+        images, or on one of the same extent that is finer by a whole factor, from which they are Fourier-cropped, as
+        noted on the card.
     mask
-        Where the molecule can be: .mrc on the grid of the images, 0 to 1. It must hold a part of a true volume or, if
+        Mask of the molecule: .mrc on the grid of the images, 0 to 1. It must contain part of a true volume or, if
         none is given, of a consensus of some images at their poses.
     passthrough
         Further .cs files of the same job.
     poses, ctf
-        cryoDRGN's pickles, for images alone.
+        cryoDRGN pickles, for stacks without a table.
     shift_unit
-        What ``poses`` counts shifts in: "fraction" of the box, or "pixel" (cryoDRGN 4 ``abinit``, DRGN-AI).
+        Unit of the shifts in ``poses``: "fraction" of the box, or "pixel" (cryoDRGN 4 ``abinit``, DRGN-AI).
     datadir
-        Folder from which the paths of stacks start, if not that of the table; see ``cryobench.io.tools.stack_paths``.
+        Folder that stack paths are relative to, if not the table's; see ``cryobench.io.tools.stack_paths``.
     contrast
-        Whether protein is "bright" or "dark" in the stored images. By default what a .cs file says, else bright.
+        Whether protein is "bright" or "dark" in the stored images. By default as in the .cs file, else bright.
     name
-        Of the data set; by default that of the folder.
+        Name of the data set; by default the folder's.
     queries
         Particles at which volumes are compared: indices, or a file such as DATASET/query.csv. By default
-        ``n_queries`` are chosen: see ``choose_queries``.
+        ``n_queries`` are chosen by ``choose_queries``.
     poses_of
-        RUN folder: its poses take the place of those that came with the particles. They are in a frame of the run's
-        own, in which the data set's mask does not lie: it is left out.
+        RUN folder whose poses replace those of the particles. They are in the run's own frame, so the data set's mask
+        is left out.
     mend
-        Names of ``cryobench.check``: conventions that the tables were written by, and do not state.
+        Names of mends from ``cryobench.check``: conventions of the tables that they do not state.
     progress
-        Shows how far it is: every stack and volume is read once, for its hash.
+        Reports progress: every stack and volume is read once, for its hash.
 
     Raises
     ------
     FormatError
-        If a file is missing, damaged, or does not fit the others; or if the folder holds something else, such as what
-        an earlier call made of files that have changed since.
+        If a file is missing, damaged, or inconsistent with the others; or if the folder holds something else, such as
+        the result of an earlier call with files that have since changed.
     FolderBusy
         If another process is adopting or simulating into the folder.
     ValueError
-        If options do not go together.
+        If options exclude each other.
     """
     source, target = Path(particles), Path(folder)
     kind = source.suffix.lower()
@@ -147,9 +147,9 @@ def adopt(
         found, truth = take_poses(given, Path(poses_of), notes), given.truth
         queries = given.queries if queries is None else queries
     found = mend_particles(check_particles(found, notes), mend)
-    notes += [f"the tables are read as asked: {list_mendable()[name].says}" for name in mend]
+    notes += [f"the tables are read with the mend {name}: {list_mendable()[name].says}" for name in mend]
     if flipped_of(found.images).any():
-        notes.append("particles.cs and ctf.pkl are left out: they cannot say that stored phases are flipped")
+        notes.append("particles.cs and ctf.pkl are left out: they cannot record that stored phases are flipped")
     if labels is not None:
         uids = read_cs_uids(source) if kind == ".cs" else None
         truth = _read_truth(Path(labels), None if volumes is None else Path(volumes), found, uids, notes)
@@ -200,7 +200,7 @@ def adopt(
 def _read_truth(
     labels: Path, volumes: Path | None, particles: Particles, uids: np.ndarray | None, notes: list[str]
 ) -> GroundTruth:
-    """What is known of the particles. States are counted without gaps, unless volumes count them."""
+    """Known truth of the particles. States are numbered without gaps, unless volumes number them."""
     states = read_labels(labels, particles, uids=uids)
     if volumes is not None:
         return GroundTruth(states, open_state_volumes(volumes, particles, states, notes))
@@ -209,11 +209,11 @@ def _read_truth(
 
 
 def choose_queries(states: np.ndarray | None, n: int, count: int) -> np.ndarray:
-    """Indices, ascending, of at most ``count`` of n particles at which volumes are compared; the same every time.
+    """Ascending indices of at most ``count`` of n particles at which volumes are compared; deterministic.
 
     Without labels they are evenly spaced. With labels they are labelled ones: the middle particle of every state,
-    then others evenly spaced through the particles sorted by state, so that larger states have more. Of more states
-    than ``count``, evenly spaced ones are taken.
+    then others evenly spaced through the particles sorted by state, so that larger states have more. With more states
+    than ``count``, evenly spaced states are used.
     """
     if count < 1:
         raise ValueError(f"at least one query particle is needed, got {count}.")
@@ -230,7 +230,7 @@ def choose_queries(states: np.ndarray | None, n: int, count: int) -> np.ndarray:
 
 
 def _evenly(values: np.ndarray, count: int) -> np.ndarray:
-    """At most ``count`` of some values, in the middles of equal stretches of them."""
+    """At most ``count`` values, at the middles of equal stretches of them."""
     count = min(count, len(values))
     return values[((np.arange(count) + 0.5) * len(values) / max(count, 1)).astype(np.int64)]
 
@@ -239,25 +239,27 @@ def _check_options(source: Path, **given: Any) -> None:
     kind = source.suffix.lower()
     if kind not in (".star", ".cs", ".mrcs", ".mrc", ".txt"):
         raise ValueError(
-            f"{source} is no table of particles: expected .star (RELION), .cs (cryoSPARC), or .mrcs, .mrc or .txt (a"
-            " list of stacks) with cryoDRGN's pickles."
+            f"{source} is not a table of particles: expected .star (RELION), .cs (cryoSPARC), or .mrcs, .mrc or .txt "
+            "(a list of stacks) with cryoDRGN's pickles."
         )
     if given["volumes"] is not None and given["labels"] is None:
-        raise ValueError("volumes are those of states: say which particle is in which state with labels.")
+        raise ValueError("volumes are per state: give the state of each particle with labels.")
     images_alone = kind in (*_STACKS, ".txt")
     if images_alone and given["ctf"] is None:
-        raise ValueError(f"{source} holds images alone: give their CTF too (ctf.pkl in cryoDRGN's form).")
+        raise ValueError(f"{source} holds images only: give their CTF too (a cryoDRGN ctf.pkl).")
     if not images_alone and (given["ctf"] is not None or given["poses"] is not None):
-        raise ValueError(f"{source.name} has poses and CTF of its own: poses and ctf are for images alone (.mrcs).")
+        raise ValueError(
+            f"{source.name} has its own poses and CTF: poses and ctf are for stacks without a table (.mrcs)."
+        )
     if kind != ".cs" and given["passthrough"]:
-        raise ValueError(f"passthrough files belong to a .cs file, and {source.name} is none.")
+        raise ValueError(f"passthrough files belong to a .cs file, which {source.name} is not.")
 
 
 def _describe(
     source: Path, plan: Mapping[str, Any], particles: Particles, states: np.ndarray | None, notes: list[str]
 ) -> dict[str, Any]:
     kinds = {".star": "RELION table", ".cs": "cryoSPARC file"}
-    kind = "data set" if source.is_dir() else kinds.get(source.suffix.lower(), "images with cryoDRGN's pickles")
+    kind = "data set" if source.is_dir() else kinds.get(source.suffix.lower(), "images with cryoDRGN pickles")
     labelled = 0 if states is None else int((states >= 0).sum())
     return {
         "name": plan["name"],
@@ -278,20 +280,20 @@ def _identify(path: str | Path | None) -> dict[str, str] | None:
         return None
     path = Path(path)
     if not path.is_file():
-        raise FormatError(f"{path} does not exist or is no file.")
+        raise FormatError(f"{path} does not exist or is not a file.")
     return {"name": path.name, "sha256": hash_file(path)}
 
 
 def _hash_stacks(particles: Particles, progress: Progress | None) -> dict[Path, str]:
-    """SHA-256 of all of each stack of the particles, in their order."""
+    """SHA-256 of each stack of the particles, in order."""
     images = stacks_of(particles.images)
     if not isinstance(images, MrcStacks):
-        raise TypeError(f"particles are adopted with their MRC stacks, got {type(images).__name__}.")
+        raise TypeError(f"expected particles in MRC stacks, got {type(images).__name__}.")
     return hash_files(images.paths, "reading stacks", progress)
 
 
 def _name_hashes(stacks: Mapping[Path, str], folder: Path) -> dict[str, str]:
-    """The same by the names that ``write_dataset`` knows the stacks by."""
+    """The same hashes by the stack names that ``write_dataset`` uses."""
     home = folder.absolute()
     return {
         (path.relative_to(home) if path.is_relative_to(home) else path).as_posix(): sha256
@@ -300,14 +302,14 @@ def _name_hashes(stacks: Mapping[Path, str], folder: Path) -> dict[str, str]:
 
 
 def _identify_volumes(folder: str | Path | None, progress: Progress | None) -> dict[str, Any] | None:
-    """How many volumes, how large, and a SHA-256 of their names and contents."""
+    """Number and size of the volumes, and a SHA-256 of their names and contents."""
     if folder is None:
         return None
     return _summarise(hash_files(list_volumes(Path(folder)), "reading volumes", progress))
 
 
 def _summarise(hashes: Mapping[Path, str]) -> dict[str, Any]:
-    """How many files, how large, and one SHA-256 of the name and content of each, in their order."""
+    """Number and size of the files, and one SHA-256 of their names and contents, in order."""
     contents = {"files": [[path.name, sha256] for path, sha256 in hashes.items()]}
     return {
         "count": len(hashes),
@@ -317,7 +319,7 @@ def _summarise(hashes: Mapping[Path, str]) -> dict[str, Any]:
 
 
 def _is_finished(folder: Path, plan: Mapping[str, Any]) -> bool:
-    """Whether this very data set is there already; FormatError if another is."""
+    """Whether this very data set is already complete; FormatError if the folder holds another."""
     card = folder / "dataset.json"
     if not card.exists():
         return False
@@ -335,7 +337,7 @@ def _is_finished(folder: Path, plan: Mapping[str, Any]) -> bool:
 def _open_folder(folder: Path, plan: Mapping[str, Any]) -> None:
     """Mark the folder as being filled. FormatError if it holds files that would be lost."""
     if folder.exists() and not folder.is_dir():
-        raise FormatError(f"{folder} exists and is no folder: choose another one for the data set.")
+        raise FormatError(f"{folder} exists and is not a folder: choose another one for the data set.")
     if (folder / ADOPTION).exists():
         found = read_json(folder / ADOPTION)
         if found != plan:

@@ -1,4 +1,4 @@
-"""What the attempts at a run have cost: kept while it runs, so that a killed attempt counts too."""
+"""Costs of all attempts at a run, kept while it runs, so that a killed attempt counts too."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ _NAME = "attempt-{:03d}.json"
 
 
 class CostLedger:
-    """Costs of the attempts at one run, a file each in its checkpoint."""
+    """Costs of the attempts at one run, one file each in its checkpoint."""
 
     def __init__(self, folder: Path, device: str) -> None:
         self._folder = folder
@@ -23,7 +23,7 @@ class CostLedger:
 
     @property
     def is_first(self) -> bool:
-        """Whether there was no attempt before this one."""
+        """Whether this is the first attempt."""
         return not self._former
 
     @contextmanager
@@ -37,7 +37,7 @@ class CostLedger:
             self._write()
 
     def total(self) -> RunCost:
-        """Cost of all attempts until now."""
+        """Cost of all attempts so far."""
         return RunCost.total([*self._former, self._cost()])
 
     def _write(self) -> None:

@@ -1,4 +1,4 @@
-"""Decode further volumes of a finished run, of particles, of given latents, or one per true state."""
+"""Decode further volumes of a finished run: at particles, at given latents, or one per true state."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,14 +25,14 @@ def write_volumes(
     dataset: Path | None = None,
     context: RunContext | None = None,
 ) -> list[Path]:
-    """Write volumes of a finished run as MRC files into a new folder; exactly one choice of what to decode.
+    """Write volumes of a finished run as MRC files into a new folder, for exactly one choice of latents.
 
     Parameters
     ----------
     run
         RUN folder of a finished run whose method can decode.
     folder
-        New, or left by the same command when it was interrupted, which then goes on.
+        New, or left by the same interrupted command, which then resumes.
     particles
         Particle indices: the volume at each one's own latent (file ``particle-NNNNNN.mrc``).
     latents
@@ -40,24 +40,24 @@ def write_volumes(
     states
         The volume at the mean latent of each true state's particles (``state-NNN.mrc``). Uses the truth's labels.
     box_size
-        Of the volumes, for previews: they are Fourier-cropped to it. None for the data set's.
+        Box of preview volumes, which are Fourier-cropped to it. None for the data set's.
     dataset
-        The data set's folder, if it is not where the run record says.
+        The data set's folder, if it is not at the path in the run record.
     context
         Device, memory, workers and progress.
 
     Raises
     ------
     ValueError
-        Not exactly one choice; a particle that does not exist; latents of another width; a run that keeps no model to
+        Not exactly one choice; a particle that does not exist; latents of another width; a run without a model to
         decode from; a box larger than the data set's.
     FileExistsError
-        The folder is there already.
+        The folder already exists.
     FormatError
-        A latents file that is no array; a folder of another interrupted command.
+        A latents file that is not an array; a folder of another interrupted command.
     """
     if (particles is not None) + (latents is not None) + states != 1:
-        raise ValueError("say what to decode: one of --particles, --latents and --states.")
+        raise ValueError("expected exactly one of --particles, --latents and --states.")
     context = context or RunContext()
     reconstruction = load_reconstruction(run)
     data = find_dataset(reconstruction, dataset)

@@ -1,9 +1,9 @@
-"""Results of single metrics kept in RUN/scores, found again by the content they were measured on.
+"""Results of single metrics kept in RUN/scores, identified by the content they were measured on.
 
 The key of a result is a digest of the metric's name and version, the seed, the data set's hash, and of each part of
-the run that the metric reads: for volumes their files and the alignment, for the mask its voxels. What a metric does
-not read does not enter its key, so that a change there leaves the result as it is. An installed metric that does not
-say what it uses is taken to read everything.
+the run that the metric reads: for volumes their files and the alignment, for the mask its voxels. Parts that a metric
+does not read do not enter its key, so changes there leave the result valid. An installed metric that does not
+declare its inputs is assumed to read everything.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,14 +24,14 @@ from cryobench.metrics.volumes.query_pairs import hash_mask
 
 
 class KeptScores:
-    """The results kept of one run; a ``Keeper``.
+    """The kept results of one run; a ``Keeper``.
 
     Parameters
     ----------
     mask
-        What is scored in; None for the data set's own.
+        Mask to score in; None for the data set's own.
     fresh
-        Find nothing: everything is measured again, and kept.
+        Ignore kept results: everything is measured again, and kept.
     """
 
     def __init__(
@@ -49,9 +49,9 @@ class KeptScores:
         self.contents = {**hash_run(reconstruction), "mask": str(hash_mask(_first(mask, dataset.particles.mask)))}
         """Digest of each part."""
         self.frame = Frame("none")
-        """How volumes are brought onto the truth."""
+        """Alignment of volumes to the truth."""
         self.found = self.measured = 0
-        """Metrics whose result was kept, and those measured now."""
+        """Numbers of metrics whose results were kept, and that were measured now."""
         self._keys: dict[str, str] = {}
 
     def name_content(self, parts: Iterable[str], entries: Mapping[str, Any]) -> str:
@@ -86,7 +86,7 @@ class KeptScores:
         self._keys[metric.name] = key
 
     def write(self, context: Mapping[str, Any], asked: Sequence[str]) -> None:
-        """Write scores.json: of the metrics just found or measured, and of others kept that still hold."""
+        """Write scores.json with the metrics just found or measured, and others kept that are still valid."""
         earlier = {} if self._fresh else read_context(self._folder)
         reasons = dict(context["not_measured"])
         for name in list_metrics():
@@ -104,7 +104,7 @@ class KeptScores:
 
 
 def still_hold(scores: Scores, reconstruction: Reconstruction) -> bool:
-    """Whether scores read from a run's folder are of the files that lie there now."""
+    """Whether scores read from a run's folder match its present files."""
     stored = scores.context.get("contents")
     if not isinstance(stored, Mapping):
         return False

@@ -1,4 +1,4 @@
-"""A mask is judged by what it holds: of the true volumes where they are known, else of a consensus of the images."""
+"""Check of a mask by the density it contains, of true volumes if known, else of a consensus of the images."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def judge_mask(
     source: Path | str,
     progress: Progress | None = None,
 ) -> str | None:
-    """None if a mask (z, y, x) from ``source`` holds enough, or a sentence on why that could not be judged.
+    """None if a mask (z, y, x) from ``source`` contains enough density, else a sentence on why it was not checked.
 
     Raises
     ------
     FormatError
-        If it holds too little of every true volume; or, where none is known, of what is common to the particles.
+        If it contains too little of every true volume; or, if none is known, of the particles' consensus.
     """
     if truth is not None and truth.volumes is not None and (truth.states >= 0).any():
         check_power(mask, truth.volumes, np.unique(truth.states[truth.states >= 0]), source)

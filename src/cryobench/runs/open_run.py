@@ -1,4 +1,4 @@
-"""``open_run``: the run in a folder, as ``score`` and ``report`` take it; files that are not the run's are said."""
+"""``open_run``: the run in a folder, for ``score`` and ``report``, with a note on files that are not the run's."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from cryobench.io.store import find_loose_files, load_reconstruction
 
 
 def open_run(folder: Path, dataset: Path | None = None, progress: Progress | None = None) -> Reconstruction:
-    """The run in a folder. Files there that it did not write are named in a note: they are not scored.
+    """The run in a folder. Other files in the folder are named in a note: they are not scored.
 
     Parameters
     ----------
     dataset
-        Folder of the data set, for commands that messages name; None for that of the run's record.
+        Folder of the data set, for commands in messages; None for that of the run's record.
 
     Raises
     ------
     FormatError
-        As ``load_reconstruction``; where there are results but no run, with the command that makes one of them.
+        As ``load_reconstruction``; for results that are not a run, with the command that imports them.
     """
     folder = Path(folder)
     if folder.is_dir() and not (folder / "run.json").exists():
@@ -37,26 +37,26 @@ def open_run(folder: Path, dataset: Path | None = None, progress: Progress | Non
 
 
 def describe_loose_files(run: Reconstruction, folder: Path, dataset: Path | None = None) -> str | None:
-    """The files in the folder of a run that are not the run's, and the command that scores them; None without any."""
+    """Note on files in a run's folder that are not the run's, with the command to score them; None without any."""
     assert run.path is not None
     loose = [folder / path.relative_to(run.path) for path in find_loose_files(run)]
     if not loose:
         return None
     said = f"{folder} holds files that its run did not write; they are not scored: {name_files(folder, loose)}."
-    # Maps between those of the run would be imported together with them.
+    # Maps mixed with those of the run would be imported together with them.
     own_maps = folder / "volumes" if run.volumes is not None else None
     others = [path for path in loose if path.parent != own_maps]
     source = dataset or run.record.dataset.path
     command = compose_import(folder, others, source, method=f"{folder.resolve().name}-imported")
-    return said if command is None else f"{said} To score them as a run of their own: {command}"
+    return said if command is None else f"{said} To score them as a separate run: {command}"
 
 
 def _name_job(folder: Path, dataset: Path | None) -> str | None:
-    """What a folder of a program that is known is, and the command that brings it in; None for any other folder."""
+    """Message on the job folder of a known program, with the command to import it; None for any other folder."""
     try:
         tool, sign = recognise(folder)
     except FormatError:
         return None
     words = ["cryobench", "import", tool, str(folder), "--dataset", "DATASET" if dataset is None else str(dataset)]
     command = shlex.join([*words, "-o", f"{folder}-imported"])
-    return f"{folder} is not a run but a job of {tool} ({sign}). To make a run of it: {command}"
+    return f"{folder} is not a run but a job of {tool} ({sign}). To import it: {command}"

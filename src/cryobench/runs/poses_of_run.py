@@ -1,4 +1,4 @@
-"""Particles with the poses that a run found, in place of those that they came with: a step of a chain of methods."""
+"""Particles at the poses found by a run instead of their own, for chaining methods."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +12,14 @@ from cryobench.io.store import load_reconstruction
 
 
 def take_poses(dataset: Dataset, run: Path, notes: list[str]) -> Particles:
-    """The particles of a data set at the poses of a run of it, without its mask, which lies in another frame.
+    """Particles of a data set at the poses of a run on it, without its mask, which is in another frame.
 
     Raises
     ------
     FormatError
-        If the run has no poses of its own, or is of another data set.
+        If the run has no poses of its own, or is on another data set.
     ValueError
-        If its classes have frames of their own, so that its poses are in no common one, or it left particles out.
+        If its classes have separate frames, so that its poses are in no common one, or it left particles out.
     """
     found = load_reconstruction(run)
     if found.rotations is None or found.shifts is None:
@@ -33,25 +33,25 @@ def take_poses(dataset: Dataset, run: Path, notes: list[str]) -> Particles:
     classes = found.find(ClassVolumes)
     if classes is not None and classes.own_frames:
         raise ValueError(
-            f"each of the {len(classes.volumes)} classes of {run} has a frame of its own, so its poses are in no "
+            f"each of the {len(classes.volumes)} classes of {run} has its own frame, so its poses are in no "
             "common one: run it with one class (--set n_classes=1)."
         )
     missing = np.flatnonzero(~np.isfinite(found.rotations).all(axis=(1, 2)))
     if len(missing):
         raise ValueError(
-            f"{run} has no pose for {len(missing):,} of {len(found.rotations):,} particles, the first being "
-            f"{missing[0]}: poses are adopted for all of them."
+            f"{run} has no pose for {len(missing):,} of {len(found.rotations):,} particles, the first is "
+            f"{missing[0]}: all particles need poses."
         )
-    notes.append(f"poses are those that {found.name} found ({run.name}), in a frame of its own")
+    notes.append(f"poses are those found by {found.name} ({run.name}), in its own frame")
     if dataset.particles.mask is not None:
-        notes.append("the data set's mask is left out: it lies in the frame of the former poses")
+        notes.append("the data set's mask is left out: it is in the frame of the former poses")
     return replace(dataset.particles, rotations=found.rotations, shifts=found.shifts, mask=None)
 
 
 def check_poses_of(source: Path, **given: Any) -> None:
-    """ValueError if the options that go with other tables are given with the poses of a run."""
+    """Raise ValueError if options for other tables are given together with the poses of a run."""
     if not source.is_dir():
-        raise ValueError(f"{source} is no folder of a data set: name the one that the run was made from.")
+        raise ValueError(f"{source} is not a data set folder: give the data set of the run.")
     for name, value in given.items():
         if value:
-            raise ValueError(f"{name} does not go with the poses of a run: the data set {source} has its own.")
+            raise ValueError(f"{name} cannot be combined with the poses of a run: the data set {source} has its own.")

@@ -1,4 +1,4 @@
-"""``reproduce``: a finished run made again from its record alone, and how far the two agree."""
+"""``reproduce``: repeat a finished run from its record alone, and compare the two."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ from cryobench.runs.run import run
 from cryobench.runs.score import find_dataset
 
 ROUNDING = 1e-3
-"""Root mean square difference, over that of the values, up to which two results are the same to rounding."""
+"""Relative root mean square difference up to which two results are the same to rounding."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far a run made again agrees with the first."""
+    """Agreement of a repeated run with the first."""
 
     differences: Mapping[str, float]
-    """Part ("latents", "posteriors", "volumes") to the relative root mean square difference; 0 is the same bits."""
+    """Relative root mean square difference by part ("latents", "posteriors", "volumes"); 0 is the same bits."""
 
     @property
     def agrees(self) -> bool:
@@ -33,7 +33,7 @@ class Comparison:
         return all(value <= ROUNDING for value in self.differences.values())
 
     def describe(self) -> list[str]:
-        """A line for each part."""
+        """One line per part."""
         return [
             f"{part}: {'the same bits' if value == 0 else f'relative difference {value:.2g}'}"
             for part, value in self.differences.items()
@@ -49,43 +49,43 @@ def reproduce(
     progress: Progress | None = None,
     **machine: Any,
 ) -> tuple[Reconstruction, Comparison]:
-    """Make a finished run again into a new folder, with the settings, seed, priors and precision of its record.
+    """Repeat a finished run in a new folder, with the settings, seed, priors and precision of its record.
 
     Parameters
     ----------
     folder
         RUN folder of a finished run of ``run``.
     output
-        New folder, or of this call when it was interrupted.
+        New folder, or of this call if interrupted.
     dataset
-        The data set's folder, if it is not where the record says; it must have the recorded hash.
+        The data set's folder, if it is not at the recorded path; it must have the recorded hash.
     mask
-        The mask file of a run that was given one, which the record knows by its name and digest.
+        The mask file of the run, if it was given one; the record has its name and digest.
     progress
-        Shows how far it is.
+        Reports progress.
     machine
-        device, memory, workers and scheduler, as ``run`` takes them; by default the device, and the number of
-        workers, of the record.
+        device, memory, workers and scheduler, as for ``run``; by default the device and the number of workers of the
+        record.
 
     Raises
     ------
     FormatError
-        The run did not finish, or was imported from another program; its data set is another now.
+        The run did not finish, or was imported from another program, or its data set is another now.
     ValueError
         It was given a mask, and ``mask`` is not that file.
     """
     first = open_run(Path(folder), dataset)
     record = first.record
     if record.status != "finished":
-        raise FormatError(f"{folder} did not finish ({record.status}): there is no result to make again.")
+        raise FormatError(f"{folder} did not finish ({record.status}): there is no result to reproduce.")
     try:
         get_method(record.method)
     except UnknownName as error:
-        raise FormatError(f"{folder} was not made by a method that is installed here: {error}") from error
+        raise FormatError(f"{folder} was not made by an installed method: {error}") from error
     if record.seed is None or record.preset is None:
         raise FormatError(
-            f"{folder} was not made by cryobench run (its record has no seed or preset): results of other programs "
-            "are made again by these programs."
+            f"{folder} was not made by cryobench run (its record has no seed or preset): reproduce results of other "
+            "programs with those programs."
         )
     data = find_dataset(first, dataset)
     if record.version != __version__ and progress is not None:
@@ -105,14 +105,14 @@ def reproduce(
     )
     if found.record.priors.mask != record.priors.mask:
         raise ValueError(
-            f"{folder} was given the mask {record.priors.mask}, and {mask} is {found.record.priors.mask}: give the "
+            f"{folder} was given the mask {record.priors.mask}, and {mask} has {found.record.priors.mask}: give the "
             f"same file with --mask, and remove {output}."
         )
     return found, compare(first, found)
 
 
 def compare(one: Reconstruction, other: Reconstruction) -> Comparison:
-    """Relative root mean square differences of what both have; infinite where shapes differ or one lacks a part."""
+    """Relative root mean square differences of the parts; infinite if shapes differ or one lacks a part."""
     differences = {}
     for part in ("latents", "posteriors", "rotations"):
         first, second = getattr(one, part), getattr(other, part)
@@ -136,7 +136,7 @@ def _difference(one: np.ndarray | None, other: np.ndarray | None) -> float:
 
 
 def _choose_mask(record: RunRecord, mask: Path | None, has_mask: bool) -> str | Path | None:
-    """What ``run`` is given so that the mask prior is that of the record."""
+    """The ``mask`` argument of ``run`` that gives the recorded mask prior."""
     prior = record.priors.mask
     if prior.startswith("file "):
         if mask is None:

@@ -1,4 +1,4 @@
-"""One method on one data set: one folder, with settings, seed, priors, cost and outcome on record."""
+"""Run one method on one data set: one folder, with a record of settings, seed, priors, cost and outcome."""
 
 import shlex
 import shutil
@@ -66,9 +66,9 @@ def run(
     scheduler: str | None = None,
     progress: Progress | None = None,
 ) -> Reconstruction:
-    """Reconstruct a data set with a method and keep everything about it in a folder.
+    """Reconstruct a data set with a method and keep the result and its record in a folder.
 
-    Repeating a call that finished loads its result; repeating one that was cut off goes on from its checkpoint, also
+    Repeating a finished call loads its result; repeating an interrupted one resumes from its checkpoint, also
     with another memory budget or number of workers.
 
     Parameters
@@ -76,53 +76,53 @@ def run(
     method
         Name, as ``cryobench list methods`` shows.
     dataset
-        Only its particles are handed to the method, unless the method is a control. A method that estimates poses is
-        handed neither the poses nor the mask, which lies in their frame.
+        Only its particles are passed to the method, unless the method is a control. A method that estimates poses
+        receives neither the poses nor the mask, which is in their frame.
     folder
         RUN folder: new, or of the same call.
     seed
-        Of every random choice of the method.
+        Seed of all random draws of the method.
     preset
         "paper", the benchmark's settings for this method and data set, or "laptop", for two cores.
     settings
         Settings that differ from the preset's, by name.
     mask
-        Volume (.mrc, 0 to 1) in which the molecule can be, instead of the data set's: a declared prior; "none" for
-        no mask at all. It must hold a part of a true volume or, where none is known, of a consensus of the images.
+        Mask of the molecule (.mrc, 0 to 1), instead of the data set's: a declared prior; "none" for
+        no mask at all. It must contain part of a true volume or, if none is known, of a consensus of the images.
     more_epochs
-        Go on from the finished run of this call in the folder by so many epochs; ``epochs`` of the call may be any.
-        The result is that of a run of as many epochs in all, to the bit. The old one stays until it is whole.
+        Train the finished run of this call in the folder for so many further epochs; ``epochs`` of the call may be
+        any. The result is that of one longer run, to the bit. The old one is kept until it is complete.
     device
         "cpu", "cuda" or "auto".
     precision
-        Of matrix products: "float32", "bfloat16" or "auto": the method's own, but bfloat16 only where the
-        device has units for it; a run that is gone on with keeps its own.
+        Matrix products: "float32", "bfloat16" or "auto": the method's own, but bfloat16 only if the
+        device has units for it; a resumed run keeps its own.
     memory
-        Budget, as "8GB" or in bytes; None for 70 % of what the process may use.
+        Budget, as "8GB" or in bytes; None for 70 % of the memory available to the process.
     workers
-        1: in this process, on all its threads. More: the particles are spread over that many Dask worker processes
-        of one thread, which end with the run. The result is the same to rounding.
+        1: this process, with all its threads. More: the particles are divided among that many single-threaded Dask
+        worker processes, which end with the run. The result is the same to rounding.
     scheduler
-        Instead, the address of a Dask scheduler whose workers can read the data set under the same paths.
+        Address of a Dask scheduler to use instead, whose workers can read the data set under the same paths.
     progress
-        Shows how far it is.
+        Reports progress.
 
     Raises
     ------
     UnknownName
         No such method, preset or setting.
     ValueError
-        A setting out of range, or data the method cannot use. The folder then records the failure, and the same
-        folder takes a corrected call. More epochs of a method that does not train in epochs.
+        A setting out of range, or data the method cannot use. The folder then records the failure, and accepts
+        a corrected call. Also for more epochs of a method that does not train in epochs.
     MemoryShortage
-        It does not fit in the memory budget.
+        The run does not fit in the memory budget.
     OSError
         No scheduler answers.
     FormatError
-        The folder holds a run of another call, or none that is finished, to go on from; or the mask is none, or lies
-        beside the molecule.
+        The folder holds a run of another call, or no finished one to train further; or the mask is not a mask, or is
+        off the molecule.
     FolderBusy
-        Another process is running into the folder.
+        Another process is writing to the folder.
     """
     chosen = get_method(method)
     if more_epochs is not None:
@@ -160,7 +160,7 @@ def run(
     if isinstance(built, Control) and (missing := built.explain_missing(dataset.truth)) is not None:
         raise ValueError(f"{method} is a control: it {missing} ({dataset.name}).")
     if mask is not None and particles.mask is not None:
-        # A method that finds poses of its own has a frame of its own too, in which nothing is known beforehand.
+        # A method that finds poses has its own frame, to which the mask check does not apply.
         truth = dataset.truth if built.poses == "given" else None
         open_question = judge_mask(particles.mask, particles, truth, str(mask), progress)
         if open_question is not None and progress is not None:
@@ -179,7 +179,7 @@ def run(
                 return load_reconstruction(target)
             record = describe_further(record, former, more_epochs, target)
             built = chosen.with_settings(record.settings)
-        # Another process may have finished it while this one looked.
+        # Another process may have finished it meanwhile.
         elif _find_previous(target, record) == "finished":
             return _find_finished(target, progress)
         record = record.with_(machine=_describe(compute, scheduler))
@@ -205,7 +205,7 @@ def run(
                 failure = f"{type(error).__name__}: {error}"
                 write_run_record(target, record.with_(status="failed", error=failure, cost=ledger.total()))
             raise
-        # One last record, with the cost: before it the run is unfinished, after it whole.
+        # The final record, with the cost, marks the run as complete.
         cost = ledger.total() if former is None else former.cost.plus(ledger.total())
         write_run_record(place, record.with_(status="finished", cost=cost))
         if former is not None:
@@ -215,7 +215,7 @@ def run(
 
 
 def _typed_command() -> str | None:
-    """The command line of this process, if it is one of ours."""
+    """Command line of this process, if it is cryobench's."""
     program = Path(sys.argv[0]) if sys.argv else Path()
     ours = program.name == "cryobench" or (program.name == "__main__.py" and program.parent.name == "cryobench")
     return shlex.join(["cryobench", *sys.argv[1:]]) if ours else None
@@ -223,7 +223,7 @@ def _typed_command() -> str | None:
 
 def _find_finished(folder: Path, progress: Progress | None) -> Reconstruction:
     if progress is not None:
-        progress.note(f"{folder}: found finished, nothing was computed.")
+        progress.note(f"{folder}: already finished, nothing was computed.")
     return load_reconstruction(folder)
 
 
@@ -237,14 +237,14 @@ def expand_settings(
     UnknownName
         If the method has no such preset.
     ValueError
-        If a change is none of the method but of the machine.
+        If a change is not a setting of the method but of the machine.
     """
     if preset not in method.presets:
         raise UnknownName(f"preset of {method.name}", preset, method.presets)
     for name in changes:
         if name in _OF_MACHINE and name not in method.Settings.model_fields:
             raise ValueError(
-                f"{name} is no setting of {method.name} but of the machine: use the option {_OF_MACHINE[name]} "
+                f"{name} is not a setting of {method.name} but of the machine: use the option {_OF_MACHINE[name]} "
                 "(in Python the argument of that name)."
             )
     recipe = dataset.card.get("recipe")
@@ -253,7 +253,7 @@ def expand_settings(
 
 
 def _advise(method: type[Method], dataset: Dataset, preset: str, changes: Mapping[str, Any]) -> str:
-    """That the preset for two cores takes less, where that would be another run."""
+    """Hint that the preset for two cores takes less, if that would be another run."""
     if _QUICK not in method.presets:
         return ""
     quick, asked = (expand_settings(method, dataset, each, changes) for each in (_QUICK, preset))
@@ -261,7 +261,7 @@ def _advise(method: type[Method], dataset: Dataset, preset: str, changes: Mappin
 
 
 def _hand_over(dataset: Dataset, method: type[Method], mask: str | Path | None) -> tuple[Particles, str]:
-    """The particles as a method may see them, and the mask prior that this declares."""
+    """Particles as a method may see them, and the mask prior that this declares."""
     given = dataset.particles
     particles = given.without_poses() if method.poses == "estimated" else given
     if mask is None:
@@ -288,7 +288,7 @@ def _name_origin(result: Reconstruction, method: Method) -> str:
 
 
 def _default_precision(folder: Path, precisions: Sequence[Precision], device: str) -> Precision:
-    """That of the run in the folder, on whatever machine it began, else the first that the device has units for."""
+    """Precision of the run in the folder, whatever its machine, else the first that the device has units for."""
     kept = read_run_record(folder).machine.precision if (folder / RECORD).exists() else None
     for precision in precisions:
         if precision == kept:
@@ -300,13 +300,13 @@ def _default_precision(folder: Path, precisions: Sequence[Precision], device: st
 
 
 def _find_previous(folder: Path, record: RunRecord) -> Literal["none", "finished", "unfinished"]:
-    """What a folder holds of this call. FormatError if it holds something else that is worth keeping."""
+    """State of this call's run in a folder. FormatError if it holds something else that is worth keeping."""
     if not folder.exists():
         return "none"
     if not (folder / RECORD).exists():
         if folder.is_dir() and all(path.name == CHECKPOINT or path.name.startswith(".") for path in folder.iterdir()):
             return "none"
-        raise FormatError(f"{folder} exists and is no run of cryobench: choose another folder.")
+        raise FormatError(f"{folder} exists and is not a cryobench run: choose another folder.")
     found = read_run_record(folder)
     differing = _compare(found, record)
     if not differing:
@@ -321,9 +321,11 @@ def _find_previous(folder: Path, record: RunRecord) -> Literal["none", "finished
 
 
 def _find_former(folder: Path, record: RunRecord) -> RunRecord:
-    """The record of the run from which this call goes on, whatever its epochs. FormatError if there is none."""
+    """Record of the run that this call trains further, whatever its epochs. FormatError if there is none."""
     if not (folder / RECORD).exists():
-        raise FormatError(f"{folder} holds no run to go on from: give the same command without --more-epochs first.")
+        raise FormatError(
+            f"{folder} holds no run to train further: give the same command without --more-epochs first."
+        )
     found = read_run_record(folder)
     epochs = {"epochs": found.settings["epochs"]} if "epochs" in found.settings else {}
     check_former(folder, found, _compare(found, record.with_(settings={**record.settings, **epochs})))
@@ -331,12 +333,12 @@ def _find_former(folder: Path, record: RunRecord) -> RunRecord:
 
 
 def _compare(one: RunRecord, other: RunRecord) -> list[str]:
-    """In what two calls differ, of what makes them the same run."""
+    """Names of the differences that make two calls different runs."""
     return [name for name in _SAME_RUN if _identify(one, name) != _identify(other, name)]
 
 
 def _identify(record: RunRecord, name: str) -> Any:
-    """What makes two runs the same one. A data set that has a hash is known by it, wherever it lies."""
+    """Entry of a record that identifies its run. A data set with a hash is identified by it, wherever it is."""
     if name == "dataset":
         return record.dataset.sha256 or asdict(record.dataset)
     if name == "mask":

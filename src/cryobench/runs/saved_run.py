@@ -1,4 +1,4 @@
-"""``save_run`` and ``load_run``: a reconstruction of any origin as a RUN folder, which every command takes."""
+"""``save_run`` and ``load_run``: a reconstruction of any origin as a RUN folder for all commands."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,28 +11,28 @@ from cryobench.metrics.evaluate import check_particles
 
 
 def load_run(folder: str | Path) -> Reconstruction:
-    """The finished run in a folder; its volumes and model are read when asked for.
+    """The finished run in a folder; its volumes and model are read on demand.
 
     Raises
     ------
     FormatError
-        If the folder is no run, the run is not finished, or a part of it is missing or damaged.
+        If the folder is not a run, the run is not finished, or a part of it is missing or damaged.
     """
     return load_reconstruction(Path(folder))
 
 
 def save_run(reconstruction: Reconstruction, folder: str | Path, dataset: Dataset) -> Reconstruction:
-    """Write a reconstruction made of a data set into a new RUN folder, and give it as it is read from there.
+    """Write a reconstruction of a data set into a new RUN folder, and return it as read from there.
 
-    The record says that it is of this data set, so that ``score`` and ``report`` find it; the method of its record is
-    the name it is shown under.
+    The record refers to this data set, so that ``score`` and ``report`` find it; the method of the record is its
+    displayed name.
 
     Raises
     ------
     ValueError
-        If it is of another number of particles.
+        If its number of particles is another.
     FormatError
-        If the folder is there already.
+        If the folder already exists.
     """
     target = Path(folder)
     check_particles(reconstruction, dataset)

@@ -1,4 +1,4 @@
-"""Score finished runs from their files alone, and keep the scores beside them."""
+"""Score finished runs from their files alone, and keep the scores with them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,20 +28,20 @@ ALIGNMENT = "alignment.json"
 
 @dataclass(frozen=True)
 class HowToScore:
-    """What a score depends on besides the run and the data set."""
+    """Inputs of a score other than the run and the data set."""
 
     align: Align = "auto"
-    """How volumes are brought onto the true ones: see ``metrics.volumes.frames``."""
+    """Alignment of volumes to the true ones: see ``metrics.volumes.frames``."""
     alignment: Path | None = None
-    """File of alignments found before, instead."""
+    """File of existing alignments to use instead."""
     mask: Path | Literal["none"] | None = None
-    """Volume to score in, instead of the data set's own mask; "none" for no mask: nothing is scored in one."""
+    """Mask to score in, instead of the data set's; "none" for no mask: nothing is scored in one."""
     resample: bool = False
-    """Put volumes of another box or pixel size on the data set's grid."""
+    """Resample volumes of another box or pixel size to the data set's grid."""
     fresh: bool = False
-    """Measure everything again, whatever was kept."""
+    """Measure everything again, ignoring kept results."""
     seed: int = 0
-    """Of the intervals."""
+    """Seed of the intervals."""
 
 
 def score_run(
@@ -54,17 +54,17 @@ def score_run(
 ) -> tuple[Reconstruction, Scores]:
     """Score the run in a folder and write RUN/scores.
 
-    The result of each metric is kept when it is there. Scoring again measures only what is missing or depends on
-    something that changed; scoring some metrics keeps the others that still hold.
+    The result of each metric is kept as soon as it is computed. Scoring again measures only what is missing or
+    depends on a change; scoring some metrics keeps the others that are still valid.
 
     Parameters
     ----------
     folder
         RUN folder of a finished run.
     metrics
-        Names; None for all that can be measured.
+        Names; None for all measurable ones.
     dataset
-        The data set's folder, if it is not where the run record says.
+        The data set's folder, if it is not at the path in the run record.
     how
         Alignment, mask, resampling and seed.
     context
@@ -74,7 +74,7 @@ def score_run(
     ------
     FormatError
         The run did not finish, or was made from another data set than the one found; a file is damaged; the mask is
-        none, or lies beside the molecule.
+        not a mask, or is off the molecule.
     ValueError
         As ``metrics.score``.
     """
@@ -122,7 +122,7 @@ def _score(
     )
     kept.write(scores.context, names)
     if kept.found and not kept.measured:
-        context.progress.note("found scored, nothing was measured; --fresh measures again.")
+        context.progress.note("already scored, nothing was measured; --fresh measures again.")
     return reconstruction, replace(scores, context={**scores.context, "contents": kept.contents})
 
 
@@ -138,7 +138,7 @@ def _read_mask(path: Path, dataset: Dataset, context: RunContext) -> np.ndarray:
 def load_or_score(
     folder: Path, *, dataset: Path | None = None, context: RunContext | None = None
 ) -> tuple[Reconstruction, Scores]:
-    """The run in a folder with its scores; taken now if they were not before, or its files have changed since."""
+    """The run in a folder with its scores, measured now if they are missing or its files have changed since."""
     context = context or RunContext()
     context = replace(context, progress=Named(context.progress, Path(folder).resolve().name))
     reconstruction = open_run(folder, dataset, context.progress)
@@ -151,12 +151,12 @@ def load_or_score(
             raise FormatError(f"{error} To score the run again: cryobench score {folder}") from error
         if still_hold(scores, reconstruction):
             return reconstruction, scores
-        context.progress.note("the run has changed since it was scored: it is scored again.")
+        context.progress.note("the run has changed since it was scored and is scored again.")
     return _score(reconstruction, Path(folder), None, dataset, HowToScore(), context)
 
 
 def _load_frame(folder: Path, reconstruction: Reconstruction, how: HowToScore, kept: KeptScores) -> Frame | None:
-    """The frame of the alignments given, or of those found before if they still hold; else None."""
+    """Frame from the given alignments, or from earlier ones if still valid; else None."""
     path = how.alignment or folder / "scores" / ALIGNMENT
     if how.alignment is None and (how.fresh or not path.exists()):
         return None
@@ -165,8 +165,8 @@ def _load_frame(folder: Path, reconstruction: Reconstruction, how: HowToScore, k
         return None
     if len(found) not in (1, len(reconstruction.queries)):
         raise ValueError(
-            f"{path} holds {len(found)} alignments, the run has {len(reconstruction.queries)} query volumes: "
-            "give one for all of them, or one each."
+            f"{path} holds {len(found)} alignments, the run has {len(reconstruction.queries)} query volumes: give "
+            "one for all, or one each."
         )
     why = f"alignments of {path}" if how.alignment else str(entries.get("why"))
     mode = "reconstruction" if len(found) == 1 else "volume"
@@ -174,38 +174,38 @@ def _load_frame(folder: Path, reconstruction: Reconstruction, how: HowToScore, k
 
 
 def _name_alignment(how: HowToScore, kept: KeptScores) -> str:
-    """Digest of what an alignment depends on."""
+    """Digest of the inputs of an alignment."""
     return kept.name_content(("volumes", "poses"), {"align": how.align, "version": VERSION})
 
 
 def load_dataset_of(folders: Sequence[Path], dataset: Path | None = None) -> Dataset:
-    """The one data set that all these runs were made from. FormatError if they differ."""
+    """The common data set of these runs. FormatError if they differ."""
     runs = [load_reconstruction(folder) for folder in folders]
     hashes = {str(run.record.dataset.sha256): folder for run, folder in zip(runs, folders, strict=True)}
     if len(hashes) > 1:
         raise FormatError(
-            "the runs were made from different data sets and cannot share a page: "
+            "the runs were made from different data sets and cannot be on one page: "
             + ", ".join(f"{folder} ({sha[:12]})" for sha, folder in hashes.items())
         )
     return find_dataset(runs[0], dataset)
 
 
 def find_dataset(reconstruction: Reconstruction, given: Path | None) -> Dataset:
-    """The data set of a run: where it is said to be, or where its record says. FormatError if it is another."""
+    """Data set of a run, at the given or the recorded path. FormatError if it is another."""
     recorded = reconstruction.record.dataset
     path = given or recorded.path
     if given is not None and not given.exists():
-        raise FormatError(f"there is no data set at {given}, from which {reconstruction.path} was to be scored.")
+        raise FormatError(f"there is no data set at {given} (given for {reconstruction.path}).")
     if path is None or not Path(path).exists():
         raise FormatError(
-            f"{reconstruction.path} was made from the data set {recorded.name} at {path}, which is not there: "
-            "say where it is now with --dataset FOLDER."
+            f"{reconstruction.path} was made from the data set {recorded.name} at {path}, which does not exist: "
+            "give its present folder with --dataset FOLDER."
         )
     dataset = load_dataset(Path(path))
     found, expected = dataset.card.get("sha256"), recorded.sha256
     if expected is not None and found != expected:
         raise FormatError(
             f"{reconstruction.path} was made from a data set with hash {expected[:12]}, but {path} has "
-            f"{str(found)[:12]}: it was made anew since. Run the method again, or point --dataset to the right one."
+            f"{str(found)[:12]}: it was made again since. Run the method again, or point --dataset to the right one."
         )
     return dataset

@@ -1,6 +1,6 @@
-"""A new folder of volumes, written one by one: cut off, the same command goes on with those that are missing.
+"""A new folder of volumes, written one by one: if interrupted, the same command resumes with the missing ones.
 
-``call.json`` keeps what a finished folder was made of, by which the same command finds it finished.
+``call.json`` keeps the inputs of a finished folder, by which the same command recognises it as finished.
 """
 
 import shutil
@@ -38,20 +38,20 @@ def write_volume_folder(
     names
         File of each volume.
     volumes_of
-        Volumes of the numbered ones, one at a time, given a context with a checkpoint for what leads to them.
+        Iterator over the volumes with the given numbers; its context has a checkpoint for intermediate results.
     rows
-        A row for each volume: what it is made of.
+        One row per volume: its latent or weights.
     call
-        What the volumes depend on besides.
+        Other inputs of the volumes.
     pixel_size
         Å.
     finish
-        Writes the other files, when all volumes are there.
+        Writes the other files, once all volumes exist.
 
     Raises
     ------
     FileExistsError
-        If the folder exists and is of no such command; of one that finished, nothing is made.
+        If the folder exists and is not of this command; if it is finished, nothing is made.
     FormatError
         If it is of another interrupted command.
     FolderBusy
@@ -64,9 +64,9 @@ def write_volume_folder(
     with lock_folder(folder, "decoding volumes"):
         if folder.exists() and not checkpoint.exists():
             if (folder / _CALL).exists() and read_json(folder / _CALL) == whole:
-                context.progress.note(f"{folder}: found finished, nothing was decoded.")
+                context.progress.note(f"{folder}: already finished, nothing was decoded.")
                 return [folder / name for name in names]
-            raise FileExistsError(f"{folder} exists already; remove it or choose another name.")
+            raise FileExistsError(f"{folder} already exists; remove it or choose another name.")
         Checkpoint(checkpoint, whole)
         remove_partial_files(folder)
         try:

@@ -219,7 +219,9 @@ def test_an_adoption_cut_off_is_finished_by_the_same_call(
         patch.setattr(module, "write_dataset", stop)
         with pytest.raises(KeyboardInterrupt):
             adopt(home / "toy" / "particles.star", tmp_path / "mine", **call)
-    with pytest.raises(FormatError, match=r"its adoption was stopped before .* Run the same cryobench adopt command"):
+    with pytest.raises(
+        FormatError, match=r"its adoption was interrupted before .* Run the same cryobench adopt command"
+    ):
         load_dataset(tmp_path / "mine")
     with pytest.raises(FormatError, match=r"unfinished adoption of another call \(they differ in labels, volumes\)"):
         adopt(home / "toy" / "particles.star", tmp_path / "mine")
@@ -231,11 +233,11 @@ def test_an_adoption_cut_off_is_finished_by_the_same_call(
 @pytest.mark.parametrize(
     ("name", "given", "message"),
     [
-        ("particles.star", {"volumes": "truth/volumes"}, "say which particle is in which state with labels"),
-        ("particles.star", {"ctf": "ctf.pkl"}, "has poses and CTF of its own"),
+        ("particles.star", {"volumes": "truth/volumes"}, "give the state of each particle with labels"),
+        ("particles.star", {"ctf": "ctf.pkl"}, "has its own poses and CTF"),
         ("particles.star", {"passthrough": ["particles.cs"]}, "passthrough files belong to a .cs file"),
-        ("particles/0.mrcs", {}, "holds images alone: give their CTF too"),
-        ("query.csv", {}, "is no table of particles"),
+        ("particles/0.mrcs", {}, "holds images only: give their CTF too"),
+        ("query.csv", {}, "is not a table of particles"),
         ("particles.star", {"labels": "missing.npy"}, "missing.npy does not exist"),
         ("nothing.star", {}, "nothing.star does not exist"),
     ],

@@ -42,7 +42,7 @@ def test_finer_volumes_are_cropped_to_the_grid_of_the_images(home: Path, labels:
         (24, 4.0, 3, "24 voxels a side, but the images have 16 px: only volumes on the grid of the images, or finer"),
         (8, 8.0, 3, "8 voxels a side, but the images have 16 px"),
         (16, 3.0, 3, "voxels of 3 Å, but the images have pixels of 4 Å"),
-        (32, 4.0, 3, "voxels of 4 Å, but the images have pixels of 2 Å|they are not on one grid"),
+        (32, 4.0, 3, "voxels of 4 Å, but the images have pixels of 2 Å|they are on different grids"),
         (16, 4.0, 2, "states 0 to 2, but .* holds 2 volumes .0.mrc to 1.mrc."),
         (16, 4.0, 0, "holds no .mrc volumes"),
     ],
@@ -62,8 +62,8 @@ def test_volumes_that_do_not_fit(
     ("mask", "message"),
     [
         (np.ones((8, 8, 8)), "8 voxels a side, but the images have 16 px. Resample the mask onto 16 voxels of 4 Å"),
-        (np.full((16, 16, 16), 7.0), "is no mask: its values run from 7 to 7"),
-        (np.zeros((16, 16, 16)), "mask.mrc holds next to nothing: its values sum to 0 voxels, expected at least 64"),
+        (np.full((16, 16, 16), 7.0), "is not a mask: its values range from 7 to 7"),
+        (np.zeros((16, 16, 16)), "mask.mrc is almost empty: its values sum to 0 voxels, expected at least 64"),
     ],
 )
 def test_masks_that_do_not_fit(home: Path, tmp_path: Path, mask: np.ndarray, message: str) -> None:

@@ -51,7 +51,7 @@ def test_poses_of_a_run_are_given_and_the_truth_stays(original: Dataset, home: P
         assert found.particles.mask is None
         everyone = np.arange(len(found.particles))
         np.testing.assert_array_equal(found.particles.read(everyone), original.particles.read(everyone))
-        assert any("in a frame of its own" in note for note in found.card["notes"])
+        assert any("in its own frame" in note for note in found.card["notes"])
     assert adopt(home / "toy", tmp_path / "posed", poses_of=run).card == posed.card
 
 
@@ -72,11 +72,11 @@ def test_what_has_no_poses_for_these_particles_is_refused(original: Dataset, hom
     with pytest.raises(FormatError, match="has no poses of its own"):
         adopt(dataset, tmp_path / "new", poses_of=without)
     several = _store(original, tmp_path / "several", n_classes=2)
-    with pytest.raises(ValueError, match=r"each of the 2 classes of .* has a frame of its own.*n_classes=1"):
+    with pytest.raises(ValueError, match=r"each of the 2 classes of .* has its own frame.*n_classes=1"):
         adopt(dataset, tmp_path / "new", poses_of=several)
     run = _store(original, tmp_path / "run")
-    with pytest.raises(ValueError, match="is no folder of a data set"):
+    with pytest.raises(ValueError, match="is not a data set folder"):
         adopt(dataset / "particles.star", tmp_path / "new", poses_of=run)
-    with pytest.raises(ValueError, match="labels does not go with the poses of a run"):
+    with pytest.raises(ValueError, match="labels cannot be combined with the poses of a run"):
         adopt(dataset, tmp_path / "new", poses_of=run, labels=tmp_path / "labels.npy")
     assert not (tmp_path / "new").exists()

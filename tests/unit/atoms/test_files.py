@@ -101,7 +101,7 @@ def test_bad_files_are_told_apart(tmp_path):
 def test_truncated_gzip(tmp_path, kept):
     path = tmp_path / "cut.pdb.gz"
     path.write_bytes(gzip.compress(PDB.encode())[:kept])
-    with pytest.raises(FormatError, match=rf"cut\.pdb\.gz is not a whole gzip file \({kept} bytes"):
+    with pytest.raises(FormatError, match=rf"cut\.pdb\.gz is not a complete gzip file \({kept} bytes"):
         read_structure(path)
 
 
@@ -137,7 +137,7 @@ def test_what_pdb_cannot_hold_is_refused(tmp_path):
         write_structure(model, tmp_path / "far.pdb")
     write_structure(model, tmp_path / "far.cif")
     assert read_structure(tmp_path / "far.cif").positions[0, 0] == 1500.0
-    with pytest.raises(ValueError, match=r"written as \.pdb or \.cif"):
+    with pytest.raises(ValueError, match=r"end in \.pdb or \.cif"):
         write_structure(model, tmp_path / "far.xyz")
 
 

@@ -262,7 +262,7 @@ def test_missing_residues_and_atoms():
 def test_no_solution_says_how_far_it_came():
     sampler = LinkerSampler(read_antibody(), clash_distance=3.9)
     message = (
-        r"state 3: no conformation of the linker H 214 to 243 without a clash in 40 tries.*came to [0-3]\.\d\d Å"
+        r"state 3: no conformation of the linker H 214 to 243 without a clash in 40 tries.*reached [0-3]\.\d\d Å"
     )
     with pytest.raises(ValueError, match=message):
         sampler.draw(3, max_tries=40)

@@ -159,12 +159,12 @@ def test_names_in_the_first_column_say_nothing_of_elements(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda line: line[:30] + "********" + line[38:], r"columns 31 to 54 are to hold x, y and z"),
+        (lambda line: line[:30] + "********" + line[38:], r"columns 31 to 54 must hold x, y and z"),
         (lambda line: line[:26] + " " + line[26:], r"columns 31 to 54"),  # all shifted to the right
         (lambda line: line[:25] + line[27:31] + "-" + line[32:], r"columns"),
         (lambda line: line[:6] + " " + line[6:], r"columns 31 to 54"),  # a serial number of six digits
-        (lambda line: line[:30] + "     nan" + line[38:], r"columns 31 to 54 are to hold finite x, y and z"),
-        (lambda line: line[:50], r"cut off"),
+        (lambda line: line[:30] + "     nan" + line[38:], r"columns 31 to 54 must hold finite x, y and z"),
+        (lambda line: line[:50], r"truncated"),
         (lambda line: line[:54] + "******" + line[60:], r"columns 55 to 66"),
     ],
 )
@@ -183,7 +183,7 @@ def test_coordinates_of_mmcif_that_are_no_numbers_are_told(tmp_path):
     first = f"{helix_positions()[0, 0]:.3f}".rstrip("0")
     assert first in text
     (tmp_path / "bad.cif").write_text(text.replace(f" {first} ", " ******** ", 1))
-    with pytest.raises(FormatError, match=r"bad\.cif: 1 atoms have coordinates that are no numbers.*\*\*\*"):
+    with pytest.raises(FormatError, match=r"bad\.cif: 1 atoms have coordinates that are not numbers.*\*\*\*"):
         read_structure(tmp_path / "bad.cif")
 
 
@@ -258,7 +258,7 @@ def test_copies_of_an_assembly_are_one_structure(tmp_path):
     model = read_structure(path, notes=notes)
     assert int(model.atomic_numbers.sum()) == 2 * HELIX_ELECTRONS
     assert sorted(set(model.chains.tolist())) == ["A", "A-2"]
-    assert notes == ["dimer.pdb: its 2 models are taken as one structure, the copies of an assembly."]
+    assert notes == ["dimer.pdb: its 2 models are read as one structure, copies in an assembly."]
     assert len(read_structure(path, model=1)) == HELIX_ATOMS
     with pytest.raises(ValueError, match="holds 2 models"):
         read_structure(path, model=2)
@@ -273,7 +273,7 @@ def test_conformations_are_no_copies(tmp_path):
         assert holds_several_models(path, unless_assembly=True)
         notes = []
         assert len(read_structure(path, notes=notes)) == HELIX_ATOMS
-        assert notes == ["nmr.pdb: the first of its 2 models is taken."]
+        assert notes == ["nmr.pdb: the first of its 2 models is used."]
         assert len(read_structure(path, model="all")) == 2 * HELIX_ATOMS
 
 

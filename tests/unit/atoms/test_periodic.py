@@ -111,7 +111,7 @@ def test_a_structure_file_with_a_box(tmp_path):
     notes = []
     model = read_structure(write_pdb(tmp_path / "cut.pdb", [box, *lines]), notes=notes)
     np.testing.assert_allclose(distances(model.positions), distances(helix_positions()), atol=2e-3)
-    assert notes == ["cut.pdb: 1 molecules were cut by the periodic box and are put together."]
+    assert notes == ["cut.pdb: 1 molecules were cut by the periodic box and are made whole."]
     # Without a box nothing is known.
     apart = read_structure(write_pdb(tmp_path / "none.pdb", lines))
     assert distances(apart.positions).max() > 35

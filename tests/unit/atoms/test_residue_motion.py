@@ -191,5 +191,5 @@ def test_domains_that_are_not_there_are_told(hinged):
         find_hinged_domains(model, carriers, ["A"], 41, 90, 4)
     with pytest.raises(ValueError, match="too few for a domain"):
         find_hinged_domains(model, carriers, ["A"], 31, 37, 4)
-    with pytest.raises(ValueError, match="all the structure has"):
+    with pytest.raises(ValueError, match="are the whole structure"):
         find_hinged_domains(model, carriers, ["A", "B"], 1, 60, 4)

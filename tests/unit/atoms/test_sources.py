@@ -79,7 +79,7 @@ def test_pinned_hash(server, tmp_path):
         ("missing", ValueError, r"no entry '9ZZZ' .*404"),
         ("broken", ConnectionError, "status 503.*--structure FILE"),
         ("cut", ConnectionError, "cannot download .*--structure FILE"),
-        ("cut without length", FormatError, "connection was cut.*--structure FILE"),
+        ("cut without length", FormatError, "connection was interrupted.*--structure FILE"),
     ],
 )
 def test_failures_leave_nothing_behind(server, tmp_path, mode, error, message):
@@ -102,7 +102,7 @@ def test_offline(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["rcsb:", "rcsb:hello", "rcsb:../x", "1HZ"])
 def test_names_that_are_no_entry(name):
-    with pytest.raises(ValueError, match="names no PDB entry"):
+    with pytest.raises(ValueError, match="is not a PDB entry"):
         fetch_structure(name)
 
 

@@ -124,7 +124,7 @@ def test_poses_of_a_part_are_seen(sound):
     wrong = with_poses(sound, particles.rotations[order], particles.shifts[order])
     check = check_conventions(replace(wrong, truth=None), quick=True)
     assert names_of(check) == ["poses-partly-wrong"]
-    assert "The hand cannot be told" in check.unknown[0]
+    assert "The hand cannot be decided" in check.unknown[0]
     assert abs(check.strangers.share - 0.3) < 0.07
 
 
@@ -229,7 +229,7 @@ def test_the_result_is_plain_and_kept(sound, tmp_path):
     assert "adopt --contrast" in read_open_faults(tmp_path)[0]
     assert read_open_faults(tmp_path / "elsewhere") == []
     (tmp_path / "check.json").write_text('{"faults": []}')
-    with pytest.raises(FormatError, match="make it anew with 'cryobench check"):
+    with pytest.raises(FormatError, match="repeat 'cryobench check"):
         read_check(tmp_path)
 
 

@@ -48,5 +48,5 @@ def test_a_name_alone_is_found_in_whatever_kind_it_is(capsys, monkeypatch):
     assert "\nimporters\n" in printed
     with pytest.raises(UnknownName, match="no recipe, method, metric or importer named 'ari'"):
         show_catalogue("ari", None)
-    with pytest.raises(UnknownName, match="kind of thing to list"):
+    with pytest.raises(UnknownName, match="no kind named 'labels'"):
         show_catalogue("labels", "methods")

@@ -69,7 +69,7 @@ def test_maps_of_known_hand_are_compared_as_they_are_given(tmp_path):
     write_volume(tmp_path / "maps" / "other.mrc", regrid_volume(volume, 4.0, box_size=48, new_pixel_size=2.0), 2.0)
     checked = call("check", tmp_path / "data", "--particles", 200, "--references", tmp_path / "maps")
     assert checked.exit_code == 3, checked.output
-    assert "WRONG: poses are of the other hand" in " ".join(checked.output.split())
+    assert "WRONG: poses have the other hand" in " ".join(checked.output.split())
     assert "are resampled in Fourier space to 24 of 4 Å" in " ".join(checked.output.split())
     check = read_check(dataset.path)
     assert check is not None

@@ -28,10 +28,10 @@ def test_a_run_trains_on_and_is_exported(data, tmp_path):
     command = ("run", "cryodrgn-ai-fixed", data, "-o", tmp_path / "run", *small, "--memory", "1GB")
     said = type_words(*command)
     assert "run/training (" in said
-    assert "is what --more-epochs goes on from" in said
+    assert "is needed only by --more-epochs" in said
     assert "2 attempts" in type_words(*command, "--more-epochs", 2)
     said = type_words("export", tmp_path / "run", "--to", "cryodrgn", "-o", tmp_path / "out")
     assert f"cryodrgn analyze {tmp_path / 'out'} 3" in said
     assert (tmp_path / "out" / "weights.3.pkl").exists()
-    with pytest.raises(FileExistsError, match="out exists already"):
+    with pytest.raises(FileExistsError, match="out already exists"):
         type_words("export", tmp_path / "run", "--to", "cryodrgn", "-o", tmp_path / "out")

@@ -27,12 +27,12 @@ def type_words(*words: object) -> tuple[int, str]:
 
 def test_a_run_or_scores_that_are_there_are_said_to_be(folder):
     run = ("run", "random-latent", folder / "data", "-o", folder / "random")
-    assert "found finished" not in type_words(*run)[1]
-    assert "random: found finished, nothing was computed" in type_words(*run)[1]
+    assert "already finished" not in type_words(*run)[1]
+    assert "random: already finished, nothing was computed" in type_words(*run)[1]
     score = ("score", folder / "mine", "--metric", "labels")
-    assert "found scored" not in type_words(*score)[1]
-    assert "mine: found scored, nothing was measured" in type_words(*score)[1]
-    assert "found scored" not in type_words(*score, "--fresh")[1]
+    assert "already scored" not in type_words(*score)[1]
+    assert "mine: already scored, nothing was measured" in type_words(*score)[1]
+    assert "already scored" not in type_words(*score, "--fresh")[1]
 
 
 def test_nothing_measured_is_no_success(folder, tmp_path):

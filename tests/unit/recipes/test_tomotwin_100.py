@@ -53,7 +53,7 @@ def test_masses_of_any_mixture_follow_the_published_law(n):
 
 def test_family_has_its_limits():
     for n in (0, 1001):
-        with pytest.raises(ValueError, match=f"1 to 1000 complexes, asked for {n}"):
+        with pytest.raises(ValueError, match=f"1 to 1000 complexes, got {n}"):
             procedural_complexes(n)
     with pytest.raises(ValueError, match="n_structures"):
         _settings(n_structures=1)
@@ -140,7 +140,7 @@ def test_files_that_make_no_mixture(folder, tmp_path):
         RECIPE.ensemble(_settings(n_structures=6), resolve_structures([folder]))
     with pytest.raises(FileNotFoundError, match=r"holds no structure file.*found 0 other"):
         resolve_structures([tmp_path])
-    with pytest.raises(FileNotFoundError, match="is no folder"):
+    with pytest.raises(FileNotFoundError, match="is not a folder"):
         list_structures(folder / "e.pdb")
     with pytest.raises(FileNotFoundError, match="does not exist"):
         resolve_structure(folder / "f.pdb")

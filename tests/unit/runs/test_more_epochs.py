@@ -135,18 +135,18 @@ def test_killed_while_it_takes_its_place_the_same_command_completes_it(dataset, 
 def test_what_cannot_go_on_says_why(dataset, folder, tmp_path):
     with pytest.raises(ValueError, match=r"consensus does not train in epochs.* leave --more-epochs out"):
         run("consensus", dataset, tmp_path / "new", more_epochs=1)
-    with pytest.raises(ValueError, match=r"--more-epochs takes a whole number from 1, got 0"):
+    with pytest.raises(ValueError, match=r"--more-epochs expects a whole number from 1, got 0"):
         train("cryodrgn", dataset, folder, more_epochs=0)
-    with pytest.raises(FormatError, match=r"new holds no run to go on from: give the same command without"):
+    with pytest.raises(FormatError, match=r"new holds no run to train further: give the same command without"):
         train("cryodrgn", dataset, tmp_path / "new", more_epochs=1)
     with pytest.raises(FormatError, match=r"differ in seed.*repeat the command that made it, with --more-epochs"):
         train("cryodrgn", dataset, folder, more_epochs=1, seed=3)
     with pytest.raises(FormatError, match=r"differ in method"):
         train("cryodrgn-ai-fixed", dataset, folder, more_epochs=1)
     shutil.rmtree(folder / "training")
-    with pytest.raises(FormatError, match=r"has no training/, the state .* Train anew into another folder"):
+    with pytest.raises(FormatError, match=r"has no training/, .* Train again into another folder"):
         train("cryodrgn", dataset, folder, more_epochs=1)
     record = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**record, "status": "failed", "parts": {}, "findings": []}))
-    with pytest.raises(FormatError, match=r"is not finished, so there is nothing to go on from"):
+    with pytest.raises(FormatError, match=r"is not finished, so it cannot be trained further yet"):
         train("cryodrgn", dataset, folder, more_epochs=1)

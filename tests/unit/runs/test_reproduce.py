@@ -73,7 +73,7 @@ def test_a_result_that_is_another_is_no_success(folder, tmp_path):
 def test_what_cannot_be_made_again(folder, tmp_path):
     dataset = cryobench.load_dataset(folder / "data")
     store_run(dataset, tmp_path / "imported")
-    with pytest.raises(FormatError, match="not made by a method that is installed"):
+    with pytest.raises(FormatError, match="not made by an installed method"):
         reproduce(tmp_path / "imported", tmp_path / "again")
     store_run(dataset, tmp_path / "foreign", "3d-class")
     with pytest.raises(FormatError, match="not made by cryobench run"):

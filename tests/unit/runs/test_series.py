@@ -193,7 +193,7 @@ REFUSED = {
     "a window per particle and more": ("intermediates", {"frames": 90}, "only 89 latents"),
     "more clusters than latents": ("cluster", {"clusters": 90}, "only 89 different latents"),
     "more centres than latents": ("k-means", {"clusters": 90}, "only 89 different latents"),
-    "no path of its own": ("path", {}, "--anchors 12,340"),
+    "keeps no path": ("path", {}, "--anchors 12,340"),
     "a path through three": ("path", {"anchors": (0, 1, 2)}, "between two particles, got 3"),
     "a particle that is not there": ("path", {"anchors": (0, 90)}, "particles 0 to 89"),
     "a particle left out": ("path", {"anchors": (5, 0)}, "particle 5 was left out"),
@@ -223,7 +223,7 @@ def test_refusals_leave_nothing_behind(case: str, run: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"percentiles": (97.0, 3.0)}, "percentiles rise"),
+        ({"percentiles": (97.0, 3.0)}, "percentiles must rise"),
         ({"frames": 1}, "at least two frames"),
         ({"clusters": 0}, "at least one cluster"),
         ({"anchors": (3,)}, "at least two anchors"),
@@ -241,7 +241,7 @@ def test_settings_out_of_range(settings, message) -> None:
 
 def test_runs_without_what_a_kind_needs(run: Path, dataset, tmp_path: Path) -> None:
     store_run(dataset, tmp_path / "classes")
-    with pytest.raises(ValueError, match="found none"):
+    with pytest.raises(ValueError, match="has none"):
         write_series(tmp_path / "classes", "simple", tmp_path / "out")
     bare = replace(load_reconstruction(run), latents=None, posteriors=np.eye(3)[dataset.truth.states])
     save_reconstruction(bare, tmp_path / "bare", pixel_size=PIXEL_SIZE)
@@ -250,7 +250,7 @@ def test_runs_without_what_a_kind_needs(run: Path, dataset, tmp_path: Path) -> N
     with pytest.raises(FormatError):
         write_series(tmp_path / "nowhere", "cluster", tmp_path / "out")
     (tmp_path / "out").mkdir()
-    with pytest.raises(FileExistsError, match="exists already"):
+    with pytest.raises(FileExistsError, match="already exists"):
         write_series(run, "simple", tmp_path / "out")
 
 
@@ -316,7 +316,7 @@ def test_classes_are_decoded_at_particles_and_nowhere_else(dataset, tmp_path: Pa
     volumes = load_reconstruction(tmp_path / "run").model["volumes"]
     for index, state in enumerate(dataset.truth.states[found.particles]):
         np.testing.assert_array_equal(found.volumes.read(index), volumes[state])
-    with pytest.raises(ValueError, match="only those of its classes: choose k-means"):
+    with pytest.raises(ValueError, match="of its classes only, not at any latent: choose k-means"):
         write_series(tmp_path / "run", "pca", tmp_path / "none")
 
 
@@ -376,8 +376,8 @@ def test_an_interrupted_series_goes_on(run: Path, tmp_path: Path, monkeypatch) -
         assert path.read_bytes() == (tmp_path / "out" / path.name).read_bytes()
     written.clear()
     assert write_series(run, "simple", tmp_path / "out", settings) == [tmp_path / "out" / path.name for path in whole]
-    assert not written  # found finished
-    with pytest.raises(FileExistsError, match="exists already"):
+    assert not written  # already finished
+    with pytest.raises(FileExistsError, match="already exists"):
         write_series(run, "simple", tmp_path / "out", SeriesSettings(frames=5))
 
 
@@ -392,7 +392,7 @@ def test_damaged_series_are_refused(run: Path, tmp_path: Path) -> None:
     write_series(run, "pca", tmp_path / "out", SeriesSettings(frames=3))
     text = (tmp_path / "out" / "series.csv").read_text()
     (tmp_path / "out" / "series.csv").write_text(text.replace("latent_1", "first"))
-    with pytest.raises(FormatError, match=r"no volume series.*latent_1"):
+    with pytest.raises(FormatError, match=r"not a volume series.*latent_1"):
         load_series(tmp_path / "out")
     (tmp_path / "out" / "series.csv").write_text(text.replace(".mrc,", ".mrc,zero", 1))
     with pytest.raises(FormatError, match=r"'zero\d+', expected a number"):

@@ -234,7 +234,7 @@ def test_methods_get_only_the_poses_they_are_given(tmp_path: Path, parts: dict, 
         ({"card": {"recipe": "x"}}, "needs the data set's name"),
         ({"card": {"name": "x", "pixel_size": 2.0}}, r"the card says pixel_size = 2\.0, but it is 1\.5"),
         ({"variables": {"state": CollectiveVariable(np.zeros(N), "")}}, "cannot be named 'state'"),
-        ({"stacks": [Path("particles/000.mrcs")]}, "4 images but CTF parameters of 8"),
+        ({"stacks": [Path("particles/000.mrcs")]}, "4 images, but CTF parameters for 8"),
         ({"stacks": [Path("none.mrcs")]}, r"none\.mrcs does not exist"),
     ],
 )
@@ -267,7 +267,7 @@ def test_a_simulation_cut_short_says_how_to_go_on(tmp_path: Path, left: str) -> 
 
 
 def test_folders_that_are_no_data_sets(tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match=r"none does not exist or is no folder"):
+    with pytest.raises(FormatError, match=r"none does not exist or is not a folder"):
         load_dataset(tmp_path / "none")
     with pytest.raises(FormatError, match=r"is not a data set: it has no dataset\.json"):
         load_dataset(tmp_path)

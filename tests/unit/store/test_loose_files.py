@@ -137,7 +137,9 @@ def test_a_job_of_a_program_that_is_known_is_refused_with_its_import(dataset: Da
 
 def test_files_that_no_import_takes_are_named_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "figure.png").touch()
-    with pytest.raises(FormatError, match=r"no run\.json\. It holds figure\.png, which no run wrote and"):
+    with pytest.raises(
+        FormatError, match=r"no run\.json\. It holds figure\.png, which were not written by a run and"
+    ):
         load_reconstruction(tmp_path)
 
 

@@ -182,7 +182,7 @@ def test_groups_of_a_model_are_one_file_that_others_read_and_a_damaged_one_is_na
     found = load_reconstruction(tmp_path)
     assert not found.model["weights/last.bias"].flags.writeable
     safetensors.numpy.save_file({"steps": stored["steps"]}, path)
-    with pytest.raises(FormatError, match=r"weights\.safetensors cannot be read .* one named 'last\.bias'"):
+    with pytest.raises(FormatError, match=r"weights\.safetensors cannot be read .* a tensor named 'last\.bias'"):
         load_reconstruction(tmp_path).model["weights/last.bias"]
     os.truncate(path, 20)
     with pytest.raises(FormatError, match=r"weights\.safetensors cannot be read"):
@@ -190,7 +190,7 @@ def test_groups_of_a_model_are_one_file_that_others_read_and_a_damaged_one_is_na
     path.unlink()
     with pytest.raises(FormatError, match=r"weights\.safetensors cannot be read"):
         load_reconstruction(tmp_path).model["weights/steps"]
-    with pytest.raises(ValueError, match=r"takes arrays of numbers, and 'a' is one of <U1"):
+    with pytest.raises(ValueError, match=r"holds arrays of numbers only, but 'a' is of <U1"):
         save_reconstruction(make_reconstruction(rng, model={"weights/a": np.array("x")}), tmp_path, pixel_size=1.5)
 
 
@@ -295,7 +295,7 @@ def test_digests_change_with_what_they_are_of(tmp_path: Path, rng: np.random.Gen
 
 
 def test_runs_that_are_none_damaged_or_newer(tmp_path: Path, rng: np.random.Generator) -> None:
-    with pytest.raises(FormatError, match="does not exist or is no folder"):
+    with pytest.raises(FormatError, match="does not exist or is not a folder"):
         load_reconstruction(tmp_path / "none")
     with pytest.raises(FormatError, match=r"is not a run: it has no run\.json"):
         load_reconstruction(tmp_path)
@@ -331,7 +331,7 @@ def test_a_run_of_the_first_schema_names_the_command_that_makes_it_anew(tmp_path
     for read in (read_run_record, load_reconstruction):
         with pytest.raises(FormatError, match=r"older cryobench \(schema 1; this version reads 2\)") as refused:
             read(tmp_path)
-        assert str(refused.value).endswith(f"make it anew: {command}")
+        assert str(refused.value).endswith(f"repeat it: {command}")
     write_json(tmp_path / "run.json", old | {"command": "cryobench run 3d-class set -o here"})
     with pytest.raises(FormatError, match=r"anew: cryobench run 3d-class set -o here$"):
         read_run_record(tmp_path)
@@ -384,7 +384,7 @@ def test_a_malformed_record_is_one_clear_error(
 def test_parts_of_different_lengths_are_refused(tmp_path: Path, rng: np.random.Generator) -> None:
     save_reconstruction(make_reconstruction(rng), tmp_path, pixel_size=1.5)
     np.save(tmp_path / "latents.npy", np.zeros((N - 1, 3)))
-    with pytest.raises(FormatError, match=r"is no run: the parts of a reconstruction differ in length: .*7"):
+    with pytest.raises(FormatError, match=r"is not a run: the parts of a reconstruction differ in length: .*7"):
         load_reconstruction(tmp_path)
 
 
@@ -417,8 +417,8 @@ def test_the_run_whose_parts_are_wrong_is_named(tmp_path: Path) -> None:
     made = Reconstruction(np.array([0]), latents=np.zeros((3, 2)), posteriors=np.full((3, 2), 0.5))
     save_reconstruction(made, tmp_path / "run", pixel_size=1.5)
     np.save(tmp_path / "run" / "posteriors.npy", np.array([[0.5, 0.5], [np.nan, 0.5], [1, 0]]))
-    with pytest.raises(FormatError, match="run is no run: posteriors of particle 1"):
+    with pytest.raises(FormatError, match="run is not a run: posteriors of particle 1"):
         load_reconstruction(tmp_path / "run")
     np.save(tmp_path / "run" / "latents.npy", np.array([["a"], ["b"], ["c"]]))
-    with pytest.raises(FormatError, match=r"latents\.npy holds an array of <U1, expected one of numbers"):
+    with pytest.raises(FormatError, match=r"latents\.npy holds an array of <U1, expected numbers"):
         load_reconstruction(tmp_path / "run")

@@ -50,7 +50,7 @@ def test_sites_without_mass_need_no_element(tmp_path):
     everything = Trajectory(tmp_path / "top.gro", [run], selection=None)
     assert everything.topology.atomic_numbers[HELIX_ATOMS:].tolist() == [8, 1, 1]
     np.testing.assert_allclose(everything.read([1])[0], where[:-1], atol=0.01)
-    assert everything.notes == ["1 sites without mass are left out."]
+    assert everything.notes == ["1 massless sites are left out."]
     lines = [*helix_lines(), *(atom_line("EPW", "HOH", 6, (0, 0, 40.0 + i), element="EP") for i in range(4))]
     assert len(Trajectory(write_pdb(tmp_path / "top.pdb", lines), [run]).topology) == HELIX_ATOMS
 
@@ -93,7 +93,7 @@ def test_frames_wrapped_in_a_box_are_put_together(tmp_path, kind):
     np.testing.assert_allclose(found[0], inside, atol=0.01)
     nearest = across - BOX * np.rint((across.mean(axis=0) - dimer.mean(axis=0)) / BOX)
     np.testing.assert_allclose(found[1], nearest, atol=0.01)
-    assert trajectory.notes == ["in 1 frames molecules were cut by the periodic box and are put together."]
+    assert trajectory.notes == ["in 1 frames molecules were cut by the periodic box and are made whole."]
 
 
 def test_models_with_a_box_are_put_together(tmp_path):

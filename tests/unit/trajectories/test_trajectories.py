@@ -81,7 +81,7 @@ def test_frames_of_every_format(folder, model, frames, topology, name):
     wanted = [3, 0, 3, 4]
     np.testing.assert_allclose(trajectory.read(wanted), frames[wanted], atol=2e-5)
     assert trajectory.read([]).shape == (0, len(model), 3)
-    with pytest.raises(IndexError, match="0 to 4, asked for 1 to 5"):
+    with pytest.raises(IndexError, match="0 to 4, requested 1 to 5"):
         trajectory.read([1, 5])
     assert {path.name for path in folder.iterdir()} == files  # no offsets cached beside the user's file
 
@@ -109,7 +109,7 @@ def test_solvent_is_left_out(folder, frames, model):
     for selection, message in (
         ("resname XYZ", "none of the 9 atoms"),
         ("oddity 3", "oddity"),
-        ("(", "does not work"),
+        ("(", "is invalid"),
     ):
         with pytest.raises(ValueError, match=message):
             Trajectory(folder / "top.pdb", [folder / "run.xtc"], selection=selection)
@@ -147,7 +147,7 @@ def test_topology_without_positions(folder, model, frames):
 
 def test_atoms_that_do_not_match_are_told(folder, model):
     write_structure(model.select(np.arange(len(model)) < 7), folder / "small.pdb")
-    with pytest.raises(ValueError, match=r"run\.xtc has 9 atoms a frame, but topology .*small\.pdb has 7"):
+    with pytest.raises(ValueError, match=r"run\.xtc has 9 atoms per frame, but topology .*small\.pdb has 7"):
         Trajectory(folder / "small.pdb", [folder / "run.xtc"])
 
 
@@ -171,7 +171,7 @@ def test_missing_and_unknown_files_are_told(folder):
     with pytest.raises(FileNotFoundError, match=r"none\.xtc does not exist"):
         Trajectory(folder / "top.pdb", [folder / "none.xtc"])
     (folder / "run.mdcrd").write_text("x")
-    with pytest.raises(FormatError, match=r"run\.mdcrd is no trajectory.*\.xtc, \.trr, \.dcd"):
+    with pytest.raises(FormatError, match=r"run\.mdcrd is not a supported trajectory.*\.xtc, \.trr, \.dcd"):
         Trajectory(folder / "top.pdb", [folder / "run.mdcrd"])
     (folder / "empty.xtc").write_bytes(b"")
     with pytest.raises(FormatError, match=r"empty\.xtc"):

@@ -116,7 +116,7 @@ def test_damage_is_told(rng, written, tmp_path):
     last.write_bytes(whole[:-8])
     with pytest.raises(FormatError, match=r"002\.xtc is truncated"):
         load_dataset(tmp_path)
-    with pytest.raises(FormatError, match=r"002\.xtc.*cut off"):
+    with pytest.raises(FormatError, match=r"002\.xtc.*truncated"):
         TrajectoryVolumes(tmp_path)
     last.write_bytes((tmp_path / trajectory_path(1)).read_bytes())
     with pytest.raises(FormatError, match=r"002\.xtc holds 3 frames, but .*volumes\.json says 2"):
@@ -128,5 +128,5 @@ def test_damage_is_told(rng, written, tmp_path):
 
 def test_another_topology_is_told(rng, model, written, tmp_path):
     write_topology(tmp_path, model.select(np.arange(60) < 59))
-    with pytest.raises(FormatError, match=r"60 atoms a frame, .*topology\.cif 59"):
+    with pytest.raises(FormatError, match=r"60 atoms per frame, .*topology\.cif 59"):
         TrajectoryVolumes(tmp_path).read(0)

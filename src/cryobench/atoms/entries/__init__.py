@@ -1,7 +1,7 @@
-"""Entries of the wwPDB that are part of this package: the real molecules of the recipes, without a download.
+"""wwPDB entries shipped with this package: the real molecules of the recipes, without a download.
 
-``entries.json`` says of each file which entry it is, how that was solved and by whom, and in what its form differs
-from the one deposited. Data of the wwPDB are free of restrictions (CC0 1.0).
+``entries.json`` states for each file its entry, how and by whom it was solved, and how the file differs
+from the deposited one. Data of the wwPDB are free of restrictions (CC0 1.0).
 """
 
 import json
@@ -16,13 +16,13 @@ _FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of the wwPDB, and the file of it that is here."""
+    """An entry of the wwPDB, and its file in this package."""
 
     name: str
     """Identifier, such as 1HZH."""
     file: str
     sha256: str
-    """Of the file as it is, compressed."""
+    """Hash of the compressed file."""
     molecule: str
     title: str
     method: str
@@ -33,10 +33,10 @@ class Entry:
     """Dates, as 2001-01-24."""
     citation: str
     doi: str
-    """Of the entry."""
+    """DOI of the entry."""
     licence: str
     form: str
-    """What the file keeps of the entry."""
+    """Parts of the entry kept in the file."""
     not_modelled: str
     """Residues without coordinates."""
 
@@ -47,7 +47,7 @@ class Entry:
 
     @property
     def origin(self) -> str:
-        """A line for cards: which molecule, by whom, under which licence, and that it needs no download."""
+        """One line for cards: the molecule, its source and licence, and that it ships with the package."""
         return (
             f"PDB {self.name}, {self.molecule} ({self.method}, {self.resolution:g} Å; {self.citation}); "
             f"{self.licence}; ships with cryobench: {self.form}"
@@ -56,13 +56,13 @@ class Entry:
 
 @lru_cache(maxsize=1)
 def list_entries() -> tuple[Entry, ...]:
-    """Every entry that is here, in the order of their names."""
+    """All entries of this package, sorted by name."""
     described = json.loads((_FOLDER / "entries.json").read_text(encoding="utf-8"))
     return tuple(Entry(name, **facts) for name, facts in sorted(described.items()))
 
 
 def find_entry(name: str) -> Entry:
-    """The entry of that name, in capitals or not. UnknownName, with those that are here, if there is none."""
+    """Entry of that name, ignoring case. UnknownName, with the available ones, if there is none."""
     entries = {entry.name: entry for entry in list_entries()}
     if name.upper() not in entries:
         raise UnknownName("entry of the wwPDB in this package", name, entries)

@@ -1,1 +1,1 @@
-"""Structure files and trajectories: their records, formats, and the atoms and frames that they hold."""
+"""Structure files and trajectories: records, formats, and their atoms and frames."""

@@ -1,7 +1,7 @@
-"""Models of one file that are copies in an assembly, as RCSB's ``.pdb1`` files hold them, not conformations.
+"""Models of one file that are copies in an assembly, as in RCSB's ``.pdb1`` files, not conformations.
 
-Copies are one rigid body at several positions: superposed they agree to the rounding of their coordinates, and as
-they lie none goes through another. Conformations (NMR, trajectories) fail the first, frames of a body that moves the
+Copies are one rigid body at several positions: superposed, they agree to the rounding of their coordinates, and in
+place they do not overlap. Conformations (NMR, trajectories) fail the first test, frames of a moving body the
 second.
 """
 
@@ -19,13 +19,13 @@ _TOUCH, _MOST_TOUCHING = 1.5, 0.02
 
 
 def are_copies(models: Sequence[AtomRecords]) -> bool:
-    """Whether several models lie beside each other: one rigid body in several copies, or parts of other atoms."""
+    """Whether several models are adjacent: copies of one rigid body, or parts made of different atoms."""
     if len(models) < 2 or min(len(model) for model in models) < 3:
         return False
     first, *others = models
     for other in others:
         if not _same_atoms(first, other):
-            continue  # parts of different atoms, which no conformations are
+            continue  # parts of different atoms, which cannot be conformations
         motion = fit_rigid_motions(other.positions[None], first.positions)
         if np.abs(move_rigidly(other.positions[None], *motion)[0] - first.positions).max() > _SAME:
             return False
@@ -34,7 +34,7 @@ def are_copies(models: Sequence[AtomRecords]) -> bool:
 
 
 def join_copies(models: Sequence[AtomRecords]) -> AtomRecords:
-    """One structure of all copies; the chains of the second are called A-2, B-2, ..., as in RCSB's assemblies."""
+    """One structure of all copies; chains of the second are named A-2, B-2, ..., as in RCSB's assemblies."""
     chains = [
         each.chains if number == 1 else np.array([f"{chain}-{number}" for chain in each.chains.tolist()])
         for number, each in enumerate(models, start=1)

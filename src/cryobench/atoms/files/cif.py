@@ -1,4 +1,4 @@
-"""Atoms of mmCIF files, from the table ``_atom_site`` in its own order; names and numbers are the authors'."""
+"""Atoms of mmCIF files, from the table ``_atom_site`` in its order, with author names and numbers."""
 
 import math
 from pathlib import Path
@@ -24,17 +24,17 @@ _TAGS = (
     ("B_iso_or_equiv", ""),
     ("pdbx_PDB_model_num", ""),
 )
-"""Columns, and which stands in for one that is missing."""
+"""Columns, each with its replacement if missing."""
 _NULL = (".", "?")
 
 
 def has_several_cif_models(text: str, path: Path) -> bool:
-    """Whether atoms have more than one model number. FormatError for what is no mmCIF."""
+    """Whether atoms have more than one model number. FormatError if the text is not mmCIF."""
     return len(set(_read_block(text, path).find_values("_atom_site.pdbx_PDB_model_num"))) > 1
 
 
 def read_cif_models(text: str, path: Path, *, most: int | None = None) -> list[AtomRecords]:
-    """Atoms of every model, or of the first ``most``. FormatError for what is no mmCIF, or for bad coordinates."""
+    """Atoms of every model, or of the first ``most``. FormatError for other text, or for bad coordinates."""
     block = _read_block(text, path)
     columns = [_read_column(block, *tags) for tags in _TAGS]
     count = len(columns[0])
@@ -44,7 +44,7 @@ def read_cif_models(text: str, path: Path, *, most: int | None = None) -> list[A
     if len(bad):
         values = " ".join(repr(column[bad[0]]) for column in texts[:3])
         raise FormatError(
-            f"{path}: {len(bad)} atoms have coordinates that are no numbers; those of atom {bad[0] + 1} of the file "
+            f"{path}: {len(bad)} atoms have coordinates that are not numbers; those of atom {bad[0] + 1} of the file "
             f"are {values}. Write it again."
         )
     rows = [
@@ -63,11 +63,11 @@ def _read_block(text: str, path: Path) -> gemmi.cif.Block:
     try:
         return gemmi.cif.read_string(text)[0]
     except (RuntimeError, ValueError, IndexError) as error:
-        raise FormatError(f"{path} cannot be read as mmCIF: {error}. Is the file whole?") from error
+        raise FormatError(f"{path} cannot be read as mmCIF: {error}. Is the file complete?") from error
 
 
 def _read_column(block: gemmi.cif.Block, *tags: str) -> list[str]:
-    """Values of a column without quotes, "" for null; an empty list if there is none."""
+    """Unquoted values of a column, "" for null; an empty list if there is none."""
     for tag in tags:
         values = block.find_values(f"_atom_site.{tag}") if tag else ()
         if len(values):

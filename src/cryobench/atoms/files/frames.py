@@ -1,7 +1,7 @@
-"""Files of many frames: XTC, TRR and DCD (through MDAnalysis's libraries), PDB and mmCIF of many models.
+"""Files of many frames: XTC, TRR and DCD (through MDAnalysis's libraries), multi-model PDB and mmCIF.
 
-Each is opened for every read and closed again, so that what is kept is small and can be sent to other processes. The
-whole length is checked once: a file that is cut off is refused, where readers would silently give fewer frames.
+Each is opened and closed for every read, so that objects are small and can be sent to other processes. The
+length is checked once: a truncated file is refused, of which readers would silently return fewer frames.
 """
 
 import mmap
@@ -23,18 +23,18 @@ from cryobench.atoms.files.text import decode_text, is_plain_text, read_structur
 from cryobench.atoms.periodic import cell_vectors
 
 _TO_ANGSTROM = 10.0
-_CUT = "it is cut off. Copy or write it again."
+_CUT = "it is truncated. Copy or write it again."
 
 
 def open_frames(path: Path) -> "FrameFile":
-    """The frames of one file, told by the ending of its name.
+    """The frames of one file, by the suffix of its name.
 
-    FileNotFoundError; FormatError for another ending, or a file that is damaged, cut off or without frames.
+    FileNotFoundError; FormatError for an unknown suffix, or a file that is damaged, truncated or without frames.
     """
     kind = _ending(path)
     if kind not in _KINDS:
         raise FormatError(
-            f"{path} is no trajectory that is read here: names end in {', '.join(_KINDS)} "
+            f"{path} is not a supported trajectory: names must end in {', '.join(_KINDS)} "
             "(PDB and mmCIF also in .gz)."
         )
     if not path.is_file():
@@ -43,12 +43,12 @@ def open_frames(path: Path) -> "FrameFile":
 
 
 def is_structure(path: Path) -> bool:
-    """Whether the name ends like that of a PDB or mmCIF file, gzipped or not."""
+    """Whether the suffix is that of a PDB or mmCIF file, gzipped or not."""
     return _ending(path) in (*_PDB, *_CIF)
 
 
 def is_trajectory(path: Path) -> bool:
-    """Whether the name ends like that of a file of frames without names of atoms."""
+    """Whether the suffix is that of a trajectory file without atom names."""
     return _ending(path) in (".xtc", ".trr", ".dcd")
 
 
@@ -60,7 +60,7 @@ def _ending(path: Path) -> str:
 
 
 class Frame(NamedTuple):
-    """Atoms of one frame and the box they were simulated in."""
+    """Positions of one frame and its simulation box."""
 
     positions: Float64[np.ndarray, "a 3"]
     """Å."""
@@ -77,18 +77,18 @@ class FrameFile(ABC):
     @property
     @abstractmethod
     def atoms(self) -> int:
-        """Atoms of each frame."""
+        """Number of atoms per frame."""
 
     @abstractmethod
     def __len__(self) -> int: ...
 
     @abstractmethod
     def read(self, frames: Sequence[int] | np.ndarray) -> Iterator[Frame]:
-        """These frames one after another. FormatError if one cannot be read."""
+        """The requested frames one after another. FormatError if one cannot be read."""
 
 
 class _XdrFile(FrameFile):
-    """XTC and TRR: frames of any length, whose places are found once."""
+    """XTC and TRR: frames of any length, whose offsets are found once."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -100,10 +100,10 @@ class _XdrFile(FrameFile):
                 file.read()
                 end = file._bytes_tell()
         except (OSError, StopIteration, ValueError) as error:
-            raise FormatError(f"{path} cannot be read as {_ending(path)}: {error}. Is the file whole?") from error
+            raise FormatError(f"{path} cannot be read as {_ending(path)}: {error}. Is the file complete?") from error
         size = path.stat().st_size
         if end != size:
-            raise FormatError(f"{path} goes on for {size - end} bytes after {len(self)} whole frames: {_CUT}")
+            raise FormatError(f"{path} has {size - end} bytes after {len(self)} complete frames: {_CUT}")
 
     def _open(self) -> Any:
         from MDAnalysis.lib.formats.libmdaxdr import TRRFile, XTCFile
@@ -141,7 +141,7 @@ class _DcdFile(FrameFile):
             with self._open() as file:
                 self._count, self._atoms = len(file), int(file.header["natoms"])
         except (OSError, StopIteration, ValueError) as error:
-            raise FormatError(f"{path} cannot be read as .dcd: {error}. Is the file whole?") from error
+            raise FormatError(f"{path} cannot be read as .dcd: {error}. Is the file complete?") from error
         _check_dcd_length(path, self._count)
         if self._count == 0:
             raise FormatError(f"{path} holds no frame.")
@@ -186,17 +186,17 @@ def _read_dcd_cell(numbers: np.ndarray) -> Float64[np.ndarray, "3 3"] | None:
 
 
 def _check_dcd_length(path: Path, count: int) -> None:
-    """FormatError unless the file is its header and ``count`` whole frames.
+    """Raise FormatError unless the file consists of its header and ``count`` complete frames.
 
-    A DCD file is a row of Fortran records: 84 bytes of header ("CORD" and 20 integers), the titles, the number of
-    atoms, the free atoms if some are fixed, then each frame's unit cell (if any) and x, y, z (and w in four
-    dimensions) of all atoms, but for the first frame without the fixed ones.
+    A DCD file is a sequence of Fortran records: 84 bytes of header ("CORD" and 20 integers), the titles, the number
+    of atoms, the free atoms if some are fixed, then each frame's unit cell (if any) and x, y, z (and w in four
+    dimensions) of all atoms, without the fixed ones except in the first frame.
     """
     with path.open("rb") as file:
         header = file.read(92)
         order = "<" if header[:4] == struct.pack("<i", 84) else ">"
         if len(header) < 92 or header[:4] != struct.pack(order + "i", 84):
-            return  # records with 64-bit marks: the library's own check is all there is
+            return  # records with 64-bit markers: only the library's own check applies
         numbers = struct.unpack(order + "20i", header[8:88])
         file.seek(struct.unpack(order + "i", file.read(4))[0] + 4, 1)
         (atoms,) = struct.unpack(order + "4xi4x", file.read(12))
@@ -212,7 +212,7 @@ def _check_dcd_length(path: Path, count: int) -> None:
 
 
 class _PdbFile(FrameFile):
-    """PDB of many models: each is parsed when it is asked for. One that must be decoded is held in memory as text."""
+    """Multi-model PDB: models are parsed on demand. A file that must be decoded is held in memory as text."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -249,13 +249,13 @@ class _PdbFile(FrameFile):
                 if hasattr(self, "_atoms") and len(positions) != self._atoms:
                     raise FormatError(
                         f"{self.path}: model {frame} of {len(self)} has {len(positions)} atoms, the first "
-                        f"{self._atoms}. Conformations hold the same atoms; is the file cut off?"
+                        f"{self._atoms}. Conformations must have the same atoms; is the file truncated?"
                     )
                 yield Frame(np.array(positions, dtype=np.float64).reshape(-1, 3), self._vectors)
 
 
 def _find_ends(text: Any) -> list[int]:
-    """Where models begin that END separates, and where the last one ends: mostly there is one, the whole file."""
+    """Start offsets of models separated by END, and the end of the last: usually one, the whole file."""
     bounds = [0, *(match.end() for match in re.finditer(rb"^END[ \t\r]*$", text, re.MULTILINE))]
     atoms = re.compile(rb"^(?:ATOM|HETATM)", re.MULTILINE)
     while len(bounds) > 1 and atoms.search(text, bounds[-1]) is None:
@@ -264,14 +264,16 @@ def _find_ends(text: Any) -> list[int]:
 
 
 class _CifFile(FrameFile):
-    """mmCIF of many models: parsed as a whole when first asked for, and held in memory as positions."""
+    """Multi-model mmCIF: parsed as a whole on first use, and held in memory as positions."""
 
     @cached_property
     def _models(self) -> tuple[Float64[np.ndarray, "m a 3"], Float64[np.ndarray, "3 3"] | None]:
         models = read_cif_models(read_structure_text(self.path), self.path)
         counts = [len(model) for model in models]
         if not counts or len(set(counts)) > 1:
-            raise FormatError(f"{self.path}: all models must hold the same atoms, they have {sorted(set(counts))}.")
+            raise FormatError(
+                f"{self.path}: all models must have the same number of atoms, got {sorted(set(counts))}."
+            )
         cell = models[0].cell
         return np.stack([model.positions for model in models]), cell_vectors(cell) if cell else None
 

@@ -1,7 +1,7 @@
-"""Which molecules a structure file holds: its title, and of every polymer chain the name and the kind.
+"""Molecules in a structure file: its title, and the name and kind of every polymer chain.
 
 Names come from the entities of mmCIF (`_entity.pdbx_description`) or the COMPND records of PDB. gemmi keeps
-neither, so both are read from the text; the kind of a polymer is gemmi's verdict on its residues.
+neither, so both are read from the text; gemmi classifies polymers by their residues.
 """
 
 import re
@@ -27,7 +27,7 @@ _KINDS: dict[gemmi.PolymerType, PolymerKind] = {
 
 @dataclass(frozen=True)
 class Polymer:
-    """One polymer chain: its author name, the name of its molecule ("" if the file says nothing), its kind."""
+    """One polymer chain: its author name, the name of its molecule ("" if not stated), its kind."""
 
     chain: str
     name: str
@@ -36,7 +36,7 @@ class Polymer:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a structure file says about itself; ``entry`` and ``title`` are "" where it says nothing."""
+    """Self-description of a structure file; ``entry`` and ``title`` are "" if not stated."""
 
     entry: str
     title: str

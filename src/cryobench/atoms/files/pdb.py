@@ -1,9 +1,9 @@
 """Atoms of PDB files, column by column.
 
-Models are separated by MODEL records, or by END as VMD writes frames.
+Models are separated by MODEL records, or by END as written by VMD.
 
-gemmi reads them too, but gathers atoms of one chain and residue number, so that two copies of a molecule under one
-chain letter lose their order; and it takes numbers that are none (asterisks, shifted columns) for zero.
+gemmi reads them too, but groups atoms by chain and residue number, so that two copies of a molecule under one
+chain letter lose their order; and it reads invalid numbers (asterisks, shifted columns) as zero.
 """
 
 import math
@@ -25,7 +25,7 @@ _AMBER_END = re.compile(
 
 
 def read_pdb_models(text: str, path: Path, *, most: int | None = None) -> list[AtomRecords]:
-    """Atoms of every model, or of the first ``most``. FormatError, naming the line, for coordinates that are none."""
+    """Atoms of every model, or of the first ``most``. FormatError, naming the line, for invalid coordinates."""
     cell: Cell | None = None
     models: list[list[tuple]] = [[]]
     opened, ended, part = False, False, 0
@@ -45,7 +45,7 @@ def read_pdb_models(text: str, path: Path, *, most: int | None = None) -> list[A
         elif record == "CRYST1" and cell is None:
             cell = read_cell(line)
     if opened and models[-1] and most is None:
-        raise FormatError(f"{path} cannot be read as PDB: its last model has no end. It is cut off: copy it again.")
+        raise FormatError(f"{path} cannot be read as PDB: its last model has no end. It is truncated: copy it again.")
     return [make_records(_count_residues(rows), aligned=True, cell=cell) for rows in models if rows]
 
 
@@ -57,13 +57,13 @@ def has_several_pdb_models(text: str) -> bool:
 
 
 def read_pdb_positions(text: str, path: Path) -> list[tuple[float, float, float]]:
-    """Positions in Å of all atoms, in the order of the text. FormatError as of `read_pdb_models`."""
+    """Positions in Å of all atoms, in the order of the text. FormatError as for `read_pdb_models`."""
     lines = enumerate(text.split("\n"), start=1)
     return [_read_position(line, number, path) for number, line in lines if line[:6] in _ATOMS]
 
 
 def read_cell(line: str) -> Cell | None:
-    """The box of a CRYST1 record; None for one that is not there, as of structures without a crystal."""
+    """The box of a CRYST1 record; None for a placeholder, as in structures without a crystal."""
     try:
         lengths = [float(line[start : start + 9]) for start in (6, 15, 24)]
         angles = [float(line[start : start + 7]) for start in (33, 40, 47)]
@@ -80,7 +80,7 @@ def _read_atom(line: str, number: int, part: int, path: Path) -> tuple:
         occupancy = float(line[54:60]) if line[54:60].strip() else 1.0
         b_factor = float(line[60:66]) if line[60:66].strip() else 0.0
     except ValueError as error:
-        raise _complain(line, number, path, "columns 55 to 66 are to hold occupancy and B factor") from error
+        raise _complain(line, number, path, "columns 55 to 66 must hold occupancy and B factor") from error
     symbol = line[76:78].strip()
     return (
         position,
@@ -105,10 +105,10 @@ def _split_names(line: str) -> tuple[str, str]:
 
 
 def _count_residues(rows: list[tuple]) -> list[tuple]:
-    """The atoms with a residue number each: those that have none (asterisks) are counted from 10,000.
+    """The atoms with a residue number each: residues without one (asterisks) are numbered from 10,000.
 
-    As a row of residues of one name then has nothing else to tell them apart, each ends where an atom's name comes
-    again.
+    As consecutive residues of one name cannot be distinguished otherwise, each ends where an atom name
+    repeats.
     """
     counted, number = [], _FIRST_UNSTATED - 1
     begun: tuple | None = None
@@ -127,7 +127,7 @@ def _count_residues(rows: list[tuple]) -> list[tuple]:
 
 
 def _read_number(line: str) -> tuple[int | None, str]:
-    """Number and insertion code: four digits and a letter, five digits (CHARMM), or hybrid-36; None for no number."""
+    """Number and insertion code: four digits and a letter, five digits (CHARMM), or hybrid-36; None if missing."""
     digits, code = line[22:26].strip(), line[26].strip()
     if code.isdigit():
         digits, code = digits + code, ""
@@ -142,18 +142,18 @@ def _read_position(line: str, number: int, path: Path) -> tuple[float, float, fl
     try:
         x, y, z = float(line[30:38]), float(line[38:46]), float(line[46:54])
     except ValueError as error:
-        raise _complain(line, number, path, "columns 31 to 54 are to hold x, y and z in Å") from error
+        raise _complain(line, number, path, "columns 31 to 54 must hold x, y and z in Å") from error
     if len(line) < 54:
-        raise _complain(line, number, path, "z is to end in column 54")
+        raise _complain(line, number, path, "z must end in column 54")
     if not (math.isfinite(x) and math.isfinite(y) and math.isfinite(z)):
-        raise _complain(line, number, path, "columns 31 to 54 are to hold finite x, y and z in Å")
+        raise _complain(line, number, path, "columns 31 to 54 must hold finite x, y and z in Å")
     if not line[27:30].isspace():
-        raise _complain(line, number, path, "columns 28 to 30 are to be blank")
+        raise _complain(line, number, path, "columns 28 to 30 must be blank")
     return x, y, z
 
 
 def _complain(line: str, number: int, path: Path, expected: str) -> FormatError:
     return FormatError(
-        f"{path} cannot be read as PDB: line {number} is {line.rstrip()!r}, where {expected}. The file is cut off, "
+        f"{path} cannot be read as PDB: line {number} is {line.rstrip()!r}, but {expected}. The file is truncated, "
         "or its columns are shifted or too narrow for the numbers: write it again, as mmCIF if they do not fit."
     )

@@ -1,4 +1,4 @@
-"""Atoms as a structure file lists them: every column, in the order of the file, nothing decided yet."""
+"""Atom records of a structure file: every column, in file order, before any interpretation."""
 
 from dataclasses import dataclass, fields, replace
 
@@ -11,14 +11,14 @@ Cell = tuple[float, float, float, float, float, float]
 
 @dataclass(frozen=True, eq=False)
 class AtomRecords:
-    """Atoms of one model. Arrays of (a,) but the positions."""
+    """Atoms of one model. Arrays of shape (a,) except the positions."""
 
     positions: Float64[np.ndarray, "a 3"]
     """Å."""
     symbols: Shaped[np.ndarray, " a"]
-    """Of elements, as stated; "" where they are not."""
+    """Element symbols as stated; "" if missing."""
     padded_names: Shaped[np.ndarray, " a"]
-    """Names of atoms; if ``aligned`` with the spaces of their four columns."""
+    """Atom names; if ``aligned`` with the spaces of their four columns."""
     altlocs: Shaped[np.ndarray, " a"]
     """Letter of the alternative conformation, "" for none."""
     residue_names: Shaped[np.ndarray, " a"]
@@ -28,7 +28,7 @@ class AtomRecords:
     occupancies: Float64[np.ndarray, " a"]
     b_factors: Float64[np.ndarray, " a"]
     parts: Int64[np.ndarray, " a"]
-    """Counts the TER records before the atom."""
+    """Number of TER records before the atom."""
     aligned: bool
     cell: Cell | None
 
@@ -37,11 +37,11 @@ class AtomRecords:
 
     @property
     def names(self) -> Shaped[np.ndarray, " a"]:
-        """Names of atoms without spaces."""
+        """Atom names without spaces."""
         return np.char.strip(self.padded_names)
 
     def take(self, rows: np.ndarray) -> "AtomRecords":
-        """The records of these rows, by mask or index."""
+        """The records of the chosen rows, by mask or index."""
         arrays = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(self, **{key: each[rows] for key, each in arrays.items() if isinstance(each, np.ndarray)})
 

@@ -1,7 +1,7 @@
-"""Residues that a file names more than once: parts of one, alternative conformations, or copies.
+"""Residues that occur more than once in a file: parts of one, alternative conformations, or copies.
 
-Only a letter marks an alternative conformation. A residue number that comes again without one is another molecule:
-the second copy of a dimer under one chain letter, a segment of CHARMM, a ligand with the number of an amino acid.
+Only a letter marks an alternative conformation. A residue number repeated without one is another molecule:
+the second copy of a dimer under one chain letter, a CHARMM segment, a ligand with the number of an amino acid.
 """
 
 from itertools import pairwise
@@ -14,10 +14,10 @@ _Key = tuple[str, int, str, str, int]
 
 
 def gather_residues(records: AtomRecords) -> AtomRecords:
-    """The records chain by chain, and in a chain residue by residue, each where its first atom stands.
+    """The records grouped by chain and residue, each at the position of its first atom.
 
-    An atom belongs to the residue of its name and number that was begun last, but where that one holds an atom of its
-    name already (of the same alternative conformation), or ended with its chain (TER), it begins another.
+    An atom belongs to the most recent residue of its name and number; if that already has an atom of this
+    name (in the same alternative conformation), or ended with its chain (TER), a new residue begins.
     """
     chains: dict[str, list[list[int]]] = {}
     begun: dict[_Key, tuple[list[int], set[tuple[str, str]]]] = {}
@@ -35,16 +35,16 @@ def gather_residues(records: AtomRecords) -> AtomRecords:
 def drop_alternatives(records: AtomRecords) -> AtomRecords:
     """The records without the second and further alternative conformations of each atom and each residue.
 
-    Of atoms of one name in one residue that carry letters the first is kept, or none where one has no letter. Where
-    residues of several names share a number (microheterogeneity), the first keeps the atoms of its letters, and the
-    others lose those of other letters.
+    Among atoms of one name in one residue with letters the first is kept, or none if one has no letter. If
+    residues of several names have the same number (microheterogeneity), the first keeps the atoms of its letters, and
+    the others lose those with other letters.
     """
     kept = records.altlocs == ""
     if kept.all():
         return records
     names = records.names.tolist()
     keys = list(_list_keys(records))
-    # Residues have been gathered, so that atoms of one lie together.
+    # Residues are already grouped, so atoms of one are contiguous.
     starts = [0, *(row + 1 for row, (one, other) in enumerate(pairwise(keys)) if one != other), len(keys)]
     first: dict[tuple[str, int, str, int], tuple[str, set[str]]] = {}
     for start, stop in pairwise(starts):

@@ -1,9 +1,9 @@
 """Structure files, PDB and mmCIF, gzipped or not.
 
-The format is told from the content, not from the name. What is kept by default is what molmap would turn into
-density: every atom of the first model but the waters, ligands and glycans included, and of alternative
-conformations the first. Models that are the copies of an assembly are one structure. Atoms of occupancy 0 are kept:
-molmap does not look at occupancies, and programs of molecular dynamics write 0 for all.
+The format is detected from the content, not from the name. By default the atoms are those that molmap would turn into
+density: all atoms of the first model except waters, including ligands and glycans, and the first of alternative
+conformations. Models that are copies in an assembly are one structure. Atoms of occupancy 0 are kept:
+molmap ignores occupancies, and molecular dynamics programs write 0 for all.
 """
 
 import gzip
@@ -46,18 +46,18 @@ def read_structure(
     path
         The file.
     hydrogens, waters, ligands
-        Keep these atoms (hydrogens where they are modelled; waters by any name, and with them the salt of a simulated
-        system; ligands are all that is neither polymer nor water: glycans, ions, cofactors).
+        Keep these atoms (hydrogens if modelled; waters by any name, including the salt of a simulated
+        system; ligands are everything that is neither polymer nor water: glycans, ions, cofactors).
     model
-        Which model of the file, from 0; "all": all of them as one structure, the chains of the second called A-2,
-        B-2; "auto": all if they are the copies of an assembly, else the first.
+        Index of the model, from 0; "all": all of them as one structure, with chains of the second named A-2,
+        B-2; "auto": all if they are copies in an assembly, else the first.
     altloc
-        Of alternative conformations, which are marked by a letter, keep the first of each residue, or all (they then
+        Of alternative conformations, marked by a letter, keep the first of each residue, or all (which then
         overlap).
     notes
-        Gets a line for everything that was left out or changed and may surprise.
+        List to which a line is added for everything unexpected that was left out or changed.
 
-    Chain names and residue numbers are the authors'. A molecule that was cut by a periodic box is put together.
+    Chain names and residue numbers are the authors'. Molecules cut by a periodic box are made whole.
 
     Raises FileNotFoundError, FormatError for a file that is neither format or is damaged, ValueError for a model
     that does not exist or has no atoms left.
@@ -75,12 +75,12 @@ def read_structure(
     if left_out.all():
         raise ValueError(
             f"{path} holds no atoms to image (waters kept: {waters}, ligands kept: {ligands}). "
-            "Give a file with coordinates, or keep what was dropped."
+            "Give a file with coordinates, or keep waters or ligands."
         )
     kept = records.take(~left_out)
     positions, joined = make_whole(kept)
     if joined:
-        said.append(f"{joined} molecules were cut by the periodic box and are put together.")
+        said.append(f"{joined} molecules were cut by the periodic box and are made whole.")
     unoccupied = int((kept.occupancies == 0).sum())
     if 0 < unoccupied < len(kept):
         said.append(f"{unoccupied} atoms have occupancy 0 and are imaged like the others.")
@@ -90,7 +90,7 @@ def read_structure(
 
 
 def read_records(path: Path) -> AtomRecords:
-    """Every atom of the first model of a file, in the order of the file, elements as stated.
+    """Every atom of the first model of a file, in file order, with elements as stated.
 
     Raises FileNotFoundError, FormatError, and ValueError for a file without atoms.
     """
@@ -101,9 +101,9 @@ def read_records(path: Path) -> AtomRecords:
 
 
 def read_topology(path: str | Path) -> AtomicModel:
-    """Every atom of the first model of a PDB or mmCIF file, in the order of the file, as a trajectory's frames are.
+    """Every atom of the first model of a PDB or mmCIF file, in file order, to match the frames of a trajectory.
 
-    Nothing is left out and chains are not gathered, unlike in `read_structure`; same errors.
+    Nothing is left out and chains are not grouped, unlike in `read_structure`; same errors.
     """
     path = Path(path)
     records = read_records(path)
@@ -111,9 +111,9 @@ def read_topology(path: str | Path) -> AtomicModel:
 
 
 def holds_several_models(path: Path, *, unless_assembly: bool = False) -> bool:
-    """Whether a file holds more than one model; if wanted, not counting one whose models are copies in an assembly.
+    """Whether a file holds more than one model; optionally not counting copies in an assembly.
 
-    Errors as of `read_records`.
+    Errors as for `read_records`.
     """
     text = read_structure_text(path)
     several = has_several_cif_models(text, path) if _is_cif(text, path) else has_several_pdb_models(text)
@@ -123,8 +123,8 @@ def holds_several_models(path: Path, *, unless_assembly: bool = False) -> bool:
 def write_structure(model: AtomicModel, path: str | Path) -> None:
     """Write a model as PDB (``.pdb``) or mmCIF (``.cif``), gzipped if the name ends in ``.gz``.
 
-    Positions keep 3 decimals, B-factors and occupancies 2. The file appears whole or not at all. ValueError for
-    another ending, or for a model that PDB's columns cannot hold.
+    Positions keep 3 decimals, B factors and occupancies 2. The file appears complete or not at all. ValueError for
+    another suffix, or for a model that exceeds PDB's columns.
     """
     path = Path(path)
     suffixes = [suffix.lower() for suffix in path.suffixes]
@@ -137,7 +137,7 @@ def write_structure(model: AtomicModel, path: str | Path) -> None:
     elif kind in (".cif", ".mmcif"):
         text = structure.make_mmcif_document().as_string()
     else:
-        raise ValueError(f"a structure is written as .pdb or .cif, or these with .gz; got {path.name!r}.")
+        raise ValueError(f"a structure file must end in .pdb or .cif, optionally with .gz; got {path.name!r}.")
     content = gzip.compress(text.encode(), mtime=0) if compressed else text.encode()
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as temporary:
         try:
@@ -151,7 +151,7 @@ def write_structure(model: AtomicModel, path: str | Path) -> None:
 
 
 def parse_structure(text: str, path: Path) -> gemmi.Structure:
-    """What the text of a PDB or mmCIF file says; FormatError, naming ``path``, if it is neither."""
+    """Parsed PDB or mmCIF text; FormatError, naming ``path``, if it is neither."""
     is_cif = _is_cif(text, path)
     try:
         if is_cif:
@@ -159,11 +159,11 @@ def parse_structure(text: str, path: Path) -> gemmi.Structure:
         return gemmi.read_pdb_string(text)
     except (RuntimeError, ValueError, IndexError) as error:
         kind = "mmCIF" if is_cif else "PDB"
-        raise FormatError(f"{path} cannot be read as {kind}: {error}. Is the file whole?") from error
+        raise FormatError(f"{path} cannot be read as {kind}: {error}. Is the file complete?") from error
 
 
 def _is_cif(text: str, path: Path) -> bool:
-    """Whether text is mmCIF, else it is PDB; FormatError, naming ``path``, if it is neither."""
+    """Whether text is mmCIF rather than PDB; FormatError, naming ``path``, if it is neither."""
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not lines:
         raise FormatError(f"{path} is empty: expected a PDB or mmCIF file with atoms.")
@@ -176,7 +176,7 @@ def _is_cif(text: str, path: Path) -> bool:
 
 
 def build_model(records: AtomRecords, numbers: np.ndarray, path: Path) -> AtomicModel:
-    """The model of atoms of known elements. FormatError, naming the atom, if one is not known."""
+    """Model of atoms of known elements. FormatError, naming the atom, if one is unknown."""
     unknown = np.flatnonzero(numbers == 0)
     if len(unknown):
         row = unknown[0]
@@ -200,7 +200,7 @@ def build_model(records: AtomRecords, numbers: np.ndarray, path: Path) -> Atomic
 
 
 def find_virtual_sites(records: AtomRecords, numbers: np.ndarray) -> np.ndarray:
-    """Mask of the sites of a force field that have no mass (the fourth of four-site water): nothing to image."""
+    """Mask of massless force-field sites (the fourth of four-site water), which are not imaged."""
     waters = find_waters(records.residue_names)
     virtual = numbers == 0
     for row in np.flatnonzero(virtual & ~waters):
@@ -221,14 +221,14 @@ def _choose_model(
         raise ValueError(f"{path} holds no atoms to image. Give a file with coordinates.")
     if isinstance(model, int):
         if not 0 <= model < count:
-            raise ValueError(f"{path} holds {count} models (0 to {count - 1}), asked for {model}.")
+            raise ValueError(f"{path} holds {count} models (0 to {count - 1}), requested {model}.")
         return models[model]
     if count == 1:
         return models[0]
     if model == "all" or are_copies(models):
-        said.append(f"its {count} models are taken as one structure, the copies of an assembly.")
+        said.append(f"its {count} models are read as one structure, copies in an assembly.")
         return join_copies(models)
-    said.append(f"the first of its {count} models is taken.")
+    said.append(f"the first of its {count} models is used.")
     return models[0]
 
 
@@ -240,7 +240,7 @@ def _decide_elements(records: AtomRecords) -> np.ndarray:
 def _choose_left_out(
     records: AtomRecords, numbers: np.ndarray, said: list[str], *, hydrogens: bool, waters: bool
 ) -> np.ndarray:
-    """Mask of hydrogens, water and salt if they are not wanted, and of sites without mass in any case."""
+    """Mask of hydrogens, water and salt if not wanted, and always of massless sites."""
     virtual = find_virtual_sites(records, numbers)
     left_out = virtual.copy()
     if not waters:

@@ -1,4 +1,4 @@
-"""Text of structure files, plain or gzipped, whatever program or editor wrote it."""
+"""Text of structure files, plain or gzipped, from any program or editor."""
 
 import codecs
 import gzip
@@ -12,12 +12,12 @@ from cryobench._errors import FormatError
 
 _MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MOST_TIMES, _MOST_BESIDES = 100, 10_000_000
-"""Bytes of text that are unpacked at the most: so many for each packed one, and so many besides."""
+"""Maximum number of unpacked bytes: so many per packed byte, plus so many."""
 _NOT_TEXT = re.compile(rb"[^\t\n\f\r\x1a\x20-\x7e\x80-\xff]")
 
 
 def read_structure_text(path: Path) -> str:
-    """Text of a structure file, plain or gzipped. FileNotFoundError, or FormatError for what is not text."""
+    """Text of a structure file, plain or gzipped. FileNotFoundError, or FormatError if it is not text."""
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise FileNotFoundError(
@@ -30,10 +30,10 @@ def read_structure_text(path: Path) -> str:
 
 
 def decode_text(content: bytes, path: Path) -> str:
-    """Text, its lines ended by newlines alone, without a byte order mark.
+    """Text with newlines as the only line ends, and without a byte-order mark.
 
-    A mark names the encoding; without one it is UTF-8, or Latin-1 if that fails: programs read numbers and names in
-    ASCII, and a remark in another alphabet does not hinder them. FormatError, naming ``path``, for what is not text.
+    A mark states the encoding; without one it is UTF-8, or Latin-1 if that fails: numbers and names are in
+    ASCII, so a remark in another alphabet does no harm. FormatError, naming ``path``, if it is not text.
     """
     marked = content.startswith(_MARKS)
     wrong = None if marked and not content.startswith(codecs.BOM_UTF8) else _NOT_TEXT.search(content)
@@ -46,24 +46,24 @@ def decode_text(content: bytes, path: Path) -> str:
 
 
 def is_plain_text(head: bytes) -> bool:
-    """Whether a file that begins with ``head`` is text that needs no decoding: no gzip, no mark, no old line ends."""
+    """Whether a file beginning with ``head`` is text that needs no decoding: no gzip, mark or old line ends."""
     packed = head[:2] == b"\x1f\x8b" or head.startswith(_MARKS)
     return not packed and not (b"\r" in head and b"\n" not in head)
 
 
 def decompress_gzip(content: bytes, path: Path) -> bytes:
-    """Bytes of a whole gzip stream; FormatError naming ``path`` if it is truncated, damaged or far too large."""
+    """Bytes of a complete gzip stream; FormatError, naming ``path``, if it is truncated, damaged or far too large."""
     most = _MOST_TIMES * len(content) + _MOST_BESIDES
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
             unpacked = stream.read(most + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise FormatError(
-            f"{path} is not a whole gzip file ({len(content)} bytes: {error}). Download or copy it again."
+            f"{path} is not a complete gzip file ({len(content)} bytes: {error}). Download or copy it again."
         ) from error
     if len(unpacked) > most:
         raise FormatError(
-            f"{path} has {len(content):,} bytes but would unpack to more than {most:,}, as no structure does: it is"
-            " refused. If it is what it should be, unpack it with another program."
+            f"{path} has {len(content):,} bytes but would unpack to more than {most:,}, unlike any structure: it is"
+            " refused. If that is expected, unpack it with another program."
         )
     return unpacked

@@ -1,10 +1,10 @@
-"""Trajectories of molecular dynamics and files of many models, read frame by frame.
+"""Molecular dynamics trajectories and multi-model files, read frame by frame.
 
-Formats: XTC, TRR and DCD through MDAnalysis's libraries, PDB and mmCIF of many models through gemmi; topologies in
-PDB, mmCIF, or whatever MDAnalysis parses (GRO, PSF, PRMTOP, TPR ...). Nothing is written beside the user's files:
-where frames lie in an XTC or TRR file is found anew (0.005 ms a frame) and kept in memory only.
+Formats: XTC, TRR and DCD through MDAnalysis's libraries, multi-model PDB and mmCIF through gemmi; topologies in
+PDB, mmCIF, or any format of MDAnalysis (GRO, PSF, PRMTOP, TPR ...). Nothing is written next to the user's files:
+frame offsets of an XTC or TRR file are found each time (0.005 ms per frame) and kept in memory only.
 
-Molecules that a periodic box has cut are put together (`periodic`), frame by frame.
+Molecules cut by a periodic box are made whole (`periodic`), frame by frame.
 """
 
 import warnings
@@ -26,24 +26,24 @@ from cryobench.atoms.periodic import bring_near, join_molecules, link_atoms, mak
 from cryobench.atoms.solvent_residues import SALT, WATERS
 
 Universe: TypeAlias = Any
-"""An MDAnalysis universe; the library is imported when one is needed, which takes a second."""
+"""An MDAnalysis universe; the library is imported on demand, which takes a second."""
 
 NOT_SOLVENT = f"not resname {WATERS} {SALT}"
-"""Selection of all that is neither water nor one of the ions that stand in for a salt: what is imaged by default.
+"""Selection of everything except water and salt ions, which is imaged by default.
 
-Hydrogens stay where they are modelled; ``and not element H`` leaves them out and halves the work.
+Modelled hydrogens stay; ``and not element H`` leaves them out and halves the work.
 """
 
 
 class Trajectory:
-    """Frames of one or more trajectory files of the same atoms, in Å, read when asked for. Picklable.
+    """Frames of one or more trajectory files of the same atoms, in Å, read on demand. Picklable.
 
     Parameters
     ----------
     topology
-        File that names the atoms. Without trajectories its own models are the frames.
+        File with the atom names. Without trajectories its own models are the frames.
     trajectories
-        Files whose frames follow one another.
+        Files with consecutive frames.
     selection
         Atoms to keep, in MDAnalysis's selection language; None for all.
 
@@ -52,9 +52,9 @@ class Trajectory:
     FileNotFoundError
         If a file does not exist.
     FormatError
-        If a file is damaged, cut off, or of a format that is not read.
+        If a file is damaged, truncated, or of an unsupported format.
     ValueError
-        If a trajectory has another number of atoms than the topology, or the selection is malformed or empty.
+        If the number of atoms differs between trajectory and topology, or the selection is malformed or empty.
     """
 
     def __init__(
@@ -66,8 +66,8 @@ class Trajectory:
         for file in files:
             if file.atoms != len(whole):
                 raise ValueError(
-                    f"trajectory {file.path} has {file.atoms} atoms a frame, but topology {path} has {len(whole)}. "
-                    "Give the topology that belongs to it, with all its atoms (solvent is left out later)."
+                    f"trajectory {file.path} has {file.atoms} atoms per frame, but topology {path} has {len(whole)}. "
+                    "Give its own topology with all atoms (solvent is left out later)."
                 )
         self._files: tuple[FrameFile, ...] = tuple(files)
         self._starts = np.cumsum([0, *(len(file) for file in files)])
@@ -80,11 +80,11 @@ class Trajectory:
         self._n_virtual = int(virtual.sum())
         self._chosen = chosen[~virtual]
         if len(self._chosen) == 0:
-            raise ValueError(f"selection {selection!r} holds {self._n_virtual} sites without mass, and no atom.")
+            raise ValueError(f"selection {selection!r} holds {self._n_virtual} massless sites, but no atom.")
         kept = whole.take(self._chosen)
         self._linkage = link_atoms(kept)
         self.has_coordinates = bool(np.any(whole.positions))
-        """Whether the topology file came with positions."""
+        """Whether the topology file has positions."""
         self._topology = build_model(kept, numbers[self._chosen], path)
         if self.has_coordinates:
             self._topology = self._topology.with_positions(make_whole(kept)[0])
@@ -100,12 +100,12 @@ class Trajectory:
 
     @property
     def notes(self) -> list[str]:
-        """What was left out or changed in what has been read so far."""
+        """Notes on what was left out or changed in the frames read so far."""
         said = []
         if self._n_virtual:
-            said.append(f"{self._n_virtual} sites without mass are left out.")
+            said.append(f"{self._n_virtual} massless sites are left out.")
         if self._joined:
-            said.append(f"in {len(self._joined)} frames molecules were cut by the periodic box and are put together.")
+            said.append(f"in {len(self._joined)} frames molecules were cut by the periodic box and are made whole.")
         return said
 
     @property
@@ -117,18 +117,18 @@ class Trajectory:
         return int(self._starts[-1])
 
     def read(self, frames: Sequence[int] | Int[np.ndarray, " m"]) -> Float64[np.ndarray, "m a 3"]:
-        """Positions in Å of the selected atoms in these frames, in the order asked for.
+        """Positions in Å of the selected atoms in these frames, in the requested order.
 
-        IndexError for a frame that is not there; FormatError for one that cannot be read.
+        IndexError for a frame that does not exist; FormatError for one that cannot be read.
         """
         wanted = np.asarray(frames, dtype=np.int64)
         if len(wanted) and (wanted.min() < 0 or wanted.max() >= len(self)):
-            raise IndexError(f"frames run from 0 to {len(self) - 1}, asked for {wanted.min()} to {wanted.max()}.")
+            raise IndexError(f"frames are 0 to {len(self) - 1}, requested {wanted.min()} to {wanted.max()}.")
         positions = np.empty((len(wanted), len(self._chosen), 3))
         part = np.searchsorted(self._starts, wanted, side="right") - 1
         for index, file in enumerate(self._files):
             rows = np.flatnonzero(part == index)
-            # In the order of the file, whatever order they are asked for in.
+            # In file order, whatever the requested order.
             rows = rows[np.argsort(wanted[rows], kind="stable")]
             for row, frame in zip(rows, file.read(wanted[rows] - self._starts[index]), strict=True):
                 positions[row] = self._join(int(wanted[row]), frame)
@@ -138,7 +138,7 @@ class Trajectory:
         return positions
 
     def _join(self, number: int, frame: Frame) -> Float64[np.ndarray, "a 3"]:
-        """Selected atoms of a frame, molecules whole; a frame that was cut is brought to where the topology lies."""
+        """Selected atoms of a frame, with whole molecules; a frame that was cut is brought near the topology."""
         positions = frame.positions[self._chosen]
         if frame.vectors is None or not np.isfinite(positions).all():
             return positions
@@ -152,7 +152,7 @@ class Trajectory:
 
 
 def _read_names(path: Path) -> tuple[AtomRecords, Universe | None]:
-    """All atoms of a topology file, and the MDAnalysis universe if it took one to read them."""
+    """All atoms of a topology file, and the MDAnalysis universe if one was needed."""
     if not path.is_file():
         raise FileNotFoundError(f"topology file {path} does not exist. Give a PDB, mmCIF, GRO, PSF ... file.")
     if is_structure(path):
@@ -161,13 +161,13 @@ def _read_names(path: Path) -> tuple[AtomRecords, Universe | None]:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of missing charges, masses, time steps: none is used here
+            warnings.simplefilter("ignore")  # on missing charges, masses, time steps: none is used here
             universe = MDAnalysis.Universe(str(path))
             records = _list_records(universe)
             names, residues = records.padded_names.tolist(), records.residue_names.tolist()
             numbers = decide_elements(names, residues, records.symbols.tolist(), aligned=False)
             universe.add_TopologyAttr("elements", _name_elements(numbers))
-    except Exception as error:  # its parsers raise whatever comes up
+    except Exception as error:  # its parsers raise arbitrary exceptions
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise FormatError(f"{path} cannot be read as a topology: {first}") from error
     return records, universe
@@ -184,7 +184,7 @@ def _list_records(universe: Universe) -> AtomRecords:
         positions = np.asarray(atoms.positions, dtype=np.float64)
         if universe.dimensions is not None and np.all(universe.dimensions > 0):
             cell = tuple(universe.dimensions.astype(np.float64).tolist())
-    except Exception:  # a topology without coordinates, told by an error whose class differs between versions
+    except Exception:  # no coordinates, signalled by an error whose class differs between versions
         positions = np.zeros((count, 3))
     return AtomRecords(
         positions=positions,
@@ -209,7 +209,7 @@ def _name_elements(numbers: Int[np.ndarray, " a"]) -> list[str]:
 
 
 def _as_universe(records: AtomRecords, numbers: Int[np.ndarray, " a"]) -> Universe:
-    """The names of a file in the form that MDAnalysis selects from."""
+    """Universe of a file's atoms, for MDAnalysis selections."""
     import MDAnalysis
 
     chains, segment_of = np.unique(records.chains, return_inverse=True)
@@ -237,7 +237,7 @@ def _select(universe: Universe, selection: str, path: Path) -> Int[np.ndarray, "
             warnings.simplefilter("ignore")
             chosen = universe.select_atoms(selection).indices
     except (SelectionError, NoDataError, AttributeError, ValueError) as error:
-        raise ValueError(f"selection {selection!r} does not work on {path}: {error}") from error
+        raise ValueError(f"selection {selection!r} is invalid for {path}: {error}") from error
     if len(chosen) == 0:
         raise ValueError(f"selection {selection!r} holds none of the {len(universe.atoms)} atoms of {path}.")
     return np.asarray(chosen, dtype=np.int64)

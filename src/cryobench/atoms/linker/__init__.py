@@ -1,11 +1,11 @@
 """Random conformations of a peptide linker, and of the rigid Fab at its end.
 
-``coil``        the law of the backbone dihedrals
+``coil``        distribution of the backbone dihedrals
 ``geometry``    backbone atoms from dihedrals, with ideal bond lengths and angles
-``chain``       the linker as it is in a model
+``chain``       the linker in a model
 ``pieces``      stretches of it with all their atoms, grown and joined
 ``search``      draws until nothing clashes
-``conformers``  the whole antibody: where the Fab comes to lie
+``conformers``  the whole antibody, with the pose of the Fab
 """
 
 from cryobench.atoms.linker.chain import FabLinker

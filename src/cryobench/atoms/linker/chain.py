@@ -1,4 +1,4 @@
-"""The linker as it is in a model: found, and checked to be one unbroken peptide."""
+"""The linker in a model: located, and checked to be one unbroken peptide."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ _PEPTIDE = 2.0
 
 @dataclass(frozen=True)
 class FabLinker:
-    """Which Fab hangs on which linker: two chains, and the linker's ends in the heavy one (author numbering)."""
+    """Identity of a Fab and its linker: two chains, and the linker's ends in the heavy one (author numbering)."""
 
     heavy: str = "H"
     light: str = "L"
@@ -25,12 +25,12 @@ class FabLinker:
 
 @dataclass(frozen=True, eq=False)
 class LinkerChain:
-    """A linker of r residues in a model, with the residue on either side."""
+    """A linker of r residues in a model, with the residues on either side."""
 
     atoms: Int64[np.ndarray, " m"]
     """Indices of the linker's atoms."""
     owner: Int64[np.ndarray, " m"]
-    """Residue of the linker, from 0, of each of them."""
+    """Residue of the linker, from 0, of each atom."""
     names: list[str]
     """(r + 1,) components of the linker's residues and of the one after."""
     labels: list[str]
@@ -39,10 +39,10 @@ class LinkerChain:
     backbone: Float64[np.ndarray, "r 3 3"]
     """(r, N CA C, xyz) in Å."""
     before: Float64[np.ndarray, "3 3"]
-    """N, CA and C of the residue before."""
+    """N, CA and C of the preceding residue."""
     after: Float64[np.ndarray, "3 3"]
     psi_before: float
-    """The dihedral of the residue before that the linker's first N takes part in, radian."""
+    """ψ of the preceding residue, which positions the linker's first N, in radian."""
     phi_after: float
     number_before: int
     number_after: int
@@ -53,7 +53,7 @@ class LinkerChain:
 def find_linker(model: AtomicModel, linker: FabLinker) -> LinkerChain:
     """Find the linker and its neighbours.
 
-    Gaps in the numbering (1HZH: 222, 225; 232, 235) are none in the chain, if C and N are bonded across them.
+    Gaps in the numbering (1HZH: 222, 225; 232, 235) are not breaks if C and N are bonded across them.
 
     Raises ValueError if a chain or residue is missing, the linker reaches an end of its chain, residues within it
     are missing, or one of N, CA, C and O is.
@@ -61,7 +61,7 @@ def find_linker(model: AtomicModel, linker: FabLinker) -> LinkerChain:
     if linker.first > linker.last:
         raise ValueError(f"the linker ends at {linker.last}, before it begins at {linker.first}: exchange them.")
     try:
-        # Both are asked for their errors, which name what the structure has.
+        # Both are called for their errors, which name the contents of the structure.
         select_residues(model, linker.light)
         inside = select_residues(model, linker.heavy, linker.first, linker.last)
     except ValueError as error:
@@ -110,8 +110,8 @@ def _find(model: AtomicModel, atoms: Int64[np.ndarray, " m"], name: str, label: 
     if len(found) == 0:
         raise ValueError(
             f"residue {label} of chain {str(model.chains[atoms[0]])!r} has no atom {name!r}: the linker and its "
-            "neighbours need N, CA, C and O. Choose another linker_first or linker_last, or a structure with this "
-            "residue whole."
+            "neighbours need N, CA, C and O. Choose another linker_first or linker_last, or a structure with a "
+            "complete residue."
         )
     return int(found[0])
 

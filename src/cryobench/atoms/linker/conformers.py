@@ -1,23 +1,23 @@
-"""Conformers of an antibody whose one Fab hangs on a disordered linker.
+"""Conformers of an antibody with one Fab on a disordered linker.
 
 IgG-RL (Jeon et al., arXiv 2408.05526) gives the linker between one Fab and the rest of 1HZH random conformations with
-the statistics of disordered peptides. How they were drawn we could not find; the published order parameters name the
+the statistics of disordered peptides. We could not find how they were drawn; the published order parameters name the
 parts: the Fab is the heavy chain up to 213 with the light chain, the hinge ends at 244, so the linker is 214 to 243.
 Ours: dihedrals from ``coil``, atoms from ``geometry``, the Fab as a rigid body at the linker's first end, the rest
-unmoved at its last; what clashes is drawn again (``search``), so that the accepted conformers follow the law of
-``coil`` given that nothing overlaps.
+fixed at its last; clashes are redrawn (``search``), so that the accepted conformers follow the distribution of
+``coil`` conditional on no overlap.
 
 Known properties of that published choice, kept here:
 
 - The linker starts inside CH1: 214 to about 222 are that domain's last strand, which unfolds and leaves the Fab.
-- Disulfide bonds of linker residues are given up: 230 to the light chain's 214, and 239 and 242 to the other heavy
+- Disulfide bonds of linker residues are broken: 230 to the light chain's 214, and 239 and 242 to the other heavy
   chain (1HZH's numbering, EU 220, 226 and 229; of the last two the entry lists only the first).
-- In the published script residue 244 is a cysteine, in wwPDB's 1HZH it is an alanine: its model was numbered in a way
-  that is not known, so the ends of the linker may differ from ours by a few residues.
+- In the published script residue 244 is a cysteine, in wwPDB's 1HZH it is an alanine: its model has an unknown
+  numbering, so the ends of the linker may differ from ours by a few residues.
 
-Ligands go with the Fab or the rest, whichever has the nearest polymer atom; those nearest the linker with the rest.
-Side chains of the linker keep their own shape and their place relative to N, CA and CB. Clashes are told between
-heavy atoms only, and not within a residue or between neighbours in the chain, which the dihedrals' law rules.
+Ligands move with the Fab or the rest, whichever has the nearest polymer atom; those nearest the linker with the rest.
+Side chains of the linker keep their shape and position relative to N, CA and CB. Clashes are tested between
+heavy atoms only, and not within a residue or between neighbours in the chain, which the dihedrals determine.
 """
 
 from dataclasses import dataclass
@@ -35,21 +35,21 @@ from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.motion.turns import FabHinge, fab_dihedral, fab_selection
 
 CLASH_DISTANCE = 2.6
-"""Å. Hydrogen bonds (2.7 Å and more) are no clash."""
+"""Å. Hydrogen bonds (2.7 Å and more) are not clashes."""
 MAX_TRIES = 20_000
-"""Pieces of the linker drawn or joined for one state; on 1HZH it takes 200 on average."""
+"""Linker pieces drawn or joined per state; on 1HZH it takes 200 on average."""
 
 
 @dataclass(frozen=True, eq=False)
 class Conformer:
-    """One conformation: where the linker's atoms are and how the Fab moved."""
+    """One conformation: positions of the linker's atoms and motion of the Fab."""
 
     dihedrals: LinkerDihedrals
     linker: Float64[np.ndarray, "m 3"]
     """Positions of the linker's atoms, Å, in the order of the model."""
     rotation: Float64[np.ndarray, "3 3"]
     translation: Float64[np.ndarray, "3"]
-    """Of the Fab: x' = rotation x + translation (Å)."""
+    """Motion of the Fab: x' = rotation x + translation (Å)."""
 
 
 class LinkerSampler:
@@ -58,13 +58,13 @@ class LinkerSampler:
     Parameters
     ----------
     model
-        The antibody; its rest stays where it is.
+        The antibody; its rest is fixed.
     linker
-        The parts.
+        Its parts.
     clash_distance
         Å; heavy atoms closer than this clash.
 
-    Raises ValueError as `find_linker` does, and if there is no Fab or no rest.
+    Raises ValueError as `find_linker`, and if there is no Fab or no rest.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class LinkerSampler:
             self.linker.heavy, self.linker.light, self._chain.number_before, self._chain.number_after
         )
         self.fab = fab_selection(model, self.hinge)
-        """Mask of the atoms that move as one body."""
+        """Mask of the atoms of the Fab, which moves rigidly."""
         self._builder = PieceBuilder(model, self._chain)
         self._clashes = ClashFinder(model, self._builder, self.fab, clash_distance)
 
@@ -94,7 +94,7 @@ class LinkerSampler:
 
     @property
     def label_before(self) -> str:
-        """The same of the residue before the linker."""
+        """Number and insertion code of the residue before the linker."""
         return self._chain.label_before
 
     @property
@@ -103,9 +103,9 @@ class LinkerSampler:
         return self._chain.names
 
     def draw(self, state: int, *, seed: int = 0, max_tries: int = MAX_TRIES) -> Conformer:
-        """Conformer of one state: the first of its own stream of draws without a clash.
+        """Conformer of one state: the first one without a clash in the state's own stream of draws.
 
-        It depends on the seed and the state's number alone. ValueError if ``max_tries`` draws do not give one.
+        It depends on the seed and the state's number alone. ValueError if there is none in ``max_tries`` draws.
         """
         generator = rng.stream(seed, "linker conformation", state)
         search = LinkerSearch(self._builder, self._clashes, generator, max_tries)

@@ -1,8 +1,8 @@
 """Atoms of a peptide from its backbone dihedrals, with ideal bond lengths and angles.
 
 The chain grows atom by atom (NeRF: Parsons et al., J. Comput. Chem. 26 (2005) 1063): each atom carries a frame whose
-x axis is the bond that leads to it and whose z axis is normal to the plane of it and its two predecessors, and the
-frame of the next follows by one fixed matrix of bond, angle and dihedral. Lengths and angles are those of Engh and
+x axis is the bond leading to it and whose z axis is normal to the plane of it and its two predecessors; the
+next frame follows by one fixed matrix of bond, angle and dihedral. Lengths and angles are those of Engh and
 Huber, Acta Cryst. A47 (1991) 392. Peptide carbonyls are planar; CB follows from N, CA and C.
 """
 
@@ -32,11 +32,11 @@ class ResidueGeometry:
     ca_c: float = 1.525
     n_ca_c: float = 111.2
     c_n: float = 1.329
-    """Peptide bond to the residue before."""
+    """Peptide bond to the preceding residue."""
     c_n_ca: float = 121.7
-    """Angle at N, with C of the residue before."""
+    """Angle at N, with C of the preceding residue."""
     ca_c_n: float = 116.2
-    """Angle at C of the residue before, with its CA and this N."""
+    """Angle at C of the preceding residue, with its CA and this N."""
     n_ca_cb: float = 110.5
     c_ca_cb: float = 110.1
 
@@ -58,7 +58,7 @@ def ideal_geometry(name: str) -> ResidueGeometry:
 def _tabulate(
     names: tuple[str, ...],
 ) -> tuple[Float64[np.ndarray, "r 3"], Float64[np.ndarray, "r 3"], Float64[np.ndarray, "r 2"]]:
-    """Of each residue the bonds (Å) and angles (radian) in the order they are grown, and the angles at CB's bond."""
+    """Bonds (Å) and angles (radian) of each residue in growing order, and the angles at the bond to CB."""
     ideal = [ideal_geometry(name) for name in names]
     bonds = np.array([(one.c_n, one.n_ca, one.ca_c) for one in ideal])
     angles = np.radians([(one.ca_c_n, one.c_n_ca, one.n_ca_c) for one in ideal])
@@ -67,15 +67,15 @@ def _tabulate(
 
 @dataclass(frozen=True, eq=False)
 class Backbone:
-    """A grown chain of r residues in the frame it starts from (a leading axis holds k alternatives of it)."""
+    """A grown chain of r residues in its starting frame (a leading axis holds k alternatives)."""
 
     positions: Float64[np.ndarray, "*k r 3 3"]
     """(r, atom N CA C, xyz) in Å."""
     oxygens: Float64[np.ndarray, "*k r 3"]
     betas: Float64[np.ndarray, "*k r 3"]
-    """Where CB is, also for glycine, which has none."""
+    """Position of CB, also for glycine, which has none."""
     end: Float64[np.ndarray, "*k 4 4"]
-    """Frame that the next residue starts from."""
+    """Starting frame of the next residue."""
 
 
 def frame_of(points: Float64[np.ndarray, "*k 3 3"]) -> Float64[np.ndarray, "*k 4 4"]:
@@ -93,7 +93,7 @@ def frame_of(points: Float64[np.ndarray, "*k 3 3"]) -> Float64[np.ndarray, "*k 4
 def step_matrices(
     bonds: Float64[np.ndarray, " m"], angles: Float64[np.ndarray, " m"], dihedrals: Float64[np.ndarray, "*k m"]
 ) -> Float64[np.ndarray, "*k m 4 4"]:
-    """Frame of each atom in that of the atom before: bond (Å) to it, angle at the one before, dihedral (radian)."""
+    """Frame of each atom in that of the previous atom: bond (Å), angle at the previous atom, dihedral (radian)."""
     cosine, sine = np.cos(angles), np.sin(angles)
     across, up = np.cos(dihedrals), np.sin(dihedrals)
     steps = np.zeros((*dihedrals.shape, 4, 4))
@@ -106,15 +106,15 @@ def step_matrices(
 
 
 def start_frame(residue: Float64[np.ndarray, "3 3"], psi: float) -> Float64[np.ndarray, "4 4"]:
-    """Frame that the chain after a residue (N, CA, C) starts from: that of its C, turned by its ψ (radian)."""
+    """Starting frame of the chain after a residue (N, CA, C): that of its C, turned by its ψ (radian)."""
     return frame_of(residue) @ turn_about_x(np.array(psi))
 
 
 def grow_backbone(names: Sequence[str], dihedrals: LinkerDihedrals) -> Backbone:
     """Grow r residues of these names from their dihedrals.
 
-    The first starts from the frame of the residue before, turned by that one's ψ (`start_frame`), which is the
-    frame of reference of the result; ``end`` is the same for whatever follows. The last ω is not used.
+    The first starts from the frame of the preceding residue, turned by its ψ (`start_frame`), which is the
+    frame of reference of the result; ``end`` is the same for the next residue. The last ω is not used.
     """
     bonds, angles, _ = _tabulate(tuple(names))
     count, many = len(names), dihedrals.phi.shape[:-1]
@@ -139,7 +139,7 @@ def grow_backbone(names: Sequence[str], dihedrals: LinkerDihedrals) -> Backbone:
 def lead_to(
     residue: Float64[np.ndarray, "3 3"], name: str, omega: Float64[np.ndarray, "*k"], phi: float
 ) -> Float64[np.ndarray, "*k 4 4"]:
-    """Frame that a chain must end with for this residue (N, CA, C), which does not move, to follow it.
+    """Frame in which a chain must end for this fixed residue (N, CA, C) to follow it.
 
     The bond between has ideal length and angles and dihedral ``omega``; ``phi`` is the residue's own.
     """
@@ -156,7 +156,7 @@ def lead_to(
 
 
 def turn_about_x(angles: Float64[np.ndarray, "*k"]) -> Float64[np.ndarray, "*k 4 4"]:
-    """Turns of a frame about its own x axis, the last bond, by these angles (radian)."""
+    """Rotations of a frame about its own x axis, the last bond, by these angles (radian)."""
     turns = np.zeros((*angles.shape, 4, 4))
     turns[..., 0, 0] = turns[..., 3, 3] = 1.0
     turns[..., 1, 1] = turns[..., 2, 2] = np.cos(angles)
@@ -166,7 +166,7 @@ def turn_about_x(angles: Float64[np.ndarray, "*k"]) -> Float64[np.ndarray, "*k 4
 
 
 def invert(frame: Float64[np.ndarray, "*k 4 4"]) -> Float64[np.ndarray, "*k 4 4"]:
-    """Inverse of a frame: rotation and position of the outside as seen from it."""
+    """Inverse of a frame: its rotation and translation from outside to inside."""
     inverse = np.zeros_like(frame)
     inverse[..., :3, :3] = frame[..., :3, :3].swapaxes(-1, -2)
     inverse[..., :3, 3] = -np.einsum("...ji,...j->...i", frame[..., :3, :3], frame[..., :3, 3])
@@ -177,7 +177,7 @@ def invert(frame: Float64[np.ndarray, "*k 4 4"]) -> Float64[np.ndarray, "*k 4 4"
 def move(
     frame: Float64[np.ndarray, "*_ 4 4"], points: Float64[np.ndarray, "*_ m 3"]
 ) -> Float64[np.ndarray, "*_ m 3"]:
-    """Points given in a frame, as seen from outside it; one of them, or both, may hold k alternatives."""
+    """Points in a frame transformed to the outer frame; either, or both, may hold k alternatives."""
     return points @ frame[..., :3, :3].swapaxes(-1, -2) + frame[..., None, :3, 3]
 
 
@@ -194,10 +194,10 @@ def place_betas(backbone: Float64[np.ndarray, "*k r 3 3"], names: Sequence[str])
     to_n, to_c = _normalise(backbone[..., 0, :] - alpha), _normalise(backbone[..., 2, :] - alpha)
     wanted_n, wanted_c = np.cos(_tabulate(tuple(names))[2]).T
     between = (to_n * to_c).sum(axis=-1)
-    # direction = p to_n + q to_c + s (to_n x to_c), of unit length, with the wanted cosines to both arms.
+    # direction = p to_n + q to_c + s (to_n x to_c), of unit length, with the given cosines to both bonds.
     p = (wanted_n - between * wanted_c) / (1 - between**2)
     q = (wanted_c - between * wanted_n) / (1 - between**2)
-    # Below 0 only for a residue so distorted that no direction has both cosines: then the nearest, in the plane.
+    # Below 0 only for a residue too distorted for both cosines: then the nearest direction, in their plane.
     s = np.sqrt(np.maximum(1 - p * wanted_n - q * wanted_c, 0.0) / (1 - between**2))
     direction = p[..., None] * to_n + q[..., None] * to_c + s[..., None] * _cross(to_n, to_c)
     return alpha + CA_CB * _normalise(direction)
@@ -225,5 +225,5 @@ def _normalise(vectors: Float64[np.ndarray, "*k 3"]) -> Float64[np.ndarray, "*k 
 
 
 def _cross(left: Float64[np.ndarray, "*k 3"], right: Float64[np.ndarray, "*k 3"]) -> Float64[np.ndarray, "*k 3"]:
-    """Cross product; several times faster than NumPy's on few vectors, of which there are very many here."""
+    """Cross product, several times faster than NumPy's on few vectors, which are very frequent here."""
     return left[..., _NEXT] * right[..., _LAST] - left[..., _LAST] * right[..., _NEXT]

@@ -1,6 +1,6 @@
 """Stretches of the linker, grown from dihedrals and joined, with the atoms of their residues.
 
-N, CA, C, O, CB and the amide hydrogen are ideal; all other atoms keep the shape they have in the model, in the frame
+N, CA, C, O, CB and the amide hydrogen are ideal; all other atoms keep their positions from the model, in the frame
 of N, CA and CB of their residue.
 """
 
@@ -19,7 +19,7 @@ _AMIDE = ("H", "HN", "D")
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """Successive residues of the linker, from number ``first`` (0 is the linker's first).
+    """Consecutive residues of the linker, from number ``first`` (0 is the linker's first).
 
     A leading axis of all arrays holds k alternatives of the piece.
     """
@@ -27,17 +27,17 @@ class Piece:
     first: int
     dihedrals: LinkerDihedrals
     atoms: Float64[np.ndarray, "*k m 3"]
-    """Å, in the frame that the piece starts from, in the order of the model."""
+    """Å, in the starting frame of the piece, in the order of the model."""
     end: Float64[np.ndarray, "*k 4 4"]
-    """Frame that the next residue starts from."""
+    """Starting frame of the next residue."""
 
     @property
     def stop(self) -> int:
-        """The residue behind the last."""
+        """Number of the residue after the last."""
         return self.first + self.dihedrals.phi.shape[-1]
 
     def joined(self, following: "Piece") -> "Piece":
-        """This piece with another at its end."""
+        """This piece joined to the following one."""
         return Piece(
             self.first,
             self.dihedrals.joined(following.dihedrals),
@@ -46,17 +46,17 @@ class Piece:
         )
 
     def pick(self, index: int | slice) -> "Piece":
-        """One of k alternatives, or some."""
+        """One of the k alternatives, or several."""
         return Piece(self.first, self.dihedrals.pick(index), self.atoms[index], self.end[index])
 
 
 class PieceBuilder:
-    """Grows pieces of one linker and says where they lie when they touch the Fab or the rest."""
+    """Grows pieces of one linker and locates those next to the Fab or the rest."""
 
     def __init__(self, model: AtomicModel, chain: LinkerChain) -> None:
         self.chain = chain
         self.start = geometry.start_frame(chain.before, chain.psi_before)
-        """Frame that the linker's first residue starts from, where the Fab is in the model."""
+        """Starting frame of the linker's first residue, with the Fab as in the model."""
         self._heavy = model.atomic_numbers[chain.atoms] > 1
         names = model.atom_names[chain.atoms]
         self._special = [names == name for name in ("N", "CA", "C", "O", "CB")]
@@ -68,18 +68,18 @@ class PieceBuilder:
         self._local = np.einsum("mji,mj->mi", frames[:, :3, :3], positions - frames[:, :3, 3])
 
     def grow(self, first: int, dihedrals: LinkerDihedrals) -> Piece:
-        """Piece of the residues from ``first`` on, as many as there are dihedrals."""
+        """Piece of the residues from ``first`` on, one for each dihedral set."""
         names = self.chain.names[first : first + dihedrals.phi.shape[-1]]
         backbone = geometry.grow_backbone(names, dihedrals)
         return Piece(first, dihedrals, self._place_atoms(first, backbone), backbone.end)
 
     def locate(self, piece: Piece) -> Float64[np.ndarray, "*k 4 4"]:
-        """Frame that the linker's last piece starts from for the rest to be where it is."""
+        """Starting frame of the linker's last piece for the rest to be in place."""
         chain, omega = self.chain, np.asarray(piece.dihedrals.omega[..., -1])
         return geometry.lead_to(chain.after, chain.names[-1], omega, chain.phi_after) @ geometry.invert(piece.end)
 
     def list_heavy(self, piece: Piece) -> tuple[Bool[np.ndarray, " m"], Int64[np.ndarray, " heavy"]]:
-        """Which atoms of a piece are heavy, and the residues that these belong to."""
+        """Mask of the heavy atoms of a piece, and their residues."""
         chosen = self._span(piece.first, piece.stop)
         heavy = self._heavy[chosen]
         return heavy, self.chain.owner[chosen][heavy]
@@ -92,7 +92,7 @@ class PieceBuilder:
         chosen = self._span(first, first + backbone.positions.shape[-3])
         owner = self.chain.owner[chosen] - first
         nitrogens, alphas, carbons = np.moveaxis(backbone.positions, -2, 0)
-        # C of the residue before the first is where the frame of the backbone begins.
+        # The frame of the backbone begins at C of the preceding residue.
         before = np.zeros_like(carbons)
         before[..., 1:, :] = carbons[..., :-1, :]
         hydrogens = geometry.place_amide_hydrogens(nitrogens, before, alphas)

@@ -1,9 +1,9 @@
-"""The search for a conformation without clashes: exact, and far faster than drawing the whole linker every time.
+"""Search for a conformation without clashes: exact, and far faster than drawing the whole linker every time.
 
-A long linker drawn at once hardly ever is free of clashes. So it is halved, each half drawn until it is free in
-itself (and, where it is an end, free of the Fab or the rest it hangs on), the halves joined, and both thrown away
-if the whole clashes; and so on for the halves of halves. What a half is tested for the whole is tested for as well,
-so the accepted wholes follow just the law that drawing whole linkers would give (dimerization: Alexandrowicz, J.
+A long linker drawn at once is hardly ever free of clashes. So it is halved, each half drawn until it is free of
+clashes within itself (and, at an end, with the Fab or the rest), the halves joined, and both discarded if the
+whole clashes; and so on recursively. Every test of a half applies to the whole as well, so the accepted
+conformations follow exactly the distribution of drawing whole linkers (dimerization: Alexandrowicz, J.
 Chem. Phys. 51 (1969) 561).
 """
 
@@ -22,7 +22,7 @@ _BATCH = 16
 
 
 class ClashFinder:
-    """Least distances of heavy atoms that may clash: not within a residue, nor between neighbours in the chain."""
+    """Minimum distances of heavy atoms that may clash: not within a residue, nor between neighbours in the chain."""
 
     def __init__(
         self, model: AtomicModel, builder: PieceBuilder, fab: Bool[np.ndarray, " a"], clash_distance: float
@@ -40,10 +40,10 @@ class ClashFinder:
         self._rest_tree, self._rest_tree_but_after = _build_trees(model, rest & heavy, chain.atoms_after)
 
     def measure(self, piece: Piece) -> Float64[np.ndarray, " k"]:
-        """Of each of k alternatives, Å: at least clash_distance (or infinity) if it is free, else of a clash met.
+        """(k,) Å for each alternative: at least clash_distance (or infinity) if free, else the distance of a clash.
 
-        A piece at an end of the linker is tested against what it hangs on, the whole linker for the Fab as well;
-        what is cheap comes first, and what clashed is not asked about again.
+        A piece at an end of the linker is tested against the adjacent body, the whole linker against the Fab as well;
+        cheap tests come first, and alternatives that clash are not tested further.
         """
         heavy, owner = self._builder.list_heavy(piece)
         atoms = piece.atoms[:, heavy]
@@ -68,7 +68,7 @@ class ClashFinder:
     def _within(
         self, atoms: Float64[np.ndarray, "k m 3"], owner: Int64[np.ndarray, " m"]
     ) -> Float64[np.ndarray, " k"]:
-        # A fourth coordinate keeps the alternatives apart: one tree serves them all.
+        # A fourth coordinate separates the alternatives, so that one tree serves them all.
         count, size = atoms.shape[:2]
         apart = np.repeat(10.0 * self.clash_distance * np.arange(count), size)
         points = np.column_stack([atoms.reshape(-1, 3), apart])
@@ -80,7 +80,7 @@ class ClashFinder:
         return closest
 
     def _ask(self, closest: Float64[np.ndarray, " k"], atoms: Float64[np.ndarray, "k m 3"], tree: KDTree) -> None:
-        """Put in the distances of those that are free so far."""
+        """Update the distances of the alternatives that are free so far."""
         free = closest >= self.clash_distance
         if free.any() and atoms.shape[1]:
             closest[free] = self._nearest(atoms[free], tree)
@@ -93,18 +93,18 @@ class ClashFinder:
 def _build_trees(
     model: AtomicModel, body: Bool[np.ndarray, " a"], neighbour: Int64[np.ndarray, " b"]
 ) -> tuple[KDTree, KDTree]:
-    """Of a body's atoms, and of those without the residue that is bonded to the linker."""
+    """Trees of a body's atoms, and of those without the residue bonded to the linker."""
     without = body.copy()
     without[neighbour] = False
     return KDTree(model.positions[body]), KDTree(model.positions[without])
 
 
 class NoSolution(Exception):
-    """The tries are used up; the message says how far they came."""
+    """The tries are used up; the message states the best result."""
 
 
 class LinkerSearch:
-    """One search: its random numbers, and how many tries it has left. A try is one piece drawn or joined."""
+    """One search: its random numbers, and the remaining tries. A try is one piece drawn or joined."""
 
     def __init__(
         self, builder: PieceBuilder, clashes: ClashFinder, generator: np.random.Generator, max_tries: int
@@ -112,11 +112,11 @@ class LinkerSearch:
         self._builder, self._clashes, self._generator = builder, clashes, generator
         self._left = max_tries
         self._best: dict[tuple[int, int], float] = {}
-        # Free pieces drawn and not used yet, in reverse: each is used once, so those used are independent draws.
+        # Free pieces not yet used, in reverse: each is used once, so used pieces are independent draws.
         self._ready: dict[tuple[int, int], list[Piece]] = {}
 
     def find(self) -> LinkerDihedrals:
-        """Of the whole linker without a clash. NoSolution if the tries do not suffice."""
+        """Dihedrals of the whole linker without a clash. NoSolution if the tries do not suffice."""
         return self._draw(0, len(self._builder.chain.labels)).dihedrals.pick(0)
 
     def _draw(self, first: int, stop: int) -> Piece:
@@ -143,10 +143,10 @@ class LinkerSearch:
 
     def _describe(self) -> str:
         if not self._best:
-            return "All tries went into the pieces."
+            return "All tries were used for pieces."
         first, stop = max(self._best, key=lambda piece: piece[1] - piece[0])
         labels = self._builder.chain.labels
         return (
-            f"The longest piece tried, {labels[first]} to {labels[stop - 1]}, came to "
+            f"The longest piece tried, {labels[first]} to {labels[stop - 1]}, reached "
             f"{self._best[first, stop]:.2f} Å at best."
         )

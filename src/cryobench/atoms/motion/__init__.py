@@ -1,1 +1,1 @@
-"""Motions that make conformations: turns about an axis, hinged domains, slow modes, and superposition."""
+"""Motions that make conformations: rotation about an axis, hinged domains, slow modes, and superposition."""

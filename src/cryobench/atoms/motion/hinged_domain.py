@@ -1,11 +1,11 @@
-"""A domain that opens about a hinge: the receptor-binding domains of a spike, one in each protomer.
+"""Domains that open about hinges: the receptor-binding domains of a spike, one in each protomer.
 
 Each domain is a range of residues. The bend is spread over the first and last ``bend`` residues of the range, which
-turn by a growing share of the angle, so that the chain stays whole; what lies between them turns as one body. The
-axis passes through the middle of the bending residues, across both the line from there to the domain's centre and
-the direction in which the domains lie from the rest of the molecule: a positive angle raises the domain. On 6VXX,
-with residues 325 to 533 and a bend of 8, openings from 0 to 60 degrees bring at most a handful of atoms within 2.5 Å
-of the rest.
+turn by an increasing fraction of the angle, so that the chain stays intact; the residues between them turn as one
+body. The axis passes through the middle of the bending residues, perpendicular to both the line from there to the
+domain's centre and the direction of the domains from the rest of the molecule: a positive angle raises the domain. On
+6VXX, with residues 325 to 533 and a bend of 8, openings from 0 to 60 degrees bring at most a handful of atoms within
+2.5 Å of the rest.
 """
 
 from collections.abc import Sequence
@@ -21,29 +21,29 @@ from cryobench.atoms.motion.superposition import fit_rigid_motions, move_rigidly
 
 @dataclass(frozen=True, eq=False)
 class HingedDomain:
-    """One domain on its hinge, in the reference structure."""
+    """One hinged domain, in the reference structure."""
 
     chain: str
     share: Float64[np.ndarray, " a"]
-    """Share of the angle by which each atom turns: 1 in the domain, between 0 and 1 in the bend."""
+    """Fraction of the angle by which each atom turns: 1 in the domain, between 0 and 1 in the bend."""
     bend: Int64[np.ndarray, " b"]
-    """Residues (by their number among carriers) of the bend."""
+    """Residues of the bend, by their index among carriers."""
     point: Float64[np.ndarray, "3"]
-    """Of the axis, Å: middle of the bend's CA atoms."""
+    """Point of the axis, Å: middle of the bend's CA atoms."""
     axis: Float64[np.ndarray, "3"]
-    """Unit vector; right-handed rotation about it opens."""
+    """Unit vector; right-handed rotation about it opens the domain."""
     lever: float
-    """Root mean square distance of the turning atoms' CA from the axis, each with its share, Å."""
+    """Root mean square distance of the turning CA atoms from the axis, each weighted by its fraction, Å."""
     turning: int
-    """How many CA atoms turn."""
+    """Number of turning CA atoms."""
 
 
 def find_hinged_domains(
     model: AtomicModel, carriers: Carriers, chains: Sequence[str], first: int, last: int, bend: int
 ) -> list[HingedDomain]:
-    """The domain of residues ``first`` to ``last`` (author numbers) of each chain.
+    """Domains of residues ``first`` to ``last`` (author numbers) of each chain.
 
-    Raises ValueError, naming what the structure has, if a chain has too few of them, or they are all there is.
+    Raises ValueError, naming the contents of the structure, if a chain has too few of them, or has no others.
     """
     if last - first < 2 * bend + 1:
         raise ValueError(f"residues {first} to {last} are too few for a domain between two bends of {bend} residues.")
@@ -54,9 +54,7 @@ def find_hinged_domains(
     for chain in chains:
         moving |= inside[chain]
     if moving.all():
-        raise ValueError(
-            f"residues {first} to {last} are all the structure has: nothing is left for them to turn on."
-        )
+        raise ValueError(f"residues {first} to {last} are the whole structure: there is no rest to turn against.")
     upward = points[moving].mean(axis=0) - points[~moving].mean(axis=0)
     return [_make_domain(model, carriers, chain, inside[chain], (first, last, bend), upward) for chain in chains]
 
@@ -101,7 +99,7 @@ def _make_domain(
     length = np.linalg.norm(axis)
     if not length > 1e-3 * np.linalg.norm(arm) * np.linalg.norm(upward):
         raise ValueError(
-            f"the domain of chain {chain!r} stands straight on its hinge: there is no way for it to open."
+            f"the domain of chain {chain!r} is aligned with its hinge: its opening direction is undefined."
         )
     axis = axis / length
     offset = points[inside] - point
@@ -114,9 +112,9 @@ def _make_domain(
 def measure_openings(
     positions: Float64[np.ndarray, "m a 3"], reference: AtomicModel, domains: Sequence[HingedDomain]
 ) -> Float64[np.ndarray, "m domains"]:
-    """Angle in radian by which each domain is open in each conformation, 0 in the reference.
+    """(m, domains) opening angle in radian of each domain in each conformation, 0 in the reference.
 
-    The rest of the domain's chain (CA atoms; where there is none, of all chains) is superposed on the reference; the
+    The rest of the domain's chain (CA atoms; if there is none, of all chains) is superposed on the reference; the
     angle is that of the line from the hinge to the domain's centre, seen along the axis, in (−π, π].
     """
     alpha = is_alpha_carbon(reference)

@@ -1,11 +1,11 @@
-"""All atoms moved with the slow modes of their residues, each residue as a rigid body along a screw.
+"""Motion of all atoms with the slow modes of their residues, each residue as a rigid body along a screw.
 
-A mode of an elastic network gives each residue a displacement v of its CA atom. The rotation w that goes with it is
-the one which, about that CA, best explains the displacements of the CA atoms around it. Displacement and rotation
-together are a twist, and the residue is moved by the screw motion of that twist (its exponential in SE(3)), not along
-the straight line v: where many residues share a rotation, as those of a domain do, they then turn as one rigid body
-however far they go, where straight lines would blow the domain up (Hoffmann & Grudinin, J. Chem. Theory Comput. 13
-(2017) 2123, who do so with rigid blocks).
+A mode of an elastic network gives each residue a displacement v of its CA atom. The corresponding rotation w is
+the one that, about that CA, best explains the displacements of the surrounding CA atoms. Displacement and rotation
+form a twist, and the residue follows the screw motion of that twist (its exponential in SE(3)), not
+the straight line v: residues with a common rotation, as in a domain, then turn as one rigid body
+at any amplitude, whereas straight lines would inflate the domain (Hoffmann & Grudinin, J. Chem. Theory Comput. 13
+(2017) 2123, for rigid blocks).
 """
 
 import math
@@ -27,9 +27,9 @@ _BOND = 2.0
 
 @dataclass(frozen=True, eq=False)
 class Carriers:
-    """Which residue carries which atom: ``anchors`` (r,) are the CA atoms, ``carrier`` (a,) the residue of each atom.
+    """Assignment of atoms to residues: ``anchors`` (r,) are the CA atoms, ``carrier`` (a,) the residue of each atom.
 
-    Atoms of residues without CA (glycans, ions) go with the residue whose CA lies nearest to their bonded group.
+    Atoms of residues without CA (glycans, ions) move with the residue whose CA is nearest to their bonded group.
     """
 
     anchors: Int64[np.ndarray, " r"]
@@ -41,13 +41,11 @@ def find_carriers(model: AtomicModel) -> Carriers:
     starts = residue_starts(model)
     residue = np.repeat(np.arange(len(starts)), np.diff([*starts, len(model)]))
     alpha = np.flatnonzero(is_alpha_carbon(model))
-    # Of a residue in two conformations the first CA counts.
+    # For a residue in two conformations the first CA is used.
     _, first = np.unique(residue[alpha], return_index=True)
     anchors = alpha[first]
     if len(anchors) < 3:
-        raise ValueError(
-            f"the structure has {len(anchors)} CA atoms; its motion takes those of at least three residues."
-        )
+        raise ValueError(f"the structure has {len(anchors)} CA atoms; motion needs at least three.")
     place = np.full(len(starts), -1)
     place[residue[anchors]] = np.arange(len(anchors))
     carrier = place[residue]
@@ -64,7 +62,7 @@ def find_carriers(model: AtomicModel) -> Carriers:
 
 
 def leave_out(model: AtomicModel, carriers: Carriers, held: Bool[np.ndarray, " r"]) -> Carriers:
-    """Carriers of the held residues alone; those left out go with the held one whose CA is nearest."""
+    """Carriers of the held residues alone; the others move with the held one whose CA is nearest."""
     points = model.positions[carriers.anchors]
     _, nearest = find_nearest(points[held], points)
     return Carriers(carriers.anchors[held], nearest[carriers.carrier])
@@ -73,9 +71,9 @@ def leave_out(model: AtomicModel, carriers: Carriers, held: Bool[np.ndarray, " r
 def fit_rotations(
     points: Float64[np.ndarray, "p 3"], vectors: Float64[np.ndarray, "modes p 3"]
 ) -> Float64[np.ndarray, "modes p 3"]:
-    """Rotation (a vector, radian per unit of amplitude) of each point's neighbourhood of 10 Å in each mode.
+    """Rotation (a vector, radian per unit of amplitude) of each point's 10 Å neighbourhood in each mode.
 
-    Least squares over the neighbours j of point i: v_j − v_i = w × (r_j − r_i). Where they lie on a line, the
+    Least squares over the neighbours j of point i: v_j − v_i = w × (r_j − r_i). If they are collinear, the
     smallest such rotation.
     """
     pairs = KDTree(points).query_pairs(_NEIGHBOURHOOD, output_type="ndarray")
@@ -155,9 +153,9 @@ def move_residues(reference, anchors, carrier, shifts, turns, moved):
 
 @njit(cache=True, nogil=True)
 def turn_atoms(positions, share, point, turn):
-    """Rotate atoms in place about an axis through ``point``, each by its ``share`` (0 to 1) of ``turn``.
+    """Rotate atoms in place about an axis through ``point``, each by its fraction ``share`` (0 to 1) of ``turn``.
 
-    ``turn`` is a rotation vector in radian. Neighbouring atoms mostly have the same share.
+    ``turn`` is a rotation vector in radian. Neighbouring atoms mostly have equal fractions.
     """
     matrix = np.empty((3, 3))
     current = -1.0

@@ -1,17 +1,17 @@
-"""Motions that make states of one structure: a part turned about an axis, and one Fab of an antibody.
+"""Rotation of a part of a structure about an axis, and of one Fab of an antibody.
 
-IgG-1D (Jeon et al., arXiv 2408.05526) turns one Fab of the human IgG1 b12 (1HZH) through 360 degrees in 100
-steps, "one dihedral between one Fab and the rest". Which axis and which atoms is not published; ours is:
+IgG-1D (Jeon et al., arXiv 2408.05526) rotates one Fab of the human IgG1 b12 (1HZH) through 360 degrees in 100
+steps, "one dihedral between one Fab and the rest". The axis and the atoms are not published; ours are:
 
 - The axis runs through the CA atoms of two cysteines of the upper hinge (`FabHinge`): residue 230, bound to the
   light chain, and residue 239, bound to the other heavy chain (EU 220 and 226). The Fab on its side of that piece
-  of chain turns as one body: the heavy chain up to residue 230, the light chain, and ligands that touch them.
-  Residues 231 to 238 stay with the Fc. The peptide bond behind residue 230 keeps its length within 0.4 Å, and on
-  1HZH no atom of the Fab comes closer than 3.4 Å to the rest at any angle (the two bonded residues apart).
-- The order parameters of the sister set IgG-RL call "Fab" the heavy chain up to 213 and put the hinge at residues
+    of chain turns as one body: the heavy chain up to residue 230, the light chain, and ligands that touch them.
+    Residues 231 to 238 stay with the Fc. The peptide bond after residue 230 keeps its length within 0.4 Å, and on
+    1HZH no atom of the Fab comes closer than 3.4 Å to the rest at any angle (except the two bonded residues).
+- The order parameters of the sister set IgG-RL define the Fab as the heavy chain up to 213 and the hinge as residues
   213 and 244. As an axis with that selection it splits the last strand of CH1 off its domain and drives
-  atoms through each other at 98 of the 100 angles, which is why it is not used here to move anything;
-  `fab_dihedral` measures it when given that hinge.
+  atoms through each other at 98 of the 100 angles, so it is not used for motion here;
+  `fab_dihedral` measures it if given that hinge.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ _BOND = 2.0
 
 @dataclass(frozen=True)
 class FabHinge:
-    """Which Fab turns about which axis: two chains, and two residues of the heavy one (author numbering).
+    """Turning Fab and its axis: two chains, and two residues of the heavy one (author numbering).
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def rotate_about_axis(
     direction: Float[np.ndarray, "3"],
     angle: float,
 ) -> AtomicModel:
-    """Turn the atoms of ``mask`` by ``angle`` (radian, right-handed) about the axis through ``point``."""
+    """Rotate the atoms of ``mask`` by ``angle`` (radian, right-handed) about the axis through ``point``."""
     length = np.linalg.norm(direction)
     if not length > 0:
         raise ValueError(f"a rotation axis needs a direction, got {direction}.")
@@ -67,10 +67,10 @@ def rotate_about_axis(
 
 
 def turn_fab(model: AtomicModel, angle: float, hinge: FabHinge | None = None) -> AtomicModel:
-    """Turn one Fab about the hinge so that `fab_dihedral` grows by ``angle`` (radian); 0 is the input itself.
+    """Turn one Fab about the hinge so that `fab_dihedral` increases by ``angle`` (radian); 0 returns the input.
 
-    The published states are at 2π i / 100, i from 0 to 99. The rest does not move: give a model centred once.
-    Raises ValueError, naming what is there, if a chain or a hinge residue is missing.
+    The published states are at 2π i / 100, i from 0 to 99. The rest is fixed: give a model that was centred once.
+    Raises ValueError, naming the contents, if a chain or a hinge residue is missing.
     """
     hinge = hinge or FabHinge()
     mask = fab_selection(model, hinge)
@@ -91,17 +91,17 @@ def fab_dihedral(model: AtomicModel, hinge: FabHinge | None = None) -> float:
 
 
 def fab_selection(model: AtomicModel, hinge: FabHinge | None = None) -> Bool[np.ndarray, " a"]:
-    """Mask of the atoms that turn: the heavy chain up to ``fab_end``, the light chain, and their ligands.
+    """Mask of the turning atoms: the heavy chain up to ``fab_end``, the light chain, and their ligands.
 
-    Each connected group of ligand atoms (glycans, ions), whatever chain it is filed under, goes with the part
-    that has the nearest polymer atom. Raises ValueError if a chain is missing or the Fab would be everything.
+    Each connected group of ligand atoms (glycans, ions), whatever its chain name, moves with the part that has the
+    nearest polymer atom. Raises ValueError if a chain is missing or the Fab would be everything.
     """
     return _select_fab(model, hinge or FabHinge())
 
 
 @lru_cache(maxsize=4)
 def _select_fab(model: AtomicModel, hinge: FabHinge) -> Bool[np.ndarray, " a"]:
-    """Read-only, and worked out once for a model that is turned many times (models are told apart by identity)."""
+    """Read-only mask, computed once for a model that is turned many times (models are compared by identity)."""
     fab = _find_fab(model, hinge)
     fab.setflags(write=False)
     return fab

@@ -1,4 +1,4 @@
-"""Structures made without any file: a ribosomal subunit, and complexes of any mass and symmetry."""
+"""Procedural structures, made without files: a ribosomal subunit, and complexes of any mass and symmetry."""
 
 from cryobench.atoms.procedural.complexes import procedural_complex, procedural_contaminant
 from cryobench.atoms.procedural.ribosome import Ribosome, procedural_ribosome

@@ -1,14 +1,14 @@
 """Main-chain atoms N, CA, C, O and the first side-chain atom CB from a CA trace.
 
-Each peptide is a rigid, planar, trans unit laid along CA(i) to CA(i+1); its plane is the one in which successive
-bonds of the trace bend to opposite sides, as strands do, which is where carbonyls point in a sheet. Coordinates
+Each peptide is a rigid, planar, trans unit along CA(i) to CA(i+1); its plane is the one in which successive
+bonds of the trace bend to opposite sides, as in strands, which is where carbonyls point in a sheet. Coordinates
 of the unit follow from ideal bond lengths and angles (Engh & Huber, Acta Cryst. A47:392, 1991).
 """
 
 import numpy as np
 from jaxtyping import Float
 
-# Along and across the line of the two CA atoms, Å; the carbonyl oxygen lies on the negative side.
+# Along and across the line of the two CA atoms, Å; the carbonyl oxygen is on the negative side.
 _CARBON = (1.434, -0.518)
 _OXYGEN = (1.653, -1.730)
 _NITROGEN = (2.407, 0.387)
@@ -19,10 +19,10 @@ _BETA = (1.33, -0.74, -0.10)
 def build_backbone(trace: Float[np.ndarray, "r 3"]) -> dict[str, Float[np.ndarray, "r 3"]]:
     """Positions of N, CA, C, O and CB of every residue of one chain, by atom name, in Å.
 
-    Where successive bonds bend to the same side, as along a smooth loop, they have no such plane: there the carbonyl
+    Where successive bonds bend to the same side, as along a smooth loop, there is no such plane: the carbonyl then
     points along the normal of the bend.
     """
-    # Beyond its ends the trace goes on as a zigzag.
+    # Beyond its ends the trace is extended as a zigzag.
     before = trace[0] + trace[1] - trace[2]
     after = trace[-1] + trace[-2] - trace[-3]
     extended = np.concatenate([[before], trace, [after]])

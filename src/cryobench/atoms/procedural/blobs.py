@@ -1,8 +1,8 @@
-"""Blobs: the smooth bodies of which the shape of a made-up complex is put together.
+"""Blobs: the smooth bodies that make up the shape of a procedural complex.
 
 A blob is a superellipsoid with a *depth* at every point: about the distance to its surface, negative inside. Space
-is shared out among blobs by depth, as by a Voronoi diagram: a point belongs to the blob whose surface it lies
-deepest below. Let all surfaces grow by the same distance and neighbours meet in a wall, never in each other.
+is divided among blobs by depth, as by a Voronoi diagram: a point belongs to the blob whose surface it is
+deepest below. If all surfaces grow by the same distance, neighbours meet in a wall and never overlap.
 """
 
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 @dataclass(frozen=True, eq=False)
 class Blob:
-    """|axesᵀ (x - centre) / radii| = 1 in the norm of that ``exponent``: 2 an ellipsoid, 4 a rounded brick.
+    """|axesᵀ (x - centre) / radii| = 1 in the norm with this ``exponent``: 2 an ellipsoid, 4 a rounded brick.
 
     ``axes`` (3, 3) holds the unit axes as columns; ``centre`` and ``radii`` (3,) are in Å.
     """
@@ -26,7 +26,7 @@ class Blob:
 
     @property
     def reach(self) -> float:
-        """Radius in Å of a ball about the centre that holds the blob."""
+        """Radius in Å of a ball about the centre that contains the blob."""
         return float(self.radii.max() * 3 ** (0.5 - 1 / self.exponent))
 
     def transformed(self, rotation: Float[np.ndarray, "3 3"], translation: Float[np.ndarray, "3"]) -> Self:
@@ -47,9 +47,9 @@ class Blob:
 def measure_margin(
     points: Float[np.ndarray, "p 3"], depth: Float[np.ndarray, " p"], others: list[Blob], widest: float
 ) -> Float[np.ndarray, " p"]:
-    """How much deeper points lie in their own blob than in any other, in Å; ``widest`` where it is more than that.
+    """How much deeper points are in their own blob than in any other, in Å, at most ``widest``.
 
-    ``depth`` is the points' depth in their own blob. Twice the distance to the wall, or nearly.
+    ``depth`` is the points' depth in their own blob. The margin is about twice the distance to the wall.
     """
     margin = np.full(len(points), widest)
     for other in others:

@@ -1,8 +1,8 @@
-"""Protein complexes that need no file: any mass, any point group, a shape of their own.
+"""Procedural protein complexes of any mass and point group, each with its own shape.
 
-A complex is a handful of blobs (globules, rods, discs) that touch: for a symmetric one those of one subunit and
-their images under the group, for one without symmetry a random heap of different ones. All surfaces are grown by
-the same distance until the blobs, filled with helices, sheets and loops (`folds`), have the mass wanted: they
+A complex is a handful of touching blobs (globules, rods, discs): for a symmetric one those of one subunit and
+their images under the group, for one without symmetry a random heap of different ones. All surfaces grow by
+the same distance until the blobs, filled with helices, sheets and loops (`folds`), have the given mass: they
 meet in flat walls, as subunits do. Side chains are packed last, in all copies at once.
 """
 
@@ -36,7 +36,7 @@ from cryobench.rotations import point_group
 DENSITY = 0.813
 """Da per Å³ of protein: 1.35 g/cm³."""
 SMALLEST = 8.0
-"""Least mass of an asymmetric unit, kDa."""
+"""Minimum mass of an asymmetric unit, kDa."""
 
 _REACH = 235.0
 _GROWTH = 12.0
@@ -48,7 +48,7 @@ _FOLDS: tuple[FoldKind, ...] = ("helices", "sheets", "mixed")
 
 
 def procedural_complex(mass_kda: float, symmetry: str = "C1", *, seed: int = 0) -> AtomicModel:
-    """Made-up protein complex of a given mass and symmetry, all heavy atoms, centred on its centre of mass.
+    """Procedural protein complex of a given mass and symmetry, all heavy atoms, centred on its centre of mass.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def procedural_complex(mass_kda: float, symmetry: str = "C1", *, seed: int = 0) 
         Point group: "C1" (none), "C2", "D3", "T", ... The main axis is z. Copies of the asymmetric unit are exact;
         each is a chain. Without symmetry every blob is a chain.
     seed
-        Another one, another complex.
+        Seed of the random draws; each gives another complex.
 
     Raises ValueError for an unknown point group, and for a mass that leaves less than 8 kDa to each copy or would
     make the complex wider than 470 Å.
@@ -74,13 +74,13 @@ def procedural_complex(mass_kda: float, symmetry: str = "C1", *, seed: int = 0) 
 
 @lru_cache(maxsize=2)
 def procedural_contaminant(mass_kda: float = 400.0) -> AtomicModel:
-    """The complex that stands for a contaminant: always the same ring of six subunits (D3), of the mass given."""
+    """The complex that represents a contaminant: always the same ring of six subunits (D3), of the given mass."""
     return procedural_complex(mass_kda, "D3", seed=20_000)
 
 
 @lru_cache(maxsize=128)
 def _build_unit(mass_kda: float, symmetry: str, seed: int) -> "_Unit":
-    """Residues of the asymmetric unit. Those built last are kept, at 2 MB or less each."""
+    """Residues of the asymmetric unit. Those built last are cached, at 2 MB or less each."""
     rotations = point_group(symmetry)
     generator = rng.stream(seed, f"procedural complex {symmetry} {mass_kda:.3f}")
     share = 1000.0 * mass_kda / len(rotations)
@@ -101,14 +101,14 @@ def _build_unit(mass_kda: float, symmetry: str, seed: int) -> "_Unit":
 
 @dataclass(frozen=True, eq=False)
 class _Outline:
-    """Blobs of the asymmetric unit, and for each but the first the one that carries it."""
+    """Blobs of the asymmetric unit, and for each except the first the one it is attached to."""
 
     blobs: list[Blob]
     parents: list[int]
 
 
 def _design(share: float, rotations: RotationArray, generator: np.random.Generator) -> _Outline:
-    """Blobs of the asymmetric unit, of ``share`` Da in all, touching one another and their images."""
+    """Blobs of the asymmetric unit with a total mass of ``share`` Da, touching one another and their images."""
     volume = share / DENSITY
     alone = len(rotations) == 1
     if alone:
@@ -124,7 +124,7 @@ def _design(share: float, rotations: RotationArray, generator: np.random.Generat
     parents = [0] * count
     for index in range(1, count):
         present = [blob.transformed(rotation, np.zeros(3)) for blob in blobs[:index] for rotation in rotations]
-        # From a heap (any earlier blob carries the next) to a chain (the last one does).
+        # From a heap (the next blob is attached to any earlier one) to a chain (to the last one).
         parents[index] = index - 1 if generator.random() < spread else int(generator.integers(index))
         options = [_attach(blobs[index], blobs[parents[index]], generator) for _ in range(6)]
         room = [min(_clearance(option, other) for other in present) for option in options]
@@ -136,7 +136,7 @@ def _design(share: float, rotations: RotationArray, generator: np.random.Generat
 
 
 def _draw_blob(volume: float, generator: np.random.Generator) -> Blob:
-    """A globule, rod or disc of that volume (Å³) at the origin, turned at random."""
+    """A globule, rod or disc of that volume (Å³) at the origin, in a random orientation."""
     stretch = (
         (1.0, 1.0, 1.0),
         (1.0, 1.1, generator.uniform(2.0, 3.5)),
@@ -157,7 +157,7 @@ def _radius_along(blob: Blob, direction: Float[np.ndarray, "3"]) -> float:
 
 
 def _place_orbit(blob: Blob, rotations: RotationArray, generator: np.random.Generator) -> Blob:
-    """The blob where it and its images touch just enough to hang together, in a direction of its own."""
+    """The blob in a random direction, where it and its images touch just enough to form one piece."""
     best, least = blob, np.inf
     cyclic = bool(np.allclose(rotations[:, 2, 2], 1.0))
     for _ in range(1 if cyclic else 12):
@@ -169,7 +169,7 @@ def _place_orbit(blob: Blob, rotations: RotationArray, generator: np.random.Gene
             way = offsets[index] / max(lengths[index], 1e-6)
             both = _radius_along(blob, way) + _radius_along(blob, -way @ rotation)
             touching[index] = _OVERLAP * both / max(lengths[index], 1e-6)
-        # The greatest distance from the centre at which the contacts made join all copies.
+        # The greatest distance from the centre at which contacts join all copies.
         distance = next(
             value for value in np.sort(touching)[::-1] if _hangs_together(rotations[1:][touching >= value], rotations)
         )
@@ -180,7 +180,7 @@ def _place_orbit(blob: Blob, rotations: RotationArray, generator: np.random.Gene
 
 
 def _hangs_together(contacts: Float[np.ndarray, "c 3 3"], rotations: Float[np.ndarray, "g 3 3"]) -> bool:
-    """Whether the copies that ``contacts`` take to one another form one piece."""
+    """Whether the contacts, as rotations between copies, join all copies into one piece."""
     reached = np.einsum("gij,cjk->gcik", rotations, contacts)
     distance = ((reached[:, :, None] - rotations[None, None]) ** 2).sum(axis=(3, 4))
     joined = (distance < 1e-6).any(axis=1)
@@ -188,7 +188,7 @@ def _hangs_together(contacts: Float[np.ndarray, "c 3 3"], rotations: Float[np.nd
 
 
 def _attach(blob: Blob, parent: Blob, generator: np.random.Generator) -> Blob:
-    """The blob, turned at random, in contact with ``parent`` on a random side."""
+    """The blob, in a random orientation, in contact with ``parent`` on a random side."""
     turned = replace(blob, axes=Rotation.random(rng=generator).as_matrix() @ blob.axes)
     direction = _draw_direction(generator)
     distance = _OVERLAP * (_radius_along(parent, direction) + _radius_along(turned, -direction))
@@ -229,7 +229,7 @@ class _Unit:
 
 
 def _fill(outline: _Outline, share: float, rotations: RotationArray, generator: np.random.Generator) -> _Unit | None:
-    """Residues of the mass wanted (Da) in the blobs; None if they cannot grow to hold it, or do not touch."""
+    """Residues of the given mass (Da) in the blobs; None if they cannot grow enough, or do not touch."""
     blobs = outline.blobs
     images = [[blob.transformed(rotation, np.zeros(3)) for blob in blobs] for rotation in rotations]
     rods = []
@@ -256,7 +256,7 @@ def _fill(outline: _Outline, share: float, rotations: RotationArray, generator: 
 
 
 def _close_gaps(parts: list[list[Element]], outline: _Outline, rotations: RotationArray) -> list[list[Element]]:
-    """Elements of all blobs, each blob moved up to the one that carries it, then all of them up to their copies."""
+    """Elements of all blobs, each blob moved up to its parent, then all of them up to their copies."""
     placed: list[list[Element]] = []
     points = [np.concatenate([element.atoms[1:-1] for element in part]).reshape(-1, 3) for part in parts]
     centres = [cloud.mean(axis=0) for cloud in points]
@@ -284,7 +284,7 @@ def _close_gaps(parts: list[list[Element]], outline: _Outline, rotations: Rotati
 
 
 def _pack(parts: list[list[Element]], rotations: RotationArray, drawn: Int[np.ndarray, " most"]) -> _Unit:
-    """Chains through the elements of all blobs, with the loops that have room, and their side chains."""
+    """Chains through the elements of all blobs, with the loops that fit, and their side chains."""
     ordered = [order_elements(part) for part in parts]
     loops = [bridge_elements(part) for part in ordered]
     chains = _join(ordered, loops)
@@ -308,7 +308,7 @@ def _pack(parts: list[list[Element]], rotations: RotationArray, drawn: Int[np.nd
 
 @dataclass(frozen=True, eq=False)
 class _Chains:
-    """Main chains of all blobs, residue by residue; loops are numbered through all of them."""
+    """Main chains of all blobs, residue by residue; loops are numbered across all of them."""
 
     atoms: np.ndarray
     numbers: np.ndarray
@@ -330,7 +330,7 @@ def _join(ordered: list[list[Element]], loops: list[list[Float[np.ndarray, "_ 3"
 
 
 def _find_level(rods: list[Rods], wanted: float) -> float | None:
-    """Growth in Å at which the blobs have about the number of residues wanted."""
+    """Growth in Å at which the blobs have about the given number of residues."""
     low, high = -_GROWTH, _GROWTH
     if sum(rod.estimate_residues(high) for rod in rods) < wanted:
         return None
@@ -342,7 +342,7 @@ def _find_level(rods: list[Rods], wanted: float) -> float | None:
 
 
 def _trim(unit: _Unit, share: float, generator: np.random.Generator) -> _Unit:
-    """Leave out loops, then residues from the chains' ends, until the mass is nearest to the one wanted (Da)."""
+    """Leave out loops, then residues from the chains' ends, until the mass is nearest to the given one (Da)."""
     weights = WEIGHTS[unit.kinds]
     kept = np.ones(len(weights), dtype=bool)
     excess = float(weights.sum()) - share
@@ -381,7 +381,7 @@ def _assemble(unit: _Unit, rotations: RotationArray) -> AtomicModel:
     residue = np.nonzero(present)[0]
     weights = np.array([gemmi.Element(number).weight for number in range(20)])[atomic_numbers]
     centre = weights @ positions / weights.sum()
-    # The centre of mass of all copies: what of one copy's centre the group leaves in place.
+    # The centre of mass of all copies: the part of one copy's centre that the group leaves invariant.
     centre = rotations.mean(axis=0) @ centre
     copies = len(rotations)
     moved = np.concatenate([positions @ rotation.T - centre for rotation in rotations])

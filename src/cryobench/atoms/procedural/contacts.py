@@ -1,4 +1,4 @@
-"""Contacts between the parts of a complex: gaps are closed by rigid shifts, loops in the way are left out."""
+"""Contacts between the parts of a complex: gaps are closed by rigid shifts, obstructing loops are left out."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -22,11 +22,11 @@ def approach(
     direction: Float[np.ndarray, "3"],
     most: float = _LONGEST,
 ) -> float:
-    """How far in Å points can go in a unit direction before one comes within TOUCH of another; at most ``most``.
+    """Distance in Å that points can move in a unit direction until one comes within TOUCH of another, up to ``most``.
 
-    Negative if some are nearer than that from the start: so far back they part.
+    Negative if some are nearer than that from the start: the distance back to where they separate.
     """
-    # Axes of which the third is the direction: two points meet if their first two coordinates are near.
+    # Axes with the direction as the third: two points meet if their first two coordinates are near.
     across = np.linalg.svd(direction[None])[2][1:]
     frame = np.stack([across[0], across[1], direction])
     moving, resting = moving @ frame.T, resting @ frame.T
@@ -36,7 +36,7 @@ def approach(
     while True:
         step = float(_sweep(moving + np.array([0.0, 0.0, gone]), resting, low[:2], high[:2], TOUCH, most))
         gone += step
-        # Having gone back from some, others may be in touch that lay behind.
+        # After moving back from some points, others behind may touch.
         if step > -1e-9:
             return gone
         most = 0.0
@@ -45,27 +45,27 @@ def approach(
 def approach_copies(
     points: Float[np.ndarray, "p 3"], rotations: RotationArray, direction: Float[np.ndarray, "3"]
 ) -> float:
-    """How far in Å points can go in a unit direction, their copies going with them, before two copies touch.
+    """Distance in Å that points, with their copies, can move in a unit direction before two copies touch.
 
     At most 15 Å, and no less than -15 if copies are too near from the start; see `approach`.
     """
-    # One copy lies to another as that, by the inverse, lies to it: half of the group is enough.
+    # The relation of two copies is inverse in the other direction: half of the group is enough.
     inverse = [int(((rotations - rotation.T) ** 2).sum(axis=(1, 2)).argmin()) for rotation in rotations]
     gone = _LONGEST
     for copy in range(1, len(rotations)):
-        # As seen by the points their copy comes nearer by this for every Å.
+        # Relative to the points, their copy approaches by this per Å.
         relative = direction - rotations[copy] @ direction
         speed = float(np.linalg.norm(relative))
         if copy <= inverse[copy] and speed > 1e-6:
             gone = min(gone, approach(points, points @ rotations[copy].T, relative / speed, gone * speed) / speed)
-    # Copies that hardly part on this way are not parted by going on and on.
+    # Copies that hardly separate in this direction are not separated by going on.
     return max(gone, -_LONGEST)
 
 
 def is_one_piece(alphas: Float[np.ndarray, "r 3"], parts: Int[np.ndarray, " r"], rotations: RotationArray) -> bool:
-    """Whether parts and copies hang together, three pairs of CA atoms within 8.5 Å being a contact, yet none overlap.
+    """Whether parts and copies form one piece, a contact being three pairs of CA atoms within 8.5 Å, without overlap.
 
-    ``alphas`` are the CA atoms of the asymmetric unit in Å, ``parts`` numbers from 0 on the bodies it consists of.
+    ``alphas`` are the CA atoms of the asymmetric unit in Å, ``parts`` the number of each one's body, from 0.
     """
     count, copies = int(parts.max()) + 1, len(rotations)
     everything = np.concatenate([alphas @ rotation.T for rotation in rotations])
@@ -76,7 +76,7 @@ def is_one_piece(alphas: Float[np.ndarray, "r 3"], parts: Int[np.ndarray, " r"],
         return False
     contacts = np.zeros((copies, count, count))
     np.add.at(contacts, (copy, parts[pairs["i"]], parts[pairs["j"] % len(alphas)]), 1)
-    # What one copy does every other does: contacts of copy h with the copy h g.
+    # Contacts are the same for every copy: of copy h with copy h g.
     products = np.einsum("hij,gjk->hgik", rotations, rotations)
     product = ((products[:, :, None] - rotations) ** 2).sum(axis=(3, 4)).argmin(axis=2)
     joined = np.zeros((copies, count, copies, count))
@@ -88,7 +88,7 @@ def is_one_piece(alphas: Float[np.ndarray, "r 3"], parts: Int[np.ndarray, " r"],
 
 @njit(cache=True, nogil=True)
 def _sweep(moving, resting, low, high, touch, most):
-    """Least way along z at which a moving point comes within ``touch`` of a resting one."""
+    """Smallest distance along z at which a moving point comes within ``touch`` of a resting one."""
     columns = int((high[0] - low[0]) / touch) + 1, int((high[1] - low[1]) / touch) + 1
     head = np.full(columns, -1, dtype=np.int64)
     following = np.empty(len(resting), dtype=np.int64)
@@ -105,7 +105,7 @@ def _sweep(moving, resting, low, high, touch, most):
                 while other >= 0:
                     ahead = resting[other, 2] - point[2]
                     aside = (resting[other, 0] - point[0]) ** 2 + (resting[other, 1] - point[1]) ** 2
-                    # What lies behind and is not touched is left behind.
+                    # Points behind that are not touched stay behind.
                     if aside < touch * touch and (ahead > 0 or aside + ahead * ahead < touch * touch):
                         most = min(most, ahead - np.sqrt(touch * touch - aside))
                     other = following[other]
@@ -118,15 +118,15 @@ def find_crossing_loops(
     chains: Int[np.ndarray, " r"],
     rotations: RotationArray,
 ) -> Bool[np.ndarray, " l"]:
-    """Which loops come too near another part of their chain, another chain or a copy; of two loops the later one.
+    """Loops that come too near another part of their chain, another chain or a copy; of two loops the later one.
 
     Parameters
     ----------
     atoms
         N, CA, C, O, CB of the residues of the asymmetric unit, Å.
     loops
-        Number of the loop a residue is in, from 1 and the same in no two chains, or 0. The result has an entry for
-        each number, the one for 0 of no meaning.
+        Number of the loop of each residue, from 1 and unique among chains, or 0. The result has an entry for
+        each number; that for 0 is meaningless.
     chains
         Chain of each residue.
     rotations
@@ -150,7 +150,7 @@ def find_crossing_loops(
         first, second, copy = first[strangers], second[strangers], copy[strangers]
         rigid = loops[second] == 0
         crossing[loops[first[rigid]]] = True
-        # Of two loops that cross the later goes, unless the earlier has gone.
+        # Of two crossing loops the later is removed, unless the earlier already was.
         order = np.lexsort((loops[second], loops[first]))
         for one, other, image in zip(*(loops[first][order], loops[second][order], copy[order]), strict=True):
             if other > 0 and (one != other or image > 0) and not crossing[one] and not crossing[other]:

@@ -1,9 +1,9 @@
 """Folds: a blob filled with straight helices and strands in layers, joined by loops, at the density of protein.
 
 The layers are those of globular domains (Taylor, Nature 416:657, 2002): helices side by side at 10 Å, strands at
-4.8 Å, one layer 10 Å above the other. Layers of helices are turned against each other, sheets are twisted. Rods of
-residues run through the blob wherever it is; where one enters and leaves the chain turns round. Ends too far apart
-for a loop stay unjoined, as the unseen loops of deposited structures do.
+4.8 Å, one layer 10 Å above the other. Layers of helices are rotated against each other, sheets are twisted. Rods of
+residues run through the blob; where one enters and leaves, the chain reverses. Ends too far apart
+for a loop stay unjoined, like the unmodelled loops of deposited structures.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from cryobench.atoms.settled import find_least
 FoldKind = Literal["helices", "sheets", "mixed"]
 
 WALL = 9.0
-"""Least margin (twice the distance to the wall between two blobs) of the axis of a helix or strand, Å."""
+"""Minimum margin (twice the distance to the wall between two blobs) of the axis of a helix or strand, Å."""
 
 _HELIX_SPACING, _STRAND_SPACING, _LAYER_SPACING = 10.0, 4.8, 10.0
 _HELIX_SHORTEST, _STRAND_SHORTEST = 7, 4
@@ -34,7 +34,7 @@ _LOOP_LONGEST, _BOND, _MOST_STRAIN, _TIGHTEST = 9, 3.8, 0.35, 5.2
 class Element:
     """A helix or strand: N, CA, C, O, CB (e, 5, 3) in Å of its residues, and the unit vector along it.
 
-    The first and last residue are not its own: they are where its course would go on, for loops to start from.
+    The first and last residue are not its own: they extend its course, as starting points for loops.
     """
 
     atoms: Float[np.ndarray, "e 5 3"]
@@ -47,10 +47,10 @@ class Element:
 
 @dataclass(frozen=True, eq=False)
 class Rods:
-    """Places for residues in one blob: lines of helix or strand through all of it.
+    """Positions for residues in one blob: lines of helix or strand through all of it.
 
-    ``depth`` and ``margin`` (rods, places) say where a place lies, see `blobs`; ``axis`` is its point on the axis of
-    its rod, ``turn`` the angle of its residue about it; ``frames`` (rods, 3, 3) turn z into the direction of a rod.
+    ``depth`` and ``margin`` (rods, places) locate each position, see `blobs`; ``axis`` is its point on the axis of
+    its rod, ``turn`` the angle of its residue about it; ``frames`` (rods, 3, 3) rotate z into the direction of a rod.
     """
 
     depth: Float[np.ndarray, "rods places"]
@@ -61,7 +61,7 @@ class Rods:
     helical: Bool[np.ndarray, " rods"]
 
     def estimate_residues(self, level: float) -> float:
-        """About how many residues, loops included, the blob has when its surface has grown by ``level`` Å."""
+        """Approximate number of residues, including loops, when the blob's surface has grown by ``level`` Å."""
         _, begin, end = self._find_runs(level)
         return int((end - begin).sum()) + _RESIDUES_PER_LOOP * len(begin)
 
@@ -87,7 +87,7 @@ class Rods:
     def _find_runs(
         self, level: float
     ) -> tuple[Int[np.ndarray, " runs"], Int[np.ndarray, " runs"], Int[np.ndarray, " runs"]]:
-        """Rod, first place and place after the last of every run of places that is long enough."""
+        """Rod, first position and position after the last of every sufficiently long run."""
         padded = np.zeros((self.depth.shape[0], self.depth.shape[1] + 2), dtype=np.int8)
         padded[:, 2:-2] = ((self.depth < level) & (self.margin > WALL))[:, 1:-1]
         step = np.diff(padded, axis=1)
@@ -98,22 +98,23 @@ class Rods:
 
 
 def lay_rods(blob: Blob, others: list[Blob], kind: FoldKind, growth: float, generator: np.random.Generator) -> Rods:
-    """Rods through a blob that may grow by up to ``growth`` Å, as far as the walls to ``others`` let it."""
+    """Rods through a blob that may grow by up to ``growth`` Å, within the walls to ``others``."""
     order = generator.permutation(3)
     axes = blob.axes[:, order] * np.array([1.0, 1.0, np.linalg.det(blob.axes[:, order])])
     frame = axes @ Rotation.from_rotvec(0.35 * generator.standard_normal(3)).as_matrix()
     reach = blob.reach + growth
     across, tilts, helical = _section(kind, blob.radii[order], reach, generator)
-    # Rods that miss the ball around the blob need not be looked at.
+    # Rods that miss the ball around the blob are skipped.
     near = np.linalg.norm(across - (across * tilts[:, :, 2]).sum(1, keepdims=True) * tilts[:, :, 2], axis=1) < reach
     across, tilts, helical = across[near], tilts[near], helical[near]
     rise = np.where(helical, helix().rise, strand().rise)[:, None]
     places = 2 * (int(np.ceil(reach / rise.min())) + 2)
-    # Strands keep step, so that up or down the O of one faces the N of the next; helices start anywhere.
+    # Strands are in register, so that in either direction the O of one faces the N of the next; helices start
+    # anywhere.
     start = np.where(helical, generator.uniform(-0.5, 0.5, len(across)), 0.0)[:, None]
     steps = start + np.arange(places) - places // 2
     turn = 13.0 * start + np.where(helical, helix().angle, strand().angle)[:, None] * np.arange(places)
-    # Half of the rods run down: turned about their own x.
+    # Half of the rods run down: rotated about their own x.
     upward = np.where(generator.random(len(across)) < 0.5, 1.0, -1.0)
     frames = frame @ tilts * np.stack([np.ones_like(upward), upward, upward], axis=1)[:, None, :]
     axis = (across @ frame.T + blob.centre)[:, None] + (rise * steps)[..., None] * frames[:, None, :, 2]
@@ -129,7 +130,7 @@ def lay_rods(blob: Blob, others: list[Blob], kind: FoldKind, growth: float, gene
 def _section(
     kind: FoldKind, radii: Float[np.ndarray, "3"], reach: float, generator: np.random.Generator
 ) -> tuple[Float[np.ndarray, "rods 3"], Float[np.ndarray, "rods 3 3"], Bool[np.ndarray, " rods"]]:
-    """Where rods cross the middle of a blob, their rotations from z, and which are helices, in the blob's frame.
+    """Positions of rods in the middle of a blob, their rotations from z, and which are helices, in the blob's frame.
 
     Layers follow one another along x, rods along y.
     """
@@ -152,7 +153,7 @@ def _section(
             turn = Rotation.from_rotvec(np.outer(np.full(len(y), between * layer), [1.0, 0.0, 0.0]))
         else:
             turn = Rotation.from_rotvec(np.outer(twist * y, [0.0, 1.0, 0.0]))
-            # All rods begin to count in the plane z = 0: so neighbours in a sheet stay in step.
+            # All rods count from the plane z = 0, so that neighbours in a sheet stay in register.
             x = x / np.cos(twist * y)
         middle = np.stack([x, y, np.zeros(len(y))], axis=1)
         points.append(turn.apply(middle) if kind == "helices" else middle)
@@ -163,9 +164,9 @@ def _section(
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """Main chain of one blob: atoms N, CA, C, O, CB (r, 5, 3) in Å and author numbers, which leap over a gap.
+    """Main chain of one blob: atoms N, CA, C, O, CB (r, 5, 3) in Å and author numbers, which skip gaps.
 
-    ``loop`` (r,) is 0 for residues of helices and strands, else the number, from 1, of the loop a residue is in.
+    ``loop`` (r,) is 0 for residues of helices and strands, else the number of the residue's loop, from 1.
     """
 
     atoms: Float[np.ndarray, "r 5 3"]
@@ -191,15 +192,15 @@ def order_elements(elements: list[Element]) -> list[Element]:
 
 
 def bridge_elements(elements: list[Element]) -> list[Float[np.ndarray, "_ 3"]]:
-    """CA positions of the loop after each element but the last; none where no loop of some length makes the way.
+    """CA positions of the loop after each element except the last; none if no loop of suitable length fits.
 
-    The first and last residue go on with the elements' course, between them runs a cubic along their axes. Of
-    cubics that bulge more or less, the one is taken on which CA atoms lie nearest to 3.8 Å apart.
+    The first and last residue continue the elements, with a cubic along their axes between them. Among
+    cubics of different bulge, the one with CA spacing nearest to 3.8 Å is used.
     """
     count = len(elements) - 1
     if count < 1:
         return []
-    # Of each loop the two residues before and the two after the free part, as that part meets them.
+    # The two residues before and the two after the free part of each loop.
     ends = np.array([element.atoms[-2:, 1] for element in elements[:-1]])
     starts = np.array([element.atoms[:2, 1] for element in elements[1:]])
     courses = np.array([element.axis for element in elements])
@@ -221,7 +222,7 @@ def bridge_elements(elements: list[Element]) -> list[Float[np.ndarray, "_ 3"]]:
     points = (1 - part) * low + part * high
     used = np.arange(_LOOP_LONGEST) < bonds[..., None]
     strain = np.where(used, np.abs(np.linalg.norm(np.diff(points, axis=2), axis=3) - _BOND), 0.0).max(axis=2)
-    # Distances of next neighbours, from the last residue of the element on to the first of the following one.
+    # Distances between neighbours, from the last residue of the element to the first of the next one.
     shape = (*points.shape[:2], 1, 3)
     before = np.broadcast_to(ends[:, None, None, 0], shape)
     after = np.broadcast_to(starts[:, None, None, 1], shape)
@@ -237,7 +238,7 @@ def bridge_elements(elements: list[Element]) -> list[Float[np.ndarray, "_ 3"]]:
 
 
 def join_elements(elements: list[Element], loops: list[Float[np.ndarray, "_ 3"]]) -> Chain:
-    """Elements and loops as one chain. A missing loop leaves a gap in the numbers, of as many as would fill it."""
+    """Elements and loops as one chain. A missing loop leaves a gap in the numbers, as long as the loop would be."""
     parts, numbers, labels = [], [], []
     following, label = 1, 0
     for index, element in enumerate(elements):
@@ -256,7 +257,7 @@ def join_elements(elements: list[Element], loops: list[Float[np.ndarray, "_ 3"]]
         label += 1
         bare = np.full((len(loop), 5, 3), np.nan)
         bare[:, 1] = loop
-        # The peptides to and from the elements are the elements' own.
+        # The peptides adjoining the elements belong to the elements.
         bare[0, 0] = element.atoms[-1, 0]
         bare[-1, 2:4] = elements[index + 1].atoms[0, 2:4]
         parts.append(bare)

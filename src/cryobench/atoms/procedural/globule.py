@@ -1,7 +1,7 @@
 """One small globular protein: a single chain of a given length that fills an ellipsoid.
 
 The fold, its loops and its side chains are those of `folds`, `contacts` and `packing`; here the ellipsoid grows
-until the chain is long enough, and what is too much is cut off at its end.
+until the chain is long enough, and the excess is cut off at its end.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ _ALONE = np.eye(3)[None]
 class Globule:
     """Heavy atoms of a chain, residue by residue, about the origin: Å, and the residue (from 0) of each atom.
 
-    ``kinds`` and ``numbers`` (r,) are the residues' names and their numbers, which leap over loops left out.
+    ``kinds`` and ``numbers`` (r,) are the residues' names and their numbers, which skip loops left out.
     """
 
     positions: Float[np.ndarray, "a 3"]
@@ -46,7 +46,7 @@ class Globule:
 
 
 def globule_radius(residues: int) -> float:
-    """Radius in Å of a ball that has the volume of so many residues, at 1.35 g/cm³."""
+    """Radius in Å of a ball with the volume of so many residues, at 1.35 g/cm³."""
     return float(np.cbrt(3 * residues * float(COMPOSITION @ WEIGHTS) / _DENSITY / (4 * np.pi)))
 
 
@@ -60,7 +60,7 @@ def build_globule(residues: int, generator: np.random.Generator) -> Globule:
 
 
 def _thread(residues: int, generator: np.random.Generator) -> Chain | None:
-    """The main chain of a fold of at least so many residues, in about the smallest ellipsoid of a drawn shape."""
+    """Main chain of a fold of at least so many residues, in about the smallest ellipsoid of a random shape."""
     shape = np.exp(_SPREAD * generator.standard_normal(3))
     radii = globule_radius(residues) * shape / np.cbrt(shape.prod())
     blob = Blob(np.zeros(3), np.eye(3), radii, 2.5)
@@ -81,7 +81,7 @@ def _thread(residues: int, generator: np.random.Generator) -> Chain | None:
 
 
 def _join(elements: list[Element]) -> Chain:
-    """Elements as one chain, with the loops that have room."""
+    """Elements as one chain, with the loops that fit."""
     ordered = order_elements(elements)
     loops = bridge_elements(ordered)
     chain = join_elements(ordered, loops)

@@ -1,8 +1,8 @@
-"""Side chains placed one after another, each in the rotamer that is least in the way, in a whole complex at once.
+"""Side chains placed one after another, each in the rotamer with the least overlap, in a whole complex at once.
 
-Every copy of the asymmetric unit takes part: what is placed in one is placed in all. A side chain without room is
-cut back to alanine, and where CB itself has none to glycine, so that no two residues come nearer than a stated
-distance by their side chains. Compiled.
+A side chain placed in one copy of the asymmetric unit is placed in all. A side chain without room is
+cut back to alanine, and if CB has none either to glycine, so that side chains keep a stated minimum
+distance between residues. Compiled.
 """
 
 import numpy as np
@@ -13,9 +13,9 @@ from cryobench._types import RotationArray
 from cryobench.atoms.procedural.residues import KINDS, side_chain_table
 
 CONTACT = 3.3
-"""Distance in Å below which two atoms are in each other's way."""
+"""Distance in Å below which two atoms overlap."""
 CLASH = 2.5
-"""Distance in Å that no side-chain atom may fall below to an atom of another residue."""
+"""Minimum distance in Å of a side-chain atom from atoms of other residues."""
 
 _ALANINE, _GLYCINE = KINDS.index("ALA"), KINDS.index("GLY")
 
@@ -26,9 +26,9 @@ def pack_side_chains(
     kinds: Int[np.ndarray, " r"],
     rotations: RotationArray,
 ) -> tuple[Int[np.ndarray, " r"], Float[np.ndarray, "r 9 3"]]:
-    """Kinds of all residues, some cut back, and their side-chain atoms beyond CB; as many rows count as a kind has.
+    """Kinds of all residues, some cut back, and their side-chain atoms beyond CB; only a kind's own rows are valid.
 
-    ``main_chain`` holds N, CA, C, O, CB of the asymmetric unit in Å, ``frames`` the residues' own axes
+    ``main_chain`` holds N, CA, C, O, CB of the asymmetric unit in Å, ``frames`` the residues' local axes
     (`residues.residue_frames`), ``rotations`` the copies, the identity first.
     """
     table, sizes = side_chain_table()
@@ -37,7 +37,7 @@ def pack_side_chains(
 
 @njit(cache=True, nogil=True)
 def _set(target, point):
-    """``target[:] = point``, whose check of shapes would take seconds to compile."""
+    """``target[:] = point``, which would take seconds to compile because of its shape check."""
     for axis in range(3):
         target[axis] = point[axis]
 
@@ -105,13 +105,13 @@ def _pack(main_chain, frames, kinds, rotations, table, sizes):
     points = np.empty((room, 3))
     owners = np.empty(room, dtype=np.int64)
     count = 0
-    # Residues of copy c are numbered c * residues + residue: what belongs to one is no obstacle to itself alone.
+    # Residues of copy c are numbered c * residues + residue: each is an obstacle to all but itself.
     for copy in range(copies):
         for residue in range(residues):
             for atom in range(4):
                 point = rotations[copy] @ main_chain[residue, atom]
                 owner = copy * residues + residue
-                # A residue's own carbonyl oxygen is in the way of its side chain.
+                # A residue's own carbonyl oxygen obstructs its side chain.
                 _insert(
                     point, -1 if atom == 3 else owner, count, low, inverse, shape, head, following, points, owners
                 )
@@ -186,7 +186,7 @@ def _pack(main_chain, frames, kinds, rotations, table, sizes):
 
 @njit(cache=True, nogil=True)
 def _nearest_stranger(point, residue, residues, low, inverse, shape, head, following, points, owners, main_chain):
-    """Distance from a CB to the nearest atom that is not of its own residue or of its neighbours in the chain."""
+    """Distance from a CB to the nearest atom outside its own residue and its neighbours in the chain."""
     x, y, z = _cell(point, low, inverse, shape)
     nearest = np.inf
     for i in range(max(x - 1, 0), min(x + 2, shape[0])):

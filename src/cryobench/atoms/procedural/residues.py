@@ -1,4 +1,4 @@
-"""Ideal residues: main chain of helices and strands, side chains in every rotamer, and how often each kind occurs.
+"""Ideal residues: main chain of helices and strands, side chains in every rotamer, and the frequency of each kind.
 
 A helix or strand is a screw: the atoms of one residue, repeated. The screws follow from standard bond lengths and
 angles (Engh & Huber, Acta Cryst. A47:392, 1991) and the dihedrals of each element: the alpha helix at (-57, -47),
@@ -18,7 +18,7 @@ from cryobench.atoms.procedural.side_chains import SIDE_CHAINS, build_side_chain
 
 BACKBONE = ("N", "CA", "C", "O", "CB")
 KINDS = tuple(sorted(SIDE_CHAINS))
-"""The twenty amino acids; the number of a kind is its place here."""
+"""The twenty amino acids; a kind is numbered by its index here."""
 
 # Percent of residues in UniProtKB/Swiss-Prot (release statistics), in the order of KINDS.
 _PERCENT = np.array([8.25, 5.53, 4.06, 5.46, 1.38, 3.93, 6.72, 7.07, 2.27, 5.91, 9.65, 5.80, 2.41, 3.86, 4.74, 6.65,
@@ -44,19 +44,19 @@ class Screw:
 
 @lru_cache(maxsize=1)
 def helix() -> Screw:
-    """The alpha helix: 100 degrees and 1.5 Å a residue, or nearly."""
+    """The alpha helix: about 100 degrees and 1.5 Å per residue."""
     return _make_screw(-57.0, -47.0)
 
 
 @lru_cache(maxsize=1)
 def strand() -> Screw:
-    """The flat, extended strand: half a turn and 3.3 Å or so a residue."""
+    """The flat, extended strand: half a turn and about 3.3 Å per residue."""
     flat = brentq(lambda psi: np.sin(_make_screw(-120.0, psi).angle), 90.0, 140.0, full_output=False)
     return _make_screw(-120.0, float(np.asarray(flat)))
 
 
 def _make_screw(phi: float, psi: float) -> Screw:
-    """Screw of a chain with these dihedrals (degrees): the motion that takes a residue's N, CA, C to the next's."""
+    """Screw of a chain with these dihedrals (degrees): the motion from a residue's N, CA, C to the next one's."""
     atoms = [np.array([0.0, 0.0, 0.0]), np.array([1.458, 0.0, 0.0])]
     bend = np.deg2rad(180 - 111.2)
     atoms.append(atoms[1] + 1.525 * np.array([np.cos(bend), np.sin(bend), 0.0]))
@@ -71,7 +71,7 @@ def _make_screw(phi: float, psi: float) -> Screw:
     axis = turn / angle
     step = there.mean(0) - rotation.apply(here.mean(0))
     rise = float(axis @ step)
-    # A point on the axis: where the motion moves along the axis only.
+    # A point on the axis, which the motion shifts along the axis only.
     across = step - rise * axis
     centre = 0.5 * (across + np.cross(axis, across) / np.tan(angle / 2))
     local = np.array([*here, oxygen, beta]) - centre
@@ -92,7 +92,7 @@ def _place(corners: list[np.ndarray], length: float, angle: float, torsion: floa
 def residue_frames(
     nitrogen: Float[np.ndarray, "r 3"], alpha: Float[np.ndarray, "r 3"], carbon: Float[np.ndarray, "r 3"]
 ) -> Float[np.ndarray, "r 3 3"]:
-    """Axes (as columns) of each residue's own frame, whose origin is CA: the bisector of N-CA-C, and its normal."""
+    """Axes (as columns) of each residue's local frame, whose origin is CA: the bisector of N-CA-C, and its normal."""
     to_nitrogen, to_carbon = _normalise(nitrogen - alpha), _normalise(carbon - alpha)
     bisector = _normalise(to_nitrogen + to_carbon)
     normal = _normalise(np.cross(to_nitrogen, to_carbon))
@@ -101,7 +101,7 @@ def residue_frames(
 
 @lru_cache(maxsize=1)
 def side_chain_table() -> tuple[Float[np.ndarray, "kinds rotamers atoms 3"], Int[np.ndarray, "kinds 2"]]:
-    """Side-chain atoms beyond CB in a residue's own frame, and of each kind how many rotamers and atoms there are."""
+    """Side-chain atoms beyond CB in a residue's local frame, and the numbers of rotamers and atoms of each kind."""
     template = helix().atoms
     frame = residue_frames(*(template[index][None] for index in (0, 1, 2)))[0]
     local = (template - template[1]) @ frame

@@ -1,9 +1,9 @@
-"""A large ribosomal subunit that needs no file: every heavy atom of its rRNA and of 31 proteins.
+"""A procedural large ribosomal subunit: every heavy atom of its rRNA and of 31 proteins.
 
 The rRNA is A-form double helices (`rna_helix`) packed domain by domain (`rna_fold`); the proteins are globules
-(`globule`) that are drawn to the surface of the piece of rRNA they bind (`ribosome_parts`). Helices and proteins are
-then pushed apart as rigid bodies. Single strands between helices are left out: the chain has a gap at every
-junction, and the extensions by which ribosomal proteins reach into the RNA are left out as well.
+(`globule`) docked to the surface of the piece of rRNA that they bind (`ribosome_parts`). Helices and proteins are
+then pushed apart as rigid bodies. Single strands between helices are left out, so the chain has a gap at every
+junction, as are the extensions by which ribosomal proteins reach into the RNA.
 """
 
 from dataclasses import dataclass
@@ -22,19 +22,19 @@ from cryobench.atoms.procedural.rna_fold import DIAMETER, Helices, fold_helices
 from cryobench.atoms.procedural.rna_helix import COMPLEMENTS, TEMPLATES, build_nucleotides
 
 NEAREST = 2.8
-"""Distance in Å that no two atoms of different helices or proteins fall below."""
+"""Minimum distance in Å between atoms of different helices or proteins."""
 _ASKED, _PUSHES = 3.1, 12
 _DOCKING_ROUNDS = 150
 _SEED = 0
-# Fractions of the bases of 23S rRNA of E. coli, to a percent or so, when every base has its partner.
+# Fractions of the bases of 23S rRNA of E. coli, to about a percent, if every base is paired.
 _BASES = {"G": 0.29, "C": 0.29, "A": 0.21, "U": 0.21}
 
 
 @dataclass(frozen=True, eq=False)
 class Ribosome:
-    """The whole subunit and, of each atom, the number of the component it belongs to.
+    """The whole subunit and the component number of each atom.
 
-    ``names`` are the components': the pieces of rRNA, then the proteins.
+    ``names`` are those of the components: the pieces of rRNA, then the proteins.
     """
 
     model: AtomicModel
@@ -44,11 +44,11 @@ class Ribosome:
 
 @lru_cache(maxsize=1)
 def procedural_ribosome() -> Ribosome:
-    """Made-up large subunit, 3,020 nucleotides and 31 proteins, centred on its centre of mass.
+    """Procedural large subunit, 3,020 nucleotides and 31 proteins, centred on its centre of mass.
 
     Chain A is 23S rRNA, B 5S rRNA, then one chain per protein. Nucleotides are numbered along a nested secondary
-    structure: a helix's first strand, all that it carries, its second strand. Positions are rounded to 0.001 Å;
-    they are the same every time, up to the last digits on machines whose elementary functions differ.
+    structure: a helix's first strand, everything attached to it, its second strand. Positions are rounded to 0.001 Å;
+    they are reproducible, up to the last digits on machines with different elementary functions.
     """
     generator = rng.stream(_SEED, "procedural ribosome")
     helices = fold_helices(RNA_PIECES, generator)
@@ -80,7 +80,7 @@ def procedural_ribosome() -> Ribosome:
 
 @dataclass(frozen=True, eq=False)
 class _Strands:
-    """Nucleotides in the order of their chain: base, helix, place of the pair along it, strand, number."""
+    """Nucleotides in chain order: base, helix, position of the pair along it, strand, number."""
 
     letters: np.ndarray
     helices: np.ndarray
@@ -90,7 +90,7 @@ class _Strands:
 
 
 def _number_nucleotides(helices: Helices, generator: np.random.Generator) -> _Strands:
-    """Walk along the trees of all pieces; bases are drawn pair by pair."""
+    """Traverse the trees of all pieces; bases are drawn pair by pair."""
     first = [generator.choice(list(_BASES), size=pairs, p=list(_BASES.values())) for pairs in helices.pairs]
     carried: dict[int, list[int]] = {helix: [] for helix in range(-1, len(helices.pairs))}
     for helix, parent in enumerate(helices.parents.tolist()):
@@ -124,7 +124,7 @@ def _number_nucleotides(helices: Helices, generator: np.random.Generator) -> _St
 
 
 def _dock_proteins(helices: Helices) -> Float[np.ndarray, "p 3"]:
-    """Middle of each protein, as a ball: from its site on to the rRNA that it binds, past everything else."""
+    """Centre of each protein, as a ball: from its site towards the rRNA that it binds, avoiding everything else."""
     beads, rods = helices.beads
     pieces = helices.pieces[rods]
     names = [piece.name for piece in RNA_PIECES]

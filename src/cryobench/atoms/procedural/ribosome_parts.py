@@ -1,12 +1,12 @@
-"""What the made-up large ribosomal subunit consists of, and about where each part lies.
+"""Composition of the procedural large ribosomal subunit, and the approximate position of each part.
 
-Pieces, sizes and places follow the bacterial 50S subunit: six domains of 23S rRNA about a central one, three late
-pieces of domains II and V, 5S rRNA, and 31 proteins with the lengths that they have in E. coli. Its two most mobile
-or loosely bound proteins (bL12, bL31) are left out. Places are rounded by eye to 5 Å or so; no coordinate of a
+Pieces, sizes and positions follow the bacterial 50S subunit: six domains of 23S rRNA about a central one, three late
+pieces of domains II and V, 5S rRNA, and 31 proteins with their lengths in E. coli. Its two most mobile
+or loosely bound proteins (bL12, bL31) are left out. Positions are rounded by eye to about 5 Å; no coordinate of a
 structure is used.
 
 Frame: the crown view. x to the right (the stalk base; the L1 stalk is left), y up (the central protuberance), z
-towards the reader, who looks at the face that the small subunit binds; the exit tunnel ends at -z.
+towards the viewer, facing the interface with the small subunit; the exit tunnel ends at -z.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Point = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class RnaPiece:
-    """A domain of rRNA or a part of one: how many nucleotides (even), and where its middle lies, Å."""
+    """A domain of rRNA or a part of one: number of nucleotides (even), and position of its centre, Å."""
 
     name: str
     nucleotides: int
@@ -25,7 +25,7 @@ class RnaPiece:
 
 @dataclass(frozen=True)
 class ProteinPart:
-    """A protein: how many residues, the piece of rRNA that it binds, and where on the surface, Å."""
+    """A protein: number of residues, the piece of rRNA that it binds, and its position on the surface, Å."""
 
     name: str
     residues: int

@@ -1,8 +1,8 @@
 """Push rigid bodies apart until no atoms of different bodies are too close. Compiled.
 
-A Jacobi sweep: every pair of atoms that is too close asks both bodies to give way by half of what is missing; each
-body then moves by the mean of what it is asked, and turns likewise about its middle. The pairs that can come too
-close are looked up once for many sweeps.
+A Jacobi sweep: for every pair of atoms that is too close, each body should give way by half of the missing distance;
+each body then moves by the mean of these shifts, and turns likewise about its centre. The candidate pairs
+are found once for many sweeps.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ _RELAXATION, _TOLERANCE, _DEEP = 1.5, 0.1, 2.0
 def push_apart(
     positions: Float[np.ndarray, "a 3"], bodies: Int[np.ndarray, " a"], nearest: float, rounds: int
 ) -> Float[np.ndarray, "a 3"]:
-    """Positions (Å) with each body moved as a whole, ``bodies`` (a,) counting them from 0.
+    """Positions (Å) with each body moved rigidly; ``bodies`` (a,) numbers them from 0.
 
     Stops when no two atoms of different bodies are closer than ``nearest`` Å by more than 0.1 Å, or after so many
     rounds of 25 sweeps.
@@ -91,9 +91,9 @@ def _find_pairs(positions, bodies, reach):
 
 @njit(cache=True)
 def _measure(arms, centres, owners, pairs, nearest):
-    """Per body: sum of the shifts and torques asked of it, sum of the squared arms, number of pairs too close.
+    """Sums of shifts and torques, sum of the squared lever arms, and number of close pairs, per body.
 
-    And the least distance of all pairs.
+    Also the minimum distance of all pairs.
     """
     count = len(centres)
     asked = np.zeros((count, 6))
@@ -111,7 +111,7 @@ def _measure(arms, centres, owners, pairs, nearest):
             distance = max(np.sqrt(square), 1e-3)
             closest = min(closest, distance)
             if distance < _DEEP:
-                # One body is inside the other, where pushes cancel: the way out is along the line of their middles.
+                # One body is inside the other, where pushes cancel: they separate along the line of their centres.
                 dx, dy, dz = centres[first] - centres[second]
                 distance = max(np.sqrt(dx * dx + dy * dy + dz * dz), 1e-3)
                 share = 0.5 * nearest / distance

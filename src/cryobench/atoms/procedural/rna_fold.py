@@ -1,9 +1,9 @@
-"""Where the helices of a large RNA lie: trees of straight rods, drawn together by domain until they touch.
+"""Positions of the helices of a large RNA: trees of straight rods, drawn together by domain until they touch.
 
-Each piece of RNA is a tree of helices as in a secondary structure: a helix carries one or two others at its far
+Each piece of RNA is a tree of helices as in a secondary structure: one or two others are attached to a helix's far
 end. Helices are rods of beads that keep 19 Å from the beads of all others, a little less than the diameter of A-form
-RNA, whose grooves interlock; ends that are joined are kept within reach; and a pull to the middle of the piece, which
-fades, packs them. The iteration is a Jacobi sweep as in `trace`, with every rod put straight again after it.
+RNA, whose grooves interlock; joined ends are kept within reach; and a fading pull to the centre of the piece
+packs them. The iteration is a Jacobi sweep, after which every rod is straightened.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from cryobench.atoms.procedural.ribosome_parts import RnaPiece
 from cryobench.atoms.procedural.rna_helix import RISE
 
 DIAMETER = 19.0
-"""Distance in Å that beads of different helices keep."""
+"""Distance in Å between beads of different helices."""
 _MEAN_PAIRS, _BEAD = 11, 8.4
 _JUNCTION = 20.0
 _ROUNDS, _PULL, _PULLED = 240, 0.05, 0.7
@@ -27,9 +27,9 @@ _VOLUME_OF_PAIR = 1300.0
 
 @dataclass(frozen=True, eq=False)
 class Helices:
-    """h helices: number of base pairs, piece of RNA, helix whose end each grows from (-1: none), and their place.
+    """h helices: number of base pairs, piece of RNA, parent helix (-1: none), and pose.
 
-    ``rotations`` take a helix's own frame, with its axis along z, to that of the molecule; ``centres`` are in Å.
+    ``rotations`` take a helix's local frame, with its axis along z, to that of the molecule; ``centres`` are in Å.
     """
 
     pairs: Int[np.ndarray, " h"]
@@ -40,7 +40,7 @@ class Helices:
 
     @property
     def beads(self) -> tuple[Float[np.ndarray, "b 3"], Int[np.ndarray, " b"]]:
-        """Points 8.4 Å or so apart along every helix, and the helix of each."""
+        """Points about 8.4 Å apart along every helix, and the helix of each."""
         rods, offsets = _lay_beads(self.pairs)
         return self.centres[rods] + offsets[:, None] * self.rotations[rods, :, 2], rods
 
@@ -85,7 +85,7 @@ def _draw_in_ball(count: int, generator: np.random.Generator) -> Float[np.ndarra
 
 
 def _lay_beads(pairs: Int[np.ndarray, " h"]) -> tuple[Int[np.ndarray, " b"], Float[np.ndarray, " b"]]:
-    """Helix of each bead, and its place along the axis from the middle, Å."""
+    """Helix of each bead, and its position along the axis from the centre, Å."""
     counts = np.maximum(2, np.round(pairs * RISE / _BEAD).astype(np.int64))
     rods = np.repeat(np.arange(len(pairs)), counts)
     within = np.arange(len(rods)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -99,7 +99,7 @@ def _relax(
     parents: Int[np.ndarray, " h"],
     middles: Float[np.ndarray, "h 3"],
 ) -> tuple[Float[np.ndarray, "h 3"], Float[np.ndarray, "h 3"]]:
-    """Middles and axes of the rods when they are packed."""
+    """Centres and axes of the packed rods."""
     count = len(pairs)
     rods, offsets = _lay_beads(pairs)
     weights, inertia = np.bincount(rods), np.bincount(rods, offsets**2)
@@ -119,7 +119,7 @@ def _relax(
         shift += _scatter(bearers, joined, count) - _scatter(children, joined, count)
         turn += (_scatter(bearers, joined, count) + _scatter(children, joined, count)) / half
         shift += _PULL * max(0.0, 1 - round_ / (_PULLED * _ROUNDS)) * (middles - centres)
-        # The face that binds the small subunit is flat.
+        # The interface with the small subunit is flat.
         shift[:, 2] -= 0.3 * np.maximum(centres[:, 2] + np.abs(axes[:, 2]) * half[:, 0] - _FACE, 0.0)
         centres, axes = centres + 0.6 * shift, axes + 0.6 * turn
         axes = axes / np.linalg.norm(axes, axis=1, keepdims=True)
@@ -127,13 +127,13 @@ def _relax(
 
 
 def _find_close(points: Float[np.ndarray, "b 3"], distance: float) -> Int[np.ndarray, "pairs 2"]:
-    """Pairs of points (smaller index first) closer than ``distance`` Å, in the order of their indices."""
+    """Pairs of points (smaller index first) closer than ``distance`` Å, in index order."""
     pairs = KDTree(points).query_pairs(distance, output_type="ndarray").astype(np.int64)
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
 
 def _correct(difference: Float[np.ndarray, "p 3"], shortest: float, longest: float) -> Float[np.ndarray, "p 3"]:
-    """Half of what a pair's first partner must move, and the second the other way, to keep a distance in bounds."""
+    """Shift of a pair's first partner, and minus that of the second, to bring a distance within bounds."""
     distance = np.maximum(np.sqrt((difference**2).sum(axis=1, keepdims=True)), 1e-6)
     return 0.5 * (distance - np.clip(distance, shortest, longest)) / distance * difference
 
@@ -144,7 +144,7 @@ def _scatter(owners: Int[np.ndarray, " p"], values: Float[np.ndarray, "p 3"], co
 
 
 def _complete_frames(axes: Float[np.ndarray, "h 3"], generator: np.random.Generator) -> Float[np.ndarray, "h 3 3"]:
-    """Rotations that take z to the axes, each with a random turn about its axis."""
+    """Rotations that take z to the axes, each with a random rotation about its axis."""
     least = np.eye(3)[np.round(np.abs(axes), 6).argmin(axis=1)]
     across = np.cross(axes, least)
     across /= np.linalg.norm(across, axis=1, keepdims=True)

@@ -1,11 +1,11 @@
 """Double helices of RNA in A-form: every heavy atom of every nucleotide, from one template per base.
 
-A template lies in the frame of its base pair: x towards the major groove, y towards the first strand, z along it
-(Olson et al., J. Mol. Biol. 313:229, 2001, whose planar bases these are). The helix has 11 pairs a turn, a rise of
+A template is in the frame of its base pair: x towards the major groove, y towards the first strand, z along it
+(Olson et al., J. Mol. Biol. 313:229, 2001, whose planar bases these are). The helix has 11 pairs per turn, a rise of
 2.81 Å, and pairs inclined by 15.8 degrees and displaced by -4.5 Å (Arnott et al., Biochem. Biophys. Res. Commun.
 47:1504, 1972). The sugar and phosphate were fitted to standard bond lengths and angles and to a C3'-endo pucker
-under this symmetry, with the bond to the next nucleotide closed; the torsions alpha to zeta come out as -75, 180,
-59, 82, -156 and -70 degrees. The second strand is the first one turned by half a turn about x.
+under this symmetry, with the bond to the next nucleotide closed; the torsions alpha to zeta are -75, 180,
+59, 82, -156 and -70 degrees. The second strand is the first one rotated by half a turn about x.
 """
 
 import numpy as np
@@ -68,18 +68,18 @@ def build_nucleotides(
     rotations: Float[np.ndarray, "r 3 3"],
     centres: Float[np.ndarray, "r 3"],
 ) -> tuple[Float[np.ndarray, "a 3"], Int[np.ndarray, " r"]]:
-    """Atoms of r nucleotides, one after the other, and how many each has.
+    """Atoms of r consecutive nucleotides, and the number of atoms of each.
 
     Parameters
     ----------
     letters
         Base of each nucleotide.
     pairs
-        Place of its pair along the helix, counted from the helix's middle.
+        Position of its pair along the helix, counted from the helix's centre.
     strands
         0 for the first strand, 1 for the second.
     rotations, centres
-        Of its helix: from the helix's own frame, and where its middle lies, Å.
+        Pose of its helix: rotation from the helix's local frame, and centre in Å.
     """
     counts = np.array([len(TEMPLATES[letter][0]) for letter in letters])
     starts = np.concatenate([[0], np.cumsum(counts)])

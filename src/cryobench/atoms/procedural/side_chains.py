@@ -1,4 +1,4 @@
-"""Side chains by internal coordinates, each in the rotamer that is least in the way of the others.
+"""Side chains by internal coordinates, with their rotamers.
 
 ``SIDE_CHAINS`` lists, per amino acid, the atoms beyond CB: name, bond length (Å), angle (degrees), torsion, and the
 three atoms they refer to, nearest last. A torsion is a number of degrees, or a free one, a or b, with an offset.
@@ -54,7 +54,7 @@ SIDE_CHAINS = {residue: _parse(text) for residue, text in _SPECIFICATION.items()
 
 
 def list_rotamers(residue: str) -> list[tuple[float, float]]:
-    """Pairs of the two free torsions in degrees; one pair where there is nothing to turn."""
+    """Pairs of the two free torsions in degrees; one pair if there is none."""
     free = {atom[3][0] for atom in SIDE_CHAINS[residue]}
     first = _FIRST_TORSIONS if "a" in free else (0.0,)
     second = ((90.0, 0.0) if residue in _FLAT else (180.0, -65.0, 65.0)) if "b" in free else (0.0,)

@@ -1,15 +1,15 @@
-"""How well a reading predicts images that it was not told of: the score by which conventions are judged.
+"""Agreement of a reading with images it was not fitted to: the score by which conventions are judged.
 
-Particles are dealt into two halves. Each half is back-projected under the reading, and its volume predicts the images
-of the other one. The gain of an image is the log-likelihood of its spectrum y under that prediction, less that under
+Particles are split into two halves. Each half is back-projected under the reading, and its volume predicts the images
+of the other one. The gain of an image is the log-likelihood of its spectrum y under that prediction, minus that under
 white noise in each shell,
 
     g_i = Σ_k log N(y_i; a C_i S_i, v_i) − log N(y_i; 0, σ0²),   v_i = σ² + C_i² h,
 
-S the slice of the other half's volume, with one scale a ≥ 0, one noise σ² and one power h, of what particles differ
-by, for each shell, over all images. For images whose CTF was applied once more v_i is C² as large. A reading that is
-wrong predicts nothing, and gains nothing. As an image takes no part in its own prediction, and all readings are
-densities of the same numbers, gains are compared image by image, and their differences have an honest standard error.
+S the slice of the other half's volume, with one scale a ≥ 0, one noise σ² and one power h of the differences between
+particles for each shell, over all images. For premultiplied images v_i is C² times as large. A wrong
+reading predicts nothing, and gains nothing. As an image is not part of its own prediction, and all readings are
+densities of the same numbers, gains are compared image by image, and their differences have a valid standard error.
 """
 
 from dataclasses import dataclass
@@ -28,44 +28,44 @@ from cryobench.reconstruction.statistics import solve_volumes, volume_fsc
 from cryobench.rng import stream
 
 LEAST_COLOUR = 0.01
-"""CTF² below which the noise of images that were multiplied by it is not taken to vanish with it."""
+"""CTF² below which the noise of premultiplied images is not assumed to vanish with it."""
 _LEAST_NOISE = 0.02
-"""Share of what the slices leave that is noise at least."""
+"""Minimum fraction of the residual that is noise."""
 _TURNS = 3
 
 
 @dataclass(frozen=True, eq=False)
 class ShellFit:
-    """What is fitted to each shell but the zero frequency, over all images."""
+    """Fit of each shell except the zero frequency, over all images."""
 
     scale: Float[Tensor, "s"]
-    """a, of the slices."""
+    """a, the scale of the slices."""
     white: Float[Tensor, "s"]
     """Power of the images."""
     noise: Float[Tensor, "s"]
-    """Power that the slices leave of it where the CTF vanishes."""
+    """Residual power where the CTF vanishes."""
     spread: Float[Tensor, "s"]
-    """Power, before the CTF, by which particles differ from the slices."""
+    """Power, before the CTF, of the differences between particles."""
     left: Float[Tensor, "s"]
-    """Power that the slices leave, over all images."""
+    """Residual power over all images."""
 
 
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """Images against their predictions, each divided by the deviation that noise gives it."""
+    """Images against their predictions, each divided by its standard deviation due to noise."""
 
     found: Float[np.ndarray, "n"]
-    """Re⟨y, a C S / v⟩ over the square root of ⟨|a C S|² / v⟩ / 2: of noise of unit variance."""
+    """Re⟨y, a C S / v⟩ over the square root of ⟨|a C S|² / v⟩ / 2: for noise, of unit variance."""
     expected: Float[np.ndarray, "n"]
-    """The same of an image that is its prediction."""
+    """The same for an image equal to its prediction."""
 
 
 @dataclass(frozen=True, eq=False)
 class Terms:
-    """Of each image and shell but the zero frequency, summed over its entries; v is what colours the noise."""
+    """Sums over the entries of each image and shell except the zero frequency; v is the colour of the noise."""
 
     entries: Float[Tensor, "s"]
-    """Entries of an image in the shell, weighted."""
+    """Weighted number of entries of an image in the shell."""
     power: Float[Tensor, "n s"]
     """|y|²."""
     own_power: Float[Tensor, "n s"]
@@ -84,7 +84,7 @@ class Terms:
         return self.own_power - 2 * scale * self.cross + scale.square() * self.predicted
 
     def fit(self, *, predicts: bool = True) -> ShellFit:
-        """Scale, noise and spread of each shell, by weighted least squares in turns; scale 0 if not ``predicts``."""
+        """Scale, noise and spread of each shell, by alternating least squares; scale 0 if not ``predicts``."""
         seen, white = self.seen / self.entries, self.power.mean(0) / self.entries
         scale = noise = spread = torch.zeros_like(white)
         left = torch.ones_like(seen)
@@ -96,7 +96,7 @@ class Terms:
         return ShellFit(scale, white, noise, spread, self.residual(scale).mean(0) / self.entries)
 
     def left(self, fit: ShellFit) -> Float[Tensor, "n s"]:
-        """Power of an entry that is expected beyond the prediction, over v."""
+        """Expected power of an entry beyond the prediction, over v."""
         return fit.noise + fit.spread * self.seen / self.entries
 
     def gains(self, fit: ShellFit) -> Float[np.ndarray, "n"]:
@@ -107,7 +107,7 @@ class Terms:
         return won.sum(1).numpy()
 
     def matches(self, fit: ShellFit) -> Matches:
-        """Each image's prediction, by the matched filter."""
+        """Match of each image with its prediction, by the matched filter."""
         left = self.left(fit)
         found = (self.cross * fit.scale / left).sum(1)
         power = (self.predicted * fit.scale.square() / left).sum(1)
@@ -118,7 +118,7 @@ class Terms:
 def fit_line(
     x: Float[Tensor, "n s"], y: Float[Tensor, "n s"], variance: Float[Tensor, "n s"]
 ) -> tuple[Float[Tensor, "s"], Float[Tensor, "s"]]:
-    """Constant and slope, neither negative, of the line through y over x in each column."""
+    """Constant and slope, both non-negative, of the line through y over x in each column."""
     weight = 1 / variance
     total = weight.sum(0)
     mean_x, mean_y = (weight * x).sum(0) / total, (weight * y).sum(0) / total
@@ -131,38 +131,38 @@ def fit_line(
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
-    """Of a reading with its images."""
+    """Agreement of a reading with its images."""
 
     gains: Float[np.ndarray, "n"]
-    """Log-likelihood, in nats, that each image wins by the volume of the other half."""
+    """Log-likelihood, in nats, that each image gains from the volume of the other half."""
     fsc: Float[np.ndarray, "s"]
     """Fourier shell correlation of the two halves, shells 0 … n // 2."""
     volumes: Float[Tensor, "2 z y x"]
-    """Of the two halves."""
+    """Volumes of the two halves."""
     fit: ShellFit
     terms: Terms
 
     @property
     def mean(self) -> float:
-        """Nats an image."""
+        """Nats per image."""
         return float(self.gains.mean())
 
     @cached_property
     def by_prediction(self) -> float:
-        """Nats an image of ``mean`` that are owed to the slices, and not to how noise is modelled."""
+        """Nats per image of ``mean`` that are due to the slices, not to the noise model."""
         return self.mean - float(self.terms.gains(self.terms.fit(predicts=False)).mean())
 
 
 def measure_agreement(reading: Reading, halves: Int[np.ndarray, "n"], *, former: ShellFit | None = None) -> Agreement:
-    """Agreement of a reading under a division of its particles into halves 0 and 1.
+    """Agreement of a reading with its particles split into halves 0 and 1.
 
     Parameters
     ----------
     former
-        What was fitted to this reading before, for a measurement with care, several times slower. Images are then
-        weighed by noise and spread, so that those of large CTF do not outweigh others where particles differ by more
-        than noise; and spectra are held on a grid twice as fine, because that of a molecule that fills much of the
-        box is rough between points of the box's own. Without, a CTF that is wrong, and flatter, may gain a little.
+        An earlier fit of this reading, for a careful measurement, several times slower. Images are then
+        weighted by noise and spread, so that those of large CTF do not dominate where particles differ by more
+        than noise; and spectra are on a grid twice as fine, because that of a molecule that fills much of the box is
+        rough between the points of the box's own grid. Without it, a wrong, flatter CTF may gain a little.
     """
     disc, padding = reading.disc, 1 if former is None else 2
     if former is None:
@@ -189,7 +189,7 @@ def measure_agreement(reading: Reading, halves: Int[np.ndarray, "n"], *, former:
 
 
 def measure_strangers(agreement: Agreement, reading: Reading, halves: Int[np.ndarray, "n"]) -> Matches:
-    """Of images that are predicted at rotations of other ones, by the same volumes and on the same scale."""
+    """Matches of images with predictions at rotations of other ones, by the same volumes and on the same scale."""
     order = stream(0, "rotations of others").permutation(len(reading))
     source = GridSlices(agreement.volumes, reading.disc)
     terms = _compare_slices(reading, source, halves, reading.stated.rotations[order])
@@ -202,7 +202,7 @@ def _compare_slices(
     halves: Int[np.ndarray, "n"],
     rotations: Float[np.ndarray, "n 3 3"],
 ) -> Terms:
-    """Images of each half against slices of the other half's volume at some rotations."""
+    """Terms of the images of each half against slices of the other half's volume at some rotations."""
     disc, n = reading.disc, len(reading)
     turned = torch.tensor(rotations, dtype=torch.float32)
     sums = _sum_shells(disc)
@@ -223,12 +223,12 @@ def _compare_slices(
         for term, each in zip(terms, (images.square(), own.square(), product, predicted.square()), strict=False):
             term[part] = each.flatten(1) @ sums
         terms[5, part] = transfer.square().mul(share)[..., 0] @ sums[::2]
-    # The zero frequency is the background's.
+    # The zero frequency holds the background.
     return Terms(torch.from_numpy(disc.shell_weights[1:]), *terms[:, :, 1:].double())
 
 
 def _sum_shells(disc: HalfDisc) -> Float[Tensor, "q s"]:
-    """What sums real and imaginary parts of a half-disc's entries over each shell, weighted, as a matrix product."""
+    """Matrix that sums real and imaginary parts of a half-disc's entries over each shell, weighted."""
     weights = torch.from_numpy(disc.weights).float()
     sums = torch.zeros(len(weights), disc.radius + 1)
     sums[torch.arange(len(weights)), torch.from_numpy(disc.shells)] = weights
@@ -236,7 +236,7 @@ def _sum_shells(disc: HalfDisc) -> Float[Tensor, "q s"]:
 
 
 def _rough_noise(reading: Reading) -> Float[np.ndarray, "s"]:
-    """Power of the images over that of their CTF in each shell, as least squares see it."""
+    """Least-squares estimate of the power of the images beyond that of their CTF in each shell."""
     disc = reading.disc
     power, seen = np.zeros(disc.radius + 1), np.zeros(disc.radius + 1)
     for part in reading.parts():
@@ -249,9 +249,9 @@ def _rough_noise(reading: Reading) -> Float[np.ndarray, "s"]:
 
 
 def expect_loss(reading: Reading, other: Reading, agreement: Agreement) -> float:
-    """Nats an image that another CTF must lose where that of a reading is right: Σ (C − C')² |S|² / σ².
+    """Expected loss in nats per image of another CTF if that of a reading is right: Σ (C − C')² |S|² / σ².
 
-    S is of the mean of the two halves' volumes, whose noise counts as well: the loss is rather overrated.
+    S is from the mean of the two halves' volumes, including its noise: the loss is somewhat overestimated.
     """
     disc, rotations = reading.disc, torch.tensor(reading.stated.rotations, dtype=torch.float32)
     source = GridSlices(agreement.volumes.mean(0, keepdim=True), disc)
@@ -266,10 +266,10 @@ def expect_loss(reading: Reading, other: Reading, agreement: Agreement) -> float
 
 
 def gain_by_evenness(agreement: Agreement, other: Agreement) -> float:
-    """Nats an image that a reading may gain over another one by the weights of its CTFs alone, right or wrong.
+    """Nats per image that a reading may gain over another by the weights of its CTFs alone, right or wrong.
 
-    Images count by CTF² in a volume. Where CTFs are more alike in size, more images count, (Σ C²)² / Σ C⁴ of them,
-    and by so much the noise of the volume is smaller, which is 1 − FSC of its power.
+    Images are weighted by CTF² in a volume. If CTFs are more alike in magnitude, more images count, (Σ C²)² / Σ C⁴ of
+    them, and the noise of the volume, which is 1 − FSC of its power, is smaller by that factor.
     """
     shells = slice(1, len(agreement.fit.scale) + 1)
     even, less = (each.terms.seen.mean(0).square() / each.terms.seen.square().mean(0) for each in (agreement, other))
@@ -279,10 +279,10 @@ def gain_by_evenness(agreement: Agreement, other: Agreement) -> float:
 
 
 def spread_of_transfer(agreement: Agreement, transfer: Float[np.ndarray, "n s"]) -> tuple[float, float]:
-    """How much what is in the images varies among them, beyond noise, where a reading has no CTF; and is expected to.
+    """Variation of the signal among images, beyond noise, for a reading without CTF; and its expected value.
 
     The variance of Re⟨y, S⟩ / |S|² relative to the square of its mean, over all shells but the zero frequency,
-    weighted by the signal; and the same of the CTFs (n, s) that are stated, whichever image each belongs to.
+    weighted by the signal; and the same for the stated CTFs (n, s), whichever image each belongs to.
     """
     fit = agreement.fit
     cross, predicted = fit.scale * agreement.terms.cross, fit.scale.square() * agreement.terms.predicted

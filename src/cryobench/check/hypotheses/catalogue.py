@@ -1,7 +1,7 @@
-"""What may be wrong with the conventions of a data set, one hypothesis each.
+"""Possible faults in the conventions of a data set, one hypothesis each.
 
-A hypothesis about tables changes what is stated; one about images changes their spectra or the form of their CTF. A
-change of tables is what ``adopt --mend NAME`` does to the particles, so that what was tried is what mends.
+A hypothesis about tables changes the stated values; one about images changes their spectra or the form of their CTF.
+``adopt --mend NAME`` makes the same change of the tables, so the tested correction is the one applied.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from cryobench.volumes.rotate import MIRROR
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A convention that may have been mistaken."""
+    """A convention that may be mistaken."""
 
     name: str
     says: str
-    """What is wrong if it holds, as a clause."""
+    """The fault, as a clause."""
     tables: Callable[[Stated], Stated] | None = None
     images: Callable[[Reading], Reading] | None = None
     mends: Callable[[Stated], Stated] | None = None
-    """What tables have to say of such images as they lie there, where that is another thing than ``tables``."""
+    """Change of the tables that suits the stored images, if different from ``tables``."""
     form: CtfForm | None = None
     fine: bool = False
-    """Whether it shows at high frequencies alone, as what concerns the CTF does."""
+    """Whether it shows at high frequencies only, as CTF hypotheses do."""
     remedy: str = ""
-    """Where it is mended elsewhere than by ``adopt --mend``."""
+    """Correction, if not by ``adopt --mend``."""
     seed: int | None = None
-    """Of the permutation, where rows are shuffled: that shows what is to be expected, and mends nothing."""
+    """Seed of the permutation, if rows are shuffled: a measure of chance, which corrects nothing."""
 
     def read(self, reading: Reading) -> Reading:
         """The reading that is right if this hypothesis is."""
@@ -46,12 +46,12 @@ class Hypothesis:
 
     @property
     def mending(self) -> Callable[[Stated], Stated] | None:
-        """What mends tables if this hypothesis is right; None where it is the images that are otherwise."""
+        """Change of the tables if this hypothesis is right; None if the images must be changed."""
         return self.mends or self.tables
 
     @property
     def way_out(self) -> str:
-        """How it is mended."""
+        """How to correct the fault."""
         return self.remedy or f"adopt --mend {self.name}"
 
 
@@ -127,7 +127,7 @@ def _constant(name: str, value: float) -> Callable[[Stated], Stated]:
 
 
 def _pixel(factor: float, *, shifts: bool) -> Callable[[Stated], Stated]:
-    """Pixels ``factor`` times as large; shifts were counted in pixels, or stand in Å."""
+    """Pixels ``factor`` times as large, with shifts counted in pixels, or in Å."""
     return lambda stated: replace(
         stated, pixel_size=factor * stated.pixel_size, shifts=stated.shifts * (factor if shifts else 1.0)
     )
@@ -146,10 +146,10 @@ def _roll(x: int, y: int) -> Callable[[Reading], Reading]:
 
 
 def _lie_turned(matrix: np.ndarray) -> Callable[[Stated], Stated]:
-    """Tables of images as they lie, of which M turns the right ones: F_right(k) = F(M k), as ``Reading.turned``.
+    """Tables for the stored images, of which M turns the right ones: F_right(k) = F(M k), as ``Reading.turned``.
 
-    As a projection does not know which way z points, that of a particle seen in a mirror is one of the particle
-    itself, turned by diag(M, det M). Shifts and the axis of astigmatism turn with M.
+    As a projection is independent of the direction of z, that of a mirrored particle is one of the particle
+    itself, rotated by diag(M, det M). Shifts and the axis of astigmatism are rotated by M.
     """
     whole = np.eye(3)
     whole[:2, :2], whole[2, 2] = matrix, round(np.linalg.det(matrix))
@@ -172,7 +172,9 @@ def _lie_off_centre(x: int, y: int) -> Callable[[Stated], Stated]:
 
 
 GEOMETRY: tuple[Hypothesis, ...] = (
-    Hypothesis("rotations-transposed", "rotations are those of the reference from the particle", _transpose),
+    Hypothesis(
+        "rotations-transposed", "rotations are transposed: they map the particle to the reference", _transpose
+    ),
     Hypothesis(
         "rotations-zyx",
         "axes of the rotations are ordered (z, y, x)",
@@ -202,7 +204,7 @@ GEOMETRY: tuple[Hypothesis, ...] = (
     Hypothesis("rotations-rot-negated", "the first Euler angle has the other sign", _negate_angle(0)),
     Hypothesis(
         "rotations-turned-90",
-        "rotations lack a quarter of a turn in the plane of the image",
+        "rotations are off by an in-plane quarter turn",
         _left(_about_z(90), np.eye(3)),
     ),
     Hypothesis("shifts-negated", "shifts have the other sign", _shift(lambda stated: np.array([-1.0, -1.0]))),
@@ -215,49 +217,49 @@ GEOMETRY: tuple[Hypothesis, ...] = (
     ),
     Hypothesis(
         "shifts-dropped",
-        "the images are centred already, and the shifts are of others",
+        "the images are already centred, so the shifts do not apply",
         _shift(lambda stated: np.zeros(2)),
     ),
     Hypothesis(
         "shifts-in-pixels",
-        "shifts are in pixels, and were taken for Å",
+        "shifts are in pixels, but were read as Å",
         _shift(lambda stated: np.full(2, stated.pixel_size)),
     ),
     Hypothesis(
         "shifts-in-angstroms",
-        "shifts are in Å, and were taken for pixels",
+        "shifts are in Å, but were read as pixels",
         _shift(lambda stated: np.full(2, 1 / stated.pixel_size)),
     ),
     Hypothesis(
         "shifts-in-fractions",
-        "shifts are fractions of the box, and were taken for pixels",
+        "shifts are fractions of the box, but were read as pixels",
         _shift(lambda stated: np.full(2, float(stated.box_size))),
     ),
     Hypothesis(
         "shifts-fractions-taken-for-angstroms",
-        "shifts are fractions of the box, and were taken for Å",
+        "shifts are fractions of the box, but were read as Å",
         _shift(lambda stated: np.full(2, stated.box_size * stated.pixel_size)),
     ),
     Hypothesis(
         "shifts-pixels-taken-for-fractions",
-        "shifts are in pixels, and were taken for fractions of the box",
+        "shifts are in pixels, but were read as fractions of the box",
         _shift(lambda stated: np.full(2, 1.0 / stated.box_size)),
     ),
-    Hypothesis("shifts-doubled", "shifts are of images of half the box", _shift(lambda stated: np.full(2, 2.0))),
-    Hypothesis("shifts-halved", "shifts are of images of twice the box", _shift(lambda stated: np.full(2, 0.5))),
+    Hypothesis("shifts-doubled", "shifts are for images of half the box", _shift(lambda stated: np.full(2, 2.0))),
+    Hypothesis("shifts-halved", "shifts are for images of twice the box", _shift(lambda stated: np.full(2, 0.5))),
     *(
         Hypothesis(name, says, images=_turn(matrix), mends=_lie_turned(matrix))
         for name, says, matrix in (
-            ("images-mirrored-x", "columns of the images run the other way", _FLIP_X),
-            ("images-mirrored-y", "rows of the images run the other way", _FLIP_Y),
+            ("images-mirrored-x", "columns of the images are reversed", _FLIP_X),
+            ("images-mirrored-y", "rows of the images are reversed", _FLIP_Y),
             ("images-transposed", "rows and columns of the images are exchanged", _TRANSPOSE),
-            ("images-turned-180", "rows and columns of the images run the other way", -np.eye(2, dtype=int)),
+            ("images-turned-180", "rows and columns of the images are reversed", -np.eye(2, dtype=int)),
         )
     ),
     *(
         Hypothesis(
             f"images-rolled-{across}{down}".rstrip("-"),
-            "the images lie one pixel off centre",
+            "the images are one pixel off centre",
             images=_roll(x, y),
             mends=_lie_off_centre(x, y),
         )
@@ -266,32 +268,32 @@ GEOMETRY: tuple[Hypothesis, ...] = (
         if x or y
     ),
     Hypothesis("rows-next", "poses and CTFs belong to the next image", _rows(1, "ctf", *_POSE)),
-    Hypothesis("rows-previous", "poses and CTFs belong to the image before", _rows(-1, "ctf", *_POSE)),
+    Hypothesis("rows-previous", "poses and CTFs belong to the previous image", _rows(-1, "ctf", *_POSE)),
     Hypothesis("rows-reversed", "poses and CTFs are in the opposite order", _rows(0, "ctf", *_POSE)),
     Hypothesis("poses-next", "poses belong to the next image", _rows(1, *_POSE)),
-    Hypothesis("poses-previous", "poses belong to the image before", _rows(-1, *_POSE)),
+    Hypothesis("poses-previous", "poses belong to the previous image", _rows(-1, *_POSE)),
     Hypothesis("poses-reversed", "poses are in the opposite order", _rows(0, *_POSE)),
 )
-"""Of poses, images and rows: seen at low resolution. A turn by 180° in the plane is the other hand, which no image of
-these tells from the stated one."""
+"""Poses, images and rows: seen at low resolution. An in-plane turn by 180° is the other hand, which these images
+cannot distinguish from the stated one."""
 
 CTF: tuple[Hypothesis, ...] = (
     Hypothesis(
         "ctf-phase-flipped",
-        "phases of the images are flipped already",
+        "phases of the images are already flipped",
         form="flipped",
         fine=True,
     ),
     Hypothesis(
         "ctf-premultiplied",
-        "the images are multiplied by their CTF",
+        "the images are premultiplied by their CTF",
         form="premultiplied",
         fine=True,
-        remedy="write the stack anew without it",
+        remedy="write the stack again without it",
     ),
     Hypothesis(
         "ctf-absent",
-        "the images have no CTF, or it is corrected already",
+        "the images have no CTF, or it is already corrected",
         form="absent",
         fine=True,
         remedy="state a CTF of one (amplitude contrast 1, defocus and Cs 0)",
@@ -301,7 +303,7 @@ CTF: tuple[Hypothesis, ...] = (
     Hypothesis("ctf-defocus-tenth", "defocus is ten times too large", _defocus(0.1), fine=True),
     Hypothesis(
         "ctf-angle-turned",
-        "U and V are exchanged, or the angle is from the other axis",
+        "U and V are exchanged, or the angle is measured from the other axis",
         _angle(lambda angle: angle + np.pi / 2),
         fine=True,
     ),
@@ -310,19 +312,19 @@ CTF: tuple[Hypothesis, ...] = (
     ),
     Hypothesis(
         "ctf-angle-from-y",
-        "the angle of astigmatism is from y to x",
+        "the angle of astigmatism is measured from y towards x",
         _angle(lambda angle: np.pi / 2 - angle),
         fine=True,
     ),
     Hypothesis(
         "ctf-angle-in-radians",
-        "the angle of astigmatism is in radian, and was taken for degrees",
+        "the angle of astigmatism is in radian, but was read as degrees",
         _angle(np.degrees),
         fine=True,
     ),
     Hypothesis(
         "ctf-angle-in-degrees",
-        "the angle of astigmatism is in degrees, and was taken for radian",
+        "the angle of astigmatism is in degrees, but was read as radian",
         _angle(np.radians),
         fine=True,
     ),
@@ -343,20 +345,20 @@ CTF: tuple[Hypothesis, ...] = (
     Hypothesis("pixels-half-all", "pixels are half as large", _pixel(0.5, shifts=False), fine=True),
     Hypothesis("pixels-double-all", "pixels are twice as large", _pixel(2.0, shifts=False), fine=True),
     Hypothesis("ctf-next", "CTFs belong to the next image", _rows(1, "ctf"), fine=True),
-    Hypothesis("ctf-previous", "CTFs belong to the image before", _rows(-1, "ctf"), fine=True),
+    Hypothesis("ctf-previous", "CTFs belong to the previous image", _rows(-1, "ctf"), fine=True),
     Hypothesis("ctf-reversed", "CTFs are in the opposite order", _rows(0, "ctf"), fine=True),
 )
-"""Of CTF and pixel size: seen at high resolution."""
+"""CTF and pixel size: seen at high resolution."""
 
-HAND = Hypothesis("hand", "poses are of the other hand", _left(MIRROR, MIRROR))
-"""No image tells it: only a map of known hand does."""
+HAND = Hypothesis("hand", "poses have the other hand", _left(MIRROR, MIRROR))
+"""Undecidable from images: only a map of known hand decides it."""
 
 POSES_SHUFFLED = Hypothesis(
     "poses-shuffled",
     "poses do not belong to the images",
     _shuffle(0, *_POSE),
     seed=0,
-    remedy="make the table and the stack anew, from one list of particles",
+    remedy="make the table and the stack again from one list of particles",
 )
 CTF_SHUFFLED = Hypothesis(
     "ctf-shuffled",
@@ -364,6 +366,6 @@ CTF_SHUFFLED = Hypothesis(
     _shuffle(1, "ctf"),
     fine=True,
     seed=1,
-    remedy="take the CTFs from the table that the stack was made from",
+    remedy="use the CTFs of the table from which the stack was made",
 )
 SIGNED = Hypothesis("ctf-as-stated", "the images have their CTF", form="signed", fine=True)

@@ -1,7 +1,7 @@
-"""What it would take to decide what these images do not: more of them, or finer detail.
+"""Requirements for deciding open trials: more images, or finer detail.
 
-The gain of a reading over its standard error grows with the square root of the number of images. Where two CTFs
-begin to differ only beyond the resolution that was looked at, no number of images helps.
+The gain of a reading over its standard error grows with the square root of the number of images. If two CTFs
+differ only beyond the resolution used, no number of images helps.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cryobench.check.hypotheses.trials import SURE, Trial
 from cryobench.imaging.ctf import evaluate_ctf
 
 _DIFFERENT = 0.25
-"""Mean square by which two CTFs differ where they are told apart easily: that of a CTF itself is a half."""
+"""Mean square difference at which two CTFs are easily distinguished; that of a CTF itself is a half."""
 _FINEST = 1.0
 """Å."""
 _RADII, _DIRECTIONS, _PARTICLES = 400, 8, 50
@@ -26,19 +26,19 @@ _RADII, _DIRECTIONS, _PARTICLES = 400, 8, 50
 
 @dataclass(frozen=True)
 class Need:
-    """Of one hypothesis that these images do not decide."""
+    """Requirement for deciding one hypothesis."""
 
     name: str
     images: int | None
-    """Images that would decide it, by the gain that was measured; None where detail does, and not their number."""
+    """Number of images that would decide it, from the measured gain; None if it needs detail instead."""
     at_least: bool
     """Whether that gain is within its error, and may be smaller."""
     resolution: float | None
-    """Å from which on it shows clearly, if that is finer than what was looked at."""
+    """Resolution in Å at which it shows clearly, if finer than the one used."""
 
     @property
     def sentence(self) -> str:
-        """Name and need."""
+        """Name and requirement."""
         if self.resolution is not None:
             return f"{self.name} (needs {self.resolution:.2g} Å)"
         if self.images is None:
@@ -47,7 +47,7 @@ class Need:
 
 
 def find_needs(trials: Sequence[Trial], reading: Reading) -> tuple[Need, ...]:
-    """Needs of the trials that are open, against the reading that was found."""
+    """Requirements of the open trials, against the reading found."""
     needs = []
     for trial in trials:
         if trial.verdict != "open":
@@ -59,7 +59,7 @@ def find_needs(trials: Sequence[Trial], reading: Reading) -> tuple[Need, ...]:
 
 
 def _find_resolution(name: str, reading: Reading) -> float | None:
-    """Å at which the CTF of a hypothesis differs from that of a reading, if that is finer than its box holds."""
+    """Å at which the CTF of a hypothesis differs from that of a reading, if beyond the reading's box."""
     change = next((each.tables for each in CTF if each.name == name), None)
     if change is None:
         return None
@@ -68,7 +68,7 @@ def _find_resolution(name: str, reading: Reading) -> float | None:
     radius = np.linspace(0, 1 / _FINEST, _RADII)
     angle = np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
     grid = radius[:, None, None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-    # Pixels of another size have their frequencies elsewhere.
+    # Another pixel size changes the frequencies.
     scaled = torch.from_numpy(grid * some.pixel_size / other.pixel_size)
     change_of = evaluate_ctf(some.ctf, torch.from_numpy(grid)) - evaluate_ctf(other.ctf, scaled)
     shows = np.flatnonzero(change_of.square().mean(dim=(0, 2)).numpy() > _DIFFERENT)

@@ -1,7 +1,7 @@
-"""A reading of particles: what their images, CTFs and poses are taken to mean.
+"""A reading of particles: an interpretation of their images, CTFs and poses.
 
-The stated reading is that of the data set. Every hypothesis about a wrong convention turns one reading into another
-one; all of them are tried on the same images.
+The stated reading is that of the data set. Every hypothesis about a wrong convention changes one reading into
+another; all are tried on the same images.
 """
 
 from dataclasses import dataclass, replace
@@ -19,16 +19,16 @@ from cryobench.imaging.half_disc import HalfDisc
 from cryobench.reconstruction.images import centre, require_poses, transform_images
 
 CtfForm = Literal["signed", "flipped", "premultiplied", "absent"]
-"""What the CTF did to the images: it is in them; its phases were flipped; it was applied once more; or nothing."""
+"""Effect of the CTF on the images: applied; applied with phases flipped; applied twice (premultiplied); or none."""
 
 
 _ENTRIES = 150_000
-"""Entries of spectra that are handled together."""
+"""Number of entries of spectra that are processed together."""
 
 
 @dataclass(frozen=True, eq=False)
 class Stated:
-    """What tables say of n particles, in the package's conventions as far as these were told."""
+    """Stated values for n particles, in the package's conventions as far as known."""
 
     ctf: Ctf
     rotations: np.ndarray
@@ -42,7 +42,7 @@ class Stated:
 
     @classmethod
     def of(cls, particles: Particles, *, posed: bool = True) -> Self:
-        """Of particles with poses, ValueError without; or of any particles, as if none were turned or moved."""
+        """Stated values of particles with poses (ValueError without), or of any particles with identity poses."""
         n = len(particles)
         poses = require_poses(particles) if posed else (np.tile(np.eye(3), (n, 1, 1)), np.zeros((n, 2)))
         return cls(particles.ctf, *poses, particles.pixel_size, particles.box_size)
@@ -51,18 +51,18 @@ class Stated:
         return len(self.rotations)
 
     def select(self, chosen: np.ndarray) -> Self:
-        """Some of the particles, in that order."""
+        """The chosen particles, in that order."""
         return replace(self, ctf=self.ctf[chosen], rotations=self.rotations[chosen], shifts=self.shifts[chosen])
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """Images on a half-disc, and what is taken to be known of them."""
+    """Images on a half-disc, with their assumed poses and CTFs."""
 
     disc: HalfDisc
-    """Of the images, cropped to a box of the same length."""
+    """Half-disc of the images, cropped to a box of the same length."""
     images: Complex64[Tensor, "n p"]
-    """Spectra of the images as they lie in their boxes."""
+    """Spectra of the images as stored, about the box centre."""
     stated: Stated
     form: CtfForm = "signed"
 
@@ -82,11 +82,11 @@ class Reading:
         return len(self.images)
 
     def select(self, chosen: np.ndarray) -> Self:
-        """Some of the particles, in that order."""
+        """The chosen particles, in that order."""
         return replace(self, images=self.images[torch.from_numpy(chosen)], stated=self.stated.select(chosen))
 
     def changed(self, *, stated: Stated | None = None, images: Tensor | None = None) -> Self:
-        """With other tables or images. Their transfer is kept where it stays the same: it takes long to evaluate."""
+        """The reading with other tables or images. The transfer, which is slow to evaluate, is kept if unchanged."""
         stated = stated or self.stated
         other = replace(self, stated=stated, images=self.images if images is None else images)
         if stated.ctf is self.stated.ctf and stated.pixel_size == self.stated.pixel_size:
@@ -94,7 +94,7 @@ class Reading:
         return other
 
     def cropped(self, box_size: int) -> Self:
-        """The images cropped to a box at most as large."""
+        """The reading with images cropped to a box at most as large."""
         if box_size >= self.disc.box_size:
             return self
         disc = HalfDisc(box_size, (box_size - 1) // 2)
@@ -108,7 +108,7 @@ class Reading:
 
     @cached_property
     def transfer(self) -> Float[Tensor, "n p"]:
-        """What makes a particle's spectrum that of its image, but for noise: the CTF in its form."""
+        """Factor from a particle's spectrum to that of its image, except noise: the CTF in its form."""
         if self.form == "absent":
             return torch.ones(self.images.shape)
         frequencies = torch.from_numpy(self.disc.frequencies / (self.disc.box_size * self.pixel_size)).float()
@@ -116,20 +116,20 @@ class Reading:
         return transfer.abs() if self.form == "flipped" else transfer
 
     def parts(self) -> list[slice]:
-        """Stretches of the images that are handled together."""
+        """Slices of the images that are processed together."""
         step = max(_ENTRIES // len(self.disc.index), 1)
         return [slice(first, min(first + step, len(self))) for first in range(0, len(self), step)]
 
     def match(self, part: slice) -> Complex64[Tensor, "n p"]:
-        """Centred images, times the CTF unless they are multiplied by it already."""
+        """Centred images, multiplied by the CTF unless they are premultiplied."""
         centred = centre(self.images[part], self.stated.shifts[part], self.disc, pixel_size=self.pixel_size)
         return centred if self.form == "premultiplied" else centred * self.transfer[part]
 
     def turned(self, matrix: np.ndarray) -> Self:
-        """The images with their rows and columns in another order, as arrays: F'(k) = F(M k).
+        """The images with rows and columns reordered, as arrays: F'(k) = F(M k).
 
-        ``matrix`` M is a signed permutation of (x, y). A reversed axis of an even number of pixels moves the centre
-        by one of them.
+        ``matrix`` M is a signed permutation of (x, y). Reversing an axis of an even number of pixels shifts the
+        centre by one pixel.
         """
         index, conjugate = _turn_entries(self.disc, matrix)
         turned = self.images[:, torch.from_numpy(index)]
@@ -139,7 +139,7 @@ class Reading:
         return self.changed(images=turned).rolled(moved)
 
     def rolled(self, offset: np.ndarray) -> Self:
-        """The images displaced by an offset (x, y) in stored pixels."""
+        """The images shifted by an offset (x, y) in stored pixels."""
         if not np.any(offset):
             return self
         away = np.tile(np.asarray(offset, dtype=np.float64) * self.stated.pixel_size, (len(self), 1))
@@ -147,7 +147,7 @@ class Reading:
 
 
 def _turn_entries(disc: HalfDisc, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Position (p,) of each entry M k among those of a half-disc, and whether it is there by its mate −M k."""
+    """Position (p,) of each entry M k in a half-disc, and whether it is stored as its Friedel mate −M k."""
     turned = disc.frequencies @ matrix.T
     conjugate = (turned[:, 0] < 0) | ((turned[:, 0] == 0) & (turned[:, 1] < 0))
     turned[conjugate] *= -1

@@ -1,10 +1,10 @@
-"""Trying hypotheses: the reading that predicts the images best, and what speaks against each other one.
+"""Trials of hypotheses: the reading that predicts the images best, and the evidence against every other.
 
-From the stated reading on, the hypothesis that gains most is taken over, and all are tried again, until none gains:
-so two faults at once are found one after the other. A fault of the rotations hides one of the shifts, and the other
-way round, so where the reading gains hardly more than chance, pairs of the two are tried as well. Geometry comes
-first, on images cropped to a small box, then what shows at high frequencies alone. What a part of the images rejects
-clearly is not tried on all of them.
+Starting from the stated reading, the hypothesis that gains most is adopted, and all are tried again, until none
+gains: two simultaneous faults are thus found one after the other. A fault of the rotations hides one of the shifts,
+and vice versa, so if the reading gains little more than chance, pairs of the two are tried as well. Geometry is
+tested first, on images cropped to a small box, then hypotheses that show only at high frequencies. A hypothesis that
+a subset of the images clearly rejects is not tried on all of them.
 """
 
 from __future__ import annotations
@@ -32,36 +32,36 @@ from cryobench.check.hypotheses.reading import Reading
 from cryobench.reconstruction.statistics import split_halves
 
 SURE = 5.0
-"""Standard errors that a difference must have before anything is said of it."""
+"""Standard errors required for any conclusion."""
 _CLEAR = 8.0
-"""Standard errors by which a part of the images rejects for all of them."""
+"""Standard errors at which a subset of the images rejects for all of them."""
 _PART = 500
-"""Images of that part."""
+"""Number of images in that subset."""
 _LEAST = 2e-4
-"""Share of all that a reading gains that a better one must gain beyond it: less is the models' own roughness."""
+"""Fraction of a reading's gain by which a better one must exceed it: less is within model error."""
 _HEALTHY = 4.0
-"""Times what chance gains, from which on rotations and shifts cannot both be wrong."""
+"""Multiple of the chance gain above which rotations and shifts cannot both be wrong."""
 _PROMISING = 1.5
-"""Standard errors from which on it is worth while to measure with care."""
+"""Standard errors above which a careful measurement is worthwhile."""
 _UNSURE = 3.0
-"""Times what a reading may gain by weights alone that it must gain beyond it: that is estimated roughly."""
+"""Required gain as a multiple of what weights alone may gain, which is estimated roughly."""
 _MOST_FAULTS = 4
 _ROUGH, _LIKELY = 16, 10
-"""Box in px in which pairs are tried, and how many of them are tried again in the small box."""
+"""Box in px for trying pairs, and number of pairs tried again in the small box."""
 
 Verdict = Literal["holds", "rejected", "open", "same"]
-"""It is so; it is not so; not decidable by these images; nothing would be different."""
+"""Right; wrong; not decidable from these images; no difference."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A hypothesis against the reading that was found, on the same images."""
+    """A hypothesis against the reading found, on the same images."""
 
     name: str
     says: str
     way_out: str
     gain: float
-    """Log-likelihood that an image gains by it, in nats; negative speaks against it."""
+    """Log-likelihood in nats that an image gains under it; negative is evidence against it."""
     error: float
     """Standard error of ``gain``."""
     verdict: Verdict
@@ -69,32 +69,32 @@ class Trial:
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """The reading that was found, and how."""
+    """The reading found, with its evidence."""
 
     reading: Reading
     """In the fine box."""
     coarse: Reading
     """The same in the small box."""
     agreement: Agreement
-    """Of ``reading``."""
+    """Agreement of ``reading``."""
     stated: Agreement
-    """Of the stated reading, in the small box."""
+    """Agreement of the stated reading, in the small box."""
     chance: Agreement
-    """Of poses of others, in the small box."""
+    """Agreement for poses of other particles, in the small box."""
     gain: float
-    """Nats an image gains beyond chance, in the small box."""
+    """Nats per image gained beyond chance, in the small box."""
     matches: Matches
-    """Of the images with their predictions, in the small box."""
+    """Matches of the images with their predictions, in the small box."""
     strangers: Matches
-    """Of the images with predictions at rotations of other ones, by the same volumes."""
+    """Matches of the images with predictions at rotations of other ones, by the same volumes."""
     faults: tuple[Trial, ...]
-    """What was taken over, in order, each against the reading before it."""
+    """Adopted hypotheses, in order, each against the reading before it."""
     trials: tuple[Trial, ...]
-    """Every hypothesis against the reading that was found."""
+    """Every hypothesis against the reading found."""
 
 
 class _Images:
-    """A reading, whole and in part, and the agreement of both, measured once."""
+    """A reading of all images and of a subset, with the agreement of both, each measured once."""
 
     def __init__(self, reading: Reading, halves: np.ndarray, task: Task) -> None:
         self.reading, self.halves, self._task = reading, halves, task
@@ -102,7 +102,7 @@ class _Images:
         self._some = np.linspace(0, n - 1, _PART).astype(np.int64) if n > 2 * _PART else None
 
     def read_as(self, hypothesis: Hypothesis) -> _Images:
-        """The same images in another reading."""
+        """The same images under a hypothesis."""
         return _Images(hypothesis.read(self.reading), self.halves, self._task)
 
     def cropped(self, box_size: int) -> _Images:
@@ -111,13 +111,13 @@ class _Images:
 
     @cached_property
     def whole(self) -> Agreement:
-        """Of all images."""
+        """Agreement of all images."""
         self._task.advance()
         return measure_agreement(self.reading, self.halves)
 
     @cached_property
     def part(self) -> Agreement:
-        """Of some of them, or of all if these are few."""
+        """Agreement of a subset, or of all images if there are few."""
         if self._some is None:
             return self.whole
         self._task.advance()
@@ -125,13 +125,13 @@ class _Images:
 
     @cached_property
     def careful(self) -> Agreement:
-        """Of all images, measured with care."""
+        """Agreement of all images, measured carefully."""
         former = self.whole.fit
         self._task.advance()
         return measure_agreement(self.reading, self.halves, former=former)
 
     def gain_of(self, other: _Images, *, whole: bool = False) -> tuple[float, float]:
-        """Nats that an image gains by another reading, and the standard error; by a part if that rejects clearly."""
+        """Nats per image gained by another reading, with standard error; from the subset if that rejects clearly."""
         gain, error = _compare(other.part, self.part)
         if self._some is None or (gain < -_CLEAR * error and not whole):
             return gain, error
@@ -139,7 +139,7 @@ class _Images:
 
 
 def find_reading(coarse: Reading, fine: Reading | None, *, seed: int = 0, progress: Progress | None = None) -> Search:
-    """The best reading of images that are given in a small and in a larger box; None for no trials in that one."""
+    """Best reading of images given in a small and in a larger box; None for no trials in the latter."""
     halves = split_halves(len(coarse), seed)
     faults: list[Trial] = []
     with (progress or Silent()).task("trying conventions", total=None) as task:
@@ -150,7 +150,7 @@ def find_reading(coarse: Reading, fine: Reading | None, *, seed: int = 0, progre
         gain, error = _compare(small.whole, shuffled)
         optics: list[Trial] = []
         if gain < SURE * error or gain < abs(shuffled.by_prediction) / 2:
-            # Whatever was taken over before means nothing then.
+            # Hypotheses adopted before are then meaningless.
             faults = [judge(POSES_SHUFFLED, -gain, error, "holds")]
         elif fine is not None:
             before = large
@@ -160,7 +160,7 @@ def find_reading(coarse: Reading, fine: Reading | None, *, seed: int = 0, progre
             told = expected > 2 * SURE * error and -gain < expected / 4
             found = next((fault for fault in faults if fault.name == "ctf-absent"), None)
             if told and ((found is None and large is before) or (found is not None and _varies(large, before))):
-                # Images that vary as CTFs do have some, and no CTF of the table is theirs.
+                # Images that vary like CTFs have CTFs, but none of the table is theirs.
                 small, large = small.read_as(SIGNED), before
                 faults = [fault for fault in faults if fault is not found]
                 faults.append(judge(CTF_SHUFFLED, gain, error, "holds"))
@@ -182,7 +182,7 @@ def find_reading(coarse: Reading, fine: Reading | None, *, seed: int = 0, progre
 def _climb(
     small: _Images, large: _Images, hypotheses: Sequence[Hypothesis], faults: list[Trial]
 ) -> tuple[_Images, _Images, list[Trial]]:
-    """Take over what gains most until nothing does."""
+    """Adopt the hypothesis that gains most until none does."""
     while True:
         base = large if hypotheses[0].fine else small
         trials = _try_each(base, hypotheses)
@@ -198,7 +198,7 @@ def _climb(
 
 
 def _varies(absent: _Images, stated: _Images) -> bool:
-    """Whether images that are read as if they had no CTF differ from one another as the stated CTFs do."""
+    """Whether images read as having no CTF vary among themselves as the stated CTFs do."""
     disc = absent.reading.disc
     transfer = stated.reading.transfer.numpy() * disc.weights
     sums = np.stack([np.bincount(disc.shells, weights=row, minlength=disc.radius + 1) for row in transfer])
@@ -215,10 +215,10 @@ def _try_each(base: _Images, hypotheses: Sequence[Hypothesis]) -> list[Trial]:
 
 
 def _choose(base: _Images, hypotheses: Sequence[Hypothesis], trials: list[Trial]) -> list[Hypothesis]:
-    """What gains most, if it holds.
+    """The hypothesis that gains most, if it holds.
 
-    What shows at high frequencies is judged by a measurement with care, also where it is merely promising: trials
-    that were measured anew are replaced.
+    Hypotheses that show at high frequencies are measured carefully, even if merely promising: their trials
+    are replaced.
     """
     if hypotheses[0].fine:
         most = max(trial.gain for trial in trials)
@@ -240,11 +240,11 @@ def _measure_with_care(base: _Images, hypothesis: Hypothesis) -> Trial:
 
 
 def _try_pairs(base: _Images, trials: list[Trial], chosen: list[Hypothesis]) -> list[Hypothesis]:
-    """What is chosen, or a fault of the rotations or images and one of the shifts that together gain much more."""
+    """The chosen hypothesis, or a pair of a rotation or image fault and a shift fault that gains much more."""
     turns = [each for each in GEOMETRY if not each.name.startswith(("shifts-", "images-rolled"))]
     verdicts = {trial.name: trial.verdict for trial in trials}
     if not chosen and all(verdicts[turn.name] in ("rejected", "same") for turn in turns):
-        # Where rotations were wrong, others would be no worse.
+        # If rotations were wrong, others would be no worse.
         return chosen
     found = base.read_as(chosen[0]) if chosen else base
     if found.part.by_prediction > _HEALTHY * abs(found.read_as(POSES_SHUFFLED).part.by_prediction):
@@ -268,13 +268,13 @@ def _compare(one: Agreement, other: Agreement) -> tuple[float, float]:
 
 
 def compare_gains(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
-    """How much more the first (n,) gain an image than the others (n,), and the standard error of that."""
+    """Mean excess of the first gains (n,) over the others (n,), and its standard error."""
     difference = one - other
     return float(difference.mean()), float(difference.std(ddof=1) / np.sqrt(len(difference)))
 
 
 def decide(gain: float, error: float, level: float) -> Verdict:
-    """What a gain and its error say of a hypothesis, where all that the reading gains is ``level``."""
+    """Verdict on a hypothesis from its gain and error, for a reading with total gain ``level``."""
     if error <= 1e-9 * max(abs(level), 1):
         return "same"
     if gain > SURE * error and gain > _LEAST * abs(level):
@@ -283,5 +283,5 @@ def decide(gain: float, error: float, level: float) -> Verdict:
 
 
 def judge(hypothesis: Hypothesis, gain: float, error: float, verdict: Verdict) -> Trial:
-    """A hypothesis with what was found of it."""
+    """Trial of a hypothesis with its result."""
     return Trial(hypothesis.name, hypothesis.says, hypothesis.way_out, gain, error, verdict)

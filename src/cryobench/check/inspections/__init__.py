@@ -1,1 +1,1 @@
-"""What is inspected beside the conventions: images, labels, views, CTFs, outside references."""
+"""Inspections other than of conventions: images, labels, views, CTFs, reference maps."""

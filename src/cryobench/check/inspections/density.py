@@ -1,4 +1,4 @@
-"""What the density of a back-projection tells: whether the particle is bright or dark, and whether a mask fits it."""
+"""Inspection of back-projected density: whether the particle is bright or dark, and whether a mask fits it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jaxtyping import Float
 from cryobench.fourier import fft_volume, ifft_volume
 
 _STRONGEST = 0.01
-"""Share of the voxels of the central sphere that are looked at."""
+"""Fraction of the voxels of the central sphere that are used."""
 _BRIGHT = 0.7
 _LEAST_VOXELS = 30
 
@@ -22,18 +22,18 @@ class Contrast:
     """Sign of the strongest density that two independent half-maps agree on."""
 
     positive: float
-    """Share of the strongest voxels of each half that are positive in the other one."""
+    """Fraction of the strongest voxels of each half that are positive in the other one."""
     error: float
-    """Standard error of that share, were all voxels independent."""
+    """Standard error of that fraction, for independent voxels."""
     verdict: Literal["right", "inverted", "open"]
 
 
 def judge_contrast(halves: Float[np.ndarray, "2 z y x"]) -> Contrast:
-    """Contrast by two half-maps (2, z, y, x).
+    """Contrast from two half-maps (2, z, y, x).
 
-    The strongest voxels of one half, by magnitude, within the sphere that touches the box, are looked up in the other
-    half: molecules are denser than what surrounds them, so these must be positive. The surroundings that a lost zero
-    frequency leaves negative are never as strong.
+    The strongest voxels of one half, by magnitude, within the sphere inscribed in the box, are looked up in the other
+    half: molecules are denser than their surroundings, so these must be positive. Surroundings made negative by a
+    lost zero frequency are never as strong.
     """
     box = halves.shape[-1]
     axis = np.arange(box) - box // 2
@@ -55,22 +55,22 @@ def judge_contrast(halves: Float[np.ndarray, "2 z y x"]) -> Contrast:
 
 @dataclass(frozen=True)
 class MaskFit:
-    """How a mask lies on what the half-maps have in common."""
+    """Fit of a mask to the common density of the half-maps."""
 
     held: float
-    """Share of the common power within the mask."""
+    """Fraction of the common power within the mask."""
     best: float
-    """The largest share that the mask would hold if it were moved as a whole."""
+    """The largest fraction that the mask would contain if shifted as a whole."""
     offset: tuple[int, int, int]
-    """(x, y, z) voxels of the mask's grid by which it would have to be moved for that."""
+    """(x, y, z) shift in voxels of the mask's grid for that."""
     verdict: Literal["right", "displaced", "too small", "open"]
 
 
 def judge_mask_fit(mask: Float[np.ndarray, "z y x"], halves: Float[np.ndarray, "2 z y x"]) -> MaskFit:
-    """A mask (z, y, x) against two half-maps on the same grid.
+    """Fit of a mask (z, y, x) to two half-maps on the same grid.
 
-    The product of the halves is on average the power of what they share. Its correlation with the mask, at every
-    displacement, says where the mask would hold most of it.
+    The product of the halves is on average their common power. Its correlation with the mask shows at which
+    shift the mask would contain most of it.
     """
     common = halves[0] * halves[1]
     total = float(common.sum())

@@ -1,4 +1,4 @@
-"""What images tell by themselves, without poses: background, normalisation, copies, contrast of their average."""
+"""Inspection of the images themselves, without poses: background, normalisation, duplicates, average contrast."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from cryobench.imaging.half_disc import HalfDisc
 from cryobench.reconstruction.images import transform_images
 
 _BACKGROUND = 0.1
-"""Mean of the corners, in standard deviations of their pixels, from which a background is not zero."""
+"""Mean of the corners, in standard deviations of their pixels, above which there is a background."""
 _SPREAD = 0.35
-"""Relative spread of the images' noise from which they are not normalised."""
+"""Relative spread of the noise above which images are not normalised."""
 
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """Of a sample of the images."""
+    """Facts of a sample of the images."""
 
     background: float
     """Mean of the corners beyond the inscribed circle, in standard deviations of their pixels."""
@@ -27,9 +27,9 @@ class ImageFacts:
     noise_spread: float
     """Relative spread, by quartiles, of the images' noise."""
     doubled: int
-    """Images that are copies of one before."""
+    """Number of images that duplicate an earlier one."""
     centre: float
-    """Middle of the images' average, corrected for the CTF, less what is around it, in standard errors."""
+    """Centre of the CTF-corrected average minus its surroundings, in standard errors."""
 
     @property
     def has_background(self) -> bool:
@@ -38,7 +38,7 @@ class ImageFacts:
 
     @property
     def is_normalised(self) -> bool:
-        """Whether the noise of the images is about the same."""
+        """Whether all images have about the same noise."""
         return self.noise_spread < _SPREAD
 
 
@@ -74,9 +74,9 @@ def look_at_images(particles: Particles) -> ImageFacts:
 
 
 def _weigh_centre(disc: HalfDisc, total: torch.Tensor, weight: torch.Tensor, power: torch.Tensor) -> float:
-    """Middle of the corrected average less a ring around it, in standard errors of that difference."""
+    """Centre of the corrected average minus a ring around it, in standard errors of that difference."""
     radius = disc.radius
-    # A Gaussian of the middle less one three times as wide: nothing of the zero frequency is left.
+    # A central Gaussian minus one three times as wide cancels the zero frequency.
     scaled = torch.from_numpy((disc.frequencies**2).sum(axis=1) / radius**2)
     band = (torch.exp(-4 * scaled) - torch.exp(-36 * scaled)) * torch.from_numpy(disc.weights)
     band[0] = 0

@@ -15,25 +15,25 @@ from cryobench.reconstruction.poses import GridSlices
 from cryobench.rng import stream
 
 _MOST_STATES = 50
-"""States whose volumes are read: those with most particles."""
+"""Maximum number of states whose volumes are read: those with most particles."""
 
 
 @dataclass(frozen=True)
 class LabelGain:
-    """Nats an image that its own label's volume predicts beyond that of another particle's label."""
+    """Nats per image by which its own label's volume predicts better than that of another particle's label."""
 
     gain: float
     error: float
     """Standard error of ``gain``."""
     expected: float
-    """Where labels are right."""
+    """Gain if labels are right."""
 
 
 def measure_labels(reading: Reading, agreement: Agreement, truth: GroundTruth) -> LabelGain | None:
-    """Gain of the labels, with volumes scaled to the images shell by shell; None where too little is known.
+    """Gain of the labels, with volumes scaled to the images shell by shell; None if too little is known.
 
-    True volumes must lie in the frame of the poses: where they do not, every label predicts equally badly, which the
-    comparison with ``expected`` tells from labels that are wrong only if the volumes predict anything at all.
+    True volumes must be in the frame of the poses: otherwise every label predicts equally badly, which the
+    comparison with ``expected`` distinguishes from wrong labels only if the volumes predict anything at all.
     """
     if truth.volumes is None:
         return None

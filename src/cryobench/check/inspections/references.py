@@ -1,7 +1,7 @@
-"""Maps of elsewhere against what the images show: contrast, hand and frame, by their Fourier shell correlation.
+"""Reference maps against the images: contrast, hand and frame, by Fourier shell correlation.
 
-Half-maps of the images are compared with a reference in the shells in which the two halves agree, as they lie and,
-where that is asked, aligned in either hand. Each half is compared by itself, so that every number has an error.
+Half-maps of the images are compared with a reference in the shells in which the two halves agree, in its own frame
+and, if requested, aligned in either hand. Each half is compared separately, so every number has an error.
 """
 
 from collections.abc import Sequence
@@ -20,16 +20,16 @@ from cryobench.volumes import align, mirror_volume
 from cryobench.volumes.regrid import regrid_volume
 
 _LIKE = 0.02
-"""Correlation by which one reading must exceed the other before anything is said."""
+"""Difference in correlation required for a conclusion."""
 _SIGMAS = 5.0
 _SHOWN = 0.143
 """Half-set FSC above which a shell is compared."""
 _LEAST_SHELLS = 4
 _AGREES = 0.5
-"""Correlation from which a reference is taken to lie where the half-maps do."""
+"""Correlation above which a reference is considered to be in the frame of the half-maps."""
 _MOST_MAPS = 8
 _ALIGNED = 48
-"""Voxels a side, at most, that are aligned."""
+"""Maximum box size for alignment, in voxels."""
 _MOVED_DEGREES, _MOVED_VOXELS = 3.0, 1.0
 
 Hand = Literal["same", "other", "open"]
@@ -37,18 +37,18 @@ Hand = Literal["same", "other", "open"]
 
 @dataclass(frozen=True)
 class InPlace:
-    """A reference in the frame of the poses, as it lies."""
+    """A reference compared in the frame of the poses, without alignment."""
 
     as_it_is: float
     """Mean FSC with the half-maps."""
     mirrored: float
-    """The same of its mirror image, z reversed."""
+    """The same for its mirror image, z reversed."""
     error: float
-    """Of both, from the difference of the two halves."""
+    """Error of both, from the difference of the two halves."""
 
     @property
     def is_inverted(self) -> bool:
-        """Whether its contrast is the other one."""
+        """Whether its contrast is inverted."""
         return max(self.as_it_is, self.mirrored, key=abs) < -max(_LIKE, _SIGMAS * self.error)
 
     @property
@@ -58,7 +58,7 @@ class InPlace:
 
     @property
     def evidence(self) -> str:
-        """A clause."""
+        """Evidence, as a clause."""
         return (
             f"their mean correlates with the images at {self.as_it_is:.2f}, its mirror image at {self.mirrored:.2f}, "
             f"± {self.error:.2g}"
@@ -67,24 +67,24 @@ class InPlace:
 
 @dataclass(frozen=True)
 class Aligned:
-    """A reference that was brought onto the half-maps, in either hand."""
+    """A reference aligned to the half-maps in either hand."""
 
     same_hand: float
     """Mean FSC of its best alignment."""
     other_hand: float
-    """The same of its mirror image."""
+    """The same for its mirror image."""
     error: float
-    """Of the difference of both, from the two halves."""
+    """Error of their difference, from the two halves."""
     angle: float
-    """Degrees by which the better one was turned."""
+    """Rotation of the better alignment in degrees."""
     shift: float
-    """Å by which it was moved."""
+    """Shift of the better alignment in Å."""
     moved: bool
-    """Whether that is more than the alignment's own uncertainty."""
+    """Whether these exceed the uncertainty of the alignment."""
 
     @property
     def hand(self) -> Hand:
-        """Hand of the poses, against that of the reference."""
+        """Hand of the poses relative to the reference."""
         least = max(_LIKE, _SIGMAS * self.error)
         if abs(self.same_hand - self.other_hand) <= least:
             return "open"
@@ -93,17 +93,17 @@ class Aligned:
 
 @dataclass(frozen=True)
 class References:
-    """What maps of elsewhere say of a data set."""
+    """Evidence of reference maps on a data set."""
 
     in_place: InPlace
     aligned: Aligned | None
-    """None where they agree as they lie, and nothing else was asked."""
+    """None if they agree without alignment, and it was not requested."""
     inverted: bool
-    """Whether their contrast, by their own density, is the other one: it was turned about before."""
+    """Whether their own density has the opposite contrast, which was inverted first."""
 
     @property
     def hand(self) -> Hand:
-        """Hand of the poses against that of the maps."""
+        """Hand of the poses relative to the maps."""
         if self.aligned is not None:
             return self.aligned.hand
         return "other" if self.in_place.is_mirrored else "same"
@@ -115,7 +115,7 @@ class References:
 
     @property
     def evidence(self) -> str:
-        """A clause."""
+        """Evidence, as a clause."""
         if self.aligned is None:
             return self.in_place.evidence
         return (
@@ -125,18 +125,19 @@ class References:
 
     @property
     def notes(self) -> list[str]:
-        """Sentences on what the maps say but for a wrong hand."""
+        """Findings from the maps other than a wrong hand."""
         found = []
         if self.inverted:
-            found.append("The maps are of the other contrast: their density is dark.")
+            found.append("The maps have inverted contrast: their density is dark.")
         if self.hand == "open":
-            found.append(f"The hand cannot be told by these maps: {self.evidence}.")
+            found.append(f"The hand cannot be decided with these maps: {self.evidence}.")
         elif self.hand == "same":
             found.append(f"The hand is that of the maps: {self.evidence}.")
         if self.aligned is not None and self.lie_elsewhere:
             found.append(
-                f"The maps lie in another frame than the poses: they correlate at {self.in_place.as_it_is:.2f} as "
-                f"they lie, and must be turned by {self.aligned.angle:.0f}° and moved by {self.aligned.shift:.0f} Å."
+                f"The maps are in another frame than the poses: they correlate at {self.in_place.as_it_is:.2f} "
+                f"without alignment, and must be rotated by {self.aligned.angle:.0f}° and shifted by "
+                f"{self.aligned.shift:.0f} Å."
             )
         return found
 
@@ -146,7 +147,7 @@ def mean_map(
 ) -> Float[np.ndarray, "z y x"]:
     """Mean of maps on the grid of the particles, over the whole box on fewer voxels.
 
-    ``chosen`` are those to be read, as often as they stand there; by default at most eight, evenly spaced.
+    ``chosen`` are the indices to read, repeats included; by default at most eight, evenly spaced.
     """
     some = (
         np.unique(np.linspace(0, len(maps) - 1, min(_MOST_MAPS, len(maps))).astype(int)) if chosen is None else chosen
@@ -158,7 +159,7 @@ def mean_map(
 
 
 def compare_in_place(halves: Float[np.ndarray, "2 z y x"], reference: Float[np.ndarray, "z y x"]) -> InPlace:
-    """Two half-maps against a reference on their grid, and against its mirror image."""
+    """Comparison of two half-maps with a reference on their grid, and with its mirror image."""
     shells = _shown_shells(halves)
     scores = np.array(
         [[_fsc(half, each)[shells].mean() for half in halves] for each in (reference, mirror_volume(reference))]
@@ -174,9 +175,9 @@ def judge_references(
     *,
     always_align: bool = True,
 ) -> References:
-    """Two half-maps against a reference on their grid of ``pixel_size`` Å, as it lies and aligned in either hand.
+    """Evidence of a reference on the half-maps' grid of ``pixel_size`` Å, unaligned and aligned in either hand.
 
-    Unless it is always aligned, it is only where it does not agree as it lies.
+    Unless always aligned, it is aligned only if it does not agree without.
     """
     inverted = judge_contrast(np.stack([reference, reference])).verdict == "inverted"
     reference = -reference if inverted else reference
@@ -216,7 +217,7 @@ def _align_both_hands(
 
 
 def _shown_shells(halves: Float[np.ndarray, "2 z y x"]) -> np.ndarray:
-    """Shells, but the zero frequency, up to the first in which two half-maps do not agree."""
+    """Shells, except the zero frequency, up to the first in which two half-maps do not agree."""
     fsc = _fsc(halves[0], halves[1])[1:]
     below = np.flatnonzero(fsc < _SHOWN)
     last = int(below[0]) if len(below) else len(fsc)

@@ -1,9 +1,9 @@
-"""The CTF without poses: rings of it in the power of the images.
+"""Check of the CTF without poses, by the Thon rings in the power of the images.
 
-Whatever the orientation, the power of an image is on average P_i(k) = C_i²(k) S + N, with one S and one N for each
-shell, over all images. A CTF that is not theirs makes rings where the images have none. The gain of an image is the
-log-likelihood of its spectrum under that power, less that under one power in each shell, as in ``agreement``. What
-power does not hold, such as the sign of the CTF, is not told by it.
+Whatever the orientation, the mean power of an image is P_i(k) = C_i²(k) S + N, with one S and one N for each
+shell, over all images. A wrong CTF has rings where the images have none. The gain of an image is the
+log-likelihood of its spectrum under that power, minus that under one power in each shell, as in ``agreement``.
+Properties that do not affect power, such as the sign of the CTF, are not tested.
 """
 
 from dataclasses import dataclass
@@ -24,25 +24,25 @@ _MOST_FAULTS = 2
 
 @dataclass(frozen=True)
 class Rings:
-    """The reading whose rings the images have."""
+    """The reading that matches the rings of the images."""
 
     faults: tuple[Trial, ...]
-    """What was taken over, in order, each against the reading before it."""
+    """Adopted hypotheses, in order, each against the reading before it."""
     trials: tuple[Trial, ...]
-    """Every hypothesis about the CTF against the reading that was found."""
+    """Every hypothesis about the CTF against the reading found."""
     gain: float
-    """Nats an image that its own CTF gains beyond that of another image."""
+    """Nats per image gained by its own CTF over that of another image."""
     error: float
     """Standard error of ``gain``."""
 
     @property
     def are_seen(self) -> bool:
-        """Whether images have rings of their own CTF."""
+        """Whether images show rings of their own CTF."""
         return self.gain > SURE * self.error
 
 
 def find_rings(reading: Reading) -> Rings:
-    """Try the hypotheses about the CTF on the power of images; rotations and shifts do not matter."""
+    """Try the hypotheses about the CTF on the power of the images; rotations and shifts do not matter."""
     faults: list[Trial] = []
     gains = ring_gains(reading)
     while True:
@@ -60,7 +60,7 @@ def find_rings(reading: Reading) -> Rings:
 
 
 def ring_gains(reading: Reading) -> Float[np.ndarray, "n"]:
-    """Log-likelihood in nats (n,) that each image gains by the rings of its CTF."""
+    """(n,) log-likelihood in nats that each image gains from the rings of its CTF."""
     disc, shells = reading.disc, torch.from_numpy(reading.disc.shells)
     weights = torch.from_numpy(disc.weights).double()
     total = torch.zeros(len(reading), dtype=torch.float64)
@@ -79,7 +79,7 @@ def ring_gains(reading: Reading) -> Float[np.ndarray, "n"]:
 def _fit_power(
     seen: Float[Tensor, "n e"], power: Float[Tensor, "n e"], weights: Float[Tensor, "e"]
 ) -> Float[Tensor, "n e"]:
-    """Power that is expected of each entry of a shell, N + S C², by weighted least squares in turns."""
+    """Expected power of each entry of a shell, N + S C², by alternating weighted least squares."""
     expected = torch.ones_like(power)
     for _ in range(_TURNS):
         columns = (each.reshape(-1, 1) for each in (seen, power, expected.square() / weights))

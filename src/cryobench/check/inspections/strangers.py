@@ -1,4 +1,4 @@
-"""Particles that agree with nothing: the share of them that match their prediction as they match one of others."""
+"""Mismatched particles ("strangers"): the fraction that match their own prediction no better than another's."""
 
 from dataclasses import dataclass
 
@@ -14,33 +14,33 @@ from cryobench.reconstruction.statistics import split_halves
 _STEPS = 200
 _STARTS = (0.1, 0.3, 0.6)
 _LEAST = 50
-"""Particles below which nothing is said of how they agree."""
+"""Minimum number of particles for a statement on agreement."""
 _BETTER = 12.5
-"""Log-likelihood that two kinds must win over one, in nats: as five standard errors do."""
+"""Log-likelihood in nats by which two kinds must exceed one, equivalent to five standard errors."""
 
 
 @dataclass(frozen=True)
 class Strangers:
-    """A mixture of particles that agree with the others, and of such that do not."""
+    """A mixture of particles that agree with the others, and of strangers that do not."""
 
     share: float
-    """Of those that do not."""
+    """Fraction of strangers."""
     error: float
-    """Standard error of ``share``, were the two kinds known but for it."""
+    """Standard error of ``share``, if the two kinds were known otherwise."""
     told_apart: bool
-    """Whether two kinds explain the matches better than one; else the share means nothing."""
+    """Whether two kinds explain the matches better than one; otherwise the fraction is meaningless."""
     among_themselves: bool = False
-    """Whether they agree with one another: then they are something else, and their poses are not wrong."""
+    """Whether strangers agree with one another: then they show something else, at correct poses."""
 
 
 def find_strangers(matches: Matches, others: Matches) -> tuple[Strangers, Float[np.ndarray, "n"]]:
-    """Share of the particles that match their own predictions as they match those at rotations of others.
+    """Fraction of the particles that match their own predictions no better than those at other rotations.
 
-    Also the probability (n,) of each of them to be such a one.
+    Also the probability (n,) that each is one of them.
 
-    Of both kinds the match of an image is normally distributed about a multiple of what is expected of it. Multiple
+    For both kinds the match of an image is normally distributed about a multiple of its expected value. Multiple
     and deviation of strangers are those of ``others``; those of the other kind are fitted by expectation
-    maximisation, along with the share, and so again without any strangers.
+    maximisation together with the fraction, and again without strangers.
     """
     slope, deviation = _fit(others, np.ones(len(others.found)))
     null = _normal(matches, slope, deviation)
@@ -52,7 +52,7 @@ def find_strangers(matches: Matches, others: Matches) -> tuple[Strangers, Float[
 
 
 def agree_among_themselves(reading: Reading, chosen: Int[np.ndarray, "m"], seed: int = 0) -> bool:
-    """Whether some of the particles predict one another better than at poses of others among them."""
+    """Whether the chosen particles predict one another better than at each other's poses."""
     if len(chosen) < _LEAST:
         return False
     some, halves = reading.select(chosen), split_halves(len(chosen), seed)
@@ -64,7 +64,7 @@ def agree_among_themselves(reading: Reading, chosen: Int[np.ndarray, "m"], seed:
 def _maximise(
     matches: Matches, null: Float[np.ndarray, "n"], share: float
 ) -> tuple[float, float, Float[np.ndarray, "n"]]:
-    """Log-likelihood, share of the null density (n,), and the density of the other kind, from a share on."""
+    """Log-likelihood, fraction of the null density (n,), density of the other kind, from an initial fraction."""
     weight = (matches.found > np.quantile(matches.found, share)).astype(np.float64)
     kind = _normal(matches, *_fit(matches, weight))
     for _ in range(_STEPS):
@@ -75,7 +75,7 @@ def _maximise(
 
 
 def _fit(matches: Matches, weight: Float[np.ndarray, "n"]) -> tuple[float, float]:
-    """Multiple of what is expected that is found, and the deviation from it."""
+    """Ratio of found to expected matches, and the deviation from it."""
     slope = float((weight * matches.found * matches.expected).sum() / (weight * matches.expected**2).sum())
     variance = (weight * (matches.found - slope * matches.expected) ** 2).sum() / weight.sum()
     return slope, max(float(np.sqrt(variance)), 1e-6)

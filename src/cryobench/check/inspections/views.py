@@ -1,4 +1,4 @@
-"""Preferred views: how evenly the viewing directions sample the directions of Fourier space."""
+"""Preferred views: evenness with which the viewing directions sample Fourier space."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DIRECTIONS = 500
 UNEVEN = 0.8
 """Sampling, relative to that of even views, below which views are called preferred."""
 _UNSEEN = 0.05
-"""Share of what even views give to a direction, below which it is as good as not sampled."""
+"""Fraction of the even sampling below which a direction counts as unsampled."""
 
 
 @dataclass(frozen=True)
@@ -23,18 +23,16 @@ class Views:
     """Sampling of Fourier space by the views of a data set."""
 
     evenness: float
-    """Images that evenly spread views would need for as good a map, for each image that is there: 1 is even."""
+    """Number of evenly spread images needed for as good a map, per actual image: 1 is even."""
     unseen: float
-    """Share of the directions of Fourier space that next to no view holds."""
+    """Fraction of the directions of Fourier space in almost no view."""
 
     @property
     def notes(self) -> list[str]:
-        """A sentence, where views are uneven."""
+        """A sentence, if views are uneven."""
         if self.evenness >= UNEVEN:
             return []
-        never = (
-            f"; {self.unseen:.0%} of the directions of Fourier space are in next to no view" if self.unseen else ""
-        )
+        never = f"; {self.unseen:.0%} of the directions of Fourier space are in almost no view" if self.unseen else ""
         return [
             f"Views are preferred: evenly spread, {self.evenness:.0%} of the images would give as good a map{never}."
         ]
@@ -43,9 +41,9 @@ class Views:
 def measure_views(rotations: Float[np.ndarray, "n 3 3"]) -> Views:
     """Evenness of the views of n particles, from their rotations.
 
-    A direction d of Fourier space lies in the slice of a view v where v is perpendicular to d. The noise of a map
-    goes with the mean, over all d, of one over the number of its slices, so the harmonic mean of that number is what
-    evenly spread views would need. Directions that no view holds count as ``_UNSEEN`` of an even share.
+    A direction d of Fourier space is in the slice of a view v if v is perpendicular to d. The noise of a map is
+    proportional to the mean, over all d, of one over the number of its slices, so evenly spread views would need the
+    harmonic mean of that number. Directions in no view count as ``_UNSEEN`` of the even sampling.
     Source: the sampling compensation factor of Baldwin & Lyumkis, Prog. Biophys. Mol. Biol. 150 (2020) 160,
     doi:10.1016/j.pbiomolbio.2019.09.002.
     """

@@ -1,1 +1,1 @@
-"""The commands, one a file: its options and help, and the call. Nothing heavy is imported until it runs."""
+"""The commands, one per file: options, help and call. Nothing heavy is imported until a command runs."""

@@ -1,4 +1,4 @@
-"""``cryobench list``: what there is to choose from."""
+"""``cryobench list``: recipes, methods, metrics and importers."""
 
 from typing import Annotated, Optional
 
@@ -8,13 +8,11 @@ import typer
 def list_(
     kind: Annotated[
         Optional[str],
-        typer.Argument(
-            metavar="[KIND|NAME]", help="recipes, methods, metrics or importers; or a name of any of them."
-        ),
+        typer.Argument(metavar="[KIND|NAME]", help="recipes, methods, metrics or importers; or the name of one."),
     ] = None,
-    name: Annotated[Optional[str], typer.Argument(help="One of them, for its settings, card or page.")] = None,
+    name: Annotated[Optional[str], typer.Argument(help="Name whose settings, card or page is shown.")] = None,
 ) -> None:
-    """Show the recipes, methods, metrics and importers; with a name, its settings, page, or the files it reads.
+    """List the recipes, methods, metrics and importers; with a name, show its settings, page or input files.
 
     Examples: **cryobench list methods**, **cryobench list 3d-class**
     """

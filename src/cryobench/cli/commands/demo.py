@@ -1,4 +1,4 @@
-"""``cryobench demo``: the whole road on a small data set."""
+"""``cryobench demo``: the complete workflow on a small data set."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,16 +9,14 @@ from cryobench.cli.options import Seed
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for everything made.")] = Path(
-        "cryobench-demo"
-    ),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for all results.")] = Path("cryobench-demo"),
     seed: Seed = 0,
 ) -> None:
-    """Go the whole road on a small data set: simulate, reconstruct, score, and write a page to look at.
+    """Run the complete workflow on a small data set: simulate, reconstruct, score, and write a report page.
 
-    Simulates IgG-1D at the tiny preset (1,000 images of 32 px of the antibody 1HZH, a Fab turning), runs the methods
-    3d-class and recovar and three controls, scores all five by every metric and writes a page. Repeating the command
-    goes on where it was stopped.
+    Simulates IgG-1D at the tiny preset (1,000 images of 32 px of the antibody 1HZH with a rotating Fab), runs the
+    methods 3d-class and recovar and three controls, scores all five by every metric and writes a page.
+    If interrupted, the same command resumes.
     """
     from cryobench.cli.demo import run_demo
     from cryobench.cli.progress import Bars

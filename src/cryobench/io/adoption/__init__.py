@@ -1,1 +1,1 @@
-"""Particles, labels, maps and masks that come from outside, and the checks that they fit together."""
+"""Particles, labels, maps and masks from outside, and checks of their consistency."""

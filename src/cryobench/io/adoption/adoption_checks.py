@@ -1,6 +1,6 @@
-"""Checks of particles when they are adopted, so that no method finds a fault hours later.
+"""Checks of particles on adoption, so that no method finds a fault hours later.
 
-What cannot be right is refused; what may be meant is said in ``notes``, which stand on the card and are printed.
+Impossible values are refused; doubtful ones are reported in ``notes``, kept on the card and printed.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from cryobench.io.formats.mrc import MrcStacks
 from cryobench.io.tools.phase_flips import stacks_of
 
 _SAMPLE = 256
-"""Images that are read, evenly spaced through the particles."""
+"""Number of images read, evenly spaced through the particles."""
 _CHUNK = 32
 _UPRIGHT = 1e-6
 
 
 def check_particles(particles: Particles, notes: list[str]) -> Particles:
-    """The same particles, without poses that are none; what is unusual is said in ``notes``.
+    """The particles, without meaningless poses; unusual facts are added to ``notes``.
 
     Raises
     ------
@@ -36,7 +36,7 @@ def check_particles(particles: Particles, notes: list[str]) -> Particles:
         _note_headers(stacks, particles.pixel_size, notes)
         _note_doubled(stacks, notes)
     if np.median(particles.ctf.defocus_u) < 0:
-        notes.append("most particles have negative defocus, which is overfocus: underfocus is positive here")
+        notes.append("most particles have negative defocus, which means overfocus: underfocus is positive here")
     return _without_flat_poses(particles, notes)
 
 
@@ -50,7 +50,7 @@ def _check_pixels(stacks: MrcStacks) -> None:
             raise FormatError(
                 f"particle {particle}, image {stacks.image_index[particle] + 1} (counted from 1) of"
                 f" {stacks.paths[stacks.file_index[particle]]}, has pixels that are NaN or infinite, expected finite"
-                f" numbers ({len(chosen)} images were looked at). Remove it from the table, or make the stack again."
+                f" numbers ({len(chosen)} images were checked). Remove it from the table, or make the stack again."
             )
 
 
@@ -58,15 +58,15 @@ def _note_headers(stacks: MrcStacks, pixel_size: float, notes: list[str]) -> Non
     other = [header for header in stacks.headers if differs(header.pixel_sizes[0], pixel_size)]
     if other:
         notes.append(
-            f"{other[0].path.name}{_and_others(len(other) - 1)} states pixels of {other[0].pixel_sizes[0]:.4g} Å in"
-            f" its header, the particles have {pixel_size:.4g} Å, which is used"
+            f"{other[0].path.name}{_and_others(len(other) - 1)} has pixels of {other[0].pixel_sizes[0]:.4g} Å in"
+            f" its header, but the particles have {pixel_size:.4g} Å, which is used"
         )
     integers = [header for header in stacks.headers if header.signs_overruled]
     if integers:
         kind = "unsigned" if integers[0].dtype.kind == "u" else "signed"
         notes.append(
             f"{integers[0].path.name}{_and_others(len(integers) - 1)} is read as {kind}"
-            f" {8 * integers[0].dtype.itemsize}-bit integers: by its header numbers would wrap around"
+            f" {8 * integers[0].dtype.itemsize}-bit integers: as its header states, numbers would wrap around"
         )
 
 
@@ -80,20 +80,20 @@ def _note_doubled(stacks: MrcStacks, notes: list[str]) -> None:
     if (counts > 1).any():
         first, second = np.flatnonzero(keys == distinct[np.argmax(counts > 1)])[:2]
         notes.append(
-            f"{int((counts > 1).sum()):,} images are those of more than one particle, such as image"
-            f" {stacks.image_index[first] + 1} of {stacks.paths[stacks.file_index[first]].name}, which particles"
-            f" {first} and {second} are: they count twice"
+            f"{int((counts > 1).sum()):,} images belong to more than one particle, such as image"
+            f" {stacks.image_index[first] + 1} of {stacks.paths[stacks.file_index[first]].name}, of particles"
+            f" {first} and {second}: they count twice"
         )
 
 
 def _without_flat_poses(particles: Particles, notes: list[str]) -> Particles:
-    """Without poses if all particles are seen along the axis of the reference, which 2D classification writes."""
+    """Particles without poses if all views are along the reference's axis, as written by 2D classification."""
     if particles.rotations is None or len(particles) < 2:
         return particles
     if (np.abs(particles.rotations[:, 2, 2]) < 1 - _UPRIGHT).any():
         return particles
     notes.append(
-        f"no poses: all {len(particles):,} particles have in-plane angles alone (rot = tilt = 0), as 2D"
+        f"no poses: all {len(particles):,} particles have only in-plane angles (rot = tilt = 0), as 2D"
         " classification writes them"
     )
     return replace(particles, rotations=None, shifts=None)

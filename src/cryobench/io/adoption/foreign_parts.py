@@ -1,6 +1,6 @@
-"""Particles that come from outside, in any form.
+"""Particles from outside, in any format.
 
-Everything is brought to one grid, that of the images, or refused with what to do about it.
+Everything is brought to the grid of the images, or refused with a way out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cryobench.io.tools.relion import read_star
 from cryobench.io.tools.stack_paths import find_stacks
 
 BRIGHT: Literal[-1] = -1
-"""Sign of stored images in which protein is bright, as most stacks on disk are."""
+"""Sign of stored images in which protein is bright, as is usual on disk."""
 
 
 def read_particles(
@@ -34,7 +34,7 @@ def read_particles(
     sign: Literal[1, -1] | None,
     notes: list[str],
 ) -> Particles:
-    """Particles of a RELION table, a cryoSPARC file, or stacks with cryoDRGN's pickles: see ``adopt``."""
+    """Particles of a RELION table, a cryoSPARC file, or stacks with cryoDRGN pickles: see ``adopt``."""
     kind = source.suffix.lower()
     if kind == ".cs":
         found = read_cs(source, passthrough=passthrough, datadir=datadir, sign=sign, notes=notes)
@@ -55,10 +55,10 @@ def _read_images_alone(
     sign: Literal[1, -1],
     notes: list[str],
 ) -> Particles:
-    """Particles of a stack, or of a list of stacks, with cryoDRGN's pickles."""
+    """Particles of a stack, or of a list of stacks, with cryoDRGN pickles."""
     images = MrcStacks(_list_stacks(source, datadir, notes) if source.suffix.lower() == ".txt" else [source])
     if ctf is None:
-        raise ValueError(f"{source} holds images alone: give their CTF too (ctf.pkl in cryoDRGN's form).")
+        raise ValueError(f"{source} holds images only: give their CTF too (a cryoDRGN ctf.pkl).")
     parameters, size, pixel_size = read_ctf(ctf, box_size=images.box_size)
     given = (None, None)
     if poses is not None:
@@ -67,14 +67,14 @@ def _read_images_alone(
         if part is not None and len(part) != len(images):
             raise FormatError(
                 f"{path} describes {len(part)} particles, but {source} holds {len(images)} images. Use the pickle"
-                " that was made for these images."
+                " made for these images."
             )
     return Particles(images, pixel_size, parameters, *given, sign=sign)
 
 
 def _list_stacks(source: Path, datadir: Path | None, notes: list[str]) -> list[Path]:
-    """Stacks that a text file names, one a line, from its folder or ``datadir``."""
+    """Stacks listed in a text file, one per line, relative to its folder or ``datadir``."""
     names = [line.strip() for line in read_text(source, "a list of stacks").splitlines() if line.strip()]
     if not names:
-        raise FormatError(f"{source} is empty, expected one stack a line.")
+        raise FormatError(f"{source} is empty, expected one stack per line.")
     return find_stacks(names, source, folders=[source.absolute().parent], datadir=datadir, notes=notes)

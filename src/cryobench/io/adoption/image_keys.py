@@ -1,7 +1,7 @@
-"""Which image a name such as ``000001@job010/mic1.mrcs`` means, among those of some particles.
+"""Images of particles identified by names such as ``000001@job010/mic1.mrcs``.
 
-Two stacks of one file name in two folders are two stacks: a name means the stack that has most of its last
-folders, and is refused if that is not one alone.
+Stacks with the same file name in two folders are distinct: a name means the stack that shares most of its last
+folders, and is refused if that is ambiguous.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from cryobench.io.formats.mrc import MrcStacks
 from cryobench.io.tools.phase_flips import stacks_of
 
 _STRIDE = 1 << 40
-"""More than the images of any stack."""
+"""More than the number of images of any stack."""
 
 
 def image_keys(images: MrcStacks) -> np.ndarray:
-    """One number (n,) per image that is the same for two particles if and only if they are one image on disk."""
+    """(n,) one number per image, equal for two particles if and only if they are the same image on disk."""
     first_of: dict[Path, int] = {}
     files = np.array([first_of.setdefault(path, place) for place, path in enumerate(images.paths)])
     return files[images.file_index] * _STRIDE + images.image_index
 
 
 def rows_of_images(names: Sequence[str], images: ImageSource, path: Path) -> np.ndarray:
-    """Row (n,) of a table whose rows name images, for each of n images; −1 where no row names it.
+    """(n,) row of a table that names each image; −1 if no row names it.
 
     Raises
     ------
     FormatError
-        If an entry is no INDEX@STACK, a stack could be several of those of the images, an image is named twice
+        If an entry is not INDEX@STACK, a stack is ambiguous among those of the images, an image is named twice
         (unless the rows are the images one by one), or no row names any of the images.
     """
     stacks = stacks_of(images)
     if stacks is None:
-        raise FormatError(f"{path} names images, but the particles do not come from MRC stacks that have names.")
+        raise FormatError(f"{path} names images, but the particles do not come from named MRC stacks.")
     parts = pd.Series([str(name) for name in names]).str.partition("@")
     numbers = np.asarray(pd.to_numeric(parts[0], errors="coerce"), dtype=np.float64)
     bad = ~(numbers >= 1) | (numbers != np.floor(numbers)) | (parts[2].to_numpy() == "")
@@ -55,20 +55,20 @@ def rows_of_images(names: Sequence[str], images: ImageSource, path: Path) -> np.
     named = wanted[wanted >= 0]
     if not np.isin(named, own).any():
         raise FormatError(
-            f"{path} names none of the images of the particles: its first is {names[0]!r}, theirs is"
+            f"{path} names none of the images of the particles: its first is {names[0]!r}, that of the particles is"
             f" {stacks.image_index[0] + 1}@{stacks.paths[stacks.file_index[0]]}. Use a table of the same images."
         )
     distinct_keys, counts = np.unique(named, return_counts=True)
     if (counts > 1).any():
         twice = int(np.argmax(wanted == distinct_keys[np.argmax(counts > 1)]))
-        raise FormatError(f"{path} names the image {names[twice]!r} more than once: which row counts is not known.")
+        raise FormatError(f"{path} names the image {names[twice]!r} more than once: the rows are ambiguous.")
     rows_named = np.flatnonzero(wanted >= 0)
     places = pd.Index(named).get_indexer(pd.Index(own))
     return np.where(places < 0, -1, rows_named[places])
 
 
 def _match_stacks(names: Sequence[str], paths: Sequence[Path], table: Path) -> np.ndarray:
-    """Which of some stacks each name means, −1 where none has its file name."""
+    """Index of the stack that each name means, −1 if none has its file name."""
     by_file: dict[str, list[int]] = {}
     seen: set[Path] = set()
     for place, path in enumerate(paths):
@@ -99,7 +99,7 @@ def _match_stacks(names: Sequence[str], paths: Sequence[Path], table: Path) -> n
 
 
 def _common_tail(one: Sequence[str], other: Sequence[str]) -> int:
-    """Number of last parts that two paths have in common."""
+    """Number of trailing parts that two paths have in common."""
     count = 0
     for left, right in zip(reversed(one), reversed(other), strict=False):
         if left != right:

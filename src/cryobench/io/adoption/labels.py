@@ -1,18 +1,18 @@
-"""Labels of particles: the state of each, from whatever file they came in.
+"""Labels of particles: the state of each, from any supported file.
 
 ========  =======================================================  =========================================
 suffix    content                                                  state
 ========  =======================================================  =========================================
-.csv      a column ``state`` (or ``label``, ``class``); or one     as it stands
+.csv      a column ``state`` (or ``label``, ``class``); or one     as stored
           column, or particle and state, without a header
-.npy      array (n,) of whole numbers                              as it stands
-.pkl      the same as a pickle (gt_latents.pkl), never unpickled   as it stands
+.npy      array (n,) of whole numbers                              as stored
+.pkl      the same as a pickle (gt_latents.pkl), never unpickled   as stored
           beyond plain arrays
-.parquet  as .csv; DATASET/truth/particles.parquet is one          as it stands
+.parquet  as .csv; DATASET/truth/particles.parquet is one          as stored
 .star     rlnClassNumber                                           one less: RELION counts classes from 1
 ========  =======================================================  =========================================
 
-A state of −1 means unlabelled. Rows are particles in the order of their table, unless a column says which
+A state of −1 means unlabelled. Rows are particles in the order of their table, unless a column names them
 (``row_order``).
 """
 
@@ -38,28 +38,28 @@ _LARGEST = 2**53
 
 
 def read_labels(path: Path, particles: Particles, *, uids: np.ndarray | None = None) -> np.ndarray:
-    """States (n,) int64 of n particles, −1 where unlabelled. ``uids`` (n,) are those of a .cs file, if they have
-    some.
+    """States (n,) int64 of n particles, −1 if unlabelled. ``uids`` (n,) are those of a .cs file, if the particles
+    have some.
 
     Raises
     ------
     FormatError
-        If the file is missing or of another kind, its length is not that of the particles, an entry is no whole
-        number of at least −1, or a column that says which particle a row is cannot be understood.
+        If the file is missing or of another kind, its length is not that of the particles, an entry is not a whole
+        number of at least −1, or a column that identifies particles cannot be understood.
     """
     path = Path(path)
     if not path.is_file():
-        raise FormatError(f"{path} does not exist or is no file, expected labels of {len(particles)} particles.")
+        raise FormatError(f"{path} does not exist or is not a file, expected labels of {len(particles)} particles.")
     readers = {".csv": _read_csv, ".npy": _read_npy, ".pkl": _read_pkl, ".parquet": _read_parquet}
     readers |= {".star": _read_star}
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise FormatError(f"{path} is no file of labels: expected {', '.join(readers)}, found {path.suffix!r}.")
+        raise FormatError(f"{path} is not a labels file: expected {', '.join(readers)}, found {path.suffix!r}.")
     values = reader(path, Items(len(particles), images=particles.images, uids=uids))
     if values.shape != (len(particles),):
         raise FormatError(
             f"{path} labels {len(values) if values.ndim else 1} particles (shape {values.shape}), but there are"
-            f" {len(particles)}. One state per particle is needed, in their order; -1 for unlabelled ones."
+            f" {len(particles)}. Give one state per particle, in order; -1 for unlabelled ones."
         )
     bad = ~((values >= -1) & (values <= _LARGEST)) | (values != np.floor(values))
     if bad.any():
@@ -96,7 +96,7 @@ def _read_star(path: Path, particles: Items) -> np.ndarray:
             states = np.maximum(number_column(table, "rlnClassNumber", path) - 1, -1)
             names = {"rlnImageName": table["rlnImageName"].to_numpy()} if "rlnImageName" in table else {}
             return _in_order(states, names, particles, path)
-    raise FormatError(f"{path} has no column _rlnClassNumber, in which RELION keeps classes.")
+    raise FormatError(f"{path} has no column _rlnClassNumber, in which RELION stores classes.")
 
 
 def _read_csv(path: Path, particles: Items) -> np.ndarray:
@@ -106,7 +106,7 @@ def _read_csv(path: Path, particles: Items) -> np.ndarray:
     *indices, states = zip(*table.rows, strict=True)
     if len(indices) > 1:
         raise FormatError(
-            f"{path} has {len(indices) + 1} columns and no header: which is the state? Begin it with the line"
+            f"{path} has {len(indices) + 1} columns and no header, so the state is ambiguous. Begin it with the line"
             " 'particle,state', or give one or two columns."
         )
     return _in_order(_entries(states, path), {"particle": list(indices[0])} if indices else {}, particles, path)
@@ -121,7 +121,7 @@ def _from_columns(columns: Mapping[str, Column], particles: Items, path: Path, f
 
 
 def _in_order(states: np.ndarray, columns: Mapping[str, Column], particles: Items, path: Path) -> np.ndarray:
-    """States in the order of the particles; those that no row names are unlabelled."""
+    """States in the order of the particles; those not named by any row are unlabelled."""
     rows = find_rows(columns, particles, path)
     return states if rows is None else np.where(rows < 0, -1, states[rows])
 

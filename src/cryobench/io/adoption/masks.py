@@ -1,11 +1,11 @@
-"""Masks as they come from files: checked against the data set before anything is measured in one.
+"""Masks from files, checked against the data set before anything is measured in one.
 
-A mask lies on the grid of the images, its values between 0 and 1. It must hold something: a mask of a few voxels
-makes any two volumes agree, because the spectrum of one voxel is flat whatever it holds. Asked for are voxels enough
-for a spectrum (``LEAST_VOXELS``), and, where true volumes are known, a part of the power of one of them
-(``LEAST_POWER``): a domain, a subunit, a ligand; not a corner of the box. Where none is known, a consensus of the
-images stands in for them, which is rough and noisy: there the power in the mask is compared with the mean power of as
-many voxels (``LEAST_SHARE``), which solvent falls short of at any noise.
+A mask is on the grid of the images, with values between 0 and 1. It must cover density: in a mask of a few voxels
+any two volumes agree, because the spectrum of one voxel is flat whatever its value. Required are enough voxels
+for a spectrum (``LEAST_VOXELS``) and, if true volumes are known, a fraction of the power of one of them
+(``LEAST_POWER``): a domain, a subunit, a ligand; not a corner of the box. If none is known, a consensus of the
+images is used instead, which is rough and noisy: there the power in the mask is compared with the mean power of
+equally many voxels (``LEAST_SHARE``), which solvent does not reach at any noise.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from cryobench.io.adoption.stated_size import check_stated
 from cryobench.io.formats.mrc import read_volume
 
 LEAST_VOXELS = 64
-"""Sum of a mask's values at the least: four voxels a side."""
+"""Minimum sum of a mask's values: four voxels a side."""
 LEAST_POWER = 1e-3
-"""Share of a true volume's sum of squares that a mask holds at the least."""
+"""Minimum fraction of a true volume's sum of squares within a mask."""
 LEAST_SHARE = 0.25
-"""Power of a consensus in a mask at the least, over that of as many voxels at the mean of the box.
+"""Minimum power of a consensus in a mask, relative to equally many voxels at the mean of the box.
 
 Masks around a molecule or a domain of it have 5 to 60, corners of the box -0.2 to 0.2 (``igg-1d``, ``ribosembly``;
 SNR 0.005 to 0.5)."""
 LEAST_AGREEMENT = 0.5
-"""Correlation of the half-maps of a consensus at the least, for a mask to be judged by it."""
+"""Minimum correlation of the half-maps of a consensus, for a mask to be judged by it."""
 _ROUNDING = 1e-3
-"""By which values may leave [0, 1], as those of a mask that was resampled do."""
+"""Tolerance of the range [0, 1], for masks that were resampled."""
 
 
 def read_mask(path: Path, box_size: int, pixel_size: float) -> np.ndarray:
-    """The mask (z, y, x) in a file, float32 in [0, 1].
+    """Mask (z, y, x) from a file, float32 in [0, 1].
 
     Raises
     ------
     FormatError
-        If the file is no cubic volume, lies on another grid than images of ``box_size`` px of ``pixel_size`` Å, holds
-        values outside [0, 1], or next to nothing.
+        If the file is not a cubic volume, is on another grid than images of ``box_size`` px of ``pixel_size`` Å,
+        holds values outside [0, 1], or is almost empty.
     """
     mask, stated = read_volume(path)
     if len(mask) != box_size:
@@ -53,27 +53,27 @@ def read_mask(path: Path, box_size: int, pixel_size: float) -> np.ndarray:
     check_stated(path, stated, pixel_size)
     low, high = float(mask.min()), float(mask.max())
     if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
-        raise FormatError(f"{path} is no mask: its values run from {low:.4g} to {high:.4g}, expected 0 to 1.")
+        raise FormatError(f"{path} is not a mask: its values range from {low:.4g} to {high:.4g}, expected 0 to 1.")
     mask = np.clip(mask, 0, 1)
     check_extent(mask, path)
     return mask
 
 
 def check_extent(mask: np.ndarray, source: Path | str) -> None:
-    """FormatError if a mask from ``source`` is empty, or too small for a spectrum."""
+    """Raise FormatError if a mask from ``source`` is empty, or too small for a spectrum."""
     extent = float(np.sum(mask, dtype=np.float64))
     if extent < LEAST_VOXELS:
         raise FormatError(
-            f"{source} holds next to nothing: its values sum to {extent:.4g} voxels, expected at least"
-            f" {LEAST_VOXELS}. In so few voxels any two volumes agree: take a mask around the molecule or a part of"
+            f"{source} is almost empty: its values sum to {extent:.4g} voxels, expected at least"
+            f" {LEAST_VOXELS}. In so few voxels any two volumes agree: use a mask around the molecule or a part of"
             " it."
         )
 
 
 def check_power(mask: np.ndarray, volumes: VolumeSource, states: Iterable[int], source: Path | str) -> None:
-    """FormatError if a mask from ``source`` holds too little of the true volume of every one of some states.
+    """Raise FormatError if a mask from ``source`` contains too little of the true volume of every given state.
 
-    Volumes are read one by one until one is held.
+    Volumes are read one by one until one passes.
     """
     most = 0.0
     for state in states:
@@ -83,14 +83,14 @@ def check_power(mask: np.ndarray, volumes: VolumeSource, states: Iterable[int], 
         if most >= LEAST_POWER:
             return
     raise FormatError(
-        f"{source} holds {most:.2g} of the power of the true volumes, expected at least {LEAST_POWER:g}: it lies"
-        " beside the molecule. Is it of another data set, or in another frame? Take a mask around the molecule or a"
+        f"{source} holds {most:.2g} of the power of the true volumes, expected at least {LEAST_POWER:g}: it is"
+        " off the molecule. Is it of another data set, or in another frame? Use a mask around the molecule or a"
         " part of it."
     )
 
 
 def check_share(mask: np.ndarray, halves: np.ndarray, source: Path | str) -> bool:
-    """FormatError if a mask from ``source`` holds too little of a consensus; False if that cannot be told.
+    """Raise FormatError if a mask from ``source`` contains too little of a consensus; False if undecidable.
 
     Parameters
     ----------
@@ -107,8 +107,8 @@ def check_share(mask: np.ndarray, halves: np.ndarray, source: Path | str) -> boo
     if held < LEAST_SHARE * float(weight.mean()):
         raise FormatError(
             f"{source} holds {max(held, 0):.2%} of the power of a consensus of the particles in {weight.mean():.2%}"
-            f" of the box, expected at least {LEAST_SHARE * weight.mean():.2%}: it lies beside the molecule. Is it of"
-            " another data set, or in another frame? Take a mask around the molecule or a part of it; if the mask is"
-            " right, the poses or the hand of the particles are not."
+            f" of the box, expected at least {LEAST_SHARE * weight.mean():.2%}: it is off the molecule. Is it of"
+            " another data set, or in another frame? Use a mask around the molecule or a part of it; if the mask is"
+            " right, the poses or the hand of the particles are wrong."
         )
     return True

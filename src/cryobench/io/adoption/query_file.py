@@ -1,4 +1,4 @@
-"""Query particles from a file: indices, one a line, perhaps below a header, as in DATASET/query.csv."""
+"""Query particles from a file: one index per line, optionally below a header, as in DATASET/query.csv."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def read_queries(path: Path, n: int) -> np.ndarray:
     Raises
     ------
     FormatError
-        If the file is missing or empty, has several columns and none called particle, or an entry is no index of a
-        particle.
+        If the file is missing or empty, has several columns and none called particle, or an entry is not a
+        particle index.
     """
     table = read_csv_table(path, "a list of query particles")
     words = [word for cell in _entries(table, path) for word in cell.split()]
@@ -27,13 +27,13 @@ def read_queries(path: Path, n: int) -> np.ndarray:
     if bad or not words:
         raise FormatError(
             f"{path} names the query particle {bad[0] if bad else 'none'!r}, expected indices of particles, 0 to"
-            f" {n - 1}, one a line."
+            f" {n - 1}, one per line."
         )
     return np.array([int(word) for word in words], dtype=np.int64)
 
 
 def drop_doubled(queries: np.ndarray, notes: list[str]) -> np.ndarray:
-    """Query particles each once, in the order given: a volume belongs to each. ``notes`` say if some were doubled."""
+    """Query particles without repeats, in the given order; ``notes`` report repeats."""
     _, first = np.unique(queries, return_index=True)
     if len(first) < len(queries):
         doubled = next(query for place, query in enumerate(queries) if query in queries[:place])
@@ -48,14 +48,14 @@ def _entries(table: CsvTable, path: Path) -> list[str]:
     if table.header is None:
         if len(table.rows[0]) > 1:
             raise FormatError(
-                f"{path} has {len(table.rows[0])} columns and no header: which is the query particle? Give one"
-                " column, or begin the file with a header that names one particle."
+                f"{path} has {len(table.rows[0])} columns and no header, so the query particles are ambiguous. Give "
+                "one column, or begin the file with a header that names one particle."
             )
         return [row[0] for row in table.rows]
     names = [name.lower() for name in table.header]
     place = next((names.index(name) for name in _NAMES if name in names), None)
     if place is None and len(names) == 1 and table.header[0].split()[0].isdecimal():
-        return [table.header[0], *(row[0] for row in table.rows)]  # several a line, separated by blanks
+        return [table.header[0], *(row[0] for row in table.rows)]  # several per line, separated by blanks
     if place is None:
         raise FormatError(
             f"{path} has the columns {', '.join(table.header)}, expected indices of particles in one called particle."

@@ -1,18 +1,18 @@
-"""Which particle, or which state, each row of a table is: by a column that says so, or else by the order of the rows.
+"""Assignment of table rows to particles or states: by a column that identifies them, or by the order of the rows.
 
 ========================================  =====================================================================
 column                                    meaning
 ========================================  =====================================================================
-particle, particle_index, index, idx,     index from 0; rows may be missing, their particles have no entry
+particle, particle_index, index, idx,     index from 0; rows may be missing, leaving particles without entry
 or the row's own (state, frame)
-without a name, ``Unnamed: 0``            the same: the index that a data frame was saved with; where it merely
-                                          counts the rows it gives way to the columns below
+without a name, ``Unnamed: 0``            the same: the stored index of a data frame; if it merely counts the
+                                          rows, it yields to the columns below
 image, image_name, rlnImageName           INDEX@STACK, or the index of every particle
-uid                                       of the adopted .cs file, or the index of every particle
+uid                                       the uid of the adopted .cs file, or the index of every particle
 id, particle_id                           the index of every particle
 ========================================  =====================================================================
 
-A column of one of these names that means neither is refused: passing over it would pair rows with wrong particles.
+A column of one of these names with other contents is refused: ignoring it would pair rows with wrong particles.
 """
 
 from __future__ import annotations
@@ -38,31 +38,31 @@ _IDENTIFIERS = (*_IMAGES, "uid", "id", "particle_id")
 
 @dataclass(frozen=True)
 class Items:
-    """The particles or states that the rows of a table are about."""
+    """The particles or states that the rows of a table describe."""
 
     count: int
     kind: str = "particle"
-    """What one is called, as in messages."""
+    """Singular noun for messages."""
     indices: tuple[str, ...] = ()
-    """Further names of columns that hold indices."""
+    """Further names of index columns."""
     images: ImageSource | None = None
-    """Of the particles, so that a row can name its image."""
+    """Images of the particles, so that rows can name them."""
     uids: np.ndarray | None = None
-    """(count,) of the particles, if they come from a .cs file."""
+    """(count,) uids of the particles, if they come from a .cs file."""
 
     def is_key(self, name: str) -> bool:
-        """Whether a column of that name says which item a row is."""
+        """Whether a column of that name identifies items."""
         return name.strip().lower() in (*_INDICES, *self.indices, *_UNNAMED, *_IDENTIFIERS)
 
 
 def find_rows(columns: Mapping[str, Column], items: Items, path: Path) -> np.ndarray | None:
-    """Row (count,) of each item, −1 where the table has none; None where no column says which item a row is.
+    """(count,) row of each item, −1 if there is none; None if no column identifies items.
 
     Raises
     ------
     FormatError
-        If a column of such a name holds something else, names an item that does not exist or names one twice, or two
-        of them contradict each other.
+        If a column of such a name has other contents, names an unknown item or one twice, or two such columns
+        contradict each other.
     """
     by_index = {name: column for name, column in columns.items() if _is_in(name, (*_INDICES, *items.indices))}
     unnamed = {name: column for name, column in columns.items() if _is_in(name, _UNNAMED)}
@@ -87,14 +87,14 @@ def _agreed(found: dict[str, np.ndarray], items: Items, path: Path) -> np.ndarra
     for name, other in others:
         if not np.array_equal(rows, other):
             raise FormatError(
-                f"{path}: the columns {first!r} and {name!r} contradict each other in which {items.kind} a row is."
+                f"{path}: the columns {first!r} and {name!r} contradict each other on the {items.kind} of a row."
                 " Remove the wrong one."
             )
     return rows
 
 
 def _by_index(name: str, column: Column, items: Items, path: Path) -> np.ndarray:
-    """Rows by a column of indices."""
+    """Rows by an index column."""
     values = _whole_numbers(column)
     if values is None:
         if _names_images(column) and items.images is not None:
@@ -121,7 +121,7 @@ def _by_index(name: str, column: Column, items: Items, path: Path) -> np.ndarray
 
 
 def _by_identifier(name: str, column: Column, items: Items, path: Path) -> np.ndarray:
-    """Rows by names of images, by uid, or by a column that holds every index once."""
+    """Rows by image names, by uid, or by a column that holds every index once."""
     if _is_in(name, _IMAGES) and _names_images(column) and items.images is not None:
         return rows_of_images([str(entry) for entry in column], items.images, path)
     values = _whole_numbers(column)
@@ -132,14 +132,14 @@ def _by_identifier(name: str, column: Column, items: Items, path: Path) -> np.nd
     if values is not None and np.array_equal(np.sort(values), np.arange(items.count)):
         return _by_index(name, column, items, path)
     raise FormatError(
-        f"{path}: the column {name!r} looks as if it says which {items.kind} each row is, but its entries, such as"
-        f" {str(column[0]) if len(column) else 'none'!r}, are not known here. Name it particle if it holds indices"
+        f"{path}: the column {name!r} should identify the {items.kind} of each row, but its entries, such as"
+        f" {str(column[0]) if len(column) else 'none'!r}, are unknown. Name it particle if it holds indices"
         f" counted from 0; remove it if the rows are in the order of the {items.kind}s."
     )
 
 
 def _by_uid(values: np.ndarray, uids: np.ndarray) -> np.ndarray | None:
-    """Rows of particles by their uid; None if one is listed twice, or none is theirs."""
+    """Rows of particles by their uid; None if one is listed twice, or none matches."""
     if len(np.unique(values)) < len(values) or values.min(initial=0) < 0:
         return None
     rows = np.asarray(pd.Index(values.astype(np.uint64)).get_indexer(pd.Index(uids.astype(np.uint64))))
@@ -160,7 +160,7 @@ def _names_images(column: Column) -> bool:
 
 
 def _whole_numbers(column: Column) -> np.ndarray | None:
-    """Entries as whole numbers, unsigned if they need 64 bits; None if one is none."""
+    """Entries as whole numbers, unsigned if they need 64 bits; None if one is not a whole number."""
     series = pd.Series(column)
     numbers = pd.to_numeric(series, errors="coerce")
     values = np.asarray(numbers)

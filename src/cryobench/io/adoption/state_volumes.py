@@ -1,8 +1,8 @@
-"""The true volume of each state in a folder of maps: which file is which state, on the grid of the images.
+"""The true volume of each state from a folder of maps, on the grid of the images.
 
-States are counted in the natural order of names. Folders of jobs hold other maps too (a consensus, a mask, earlier
-iterations, half maps), which would shift the count, so more maps than states are taken only if numbers in their names
-say which are meant.
+States are in natural order of names. Job folders hold other maps too (a consensus, a mask, earlier iterations,
+half-maps), which would shift the numbering, so more maps than states are accepted only if numbers in their names
+identify the right ones.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ class _CroppedVolumes:
 
 
 def open_state_volumes(folder: Path, particles: Particles, states: np.ndarray, notes: list[str]) -> VolumeSource:
-    """The volume of each state in a folder, on the grid of the images.
+    """Volume of each state from a folder, on the grid of the images.
 
-    ``notes`` say if they were cropped to it, and which file is which state where names do not count them.
+    ``notes`` report cropping, and the assignment of files to states if names do not number them.
 
     Raises
     ------
     FormatError
-        If there are fewer than states, or more and it is not known which are meant, or their grid is neither that of
-        the images nor finer by a whole number.
+        If there are fewer than states, or more without it being clear which are meant, or their grid is neither that
+        of the images nor finer by a whole factor.
     """
     volumes = MrcFolder(choose_volumes(list_volumes(folder), int(states.max(initial=-1)) + 1, folder, notes))
     size, pixel_size, box = particles.box_size, particles.pixel_size, volumes.box_size
@@ -64,7 +64,7 @@ def open_state_volumes(folder: Path, particles: Particles, states: np.ndarray, n
     if box % size:
         raise FormatError(
             f"the volumes in {folder} have {box} voxels a side, but the images have {size} px: only volumes on the"
-            f" grid of the images, or finer by a whole number, can be compared. Resample them onto {size} voxels of"
+            f" grid of the images, or finer by a whole factor, can be compared. Resample them onto {size} voxels of"
             f" {pixel_size:.4g} Å first."
         )
     notes.append(f"volumes Fourier-cropped from {box} to {size} voxels a side, {box // size} times coarser")
@@ -74,7 +74,7 @@ def open_state_volumes(folder: Path, particles: Particles, states: np.ndarray, n
 def list_volumes(folder: Path) -> list[Path]:
     """The .mrc and .map files of a folder in natural order of their names. FormatError if there is none."""
     if not folder.is_dir():
-        raise FormatError(f"{folder} does not exist or is no folder, expected one .mrc volume per state in it.")
+        raise FormatError(f"{folder} does not exist or is not a folder, expected one .mrc volume per state in it.")
     paths = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
     if not paths:
         packed = sorted(path.name for path in folder.glob("*.gz"))
@@ -84,20 +84,20 @@ def list_volumes(folder: Path) -> list[Path]:
 
 
 def choose_volumes(paths: Sequence[Path], n_states: int, folder: Path, notes: list[str]) -> list[Path]:
-    """The maps of states 0, 1, 2, … among those of a folder, in natural order of names.
+    """Maps of states 0, 1, 2, … among those of a folder, in natural order of names.
 
-    All of them if their names count them (alike but for one number), or there are as many as states; else those that
-    are counted, if these are as many as states and no others are.
+    All of them if their names number them (differ in one number only), or if there are as many as states; else the
+    numbered ones, if there are as many as states and no other such group.
 
     Raises
     ------
     FormatError
-        If there are fewer maps than states, or more and it is not known which are meant.
+        If there are fewer maps than states, or more without it being clear which are meant.
     """
     if len(paths) < n_states:
         raise FormatError(
             f"labels name the states 0 to {n_states - 1}, but {folder} holds {len(paths)} volumes"
-            f" ({paths[0].name} to {paths[-1].name}). One per state is needed, state 0 first; labels count from 0."
+            f" ({paths[0].name} to {paths[-1].name}). Give one per state, state 0 first; labels count from 0."
         )
     if _are_counted(paths):
         return list(paths)
@@ -111,7 +111,7 @@ def choose_volumes(paths: Sequence[Path], n_states: int, folder: Path, notes: li
     fitting = [family for family in families.values() if len(family) == n_states > 1 and _are_counted(family)]
     if len(fitting) != 1:
         raise FormatError(
-            f"{folder} holds {len(paths)} volumes for {n_states} states, and their names do not say which are meant:"
+            f"{folder} holds {len(paths)} volumes for {n_states} states, and their names do not show which are meant:"
             f" {_list_names(paths)}. Leave one per state in the folder, state 0 first."
         )
     others = [path for path in paths if path not in fitting[0]]
@@ -122,7 +122,7 @@ def choose_volumes(paths: Sequence[Path], n_states: int, folder: Path, notes: li
 
 
 def _are_counted(paths: Sequence[Path]) -> bool:
-    """Whether names are alike but for one number, which counts them one by one."""
+    """Whether names differ in one number only, which numbers them one by one."""
     words = [re.split(r"(\d+)", path.stem) for path in paths]
     if len({len(each) for each in words}) > 1:
         return False

@@ -1,9 +1,9 @@
-"""Alignments of the volumes of a run as one JSON file, which other runs of the same frame can use again.
+"""Alignments of the volumes of a run as one JSON file, reusable for other runs in the same frame.
 
     {"schema": 1, "mode": "reconstruction" | "volume", "why": ..., "key": ..., "alignments": [...]}
 
 x_reference = R S x_volume + t, (x, y, z) in Å from voxel ``n // 2``, S reversing z if ``mirrored``: see
-``volumes.Alignment``, whose own file of a single transform is read as well. An alignment that is null stays in place.
+``volumes.Alignment``, whose single-transform file can be read as well. A null alignment keeps its position.
 """
 
 import json
@@ -45,7 +45,7 @@ def load_alignments(path: Path) -> tuple[list[Alignment | None], dict[str, Any]]
             "pip install -U cryobench."
         )
     try:
-        # Volumes of one class have one alignment, also after it was written.
+        # Volumes of one class have one alignment object, also when read back.
         known = {json.dumps(each): None if each is None else _read(each) for each in content["alignments"]}
         found = [known[json.dumps(each)] for each in content["alignments"]]
     except (KeyError, TypeError, ValueError) as error:
@@ -54,7 +54,7 @@ def load_alignments(path: Path) -> tuple[list[Alignment | None], dict[str, Any]]
 
 
 def describe_alignment(alignment: Alignment) -> dict[str, Any]:
-    """All numbers of an alignment, as they stand in the file."""
+    """All numbers of an alignment, as stored."""
     return {
         "rotation": alignment.rotation.tolist(),
         "shift": alignment.shift.tolist(),

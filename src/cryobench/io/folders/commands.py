@@ -1,4 +1,4 @@
-"""Settings and runs as the command line takes them."""
+"""Settings and runs as command-line words."""
 
 import json
 import shlex
@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 _MACHINE_SETTINGS = ("memory_gb",)
-"""Settings of the first run records that are options now."""
+"""Settings of the first run records that have become options."""
 
 
 def write_settings(settings: Mapping[str, Any]) -> list[str]:
-    """Words ``--set NAME=VALUE`` of each setting, not quoted yet: values as JSON, but plain text as it is."""
+    """Words ``--set NAME=VALUE`` for each setting, not yet quoted: values as JSON, plain text unchanged."""
     words = []
     for name, value in settings.items():
         plain = isinstance(value, str) and not _is_json(value)
@@ -20,7 +20,7 @@ def write_settings(settings: Mapping[str, Any]) -> list[str]:
 
 
 def compose_run(entries: Mapping[str, Any], folder: Path) -> str:
-    """The command that makes a run anew, from the entries of its record: as it was typed, or composed of them."""
+    """Command that repeats a run, from the entries of its record: as typed, or composed of them."""
     if isinstance(entries.get("command"), str):
         return entries["command"]
     dataset, settings = entries.get("dataset"), entries.get("settings")

@@ -1,23 +1,22 @@
 """A data set as a folder.
 
-    dataset.json              the card: what it is, how it was made, size and SHA-256 of every file, a SHA-256 of all
-                              that (``contents_sha256``), and one that names the data set (``sha256``); written last,
+    dataset.json              the card: description, provenance, size and SHA-256 of every file, a SHA-256 of all
+                              that (``contents_sha256``), and the identity of the data set (``sha256``); written last,
                               so that it marks a finished folder
-    particles.star            images, CTF and the poses methods are given (RELION 3.1), naming the stacks
+    particles.star            images, CTF and the poses given to methods (RELION 3.1), with the stacks' names
     particles.mrcs | particles/NNN.mrcs
-    stacks.csv                instead: where stacks that lie elsewhere are, and how to know them (see ``references``)
-    poses.pkl ctf.pkl         the same poses and CTF in cryoDRGN's form
-    particles.cs .csg         the same in cryoSPARC's; the .csg is for its job "Import Result Group". Neither these
-    nor
-                              ctf.pkl are written of images with flipped phases, which their forms cannot say
+    stacks.csv                instead: paths and checksums of external stacks (see ``references``)
+    poses.pkl ctf.pkl         the same poses and CTF in cryoDRGN's format
+    particles.cs .csg         the same in cryoSPARC's; the .csg is for its job "Import Result Group". Neither is
+                              written for phase-flipped images, nor is ctf.pkl: these formats cannot record a flip
     mask.mrc query.csv
     truth/                    see ``truth_store``
 
-Without its folder ``truth`` a data set is blind: it can be reconstructed but not scored.
+Without its folder ``truth`` a data set can be reconstructed but not scored.
 
-A data set that follows from its plan (a simulation: recipe, settings, seed, hashes of what it was made from) is named
+A data set that follows from its plan (a simulation: recipe, settings, seed, hashes of its inputs) is identified
 by the plan: made again on another machine it is the same one, though processors and libraries differ in last bits.
-Any other is named by its contents. Runs and scores hold that name; ``verify_dataset`` compares bytes.
+Any other is identified by its contents. Runs and scores refer to that identity; ``verify_dataset`` compares bytes.
 """
 
 from __future__ import annotations
@@ -52,11 +51,11 @@ from cryobench.io.tools.phase_flips import flipped_of, stacks_of
 from cryobench.io.tools.relion import read_star, write_star
 
 SCHEMA = 2
-"""Version of this layout. Older ones stay readable; a newer one is refused. In 1 all were named by contents."""
+"""Version of this layout. Older ones can be read; a newer one is refused. In 1 all were identified by contents."""
 
 _CARD = "dataset.json"
 ADOPTION = "adoption.json"
-"""Mark of a folder in which particles are being adopted, and how; gone when the data set is finished."""
+"""File that marks a folder in which particles are being adopted, with the options; removed at the end."""
 
 
 def write_dataset(
@@ -69,17 +68,17 @@ def write_dataset(
     hashes: Mapping[str, str] | None = None,
     follows_from_plan: bool = False,
 ) -> Dataset:
-    """Write a data set around stacks that already lie in its folder, and read it back.
+    """Write a data set around stacks that are already in its folder, and read it back.
 
     Parameters
     ----------
     folder
-        The data set.
+        Folder of the data set.
     particles
-        As methods are to see them: with the poses and CTFs they are given. Their images come from ``MrcStacks``, in
-        any order; stacks outside ``folder`` are referred to, not copied.
+        As methods may see them, with the given poses and CTFs. Their images come from ``MrcStacks``, in
+        any order; stacks outside ``folder`` are referenced, not copied.
     truth
-        What is known, or None. Its volumes may lie in ``truth/volumes`` or as ``truth/trajectory`` already; others
+        The known truth, or None. Its volumes may already be in ``truth/volumes`` or be ``truth/trajectory``; others
         are written.
     queries
         (q,) particles at which volumes are compared.
@@ -87,10 +86,10 @@ def write_dataset(
         Entries of the card: ``name``, recipe, parameters, seed, version, provenance of the mask (``mask``). Nothing
         that differs between identical runs, such as a date: the card is part of the data set's hash.
     hashes
-        SHA-256 of files already known (``StackWriter.sha256``) by their path relative to ``folder``, or the absolute
-        one of stacks that lie elsewhere; the others are computed here.
+        Known SHA-256 of files (``StackWriter.sha256``) by their path relative to ``folder``, or the absolute
+        one of external stacks; the others are computed here.
     follows_from_plan
-        Whether the entry ``plan`` of the card says all that the data set was made from: then it is named by that.
+        Whether the card's entry ``plan`` covers all inputs of the data set, which then identifies it.
 
     Raises
     ------
@@ -108,7 +107,7 @@ def write_dataset(
         )
     images = stacks_of(particles.images)
     if images is None:
-        raise TypeError(f"the images of a data set on disk are MrcStacks, got {type(particles.images).__name__}.")
+        raise TypeError(f"expected MrcStacks as images of a data set on disk, got {type(particles.images).__name__}.")
     facts = {
         "schema": SCHEMA,
         "n_particles": len(particles),
@@ -142,17 +141,17 @@ def write_dataset(
 
 
 def load_dataset(folder: Path) -> Dataset:
-    """Open a data set, or a published archive as it is. Tables are read, images and true volumes when asked for.
+    """Open a data set, or a published archive directly. Tables are read now, images and true volumes on demand.
 
     The card is compared with its own hash, and sizes of all files with the card; contents are not (see
-    ``verify_dataset``). An archive has no card; what its parts become is said in ``cryobench.io.published.zenodo``.
+    ``verify_dataset``). An archive has no card; ``cryobench.io.published.zenodo`` describes how its parts are read.
 
     Raises
     ------
     FormatError
-        If the folder is missing, is no data set, was not finished or was written by a newer version; if the card was
-        edited; if a file is missing or of another size than the card says; or if tables, stacks and mask do not
-        belong together.
+        If the folder is missing, is not a data set, is unfinished or was written by a newer version; if the card was
+        edited; if a file is missing or its size differs from the card; or if tables, stacks and mask are
+        inconsistent.
     """
     folder = Path(folder).absolute()
     if not (folder / _CARD).exists():
@@ -171,21 +170,21 @@ def load_dataset(folder: Path) -> Dataset:
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """The card of a data set: what dataset.json says. Errors as ``load_dataset``; FormatError if it was edited."""
+    """Card of a data set, the content of dataset.json. Errors as ``load_dataset``; FormatError if it was edited."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise FormatError(f"{folder} does not exist or is no folder, expected a data set.")
+        raise FormatError(f"{folder} does not exist or is not a folder, expected a data set.")
     path = folder / _CARD
     if not path.exists():
         if (folder / ADOPTION).exists():
             raise FormatError(
-                f"{folder} is not finished: its adoption was stopped before {_CARD} was written. Run the same"
+                f"{folder} is not finished: its adoption was interrupted before {_CARD} was written. Run the same"
                 " cryobench adopt command again."
             )
         if any((folder / name).exists() for name in ("simulation", "particles", "particles.mrcs", "truth")):
             raise FormatError(
-                f"{folder} is not finished: its simulation was stopped before {_CARD} was written. Run the same"
-                " cryobench simulate command again; it continues where it stopped."
+                f"{folder} is not finished: its simulation was interrupted before {_CARD} was written. Run the same"
+                " cryobench simulate command again; it resumes."
             )
         raise FormatError(
             f"{folder} is not a data set: it has no {_CARD}, nor the folder images of a published archive."
@@ -205,7 +204,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     missing = [key for key in needed if key not in card]
     if missing:
         raise FormatError(f"{path} lacks {', '.join(missing)}. Restore it, or simulate the data set again.")
-    # A data set named by its plan has a name that says nothing of the other entries: those have a hash of their own.
+    # The identity of a data set with a plan does not cover its other entries, which have a hash of their own.
     hashes = {"sha256": hash_card(card)} | (
         {"contents_sha256": hash_contents(card)} if "contents_sha256" in card else {}
     )
@@ -221,12 +220,12 @@ def read_card(folder: Path) -> dict[str, Any]:
 def verify_dataset(folder: Path, *, progress: Progress | None = None) -> None:
     """Compare every byte of a data set with its card, or of a downloaded archive with its checksums.
 
-    Stacks that lie elsewhere are compared with what the data set wrote down of them, see ``references``.
+    External stacks are compared with their recorded checksums, see ``references``.
 
     Raises
     ------
     FormatError
-        Naming the files that differ; or as ``read_card``.
+        With the names of files that differ; or as ``read_card``.
     """
     folder = Path(folder)
     if not (folder / _CARD).exists():
@@ -255,20 +254,20 @@ def verify_dataset(folder: Path, *, progress: Progress | None = None) -> None:
 
 
 def hash_card(card: Mapping[str, Any]) -> str:
-    """SHA-256 that names a data set: of the card's plan if that says all it was made from, else of its contents."""
+    """SHA-256 that identifies a data set: of the card's plan if that covers all its inputs, else of its contents."""
     if card.get("named_by") == "plan":
         return hashlib.sha256(canonical_json({"plan": card["plan"]})).hexdigest()
     return hash_contents(card)
 
 
 def hash_contents(card: Mapping[str, Any]) -> str:
-    """SHA-256 of a card, files' hashes included, but for its entries ``sha256`` and ``contents_sha256``."""
+    """SHA-256 of a card, files' hashes included, except for its entries ``sha256`` and ``contents_sha256``."""
     kept = {key: card[key] for key in card if key not in ("sha256", "contents_sha256")}
     return hashlib.sha256(canonical_json(kept)).hexdigest()
 
 
 def _describe_poses(particles: Particles, truth: GroundTruth | None) -> Literal["true", "given", "withheld"]:
-    """What the poses that methods see are: those of the truth, others, or none."""
+    """Origin of the poses given to methods: those of the truth, others, or none."""
     if particles.rotations is None or particles.shifts is None:
         return "withheld"
     if truth is None or truth.rotations is None or truth.shifts is None:
@@ -345,7 +344,7 @@ def _read_queries(path: Path, n: int) -> np.ndarray:
 
 
 def _files_here(folder: Path, card: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The files a folder must hold: those on its card, but for the truth if the data set is blind."""
+    """Files that a folder must hold: those on its card, except the truth if that was removed."""
     blind = not (folder / "truth").is_dir()
     return {name: content for name, content in card["files"].items() if not (blind and name.startswith("truth/"))}
 

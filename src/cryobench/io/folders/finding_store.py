@@ -1,11 +1,11 @@
-"""Findings of a run as entries of run.json and files, whatever their type: an entry is made of a dataclass's fields.
+"""Findings of any type as entries of run.json and files: an entry consists of a dataclass's fields.
 
     {"kind": "components",
      "arrays": {"mean": "model/mean.npy", "variances": "findings/components/variances.npy", ...},
-     "values": {...}}                      the fields that are no arrays, or the file that holds them if they are long
+     "values": {...}}                      the other fields, or the file that holds them if they are long
 
-An array that is one of the model, the very same object, is named and not written twice. The second finding of a kind
-has the folder ``findings/KIND-2``. Arrays are mapped when a run is opened, and read where they are used.
+An array that is part of the model, the same object, is referenced and not written twice. The second finding of a kind
+has the folder ``findings/KIND-2``. Arrays are memory-mapped when a run is opened.
 """
 
 import json
@@ -26,7 +26,7 @@ from cryobench.io.folders.stored_arrays import StoredArrays
 
 FOLDER = "findings"
 LONGEST = 20_000
-"""Characters of a finding's values in run.json; longer ones, such as the log of many iterations, have a file."""
+"""Maximum characters of a finding's values in run.json; longer ones, such as long logs, have a file."""
 _FILE = re.compile(r"(model|findings/[a-z0-9-]+)/[A-Za-z0-9_][A-Za-z0-9_.-]*\.(npy|json)")
 
 
@@ -36,15 +36,15 @@ class StoredFinding:
 
     kind: str
     arrays: Mapping[str, str] = field(default_factory=dict)
-    """Field to file in the run."""
+    """File in the run, by field."""
     values: Mapping[str, Any] | str = field(default_factory=dict)
-    """Other fields, or the file that has them."""
+    """Other fields, or the file that holds them."""
 
 
 def write_findings(findings: Sequence[Finding], model: Mapping[str, np.ndarray], folder: Path) -> list[StoredFinding]:
-    """Entries of findings, whose arrays and long values are written to the run's folder.
+    """Entries of findings, with arrays and long values written to the run's folder.
 
-    ``model`` has arrays in memory or mapped, written by the caller.
+    ``model`` holds arrays in memory or mapped, written by the caller.
     """
     files = {id(values): f"model/{name}.npy" for name, values in model.items() if "/" not in name}
     counts: dict[str, int] = {}
@@ -72,12 +72,12 @@ def write_findings(findings: Sequence[Finding], model: Mapping[str, np.ndarray],
 
 
 def read_findings(entries: Sequence[StoredFinding], model: StoredArrays, folder: Path) -> tuple[Finding, ...]:
-    """Findings of the run in a folder, their arrays mapped; those of the model are the model's own.
+    """Findings of the run in a folder, with mapped arrays; those of the model are the model's own.
 
     Raises
     ------
     FormatError
-        If a kind is not known, a file is missing or damaged, or fields are missing or do not fit each other.
+        If a kind is unknown, a file is missing or damaged, or fields are missing or inconsistent.
     """
     opened = _Files(folder, model)
     return tuple(_read(entry, opened) for entry in entries)
@@ -85,7 +85,7 @@ def read_findings(entries: Sequence[StoredFinding], model: StoredArrays, folder:
 
 @dataclass
 class _Files:
-    """Files of a run that findings name."""
+    """Files of a run that findings refer to."""
 
     folder: Path
     model: StoredArrays

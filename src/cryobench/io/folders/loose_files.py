@@ -1,7 +1,7 @@
-"""Files that lie in a run's folder and were not written by the run: which they are, and the import that takes them.
+"""Loose files in a run's folder, which the run did not write, and the command that imports them.
 
-A run is what its run.json says. Latents or maps that were put beside it, or into a folder without run.json, are not
-scored, which must be said: nobody looks for the reason of a missing score in the name of a file.
+A run consists of what its run.json names. Latents or maps added to its folder, or to a folder without run.json, are
+not scored, which must be reported so that a missing score is not puzzling.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ _NAMED = {
     ),
     "latents": ({"z", "latent", "latents", "embedding", "embeddings", "conf"}, _TABLES),
 }
-"""Option of ``import files`` that takes a file, by words in its name and its suffix."""
+"""Option of ``import files`` for a file, by words in its name and its suffix."""
 _SHOWN = 6
 
 
 def list_loose_files(folder: Path, own: Collection[Path], own_folders: Collection[str]) -> list[Path]:
-    """Files anywhere below a folder, in the order of their names, but for those that belong to it.
+    """Files anywhere below a folder, sorted by name, except its own.
 
     Parameters
     ----------
     own
-        Files that belong.
+        Files that belong to the folder.
     own_folders
-        Folders whose whole content belongs, by their names.
+        Names of folders whose whole content belongs to it.
 
-    Hidden files, those of unfinished writing among them, are passed over.
+    Hidden files, including unfinished ones, are ignored.
     """
     known = set(own)
     return [path for path in _walk(Path(folder), own_folders) if path not in known]
@@ -55,7 +55,7 @@ def _walk(folder: Path, left_out: Collection[str]) -> Iterator[Path]:
 
 
 def name_files(folder: Path, files: Sequence[Path]) -> str:
-    """Files as a reader looks for them in a folder: those of a folder in it together, and no more than a few."""
+    """Short description of files in a folder: those of a subfolder together, and only a few."""
     counts: dict[str, int] = {}
     for path in files:
         parts = path.relative_to(folder).parts
@@ -69,16 +69,16 @@ def name_files(folder: Path, files: Sequence[Path]) -> str:
 def compose_import(
     folder: Path, files: Sequence[Path], dataset: str | Path | None, *, method: str | None = None
 ) -> str | None:
-    """The command that brings in loose files of a folder; None if ``import files`` takes none of their kinds.
+    """Command that imports loose files of a folder; None if ``import files`` takes none of their kinds.
 
     Parameters
     ----------
     files
-        Of several that one option takes, the first is named. Maps count as one folder: the first that holds any.
+        If one option takes several of them, the first is used. Maps count as one folder: the first with any.
     dataset
-        Folder of the data set; None if it is not known: DATASET stands in its stead.
+        Folder of the data set; None if unknown, written as DATASET.
     method
-        Name under which they are scored; that of the folder if None.
+        Name in scores; the folder's if None.
     """
     given: dict[str, Path] = {}
     for path in files:
@@ -97,22 +97,22 @@ def compose_import(
 
 
 def describe_folder_without_run(folder: Path, dataset: Path | None = None) -> str:
-    """Why a folder without run.json is no run, the files that lie there, and the command that makes one of them."""
+    """Message on a folder without run.json: why it is not a run, its files, and the command that imports them."""
     folder = Path(folder)
     loose = list_loose_files(folder, (), ())
     said = f"{folder} is not a run: it has no run.json."
     if not loose:
         return said
-    said += f" It holds {name_files(folder, loose)}, which no run wrote"
+    said += f" It holds {name_files(folder, loose)}, which were not written by a run"
     command = compose_import(folder, loose, dataset)
     if command is None:
-        return f"{said} and cryobench import files does not take."
+        return f"{said} and cryobench import files does not accept."
     unknown = "" if dataset is not None else ", with DATASET the folder of the data set"
-    return f"{said}. To make a run of them{unknown}: {command}"
+    return f"{said}. To import them{unknown}: {command}"
 
 
 def _find_option(path: Path) -> str | None:
-    """Name of the option of ``import files`` that takes a file."""
+    """Name of the ``import files`` option that takes a file."""
     suffix, words = path.suffix.lower(), set(re.split(r"[^a-z]+", path.stem.lower()))
     if suffix in SUFFIXES:
         return None if words & {"mask", "masks"} else "volumes"
@@ -125,7 +125,7 @@ def _find_option(path: Path) -> str | None:
 
 
 def _look_into(path: Path) -> str | None:
-    """The same by the shape and type of an array whose file has a name that says nothing."""
+    """The same from the shape and type of an array, for a file with an uninformative name."""
     try:
         array = map_npy(path)
     except FormatError:

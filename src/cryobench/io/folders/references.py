@@ -1,7 +1,7 @@
-"""Stacks that a data set names but does not contain: particles that existed before it and were not copied.
+"""External stacks: particles that existed before the data set and were not copied.
 
 DATASET/stacks.csv has one row per stack: its size in bytes, the SHA-256 of all of it, and its absolute path. Sizes
-are compared whenever the data set is opened, contents when it is verified. To adopt a stack takes as long as to read
+are compared whenever the data set is opened, contents when it is verified. Adopting a stack takes as long as reading
 it once.
 """
 
@@ -30,9 +30,9 @@ class _Reference:
 
 
 def write_references(folder: Path, stacks: Sequence[Path], hashes: Mapping[str, str]) -> list[str]:
-    """Write down stacks that lie elsewhere, if there are any. The file's name within the data set, in a list.
+    """Record external stacks, if there are any. List of the written file's name within the data set.
 
-    ``hashes`` are those already known, by absolute path; the others are computed here.
+    ``hashes`` are known ones, by absolute path; the others are computed here.
     """
     if not stacks:
         (folder / REFERENCES).unlink(missing_ok=True)
@@ -48,14 +48,14 @@ def write_references(folder: Path, stacks: Sequence[Path], hashes: Mapping[str, 
 
 
 def check_references(folder: Path) -> None:
-    """Compare the sizes of the stacks with what was written down. FormatError says which moved or changed."""
+    """Compare the sizes of the stacks with the recorded ones. FormatError names those that moved or changed."""
     references = _read_references(folder / REFERENCES)
     gone = [reference.path for reference in references if not reference.path.is_file()]
     if gone:
         others = f" and {len(gone) - 1} other stack{'s' * (len(gone) > 2)}" if len(gone) > 1 else ""
         table = folder / ("particles.cs" if (folder / "particles.cs").exists() else "particles.star")
         raise FormatError(
-            f"{folder} refers to images in {gone[0]}{others}, which moved or cannot be reached. Bring them back, put"
+            f"{folder} refers to images in {gone[0]}{others}, which moved or cannot be reached. Restore them, put"
             f" a link there, or adopt the particles again: cryobench adopt {table} -o NEW"
             " --datadir FOLDER_OF_THE_STACKS (labels, volumes and mask are in this data set)."
         )
@@ -63,13 +63,13 @@ def check_references(folder: Path) -> None:
         size = reference.path.stat().st_size
         if size != reference.size:
             raise FormatError(
-                f"{reference.path} was changed since {folder} was made of it: it has {size:,} bytes, had"
+                f"{reference.path} was changed since {folder} was made from it: it has {size:,} bytes, had"
                 f" {reference.size:,}. Restore it, or adopt the particles again."
             )
 
 
 def differing_references(folder: Path, progress: Progress | None = None) -> list[str]:
-    """Paths of the stacks whose content differs from what was written down."""
+    """Paths of the stacks whose contents differ from the recorded checksums."""
     references = _read_references(folder / REFERENCES)
     found = hash_files([reference.path for reference in references], "verifying stacks", progress)
     return [str(reference.path) for reference in references if found[reference.path] != reference.sha256]

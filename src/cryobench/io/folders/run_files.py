@@ -1,4 +1,4 @@
-"""Files of a run: those of each part, digests of their content, and those that are none of the run's."""
+"""Files of a run: those of each part, digests of their content, and loose files."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _OWN_FOLDERS = ("model", FOLDER, TRAINING, SERIES, CLASSES, "scores", "checkpoin
 
 
 def find_loose_files(reconstruction: Reconstruction) -> list[Path]:
-    """Files in the folder of a run that its run.json does not name, nor any command keeps there, in order.
+    """Sorted files in the folder of a run that neither its run.json names nor any command writes there.
 
-    ValueError for a reconstruction that does not lie in a folder.
+    ValueError for a reconstruction that is not in a folder.
     """
     if reconstruction.path is None:
-        raise ValueError(f"{reconstruction.name} does not lie in a folder: save it first.")
+        raise ValueError(f"{reconstruction.name} is not in a folder: save it first.")
     folder = Path(reconstruction.path)
     own = [folder / name for name in (RECORD, ACCOUNT)]
     own += [path for paths in _list_files(reconstruction).values() for path in paths]
@@ -33,13 +33,13 @@ def find_loose_files(reconstruction: Reconstruction) -> list[Path]:
 
 
 def hash_run(reconstruction: Reconstruction) -> dict[str, str]:
-    """Digest of each part of a run that was read from a folder: of its files, byte by byte, and of its record.
+    """Digest of each part of a run read from a folder: of its files, byte by byte, and of its record.
 
-    Equal digests mean equal content; a part that is not there has the digest of nothing. "record" is what the run
-    was, "cost" what it took: time, memory and machine. ValueError for a reconstruction that does not lie in a folder.
+    Equal digests mean equal content; a missing part has the digest of no files. "record" covers the run's identity,
+    "cost" its time, memory and machine. ValueError for a reconstruction that is not in a folder.
     """
     if reconstruction.path is None:
-        raise ValueError(f"{reconstruction.name} does not lie in a folder: save it first.")
+        raise ValueError(f"{reconstruction.name} is not in a folder: save it first.")
     record, files = reconstruction.record.to_json(), _list_files(reconstruction)
     cost = {name: record.pop(name, {}) for name in ("cost", "machine", "started", "software")}
     headers = {
@@ -51,7 +51,7 @@ def hash_run(reconstruction: Reconstruction) -> dict[str, str]:
 
 
 def _list_files(reconstruction: Reconstruction) -> dict[str, list[Path]]:
-    """Files of each part of a run that lies in a folder; none of a part that is not there."""
+    """Files of each part of a run in a folder; none for a missing part."""
     assert reconstruction.path is not None
     folder = Path(reconstruction.path)
     return {

@@ -1,16 +1,16 @@
 """A reconstruction as a folder.
 
     run.json            the record (``RunRecord``): method, settings, seed, data set, priors, machine, cost, status;
-                        beside it queries, parts, pixel size, notes, decoder and findings. Written first as "running"
-                        and last with the outcome, so that a killed run is known
+                        next to it queries, parts, pixel size, notes, decoder and findings. Written first as "running"
+                        and last with the outcome, so that a killed run is recognised
     latents.npy posteriors.npy poses.star
     volumes/NNNNNN.mrc  volume of query particle NNNNNN
-    model/              what its decoder reads, for further volumes: arrays NAME.npy, weights of networks together in
+    model/              arrays of the decoder, for further volumes: NAME.npy, network weights together in
                         weights.safetensors
-    findings/           what the run found by itself, unless it is in the model (``finding_store``)
-    training/           state in which a training ended, so that it can go on: the arrays of its checkpoint
+    findings/           findings of the run that are not in the model (``finding_store``)
+    training/           final training state, for further training: the arrays of its checkpoint
 
-Parts that are absent were not estimated. Model and findings are mapped: they are read where they are used.
+Absent parts were not estimated. Model and findings are memory-mapped.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ from cryobench.io.formats.mrc import MrcFolder, write_volume
 from cryobench.io.tools.relion import read_pose_star, write_pose_star
 
 SCHEMA = 2
-"""Version of this layout. Older ones are refused with the command that makes the run anew, newer ones too.
+"""Version of this layout. Older ones are refused with the command that repeats the run, newer ones too.
 1: findings were guessed from arrays of the model, and the record had other entries."""
 
 TRAINING = "training"
-"""Folder of a run's state of training."""
+"""Folder of a run with its training state."""
 CLASSES = "classes"
-"""Folder of a run with the maps of its classes, for other programs: one .mrc each."""
+"""Folder of a run with the maps of its classes, one .mrc each, for other programs."""
 ACCOUNT = "import.json"
-"""File of a run that was imported: what was read and how."""
+"""File of an imported run: what was read and how."""
 RECORD = "run.json"
 """The file that makes a folder a run."""
 
@@ -60,7 +60,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class _Parts:
-    """Shapes of what a run has."""
+    """Shapes of the parts of a run."""
 
     latents: tuple[int, ...] | None = None
     posteriors: tuple[int, ...] | None = None
@@ -75,7 +75,7 @@ class _Parts:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Entries of run.json beside those of the record."""
+    """Entries of run.json in addition to the record."""
 
     queries: tuple[int, ...]
     parts: _Parts
@@ -86,7 +86,7 @@ class _Layout:
 
 
 def write_run_record(folder: Path, record: RunRecord) -> None:
-    """Write a record alone: of a run that is started or failed, or anew of a saved one, whose parts stay described.
+    """Write only the record: of a started or failed run, or again of a saved one, whose parts stay described.
 
     A run that is "running" or "failed" has no parts.
     """
@@ -98,7 +98,7 @@ def write_run_record(folder: Path, record: RunRecord) -> None:
 
 
 def read_run_record(folder: Path) -> RunRecord:
-    """Record of a run, whether it is finished, failed or running.
+    """Record of a run, whether finished, failed or running.
 
     Raises
     ------
@@ -109,17 +109,17 @@ def read_run_record(folder: Path) -> RunRecord:
 
 
 def save_reconstruction(reconstruction: Reconstruction, folder: Path, *, pixel_size: float) -> None:
-    """Write a reconstruction, decoding its volumes one at a time; the maps of classes it found also as MRC files.
+    """Write a reconstruction, decoding its volumes one at a time; the maps of its classes also as MRC files.
 
-    What an earlier run left in the folder is replaced, its scores and volume series are removed. If the writing is
+    Results of an earlier run in the folder are replaced, its scores and volume series removed. If writing is
     interrupted, run.json says "running".
 
     Parameters
     ----------
     reconstruction
-        Not one that was read from the same folder.
+        Must not be read from the same folder.
     folder
-        The run.
+        Folder of the run.
     pixel_size
         Å per voxel of the volumes.
 
@@ -164,7 +164,7 @@ def save_reconstruction(reconstruction: Reconstruction, folder: Path, *, pixel_s
 
 
 def replace_reconstruction(folder: Path, fresh: Path) -> None:
-    """Put the finished run in ``fresh`` in the place of one of the same method; its scores and series go, other
+    """Replace a run with the finished run of the same method in ``fresh``; its scores and series are removed, other
     files stay.
 
     If it is interrupted, run.json says "running", and the same call completes it.
@@ -180,19 +180,19 @@ def replace_reconstruction(folder: Path, fresh: Path) -> None:
 
 
 def load_reconstruction(folder: Path) -> Reconstruction:
-    """Open a run; volumes, model and findings are read when asked for. Of a failed run there is the record alone.
+    """Open a run; volumes, model and findings are read on demand. A failed run has only its record.
 
     Raises
     ------
     FormatError
-        If the folder is no run, the run is not finished, or a part that run.json lists is missing or damaged.
+        If the folder is not a run, the run is not finished, or a part that run.json lists is missing or damaged.
     """
     folder = Path(folder).absolute()
     entries = _read_entries(folder)
     record = _parse(RunRecord, entries, folder / RECORD)
     if record.status == "running":
         raise FormatError(
-            f"{folder} is not finished: its run is under way or was stopped. Run the same cryobench run command"
+            f"{folder} is not finished: its run is in progress or was interrupted. Run the same cryobench run command"
             " again."
         )
     layout = _parse(_Layout, entries, folder / RECORD)
@@ -214,13 +214,13 @@ def load_reconstruction(folder: Path) -> Reconstruction:
             notes=layout.notes,
             record=record,
             path=folder,
-            # What the files say of their voxels goes before what run.json says.
+            # Voxel sizes of the files take precedence over run.json.
             pixel_size=None if volumes is None else (volumes.pixel_size or layout.pixel_size),
         )
     except FormatError:
         raise
     except ValueError as error:
-        raise FormatError(f"{folder} is no run: {error} {_remake(folder)}") from error
+        raise FormatError(f"{folder} is not a run: {error} {_remake(folder)}") from error
 
 
 def _write(folder: Path, record: RunRecord, layout: _Layout) -> None:
@@ -230,11 +230,11 @@ def _write(folder: Path, record: RunRecord, layout: _Layout) -> None:
 
 
 def _read_entries(folder: Path) -> dict[str, Any]:
-    """All entries of run.json, those that every run has among them. FormatError as ``read_run_record``."""
+    """All entries of run.json, including the common ones. FormatError as ``read_run_record``."""
     folder = Path(folder)
     path = folder / RECORD
     if not folder.is_dir():
-        raise FormatError(f"{folder} does not exist or is no folder, expected a run.")
+        raise FormatError(f"{folder} does not exist or is not a folder, expected a run.")
     if not path.exists():
         raise FormatError(describe_folder_without_run(folder))
     try:
@@ -254,7 +254,7 @@ def _read_entries(folder: Path) -> dict[str, Any]:
     if schema < SCHEMA:
         raise FormatError(
             f"{path} was written by an older cryobench (schema {schema}; this version reads {SCHEMA}), which kept"
-            f" less. Remove {folder} or name another folder, and make it anew: {compose_run(entries, folder)}"
+            f" less. Remove {folder} or name another folder, and repeat it: {compose_run(entries, folder)}"
         )
     missing = [name for name in ("method", "status", "queries", "parts") if name not in entries]
     if missing:
@@ -281,7 +281,7 @@ def _describe_parts(reconstruction: Reconstruction) -> _Parts:
 
 
 def _write_classes(reconstruction: Reconstruction, folder: Path, pixel_size: float) -> None:
-    """RUN/classes/class-NNN.mrc of every class, on the grid in which the method found it."""
+    """Write RUN/classes/class-NNN.mrc for every class, on the method's grid."""
     found = reconstruction.find(ClassVolumes)
     if found is None:
         return
@@ -325,5 +325,5 @@ def _open_volumes(folder: Path, queries: np.ndarray, box_size: int) -> MrcFolder
 
 
 def _remake(folder: Path) -> str:
-    """The way out of a damaged run, as a sentence: its method run again would find it, so it is to go first."""
+    """Way out of a damaged run, as a sentence: it must be removed first, since a repeated run would find it."""
     return f"Copy the run again, or remove {folder} and run the method again."

@@ -1,13 +1,13 @@
 """Scores of a run as RUN/scores.
 
-    scores.json           all values and the context; which folder holds the tables of each score and curve
-    METRIC-KEY/           of one metric: part.json with its values and context, and one Parquet table per score and
-                          per curve (curve-NAME.parquet); KEY names the content it was measured on
-    alignment.json        how the volumes were brought onto the truth, where they were (``alignment_store``)
+    scores.json           all values and the context; the folders of the tables of each score and curve
+    METRIC-KEY/           for one metric: part.json with its values and context, and one Parquet table per score and
+                          per curve (curve-NAME.parquet); KEY identifies the content it was measured on
+    alignment.json        alignment of the volumes to the truth, if they were aligned (``alignment_store``)
 
-A folder METRIC-KEY appears whole when its metric is measured, and scores.json last: scoring that is cut off goes on
-with the metrics that are missing, and until then scores.json tells of the earlier scores. Folders that it does not
-name any more are removed when it is written. Scores that were saved all at once have their tables beside scores.json.
+A folder METRIC-KEY appears complete when its metric is measured, and scores.json last: interrupted scoring resumes
+with the missing metrics, and until then scores.json has the earlier scores. Folders that it no longer
+names are removed when it is written. Scores saved all at once have their tables next to scores.json.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from cryobench.data import Score, Scores
 from cryobench.io.atomic import atomic_folder, read_json, remove_partial_files, write_json
 
 SCHEMA = 2
-"""Version of this layout. Older ones stay readable; a newer one is refused. 1: no folders of single metrics."""
+"""Version of this layout. Older ones can be read; a newer one is refused. 1: no folders of single metrics."""
 _PART = "part.json"
 
 
 def save_scores(scores: Scores, folder: Path) -> None:
-    """Write scores to ``folder``/scores, all or nothing; earlier ones are replaced, parts of them included.
+    """Write scores to ``folder``/scores, all or nothing; earlier ones, including their parts, are replaced.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def load_scores(folder: Path) -> Scores:
 
 
 def name_part(metric: str, key: str) -> str:
-    """Folder in RUN/scores of the result of a metric that was measured on the content named by ``key``."""
+    """Folder in RUN/scores for the result of a metric measured on the content identified by ``key``."""
     _check_names([metric])
     return f"{metric}-{key[:20]}"
 
@@ -90,7 +90,7 @@ def save_part(measured: Scores, folder: Path, metric: str, key: str) -> None:
 
 
 def load_part(folder: Path, metric: str, key: str) -> Scores | None:
-    """What was kept of one metric under this key; None if nothing was, or it cannot be read any more."""
+    """Kept result of one metric under this key; None if there is none, or it cannot be read."""
     source = Path(folder) / "scores" / name_part(metric, key)
     try:
         content = read_json(source / _PART)
@@ -104,14 +104,14 @@ def load_part(folder: Path, metric: str, key: str) -> Scores | None:
 
 
 def write_index(folder: Path, context: Mapping[str, Any], keys: Mapping[str, str]) -> None:
-    """Write scores.json of the kept results of some metrics, and remove every other result.
+    """Write scores.json for the kept results of some metrics, and remove every other result.
 
     Parameters
     ----------
     context
-        Of all of them; that of each metric is added under its name.
+        Common context; that of each metric is added under its name.
     keys
-        Metric -> key under which it was kept.
+        Key of the kept result, by metric.
     """
     target = Path(folder) / "scores"
     full, values, curves = dict(context), {}, {}
@@ -132,7 +132,7 @@ def write_index(folder: Path, context: Mapping[str, Any], keys: Mapping[str, str
 
 
 def read_context(folder: Path) -> dict[str, Any]:
-    """The context of the scores of a run, to be written anew with what is measured now; {} if none can be read."""
+    """Context of a run's scores, for rewriting with new measurements; {} if it cannot be read."""
     try:
         context = read_json(Path(folder) / "scores" / "scores.json").get("context")
     except FormatError:
@@ -141,7 +141,7 @@ def read_context(folder: Path) -> dict[str, Any]:
 
 
 def _write_tables(scores: Scores, target: Path) -> dict[str, dict[str, Any]]:
-    """Write the tables, and give the values as they stand in JSON."""
+    """Write the tables, and return the values for JSON."""
     values = {}
     for name, score in scores.scores.items():
         score.items.to_parquet(target / f"{name}.parquet", index=False)

@@ -1,11 +1,11 @@
 """A volume series as a folder.
 
     series.json          kind, method, run, data set, settings, title, number of files; written last
-    series.csv           a row for each volume: file, nearest_particle, then, where they are known, position,
+    series.csv           one row per volume: file, nearest_particle, then, if known, position,
                          n_particles and weight, and latent_1, latent_2, ...
     frame-000.mrc ...    the volumes in order
 
-Those in RUN/series are shown by the report of the run.
+The report of a run shows those in RUN/series.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from cryobench.io.formats.csv_table import is_number, read_csv_table
 from cryobench.io.formats.mrc import MrcFolder
 
 FOLDER = "series"
-"""In a run."""
+"""Folder in a run."""
 _ABOUT, _TABLE = "series.json", "series.csv"
 
 
@@ -41,16 +41,16 @@ def save_series_table(
     columns: Mapping[str, np.ndarray],
     about: Mapping[str, Any],
 ) -> None:
-    """Write series.csv and series.json beside the volumes.
+    """Write series.csv and series.json next to the volumes.
 
     Parameters
     ----------
     latents, particles
-        (f, d) and (f,): of each volume, and the particle nearest to it.
+        (f, d) latents of the volumes and (f,) nearest particles.
     columns
-        Further ones (f,) by name.
+        Further columns (f,) by name.
     about
-        Entries of series.json, ``title`` among them.
+        Entries of series.json, including ``title``.
     """
     names = name_frames(len(latents))
     named = {"file": names, "nearest_particle": particles, **columns}
@@ -70,7 +70,9 @@ def load_series(folder: Path) -> VolumeSeries:
     columns = table.columns()
     needed = ("file", "nearest_particle", "latent_1")
     if any(name not in columns for name in needed) or not isinstance(about.get("title"), str):
-        raise FormatError(f"{folder} is no volume series: {_TABLE} has {', '.join(needed)}, and {_ABOUT} a title.")
+        raise FormatError(
+            f"{folder} is not a volume series: expected {', '.join(needed)} in {_TABLE}, and a title in {_ABOUT}."
+        )
     numbers = {name: _numbers(values, folder / _TABLE) for name, values in columns.items() if name != "file"}
     latents = [values for name, values in numbers.items() if name.startswith("latent_")]
     return VolumeSeries(

@@ -1,6 +1,6 @@
-"""What is known of each state, as one table: truth/states.parquet, one row per state.
+"""Facts about each state in one table: truth/states.parquet, one row per state.
 
-    name          what the state is called
+    name          name of the state
     component:X   occupancy of component X, 0 to 1
     others        further numbers, such as its mass and its number of images
 
@@ -24,7 +24,7 @@ _PREFIX = "component:"
 
 
 def write_state_table(folder: Path, truth: GroundTruth) -> list[str]:
-    """Write the table into the folder ``truth`` if there is anything to say. Files written, within the data set."""
+    """Write the table into the folder ``truth`` unless empty. Written files, relative to the data set."""
     path = folder / _NAME
     columns: dict[str, object] = {}
     if truth.state_names is not None:
@@ -46,7 +46,7 @@ def write_state_table(folder: Path, truth: GroundTruth) -> list[str]:
 
 
 def read_state_table(folder: Path) -> tuple[tuple[str, ...] | None, StateComponents | None, pd.DataFrame | None]:
-    """Names, components and further facts of the states; None each if not known. FormatError if damaged."""
+    """Names, components and further facts of the states; None each if unknown. FormatError if damaged."""
     path = folder / _NAME
     if not path.exists():
         return None, None, None

@@ -1,7 +1,7 @@
-"""Arrays of a folder by name, opened when they are asked for: however large a model is, opening a run is quick.
+"""Arrays of a folder by name, opened on demand, so that opening a run is quick however large its model.
 
-An array NAME lies in NAME.npy and is mapped. Arrays that are many and used together, such as the weights of networks,
-form a group: GROUP/NAME is the array NAME of GROUP.safetensors.
+An array NAME is in NAME.npy and memory-mapped. Arrays used together, such as network weights,
+form a group: GROUP/NAME is the array NAME in GROUP.safetensors.
 """
 
 import re
@@ -18,17 +18,17 @@ _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Raise ValueError if the name of an array cannot be that of a file, or of a group and an array in it."""
+    """Raise ValueError if an array's name cannot be that of a file, or of a group and a member."""
     for name in names:
         if not re.fullmatch(rf"{_PART}(/{_PART})?", name):
             raise ValueError(
-                f"the model array {name!r} needs a name of letters, digits, '_', '-' and '.', after that of a group "
-                "and '/' if it is in one."
+                f"the model array {name!r} needs a name of letters, digits, '_', '-' and '.', after the name of a "
+                "group and '/' if it is in one."
             )
 
 
 def find_files(folder: Path, names: Iterable[str]) -> list[Path]:
-    """Files in which the arrays of these names lie, each once, in alphabetical order."""
+    """Files that hold the arrays of these names, each once, in alphabetical order."""
     return sorted({_locate(folder, name)[0] for name in names})
 
 
@@ -47,23 +47,23 @@ def write_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _locate(folder: Path, name: str) -> tuple[Path, str | None]:
-    """File of an array, and its name in there if it is one of a group."""
+    """File of an array, and its name in the file if it is a group member."""
     group, slash, member = name.partition("/")
     return (folder / f"{group}{SUFFIX}", member) if slash else (folder / f"{name}.npy", None)
 
 
 class MissingArray(FormatError, KeyError):
-    """A folder holds no array of that name."""
+    """A folder has no array of that name."""
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 class StoredArrays(Mapping[str, np.ndarray]):
-    """Arrays of a folder by name, read-only; the same one is given every time.
+    """Arrays of a folder by name, read-only; repeated access returns the same object.
 
-    FormatError, naming the file, where one that is asked for is missing or damaged; ``MissingArray``, which is a
-    KeyError too, for another name.
+    FormatError, naming the file, for an array that is missing or damaged; ``MissingArray``, which is also a
+    KeyError, for an unknown name.
     """
 
     def __init__(self, folder: Path, names: Sequence[str]) -> None:
@@ -74,7 +74,7 @@ class StoredArrays(Mapping[str, np.ndarray]):
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._places:
             known = ", ".join(self._places) or "none"
-            raise MissingArray(f"{self._folder} has no array {name!r}, expected by what reads it. It has {known}.")
+            raise MissingArray(f"{self._folder} has no array {name!r}, which is needed here. It has {known}.")
         if name not in self._opened:
             path, member = self._places[name]
             self._opened[name] = read_array(path, mapped=True) if member is None else read_tensor(path, member)

@@ -1,4 +1,4 @@
-"""Truth volumes that are rendered when asked for, from a trajectory that lies with the truth.
+"""Truth volumes rendered on demand from a trajectory stored with the truth.
 
 truth/topology.cif        names and elements of the atoms of every frame, with the positions of frame 0
 truth/trajectory/NNN.xtc  positions: frame i is frame i mod n of file i // n, n = ``frames_per_file``
@@ -22,7 +22,7 @@ from cryobench.io.formats.xtc import count_frames, read_frames, round_positions,
 from cryobench.volumes.render import render
 
 FRAMES_PER_FILE = 250
-"""Frames in each file but the last."""
+"""Number of frames in each file except the last."""
 
 _KEYS = ("n_frames", "frames_per_file", "box_size", "pixel_size", "resolution", "oversampling", "solvent_density")
 
@@ -42,7 +42,7 @@ def write_topology(folder: Path, topology: AtomicModel) -> None:
 def write_trajectory_part(
     folder: Path, part: int, positions: Float[np.ndarray, "m a 3"]
 ) -> Float64[np.ndarray, "m a 3"]:
-    """Write the frames of one file of DATASET/truth/trajectory; returns them as rounded there, to be imaged."""
+    """Write the frames of one file of DATASET/truth/trajectory; return them as rounded there, for imaging."""
     write_frames(Path(folder) / trajectory_path(part), positions)
     return round_positions(positions)
 
@@ -77,13 +77,13 @@ def has_trajectory(folder: Path) -> bool:
 
 
 def list_trajectory_files(folder: Path) -> list[str]:
-    """The files of a trajectory's truth, relative to the data set."""
+    """Trajectory files of the truth, relative to the data set."""
     parts = sorted((Path(folder) / "truth" / "trajectory").glob("[0-9]*.xtc"))
     return ["truth/topology.cif", "truth/volumes.json", *(f"truth/trajectory/{path.name}" for path in parts)]
 
 
 class TrajectoryVolumes:
-    """Volume of every frame of a data set's trajectory, as a ``VolumeSource``. Picklable; nothing is kept in memory.
+    """Volume of every frame of a data set's trajectory, as a ``VolumeSource``. Picklable; nothing is cached.
 
     Atoms are rendered on a grid ``oversampling`` times finer and Fourier-cropped, as `recipes.imaging.images` does
     for states that are kept as volumes.
@@ -91,7 +91,7 @@ class TrajectoryVolumes:
     Raises
     ------
     FormatError
-        If a file is missing, cut off, or holds another number of frames or atoms than the others say.
+        If a file is missing or truncated, or its number of frames or atoms is inconsistent.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -117,7 +117,7 @@ class TrajectoryVolumes:
 
     @property
     def folder(self) -> Path:
-        """The data set it belongs to."""
+        """Folder of the data set."""
         return self._truth.parent
 
     @property
@@ -152,8 +152,8 @@ class TrajectoryVolumes:
         positions = read_frames(path, [frame])[0]
         if len(positions) != len(self._topology):
             raise FormatError(
-                f"{path} holds {len(positions)} atoms a frame, {self._truth / 'topology.cif'} {len(self._topology)}."
-                " Copy the data set again."
+                f"{path} holds {len(positions)} atoms per frame, {self._truth / 'topology.cif'} "
+                f"{len(self._topology)}. Copy the data set again."
             )
         return positions
 

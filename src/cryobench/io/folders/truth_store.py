@@ -1,14 +1,14 @@
-"""The truth about a data set, apart from what methods may see.
+"""The truth of a data set, stored apart from the input of methods.
 
 truth/particles.parquet   one row per particle: its state, true pose and collective variables; unit and period
                           of a collective variable are in the metadata of its column
 truth/states.parquet      one row per state, see ``state_table``
-truth/ctf.parquet         true CTF parameters, one row per particle, if methods are given others
+truth/ctf.parquet         true CTF parameters, one row per particle, if methods are given inexact ones
 truth/embedding.npy       (n, d) coordinates in which distance means difference in conformation
-truth/volumes/NNN.mrc     volume of each state; or, where each of many states is a frame of a trajectory:
+truth/volumes/NNN.mrc     volume of each state; or, if each of many states is a frame of a trajectory:
 truth/volumes.json, topology.cif, trajectory/NNN.xtc   see ``trajectory_volumes``
 
-What is not known is absent: pose columns, volumes, the embedding; the state of an unlabelled particle is −1.
+Unknown parts are absent: pose columns, volumes, the embedding; the state of an unlabelled particle is −1.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SHIFT_COLUMNS = ["shift_x", "shift_y"]
 
 
 def write_truth(folder: Path, truth: GroundTruth, *, pixel_size: float) -> list[str]:
-    """Write DATASET/truth, its volumes too unless they lie there already. Paths of its files within the data set."""
+    """Write DATASET/truth, including volumes unless already there. Paths of its files relative to the data set."""
     _write_truth_table(folder / "truth" / "particles.parquet", truth)
     files = ["truth/particles.parquet"]
     if truth.embedding is not None:
@@ -66,7 +66,7 @@ def _write_volumes(folder: Path, volumes: VolumeSource, pixel_size: float) -> No
 
 
 def open_volumes(folder: Path) -> VolumeSource | None:
-    """True volumes that lie in a data set, if any: files, or rendered from its trajectory. FormatError if damaged."""
+    """True volumes of a data set, if any: files, or rendered from its trajectory. FormatError if damaged."""
     if has_trajectory(folder):
         return TrajectoryVolumes(folder)
     if not (folder / "truth" / "volumes").is_dir():
@@ -138,7 +138,7 @@ def load_truth(folder: Path, n: int) -> GroundTruth:
 
 
 def _write_ctf(path: Path, ctf: Ctf | None) -> list[str]:
-    """Write the true CTF parameters, if methods are given others."""
+    """Write the true CTF parameters, if methods are given inexact ones."""
     if ctf is None:
         path.unlink(missing_ok=True)
         return []

@@ -1,1 +1,1 @@
-"""Formats of files, without a word on what their numbers mean."""
+"""File formats, independent of the meaning of their values."""

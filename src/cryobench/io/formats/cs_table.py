@@ -1,7 +1,7 @@
-"""cryoSPARC files (.cs) as tables: fields by name, files of one job joined by ``uid``; meanings are in ``cryosparc``.
+"""cryoSPARC files (.cs) as tables: fields by name, files of one job joined by ``uid``; meaning in ``cryosparc``.
 
-A .cs file is a NumPy structured array, one row per particle, its fields named GROUP/FIELD. A job writes what it
-changed into one file and the rest into "passthrough" files, in another order. Nothing is ever unpickled.
+A .cs file is a NumPy structured array, one row per particle, with fields named GROUP/FIELD. A job writes changed
+fields into one file and the others into "passthrough" files, in another order. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from cryobench.io.formats.npy import read_npy
 
 
 class CsTable:
-    """The fields of a .cs file and of its passthrough files, in the order of the first; doubled fields count once.
+    """Fields of a .cs file and its passthrough files, in the row order of the first; duplicate fields count once.
 
     Raises
     ------
     FormatError
-        If a file is missing, is no structured array or holds Python objects, or a ``uid`` is missing or doubled.
+        If a file is missing, is not a structured array or holds Python objects, or a ``uid`` is missing or
+        duplicated.
     """
 
     def __init__(self, path: Path, passthrough: Sequence[Path] = ()) -> None:
@@ -46,18 +47,18 @@ class CsTable:
         raise KeyError(name)
 
     def fields(self) -> list[list[str]]:
-        """The fields of each file, in the order of the files."""
+        """Fields of each file, in the order of the files."""
         return [list(table.dtype.names or ()) for table, _ in self._tables]
 
     def require(self, names: Sequence[str], way_out: str = "") -> None:
-        """FormatError that lists the missing ones of some fields."""
+        """Raise FormatError with the missing ones of some fields."""
         missing = [name for name in names if name not in self]
         if missing:
             groups = sorted({field.partition("/")[0] for fields in self.fields() for field in fields})
-            advice = way_out or "Give the job's passthrough file as well: it holds what the job did not change."
+            advice = way_out or "Give the job's passthrough file as well: it holds the unchanged fields."
             raise FormatError(
                 f"{' and '.join(map(str, self._files))} lack{'s' * (len(self._files) == 1)} {', '.join(missing)};"
-                f" there are fields of {', '.join(groups)}. {advice}"
+                f" present are fields of {', '.join(groups)}. {advice}"
             )
 
     def numbers(self, name: str, shape: tuple[int, ...] = ()) -> np.ndarray:
@@ -80,35 +81,33 @@ class CsTable:
         return values
 
     def typed(self, name: str, shape: tuple[int, ...] = ()) -> np.ndarray:
-        """As ``numbers``, each the shortest decimal that gives the stored float32: 1.31 rather than 1.309999943."""
+        """As ``numbers``, each the shortest decimal for the stored float32: 1.31 rather than 1.309999943."""
         values = self.numbers(name, shape)
         distinct, places = np.unique(values.astype(np.float32), return_inverse=True)
         return np.array([float(str(value)) for value in distinct])[places.reshape(-1)].reshape(values.shape)
 
     def _rows_in(self, table: np.ndarray, other: Path) -> np.ndarray:
-        """Which row of a passthrough table belongs to each particle."""
+        """Row of a passthrough table for each particle."""
         for file, names in ((self.path, self._tables[0][0].dtype.names), (other, table.dtype.names)):
             if "uid" not in (names or ()):
-                raise FormatError(
-                    f"{file} has no field uid, by which rows of {self.path} and {other} belong together."
-                )
+                raise FormatError(f"{file} has no field uid, by which rows of {self.path} and {other} are matched.")
         own = self._tables[0][0]["uid"]
         for file, uids in ((self.path, own), (other, table["uid"])):
             if len(np.unique(uids)) != len(uids):
-                raise FormatError(f"{file} lists a uid twice: rows of {self.path} and {other} cannot be told apart.")
+                raise FormatError(f"{file} lists a uid twice: rows of {self.path} and {other} cannot be matched.")
         rows = pd.Index(table["uid"]).get_indexer(pd.Index(own))
         if (rows < 0).any():
             first = int(np.argmax(rows < 0))
             raise FormatError(
-                f"{other} lacks {int((rows < 0).sum())} of the {len(own)} particles of {self.path}, the first of them"
-                f" particle {first} (uid {own[first]}). Take the passthrough file of the same job."
+                f"{other} lacks {int((rows < 0).sum())} of the {len(own)} particles of {self.path}, the first is"
+                f" particle {first} (uid {own[first]}). Use the passthrough file of the same job."
             )
         return rows
 
 
 def _load_table(path: Path) -> np.ndarray:
     if not path.is_file():
-        raise FormatError(f"{path} does not exist or is no file.")
+        raise FormatError(f"{path} does not exist or is not a file.")
     with path.open("rb") as file:
         magic = file.read(6)
     if magic[1:] == b"CSDAT":  # after a byte that counts versions
@@ -119,8 +118,8 @@ def _load_table(path: Path) -> np.ndarray:
     table = read_npy(path)
     if table.dtype.names is None or table.ndim != 1:
         raise FormatError(
-            f"{path} is no .cs file: expected a structured array with named fields, found an array of {table.dtype},"
-            f" shape {table.shape}."
+            f"{path} is not a .cs file: expected a structured array with named fields, found an array of "
+            f"{table.dtype}, shape {table.shape}."
         )
     if len(table) == 0:
         raise FormatError(f"{path} lists no particles.")

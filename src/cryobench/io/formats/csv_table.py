@@ -1,7 +1,7 @@
-"""Tables of comma-separated values as spreadsheets and data frames write them, read without guessing.
+"""Comma-separated tables as written by spreadsheets and data frames, read without guessing.
 
-Every row must have the fields of the first one: a decimal comma makes two fields of a number, which would otherwise
-shift a column unseen.
+Every row must have as many fields as the first: a decimal comma splits a number into two fields, which would
+otherwise shift a column unnoticed.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from cryobench._text import read_text
 
 @dataclass(frozen=True)
 class CsvTable:
-    """Fields of a file as text, without blanks around them; lines without any entry are left out."""
+    """Fields of a file as stripped text; empty lines are left out."""
 
     header: list[str] | None
-    """Names of the columns; None if the first row holds numbers alone."""
+    """Column names; None if the first row holds only numbers."""
     rows: list[list[str]]
-    """Each as long as the others."""
+    """Rows of equal length."""
     first_line: int
-    """What the first of ``rows`` is counted as in messages: 2 below a header, else 1."""
+    """Line number of the first of ``rows`` in messages: 2 below a header, else 1."""
 
     def columns(self) -> dict[str, list[str]]:
-        """Columns by name, "" being the name of those without, of which the first counts."""
+        """Columns by name, "" for the first without one."""
         found: dict[str, list[str]] = {}
         for place, name in enumerate(self.header or []):
             found.setdefault(name, [row[place] for row in self.rows])
@@ -36,13 +36,13 @@ class CsvTable:
 
 
 def read_csv_table(path: Path, expected: str) -> CsvTable:
-    """The table in a file; ``expected`` says in messages what it should be.
+    """Table in a file; ``expected`` describes it in messages.
 
     Raises
     ------
     FormatError
-        If the file is missing, empty or no text, a row has more or fewer fields than the first, or two columns have
-        one name, capitals aside.
+        If the file is missing, empty or not text, a row has more or fewer fields than the first, or two columns have
+        the same name, ignoring case.
     """
     text = read_text(path, expected)
     try:
@@ -67,7 +67,7 @@ def read_csv_table(path: Path, expected: str) -> CsvTable:
     names = [name.lower() for name in rows[0]]
     twice = next((name for name in names if name and names.count(name) > 1), None)
     if twice is not None:
-        raise FormatError(f"{path} has two columns named {twice!r}. Remove the one that is not meant.")
+        raise FormatError(f"{path} has two columns named {twice!r}. Remove one.")
     return CsvTable(rows[0], rows[1:], 2)
 
 
@@ -80,5 +80,5 @@ def is_number(text: str) -> bool:
 
 
 def _last_entry(row: list[str]) -> int:
-    """Number of fields up to the last that is not empty."""
+    """Number of fields up to the last non-empty one."""
     return max((place + 1 for place, cell in enumerate(row) if cell), default=0)

@@ -1,4 +1,4 @@
-"""MRC stacks mapped into memory: as many at a time as the process may open, with few of their pages resident."""
+"""MRC stacks mapped into memory: as many at a time as the process may open, with few resident pages."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from cryobench._errors import FormatError
 from cryobench.io.formats.mrc_header import MrcHeader
 
 _RESIDENT_BYTES = 1 << 26
-"""Mapped pages are handed back to the system after so many bytes, so that reading stacks does not look like holding
-them in memory. The system maps neighbours along, so what looks resident is some times as much."""
+"""Mapped pages are released after so many bytes, so that reading stacks does not appear as memory use.
+The system maps neighbouring pages too, so the apparent use is several times as much."""
 _PART = 4
-"""A source maps this part, one in four, of the files that a process may have open."""
+"""A source maps at most one in so many of the files that a process may have open."""
 _UNKNOWN_LIMIT = 64
-"""Stacks mapped at a time on Windows, which states no such limit."""
+"""Number of stacks mapped at a time on Windows, which states no such limit."""
 
 
 class MappedStacks:
-    """Stacks that are mapped when they are read, and stay so. Picklable: only the headers travel.
+    """Stacks mapped on first read. Picklable: only the headers are pickled.
 
-    Shuffled images of many stacks are asked for in the order of the stacks, batch after batch. Where not all can stay
-    mapped, the one used last is therefore needed again last, and makes room.
+    Shuffled images of many stacks are read in the order of the stacks, batch after batch. If not all can stay
+    mapped, the most recently used one is therefore needed last, and is unmapped first.
     """
 
     def __init__(self, headers: Sequence[MrcHeader]) -> None:
@@ -81,7 +81,7 @@ class _Map:
 
 
 def _most_mapped() -> int:
-    """Stacks that one source may have mapped at a time: each takes one of the files that a process may have open."""
+    """Number of stacks that one source may map at a time: each takes one of the process's open files."""
     if sys.platform == "win32":
         return _UNKNOWN_LIMIT
     import resource

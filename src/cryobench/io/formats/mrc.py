@@ -1,6 +1,6 @@
-"""MRC volumes and stacks: read when asked for, in any order; written whole or not at all.
+"""MRC volumes and stacks: read on demand, in any order; written completely or not at all.
 
-Arrays are [z, y, x] and [n, y, x], x fastest, as stored. Everything comes out as native float32. Stacks are
+Arrays are [z, y, x] and [n, y, x], x fastest, as stored, and are returned as native float32. Stacks are
 memory-mapped (`mapped_stacks.py`); nothing is opened before it is read.
 """
 
@@ -25,22 +25,22 @@ from cryobench.io.formats.mrc_header import MrcHeader, make_header, read_header
 
 
 class MrcStacks:
-    """Images in one or many MRC stacks, as an ``ImageSource``; image i may lie anywhere.
+    """Images in one or many MRC stacks, as an ``ImageSource``, in any order.
 
-    Picklable: only paths and indices travel, files are opened by whoever reads.
+    Picklable: only paths and indices are pickled; each process opens the files itself.
 
     Parameters
     ----------
     paths
-        Stacks. Their headers are read at once, their images when asked for.
+        Stacks. Their headers are read at once, their images on demand.
     file_index, image_index
-        (n,) which stack each image is in, and its place there from 0. Without them, all images in order.
+        (n,) stack of each image, and its index there from 0. Without them, all images in order.
 
     Raises
     ------
     FormatError
-        If a file is missing, truncated, not MRC, not square, of another box size than the first, or shorter than
-        ``image_index`` asks.
+        If a file is missing, truncated, not MRC, not square, of another box size than the first, or too short for
+        ``image_index``.
     ValueError
         If only one of the two index arrays is given, or a file index is out of range.
     """
@@ -64,7 +64,7 @@ class MrcStacks:
             if header.box_size != self._box_size:
                 raise FormatError(
                     f"{header.path} holds images of {header.box_size} px, {self._paths[0]} of {self._box_size} px."
-                    " All images of a data set must have one size."
+                    " All images of a data set must have the same size."
                 )
         counts = np.array([header.shape[0] for header in self._headers])
         if file_index is None or image_index is None:
@@ -82,17 +82,17 @@ class MrcStacks:
 
     @property
     def headers(self) -> tuple[MrcHeader, ...]:
-        """Of the stacks, as ``paths``."""
+        """Headers of the stacks, in the order of ``paths``."""
         return self._headers
 
     @property
     def file_index(self) -> np.ndarray:
-        """(n,) which of ``paths`` each image is in."""
+        """(n,) index in ``paths`` of each image's stack."""
         return self._file_index
 
     @property
     def image_index(self) -> np.ndarray:
-        """(n,) place of each image in its stack, from 0."""
+        """(n,) index of each image in its stack, from 0."""
         return self._image_index
 
     @property
@@ -102,12 +102,12 @@ class MrcStacks:
 
     @property
     def pixel_size(self) -> float:
-        """Å per pixel in the header of the first stack; 0 if it does not say."""
+        """Å per pixel in the header of the first stack; 0 if not stated."""
         return self._headers[0].pixel_sizes[0]
 
     @property
     def storage_order(self) -> np.ndarray:
-        """(n,) images in the order in which they lie in the stacks."""
+        """(n,) images in the order in which they are stored."""
         return np.lexsort((self._image_index, self._file_index))
 
     def __len__(self) -> int:
@@ -120,7 +120,7 @@ class MrcStacks:
         images = np.empty((len(indices), self._box_size, self._box_size), dtype=np.float32)
         order = np.lexsort((places, files))
         files, places = files[order], places[order]
-        # A run is a stretch of neighbours both on disk and in the answer: one copy.
+        # A run of neighbours both on disk and in the result is copied at once.
         breaks = (np.diff(files) != 0) | (np.diff(places) != 1) | (np.diff(order) != 1)
         edges = [0, *(np.flatnonzero(breaks) + 1).tolist(), len(indices)]
         for start, stop in pairwise(edges if len(indices) else []):
@@ -146,18 +146,18 @@ class MrcStacks:
             file = int(self._file_index[first])
             raise FormatError(
                 f"particle {first} is image {self._image_index[first] + 1} (counted from 1) of {self._paths[file]},"
-                f" which holds {counts[file]} images. The table and the stack do not belong together:"
+                f" which holds {counts[file]} images. The table and the stack do not match:"
                 " use the stack the table was made for, or a table of the same length."
             )
 
 
 class MrcFolder:
-    """Volumes in MRC files, one each, as a ``VolumeSource``. Picklable; each is read when asked for.
+    """Volumes in MRC files, one each, as a ``VolumeSource``. Picklable; each is read on demand.
 
     Raises
     ------
     FormatError
-        If there is no file, or the first is no cubic MRC volume. Later ones are checked when read.
+        If there is no file, or the first is not a cubic MRC volume. Later ones are checked when read.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -170,7 +170,7 @@ class MrcFolder:
 
     @classmethod
     def from_folder(cls, folder: Path) -> Self:
-        """All .mrc files of a folder in the order of their names. FormatError if there is none."""
+        """All .mrc files of a folder, sorted by name. FormatError if there is none."""
         paths = sorted(path for path in Path(folder).glob("*.mrc") if not path.name.startswith("."))
         if not paths:
             raise FormatError(f"{folder} holds no .mrc volumes.")
@@ -188,7 +188,7 @@ class MrcFolder:
 
     @property
     def pixel_size(self) -> float:
-        """Å per voxel in the header of the first volume; 0 if it does not say."""
+        """Å per voxel in the header of the first volume; 0 if not stated."""
         return self._pixel_size
 
     def __len__(self) -> int:
@@ -205,9 +205,9 @@ class MrcFolder:
 
 
 def read_volume(path: Path) -> tuple[VolumeArray, float]:
-    """Cubic volume (z, y, x) float32 and its voxel size in Å (0 if the header does not say).
+    """Cubic volume (z, y, x) float32 and its voxel size in Å (0 if not stated).
 
-    Files whose axes are permuted (CCP4) are turned to z, y, x.
+    Files with permuted axes (CCP4) are transposed to z, y, x.
 
     Raises
     ------
@@ -225,7 +225,7 @@ def read_volume(path: Path) -> tuple[VolumeArray, float]:
     if min(sizes) > 0 and max(sizes) > 1.01 * min(sizes):
         raise FormatError(
             f"{path} has voxels of {sizes[0]:.4g} x {sizes[1]:.4g} x {sizes[2]:.4g} Å (x, y, z), expected cubes."
-            " Resample it, or mend its header."
+            " Resample it, or correct its header."
         )
     return np.ascontiguousarray(volume, dtype=np.float32), sizes[0]
 
@@ -245,19 +245,19 @@ def write_volume(path: Path, volume: VolumeArray, pixel_size: float) -> None:
 
 
 class StackWriter:
-    """Write a stack of n images piece by piece; the file takes its name when all have come.
+    """Write a stack of n images piece by piece; the file appears once all are written.
 
     >>> with StackWriter(path, 1000, 128, 3.0) as writer:  # doctest: +SKIP
     ...     for images in pieces:
     ...         writer.append(images)
     >>> writer.sha256  # doctest: +SKIP
 
-    The bytes depend on the images alone, not on how they were divided. Statistics in the header say "not
-    determined", so that the header can be written first and the hash taken on the way.
+    The bytes depend on the images alone, not on the pieces. Statistics in the header are "not determined", so that
+    the header can be written first and the hash computed on the way.
 
     Raises
     ------
-    DiskFull
+    On entering if there is too little space, or when the disk fills up; nothing is left behind.
         On entering if there is too little room, or when the disk fills up; nothing is left behind.
     ValueError
         If a piece has another shape, or the number of images is not n at the end; nothing is left behind.
@@ -288,14 +288,15 @@ class StackWriter:
             raise ValueError(f"images must have shape (m, {expected[0]}, {expected[1]}), got {images.shape}.")
         if self._written + len(images) > self._n:
             raise ValueError(
-                f"{self.path} was to hold {self._n} images, {self._written} are written and {len(images)} more came."
+                f"{self.path} expects {self._n} images; {self._written} are written, and {len(images)} more were "
+                "given."
             )
         if len(images):
             self._put(np.ascontiguousarray(images, dtype="<f4").data.cast("B"))
             self._written += len(images)
 
     def sync(self) -> None:
-        """Have what was appended so far on the disk: from a thread of its own, closing then need not wait for it."""
+        """Flush what was appended so far to disk; called from another thread, it spares the wait on closing."""
         if self._file is not None:
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -314,7 +315,7 @@ class StackWriter:
         if context is None:
             return
         if error is None and self._written != self._n:
-            error = ValueError(f"{self.path} was to hold {self._n} images, but only {self._written} were written.")
+            error = ValueError(f"{self.path} expects {self._n} images, but only {self._written} were written.")
             kind = ValueError
             try:
                 context.__exit__(kind, error, None)

@@ -1,10 +1,10 @@
-"""The 1024-byte header of an MRC file: read with care, written by mrcfile.
+"""The 1024-byte header of an MRC file, read defensively and written by mrcfile.
 
 Format: MRC2014, Cheng et al., J. Struct. Biol. 192 (2015) 146, doi:10.1016/j.jsb.2015.04.002. The layout of the
-header, its modes and machine stamps are mrcfile's. Headers in the wild are often wrong, so only what decides where
-the numbers lie is relied on: sizes, mode, byte order and the length of the extended header. A machine stamp that is
-malformed, or contradicts the sizes, is warned of and overruled; one of zeros, as in the published archives, says
-nothing and is passed over.
+header, its modes and machine stamps are mrcfile's. Headers in practice are often wrong, so only the fields that
+locate the data are relied on: sizes, mode, byte order and the length of the extended header. A machine stamp that
+is malformed, or contradicts the sizes, is overruled with a warning; one of zeros, as in the published archives, is
+ignored.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _OTHER_TYPES = {
     b"\x1f\x8b": "a gzip archive (unpack it first)",
     b"BZh": "a bzip2 archive (unpack it first)",
     b"PK\x03\x04": "a zip archive (unpack it first)",
-    b"version https://git-lfs": "a Git LFS pointer (fetch the file it stands for)",
+    b"version https://git-lfs": "a Git LFS pointer (fetch the actual file)",
     b"<!DOCTYPE": "a web page",
     b"<html": "a web page",
 }
@@ -42,21 +42,21 @@ _OTHER_TYPES = {
 
 @dataclass(frozen=True)
 class MrcHeader:
-    """Where the numbers of one file lie, and how large a pixel is."""
+    """Location and type of the data of one file, and its pixel size."""
 
     path: Path
     shape: tuple[int, int, int]
     """(nz, ny, nx)."""
     dtype: np.dtype
-    """Of the stored numbers, byte order included."""
+    """Type of the stored numbers, including byte order."""
     offset: int
     """Bytes before the first number."""
     pixel_sizes: tuple[float, float, float]
-    """Å per voxel along x, y, z; 0 where the header does not say."""
+    """Å per voxel along x, y, z; 0 if not stated."""
     axes: tuple[int, int, int]
-    """Which of x, y, z = 1, 2, 3 runs along columns, rows and sections; (1, 2, 3) unless the file is permuted."""
+    """Axis (x, y, z = 1, 2, 3) along columns, rows and sections; (1, 2, 3) unless the file is permuted."""
     signs_overruled: bool = False
-    """Whether the numbers are signed, or not, because they say so, against the header (``mrc_signs``)."""
+    """Whether the header's signedness was overruled by the data (``mrc_signs``)."""
 
     @property
     def box_size(self) -> int:
@@ -80,13 +80,13 @@ def read_header(path: Path) -> MrcHeader:
     Raises
     ------
     FormatError
-        If the file is missing, is no MRC file, has a mode other than 0, 1, 2, 6 or 12, or is shorter than its
-        header promises.
+        If the file is missing, is not an MRC file, has a mode other than 0, 1, 2, 6 or 12, or is shorter than its
+        header states.
 
     Warns
     -----
     UserWarning
-        If the machine stamp is malformed or wrong; the byte order that makes sense of the sizes is used.
+        If the machine stamp is malformed or wrong; the byte order that fits the sizes is used.
     """
     path = Path(path)
     try:
@@ -116,7 +116,7 @@ def read_header(path: Path) -> MrcHeader:
     if size < promised:
         whole = max(0, size - header.offset) // header.image_bytes
         raise FormatError(
-            f"{path} is truncated: its header promises {header.shape[0]} sections of {header.shape[2]} x"
+            f"{path} is truncated: its header states {header.shape[0]} sections of {header.shape[2]} x"
             f" {header.shape[1]} ({promised:,} bytes), the file holds {size:,} bytes ({whole} whole sections)."
             " Copy or make the file again."
         )
@@ -134,7 +134,7 @@ def read_header(path: Path) -> MrcHeader:
 def make_header(shape: tuple[int, int, int], pixel_size: float, *, stack: bool) -> np.ndarray:
     """Little-endian header (a 0-dimensional record) for float32 data of ``shape`` (nz, ny, nx).
 
-    Statistics are set to the values by which MRC2014 says "not determined" (max < min, mean < max, rms < 0).
+    Statistics are set to the MRC2014 values for "not determined" (max < min, mean < max, rms < 0).
 
     Parameters
     ----------
@@ -146,13 +146,13 @@ def make_header(shape: tuple[int, int, int], pixel_size: float, *, stack: bool) 
         A stack of images (space group 0, mz = 1) rather than a volume (space group 1).
     """
     header = np.asarray(_Unwritten(shape, pixel_size, stack=stack).header)
-    # mrcfile's own label holds the time, and the same numbers must make the same bytes.
+    # mrcfile's own label holds the time, but the same data must give the same bytes.
     header["label"][0] = b"written by cryobench"
     return header
 
 
 class _Unwritten(MrcObject):
-    """File of mrcfile with a header for numbers that are not there: those of a stack come piece by piece."""
+    """File of mrcfile with only a header: the data of a stack are written piece by piece."""
 
     def __init__(self, shape: tuple[int, int, int], pixel_size: float, *, stack: bool) -> None:
         super().__init__()
@@ -165,10 +165,10 @@ class _Unwritten(MrcObject):
 
 
 def _interpret(raw: bytes, path: Path) -> tuple[Any, Literal["<", ">"]]:
-    """Header fields, and the byte order that makes sense of them.
+    """Header fields, and the byte order that fits them.
 
-    mrcfile's permissive reading goes by the mode, and mode 0 is 0 in either order: of the five modes, in both orders,
-    under four stamps it misreads 4 of 40 files (mode 0, stamp absent, malformed or wrong), this none of them.
+    mrcfile's permissive reading relies on the mode, and mode 0 is 0 in either order: of the five modes, in both
+    orders, with four stamps, it misreads 4 of 40 files (mode 0, stamp absent, malformed or wrong), this none of them.
     """
     for magic, name in _OTHER_TYPES.items():
         if raw.startswith(magic):
@@ -180,7 +180,7 @@ def _interpret(raw: bytes, path: Path) -> tuple[Any, Literal["<", ">"]]:
     plausible: list[Literal["<", ">"]] = [order for order in orders if _is_plausible(candidates[order])]
     if not plausible:
         sizes = tuple(int(candidates["<"][name]) for name in ("nx", "ny", "nz"))
-        raise FormatError(f"{path} is not an MRC file: its header would mean a size of {sizes} (x, y, z).")
+        raise FormatError(f"{path} is not an MRC file: its header would imply a size of {sizes} (x, y, z).")
     stamp = bytes(candidates["<"]["machst"][:2])
     try:
         stated = byte_order_from_machine_stamp(stamp)

@@ -1,9 +1,9 @@
-"""Whether the integers of an MRC file are signed, which headers leave open or state wrongly.
+"""Signedness of the integers in an MRC file, which headers leave open or state wrongly.
 
-Mode 0 was unsigned for decades and is signed since MRC2014; IMOD writes either, and says which in a flag of its own;
+Mode 0 was unsigned for decades and is signed since MRC2014; IMOD writes either, and states which in its own flag;
 and programs write signed numbers in mode 6 and unsigned ones in mode 1. Read with the wrong sign, numbers on both
-sides of the break wrap around to opposite ends of the range, so that they vary far more than they do: the reading
-under which they vary less is the right one.
+sides of the break wrap around to opposite ends of the range and vary far more: the reading
+with less variation is the right one.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ _SIGNED_FLAG = 1
 _SAMPLE_BYTES = 1 << 20
 _SECTIONS = 3
 _FACTOR = 0.5
-"""The other reading is taken if its variance is less than so much of that by the standard."""
+"""The other reading is used if its variance is below this fraction of the standard one's."""
 
 
 def decide_signs(
     path: Path, stated: np.dtype, *, head: bytes, offset: int, sections: int, section_bytes: int
 ) -> tuple[np.dtype, bool]:
-    """Type of the stored integers, and whether the data overruled what the header states.
+    """Type of the stored integers, and whether the data overruled the header.
 
     Parameters
     ----------
     path
         The file, of which a few sections are read.
     stated
-        What the mode means by MRC2014.
+        Type of the mode according to MRC2014.
     head
         The header.
     offset, sections, section_bytes
-        Where the numbers lie.
+        Location of the data.
     """
     if stated.kind not in "iu":
         return stated, False
@@ -50,7 +50,7 @@ def decide_signs(
 
 
 def _imod_flags(head: bytes) -> int | None:
-    """Flags of IMOD in a header; None if it did not write the file."""
+    """IMOD flags in a header; None if IMOD did not write the file."""
     orders: tuple[Literal["little"], Literal["big"]] = ("little", "big")
     for order in orders:
         if int.from_bytes(head[_IMOD_STAMP], order) == _IMOD:
@@ -59,7 +59,7 @@ def _imod_flags(head: bytes) -> int | None:
 
 
 def _read_sample(path: Path, offset: int, sections: int, section_bytes: int, item: int) -> bytes:
-    """Bytes of the first, the middle and the last section, or as much of each as is enough."""
+    """Bytes of the first, the middle and the last section, or as much of each as needed."""
     length = min(section_bytes, _SAMPLE_BYTES // _SECTIONS) // item * item
     pieces = []
     with path.open("rb") as file:

@@ -1,8 +1,8 @@
-"""NumPy files (.npy, .npz) read with suspicion: what the header promises is compared with what is there.
+"""NumPy files (.npy, .npz) read defensively: the header is compared with the actual contents.
 
-The header of a .npy file states a shape and a type, and NumPy's own reader makes room for them before it looks
-further: a file of a hundred bytes can ask for terabytes. Here nothing is allocated that the file does not hold,
-Python objects are never opened, and whatever is wrong is a FormatError that names the file.
+The header of a .npy file states a shape and a type, and NumPy's own reader allocates them before it checks
+further: a file of a hundred bytes can request terabytes. Here nothing is allocated that the file does not hold,
+Python objects are never opened, and any fault is a FormatError that names the file.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _ZIP = b"PK\x03\x04"
 
 
 def read_npy(path: Path) -> np.ndarray:
-    """The array of a .npy file. FormatError if it is missing, no such file, truncated, or holds Python objects."""
+    """Array of a .npy file. FormatError if it is missing, not a .npy file, truncated, or holds Python objects."""
     with _open(path) as file:
         return _read_array(file, os.fstat(file.fileno()).st_size, str(path))
 
 
 def map_npy(path: Path) -> np.ndarray:
-    """The same array, read-only and read from the disk where it is looked at."""
+    """Array of a .npy file, read-only and memory-mapped."""
     with _open(path) as file:
         shape, fortran_order, dtype = _read_header(file, os.fstat(file.fileno()).st_size, str(path))
         start = file.tell()
@@ -39,7 +39,7 @@ def map_npy(path: Path) -> np.ndarray:
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a .npz file as ``numpy.savez`` writes them, by name. FormatError as ``read_npy``."""
+    """Arrays of a .npz file written by ``numpy.savez``, by name. FormatError as ``read_npy``."""
     with _open(path) as file:
         size = os.fstat(file.fileno()).st_size
         try:
@@ -47,8 +47,8 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
                 found = archive.infolist()
                 if sum(member.file_size for member in found) > size:
                     raise FormatError(
-                        f"{path} promises {sum(member.file_size for member in found):,} bytes of arrays, but has"
-                        f" {size:,}: it is damaged, or compressed, which these files never are."
+                        f"{path} states {sum(member.file_size for member in found):,} bytes of arrays, but has"
+                        f" {size:,}: it is damaged, or compressed, which is not supported."
                     )
                 return {member.filename.removesuffix(".npy"): _read_member(archive, member, path) for member in found}
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
@@ -83,7 +83,7 @@ def _read_array(file: IO[bytes], size: int, source: str) -> np.ndarray:
 
 
 def _read_header(file: IO[bytes], size: int, source: str) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, whether columns come first, and type; the file then stands at the first number."""
+    """Shape, whether columns come first, and type; the file is then positioned at the data."""
     start = file.read(npy_format.MAGIC_LEN)
     if start[:-2] != npy_format.MAGIC_PREFIX:
         found = "an archive of arrays (.npz)" if start.startswith(_ZIP) else f"one that begins with {start!r}"
@@ -93,19 +93,19 @@ def _read_header(file: IO[bytes], size: int, source: str) -> tuple[tuple[int, ..
     version = start[-2], start[-1]
     try:
         if version not in _HEADERS:
-            raise ValueError(f"version {version[0]}.{version[1]} of the format is not known")
+            raise ValueError(f"version {version[0]}.{version[1]} of the format is unknown")
         shape, fortran_order, dtype = _HEADERS[version](file)
-    # The header is the text of a Python value: damaged, it can fail in any way.
+    # The header is the text of a Python value: if damaged, it can fail in any way.
     except Exception as error:
         raise FormatError(f"{source} cannot be read as a NumPy file ({error}). Copy or make it again.") from error
     if dtype.hasobject:
         raise FormatError(f"{source} cannot be read: Python objects in it are never opened. Export plain numbers.")
     if dtype.itemsize == 0 or min(shape, default=0) < 0:
-        raise FormatError(f"{source} cannot be read: it promises an array {shape} of {dtype}. Copy or make it again.")
+        raise FormatError(f"{source} cannot be read: it states an array {shape} of {dtype}. Copy or make it again.")
     needed, there = math.prod(shape) * dtype.itemsize, size - file.tell()
     if needed > there:
         raise FormatError(
-            f"{source} cannot be read: its header promises an array {shape} of {needed:,} bytes, but there are"
-            f" {there:,}. It is cut short or damaged: copy or make it again."
+            f"{source} cannot be read: its header states an array {shape} of {needed:,} bytes, but there are"
+            f" {there:,}. It is truncated or damaged: copy or make it again."
         )
     return shape, fortran_order, dtype

@@ -1,4 +1,4 @@
-"""Parquet tables with the index that a data frame was saved with, which is a column like any other here."""
+"""Parquet tables including the stored index of a data frame, which counts as a column."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def read_parquet_columns(path: Path, expected: str) -> dict[str, np.ndarray]:
     Raises
     ------
     FormatError
-        If the file is missing or no Parquet table; ``expected`` says what it should be.
+        If the file is missing or not a Parquet table; ``expected`` describes it.
     """
     if not path.is_file():
-        raise FormatError(f"{path} does not exist or is no file, expected {expected}.")
+        raise FormatError(f"{path} does not exist or is not a file, expected {expected}.")
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
@@ -38,6 +38,6 @@ def read_parquet_columns(path: Path, expected: str) -> dict[str, np.ndarray]:
 
 
 def _index_entries(table: pa.Table) -> list:
-    """The index as pandas noted it: names of columns, or ranges."""
+    """The index as recorded by pandas: names of columns, or ranges."""
     noted = (table.schema.metadata or {}).get(b"pandas")
     return json.loads(noted).get("index_columns", []) if noted else []

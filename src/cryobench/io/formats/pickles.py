@@ -1,7 +1,7 @@
-"""Pickles of other programs, opened without running anything they name, and written so that old NumPy reads them.
+"""Pickles of other programs, read without running any code they name, and written for old NumPy versions.
 
-A pickle may name any function and have it called. Here only what rebuilds NumPy arrays and plain containers is
-known; every other name is refused before it is looked up. NumPy 2 writes the module name ``numpy._core`` where
+A pickle may name any function and have it called. Here only constructors of NumPy arrays and plain containers are
+allowed; every other name is refused before it is looked up. NumPy 2 writes the module name ``numpy._core`` where
 NumPy 1 wrote ``numpy.core``: both are read, and the old one, which both understand, is written.
 """
 
@@ -22,22 +22,22 @@ from cryobench._errors import FormatError
 from cryobench.io.atomic import write_bytes
 
 _PROTOCOL = 3
-"""The newest that names globals in plain text, which is what lets ``numpy._core`` be renamed."""
+"""The newest protocol that names globals in plain text, which allows ``numpy._core`` to be renamed."""
 
 
 _NDARRAY = object()
-"""Stands for the class ``numpy.ndarray``, which a pickle may name but not call: it would make room for any shape."""
+"""Placeholder for the class ``numpy.ndarray``, which a pickle may name but not call with an arbitrary shape."""
 
 
 def _start_array(reconstruct: Callable[..., Any], kind: object, shape: tuple[int, ...], code: bytes) -> np.ndarray:
-    """The empty array that a pickle then gives its content, of which it must hold every byte."""
+    """The empty array that a pickle then fills, and of which it must hold every byte."""
     if kind is not _NDARRAY or tuple(shape) != (0,):
         raise pickle.UnpicklingError(f"an array begins with the shape {shape!r}, expected (0,)")
     return reconstruct(np.ndarray, (0,), code)
 
 
 def _array_builders() -> dict[tuple[str, str], Any]:
-    """The functions NumPy itself names in the pickle of an array, a data type and a scalar."""
+    """The functions that NumPy itself names in the pickle of an array, a data type and a scalar."""
     reconstruct: Callable[..., Any] = np.zeros(0).__reduce__()[0]  # type: ignore[assignment]
     scalar: Callable[..., Any] = np.float64(0).__reduce__()[0]  # type: ignore[assignment]
     from_buffer: Callable[..., Any] = np.zeros(1).__reduce_ex__(5)[0]  # type: ignore[assignment]
@@ -55,7 +55,7 @@ def _array_builders() -> dict[tuple[str, str], Any]:
 
 
 def _encode_latin1(text: str, encoding: str = "latin1") -> bytes:
-    """How protocols 0 to 2 spell bytes; other encodings are refused."""
+    """Bytes as spelled by protocols 0 to 2; other encodings are refused."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"encoding {encoding!r}")
     return text.encode("latin1")
@@ -85,13 +85,13 @@ def read_pickle(path: Path) -> Any:
     Raises
     ------
     FormatError
-        If the file is missing or no pickle, or names anything but NumPy's array constructors; nothing is run.
+        If the file is missing or not a pickle, or names anything but NumPy's array constructors; nothing is run.
     """
     return _load(path, several=False)[0]
 
 
 def read_pickles(path: Path) -> list[Any]:
-    """All objects of a file in which pickles follow one another, one or more. FormatError as ``read_pickle``."""
+    """All objects of a file of one or more consecutive pickles. FormatError as ``read_pickle``."""
     return _load(path, several=True)
 
 
@@ -115,7 +115,7 @@ def _load(path: Path, *, several: bool) -> list[Any]:
 
 
 def write_pickle(path: Path, *values: Any) -> None:
-    """Pickle arrays and plain containers atomically, so that NumPy 1 and 2 read them and the bytes are repeatable.
+    """Pickle arrays and plain containers atomically, readable by NumPy 1 and 2, with reproducible bytes.
 
     Several are written one after the other, to be loaded one by one.
     """

@@ -1,4 +1,4 @@
-"""STAR files as tables: reading and writing text, without a word on what the columns mean (see ``relion``)."""
+"""STAR files as tables: reading and writing, independent of the meaning of the columns (see ``relion``)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cryobench._text import read_text
 from cryobench.io.atomic import write_text
 
 _FLOAT_FORMAT = "%.9g"
-"""Nine significant digits give every float32 back exactly, and angles in degrees to 1e-7 or better."""
+"""Nine significant digits restore every float32 exactly, and angles in degrees to 1e-7 or better."""
 
 
 def read_tables(path: Path, *, text_columns: tuple[str, ...] = ()) -> dict[str, pd.DataFrame]:
@@ -36,7 +36,7 @@ def read_tables(path: Path, *, text_columns: tuple[str, ...] = ()) -> dict[str, 
     try:
         with _in_utf8(path, text) as readable:
             blocks = starfile.read(readable, always_dict=True, parse_as_string=list(text_columns))
-    # The parser meets damaged text with whatever Python raises on the way.
+    # The parser raises arbitrary exceptions on damaged text.
     except Exception as error:
         raise FormatError(f"{path} cannot be read as a STAR file ({type(error).__name__}: {error}).") from error
     if not isinstance(blocks, dict) or not blocks:
@@ -48,18 +48,18 @@ def read_tables(path: Path, *, text_columns: tuple[str, ...] = ()) -> dict[str, 
 
 
 def _check_names(text: str, path: Path) -> None:
-    """FormatError if a block, or a column of a block, is named twice: either may be meant."""
+    """Raise FormatError if a block, or a column of a block, is named twice, which is ambiguous."""
     seen: dict[str, set[str]] = {}
     columns, among_rows = set[str](), False
     for line in text.splitlines():
         word = line.split(maxsplit=1)[0] if line.strip() else ""
         if word.startswith("data_"):
             if word in seen:
-                raise FormatError(f"{path} has two blocks {word}. Remove the one that is not meant.")
+                raise FormatError(f"{path} has two blocks {word}. Remove one.")
             columns, among_rows = seen.setdefault(word, set()), False
         elif word.startswith("_") and not among_rows:
             if word in columns:
-                raise FormatError(f"{path} has two columns {word} in one block. Remove the one that is not meant.")
+                raise FormatError(f"{path} has two columns {word} in one block. Remove one.")
             columns.add(word)
         elif word and not word.startswith("#"):
             among_rows = word != "loop_"
@@ -67,7 +67,7 @@ def _check_names(text: str, path: Path) -> None:
 
 @contextmanager
 def _in_utf8(path: Path, text: str) -> Iterator[Path]:
-    """A file with this text in UTF-8, which is what the parser reads: ``path`` itself if it is one."""
+    """A file with this text in UTF-8, for the parser: ``path`` itself if it is in UTF-8."""
     if path.read_bytes() == text.encode("utf-8"):
         yield path
         return
@@ -78,7 +78,7 @@ def _in_utf8(path: Path, text: str) -> Iterator[Path]:
 
 
 def _check_comments(text: str, path: Path) -> None:
-    """Refuse a ``#`` within a word: STAR allows it, but the parser takes the rest of the line for a comment."""
+    """Refuse a ``#`` within a word: STAR allows it, but the parser treats the rest of the line as a comment."""
     start = text.find("#")
     while start >= 0:
         line_start = text.rfind("\n", 0, start) + 1
@@ -101,12 +101,12 @@ def write_tables(path: Path, tables: Mapping[str, pd.DataFrame]) -> None:
             if not pd.api.types.is_numeric_dtype(table[column]):
                 _check_text([str(text) for text in table[column]], str(column), name, path)
     lines = StarWriter({name: _format(table) for name, table in tables.items()}).lines()
-    next(lines)  # the program's name and the time, which would make every file differ
+    next(lines)  # the program's name and the time, which would make all files differ
     write_text(path, "\n".join(["# written by cryobench", *lines]) + "\n")
 
 
 def _format(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with its numbers as text: pandas' own formatting of a column takes ten times as long."""
+    """The table with its numbers as text: pandas' own column formatting takes ten times as long."""
     text = {
         column: [_FLOAT_FORMAT % value for value in table[column].tolist()]
         for column in table.columns
@@ -125,7 +125,7 @@ def number_column(table: pd.DataFrame, column: str, path: Path) -> np.ndarray:
         first = int(np.argmin(finite))
         raise FormatError(
             f"{path}: row {first + 1} of column _{column} is {str(table[column].iloc[first])!r}, expected a finite"
-            " number. The line may be cut short."
+            " number. The line may be truncated."
         )
     return values
 

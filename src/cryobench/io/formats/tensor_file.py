@@ -1,4 +1,4 @@
-"""Files of named arrays in the safetensors format: numbers only, each read when it is asked for."""
+"""Named arrays in safetensors files: numbers only, each read on demand."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,16 +17,16 @@ def write_tensors(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write arrays by name, atomically. ValueError if one is not of numbers."""
     for name, values in arrays.items():
         if values.dtype.kind not in "fiub":
-            raise ValueError(f"{path.name} takes arrays of numbers, and {name!r} is one of {values.dtype}.")
+            raise ValueError(f"{path.name} holds arrays of numbers only, but {name!r} is of {values.dtype}.")
     write_bytes(path, save({name: np.asarray(values, order="C") for name, values in arrays.items()}))
 
 
 def read_tensor(path: Path, name: str) -> np.ndarray:
-    """One array, read-only. FormatError if the file is missing or damaged, or has none of that name."""
+    """One array, read-only. FormatError if the file is missing or damaged, or has no array of that name."""
     try:
         with safe_open(path, framework="np") as file:
             values = file.get_tensor(name)
     except (OSError, SafetensorError) as error:
-        raise FormatError(f"{path} cannot be read as a file of tensors with one named {name!r} ({error}).") from error
+        raise FormatError(f"{path} cannot be read as a file with a tensor named {name!r} ({error}).") from error
     values.flags.writeable = False
     return values

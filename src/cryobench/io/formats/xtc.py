@@ -1,7 +1,7 @@
-"""Frames of a molecule in XTC files, as Gromacs and most viewers read them.
+"""Molecular frames in XTC files, as read by Gromacs and most viewers.
 
-XTC keeps positions as whole multiples of 0.01 Å (0.001 nm). What is read back is exactly `round_positions` of what
-was written, so images made from rounded positions and volumes rendered later from the file show the same atoms.
+XTC stores positions as multiples of 0.01 Å (0.001 nm). Reading gives exactly `round_positions` of the written
+positions, so images made from rounded positions and volumes rendered later from the file show the same atoms.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from cryobench.io.atomic import atomic_write
 
 _STEPS_PER_ANGSTROM = 100
 _STEPS_PER_NM = 1000
-_MOST_STEPS = 2**22  # up to here single precision tells neighbouring steps apart
+_MOST_STEPS = 2**22  # up to here single precision resolves neighbouring steps
 BYTES_PER_ATOM = 8
-"""At most; 5 to 6 are usual."""
+"""Maximum; 5 to 6 are usual."""
 
 
 def round_positions(positions: Float[np.ndarray, "*frames 3"]) -> Float64[np.ndarray, "*frames 3"]:
-    """Positions in Å as an XTC file holds them: the nearest multiples of 0.01 Å."""
+    """Positions in Å as stored in XTC files: the nearest multiples of 0.01 Å."""
     rounded = np.multiply(positions, float(_STEPS_PER_ANGSTROM), dtype=np.float64)
     np.rint(rounded, out=rounded)
     rounded /= _STEPS_PER_ANGSTROM
@@ -29,7 +29,7 @@ def round_positions(positions: Float[np.ndarray, "*frames 3"]) -> Float64[np.nda
 
 
 def write_frames(path: Path, positions: Float[np.ndarray, "m a 3"]) -> None:
-    """Write m frames of positions in Å; the file appears whole or not at all.
+    """Write m frames of positions in Å; the file appears complete or not at all.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def write_frames(path: Path, positions: Float[np.ndarray, "m a 3"]) -> None:
 
     path = Path(path)
     if positions.ndim != 3 or positions.shape[2] != 3 or positions.size == 0:
-        raise ValueError(f"{path}: frames have shape (frames, atoms, 3), got {positions.shape}.")
+        raise ValueError(f"{path}: frames must have shape (frames, atoms, 3), got {positions.shape}.")
     no_box = np.zeros((3, 3), dtype=np.float32)
     with atomic_write(path, bytes_needed=positions.size // 3 * BYTES_PER_ATOM) as file:
         with XTCFile(file.name, "w") as frames:
@@ -51,7 +51,7 @@ def write_frames(path: Path, positions: Float[np.ndarray, "m a 3"]) -> None:
                 if not np.abs(steps).max() < _MOST_STEPS:
                     raise ValueError(
                         f"{path}: frame {index} holds positions that are not finite or beyond "
-                        f"{_MOST_STEPS // _STEPS_PER_ANGSTROM:,} Å, which XTC cannot keep to 0.01 Å."
+                        f"{_MOST_STEPS // _STEPS_PER_ANGSTROM:,} Å, which XTC cannot store to 0.01 Å."
                     )
                 frames.write((steps / _STEPS_PER_NM).astype(np.float32), no_box, index, float(index), _STEPS_PER_NM)
         written = count_frames(Path(file.name))
@@ -60,9 +60,9 @@ def write_frames(path: Path, positions: Float[np.ndarray, "m a 3"]) -> None:
 
 
 def read_frames(path: Path, frames: Sequence[int] | np.ndarray | slice = slice(None)) -> Float64[np.ndarray, "m a 3"]:
-    """Positions in Å of some frames, in the order asked for; a slice counts as in a list.
+    """Positions in Å of some frames, in the requested order; a slice acts as on a list.
 
-    FormatError if the file is missing, damaged or cut off; ValueError for a frame it does not hold.
+    FormatError if the file is missing, damaged or truncated; ValueError for a frame it does not hold.
     """
     from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
@@ -73,19 +73,19 @@ def read_frames(path: Path, frames: Sequence[int] | np.ndarray | slice = slice(N
             count = len(file)
             wanted = range(count)[frames] if isinstance(frames, slice) else [int(frame) for frame in frames]
             if any(not 0 <= frame < count for frame in wanted):
-                raise ValueError(f"{path} holds frames 0 to {count - 1}, asked for {min(wanted)} to {max(wanted)}.")
+                raise ValueError(f"{path} holds frames 0 to {count - 1}, requested {min(wanted)} to {max(wanted)}.")
             nanometres = np.empty((len(wanted), file.n_atoms, 3), dtype=np.float32)
             for row, frame in enumerate(wanted):
                 if file.tell() != frame:
                     file.seek(frame)
                 file.read_direct_x(nanometres[row])
     except OSError as error:
-        raise FormatError(f"{path} cannot be read as XTC ({error}): damaged or cut off. Copy it again.") from error
+        raise FormatError(f"{path} cannot be read as XTC ({error}): damaged or truncated. Copy it again.") from error
     return np.rint(nanometres.astype(np.float64) * _STEPS_PER_NM) / _STEPS_PER_ANGSTROM
 
 
 def count_frames(path: Path) -> int:
-    """Whole frames in an XTC file. FormatError if it is missing, is none, or its last frame is cut off."""
+    """Number of frames in an XTC file. FormatError if it is missing, not XTC, or its last frame is truncated."""
     from MDAnalysis.lib.formats.libmdaxdr import XTCFile
 
     path = Path(path)
@@ -97,10 +97,10 @@ def count_frames(path: Path) -> int:
             file.read()
             end = file._bytes_tell()
     except OSError as error:
-        raise FormatError(f"{path} cannot be read as XTC ({error}): damaged or cut off. Copy it again.") from error
+        raise FormatError(f"{path} cannot be read as XTC ({error}): damaged or truncated. Copy it again.") from error
     size = path.stat().st_size
     if end != size:
-        raise FormatError(f"{path} has {size - end} bytes after its {count} frames: it is cut off. Copy it again.")
+        raise FormatError(f"{path} has {size - end} bytes after its {count} frames: it is truncated. Copy it again.")
     return count
 
 

@@ -1,1 +1,1 @@
-"""The published archives: downloaded, unpacked, and read as they are."""
+"""The published archives: downloaded, unpacked, and read directly."""

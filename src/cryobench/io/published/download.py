@@ -1,9 +1,9 @@
-"""Downloads from Zenodo that survive a cut connection: resumed, compared with their hash, unpacked.
+"""Resumable downloads from Zenodo: checked against their hash and unpacked.
 
-What a record holds, with sizes and MD5 sums, is asked of Zenodo itself (``/api/records/ID``), so no table here has to
-be kept. A file grows as NAME.part in the folder TARGET.download beside the target; when it is whole and its hash is
-right it becomes NAME and is unpacked there, and the unpacked folder becomes TARGET. Whatever is interrupted goes on
-from there when the same call is made again.
+The contents of a record, with sizes and MD5 sums, come from Zenodo itself (``/api/records/ID``), so no table is kept
+here. A file grows as NAME.part in the folder TARGET.download next to the target; once complete and with the right
+hash it becomes NAME and is unpacked there, and the unpacked folder becomes TARGET. Repeating an interrupted call
+resumes from that state.
 
 The environment variable CRYOBENCH_ZENODO_URL replaces https://zenodo.org.
 """
@@ -43,21 +43,21 @@ _ZENODO = "https://zenodo.org"
 _TIMEOUT = 60
 _READ_AHEAD = 1 << 20
 _CHUNK = 1 << 16
-"""Bytes received at a time; what a cut connection leaves of one is lost."""
+"""Bytes received at a time; an interrupted connection loses at most one such chunk."""
 _ATTEMPTS = 5
-"""Failures in a row, without a byte between them, after which a download is given up."""
+"""Consecutive failures, without any byte received, after which a download is given up."""
 _PAUSE = 2.0
 """Seconds before the second attempt; twice as many before each further one."""
 _UNPACKED = 1.3
-"""Size of what an archive holds over its own size, as far as it can be known before: noise hardly compresses."""
+"""Estimated ratio of the contents of an archive to its size: noise hardly compresses."""
 _REQUEST = "request.json"
-"""In the folder of a download under way: what was asked for."""
+"""File in the folder of an unfinished download: the request."""
 _TRUTH_FOLDERS = ("vols", "pdbs")
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file of a record."""
+    """A file of a Zenodo record."""
 
     name: str
     size: int
@@ -92,7 +92,7 @@ def list_record(record: int) -> list[RemoteFile]:
             raise ValueError(f"there is no record {record} at {url} ({status}).") from error
         raise ConnectionError(f"{url} answered with status {status}. Try again later.") from error
     except requests.exceptions.JSONDecodeError as error:
-        raise FormatError(f"{url} sent something else than a record: {error}. Try again later.") from error
+        raise FormatError(f"{url} did not send a record: {error}. Try again later.") from error
     except requests.exceptions.RequestException as error:
         raise ConnectionError(f"cannot reach {url}: {error}. {_by_hand(record)}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -100,22 +100,22 @@ def list_record(record: int) -> list[RemoteFile]:
 
 
 def choose_files(files: Sequence[RemoteFile], title: str | None, names: Sequence[str] = ()) -> list[RemoteFile]:
-    """The files of one set among those of a record.
+    """Files of one set among those of a record.
 
     Parameters
     ----------
     files
-        Of the record.
+        Files of the record.
     title
-        Of the set: the file of that name, whatever its ending and spelling, else the only one with the title in its
-        name. None: the record holds nothing else, all are chosen.
+        Title of the set: the file of that name, whatever its suffix and spelling, else the only one with the title in
+        its name. None: the record holds nothing else, so all are chosen.
     names
-        Files asked for by name, instead.
+        Files requested by name, instead.
 
     Raises
     ------
     ValueError
-        If none or several match; the message lists what there is.
+        If none or several match; the message lists the files.
     """
     there = "\n".join(f"  {file.name} ({file.size / 1e9:.2f} GB)" for file in files) or "  nothing"
     if names:
@@ -152,31 +152,31 @@ def download_set(
     Parameters
     ----------
     record
-        Of Zenodo.
+        Number of the Zenodo record.
     folder
-        The set; it appears when it is whole.
+        Folder of the set; it appears once complete.
     title, names
-        Which files of the record: see `choose_files`.
+        Files of the record: see `choose_files`.
     part
-        "images": without truth volumes and structures; "volumes": without images, fetched out of the archive without
-        the rest of it, if the server can; or "all".
+        "images": without truth volumes and structures; "volumes": without images, fetched from the archive without
+        the rest of it, if the server supports that; or "all".
     keep_archive
-        Leave the archive in FOLDER.download.
+        Keep the archive in FOLDER.download.
     progress
-        Shows megabytes.
+        Reports megabytes.
 
     Raises
     ------
     FormatError
         If the folder holds something else; if a hash is wrong, in which case the file is removed; if an archive is
-        damaged or not to be trusted, see `unpack_zip`; if two archives hold files of one name.
+        damaged or unsafe, see `unpack_zip`; if two archives hold files of the same name.
     FolderBusy
         If another process is downloading into the folder.
     DiskFull
-        Before anything is downloaded, if there is too little room for the archive and what is in it.
+        Before anything is downloaded, if there is too little space for the archive and its contents.
     ConnectionError, ValueError
-        As `list_record` and `choose_files`; ConnectionError also if the connection is cut again and again. What has
-        come so far is kept.
+        As `list_record` and `choose_files`; ConnectionError also if the connection fails repeatedly. Received
+        data are kept.
     """
     folder, progress = Path(folder).absolute(), progress or Silent()
     request = {"record": record, "title": title, "files": list(names), "part": part}
@@ -193,12 +193,12 @@ def download_set(
 def _fetch_set(
     record: int, folder: Path, work: Path, request: dict[str, Any], *, keep_archive: bool, progress: Progress
 ) -> None:
-    """Download and unpack into ``work``, then give what is whole its name."""
+    """Download and unpack into ``work``, then rename what is complete."""
     contents = work / "contents"
     if not _has_note(contents, request):
         _fill(record, work, request, progress)
     if not keep_archive:
-        # First, so that a process killed between the two leaves no archive behind for ever.
+        # First, so that a process killed between the two leaves no archive behind.
         for path in work.iterdir():
             if path.is_file() and path.name != _REQUEST:
                 path.unlink()
@@ -208,7 +208,7 @@ def _fetch_set(
 
 
 def _fill(record: int, work: Path, request: dict[str, Any], progress: Progress) -> None:
-    """Have in ``work`` the contents of the set, the note of what it is written last."""
+    """Fill ``work`` with the contents of the set; its note is written last."""
     title, names, part = request["title"], request["files"], request["part"]
     files = choose_files(list_record(record), title, names)
     archives, loose = _sort_out(files, part)
@@ -238,14 +238,14 @@ def _remove_notes(work: Path) -> None:
 
 
 def fetch_file(file: RemoteFile, path: Path, *, progress: Progress | None = None) -> Path:
-    """Download a file unless it is there; a part of it that is there is completed.
+    """Download a file unless it exists; a partial one is completed.
 
     Raises
     ------
     FormatError
         If its hash is wrong. It is removed.
     ConnectionError
-        If the server does not answer, or the connection is cut again and again. The part is kept.
+        If the server does not answer, or the connection fails repeatedly. The part is kept.
     """
     if _is_whole(file, path, progress):
         return path
@@ -257,15 +257,15 @@ def fetch_file(file: RemoteFile, path: Path, *, progress: Progress | None = None
     if found != file.checksum.lower():
         part.unlink()
         raise FormatError(
-            f"{file.url} sent a file with {found}, but the record says {file.checksum}. It was removed: run the same"
-            " command again to download it anew."
+            f"{file.url} sent a file with {found}, but the record states {file.checksum}. It was removed: repeat the "
+            "same command to download it again."
         )
     part.replace(path)
     return path
 
 
 def _is_whole(file: RemoteFile, path: Path, progress: Progress | None) -> bool:
-    """Whether a file lies there with the size and the hash that the record states."""
+    """Whether a file exists with the size and the hash that the record states."""
     if not path.is_file() or path.stat().st_size != file.size:
         return False
     return _hash(file, path, progress) == file.checksum.lower()
@@ -280,7 +280,7 @@ def _hash(file: RemoteFile, path: Path, progress: Progress | None) -> str:
 
 
 def _complete(file: RemoteFile, part: Path, shown: Megabytes) -> None:
-    """Append what is missing, over as many connections as it takes while each brings something."""
+    """Append what is missing, over as many connections as needed while each brings some data."""
     failures = 0
     while True:
         with part.open("ab") as stream:
@@ -300,7 +300,7 @@ def _complete(file: RemoteFile, part: Path, shown: Megabytes) -> None:
                 if caught.errno in NO_SPACE:
                     raise DiskFull(
                         f"the disk is full after {target.size:,} of {file.size:,} bytes of {file.name}. They are"
-                        " kept: free some space, then run the same command again to go on."
+                        " kept: free some space, then run the same command again to resume."
                     ) from caught
                 raise
         status = _status(error)
@@ -312,26 +312,26 @@ def _complete(file: RemoteFile, part: Path, shown: Megabytes) -> None:
         failures = 0 if size > start else failures + 1
         if failures >= _ATTEMPTS:
             raise ConnectionError(
-                f"{file.url} was cut off after {size:,} of {file.size:,} bytes, {failures} times in a row"
-                f" ({error or 'the server ended it'}). They are kept: run the same command again to go on."
+                f"{file.url} was interrupted after {size:,} of {file.size:,} bytes, {failures} times in a row"
+                f" ({error or 'the server ended it'}). They are kept: run the same command again to resume."
             ) from error
         time.sleep(_PAUSE * 2**failures if failures else 0)
 
 
 class _Growing:
-    """The file a download is appended to, as pooch writes to it; counts what came."""
+    """File to which a download is appended, as pooch writes to it; counts the bytes."""
 
     def __init__(self, stream: IO[bytes], file: RemoteFile, shown: Megabytes) -> None:
         self._stream, self._file, self._shown = stream, file, shown
         self.size = stream.seek(0, os.SEEK_END)
 
     def start_again(self) -> None:
-        """Forget what was there."""
+        """Discard the content."""
         self._stream.truncate(0)
         self.size = 0
 
     def write(self, chunk: bytes) -> None:
-        """Append. Bytes beyond the size the record states are an error of the server."""
+        """Append. Bytes beyond the stated size are an error of the server."""
         if self.size + len(chunk) > self._file.size:
             raise requests.exceptions.InvalidHeader(
                 f"the server sends more than the {self._file.size:,} bytes that the record states"
@@ -341,12 +341,12 @@ class _Growing:
         self._shown.reach(self.size)
 
     def flush(self) -> None:
-        """Hand what was written to the system, so that a killed download keeps it."""
+        """Flush to the system, so that a killed download keeps what was written."""
         self._stream.flush()
 
 
 def _receive(file: RemoteFile, target: _Growing) -> None:
-    """One connection, by pooch's downloader: from where the file ends, or from the start if the server wants so."""
+    """One connection, by pooch's downloader: from the end of the file, or from the start if the server says so."""
 
     opened: list[requests.Response] = []
 
@@ -356,7 +356,7 @@ def _receive(file: RemoteFile, target: _Growing) -> None:
             begins = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
             if begins is None or int(begins.group(1)) != target.size:
                 raise requests.exceptions.InvalidHeader(
-                    f"asked for bytes from {target.size}, got {response.headers.get('Content-Range')}"
+                    f"requested bytes from {target.size}, got {response.headers.get('Content-Range')}"
                 )
         elif response.status_code == 200:
             target.start_again()
@@ -373,7 +373,7 @@ def _receive(file: RemoteFile, target: _Growing) -> None:
 
 
 def _status(error: BaseException | None) -> int | None:
-    """HTTP status that an error reports, if any."""
+    """HTTP status of an error, if any."""
     return getattr(getattr(error, "response", None), "status_code", None)
 
 
@@ -381,7 +381,7 @@ def _unpack_remotely(file: RemoteFile, contents: Path, found: dict[str, Any], pr
     """Fetch the truth of an archive without the rest of it; False if the server sends whole files only."""
     try:
         with io.BufferedReader(RemoteBytes(file.url, file.size, pause=_PAUSE), _READ_AHEAD) as source:
-            # zipfile takes any error at the end of the file, where the list of members is, for a damaged archive.
+            # zipfile reports any error at the end of the file, where the member list is, as a damaged archive.
             source.seek(max(0, file.size - _READ_AHEAD))
             source.peek(1)
             choose = partial(_belongs, part="volumes")
@@ -403,12 +403,12 @@ def _remote_file(entry: dict[str, Any]) -> RemoteFile:
 
 
 def _sort_out(files: Sequence[RemoteFile], part: Part) -> tuple[list[RemoteFile], list[RemoteFile]]:
-    """Zip archives, and files that are used as they are. FormatError for archives of other kinds."""
+    """Zip archives, and files used directly. FormatError for archives of other kinds."""
     for file in files:
         if re.search(r"\.(tar|tgz|tar\.\w+|7z|rar|z\d\d|zip\.\d+)$", file.name.lower()):
             raise FormatError(
-                f"the record packs {file.name} in a way that this command does not unpack. Download and unpack it by"
-                f" other means ({file.url}): the folder it gives is opened as it is."
+                f"the record packs {file.name} in a way that this command cannot unpack. Download and unpack it by"
+                f" other means ({file.url}): the resulting folder can be used directly."
             )
     archives = [file for file in files if file.name.lower().endswith(".zip")]
     loose = [file for file in files if file not in archives and _belongs(file.name, part)]
@@ -416,14 +416,14 @@ def _sort_out(files: Sequence[RemoteFile], part: Part) -> tuple[list[RemoteFile]
 
 
 def _belongs(name: str, part: Part) -> bool:
-    """Whether a file of the set is wanted. Tables and masks always are."""
+    """Whether a file of the set is needed. Tables and masks always are."""
     if part == "images":
         return name.split("/")[0] not in _TRUTH_FOLDERS and not name.endswith(".xtc")
     return part == "all" or not name.endswith((".mrcs", ".star"))
 
 
 def _check_room(work: Path, archives: Sequence[RemoteFile], loose: Sequence[RemoteFile]) -> None:
-    """Room for what is still to come, archives packed and unpacked. DiskFull otherwise."""
+    """Check the space for everything still to come, archives packed and unpacked. DiskFull otherwise."""
     needed = 0
     for file in (*archives, *loose):
         there = [work / file.name, work / f"{file.name}.part", work / "contents" / file.name]
@@ -434,7 +434,7 @@ def _check_room(work: Path, archives: Sequence[RemoteFile], loose: Sequence[Remo
 
 
 def _prepare(work: Path, request: dict[str, Any]) -> Path:
-    """The folder that files are unpacked into: as an interrupted call for the same left it, else empty."""
+    """Folder to unpack into: as left by an interrupted call with the same request, else empty."""
     contents, note = work / "contents", work / _REQUEST
     if not note.exists() or read_json(note) != request:
         shutil.rmtree(contents, ignore_errors=True)
@@ -445,7 +445,7 @@ def _prepare(work: Path, request: dict[str, Any]) -> Path:
 
 
 def _is_finished(folder: Path, request: dict[str, Any]) -> bool:
-    """Whether this download is there already. FormatError if the folder holds anything else."""
+    """Whether this download is already complete. FormatError if the folder holds anything else."""
     if is_empty(folder):
         return False
     if _has_note(folder, request):
@@ -456,7 +456,7 @@ def _is_finished(folder: Path, request: dict[str, Any]) -> bool:
 
 
 def _has_note(folder: Path, request: dict[str, Any]) -> bool:
-    """Whether a folder holds all of a set, as the note that is written last says."""
+    """Whether a folder holds a complete set, according to the note that is written last."""
     note = read_json(folder / DOWNLOAD_NOTE) if (folder / DOWNLOAD_NOTE).is_file() else {}
     return all(note.get(key) == value for key, value in request.items())
 
@@ -467,6 +467,6 @@ def _plain(name: str) -> str:
 
 def _by_hand(record: int) -> str:
     return (
-        f"You can also download it in a browser from {_ZENODO}/records/{record} and unpack it: the folder it gives is"
-        " opened as it is."
+        f"You can also download it in a browser from {_ZENODO}/records/{record} and unpack it: the resulting folder "
+        "can be used directly."
     )

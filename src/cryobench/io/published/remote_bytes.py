@@ -1,11 +1,11 @@
-"""A file on a server as a Python file that is read anywhere: a few members of a large zip can so be had alone.
+"""A file on a server as a seekable Python file, to read single members of a large zip archive.
 
-Each read asks for a range of bytes (HTTP Range). Wrap it in ``io.BufferedReader`` to read ahead.
+Each read requests a range of bytes (HTTP Range). Wrap it in ``io.BufferedReader`` to read ahead.
 
-Libraries do this for a connection that holds. remotezip 0.12.6 ends with urllib3's ProtocolError where the server
-cuts a range short, in the list of members or in one of them, even with urllib3's retries mounted, which see the
-headers alone; fsspec 2026.9 has no retries over HTTP, and needs aiohttp and nine packages more. Here a range that was
-cut is asked for again.
+Libraries do this for a stable connection. remotezip 0.12.6 ends with urllib3's ProtocolError if the server
+truncates a range, in the member list or in a member, even with urllib3's retries mounted, which see only the
+headers; fsspec 2026.9 has no retries over HTTP, and needs aiohttp and nine more packages. Here a truncated range
+is requested again.
 """
 
 import io
@@ -17,7 +17,7 @@ import requests
 _TIMEOUT = 60
 _ATTEMPTS = 5
 _FINAL = (400, 401, 403, 404, 410)
-"""Answers that another attempt does not change."""
+"""Status codes that another attempt does not change."""
 
 
 class NoRanges(OSError):
@@ -30,16 +30,16 @@ class RemoteBytes(io.RawIOBase):
     Raises
     ------
     NoRanges
-        When it is read, if the server does not honour ranges.
+        On reading, if the server does not support ranges.
     ConnectionError
-        When it is read, if the server does not answer several times in a row.
+        On reading, if the server does not answer several times in a row.
 
     Parameters
     ----------
     url
-        Of the file.
+        URL of the file.
     size
-        Its bytes.
+        Size in bytes.
     pause
         Seconds before the second attempt at a range; twice as many before each further one.
     """
@@ -58,11 +58,11 @@ class RemoteBytes(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """Where the next read begins."""
+        """Position of the next read."""
         return self._place
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Move; nothing is fetched."""
+        """Move the position; nothing is fetched."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
         if base + offset < 0:
             raise ValueError(f"cannot seek to {base + offset}, before the beginning of {self._url}.")
@@ -70,7 +70,7 @@ class RemoteBytes(io.RawIOBase):
         return self._place
 
     def readinto(self, buffer: memoryview | bytearray, /) -> int:  # type: ignore[override]
-        """Fetch as many bytes as fit, or as there are."""
+        """Fetch as many bytes as fit, or as remain."""
         stop = min(self._place + len(buffer), self._size)
         if stop <= self._place:
             return 0
@@ -80,7 +80,7 @@ class RemoteBytes(io.RawIOBase):
         return len(content)
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Return the connection."""
         self._session.close()
         super().close()
 
@@ -103,5 +103,5 @@ class RemoteBytes(io.RawIOBase):
                 continue
             if len(content) == stop - start:
                 return content
-            error = ConnectionError(f"asked for {stop - start} bytes, got {len(content)}")
+            error = ConnectionError(f"requested {stop - start} bytes, got {len(content)}")
         raise ConnectionError(f"{self._url} cannot be read: {error}. Try again later.") from error

@@ -1,9 +1,9 @@
-"""Zip archives unpacked with suspicion: nothing outside the folder, nothing half-written, going on where it stopped.
+"""Zip archives unpacked defensively and resumably: nothing outside the folder, no incomplete files.
 
-Python's own zipfile reads the archive and compares the CRC-32 of what it unpacks. Here every name is judged before
-the first byte is written; each file gets its name when it is whole; the free space, and the size of the archive, are
-compared with what will be written. Names must be different on every file system: some take A for a, or é written as
-one character for é written as two.
+Python's own zipfile reads the archive and checks the CRC-32 of what it unpacks. Here every name is checked before
+the first byte is written; each file appears once complete; the free space, and the size of the archive, are
+compared with the size of the contents. Names must be distinct on every file system: some identify A with a, or é
+written as one character with é written as two.
 """
 
 import shutil
@@ -22,11 +22,11 @@ from cryobench.io.atomic import atomic_write, check_free_space
 
 _CHUNK = 1 << 20
 _LITTER = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
-"""What desktops put into archives."""
+"""Files that desktop systems add to archives."""
 _ENCRYPTED = 1
 _MOST_TIMES, _MOST_BESIDES = 100, 250 * MEGABYTE
-"""An archive unpacks to so many times its own size at most, and so many bytes more. Images hardly shrink when packed,
-volumes that are mostly zero some ten times; a thousand times is a file made to fill the disk."""
+"""Maximum ratio of the contents to the archive, and bytes allowed beyond that. Images hardly compress, volumes that
+are mostly zero about tenfold; a thousandfold ratio means a file made to fill the disk."""
 
 
 def unpack_zip(
@@ -38,24 +38,24 @@ def unpack_zip(
     source: IO[bytes] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, dict[str, int]]:
-    """Unpack a zip archive into a folder, without the one folder that may enclose all its files.
+    """Unpack a zip archive into a folder, without the single folder that may enclose all its files.
 
-    Files that are there already with their right content are left: an unpacking that was stopped goes on.
+    Files that already exist with the right content are kept, so an interrupted call resumes.
 
     Parameters
     ----------
     path
         The archive.
     folder
-        Where to. Made if it is missing.
+        Target folder, created if missing.
     choose
-        Which files to unpack, by their path within ``folder``.
+        Predicate on paths within ``folder``: the files to unpack.
     taken
         Paths within ``folder`` that belong to other archives.
     source
-        Where the archive is read from, if it does not lie at ``path``.
+        File object to read the archive from, if it is not at ``path``.
     progress
-        Shows megabytes.
+        Reports megabytes.
 
     Returns
     -------
@@ -64,11 +64,11 @@ def unpack_zip(
     Raises
     ------
     FormatError
-        If it is no zip archive, or damaged; if a name is empty, leads out of the folder, or names a link; if two
-        files have one name, or names that some file systems take for one; if it would unpack to far more than its
-        size; if it is encrypted or packed by a method that Python does not know.
+        If it is not a zip archive, or damaged; if a name is empty, leads out of the folder, or names a link; if two
+        files have the same name, or names that some file systems identify; if it would unpack to far more than its
+        size; if it is encrypted or packed by a method that Python does not support.
     DiskFull
-        If there is too little room for what is still missing.
+        If there is too little space for what is still missing.
     """
     with _opened(path, source) as archive:
         members = _list_members(archive, path)
@@ -88,7 +88,7 @@ def unpack_zip(
 
 
 def crc32_of(path: Path) -> int:
-    """CRC-32 of a file, as zip archives have it."""
+    """CRC-32 of a file, as in zip archives."""
     value = 0
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
@@ -98,23 +98,24 @@ def crc32_of(path: Path) -> int:
 
 @contextmanager
 def _opened(path: Path, source: IO[bytes] | None) -> Iterator[zipfile.ZipFile]:
-    """The archive, with what zipfile raises on a damaged one turned into FormatError."""
+    """The archive, with zipfile's errors on a damaged one turned into FormatError."""
     try:
         with zipfile.ZipFile(path if source is None else source) as archive:
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise FormatError(
-            f"{path} is damaged or no zip archive ({error}). Delete it, and the same command downloads it again."
+            f"{path} is damaged or not a zip archive ({error}). Delete it, and repeat the command to download it "
+            "again."
         ) from error
     except NotImplementedError as error:
         raise FormatError(
             f"{path} is packed in a way that Python cannot unpack ({error}). Unpack it with another program:"
-            " the folder it gives is opened as it is."
+            " the resulting folder can be used directly."
         ) from error
 
 
 def _list_members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
-    """Files by their path below the enclosing folder. FormatError if any name or kind is not to be trusted."""
+    """Files by their path below the enclosing folder. FormatError if any name or kind is unsafe."""
     found: dict[PurePosixPath, zipfile.ZipInfo] = {}
     for member in archive.infolist():
         name = _check_name(member, path)
@@ -132,14 +133,14 @@ def _list_members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.Zip
 
 
 def _check_distinct(names: Iterable[str], path: Path) -> None:
-    """FormatError if two names are one on some file system, or a file has the name of another one's folder."""
+    """Raise FormatError if two names coincide on some file system, or a file is named like another one's folder."""
     files: dict[str, str] = {}
     for name in names:
         plain = _fold(name)
         if plain in files:
             raise FormatError(
-                f"{path} holds {name!r}, which some file systems take for {files[plain]!r}: it is refused, for one"
-                " would hide the other."
+                f"{path} holds {name!r}, which some file systems confuse with {files[plain]!r}: it is refused, for "
+                "one would hide the other."
             )
         files[plain] = name
     for plain, name in files.items():
@@ -152,13 +153,13 @@ def _check_distinct(names: Iterable[str], path: Path) -> None:
 
 
 def _fold(name: str) -> str:
-    """A name as the least careful file system sees it: without case, composed, without dots and spaces at the end."""
+    """A name as seen by the most permissive file system: without case, composed, without trailing dots and spaces."""
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
     return "/".join(part.rstrip(". ") for part in folded.split("/"))
 
 
 def _check_size(archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo], path: Path) -> None:
-    """FormatError if files would be far larger than the archive that holds them."""
+    """Raise FormatError if files would be far larger than their archive."""
     file = archive.fp
     assert file is not None
     packed = file.seek(0, 2)
@@ -166,14 +167,14 @@ def _check_size(archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo], pa
     if unpacked > _MOST_TIMES * packed + _MOST_BESIDES:
         raise FormatError(
             f"{path} has {packed:,} bytes but would unpack to {unpacked:,}: it is refused, and nothing was unpacked."
-            " If it is what it should be, unpack it with another program: the folder it gives is opened as it is."
+            " If that is expected, unpack it with another program: the resulting folder can be used directly."
         )
 
 
 def _find_missing(
     wanted: Mapping[str, zipfile.ZipInfo], folder: Path, progress: Progress
 ) -> dict[str, zipfile.ZipInfo]:
-    """The files that are not in the folder with their right content."""
+    """Files that are not in the folder with their right content."""
     there = {name for name, member in wanted.items() if _has_size(folder / name, member.file_size)}
     if not there:
         return dict(wanted)
@@ -190,7 +191,7 @@ def _find_missing(
 
 
 def _check_name(member: zipfile.ZipInfo, path: Path) -> PurePosixPath:
-    # zipfile has already cut names at a null byte and, on Windows, turned backslashes into slashes.
+    # zipfile has already cut names at a null byte and, on Windows, converted backslashes to slashes.
     text = member.orig_filename
     name = PurePosixPath(text)
     climbs = ".." in name.parts or name.is_absolute()
@@ -212,7 +213,7 @@ def _check_name(member: zipfile.ZipInfo, path: Path) -> PurePosixPath:
         )
     if member.flag_bits & _ENCRYPTED:
         raise FormatError(
-            f"{path} is encrypted ({text!r}). Unpack it with its password: its folder is opened as it is."
+            f"{path} is encrypted ({text!r}). Unpack it with its password: the resulting folder can be used directly."
         )
     return name
 

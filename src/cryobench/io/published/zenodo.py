@@ -1,21 +1,21 @@
-"""The published archives (Zenodo 11629428, 12528292, 14941494) as data sets, read where and as they are.
+"""The published archives (Zenodo 11629428, 12528292, 14941494) as data sets, read without conversion.
 
-How they differ from what this package writes, and what is done about it:
+Differences from the files of this package, and how they are handled:
 
-* Images are −CTF × projection + noise, protein bright: ``sign = -1``. They lie in the order of the structures.
+* Images are −CTF × projection + noise, protein bright: ``sign = -1``. They are in the order of the structures.
 * combined_poses.pkl is cryoDRGN's: our rotations, and shifts as fractions of the box that re-centre the particle.
 * combined_ctfs.pkl describes the images before they were Fourier-cropped (256 px of 1.5 Å for images of 128 px): the
-  pixel size of the images is that of the table, times its box size, divided by theirs. Headers of the stacks do not
-  always state a pixel size and are not used; a truth volume that states another is warned of.
+    pixel size of the images is that of the table, times its box size, divided by theirs. Headers of the stacks do not
+    always state a pixel size and are ignored; a truth volume that states another causes a warning.
 * The envelope exp(−B s² / 4) of the images, B = 100 Å² by default, is in no table and is not assumed.
-* gt_latents.pkl holds the structure of each image. Where it holds other numbers they are taken for coordinates in
-  conformation space, and the structure is that of the stack the image is in.
-* Truth volumes count as NNN.mrc or NNN_NAME.mrc; their machine stamps, and those of the stacks, are zero. Those of
-  Spike-MD are rendered from its trajectory when asked for (``zenodo_frames``).
+* gt_latents.pkl holds the structure of each image. Other numbers in it are read as coordinates in conformation
+  space, and the structure is then that of the image's stack.
+* Truth volumes are NNN.mrc or NNN_NAME.mrc; their machine stamps, and those of the stacks, are zero. Those of
+  Spike-MD are rendered from its trajectory on demand (``zenodo_frames``).
 * Query particles are those of the published per-image FSC: every (n // 100)th.
 
-An archive has no card, so one is made: ``sha256`` names the data set by the names and sizes of its files and the
-content of its tables. Parts that are missing are missing truth, not an error. Nothing is written.
+An archive has no card, so one is made: ``sha256`` identifies the data set by the names and sizes of its files and the
+content of its tables. Missing parts are missing truth, not an error. Nothing is written.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from cryobench.io.tools.relion import read_star
 SIGN = -1
 N_QUERIES = 100
 DOWNLOAD_NOTE = "download.json"
-"""What ``cryobench download`` writes into the folder: record, archive, and size and CRC-32 of every file."""
+"""File written by ``cryobench download``: record, archive, and size and CRC-32 of every file."""
 
 CITATION = "Jeon et al., CryoBench, NeurIPS 2024 Datasets and Benchmarks, arXiv:2408.05526"
 _NAMES = {
@@ -65,30 +65,30 @@ _CIRCLE = "igg-1d"
 
 @dataclass(frozen=True, eq=False)
 class _Imaged:
-    """What the tables of an archive say of its particles."""
+    """Facts about the particles from the tables of an archive."""
 
     images: MrcStacks
     pixel_size: float
     ctf: Ctf
     poses: tuple[np.ndarray, np.ndarray] | None
     source: str
-    """Of the CTF, for the card."""
+    """Source of the CTF, for the card."""
 
 
 def load_archive(archive: Archive, folder: Path) -> Dataset:
-    """Open a published archive. Tables are read, images and truth volumes when asked for.
+    """Open a published archive. Tables are read now, images and truth volumes on demand.
 
     Parameters
     ----------
     archive
-        Where its parts are (``zenodo_layout.find_archive``).
+        Its parts (``zenodo_layout.find_archive``).
     folder
-        What the user gave: it becomes the path of the data set.
+        Folder as given by the user: it becomes the path of the data set.
 
     Raises
     ------
     FormatError
-        If tables, labels and stacks differ in length; a stack or volume is missing or damaged; a table is no
+        If tables, labels and stacks differ in length; a stack or volume is missing or damaged; a table is not a
         cryoDRGN pickle; or there is no CTF.
 
     Warns
@@ -115,7 +115,7 @@ def load_archive(archive: Archive, folder: Path) -> Dataset:
         "name": name or archive.root.name,
         "title": archive.root.name,
         "citation": CITATION,
-        "sources": "published archive, opened as it is",
+        "sources": "published archive, read directly",
         "images": archive.images.relative_to(archive.root).as_posix(),
         "ctf": imaged.source,
         "n_particles": count,
@@ -134,19 +134,19 @@ def load_archive(archive: Archive, folder: Path) -> Dataset:
 
 
 def verify_archive(archive: Archive, progress: Progress | None = None) -> None:
-    """Compare every byte of a downloaded archive with the checksums that came with it.
+    """Compare every byte of a downloaded archive with the checksums recorded on download.
 
     Raises
     ------
     FormatError
-        Naming the files that differ or are missing; or if nobody noted any checksums, because the archive was not
+        With the names of files that differ or are missing; or if there are no checksums, because the archive was not
         unpacked by ``cryobench download``.
     """
     path = archive.root / DOWNLOAD_NOTE
     if not path.exists():
         raise FormatError(
             f"{archive.root} cannot be verified: it has no {DOWNLOAD_NOTE}, which cryobench download writes."
-            " Published archives hold no checksums of their own."
+            " Published archives contain no checksums."
         )
     contents = read_json(path)["contents"]
     total = sum(entry["bytes"] for entry in contents.values())
@@ -174,7 +174,7 @@ def _is_unchanged(path: Path, entry: Mapping[str, Any]) -> bool:
 
 
 def _read_images(archive: Archive) -> _Imaged:
-    """Images with CTF and poses: from the pickles if they are whole, else from the STAR file alone."""
+    """Images with CTF and poses: from the pickles if complete, else from the STAR file alone."""
     if archive.ctf is not None and archive.stacks and (archive.poses is not None or archive.table is None):
         images = MrcStacks(archive.stacks)
         ctf, size, pixel_size = cryodrgn.read_ctf(archive.ctf, box_size=images.box_size)
@@ -219,7 +219,7 @@ def _find_volumes(archive: Archive, imaged: _Imaged, notes: list[str]) -> MrcFol
         if differs(stated, imaged.pixel_size):
             warnings.warn(
                 f"{paths[0]} has voxels of {stated:.4g} Å, but {imaged.source} gives images of"
-                f" {imaged.pixel_size:.4g} Å per pixel. The latter is used, for it is what the CTF was applied with.",
+                f" {imaged.pixel_size:.4g} Å per pixel. The latter is used, with which the CTF was applied.",
                 UserWarning,
                 stacklevel=4,
             )
@@ -228,7 +228,7 @@ def _find_volumes(archive: Archive, imaged: _Imaged, notes: list[str]) -> MrcFol
 
 
 def _check_numbers(paths: list[Path]) -> None:
-    """Refuse a gap in NNN.mrc: every later structure would get the volume of another."""
+    """Refuse a gap in NNN.mrc: every later structure would get the wrong volume."""
     numbers = [leading_number(path) for path in paths]
     if all(number is None for number in numbers):
         return
@@ -274,7 +274,7 @@ def _read_truth(archive: Archive, imaged: _Imaged, volumes: MrcFolder | None, *,
 
 
 def _read_labels(archive: Archive, images: MrcStacks) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Structure of each image, and coordinates of each image or structure, whichever are there."""
+    """Structure of each image, and coordinates of each image or structure, if available."""
     by_stack = _numbers_of(images.paths)[images.file_index] if len(images.paths) > 1 else None
     if archive.labels is None:
         return by_stack, None
@@ -298,14 +298,14 @@ def _read_labels(archive: Archive, images: MrcStacks) -> tuple[np.ndarray | None
 
 
 def _numbers_of(stacks: tuple[Path, ...]) -> np.ndarray:
-    """Structure that each stack holds: 12 of 012_particles_128.mrcs, its place among them if they have no numbers."""
+    """Structure of each stack: 12 for 012_particles_128.mrcs, its position among them if they have no numbers."""
     numbers = [leading_number(path) for path in stacks]
     known = [number for number in numbers if number is not None]
     return np.array(known if len(set(known)) == len(stacks) else range(len(stacks)), dtype=np.int64)
 
 
 def _check_stacks(states: np.ndarray, images: MrcStacks, archive: Archive) -> None:
-    """Where each structure has a stack of its own, labels that change within one are those of another order."""
+    """If each structure has its own stack, check that labels do not change within one, as in another order."""
     if len(images.paths) != len(np.unique(states)) or len(images.paths) == 1:
         return
     order = np.argsort(images.file_index, kind="stable")
@@ -320,7 +320,7 @@ def _check_stacks(states: np.ndarray, images: MrcStacks, archive: Archive) -> No
 
 
 def _names_of(paths: tuple[Path, ...]) -> tuple[str, ...] | None:
-    """1bxn of 012_1bxn.mrc; None unless all have one of their own."""
+    """1bxn for 012_1bxn.mrc; None unless all have distinct names."""
     names = [re.sub(r"^\d+[_-]?", "", path.stem) for path in paths]
     return tuple(names) if all(names) and len(set(names)) == len(names) else None
 
@@ -337,20 +337,20 @@ def _read_mask(archive: Archive, box_size: int, notes: list[str]) -> np.ndarray 
             notes.append(f"{relative} has values from {mask.min():.3g} to {mask.max():.3g}: not a mask, not used")
             continue
         if mask.sum() < LEAST_VOXELS:
-            notes.append(f"{relative} holds next to nothing ({mask.sum():.4g} voxels): not used")
+            notes.append(f"{relative} is almost empty ({mask.sum():.4g} voxels): not used")
             continue
         return np.clip(mask, 0, 1)
     return None
 
 
 def _recognise(root: Path) -> str | None:
-    """Name of the recipe that a folder is the published set of."""
+    """Name of the recipe whose published set is in a folder."""
     plain = re.sub(r"[^a-z0-9]", "", root.name.lower())
     return next((name for mark, name in _NAMES.items() if mark in plain), None)
 
 
 def _identify(archive: Archive, images: MrcStacks, volumes: MrcFolder | None) -> str:
-    """SHA-256 of what the data set is made of: names and sizes of stacks and volumes, contents of tables."""
+    """SHA-256 of the data set's contents: names and sizes of stacks and volumes, contents of tables."""
     large = [*images.paths, *(() if volumes is None else volumes.paths), *archive.masks]
     large += [path for path in (archive.trajectory, archive.topology) if path is not None]
     small = [path for path in (archive.poses, archive.ctf, archive.labels) if path is not None]

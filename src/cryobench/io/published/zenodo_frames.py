@@ -1,10 +1,10 @@
-"""Truth volumes of the published Spike-MD set, which come as a trajectory: each frame is rendered when asked for.
+"""Truth volumes of the published Spike-MD set, which come as a trajectory: frames are rendered on demand.
 
 The archive holds a seed structure and the frames (XTC), because 100,000 volumes would be too large to publish. Its
 authors make a volume of a frame as follows (CryoBench repository, cryosim/pdb2mrc.py): ChimeraX's molmap of the seed
-at 3 Å lays a grid around it, 3 × 3 Å beyond its atoms on all sides; that grid is padded with zeros to the box,
-(D − n) // 2 voxels of them before it; every frame's density is resampled on it. Here the same grid is used and the
-density of the frame is computed on it at once, which spares the smoothing of the resampling.
+at 3 Å defines a grid around it, 3 × 3 Å beyond its atoms on all sides; that grid is zero-padded to the box, with
+(D − n) // 2 voxels before it; every frame's density is resampled on it. Here the density of the frame is computed
+directly on the same grid, without the smoothing of the resampling.
 """
 
 from pathlib import Path
@@ -18,24 +18,24 @@ from cryobench.atoms.files.structures import read_topology
 from cryobench.volumes.render import render
 
 RESOLUTION = 3.0
-"""Å, of molmap."""
+"""Resolution of molmap in Å."""
 _MARGIN = 3
-"""Resolutions by which molmap's grid goes beyond the atoms."""
+"""Margin of molmap's grid beyond the atoms, in resolutions."""
 _ANGSTROM_PER_NM = 10
 
 
 class PublishedFrames:
     """Volume of every frame of a published trajectory, as a ``VolumeSource``. Picklable.
 
-    Opening reads the seed alone; the trajectory is read when the first volume is asked for, which takes a while
-    because its frames have to be found.
+    Opening reads only the seed; the trajectory is read with the first volume, which takes a while because its
+    frames have to be located.
 
     Parameters
     ----------
     topology, trajectory
         Seed structure (PDB or mmCIF) and frames (XTC) of the same atoms.
     n_frames
-        How many frames there should be.
+        Expected number of frames.
     box_size, pixel_size
         Of the images, px and Å per pixel.
 
@@ -86,26 +86,26 @@ class PublishedFrames:
                 return np.asarray(file.read().x, dtype=np.float64) * _ANGSTROM_PER_NM
         except OSError as error:
             raise FormatError(
-                f"{self._path} cannot be read as XTC ({error}): damaged or cut off. Unpack the archive again."
+                f"{self._path} cannot be read as XTC ({error}): damaged or truncated. Unpack the archive again."
             ) from error
 
     def _check(self, file: Any) -> np.ndarray:
-        """Where each frame begins, once the trajectory is known to be the one of the seed and of the images."""
+        """Offset of each frame, after checking that the trajectory matches the seed and the images."""
         if file.n_atoms != len(self._topology):
             raise FormatError(
-                f"{self._path} holds {file.n_atoms} atoms a frame, but its topology {self._topology_path} holds"
-                f" {len(self._topology)}. They do not belong together: unpack the archive again."
+                f"{self._path} holds {file.n_atoms} atoms per frame, but its topology {self._topology_path} holds"
+                f" {len(self._topology)}. They do not match: unpack the archive again."
             )
         if len(file) != self._n_frames:
             raise FormatError(
                 f"{self._path} holds {len(file):,} frames, but there are images of {self._n_frames:,} structures."
-                " It is cut off, or of another set: unpack the archive again."
+                " It is truncated, or of another set: unpack the archive again."
             )
         return np.array(file.offsets)
 
 
 def seed_origin(positions: Float64[np.ndarray, "a 3"], box_size: int, pixel_size: float) -> Float64[np.ndarray, "3"]:
-    """Where voxel ``box_size // 2`` of the published grid lies, (x, y, z) in the Å of the seed's file."""
+    """(3,) position (x, y, z) of voxel ``box_size // 2`` of the published grid, in Å of the seed's file."""
     low, high = positions.min(axis=0), positions.max(axis=0)
     margin = _MARGIN * RESOLUTION
     count = np.ceil((high - low + 2 * margin) / pixel_size).astype(int)

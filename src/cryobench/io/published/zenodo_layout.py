@@ -1,4 +1,4 @@
-"""Where things lie in a published archive, unpacked. Nothing is read here but lists of names.
+"""Layout of an unpacked published archive. Only file lists are read here.
 
     SET/combined_poses.pkl combined_ctfs.pkl gt_latents.pkl
     SET/images/snrX/sorted_particles.128.txt   names of the stacks in the order of the particles
@@ -9,8 +9,8 @@
     SET/init_mask/mask.mrc | mask_128.mrc
     SET/*.xtc and SET/*.pdb                    frames and topology of Spike-MD
 
-Sources: https://github.com/ml-struct-bio/CryoBench (README files and cryosim) and programs that load the archives.
-Copies differ in what they hold, so every part but the images may be absent.
+Sources: https://github.com/ml-struct-bio/CryoBench (README files and cryosim) and programs that read the archives.
+Copies differ in their contents, so every part except the images may be absent.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from pathlib import Path
 from cryobench._errors import FormatError
 
 _SIGNS = ("combined_poses.pkl", "combined_ctfs.pkl", "gt_latents.pkl", "vols", "init_mask")
-"""Any of these beside ``images`` tells an archive from a folder that happens to hold images."""
+"""Any of these next to ``images`` distinguishes an archive from a folder that happens to hold images."""
 
 
 @dataclass(frozen=True)
 class Archive:
-    """Files of one unpacked archive; what is None or empty is not there."""
+    """Files of one unpacked archive; missing parts are None or empty."""
 
     root: Path
     images: Path
     """Folder of the stacks."""
     stacks: tuple[Path, ...]
-    """In the order of the particles."""
+    """Stacks in the order of the particles."""
     table: Path | None
     """STAR file of the particles."""
     poses: Path | None
@@ -42,25 +42,25 @@ class Archive:
     labels: Path | None
     masks: tuple[Path, ...]
     volume_folders: tuple[Path, ...]
-    """Folders of truth volumes, one for each size."""
+    """Folders of truth volumes, one per size."""
     topology: Path | None
     trajectory: Path | None
 
 
 def find_archive(folder: Path) -> Archive | None:
-    """The archive that a folder is, or that a folder of images belongs to; None if it is neither.
+    """The archive in a folder, or that a folder of images belongs to; None if it is neither.
 
     Parameters
     ----------
     folder
-        The set, if it has images of one SNR; otherwise the folder of the images wanted, such as
+        The set, if it has images of one SNR; otherwise the folder of the chosen images, such as
         ``IgG-1D/images/snr0.01``.
 
     Raises
     ------
     FormatError
-        If there are images of several SNRs and the set was given; if the list of stacks names one that is not
-        there; or if there are no images.
+        If there are images of several SNRs and the set was given; if the list of stacks names a missing one;
+        or if there are no images.
     """
     folder = Path(folder).absolute()
     root = _find_root(folder)
@@ -71,8 +71,8 @@ def find_archive(folder: Path) -> Archive | None:
     table = _find_table(images)
     if not stacks and table is None:
         raise FormatError(
-            f"{images} holds no stacks of images (.mrcs) and no table of them (.star): the archive was not unpacked"
-            " whole, or without its images."
+            f"{images} holds no stacks of images (.mrcs) and no table of them (.star): the archive was unpacked"
+            " incompletely, or without its images."
         )
     trajectory = _first([*sorted(root.glob("*.xtc")), *sorted(root.glob("*/*.xtc"))])
     return Archive(
@@ -93,14 +93,14 @@ def find_archive(folder: Path) -> Archive | None:
 
 
 def sort_naturally(paths: Sequence[Path]) -> list[Path]:
-    """Paths by name with numbers in them compared as numbers: 9 before 10."""
+    """Paths sorted by name with numbers compared as numbers: 9 before 10."""
     return sorted(
         paths, key=lambda path: [(part.isdigit(), int(part) if part.isdigit() else part) for part in _pieces(path)]
     )
 
 
 def leading_number(path: Path) -> int | None:
-    """12 of 012_1bxn.mrc; None if the name does not begin with a number."""
+    """12 for 012_1bxn.mrc; None if the name does not begin with a number."""
     found = re.match(r"\d+", path.name)
     return None if found is None else int(found.group())
 
@@ -123,7 +123,7 @@ def _find_root(folder: Path) -> Path | None:
 
 
 def list_image_folders(root: Path) -> list[Path]:
-    """Folders of a set that hold stacks of images: ``images`` itself, or one for each SNR."""
+    """Folders of a set that hold stacks: ``images`` itself, or one per SNR."""
     images = Path(root) / "images"
     if _holds_stacks(images):
         return [images]
@@ -131,12 +131,12 @@ def list_image_folders(root: Path) -> list[Path]:
 
 
 def _choose_images(root: Path) -> Path:
-    """The one folder of images. FormatError, naming them, if there are several."""
+    """The only folder of images. FormatError, naming them, if there are several."""
     found = list_image_folders(root)
     if not found:
         raise FormatError(
-            f"{root / 'images'} holds no stacks of images (.mrcs), nor does a folder in it: the archive was not"
-            " unpacked whole, or without its images."
+            f"{root / 'images'} holds no stacks of images (.mrcs), nor does a folder in it: the archive was"
+            " unpacked incompletely, or without its images."
         )
     if len(found) > 1:
         raise FormatError(
@@ -151,12 +151,12 @@ def _holds_stacks(folder: Path) -> bool:
 
 
 def _list_stacks(images: Path) -> tuple[Path, ...]:
-    """Stacks in the order of the list beside them; in natural order of their names if there is no list."""
+    """Stacks in the order of the list next to them; in natural order of their names if there is no list."""
     lists = sort_naturally(list(images.glob("sorted_particles*.txt")))
     if len(lists) > 1:
         raise FormatError(
             f"{images} holds several lists of stacks ({', '.join(path.name for path in lists)}): keep the one that"
-            " belongs to the images wanted, or move the others elsewhere."
+            " belongs to the chosen images, and move the others elsewhere."
         )
     if not lists:
         return tuple(sort_naturally(list(images.glob("*.mrcs"))))
@@ -167,7 +167,7 @@ def _list_stacks(images: Path) -> tuple[Path, ...]:
         stack = beside if beside.exists() else images / name
         if not stack.exists():
             raise FormatError(
-                f"{lists[0]} names the stack {name}, which is not there: the archive was not unpacked whole."
+                f"{lists[0]} names the stack {name}, which is missing: the archive was unpacked incompletely."
                 " Unpack it again."
             )
         stacks.append(stack)
@@ -175,7 +175,7 @@ def _list_stacks(images: Path) -> tuple[Path, ...]:
 
 
 def _find_table(images: Path) -> Path | None:
-    """STAR file of all particles: not one of a single structure, such as snr0.01_099.star."""
+    """STAR file of all particles, not of a single structure, such as snr0.01_099.star."""
     for folder in (images, images.parent):
         tables = [path for path in sorted(folder.glob("*.star")) if not re.search(r"_\d+$", path.stem)]
         preferred = [path for path in tables if path.stem in (images.name, "particles")]
@@ -185,7 +185,7 @@ def _find_table(images: Path) -> Path | None:
 
 
 def _find_pickle(root: Path, images: Path, kind: str) -> Path | None:
-    """Table of that kind: beside the images if there is one of their own, else of the whole set."""
+    """Table of that kind: next to the images if they have their own, else of the whole set."""
     for folder in (images, root):
         found = [path for path in sorted(folder.glob("*.pkl")) if kind in path.name.lower()]
         combined = [path for path in found if path.name.startswith("combined_")]
@@ -195,7 +195,7 @@ def _find_pickle(root: Path, images: Path, kind: str) -> Path | None:
 
 
 def _find_topology(trajectory: Path) -> Path | None:
-    """Structure that names the atoms of a trajectory: the one called seed, else the only one beside it."""
+    """Topology of a trajectory: the structure called seed, else the only one next to it."""
     found = [*sorted(trajectory.parent.glob("*.pdb")), *sorted(trajectory.parent.glob("*.cif"))]
     seeds = [path for path in found if "seed" in path.name.lower()]
     return _first(seeds or (found if len(found) == 1 else []))

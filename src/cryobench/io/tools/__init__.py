@@ -1,1 +1,1 @@
-"""What RELION, cryoSPARC and cryoDRGN write, and how their conventions map to ours."""
+"""Files of RELION, cryoSPARC and cryoDRGN, and conversion of their conventions to ours."""

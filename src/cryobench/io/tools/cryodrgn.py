@@ -1,8 +1,8 @@
-"""cryoDRGN's poses.pkl and ctf.pkl, and how its conventions map to ours.
+"""cryoDRGN's poses.pkl and ctf.pkl, and conversion of its conventions to ours.
 
 poses.pkl is a tuple (rotations (n, 3, 3), translations (n, 2)), float32. Its rotations are ours. Its translations
 have our sign and order (x, y) but are fractions of the box; ``abinit`` of cryoDRGN 4 and DRGN-AI store pixels. They
-may be None or absent, or the rotations lie alone in the file: then they are 0, as in cryoDRGN.
+may be None or absent, or the file may hold only rotations: then they are 0, as in cryoDRGN.
 
 ctf.pkl is an array (n, 9), float32: box size (px), Å per pixel, defocus U, V (Å), defocus angle (°), voltage (kV),
 Cs (mm), amplitude contrast, phase shift (°). Its CTF is ours, sign included; it has no B factor. The first two
@@ -53,9 +53,9 @@ def read_poses(
     path
         Pickle of (rotations, translations).
     box_size, pixel_size
-        Of the images the poses belong to, px and Å per pixel.
+        Box size in px and Å per pixel of the images.
     shift_unit
-        What the file holds: fractions of the box, or pixels (cryoDRGN 4 ``abinit``, DRGN-AI).
+        Unit in the file: fractions of the box, or pixels (cryoDRGN 4 ``abinit``, DRGN-AI).
 
     Raises
     ------
@@ -80,13 +80,13 @@ def read_poses(
     if shift_unit == "fraction" and largest > 1:
         raise FormatError(
             f"{path} holds translations up to {largest:.4g}, but fractions of the box cannot exceed 1. They are"
-            " pixels, as cryoDRGN 4 abinit, DRGN-AI and old cryoDRGN write them: read it with --shift-unit pixel."
+            " pixels, as written by cryoDRGN 4 abinit, DRGN-AI and old cryoDRGN: read it with --shift-unit pixel."
         )
     return rotations, translations * (pixel_size * box_size if shift_unit == "fraction" else pixel_size)
 
 
 def write_ctf(path: Path, ctf: Ctf, *, box_size: int, pixel_size: float) -> None:
-    """Write ctf.pkl for images of ``box_size`` px at ``pixel_size`` Å. B factors have no place there."""
+    """Write ctf.pkl for images of ``box_size`` px at ``pixel_size`` Å. The format has no B factor."""
     columns = [
         np.full(len(ctf), box_size),
         np.full(len(ctf), pixel_size),
@@ -109,7 +109,7 @@ def read_ctf(path: Path, *, box_size: int | None = None) -> tuple[Ctf, int, floa
     path
         Pickle of an array (n, 9).
     box_size
-        Side of the images at hand if they are Fourier crops of those the file describes: the pixel size returned
+        Box of the actual images, if they are Fourier crops of those in the file: the returned pixel size
         is then theirs.
 
     Raises
@@ -125,7 +125,7 @@ def read_ctf(path: Path, *, box_size: int | None = None) -> tuple[Ctf, int, floa
         if np.ptp(values) > 1e-4 * abs(values[0]) or values[0] <= 0:
             raise FormatError(
                 f"{path}: the {name} must be positive and the same for all particles, found {values.min():.6g} to"
-                f" {values.max():.6g}. Split the particles, or bring them to one size first."
+                f" {values.max():.6g}. Split the particles, or rescale them to one size first."
             )
     stated_size, stated_pixel = round(table[0, 0]), _shortest(table[0, 1])
     check_pixel_size(path, "column 1 (pixel size, Å)", stated_pixel)
@@ -153,5 +153,5 @@ def _numbers(value: object, path: Path) -> np.ndarray:
 
 
 def _shortest(value: float) -> float:
-    """The decimal number a float32 was written for: 1.31 rather than 1.309999943."""
+    """The decimal number that a float32 was written for: 1.31 rather than 1.309999943."""
     return float(str(np.float32(value)))

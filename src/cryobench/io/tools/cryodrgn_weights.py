@@ -1,13 +1,13 @@
-"""Weights of networks by the names and in the order that cryoDRGN's programs have them.
+"""Network weights under the names and in the order of cryoDRGN.
 
-Read from checkpoints of cryoDRGN 4.3.1. A perceptron there is a list of layers and activations, numbered together:
+From checkpoints of cryoDRGN 4.3.1. A perceptron there is a list of layers and activations, numbered together:
 
     main.0      first layer          main.2, main.4, …      residual blocks      main.2 (n + 1)      last layer
 
 A layer W x + b has ``weight`` and ``bias``; one that adds its input, W x + b + x, has ``linear.weight`` and
-``linear.bias``, which every layer has there whose input is as wide as its output. ``rand_freqs`` are the frequencies
+``linear.bias``, as every layer there whose input is as wide as its output. ``rand_freqs`` are the frequencies
 of the encoding over half the box. The encoder takes the disc |k| ≤ D / 2 without its centre from the D + 1 rows of a
-Hartley image, row by row from −D / 2, x running within a row; ours takes the half-disc, then the mates of it.
+Hartley image, row by row from −D / 2, x fastest; ours takes the half-disc, then its Friedel mates.
 """
 
 import re
@@ -19,13 +19,13 @@ from cryobench.imaging.half_disc import HalfDisc
 
 
 def name_decoder(weights: Mapping[str, np.ndarray], box_size: int, prefix: str = "") -> dict[str, np.ndarray]:
-    """The weights of a ``CoordinateNetwork``, by cryoDRGN's names after ``prefix``."""
+    """Weights of a ``CoordinateNetwork`` under cryoDRGN's names after ``prefix``."""
     frequencies = weights["frequencies"] / (box_size // 2)
     return {f"{prefix}rand_freqs": frequencies.astype(np.float32), **_name_layers(weights, f"{prefix}decoder.main.")}
 
 
 def name_encoder(weights: Mapping[str, np.ndarray], box_size: int, prefix: str = "") -> dict[str, np.ndarray]:
-    """The weights of an ``ImageEncoder`` by cryoDRGN's names after ``prefix``, its inputs in cryoDRGN's order."""
+    """Weights of an ``ImageEncoder`` under cryoDRGN's names after ``prefix``, with inputs in cryoDRGN's order."""
     order = order_pixels(box_size)
     first, width = weights["first.weight"], weights["first.bias"].shape[0]
     if first.shape[1] == width:  # the residual layer adds inputs to outputs of the same number, whatever their order
@@ -35,19 +35,19 @@ def name_encoder(weights: Mapping[str, np.ndarray], box_size: int, prefix: str =
 
 
 def order_pixels(box_size: int) -> np.ndarray:
-    """(m,) for each pixel of cryoDRGN's disc, its place among ours: the half-disc without its centre, then mates."""
+    """(m,) position of each pixel of cryoDRGN's disc in ours: half-disc without its centre, then Friedel mates."""
     x, y = HalfDisc(box_size, box_size // 2).frequencies[1:].T
     every = np.concatenate([np.stack([y, x]), -np.stack([y, x])], axis=1)
     return np.lexsort(every[::-1])
 
 
 def count_blocks(weights: Mapping[str, np.ndarray]) -> int:
-    """Residual blocks of a network with these weights."""
+    """Number of residual blocks of a network with these weights."""
     return sum(name.startswith("blocks.") and name.endswith(".weight") for name in weights)
 
 
 def _name_layers(weights: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """First layer and last as plain ones, W x + b, and the residual blocks between them."""
+    """First and last layer as plain ones, W x + b, and the residual blocks between them."""
     n_blocks = count_blocks(weights)
     layers = ["first", *(f"blocks.{number}" for number in range(n_blocks)), "last"]
     named = {}
@@ -62,12 +62,12 @@ def _name_layers(weights: Mapping[str, np.ndarray], prefix: str) -> dict[str, np
 
 
 def read_decoder(named: Mapping[str, np.ndarray], box_size: int) -> dict[str, np.ndarray]:
-    """The weights of a ``CoordinateNetwork`` from those of a perceptron and ``rand_freqs``, by cryoDRGN's names.
+    """Weights of a ``CoordinateNetwork`` from those of a perceptron and ``rand_freqs`` under cryoDRGN's names.
 
     Parameters
     ----------
     named
-        ``rand_freqs`` and the layers, whose names end in ``main.N.weight`` and the like; others are passed over.
+        ``rand_freqs`` and the layers, whose names end in ``main.N.weight`` and the like; others are ignored.
     box_size
         D of the images.
 

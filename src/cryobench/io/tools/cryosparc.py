@@ -1,4 +1,4 @@
-"""cryoSPARC particle files (.cs), and how cryoSPARC's conventions map to ours.
+"""cryoSPARC particle files (.cs), and conversion of cryoSPARC's conventions to ours.
 
 ==================  =================================  ==============================================================
 ours                cryoSPARC                          conversion
@@ -17,8 +17,8 @@ voltage_kv, cs_mm   ctf/accel_kv, ctf/cs_mm            same
 
 cryoSPARC's CTF is that of RELION, −1 times ours; an image times blob/sign has protein bright.
 
-Numbers are float32: the first writing rounds (rotations to 5·10⁻⁷ rad, the rest to 6·10⁻⁸ of its value), and from
-then on reading and writing change nothing. The order is that of the rows.
+Numbers are float32: the first writing rounds (rotations to 5·10⁻⁷ rad, the rest to 6·10⁻⁸ of its value), after which
+reading and writing change nothing. The order is that of the rows.
 
 Format: https://guide.cryosparc.com, "Manipulating .cs files created by cryoSPARC"; signs of pose and blob/sign after
 the files of CryoSPARC 4 (particles extracted from raw micrographs have blob/sign −1).
@@ -59,7 +59,7 @@ _CTF_FIELDS = {
 }
 _OPTIONAL = ("phase_shift", "b_factor")
 _AS_TYPED = ("voltage_kv", "cs_mm", "amplitude_contrast")
-"""Settings of the microscope, which somebody typed as decimals: 2.7 rather than 2.700000048."""
+"""Microscope settings entered as decimals: 2.7 rather than 2.700000048."""
 _IGNORED = {
     "ctf/scale": 1.0,
     "ctf/scale_const": 0.0,
@@ -70,14 +70,14 @@ _IGNORED = {
     "ctf/anisomag": 0.0,
     "alignments3D/alpha": 1.0,
 }
-"""Numbers we cannot honour, and the value at which they do nothing."""
+"""Unsupported fields, and their neutral values."""
 
 
 def write_cs(path: Path, particles: Particles) -> None:
-    """Write a .cs file of particles whose images lie in MRC stacks: blob, ctf and, with poses, alignments3D.
+    """Write a .cs file of particles with images in MRC stacks: blob, ctf and, with poses, alignments3D.
 
-    Stacks are named relative to the folder of ``path`` (with ``>``) if all lie below it, else by absolute path.
-    The ``uid`` of a row depends on the content of the table alone, so that the bytes are repeatable.
+    Stacks are named relative to the folder of ``path`` (with ``>``) if all are below it, else by absolute path.
+    The ``uid`` of a row depends on the content of the table alone, so that the bytes are reproducible.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def write_cs(path: Path, particles: Particles) -> None:
     images = particles.images
     if not isinstance(images, MrcStacks):
         raise TypeError(
-            f"a .cs file names MRC stacks as recorded, but the images are {type(images).__name__}. Write them first."
+            f"a .cs file needs images in MRC stacks, but these are {type(images).__name__}. Write them first."
         )
     columns = _blob_columns(Path(path), particles, images) | _ctf_columns(particles.ctf)
     if particles.rotations is not None and particles.shifts is not None:
@@ -101,9 +101,9 @@ def write_cs(path: Path, particles: Particles) -> None:
 
 
 def write_csg(path: Path, table: Path, particles: Particles) -> None:
-    """Write the result group (.csg) by which cryoSPARC's job "Import Result Group" opens the .cs file ``table``.
+    """Write the result group (.csg) with which cryoSPARC's job "Import Result Group" opens the .cs file ``table``.
 
-    Its date is a fixed one: the bytes depend on the particles alone.
+    Its date is fixed: the bytes depend on the particles alone.
     """
     groups = ["blob", "ctf", *(["alignments3D"] if particles.rotations is not None else [])]
     lines = [
@@ -133,38 +133,38 @@ def read_cs(
     sign: Literal[1, -1] | None = None,
     notes: list[str] | None = None,
 ) -> Particles:
-    """Particles of a .cs file, in the order of its rows; images are read when asked for.
+    """Particles of a .cs file, in row order; images are read on demand.
 
     Parameters
     ----------
     path
         The file whose rows are the particles.
     passthrough
-        Files of the same job that hold the other fields; their rows are found by ``uid``. Where a field is in
-        several files the first one counts.
+        Files of the same job with the other fields; their rows are matched by ``uid``. If a field is in
+        several files, the first one is used.
     datadir
-        Folder from which the paths of stacks start: the cryoSPARC project. By default they start from the folder of
-        the file, or else from the one above it, as in PROJECT/J12/particles.cs.
+        Folder that stack paths are relative to: the cryoSPARC project. By default the folder of the file, or else its
+        parent, as in PROJECT/J12/particles.cs.
     sign
-        Contrast of the stored images: −1 if protein is bright, +1 if it is dark. By default what blob/sign says.
+        Contrast of the stored images: −1 if protein is bright, +1 if it is dark. By default from blob/sign.
     notes
-        Says what was found that is not as usual.
+        List to which unusual findings are added.
 
     Returns
     -------
-    Particles with poses if the file has some in 3D (``cs_poses``), without otherwise.
+    Particles, with poses if the file has some in 3D (``cs_poses``).
 
     Raises
     ------
     FormatError
-        If a file is no structured array or holds Python objects, a field is missing or not finite, a ``uid`` is
-        missing or doubled, particles differ in pixel size or sign, values are in other units, or a stack is missing,
-        too short, or of another box size than stated.
+        If a file is not a structured array or holds Python objects, a field is missing or not finite, a ``uid`` is
+        missing or duplicated, particles differ in pixel size or sign, values are in other units, or a stack is
+        missing, too short, or of another box size than stated.
 
     Warns
     -----
     UserWarning
-        If the file holds beam tilt, higher aberrations, anisotropic magnification or scale factors: they are not
+        If the file holds beam tilt, higher aberrations, anisotropic magnification or scale factors, which are not
         part of the image model here. The fields are named.
     """
     path = Path(path)
@@ -175,10 +175,10 @@ def read_cs(
     pixel_size = _one_number(table, "blob/psize_A", "Å per pixel", "rescale the images to one pixel size")
     check_pixel_size(path, "blob/psize_A", pixel_size)
     if sign is None:
-        table.require(["blob/sign"], "Say which it is with sign=: -1 if protein is bright, +1 if it is dark.")
+        table.require(["blob/sign"], "Give it with sign=: -1 if protein is bright, +1 if it is dark.")
         stored = _one_number(table, "blob/sign", "sign of the contrast", "invert the others", positive=False)
         if abs(stored) != 1:
-            raise FormatError(f"{path}: blob/sign is {stored:g}, expected 1 or -1. Say which it is with sign=.")
+            raise FormatError(f"{path}: blob/sign is {stored:g}, expected 1 or -1. Give it with sign=.")
         sign = -1 if stored > 0 else 1
     rotations, shifts = read_cs_poses(table, pixel_size, notes)
     _warn_of_ignored(table)
@@ -188,12 +188,12 @@ def read_cs(
 
 
 def read_cs_ctf(path: Path) -> Ctf:
-    """CTF parameters of a .cs file, row by row; its images need not be there. FormatError as ``read_cs``."""
+    """CTF parameters of a .cs file, row by row, without its images. FormatError as ``read_cs``."""
     return _ctf(CsTable(Path(path)))
 
 
 def read_cs_uids(path: Path) -> np.ndarray | None:
-    """The ``uid`` (n,) of each particle of a .cs file; None if it has none. FormatError if it is no .cs file."""
+    """(n,) ``uid`` of each particle of a .cs file; None if it has none. FormatError if it is not a .cs file."""
     table = CsTable(Path(path))
     if "uid" not in table:
         return None
@@ -218,7 +218,7 @@ def _open_images(table: CsTable, datadir: Path | None, notes: list[str]) -> MrcS
             raise FormatError(
                 f"{table.path} states images of {shapes[first][1]:g} x {shapes[first][0]:g} px (particle {first}),"
                 f" but {images.paths[int(file_index[first])]} holds images of {images.box_size} px. The table and the"
-                " stack do not belong together: use the file that was written with this stack."
+                " stack do not match: use the file that was written with this stack."
             )
     return images
 
@@ -227,14 +227,14 @@ def _decode(name: Any, path: Path) -> str:
     try:
         text = name.decode("utf-8") if isinstance(name, bytes) else str(name)
     except UnicodeDecodeError as error:
-        raise FormatError(f"{path}: blob/path {name!r} is no text ({error}).") from error
+        raise FormatError(f"{path}: blob/path {name!r} is not text ({error}).") from error
     if not text.removeprefix(">"):
         raise FormatError(f"{path}: a blob/path is empty: these particles have no images.")
     return text
 
 
 def _find_stacks(names: list[str], path: Path, datadir: Path | None, notes: list[str]) -> list[Path]:
-    """Stacks below ``datadir``, or else below the file's folder or the project's, the one above it."""
+    """Stacks below ``datadir``, or else below the file's folder or its parent, the project's."""
     folder = path.absolute().parent
     found: dict[str, Path] = {}
     for beside in (True, False):  # a leading > means "from this file's folder"
@@ -246,14 +246,14 @@ def _find_stacks(names: list[str], path: Path, datadir: Path | None, notes: list
                 folders=[folder, folder.parent],
                 datadir=datadir,
                 notes=notes,
-                start="that the paths in the file start from, which is that of the cryoSPARC project",
+                start="that the paths in the file are relative to, usually that of the cryoSPARC project",
             )
             found |= dict(zip(part, paths, strict=True))
     return [found[name] for name in names]
 
 
 def _one_number(table: CsTable, name: str, meaning: str, remedy: str, *, positive: bool = True) -> float:
-    """The number that all particles share, as it was typed."""
+    """The common value of all particles, as entered."""
     values = table.numbers(name)
     if np.ptp(values) > 1e-4 * abs(values[0]) or (positive and values.min() <= 0):
         raise FormatError(
@@ -336,11 +336,11 @@ def _pose_columns(rotations: RotationArray, shifts: ShiftArray, pixel_size: floa
 
 
 def _rotation_vectors(rotations: RotationArray) -> np.ndarray:
-    """(n, 3) float32 rotation vectors of the inverse rotations, at most half a turn long after rounding as well."""
+    """(n, 3) float32 rotation vectors of the inverse rotations, of length at most π after rounding as well."""
     inverses = np.asarray(rotations, dtype=np.float64).swapaxes(-1, -2)
     vectors = Rotation.from_matrix(inverses).as_rotvec()
     rounded = vectors.astype("<f4")
-    # A vector that rounding made longer than π would come back as its opposite, and not be the same again.
+    # A vector that rounding made longer than π would be read back as its opposite.
     too_long = np.linalg.norm(rounded.astype(np.float64), axis=1) > np.pi
     shorter = np.pi * (1 - 1e-7) / np.linalg.norm(vectors[too_long], axis=1, keepdims=True)
     rounded[too_long] = vectors[too_long] * shorter

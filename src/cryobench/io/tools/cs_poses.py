@@ -1,17 +1,17 @@
-"""Poses in a cryoSPARC file, whichever of its groups of fields they lie in.
+"""Poses in a cryoSPARC file, from any of its groups of fields.
 
 ==========================================  ==============================================================
 group                                       written by
 ==========================================  ==============================================================
 alignments3D                                refinements; one class of a job with several
-alignments3D_multi                          heterogeneous refinement, all classes: a column per class
+alignments3D_multi                          heterogeneous refinement, all classes: one column per class
 alignments_class_0, _1, …                   heterogeneous refinement and ab initio of older versions
 alignments_class3D_0, alignments_class3D_1  3D classification
-alignments2D                                2D classification: in-plane angles, which are no poses
+alignments2D                                2D classification: in-plane angles, which are not poses
 ==========================================  ==============================================================
 
-Where there are several classes, a particle has the pose of the class with the largest posterior. The first file that
-has any of these counts: what a job passed through is older than what it wrote.
+With several classes, a particle has the pose of the class with the largest posterior. The first file with
+any of these groups is used: passed-through fields are older than those that a job wrote.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _OF_A_CLASS = re.compile(r"alignments_class(3D)?_\d+")
 
 @dataclass(frozen=True)
 class _Alignments:
-    """Of n particles in k classes."""
+    """Alignments of n particles in k classes."""
 
     poses: np.ndarray
     """(n, k, 3) rotation vectors of the inverse."""
@@ -45,7 +45,7 @@ class _Alignments:
 
 
 def read_cs_poses(table: CsTable, pixel_size: float, notes: list[str]) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Rotations (n, 3, 3) and shifts (n, 2) in Å; None both where the file has none, which ``notes`` say.
+    """Rotations (n, 3, 3) and shifts (n, 2) in Å; both None if the file has none, as ``notes`` explain.
 
     Raises
     ------
@@ -66,8 +66,8 @@ def read_cs_poses(table: CsTable, pixel_size: float, notes: list[str]) -> tuple[
         posteriors = [each.posteriors for each in found if each.posteriors is not None]
         if len(posteriors) < len(found):
             raise FormatError(
-                f"{table.path} has poses in {', '.join(groups)}, but no class_posterior that says which class a"
-                " particle is in. Use the file of one class."
+                f"{table.path} has poses in {', '.join(groups)}, but no class_posterior to choose the class of a"
+                " particle. Use the file of one class."
             )
         best = np.argmax(np.concatenate(posteriors, axis=1), axis=1)
         notes.append(
@@ -81,12 +81,12 @@ def read_cs_poses(table: CsTable, pixel_size: float, notes: list[str]) -> tuple[
 
 
 def read_cs_file_poses(path: Path, pixel_size: float) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Poses of a .cs file alone, as ``read_cs_poses``; its images need not be there."""
+    """Poses of a .cs file alone, as ``read_cs_poses``, without its images."""
     return read_cs_poses(CsTable(path), pixel_size, [])
 
 
 def _choose_groups(table: CsTable) -> list[str]:
-    """The groups of the first file that has any poses in 3D."""
+    """Groups of the first file that has any 3D poses."""
     for fields in table.fields():
         groups = {field.rpartition("/")[0] for field in fields if field.endswith(("/pose", "/shift"))}
         if _SINGLE in groups:
@@ -125,7 +125,7 @@ def _say_why(table: CsTable) -> str:
     name = table.path.name
     if "alignments2D/pose" in table:
         return (
-            f"{name} has in-plane angles alone (alignments2D), no orientations in 3D: no poses. If a job passed them"
+            f"{name} has only in-plane angles (alignments2D), not 3D orientations: no poses. If a job passed them"
             " through, give its passthrough file with --passthrough"
         )
     return f"{name} has no poses (alignments3D): they may be in the job's passthrough file, see --passthrough"

@@ -1,9 +1,9 @@
-"""Images whose phases were flipped before they came here: multiplied, in Fourier space, by the sign of their CTF.
+"""Images with flipped phases: multiplied, in Fourier space, by the sign of their CTF.
 
-RELION says so in the optics column rlnCtfDataArePhaseFlipped. With c for RELION's CTF (−1 times ours) such an image
-is |c| · projection + noise. Its spectrum times sign(c) is c · projection + noise, which is what was recorded: the
-sign is its own inverse, and noise stays as white as it was. So flipped images are turned back as they are read, and
-nothing else knows of them.
+RELION states this in the optics column rlnCtfDataArePhaseFlipped. With c for RELION's CTF (−1 times ours) such an
+image is |c| · projection + noise. Its spectrum times sign(c) is c · projection + noise, as recorded: the
+sign is its own inverse, and noise stays as white as before. So phases are unflipped as images are read, and no other
+code is affected.
 """
 
 from __future__ import annotations
@@ -20,17 +20,15 @@ from cryobench.io.formats.mrc import MrcStacks
 
 
 class UnflippedImages:
-    """Images as recorded, of stacks in which the phases of some were flipped; an ``ImageSource``. Picklable."""
+    """Images as recorded, from stacks in which some have flipped phases; an ``ImageSource``. Picklable."""
 
     def __init__(self, stacks: MrcStacks, ctf: Ctf, pixel_size: float, flipped: np.ndarray) -> None:
         self.stacks = stacks
         self.flipped = np.asarray(flipped, dtype=bool)
-        """(n,) which of the stored images are flipped."""
+        """(n,) whether each stored image is flipped."""
         self._ctf, self._pixel_size = ctf, pixel_size
         if not len(stacks) == len(ctf) == len(self.flipped):
-            raise ValueError(
-                f"there are {len(stacks)} images, CTF parameters of {len(ctf)} and {len(self.flipped)} flags."
-            )
+            raise ValueError(f"there are {len(stacks)} images, but {len(ctf)} CTFs and {len(self.flipped)} flags.")
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -46,7 +44,7 @@ class UnflippedImages:
         return len(self.stacks)
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        """Images (m, y, x) float32 in the order of ``indices`` (m,), the flipped ones turned back."""
+        """Images (m, y, x) float32 in the order of ``indices`` (m,), unflipped."""
         indices = np.asarray(indices, dtype=np.int64).reshape(-1)
         images = self.stacks.read(indices)
         which = np.flatnonzero(self.flipped[indices])
@@ -61,12 +59,12 @@ class UnflippedImages:
 
 
 def stacks_of(images: ImageSource) -> MrcStacks | None:
-    """The MRC stacks that images come from as they lie on disk; None if they come from elsewhere."""
+    """The MRC stacks that images come from, as stored; None for other sources."""
     if isinstance(images, UnflippedImages):
         return images.stacks
     return images if isinstance(images, MrcStacks) else None
 
 
 def flipped_of(images: ImageSource) -> np.ndarray:
-    """(n,) which images are stored with flipped phases."""
+    """(n,) whether each image is stored with flipped phases."""
     return images.flipped if isinstance(images, UnflippedImages) else np.zeros(len(images), dtype=bool)

@@ -1,6 +1,6 @@
-"""Microscope settings that no microscope has, which mean that a table counts in other units.
+"""Ranges of microscope parameters, outside which a table must be in other units.
 
-The ranges are wide: what they refuse would be wrong by a factor of ten or more.
+The ranges are wide: refused values are wrong by a factor of ten or more.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class _Range:
     unit: str
     hint: str
     degrees: bool = False
-    """Held as radian and written in degrees by some programs."""
+    """Stored in radian and written in degrees by some programs."""
 
 
 _RANGES = {
@@ -54,14 +54,14 @@ def make_ctf(
     values
         The fields of ``Ctf``, in our units.
     columns
-        What the table calls each of them.
+        Names of the fields in the table.
     degrees
         Whether its angles are in degrees, for messages.
 
     Raises
     ------
     FormatError
-        If a value is not finite, or is one that no microscope has; the message names file, column, value and range.
+        If a value is not finite, or outside any microscope's range; the message names file, column, value and range.
     """
     for name, allowed in _RANGES.items():
         column = np.asarray(values[name])
@@ -82,7 +82,7 @@ def make_ctf(
 
 
 def check_defocus_unit(path: Path, ctf: Ctf) -> None:
-    """FormatError if the defocus in a table is in µm: if some particles have any, but none as much as 50 Å."""
+    """Raise FormatError if the defocus in a table is in µm: if some particles have any, but none as much as 50 Å."""
     largest = float(np.abs(ctf.defocus_u).max(initial=0))
     if 0 < largest < _LEAST_DEFOCUS:
         raise FormatError(
@@ -92,7 +92,7 @@ def check_defocus_unit(path: Path, ctf: Ctf) -> None:
 
 
 def check_pixel_size(path: Path, column: str, value: float) -> float:
-    """The same pixel size. FormatError if it is not finite and positive, or one that no particle stack has."""
+    """The pixel size. FormatError if it is not finite and positive, or outside the range of particle stacks."""
     low, high = _PIXEL_SIZES
     if not low <= value <= high:
         raise FormatError(

@@ -1,4 +1,4 @@
-"""Particle tables of RELION 3.1 (read and written) and 3.0 (read), and how RELION's conventions map to ours.
+"""Particle tables of RELION 3.1 (read and written) and 3.0 (read), and conversion of its conventions to ours.
 
 ==================  =========================  ==================================================================
 ours                RELION                     conversion
@@ -12,16 +12,16 @@ phase_shift         rlnPhaseShift              degrees
 b_factor            rlnCtfBfactor              same: exp(−B s² / 4)
 voltage_kv, cs_mm   rlnVoltage, -Spherical…    same; per optics group (3.1) or per particle (3.0)
 pixel_size          rlnImagePixelSize          same, Å; 3.0: 10⁴ rlnDetectorPixelSize / rlnMagnification
-image               rlnCtfDataArePhaseFlipped  1: phases are turned back as images are read (``phase_flips``)
+image               rlnCtfDataArePhaseFlipped  1: phases are unflipped as images are read (``phase_flips``)
 ==================  =========================  ==================================================================
 
-A value may stand in the table of particles or in that of their optics groups; the former counts first, as in RELION.
-Images that were multiplied by their CTF (rlnCtfDataAreCtfPremultiplied 1) are refused: their noise has the CTF in it
-as well, and at the zeros of the CTF what was recorded is lost, so that they are not +CTF × projection + noise of any
+A value may be in the table of particles or in that of their optics groups; the former takes precedence, as in RELION.
+Premultiplied images (rlnCtfDataAreCtfPremultiplied 1) are refused: their noise includes the CTF
+as well, and information at the zeros of the CTF is lost, so that they are not +CTF × projection + noise for any
 CTF.
 
 RELION's CTF is −1 times ours, +w at zero frequency, because it expects protein bright in the images. Such images
-are −CTF × projection in our terms, which is why ``read_star`` takes ``sign=-1`` unless told otherwise.
+are −CTF × projection in our terms, so ``read_star`` assumes ``sign=-1`` by default.
 
 Format: https://relion.readthedocs.io/en/release-3.1/Reference/Conventions.html
 """
@@ -70,28 +70,29 @@ _IGNORED = {
     "rlnMagMat10": 0.0,
     "rlnMagMat11": 1.0,
 }
-"""Numbers we cannot honour, and the value at which they do nothing."""
+"""Unsupported columns, and their neutral values."""
 _IGNORED_LISTS = ("rlnOddZernike", "rlnEvenZernike")
 
 
 def write_star(path: Path, particles: Particles) -> None:
-    """Write a RELION 3.1 table of particles whose images lie in MRC stacks.
+    """Write a RELION 3.1 table of particles with images in MRC stacks.
 
     Stacks below the folder of ``path`` are named relative to it, others by their absolute path. There is one
-    optics group per combination of voltage, spherical aberration, amplitude contrast and flipped phases. Poses that
-    are withheld have no columns.
+    optics group per combination of voltage, spherical aberration, amplitude contrast and flipped phases. Withheld
+    poses have no columns.
 
     Raises
     ------
     TypeError
         If the images are not ``MrcStacks``.
     ValueError
-        If the path of a stack holds a character that STAR files cannot.
+        If the path of a stack holds a character that STAR files cannot represent.
     """
     images, flipped = stacks_of(particles.images), flipped_of(particles.images)
     if images is None:
         raise TypeError(
-            f"a STAR file names MRC stacks, but the images are {type(particles.images).__name__}. Write them first."
+            f"a STAR file needs images in MRC stacks, but these are {type(particles.images).__name__}. Write them "
+            "first."
         )
     folder = Path(path).absolute().parent
     names = np.array([_name_of(stack, folder) for stack in images.paths], dtype=object)
@@ -131,35 +132,35 @@ def write_star(path: Path, particles: Particles) -> None:
 def read_star(
     path: Path, *, datadir: Path | None = None, sign: Literal[1, -1] = -1, notes: list[str] | None = None
 ) -> Particles:
-    """Particles of a RELION 3.1 or 3.0 table, in the order of its rows; images are read when asked for.
+    """Particles of a RELION 3.1 or 3.0 table, in row order; images are read on demand.
 
     Parameters
     ----------
     path
         The table.
     datadir
-        Folder from which the paths of stacks start. By default they start from the folder of the table.
+        Folder that stack paths are relative to, by default that of the table.
     sign
         Contrast of the stored images: −1 if protein is bright, as RELION expects; +1 if it is dark.
     notes
-        Says what was found that is not as usual.
+        List to which unusual findings are added.
 
     Returns
     -------
-    Particles with poses if the table has angles (origins that are absent are 0, as in RELION), without otherwise, or
-    if it has in-plane angles alone. Images whose phases were flipped are turned back.
+    Particles, with poses if the table has angles (absent origins are 0, as in RELION) other than in-plane angles
+    alone. Phases of flipped images are unflipped.
 
     Raises
     ------
     FormatError
-        If a column is missing or not numeric or holds values of another unit, a stack is missing, shorter than the
-        table asks, or of another box size than the table states, particles differ in pixel size, or images were
-        multiplied by their CTF.
+        If a column is missing or not numeric or holds values of another unit, a stack is missing, too short for the
+        table, or of another box size than the table states, particles differ in pixel size, or images are
+        premultiplied by their CTF.
 
     Warns
     -----
     UserWarning
-        If the table holds beam tilt, higher aberrations, anisotropic magnification or CTF scale factors: they are
+        If the table holds beam tilt, higher aberrations, anisotropic magnification or CTF scale factors, which are
         not part of the image model here. The columns are named.
     """
     path = Path(path)
@@ -183,7 +184,7 @@ def read_star(
 
 
 def write_pose_star(path: Path, rotations: RotationArray, shifts: ShiftArray) -> None:
-    """Write poses alone: angles and origins of particles in the order of their data set, without image names."""
+    """Write poses alone: angles and origins of particles in data set order, without image names."""
     write_tables(path, {"particles": pd.DataFrame(_pose_columns(rotations, shifts))})
 
 
@@ -196,21 +197,21 @@ def read_pose_star(path: Path) -> tuple[RotationArray, ShiftArray]:
 
 
 def read_star_poses(path: Path, pixel_size: float) -> tuple[RotationArray | None, ShiftArray | None]:
-    """Rotations (n, 3, 3) and shifts (n, 2) in Å of any particle table, row by row; None both where it has none.
+    """Rotations (n, 3, 3) and shifts (n, 2) in Å of any particle table, row by row; both None if it has none.
 
-    ``pixel_size`` is that in which RELION 3.0 counts origins. FormatError as ``read_star``; images need not be there.
+    ``pixel_size`` is the unit of origins in RELION 3.0. FormatError as ``read_star``; images are not needed.
     """
     return _poses(_read_columns(path, wanted="rlnAngleRot"), pixel_size, [])
 
 
 def read_ctf_star(path: Path) -> Ctf:
-    """CTF parameters of a particle table, row by row; its images need not be there. FormatError as ``read_star``."""
+    """CTF parameters of a particle table, row by row, without its images. FormatError as ``read_star``."""
     return _ctf(_read_columns(path, wanted="rlnDefocusU"))
 
 
 @dataclass(frozen=True)
 class _Columns:
-    """What a table says of each particle, in its own row or in that of its optics group."""
+    """Columns of a particle table, from its own rows or those of the optics groups."""
 
     path: Path
     particles: pd.DataFrame
@@ -234,7 +235,7 @@ class _Columns:
         return number_column(table, name, self.path)
 
     def flag(self, name: str) -> np.ndarray:
-        """(n,) where a column that need not be there is not 0."""
+        """(n,) whether an optional column is not 0."""
         return self.numbers(name) != 0 if name in self else np.zeros(len(self), dtype=bool)
 
 
@@ -248,7 +249,7 @@ def _refuse_premultiplied(columns: _Columns) -> None:
     multiplied = columns.flag(_PREMULTIPLIED)
     if multiplied.any():
         raise FormatError(
-            f"{columns.path}: the images of {int(multiplied.sum())} of {len(columns)} particles were multiplied by"
+            f"{columns.path}: the images of {int(multiplied.sum())} of {len(columns)} particles are premultiplied by"
             f" their CTF (_{_PREMULTIPLIED} is 1), which damps signal and noise alike and cannot be undone at the"
             " zeros of the CTF. Extract the particles again without --premultiply_ctf."
         )
@@ -257,13 +258,13 @@ def _refuse_premultiplied(columns: _Columns) -> None:
 def _turned_back(
     stacks: MrcStacks, ctf: Ctf, pixel_size: float, columns: _Columns, notes: list[str]
 ) -> MrcStacks | UnflippedImages:
-    """The images, with phases that were flipped turned back."""
+    """The images, with flipped phases undone."""
     flipped = columns.flag(_FLIPPED)
     if not flipped.any():
         return stacks
     notes.append(
-        f"phases of {int(flipped.sum()):,} of {len(flipped):,} images were flipped (_{_FLIPPED} is 1); they are"
-        " turned back as images are read"
+        f"phases of {int(flipped.sum()):,} of {len(flipped):,} images are flipped (_{_FLIPPED} is 1); they are"
+        " unflipped as images are read"
     )
     return UnflippedImages(stacks, ctf, pixel_size, flipped)
 
@@ -292,7 +293,7 @@ def _particle_table(tables: dict[str, pd.DataFrame], path: Path, *, wanted: str 
 
 
 def _optics_of_particles(tables: dict[str, pd.DataFrame], table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """The optics of each particle, one row per particle: joined by group (3.1), or the table itself (3.0)."""
+    """Optics of each particle, one row per particle: joined by group (3.1), or the table itself (3.0)."""
     if "optics" not in tables:
         return table
     optics = tables["optics"]
@@ -334,7 +335,7 @@ def _check_image_size(columns: _Columns, images: MrcStacks) -> None:
     if bad.any():
         raise FormatError(
             f"{columns.path} states images of {sizes[bad][0]:g} px, but {images.paths[0]} holds images of"
-            f" {images.box_size} px. The table and the stack do not belong together: use the table that was written"
+            f" {images.box_size} px. The table and the stack do not match: use the table that was written"
             " with this stack, or correct rlnImageSize and rlnImagePixelSize."
         )
 
@@ -351,12 +352,12 @@ def _pixel_size(columns: _Columns) -> float:
             first = int(np.argmax(magnification <= 0))
             raise FormatError(
                 f"{path}: rlnMagnification of particle {first} is {magnification[first]:g}, expected a positive"
-                " number. Without it the pixel size is not known: state it in a column _rlnPixelSize instead."
+                " number. Without it the pixel size is unknown: give it in a column _rlnPixelSize instead."
             )
         sizes = 1e4 * columns.numbers("rlnDetectorPixelSize") / magnification
     else:
         raise FormatError(
-            f"{path} does not say the pixel size: it needs rlnImagePixelSize in data_optics (RELION 3.1), or"
+            f"{path} does not state the pixel size: it needs rlnImagePixelSize in data_optics (RELION 3.1), or"
             " rlnDetectorPixelSize and rlnMagnification (RELION 3.0)."
         )
     if np.ptp(sizes) > 1e-4 * abs(sizes[0]):
@@ -381,7 +382,7 @@ def _poses(columns: _Columns, pixel_size: float, notes: list[str]) -> tuple[np.n
     if not (rot or tilt):
         if psi:
             notes.append(
-                f"{columns.path.name} has in-plane angles alone (_rlnAnglePsi), no orientations in 3D: no poses"
+                f"{columns.path.name} has only in-plane angles (_rlnAnglePsi), not 3D orientations: no poses"
             )
         return None, None
     angles = np.stack([columns.numbers(name) for name in _ANGLES], axis=1)
@@ -415,5 +416,5 @@ def _warn_of_ignored(columns: _Columns) -> None:
 
 
 def _has_nonzero(text: str) -> bool:
-    """Whether a list such as [0,0,1.5] has an entry that is not 0."""
+    """Whether a list such as [0,0,1.5] has a nonzero entry."""
     return any(float(entry) != 0 for entry in text.strip("[]").split(",") if entry.strip())

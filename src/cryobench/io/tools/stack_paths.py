@@ -1,8 +1,8 @@
-"""Where the stacks lie that a table names by paths of another folder, another machine or another time.
+"""Location of stacks that a table names by paths of another folder, machine or time.
 
-All paths of a table are found in one way: whole, below a folder, or all of them without the same number of leading
-folders. A stack is never looked for by itself, so that a stray file of its name is not taken for one that is missing,
-and two stacks never become one.
+All paths of a table are resolved in one way: whole, below a folder, or all of them without the same number of leading
+folders. Stacks are never searched for one by one, so that a stray file of the same name is not mistaken for a missing
+one, and two stacks are never confused.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ def find_stacks(
     folders: Sequence[Path],
     datadir: Path | None,
     notes: list[str] | None = None,
-    start: str = "that the paths in the table start from",
+    start: str = "that the paths in the table are relative to",
 ) -> list[Path]:
-    """Path of each stack that a table names.
+    """Path of each stack named in a table.
 
     Parameters
     ----------
     names
-        As in the table, each once.
+        Paths as in the table, each once.
     table
-        For messages.
+        Path of the table, for messages.
     folders
-        Where paths start without ``datadir``, by preference; the first that has all stacks counts.
+        Base folders without ``datadir``, in order of preference; the first with all stacks is used.
     datadir
-        Where they start instead. Absolute paths start there too, for it was given because they do not hold here. If
-        the stacks are not there by their whole paths, leading folders are left out of all of them, as few as
-        possible.
+        Base folder instead, for absolute paths too, since it is given because they are invalid here. If
+        the stacks are not found by their whole paths, as few leading folders as possible are dropped from all of
+        them.
     notes
-        Says which folders were left out.
+        List to which a note on dropped folders is added.
     start
         Describes the right ``datadir``.
 
     Raises
     ------
     FormatError
-        If a stack is not there, or several of them would be one file.
+        If a stack does not exist, or several of them would be the same file.
     """
     if datadir is None:
         for folder in folders:
@@ -79,20 +79,20 @@ def _check_distinct(names: Sequence[str], found: Sequence[Path], table: Path) ->
         other = owners.setdefault(path, name)
         if os.path.normpath(other) != os.path.normpath(name):
             raise FormatError(
-                f"{table} names the stacks {other} and {name}, which would both be {path}. Give --datadir the folder"
-                " that holds both under their own folders."
+                f"{table} names the stacks {other} and {name}, which would both be {path}. Give with --datadir the "
+                "folder that holds both under their own folders."
             )
 
 
 def _missing(names: Sequence[str], table: Path, tried: Sequence[Sequence[Path]], start: str) -> FormatError:
-    """The error that names the first stack that was found nowhere, or else is missing where most others are."""
+    """Error on the first stack that was not found anywhere, or else is missing where most others are."""
     place = next(
         (i for i in range(len(names)) if not any(found[i].is_file() for found in tried)),
         next((i for i in range(len(names)) if not tried[0][i].is_file()), 0),
     )
     looked = " nor at ".join(str(path) for path in dict.fromkeys(found[place] for found in tried))
     apart = any(found[place].is_file() for found in tried)
-    rule = ": the stacks of a table are looked for in one and the same way" if apart else ""
+    rule = ": all stacks of a table are resolved in the same way" if apart else ""
     return FormatError(
         f"{table} names the stack {names[place]}, which is not at {looked}{rule}. Give --datadir (datadir=) the"
         f" folder {start}."

@@ -1,7 +1,7 @@
-"""What is drawn for each particle, from named streams that know nothing of state, chunk or worker.
+"""Random draws per particle, from named streams that are independent of state, chunk and worker.
 
-Every function takes the indices of the particles asked for, so that any of them can be made alone; what is drawn for
-one particle depends on the settings, the seed and its index. Only ``roster`` knows which particle is of which state.
+Every function takes the indices of the requested particles, so any of them can be made alone; the draws for one
+particle depend on the settings, the seed and its index. Only ``roster`` assigns particles to states.
 """
 
 from cryobench.recipes.draws.ctf import check_ctf_table, draw_ctf, draw_given_ctf

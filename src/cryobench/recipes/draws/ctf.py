@@ -1,8 +1,8 @@
-"""CTFs: true ones, from a law or from a table of an experiment, and those that methods are given, with errors.
+"""True CTFs, from a parametric distribution or an experimental table, and the inexact ones given to methods.
 
-The published sets draw from the table of one experiment (EMPIAR-11247). The embedded law needs no download and covers
-a like range: mean defocus normal, 14,000 ± 4,000 Å, drawn again outside 5,000 to 25,000 Å; |U − V| half-normal of
-mean 400 Å; its direction uniform; 300 kV, 2.7 mm, amplitude contrast 0.1 and B factor 100 Å² for all.
+The published sets draw from the table of one experiment (EMPIAR-11247). The built-in distribution needs no download
+and covers a similar range: mean defocus normal, 14,000 ± 4,000 Å, redrawn outside 5,000 to 25,000 Å; |U − V|
+half-normal of mean 400 Å; its direction uniform; 300 kV, 2.7 mm, amplitude contrast 0.1 and B factor 100 Å² for all.
 """
 
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ from cryobench.rng import IndexedStream, stream
 
 
 def draw_ctf(settings: SimulationSettings, seed: int, particles: Sequence[int] | np.ndarray) -> Ctf:
-    """True CTF parameters of these particles, by the law or from the table, with their B factors.
+    """True CTF parameters of these particles, from the distribution or the table, with their B factors.
 
     Raises
     ------
     ValueError
-        If the limits leave (nearly) nothing of the normal law, or the table has too few rows.
+        If the limits exclude (nearly) all of the normal distribution, or the table has too few rows.
     """
     if settings.ctf_table is None:
         drawn = _draw_from_law(settings, seed, particles)
@@ -38,7 +38,7 @@ def draw_ctf(settings: SimulationSettings, seed: int, particles: Sequence[int] |
 
 
 def draw_given_ctf(settings: SimulationSettings, seed: int, particles: Sequence[int] | np.ndarray) -> Ctf:
-    """CTF parameters as methods are told them: one normal error for both defoci, another for their angle."""
+    """CTF parameters as given to methods: one normal error for both defoci, another for their angle."""
     true = draw_ctf(settings, seed, particles)
     if settings.defocus_error == 0 and settings.astigmatism_angle_error_deg == 0:
         return true
@@ -54,15 +54,14 @@ def draw_given_ctf(settings: SimulationSettings, seed: int, particles: Sequence[
 
 
 def check_ctf_table(settings: SimulationSettings, n_particles: int) -> None:
-    """ValueError if the table has fewer rows than are to be drawn."""
+    """Raise ValueError if the table has fewer rows than are needed."""
     if settings.ctf_table is None or settings.ctf_table_reuse:
         return
     rows = len(_read(settings.ctf_table))
     if rows < n_particles:
         raise ValueError(
-            f"{settings.ctf_table} has the CTFs of {rows:,} particles, but {n_particles:,} are to be drawn without "
-            "replacement. Give a longer table, make fewer images, or set ctf_table_reuse to draw it anew when it is "
-            "used up."
+            f"{settings.ctf_table} has the CTFs of {rows:,} particles, but {n_particles:,} are drawn without "
+            "replacement. Give a longer table, make fewer images, or set ctf_table_reuse to reuse its rows."
         )
 
 
@@ -98,7 +97,7 @@ def _draw_from_law(settings: SimulationSettings, seed: int, particles: Sequence[
 
 
 def _draw_from_table(path: Path, settings: SimulationSettings, seed: int, particles: np.ndarray) -> Ctf:
-    """Rows of the table, each once: particle i has row p[i] of a permutation p, a fresh one for each pass."""
+    """Rows of the table, each once: particle i gets row p[i] of a permutation p, a new one for each pass."""
     table = _read(path)
     check_ctf_table(settings, int(particles.max(initial=0)) + 1)
     passes, places = np.divmod(particles, len(table))

@@ -12,7 +12,7 @@ from cryobench.rotations import sample_uniform_rotation
 
 
 class Junk(IntEnum):
-    """What an image shows."""
+    """Content of an image."""
 
     PARTICLE = 0
     NOISE = 1
@@ -33,7 +33,7 @@ def draw_junk(settings: SimulationSettings, seed: int, particles: Sequence[int] 
 def draw_neighbours(
     settings: SimulationSettings, seed: int, particles: Sequence[int] | np.ndarray
 ) -> tuple[RotationArray, ShiftArray]:
-    """Of the second particles of pairs: uniform rotations, and the displacement (n, 2) in Å from the first.
+    """Second particles of pairs: uniform rotations, and the displacement (n, 2) in Å from the first.
 
     The displacement has the length ``pair_distance`` and a uniform direction in the image.
     """

@@ -1,7 +1,7 @@
-"""Factors of each image: its contrast and the level of its noise. Log-normal, of mean square 1.
+"""Factors per image: contrast and noise level. Log-normal, of mean square 1.
 
 With a mean square of 1 they change neither the mean power of the signal nor that of the noise, so the
-signal-to-noise ratio stays what was asked.
+signal-to-noise ratio stays as requested.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Poses: true ones, uniform or preferred, and those that methods are given, with errors."""
+"""True poses, uniform or preferred, and the inexact ones given to methods."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from cryobench.rng import IndexedStream
 from cryobench.rotations import rotations_from_euler, rotations_from_quaternions
 
 _TABLE = 20_001
-"""Points of the cosine at which a preferred law is tabulated."""
+"""Points of the cosine at which a preferred distribution is tabulated."""
 
 
 def draw_poses(
@@ -20,8 +20,8 @@ def draw_poses(
     """True rotations (n, 3, 3) and shifts (n, 2) in Å of these particles.
 
     Rotations are uniform over SO(3), or have viewing directions d (in the frame of the structure) with density
-    ∝ exp(κ a·d) (von Mises-Fisher) or exp(κ (a·d)²) (Watson) about the axis a, and a uniform angle in the plane.
-    Shifts are uniform in a square. Source of the laws: Mardia & Jupp, Directional Statistics (2000), 9.3 and 9.4.
+    ∝ exp(κ a·d) (von Mises-Fisher) or exp(κ (a·d)²) (Watson) about the axis a, and a uniform in-plane angle.
+    Shifts are uniform in a square. Source: Mardia & Jupp, Directional Statistics (2000), 9.3 and 9.4.
     """
     uniform = settings.orientation == "uniform"
     drawn = np.empty((len(particles), 4 if uniform else 3))
@@ -42,7 +42,7 @@ def draw_poses(
 def draw_given_poses(
     settings: SimulationSettings, seed: int, particles: Sequence[int] | np.ndarray
 ) -> tuple[RotationArray, ShiftArray]:
-    """Poses as methods are told them: the true ones with normal errors about each axis of each particle."""
+    """Poses as given to methods: the true ones with normal errors about each axis of each particle."""
     rotations, shifts = draw_poses(settings, seed, particles)
     if settings.rotation_error_deg == 0 and settings.shift_error == 0:
         return rotations, shifts
@@ -55,7 +55,7 @@ def draw_given_poses(
 
 
 def _prefer(unit: np.ndarray, settings: SimulationSettings) -> RotationArray:
-    """Rotations from three uniform numbers: the cosine to the axis, the angle about it, the angle in the plane."""
+    """Rotations from three uniform numbers: the cosine to the axis, the angle about it, the in-plane angle."""
     cosine = np.linspace(-1, 1, _TABLE)
     power = 1 if settings.orientation == "von Mises-Fisher" else 2
     exponent = settings.orientation_concentration * cosine**power

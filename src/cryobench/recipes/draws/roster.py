@@ -1,4 +1,4 @@
-"""Which particle is of which state, how many each state has, and which particles are asked for."""
+"""Assignment of particles to states, images per state, and the query particles."""
 
 import numpy as np
 
@@ -9,8 +9,8 @@ from cryobench.rng import stream
 def set_populations(counts: np.ndarray, settings: SimulationSettings, seed: int) -> np.ndarray:
     """(states,) images of each state, the total unchanged, made unequal by ``population_ratio``.
 
-    The factors run geometrically from 1 to the ratio over the states in random order; what is left over by rounding
-    down goes to the largest remainders. Every state keeps at least one image.
+    The factors run geometrically from 1 to the ratio over the states in random order; remainders of rounding
+    down go to the largest fractions. Every state keeps at least one image.
 
     Raises
     ------
@@ -36,7 +36,7 @@ def set_populations(counts: np.ndarray, settings: SimulationSettings, seed: int)
 
 
 def assign_states(counts: np.ndarray, settings: SimulationSettings, seed: int) -> np.ndarray:
-    """(n,) state of each particle. Shuffled by default: a particle's place in the table tells nothing."""
+    """(n,) state of each particle. Shuffled by default, so that a particle's index in the table reveals nothing."""
     states = np.repeat(np.arange(len(counts)), counts)
     return states if settings.order == "by state" else stream(seed, "order").permutation(states)
 
@@ -44,7 +44,7 @@ def assign_states(counts: np.ndarray, settings: SimulationSettings, seed: int) -
 def choose_queries(states: np.ndarray, n_queries: int) -> np.ndarray:
     """Query particles, in the order of the table: every N // n-th of the particles sorted by state.
 
-    Particles of state −1 (junk) are not asked for. This is the benchmark's choice; when n does not divide N it
+    Particles of state −1 (junk) are never queries. This is the benchmark's choice; when n does not divide N it
     gives a few more than ``n_queries``.
     """
     by_state = np.argsort(states, kind="stable")

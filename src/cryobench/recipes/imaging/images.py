@@ -1,12 +1,12 @@
 """From states to images, part by part: the work of one process, in chunks that fit in memory.
 
-image = −(a · CTF · shift · (projection + structural noise) + b · noise), in the form −1 (protein bright) of published
-stacks; a is the particle's contrast and b its noise level.
+image = −(a · CTF · shift · (projection + structural noise) + b · noise), with sign −1 (protein bright) as in
+published stacks; a is the particle's contrast and b its noise level.
 
-The truth volume is what the images hold: atoms rendered on a finer grid and Fourier-cropped, so band-limited. Slices
-are taken with the wide kernel, whose error (docs/interpolation.md) is far below that of the trilinear kernel methods
-reconstruct with: what is simulated is not what is assumed. Noise has the variance the SNR asks for at
-``snr_pixel_size``; where that is finer than the images', as in the published sets, it is what binning leaves of it.
+The truth volume is exactly what the images show: atoms rendered on a finer grid and Fourier-cropped, so band-limited.
+Slices use the wide kernel, whose error (docs/interpolation.md) is far below that of the trilinear kernel of the
+methods: simulation and reconstruction make different assumptions. The noise gives the requested SNR at
+``snr_pixel_size``; where that is finer than the images' pixel, as in the published sets, binning then reduces it.
 """
 
 from collections.abc import Iterator
@@ -47,11 +47,11 @@ from cryobench.recipes.settings import SimulationSettings
 from cryobench.volumes.render import render
 
 SIGN = -1
-"""Protein is bright in the stacks written, the usual form on disk."""
+"""Protein is bright in the stacks written, as is usual on disk."""
 
 
 def make_part(job: Job, part: int) -> PartResult:
-    """Make the truth and all images of a part's states, then the mark that they are finished.
+    """Make the truth and all images of a part's states, then mark the part as finished.
 
     The bytes depend on the settings, the seed and the part alone. Memory: one volume on the fine grid with its
     spectrum, or the positions of a part's frames, and a chunk of images.
@@ -108,7 +108,7 @@ def _make_images(
 
 
 class Microscope:
-    """Noise-free images of particles, junk included, as spectra: everything between projection and noise."""
+    """Noise-free images of particles, junk included, as spectra: all steps between projection and noise."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -136,7 +136,7 @@ class Microscope:
         )
 
     def _project(self, projector: Projector, particles: np.ndarray, rotations: torch.Tensor) -> ImagesFT:
-        """Centred projections, or what junk shows instead."""
+        """Centred projections, or the content of junk images."""
         settings, seed = self._job.settings, self._job.seed
         states = self._job.states[particles]
         junk = draw_junk(settings, seed, particles)
@@ -161,7 +161,7 @@ def _make_contaminant(mass_kda: float) -> AtomicModel:
 
 
 def _move_out(spectra: ImagesFT, displacements: Shifts, settings: SimulationSettings) -> ImagesFT:
-    """Images moved so far that parts may leave the box: what leaves is gone, as on a detector, not wrapped around."""
+    """Images shifted so far that parts may leave the box: those are lost, as on a detector, not wrapped around."""
     size = settings.box_size
     margin = size // 2
     wide = torch.nn.functional.pad(ifft_images(spectra, size), (margin,) * 4)
@@ -171,11 +171,11 @@ def _move_out(spectra: ImagesFT, displacements: Shifts, settings: SimulationSett
 
 
 def _prepare_states(job: Job, part: int) -> tuple[Projector, list[StateResult]]:
-    """The part's projector and what is known of its states; their truth is on disk when it returns."""
+    """The part's projector and the results of its states; their truth is on disk when it returns."""
     states = job.states_of(part)
     if isinstance(job.ensemble, FrameEnsemble):
         frames = job.ensemble.positions(states.start, states.stop)
-        positions = write_trajectory_part(job.folder, part, frames)  # as rounded there: what is imaged is on disk
+        positions = write_trajectory_part(job.folder, part, frames)  # as rounded there, so that images match the file
         topology = job.ensemble.topology
         projector = FrameProjector(job.settings, topology, positions, first_state=states.start)
         return projector, [_result(job, state, topology) for state in states]
@@ -202,7 +202,7 @@ def _result(
 
 
 def render_state(model: AtomicModel, settings: SimulationSettings) -> tuple[Volume, np.ndarray]:
-    """Truth volume of a state, and the power its shells had on the fine grid it was cropped from."""
+    """Truth volume of a state, and the shell powers on the fine grid before cropping."""
     fine = render(
         model,
         settings.fine_box_size,
@@ -214,7 +214,7 @@ def render_state(model: AtomicModel, settings: SimulationSettings) -> tuple[Volu
 
 
 def _expected_variance(volume: Volume, power: np.ndarray, settings: SimulationSettings, ctf: Ctf) -> float:
-    """Signal variance on the grid of ``snr_pixel_size``, in the unit of the images delivered."""
+    """Signal variance on the grid of ``snr_pixel_size``, in the unit of the written images."""
     beyond = None
     if settings.snr_pixel_size is not None:
         size = round(settings.box_size * settings.pixel_size / settings.snr_pixel_size)

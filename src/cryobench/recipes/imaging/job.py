@@ -1,8 +1,7 @@
-"""One simulation as work to be shared out: parts, each of one or more states, with the files they leave.
+"""One simulation as a set of parts, each of one or more states, with the files they write.
 
-A part is what one worker makes at a time and what an interrupted simulation need not make again. Where images are
-slices of volumes it is one state; where they are projected from atoms, as many as give about ``IMAGES_PER_PART``
-images.
+A part is the unit of work of a worker, and of resuming an interrupted simulation. Where images are slices of volumes
+it is one state; where they are projected from atoms, as many as give about ``IMAGES_PER_PART`` images.
 """
 
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ FEW_IMAGES = 20
 
 @dataclass(frozen=True)
 class StateResult:
-    """What making one state told."""
+    """Measurements from making one state."""
 
     state: int
     n_images: int
@@ -36,29 +35,29 @@ class StateResult:
 
 @dataclass(frozen=True)
 class PartResult:
-    """What making a part told: kept in a small file that marks it as finished."""
+    """Measurements from making a part, kept in a small file that marks it as finished."""
 
     part: int
     n_images: int
     stack_sha256: str | None
-    """None if no particle of the part was asked for."""
+    """None if no particle of the part was selected."""
     states: list[StateResult]
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """Everything a worker needs to know. Picklable; the same in every worker."""
+    """Everything a worker needs. Picklable; the same in every worker."""
 
     ensemble: Ensemble
     settings: SimulationSettings
     seed: int
     folder: Path
     counts: np.ndarray
-    """(states,) images of each state in the whole data set."""
+    """(states,) images per state in the whole data set."""
     states: np.ndarray
     """(n,) state of each particle of the whole data set, in the order of its table."""
     selection: range
-    """Particles that are made: all of them, or a stretch of the table."""
+    """Particles that are made: all of them, or a range of the table."""
     chunk: int
     signal_variance: float = float("nan")
     """Mean variance of noise-free images over the data set, where one noise level holds for all states."""
@@ -113,7 +112,7 @@ class Job:
         return Path("truth", "volumes", f"{_number(state, len(self.counts))}.mrc")
 
     def mark_path(self, part: int) -> Path:
-        """Mark of a finished part, within the folder of a simulation under way."""
+        """Marker file of a finished part, within the folder of an unfinished simulation."""
         return Path("simulation", f"{part:03d}.json")
 
     @cached_property
@@ -126,5 +125,5 @@ class Job:
 
 
 def _number(index: int, count: int) -> str:
-    """Index of a file among ``count``, as wide as they need to sort by name: three digits or more."""
+    """Index of a file among ``count``, zero-padded to sort by name: three digits or more."""
     return f"{index:0{max(3, len(str(count - 1)))}d}"

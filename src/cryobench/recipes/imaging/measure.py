@@ -1,4 +1,4 @@
-"""What is measured: the signal that a common noise level is set against, the mask around all states, the SNR."""
+"""Measurements: the signal variance behind a common noise level, the mask around all states, the SNR."""
 
 from dataclasses import replace
 from typing import Any
@@ -31,9 +31,9 @@ _MASK_STATES = 100
 def measure_level(job: Job) -> Job:
     """The job with the data set's mean signal variance, and the deviation of the noise before the CTF.
 
-    Both from 256 particles spread evenly over the states, seen noise-free at their own poses and through their own
-    CTFs, on the grid of ``snr_pixel_size``; so they depend on the whole data set, whatever part of it is made. Signal
-    is that of particles proper: junk, contrast and structural noise do not enter.
+    Both from 256 particles spread evenly over the states, noise-free at their own poses and with their own CTFs, on
+    the grid of ``snr_pixel_size``; so they depend on the whole data set, whichever part of it is made. Signal is that
+    of proper particles: junk, contrast and structural noise are excluded.
     """
     settings = job.settings
     pixel_size = settings.snr_pixel_size or settings.pixel_size
@@ -75,10 +75,11 @@ def _project(job: Job, grid: SimulationSettings, states: np.ndarray, rotations: 
 
 
 def union_mask(job: Job) -> Mask:
-    """Soft mask around the greatest density that any state (of up to 100, evenly spread) has at each voxel.
+    """Soft mask around the greatest density at each voxel over all states (of up to 100, evenly spread).
 
-    The states are rendered anew for it, at a resolution of three voxels straight on the images' grid: such a density
-    is zero outside the molecule, where a truth volume, cut off sharply at Nyquist, rings faintly up to the box edges.
+    The states are rendered again for it, at a resolution of three voxels directly on the images' grid: such a
+    density is zero outside the molecule, whereas a truth volume, cut off sharply at Nyquist, rings faintly up to the
+    box edges.
     """
     settings = job.settings
     size, pixel_size = settings.box_size, settings.pixel_size
@@ -87,7 +88,7 @@ def union_mask(job: Job) -> Mask:
     for state in spread_evenly(n_states, _MASK_STATES):
         density = render(job.model(int(state)), size, pixel_size, max(settings.resolution, 3 * pixel_size))
         greatest = torch.maximum(greatest, density)
-    # On coarse grids a dilation and an edge of less than a voxel would be no dilation and no edge.
+    # On coarse grids a dilation or an edge of less than a voxel would have no effect.
     return make_soft_mask(greatest, pixel_size, dilation=max(6.0, pixel_size), edge=max(9.0, 2 * pixel_size))
 
 
@@ -95,8 +96,8 @@ def measure_snr(job: Job, results: list[StateResult], volumes: VolumeSource, mas
     """Signal-to-noise ratios of the images as written, from noise-free images: 10 each of up to 30 states.
 
     ``all_pixels``: variance over all pixels / noise variance, the benchmark's definition. ``inside_disc``: the
-    same over the disc that the mask can reach in any view, which an empty border does not lower. Both are means
-    over those states, junk left out; with ``snr_pixel_size`` they differ from what was asked (``asked``), which
+    same over the disc that the mask can reach in any view, which is independent of an empty border. Both are means
+    over those states, junk excluded; with ``snr_pixel_size`` they differ from the requested value (``asked``), which
     holds on the finer grid. Noise before the CTF is neither signal nor noise here.
     """
     disc = _reach(mask)
@@ -130,7 +131,7 @@ def _variances(spectra: torch.Tensor, box_size: int) -> np.ndarray:
 
 
 def _reach(mask: Mask) -> np.ndarray:
-    """Disc (y, x) of the greatest distance from the centre at which the mask is above one half."""
+    """Disc (y, x) with the greatest distance from the centre at which the mask is above one half."""
     n = mask.values.shape[-1]
     axis = np.arange(n) - n // 2
     radius = np.sqrt(axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + axis[None, None, :] ** 2)

@@ -1,7 +1,7 @@
-"""The noise of the images: its spectrum, and how much of it binning leaves.
+"""The noise of the images: its spectrum, and the fraction that remains after binning.
 
-Noise is white in real space to begin with (stream "noise"), so that white noise costs no transform; coloured noise
-is that, multiplied in Fourier space by the square root of a spectrum whose mean over all frequencies is 1.
+Noise starts white in real space (stream "noise"), so white noise costs no transform; coloured noise
+is that multiplied in Fourier space by the square root of a spectrum whose mean over all frequencies is 1.
 """
 
 from functools import lru_cache
@@ -22,9 +22,9 @@ def is_white(settings: SimulationSettings) -> bool:
 
 
 def noise_power(settings: SimulationSettings, frequencies: np.ndarray) -> np.ndarray:
-    """Relative power of the noise at spatial frequencies in 1/Å, from the user's table or the law.
+    """Relative power of the noise at spatial frequencies in 1/Å, from the user's table or the formula.
 
-    The table is interpolated linearly and continued beyond its ends with its last values.
+    The table is interpolated linearly and extrapolated with its end values.
     """
     if settings.noise_spectrum is not None:
         table = _read_spectrum(settings.noise_spectrum)
@@ -33,14 +33,14 @@ def noise_power(settings: SimulationSettings, frequencies: np.ndarray) -> np.nda
 
 
 def kept_by_binning(settings: SimulationSettings) -> float:
-    """Fraction of the noise's variance at ``snr_pixel_size`` that is left in the images, Fourier-cropped from it."""
+    """Fraction of the noise variance at ``snr_pixel_size`` that remains after Fourier cropping to the images."""
     if settings.snr_pixel_size is None:
         return 1.0
     fine = round(settings.box_size * settings.pixel_size / settings.snr_pixel_size)
     if is_white(settings):
         return (settings.snr_pixel_size / settings.pixel_size) ** 2
     coarse_power = _total_power(settings, settings.box_size, settings.pixel_size)
-    # Same frequencies, more of them; an image of fine x fine pixels spreads its variance over them all.
+    # An image of fine x fine pixels has more frequencies, over which its variance is spread.
     return coarse_power / _total_power(settings, fine, settings.box_size * settings.pixel_size / fine)
 
 
@@ -50,7 +50,7 @@ def colour_noise(settings: SimulationSettings, white: ImageArray) -> ImagesFT:
 
 
 def _amplitude(settings: SimulationSettings) -> torch.Tensor:
-    """(y, h) by which white noise is multiplied: its square has the mean 1 over the full grid."""
+    """(y, h) factor of white noise; its square has mean 1 over the full grid."""
     power = noise_power(settings, _radii(settings.box_size, settings.pixel_size))
     mean = (power * hermitian_weights(settings.box_size).numpy()).sum() / settings.box_size**2
     return torch.from_numpy(np.sqrt(power / mean).astype(np.float32))
@@ -67,11 +67,13 @@ def _radii(box_size: int, pixel_size: float) -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def _read_spectrum(path: Path) -> np.ndarray:
-    """(m, 2) frequencies and powers of a text file. FormatError unless it can be a noise spectrum."""
+    """(m, 2) frequencies and powers of a text file. FormatError unless it is a valid noise spectrum."""
     try:
         table = np.loadtxt(path, ndmin=2, delimiter="," if path.suffix == ".csv" else None)
     except ValueError as error:
-        raise FormatError(f"{path} is no table of numbers ({error}): expected frequency (1/Å) and power.") from error
+        raise FormatError(
+            f"{path} is not a table of numbers ({error}): expected frequency (1/Å) and power."
+        ) from error
     if table.shape[1] != 2 or len(table) < 2:
         raise FormatError(f"{path} has {len(table)} rows of {table.shape[1]} numbers, expected 2 or more rows of 2.")
     frequencies, powers = table.T

@@ -1,8 +1,8 @@
-"""Where the projections come from: slices of a state's volume, or the atoms themselves.
+"""Sources of projections: slices of a state's volume, or the atoms themselves.
 
-Many images of one state are cheapest as slices of its volume, one image of each of many states as projections of
+Many images of one state are cheapest as slices of its volume, one image each of many states as projections of
 their atoms. Both give the same half-spectra, band-limited to the disc of radius (n − 1) // 2, in the unit of the
-truth volumes (a projection is the sum over z of a volume's voxels); a test holds them together.
+truth volumes (a projection is the sum over z of a volume's voxels), which a test verifies.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _BATCH = 16
 
 @runtime_checkable
 class Projector(Protocol):
-    """Projections of the states it knows."""
+    """Projections of its states."""
 
     def project(self, states: np.ndarray, rotations: Rotations) -> ImagesFT:
         """Half-spectra (n, y, h) of the centred projection of ``states[i]`` at ``rotations[i]``."""
@@ -34,7 +34,7 @@ class Projector(Protocol):
 
 
 class SliceProjector:
-    """Slices of one volume, whatever state is asked for. The volume's transform must be made for the wide kernel."""
+    """Slices of one volume, whatever the state. The volume must be transformed for the wide kernel."""
 
     def __init__(self, volume_ft: FourierVolume) -> None:
         self._volume_ft = volume_ft
@@ -44,7 +44,7 @@ class SliceProjector:
 
 
 class AtomProjector:
-    """Projections of the atoms of consecutive states, of one model each, from ``first_state`` on."""
+    """Projections of the atoms of consecutive states, one model each, from ``first_state`` on."""
 
     def __init__(self, settings: SimulationSettings, models: Sequence[AtomicModel], *, first_state: int = 0) -> None:
         self._settings = settings
@@ -84,7 +84,7 @@ class FrameProjector:
 def _project(
     settings: SimulationSettings, positions: np.ndarray, layers: Sequence[Layer], rotations: Rotations
 ) -> ImagesFT:
-    """Spectra of atoms (a, 3), or of another conformation in each image, (n, a, 3)."""
+    """Spectra of atoms (a, 3), or with another conformation in each image, (n, a, 3)."""
     fine = torch.zeros(len(rotations), settings.fine_box_size, settings.fine_box_size)
     for layer in layers:
         fine += project_atoms(
@@ -95,13 +95,13 @@ def _project(
             settings.fine_pixel_size,
             layer.resolution,
         )
-    # project_atoms integrates along z; a sum over voxels of the images' size is that divided by their size.
+    # project_atoms integrates along z; the sum over voxels is that divided by the voxel size.
     images = fourier_crop(fine, settings.box_size, dimensions=2) / settings.pixel_size
     return fft_images(images) * _disc(settings.box_size)
 
 
 def _batches(rows: np.ndarray) -> list[np.ndarray]:
-    """As many images at a time as stay in the cache on the fine grid."""
+    """Batches of rows, small enough for the fine grid to stay in cache."""
     return [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
 
 

@@ -1,11 +1,11 @@
-"""The assembly graph of the procedural subunit: sixteen states, each more than those it grows from.
+"""The assembly graph of the procedural subunit: sixteen states, each larger than its predecessors.
 
-The logic is that of early 50S assembly as Qin et al. (Nat. Commun. 14:898, 2023) and the work they cite describe it:
-it begins with domain I and a few proteins; domains follow one by one, II and III in either order; domains I, II, III
-and VI with their early proteins are a core; domains IV and V join it in either order; what is late comes in small
-steps on several paths: the central protuberance (5S rRNA and its proteins), the L1 stalk, the stalk base; last of
-all the functional core with the proteins about it. Which proteins join when, beyond that, was chosen for
-this package: a protein comes with the rRNA that it binds or later.
+It follows early 50S assembly as described by Qin et al. (Nat. Commun. 14:898, 2023) and the work they cite:
+assembly begins with domain I and a few proteins; domains follow one by one, II and III in either order; domains I,
+II, III and VI with their early proteins form a core; domains IV and V join it in either order; late components join
+in small steps on several pathways: the central protuberance (5S rRNA and its proteins), the L1 stalk, the stalk base;
+last the functional core with its surrounding proteins. Further details of protein binding were chosen for this
+package: a protein joins with the rRNA that it binds or later.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class AssemblyState:
-    """One state: all that the states it grows from have, and what it adds."""
+    """One state: its predecessors' components, and those it adds."""
 
     name: str
     grows_from: tuple[str, ...]
@@ -40,11 +40,11 @@ ASSEMBLY_STATES = (
     AssemblyState("core+IV+V+CP+L1+stalk", ("core+IV+V+CP+L1", "core+IV+V+CP+stalk"), ()),
     AssemblyState("50S", ("core+IV+V+CP+L1+stalk",), ("functional core", "uL16", "bL27", "bL36")),
 )
-"""In the order of their masses."""
+"""In order of mass."""
 
 
 def list_edges() -> np.ndarray:
-    """(e, 2) pairs of states (from, to): which grows into which."""
+    """(e, 2) pairs of states (from, to): the edges of the assembly graph."""
     names = [state.name for state in ASSEMBLY_STATES]
     return np.array(
         [(names.index(earlier), index) for index, state in enumerate(ASSEMBLY_STATES) for earlier in state.grows_from]
@@ -52,9 +52,9 @@ def list_edges() -> np.ndarray:
 
 
 def list_presence(components: tuple[str, ...]) -> np.ndarray:
-    """(states, components) true where a state has a component.
+    """(states, components) true if a state has a component.
 
-    ValueError for a component that the table adds and ``components`` lacks, or that no state has.
+    ValueError for a component in the table that is not in ``components``, or one that no state has.
     """
     presence = np.zeros((len(ASSEMBLY_STATES), len(components)), dtype=bool)
     names = [state.name for state in ASSEMBLY_STATES]

@@ -1,11 +1,11 @@
-"""The mixture that needs no files: up to 1,000 different complexes, numbered small mixtures within large ones.
+"""Procedural mixture: up to 1,000 different complexes, numbered so that small mixtures are subsets of large ones.
 
-Complex 0, 1, 2, ... is always the same one, whatever the size of the mixture it is in. The first 100 have the masses
-of the published set, each once, in an order that spreads any first few of them over the whole range; from 100 on
-masses follow the law of the published ones (their quantiles). Of every hundred 45 have no symmetry.
+Complex 0, 1, 2, ... is always the same, whatever the size of the mixture. The first 100 have the masses of the
+published set, each once, in an order that spreads any first few of them over the whole range; from 100 on,
+masses follow the distribution of the published ones (their quantiles). Of every hundred 45 have no symmetry.
 
-That no two are alike, with correlations below 0.9 after alignment, is tested of the first 100 and of them alone: of
-larger mixtures some pairs resemble each other more than that.
+Only the first 100 are tested to be distinct, with correlations below 0.9 after alignment: in larger mixtures some
+pairs are more similar than that.
 """
 
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ from cryobench.recipes.published import TOMOTWIN_ASYMMETRIC, TOMOTWIN_MASSES_KDA
 from cryobench.rotations import point_group
 
 MOST_COMPLEXES = 1000
-"""So many complexes the family has."""
+"""Number of complexes in the family."""
 
 SYMMETRY_SHARES = {
     "C2": 12, "C3": 7, "C4": 5, "C5": 3, "C6": 3, "C7": 2, "C8": 2,
     "D2": 8, "D3": 5, "D4": 3, "D5": 1, "D6": 1, "D7": 1, "T": 1, "O": 1,
 }  # fmt: skip
-"""How often a symmetric complex has each point group, of those whose subunits then have 12 kDa or more."""
+"""Relative frequency of each point group among symmetric complexes, if subunits then have 12 kDa or more."""
 
 _LEAST_SUBUNIT = 12.0
 
@@ -37,7 +37,7 @@ _REDRAWN: dict[int, int] = {38: 10, 41: 4, 63: 1, 75: 1, 85: 4, 88: 3}
 
 @dataclass(frozen=True)
 class ProceduralComplex:
-    """One complex of the family: what it takes to build it."""
+    """One complex of the family: its parameters."""
 
     number: int
     mass_kda: float
@@ -46,7 +46,7 @@ class ProceduralComplex:
 
     @property
     def name(self) -> str:
-        """As "017-D3": number in the family and point group."""
+        """Name such as "017-D3": number in the family and point group."""
         return f"{self.number:03d}-{self.symmetry}"
 
     def build(self) -> AtomicModel:
@@ -60,7 +60,7 @@ def procedural_complexes(n: int) -> list[ProceduralComplex]:
     The mixtures of 10, 25, 50, 75 and 100 are subsets of one another, and that of 100 has the published masses.
     """
     if not 1 <= n <= MOST_COMPLEXES:
-        raise ValueError(f"the family has 1 to {MOST_COMPLEXES} complexes, asked for {n}.")
+        raise ValueError(f"the family has 1 to {MOST_COMPLEXES} complexes, got {n}.")
     chosen = [_describe(number) for number in range(n)]
     return sorted(chosen, key=lambda item: (item.mass_kda, item.number))
 
@@ -74,20 +74,20 @@ def _describe(number: int) -> ProceduralComplex:
 
 @lru_cache(maxsize=1)
 def _masses() -> tuple[float, ...]:
-    """kDa of all complexes by their number."""
+    """Mass in kDa of all complexes by number."""
     published = np.sort(np.array(TOMOTWIN_MASSES_KDA, dtype=np.float64))
     count = len(published)
-    # Bits of the rank read backwards: halves, then quarters, then eighths of the range are filled.
+    # Bit-reversed ranks fill halves, then quarters, then eighths of the range.
     bits = int(count - 1).bit_length()
     order = sorted(range(count), key=lambda rank: int(f"{rank:0{bits}b}"[::-1], 2))
-    # Multiples of the golden ratio, modulo one, spread any number of quantiles evenly.
+    # Multiples of the golden ratio modulo one spread any number of quantiles evenly.
     quantiles = (np.arange(1, MOST_COMPLEXES - count + 1) * (np.sqrt(5) - 1) / 2) % 1
     further = np.round(np.interp(quantiles * (count - 1), np.arange(count), published), 1)
     return (*published[order].tolist(), *further.tolist())
 
 
 def _count_asymmetric(numbers: int) -> int:
-    """How many of the first complexes have no symmetry."""
+    """Number of complexes without symmetry among the first ``numbers``."""
     return numbers * TOMOTWIN_ASYMMETRIC // len(TOMOTWIN_MASSES_KDA)
 
 

@@ -1,4 +1,4 @@
-"""States that differ in what they are made of: how far apart they are, which grows into which, how many of each."""
+"""States of different composition: embedding, assembly graph, and images per state."""
 
 from collections.abc import Sequence
 
@@ -9,15 +9,15 @@ from cryobench.recipes.rounding import round_coordinates
 
 
 def embed_composition(presence: np.ndarray, masses: np.ndarray) -> np.ndarray:
-    """Coordinates in which the squared distance of two states is the mass in which they differ.
+    """Coordinates in which the squared distance of two states is the mass by which they differ.
 
-    That is the mass of all units present in one state but not in the other. The coordinates of a state are the
-    square roots of the masses of its units, turned to their principal axes, so that the first ones matter most.
+    That is the mass of all units present in only one of them. The coordinates of a state are the
+    square roots of the masses of its units, rotated to their principal axes, so that the first ones matter most.
 
     Parameters
     ----------
     presence
-        (states, units) true where a state has a unit: a component, or a residue.
+        (states, units) true if a state has a unit: a component, or a residue.
     masses
         (units,) in kDa.
 
@@ -32,16 +32,16 @@ def embed_composition(presence: np.ndarray, masses: np.ndarray) -> np.ndarray:
     kept = sizes > 1e-9 * max(float(sizes[0]), 1.0)
     kept[0] = True
     axes = left[:, kept] * sizes[kept]
-    # The sign of an axis is free: the last state, the fullest one as a rule, lies on its positive side.
+    # The sign of an axis is arbitrary: the last state, usually the most complete, is on its positive side.
     decisive = np.where(np.abs(axes[-1]) > 1e-6 * sizes[kept], axes[-1], 1.0)
     return round_coordinates(axes * np.where(decisive < 0, -1.0, 1.0))
 
 
 def find_growth(occupancies: np.ndarray, masses: np.ndarray, tolerance: float) -> np.ndarray:
-    """Which state grows into which, as (e, 2) pairs of states (from, to).
+    """Edges of the assembly graph as (e, 2) pairs of states (from, to).
 
-    One state can grow into another that weighs more and of every component has at least as much, within
-    ``tolerance``; an edge is drawn where no third state lies between the two.
+    One state can grow into another that is heavier and has at least as much of every component, within
+    ``tolerance``; there is an edge if no third state is between the two.
 
     Parameters
     ----------
@@ -53,23 +53,25 @@ def find_growth(occupancies: np.ndarray, masses: np.ndarray, tolerance: float) -
         Occupancy that may be lost.
     """
     contained = (occupancies[:, None] <= occupancies[None] + tolerance).all(axis=2)
-    # States of the same atoms weigh the same, whatever the last bit of their sums.
+    # States of the same atoms have equal masses, whatever the last bit of their sums.
     grows = contained & (masses[:, None] < masses[None] - 1e-9 * masses.max())
     between = (grows.astype(np.int64) @ grows.astype(np.int64)) > 0
     return np.argwhere(grows & ~between)
 
 
 def apportion(n_images: int, weights: Sequence[float]) -> np.ndarray:
-    """(states,) images of each state: in proportion to the weights, at least one of each, ``n_images`` in all.
+    """(states,) images per state: proportional to the weights, at least one each, ``n_images`` in total.
 
-    Remainders go to the largest fractions (Hamilton's method); what the smallest states get to have one image is
+    Remainders go to the largest fractions (Hamilton's method); images needed to give the smallest states one each are
     taken from the largest. ValueError for weights that are not positive, or fewer images than states.
     """
     shares = np.asarray(weights, dtype=np.float64)
     if not (np.isfinite(shares).all() and (shares > 0).all()):
-        raise ValueError(f"weights of states are positive numbers, got {list(weights)}. Leave out a state of none.")
+        raise ValueError(
+            f"weights of states must be positive, got {list(weights)}. Leave out a state without images."
+        )
     if n_images < len(shares):
-        raise ValueError(f"{n_images} images cannot show all of {len(shares)} states: use at least {len(shares)}.")
+        raise ValueError(f"{n_images} images cannot cover {len(shares)} states: use at least {len(shares)}.")
     exact = n_images * shares / shares.sum()
     counts = np.floor(exact + 1e-9).astype(np.int64)
     order = np.argsort(-np.round(exact - counts, 9), kind="stable")

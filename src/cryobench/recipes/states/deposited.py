@@ -1,8 +1,8 @@
-"""States of an assembly from structure files: matched chain by chain, brought into one frame, placed as imaged.
+"""States of an assembly from structure files: matched chain by chain, in one frame, positioned as imaged.
 
-A *component* is a molecule: chains of different files are the same one if the files give them the same name, or
-their residues agree number by number; a chain without either is known by its chain name. An rRNA is present in
-part: its occupancy is its number of modelled nucleotides relative to the state that has most. Any other molecule
+A *component* is a molecule: chains of different files match if the files give them the same name, or if
+their residues agree number by number; a chain with neither is identified by its chain name. An rRNA can be partly
+present: its occupancy is its number of modelled nucleotides relative to the state with the most. Any other molecule
 is present (1) or absent (0).
 """
 
@@ -37,7 +37,7 @@ Residue = tuple[int, str]
 
 @dataclass(frozen=True, eq=False)
 class _Chain:
-    """One molecule of one file: the kinds of its residues, their masses in kDa, and the atoms that fix its place."""
+    """One molecule of one file: residue kinds, their masses in kDa, and the atoms for superposition."""
 
     polymer: Polymer
     kinds: Mapping[Residue, str]
@@ -56,7 +56,7 @@ class _State:
 
 @dataclass(frozen=True, eq=False)
 class DepositedStates(Ensemble):
-    """States read from files, all in the frame of the fullest one, whose centre of mass is the origin."""
+    """States read from files, all in the frame of the most complete one, whose centre of mass is the origin."""
 
     models: tuple[AtomicModel, ...]
     names: tuple[str, ...]
@@ -64,13 +64,13 @@ class DepositedStates(Ensemble):
     occupancies: np.ndarray
     """(states, components)."""
     presence: np.ndarray
-    """(states, residues) true where a state has a residue of a component."""
+    """(states, residues) true if a state has a residue of a component."""
     residue_masses: np.ndarray
     """(residues,) kDa."""
     images: np.ndarray
     """(states,)."""
     said: Sequence[str] = ()
-    """Notes of how the files were read."""
+    """Notes on how the files were read."""
 
     @property
     def notes(self) -> Sequence[str]:
@@ -111,30 +111,32 @@ class DepositedStates(Ensemble):
 
 
 def list_files(structures: Sequence[Path]) -> list[Path]:
-    """The files given, a folder standing for those in it."""
+    """Files among the arguments, with folders replaced by the files in them."""
     return [path for given in structures for path in (list_structures(given) if given.is_dir() else [given])]
 
 
 def read_states(paths: Sequence[Path], images: np.ndarray) -> DepositedStates:
-    """Ensemble of the files, one state each, in their order.
+    """Ensemble of the files, one state each, in order.
 
     Parameters
     ----------
     paths
         PDB or mmCIF files of two or more states.
     images
-        (states,) how many images each has.
+        (states,) images per state.
 
-    Raises ValueError, naming the file, for one that holds no RNA, names no ribosomal molecule among those it names,
-    calls itself another entry than its name, has the same atoms as another, or cannot be superposed on the fullest
+    Raises ValueError, naming the file, for one that holds no RNA, names molecules but no ribosomal one, states
+    another entry than its file name, has the same atoms as another, or cannot be superposed on the most complete
     state; and the errors of `read_structure`.
     """
     if len(paths) < 2:
-        raise ValueError(f"an assembly has at least two states, got {len(paths)} structure file. Give one per state.")
+        raise ValueError(
+            f"an assembly needs at least two states, got {len(paths)} structure file. Give one per state."
+        )
     notes: list[str] = []
     states = [_read_state(path, notes) for path in paths]
     _check_different(states)
-    # To 0.001 Da: states of the same atoms weigh the same, in whatever order they are summed.
+    # To 0.001 Da: states of the same atoms have equal masses, whatever the order of summation.
     masses = [round(state.model.mass_with_hydrogens, 3) for state in states]
     fullest = int(np.argmax(masses))
     order = np.argsort(-np.array(masses), kind="stable").tolist()
@@ -162,27 +164,27 @@ def _read_state(path: Path, notes: list[str]) -> _State:
 
 
 def _check_contents(contents: Contents, path: Path) -> None:
-    """ValueError for what cannot be a state of a ribosomal subunit."""
+    """Raise ValueError unless the file can be a state of a ribosomal subunit."""
     stem = structure_name(path)
     if _ENTRY.fullmatch(stem) and _ENTRY.fullmatch(contents.entry) and stem.upper() != contents.entry.upper():
-        raise ValueError(f"{path} says that it is entry {contents.entry}: give it that name, or the right file.")
+        raise ValueError(f"{path} states that it is entry {contents.entry}: rename it, or give the right file.")
     if not any(polymer.kind == "RNA" for polymer in contents.polymers):
         kinds = ", ".join(f"{polymer.chain} ({polymer.kind})" for polymer in contents.polymers) or "none"
         raise ValueError(
-            f"{path} holds no RNA, so it is no state of a ribosomal subunit; its polymers: {kinds}. "
+            f"{path} holds no RNA, so it is not a state of a ribosomal subunit; its polymers: {kinds}. "
             "For structures of another kind use the recipe custom."
         )
     said = [contents.title, *(polymer.name for polymer in contents.polymers)]
     if any(said) and not any(re.search("ribosom|rrna", text, re.IGNORECASE) for text in said):
         raise ValueError(
-            f"{path} is no ribosomal subunit by its own words: title {contents.title!r}, molecules "
+            f"{path} is not a ribosomal subunit according to its title {contents.title!r} and molecules "
             f"{', '.join(sorted({polymer.name for polymer in contents.polymers}))}. "
             "For structures of another kind use the recipe custom."
         )
 
 
 def _split_chains(model: AtomicModel, contents: Contents) -> list[_Chain]:
-    """Residues of every polymer; ions and ligands that share its chain name are none of them."""
+    """Residues of every polymer; ions and ligands under its chain name are excluded."""
     starts = residue_starts(model)
     owner = np.repeat(np.arange(len(starts)), np.diff([*starts, len(model)]))
     masses = np.bincount(owner, model.weights) + _HYDROGEN * missing_hydrogens(model)
@@ -211,12 +213,14 @@ def _check_different(states: Sequence[_State]) -> None:
     for state in states:
         key = hashlib.sha256(state.model.positions.tobytes() + state.model.atomic_numbers.tobytes()).hexdigest()
         if key in seen:
-            raise ValueError(f"{seen[key]} and {state.path} hold the same atoms: every state is another structure.")
+            raise ValueError(
+                f"{seen[key]} and {state.path} hold the same atoms: every state must be a different structure."
+            )
         seen[key] = state.path
 
 
 def _match_chains(states: Sequence[_State], order: Sequence[int]) -> list[dict[int, _Chain]]:
-    """By component: the chain of each state that has it. Components come in the order of their first state."""
+    """Chain of each state that has it, by component. Components are in order of their first state."""
     members: list[dict[int, _Chain]] = []
     for index in order:
         taken: set[int] = set()
@@ -233,7 +237,7 @@ def _match_chains(states: Sequence[_State], order: Sequence[int]) -> list[dict[i
 
 
 def _likeness(chain: _Chain, members: Mapping[int, _Chain]) -> float:
-    """How well a chain belongs to a component: above 1 for the same name, up to 1 by residues, 0 for neither."""
+    """Score of a chain's membership in a component: above 1 for the same name, up to 1 by residues, 0 for neither."""
     first = next(iter(members.values()))
     if chain.polymer.kind != first.polymer.kind:
         return 0.0
@@ -242,7 +246,7 @@ def _likeness(chain: _Chain, members: Mapping[int, _Chain]) -> float:
         same = any(chain.polymer.name == other.polymer.name for other in members.values())
         return (2.0 + agreement) if same else agreement
     if agreement == 0.0 and chain.polymer.chain == first.polymer.chain:
-        # Too few residues in common to tell by; none of them may contradict the chain name.
+        # Too few residues in common to decide; none of them may contradict the chain name.
         shared = chain.kinds.keys() & first.kinds.keys()
         few = len(shared) < _SHARED_RESIDUES
         return 0.5 if few and all(chain.kinds[key] == first.kinds[key] for key in shared) else 0.0
@@ -250,7 +254,7 @@ def _likeness(chain: _Chain, members: Mapping[int, _Chain]) -> float:
 
 
 def _agreement(kinds: Mapping[Residue, str], others: Mapping[Residue, str]) -> float:
-    """Share of the residues of the same number that are of the same kind; 0 if it is low or they are few."""
+    """Fraction of residues of the same number that are of the same kind; 0 if it is low or they are few."""
     shared = kinds.keys() & others.keys()
     if len(shared) < _SHARED_RESIDUES:
         return 0.0
@@ -261,7 +265,7 @@ def _agreement(kinds: Mapping[Residue, str], others: Mapping[Residue, str]) -> f
 def _superpose(
     index: int, fullest: int, states: Sequence[_State], members: Sequence[Mapping[int, _Chain]]
 ) -> AtomicModel:
-    """The model in the frame of the fullest state: as it is where no rotation fits better, else superposed."""
+    """Model in the frame of the most complete state: unchanged if no rotation fits better, else superposed."""
     model = states[index].model
     if index == fullest:
         return model
@@ -274,9 +278,9 @@ def _superpose(
     ]
     if len(pairs) < _SHARED_ATOMS:
         raise ValueError(
-            f"{states[index].path} shares {len(pairs)} P and C4' atoms of RNA with the fullest state, "
+            f"{states[index].path} has {len(pairs)} P and C4' atoms of RNA in common with the most complete state, "
             f"{states[fullest].path}; {_SHARED_ATOMS} are needed to superpose them. "
-            "The residues of all files must be numbered alike."
+            "All files must have the same residue numbering."
         )
     moving, target = (np.array(points) for points in zip(*pairs, strict=True))
     middle, goal = moving.mean(axis=0), target.mean(axis=0)
@@ -284,9 +288,9 @@ def _superpose(
     fitted = _deviation((moving - middle) @ matrix.T + goal, target)
     if fitted > _WORST_FIT:
         raise ValueError(
-            f"{states[index].path} and the fullest state, {states[fullest].path}, differ by {fitted:.1f} Å "
-            f"(root mean square over {len(pairs)} atoms of RNA) when superposed: not the same molecule, "
-            "or its residues are numbered otherwise."
+            f"{states[index].path} and the most complete state, {states[fullest].path}, differ by {fitted:.1f} Å "
+            f"(root mean square over {len(pairs)} atoms of RNA) when superposed: a different molecule, "
+            "or another residue numbering."
         )
     if _deviation(moving, target) <= 1.1 * fitted + 0.5:
         return model
@@ -317,7 +321,7 @@ def _compose(
 
 
 def _name_states(paths: Sequence[Path]) -> tuple[str, ...]:
-    """File names without endings; where two are the same, with the folders that they lie in."""
+    """File names without extensions, with their folders where two are the same."""
     names = [structure_name(path) for path in paths]
     if len(set(names)) < len(names):
         names = [f"{path.resolve().parent.name}/{name}" for path, name in zip(paths, names, strict=True)]
@@ -330,7 +334,7 @@ def _name_states(paths: Sequence[Path]) -> tuple[str, ...]:
 
 
 def _name_components(members: Sequence[Mapping[int, _Chain]]) -> tuple[str, ...]:
-    """The molecule's name, else that of its chain; a second one of the same name is numbered."""
+    """The molecule's name, else that of its chain; duplicates are numbered."""
     names = []
     for component in members:
         named = [chain.polymer.name for chain in component.values() if chain.polymer.name]

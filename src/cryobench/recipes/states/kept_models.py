@@ -1,4 +1,4 @@
-"""Models of states that were built once: checked, rendered, and rendered again for the mask, none built anew."""
+"""Cache of atomic models, each needed for checking, rendering and the mask."""
 
 from collections import OrderedDict
 from dataclasses import fields
@@ -9,13 +9,13 @@ from cryobench.recipes.recipe import Ensemble, FrameEnsemble
 from cryobench.recipes.rounding import round_positions
 
 KEPT_BYTES = 2**29
-"""Of models kept at most: some 5 million atoms."""
+"""Maximum size of kept models: some 5 million atoms."""
 
 
 class KeptModels:
-    """Gives the models of one ensemble and keeps those last used. Frames, of which there are many, are not kept.
+    """Models of one ensemble, of which those last used are kept. Frames, being many, are not kept.
 
-    May be asked from several threads. A copy sent to another process starts empty.
+    Thread-safe. A copy sent to another process starts empty.
     """
 
     def __init__(self, room: int = KEPT_BYTES) -> None:
@@ -24,7 +24,7 @@ class KeptModels:
         self._lock = Lock()
 
     def get(self, ensemble: Ensemble, state: int) -> AtomicModel:
-        """Model of a state, its positions rounded, built unless it was kept."""
+        """Model of a state, its positions rounded; built unless kept."""
         if isinstance(ensemble, FrameEnsemble):
             return round_positions(ensemble.model(state))
         with self._lock:
@@ -39,7 +39,7 @@ class KeptModels:
         return model
 
     def __reduce__(self) -> tuple[type["KeptModels"], tuple[int]]:
-        """Pickled without the models: a worker builds those of its own states."""
+        """Pickle without the models: a worker builds those of its own states."""
         return KeptModels, (self._room,)
 
 

@@ -1,9 +1,9 @@
-"""An ensemble made from one structure: slow modes of its elastic network, and domains that open on hinges.
+"""An ensemble from one structure: slow modes of its elastic network, and domains that open on hinges.
 
-Frame i is drawn from streams of its own: the amplitude of each mode from a normal law whose variance is that of
+Frame i is drawn from its own streams: the amplitude of each mode from a normal distribution with the variance of
 thermal motion (kT / stiffness), all scaled to a stated RMSF; each domain, independently, closed or open, with an
-angle from a normal law about 0 or about the opening angle. Modes move residues along screws
-(`atoms.motion.residues`), the hinges go along, and each domain then turns about its own.
+angle from a normal distribution about 0 or about the opening angle. Modes move residues along screws
+(`atoms.motion.residues`), the hinges follow, and each domain then turns about its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,14 +24,14 @@ from cryobench.rng import IndexedStream
 
 @dataclass(frozen=True)
 class OpeningLaw:
-    """Mixture of two normal laws for the angle of a domain, in radian."""
+    """Mixture of two normal distributions for the angle of a domain, in radian."""
 
     open_fraction: float
-    """Probability of the open one."""
+    """Probability of the open component."""
     open_angle: float
     open_deviation: float
     closed_deviation: float
-    """The closed one has mean 0."""
+    """Its mean is 0."""
 
     def draw(self, generator: np.random.Generator, domains: int) -> np.ndarray:
         """(domains,) angles."""
@@ -42,7 +42,7 @@ class OpeningLaw:
 
 @dataclass(frozen=True, eq=False)
 class NetworkFrames(FrameEnsemble):
-    """Frames of one structure, which is placed as it is to be imaged."""
+    """Frames of one structure, positioned as imaged."""
 
     base: AtomicModel
     carriers: Carriers
@@ -56,7 +56,7 @@ class NetworkFrames(FrameEnsemble):
     seed: int
     n_frames: int
     said: Sequence[str] = ()
-    """Notes of how the structure was read."""
+    """Notes on how the structure was read."""
 
     @classmethod
     def from_structure(
@@ -100,7 +100,7 @@ class NetworkFrames(FrameEnsemble):
             turns = np.tensordot(amplitude, self.turns, axes=1)
             move_residues(reference, anchors, carrier, shifts, turns, moved)
             for domain, angle in zip(self.domains, opening, strict=True):
-                # The hinge goes where its residues went.
+                # The hinge follows its residues.
                 point = moved[anchors[domain.bend]].mean(axis=0)
                 rotation = np.empty((3, 3))
                 rotation_matrix(turns[domain.bend].mean(axis=0), rotation)

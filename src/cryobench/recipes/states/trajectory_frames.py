@@ -1,7 +1,7 @@
-"""An ensemble read from a trajectory: frames in random order, superposed, with what they do measured.
+"""An ensemble from a trajectory: frames in random order, superposed, with their collective variables.
 
-Frames are drawn without replacement and shuffled, so that their order tells nothing of time. What is measured: how
-far each domain on a hinge is open, and the principal components of the CA atoms (found on up to 1,000 of the frames).
+Frames are drawn without replacement and shuffled, so their order does not reveal time. Measured are the opening of
+each hinged domain, and the principal components of the CA atoms (found on up to 1,000 of the frames).
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ _FOR_COMPONENTS = 1000
 _AT_A_TIME = 64
 
 SeveralModels = Literal["auto", "frames", "one"]
-"""One file of several models: its conformations, or one structure; "auto": one if they are copies in an assembly."""
+"""Several models in one file: its conformations, or one structure; "auto": one if they are copies in an assembly."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,22 +37,22 @@ class TrajectoryFrames(FrameEnsemble):
 
     trajectory: Trajectory
     reference: AtomicModel
-    """Placed as it is to be imaged; frames may be superposed on it."""
+    """Positioned as imaged; frames may be superposed on it."""
     translation: np.ndarray
-    """(3,) Å by which frames are moved that are not: the topology may lie elsewhere than they do."""
+    """(3,) Å by which frames are translated if not superposed: the topology may be elsewhere."""
     order: np.ndarray
-    """(n,) frame of the trajectory that each state is."""
+    """(n,) trajectory frame of each state."""
     points: np.ndarray
-    """Atoms that are superposed and of which principal components are taken."""
+    """Indices of atoms for superposition and principal components."""
     domains: tuple[HingedDomain, ...] = ()
     superpose: bool = True
     n_components: int = 5
     centre_each: bool = False
     """Move the centre of mass of each frame to the origin."""
     named: Mapping[str, CollectiveVariable] = field(default_factory=dict)
-    """Variables given by the user, of the frames in their order here."""
+    """Variables given by the user, for the frames in this order."""
     said: Sequence[str] = ()
-    """Notes of how the trajectory was chosen."""
+    """Notes on how the trajectory was selected."""
 
     @property
     def counts(self) -> np.ndarray:
@@ -87,7 +87,7 @@ class TrajectoryFrames(FrameEnsemble):
             found[f"pc {column + 1}"] = CollectiveVariable(components[:, column], "Å")
         twice = sorted(set(found) & set(self.named))
         if twice:
-            raise ValueError(f"variables {', '.join(twice)} are measured on every trajectory: name yours otherwise.")
+            raise ValueError(f"variables {', '.join(twice)} are measured on every trajectory: rename yours.")
         return {**found, **self.named}
 
     @property
@@ -110,7 +110,7 @@ class TrajectoryFrames(FrameEnsemble):
         axes = settle_signs(axes)
         openings = np.empty((len(self.order), len(self.domains)))
         components = np.empty((len(self.order), len(axes)))
-        # In the order of the file, which is far faster to read.
+        # In file order, which is far faster to read.
         for rows in _parts(np.argsort(self.order, kind="stable")):
             positions = self._read(self.order[rows])
             openings[rows] = measure_openings(positions, self.reference, self.domains)
@@ -120,19 +120,17 @@ class TrajectoryFrames(FrameEnsemble):
 
 
 def centre_first_frame(trajectory: Trajectory) -> np.ndarray:
-    """(3,) Å by which all frames are moved for the first one's centre of mass to be the origin."""
+    """(3,) Å translation that brings the first frame's centre of mass to the origin."""
     return -trajectory.topology.with_positions(trajectory.read([0])[0]).centre_of_mass
 
 
 def are_frames(structures: Sequence[Path], models: SeveralModels) -> bool:
-    """Whether the files given are a topology and its trajectories, or one file whose models are conformations.
+    """Whether the files are a topology and its trajectories, or one file whose models are conformations.
 
     ValueError for a trajectory without a topology before it.
     """
     if is_trajectory(structures[0]):
-        raise ValueError(
-            f"{structures[0]} has positions only: give the topology that names its atoms first, then the trajectory."
-        )
+        raise ValueError(f"{structures[0]} has positions only: give the topology first, then the trajectory.")
     if len(structures) > 1:
         return is_trajectory(structures[1])
     if models == "one" or not is_structure(structures[0]):
@@ -141,22 +139,22 @@ def are_frames(structures: Sequence[Path], models: SeveralModels) -> bool:
 
 
 def note_models(topology: Path, trajectories: Sequence[Path], n_frames: int) -> tuple[str, ...]:
-    """That the models of a single file were taken as frames, and the way out."""
+    """Note that the models of a single file were used as frames, with the alternative."""
     if trajectories:
         return ()
     return (
-        f"{topology.name}: its {n_frames:,} models are taken as frames, a state each, whose images are not counted "
-        "by n_images; --set models=one takes them as one structure.",
+        f"{topology.name}: its {n_frames:,} models are used as frames, one state each (n_images does not apply); "
+        "--set models=one reads them as one structure.",
     )
 
 
 def draw_frames(available: int, wanted: int, seed: int) -> np.ndarray:
-    """(n,) frames in random order, none twice: ``wanted`` of them, or all there are."""
+    """(n,) distinct frames in random order: ``wanted`` of them, or all available."""
     return stream(seed, "frames").permutation(available)[:wanted]
 
 
 def find_points(model: AtomicModel) -> np.ndarray:
-    """Indices of the CA and (of nucleic acids) P atoms, or of all atoms but hydrogens if there are under three."""
+    """Indices of the CA and (of nucleic acids) P atoms, or of all atoms except hydrogens if fewer than three."""
     backbone = is_alpha_carbon(model)
     backbone |= (model.atom_names == "P") & (model.atomic_numbers == 15)
     chosen = backbone if backbone.sum() >= 3 else model.atomic_numbers > 1

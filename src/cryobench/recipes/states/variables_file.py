@@ -1,9 +1,9 @@
-"""Collective variables named by the user: a CSV or Parquet table with one row per state and one column each.
+"""Collective variables from the user: a CSV or Parquet table with one row per state and one column each.
 
 The column's header is the variable's name, with its unit and, if it lives on a circle, its period in brackets:
 ``distance [Å]``, ``turn [rad; period 6.283]``, ``score``. Rows are states in the order of the structures, unless a
-column says which (``state``, ``frame``, ``index``, or the index that a data frame was saved with: see
-``io.adoption.row_order``); that column is no variable.
+column names them (``state``, ``frame``, ``index``, or the index saved with a data frame: see
+``io.adoption.row_order``); that column is not a variable.
 """
 
 import re
@@ -25,15 +25,15 @@ _HEADER = re.compile(
 
 
 def read_variables(path: Path, n_states: int) -> dict[str, CollectiveVariable]:
-    """Variables with a value for each of ``n_states`` states, by name.
+    """Variables by name, with a value for each of ``n_states`` states.
 
     Raises
     ------
     FormatError
         If the file is missing, is neither CSV nor Parquet, rows differ in their number of fields, a header is
-        malformed, a value is not a finite number, or a column that says which state a row is cannot be understood.
+        malformed, a value is not a finite number, or a column that names the state of a row cannot be understood.
     ValueError
-        If it has another number of rows than there are states.
+        If its number of rows differs from the number of states.
     """
     path = Path(path)
     columns = _read_columns(path)

@@ -1,4 +1,4 @@
-"""Finished runs in the forms of other programs, by name. An exporter writes a folder and says how it is used."""
+"""Export of finished runs to the formats of other programs, by name. An exporter writes a folder and usage notes."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,45 +10,45 @@ from cryobench.io.store import load_reconstruction
 from cryobench.runs.score import find_dataset
 
 EXPORTS = {"cryodrgn": Entry("cryobench.runs.exports.cryodrgn:export_cryodrgn")}
-"""Name of each form and the function that writes it."""
+"""Name of each format and the function that writes it."""
 
 GROUP = "cryobench.exports"
-"""Entry-point group by which other packages add theirs."""
+"""Entry-point group for exporters of other packages."""
 
 _BASE = "types:FunctionType"
 
 Exporter = Callable[[Reconstruction, Dataset, Path, Path], Sequence[str]]
-"""``exporter(run, data set, folder to write in, folder where it will be)``: lines that say how it is used.
+"""``exporter(run, data set, folder to write in, final folder)``: lines on how to use the files.
 
-ValueError, saying what the run has, if it cannot be written in that form.
+ValueError, naming the contents of the run, if it cannot be written in that format.
 """
 
 
 def list_exports() -> list[str]:
-    """Names of all forms: those of this package and those that installed packages add."""
+    """Names of all formats: those of this package and of installed packages."""
     return list_names(EXPORTS, GROUP, _BASE)
 
 
 def export_run(run: Path, folder: Path, *, to: str, dataset: Path | None = None) -> Sequence[str]:
-    """Write a finished run in the form of another program into a new folder; lines that say how it is used.
+    """Write a finished run in the format of another program into a new folder; return lines on how to use it.
 
     Parameters
     ----------
     run
         RUN folder of a finished run.
     folder
-        New folder; it appears when all files are in it.
+        New folder; it appears once all files are in it.
     to
-        Name of the form, see ``list_exports``.
+        Name of the format, see ``list_exports``.
     dataset
-        The data set's folder, if it is not where the run record says.
+        The data set's folder, if it is not at the path in the run record.
 
     Raises
     ------
     UnknownName
-        No such form.
+        No such format.
     ValueError
-        The run does not hold what the form takes.
+        The run lacks what the format needs.
     FormatError
         The run did not finish or is damaged, or the data set is another one.
     FileExistsError

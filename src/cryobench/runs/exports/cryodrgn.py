@@ -1,19 +1,19 @@
-"""A run with a coordinate network as a work folder of cryoDRGN 4.3.1: for its eval_vol, analyze and dashboard.
+"""A run with a coordinate network as a work folder of cryoDRGN 4.3.1, for its eval_vol, analyze and dashboard.
 
-    weights.N.pkl   weights by cryoDRGN's names, N the number of epochs
+    weights.N.pkl   weights under cryoDRGN's names, N the number of epochs
     z.N.pkl         latents; with an encoder, log-variances after them
-    config.yaml     sizes of the networks, the number s by which the network's are multiplied, and where images lie
-    poses.pkl ctf.pkl   as the method was given them, or poses that it refined or found
-    pose.N.pkl      the same, where they are the run's own, as programs that find poses leave them
-    run.log         the loss of every epoch, in the form that analyze looks for
+    config.yaml     sizes of the networks, the scale s of their output, and the paths of the images
+    poses.pkl ctf.pkl   as given to the method, or poses that it refined or found
+    pose.N.pkl      the same, if they are the run's own, as written by programs that find poses
+    run.log         the loss of every epoch, in the format that analyze parses
 
-With an encoder it is the model of ``train_vae``. Without, as cryodrgn-ai and cryodrgn-ai-fixed, it is that of
-``train_dec`` in the Hartley domain: the same function as the authors' hypervolume, whose own form ``eval_vol`` would
-leave the line kx = ky = 0 out of. The state of the optimiser is not written: training cannot go on there.
+With an encoder it is the model of ``train_vae``. Without, as for cryodrgn-ai and cryodrgn-ai-fixed, it is that of
+``train_dec`` in the Hartley domain: the same function as the authors' hypervolume, in whose own format ``eval_vol``
+would omit the line kx = ky = 0. The optimiser state is not written: training cannot continue there.
 
-Volumes are the same but for what either program sets by itself: the zero frequency (here such that the solvent is 0,
-there extrapolated by the network), the Nyquist frequency on the three axes, and in the Hartley domain all beyond the
-ball |k| ≤ ½, which is zero here and extrapolated there.
+Volumes are the same except for values that each program sets itself: the zero frequency (here such that the solvent
+is 0, there extrapolated by the network), the Nyquist frequency on the three axes, and in the Hartley domain
+everything outside the ball |k| ≤ ½, which is zero here and extrapolated there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ from cryobench.reconstruction.decoders.coordinate_network import PackedNetwork, 
 from cryobench.reconstruction.networks import NetworkShape
 
 TESTED = "4.3.1"
-"""Version of cryoDRGN whose files these are."""
+"""Version of cryoDRGN for these files."""
 
 
 def export_cryodrgn(run: Reconstruction, dataset: Dataset, folder: Path, final: Path) -> Sequence[str]:
@@ -43,7 +43,7 @@ def export_cryodrgn(run: Reconstruction, dataset: Dataset, folder: Path, final: 
     networks = _read_networks(run)
     shape, encoder = networks.shape, networks.encoder
     if shape.box_size % 2:
-        raise ValueError(f"cryoDRGN takes even boxes, and the network of {run.name} has {shape.box_size} px.")
+        raise ValueError(f"cryoDRGN needs even boxes, but the network of {run.name} has {shape.box_size} px.")
     assert run.latents is not None
     epoch = int(run.record.settings.get("epochs", 0))
     particles = dataset.particles.at_box(shape.box_size)
@@ -63,7 +63,7 @@ def export_cryodrgn(run: Reconstruction, dataset: Dataset, folder: Path, final: 
         **sizes,
         "model_args": _describe_networks(encoder, shape),
         "seed": run.record.seed,
-        "version": f"cryobench {version('cryobench')}, in the form of cryoDRGN {TESTED}",
+        "version": f"cryobench {version('cryobench')}, in the format of cryoDRGN {TESTED}",
     }
     write_text(folder / "config.yaml", yaml.safe_dump(config))
     write_text(folder / "run.log", _compose_log(run))
@@ -76,7 +76,7 @@ def _read_networks(run: Reconstruction) -> PackedNetwork:
         decoder = f"the decoder {run.decodes_by!r}" if run.decodes_by else "no decoder"
         raise ValueError(
             f"{run.path} is a run of {run.name} and has {', '.join(has) or 'no results'} and {decoder}: cryoDRGN "
-            "reads networks alone. Export a run of cryodrgn, cryodrgn2, cryodrgn-ai or cryodrgn-ai-fixed."
+            "reads networks only. Export a run of cryodrgn, cryodrgn2, cryodrgn-ai or cryodrgn-ai-fixed."
         )
     return read_network(run)
 
@@ -90,11 +90,11 @@ def _write_weights(path: Path, weights: Mapping[str, np.ndarray], epoch: int) ->
 def _write_particles(
     folder: Path, final: Path, run: Reconstruction, particles: Particles, epoch: int
 ) -> dict[str, str | None]:
-    """poses.pkl and ctf.pkl, and where they will lie; None for what cannot be said in cryoDRGN's form."""
+    """Write poses.pkl and ctf.pkl and return their final paths; None for what cryoDRGN's format cannot hold."""
     rotations, shifts = run.rotations, run.shifts
     grid = {"box_size": particles.box_size, "pixel_size": particles.pixel_size}
     if rotations is not None and shifts is not None:
-        # Found poses are written as fractions of the lattice's side, which is larger by one; given ones of the box's.
+        # Found shifts are fractions of the lattice's side, which is larger by one; given ones of the box's.
         side = {"box_size": particles.box_size + 1, "pixel_size": particles.pixel_size}
         write_poses(folder / f"pose.{epoch}.pkl", rotations, shifts, **side)
     else:
@@ -161,9 +161,11 @@ def _explain(dataset: Dataset, shape: NetworkShape, final: Path, epoch: int) -> 
     ]
     if shape.box_size != dataset.particles.box_size:
         lines.append(
-            f"note: the network is of {shape.box_size} px, the images of {dataset.particles.box_size} px. What reads "
-            f"images needs them at that size: cryodrgn downsample -D {shape.box_size}"
+            f"note: the network is of {shape.box_size} px, the images of {dataset.particles.box_size} px. Commands "
+            f"that read images need them at that size: cryodrgn downsample -D {shape.box_size}"
         )
     if flipped_of(dataset.particles.images).any():
-        lines.append("note: phases of these images are flipped, which ctf.pkl cannot say; do not read images by it.")
+        lines.append(
+            "note: phases of these images are flipped, which ctf.pkl cannot record; do not use it to read images."
+        )
     return lines

@@ -1,9 +1,9 @@
-"""Kinds of volume series: at which latents, or of which particles, the volumes are.
+"""Kinds of volume series, by the latents or particles of their volumes.
 
 | kind | volumes |
 |---|---|
 | pca | decoded along a principal axis of the latents, between two percentiles, the other coordinates at their mean |
-| k-means | decoded at the particles nearest to the centres of clusters, ordered so that near ones follow each other |
+| k-means | decoded at the particles nearest to the cluster centres, ordered so that similar ones are consecutive |
 | graph | decoded at particles on the shortest path through anchors, on a graph of nearest neighbours |
 | path | decoded along a path where the density of the latents is high: the run's own, or between two particles |
 | simple | mean + t V_k along a component of a linear model, t between two percentiles of latent k |
@@ -11,8 +11,9 @@
 | intermediates | back-projection along a latent axis, in overlapping windows, triangles over the particles' ranks |
 
 The first three are those of cryoDRGN's analysis (Zhong et al., Nature Methods 18 (2021) 176; Kinman et al., Nature
-Protocols 18 (2023) 319), the fourth is RECOVAR's (Gilles & Singer, PNAS 122 (2025)), the others are 3D Variability's
-displays (Punjani & Fleet, J. Struct. Biol. 213 (2021) 107702). Each works for any run that has what it needs.
+Protocols 18 (2023) 319), the fourth is RECOVAR's (Gilles & Singer, PNAS 122 (2025)), the others are cryoSPARC's 3D
+Variability Display (Punjani & Fleet, J. Struct. Biol. 213 (2021) 107702). Each works for any run with the inputs it
+needs.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -35,7 +36,7 @@ from cryobench.runs.series.settings import CENTRES, SeriesSettings
 
 @dataclass(frozen=True)
 class Decoded:
-    """Volumes by the decoder of a reconstruction, at rows of latents (or class probabilities)."""
+    """Volumes decoded at rows of latents (or class probabilities)."""
 
     reconstruction: Reconstruction
     rows: np.ndarray
@@ -54,7 +55,7 @@ class BackProjected:
     """(f, n)."""
 
     def make(self, chosen: np.ndarray, dataset: Dataset, box_size: int, context: RunContext) -> Iterator[np.ndarray]:
-        """Volumes (z, y, x) of chosen rows, as many in a pass over the images as fit in half the memory."""
+        """Volumes (z, y, x) of chosen rows, with as many per pass over the images as fit in half the memory."""
         budget, particles = context.compute.memory_per_worker / 2, dataset.particles
         at_once = max(1, int(budget // volume_bytes(particles.box_size)))
         passes = Passes(particles, context.compute, keep_bytes=budget, progress=context.progress)
@@ -65,24 +66,24 @@ class BackProjected:
 
 @dataclass(frozen=True)
 class Frames:
-    """Volumes of a series before they are made."""
+    """Plan of a series' volumes."""
 
     title: str
-    """How they are made, as it follows "volumes"."""
+    """Description that follows "volumes"."""
     latents: np.ndarray
     """(f, d)."""
     source: Decoded | BackProjected
     particles: np.ndarray | None = None
-    """(f,) where volumes are those of particles."""
+    """(f,) particle of each volume, if they are at particles."""
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """position, n_particles and weight (f,), where they are known."""
+    """position, n_particles and weight (f,), if known."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """Worth noting beside the table."""
+    """Notable facts, kept with the table."""
 
 
 @dataclass(frozen=True)
 class SeriesKind:
-    """How a kind of series is made, and which settings it uses."""
+    """Plan function of a kind of series, and the settings it uses."""
 
     plan: Callable[["Latents", SeriesSettings], Frames]
     uses: tuple[str, ...]
@@ -96,27 +97,27 @@ class Latents:
     values: np.ndarray
     """(n, d) float64, NaN rows for particles left out."""
     known: np.ndarray
-    """(m,) particles that have one, rising."""
+    """(m,) ascending indices of particles with a latent."""
 
     @classmethod
     def read(cls, reconstruction: Reconstruction) -> "Latents":
-        """ValueError if the run gives none."""
+        """Latents of a reconstruction. ValueError if it has none."""
         name = f"{reconstruction.path} ({reconstruction.name})"
         if reconstruction.latents is None:
-            raise ValueError(f"{name} gives particles no latents: no series of it.")
+            raise ValueError(f"{name} has no latents: no series can be made.")
         values = np.asarray(reconstruction.latents, dtype=np.float64)
         known = np.flatnonzero(np.isfinite(values).all(axis=1))
         if not len(known):
-            raise ValueError(f"{name} left every particle out: no latents.")
+            raise ValueError(f"{name} left every particle out: it has no latents.")
         return cls(reconstruction, values, known)
 
     @property
     def kept(self) -> np.ndarray:
-        """(m, d) of the particles that have one."""
+        """(m, d) latents of the particles that have one."""
         return self.values[self.known]
 
     def check_particle(self, index: int) -> int:
-        """Its place among ``known``. ValueError if it does not exist or has no latent."""
+        """Position of a particle among ``known``. ValueError if it does not exist or has no latent."""
         if not 0 <= index < len(self.values):
             raise ValueError(f"particle {index} does not exist: this run has particles 0 to {len(self.values) - 1}.")
         place = int(np.searchsorted(self.known, index))
@@ -125,28 +126,28 @@ class Latents:
         return place
 
     def check_axis(self, number: int, name: str) -> int:
-        """A latent axis counted from 0. ValueError if it does not exist."""
+        """Latent axis counted from 0. ValueError if it does not exist."""
         width = self.values.shape[1]
         if number > width:
             raise ValueError(f"{name} {number} does not exist: this run has {name} 1 to {width} (--axis).")
         return number - 1
 
     def at_particles(self, chosen: np.ndarray) -> Decoded:
-        """Volumes of particles, by what the decoder takes of them."""
+        """Volumes at particles, from their latents or posteriors."""
         return Decoded(self.of, np.asarray(latent_rows(self.of))[chosen])
 
     def anywhere(self, rows: np.ndarray) -> Decoded:
-        """Volumes at latents. ValueError if the decoder takes something else."""
+        """Volumes at latents. ValueError if the decoder does not decode latents."""
         if not takes_latents(self.of):
             raise ValueError(
-                f"{self.of.name} has no volume at any latent, only those of its classes: choose k-means, graph, "
+                f"{self.of.name} has volumes of its classes only, not at any latent: choose k-means, graph, "
                 "cluster or intermediates."
             )
         return Decoded(self.of, rows)
 
 
 def plan_pca(latents: Latents, settings: SeriesSettings) -> Frames:
-    """Points on a principal axis."""
+    """Points along a principal axis."""
     axes = principal_axes(latents.kept)
     rows, along = axes.walk(latents.kept, settings.axis - 1, settings.percentiles, settings.frames)
     low, high = settings.percentiles
@@ -159,9 +160,9 @@ def plan_pca(latents: Latents, settings: SeriesSettings) -> Frames:
 
 
 def plan_centres(latents: Latents, settings: SeriesSettings) -> Frames:
-    """Particles nearest to centres of clusters."""
+    """Particles nearest to cluster centres."""
     found = choose_centres(latents.values, settings.clusters, seed=settings.seed)
-    title = f"of the particles nearest to the centres of {settings.clusters} k-means clusters"
+    title = f"at the particles nearest to the centres of {settings.clusters} k-means clusters"
     source = latents.at_particles(found.particles)
     columns = {"n_particles": found.sizes}
     return Frames(title, latents.values[found.particles], source, found.particles, columns)
@@ -175,7 +176,7 @@ def plan_graph(latents: Latents, settings: SeriesSettings) -> Frames:
     stops = _find_in_order(path, anchors)
     chosen, along = choose_along(latents.kept[path], stops, settings.frames)
     particles = latents.known[path[chosen]]
-    title = f"of particles on the shortest path through {len(anchors)} anchors, on a graph of nearest neighbours"
+    title = f"at particles on the shortest path through {len(anchors)} anchors, on a graph of nearest neighbours"
     return Frames(
         title,
         latents.values[particles],
@@ -187,7 +188,7 @@ def plan_graph(latents: Latents, settings: SeriesSettings) -> Frames:
 
 
 def _choose_anchors(latents: Latents, settings: SeriesSettings) -> list[int]:
-    """Places of the anchors among the particles that have a latent."""
+    """Positions of the anchors among the particles with a latent."""
     if settings.anchors == CENTRES:
         found = choose_centres(latents.values, settings.clusters, seed=settings.seed).particles.tolist()
     elif settings.anchors is not None:
@@ -199,7 +200,7 @@ def _choose_anchors(latents: Latents, settings: SeriesSettings) -> list[int]:
 
 
 def _find_in_order(path: np.ndarray, anchors: list[int]) -> list[int]:
-    """Where a path comes to each anchor, one after the other."""
+    """Indices at which a path reaches each anchor, in order."""
     stops = [0]
     for anchor in anchors[1:]:
         stops.append(stops[-1] + int(np.argmax(path[stops[-1] :] == anchor)))
@@ -207,13 +208,13 @@ def _find_in_order(path: np.ndarray, anchors: list[int]) -> list[int]:
 
 
 def plan_path(latents: Latents, settings: SeriesSettings) -> Frames:
-    """Points on a path of high density, or straight where the run keeps no density."""
+    """Points along a path of high density, or on a straight line if the run keeps no density."""
     own = latents.of.find(LatentPath)
     if isinstance(settings.anchors, tuple):
         if len(settings.anchors) != 2:
             raise ValueError(
                 f"a path goes between two particles, got {len(settings.anchors)}: give --anchors as 12,340, or "
-                "choose graph, which goes through several."
+                "choose graph, which passes through several."
             )
         for index in settings.anchors:
             latents.check_particle(index)
@@ -229,8 +230,8 @@ def plan_path(latents: Latents, settings: SeriesSettings) -> Frames:
         if len(rows) != settings.frames:
             rows = resample_path(rows, settings.frames)
     else:
-        missing = "" if own is not None else f"{latents.of.name} keeps no path of its own: "
-        raise ValueError(f"{missing}say between which two particles, as --anchors 12,340, or choose graph.")
+        missing = "" if own is not None else f"{latents.of.name} keeps no path: "
+        raise ValueError(f"{missing}give its two end particles, as --anchors 12,340, or choose graph.")
     steps = np.linalg.norm(np.diff(rows, axis=0), axis=1)
     return Frames(title, rows, latents.anywhere(rows), columns={"position": np.concatenate([[0], np.cumsum(steps)])})
 
@@ -240,15 +241,15 @@ def plan_simple(latents: Latents, settings: SeriesSettings) -> Frames:
     found = latents.of.find(Components)
     if found is None:
         raise ValueError(
-            f"a simple series goes along the components of a linear model, and {latents.of.name} found none: choose "
-            "pca, which goes along the principal axes of any latents, or cluster or intermediates."
+            f"a simple series follows the components of a linear model, and {latents.of.name} has none: choose "
+            "pca, which follows the principal axes of any latents, or cluster or intermediates."
         )
     component = latents.check_axis(settings.axis, "components")
     ends = np.percentile(latents.kept[:, component], settings.percentiles)
     rows = np.zeros((settings.frames, len(found.components)))
     rows[:, component] = np.linspace(ends[0], ends[1], settings.frames)
     linear = replace(latents.of, decodes_by="linear", model={"mean": found.mean, "components": found.components})
-    title = f"of the mean moved along component {settings.axis}"
+    title = f"of the mean plus multiples of component {settings.axis}"
     position = {"position": rows[:, component]}
     return Frames(title, rows[:, : latents.values.shape[1]], Decoded(linear, rows), columns=position)
 
@@ -268,7 +269,7 @@ def plan_intermediates(latents: Latents, settings: SeriesSettings) -> Frames:
     axis = latents.check_axis(settings.axis, "latent axes")
     if settings.frames > len(latents.known):
         raise ValueError(
-            f"{settings.frames} windows were asked for, and there are only {len(latents.known)} latents."
+            f"{settings.frames} windows were requested, but there are only {len(latents.known)} latents."
         )
     weights = np.zeros((settings.frames, len(latents.values)), dtype=np.float32)
     weights[:, latents.known] = triangular_weights(latents.kept[:, axis], settings.frames).T
@@ -291,4 +292,4 @@ KINDS: Mapping[str, SeriesKind] = {
     "cluster": SeriesKind(plan_clusters, ("clusters", "clustering", "seed")),
     "intermediates": SeriesKind(plan_intermediates, ("axis", "frames")),
 }
-"""By name."""
+"""Kinds by name."""

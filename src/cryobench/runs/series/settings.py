@@ -7,12 +7,12 @@ from cryobench.latents.graph import MEAN_NEIGHBOURS, MOST_NEIGHBOURS
 
 CLUSTERINGS = ("k-means", "gmm")
 CENTRES = "k-means"
-"""Anchors that are the centres of clusters."""
+"""Anchors at the cluster centres."""
 
 
 @dataclass(frozen=True)
 class SeriesSettings:
-    """Choices of a series; which of them count depends on its kind.
+    """Settings of a series; its kind determines which are used.
 
     Raises
     ------
@@ -21,38 +21,38 @@ class SeriesSettings:
     """
 
     axis: int = 1
-    """Counted from 1: principal axis of pca, component of simple, latent axis of intermediates."""
+    """From 1: principal axis (pca), component (simple) or latent axis (intermediates)."""
     frames: int = 20
-    """Volumes of pca, graph, path, simple and intermediates."""
+    """Number of volumes of pca, graph, path, simple and intermediates."""
     percentiles: tuple[float, float] = (5.0, 95.0)
-    """Of the coordinates along the axis, between which pca and simple go, and a graph without anchors."""
+    """Percentiles of the coordinates along the axis at the ends of pca, simple, and a graph without anchors."""
     clusters: int = 20
-    """Of k-means, of cluster, and of anchors that are k-means centres."""
+    """Number of clusters of k-means, cluster, and k-means anchors."""
     clustering: str = "k-means"
-    """Of cluster; or "gmm", a Gaussian mixture."""
+    """Algorithm of cluster: k-means, or "gmm", a Gaussian mixture."""
     anchors: tuple[int, ...] | str | None = None
-    """Particles through which a graph goes, in order, or between which a path goes; "k-means" for the centres of
-    clusters; None for the two ends of the axis, or for the path that the run keeps."""
+    """Particles that a graph passes through, in order, or the ends of a path; "k-means" for cluster centres; None for
+    the two ends of the axis, or for the run's own path."""
     neighbours: int = MOST_NEIGHBOURS
-    """Nearest neighbours to which each particle of a graph is joined."""
+    """Nearest neighbours of each particle in a graph."""
     mean_neighbours: float = MEAN_NEIGHBOURS
-    """How many of them are kept on average, the shortest first."""
+    """Neighbours kept per particle on average, the nearest first."""
     seed: int = 0
-    """Of the clustering."""
+    """Seed of the clustering."""
 
     def __post_init__(self) -> None:
         low, high = self.percentiles
         if not 0 <= low < high <= 100:
-            raise ValueError(f"percentiles rise within 0 to 100, got {low:g} to {high:g}.")
+            raise ValueError(f"percentiles must rise within 0 to 100, got {low:g} to {high:g}.")
         if self.axis < 1:
             raise ValueError(f"axes are counted from 1, got {self.axis}.")
         if self.frames < 2:
-            raise ValueError(f"a series has at least two frames, got {self.frames}.")
+            raise ValueError(f"a series needs at least two frames, got {self.frames}.")
         if self.clusters < 1:
-            raise ValueError(f"there is at least one cluster, got {self.clusters}.")
+            raise ValueError(f"at least one cluster is needed, got {self.clusters}.")
         if self.clustering not in CLUSTERINGS:
             raise UnknownName("clustering", self.clustering, CLUSTERINGS)
         if isinstance(self.anchors, str) and self.anchors != CENTRES:
             raise UnknownName("kind of anchors", self.anchors, [CENTRES])
         if isinstance(self.anchors, tuple) and len(self.anchors) < 2:
-            raise ValueError(f"a path has at least two anchors, got {len(self.anchors)}: give particles as 12,340.")
+            raise ValueError(f"a path needs at least two anchors, got {len(self.anchors)}: give particles as 12,340.")

@@ -1,4 +1,4 @@
-"""Volume series of a finished run: what its latents look like as volumes, in a folder of numbered MRC files."""
+"""Volume series of a finished run, in a folder of numbered MRC files."""
 
 from pathlib import Path
 
@@ -33,12 +33,12 @@ def write_series(
     kind
         One of ``KINDS``.
     folder
-        New, or left by the same command when it was interrupted, which then goes on. None for ``name_folder``'s, in
-        the run, from where the report shows it.
+        New, or left by the same interrupted command, which then resumes. None for ``name_folder``'s, in
+        the run, shown by the report.
     box_size
-        Of the volumes, for previews: they are Fourier-cropped to it. None for the data set's.
+        Box of preview volumes, which are Fourier-cropped to it. None for the data set's.
     dataset
-        The data set's folder, if it is not where the run record says.
+        The data set's folder, if it is not at the path in the run record.
     context
         Device, memory, workers and progress.
 
@@ -47,9 +47,9 @@ def write_series(
     UnknownName
         No such kind.
     ValueError
-        The run lacks what the kind needs, or a setting does not fit it.
+        The run lacks what the kind needs, or a setting is invalid for it.
     FileExistsError
-        The folder is there already.
+        The folder already exists.
     FormatError
         The run did not finish, its data set is another now, or the folder is of another interrupted command.
     """
@@ -90,6 +90,6 @@ def write_series(
 
 
 def name_folder(run: Path, kind: str, settings: SeriesSettings) -> Path:
-    """Folder of a series in its run, named by its kind and, where it goes along one, by the axis."""
+    """Folder of a series in its run, named by its kind and, for a series along one, the axis."""
     goes_along = "axis" in KINDS[kind].uses and settings.anchors is None
     return Path(run) / FOLDER / (f"{kind}-{settings.axis}" if goes_along else kind)

@@ -1,1 +1,1 @@
-"""Commands that make data sets, and look at them."""
+"""Commands that make, check and show data sets."""

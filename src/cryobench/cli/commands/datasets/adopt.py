@@ -1,4 +1,4 @@
-"""``cryobench adopt``: a data set of particles that exist already."""
+"""``cryobench adopt``: a data set from existing particles."""
 
 from pathlib import Path
 from typing import Annotated, Optional
@@ -12,8 +12,8 @@ def adopt(
     particles: Annotated[
         Path,
         typer.Argument(
-            help="RELION .star, cryoSPARC .cs, or .mrcs (or a .txt list of stacks) with --ctf; DATASET with "
-            "--poses-of."
+            help="RELION .star, cryoSPARC .cs, or .mrcs (or a .txt list of stacks) with --ctf; with --poses-of, "
+            "DATASET."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the data set.")],
@@ -26,44 +26,40 @@ def adopt(
     volumes: Annotated[
         Optional[Path], typer.Option(help="Folder of one .mrc or .map per state, state 0 first.")
     ] = None,
-    mask: Annotated[Optional[Path], typer.Option(help="Where the molecule can be: .mrc, 0 to 1.")] = None,
+    mask: Annotated[Optional[Path], typer.Option(help="Mask of the molecule: .mrc, 0 to 1.")] = None,
     passthrough: Annotated[
-        Optional[list[Path]], typer.Option(help="Further .cs file of the same cryoSPARC job; repeat for more.")
+        Optional[list[Path]], typer.Option(help="Passthrough .cs file of the same cryoSPARC job; repeat for more.")
     ] = None,
-    poses: Annotated[Optional[Path], typer.Option(help="cryoDRGN's poses.pkl, for images alone.")] = None,
-    ctf: Annotated[Optional[Path], typer.Option(help="cryoDRGN's ctf.pkl, for images alone.")] = None,
+    poses: Annotated[Optional[Path], typer.Option(help="cryoDRGN poses.pkl, for stacks without a table.")] = None,
+    ctf: Annotated[Optional[Path], typer.Option(help="cryoDRGN ctf.pkl, for stacks without a table.")] = None,
     shift_unit: Annotated[
-        str, typer.Option(help="What poses.pkl counts shifts in: fraction (of the box) or pixel.")
+        str, typer.Option(help="Unit of the shifts in poses.pkl: fraction (of the box) or pixel.")
     ] = ("fraction"),
     datadir: Annotated[
-        Optional[Path], typer.Option(help="Folder that the paths of stacks start from, if not the table's.")
+        Optional[Path], typer.Option(help="Folder that stack paths are relative to, if not the table's.")
     ] = None,
     contrast: Annotated[
         Optional[str],
-        typer.Option(
-            help="Protein in the stored images: bright or dark. Default: what a .cs file says, else bright."
-        ),
+        typer.Option(help="Protein in the stored images: bright or dark. Default: as in the .cs file, else bright."),
     ] = None,
-    name: Annotated[Optional[str], typer.Option(help="Of the data set; default: that of the folder.")] = None,
+    name: Annotated[Optional[str], typer.Option(help="Name of the data set; default: the folder's.")] = None,
     queries: Annotated[
-        Optional[Path], typer.Option(help="Particles whose volumes are compared, one index a line. Default: chosen.")
+        Optional[Path], typer.Option(help="Query particles, whose volumes are scored: one index per line.")
     ] = None,
-    n_queries: Annotated[int, typer.Option(min=1, help="How many particles are chosen for that.")] = 100,
+    n_queries: Annotated[int, typer.Option(min=1, help="Number of query particles chosen automatically.")] = 100,
     poses_of: Annotated[
         Optional[Path],
-        typer.Option(metavar="RUN", help="Take the poses that a run of DATASET found, for methods at given poses."),
+        typer.Option(metavar="RUN", help="Use the poses found by a run on DATASET, for methods with given poses."),
     ] = None,
     mend: Annotated[
         Optional[list[str]],
-        typer.Option(
-            metavar="NAME", help="Read the tables as 'cryobench check' found them to be meant; repeat for more."
-        ),
+        typer.Option(metavar="NAME", help="Apply a mend named by 'cryobench check'; repeat for more."),
     ] = None,
-    check: Annotated[bool, typer.Option(help="Try the conventions on 1,000 images, and warn: some seconds.")] = True,
+    check: Annotated[bool, typer.Option(help="Check the conventions on 1,000 images: some seconds.")] = True,
 ) -> None:
-    """Make a data set of particles that exist already. Images are referred to, not copied.
+    """Make a data set from existing particles. Images are referenced, not copied.
 
-    Truth may be absent, partial or whole: methods run in any case, and what can be scored is scored.
+    Truth may be absent, partial or complete: methods always run, and scores are computed as far as truth allows.
 
     Examples:
 

@@ -1,4 +1,4 @@
-"""``cryobench check``: the conventions of a data set against its images."""
+"""``cryobench check``: test the conventions of a data set against its images."""
 
 import json
 from pathlib import Path
@@ -13,29 +13,27 @@ if TYPE_CHECKING:
     from cryobench.data import Particles, VolumeSource
 
 FAULTS = 3
-"""Exit status where conventions do not agree with the images."""
+"""Exit status if conventions disagree with the images."""
 
 
 def check(
     dataset: Dataset,
     particles: Annotated[
-        int, typer.Option(min=200, help="How many particles are looked at, evenly through the table.")
+        int, typer.Option(min=200, help="Number of particles used, evenly spaced in the table.")
     ] = 5000,
     references: Annotated[
         Optional[Path],
-        typer.Option(
-            help="Map, or folder of maps, of known hand and contrast, to compare with. Default: true volumes."
-        ),
+        typer.Option(help="Reference map, or folder of maps, of known hand and contrast. Default: true volumes."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, for other programs.")] = False,
 ) -> None:
-    """Does a data set agree with itself? Its conventions are tried on its images; nothing is changed.
+    """Test the conventions of a data set against its images. Nothing is changed.
 
     Half of the particles are back-projected and must predict the other half. Wrong contrast, transposed rotations,
-    shifts of another sign or unit, mirrored or displaced images, rows out of order, CTFs that are not those of the
-    images, labels that are not: each is tried, and said if the images are predicted better by it. What these images
-    cannot tell is said too, with what it would take; the hand is told by maps of known hand alone. The result is kept
-    in DATASET/check.json, with the half-maps it rests on, and shown on the data set's page.
+    shifts of another sign or unit, mirrored or displaced images, rows out of order, and CTFs or labels of other
+    images are each tried, and reported if they predict the images better. Undecidable readings are reported with what
+    would decide them; the hand needs maps of known hand. The result is kept in DATASET/check.json with its half-maps,
+    and shown on the data set's page.
 
     Exit status: 0 if nothing is wrong, 3 if something is.
 
@@ -43,7 +41,7 @@ def check(
 
     **cryobench check mine**
 
-    **cryobench adopt J42/particles.cs -o mended --mend shifts-negated**, for what was found
+    **cryobench adopt J42/particles.cs -o mended --mend shifts-negated**, to correct a fault
     """
     from cryobench.check import check_conventions, describe_check, keep_check
     from cryobench.cli.progress import Bars
@@ -66,7 +64,7 @@ def check(
 
 
 def open_references(path: Path, particles: "Particles") -> "VolumeSource":
-    """A map, or those of a folder, on the grid of the particles; what that takes is printed."""
+    """Volume source of a map, or of those in a folder, on the particles' grid; conversions are printed."""
     from cryobench.importers.maps import place_maps
     from cryobench.io.adoption.state_volumes import list_volumes
 

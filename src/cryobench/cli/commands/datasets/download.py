@@ -9,20 +9,20 @@ import typer
 def download(
     name: Annotated[str, typer.Argument(metavar="SET", help="igg-1d, igg-rl, ribosembly, tomotwin-100 or spike-md.")],
     output: Annotated[
-        Optional[Path], typer.Option("--output", "-o", help="New folder of the data set; default: its title.")
+        Optional[Path], typer.Option("--output", "-o", help="New folder for the data set; default: its title.")
     ] = None,
     what: Annotated[str, typer.Option(help="images, volumes (the truth, without images) or all.")] = "all",
     file: Annotated[
         Optional[list[str]],
-        typer.Option(help="File of the Zenodo record, if its name is not found; repeat for more."),
+        typer.Option(help="File name in the Zenodo record, if not found automatically; repeat for more."),
     ] = None,
     keep_archive: Annotated[
-        bool, typer.Option("--keep-archive", help="Leave the archive beside the folder.")
+        bool, typer.Option("--keep-archive", help="Keep the archive next to the folder.")
     ] = False,
 ) -> None:
-    """Download a published data set from Zenodo and unpack it. Repeating the command after a stop goes on from there.
+    """Download a published data set from Zenodo and unpack it. If interrupted, the same command resumes.
 
-    Every command opens the folder as it is. Example: **cryobench download igg-1d -o IgG-1D**
+    All commands read the folder directly. Example: **cryobench download igg-1d -o IgG-1D**
     """
     from cryobench._errors import UnknownName
     from cryobench.cli.progress import Bars

@@ -1,4 +1,4 @@
-"""``cryobench show``: what a data set is."""
+"""``cryobench show``: summary and card of a data set."""
 
 from pathlib import Path
 from typing import Annotated, Optional
@@ -11,12 +11,13 @@ from cryobench.cli.options import Dataset
 def show(
     dataset: Dataset,
     output: Annotated[
-        Optional[Path], typer.Option("--output", "-o", help="Folder of a page with the same and more: its card.")
+        Optional[Path],
+        typer.Option("--output", "-o", help="Folder for the data set's card, a page with more detail."),
     ] = None,
 ) -> None:
-    """Say what a data set is: particles, CTF, SNR, states, truth, files, and the command that makes it again.
+    """Describe a data set: particles, CTF, SNR, states, truth, files, and the command to make it again.
 
-    With **-o** also as a page that opens from disk: states in 3D, particles, distributions, spectra, tables, figures.
+    With **-o**, also write a page that opens from disk: states in 3D, particles, distributions, spectra, figures.
     Example: **cryobench show antibody -o card**
     """
     from cryobench.cli.show import print_summary

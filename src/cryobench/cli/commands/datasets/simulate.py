@@ -17,18 +17,18 @@ def simulate(
     structure: Structure = None,
     weights: Annotated[
         Optional[list[float]],
-        typer.Option(help="Share of the images of each structure, in their order; recipe custom."),
+        typer.Option(help="Fraction of the images for each structure, in order; recipe custom."),
     ] = None,
     snr: Annotated[Optional[float], typer.Option(help="Signal-to-noise ratio (variance ratio, all pixels).")] = None,
     particles: Annotated[
         Optional[str],
-        typer.Option(metavar="FIRST:STOP", help="Make only these particles: to the bit what they are in the whole."),
+        typer.Option(metavar="FIRST:STOP", help="Make only these particles, bit-identical to those of the full set."),
     ] = None,
     seed: Seed = 0,
     set_: Set = None,
     workers: machine.Workers = 1,
 ) -> None:
-    """Make a data set with known truth. Repeating the command after an interruption goes on where it stopped.
+    """Make a data set with known truth. If interrupted, the same command resumes.
 
     Examples:
 

@@ -12,12 +12,14 @@ from cryobench.cli.values import parse_settings, parse_sweep
 
 def sweep(
     recipe: RecipeName,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the series: a data set each in it.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of the series, with one folder per data set.")
+    ],
     vary: Annotated[
         Optional[str], typer.Option(metavar="KEY=VALUE,VALUE,...", help="The setting that varies, and its values.")
     ] = None,
     series: Annotated[
-        Optional[str], typer.Option(help="Instead, a published series, such as 'noise' of igg-1d.")
+        Optional[str], typer.Option(help="A published series instead, such as 'noise' of igg-1d.")
     ] = None,
     preset: Preset = "lite",
     structure: Structure = None,
@@ -25,7 +27,7 @@ def sweep(
     set_: Set = None,
     workers: machine.Workers = 1,
 ) -> None:
-    """Make data sets that differ in one setting: with the same seed, so in nothing else.
+    """Make data sets that differ in one setting only, with the same seed.
 
     Examples:
 

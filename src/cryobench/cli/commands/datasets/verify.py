@@ -1,4 +1,4 @@
-"""``cryobench verify``: whether a data set is unchanged."""
+"""``cryobench verify``: check that a data set is unchanged."""
 
 import typer
 
@@ -6,7 +6,7 @@ from cryobench.cli.options import Dataset
 
 
 def verify(dataset: Dataset) -> None:
-    """Compare every byte of a data set with its card, or of a downloaded one with the checksums that came with it."""
+    """Compare all files of a data set with the checksums on its card, or those downloaded with it."""
     from cryobench.cli.progress import Bars
     from cryobench.io.store import verify_dataset
 

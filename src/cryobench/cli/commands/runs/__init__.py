@@ -1,1 +1,1 @@
-"""Commands that make runs, decode, score and show them."""
+"""Commands that make, decode, score and show runs."""

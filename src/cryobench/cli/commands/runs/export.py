@@ -1,4 +1,4 @@
-"""``cryobench export``: a run in the form of another program."""
+"""``cryobench export``: a run in the format of another program."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +11,10 @@ from cryobench.cli.options import DatasetFolder, RunFolder
 def export(
     run_folder: RunFolder,
     output: Annotated[Path, typer.Option("--output", "-o", help="New folder for the files.")],
-    to: Annotated[str, typer.Option(metavar="FORM", help="cryodrgn: for its eval_vol, analyze and dashboard.")],
+    to: Annotated[str, typer.Option(metavar="FORMAT", help="cryodrgn: for its eval_vol, analyze and dashboard.")],
     dataset: DatasetFolder = None,
 ) -> None:
-    """Write a finished run in the form of another program, and say how that program takes it.
+    """Write a finished run in the format of another program, and print how to use it there.
 
     Example: **cryobench export runs/cryodrgn --to cryodrgn -o for-cryodrgn**
     """

@@ -13,18 +13,16 @@ _FILES, _JOBS, _MAPS = "Plain files (import files)", "Jobs of a program", "Maps"
 
 def import_(
     tool: Annotated[
-        str, typer.Argument(help="files, cryodrgn, or auto to recognise the program; see 'cryobench list importers'.")
+        str, typer.Argument(help="files, cryodrgn, or auto to detect the program; see 'cryobench list importers'.")
     ],
     dataset: Annotated[Path, typer.Option("--dataset", "-d", help="Folder of the data set with these particles.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run; a new one.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="New folder for the run.")],
     path: Annotated[
-        Optional[Path], typer.Argument(help="Folder of the program's job (its -o); none for files.")
+        Optional[Path], typer.Argument(help="Output folder of the program's job; none for files.")
     ] = None,
     latents: Annotated[
         Optional[Path],
-        typer.Option(
-            help="A row for each particle: .npy, .npz, .csv, .parquet, .pkl or .txt.", rich_help_panel=_FILES
-        ),
+        typer.Option(help="One row per particle: .npy, .npz, .csv, .parquet, .pkl or .txt.", rich_help_panel=_FILES),
     ] = None,
     volumes: Annotated[
         Optional[Path],
@@ -40,50 +38,52 @@ def import_(
     poses: Annotated[
         Optional[Path],
         typer.Option(
-            help="Poses that were found: .star, .cs, .pkl (cryoDRGN) or .npy (rotations); none: leave those of a "
-            "job out.",
+            help="Estimated poses: .star, .cs, .pkl (cryoDRGN) or .npy (rotations); none: ignore those of a job.",
             rich_help_panel=_FILES,
         ),
     ] = None,
     method: Annotated[
-        Optional[str], typer.Option(help="Name under which it is scored.", rich_help_panel=_FILES)
+        Optional[str], typer.Option(help="Name of the method in scores.", rich_help_panel=_FILES)
     ] = None,
     shift_unit: Annotated[
-        Optional[str], typer.Option(help="Of a .pkl of poses: fraction or pixel.", rich_help_panel=_FILES)
+        Optional[str],
+        typer.Option(help="Unit of shifts in a .pkl of poses: fraction or pixel.", rich_help_panel=_FILES),
     ] = None,
     epoch: Annotated[
-        Optional[int], typer.Option(help="As the program counts; default: the last.", rich_help_panel=_JOBS)
+        Optional[int], typer.Option(help="Epoch, as the program counts; default: the last.", rich_help_panel=_JOBS)
     ] = None,
     latents_from: Annotated[
         Optional[str],
-        typer.Option(help="files, or table: that at the end of the epoch.", rich_help_panel=_JOBS),
+        typer.Option(help="files, or table: the latent table at the end of the epoch.", rich_help_panel=_JOBS),
     ] = None,
     images: Annotated[
         Optional[Path],
-        typer.Option(help="STAR or .cs file that the program read, so that rows are known by their images."),
+        typer.Option(help="STAR or .cs file that the program read, to match rows by their images."),
     ] = None,
     indices: Annotated[
-        Optional[Path], typer.Option(help="Indices of the particles that were used: .pkl, .npy or text.")
+        Optional[Path], typer.Option(help="Indices of the particles used: .pkl, .npy or text.")
     ] = None,
     volumes_of: Annotated[
-        Optional[str], typer.Option(help="Whose the maps are: queries or classes.", rich_help_panel=_MAPS)
+        Optional[str], typer.Option(help="Maps of: queries (particles) or classes.", rich_help_panel=_MAPS)
     ] = None,
     voxel_size: Annotated[
-        Optional[float], typer.Option(help="Å, where headers are wrong.", rich_help_panel=_MAPS)
+        Optional[float], typer.Option(help="Voxel size in Å, if headers are wrong.", rich_help_panel=_MAPS)
     ] = None,
     invert: Annotated[
-        bool, typer.Option("--invert", help="Turn their contrast about.", rich_help_panel=_MAPS)
+        bool, typer.Option("--invert", help="Invert the contrast of the maps.", rich_help_panel=_MAPS)
     ] = False,
-    mirror: Annotated[bool, typer.Option("--mirror", help="Turn their hand about.", rich_help_panel=_MAPS)] = False,
+    mirror: Annotated[
+        bool, typer.Option("--mirror", help="Invert the hand of the maps.", rich_help_panel=_MAPS)
+    ] = False,
     volumes_by: Annotated[
         str,
         typer.Option(
-            help="found: the program's maps or model; kernel-regression: from the images near each latent; none.",
+            help="found: the program's maps or model; kernel-regression: from images near each latent; none.",
             rich_help_panel=_MAPS,
         ),
     ] = "found",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be imported, and write nothing.")
+        bool, typer.Option("--dry-run", help="Print what would be imported, and write nothing.")
     ] = False,
     device: machine.Device = "auto",
     precision: machine.Precision = "auto",
@@ -91,9 +91,9 @@ def import_(
     workers: machine.Workers = 1,
     scheduler: machine.Scheduler = None,
 ) -> None:
-    """Make a run of what another program found, so that it is scored beside others; only files are read.
+    """Import another program's results as a run, to be scored with others; only files are read.
 
-    What was converted or assumed is said, and kept in RUN/import.json. Repeating the command goes on from a stop.
+    Conversions and assumptions are printed, and kept in RUN/import.json. If interrupted, the same command resumes.
 
     Examples:
 

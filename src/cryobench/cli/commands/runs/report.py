@@ -1,4 +1,4 @@
-"""``cryobench report``: a page of runs."""
+"""``cryobench report``: a page that compares runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,15 +10,14 @@ from cryobench.cli.options import DatasetFolder
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs of one data set.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the page.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs on one data set.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the page.")],
     dataset: DatasetFolder = None,
 ) -> None:
-    """Write a page that opens from disk: leaderboard, FSC curves, volumes beside their truth, the data set's card.
+    """Write a page that opens from disk: leaderboard, FSC curves, volumes next to the truth, the data set's card.
 
-    Without truth the page says what each run found and how they agree instead of ranking them. Runs that are not
-    scored yet are scored first, failed ones are shown with their reason; one that is unfinished or damaged is left
-    out and named.
+    Without truth the page shows each run's findings and their agreement instead of a ranking. Unscored runs are
+    scored first, failed ones are shown with the reason, and unfinished or damaged ones are left out and named.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""``cryobench reproduce``: a run made again from its record."""
+"""``cryobench reproduce``: repeat a run from its record."""
 
 from pathlib import Path
 from typing import Annotated, Optional
@@ -11,19 +11,17 @@ from cryobench.cli.options import DatasetFolder, RunFolder
 
 def reproduce(
     run_folder: RunFolder,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run made again.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the repeated run.")],
     dataset: DatasetFolder = None,
-    mask: Annotated[
-        Optional[Path], typer.Option(metavar="FILE", help="The mask that the run was given, if it was given one.")
-    ] = None,
+    mask: Annotated[Optional[Path], typer.Option(metavar="FILE", help="The run's mask, if it was given one.")] = None,
     device: Annotated[
         Optional[str], typer.Option(help="cpu, cuda or auto; default: that of the run.", rich_help_panel="Machine")
     ] = None,
     memory: machine.Memory = None,
 ) -> None:
-    """Make a finished run again from its record alone, and say how far the two agree.
+    """Repeat a finished run from its record alone, and print how closely the two agree.
 
-    Settings, seed, priors and precision are those of the record. Exit status 1 if the results differ by more than
+    Settings, seed, priors and precision come from the record. Exit status 1 if the results differ by more than
     rounding.
 
     Example: **cryobench reproduce runs/recovar -o again**
@@ -35,7 +33,7 @@ def reproduce(
     result, compared = make_again(
         run_folder, output, dataset=dataset, mask=mask, progress=Bars(), memory=memory, **chosen
     )
-    typer.echo("\n".join([f"{result.name}: {run_folder} made again -> {output}", *compared.describe()]))
+    typer.echo("\n".join([f"{result.name}: {run_folder} repeated -> {output}", *compared.describe()]))
     if not compared.agrees:
         typer.secho("the results differ by more than rounding.", err=True, fg="red")
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""``cryobench run``: one method on one data set, and in a few lines what came of it."""
+"""``cryobench run``: run one method on one data set."""
 
 from pathlib import Path
 from typing import Annotated, Any, Optional, cast
@@ -18,8 +18,8 @@ def run(
     preset: Annotated[
         str,
         typer.Option(
-            help="paper: the benchmark's settings for this method and data set; laptop: what two cores finish in "
-            "minutes. Both are shown by 'cryobench list methods NAME'."
+            help="paper: the benchmark's settings for this method and data set; laptop: minutes on two cores. "
+            "Both are shown by 'cryobench list methods NAME'."
         ),
     ] = "paper",
     set_: Set = None,
@@ -27,17 +27,16 @@ def run(
         Optional[str],
         typer.Option(
             metavar="FILE",
-            help="Where the molecule can be (.mrc, 0 to 1), instead of the data set's mask; or none. Methods that "
-            "estimate poses get none by themselves. On record as a prior.",
+            help="Mask of the molecule (.mrc, 0 to 1) instead of the data set's, or none. Methods that estimate "
+            "poses use none by default. Recorded as a prior.",
         ),
     ] = None,
     more_epochs: Annotated[
         Optional[int],
         typer.Option(
             metavar="N",
-            help="Go on by N epochs from the finished run of this command, as if it had asked for as many at once; "
-            "of methods that train. The old result stays until the new one is whole. Interrupted, the same command "
-            "goes on.",
+            help="Train the finished run of this command for N further epochs, equivalent to one longer run. The old "
+            "result is kept until the new one is complete. If interrupted, the same command resumes.",
         ),
     ] = None,
     seed: Seed = 0,
@@ -47,7 +46,7 @@ def run(
     workers: machine.Workers = 1,
     scheduler: machine.Scheduler = None,
 ) -> None:
-    """Reconstruct a data set with a method. Repeating the command after an interruption goes on where it stopped.
+    """Reconstruct a data set with a method. If interrupted, the same command resumes.
 
     Examples:
 
@@ -55,7 +54,7 @@ def run(
 
     **cryobench run recovar antibody -o runs/recovar --preset laptop --memory 8GB**
 
-    **cryobench run cryodrgn antibody -o runs/cryodrgn --preset laptop --more-epochs 5**  on from the finished run
+    **cryobench run cryodrgn antibody -o runs/cryodrgn --preset laptop --more-epochs 5**  continues the finished run
     """
     from cryobench.cli.progress import Bars
     from cryobench.compute.memory import format_bytes
@@ -73,7 +72,7 @@ def run(
         mask=mask,
         more_epochs=more_epochs,
         device=device,
-        precision=cast(Any, precision),  # what it may be is checked there
+        precision=cast(Any, precision),  # validated there
         memory=memory,
         workers=workers,
         scheduler=scheduler,
@@ -88,4 +87,4 @@ def run(
     typer.echo(f"{result.name}: {', '.join(parts)} -> {output}")
     if (state := output / TRAINING).is_dir():
         size = format_bytes(sum(path.stat().st_size for path in state.iterdir()))
-        typer.echo(f"{state} ({size}) is what --more-epochs goes on from; nothing else needs it.")
+        typer.echo(f"{state} ({size}) is needed only by --more-epochs.")

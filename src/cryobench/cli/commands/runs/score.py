@@ -1,4 +1,4 @@
-"""``cryobench score``: runs against the truth."""
+"""``cryobench score``: score runs against the truth."""
 
 from pathlib import Path
 from typing import Annotated, Optional
@@ -15,18 +15,16 @@ def score(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")],
     metric: Annotated[
         Optional[list[str]],
-        typer.Option(
-            help="Metric, see 'cryobench list metrics'; repeat for more. Default: all that can be measured."
-        ),
+        typer.Option(help="Metric, see 'cryobench list metrics'; repeat for more. Default: all measurable ones."),
     ] = None,
     dataset: DatasetFolder = None,
     align: Annotated[
         str,
         typer.Option(
             metavar="MODE",
-            help="Bring volumes onto the true ones first: none; reconstruction (one rotation, shift and hand for "
-            "all); class (one for each class); volume (one each); auto: class or reconstruction for runs that "
-            "estimated poses of their own, else none.",
+            help="Align volumes to the true ones first: none; reconstruction (one rotation, shift and hand for "
+            "all); class (one per class); volume (one per volume); auto: class or reconstruction for runs with "
+            "estimated poses, else none.",
         ),
     ] = "auto",
     alignment: Annotated[
@@ -36,16 +34,14 @@ def score(
     mask: Annotated[
         Optional[Path],
         typer.Option(
-            metavar="FILE", help="Score in this mask (.mrc, 0 to 1), not the data set's; or none: in no mask."
+            metavar="FILE", help="Score within this mask (.mrc, 0 to 1) instead of the data set's; or none."
         ),
     ] = None,
     resample: Annotated[
-        bool, typer.Option("--resample", help="Put volumes of another box or pixel size on the data set's grid.")
+        bool, typer.Option("--resample", help="Resample volumes of another box or pixel size to the data set's grid.")
     ] = False,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Measure everything again, also what was kept and still holds.")
-    ] = False,
-    all_: Annotated[bool, typer.Option("--all", help="Print every score, with its interval.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure everything again, ignoring kept results.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Print all scores with intervals.")] = False,
     seed: Seed = 0,
     device: machine.Device = "auto",
     precision: machine.Precision = "auto",
@@ -55,9 +51,9 @@ def score(
 ) -> None:
     """Score runs against the truth, from their files alone; writes RUN/scores and prints the table.
 
-    What a run lacks is not measured, and said so. The result of each metric is kept as soon as it is there: after a
-    stop the same command goes on, and scoring again measures only what depends on something that changed (the mask,
-    the alignment, the run, a newer version of a metric).
+    Metrics that need a part the run lacks are reported as not measured. Each result is kept as soon as it is
+    computed: if interrupted, the same command resumes, and scoring again measures only what depends on a change (of
+    the mask, the alignment, the run, or the version of a metric).
 
     Examples:
 

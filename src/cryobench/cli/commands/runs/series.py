@@ -1,4 +1,4 @@
-"""``cryobench series``: a series of volumes that shows what a run found."""
+"""``cryobench series``: a series of volumes from the latents of a run."""
 
 from pathlib import Path
 from typing import Annotated, Optional
@@ -14,41 +14,35 @@ Kind = Annotated[
 Output = Annotated[
     Optional[Path],
     typer.Option(
-        "--output", "-o", help="New folder of the series. Default: one in RUN/series, from where the report shows it."
+        "--output", "-o", help="New folder for the series. Default: one in RUN/series, shown by the report."
     ),
 ]
 Axis = Annotated[
     int,
-    typer.Option(
-        min=1, help="Counted from 1: principal axis of pca, component of simple, latent axis of intermediates."
-    ),
+    typer.Option(min=1, help="From 1: principal axis (pca), component (simple) or latent axis (intermediates)."),
 ]
-Frames = Annotated[
-    int, typer.Option(min=2, help="Volumes of a series along an axis or a path; a graph may have fewer particles.")
-]
+Frames = Annotated[int, typer.Option(min=2, help="Number of volumes along an axis or path; a graph may have fewer.")]
 Range = Annotated[
     str,
     typer.Option(
-        "--range", metavar="LOW:HIGH", help="Percentiles of the coordinates along the axis, where pca and simple end."
+        "--range",
+        metavar="LOW:HIGH",
+        help="Ends of pca and simple, as percentiles of the coordinates along the axis.",
     ),
 ]
-Clusters = Annotated[int, typer.Option(min=1, help="Volumes of k-means and of cluster, or anchors of that kind.")]
-Clustering = Annotated[str, typer.Option(help="Of cluster: k-means or gmm (a Gaussian mixture).")]
+Clusters = Annotated[int, typer.Option(min=1, help="Number of clusters of k-means, cluster, or --anchors k-means.")]
+Clustering = Annotated[str, typer.Option(help="Algorithm of cluster: k-means or gmm (Gaussian mixture).")]
 Anchors = Annotated[
     Optional[str],
     typer.Option(
         metavar="LIST",
-        help="Particles that a graph goes through, or a path goes between, as 12,340; or k-means, the centres of "
-        "--clusters clusters. Default: of a graph, the ends of the principal axis; of a path, the run's own path.",
+        help="Particles that a graph passes through, or the ends of a path, as 12,340; or k-means, the centres of "
+        "--clusters clusters. Default: the ends of the principal axis for a graph, the run's own path for a path.",
     ),
 ]
-Neighbours = Annotated[
-    int, typer.Option(min=1, help="Nearest neighbours to which each particle of a graph is joined.")
-]
-MeanNeighbours = Annotated[
-    float, typer.Option(help="How many of them are kept on average over the particles, the shortest first.")
-]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the clustering.")]
+Neighbours = Annotated[int, typer.Option(min=1, help="Nearest neighbours of each particle in a graph.")]
+MeanNeighbours = Annotated[float, typer.Option(help="Neighbours kept per particle on average, the nearest first.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the clustering.")]
 
 
 def series(
@@ -72,21 +66,20 @@ def series(
     workers: machine.Workers = 1,
     scheduler: machine.Scheduler = None,
 ) -> None:
-    """Write a series of volumes that shows what a run found, as numbered MRC files with a table of their latents.
+    """Write a series of volumes that shows a run's heterogeneity, as MRC files with a table of their latents.
 
-    Of any run with latents, by its own decoder:
+    For any run with latents, by its own decoder:
 
-    **pca**: along a principal axis of the latents. **k-means**: of the particles nearest to the centres of clusters,
-    near ones after each other. **graph**: of particles on the shortest path through anchors, from neighbour to
-    neighbour, so that it goes around where no particles are. **path**: along a path of high density (recovar keeps
-    one), or between two particles.
+    **pca**: along a principal axis of the latents. **k-means**: at the particles nearest to the cluster centres,
+    similar ones consecutive. **graph**: at particles on the shortest path through anchors along nearest neighbours,
+    which avoids empty regions. **path**: along a path of high density (recovar keeps one), or between two particles.
 
-    As 3D variability shows them:
+    As cryoSPARC's 3D Variability Display:
 
-    **simple**: the mean moved along a component (3dva, recovar). **cluster**: back-projected from the particles of
-    each cluster. **intermediates**: back-projected in overlapping windows along a latent axis.
+    **simple**: the mean plus a multiple of a component (3dva, recovar). **cluster**: back-projected from the
+    particles of each cluster. **intermediates**: back-projected in overlapping windows along a latent axis.
 
-    Repeating the command after an interruption goes on where it stopped.
+    If interrupted, the same command resumes.
 
     Examples:
 
@@ -119,21 +112,21 @@ def series(
 
 
 def parse_percentiles(text: str) -> tuple[float, float]:
-    """LOW:HIGH as two numbers."""
+    """The two numbers of LOW:HIGH."""
     low, colon, high = text.partition(":")
     try:
         if colon:
             return float(low), float(high)
     except ValueError:
         pass
-    raise ValueError(f"--range takes LOW:HIGH, two percentiles, got {text!r}.")
+    raise ValueError(f"--range expects LOW:HIGH, two percentiles, got {text!r}.")
 
 
 def parse_anchors(text: str | None) -> tuple[int, ...] | str | None:
-    """Particles between commas; a word as it is."""
+    """Particle indices from a comma-separated list, or a word unchanged."""
     if text is None or text[:1].isalpha():
         return text
     words = text.replace(",", " ").split()
     if not words or not all(word.isdecimal() for word in words):
-        raise ValueError(f"--anchors takes indices of particles, as 12,340, or k-means, got {text!r}.")
+        raise ValueError(f"--anchors expects particle indices, such as 12,340, or k-means, got {text!r}.")
     return tuple(int(word) for word in words)

@@ -1,4 +1,4 @@
-"""``cryobench volumes``: more volumes of a run."""
+"""``cryobench volumes``: decode volumes of a run."""
 
 from pathlib import Path
 from typing import Annotated, Optional
@@ -27,9 +27,9 @@ def volumes(
     workers: machine.Workers = 1,
     scheduler: machine.Scheduler = None,
 ) -> None:
-    """Decode more volumes of a finished run, as MRC files: of particles, of given latents, or one per state.
+    """Decode volumes of a finished run as MRC files: at particles, at given latents, or one per state.
 
-    Repeating the command after an interruption goes on where it stopped.
+    If interrupted, the same command resumes.
 
     Examples:
 
