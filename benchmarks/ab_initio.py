@@ -1,13 +1,14 @@
-"""Classes and poses from nothing: are complexes told apart, how good are the poses, what does it cost?
+"""Ab initio classes and poses: separation of complexes, pose errors, and cost.
 
 python benchmarks/ab_initio.py [--images 5000] [--complexes 4] [--classes 4 1] [--seeds 0 1 2] [--work DIR]
                                [--preset laptop] [--set KEY=VALUE ...]
 
 A mixture of complexes by the recipe ``tomotwin-100`` at 64 px and SNR 0.1. ``3d-class-ab-initio`` runs by the command
-line for each number of classes and each seed. A row a run: label accuracy, one class a state; the median error of the
-poses of each class's particles, in the frame that fits the class best; mean log-likelihood of the last batches; CPU
-minutes and memory. One class can only be right for one of the complexes: its row is the cost of one class. Of the
-four complexes three are symmetric (C8, T, D4), and errors of poses do not divide that out: read that of the C1 class.
+line for each number of classes and each seed. One row per run: label accuracy by one-to-one matching; the median
+error of the poses of each class's particles, in the best-fitting frame of the class; mean log-likelihood of the last
+batches; CPU minutes and memory. A single class can be right for only one complex: its row shows the cost of one
+class. Three of the four complexes are symmetric (C8, T, D4), which pose errors do not divide out: read that of the C1
+class.
 """
 
 import argparse

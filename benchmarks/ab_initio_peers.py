@@ -1,14 +1,14 @@
-"""cryodrgn2 and cryodrgn-ai beside cryoDRGN 4.3.1's two programs: poses from nothing on the same files, equal epochs.
+"""cryodrgn2 and cryodrgn-ai compared with cryoDRGN 4.3.1's two programs: ab initio poses, same files, equal epochs.
 
 python benchmarks/ab_initio_peers.py --cryodrgn ENVIRONMENT [--work DIR] [--images 500] [--box 32] [--epochs 12]
                                      [--seeds 3] [--table]
 
 igg-1d of two states at SNR 0.1. The peer (``peers/make_cryodrgn_env.sh``) runs ``abinit_het_old`` (cryoDRGN2) and
 ``abinit`` (cryoDRGN-AI) with one seed, ours with several, by the published search through the network and by anchors;
-all on one thread in float32. So few images take the published schedule nowhere, and its search takes hours on a CPU:
-all programs alike get networks of 128 x 3, a learning rate of 1e-3, 5,000 images of pre-training, a search from
+all on one thread in float32. The published schedule needs more images, and its search takes hours on a CPU:
+all programs therefore use networks of 128 x 3, a learning rate of 1e-3, 5,000 images of pre-training, a search from
 radius 8 to that of the box over 576 orientations in two levels, and search in every epoch (cryoDRGN-AI: in all but
-a fourth of them). A row a program: median error of poses in the frame that fits best, of either hand; deviation
+a quarter of them). One row per program: median pose error in the best-fitting frame, of either hand; deviation
 FSC-AUC at 20 query particles after one alignment; CPU seconds. Cells are kept in ``results/ab_initio_peers.json``.
 """
 

@@ -1,11 +1,11 @@
-"""Time and success of aligning volumes, beside a search by brute force with SciPy, in one run.
+"""Time and success rate of volume alignment, compared with a brute-force search with SciPy, in one run.
 
 python benchmarks/alignment.py [--pairs 20] [--brute-pairs 1]
 
-Pairs of volumes of random blobs, as much noise as signal in both (white, variance over all voxels), turned at random,
-shifted by up to 10 px at 64 px along each axis and in proportion at 128, every second one mirrored. Right is within
-1.5 degrees and 0.5 px, and the hand. The brute force: 4,608 rotations of a copy of 32 px, both hands, each with the
-best shift by cross-correlation; then Powell's method on the correlation of the volumes as they are.
+Pairs of volumes of random blobs, as much noise as signal in both (white, variance over all voxels), rotated at
+random, shifted by up to 10 px at 64 px along each axis and in proportion at 128, every second one mirrored. Success
+is within 1.5 degrees and 0.5 px, with the right hand. Brute force: 4,608 rotations of a copy of 32 px, both hands,
+each with the best shift by cross-correlation; then Powell's method on the correlation of the original volumes.
 """
 
 import argparse

@@ -2,10 +2,10 @@
 
 python benchmarks/all_methods.py [--work DIR] [--recipes ...] [--methods ...] [--write]
 
-Hours on two cores. It may be stopped at any time: a run that was stopped goes on where it was, and finished cells are
-kept in ``results/all_methods.json``, which travels with the repository, so that other cells can be added on another
-day. Cells that are not there yet are named in the tables. --write puts the tables into docs/methods.md; without
---recipes and --methods everything that is missing is made, with an empty --recipes nothing.
+Hours on two cores. It may be stopped at any time: an interrupted run resumes, and finished cells are
+kept in ``results/all_methods.json``, which is part of the repository, so that other cells can be added
+later. Missing cells are named in the tables. --write puts the tables into docs/methods.md; without
+--recipes and --methods everything missing is run, with an empty --recipes nothing.
 """
 
 import argparse

@@ -1,5 +1,5 @@
-"""A table of measurements that is filled cell by cell, in one JSON file beside the scripts: what is there is not made
-again, whoever asks, so hours of work may be spread over days and machines."""
+"""Table of measurements filled cell by cell, in one JSON file next to the scripts: existing cells are not measured
+again by any script, so hours of work may be spread over days and machines."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping

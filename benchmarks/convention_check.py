@@ -1,14 +1,14 @@
-"""Planted faults: how often the convention check names them first, at what cost, and where it cries wolf.
+"""Planted faults: how often the convention check names them first, its cost, and its false alarms.
 
 python benchmarks/convention_check.py [--boxes 32 64] [--snrs 0.05 0.5] [--images 2000] [--optics-box 128]
                                       [--only NAME ... pairs] [--faultless [--recipes NAME ...] | --times]
                                       [--work FOLDER]
 
-A data set is simulated (igg-1d), a fault is planted in its arrays by code that the check does not share, and the
-check is asked. Geometry, images, rows, masks and labels are planted at every box and SNR, faults of the CTF in 128 px
-of 3 Å; --optics-box 0 leaves those out. With --faultless, ten sets of each recipe are checked as they are: tiny, lite
+A data set is simulated (igg-1d), a fault is planted in its arrays by code independent of the check, and the
+check is run. Geometry, images, rows, masks and labels are tested at every box and SNR, faults of the CTF in 128 px
+of 3 Å; --optics-box 0 leaves those out. With --faultless, ten unmodified sets of each recipe are checked: tiny, lite
 and realistic ones, of several seeds. With --times, 5,000 images of 64 px are checked, then a table of 100,000 of
-128 px: 2,000 that are there fifty times, since it is sampled anyway. Data sets are kept in FOLDER, and found there
+128 px: 2,000 particles repeated fifty times, since it is sampled anyway. Data sets are kept in FOLDER and reused
 the next time.
 """
 

@@ -1,12 +1,12 @@
-"""Volumes of coordinate networks: seconds for 20 of 64 px, beside the rate of matrix products and cryoDRGN's decoder.
+"""Volumes of coordinate networks: seconds for 20 of 64 px, compared with matrix products and cryoDRGN's decoder.
 
 python benchmarks/decoding.py [--cryodrgn ENVIRONMENT] [--box 64] [--width 256] [--count 20] [--preview 32]
                               [--threads N]
 
-Opening the decoder is counted, imports are not. The work is that of the hidden layers at every point of half the ball
-(fourier) or of the whole ball (hartley); as much of it as plain products of such matrices do in that time is the
-share that is reached. CPU seconds are falsified less by a busy machine; on N free cores divide by N. The peer decodes
-with an untrained network of the same sizes, in its own environment (``peers/make_cryodrgn_env.sh``).
+Opening the decoder is included, imports are not. The work is that of the hidden layers at every point of half the
+ball (fourier) or of the whole ball (hartley); its ratio to the work of plain products of such matrices in the same
+time is the fraction reached. CPU seconds are less affected by a busy machine; on N free cores divide by N. The peer
+decodes with an untrained network of the same sizes, in its own environment (``peers/make_cryodrgn_env.sh``).
 """
 
 import argparse

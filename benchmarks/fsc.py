@@ -1,9 +1,9 @@
-"""Time of FSCs at 128 px beside a loop over shells in NumPy and torch-fourier-shell-correlation, in one run.
+"""Time of FSCs at 128 px, compared with a NumPy loop over shells and torch-fourier-shell-correlation, in one run.
 
 python benchmarks/fsc.py [--pairs 100]
 
-One pair of volumes in a mask; and the per-image FSC of a reconstruction, unmasked and masked, every particle with a
-true volume of its own, which is the most there is to do. Volumes are in memory.
+One pair of volumes in a mask; and the per-image FSC of a reconstruction, unmasked and masked, every particle with its
+own true volume, the worst case. Volumes are in memory.
 """
 
 import argparse

@@ -1,12 +1,12 @@
-"""3DFlex on two domains and a hinge: is the angle found, and is the part that does not move as sharp as before?
+"""3DFlex on two domains and a hinge: recovery of the angle, and sharpness of the rigid part.
 
 python benchmarks/hinge.py [--structure FILE] [--images 5000] [--snr 0.1] [--work DIR]
                            [--methods 3dflex 3dva cryodrgn recovar consensus shuffled-truth] [--set KEY=VALUE ...]
 
-One Fab of an antibody is turned about its hinge by -30 to 30 degrees, in 41 steps with as many images each, by the
+One Fab of an antibody is rotated about its hinge by -30 to 30 degrees, in 41 steps with as many images each, by the
 recipe ``custom``. Every method runs by the command line, at its laptop preset. For each: Spearman's correlation of
-the angle with the first principal axis of the latents, and with a reading of all latents by nearest neighbours;
-deviation and whole FSC-AUC with their intervals; the FSC-AUC of the part that does not move, in a mask of its own;
+the angle with the first principal axis of the latents, and with its nearest-neighbour prediction from all latents;
+deviation and whole FSC-AUC with their intervals; the FSC-AUC of the rigid part, in its own mask;
 the mean of the half-set FSC with motion and without; CPU seconds and peak memory.
 """
 

@@ -1,12 +1,12 @@
-"""Bringing in a job of cryoDRGN of the published size: peak memory, time of a volume, and what a stop costs.
+"""Import of a cryoDRGN job of the published size: peak memory, time per volume, and the cost of an interruption.
 
 python benchmarks/importing.py [--particles 100000] [--volumes 20] [--box 128] [--width 1024] [--threads N]
                                [--folder DIR]
 
-The job folder is made up: a train_vae of cryoDRGN 4 by its file names and tensor names, with random weights and
-latents, the state of its optimiser among them. The data set has that many particles with names of their own, in a
-stack of zeros that takes no room on most disks. What runs is the command itself, in a process of its own: it is
-killed outright when half of the volumes are there, and called again.
+The job folder is artificial: a train_vae of cryoDRGN 4 by its file names and tensor names, with random weights and
+latents, including the optimiser's state. The data set has that many particles with individual names, in a
+stack of zeros that takes no space on most disks. The command itself runs in a separate process: it is
+killed when half of the volumes are finished, and called again.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""Time and memory of the latent metrics beside a double argsort in NumPy, and beside DADApy, in one run.
+"""Time and memory of the latent metrics, compared with a double argsort in NumPy and with DADApy, in one run.
 
     python benchmarks/latents.py [--dadapy FOLDER]
 
 FOLDER is the environment made by ``benchmarks/peers/make_dadapy_env.sh``. Neighbourhood similarity: the published
-protocol on 100,000 particles (5 x 20,000 points, 20 radii, 8-D latent), in a process of its own for its peak memory;
-and 4,000 points at once beside the double argsort, done once a point for all radii, and done anew for every radius as
-the published code does. Information imbalance: 4,000 points, six k, both directions.
+protocol on 100,000 particles (5 x 20,000 points, 20 radii, 8-D latent), in a separate process for its peak memory;
+and 4,000 points at once compared with the double argsort, once for all radii, and again for every radius as in
+the published code. Information imbalance: 4,000 points, six k, both directions.
 """
 
 import argparse

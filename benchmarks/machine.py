@@ -1,4 +1,4 @@
-"""Name the machine a benchmark ran on, in one line."""
+"""Name of the machine of a benchmark, in one line."""
 
 import os
 import platform

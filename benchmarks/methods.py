@@ -1,10 +1,10 @@
-"""Time and memory of the linear methods, from start-up to written volumes, and how they grow with the images.
+"""Time and memory of the linear methods, from start-up to written volumes, and their growth with the images.
 
 python benchmarks/methods.py [--structure FILE] [--methods 3d-class 3dva recovar] [--per-state 62 125 250]
                              [--box 64] [--dataset DIR] [--set METHOD KEY=VALUE ...] [--score]
 
-Each method runs by the command line in a process of its own on igg-1d with 20 states and SNR 0.05 (or on a data set
-that is there), at the settings below; its own record says time and peak memory. --score measures what it found.
+Each method runs by the command line in a separate process on igg-1d with 20 states and SNR 0.05 (or on an existing
+data set), at the settings below; time and peak memory are from its record. --score scores the results.
 """
 
 import argparse

@@ -1,12 +1,12 @@
-"""An epoch of cryodrgn of this package beside an epoch of cryoDRGN 4.3.1's train_vae, on the same files: one ratio.
+"""An epoch of cryodrgn of this package compared with one of cryoDRGN 4.3.1's train_vae, on the same files: one ratio.
 
 python benchmarks/neural.py --cryodrgn ENVIRONMENT [--dataset DIR] [--box 64] [--per-state 250] [--width 256]
                             [--epochs 3] [--threads N]
 
-The peer runs in its own environment (``peers/make_cryodrgn_env.sh``), in float32, which is its own path on a CPU.
+The peer runs in its own environment (``peers/make_cryodrgn_env.sh``), in float32, its mode on a CPU.
 Networks of --width x 3 in both, K = 8, batches of 8. Wall seconds are those of the fastest epoch in each program's
-log; CPU seconds, which a busy machine falsifies less, are the difference of processes of --epochs + 1 epochs and of a
-single epoch. Without --dataset, igg-1d with two states and SNR 0.1 is made.
+log; CPU seconds, less affected by a busy machine, are the difference between processes of --epochs + 1 epochs and of
+a single epoch. Without --dataset, igg-1d with two states and SNR 0.1 is simulated.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""Training on more images than the memory holds: peak, bits and pace within each budget, and what a whole run takes.
+"""Training on more images than memory holds: peak, bits and speed within each budget, and the cost of a whole run.
 
 python benchmarks/neural_memory.py [--images 100000] [--box 128] [--visits 2000] [--budgets 2GB 8GB] [--width 256]
 
-Each budget in a process of its own: images are prepared, in memory or in a file, and so many are visited by cryodrgn
-in bfloat16. The particles are two thousand images many times over, each with a pose of its own, so little is made;
-what is prepared and kept is as large as if they all differed.
+Each budget in a separate process: images are prepared, in memory or in a file, and --visits of them are visited by
+cryodrgn in bfloat16. The particles are two thousand images repeated, each with its own pose, so little is simulated;
+prepared images take as much memory as if they all differed.
 """
 
 import argparse

@@ -1,13 +1,13 @@
-"""cryodrgn and cryodrgn-ai-fixed beside the authors' programs: the same files, equal epochs, the same scores.
+"""cryodrgn and cryodrgn-ai-fixed compared with the authors' programs: the same files, equal epochs, the same scores.
 
 python benchmarks/neural_peers.py --cryodrgn ENVIRONMENT [--drgnai ENVIRONMENT] [--work DIR]
                                   [--recipes igg-1d ribosembly] [--images 2000] [--box 32] [--epochs 15]
                                   [--seeds 3] [--table]
 
-Peers run in environments of their own (``peers/make_cryodrgn_env.sh``; drgnai 0.3.2b installed into another such one)
-on one thread, in float32, their path on a CPU; ours in float32 and in bfloat16, its default. Networks of 256 x 3;
+Peers run in separate environments (``peers/make_cryodrgn_env.sh``; drgnai 0.3.2b installed into another such one)
+on one thread, in float32, their mode on a CPU; ours in float32 and in bfloat16, its default. Networks of 256 x 3;
 K = 8 and batches of 8 for cryoDRGN, K = 4 and batches of 16 for cryoDRGN-AI; SNR 0.1; 20 query particles. Cells are
-kept in ``results/neural_peers.json`` and not made again; --table only prints them.
+kept in ``results/neural_peers.json`` and not run again; --table only prints them.
 """
 
 import argparse

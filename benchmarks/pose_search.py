@@ -1,12 +1,12 @@
-"""Search for poses: ms an image, beside cross-correlation by FFT of every orientation, and how near it comes.
+"""Pose search: ms per image, compared with cross-correlation by FFT of every orientation, and its accuracy.
 
 python benchmarks/pose_search.py [--dataset DATASET] [--images 128] [--peer-images 2] [--threads N]
 
 From the true volume of the first state: 4,608 orientations and 196 shifts up to radius 12, four refinements up to
-the largest radius of the box. The straightforward way takes the same slices and gets all shifts of an orientation at
-once from one inverse FFT of the box; it does level 0 only. Without a data set, 1HZH is imaged, 64 px
-at SNR 0.1. Poses are also sought from the true ones on: where that finds no better scores, what is left is the noise
-of the images and not the search's.
+the largest radius of the box. The straightforward method uses the same slices and gets all shifts of an orientation
+at once from one inverse FFT of the box; it does level 0 only. Without a data set, 1HZH is imaged, 64 px
+at SNR 0.1. Poses are also searched starting from the true ones: where that finds no better scores, the remaining
+error is due to the noise of the images, not to the search.
 """
 
 import argparse

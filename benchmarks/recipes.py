@@ -1,19 +1,19 @@
-"""Time and memory of each recipe at the paper preset, beside real-space rotation, in one run.
+"""Time and memory of each recipe at the paper preset, compared with real-space rotation, in one run.
 
     python benchmarks/recipes.py [RECIPE ...] [--structure RECIPE=FILE ...] [--workers N] [--repeats N]
 
-Ours: ``cryobench simulate RECIPE --preset paper``, start-up, truth, mask, tables and writing included, in a process
-of its own, for two numbers of images. With many images per state both runs make all states, so that their difference
+Ours: ``cryobench simulate RECIPE --preset paper``, including start-up, truth, mask, tables and writing, in a separate
+process, for two numbers of images. With many images per state both runs make all states, so that their difference
 is the cost of images and the rest is fixed; with one image per state (spike-md) both runs have that many frames. The
-large run is the whole published set but for spike-md, which the line through both is continued to:
+large run is the whole published set except for spike-md, for which the line through both is extrapolated:
 
     cost per image at the published number = (T2 - T1) / (N2 - N1) + fixed / published number
 
 Memory is the peak of all processes together (resident, shared pages counted once).
 
-The real-space way is that of the published simulator: rotate the state's volume by trilinear interpolation, sum along
-z, shift, CTF, noise, image by image: here at the images' own sampling, and at the finer one on which atoms are
-rendered (the published way). spike-md needs a new volume per image: rendering it, by our renderer, is added.
+The real-space method is that of the published simulator: rotate the state's volume by trilinear interpolation, sum
+along z, shift, CTF, noise, image by image: here at the images' own sampling, and at the finer one on which atoms are
+rendered (the published way). spike-md needs a new volume per image: its rendering, by our renderer, is added.
 """
 
 import argparse

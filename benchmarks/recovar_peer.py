@@ -1,11 +1,11 @@
-"""recovar of this package beside recovar 1.0.5, on the same files, by the same scores: one table.
+"""recovar of this package compared with recovar 1.0.5, on the same files, by the same scores: one table.
 
 python benchmarks/recovar_peer.py DATASET --recovar ENVIRONMENT [--work DIR] [--queries 20] [--as-it-is]
 
 The peer runs in its own environment (``peers/make_recovar_env.sh``) with its low-memory preset, its CPU
-back-projection put right (``peers/run_recovar.py``; --as-it-is leaves that out), zdim 10, and computes the states at
-the latents of the query particles, or of --queries of them, evenly spaced, one call for each: it takes half an hour
-of CPU for one. What lies finished in --work is not done again; its seconds are then those of the first time.
+back-projection corrected (``peers/run_recovar.py``; --as-it-is leaves that out), zdim 10, and computes the states at
+the latents of the query particles, or of --queries of them, evenly spaced, one call for each: one takes half an hour
+of CPU. Finished results in --work are reused; their seconds are then those of the first time.
 """
 
 import argparse

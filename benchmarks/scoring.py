@@ -2,10 +2,10 @@
 
 python benchmarks/scoring.py [--particles 100000] [--volumes 100] [--box 128] [--ab-initio] [--folder DIR]
 
-The data set has that many particles (which share one empty image), states on a circle, each with a volume of blobs;
-the run an 8-D latent and a noisy volume per query particle, one in each state. --ab-initio gives it poses of its own
-in a turned frame, so that its volumes are aligned first and its poses scored. What is timed is everything the
-command does: reading, hashing, aligning, measuring, writing. It runs twice: measured, and found again.
+The data set has that many particles (with one common empty image), states on a circle, each with a volume of blobs;
+the run an 8-D latent and a noisy volume per query particle, one in each state. --ab-initio gives it its own poses
+in a rotated frame, so that its volumes are aligned first and its poses scored. The time includes everything the
+command does: reading, hashing, aligning, measuring, writing. It runs twice: measured, and read from the kept scores.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""Search for poses among a network's slices: seconds an image, beside cryoDRGN 4.3.1 on the same images, in one run.
+"""Pose search by a network's slices: seconds per image, compared with cryoDRGN 4.3.1 on the same images, in one run.
 
 python benchmarks/search_times.py --cryodrgn ENVIRONMENT [--boxes 32 64] [--images 16]
 
 igg-1d at SNR 0.1. The peer's two programs (``abinit_het_old``, cryoDRGN2, and ``abinit``, cryoDRGN-AI) search in
 their own environment (``peers/make_cryodrgn_env.sh``), in float32 on one thread, by
 ``peers/time_cryodrgn_search.py``; ours with networks of the same size at their initial weights, by the network and by
-anchors. CPU seconds are compared, which a busy machine falsifies less.
+anchors. CPU seconds are compared, which a busy machine affects less.
 """
 
 import argparse

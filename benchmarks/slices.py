@@ -1,12 +1,12 @@
-"""Slice extraction and insertion beside torch's grid_sample and torch-fourier-slice, in one run.
+"""Slice extraction and insertion, compared with torch's grid_sample and torch-fourier-slice, in one run.
 
     python benchmarks/slices.py [--box-size 128] [--images 64] [--repeats 7]
 
-Times are wall seconds per image, the least of the repeats, which alternate between the rivals so that a busy machine
-slows all alike. Peers: ``grid_sample`` interpolates real and imaginary part of the full spectrum at the half-slice's
-points (its backward pass is the insertion); ``torch-fourier-slice``'s bare extraction and insertion (numerator and
-weight together), both on the unpadded grid like our rows "pad 1", and its ``project_3d_to_2d``, which goes from a
-volume to images on a grid padded by two, like our row "project" (both in calls of --peer-images).
+Times are wall seconds per image, the least of the repeats, which alternate between the programs so that a busy
+machine slows all equally. Peers: ``grid_sample`` interpolates real and imaginary part of the full spectrum at the
+half-slice's points (its backward pass is the insertion); ``torch-fourier-slice``'s bare extraction and insertion
+(numerator and weight together), both on the unpadded grid like our rows "pad 1", and its ``project_3d_to_2d``, which
+goes from a volume to images on a grid padded by two, like our row "project" (both in calls of --peer-images).
 """
 
 import argparse

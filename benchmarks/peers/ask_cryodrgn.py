@@ -6,7 +6,7 @@ Request: ``out`` (a folder); ``frequencies`` (npy, (k, 2) in 1/Å); ``images`` (
 ``name``, ``particles``, ``poses`` and ``ctf`` (null: parsed from the particle table); ``maps``, each with ``name``,
 ``read`` (whose particles), ``poses`` and ``ctf`` (null: those of the read), ``select`` (pickled indices) and ``sign``
 of the images. Answer: versions; for each read an npz (rotations, shifts in px, CTF columns, images, CTF values), for
-each map an MRC file; or what the program said instead.
+each map an MRC file; or else the program's error message.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""What DADApy makes of some spaces: golden files for the tests, or its time. Run by the Python of its environment.
+"""DADApy's results on some spaces: golden files for the tests, or its time. Run by the Python of its environment.
 
     FOLDER/bin/python benchmarks/peers/ask_dadapy.py [--write]          # tests/reference/golden/dadapy.{npz,json}
     FOLDER/bin/python benchmarks/peers/ask_dadapy.py --time POINTS K    # seconds and peak memory, as JSON
 
 FOLDER as made by ``make_dadapy_env.sh``. Duplicates are removed as the published scripts do: points that are the
-first of their kind in both spaces stay. Of the subsets DADApy draws, the rows are stored beside its values.
+first of their kind in both spaces stay. For the subsets that DADApy draws, rows are stored with its values.
 """
 
 import argparse

@@ -3,9 +3,10 @@
     ENVIRONMENT/bin/python ask_recovar.py REQUEST.json ANSWER.json
 
 Request and answer are those of ``ask_cryodrgn.py``. The map is the mean of recovar's two half-maps, by the function
-that ``recovar pipeline`` calls. On the CPU it must be told not to oversample (``upsampling_factor=1``): the CPU
-kernel of recovar 1.0.5 takes coordinates of the image's grid on a grid twice as fine, and its maps come out magnified
-by two. ``pipeline`` in the request runs ``recovar pipeline --only-mean`` itself on one of the reads: it shows that.
+that ``recovar pipeline`` calls. On the CPU oversampling must be disabled (``upsampling_factor=1``): the CPU
+kernel of recovar 1.0.5 uses coordinates of the image's grid on a grid twice as fine, and its maps come out magnified
+by two. ``pipeline`` in the request runs ``recovar pipeline --only-mean`` itself on one of the reads, which shows
+this.
 """
 
 import json

@@ -1,10 +1,10 @@
-"""A data set of Gaussian blobs, projected analytically in NumPy: conventions on trial without the simulator.
+"""Data set of Gaussian blobs, projected analytically in NumPy, to test conventions without the simulator.
 
     python benchmarks/peers/blob_dataset.py FOLDER [--particles N] [--box-size N] [--sign {1,-1}]
 
 The object has no symmetry and no mirror plane, shifts reach a tenth of the box, every particle has its own strong
-astigmatism and phase shift, there are two voltages, and the table lists the particles of two stacks in turns: a wrong
-hand, sign, axis order, unit or order anywhere shows.
+astigmatism and phase shift, there are two voltages, and the table alternates particles of two stacks: a wrong
+hand, sign, axis order, unit or order anywhere is detected.
 """
 
 import argparse

@@ -1,6 +1,6 @@
-"""What a foreign program read and reconstructed against what it should have: differences, FSC, tables.
+"""Comparison of a foreign program's input and reconstruction with the expected ones: differences, FSC, tables.
 
-FSC is written out in plain NumPy, apart from the package's own.
+FSC is computed in plain NumPy, independent of the package's own.
 """
 
 from pathlib import Path

@@ -3,9 +3,9 @@
 python benchmarks/peers/make_import_fixtures.py WORK --cryodrgn ENVIRONMENT [--older ENVIRONMENT]
                                                [--drgnai ENVIRONMENT]
 
-48 images of 16 px; one or two epochs of networks 16 wide. Of every job tests/fixtures/imports/NAME keeps
+48 images of 16 px; one or two epochs of networks 16 wide. For every job tests/fixtures/imports/NAME keeps
 configuration, latents, weights, poses, and two maps by the tool's own eval_vol, at rows 0 and 7; provenance.txt says
-the command. What lies finished in WORK is not made again.
+the command. Finished jobs in WORK are not run again.
 """
 
 import argparse

@@ -3,7 +3,7 @@
     ENVIRONMENT/bin/python run_drgnai.py OUT --particles F.star --datadir DIR --poses poses.pkl --ctf ctf.pkl
                                          --epochs N --seed S [--query PARTICLE ...] [--set KEY=NUMBER ...]
 
-drgnai 0.3.2b waits for a CUDA device unconditionally; that call is left out here, nothing else is touched. Volumes
+drgnai 0.3.2b waits for a CUDA device unconditionally; that call is left out here, nothing else is changed. Volumes
 are decoded by its own code at the latents that it saves, those of the forward passes of the last epoch, and written
 as OUT/volumes/PARTICLE.mrc.
 """

@@ -1,10 +1,10 @@
-"""Run a command of recovar's with its CPU back-projection put right. Run by recovar's Python, not by ours.
+"""Run a command of recovar's with its CPU back-projection corrected. Run by recovar's Python, not by ours.
 
     ENVIRONMENT/bin/python run_recovar.py pipeline particles.star --mask mask.mrc --accept-cpu -o OUT ...
 
 The CPU kernel of recovar 1.0.5 places images on a grid twice as fine as if it were as fine as theirs, so that means
-and states come out magnified by two (its CUDA kernel does not, and ``ask_recovar.py`` shows it). Here the places are
-multiplied by the ratio of the grids before the kernel sees them; nothing else is touched. --as-it-is leaves that out.
+and states come out magnified by two (its CUDA kernel does not, and ``ask_recovar.py`` shows it). Here positions are
+multiplied by the ratio of the grids before the kernel sees them; nothing else is changed. --as-it-is leaves that out.
 """
 
 import sys

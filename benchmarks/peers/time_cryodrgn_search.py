@@ -1,11 +1,11 @@
-"""Seconds an image of the pose searches of cryoDRGN 4.3.1, on a CPU. Run by an environment with it, not by ours.
+"""Seconds per image of the pose searches of cryoDRGN 4.3.1, on a CPU. Run by an environment with it, not by ours.
 
     ENVIRONMENT/bin/python time_cryodrgn_search.py --particles F.star --datadir DIR --ctf ctf.pkl [--images 16]
                                                    [--batch 8]
 
 Its own functions, with its own networks at their initial weights (256 x 3), at the defaults of its two programs:
-``abinit_het_old`` (cryoDRGN2) and ``abinit`` (cryoDRGN-AI), in float32. How long a search takes does not depend on
-weights. Prints a line of JSON with CPU and wall seconds an image of each.
+``abinit_het_old`` (cryoDRGN2) and ``abinit`` (cryoDRGN-AI), in float32. The time of a search does not depend on
+weights. Prints a line of JSON with CPU and wall seconds per image of each.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Poses and CTFs of a data set with one convention wrong at a time, to show that a check of conventions can fail."""
+"""Poses and CTFs of a data set with one wrong convention at a time, to show that a check of conventions can fail."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -6,8 +6,8 @@ from ._version import __version__ as __version__
 from .io.store import load_dataset as load_dataset
 from .metrics.evaluate import score as score
 from .recipes.simulate import simulate as simulate
-from .report.card.page import write_card as write_card
-from .report.runs.site import write_report as write_report
+from .report.pages.card import write_card as write_card
+from .report.pages.report import write_report as write_report
 from .runs.adopt import adopt as adopt
 from .runs.run import run as run
 from .runs.saved_run import load_run as load_run

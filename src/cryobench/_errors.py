@@ -1,6 +1,6 @@
-"""Errors a caller may want to tell apart. Everything else is a plain ``ValueError`` or ``TypeError``.
+"""Errors that callers may distinguish. Everything else is a plain ``ValueError`` or ``TypeError``.
 
-Every message says what was expected, what was found, in which file, and what to do about it.
+Every message states what was expected, what was found, in which file, and what to do about it.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ class CryobenchError(Exception):
 
 
 class FormatError(CryobenchError, ValueError):
-    """A file is not what its name or its neighbours promise: truncated, of another type, of another length."""
+    """A file does not match its name or the files next to it: truncated, of another type, of another length."""
 
 
 class MissingDependency(CryobenchError, ImportError):
@@ -24,7 +24,7 @@ class BrokenExtension(CryobenchError, ImportError):
 
 
 class UnknownName(CryobenchError, ValueError):
-    """A recipe, method, metric or setting of that name does not exist; near names are suggested."""
+    """A recipe, method, metric or setting of that name does not exist; similar names are suggested."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)

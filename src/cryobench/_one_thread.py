@@ -1,7 +1,7 @@
-"""Libraries held to one thread where the bits of a result count.
+"""Libraries limited to one thread where the bits of a result matter.
 
-A matrix product or factorisation of several threads adds up in an order that their number decides, and the last bits
-with it. What is worked out on one thread is the same whatever the machine would have allowed.
+A matrix product or factorisation on several threads sums in an order that depends on their number, and so do the
+last bits. On one thread they are the same on every machine.
 """
 
 from collections.abc import Iterator
@@ -19,6 +19,6 @@ def one_blas_thread() -> Iterator[None]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """The same, and OpenMP on one thread: for scikit-learn, which shares sums out among its threads."""
+    """The same, and OpenMP on one thread: for scikit-learn, which distributes sums over its threads."""
     with threadpool_limits(1):
         yield

@@ -1,4 +1,4 @@
-"""How long work says where it is. The command line passes a bar; in Python the default says nothing."""
+"""Progress of long work. The command line passes a bar; in Python the default is silent."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -9,64 +9,64 @@ MEGABYTE = 1_000_000
 
 @runtime_checkable
 class Task(Protocol):
-    """One piece of work under way."""
+    """One running piece of work."""
 
     def advance(self, steps: int = 1, **shown: object) -> None:
-        """Say that ``steps`` more are done; ``shown`` are values worth reading beside the bar."""
+        """Report ``steps`` more as done; ``shown`` are values displayed next to the bar."""
         ...
 
 
 @runtime_checkable
 class Progress(Protocol):
-    """Something that shows tasks."""
+    """Display of tasks."""
 
     def task(self, label: str, total: int | None = None) -> AbstractContextManager[Task]:
         """Context manager that announces a task of ``total`` steps (None if unknown) and yields it."""
         ...
 
     def note(self, text: str) -> None:
-        """Say a sentence that is worth reading while work is under way."""
+        """Show a sentence worth reading while work is running."""
         ...
 
 
 class Named:
-    """A progress whose tasks and notes say what they belong to, such as the folder of a run.
+    """Progress whose tasks and notes are labelled with their owner, such as the folder of a run.
 
-    ``advice`` is a sentence on how that could take less, for who finds out that it takes long.
+    ``advice`` is a sentence on how to make the work shorter, shown when it turns out to be long.
     """
 
     def __init__(self, progress: Progress, name: str, *, advice: str = "") -> None:
         self._progress, self._name, self.advice = progress, name, advice
 
     def task(self, label: str, total: int | None = None) -> AbstractContextManager[Task]:
-        """The task under its name."""
+        """The task, labelled."""
         return self._progress.task(f"{self._name}: {label}", total)
 
     def note(self, text: str) -> None:
-        """The sentence under the name."""
+        """The sentence, labelled."""
         self._progress.note(f"{self._name}: {text}")
 
 
 def find_advice(progress: Progress) -> str:
-    """How the work could take less, in a sentence; empty where nothing is known of it."""
+    """Advice on how to make the work shorter, in a sentence; empty if there is none."""
     return progress.advice if isinstance(progress, Named) else ""
 
 
 class _SilentTask:
     def advance(self, steps: int = 1, **shown: object) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
 
 class Silent:
-    """Progress that nobody sees."""
+    """Silent progress."""
 
     @contextmanager
     def task(self, label: str, total: int | None = None) -> Iterator[Task]:
-        """A task that says nothing."""
+        """A silent task."""
         yield _SilentTask()
 
     def note(self, text: str) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
 
 class Megabytes:
@@ -76,11 +76,11 @@ class Megabytes:
         self._task, self._done, self._shown = task, 0, 0
 
     def add(self, count: int) -> None:
-        """So many bytes more are done."""
+        """Report that many more bytes as done."""
         self.reach(self._done + count)
 
     def reach(self, done: int) -> None:
-        """So many bytes are done in all; fewer than before if the work began again, which is not shown."""
+        """Report the total of bytes done; a smaller one, if the work started again, is not shown."""
         self._done = done
         if done // MEGABYTE > self._shown:
             self._task.advance(done // MEGABYTE - self._shown)
@@ -89,6 +89,6 @@ class Megabytes:
 
 @contextmanager
 def show_megabytes(progress: Progress | None, label: str, total: int) -> Iterator[Megabytes]:
-    """A task of ``total`` bytes; without a progress it says nothing."""
+    """A task of ``total`` bytes; silent without a progress."""
     with (progress or Silent()).task(f"{label} (MB)", total=total // MEGABYTE) as task:
         yield Megabytes(task)

@@ -1,7 +1,7 @@
-"""Registries: literal dictionaries from a name to where its object is, extended by installed entry points.
+"""Registries: literal dictionaries from a name to the location of its object, extended by installed entry points.
 
-Nothing is imported before it is asked for, so listing names is quick and an optional dependency is needed only
-by what uses it.
+Nothing is imported before it is used, so listing names is fast and an optional dependency is needed only
+where it is used.
 """
 
 from collections.abc import Mapping
@@ -19,17 +19,17 @@ class Entry(NamedTuple):
     where: str
     """"module:OBJECT"."""
     what: str = ""
-    """The line that lists it, as the object itself says it, so that a list imports nothing."""
+    """The line shown in lists, equal to the object's own, so that a list imports nothing."""
 
 
 def list_names(table: Mapping[str, Entry], group: str, base: str) -> list[str]:
-    """Names in the table, in its order, then those of the entry-point group that can be loaded, alphabetically."""
+    """Names in the table, in order, then those of the entry-point group that can be loaded, alphabetically."""
     broken = list_broken(table, group, base)
     return [*table, *(name for name in _points(table, group) if name not in broken)]
 
 
 def list_broken(table: Mapping[str, Entry], group: str, base: str) -> dict[str, str]:
-    """Why extensions of an entry-point group cannot be loaded, by name; those that can are not in it."""
+    """Name -> reason for each extension of an entry-point group that cannot be loaded."""
     reasons = {}
     for name, point in _points(table, group).items():
         try:
@@ -40,24 +40,24 @@ def list_broken(table: Mapping[str, Entry], group: str, base: str) -> dict[str, 
 
 
 def load_named(kind: str, name: str, table: Mapping[str, Entry], group: str, base: str) -> Any:
-    """The object a name stands for. The table wins over entry points of the same name.
+    """Object of a name. The table takes precedence over entry points of the same name.
 
     Parameters
     ----------
     kind
-        In words, such as "method".
+        Description, such as "method".
     table, group
         Names of this package, and the entry-point group of others.
     base
-        "module:CLASS" of what an extension must be: a class derived from it, or an object of it. It is imported where
+        "module:CLASS" required of an extension: a class derived from it, or an object of it. It is imported if
         there are extensions.
 
     Raises
     ------
     UnknownName
-        If no ``kind`` has this name; the message suggests a near one.
+        If no ``kind`` has this name; the message suggests a similar one.
     BrokenExtension
-        If another package adds it, and it cannot be loaded or is not what it should be.
+        If another package adds it, and it cannot be loaded or is of the wrong type.
     """
     if name in table:
         return _import(table[name].where)
@@ -82,7 +82,7 @@ def _points(table: Mapping[str, Entry], group: str) -> dict[str, EntryPoint]:
 
 
 def _load(point: EntryPoint, expected: str) -> Any:
-    """What an entry point names. BrokenExtension, saying which package, whatever loading it raises or gives."""
+    """Object of an entry point. BrokenExtension, naming the package, for any error in loading or a wrong type."""
     base: type = _import(expected)
     try:
         found = point.load()
@@ -102,4 +102,4 @@ def _load(point: EntryPoint, expected: str) -> Any:
 
 def _explain(point: EntryPoint, fault: str) -> str:
     package = "an installed package" if point.dist is None else f"the package {point.dist.name}"
-    return f"{package} adds it as {point.value}, which {fault}. Mend or uninstall that package."
+    return f"{package} adds it as {point.value}, which {fault}. Repair or uninstall that package."

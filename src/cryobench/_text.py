@@ -1,4 +1,4 @@
-"""Text of files whose encoding nobody states: from any editor, spreadsheet or program."""
+"""Text of files of unknown encoding, from any editor, spreadsheet or program."""
 
 import codecs
 from pathlib import Path
@@ -17,20 +17,20 @@ def decode_text(data: bytes) -> str:
 
 
 def read_text(path: Path, expected: str) -> str:
-    """Text of a file, whatever it is encoded in.
+    """Text of a file in any of these encodings.
 
     Raises
     ------
     FormatError
-        If the file is missing or cannot be read, or holds zero bytes, which no text does. ``expected`` says in the
-        message what the file should be, such as "a list of stacks".
+        If the file is missing or cannot be read, or holds zero bytes, which text does not. ``expected`` describes in
+        the message what the file should be, such as "a list of stacks".
     """
     if not path.is_file():
-        raise FormatError(f"{path} does not exist or is no file, expected {expected}.")
+        raise FormatError(f"{path} does not exist or is not a file, expected {expected}.")
     try:
         text = decode_text(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
         raise FormatError(f"{path} cannot be read as {expected} ({error}).") from error
     if "\0" in text:
-        raise FormatError(f"{path} cannot be read as {expected}: it holds zero bytes, so it is no text.")
+        raise FormatError(f"{path} cannot be read as {expected}: it holds zero bytes, so it is not text.")
     return text

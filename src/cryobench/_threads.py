@@ -1,7 +1,7 @@
 """A pool of Python threads for kernels that release the GIL; safe to call from any thread and after a fork.
 
-Every compiled kernel runs on it, and none on threads of numba's own: those start OpenMP with as many threads as the
-machine has cores, for torch too, whatever OMP_NUM_THREADS says and in the middle of whatever is under way.
+Every compiled kernel runs on it, and none on numba's own threads: those start OpenMP with as many threads as the
+machine has cores, for torch too, ignoring OMP_NUM_THREADS, even in the middle of other work.
 """
 
 import os
@@ -52,6 +52,6 @@ def run_parts(function: Callable[..., None], parts: Iterable[tuple]) -> None:
 
 
 def run_ranges(function: Callable[..., None], count: int, *arguments: object) -> None:
-    """Call ``function(*arguments, first, last)`` for stretches that cover 0 … count, on the threads allowed."""
+    """Call ``function(*arguments, first, last)`` for ranges that cover 0 … count, on the threads allowed."""
     bounds = np.linspace(0, count, min(_RANGES_PER_THREAD * count_threads(), count) + 1).astype(int)
     run_parts(function, [(*arguments, first, last) for first, last in pairwise(bounds)])

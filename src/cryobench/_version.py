@@ -1,4 +1,4 @@
-"""The version of the installed package, and of what it computes with."""
+"""Version of the installed package, and of the libraries it computes with."""
 
 import json
 import platform
@@ -12,11 +12,11 @@ except PackageNotFoundError:  # the source alone, on the path
     __version__ = "not installed"
 
 LIBRARIES = ("numpy", "scipy", "torch", "numba", "scikit-learn")
-"""Whose versions change results in their last bits."""
+"""Libraries whose versions change the last bits of results."""
 
 
 def describe_software() -> dict[str, str]:
-    """Version of Python and of ``LIBRARIES``, and the commit of this package if it came from a repository."""
+    """Version of Python and of ``LIBRARIES``, and the commit of this package if it is from a repository."""
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
@@ -28,7 +28,7 @@ def describe_software() -> dict[str, str]:
 
 
 def find_commit() -> str | None:
-    """Commit that the package was installed from, or of the checkout it lies in ("+" if that was changed)."""
+    """Commit from which the package was installed, or of its checkout ("+" if that was changed)."""
     try:
         stored = distribution("cryobench").read_text("direct_url.json")
     except PackageNotFoundError:

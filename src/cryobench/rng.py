@@ -2,10 +2,10 @@
 
 One seed makes every draw of a data set, yet no two purposes share a stream: the Philox key is derived from the
 seed *and* the purpose's name, and particle ``i`` starts at counter ``i`` of its own block. Hence any subset of
-particles can be made alone, in any order, by any number of workers, and gets the same bits.
+particles can be made separately, in any order, by any number of workers, with the same bits.
 
-White noise, of which a data set needs a billion numbers, comes from a compiled kernel under the same rule, with keys
-of its own (``make_counter_key``; see ``imaging.kernels.normal``).
+White noise, of which a data set needs a billion numbers, comes from a compiled kernel under the same rule, with its
+own keys (``make_counter_key``; see ``imaging.kernels.normal``).
 
 Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC11 (Philox-4x64).
 """
@@ -30,7 +30,7 @@ def stream(seed: int, purpose: str, index: int = 0) -> np.random.Generator:
     seed
         The data set's or run's seed, non-negative.
     purpose
-        Name of what is drawn. Different names are independent streams.
+        Name of the quantity drawn. Different names are independent streams.
     index
         Particle (or other item) whose private block of 2^128 numbers is used.
     """
@@ -38,17 +38,17 @@ def stream(seed: int, purpose: str, index: int = 0) -> np.random.Generator:
 
 
 def make_counter_key(seed: int, purpose: str) -> np.ndarray:
-    """(2,) uint32: key under which a compiled kernel draws for that purpose from counters of its own."""
+    """(2,) uint32: key under which a compiled kernel draws for that purpose from its own counters."""
     key = _derive_key(seed, purpose)
     return np.array([key & 0xFFFFFFFF, key >> 32 & 0xFFFFFFFF], dtype=np.uint32)
 
 
 class IndexedStream:
-    """Generators for many particles of one purpose, without paying for a new bit generator each time.
+    """Generators for many particles of one purpose, without the cost of a new bit generator each time.
 
     ``IndexedStream(seed, purpose).at(i)`` draws the same numbers as ``stream(seed, purpose, i)``. The returned
-    generator is reused by the next call of ``at``, so draw from it before asking for another. One object must
-    not be shared between threads.
+    generator is reused by the next call of ``at``, so draw from it before requesting another. One object must
+    not be used by several threads.
     """
 
     def __init__(self, seed: int, purpose: str) -> None:
@@ -57,7 +57,7 @@ class IndexedStream:
         self._state = self._bits.state
 
     def at(self, index: int) -> np.random.Generator:
-        """Rewind to the beginning of particle ``index``'s block."""
+        """Rewind to the start of particle ``index``'s block."""
         state = self._state
         low, high = index & 0xFFFFFFFFFFFFFFFF, index >> 64
         state["state"]["counter"][:] = (0, 0, low, high)

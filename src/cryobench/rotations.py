@@ -32,7 +32,7 @@ def euler_from_rotations(rotations: RotationArray) -> Float[np.ndarray, "n 3"]:
     sin_tilt = np.hypot(rotations[:, 2, 0], rotations[:, 2, 1])
     tilt = np.arctan2(sin_tilt, rotations[:, 2, 2])
     rot = np.where(sin_tilt < 1e-7, 0.0, np.arctan2(rotations[:, 2, 1], rotations[:, 2, 0]))
-    # psi is what is left once rot is undone, so that near the poles, where rot is ill-defined, errors cancel.
+    # psi is the angle left after undoing rot, so that near the poles, where rot is ill-defined, errors cancel.
     cos_rot, sin_rot = np.cos(rot), np.sin(rot)
     psi = np.arctan2(
         cos_rot * rotations[:, 0, 1] - sin_rot * rotations[:, 0, 0],
@@ -60,9 +60,9 @@ def sample_uniform_rotation(generator: np.random.Generator) -> Float[np.ndarray,
 
 
 def spread_orientations(n: int) -> RotationArray:
-    """Matrices (n, 3, 3) of evenly spread orientations.
+    """Matrices (n, 3, 3) of evenly spaced orientations.
 
-    Viewing directions lie on a Fibonacci spiral, in-plane angles follow the golden ratio's two-dimensional cousin.
+    Viewing directions are on a Fibonacci spiral, in-plane angles follow the golden ratio's two-dimensional analogue.
     """
     index = np.arange(n) + 0.5
     rot = np.pi * (1 + np.sqrt(5)) * index
@@ -73,7 +73,7 @@ def spread_orientations(n: int) -> RotationArray:
 def geodesic_distance(
     first: Float[np.ndarray, "#n 3 3"], second: Float[np.ndarray, "#n 3 3"]
 ) -> Float[np.ndarray, "n"]:
-    """Angle in radians, in [0, π], of the rotation that takes each of ``first`` to its partner in ``second``.
+    """Angle in radians, in [0, π], of the rotation from each of ``first`` to its partner in ``second``.
 
     Either may be a single one, (1, 3, 3), for all of the other.
 
@@ -88,9 +88,9 @@ def healpix_directions(
 ) -> Float[np.ndarray, "p 3"]:
     """Unit vectors (12 n_side², 3) to the centres of the pixels of a HEALPix grid, or of its ``first`` ones.
 
-    All have the same area. They come ring by ring from +z to −z, or nested, where pixels 4 p … 4 p + 3 of twice the
-    ``n_side`` lie within pixel p. Source: Górski et al., ApJ 622 (2005) 759. ValueError if ``n_side`` is no power of
-    two.
+    All have the same area. They are ordered by ring from +z to −z, or nested, where pixels 4 p … 4 p + 3 of twice the
+    ``n_side`` are within pixel p. Source: Górski et al., ApJ 622 (2005) 759. ValueError if ``n_side`` is not a power
+    of two.
     """
     if n_side < 1 or n_side & (n_side - 1):
         raise ValueError(f"n_side of a HEALPix grid must be a power of two, got {n_side}.")
@@ -103,9 +103,9 @@ def healpix_directions(
 
 @lru_cache(maxsize=64)
 def point_group(name: str) -> RotationArray:
-    """Rotations (g, 3, 3) under which a particle of that point group looks the same, the identity first; read-only.
+    """Rotations (g, 3, 3) under which a particle of that point group is unchanged, the identity first; read-only.
 
-    The main axis is z; the twofold axes of a dihedral group lie in the plane x, y, one of them along x, those of the
+    The main axis is z; the twofold axes of a dihedral group are in the plane x, y, one of them along x, those of the
     icosahedral group along x, y and z.
 
     Parameters
@@ -116,12 +116,12 @@ def point_group(name: str) -> RotationArray:
     Raises
     ------
     ValueError
-        If there is no such group.
+        If the group is unknown.
     """
     if not _POINT_GROUP.fullmatch(name) or name == "D1":
         raise ValueError(f"a point group is named C1, C2, ..., D2, D3, ..., T, O or I; got {name!r}.")
     group = Rotation.create_group(name, axis="Z")
-    # Rotations by the same angle stay in SciPy's order, whatever their angles' last bits.
+    # Rotations by the same angle stay in SciPy's order, regardless of the last bits of their angles.
     rotations = group.as_matrix()[np.argsort(np.round(group.magnitude(), 6), kind="stable")]
     rotations.setflags(write=False)
     return rotations

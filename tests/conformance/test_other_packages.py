@@ -12,7 +12,7 @@ from cryobench.cli.main import app
 from cryobench.io.store import load_dataset
 from cryobench.methods import get_method, list_methods
 from cryobench.metrics import display, get_metric, list_metrics
-from cryobench.report.runs.site import write_report
+from cryobench.report.pages.report import write_report
 from cryobench.runs.decode import write_volumes
 from cryobench.runs.run import run
 from cryobench.runs.score import score_run
@@ -96,7 +96,7 @@ def test_it_is_run_scored_decoded_and_on_the_page_without_any_other_change(quick
 def test_a_broken_extension_is_named_with_its_package(monkeypatch, name, message):
     monkeypatch.syspath_prepend(str(PACKAGE.with_name("broken_package")))
     assert name not in list_metrics()
-    expected = rf"metric '{name}': the package cryobench-broken adds it as .*, which {message}\. Mend or uninstall"
+    expected = rf"metric '{name}': the package cryobench-broken adds it as .*, which {message}\. Repair or uninstall"
     with pytest.raises(BrokenExtension, match=expected):
         get_metric(name)
 

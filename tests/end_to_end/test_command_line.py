@@ -73,7 +73,8 @@ try:
     run_cli()
 except SystemExit:
     pass
-print([name for name in ("torch", "numba", "pandas", "scipy", "sklearn", "plotly", "numpy") if name in sys.modules])
+heavy = ("torch", "numba", "pandas", "scipy", "sklearn", "vl_convert", "numpy")
+print([name for name in heavy if name in sys.modules])
 """
 
 

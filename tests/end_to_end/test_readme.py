@@ -32,7 +32,7 @@ def substitute(text: str, table: dict[str, str]) -> str:
 
 
 def find_road() -> list[str]:
-    section = README[README.index("## The road by hand") : README.index("## Data sets")]
+    section = README[README.index("## Step by step") : README.index("## Data sets")]
     return re.findall(r"^ {4}(cryobench .*)$", section, re.MULTILINE)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.image import imread
+from PIL import Image
 
 from chromium import Page, find_chromium
 from cryobench.report import write_report
@@ -18,36 +18,19 @@ from fabricated import HOSTILE_NAME, fabricate_results, fabricate_rich_dataset
 
 pytestmark = pytest.mark.browser
 
-# Marks in the SVG or pixels that plotly draws for each kind of plot, page by page.
+SYMBOLS, LINES, RECTANGLES, SHAPES = (f".mark-{kind} > path" for kind in ("symbol", "line", "rect", "shape"))
+# Marks in the SVG of each kind of plot, page by page.
 DRAWN = {
     "index.html": {
-        "forest": ".scatterlayer .points path",
-        "cost": ".scatterlayer .points path",
-        "fsc": ".scatterlayer .js-line",
-        "classes": ".heatmaplayer image",
-        "latents": ".scatterlayer .points path",
-        "lines": ".scatterlayer .trace path",
-        "dots": ".scatterlayer .points path",
-        "plane": ".scatterlayer .points path",
-        "grid": ".heatmaplayer image",
-        "density": ".heatmaplayer image",
+        "forest": SYMBOLS, "cost": SYMBOLS, "fsc": LINES, "classes": RECTANGLES, "latents": SYMBOLS,
+        "lines": ".role-mark > path", "dots": SYMBOLS, "plane": SYMBOLS, "grid": RECTANGLES, "density": RECTANGLES,
     },
     "card.html": {
-        "states": ".barlayer .point path",
-        "spectra": ".scatterlayer .js-line",
-        "snr": ".scatterlayer .js-line",
-        "defocus": ".barlayer .point path",
-        "astigmatism": ".barlayer .point path",
-        "ctf": ".scatterlayer .js-line",
-        "directions": ".heatmaplayer image",
-        "psi": ".barlayer .point path",
-        "shifts": ".scatterlayer .points path",
-        "variable": ".barlayer .point path",
-        "pair": ".scatterlayer .points path",
-        "occupancies": ".heatmaplayer image",
-        "assembly": ".annotation-arrow-g path",
+        "states": RECTANGLES, "spectra": LINES, "snr": LINES, "defocus": RECTANGLES, "astigmatism": RECTANGLES,
+        "ctf": LINES, "directions": SHAPES, "psi": RECTANGLES, "shifts": SYMBOLS, "variable": RECTANGLES,
+        "pair": SYMBOLS, "occupancies": RECTANGLES, "assembly": SYMBOLS,
     },
-}
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -108,19 +91,19 @@ def _picture(page: Page, selector: str, path: Path) -> np.ndarray:
         f"(({{x, y, width, height}}) => ({{x, y, width, height}}))"
         f"(document.querySelector({selector!r}).getBoundingClientRect())"
     )
-    return imread(page.screenshot(path, box=box))[..., :3]
+    return np.asarray(Image.open(page.screenshot(path, box=box)))[..., :3] / 255
 
 
 def _camera(page: Page, scene: int) -> list[float]:
-    """Direction of the eye in the scene as it is drawn, not as it was asked for."""
+    """Azimuth and height (radian) and distance of the eye in a scene."""
     return page.run(
-        "(({x, y, z}) => [x, y, z])(document.querySelectorAll('#surface-grid .scene')"
-        f"[{scene}]._fullLayout.scene._scene.getCamera().eye)"
+        "(({azimuth, height, distance}) => [azimuth, height, distance])"
+        f"(document.querySelectorAll('#surface-grid .scene')[{scene}].camera())"
     )
 
 
 def _n_scenes(page: Page) -> int:
-    return page.run("document.querySelectorAll('#surface-grid .scene.js-plotly-plot').length")
+    return page.run("document.querySelectorAll('#surface-grid .scene canvas').length")
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -182,19 +165,36 @@ def test_surfaces_are_seen_in_their_scenes(page, tmp_path):
         assert (np.abs(picture - background).max(axis=-1) > 0.15).mean() > 0.02, f"scene {index} is empty"
 
 
-def test_on_paper_pictures_stand_for_scenes_and_boards_are_whole(page):
+def test_on_paper_scenes_are_seen_and_boards_are_whole(page, tmp_path):
     _draw_surfaces(page)
-    seen = (
-        "[...document.querySelectorAll('#surface-grid .on-paper')].filter((each) => each.offsetHeight > 100).length"
-    )
-    assert page.run(seen) == 0
     page.resize(1480, 1000)  # what A3 has between its margins
     page.send("Emulation.setEmulatedMedia", media="print")
-    assert page.run(seen) == 6
-    assert page.run("document.querySelectorAll('#surface-grid .scene:not([hidden])')[0].offsetHeight") == 0
+    for index in range(6):
+        picture = _picture(page, f"#surface-grid .surface:nth-child({index + 1}) .scene", tmp_path / "scene.png")
+        assert (np.abs(picture - picture[2, 2]).max(axis=-1) > 0.15).mean() > 0.02, f"scene {index} is empty"
     assert page.run(
         "[...document.querySelectorAll('.scroll')].filter((each) => each.scrollWidth > each.clientWidth + 1).length"
     ) == 0  # fmt: skip
+
+
+NO_WEBGL = """
+const canvas = HTMLCanvasElement.prototype, whole = canvas.getContext;
+canvas.getContext = function (kind, ...more) {
+  return kind.startsWith("webgl") ? null : whole.call(this, kind, ...more);
+};
+"""
+
+
+def test_without_webgl_pictures_stand_for_scenes(browser, report):
+    with Page(browser) as page:
+        page.send("Page.addScriptToEvaluateOnNewDocument", source=NO_WEBGL)
+        _open(page, report)
+        _visit(page, "#surface-grid")
+        page.wait_for(
+            "[...document.querySelectorAll('#surface-grid img')].filter((img) => img.naturalWidth).length > 4"
+        )
+        assert "no WebGL" in page.run("document.getElementById('surface-enclosed').textContent")
+        assert page.problems == []
 
 
 def test_the_mean_is_moved_along_the_component_that_is_chosen(page):
@@ -202,7 +202,7 @@ def test_the_mean_is_moved_along_the_component_that_is_chosen(page):
     drawn = "document.querySelectorAll('#moved-grid .scene[data-drawn]').length"
     page.wait_for(f"{drawn} === 3")
     assert page.run("document.querySelectorAll('#moved-query option').length") == 2
-    shape = "[...document.querySelectorAll('#moved-grid .scene')].map((scene) => Array.from(scene.data[0].x).join())"
+    shape = "[...document.querySelectorAll('#moved-grid .scene')].map((scene) => scene.mesh.places.join())"
     minus, mean, plus = page.run(shape)
     assert len({minus, mean, plus}) == 3
     page.run(
@@ -235,7 +235,7 @@ def test_states_of_the_card_are_seen_and_more_can_be_chosen(page, report, tmp_pa
 
 def test_the_level_slider_changes_every_surface(page, tmp_path):
     _draw_surfaces(page)
-    sizes = "[...document.querySelectorAll('#surface-grid .scene')].map((scene) => scene.data[0].i.length)"
+    sizes = "[...document.querySelectorAll('#surface-grid .scene')].map((scene) => scene.mesh.faces.length)"
     words = "document.getElementById('surface-enclosed').textContent"
     first, said = page.run(sizes), page.run(words)
     before = _picture(page, "#surface-grid .scene", tmp_path / "before.png")
@@ -274,14 +274,14 @@ def test_dragging_one_surface_turns_all(page, tmp_path):
 
 def test_another_query_particle_shows_other_surfaces_and_slices(page):
     _draw_surfaces(page)
-    first = page.run("Array.from(document.querySelector('#surface-grid .scene').data[0].x.slice(0, 50))")
+    first = page.run("Array.from(document.querySelector('#surface-grid .scene').mesh.places.slice(0, 50))")
     choose = (
         "((id) => { const box = document.getElementById(id); box.selectedIndex = 2;"
         " box.dispatchEvent(new Event('change')); })"
     )
     page.run(f"{choose}('surface-query')")
     page.wait_for(
-        "JSON.stringify(Array.from(document.querySelector('#surface-grid .scene').data[0].x.slice(0, 50)))"
+        "JSON.stringify(Array.from(document.querySelector('#surface-grid .scene').mesh.places.slice(0, 50)))"
         f" !== JSON.stringify({first})"
     )
     page.run(f"{choose}('slice-query')")
@@ -319,14 +319,20 @@ def test_the_board_of_a_metric_sorts_by_itself(page):
 def test_latents_follow_the_colour_that_is_chosen(page):
     _draw_everything(page)
     plot = "document.querySelector('.plot[data-plot=latents]')"
-    title = f"{plot}.data.at(-1).marker.colorbar.title.text"
+    title = f"{plot}.querySelector('.role-legend-title').textContent"
+    colours = (
+        f"[...new Set([...{plot}.querySelectorAll('.mark-symbol > path')].map((dot) => dot.getAttribute('fill')))]"
+    )
     assert page.run(title) == "dihedral / °"
+    before = page.run(colours)
+    assert len(before) > 10
     page.run(
         "(() => { const box = document.getElementById('latent-colour');"
         " box.value = [...box.options].find((option) => option.text.startsWith('defocus')).value;"
         " box.dispatchEvent(new Event('change')); })()"
     )
     page.wait_for(f"{title} === 'defocus / µm'")
+    assert page.run(colours) != before
     assert page.run("document.querySelectorAll('#latent-colour optgroup').length") == 2
 
 
@@ -359,28 +365,52 @@ def test_a_name_leads_to_its_run_record(page):
         assert words in record
 
 
+def _point_along(page: Page, selector: str, words: str) -> None:
+    """Move the mouse down a plot, through the tenth of its shells, until the words are said at it."""
+    _visit(page, selector)
+    page.run("new Promise((done) => setTimeout(done, 200))")
+    x, y, height = page.run(
+        f"(() => {{ const box = document.querySelector('{selector} .background').getBoundingClientRect();"
+        " return [box.x + 9 / 16 * box.width, box.y, box.height]; })()"
+    )
+    for step in range(60):
+        page.hover(x, y + height * step / 60)
+        page.run("new Promise((done) => setTimeout(done, 40))")
+        if page.run(f"document.querySelector('#tooltip.visible')?.textContent.includes({words!r}) ?? false"):
+            return
+    pytest.fail(f"{words!r} was not said anywhere in {selector}")
+
+
 def test_curves_follow_the_mask_and_each_query_can_be_seen(page):
     _draw_everything(page)
-    _visit(page, ".plot[data-plot=fsc]")
-    plot = "document.querySelector('.plot[data-plot=fsc]')"
-    mean = f"JSON.stringify({plot}.data.find((trace) => trace.name === '3d-class').y)"
-    masked = page.run(mean)
+    selector = ".plot[data-plot=fsc]"
+    _visit(page, selector)
+    curves = f"[...document.querySelectorAll('{selector} .mark-line > path')].map((line) => line.getAttribute('d'))"
+    masked = page.run(curves)
+    texts = page.run(f"[...document.querySelectorAll('{selector} text')].map((text) => text.textContent)")
+    assert {"resolution / Å", "0.143", "truth"} <= set(texts)
+    _point_along(page, selector, "3d-class")
     page.run("document.querySelector('#fsc-mask input[value=none]').click()")
-    page.wait_for(f"{mean} !== {masked!r}")
+    page.wait_for(f"JSON.stringify({curves}) !== JSON.stringify({masked!r})")
     page.run("document.getElementById('fsc-single').click()")
-    page.wait_for(f"{plot}.data.some((trace) => trace.customdata)")
-    assert page.run(f"{plot}.querySelectorAll('.xaxislayer-above .x2tick, .x2tick').length") > 3
+    page.wait_for(f"{curves}.length > 2 * {len(masked)}")
+    _point_along(page, selector, "query particle")
+
+
+def test_runs_are_hidden_and_brought_back_by_the_legend(page):
+    selector = ".plot[data-plot=fsc]"
+    _visit(page, selector)
+    page.wait_for(f"document.querySelector('{selector}').dataset.drawn === 'yes'")
+    lines = f"document.querySelectorAll('{selector} .mark-line > path').length"
+    drawn = page.run(lines)
     x, y = page.run(
-        f"(() => {{ const box = {plot}.querySelector('.nsewdrag').getBoundingClientRect();"
-        " return [box.x + 0.55 * box.width, box.y + 0.2 * box.height]; })()"
+        f"(() => {{ const box = [...document.querySelectorAll('{selector} .role-legend text')]"
+        ".find((text) => text.textContent === '3d-class').getBoundingClientRect();"
+        " return [box.x + box.width / 2, box.y + box.height / 2]; })()"
     )
-    for step in range(30):
-        page.hover(x, y + 5 * step)
-        page.run("new Promise((done) => setTimeout(done, 120))")  # plotly looks at the mouse only so often
-        if page.run(f"{plot}.querySelector('.hoverlayer').textContent.includes('query particle')"):
-            break
-    else:
-        pytest.fail("no query particle was named under the mouse")
+    for expected in (drawn - 1, drawn):
+        page.drag((x, y), (x, y), steps=1)
+        page.wait_for(f"{lines} === {expected}")
 
 
 def test_changing_the_score_redraws_the_forest(page):
@@ -392,14 +422,14 @@ def test_changing_the_score_redraws_the_forest(page):
     )
     page.wait_for("document.querySelector('.plot[data-plot=forest]').textContent.includes('Resolution at FSC 0.5')")
     # Nobody draws a dot for curves that never cross the threshold.
-    assert page.run("document.querySelectorAll('.plot[data-plot=forest] .scatterlayer .trace').length") == 5
+    assert page.run("document.querySelectorAll('.plot[data-plot=forest] .mark-symbol > path').length") == 5
 
 
 def test_a_missing_file_and_a_failing_script_are_noticed(browser, report, tmp_path):
     """The eyes of the tests above: a broken copy of the report must give problems."""
     copy = tmp_path / "broken"
     shutil.copytree(report.parent, copy)
-    (copy / "assets" / "score_plots.js").unlink()
+    (copy / "assets" / "vega.js").unlink()
     picture = next((copy / "assets" / "slices").glob("*.png"))
     picture.unlink()
     with Page(browser) as page:

@@ -7,14 +7,14 @@ import torch
 
 from cryobench.methods.classification_ab_initio import ClassificationAbInitioSettings
 from cryobench.methods.classification_ab_initio.ascent import Ascent
-from cryobench.methods.classification_ab_initio.moves import (
+from cryobench.methods.classification_ab_initio.settings import plan_ascent
+from cryobench.methods.classification_ab_initio.splits import (
     MOST_MISSED,
     Census,
     judge_classes,
     measure_missed,
     split_volume,
 )
-from cryobench.methods.classification_ab_initio.settings import plan_ascent
 from cryobench.reconstruction.engine import RunContext
 from toy import toy_dataset
 
@@ -97,5 +97,5 @@ def test_an_empty_class_takes_half_of_another() -> None:
 def test_classes_that_images_do_not_miss_are_named() -> None:
     assert judge_classes(np.array([9.0, 20.0])) == ()
     (note,) = judge_classes(np.array([9.0, 1.4, 12.0, 0.0]))
-    assert "class 1, 3" in note
+    assert "Class 1, 3 is dispensable" in note
     assert "3 classes would explain" in note

@@ -257,7 +257,7 @@ def test_radii_grow_from_the_first_resolution_to_the_last():
 
 def test_bad_calls_are_named(toy):
     few = toy_dataset(n=5, n_queries=2)
-    with pytest.raises(ValueError, match="10 classes were asked for but there are only 5 particles"):
+    with pytest.raises(ValueError, match="10 classes were requested but there are only 5 particles"):
         classify(few.particles, Classification3DSettings())
     with pytest.raises(ValueError, match="likelihood_resolution of 3"):
         classify(toy.particles, _change(likelihood_resolution=3.0))

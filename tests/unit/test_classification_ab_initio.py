@@ -60,7 +60,7 @@ def test_the_schedule_is_the_published_one() -> None:
 
 def test_a_box_that_does_not_hold_the_resolutions_is_refused_or_said() -> None:
     settings = ClassificationAbInitioSettings()
-    with pytest.raises(ValueError, match=r"holds 41\.1 Å at best, coarser than initial_resolution of 35 Å"):
+    with pytest.raises(ValueError, match=r"resolves 41\.1 Å at best, coarser than initial_resolution of 35 Å"):
         plan_ascent(settings, 100, 16, 18.0)
     looks, notes = plan_ascent(settings, 100, 32, 12.0)
     assert looks[-1].radius == 15
@@ -224,10 +224,10 @@ def test_poses_of_one_state_are_found_from_nothing(one_state) -> None:
 def test_what_it_cannot_use_is_refused() -> None:
     dataset = toy_dataset(n=30)
     particles = dataset.particles.without_poses()
-    with pytest.raises(ValueError, match="31 classes were asked for but there are only 30"):
+    with pytest.raises(ValueError, match="31 classes were requested but there are only 30"):
         _quick(n_classes=31).reconstruct(particles, dataset.queries)
     blank = replace(particles, images=ArrayImages(np.zeros((30, 24, 24), np.float32)))
-    with pytest.raises(ValueError, match="hold no power"):
+    with pytest.raises(ValueError, match="have no power"):
         _quick().reconstruct(blank, dataset.queries)
 
 

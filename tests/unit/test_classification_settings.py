@@ -13,8 +13,8 @@ from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.methods.classification_3d import Classification3D, Classification3DSettings, classify
 from cryobench.methods.classification_3d.expectation import Memberships, Model, compare
 from cryobench.methods.classification_3d.iterations import Classification
-from cryobench.methods.classification_3d.moves import merge_and_split, split_into_empty
 from cryobench.methods.classification_3d.settings import plan_iterations
+from cryobench.methods.classification_3d.split_merge import merge_and_split, split_into_empty
 from cryobench.reconstruction.engine import Passes, RunContext
 from cryobench.reconstruction.images import PosedSpectra, draw_stretch
 from cryobench.reconstruction.statistics import ClassSums, disc_of, small_box, solve_volumes, sum_classes

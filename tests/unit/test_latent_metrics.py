@@ -261,7 +261,7 @@ def test_k_must_fit_the_distinct_points(rng):
         information_imbalance(points, points, 40)
     with pytest.raises(ValueError, match="between 1 and 39, got \\[0"):
         information_imbalance(points, points, [0, 3])
-    with pytest.raises(ValueError, match=r'2 of them counted.*ties="average"'):
+    with pytest.raises(ValueError, match=r'2 of them distinct.*ties="average"'):
         information_imbalance(points, np.arange(40)[:, None] % 2, 3, ties="remove")
     assert information_imbalance(points, np.arange(40)[:, None] % 2, 3).n_duplicates == 0
 

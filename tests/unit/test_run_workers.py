@@ -43,7 +43,7 @@ def test_controls_spread_like_methods(dataset, tmp_path):
 
 
 def test_workers_that_cannot_be_are_refused():
-    with pytest.raises(ValueError, match="give one of the two"):
+    with pytest.raises(ValueError, match="give only one of"):
         check_workers(2, "tcp://somewhere:8786")
     with pytest.raises(ValueError, match="at least 1"):
         check_workers(0, None)

@@ -299,12 +299,12 @@ def test_fourier_to_volume_divides_by_the_kernel_on_both_ways(rng):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"radius": 6}, "radius must lie in"),
-        ({"radius": -1}, "radius must lie in"),
+        ({"radius": 6}, "radius must be in"),
+        ({"radius": -1}, "radius must be in"),
         ({"rotations": 2 * torch.eye(3)[None]}, "orthonormal"),
         ({"rotations": torch.full((1, 3, 3), float("nan"))}, "orthonormal"),
-        ({"volume_index": torch.tensor([2])}, "volume_index must lie in"),
-        ({"volume_index": torch.tensor([-1])}, "volume_index must lie in"),
+        ({"volume_index": torch.tensor([2])}, "volume_index must be in"),
+        ({"volume_index": torch.tensor([-1])}, "volume_index must be in"),
     ],
 )
 def test_refusals(change, message):

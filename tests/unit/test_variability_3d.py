@@ -244,7 +244,7 @@ REFUSED = {
     "as many components as particles": ({"n_components": 12}, {}, "only 12 particles"),
     "a resolution beyond Nyquist": ({"filter_resolution": 5.0}, {}, "filter_resolution of 5 Å is outside"),
     "a highpass that leaves nothing": ({"highpass_resolution": 6.0}, {}, "leaves nothing"),
-    "an empty mask": ({}, {"mask": np.zeros((16, 16, 16), np.float32)}, "data set's mask holds nothing"),
+    "an empty mask": ({}, {"mask": np.zeros((16, 16, 16), np.float32)}, "data set's mask is zero"),
     "withheld poses": ({}, {"rotations": None, "shifts": None}, "come without"),
 }
 

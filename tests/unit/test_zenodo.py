@@ -17,7 +17,7 @@ from cryobench.io.store import load_dataset
 from cryobench.recipes.simulate import simulate
 from cryobench.reconstruction.engine import Passes
 from cryobench.reconstruction.statistics import backproject
-from cryobench.report.runs.site import write_report
+from cryobench.report.pages.report import write_report
 from cryobench.runs.run import run
 from cryobench.runs.score import score_run
 from published_archive import ctf_table, in_order, write_archive, write_mrc, write_pickle, write_star

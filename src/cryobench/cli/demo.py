@@ -30,7 +30,7 @@ def run_demo(output: Path, seed: int, progress: Progress) -> None:
     if is_up_to_date(output / "page", digest_inputs(dataset, results)):
         progress.note(f"{output / 'page'}: up to date, nothing was written.")
     else:
-        from cryobench.report.runs.site import write_report
+        from cryobench.report.pages.report import write_report
 
         page = write_report(dataset, results, output / "page", progress=progress)
     typer.echo(f"\nOpen in a browser: {page.resolve()}")

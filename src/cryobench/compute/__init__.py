@@ -1,4 +1,4 @@
-"""The machine: device, precision, memory budget, workers, and what a run costs. Nothing here knows of the science."""
+"""The machine: device, precision, memory budget, workers, and the cost of a run. Nothing here is scientific."""
 
 from cryobench.compute.compute import Compute, open_compute
 from cryobench.compute.memory import MemoryShortage, format_bytes, parse_memory

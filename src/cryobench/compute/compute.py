@@ -1,6 +1,6 @@
-"""``Compute``: on which device, in which precision, in how much memory and over how many workers a run computes.
+"""``Compute``: device, precision, memory and workers of a run.
 
-None of it is science: it changes speed and, at most, the last bits of a result.
+None of it is science: it affects speed and, at most, the last bits of a result.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 
 @dataclass(frozen=True)
 class Compute:
-    """The machine's side of a run.
+    """Machine settings of a run.
 
     Raises
     ------
@@ -30,15 +30,15 @@ class Compute:
     """
 
     device: str = "cpu"
-    """"cpu" or "cuda", as PyTorch names it; in every worker."""
+    """"cpu" or "cuda", as in PyTorch; in every worker."""
     precision: Precision = "float32"
-    """Of matrix products. Phases, sums, master weights and losses are float32 at least, whatever it is."""
+    """Precision of matrix products. Phases, sums, master weights and losses are always at least float32."""
     memory: int = field(default_factory=default_budget)
-    """Bytes that may be used, of all workers together. More of it keeps images from pass to pass."""
+    """Bytes that may be used by all workers together. More memory keeps images from pass to pass."""
     workers: Workers | None = None
-    """Processes over which particles are spread; None for this one."""
+    """Processes over which particles are distributed; None for this one."""
     team: Team = field(default_factory=Team)
-    """Processes that make every step of a training with this one; see ``open_team``."""
+    """Processes that make every training step together with this one; see ``open_team``."""
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -57,7 +57,7 @@ class Compute:
         return self.memory / self.n_workers
 
     def kind(self) -> dict[str, str]:
-        """What a checkpoint must be resumed on: the kind of device, and the precision."""
+        """Conditions for resuming a checkpoint: the kind of device, and the precision."""
         return {"device": self.device.partition(":")[0], "precision": self.precision}
 
 
@@ -70,7 +70,7 @@ def open_compute(
     workers: int = 1,
     scheduler: str | None = None,
 ) -> Iterator[Compute]:
-    """A ``Compute`` whose workers, if any were started for it, end with the block.
+    """A ``Compute`` whose workers, if started for it, end with the block.
 
     Parameters
     ----------
@@ -81,14 +81,14 @@ def open_compute(
     memory
         Bytes, or text such as "8GB"; None for 70 % of what this process may use.
     workers
-        1 for this process on all its threads; more: that many local Dask processes of one thread.
+        1 for this process on all its threads; more: that many local Dask processes of one thread each.
     scheduler
-        Instead, the address of a Dask scheduler with workers of its own.
+        Address of a Dask scheduler with its own workers, instead.
 
     Raises
     ------
     ValueError
-        If a value is out of range, the device is not there, or both workers and a scheduler are asked for.
+        If a value is out of range, the device does not exist, or both workers and a scheduler are given.
     OSError
         If no scheduler answers.
     """

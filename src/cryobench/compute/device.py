@@ -10,13 +10,13 @@ import torch
 
 
 def choose_device(name: str) -> str:
-    """ "cpu", "cuda" or "auto" (CUDA if there is one) as a torch device. ValueError if it is not there."""
+    """ "cpu", "cuda" or "auto" (CUDA if there is one) as a torch device. ValueError if it does not exist."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name not in ("cpu", "cuda"):
         raise ValueError(f"device must be cpu, cuda or auto, got {name!r}.")
     if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device cuda was asked for but PyTorch sees none: use --device cpu, or auto.")
+        raise ValueError("device cuda was requested but PyTorch sees none: use --device cpu, or auto.")
     return name
 
 
@@ -24,7 +24,7 @@ def multiplies_bfloat16(device: str) -> bool:
     """Whether a device has units for products in bfloat16; without them these are slower than in float32."""
     if device.startswith("cuda"):
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    units = getattr(torch.cpu, "get_capabilities", dict)()  # older versions of PyTorch do not say
+    units = getattr(torch.cpu, "get_capabilities", dict)()  # missing in older versions of PyTorch
     return any(units.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 

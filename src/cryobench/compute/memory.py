@@ -1,6 +1,6 @@
-"""Memory budgets: how much a process may use, and whether what a method needs fits.
+"""Memory budgets: how much a process may use, and whether a method fits.
 
-A budget never changes what is computed. What must be there fits or is an error that says what would; what is left
+A budget never changes the result. Required memory fits or raises an error that states what would fit; the rest
 keeps images in memory, which only makes passes faster.
 """
 
@@ -13,17 +13,17 @@ import psutil
 from cryobench._errors import CryobenchError
 
 DEFAULT_SHARE = 0.7
-"""Of what the process may use."""
+"""Fraction of the memory that the process may use."""
 _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 class MemoryShortage(CryobenchError, ValueError):
-    """What was asked for does not fit in the memory budget; the message says what would."""
+    """The requested sizes do not fit in the memory budget; the message states what would."""
 
 
 def parse_memory(amount: str | float) -> int:
-    """Bytes of an amount such as "8GB", "500 MiB" or 8e9. ValueError if it is none or not positive."""
+    """Bytes of an amount such as "8GB", "500 MiB" or 8e9. ValueError if it is invalid or not positive."""
     if isinstance(amount, str):
         match = re.fullmatch(r"\s*(\d+(?:\.\d*)?(?:[eE]\d+)?)\s*([kmgt]?i?)b?\s*", amount, flags=re.IGNORECASE)
         if match is None or match[2].lower() not in _UNITS:
@@ -52,7 +52,7 @@ def usable_memory() -> int:
 
 
 def default_budget() -> int:
-    """The budget where none is given, in bytes: a share of what the process may use."""
+    """Default budget in bytes: a fraction of what the process may use."""
     return int(DEFAULT_SHARE * usable_memory())
 
 
@@ -65,23 +65,23 @@ def reserve(
     setting: str,
     advice: str = "",
 ) -> float:
-    """Bytes of a budget that are left beside ``count`` items.
+    """Bytes of a budget that are left after ``count`` items.
 
     Parameters
     ----------
     needed
-        Bytes that so many items take in all, growing with their number.
+        Bytes of that many items in total, growing with their number.
     items
-        In words, such as "classes of 128 px".
+        Description, such as "classes of 128 px".
     setting
-        That sets their number, as the user types it: "n_classes".
+        Setting of their number, as the user types it: "n_classes".
     advice
         Further ways out, as a sentence.
 
     Raises
     ------
     MemoryShortage
-        If they do not fit. The message says how much memory would do, and how many of them would fit.
+        If they do not fit. The message states how much memory would suffice, and how many of them would fit.
     """
     wanted = needed(count)
     if wanted <= budget:

@@ -1,4 +1,4 @@
-"""Wall and CPU time and peak memory of a stretch of work."""
+"""Wall and CPU time and peak memory of a block of work."""
 
 import threading
 import time
@@ -10,18 +10,18 @@ import torch
 
 
 class Meter:
-    """Context manager that measures what happens inside: see ``readings``.
+    """Context manager that measures its block: see ``readings``.
 
-    Peak memory is the greatest resident size of this process, looked at twenty times a second: the kernel's own
-    high-water mark would tell of everything the process did before as well. The time of an accelerator is how long
-    it was held, busy or not, as clusters count it; its peak memory is what PyTorch had allocated on it at most.
+    Peak memory is the largest resident size of this process, sampled twenty times a second: the kernel's own
+    high-water mark would include everything the process did before. The time of an accelerator is how long
+    it was held, busy or not, as clusters count it; its peak memory is the largest allocation by PyTorch.
 
     Parameters
     ----------
     device
         The torch device used: "cpu", or "cuda" to measure that as well.
     tick
-        Called every ``seconds`` while the block runs, in a thread of its own, so that what was spent is known even
+        Called every ``seconds`` while the block runs, in its own thread, so that the cost is known even
         if the process is killed.
     """
 
@@ -60,9 +60,10 @@ class Meter:
         self._thread.join()
 
     def readings(self) -> dict[str, float]:
-        """``wall_seconds``, ``cpu_seconds`` (all threads) and ``peak_memory_bytes``, until now or the block's end.
+        """``wall_seconds``, ``cpu_seconds`` (all threads) and ``peak_memory_bytes``, until now or the end of the
+        block.
 
-        On CUDA ``gpu_seconds`` and ``peak_gpu_memory_bytes`` too.
+        On CUDA also ``gpu_seconds`` and ``peak_gpu_memory_bytes``.
         """
         wall, cpu = self._ended or (time.perf_counter(), time.process_time())
         found = {

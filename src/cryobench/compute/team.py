@@ -1,6 +1,6 @@
-"""Processes that make every step of a training together: this one, and Dask workers joined to it (torch.distributed).
+"""Processes that make every training step together: this one, and Dask workers joined to it (torch.distributed).
 
-Each computes on its part of a batch; sums over the processes make the step that one process would have made, to
+Each computes its part of a batch; sums over the processes give the step of a single process, up to
 rounding. The first process, which called, owns everything else: order, log, checkpoint, signals. The others follow it
 and end when they lose the connection to it, whether it finished, failed or was killed.
 """
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from cryobench.compute.compute import Compute
 
 _GLANCE = 0.1
-"""Seconds between two looks at what has come of workers."""
+"""Seconds between two checks of the workers."""
 _JOINING = 120.0
-"""Seconds in which a worker must have come."""
+"""Seconds within which a worker must join."""
 _PATIENCE = 10.0
-"""Seconds that workers have to end, or to say why they ended."""
+"""Seconds that workers have to end, or to report why they ended."""
 
 
 class LostWorker(CryobenchError, RuntimeError):
@@ -40,21 +40,21 @@ class LostWorker(CryobenchError, RuntimeError):
 class Team:
     """One of the processes that make every step together; by default the only one.
 
-    Methods that send something are called in all processes, in the same order. LostWorker if one of them is gone.
+    Communicating methods are called in all processes, in the same order. LostWorker if one of them is gone.
     """
 
     rank: int = 0
-    """Of this process; 0 for the one that called."""
+    """Number of this process; 0 for the one that called."""
     size: int = 1
     """Number of processes."""
 
     @property
     def part(self) -> slice:
-        """Positions in a batch that this process computes on: every ``size``-th."""
+        """Positions in a batch that this process computes: every ``size``-th."""
         return slice(self.rank, None, self.size)
 
     def total(self, value: Tensor) -> Tensor:
-        """Sum of a value over the processes; to be differentiated by what this process put into it."""
+        """Sum of a value over the processes; differentiable by this process's contribution."""
         return value if self.size == 1 else _Total.apply(value)  # pyright: ignore[reportReturnType]
 
     def sum_gradients(self, leaves: Iterable[Tensor]) -> None:
@@ -77,7 +77,7 @@ class Team:
                     dist.broadcast(each, src=0)
 
     def hear(self, number: int = 0) -> int:
-        """The number that the first process calls this with; the others wait for it."""
+        """The number with which the first process calls this; the others wait for it."""
         said = torch.tensor(number)
         self.copy_first([said])
         return int(said)
@@ -85,16 +85,16 @@ class Team:
 
 @contextmanager
 def open_team(compute: Compute, follow: Callable[..., None], *arguments: Any) -> Iterator[Compute]:
-    """``compute`` as the first process of a team, of as many as there are workers; as it is without workers.
+    """``compute`` as the first process of a team with one process per worker; unchanged without workers.
 
-    This process does the part of one worker. Each of the others calls ``follow(its own compute, *arguments)``, which
-    ends when the block does, by a lost connection. All have as many threads as a worker; on CUDA each has a device of
-    its own.
+    This process takes the part of one worker. Each of the others calls ``follow(its own compute, *arguments)``, which
+    ends with the block, by a lost connection. All have as many threads as a worker; on CUDA each has its own
+    device.
 
     Raises
     ------
     LostWorker
-        If a worker was killed. An error in a worker is raised here as it is.
+        If a worker was killed. An error in a worker is raised here unchanged.
     ValueError
         If there are fewer CUDA devices on a machine than processes, or workers are threads of one process.
     """
@@ -132,19 +132,19 @@ def _join(host: str, port: int, compute: Compute, follow: Callable[..., None], *
     with _connect(store, compute):
         try:
             follow(compute, *arguments)
-        except LostWorker:  # the usual end; if another worker failed, that one says so
+        except LostWorker:  # the usual end; if another worker failed, that one reports it
             return
 
 
 def _await(store: dist.Store, others: Sequence[Compute], find_error: Callable[[], BaseException | None]) -> None:
-    """Wait until all others are about to connect: one that has failed before would be waited for in vain."""
+    """Wait until all others are about to connect: one that has already failed would be waited for in vain."""
     end = time.monotonic() + _JOINING
     while not store.check([_here(each) for each in others]):
         error = find_error()
         if error is not None:
             raise error
         if time.monotonic() > end:
-            raise LostWorker(f"a worker did not join within {_JOINING:.0f} s: look at what the workers say.")
+            raise LostWorker(f"a worker did not join within {_JOINING:.0f} s: check the logs of the workers.")
 
 
 def _here(compute: Compute) -> str:
@@ -156,9 +156,9 @@ def _here(compute: Compute) -> str:
 def _connect(store: dist.Store, compute: Compute) -> Iterator[None]:
     """The processes as the default group of torch.distributed: sums of tensors on CUDA by NCCL, all else by Gloo."""
     if dist.is_initialized():
-        raise ValueError("torch.distributed is in use in this process already: leave --workers out.")
+        raise ValueError("torch.distributed is already in use in this process: leave --workers out.")
     backend = "cpu:gloo,cuda:nccl" if compute.device.startswith("cuda") else "gloo"
-    # Imported later, as PyTorch's optimisers do, its functions would hold the group, and its connections stay open.
+    # Imported later, as by PyTorch's optimisers, its functions would hold the group and keep its connections open.
     import torch.distributed.nn  # noqa: F401
 
     with _connected():
@@ -175,8 +175,8 @@ def _connected() -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise LostWorker(
-            "a worker process ended in the middle of a step: was it killed, for want of memory? The same command "
-            "goes on from the last state that was kept."
+            "a worker process ended in the middle of a step, possibly killed for lack of memory. The same command "
+            "resumes from the last kept state."
         ) from error
 
 
@@ -188,7 +188,7 @@ def _describe_seat() -> tuple[str, int, int]:
 def _assign_devices(device: str, seats: Sequence[tuple[str, int, int]]) -> list[str]:
     """A device for every process: the processes of a machine take its CUDA devices in order."""
     if len(set(seats)) < len(seats):
-        raise ValueError(f"{len(seats)} workers share a process: to train they must be processes of their own.")
+        raise ValueError(f"{len(seats)} workers are in one process: for training each must be a separate process.")
     if not device.startswith("cuda"):
         return [device] * len(seats)
     found = []
@@ -197,7 +197,7 @@ def _assign_devices(device: str, seats: Sequence[tuple[str, int, int]]) -> list[
         if index >= n_devices:
             n_here = sum(each[0] == host for each in seats)
             raise ValueError(
-                f"{n_here} processes on {host} need a CUDA device each, and it has {n_devices}: give "
+                f"{n_here} processes on {host} need one CUDA device each, and it has {n_devices}: give "
                 f"--workers {n_devices}."
             )
         found.append(f"cuda:{index}")

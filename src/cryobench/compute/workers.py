@@ -1,7 +1,7 @@
-"""Worker processes: the only place where Dask is spoken.
+"""Worker processes: the only module that uses Dask.
 
-A local cluster that lasts as long as a block, or somebody's scheduler. Work is functions at module level, called with
-arguments that travel; what a worker made may be kept there and named in later calls.
+A local cluster for the duration of a block, or an existing scheduler. Work is functions at module level, called with
+picklable arguments; a worker's result may be kept there and referred to in later calls.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 _PATIENCE = 10.0
-"""Seconds that a scheduler may take to answer."""
+"""Seconds within which a scheduler must answer."""
 _RARE_LOOKS = {
     "distributed.admin.tick.interval": "2s",
     "distributed.admin.tick.limit": "1h",
     "distributed.admin.system-monitor.interval": "10s",
     "distributed.worker.profile.enabled": False,
 }
-"""Of a local cluster at itself, for dashboards that nobody opens: two idle workers took a twelfth of a core."""
+"""Interval at which a local cluster samples itself for dashboards: at the default two idle workers took 1/12 core."""
 
 
 class Workers:
-    """Processes that compute, as a Dask client reaches them. ValueError if the scheduler has none."""
+    """Processes that compute, accessed through a Dask client. ValueError if the scheduler has none."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -39,9 +39,9 @@ class Workers:
     def start(
         self, function: Callable[..., Any], calls: Sequence[Sequence[Any]], *, pinned: bool = False
     ) -> list[Any]:
-        """Handles of ``function(*call)``, the first call at the first worker and so on; at most one for each.
+        """Handles of ``function(*call)``, the first call on the first worker and so on; at most one each.
 
-        A result stays at its worker, for later calls to take by its handle. Should a worker be lost, another makes
+        A result stays on its worker, for later calls to use by its handle. If a worker is lost, another one computes
         its result again, unless calls are ``pinned``.
         """
         options = {"allow_other_workers": not pinned, "pure": False}
@@ -51,7 +51,7 @@ class Workers:
         ]
 
     def find_error(self, handles: Sequence[Any], seconds: float) -> BaseException | None:
-        """First error among calls, once all have ended or so much time is over; None if there is none by then."""
+        """First error among calls, once all have ended or the time is over; None if there is none by then."""
         from dask.distributed import wait
 
         with suppress(TimeoutError):
@@ -59,14 +59,14 @@ class Workers:
         return next((each.exception() for each in handles if each.status == "error"), None)
 
     def find_own_address(self) -> str:
-        """Address of this machine, as the workers reach it."""
+        """Address of this machine, as seen by the workers."""
         from distributed.comm import get_address_host
         from distributed.utils import get_ip
 
         return str(get_ip(get_address_host(self._client.scheduler.address)))
 
     def leave_signals(self) -> None:
-        """Let workers that were started here ignore signals, which a terminal sends to all its processes."""
+        """Let workers started here ignore signals, which a terminal sends to all its processes."""
         if self._client.cluster is not None:
             self._client.run(_ignore_signals)
 
@@ -91,7 +91,7 @@ class Workers:
         return self._client.gather(list(handles))
 
     def map_unordered(self, function: Callable[..., Any], shared: Any, items: Sequence[Any]) -> Iterator[Any]:
-        """Results of ``function(shared, item)`` for all items, as they are done; a worker takes one at a time."""
+        """Results of ``function(shared, item)`` for all items, as they are finished; a worker takes one at a time."""
         from dask.distributed import as_completed
 
         (sent,) = self.broadcast([shared])
@@ -103,13 +103,13 @@ class Workers:
 
 
 def check_workers(workers: int, scheduler: str | None) -> None:
-    """ValueError if there is less than one worker, or local ones and a scheduler are asked for at once."""
+    """ValueError if there is less than one worker, or both local ones and a scheduler are given."""
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}.")
     if workers > 1 and scheduler is not None:
         raise ValueError(
-            f"{workers} local workers and the scheduler {scheduler} were asked for: the scheduler brings workers of "
-            "its own, so give one of the two."
+            f"{workers} local workers and the scheduler {scheduler} were both given: a scheduler has its own "
+            "workers, so give only one of --workers and --scheduler."
         )
 
 
@@ -117,7 +117,7 @@ def check_workers(workers: int, scheduler: str | None) -> None:
 def open_workers(workers: int = 1, scheduler: str | None = None) -> Iterator[Workers | None]:
     """``workers`` local processes of one thread, or those of a scheduler; None for this process alone.
 
-    What was started here is ended here, also after an interruption.
+    Workers started here are ended here, also after an interruption.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def open_workers(workers: int = 1, scheduler: str | None = None) -> Iterator[Wor
         yield None
         return
     import dask.config
-    from dask.distributed import Client, LocalCluster  # a second, which most runs need not wait for
+    from dask.distributed import Client, LocalCluster  # takes a second, which most runs need not wait for
 
     if scheduler is not None:
         try:
@@ -161,7 +161,7 @@ def _ignore_signals() -> None:
 
 
 def _with_threads(threads: int, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call it with no more threads than the worker was given: others use its machine too."""
+    """Call it with no more threads than the worker was given, since others use its machine too."""
     import torch
 
     torch.set_num_threads(threads)

@@ -2,7 +2,7 @@
 
 For particles with CTF-weighted data a (n, y, h), CTF² weights b (n, y, h) and poses R, the least-squares volume
 is F / (W + 1/τ²) with F = Σ insert(a) and W = Σ insert(b), both over the *full* slices. Half-slices are enough:
-their x = 0 column counts by half on the way in, and the mates are added when the totals are asked for.
+their x = 0 column is halved on insertion, and the Friedel mates are added in the totals.
 """
 
 import torch
@@ -16,20 +16,20 @@ from cryobench.imaging.slices import _check_radius, _check_rotations, choose_bod
 
 
 class SliceAccumulator:
-    """Running sums over batches of particles; ``totals`` gives them as full-spectrum volumes at any time.
+    """Running sums over batches of particles; ``totals`` returns them as full-spectrum volumes at any time.
 
     Parameters
     ----------
     box_size, kernel, padding
         Grid to insert into. The trilinear kernel keeps weights non-negative.
-    n_volumes
+    Number of volumes, or None for a single volume without an axis of volumes.
         Classes, or None for a single volume without an axis of volumes.
     n_weights
         Weight channels if they are not one per volume, for example K (K + 1) / 2 second moments.
     radius
         Entries with |k| > radius are left out. Default and maximum: (box_size − 1) // 2.
     device
-        Where the sums are kept and the work is done.
+        Device of the sums and of the computation.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class SliceAccumulator:
         self._single = n_volumes is None and n_weights is None
         volumes = 1 if n_volumes is None else n_volumes
         weights = volumes if n_weights is None else n_weights
-        # One volume after the other, not interleaved: a particle mostly goes to one class only.
+        # Volumes consecutive, not interleaved: most particles belong to one class only.
         self._numerator = torch.zeros(volumes, *self._layout.shape, dtype=torch.complex64, device=device)
         self._weight = torch.zeros(weights, *self._layout.shape, device=device)
 
@@ -72,7 +72,7 @@ class SliceAccumulator:
             Their weights b, for example CTF².
         rotations
             Particle from reference.
-        class_weights
+        γ, needed with several volumes. The taps of a pixel are computed once per particle and class.
             γ, needed if there are several volumes. The taps of a pixel are computed once per particle and class.
         weight_factors
             Factors of b, one per weight channel, where they are not γ; all of them if ``n_weights`` was given.
@@ -110,20 +110,20 @@ class SliceAccumulator:
 
     @property
     def box_size(self) -> int:
-        """Voxels an axis of the volumes."""
+        """Box size of the volumes."""
         return self._layout.box_size
 
     @property
     def sums(self) -> tuple[Tensor, Tensor]:
-        """Numerators (k, z, y, x) and weights (c, z, y, x) as they are stored: to keep, or to change in place."""
+        """Numerators (k, z, y, x) and weights (c, z, y, x) as stored: to keep, or to change in place."""
         return self._numerator, self._weight
 
     def totals(self) -> tuple[FourierVolume, FourierVolume]:
-        """Numerator (complex64) and weight (float32) summed over full slices; stacks if volumes were counted."""
+        """Numerator (complex64) and weight (float32) summed over full slices; stacks if there are several volumes."""
         return self._complete(self._numerator), self._complete(self._weight)
 
     def totals_of(self, index: int) -> tuple[FourierVolume, FourierVolume]:
-        """Numerator and weight of one of K volumes, so that many need not be completed at a time."""
+        """Numerator and weight of one of K volumes, so that not all need be completed at once."""
         layout = self._layout
         numerator, weight = (
             friedel_symmetrise(FourierVolume(sums[index], layout.box_size, layout.padding, layout.kernel))
@@ -149,7 +149,7 @@ def accumulate_slices(
     class_weights: Float[Tensor, "n k"] | None = None,
     threshold: float = 1e-3,
 ) -> tuple[FourierVolume, FourierVolume]:
-    """Numerator and weight of one batch, as ``SliceAccumulator.add`` and ``totals`` give them."""
+    """Numerator and weight of one batch, as from ``SliceAccumulator.add`` and ``totals``."""
     accumulator = SliceAccumulator(
         box_size,
         kernel=kernel,
@@ -165,10 +165,10 @@ def accumulate_slices(
 def _list_entries(
     name: str, factors: Tensor | None, n: int, volumes: int, threshold: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Particle, volume and factor of all that is to be added, volume by volume, particles in their order."""
+    """Particle, volume and factor of every term, volume by volume, particles in order."""
     if factors is None:
         if volumes != 1:
-            raise ValueError(f"{name} of shape ({n}, {volumes}) must say what goes to which of {volumes} volumes.")
+            raise ValueError(f"{name} of shape ({n}, {volumes}) are needed to weight {volumes} volumes.")
         return torch.arange(n), torch.zeros(n, dtype=torch.int64), torch.ones(n)
     if tuple(factors.shape) != (n, volumes):
         raise ValueError(f"{name} must have shape ({n}, {volumes}), got {tuple(factors.shape)}.")

@@ -1,11 +1,11 @@
-"""How badly each of K volumes explains each particle at its pose, shell by shell, in one pass.
+"""Misfit of each of K volumes to each particle at its pose, shell by shell, in one pass.
 
 For packed data y, CTF c and slices V_k, with the weights w of ``HalfDisc``:
 
     A[i, s, k] = Σ_{entries of shell s} w ( c² |V_k|² − 2 Re conj(y) c V_k )
 
-so that |y − c V_k|² summed over a shell is the data's own power plus A: whatever the noise model or the prior
-odds, everything a classification needs is linear in A. On the CPU a compiled kernel reads the K interleaved values
+so that |y − c V_k|² summed over a shell is the data's own power plus A: for any noise model or class
+prior, a classification needs only linear functions of A. On the CPU a compiled kernel reads the K interleaved values
 of each voxel in one gather and never stores a slice; elsewhere, and as its reference, slices are extracted.
 """
 
@@ -31,12 +31,12 @@ def score_classes(
     disc: HalfDisc,
     radius: int,
 ) -> Float32[Tensor, "n s k"]:
-    """A[i, s, k] of the shells up to ``radius``, (n, radius + 1, k), see above.
+    """A[i, s, k] of the shells up to ``radius``, (n, radius + 1, k), see the module.
 
     Parameters
     ----------
     volume_ft
-        A stack for the trilinear kernel, of the box of ``disc``.
+        A trilinear stack, in the box of ``disc``.
     data, ctf
         Packed: their first entries are those of ``disc``.
     rotations
@@ -45,10 +45,10 @@ def score_classes(
     Raises
     ------
     ValueError
-        If ``volume_ft`` is something else.
+        If ``volume_ft`` is anything else.
     """
     if not volume_ft.is_stack or volume_ft.kernel != "trilinear" or volume_ft.box_size != disc.box_size:
-        raise ValueError("scores are taken against a stack of volumes, trilinear, of the particles' box size.")
+        raise ValueError("scores are computed against a stack of volumes, trilinear, in the particles' box size.")
     if data.device.type != "cpu":
         return score_by_slices(volume_ft, data, ctf, rotations, disc, radius)
     count = disc.count(radius)
@@ -83,7 +83,7 @@ def score_by_slices(
     disc: HalfDisc,
     radius: int,
 ) -> Float32[Tensor, "n s k"]:
-    """The same from extracted slices: any device, and what the kernel is tested against."""
+    """The same from extracted slices: for any device, and as the reference in tests of the kernel."""
     count = disc.count(radius)
     reach = min(radius + 1, volume_ft.layout.max_radius)
     slices = extract_slices(volume_ft, rotations, radius=reach).flatten(2)

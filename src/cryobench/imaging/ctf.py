@@ -3,7 +3,7 @@
 CTF = √(1−w²) sin γ − w cos γ,   γ(s) = 2π (−½ Δf λ s² + ¼ Cs λ³ s⁴) − phase shift,
 
 with Δf(s) = ½ [U + V + (U − V) cos 2(∠s − defocus angle)]. So CTF(0) = −w: at underfocus (positive defocus)
-protein is dark in images as recorded. The angle is measured from the x axis towards y. Other programs' signs are
+protein is dark in recorded images. The angle is measured from the x axis towards y. Other programs' signs are
 converted where their files are read, never by a flag here.
 
 Source: Rohou & Grigorieff, J. Struct. Biol. 192 (2015) 216, doi:10.1016/j.jsb.2015.08.008; the wavelength is
@@ -40,7 +40,7 @@ class Ctf(Displayed):
     ------
     ValueError
         If the arrays differ in length, a value is not finite, a voltage is not positive or an amplitude
-        contrast lies outside [0, 1]; the message names the parameter and the first particle concerned.
+        contrast is outside [0, 1]; the message names the parameter and the first such particle.
     """
 
     defocus_u: np.ndarray
@@ -111,7 +111,7 @@ class Ctf(Displayed):
         return len(self.defocus_u)
 
     def __getitem__(self, indices: np.ndarray | slice) -> "Ctf":
-        """Parameters of a subset of the particles, in the order asked."""
+        """Parameters of a subset of the particles, in the given order."""
         return Ctf(*(getattr(self, field.name)[indices] for field in fields(self)))
 
 
@@ -131,7 +131,7 @@ def electron_wavelength(voltage_kv: np.ndarray | float) -> np.ndarray:
 
 
 class PhaseCoefficients(NamedTuple):
-    """Of n particles, float64: CTF = sin((quartic |s|² − mean − difference cos 2(∠s − angle)) |s|² − offset)."""
+    """For n particles, float64: CTF = sin((quartic |s|² − mean − difference cos 2(∠s − angle)) |s|² − offset)."""
 
     quartic: np.ndarray
     """π/2 Cs λ³, Å⁴."""
@@ -144,7 +144,7 @@ class PhaseCoefficients(NamedTuple):
 
 
 def phase_coefficients(ctf: Ctf) -> PhaseCoefficients:
-    """What every evaluation of the CTF starts from, whatever it evaluates it on."""
+    """Coefficients common to all evaluations of the CTF, on any grid."""
     wavelength = electron_wavelength(ctf.voltage_kv)
     return PhaseCoefficients(
         np.pi / 2 * ctf.cs_mm * 1e7 * wavelength**3,

@@ -1,10 +1,10 @@
-"""Volumes prepared for slicing (``FourierVolume``), and the way back from inserted slices to a volume.
+"""Volumes prepared for slicing (``FourierVolume``), and volumes from inserted slices.
 
     volume --- / φ̂, zero-pad, FFT, copy borders ---> FourierVolume --- extract_slices ---> slices
     slices --- insert, friedel_symmetrise, / weight ---> FourierVolume --- FFT⁻¹, crop, / φ̂ ---> volume
 
-Both directions divide by the interpolation kernel's transform φ̂: the first because extracting multiplies by it,
-the second because inserting and dividing by the inserted weight does. So ``fourier_to_volume`` is the gridding
+Both directions divide by the interpolation kernel's transform φ̂: the first because extraction multiplies by it,
+the second because insertion and division by the inserted weight do. So ``fourier_to_volume`` is the gridding
 estimate from slices, *not* the algebraic inverse of ``volume_to_fourier``.
 """
 
@@ -33,11 +33,11 @@ class FourierVolume:
     values: Complex64[Tensor, "z y x *k"] | Float32[Tensor, "z y x *k"]
     """(z, y, x) for one volume, (z, y, x, k) for K, interleaved per voxel. Real for accumulated weights."""
     box_size: int
-    """Voxels an axis of the volume, before padding."""
+    """Box size of the volume, before padding."""
     padding: int = 1
     """The volume was zero-padded to ``padding * box_size`` voxels."""
     kernel: Kernel = "trilinear"
-    """Interpolation kernel the values are prepared for."""
+    """Interpolation kernel for which the values are prepared."""
 
     def __post_init__(self) -> None:
         if tuple(self.values.shape[:3]) != self.layout.shape or self.values.ndim not in (3, 4):
@@ -49,12 +49,12 @@ class FourierVolume:
 
     @property
     def layout(self) -> GridLayout:
-        """Where each frequency is stored."""
+        """Position of each frequency in memory."""
         return GridLayout(self.box_size, self.padding, self.kernel)
 
     @property
     def is_stack(self) -> bool:
-        """Whether there is an axis of volumes, be it of length one."""
+        """Whether there is an axis of volumes, even of length one."""
         return self.values.ndim == 4
 
     @property
@@ -63,11 +63,11 @@ class FourierVolume:
         return self.values.shape[3] if self.is_stack else 1
 
     def to(self, device: torch.device | str) -> "FourierVolume":
-        """The same on another device."""
+        """Copy on another device."""
         return replace(self, values=self.values.to(device))
 
     def with_values(self, values: Tensor) -> "FourierVolume":
-        """Other values on the same grid."""
+        """Copy with other values on the same grid."""
         return replace(self, values=values)
 
     def __getitem__(self, index: int | slice) -> "FourierVolume":
@@ -87,7 +87,7 @@ class FourierVolume:
         return (self.radii() + 0.5).floor().long()
 
     def multiplicities(self) -> Float[Tensor, "z y x"]:
-        """How often each stored entry stands in the full spectrum: 2, 1 on the x = 0 plane, 0 for copies.
+        """Number of occurrences of each stored entry in the full spectrum: 2, 1 on the x = 0 plane, 0 for copies.
 
         ``(multiplicities() * |values|²).sum()`` is the power of the full padded spectrum within the stored
         band, and sums over shells follow in the same way.
@@ -114,7 +114,7 @@ class FourierVolume:
         return next(self.sum_shells([self.values if values is None else values]))
 
     def sum_shells(self, arrays: Iterable[Tensor]) -> Iterator[Tensor]:
-        """``shell_sums`` of several arrays on this grid, one after the other, their shells looked up once."""
+        """``shell_sums`` of several arrays on this grid in turn, with one look-up of their shells."""
         last = self.box_size // 2
         shells = self.shell_indices().flatten().clamp(max=last + 1)
         multiplicities = self.multiplicities()
@@ -130,7 +130,7 @@ class FourierVolume:
         return sums / counts.clamp(min=1).reshape(-1, *[1] * (sums.ndim - 1))
 
     def spread_shells(self, per_shell: Float[Tensor, "s *k"]) -> Float[Tensor, "z y x *k"]:
-        """Values (s,) or (s, k) of shells on every entry of this grid, float32; those of the last beyond it."""
+        """Values (s,) or (s, k) of shells at every entry of this grid, float32; beyond the last shell, its value."""
         return per_shell[self.shell_indices().clamp(max=len(per_shell) - 1)].float()
 
 
@@ -156,7 +156,7 @@ def volume_to_fourier(
     Raises
     ------
     ValueError
-        If the volumes are not cubes, or of an unknown kernel, or ``padding`` is below 1.
+        If the volumes are not cubes, the kernel is unknown, or ``padding`` is below 1.
     """
     size = volumes.shape[-1]
     if volumes.ndim not in (3, 4) or tuple(volumes.shape[-3:]) != (size,) * 3:
@@ -173,7 +173,7 @@ def volume_to_fourier(
         values = transform(volumes)
     elif volumes.requires_grad:
         values = torch.stack([transform(volume) for volume in volumes], dim=-1)
-    else:  # one after the other into place: a stack of all would take the memory twice
+    else:  # one by one in place: a stack of all would take the memory twice
         values = torch.empty(*layout.shape, len(volumes), dtype=torch.complex64, device=volumes.device)
         for index, volume in enumerate(volumes):
             values[..., index] = transform(volume)
@@ -203,10 +203,10 @@ def fourier_to_volume(volume_ft: FourierVolume) -> Float[Tensor, "*k z y x"]:
 def friedel_symmetrise(volume_ft: FourierVolume) -> FourierVolume:
     """Turn a sum of inserted *half*-slices into the sum of the full slices, on every stored entry.
 
-    Every point of the full slice is a point of the half-slice or the conjugate mate of one, so F(g) = H(g) +
-    conj H(−g), copies in the border and across the period included. For that the half-slices' x = 0 column,
-    which holds both of its mates, must have been inserted with weight ½: ``friedel_weights``. Linear, so once
-    after the last batch is enough; not idempotent. ``SliceAccumulator`` does both steps by itself.
+    Every point of the full slice is a point of the half-slice or the Friedel mate of one, so F(g) = H(g) +
+    conj H(−g), including copies in the border and across the period. For that the half-slices' x = 0 column,
+    which holds both mates, must have been inserted with weight ½: ``friedel_weights``. Linear, so applying it once
+    after the last batch is enough; not idempotent. ``SliceAccumulator`` does both steps.
     """
     layout, values = volume_ft.layout, volume_ft.values
     if not volume_ft.is_stack:
@@ -225,7 +225,7 @@ def friedel_weights(box_size: int, *, device: torch.device | str = "cpu") -> Flo
 
 
 def gridding_correction(box_size: int, *, kernel: Kernel = "trilinear", padding: int = 1) -> Float[Tensor, "z y x"]:
-    """φ̂ on the voxels of the box: what volumes from inserted slices are divided by, see above."""
+    """φ̂ on the voxels of the box, by which volumes from inserted slices are divided, see the module."""
     return _grid_transform(GridLayout(box_size, padding, kernel), torch.device("cpu"))
 
 

@@ -1,8 +1,8 @@
-"""Half-discs: the entries of an image's spectrum up to a radius, one of each Friedel pair, packed in a row.
+"""Half-discs: packed entries of an image's spectrum up to a radius, one of each Friedel pair.
 
-A real image's spectrum is known from one of each Friedel pair ±k. ``HalfDisc`` lists one of each pair within a
+A real image's spectrum is determined by one of each Friedel pair ±k. ``HalfDisc`` lists one of each pair within a
 radius, lowest frequencies first, so that a smaller radius is a prefix; sums over it with ``weights`` are half the
-sums over the full spectrum, which is what a Gaussian log-likelihood of complex noise of power σ² asks for:
+sums over the full spectrum, as in a Gaussian log-likelihood of complex noise of power σ²:
 
     log p(y | m) = −Σ_k w_k [ |y_k − m_k|² / σ²_k + log σ²_k ] + const.
 """
@@ -24,8 +24,8 @@ from cryobench.imaging.kernels.cpu.shell_power import add_shell_power
 class HalfDisc:
     """One of each Friedel pair of a half-spectrum with 0 ≤ |k| ≤ ``radius`` (index units), ordered by shell.
 
-    The radius is (n − 1) // 2 at most where slices are inserted or images restored. For an even box n // 2 adds the
-    two pairs on the axes at the Nyquist frequency, which networks are compared at.
+    The radius is at most (n − 1) // 2 where slices are inserted or images restored. For an even box n // 2 adds the
+    two pairs on the axes at the Nyquist frequency, which networks also compare.
     """
 
     box_size: int
@@ -53,7 +53,7 @@ class HalfDisc:
 
     @cached_property
     def weights(self) -> np.ndarray:
-        """(p,) ½ for the zero frequency, which is its own mate, else 1."""
+        """(p,) ½ for the zero frequency, which is its own Friedel mate, else 1."""
         return np.where(self.shells == 0, 0.5, 1.0).astype(np.float32)
 
     @cached_property
@@ -62,7 +62,7 @@ class HalfDisc:
         return np.bincount(self.shells, weights=self.weights, minlength=self.radius + 1)
 
     def count(self, radius: int) -> int:
-        """Number of entries in shells up to ``radius``: they come first."""
+        """Number of entries in shells up to ``radius``, the first ones."""
         return int(np.searchsorted(self.shells, radius, side="right"))
 
     def sum_shells(self, values: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ class HalfDisc:
         return torch.from_numpy(totals)
 
     def spread(self, values: np.ndarray, device: torch.device | str) -> Tensor:
-        """Values (radius + 1,) of the shells at every entry, (p,) float32."""
+        """Shell values (radius + 1,) at every entry, (p,) float32."""
         return torch.from_numpy(np.asarray(values)[self.shells]).float().to(device)
 
     def pack(self, spectra: Tensor) -> Tensor:
@@ -97,14 +97,14 @@ class HalfDisc:
 
     @cached_property
     def multiples(self) -> np.ndarray:
-        """(p,) 2 for entries of the x = 0 column but the zero frequency, else 1: see ``unpack``."""
+        """(p,) 2 for entries of the x = 0 column except the zero frequency, else 1: see ``unpack``."""
         return np.where((self.frequencies[:, 0] == 0) & (self.shells > 0), 2, 1).astype(np.float32)
 
     def unpack(self, packed: Tensor) -> Tensor:
         """Half-spectra (n, y, h) to insert as slices, from packed values (n, p), or of the first shells (n, c).
 
-        Inserting halves the x = 0 column because it holds both of a Friedel pair; here it holds one, which is
-        doubled. The zero frequency is its own mate and is not.
+        Insertion halves the x = 0 column because it holds both of a Friedel pair; here it holds one, which is
+        doubled. The zero frequency is its own mate and is not doubled.
         """
         size, half = self.box_size, self.box_size // 2 + 1
         dense = packed.new_zeros(len(packed), size * half)

@@ -1,11 +1,11 @@
 """The two interpolation kernels: their taps, their Fourier transforms, and the grid correction.
 
 Interpolating a spectrum with a kernel φ multiplies the real-space volume by φ's transform φ̂ and adds aliases.
-The first is undone exactly by dividing the volume by φ̂ beforehand (the grid correction), the second is what
-remains as error and falls with padding.
+The first is undone exactly by dividing the volume by φ̂ beforehand (the grid correction); the aliases
+remain as an error that falls with padding.
 
-* ``"trilinear"``: 2 taps an axis, φ̂ = sinc². Non-negative weights that sum to 1: for reconstruction.
-* ``"wide"``: Kaiser–Bessel, 4 taps an axis, its β tuned to the padding. Ten to a hundred times more exact: for
+* ``"trilinear"``: 2 taps per axis, φ̂ = sinc². Non-negative weights that sum to 1: for reconstruction.
+* ``"wide"``: Kaiser–Bessel, 4 taps per axis, its β tuned to the padding. Ten to a hundred times more exact: for
   simulation. Evaluated as a polynomial in the fractional coordinate, no Bessel function per pixel.
 
 Source: Jackson et al., IEEE Trans. Med. Imaging 10 (1991) 473, doi:10.1109/42.97598 (Kaiser–Bessel gridding).
@@ -19,16 +19,16 @@ import numpy as np
 Kernel = Literal["trilinear", "wide"]
 
 SUPPORT = 0.7
-"""Diameter of the molecule over the box for which β is tuned."""
+"""Diameter of the molecule, relative to the box, for which β is tuned."""
 
 CORRECTION_REACH = 0.4
-"""Grid correction stops growing at this distance from the centre, in padded boxes per axis (wide kernel)."""
+"""Distance from the centre beyond which grid correction is constant, in padded boxes per axis (wide kernel)."""
 
 _DEGREE = 7
 
 
 def count_taps(kernel: Kernel) -> int:
-    """Taps an axis: 2 or 4. ValueError for an unknown kernel."""
+    """Taps per axis: 2 or 4. ValueError for an unknown kernel."""
     taps = {"trilinear": 2, "wide": 4}.get(kernel)
     if taps is None:
         raise ValueError(f"kernel must be 'trilinear' or 'wide', got {kernel!r}.")
@@ -85,7 +85,7 @@ def tap_polynomials(kernel: Kernel, padding: int) -> np.ndarray:
     fits = []
     for tap in range(2):
         distance = np.abs(nodes + 0.5 - (tap - 1))
-        # At Chebyshev nodes the least-squares fit is a sum for each degree, without a linear system to be solved.
+        # At Chebyshev nodes the least-squares fit is one sum per degree, without a linear system.
         waves = np.cos(np.arange(_DEGREE + 1)[:, None] * angles)
         sums = (waves * _kaiser_bessel(distance, beta)).sum(axis=1) / len(nodes)
         sums[1:] *= 2
@@ -100,9 +100,9 @@ def tap_polynomials(kernel: Kernel, padding: int) -> np.ndarray:
 def kernel_transform(kernel: Kernel, box_size: int, padding: int) -> np.ndarray:
     """φ̂ along one axis of the box, (box_size,) float64, centred on ``box_size // 2``.
 
-    Scaled as the interpolation is, so that dividing by the outer product over z, y, x corrects the grid. For the
-    wide kernel it is held at its value at 0.4 padded boxes from the centre beyond that distance: at padding 1,
-    where aliasing leaves nothing to be corrected in the outer tenth of the box, this bounds the correction.
+    Scaled like the interpolation, so that dividing by the outer product over z, y, x corrects the grid. For the
+    wide kernel it is constant beyond 0.4 padded boxes from the centre: at padding 1,
+    where aliasing dominates the outer tenth of the box, this bounds the correction.
     """
     position = (np.arange(box_size) - box_size // 2) / (box_size * padding)
     if kernel == "trilinear":

@@ -1,14 +1,14 @@
-"""Where a spectrum's entries lie in memory for interpolation: the bordered, centred half-grid.
+"""Memory layout of a spectrum for interpolation: the bordered, centred half-grid.
 
 A box of n voxels, padded p times, has a spectrum that is periodic with N = p n. Slices within the radius
-r ≤ (n − 1) // 2 touch frequencies up to M = p r, plus a border of b = taps / 2 entries that spares the kernels
-every bounds check:
+r ≤ (n − 1) // 2 touch frequencies up to M = p r, plus a border of b = taps / 2 entries that makes bounds
+checks in the kernels unnecessary:
 
 * z and y run from −(M + b) to M + b, both ends included, the zero frequency in the middle;
 * x runs from −(b − 1) to M + b: the half-grid, since F(−k) = conj F(k).
 
 Border entries and the two halves of the x = 0 plane are *copies* of other entries: ``fill`` writes them from a
-native-order half-spectrum, ``fold`` adds every copy up, which is its counterpart for sums of inserted slices,
+native-order half-spectrum, ``fold`` sums all copies, the adjoint for sums of inserted slices,
 and ``read`` takes each frequency once.
 """
 
@@ -39,12 +39,12 @@ class GridLayout:
 
     @property
     def taps(self) -> int:
-        """Taps an axis of the kernel."""
+        """Taps of the kernel per axis."""
         return count_taps(self.kernel)
 
     @property
     def padded_size(self) -> int:
-        """Voxels an axis of the padded box."""
+        """Voxels per axis of the padded box."""
         return self.box_size * self.padding
 
     @property
@@ -75,7 +75,7 @@ class GridLayout:
         return full, np.arange(self.shape[2]) - self.center_x
 
     def row_ends(self, radius: float) -> np.ndarray:
-        """How many x columns of each native-order image row lie within ``radius``: (box_size,) int64."""
+        """Number of x columns of each native-order image row within ``radius``: (box_size,) int64."""
         indices = np.arange(self.box_size)
         rows = np.where(indices < (self.box_size + 1) // 2, indices, indices - self.box_size)
         remaining = radius**2 - rows.astype(np.float64) ** 2
@@ -90,7 +90,7 @@ def fill(spectrum: Tensor, layout: GridLayout) -> Tensor:
     columns = along_x % size
     direct = columns <= size // 2
     first, last = int(np.argmax(direct)), len(direct) - int(np.argmax(direct[::-1]))
-    # Columns beyond the half are conjugates of their mates at -z, -y, -x.
+    # Columns beyond the half are conjugates of their Friedel mates at -z, -y, -x.
     before = _select(spectrum, -full, -along_x[:first], size).conj()
     within = _select(spectrum, full, along_x[first:last], size)
     after = _select(spectrum, -full, -along_x[last:], size).conj()

@@ -1,8 +1,8 @@
-"""Sums of slices that go into every volume at once: K numerators and their second-moment weights in one pass.
+"""Sums of slices into several channels at once: K numerators and their second-moment weights in one pass.
 
 For a model that is linear in K coefficients per particle, as y = C P Σ_k z_k V_k + noise, the normal equations of the
 volumes need, at every voxel, Σ z_k insert(a) for each k and Σ z_k z_l insert(b) for each pair k ≤ l. All of them lie
-side by side in a voxel, so that a pixel finds its taps once.
+interleaved in a voxel, so that a pixel's taps are computed once.
 """
 
 import torch
@@ -16,7 +16,7 @@ from cryobench.imaging.slices import _check_radius, _check_rotations, choose_bod
 
 
 class MomentAccumulator:
-    """Running sums over batches of particles; ``totals`` gives them as full-spectrum volumes at any time.
+    """Running sums over batches of particles; ``totals`` returns them as full-spectrum volumes at any time.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class MomentAccumulator:
     radius
         Entries with |k| > radius are left out. Default and maximum: (box_size − 1) // 2.
     device
-        Where the sums are kept and the work is done.
+        Device of the sums and of the computation.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class MomentAccumulator:
         self._numerators = n_numerators
         channels = 2 * n_numerators + n_weights
         self.values: Float32[Tensor, "z y x c"] = torch.zeros(*self._layout.shape, channels, device=device)
-        """The sums over half-slices: those of several accumulators of one shape may be added."""
+        """Sums over half-slices: those of several accumulators of one shape may be added."""
 
     def add(
         self,
@@ -107,7 +107,7 @@ class MomentAccumulator:
         return self._complete(numerator), self._complete(self.values[..., pairs:])
 
     def half_spectra(self) -> tuple[Complex64[Tensor, "z y h k"], Float32[Tensor, "z y h c"]]:
-        """The same in native order, each frequency once: what is solved voxel by voxel and transformed back."""
+        """The same in native order, each frequency once, for voxel-wise solution and back-transform."""
         pairs = 2 * self._numerators
         shape = (*self.values.shape[:3], self._numerators, 2)
         numerator = torch.view_as_complex(self.values[..., :pairs].reshape(shape).contiguous())

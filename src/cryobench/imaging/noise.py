@@ -1,10 +1,10 @@
-"""White noise from per-particle streams, and the variance of a signal that a noise level is set against.
+"""White noise from per-particle streams, and the signal variance that sets a noise level.
 
 The benchmark's SNR is the variance over all pixels of the CTF-applied, noise-free images of one structure, divided by
-the variance of the noise. ``expected_signal_variance`` gives that numerator without making an image: by the
+the variance of the noise. ``expected_signal_variance`` computes that numerator without images: by the
 projection-slice theorem the power of a projection at k, averaged over uniformly distributed orientations, is the
-volume's power averaged over the shell |k|. So the noise level depends on the structure and its particles' CTFs alone,
-never on which images happen to be made together.
+volume's power averaged over the shell |k|. So the noise level depends only on the structure and its particles' CTFs,
+not on which images are made together.
 """
 
 import numpy as np
@@ -29,7 +29,7 @@ _ORIENTATIONS = 128
 def draw_white_noise(seed: int, particles: np.ndarray, box_size: int, *, purpose: str = "noise") -> ImageArray:
     """White noise (n, y, x) of unit variance in real space, each particle from its own stream of that purpose.
 
-    The bits of a particle's image depend on the seed and its index alone.
+    The bits of a particle's image depend only on the seed and its index.
     """
     noise = np.empty((len(particles), box_size, box_size), dtype=np.float32)
     images = noise.reshape(len(particles), -1)
@@ -40,7 +40,7 @@ def draw_white_noise(seed: int, particles: np.ndarray, box_size: int, *, purpose
 def signal_variance(images: ImageArray, mask: np.ndarray | None = None) -> float:
     """Mean over images (n, y, x) of the variance over all pixels, or over the pixels where ``mask`` (y, x) is not 0.
 
-    All pixels is the benchmark's definition; inside a mask, an empty border does not lower it.
+    All pixels is the benchmark's definition; inside a mask, an empty border does not lower the variance.
 
     Raises
     ------
@@ -66,19 +66,19 @@ def expected_signal_variance(
     volume
         (z, y, x); its projections are sums over z on the same grid.
     ctf
-        Of the particles concerned: the average is over them as well.
+        Of the particles, over which the average also runs.
     pixel_size
         Å per voxel.
     power_beyond
         Mean power of the shells from (n + 1) // 2 on, beyond this grid, in the volume's unit: the variance is then
-        that of images on the finer grid that has them, in the unit of images on this one.
+        that of images on the finer grid with these shells, in the unit of images on this one.
 
     Returns
     -------
     Σ_{k≠0} P(|k|) ⟨CTF²(k)⟩ / n⁴ over the entries of an n x n image up to the radius of ``extract_slices``. P, the
-    mean power of the volume on the sphere |k|, falls steeply at the lowest frequencies, which hold most of the
-    signal: up to |k| = 16 it is the mean over slices at 128 evenly spread orientations, beyond it the mean of the
-    shell. Within 1 % of explicit images. The same number on any number of threads.
+    mean power of the volume on the sphere |k|, falls steeply at the lowest frequencies, which carry most of the
+    signal: up to |k| = 16 it is the mean over slices at 128 evenly spaced orientations, beyond it the mean of the
+    shell. Within 1 % of explicit images. The same number for any number of threads.
     """
     size = volume.shape[-1]
     axis, half = np.arange(size) - size // 2, np.arange(size // 2 + 1)
@@ -88,7 +88,7 @@ def expected_signal_variance(
     small, shells = crop_with_power(volume, min(size, 3 * low))
     shells *= (size / small.shape[-1]) ** 6
     power = np.append(shells, 0.0)[np.minimum((radius + 0.5).astype(int), len(shells))]
-    # Slices end at (n − 1) // 2; where rings follow, so does the outer half of the last one.
+    # Slices end at (n − 1) // 2; where rings follow, the outer half of the last one is included.
     power[radius >= (size - 1) // 2 + (1e-9 if power_beyond is None else 0.5)] = 0.0
     near = (radius <= low) & (radius > 0)
     power[near] = _sphere_power(small, low, size)[near[size // 2 - low : size // 2 + low + 1, : low + 1]]
@@ -105,7 +105,7 @@ def expected_signal_variance(
 
 
 def _sphere_power(small: Volume, radius: int, size: int) -> np.ndarray:
-    """Mean |slice|² over evenly spread orientations, (2 radius + 1, radius + 1), rows from −radius.
+    """Mean |slice|² over evenly spaced orientations, (2 radius + 1, radius + 1), rows from −radius.
 
     ``small`` holds the low frequencies of a volume of ``size`` voxels a side.
     """

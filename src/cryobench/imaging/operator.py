@@ -2,7 +2,7 @@
 
     forward:  y_i(k) = CTF_i(k) · exp(+2πi k·t_i) · V(k R_i)
 
-The pose's shift t *centres* the particle, so the forward model moves the centred projection by −t. Spectra are
+The pose's shift t *centres* the particle, so the forward model translates the centred projection by −t. Spectra are
 half-spectra in native order, as everywhere in ``imaging``. Adjoint in the sense of ``slices``: in the plain real
 inner product over stored entries.
 """
@@ -23,14 +23,14 @@ from cryobench.imaging.slices import extract_slices, insert_slices
 
 @dataclass(frozen=True, eq=False)
 class ImagingOperator:
-    """What the microscope does to n particles at known poses. Build it with ``from_poses``."""
+    """Imaging of n particles at known poses. Build it with ``from_poses``."""
 
     rotations: Float[Tensor, "n 3 3"]
     """Particle from reference."""
     transfer: Complex64[Tensor, "n y h"]
     """CTF times the phases of the shift by −t."""
     box_size: int
-    """Pixels an axis of the images."""
+    """Box size of the images."""
     radius: float | None = None
     """Frequencies beyond it (index units) are left out; by default none below Nyquist."""
 
@@ -50,13 +50,13 @@ class ImagingOperator:
         Parameters
         ----------
         rotations
-            (n, 3, 3), particle from reference; their device is where the work is done.
+            (n, 3, 3), particle from reference; on the device of the computation.
         shifts
             (n, 2) in Å, (x, y): the displacement that centres each particle.
         ctf
             Parameters of the n particles.
         box_size, pixel_size
-            Pixels an axis, and Å per pixel.
+            Box size, and Å per pixel.
         radius
             Largest frequency used, in index units.
 
@@ -79,7 +79,7 @@ class ImagingOperator:
         return len(self.rotations)
 
     def __getitem__(self, indices: slice | np.ndarray | Tensor) -> "ImagingOperator":
-        """The operator of some of the particles, in the order asked."""
+        """Operator of some of the particles, in the given order."""
         return ImagingOperator(self.rotations[indices], self.transfer[indices], self.box_size, self.radius)
 
     def forward(
@@ -110,7 +110,7 @@ class ImagingOperator:
         )
 
     def normal(self, volume_ft: FourierVolume, *, volume_index: Int[Tensor, "n"] | None = None) -> FourierVolume:
-        """``adjoint(forward(volume_ft))``, as iterative reconstruction needs it."""
+        """``adjoint(forward(volume_ft))``, as needed in iterative reconstruction."""
         spectra = self.forward(volume_ft, volume_index=volume_index)
         return self.adjoint(spectra, volume_ft, volume_index=volume_index)
 

@@ -1,7 +1,7 @@
 """Sub-pixel translation of images in Fourier space.
 
-A pose's shift is in Å and is the displacement that *centres* the particle (as rlnOriginXAngst): applying it takes
-the particle to the centre of the box, applying its negative puts a centred projection where the particle was.
+A pose's shift is in Å and is the displacement that *centres* the particle (as rlnOriginXAngst): applying it moves
+the particle to the centre of the box, applying its negative moves a centred projection to the particle's position.
 """
 
 import torch
@@ -14,7 +14,7 @@ from cryobench.imaging.kernels import transfer as cpu
 
 
 def shift_phases(shifts: Float[Tensor, "n 2"], box_size: int, *, pixel_size: float) -> Complex[Tensor, "n y h"]:
-    """Factors exp(−2πi k·t) that move images by t = ``shifts`` (n, 2) in Å, ordered (x, y), on half-spectra.
+    """Factors exp(−2πi k·t) that translate images by t = ``shifts`` (n, 2) in Å, ordered (x, y), on half-spectra.
 
     For an even size the Nyquist row and column get the real part, so that the shifted image stays real.
     """
@@ -39,9 +39,9 @@ def _phases_by_axis(
 def shift_images(
     spectra: Complex[Tensor, "n y h"], shifts: Float[Tensor, "n 2"], box_size: int, *, pixel_size: float
 ) -> Complex[Tensor, "n y h"]:
-    """Half-spectra of the images moved by ``shifts`` (n, 2) in Å: content goes towards +x, +y for positive t.
+    """Half-spectra of the images translated by ``shifts`` (n, 2) in Å: content moves towards +x, +y for positive t.
 
-    On the CPU each image's bits do not depend on its company or on the number of threads. Not differentiable there.
+    On the CPU each image's bits do not depend on the other images or the number of threads. Not differentiable there.
     """
     if spectra.device.type != "cpu":
         return spectra * shift_phases(shifts, box_size, pixel_size=pixel_size)

@@ -1,15 +1,15 @@
 """Slices against images over a grid of shifts: scores, and averages of images over the shifts.
 
 For packed slices P_n (n, p), images X_i and weights q_i (b, p) on a half-disc, and shifts t = centre_n + (offset_j,
-offset_k) in px that move an image's content (so that it is centred),
+offset_k) in px that translate an image's content (so that it is centred),
 
     score:   S[n, j, k] = Re Σ_p conj(P_n) X_i exp(−2πi k_p · t / box) − Σ_p q_i |P_n|²           i = which[n]
     average: Z[n, p]    = X_i Σ_{j, k} w[n, j, k] exp(−2πi k_p · t / box)
 
 The first sum of a score is the adjoint of the average. With X = 2 w c y / σ² and q = w c² / σ² (w of ``HalfDisc``),
-a score is the log-likelihood of an image y with CTF c, less that of noise alone.
+a score is the log-likelihood of an image y with CTF c, minus that of noise alone.
 
-On the CPU compiled kernels do the sums row by row of the disc; elsewhere, and as their reference, with a matrix of
+On the CPU compiled kernels compute the sums row by row of the disc; elsewhere, and as their reference, with a matrix
 phases.
 """
 
@@ -31,7 +31,7 @@ _LANES = 8
 
 @dataclass(frozen=True)
 class ShiftGrid:
-    """Shifts about any centre: the same offsets along x and along y.
+    """Shifts around any centre: the same offsets along x and along y.
 
     Raises
     ------
@@ -40,14 +40,14 @@ class ShiftGrid:
     """
 
     extent: float
-    """px: offsets lie within ± this."""
+    """px: offsets are within ± this."""
     count: int
-    """Offsets an axis, at the centres of as many cells."""
+    """Offsets per axis, at the centres of that many cells."""
 
     def __post_init__(self) -> None:
         if not self.extent >= 0 or self.count < 1:
             raise ValueError(
-                f"a grid of shifts needs an extent of at least 0 px and a shift, got {self.extent} px, {self.count}."
+                f"a grid of shifts needs an extent ≥ 0 px and at least one shift, got {self.extent} px, {self.count}."
             )
 
     @property
@@ -66,7 +66,7 @@ class ShiftGrid:
         return np.stack(np.meshgrid(self.offsets, self.offsets, indexing="ij"), axis=-1).reshape(-1, 2)
 
     def finer(self, factor: float) -> "ShiftGrid":
-        """As many shifts within an extent that is so many times smaller."""
+        """Equally many shifts within an extent smaller by a factor."""
         return ShiftGrid(self.extent / factor, self.count)
 
 
@@ -76,7 +76,7 @@ class DiscRows:
 
     disc: HalfDisc
     count: int
-    """Entries, those of whole shells."""
+    """Number of entries, in whole shells."""
 
     @cached_property
     def _order(self) -> np.ndarray:
@@ -89,7 +89,7 @@ class DiscRows:
 
     @cached_property
     def columns(self) -> np.ndarray:
-        """(p,) their kx."""
+        """(p,) kx of these."""
         return self.disc.frequencies[self._order, 0].astype(np.int64)
 
     @cached_property
@@ -99,7 +99,7 @@ class DiscRows:
 
     @cached_property
     def starts(self) -> np.ndarray:
-        """(rows + 1,) where each row begins."""
+        """(rows + 1,) start of each row."""
         return np.searchsorted(self.disc.frequencies[self._order, 1], np.append(self.rows, self.rows[-1] + 1))
 
     def phases(self, axis: int, shifts: np.ndarray) -> np.ndarray:
@@ -153,7 +153,7 @@ def average_shifts(
 
 
 def shift_phases(centres: np.ndarray, grid: ShiftGrid, rows: DiscRows, device: torch.device | str = "cpu") -> Tensor:
-    """exp(−2πi k · t / box), (n, count², p) complex64, of every shift about each centre (n, 2)."""
+    """exp(−2πi k · t / box), (n, count², p) complex64, of every shift around each centre (n, 2)."""
     shifts = centres[:, None] + grid.pairs
     turns = -2 * np.pi / rows.disc.box_size * (shifts @ rows.disc.frequencies[: rows.count].T)
     return torch.from_numpy(np.exp(1j * turns).astype(np.complex64)).to(device)
@@ -168,7 +168,7 @@ def score_by_phases(
     grid: ShiftGrid,
     rows: DiscRows,
 ) -> Tensor:
-    """``score_shifts`` with a matrix of phases: any device, and what the kernel is tested against."""
+    """``score_shifts`` with a matrix of phases: for any device, and as the reference in tests of the kernel."""
     chosen = torch.from_numpy(which).to(images.device)
     turned = shift_phases(centres, grid, rows, images.device)
     scores = torch.einsum("np,ntp->nt", slices.conj() * images[chosen], turned).real
@@ -197,7 +197,7 @@ def _run(
     rows: DiscRows,
     result: np.ndarray,
 ) -> None:
-    """Call a kernel on stretches of the slices, over threads."""
+    """Call a kernel on ranges of the slices, over threads."""
     phases = tuple(rows.phases(axis, centres[:, axis]) for axis in (0, 1))
     rest = (*phases, *rows.tables(grid, _width(grid)), rows.starts, rows.positions, rows.columns, grid.count, result)
     run_ranges(kernel, len(result), *arguments, *rest)

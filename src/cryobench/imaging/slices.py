@@ -39,13 +39,13 @@ def extract_slices(
     Parameters
     ----------
     volume_ft
-        From ``volume_to_fourier``, on the device where the work is to be done.
+        From ``volume_to_fourier``, on the device of the computation.
     rotations
         (n, 3, 3), particle from reference: the value at k = (kx, ky, 0) is V(k R) with k as a row.
     radius
         Entries with |k| > radius (in index units) are 0. Default and maximum: (box_size − 1) // 2.
     volume_index
-        (n,) which volume of a stack each particle shows.
+        (n,) volume of a stack that each particle shows.
 
     Returns
     -------
@@ -58,12 +58,12 @@ def extract_slices(
     """
     layout, values = volume_ft.layout, volume_ft.values
     if not values.is_complex():
-        raise TypeError("slices are taken of a complex spectrum; this FourierVolume holds real weights.")
+        raise TypeError("slices need a complex spectrum; this FourierVolume holds real weights.")
     radius = _check_radius(radius, layout)
     _check_rotations(rotations, values.device)
     if volume_index is not None:
         if not volume_ft.is_stack:
-            raise ValueError("volume_index chooses from a stack of volumes; volume_ft holds a single one.")
+            raise ValueError("volume_index needs a stack of volumes; volume_ft holds a single one.")
         _check_index(volume_index, len(rotations), volume_ft.n_volumes)
     return _Extract.apply(values, rotations.float(), layout, radius, volume_index)
 
@@ -82,7 +82,7 @@ def insert_slices(
 ) -> FourierVolume:
     """Adjoint of ``extract_slices``: add slices to the grid with the interpolation weights.
 
-    For reconstruction use ``SliceAccumulator``, which also handles the mates of the half-spectrum.
+    For reconstruction use ``SliceAccumulator``, which also adds the Friedel mates of the half-spectrum.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def insert_slices(
     radius
         Entries with |k| > radius are left out. Default and maximum: (box_size − 1) // 2.
     n_volumes, volume_index
-        Number of volumes, and (n,) which of them each slice goes to; both or neither.
+        Number of volumes, and (n,) volume to which each slice is added; both or neither.
     weights
         Real factors for the slices' entries, broadcast against (n, y, h), for example ``friedel_weights``.
 
@@ -128,7 +128,7 @@ def insert_slices(
 
 
 def choose_body(device: torch.device) -> ModuleType:
-    """The module that does the work on a device. MissingDependency if CUDA is asked for without Triton."""
+    """Module of the kernels for a device. MissingDependency if CUDA is requested without Triton."""
     if device.type == "cpu":
         return cpu
     if device.type == "cuda":
@@ -208,7 +208,7 @@ def _check_radius(radius: float | None, layout: GridLayout) -> float:
     if radius is None:
         return layout.max_radius
     if not 0 <= radius <= layout.max_radius:
-        raise ValueError(f"radius must lie in [0, {layout.max_radius}] for a box of {layout.box_size}, got {radius}.")
+        raise ValueError(f"radius must be in [0, {layout.max_radius}] for a box of {layout.box_size}, got {radius}.")
     return radius
 
 
@@ -230,6 +230,5 @@ def _check_index(volume_index: Tensor, n: int, n_volumes: int) -> None:
         raise ValueError(f"volume_index has {len(volume_index)} entries for {n} rotations.")
     if n and (int(volume_index.min()) < 0 or int(volume_index.max()) >= n_volumes):
         raise ValueError(
-            f"volume_index must lie in [0, {n_volumes}), found {int(volume_index.min())} to "
-            f"{int(volume_index.max())}."
+            f"volume_index must be in [0, {n_volumes}), found {int(volume_index.min())} to {int(volume_index.max())}."
         )

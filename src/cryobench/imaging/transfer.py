@@ -1,4 +1,4 @@
-"""What the microscope does to a projection, in one pass: CTF times the phases of a displacement."""
+"""Transfer of projections by the microscope, in one pass: CTF times the phases of a displacement."""
 
 import numpy as np
 from jaxtyping import Complex, Float
@@ -14,30 +14,30 @@ from cryobench.imaging.shift import shift_phases
 def apply_transfer(
     spectra: Complex[Tensor, "n y h"], ctf: Ctf, displacements: Float[Tensor, "n 2"], *, pixel_size: float
 ) -> Complex[Tensor, "n y h"]:
-    """Multiply half-spectra of n images by their CTF and move their content by ``displacements``.
+    """Multiply half-spectra of n images by their CTF and translate their content by ``displacements``.
 
     Parameters
     ----------
     spectra
-        (n, y, h) native-order half-spectra; left as they are.
+        (n, y, h) native-order half-spectra; not modified.
     ctf
         Parameters of the n particles.
     displacements
-        (n, 2) Å, (x, y). A particle whose pose has shift t is *seen* displaced by −t: pass −t to simulate an
+        (n, 2) Å, (x, y). A particle whose pose has shift t appears displaced by −t: pass −t to simulate an
         image, +t to centre one (see ``shift``).
     pixel_size
         Å per pixel.
 
     Returns
     -------
-    (n, y, h). On the CPU each image's bits do not depend on its company or on the number of threads.
+    (n, y, h). On the CPU each image's bits do not depend on the other images or the number of threads.
     """
     box_size = spectra.shape[1]
     if spectra.device.type != "cpu":
         grid = frequency_grid(box_size, 2, pixel_size=pixel_size, device=spectra.device)
         phases = shift_phases(displacements, box_size, pixel_size=pixel_size)
         return spectra * evaluate_ctf(ctf, grid) * phases
-    # The grid is made in double precision, so that the phases are as exact as float32 can be.
+    # The grid is in double precision, so that the phases are as exact as float32 allows.
     along_y = frequency_axis(box_size, half=False).numpy().astype(np.float64) / pixel_size
     along_x = frequency_axis(box_size, half=True).numpy().astype(np.float64) / pixel_size
     squared = along_y[:, None] ** 2 + along_x**2

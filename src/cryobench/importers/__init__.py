@@ -1,8 +1,8 @@
-"""Results of other programs, read from what these leave on disk: an import is a run that was trained elsewhere.
+"""Results of other programs, read from their output files: an import is a run that was made elsewhere.
 
-An importer reads files and nothing else: no foreign package is imported, pickles are opened by unpicklers that run
-nothing, and foreign tensors are renamed to ours, so that volumes come from the decoders that methods use. Packages
-add importers of their own through the entry-point group.
+An importer only reads files: no foreign package is imported, pickles are opened by unpicklers that execute
+nothing, and foreign tensors are renamed to ours, so that volumes come from the same decoders as for methods. Packages
+add their own importers through the entry-point group.
 """
 
 import lazy_loader

@@ -1,7 +1,7 @@
-"""``import_results``: what an importer found, as a run in a folder, its volumes decoded where the program left none.
+"""``import_results``: output of an importer as a run in a folder, with volumes decoded where the program wrote none.
 
-The folder is that of any run, with ``import.json`` beside: every file that was read with its hash, what was converted
-or assumed, and what was not found.
+The folder is that of any run, plus ``import.json``: every file that was read, with its hash, everything that was
+converted or assumed, and everything that was not found.
 """
 
 from __future__ import annotations
@@ -52,18 +52,18 @@ def import_results(
     volumes_by: str = "found",
     context: RunContext | None = None,
 ) -> Reconstruction:
-    """Make a run of what another program found of the particles of a data set; repeating a call loads its result.
+    """Make a run from another program's results on the particles of a data set; a repeated call loads the run.
 
     Parameters
     ----------
     tool
         Name of an importer, or "auto" to recognise it.
     path
-        Folder of the program's job; None for "files".
+        Folder of the program's job; None for importer "files".
     folder
-        New folder of the run. Stopped while volumes were decoded, the same call goes on with the next one.
+        New folder of the run. If interrupted while decoding volumes, the same call resumes with the next one.
     options
-        Of the importer.
+        Options of the importer.
     volumes_by
         "found": the program's own volumes, or its model; "kernel-regression": from the images near each latent;
         "none".
@@ -73,16 +73,16 @@ def import_results(
     Raises
     ------
     FormatError
-        If a file is missing, damaged, or its rows cannot be those of the particles; or the folder holds another run.
+        If a file is missing, damaged, or its rows cannot match the particles; or the folder holds another run.
     ValueError
-        If options do not go together, or there is nothing to make volumes from.
+        If options conflict, or no volumes can be made.
     """
     context, target = context or RunContext(), Path(folder)
     if target.exists() and not target.is_dir():
         raise FormatError(f"{target} is a file, expected a new folder for the run.")
     found, account = examine(tool, path, dataset, options=options, volumes_by=volumes_by, context=context)
     if _is_here(target, account):
-        context.progress.note(f"{target}: found finished, nothing was imported.")
+        context.progress.note(f"{target}: already finished, nothing was imported.")
         return load_reconstruction(target)
     with lock_folder(target, doing=f"import {tool}"):
         write_json(target / ACCOUNT, account)
@@ -110,7 +110,7 @@ def examine(
     volumes_by: str = "found",
     context: RunContext | None = None,
 ) -> tuple[Found, dict[str, Any]]:
-    """What an import would bring, and the account of it (import.json); nothing is written. Raises as the import."""
+    """Results that an import would use, and its account (import.json); nothing is written. Raises as the import."""
     context = context or RunContext()
     if volumes_by not in VOLUMES_BY:
         raise ValueError(f"--volumes-by is {', '.join(VOLUMES_BY)}, got {volumes_by!r}.")
@@ -118,13 +118,13 @@ def examine(
     sign = None
     if tool == "auto":
         if source is None:
-            raise ValueError("import auto needs the folder of a job.")
+            raise ValueError("import auto needs the folder of a job: cryobench import auto FOLDER.")
         tool, sign = recognise(source)
     found = get_importer(tool).open(source, options or {}).read(dataset)
     if volumes_by != "found":
         found = replace(found, volumes=None, model={}, decodes_by=None)
     if volumes_by == "kernel-regression" and found.latents is None:
-        raise ValueError("volumes by kernel regression are made near latents, and none were found.")
+        raise ValueError("--volumes-by kernel-regression needs latents, and none were found.")
     _check_parts(found, dataset, volumes_by)
     notes = list(found.notes)
     if isinstance(found.volumes, ForeignMaps) and found.poses != "estimated":
@@ -148,13 +148,13 @@ def examine(
 
 
 def _check_parts(found: Found, dataset: Dataset, volumes_by: str) -> None:
-    """Raise FormatError if what was found is no result of these particles, before anything is written."""
+    """Raise FormatError if the results cannot be of these particles, before anything is written."""
     parts = ("volumes", "latents", "posteriors", "rotations", "shifts")
     try:
         Reconstruction(dataset.queries, **{name: getattr(found, name) for name in parts})
     except ValueError as error:
         names = ", ".join(str(file) for file in found.files if file.suffix not in (".mrc", ".map"))
-        raise FormatError(f"results of other numbers than expected, in {names}: {error}") from error
+        raise FormatError(f"results do not have the expected numbers of rows, in {names}: {error}") from error
     if volumes_by != "kernel-regression" and (found.volumes is not None or found.decodes_by is None):
         return
     assert found.latents is not None
@@ -179,12 +179,12 @@ def _describe(found: Found) -> dict[str, Any]:
 
 
 def _is_here(folder: Path, account: Mapping[str, Any]) -> bool:
-    """Whether the folder holds this import, finished. FormatError if it holds anything else but the start of it."""
+    """Whether the folder holds this import, finished. FormatError if it holds anything except its beginning."""
     if not folder.exists() or all(path.name.startswith(".") for path in folder.iterdir()):
         return False
     if not (folder / ACCOUNT).exists() or read_json(folder / ACCOUNT) != to_plain(account):
         raise FormatError(
-            f"{folder} exists and is no import of these files with these options: choose another folder, or remove "
+            f"{folder} exists and is not this import (same files and options): choose another folder, or remove "
             "it first."
         )
     return (folder / _RECORD).exists() and read_run_record(folder).status == "finished"
@@ -229,7 +229,7 @@ def _reconstruct(
 
 
 def _make_kernel_model(dataset: Dataset, context: RunContext) -> dict[str, np.ndarray]:
-    """What kernel regression needs beside latents: the noise of the images, halves of them, and a mask."""
+    """Arrays for kernel regression in addition to latents: noise of the images, half-sets, and a mask."""
     particles = dataset.particles
     passes = Passes(particles, context.compute, progress=context.progress)
     mask, _, _ = find_masks(particles)
@@ -241,7 +241,7 @@ def _make_kernel_model(dataset: Dataset, context: RunContext) -> dict[str, np.nd
 
 
 class _KeptVolumes:
-    """Volumes that are decoded when they are first read and lie in a folder from then on."""
+    """Volumes decoded when first read, and read from a folder afterwards."""
 
     def __init__(self, volumes: VolumeSource, folder: Path, pixel_size: float) -> None:
         self._volumes, self._folder, self._pixel_size = volumes, folder, pixel_size

@@ -1,4 +1,4 @@
-"""Plain files: latents, maps, labels and poses of a program that is not known here, each given on its own."""
+"""Plain files: latents, maps, labels and poses of any other program, each given separately."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OPTIONS = (*_SOURCES, "method", "images", "indices", "shift_unit", "voxel_size"
 
 @dataclass
 class Files(Importer):
-    """Files given one by one; any of them may be absent, but not all."""
+    """Files given one by one; each is optional, but at least one is needed."""
 
     name = "files"
     title = "Plain files of any program: latents, maps, labels or class probabilities, poses."
@@ -33,7 +33,7 @@ class Files(Importer):
         "--volumes FOLDER": "maps (.mrc, .map) of the query particles, or of classes (--volumes-of classes)",
         "--labels .csv .npy .pkl .parquet .star": "the class of each particle; −1 for one left out; or class "
         "probabilities, a column for each class",
-        "--poses .star .cs .pkl .npy": "found by the program: rotations, and shifts that centre the images",
+        "--poses .star .cs .pkl .npy": "poses found by the program: rotations, and shifts that centre the images",
     }
 
     options: dict[str, Any]
@@ -157,7 +157,7 @@ class Files(Importer):
                 raise ValueError("maps of classes need the class of each particle: give --labels.")
             left = dataset.queries[classes[dataset.queries] < 0]
             if len(left):
-                raise FormatError(f"query particle {left[0]} has no class, so there is no map for it.")
+                raise FormatError(f"query particle {left[0]} has no class, so it has no map.")
             paths = choose_by_class(folder, classes[dataset.queries], posteriors.shape[1], notes)
         return place_maps(
             paths,
@@ -177,7 +177,7 @@ def _one_hot(classes: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Posteriors (n, k) of classes, NaN for −1; classes counted from 1 become counted from 0."""
     known = classes >= 0
     if not known.any():
-        raise FormatError(f"{path} gives no particle a class: all are -1.")
+        raise FormatError(f"{path} assigns no particle to a class: all are -1.")
     values, numbered = np.unique(classes[known], return_inverse=True)
     posteriors = np.full((len(classes), len(values)), np.nan, dtype=np.float32)
     posteriors[known] = np.eye(len(values), dtype=np.float32)[numbered]

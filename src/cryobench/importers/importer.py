@@ -1,4 +1,4 @@
-"""``Importer``: how files of another program become parts of a reconstruction."""
+"""``Importer``: base class that turns files of another program into parts of a reconstruction."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from cryobench.data import Dataset, VolumeSource
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What lay there, its rows in the order of the data set's particles; a part that is None was not found."""
+    """Parts found, with rows in the order of the data set's particles; a part that is None was not found."""
 
     tool: str
-    """Program and version, as far as its files tell."""
+    """Program and version, as far as its files state."""
     latents: np.ndarray | None = None
     """(n, d); NaN rows for particles that the program left out."""
     posteriors: np.ndarray | None = None
     """(n, k) class probabilities; NaN rows likewise."""
     rotations: np.ndarray | None = None
-    """(n, 3, 3), from the reference to the particle."""
+    """(n, 3, 3), particle from reference."""
     shifts: np.ndarray | None = None
     """(n, 2) Å, which centre the images."""
     volumes: VolumeSource | None = None
@@ -33,52 +33,51 @@ class Found:
     """Arrays for the decoder named by ``decodes_by``."""
     decodes_by: str | None = None
     box: int | None = None
-    """Side of the images that the model was trained on, where it is not the data set's."""
+    """Box size of the model's training images, if not the data set's."""
     poses: Literal["given", "estimated", "unknown"] = "unknown"
     """Whether the program was given the poses."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Of the program, as its files tell."""
+    """Settings of the program, as far as its files state."""
     files: tuple[Path, ...] = ()
     """Every file that was read."""
     notes: tuple[str, ...] = ()
-    """What was assumed, converted or set aside, in sentences."""
+    """Assumptions, conversions and ignored values, in sentences."""
     missing: tuple[str, ...] = ()
-    """What was looked for and not found."""
+    """Parts that were looked for and not found."""
 
 
 class Importer(ABC):
-    """Reads what one program leaves behind. Subclasses are made from the options of the command line."""
+    """Reader of one program's output. Subclasses are made from the options of the command line."""
 
     name: ClassVar[str]
     title: ClassVar[str]
     """One line: which program, which versions."""
     reads: ClassVar[Mapping[str, str]]
-    """Files, and what is taken from each: for docs/importers.md."""
+    """Files, and the content taken from each: for docs/importers.md."""
 
     @classmethod
     def recognise(cls, path: Path) -> str | None:
-        """By what a folder is known as this program's, in words; None if it is not."""
+        """Sign, in words, by which a folder is recognised as this program's; None if it is not."""
         return None
 
     @classmethod
     @abstractmethod
     def open(cls, path: Path | None, options: Mapping[str, Any]) -> Importer:
-        """An importer of a folder. ValueError if an option is none of this importer's, or options do not go "
-        "together."""
+        """An importer of a folder. ValueError if an option is unknown to this importer, or options conflict."""
 
     @abstractmethod
     def read(self, dataset: Dataset) -> Found:
-        """What the program found of the particles of a data set.
+        """Results of the program on the particles of a data set.
 
         Raises
         ------
         FormatError
-            If a file is missing, damaged or of another form, or its rows cannot be those of the particles.
+            If a file is missing, damaged or of another format, or its rows cannot match the particles.
         """
 
 
 def check_options(importer: type[Importer], options: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
-    """Options that were given. ValueError if one is not among those that an importer knows."""
+    """Options that were given. ValueError if one is unknown to an importer."""
     given = {name: value for name, value in options.items() if value is not None}
     unknown = [name for name in given if name not in known]
     if unknown:

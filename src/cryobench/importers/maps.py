@@ -1,9 +1,9 @@
-"""Maps of other programs at the query particles: which file is whose, and on the grid of the data set.
+"""Maps of other programs at the query particles: assignment of files, and resampling to the data set's grid.
 
-Files are given to query particles by the number in their names, in this order of trust: a table of names; the index
-of the particle; a count of the query particles, from 0 or from 1. Maps of classes or states are given by each
-particle's own. The voxel size in the header of a map is often wrong (many programs write 1 Å), so a map of another
-box is taken to cover the same extent as the images, unless its header states otherwise.
+Files are assigned to query particles by the number in their names, in this order of trust: a table of names; the
+index of the particle; a count of the query particles, from 0 or from 1. Maps of classes or states are assigned by
+each particle's class. The voxel size in the header of a map is often wrong (many programs write 1 Å), so a map of
+another box is taken to cover the same extent as the images, unless its header states otherwise.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from cryobench.volumes.regrid import regrid_volume
 
 @dataclass(frozen=True, eq=False)
 class ForeignMaps:
-    """Maps in files, brought onto a grid when they are read, as a ``VolumeSource``."""
+    """Maps in files, resampled to a grid when read, as a ``VolumeSource``."""
 
     paths: tuple[Path, ...]
-    """One for each item; some may be the same."""
+    """One per item; some may be equal."""
     voxel_size: float
     """Å, of the files."""
     box_size: int
     pixel_size: float
     """Å, of the grid."""
     inverted: bool = False
-    """Contrast is turned about."""
+    """Whether contrast is inverted."""
     mirrored: bool = False
-    """The hand is turned about: z runs the other way."""
+    """Whether the hand is inverted, by reversing z."""
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -67,23 +67,23 @@ def place_maps(
     inverted: bool = False,
     mirrored: bool = False,
 ) -> ForeignMaps:
-    """Maps, one for each item, on the grid of the particles; ``notes`` say what that takes.
+    """Maps, one per item, on the grid of the particles; ``notes`` receive the conversions.
 
     Parameters
     ----------
     voxel_size
-        Å, given on purpose; None for what box and headers say.
+        Å, if given explicitly; None to use box and headers.
 
     Raises
     ------
     FormatError
-        If a file is no cubic map, or they differ in box.
+        If a file is not a cubic map, or boxes differ.
     """
     box = MrcFolder(paths[:1]).box_size
     for path in dict.fromkeys(paths):
         header = read_header(path)
         if set(header.shape) != {box}:
-            raise FormatError(f"{path} has {header.shape} voxels, and {paths[0]} {box} a side: expected one box.")
+            raise FormatError(f"{path} has {header.shape} voxels, and {paths[0]} {box} a side: expected equal boxes.")
     stated = read_header(paths[0]).pixel_sizes[0]
     size, pixel_size = particles.box_size, particles.pixel_size
     extent = size * pixel_size / box
@@ -91,8 +91,8 @@ def place_maps(
         voxel_size = stated if box != size and differs(stated, extent) else extent
         if voxel_size != stated and differs(stated, voxel_size):
             notes.append(
-                f"headers of the maps state voxels of {stated:.4g} Å, set aside: on the box of the images these have "
-                f"{voxel_size:.4g} Å. If the header is right, say --voxel-size {stated:.4g}."
+                f"headers of the maps state voxels of {stated:.4g} Å, ignored: on the box of the images they have "
+                f"{voxel_size:.4g} Å. If the header is right, give --voxel-size {stated:.4g}."
             )
     if box != size or differs(voxel_size, pixel_size):
         notes.append(
@@ -101,14 +101,14 @@ def place_maps(
         )
     for done, what in ((inverted, "contrast"), (mirrored, "hand")):
         if done:
-            notes.append(f"the {what} of the maps was turned about, as asked.")
+            notes.append(f"the {what} of the maps was inverted, as requested.")
     return ForeignMaps(tuple(paths), voxel_size, size, pixel_size, inverted, mirrored)
 
 
 def choose_by_query(folder: Path, queries: np.ndarray, notes: list[str]) -> list[Path]:
-    """The map of each query particle among those of a folder, by the numbers in their names.
+    """Map of each query particle in a folder, by the numbers in the file names.
 
-    FormatError if it is not known which is whose.
+    FormatError if the assignment is unclear.
     """
     table = folder / "volumes.csv"
     if table.exists():
@@ -122,32 +122,34 @@ def choose_by_query(folder: Path, queries: np.ndarray, notes: list[str]) -> list
     single = {number: found[0] for number, found in by_number.items() if len(found) == 1}
     if all(int(query) in single for query in queries):
         if len(paths) > len(queries):
-            notes.append(f"{len(paths) - len(queries)} maps in {folder.name} are of no query particle and not used.")
+            notes.append(
+                f"{len(paths) - len(queries)} maps in {folder.name} belong to no query particle and are not used."
+            )
         return [single[int(query)] for query in queries]
     for first in (0, 1):
         if sorted(single) == list(range(first, first + len(queries))) and len(paths) == len(queries):
             notes.append(
-                f"maps are those of the query particles in their order, counted from {first}: {paths[0].name} of "
+                f"maps are assigned to the query particles in order, counted from {first}: {paths[0].name} to "
                 f"particle {queries[0]}, {paths[-1].name} of particle {queries[-1]}."
             )
             return [single[first + place] for place in range(len(queries))]
     raise FormatError(
         f"{folder} holds {len(paths)} maps ({paths[0].name} to {paths[-1].name}) for {len(queries)} query "
         "particles, and "
-        f"their names do not say which is whose. Name each by its particle ({queries[0]:06d}.mrc), count them in the "
+        f"their names do not identify particles. Name each by its particle ({queries[0]:06d}.mrc), count in the "
         "order of DATASET/query.csv, or list them in a file volumes.csv with the columns particle and file."
     )
 
 
 def choose_by_class(folder: Path, classes: np.ndarray, n_classes: int, notes: list[str]) -> list[Path]:
-    """The map of each query particle's class (q,) among those of a folder. FormatError if these are not counted."""
+    """Map of each query particle's class (q,) in a folder. FormatError if file names do not count the classes."""
     paths = _list_maps(folder)
     numbered = {number: path for path in paths if (number := _last_number(path)) is not None}
     if len(numbered) != len(paths) or len(paths) != n_classes:
         raise FormatError(
             f"{folder} holds {len(paths)} maps ({', '.join(path.name for path in paths[:4])} …) for {n_classes} "
             "classes: "
-            "expected one for each, counted by the last number in its name."
+            "expected one each, counted by the last number in its name."
         )
     first = min(numbered)
     if sorted(numbered) != list(range(first, first + n_classes)) or first > 1:
@@ -157,10 +159,10 @@ def choose_by_class(folder: Path, classes: np.ndarray, n_classes: int, notes: li
 
 
 def judge_maps(maps: VolumeSource, particles: Particles, progress: Progress | None = None) -> list[str]:
-    """What the images say of contrast and hand of maps, in sentences; nothing is changed.
+    """Contrast and hand of maps as judged by the images, in sentences; nothing is changed.
 
-    The mean of the maps is compared with half-maps of the images at their given poses, in the frame that both are
-    said to share. Nothing is said where poses are withheld.
+    The mean of the maps is compared with half-maps of the images at their given poses, assumed to be in the same
+    frame. Empty where poses are withheld.
     """
     if particles.rotations is None or not len(maps):
         return []
@@ -176,9 +178,9 @@ def judge_maps(maps: VolumeSource, particles: Particles, progress: Progress | No
 
 def _list_maps(folder: Path) -> list[Path]:
     if folder.is_file():
-        raise FormatError(f"{folder} is a file: give the folder that holds the maps, {folder.parent}.")
+        raise FormatError(f"{folder} is a file: give the folder of the maps, {folder.parent}.")
     if folder.is_dir() and not any(path.suffix.lower() in (*SUFFIXES, ".gz") for path in folder.iterdir()):
-        raise FormatError(f"{folder} holds no maps ({' or '.join(SUFFIXES)}).")
+        raise FormatError(f"{folder} contains no maps ({' or '.join(SUFFIXES)}).")
     return list_volumes(folder)
 
 

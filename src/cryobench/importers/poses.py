@@ -16,16 +16,16 @@ from cryobench.io.tools.relion import read_star_poses
 
 
 def read_foreign_poses(path: Path, particles: Particles, shift_unit: str) -> tuple[np.ndarray, np.ndarray]:
-    """Rotations (rows, 3, 3) and shifts (rows, 2) in Å of a file, in its own order.
+    """Rotations (rows, 3, 3) and shifts (rows, 2) in Å of a file, in its order.
 
     Parameters
     ----------
     path
         STAR (RELION), .cs (cryoSPARC), .pkl (cryoDRGN), or .npy with rotations alone.
     particles
-        Box and pixel size in which shifts are counted.
+        Box and pixel size that are the units of shifts.
     shift_unit
-        Of a .pkl: "fraction" of the box, or "pixel".
+        Unit in a .pkl: "fraction" of the box, or "pixel".
 
     Raises
     ------
@@ -34,7 +34,7 @@ def read_foreign_poses(path: Path, particles: Particles, shift_unit: str) -> tup
     """
     path = Path(path)
     if not path.is_file():
-        raise FormatError(f"{path} does not exist or is no file, expected poses.")
+        raise FormatError(f"{path} does not exist or is not a file, expected poses.")
     kind = path.suffix.lower()
     if kind in (".star", ".cs"):
         reader = read_star_poses if kind == ".star" else read_cs_file_poses
@@ -50,11 +50,11 @@ def read_foreign_poses(path: Path, particles: Particles, shift_unit: str) -> tup
         if rotations.ndim != 3 or rotations.shape[1:] != (3, 3):
             raise FormatError(f"{path} holds an array of shape {rotations.shape}, expected rotations (n, 3, 3).")
         return rotations, np.zeros((len(rotations), 2))
-    raise FormatError(f"{path} holds no poses that can be read: expected .star, .cs, .pkl or .npy.")
+    raise FormatError(f"{path} has no supported format for poses: expected .star, .cs, .pkl or .npy.")
 
 
 def place_poses(rotations: np.ndarray, shifts: np.ndarray, rows: Rows, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Poses in the order of the particles. FormatError if a particle has none: a pose cannot be left open."""
+    """Poses in the order of the particles. FormatError if a particle has none: all must have one."""
     missing = np.flatnonzero(rows.of < 0)
     if len(missing):
         raise FormatError(

@@ -1,4 +1,4 @@
-"""Importers by name, and by what their programs leave; packages add their own through the entry-point group."""
+"""Importers by name, and by the files of their programs; other packages add theirs through the entry-point group."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,32 +19,32 @@ IMPORTERS = {
         "cryoDRGN 1 to 4 (train_vae, train_dec, abinit, abinit_het_old) and drgnai.",
     ),
 }
-"""Name of each importer and where it is."""
+"""Name of each importer -> where it is defined."""
 
 GROUP = "cryobench.importers"
 """Entry-point group by which other packages add theirs."""
 
 BASE = "cryobench.importers.importer:Importer"
-"""Class of which they all are."""
+"""Base class of importers."""
 
 
 def list_importers() -> list[str]:
-    """Names of all importers: those of this package and those that installed packages add."""
+    """Names of all importers, of this package and of other installed packages."""
     return list_names(IMPORTERS, GROUP, BASE)
 
 
 def get_importer(name: str) -> "type[Importer]":
-    """Class of an importer. UnknownName, with near names, if there is none."""
+    """Class of an importer. UnknownName, with similar names, if there is none."""
     return load_named("importer", name, IMPORTERS, GROUP, BASE)
 
 
 def recognise(path: Path) -> tuple[str, str]:
-    """Name of the importer whose program left a folder, and by what it is known.
+    """Name of the importer that recognises a folder, and the sign by which it does.
 
     Raises
     ------
     FormatError
-        If none knows it, or more than one does.
+        If none recognises it, or several do.
     """
     path = Path(path)
     if not path.exists():
@@ -56,23 +56,23 @@ def recognise(path: Path) -> tuple[str, str]:
         return next(iter(known.items()))
     if known:
         signs = "; ".join(f"{name}, by {sign}" for name, sign in known.items())
-        raise FormatError(f"{path} could be of several programs: {signs}. Name the one that is meant.")
+        raise FormatError(f"{path} could be of several programs: {signs}. Give the name of one.")
     for own, what in (("run.json", "run of cryobench, which is scored as it is"), ("dataset.json", "data set")):
         if (path / own).exists():
             raise FormatError(f"{path} is a {what}, by its {own}: expected the folder of another program's job.")
     jobs = [each.name for each in sorted(path.iterdir()) if each.is_dir() and _find_signs(each)]
     if jobs:
         raise FormatError(
-            f"{path} is no job itself but holds some ({', '.join(jobs[:6])}{' …' if jobs[6:] else ''}): give the "
-            f"folder of one, such as {path / jobs[0]}."
+            f"{path} is not a job itself but contains some ({', '.join(jobs[:6])}{' …' if jobs[6:] else ''}): give "
+            f"the folder of one, such as {path / jobs[0]}."
         )
     tools = ", ".join(name for name in list_importers() if name != "files")
     raise FormatError(
-        f"{path} is of no program that is known here ({tools}). Give its files one by one: cryobench import files "
+        f"{path} is not of a known program ({tools}). Give its files one by one: cryobench import files "
         "--latents … --volumes … --labels … --poses …"
     )
 
 
 def _find_signs(path: Path) -> dict[str, str]:
-    """Importers that know a folder, and by what."""
+    """Importers that recognise a folder, and their signs."""
     return {name: sign for name in list_importers() if (sign := get_importer(name).recognise(path)) is not None}

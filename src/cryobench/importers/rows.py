@@ -1,13 +1,13 @@
-"""Which row of a foreign table is which particle of the data set.
+"""Matching of the rows of a foreign table to the particles of the data set.
 
 In order of trust:
 
 1. a column of the table that names particles, images or uids (``io.adoption.row_order``);
 2. the table of images that the program read, row by row (STAR or .cs), and the file that selected some of them;
 3. indices of the rows alone;
-4. the order of the particles, where there are as many rows, and it is said.
+4. the order of the particles, where the numbers are equal, which is reported.
 
-Sources of both the first and the second kind must agree. Particles that no row is about have row −1.
+Sources of both the first and the second kind must agree. Particles without a row have row −1.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class Rows:
     of: np.ndarray
     """(n,) row of each particle, −1 where there is none."""
     source: str
-    """How that is known, in words."""
+    """Source of the matching, in words."""
 
     @property
     def count(self) -> int:
-        """Particles that have a row."""
+        """Number of particles that have a row."""
         return int((self.of >= 0).sum())
 
     def place(self, values: np.ndarray) -> np.ndarray:
@@ -50,7 +50,7 @@ class Rows:
         return placed
 
     def describe(self) -> str:
-        """How it is known, and how many particles were left out, as a sentence."""
+        """Source of the matching, and number of particles left out, as a sentence."""
         left = len(self.of) - self.count
         return f"rows are particles by {self.source}" + (f"; {left:,} particles have none." if left else ".")
 
@@ -64,23 +64,23 @@ def find_particles(
     images: Path | None = None,
     indices: Path | None = None,
 ) -> Rows:
-    """Which particle each of ``n_rows`` rows of a file is.
+    """Particle of each of ``n_rows`` rows of a file.
 
     Parameters
     ----------
     path
         The file with the rows, for messages.
     columns
-        Of the file, where it has columns with names.
+        Columns of the file, where it has named ones.
     images
-        STAR or .cs file that the program read; None if it is not known or no longer there.
+        STAR or .cs file that the program read; None if it is unknown or no longer exists.
     indices
-        File of the rows of ``images``, or of the particles if that is None, which the program took.
+        File with the rows of ``images``, or with the particles if that is None, that the program used.
 
     Raises
     ------
     FormatError
-        If a file cannot be read, the numbers of rows do not fit, or two sources contradict one another.
+        If a file cannot be read, the numbers of rows do not match, or two sources contradict one another.
     """
     particles = dataset.particles
     by_column = None if columns is None else find_rows(columns, _items(dataset), path)
@@ -108,20 +108,20 @@ def find_particles(
         if chosen.max(initial=-1) >= len(particles):
             raise FormatError(
                 f"{indices} selects particle {chosen.max()}, and the data set has {len(particles):,}, 0 to "
-                f"{len(particles) - 1}: it is of another set of particles."
+                f"{len(particles) - 1}: it is for another set of particles."
             )
         return Rows(_invert(chosen, len(particles)), f"{indices.name}")
     if n_rows != len(particles):
         raise FormatError(
-            f"{path} has {n_rows:,} rows, and {dataset.name} has {len(particles):,} particles: which are they? Give "
-            "the indices of those that were used (--indices FILE), or the STAR or .cs file that the program read "
+            f"{path} has {n_rows:,} rows, and {dataset.name} has {len(particles):,} particles: no match. Give "
+            "the indices of the particles used (--indices FILE), or the STAR or .cs file that the program read "
             "(--images FILE)."
         )
     return Rows(np.arange(n_rows), f"their order alone, there being {n_rows:,} of both")
 
 
 def read_indices(path: Path) -> np.ndarray:
-    """(m,) indices from 0, each once, of a .pkl, .npy or text file. FormatError if it holds anything else."""
+    """(m,) indices from 0, each once, from a .pkl, .npy or text file. FormatError if it holds anything else."""
     path = Path(path)
     if path.suffix.lower() == ".pkl":
         found = read_pickle(path)
@@ -150,7 +150,7 @@ def _items(dataset: Dataset) -> Items:
 
 
 def _by_table(images: Path, chosen: np.ndarray | None, n_rows: int, path: Path, dataset: Dataset) -> np.ndarray:
-    """(n,) rows, by the images or uids that a table names in the order of the rows."""
+    """(n,) rows, by the images or uids named in a table in the order of the rows."""
     columns = _name_images(images)
     name, names = next(iter(columns.items()))
     if chosen is not None:
@@ -172,9 +172,9 @@ def _by_table(images: Path, chosen: np.ndarray | None, n_rows: int, path: Path, 
 
 
 def _check_stacks(names: Sequence[str], dataset: Dataset, table: Path) -> None:
-    """Raise FormatError if a stack of a table lies beside it and is another than that of the same name here.
+    """Raise FormatError if a stack next to a table differs from the one of the same name in the data set.
 
-    Names match by their ends, since data are moved about; so do those of two data sets that count alike.
+    Names match by their ends, since data are moved; so do those of two data sets with the same numbering.
     """
     stacks = stacks_of(dataset.particles.images)
     own: dict[str, list[Path]] = {}
@@ -187,7 +187,7 @@ def _check_stacks(names: Sequence[str], dataset: Dataset, table: Path) -> None:
         if theirs.stat().st_size != candidates[0].stat().st_size:
             raise FormatError(
                 f"{table} names images of {theirs}, which is another stack than {candidates[0]} of {dataset.name}: "
-                "the results are of another data set."
+                "the results belong to another data set."
             )
 
 
@@ -195,12 +195,12 @@ def _name_images(path: Path) -> dict[str, np.ndarray]:
     if path.suffix.lower() == ".cs":
         uids = read_cs_uids(path)
         if uids is None:
-            raise FormatError(f"{path} has no uids, by which particles could be known.")
+            raise FormatError(f"{path} has no uids to identify particles.")
         return {"uid": uids}
     for table in read_tables(path, text_columns=("rlnImageName",)).values():
         if "rlnImageName" in table:
             return {"rlnImageName": table["rlnImageName"].to_numpy()}
-    raise FormatError(f"{path} has no column _rlnImageName, by which particles could be known.")
+    raise FormatError(f"{path} has no column _rlnImageName to identify particles.")
 
 
 def _invert(chosen: np.ndarray, n: int) -> np.ndarray:

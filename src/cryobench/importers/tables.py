@@ -1,11 +1,11 @@
-"""Numbers of particles from whatever file they came in: latents, class probabilities, poses.
+"""Numbers of particles from files of any supported format: latents, class probabilities, poses.
 
 ========  ==================================================================================================
 suffix    content
 ========  ==================================================================================================
 .npy      array (rows, d); (rows,) is one column
 .npz      the one array of a file; of several, that named latents, z, embedding or posteriors
-.csv      columns of numbers, with a header or without; one that says which particle a row is is no number
+.csv      columns of numbers, with or without a header; a column that identifies particles is kept apart
 .parquet  the same
 .pkl      an array (the first of several), never unpickled beyond plain arrays
 .txt      numbers separated by blanks
@@ -39,26 +39,26 @@ class Table:
     values: np.ndarray
     """(rows, d) float64."""
     keys: Mapping[str, Column] | None = None
-    """Columns that say which particle a row is; None where the file has no names for columns."""
+    """Columns that identify the particle of a row; None where the file has no column names."""
 
 
 def read_table(path: Path, what: str) -> Table:
-    """The numbers in a file; ``what`` says in messages what they should be.
+    """Numbers in a file; ``what`` describes them in messages.
 
     Raises
     ------
     FormatError
-        If the file is missing or damaged, holds anything but rows of numbers, or all of a row but not the whole of it
-        is NaN.
+        If the file is missing or damaged, holds anything but rows of numbers, or a row is only partly
+        NaN.
     """
     path = Path(path)
     if not path.is_file():
-        raise FormatError(f"{path} does not exist or is no file, expected {what}.")
+        raise FormatError(f"{path} does not exist or is not a file, expected {what}.")
     readers = {".npy": _read_npy, ".npz": _read_npz, ".pkl": _read_pkl, ".csv": _read_csv, ".parquet": _read_parquet}
     readers |= {".txt": _read_text}
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise FormatError(f"{path} holds no {what} that can be read: expected {', '.join(readers)}.")
+        raise FormatError(f"{path} has no supported format for {what}: expected {', '.join(readers)}.")
     table = reader(path, what)
     if table.values.ndim != 2 or not table.values.size:
         raise FormatError(f"{path} holds an array of shape {table.values.shape}, expected rows of {what}.")
@@ -115,7 +115,7 @@ def _from_columns(columns: Mapping[str, Column], path: Path, what: str) -> Table
     keys = {name: column for name, column in columns.items() if _KEYS.is_key(name)}
     numbers = [np.asarray(_column(column, name, path, what)) for name, column in columns.items() if name not in keys]
     if not numbers:
-        raise FormatError(f"{path} has the columns {', '.join(columns)}, none of which holds {what}.")
+        raise FormatError(f"{path} has the columns {', '.join(columns)}, none of which has {what}.")
     return Table(np.stack(numbers, axis=1).astype(np.float64), keys)
 
 

@@ -1,8 +1,8 @@
-"""Particles that stand for the parts of a latent space: the one nearest to the centre of each k-means cluster.
+"""Representative particles of a latent space: the nearest one to the centre of each k-means cluster.
 
-A volume decoded at a centre itself may lie where no particle is; the particle nearest to it is on the data. The
-centres are ordered such that neighbours follow each other: the order of the leaves of an average-linkage tree in
-which the sum of the distances of successive leaves is least (Bar-Joseph et al., Bioinformatics 17 (2001) S22, by
+A volume decoded at a centre itself may be far from all particles; the nearest particle is within the data. The
+centres are ordered such that neighbours follow each other: by the leaves of an average-linkage tree, in the order of
+least summed distance of successive leaves (Bar-Joseph et al., Bioinformatics 17 (2001) S22, by
 SciPy).
 """
 
@@ -21,13 +21,13 @@ class Centres:
 
     particles: Int[np.ndarray, "k"]
     sizes: Int[np.ndarray, "k"]
-    """Particles of each cluster."""
+    """Number of particles in each cluster."""
 
 
 def choose_centres(latents: Float[np.ndarray, "n d"], n_clusters: int, *, seed: int = 0) -> Centres:
     """The particle nearest to the mean of each k-means cluster, and the cluster's size.
 
-    Rows that are not finite take no part. ValueError if there are fewer different latents than clusters.
+    Rows that are not finite are ignored. ValueError if there are fewer different latents than clusters.
     """
     labels = cluster_latents(latents, n_clusters, seed=seed)
     means = np.stack([latents[labels == cluster].mean(axis=0) for cluster in range(n_clusters)])
@@ -46,7 +46,7 @@ def nearest_particles(latents: Float[np.ndarray, "n d"], points: Float[np.ndarra
 
 
 def order_by_neighbours(points: Float[np.ndarray, "k d"]) -> Int[np.ndarray, "k"]:
-    """An order (k,) of points in which near ones follow each other, from the end that is lower on the first axis."""
+    """Order (k,) of points in which near ones follow each other, from the end that is lower on the first axis."""
     if len(points) < 3:
         return np.argsort(points[:, 0], kind="stable")
     order = leaves_list(linkage(points, "average", optimal_ordering=True)).astype(np.int64)

@@ -1,15 +1,15 @@
-"""Density of the particles over the first latent axes, freed of the errors of the latents.
+"""Density of the particles over the first latent axes, deconvolved from the errors of the latents.
 
 A latent is its true value plus an error of covariance P⁻¹, so a kernel density estimate E of the latents is the
-density f blurred twice, by the mean covariance Σ of the errors and by the kernel's B. It is sought as
+density f blurred twice, by the mean covariance Σ of the errors and by the kernel's B. It is computed as
 
     minimise over f ≥ 0:   ½ |G f − E|² + ½ α |D f|²,   G the blur with N(0, Σ + B), D the gradient,
 
-a convex problem, solved by L-BFGS-B on a grid, from strong to weak α; the α kept is at the corner of the L-curve of
+a convex problem, solved by L-BFGS-B on a grid, from strong to weak α; the chosen α is at the corner of the L-curve of
 log |D f| over log |G f − E| (Hansen, SIAM Review 34 (1992) 561). E is scaled to a largest value of 1, and lengths in
-D to the width of the blur, so that α means the same on any grid.
+D to the width of the blur, so that α has the same meaning on any grid.
 
-Source: Gilles & Singer, PNAS 122 (2025), the section on densities. Ours are the mean over particles in place of each
+Source: Gilles & Singer, PNAS 122 (2025), the section on densities. Ours are the mean over particles instead of each
 particle's own blur in G, the roughness |D f|, B by Scott's rule, and the corner as the point farthest from the line
 between the ends of the curve.
 """
@@ -24,7 +24,7 @@ from cryobench.data import LatentDensity
 
 MOST_DIMENSIONS = 4
 POINTS = {1: 128, 2: 50, 3: 24, 4: 14}
-"""Grid points an axis by number of dimensions."""
+"""Grid points per axis, by number of dimensions."""
 ALPHAS = np.logspace(-6, -1, 11)
 _TAIL = 0.002
 _REACH = 4.0
@@ -34,10 +34,10 @@ _ITERATIONS = 60
 
 @dataclass(frozen=True, eq=False)
 class DeconvolvedDensity:
-    """Density over the first latent axes, and how it was found."""
+    """Density over the first latent axes, with its L-curve."""
 
     values: Float[np.ndarray, "*g"]
-    """At the points of the grid, one array axis a latent axis; not negative, integrates to one."""
+    """Values at the grid points, one array axis per latent axis; not negative, integrates to one."""
     axes: Float[np.ndarray, "d g"]
     """Coordinates of the grid points along each axis."""
     alpha: float
@@ -45,7 +45,7 @@ class DeconvolvedDensity:
     curve: Float[np.ndarray, "3 a"]
     """The L-curve: α, |G f − E|, |D f|."""
     kernel_estimate: Float[np.ndarray, "*g"]
-    """E, integrating to one: what the density would be without deconvolution."""
+    """E, integrating to one: the density without deconvolution."""
 
     def finding(self) -> LatentDensity:
         """The density alone."""
@@ -70,11 +70,11 @@ def latent_density(
     Parameters
     ----------
     latents, precisions
-        Of n particles, with their inverse covariances.
+        (n, d) and (n, d, d), with the inverse covariances of their errors.
     dimensions
-        How many axes, 1 to 4, from the first.
+        Number of axes, 1 to 4, from the first.
     points
-        Grid points an axis; None for 128, 50, 24 or 14 by dimension.
+        Grid points per axis; None for 128, 50, 24 or 14 by dimension.
     alphas
         Strengths of regularisation tried, three or more; None for 11 from 1e-6 to 0.1.
 
@@ -82,7 +82,7 @@ def latent_density(
     ------
     ValueError
         If there are more dimensions than 4 or than the latents have, a value is not finite, a precision cannot be
-        inverted, or all particles share a latent.
+        inverted, or all particles have the same latent.
     """
     _check(latents, precisions, dimensions)
     points = POINTS[dimensions] if points is None else points
@@ -120,7 +120,7 @@ def latent_density(
 
 
 def scott_covariance(latents: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "d d"]:
-    """Covariance of a kernel for n points, n^(−2 / (d + 4)) of theirs. ValueError if they do not spread."""
+    """Covariance of a kernel for n points, n^(−2 / (d + 4)) of theirs. ValueError if they have no spread."""
     count, dimensions = latents.shape
     covariance = np.atleast_2d(np.cov(latents, rowvar=False))
     if not (np.diag(covariance) > 0).all():
@@ -132,20 +132,20 @@ def scott_covariance(latents: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "d 
 def find_corner(residuals: Float[np.ndarray, "a"], roughnesses: Float[np.ndarray, "a"]) -> int:
     """Point of an L-curve, from strong to weak, farthest below the line between its ends, both axes logarithmic.
 
-    Without a point below it there is no corner: the residual falls as far as was tried, and the last point is taken.
+    Without a point below it there is no corner: the residual falls over the whole range, and the last point is taken.
     """
     scaled = []
     for values in (residuals, roughnesses):
         logarithms = np.log(np.maximum(values, 1e-300))
         extent = logarithms[-1] - logarithms[0]
         scaled.append((logarithms - logarithms[0]) / (extent if extent != 0 else 1.0))
-    # From (0, 0) at strong regularisation, large residual, to (1, 1): the corner has gone far in the residual first.
+    # From (0, 0) at strong regularisation, large residual, to (1, 1): at the corner the residual has fallen first.
     below = scaled[0] - scaled[1]
     return int(np.argmax(below)) if below.max() > 0.01 else len(below) - 1
 
 
 def _count(latents: np.ndarray, axes: np.ndarray) -> np.ndarray:
-    """Particles at grid points, each divided among its neighbours linearly; those outside are left out."""
+    """Number of particles at grid points, each divided among its neighbours linearly; those outside are left out."""
     dimensions, points = axes.shape
     steps = grid_steps(axes)
     position = (latents - axes[:, 0]) / steps
@@ -171,7 +171,7 @@ def _blur(covariance: np.ndarray, steps: np.ndarray, points: int) -> np.ndarray:
 def _deconvolve(
     estimate: np.ndarray, blurs: tuple[np.ndarray, np.ndarray], alphas: np.ndarray, start: np.ndarray
 ) -> tuple[np.ndarray, float, np.ndarray]:
-    """The minimiser for an α an axis, its residual, and its squared differences along each axis.
+    """The minimiser for an α per axis, its residual, and its squared differences along each axis.
 
     ``blurs`` are G and G², a Gaussian as well, so that one blur gives the objective and its gradient.
     """
@@ -197,7 +197,7 @@ def _deconvolve(
 
 
 def _differences(density: np.ndarray, axis: int) -> np.ndarray:
-    """Of neighbours along an axis, 0 beyond the grid."""
+    """Differences of neighbours along an axis, 0 beyond the grid."""
     return np.diff(density, axis=axis, prepend=0, append=0)
 
 
@@ -209,7 +209,7 @@ def _mean_covariance(precisions: np.ndarray) -> np.ndarray:
         worst = int(np.argmin(ranks))
         raise ValueError(
             f"the precision of particle {worst} has rank {ranks[worst]} of {precisions.shape[1]} and no inverse: "
-            "some latent axis is unknown for it. Leave such particles out."
+            "some latent axis is undetermined for it. Leave out such particles."
         ) from error
 
 
@@ -225,7 +225,7 @@ def _check(latents: np.ndarray, precisions: np.ndarray, dimensions: int) -> None
     for name, array in (("latent", latents), ("precision", precisions)):
         finite = np.isfinite(array.reshape(count, -1)).all(axis=1)
         if not finite.all():
-            raise ValueError(f"{name} {int(np.argmin(finite))} is not finite: leave such particles out.")
+            raise ValueError(f"{name} {int(np.argmin(finite))} is not finite: leave out such particles.")
 
 
 def _convolve(density: np.ndarray, kernel: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
-"""Paths through real particles: the shortest ones on a graph of nearest neighbours.
+"""Shortest paths through particles, on a graph of nearest neighbours.
 
-Each particle is joined to its ``most`` nearest ones. Of these edges the shortest are kept, ``mean`` for each particle
-on average: a particle far from all others loses its edges, and one within a crowd keeps them, so that a path goes
-where particles are and not across a gap. The length of an edge is the distance of the two latents.
+Each particle is connected to its ``most`` nearest ones. Of these edges the shortest are kept, ``mean`` per particle
+on average: an isolated particle loses its edges, and one in a dense region keeps them, so that a path follows
+the particles and does not cross a gap. The length of an edge is the distance of the two latents.
 
 Source: the graph traversal of cryoDRGN (Zhong et al., Nature Methods 18 (2021) 176; Kinman et al., Nature Protocols
 18 (2023) 319). Shortest paths by Dijkstra's algorithm (SciPy).
@@ -26,23 +26,23 @@ _WIDEST_TREE = 12
 
 @dataclass(frozen=True, eq=False)
 class NeighbourGraph:
-    """Particles as nodes, joined to near ones."""
+    """Particles as nodes, connected to near ones."""
 
     lengths: csr_array
-    """(n, n), symmetric; what is not stored is no edge."""
+    """(n, n), symmetric; entries that are not stored are no edges."""
     n_particles: int
     most: int
-    """Neighbours of a particle to which it was joined."""
+    """Nearest neighbours per particle before selection."""
     mean: float
-    """How many were kept on average."""
+    """Mean number of edges kept per particle."""
 
     def path(self, anchors: Sequence[int]) -> Int[np.ndarray, "p"]:
-        """Particles on the shortest path through ``anchors`` in their order, all of them included.
+        """Particles on the shortest path through ``anchors`` in order, including these.
 
         Raises
         ------
         ValueError
-            If there are fewer than two anchors, one does not exist, or two that follow each other are not connected.
+            If there are fewer than two anchors, one does not exist, or two successive ones are not connected.
         """
         n_particles = self.n_particles
         if len(anchors) < 2:
@@ -52,7 +52,7 @@ class NeighbourGraph:
                 raise ValueError(f"anchor {anchor} does not exist: the graph has particles 0 to {n_particles - 1}.")
         particles = [int(anchors[0])]
         for start, end in pairwise(anchors):
-            # From the end, so that the way back that is stored leads from the start onwards.
+            # From the end, so that the stored way back leads from the start onwards.
             _, onwards = dijkstra(self.lengths, directed=False, indices=end, return_predecessors=True)
             while particles[-1] != end:
                 following = int(onwards[particles[-1]])
@@ -81,9 +81,9 @@ def neighbour_graph(
     Parameters
     ----------
     most
-        Nearest neighbours to which each particle is joined; fewer where there are not so many particles.
+        Nearest neighbours to which each particle is connected; fewer where there are fewer particles.
     mean
-        How many of those are kept on average over the particles, the shortest first.
+        Mean number of edges kept per particle, the shortest first.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def neighbour_graph(
     """
     if not 0 < mean <= most:
         raise ValueError(
-            f"the neighbours on average (--mean-neighbours) are above 0 and at most {most}, the most of each "
+            f"the mean number of neighbours (--mean-neighbours) must be above 0 and at most {most}, the number per "
             f"particle (--neighbours), got {mean:g}."
         )
     if len(latents) < 2:
@@ -102,7 +102,7 @@ def neighbour_graph(
     lengths: np.ndarray = np.partition(distances.ravel(), kept - 1)
     longest = float(lengths[kept - 1])
     rows, columns = np.nonzero(distances <= longest)
-    # Particles at one latent are joined too, and sparse matrices drop zeros.
+    # Particles at one latent are connected too, and sparse matrices drop zeros.
     lengths = np.maximum(distances[rows, columns], (longest or 1.0) * 1e-12)
     one_way = csr_array((lengths, (rows, indices[rows, columns])), shape=(len(latents), len(latents)))
     return NeighbourGraph(csr_array(one_way.maximum(one_way.T)), len(latents), most, mean)
@@ -116,7 +116,7 @@ def _find_neighbours(latents: np.ndarray, most: int) -> tuple[np.ndarray, np.nda
         return NearestNeighbors(n_neighbors=most, algorithm="brute").fit(latents).kneighbors()
     distances, indices = map(np.asarray, KDTree(latents).query(latents, most + 1, workers=-1))
     own = indices == np.arange(len(latents))[:, None]
-    own[~own.any(axis=1), -1] = True  # among many at one latent it need not be found
+    own[~own.any(axis=1), -1] = True  # among many at one latent it may be missing
     return distances[~own].reshape(-1, most), indices[~own].reshape(-1, most)
 
 
@@ -128,9 +128,9 @@ def choose_along(
     Parameters
     ----------
     latents
-        Of the path's particles in its order.
+        Latents of the path's particles, in order.
     stops
-        Rows that are chosen in any case, the first and the last among them, in order.
+        Rows that are always chosen, including the first and the last, in order.
 
     Raises
     ------
@@ -139,11 +139,11 @@ def choose_along(
     """
     stops = sorted(set(stops))
     if len(stops) > n_points:
-        raise ValueError(f"{len(stops)} anchors were given for {n_points} frames: ask for at least as many.")
+        raise ValueError(f"{len(stops)} anchors were given for {n_points} frames: set --frames to at least as many.")
     steps = np.linalg.norm(np.diff(latents, axis=0), axis=1)
     along = np.concatenate([[0.0], np.cumsum(steps)])
     chosen = set(stops)
-    # Between stops, rows nearest to equally spaced distances; as many as remain, shared out by length.
+    # Between stops, rows nearest to equally spaced distances; as many as remain, distributed by length.
     total = max(float(along[-1]), 1e-300)
     shares = np.diff(np.round(along[stops] / total * (n_points - len(stops))))
     for (start, end), share in zip(pairwise(stops), shares.tolist(), strict=True):

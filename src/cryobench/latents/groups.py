@@ -11,7 +11,7 @@ def cluster_latents(
 ) -> Int[np.ndarray, "n"]:
     """Cluster (n,) of each latent, numbered along the first axis; −1 for latents that are not finite.
 
-    By k-means, or by a Gaussian mixture, which may leave clusters empty, so there may be fewer than asked for.
+    By k-means, or by a Gaussian mixture, which may leave clusters empty, so there may be fewer than requested.
     ValueError if there are fewer different latents than clusters.
     """
     from sklearn.cluster import KMeans
@@ -20,7 +20,7 @@ def cluster_latents(
     known = np.isfinite(latents).all(axis=1)
     distinct = len(np.unique(latents[known], axis=0))
     if n_clusters > distinct:
-        raise ValueError(f"{n_clusters} clusters were asked for, and there are only {distinct} different latents.")
+        raise ValueError(f"{n_clusters} clusters were requested, and there are only {distinct} different latents.")
     random_state = int(stream(seed, "clusters").integers(2**31))
     if by_mixture:
         found = GaussianMixture(n_clusters, random_state=random_state).fit_predict(latents[known])
@@ -36,8 +36,8 @@ def cluster_latents(
 def triangular_weights(values: Float[np.ndarray, "n"], frames: int) -> Float[np.ndarray, "n f"]:
     """Weights (n, frames) of overlapping windows along values (n,): triangles over ranks, which sum to 1.
 
-    Window f is centred at the share f / (frames − 1) of the sorted values and ends at its neighbours' centres: each
-    holds as many particles as the next, whatever the density of the values; the two at the ends hold half as many.
+    Window f is centred at the fraction f / (frames − 1) of the sorted values and ends at its neighbours' centres:
+    each contains as many particles as the next, whatever the density of the values; the two at the ends half as many.
     """
     ranks = np.empty(len(values))
     ranks[np.argsort(values, kind="stable")] = np.arange(len(values))

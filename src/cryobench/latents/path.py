@@ -1,10 +1,10 @@
-"""Paths between latents along which particles are: of least ∫ −log density.
+"""Paths between latents that follow the particles: of least ∫ −log density.
 
-The cost of a step on the density's grid is its length times −log of the density there, so a path keeps to where
-particles are seen and goes around where there are none. Latent axes beyond the density's follow the particles nearby.
+The cost of a step on the density's grid is its length times −log of the density there, so a path stays where
+particles are and avoids empty regions. Latent axes beyond the density's follow the particles nearby.
 
 Source: Gilles & Singer, PNAS 122 (2025). Minimal paths by Dijkstra's algorithm on the grid with its diagonals
-(scikit-image), not by fast marching: the same path to a few degrees, from a library we have.
+(scikit-image), not by fast marching: the same path to a few degrees, from an existing dependency.
 """
 
 from itertools import pairwise
@@ -17,7 +17,7 @@ from cryobench.data import LatentDensity
 from cryobench.latents.density import grid_steps, scott_covariance
 
 LEAST_DENSITY = 1e-4
-"""Of the largest: lower ones cost no more, so a path across a gap is straight."""
+"""Fraction of the largest density: lower values cost no more, so a path across a gap is straight."""
 _BASE_COST = 0.05
 _CENTRES = 20
 _SAMPLE = 20_000
@@ -36,17 +36,17 @@ def find_path(
     Parameters
     ----------
     density
-        Over the first latent axes.
+        Density over the first latent axes.
     start, end
         (d,).
     latents
-        Of the particles, which give the path its coordinates on the other axes: means weighted by a Gaussian of
-        Scott's covariance about the path.
+        (n, d) of the particles, which determine the path's coordinates on the other axes: means weighted by a
+        Gaussian of Scott's covariance about the path.
 
     Raises
     ------
     ValueError
-        If ``n_points`` is below 2, an end has another width, is not finite or lies outside the density's grid.
+        If ``n_points`` is below 2, an end has another width, is not finite or is outside the density's grid.
     """
     from skimage.graph import MCP_Geometric
 
@@ -62,7 +62,7 @@ def find_path(
     graph.find_costs([tuple(first)], [tuple(last)])
     line = density.axes[:, 0] + np.array(graph.traceback(tuple(last))) * steps
     line = np.concatenate([ends[:1], line[1:-1], ends[1:]]) if len(line) > 2 else ends
-    if len(line) > 4:  # the corners of a path on a grid are the grid's, not its own
+    if len(line) > 4:  # corners of a path on a grid are artefacts of the grid
         line[1:-1] = ndimage.gaussian_filter1d(line, 1.5, axis=0, mode="nearest")[1:-1]
     line = resample_path(line, n_points)
     path = np.empty((n_points, width))
@@ -76,9 +76,9 @@ def find_path(
 def choose_ends(
     latents: Float[np.ndarray, "n d"], density: LatentDensity, *, seed: int = 0
 ) -> tuple[Float[np.ndarray, "d"], Float[np.ndarray, "d"]]:
-    """The two k-means centres farthest apart, over the density's axes, of those where the density is not low.
+    """The two k-means centres farthest apart, over the density's axes, among those of high density.
 
-    Of up to 20 centres, the half of higher density. ValueError if there are fewer than two distinct latents.
+    These are the half of higher density of up to 20 centres. ValueError if there are fewer than two distinct latents.
     """
     from sklearn.cluster import KMeans
 
@@ -117,7 +117,7 @@ def resample_path(line: np.ndarray, n_points: int) -> np.ndarray:
 
 
 def _local_means(line: np.ndarray, latents: np.ndarray, dimensions: int) -> np.ndarray:
-    """Mean of the latents' other coordinates about each point; of the nearest particle where none is about."""
+    """Mean of the latents' other coordinates around each point; of the nearest particle where none is near."""
     near = latents[:, :dimensions].astype(np.float64)
     precision = np.linalg.inv(scott_covariance(near))
     rest = latents[:, dimensions:].astype(np.float64)

@@ -1,7 +1,7 @@
-"""Principal axes of latents, and walks along one of them.
+"""Principal axes of latents, and traversals along one of them.
 
-The axes are those of the covariance of the latents as they are: they are centred, and not whitened, so that distances
-in the space of the axes are distances of latents. A walk goes between two percentiles of the coordinates along an
+The axes are those of the covariance of the latents: these are centred, and not whitened, so that distances
+along the axes are distances of latents. A traversal goes between two percentiles of the coordinates along an
 axis, through the mean of the latents, with the other coordinates at their mean.
 """
 
@@ -17,9 +17,9 @@ class PrincipalAxes:
 
     mean: Float[np.ndarray, "d"]
     axes: Float[np.ndarray, "k d"]
-    """Of unit length, by falling variance; the largest entry of each is positive."""
+    """Of unit length, by descending variance; the largest entry of each is positive."""
     variances: Float[np.ndarray, "k"]
-    """Of the latents along them, with n − 1 below."""
+    """Variances of the latents along them, with divisor n − 1."""
 
     def project(self, latents: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n k"]:
         """Coordinates of latents along the axes."""

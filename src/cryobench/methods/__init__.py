@@ -1,4 +1,4 @@
-"""Reconstruction methods and controls: ``METHODS`` names them, one folder holds each."""
+"""Reconstruction methods and controls: ``METHODS`` lists them, each is in its own folder."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""The five controls: what any score is read against. They alone are given the truth, as much of it as there is.
+"""The five controls, references for the scores. Only they are given the truth, as much of it as exists.
 
 | control | volume of a query particle | labels (posteriors) | latent |
 |---|---|---|---|
@@ -8,10 +8,10 @@
 | shuffled-truth | as truth-backprojection, with labels permuted | the permuted state | permuted embedding |
 | random-latent | back-projection of all images | - | 8 independent normal numbers |
 
-The truth is the ceiling of every metric. Back-projection by the true labels is what a perfect classifier would get
-out of these images. Consensus knows nothing of the heterogeneity; a shuffled or random latent knows nothing at all.
+The truth is the ceiling of every metric. Back-projection by the true labels is the result of a perfect classifier
+on these images. Consensus contains no heterogeneity; a shuffled or random latent contains no information.
 Those two back-project every image and run without any truth; the others need the labels of the query particles, and
-the first the volumes too. Particles without a label are left out of the back-projections by label.
+the first also the true volumes. Particles without a label are left out of the back-projections by label.
 """
 
 from abc import abstractmethod
@@ -29,39 +29,39 @@ from cryobench.rng import stream
 
 RANDOM_DIMENSIONS = 8
 _PASS_BYTES = 3e8
-"""For the batches of a pass."""
+"""Memory for the batches of a pass."""
 
 
 class Control(Method[MethodSettings]):
-    """A method that is given the truth, to calibrate metrics by."""
+    """Method that is given the truth, to calibrate metrics."""
 
     poses = "given"
     needs: ClassVar[tuple[Literal["labels", "volumes"], ...]] = ("labels",)
-    """What it must know of the truth."""
+    """Parts of the truth that it needs."""
     role: ClassVar[Literal["ceiling", "reference", "floor"]]
-    """How its scores are read: no run can score higher, runs are compared with it, or it knows nothing."""
+    """Reading of its scores: upper bound of all runs, reference for runs, or uninformative floor."""
     tells: ClassVar[str]
-    """What its scores tell, in sentences."""
+    """Meaning of its scores, in sentences."""
     colour: ClassVar[str] = "#808080"
-    """In every figure."""
+    """Colour in every figure."""
     dash: ClassVar[Literal["dot", "dash", "dashdot"]] = "dash"
-    """Of its lines."""
+    """Dash of its lines."""
     truth: GroundTruth | None = None
 
     def with_truth(self, truth: GroundTruth) -> Self:
-        """This control, knowing the truth."""
+        """This control, given the truth."""
         control = type(self)(self.settings)
         control.truth = truth
         return control
 
     def explain_missing(self, truth: GroundTruth | None) -> str | None:
-        """What this control needs that a truth does not hold, in words, or None if it can run."""
+        """Parts of the truth, in words, that this control lacks; None if it can run."""
         if truth is None:
             return "needs the truth, which the data set does not have" if self.needs else None
         if "labels" in self.needs and (truth.states < 0).all():
             return "needs the state of particles, and every one of them is unlabelled (state -1)"
         if "volumes" in self.needs and truth.volumes is None:
-            return "needs the true volumes, and only labels are known of this data set"
+            return "needs the true volumes, and this data set has only labels"
         return None
 
     def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
@@ -70,8 +70,8 @@ class Control(Method[MethodSettings]):
         Raises
         ------
         ValueError
-            If the truth lacks what this control needs, does not describe these particles, or leaves the state of
-            a query particle open.
+            If the truth lacks a part that this control needs, does not describe these particles, or the state of a
+            query particle is unknown.
         """
         missing = self.explain_missing(self.truth)
         if missing is not None:
@@ -94,26 +94,26 @@ class Control(Method[MethodSettings]):
 
 
 class BackprojectingControl(Control):
-    """A control whose volumes are back-projections by labels."""
+    """Control whose volumes are back-projections by labels."""
 
     def explain_missing(self, truth: GroundTruth | None) -> str | None:
-        """As ``Control.explain_missing``; labels that are all different divide nothing."""
+        """As ``Control.explain_missing``; also if all labels differ, since no state then has several particles."""
         missing = super().explain_missing(truth)
         if missing is None and self.needs and truth is not None:
             states = truth.states[truth.states >= 0]
             if len(states) > 1 and len(np.unique(states)) == len(states):
                 return (
-                    "back-projects the particles of each state, and here every particle is a state of its own: a "
-                    "volume of one image has no meaning"
+                    "back-projects the particles of each state, and here every particle is its own state: a "
+                    "volume of one image is meaningless"
                 )
         return missing
 
     def _backproject(
         self, particles: Particles, states: np.ndarray, queries: np.ndarray, context: RunContext
     ) -> IndexedVolumes:
-        """Volumes of the query particles by their states (n,): of those states alone, as many at a time as fit.
+        """Volumes of the query particles by their states (n,): only those states, as many at a time as fit.
 
-        Volumes that are finished are kept in the checkpoint.
+        Finished volumes are kept in the checkpoint.
         """
         require_poses(particles)
         wanted, index = np.unique(states[queries], return_inverse=True)
@@ -136,13 +136,13 @@ class BackprojectingControl(Control):
                 def compute(group: np.ndarray = group) -> dict[str, np.ndarray]:
                     nonlocal passes
                     if passes is None:
-                        # Kept spectra would spare transforms only where volumes are left for further passes.
+                        # Kept spectra save transforms only if further passes follow.
                         keep = left / 2 if len(group) < len(wanted) else 0.0
                         passes = Passes(particles, context.compute, keep_bytes=keep, progress=context.progress)
                     weights = (states[:, None] == group).astype(np.float32)
                     return {"volumes": backproject(passes, weights)}
 
-                # Named by its states, so that a run that goes on with another budget takes up what fits.
+                # Named by its states, so that a run resumed with another budget uses those that fit.
                 found = kept.take(f"states-{group[0]}-{group[-1]}", compute)
                 volumes[first : first + len(group)] = found["volumes"]
                 task.advance(len(group))
@@ -150,7 +150,7 @@ class BackprojectingControl(Control):
 
 
 class TrueVolumes:
-    """The true volume of each query particle, read when asked for."""
+    """The true volume of each query particle, read on demand."""
 
     def __init__(self, volumes: VolumeSource, states: np.ndarray) -> None:
         self._volumes, self._states = volumes, states
@@ -181,7 +181,7 @@ class Truth(Control):
     def _answer(
         self, particles: Particles, truth: GroundTruth, queries: np.ndarray, context: RunContext
     ) -> Reconstruction:
-        assert truth.volumes is not None  # it is among the needs
+        assert truth.volumes is not None  # one of the needs
         volumes: VolumeSource = TrueVolumes(truth.volumes, truth.states[queries])
         return Reconstruction(
             queries, volumes, latents=truth.embedding, posteriors=_one_hot(truth.states, truth.n_states, context)
@@ -195,7 +195,7 @@ class TruthBackprojection(BackprojectingControl):
     role = "reference"
     tells = (
         "Images back-projected state by state with the true labels and poses: what a perfect classifier gets from "
-        "these images. A state with few images is noisy, so this is no ceiling."
+        "these images. A state with few images is noisy, so this is not a ceiling."
     )
     colour, dash = "#56B4E9", "dashdot"
 
@@ -213,7 +213,7 @@ class Consensus(BackprojectingControl):
     needs = ()
     role = "reference"
     tells = (
-        "One map from all images, the same for every particle: it knows nothing of the heterogeneity. A run that "
+        "One map from all images, the same for every particle, without any heterogeneity. A run that "
         "does not beat it has not shown that it resolves motion."
     )
     colour = "#E69F00"
@@ -227,7 +227,7 @@ class Consensus(BackprojectingControl):
 
 
 class ShuffledTruth(BackprojectingControl):
-    """Control: back-projection by labels permuted over the particles; right populations, no knowledge."""
+    """Control: back-projection by labels permuted over the particles; right populations, wrong particles."""
 
     name = "shuffled-truth"
     role = "floor"
@@ -238,7 +238,8 @@ class ShuffledTruth(BackprojectingControl):
     def _answer(
         self, particles: Particles, truth: GroundTruth, queries: np.ndarray, context: RunContext
     ) -> Reconstruction:
-        # Labels change hands among the particles that have one: populations, and which are known, stay as they are.
+        # Labels are exchanged among the particles that have one: populations, and the set of known ones, stay the
+        # same.
         order, known = np.arange(len(particles)), np.flatnonzero(truth.states >= 0)
         order[known] = known[stream(context.seed, "shuffled-truth").permutation(len(known))]
         states = truth.states[order]
@@ -269,7 +270,7 @@ class RandomLatent(BackprojectingControl):
 
 
 def _one_hot(states: np.ndarray, n_states: int, context: RunContext) -> np.ndarray | None:
-    """Posteriors (n, k) of known labels; None if some are unknown, or every particle is a state of its own."""
+    """Posteriors (n, k) of known labels; None if some are unknown, or every particle is its own state."""
     if (states < 0).any() or len(np.unique(states)) == len(states) > 1:
         return None
     reserve(

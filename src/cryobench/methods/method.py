@@ -1,4 +1,4 @@
-"""A method: settings in, a reconstruction out. It sees particles, never the truth."""
+"""Base class of methods: from settings and particles to a reconstruction, without access to the truth."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from cryobench.reconstruction.engine import RunContext
 
 
 class MethodSettings(BaseModel):
-    """Settings of a method: science only, frozen, no unknown names. Each says its unit, default and source."""
+    """Settings of a method: frozen, scientific only, unknown names refused; each with unit, default and source."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     box: int | None = Field(
         None,
         ge=4,
-        description="px, box to which images are Fourier-cropped; volumes return on the data set's grid. None for "
+        description="px, box to which images are Fourier-cropped; volumes return to the data set's grid. None for "
         "that of the images",
     )
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Settings by name, and their source."""
+    """Named settings, and their source."""
 
     source: str
-    """A sentence: publication, or what was changed for speed."""
+    """One sentence: publication, or changes made for speed."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """That differ from the defaults. ``box`` is an upper limit here: smaller images keep theirs."""
+    """Settings that differ from the defaults. ``box`` is an upper limit here: smaller images keep theirs."""
     by_recipe: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Further ones for the data sets of a recipe."""
+    """Additional settings for the data sets of a recipe."""
 
     def expand(self, particles: Particles, recipe: str | None) -> dict[str, Any]:
-        """The settings for some particles, of a recipe's data set or of none."""
+        """Settings for given particles, of a recipe's data set or of none."""
         settings = {**self.settings, **self.by_recipe.get(recipe or "", {})}
         if settings.get("box") is not None and settings["box"] >= particles.box_size:
             settings["box"] = None
@@ -53,32 +53,32 @@ Chosen = TypeVar("Chosen", bound=MethodSettings)
 
 
 class Method(ABC, Generic[Chosen]):
-    """A reconstruction method. The class docstring's first line is what ``cryobench list`` shows."""
+    """A reconstruction method. ``cryobench list`` shows the first line of the class docstring."""
 
     name: ClassVar[str]
     poses: ClassVar[Literal["given", "estimated"]]
-    """Whether it takes the poses as they are given or finds its own. Those that it must find it is not handed."""
+    """Whether it uses the given poses or estimates its own. Poses to be estimated are withheld from it."""
     precisions: ClassVar[tuple[Precision, ...]] = ("float32",)
-    """In which it can compute."""
+    """Precisions in which it can compute."""
     spreads: ClassVar[bool] = True
-    """Whether it computes over several workers; False where one process does all on its threads or its device."""
+    """Whether it computes on several workers; False where one process does all on its threads or its device."""
     trains: ClassVar[bool] = False
-    """Whether it trains in passes over the particles, as many as its setting ``epochs`` says, by ``iterate``: then a
-    finished run can go on to more of them."""
+    """Whether it trains in passes over the particles, as many as its setting ``epochs``, by ``iterate``: a
+    finished run can then be continued to more epochs."""
     Settings: ClassVar[type[MethodSettings]] = MethodSettings
     presets: ClassVar[Mapping[str, Preset]] = {
         "paper": Preset("The defaults, each with its own source."),
         "laptop": Preset("The defaults in a box of at most 64 px.", {"box": 64}),
     }
-    """By name: "paper", the benchmark's own, and "laptop", for two cores."""
+    """Presets by name: "paper", those of the benchmark, and "laptop", for two cores."""
     permutes: ClassVar[bool] = True
-    """Whether the same particles in another order give the same answer in that order; False where an answer is drawn
-    at random for each position in the table."""
+    """Whether reordered particles give the same result, reordered; False where random draws depend on the
+    position in the table."""
     repeats: ClassVar[float] = 0.9
-    """Share of the variance of latents that a run on the same particles in another order explains at least, at the
-    ``small`` settings: less where these settings stop a training before it has converged."""
+    """Least fraction of the variance of latents that a run on reordered particles explains, at the
+    ``small`` settings: lower where these settings stop a training before it has converged."""
     small: ClassVar[Mapping[str, Any]] = {}
-    """Settings with which it takes about a second on 360 images of 24 px, for tests of its laws."""
+    """Settings that run in about a second on 360 images of 24 px, for conformance tests."""
 
     def __init__(self, settings: Chosen | None = None) -> None:
         self.settings: Chosen = settings if settings is not None else self.Settings()  # pyright: ignore
@@ -87,7 +87,7 @@ class Method(ABC, Generic[Chosen]):
 
     @classmethod
     def with_settings(cls, changes: Mapping[str, Any]) -> Method:
-        """The method with its default settings, some changed. UnknownName or ValueError say which is wrong."""
+        """The method with its default settings, some changed. UnknownName or ValueError names a wrong one."""
         fields = cls.Settings.model_fields
         for name in changes:
             if name not in fields:
@@ -107,21 +107,21 @@ class Method(ABC, Generic[Chosen]):
     def reconstruct(
         self, particles: Particles, queries: np.ndarray, context: RunContext | None = None
     ) -> Reconstruction:
-        """Estimate what varies, and the volume of each query particle.
+        """Estimate the heterogeneity, and the volume of each query particle.
 
         Parameters
         ----------
         particles
-            All that is known.
+            Particles, with poses only if the method uses given ones.
         queries
-            (q,) particles whose volumes are asked for.
+            (q,) particles whose volumes are requested.
         context
             Seed, machine, progress and checkpoint; None for seed 0 in this process.
 
         Returns
         -------
         A reconstruction whose volumes are on the grid of the particles. Same seed, same kind of device, same number
-        of threads and workers: same bits, also after an interruption and whatever the memory. Else the same up to
+        of threads and workers: same bits, also after an interruption and for any memory budget. Otherwise equal up to
         rounding.
 
         Raises
@@ -136,12 +136,12 @@ class Method(ABC, Generic[Chosen]):
         context = context or RunContext()
         if self.poses == "given" and particles.rotations is None:
             raise ValueError(
-                f"{self.name} works at given poses, and these particles come without: choose an ab initio method."
+                f"{self.name} needs given poses, and these particles come without: choose an ab initio method."
             )
         if context.compute.precision not in self.precisions:
             raise ValueError(
                 f"{self.name} computes in {' or '.join(self.precisions)}, and precision {context.compute.precision} "
-                f"was asked for: leave --precision out, or give --precision {self.precisions[0]}."
+                f"was requested: leave --precision out, or give --precision {self.precisions[0]}."
             )
         if context.compute.workers is not None and not self.spreads:
             raise ValueError(
@@ -161,7 +161,7 @@ class Method(ABC, Generic[Chosen]):
 
     @abstractmethod
     def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
-        """The method itself, on particles already in the box of the settings.
+        """Implementation of the method, on particles already in the box of the settings.
 
-        Volumes may be left to the decoder that the reconstruction names. The record is not the method's business.
+        Volumes may be left to the decoder that the reconstruction names. ``reconstruct`` adds the record.
         """

@@ -1,4 +1,4 @@
-"""Methods and controls by name; packages add their own through the entry-point group."""
+"""Methods and controls by name; other packages add theirs through the entry-point group."""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ METHODS = {
     ),
     "cryodrgn2": Entry(
         "cryobench.methods.cryodrgn:Cryodrgn2",
-        "Variational autoencoder of images whose poses are searched with it, from nothing (cryoDRGN2).",
+        "Variational autoencoder of images with pose search during training, ab initio (cryoDRGN2).",
     ),
     "cryodrgn-ai-fixed": Entry(
         "cryobench.methods.cryodrgn_ai:CryodrgnAiFixed",
@@ -37,11 +37,11 @@ METHODS = {
     ),
     "cryodrgn-ai": Entry(
         "cryobench.methods.cryodrgn_ai:CryodrgnAi",
-        "Network over frequencies with tables of latents and poses: searched, then moved by gradients (cryoDRGN-AI).",
+        "Network over frequencies with tables of latents and poses: by search, then gradients (cryoDRGN-AI).",
     ),
     "3dflex": Entry(
         "cryobench.methods.flex_3d:Flex3D",
-        "One map moved by a mesh: motions from a latent, density conserved, at given poses (cryoSPARC's 3DFlex).",
+        "One map deformed by a mesh: motion from a latent, density conserved, at given poses (cryoSPARC's 3DFlex).",
     ),
     "opus-dsd": Entry(
         "cryobench.methods.opus_dsd:OpusDsd",
@@ -65,35 +65,35 @@ METHODS = {
     ),
     "shuffled-truth": Entry(
         "cryobench.methods.controls:ShuffledTruth",
-        "Control: back-projection by labels permuted over the particles; right populations, no knowledge.",
+        "Control: back-projection by labels permuted over the particles; right populations, wrong particles.",
     ),
     "random-latent": Entry(
         "cryobench.methods.controls:RandomLatent",
         "Control: random latents and the consensus volume; the floor of every latent metric.",
     ),
 }
-"""Name of each method, where it is, and the first line of its card."""
+"""Name of each method -> where it is defined, and the first line of its docstring."""
 
 GROUP = "cryobench.methods"
 """Entry-point group by which other packages add theirs."""
 
 BASE = "cryobench.methods.method:Method"
-"""What those are."""
+"""Description of the entries of that group."""
 
 
 def list_methods() -> list[str]:
-    """Names of all methods: those of this package and those that installed packages add."""
+    """Names of all methods, of this package and of other installed packages."""
     return list_names(METHODS, GROUP, BASE)
 
 
 def get_method(name: str) -> "type[Method]":
-    """Class of a method. UnknownName, with near names, if there is none."""
+    """Class of a method. UnknownName, with similar names, if there is none."""
     return load_named("method", name, METHODS, GROUP, BASE)
 
 
 @cache
 def find_control(name: str) -> "type[Control] | None":
-    """Class of a control; None for any other method, and for names that no method has."""
+    """Class of a control; None for any other method, and for unknown names."""
     from cryobench.methods.controls import Control
 
     try:

@@ -1,7 +1,7 @@
-"""What a reconstruction is worth: metrics, each with its reference, units, direction and known limits.
+"""Metrics of reconstructions, each with its reference, units, direction and known limits.
 
-``METRICS`` names them. A metric sees ``Reconstruction`` and ``Dataset`` and nothing else, so it measures our
-methods and imported results alike. What a reconstruction lacks is "not measured", never zero.
+``METRICS`` lists them. A metric sees only ``Reconstruction`` and ``Dataset``, so it measures methods of this package
+and imported results alike. A part that a reconstruction lacks is "not measured", never zero.
 """
 
 import lazy_loader

@@ -1,11 +1,11 @@
-"""What a reconstruction cost, from its run record: so that quality can be drawn against it.
+"""Cost of a reconstruction, from its run record, so that quality can be plotted against it.
 
-Times are those of the reconstruction, not of scoring; the CPU time is that of all threads. Peak memory is the
-greatest resident size of the process in GiB. GPU time is how long the accelerator was held, busy or not, and its peak
-memory the most that was allocated on it. A score is there only where the run record has the number: an imported
-result has none, and a run without an accelerator has no GPU time. A run that was cut off and resumed costs the sum of
-its attempts, those that came to nothing included, and the greatest of their peaks; the context says how many there
-were. One run says nothing of how its cost varies: both ends of the interval are the value. Costs compare only on the
+Times are those of the reconstruction, without scoring; CPU time is summed over all threads. Peak memory is the
+largest resident size of the process in GiB. GPU time is how long the accelerator was held, busy or not, and peak GPU
+memory the largest amount allocated on it. A score exists only where the run record has the number: an imported
+result has none, and a run without an accelerator has no GPU time. The cost of a run that was interrupted and resumed
+is the sum over its attempts, failed ones included, and their highest peak; the context gives the number of attempts.
+One run does not show how its cost varies: both ends of the interval are the value. Costs are comparable only on the
 same machine, which the context names.
 
 Source: the record of ``cryobench.runs.run``; arXiv:2408.05526 reports no costs.
@@ -27,7 +27,7 @@ RECORDED = {
     "peak-memory": ("peak_memory_bytes", 1 / _GIB),
     "peak-gpu-memory": ("peak_gpu_memory_bytes", 1 / _GIB),
 }
-"""Score -> entry of the recorded cost and what it is multiplied by."""
+"""Score -> entry of the recorded cost and the factor it is multiplied by."""
 
 KINDS = (
     ScoreKind("wall-time", "Wall time", "s", "lower", 0.0, float("inf"), blind=True, main=True),
@@ -39,7 +39,7 @@ KINDS = (
 
 
 def read_costs(reconstruction: Reconstruction) -> dict[str, float]:
-    """Costs by name of the score, those that were recorded.
+    """Recorded costs by name of the score.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def read_costs(reconstruction: Reconstruction) -> dict[str, float]:
 class Cost(Metric):
     """Wall, CPU and GPU time and peak memory of the run, from its record.
 
-    What is counted, and when it is not measured: ``cryobench.metrics.cost``.
+    Definitions, and when nothing is measured: ``cryobench.metrics.cost``.
     """
 
     name = "cost"
@@ -71,25 +71,25 @@ class Cost(Metric):
     reference = "run record of cryobench; quality against cost is not reported in arXiv:2408.05526"
     question = "What did the reconstruction cost in time and memory?"
     formula = """
-    wall-time, cpu-time, gpu-time  seconds of the reconstruction, without scoring; CPU time of all threads
-    peak-memory                    greatest resident size of the process, in GiB of 2^30 bytes
-    peak-gpu-memory                most that was allocated on the accelerator, in GiB
-    Of a run that was cut off and resumed: times summed over its attempts, and the greatest of their peaks.
+    wall-time, cpu-time, gpu-time  seconds of the reconstruction, without scoring; CPU time summed over all threads
+    peak-memory                    largest resident size of the process, in GiB of 2^30 bytes
+    peak-gpu-memory                largest amount allocated on the accelerator, in GiB
+    A run that was interrupted and resumed: times summed over its attempts, and the highest of their peaks.
     """
-    calibration = ("Controls that only hand on the truth take next to nothing: they are no baseline of cost.",)
-    invariances = ("Nothing: the same run on another machine, or on a busy one, costs something else.",)
+    calibration = ("Controls that only return the truth take next to no time: they are no baseline of cost.",)
+    invariances = ("None: the same run costs something else on another or a busier machine.",)
     cost = "O(1): read from the run record."
     limits = (
-        "One run says nothing of how its cost varies; both ends of the interval are the value.",
-        "Compares on one machine alone, which the context names. Nor does it count what the user did: tuning, and "
-        "runs that failed.",
-        "An attempt that was cut off counts with the work that was lost, so that a resumed run costs more than a run "
-        "in one attempt; the context says how many there were.",
+        "One run does not show how its cost varies; both ends of the interval are the value.",
+        "Comparable only on the same machine, which the context names. The user's own work (tuning, failed runs) is "
+        "not counted.",
+        "Work lost in an interrupted attempt is counted, so a resumed run costs more than an uninterrupted one; the "
+        "context gives the number of attempts.",
         "Imported results have no recorded cost, and are not measured.",
     )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
-        """Why it cannot be measured: nothing was recorded."""
+        """Reason why it cannot be measured: nothing was recorded."""
         if reconstruction.record.cost.is_known:
             return None
         return "needs times or memory in the run record, which the reconstruction does not have"
@@ -97,7 +97,7 @@ class Cost(Metric):
     def measure(
         self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
     ) -> Scores:
-        """The recorded costs; the context has the hardware and the numbers of particles and attempts."""
+        """Recorded costs; the context has the hardware and the numbers of particles and attempts."""
         missing = self.explain_missing(reconstruction, dataset)
         if missing is not None:
             raise ValueError(f"the cost of {reconstruction.name} cannot be measured: it {missing}.")

@@ -1,10 +1,10 @@
-"""Coverage: the share of the particles that a reconstruction gives a latent or a class.
+"""Coverage: the fraction of the particles to which a reconstruction assigns a latent or a class.
 
-A method may leave particles out, as rows of NaN. The scores of latents and labels count these as knowing nothing, and
-are read beside this share. Asked for are the particles that could be scored: those of known state, or all of them
-where no state is known (junk is rightly left out).
+A method may leave particles out, as rows of NaN. Scores of latents and labels count these as uninformative, and
+should be read together with the coverage. It is taken over the particles that could be scored: those of known state,
+or all of them where no state is known (leaving out junk is right).
 
-Ours; the published benchmark has no method that leaves particles out.
+Own definition; no method of the published benchmark leaves particles out.
 """
 
 import numpy as np
@@ -16,37 +16,37 @@ from cryobench.metrics.metric import Metric, ScoreKind
 
 
 class Coverage(Metric):
-    """Share of the particles of known state that have a latent, or a class where there are posteriors.
+    """Fraction of the particles of known state that have a latent, or a class where there are posteriors.
 
-    To be read beside every score of latents and labels.
+    To be read together with every score of latents and labels.
     """
 
     name = "coverage"
     label = "Coverage"
     scores = (
-        ScoreKind("coverage", "Particles placed", "%", "higher", 0.0, 100.0, blind=True, main=True, decimals=1),
+        ScoreKind("coverage", "Particles assigned", "%", "higher", 0.0, 100.0, blind=True, main=True, decimals=1),
     )
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
     reference = "cryobench; no method of arXiv:2408.05526 leaves particles out"
-    question = "Of how many particles does the reconstruction say where they belong?"
+    question = "For what fraction of the particles does the reconstruction give a latent or a class?"
     formula = """
     n  particles of known state (all, where no state is known)
-    m  those of them whose latent, and whose posterior, is finite
+    m  those of them with a finite latent and posterior
 
     coverage = 100 · m / n
     """
     conditions = ("latents or posteriors",)
-    calibration = ("Every particle placed, rightly or not: 100.",)
-    invariances = ("Not changed by what latents and posteriors say.",)
+    calibration = ("Every particle assigned, rightly or not: 100.",)
+    invariances = ("Not changed by the values of latents and posteriors.",)
     cost = "O(n d) for n particles of d dimensions: milliseconds."
     limits = (
-        "It does not ask whether a particle is in its right place.",
-        "All particles are asked for, none drawn: both ends of the interval are the value.",
+        "It does not check whether a particle is assigned correctly.",
+        "All particles are counted, none sampled: both ends of the interval are the value.",
     )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
-        """Why it cannot be measured: it needs latents or posteriors, and truth."""
+        """Reason why it cannot be measured: it needs latents or posteriors, and truth."""
         if reconstruction.latents is None and reconstruction.posteriors is None:
             return "needs latents or posteriors, which the reconstruction does not have"
         return super().explain_missing(reconstruction, dataset)
@@ -54,7 +54,7 @@ class Coverage(Metric):
     def measure(
         self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
     ) -> Scores:
-        """The one score, of one item; the context has the numbers of particles."""
+        """The single score, of one item; the context has the numbers of particles."""
         missing = self.explain_missing(reconstruction, dataset)
         if missing is not None or dataset.truth is None:
             raise ValueError(f"coverage of {reconstruction.name} cannot be measured: it {missing}.")

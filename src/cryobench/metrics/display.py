@@ -1,7 +1,7 @@
-"""Scores as screens show them: their kinds by name, their order, the main ones, the one that ranks.
+"""Display of scores: their kinds by name, their order, the main ones, and the one that ranks.
 
-Terminal, page and figures read these and hold no table of their own: what a score is called, how it is written and
-whether it is a main one stands on its ``ScoreKind``, the order of metrics is that of their registry.
+Terminal, page and figures read these and hold no table of their own: the label of a score, its format and whether it
+is a main one are set on its ``ScoreKind``; the order of metrics is that of their registry.
 """
 
 from collections.abc import Iterable
@@ -15,28 +15,28 @@ from cryobench.metrics.registry import get_metric, list_metrics
 
 
 def find_kind(name: str) -> ScoreKind:
-    """Kind of a score, or one made of its name if no metric installed yields it."""
+    """Kind of a score, or one made from its name if no installed metric yields it."""
     found = _registered().get(name)
     return ScoreKind(name, name.replace("-", " "), "", "higher", -np.inf, np.inf) if found is None else found[1]
 
 
 def find_metric(name: str) -> str:
-    """Name of the metric that yields a score; empty if none installed does."""
+    """Name of the metric that yields a score; empty if no installed one does."""
     return _registered()[name][0] if name in _registered() else ""
 
 
 def order_scores(names: Iterable[str]) -> list[str]:
-    """Each name once: metrics in the order of their registry, the main scores of each first, unknown names last."""
+    """Names without repeats: metrics in registry order, the main scores of each first, unknown names last."""
     found = list(dict.fromkeys(names))
     order = {name: place for place, name in enumerate(_registered())}
     return sorted(found, key=lambda name: order.get(name, len(order)))
 
 
 def choose_main(names: Iterable[str]) -> list[ScoreKind]:
-    """The main scores among those measured, in the order of display.
+    """Main scores among those measured, in display order.
 
-    A main score that no run has gives way to the one it names; of a metric without a main score the first that was
-    measured is taken; scores of no known metric are all taken.
+    A main score that no run has is replaced by the one it names; for a metric without a main score the first measured
+    one is taken; scores of unknown metrics are all taken.
     """
     measured = order_scores(names)
     chosen: list[ScoreKind] = []
@@ -53,17 +53,17 @@ def choose_main(names: Iterable[str]) -> list[ScoreKind]:
 
 
 def choose_ranking(names: Iterable[str]) -> ScoreKind | None:
-    """The score that ranks runs: the first main one that sees which particle is which; None if none was measured."""
+    """The score that ranks runs: the first main one that depends on particle identity; None if none was measured."""
     return next((kind for kind in choose_main(names) if not kind.blind and find_metric(kind.name)), None)
 
 
 def hides_truth(kind: ScoreKind) -> bool:
-    """Whether a score that is measured against the truth is blind: shuffled labels score as well in it."""
+    """Whether a score measured against the truth ignores particle identity: shuffled labels score as well."""
     return kind.blind and _needs_truth(kind.name)
 
 
 def measures_truth(scores: Scores) -> bool:
-    """Whether any score was measured against the truth: what a run cost is not."""
+    """Whether any score was measured against the truth; costs are not."""
     return any(_needs_truth(name) for name in scores.scores)
 
 
@@ -73,7 +73,7 @@ def _needs_truth(name: str) -> bool:
 
 
 def count_censored(score: Score) -> int:
-    """Items of a resolution whose curve stays above the threshold, so that only a bound is known."""
+    """Number of items of a resolution whose curve stays above the threshold, so that only a bound is known."""
     crossed = score.items.get("crossed")
     return 0 if crossed is None else int((~crossed.astype(bool)).sum())
 
@@ -85,7 +85,7 @@ def is_censored(value: float, never_crossed: int, n: int) -> bool:
 
 @cache
 def _registered() -> dict[str, tuple[str, ScoreKind]]:
-    """Score to its metric and kind, in the order of display."""
+    """Score -> its metric and kind, in display order."""
     found = {}
     for metric in list_metrics():
         kinds = get_metric(metric).scores

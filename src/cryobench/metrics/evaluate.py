@@ -1,4 +1,4 @@
-"""All scores of one reconstruction: every metric that can be measured, and why the others were not."""
+"""All scores of one reconstruction: every metric that can be measured, and the reasons why others cannot."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,14 +20,14 @@ from cryobench.volumes import Alignment
 
 @runtime_checkable
 class Keeper(Protocol):
-    """Where the results of single metrics are kept, so that none is measured twice."""
+    """Store of the results of single metrics, so that none is measured twice."""
 
     def find(self, metric: Metric) -> Scores | None:
-        """What was kept of this metric and still holds, or None."""
+        """Stored result of this metric if it is still valid, else None."""
         ...
 
     def keep(self, metric: Metric, measured: Scores) -> None:
-        """Keep a result as soon as it is there."""
+        """Store a result as soon as it is measured."""
         ...
 
 
@@ -44,35 +44,35 @@ def score(
     progress: Progress | None = None,
     keeper: Keeper | None = None,
 ) -> Scores:
-    """Measure a reconstruction against the truth of the data set it was made from.
+    """Measure a reconstruction against the truth of its data set.
 
     Parameters
     ----------
     metrics
-        Names of ``METRICS``, or None for all that can be measured. What cannot be is listed with its reason in
+        Names from ``METRICS``, or None for all that can be measured. The others are listed with the reason in
         ``Scores.context["not_measured"]``.
     align
-        How volumes are brought onto the true ones before they are compared: "none"; "reconstruction", by one
-        transform for all; "class", by one for each class; "volume", by one each; "auto", "class" if its classes have
-        frames of their own, "reconstruction" if it gives rotations other than those the particles came with, else
-        "none"; or alignments found before. See ``metrics.volumes.frames``. Other metrics see the
-        reconstruction as it is: ``poses`` fits a frame of its own.
+        How volumes are aligned to the true ones before they are compared: "none"; "reconstruction", one
+        transform for all; "class", one per class; "volume", one per volume; "auto", "class" if its classes have
+        own frames, "reconstruction" if it gives rotations other than those the particles came with, else
+        "none"; or alignments computed before. See ``metrics.volumes.frames``. Other metrics see the
+        reconstruction unaligned: ``poses`` fits its own frame.
     mask
         (z, y, x) in [0, 1], to score in instead of the data set's own.
     resample
-        Whether volumes of another box or pixel size are put on the data set's grid. They are refused otherwise.
+        Whether volumes with another box or pixel size are resampled to the data set's grid; else they are refused.
     seed
-        Of the bootstrap intervals.
+        For the bootstrap intervals.
     keeper
-        Results that it has are not measured again.
+        Store of results; those it has are not measured again.
 
     Raises
     ------
     UnknownName
-        If there is no metric of that name, or no such mode of alignment.
+        If there is no metric, or no alignment mode, of that name.
     ValueError
-        If a metric asked for by name cannot be measured, or the reconstruction does not fit the data set: another
-        number of particles, volumes on another grid, a mask of another shape, or one that holds nothing.
+        If a metric requested by name cannot be measured, or the reconstruction does not fit the data set: another
+        number of particles, volumes on another grid, a mask of another shape, or an empty mask.
     """
     chosen = [get_metric(name)() for name in (list_metrics() if metrics is None else metrics)]
     check_particles(reconstruction, dataset)
@@ -103,7 +103,7 @@ def score(
         except Exception as error:
             if metrics is not None or metric.name in METRICS:
                 raise
-            # A fault of another package's metric keeps no other from being measured.
+            # An error in another package's metric does not stop the other metrics.
             context["not_measured"][metric.name] = f"failed ({type(error).__name__}: {error})"
             continue
         if found is None:
@@ -120,7 +120,7 @@ def score(
 
 
 def check_mask(reconstruction: Reconstruction, dataset: Dataset, mask: np.ndarray | None) -> None:
-    """FormatError if a mask to score in holds next to nothing, or nothing of the true volumes to compare with."""
+    """FormatError if a scoring mask is nearly empty, or holds none of the true volumes' density."""
     truth = dataset.truth
     if mask is None or truth is None or truth.volumes is None:
         return
@@ -131,13 +131,13 @@ def check_mask(reconstruction: Reconstruction, dataset: Dataset, mask: np.ndarra
 
 
 def compares_volumes(reconstruction: Reconstruction, dataset: Dataset) -> bool:
-    """Whether there are volumes, or a decoder, and true ones to compare them with."""
+    """Whether there are volumes, or a decoder, and true volumes to compare them with."""
     has_volumes = reconstruction.volumes is not None or reconstruction.decoder is not None
     return has_volumes and dataset.truth is not None and dataset.truth.volumes is not None
 
 
 def check_particles(reconstruction: Reconstruction, dataset: Dataset) -> None:
-    """ValueError if a reconstruction is of another number of particles, or asks for one that does not exist."""
+    """ValueError if the number of particles differs from the data set's, or a query particle does not exist in it."""
     n = len(dataset.particles)
     for name in ("latents", "posteriors", "rotations"):
         values = getattr(reconstruction, name)
@@ -155,13 +155,13 @@ def check_particles(reconstruction: Reconstruction, dataset: Dataset) -> None:
 
 
 def check_grid(reconstruction: Reconstruction, dataset: Dataset, *, resample: bool) -> None:
-    """ValueError if volumes are on another grid than the data set's, and are not to be resampled."""
+    """ValueError if volumes are on another grid than the data set's and are not to be resampled."""
     volumes, particles = reconstruction.volumes, dataset.particles
     if volumes is None or resample or fits_grid(reconstruction, dataset):
         return
     sampling = reconstruction.pixel_size or particles.pixel_size
     raise ValueError(
         f"volumes of {reconstruction.name} have {volumes.box_size} voxels of {sampling:.6g} Å a side, {dataset.name} "
-        f"has {particles.box_size} of {particles.pixel_size:.6g} Å. Put them on the data set's grid: --resample, or "
+        f"has {particles.box_size} of {particles.pixel_size:.6g} Å. Resample them: --resample, or "
         "score(..., resample=True)."
     )

@@ -1,4 +1,4 @@
-"""What a metric is: a measurement on (Reconstruction, Dataset) that yields named scores."""
+"""Base class of metrics: a measurement on (Reconstruction, Dataset) that yields named scores."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ Need = Literal[
     "true poses",
     "mask",
 ]
-"""The first seven are parts of the reconstruction, the others of the data set; "truth" is any part of it. "record" is
-how the reconstruction came about, "cost" the time and memory it took and on which machine."""
+"""The first seven are parts of the reconstruction, the rest of the data set; "truth" is any part of it. "record" is
+how the reconstruction was made, "cost" the time and memory it took and on which machine."""
 _OF_RECONSTRUCTION = {"volumes", "latents", "posteriors", "poses", "record", "cost", "decoder"}
 
 
 @dataclass(frozen=True)
 class ScoreKind:
-    """One number a metric yields, and how to read it."""
+    """One number that a metric yields, and how to read it."""
 
     name: str
     """Key in ``Scores``, such as "fsc-auc"."""
@@ -43,42 +43,42 @@ class ScoreKind:
     high: float
     """Largest value possible; infinity if there is no bound."""
     statistic: Literal["mean", "median"] = "mean"
-    """How the items (query particles) become one value."""
+    """How values of the items (query particles) are reduced to one."""
     blind: bool = False
-    """Whether labels shuffled over the particles score as well as the truth: to be read beside scores that tell."""
+    """Whether it ignores particle identity: labels shuffled over the particles score as well as the truth."""
     short: str = ""
     """Heading of a narrow column; empty for the label."""
     main: bool = False
-    """Whether tables of main scores have it. Of a metric without any main score they have the first one."""
+    """Whether it is in tables of main scores. A metric without any main score is shown by its first one."""
     otherwise: str = ""
-    """Name of the score that takes the place of this main one where no run has this one."""
+    """Name of the score shown instead of this main one where no run has this one."""
     decimals: int = 3
     """Digits after the point in tables."""
     negative: str = ""
-    """The likely cause of negative values of a reconstruction that should score high; empty where there is none."""
+    """Likely cause of negative values in a reconstruction that should score high; empty where there is none."""
 
     @property
     def heading(self) -> str:
-        """The short label."""
+        """Short label."""
         return self.short or self.label
 
     @property
     def shown_unit(self) -> str:
-        """The unit that stands beside the label; empty where values carry their own, as times do."""
+        """Unit shown next to the label; empty where values carry their own, as times do."""
         return "" if self.unit == "s" else self.unit
 
     @property
     def axis(self) -> str:
-        """Label with its unit, as it stands on an axis."""
+        """Label with its unit, as on an axis."""
         return f"{self.label} / {self.unit}" if self.unit else self.label
 
     def write(self, value: float) -> str:
-        """A value as text, without its unit; a time with the unit it is best read in."""
+        """Value as text, without its unit; a time in a readable unit."""
         return format_seconds(value) if self.unit == "s" else f"{value:.{self.decimals}f}"
 
 
 def format_seconds(seconds: float) -> str:
-    """A time in the unit it is best read in."""
+    """Time in a readable unit."""
     if seconds < 0.1:
         return "< 0.1 s"
     if seconds < 120:
@@ -94,36 +94,36 @@ class Metric(ABC):
     scores: ClassVar[tuple[ScoreKind, ...]]
     """Everything it can yield; kinds that need a mask are absent from the result when there is none."""
     needs: ClassVar[frozenset[Need]]
-    """Without these nothing can be measured."""
+    """Parts without which nothing can be measured."""
     uses: ClassVar[frozenset[Need] | None] = None
-    """What it reads beyond its needs where that is there; None where it may read anything. The truth is always read.
+    """Optional parts that it reads where they exist; None if it may read anything. The truth is always read.
 
-    A result that was kept is measured anew when what it needs or uses has changed, and not when the rest has."""
+    A stored result is measured again when a part that it needs or uses has changed, and only then."""
     version: ClassVar[int] = 1
-    """Raised with every change of its values, so that results kept of an earlier version are measured anew."""
+    """Raised with every change of its values, so that stored results of an earlier version are measured again."""
     reference: ClassVar[str]
     """Publication and code that define it."""
     curves: ClassVar[tuple[tuple[str, str], ...]] = ()
-    """Curves of its scores that are tables of their own in a report: name, and what it holds."""
+    """Curves of its scores that are separate tables in a report: name, and content."""
 
-    # What its page says besides (``metrics.pages``): plain text, formulas in Unicode, lists as short sentences.
+    # Texts of its page (``metrics.pages``): plain text, formulas in Unicode, lists as short sentences.
     question: ClassVar[str] = ""
-    """What it asks, in one sentence that ends in a question mark."""
+    """The question it answers, in one sentence that ends in a question mark."""
     formula: ClassVar[str] = ""
-    """How a score is made, every symbol said: lines of plain text, shown as they stand."""
+    """How a score is computed, every symbol defined: lines of plain text, shown verbatim."""
     conditions: ClassVar[tuple[str, ...]] = ()
-    """What it takes beyond ``needs``, if anything."""
+    """Requirements beyond ``needs``, if any."""
     calibration: ClassVar[tuple[str, ...]] = ()
-    """What known answers score: the truth, chance, one map for all."""
+    """Scores of known answers: the truth, chance, one map for all particles."""
     invariances: ClassVar[tuple[str, ...]] = ()
-    """What may be done to a reconstruction without moving a score, and what may not."""
+    """Changes of a reconstruction that leave the scores unchanged, and changes that do not."""
     cost: ClassVar[str] = ""
     """Order of time and memory, and a measured time."""
     limits: ClassVar[tuple[str, ...]] = ()
-    """How it fails, and what it does not see."""
+    """Failure modes, and effects that it does not see."""
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
-        """Why this cannot be measured, in words, or None if it can."""
+        """Reason, in words, why this cannot be measured; None if it can."""
         truth = dataset.truth
         present = {
             "volumes": reconstruction.volumes is not None,
@@ -152,17 +152,17 @@ class Metric(ABC):
     def measure(
         self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
     ) -> Scores:
-        """The scores of one reconstruction; ``seed`` is that of the bootstrap intervals.
+        """Scores of one reconstruction; ``seed`` is for the bootstrap intervals.
 
         Raises
         ------
         ValueError
-            If something it needs is missing or does not fit the data set.
+            If a needed part is missing or does not fit the data set.
         """
 
 
 def reads(metric: Metric, part: Need) -> bool:
-    """Whether a metric may read a part, by what it says it needs and uses."""
+    """Whether a metric may read a part, by its ``needs`` and ``uses``."""
     return metric.uses is None or part in metric.needs | metric.uses
 
 
@@ -175,5 +175,5 @@ def _who_lacks(missing: Sequence[str]) -> str:
 
 
 def shown(progress: Progress | None) -> Progress:
-    """The progress given, or one that nobody sees."""
+    """The given progress, or a silent one."""
     return Silent() if progress is None else progress

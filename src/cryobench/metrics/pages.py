@@ -1,8 +1,8 @@
-"""The page of a metric, made of what its class says: question, formula, scores, needs, calibration, cost, limits.
+"""Page of a metric, made from its class: question, formula, scores, needs, calibration, cost, limits.
 
-docs/metrics holds the pages of all registered metrics, and an index. To write them anew after a change:
+docs/metrics holds the pages of all registered metrics, and an index. To write them again after a change:
 
-    python -m cryobench.testing.known_answers          (where values of a metric changed)
+    python -m cryobench.testing.known_answers          (if values of a metric changed)
     python -m cryobench.metrics.pages docs/metrics
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from cryobench.metrics.metric import Metric, ScoreKind
 from cryobench.metrics.registry import METRICS, get_metric
 
-KNOWN_TITLE = "Measured on the toy of the law book"
+KNOWN_TITLE = "Measured on the toy data set"
 KNOWN_ANSWERS = Path(__file__).with_name("known_answers.json")
 """Measured by ``cryobench.testing.known_answers``: metric -> answer -> score -> value."""
 KnownAnswers = dict[str, dict[str, float]]
@@ -34,14 +34,14 @@ def describe_metric(metric: type[Metric]) -> str:
 
 
 def list_sections(metric: type[Metric]) -> dict[str, str]:
-    """Title -> Markdown of each section of a page (the formula is plain text); what is not said is left out."""
+    """Title -> Markdown of each section of a page (the formula is plain text); empty sections are left out."""
     sections = {
         "Formula": cleandoc(metric.formula),
         "Scores": _tabulate_scores(metric.scores),
         "Needs": _list_items((", ".join(sorted(metric.needs)), *metric.conditions)),
-        "What known answers score": _list_items(metric.calibration),
+        "Scores of known answers": _list_items(metric.calibration),
         KNOWN_TITLE: _tabulate_known_answers(metric),
-        "What changes it, and what does not": _list_items(metric.invariances),
+        "Invariances": _list_items(metric.invariances),
         "Cost": metric.cost,
         "Limits": _list_items(metric.limits),
         "Source": f"{metric.reference}. Code: `{metric.__module__}`.",
@@ -54,11 +54,11 @@ def describe_index(metrics: list[type[Metric]]) -> str:
     lines = [
         "# Metrics",
         "",
-        "Made from the code: `python -m cryobench.testing.known_answers` measures what known answers score, "
-        "`python -m cryobench.metrics.pages docs/metrics` writes these pages anew, and "
-        "`cryobench list metrics NAME` prints one. Times are of two cores of one machine, rounded.",
+        "Generated from the code: `python -m cryobench.testing.known_answers` measures the scores of known answers, "
+        "`python -m cryobench.metrics.pages docs/metrics` writes these pages again, and "
+        "`cryobench list metrics NAME` prints one. Times are for two cores of one machine, rounded.",
         "",
-        "| metric | what it asks | scores |",
+        "| metric | question | scores |",
         "|---|---|---|",
     ]
     for metric in metrics:
@@ -75,7 +75,7 @@ def make_pages() -> dict[str, str]:
 
 
 def write_pages(folder: Path) -> list[Path]:
-    """Write all pages into a folder. Gives their paths."""
+    """Write all pages into a folder; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     pages = make_pages()
     for name, content in pages.items():
@@ -89,7 +89,7 @@ def _tabulate_scores(kinds: tuple[ScoreKind, ...]) -> str:
     blind = [f"`{kind.name}`" for kind in kinds if kind.blind]
     if blind:
         verb = "does" if len(blind) == 1 else "do"
-        lines += ["", f"{', '.join(blind)} {verb} not tell the truth from labels shuffled over the particles."]
+        lines += ["", f"{', '.join(blind)} {verb} not distinguish the truth from labels shuffled over the particles."]
     return "\n".join(lines)
 
 
@@ -100,12 +100,12 @@ def list_facts(kind: ScoreKind) -> tuple[str, str, str, str, str]:
 
 @lru_cache
 def read_known_answers() -> dict[str, KnownAnswers]:
-    """What known answers were measured to score, by metric of this package."""
+    """Measured scores of known answers, by metric of this package."""
     return json.loads(KNOWN_ANSWERS.read_text(encoding="utf-8"))
 
 
 def list_known_answers(metric: type[Metric]) -> tuple[tuple[ScoreKind, ...], dict[str, list[str]]]:
-    """Scores that were measured of known answers, and answer -> their values as text; nothing of foreign metrics."""
+    """Scores measured for known answers, and answer -> values as text; empty for metrics of other packages."""
     ours = metric.name in METRICS and get_metric(metric.name) is metric
     found = read_known_answers().get(metric.name, {}) if ours else {}
     kinds = tuple(kind for kind in metric.scores if any(kind.name in scores for scores in found.values()))

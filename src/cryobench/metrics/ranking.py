@@ -1,13 +1,13 @@
-"""Ranks of runs by one score, with ties: two runs are tied when their items do not tell them apart.
+"""Ranks of runs by one score, with ties: two runs tie when their items do not show a difference.
 
 Two runs of a data set are scored on the same items (query particles, particles or states). Much of the spread of a
-score is that of the items, which both runs share, so that intervals of two scores may overlap although one run is
-better on nearly every item. Runs are therefore compared by the *difference* over the items they share: items are
-drawn again, the same for both, and the runs are tied if the 95 % interval of the difference includes zero.
+score comes from the items, which both runs have in common, so intervals of two scores may overlap although one run is
+better on nearly every item. Runs are therefore compared by the *difference* over their common items: items are
+resampled, the same for both, and the runs tie if the 95 % interval of the difference includes zero.
 
-A score that is no mean or median of its items (an index of agreement, a cost), or shares fewer than two items, is
-compared by its own interval: tied if the two intervals overlap. The comparison is not corrected for the number of
-runs: among many equals, one pair in twenty is told apart. Being tied is not transitive: hence a rank is a range.
+A score that is not a mean or median of its items (an index of agreement, a cost), or has fewer than two common items,
+is compared by its own interval: runs tie if the two intervals overlap. There is no correction for the number of
+runs: among many equal runs, one pair in twenty appears to differ. Ties are not transitive: hence a rank is a range.
 
 Source: Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapters 8 (paired data) and 13 (percentiles).
 """
@@ -33,17 +33,17 @@ class Difference:
     low: float
     high: float
     n: int
-    """Items compared pair by pair; 0 where the scores were compared by their own intervals."""
+    """Number of items compared in pairs; 0 where the scores were compared by their own intervals."""
 
     @property
     def tells(self) -> bool:
-        """Whether the interval leaves out zero: the scores differ."""
+        """Whether the interval excludes zero: the scores differ."""
         return not self.low <= 0 <= self.high
 
 
 @dataclass(frozen=True)
 class Rank:
-    """Best and worst place a run may have, counted from 1; equal if no other run is tied with it."""
+    """Best and worst rank a run may have, counted from 1; equal if no other run ties with it."""
 
     first: int
     last: int
@@ -57,13 +57,13 @@ class Rank:
 def compare_scores(
     one: Score, other: Score, *, statistic: Literal["mean", "median"] = "mean", seed: int = 0
 ) -> Difference:
-    """``one`` − ``other`` over the items they share, with a paired bootstrap interval.
+    """``one`` − ``other`` over their common items, with a paired bootstrap interval.
 
-    ``statistic`` is how the items make the score (``ScoreKind.statistic``). ValueError if a value is NaN.
+    ``statistic`` is how the items are reduced to the score (``ScoreKind.statistic``). ValueError if a value is NaN.
     """
     for score in (one, other):
         if np.isnan(score.value):
-            raise ValueError(f"a score {score.metric} is NaN, and cannot be compared with another.")
+            raise ValueError(f"a score {score.metric} is NaN and cannot be compared.")
     paired = _pair_items(one, other, statistic)
     if paired is None:
         return Difference(one.value - other.value, one.low - other.high, one.high - other.low, 0)
@@ -82,7 +82,7 @@ def rank_scores(
 ) -> list[Rank | None]:
     """Rank of every run by one of its scores, in the order given; None where it was not measured (None or NaN).
 
-    ``first`` is one more than the number of runs told to be better, ``last`` leaves out those told to be worse.
+    ``first`` is one more than the number of runs shown to be better, ``last`` excludes those shown to be worse.
     ``better`` and ``statistic`` are those of the ``ScoreKind``.
     """
     measured = [
@@ -103,7 +103,7 @@ def rank_scores(
 
 
 def _pair_items(one: Score, other: Score, statistic: Literal["mean", "median"]) -> Float[np.ndarray, "n 2"] | None:
-    """Values (n, 2) of the items both scores have; None if these are no items that the score is a statistic of."""
+    """Values (n, 2) of the common items; None if the score is not a statistic of its items."""
     columns = []
     for score in (one, other):
         key = next((name for name in ("particle", "state") if name in score.items), None)

@@ -1,4 +1,4 @@
-"""Metrics by name, in the order of display; packages add their own through the entry-point group."""
+"""Metrics by name, in display order; other packages add theirs through the entry-point group."""
 
 from typing import TYPE_CHECKING
 
@@ -32,20 +32,20 @@ METRICS = {
     "poses": Entry("cryobench.metrics.poses.errors:Poses", "Pose error"),
     "cost": Entry("cryobench.metrics.cost:Cost", "Cost of the run"),
 }
-"""Name of each metric, where it is, and its label, in the order of display."""
+"""Name of each metric -> where it is defined, and its label; in display order."""
 
 GROUP = "cryobench.metrics"
 """Entry-point group by which other packages add theirs."""
 
 BASE = "cryobench.metrics.metric:Metric"
-"""What those are."""
+"""Description of the entries of that group."""
 
 
 def list_metrics() -> list[str]:
-    """Names of all metrics: those of this package and those that installed packages add."""
+    """Names of all metrics, of this package and of other installed packages."""
     return list_names(METRICS, GROUP, BASE)
 
 
 def get_metric(name: str) -> "type[Metric]":
-    """Class of a metric. UnknownName, with near names, if there is none."""
+    """Class of a metric. UnknownName, with similar names, if there is none."""
     return load_named("metric", name, METRICS, GROUP, BASE)

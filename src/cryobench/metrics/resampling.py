@@ -1,12 +1,12 @@
-"""Bootstrap over particles, at 100,000 of them: resampled tables, means and medians without resampled copies.
+"""Bootstrap over 100,000 particles: resampled tables, means and medians without resampled copies.
 
-What a score needs of a resample is little, and is drawn directly: how often each cell of a table of counts is hit,
-how often each particle is, or which order statistics the median falls on. All three follow the distribution of the
+A score needs little of a resample, and this is drawn directly: the count of each cell of a table, the count of each
+particle, or the order statistics on which the median falls. All three follow the distribution of the
 plain bootstrap exactly.
 
-A resample holds copies of particles, and a copy agrees with itself: indices of agreement rise by it, distances
-between distributions grow by its noise. The samples of such scores are therefore moved to have their mean at the
-value before the ends of the interval are read off (``centred_interval``).
+A resample holds copies of particles, and a copy agrees with itself: this raises indices of agreement, and the
+noise raises distances between distributions. The samples of such scores are therefore shifted to have their mean at
+the value before the ends of the interval are read off (``centred_interval``).
 
 Source: Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapters 10 (bias) and 13 (percentiles).
 """
@@ -20,7 +20,7 @@ from cryobench.metrics.uncertainty import RESAMPLES
 from cryobench.rng import stream
 
 _BLOCK = 20_000_000
-"""Numbers held at a time: 160 MB."""
+"""Numbers held at once: 160 MB."""
 
 
 def resample_table(
@@ -35,9 +35,9 @@ def resample_table(
     Parameters
     ----------
     counts
-        (cells,) particles in each cell; their sum is drawn again, with replacement, in every resample.
+        (cells,) particles in each cell; in every resample as many are drawn with replacement.
     statistic
-        From counts (m, cells) of m resamples to values (m, ...).
+        Maps counts (m, cells) of m resamples to values (m, ...).
 
     Returns
     -------
@@ -64,7 +64,7 @@ def resample_means(
 ) -> Float[np.ndarray, "r d"]:
     """Means (resamples, d) over bootstrap resamples of the n rows (n, d), one per particle.
 
-    ``groups`` (n,) says which rows are alike: rows of one group must be equal, and only their number is drawn then.
+    ``groups`` (n,) marks equal rows: rows of one group must be equal, and only their number is then drawn.
     """
     n = len(rows)
     if groups is not None:
@@ -84,7 +84,7 @@ def resample_means(
 def resample_medians(
     values: Float[np.ndarray, "n"], *, seed: int = 0, resamples: int = RESAMPLES
 ) -> Float[np.ndarray, "r"]:
-    """Medians of bootstrap resamples of ``values`` (n,).
+    """Medians (resamples,) of bootstrap resamples of ``values`` (n,).
 
     The k-th smallest of n numbers drawn from the sorted values is the value at the k-th smallest of n uniform
     numbers, which is Beta(k, n + 1 − k); given it, the excess of the next is the smallest of the n − k left.
@@ -104,11 +104,11 @@ def resample_medians(
 def centred_interval(
     value: float, samples: np.ndarray, *, low: float, high: float, coverage: float = 0.95
 ) -> tuple[float, float]:
-    """Ends of the interval of ``value``: percentiles of the samples, moved so that their mean is the value.
+    """Ends of the interval of ``value``: percentiles of the samples, shifted so that their mean is the value.
 
-    ``low`` and ``high`` are the least and greatest values the score can take; the ends stay within them.
+    ``low`` and ``high`` are the least and greatest possible scores; the ends stay within them.
     """
     centred = value + samples - samples.mean()
     ends = np.quantile(centred, [(1 - coverage) / 2, (1 + coverage) / 2])
-    # A score at the edge of its range, or one that never varies, is kept inside its own interval.
+    # Keeps a score at the edge of its range, or one that never varies, inside its own interval.
     return float(min(max(ends[0], low), value)), float(max(min(ends[1], high), value))

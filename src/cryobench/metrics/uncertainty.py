@@ -1,7 +1,7 @@
-"""How far a score over query particles is to be trusted: percentile bootstrap intervals.
+"""Percentile bootstrap intervals of scores over query particles.
 
-The interval tells how the value would vary had other query particles been drawn from the same data set. It does
-not contain the variation between runs of a method, between data sets, or any bias the queries share.
+The interval shows how the value would vary had other query particles been drawn from the same data set. It does
+not contain the variation between runs of a method or between data sets, nor a bias common to all queries.
 
 Source: Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapter 13 (the percentile interval).
 """
@@ -18,7 +18,7 @@ from cryobench.rng import stream
 RESAMPLES = 2000
 """Bootstrap samples: the ends of a 95 % interval then rest on about 50 samples each."""
 _BLOCK = 4_000_000
-"""Numbers drawn at a time: 32 MB of them."""
+"""Numbers drawn at once: 32 MB."""
 
 
 def bootstrap_interval(
@@ -31,8 +31,8 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Ends of the percentile bootstrap interval of the mean or median of ``values`` (q,).
 
-    The same seed and values give the same interval. With a single value both ends are that value, which says
-    nothing about its uncertainty: report the number of items beside every interval.
+    The same seed and values give the same interval. With a single value both ends are that value, which does not
+    measure its uncertainty: report the number of items with every interval.
 
     Raises
     ------
@@ -61,13 +61,13 @@ def resample_statistic(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Float[np.ndarray, "r d"]:
-    """Mean or median (resamples, d) of every column of bootstrap resamples of the rows, a block at a time."""
+    """Mean or median (resamples, d) of every column of bootstrap resamples of the rows, block by block."""
     generator = stream(seed, "bootstrap")
     block = max(1, _BLOCK // max(rows.size, 1))
     reduce = getattr(np, statistic)
     samples = np.empty((resamples, rows.shape[1]))
     for start in range(0, resamples, block):
-        # Drawn in blocks, the numbers are those of one draw of all.
+        # Drawn in blocks, the numbers equal those of a single draw.
         drawn = generator.integers(len(rows), size=(min(block, resamples - start), len(rows)))
         for column in range(rows.shape[1]):
             samples[start : start + block, column] = reduce(rows[:, column][drawn], axis=1)
@@ -92,10 +92,10 @@ def interval_over_groups(
     coverage: float = 0.95,
     resamples: int = RESAMPLES,
 ) -> tuple[float, float]:
-    """Ends of the percentile bootstrap interval of the mean of ``values`` (q,) when whole groups are drawn again.
+    """Ends of the percentile bootstrap interval of the mean of ``values`` (q,) when whole groups are resampled.
 
-    Query particles of one state share its volume; drawn by state, the interval tells how the mean would vary had
-    the data set other states. With one group both ends are the mean. Errors as ``bootstrap_interval``.
+    Query particles of one state have the same volume; resampled by state, the interval shows how the mean would vary
+    with other states in the data set. With one group both ends are the mean. Errors as ``bootstrap_interval``.
     """
     values = np.asarray(values, dtype=np.float64)
     if len(values) == 0 or len(groups) != len(values) or not np.isfinite(values).all():

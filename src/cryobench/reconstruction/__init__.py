@@ -1,1 +1,1 @@
-"""Ground that methods, importers and the check stand on: images, engine, statistics, decoders."""
+"""Common basis of methods, importers and the check: images, engine, statistics, decoders."""

@@ -2,19 +2,15 @@
 
 ``write_report`` and ``write_card`` are the public face.
 
-For runs: ``tables`` and ``assignments`` turn results into tables, ``standing`` into ranks and warnings, which the
-terminal shows too, ``agreement`` into what can be said without truth, ``leaderboard`` into cells,
-``charts`` into what page and paper both draw, ``latent_views`` and ``colourings`` into points, ``views``, ``slices``
-and ``surfaces`` into pictures and meshes; ``findings`` has what runs found by themselves; ``payload``,
-``charts_payload`` and ``pictures`` write what the page shows, ``published_results`` has what others published,
-``site`` puts the folder together.
+Facts are gathered once, as values, then drawn, then written, and imports run that way alone.
 
-For a data set: ``facts``, ``command`` and ``state_list`` say what it is, which ``cryobench show`` prints;
-``dataset_tables``, ``states``, ``spectra``, ``variables`` and ``composition`` are its tables and pictures,
-``conventions`` the check that is kept with it, gathered by ``card_contents`` and written by the other ``card_``
-files; ``card`` puts the folder together.
+``card`` has the facts about a data set, which ``cryobench show`` prints, ``runs`` those about scored runs: tables,
+ranks and warnings, which the terminal shows too, latents in the plane, query volumes, what others published.
+``findings`` has what runs found by themselves. ``charts`` makes small values of them that say what a chart shows,
+``figures`` the specification that draws each on page and paper alike. ``pages`` gathers all of it for one page and
+writes its folder, with ``templates`` and ``static``.
 
-``figures`` draws tables for papers; ``page`` is what both pages share, with ``templates`` and ``static``. Nothing is
+``axes``, ``colours``, ``slices`` and ``surfaces`` are numbers and pictures without a meaning of their own. Nothing is
 scored here.
 """
 
@@ -22,10 +18,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cryobench.report.card.page import write_card as write_card
-    from cryobench.report.runs.site import write_report as write_report
+    from cryobench.report.pages.card import write_card as write_card
+    from cryobench.report.pages.report import write_report as write_report
 
-_PUBLIC = {"write_card": "cryobench.report.card.page", "write_report": "cryobench.report.runs.site"}
+_PUBLIC = {"write_card": "cryobench.report.pages.card", "write_report": "cryobench.report.pages.report"}
 
 __all__ = ["write_card", "write_report"]
 

@@ -4,9 +4,9 @@ The density of a reconstruction has no absolute scale and the FSC ignores it, so
 and standard deviation of its truth before its slices are cut. Black and white are then those of the truth.
 """
 
-import numpy as np
+from collections.abc import Mapping
 
-from cryobench.report.runs.queries import QueryVolumes
+import numpy as np
 
 PLANES = ("xy", "xz", "yz")
 
@@ -24,14 +24,13 @@ def cut_slices(volume: np.ndarray) -> np.ndarray:
     return np.stack([volume[middle], volume[:, middle], volume[:, :, middle]])
 
 
-def slices_of(query: QueryVolumes) -> tuple[dict[str, np.ndarray], tuple[float, float]]:
-    """Slices (3, n, n) by slug and the black and white they share.
+def match_slices(volumes: Mapping[str, np.ndarray], reference: np.ndarray) -> tuple[dict[str, np.ndarray], float]:
+    """Slices (3, n, n) of volumes by their key, and the white they share; black is −0.3 of it.
 
-    White is the 99.9th percentile w of the truth's slices and black −0.3 w; without truth, of the first volume's.
+    White is the 99.9th percentile of the slices of the reference: the truth, or the first volume where there is none.
     """
-    reference = query.reference
-    slices = {slug: cut_slices(match_contrast(volume, reference)) for slug, volume in query.volumes.items()}
+    slices = {key: cut_slices(match_contrast(volume, reference)) for key, volume in volumes.items()}
     white = float(np.percentile(cut_slices(reference), 99.9))
     if white <= 0:
         white = float(np.abs(reference).max()) or 1.0
-    return slices, (-0.3 * white, white)
+    return slices, white

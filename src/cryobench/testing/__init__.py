@@ -1,10 +1,10 @@
-"""The law book: what every method, metric, decoder and importer must do, checked on a class of any package.
+"""Conformance laws of methods, metrics, decoders and importers, checked on a class of any package.
 
     from cryobench.testing import check_method
     check_method(MyMethod)                  # all laws; AssertionError says which one is broken, and how
 
-The toy they are checked on has three states, and is made by plain sums of Gaussians (``testing.toy``), not by the
-package's own projector. A method brings settings of its own with which it takes about a second (``Method.small``).
+The toy data set has three states, and is made by plain sums of Gaussians (``testing.toy``), not by the
+package's own projector. A method provides settings with which it takes about a second (``Method.small``).
 """
 
 from cryobench.testing.decoders import check_decoder

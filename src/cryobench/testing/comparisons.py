@@ -1,4 +1,4 @@
-"""Comparisons of two reconstructions of the same particles: to the bit, to rounding, or in what they found."""
+"""Comparisons of two reconstructions of the same particles: to the bit, to rounding, or by their results."""
 
 import numpy as np
 from sklearn.linear_model import LinearRegression
@@ -10,7 +10,7 @@ PARTS = ("latents", "posteriors", "rotations", "shifts")
 
 
 def read_volumes(result: Reconstruction) -> np.ndarray:
-    """(q, z, y, x) of the query particles, in their order. AssertionError if there are none."""
+    """(q, z, y, x) of the query particles, in order. AssertionError if there are none."""
     assert result.volumes is not None, f"{result.name} gives no volumes of the query particles"
     return np.stack([result.volumes.read(index) for index in range(len(result.volumes))])
 
@@ -33,20 +33,20 @@ def assert_alike(
     least: float = 0.95,
     of_latents: float | None = None,
 ) -> None:
-    """Both found the same, up to the names of classes and a linear map of latents; volumes correlate.
+    """Both agree, up to the numbering of classes and a linear map of latents; volumes correlate.
 
-    ``least`` is what correlations, the adjusted Rand index of the classes, and the share of the variance of latents
-    that the other's explain must reach; ``of_latents`` instead for the latter.
+    ``least`` is the lower bound for correlations, for the adjusted Rand index of the classes, and for the fraction of
+    variance of latents explained by the other's; ``of_latents`` replaces it for the latter.
     """
     one, other = read_volumes(first), read_volumes(second)
     for item, (volume, same) in enumerate(zip(one, other, strict=True)):
         found = float(np.corrcoef(volume.ravel(), same.ravel())[0, 1])
-        assert found >= least, f"{because}: volumes of query {item} correlate by {found:.3f} only"
+        assert found >= least, f"{because}: volumes of query {item} correlate by only {found:.3f}"
     if first.posteriors is not None and second.posteriors is not None:
         labels, same = first.posteriors.argmax(axis=1), second.posteriors.argmax(axis=1)
         found = adjusted_rand_score(labels, same)
-        assert found >= least, f"{because}: classes agree by an adjusted Rand index of {found:.3f} only"
+        assert found >= least, f"{because}: classes agree by an adjusted Rand index of only {found:.3f}"
     if first.latents is not None and second.latents is not None:
         explained = LinearRegression().fit(second.latents, first.latents).score(second.latents, first.latents)
         needed = least if of_latents is None else of_latents
-        assert explained >= needed, f"{because}: latents explain {explained:.3f} of each other's variance only"
+        assert explained >= needed, f"{because}: latents explain only {explained:.3f} of each other's variance"

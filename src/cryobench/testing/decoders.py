@@ -52,8 +52,8 @@ def check_decoder(
     cropped = fourier_crop(torch.from_numpy(volumes[:1]), small, dimensions=3).numpy()
     preview = np.stack(list(open_decoder(reconstruction, particles, context, box_size=small).decode(rows[:1])))
     assert preview.shape == cropped.shape, f"a preview of {small} px has shape {preview.shape[1:]}"
-    difference = preview - cropped  # the level of the solvent may be chosen anew
-    assert np.ptp(difference) < 1e-4 * scale, "a preview is not the volume Fourier-cropped"
+    difference = preview - cropped  # the solvent level may differ
+    assert np.ptp(difference) < 1e-4 * scale, "a preview is not the Fourier-cropped volume"
     source = DecodedVolumes(decoder, rows)
     for index in (len(rows) - 1, 0):
         np.testing.assert_allclose(

@@ -16,7 +16,7 @@ from cryobench.importers import Found, Importer
 from cryobench.importers.bring_in import import_results
 
 _DATA = (".pkl", ".npy", ".npz", ".parquet", ".star", ".cs", ".mrc")
-"""Files that are damaged, beside those of text, of which half may be a whole."""
+"""Suffixes of the files that are damaged; half of a text file may be valid."""
 
 
 def check_importer(
@@ -33,21 +33,21 @@ def check_importer(
     Parameters
     ----------
     importer
-        Registered by its name.
+        Registered under its name.
     job
         Folder with the files of a job; it is copied, not changed.
     dataset
-        Whose particles they are about.
+        Data set of the particles.
     scratch
         Empty folder.
     options
-        Of the import of a copy of ``job``, where they name files in it.
+        Options of the import of a copy of ``job``, where they name files in it.
     takes_folder
-        Whether the importer is given the folder; False where options name every file.
+        Whether the importer takes a folder; False where options name every file.
 
     Returns
     -------
-    What it finds, for further tests.
+    Results, for further tests.
 
     Raises
     ------
@@ -58,9 +58,9 @@ def check_importer(
     found = _read(job, dataset, **at)
     _check_rows(found, dataset)
     _check_account(job, dataset, scratch / "run", **at)
-    # What lies elsewhere, such as the table of images that the program read, is not copied and not damaged.
+    # Files elsewhere, such as the table of images that the program read, are neither copied nor damaged.
     inner = [file.resolve() for file in dict.fromkeys(found.files) if file.resolve().is_relative_to(job.resolve())]
-    assert inner, "it says of no file in the folder of the job that it was read"
+    assert inner, "it lists no file in the folder of the job as read"
     for number, file in enumerate(inner):
         inside = file.relative_to(job.resolve())
         for damage in ("missing", "truncated", "hostile"):
@@ -71,15 +71,15 @@ def check_importer(
             said = _refusal(folder, dataset, scratch / "refused", **at)
             assert not marker.exists(), f"a pickle in {inside} was executed"
             if said is None:
-                assert damage == "missing", f"{inside} was {damage}, and nobody noticed"
+                assert damage == "missing", f"{inside} was {damage}, and the import did not fail"
             else:
                 assert inside.name in said or str(folder) in said, (
                     f"{inside} was {damage}: it is not named in {said!r}"
                 )
-            assert not (scratch / "refused").exists(), f"{inside} was {damage}: something half-written was left"
+            assert not (scratch / "refused").exists(), f"{inside} was {damage}: a partial output was left"
     said = _refusal(job, _fewer(dataset), scratch / "refused", **at)
     assert said is not None, "results of another number of particles were accepted"
-    assert not (scratch / "refused").exists(), "results of another data set left something half-written"
+    assert not (scratch / "refused").exists(), "results of another data set left a partial output"
     return found
 
 
@@ -102,7 +102,7 @@ def _check_rows(found: Found, dataset: Dataset) -> None:
         assert len(values) == len(dataset.particles), f"{len(values)} {name} for {len(dataset.particles)} particles"
         finite = np.isfinite(values.reshape(len(values), -1))
         assert (finite.all(axis=1) == finite.any(axis=1)).all(), f"{name} of a particle are partly NaN"
-    assert found.files, "it does not say which files it read"
+    assert found.files, "it does not list the files it read"
     assert all(file.exists() for file in found.files), "it names files that do not exist"
 
 
@@ -126,7 +126,7 @@ def _check_account(
 
 
 def _damage(file: Path, how: str, marker: Path) -> bool:
-    """Whether the file could be damaged in this way."""
+    """Damage a file in the given way; whether that was possible."""
     if how == "missing":
         file.unlink()
         return True
@@ -143,7 +143,7 @@ def _damage(file: Path, how: str, marker: Path) -> bool:
 
 
 class _Hostile:
-    """Makes a file when it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, marker: Path) -> None:
         self._marker = marker
@@ -161,7 +161,7 @@ def _refusal(
     options: Callable[[Path], Mapping[str, Any]],
     takes_folder: bool,
 ) -> str | None:
-    """What an import says that is refused; None if it is not."""
+    """Message of an import that is refused; None if it is not."""
     try:
         import_results(importer.name, folder if takes_folder else None, dataset, run, options=options(folder))
     except (CryobenchError, ValueError) as error:
@@ -171,7 +171,7 @@ def _refusal(
 
 
 def _fewer(dataset: Dataset) -> Dataset:
-    """The same without its last particles, in another order, and without names of images."""
+    """The same without its last three particles, in another order, and without names of images."""
     n = len(dataset.particles) - 3
     kept = np.arange(n)[::-1]
     truth = None if dataset.truth is None else GroundTruth(dataset.truth.states[kept])

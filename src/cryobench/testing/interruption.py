@@ -1,4 +1,4 @@
-"""Progress that interrupts the work it is shown, and counts."""
+"""Progress that counts its steps and interrupts the work."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,15 +7,15 @@ from cryobench._progress import Task
 
 
 class Interruption(KeyboardInterrupt):
-    """As a person would."""
+    """Interruption, as by the user."""
 
 
 class InterruptingProgress:
-    """A ``Progress`` that raises at the n-th step that it is shown; None only counts."""
+    """``Progress`` that raises at the n-th step; None only counts."""
 
     def __init__(self, after: int | None = None) -> None:
         self.seen = 0
-        """Steps shown until now."""
+        """Steps so far."""
         self._after = after
 
     @contextmanager
@@ -30,4 +30,4 @@ class InterruptingProgress:
             raise Interruption
 
     def note(self, text: str) -> None:
-        """Say nothing."""
+        """Do nothing."""

@@ -1,6 +1,6 @@
-"""Scores of answers that are known, on the toy of the law book; pages of metrics show them.
+"""Scores of known answers on the toy data set, shown on the pages of metrics.
 
-To measure them anew after a change of a metric, and then write the pages:
+To measure them again after a change of a metric, and then write the pages:
 
     python -m cryobench.testing.known_answers
     python -m cryobench.metrics.pages docs/metrics
@@ -22,11 +22,11 @@ from cryobench.testing.metrics import MetricCase
 
 _FURTHER_CONTROLS = ("consensus", "random-latent")
 _WITHOUT = ("cost",)
-"""What it measures of the toy is no fact of the toy."""
+"""Metrics whose values are not properties of the toy, such as costs."""
 
 
 def make_known_answers(case: MetricCase) -> dict[str, Reconstruction]:
-    """Name -> reconstruction of the toy: the controls, and the truth with something done to it."""
+    """Name -> reconstruction of the toy: the controls, and the truth with modifications."""
     made = {name: dataclasses.replace(answer, record=RunRecord()) for name, answer in case.results.items()}
     truth = case.dataset.truth
     assert truth is not None
@@ -49,9 +49,9 @@ def make_known_answers(case: MetricCase) -> dict[str, Reconstruction]:
 
 
 def measure_known_answers(case: MetricCase | None = None) -> dict[str, pages.KnownAnswers]:
-    """Metric -> answer -> score -> value, of all metrics of this package; as many digits as tables show.
+    """Metric -> answer -> score -> value, of all metrics of this package; with the digits shown in tables.
 
-    An answer without what a metric needs is absent there.
+    An answer that lacks what a metric needs is absent there.
     """
     found: dict[str, pages.KnownAnswers] = {}
     answers: dict[str, Reconstruction] | None = None
@@ -74,7 +74,7 @@ def measure_known_answers(case: MetricCase | None = None) -> dict[str, pages.Kno
 
 
 def write_known_answers(path: Path = pages.KNOWN_ANSWERS) -> Path:
-    """Write them where the pages of metrics read them."""
+    """Write them to the file read by the pages of metrics."""
     path.write_text(json.dumps(measure_known_answers(), indent=1) + "\n", encoding="utf-8")
     return path
 

@@ -26,31 +26,31 @@ from cryobench.testing.toy import permuted, toy_dataset
 
 _PLENTY = 4 * 10**9
 _INTERRUPTED_AFTER = (0.35, 0.45)
-"""Shares of the steps of a run after which it, and then what is left of it, is interrupted."""
+"""Fractions of the steps after which a run, and then its remainder, is interrupted."""
 _FEW = 120
-"""Particles of the toy for laws that hold for any number; what is alike but for rounding wants more."""
+"""Particles of the toy for laws that hold for any number; comparisons beyond rounding need more."""
 
 
 @dataclass
 class MethodCase:
-    """A method with its small settings on the toy, and its answers, each made once."""
+    """A method with its small settings on the toy, and its reconstructions, each made once."""
 
     kind: type[Method]
     workers: Workers | None = field(default=None, repr=False)
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The toy, of few particles."""
+        """The toy, with few particles."""
         return toy_dataset(n=_FEW)
 
     @cached_property
     def larger(self) -> Dataset:
-        """The toy of three times as many."""
+        """The toy, with three times as many particles."""
         return toy_dataset(n=3 * _FEW)
 
     @cached_property
     def larger_answer(self) -> Reconstruction:
-        """On that."""
+        """Reconstruction of the larger toy."""
         return self.reconstruct(self.larger)
 
     @cached_property
@@ -61,17 +61,17 @@ class MethodCase:
 
     @property
     def answer(self) -> Reconstruction:
-        """On the toy, with plenty of memory and no checkpoint."""
+        """Reconstruction of the toy, with ample memory and no checkpoint."""
         return self._made[0]
 
     @property
     def steps(self) -> int:
-        """Steps of progress that were shown while that was made."""
+        """Steps of progress of that reconstruction."""
         return self._made[1]
 
     @cached_property
     def least_memory(self) -> int:
-        """Bytes with which the method does not refuse to run on the toy, to a hundredth."""
+        """Smallest memory in bytes with which the method runs on the toy, to a hundredth."""
 
         def does(memory: int) -> bool:
             context = RunContext(compute=Compute(memory=memory), progress=InterruptingProgress(0))
@@ -99,7 +99,7 @@ class MethodCase:
         context: RunContext | None = None,
         **changes: object,
     ) -> Reconstruction:
-        """An answer to other particles, in another context or with other settings; volumes are read at once."""
+        """Reconstruction of other particles, in another context or with other settings; volumes are read at once."""
         method = self.kind.with_settings({**self.kind.small, **changes})
         if isinstance(method, Control):
             assert dataset.truth is not None
@@ -112,7 +112,7 @@ Law = Callable[[MethodCase], None]
 
 
 def check_method(kind: type[Method], laws: Sequence[str] | None = None, *, case: MethodCase | None = None) -> None:
-    """Check a method against the law book.
+    """Check a method against the laws.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def check_method(kind: type[Method], laws: Sequence[str] | None = None, *, case:
     laws
         Names among ``METHOD_LAWS``; None for all.
     case
-        Answers made before, where single laws are checked one by one.
+        Reconstructions made before, where laws are checked one by one.
 
     Raises
     ------
@@ -137,14 +137,14 @@ def _is_described(case: MethodCase) -> None:
     kind = case.kind
     assert (inspect.getdoc(kind) or "").strip(), f"{kind.__name__} has no docstring for `cryobench list methods`"
     assert kind.poses in ("given", "estimated"), f"poses must be given or estimated, found {kind.poses!r}"
-    assert kind().settings == kind.with_settings({}).settings, "without settings a method has its defaults"
+    assert kind().settings == kind.with_settings({}).settings, "without settings a method must have its defaults"
     for key, each in kind.Settings.model_fields.items():
         assert each.description, f"setting {key} has no description: unit, default, source"
         assert not each.is_required(), f"setting {key} has no default"
-    assert pickle.loads(pickle.dumps(kind())).settings == kind().settings, "a method must travel to workers"
+    assert pickle.loads(pickle.dumps(kind())).settings == kind().settings, "a method must be picklable, for workers"
     for preset in ("paper", "laptop"):
         assert preset in kind.presets, f"there is no preset {preset}"
-        assert kind.presets[preset].source.endswith("."), f"preset {preset} does not say its source in a sentence"
+        assert kind.presets[preset].source.endswith("."), f"preset {preset} does not give its source as a sentence"
         for recipe in (None, *kind.presets[preset].by_recipe):
             kind.with_settings(kind.presets[preset].expand(case.dataset.particles, recipe))
 
@@ -160,7 +160,7 @@ def _settings_are_frozen(case: MethodCase) -> None:
     else:
         raise AssertionError("an unknown setting was accepted")
     for name in ("memory", "memory_gb", "device", "workers", "precision", "scheduler"):
-        assert name not in kind.Settings.model_fields, f"{name} is of the machine, not a setting"
+        assert name not in kind.Settings.model_fields, f"{name} belongs to the machine, not to the settings"
 
 
 def _answer_fits(case: MethodCase) -> None:
@@ -178,11 +178,11 @@ def _answer_fits(case: MethodCase) -> None:
     assert volumes.dtype == np.float32, f"volumes are {volumes.dtype}, expected float32"
     assert np.isfinite(volumes).all(), "volumes are not finite"
     assert (volumes.std(axis=(1, 2, 3)) > 0).all(), "a volume is constant"
-    assert result.record.seed is None, "the record is made by run, not by the method"
+    assert result.record.seed is None, "the record must be made by run, not by the method"
 
 
 def _same_input_same_bits(case: MethodCase) -> None:
-    """A toy made anew gives the same answer, and is as it was afterwards."""
+    """The toy made again gives the same result, and is unchanged afterwards."""
     dataset = toy_dataset(n=_FEW)
     truth, particles = dataset.truth, dataset.particles
     assert truth is not None
@@ -242,7 +242,7 @@ def _withheld_poses_are_refused(case: MethodCase) -> None:
 
 
 def _is_blind_to_poses(case: MethodCase) -> None:
-    """A method that estimates poses gives the same, to the bit, with and without the true ones."""
+    """A method that estimates poses gives the same result, to the bit, with and without the true ones."""
     if case.kind.poses == "given":
         return
     blind = case.reconstruct(case.dataset, particles=case.dataset.particles.without_poses())
@@ -260,7 +260,7 @@ def _latents_decode_to_query_volumes(case: MethodCase) -> None:
 
 
 def _resumes_to_the_same_bits(case: MethodCase) -> None:
-    """Interrupted twice, with plenty of memory; finished with the least that does."""
+    """Interrupted twice, with ample memory; finished with the least that suffices."""
     plenty, least = Compute(memory=_PLENTY), Compute(memory=case.least_memory)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "checkpoint"
@@ -273,7 +273,7 @@ def _resumes_to_the_same_bits(case: MethodCase) -> None:
 
 
 def _goes_on_to_the_same_bits(case: MethodCase) -> None:
-    """From the end of a shorter training on; what it shows by the way too. Only of methods that train in epochs."""
+    """Continued from the end of a shorter training, including its findings. Only for methods that train in epochs."""
     if not case.kind.trains:
         return
     epochs = case.kind.small["epochs"]
@@ -292,11 +292,11 @@ def _goes_on_to_the_same_bits(case: MethodCase) -> None:
 
 def _streams_to_the_same_bits(case: MethodCase) -> None:
     streamed = case.reconstruct(case.dataset, context=RunContext(compute=Compute(memory=case.least_memory)))
-    assert_same_bits(case.answer, streamed, "with the least memory that does")
+    assert_same_bits(case.answer, streamed, "with the least memory that suffices")
 
 
 def _spreads_over_workers(case: MethodCase) -> None:
-    """The same to rounding on two workers; or workers are refused, where the class says it does not spread."""
+    """Equal up to rounding on two workers; or workers are refused, if the class does not support them."""
     if not case.kind.spreads:
         try:
             _spread(case)
@@ -305,7 +305,7 @@ def _spreads_over_workers(case: MethodCase) -> None:
                 return
             raise AssertionError(f"workers are refused for another reason: {error}") from error
         raise AssertionError("workers were accepted by a method that does not spread over them")
-    # Along a training by gradients rounding grows, as it does when all weights are changed by 1e-7.
+    # In gradient training rounding errors grow, as they do when all weights are changed by 1e-7.
     of_latents = 0.999 if case.kind.repeats >= 0.9 else 0.95
     assert_alike(case.answer, _spread(case), "spread over two workers", least=0.999, of_latents=of_latents)
 
@@ -323,7 +323,7 @@ def _small_boxes_return_on_the_grid(case: MethodCase) -> None:
     volumes = read_volumes(result)
     assert volumes.shape == read_volumes(case.answer).shape, "volumes of a smaller box are not on the data set's grid"
     if case.kind.poses == "estimated":
-        # Each answer has a frame of its own, so only the scale of the density is compared.
+        # Each reconstruction has its own frame, so only the scale of the density is compared.
         ratio = float(volumes.std() / read_volumes(case.answer).std())
         assert 0.5 < ratio < 2, f"volumes from a smaller box are {ratio:.2f} times as dense"
         return

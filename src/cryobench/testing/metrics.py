@@ -1,4 +1,4 @@
-"""Laws of metrics: calibrated by controls on the toy."""
+"""Laws of metrics, checked with controls on the toy."""
 
 import dataclasses
 import itertools
@@ -17,23 +17,23 @@ from cryobench.testing.comparisons import read_volumes
 from cryobench.testing.toy import permuted, toy_dataset
 
 _CONTROLS = ("truth", "truth-backprojection", "shuffled-truth")
-"""From the best to the worst."""
+"""Controls from the best to the worst."""
 
 
 @dataclass
 class MetricCase:
-    """A metric, the toy, and what controls score."""
+    """A metric, the toy, and the scores of the controls."""
 
     kind: type[Metric]
 
     @cached_property
     def metric(self) -> Metric:
-        """An instance."""
+        """An instance of the metric."""
         return self.kind()
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The toy, its three states made of a body and two parts."""
+        """The toy, whose three states consist of a body and two parts."""
         plain = toy_dataset()
         assert plain.truth is not None
         parts = StateComponents(("body", "arm", "hand"), np.array([[1.0, 0, 0], [1, 1, 0], [1, 1, 1]]))
@@ -74,7 +74,7 @@ class MetricCase:
 
 
 def check_metric(kind: type[Metric], laws: Sequence[str] | None = None, *, case: MetricCase | None = None) -> None:
-    """Check a metric against the law book; parameters and errors as ``check_method``."""
+    """Check a metric against the laws; parameters and errors as ``check_method``."""
     case = case or MetricCase(kind)
     for name in METRIC_LAWS if laws is None else laws:
         METRIC_LAWS[name](case)
@@ -85,7 +85,7 @@ def _is_described(case: MetricCase) -> None:
     assert kind.label, "there is no label"
     assert "arXiv" in kind.reference or "doi" in kind.reference, "the reference names no publication"
     assert kind.needs, "it must say what it needs"
-    assert kind.question.endswith("?"), "its question ends in a question mark"
+    assert kind.question.endswith("?"), "its question must end in a question mark"
     for name in ("formula", "cost"):
         assert len(getattr(kind, name)) > 20, f"its {name} is not described"
     for name in ("calibration", "invariances", "limits"):
@@ -94,7 +94,7 @@ def _is_described(case: MetricCase) -> None:
         assert sentences, f"its {name} are empty"
         assert all(sentence.endswith((".", ")")) for sentence in sentences), f"its {name} must be whole sentences"
     names = [score.name for score in kind.scores]
-    assert len(names) == len(set(names)) > 0, f"scores must have names of their own, found {names}"
+    assert len(names) == len(set(names)) > 0, f"scores must have distinct names, found {names}"
     for score in kind.scores:
         assert score.low < score.high, f"{score.name} has an empty range"
         assert score.better in ("higher", "lower"), f"{score.name} does not say which is better"
@@ -122,12 +122,14 @@ def _truth_is_best(case: MetricCase) -> None:
         direction = 1 if kind.better == "higher" else -1
         found = [scores.scores[kind.name] for scores in case.measured.values() if kind.name in scores.scores]
         values = [direction * score.value for score in found]
-        # Rounding of a sum and of its parts is no order, nor are the draws of a score that does not discriminate.
+        # Rounding differences are no order, nor are random differences of a score that ignores particle identity.
         slack = max((score.high - score.low for score in found), default=0.0) if kind.blind else 1e-9
         assert all(better >= worse - slack for better, worse in itertools.pairwise(values)), (
-            f"{kind.name}: of {', '.join(case.measured)} a worse one scores better: {values}"
+            f"{kind.name}: among {', '.join(case.measured)} a worse one scores better: {values}"
         )
-        assert kind.blind or not values or values[0] > values[-1], f"{kind.name} does not tell truth from shuffled"
+        assert kind.blind or not values or values[0] > values[-1], (
+            f"{kind.name} does not distinguish truth from shuffled"
+        )
 
 
 def _intervals_repeat(case: MetricCase) -> None:
@@ -136,7 +138,7 @@ def _intervals_repeat(case: MetricCase) -> None:
     for key in one.scores:
         assert (one[key].low, one[key].high) == (same[key].low, same[key].high), f"{key}: interval not repeatable"
     uncertain = [key for key in one.scores if one[key].low < one[key].high]
-    # Of three items, the ends of any interval are the least and the greatest.
+    # With three items, the ends of any interval are the smallest and the largest.
     several = [key for key in uncertain if one[key].n > 3]
     assert not several or any(
         (one[key].low, one[key].high) != (other[key].low, other[key].high) for key in several
@@ -203,7 +205,7 @@ def _missing_parts_are_said(case: MetricCase) -> None:
         except ValueError:
             pass
         else:
-            raise AssertionError(f"without {lacking} it was measured all the same")
+            raise AssertionError(f"without {lacking} it was measured nevertheless")
         scores = score(result, data)
         assert not {kind.name for kind in metric.scores} & set(scores.scores), "what cannot be measured was scored"
 

@@ -1,6 +1,6 @@
-"""A toy data set in memory: three states of a few blobs, imaged by plain NumPy sums of Gaussians, CTF and noise.
+"""Toy data set in memory: three states of a few blobs, imaged by plain NumPy sums of Gaussians, CTF and noise.
 
-Made without the package's projector, renderer or noise, so that what is tested on it has not made it.
+Made without the package's projector, renderer or noise, so that it is independent of the code under test.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ PIXEL_SIZE = 4.0
 
 
 def toy_blobs(n_states: int, size: int) -> np.ndarray:
-    """(n_states, blobs, 3) centres in px, ordered (x, y, z): a body, and an arm at another angle in each state."""
+    """(n_states, blobs, 3) centres in px, ordered (x, y, z): a body, and an arm at another angle in each."""
     unit = size / 24
     body = unit * np.array([[0, 0, 0], [3, 1, 0], [-2, 2, 3], [0, -3, -2], [1, 2, -4]], dtype=float)
     angles = 2 * np.pi * np.arange(n_states) / n_states
@@ -35,7 +35,7 @@ def toy_dataset(
     with_poses: bool = True,
     n_queries: int = 9,
 ) -> Dataset:
-    """Data set of ``n`` particles, the states in random order, with its truth, a mask and query particles."""
+    """Data set of ``n`` particles, the states in random order, with truth, mask and query particles."""
     generator = np.random.default_rng(seed)
     blobs = toy_blobs(n_states, size)
     width = 1.1 * size / 24

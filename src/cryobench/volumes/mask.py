@@ -1,4 +1,4 @@
-"""Soft masks, with a record of how each was made.
+"""Soft masks, with a record of their origin.
 
 A mask is 1 inside, 0 outside and falls with the cosine (1 + cos(π t)) / 2 over its edge. Distances are Euclidean,
 in Å, from the nearest voxel of the binary shape.
@@ -27,9 +27,9 @@ class Mask:
     pixel_size
         Å.
     recipe
-        How it was made: the function's name and every parameter, as numbers and text that JSON can hold.
+        Its origin: the function's name and every parameter, as numbers and text that JSON can hold.
 
-    ``sha256`` is the hash of the values' bytes (float32, little endian, z slowest). ValueError if a value lies
+    ``sha256`` is the hash of the values' bytes (float32, little endian, z slowest). ValueError if a value is
     outside [0, 1] or the mask is empty.
     """
 
@@ -41,7 +41,7 @@ class Mask:
     def __post_init__(self) -> None:
         array = np.ascontiguousarray(self.values.detach().cpu().numpy(), dtype="<f4")
         if not (array.min() >= 0 and array.max() <= 1):
-            raise ValueError(f"mask values lie in [0, 1], got {array.min()} to {array.max()}.")
+            raise ValueError(f"mask values must be in [0, 1], got {array.min()} to {array.max()}.")
         if array.max() == 0:
             raise ValueError("the mask is zero everywhere: lower the threshold or enlarge the radius.")
         object.__setattr__(self, "sha256", hashlib.sha256(array.tobytes()).hexdigest())
@@ -50,7 +50,9 @@ class Mask:
 def make_sphere_mask(box_size: int, pixel_size: float, radius: float, *, edge: float = 0.0) -> Mask:
     """Ball of ``radius`` Å about voxel ``box_size // 2``, falling to 0 over a further ``edge`` Å."""
     if not radius > 0 or edge < 0:
-        raise ValueError(f"a sphere mask needs a positive radius and no negative edge, got {radius} and {edge} Å.")
+        raise ValueError(
+            f"a sphere mask needs a positive radius and an edge of at least 0, got {radius} and {edge} Å."
+        )
     axis = (np.arange(box_size) - box_size // 2) * pixel_size
     distance = np.sqrt(axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + axis[None, None, :] ** 2)
     values = _fall(distance - radius, edge)
@@ -61,7 +63,7 @@ def make_sphere_mask(box_size: int, pixel_size: float, radius: float, *, edge: f
 def make_largest_sphere(box_size: int, diameter: float = 1.0) -> Volume:
     """Soft sphere (z, y, x) that fits the box, or of ``diameter`` boxes, its edge a tenth of the radius wide.
 
-    Beyond it is no particle, and the correction for the interpolation kernel raises the noise towards the corners.
+    Nothing is expected beyond it, and the correction for the interpolation kernel raises noise towards the corners.
     """
     radius = diameter * box_size / 2
     return make_sphere_mask(box_size, 1.0, 0.9 * radius, edge=0.1 * radius).values.float()
@@ -86,8 +88,8 @@ def make_soft_mask(
         Å.
     threshold
         Density level, the same for all volumes. None: each volume's own level, such that the voxels at or above
-        it hold ``enclosed_mass`` of that volume's positive density (what molmap shows by default). It needs no
-        tuning to a volume's scale, and a state of small mass is not lost beside a large one.
+        they have ``enclosed_mass`` of that volume's positive density (molmap's default display). It needs no
+        tuning to a volume's scale, and a state of small mass is not lost next to a large one.
     enclosed_mass
         Fraction in (0, 1), used when ``threshold`` is None.
     dilation, edge
@@ -97,7 +99,7 @@ def make_soft_mask(
     """
     if not 0 < enclosed_mass < 1 or dilation < 0 or edge < 0:
         raise ValueError(
-            "enclosed_mass lies between 0 and 1, dilation and edge are not negative, got "
+            "enclosed_mass must be between 0 and 1, dilation and edge at least 0, got "
             f"{enclosed_mass}, {dilation} Å and {edge} Å."
         )
     union: np.ndarray | None = None
@@ -105,7 +107,7 @@ def make_soft_mask(
     for volume in [volumes] if isinstance(volumes, torch.Tensor) else volumes:
         array = volume.detach().cpu().numpy()
         if union is not None and union.shape != array.shape:
-            raise ValueError(f"volumes of one mask share a shape, got {union.shape} and {array.shape}.")
+            raise ValueError(f"volumes of one mask must have one shape, got {union.shape} and {array.shape}.")
         if not np.isfinite(array).all():
             raise ValueError(f"volume {len(levels)} holds values that are not finite.")
         level = find_enclosing_level(array, enclosed_mass) if threshold is None else threshold
@@ -132,7 +134,7 @@ def find_enclosing_level(density: Float[np.ndarray, "z y x"], enclosed_mass: flo
     """Density level at or above which lies at least a given fraction of the positive density."""
     positive = np.sort(density[density > 0])[::-1]
     if len(positive) == 0:
-        raise ValueError("the volume has no positive density to lay a mask around.")
+        raise ValueError("the volume has no positive density to make a mask from.")
     mass = np.cumsum(positive, dtype=np.float64)
     return float(positive[np.searchsorted(mass, enclosed_mass * mass[-1])])
 
@@ -140,7 +142,7 @@ def find_enclosing_level(density: Float[np.ndarray, "z y x"], enclosed_mass: flo
 def _soften(
     region: Bool[np.ndarray, "z y x"], pixel_size: float, dilation: float, edge: float
 ) -> Float[np.ndarray, "z y x"]:
-    """Dilate a binary region and let it fall off, working only on the box around it that can change."""
+    """Dilate a binary region and add a soft edge, working only on the box around it that can change."""
     if dilation + edge == 0:
         return region.astype(np.float32)
     margin = int(np.ceil((dilation + edge) / pixel_size)) + 1

@@ -1,8 +1,8 @@
 """A volume on another grid: other voxels, another box, the same centre voxel ``n // 2``.
 
-Voxels change by cropping or padding the spectrum, which is exact for what both grids can hold; this changes their
-size by a ratio of whole numbers only, so that the box is first padded until one comes near enough. The box then
-changes by cropping or padding in space; beyond the old box there is nothing, 0.
+Voxels change by cropping or padding the spectrum, which is exact for frequencies of both grids; this changes their
+size by a ratio of integers only, so that the box is first padded until one comes close enough. The box then
+changes by cropping or zero-padding in space.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from jaxtyping import Float
 from cryobench.fourier import fourier_crop, fourier_pad
 
 _TOLERANCE_PX = 0.02
-"""How far a voxel at the edge of the new box may be from its place, by rounding of the ratio."""
+"""Largest displacement of a voxel at the edge of the new box, by rounding of the ratio."""
 
 
 def regrid_volume(
@@ -33,7 +33,7 @@ def regrid_volume(
 
 
 def _choose_sizes(size: int, ratio: float, box_size: int) -> tuple[int, int]:
-    """Box to pad to, and its size in new voxels: the smallest near enough, else the nearest up to twice the size."""
+    """Box to pad to, and its size in new voxels: the smallest close enough, else the closest up to twice the size."""
     padded = np.arange(size, 2 * size + 1)
     resampled = np.maximum(np.round(padded * ratio), 1)
     errors = np.abs(resampled / (padded * ratio) - 1) * box_size / 2

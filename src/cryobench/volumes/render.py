@@ -1,7 +1,7 @@
-"""Density of an atomic model on a voxel grid, as ChimeraX's molmap makes it.
+"""Density of an atomic model on a voxel grid, as by ChimeraX's molmap.
 
-Definition and cutoff are those of ``atoms.gaussians``. Two differences to molmap's command: the grid is ours
-(cubic, the model's origin at voxel ``box_size // 2``, where molmap lays a box around the atoms), and the sum is
+Definition and cutoff are those of ``atoms.gaussians``. Two differences from molmap's command: the grid is given
+(cubic, the model's origin at voxel ``box_size // 2``, where molmap makes a box around the atoms), and the sum is
 made in double precision per atom. The unit is that of molmap: atomic number per Å³, so that the voxels' sum times
 ``pixel_size³`` is the sum of atomic numbers.
 """
@@ -26,11 +26,11 @@ def render(
     solvent_density: float = 0.0,
     cutoff: float = gaussians.CUTOFF,
 ) -> Volume:
-    """Density (z, y, x), float32, of a model whose origin lies at voxel ``box_size // 2`` of each axis.
+    """Density (z, y, x), float32, of a model whose origin is at voxel ``box_size // 2`` of each axis.
 
     The Gaussians are sampled at the voxel centres, not averaged over voxels: with ``pixel_size`` above about
-    resolution / 3 the density holds frequencies beyond Nyquist, which appear folded back. `render_band_limited`
-    has none of that.
+    resolution / 3 the density has frequencies beyond Nyquist, which appear as aliases. `render_band_limited`
+    has none of these.
 
     Parameters
     ----------
@@ -43,11 +43,11 @@ def render(
     resolution
         molmap's, in Å: sigma = resolution / (π √2).
     solvent_density
-        g/cm³ of the solvent whose displacement is taken away (see ``atoms.solvent``); 0 for vacuum, molmap's.
+        g/cm³ of displaced solvent to be subtracted (see ``atoms.solvent``); 0 for vacuum, as molmap.
     cutoff
-        Where a Gaussian ends, in sigma, along each axis. At 5, molmap's, it leaves out 2e-6 of its mass.
+        Extent of a Gaussian, in sigma, along each axis. At 5, as in molmap, 2e-6 of its mass is omitted.
 
-    Raises ValueError if an atom's centre lies outside the box, naming the smallest box that holds them all.
+    Raises ValueError if an atom's centre is outside the box, naming the smallest box that contains them all.
     """
     _check_grid(box_size, pixel_size)
     check_inside(model.positions, box_size, pixel_size)
@@ -79,7 +79,7 @@ def render_band_limited(
     """Density (z, y, x), float32, without frequencies beyond Nyquist.
 
     Rendered on a grid ``oversampling`` times finer, then Fourier cropped: the published volumes of 128 voxels of
-    3.0 Å are made so from 256 voxels of 1.5 Å. Same unit and centre as `render`; same errors.
+    3.0 Å are made this way from 256 voxels of 1.5 Å. Same unit and centre as `render`; same errors.
     """
     if oversampling < 1:
         raise ValueError(f"oversampling must be at least 1, got {oversampling}.")
@@ -91,11 +91,13 @@ def render_band_limited(
 
 def _check_grid(box_size: int, pixel_size: float) -> None:
     if box_size < 1 or not pixel_size > 0:
-        raise ValueError(f"a grid has at least one voxel of positive size, got {box_size} voxels of {pixel_size} Å.")
+        raise ValueError(
+            f"a grid needs at least one voxel of positive size, got {box_size} voxels of {pixel_size} Å."
+        )
 
 
 def check_inside(positions: Float64[np.ndarray, "a 3"], box_size: int, pixel_size: float) -> None:
-    """ValueError if atoms (a, 3), in Å, lie outside a box about the origin, with the smallest box that holds them."""
+    """ValueError if atoms (a, 3), in Å, are outside a box about the origin, with the smallest box that fits."""
     half = box_size // 2
     lower, upper = -half * pixel_size, (box_size - 1 - half) * pixel_size
     lowest, highest = positions.min(), positions.max()
@@ -105,7 +107,7 @@ def check_inside(positions: Float64[np.ndarray, "a 3"], box_size: int, pixel_siz
     needed = min(2 * max(below, above + 1), 2 * max(below, above) + 1)
     outside = ((positions < lower) | (positions > upper)).any(axis=1).sum()
     raise ValueError(
-        f"{outside} atoms lie outside the box: they reach from {lowest:.1f} to {highest:.1f} Å about the origin, "
+        f"{outside} atoms lie outside the box: they extend from {lowest:.1f} to {highest:.1f} Å about the origin, "
         f"the box of {box_size} voxels of {pixel_size:g} Å from {lower:.1f} to {upper:.1f} Å. "
         f"Centre the model, or use at least {needed} voxels of this size."
     )

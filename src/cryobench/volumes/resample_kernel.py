@@ -10,9 +10,9 @@ from numba import njit
 def interpolate_moved(coefficients, factor, origin, matrix, offset, moved, first, last):
     """Fill planes ``first`` to ``last`` (not included) of ``moved`` [z, y, x] from the spline ``coefficients``.
 
-    Voxel (x, y, z) takes the value at place = matrix (x, y, z) + offset, in indices of the original voxels, of which
-    there are as many as moved ones; place 0 is at index ``origin`` of the coefficients, and ``factor`` of them lie
-    in a voxel. What comes from outside the original box, which reaches half a voxel beyond the outermost, is 0.
+    Voxel (x, y, z) gets the value at position = matrix (x, y, z) + offset, in indices of the original voxels, of
+    which there are as many as moved ones; position 0 is at index ``origin`` of the coefficients, with ``factor`` of
+    them per voxel. Values from outside the original box, which extends half a voxel beyond the outermost, are 0.
     """
     size = moved.shape[0]
     upper = size - 0.5

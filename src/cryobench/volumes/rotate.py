@@ -1,13 +1,13 @@
-"""Rigid motion of volumes: rotation, mirror, shift.
+"""Rigid transforms of volumes: rotation, mirror, shift.
 
 A point x of the volume, (x, y, z) from voxel ``n // 2`` in Å, goes to x' = R S x + t, where S is the identity or,
-for a mirrored volume, diag(1, 1, −1): z is reversed first. A voxel takes the value that lay at its origin, and 0 if
+for a mirrored volume, diag(1, 1, −1): z is reversed first. A voxel gets the value at its origin, and 0 if
 that is outside the box.
 
 The value between voxels is that of the volume's own Fourier series: zero-padded to twice the sampling (exact), then
 read with interpolating cubic B-splines, whose error at frequency f (cycles per voxel) is about (f / (2 − f))⁴ of the
-amplitude, 1.2 % at Nyquist and 0.04 % at half of it. Only frequencies |k| < n / 2 are kept, those that every rotation
-leaves within the box's band: the corners of the spectrum would be folded back.
+amplitude, 1.2 % at Nyquist and 0.04 % at half of it. Only frequencies |k| < n / 2 are kept, which every rotation
+keeps within the box's band: the corners of the spectrum would be aliased.
 
 Source: Unser, "Splines: a perfect fit for signal and image processing", IEEE Signal Process. Mag. 16 (1999) 22.
 """
@@ -25,7 +25,7 @@ from cryobench.fourier import fft_volume, fourier_pad, frequency_axis, ifft_volu
 from cryobench.volumes.resample_kernel import interpolate_moved
 
 MIRROR = np.diag([1.0, 1.0, -1.0])
-"""S: the reversal of z that a mirrored volume goes through before its rotation."""
+"""S: the reversal of z applied to a mirrored volume before its rotation."""
 MIRROR.setflags(write=False)
 
 _ORTHONORMAL = 1e-4
@@ -56,7 +56,7 @@ def rotate_volume(
     mirrored
         Reverse z before rotating.
 
-    Frequencies with |k| ≥ n / 2 (index units) are dropped, also when nothing is moved. Computed on the CPU, not
+    Frequencies with |k| ≥ n / 2 (index units) are dropped, even by the identity. Computed on the CPU, not
     differentiable; the result does not depend on the number of threads.
 
     Raises ValueError if a volume is not cubic, or a rotation is not orthonormal or holds a reflection.
@@ -76,7 +76,7 @@ def rotate_volume(
 
 
 def mirror_volume(volume: Float[np.ndarray, "z y x"]) -> Float[np.ndarray, "z y x"]:
-    """The other hand of a volume (z, y, x): z goes to −z about the centre voxel n // 2."""
+    """Mirror image of a volume (z, y, x): z goes to −z about the centre voxel n // 2."""
     flipped = volume[::-1]
     return np.ascontiguousarray(np.roll(flipped, 1, axis=0) if len(volume) % 2 == 0 else flipped)
 
@@ -84,10 +84,10 @@ def mirror_volume(volume: Float[np.ndarray, "z y x"]) -> Float[np.ndarray, "z y 
 def _move(
     volume: Volume, rotation: Float[np.ndarray, "3 3"], shift: Float[np.ndarray, "3"], *, mirrored: bool
 ) -> Volume:
-    """One volume, moved by a shift in voxels."""
+    """One volume, transformed with a shift in voxels."""
     size = volume.shape[-1]
     coefficients = np.pad(_spline_coefficients(volume).numpy(), _MARGIN, mode="wrap")
-    # A voxel looks back: x = S Rᵀ (x' − t), about the centre.
+    # Inverse transform of a voxel: x = S Rᵀ (x' − t), about the centre.
     back = MIRROR @ rotation.T if mirrored else rotation.T
     centre = size // 2
     offset = centre - back @ (centre + shift)
@@ -137,6 +137,6 @@ def _check_rotations(matrices: Float[np.ndarray, "n 3 3"]) -> None:
         )
     for index in np.flatnonzero(np.linalg.det(matrices) < 0):
         raise ValueError(
-            f"rotation {index} has determinant -1: it holds a reflection. Give the proper rotation R of R S, "
+            f"rotation {index} has determinant -1: it includes a reflection. Give the proper rotation R of R S, "
             "S = diag(1, 1, -1), and mirrored=True."
         )

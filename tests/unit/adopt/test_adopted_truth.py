@@ -101,7 +101,7 @@ def test_labels_without_volumes(home: Path, partial: Path, tmp_path: Path) -> No
     scores = score(result, dataset)
     assert "fsc-auc" not in scores.scores
     assert scores.context["not_measured"]["per-image-fsc"].startswith("needs true volumes, which the data set")
-    with pytest.raises(ValueError, match="needs the true volumes, and only labels are known of this data set"):
+    with pytest.raises(ValueError, match="needs the true volumes, and this data set has only labels"):
         run("truth", dataset, tmp_path / "no", device="cpu")
 
 

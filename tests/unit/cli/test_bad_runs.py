@@ -20,7 +20,7 @@ def test_the_report_shows_the_good_runs(order, tmp_path, monkeypatch) -> None:
     made = runner.invoke(app, ["run", "random-latent", str(tmp_path / "data"), "-o", str(tmp_path / "good")])
     assert made.exit_code == 0, made.output
     monkeypatch.setattr(
-        "cryobench.report.runs.site.write_report",
+        "cryobench.report.pages.report.write_report",
         lambda dataset, results, output, **_: shown.extend(each[0].path for each in results) or output,
     )
     folders = [str(tmp_path / name) for name in order]

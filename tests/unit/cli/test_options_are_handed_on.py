@@ -239,7 +239,7 @@ def listen(monkeypatch):
         return heard
 
     # What is imported while a name stands for another would keep it.
-    for target in ("report.runs.site.write_report", *(target for target, _, _ in CASES.values())):
+    for target in ("report.pages.report.write_report", *(target for target, _, _ in CASES.values())):
         import_module(f"cryobench.{target}".rpartition(".")[0])
     monkeypatch.setattr("cryobench.io.store.load_dataset", lambda folder: SimpleNamespace(path=folder))
     monkeypatch.setattr("cryobench.check.read_open_faults", lambda _: ())

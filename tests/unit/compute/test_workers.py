@@ -67,5 +67,5 @@ def test_one_worker_is_this_process():
 def test_impossible_workers_are_refused():
     with pytest.raises(ValueError, match="workers must be at least 1, got 0"):
         check_workers(0, None)
-    with pytest.raises(ValueError, match="give one of the two"), open_workers(2, "tcp://127.0.0.1:1"):
+    with pytest.raises(ValueError, match="give only one of"), open_workers(2, "tcp://127.0.0.1:1"):
         pass

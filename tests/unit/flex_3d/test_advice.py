@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from cryobench.methods.flex_3d.advice import advise
+from cryobench.methods.flex_3d.motion_findings import Strain
 from cryobench.methods.flex_3d.settings import Flex3DSettings
-from cryobench.methods.flex_3d.what_moved import Strain
 
 WELL = Strain(moved=8.0, stretch=0.05, growth=0.03)
 CURVE = np.concatenate([np.ones(20), np.linspace(1, 0, 8), np.zeros(5)])
@@ -25,9 +25,9 @@ def test_a_run_that_is_well_has_none():
     [
         ({"latents": np.array([[1.5], [-1.5], [0.0]])}, "raise centring"),
         ({"latents": np.array([[0.1], [-0.1], [0.0]])}, "Lower centring"),
-        ({"strain": Strain(0.5, 0.01, 0.0)}, "Nothing moves: 0.5 Å"),
+        ({"strain": Strain(0.5, 0.01, 0.0)}, "The map does not move: 0.5 Å"),
         ({"strain": Strain(8.0, 0.2, 0.05)}, "Raise rigidity"),
-        ({"strain": Strain(8.0, 0.2, 0.3)}, "No motion makes density appear"),
+        ({"strain": Strain(8.0, 0.2, 0.3)}, "Deformation conserves density"),
         ({"curve": np.full(33, 0.9), "map_iterations": 20}, "map_iterations=40"),
     ],
 )

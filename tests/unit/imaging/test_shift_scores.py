@@ -71,5 +71,5 @@ def test_a_grid_of_shifts_is_cell_centred() -> None:
     np.testing.assert_allclose(grid.offsets[[0, -1]], [-10 + 5 / 7, 10 - 5 / 7])
     assert grid.finer(16).spacing == pytest.approx(10 / 7 / 16)
     assert grid.pairs.shape == (196, 2)
-    with pytest.raises(ValueError, match="at least 0 px"):
+    with pytest.raises(ValueError, match="an extent ≥ 0 px"):
         ShiftGrid(-1.0, 3)

@@ -88,12 +88,12 @@ def test_shifts_that_were_found_are_in_angstrom(program: str, dataset: Dataset) 
 
 def test_a_job_is_recognised_by_its_files(tmp_path: Path) -> None:
     assert recognise(JOBS / "train_vae")[0] == "cryodrgn"
-    with pytest.raises(FormatError, match="is of no program that is known here"):
+    with pytest.raises(FormatError, match="is not of a known program"):
         recognise(tmp_path)
 
 
 def test_an_epoch_that_is_not_there_is_refused_with_those_that_are(dataset: Dataset) -> None:
-    with pytest.raises(FormatError, match="no latents of epoch 7: there are those of 2"):
+    with pytest.raises(FormatError, match="no latents of epoch 7: it has those of 2"):
         get_importer("cryodrgn").open(JOBS / "train_vae", {"epoch": 7}).read(dataset)
 
 
@@ -151,7 +151,7 @@ def test_the_table_of_images_is_looked_for_from_where_the_program_was_called(tmp
     dataset = store_dataset(Dataset(made.particles, made.truth, np.array(ROWS), made.card), tmp_path / "set")
     job = shutil.copytree(JOBS / "train_vae", tmp_path / "work" / "train_vae")
     found, _ = examine("cryodrgn", job, dataset)
-    assert "config.yaml names data/particles.star as the table of images, and it is not there" in found.notes[0]
+    assert "config.yaml names data/particles.star as the table of images, which does not exist" in found.notes[0]
     order = np.random.default_rng(0).permutation(48)
     assert dataset.path is not None
     zeros = np.zeros(48, dtype=np.int64)
@@ -169,7 +169,7 @@ def test_weights_of_another_program_are_not_taken_for_these(dataset: Dataset, tm
     """Those of train_dec have a decoder of the very same sizes."""
     job = shutil.copytree(JOBS / "train_vae", tmp_path / "job")
     shutil.copy(JOBS / "train_dec" / "weights.2.pkl", job)
-    with pytest.raises(FormatError, match=r"weights\.2\.pkl holds no encoder"):
+    with pytest.raises(FormatError, match=r"weights\.2\.pkl has no encoder"):
         examine("cryodrgn", job, dataset)
 
 

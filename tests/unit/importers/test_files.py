@@ -125,9 +125,9 @@ def test_a_run_cannot_be_put_into_a_file(dataset: Dataset, latents: np.ndarray, 
 
 def test_a_map_and_a_folder_without_maps_are_no_maps(dataset: Dataset, tmp_path: Path) -> None:
     folder = write_maps(tmp_path / "maps", dataset, ["a.mrc", "b.mrc", "c.mrc"])
-    with pytest.raises(FormatError, match=f"is a file: give the folder that holds the maps, {folder}"):
+    with pytest.raises(FormatError, match=f"is a file: give the folder of the maps, {folder}"):
         read(dataset, volumes=folder / "a.mrc")
-    with pytest.raises(FormatError, match=r"holds no maps \(\.mrc or \.map\)"):
+    with pytest.raises(FormatError, match=r"contains no maps \(\.mrc or \.map\)"):
         read(dataset, volumes=tmp_path)
 
 
@@ -181,7 +181,7 @@ def test_maps_are_given_to_query_particles_by_number_by_order_or_by_a_table(data
         for item, query in enumerate(dataset.queries):
             np.testing.assert_array_equal(volumes.read(item), true_volume(dataset, int(query)))
     unknown = write_maps(tmp_path / "unknown", dataset, ["x7.mrc", "y91.mrc", "z5.mrc"])
-    with pytest.raises(FormatError, match="names do not say which is whose"):
+    with pytest.raises(FormatError, match="names do not identify particles"):
         read(dataset, volumes=unknown)
 
 

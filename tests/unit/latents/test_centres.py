@@ -59,6 +59,6 @@ def test_nearest_particles_leave_out_those_without_latent(rng) -> None:
 
 def test_more_clusters_than_different_latents() -> None:
     latents = np.repeat(np.arange(3.0)[:, None], 10, axis=0)
-    with pytest.raises(ValueError, match="4 clusters were asked for, and there are only 3 different"):
+    with pytest.raises(ValueError, match="4 clusters were requested, and there are only 3 different"):
         choose_centres(latents, 4)
     assert sorted(latents[choose_centres(latents, 3).particles, 0]) == [0, 1, 2]

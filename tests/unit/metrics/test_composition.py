@@ -68,7 +68,7 @@ def test_why_it_is_not_measured(rng: np.random.Generator) -> None:
     answer = classified(states)
     assert "true components" in (metric.explain_missing(answer, labelled_dataset(states)) or "")
     alike = StateComponents(("core",), np.ones((2, 1)))
-    assert "that states differ in" in (
+    assert "in which states differ" in (
         metric.explain_missing(answer, labelled_dataset(states, components=alike)) or ""
     )
     data = labelled_dataset(states, components=StateComponents(("arm",), np.array([[0.0], [1.0]])))

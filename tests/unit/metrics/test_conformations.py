@@ -105,7 +105,7 @@ def test_one_image_of_each_state_is_not_measured_and_bad_volumes_are_named(toy, 
         toy, truth=replace(toy.truth, states=np.arange(60), volumes=IndexedVolumes(stack(toy), np.arange(60) % 3))
     )
     result = Reconstruction(toy.queries, latents=latents, decoder=NearestState(stack(toy)))
-    assert "states that particles share" in score(result, alone).context["not_measured"][NAME[0]]
+    assert "states of several particles" in score(result, alone).context["not_measured"][NAME[0]]
     with pytest.raises(ValueError, match="state 0 holds NaN"):
         conformation_fsc(replace(result, decoder=NearestState(np.full((3, 16, 16, 16), np.nan, np.float32))), toy)
     with pytest.raises(ValueError, match=r"\(12, 12, 12\), the truth \(16, 16, 16\)"):

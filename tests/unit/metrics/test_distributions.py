@@ -1,4 +1,4 @@
-"""Distributions along collective variables: transport on line and circle, bins, and what knowing nothing scores."""
+"""Distributions along collective variables: transport on line and circle, bins, uninformative answers."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from scipy.stats import wasserstein_distance
 
 from cryobench.data import CollectiveVariable
 from cryobench.metrics.variables.distributions import Distributions
-from cryobench.metrics.variables.places import Places
+from cryobench.metrics.variables.neighbourhoods import Neighbourhoods
 from cryobench.metrics.variables.profiles import Comparison, choose_bins, compare_distributions, free_energy
 from cryobench.metrics.variables.transport import earth_movers_distance
 from labelled import classified, embedded, labelled_dataset
@@ -83,26 +83,26 @@ def test_free_energy_in_closed_form() -> None:
 def test_classes_average_what_they_hold(rng: np.random.Generator) -> None:
     values = rng.uniform(size=40)
     classes = np.repeat([0, 7, 9], [20, 18, 2])
-    found, certainty = Places(classes).average(values)
+    found, certainty = Neighbourhoods(classes).average(values)
     assert (certainty == 1).all()
     assert found[:20] == pytest.approx(np.full(20, values[:20].mean()))
     assert found[38:] == pytest.approx(np.full(2, values.mean()))  # too few to have a mean of their own
     angles = np.r_[np.full(20, 0.1), np.full(20, TURN - 0.3)]
-    found, certainty = Places(np.zeros(40, int)).average(angles, period=TURN)
+    found, certainty = Neighbourhoods(np.zeros(40, int)).average(angles, period=TURN)
     assert found == pytest.approx(np.full(40, TURN - 0.1))
     assert certainty == pytest.approx(np.full(40, np.cos(0.2)))
 
 
 def test_neighbours_average_without_the_particle_itself() -> None:
     latents = np.arange(49, dtype=float)[:, None] ** 1.01
-    places = Places(None, latents)
+    places = Neighbourhoods(None, latents)
     assert places.source == "neighbours"
     values = np.zeros(49)
     values[24] = 1.0
     found, _ = places.average(values)
     assert found[24] == 0
     assert found[23] == pytest.approx(1 / 7)
-    assert Places(None, np.repeat(latents[:4], 12, axis=0)).source == "classes"
+    assert Neighbourhoods(None, np.repeat(latents[:4], 12, axis=0)).source == "classes"
 
 
 def circle_data(rng: np.random.Generator, n_states: int = 20, n: int = 1000):

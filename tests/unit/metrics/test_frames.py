@@ -69,7 +69,7 @@ def test_found_transforms_are_the_way_back_and_can_be_used_again(
 ) -> None:
     save_alignments(tmp_path / "a.json", frame.alignments, mode=frame.mode, why=frame.why)
     found, entries = load_alignments(tmp_path / "a.json")
-    assert entries == {"mode": "reconstruction", "why": "asked for"}
+    assert entries == {"mode": "reconstruction", "why": "requested"}
     back = MOTION.inverse()
     assert found[0] is not None
     assert found[0].matrix == pytest.approx(back.matrix, abs=0.02)

@@ -201,7 +201,7 @@ def test_bad_input_is_refused(states: np.ndarray, labels: np.ndarray, message: s
 def test_why_it_is_not_measured() -> None:
     metric, two = Labels(), np.repeat([0, 1], 10)
     reason = metric.explain_missing(embedded(np.zeros((20, 1))), labelled_dataset(np.zeros(20, int)))
-    assert "all particles share one" in (reason or "")
+    assert "all particles have the same one" in (reason or "")
     reason = metric.explain_missing(embedded(np.zeros((20, 1))), labelled_dataset(np.arange(20)))
     assert "20 particles have 20 states" in (reason or "")
     assert "true states" in (metric.explain_missing(classified(two), labelled_dataset(np.full(20, -1))) or "")

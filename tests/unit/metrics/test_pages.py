@@ -54,7 +54,7 @@ def test_a_metric_that_says_little_has_a_short_page():
     titles = [line[3:] for line in page.splitlines() if line.startswith("## ")]
     assert titles == ["Scores", "Needs", "Source"]
     assert "| `bare-score` | Bare | none | −∞ to 2.5 | lower | mean |" in page
-    assert "`bare-score` does not tell the truth from labels shuffled" in page
+    assert "`bare-score` does not distinguish the truth from labels shuffled" in page
 
 
 def test_pages_are_written(tmp_path):
@@ -65,7 +65,7 @@ def test_pages_are_written(tmp_path):
 def test_the_command_line_prints_a_page():
     done = CliRunner().invoke(app, ["list", "metrics", "per-image-fsc"], env={"COLUMNS": "80"})
     assert done.exit_code == 0
-    for said in ("How alike", "FSC_q(i) = Re", "fsc-auc-normalised-masked", "One map for all", "Limits"):
+    for said in ("How similar", "FSC_q(i) = Re", "fsc-auc-normalised-masked", "One map for all", "Limits"):
         assert said in done.output
     (row,) = (line for line in done.output.splitlines() if line.startswith("consensus "))
     assert row.split()[1:] == [list_known_answers(get_metric("per-image-fsc"))[1]["consensus"][5]]

@@ -82,7 +82,7 @@ CUBE = np.random.default_rng(1).normal(size=(12, 12, 12))
         (information_imbalance, (POINTS, POINTS, 60), "k must lie between 1 and 59"),
         (pose_error, (_poses(30), _poses(29)), "30 true rotations but 29 rotations"),
         (pose_error, (_poses(3), _poses(3)), "needs at least 4 particles to fit a frame to, got 3"),
-        (pose_error, (_poses(30), 2 * _poses(30)), "rotations hold 30 of 30 matrices that are no proper rotation"),
+        (pose_error, (_poses(30), 2 * _poses(30)), "rotations hold 30 of 30 matrices that are not proper rotation"),
         (align, (CUBE, np.ones((12, 12, 12))), "the reference is 1 everywhere"),
         (align, (CUBE, CUBE[:11, :11, :11]), "12 voxels an axis, another 11"),
     ],

@@ -218,10 +218,10 @@ def test_bad_input_is_refused(rng: np.random.Generator) -> None:
     broken = true.copy()
     broken[3] = np.nan
     with pytest.raises(
-        ValueError, match="1 of 10 matrices that are no proper rotation, the first that of particle 3"
+        ValueError, match="1 of 10 matrices that are not proper rotations, the first that of particle 3"
     ):
         pose_error(true, broken)
-    with pytest.raises(ValueError, match="no proper rotation"):
+    with pytest.raises(ValueError, match="not proper rotation"):
         pose_error(true, true @ MIRROR)
     with pytest.raises(ValueError, match="10 true rotations but 9 rotations"):
         pose_error(true, true[:9])

@@ -156,7 +156,7 @@ def test_a_worker_that_is_killed_is_said_to_be(tmp_path, monkeypatch):
     monkeypatch.setattr(team, "_PATIENCE", 1.0)
     with open_workers(2) as workers:
         assert workers is not None
-        with pytest.raises(LostWorker, match="ended in the middle of a step: was it killed"):
+        with pytest.raises(LostWorker, match="ended in the middle of a step, possibly killed"):
             run_failing("kill", workers, tmp_path)
 
 
@@ -172,7 +172,7 @@ def test_processes_of_a_machine_take_its_devices_in_order():
     assert team._assign_devices("cpu", seats) == ["cpu"] * 3
     with pytest.raises(ValueError, match=r"3 processes on one need a CUDA device each, and it has 2: .* --workers 2"):
         team._assign_devices("cuda", [*seats, ("one", 3, 2)])
-    with pytest.raises(ValueError, match="must be processes of their own"):
+    with pytest.raises(ValueError, match="must be a separate process"):
         team._assign_devices("cpu", [*seats, seats[0]])
 
 

@@ -80,7 +80,7 @@ def test_an_image_with_nan_is_named(name, particles):
 @pytest.mark.parametrize("name", NAMES)
 def test_blank_images_are_refused_and_a_single_one_is_not(name, particles):
     images = particles.images.read(np.arange(60)).copy()
-    with pytest.raises(ValueError, match="hold nothing"):
+    with pytest.raises(ValueError, match="images are constant"):
         estimate(name, with_images(particles, np.ones_like(images)))
     images[5] = 2.0
     latents = estimate(name, with_images(particles, images)).latents  # pyright: ignore
@@ -89,7 +89,7 @@ def test_blank_images_are_refused_and_a_single_one_is_not(name, particles):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_too_few_particles_are_refused_with_the_setting(name, particles):
-    with pytest.raises(ValueError, match=r"holds 61 images and there are 60: set batch_size to 60"):
+    with pytest.raises(ValueError, match=r"holds 61 images and there are 60: set batch_size to at most 60"):
         estimate(name, particles, batch_size=61)
     with pytest.raises(ValueError, match=r"latent of 60 dimensions .* from 60 images: set z_dim lower"):
         estimate(name, particles, z_dim=60)
@@ -136,7 +136,7 @@ def test_prepared_images_beyond_the_budget_leave_no_file(particles, tmp_path):
 def test_a_full_disk_is_said_before_images_are_prepared(particles, tmp_path, monkeypatch):
     usage = type("usage", (), {"free": 10})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
-    with pytest.raises(OSError, match=r"has 1e-05 MB free: make room"):
+    with pytest.raises(OSError, match=r"has 1e-05 MB free: free space"):
         NetworkImages(particles, PLENTY, keep_bytes=10, folder=tmp_path)
 
 

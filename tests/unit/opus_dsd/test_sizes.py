@@ -29,12 +29,12 @@ def test_the_extent_is_that_about_the_centre():
     mask = np.zeros((16, 16, 16), dtype=np.float32)
     mask[8, 8, 12] = 1
     assert find_extent(mask) == 0.5
-    with pytest.raises(ValueError, match="mask holds nothing"):
+    with pytest.raises(ValueError, match="mask is empty"):
         find_extent(np.zeros((8, 8, 8)))
 
 
 def test_sizes_that_do_not_fit_are_refused_with_a_way_out():
-    with pytest.raises(ValueError, match="template_size to 80"):
+    with pytest.raises(ValueError, match="template_size to at least 80"):
         choose_sizes(ball(96, 30), 128, OpusDsdSettings(template_size=48))
     with pytest.raises(ValueError, match="downfrac"):
         render_size(16, 0.5)

@@ -186,8 +186,8 @@ def test_predictions_from_the_true_density_are_the_images(particles):
     [
         ({"images": "constant"}, "all pixels of an image are equal"),
         ({"images": "nan"}, "NaN or infinite"),
-        ({"mask": "empty"}, "mask holds nothing"),
-        ({"settings": {"batch_size": 200}}, "set batch_size to 60"),
+        ({"mask": "empty"}, "mask is empty"),
+        ({"settings": {"batch_size": 200}}, "set batch_size to at most 60"),
         ({"settings": {"template_size": 8}}, "template_size"),
         ({"settings": {"downfrac": 0.3}}, "too few for 3-D convolutions"),
     ],

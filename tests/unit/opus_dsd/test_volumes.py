@@ -85,7 +85,7 @@ def test_its_sum_over_z_is_the_projection_that_images_are_compared_with(particle
 def test_a_run_says_where_its_volumes_end_and_how_the_mask_was_made(particles):
     method = OpusDsd.with_settings({**OpusDsd.small, "epochs": 1, "downfrac": 0.75, "template_size": 16})
     found = method.estimate(replace(particles, mask=None), np.array([0]), RunContext(compute=Compute(memory=10**9)))
-    assert any("18 px of 5.33 Å" in note and "finer than 10.7 Å" in note and "75%" in note for note in found.notes)
+    assert any("18 px of 5.33 Å" in note and "10.7 Å at best" in note and "75%" in note for note in found.notes)
     assert any("No mask is given" in note for note in found.notes)
     with_all = OpusDsd.with_settings({**OpusDsd.small, "epochs": 1, "downfrac": 1.0, "template_size": 24})
     assert not with_all.estimate(particles, np.array([0]), RunContext(compute=Compute(memory=10**9))).notes
@@ -96,6 +96,6 @@ def test_one_view_alone_trains_and_is_said(particles):
     same = replace(particles, rotations=np.repeat(particles.rotations[:1], 40, axis=0))
     method = OpusDsd.with_settings({**OpusDsd.small, "epochs": 1})
     found = method.estimate(same, np.array([0]), RunContext(compute=Compute(memory=10**9)))
-    assert any("from one direction" in note for note in found.notes)
+    assert any("one viewing direction" in note for note in found.notes)
     assert found.latents is not None
     assert np.isfinite(found.latents).all()

@@ -60,7 +60,7 @@ def test_poses_and_everything_else_stay_until_their_epoch():
 
 
 def test_no_epoch_left_for_poses_is_refused_with_the_setting():
-    with pytest.raises(ValueError, match="pose_from_epoch is 5 of 5 epochs, so that no pose would move"):
+    with pytest.raises(ValueError, match="pose_from_epoch is 5 of 5 epochs, so no pose is refined"):
         Cryodrgn.with_settings({"refine_poses": True, "epochs": 5, "pose_from_epoch": 5})
 
 
@@ -98,7 +98,7 @@ def test_shifts_come_back_in_angstrom_also_from_a_smaller_box():
     for box in (24, 18):
         found = refine(dataset, given, epochs=8, box=box, batch_size=12, shift_learning_rate=0.2)
         assert median_errors(dataset, found)[1] < 0.6 * before, box
-        assert found.notes[0].startswith("Poses were refined from those given: by ")
+        assert found.notes[0].startswith("Poses were refined from the given ones: by ")
 
 
 @pytest.mark.slow

@@ -173,7 +173,7 @@ def test_mirrored_images_score_the_same_against_the_mirrored_volume() -> None:
 def test_what_is_no_plan_is_refused() -> None:
     with pytest.raises(ValueError, match="must ascend from 1, got \\(8, 4\\)"):
         SearchPlan((8, 4), ShiftGrid(1.0, 3))
-    with pytest.raises(ValueError, match="needs a disc as large, got 15"):
+    with pytest.raises(ValueError, match="needs a disc of that radius, got 15"):
         PoseSearch(SearchPlan((16,), ShiftGrid(1.0, 3)), DISC, np.ones(17))
 
 

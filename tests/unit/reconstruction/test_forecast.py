@@ -19,7 +19,7 @@ def test_long_work_is_forecast_once_from_steps_after_the_first(monkeypatch):
         now[0] += seconds
         watched.look(done)
     assert len(notes) == 1
-    assert notes[0].startswith("columns: about 16 minutes to go")  # 98 steps of 10 s; the first took 50
+    assert notes[0].startswith("columns: about 16 minutes left")  # 98 steps of 10 s; the first took 50
 
 
 def test_short_work_is_not_spoken_of(monkeypatch):
@@ -42,5 +42,5 @@ def test_the_advice_of_a_run_is_its_last_sentence(monkeypatch, advice):
     for done in (1, 2):
         now[0] += 60.0
         watched.look(done)
-    assert notes[0].startswith("mine: columns: about 98 minutes to go")
-    assert notes[0].endswith(advice or "goes on.")
+    assert notes[0].startswith("mine: columns: about 98 minutes left")
+    assert notes[0].endswith(advice or "resumes.")

@@ -337,7 +337,7 @@ def test_bad_input_says_what_fits(regressed):
     particles = dataset.particles
     with pytest.raises(ValueError, match="half-set of 300 particles must hold min_particles = 400"):
         open_at(changed(found, min_particles=np.array(400)), particles)
-    with pytest.raises(ValueError, match=r"min_particles is 299.* at most \d+ can be asked for"):
+    with pytest.raises(ValueError, match=r"min_particles is 299.* at most \d+ are possible"):
         next(open_at(changed(found, min_particles=np.array(299)), particles).estimate(targets))
     with pytest.raises(ValueError, match="of the half-sets of 600 and 0 particles only 0"):
         next(open_at(changed(found, half_sets=np.zeros(600, int)), particles).estimate(targets))
@@ -351,5 +351,5 @@ def test_bad_input_says_what_fits(regressed):
         open_at(changed(found, precisions=np.ones((600, 6))), particles)
     with pytest.raises(ValueError, match="mask is zero everywhere"):
         open_at(changed(found, mask=np.zeros((MODEL_BOX,) * 3, np.float32)), particles)
-    with pytest.raises(ValueError, match="gives particles no latents"):
+    with pytest.raises(ValueError, match="has no latents"):
         open_at(dataclasses.replace(found, latents=None), particles)

@@ -80,7 +80,7 @@ def test_a_shard_may_hold_one_image_many_times_or_blank_ones(two_workers, value)
     whole, shared = (Passes(particles, compute) for compute in (Compute(), Compute(workers=two_workers)))
     np.testing.assert_allclose(whole.mean_power, shared.mean_power, rtol=1e-10)
     images[:] = images[0]
-    with pytest.raises(ValueError, match="all 40 particles hold the same image"):
+    with pytest.raises(ValueError, match="all 40 particles have the same image"):
         Passes(particles, Compute(workers=two_workers))
 
 
@@ -88,7 +88,7 @@ def test_the_same_image_for_all_particles_is_refused():
     toy = toy_dataset(size=16, n=40)
     images = np.repeat(toy.particles.images.read(np.array([0])), 40, axis=0)
     particles = dataclasses.replace(toy.particles, images=ArrayImages(images))
-    with pytest.raises(ValueError, match="all 40 particles hold the same image"):
+    with pytest.raises(ValueError, match="all 40 particles have the same image"):
         Passes(particles, Compute())
 
 

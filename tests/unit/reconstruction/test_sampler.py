@@ -83,7 +83,7 @@ def test_neighbours_on_the_disk_are_read_together():
     ("options", "message"),
     [
         ({"batch_size": 0}, "got batch_size=0"),
-        ({"batch_size": 11}, "a batch of 10 particles holds from 1 to 10"),
+        ({"batch_size": 11}, "batch_size must be from 1 to 10"),
         ({"groups": np.zeros(9)}, "groups must have one entry for each of 10 particles"),
         ({"storage_order": np.arange(11)}, "storage_order must have one entry"),
     ],

@@ -141,5 +141,5 @@ def test_blank_stacks_and_repeated_images_are_refused(kind, particles):
     with pytest.raises(ValueError, match="no power"):
         _ = kind(blank, 6).mean_power
     image = particles.images.read(np.zeros(40, dtype=np.int64))
-    with pytest.raises(ValueError, match="all 40 particles hold the same image"):
+    with pytest.raises(ValueError, match="all 40 particles have the same image"):
         _ = kind(dataclasses.replace(particles, images=ArrayImages(image)), 6).mean_power

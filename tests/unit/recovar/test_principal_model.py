@@ -169,7 +169,7 @@ def test_components_and_bins_do_not_follow_the_memory():
 @pytest.mark.parametrize(
     ("settings", "memory", "message"),
     [
-        ({"n_components": 200}, 2e9, r"n_components=1\d\d would fit.*Or lower n_columns, or dimensions"),
+        ({"n_components": 200}, 2e9, r"n_components=1\d\d would fit.*Alternatively lower n_columns, or dimensions"),
         ({}, 5e8, r"50 bins of volumes of 64 px take .* n_bins=\d+ would fit"),
         ({"n_bins": 20}, 5e8, r"100 components and 300 columns of 64 px take .*n_components=\d+ would fit"),
     ],

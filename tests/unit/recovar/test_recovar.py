@@ -190,7 +190,7 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="particle 17 holds NaN"):
         method.reconstruct(broken, dataset.queries[:1])
     same = dataset.particles.select(np.zeros(60, dtype=int))
-    with pytest.raises(ValueError, match="all 60 particles hold the same image"):
+    with pytest.raises(ValueError, match="all 60 particles have the same image"):
         method.reconstruct(same, np.array([0]))
     with pytest.raises(ValueError, match="each half-set of 30 particles must hold min_particles = 100"):
         Recovar(RecovarSettings(**{**QUICK, "min_particles": 100})).reconstruct(

@@ -137,11 +137,11 @@ def test_uniform_directions_fill_all_cells_alike_and_preferred_ones_do_not(rng):
     preferred = uniform * [1, 0.3, 0.3, 1]
     spread = []
     for quaternions in (uniform, preferred):
-        table = direction_map(rotations_from_quaternions(quaternions), width=400)
+        table = direction_map(rotations_from_quaternions(quaternions))
         expected = table.attrs["expected"]
         cells = table.groupby(["count"]).size()
         counts, weights = cells.index.to_numpy(float), cells.to_numpy(float)
-        # Cells have equal areas, so pixels weigh them alike; the variance of a Poisson count is its mean.
+        # The variance of a Poisson count is its mean.
         spread.append(np.average((counts - expected) ** 2, weights=weights) / expected)
     assert spread[0] == pytest.approx(1, abs=0.15)
     assert spread[1] > 5

@@ -4,12 +4,14 @@ import json
 import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
-from cryobench.report.card.page import write_card
+from cryobench.report.pages.card import write_card
 from fabricated import HOSTILE_NAME, N_STATES, fabricate_dataset, fabricate_rich_dataset
 from page_parser import ParsedPage, check_references
 
@@ -40,9 +42,7 @@ def test_every_plot_has_its_place_and_every_reference_its_file(folder, page):
 
 
 def test_nothing_is_asked_from_the_network(folder):
-    own = [
-        path for path in folder.rglob("*") if path.suffix in (".html", ".css", ".js") and "plotly" not in path.name
-    ]
+    own = [path for path in folder.rglob("*") if path.suffix in (".html", ".css", ".js") and path.name != "vega.js"]
     assert len(own) > 15
     for path in own:
         assert not re.search(r"https?:|//cdn|@import|url\(", path.read_text(encoding="utf-8")), path
@@ -79,10 +79,9 @@ def test_figures_are_vector_drawings_and_tables_are_whole(folder):
         "gallery", "particles", "spectra", "ctf", "poses", "states", "variables", "occupancies", "assembly",
     }  # fmt: skip
     for path in (folder / "figures").glob("*.svg"):
-        drawn = [
-            part for part in ElementTree.parse(path).iter() if part.tag.rsplit("}")[-1] in ("path", "use", "image")
-        ]
-        assert len(drawn) > 10, path
+        parts = [part.tag.rsplit("}")[-1] for part in ElementTree.parse(path).iter()]
+        assert sum(part in ("path", "circle", "image") for part in parts) > 10, path
+        assert parts.count("text") > 2, path
     states = pd.read_csv(folder / "tables" / "states.csv")
     assert states["particles"].sum() == 100
     assert states["mass"].iloc[-1] == 900
@@ -94,10 +93,17 @@ def test_figures_are_vector_drawings_and_tables_are_whole(folder):
 def test_data_of_the_page_are_plain_numbers(folder):
     text = (folder / "assets" / "card_data.js").read_text(encoding="utf-8")
     data = json.loads(text.removeprefix("cryobench.receiveData(").removesuffix(");\n"))
-    assert [variable["title"] for variable in data["variables"]] == ["dihedral / °", "length / Å"]
-    assert sum(data["variables"][0]["count"]) == 100
-    assert len(data["spectra"]["snr"]) == len(data["spectra"]["frequency"]) == 15
-    assert len(data["assembly"]["edges"]) == N_STATES - 1
+    specs = data["specs"]
+    titles = [specs[f"variable-{place}"]["encoding"]["x"]["title"] for place in range(2)]
+    assert titles == ["dihedral / °", "length / Å"]
+    assert _rows(specs["variable-0"])["y"].sum() == 100
+    assert len(_rows(next(layer for layer in specs["snr"]["layer"] if "run" in layer["data"]["values"]))) == 15
+    assert len(_rows(specs["assembly"]["layer"][0])) == N_STATES - 1
+    assert {key.split("-")[0] for key in specs} == PLOTS
+
+
+def _rows(layer: dict[str, Any]) -> pd.DataFrame:
+    return pd.read_csv(StringIO(layer["data"]["values"]))
 
 
 @pytest.mark.parametrize("known", ["nothing", "labels"])

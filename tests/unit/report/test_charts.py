@@ -1,5 +1,6 @@
 """Charts of what the metrics measured: the numbers in them, and nothing where nothing was measured."""
 
+import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
 import numpy as np
@@ -8,22 +9,21 @@ import pytest
 
 from cryobench.data import CollectiveVariable, Reconstruction, RunRecord, Score, Scores
 from cryobench.report.charts import (
-    Axis,
     DensityChart,
     DotChart,
     GridChart,
     LineChart,
     PlaneChart,
-    Series,
     collect_charts,
 )
 from cryobench.report.charts.classes import order_confusion
 from cryobench.report.charts.composition import draw_composition
 from cryobench.report.charts.latents import draw_imbalance, imbalance_table
 from cryobench.report.charts.poses import draw_rotations, draw_shifts
-from cryobench.report.figures import draw_chart, style_runs
+from cryobench.report.charts.scores import draw_forest
+from cryobench.report.figures import draw_on_paper, to_svg
 from cryobench.report.runs import tables
-from cryobench.report.runs.charts_payload import chart_data
+from cryobench.report.runs.styles import RunStyle, style_runs
 from fabricated import N_STATES, fabricate_dataset, fabricate_measures, fabricate_results, fabricate_rich_dataset
 
 
@@ -248,57 +248,45 @@ def test_scores_state_by_state_are_means_with_their_range(dataset, runs, charts)
     assert len(_series(charts["states-conformation-fsc-auc-normalised"].chart, runs, "3d-class").x) == N_STATES
 
 
-def test_charts_become_plain_json_with_null_for_what_is_not_drawn(charts):
-    data = chart_data(list(charts.values()))
-    assert set(data) == set(charts)
-    assert data["rotation-errors"]["references"][0]["shape"] == "dotted"
-    assert data["profile-share-dihedral"]["x"]["degrees"] is True
-    assert data["populations"]["y"]["low"] == 0
-    assert data["populations"]["y"]["high"] is None
-    assert data["imbalance-pose"]["marks"] == [{"run": "no leak", "x": 1.0, "y": 1.0, "spread": [0.0, 0.0]}]
-    plain = chart_data([replace(charts["shift-errors"], chart=LineChart(*_axes(), [_broken()]))])
-    assert plain["shift-errors"]["series"][0]["y"] == [1.0, None]
-
-
-def _axes():
-    return Axis("x"), Axis("y")
-
-
-def _broken():
-    return Series("a", np.array([0.0, 1.0]), np.array([1.0, np.nan]))
-
-
 @pytest.mark.parametrize("kind", ["lines", "dots", "plane", "grid"])
 def test_every_kind_of_chart_is_drawn_with_every_run(kind, charts, runs):
     picture = next(picture for picture in charts.values() if picture.kind == kind)
-    figure = draw_chart(picture.chart, style_runs(runs))
-    axis = figure.axes[0]
-    assert axis.get_xlabel()
+    svg = ElementTree.fromstring(to_svg(draw_on_paper(picture.chart, style_runs(runs))))
+    words = {text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")}
+    title = picture.chart.value.title if kind == "dots" else picture.chart.x.title
+    assert title in words
     if kind == "grid":
-        assert axis.images[0].get_array().shape == picture.chart.shares.shape
+        assert set(picture.chart.columns) & words
         return
-    shown = {text.get_text() for text in figure.legends[0].get_texts()}
     series = picture.chart.points if kind == "plane" else picture.chart.series
     labels = {run.slug: run.label for run in runs}
-    assert len(shown & {label[:25] for label in labels.values()}) >= len(series) - 1  # one label is cut
+    assert {labels[each.slug] for each in series} <= words
 
 
 def test_names_of_a_forest_stand_beside_their_runs():
-    from cryobench.report.figures.scores import draw_forest
-    from cryobench.report.figures.style import RunStyle
-
     values = {"low": 0.1, "best": 0.9, "middle": 0.5}
     scores = pd.DataFrame(
         [
-            {"slug": slug, "metric": name, "value": sign * value, "low": value - 0.05, "high": value + 0.05}
+            {
+                "slug": slug, "metric": name, "value": value, "low": value - 0.05, "high": value + 0.05, "n": 7,
+                "never_crossed": 0,
+            }
             for slug, value in values.items()
-            for name, sign in (("ari", 1), ("population-error", 1))
+            for name in ("ari", "population-error")
         ]
-    )
-    styles = {slug: RunStyle(f"run {slug}", "#000000", "solid", "o", False) for slug in values}
-    for metric, order in (("ari", ["low", "middle", "best"]), ("population-error", ["best", "middle", "low"])):
-        (axis,) = draw_forest(scores, [metric], styles).axes
-        labels = [label.get_text() for label in axis.get_yticklabels()]
-        assert labels == [f"run {slug}" for slug in order]  # from the bottom up
-        points = {line.get_ydata()[0]: line.get_xdata()[0] for line in axis.lines if len(line.get_xdata()) == 1}
-        assert [points[height] for height in range(3)] == [values[slug] for slug in order]
+    )  # fmt: skip
+    styles = {slug: RunStyle(f"run {slug}", "#000000") for slug in (*values, "failed")}
+    for metric, order in (("ari", ["best", "middle", "low"]), ("population-error", ["low", "middle", "best"])):
+        chart = draw_forest(scores, metric, styles)
+        assert chart.names == [f"run {slug}" for slug in order]  # from the top down
+        assert [(series.slug, series.x[0], series.y[0]) for series in chart.series] == [
+            (slug, values[slug], row) for row, slug in enumerate(order)
+        ]
+        assert chart.remark.endswith("failed: 1")
+
+
+def test_a_resolution_that_most_curves_never_reach_has_no_row():
+    row = {"slug": "a", "metric": "resolution-0.5", "value": 9.0, "low": 8.0, "high": 10.0, "n": 10}
+    styles = {"a": RunStyle("a", "#000000")}
+    for never, rows in ((4, ["a"]), (5, [])):
+        assert draw_forest(pd.DataFrame([{**row, "never_crossed": never}]), row["metric"], styles).names == rows

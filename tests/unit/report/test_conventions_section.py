@@ -7,8 +7,8 @@ import pytest
 
 from cryobench.check import check_conventions, keep_check
 from cryobench.io.store import load_dataset
-from cryobench.report.card.page import write_card
-from cryobench.report.conventions import view_conventions
+from cryobench.report.card.conventions import view_conventions
+from cryobench.report.pages.card import write_card
 from cryobench.report.runs.inputs import digest_inputs
 from page_parser import ParsedPage, check_references
 from stored import store_dataset

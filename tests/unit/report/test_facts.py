@@ -145,7 +145,7 @@ def test_the_recipes_own_structure_needs_no_name_and_another_version_has_no_comm
 def test_the_version_of_the_recipe_is_said(dataset):
     here = get_recipe("igg-1d").version
     cards = [{"plan": {**_plan(), "recipe_version": version}} for version in (here, here - 1)]
-    same, older = (_facts(replace(dataset, card=card), "What it is")["recipe"] for card in cards)
+    same, older = (_facts(replace(dataset, card=card), "Overview")["recipe"] for card in cards)
     assert same == f"igg-1d, version {here}, preset tiny"
     assert f"this cryobench has version {here}" in older
 

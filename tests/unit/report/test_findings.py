@@ -1,6 +1,10 @@
 """Findings of runs: drawn by their type, never guessed from a model, and the numbers in every picture."""
 
+import xml.etree.ElementTree as ElementTree
+from io import StringIO
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from cryobench.data import (
@@ -16,10 +20,9 @@ from cryobench.data import (
     Scores,
 )
 from cryobench.report.charts.findings import draw_convergence, draw_densities, draw_half_sets, draw_variances
-from cryobench.report.figures import draw_chart, draw_class_volumes, draw_components, draw_frames, style_runs
-from cryobench.report.figures.style import DIVERGING
+from cryobench.report.colours import DIVERGING, colour_change, rgb
+from cryobench.report.figures import draw_class_volumes, draw_components, draw_frames, draw_on_paper, to_svg
 from cryobench.report.findings.gather import gather_findings
-from cryobench.report.findings.pictures import colour_change
 from cryobench.report.findings.tables import (
     collect_notes,
     flatten_density,
@@ -38,9 +41,11 @@ from cryobench.report.findings.volumes import (
     view_components,
     view_frames,
 )
-from cryobench.report.runs.charts_payload import chart_data
+from cryobench.report.runs.styles import style_runs
 from cryobench.report.runs.tables import Run
 from fabricated import PIXEL_SIZE, fabricate_dataset
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(scope="module")
@@ -126,12 +131,13 @@ def test_densities_have_the_first_latent_to_the_right_with_path_and_particles_in
     assert picture.chart.path == pytest.approx(path[:, :2])
     assert picture.chart.points == pytest.approx(np.array([[0, 0.5], [1, -1]]))
     assert line.chart.series[0].slug == "flat"
-    data = chart_data([picture])["density-a"]
-    assert data["path"] == [[0.0, 0.2], [0.1, 0.3]]
-    assert data["values"][1] == [0, 0, 0, 1]
-    figure = draw_chart(picture.chart, style_runs([run]))
-    assert figure.axes[0].get_xlabel() == "latent 1"
-    assert figure.axes[0].collections[0].get_array().max() == 1
+    spec = draw_on_paper(picture.chart, style_runs([run]))
+    cells, points, line = (pd.read_csv(StringIO(layer["data"]["values"])) for layer in spec["layer"][:3])
+    (highest,) = cells.loc[cells["density"] == 1, ["at", "by"]].to_numpy().tolist()
+    assert highest == pytest.approx([1, -1 / 3], abs=1e-4)
+    assert points.to_numpy() == pytest.approx(picture.chart.points)
+    assert line[["x", "y"]].to_numpy() == pytest.approx(path[:, :2])
+    assert ">latent 1<" in to_svg(spec)
 
 
 def test_a_fine_grid_is_thinned():
@@ -152,8 +158,9 @@ def test_variances_are_drawn_on_a_logarithmic_axis_without_those_that_are_none()
     assert series.x.tolist() == [1, 2, 3]
     assert series.y[:2].tolist() == [4, 2]
     assert np.isnan(series.y[2])
-    assert chart_data([picture])["variances"]["y"]["logarithmic"] is True
-    assert draw_chart(picture.chart, style_runs(runs)).axes[0].get_yscale() == "log"
+    layer = draw_on_paper(picture.chart, style_runs(runs))["layer"][0]
+    assert layer["encoding"]["y"]["scale"]["type"] == "log"
+    assert layer["data"]["values"].splitlines()[-1] == "3,,a"
 
 
 def test_half_sets_of_classes_are_their_median_and_range_without_empty_ones(dataset):
@@ -171,13 +178,12 @@ def test_half_sets_of_classes_are_their_median_and_range_without_empty_ones(data
     assert many.high == pytest.approx([1, 0.9, 0.2])
     assert one.low is None
     assert picture.chart.references[0].y == pytest.approx(0.143)
-    assert chart_data([picture])["half-set-fsc"]["x"]["inverse"] == "resolution / Å"
     table = tabulate_half_sets([classes, whole], dataset)
     assert sorted(set(table["class"])) == [-1, 0, 1, 2, 3]
-    figure = draw_chart(picture.chart, style_runs([classes, whole]))
-    top = figure.axes[0].child_axes[0]
-    assert top.get_xlabel() == "resolution / Å"
-    assert top.get_xticklabels()[-1].get_text() == f"{length / 2:.3g}"
+    spec = draw_on_paper(picture.chart, style_runs([classes, whole]))
+    assert spec["title"]["text"] == "resolution / Å"
+    marks = pd.read_csv(StringIO(spec["layer"][-1]["data"]["values"]))
+    assert marks["name"].iloc[-1] == float(f"{length / 2:.3g}")
 
 
 def test_runs_of_one_objective_share_a_chart_and_others_do_not(dataset):
@@ -238,9 +244,11 @@ def test_components_stand_at_one_standard_deviation_on_one_scale(box_size):
     assert 0 < view.limit <= 3
     assert view.mean[0, 6, 6] == 2
     assert view.edge == pytest.approx(0.5)
-    figure = draw_components(view)
-    assert len(figure.axes) == 15
-    assert figure.axes[3].images[0].get_clim() == (-view.limit, view.limit)
+    figure = ElementTree.fromstring(draw_components(view))
+    assert len(figure.findall(f"{SVG}image")) == 15
+    # The outline of the mean, over each slice of a component that goes through it.
+    crossed = sum(int(plane.max() > view.edge) for plane in view.mean)
+    assert len(figure.findall(f".//{SVG}polyline")) == 4 * crossed > 0
 
 
 def test_a_large_volume_is_reduced():
@@ -262,7 +270,9 @@ def test_a_path_is_seen_from_where_it_changes_with_both_ends():
     assert view.n_frames == 30
     assert view.frames[-1] == pytest.approx(volumes[29].sum(axis=view.direction))
     assert view.differences.sum(axis=0) == pytest.approx(0, abs=1e-5)
-    assert len(draw_frames(view).axes[0].texts) == MOST_FRAMES + 2
+    words = [text.text for text in ElementTree.fromstring(draw_frames(view)).findall(f"{SVG}text")]
+    assert [each for each in words if each.isdigit()] == [str(frame + 1) for frame in view.shown]
+    assert {"volume", "change"} < set(words)
 
 
 def test_classes_stand_by_population_without_those_of_nobody(dataset):
@@ -285,7 +295,9 @@ def test_classes_stand_by_population_without_those_of_nobody(dataset):
         ["class 0", "20.0 %", "20.0\u00a0Å"],
     ]
     assert found.class_rows("a")[1] == ("1", "0.0 %", "no particles")
-    assert len(draw_class_volumes(view, captions).axes[0].images) == 1
+    figure = ElementTree.fromstring(draw_class_volumes(view, captions))
+    assert len(figure.findall(f"{SVG}image")) == 3
+    assert [text.text for text in figure.findall(f"{SVG}text")] == [", ".join(lines) for lines in captions]
     empty = _run("a", ClassVolumes(volumes, 0 * populations))
     assert gather_findings([empty], dataset).volumes == {}
 
@@ -293,8 +305,8 @@ def test_classes_stand_by_population_without_those_of_nobody(dataset):
 def test_a_change_is_coloured_by_its_sign_and_clearer_the_smaller_it_is():
     colours = colour_change(np.array([[-2.0, -0.5, 0.0, 1.0]]), 1.0)
     assert colours[0, :, 3].tolist() == [1, 0.5, 0, 1]
-    assert colours[0, 0, :3] == pytest.approx(DIVERGING(0.0)[:3])
-    assert colours[0, 3, :3] == pytest.approx(DIVERGING(1.0)[:3])
+    assert colours[0, 0, :3] == pytest.approx(rgb(DIVERGING[0]))
+    assert colours[0, 3, :3] == pytest.approx(rgb(DIVERGING[-1]))
 
 
 def test_an_outline_runs_around_what_is_above_the_level():

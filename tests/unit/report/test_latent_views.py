@@ -1,14 +1,19 @@
 """Latents in the plane: what is drawn of them, when UMAP is not, and that it is not computed twice."""
 
 import sys
+from dataclasses import replace
+from io import StringIO
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from cryobench.report.figures import draw_latents
+from cryobench._progress import Silent
+from cryobench.report.pages.contents import collect_contents
+from cryobench.report.pages.downloads import draw_figures
+from cryobench.report.pages.specs import latent_specs
 from cryobench.report.runs import latent_views
-from cryobench.report.runs.charts_payload import latent_data
 from cryobench.report.runs.colourings import colourings
 from cryobench.report.runs.latent_views import TABLE, read_earlier, tabulate_views, view_latents
 from cryobench.report.runs.umap_layout import WIDEST, _find_neighbours, explain_no_umap, lay_out_umap
@@ -160,30 +165,54 @@ def test_page_data_name_each_particle_once_and_colours_by_it(rng):
     latents = rng.standard_normal((100, 3))
     latents[5] = np.nan
     views = {"a": view_latents(latents), "truth": view_latents(dataset.truth.embedding)}
-    data = latent_data(views, colourings(dataset))
-    assert data["particles"] == list(range(100))
-    assert len(data["views"]["a"]["rows"]) == 99
-    assert data["views"]["a"]["umap"] is None
-    dihedral = data["colourings"][0]
-    assert dihedral["circular"]
-    assert dihedral["degrees"]
-    rows = np.array(data["views"]["a"]["rows"])
+    found = colourings(dataset)
+    specs, datasets = latent_specs(views, found)
+    particles, places = (pd.read_csv(StringIO(datasets[name])) for name in ("particles", "latents-a-components"))
+    assert particles["particle"].tolist() == list(range(100))
+    assert len(places) == 99
+    assert not any("umap" in key for key in (*specs, *datasets))  # nobody has one
+    joined = places.merge(particles, on="particle")
     expected = np.rad2deg(dataset.truth.variables["dihedral"].values)[views["a"].points["particle"]]
-    assert np.array(dihedral["values"])[rows] == pytest.approx(expected, rel=1e-3)
+    assert joined["c0"].to_numpy() == pytest.approx(expected, rel=1e-4)
+    for number, colouring in enumerate(found):
+        layer = specs[f"latents-a/components/{number}"]["layer"][-1]
+        assert layer["data"]["name"] == "latents-a-components"
+        assert layer["transform"][0]["from"]["fields"] == [f"c{number}"]
+        assert layer["encoding"]["color"]["legend"]["title"] == colouring.axis.title
+    scale = specs["latents-a/components/0"]["layer"][-1]["encoding"]["color"]["scale"]
+    assert scale["domain"] == [0, 360]
+    assert scale["range"][0] == scale["range"][-1]  # around a circle
+
+
+def test_components_stand_in_for_a_umap_that_only_others_have(rng):
+    found = view_latents(rng.standard_normal((30, 2)))
+    places = found.points.assign(umap_first=1.5, umap_second=2.5)
+    specs, datasets = latent_specs({"a": found, "b": replace(found, points=places, no_umap=None)}, [])
+    assert specs["latents-a/umap/0"] == specs["latents-a/components/0"]
+    assert specs["latents-b/umap/0"] != specs["latents-b/components/0"]
+    assert set(datasets) == {"latents-a-components", "latents-b-umap", "latents-b-components"}
+    assert "1.5,2.5" in datasets["latents-b-umap"]
+
+
+def test_few_particles_are_drawn_of_many_in_a_figure(rng):
+    view = view_latents(rng.standard_normal((150, 2)))
+    thinned = view.thin(20)
+    assert len(thinned.points) == len(thinned.scatter(umap=False)) == 20
+    assert set(thinned.points["particle"]) < set(view.points["particle"])
+    assert len(view.thin(1000).points) == 150
 
 
 def test_latents_are_drawn_once_for_each_colouring():
     dataset = fabricate_dataset()
-    found = colourings(dataset)
-    figure = draw_latents(view_latents(dataset.truth.embedding), found)
-    titles = [axis.get_title(loc="left") for axis in figure.axes]
-    assert [title for title in titles if title] == [
-        colouring.axis.title if len(colouring.axis.title) <= 24 else colouring.axis.title[:23] + "…"
-        for colouring in found
-    ]
-    assert figure.axes[0].collections[1].get_offsets().shape == (100, 2)
-    bare = draw_latents(view_latents(np.ones((4, 2))), [])
-    assert len(bare.axes) == 1
+    with Silent().task("report") as task:
+        contents = collect_contents(dataset, fabricate_results(dataset), task)
+    figures = dict(draw_figures(contents))
+    panels = figures["latents-truth"]["concat"]
+    titles = [panel["layer"][-1]["encoding"]["color"]["legend"]["title"] for panel in panels]
+    assert titles == [colouring.axis.title for colouring in contents.colourings]
+    assert len(panels[0]["layer"][-1]["data"]["values"].splitlines()) == 101
+    bare = replace(contents, colourings=[])
+    assert len(dict(draw_figures(bare))["latents-truth"]["concat"]) == 1
 
 
 @pytest.mark.slow

@@ -8,9 +8,9 @@ import pytest
 
 from cryobench._progress import Silent
 from cryobench.data import Reconstruction, RunRecord, Score, Scores
-from cryobench.report.runs.contents import collect_contents
-from cryobench.report.runs.leaderboard import lay_out_leaderboard, lay_out_metrics
-from cryobench.report.runs.site import split_runs
+from cryobench.report.pages.contents import collect_contents
+from cryobench.report.pages.leaderboard import lay_out_leaderboard, lay_out_metrics
+from cryobench.report.pages.report import split_runs
 from fabricated import HOSTILE_NAME, fabricate_dataset, fabricate_results
 
 
@@ -28,7 +28,7 @@ def contents(dataset):
 @pytest.fixture
 def collect(dataset, contents, monkeypatch):
     """Contents of a report on other results, with the card made once."""
-    monkeypatch.setattr("cryobench.report.runs.contents.collect_card", lambda *_: contents.card)
+    monkeypatch.setattr("cryobench.report.pages.contents.collect_card", lambda *_: contents.card)
 
     def make(results):
         with Silent().task("test") as task:
@@ -46,7 +46,7 @@ def test_leaderboard_has_one_column_for_each_metric_that_was_measured(contents):
     board = lay_out_leaderboard(contents)
     assert [column.title for column in board.columns] == [
         "FSC-AUC", "Deviation FSC-AUC", "FSC-AUC by state", "Labels, ARI", "Population error", "Distribution error",
-        "Neighbours shared", "Imbalance to truth", "Decodability (R²)", "Rotation error",
+        "Common neighbours", "Imbalance to truth", "Decodability (R²)", "Rotation error",
     ]  # fmt: skip
     heads = {column.title: column for column in board.columns}
     assert heads["Imbalance to truth"].first_order == "ascending"

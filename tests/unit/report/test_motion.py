@@ -69,7 +69,11 @@ def test_figure_and_table_and_chart_of_the_control():
     record = RunRecord("a", status="finished")
     result = Reconstruction(dataset.queries, latents=np.zeros((30, 2)), findings=found, record=record)
     run = Run("a", "a", result, Scores({}))
-    assert len(draw_motion(view_motion(make_motion()), "#0072B2").axes) == 2
+    figure = ElementTree.fromstring(draw_motion(view_motion(make_motion()), "#0072B2"))
+    assert len(figure.findall(f"{SVG}image")) == 2
+    arrow = figure.findall(f".//{SVG}line")[-1]  # of a point that moves up, drawn where rows run down
+    assert float(arrow.get("y2")) < float(arrow.get("y1"))
+    assert len(figure.findall(f".//{SVG}polygon")) == 2  # points that stand still have none
     table = tabulate_motion([run])
     last = table[(table["axis"] == 1) & (table["step"] == 2)].iloc[0]
     assert (last["latent"], last["farthest"]) == (1, pytest.approx(8))

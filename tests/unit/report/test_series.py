@@ -10,10 +10,10 @@ import pytest
 from cryobench.data import Scores
 from cryobench.io.store import load_reconstruction
 from cryobench.report import write_report
-from cryobench.report.figures import draw_latents
-from cryobench.report.runs.charts_payload import latent_data
+from cryobench.report.charts.particles import draw_latents
+from cryobench.report.findings.series import view_series
+from cryobench.report.pages.specs import latent_specs
 from cryobench.report.runs.latent_views import LatentView, view_latents
-from cryobench.report.runs.series import view_series
 from cryobench.report.runs.tables import Run, name_runs
 from cryobench.runs.series.settings import SeriesSettings
 from cryobench.runs.series.write import write_series
@@ -60,11 +60,16 @@ def test_series_stand_among_the_latents(runs, views) -> None:
     assert windows.header == ("volume", "nearest particle", "position", "particles")
     assert len(windows.rows) == 14
     assert len(windows.frames.shown) == 12
-    data = latent_data(views, [], [windows, centres])["views"][runs[0].slug]["series"]
-    assert [each["joined"] for each in data] == [True, False]
-    assert len(data[1]["umap"][0]) == 3
-    lines = draw_latents(view, [], [windows, centres]).axes[0].lines
-    assert [line.get_linestyle() for line in lines] == ["-", "None"]
+    trails = draw_latents(view, None, [windows, centres], umap=True).trails
+    assert [trail.joined for trail in trails] == [True, False]
+    np.testing.assert_array_equal(trails[1].places, centres.umap)
+    assert trails[1].captions[1] == centres.caption(1)
+    specs, _ = latent_specs(views, [], [windows, centres])
+    layers = specs[f"latents-{runs[0].slug}/umap/0"]["layer"]
+    line, marks = layers[-2:]
+    assert (line["mark"]["type"], line["data"]["values"].count("intermediates-1")) == ("line", 14)
+    assert "k-means" not in line["data"]["values"]
+    assert marks["data"]["values"].count("k-means") == 3
 
 
 def test_series_stand_on_the_page(runs, dataset, quick_figures, tmp_path: Path) -> None:
@@ -78,8 +83,6 @@ def test_series_stand_on_the_page(runs, dataset, quick_figures, tmp_path: Path) 
     assert len(pictures) == 2 * (12 + 3)
     text = (tmp_path / "page" / "assets" / "data.js").read_text(encoding="utf-8")
     data = json.loads(text[len("cryobench.receiveData(") : -3])
-    assert [each["name"] for each in data["latents"]["views"][runs[0].slug]["series"]] == [
-        "intermediates-1",
-        "k-means",
-    ]
+    marks = data["specs"][f"latents-{runs[0].slug}/components/0"]["layer"][-1]
+    assert marks["encoding"]["color"]["scale"]["domain"] == ["intermediates-1", "k-means"]
     assert len(list((tmp_path / "page" / "figures").glob("series-*.svg"))) == 2

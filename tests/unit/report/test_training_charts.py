@@ -1,14 +1,16 @@
 """Charts of trainings: terms of the loss over epochs, latents by epoch, and the numbers in them."""
 
+from io import StringIO
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from cryobench.data import Finding, LatentSnapshots, LossTerms, Reconstruction, RunRecord, Scores
 from cryobench.report.charts import LineChart, SnapshotChart
 from cryobench.report.charts.training import MOST_SHOWN, draw_snapshots, draw_terms, project_snapshots
-from cryobench.report.figures import draw_chart
+from cryobench.report.figures import draw_on_paper, to_svg
 from cryobench.report.findings.tables import MOST_STRETCHES, tabulate_terms
-from cryobench.report.runs.charts_payload import chart_data
 from cryobench.report.runs.tables import Run
 from fabricated import fabricate_dataset
 
@@ -76,13 +78,14 @@ def test_snapshots_are_coloured_by_the_truth_and_drawn(dataset, rng):
     assert chart.colouring is not None
     assert not chart.colouring.leak
     assert chart.colouring.axis.title in picture.caption
-    (data,) = chart_data([picture]).values()
-    assert data["particles"] == particles.tolist()
-    np.testing.assert_allclose(data["places"][2][1], chart.places[2, :, 1], rtol=1e-3)
-    assert len(data["colouring"]["values"]) == 10
-    panels = [axis for axis in draw_chart(chart, {}).axes if axis.get_title(loc="left").startswith("epoch")]
-    assert len(panels) == 3
-    assert len({axis.get_xlim() for axis in panels}) == 1
+    spec = draw_on_paper(chart, {})
+    table = pd.read_csv(StringIO(spec["data"]["values"]))
+    assert table["particle"].tolist() == 3 * particles.tolist()
+    last = table[table["panel"] == "epoch 5"]
+    np.testing.assert_allclose(last["y"], chart.places[2, :, 1], rtol=1e-3)
+    np.testing.assert_allclose(last["c"], chart.colouring.axis.values[particles], rtol=1e-3)
+    svg = to_svg(spec)
+    assert all(f">epoch {epoch}<" in svg for epoch in (1, 2, 5))
 
 
 def test_few_particles_are_drawn_of_many_and_one_epoch_is_no_series(dataset, rng):

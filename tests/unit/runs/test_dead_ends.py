@@ -128,7 +128,7 @@ def test_every_particle_a_state_of_its_own_has_no_back_projection(dataset: Datas
     (tmp_path / "labels.csv").write_text("\n".join(map(str, states)))
     options = ["--labels", str(tmp_path / "labels.csv"), "-o", str(tmp_path / "data")]
     assert CliRunner().invoke(app, ["adopt", str(dataset.path / "particles.star"), *options]).exit_code == 0
-    with pytest.raises(ValueError, match="a volume of one image has no meaning"):
+    with pytest.raises(ValueError, match="a volume of one image is meaningless"):
         run("truth-backprojection", load_dataset(tmp_path / "data"), tmp_path / "run")
 
 

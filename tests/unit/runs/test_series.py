@@ -332,7 +332,7 @@ def test_previews_are_fourier_cropped(run: Path, tmp_path: Path, kind: str, box:
         np.testing.assert_allclose(volume, expected, atol=1e-5 * np.abs(expected).max())
         assert pixel_size == pytest.approx(PIXEL_SIZE * 16 / box)
     for wrong in (17, 3):
-        with pytest.raises(ValueError, match=rf"{wrong} px were asked for \(--box\).*4 to 16 px"):
+        with pytest.raises(ValueError, match=rf"{wrong} px were requested \(--box\).*4 to 16 px"):
             write_series(run, kind, tmp_path / "none", settings, box_size=wrong)
         with pytest.raises(ValueError, match="4 to 16 px"):
             write_volumes(run, tmp_path / "none", particles=[0], box_size=wrong)

@@ -84,7 +84,7 @@ def test_an_imported_run_has_none_either(dataset: Dataset, tmp_path: Path) -> No
 def test_files_beside_a_run_are_named_with_the_import_that_takes_them(
     command: str, dataset: Dataset, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cryobench.report.runs.site.write_report", lambda *_, **__: tmp_path)
+    monkeypatch.setattr("cryobench.report.pages.report.write_report", lambda *_, **__: tmp_path)
     write_results(run, dataset)
     (run / "notes.txt").write_text("of mine")
     (run / "volumes" / "better.mrc").write_bytes(b"")

@@ -181,7 +181,7 @@ def test_resolution_is_heeded(rng):
         ({"volume": np.full((24, 24, 24), np.nan)}, "the volume holds 13824 values that are not finite"),
         ({"volume": np.zeros((24, 24, 23))}, r"the volume must be cubic, \(n, n, n\), got \(24, 24, 23\)"),
         ({"mask": np.eye(22)[None] * np.ones((22, 1, 1))}, "the mask has 22 voxels an axis, the volumes 24"),
-        ({"mask": np.arange(24.0) * np.ones((24, 24, 1))}, "mask values lie in"),
+        ({"mask": np.arange(24.0) * np.ones((24, 24, 1))}, "mask values must be in"),
         ({"resolution": 1.0}, "at a resolution of 2.4 to 6 Å, got 1.0"),
         ({"resolution": 9.0}, "got 9.0"),
         ({"resolution": float("nan")}, "got nan"),

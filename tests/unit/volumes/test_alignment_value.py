@@ -133,7 +133,7 @@ def test_files_that_are_no_alignment(tmp_path, change, message):
 def test_files_of_another_kind(tmp_path, text):
     path = tmp_path / "alignment.json"
     path.write_text(text)
-    with pytest.raises(FormatError, match="is no alignment"):
+    with pytest.raises(FormatError, match="is not an alignment"):
         Alignment.load(path)
 
 

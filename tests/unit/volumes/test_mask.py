@@ -89,11 +89,11 @@ def test_record_and_hash():
     [
         (torch.zeros(4, 4, 4), {}, "no positive density"),
         (torch.ones(4, 4, 4), {"threshold": 2.0}, "no voxel of the 1 volumes reaches the threshold 2.0"),
-        ([torch.ones(4, 4, 4), torch.ones(5, 5, 5)], {}, r"share a shape, got \(4, 4, 4\) and \(5, 5, 5\)"),
+        ([torch.ones(4, 4, 4), torch.ones(5, 5, 5)], {}, r"must have one shape, got \(4, 4, 4\) and \(5, 5, 5\)"),
         ([torch.ones(4, 4, 4), torch.full((4, 4, 4), torch.nan)], {}, "volume 1 holds values that are not finite"),
         ([], {}, "at least one volume"),
         (torch.ones(4, 4, 4), {"enclosed_mass": 1.5}, "between 0 and 1"),
-        (torch.ones(4, 4, 4), {"edge": -1.0}, "not negative"),
+        (torch.ones(4, 4, 4), {"edge": -1.0}, "at least 0"),
     ],
 )
 def test_nonsense_is_refused(volumes, options, message):
@@ -102,7 +102,7 @@ def test_nonsense_is_refused(volumes, options, message):
 
 
 def test_values_outside_the_unit_interval_are_no_mask():
-    with pytest.raises(ValueError, match=r"lie in \[0, 1\], got 0.0 to 2.0"):
+    with pytest.raises(ValueError, match=r"must be in \[0, 1\], got 0.0 to 2.0"):
         Mask(torch.tensor([0.0, 2.0]).reshape(1, 1, 2), 1.0, {})
     with pytest.raises(ValueError, match="zero everywhere"):
         Mask(torch.zeros(2, 2, 2), 1.0, {})

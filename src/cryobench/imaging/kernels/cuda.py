@@ -2,7 +2,7 @@
 
 One program handles a block of pixels of one image and a block of volumes; the values of all volumes of a voxel
 are contiguous, so that neighbouring lanes read neighbouring addresses. Only pixels within the radius are listed.
-Atomic adds come in no fixed order: insertion on CUDA is reproducible to rounding, not to the bit.
+Atomic adds have no fixed order: insertion on CUDA is reproducible up to rounding, not to the bit.
 
 With ``TRITON_INTERPRET=1`` in the environment before Triton is imported, the same kernels run on CPU tensors.
 """
@@ -253,7 +253,7 @@ def accumulate(
     """Add the entries (image, volume, factor) of (numerator, weight) (n, y, h) to their grids (k, z, y, x).
 
     Numerators are complex64, weights float32; a missing one is None in both pairs. In place. The x = 0 column
-    counts by half: ``friedel_symmetrise`` adds the other half.
+    is halved: ``friedel_symmetrise`` adds the other half.
     """
     images, volumes, factors = entries
     for values, grid in zip(data, grids, strict=True):
@@ -286,7 +286,7 @@ def accumulate_interleaved(
     """Add numerators (n, y, h) and weights (n, y, h) to a grid (z, y, x, 2 k + c) of floats, in place.
 
     Floats 2 k and 2 k + 1 of a voxel are the parts of volume k and get ``factors[0]`` (n, k) times the numerator; the
-    rest are weights and get ``factors[1]`` (n, c) times the weight. The x = 0 column counts by half.
+    rest are weights and get ``factors[1]`` (n, c) times the weight. The x = 0 column is halved.
     """
     n, pairs = len(rotations), 2 * factors[0].shape[1]
     for values, own, first in zip(data, factors, (0, pairs), strict=True):

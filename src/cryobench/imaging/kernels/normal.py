@@ -1,9 +1,9 @@
-"""CPU body of white noise: standard normal numbers from counters, in lanes that the compiler turns into vectors.
+"""CPU body of white noise: standard normal numbers from counters, in lanes that the compiler vectorises.
 
-Every four numbers come of one Philox-4x32-10 counter (block, 0, particle) by the Box-Muller transform, so any image
-can be made alone. Logarithm and sine are polynomials written out, and no operation is fused or reordered: the
-bits are the same on every machine and on any number of threads. Numbers reach 6.7 either way, where one in 10¹¹ of a
-true normal lies.
+Every four numbers come from one Philox-4x32-10 counter (block, 0, particle) by the Box-Muller transform, so any image
+can be drawn separately. Logarithm and sine are explicit polynomials, and no operation is fused or reordered: the
+bits are the same on every machine and any number of threads. Numbers extend to ±6.7, beyond which are one in 10¹¹ of
+a true normal distribution.
 
 Sources: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC11 (Philox); Box & Muller, Ann. Math.
 Statist. 29 (1958) 610. The polynomial of the logarithm is a least-squares fit at Chebyshev nodes, to 1e-8.
@@ -17,7 +17,7 @@ import numpy as np
 from cryobench.imaging.kernels.sine import sine_of_turns
 
 LANES = 64
-"""Counters worked on together: word w of lane j of a batch becomes its number w * LANES + j."""
+"""Counters processed together: word w of lane j of a batch becomes its number w * LANES + j."""
 
 _ROUNDS = 10
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
@@ -31,7 +31,7 @@ _HALF_STEP = f4(2.0**-33)
 _QUARTER, _HALF = f4(0.25), f4(0.5)
 _LN_2 = f4(math.log(2.0))
 _MANTISSA, _ROOT_HALF = np.int32(23), np.int32(0x3F3504F3)
-# ln(1 + f) = f − f²/2 + f³ P(f) for √½ ≤ 1 + f < √2, P from its constant on.
+# ln(1 + f) = f − f²/2 + f³ P(f) for √½ ≤ 1 + f < √2, P starting from its constant.
 _LOG = (
     f4(0.33333328), f4(-0.25000298), f4(0.20001468), f4(-0.16642247),
     f4(0.14202175), f4(-0.12972239), f4(0.12712307), f4(-0.081015587),
@@ -57,7 +57,7 @@ def philox(words: np.ndarray, key: np.ndarray) -> None:
 
 @numba.njit(cache=True)
 def _box_muller(uniform, angle, radius, cosines, sines):
-    """Two normal numbers from two words, lane by lane; ``radius`` (lanes,) float32 is room to work in."""
+    """Two normal numbers from two words, lane by lane; ``radius`` (lanes,) float32 is scratch space."""
     bits = radius.view(np.int32)
     for lane in range(LANES):
         radius[lane] = f4(uniform[lane]) * _STEP + _HALF_STEP  # in (0, 1], as fine as a float near 0
@@ -81,7 +81,7 @@ def _box_muller(uniform, angle, radius, cosines, sines):
 def fill_normal(key: np.ndarray, particles: np.ndarray, images: np.ndarray, begin: int, end: int) -> None:
     """Fill images ``begin`` … ``end`` of (n, pixels) float32, each from its own stream.
 
-    ``key`` (2,) uint32 is that of a purpose, ``particles`` (n,) uint64 tell the streams apart.
+    ``key`` (2,) uint32 is that of a purpose, ``particles`` (n,) uint64 select the streams.
     """
     pixels = images.shape[1]
     batch = 4 * LANES

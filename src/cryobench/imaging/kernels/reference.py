@@ -1,6 +1,6 @@
 """The slice operators in plain PyTorch: readable, on any device, in single or double precision.
 
-What the compiled bodies are tested against. Differentiable by autograd in the volume and in the rotations.
+Reference in tests of the compiled bodies. Differentiable by autograd in the volume and in the rotations.
 Every pixel gathers from (or scatters to) all its taps with explicit indices, which takes the memory of taps³
 index tensors of the images' size.
 """
@@ -85,7 +85,7 @@ def accumulate(
     """Add the entries (image, volume, factor) of (numerator, weight) (n, y, h) to their grids (k, z, y, x).
 
     Numerators are complex, weights real; a missing one is None in both pairs. In place. The x = 0 column counts
-    by half: ``friedel_symmetrise`` adds the other half.
+    is halved: ``friedel_symmetrise`` adds the other half.
     """
     images, volumes, factors = entries
     for values, grid in zip(data, grids, strict=True):
@@ -112,7 +112,7 @@ def accumulate_interleaved(
     """Add numerators (n, y, h) and weights (n, y, h) to a grid (z, y, x, 2 k + c) of floats, in place.
 
     Floats 2 k and 2 k + 1 of a voxel are the parts of volume k and get ``factors[0]`` (n, k) times the numerator; the
-    rest are weights and get ``factors[1]`` (n, c) times the weight. The x = 0 column counts by half.
+    rest are weights and get ``factors[1]`` (n, c) times the weight. The x = 0 column is halved.
     """
     pairs = 2 * factors[0].shape[1]
     halved = torch.ones(data[0].shape[-1], device=grid.device)

@@ -1,6 +1,6 @@
-"""The sine of a compiled loop: a polynomial without branches or calls, which the compiler turns into vectors.
+"""Sine for compiled loops: a polynomial without branches or calls, which the compiler vectorises.
 
-Nothing in it is fused or reordered, so its bits are the same on every machine; it is good to 1e-7.
+Nothing in it is fused or reordered, so its bits are the same on every machine; accurate to 1e-7.
 """
 
 import numba
@@ -9,7 +9,7 @@ import numpy as np
 _f4 = np.float32
 _QUARTER = _f4(0.25)
 _ROUNDING = _f4(1.5 * 2**23)
-# sin 2πt = t P(t²) for |t| ≤ ¼, from the constant of P on: a least-squares fit at Chebyshev nodes.
+# sin 2πt = t P(t²) for |t| ≤ ¼, starting from the constant of P: a least-squares fit at Chebyshev nodes.
 _SINE = (_f4(6.2831855), _f4(-41.341682), _f4(81.602478), _f4(-76.581284), _f4(39.760723))
 
 

@@ -1,7 +1,7 @@
-"""CPU bodies of the fused transfer step and of a shift alone: one pass over each image multiplies by the factors.
+"""CPU bodies of the fused transfer step and of a shift only: one pass over each image applies the factors.
 
-Every image is computed alone and in a fixed order, so the bits depend neither on the number of threads nor on
-which images share a call.
+Every image is computed separately and in a fixed order, so the bits depend neither on the number of threads nor on
+the other images of a call.
 """
 
 import math

@@ -1,1 +1,1 @@
-"""Projection in real space: of atoms, of volumes, and of voxels that a mesh moves."""
+"""Projection in real space: of atoms, of volumes, and of voxels moved by a mesh."""

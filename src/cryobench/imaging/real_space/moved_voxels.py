@@ -1,11 +1,11 @@
-"""Projections of a volume whose voxels a mesh moves: places first, then spreading in two dimensions.
+"""Projections of a volume whose voxels are moved by a mesh: positions are projected, then spread in two dimensions.
 
-    x_v = Σ_a b_va p_a        p_a the projected places of the four vertices of the voxel's element, b fixed
+    x_v = Σ_a b_va p_a        p_a the projected positions of the four vertices of the voxel's element, b fixed
     image = Σ_v V_v k(· − x_v)
 
 with a bilinear kernel k of unit sum on pixels half as wide as the volume's voxels, the response of which, sinc² along
 each axis, is divided out of the spectrum (``kernel_response``). Linear in V; the adjoint gathers bilinearly. Nothing
-is rotated or interpolated in three dimensions, and voxels of no density cost nothing.
+is rotated or interpolated in three dimensions, and voxels without density cost nothing.
 Bodies: compiled for the CPU, plain PyTorch elsewhere.
 """
 
@@ -23,9 +23,9 @@ from cryobench.imaging.half_disc import HalfDisc
 from cryobench.imaging.kernels.cpu import moved_voxels as cpu
 
 FINENESS = 2
-"""Pixels of the images in a voxel's width."""
+"""Pixels of the images per voxel width."""
 _GROUPS = 8
-"""Parts of a batch whose sums over images are added up in their order, whatever the number of threads."""
+"""Parts of a batch whose sums over images are added in order, for any number of threads."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +39,9 @@ class BoundVoxels:
     weights: np.ndarray
     """(m, 4) float32, barycentric: they sum to one."""
     voxels: np.ndarray
-    """(m,) int64 place of each voxel in the flattened volume (z, y, x)."""
+    """(m,) int64 index of each voxel in the flattened volume (z, y, x)."""
     box_size: int
-    """Side of the volume."""
+    """Box size of the volume."""
 
     def __len__(self) -> int:
         return len(self.voxels)
@@ -67,11 +67,11 @@ def project_voxels(places: Float[Tensor, "n v 2"], values: Float[Tensor, "m"], b
     Parameters
     ----------
     places
-        Of the vertices in each image, (x, y) in its pixels; the centre of the box is at s // 2.
+        (n, v, 2) positions of the vertices in each image, (x, y) in its pixels; the centre of the box is at s // 2.
     values
-        Of the voxels.
+        (m,) densities of the voxels.
     bound
-        How they hang on the vertices.
+        Binding of the voxels to the vertices.
     """
     return _Projection.apply(places, values, bound)  # pyright: ignore[reportReturnType]
 
@@ -95,7 +95,7 @@ def spread_voxels(places: Tensor, values: Tensor, bound: BoundVoxels) -> Tensor:
 def gather_voxels(
     places: Tensor, values: Tensor, images: Tensor, bound: BoundVoxels, *, of_places: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """Adjoint (m,) of ``spread_voxels`` at images, and the gradient (n, v, 2) by the places where it is wanted."""
+    """Adjoint (m,) of ``spread_voxels`` at images, and on request the gradient (n, v, 2) by the positions."""
     if values.device.type != "cpu":
         return gather_by_index(places, values, images, bound, of_places=of_places)
     by_values = np.zeros((min(_GROUPS, len(images)), len(bound)), dtype=np.float32)
@@ -111,7 +111,7 @@ def gather_voxels(
 
 
 def spread_by_index(places: Tensor, values: Tensor, bound: BoundVoxels) -> Tensor:
-    """The same in plain PyTorch: on any device, in any precision, and what the kernel is tested against."""
+    """The same in plain PyTorch: for any device and precision, and as the reference in tests of the kernel."""
     size = FINENESS * bound.box_size
     images = torch.zeros(len(places), size * size, dtype=values.dtype, device=values.device)
     for index, weight in _taps(places, bound, size):

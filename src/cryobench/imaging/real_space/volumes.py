@@ -1,7 +1,7 @@
 """Projection in real space: a volume rotated by trilinear interpolation and summed over z, with gradients.
 
-Methods whose volumes are grids in real space image them so. It blurs where a Fourier slice does not, but needs no
-transform of the volume, and takes a volume finer than the images: its ``t`` samples cover as long a box as their
+For methods whose volumes are real-space grids. It blurs where a Fourier slice does not, but needs no
+transform of the volume, and allows a volume finer than the images: its ``t`` samples span the same length as their
 ``n`` pixels, both centred on index // 2.
 """
 
@@ -24,7 +24,7 @@ def project_volumes(
 ) -> Float[Tensor, "b j n n"]:
     """Sums over z of n³ samples of each volume, at the points M p + offset of j maps for p on the images' grid.
 
-    For a volume at rest M is the transpose of the particle's rotation. Beyond the volume there is nothing. On the CPU
+    For an undeformed volume M is the transpose of the particle's rotation. It is zero outside. On the CPU
     each image's bits depend on nothing else; on CUDA those of gradients may differ from run to run.
 
     Parameters
@@ -52,7 +52,7 @@ def project_reference(
 
 
 def sample_volumes(volumes: Float[Tensor, "b t t t"], box_size: int) -> Float[Tensor, "b n n n"]:
-    """Volumes at the points of the images' grid, unmoved: each of ``project_volumes`` at rest is its sum over z."""
+    """Volumes at the points of the images' grid, whose sums over z are ``project_volumes`` by the identity."""
     count = len(volumes)
     rest = torch.eye(3, device=volumes.device).expand(count, 1, 3, 3)
     return _sample(volumes, rest, volumes.new_zeros(count, 3), box_size)[:, 0]
@@ -60,12 +60,12 @@ def sample_volumes(volumes: Float[Tensor, "b t t t"], box_size: int) -> Float[Te
 
 def _sample(volumes: Tensor, maps: Tensor, offsets: Tensor, box_size: int) -> Float[Tensor, "b j n n n"]:
     images, count, side = *maps.shape[:2], volumes.shape[-1]
-    # In the units of grid_sample an index i of n is 2 (i − n // 2) / n, and half a sample more for an even n.
+    # In units of grid_sample an index i of n is 2 (i − n // 2) / n, plus half a sample for an even n.
     lag, lead = _half_step(box_size), _half_step(side)
     shifts = 2 / box_size * offsets[:, None] + lead - lag * maps.sum(-1)
     affine = torch.cat([maps, shifts[..., None]], dim=-1).flatten(0, 1)
     grid = functional.affine_grid(affine, [images * count, 1, *(box_size,) * 3], align_corners=False)
-    # The maps of a volume side by side along z, so that it is not copied for each.
+    # The maps of a volume are concatenated along z, so that it is not copied for each.
     grid = grid.reshape(images, count * box_size, box_size, box_size, 3)
     samples = functional.grid_sample(volumes[:, None], grid, align_corners=False)
     return samples.reshape(images, count, box_size, box_size, box_size)

@@ -35,10 +35,10 @@ class Cryodrgn(Importer):
         "z.N.pkl, conf.N.pkl": "latents of the last epoch, or of --epoch N",
         "weights.N.pkl": "the network, for volumes at any latent; the table of latents at the end of the epoch "
         "(--latents-from table)",
-        "pose.N.pkl": "poses that the program found",
-        "config.yaml, drgnai-configs.yaml, config.pkl": "sizes, number s that scales volumes, version, the table of "
+        "pose.N.pkl": "poses found by the program",
+        "config.yaml, drgnai-configs.yaml, config.pkl": "sizes, scale s of the volumes, version, the table of "
         "images and the selection of particles",
-        "analyze.N/kmeansK": "the program's own volumes, where they are those of the query particles",
+        "analyze.N/kmeansK": "the program's own volumes, if they are those of the query particles",
     }
 
     path: Path
@@ -46,7 +46,7 @@ class Cryodrgn(Importer):
 
     @classmethod
     def recognise(cls, path: Path) -> str | None:
-        """By its configuration and numbered latents."""
+        """Sign by which a folder is recognised: its configuration and numbered latents."""
         return recognise_job(path)
 
     @classmethod
@@ -59,7 +59,7 @@ class Cryodrgn(Importer):
             raise ValueError(f"--latents-from is files or table, got {given['latents_from']!r}.")
         if str(given.get("poses", "none")) != "none":
             raise ValueError(
-                f"poses of a job are its own: --poses takes none, to leave them out, got {given['poses']}."
+                f"poses are read from the job: --poses accepts only none, to leave them out; got {given['poses']}."
             )
         return cls(Path(path), given)
 
@@ -121,8 +121,8 @@ class Cryodrgn(Importer):
         if self.options.get("latents_from") == "table":
             table = None if weights is None else tensors_of(weights).get("conf_table.table_conf")
             if table is None:
-                raise FormatError(f"{job.folder} keeps no table of latents in its weights: leave --latents-from out.")
-            notes.append("latents are the table at the end of the epoch, not those that the program saves.")
+                raise FormatError(f"{job.folder} has no table of latents in its weights: leave --latents-from out.")
+            notes.append("latents are from the table at the end of the epoch, not those that the program saves.")
             return table.astype(np.float32)
         latents = np.asarray(saved[0])
         if latents.ndim != 2 or latents.dtype.kind != "f":
@@ -131,7 +131,7 @@ class Cryodrgn(Importer):
             )
         if program in ("abinit", "drgnai"):
             notes.append(
-                "latents are those that each particle had during the epoch, as the program saves them; those at "
+                "latents are those of each particle during the epoch, as the program saves them; for those at "
                 "its end: "
                 "--latents-from table."
             )
@@ -140,7 +140,7 @@ class Cryodrgn(Importer):
     def _find_tables(
         self, job: Job, n_rows: int, dataset: Dataset, notes: list[str]
     ) -> tuple[Path | None, Path | None]:
-        """The table of the images that the program read, and its selection, as given or as the job says."""
+        """Table of the images that the program read, and its selection, as given or as in the configuration."""
         stated = {
             name: job.entry("dataset_args", entry) or job.entry("training", entry)
             for name, entry in (("images", "particles"), ("indices", "ind"))
@@ -151,10 +151,10 @@ class Cryodrgn(Importer):
         )
         if images is not None and "images" not in self.options:
             if images.suffix.lower() not in (".star", ".cs"):
-                images = None  # stacks name no particles one by one
+                images = None  # stacks do not name single particles
             elif not images.exists():
                 notes.append(
-                    f"{job.config.name} names {images} as the table of images, and it is not there: if rows are in "
+                    f"{job.config.name} names {images} as the table of images, which does not exist: if rows are in "
                     "another order than the particles, give it as --images FILE."
                 )
                 images = None
@@ -163,11 +163,10 @@ class Cryodrgn(Importer):
         chosen = indices
         if chosen is not None and not chosen.exists():
             raise FormatError(
-                f"{job.config} says that the particles of {chosen} were used, and that file is missing: give it as "
-                "--indices FILE."
+                f"{job.config} selects particles by {chosen}, and that file is missing: give it as --indices FILE."
             )
         if chosen is not None and len(read_indices(chosen)) != n_rows and n_rows == len(dataset.particles):
-            raise FormatError(f"{job.latents} has {n_rows:,} rows, but {chosen} selects other than that many.")
+            raise FormatError(f"{job.latents} has {n_rows:,} rows, but {chosen} selects another number.")
         return images, chosen
 
 
@@ -176,12 +175,12 @@ def _tell_program(job: Job, saved: list[Any], weights: Mapping[str, Any] | None)
         return "drgnai"
     keys = {} if weights is None else weights
     if len(saved) == 1 and job.entry("model_args", "qdim") is not None:
-        raise FormatError(f"{job.latents} ends after the means of the latents: it is cut short. Copy it again.")
+        raise FormatError(f"{job.latents} ends after the means of the latents: it is truncated. Copy it again.")
     if len(saved) > 1:
         if weights is not None and not any(name.startswith("encoder.") for name in tensors_of(weights)):
             raise FormatError(
-                f"{job.weights} holds no encoder, and latents with variances come from one: it is not of the job of "
-                f"{job.latents.name}."
+                f"{job.weights} has no encoder, which latents with variances come from: it does not belong to the "
+                f"job of {job.latents.name}."
             )
         return "abinit_het_old" if "search_pose" in keys else "train_vae"
     if "hypervolume_params" in keys or job.entry("training") is not None:
@@ -196,7 +195,7 @@ def _read_poses(
     side = job.entry("lattice_args", "D") or particles.box_size + 1
     extent = particles.box_size * particles.pixel_size
     in_pixels = program in ("abinit", "drgnai")
-    # Å per pixel of the images that the program read; fractions are of a side of D + 1 of these.
+    # Å per pixel of the images that the program read; fractions are of a box of D + 1 of these.
     pixel = extent / (int(side) - 1)
     rotations, shifts = read_poses(
         path, box_size=int(side), pixel_size=pixel, shift_unit="pixel" if in_pixels else "fraction"
@@ -208,7 +207,7 @@ def _read_poses(
 
 
 def _own_volumes(job: Job, rows: Rows, dataset: Dataset, notes: list[str]) -> ForeignMaps | None:
-    """Maps that the program wrote, where they are of all query particles."""
+    """Maps written by the program, if they are of all query particles."""
     wanted = rows.of[dataset.queries]
     for folder in sorted(job.folder.glob(f"analy*[._]{job.epoch}/kmeans*")):
         centres = folder / "centers_ind.txt"

@@ -1,4 +1,4 @@
-"""Folder of a job of cryoDRGN or drgnai: which files are those of an epoch, and what its configuration says."""
+"""Folder of a job of cryoDRGN or drgnai: the files of an epoch, and the contents of its configuration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cryobench.io.formats.pickles import read_pickle
 
 _CONFIGS = ("config.yaml", "drgnai-configs.yaml", "config.pkl")
 _FINAL = 1 << 30
-"""Stands for the copies without a number, where no others are."""
+"""Number of copies without a number, where no others exist."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Job:
 
     folder: Path
     epoch: str
-    """As in the names of files; "" for copies without a number."""
+    """Epoch as in the file names; "" for copies without a number."""
     config: Path
     entries: Mapping[str, Any]
     latents: Path
@@ -33,16 +33,16 @@ class Job:
     poses: Path | None
 
     def entry(self, *names: str) -> Any:
-        """An entry of the configuration, by the names of its parts; None if it is not there."""
+        """Entry of the configuration, by the names of its parts; None if absent."""
         found: Any = self.entries
         for name in names:
             found = found.get(name) if isinstance(found, Mapping) else None
         return found
 
     def find(self, stated: Any) -> Path | None:
-        """A file that the configuration names: from where the program was called, which is a folder around the job's.
+        """Path of a file named by the configuration, relative to the working directory of the program, above the job.
 
-        None if it names none; the name as it stands if there is no such file.
+        None if it names none; the name unchanged if there is no such file.
         """
         if stated is None:
             return None
@@ -52,7 +52,7 @@ class Job:
 
 
 def recognise_job(path: Path) -> str | None:
-    """By what a folder is known as that of a job; None if it is none."""
+    """Sign by which a folder is recognised as that of a job; None if it is not one."""
     folder = _find_folder(path)
     config = next((folder / name for name in _CONFIGS if (folder / name).exists()), None)
     latents = _list_latents(folder)
@@ -71,15 +71,17 @@ def find_job(path: Path, epoch: int | None) -> Job:
     if config is None:
         jobs = [each.name for each in sorted(folder.iterdir()) if each.is_dir() and recognise_job(each)]
         other = f" It holds folders of jobs: {', '.join(jobs)}." if jobs else ""
-        raise FormatError(f"{folder} has none of {', '.join(_CONFIGS)}: it is no folder of a job of cryoDRGN.{other}")
+        raise FormatError(
+            f"{folder} has none of {', '.join(_CONFIGS)}: it is not the folder of a cryoDRGN job.{other}"
+        )
     if not latents:
         raise FormatError(f"{folder} has no latents (z.N.pkl or conf.N.pkl): has the job finished an epoch?")
     epoch = max(latents) if epoch is None else epoch
     if epoch not in latents:
         raise FormatError(
-            f"{folder} has no latents of epoch {epoch}: there are those of "
+            f"{folder} has no latents of epoch {epoch}: it has those of "
             f"{', '.join(map(str, sorted(latents)))}, "
-            "as the program counts."
+            "in the program's numbering."
         )
     text = "" if epoch == _FINAL else f".{epoch}"
     found = {name: folder / f"{name}{text}.pkl" for name in ("weights", "pose")}
@@ -94,7 +96,7 @@ def find_job(path: Path, epoch: int | None) -> Job:
 
 
 def _find_folder(path: Path) -> Path:
-    """The folder with the files: that of the job, its ``out``, or the one around ``analyze.N``."""
+    """Folder with the files: that of the job, its ``out``, or the one around ``analyze.N``."""
     path = Path(path)
     if re.fullmatch(r"analy[sz]e\.\d+|analysis_\d+", path.name):
         path = path.parent
@@ -103,7 +105,7 @@ def _find_folder(path: Path) -> Path:
 
 
 def _list_latents(folder: Path) -> dict[int, Path]:
-    """Files of latents by epoch; pre-training, −1 in drgnai, has none worth reading."""
+    """Files of latents by epoch; pre-training, −1 in drgnai, is skipped."""
     found = {}
     for path in folder.glob("*.pkl") if folder.is_dir() else ():
         named = re.fullmatch(r"(?:z|conf)\.(\d+)\.pkl", path.name)
@@ -127,5 +129,5 @@ def _read_config(path: Path) -> Mapping[str, Any]:
 
 
 def describe_value(value: object) -> str:
-    """Kind of a value that was found, for messages."""
+    """Kind of a value, for messages."""
     return f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"

@@ -1,4 +1,4 @@
-"""Weights of jobs as our coordinate network: read by an unpickler that runs nothing, and renamed."""
+"""Weights of jobs as our coordinate network: read by an unpickler that executes nothing, and renamed."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from cryobench.reconstruction.networks import NetworkShape
 
 
 def read_weights(path: Path) -> Mapping[str, Any]:
-    """A checkpoint, by PyTorch's unpickler of weights, which runs nothing: it knows tensors, and here arrays."""
+    """A checkpoint, by PyTorch's unpickler of weights, which executes nothing: it knows tensors, and here arrays."""
     try:
         with torch.serialization.safe_globals(_array_globals()):
             found = torch.load(path, map_location="cpu", weights_only=True)
     # A damaged or hostile file can fail in any way inside it.
     except Exception as error:
         raise FormatError(
-            f"{path} cannot be read as weights ({type(error).__name__}): it is damaged, or names code that would "
-            "have to be run, which is refused."
+            f"{path} cannot be read as weights ({type(error).__name__}): it is damaged, or refers to code that would "
+            "have to be executed, which is refused."
         ) from error
     if not isinstance(found, Mapping) or "model_state_dict" not in found:
         raise FormatError(f"{path} holds {describe_value(found)}, expected weights with a model_state_dict.")
@@ -35,7 +35,7 @@ def read_weights(path: Path) -> Mapping[str, Any]:
 
 
 def _array_globals() -> list[Any]:
-    """What pickles of arrays, options and times name; functions of NumPy by their names in versions 1 and 2."""
+    """Globals in pickles of arrays, options and times; functions of NumPy by their names in versions 1 and 2."""
     rebuild: Any = np.zeros(0).__reduce__()[0]
     scalar: Any = np.float64(0).__reduce__()[0]
     named = [
@@ -60,11 +60,11 @@ def read_network(
         named, box = tensors_of(weights, "hypervolume_state_dict"), int(sizes["resolution"]) - 1
         domain, scale = sizes["domain"], job.entry("data_norm_std")
         if sizes.get("pe_type_conf") is not None:
-            raise FormatError(f"{job.weights}: latents enter this network encoded (pe_type_conf), which is not read.")
+            raise FormatError(f"{job.weights}: this network encodes latents (pe_type_conf), which is not supported.")
     else:
         side = job.entry("lattice_args", "D")
         if side is None:
-            raise FormatError(f"{job.config} does not say the box of the network (lattice_args: D).")
+            raise FormatError(f"{job.config} does not state the box of the network (lattice_args: D).")
         named, box = tensors_of(weights), int(side) - 1
         named = {name: values for name, values in named.items() if not name.startswith("encoder.")}
         domain = job.entry("model_args", "domain") or "fourier"
@@ -73,16 +73,16 @@ def read_network(
         kind = job.entry("model_args", "pe_type")
         if kind != "gaussian":
             raise FormatError(
-                f"{job.config}: the network encodes positions by {kind!r}, and only gaussian is read (the default "
+                f"{job.config}: positions are encoded by {kind!r}, and only gaussian is supported (the default "
                 "since "
-                "cryoDRGN 1). Its latents can be imported alone: remove weights.N.pkl, or give them as files."
+                "cryoDRGN 1). Its latents can be imported alone: remove weights.N.pkl, or use import files."
             )
     if scale is None:
-        raise FormatError(f"{job.config} does not say by what images were divided (norm), so volumes have no scale.")
+        raise FormatError(f"{job.config} does not state the scale of the images (norm), so volumes have no scale.")
     try:
         read = read_decoder(named, box)
     except ValueError as error:
-        raise FormatError(f"{job.weights} is no network that is known here: {error}.") from error
+        raise FormatError(f"{job.weights} is not a known network: {error}.") from error
     depth = sum(name.startswith("blocks.") and name.endswith(".weight") for name in read)
     width = len(read["first.bias"])
     shape = NetworkShape(box, z_dim, width, depth, domain, n_frequencies=len(read["frequencies"]) // 3)
@@ -90,7 +90,7 @@ def read_network(
     if read["first.weight"].shape != (width, expected):
         raise FormatError(
             f"{job.weights}: its first layer takes {read['first.weight'].shape[1]} numbers, expected {expected} for "
-            f"latents of {z_dim} dimensions: weights and latents are not of one job."
+            f"latents of {z_dim} dimensions: weights and latents belong to different jobs."
         )
     return shape, float(scale), read
 
@@ -99,11 +99,11 @@ def check_box(shape: NetworkShape, dataset: Dataset, notes: list[str]) -> int | 
     size = dataset.particles.box_size
     if shape.box_size > size:
         raise FormatError(
-            f"the network is of images of {shape.box_size} px, and those of {dataset.name} have {size}: it was "
+            f"the network is for images of {shape.box_size} px, and those of {dataset.name} have {size}: it was "
             "trained on "
             "other images."
         )
     if shape.box_size == size:
         return None
-    notes.append(f"the network is of images cropped to {shape.box_size} px; volumes are padded to {size} px.")
+    notes.append(f"the network is for images cropped to {shape.box_size} px; volumes are padded to {size} px.")
     return shape.box_size

@@ -22,8 +22,8 @@ class Classification3D(Method[Classification3DSettings]):
     presets: ClassVar = {
         "paper": Preset(
             "CryoBench (arXiv:2408.05526) ran cryoSPARC's 3D classification at its defaults: mini-batches of 1,000 "
-            "particles per class, five times through all, then two full passes, from 20 Å on. 10 classes for the "
-            "antibodies, as it says of IgG-1D; 20 elsewhere, as in its classification ab initio.",
+            "particles per class, five epochs, then two full passes, starting at 20 Å. 10 classes for the "
+            "antibodies, as stated for IgG-1D; 20 elsewhere, as in its ab initio classification.",
             {"n_classes": 20, "initial_resolution": 20.0},
             {"igg-1d": {"n_classes": 10}, "igg-rl": {"n_classes": 10}},
         ),
@@ -32,15 +32,15 @@ class Classification3D(Method[Classification3DSettings]):
     small: ClassVar = {"n_classes": 3, "initial_resolution": 12.0, "n_components": 4}
 
     def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
-        """Posteriors (n, k) of the classes, which stand for the latent, and the classes' volumes.
+        """Class responsibilities (n, k), which serve as the latent, and the class volumes.
 
         The model holds volumes (k, z, y, x), the noise power per shell, the half-set (n,) of each particle and, if
-        they were fitted, scales (n,).
+        fitted, scales (n,).
 
         Raises
         ------
         ValueError, MemoryShortage
-            As ``Classification``; also if there is one particle only.
+            As ``Classification``; also if there is only one particle.
         """
         half_sets = split_halves(len(particles), context.seed)
         run = Classification(particles, self.settings, context)
@@ -78,7 +78,7 @@ def classify(
     context: RunContext | None = None,
     initial_labels: np.ndarray | None = None,
 ) -> tuple[Progression, Convergence]:
-    """State after all iterations and how they went, from the settings' own start or, to study it, from labels (n,).
+    """State after all iterations and their outcome, from the start of the settings or, for studies, from labels (n,).
 
     Errors as ``Classification``.
     """

@@ -1,9 +1,9 @@
-"""Posteriors of the particles under a model, the likelihood, and the sums that new volumes come from: one pass.
+"""Responsibilities of the classes, likelihood, and the sums for new volumes: one pass over the particles.
 
-A particle's own noise is part of the volume it was added to, so that volume explains it better than it should:
-by a_p = γ c² / σ² · ⟨mask⟩ / (W + 1/Tτ²) of the noise at every entry p, since a wave that was inserted comes back
-masked. Its squared residual is short of 2 a_p σ² to first order. Adding that back gives the score the particle
-would have under the volume made without it; without that correction particles stay in whatever class they start.
+A particle's own noise is part of the volume it contributed to, so that volume explains it better than it should:
+by a_p = γ c² / σ² · ⟨mask⟩ / (W + 1/Tτ²) of the noise at every entry p, since an inserted wave returns
+masked. Its squared residual is too small by 2 a_p σ² to first order. Adding that back gives the score the particle
+would have under a volume made without it; without the correction particles stay in their initial class.
 """
 
 from dataclasses import dataclass
@@ -28,29 +28,29 @@ class Model:
     """K volumes with their populations, and the noise."""
 
     volumes: Tensor
-    """(k, z, y, x) float32, in the box of the radius that they were estimated to."""
+    """(k, z, y, x) float32, in the box of the radius up to which they were estimated."""
     populations: np.ndarray
     """(k,) sum to 1."""
     noise: np.ndarray
     """(radius + 1,) power of the noise in each shell of the images, of the unnormalised transform."""
     leverage: np.ndarray
-    """(r + 1, k) share of a particle's own noise in the volumes, per CTF²: ⟨mask⟩ · mean of 1 / (W + 1/Tτ²)."""
+    """(r + 1, k) fraction of a particle's own noise in the volumes, per CTF²: ⟨mask⟩ · mean of 1 / (W + 1/Tτ²)."""
 
 
 @dataclass(frozen=True)
 class Memberships:
-    """Classes of the particles."""
+    """Class memberships of the particles."""
 
     posteriors: np.ndarray
-    """(n, k) float32, the last found."""
+    """(n, k) float32, the latest responsibilities."""
     held: np.ndarray
-    """(n, k) float32, how much of each particle is in the sums that the volumes were made of."""
+    """(n, k) float32, weight of each particle in the sums of which the volumes were made."""
     scales: np.ndarray
     """(n,) float32, mean 1."""
 
     @classmethod
     def from_posteriors(cls, posteriors: np.ndarray, scales: np.ndarray) -> "Memberships":
-        """Of particles that are in the volumes as their posteriors say."""
+        """Memberships of particles that are in the volumes with their responsibilities as weights."""
         return cls(posteriors, posteriors, scales)
 
 
@@ -59,15 +59,15 @@ class Outcome:
     """Result of a pass over all or some particles."""
 
     sums: SliceAccumulator
-    """Of those particles, to make volumes of."""
+    """Sums over those particles, from which volumes are made."""
     posteriors: np.ndarray
-    """(n, k) float32 under the model that the pass was given; rows of particles left out are zero."""
+    """(n, k) float32 under the model of the pass; rows of particles left out are zero."""
     scales: np.ndarray
-    """(n,) float32; of particles left out as before."""
+    """(n,) float32; unchanged for particles left out."""
     objective: float
-    """Leave-one-out log-likelihood of that model minus that of noise alone, up to the radius, of those particles."""
+    """Leave-one-out log-likelihood of those particles under that model minus noise alone, up to the radius."""
     noise: np.ndarray
-    """(radius + 1,) power of the noise, of the images in shells that were not looked at."""
+    """(radius + 1,) power of the noise; in shells that were not compared, power of the images."""
 
 
 def compare(
@@ -80,13 +80,13 @@ def compare(
     reach: int,
     chosen: np.ndarray,
 ) -> Outcome:
-    """Posteriors of the ``chosen`` (n,) particles up to ``radius``, and the sums up to ``reach`` that they give."""
+    """Responsibilities of the ``chosen`` (n,) particles up to ``radius``, and the resulting sums up to ``reach``."""
     own = (members.held, members.scales, chosen)
     sums, rows = passes.run(_compare, model, settings, radius, reach, own=own)
     alone, used = passes.mean_power[: radius + 1], model.noise[: radius + 1]
     weights = int(chosen.sum()) * passes.disc.shell_weights[: radius + 1]
     noise = passes.mean_power.copy()
-    # The noise is never estimated to be less than a thousandth of the power: data without noise stay finite.
+    # The noise is at least a thousandth of the power, so that data without noise stay finite.
     noise[: radius + 1] = np.maximum((sums["power"] + sums["change"]) / weights, 1e-3 * alone)
     gain = float((sums["power"] * (1 / used - 1 / alone) + weights * np.log(used / alone)).sum())
     return Outcome(sums["sums"], rows["posteriors"], rows["scales"], sums["likelihood"] - gain, noise)
@@ -140,7 +140,7 @@ def _compare(
 def _fit_factors(scores: Tensor, squares: Tensor, probable: Tensor, inverse: Tensor) -> Tensor:
     """Factors (m,) by which the scales should change: ⟨y, c V⟩ / |c V|², over classes and shells.
 
-    ``scores`` are |c V|² − 2 ⟨y, c V⟩ without what the particle's own noise adds to the second term.
+    ``scores`` are |c V|² − 2 ⟨y, c V⟩ without the contribution of the particle's own noise to the second term.
     """
     predicted = torch.einsum("nsk,nk,s->n", squares, probable, inverse)
     matched = torch.einsum("nsk,nk,s->n", (squares - scores) / 2, probable, inverse)

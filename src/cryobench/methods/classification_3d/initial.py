@@ -1,16 +1,17 @@
-"""First classes of the particles: at random, or from the principal variation of the particles at low resolution.
+"""Initial classes of the particles: random, or from the principal variation of the particles at low resolution.
 
 cryoSPARC's "PCA" start (``assign_by_subsets``) reconstructs many small random subsets, takes the principal
 components of their volumes and clusters them; a class starts from the subsets of a cluster. A subset averages over
-what its particles differ in, so most of what its volume shows of the variation is chance. Ours clusters the
-*particles*, in the space of their principal volumes (``principal``), by k-means in the measure of how much the images
-tell two coordinates apart.
+the differences of its particles, so most of the variation between subset volumes is chance. The default clusters the
+*particles*, in the space of their principal volumes (``principal``), by k-means in the metric of how well the images
+resolve two coordinates.
 """
 
 import warnings
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 
 from cryobench.methods.classification_3d.settings import Classification3DSettings
 from cryobench.reconstruction.engine import Passes
@@ -23,12 +24,14 @@ _RESTARTS = 30
 _SUBSETS, _SUBSETS_PER_CLASS = 100, 5
 
 
-def assign_at_random(n: int, n_classes: int, seed: int) -> np.ndarray:
-    """Labels (n,) of random subsets of equal size, to one particle."""
+def assign_at_random(n: int, n_classes: int, seed: int) -> Int[np.ndarray, "n"]:
+    """Labels (n,) of random subsets of equal size, up to one particle."""
     return stream(seed, "random subsets").permutation(np.arange(n) % n_classes)
 
 
-def assign_by_subsets(passes: Passes, settings: Classification3DSettings, radius: int, seed: int) -> np.ndarray:
+def assign_by_subsets(
+    passes: Passes, settings: Classification3DSettings, radius: int, seed: int
+) -> Int[np.ndarray, "n"]:
     """Labels (n,) from k-means on the principal coordinates of low-resolution volumes of small random subsets."""
     n, n_classes = len(passes), settings.n_classes
     count = min(n, max(_SUBSETS, _SUBSETS_PER_CLASS * n_classes))
@@ -41,7 +44,7 @@ def assign_by_subsets(passes: Passes, settings: Classification3DSettings, radius
     return cluster(coordinates, n_classes, seed)[subsets]
 
 
-def cluster(coordinates: np.ndarray, n_classes: int, seed: int) -> np.ndarray:
+def cluster(coordinates: Float[np.ndarray, "n d"], n_classes: int, seed: int) -> Int[np.ndarray, "n"]:
     """Labels (n,) from k-means on coordinates (n, d)."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning

@@ -1,4 +1,4 @@
-"""The iterations: posteriors, volumes, mini-batches, empty classes, and moves of classes where nothing changes."""
+"""The iterations: responsibilities, volumes, mini-batches, empty classes, and split and merge at convergence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,37 +14,37 @@ from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.layout import GridLayout
 from cryobench.methods.classification_3d.expectation import Memberships, Model, compare
 from cryobench.methods.classification_3d.initial import assign_at_random, assign_by_subsets, cluster
-from cryobench.methods.classification_3d.moves import merge_and_split, split_into_empty
 from cryobench.methods.classification_3d.principal import principal_coordinates
 from cryobench.methods.classification_3d.settings import Classification3DSettings, Look, plan_iterations
+from cryobench.methods.classification_3d.split_merge import merge_and_split, split_into_empty
 from cryobench.reconstruction.engine import Iteration, Passes, RunContext, Step
 from cryobench.reconstruction.images import draw_stretch, spectra_bytes
 from cryobench.reconstruction.statistics import cut_mask, disc_of, find_masks, solve_volumes, sum_classes
 
 _TRIAL, _GAIN, _STILL = 4, 1e-4, 1e-3
-"""Iterations after moving classes; the relative gain in the objective for which it stays so, and below which two
-iterations in a row are the end; the gain of an iteration below which it is time to try."""
+"""Iterations after split and merge; the relative gain in the objective needed to keep it, and below which two
+iterations in a row end the run; the gain of an iteration below which split and merge is tried."""
 
 _AT_ONCE = 5 * CHUNK
-"""Particles whose spectra would take the memory of a batch that is read, scored and inserted."""
+"""Number of particles whose spectra take the memory of a batch being read, scored and inserted."""
 
 Log = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Progression:
-    """What one iteration hands to the next."""
+    """Iteration state."""
 
     model: Model
     members: Memberships
     numerator: Tensor | None = None
-    """(k, z, y, x) sums that the next mini-batch is blended into; None before a pass over all particles."""
+    """(k, z, y, x) sums into which the next mini-batch is blended; None before a pass over all particles."""
     weight: Tensor | None = None
     """(k, z, y, x), as ``numerator``."""
     tried: bool = False
-    """Whether moving classes has been tried since they were last moved."""
+    """Whether split and merge has been tried since it was last accepted."""
     converged: str = ""
-    """Why nothing changes any more, or "" while it does."""
+    """Reason for convergence, or "" before."""
 
 
 class Classification(Iteration[Progression]):
@@ -53,15 +53,15 @@ class Classification(Iteration[Progression]):
     Parameters
     ----------
     initial_labels
-        (n,) classes to start from instead of those of the settings.
+        (n,) initial classes instead of those of the settings.
 
     Raises
     ------
     ValueError
-        If there are fewer particles than classes, all particles are the same image, a resolution lies beyond what
-        the images hold, or a label is no class.
+        If there are fewer particles than classes, all particles are the same image, a resolution is beyond that of
+        the images, or a label is not a class.
     MemoryShortage
-        If so many classes do not fit.
+        If that many classes do not fit.
     """
 
     label = "classes"
@@ -79,7 +79,7 @@ class Classification(Iteration[Progression]):
         n, n_classes, compute = len(particles), settings.n_classes, context.compute
         if n_classes > n:
             raise ValueError(
-                f"{n_classes} classes were asked for but there are only {n} particles: set n_classes lower."
+                f"{n_classes} classes were requested but there are only {n} particles: set n_classes lower."
             )
         if initial_labels is not None and (
             initial_labels.shape != (n,) or initial_labels.min() < 0 or initial_labels.max() >= n_classes
@@ -107,7 +107,7 @@ class Classification(Iteration[Progression]):
         self.passes = Passes(particles, compute, radius=disc.radius, keep_bytes=keep, progress=context.progress)
 
     def start(self) -> Progression:
-        """Volumes of the classes that the particles are put in at first."""
+        """Volumes of the initial classes."""
         n, n_classes = len(self.passes), self.settings.n_classes
         posteriors = np.eye(n_classes, dtype=np.float32)[self._first_labels()]
         members = Memberships.from_posteriors(posteriors, np.ones(n, dtype=np.float32))
@@ -115,7 +115,7 @@ class Classification(Iteration[Progression]):
         return self._state(0, model, members, sums)
 
     def step(self, state: Progression, done: int, log: Log) -> Step[Progression]:
-        """An iteration, or moving classes and a few iterations more where it is time to try that."""
+        """An iteration, or split and merge followed by a few iterations where it is time to try that."""
         if not state.tried and (state.converged or self._gains_less(log[-2:], _STILL)):
             return self._rearrange(state, done, log)
         state, entry = self._iterate(state, done, log)
@@ -133,7 +133,7 @@ class Classification(Iteration[Progression]):
         return assign_by_subsets(self.passes, settings, self.looks[0].radius, self.seed)
 
     def _iterate(self, state: Progression, done: int, log: Log) -> tuple[Progression, dict[str, Any]]:
-        """One iteration and its entry in the log, with reseeding of empty classes before the end."""
+        """One iteration and its log entry, with reseeding of empty classes before the end."""
         settings, n, look, reach = self.settings, len(self.passes), self.looks[done], self._reach(done + 1)
         former = state.members
         chosen = np.ones(n, dtype=bool) if look.size == n else draw_stretch(n, done * look.size, look.size, self.seed)
@@ -171,26 +171,26 @@ class Classification(Iteration[Progression]):
         return replace(self._state(done + 1, model, members, sums), tried=state.tried, converged=converged), entry
 
     def _explain_end(self, changed: float, log: Log) -> str:
-        """Why nothing changes any more, or ""."""
+        """Reason for convergence, or ""."""
         if changed < self.settings.convergence:
             return f"converged: {100 * changed:.2g} % of the particles changed class"
-        # Particles at the border of two classes may change sides for ever.
+        # Particles between two classes may switch between them indefinitely.
         stands_still = self._gains_less(log[-2:], _GAIN) and self._gains_less(log[-3:-1], _GAIN)
         if self.settings.convergence > 0 and stands_still:
             return f"converged: the objective gained less than {100 * _GAIN:g} % twice in a row"
         return ""
 
     def _gains_less(self, entries: Log, gain: float) -> bool:
-        """Whether the objective changed by less than a fraction between two entries of the log, both at the end."""
+        """Whether the objective changed by less than a fraction between two final log entries."""
         if [Look(entry["radius"], entry["particles"]) for entry in entries] != [self._end] * 2:
             return False
         former, last = (entry["objective"] for entry in entries)
         return abs(last - former) < gain * abs(last)
 
     def _rearrange(self, state: Progression, done: int, log: Log) -> Step[Progression]:
-        """The state after moving classes and a few iterations more if that is better, else the same, marked as tried.
+        """State after split and merge and a few iterations if that is better, else the same state, marked as tried.
 
-        An interrupted trial starts anew.
+        An interrupted trial starts again.
         """
         stay = Step(replace(state, tried=True), steps=0, stop=state.converged or None)
         if done + _TRIAL > self.n_steps:
@@ -215,12 +215,12 @@ class Classification(Iteration[Progression]):
         return Step(trial, tuple(entries), steps=_TRIAL, stop=trial.converged if is_over else None)
 
     def _find_empty(self, model: Model) -> np.ndarray:
-        """Classes with next to no particles."""
+        """Classes with almost no particles."""
         return np.flatnonzero(model.populations < self.settings.smallest_class / self.settings.n_classes)
 
     @cached_property
     def coordinates(self) -> np.ndarray:
-        """(n, d) of the particles along their principal volumes at low resolution."""
+        """Coordinates (n, d) of the particles along their principal volumes at low resolution."""
         d = min(self.settings.n_components, len(self.passes) - 1)
         return principal_coordinates(self.passes, d, self.looks[0].radius, self.seed, progress=self.progress)
 
@@ -228,19 +228,19 @@ class Classification(Iteration[Progression]):
         return iteration < self.n_steps and self.looks[iteration].size < len(self.passes)
 
     def _reach(self, iteration: int) -> int:
-        """Radius of the volumes that an iteration is given: a little further than they are compared, and in the end,
-        and for sums that mini-batches go on to add to, as far as possible."""
+        """Radius of the volumes made in an iteration: slightly beyond the compared radius, and as large as possible
+        at the end and for sums to which mini-batches are added."""
         last = self.passes.disc.radius
         if self._is_online(0) or iteration >= self.n_steps or self.looks[iteration].radius == self._end.radius:
             return last
         return min(self.looks[iteration].radius + 1, last)
 
     def _state(self, done: int, model: Model, members: Memberships, sums: SliceAccumulator) -> Progression:
-        """The state after ``done`` iterations, with the sums where the next is over a mini-batch."""
+        """State after ``done`` iterations, with sums if the next one is over a mini-batch."""
         return Progression(model, members, *sums.sums) if self._is_online(done) else Progression(model, members)
 
     def _estimate(self, members: Memberships, noise: np.ndarray, reach: int) -> tuple[Model, SliceAccumulator]:
-        """Model, and its sums, of all particles as they are divided."""
+        """Model of all particles by their memberships, and its sums."""
         threshold = self.settings.posterior_threshold
         sums = sum_classes(
             self.passes, members.posteriors, noise, scales=members.scales, reach=reach, threshold=threshold
@@ -255,9 +255,9 @@ class Classification(Iteration[Progression]):
 
 
 def class_bytes(box_size: int, *, online: bool) -> float:
-    """Bytes that a class takes at the widest radius: former and new volume, its spectrum, its sums.
+    """Bytes that a class takes at the largest radius: previous and new volume, its spectrum, its sums.
 
-    With mini-batches (``online``) the sums of those before are kept as well.
+    With mini-batches (``online``) the previous sums are kept as well.
     """
     grid = float(np.prod(GridLayout(box_size, 1, "trilinear").shape))
     return 2 * 4 * box_size**3 + (8 + 12 * (2 if online else 1)) * grid

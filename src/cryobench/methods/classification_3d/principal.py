@@ -15,6 +15,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench._progress import Progress, Silent
@@ -33,7 +34,7 @@ _DAMPING = 0.1
 
 @dataclass(frozen=True)
 class _Frame:
-    """What the coordinates are relative to."""
+    """Reference of the coordinates."""
 
     radius: int
     noise: np.ndarray
@@ -42,16 +43,16 @@ class _Frame:
 
     @cached_property
     def disc(self) -> HalfDisc:
-        """Of the box cut to the radius."""
+        """Half-disc of the box cut to the radius."""
         return HalfDisc(2 * self.radius + 2, self.radius)
 
 
 def principal_coordinates(
     passes: Passes, n_components: int, radius: int, seed: int, *, progress: Progress | None = None
-) -> np.ndarray:
-    """Coordinates (n, d) of the particles along the principal volumes up to ``radius``, see above.
+) -> Float[np.ndarray, "n d"]:
+    """Coordinates (n, d) of the particles along the principal volumes up to ``radius``, see the module.
 
-    Scaled so that the squared distance of two particles is the mean of the squared difference of their images
+    Scaled so that the squared distance of two particles is the mean squared difference of their images
     over the noise power.
     """
     sphere = make_largest_sphere(2 * radius + 2).to(passes.device)
@@ -71,7 +72,7 @@ def principal_coordinates(
 
 
 def _find_frame(passes: Passes, radius: int, sphere: Tensor) -> _Frame:
-    """Mean and noise: once with the power of the images for that of the noise, then with what the mean leaves."""
+    """Mean and noise: first with the power of the images as that of the noise, then with that of the residuals."""
     frame = _Frame(radius, passes.mean_power[: radius + 1])
     least, weights = 1e-3 * frame.noise, len(passes) * frame.disc.shell_weights
     for _ in range(2):
@@ -92,12 +93,12 @@ class _Cut:
         self.inverse = frame.disc.spread(1 / frame.noise, self.device)
 
     def batches(self) -> Iterator[Posed]:
-        """All particles."""
+        """Batches of all particles."""
         for batch in self._spectra.batches():
             yield replace(batch, data=batch.data[:, self._inside], ctf=batch.ctf[:, self._inside])
 
     def residuals(self) -> Iterator[Posed]:
-        """All particles less the mean."""
+        """Batches of all particles minus the mean."""
         assert self._mean is not None
         for batch in self.batches():
             yield subtract_volume(batch, self._mean, self.disc)
@@ -125,7 +126,7 @@ def _insert_mean(spectra: PosedSpectra, frame: _Frame) -> tuple[Sums, Rows]:
 
 
 def _leave_over(spectra: PosedSpectra, frame: _Frame) -> tuple[Sums, Rows]:
-    """Power of what the mean leaves of the particles, shell by shell."""
+    """Power of the particles' residuals from the mean, shell by shell."""
     cut, total = _Cut(spectra, frame), np.zeros(frame.radius + 1)
     for residual in cut.residuals():
         total += cut.disc.shell_power(residual.data).sum(0).cpu().numpy()
@@ -145,7 +146,7 @@ def _insert_coordinates(spectra: PosedSpectra, frame: _Frame, coordinates: np.nd
 
 def _project(spectra: PosedSpectra, frame: _Frame, volumes: FourierVolume, insert: bool) -> tuple[Sums, Rows]:
     """Coordinates under given volumes, the sum of the Gram matrices of their images, and, with ``insert``, the sums
-    and second moments from which the next volumes follow."""
+    and second moments for the next volumes."""
     cut, d = _Cut(spectra, frame), volumes.n_volumes
     coordinates = np.empty((len(spectra), d), dtype=np.float32)
     gram_total, moment = torch.zeros(d, d, dtype=torch.float64), torch.zeros(d, d, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Settings of ``3d-class``, and the iterations that they ask for: how far each compares, and how many particles."""
+"""Settings of ``3d-class``, and the resulting schedule: radius and number of particles of each iteration."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +10,7 @@ from cryobench.methods.method import MethodSettings
 
 _SMALLEST_RADIUS = 4
 _HOLD, _GROWN = 0.2, 0.6
-"""Shares of the iterations at the first radius, and until the last, where every iteration takes all particles."""
+"""Fractions of the iterations at the first radius, and before the last, where every iteration is a full pass."""
 
 
 class Classification3DSettings(MethodSettings):
@@ -18,20 +18,18 @@ class Classification3DSettings(MethodSettings):
 
     n_classes: int = Field(10, ge=1, description="number of classes (CryoBench used 10 to 100 by data set)")
     n_iterations: int = Field(
-        25, ge=1, description="most iterations where each takes all particles (RELION's interface: 25)"
+        25, ge=1, description="most iterations if each is over all particles (RELION's interface: 25)"
     )
     batch_per_class: int = Field(
         1000,
         ge=0,
-        description="particles per class in a mini-batch (cryoSPARC: 1000); where that is all there are, or 0, every "
-        "iteration takes all",
+        description="particles per class in a mini-batch (cryoSPARC: 1000); if that covers all, or 0, every "
+        "iteration is over all",
     )
-    online_epochs: int = Field(
-        5, ge=1, description="times that mini-batches go through all particles, where there are any (cryoSPARC: 5)"
-    )
+    online_epochs: int = Field(5, ge=1, description="epochs of mini-batches, if there are any (cryoSPARC: 5)")
     full_passes: int = Field(2, ge=1, description="iterations over all particles after them (cryoSPARC: 2)")
     learning_rate: float = Field(
-        0.4, gt=0, le=1, description="weight of a mini-batch against what was there before (cryoSPARC: 0.4)"
+        0.4, gt=0, le=1, description="weight of a mini-batch against the previous sums (cryoSPARC: 0.4)"
     )
     initialisation: Literal["pca", "subsets", "random"] = Field(
         "pca",
@@ -40,7 +38,7 @@ class Classification3DSettings(MethodSettings):
     )
     n_components: int = Field(12, ge=1, le=64, description="principal volumes of the first two starts (our choice)")
     hard_classification: bool = Field(
-        False, description="give each particle wholly to its most probable class (optional in cryoSPARC as well)"
+        False, description="assign each particle to its most probable class only (optional in cryoSPARC as well)"
     )
     fit_scale: bool = Field(
         False, description="fit a scale to each particle, between 0.5 and 2, mean 1 (optional in cryoSPARC as well)"
@@ -52,10 +50,10 @@ class Classification3DSettings(MethodSettings):
         24.0, gt=0, description="Å, resolution of the start and of the first likelihoods (our choice)"
     )
     likelihood_resolution: float | None = Field(
-        None, gt=0, description="Å, highest resolution compared in the end; None for all that the images hold"
+        None, gt=0, description="Å, highest resolution compared at the end; None for the Nyquist limit of the images"
     )
     posterior_threshold: float = Field(
-        1e-3, ge=0, lt=0.5, description="class probabilities below it add nothing to a volume (RELION keeps 99.9 %)"
+        1e-3, ge=0, lt=0.5, description="class probabilities below it are ignored in volumes (RELION keeps 99.9 %)"
     )
     smallest_class: float = Field(
         0.05, ge=0, lt=1, description="a class below this fraction of n / n_classes is reseeded (our choice)"
@@ -65,12 +63,12 @@ class Classification3DSettings(MethodSettings):
         ge=0,
         lt=1,
         description="stop when fewer particles than this fraction change class (cryoSPARC: 0.02), or the objective "
-        "stands still; 0: never",
+        "has converged; 0: never",
     )
     mask_diameter: float | None = Field(
-        None, gt=0, description="Å, diameter of the sphere kept of every volume; None for the largest in the box"
+        None, gt=0, description="Å, diameter of the spherical mask of every volume; None for the largest in the box"
     )
-    solvent_mask: bool = Field(False, description="multiply by the data set's mask too (optional in RELION as well)")
+    solvent_mask: bool = Field(False, description="also multiply by the data set's mask (optional in RELION as well)")
 
 
 @dataclass(frozen=True)
@@ -78,18 +76,18 @@ class Look:
     """Extent of one iteration."""
 
     radius: int
-    """Of the likelihood, in index units."""
+    """Radius of the likelihood, in index units."""
     size: int
     """Number of particles."""
 
 
 def plan_iterations(settings: Classification3DSettings, n: int, box_size: int, pixel_size: float) -> list[Look]:
-    """Extent of every iteration: the radius is held, grown evenly, and held at the end.
+    """Extent of every iteration: the radius is constant, grows evenly, and is constant at the end.
 
-    With mini-batches it is held for the first epoch of five, and grows through all others: to grow it in half of them
-    gave classes that say less of the true states (20 classes of 12,000 particles).
+    With mini-batches it is constant in the first epoch of five, and grows through all others: growing it in half of
+    them gave classes that agree less with the true states (20 classes of 12,000 particles).
 
-    ValueError if the last radius is not one that the images hold.
+    ValueError if the last radius is beyond that of the images.
     """
     first, last = _find_radii(settings, box_size, pixel_size)
     batch = settings.batch_per_class * settings.n_classes
@@ -114,8 +112,8 @@ def _find_radii(settings: Classification3DSettings, box_size: int, pixel_size: f
         last = int(np.floor(length / settings.likelihood_resolution + 1e-6))
         if not 1 <= last <= largest:
             raise ValueError(
-                f"likelihood_resolution of {settings.likelihood_resolution} Å is outside what a box of {box_size} "
-                f"pixels of {pixel_size:g} Å holds, {length / largest:.2f} to {length:.1f} Å."
+                f"likelihood_resolution of {settings.likelihood_resolution} Å is outside the range of a box of "
+                f"{box_size} pixels of {pixel_size:g} Å, {length / largest:.2f} to {length:.1f} Å."
             )
     first = int(np.clip(np.floor(length / settings.initial_resolution), min(_SMALLEST_RADIUS, last), last))
     return first, last

@@ -1,4 +1,4 @@
-"""Stochastic ascent: mini-batches, a step of every volume along its preconditioned gradient, noise and radius."""
+"""Stochastic ascent: mini-batches, a preconditioned gradient step of every volume, noise and radius."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from cryobench.imaging.grid import FourierVolume, fourier_to_volume, gridding_co
 from cryobench.imaging.layout import GridLayout
 from cryobench.imaging.shift_scores import ShiftGrid
 from cryobench.methods.classification_ab_initio.expectation import Model, Question, expect
-from cryobench.methods.classification_ab_initio.moves import Census, find_missed, split_volume
 from cryobench.methods.classification_ab_initio.settings import (
     ClassificationAbInitioSettings,
     Look,
     plan_ascent,
 )
+from cryobench.methods.classification_ab_initio.splits import Census, find_missed, split_volume
 from cryobench.methods.classification_ab_initio.volumes import Constraints, draw_starts
 from cryobench.reconstruction.engine import Diverged, Iteration, Passes, Rows, RunContext, Step, Sums
 from cryobench.reconstruction.images import ImageSpectra, draw_stretch, spectra_bytes
@@ -31,24 +31,24 @@ from cryobench.reconstruction.poses import OrientationGrid, SearchPlan, plan_rad
 from cryobench.reconstruction.statistics import disc_of, find_masks
 
 FIRST_RADIUS = 12
-"""Index units up to which a search compares all orientations (cryoDRGN2's)."""
+"""Index units up to which a search compares all orientations (as in cryoDRGN2)."""
 _FINEST = 0.6
-"""Index units at the radius compared between neighbouring orientations: finer ones are not told apart."""
+"""Index units at the radius compared between neighbouring orientations: finer ones are not resolved."""
 _SHIFTS_A_WAVE = 3.75
-"""Shifts of the first level within a wave at the radius that it compares; half of cryoDRGN2's."""
+"""Shifts of the first level per wavelength at its radius; half of cryoDRGN2's."""
 _LEAST_SIGNAL = 0.01
-"""Of the images' power that the prior leaves a particle at the least."""
+"""Smallest fraction of the images' power that the prior assigns to the particle."""
 _MARGIN = 20.0
-"""Log-likelihood below an image's best, at the radius of a level, at which an orientation goes no further."""
+"""Log-likelihood below an image's best, at the radius of a level, at which an orientation is dropped."""
 _PROBED = 16
-"""Images by which the noise is set at the start."""
+"""Images from which the initial noise is set."""
 _ARRAYS = 12
 """Volumes of 4 bytes a voxel that a class takes: itself, sums, totals, spectra."""
 
 
 @dataclass(frozen=True)
 class Ascended:
-    """What one iteration hands to the next."""
+    """Iteration state."""
 
     volumes: Tensor
     """(k, z, y, x) float32."""
@@ -65,22 +65,22 @@ class Ascent(Iteration[Ascended]):
     Parameters
     ----------
     start
-        Number of the random start.
+        Index of the random start.
 
     Raises
     ------
     ValueError
-        If there are fewer particles than classes, all particles are the same image, or a resolution lies beyond what
-        the images hold.
+        If there are fewer particles than classes, all particles are the same image, or a resolution is beyond that
+        of the images.
     MemoryShortage
-        If so many classes do not fit.
+        If that many classes do not fit.
     """
 
     label = "ab initio classes"
     State = Ascended
     objective = "mean log-likelihood of the images over that of noise alone, up to the radius compared"
     shown = ("objective", "radius")
-    advice = "Look for outliers among the images, and at the CTF parameters."
+    advice = "Look for outliers among the images, and check the CTF parameters."
 
     def __init__(
         self, particles: Particles, settings: ClassificationAbInitioSettings, context: RunContext, start: int = 0
@@ -88,7 +88,7 @@ class Ascent(Iteration[Ascended]):
         n, compute = len(particles), context.compute
         if settings.n_classes > n:
             raise ValueError(
-                f"{settings.n_classes} classes were asked for but there are only {n} particles: set n_classes lower."
+                f"{settings.n_classes} classes were requested but there are only {n} particles: set n_classes lower."
             )
         self.settings, self.device = settings, compute.device
         self._seed, self._start = context.seed, start
@@ -117,7 +117,7 @@ class Ascent(Iteration[Ascended]):
         )
 
     def plan(self, radius: int, *, fine: bool = True) -> SearchPlan:
-        """Grids of a search up to a radius: of all orientations alone, or refined as far as the radius can tell."""
+        """Grids of a search up to a radius: all orientations only, or refined as far as the radius resolves."""
         settings = self.settings
         grid = OrientationGrid(settings.healpix_nside, 6 * settings.healpix_nside, settings.symmetry)
         levels = 0
@@ -129,7 +129,7 @@ class Ascent(Iteration[Ascended]):
         return SearchPlan(radii, shifts, grid, settings.kept_orientations, margin=_MARGIN)
 
     def start(self) -> Ascended:
-        """Random volumes, and a noise under which a given share of all poses is significant."""
+        """Random volumes, and noise under which a given fraction of all poses is significant."""
         settings, power = self.settings, self.passes.mean_power
         signal = self._signal(power)
         volumes = draw_starts(
@@ -166,11 +166,11 @@ class Ascent(Iteration[Ascended]):
         return Step(self._split(climbed, done) if look.splits else climbed, (entry,))
 
     def keeps(self, done: int) -> bool:
-        """Every hundredth."""
+        """True at every hundredth."""
         return done % 100 == 0
 
     def _draw(self, first: int, count: int) -> np.ndarray:
-        """Which images (n,) are in a stretch of the visits."""
+        """Mask (n,) of the images in a range of visits."""
         name = f"mini-batches of start {self._start}"
         return draw_stretch(len(self.passes), first, count, self._seed, name=name)
 
@@ -183,7 +183,7 @@ class Ascent(Iteration[Ascended]):
         prior = np.zeros(len(signal) + 1)
         prior[:-1] = 1 / (remembered * signal)
         prior[-1] = prior[-2]
-        # What is inserted comes back multiplied by the kernel's transform: so is the volume that it is compared with.
+        # An inserted image returns multiplied by the kernel's transform: so is the volume that it is compared with.
         twice = gridding_correction(self.disc.box_size).to(self.device).square()
         volumes, weights = [], []
         for index, volume in enumerate(state.volumes):
@@ -205,7 +205,7 @@ class Ascent(Iteration[Ascended]):
         return torch.stack(volumes), torch.stack(weights)
 
     def _split(self, state: Ascended, done: int) -> Ascended:
-        """The state after the class that is missed least gave way to half of another, if there is one."""
+        """State after the least missed class was replaced by half of another, if there is such a class."""
         choice = state.census.choose()
         census = state.census.after(choice)
         if choice is None:
@@ -220,12 +220,12 @@ class Ascent(Iteration[Ascended]):
         return replace(state, volumes=volumes, weight=weight, census=census)
 
     def _within(self, grid: FourierVolume, radius: int) -> Tensor:
-        """Entries of the shells that are compared: all but the zero frequency up to the radius."""
+        """Entries of the compared shells: all except the zero frequency up to the radius."""
         shells = grid.shell_indices()
         return (shells > 0) & (shells <= radius)
 
     def _update_noise(self, noise: np.ndarray, sums: Mapping[str, Any], look: Look) -> np.ndarray:
-        """The running estimate; that of shells which are not compared yet stays the power of the images."""
+        """Running estimate of the noise; shells that are not compared yet keep the power of the images."""
         count = look.radius + 1
         found = (sums["power"] + sums["residual"]) / (look.size * self.disc.shell_weights[:count])
         share = look.size / (look.size + self.settings.noise_memory)
@@ -235,7 +235,7 @@ class Ascent(Iteration[Ascended]):
         return updated
 
     def _floor(self) -> np.ndarray:
-        """Noise (radius + 1,) as the highest frequencies have it, where a particle has the least power."""
+        """Noise (radius + 1,) as in the highest frequencies, where a particle has the least power."""
         power = self.passes.mean_power
         return np.minimum(power, power[-max(2, len(power) // 4) :].mean())
 
@@ -253,7 +253,7 @@ class Ascent(Iteration[Ascended]):
         return sums["ctf"] / (len(self.passes) * self.disc.shell_weights)
 
     def _find_temperature(self, volumes: Tensor) -> float:
-        """Factor of the images' power, as noise, by which the wanted share of the poses is significant."""
+        """Factor of the images' power, as noise, at which the wanted fraction of the poses is significant."""
         look = self.looks[0]
         chosen = self._draw(0, min(_PROBED, look.size))
         question = Question(self.plan(look.radius, fine=False))

@@ -1,4 +1,4 @@
-"""``3d-class-ab-initio``: the method, its last pass over all images, and what it says of it."""
+"""``3d-class-ab-initio``: the method, its last pass over all images, and notes on the result."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,8 +10,8 @@ import numpy as np
 from cryobench.data import ClassVolumes, Convergence, HalfSetFsc, Particles, Reconstruction
 from cryobench.methods.classification_ab_initio.ascent import Ascent
 from cryobench.methods.classification_ab_initio.expectation import Model, Question, expect
-from cryobench.methods.classification_ab_initio.moves import find_missed, judge_classes
 from cryobench.methods.classification_ab_initio.settings import ClassificationAbInitioSettings
+from cryobench.methods.classification_ab_initio.splits import find_missed, judge_classes
 from cryobench.methods.method import Method, Preset
 from cryobench.reconstruction.engine import Checkpoint, Passes, RunContext, iterate
 from cryobench.reconstruction.poses import judge_shifts, judge_views
@@ -24,7 +24,7 @@ from cryobench.reconstruction.statistics import (
 )
 
 _AT_ONCE = 1024
-"""Images of a part of the last pass, which is kept when it is done."""
+"""Images per part of the last pass; finished parts are kept in the checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class _Outcome:
     noise: np.ndarray
     """(radius + 1,)."""
     likelihood: float
-    """Mean over images, of the final volumes."""
+    """Mean over images, for the final volumes."""
     missed: np.ndarray
     """(k,) nats by which the images of each class miss it."""
 
@@ -55,9 +55,10 @@ class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
     presets: ClassVar[Mapping[str, Preset]] = {
         "paper": Preset("CryoBench, arXiv:2408.05526: cryoSPARC's ab initio job, 20 classes, defaults."),
         "laptop": Preset(
-            "4 classes in a box of at most 64 px, and a sixth of the visits: 120 iterations for 200 before the radius"
-            " grows, from 60 Å for 35 Å, by 0.2 for 0.04, in batches of 200 for 300, and 50 after it for 300. The"
-            " noise remembers 1,500 images for 5,000; classes that images do not miss give way to splits.",
+            "4 classes in a box of at most 64 px, and a sixth of the visits: 120 iterations instead of 200 before the"
+            " radius grows, from 60 Å instead of 35 Å, by 0.2 instead of 0.04, batches of 200 instead of 300, 50"
+            " final iterations instead of 300. Noise averaged over 1,500 images, not 5,000; dispensable classes are"
+            " replaced by splits.",
             {
                 "n_classes": 4,
                 "box": 64,
@@ -89,12 +90,12 @@ class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
     }
 
     def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
-        """Posteriors (n, k) of the classes, poses of the particles in the frame of their class, class volumes.
+        """Class responsibilities (n, k), poses of the particles in the frame of their class, class volumes.
 
         Raises
         ------
         ValueError, MemoryShortage
-            As ``Ascent``; also if there is one particle only.
+            As ``Ascent``; also if there is only one particle.
         """
         half_sets = split_halves(len(particles), context.seed)
         kept = context.open_checkpoint(particles, {"method": self.name, **self.settings.model_dump(mode="json")})
@@ -120,7 +121,7 @@ class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
         parts = -(-n // _AT_ONCE)
 
         def look_at(part: int) -> dict[str, np.ndarray]:
-            # Every so many-th image, so that all workers have some.
+            # Every n-th image, so that all workers have some.
             chosen = np.arange(n) % parts == part
             model = Model(state.volumes, state.noise)
             sums, rows = ascent.passes.run(expect, model, question, own=(chosen,))
@@ -153,7 +154,7 @@ class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
         ascent: Ascent,
         likelihoods: list[float],
     ) -> Reconstruction:
-        """Volumes by back-projection with the poses found, and what the user should know."""
+        """Volumes by back-projection with the estimated poses, and notes for the user."""
         shifts = outcome.shifts * particles.pixel_size
         posed = replace(particles, rotations=outcome.rotations.astype(np.float64), shifts=shifts, mask=None)
         keep = context.compute.memory / 2
@@ -178,12 +179,12 @@ class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
         ]
         if self.settings.n_classes > 1:
             notes.append(
-                "Each class has a frame and a hand of its own: poses and volumes of different classes are not "
+                "Each class has its own frame and hand: poses and volumes of different classes are not "
                 "comparable until they are aligned."
             )
         if len(likelihoods) > 1:
             listed = ", ".join(f"{value:.2f}" for value in likelihoods)
-            notes.append(f"Of {len(likelihoods)} random starts the likeliest was kept: {listed} per image.")
+            notes.append(f"The most likely of {len(likelihoods)} random starts was kept: {listed} per image.")
         return Reconstruction(
             queries,
             posteriors=outcome.posteriors,

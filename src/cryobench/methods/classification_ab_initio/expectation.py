@@ -1,7 +1,7 @@
-"""Posteriors of images over classes, orientations and shifts, and the sums that new volumes come from.
+"""Posterior of images over classes, orientations and shifts, and the sums for new volumes.
 
-While images are compared up to a small radius only, the posterior is over the whole grid of the search's first level,
-exactly. Beyond, it is over the orientations that the hierarchical search ends with, and all shifts about them.
+While images are compared only up to a small radius, the posterior is exact, over the whole grid of the search's first
+level. Beyond that it is over the leaves of the hierarchical search, and all shifts around them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.shift_scores import average_shifts
-from cryobench.methods.classification_ab_initio.moves import measure_missed
+from cryobench.methods.classification_ab_initio.splits import measure_missed
 from cryobench.reconstruction.engine import Rows, Sums
 from cryobench.reconstruction.images import ImageSpectra, Spectra
 from cryobench.reconstruction.poses import GridSlices, Leaves, Matched, PoseSearch, SearchPlan
@@ -33,21 +33,21 @@ class Model:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of the images."""
+    """Parameters of the comparison with the images."""
 
     plan: SearchPlan
     similarity: float = 0.0
-    """Share of each image that is spread over all classes."""
+    """Fraction of each image that is spread over all classes."""
     threshold: float = 1e-3
-    """Orientations of less probability add nothing."""
+    """Orientations of lower probability are ignored."""
 
 
 def expect(spectra: ImageSpectra, model: Model, question: Question, chosen: np.ndarray) -> tuple[Sums, Rows]:
     """Sums over the chosen (n,) images of a shard, and the pose and classes of each.
 
-    Sums: "volumes", a ``SliceAccumulator`` of data and CTF² over the noise; "residual" (radius + 1,), what the model
-    adds to the power of the images; "power" of the images; "likelihood" over that of noise alone; "effective" share
-    of the poses; "classes" (k,) images in each; "missed" (k,), see ``moves``. Rows: "posteriors" (n, k), "rotations"
+    Sums: "volumes", a ``SliceAccumulator`` of data and CTF² over the noise; "residual" (radius + 1,), the change of
+    the images' power by the model; "power" of the images; "likelihood" over that of noise alone; "effective" fraction
+    of the poses; "classes" (k,) images in each; "missed" (k,), see ``splits``. Rows: "posteriors" (n, k), "rotations"
     (n, 3, 3), "shifts" (n, 2) px; zero where not chosen.
     """
     work = _Expectation(spectra, model, question)
@@ -67,7 +67,7 @@ class _Expectation:
         volumes = model.volumes.to(self._device)
         self._n_classes = len(volumes)
         self._source = GridSlices(volumes, disc)
-        # The zero frequency holds the background of the images: it is not compared.
+        # The zero frequency contains the background of the images: it is not compared.
         self._noise = model.noise[: self._radius + 1]
         compared = np.full(disc.radius + 1, np.inf)
         compared[1 : self._radius + 1] = self._noise[1:]
@@ -87,7 +87,7 @@ class _Expectation:
         self._dense: list[tuple[Tensor, Tensor]] | None = None
 
     def add(self, batch: Spectra) -> None:
-        """Images of a batch."""
+        """Add the images of a batch."""
         matched = self._search.match(batch)
         self._power += batch.power[:, : self._radius + 1].sum(0).cpu().numpy()
         if self._question.plan.last == 0:
@@ -116,7 +116,7 @@ class _Expectation:
         }
 
     def _add_all_poses(self, matched: Matched) -> None:
-        """Images whose posterior is over every orientation and shift of the grid."""
+        """Add images whose posterior is over every orientation and shift of the grid."""
         search, n_classes = self._search, self._n_classes
         scores = [search.score_all(matched, *search.base_slices(self._source, index)) for index in range(n_classes)]
         tops = [each.amax(dim=(0, 2)) for each in scores]
@@ -156,7 +156,7 @@ class _Expectation:
     def _add_nodes(self, index: int, weights: Tensor, moved: Tensor, squared: Tensor) -> None:
         """Add images (b t², 2 p), and their weights (b, p), with weights (r, b, t²) of a class's orientations.
 
-        An orientation of less than the threshold's share of an image's best one adds nothing.
+        An orientation below the threshold relative to an image's best one is ignored.
         """
         assert self._dense is not None
         numerator, weight = self._dense[index]
@@ -168,7 +168,7 @@ class _Expectation:
         weight.index_add_(0, rows, kept.sum(2) @ squared)
 
     def _add_leaves(self, leaves: Leaves) -> None:
-        """Images whose posterior is over the last orientations of the search and all shifts about them."""
+        """Add images whose posterior is over the last orientations of the search and all shifts around them."""
         nodes, plan, images = leaves.nodes, self._question.plan, leaves.images
         place = nodes.images, nodes.volumes
         tops = np.full((len(images), self._n_classes), -np.inf)
@@ -177,7 +177,7 @@ class _Expectation:
         each = weights.sum(dim=(1, 2)).double().cpu().numpy()
         masses, squares = np.zeros_like(tops), np.zeros(len(images))
         np.add.at(masses, place, each)
-        # A class of which no orientation was left has no mass, and none of what similarity spreads.
+        # A class without remaining orientations has no mass, and no part of the similarity.
         logs = np.log(np.maximum(masses, 1)) + tops
         posteriors = self._share(logs)
         own = posteriors[place] / masses[place]
@@ -200,7 +200,8 @@ class _Expectation:
     def _share(self, logs: np.ndarray) -> np.ndarray:
         """Posteriors (b, k) of classes with log-masses (b, k), similarity mixed in.
 
-        Each class's weights are scaled by its own best pose: however unlikely it is, similarity finds its poses.
+        Each class's weights are scaled by its own best pose, so that similarity finds poses even for unlikely
+        classes.
         """
         shares = np.exp(logs - logsumexp(logs, axis=1, keepdims=True))
         present = np.isfinite(logs)
@@ -217,7 +218,7 @@ class _Expectation:
     def _insert(
         self, averages: Tensor, squared: Tensor, rotations: Tensor, classes: np.ndarray, slices: Tensor
     ) -> None:
-        """Add averages (n, p) of 2 w c y / σ², weights (n, p) of w c² / σ², and what the model leaves of them."""
+        """Add averages (n, p) of 2 w c y / σ², weights (n, p) of w c² / σ², and their residuals from the model."""
         disc = self._disc
         weights = torch.from_numpy(disc.weights[: self._count]).to(self._device)
         numerator, weight = averages / (2 * weights), squared / weights

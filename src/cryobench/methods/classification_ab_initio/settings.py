@@ -1,4 +1,4 @@
-"""Settings of ``3d-class-ab-initio``, and the iterations that they ask for."""
+"""Settings of ``3d-class-ab-initio``, and the resulting schedule of iterations."""
 
 from dataclasses import dataclass
 
@@ -14,53 +14,53 @@ class ClassificationAbInitioSettings(MethodSettings):
     """Settings of ``3d-class-ab-initio``; "published" are those of cryoSPARC's job parameters."""
 
     n_classes: int = Field(20, ge=1, description="number of classes (CryoBench: 20); 1 is homogeneous ab initio")
-    n_starts: int = Field(1, ge=1, description="random starts, of which the likeliest is kept (our option)")
+    n_starts: int = Field(1, ge=1, description="random starts, of which the most likely is kept (our option)")
     symmetry: str = Field("C1", description="point group of every class: C1, C7, D2, T, O or I (published: C1)")
-    initial_resolution: float = Field(35.0, gt=0, description="Å, compared at first (published: 35)")
+    initial_resolution: float = Field(35.0, gt=0, description="Å, resolution compared at first (published: 35)")
     final_resolution: float = Field(
-        12.0, gt=0, description="Å, compared in the end, or what the box holds (published: 12)"
+        12.0, gt=0, description="Å, compared at the end, at most the Nyquist limit (published: 12)"
     )
-    radius_step: float = Field(0.04, gt=0, description="index units the radius grows by an iteration (published)")
-    initial_iterations: int = Field(200, ge=1, description="before the radius grows (published: 200)")
-    final_iterations: int = Field(300, ge=0, description="after it has grown (published: 300)")
+    radius_step: float = Field(0.04, gt=0, description="growth of the radius per iteration, index units (published)")
+    initial_iterations: int = Field(200, ge=1, description="iterations before the radius grows (published: 200)")
+    final_iterations: int = Field(300, ge=0, description="iterations after it has grown (published: 300)")
     initial_batch: int = Field(90, ge=1, description="images in an iteration at first (published: 90)")
     final_batch: int = Field(300, ge=1, description="images in an iteration later (published: 300)")
-    batch_change: int = Field(300, ge=0, description="iteration from which on batches are large (published: 300)")
-    initial_step: float = Field(0.4, gt=0, le=1, description="of the ascent in the first iterations (published: 0.4)")
-    final_step: float = Field(0.2, gt=0, le=1, description="of the ascent later (not published; our choice)")
-    step_change: int = Field(100, ge=0, description="iteration from which on steps are small (published: 100)")
-    start_radius: float = Field(7.0, gt=0, description="index units, up to which random starts vary (published: 7)")
+    batch_change: int = Field(300, ge=0, description="iteration from which batches are large (published: 300)")
+    initial_step: float = Field(0.4, gt=0, le=1, description="first steps of the ascent (published: 0.4)")
+    final_step: float = Field(0.2, gt=0, le=1, description="step of the ascent later (not published; our choice)")
+    step_change: int = Field(100, ge=0, description="iteration from which steps are small (published: 100)")
+    start_radius: float = Field(7.0, gt=0, description="index units up to which random starts vary (published: 7)")
     significant_share: float = Field(
-        0.011, gt=0, le=1, description="of the poses that count at the start, to which the noise is set (published)"
+        0.011, gt=0, le=1, description="fraction of significant poses to which the initial noise is set (published)"
     )
     noise_memory: int = Field(
         5000,
         ge=1,
-        description="images over which the running estimate of the noise remembers (published: 5000 at first)",
+        description="images over which the noise estimate averages (published: 5000 at first)",
     )
     class_similarity: float = Field(
-        0.1, ge=0, le=1, description="share of every image that is spread over all classes at first (published: 0.1)"
+        0.1, ge=0, le=1, description="fraction of every image spread over all classes at first (published: 0.1)"
     )
-    similar_until: int = Field(300, ge=0, description="iteration until which it is (published: 300; 0 at 350)")
+    similar_until: int = Field(300, ge=0, description="last iteration of class similarity (published: 300; 0 at 350)")
     split_every: int = Field(
         0,
         ge=0,
-        description="iterations between splits of a class in place of one that images do not miss, before the last "
+        description="iterations between splits that replace a dispensable class, before the last "
         "iterations; 0 for none (our option)",
     )
-    non_negative: bool = Field(True, description="set density below that of the solvent to it (published: yes)")
+    non_negative: bool = Field(True, description="raise density below that of the solvent to it (published: yes)")
     recentre: bool = Field(True, description="move the centre of mass to that of the box (published: yes)")
     shift_range: float = Field(
-        30.0, ge=0, description="Å, shifts searched along x and y (those of CryoBench's data lie within 30)"
+        30.0, ge=0, description="Å, shifts searched along x and y (those of CryoBench's data are within 30)"
     )
     healpix_nside: int = Field(4, ge=1, description="of the first orientations: 12 nside² views x 6 nside angles")
-    n_refinements: int = Field(4, ge=0, description="times that orientations and shifts are halved (cryoDRGN2's: 4)")
-    kept_orientations: int = Field(8, ge=1, description="of each class that are refined (cryoDRGN2's: 8)")
+    n_refinements: int = Field(4, ge=0, description="halvings of the orientation and shift grids (cryoDRGN2's: 4)")
+    kept_orientations: int = Field(8, ge=1, description="orientations refined per class (cryoDRGN2's: 8)")
     posterior_threshold: float = Field(
-        1e-3, ge=0, lt=0.5, description="orientations of less probability add nothing (published: 1e-3 of the best)"
+        1e-3, ge=0, lt=0.5, description="orientations of lower probability are ignored (published: 1e-3 of the best)"
     )
     mask_diameter: float | None = Field(
-        None, gt=0, description="Å, diameter of the sphere kept of every volume; None for the largest in the box"
+        None, gt=0, description="Å, diameter of the spherical mask of every volume; None for the largest in the box"
     )
 
 
@@ -73,15 +73,15 @@ class Look:
     """Extent of one iteration."""
 
     radius: int
-    """Up to which images are compared, in index units."""
+    """Radius up to which images are compared, in index units."""
     first: int
     """Images visited before."""
     size: int
-    """Images in it."""
+    """Images in the batch."""
     step: float
-    """Of the ascent."""
+    """Step of the ascent."""
     similarity: float
-    """Share of each image that is spread over all classes."""
+    """Fraction of each image that is spread over all classes."""
     splits: bool
     """Whether a class may be split after it."""
 
@@ -89,11 +89,11 @@ class Look:
 def plan_ascent(
     settings: ClassificationAbInitioSettings, n: int, box_size: int, pixel_size: float
 ) -> tuple[list[Look], tuple[str, ...]]:
-    """Every iteration, and what the user should know of them.
+    """Schedule of all iterations, and notes for the user.
 
-    The radius is held for the first iterations, grows by a fixed step, and is held at the end.
+    The radius is constant in the first iterations, grows by a fixed step, and is constant at the end.
 
-    ValueError if the box does not hold the first resolution, or the last is coarser than the first.
+    ValueError if the box cannot represent the first resolution, or the last is coarser than the first.
     """
     length, largest = box_size * pixel_size, (box_size - 1) // 2
     first, last = length / settings.initial_resolution, length / settings.final_resolution
@@ -104,14 +104,14 @@ def plan_ascent(
         )
     if first > largest:
         raise ValueError(
-            f"a box of {box_size} px of {pixel_size:g} Å holds {length / largest:.1f} Å at best, coarser than "
+            f"a box of {box_size} px of {pixel_size:g} Å resolves {length / largest:.1f} Å at best, coarser than "
             f"initial_resolution of {settings.initial_resolution:g} Å: set it to at least {length / largest:.0f}."
         )
     notes = []
     if last > largest + 1.5:
         notes.append(
-            f"Images are compared up to {length / largest:.1f} Å, which is what a box of {box_size} px of "
-            f"{pixel_size:g} Å holds, and not up to {settings.final_resolution:g} Å."
+            f"Images are compared up to {length / largest:.1f} Å, the limit of a box of {box_size} px of "
+            f"{pixel_size:g} Å, instead of {settings.final_resolution:g} Å."
         )
     last = min(last, largest)
     first = min(max(first, _SMALLEST_RADIUS), last)

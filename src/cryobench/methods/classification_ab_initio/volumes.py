@@ -1,4 +1,4 @@
-"""Volumes of the ascent: random starts, and what every volume must satisfy after a step."""
+"""Volumes of the ascent: random starts, and constraints applied after every step."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from cryobench.fourier import fft_volume, ifft_volume, shell_indices
 from cryobench.rng import stream
 
 _WIDTH = 0.5
-"""Of the Gaussian that random starts are multiplied by, in radii of the sphere."""
+"""Width of the Gaussian by which random starts are multiplied, in radii of the sphere."""
 
 
 def draw_starts(count: int, sphere: Tensor, radius: float, power: np.ndarray, seed: int, start: int = 0) -> Tensor:
@@ -19,7 +19,7 @@ def draw_starts(count: int, sphere: Tensor, radius: float, power: np.ndarray, se
     Parameters
     ----------
     sphere
-        (z, y, x) in which they lie.
+        (z, y, x) support of the volumes.
     power
         (radius + 1,) mean power of an entry of their slices in each shell, without CTF: sets their scale.
     seed, start
@@ -44,7 +44,7 @@ def draw_starts(count: int, sphere: Tensor, radius: float, power: np.ndarray, se
 
 @dataclass(frozen=True)
 class Constraints:
-    """What a volume is kept to after every step."""
+    """Constraints on a volume, applied after every step."""
 
     sphere: Tensor
     """(z, y, x) window, 1 inside."""
@@ -52,7 +52,7 @@ class Constraints:
     recentre: bool
 
     def apply(self, volume: Tensor) -> Tensor:
-        """The volume (z, y, x), its solvent at zero, its mass about the centre, and nothing outside the sphere.
+        """Volume (z, y, x) with solvent at zero, centre of mass at the centre, and zero outside the sphere.
 
         The zero frequency is not compared with the images, so the solvent's level is free: it is taken as the median
         within the sphere.

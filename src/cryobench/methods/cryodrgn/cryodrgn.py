@@ -35,7 +35,7 @@ class Cryodrgn(Method[CryodrgnSettings]):
     presets: ClassVar[Mapping[str, Preset]] = {
         "paper": Preset("CryoBench, arXiv:2408.05526: K = 8, 20 epochs, 1024 x 3 networks, batches of 8."),
         "laptop": Preset(
-            "Networks of 256 x 3, 15 epochs, a box of at most 64 px: what two cores train in minutes.",
+            "Networks of 256 x 3, 15 epochs, a box of at most 64 px: trains in minutes on two cores.",
             {"encoder_width": 256, "decoder_width": 256, "epochs": 15, "box": 64},
         ),
     }
@@ -52,15 +52,15 @@ class Cryodrgn(Method[CryodrgnSettings]):
     }
 
     def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
-        """Posterior means (n, k) of the latents; volumes by the network at those of the query particles.
+        """Posterior means (n, k) of the latents; volumes of the query particles decoded by the network.
 
         ``model`` holds the weights of decoder and encoder, and the log-variances (n, k) of the posteriors. Rotations
-        (n, 3, 3) and shifts (n, 2) are there where poses were refined.
+        (n, 3, 3) and shifts (n, 2) exist where poses were refined.
 
         Raises
         ------
         ValueError
-            If there are fewer particles than a batch holds, or than the latent has dimensions.
+            If there are fewer particles than images in a batch, or than latent dimensions.
         MemoryShortage
             If training does not fit in the budget.
         Diverged

@@ -18,7 +18,7 @@ from cryobench.reconstruction.poses import PoseTable, search_bytes, train_starts
 
 
 class Cryodrgn2(Method[Cryodrgn2Settings]):
-    """Variational autoencoder of images whose poses are searched with it, from nothing (cryoDRGN2)."""
+    """Variational autoencoder of images with pose search during training, ab initio (cryoDRGN2)."""
 
     name = "cryodrgn2"
     poses = "estimated"
@@ -29,8 +29,8 @@ class Cryodrgn2(Method[Cryodrgn2Settings]):
     presets: ClassVar[Mapping[str, Preset]] = {
         "paper": Preset("CryoBench, arXiv:2408.05526: K = 8, 30 epochs, 256 x 3 networks, batches of 8."),
         "laptop": Preset(
-            "Search by anchors in every second of 15 epochs; smaller networks that learn faster, since few images "
-            "make few steps; a box of at most 64 px.",
+            "Search by anchors in every second of 15 epochs; smaller networks with larger learning rates, since few "
+            "images give few steps; a box of at most 64 px.",
             {
                 "search": "anchors",
                 "search_every": 2,
@@ -66,14 +66,14 @@ class Cryodrgn2(Method[Cryodrgn2Settings]):
     }
 
     def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
-        """Posterior means (n, k) of the latents, poses, and volumes by the network at the query particles' latents.
+        """Posterior means (n, k) of the latents, poses, and volumes of the query particles decoded by the network.
 
         ``model`` holds the weights of decoder and encoder, and the log-variances (n, k) of the posteriors.
 
         Raises
         ------
         ValueError
-            If there are fewer particles than a batch holds, or than the latent has dimensions.
+            If there are fewer particles than images in a batch, or than latent dimensions.
         MemoryShortage
             If training does not fit in the budget.
         Diverged

@@ -1,4 +1,4 @@
-"""Refined poses: the table they are trained in, and the part of the reconstruction it becomes."""
+"""Refined poses: their table during training, and the corresponding part of the reconstruction."""
 
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from cryobench.rotations import geodesic_distance
 
 
 def make_poses(particles: Particles, settings: CryodrgnSettings, device: str) -> PoseTable | None:
-    """The table, from the given poses on; None where they are not refined."""
+    """Pose table, starting from the given poses; None where they are not refined."""
     if not settings.refine_poses:
         return None
     rotations, _ = require_poses(particles)
@@ -24,9 +24,9 @@ def make_poses(particles: Particles, settings: CryodrgnSettings, device: str) ->
 
 
 def give_poses(poses: PoseTable | None, particles: Particles) -> dict[str, Any]:
-    """Rotations (n, 3, 3), shifts (n, 2) in Å, and a note on how far they moved; nothing where they did not.
+    """Rotations (n, 3, 3), shifts (n, 2) in Å, and a note on their change; empty where poses are not refined.
 
-    Images were centred by the given shifts, so that what the table found comes on top of them.
+    Images were centred by the given shifts, so those of the table are added to them.
     """
     if poses is None:
         return {}
@@ -34,5 +34,5 @@ def give_poses(poses: PoseTable | None, particles: Particles) -> dict[str, Any]:
     rotations, moves = poses.flush()
     turn = float(np.median(np.rad2deg(geodesic_distance(given, rotations))))
     move = float(np.median(np.linalg.norm(moves, axis=1))) * particles.pixel_size
-    note = f"Poses were refined from those given: by {turn:.2g}° and {move:.2g} Å in the median."
+    note = f"Poses were refined from the given ones: by {turn:.2g}° and {move:.2g} Å in the median."
     return {"rotations": rotations, "shifts": shifts + moves * particles.pixel_size, "notes": (note,)}

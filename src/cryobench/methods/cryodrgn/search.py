@@ -1,4 +1,4 @@
-"""The autoencoder trained at poses that are searched with it: ab initio."""
+"""Training of the autoencoder with pose search: ab initio."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +17,7 @@ from cryobench.rng import stream
 
 
 class AbInitioTraining(AutoencoderTraining):
-    """Decoder first, from images as they are at random poses and latents; then both, with a search in some epochs."""
+    """Decoder first, from raw images at random poses and latents; then both networks, searching in some epochs."""
 
     label = "epochs of cryoDRGN2"
 
@@ -31,7 +31,7 @@ class AbInitioTraining(AutoencoderTraining):
         self.searched = SearchedPoses(images, model.decoder, settings, self.team)
 
     def train(self, batch: NetworkBatch, step: int) -> Mapping[str, Tensor]:
-        """One step of Adam for the weights; before the first epoch, for those of the decoder alone."""
+        """One step of Adam for the weights; before the first epoch, for those of the decoder only."""
         if step >= self.n_lead:
             return super().train(batch, step)
         n = len(batch.indices)
@@ -45,7 +45,7 @@ class AbInitioTraining(AutoencoderTraining):
         return {"loss": residual.detach(), "residual": residual.detach(), "kl": torch.zeros(())}
 
     def place(self, batch: NetworkBatch, latents: Tensor, step: int) -> NetworkBatch:
-        """At the poses found last: in some epochs, by a search with these latents."""
+        """Batch at the latest poses; in some epochs, after a search with these latents."""
         epoch, within = divmod(step - self.n_lead, self.batches.steps_per_epoch)
         if epoch % self._every == 0:
             size = self._settings.batch_size
@@ -58,5 +58,5 @@ class AbInitioTraining(AutoencoderTraining):
         return {**super().tensors(), **self.searched.tensors()}
 
     def restore(self, done: int) -> None:
-        """Take up the search of that state."""
+        """Restore the search of that state."""
         self.searched.restore()

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from cryobench.compute import Compute
@@ -29,7 +30,7 @@ from cryobench.rng import stream
 
 
 class Autoencoder(nn.Module):
-    """The encoder of images and the volume as a network."""
+    """Encoder of images, and volume as a network."""
 
     def __init__(self, encoder: ImageEncoder, decoder: CoordinateNetwork) -> None:
         super().__init__()
@@ -37,7 +38,7 @@ class Autoencoder(nn.Module):
 
 
 def make_model(settings: AutoencoderSettings, box_size: int, seed: int) -> Autoencoder:
-    """The networks for images of a box, with weights of a seed."""
+    """Networks for images of a box, with weights drawn from a seed."""
     shape = NetworkShape(
         box_size,
         settings.z_dim,
@@ -77,7 +78,7 @@ class AutoencoderTraining(Training[NetworkImages]):
         self._optimiser = make_adam(model.parameters(), settings.learning_rate)
         self._first_moved = pose_from_epoch * batches.steps_per_epoch
         self.poses = poses
-        """Table of them; None where gradients do not move them."""
+        """Pose table; None where gradients do not change poses."""
 
     def train(self, batch: NetworkBatch, step: int) -> Mapping[str, Tensor]:
         """One step of Adam for the weights and, where poses are refined, of SparseAdam for those of the batch."""
@@ -102,18 +103,18 @@ class AutoencoderTraining(Training[NetworkImages]):
         return {"loss": loss.detach(), "residual": residual.detach(), "kl": divergence.detach()}
 
     def place(self, batch: NetworkBatch, latents: Tensor, step: int) -> NetworkBatch:
-        """The batch at the poses at which slices are compared, once the encoder has seen it."""
+        """Batch at the poses at which slices are compared, after encoding."""
         return batch
 
     def _descend(self, loss: Tensor, others: Sequence[Tensor] = ()) -> None:
-        """One step of Adam for the weights, with gradients of others summed beside theirs."""
+        """One step of Adam for the weights, summed over workers together with the gradients of others."""
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.team.sum_gradients([*(each for each in self.model.parameters() if each.grad is not None), *others])
         self._optimiser.step()
 
     def latents(self, indices: np.ndarray) -> Tensor:
-        """Means (b, k) of their posteriors."""
+        """Posterior means (b, k)."""
         parts = np.split(indices, range(CHUNK, len(indices), CHUNK))
         return torch.cat([self.embed(part)[0] for part in parts])
 
@@ -123,7 +124,7 @@ class AutoencoderTraining(Training[NetworkImages]):
         return {**dict(self.model.named_parameters()), **adam_tensors(self._optimiser), **table}
 
     def restore(self, done: int) -> None:
-        """Count the steps of the table on from there."""
+        """Resume the step counts of the table."""
         if self.poses is not None:
             self.poses.steps = max(done - self._first_moved, 0)
 
@@ -138,7 +139,7 @@ class AutoencoderTraining(Training[NetworkImages]):
             return self.model.encoder(batch.hartley())
 
     def embed_all(self) -> tuple[np.ndarray, np.ndarray]:
-        """The same (n, k) of all particles."""
+        """Means and log-variances (n, k) of the posteriors of all particles."""
         found = [self.embed(indices) for indices in self.images.particles.chunks(CHUNK)]
         means, log_variances = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
         return means, log_variances
@@ -150,6 +151,6 @@ class AutoencoderTraining(Training[NetworkImages]):
         return (1 / settings.z_dim if settings.beta is None else settings.beta) * divergence
 
 
-def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+def kl_divergence(mean: Float[Tensor, "b k"], log_variance: Float[Tensor, "b k"]) -> Float[Tensor, "b"]:
     """(b,) divergence of N(mean, variance) from N(0, 1), in nats."""
     return -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum(1)

@@ -18,7 +18,7 @@ from cryobench.reconstruction.poses import PoseTable, search_bytes, train_starts
 
 
 class CryodrgnAi(Method[CryodrgnAiAbInitioSettings]):
-    """Network over frequencies with tables of latents and poses: searched, then moved by gradients (cryoDRGN-AI)."""
+    """Network over frequencies with tables of latents and poses: by search, then gradients (cryoDRGN-AI)."""
 
     name = "cryodrgn-ai"
     poses = "estimated"
@@ -29,8 +29,8 @@ class CryodrgnAi(Method[CryodrgnAiAbInitioSettings]):
     presets: ClassVar[Mapping[str, Preset]] = {
         "paper": Preset("CryoBench, arXiv:2408.05526, with the program's defaults: K = 4, 100 epochs, 256 x 3."),
         "laptop": Preset(
-            "Search by anchors in 3 epochs, as cryoDRGN 4's abinit, 12 epochs after it; a smaller network that "
-            "learns faster, since few images make few steps; a box of at most 64 px.",
+            "Search by anchors in 3 epochs, as cryoDRGN 4's abinit, 12 epochs after it; a smaller network with a "
+            "larger learning rate, since few images give few steps; a box of at most 64 px.",
             {
                 "search": "anchors",
                 "search_epochs": 3,
@@ -66,12 +66,12 @@ class CryodrgnAi(Method[CryodrgnAiAbInitioSettings]):
     }
 
     def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
-        """Latents (n, k) and poses of the tables, and volumes by the network at the query particles' latents.
+        """Latents (n, k) and poses of the tables, and volumes of the query particles decoded by the network.
 
         Raises
         ------
         ValueError
-            If there are fewer particles than a batch holds, or than the latent has dimensions.
+            If there are fewer particles than images in a batch, or than latent dimensions.
         MemoryShortage
             If training does not fit in the budget.
         Diverged

@@ -24,7 +24,7 @@ from cryobench.reconstruction.networks import (
 
 
 def make_network(settings: CryodrgnAiSettings, box_size: int, seed: int) -> CoordinateNetwork:
-    """The network for images of a box, with weights of a seed."""
+    """Network for images of a box, with weights drawn from a seed."""
     shape = NetworkShape(
         box_size,
         settings.z_dim,
@@ -63,12 +63,12 @@ class CryodrgnAiFixed(Method[CryodrgnAiSettings]):
     }
 
     def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
-        """Latents (n, k) of the table, and volumes by the network at those of the query particles.
+        """Latents (n, k) of the table, and volumes of the query particles decoded by the network.
 
         Raises
         ------
         ValueError
-            If there are fewer particles than a batch holds, or than the latent has dimensions.
+            If there are fewer particles than images in a batch, or than latent dimensions.
         MemoryShortage
             If training does not fit in the budget.
         Diverged

@@ -1,4 +1,4 @@
-"""The network and its table of latents, trained at poses that are searched first and then moved by gradients."""
+"""Training of the network and its table of latents at poses that are first searched and then refined by gradients."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,11 +14,11 @@ from cryobench.reconstruction.networks import CoordinateNetwork, NetworkBatch, N
 from cryobench.reconstruction.poses import PoseTable, SearchedPoses, random_rotations
 
 _SEARCHED = 500_000
-"""Visits of images by which the published number of search epochs is found."""
+"""Visits of images from which the published number of search epochs follows."""
 
 
 class AbInitioTraining(HypervolumeTraining):
-    """Weights first, at random poses; then with latents, at poses that are searched; then with latents and poses."""
+    """Weights first, at random poses; then with latents, at searched poses; then with latents and poses."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class AbInitioTraining(HypervolumeTraining):
     def place(
         self, batch: NetworkBatch, latents: Tensor, step: int
     ) -> tuple[NetworkBatch, Sequence[tuple[Tensor, PoseTable]]]:
-        """At random poses in the lead, then at those that a search finds, then at rows of the table."""
+        """Random poses before the first epoch, then those of a search, then rows of the table."""
         if step < self.n_lead:
             n = len(batch.indices)
             rotations = random_rotations(n, self._seed, "pre-training rotations", step)[batch.own]
@@ -58,14 +58,14 @@ class AbInitioTraining(HypervolumeTraining):
         return {**super().tensors(), **self.searched.tensors()}
 
     def restore(self, done: int) -> None:
-        """Count the steps of the tables on from there."""
+        """Resume the step counts of the tables."""
         super().restore(done)
         self.searched.table.steps = max(done - self._first_moved, 0)
         self.searched.restore()
 
 
 def plan_search_order(settings: CryodrgnAiAbInitioSettings, n: int, seed: int) -> Order:
-    """Of n particles without poses: the lead, epochs of search, then epochs of gradients."""
+    """Order for n particles without poses: pre-training, search epochs, then gradient epochs."""
     searches = settings.search_epochs or max(2, _SEARCHED // n + 1)
     size = settings.pretraining_batch_size
     return Order(

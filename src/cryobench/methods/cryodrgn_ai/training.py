@@ -1,4 +1,4 @@
-"""A step on weights and latents together, after a pass over images whose latents are noise."""
+"""Steps on weights and latents together, after a pass over images with latents of noise."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from cryobench.rng import stream
 
 @dataclass(frozen=True)
 class Order:
-    """Minibatches of a training: those of the epochs, as ``Training`` takes them."""
+    """Minibatches of a training: those before and during the epochs, as ``Training`` takes them."""
 
     batches: Minibatches
     epochs: int
@@ -37,7 +37,7 @@ class Order:
 
 
 def plan_order(settings: CryodrgnAiSettings, n: int, seed: int) -> Order:
-    """Of n particles at given poses: at most one pass leads."""
+    """Order for n particles at given poses, with at most one pass of pre-training."""
     size = settings.batch_size
     lead = Minibatches(n, size, seed, name="pre-training")
     steps = min(-(-settings.pretraining_images // size), lead.steps_per_epoch)
@@ -45,7 +45,7 @@ def plan_order(settings: CryodrgnAiSettings, n: int, seed: int) -> Order:
 
 
 class HypervolumeTraining(Training[NetworkImages]):
-    """Minibatches of images, each with the row of the table that is its latent."""
+    """Training on minibatches of images, each with its latent from a row of the table."""
 
     label = "epochs of cryoDRGN-AI"
     objective = "mean over pixels of the squared residual"
@@ -69,7 +69,7 @@ class HypervolumeTraining(Training[NetworkImages]):
         self.table = RowAdam(values, AdamSettings(settings.latent_learning_rate))
 
     def train(self, batch: NetworkBatch, step: int) -> Mapping[str, Tensor]:
-        """One step of Adam for the weights and, after the lead, for the latents of the batch."""
+        """One step of Adam for the weights and, after pre-training, for the latents of the batch."""
         leads = step < self.n_lead
         rows = torch.from_numpy(batch.indices).to(self.device)
         latents = self._draw(step, len(rows)) if leads else self.table.read(rows)
@@ -93,11 +93,11 @@ class HypervolumeTraining(Training[NetworkImages]):
     def place(
         self, batch: NetworkBatch, latents: Tensor, step: int
     ) -> tuple[NetworkBatch, Sequence[tuple[Tensor, PoseTable]]]:
-        """The batch at the poses at which slices are compared, and rows of tables that gradients move with them."""
+        """Batch at the poses at which slices are compared, and the rows of tables updated by its gradients."""
         return batch, ()
 
     def latents(self, indices: np.ndarray) -> Tensor:
-        """Their rows (b, k) of the table."""
+        """Rows (b, k) of the table."""
         return self.table.peek(torch.from_numpy(indices).to(self.device))
 
     def tensors(self) -> Mapping[str, Tensor]:
@@ -106,7 +106,7 @@ class HypervolumeTraining(Training[NetworkImages]):
         return {**dict(self.network.named_parameters()), **adam_tensors(self._optimiser), **table}
 
     def restore(self, done: int) -> None:
-        """Count the steps of the table on from there."""
+        """Resume the step counts of the table."""
         self.table.steps = max(done - self.n_lead, 0)
 
     def _draw(self, step: int, count: int) -> Tensor:

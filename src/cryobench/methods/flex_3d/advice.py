@@ -1,18 +1,18 @@
-"""What users of such models are advised to look at, said where it was found."""
+"""Notes for the user on common problems of such models, where a run shows them."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
+from cryobench.methods.flex_3d.motion_findings import Strain
 from cryobench.methods.flex_3d.settings import RANGE, Flex3DSettings
-from cryobench.methods.flex_3d.what_moved import Strain
 
 _BORDER, _PILED = 0.95, 0.1
 _STIRRED = 0.25
-"""Voxels of motion below which there is none."""
+"""Voxels of motion below which the map counts as rigid."""
 _JELLY, _GROWN = 0.15, 0.15
 _TAIL = 0.25
-"""Of the half-set FSC: a tight mask alone leaves less."""
+"""Tail of the half-set FSC; a tight mask alone gives less."""
 
 
 def advise(
@@ -26,34 +26,34 @@ def advise(
     piled = float((np.abs(latents) > _BORDER * RANGE).any(axis=1).mean())
     if piled > _PILED:
         yield (
-            f"{piled:.0%} of the latents lie at the border of their range of ±{RANGE:g}: raise centring "
+            f"{piled:.0%} of the latents are at the border of their range of ±{RANGE:g}: raise centring "
             f"({settings.centring:g}) to draw them back."
         )
     widest = float(latents.std(axis=0).max())
     if settings.latent_noise and widest < settings.latent_noise:
         yield (
-            f"The latents have collapsed: their deviation of {widest:.2g} is below that of the noise put on them, "
+            f"The latents have collapsed: their standard deviation of {widest:.2g} is below that of their noise, "
             f"{settings.latent_noise:g}. Lower centring ({settings.centring:g}) to let them spread."
         )
     if strain.moved < _STIRRED * pixel_size:
         yield (
-            f"Nothing moves: {strain.moved:.2g} Å in the root mean square, on voxels of {pixel_size:.3g} Å. Lower "
-            f"rigidity ({settings.rigidity:g}), or give a wider mask."
+            f"The map does not move: {strain.moved:.2g} Å in the root mean square, on voxels of {pixel_size:.3g} Å. "
+            f"Lower rigidity ({settings.rigidity:g}), or give a wider mask."
         )
     if strain.growth > _GROWN:
         yield (
-            f"Elements that hold density grow and shrink by {strain.growth:.0%} from particle to particle. No motion "
-            "makes density appear or vanish: where composition varies, it is mimicked by expansion, and residuals "
-            "stay. Classify first, or use a method whose volumes are free."
+            f"Elements with density expand and shrink by {strain.growth:.0%} from particle to particle. Deformation "
+            "conserves density: it mimics compositional heterogeneity by expansion, and residuals "
+            "remain. Classify first, or use a method without conserved density."
         )
     elif strain.stretch > _JELLY:
         yield (
-            f"Elements that hold density are stretched by {strain.stretch:.0%} in the root mean square: helices may "
-            f"move like jelly. Raise rigidity ({settings.rigidity:g}), or name rigid segments."
+            f"Elements with density are stretched by {strain.stretch:.0%} in the root mean square: helices may "
+            f"deform like jelly. Raise rigidity ({settings.rigidity:g}), or set rigid_segments."
         )
     tail = float(np.mean(curve[-max(2, len(curve) // 10) - 1 : -1]))
     if tail > _TAIL:
         yield (
             f"The half-set FSC ends at {tail:.2f} instead of zero: the images are sampled too coarsely for the map, "
-            f"or the maps of the half-sets have not converged. Try map_iterations={2 * settings.map_iterations}."
+            f"or the half-maps have not converged. Try --set map_iterations={2 * settings.map_iterations}."
         )

@@ -1,9 +1,10 @@
-"""The consensus of each half-set, and how much noise and signal images hold beside it."""
+"""Consensus of each half-set, and the power of noise and signal in the images."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench.fourier import fft_volume, frequency_grid, ifft_volume
@@ -17,12 +18,12 @@ _LEAST_NOISE = 1e-3
 
 @dataclass(frozen=True)
 class Consensus:
-    """What is known before anything moves."""
+    """Estimates before the motion."""
 
     halves: Tensor
-    """(2, z, y, x) float32, of each half-set, in the mask that it was made in."""
+    """(2, z, y, x) float32, of each half-set, inside its mask."""
     noise: np.ndarray
-    """(radius + 1,) power of what the consensus leaves over of images, per shell."""
+    """(radius + 1,) power of the images' residuals from the consensus, per shell."""
     signal: np.ndarray
     """(radius + 1,) power of the consensus in images, CTF included."""
     gain: np.ndarray
@@ -30,12 +31,12 @@ class Consensus:
 
     @property
     def volume(self) -> Tensor:
-        """(z, y, x) of all."""
+        """Mean volume (z, y, x) of the half-sets."""
         return self.halves.mean(0)
 
 
 def find_consensus(passes: Passes, halves: np.ndarray, mask: Tensor) -> Consensus:
-    """Regularised back-projection of each half (n,) 0 or 1, in a mask, and the power it leaves over."""
+    """Regularised back-projection of each half (n,) 0 or 1, in a mask, and the power of its residuals."""
     sums = sum_classes(passes, np.eye(2, dtype=np.float32)[halves], passes.mean_power)
     volumes, _ = solve_volumes(sums, mask=mask)
     found = passes.run(_sum_power, volume_to_fourier(volumes.mean(0)))[0]
@@ -45,7 +46,7 @@ def find_consensus(passes: Passes, halves: np.ndarray, mask: Tensor) -> Consensu
 
 
 def _sum_power(spectra: PosedSpectra, volume_ft: FourierVolume) -> tuple[Sums, Rows]:
-    """Weighted powers (radius + 1,): of what a volume leaves over, of its images, and of the CTF."""
+    """Weighted powers (radius + 1,) of the residuals from a volume, of its images, and of the CTF."""
     totals = {name: np.zeros(spectra.disc.radius + 1) for name in ("left", "signal", "gain")}
     for batch in spectra.batches():
         predicted = predict_images(volume_ft, batch, spectra.disc)
@@ -55,13 +56,13 @@ def _sum_power(spectra: PosedSpectra, volume_ft: FourierVolume) -> tuple[Sums, R
     return totals, {}
 
 
-def low_pass(volume: Tensor, response: Tensor) -> Tensor:
+def low_pass(volume: Float[Tensor, "z y x"], response: Float[Tensor, "z y h"]) -> Float[Tensor, "z y x"]:
     """The volume (z, y, x) times a response (z, y, h) of its spectrum: symmetric, so its own adjoint."""
 
     return ifft_volume(fft_volume(volume) * response, volume.shape[-1])
 
 
-def make_response(box_size: int, radius: float, device: torch.device | str = "cpu") -> Tensor:
+def make_response(box_size: int, radius: float, device: torch.device | str = "cpu") -> Float[Tensor, "z y h"]:
     """(z, y, h) response of a low pass to a radius in index units, with a soft edge of two shells."""
 
     distance = frequency_grid(box_size, 3, device=device).square().sum(-1).sqrt() * box_size

@@ -16,14 +16,14 @@ from cryobench.imaging.half_disc import HalfDisc
 from cryobench.io.digest import hash_file
 from cryobench.methods.flex_3d.advice import advise
 from cryobench.methods.flex_3d.consensus import Consensus, find_consensus, low_pass, make_response
-from cryobench.methods.flex_3d.first_motion import N_MODES, Forces, find_latents
+from cryobench.methods.flex_3d.forces import N_MODES, Forces, find_latents
 from cryobench.methods.flex_3d.map_fit import MapFit, make_imaging
 from cryobench.methods.flex_3d.misfit import make_band
+from cryobench.methods.flex_3d.motion_findings import measure_strain, show_density, show_motion
 from cryobench.methods.flex_3d.plan import check_sizes, read_latents, reserve_memory
 from cryobench.methods.flex_3d.settings import Flex3DSettings
 from cryobench.methods.flex_3d.solvent import Body, find_region, make_body
 from cryobench.methods.flex_3d.training import Flex3DTraining, Start
-from cryobench.methods.flex_3d.what_moved import measure_strain, show_density, show_motion
 from cryobench.methods.method import Method, Preset
 from cryobench.reconstruction.decoders.deformation import pack_deformation
 from cryobench.reconstruction.deformation import FlowNetwork, soft_modes
@@ -36,7 +36,7 @@ _SMALLEST_RADIUS = 3
 
 
 class Flex3D(Method[Flex3DSettings]):
-    """One map moved by a mesh: motions from a latent, density conserved, at given poses (cryoSPARC's 3DFlex)."""
+    """One map deformed by a mesh: motion from a latent, density conserved, at given poses (cryoSPARC's 3DFlex)."""
 
     name = "3dflex"
     poses = "given"
@@ -61,15 +61,15 @@ class Flex3D(Method[Flex3DSettings]):
     }
 
     def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
-        """Latents (n, k) within ±1.5; volumes T(u(z)) V at those of the query particles.
+        """Latents (n, k) within ±1.5; volumes T(u(z)) V of the query particles.
 
         Raises
         ------
         ValueError
-            If there are fewer particles than a batch holds, the mask is empty, a pixel is not finite, or segments are
-            named that are not there.
+            If there are fewer particles than images in a batch, the mask is empty, a pixel is not finite, or a named
+            segment does not exist.
         FormatError
-            If a segmentation or latents to start from do not fit, or the checkpoint is of another call.
+            If a segmentation or initial latents do not fit, or the checkpoint is of another call.
         MemoryShortage
             If training does not fit in the budget.
         Diverged
@@ -120,7 +120,7 @@ class Flex3D(Method[Flex3DSettings]):
         findings: tuple[Finding, ...],
         context: RunContext,
     ) -> Reconstruction:
-        """From the maps (2, m) of both halves, with motion and without."""
+        """Reconstruction from the maps (2, m) of both halves, with motion and without."""
         curve, control = (volume_fsc(*(body.voxels.put(half) for half in both)) for both in maps)
         values = body.voxels.take(_weigh_shells(body.voxels.put(maps[0].mean(0)), curve))
         volume = body.voxels.put(values).numpy()
@@ -166,7 +166,7 @@ class Flex3D(Method[Flex3DSettings]):
         images: NetworkImages,
         seed: int,
     ) -> Start:
-        """Everything in the units of the prepared images: cropped, windowed, and divided by their scale."""
+        """Start of training in the units of the prepared images: cropped, windowed, and divided by their scale."""
         settings, box = self.settings, training.box_size
         length = box * training.pixel_size
         last = max(_SMALLEST_RADIUS, round(settings.band * (box // 2)))
@@ -175,7 +175,7 @@ class Flex3D(Method[Flex3DSettings]):
         volume = fourier_crop(consensus.volume, box, dimensions=3) / images.scale
         values = body.training.take(low_pass(volume, make_response(box, first + 1)))
         if not float(values.square().mean()) > 0:
-            raise ValueError("the consensus holds nothing in the mask: is the mask where the molecule is?")
+            raise ValueError("the consensus is zero inside the mask: check that the mask covers the molecule.")
         kept = len(consensus.noise) if box == particles.box_size else last + 1
         noise = consensus.noise[:kept] * (box / particles.box_size) ** 6 * images.window_power / images.scale**2
         weights = HalfDisc(box, kept - 1).shell_weights
@@ -185,7 +185,7 @@ class Flex3D(Method[Flex3DSettings]):
         return Start(flow, body.mesh, body.training, body.weights, values, noise, content, (first, last))
 
     def _find_latents(self, start: Start, images: NetworkImages, context: RunContext) -> dict[str, np.ndarray]:
-        """From the forces of the images on the resting consensus."""
+        """Latents from the forces of the images on the undeformed consensus."""
         masses = np.zeros(start.mesh.n_vertices)
         shares = start.voxels.weights * start.values.clamp(min=0).numpy()[:, None]
         np.add.at(masses, start.voxels.vertices_of(), shares)
@@ -210,7 +210,7 @@ class Flex3D(Method[Flex3DSettings]):
         context: RunContext,
         call: Mapping[str, Any],
     ) -> tuple[list[Tensor], tuple[Convergence, ...]]:
-        """Maps (2, m) of both halves with motion and without, and how they were found."""
+        """Maps (2, m) of both halves with motion and without, and the log of their fit."""
         passes = self._open_passes(particles, left, context)
         maps, found = [], []
         for name, moving, words in (("maps", flow, ""), ("still-maps", None, ", without motion")):
@@ -227,13 +227,13 @@ class Flex3D(Method[Flex3DSettings]):
         return Passes(particles, context.compute, keep_bytes=kept, progress=context.progress)
 
     def _name_files(self) -> dict[str, str]:
-        """Digests of the files that settings name: a run is one of their contents."""
+        """Digests of the files named by settings: the identity of a run depends on their contents."""
         paths = {"latents": self.settings.initial_latents, "segments": self.settings.segmentation}
         return {name: hash_file(path) for name, path in paths.items() if path is not None}
 
 
 def _weigh_shells(volume: Tensor, curve: np.ndarray) -> Tensor:
-    """The mean of two half-maps, each shell times the share of signal in it, 2 FSC / (1 + FSC)."""
+    """Mean of two half-maps, each shell times its fraction of signal, 2 FSC / (1 + FSC)."""
     kept = np.clip(curve, 0, 1)
     weights = torch.from_numpy(2 * kept / (1 + kept)).float()
     weights = torch.cat([weights, weights.new_zeros(1)])

@@ -1,10 +1,10 @@
-"""The map of each half-set at the full box with its motion held fixed, or with none, by L-BFGS.
+"""Map of each half-set at the full box with fixed motion, or without motion, by L-BFGS.
 
 With the motion fixed the misfit is quadratic in the map, f(V) = Σ_i |C_i P_i T_i V − y_i|² / σ², so that along any
 direction the best step is known from one product with the Hessian. With such exact line searches L-BFGS, whatever its
 memory, makes the steps of conjugate gradients (Nocedal & Wright, Numerical Optimization, 2nd ed., theorem 7.4 and
-section 7.2), and as those they are carried out: one pass over the images an iteration, and three vectors to keep.
-Preconditioned by what images weigh in each shell of the volume, n ⟨C²⟩ / (2 k σ²).
+section 7.2), and is implemented as these: one pass over the images per iteration, and three vectors to keep.
+Preconditioned by the weight of the images in each shell of the volume, n ⟨C²⟩ / (2 k σ²).
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,12 +24,12 @@ from cryobench.reconstruction.engine import Iteration, Passes, Rows, Step, Sums
 from cryobench.reconstruction.images import Posed, PosedSpectra
 
 _AT_ONCE = {"cpu": 1 << 21, "cuda": 1 << 26}
-"""Pixels of fine images worked on at a time."""
+"""Pixels of fine images processed at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class Imaging:
-    """How the voxels of the map become images; it travels to workers."""
+    """Imaging of the voxels of the map; picklable for workers."""
 
     voxels: BoundVoxels
     mesh: Mesh
@@ -39,7 +39,7 @@ class Imaging:
 
     @torch.no_grad()
     def places(self, rotations: Tensor, latents: Tensor) -> Tensor:
-        """Places (b, v, 2) of the vertices in the images of particles."""
+        """Positions (b, v, 2) of the vertices in the images of particles."""
         moved = self.mesh.rest.to(rotations.device).expand(len(latents), -1, -1)
         if self.flow is not None:
             moved = moved + self.flow.to(rotations.device)(latents)
@@ -48,16 +48,16 @@ class Imaging:
 
 @dataclass
 class MapState:
-    """Of conjugate gradients, for both halves."""
+    """State of conjugate gradients, for both halves."""
 
     values: Tensor
-    """(2, m) the maps at the voxels."""
+    """(2, m) maps at the voxels."""
     residual: Tensor
     """(2, m) minus the gradient of the misfit."""
     direction: Tensor
     """(2, m)."""
     product: np.ndarray
-    """(2,) of the residual with its preconditioned self."""
+    """(2,) inner products of the residual and its preconditioned self."""
     gained: float
     """Nats by which the misfit has fallen."""
 
@@ -68,7 +68,7 @@ class MapFit(Iteration[MapState]):
     label = "L-BFGS for the map"
     State = MapState
     objective = "misfit of a particle to the map of its half-set, in nats, relative to that of the consensus"
-    advice = "Look for outliers among the images, and at the CTF parameters."
+    advice = "Look for outliers among the images, and check the CTF parameters."
 
     def __init__(
         self,
@@ -116,13 +116,13 @@ class MapFit(Iteration[MapState]):
 
 
 def make_imaging(voxels: BoundVoxels, mesh: Mesh, flow: FlowNetwork | None, consensus: Consensus) -> Imaging:
-    """Of the map's box, up to the last whole shell."""
+    """Imaging in the map's box, up to the last whole shell."""
     band = make_band(voxels.box_size, len(consensus.noise) - 1, consensus.noise)
     return Imaging(voxels, mesh, flow, band)
 
 
 def _precondition(box_size: int, consensus: Consensus, device: str) -> Tensor:
-    """(z, y, h) inverse of what the images weigh in each shell, one at its largest."""
+    """(z, y, h) inverse of the images' weight in each shell, scaled to a maximum of one."""
     shells = np.arange(len(consensus.noise))
     weights = consensus.gain / (np.maximum(shells, 0.5) * consensus.noise)
     weights[0] = weights[1]

@@ -1,9 +1,9 @@
-"""The misfit of images on fine pixels against spectra of particles, in nats, and its gradient by their pixels.
+"""Misfit of images on fine pixels to spectra of particles, in nats, and its gradient by the pixels.
 
     Σ_i Σ_k |C_i(k) F_i(k) / h(k) − Y_i(k)|² / σ²(|k|)
 
 over one of each Friedel pair up to a radius, F_i the spectrum of a projection of moved voxels, h the response of the
-kernel it was spread with: up to a constant, minus the logarithm of the likelihood of the data.
+kernel used in spreading it: the negative log-likelihood of the data, up to a constant.
 """
 
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ from cryobench.reconstruction.networks import NetworkBatch
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """The entries that are compared: those of shells 1 … radius."""
+    """Entries that are compared: those of shells 1 … radius."""
 
     disc: HalfDisc
-    """Of the fine images."""
+    """Box size of the fine images."""
     noise: np.ndarray
     """(s,) power of the noise in each shell, s > radius."""
 
@@ -41,18 +41,18 @@ class Band:
         return self.disc.spread(weights, device)
 
     def gain(self, ctf: Float[Tensor, "n q"]) -> Float[Tensor, "n p"]:
-        """C / h, from CTFs whose first entries, the zero frequency among them, are those of the band."""
+        """C / h, from CTFs whose first entries, including the zero frequency, are those of the band."""
         return ctf[:, : len(self.disc.index)] * _inverse_response(self.disc).to(ctf.device)
 
     def of_batch(self, batch: NetworkBatch) -> tuple[Tensor, Tensor]:
-        """Gain and data (b, p) of prepared images, which have no zero frequency: there both are zero."""
+        """Gain and data (b, p) of prepared images; both are zero at the zero frequency."""
         count = len(self)
         data = torch.view_as_complex(batch.data[:, :count].contiguous())
         gain, data = (torch.nn.functional.pad(each, (1, 0)) for each in (batch.ctf[:, :count], data))
         return self.gain(gain), data
 
     def adjoint(self, packed: Tensor) -> Tensor:
-        """Images (n, s, s): gradient by the pixels where that by their spectra is ``packed`` (n, p), see ``misfit``.
+        """Images (n, s, s): gradient by the pixels, given that by their spectra, ``packed`` (n, p); see ``misfit``.
 
         The zero frequency must be zero.
         """
@@ -67,7 +67,7 @@ def make_band(box_size: int, radius: int, noise: np.ndarray) -> Band:
 def place_vertices(
     moved: Float[Tensor, "*n v 3"], rotations: Float[Tensor, "n 3 3"], voxels: BoundVoxels, mesh: Mesh
 ) -> Float[Tensor, "n v 2"]:
-    """Places in the fine images of vertices at ``moved``, in cells of the mesh, seen at the particles' rotations."""
+    """Positions in the fine images of vertices at ``moved``, in cells of the mesh, at the particles' rotations."""
     scale = FINENESS * voxels.box_size * mesh.cell / mesh.length
     return moved @ rotations[:, :2].transpose(1, 2) * scale + FINENESS * voxels.box_size // 2
 
@@ -75,7 +75,7 @@ def place_vertices(
 def misfit(
     images: Float[Tensor, "n s s"], gain: Float[Tensor, "n p"], data: Tensor, weights: Float[Tensor, "p"], band: Band
 ) -> Tensor:
-    """The sum above, to be differentiated by the images.
+    """The sum of the module, differentiable by the images.
 
     ``data`` (n, p) complex64.
     """

@@ -1,4 +1,4 @@
-"""What is settled before anything is computed: whether particles are enough, latents to start from, memory."""
+"""Checks and plans before any computation: number of particles, initial latents, memory."""
 
 import numpy as np
 
@@ -12,19 +12,19 @@ from cryobench.methods.flex_3d.settings import RANGE, Flex3DSettings
 from cryobench.reconstruction.statistics import volume_bytes
 
 _SPREAD = 0.5
-"""Deviation to which given latents are brought, as a share of the range."""
+"""Standard deviation to which given latents are scaled, as a fraction of the range."""
 _VOXEL_BYTES = 120
-"""Of a voxel: in the mesh, in maps of both halves and what conjugate gradients keep of them, and in sums."""
+"""Bytes of a voxel: in the mesh, in maps of both halves with their conjugate gradients, and in sums."""
 _FINE_BYTES = 24
-"""Of a pixel of a fine image in a batch: itself, its spectrum, and their gradients."""
+"""Bytes of a pixel of a fine image in a batch: itself, its spectrum, and their gradients."""
 
 
 def check_sizes(particles: Particles, settings: Flex3DSettings, n_workers: int) -> None:
-    """ValueError if there are too few particles for a batch, for the latent or for half-sets."""
+    """ValueError if there are too few particles for a batch, for the latent dimensions or for half-sets."""
     n = len(particles)
     if n < settings.batch_size:
         raise ValueError(
-            f"a batch holds {settings.batch_size} images and there are {n}: set batch_size to {n} at most."
+            f"a batch holds {settings.batch_size} images and there are {n}: set batch_size to at most {n}."
         )
     if settings.z_dim >= n or n < 2:
         raise ValueError(f"a latent of {settings.z_dim} dimensions cannot be found from {n} images: set z_dim lower.")
@@ -34,13 +34,13 @@ def check_sizes(particles: Particles, settings: Flex3DSettings, n_workers: int) 
             f"{settings.batch_size} at most, or a larger batch_size."
         )
     if settings.freeze_latents and settings.initial_latents is None:
-        raise ValueError("freeze_latents keeps latents that are given, and none are: name a file by initial_latents.")
+        raise ValueError("freeze_latents keeps given latents, but none are given: set initial_latents to a file.")
 
 
 def read_latents(n: int, settings: Flex3DSettings) -> np.ndarray | None:
-    """Latents (n, k) float32 of the file that settings name, brought into the range; None where they name none.
+    """Latents (n, k) float32 from the file named by settings, scaled to the range; None where none is named.
 
-    FormatError if it does not hold n rows of K finite numbers or more.
+    FormatError if it does not hold n rows of at least K finite numbers.
     """
     if settings.initial_latents is None:
         return None
@@ -48,7 +48,7 @@ def read_latents(n: int, settings: Flex3DSettings) -> np.ndarray | None:
     if given.ndim != 2 or len(given) != n or given.shape[1] < settings.z_dim:
         raise FormatError(
             f"{settings.initial_latents} holds an array of shape {given.shape}, expected a row for each of {n} "
-            f"particles and {settings.z_dim} numbers or more in it."
+            f"particles with at least {settings.z_dim} numbers."
         )
     chosen = given[:, : settings.z_dim].astype(np.float64)
     if not np.isfinite(chosen).all():
@@ -61,7 +61,7 @@ def read_latents(n: int, settings: Flex3DSettings) -> np.ndarray | None:
 
 
 def reserve_memory(particles: Particles, training_box: int, settings: Flex3DSettings, compute: Compute) -> float:
-    """Bytes of each process that are left to keep images, beside maps, a batch and sums. MemoryShortage without."""
+    """Bytes of each process left to keep images, after maps, a batch and sums. MemoryShortage if none are."""
     size = particles.box_size
     voxels = float(size**3)
     fixed = 3 * volume_bytes(size) + 24 * voxels + _VOXEL_BYTES * _region_voxels(particles)

@@ -1,4 +1,4 @@
-"""Where density may be, what weight elements have, and segments: what the mesh is made of."""
+"""Region of the density, weights of the elements, and segments: the input of the mesh."""
 
 from dataclasses import dataclass
 
@@ -16,34 +16,36 @@ from cryobench.reconstruction.deformation import Mesh, as_pairs, make_mesh
 from cryobench.volumes.mask import make_soft_mask
 
 LEAST_WEIGHT, BORDER_WEIGHT, RIGID_WEIGHT = 0.5, 3.0, 20.0
-"""Of elements that are empty, at the border where that is stiffened, and of rigid segments (published)."""
+"""Weights of empty elements, of stiffened ones at the border, and of rigid segments (published)."""
 _RESOLUTION, _DILATION = 10.0, 2.0
 _SOLVENT = -1
 
 
 @dataclass(frozen=True, eq=False)
 class Body:
-    """The mesh, with the voxels of the map and of the training box bound to it."""
+    """The mesh, with the bound voxels of the map and of the training box."""
 
     mesh: Mesh
     voxels: BoundVoxels
-    """In the box of the map."""
+    """Voxels in the box of the map."""
     training: BoundVoxels
-    """In that of the training."""
+    """Voxels in the training box."""
     weights: np.ndarray
     """(t,) float32, rigidity of the elements."""
 
 
 def find_region(particles: Particles, consensus: Tensor) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Where the density may be (z, y, x) bool, and what the user should know of it.
+    """Region (z, y, x) bool that may contain density, and notes for the user.
 
-    That is the data set's mask, or, where there is none, the consensus at 10 Å, grown by 2 Å. ValueError if it is
+    It is the data set's mask, or, without one, the consensus at 10 Å, dilated by 2 Å. ValueError if it is
     empty.
     """
     if particles.mask is not None:
         region = particles.mask > 0.5
         if not region.any():
-            raise ValueError("the data set's mask holds no voxel above 0.5, so the mesh would be empty: is it right?")
+            raise ValueError(
+                "the data set's mask has no voxel above 0.5, so the mesh would be empty: check the mask."
+            )
         return region, ()
     size, pixel_size = particles.box_size, particles.pixel_size
     response = make_response(size, min(size * pixel_size / _RESOLUTION, size / 2), consensus.device)
@@ -54,8 +56,8 @@ def find_region(particles: Particles, consensus: Tensor) -> tuple[np.ndarray, tu
     region = np.isin(pieces, 1 + np.flatnonzero(sizes >= 0.1 * sizes.max()))
     share = float(region.mean())
     note = (
-        f"No mask is given: one was drawn around the consensus at {_RESOLUTION:g} Å, {share:.1%} of the box. It "
-        "should hold the molecule wherever it moves; give one with --mask otherwise."
+        f"No mask is given: one was made from the consensus at {_RESOLUTION:g} Å, {share:.1%} of the box. It "
+        "should contain the molecule in all its conformations; otherwise give one with --mask."
     )
     return region, (note,)
 
@@ -63,12 +65,12 @@ def find_region(particles: Particles, consensus: Tensor) -> tuple[np.ndarray, tu
 def make_body(
     particles: Particles, training: Particles, region: np.ndarray, consensus: Tensor, settings: Flex3DSettings
 ) -> Body:
-    """The mesh over a region, its voxels, and the weights of its elements by the density of the consensus.
+    """Mesh over a region, its voxels, and the weights of its elements by the density of the consensus.
 
     Raises
     ------
     ValueError
-        If the region is empty, or segments are named that are not there.
+        If the region is empty, or a named segment does not exist.
     FormatError
         If the segmentation does not fit the images.
     """
@@ -76,7 +78,7 @@ def make_body(
     if labels is not None:
         region = region & (labels != _SOLVENT)
     elif settings.rigid_segments or settings.fused:
-        raise ValueError("rigid_segments and fused name segments: give a segmentation, too.")
+        raise ValueError("rigid_segments and fused need segments: set segmentation too.")
     cell = particles.box_size * particles.pixel_size / settings.n_cells
     fused = as_pairs(settings.fused) or None
     mesh = make_mesh(region, particles.pixel_size, cell, labels=labels, fused=fused)
@@ -93,12 +95,12 @@ def _bind(mesh: Mesh, particles: Particles, region: np.ndarray, labels: np.ndarr
     own = None if labels is None else labels.flatten()[chosen]
     bound = mesh.bind(particles.box_size, particles.pixel_size, chosen, own)
     if not len(bound):
-        raise ValueError("no voxel lies in the mesh: it would be empty.")
+        raise ValueError("no voxel is inside the mesh: it would be empty.")
     return bound
 
 
 def _nearest(particles: Particles, training: Particles) -> tuple[np.ndarray, ...]:
-    """Index of the voxel of the whole box nearest to each of the training box."""
+    """Index of the voxel of the full box nearest to each of the training box."""
     old, new = particles.box_size, training.box_size
     axis = np.rint((np.arange(new) - new // 2) * (old / new)).astype(int) + old // 2
     axis = np.clip(axis, 0, old - 1)
@@ -115,7 +117,9 @@ def _read_segments(particles: Particles, settings: Flex3DSettings) -> np.ndarray
         )
     labels = np.rint(found).astype(np.int64)
     if not np.isfinite(found).all() or np.abs(found - labels).max() > 1e-3:
-        raise FormatError(f"{settings.segmentation} holds numbers that are not whole: a segmentation has labels.")
+        raise FormatError(
+            f"{settings.segmentation} has values that are not integers: a segmentation has integer labels."
+        )
     known = set(np.unique(labels).tolist()) - {_SOLVENT}
     if missing := sorted(set(settings.rigid_segments) - known):
         raise ValueError(
@@ -125,7 +129,7 @@ def _read_segments(particles: Particles, settings: Flex3DSettings) -> np.ndarray
 
 
 def _weigh_elements(mesh: Mesh, voxels: BoundVoxels, consensus: Tensor, settings: Flex3DSettings) -> np.ndarray:
-    """1 in the densest elements falling to 0.5 in empty ones; at the border, and in rigid segments, more."""
+    """Weights: 1 in the densest elements down to 0.5 in empty ones; larger at the border and in rigid segments."""
     values = voxels.take(consensus).clamp(min=0).cpu().numpy()
     of_voxel = np.repeat(np.arange(len(mesh.elements)), np.diff(voxels.starts))
     counts = np.bincount(of_voxel, minlength=len(mesh.elements))

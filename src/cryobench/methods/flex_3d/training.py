@@ -1,4 +1,4 @@
-"""Flow, latents and map found together: the loss, and a step on it."""
+"""Training of flow, latents and map together: the loss, and a step on it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,12 +30,12 @@ _POWER = 4
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """What training begins with, on the CPU."""
+    """Initial state of the training, on the CPU."""
 
     flow: FlowNetwork
     mesh: Mesh
     voxels: BoundVoxels
-    """In the training box."""
+    """Voxels in the training box."""
     weights: np.ndarray
     """(t,) rigidity of the elements."""
     values: Tensor
@@ -45,18 +45,18 @@ class Start:
     content: np.ndarray
     """(s,) nats that the consensus explains of an image, up to and including each shell."""
     radius: tuple[int, int]
-    """Shells compared in the beginning and in the end."""
+    """Shells compared at the beginning and at the end."""
     latents: np.ndarray = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
     """(n, k) float32."""
 
 
 class Flex3DTraining(Training):
-    """Minibatches of images, each with the row of the table that is its latent."""
+    """Training on minibatches of images, each with its latent from a row of the table."""
 
     label = "epochs of 3DFlex"
     objective = (
-        "misfit over what the consensus explains of an image, plus rigidity and centring; the resolution rises while "
-        "rates fall"
+        "misfit relative to the information of the consensus, plus rigidity and centring; the resolution rises while "
+        "learning rates fall"
     )
     advice = "Lower flow_learning_rate or map_learning_rate; look for outliers among the images."
 
@@ -70,7 +70,7 @@ class Flex3DTraining(Training):
         self._rest = start.mesh.rest.to(self.device)
         self._box = start.voxels.box_size
         self.unit = float(start.values.square().mean().sqrt())
-        """Root mean square of the consensus at the voxels, in which the map is trained."""
+        """Root mean square of the consensus at the voxels: the unit of the map in training."""
         self._values = nn.Parameter((start.values / self.unit).to(self.device))
         self._flow_adam = make_adam(self.flow.parameters(), settings.flow_learning_rate)
         self._map_adam = make_adam([self._values], settings.map_learning_rate)
@@ -124,7 +124,7 @@ class Flex3DTraining(Training):
         }
 
     def latents(self, indices: np.ndarray) -> Tensor:
-        """Their rows (b, k) of the table."""
+        """Rows (b, k) of the table."""
         return self.table.values[torch.from_numpy(indices).to(self.device)]
 
     def tensors(self) -> Mapping[str, Tensor]:
@@ -138,11 +138,11 @@ class Flex3DTraining(Training):
         }
 
     def restore(self, done: int) -> None:
-        """Count the steps of the table on from there."""
+        """Resume the step counts of the table."""
         self.table.steps = done
 
     def _misfit(self, moved: Tensor, values: Tensor, batch: NetworkBatch, band: Band) -> Tensor:
-        """Sum over the images that are here, in nats."""
+        """Sum over the images of this process, in nats."""
         if not len(moved):  # a process of a team may be left without images
             return (moved.sum() + values.sum()) * 0
         assert batch.rotations is not None
@@ -167,11 +167,11 @@ class Flex3DTraining(Training):
         return self._low_passed[1]
 
     def _progress_at(self, step: int) -> float:
-        """From 0 at the beginning of the annealing to 1 at its end."""
+        """Progress of the annealing, from 0 at its beginning to 1 at its end."""
         return min(1.0, step / (self._settings.annealing_epochs * self.batches.steps_per_epoch))
 
     def _radius_at(self, progress: float) -> int:
-        """The first one as long as the map is fixed, then rising to the last at three quarters of the annealing."""
+        """Radius: the first one while the map is fixed, then rising to the last at 3/4 of the annealing."""
         fixed = min(0.7, self._settings.motion_epochs / self._settings.annealing_epochs)
         first, last = self._start.radius
         return round(first + (last - first) * float(np.clip((progress - fixed) / (0.75 - fixed), 0, 1)))

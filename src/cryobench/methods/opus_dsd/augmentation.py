@@ -1,4 +1,4 @@
-"""Images as the encoder sees them in training: blurred or sharpened, of another contrast, and lifted."""
+"""Augmented images for the encoder in training: blurred or sharpened, scaled, and offset."""
 
 import numpy as np
 import torch
@@ -12,15 +12,15 @@ from cryobench.rng import stream
 _BLUR = 1.5
 """Å², range of b in exp(−b π² s²)."""
 _CONTRAST, _LEVEL = 0.3, 0.2
-"""In SNRs."""
+"""Amplitudes in units of the SNR."""
 
 
 def draw_augmentation(
     batch: RealSpaceBatch, seed: int, step: int, snr: float, pixel_size: float
 ) -> Float[Tensor, "b c c"]:
-    """The images of a batch at a step: × exp(−b π² s²), × (1 + 0.3 SNR u), + 0.2 SNR n.
+    """Images of a batch at a step: × exp(−b π² s²), × (1 + 0.3 SNR u), + 0.2 SNR n.
 
-    b and u are uniform about zero, n is normal, one number of each for an image.
+    b and u are uniform about zero, n is normal, one of each per image.
     """
     count, crop = len(batch.indices), batch.images.shape[-1]
     generator = stream(seed, "augmentation", step)

@@ -1,15 +1,15 @@
-"""The structural-disentanglement prior: latents of other views draw near or are pushed away, by how near they are.
+"""Structural-disentanglement prior: latents of other views are attracted if near, and repelled otherwise.
 
-With d² = |z_i − z'|² + 10⁻³, means over an image's pairs and over the images of a batch of one view,
+With d² = |z_i − z'|² + 10⁻³, averaged over an image's pairs and over the images of a batch of one view,
 
     log(1 + d²)             over the nearest of a pool of latents of other views
     + 3 log(1 + 1/d²)       over negatives, 0.8 (farthest of the pool) + 0.2 (random of the pool)
     + log(1 + 1/d²) min(d², 1)   over the other images of the batch
     + log(1 + d²)           over the two nearest of them
 
-Images of one structure in other views are to have the same latent, so a latent should have near ones in every view;
-the negatives keep all from falling together. The pool comes from a bank, an average of each particle's latents over
-its visits that starts at N(0, 1); gradients do not reach it.
+Images of one structure in other views should have the same latent, so a latent should have neighbours in every view;
+the negatives prevent collapse. The pool comes from a bank, an average of each particle's latents over
+its visits, initialised from N(0, 1); gradients do not reach it.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from cryobench.methods.opus_dsd.settings import OpusDsdSettings
 from cryobench.rng import stream
 
 KEPT = 0.7
-"""Of a row of the bank at a visit; the rest is the new latent."""
+"""Weight of a row of the bank at a visit; the rest is the new latent."""
 _OFFSET = 1e-3
 _NEGATIVES = 3.0
 _FAR, _RANDOM = 0.8, 0.2
@@ -32,7 +32,7 @@ _NEAREST = 2
 
 @dataclass(frozen=True)
 class PoolSizes:
-    """Numbers of latents of a whole pool; of a smaller one the same shares are taken, and one at least."""
+    """Numbers of latents of a full pool; of a smaller one the same fractions are taken, at least one."""
 
     bins: int
     whole: int
@@ -41,23 +41,23 @@ class PoolSizes:
 
     @classmethod
     def of(cls, settings: OpusDsdSettings) -> "PoolSizes":
-        """Those of the settings."""
+        """Sizes in the settings."""
         return cls(settings.pool_bins, settings.pool_size, settings.neighbours, settings.negatives)
 
     def share(self, count: int, size: int) -> int:
-        """``count`` of a whole pool, from one of ``size``."""
+        """Number of latents from a pool of ``size`` that corresponds to ``count`` of a full pool."""
         return max(1, min(size, round(count * size / self.whole)))
 
 
 class LatentPool:
-    """The particles of each view, of which those of some other views are drawn for every batch.
+    """Particles of each view, from which those of some other views are drawn for every batch.
 
     Parameters
     ----------
     bins
         (n,) view of each particle.
     seed
-        Of the draws, of which each depends on the step alone.
+        For the draws, each of which depends only on the step.
     """
 
     def __init__(self, bins: np.ndarray, sizes: PoolSizes, seed: int) -> None:
@@ -66,7 +66,7 @@ class LatentPool:
 
     @property
     def n_views(self) -> int:
-        """Views that have particles."""
+        """Number of views that have particles."""
         return len(self._members)
 
     def draw(self, indices: np.ndarray, step: int) -> tuple[np.ndarray, np.random.Generator]:
@@ -83,7 +83,7 @@ class LatentPool:
 def disentangle(
     latents: Float[Tensor, "b k"], pool: Float[Tensor, "p k"], sizes: PoolSizes, generator: np.random.Generator
 ) -> Tensor:
-    """The prior, a number to be differentiated by the latents of a batch; an empty pool adds none."""
+    """The prior, a scalar differentiable by the latents of a batch; 0 for an empty pool."""
     total = latents.sum() * 0
     if len(pool):
         total = total + _of_pool(latents, pool, sizes, generator)

@@ -12,7 +12,7 @@ from cryobench.methods.opus_dsd.settings import OpusDsdSettings
 from cryobench.reconstruction.networks import cut_middle
 
 LEAST_MASK = 0.05 * math.pi
-"""Of the squared crop: the least number of pixels that the loss is divided by."""
+"""Fraction of the squared crop: least number of pixels by which the loss is divided."""
 _SNR, _DENSITY = 0.02, 0.002
 """Scales of the controllers."""
 _SMOOTHING = 1e-8
@@ -21,16 +21,16 @@ _LEAST_BETA = 0.001
 
 @dataclass(frozen=True)
 class Weights:
-    """Of the terms on latents, at a step."""
+    """Weights of the terms on latents, at a step."""
 
     divergence: float
     disentanglement: float
 
 
 def choose_weights(settings: OpusDsdSettings, images_seen: float, snr: float, density: float) -> Weights:
-    """Weights after so many images, from running means of the SNR and of the volumes' mean absolute density.
+    """Weights after a number of images, from running means of the SNR and of the volumes' mean absolute density.
 
-    β(t) rises from 0.001 to 1 over ``beta_ramp`` images, stays, and begins anew after ``beta_period``.
+    β(t) rises from 0.001 to 1 over ``beta_ramp`` images, stays, and restarts after ``beta_period``.
     """
     rise = min((images_seen % settings.beta_period) / settings.beta_ramp, 1.0)
     beta = _LEAST_BETA + (1 - _LEAST_BETA) * rise
@@ -40,14 +40,14 @@ def choose_weights(settings: OpusDsdSettings, images_seen: float, snr: float, de
 
 
 def envelope_factor(b_factor: float, epoch: int) -> float:
-    """B of an epoch, counted from 0, in Å²: from 1.08 of the setting down to it."""
+    """B of an epoch, counted from 0, in Å²: falls from 1.08 of the setting to the setting."""
     return b_factor * (1 - 0.1 / (1 + 3 * math.exp(-epoch / 4))) * 10 / 9
 
 
 def image_projections(
     projections: Float[Tensor, "b j c c"], transfer: Float[Tensor, "b y h"], box_size: int
 ) -> Float[Tensor, "b j c c"]:
-    """Projections as the microscope shows them: padded to the box, times a transfer function, and cropped again."""
+    """Projections (b, j, c, c) as imaged: padded to the box, times a transfer function, and cropped again."""
     crop = projections.shape[-1]
     before, after = box_size // 2 - crop // 2, (box_size + 1) // 2 - (crop + 1) // 2
     padded = torch.nn.functional.pad(projections, (before, after, before, after))
@@ -57,10 +57,11 @@ def image_projections(
 def compare(
     predicted: Float[Tensor, "b j c c"], images: Float[Tensor, "b c c"], inside: Bool[Tensor, "b c c"]
 ) -> tuple[Float[Tensor, "b j"], Float[Tensor, "b j"]]:
-    """Squared distances of an image from what each orientation predicts, less the image's own square; and weights.
+    """Squared distances of an image from the prediction of each orientation, minus the image's own square; and
+    weights.
 
-    The mask is on the image alone, so that outside it a prediction is drawn to zero. Weights are the posterior of the
-    orientations under noise of unit variance, and carry no gradient.
+    The mask is applied only to the image, so that outside it predictions are pulled to zero. Weights are the
+    posterior of orientations under noise of unit variance, and carry no gradient.
     """
     kept = torch.where(inside, images, 0)[:, None]
     distances = (predicted.square() - 2 * predicted * kept).sum((-2, -1))
@@ -68,7 +69,7 @@ def compare(
 
 
 def gaussian_divergence(mean: Float[Tensor, "b k"], log_deviation: Float[Tensor, "b k"]) -> Float[Tensor, "b"]:
-    """Of N(mean, deviation²) from N(0, 1), in nats."""
+    """Divergence (b,) of N(mean, deviation²) from N(0, 1), in nats."""
     return (-log_deviation + mean.square() / 2 + (2 * log_deviation).exp() / 2 - 0.5).sum(1)
 
 

@@ -50,7 +50,7 @@ class OpusDsd(Method[OpusDsdSettings]):
         "laptop": Preset(
             "A box of at most 64 px, a template of 48 in six doublings, an eighth of the decoder's "
             "channels and a quarter of the encoder's, the given orientations alone, 10 epochs in batches of 16 at a "
-            "learning rate of 5e-4, schedules shortened alike: what two cores train in minutes.",
+            "learning rate of 5e-4, schedules shortened likewise: trains in minutes on two cores.",
             {
                 "box": 64,
                 "template_size": 48,
@@ -88,14 +88,15 @@ class OpusDsd(Method[OpusDsdSettings]):
     }
 
     def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
-        """Posterior means (n, K) of the latents, from clean images; volumes by the decoder at the query particles'.
+        """Posterior means (n, K) of the latents, from unaugmented images; volumes of the query particles by the
+        decoder.
 
         ``model`` holds the weights of decoder and encoder, and the log-variances (n, K) of the posteriors.
 
         Raises
         ------
         ValueError
-            If there are fewer particles than a batch holds, or than the latent has dimensions; or the mask is empty,
+            If there are fewer particles than images in a batch, or than latent dimensions; or the mask is empty,
             the images are too small, or the template is coarser than they are.
         MemoryShortage
             If training does not fit in the budget.
@@ -163,7 +164,7 @@ class OpusDsd(Method[OpusDsdSettings]):
         return Autoencoder(encoder, TemplateDecoder(shape))
 
     def _reserve(self, model: Autoencoder, sizes: GridSizes, n: int, compute: Compute) -> float:
-        """Bytes left for images beside the training. MemoryShortage if there are none."""
+        """Bytes left for images after the training's. MemoryShortage if there are none."""
         settings = self.settings
         fixed = TRAINED_BYTES * sum(each.numel() for each in model.parameters()) + 4.0 * n * settings.z_dim
         decoded = self._decoded_bytes(sizes)
@@ -178,7 +179,7 @@ class OpusDsd(Method[OpusDsdSettings]):
         )
 
     def _decoded_bytes(self, sizes: GridSizes) -> float:
-        """Of an image from its latent to the loss, forth and back."""
+        """Bytes of an image from its latent to the loss, forward and backward."""
         settings = self.settings
         last = settings.decoder_width >> (settings.seed_doublings + settings.template_doublings - 1)
         activations = sizes.template**3 * (1 + last / 8 * (1 + 1 / 4 + 1 / 16))
@@ -194,7 +195,7 @@ def _note_ceiling(particles: Particles, render: int) -> tuple[str, ...]:
     length = particles.box_size * particles.pixel_size
     return (
         f"Images are compared on {render} px of {length / render:.2f} Å (downfrac, of {particles.box_size} px): "
-        f"volumes hold nothing finer than {2 * length / render:.1f} Å, so that FSC curves end at "
+        f"volumes resolve {2 * length / render:.1f} Å at best, so that FSC curves end at "
         f"{render / particles.box_size:.0%} of their frequencies.",
     )
 
@@ -202,4 +203,4 @@ def _note_ceiling(particles: Particles, render: int) -> tuple[str, ...]:
 def _note_views(training: OpusTraining) -> tuple[str, ...]:
     if training.has_other_views:
         return ()
-    return ("All particles are seen from one direction: the disentanglement prior compares no other views.",)
+    return ("All particles have one viewing direction: the disentanglement prior has no other views to compare.",)

@@ -1,28 +1,28 @@
-"""Viewing directions: the bins that batches are made of, and the tilted orientations an image is compared through."""
+"""Viewing directions: the bins from which batches are drawn, and the tilted orientations compared with an image."""
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench.rotations import healpix_directions
 
 _POLAR = 40
-"""Pixels of the first four rings, among which the polar neighbours are."""
+"""Pixels of the first four rings, which contain the polar neighbours."""
 N_TILTED = 8
-"""Neighbours of the polar pixel."""
+"""Number of neighbours of the polar pixel."""
 
 
-def view_bins(rotations: np.ndarray, n_side: int) -> np.ndarray:
-    """(n,) number of the HEALPix centre nearest to the direction along which each particle is seen.
+def view_bins(rotations: Float[np.ndarray, "n 3 3"], n_side: int) -> Int[np.ndarray, "n"]:
+    """(n,) index of the HEALPix centre nearest to each particle's viewing direction.
 
-    That direction is the third row of its rotation. The cells are those nearest to a centre, which differ from
-    HEALPix pixels along their borders alone.
+    That direction is the third row of its rotation. Cells are the sets nearest to a centre, which differ from
+    HEALPix pixels only along their borders.
     """
     return np.argmax(np.asarray(rotations)[:, 2] @ healpix_directions(n_side).T, axis=1)
 
 
-def tilted_directions(n_side: int) -> np.ndarray:
+def tilted_directions(n_side: int) -> Float[np.ndarray, "8 2"]:
     """(8, 2) tilt and azimuth, in radians, of the neighbours of the first pixel of a HEALPix grid, about the pole.
 
     The first pixel is one of the four that meet at the pole. Its neighbours are the 8 nearest pixels: the other three
@@ -35,8 +35,8 @@ def tilted_directions(n_side: int) -> np.ndarray:
     return np.stack([np.arctan2(np.hypot(x, y), z), np.arctan2(y, x)], axis=1)
 
 
-def tilts(directions: np.ndarray, azimuths: Float[Tensor, "b"]) -> Float[Tensor, "b j 3 3"]:
-    """Rotations by each tilt towards each azimuth, without a turn in the plane, all turned by an angle per image."""
+def tilts(directions: Float[np.ndarray, "j 2"], azimuths: Float[Tensor, "b"]) -> Float[Tensor, "b j 3 3"]:
+    """Rotations by each tilt towards each azimuth, without in-plane rotation, all rotated by an angle per image."""
     tilt, azimuth = (torch.from_numpy(each).to(azimuths) for each in directions.T)
     cosine, sine = torch.cos(tilt), torch.sin(tilt)
     toward = azimuth + azimuths[:, None]

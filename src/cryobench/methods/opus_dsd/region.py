@@ -1,4 +1,4 @@
-"""Where the molecule is: the data set's mask, or one drawn around the consensus of the images."""
+"""Region of the molecule: the data set's mask, or one made from the consensus of the images."""
 
 import numpy as np
 import torch
@@ -11,15 +11,15 @@ from cryobench.reconstruction.statistics import cut_mask, draw_consensus
 from cryobench.volumes.mask import make_largest_sphere, make_soft_mask
 
 _LEAST_AGREEMENT = 0.3
-"""Correlation of two half-maps, below which they show no molecule."""
+"""Correlation of two half-maps below which they show no molecule."""
 _NOISES = 4.0
-"""Deviations of the noise above which a voxel of the consensus is the molecule's."""
+"""Standard deviations of the noise above which a voxel of the consensus belongs to the molecule."""
 _DILATION, _EDGE = 2.0, 3.0
-"""Voxels of the consensus."""
+"""Box of the consensus, in voxels."""
 
 
 def find_region(particles: Particles, progress: Progress | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
-    """A mask (z, y, x) in [0, 1] on the grid of the particles, and what a user should know of it.
+    """Mask (z, y, x) in [0, 1] on the grid of the particles, and notes for the user.
 
     ValueError as ``draw_consensus``.
     """
@@ -34,8 +34,8 @@ def find_region(particles: Particles, progress: Progress | None = None) -> tuple
     blobs, count = ndimage.label((mean > _NOISES * noise) & inside)  # pyright: ignore[reportGeneralTypeIssues]
     if not count or not agreement > _LEAST_AGREEMENT:
         note = (
-            "No mask is given, and a consensus of the images shows no molecule: the largest sphere in the box is the "
-            "mask. One around the molecule (--mask) finds more."
+            "No mask is given, and a consensus of the images shows no molecule: the largest sphere in the box is "
+            "used as mask. A mask around the molecule (--mask) gives better results."
         )
         return make_largest_sphere(particles.box_size).numpy(), (note,)
     largest = 1 + int(np.argmax(np.bincount(blobs.ravel())[1:]))
@@ -43,9 +43,9 @@ def find_region(particles: Particles, progress: Progress | None = None) -> tuple
         torch.from_numpy((blobs == largest).astype(np.float32)), 1.0, threshold=0.5, dilation=_DILATION, edge=_EDGE
     ).values
     note = (
-        f"No mask is given: one was drawn around the consensus of the images, {_NOISES:g} deviations of its noise "
-        f"above zero and {(_DILATION + _EDGE) * length / len(first):.0f} Å wider. It may cut off what few particles "
-        "have: give a mask (--mask) if one is known."
+        f"No mask is given: one was drawn around the consensus of the images, {_NOISES:g} standard deviations of its "
+        f"noise above zero and {(_DILATION + _EDGE) * length / len(first):.0f} Å wider. It may cut off rare "
+        "density: give a mask (--mask) if one is known."
     )
     return _on_grid(drawn.float(), particles.box_size), (note,)
 

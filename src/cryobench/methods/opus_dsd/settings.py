@@ -12,53 +12,58 @@ class OpusDsdSettings(MethodSettings):
 
     z_dim: int = Field(12, ge=1, le=256, description="K, dimensions of the latent (CryoBench: 12)")
     epochs: int = Field(20, ge=1, description="passes over the images (CryoBench: 20)")
-    batch_size: int = Field(48, ge=1, description="images in a step (CryoBench: 12 on each of 4 GPUs)")
+    batch_size: int = Field(48, ge=1, description="images per step (CryoBench: 12 on each of 4 GPUs)")
     at_once: int = Field(
-        4, ge=1, description="images of a step that are decoded together; gradients add up (changes rounding alone)"
+        4, ge=1, description="images of a step decoded together; gradients are summed (affects only rounding)"
     )
     downfrac: float = Field(
         0.75,
         gt=0,
         le=1,
-        description="box in which images are compared, in those of the images: nothing beyond its Nyquist frequency "
-        "is seen (CryoBench: 0.75)",
+        description="box in which images are compared, as a fraction of theirs: nothing beyond its Nyquist frequency "
+        "is used (CryoBench: 0.75)",
     )
     template_size: int | None = Field(
         224,
         ge=8,
-        description="voxels a side of the network's volume; None for the least by the crop rule: crop / 0.8, rounded "
-        "up to whole doublings (CryoBench: 224)",
+        description="voxels a side of the network's volume; None for the smallest by the crop rule: crop / 0.8, "
+        "rounded up to whole doublings (CryoBench: 224)",
     )
     seed_doublings: int = Field(
-        4, ge=1, le=6, description="of the decoder's grid from one voxel to the one that is resampled (published: 4)"
+        4,
+        ge=1,
+        le=6,
+        description="doublings of the decoder's grid from one voxel to the resampled one (published: 4)",
     )
     template_doublings: int = Field(
-        4, ge=1, le=6, description="of the resampled grid, up to the template (published: 4)"
+        4, ge=1, le=6, description="doublings of the resampled grid, up to the template (published: 4)"
     )
     decoder_width: int = Field(2048, ge=16, description="channels of the decoder at 1³ (published: 2048)")
     encoder_width: int = Field(32, ge=1, description="channels of the encoder's first layer (published: 32)")
     orientations: Literal["tilted", "given"] = Field(
         "tilted",
-        description="through which an image is compared: 8 tilted about the given one, by their posterior "
+        description="orientations compared with an image: 8 tilted about the given one, by their posterior "
         "(published), or the given one alone, for exact poses",
     )
     cone_n_side: int = Field(
         32,
         ge=4,
-        description="of the HEALPix grid (a power of two) whose polar neighbours are the tilts (published: 32)",
+        description="nside of the HEALPix grid (a power of two) whose polar neighbours are the tilts (published: 32)",
     )
-    learning_rate: float = Field(1e-4, gt=0, description="of AdamW without weight decay (published: 1e-4)")
+    learning_rate: float = Field(
+        1e-4, gt=0, description="learning rate of AdamW without weight decay (published: 1e-4)"
+    )
     learning_rate_decay: float = Field(
-        0.96, gt=0, le=1, description="factor of the learning rate by each epoch (published: 0.96)"
+        0.96, gt=0, le=1, description="factor of the learning rate per epoch (published: 0.96)"
     )
     b_factor: float = Field(
-        4.0, ge=0, description="Å², of exp(-B pi² s²) on predictions; B exp(-B s²/4) of 158 Å² (CryoBench: 4)"
+        4.0, ge=0, description="Å², B of exp(-B pi² s²) on predictions; B exp(-B s²/4) of 158 Å² (CryoBench: 4)"
     )
     beta_control: float = Field(2.0, ge=0, description="weight of the KL divergence (CryoBench: 2)")
     beta_ramp: int = Field(
         100_000, ge=1, description="images over which the KL divergence's weight rises (published: 100,000)"
     )
-    beta_period: int = Field(125_000, ge=1, description="images after which it begins anew (published: 125,000)")
+    beta_period: int = Field(125_000, ge=1, description="images after which it restarts (published: 125,000)")
     disentanglement: float = Field(
         2.0, ge=0, description="weight of the structural-disentanglement prior; 0 for none (CryoBench: 2)"
     )
@@ -66,12 +71,12 @@ class OpusDsdSettings(MethodSettings):
         2,
         ge=1,
         le=8,
-        description="of the HEALPix grid of views, a power of two: a batch is of one pixel (published: 2)",
+        description="nside of the HEALPix grid of views, a power of two: a batch is from one pixel (published: 2)",
     )
     pool_bins: int = Field(8, ge=1, description="other viewing directions whose latents are compared (published: 8)")
-    pool_size: int = Field(12_800, ge=2, description="latents of them at most (published: 12,800)")
-    neighbours: int = Field(128, ge=1, description="nearest of a whole pool, drawn together (published: 128)")
-    negatives: int = Field(512, ge=1, description="farthest of a whole pool, pushed away (published: 512)")
+    pool_size: int = Field(12_800, ge=2, description="most latents of these (published: 12,800)")
+    neighbours: int = Field(128, ge=1, description="nearest of a full pool, attracted (published: 128)")
+    negatives: int = Field(512, ge=1, description="farthest of a full pool, repelled (published: 512)")
     total_variation: float = Field(1.0, ge=0, description="weight of the volume's total variation (published: 1)")
     sparsity: float = Field(0.3, ge=0, description="weight of the volume's mean absolute density (published: 0.3)")
 
@@ -79,13 +84,13 @@ class OpusDsdSettings(MethodSettings):
     def _check_sizes(self) -> Self:
         if self.beta_ramp > self.beta_period:
             raise ValueError(
-                f"beta_ramp is {self.beta_ramp} images and beta_period {self.beta_period}, so that the weight would "
-                "never be reached: set beta_ramp to beta_period at most"
+                f"beta_ramp is {self.beta_ramp} images and beta_period {self.beta_period}, so the full weight would "
+                "never be reached: set beta_ramp to at most beta_period"
             )
         if max(self.neighbours, self.negatives) > self.pool_size:
             raise ValueError(
-                f"neighbours ({self.neighbours}) and negatives ({self.negatives}) are taken from a pool of pool_size "
-                f"{self.pool_size}: set that higher"
+                f"neighbours ({self.neighbours}) and negatives ({self.negatives}) are drawn from a pool of pool_size "
+                f"{self.pool_size}: set pool_size higher"
             )
         halvings = self.seed_doublings + self.template_doublings - 1
         if self.decoder_width % 2**halvings:
@@ -95,7 +100,7 @@ class OpusDsdSettings(MethodSettings):
             )
         if self.template_size is not None and self.template_size % 2**self.template_doublings:
             raise ValueError(
-                f"template_size of {self.template_size} is no whole number of voxels, doubled "
+                f"template_size of {self.template_size} is not an integer number of voxels doubled "
                 f"{self.template_doublings} times: give a multiple of {2**self.template_doublings}, or None for the "
                 "crop rule"
             )

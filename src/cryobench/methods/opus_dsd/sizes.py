@@ -1,15 +1,16 @@
-"""Sizes of the grids: images as they are compared, the crop around the molecule, and the template that covers it."""
+"""Sizes of the grids: the compared images, the crop around the molecule, and the template that covers it."""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from cryobench.methods.opus_dsd.settings import OpusDsdSettings
 from cryobench.reconstruction.networks import LEAST_SIDE
 
 SUPPORT = 0.1
-"""Of a mask, from which on a voxel counts as the molecule's: a mask that was Fourier-cropped has ripples below."""
+"""Mask value from which a voxel belongs to the molecule: a Fourier-cropped mask has ripples below."""
 _MARGIN_PX = 4
 _MOST = 0.9
 _FINENESS = 0.8
@@ -20,15 +21,15 @@ class GridSizes:
     """Sides of the grids, px or voxels."""
 
     render: int
-    """Of the images."""
+    """Compared images."""
     crop: int
-    """Of their middle, which is compared."""
+    """Central crop of these."""
     template: int
-    """Of the network's volume, which covers the crop."""
+    """The network's volume, which covers the crop."""
 
 
 def render_size(box_size: int, downfrac: float) -> int:
-    """Even number of px of the images that are compared. ValueError if they are too small."""
+    """Even number of px of the compared images. ValueError if it is too small."""
     size = _even(box_size * downfrac)
     if size * _MOST < LEAST_SIDE:
         raise ValueError(
@@ -38,22 +39,22 @@ def render_size(box_size: int, downfrac: float) -> int:
     return size
 
 
-def find_extent(mask: np.ndarray) -> float:
-    """Diameter of the smallest sphere about the centre that holds a mask (z, y, x), in boxes."""
+def find_extent(mask: Float[np.ndarray, "z y x"]) -> float:
+    """Diameter of the smallest sphere about the centre that contains a mask (z, y, x), in boxes."""
     side = mask.shape[-1]
     offsets = np.argwhere(mask > SUPPORT) - side // 2
     if not len(offsets):
-        raise ValueError("the mask holds nothing: give one around the molecule (--mask), or none.")
+        raise ValueError("the mask is empty: give one around the molecule (--mask), or none.")
     return 2 * float(np.sqrt(np.square(offsets).sum(axis=1).max())) / side
 
 
-def choose_sizes(mask: np.ndarray, box_size: int, settings: OpusDsdSettings) -> GridSizes:
-    """Sizes for a mask (z, y, x) on the grid of the images that are compared.
+def choose_sizes(mask: Float[np.ndarray, "z y x"], box_size: int, settings: OpusDsdSettings) -> GridSizes:
+    """Sizes for a mask (z, y, x) on the grid of the compared images.
 
     Parameters
     ----------
     box_size
-        D, of the images before.
+        D, of the original images.
 
     Raises
     ------
@@ -69,7 +70,7 @@ def choose_sizes(mask: np.ndarray, box_size: int, settings: OpusDsdSettings) -> 
     if template < crop:
         raise ValueError(
             f"a template of {template} voxels is coarser than the {crop} px of the images that it covers: set "
-            f"template_size to {least}, or None for that."
+            f"template_size to at least {least}, or None for that."
         )
     return GridSizes(render, crop, template)
 

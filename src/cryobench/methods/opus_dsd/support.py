@@ -1,4 +1,4 @@
-"""The molecule's region on the crop's grid, and all that is looked up in it: footprints, back-rotation, bounds."""
+"""The molecule's region on the crop's grid, with everything computed from it: footprints, back-rotation, bounds."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Self
@@ -15,28 +15,28 @@ from cryobench.methods.opus_dsd.sizes import SUPPORT, GridSizes
 
 @dataclass(frozen=True)
 class Support:
-    """Made by ``make_support``; travels to workers and devices."""
+    """Made by ``make_support``; picklable, movable to devices."""
 
     region: Float[Tensor, "c c c"]
     """1 where the molecule can be, else 0."""
     index: Tensor
-    """(p,) of its voxels in the flattened crop."""
+    """(p,) indices of its voxels in the flattened crop."""
     weights: Float[Tensor, "p"]
-    """Of the mask there."""
+    """Values of the mask there."""
     points: Float[Tensor, "p 3"]
-    """(x, y, z) of them in px from the centre."""
+    """(x, y, z) of these voxels in px from the centre."""
     bounds: tuple[slice, slice, slice]
-    """Of the region in the template."""
+    """Bounding box of the region in the template."""
     squared_frequencies: Float[Tensor, "y h"]
-    """1/Å², of the half-spectra of the images."""
+    """1/Å², for the half-spectra of the images."""
 
     def to(self, device: str) -> Self:
-        """The same on a device."""
+        """Copy on a device."""
         moved = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "bounds"}
         return replace(self, **{name: values.to(device) for name, values in moved.items()})
 
     def footprints(self, rotations: Float[Tensor, "b 3 3"]) -> Bool[Tensor, "b c c"]:
-        """Whether the region lies along the line of sight of each pixel."""
+        """Whether the line of sight of each pixel crosses the region."""
         count, crop = len(rotations), len(self.region)
         if not count:
             return self.region.new_zeros(0, crop, crop, dtype=torch.bool)
@@ -59,7 +59,7 @@ class Support:
 
 
 def make_support(mask: np.ndarray, sizes: GridSizes, pixel_size: float) -> Support:
-    """The support of a mask (z, y, x) on the grid of the images that are compared, of ``pixel_size`` Å."""
+    """Support of a mask (z, y, x) on the grid of the compared images, of ``pixel_size`` Å."""
     first = sizes.render // 2 - sizes.crop // 2
     middle = (slice(first, first + sizes.crop),) * 3
     weights = torch.tensor(mask)[middle].contiguous()

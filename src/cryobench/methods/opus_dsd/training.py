@@ -1,7 +1,7 @@
-"""A step of the training: images to latents, latents to volumes, volumes to images, and the loss between them.
+"""A training step: images to latents, latents to volumes, volumes to images, and the loss between them.
 
-The images of a step are encoded together and decoded some at a time: the gradient by each one's latent is kept, and
-goes back through the encoder once, with that of the terms on latents.
+The images of a step are encoded together and decoded some at a time: the gradient by each latent is kept, and
+passes back through the encoder once, with that of the terms on latents.
 """
 
 from collections.abc import Mapping
@@ -34,11 +34,11 @@ from cryobench.reconstruction.networks import (
 from cryobench.rng import stream
 
 _MEMORY = 0.99
-"""Of the running means."""
+"""Weight of the previous value in running means."""
 
 
 class Autoencoder(nn.Module):
-    """The encoder of back-rotated images and the decoder of volumes."""
+    """Encoder of back-rotated images and decoder of volumes."""
 
     def __init__(self, encoder: VolumeEncoder, decoder: TemplateDecoder) -> None:
         super().__init__()
@@ -47,18 +47,18 @@ class Autoencoder(nn.Module):
 
 @dataclass
 class _Sums:
-    """Over the images of a batch that are here."""
+    """Sums over the images of a batch in this process."""
 
     data: Tensor
-    """Squared distances by the weights of the orientations, the images' own squares among them."""
+    """Squared distances weighted by orientation, including the images' own squares."""
     signal: Tensor
-    """Squared predictions by the same weights."""
+    """Squared predictions, weighted likewise."""
     variation: Tensor
     density: Tensor
 
 
 class OpusTraining(Training[RealSpaceImages]):
-    """Minibatches of images of one view, each through the encoder, a draw from its posterior, and the decoder."""
+    """Training on minibatches of images of one view: encoder, a draw from the posterior, decoder."""
 
     label = "epochs of OPUS-DSD"
     objective = (
@@ -127,7 +127,7 @@ class OpusTraining(Training[RealSpaceImages]):
         return self._report(sums, count, area, of_latents.detach(), divergence.detach(), prior.detach())
 
     def latents(self, indices: np.ndarray) -> Tensor:
-        """Means (b, K) of their posteriors, from images as they are."""
+        """Posterior means (b, K), from unaugmented images."""
         size = min(self._settings.batch_size, CHUNK)
         parts = np.split(indices, range(size, len(indices), size))
         return torch.cat([self.embed(part)[0] for part in parts])
@@ -146,7 +146,7 @@ class OpusTraining(Training[RealSpaceImages]):
 
     @property
     def has_other_views(self) -> bool:
-        """Whether the pool ever holds anything."""
+        """Whether the pool is ever non-empty."""
         return self._pool.n_views > 1
 
     @property
@@ -164,7 +164,7 @@ class OpusTraining(Training[RealSpaceImages]):
     def _compare(
         self, batch: RealSpaceBatch, latents: Tensor, inside: Tensor, step: int, epoch: int, area: float
     ) -> tuple[Float[Tensor, "b k"], _Sums]:
-        """Gradient by latents of the terms on images and volumes; that by weights is added up on the way."""
+        """Gradient by latents of the terms on images and volumes; that by weights is accumulated."""
         settings, count, k = self._settings, len(batch.indices), self._settings.z_dim
         turns = stream(self._seed, "azimuths", step).uniform(0, 2 * np.pi, count)[batch.own].astype(np.float32)
         azimuths = torch.from_numpy(turns).to(self.device)
@@ -197,7 +197,7 @@ class OpusTraining(Training[RealSpaceImages]):
         return gradients, sums
 
     def _orient(self, rotations: Tensor, azimuths: Tensor, turn: Tensor) -> Float[Tensor, "b j 3 3"]:
-        """Maps from the particle's frame to the volume's, of each orientation."""
+        """Rotations from the particle's frame to the volume's, for each orientation."""
         back = rotations.mT[:, None]
         if self._tilted is not None:
             back = back @ tilts(self._tilted, azimuths).mT
@@ -214,7 +214,7 @@ class OpusTraining(Training[RealSpaceImages]):
     def _report(
         self, sums: _Sums, count: int, area: float, of_latents: Tensor, divergence: Tensor, prior: Tensor
     ) -> dict[str, Tensor]:
-        """Terms of the loss, after the running means have taken them in."""
+        """Terms of the loss, after updating the running means."""
         whole = self.team.total(torch.stack([sums.data, sums.signal, sums.variation, sums.density])) / count
         residual, signal, variation, density = whole[0] / area, whole[1] / area, whole[2], whole[3]
         snr = signal / residual

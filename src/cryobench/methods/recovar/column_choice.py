@@ -1,4 +1,4 @@
-"""Which columns of the covariance are estimated: where variance is large and well seen (steps e and f)."""
+"""Choice of covariance columns: where variance is large and well measured (steps e and f)."""
 
 from itertools import product
 
@@ -54,8 +54,8 @@ def choose_columns(
 ) -> np.ndarray:
     """Frequencies (c, 3) as integers (x, y, z), best first: largest weight times variance, none near another.
 
-    From the half-space |ξ| ≤ ``radius`` without the origin; after each choice what lies within ``exclusion`` of it
-    or of its mate is dropped. Fewer than ``n_columns`` if there are no more.
+    From the half-space |ξ| ≤ ``radius`` without the origin; after each choice frequencies within ``exclusion`` of it
+    or of its Friedel mate are dropped. Fewer than ``n_columns`` if there are no more.
     """
     full, along_x = layout.frequencies
     keep_z = np.flatnonzero(np.abs(full) <= radius)

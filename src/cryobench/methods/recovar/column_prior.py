@@ -1,4 +1,4 @@
-"""Covariance columns under a prior, and the real volumes that they stand for (step h).
+"""Covariance columns under a prior, and the real volumes that they represent (step h).
 
 Σ_j = B_j / (H_j + R_j(|ω|)), R the noise power over the prior power τ² of a column in a shell. R starts from the
 outer product of the mean's prior and is iterated: with the FSC of the two half-sets' regularised columns,
@@ -46,12 +46,12 @@ def solve_columns(
         B and H of c columns.
     initial
         (c, s) first R of each column and shell.
-    mask
+    (z, y, x); volumes are multiplied by it and returned at its v voxels that are not 0.
         (z, y, x); volumes are multiplied by it and given at its v voxels that are not 0.
-    gridding
+    (z, y, x) correction by which inserted volumes are divided.
         (z, y, x) by which inserted volumes are divided.
     radius
-        Last shell that was inserted.
+        Last inserted shell.
     """
     size = mask.shape[-1]
     count = len(sums.top)
@@ -81,7 +81,7 @@ def solve_columns(
 def iterate_prior_by_sums(
     top: np.ndarray, bottom: np.ndarray, shells: np.ndarray, weights: np.ndarray, prior: np.ndarray, rounds: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """R (s,) after so many rounds from ``prior``, and the last FSC (s,): what the kernel is tested against.
+    """R (s,) after a number of rounds from ``prior``, and the last FSC (s,): reference for tests of the kernel.
 
     ``top`` (half, part, v), ``bottom`` (half, v), ``shells`` and ``weights`` (v,) of the entries.
     """

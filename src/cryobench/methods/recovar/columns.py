@@ -1,17 +1,17 @@
 """Columns of the covariance of the volumes' spectra at chosen frequencies ξ (step g).
 
 With residuals r_i = m_i (y_i − C_i P_i μ), m_i the image mask, E r rᴴ = A Σ Aᴴ + Γ. The least-squares fit of column
-ξ with the operator taken as diagonal is B / H,
+ξ, with the operator approximated as diagonal, is B / H,
 
     a_i  = Σ_q K(ω_q − ξ) C_q r_q                        the residual at ξ, where the slice passes near it
-    B(ω) = Σ_i A_i*(C r conj(a) − C n),   n_p = Σ_q K C_q Γ_pq      the noise's own covariance taken off
+    B(ω) = Σ_i A_i*(C r conj(a) − C n),   n_p = Σ_q K C_q Γ_pq      minus the noise's own covariance
     H(ω) = Σ_i A_i*(C² Σ_q K C_q²)
 
 over full slices, A* by the trilinear kernel (width 1) and K the triangular kernel of width 2 an axis. A column is
-complex and not Hermitian; its parts Cov(x̂_ω, Re x̂_ξ) and Cov(x̂_ω, Im x̂_ξ) are spectra of real volumes, which replace
-a by its real and imaginary part, share H, and stand for column −ξ too. Only images whose slice passes within reach
-of ξ, a share of about 2 / |ξ|, are touched. On the CPU a compiled kernel does it; elsewhere, and as its reference,
-plain PyTorch does.
+complex and not Hermitian; its parts Cov(x̂_ω, Re x̂_ξ) and Cov(x̂_ω, Im x̂_ξ) are spectra of real volumes, which
+replace a by its real and imaginary part, have H in common, and represent column −ξ too. Only images whose slice
+passes within reach of ξ, a fraction of about 2 / |ξ|, are used. On the CPU a compiled kernel does it; elsewhere, and
+as its reference, plain PyTorch does.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ WIDTH = 2.0
 """Half-width of K along each axis, in index units (published)."""
 
 _REACH = 8
-"""Distance in Fourier index units beyond which the kernel takes masked noise as independent."""
+"""Distance in Fourier index units beyond which the kernel treats masked noise as independent."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _insert_columns(
 
 
 class _CompiledSums:
-    """On the CPU: columns and half-sets are divided among threads, each with its own grid."""
+    """Sums on the CPU: columns and half-sets are divided among threads, each with its own grid."""
 
     def __init__(self, disc: HalfDisc, frequencies: np.ndarray, noise: np.ndarray, device: str = "cpu") -> None:
         self._disc, self._frequencies = disc, frequencies.astype(np.float32)
@@ -134,7 +134,7 @@ class _CompiledSums:
 
 
 class _SlicedSums:
-    """The same in plain PyTorch, on any device; masked noise is followed as far as it reaches."""
+    """The same in plain PyTorch, on any device; correlations of masked noise are exact at any distance."""
 
     def __init__(self, disc: HalfDisc, frequencies: np.ndarray, noise: np.ndarray, device: str = "cpu") -> None:
         self._disc, self._device = disc, device
@@ -158,7 +158,9 @@ class _SlicedSums:
             kernel, mirrored = (
                 (1 - (sign * points - column).abs() / WIDTH).clamp(min=0).prod(-1) for sign in (1, -1)
             )
-            twice = torch.cat([torch.zeros_like(mirrored[:, :1]), mirrored[:, 1:]], dim=1)  # zero is its own mate
+            twice = torch.cat(
+                [torch.zeros_like(mirrored[:, :1]), mirrored[:, 1:]], dim=1
+            )  # zero is its own Friedel mate
             found = (kernel * ctf * data + twice * ctf * data.conj()).sum(-1)
             weight = ((kernel + twice) * ctf**2).sum(-1)[:, None] * ctf**2
             spread, turned = (values * ctf * self._deviation for values in (kernel, mirrored))
@@ -185,7 +187,7 @@ class _SlicedSums:
 
 
 def _index_pairs(disc: HalfDisc) -> np.ndarray:
-    """(2r + 1, 2r + 1) by (ky, kx): 1 + packed index, negative where the entry is stored as its mate; 0 for none."""
+    """(2r + 1, 2r + 1) by (ky, kx): 1 + packed index, negative where the Friedel mate is stored; 0 for none."""
     radius = disc.radius
     table = np.zeros((2 * radius + 1, 2 * radius + 1), dtype=np.int64)
     along_x, along_y = disc.frequencies.T

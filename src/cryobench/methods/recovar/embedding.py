@@ -1,10 +1,10 @@
-"""Where each particle lies along the principal volumes, and how surely (step l).
+"""Coordinates of each particle along the principal volumes, and their precision (step l).
 
 With G = (A U_d)ᴴ Γ⁻¹ (A U_d), b = (A U_d)ᴴ Γ⁻¹ y, g = (A U_d)ᴴ Γ⁻¹ A μ and contrast c,
 
     z(c) = (c² G + Λ⁻¹)⁻¹ (c b − c² g),      P = (G' + Λ⁻¹) G'⁻¹ (G' + Λ⁻¹),  G' = c² G,
 
-z the most probable coordinates and P the inverse covariance of that estimator. c is the point of a grid with the
+z the most probable coordinates and P the inverse covariance of that estimator. c is the grid point of
 least residual plus prior. Without regularisation Λ⁻¹ = 0 and P = G'.
 """
 
@@ -34,7 +34,7 @@ def embed(
     *,
     fit_contrast: bool,
 ) -> dict[str, np.ndarray]:
-    """Embeddings along the first d principal volumes, for each of some d; one pass over the particles.
+    """Embeddings along the first d principal volumes, for each of several d; one pass over the particles.
 
     Arrays by name, such as ``latents_4``, and ``latents_4_noreg`` without regularisation: ``latents`` (n, d),
     ``precisions`` (n, d (d + 1) / 2), the upper triangles of inverse covariances of the estimated latents,
@@ -94,7 +94,7 @@ def _solve(
     systems = scale**2 * (gram + ridge)[:, None] + prior
     sides = contrasts[None, :, None] * match[:, None] - (contrasts**2)[None, :, None] * with_mean[:, None]
     latents = torch.linalg.solve(systems, sides[..., None])[..., 0]
-    # |y − c A (μ + U z)|² + zᵀ Λ⁻¹ z without |y|²: at the solution only −zᵀ side is left of what holds z.
+    # |y − c A (μ + U z)|² + zᵀ Λ⁻¹ z without |y|²: at the solution the terms in z sum to −zᵀ side.
     cost = contrasts**2 * mean_power[:, None] - 2 * contrasts * mean_match[:, None] - (latents * sides).sum(-1)
     best = cost.argmin(dim=1)
     chosen = torch.arange(len(gram), device=gram.device)

@@ -1,8 +1,8 @@
-"""Where the molecule can be: in volumes, and in the images seen from each particle's direction (step c).
+"""Region of the molecule: in volumes, and in images along each particle's viewing direction (step c).
 
 The mask is for volumes, its dilated copy for images and noise. ``MaskedImages`` projects the latter at each pose and
-multiplies images by it in real space, which takes away the noise of the solvent. In Fourier space the noise of
-neighbouring entries then is no longer independent: for noise whose power σ² varies slowly,
+multiplies images by it in real space, which removes the noise of the solvent. In Fourier space the noise of
+neighbouring entries is then no longer independent: for noise whose power σ² varies slowly,
 
     E ε_p conj(ε_q) = σ_p σ_q M₂(p − q) / n²,    M₂ the transform of the squared image mask.
 """
@@ -25,16 +25,16 @@ from cryobench.volumes.mask import make_soft_mask
 _EDGE_PX = 3.0
 _DILATION_PER_PX = 6 / 128
 _FULL_DEPTH = 3.0
-"""Voxels of mask along the line of sight from which on a pixel counts as inside; below, in proportion."""
+"""Voxels of mask along the line of sight from which a pixel counts as inside; below, in proportion."""
 
 
 def choose_masks(
     particles: Particles, settings: RecovarSettings, mean: Tensor
 ) -> tuple[Tensor, Tensor, tuple[str, ...]]:
-    """Mask and dilated mask (z, y, x) in [0, 1], soft over 3 px, and what a user should know of them.
+    """Mask and dilated mask (z, y, x) in [0, 1], with a soft edge of 3 px, and notes for the user.
 
-    ``mean`` is the mean volume, around which a mask is drawn if the settings ask for that. ValueError if a mask holds
-    nothing within the largest sphere of the box.
+    ``mean`` is the mean volume, from which a mask is made if the settings request it. ValueError if a mask is
+    empty within the largest sphere of the box.
     """
     sphere, given, notes = find_masks(particles)
     if settings.mask == "half-maps":
@@ -43,10 +43,10 @@ def choose_masks(
         region = (given > 0.5).float()
     else:
         if settings.mask == "given":
-            return sphere, sphere, (f"{notes[0]} One drawn around the molecule finds more: --set mask=half-maps.",)
+            return sphere, sphere, (f"{notes[0]} A mask made from the data may be better: --set mask=half-maps.",)
         return sphere, sphere, ()
     if not (region * sphere).any():
-        raise ValueError("the mask holds no voxel inside the largest sphere of the box: check how it is centred.")
+        raise ValueError("the mask has no voxel inside the largest sphere of the box: check that it is centred.")
     dilation = settings.dilation
     if dilation is None:
         dilation = round(_DILATION_PER_PX * particles.box_size)
@@ -62,7 +62,7 @@ class MaskedImages:
     """Image masks of particles at their poses, and images multiplied by them."""
 
     mask_ft: FourierVolume
-    """Of the dilated mask, ready for slicing."""
+    """Projector of the dilated mask."""
     disc: HalfDisc
 
     @staticmethod
@@ -83,9 +83,10 @@ class MaskedImages:
 def masked_residuals(
     spectra: PosedSpectra, mean_ft: FourierVolume, mask: Tensor | None
 ) -> Iterator[tuple[Posed, Tensor | None]]:
-    """Batches of a shard whose data are what the mean leaves over, times the image masks (m, y, x), which come along.
+    """Batches of a shard whose data are the residuals from the mean times the image masks (m, y, x), with these
+    masks.
 
-    ``mask`` (z, y, x) is projected to give these; None for whole images, without masks.
+    ``mask`` (z, y, x) is projected to make these; None for whole images, without masks.
     """
     disc, mean_ft = spectra.disc, mean_ft.to(spectra.device)
     window = None if mask is None else MaskedImages.of(mask.to(spectra.device), disc)

@@ -1,4 +1,4 @@
-"""Half-set means, the mean, and the prior that their agreement gives (step b).
+"""Half-set means, the mean, and the prior from their agreement (step b).
 
 F_h = Σ_{i in h} A_i*(C y / σ²),   W_h = Σ_{i in h} A_i*(C² / σ²)     inserted on a grid padded twice
 SSNR = FSC / (1 − FSC) of the unregularised halves,   1 / τ² = ⟨W⟩ / SSNR shell by shell
@@ -21,7 +21,7 @@ _FLOOR = 1e-3
 
 @dataclass(frozen=True)
 class HalfSetMean:
-    """The mean volume and what the half-sets say of it."""
+    """The mean volume, with half-set statistics."""
 
     volume: Tensor
     """(z, y, x), regularised, inside the sphere."""
@@ -33,7 +33,7 @@ class HalfSetMean:
     """(n // 2 + 1,) mean of W_0 + W_1 in each shell, in units of 1/σ²."""
 
     def spectrum(self) -> FourierVolume:
-        """The mean ready for slicing, on a padded grid: what its slices lack would look like heterogeneity."""
+        """The mean, ready for slicing, on a padded grid: interpolation errors would look like heterogeneity."""
         return volume_to_fourier(self.volume, padding=PADDING)
 
     @property

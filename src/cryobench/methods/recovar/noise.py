@@ -1,10 +1,10 @@
-"""Noise power of each shell: what the images hold outside the molecule (step d).
+"""Noise power of each shell, from the images outside the molecule (step d).
 
-An image mask m' = 1 − m, m the projected dilated mask, leaves of noise with power σ²(q) the power
-Σ_q |M'(p − q)|² σ²(q) / n⁴ at p. For a spectrum that varies slowly that is σ²(p) times the share of |M'|² that falls
+An image mask m' = 1 − m, m the projected dilated mask, reduces noise of power σ²(q) to the power
+Σ_q |M'(p − q)|² σ²(q) / n⁴ at p. For a slowly varying spectrum that is σ²(p) times the fraction of |M'|²
 from inside the disc, which is summed exactly. The spectrum found outside is bounded from above by that of the
-residual inside, which holds the heterogeneity as well; where the mask leaves nothing outside, the bound stands alone.
-
+residual inside, which contains the heterogeneity as well; where the mask leaves no pixels outside, only the bound
+is used.
 A molecule that fills its box, or whose image the CTF spreads beyond the mask, leaves signal outside. So once the
 subspace is known, the residual of a fit by its leading volumes, corrected for its degrees of freedom, is a third
 bound (``bound_noise``; not in the published method):
@@ -16,6 +16,7 @@ Source: Gilles & Singer, PNAS 122 (2025), doi:10.1073/pnas.2419140122, supplemen
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench.fourier import fft_images, ifft_images
@@ -30,10 +31,12 @@ _LEAST_OUTSIDE = 0.02
 _LEAST_SHARE = 0.1
 
 
-def estimate_noise_outside(passes: Passes, mean_ft: FourierVolume, mask: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def estimate_noise_outside(
+    passes: Passes, mean_ft: FourierVolume, mask: Float[Tensor, "z y x"]
+) -> tuple[Float[np.ndarray, "s"], Float[np.ndarray, "s"]]:
     """Noise power (radius + 1,) of the unnormalised transform, and that of the residual inside the mask.
 
-    ``mask`` (z, y, x) is the dilated one. A shell in which nothing positive is found gets a tenth of the images'
+    ``mask`` (z, y, x) is the dilated one. A shell without positive power gets a tenth of the images'
     power.
     """
     sums, _ = passes.run(_measure, mean_ft, mask)
@@ -66,8 +69,10 @@ def _measure(spectra: PosedSpectra, mean_ft: FourierVolume, mask: Tensor) -> tup
     return sums, {}
 
 
-def bound_noise(passes: Passes, mean_ft: FourierVolume, basis_ft: FourierVolume, noise: np.ndarray) -> np.ndarray:
-    """The least of a noise power (radius + 1,) and that of the residuals of fits by mean and components."""
+def bound_noise(
+    passes: Passes, mean_ft: FourierVolume, basis_ft: FourierVolume, noise: Float[np.ndarray, "s"]
+) -> Float[np.ndarray, "s"]:
+    """The smaller of a noise power (radius + 1,) and that of the residuals of fits by mean and components."""
     sums, _ = passes.run(_measure_fits, mean_ft, basis_ft, noise)
     return np.minimum(noise, sums["power"] / np.maximum(sums["freedom"], 1e-30))
 
@@ -79,7 +84,7 @@ def _measure_fits(
     mean_ft, basis_ft = mean_ft.to(device), basis_ft.to(device)
     eye = torch.eye(basis_ft.n_volumes, device=device)
     weights = torch.from_numpy(disc.weights).to(device)
-    # What an entry of a whitened row was multiplied by.
+    # Factor of an entry of a whitened row.
     entry = (2 * weights / torch.from_numpy(noise[disc.shells]).to(device)).float()
     power, freedom = np.zeros(disc.radius + 1), np.zeros(disc.radius + 1)
     for batch in spectra.batches():
@@ -91,7 +96,7 @@ def _measure_fits(
             inverse = torch.linalg.inv((gram + ridge).double()).float()
             left = data - (rows @ (inverse @ match[..., None]))[..., 0]
             leverage = ((rows @ inverse) * rows).sum(-1)
-            # Of both parts of an entry, freed of its weight, which the sum over a shell brings back.
+            # Both parts of an entry, without its weight, which the sum over a shell applies again.
             squares, shares = (values.unflatten(-1, (-1, 2)).sum(-1) for values in (left.square(), leverage))
             power += disc.sum_shells(squares / entry).sum(0).cpu().numpy()
             freedom += disc.sum_shells(1 - shares / (2 * weights)).sum(0).cpu().numpy()
@@ -99,10 +104,10 @@ def _measure_fits(
 
 
 def _normalise(power: np.ndarray, window: Tensor, disc: HalfDisc) -> np.ndarray:
-    """Mean power of each shell over what white noise of power one within the disc leaves there."""
+    """Mean power of each shell relative to that of windowed white noise of power one within the disc."""
     size = disc.box_size
     within = disc.to_images(torch.ones(1, len(disc.index), dtype=torch.complex128))
-    # Σ_q |M(p − q)|² over the disc, by way of real space.
+    # Σ_q |M(p − q)|² over the disc, computed in real space.
     left = fft_images(ifft_images(window + 0j, size) * within[0]).real * size**2
     shares = disc.sum_shells(disc.pack(left)[None] / size**4)[0].numpy() / disc.shell_weights
     return power / disc.shell_weights / np.maximum(shares, _LEAST_SHARE * shares.max())

@@ -1,4 +1,4 @@
-"""Work that fits in the memory given: columns at a time, and whether images are kept. Neither changes a result."""
+"""Plan of the work within the memory budget: columns at a time, and kept images. Results do not change."""
 
 from dataclasses import dataclass
 
@@ -19,31 +19,31 @@ from cryobench.reconstruction.statistics import disc_of
 COMPONENTS = 100
 _FIXED_BYTES = 1e8
 _BATCH_BYTES_PER_PIXEL = 40
-"""Of a batch of images, their masks and their slices."""
+"""Memory for a batch of images, their masks and their slices."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Numbers that follow from settings and memory."""
+    """Numbers that follow from settings and memory budget."""
 
     n_components: int
     column_batch: int
-    """Columns whose sums are in memory at a time: one pass over the particles each."""
+    """Columns whose sums are in memory at once: one pass over the particles each time."""
     image_bytes: float
-    """For keeping spectra; 0 if they are read anew in each pass."""
+    """Bytes for keeping spectra; 0 if they are read again in each pass."""
     sizes: KernelSizes
-    """Of the kernel of a volume."""
+    """Memory of the kernel regression of a volume."""
 
 
 def make_plan(settings: RecovarSettings, compute: Compute, n: int, box_size: int, mask_voxels: int) -> Plan:
-    """The plan for n particles in a box with that many voxels in the mask.
+    """Plan for n particles in a box with that many voxels in the mask.
 
     Raises
     ------
     ValueError
         If latent dimensions exceed components or particles, or half-sets are too small for ``min_particles``.
     MemoryShortage
-        If what was asked for does not fit in the budget.
+        If the requested sizes do not fit in the budget.
     """
     largest, workers = max(settings.dimensions), compute.n_workers
     n_components = settings.n_components or min(COMPONENTS, 2 * settings.n_columns)
@@ -66,10 +66,10 @@ def make_plan(settings: RecovarSettings, compute: Compute, n: int, box_size: int
     grid, padded = (float(np.prod(GridLayout(box_size, padding, "trilinear").shape)) for padding in (1, PADDING))
     fixed = _FIXED_BYTES + CHUNK * _BATCH_BYTES_PER_PIXEL * box_size**2
     solved = 2 * settings.n_columns * mask_voxels * 4
-    column = 3 * 2 * grid * CHANNELS * 4  # sums of both half-sets, their totals, and the work on these
+    column = 3 * 2 * grid * CHANNELS * 4  # sums of both half-sets, their totals, and work arrays
 
     def needed(components: int) -> float:
-        """Bytes of the largest step, in all workers."""
+        """Bytes of the largest step, over all workers."""
         pairs = components * (components + 1) / 2
         volumes = components * (4 * box_size**3 + 8 * grid)
         covariance = volumes + pairs**2 * (12 if components <= MOST_DIRECT else 8)
@@ -81,7 +81,7 @@ def make_plan(settings: RecovarSettings, compute: Compute, n: int, box_size: int
         n_components,
         items=f"components and {settings.n_columns} columns of {box_size} px",
         setting="n_components",
-        advice=f"Or lower n_columns, or dimensions (now up to {largest}).",
+        advice=f"Alternatively lower n_columns, or dimensions (now up to {largest}).",
     )
     images = bytes_to_keep(n, disc_of(box_size), left, n_shards=workers)
     fitting = int(((compute.memory - images) / workers - fixed - solved) // column)

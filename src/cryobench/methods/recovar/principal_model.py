@@ -31,7 +31,7 @@ from cryobench.volumes.mask import make_largest_sphere
 
 @dataclass(frozen=True)
 class PrincipalModel:
-    """x = μ + Σ_k z_k V_k with z_k of variance λ_k, seen in noise of power σ²."""
+    """x = μ + Σ_k z_k V_k with z_k of variance λ_k, and noise of power σ²."""
 
     mean: HalfSetMean
     noise: np.ndarray
@@ -41,11 +41,11 @@ class PrincipalModel:
     components: Tensor
     """(k, z, y, x) orthonormal, by descending variance; zero outside the mask."""
     variances: np.ndarray
-    """(m,) of all components of the subspace, m ≥ k."""
+    """(m,) variances of all components of the subspace, m ≥ k."""
     frequencies: np.ndarray
-    """(c, 3) of the covariance columns, (x, y, z) index units."""
+    """(c, 3) frequencies of the covariance columns, (x, y, z) index units."""
     column_fsc: np.ndarray
-    """(c, s) of their half-sets."""
+    """(c, s) FSC of their half-sets."""
 
     def spectrum(self) -> tuple[FourierVolume, FourierVolume]:
         """Mean and components ready for slicing."""
@@ -54,18 +54,18 @@ class PrincipalModel:
 
 @dataclass(frozen=True)
 class ModelEstimate:
-    """An estimate of the model: what all its steps are given."""
+    """Estimation of the model, with the inputs of all its steps."""
 
     particles: Particles
     passes: Passes
-    """Over them."""
+    """Passes over the particles."""
     halves: np.ndarray
     """(n,) 0 or 1."""
     plan: Plan
     settings: RecovarSettings
     context: RunContext
     kept: Checkpoint
-    """Steps that are finished."""
+    """Finished steps."""
 
     def run(self) -> PrincipalModel:
         """The model. Errors as ``Recovar.estimate``."""
@@ -116,7 +116,7 @@ class ModelEstimate:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Regularised columns as real volumes (2 c, v) inside the mask, and their FSC (c, s).
 
-        As many as fit are made at a time. Each is kept by itself: a run that goes on with another budget takes up all
+        As many as fit are computed at once. Each is kept separately: a run resumed with another budget reuses all
         that are done.
         """
         size, radius, count = self.passes.disc.box_size, self.passes.disc.radius, len(frequencies)
@@ -138,7 +138,7 @@ class ModelEstimate:
                 part = np.array(missing[first : first + self.plan.column_batch])
                 sums = accumulate_columns(self.passes, frequencies[part], mean_ft, window, noise, self.halves)
                 solved, curves[part] = solve_columns(sums, initial[part], mask, gridding, radius=radius)
-                del sums  # before the next ones are made
+                del sums  # before the next ones are allocated
                 for column, pair in zip(part, solved.reshape(len(part), 2, -1), strict=True):
                     volumes[2 * column : 2 * column + 2] = pair
                     self.kept.keep(f"column-{column:03d}", {"volumes": pair, "fsc": curves[column]})
@@ -149,16 +149,16 @@ class ModelEstimate:
     def _find_components(
         self, columns: np.ndarray, mean: HalfSetMean, mask: Tensor, noise: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Leading components inside the mask (k, v), variances of all, and the noise they bound."""
+        """Leading components inside the mask (k, v), variances of all, and the noise bounded by them."""
         leading = max(self.settings.dimensions)
         basis = find_subspace(columns, self.plan.n_components, self.context.seed)[0]
         if self.settings.fit_contrast:
             basis = with_mean_first(basis, mean.volume[mask > 0])
         mean_ft = mean.spectrum()
-        # What the columns span most of, fitted to the images, bounds the noise by what it leaves over.
+        # The noise is bounded by the residuals of a fit of the leading span of the columns.
         power = bound_noise(self.passes, mean_ft, volume_to_fourier(spread_inside(basis[:leading], mask)), noise)
         covariance = project_covariance(self.passes, mean_ft, volume_to_fourier(spread_inside(basis, mask)), power)
-        # What contrast adds lies along the mean and is left there.
+        # The effect of contrast is along the mean and is not removed there.
         own = slice(1 if self.settings.fit_contrast else 0, None)
         volumes, variances = principal_volumes(basis[own], covariance[own, own])
         return {"components": volumes[:leading].numpy(), "variances": variances, "noise": power}

@@ -1,4 +1,4 @@
-"""``recovar``: the steps in their order, and what is made of them."""
+"""``recovar``: the steps in order, and the resulting reconstruction."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -39,8 +39,8 @@ class Recovar(Method[RecovarSettings]):
     Settings = RecovarSettings
     presets: ClassVar[Mapping[str, Preset]] = {
         "paper": Preset(
-            "As in CryoBench (arXiv:2408.05526): latents of 10 dimensions, a volume at each query particle's; sizes "
-            "as published with the method (PNAS 122 (2025) e2419140122) but where a setting says otherwise.",
+            "As in CryoBench (arXiv:2408.05526): latents of 10 dimensions, a volume at that of each query particle; "
+            "sizes as published with the method (PNAS 122 (2025) e2419140122) except where a setting says otherwise.",
             {"latent_dimension": 10},
         ),
         "laptop": Preset("The defaults in a box of at most 64 px, for two cores.", {"box": 64}),
@@ -57,26 +57,26 @@ class Recovar(Method[RecovarSettings]):
     }
 
     def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
-        """As ``Method.estimate``. Every finished step and every finished volume is kept in the checkpoint.
+        """As ``Method.estimate``. Every finished step and volume is kept in the checkpoint.
 
-        ``model`` holds what volumes are decoded from, and mean, components, variances, noise, half-sets, the columns,
+        ``model`` holds the arrays of the decoder, and mean, components, variances, noise, half-sets, the columns,
         and every embedding (``latents_10``, ``precisions_10`` with the upper triangle of each (d, d) matrix,
         ``contrasts_10``; ``_noreg`` without the prior).
 
         Raises
         ------
         ValueError
-            If latent dimensions exceed particles or components, particles are all alike, or a half-set is too small
+            If latent dimensions exceed particles or components, all particles are equal, or a half-set is too small
             for ``min_particles``.
         MemoryShortage
-            If the sizes asked for do not fit in the budget.
+            If the requested sizes do not fit in the budget.
         FormatError
             If the checkpoint holds the steps of another call.
         """
         settings, n, size = self.settings, len(particles), particles.box_size
         halves = split_halves(n, context.seed)
         particles, of_background = level_background(particles)
-        # A mask drawn around the mean is not known yet: count the sphere.
+        # A mask made from the mean is not known yet: assume the sphere.
         mask, _, notes = choose_masks(particles, settings, make_largest_sphere(size))
         plan = make_plan(settings, context.compute, n, size, int((mask > 0).sum()))
         contrasts: np.ndarray | None = None
@@ -149,7 +149,7 @@ class Recovar(Method[RecovarSettings]):
     def _add_volumes(
         self, found: Reconstruction, findings: list[Finding], particles: Particles, context: RunContext
     ) -> Reconstruction:
-        """With the volumes of the query particles, the latent density, a path through it, and volumes there."""
+        """Reconstruction with the volumes of the query particles, latent density, and volumes along a path."""
         settings, latents = self.settings, found.latents
         assert latents is not None
         density = latent_density(
@@ -178,5 +178,5 @@ class Recovar(Method[RecovarSettings]):
 
     @property
     def _chosen(self) -> str:
-        """Name of the embedding whose latents count."""
+        """Name of the chosen embedding."""
         return f"{self.settings.latent_dimension}" + ("" if self.settings.regularised else "_noreg")

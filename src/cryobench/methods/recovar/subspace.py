@@ -1,4 +1,4 @@
-"""The subspace of the columns, the covariance within it and its principal volumes (steps i to k).
+"""Subspace of the columns, the covariance within it and its principal volumes (steps i to k).
 
 The columns' real volumes span it: a randomised singular value decomposition. The covariance within it is a
 least-squares fit of second moments. With whitened slices of the basis, G_i = (A_i U)ᴴ Γ⁻¹ (A_i U) and
@@ -7,12 +7,13 @@ b_i = (A_i U)ᴴ Γ⁻¹ (y_i − A_i μ), both real,
     E b_i b_iᵀ = G_i S G_i + G_i      =>      Σ_i G_i S G_i = Σ_i (b_i b_iᵀ − G_i),   S symmetric.
 
 In the entries of S this is a linear system whose matrix holds the sums Σ_i G_ac G_db: nothing but the second moment
-matrix of the entries of G, one matrix product per batch of particles. A direct solver takes it up to
+matrix of the entries of G, one matrix product per batch of particles. A direct solver is used up to
 ``MOST_DIRECT`` components, conjugate gradients beyond. S = Q Λ Qᵀ turns the basis into principal volumes U Q.
 """
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from scipy.sparse.linalg import LinearOperator, cg
 from torch import Tensor
 
@@ -29,7 +30,9 @@ _RIDGE = 1e-6
 _OVERSAMPLING, _POWER_ROUNDS = 20, 3
 
 
-def find_subspace(columns: np.ndarray, n_components: int, seed: int) -> tuple[Tensor, np.ndarray]:
+def find_subspace(
+    columns: Float[np.ndarray, "c v"], n_components: int, seed: int
+) -> tuple[Float[Tensor, "k v"], Float[np.ndarray, "k"]]:
     """Orthonormal volumes (k, v) that best span columns (c, v), and their singular values (k,), descending.
 
     By a randomised range finder with power iterations (Halko, Martinsson & Tropp, SIAM Review 53 (2011) 217,
@@ -47,14 +50,16 @@ def find_subspace(columns: np.ndarray, n_components: int, seed: int) -> tuple[Te
     return (right[:rank] @ basis.T).contiguous(), values[:rank].numpy()
 
 
-def with_mean_first(basis: Tensor, mean: Tensor) -> Tensor:
-    """Orthonormal volumes (k + 1, v) of which the first is the mean's direction."""
+def with_mean_first(basis: Float[Tensor, "k v"], mean: Float[Tensor, "v"]) -> Float[Tensor, "k+1 v"]:
+    """Orthonormal volumes (k + 1, v) of which the first is along the mean."""
     stacked = torch.cat([mean[None] / torch.linalg.norm(mean), basis])
     return torch.linalg.qr(stacked.T).Q.T.contiguous()
 
 
-def project_covariance(passes: Passes, mean_ft: FourierVolume, basis_ft: FourierVolume, noise: np.ndarray) -> Tensor:
-    """S (k, k) float64, symmetric, not made positive. ``basis_ft`` holds k volumes."""
+def project_covariance(
+    passes: Passes, mean_ft: FourierVolume, basis_ft: FourierVolume, noise: Float[np.ndarray, "s"]
+) -> Float[Tensor, "k k"]:
+    """S (k, k) float64, symmetric, possibly indefinite. ``basis_ft`` holds k volumes."""
     sums, _ = passes.run(_sum_moments, mean_ft, basis_ft, noise)
     return solve_moments(sums["moments"], sums["right"])
 
@@ -80,7 +85,7 @@ def _sum_moments(
     return {"moments": moments.cpu(), "right": right.cpu()}, {}
 
 
-def solve_moments(moments: Tensor, right: Tensor) -> Tensor:
+def solve_moments(moments: Float[Tensor, "m m"], right: Float[Tensor, "k k"]) -> Float[Tensor, "k k"]:
     """S (k, k) from Σ G_ab G_cd over the pairs a ≤ b (m, m), as upper triangles list them, and Σ (b bᵀ − G)."""
     k = len(right)
     rows, columns = torch.triu_indices(k, k)
@@ -110,8 +115,10 @@ def solve_moments(moments: Tensor, right: Tensor) -> Tensor:
     return result
 
 
-def principal_volumes(basis: Tensor, covariance: Tensor) -> tuple[Tensor, np.ndarray]:
-    """Principal volumes (k, v) and variances (k,), descending; what is not positive is set to 1e-6 of the first."""
+def principal_volumes(
+    basis: Float[Tensor, "k v"], covariance: Float[Tensor, "k k"]
+) -> tuple[Float[Tensor, "k v"], Float[np.ndarray, "k"]]:
+    """Principal volumes (k, v) and variances (k,), descending; those not positive are set to 1e-6 of the first."""
     values, vectors = torch.linalg.eigh(covariance)
     order = torch.argsort(values, descending=True)
     values = values[order].clamp(min=1e-6 * float(values.max().clamp(min=1e-30)))
@@ -120,7 +127,7 @@ def principal_volumes(basis: Tensor, covariance: Tensor) -> tuple[Tensor, np.nda
     return volumes * torch.where(signs == 0, 1.0, signs)[:, None], values.numpy()
 
 
-def spread_inside(volumes: Tensor, mask: Tensor) -> Tensor:
+def spread_inside(volumes: Float[Tensor, "k v"], mask: Float[Tensor, "z y x"]) -> Float[Tensor, "k z y x"]:
     """Volumes (k, z, y, x) of values (k, v) inside a mask, 0 outside."""
     full = torch.zeros(len(volumes), *mask.shape)
     full[:, mask > 0] = volumes

@@ -1,17 +1,18 @@
-"""Slices of K volumes as real rows of whitened images, and the products that least squares over them need.
+"""Slices of K volumes as real rows of whitened images, and their products for least squares.
 
-An entry p of an image counts by its weight w_p (½ or 1, see ``HalfDisc``), twice for its mate, over the noise:
+An entry p of an image has weight w_p (½ or 1, see ``HalfDisc``), doubled for its Friedel mate, over the noise:
 
     X[i, (p, part), k] = √(2 w_p / σ²_p) · C_p · part of V_k at p,      G_i = Xᵀ X = (A U)ᴴ Γ⁻¹ (A U),
 
 the parts being real and imaginary. On the CPU a compiled kernel reads the K interleaved values of a voxel at once
-and writes rows as the matrix product wants them; elsewhere, and as its reference, slices are extracted.
+and writes rows in the layout of the matrix product; elsewhere, and as its reference, slices are extracted.
 """
 
 from itertools import pairwise
 
 import numpy as np
 import torch
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from cryobench._threads import count_threads, run_parts
@@ -21,27 +22,29 @@ from cryobench.imaging.kernels.cpu.whitened import fill_rows
 from cryobench.reconstruction.images import Posed, predict_images
 
 _BYTES_AT_ONCE = {"cpu": 2e7, "cuda": 5e8}
-"""Of slices: what stays in a cache, or what keeps a GPU busy."""
+"""Memory for slices: fits a cache, or keeps a GPU busy."""
 
 
 def small_batches(batch: Posed, disc: HalfDisc, n_volumes: int) -> list[Posed]:
-    """Parts of a batch, in order, whose slices of all volumes are made at once."""
+    """Parts of a batch, in order, whose slices of all volumes are made together."""
     size = disc.box_size * (disc.box_size // 2 + 1) * 8 * n_volumes
     step = max(1, int(_BYTES_AT_ONCE[batch.data.device.type] // size))
     return [batch.cut(first, first + step) for first in range(0, len(batch), step)]
 
 
-def whitening(disc: HalfDisc, noise: np.ndarray) -> Tensor:
+def whitening(disc: HalfDisc, noise: Float[np.ndarray, "s"]) -> Float[Tensor, "p"]:
     """√(2 w / σ²) (p,) float32 for noise power (radius + 1,)."""
     return torch.from_numpy(np.sqrt(2 * disc.weights / noise[disc.shells])).float()
 
 
-def whitened_rows(volume_ft: FourierVolume, batch: Posed, disc: HalfDisc, noise: np.ndarray) -> Tensor:
+def whitened_rows(
+    volume_ft: FourierVolume, batch: Posed, disc: HalfDisc, noise: Float[np.ndarray, "s"]
+) -> Float[Tensor, "m p2 k"]:
     """X (m, 2 p, k) float32 of a stack of k volumes on the grid of ``disc``'s box."""
     if batch.data.device.type != "cpu":
         return whitened_rows_by_slices(volume_ft, batch, disc, noise)
     if not volume_ft.is_stack or volume_ft.kernel != "trilinear" or volume_ft.box_size != disc.box_size:
-        raise ValueError("rows are those of a stack of volumes, trilinear, of the particles' box size.")
+        raise ValueError("whitened rows need a trilinear stack of volumes in the particles' box size.")
     layout, count = volume_ft.layout, len(batch)
     factors = (batch.ctf * whitening(disc, noise)).numpy()
     rows = np.empty((count, 2 * len(disc.index), volume_ft.n_volumes), dtype=np.float32)
@@ -61,16 +64,20 @@ def whitened_rows(volume_ft: FourierVolume, batch: Posed, disc: HalfDisc, noise:
     return torch.from_numpy(rows)
 
 
-def whitened_rows_by_slices(volume_ft: FourierVolume, batch: Posed, disc: HalfDisc, noise: np.ndarray) -> Tensor:
-    """The same from extracted slices: any device, and what the kernel is tested against."""
+def whitened_rows_by_slices(
+    volume_ft: FourierVolume, batch: Posed, disc: HalfDisc, noise: Float[np.ndarray, "s"]
+) -> Float[Tensor, "m p2 k"]:
+    """The same from extracted slices: for any device, and as the reference in tests of the kernel."""
     return whitened_data(predict_images(volume_ft, batch, disc), disc, noise).mT
 
 
-def whitened_data(values: Tensor, disc: HalfDisc, noise: np.ndarray) -> Tensor:
-    """(..., 2 p) real rows of packed spectra (..., p), as those of ``whitened_rows``."""
+def whitened_data(
+    values: Complex[Tensor, "*m p"], disc: HalfDisc, noise: Float[np.ndarray, "s"]
+) -> Float[Tensor, "*m p2"]:
+    """(..., 2 p) real rows of packed spectra (..., p), in the layout of ``whitened_rows``."""
     return torch.view_as_real(values * whitening(disc, noise).to(values.device)).flatten(-2)
 
 
-def whitened_products(rows: Tensor, *data: Tensor) -> list[Tensor]:
+def whitened_products(rows: Float[Tensor, "m p2 k"], *data: Tensor) -> list[Tensor]:
     """G (m, k, k) = Xᵀ X of rows (m, 2 p, k), and b (m, k) = Xᵀ d of each of the data (m, 2 p)."""
     return [rows.mT @ rows, *((rows.mT @ each[..., None])[..., 0] for each in data)]

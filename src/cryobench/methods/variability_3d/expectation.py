@@ -1,4 +1,4 @@
-"""The expectation step, and the sums from which the next components follow, in one pass over the particles.
+"""The expectation step, and the sums for the next components, in one pass over the particles.
 
 With A_i = [C_i P_i V_k] and m_i = C_i P_i μ at the entries of the half-disc, whitened by the noise, the latents z_i
 and the scale α_i of a particle maximise
@@ -6,9 +6,9 @@ and the scale α_i of a particle maximise
     −Σ w |y_i − α_i (m_i + A_i z_i)|² / σ² − λ |z_i|² / 2 :
     (α² G + λ) z = α (A* y − α A* m),   α = Re ⟨m + A z, y⟩ / |m + A z|²,   G = A* A,
 
-where z is measured in its own standard deviations, so that λ = 1 would be the prior of probabilistic PCA and λ = 0.01
-is close to least squares. The two equations are solved in turn. What a fit of z takes of the noise of shell s,
-tr[(α² G + λ)⁻¹ G_s], is summed too: without it the noise would be underestimated.
+where z is in units of its standard deviation, so that λ = 1 would be the prior of probabilistic PCA and λ = 0.01
+is close to least squares. The two equations are solved alternately. The part of the noise of shell s absorbed by a
+fit of z, tr[(α² G + λ)⁻¹ G_s], is summed too: without it the noise would be underestimated.
 """
 
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench._threads import count_threads, run_parts
@@ -29,7 +30,7 @@ from cryobench.reconstruction.images import Posed, PosedSpectra, predict_images
 
 @dataclass(frozen=True)
 class VariabilityModel:
-    """Mean and components, ready for slicing, and the noise they are compared by."""
+    """Mean and components, ready for slicing, and the noise of the comparison."""
 
     volumes: FourierVolume
     """Stack of the mean and the K components, each times the standard deviation of its latent."""
@@ -48,7 +49,7 @@ class VariabilityModel:
 
 @dataclass(frozen=True)
 class Fit:
-    """What was found for some particles."""
+    """Fit of some particles."""
 
     latents: Tensor
     """(m, k) float64, in standard deviations."""
@@ -59,7 +60,7 @@ class Fit:
     power: np.ndarray
     """(radius + 1,) Σ w |y − α (m + A z)|² of each shell, over all of them."""
     leverage: np.ndarray
-    """(radius + 1,) real degrees of freedom that the latents took of each shell."""
+    """(radius + 1,) real degrees of freedom of the latents in each shell."""
     numerator: Tensor
     """(m, y, h) C (y − α (m + A z)) / σ², to insert."""
     weight: Tensor
@@ -67,7 +68,7 @@ class Fit:
 
 
 def fit_particles(batch: Posed, scales: Tensor, model: VariabilityModel, disc: HalfDisc) -> Fit:
-    """Latents and scales of particles, from scales (m,) to start with; ``disc`` is that of the model's box."""
+    """Latents and scales of particles, from initial scales (m,); ``disc`` is that of the model's box."""
     body = _fit_compiled if batch.data.device.type == "cpu" else fit_by_slices
     return body(batch, scales, model, disc)
 
@@ -119,7 +120,7 @@ def _fit_compiled(batch: Posed, scales: Tensor, model: VariabilityModel, disc: H
 
 
 def fit_by_slices(batch: Posed, scales: Tensor, model: VariabilityModel, disc: HalfDisc) -> Fit:
-    """The same from extracted slices: any device, and what the kernel is tested against."""
+    """The same from extracted slices: for any device, and as the reference in tests of the kernel."""
     device, k = batch.data.device, model.n_components
     predicted = predict_images(model.volumes, batch, disc)
     inverse = disc.spread(1 / model.noise, device)
@@ -146,7 +147,7 @@ def fit_by_slices(batch: Posed, scales: Tensor, model: VariabilityModel, disc: H
     covariance = torch.linalg.inv(precisions).float()
     parts = torch.view_as_real(predicted[:, 1:])
     share = torch.einsum("nkpc,nkl,nlpc->np", parts, covariance, parts) * gain**2
-    # ``sum_shells`` weighs each entry by w; twice that is what an entry and its mate have of real dimensions.
+    # ``sum_shells`` weights each entry by w; twice that is the number of real dimensions of an entry and its mate.
     scaled = batch.ctf * inverse
     return Fit(
         latents,
@@ -159,7 +160,7 @@ def fit_by_slices(batch: Posed, scales: Tensor, model: VariabilityModel, disc: H
     )
 
 
-def second_moments(latents: Tensor) -> Tensor:
+def second_moments(latents: Float[Tensor, "m k"]) -> Float[Tensor, "m k*(k+1)//2"]:
     """Products z_k z_l (m, k (k + 1) / 2) for k ≤ l, row by row of the upper triangle."""
     first, second = torch.triu_indices(latents.shape[1], latents.shape[1])
     return latents[:, first] * latents[:, second]
@@ -171,7 +172,7 @@ def fit_and_sum(spectra: PosedSpectra, model: VariabilityModel, scales: np.ndarr
 
 
 def fit_only(spectra: PosedSpectra, model: VariabilityModel, scales: np.ndarray) -> tuple[Sums, Rows]:
-    """The expectation step alone, with the precision of every latent."""
+    """The expectation step only, with the precision of every latent."""
     return _pass(spectra, model, scales, sums=False)
 
 

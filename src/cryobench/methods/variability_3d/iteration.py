@@ -1,4 +1,4 @@
-"""The iteration of ``3dva``: its state, how it starts, its step, and the arrays that come out of its last state."""
+"""The iteration of ``3dva``: its state, start, step, and final arrays."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from cryobench.rng import stream
 _FIRST_VARIANCE = 0.01
 _START_OF_RADIUS = 0.25
 _HELD = 0.5
-"""Fraction of the iterations in which scales stay 1: with components at random, they would take the variation."""
+"""Fraction of the iterations in which scales stay 1: with random components, they would absorb the variation."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class VariabilityState:
     components: Tensor
     """(k, z, y, x) float32, orthonormal."""
     variances: np.ndarray
-    """(k,) of the latents along them, falling."""
+    """(k,) of the latents along them, descending."""
     scales: np.ndarray
     """(n,)."""
     noise: np.ndarray
@@ -45,22 +45,22 @@ class VariabilityIteration(Iteration[VariabilityState]):
     Parameters
     ----------
     passes
-        The particles, up to the radius of the band.
+        Particles, up to the radius of the band.
     mean
-        Of all shells.
+        Mean with all shells.
     band
         Frequencies of the components.
     region
         (z, y, x) mask of the components.
     settings, seed
-        Of the run.
+        Settings and seed of the run.
     """
 
     label = "components"
     State = VariabilityState
     objective = (
         "log-likelihood of the images under mean and components minus that under the mean alone, up to the filter "
-        "resolution, the noise power of each shell fitted in either"
+        "resolution, with the noise power of each shell fitted in both"
     )
 
     def __init__(
@@ -95,7 +95,7 @@ class VariabilityIteration(Iteration[VariabilityState]):
         )
 
     def step(self, state: VariabilityState, done: int, log: Sequence[Mapping[str, Any]]) -> Step[VariabilityState]:
-        """Latents under the present components, then components under these latents."""
+        """Latents under the current components, then components under these latents."""
         sums, rows = self._passes.run(fit_and_sum, self._model(state, done), own=[state.scales])
         left_over, moments = sums["moments"].half_spectra()
         solved, fitted = estimate_components(left_over, moments, self._scaled(state), self._mask, self._band.ends)
@@ -120,7 +120,7 @@ class VariabilityIteration(Iteration[VariabilityState]):
         _, rows = self._passes.run(fit_only, self._model(state, done), own=[state.scales])
         deviations = np.sqrt(state.variances)
         latents = rows["latents"] * deviations
-        # Once more, so that the latents that are handed out are uncorrelated.
+        # Once more, so that the returned latents are uncorrelated.
         components, turn, variances = orthonormalise(state.components, latents)
         weight = np.linalg.solve(turn, np.diag(1 / deviations))
         precisions = weight @ rows["precisions"] @ weight.T
@@ -150,7 +150,7 @@ class VariabilityIteration(Iteration[VariabilityState]):
         return VariabilityModel(volume_to_fourier(stack), state.noise, settings.regularisation, fits_scale)
 
     def _judge(self, sums: Mapping[str, Any], fitted: np.ndarray) -> tuple[float, np.ndarray]:
-        """Objective of the model that was compared, and the noise that it leaves over."""
+        """Objective of the compared model, and its residual noise."""
         entries = len(self._passes) * self._passes.disc.shell_weights
         residual = sums["power"] / entries
         reach = len(residual)

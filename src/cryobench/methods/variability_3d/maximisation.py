@@ -5,16 +5,17 @@ At every voxel of the spectrum the K components solve
     (T + diag(1 / τ²_k)) V = F
     T_kl = Σ_i α_i² z_ik z_il insert(C² / σ²),   F_k = Σ_i α_i z_ik insert(C (y − α C μ) / σ²)
 
-where F is taken as E + T V', of the components V' that the latents were found with and of what these leave over,
-E_k = Σ_i α_i z_ik insert(C (y − α C (μ + Σ z V')) / σ²). With exact interpolation that is the same. With the
-trilinear kernel F / T is biased where weights vary steeply, at low frequencies, and this makes the bias vanish at
-convergence. τ²_k is the power that F_k shows beyond that of its noise, shell by shell, as in
-``reconstruction.statistics.priors``. Back in real space they are corrected for the grid, masked and cut to the band;
-``orthonormalise`` turns them so that the latents are uncorrelated.
+where F is computed as E + T V', from the components V' under which the latents were found and their residuals,
+E_k = Σ_i α_i z_ik insert(C (y − α C (μ + Σ z V')) / σ²). With exact interpolation both are equal. With the
+trilinear kernel F / T is biased where weights vary steeply, at low frequencies, and this bias vanishes at
+convergence. τ²_k is the power of F_k in excess of its noise, shell by shell, as in
+``reconstruction.statistics.priors``. In real space components are corrected for the grid, masked and band-limited;
+``orthonormalise`` rotates them so that the latents are uncorrelated.
 """
 
 import numpy as np
 import torch
+from jaxtyping import Float, Num
 from torch import Tensor
 
 from cryobench.fourier import fft_volume, frequency_grid, hermitian_weights, ifft_volume
@@ -24,7 +25,7 @@ from cryobench.reconstruction.statistics import NOISE_GAIN, estimate_prior
 _VOXELS = 1 << 18
 
 
-def solve_voxels(moments: Tensor, target: Tensor) -> Tensor:
+def solve_voxels(moments: Float[Tensor, "v t"], target: Num[Tensor, "v k"]) -> Num[Tensor, "v k"]:
     """Solutions (v, k) of K x K systems, K vectors at a time: by Cholesky factors, for all voxels at once.
 
     Parameters
@@ -51,7 +52,7 @@ def solve_voxels(moments: Tensor, target: Tensor) -> Tensor:
     return torch.stack(solved, dim=1)
 
 
-def multiply_voxels(moments: Tensor, values: Tensor) -> Tensor:
+def multiply_voxels(moments: Float[Tensor, "v t"], values: Num[Tensor, "v k"]) -> Num[Tensor, "v k"]:
     """Products (v, k) of the symmetric matrices of ``solve_voxels`` with vectors (v, k)."""
     k = values.shape[1]
     product = torch.zeros(values.shape, dtype=torch.complex128, device=values.device)
@@ -65,12 +66,12 @@ def multiply_voxels(moments: Tensor, values: Tensor) -> Tensor:
 def estimate_components(
     left_over: Tensor, moments: Tensor, former: Tensor, mask: Tensor, band: tuple[float, float]
 ) -> tuple[Tensor, np.ndarray]:
-    """Components (k, z, y, x) in a mask and a band, and what they fitted.
+    """Components (k, z, y, x) in a mask and a band, and their degrees of freedom.
 
     Parameters
     ----------
     left_over, moments
-        E (z, y, h, k) and T (z, y, h, k (k + 1) / 2) as ``MomentAccumulator.half_spectra`` gives them.
+        E (z, y, h, k) and T (z, y, h, k (k + 1) / 2) from ``MomentAccumulator.half_spectra``.
     former
         (k, z, y, x) V', or zeros if E was summed without them.
     mask
@@ -80,7 +81,7 @@ def estimate_components(
 
     Returns
     -------
-    The components, and (radius + 1,) real degrees of freedom that they took of each shell, all together.
+    The components, and (radius + 1,) the real degrees of freedom of all together in each shell.
     """
     size, k = mask.shape[-1], left_over.shape[-1]
     diagonal = [entry for entry, (a, b) in enumerate(torch.triu_indices(k, k).T) if a == b]
@@ -90,7 +91,7 @@ def estimate_components(
     count = hermitian_weights(size, device=mask.device).expand(size, size, -1).flatten()[inside].double()
     grid = gridding_correction(size).to(mask.device)
     left = moments.flatten(0, 2)[inside].double()
-    # Before the division by the kernel's transform, which undoes the interpolation's, a volume carries it.
+    # Before the division by the kernel's transform, a volume still contains it.
     carried = torch.stack([fft_volume(volume * grid).flatten()[inside] for volume in former], dim=1)
     right = left_over.flatten(0, 2)[inside].to(torch.complex128) + multiply_voxels(left, carried)
     weight = left[:, diagonal]
@@ -117,7 +118,7 @@ def estimate_components(
     return cut_band(volumes, band), fitted[: int(band[1]) + 1].cpu().numpy()
 
 
-def cut_band(volumes: Tensor, band: tuple[float, float]) -> Tensor:
+def cut_band(volumes: Float[Tensor, "k z y x"], band: tuple[float, float]) -> Float[Tensor, "k z y x"]:
     """Volumes (k, z, y, x) without frequencies |k| outside a band (index units, ends included)."""
     size = volumes.shape[-1]
     radii = _radii(size, volumes.device)
@@ -130,8 +131,10 @@ def _radii(size: int, device: torch.device) -> Tensor:
     return torch.linalg.vector_norm(frequency_grid(size, 3, pixel_size=1 / size, device=device), dim=-1)
 
 
-def orthonormalise(volumes: Tensor, latents: np.ndarray) -> tuple[Tensor, np.ndarray, np.ndarray]:
-    """The same span of volumes by orthonormal ones along which the latents are uncorrelated.
+def orthonormalise(
+    volumes: Float[Tensor, "k z y x"], latents: Float[np.ndarray, "n k"]
+) -> tuple[Float[Tensor, "k z y x"], Float[np.ndarray, "k k"], Float[np.ndarray, "k"]]:
+    """Orthonormal volumes of the same span along which the latents are uncorrelated.
 
     Parameters
     ----------
@@ -142,8 +145,8 @@ def orthonormalise(volumes: Tensor, latents: np.ndarray) -> tuple[Tensor, np.nda
 
     Returns
     -------
-    Components (k, z, y, x) of unit norm, in the order of falling variance, each such that the sum of its cubes is not
-    negative; the matrix B (k, k) by which latents become those of the components, z B; and the variances (k,).
+    Components (k, z, y, x) of unit norm, by descending variance, each with a sum of cubes that is not
+    negative; the matrix B (k, k) such that z B are their latents; and the variances (k,).
 
     Raises
     ------
@@ -157,9 +160,9 @@ def orthonormalise(volumes: Tensor, latents: np.ndarray) -> tuple[Tensor, np.nda
     variances, turn = np.linalg.eigh(upper @ covariance @ upper.T)
     variances, turn = variances[::-1], turn[:, ::-1]
     if not variances[0] > 0 or not np.isfinite(variances).all():
-        raise ValueError("the components vanished: there is no variation that these images could show.")
+        raise ValueError("all components vanished: these images show no variation in the given band and mask.")
     components = (torch.from_numpy(turn.T.copy()).to(flat.device) @ basis.T).reshape(volumes.shape)
     signs = np.where(components.flatten(1).pow(3).sum(1).cpu().numpy() < 0, -1.0, 1.0)
     components = components * torch.from_numpy(signs).to(flat.device)[:, None, None, None]
-    # A direction that vanished would never come back: it keeps a millionth of the first.
+    # A vanished direction would never return: it keeps a millionth of the first.
     return components.float(), upper.T @ turn * signs, np.maximum(variances, 1e-6 * variances[0])

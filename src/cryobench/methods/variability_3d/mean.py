@@ -1,9 +1,10 @@
-"""The mean volume from all particles, its half-sets, and the power of the noise from what it leaves over."""
+"""The mean volume from all particles, its half-sets, and the power of the noise from its residuals."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench.imaging.grid import FourierVolume, fourier_to_volume, volume_to_fourier
@@ -16,16 +17,16 @@ _LEAST_NOISE = 1e-3
 
 @dataclass(frozen=True)
 class VariabilityMean:
-    """Estimates before anything varies."""
+    """Estimates before any component."""
 
     volume: Tensor
     """(z, y, x) float32, inside the mask it was estimated in."""
     noise: np.ndarray
-    """(radius + 1,) power of the noise: of what the mean leaves over, per degree of freedom."""
+    """(radius + 1,) power of the noise: of the residuals from the mean, per degree of freedom."""
     residual: np.ndarray
     """(radius + 1,) mean |y − C μ|² of each shell."""
     fitted: np.ndarray
-    """(radius + 1,) real degrees of freedom that the mean took of each shell."""
+    """(radius + 1,) real degrees of freedom of the mean in each shell."""
     half_set_fsc: np.ndarray
     """(s,) FSC of the volumes from two halves of the particles."""
 
@@ -41,7 +42,7 @@ def estimate_mean(passes: Passes, halves: np.ndarray, mask: Tensor) -> Variabili
     inverse = invert_weight(numerator, weight)
     solved = numerator.values * inverse.values
     volume = fourier_to_volume(numerator.with_values(solved)) * mask
-    # F / W is exact only where weights vary slowly: at low frequencies, what it leaves over is put back once.
+    # F / W is exact only where weights vary slowly: at low frequencies, its residual is added once.
     sums = passes.run(_sum_left_over, volume_to_fourier(volume), passes.mean_power)[0]["sums"]
     left = sums.totals_of(0)[0].values * inverse.values - (1 - weight.values * inverse.values) * solved
     volume = volume + fourier_to_volume(numerator.with_values(left)) * mask
@@ -57,20 +58,22 @@ def estimate_mean(passes: Passes, halves: np.ndarray, mask: Tensor) -> Variabili
     )
 
 
-def correct_noise(residual: np.ndarray, leverage: np.ndarray, fitted: np.ndarray, passes: Passes) -> np.ndarray:
+def correct_noise(
+    residual: Float[np.ndarray, "s"], leverage: Float[np.ndarray, "s"], fitted: Float[np.ndarray, "s"], passes: Passes
+) -> Float[np.ndarray, "s"]:
     """Power of the noise (r,) from the mean residual power of each shell.
 
-    Each real degree of freedom that was fitted, of latents (``leverage``) or of volumes (``fitted``), has taken half
-    a σ² of the weighted sum. Never less than a thousandth of the images' power.
+    Each fitted real degree of freedom, of latents (``leverage``) or of volumes (``fitted``), has absorbed half
+    a σ² of the weighted sum. At least a thousandth of the images' power.
     """
     entries = len(passes) * passes.disc.shell_weights[: len(residual)]
     left = 1 - (leverage + fitted) / (2 * entries)
-    # Where nearly all there is was fitted, nothing is known of the noise but what is left.
+    # Where nearly everything was fitted, only the residual bounds the noise.
     return np.maximum(residual / np.maximum(left, 0.25), _LEAST_NOISE * passes.mean_power[: len(residual)])
 
 
 def _sum_left_over(spectra: PosedSpectra, volume_ft: FourierVolume, noise: np.ndarray) -> tuple[Sums, Rows]:
-    """Back-projection of what a volume leaves over, in units of the noise."""
+    """Back-projection of the residuals from a volume, in units of the noise."""
     sums = ClassSums(spectra, 1, noise)
     for batch in spectra.batches():
         left = subtract_volume(batch, volume_ft, spectra.disc)
@@ -79,7 +82,7 @@ def _sum_left_over(spectra: PosedSpectra, volume_ft: FourierVolume, noise: np.nd
 
 
 def _sum_residual_power(spectra: PosedSpectra, volume_ft: FourierVolume) -> tuple[Sums, Rows]:
-    """Weighted power (radius + 1,) of what a volume leaves over."""
+    """Weighted power (radius + 1,) of the residuals from a volume."""
     total = np.zeros(spectra.disc.radius + 1)
     for batch in spectra.batches():
         left = subtract_volume(batch, volume_ft, spectra.disc)

@@ -1,4 +1,4 @@
-"""What is settled before the first iteration: the band, the region of the components, and the memory they take."""
+"""Plan before the first iteration: the band, the region of the components, and their memory."""
 
 from dataclasses import dataclass
 
@@ -19,14 +19,14 @@ _BATCH_BYTES = 5e8
 
 @dataclass(frozen=True)
 class Band:
-    """The frequencies that are compared, and the small box that holds them."""
+    """Frequencies that are compared, and the small box that holds them."""
 
     radius: int
     """Highest |k|, in index units."""
     lowest: float
     """Lowest |k| that components have."""
     box_size: int
-    """Voxels an axis of a box that just holds the radius."""
+    """Voxels per axis of the smallest box that holds the radius."""
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -39,8 +39,8 @@ def choose_band(
 ) -> tuple[Band, tuple[str, ...]]:
     """Band of the components, and a note where no filter resolution was given.
 
-    Without one it reaches as far as the half-sets of the mean agree; before these are known, as far as the images do.
-    ValueError if a resolution lies beyond what the images hold, or the band is empty.
+    Without one it extends to the resolution of the mean by half-sets; before that is known, to that of the images.
+    ValueError if a resolution is beyond that of the images, or the band is empty.
     """
     size, length = particles.box_size, particles.box_size * particles.pixel_size
     radius = largest = (size - 1) // 2
@@ -50,15 +50,15 @@ def choose_band(
         radius = int(np.floor(length / filter_resolution + 1e-6))
         if not 1 <= radius <= largest:
             raise ValueError(
-                f"filter_resolution of {filter_resolution:g} Å is outside what a box of {size} pixels of "
-                f"{particles.pixel_size:g} Å holds, {length / largest:.2f} to {length:.1f} Å."
+                f"filter_resolution of {filter_resolution:g} Å is outside the range of a box of {size} pixels of "
+                f"{particles.pixel_size:g} Å, {length / largest:.2f} to {length:.1f} Å."
             )
     elif half_set_fsc is not None:
         agreed = find_resolution(half_set_fsc, length)
         radius = int(np.clip(length / agreed, min(_SMALLEST_RADIUS, largest), largest))
         notes = (
             f"No filter resolution was given: {length / radius:.2f} Å was chosen, the resolution of the mean "
-            f"({agreed:.2f} Å) as far as the images hold it. Set filter_resolution to change it.",
+            f"({agreed:.2f} Å) limited to that of the images. Set filter_resolution to change it.",
         )
     lowest = 0.0 if highpass_resolution is None else length / highpass_resolution
     if lowest >= radius:
@@ -70,10 +70,10 @@ def choose_band(
 
 
 def find_regions(particles: Particles, dilation: float, device: str) -> tuple[Tensor, Tensor, tuple[str, ...]]:
-    """Soft masks (z, y, x) of the mean and of the components on a device, and notes on them.
+    """Soft masks (z, y, x) of the mean and of the components on a device, with notes.
 
-    The mean is kept in the largest sphere of the box, components in the data set's mask, grown by ``dilation`` Å.
-    ValueError if that mask holds nothing.
+    The mean is kept within the largest sphere of the box, components within the data set's mask, dilated by
+    ``dilation`` Å. ValueError if that mask is empty.
     """
     sphere, mask, notes = find_masks(particles)
     if mask is None:
@@ -86,7 +86,7 @@ def find_regions(particles: Particles, dilation: float, device: str) -> tuple[Te
 
 
 def reserve_components(particles: Particles, n_components: int, box_size: int, compute: Compute) -> float:
-    """Bytes of all processes that are left to keep images, beside K components up to a band in its box.
+    """Bytes of all processes left to keep images, after K components up to a band in its box.
 
     MemoryShortage if they do not fit; the message says how many would.
     """
@@ -103,6 +103,6 @@ def reserve_components(particles: Particles, n_components: int, box_size: int, c
         n_components,
         items=f"components in a box of {box_size} px",
         setting="n_components",
-        advice="A coarser filter_resolution takes less, too.",
+        advice="A coarser filter_resolution also needs less.",
     )
     return left * compute.n_workers

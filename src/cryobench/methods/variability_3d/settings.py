@@ -15,18 +15,18 @@ class Variability3DSettings(MethodSettings):
     filter_resolution: float | None = Field(
         None,
         gt=0,
-        description="Å, highest resolution compared (cryoSPARC asks for one); None: that of the mean, said in a note",
+        description="Å, highest resolution compared (cryoSPARC requires one); None: that of the mean, with a note",
     )
     highpass_resolution: float | None = Field(
-        None, gt=0, description="Å, components have nothing coarser than this (cryoSPARC's optional high-pass)"
+        None, gt=0, description="Å, low-frequency limit of the components (cryoSPARC's optional high-pass)"
     )
     regularisation: float = Field(
         0.01, gt=0, description="lambda, ridge on latents in units of their own variance (cryoSPARC: 0.01)"
     )
     particle_scale: Literal["fitted", "none"] = Field(
-        "fitted", description="contrast of each particle by least squares, kept in 0.5 to 2, or 1 for all"
+        "fitted", description="contrast of each particle by least squares, limited to 0.5 to 2, or 1 for all"
     )
-    mask_dilation: float = Field(0.0, ge=0, description="Å by which the data set's mask is grown (our choice)")
+    mask_dilation: float = Field(0.0, ge=0, description="Å by which the data set's mask is dilated (our choice)")
     convergence: float = Field(
         0.0,
         ge=0,

@@ -39,27 +39,27 @@ class Variability3D(Method[Variability3DSettings]):
         ------
         ValueError
             If there are not more particles than components, all particles are the same image, a pixel is not
-            finite, or a resolution lies beyond what the images hold.
+            finite, or a resolution is beyond that of the images.
         MemoryShortage
             If the components do not fit in the memory budget.
         FormatError
-            If the checkpoint is of another call, or damaged.
+            If the checkpoint belongs to another call, or is damaged.
         """
         settings, n = self.settings, len(particles)
         if settings.n_components >= n:
             raise ValueError(
-                f"{settings.n_components} components were asked for but there are only {n} particles: "
+                f"{settings.n_components} components were requested but there are only {n} particles: "
                 "set n_components lower."
             )
         checkpoint = context.open_checkpoint(particles, settings.model_dump(mode="json"))
         halves = split_halves(n, context.seed)
-        # What may become too large, or does not fit the images, is said before the mean is made.
+        # Sizes and resolutions are checked before the mean is made.
         widest, _ = choose_band(particles, settings)
         sphere, region, notes = find_regions(particles, settings.mask_dilation, context.compute.device)
         mean, passes = self._find_mean(particles, halves, sphere, widest.box_size, checkpoint, context)
         band, band_notes = choose_band(particles, settings, mean.half_set_fsc)
         if passes is None or passes.disc.radius != band.radius:
-            passes = None  # its images make room for those of fewer shells
+            passes = None  # frees its images for those of fewer shells
             passes = self._open_passes(particles, band.radius, band.box_size, context)
         iteration = VariabilityIteration(passes, mean, band, region, settings, context.seed)
         state, convergence = iterate(iteration, checkpoint, context.progress)
@@ -78,7 +78,7 @@ class Variability3D(Method[Variability3DSettings]):
         )
 
     def _open_passes(self, particles: Particles, radius: int, box_size: int, context: RunContext) -> Passes:
-        """Passes up to a radius, with what components in a box leave of the memory."""
+        """Passes up to a radius, with the memory left by components in a box."""
         left = reserve_components(particles, self.settings.n_components, box_size, context.compute)
         return Passes(particles, context.compute, radius=radius, keep_bytes=left, progress=context.progress)
 
@@ -91,7 +91,7 @@ class Variability3D(Method[Variability3DSettings]):
         checkpoint: Checkpoint,
         context: RunContext,
     ) -> tuple[VariabilityMean, Passes | None]:
-        """The mean, and the passes over all shells that it took unless it was in the checkpoint."""
+        """The mean, and the passes over all shells that were used unless it was in the checkpoint."""
         found = checkpoint.find("mean")
         if found is not None:
             return unpack_state(VariabilityMean, *found, device=context.compute.device), None

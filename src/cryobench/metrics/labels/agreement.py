@@ -1,6 +1,6 @@
-"""Agreement of a classification with the true states, by every index in use.
+"""Agreement of a classification with the true states, by all common indices.
 
-Of n particles, n_sc are of state s and in class c, and p = n_sc / n:
+Among n particles, n_sc have state s and class c, and p = n_sc / n:
 
 | score | what | chance |
 |---|---|---|
@@ -9,17 +9,17 @@ Of n particles, n_sc are of state s and in class c, and p = n_sc / n:
 | nmi | normalised mutual information, I / mean entropy | above 0, grows with the classes |
 | fmi | Fowlkes-Mallows index: pairs together in both / geometric mean of pairs together in either | √(Σp_s² Σp_c²) |
 | variation-of-information | H(state given class) + H(class given state), in bits; a distance | H(state) + H(class) |
-| label-accuracy | share of particles whose class is matched one to one (Hungarian) to their state | ≥ Σ p_s p_c |
-| label-accuracy-majority | the same, every class standing for the state it holds most of | ≥ the largest p_s |
+| label-accuracy | fraction of particles whose class is matched one to one (Hungarian) to their state | ≥ Σ p_s p_c |
+| label-accuracy-majority | the same, each class matched to its most frequent state | ≥ the largest p_s |
 | macro-f1, macro-f1-majority | F1 of each state by these matchings, averaged over states | |
 
-Majority matching is rewarded for cutting states into many classes, one-to-one matching is punished for it; ARI and
-AMI are free of chance, and stand first. Particles of known state that were left out are a class of their own, which
-stands for no state. Classes that the metric had to make itself, from latents, are k-means
-clusters (``metrics.labels.classes``): of a continuum they tell little.
+Majority matching rewards cutting states into many classes, one-to-one matching penalises it; ARI and AMI are
+corrected for chance, and come first. Particles of known state that were left out form a class of their own, which
+matches no state. Where there are only latents, classes are k-means clusters
+(``metrics.labels.classes``), which mean little for a continuum.
 
 The published benchmark has no label metric; users add these. Entropies of resampled tables are biased, hence the
-intervals are centred (``metrics.resampling``); a matching is made once, and E[I] held, for all resamples.
+intervals are centred (``metrics.resampling``); the matching and E[I] are those of the data in all resamples.
 
 Source: Hubert & Arabie, J. Classif. 2 (1985) 193; Vinh et al., JMLR 11 (2010) 2837; Fowlkes & Mallows, JASA 78
 (1983) 553; Meila, J. Multivar. Anal. 98 (2007) 873. In cryo-EM: Kaz et al.; Yadgar et al. (see the reference).
@@ -45,17 +45,17 @@ from cryobench.metrics.metric import Metric, ScoreKind
 from cryobench.metrics.resampling import centred_interval, resample_table
 
 LEFT_OUT = -1
-"""Class of the particles that a reconstruction left out, in the table and in the curve."""
+"""Class number, in table and curve, of the particles that a reconstruction left out."""
 KINDS = (
     ScoreKind("ari", "Adjusted Rand index of labels", "", "higher", -0.5, 1.0, short="Labels, ARI", main=True),
     ScoreKind("ami", "Adjusted mutual information of labels", "", "higher", -1.0, 1.0),
     ScoreKind("nmi", "Normalised mutual information of labels", "", "higher", 0.0, 1.0),
     ScoreKind("fmi", "Fowlkes-Mallows index of labels", "", "higher", 0.0, 1.0),
     ScoreKind("variation-of-information", "Variation of information", "bit", "lower", 0.0, float("inf"), decimals=2),
-    ScoreKind("label-accuracy", "Label accuracy, one class a state", "", "higher", 0.0, 1.0),
-    ScoreKind("label-accuracy-majority", "Label accuracy, classes by majority", "", "higher", 0.0, 1.0),
-    ScoreKind("macro-f1", "Macro F1, one class a state", "", "higher", 0.0, 1.0),
-    ScoreKind("macro-f1-majority", "Macro F1, classes by majority", "", "higher", 0.0, 1.0),
+    ScoreKind("label-accuracy", "Label accuracy, one-to-one matching", "", "higher", 0.0, 1.0),
+    ScoreKind("label-accuracy-majority", "Label accuracy, majority matching", "", "higher", 0.0, 1.0),
+    ScoreKind("macro-f1", "Macro F1, one-to-one matching", "", "higher", 0.0, 1.0),
+    ScoreKind("macro-f1-majority", "Macro F1, majority matching", "", "higher", 0.0, 1.0),
 )
 
 
@@ -66,21 +66,21 @@ def compare_labels(states: Shaped[np.ndarray, "n"], labels: Shaped[np.ndarray, "
     ----------
     states, labels
         (n,) integers: true state and class of each particle. Particles of a negative, unknown state are left out and
-        counted. Particles of a negative class are those that a reconstruction left out: a class of their own, which
-        no state is matched to.
+        counted. Particles of a negative class are those that a reconstruction left out: they form a class that no
+        state is matched to.
     seed
-        Of the bootstrap.
+        For the bootstrap.
 
     Returns
     -------
-    The scores of the module's table; ``n`` is the number of particles, items are states where a score is made of
-    states (column ``value``: recall, F1, or the part of the information), else the one partition. Curve
+    The scores of the module's table; ``n`` is the number of particles; items are states where a score is computed by
+    state (column ``value``: recall, F1, or the part of the information), else the one partition. Curve
     "confusion": columns state, class, particles, matched (state of the class one to one, −1 for none), majority.
 
     Raises
     ------
     ValueError
-        If the arrays differ in length, hold other than integers, or leave fewer than two states.
+        If the arrays differ in length, hold values other than integers, or leave fewer than two states.
     """
     states, labels = _check_integers("states", states), _check_integers("labels", labels)
     if len(states) != len(labels):
@@ -117,7 +117,7 @@ def compare_labels(states: Shaped[np.ndarray, "n"], labels: Shaped[np.ndarray, "
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """The occupied cells of a table of states and classes, and what is fixed for all resamples of it."""
+    """Occupied cells of a table of states and classes, with everything that is constant over resamples."""
 
     counts: Int[np.ndarray, "cells"]
     rows: Int[np.ndarray, "cells"]
@@ -131,7 +131,7 @@ class _Table:
 
     @classmethod
     def of(cls, counts: Int[np.ndarray, "states classes"], matchable: Bool[np.ndarray, "classes"]) -> "_Table":
-        """The table of some counts; classes that are not ``matchable`` stand for no state."""
+        """Table of given counts; classes that are not ``matchable`` match no state."""
         from sklearn.metrics.cluster import expected_mutual_information
 
         rows, columns = np.nonzero(counts)
@@ -150,7 +150,7 @@ class _Table:
         )
 
     def measure(self, drawn: Int[np.ndarray, "m cells"]) -> dict[str, np.ndarray]:
-        """Every score (m,) of tables given by their occupied cells, in the order of ``KINDS``."""
+        """Every score (m,) of resampled tables, given by their occupied cells, in the order of ``KINDS``."""
         total = int(self.counts.sum())
         of_states = _sum_by(drawn, self.rows, self.n_states)
         of_classes = _sum_by(drawn, self.columns, self.n_classes)
@@ -173,11 +173,11 @@ class _Table:
         }
 
     def hits(self, matching: Int[np.ndarray, "classes"]) -> np.ndarray:
-        """Whether each occupied cell holds particles of right class."""
+        """Whether each occupied cell holds correctly classified particles."""
         return matching[self.columns] == self.rows
 
     def f1(self, drawn: np.ndarray, of_states: np.ndarray, matching: np.ndarray) -> np.ndarray:
-        """F1 (m, states) of each state; NaN for a state that a resample does not hold."""
+        """F1 (m, states) of each state; NaN for a state absent from a resample."""
         hits = self.hits(matching)
         right = _sum_by(drawn[:, hits], self.rows[hits], self.n_states)
         told = matching[self.columns] >= 0
@@ -185,7 +185,7 @@ class _Table:
         return np.where(of_states > 0, 2 * right / np.maximum(of_states + claimed, 1), np.nan)
 
     def macro_f1(self, drawn: np.ndarray, of_states: np.ndarray, matching: np.ndarray) -> np.ndarray:
-        """Mean F1 (m,) over the states a resample holds."""
+        """Mean F1 (m,) over the states in a resample."""
         return np.nanmean(self.f1(drawn, of_states, matching), axis=1)
 
 
@@ -200,7 +200,7 @@ def _sum_by(drawn: Int[np.ndarray, "m cells"], keys: Int[np.ndarray, "cells"], n
 
 
 def _count_pairs_within(counts: Int[np.ndarray, "m cells"]) -> np.ndarray:
-    """Pairs (m,) of particles of one cell."""
+    """Pairs (m,) of particles in the same cell."""
     return (counts * (counts - 1) / 2).sum(axis=1)
 
 
@@ -210,7 +210,7 @@ def _entropy(counts: Int[np.ndarray, "m cells"], total: int) -> np.ndarray:
 
 
 def _divide(numerator: np.ndarray, denominator: np.ndarray, *, otherwise: float) -> np.ndarray:
-    """The ratio, and another value where there is nothing to divide by (two trivial partitions)."""
+    """Ratio, or another value where the denominator is 0 (two trivial partitions)."""
     nothing = np.abs(denominator) < 1e-12
     return np.where(nothing, otherwise, numerator / np.where(nothing, 1.0, denominator))
 
@@ -238,7 +238,7 @@ def _tabulate_items(
 def _tabulate_confusion(
     table: _Table, present: Shaped[np.ndarray, "states"], names: Shaped[np.ndarray, "classes"]
 ) -> pd.DataFrame:
-    """The occupied cells, with the state each class is matched to."""
+    """Occupied cells, with the state each class is matched to."""
     columns = {"matched": table.matched, "majority": table.majority}
     return pd.DataFrame(
         {
@@ -275,7 +275,7 @@ class Labels(Metric):
         "doi:10.1016/j.jmva.2006.11.013"
     )
     question = (
-        "Do the classes of a reconstruction keep together the particles of one true state, and apart the others?"
+        "Do the classes of a reconstruction keep particles of one true state together and those of others apart?"
     )
     formula = """
     n_sc  particles of state s in class c, n all     p = n_sc / n     H entropy, I mutual information, E[.] by chance
@@ -286,14 +286,14 @@ class Labels(Metric):
     ami = (I − E[I]) / (mean(H_s, H_c) − E[I])               nmi = I / mean(H_s, H_c)
     fmi = pairs together in both / √(pairs together in states · pairs together in classes)
     variation-of-information = H(state | class) + H(class | state), in bits
-    label-accuracy = Σ_c n_{m(c) c} / n, m one to one by the Hungarian method; "-majority": the state c holds most of
+    label-accuracy = Σ_c n_{m(c) c} / n, m one to one (Hungarian); "-majority": m(c) most frequent state in c
     macro-f1 = mean over states of 2 TP / (2 TP + FP + FN), by the same two matchings
     """
-    conditions = ("posteriors or latents", "at least two states that particles share, and at most 2,000")
+    conditions = ("posteriors or latents", "2 to 2,000 states, of several particles each")
     calibration = (
         "The truth: 1, and variation of information 0.",
         "Random classes: ari and ami 0; nmi above 0, the more classes the higher; label-accuracy about 1 / number of "
-        "states for equal ones; label-accuracy-majority at least the share of the largest state.",
+        "states for equal ones; label-accuracy-majority at least the fraction in the largest state.",
         "One class for all: ari and ami 0, variation of information H(state).",
         "The truth with half of the particles left out at random: label-accuracy ½, at most the coverage.",
     )
@@ -301,30 +301,30 @@ class Labels(Metric):
         "Not changed by the numbering of classes or states.",
         "Clusters of latents: not changed by rotation, shift and scale of the whole latent; changed by the scale of "
         "one dimension.",
-        "Majority matching is not punished for cutting a state into classes; one-to-one matching is.",
+        "Majority matching does not penalise cutting a state into classes; one-to-one matching does.",
     )
     cost = (
         "O(n) for the table, O(K³) for the matching, 2,000 resamples of the table for the intervals; k-means on at "
         "most 20,000 latents. 100,000 particles, 100 states and 100 classes: 3 to 4 s."
     )
     limits = (
-        "Clusters of a continuum tell little: k-means cuts a circle or a line into arcs, and its edges are not the "
-        "states'. Use neighbourhood-similarity and decodability there.",
-        "k-means takes latents as they are: one dimension of large scale (a leak of pose or CTF) hides the others.",
+        "Clusters of a continuum mean little: k-means cuts a circle or a line into arcs, not the states "
+        "themselves. Use neighbourhood-similarity and decodability there.",
+        "k-means uses latents unscaled: one dimension of large scale (a leak of pose or CTF) hides the others.",
         "Majority accuracy and nmi grow with the number of classes: compare only at the same number, or read ari.",
-        "Leaving out all particles of one state, and no others, costs accuracy and F1 but not ari, ami and nmi: the "
-        "class of their own is then right. Read them beside the coverage.",
-        "Confusing two near states costs as much as two far ones. See composition and distributions.",
+        "Leaving out all particles of one state, and no others, costs accuracy and F1 but not ari, ami and nmi, "
+        "since they rightly form one class. Read them together with the coverage.",
+        "Confusing two similar states costs as much as two different ones. See composition and distributions.",
     )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
-        """Why it cannot be measured: it needs posteriors or latents, and at least two states that particles share."""
+        """Reason why it cannot be measured: it needs posteriors or latents, and two states of several particles."""
         return explain_missing_classes(reconstruction, dataset.truth)
 
     def measure(
         self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
     ) -> Scores:
-        """See ``compare_labels``; the context says where the classes came from."""
+        """Scores as of ``compare_labels``; the context gives the origin of the classes."""
         paired = pair_states_and_classes(reconstruction, dataset, seed=seed)
         left_out = np.full(len(paired.left_out), LEFT_OUT)
         states, labels = np.append(paired.states, paired.left_out), np.append(paired.labels, left_out)

@@ -1,12 +1,12 @@
-"""The class of each particle as a reconstruction tells it, and which true state each class is.
+"""Class of each particle in a reconstruction, and the true state that each class matches.
 
-A class is the most probable one where there are posteriors (the first of equals), else a cluster of the latents:
-k-means with as many clusters as there are true states, the latents taken as they are, in Euclidean distance; centres
-are found on at most ``MOST_FITTED`` of them, evenly drawn. Where there are no more distinct latents than clusters, as
-discrete methods give, each distinct latent is a class.
+The class is the most probable one where there are posteriors (the first among equals), else a cluster of the latents:
+k-means with as many clusters as there are true states, on unscaled latents in Euclidean distance; centres
+are fitted to at most ``MOST_FITTED`` of them, evenly spaced. Where there are no more distinct latents than clusters,
+as in discrete methods, each distinct latent is a class.
 
-Classes are matched to states one to one so that most particles agree (Hungarian method); where there are more
-classes than states, each class left over goes to the state it holds most of.
+Classes are matched to states one to one so that most particles agree (Hungarian method); classes in excess of the
+states are each matched to their most frequent state.
 
 Source: Kuhn, Naval Res. Logist. Q. 2 (1955) 83; Arthur & Vassilvitskii, k-means++, SODA 2007.
 """
@@ -25,9 +25,9 @@ from cryobench.data import Dataset, GroundTruth, Reconstruction
 STARTS = 4
 """Runs of k-means, of which the tightest is kept."""
 MOST_FITTED = 20_000
-"""Particles that the centres of clusters are found on."""
+"""Most particles to which cluster centres are fitted."""
 MOST_STATES = 2000
-"""States that are told apart at most: more are a continuum, for which there are other metrics."""
+"""Most states that are distinguished: more are a continuum, for which there are other metrics."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,28 +42,28 @@ class Classes:
 
 @dataclass(frozen=True, eq=False)
 class StatesAndClasses:
-    """What classes and states are compared on: particles that have both, and those that have a state alone."""
+    """Classes and states to be compared: particles that have both, and those that have only a state."""
 
     particles: Int[np.ndarray, "m"]
-    """Which ones they are."""
+    """Indices of these particles."""
     states: Int[np.ndarray, "m"]
     """True states."""
     labels: Int[np.ndarray, "m"]
     """Classes."""
     classes: Classes
-    """Of all particles."""
+    """Posteriors of all particles."""
     left_out: Int[np.ndarray, "u"]
     """True states of the particles that the reconstruction left out."""
     context: dict[str, int | float | str]
-    """How many were left out, and why; the share of the particles with a state that have a class."""
+    """Number left out, with reasons; fraction of the particles with a state that have a class."""
 
 
 _FOUND: WeakKeyDictionary[Reconstruction, dict[tuple[int, int], Classes]] = WeakKeyDictionary()
-"""Classes already found, for the several metrics that ask for them one after another."""
+"""Cache of classes, for the several metrics that need them in turn."""
 
 
 def explain_missing_classes(reconstruction: Reconstruction, truth: GroundTruth | None) -> str | None:
-    """Why classes cannot be compared with states, in words, or None if they can."""
+    """Reason, in words, why classes cannot be compared with states; None if they can."""
     if truth is None:
         return "needs truth, which the data set does not have"
     rows = reconstruction.posteriors if reconstruction.posteriors is not None else reconstruction.latents
@@ -74,12 +74,12 @@ def explain_missing_classes(reconstruction: Reconstruction, truth: GroundTruth |
         return "needs true states, which the data set does not have"
     n_present = len(np.unique(known))
     if n_present < 2:
-        return "needs at least two true states, and all particles share one"
+        return "needs at least two true states, and all particles have the same one"
     finite = np.asarray(np.isfinite(rows).all(axis=1))
     if len(rows) == len(truth) and len(np.unique(truth.states[finite & (truth.states >= 0)])) < 2:
         return f"needs two states with posteriors or latents, and {int((~finite).sum())} of {len(rows)} rows hold NaN"
     if 2 * n_present > len(known):
-        return f"needs states that particles share, and {len(known)} particles have {n_present} states"
+        return f"needs states of several particles each, and {len(known)} particles have {n_present} states"
     if n_present > MOST_STATES:
         return f"needs at most {MOST_STATES} true states, and there are {n_present}"
     return None
@@ -91,14 +91,14 @@ def classify(reconstruction: Reconstruction, n_clusters: int, *, seed: int = 0) 
     Parameters
     ----------
     n_clusters
-        Clusters of latents: the number of true states. Posteriors have a number of classes of their own.
+        Clusters of latents: the number of true states. Posteriors have their own number of classes.
     seed
-        Of k-means.
+        For k-means.
 
     Raises
     ------
     ValueError
-        If there are neither posteriors nor latents, or not one row of them is finite.
+        If there are neither posteriors nor latents, or no row of them is finite.
     """
     if reconstruction.posteriors is not None:
         posteriors = reconstruction.posteriors
@@ -121,7 +121,7 @@ def cluster_latents(
     Raises
     ------
     ValueError
-        If no row is finite, or fewer than one cluster is asked for.
+        If no row is finite, or fewer than one cluster is requested.
     """
     from sklearn.cluster import KMeans
 
@@ -139,25 +139,25 @@ def cluster_latents(
     state = int(np.random.SeedSequence(seed).generate_state(1)[0])
     fitted = np.unique(np.linspace(0, len(values) - 1, min(len(values), MOST_FITTED)).astype(np.int64))
     if len(np.unique(values[fitted], axis=0)) < n_clusters:
-        fitted = np.arange(len(values))  # so many are alike that the few drawn do not make that many clusters
+        fitted = np.arange(len(values))  # many are equal, so that the sample has fewer distinct ones than clusters
     means = KMeans(n_clusters, n_init=STARTS, random_state=state)  # pyright: ignore[reportArgumentType]
-    with one_thread():  # the sums of several are added up as they come
+    with one_thread():  # sums of several threads would be added in varying order
         labels[finite] = means.fit(values[fitted]).predict(values)
     return labels, n_clusters
 
 
 def pair_states_and_classes(reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0) -> StatesAndClasses:
-    """The particles that have a true state and a class, with both.
+    """Particles that have both a true state and a class, with these.
 
     Raises
     ------
     ValueError
         If something is missing (``explain_missing_classes``), the reconstruction is of another number of particles,
-        or the particles that have both have no two states.
+        or the particles with both have fewer than two states.
     """
     missing = explain_missing_classes(reconstruction, dataset.truth)
     if missing is not None or dataset.truth is None:
-        raise ValueError(f"classes of {reconstruction.name} cannot be compared with states: this {missing}.")
+        raise ValueError(f"classes of {reconstruction.name} cannot be compared with states: it {missing}.")
     states = dataset.truth.states
     parts = reconstruction.posteriors if reconstruction.posteriors is not None else reconstruction.latents
     if parts is not None and len(parts) != len(states):
@@ -193,13 +193,13 @@ def pair_states_and_classes(reconstruction: Reconstruction, dataset: Dataset, *,
 def count_pairs(
     states: Shaped[np.ndarray, "m"], labels: Shaped[np.ndarray, "m"], n_states: int, n_classes: int
 ) -> Int[np.ndarray, "states classes"]:
-    """Particles of each state (rows) in each class (columns)."""
+    """Number of particles of each state (rows) in each class (columns)."""
     cells = np.bincount(states.astype(np.int64) * n_classes + labels, minlength=n_states * n_classes)
     return cells.reshape(n_states, n_classes)
 
 
 def match_classes(counts: Int[np.ndarray, "states classes"]) -> Int[np.ndarray, "classes"]:
-    """State of each class: one to one where most particles agree, classes left over to the state they hold most of.
+    """State of each class: one to one where most particles agree, excess classes by their most frequent state.
 
     A class without particles gets −1.
     """
@@ -208,7 +208,7 @@ def match_classes(counts: Int[np.ndarray, "states classes"]) -> Int[np.ndarray, 
 
 
 def match_one_to_one(counts: Int[np.ndarray, "states classes"]) -> Int[np.ndarray, "classes"]:
-    """State of each class by the Hungarian method; −1 for classes left over, or sharing no particle with theirs."""
+    """State of each class by the Hungarian method; −1 for excess classes, or with no particle of their state."""
     states, classes = linear_sum_assignment(counts, maximize=True)
     matched = np.full(counts.shape[1], -1, dtype=np.int64)
     matched[classes] = np.where(counts[states, classes] > 0, states, -1)
@@ -216,5 +216,5 @@ def match_one_to_one(counts: Int[np.ndarray, "states classes"]) -> Int[np.ndarra
 
 
 def match_by_majority(counts: Int[np.ndarray, "states classes"]) -> Int[np.ndarray, "classes"]:
-    """State that each class holds most of, the first of equals; −1 for a class without particles."""
+    """Most frequent state in each class, the first among equals; −1 for a class without particles."""
     return np.where(counts.any(axis=0), np.argmax(counts, axis=0), -1)

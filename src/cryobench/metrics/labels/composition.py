@@ -1,20 +1,20 @@
-"""Error of the occupancy of each component, where states differ in what they are made of.
+"""Error of the occupancy of each component, where states differ in composition.
 
-A reconstruction gives classes or latents, not a parts list, so what it says of a particle is read as for every other
-method: each class stands for the true state it is matched to (one to one where most particles agree, classes left
-over by majority, ``metrics.labels.classes``), and a particle's expected occupancy of a component is the mean of those
+A reconstruction gives classes or latents, not a list of components, so occupancies are read in the same way for every
+method: each class is matched to a true state (one to one where most particles agree, excess classes
+by majority, ``metrics.labels.classes``), and a particle's expected occupancy of a component is the mean of those
 states' occupancies, weighted by its posterior. The error of a component is the mean over particles of the absolute
 difference from the occupancy of the particle's true state. The score is the plain mean over components: large ones
-count as small ones ("mass-free"). Components that all states have alike are left out and counted: they cannot be
-wrong, and would dilute the score. Of a particle that was left out nothing is known: its occupancies are the means.
+count the same as small ones ("mass-free"). Components with equal occupancy in all states are left out and counted:
+they cannot be wrong, and would dilute the score. Particles that were left out get the mean occupancies.
 
 The truth scores 0; labels shuffled over the particles score the "chance" of the items, the mean of abs(o_s − o_t)
 over all pairs of a recovered and a true particle, or a little less, since classes are matched to fit.
 
-Two states that differ in one small part cost less when confused than two that differ in many: that is what this adds
-to the label scores. It does not look at volumes: density missing from a volume of the right class is not seen here.
+Confusing two states costs less if they differ in one small part than in many: this is what it adds to the label
+scores. It does not look at volumes: density missing from the volume of a correct class is not seen here.
 
-Source: ours; the occupancy of subunits from maps, MAVEn (Kinman et al. 2023), asks the like of volumes.
+Source: own definition; for occupancies of subunits from maps see MAVEn (Kinman et al. 2023).
 """
 
 import numpy as np
@@ -45,7 +45,7 @@ def occupancy_error(
     Parameters
     ----------
     true_shares, shares
-        (n, k) each particle's probability to be in each state: one-hot for the truth, rows summing to 1.
+        (n, k) probability of each particle to be in each state: one-hot for the truth, rows summing to 1.
     occupancies
         (k, c) of c components in k states, in [0, 1].
 
@@ -56,7 +56,7 @@ def occupancy_error(
     """
     if true_shares.shape != shares.shape or shares.shape[1] != len(occupancies):
         raise ValueError(
-            f"shares of states have shapes {true_shares.shape} and {shares.shape}, occupancies {occupancies.shape}."
+            f"probabilities have shapes {true_shares.shape} and {shares.shape}, occupancies {occupancies.shape}."
         )
     return np.abs((shares - true_shares) @ occupancies)
 
@@ -75,10 +75,10 @@ class Composition(Metric):
     needs = frozenset({"true states"})
     uses = frozenset({"latents", "posteriors"})
     reference = "cryobench; compare MAVEn, Kinman et al. 2023, doi:10.1038/s41596-022-00763-x"
-    question = "Are components found where they are present, and missed where they are absent?"
+    question = "Are components found where they are present, and absent where they are absent?"
     formula = """
     o_sc  occupancy of component c in state s, 0 to 1     s(i)  true state of particle i
-    w_is  posterior of i, summed over the classes matched to state s (one to one, classes left over by majority);
+    w_is  posterior of i, summed over the classes matched to state s (one to one, excess classes by majority);
     the true population of s for a particle that was left out
 
     error_c = mean over i of |Σ_s w_is o_sc − o_{s(i) c}|
@@ -87,8 +87,8 @@ class Composition(Metric):
     conditions = ("posteriors or latents", "states of known composition that differ in a component")
     calibration = (
         "The truth: 0.",
-        "All particles but those of one state left out: about the chance of the items, as labels shuffled.",
-        "Labels shuffled: about the mean of |o_sc − o_tc| over pairs of particles, given with the items as chance.",
+        "All particles but those of one state left out: about the chance value, as for shuffled labels.",
+        "Labels shuffled: about the mean of |o_sc − o_tc| over pairs of particles, the column chance of the items.",
     )
     invariances = (
         "Not changed by the numbering of classes, nor by cutting a state into several.",
@@ -96,13 +96,13 @@ class Composition(Metric):
     )
     cost = "O(n K C) for n particles, K states and C components; 100,000 particles, 16 states: about a second."
     limits = (
-        "It reads classes, not volumes: density that is missing from the volume of a right class is not seen.",
-        "Components that come and go together cannot be told apart: each of them counts, so groups weigh more.",
-        "A component that all states have alike is left out; nothing tells whether it was lost.",
+        "It reads classes, not volumes: density missing from the volume of a correct class is not seen.",
+        "Components that appear together cannot be distinguished: each of them counts, so groups weigh more.",
+        "A component equal in all states is left out: its loss would not be noticed.",
     )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
-        """Why it cannot be measured: as for labels, and the states must differ in a component."""
+        """Reason why it cannot be measured: as for labels, or the states have the same composition."""
         missing = explain_missing_classes(reconstruction, dataset.truth)
         if missing is not None or dataset.truth is None:
             return missing
@@ -110,7 +110,7 @@ class Composition(Metric):
             return "needs true components, which the data set does not have"
         present = np.unique(dataset.truth.states[dataset.truth.states >= 0])
         if not np.ptp(dataset.truth.components.occupancies[present], axis=0).any():
-            return "needs a component that states differ in, which the data set does not have"
+            return "needs a component in which states differ, which the data set does not have"
         return None
 
     def measure(
@@ -126,7 +126,7 @@ class Composition(Metric):
         components = dataset.truth.components
         varies = np.ptp(components.occupancies[present], axis=0) > 0
         if not varies.any():
-            raise ValueError(f"the states of the particles that {reconstruction.name} classified are made alike.")
+            raise ValueError(f"all states classified by {reconstruction.name} have the same composition.")
         occupancies = components.occupancies[present][:, varies]
         errors = occupancy_error(true_shares, shares, occupancies)
         true, found = true_shares.mean(axis=0), shares.mean(axis=0)

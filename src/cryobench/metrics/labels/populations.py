@@ -1,21 +1,21 @@
 """Recovered against true populations of states.
 
-The recovered population of a class is the mean of its posterior over particles, or its share of them where classes
+The recovered population of a class is the mean of its posterior over particles, or its fraction of them where classes
 are clusters of latents. A state's is the sum over the classes matched to it: one to one where most particles agree,
-classes left over by majority (``metrics.labels.classes``), so that cutting a state into several classes costs nothing
-and missing one costs its whole share. True populations are those of the particles of known state; those of them that
-were left out are recovered in no state, which has the true population 0.
+excess classes by majority (``metrics.labels.classes``), so that cutting a state into several classes costs nothing
+and missing one costs its whole population. True populations are those of the particles of known state; particles
+left out count as recovered in an extra state of true population 0.
 
 | score | what | range |
 |---|---|---|
-| population-error | total variation distance, ½ Σ abs(recovered − true): the share of particles misplaced | 0 to 1 |
-| population-kl | Σ true ln(true / recovered) in nats, half a particle added to every state on both sides | 0 up |
+| population-error | total variation distance, ½ Σ abs(recovered − true): the misplaced fraction | 0 to 1 |
+| population-kl | Σ true ln(true / recovered) in nats, half a particle added to every state on both sides | ≥ 0 |
 
-Populations say nothing of which particle is in which state: labels shuffled over the particles score perfectly here.
-Read them beside the label scores.
+Populations ignore particle identity: labels shuffled over the particles score perfectly here. Read them together
+with the label scores.
 
 Source: total variation and KL as in the Flatiron Institute's heterogeneity challenge and ManifoldEM's populations;
-half a particle: Jeffreys' prior of a multinomial (Krichevsky & Trofimov 1981). Ours in the matching.
+half a particle: Jeffreys' prior of a multinomial (Krichevsky & Trofimov 1981). The matching is ours.
 """
 
 import numpy as np
@@ -36,10 +36,10 @@ from cryobench.metrics.resampling import centred_interval, resample_means
 from cryobench.metrics.uncertainty import RESAMPLES
 
 PSEUDO_COUNT = 0.5
-"""Particles added to every state, or bin, before a logarithm is taken."""
+"""Particles added to every state, or bin, before taking a logarithm."""
 
 _RESAMPLES_OF_POSTERIORS = 500
-"""Fewer than where particles are counted in cells: each is a product of all particles and all states."""
+"""Fewer than where particles are counted in cells: each resample is a product of all particles and all states."""
 
 KINDS = (
     ScoreKind(
@@ -67,12 +67,12 @@ KINDS = (
 
 
 def population_error(true_populations: Float[np.ndarray, "k"], populations: Float[np.ndarray, "j"]) -> float:
-    """Total variation distance of populations (k,): the share of particles misplaced.
+    """Total variation distance of populations (k,): the fraction of misplaced particles.
 
     Raises
     ------
     ValueError
-        If there are not as many of either, one is negative or NaN, or they do not sum to 1.
+        If the numbers of populations differ, one is negative or NaN, or they do not sum to 1.
     """
     _check_populations(true_populations, populations)
     return float(_measure_error(true_populations[None], populations[None])[0])
@@ -83,7 +83,7 @@ def population_divergence(
 ) -> float:
     """Kullback-Leibler divergence in nats of populations (k,) over n particles from the true ones.
 
-    Half a particle is added to every state on both sides, so that a state that was missed costs a finite amount.
+    Half a particle is added to every state on both sides, so that a missed state costs a finite amount.
     Raises ValueError as ``population_error``.
     """
     _check_populations(true_populations, populations)
@@ -91,7 +91,7 @@ def population_divergence(
 
 
 def smooth_populations(populations: Float[np.ndarray, "*m k"], n: int) -> Float[np.ndarray, "*m k"]:
-    """Populations (..., k) of n particles after ``PSEUDO_COUNT`` was added to each of the k."""
+    """Populations (..., k) of n particles after adding ``PSEUDO_COUNT`` to each of the k."""
     return (populations * n + PSEUDO_COUNT) / (n + PSEUDO_COUNT * populations.shape[-1])
 
 
@@ -117,14 +117,14 @@ def _check_populations(true: np.ndarray, found: np.ndarray) -> None:
 def estimate_populations(
     paired: StatesAndClasses, posteriors: Float[np.ndarray, "n k"] | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """States present (k,), and each particle's share in each: true (m, k), one-hot, and recovered (m, k).
+    """States present (k,), and probabilities of each particle: true (m, k), one-hot, and recovered (m, k).
 
-    Particles that were left out come last, with no share in any state as recovered.
+    Particles that were left out come last, with probability 0 for every recovered state.
     """
     present, all_states = np.unique(np.append(paired.states, paired.left_out), return_inverse=True)
     states = all_states[: len(paired.states)]
     n_classes = paired.classes.n_classes
-    # A class that no particle has as its first choice still has a population: it is matched by its probabilities.
+    # A class that is no particle's first choice still has a population: it is matched by its probabilities.
     shares = (
         np.eye(n_classes)[paired.labels] if posteriors is None else posteriors[paired.particles].astype(np.float64)
     )
@@ -140,7 +140,7 @@ def estimate_populations(
 
 
 class Populations(Metric):
-    """Populations of the states as recovered, against the true ones; blind to which particle is in which state.
+    """Recovered populations of the states against the true ones; ignores particle identity.
 
     Formulas, smoothing and failure modes: ``cryobench.metrics.labels.populations``. Invariant to the numbering of
     classes and to cutting a state into several.
@@ -156,18 +156,18 @@ class Populations(Metric):
     reference = "Krichevsky & Trofimov 1981, doi:10.1109/TIT.1981.1056331 (smoothing); total variation; cryobench"
     question = "Are the states recovered in their true proportions?"
     formula = """
-    true_s  share of the particles in state s     rec_s  sum over the classes matched to s of the mean posterior
-    classes matched to states one to one (Hungarian), classes left over by majority; n particles, K states
-    particles that were left out are in a state of their own, true 0, which is one of the s
+    true_s  fraction of the particles in state s     rec_s  sum over the classes matched to s of the mean posterior
+    classes matched to states one to one (Hungarian), excess classes by majority; n particles, K states
+    particles that were left out are in an extra state, true 0, which is one of the s
 
-    population-error = ½ Σ_s |rec_s − true_s|                      the share of particles that would have to move
-    population-kl    = Σ_s t_s ln(t_s / r_s) in nats, t and r the shares with ½ particle added to every state
+    population-error = ½ Σ_s |rec_s − true_s|                      the fraction that would have to change state
+    population-kl    = Σ_s t_s ln(t_s / r_s) in nats, t and r the fractions with ½ particle added to every state
     """
-    conditions = ("posteriors or latents", "at least two states that particles share, and at most 2,000")
+    conditions = ("posteriors or latents", "2 to 2,000 states, of several particles each")
     calibration = (
         "The truth: 0.",
-        "Labels shuffled over the particles: 0 as well; it does not tell which particle is in which state.",
-        "One class for all: 1 − the share of the largest state.",
+        "Labels shuffled over the particles: 0 as well.",
+        "One class for all: 1 − the fraction in the largest state.",
         "The truth with half of the particles left out: population-error ½, 1 − the coverage.",
     )
     invariances = (
@@ -179,15 +179,15 @@ class Populations(Metric):
         "particles, 100 states: a few seconds."
     )
     limits = (
-        "Blind to which particle is where: read it beside the labels.",
-        "Soft posteriors of noisy images can have right populations without telling any particle, and hard ones of "
-        "the same method wrong populations.",
-        "k-means favours clusters of equal spread: populations from clusters of latents are those of k-means too.",
+        "Ignores particle identity: read it together with the labels.",
+        "Soft posteriors of noisy images can have right populations without identifying any particle, and hard ones "
+        "of the same method wrong populations.",
+        "k-means favours clusters of equal spread: populations from clusters of latents reflect k-means too.",
         "population-kl of a missed state is bounded only by the half particle added: about true_s ln(2 n true_s).",
     )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
-        """Why it cannot be measured: it needs posteriors or latents, and at least two states that particles share."""
+        """Reason why it cannot be measured: it needs posteriors or latents, and two states of several particles."""
         return explain_missing_classes(reconstruction, dataset.truth)
 
     def measure(

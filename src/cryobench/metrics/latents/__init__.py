@@ -1,1 +1,1 @@
-"""Metrics of latents: neighbours, and distances in two spaces."""
+"""Metrics of latents: neighbourhoods, and distances in two spaces."""

@@ -1,4 +1,4 @@
-"""Information imbalance: how well distances in one space tell who is near in another.
+"""Information imbalance: how well distances in one space predict nearest neighbours in another.
 
 With r_ij^B the rank of point j among all others by distance from i in space B (1 is the nearest), and A_k(i) the k
 points nearest to i in space A,
@@ -6,13 +6,13 @@ points nearest to i in space A,
     Δ(A → B) = 2 / N · mean over i, and over j in A_k(i), of r_ij^B
 
 so that neighbours in A that are neighbours in B give 0 (exactly (k + 1) / N for equal spaces), and neighbours in A
-that are anywhere in B give 1. It is not symmetric: Δ(latent → truth) is small where the latent knows the truth,
-Δ(truth → latent) where it knows nothing else. The same against pose and CTF tells what leaked into the latent.
+that are anywhere in B give 1. It is not symmetric: Δ(latent → truth) is small where the latent contains the truth,
+Δ(truth → latent) where it contains nothing else. The same against pose and CTF shows what leaked into the latent.
 
-Ties. ``ties="remove"`` does what the published scripts do: of points that coincide in either space only those stay
-that are the first of their kind in both. That leaves nothing of a truth of discrete states, and the published
-figures therefore smear it with noise of unstated size. ``ties="average"`` is what such noise tends to as it vanishes,
-without drawing it: the mean over all ways to break ties, independently in the two spaces. That is the default.
+Ties. ``ties="remove"`` does what the published scripts do: of points that coincide in either space, only those
+that are the first of their kind in both are kept. This leaves nothing of a truth of discrete states, so the published
+figures smear it with noise of unstated size. ``ties="average"`` is the limit of such noise as it vanishes,
+without drawing it: the mean over all ways to break ties, independently in the two spaces. It is the default.
 
 Source: Glielmo, Zeni, Cheng, Csányi & Laio, PNAS Nexus 1 (2022) pgac039 (doi:10.1093/pnasnexus/pgac039); the
 normalisation is that of DADApy's ``return_information_imbalace``, and subsets of 2,000 points and k of 1 to 300
@@ -34,23 +34,23 @@ from cryobench.rng import stream
 NEIGHBOURS = (1, 3, 10, 30, 100, 300)
 """Published k."""
 SUBSET_SIZE = 2000
-"""Published."""
+"""Published subset size."""
 _ROWS = 64
-"""Points that a thread measures at a time."""
+"""Points that a thread measures at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class InformationImbalance:
-    """Δ both ways, for every k: 0 is full information, 1 is none."""
+    """Δ in both directions, for every k: 0 is full information, 1 is none."""
 
     neighbours: Int[np.ndarray, "k"]
-    """The k."""
+    """Numbers of neighbours k."""
     forward_by_point: Float[np.ndarray, "m k"]
     """Δ(A → B) of each point: 2 / N times the mean rank in B of its k nearest in A."""
     backward_by_point: Float[np.ndarray, "m k"]
     """Δ(B → A) of each point."""
     points: Int[np.ndarray, "m"]
-    """Rows of the arrays that were measured, subset after subset."""
+    """Rows of the arrays that were measured, subset by subset."""
     n_subsets: int
     subset_size: int
     """Points in each subset: N of the formula."""
@@ -90,18 +90,18 @@ def information_imbalance(
     seed: int = 0,
     advance: Callable[[int], None] | None = None,
 ) -> InformationImbalance:
-    """Information imbalance between two spaces, both ways and for all k at once.
+    """Information imbalance between two spaces, in both directions and for all k in one pass.
 
-    Exact, in double precision. Invariant to rotation, shift and scale of either space, but not to the scale of one
-    of its dimensions. The value depends on k / N: compare like with like.
+    Exact, in double precision. Invariant to rotation, shift and scale of either space, but not to the scale of a
+    single dimension. The value depends on k / N: compare at equal k / N.
 
     Parameters
     ----------
     a, b
         Coordinates (n, d) and (n, e) of the same points, or integer labels (n,), of which all different ones are
         equally far apart. Rows with NaN in either are left out and counted.
-    k
-        Numbers of neighbours, one or several, each at least 1 and less than the points; None for those of the
+    Numbers of neighbours, one or several, each at least 1 and less than the number of points; None for the
+        published ones (``NEIGHBOURS``) in that range.
         published ones (``NEIGHBOURS``) that are.
     ties
         "average" over all orders of equal distances, or "remove" duplicates as the published code does, which leaves
@@ -110,9 +110,9 @@ def information_imbalance(
         Split the points at random into as many subsets of this size as there are, leave out the rest, and take the
         mean. None, or more than there are, takes all points together.
     seed
-        Of the split.
+        For the split.
     advance
-        Called with the number of points done, now and then, from any thread.
+        Called now and then, from any thread, with the number of points done.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def information_imbalance(
 
     Examples
     --------
-    What holds the truth and something else tells the truth, and not the other way round:
+    The truth with a junk dimension predicts the truth, but not the other way round:
 
     >>> import numpy as np
     >>> truth, junk = np.random.default_rng(0).normal(size=(2, 1000, 1))
@@ -138,7 +138,7 @@ def information_imbalance(
     if neighbours[0] < 1 or neighbours[-1] >= size:
         raise ValueError(
             f"k must lie between 1 and {size - 1}, got {neighbours.tolist()}: of {len(a)} points {len(kept)} are "
-            f"finite in both spaces, {len(distinct)} of them counted, in {n_subsets} subsets of {size}."
+            f"finite in both spaces, {len(distinct)} of them distinct, in {n_subsets} subsets of {size}."
             + ("" if ties == "average" else ' Points that coincide were removed: ties="average" keeps them.')
         )
     order = distinct if size == len(distinct) else stream(seed, "information-imbalance").permutation(distinct)
@@ -170,7 +170,7 @@ def _measure(
     average: bool,
     advance: Callable[[int], None] | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean ranks (n, k) in the second space of neighbours in the first, and the reverse."""
+    """Mean ranks (n, k) in the second space of neighbours in the first, and in the reverse direction."""
     spaces = lay_out(first, second)
     forward, backward = np.empty((2, len(first), len(neighbours)))
 

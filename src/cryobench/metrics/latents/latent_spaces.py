@@ -1,16 +1,16 @@
-"""The spaces that latent metrics compare: latent, true heterogeneity, pose, CTF; and which particles lie in them.
+"""Spaces that latent metrics compare: latent, true heterogeneity, pose, CTF; and the particles they contain.
 
-* Latent: the latents of the reconstruction as they are; where it has none, its posteriors (a method that sorts into
-  classes places a particle by how probable each class is; certain classes make duplicates).
+* Latent: the unscaled latents of the reconstruction; where it has none, its posteriors (in a classification the
+  coordinates of a particle are its class probabilities; certain classes make duplicates).
 * Heterogeneity: the true embedding; without one, the collective variables, a circular one as (cos, sin) and any
-  other scaled to unit standard deviation; without these, the state, all different states being equally far from one
-  another. Variables that only describe a state (its mass, how many components it has, the number of a frame) do not
-  tell which states are alike, and are not used.
+  other scaled to unit standard deviation; without these, the state, with all different states equally far from each
+  other. Variables that only describe a state (its mass, its number of components, a frame number) do not
+  show which states are similar, and are not used.
 * Pose: the nine entries of the true rotation matrix. CTF: its parameters, z-scored, constant ones left out.
 
-Particles without a state (junk, unlabelled) are left out, unless no particle has one; so are those without a true
-place. Particles that the reconstruction left out (rows with NaN) are *unplaced*: metrics count them as knowing
-nothing, so that no score rises by leaving particles out; ``coverage`` is the share of the others.
+Particles without a state (junk, unlabelled) are left out, unless no particle has one; so are those without true
+coordinates. Particles that the reconstruction left out (rows with NaN) are *unplaced*: metrics count them as
+uninformative, so that leaving particles out raises no score; ``coverage`` is the fraction of the others.
 """
 
 from collections.abc import Mapping
@@ -24,9 +24,9 @@ from cryobench.data import CollectiveVariable, Dataset, GroundTruth, Reconstruct
 from cryobench.rng import stream
 
 DESCRIPTIVE = frozenset({"mass", "components", "frame", "junk"})
-"""Variables that describe a state without telling which states are alike."""
+"""Variables that describe a state without showing which states are similar."""
 FEWEST = 20
-"""Particles below which no latent metric is taken."""
+"""Fewest particles for a latent metric."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,34 +35,34 @@ class Space:
 
     coordinates: Float[np.ndarray, "n d"]
     source: str
-    """What they are made of, such as "embedding" or "posteriors"."""
+    """Their origin, such as "embedding" or "posteriors"."""
     discrete: bool = False
-    """Whether the one coordinate is a label, all different labels being equally far from one another."""
+    """Whether the single coordinate is a label, with all different labels equally far from each other."""
 
     def take(self, particles: Int[np.ndarray, "m"]) -> np.ndarray:
-        """Of some particles: (m, d) float64, or labels (m,) int64, as the functions on plain arrays take them."""
+        """Coordinates of some particles: (m, d) float64, or labels (m,) int64, as the array functions take them."""
         return self.coordinates[particles, 0].astype(np.int64) if self.discrete else self.coordinates[particles]
 
 
 @dataclass(frozen=True, eq=False)
 class LatentAndTruth:
-    """The particles whose latent and whose true place are both known."""
+    """Particles whose latent and true coordinates are both known."""
 
     latent: Float[np.ndarray, "m e"]
     truth: Num[np.ndarray, "m *d"]
     """Coordinates (m, d), or labels (m,)."""
     particles: Int[np.ndarray, "m"]
     unplaced: Int[np.ndarray, "u"]
-    """Particles whose true place is known and that have no latent, drawn as ``particles`` were."""
+    """Particles with true coordinates and without a latent, drawn as ``particles`` were."""
     true_unplaced: Num[np.ndarray, "u *d"]
     """Their coordinates, or labels."""
     context: dict[str, int | float | str]
-    """Where the coordinates come from; how many particles were left out, and why; the coverage."""
+    """Origin of the coordinates; numbers of particles left out, with reasons; the coverage."""
 
     def with_unplaced(self) -> "LatentAndTruth":
-        """All the particles, those without a latent last: farther from every other than any two others are.
+        """All the particles, those without a latent last, each farther from every other than any two others are.
 
-        What lies that far is among nobody's neighbours until there are no others left.
+        At that distance they are nearest neighbours of no particle until no others are left.
         """
         centre = self.latent.mean(axis=0)
         reach = float(np.linalg.norm(self.latent - centre, axis=1).max()) or 1.0
@@ -79,7 +79,7 @@ class LatentAndTruth:
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Two spaces of the same points, as the kernels take them."""
+    """Two spaces of the same points, in the layout of the kernels."""
 
     first: Float[np.ndarray, "d n"]
     second: Float[np.ndarray, "e n"]
@@ -104,7 +104,7 @@ def find_common(first: Num[np.ndarray, "n *d"], second: Num[np.ndarray, "m *e"])
 
 
 def lay_out(first: Num[np.ndarray, "n *d"], second: Num[np.ndarray, "n *e"]) -> Layout:
-    """Two spaces for the kernels; coordinates scaled by a power of 2 (so exactly) to a spread of about 1."""
+    """Two spaces in the kernels' layout; coordinates scaled by a power of 2 (exactly) to a spread of about 1."""
     laid_out = [_lay_out_points(space) for space in (first, second)]
     return Layout(laid_out[0], laid_out[1], np.array([space.ndim == 1 for space in (first, second)]))
 
@@ -129,7 +129,7 @@ def find_latent(reconstruction: Reconstruction) -> Space | None:
 
 
 def find_heterogeneity(truth: GroundTruth) -> Space | None:
-    """Where each particle lies among all conformations; None if nothing is known or all that is known is constant."""
+    """Coordinates of each particle among all conformations; None if all that is known is constant, or nothing is."""
     candidates = (
         None if truth.embedding is None else Space(truth.embedding, "embedding"),
         _place_by_variables(truth.variables),
@@ -161,7 +161,7 @@ def find_ctf(dataset: Dataset) -> Space | None:
 
 
 def explain_missing_spaces(reconstruction: Reconstruction, dataset: Dataset) -> str | None:
-    """Why latents cannot be compared with the true heterogeneity, in words, or None if they can."""
+    """Reason, in words, why latents cannot be compared with the true heterogeneity; None if they can."""
     truth, latent = dataset.truth, find_latent(reconstruction)
     if latent is None:
         return "needs latents or posteriors, which the reconstruction does not have"
@@ -170,19 +170,19 @@ def explain_missing_spaces(reconstruction: Reconstruction, dataset: Dataset) -> 
     if find_heterogeneity(truth) is None:
         return "needs an embedding, collective variables or states that differ between particles"
     if len(latent.coordinates) == len(truth) and len(pair_spaces(reconstruction, dataset).particles) < FEWEST:
-        return f"needs at least {FEWEST} particles with both a latent and a true place"
+        return f"needs at least {FEWEST} particles with both a latent and true coordinates"
     return None
 
 
 def pair_spaces(
     reconstruction: Reconstruction, dataset: Dataset, *, at_most: int | None = None, seed: int = 0
 ) -> LatentAndTruth:
-    """Latent and true coordinates of the particles that have both, in their order, and which have no latent.
+    """Latent and true coordinates of the particles that have both, in order, and the particles without a latent.
 
     Parameters
     ----------
     at_most
-        Particles to keep, with a latent or without, drawn at random by ``seed`` if there are more.
+        Most particles to keep, with a latent or without; if there are more they are drawn at random by ``seed``.
 
     Raises
     ------
@@ -223,14 +223,14 @@ def pair_spaces(
 def draw_subset(
     items: Int[np.ndarray, "n"], at_most: int | None, *, seed: int = 0, purpose: str = "latent-metrics"
 ) -> Int[np.ndarray, "m"]:
-    """All items, or ``at_most`` of them drawn at random, in their order."""
+    """All items, or ``at_most`` of them drawn at random, in order."""
     if at_most is None or len(items) <= at_most:
         return items
     return np.sort(stream(seed, purpose).permutation(items)[:at_most])
 
 
 def turn_to_circle(values: Num[np.ndarray, "n"], period: float) -> Float[np.ndarray, "n 2"]:
-    """(cos, sin) of a variable that repeats after ``period``."""
+    """(cos, sin) (n, 2) of a variable with period ``period``."""
     turn = 2 * np.pi * np.asarray(values, dtype=np.float64) / period
     return np.stack([np.cos(turn), np.sin(turn)], axis=1)
 
@@ -238,7 +238,7 @@ def turn_to_circle(values: Num[np.ndarray, "n"], period: float) -> Float[np.ndar
 def choose_variables(
     variables: Mapping[str, CollectiveVariable], *, of: Literal["all", "telling"] = "all"
 ) -> dict[str, CollectiveVariable]:
-    """Variables that vary; "telling" ones tell which states are alike as well."""
+    """Variables that vary; with ``telling`` only those that show which states are similar."""
     return {
         name: variable
         for name, variable in variables.items()
@@ -260,7 +260,7 @@ def _place_by_variables(variables: Mapping[str, CollectiveVariable]) -> Space | 
 
 
 def _place_by_state(states: Int[np.ndarray, "n"]) -> Space | None:
-    """The label itself, if particles share states."""
+    """The label itself, if states have several particles."""
     known = states[states >= 0]
     if 2 * len(np.unique(known)) > len(known):
         return None

@@ -1,19 +1,20 @@
-"""Neighbourhood similarity: of the k particles nearest in truth, how many are among the k nearest in the latent.
+"""Neighbourhood similarity: the fraction of the k nearest in truth that are among the k nearest in the latent.
 
 With A_k(i) and B_k(i) the k points other than i that are nearest to point i in the two spaces (Euclidean distance),
 
     similarity(k) = 100 / (n k) · Σ_i |A_k(i) ∩ B_k(i)|
 
-in percent, against the radius 100 k / n. Equal spaces have 100, independent ones 100 k / (n − 1). As published, it
-is taken on every fifth particle, from five starts, at radii of 1 to 20 %; the five give a mean and a spread.
+in percent, against the radius 100 k / n. Equal spaces give 100, independent ones 100 k / (n − 1). As published, it
+is computed on every fifth particle, from five starts, at radii of 1 to 20 %; the five give a mean and a spread.
 
-* The published code counts the point itself among the shared ones but not in k: its values are ours + 100 / k, and
-  100.5 at best for k = 200. ``NeighbourhoodSimilarity.published`` has them.
-* A truth of discrete states ties: a hundred states on a circle leave it open which half of the left and right
-  neighbour states are near. The published code breaks ties by index (``similarity``, exactly that of a stable double
-  ``argsort``); an order that both spaces share then counts as agreement. ``tie_averaged`` is the mean over all ways
-  to break ties, independently in each space; ``ceiling`` is the most that *any* latent can reach of it, 100 where
-  nothing ties; ``attained`` is their ratio, point by point: 100 for the truth whatever ties. The metric reports that.
+* The published code counts the point itself among the common ones but not in k: its values are ours + 100 / k, and
+  at best 100.5 for k = 200. ``NeighbourhoodSimilarity.published`` has them.
+* A truth of discrete states has ties: with a hundred states on a circle it is undetermined which half of the left
+  and right neighbour states is nearest. The published code breaks ties by index (``similarity``, as a stable double
+  ``argsort`` does); an order common to both spaces then counts as agreement. ``tie_averaged`` is the mean over all
+  ways to break ties, independently in each space; ``ceiling`` is the most that *any* latent can reach of it, 100
+  without ties; ``attained`` is their ratio, point by point: 100 for the truth, with or without ties. The metric
+  reports it.
 
 Source: Jeon et al., CryoBench, NeurIPS 2024 (arXiv 2408.05526), and its code, metrics/neighborhood_similarity;
 after Boggust, Carter & Satyanarayan, Embedding Comparator, IUI 2022 (doi:10.1145/3490099.3511122).
@@ -32,33 +33,33 @@ from cryobench.metrics.latents.rank_kernels import count_shared
 RADII = tuple(range(1, 21))
 """Published radii, in percent of the points."""
 OFFSETS = 5
-"""Published: every fifth point, from five starts."""
+"""Published number of subsets: every fifth point, from five starts."""
 _ROWS = 128
-"""Points that a thread measures at a time."""
+"""Points that a thread measures at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class NeighbourhoodSimilarity:
-    """Shared neighbours against the radius, in percent; see the module for what each is."""
+    """Common neighbours by radius, in percent; definitions in the module."""
 
     radii: Float[np.ndarray, "r"]
     """Percent of the points of a subset."""
     neighbours: Int[np.ndarray, "r"]
     """k of each radius."""
     similarities: Float[np.ndarray, "offsets r"]
-    """Of each subset, ties broken by index."""
+    """By subset, ties broken by index."""
     averaged: Float[np.ndarray, "offsets r"]
     """The same, averaged over ways to break ties."""
     ceilings: Float[np.ndarray, "offsets r"]
     """Largest ``averaged`` any latent can have."""
     points: Int[np.ndarray, "m"]
-    """Rows of the arrays that were measured, subset after subset."""
+    """Rows of the arrays that were measured, subset by subset."""
     attained_by_point: Float[np.ndarray, "m r"]
-    """Of each of them: tie-averaged shared neighbours in percent of their ceiling."""
+    """By point: tie-averaged common neighbours in percent of their ceiling."""
     attained_chance: Float[np.ndarray, "r"]
-    """What ``attained`` is on average for a latent independent of the truth: ``chance``, or more where truth ties."""
+    """Mean of ``attained`` for a latent independent of the truth: ``chance``, or more where the truth has ties."""
     n_points: int
-    """In the smallest subset."""
+    """Number of points in the smallest subset."""
     n_left_out: int
     """Rows with a NaN or infinite coordinate in either space."""
 
@@ -74,7 +75,7 @@ class NeighbourhoodSimilarity:
 
     @property
     def published(self) -> Float[np.ndarray, "r"]:
-        """As the published code writes it: the point itself is counted as shared, but not in k."""
+        """Values of the published code: the point itself is counted as common, but not in k."""
         return self.similarity + 100 / self.neighbours
 
     @property
@@ -84,17 +85,17 @@ class NeighbourhoodSimilarity:
 
     @property
     def ceiling(self) -> Float[np.ndarray, "r"]:
-        """The most ``tie_averaged`` can be, given the ties of the truth."""
+        """Largest possible ``tie_averaged``, given the ties of the truth."""
         return self.ceilings.mean(axis=0)
 
     @property
     def attained(self) -> Float[np.ndarray, "r"]:
-        """Tie-averaged shared neighbours in percent of their ceiling: 100 for the truth, also where it ties."""
+        """Tie-averaged common neighbours in percent of their ceiling: 100 for the truth, also with ties."""
         return self.attained_by_point.mean(axis=0)
 
     @property
     def chance(self) -> Float[np.ndarray, "r"]:
-        """What ``similarity`` is on average for independent spaces; ``tie_averaged`` too, whatever ties."""
+        """Mean of ``similarity`` for independent spaces, and of ``tie_averaged``, with or without ties."""
         return 100 * self.neighbours / (self.n_points - 1)
 
 
@@ -106,26 +107,26 @@ def neighbourhood_similarity(
     offsets: int = OFFSETS,
     advance: Callable[[int], None] | None = None,
 ) -> NeighbourhoodSimilarity:
-    """Share of nearest neighbours that two spaces have in common, for all radii in one pass.
+    """Fraction of nearest neighbours that two spaces have in common, for all radii in one pass.
 
-    Exact: distances are double precision, nothing is approximated or sampled. Time grows as n² / offsets; memory
-    is a few numbers per point. Invariant to rotation, shift and scale of either space, but not to the scale of one
-    of its dimensions; symmetric in the two, except ``ceiling`` and ``attained``.
+    Exact: distances are double precision, without approximation or sampling. Time grows as n² / offsets; memory
+    is a few numbers per point. Invariant to rotation, shift and scale of either space, but not to the scale of a
+    single dimension; symmetric in the two, except ``ceiling`` and ``attained``.
 
     Parameters
     ----------
     truth
-        (n, d) coordinates in which distance means difference in conformation, or (n,) integer labels, of which all
-        different ones are equally far apart.
+        (n, d) coordinates in which distance means conformational difference, or (n,) integer labels, all different
+        ones equally far apart.
     latent
         (n, e) coordinates of the same n particles, or labels. Rows with NaN in either are left out and counted.
     radii
-        Percent of the points of a subset, ascending, above 0 and at most 100. k is the nearest whole number of
+        Percent of the points of a subset, ascending, above 0 and at most 100. k is the nearest integer number of
         points, at least 1.
     offsets
-        Subsets: every ``offsets``-th point, from as many starts. 1 takes all points together.
+        Number of subsets: every ``offsets``-th point, from as many starts. 1 takes all points together.
     advance
-        Called with the number of points done, now and then, from any thread.
+        Called now and then, from any thread, with the number of points done.
 
     Raises
     ------
@@ -135,7 +136,7 @@ def neighbourhood_similarity(
 
     Examples
     --------
-    A circle seen with noise: near the noise neighbours are lost, at ten times the radius most are kept.
+    A circle with noise: within the noise neighbours are lost, at ten times the radius most are kept.
 
     >>> import numpy as np
     >>> angle = np.linspace(0, 2 * np.pi, 500, endpoint=False)
@@ -155,7 +156,7 @@ def neighbourhood_similarity(
     if n_points < 3:
         raise ValueError(
             f"{len(kept)} of {len(truth)} points are finite in both spaces: every {offsets}-th of them leaves "
-            f"{n_points}, and neighbourhoods need at least 3. Take fewer offsets, or more points."
+            f"{n_points}, and neighbourhoods need at least 3. Use fewer offsets or more points."
         )
     neighbours = np.clip(np.round(radii / 100 * n_points).astype(np.int64), 1, n_points - 1)
     subsets = [kept[start::offsets] for start in range(offsets)]
@@ -179,7 +180,7 @@ def neighbourhood_similarity(
 def _count(
     truth: np.ndarray, latent: np.ndarray, neighbours: np.ndarray, advance: Callable[[int], None] | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Shared neighbours (n, r) of each point: ties in order, ties averaged, and the most there can be of these."""
+    """Common neighbours (n, r) of each point: ties in order, ties averaged, and the largest possible value."""
     spaces, edges = lay_out(truth, latent), neighbours + 1
     shape = (len(truth), len(neighbours))
     hits, averaged, ceilings = np.empty(shape, np.int32), np.empty(shape), np.empty(shape)

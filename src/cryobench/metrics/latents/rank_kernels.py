@@ -1,15 +1,15 @@
-"""Who is near whom in two spaces, row by row: compiled, exact, and without a sorted distance matrix.
+"""Nearest neighbours in two spaces, row by row: compiled, exact, and without a sorted distance matrix.
 
 For one point, the squared distances of all points are summed in double precision by differences (no expansion of
-the square, which would cancel). Where places alone count, they are dropped into bins that grow by powers of two, and
-only the bins in which an answer lies are sorted; where the rank of every point counts, a radix sort of the rounded
-distances orders all. Ties are met in two ways:
+the square, which would cancel). Where only neighbourhoods count, distances are binned by powers of two, and
+only the bins that contain an answer are sorted; where the rank of every point counts, a radix sort of the rounded
+distances orders all. Ties are treated in two ways:
 
-* *in order*: equal distances stand by index, as a stable ``argsort`` leaves them;
-* *averaged*: distances that are equal once rounded to single precision (1 part in 10⁷) share their places, as the
-  mean over all orders of them; a circle of discrete states has such ties left and right.
+* *in order*: equal distances are ordered by index, as by a stable ``argsort``;
+* *averaged*: distances that are equal when rounded to single precision (1 part in 10⁷) have the mean of their ranks
+  over all orders; a circle of discrete states has such ties left and right.
 
-A point itself always stands first, before its duplicates. A space is coordinates (d, n), or labels (1, n) with the
+The point itself always comes first, before its duplicates. A space is coordinates (d, n), or labels (1, n) with the
 flag ``discrete``: different labels are then equally far apart. Functions release the GIL and take a range of rows.
 """
 
@@ -19,7 +19,7 @@ from numba import njit
 _PER_OCTAVE = 7
 """Bins for a factor of 2 in squared distance, as a power of 2: 128."""
 N_BINS = 8192
-"""64 octaves below the largest squared distance; what is nearer still lies in the first bin."""
+"""64 octaves below the largest squared distance; anything nearer is in the first bin."""
 _SHIFT = 23 - _PER_OCTAVE
 _RUN = 32
 """Points sorted by insertion before runs are merged."""
@@ -30,7 +30,7 @@ _DIGIT = (1 << _DIGIT_BITS) - 1
 
 @njit(nogil=True, cache=True)
 def _measure(points, discrete, index, keys, rounded):
-    """Squared distances of all points from one of them, which itself gets -1; the same rounded."""
+    """Squared distances of all points from one of them, which itself gets −1; and the same rounded."""
     dimensions, n = points.shape
     keys[:] = 0.0
     for dimension in range(dimensions):
@@ -52,7 +52,7 @@ def _measure(points, discrete, index, keys, rounded):
 
 @njit(nogil=True, cache=True)
 def _fill_bins(codes, bins, counts):
-    """Bin of every point from the bits of its rounded distance, and how many there are in each."""
+    """Bin of every point from the bits of its rounded distance, and the number of points in each bin."""
     n = len(codes)
     top = np.int32(0)
     for j in range(n):
@@ -67,7 +67,7 @@ def _fill_bins(codes, bins, counts):
 
 @njit(nogil=True, cache=True)
 def _sort_segment(keys, order, start, end, scratch):
-    """Sort ``order[start:end]`` by key, equal keys as they stand: short runs by insertion, then merged."""
+    """Sort ``order[start:end]`` by key, equal keys in their order: short runs by insertion, then merged."""
     ascending = True
     for i in range(start + 1, end):
         if keys[order[i]] < keys[order[i - 1]]:
@@ -93,7 +93,7 @@ def _sort_segment(keys, order, start, end, scratch):
             left, right = low, middle
             for place in range(low, high):
                 if left == middle:
-                    break  # the rest of the right run lies where it belongs
+                    break  # the rest of the right run is already sorted
                 if right < high and keys[order[right]] < keys[scratch[left]]:
                     order[place] = order[right]
                     right += 1
@@ -105,10 +105,10 @@ def _sort_segment(keys, order, start, end, scratch):
 
 @njit(nogil=True, cache=True)
 def _place(codes, keys, edges, bins, counts, starts, order, scratch):
-    """Sort the points as far as asked: the bins through which one of the ascending ``edges`` runs.
+    """Sort the points as far as needed: the bins that contain one of the ascending ``edges``.
 
-    Afterwards ``starts[b]`` is the place of the first point of bin b, and ``order[place]`` the point at a place,
-    in the sorted bins only. ``counts[b]`` of a bin that was not sorted is negative.
+    Afterwards ``starts[b]`` is the position of the first point of bin b, and ``order[position]`` the point at a
+    position, in the sorted bins only. ``counts[b]`` of an unsorted bin is negative.
     """
     _fill_bins(codes, bins, counts)
     place, edge, n_edges = 0, 0, len(edges)
@@ -134,10 +134,11 @@ def _place(codes, keys, edges, bins, counts, starts, order, scratch):
 
 @njit(nogil=True, cache=True)
 def _find_radii(points, discrete, index, edges, ordered, first, full, lows, sizes, ceiling, space, buffers):
-    """The smallest radius that holds each point: in order, and from where to where in part, on average.
+    """Smallest radius that contains each point: in order, and the range of partial membership on average.
 
-    A radius t holds the places below ``edges[t]``, place 0 being the point itself. A point that ties over places
-    low to low + size lies in radius t by (edges[t] - low) / size where ``first <= t < full``, wholly from ``full``.
+    A radius t holds the positions below ``edges[t]``, position 0 being the point itself. A point that ties over
+    positions low to low + size is in radius t with weight (edges[t] - low) / size where ``first <= t < full``, wholly
+    from ``full``.
     """
     keys, rounded, bins, counts, starts, order, scratch, radius_of_bin = buffers
     codes = rounded.view(np.int32)
@@ -188,10 +189,10 @@ def _find_radii(points, discrete, index, edges, ordered, first, full, lows, size
 
 @njit(nogil=True, cache=True)
 def count_shared(truth, latent, discrete, edges, start, stop, in_order, averaged, ceilings):
-    """For rows start to stop: how many other points lie in the neighbourhoods of both spaces, for every radius.
+    """For rows start to stop: number of other points in the neighbourhoods of both spaces, for every radius.
 
-    ``truth`` (d, n) and ``latent`` (e, n) float64; ``discrete`` two flags; ``edges`` (r,) ascending, points in each
-    neighbourhood with the point itself. Writes (n, r): shared points with ties in order, the same averaged over
+    ``truth`` (d, n) and ``latent`` (e, n) float64; ``discrete`` two flags; ``edges`` (r,) ascending, points per
+    neighbourhood with the point itself. Writes (n, r): common points with ties in order, the same averaged over
     independent orders of ties in each space, and the largest average that any latent could reach.
     """
     n, n_edges = truth.shape[1], len(edges)
@@ -243,8 +244,7 @@ def count_shared(truth, latent, discrete, edges, start, stop, in_order, averaged
 def _sort_codes(codes, index, order, scratch, counts):
     """Sort all points but one by their non-negative codes, equal ones by index, into ``order[1:]``.
 
-    A radix sort of three digits of 11, 11 and 9 bits: it takes as long whatever the codes are, and no branch of it
-    depends on them.
+    A radix sort of three digits of 11, 11 and 9 bits: its time and its branches do not depend on the codes.
     """
     n = len(codes)
     counts[:] = 0
@@ -279,7 +279,7 @@ def _sort_codes(codes, index, order, scratch, counts):
 
 @njit(nogil=True, cache=True)
 def _rank_all(points, discrete, index, average, order, ranks, buffers):
-    """The order of all points by distance, and the rank of each: 1 for the nearest other point, 0 for itself."""
+    """Order of all points by distance, and the rank of each: 1 for the nearest other point, 0 for itself."""
     keys, rounded, scratch, digits = buffers
     codes = rounded.view(np.int32)
     n = len(keys)
@@ -326,7 +326,7 @@ def mean_conditional_ranks(first, second, discrete, neighbours, average, start, 
     """For rows start to stop: mean rank in one space of the k nearest points in the other, for every k.
 
     ``first`` (d, n) and ``second`` (e, n) float64; ``discrete`` two flags; ``neighbours`` (k,) ascending.
-    Writes (n, k): ranks in the second space of neighbours in the first, and the reverse. Ranks begin at 1.
+    Writes (n, k): ranks in the second space of neighbours in the first, and in reverse. Ranks begin at 1.
     """
     n = first.shape[1]
     buffers = (

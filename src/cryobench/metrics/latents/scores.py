@@ -1,10 +1,10 @@
-"""Latent metrics on reconstructions: whose neighbours are right, and how much two spaces tell of one another.
+"""Latent metrics of reconstructions: correct neighbours, and the information that two spaces have about each other.
 
-Both compare the latent with the true heterogeneity over the particles that have both (``latent_spaces``), as
-``neighbourhood_similarity`` and ``information_imbalance`` do on plain arrays; there are formulas and sources.
-Particles that the reconstruction left out count in the scores: they share no neighbours, their imbalance is 1, and as
-true neighbours of others they are missed. Curves are of the particles placed, as published, beside their coverage.
-Intervals are over particles; that neighbours share neighbours is not accounted for, so they are on the narrow side.
+Both compare the latent with the true heterogeneity over the particles that have both (``latent_spaces``), by the
+array functions ``neighbourhood_similarity`` and ``information_imbalance``, which give formulas and sources.
+Particles that the reconstruction left out count in the scores: they have no common neighbours, their imbalance is 1,
+and as true neighbours of others they are missed. Curves are of the assigned particles, as published, with coverage.
+Intervals are over particles; that particles have neighbours in common is not accounted for, so they are too narrow.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,23 +35,23 @@ from cryobench.metrics.metric import Metric, ScoreKind, shown
 from cryobench.metrics.resampling import centred_interval, resample_means
 
 MOST_NEIGHBOURHOODS = 100_000
-"""Particles whose neighbourhoods are compared at most, as published: five subsets of 20,000."""
+"""Most particles whose neighbourhoods are compared, as published: five subsets of 20,000."""
 MOST_IN_SUBSETS = 20_000
-"""Particles whose information imbalance is taken at most: ten subsets of 2,000."""
+"""Most particles for the information imbalance: ten subsets of 2,000."""
 MOST_TOGETHER = 4_000
-"""Particles whose information imbalance is taken at most in one set."""
+"""Most particles for the information imbalance of one set."""
 SCORED_RADII = (1, 5, 10, 20)
 _OF_TRUTH = ("imbalance-truth-to-latent", "imbalance-latent-to-truth")
-"""Scores in which a particle without a latent counts; the others ask what the latent of a particle says."""
+"""Scores in which a particle without a latent counts; the others are of the particles that have one."""
 LARGEST_AVERAGED = 30
-"""Published figures average the imbalance over the k up to this."""
+"""Largest k over which published figures average the imbalance."""
 
 
 class NeighbourhoodSimilarityMetric(Metric):
-    """Share of each particle's nearest neighbours in truth that are its nearest in the latent, by radius.
+    """Fraction of each particle's nearest neighbours in truth that are also nearest in the latent, by radius.
 
-    Reported is the share of what the ties of the truth allow (``attained``), which is the published quantity where
-    nothing ties. Chance is the radius itself, more where the truth is discrete: see the curve's columns.
+    Reported relative to the maximum that ties of the truth allow (``attained``), which is the published quantity
+    without ties. Chance is the radius itself, or more where the truth is discrete: see the curve's columns.
     """
 
     name = "neighbourhood-similarity"
@@ -60,7 +60,7 @@ class NeighbourhoodSimilarityMetric(Metric):
         *(
             ScoreKind(
                 f"neighbourhood-similarity-{radius}",
-                f"Neighbours shared, radius {radius} %",
+                f"Common neighbours, radius {radius} %",
                 "%",
                 "higher",
                 0,
@@ -71,12 +71,12 @@ class NeighbourhoodSimilarityMetric(Metric):
         ),
         ScoreKind(
             "neighbourhood-similarity-area",
-            "Neighbours shared, mean over radii",
+            "Common neighbours, mean over radii",
             "%",
             "higher",
             0,
             100,
-            short="Neighbours shared",
+            short="Common neighbours",
             main=True,
             decimals=1,
         ),
@@ -84,19 +84,19 @@ class NeighbourhoodSimilarityMetric(Metric):
     version = 2
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
-    curves = (("neighbourhood-similarity", "shared neighbours by radius"),)
+    curves = (("neighbourhood-similarity", "common neighbours by radius"),)
     reference = (
         "Jeon et al., CryoBench, NeurIPS 2024, arXiv:2408.05526; Boggust et al. 2022, doi:10.1145/3490099.3511122"
     )
-    question = "Are the particles most alike in truth the nearest ones in the latent?"
+    question = "Are the particles most similar in truth the nearest ones in the latent?"
     formula = """
     A_k(i), B_k(i)  the k particles other than i nearest to i in truth and in the latent, Euclidean distance
     n  particles of a subset: every fifth, from five starts     radius = 100 k / n percent
 
     similarity(k) = 100 / (n k) · Σ_i |A_k(i) ∩ B_k(i)|
-    where distances tie: its mean over all ways to break ties (tie_averaged), and the most of that which any latent
-    can reach (ceiling); neighbourhood-similarity-r = 100 · tie_averaged / ceiling at r %, particle by particle
-    particles without a latent share none: 0, and they are among the A_k(i) of others but among no B_k(i)
+    with ties: the mean over all ways to break them (tie_averaged), and its largest value for any latent
+    (ceiling); neighbourhood-similarity-r = 100 · tie_averaged / ceiling at r %, particle by particle
+    particles without a latent have none in common: 0; they are among the A_k(i) of others but among no B_k(i)
     neighbourhood-similarity-area = its mean over radii of 1 to 20 %, by the trapezoid rule
     """
     conditions = (
@@ -104,10 +104,10 @@ class NeighbourhoodSimilarityMetric(Metric):
         "a truth that varies: an embedding, else collective variables, else states (all equally far apart)",
     )
     calibration = (
-        "The truth: 100, also where it ties.",
+        "The truth: 100, also with ties.",
         "A random latent: the radius itself (5 at 5 %), more where the truth is discrete (attained_chance of the "
         "curve).",
-        "One place for all particles: as random. All its distances tie.",
+        "One latent for all particles: as random, since all distances tie.",
         "The truth with half of the particles left out at random: 25 where the truth has no ties, as the others miss "
         "half of their neighbours too, more at small radii where it is discrete. Every score is at most 100 times "
         "the coverage.",
@@ -123,18 +123,18 @@ class NeighbourhoodSimilarityMetric(Metric):
     )
     limits = (
         "It depends on the scale of the latent's dimensions, which many methods leave arbitrary.",
-        "Of discrete states that are all equally far apart it only asks whether a state's particles are together: at "
-        "radii beyond the size of a state there is nothing left to ask.",
-        "Global shape is not seen: a circle torn into ten arcs in a wrong order keeps its small neighbourhoods.",
-        "The curve is of the particles placed, as published, and rises where difficult ones are left out: read it "
-        "beside the coverage.",
-        "Published values count the particle itself as shared but not in k, and break ties by index: column "
-        "published of the curve has them. On 100 states of 1,000 that differs from this score.",
-        "Particles share neighbours: the interval, over particles, is on the narrow side.",
+        "For discrete states that are all equally far apart it only tests whether a state's particles are together: "
+        "radii beyond the size of a state are uninformative.",
+        "Global shape is not seen: a circle torn into ten arcs in the wrong order keeps its small neighbourhoods.",
+        "The curve is of the assigned particles, as published, and rises where difficult ones are left out: read it "
+        "together with the coverage.",
+        "Published values count the particle itself as common but not in k, and break ties by index: see column "
+        "published of the curve. With 100 states of 1,000 particles they differ from this score.",
+        "Particles have neighbours in common: the interval, over particles, is too narrow.",
     )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
-        """Why it cannot be measured: it needs latents or posteriors, and a truth that varies."""
+        """Reason why it cannot be measured: it needs latents or posteriors, and a truth that varies."""
         return explain_missing_spaces(reconstruction, dataset)
 
     def measure(
@@ -173,9 +173,9 @@ class NeighbourhoodSimilarityMetric(Metric):
 
 
 class InformationImbalanceMetric(Metric):
-    """How much the latent and the true heterogeneity tell of one another, and what the latent tells of pose and CTF.
+    """Information of the latent and the true heterogeneity about each other, and of the latent about pose and CTF.
 
-    Towards heterogeneity, 0 is best and 1 is chance; towards pose and CTF, 1 is best, and less is leakage. Each is
+    To heterogeneity, 0 is best and 1 is chance; to pose and CTF, 1 is best, and less is leakage. Each is
     the mean over k of 1, 3, 10 and 30 in subsets of 2,000 particles, as published; the curve has every k, both
     directions, and all particles together.
     """
@@ -206,14 +206,14 @@ class InformationImbalanceMetric(Metric):
     uses = frozenset({"latents", "posteriors"})
     curves = (("information-imbalance", "information imbalance by direction and number of neighbours"),)
     reference = "Glielmo et al. 2022, doi:10.1093/pnasnexus/pgac039; Jeon et al., CryoBench, arXiv:2408.05526"
-    question = "Does distance in the latent tell who is near in truth, the reverse, and does it tell of pose or CTF?"
+    question = "Do distances in the latent predict those in truth and the reverse, and do they reveal pose or CTF?"
     formula = """
     r_ij^B  rank of particle j by distance from i in space B, 1 the nearest     A_k(i)  the k nearest to i in space A
 
     Δ(A → B) = 2 / N · mean over i and over j in A_k(i) of r_ij^B, in random subsets of N = 2,000 particles
 
     imbalance-latent-to-truth = mean over k of 1, 3, 10, 30 of Δ(latent → truth); likewise the others
-    to and from the truth a particle without a latent has Δ = 1, and is farther in the latent of others than any other
+    to and from the truth a particle without a latent has Δ = 1, and is the farthest from all others in the latent
     ties are averaged over all orders, independently in both spaces; pose is the 9 entries of R, CTF its z-scored
     parameters
     """
@@ -223,11 +223,11 @@ class InformationImbalanceMetric(Metric):
         "the scores to pose and CTF need these to be known and to vary",
     )
     calibration = (
-        "0: neighbours in A are neighbours in B ((k + 1) / N at the least). 1: they are anywhere in B.",
-        "Latent → truth small: the latent knows the truth. Truth → latent small: it knows nothing else. A junk "
-        "dimension raises the second, a latent that folds the truth onto half of it the first.",
+        "0: neighbours in A are neighbours in B ((k + 1) / N at least). 1: they are anywhere in B.",
+        "Latent → truth small: the latent contains the truth. Truth → latent small: it contains nothing else. A junk "
+        "dimension raises the second, a latent that folds the truth in half raises the first.",
         "A random latent: 1 in all of them. The truth: 1 to pose and CTF, where these are independent of the state.",
-        "The truth with half of the particles left out at random: latent → truth half way between the truth's and 1.",
+        "The truth with half of the particles left out at random: latent → truth halfway from the truth's to 1.",
         "Published on igg-1d, digitised from a figure (truth → latent, latent → truth): RECOVAR 0.05, 0.04; cryoDRGN "
         "0.28, 0.12.",
     )
@@ -242,23 +242,23 @@ class InformationImbalanceMetric(Metric):
         "2,000, and 4,000 together, against truth, pose and CTF): about 5 s."
     )
     limits = (
-        "To pose and CTF 1 is the aim, and more is no better than 1. A random latent reaches it: read these beside "
-        "the scores to the truth.",
-        "Those to pose and CTF, and the curve, are of the particles placed: read them beside the coverage.",
-        "Small k sees only the finest scale, where a noisy latent is all noise: look at the curve over k.",
-        "Of discrete truths nearly all ranks tie, so values have a floor above 0 for the perfect latent too.",
+        "To pose and CTF 1 is the target, and more is no better. A random latent reaches it: read these together "
+        "with the scores to the truth.",
+        "Scores to pose and CTF, and the curve, are of the assigned particles: read them together with the coverage.",
+        "Small k sees only the finest scale, where a noisy latent is pure noise: look at the curve over k.",
+        "For discrete truths nearly all ranks tie, so even the perfect latent has values above 0.",
         "Published figures smear discrete truths with noise of unstated size: they agree with tie averaging only as "
         "that noise tends to 0.",
     )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
-        """Why it cannot be measured: it needs latents or posteriors, and a truth that varies."""
+        """Reason why it cannot be measured: it needs latents or posteriors, and a truth that varies."""
         return explain_missing_spaces(reconstruction, dataset)
 
     def measure(
         self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
     ) -> Scores:
-        """Scores of "truth" always, of "pose" and "ctf" if they are known; curve "information-imbalance"."""
+        """Scores to "truth" always, to "pose" and "ctf" if they are known; curve "information-imbalance"."""
         pair = pair_spaces(reconstruction, dataset, at_most=MOST_IN_SUBSETS, seed=seed)
         others = {"truth": pair.truth, **_find_leaks(dataset, pair.particles)}
         n = len(pair.particles)
@@ -292,7 +292,7 @@ class InformationImbalanceMetric(Metric):
 
 
 def _count_unplaced(pair: LatentAndTruth, seed: int) -> tuple[dict[str, np.ndarray], Int[np.ndarray, "m"]]:
-    """The two scores to and from the truth of each particle, those without a latent included; which they are."""
+    """The two scores to and from the truth of each particle, including those without a latent; and their indices."""
     whole = pair.with_unplaced()
     size = min(SUBSET_SIZE, len(whole.particles))
     averaged = [k for k in NEIGHBOURS if k < min(size, LARGEST_AVERAGED + 1)]
@@ -312,7 +312,7 @@ def _average_over(values: Float[np.ndarray, "m r"], radii: Float[np.ndarray, "r"
 
 
 def _find_leaks(dataset: Dataset, particles: Int[np.ndarray, "m"]) -> dict[str, np.ndarray]:
-    """What the latent should not tell: pose and CTF of some particles, those of the two that are known and vary."""
+    """Nuisance spaces: pose and CTF of some particles, where known and varying."""
     truth = dataset.truth
     spaces: dict[str, Space | None] = {"pose": None if truth is None else find_pose(truth), "ctf": find_ctf(dataset)}
     return {name: space.take(particles) for name, space in spaces.items() if space is not None}

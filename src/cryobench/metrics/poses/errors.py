@@ -1,21 +1,21 @@
-"""Error of estimated poses, after what no image can tell is taken out: global rotation, hand, and offset.
+"""Error of estimated poses, after removing what images cannot determine: global rotation, hand, and offset.
 
 * Rotation error: the angle in degrees of the rotation between estimated and true pose, after the best global rotation
   and hand, by default a robust average over SO(3), or by the published rule (``metrics.poses.pose_alignment``).
 * Shift error: the distance in Å between estimated and true shift, after a fitted displacement of the reference.
 
-Where the classes of a reconstruction have frames of their own, as those found ab initio do, rotation, hand and offset
-are fitted to each class, those of fewer than ``SMALLEST_STATE`` particles left out.
+Where each class of a reconstruction has its own frame, as in ab initio classification, rotation, hand and offset
+are fitted to each class; classes of fewer than ``SMALLEST_STATE`` particles are left out.
 
 Both are given over the whole data set and "per state": there, rotation, hand and offset are fitted to each true
-state alone, since a reconstruction may tie the frame to the conformation (a body that moves in the true frame and
-rests in its own). States of fewer than ``SMALLEST_STATE`` particles are then left out and counted: a fit of three
-angles to few particles makes them look right.
+state separately, since a reconstruction may tie its frame to the conformation (a body that moves in the true frame
+and is fixed in the reconstruction's). States of fewer than ``SMALLEST_STATE`` particles are then left out and
+counted: three angles fitted to few particles make them look right.
 
-A random pose is off by 126.5° on average, π/2 + 2/π, and 132.3° in the median; fitting the frame takes a few degrees
-off that, the more the fewer particles there are (123° and 128° of 1,000). The molecule's own symmetry is not divided
-out: poses that differ by it count as wrong. Where most rotations are wrong, shifts say little: the offset is then
-fitted to shifts that no displacement explains.
+A random pose is off by 126.5° on average, π/2 + 2/π, and 132.3° in the median; fitting the frame removes a few
+degrees, more for fewer particles (123° and 128° for 1,000). The molecule's symmetry is not divided out: poses that
+differ by it count as wrong. Where most rotations are wrong, shift errors mean little: the offset is then fitted to
+shifts that no displacement explains.
 
 Source: Jeon et al., CryoBench, NeurIPS 2024 (arXiv 2408.05526), and its code, metrics/pose_error; the robust average
 and the exact fit of the offset are ours (the published one is a gradient descent of 512 steps).
@@ -39,10 +39,10 @@ from cryobench.rotations import geodesic_distance
 RANDOM_MEAN_DEG = float(np.degrees(np.pi / 2 + 2 / np.pi))
 """Mean angle between two random rotations: 126.5°."""
 RANDOM_MEDIAN_DEG = 132.3465
-"""Median of the same: the angle at which (θ − sin θ) / π is 1/2."""
+"""Median angle between two random rotations: the angle at which (θ − sin θ) / π is 1/2."""
 SMALLEST_STATE = 20
 FEWEST = 4
-"""Particles that a frame can be fitted to."""
+"""Fewest particles that a frame can be fitted to."""
 BIN_DEG = 5
 
 
@@ -71,16 +71,16 @@ KINDS = _kinds()
 
 @dataclass(frozen=True, eq=False)
 class PoseErrors:
-    """Errors of n particles, and what was taken out of them."""
+    """Errors of n particles, and the frame that was removed from them."""
 
     rotation_deg: Float[np.ndarray, "n"]
     """NaN for a particle that was left out."""
     shift: Float[np.ndarray, "n"] | None
     """Å; None if shifts were not given."""
     alignments: dict[int, PoseAlignment]
-    """Of each state; of the whole set under −1."""
+    """By state; of the whole set under −1."""
     offsets: dict[int, np.ndarray]
-    """(3,) Å of each, in the frame of the reconstruction: where the centre of the true reference lies in it."""
+    """(3,) Å by state, in the frame of the reconstruction: position of the centre of the true reference."""
 
 
 def pose_error(
@@ -102,12 +102,12 @@ def pose_error(
     true_shifts, shifts
         (n, 2) Å, the displacements that centre the particles; both or neither.
     states
-        (n,) fits rotation, hand and offset to each state alone, leaving out negative states and those of fewer than
-        ``SMALLEST_STATE`` particles (NaN). None fits them to the whole set.
+        (n,) to fit rotation, hand and offset to each state separately, without negative states and those of fewer
+        than ``SMALLEST_STATE`` particles (NaN). None fits them to the whole set.
     mode
         "robust" or "published": how the rotation is chosen.
     seed
-        Of the published rule.
+        For the published rule.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def pose_error(
 
     Examples
     --------
-    A reference that is turned costs nothing, poses of other particles cost what random ones do:
+    A turned reference costs nothing, poses of other particles cost as much as random ones:
 
     >>> import numpy as np
     >>> from cryobench.rotations import rotations_from_quaternions
@@ -154,13 +154,13 @@ def pose_error(
 
 
 def random_angle_share(angle_deg: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
-    """Share of random rotations within an angle (m,): (θ − sin θ) / π."""
+    """Fraction (m,) of random rotations within an angle: (θ − sin θ) / π."""
     angle = np.radians(angle_deg)
     return (angle - np.sin(angle)) / np.pi
 
 
 def _split(states: Int[np.ndarray, "n"]) -> dict[int, np.ndarray]:
-    """Particles of each state that is large enough."""
+    """Particles of each large enough state."""
     order = np.argsort(states, kind="stable")
     present, starts = np.unique(states[order], return_index=True)
     groups = {
@@ -169,7 +169,7 @@ def _split(states: Int[np.ndarray, "n"]) -> dict[int, np.ndarray]:
         if state >= 0 and len(members) >= SMALLEST_STATE
     }
     if not groups:
-        raise ValueError(f"no state has the {SMALLEST_STATE} particles that a frame of its own needs.")
+        raise ValueError(f"no state has the {SMALLEST_STATE} particles needed to fit its own frame.")
     return groups
 
 
@@ -179,12 +179,12 @@ def _check_rotations(name: str, matrices: Num[np.ndarray, "n 3 3"], n: int) -> N
     if n < FEWEST:
         raise ValueError(f"a pose error needs at least {FEWEST} particles to fit a frame to, got {n}.")
     error = np.abs(matrices @ matrices.swapaxes(-1, -2) - np.eye(3)).max(axis=(1, 2))
-    # A NaN is no rotation, and its determinant not asked for.
+    # A NaN is no rotation, and its determinant is not computed.
     bad = ~(error < 1e-3)
     bad[~bad] = np.linalg.det(matrices[~bad]) < 0
     if bad.any():
         raise ValueError(
-            f"{name} hold {int(bad.sum())} of {n} matrices that are no proper rotation, "
+            f"{name} hold {int(bad.sum())} of {n} matrices that are not proper rotations, "
             f"the first that of particle {int(np.argmax(bad))}."
         )
 
@@ -213,38 +213,39 @@ class Poses(Metric):
                      least mean chordal distance ‖S^h R̂_i S^h G − R_i‖ (an L1 mean over SO(3))
     shift-error    = mean over i of |t̂_i − t_i − (R̂_i o)_xy| in Å, with the displacement o of least mean
     "-median": medians over i     "-per-state": G, h and o fitted to each true state alone
-    where classes were found ab initio, each in a frame of its own: G, h and o fitted to each class, else to all
+    where classes were found ab initio, each in its own frame: G, h and o fitted to each class, else to all
     angle(A, B) = arccos((tr(A^T B) − 1) / 2)
     """
-    conditions = ("at least 4 particles; for the scores per state, states of at least 20",)
+    conditions = ("at least 4 particles; scores per state: states of at least 20 particles",)
     calibration = (
         "The truth: 0.",
-        "Random rotations: mean 126.5° (π/2 + 2/π rad), median 132.3°; fitting the frame takes some degrees off "
-        "that, the more the fewer the particles.",
+        "Random rotations: mean 126.5° (π/2 + 2/π rad), median 132.3°; fitting the frame removes some degrees, more "
+        "for fewer particles.",
         "One wrong hand or frame for all: 0, as both are fitted.",
     )
     invariances = (
-        "Not changed by rotating, mirroring or displacing the reconstruction's reference: no image can tell these.",
-        "Per state: not by doing so with each state on its own.",
+        "Not changed by rotating, mirroring or displacing the reference: images cannot determine these.",
+        "Per state: not changed by doing so separately for each state.",
         "Changed by the symmetry of the molecule, which is not divided out: poses that differ by it count as wrong.",
     )
     cost = "O(n) for n particles (200 trial frames on 4,000, then Weiszfeld's steps on all). 100,000 particles: 3 s."
     limits = (
-        "Of symmetric molecules, and of pseudo-symmetric ones such as antibodies, it punishes answers that no image "
+        "For symmetric and pseudo-symmetric molecules, such as antibodies, it penalises answers that no image "
         "distinguishes.",
         "Where domains move, a method may tie its frame to another domain than the truth does: the error over the "
-        "whole data set then holds the motion. The scores per state do not, but forgive a frame that drifts.",
-        "Where most rotations are wrong, shifts say little: the displacement is fitted to what none explains.",
-        "The mean of two modes (right and flipped) lies where no particle is: look at the histogram.",
+        "whole data set then includes the motion. Scores per state do not, but tolerate a frame that drifts.",
+        "Where most rotations are wrong, shift errors mean little: the displacement is fitted to shifts that no "
+        "displacement explains.",
+        "The mean of two modes (correct and flipped) describes no particle: look at the histogram.",
         'The published rule, pose_error(..., mode="published"), takes the frame of one of 30 particles, so that this '
-        "particle's own error is in all; the default averages over all particles.",
+        "particle's error enters all others; the default averages over all particles.",
     )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
-        """As ``Metric.explain_missing``; nor can it be measured on fewer than four particles."""
+        """As ``Metric.explain_missing``; it also needs four particles."""
         missing = super().explain_missing(reconstruction, dataset)
         if missing is None and dataset.truth is not None and (n := len(_usable(dataset.truth.states))) < FEWEST:
-            return f"needs {FEWEST} particles that are no junk, and there are {n}"
+            return f"needs {FEWEST} particles that are not junk, and there are {n}"
         return missing
 
     def measure(
@@ -252,9 +253,10 @@ class Poses(Metric):
     ) -> Scores:
         """Scores over the particles of known state, or over all if none is known.
 
-        Those per state are absent where no state has ``SMALLEST_STATE`` particles. Items: particle, value, and the
-        state. Curve "rotation-errors": low_deg, high_deg (bin), particles, per_state, random (share of random poses).
-        The context has the global rotation, hand and offset; those of the largest class where each has its own.
+        Scores per state are absent where no state has ``SMALLEST_STATE`` particles. Items: particle, value, and the
+        state. Curve "rotation-errors": low_deg, high_deg (bin), particles, per_state, random (fraction of random
+        poses). The context has the global rotation, hand and offset; those of the largest class where each has its
+        own.
         """
         truth = dataset.truth
         missing = self.explain_missing(reconstruction, dataset)
@@ -307,9 +309,9 @@ class Poses(Metric):
 def _classes_with_frames(
     reconstruction: Reconstruction, particles: Int[np.ndarray, "m"]
 ) -> Int[np.ndarray, "m"] | None:
-    """Class (m,) of some particles, −1 for those left out, where classes have frames of their own; else None.
+    """Class (m,) of some particles, −1 for those left out, where classes have their own frames; else None.
 
-    None too where no class has the particles that a frame of its own needs.
+    Also None where no class has enough particles to fit its frame.
     """
     if not has_own_frames(reconstruction) or reconstruction.posteriors is None:
         return None
@@ -319,7 +321,7 @@ def _classes_with_frames(
 
 
 def _usable(states: Int[np.ndarray, "n"]) -> Int[np.ndarray, "m"]:
-    """Particles with a state; all if none has one, for then labels are missing rather than particles junk."""
+    """Particles with a state; all if none has one (labels are then missing, and the particles are not junk)."""
     known = np.flatnonzero(states >= 0)
     return known if len(known) else np.arange(len(states))
 
@@ -333,7 +335,7 @@ def _add_scores(
     states: np.ndarray,
     seed: int,
 ) -> None:
-    """Mean and median of the rotation and shift errors, with intervals over particles; frames are held."""
+    """Mean and median of the rotation and shift errors, with intervals over particles; frames are held fixed."""
     kept = np.flatnonzero(np.isfinite(errors.rotation_deg))
     columns = {"rotation-error": errors.rotation_deg[kept]}
     if errors.shift is not None:

@@ -1,15 +1,15 @@
-"""The rotation, hand and offset between two sets of poses: what no reconstruction from images can know.
+"""Rotation, hand and offset between two sets of poses, which no reconstruction from images can determine.
 
 With x_particle = R x_reference (CONVENTIONS.md 4), a reconstruction whose reference is turned by Gᵀ against the true
 one has R = R_true Gᵀ: a rotation G on the *right* of its matrices brings them back. If its reference is the mirror
 image by M = diag(1, 1, −1), its projections are the true ones for M R_true M, so that M R M G is compared; the
-published code multiplies by M on the left alone and lets an improper rotation take up the rest, which is the same.
-If its reference is displaced, every shift changes by what the particle's rotation makes of the displacement, seen
+published code multiplies by M on the left alone and lets an improper rotation absorb the rest, which is equivalent.
+If its reference is displaced, every shift changes by the displacement turned by the particle's rotation, projected
 along z: shift = true shift + (R offset)_xy, for either hand.
 
-The rotation is that of least mean chordal distance, an L1 mean over SO(3), which ignores poses that are wrong as a
+The rotation is that of least mean chordal distance, an L1 mean over SO(3), which ignores wrong poses as a
 median ignores outliers. The published rule (mode "published") takes 30 particles, the rotation that makes each of
-them right, and of these the one with the least median squared Frobenius error, for both hands.
+them right, and chooses the one with the least median squared Frobenius error, for both hands.
 
 Source: Jeon et al., CryoBench, NeurIPS 2024, and its code, metrics/pose_error; Hartley, Aftab & Trumpf, L1 rotation
 averaging using the Weiszfeld algorithm, CVPR 2011; Weiszfeld, Tohoku Math. J. 43 (1937) 355.
@@ -31,27 +31,27 @@ PUBLISHED_TRIALS = 30
 _STARTS = 200
 """Particles whose own rotation is tried as a start."""
 _JUDGES = 4000
-"""Particles that starts and hands are judged on; the best is refined on all."""
+"""Particles on which starts and hands are judged; the best is refined on all."""
 _REFINED = 3
-"""Best starts that are refined."""
+"""Number of best starts that are refined."""
 _STEPS = 200
 _TOLERANCE = 1e-8
-"""Of a step: chordal distance of successive rotations, Å of successive offsets."""
+"""Convergence of a step: chordal distance of successive rotations, Å of successive offsets."""
 _SOFTENING = 1e-8
-"""Distance below which a particle gets no more weight."""
+"""Distance below which the weight of a particle grows no further."""
 
 
 @dataclass(frozen=True, eq=False)
 class PoseAlignment:
-    """What brings the poses of a reconstruction into the true frame."""
+    """Transform of the poses of a reconstruction into the true frame."""
 
     rotation: Float[np.ndarray, "3 3"]
-    """To be multiplied on the right."""
+    """Multiplied on the right."""
     mirrored: bool
     """Whether the reconstruction has the other hand."""
 
     def apply(self, rotations: RotationArray) -> Float[np.ndarray, "n 3 3"]:
-        """Rotations (n, 3, 3) of a reconstruction as they would be in the true frame and hand."""
+        """Rotations (n, 3, 3) of a reconstruction in the true frame and hand."""
         rotations = np.asarray(rotations, dtype=np.float64)
         return (MIRROR @ rotations @ MIRROR if self.mirrored else rotations) @ self.rotation
 
@@ -59,16 +59,16 @@ class PoseAlignment:
 def align_rotations(
     true_rotations: RotationArray, rotations: RotationArray, *, mode: Mode = "robust", seed: int = 0
 ) -> PoseAlignment:
-    """Global rotation and hand that bring estimated rotations (n, 3, 3) onto the true ones best.
+    """Global rotation and hand that best align estimated rotations (n, 3, 3) to the true ones.
 
-    Deterministic. The true hand is kept where the mirrored one is not strictly better.
+    Deterministic. The true hand is kept unless the mirrored one is strictly better.
 
     Parameters
     ----------
     mode
         "robust" or "published", see the module.
     seed
-        Chooses the particles tried by the published rule; the robust one does not depend on it.
+        Chooses the particles that the published rule tries; the robust rule does not use it.
     """
     if mode == "published":
         return _choose_published(true_rotations, rotations, seed)
@@ -92,13 +92,13 @@ def align_rotations(
 
 
 def _opinions(true_rotations: np.ndarray, rotations: np.ndarray, *, mirrored: bool) -> np.ndarray:
-    """Each particle's own opinion (n, 3, 3) of the global rotation: the one that would make it right."""
+    """Global rotation (n, 3, 3) by which each particle would be exactly right."""
     turned = PoseAlignment(np.eye(3), mirrored).apply(rotations)
     return turned.swapaxes(-1, -2) @ np.asarray(true_rotations, dtype=np.float64)
 
 
 def _refine(opinions: np.ndarray, rotation: np.ndarray) -> tuple[float, np.ndarray]:
-    """Mean chordal distance and L1 mean of rotations by Weiszfeld's steps from a start."""
+    """Mean chordal distance and L1 mean of rotations, by Weiszfeld's iteration from a start."""
     flat = opinions.reshape(-1, 9)
     best = float(_distance(flat @ rotation.ravel()).mean()), rotation
     for _ in range(_STEPS):
@@ -127,7 +127,7 @@ def _nearest_rotation(matrix: np.ndarray) -> np.ndarray:
 
 
 def _choose_published(true_rotations: np.ndarray, rotations: np.ndarray, seed: int) -> PoseAlignment:
-    """Of the opinions of 30 particles, for both hands, that of least median squared Frobenius error."""
+    """Among the rotations by 30 particles, for both hands, that of least median squared Frobenius error."""
     n = len(rotations)
     tried = stream(seed, "pose-alignment").permutation(n)[:PUBLISHED_TRIALS]
     best: tuple[float, PoseAlignment] | None = None
@@ -143,7 +143,7 @@ def _choose_published(true_rotations: np.ndarray, rotations: np.ndarray, seed: i
 
 
 def _spread(n: int, most: int) -> np.ndarray:
-    """At most ``most`` of n indices, evenly drawn."""
+    """At most ``most`` of n indices, evenly spaced."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))
 
 
@@ -151,7 +151,7 @@ def fit_offset(rotations: RotationArray, differences: ShiftArray, *, steps: int 
     """Displacement (3,) of the reference, in Å, that explains most of the ``differences`` (n, 2) of shifts.
 
     Least sum of distances |difference − (R offset)_xy|, by reweighted least squares from the plain least squares:
-    shifts that are wrong are ignored as by a median. ``rotations`` are those the reconstruction found.
+    shifts that are wrong are ignored as by a median. ``rotations`` are the estimated ones.
     """
     rows = np.asarray(rotations, dtype=np.float64)[:, :2].reshape(-1, 3)
     targets = np.asarray(differences, dtype=np.float64).ravel()

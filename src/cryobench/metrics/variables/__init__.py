@@ -1,1 +1,1 @@
-"""Metrics of collective variables: whether latents tell them, and their distributions."""
+"""Metrics of collective variables: how well latents predict them, and their distributions."""

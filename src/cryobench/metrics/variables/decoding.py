@@ -1,19 +1,19 @@
-"""Decodability: how well each collective variable can be read from the latent.
+"""Decodability: how well each collective variable can be predicted from the latent.
 
-A regression from latent to variable is fitted on four fifths of the particles and tried on the other fifth, five
-times over, so that each particle is predicted once by a model that has not seen it. With y the variable and ŷ what
-was predicted,
+A regression from latent to variable is fitted to four fifths of the particles and tested on the other fifth, five
+times, so that each particle is predicted once by a model that has not seen it. With y the variable and ŷ its
+prediction,
 
     R² = 1 − Σ |y − ŷ|² / Σ |y − ȳ|²
 
-1 is perfect, 0 what the mean would do, and less is worse than that. Of a particle without a latent nothing is known:
-its variable is predicted by the mean. Two regressions: the mean of the 10 nearest
+1 is perfect, 0 is as good as the mean, and less is worse than that. For a particle without a latent the
+mean is predicted. Two regressions: the mean of the 10 nearest
 latents, which any continuous relation passes (at best about 1 − 1/10 of the part that is noise), and a linear one,
-which tells whether the variable is an axis of the latent. A circular variable is predicted as the unit vector
+which shows whether the variable is an axis of the latent. A circular variable is predicted as the unit vector
 (cos, sin), and |·| is then the chord, so that no value depends on where the circle is cut.
 
-Particles of one state are on both sides of the split: this asks whether the latent holds the variable, not whether
-a regression would reach states it has never seen.
+Particles of one state are on both sides of the split: this tests whether the latent contains the variable, not
+whether a regression generalises to unseen states.
 
 Source: linear and nearest-neighbour probes as in Alain & Bengio (arXiv 1610.01644); ours for cryo-EM latents.
 """
@@ -42,7 +42,7 @@ from cryobench.rng import stream
 NEIGHBOURS = 10
 FOLDS = 5
 MOST = 10_000
-"""Particles a regression is fitted to and tried on at most."""
+"""Most particles used for fitting and testing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ def decodability(
     folds: int = FOLDS,
     seed: int = 0,
 ) -> Decodability:
-    """How well a variable can be read from a latent: cross-validated R² of nearest neighbours and of a plane.
+    """Decodability of a variable from a latent: cross-validated R² of nearest neighbours and of linear regression.
 
     Invariant to rotation, shift and scale of the latent; the linear one to any invertible linear map.
 
@@ -86,9 +86,9 @@ def decodability(
         (n, d) and (n,). Rows whose variable is NaN are left out: see ``points`` of the result. Where the latent is
         NaN the prediction is the mean of the variable.
     period
-        Length of one turn if the variable lives on a circle.
+        Period of a circular variable.
     seed
-        Of the split into folds.
+        For the split into folds.
 
     Raises
     ------
@@ -120,12 +120,12 @@ def _make_target(values: Float[np.ndarray, "n"], period: float | None) -> Float[
 def _predict(
     latent: Float[np.ndarray, "n d"], target: Float[np.ndarray, "n t"], neighbours: int, folds: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What nearest neighbours and a plane predict (n, t) of each point when it is not among those fitted to."""
+    """Cross-validated predictions (n, t) of each point by nearest neighbours and by linear regression."""
     from sklearn.linear_model import LinearRegression
     from sklearn.model_selection import KFold
     from sklearn.neighbors import KNeighborsRegressor
 
-    # Equal latents are neighbours in the order they stand: shuffled here, so that no order of the file helps.
+    # Equal latents are neighbours in index order: shuffled here, so that the order of the file does not help.
     order = stream(seed, "decodability").permutation(len(latent))
     predictions = np.empty((2, *target.shape))
     for fitted, tried in KFold(folds).split(order):
@@ -137,16 +137,16 @@ def _predict(
 
 
 def _explain(target: Float[np.ndarray, "n t"], predicted: Float[np.ndarray, "n t"]) -> Float[np.ndarray, "n"]:
-    """What each point adds to R²."""
+    """Contribution of each point to R²."""
     spread = ((target - target.mean(axis=0)) ** 2).sum(axis=1).mean()
     return 1 - ((target - predicted) ** 2).sum(axis=1) / spread
 
 
 class DecodabilityMetric(Metric):
-    """Cross-validated R² of the collective variables from the latent, by nearest neighbours and by a plane.
+    """Cross-validated R² of the collective variables from the latent, by nearest neighbours and linear regression.
 
-    The scores are means over the variables that vary; the curve has each of them. Of more than 10,000 particles that
-    many are drawn.
+    The scores are means over the variables that vary; the curve has each of them. If there are more than 10,000
+    particles, 10,000 are drawn.
     """
 
     name = "decodability"
@@ -169,7 +169,7 @@ class DecodabilityMetric(Metric):
     uses = frozenset({"latents", "posteriors"})
     curves = (("decodability", "R² of each collective variable"),)
     reference = "Alain & Bengio 2016, arXiv:1610.01644; scikit-learn, doi:10.5555/1953048.2078195"
-    question = "Can each collective variable be read from the latent, and is it an axis of it?"
+    question = "Can each collective variable be predicted from the latent, and is it an axis of it?"
     formula = """
     y_i  variable of particle i (cos and sin of a circular one)     ŷ_i  predicted from its latent by a regression
     fitted to four fifths of the particles, i not among them; five folds; ȳ for a particle without a latent
@@ -181,29 +181,29 @@ class DecodabilityMetric(Metric):
     conditions = ("latents or posteriors", "collective variables that vary", "at least 20 particles")
     calibration = (
         "The truth as latent: near 1 by neighbours; linear 1 if the variable is linear in the embedding.",
-        "A random latent: 0 linear, about −0.1 by neighbours, whose mean of 10 has a noise of its own.",
-        "One place for all particles: about −0.1 to 0.",
+        "A random latent: 0 linear, about −0.1 by neighbours, since a mean of 10 is itself noisy.",
+        "One latent for all particles: about −0.1 to 0.",
         "The truth with half of the particles left out at random: about ½.",
     )
     invariances = (
         "By neighbours: not changed by rotation, shift and scale of the whole latent; changed by the scale of one "
         "dimension. Linear: not changed by any invertible linear map.",
-        "Not changed by unit, origin or sign of a variable, nor by where a circular one is cut.",
+        "Not changed by unit, origin or sign of a variable, nor by the origin of a circular one.",
     )
     cost = (
         "O(n² d) at worst for the neighbours of at most 10,000 particles, less by a tree in few dimensions: under 1 "
         "s a variable at 8 dimensions."
     )
     limits = (
-        "Particles of one state are on both sides of the split: it asks whether the latent holds the variable, not "
-        "whether a regression would reach unseen states.",
-        "Junk dimensions of large scale drown the neighbours though the variable is there; linear is not fooled.",
-        "Linear fails on a curved or folded latent that neighbours read well: the two together tell which it is.",
-        "Variables that depend on one another are all read if one is; the mean over variables counts them all.",
+        "Particles of one state are on both sides of the split: it tests whether the latent contains the variable, "
+        "not whether a regression generalises to unseen states.",
+        "Junk dimensions of large scale mislead the neighbours, though not the linear regression.",
+        "Linear fails on a curved or folded latent that neighbours predict well: compare the two.",
+        "If one of several dependent variables is predicted, all are; the mean over variables counts them all.",
     )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
-        """Why it cannot be measured: it needs latents or posteriors, and collective variables that vary."""
+        """Reason why it cannot be measured: it needs latents or posteriors, and collective variables that vary."""
         truth, latent = dataset.truth, find_latent(reconstruction)
         if latent is None:
             return "needs latents or posteriors, which the reconstruction does not have"
@@ -221,7 +221,7 @@ class DecodabilityMetric(Metric):
     def measure(
         self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
     ) -> Scores:
-        """See ``decodability``; curve "decodability" has R² of each variable, with intervals."""
+        """Scores as of ``decodability``; curve "decodability" has R² of each variable, with intervals."""
         missing = self.explain_missing(reconstruction, dataset)
         latent, truth = find_latent(reconstruction), dataset.truth
         if missing is not None or latent is None or truth is None:
@@ -266,7 +266,7 @@ class DecodabilityMetric(Metric):
 
 
 def _find_known(variables: Mapping[str, CollectiveVariable]) -> Shaped[np.ndarray, "n"]:
-    """Which particles have every variable."""
+    """Mask (n,) of the particles for which every variable is known."""
     values = [np.asarray(variable.values, dtype=np.float64) for variable in variables.values()]
     return np.asarray(np.isfinite(np.stack(values, axis=1)).all(axis=1))
 

@@ -1,6 +1,6 @@
 """True and recovered distribution of one variable: bins, free energies, distances, and their resamples.
 
-What the scores are, and where recovered values come from: ``metrics.variables.distributions``.
+Definitions of the scores, and the source of recovered values: ``metrics.variables.distributions``.
 """
 
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ import pandas as pd
 from jaxtyping import Float, Int, Num
 
 from cryobench.metrics.labels.populations import population_divergence, smooth_populations
-from cryobench.metrics.variables.places import Places
+from cryobench.metrics.variables.neighbourhoods import Neighbourhoods
 from cryobench.metrics.variables.transport import earth_movers_distance
 from cryobench.rng import stream
 
 MOST_BINS = 20
 POPULATED = 10
-"""True particles a bin must hold for its free energy to be compared."""
+"""Fewest true particles in a bin whose free energy is compared."""
 FEWEST = 40
-"""Particles: two bins of 20."""
+"""Fewest particles: two bins of 20."""
 _RESAMPLES = 500
 _CELLS = 1000
-"""Steps of the grid on which resampled distances are taken."""
+"""Steps of the grid on which resampled distances are computed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Bins:
-    """Bins of about equal width, from edge to edge; on a circle the first reaches back over the origin."""
+    """Bins of about equal width, from edge to edge; on a circle the first extends across the origin."""
 
     edges: Float[np.ndarray, "e"]
     """On a line, between bins; on a circle, the upper end of each."""
@@ -37,7 +37,7 @@ class Bins:
     def count(
         self, values: Float[np.ndarray, "n"], weights: Float[np.ndarray, "n"] | None = None
     ) -> Num[np.ndarray, "bins"]:
-        """Values in each bin, or the sum of their weights."""
+        """Number of values in each bin, or the sum of their weights."""
         return np.bincount(self.assign(values), weights=weights, minlength=len(self.low))
 
     def assign(self, values: Float[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
@@ -48,7 +48,7 @@ class Bins:
 
 
 def choose_bins(true_values: Float[np.ndarray, "n"], *, period: float | None = None) -> Bins:
-    """Bins for these values, of 20 particles on average or more, edges in the gaps between distinct values."""
+    """Bins for these values, of 20 or more on average, edges in the gaps between distinct values."""
     n_bins = int(np.clip(len(true_values) // 20, 2, MOST_BINS))
     if period is None:
         distinct = np.unique(true_values)
@@ -65,7 +65,7 @@ def choose_bins(true_values: Float[np.ndarray, "n"], *, period: float | None = N
 
 
 def _move_into_gaps(edges: np.ndarray, distinct: np.ndarray) -> np.ndarray:
-    """Middle of the gap between sorted values in which each edge lies, or above which value it lies."""
+    """Middle of the gap between sorted values in which each edge lies."""
     above = np.clip(np.searchsorted(distinct, edges, side="right"), 1, len(distinct) - 1)
     return (distinct[above - 1] + distinct[above]) / 2
 
@@ -83,18 +83,18 @@ def compare_distributions(
     certainty: Float[np.ndarray, "m"] | None = None,
     period: float | None = None,
 ) -> dict[str, float]:
-    """Scores of recovered values against true ones, as the module names them.
+    """Scores of recovered values against true ones, named as in ``metrics.variables.distributions``.
 
-    Beside them "emd", the distance in the unit of the values, and "emd-of-mean", that of all mass at the true mean.
+    In addition "emd", the distance in the unit of the values, and "emd-of-mean", that of all mass at the true mean.
 
     Parameters
     ----------
     true_values, values
         (n,) of the same n particles, in any order.
     certainty
-        (n,) share of each particle that is at its value, the rest being at the true mean; None for all of it.
+        (n,) fraction of each particle at its value, the rest being at the true mean; None for all of it.
     period
-        Of a circular variable.
+        Period of a circular variable; None for a line.
 
     Raises
     ------
@@ -110,17 +110,17 @@ def compare_distributions(
 
 
 class Comparison:
-    """True and recovered distribution of one variable, from which scores are taken, and taken again in resamples."""
+    """True and recovered distribution of one variable, scored as a whole and in resamples."""
 
     def __init__(
         self, true_values: np.ndarray, values: np.ndarray, certainty: np.ndarray, period: float | None
     ) -> None:
         if not (np.isfinite(true_values).all() and np.isfinite(values).all()):
-            raise ValueError("values along a variable must be finite: leave the other particles out.")
+            raise ValueError("values along a variable must be finite: leave out the other particles.")
         if not varies(true_values, period):
             raise ValueError("the true values are all the same: there is no distribution to recover.")
         self.true_values, self.values, self.certainty, self.period = true_values, values, certainty, period
-        everywhere = Places(np.zeros(len(true_values), dtype=np.int64))
+        everywhere = Neighbourhoods(np.zeros(len(true_values), dtype=np.int64))
         self.centre = everywhere.average(true_values, period=period)[0][:1]
         self.floor = earth_movers_distance(true_values, self.centre, period=period)
         self.bins = choose_bins(true_values, period=period)

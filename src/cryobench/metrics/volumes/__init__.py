@@ -1,1 +1,1 @@
-"""Metrics of volumes: Fourier shell correlation with the truth, and of what differs from the mean."""
+"""Metrics of volumes: Fourier shell correlation with the truth, of volumes and of their deviations from the mean."""

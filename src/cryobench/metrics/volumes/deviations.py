@@ -1,20 +1,20 @@
-"""FSC of deviations: what is left of each volume when the mean over the query particles is taken away.
+"""FSC of deviations: of each volume minus the mean over the query particles.
 
 With V_q the volume of query particle q, T_q its true volume, and means over the query particles of known state,
 
     FSC_q = FSC(V_q − mean V, T_q − mean T)
 
-The rigid part cancels, and so do an additive constant and, shell by shell, any scale of the reconstruction. A mask
-multiplies the deviations. Conventions beyond those of ``metrics.volumes.fsc_curve``:
+The rigid part cancels, and so do an additive constant and, shell by shell, any scale of the reconstruction. The mask
+multiplies deviations. Conventions beyond those of ``metrics.volumes.fsc_curve``:
 
-* The published entries 0 (1 by definition) and 1 (the sign of the mean density) tell nothing of a deviation; both
-  take the value of entry 2, the first shell that does. Truth is then 1 everywhere, one map for all 0 everywhere.
-* A deviation below a millionth of its volume (root mean square over voxels, offset included) is rounding, and is 0.
-  A reconstruction that does not deviate scores 0 at every shell.
-* A query particle whose *true* volume does not deviate has nothing to be found: it is left out, and counted.
+* The published entries 0 (1 by definition) and 1 (the sign of the mean density) carry no information on a deviation;
+  both take the value of entry 2, the first shell that does. Truth is then 1 everywhere, one map for all 0 everywhere.
+* A deviation below a millionth of its volume (root mean square over voxels, offset included) is rounding error and
+  set to 0. A reconstruction without deviations scores 0 at every shell.
+* A query particle whose *true* volume does not deviate is left out, and counted.
 
-Ours; the published benchmark has none. The mean over few query particles holds part of each of them: with two states
-equally populated both deviations are the same but for their sign.
+Own definition; the published benchmark has none. The mean over few query particles contains part of each: with two
+equally populated states both deviations are the same except for their sign.
 """
 
 from collections.abc import Iterator
@@ -28,27 +28,27 @@ from cryobench.metrics.volumes.fsc_curve import FscCurve, correlate, transform_m
 from cryobench.metrics.volumes.query_pairs import KeptVolumes, QueryPairs, hash_content, pair_arrays
 
 ROUNDING = 1e-6
-"""Size of a deviation, relative to its volume, up to which it is taken for rounding of single precision."""
+"""Size of a deviation, relative to its volume, up to which it counts as single-precision rounding."""
 
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Means over query particles, and what the first pass over the volumes finds."""
+    """Means over query particles, and further results of the first pass over the volumes."""
 
     pairs: QueryPairs
-    """Those whose true volume deviates; their true volumes stay in memory while they fit."""
+    """Pairs whose true volume deviates; their true volumes are kept in memory while they fit."""
     mean: Float[np.ndarray, "z y x"]
-    """Of the reconstruction's volumes, over all query particles of known state."""
+    """Mean of the reconstruction's volumes over all query particles of known state."""
     true_mean: Float[np.ndarray, "z y x"]
     true_variance: Float[np.ndarray, "z y x"]
-    """Of every voxel of the true volumes, over the same particles."""
+    """Variance of every voxel of the true volumes, over the same particles."""
     contents: Int[np.ndarray, "q"]
-    """Equal numbers for volumes of the reconstruction that are equal."""
+    """Equal numbers for equal volumes of the reconstruction."""
     n_undeviating: int
-    """Query particles left out because their true volume does not deviate from the mean."""
+    """Number of query particles left out because their true volume does not deviate from the mean."""
 
     def rows_by_pair(self) -> Iterator[tuple[int, np.ndarray]]:
-        """State, and the rows that share both this state and the content of their volume; state by state."""
+        """State, and the rows with both this state and the same volume content; state by state."""
         order = np.lexsort((self.contents, self.pairs.states))
         keys = np.stack([self.pairs.states[order], self.contents[order]])
         starts = np.flatnonzero((np.diff(keys, axis=1, prepend=-1) != 0).any(axis=0))
@@ -62,7 +62,7 @@ def deviation_fsc(
     states: Int[np.ndarray, "q"],
     mask: Float[np.ndarray, "z y x"] | None = None,
 ) -> list[FscCurve | None]:
-    """FSC of the deviation of every volume with that of its truth; None where the truth does not deviate.
+    """FSC of the deviation of every volume with its true deviation; None where the truth does not deviate.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def deviation_fsc(
     states
         (q,) state of each query particle.
     mask
-        Multiplies the deviations.
+        Multiplies deviations.
 
     Raises
     ------
@@ -94,7 +94,8 @@ def find_moments(pairs: QueryPairs) -> Moments:
     Raises
     ------
     ValueError
-        If a box has fewer than 6 voxels a side, a volume holds values that are not finite, or no true one deviates.
+        If a box has fewer than 6 voxels a side, a volume holds values that are not finite, or no true volume
+        deviates.
     """
     if pairs.volumes.box_size < 6:
         raise ValueError(f"an FSC of deviations needs at least 6 voxels a side, got {pairs.volumes.box_size}.")
@@ -102,7 +103,7 @@ def find_moments(pairs: QueryPairs) -> Moments:
     shape = (pairs.volumes.box_size,) * 3
     total, known = np.zeros(shape), {}
     contents = np.zeros(len(pairs), dtype=np.int64)
-    for row in np.argsort(pairs.particles, kind="stable"):  # the order of the queries leaves no trace
+    for row in np.argsort(pairs.particles, kind="stable"):  # independent of the order of the queries
         volume = pairs.read(int(row))
         total += volume
         contents[row] = known.setdefault(hash_content(volume), len(known))
@@ -136,7 +137,7 @@ def find_moments(pairs: QueryPairs) -> Moments:
 def correlate_deviations(
     moments: Moments, masks: dict[str, np.ndarray | None]
 ) -> Iterator[tuple[int, dict[str, FscCurve]]]:
-    """Row and its curve by mask, state by state: the second pass. Work is done once for each distinct pair."""
+    """Row and its curve by mask, state by state: the second pass. Each distinct pair is computed once."""
     current, truth_spectra = -1, {}
     for state, rows in moments.rows_by_pair():
         if state != current:
@@ -155,7 +156,7 @@ def correlate_deviations(
 
 
 def deviate(volume: Float[np.ndarray, "z y x"], mean: Float[np.ndarray, "z y x"]) -> Float[np.ndarray, "z y x"]:
-    """Volume − mean, float32; 0 everywhere if it is no more than rounding."""
+    """Volume − mean, float32; 0 everywhere if it is only rounding error."""
     deviation = (volume - mean).astype(np.float32)
     size = np.sqrt(np.square(deviation, dtype=np.float64).sum())
     if size <= ROUNDING * np.sqrt(np.square(volume, dtype=np.float64).sum()):
@@ -164,5 +165,5 @@ def deviate(volume: Float[np.ndarray, "z y x"], mean: Float[np.ndarray, "z y x"]
 
 
 def start_at_first_shell(curve: FscCurve) -> FscCurve:
-    """The curve with entries 0 and 1, which tell nothing here, at the value of entry 2."""
+    """The curve with entries 0 and 1, uninformative here, set to the value of entry 2."""
     return FscCurve(values=np.concatenate([np.full(2, curve.values[2]), curve.values[2:]]), box_size=curve.box_size)

@@ -1,21 +1,21 @@
-"""The frame of a reconstruction: its volumes brought onto the grid and into the frame of the truth when read.
+"""Frame of a reconstruction: its volumes are brought to the grid and into the frame of the truth when read.
 
-A method that was given the poses works in the frame of the truth. One that estimated its own has a frame of its own,
-turned, displaced and perhaps mirrored, which says nothing of its quality; volumes are compared after the transform
-that brings it onto the truth. So are those of a method that refined the poses it was given, for all of them together,
-and the volume with them, may have turned a little. Modes:
+A method that was given the poses works in the frame of the truth. One that estimates them has its own frame,
+turned, displaced and perhaps mirrored, which does not affect its quality; volumes are compared after the transform
+that aligns it to the truth. The same holds for a method that refined the given poses, since all of them together,
+and the volume with them, may have rotated slightly. Modes:
 
-| mode | what moves |
+| mode | transforms |
 |---|---|
-| none | nothing |
-| reconstruction | all volumes by one transform, the best for six of the query volumes together |
-| class | the volumes of each class by one transform: classes that were found ab initio have frames of their own |
-| volume | each volume by a transform of its own, as published for ab initio methods, which forgives more |
-| auto | "class" if its classes have frames of their own, "reconstruction" if it gives rotations other than those the
+| none | none |
+| reconstruction | one for all volumes, the best for six of the query volumes together |
+| class | one for the volumes of each class: classes found ab initio have their own frames |
+| volume | one for each volume, as published for ab initio methods, which is more forgiving |
+| auto | "class" if its classes have their own frames, "reconstruction" if its rotations differ from those the
 particles came with, or those are in another frame than the truth, else "none" |
 
-Transforms are found within the data set's own mask, also where scores are taken in another. What has no transform
-(a constant volume, a query particle of unknown state) stays where it is under "volume", and is counted.
+Transforms are computed within the data set's own mask, also where scores use another. A volume without a transform
+(constant, or of a query particle of unknown state) is left unaligned under "volume", and counted.
 
 Source: ``cryobench.volumes.alignment``; published protocol: Jeon et al., CryoBench, arXiv:2408.05526.
 """
@@ -41,27 +41,27 @@ Mode = Literal["none", "reconstruction", "class", "volume"]
 Align = Mode | Literal["auto"]
 ALIGN: tuple[Align, ...] = ("auto", "none", "reconstruction", "class", "volume")
 SAME_ROTATION = 1e-3
-"""Largest difference of entries up to which estimated rotations are those given."""
+"""Largest difference of entries up to which estimated rotations equal those given."""
 OTHER_FRAME = np.radians(20)
-"""Median angle between given and true rotations above which they are in different frames, not inaccurate."""
+"""Median angle between given and true rotations above which their frames differ, rather than their accuracy."""
 SAME_PIXEL_SIZE = 1e-3
-"""Relative difference up to which two pixel sizes are one: 0.06 px at the edge of a box of 128."""
+"""Relative difference up to which two pixel sizes are equal: 0.06 px at the edge of a box of 128."""
 VERSION = 1
-"""Raised when alignments change, so that those kept are found anew."""
+"""Raised when alignments change, so that stored ones are computed again."""
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """How query volumes are brought onto the truth.
+    """Alignment of the query volumes to the truth.
 
     ValueError if the number of alignments does not fit the mode.
     """
 
     mode: Mode
     alignments: tuple[Alignment | None, ...] = ()
-    """One for all, or one per query volume (None where it stays); empty where nothing moves."""
-    why: str = "asked for"
-    """Why this mode."""
+    """One for all, or one per query volume (None where it is not moved); empty without alignment."""
+    why: str = "requested"
+    """Reason for this mode."""
 
     def __post_init__(self) -> None:
         expected = {"none": (0,), "reconstruction": (1,)}.get(self.mode)
@@ -69,13 +69,13 @@ class Frame:
             raise ValueError(f"mode {self.mode!r} takes {expected[0]} alignments, got {len(self.alignments)}.")
 
     def of(self, item: int) -> Alignment | None:
-        """Alignment of a query volume."""
+        """Alignment of one query volume."""
         if self.mode == "none":
             return None
         return self.alignments[0 if self.mode == "reconstruction" else item]
 
     def describe(self) -> dict[str, Any]:
-        """Mode, reason, and how well volumes and truth agree after the alignment, for ``Scores.context``."""
+        """Mode, reason, and agreement of volumes and truth after the alignment, for ``Scores.context``."""
         found = [alignment for alignment in self.alignments if alignment is not None]
         if self.mode == "class":  # its volumes have one alignment, which counts once
             found = list({id(alignment): alignment for alignment in found}.values())
@@ -97,15 +97,15 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class FramedReconstruction(Reconstruction):
-    """A reconstruction whose volumes are read on the grid and in the frame of the truth."""
+    """Reconstruction whose volumes are read on the grid and in the frame of the truth."""
 
     frame: Frame = Frame("none")
     place: Callable[[np.ndarray, np.ndarray], np.ndarray] = lambda volume, _: volume
-    """Brings a further volume, as the decoder gives it, onto a true one: both (z, y, x)."""
+    """Aligns a further volume, as the decoder returns it, to a true one: both (z, y, x)."""
 
 
 def check_align(name: str) -> Align:
-    """The mode of that name. UnknownName if there is none."""
+    """Alignment mode of that name. UnknownName if there is none."""
     for mode in ALIGN:
         if mode == name:
             return mode
@@ -113,13 +113,13 @@ def check_align(name: str) -> Align:
 
 
 def choose_mode(reconstruction: Reconstruction, dataset: Dataset) -> tuple[Mode, str]:
-    """What "auto" stands for, and why."""
+    """Mode that "auto" resolves to, and the reason."""
     if reconstruction.rotations is None:
         if _given_in_another_frame(dataset):
-            return "reconstruction", "it used the poses given, which are in another frame than the truth"
-        return "none", "the reconstruction gives no poses, so it used those given"
+            return "reconstruction", "it used the given poses, which are in another frame than the truth"
+        return "none", "the reconstruction has no poses, so it used those given"
     if has_own_frames(reconstruction):
-        return "class", "each of its classes has a frame of its own"
+        return "class", "each of its classes has its own frame"
     given = dataset.particles.rotations
     if given is not None and given.shape == reconstruction.rotations.shape:
         if np.abs(given - reconstruction.rotations).max(initial=0) <= SAME_ROTATION:
@@ -129,7 +129,7 @@ def choose_mode(reconstruction: Reconstruction, dataset: Dataset) -> tuple[Mode,
 
 
 def _given_in_another_frame(dataset: Dataset) -> bool:
-    """Whether most of the poses that particles came with are far from the true ones, as those of a run are."""
+    """Whether most given poses are far from the true ones, as when they come from another run."""
     given = dataset.particles.rotations
     true = None if dataset.truth is None else dataset.truth.rotations
     if given is None or true is None:
@@ -138,7 +138,7 @@ def _given_in_another_frame(dataset: Dataset) -> bool:
 
 
 def has_own_frames(reconstruction: Reconstruction) -> bool:
-    """Whether each class of a reconstruction has a frame and a hand of its own."""
+    """Whether each class of a reconstruction has its own frame and hand."""
     classes = reconstruction.find(ClassVolumes)
     return classes is not None and classes.own_frames and reconstruction.posteriors is not None
 
@@ -150,20 +150,20 @@ def find_frame(
     *,
     progress: Progress | None = None,
 ) -> Frame:
-    """How the query volumes are brought onto the true volumes of their particles.
+    """Alignment of the query volumes to the true volumes of their particles.
 
     Parameters
     ----------
     align_by
-        A mode (see the module), or alignments found before: one for all, or one per query volume.
+        A mode (see the module), or alignments computed before: one for all, or one per query volume.
 
     Raises
     ------
     UnknownName
         If there is no such mode.
     ValueError
-        If alignments are not as many as query volumes, volumes cannot be aligned (see ``volumes.align``), or are to
-        be by class and there are no classes.
+        If the number of alignments is not that of query volumes, volumes cannot be aligned (see ``volumes.align``),
+        or mode "class" is requested and there are no classes.
     """
     if not isinstance(align_by, str):
         found = tuple(align_by)
@@ -174,7 +174,7 @@ def find_frame(
             )
         return Frame("reconstruction" if len(found) == 1 else "volume", found, "alignments given")
     align_by = check_align(align_by)
-    mode, why = choose_mode(reconstruction, dataset) if align_by == "auto" else (align_by, "asked for")
+    mode, why = choose_mode(reconstruction, dataset) if align_by == "auto" else (align_by, "requested")
     if mode == "none":
         return Frame("none", why=why)
     if reconstruction.volumes is None or dataset.truth is None or dataset.truth.volumes is None:
@@ -203,10 +203,10 @@ def _align_classes(
     options: dict[str, Any],
     progress: Progress | None,
 ) -> tuple[Alignment | None, ...]:
-    """Alignment of every query volume, one for all of a class: that which fits some of them best together."""
+    """Alignment of every query volume, equal within a class: the best for some of its volumes together."""
     if reconstruction.posteriors is None:
         raise ValueError(
-            f"{reconstruction.name} has no classes to align one by one: align by reconstruction, or by volume."
+            f"{reconstruction.name} has no classes to align: use --align reconstruction, or --align volume."
         )
     classes = reconstruction.posteriors[reconstruction.queries].argmax(1)
     found: list[Alignment | None] = [None] * len(reconstruction.queries)
@@ -226,7 +226,7 @@ def _align_classes(
 def _align_each(
     pairs: QueryPairs, rows: Sequence[int], n: int, options: dict[str, Any], progress: Progress | None
 ) -> tuple[Alignment | None, ...]:
-    """Alignment of every query volume; the same volume onto the same truth is aligned once."""
+    """Alignment of every query volume; each distinct pair of volume and truth is aligned once."""
     found: list[Alignment | None] = [None] * n
     known: dict[tuple[bytes, int], Alignment] = {}
     with shown(progress).task("alignment", len(rows)) as task:
@@ -241,7 +241,7 @@ def _align_each(
 
 
 def on_grid(reconstruction: Reconstruction, dataset: Dataset) -> Reconstruction:
-    """The reconstruction with its volumes on the grid of the data set; itself if they are."""
+    """Reconstruction with its volumes on the grid of the data set; itself if they already are."""
     if reconstruction.volumes is None or fits_grid(reconstruction, dataset):
         return reconstruction
     return _framed(reconstruction, dataset, Frame("none"))
@@ -257,7 +257,7 @@ def fits_grid(reconstruction: Reconstruction, dataset: Dataset) -> bool:
 
 
 def bring_into_frame(reconstruction: Reconstruction, dataset: Dataset, frame: Frame) -> Reconstruction:
-    """The reconstruction with volumes on the grid and in the frame of the truth; itself if they are."""
+    """Reconstruction with volumes on the grid and in the frame of the truth; itself if they already are."""
     if reconstruction.volumes is None and reconstruction.decoder is None:
         return reconstruction
     if frame.mode == "none" and fits_grid(reconstruction, dataset):
@@ -276,7 +276,7 @@ def _framed(reconstruction: Reconstruction, dataset: Dataset, frame: Frame) -> F
         return regrid_volume(volume, sampling, box_size=particles.box_size, new_pixel_size=particles.pixel_size)
 
     def move(volume: np.ndarray, alignment: Alignment | None) -> np.ndarray:
-        # What is not finite has no spectrum: it goes on as it is, to be refused under its own name.
+        # A volume that is not finite has no spectrum: it is passed on unchanged, and refused later under its name.
         if not np.isfinite(volume).all():
             return volume
         on_new_grid = resample(volume)
@@ -298,7 +298,7 @@ def _framed(reconstruction: Reconstruction, dataset: Dataset, frame: Frame) -> F
 
 
 class PlacedVolumes:
-    """Volumes moved when first read, once for each distinct one, and kept in a temporary file."""
+    """Volumes aligned when first read, once for each distinct one, and stored in a temporary file."""
 
     def __init__(
         self,
@@ -328,7 +328,7 @@ class PlacedVolumes:
             key = hash_content(volume), id(alignment)
             if key not in self._known:
                 moved = np.asarray(self._move(volume, alignment), dtype=np.float32)
-                if moved.size != size:  # it was not finite, and is on its own grid
+                if moved.size != size:  # not finite, hence still on its own grid
                     return moved
                 self._file.seek(0, 2)
                 self._known[key] = self._file.tell()
@@ -339,7 +339,7 @@ class PlacedVolumes:
 
 
 class _Rows(Sequence[np.ndarray]):
-    """Volumes, or true volumes, of some query particles, read when asked for."""
+    """Volumes, or true volumes, of some query particles, read on demand."""
 
     def __init__(self, pairs: QueryPairs, rows: Sequence[int], *, true: bool) -> None:
         self._pairs, self._rows, self._true = pairs, rows, true
@@ -356,6 +356,6 @@ class _Rows(Sequence[np.ndarray]):
 
 
 def _mask_of(dataset: Dataset) -> np.ndarray | None:
-    """The data set's mask; None if it has none, or one that is the same everywhere."""
+    """The data set's mask; None if it has none, or a constant one."""
     mask = dataset.particles.mask
     return None if mask is None or np.ptp(mask) == 0 else mask

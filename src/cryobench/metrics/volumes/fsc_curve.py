@@ -1,19 +1,19 @@
-"""Fourier shell correlation of two volumes by CryoBench's published definition, and what is read off the curve.
+"""Fourier shell correlation of two volumes by CryoBench's published definition, and scores of the curve.
 
 Both volumes are multiplied by the mask, if there is one, *before* the transform. With |k| in index units of a box
-of D voxels, entry i ≥ 1 of the curve is the correlation over the shell i − 1 ≤ |k| < i, stands at i / D cycles per
+of D voxels, entry i ≥ 1 of the curve is the correlation over the shell i − 1 ≤ |k| < i, at i / D cycles per
 pixel, and entry 0 is 1 by definition; entry 1 is hence the zero frequency alone, ±1, the sign of the mean
 density. There are D // 2 entries, for odd D too. A score integrates the curve by the trapezoid rule.
 
-Where we differ from the published code, and why:
+Differences from the published code, and reasons:
 
-* Signs are kept. The published scripts store curves clipped to [0, 1] and integrate |fsc| in one place and the
-  clipped curve in another, so that an anticorrelated shell counts as a correlated one, or as nothing.
-* A shell in which exactly one volume has no power scores 0: nothing of the truth is there. The published code
+* Signs are kept. The published scripts store curves clipped to [0, 1] but integrate |fsc| in one script and the
+  clipped curve in another, so that an anticorrelated shell counts as a correlated one, or as 0.
+* A shell in which exactly one volume has no power scores 0: the signal is missing. The published code
   gives 1 wherever the denominator is 0, which rewards a hard low-pass filter. Where *both* have no power they
   agree, and the published 1 is kept, so that a truth compared with itself is exactly 1. Two volumes without any
-  power at all, such as in a mask that holds nothing, are not in agreement: every shell scores 0.
-* A curve that never falls below a threshold says so. The published code then reports 2 pixels.
+  power at all, such as within an empty mask, do not agree: every shell scores 0.
+* A curve that never falls below a threshold is marked as such. The published code then reports 2 pixels.
 
 Source: Jeon et al., CryoBench, NeurIPS 2024 (arXiv 2408.05526), and its code, metrics/fsc/utils/volumes.py.
 Shell correlation: Harauz & van Heel, Optik 73 (1986) 146.
@@ -31,10 +31,10 @@ from cryobench.fourier import fft_volume_from_corner
 from cryobench.metrics.volumes.shell_products import shell_products
 
 INVERTED = (
-    "the volumes are the inverse of the true ones: the contrast of the images was taken the wrong way round "
-    "(cryobench adopt --contrast), or the maps of an import have the other sign"
+    "the volumes have inverted contrast relative to the true ones: the contrast of the images was read wrongly "
+    "(cryobench adopt --contrast), or the imported maps have the opposite sign"
 )
-"""The likely cause of a negative correlation with the truth."""
+"""Likely cause of a negative correlation with the truth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,15 +47,15 @@ class FscCurve:
 
     @property
     def frequencies(self) -> Float[np.ndarray, "s"]:
-        """Of each entry, in cycles per pixel: i / D."""
+        """Frequencies (s,) of the entries, in cycles per pixel: i / D."""
         return np.arange(len(self.values)) / self.box_size
 
 
 class Resolution(NamedTuple):
-    """Where a curve falls below a threshold."""
+    """Frequency, as wavelength, at which a curve falls below a threshold."""
 
     value: float
-    """Å. If the curve never crossed, the finest resolution the curve reaches: the true value is at most this."""
+    """Å. If the curve never crossed, the finest resolution of the curve: the true value is at most this."""
     crossed: bool
     """False if the curve stayed at or above the threshold to its end: ``value`` is then censored."""
 
@@ -70,7 +70,7 @@ def fsc(
     Parameters
     ----------
     volume, truth
-        (z, y, x), cubes of one size, even or odd, already on the same grid and in the same frame.
+        (z, y, x), cubes of equal size, even or odd, on the same grid and in the same frame.
     mask
         (z, y, x) multiplies both before the transform. None compares the whole boxes.
 
@@ -81,7 +81,7 @@ def fsc(
 
     Examples
     --------
-    White signal and as much white noise correlate with the signal at 1/√2:
+    A signal plus as much white noise correlates with the signal at 1/√2:
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
@@ -114,7 +114,7 @@ def fsc_auc(curve: FscCurve, *, normalised: bool = False) -> float:
 def resolution(curve: FscCurve, threshold: float, pixel_size: float) -> Resolution:
     """Resolution in Å: the wavelength of the first entry below ``threshold``, without interpolation.
 
-    Entries 0 (1 by definition) and 1 (the zero frequency, ±1) say nothing about resolution and are passed over.
+    Entries 0 (1 by definition) and 1 (the zero frequency, ±1) carry no resolution information and are skipped.
     """
     below = np.flatnonzero(curve.values[2:] < threshold)
     entry = below[0] + 2 if len(below) else len(curve.values) - 1
@@ -122,7 +122,7 @@ def resolution(curve: FscCurve, threshold: float, pixel_size: float) -> Resoluti
 
 
 def transform_masked(volume: np.ndarray, mask: np.ndarray | None) -> Tensor:
-    """Half-spectrum of a volume times its mask, complex64, about voxel 0: products of two are as if centred."""
+    """Half-spectrum of a volume times its mask, complex64, about voxel 0 (products of two equal centred ones)."""
     values = np.asarray(volume, dtype=np.float32)
     if mask is not None:
         values = values * np.asarray(mask, dtype=np.float32)
@@ -130,7 +130,7 @@ def transform_masked(volume: np.ndarray, mask: np.ndarray | None) -> Tensor:
 
 
 def correlate(volume_ft: Tensor, truth_ft: Tensor, box_size: int) -> FscCurve:
-    """FSC curve from two half-spectra (z, y, h)."""
+    """FSC curve of two half-spectra (z, y, h)."""
     cross, volume_power, truth_power = shell_products(volume_ft.numpy(), truth_ft.numpy())
     empty = (volume_power == 0) & (truth_power == 0)
     scale = np.sqrt(volume_power) * np.sqrt(truth_power)
@@ -153,4 +153,4 @@ def _check_pair(volume: np.ndarray, truth: np.ndarray, mask: np.ndarray | None) 
             )
     for name, values in (("volume", volume), ("truth", truth)):
         if not np.isfinite(values).all():
-            raise ValueError(f"the {name} holds NaN or infinite voxels: no FSC can be taken.")
+            raise ValueError(f"the {name} holds NaN or infinite voxels: no FSC can be computed.")

@@ -1,18 +1,19 @@
-"""Heterogeneity FSC: what a reconstruction knows of the differences between particles, and not of what they share.
+"""Heterogeneity FSC: how well a reconstruction resolves differences between particles, without their common part.
 
 Per-image FSC is dominated by the rigid part of the molecule, so that one map for all particles can score above maps
-of the true states. Two scores beside it, each in the published unit (cycles/px) and normalised (truth is 1):
+of the true states. Two further scores, each in the published unit (cycles/px) and normalised (truth is 1):
 
-| score | what | one map for all |
+| score | definition | one map for all |
 |---|---|---|
 | deviation-fsc-auc | area under the FSC of deviations from the mean volume (``deviations``) | 0 |
 | variance-fsc-auc | area under the FSC in a soft mask of high truth variance (``variance_mask``) | above 0 |
-| variance-fsc-gain | the same, 0 at the best that one map for all could have, 1 for the truth | at most 0 |
+| variance-fsc-gain | the same, scaled: 0 for the best single map, 1 for the truth | at most 0 |
 
-All are invariant to an additive constant of the reconstruction's volumes and to a scale; none of them to a rotation
-or shift, so ab initio methods are aligned first. Deviations are noisier than volumes: what is noise in one map of a
-state counts in full, which is why back-projection by the true labels is far from 1, and why more images per class,
-at the same labels, score higher. With few query particles, or few states among them, the mean holds much of each.
+All are invariant to an additive constant of the reconstruction's volumes and to a scale, but not to rotation
+or shift, so volumes of ab initio methods are aligned first. Deviations are noisier than volumes: noise in the map of
+a state counts fully, which is why back-projection by the true labels is far from 1, and why more images per class,
+with the same labels, score higher. With few query particles, or few states among them, the mean contains much of
+each.
 """
 
 from typing import Literal
@@ -51,14 +52,14 @@ def heterogeneity_fsc(
     variance_mask
         (z, y, x) for the scores "variance-"; None makes it from the true query volumes.
     seed
-        Of the bootstrap intervals over query particles.
+        For the bootstrap intervals over query particles.
 
     Returns
     -------
     Means over query particles, one item each. Curves "deviation-fsc" (mask "none" or "mask") and "variance-fsc"
-    (mask "variance") have one row per particle and shell. ``context`` holds the hashes and the making of the masks,
-    the area of the best single map, counts of the query particles left out (state unknown, or true volume at the
-    mean), and the intervals over states instead of query particles.
+    (mask "variance") have one row per particle and shell. ``context`` holds the hashes and the definition of the
+    masks, the area of the best single map, the numbers of query particles left out (state unknown, or true volume
+    equal to the mean), and the intervals over states instead of query particles.
 
     Raises
     ------
@@ -141,7 +142,7 @@ def _areas(curves: list[FscCurve], *, normalised: bool) -> np.ndarray:
 def _summarise(
     values: dict[str, np.ndarray], moments: Moments, seed: int
 ) -> tuple[dict[str, Score], dict[str, list[float]]]:
-    """Scores with intervals over query particles, and beside them the intervals over states."""
+    """Scores with intervals over query particles, and also intervals over states."""
     scores, by_state = {}, {}
     for name, of_rows in values.items():
         items = pd.DataFrame({"particle": moments.pairs.particles, "value": of_rows})
@@ -173,17 +174,15 @@ def _kinds() -> tuple[ScoreKind, ...]:
             ),
         ]
     kinds += [
-        ScoreKind("variance-fsc-auc", "FSC-AUC where the truth varies", "cycles/px", "higher", -0.5, 0.5),
-        ScoreKind(
-            "variance-fsc-auc-normalised", "FSC-AUC where the truth varies, normalised", "", "higher", -1.0, 1.0
-        ),
-        ScoreKind("variance-fsc-gain", "FSC gain over one map where the truth varies", "", "higher", -np.inf, 1.0),
+        ScoreKind("variance-fsc-auc", "FSC-AUC, variable region", "cycles/px", "higher", -0.5, 0.5),
+        ScoreKind("variance-fsc-auc-normalised", "FSC-AUC, variable region, normalised", "", "higher", -1.0, 1.0),
+        ScoreKind("variance-fsc-gain", "FSC gain over consensus, variable region", "", "higher", -np.inf, 1.0),
     ]
     return tuple(kinds)
 
 
 class HeterogeneityFsc(Metric):
-    """FSC of what differs between particles: of deviations from the mean, and where the true volumes vary."""
+    """FSC of differences between particles: deviations from the mean, and the region where the true volumes vary."""
 
     name = "heterogeneity-fsc"
     label = "Heterogeneity FSC"
@@ -194,17 +193,17 @@ class HeterogeneityFsc(Metric):
     reference = (
         "Ours, on the FSC of Harauz & van Heel, Optik 73 (1986) 146, as in Jeon et al., CryoBench, arXiv:2408.05526"
     )
-    question = "How much of what differs between particles is in their volumes, leaving out what all of them share?"
+    question = "How well do the volumes resolve the differences between particles, apart from their common part?"
     formula = """
     V_q, T_q  volume and true volume of query particle q     V̄, T̄  their means over the query particles
-    FSC(A, B)  shell by shell as in per-image-fsc; entries 0 and 1, which tell nothing here, take the value of entry 2
+    FSC(A, B)  shell by shell as in per-image-fsc; entries 0 and 1, uninformative here, set to entry 2
 
     deviation-fsc-auc = mean over q of the area under FSC(V_q − V̄, T_q − T̄); "-masked": deviations times the mask
     variance-fsc-auc  = mean over q of A_q, the area under FSC(W (V_q − c), W (T_q − c')), W a soft mask around the
                         voxels that carry 90 % of the variance of the T_q; c, c' one constant for all volumes, which
                         makes the mean in W zero
     variance-fsc-gain = mean over q of (A_q − B) / (1 − B), areas normalised, B that of |Σ_q t_q| / n with t_q the
-                        unit vector of F[W (T_q − c')] in a shell: the most that any single map can have
+                        unit vector of F[W (T_q − c')] in a shell: the maximum for any single map
     """
     conditions = ("query particles whose true volumes differ", "the scores in the mask need the data set's mask")
     calibration = (
@@ -213,8 +212,8 @@ class HeterogeneityFsc(Metric):
         "Labels shuffled: about 0 in deviations, below 0 in gain.",
     )
     invariances = (
-        "Not changed by a factor or an additive constant that all volumes of the reconstruction share; deviations "
-        "unmasked, not by a filter they share.",
+        "Not changed by a factor or an additive constant common to all volumes of the reconstruction; deviations "
+        "unmasked, not by a common filter.",
         "Changed by rotation, shift and hand: volumes of a method that estimates poses are aligned to the truth "
         "before.",
         "Changed by a factor that differs from volume to volume: it is then a deviation.",
@@ -222,20 +221,20 @@ class HeterogeneityFsc(Metric):
     cost = (
         "O(Q D³ log D) for Q query particles, each volume read a few times (mean, deviation, region); a few volumes "
         "in memory, and up to 1 GiB of true ones kept. 100 query particles of 128 px, all volumes different: 10 to "
-        "20 s; less where classes share volumes."
+        "20 s; less where volumes repeat, as in classes."
     )
     limits = (
-        "Deviations are mostly noise where a state has few images: perfect labels are far from 1, and at the same "
+        "Deviations are mostly noise where a state has few images: perfect labels are far from 1, and with the same "
         "labels more images score higher. Compare with the control truth-backprojection rather than with 1.",
-        "The mean over few query particles, or few states among them, holds much of each: with two states both "
-        "deviations are the same but for the sign.",
-        "A query particle whose true volume lies at the mean has nothing to be found, and is left out and counted.",
-        "W follows the true variance: a small part that moves far outweighs a large one that moves little, and a "
-        "false motion elsewhere is not seen by the scores variance-; deviations do see it.",
+        "The mean over few query particles, or few states among them, contains much of each: with two states both "
+        "deviations are the same except for the sign.",
+        "A query particle whose true volume equals the mean is left out and counted.",
+        "W follows the true variance: a small part that moves far outweighs a large one that moves little. False "
+        "motion elsewhere is not seen by the scores variance-; deviations do see it.",
     )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
-        """As ``Metric.explain_missing``; nor can it be measured where the true query volumes do not differ."""
+        """As ``Metric.explain_missing``; the true query volumes must also differ."""
         missing = super().explain_missing(reconstruction, dataset)
         if missing is not None or dataset.truth is None:
             return missing
@@ -254,12 +253,12 @@ class HeterogeneityFsc(Metric):
     def measure(
         self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
     ) -> Scores:
-        """See ``heterogeneity_fsc``; masked by the data set's mask if it has one."""
+        """Scores as of ``heterogeneity_fsc``; masked by the data set's mask if it has one."""
         return heterogeneity_fsc(reconstruction, dataset, seed=seed, progress=progress)
 
 
 def _differ(truth: GroundTruth, states: np.ndarray) -> bool:
-    """Whether the volumes of some two states differ by more than rounding; reads until it finds two that do."""
-    assert truth.volumes is not None  # it is among the needs
+    """Whether the volumes of any two states differ by more than rounding; stops reading at the first two that do."""
+    assert truth.volumes is not None  # one of the needs
     first = truth.volumes.read(int(states[0]))
     return any(deviate(truth.volumes.read(int(state)), first).any() for state in states[1:])

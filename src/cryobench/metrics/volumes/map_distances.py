@@ -1,14 +1,14 @@
-"""Distances between two sets of volumes, every one with every one, as matrices.
+"""Distances between all pairs of two sets of volumes, as matrices.
 
-| matrix | what | invariant to | range |
+| matrix | definition | invariant to | range |
 |---|---|---|---|
 | fsc_auc | area under the FSC, normalised (``metrics.volumes.fsc_curve``) | a scale in every shell | −1 to 1 |
 | correlation | Pearson's over voxels, weighted by the mask | scale and constant | −1 to 1 |
 | distance | L2 of volumes of mean 0 and norm 1 in the mask: √(2 − 2 correlation) | scale and constant | 0 to 2 |
-| resolution | wavelength in Å of the first shell whose FSC is below 0.5 | a scale in every shell | 2 pixels up |
+| resolution | wavelength in Å of the first shell whose FSC is below 0.5 | a scale in every shell | ≥ 2 pixels |
 
 A volume that is constant in the mask has no correlation and no distance: NaN. Spectra are ordered by shell, so that
-the FSC of all pairs of two blocks of volumes is one matrix product a shell.
+the FSC of all pairs of two blocks of volumes is one matrix product per shell.
 """
 
 from collections.abc import Iterator
@@ -24,9 +24,9 @@ from cryobench.metrics.volumes.fsc_curve import FscCurve, fsc_auc, resolution, t
 from cryobench.metrics.volumes.query_pairs import as_source
 
 THRESHOLD = 0.5
-"""FSC at which the resolution is read."""
+"""FSC threshold of the resolution."""
 _CHUNK = 65_536
-"""Voxels multiplied at a time in double precision."""
+"""Voxels multiplied at once in double precision."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,24 +50,24 @@ def compare_volumes(
     mask: Float[np.ndarray, "z y x"] | None = None,
     memory_bytes: int = 2**30,
 ) -> MapDistances:
-    """All distances between two sets of volumes, which are read block by block.
+    """All distances between two sets of volumes, read block by block.
 
     Parameters
     ----------
     first, second
-        On one grid and in one frame; the same object twice for the distances within a set.
+        On the same grid and in the same frame; the same object twice for distances within a set.
     pixel_size
         Å.
     mask
         (z, y, x) multiplies the volumes. None compares whole boxes.
     memory_bytes
-        For the volumes held at a time; the second set is read once for every block of the first.
+        For the volumes held at once; the second set is read once for every block of the first.
 
     Raises
     ------
     ValueError
         If the boxes or the mask differ in size, have fewer than 6 voxels a side, a set is empty, a volume holds
-        NaN or infinite voxels, or the mask holds nothing or negative numbers.
+        NaN or infinite voxels, or the mask is empty or has negative values.
 
     Examples
     --------
@@ -114,9 +114,9 @@ def compare_volumes(
 @dataclass(frozen=True, eq=False)
 class _Block:
     voxels: Float[np.ndarray, "m v"]
-    """Of mean 0 and norm 1 in the mask; NaN for a constant volume."""
+    """Mean 0 and norm 1 in the mask; NaN for a constant volume."""
     spectra: Float[np.ndarray, "m f"]
-    """Real and imaginary parts in turn, ordered by shell, times the root of how often each counts."""
+    """Real and imaginary parts alternating, ordered by shell, times the root of their multiplicity."""
 
 
 def _blocks(source: VolumeSource, block: int, mask: np.ndarray | None, whose: str) -> Iterator[tuple[slice, _Block]]:
@@ -135,14 +135,14 @@ def _blocks(source: VolumeSource, block: int, mask: np.ndarray | None, whose: st
 
 
 def _normalise(volume: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-    """Voxels (v,) float32 of mean 0 and norm 1, weighted by the mask; NaN if they are all the same."""
+    """Voxels (v,) float32 of mean 0 and norm 1, weighted by the mask; NaN if they are all equal."""
     weight = np.ones(1) if mask is None else np.sqrt(mask.ravel().astype(np.float64))
     values = volume.ravel().astype(np.float64)
     values -= np.average(values, weights=None if mask is None else mask.ravel())
     largest = np.abs(volume).max()
     values *= weight
     norm = np.sqrt(np.dot(values, values))
-    # Rounding of single precision is all that is left of a constant.
+    # Of a constant volume only single-precision rounding remains.
     constant = norm <= 1e-6 * largest * np.sqrt(volume.size if mask is None else mask.sum())
     return np.full(volume.size, np.nan, np.float32) if constant else (values / norm).astype(np.float32)
 
@@ -175,7 +175,7 @@ def _correlate_shells(first: _Block, second: _Block, size: int) -> Float[np.ndar
 
 @lru_cache(maxsize=2)
 def _shell_order(size: int) -> tuple[Int[np.ndarray, "f"], Float[np.ndarray, "f"], Int[np.ndarray, "s"]]:
-    """Entries of a flattened half-spectrum by shell, the root of each one's weight, and where each shell ends."""
+    """Entries of a flattened half-spectrum by shell, the root of each one's weight, and the end of each shell."""
     shells = shell_indices(size, 3, binning="floor").numpy()
     weights = np.broadcast_to(np.sqrt(hermitian_weights(size).numpy()), shells.shape)
     n_shells = size // 2 - 1

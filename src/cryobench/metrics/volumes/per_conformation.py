@@ -1,20 +1,20 @@
-"""Per-conformation FSC: one volume for each true state, from the latent of that state, against its true volume.
+"""Per-conformation FSC: one volume for each true state, from a latent of that state, against its true volume.
 
-The latent of a state is the *actual* latent nearest to the mean latent of its particles, which stays where the
-reconstruction has data, whatever shape the cloud of points has. What becomes its volume:
+The latent of a state is the *actual* latent nearest to the mean latent of its particles, which is always within
+the data, whatever the shape of the distribution. Its volume:
 
 | reconstruction | volume of a state |
 |---|---|
 | latents, of a finished run whose method decodes | decoded at that latent |
-| latents alone | that of the query particle whose latent is nearest to the mean |
+| latents alone | volume of the query particle whose latent is nearest to the mean |
 | posteriors alone | of the class that most of the state's particles are in: decoded, or of a query particle in it |
 
-Where nothing can be decoded, a volume can be told only of states that a query particle is of: the other states are
-left out and counted, and so are states without a latent. Where each particle has a state of its own there are no
-conformations to average over, and per-image FSC is the score.
+Without a decoder, only states with a query particle have a volume: the other states are
+left out and counted, and so are states without a latent. Where each particle has its own state there are no
+conformations to average over, and per-image FSC is the appropriate score.
 
 Curves, areas and resolutions are those of ``metrics.volumes.fsc_curve``; items are states. It fails where per-image
-FSC does: one map for all states scores high. A state that is spread over the latent is judged by its middle alone.
+FSC does: one map for all states scores high. A state spread over the latent is judged only by its middle.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ from cryobench.metrics.volumes.per_image import PerImageFsc, tabulate_curves
 from cryobench.metrics.volumes.query_pairs import choose_mask, hash_mask, lay_out_curves, name_masks
 
 MOST_STATES = 200
-"""States whose volumes are compared at most, evenly drawn; those of the published sets are 100 and 16."""
+"""Most states whose volumes are compared, evenly spaced; the published sets have 100 and 16."""
 _PREFIX = "conformation-"
 
 
@@ -43,24 +43,24 @@ Source = Literal["decoded latent", "latent of a query particle", "decoded class"
 
 @dataclass(frozen=True, eq=False)
 class Conformations:
-    """Where the volume of each state comes from."""
+    """Source of the volume of each state."""
 
     source: Source
     states: Int[np.ndarray, "k"]
     particles: Int[np.ndarray, "k"]
-    """Whose latent it is; for a decoded class, a particle in it."""
+    """Particle whose latent is used; for a decoded class, a particle in it."""
     rows: Float[np.ndarray, "k d"] | None
-    """What is decoded for each state; None where query volumes are read."""
+    """Latent or posterior decoded for each state; None where query volumes are read."""
     n_states: int
-    """With particles."""
+    """Number of states with particles."""
     n_without_latent: int
-    """States left out because none of their particles has a latent or a class."""
+    """Number of states left out because none of their particles has a latent or a class."""
     n_without_query: int
-    """States left out because no query particle tells of them."""
+    """Number of states left out because they have no query particle."""
 
 
 def choose_conformations(reconstruction: Reconstruction, dataset: Dataset) -> Conformations:
-    """The latent or class of every true state, and where its volume comes from.
+    """Latent or class of every true state, and the source of its volume.
 
     ValueError if there is no truth, neither latents nor posteriors, or these are of another number of particles.
     """
@@ -115,13 +115,13 @@ def choose_conformations(reconstruction: Reconstruction, dataset: Dataset) -> Co
 
 
 def _find_nearest(places: np.ndarray, members: np.ndarray, candidates: np.ndarray) -> int | None:
-    """The candidate whose latent is nearest to the mean of the members'."""
+    """Candidate whose latent is nearest to the mean of the members'."""
     mean = places[members].mean(axis=0, dtype=np.float64)
     return int(candidates[np.argmin(np.square(places[candidates] - mean).sum(axis=1))])
 
 
 def _find_class(places: np.ndarray, members: np.ndarray, candidates: np.ndarray) -> int | None:
-    """A candidate of the class that most members are in; None if no candidate is."""
+    """A candidate in the class of most members; None if there is none."""
     counts = np.bincount(places[members].argmax(axis=1), minlength=places.shape[1])
     inside = candidates[places[candidates].argmax(axis=1) == counts.argmax()]
     return int(inside[0]) if len(inside) else None
@@ -142,14 +142,14 @@ def conformation_fsc(
     mask
         (z, y, x), or "dataset" for the data set's own (skipped if it has none), or None to measure unmasked only.
     seed
-        Of the bootstrap intervals over states.
+        For the bootstrap intervals over states.
 
     Returns
     -------
     Scores "conformation-fsc-auc" (published, cycles/px), "conformation-fsc-auc-normalised" (perfect is 1),
     "conformation-resolution-0.5" and "-0.143" (median over states, Å), and the same with "-masked". Items: state,
     particle (whose latent it is), value. Curve "conformation-fsc": state, mask, shell, frequency, fsc. The context
-    says where the volumes come from and how many states were left out.
+    gives the source of the volumes and the number of states left out.
 
     Raises
     ------
@@ -264,7 +264,7 @@ class PerConformationFsc(Metric):
     uses = frozenset({"volumes", "latents", "posteriors", "decoder", "mask"})
     curves = (("conformation-fsc", "FSC curves of one volume for each true state"),)
     reference = "Jeon et al., CryoBench, arXiv:2408.05526 (first version); quoted in CryoSPIRE, arXiv:2506.09063"
-    question = "How alike are the volume that a reconstruction has for a true state and that state's true volume?"
+    question = "How similar are the reconstructed volume of a true state and that state's true volume?"
     formula = """
     z̄_s  mean latent of the particles of state s     p_s  the particle whose latent is nearest to z̄_s
     V_s  volume decoded at the latent of p_s     T_s  true volume of s     M  mask (1 without)
@@ -272,39 +272,39 @@ class PerConformationFsc(Metric):
     FSC_s(i) = Re Σ F[M V_s] conj F[M T_s] / √(Σ |F[M V_s]|² · Σ |F[M T_s]|²), sums over shell i
 
     conformation-fsc-auc, -normalised, -resolution-t: of FSC_s as in per-image-fsc, mean or median over states
-    With posteriors instead of latents V_s is the volume of the class that most particles of s are in.
+    With posteriors instead of latents V_s is the volume of the class of most particles of s.
     """
     conditions = (
         "latents or posteriors, and a decoder or query volumes",
-        "particles that share states",
+        "states of several particles each",
         "the scores in the mask need the data set's mask",
     )
     calibration = (
         "The truth: 1 normalised; published unit 0.484 at 64 px, 0.492 at 128 px, 0.496 at 256 px.",
-        "One map for all scores as it does in per-image-fsc: near maps of the true states, or above.",
+        "One map for all scores as in per-image-fsc: close to maps of the true states, or above.",
         "Published on igg-1d at 128 px: 0.297 (3D classification) to 0.391 (RECOVAR).",
     )
     invariances = (
         "As per-image-fsc: not changed by a positive factor, nor unmasked by a filter; changed by rotation, shift "
         "and hand unless aligned before.",
         "Not changed by how many particles a state has: every state counts once.",
-        "The mean latent, so the particle chosen, changes with the scale of one latent dimension.",
+        "The mean latent, hence the particle chosen, changes with the scale of one latent dimension.",
     )
     cost = (
-        "O(K D³ log D) for K states (200 at most), and K volumes to decode, which is most of the time for a neural "
+        "O(K D³ log D) for K states (200 at most), and K volumes to decode, which dominates for a neural "
         "network. 100 states of 128 px without decoding, unmasked and masked: about 3 s."
     )
     limits = (
-        "All of per-image-fsc: the rigid part dominates, and one map for all scores high.",
-        "A state spread over the latent, or split in two clusters, is judged by its middle alone; that its particles "
-        "are scattered is not seen. See neighbourhood-similarity for that.",
-        "Where a run cannot decode, query volumes stand in, and states without a query particle are left out and "
-        "counted in the context: such numbers do not compare with decoded ones.",
-        "Nothing to measure where every particle has a state of its own (spike-md).",
+        "As per-image-fsc: the rigid part dominates, and one map for all scores high.",
+        "A state spread over the latent, or split in two clusters, is judged only by its middle; the scatter of its "
+        "particles is not seen. See neighbourhood-similarity for that.",
+        "Without a decoder, query volumes are used instead, and states without a query particle are left out and "
+        "counted in the context: such scores are not comparable with decoded ones.",
+        "Nothing to measure where every particle has its own state (spike-md).",
     )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
-        """Why it cannot be measured: it needs volumes, latents or posteriors, and states that particles share."""
+        """Reason why it cannot be measured: it needs volumes, latents or posteriors, and states that repeat."""
         missing = super().explain_missing(reconstruction, dataset)
         if missing is not None or dataset.truth is None:
             return missing
@@ -316,7 +316,7 @@ class PerConformationFsc(Metric):
         known = dataset.truth.states[dataset.truth.states >= 0]
         n_present = len(np.unique(known))
         if 2 * n_present > len(known):
-            return f"needs states that particles share, and {len(known)} particles have {n_present} states"
+            return f"needs states of several particles each, and {len(known)} particles have {n_present} states"
         if len(places) == len(dataset.truth):
             chosen = choose_conformations(reconstruction, dataset)
             return None if len(chosen.states) else _explain_none(chosen)
@@ -325,5 +325,5 @@ class PerConformationFsc(Metric):
     def measure(
         self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
     ) -> Scores:
-        """See ``conformation_fsc``; masked by the data set's mask if it has one."""
+        """Scores as of ``conformation_fsc``; masked by the data set's mask if it has one."""
         return conformation_fsc(reconstruction, dataset, seed=seed, progress=progress)

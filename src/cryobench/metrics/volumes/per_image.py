@@ -1,11 +1,11 @@
 """Per-image FSC: the volume decoded at each query particle against that particle's true volume.
 
-The published score of the benchmark. What it hides: most of the correlation is that of the rigid part, and
+The published score of the benchmark. Limitation: most of the correlation is that of the rigid part, and
 pooling images of different states raises it, so one map for all particles can score above maps of the true
-states. Read it beside the controls (``cryobench list methods``).
+states. Read it together with the controls (``cryobench list methods``).
 
-Source: Jeon et al., CryoBench, NeurIPS 2024 (arXiv 2408.05526), and its code, cdrgn_per_img_fsc.py. We draw the
-query particles with the data set rather than by a fixed stride, and add intervals.
+Source: Jeon et al., CryoBench, NeurIPS 2024 (arXiv 2408.05526), and its code, cdrgn_per_img_fsc.py. Here query
+particles are drawn with the data set rather than by a fixed stride, and intervals are added.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,14 +51,14 @@ def per_image_fsc(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Scores:
-    """FSC of every query volume with the truth of its particle, unmasked and inside a mask.
+    """FSC of every query volume with the true volume of its particle, unmasked and inside a mask.
 
     Parameters
     ----------
     mask
         (z, y, x), or "dataset" for the data set's own (skipped if it has none), or None to measure unmasked only.
     seed
-        Of the bootstrap intervals over query particles.
+        For the bootstrap intervals over query particles.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def per_image_fsc(
 def _transform_pairs(
     pairs: QueryPairs, masks: dict[str, np.ndarray | None]
 ) -> Iterator[tuple[int, dict[str, Tensor], dict[str, Tensor]]]:
-    """Spectra of each query's volume and of its truth, state by state: each truth is read and transformed once."""
+    """Spectra of each query's volume and of its truth, state by state: each true volume is transformed once."""
     current, truth_spectra = -1, {}
     for item in np.argsort(pairs.states, kind="stable"):
         if pairs.states[item] != current:
@@ -177,7 +177,7 @@ class PerImageFsc(Metric):
     needs = frozenset({"volumes", "true volumes"})
     uses = frozenset({"mask"})
     reference = "Jeon et al., CryoBench, NeurIPS 2024, arXiv:2408.05526"
-    question = "How alike, shell by shell, are the volume given for a particle and the true volume of that particle?"
+    question = "How similar, shell by shell, are the volume given for a particle and the particle's true volume?"
     formula = """
     V_q  volume at query particle q     T_q  its true volume     M  mask (1 without)     F[.]  Fourier transform
     shell i: i − 1 ≤ |k| < i, k in index units of a box of D voxels, i = 1 … D//2 − 1; FSC_q(0) = 1
@@ -185,18 +185,18 @@ class PerImageFsc(Metric):
     FSC_q(i) = Re Σ F[M V_q] conj F[M T_q] / √(Σ |F[M V_q]|² · Σ |F[M T_q]|²), sums over shell i
 
     fsc-auc            = mean over q of the trapezoid over i / D (cycles/px)
-    fsc-auc-normalised = the same / ((D//2 − 1) / D), which is the most it can be: 0.492 at 128 px
+    fsc-auc-normalised = the same / ((D//2 − 1) / D), its maximum: 0.492 at 128 px
     resolution-t       = median over q of D · pixel size / i, i ≥ 2 the first shell with FSC_q(i) < t
     """
     conditions = ("the scores in the mask need the data set's mask",)
     calibration = (
         "The truth: 1 normalised; published unit 0.484 at 64 px, 0.492 at 128 px, 0.496 at 256 px.",
-        "One map for all: near back-projection by the true labels, above it where images are few: see the limits.",
+        "One map for all: close to back-projection by the true labels, above it where images are few (see limits).",
     )
     invariances = (
-        "Not changed by a positive factor; unmasked, by any filter that is positive and the same all over a shell: "
-        "neither sharpening nor regularisation moves it.",
-        "An additive constant changes shell 1 alone unmasked, the low shells in a mask.",
+        "Not changed by a positive factor; unmasked, by any positive filter that is constant in each shell, such as "
+        "sharpening or regularisation.",
+        "An additive constant changes only shell 1 unmasked, the low shells in a mask.",
         "Changed by rotation, shift and hand: volumes of a method that estimates poses are aligned to the truth "
         "before.",
     )
@@ -205,21 +205,21 @@ class PerImageFsc(Metric):
         "of its own, unmasked and masked: about 3 s."
     )
     limits = (
-        "It ranks one map for all particles high. Most of the density is the same in all states and carries most of "
-        "the power of a shell; a map of all images holds that part with the least noise, and is wrong only in the "
-        "rest, which counts little. So pooling wrong particles can raise the score. Read it beside the controls and "
-        "heterogeneity-fsc, never alone.",
+        "It ranks one map for all particles high. Most of the density is the same in all states and has most of "
+        "the power of a shell; a map of all images has that part with the least noise, and is wrong only in the "
+        "rest, which counts little. Pooling wrong particles can thus raise the score. Read it together with the "
+        "controls and heterogeneity-fsc, never alone.",
         "Published values are unmasked, in the published mask, or both, and 0.492 is perfect at 128 px: compare only "
-        "numbers of one data set, box and mask. A tight mask correlates with itself and raises every shell.",
+        "values for the same data set, box and mask. A tight mask correlates with itself and raises every shell.",
         "Published code clips or folds negative correlations, and gives a shell without power 1; here signs are kept "
         "and such a shell scores 0.",
-        "A curve that never falls below the threshold gives only a bound of the resolution (column crossed of the "
-        "items). Thresholds against a noise-free truth are not those between half maps: 0.5 here is 0.143 there.",
-        "The interval is over query particles; those of one class share a volume, so it is narrow for few classes.",
+        "A curve that never falls below the threshold gives only a bound on the resolution (column crossed of the "
+        "items). Thresholds against a noise-free truth differ from those between half-maps: 0.5 here is 0.143 there.",
+        "The interval is over query particles; within a class volumes are equal, so it is narrow with few classes.",
     )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
-        """As ``Metric.explain_missing``; nor can it be measured when no query particle has a known state."""
+        """As ``Metric.explain_missing``; a query particle of known state is also needed."""
         missing = super().explain_missing(reconstruction, dataset)
         if missing is not None or dataset.truth is None:
             return missing
@@ -231,5 +231,5 @@ class PerImageFsc(Metric):
     def measure(
         self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
     ) -> Scores:
-        """See ``per_image_fsc``; masked by the data set's mask if it has one."""
+        """Scores as of ``per_image_fsc``; masked by the data set's mask if it has one."""
         return per_image_fsc(reconstruction, dataset, seed=seed, progress=progress)

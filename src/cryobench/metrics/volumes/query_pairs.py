@@ -1,7 +1,7 @@
-"""Query particles of known state, each with the volume a reconstruction gives it and with its true one.
+"""Query particles of known state, each with its reconstructed and its true volume.
 
-What all volume metrics start from. Volumes are read when asked for; those that repeat (the classes of a discrete
-method, the states of the truth) are told by their content, so that work is done once for each distinct pair.
+The common input of all volume metrics. Volumes are read on demand; repeated ones (the classes of a discrete
+method, the states of the truth) are recognised by their content, so that each distinct pair is computed once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ from cryobench.data import Dataset, IndexedVolumes, Reconstruction, VolumeSource
 from cryobench.metrics.volumes.fsc_curve import FscCurve
 
 _KEPT_BYTES = 2**30
-"""Of true volumes held in memory at most: 100 of 128 px, 16 of 256 px."""
+"""Most true volumes held in memory: 100 of 128 px, 16 of 256 px."""
 
 
 @dataclass(frozen=True, eq=False)
 class QueryPairs:
-    """Volumes to compare, a row per query particle whose state is known, in the order of the reconstruction."""
+    """Volumes to compare, one row per query particle of known state, in the order of the reconstruction."""
 
     particles: Int[np.ndarray, "q"]
     items: Int[np.ndarray, "q"]
@@ -32,7 +32,7 @@ class QueryPairs:
     volumes: VolumeSource
     true_volumes: VolumeSource
     n_unknown: int = 0
-    """Query particles left out because their state is not known."""
+    """Number of query particles left out because their state is unknown."""
 
     def __len__(self) -> int:
         return len(self.particles)
@@ -47,7 +47,7 @@ class QueryPairs:
 
 
 def pair_queries(reconstruction: Reconstruction, dataset: Dataset) -> QueryPairs:
-    """The volumes of a reconstruction beside the true ones.
+    """Pairs of the volumes of a reconstruction and the true ones.
 
     Raises
     ------
@@ -90,19 +90,19 @@ def pair_queries(reconstruction: Reconstruction, dataset: Dataset) -> QueryPairs
 def pair_arrays(
     volumes: np.ndarray | VolumeSource, true_volumes: np.ndarray | VolumeSource, states: Int[np.ndarray, "q"]
 ) -> QueryPairs:
-    """The same of volumes (q, z, y, x) and true ones (k, z, y, x), ``states`` (q,) telling which is whose.
+    """Pairs of volumes (q, z, y, x) and true ones (k, z, y, x), by the state (q,) of each volume.
 
     Raises
     ------
     ValueError
-        If the boxes differ, there is not one state per volume, or a state has no volume.
+        If the boxes differ, the number of states is not that of volumes, or a state has no volume.
     """
     first, second = as_source(volumes), as_source(true_volumes)
     if first.box_size != second.box_size:
         raise ValueError(f"the volumes have {first.box_size} voxels a side, the true ones {second.box_size}.")
     if len(states) != len(first) or len(states) == 0:
         raise ValueError(
-            f"there are {len(first)} volumes and {len(states)} states: expected as many, and one at least."
+            f"there are {len(first)} volumes and {len(states)} states: expected equal numbers, at least one."
         )
     if states.min() < 0 or states.max() >= len(second):
         raise ValueError(f"states lie between 0 and {len(second) - 1}, got {states.min()} to {states.max()}.")
@@ -111,12 +111,12 @@ def pair_arrays(
 
 
 def as_source(volumes: np.ndarray | VolumeSource) -> VolumeSource:
-    """A stack (m, z, y, x) as a ``VolumeSource``; one that is a source stays as it is."""
+    """A stack (m, z, y, x) as a ``VolumeSource``; a source is returned unchanged."""
     return IndexedVolumes(volumes, np.arange(len(volumes))) if isinstance(volumes, np.ndarray) else volumes
 
 
 class KeptVolumes:
-    """A source whose volumes stay in memory once read, as long as they fit into a gibibyte."""
+    """Source whose volumes stay in memory once read, up to one gibibyte."""
 
     def __init__(self, source: VolumeSource) -> None:
         self._source = source
@@ -139,17 +139,17 @@ class KeptVolumes:
 
 
 def hash_content(volume: np.ndarray) -> bytes:
-    """Digest by which equal volumes are found."""
+    """Digest that identifies equal volumes."""
     return blake2b(np.ascontiguousarray(volume).data, digest_size=16).digest()
 
 
 def hash_mask(mask: np.ndarray | None) -> str | None:
-    """SHA-256 of a mask's voxels as float32, by which results say what they were masked with."""
+    """SHA-256 of a mask's voxels as float32, which identifies the mask in results."""
     return None if mask is None else sha256(np.ascontiguousarray(mask, np.float32).tobytes()).hexdigest()
 
 
 def choose_mask(mask: np.ndarray | Literal["dataset"] | None, dataset: Dataset, box_size: int) -> np.ndarray | None:
-    """The mask asked for, or the data set's own. ValueError if its shape is not that of the volumes."""
+    """The given mask, or the data set's own. ValueError if its shape is not that of the volumes."""
     if isinstance(mask, str):
         mask = dataset.particles.mask
     if mask is not None and mask.shape != (box_size,) * 3:
@@ -158,12 +158,12 @@ def choose_mask(mask: np.ndarray | Literal["dataset"] | None, dataset: Dataset, 
 
 
 def name_masks(mask: np.ndarray | None) -> dict[str, np.ndarray | None]:
-    """What scores are measured in, by name: the whole box, and the mask if there is one."""
+    """Masks of the scores by name: the whole box, and the mask if there is one."""
     return {"none": None} if mask is None else {"none": None, "mask": mask}
 
 
 def lay_out_curves(particles: np.ndarray, curves: Mapping[str, Sequence[FscCurve]]) -> pd.DataFrame:
-    """Long table of the curves of every particle by mask: particle, mask, shell, frequency (cycles/px), fsc."""
+    """Long table of the curves of all particles by mask: particle, mask, shell, frequency (cycles/px), fsc."""
     frames = []
     for mask, of_mask in curves.items():
         shells = len(of_mask[0].values)

@@ -1,7 +1,7 @@
-"""Inner products of two half-spectra shell by shell, compiled: the three sums of an FSC in one pass over memory.
+"""Inner products of two half-spectra shell by shell, compiled: the three sums of an FSC in one pass.
 
 Shell s is s ≤ |k| < s + 1 in index units, for s = 0 … n // 2 − 2: those of the published FSC. Sums are over the full
-spectrum, in double precision. One thread: the pass takes less time than two threads may wait for one another.
+spectrum, in double precision. One thread: the pass takes less time than synchronising two threads may.
 """
 
 from functools import lru_cache
@@ -11,16 +11,16 @@ import numpy as np
 
 
 def shell_products(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Per shell Re Σ F conj(G), Σ |F|² and Σ |G|² of complex64 half-spectra (z, y, h); result (3, n // 2 − 1).
+    """Re Σ F conj(G), Σ |F|² and Σ |G|² by shell of complex64 half-spectra (z, y, h); result (3, n // 2 − 1).
 
-    Equal spectra give three equal rows, to the last bit.
+    Equal spectra give three rows equal to the last bit.
     """
     return _sum_products(first, second, _shell_of_square(first.shape[0]))
 
 
 @lru_cache(maxsize=4)
 def _shell_of_square(size: int) -> np.ndarray:
-    """Shell of every squared radius; those beyond the last shell share one further entry."""
+    """Shell of every squared radius; those beyond the last shell have one common further entry."""
     radii = np.sqrt(np.arange(3 * (size // 2) ** 2 + 1, dtype=np.float64))
     return np.minimum(np.floor(radii), size // 2 - 1).astype(np.int32)
 
@@ -36,7 +36,7 @@ def _sum_products(first: np.ndarray, second: np.ndarray, shell_of_square: np.nda
             ky = y if y < (rows + 1) // 2 else y - rows
             around = kz * kz + ky * ky
             current = n_shells
-            cross, power, other = 0.0, 0.0, 0.0  # neighbours mostly share a shell: add up while they do
+            cross, power, other = 0.0, 0.0, 0.0  # neighbours are mostly in the same shell: add up while they are
             for x in range(columns):
                 shell = shell_of_square[around + x * x]
                 if shell != current:

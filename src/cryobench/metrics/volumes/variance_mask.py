@@ -1,18 +1,18 @@
-"""FSC where the truth varies: inside a soft mask around the voxels of high variance over the true query volumes.
+"""FSC in the variable region: inside a soft mask around the voxels of high variance over the true query volumes.
 
-The mask holds the voxels of largest variance that together carry ``ENCLOSED_VARIANCE`` of it, grown by
-``DILATION_PX`` and with a soft edge of ``EDGE_PX``, in voxels so that the edge is as soft in Fourier space at any
-pixel size. Before it is masked, every volume loses one constant, the same for all volumes of a reconstruction: the
-mean of their mean inside the mask. An additive constant hence changes nothing, and nor does a scale.
+The mask holds the voxels of largest variance that together carry ``ENCLOSED_VARIANCE`` of it, dilated by
+``DILATION_PX`` and with a soft edge of ``EDGE_PX``, in voxels so that the edge is equally soft in Fourier space at
+any pixel size. Before masking, one constant is subtracted from all volumes of a reconstruction: the
+mean of their means inside the mask. Hence neither an additive constant nor a scale changes the score.
 
-Inside the mask one map for all particles still correlates with every state. How well the best one could is known in
+Inside the mask one map for all particles still correlates with every state. The score of the best single map has a
 closed form: with unit vectors t_q of the masked true spectra in a shell, no single map has a larger mean FSC than
 
     F = |Σ_q t_q| / n
 
 so that (FSC − F) / (1 − F), both as areas, is 1 for the truth and at most 0 for *any* one map: the gain.
 
-Ours; entries 0 and 1 of curves as in ``metrics.volumes.deviations``.
+Own definition; entries 0 and 1 of curves as in ``metrics.volumes.deviations``.
 """
 
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def make_variance_mask(
 ) -> Mask:
     """Soft mask around the voxels of largest variance that together carry a fraction of it.
 
-    ValueError as ``volumes.make_soft_mask``: if the variance is 0 everywhere, or the fraction not within (0, 1).
+    ValueError as ``volumes.make_soft_mask``: if the variance is 0 everywhere, or the fraction is not within (0, 1).
     """
     return make_soft_mask(
         torch.from_numpy(np.ascontiguousarray(variance)),
@@ -61,7 +61,7 @@ def variance_fsc(
     states: Int[np.ndarray, "q"],
     mask: Float[np.ndarray, "z y x"] | None = None,
 ) -> tuple[list[FscCurve | None], FscCurve]:
-    """FSC of every volume with its truth inside the variance mask, and the mean curve of the best single map.
+    """FSC of every volume with its true volume inside the variance mask, and the mean curve of the best single map.
 
     Parameters and errors as ``deviation_fsc``; ``mask`` None makes it from the true volumes.
     """
@@ -74,7 +74,7 @@ def variance_fsc(
 
 
 def correlate_where_varying(moments: Moments, mask: Float[np.ndarray, "z y x"]) -> Iterator[tuple[int, FscCurve]]:
-    """Row and its curve, state by state; work is done once for each distinct pair."""
+    """Row and its curve, state by state; each distinct pair is computed once."""
     level, true_level = _mean_inside(moments.mean, mask), _mean_inside(moments.true_mean, mask)
     current, truth_spectrum = -1, torch.zeros(0)
     for state, rows in moments.rows_by_pair():
@@ -88,7 +88,7 @@ def correlate_where_varying(moments: Moments, mask: Float[np.ndarray, "z y x"]) 
 
 
 def correlate_best_map(moments: Moments, mask: Float[np.ndarray, "z y x"]) -> FscCurve:
-    """Mean over the query particles of the FSC of their truth with the one map that makes this mean largest."""
+    """Mean over the query particles of the FSC of their true volume with the one map that maximises this mean."""
     true_level = _mean_inside(moments.true_mean, mask)
     shells = shell_indices(len(mask), 3, binning="floor").clamp(max=len(mask) // 2 - 1)
     total = torch.zeros(shells.shape, dtype=torch.complex64)

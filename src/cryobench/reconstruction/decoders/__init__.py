@@ -1,6 +1,6 @@
-"""Decoders by name: how models become volumes. Few decoders serve many methods and importers.
+"""Decoders by name, which turn models into volumes. A few decoders serve many methods and importers.
 
-``open_decoder`` is the only way from latents to volumes: for query particles, ``volumes``, ``series`` and metrics.
+``open_decoder`` is the only route from latents to volumes: for query particles, ``volumes``, ``series`` and metrics.
 """
 
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from cryobench._registry import Entry, list_names, load_named
 from cryobench.data import Particles, Reconstruction
@@ -23,10 +24,10 @@ DECODERS = {
     "deformation": Entry("cryobench.reconstruction.decoders.deformation:DeformationDecoder"),
     "kernel-regression": Entry("cryobench.reconstruction.decoders.kernel_regression:KernelRegressionDecoder"),
 }
-"""Name of each decoder and the module that has it."""
+"""Name of each decoder -> module that defines it."""
 
 SMALLEST_BOX = 4
-"""px."""
+"""Smallest box of previews, px."""
 
 GROUP = "cryobench.decoders"
 """Entry-point group by which other packages add theirs."""
@@ -35,31 +36,31 @@ _BASE = "cryobench.reconstruction.decoders.decoder:VolumeDecoder"
 
 
 def list_decoders() -> list[str]:
-    """Names of all decoders: those of this package and those that installed packages add."""
+    """Names of all decoders, of this package and of other installed packages."""
     return list_names(DECODERS, GROUP, _BASE)
 
 
 def open_decoder(
     reconstruction: Reconstruction, particles: Particles, context: RunContext, *, box_size: int | None = None
 ) -> VolumeDecoder:
-    """The decoder of a reconstruction, its model loaded once, on the context's device.
+    """The decoder of a reconstruction, with its model loaded once, on the context's device.
 
     Parameters
     ----------
     reconstruction
-        With ``decodes_by`` and a model, in memory or from a folder.
+        With ``decodes_by`` and a model, in memory or in a folder.
     particles
-        Those it was made from, in their own box: volumes are given on their grid.
+        Those it was made from, in their own box: volumes are returned on their grid.
     box_size
-        Instead, of volumes that are Fourier-cropped to fewer samples of the same box: previews. None for the grid of
+        Box of Fourier-cropped volumes, for previews: fewer samples over the same length. None for the grid of
         the particles.
 
     Raises
     ------
     ValueError
-        If the reconstruction has no decoder, or ``box_size`` is no smaller box (``check_box``).
+        If the reconstruction has no decoder, or ``box_size`` is not a smaller box (``check_box``).
     UnknownName
-        If its decoder is not known here: a package that adds it is not installed.
+        If its decoder is unknown: the package that adds it is not installed.
     FormatError
         If its model lacks an array.
     """
@@ -71,14 +72,14 @@ def open_decoder(
 
 
 def check_box(box_size: int | None, full: int) -> int:
-    """The side of volumes that are asked for in a box of ``full`` px, which None stands for.
+    """The box size of volumes requested from a box of ``full`` px; None stands for the full box.
 
     ValueError if it is larger, or below ``SMALLEST_BOX``. Odd and even sides may be mixed: the centre voxel stays
     ``n // 2``.
     """
     if box_size is not None and not SMALLEST_BOX <= box_size <= full:
         raise ValueError(
-            f"volumes of {box_size} px were asked for (--box), and those of this data set have {full} px: they can "
+            f"volumes of {box_size} px were requested (--box), and those of this data set have {full} px: they can "
             f"be Fourier-cropped to {SMALLEST_BOX} to {full} px."
         )
     return full if box_size is None else box_size
@@ -86,7 +87,7 @@ def check_box(box_size: int | None, full: int) -> int:
 
 @dataclass(eq=False)
 class DeferredDecoder:
-    """A decoder that is opened at its first use, so that a run can carry it at no cost."""
+    """Decoder opened at its first use, so that a run can hold it at no cost."""
 
     reconstruction: Reconstruction = field(repr=False)
     particles: Particles = field(repr=False)
@@ -112,14 +113,14 @@ class DeferredDecoder:
 
 
 def with_decoder(reconstruction: Reconstruction, particles: Particles, context: RunContext) -> Reconstruction:
-    """The reconstruction with its decoder, if it names one that is known here."""
+    """The reconstruction with its decoder, if it names a known one."""
     if reconstruction.decodes_by not in list_decoders():
         return reconstruction
     return replace(reconstruction, decoder=DeferredDecoder(reconstruction, particles, context))
 
 
-def latent_rows(reconstruction: Reconstruction) -> np.ndarray:
-    """(n, width) rows that the reconstruction's decoder takes: latents or class probabilities; NaN rows left out.
+def latent_rows(reconstruction: Reconstruction) -> Float[np.ndarray, "n d"]:
+    """(n, width) rows for the reconstruction's decoder: latents or class probabilities, without NaN rows.
 
     ValueError if the reconstruction has none.
     """
@@ -140,7 +141,7 @@ def takes_latents(reconstruction: Reconstruction) -> bool:
 def _load(reconstruction: Reconstruction) -> type[VolumeDecoder]:
     if reconstruction.decodes_by is None:
         raise ValueError(
-            f"{reconstruction.name} keeps no model to decode further volumes from: there are its query volumes alone."
+            f"{reconstruction.name} has no model, so that only its query volumes are available and no others decoded."
         )
     return load_named("decoder", reconstruction.decodes_by, DECODERS, GROUP, _BASE)
 
@@ -149,7 +150,7 @@ def _load(reconstruction: Reconstruction) -> type[VolumeDecoder]:
 class DecodedVolumes:
     """Volumes at latents, decoded when they are read, as a ``VolumeSource``.
 
-    Read in their order they come from one call of the decoder, which may make several at a time.
+    Read in order they come from one call of the decoder, which may compute several at once.
     """
 
     decoder: VolumeDecoder

@@ -17,7 +17,7 @@ class ClassDecoder(VolumeDecoder):
     name = "classes"
     takes = "posteriors"
     volumes: np.ndarray
-    """(k, z, y, x), as they lie on the disk."""
+    """(k, z, y, x), mapped from disk."""
 
     def __post_init__(self) -> None:
         self.width, self.box_size = len(self.volumes), self.volumes.shape[-1]

@@ -1,7 +1,7 @@
 """Coordinate networks: a volume as a network over frequencies.
 
 Model: the network's sizes as JSON (``network``), its weights (``weights/decoder.NAME``), and ``scale``, by which its
-numbers are multiplied. The group ``weights`` may hold those of an encoder beside them (``weights/encoder.NAME``).
+output is multiplied. The group ``weights`` may also hold those of an encoder (``weights/encoder.NAME``).
 """
 
 import json
@@ -25,7 +25,7 @@ _DECODER, _ENCODER = "weights/decoder.", "weights/encoder."
 
 @dataclass
 class CoordinateNetworkDecoder(VolumeDecoder):
-    """A coordinate network on a device; volumes are computed in float32, whatever it was trained in."""
+    """Coordinate network on a device; volumes are computed in float32, whatever the training precision."""
 
     name = "coordinate-network"
     network: CoordinateNetwork
@@ -48,7 +48,7 @@ class CoordinateNetworkDecoder(VolumeDecoder):
             network = CoordinateNetwork(packed.shape)
             network.load_state_dict({name: torch.tensor(values) for name, values in packed.decoder.items()})
         except RuntimeError as error:
-            raise FormatError(f"the model of {reconstruction.name} is no coordinate network: {error}.") from error
+            raise FormatError(f"the model of {reconstruction.name} is not a coordinate network: {error}.") from error
         return cls(network.to(context.compute.device).eval(), packed.scale)
 
     def _decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
@@ -59,7 +59,7 @@ class CoordinateNetworkDecoder(VolumeDecoder):
 def pack_network(
     network: CoordinateNetwork, scale: float, encoder: ImageEncoder | None = None
 ) -> dict[str, np.ndarray]:
-    """The arrays of a model that ``CoordinateNetworkDecoder`` reads, and the weights of an encoder beside them."""
+    """Arrays of a model for ``CoordinateNetworkDecoder``, optionally with the weights of an encoder."""
     parts = {_DECODER: network, **({} if encoder is None else {_ENCODER: encoder})}
     weights = {
         f"{prefix}{name}": value.detach().cpu().numpy()
@@ -70,7 +70,7 @@ def pack_network(
 
 
 def pack_weights(shape: NetworkShape, scale: float, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The same of a network that is known by its sizes and weights alone, by their names in ``CoordinateNetwork``."""
+    """The same for a network given by its sizes and weights, by their names in ``CoordinateNetwork``."""
     return {**_pack_sizes(shape, scale), **{f"{_DECODER}{name}": values for name, values in weights.items()}}
 
 
@@ -80,29 +80,29 @@ def _pack_sizes(shape: NetworkShape, scale: float) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class PackedNetwork:
-    """What the model of a run holds of its networks."""
+    """Networks in the model of a run."""
 
     shape: NetworkShape
     scale: float
     decoder: dict[str, np.ndarray]
     """Weights by their names in the network, in alphabetical order."""
     encoder: dict[str, np.ndarray]
-    """The same; none where there is no encoder."""
+    """Weights of the encoder; empty where there is none."""
 
 
 def read_network(reconstruction: Reconstruction) -> PackedNetwork:
-    """The networks of a run. FormatError if its model has none, or is one of an older version."""
+    """Networks of a run. FormatError if its model has none, or was written by an older version."""
     model = reconstruction.model
     if "weights.first.weight" in model:
         folder = reconstruction.path or Path("RUN")
         raise FormatError(
             f"{folder} was written by an older cryobench, which kept its weights in another form. Remove it or name "
-            f"another folder, and make it anew: {compose_run(reconstruction.record.to_json(), folder)}"
+            f"another folder, and run it again: {compose_run(reconstruction.record.to_json(), folder)}"
         )
     try:
         shape, scale = NetworkShape(**json.loads(str(model["network"]))), float(model["scale"])
     except (KeyError, TypeError, ValueError) as error:
-        raise FormatError(f"the model of {reconstruction.name} is no coordinate network: {error}.") from error
+        raise FormatError(f"the model of {reconstruction.name} is not a coordinate network: {error}.") from error
     decoder, encoder = (
         {name.removeprefix(part): model[name] for name in model if name.startswith(part)}
         for part in (_DECODER, _ENCODER)

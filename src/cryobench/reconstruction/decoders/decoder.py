@@ -1,4 +1,4 @@
-"""``Decoder``: gives volumes at latents, from a model that only it knows how to read."""
+"""``VolumeDecoder``: volumes at latents, from a model whose format only it knows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, Self
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from cryobench.data import Particles, Reconstruction
 from cryobench.fourier import fourier_crop, fourier_pad
@@ -18,13 +19,13 @@ class VolumeDecoder(ABC):
     """A model loaded once, on a device. Subclasses set ``width`` and ``box_size`` when they are opened."""
 
     name: ClassVar[str]
-    """By which runs name it."""
+    """Name by which runs refer to it."""
     takes: ClassVar[Literal["latents", "posteriors"]] = "latents"
     """Part of a reconstruction whose rows it decodes."""
     width: int
     """Numbers in a row of latents, or of class probabilities."""
     box_size: int
-    """Side of the volumes that are handed out: the data set's, or that of previews, which are Fourier-cropped."""
+    """Box size of the returned volumes: the data set's, or a smaller one for Fourier-cropped previews."""
 
     @classmethod
     @abstractmethod
@@ -40,11 +41,11 @@ class VolumeDecoder(ABC):
         Parameters
         ----------
         model
-            Arrays by name. Only those that are needed are read.
+            Arrays by name. Only needed ones are read.
         reconstruction
-            Whose model it is: its latents, where volumes are made of particles near a latent.
+            Owner of the model, with its latents, where volumes are made from particles near a latent.
         particles
-            Those it was made from, at the box of the model. Images are read when asked for, so handing them over
+            Those it was made from, at the box of the model. Images are read on demand, so passing them
             costs nothing.
         context
             Device, memory, workers, and progress.
@@ -72,10 +73,10 @@ class VolumeDecoder(ABC):
 
     @abstractmethod
     def _decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
-        """Volumes (z, y, x) float32 in the model's box, or cropped already, where that saves work."""
+        """Volumes (z, y, x) float32 in the model's box, or already cropped, where that saves work."""
 
 
-def resize_volume(volume: np.ndarray, box_size: int) -> np.ndarray:
-    """A volume (z, y, x) on a grid of more or fewer, ``box_size``, samples a side: its spectrum padded or cropped."""
+def resize_volume(volume: Float[np.ndarray, "z y x"], box_size: int) -> Float[np.ndarray, "z2 y2 x2"]:
+    """Volume (z, y, x) on a grid of ``box_size`` samples a side, by padding or cropping its spectrum."""
     resample = fourier_crop if volume.shape[-1] > box_size else fourier_pad
     return volume if volume.shape[-1] == box_size else resample(torch.tensor(volume), box_size, dimensions=3).numpy()

@@ -1,6 +1,6 @@
-"""Deformations: one map whose density a mesh moves, as a network says for a latent.
+"""Deformations: one map whose density is moved by a mesh, as a network gives for a latent.
 
-Model: the map's values at its voxels (``map``) and how these hang on the mesh (``voxels``, ``barycentric``,
+Model: the map's values at its voxels (``map``) and their binding to the mesh (``voxels``, ``barycentric``,
 ``starts``, ``elements``), the vertices at rest in Å (``vertices``), the sizes of map and network as JSON
 (``deformation``), and the network's weights (``weights/flow.NAME``).
 """
@@ -30,7 +30,7 @@ class DeformationDecoder(VolumeDecoder):
     name = "deformation"
     flow: FlowNetwork
     vertices: Tensor
-    """(v, 3) Å, at rest."""
+    """(v, 3) Å, undeformed."""
     values: Tensor
     """(m,) of the map."""
     voxels: BoundVoxels
@@ -64,7 +64,7 @@ class DeformationDecoder(VolumeDecoder):
             voxels = BoundVoxels(elements, starts, weights, places, sizes["box_size"])
             return cls(flow.to(device).eval(), vertices, values, voxels, sizes["cell"], sizes["pixel_size"])
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise FormatError(f"the model of {reconstruction.name} is no deformation: {error}.") from error
+            raise FormatError(f"the model of {reconstruction.name} is not a deformation: {error}.") from error
 
     @torch.no_grad()
     def _decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
@@ -77,7 +77,7 @@ class DeformationDecoder(VolumeDecoder):
 def pack_deformation(
     flow: FlowNetwork, mesh: Mesh, values: Tensor, voxels: BoundVoxels, pixel_size: float
 ) -> dict[str, np.ndarray]:
-    """The arrays of a model that ``DeformationDecoder`` reads."""
+    """Arrays of a model for ``DeformationDecoder``."""
     sizes = {
         "z_dim": flow.hidden[0].in_features,
         "width": flow.hidden[0].out_features,

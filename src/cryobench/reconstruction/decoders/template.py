@@ -1,12 +1,12 @@
 """Template decoders: a volume as transposed convolutions of a latent, on a grid in real space.
 
 Model: the network's sizes as JSON (``template``), with the box and the crop in which it was trained; its weights
-(``weights/decoder.NAME``); and ``scale``, by which its numbers are multiplied. The group ``weights`` may hold an
-encoder's beside them (``weights/encoder.NAME``).
+(``weights/decoder.NAME``); and ``scale``, by which its output is multiplied. The group ``weights`` may also hold
+those of an encoder (``weights/encoder.NAME``).
 
-A volume is the template at the points of the crop's grid, which is what a particle at the reference's orientation is
-compared through: summed over z it is that projection. Around the crop there is nothing, and beyond the Nyquist
-frequency of the training box neither.
+A volume is the template at the points of the crop's grid, as in the comparison with a particle at the reference's
+orientation: summed over z it is that projection. It is zero outside the crop, and beyond the Nyquist
+frequency of the training box.
 """
 
 import json
@@ -28,14 +28,14 @@ _DECODER, _ENCODER = "weights/decoder.", "weights/encoder."
 
 @dataclass
 class TemplateNetworkDecoder(VolumeDecoder):
-    """A template decoder on a device; volumes are computed in float32, whatever it was trained in."""
+    """Template decoder on a device; volumes are computed in float32, whatever the training precision."""
 
     name = "template"
     network: TemplateDecoder
     box: int
-    """px, in which it was trained."""
+    """Box of the training, px."""
     crop: int
-    """px of it that the template covers."""
+    """Central part of it covered by the template, px."""
     scale: float
 
     def __post_init__(self) -> None:
@@ -59,7 +59,7 @@ class TemplateNetworkDecoder(VolumeDecoder):
                 {name.removeprefix(_DECODER): torch.tensor(each) for name, each in weights.items()}
             )
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise FormatError(f"the model of {reconstruction.name} is no template decoder: {error}.") from error
+            raise FormatError(f"the model of {reconstruction.name} is not a template decoder: {error}.") from error
         return cls(network.to(context.compute.device).eval(), box, crop, scale)
 
     def _decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
@@ -75,7 +75,7 @@ class TemplateNetworkDecoder(VolumeDecoder):
 def pack_template(
     network: TemplateDecoder, scale: float, *, box: int, crop: int, encoder: VolumeEncoder | None = None
 ) -> dict[str, np.ndarray]:
-    """The arrays of a model that ``TemplateNetworkDecoder`` reads, and the weights of an encoder beside them."""
+    """Arrays of a model for ``TemplateNetworkDecoder``, optionally with the weights of an encoder."""
     parts = {_DECODER: network, **({} if encoder is None else {_ENCODER: encoder})}
     weights = {
         f"{prefix}{name}": value.detach().cpu().numpy()

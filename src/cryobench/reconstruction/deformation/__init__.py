@@ -1,4 +1,4 @@
-"""Volumes that a mesh deforms: the mesh, the flow that moves it, what moving costs, and density moved with it."""
+"""Volumes deformed by a mesh: the mesh, the flow that moves it, its elastic energy, and the deformed density."""
 
 from cryobench.reconstruction.deformation.flow import FlowNetwork
 from cryobench.reconstruction.deformation.mesh import Mesh, as_pairs, make_mesh

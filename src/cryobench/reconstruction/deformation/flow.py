@@ -8,21 +8,22 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 _LAST = 1e-2
-"""Deviation of the last layer's outputs at the start for a latent of one: cells."""
+"""Initial standard deviation of the outputs for a latent of one: cells."""
 
 
 class FlowNetwork(nn.Module):
     """z → (Linear, ReLU) x depth → Linear without bias → three displacements a vertex, in cells of the mesh.
 
-    Hidden weights are drawn after He, so that a latent is still told from another behind six layers (torch's default
-    leaves 1 / 200 of their distance), biases are zero and the last weights small: at the start hardly anything moves.
+    Hidden weights are drawn after He, so that latents remain distinguishable after six layers (torch's default
+    leaves 1 / 200 of their distance), biases are zero and the last weights small: initially there is almost no
+    motion.
 
     Parameters
     ----------
     z_dim, width, depth
-        Of the latent; units a layer; hidden layers.
+        Latent dimensions; units per layer; hidden layers.
     n_vertices
-        Of the mesh.
+        Number of vertices of the mesh.
     """
 
     def __init__(self, z_dim: int, width: int, depth: int, n_vertices: int) -> None:

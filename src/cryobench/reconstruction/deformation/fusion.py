@@ -1,4 +1,4 @@
-"""Sub-meshes fused along a tree: vertices of two labels at one lattice point become one where the tree joins them."""
+"""Sub-meshes fused along a tree: vertices of two labels at the same lattice point merge where the tree joins them."""
 
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ Fused = tuple[int, int]
 
 
 def fuse_vertices(vertices: np.ndarray, fused: Sequence[Fused] | None) -> tuple[np.ndarray, np.ndarray]:
-    """New number of every vertex, and which of the old ones (u,) stand for the new.
+    """New index of every vertex, and the old indices (u,) of the new vertices.
 
     Parameters
     ----------
@@ -34,7 +34,9 @@ def fuse_vertices(vertices: np.ndarray, fused: Sequence[Fused] | None) -> tuple[
     for first, second in find_tree(vertices) if fused is None else fused:
         for label in (first, second):
             if label not in where:
-                raise ValueError(f"segment {label} is to be fused, and there are {', '.join(map(str, labels))}.")
+                raise ValueError(
+                    f"segment {label} is to be fused, but the segments are {', '.join(map(str, labels))}."
+                )
         shared, one, other = np.intersect1d(at[where[first]], at[where[second]], return_indices=True)
         if not len(shared):
             raise ValueError(f"segments {first} and {second} are to be fused and do not touch: no cell holds both.")
@@ -47,9 +49,9 @@ def fuse_vertices(vertices: np.ndarray, fused: Sequence[Fused] | None) -> tuple[
 
 
 def find_tree(vertices: np.ndarray) -> tuple[Fused, ...]:
-    """Pairs of labels that make a tree, breadth first from the largest, over those that touch, the closest first.
+    """Pairs of labels that make a tree, breadth first from the largest, over adjacent ones, the closest first.
 
-    Labels that touch no other are roots of their own.
+    Labels without adjacent ones are roots.
     """
     places: dict[tuple[int, ...], list[int]] = {}
     for label, *place in vertices.tolist():

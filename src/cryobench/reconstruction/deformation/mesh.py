@@ -1,14 +1,14 @@
-"""A tetrahedral mesh over the cells of a cubic lattice that a mask fills.
+"""Tetrahedral mesh over the cells of a cubic lattice that a mask fills.
 
 Every cell is cut into the six tetrahedra of Kuhn: each leads from the cell's low corner to its high corner along the
-three axes in one of their six orders. Neighbouring cells meet in the same triangles, the four weights of a point are
-differences of its sorted coordinates, and the edges along the path are the columns of the deformation gradient. So
-neither a library nor a search is needed: ``scipy.spatial.Delaunay`` on the points of a lattice, eight of which lie on
-one sphere, returns triangulations that do not meet and slivers of no volume.
+three axes in one of their six orders. Neighbouring cells have the same triangles in common, the four weights of a
+point are differences of its sorted coordinates, and the edges along the path are the columns of the deformation
+gradient. So neither a library nor a search is needed: ``scipy.spatial.Delaunay`` on lattice points, eight of which
+are on one sphere, returns non-conforming triangulations and slivers of no volume.
 Sources: Kuhn, IBM J. Res. Dev. 4 (1960) 518; Freudenthal, Ann. Math. 43 (1942) 580.
 
-Sub-meshes: where voxels have labels, each label has the cells that its voxels fill, with vertices of its own, which
-are one with those of another label only where the two are fused (``fusion``).
+Sub-meshes: where voxels have labels, each label has the cells that its voxels fill, with its own vertices, which
+merge with those of another label only where the two are fused (``fusion``).
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ from cryobench.imaging.real_space.moved_voxels import BoundVoxels
 from cryobench.reconstruction.deformation.fusion import Fused, fuse_vertices
 
 ORDERS = np.array(list(permutations(range(3))), dtype=np.int64)
-"""(6, 3) axes along which the tetrahedra of a cell lead."""
+"""(6, 3) order of axes of the tetrahedra of a cell."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,20 +55,20 @@ class Mesh:
 
     @cached_property
     def rest(self) -> Tensor:
-        """(v, 3) float32 positions of the vertices at rest, in cells."""
+        """(v, 3) float32 undeformed positions of the vertices, in cells."""
         return torch.from_numpy(self.corners.astype(np.float32))
 
     def bind(
         self, box_size: int, pixel_size: float, voxels: np.ndarray, labels: np.ndarray | None = None
     ) -> BoundVoxels:
-        """Voxels bound to the elements they lie in.
+        """Voxels bound to the elements that contain them.
 
         Parameters
         ----------
         box_size, pixel_size
-            Of the grid.
+            Box and pixel size of the grid.
         voxels
-            (m,) places in the flattened volume (z, y, x); those outside the mesh are left out.
+            (m,) indices in the flattened volume (z, y, x); those outside the mesh are left out.
         labels
             (m,) of the voxels; None for one.
         """
@@ -113,7 +113,7 @@ def make_mesh(
     labels
         (z, y, x) int of the voxels, for a sub-mesh each; None for one mesh.
     fused
-        Pairs of labels whose vertices are one where both have them; None for the tree that ``find_tree`` grows.
+        Pairs of labels with common vertices where both have them; None for the tree of ``find_tree``.
 
     Raises
     ------
@@ -122,7 +122,9 @@ def make_mesh(
     """
     voxels = np.flatnonzero(region)
     if not len(voxels):
-        raise ValueError("the mesh would be empty: no voxel lies in the mask. Give a mask that holds the molecule.")
+        raise ValueError(
+            "the mesh would be empty: no voxel is inside the mask. Give a mask around the molecule (--mask)."
+        )
     low, _ = _locate(len(region), pixel_size, voxels, cell)
     own = np.zeros(len(voxels), dtype=np.int64) if labels is None else labels.flatten()[voxels].astype(np.int64)
     cells = np.unique(np.column_stack([own, low]), axis=0)
@@ -140,7 +142,7 @@ def make_mesh(
 
 
 def _locate(box_size: int, pixel_size: float, voxels: np.ndarray, cell: float) -> tuple[np.ndarray, np.ndarray]:
-    """Low corner (m, 3) of the cell that each voxel lies in, and the place (m, 3) in it from 0 to 1; (x, y, z)."""
+    """Low corner (m, 3) of the cell of each voxel, and the position (m, 3) in it from 0 to 1; (x, y, z)."""
     z, y, x = np.unravel_index(voxels, (box_size,) * 3)
     places = (np.column_stack([x, y, z]) - box_size // 2) * (pixel_size / cell)
     low = np.floor(places + 1e-9)
@@ -148,7 +150,7 @@ def _locate(box_size: int, pixel_size: float, voxels: np.ndarray, cell: float) -
 
 
 def _find_rows(table: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Place of each row in a table of ascending rows, −1 where it is not there."""
+    """Index of each row in a table of ascending rows, −1 where it is absent."""
     low = np.minimum(table.min(0), rows.min(0)) if len(rows) else table.min(0)
     span = np.maximum(table.max(0), rows.max(0) if len(rows) else table.max(0)) - low + 1
     factors = np.concatenate([np.cumprod(span[:0:-1])[::-1], [1]])
@@ -163,6 +165,6 @@ def as_pairs(texts: Iterable[str]) -> tuple[Fused, ...]:
     for text in texts:
         parts = text.split(">")
         if len(parts) != 2 or not all(part.strip().lstrip("-").isdigit() for part in parts):
-            raise ValueError(f"two fused segments are written as 0>1, got {text!r}.")
+            raise ValueError(f"fused segments are written as 0>1, got {text!r}.")
         pairs.append((int(parts[0]), int(parts[1])))
     return tuple(pairs)

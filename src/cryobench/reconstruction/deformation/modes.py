@@ -1,12 +1,13 @@
-"""Soft modes of a mesh: the displacements that cost the least elastic energy for the density they move.
+"""Soft modes of a mesh: the displacements of least elastic energy per displacement of density.
 
-To second order about rest the energy of ``rigidity`` is that of linear elasticity, E = Σ_t w_t |sym ∇u|². Modes are
-the lowest solutions of K φ = ω² M φ, K the Hessian of E and M the density at the vertices; the first six move and
-turn the whole.
+To second order about the undeformed state the energy of ``rigidity`` is that of linear elasticity,
+E = Σ_t w_t |sym ∇u|². Modes are the lowest solutions of K φ = ω² M φ, K the Hessian of E and M the density at the
+vertices; the first six are rigid motions.
 """
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from scipy.sparse import coo_array, diags_array
 from scipy.sparse.linalg import eigsh
 from torch import Tensor
@@ -14,11 +15,13 @@ from torch import Tensor
 from cryobench.reconstruction.deformation.mesh import Mesh
 
 _LEAST_MASS = 1e-2
-"""Of a vertex, in the mean of all: where there is no density."""
+"""Mass of a vertex without density, relative to the mean."""
 _SHIFT = 1e-3
 
 
-def soft_modes(mesh: Mesh, weights: np.ndarray, masses: np.ndarray, count: int) -> Tensor:
+def soft_modes(
+    mesh: Mesh, weights: Float[np.ndarray, "t"], masses: Float[np.ndarray, "v"], count: int
+) -> Float[Tensor, "c v 3"]:
     """(count, v, 3) float32 modes, softest first, each of unit mean square displacement of the density.
 
     Parameters
@@ -28,7 +31,7 @@ def soft_modes(mesh: Mesh, weights: np.ndarray, masses: np.ndarray, count: int) 
     masses
         (v,) density at the vertices, not negative.
     count
-        How many; fewer where the mesh has not so many.
+        Number of modes; fewer where the mesh has fewer.
     """
     size = 3 * mesh.n_vertices
     count = min(count, size - 2)
@@ -37,7 +40,7 @@ def soft_modes(mesh: Mesh, weights: np.ndarray, masses: np.ndarray, count: int) 
     mass = np.repeat(share / share.sum(), 3)
     stiffness = _stiffness(mesh, weights)
     typical = float(stiffness.diagonal().mean() / mass.mean())
-    # From a vector that is not random, and without the symmetry of the lattice.
+    # From a fixed vector that lacks the symmetry of the lattice.
     start = np.cos(np.arange(size) ** 1.5)
     _, modes = eigsh(stiffness, count, diags_array(mass).tocsc(), sigma=-_SHIFT * typical, v0=start)
     return torch.from_numpy(modes.T.reshape(count, -1, 3).astype(np.float32))
@@ -51,7 +54,7 @@ def _stiffness(mesh: Mesh, weights: np.ndarray):
         axis = mesh.axes[:, edge]
         for sign, corner in ((1.0, edge + 1), (-1.0, edge)):
             for component in range(3):
-                # Entry (component, axis) of the symmetric part, and its mirror image.
+                # Entry (component, axis) of the symmetric part, and its transpose.
                 for first, second in ((np.full(n, component), axis), (axis, np.full(n, component))):
                     rows.append(9 * np.arange(n) + 3 * first + second)
                     columns.append(3 * mesh.elements[:, corner].astype(np.int64) + component)

@@ -1,11 +1,11 @@
-"""Rigidity: what it costs a mesh to be anything but turned and moved as a whole.
+"""Rigidity: elastic energy of any deformation of a mesh other than a rigid motion.
 
     E = Σ_t w_t Σ_j (s_j(F_t) − 1)² = Σ_t w_t |F_t − R_t|²
 
 F_t the deformation gradient of element t, constant in it, s_j its singular values, R_t the nearest rotation. Because
 R_t is where |F − R| is least, the gradient is 2 w_t (F_t − R_t) with R_t held fixed: no decomposition is
-differentiated. Where an element is turned inside out, R stays a rotation, and its smallest s counts as negative:
-the polar form's reflection would make a mirrored element free of cost.
+differentiated. For an inverted element R stays a rotation, and its smallest s counts as negative:
+the reflection of the polar form would give a mirrored element zero energy.
 """
 
 from typing import Any
@@ -22,9 +22,9 @@ from cryobench.reconstruction.deformation.mesh import Mesh
 
 
 def rigidity_energy(positions: Float[Tensor, "n v 3"], mesh: Mesh, weights: np.ndarray) -> Float[Tensor, "n"]:
-    """E of n bodies whose vertices are at ``positions``, in cells of the mesh; to be differentiated by them.
+    """E of n bodies whose vertices are at ``positions``, in cells of the mesh; differentiable by these.
 
-    ``weights`` (t,) of the elements.
+    ``weights`` (t,) rigidity of the elements.
     """
     return _Energy.apply(positions, mesh, weights)  # pyright: ignore[reportReturnType]
 
@@ -38,7 +38,7 @@ def deformation_gradients(positions: Float[Tensor, "n v 3"], mesh: Mesh) -> Floa
 
 
 def energy_by_decomposition(positions: Tensor, mesh: Mesh, weights: np.ndarray) -> Tensor:
-    """E by singular values, in plain PyTorch: on any device, and what the kernel is tested against."""
+    """E by singular values, in plain PyTorch: for any device, and as the reference in tests of the kernel."""
     found = deformation_gradients(positions, mesh)
     with torch.no_grad():
         left, _, right = torch.linalg.svd(found)

@@ -1,8 +1,8 @@
-"""T(u) V: a volume whose density has moved with a mesh, its sum conserved.
+"""T(u) V: a volume whose density has been moved by a mesh, with its sum conserved.
 
-Every voxel's density is spread at its new place with the cubic B-spline, whose taps are positive and sum to one at
-any place, on a grid twice as fine; the spectrum is cut to that of the box and the spline's response, sinc⁴ along each
-axis, divided out of it. The zero frequency, and with it the sum, is that of V.
+Every voxel's density is spread at its new position with the cubic B-spline, whose taps are positive and sum to one at
+any position, on a grid twice as fine; the spectrum is cut to that of the box and divided by the spline's response,
+sinc⁴ along each axis. The zero frequency, and with it the sum, is that of V.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ from cryobench.imaging.real_space.moved_voxels import FINENESS, BoundVoxels
 def move_density(
     positions: Float[Tensor, "v 3"], values: Float[Tensor, "m"], bound: BoundVoxels, pixel_size: float
 ) -> Float[Tensor, "z y x"]:
-    """The volume (z, y, x) of a bound one's values whose vertices are at positions in Å, up to |k| = n // 2."""
+    """Volume (z, y, x) of a bound one's values whose vertices are at positions in Å, up to |k| = n // 2."""
     size = bound.box_size
     fine = spread_density(positions, values, bound, pixel_size)
     coarse = fourier_crop(fine, size, dimensions=3) * FINENESS**3
@@ -30,7 +30,7 @@ def move_density(
 def spread_density(
     positions: Float[Tensor, "v 3"], values: Float[Tensor, "m"], bound: BoundVoxels, pixel_size: float
 ) -> Float[Tensor, "z y x"]:
-    """Densities spread at their moved places on the fine, periodic grid; the sum is that of the values."""
+    """Densities spread at their moved positions on the fine, periodic grid; the sum is that of the values."""
     size = FINENESS * bound.box_size
     vertices = torch.from_numpy(bound.vertices_of()).long().to(positions.device)
     weights = torch.from_numpy(bound.weights).to(positions)
@@ -46,7 +46,7 @@ def spread_density(
 
 
 def _spline(t: Tensor) -> Tensor:
-    """Weights (..., 4) of the four grid points around fractions (...) from the second of them on."""
+    """Weights (..., 4) of the four grid points around fractions (...), measured from the second of them."""
     s = 1 - t
     inner = (4 - 6 * t**2 + 3 * t**3) / 6
     return torch.stack([s**3 / 6, inner, 1 - (s**3 + t**3) / 6 - inner, t**3 / 6], dim=-1)

@@ -1,4 +1,4 @@
-"""The folder of a run that may be killed: named sets of arrays, each whole or not there, of one and the same call."""
+"""Checkpoint folder of a run: named sets of arrays, each complete or absent, all of the same call."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -21,11 +21,11 @@ class Checkpoint:
     Parameters
     ----------
     folder
-        Made if it is not there, or None.
+        Created if it does not exist; None for no checkpoint.
     call
-        What the arrays depend on. FormatError if the folder holds those of another call.
+        Everything on which the arrays depend. FormatError if the folder belongs to another call.
     former
-        Folder in which a shorter run of the same call ended, see ``find_start``; nothing is written there.
+        Folder with the last state of a shorter run of the same call, see ``find_start``; read only.
     """
 
     def __init__(self, folder: Path | None, call: Mapping[str, Any], *, former: Path | None = None) -> None:
@@ -40,8 +40,8 @@ class Checkpoint:
         elif (found := read_json(path)) != wanted:
             differing = sorted(key for key in wanted if found.get(key) != wanted[key])
             raise FormatError(
-                f"{folder} holds the checkpoint of another call, which differs in {', '.join(differing)}: go on with "
-                "the same call, or choose another folder, or remove this one to begin anew."
+                f"{folder} holds the checkpoint of another call, which differs in {', '.join(differing)}: resume "
+                "with the same call, choose another folder, or remove this one to start again."
             )
 
     @property
@@ -50,7 +50,7 @@ class Checkpoint:
         return self._folder is not None
 
     def keep(self, name: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any] | None = None) -> None:
-        """Arrays, and what JSON holds, in place of those of the same name."""
+        """Store arrays and facts (JSON values), replacing those of the same name."""
         if self._folder is None:
             return
         held: dict[str, Any] = {**arrays, _FACTS: np.array(json.dumps(dict(facts or {})))}
@@ -58,15 +58,15 @@ class Checkpoint:
             np.savez(file, **held)
 
     def find(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-        """What was kept by that name, or None. FormatError if the file is damaged."""
+        """Arrays and facts stored under that name, or None. FormatError if the file is damaged."""
         return _read(self._folder, name)
 
     def find_start(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-        """The same, or else the state of that name in which a shorter run ended. FormatError as ``find``."""
+        """The same, or else the final state of that name of a shorter run. FormatError as ``find``."""
         return self.find(name) or _read(self._former, name)
 
     def take(self, name: str, compute: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """The arrays of a step: found if it is finished, else computed and kept."""
+        """Arrays of a step: read if it is finished, else computed and stored."""
         found = self.find(name)
         if found is not None:
             return found[0]
@@ -75,7 +75,7 @@ class Checkpoint:
         return arrays
 
     def write_log(self, entries: Sequence[Mapping[str, Any]]) -> None:
-        """All entries so far, a line of JSON each, for people to follow."""
+        """Write all log entries so far, one line of JSON each, for people to follow."""
         if self._folder is not None:
             with atomic_write(self._folder / _LOG) as file:
                 file.write("".join(json.dumps(dict(entry)) + "\n" for entry in entries).encode())
@@ -88,5 +88,5 @@ def _read(folder: Path | None, name: str) -> tuple[dict[str, np.ndarray], dict[s
         arrays = read_npz(path)
         facts = json.loads(str(arrays.pop(_FACTS)))
     except (ValueError, KeyError) as error:
-        raise FormatError(f"{path} cannot be read ({error}): remove it to do again what led to it.") from error
+        raise FormatError(f"{path} cannot be read ({error}): remove it to repeat its step.") from error
     return arrays, facts

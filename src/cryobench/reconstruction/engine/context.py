@@ -1,4 +1,4 @@
-"""``RunContext``: all that a method is given besides particles and settings."""
+"""``RunContext``: everything a method is given in addition to particles and settings."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ class RunContext:
     """Seed, machine, progress and checkpoint of one run."""
 
     seed: int = 0
-    """Of every random choice, through named streams (``cryobench.rng``)."""
+    """Seed of every random choice, through named streams (``cryobench.rng``)."""
     compute: Compute = field(default_factory=Compute)
     """Device, precision, memory budget and workers."""
     progress: Progress = field(default_factory=Silent)
-    """Shows how far the run is."""
+    """Display of the progress."""
     checkpoint: Path | None = None
-    """Folder in which work is kept, so that the same call after an interruption goes on from there."""
+    """Folder of the checkpoint, from which the same call resumes after an interruption."""
 
     former: Path | None = None
-    """Folder of the states in which an earlier run of the same call but fewer steps ended: work begins with them."""
+    """Folder of the final states of an earlier run of the same call with fewer steps, from which work starts."""
 
     def with_checkpoint(self, name: str) -> RunContext:
-        """The same, with a folder of that name in the checkpoint for a part of the work."""
+        """The same context, with a subfolder of that name in the checkpoint for a part of the work."""
         return replace(self, checkpoint=None if self.checkpoint is None else self.checkpoint / name, former=None)
 
     def open_checkpoint(self, particles: Particles, settings: Mapping[str, Any]) -> Checkpoint:
-        """The checkpoint of this call: of these settings, particles and seed, on this kind of device.
+        """Checkpoint of this call: of these settings, particles and seed, on this kind of device.
 
-        A memory budget and a number of workers are no part of it: an interrupted run may go on with other ones.
-        FormatError if the folder holds that of another call.
+        Memory budget and number of workers are not part of it: an interrupted run may resume with others.
+        FormatError if the folder belongs to another call.
         """
         call = {
             "settings": dict(settings),

@@ -1,24 +1,24 @@
-"""How long work will take, measured on its first steps and said once, if that is long."""
+"""Forecast of the duration of long work, measured on its first steps and shown once."""
 
 import time
 
 from cryobench._progress import Progress, find_advice
 
 LONG = 600.0
-"""Seconds of a forecast above which it is said."""
+"""Seconds above which a forecast is shown."""
 
 
 class Forecast:
-    """Watches steps of equal work.
+    """Timer of steps of equal work.
 
     Parameters
     ----------
     label
-        The work, in words.
+        Description of the work.
     total
-        Steps in all.
+        Total number of steps.
     measured
-        Seconds of steps that a forecast takes at the least.
+        Least seconds of steps before a forecast.
     """
 
     def __init__(self, label: str, total: int, progress: Progress, *, measured: float = 0.0) -> None:
@@ -28,7 +28,7 @@ class Forecast:
         self._said = False
 
     def look(self, done: int) -> None:
-        """After a step, with the number of those done. The first, which compiles, is not counted."""
+        """Called after a step, with the number of steps done. The first, which compiles, is not counted."""
         now = time.monotonic()
         if self._began is None:
             self._first, self._began = done, now
@@ -39,7 +39,7 @@ class Forecast:
         seconds = (now - self._began) / (done - self._first) * (self._total - done)
         if seconds > LONG:
             said = (
-                f"{self._label}: about {seconds / 60:.0f} minutes to go, measured on the first steps. What is done is"
-                " kept: after an interruption the same command goes on."
+                f"{self._label}: about {seconds / 60:.0f} minutes left, measured on the first steps. Finished work is"
+                " kept: after an interruption the same command resumes."
             )
             self._progress.note(f"{said} {find_advice(self._progress)}".rstrip())

@@ -1,7 +1,7 @@
-"""The one loop: steps in order, progress, log, checkpoint, resume, convergence, and the reason it stopped.
+"""The only loop: steps in order, progress, log, checkpoint, resume, convergence, and the reason for stopping.
 
 Expectation-maximisation over all particles, over mini-batches, and stochastic gradient descent are values given to
-``iterate``: an ``Iteration`` says how to start, how to make a step, and when nothing changes any more.
+``iterate``: an ``Iteration`` defines the start, the step, and the convergence.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from cryobench.reconstruction.engine.state import pack_state, unpack_state
 
 State = TypeVar("State")
 _KEPT_EVERY = 600.0
-"""Seconds after which the state is kept between the steps at which it would be."""
+"""Seconds after which the state is also kept between its regular steps."""
 _MEASURED = 10.0
 """Seconds of short steps before a forecast is made."""
 _WATCHED = ("objective", "loss")
-"""Entries of a log that must be finite."""
+"""Log entries that must be finite."""
 
 
 class Diverged(CryobenchError, ValueError):
-    """A step gave a number that is not finite; what was kept before it is intact."""
+    """A step gave a number that is not finite; the last kept state is intact."""
 
 
 @dataclass(frozen=True)
@@ -44,30 +44,30 @@ class Step(Generic[State]):
 
     state: State
     entries: tuple[Mapping[str, Any], ...] = ()
-    """For the log."""
+    """Log entry."""
     steps: int = 1
-    """Number of steps that this one counts for; 0 for a trial that was taken back."""
+    """Number of steps that this one counts for; 0 for a rejected trial."""
     stop: str | None = None
-    """Reason to stop, such as "converged: ...", or None to go on."""
+    """Reason to stop, such as "converged: ...", or None to continue."""
 
 
 class Iteration(ABC, Generic[State]):
-    """An iterative estimate: how it starts, its step, and its state as arrays."""
+    """An iterative estimate: its start, its step, and its state as arrays."""
 
     label: ClassVar[str]
-    """Beside the progress bar."""
+    """Label of the progress bar."""
     State: ClassVar[type]
     """Dataclass of the state, for the default ``pack`` and ``unpack``."""
     objective: ClassVar[str] = ""
-    """Definition of the log's entry "objective"."""
+    """Definition of the log entry "objective"."""
     shown: ClassVar[tuple[str, ...]] = ("objective",)
-    """Entries of the log beside the progress bar."""
+    """Log entries shown next to the progress bar."""
     in_place: ClassVar[bool] = False
     """Whether steps are short and change the state in place: a signal then waits for the end of the step."""
-    advice: ClassVar[str] = "Look for outliers among the images, and at the CTF parameters."
-    """Way out when a step gives numbers that are not finite, as a sentence."""
+    advice: ClassVar[str] = "Look for outliers among the images, and check the CTF parameters."
+    """Advice when a step gives numbers that are not finite, as a sentence."""
     device: str = "cpu"
-    """Where the state's tensors are."""
+    """Device of the state's tensors."""
     n_steps: int
     """Most steps."""
 
@@ -80,7 +80,7 @@ class Iteration(ABC, Generic[State]):
         """One step from a state, after ``done`` steps with that log."""
 
     def keeps(self, done: int) -> bool:
-        """Whether the state is kept after so many steps."""
+        """Whether the state is kept after that number of steps."""
         return True
 
     def pack(self, state: State) -> tuple[Mapping[str, np.ndarray], Mapping[str, Any]]:
@@ -95,12 +95,12 @@ class Iteration(ABC, Generic[State]):
 def iterate(
     iteration: Iteration[State], checkpoint: Checkpoint, progress: Progress, *, name: str = "iteration"
 ) -> tuple[State, Convergence]:
-    """The last state of an iteration, and how it got there; from the checkpoint on, or the end of a shorter run.
+    """Last state of an iteration, and its convergence; resumes from the checkpoint, or from a shorter run.
 
     Parameters
     ----------
     name
-        Of the state in the checkpoint, where several iterations use one.
+        Name of the state in the checkpoint, where several iterations use one.
 
     Raises
     ------
@@ -154,7 +154,7 @@ def iterate(
 
 @contextmanager
 def _deferred(defer: bool) -> Iterator[list[int]]:
-    """Signals to end that came within the block, noted instead of carried out; only where that is possible."""
+    """Termination signals received within the block, recorded and not acted on; only where that is possible."""
     noted: list[int] = []
     if not defer or threading.current_thread() is not threading.main_thread():
         yield noted
@@ -175,6 +175,6 @@ def _check_finite(entries: Sequence[Mapping[str, Any]], done: int, advice: str) 
             value = entry.get(name)
             if isinstance(value, float) and not math.isfinite(value):
                 raise Diverged(
-                    f"step {done + 1} gave {name} {value}: the numbers left the range of floating point. {advice} "
+                    f"step {done + 1} gave {name} {value}: overflow or invalid operation. {advice} "
                     "Earlier steps are kept."
                 )

@@ -1,10 +1,10 @@
-"""Passes over all particles: a map over shards of them and a sum, in this process or over workers.
+"""Passes over all particles: a map over shards of them and a sum, in this process or on workers.
 
 An expectation-maximisation step, a weighted back-projection, a second moment: each is a function of some particles
 and of a model, whose results add up. ``Passes`` calls that function with the spectra of each shard. In this process
-there is one shard. With workers there is one for each, which keeps its spectra from pass to pass as far as memory
-allows; only models go out and only sums and a few numbers per particle come back. The result is the same up to the
-rounding of the sums; with the same number of shards it is the same to the bit, whatever the memory.
+there is one shard. With workers there is one per worker, which keeps its spectra from pass to pass as far as memory
+allows; only models are sent out and only sums and a few numbers per particle return. The result is the same up to
+rounding of the sums; with the same number of shards it is bit-identical for any memory budget.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,9 +28,9 @@ Sums = Mapping[str, Any]
 Rows = Mapping[str, np.ndarray]
 """Named arrays with a row per particle of the shard."""
 Work = Callable[..., tuple[Sums, Rows]]
-"""``work(spectra, *shared, *own)`` of one shard: what adds up, and what belongs to each particle.
+"""``work(spectra, *shared, *own)`` on one shard: returns sums, and rows per particle.
 
-A module-level function, so that it can travel. ``spectra`` counts its particles from 0, as ``own`` do.
+A module-level function, so that it is picklable. ``spectra`` counts its particles from 0, as ``own`` do.
 """
 
 
@@ -46,16 +46,16 @@ class Passes:
     radius
         Of the half-disc, in index units; None for the largest, (n − 1) // 2.
     keep_bytes
-        Spectra are kept up to this much in all, else transformed anew in each pass; None for the whole budget.
+        Spectra are kept up to this total, else transformed again in each pass; None for the whole budget.
     contrasts
         (n,) factors of the particles' CTFs; None for one.
     posed
-        Whether work is given ``PosedSpectra``, or ``ImageSpectra``, which know no poses.
+        Whether work is given ``PosedSpectra``, or ``ImageSpectra``, which have no poses.
 
     Raises
     ------
     ValueError
-        If poses are withheld, the images hold no power, all are the same image, or a pixel is not finite.
+        If poses are withheld, the images have no power, all are the same image, or a pixel is not finite.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Passes:
             radius = (particles.box_size - 1) // 2
         self.disc = HalfDisc(particles.box_size, radius)
         self.device = compute.device
-        """Of every process."""
+        """Bytes of every process."""
         self._n, self._workers = len(particles), compute.workers
         n_shards = min(compute.n_workers, self._n)
         self._bounds = np.linspace(0, self._n, n_shards + 1).astype(int)
@@ -109,16 +109,16 @@ class Passes:
         return len(self._shards)
 
     def run(self, work: Work, *shared: Any, own: Sequence[np.ndarray] = ()) -> tuple[dict[str, Any], dict[str, Any]]:
-        """One pass: the sums of all shards, and the rows of all particles in their order.
+        """One pass: the sums of all shards, and the rows of all particles in order.
 
         Parameters
         ----------
         work
-            The function of a shard, see ``Work``.
+            Function of a shard, see ``Work``.
         shared
-            Given to every shard as it is: models, settings.
+            Passed to every shard unchanged: models, settings.
         own
-            Arrays with a row per particle; a shard is given its rows.
+            Arrays with one row per particle; each shard is given its rows.
         """
         rows_of = [[array[first:last] for array in own] for first, last in self._parts()]
         if self._workers is None:

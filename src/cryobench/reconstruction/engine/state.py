@@ -47,7 +47,7 @@ def unpack_state(
     device: torch.device | str = "cpu",
     prefix: str = "",
 ) -> State:
-    """The state that ``pack_state`` took apart; tensors are put on the device."""
+    """State from the output of ``pack_state``; tensors are put on the device."""
     hints = get_type_hints(kind)
     values: dict[str, Any] = {}
     for each in fields(kind):  # pyright: ignore[reportArgumentType]

@@ -1,4 +1,4 @@
-"""Images as methods in Fourier space want them: on half-discs, with poses or without, in turn or in minibatches."""
+"""Images for methods in Fourier space: on half-discs, with poses or without, in order or in minibatches."""
 
 from cryobench.reconstruction.images.background import level_background
 from cryobench.reconstruction.images.power import ImagePower

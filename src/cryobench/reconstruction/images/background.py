@@ -1,4 +1,4 @@
-"""Images whose pixels have a background, for methods that take it to be zero, as extracted particles have it."""
+"""Removal of a background of the images, for methods that assume it to be zero, as in extracted particles."""
 
 from dataclasses import replace
 
@@ -7,16 +7,16 @@ import numpy as np
 from cryobench.data import LevelledImages, Particles, corner_pixels
 
 LEAST_LEVEL = 0.1
-"""Background over the standard deviation of the pixels, from which on it is one. What the CTF spreads into the
-corners stays well below."""
+"""Background, relative to the standard deviation of the pixels, from which it is subtracted. Signal delocalised
+into the corners by the CTF stays well below."""
 _SAMPLE = 512
 
 
 def level_background(particles: Particles) -> tuple[Particles, tuple[str, ...]]:
-    """The particles with the background of each image subtracted, and what the user should know of it.
+    """Particles with the background of each image subtracted, and notes for the user.
 
-    The background is the mean of the corners, beyond the largest circle. Without one in a sample of the images, its
-    root mean square being below ``LEAST_LEVEL``, these are the particles as they are.
+    The background is the mean of the corners, beyond the largest circle. If its root mean square in a sample of the
+    images is below ``LEAST_LEVEL``, the particles are returned unchanged.
     """
     chosen = np.unique(np.linspace(0, len(particles) - 1, _SAMPLE).astype(int))
     images = particles.read(chosen).astype(np.float64)

@@ -1,7 +1,7 @@
-"""Power of the images of a shard, which adds up to that of all, and whether anything varies between them.
+"""Power of the images of a shard, summed over shards, and whether the images differ at all.
 
-Both are judged of all particles together: a shard may hold one image many times, or blank ones, where the whole set
-does not.
+Both are judged on all particles together: a shard may contain one image many times, or blank ones, where the whole
+set does not.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ImagePower:
-    """What is known of the power of some images."""
+    """Power of some images."""
 
     count: int
-    """Images."""
+    """Number of images."""
     total: np.ndarray
     """(radius + 1,) sum over the images of the mean |data|² of each shell."""
     first: np.ndarray
-    """(radius + 1,) that of the first image."""
+    """(radius + 1,) the same of the first image."""
     alike: bool
     """Whether every image has the power of the first."""
 
     @classmethod
     def of(cls, power: np.ndarray) -> ImagePower:
-        """That of images with mean |data|² (m, radius + 1)."""
+        """Power of images with mean |data|² (m, radius + 1)."""
         return cls(len(power), power.sum(0), power[0], _are_alike(power, power[0]))
 
     def __add__(self, other: ImagePower) -> ImagePower:
@@ -36,15 +36,15 @@ class ImagePower:
     def mean(self) -> np.ndarray:
         """(radius + 1,) mean |data|² of each shell: the noise power of a model without particle.
 
-        That of the zero frequency holds the background of the images, whatever it is, so that weighing by this power
-        takes its influence away. ValueError if a shell holds no power, or all images are the same one.
+        At the zero frequency it is that of the background of the images, so that weighting by this power removes
+        its influence. ValueError if a shell has no power, or all images are the same.
         """
         power = self.total / self.count
         if not (power[1:] > 0).all():
-            raise ValueError("the images hold no power at some frequencies: all pixels equal, or a blank stack.")
+            raise ValueError("the images have no power at some frequencies: all pixels equal, or a blank stack.")
         if self.alike and self.count > 1:
             raise ValueError(
-                f"all {self.count} particles hold the same image, shifts aside: nothing varies between them. "
+                f"all {self.count} particles have the same image, apart from shifts: there is no variation. "
                 "Check the table's image names and the stack."
             )
         power[0] = max(power[0], power[1] * 1e-3)
@@ -52,5 +52,5 @@ class ImagePower:
 
 
 def _are_alike(power: np.ndarray, first: np.ndarray) -> bool:
-    """A shift changes the rounding of an image's power, another image its value."""
+    """Whether powers are equal up to rounding: a shift changes the rounding of an image's power."""
     return bool(np.isclose(power, first, 1e-4, 1e-6 * float(first.max())).all())

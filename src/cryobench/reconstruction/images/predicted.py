@@ -1,4 +1,4 @@
-"""Images that volumes predict for particles at their poses."""
+"""Images predicted from volumes for particles at their poses."""
 
 from dataclasses import replace
 
@@ -17,5 +17,5 @@ def predict_images(volume_ft: FourierVolume, batch: Posed, disc: HalfDisc) -> Te
 
 
 def subtract_volume(batch: Posed, volume_ft: FourierVolume, disc: HalfDisc) -> Posed:
-    """The batch with the image of a volume taken from the data of each particle. Its ``power`` stays the data's."""
+    """Batch minus the predicted image of a volume. Its ``power`` remains that of the data."""
     return replace(batch, data=batch.data - predict_images(volume_ft, batch, disc))

@@ -1,6 +1,6 @@
-"""Minibatches: the order in which a stochastic method visits the particles, and images read ahead of their use.
+"""Minibatches: the order in which a stochastic method visits the particles, and prefetched images.
 
-The order depends on the seed and the epoch alone: not on memory, workers or the position from which a run is resumed.
+The order depends only on seed and epoch: not on memory, workers or the step from which a run resumes.
 """
 
 import queue
@@ -10,31 +10,32 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
+from jaxtyping import Bool
 
 from cryobench.rng import stream
 
 BUFFER = 8192
-"""Particles among which order is random; see ``Minibatches``."""
+"""Particles within which the order is random; see ``Minibatches``."""
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 
 class Minibatches:
-    """Batches of particle indices, every particle once in an epoch.
+    """Batches of particle indices, with every particle once per epoch.
 
-    A whole permutation would read a stack that does not fit in memory in random order. So particles are taken in
-    blocks of ``buffer`` that lie together on the disk, the blocks in random order, and shuffled within each: for up
-    to ``buffer`` particles, that is a whole permutation.
+    A full permutation would read a stack that does not fit in memory in random order. So particles are taken in
+    blocks of ``buffer`` that are contiguous on disk, the blocks in random order, and shuffled within each: for up
+    to ``buffer`` particles, that is a full permutation.
 
     Parameters
     ----------
     n
         Number of particles.
     batch_size
-        Particles in a batch; the last one of an epoch, or of a group, may be smaller.
+        Particles per batch; the last one of an epoch, or of a group, may be smaller.
     seed
-        Of the order.
+        For the order.
     storage_order
         (n,) particles in the order in which their images are stored (``Particles.storage_order``); None for
         0 … n − 1.
@@ -43,7 +44,7 @@ class Minibatches:
     buffer
         Particles that are shuffled together.
     name
-        Of the random stream.
+        Name of the random stream.
 
     Raises
     ------
@@ -63,7 +64,9 @@ class Minibatches:
         name: str = "minibatches",
     ) -> None:
         if not 1 <= batch_size <= n:
-            raise ValueError(f"a batch of {n} particles holds from 1 to {n} of them, got batch_size={batch_size}.")
+            raise ValueError(
+                f"batch_size must be from 1 to {n}, the number of particles, got batch_size={batch_size}."
+            )
         for label, values in (("storage_order", storage_order), ("groups", groups)):
             if values is not None and np.shape(values) != (n,):
                 raise ValueError(f"{label} must have one entry for each of {n} particles, got {np.shape(values)}.")
@@ -99,15 +102,15 @@ class Minibatches:
         return np.concatenate([generator.permutation(blocks[index]) for index in generator.permutation(len(blocks))])
 
 
-def draw_stretch(n: int, first: int, count: int, seed: int, *, name: str = "mini-batches") -> np.ndarray:
-    """Which of n particles (n,) are in a stretch of an endless sequence that visits all in every round.
+def draw_stretch(n: int, first: int, count: int, seed: int, *, name: str = "mini-batches") -> Bool[np.ndarray, "n"]:
+    """Which of n particles (n,) are in a range of an endless sequence that visits all in every round.
 
     Parameters
     ----------
     first, count
-        Where the stretch begins, and its length.
+        Start and length of the range.
     name
-        Of the random stream.
+        Name of the random stream.
     """
     chosen = np.zeros(n, dtype=bool)
     for turn in range(first // n, (first + count - 1) // n + 1):
@@ -121,9 +124,9 @@ def _cut(order: np.ndarray, size: int) -> list[np.ndarray]:
 
 
 def prefetch(function: Callable[[Item], Made], items: Iterable[Item], *, ahead: int = 2) -> Iterator[Made]:
-    """Results of ``function`` for each item in order, made in a thread up to ``ahead`` of their use.
+    """Results of ``function`` for each item in order, computed in a thread up to ``ahead`` items in advance.
 
-    An error is raised where its result would have come. The thread ends with the iteration, also if that is left.
+    An error is raised in the order of its result. The thread ends with the iteration, also if that is abandoned.
     """
     made: queue.Queue[Any] = queue.Queue(maxsize=ahead)
     left = threading.Event()

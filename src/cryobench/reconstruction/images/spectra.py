@@ -1,7 +1,7 @@
 """Images and CTFs on a half-disc, batch by batch: transformed, packed, and kept if they fit in memory.
 
-``ImageSpectra`` knows nothing of poses: a search for them needs just this. ``PosedSpectra`` centres every image by
-its given shift, once, and hands its rotation along.
+``ImageSpectra`` has no poses, as a search for them requires. ``PosedSpectra`` centres every image once by
+its given shift, and also has its rotation.
 """
 
 from abc import ABC, abstractmethod
@@ -14,6 +14,7 @@ from typing import Generic, Self, TypeVar
 
 import numpy as np
 import torch
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from cryobench._progress import Progress, Silent
@@ -26,7 +27,7 @@ from cryobench.imaging.kernels.cpu.centring import turn_phases
 from cryobench.reconstruction.images.power import ImagePower
 
 ENTRY_BYTES = 12
-"""Of one packed entry: complex64 data and float32 CTF."""
+"""Bytes of one packed entry: complex64 data and float32 CTF."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Spectra:
     """Some particles on a half-disc, without poses."""
 
     indices: np.ndarray
-    """(m,) which particles."""
+    """(m,) indices of the particles."""
     data: Tensor
     """(m, p) complex64, spectra of the images."""
     ctf: Tensor
@@ -76,15 +77,17 @@ class Posed(Spectra):
 def transform_images(
     particles: Particles, indices: np.ndarray, disc: HalfDisc, *, device: torch.device | str = "cpu"
 ) -> Spectra:
-    """Spectra and CTFs of particles (m,), as they lie in their boxes. ValueError if a pixel is not finite."""
+    """Spectra and CTFs of particles (m,), without centring. ValueError if a pixel is not finite."""
     data = disc.pack(fft_images(torch.from_numpy(particles.read(indices)).to(device)))
     frequencies = torch.from_numpy(disc.frequencies / (particles.box_size * particles.pixel_size)).float()
     ctf = evaluate_ctf(particles.ctf[indices], frequencies.to(device))
     return Spectra(indices, data, ctf, disc.shell_power(data), disc.shell_power(ctf))
 
 
-def centre(spectra: Tensor, shifts: np.ndarray, disc: HalfDisc, *, pixel_size: float) -> Tensor:
-    """Packed spectra (m, p) of the images moved by their ``shifts`` (m, 2) in Å, which centres the particles."""
+def centre(
+    spectra: Complex[Tensor, "m p"], shifts: Float[np.ndarray, "m 2"], disc: HalfDisc, *, pixel_size: float
+) -> Complex[Tensor, "m p"]:
+    """Packed spectra (m, p) of the images translated by their ``shifts`` (m, 2) in Å, which centres the particles."""
     radians = torch.from_numpy(-2 * np.pi / (disc.box_size * pixel_size) * shifts.astype(np.float64))
     reach = torch.arange(-disc.radius, disc.radius + 1, dtype=torch.float64)
     along_x, along_y = (
@@ -109,7 +112,7 @@ Batch = TypeVar("Batch", bound=Spectra)
 
 
 class _Batches(ABC, Generic[Batch]):
-    """All particles on a half-disc, batch by batch, as often as wanted."""
+    """All particles on a half-disc, batch by batch, for repeated passes."""
 
     def __init__(
         self,
@@ -123,7 +126,7 @@ class _Batches(ABC, Generic[Batch]):
     ) -> None:
         self.particles = particles
         self.device = device
-        """Where spectra are."""
+        """Device of the spectra."""
         self.disc = HalfDisc(particles.box_size, radius)
         self._contrasts = contrasts
         keeps = len(particles) * spectra_bytes(self.disc) <= keep_bytes
@@ -137,13 +140,13 @@ class _Batches(ABC, Generic[Batch]):
                     self._kept.append(batch)
                 task.advance(len(indices))
         self.power = reduce(add, parts)
-        """Of the images."""
+        """Box size of the images."""
 
     def __len__(self) -> int:
         return len(self.particles)
 
     def batches(self, chosen: np.ndarray | None = None) -> Iterator[Batch]:
-        """All particles in their order, or those that ``chosen`` (n,) says, in fixed blocks of the table."""
+        """All particles in order, or those of the mask ``chosen`` (n,), in fixed blocks of the table."""
         for number, indices in enumerate(self.particles.chunks(CHUNK)):
             rows = np.arange(len(indices)) if chosen is None else np.flatnonzero(chosen[indices])
             if len(rows) == 0:
@@ -174,15 +177,15 @@ class ImageSpectra(_Batches[Spectra]):
     Parameters
     ----------
     particles
-        With or without poses: they are not looked at.
+        With or without poses, which are ignored.
     radius
         Of the half-disc, in index units.
     device
         Where spectra are.
-    keep_bytes
+    Device of the spectra.
         Up to so many they are kept; beyond, each pass reads and transforms the images again. The batches are the
-        same either way.
-    contrasts
+        Up to this many bytes they are kept; beyond, each pass reads and transforms the images again. Batches are the
+    same in both cases.
         (n,) factors of the particles' CTFs; None for one.
 
     Raises
@@ -217,7 +220,7 @@ class PosedSpectra(_Batches[Posed]):
         )
 
 
-def require_poses(particles: Particles) -> tuple[np.ndarray, np.ndarray]:
+def require_poses(particles: Particles) -> tuple[Float[np.ndarray, "n 3 3"], Float[np.ndarray, "n 2"]]:
     """Rotations (n, 3, 3) and shifts (n, 2) of the particles. ValueError if they are withheld."""
     if particles.rotations is None or particles.shifts is None:
         raise ValueError("these particles come without poses, which are needed here: choose an ab initio method.")
@@ -225,11 +228,11 @@ def require_poses(particles: Particles) -> tuple[np.ndarray, np.ndarray]:
 
 
 def spectra_bytes(disc: HalfDisc) -> float:
-    """Bytes of one particle that is kept."""
+    """Bytes of one kept particle."""
     return len(disc.index) * ENTRY_BYTES
 
 
 def bytes_to_keep(n: int, disc: HalfDisc, left: float, *, n_shards: int = 1) -> float:
-    """Bytes of n particles that are all kept, in so many shards; 0 where that is more than is ``left``."""
+    """Bytes needed to keep all n particles, in that many shards; 0 where that exceeds the bytes ``left``."""
     wanted = n_shards * -(-n // n_shards) * spectra_bytes(disc)
     return wanted if wanted <= left else 0.0

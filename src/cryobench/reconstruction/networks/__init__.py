@@ -1,4 +1,4 @@
-"""Networks of volumes and images, their training, and the tables of latents beside them."""
+"""Networks of volumes and images, their training, and their tables of latents."""
 
 from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwork, NetworkShape, make_slice_encoder
 from cryobench.reconstruction.networks.encoding import SliceEncoder, centred_points, encode_points

@@ -5,9 +5,9 @@
     out = W x + b
 
 Two domains. *fourier*: two outputs, the real and imaginary part; a point with k_z > 0 is evaluated at −k and
-conjugated, so one evaluation serves a Friedel pair. *hartley*: one output H = Re − Im; k and −k are evaluated alone,
-since any real H is a real volume. Source: Zhong et al., Nature Methods 18 (2021) 176; Levy et al., Nature Methods
-2025 (hypervolume).
+conjugated, so one evaluation serves a Friedel pair. *hartley*: one output H = Re − Im; k and −k are evaluated
+separately, since any real H is a real volume. Source: Zhong et al., Nature Methods 18 (2021) 176; Levy et al.,
+Nature Methods 2025 (hypervolume).
 """
 
 from dataclasses import dataclass
@@ -28,9 +28,9 @@ class NetworkShape:
     """Sizes of a coordinate network."""
 
     box_size: int
-    """D of the images it was made for."""
+    """D, box size of the images."""
     z_dim: int
-    """K, numbers in a latent."""
+    """K, latent dimensions."""
     width: int = 256
     depth: int = 3
     """Residual blocks."""
@@ -62,7 +62,7 @@ class CoordinateNetwork(nn.Module):
     shape
         Sizes.
     seed
-        Of the encoding; weights are drawn from PyTorch's generator, uniform in ±1 / √fan-in.
+        For the encoding; weights are drawn from PyTorch's generator, uniform in ±1 / √fan-in.
     """
 
     frequencies: Tensor
@@ -93,7 +93,7 @@ class CoordinateNetwork(nn.Module):
         """Outputs (b, p, o), in the precision of the weights, for features (b or 1, p, 2 m) and latents (b, 1, k)."""
         split = features.shape[-1]
         weight = self.first.weight
-        # The latent's part of the first layer is the same for all points of an image.
+        # The latent's contribution to the first layer is the same for all points of an image.
         values = nn.functional.linear(features, weight[:, :split])
         values = torch.relu(values + nn.functional.linear(latents, weight[:, split:], self.first.bias))
         for block in self.blocks:
@@ -102,5 +102,5 @@ class CoordinateNetwork(nn.Module):
 
 
 def make_slice_encoder(network: CoordinateNetwork, disc: HalfDisc) -> SliceEncoder:
-    """The encoder of slices for a network, on its device."""
+    """Encoder of slices for a network, on its device."""
     return SliceEncoder(network.frequencies, disc)

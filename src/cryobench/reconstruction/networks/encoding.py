@@ -8,7 +8,7 @@ Source: Zhong et al., Nature Methods 18 (2021) 176 (cryoDRGN), after Tancik et a
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench.imaging.half_disc import HalfDisc
@@ -16,14 +16,14 @@ from cryobench.rng import stream
 
 
 def draw_frequencies(box_size: int, count: int, seed: int, *, deviation: float = 0.5) -> Float[Tensor, "m 3"]:
-    """B (3 ``count``, 3) for a box, of the named stream "encoding"."""
+    """B (3 ``count``, 3) for a box, from the named stream "encoding"."""
     drawn = stream(seed, "encoding").standard_normal((3 * count, 3))
     return torch.from_numpy(drawn * deviation * (box_size / 2)).float()
 
 
-def encode_points(frequencies: Float[Tensor, "m 3"], points: Tensor) -> Tensor:
+def encode_points(frequencies: Float[Tensor, "m 3"], points: Float[Tensor, "*p 3"]) -> Float[Tensor, "*p m2"]:
     """Features (..., 2 m) of points k (..., 3) in cycles per pixel."""
-    with torch.autocast(points.device.type, enabled=False):  # phases want all their digits
+    with torch.autocast(points.device.type, enabled=False):  # phases need full precision
         phases = points.to(frequencies.dtype) @ frequencies.T
     return torch.cat([torch.sin(phases), torch.cos(phases)], dim=-1)
 
@@ -37,11 +37,11 @@ class SliceEncoder:
     Parameters
     ----------
     frequencies
-        Of the encoding.
+        Of the encoding, B.
     disc
-        Whose entries are the points, but for the zero frequency.
+        Its entries, except the zero frequency, are the points.
     count
-        Of its first entries, the zero frequency among them; None for all.
+        Number of its first entries, including the zero frequency; None for all.
     """
 
     def __init__(self, frequencies: Float[Tensor, "m 3"], disc: HalfDisc, count: int | None = None) -> None:
@@ -53,12 +53,12 @@ class SliceEncoder:
 
     @property
     def n_points(self) -> int:
-        """Entries of the half-disc but the zero frequency."""
+        """Number of entries of the half-disc, without the zero frequency."""
         return len(self._columns)
 
     def encode(self, rotations: Float[Tensor, "b 3 3"]) -> tuple[Tensor, Tensor]:
-        """sin φ and cos φ (b, p, m) float32 of each entry of the half-disc but the zero frequency."""
-        with torch.autocast(rotations.device.type, enabled=False):  # phases want all their digits
+        """sin φ and cos φ (b, p, m) float32 of each entry of the half-disc except the zero frequency."""
+        with torch.autocast(rotations.device.type, enabled=False):  # phases need full precision
             along = rotations[:, :2] @ self._frequencies.T  # (b, 2, m): B u and B v
         phases = self._reach[:, None] * along[:, :, None, :]  # (b, 2, 2 r + 1, m)
         images, _, reach, _ = phases.shape
@@ -81,7 +81,7 @@ class SliceEncoder:
     def features(self, waves: Tensor, flips: Tensor | None) -> Tensor:
         """Features cos φ_1, sin φ_1, cos φ_2, … (b, p, 2 m) float32 from the tables of some images.
 
-        ``flips`` (b, p) says which points are taken at −k; None: features at all k, then at all −k, (b, 2 p, 2 m).
+        ``flips`` (b, p) marks points evaluated at −k; None: features at all k, then at all −k, (b, 2 p, 2 m).
         """
         images, _, reach, waves_each = waves.shape
         first = (torch.arange(images, device=waves.device) * reach + self._offset)[:, None]
@@ -97,7 +97,7 @@ class SliceEncoder:
         return torch.cat([found, torch.view_as_real(product.conj_physical()).flatten(2)], dim=1)
 
     def by_rotations(self, features: Tensor, gradient: Tensor, flips: Tensor | None) -> Float[Tensor, "b 3 3"]:
-        """Gradient by rotations, from that by ``features`` (as it gave them); the third row is in no slice.
+        """Gradient by rotations, from that by ``features`` (in their layout); slices do not depend on the third row.
 
         A phase is ± (kx B u + ky B v), and its gradient cos φ ∂/∂sin φ − sin φ ∂/∂cos φ.
         """
@@ -116,8 +116,8 @@ class SliceEncoder:
         return self._columns * rotations[:, 0, 2:3] + self._rows * rotations[:, 1, 2:3]
 
 
-def centred_points(radius: float, reach: int | None = None) -> np.ndarray:
-    """(p, 3) integer (x, y, z) with x ≥ 0 and |k| ≤ radius: one of each Friedel pair, and the x = 0 plane whole.
+def centred_points(radius: float, reach: int | None = None) -> Int[np.ndarray, "p 3"]:
+    """(p, 3) integer (x, y, z) with x ≥ 0 and |k| ≤ radius: one of each Friedel pair, and the whole x = 0 plane.
 
     ``reach`` is the largest coordinate; None for all within the radius.
     """

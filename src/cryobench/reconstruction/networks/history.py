@@ -1,4 +1,4 @@
-"""What training leaves behind for people: the terms of the loss of every step, and latents as they were by epoch."""
+"""History of a training for the user: terms of the loss at every step, and latents by epoch."""
 
 from collections.abc import Mapping
 
@@ -7,39 +7,39 @@ import numpy as np
 from cryobench.data import LatentSnapshots, LossTerms
 
 MOST_PARTICLES = 2000
-"""Whose latents are kept by epoch."""
+"""Most particles whose latents are kept by epoch."""
 _SNAPSHOT, _TERMS = "snapshot.", "terms"
 
 
 class History:
     """Terms of every step, and latents of a fixed sample after epochs 1, 2, 4, 8, …
 
-    These epochs do not depend on how many there will be, so a run that goes on later has the same ones.
+    These epochs do not depend on the total, so a run that is continued has the same ones.
 
     Parameters
     ----------
     n
         Number of particles.
     n_steps
-        Of the whole training.
+        Steps of the whole training.
     """
 
     def __init__(self, n: int, n_steps: int) -> None:
         self.particles = np.unique(np.linspace(0, n - 1, min(n, MOST_PARTICLES)).astype(np.int64))
-        """(s,) the sample, spread evenly over the table."""
+        """(s,) the sample, evenly spaced in the table."""
         self._n_steps = n_steps
         self._names: tuple[str, ...] = ()
         self._terms = np.empty((n_steps, 0), dtype=np.float32)
         self._snapshots: dict[int, np.ndarray] = {}
 
     def add(self, step: int, terms: Mapping[str, float]) -> None:
-        """The terms of a step, the same ones in all steps."""
+        """Add the terms of a step, the same terms in all steps."""
         if not self._names:
             self._names, self._terms = tuple(terms), np.zeros((self._n_steps, len(terms)), dtype=np.float32)
         self._terms[step] = [terms[name] for name in self._names]
 
     def mean(self, first: int, last: int) -> dict[str, float]:
-        """Of each term over steps ``first`` … ``last`` − 1."""
+        """Mean of each term over steps ``first`` … ``last`` − 1."""
         means = self._terms[first:last].astype(np.float64).mean(axis=0)
         return dict(zip(self._names, means.tolist(), strict=True))
 
@@ -49,16 +49,16 @@ class History:
         return epoch & (epoch - 1) == 0
 
     def keep(self, epoch: int, latents: np.ndarray) -> None:
-        """Latents (s, d) of the sample after an epoch."""
+        """Store latents (s, d) of the sample after an epoch."""
         self._snapshots[epoch] = np.asarray(latents, dtype=np.float32)
 
     def pack(self, done: int) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
-        """Arrays and facts of the state after so many steps."""
+        """Arrays and facts of the state after that number of steps."""
         snapshots = {f"{_SNAPSHOT}{epoch}": latents for epoch, latents in self._snapshots.items()}
         return {_TERMS: self._terms[:done], **snapshots}, {_TERMS: list(self._names)}
 
     def unpack(self, arrays: Mapping[str, np.ndarray], facts: Mapping[str, list[str]]) -> None:
-        """Back from what ``pack`` gave, of this training or of a shorter one."""
+        """Restore the output of ``pack``, of this training or of a shorter one."""
         self._names, kept = tuple(facts[_TERMS]), arrays[_TERMS]
         self._terms = np.zeros((self._n_steps, len(self._names)), dtype=np.float32)
         self._terms[: len(kept)] = kept
@@ -66,10 +66,10 @@ class History:
         self._snapshots = {int(name.removeprefix(_SNAPSHOT)): arrays[name] for name in names}
 
     def show_terms(self, *, ends: np.ndarray, definition: str) -> LossTerms:
-        """The terms of all steps as a finding; ``ends`` as there."""
+        """The terms of all steps as a finding; ``ends`` as in it."""
         return LossTerms(self._names, self._terms, ends, definition)
 
     def show_latents(self, epoch: int, latents: np.ndarray) -> LatentSnapshots:
-        """The snapshots, and last the latents (n, d) of all particles after the last epoch, as a finding."""
+        """The snapshots, and the latents (n, d) of all particles after the last epoch, as a finding."""
         shown = {**self._snapshots, epoch: np.asarray(latents[self.particles], dtype=np.float32)}
         return LatentSnapshots(self.particles, np.array(list(shown)), np.stack(list(shown.values())))

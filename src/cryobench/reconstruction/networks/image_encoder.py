@@ -1,4 +1,4 @@
-"""From an image to a latent: a residual perceptron to the mean and log-variance of a Gaussian posterior.
+"""Image encoder: a residual perceptron to the mean and log-variance of a Gaussian posterior over the latent.
 
 Source: Zhong et al., Nature Methods 18 (2021) 176 (cryoDRGN's encoder).
 """
@@ -11,10 +11,10 @@ from cryobench.reconstruction.networks.coordinate_network import ResidualBlock
 
 
 class ImageEncoder(nn.Module):
-    """M values of an image to means and log-variances of K latents.
+    """Maps M values of an image to means and log-variances of K latents.
 
-    A linear layer with ReLU, ``depth`` residual blocks, a linear layer; as published, the first layer is residual too
-    where M equals the width.
+    A linear layer with ReLU, ``depth`` residual blocks, a linear layer; as published, the first layer is also
+    residual if M equals the width.
     """
 
     def __init__(self, n_values: int, z_dim: int, *, width: int = 1024, depth: int = 3) -> None:

@@ -1,9 +1,9 @@
-"""The residual of images against slices of a coordinate network, and its gradients, image by image in one sweep.
+"""Residual of images against slices of a coordinate network, and its gradients, image by image in one sweep.
 
-Same numbers as ``squared_residual`` of ``CoordinateNetwork.slices`` under automatic differentiation, to rounding, but
-the layers of one image at a time go forth and back while they are in the cache, and memory does not grow with the
-batch. A residual block is one product, ReLU((W + 1) x + b); the ReLU's mask is the sign of what it gave; nothing but
-the layers' outputs is kept.
+Equal to ``squared_residual`` of ``CoordinateNetwork.slices`` under automatic differentiation, up to rounding, but
+the layers of one image at a time run forward and backward while in cache, and memory does not grow with the
+batch. A residual block is one product, ReLU((W + 1) x + b); the mask of the ReLU is the sign of its output; only
+the layers' outputs are kept.
 """
 
 from dataclasses import dataclass
@@ -27,18 +27,18 @@ def slice_residual(
     latents: Float[Tensor, "b k"],
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
-    """Mean over images and pixels of the Hartley disc of (C H' − H)², to be differentiated.
+    """Mean over images and pixels of the Hartley disc of (C H' − H)², differentiable.
 
     By weights and latents, and by those of the batch's data and rotations that require a gradient. In the fourier
-    domain it jumps where a point crosses k_z = 0 and the network is not yet its own mate there (see
-    ``coordinate_network``); the gradient by rotations is that between the jumps.
+    domain it jumps where a point crosses k_z = 0 and the network is not yet its own Friedel mate there (see
+    ``coordinate_network``); the gradient by rotations ignores the jumps.
 
     Zero without images.
 
     Parameters
     ----------
     dtype
-        Of layers and products of matrices; sums of gradients have that of the weights, the residual float64.
+        Precision of layers and matrix products; sums of gradients have that of the weights, the residual float64.
     """
     layers = [network.first, *network.blocks, network.last]
     tensors = [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
@@ -52,11 +52,11 @@ def squared_residual(predicted: Float[Tensor, "b p 2"], batch: NetworkBatch) -> 
 
 
 _AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 28}
-"""Outputs of a layer made at a time, of whole images: what stays in a cache, or what fills a device."""
+"""Outputs of a layer computed at once, of whole images: fit a cache, or fill a device."""
 
 
 def sweep_bytes(network: CoordinateNetwork, box_size: int, batch_size: int, device: str = "cpu") -> float:
-    """Bytes that ``slice_residual`` takes at most for images of a box, and their batch beside it."""
+    """Most bytes that ``slice_residual`` takes for images of a box, including their batch."""
     shape = network.shape
     n_points = np.pi / 8 * box_size**2 * (1 if shape.domain == "fourier" else 2)
     at_once = min(batch_size, max(1, _AT_ONCE[device.partition(":")[0]] // (n_points * shape.width)))
@@ -81,7 +81,7 @@ class _SliceResidual(torch.autograd.Function):
 
 @dataclass
 class _Sweep:
-    """Forth and back through the layers for each image of a batch."""
+    """Forward and backward pass through the layers for each image of a batch."""
 
     network: CoordinateNetwork
     encoder: SliceEncoder
@@ -165,7 +165,7 @@ class _Layers:
     def back(self, gradient: Tensor) -> Tensor:
         """Gradients (b, p, h) by the first layer's sums, from those by outputs (b, p, o).
 
-        Those by the layers are added up.
+        Gradients by the layers are accumulated.
         """
         images = len(gradient)
         back = gradient.flatten(0, 1).to(self._matrices[0].dtype)
@@ -179,7 +179,7 @@ class _Layers:
         return back.reshape(images, -1, back.shape[1])
 
     def by_features(self, by_sums: Tensor) -> Tensor:
-        """Gradients (b, p, 2 m) by the features, from what ``back`` gives."""
+        """Gradients (b, p, 2 m) by the features, from the output of ``back``."""
         return by_sums @ self._matrices[0]
 
     def _add(self, number: int, back: Tensor) -> None:

@@ -1,9 +1,10 @@
-"""A coordinate network's spectrum at many points, without gradients: for latents that share them, or slice by slice.
+"""Spectrum of a coordinate network at many points, without gradients: for latents at common points, or slice by
+slice.
 
-The numbers of ``CoordinateNetwork.slices``, to rounding. The layers of a few points at a time go forth in two buffers
-that stay in the cache. A residual block is one product, ReLU((W + 1) x + b). Products are made for one latent at a
-time, so that its numbers have the same bits whatever latents are asked for beside it. Points that all latents share
-are encoded once, and the first layer's product with their features is shared too.
+Equal to ``CoordinateNetwork.slices`` up to rounding. The layers of a few points at a time run forward in two buffers
+that stay in cache. A residual block is one product, ReLU((W + 1) x + b). Products are made for one latent at a
+time, so that its values are bit-identical whatever other latents are requested. Points common to all latents
+are encoded once, and so is the first layer's product with their features.
 """
 
 from collections.abc import Iterator
@@ -16,15 +17,15 @@ from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwo
 from cryobench.reconstruction.networks.encoding import SliceEncoder, encode_points
 
 _AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 27}
-"""Outputs of a layer made at a time: what stays in a cache, or what fills a device."""
+"""Outputs of a layer computed at once: fit a cache, or fill a device."""
 
 
 def evaluate_spectrum(
     network: CoordinateNetwork, points: Float[Tensor, "p 3"], latents: Float[Tensor, "b k"]
 ) -> Iterator[tuple[slice, Float[Tensor, "b c 2"]]]:
-    """Real and imaginary part at points in cycles per pixel, for each latent, a stretch of the points at a time.
+    """Real and imaginary part at points in cycles per pixel, for each latent, a range of points at a time.
 
-    In the precision of the weights. Each stretch comes with its place among the points.
+    In the precision of the weights. Each range comes with its slice of the points.
     """
     layers = _Layers(network)
     offsets = layers.offsets(latents)
@@ -43,7 +44,7 @@ def evaluate_slices(
     rotations: Float[Tensor, "n 3 3"],
     latents: Float[Tensor, "n k"],
 ) -> Float[Tensor, "n p 2"]:
-    """``CoordinateNetwork.slices``, some at a time: each at a rotation and for a latent of its own."""
+    """``CoordinateNetwork.slices``, some at a time: each at its own rotation and latent."""
     layers, n_points = _Layers(network), encoder.n_points
     offsets, found = layers.offsets(latents), latents.new_empty(len(latents), n_points, 2)
     at_once = max(1, layers.at_once // n_points)
@@ -60,7 +61,7 @@ def evaluate_slices(
 
 
 def _signs(depths: Tensor) -> Tensor:
-    """(p, 1) −1 for points that are taken at −k, since k_z > 0; else 1."""
+    """(p, 1) −1 for points evaluated at −k, since k_z > 0; else 1."""
     return torch.where(depths > 0, -1.0, 1.0).to(depths.dtype)[:, None]
 
 
@@ -85,12 +86,12 @@ class _Layers:
 
     @torch.no_grad()
     def offsets(self, latents: Tensor) -> Tensor:
-        """The latents' part (b, h) of the first layer, with its bias."""
+        """Contribution (b, h) of the latents to the first layer, with its bias."""
         return torch.stack([torch.addmv(self._bias, self._code, latent) for latent in latents])
 
     @torch.no_grad()
     def share(self, sine: Tensor, cosine: Tensor, signs: Tensor | None) -> Tensor:
-        """The points' part (1 or 2 signs, p, h) of the first layer, from the encoding (p, m) at k."""
+        """Contribution (1 or 2 signs, p, h) of the points to the first layer, from the encoding (p, m) at k."""
         odd, even = sine @ self._sine, cosine @ self._cosine
         if signs is not None:
             return odd.mul_(signs).add_(even)[None]

@@ -1,13 +1,13 @@
-"""A volume as a stack of transposed convolutions of a latent: the template decoder.
+"""Template decoder: a volume as a stack of transposed convolutions of a latent.
 
     z → Linear 512 → Linear C → C channels at 1³ → 2³ → 4³ → … → (2^f)³, channels halved each time
       → trilinear to (t / 2^d)³ → d doublings, channels halved each time, the last one to 1 → t³
 
 with f = d = 4 as published. The first two doublings have kernels of 2³, all others of 4³; between layers is a
-LeakyReLU of slope 0.2. Each kernel starts with its eight phases, the taps that meet in one sample, equal: the first
-volumes have no checkerboard.
+LeakyReLU of slope 0.2. Each kernel starts with equal values in its eight phases, the taps that meet in one sample:
+the first volumes have no checkerboard.
 
-A second head takes the latents of a rigid correction to a rotation, the quaternion (4, a, b, c) normalised, and a
+A second head maps the latents of a rigid correction to a rotation, the quaternion (4, a, b, c) normalised, and a
 translation in px; it starts as the identity.
 
 Source: Luo, Ni, Wang & Ma, Nature Methods 20 (2023) 1729 (OPUS-DSD), and the authors' program.
@@ -22,13 +22,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 SLOPE = 0.2
-"""Of LeakyReLU."""
+"""Slope of LeakyReLU."""
 _HIDDEN = 512
 _POINTWISE = 2
-"""Doublings whose kernels reach no neighbour."""
+"""Doublings whose kernels do not overlap."""
 _LAST_GAIN = 1 / 16
 _SCALAR = 4.0
-"""Scalar part of the quaternion before it is normalised."""
+"""Scalar part of the quaternion before normalisation."""
 
 
 @dataclass(frozen=True)
@@ -38,26 +38,26 @@ class TemplateShape:
     Raises
     ------
     ValueError
-        If the side is no multiple of 2^doublings, or the channels do not last for all halvings.
+        If the side is not a multiple of 2^doublings, or the channels cannot be halved that often.
     """
 
     z_dim: int
-    """K, numbers in a latent."""
+    """K, latent dimensions."""
     side: int = 224
-    """t, of the volume."""
+    """t, side of the volume."""
     width: int = 2048
     """C, channels at 1³."""
     seed_doublings: int = 4
-    """f, before the resampling."""
+    """f, doublings before the resampling."""
     doublings: int = 4
-    """d, after it."""
+    """d, doublings after it."""
     affine_dim: int = 4
     """Latents of the rigid correction."""
 
     def __post_init__(self) -> None:
         if self.side % 2**self.doublings:
             raise ValueError(
-                f"a template of {self.side} voxels a side cannot be doubled {self.doublings} times from whole ones: "
+                f"a template of {self.side} voxels a side cannot result from {self.doublings} doublings: "
                 f"give a multiple of {2**self.doublings}."
             )
         halvings = self.seed_doublings + self.doublings - 1
@@ -68,13 +68,13 @@ class TemplateShape:
 
     @property
     def channels(self) -> tuple[int, ...]:
-        """Of the grids from 1³ to t³."""
+        """Channels of the grids from 1³ to t³."""
         count = self.seed_doublings + self.doublings
         return (*(self.width >> number for number in range(count)), 1)
 
 
 class TemplateDecoder(nn.Module):
-    """Latents to volumes, and to rigid corrections. Weights are drawn from PyTorch's generator."""
+    """Maps latents to volumes and rigid corrections. Weights are drawn from PyTorch's generator."""
 
     def __init__(self, shape: TemplateShape) -> None:
         super().__init__()

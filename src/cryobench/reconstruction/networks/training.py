@@ -1,12 +1,12 @@
 """Training by stochastic gradients as an ``Iteration``: minibatches in order, epochs, a log, states to resume from.
 
-A method gives the loss of a batch and its optimisers; order, progress, checkpoints at every epoch and on a signal,
-and the log are the same for all. Weights, moments and tables are float32 throughout; in bfloat16 only the products of
-matrices are (autocast), so no scaling of the loss is needed.
+A method defines the loss of a batch and its optimisers; order, progress, checkpoints at every epoch and on a signal,
+and the log are the same for all. Weights, moments and tables are float32 throughout; in bfloat16 only matrix products
+are computed (autocast), so no scaling of the loss is needed.
 
-Over several workers every step is made together (``compute.team``): each of n processes takes every n-th image of
-the same batch, has weights, moments and tables of its own, and takes the same step with the sum of all gradients, to
-rounding that of one process. Numbers drawn at random for a batch are drawn by each for the whole of it.
+With several workers every step is made together (``compute.team``): each of n processes takes every n-th image of
+the same batch, has its own weights, moments and tables, and takes the same step with the sum of all gradients, up to
+rounding that of one process. Random numbers for a batch are drawn by each process for the whole batch.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from cryobench.reconstruction.networks.residual import sweep_bytes
 from cryobench.rng import stream
 
 PRODUCTS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-"""Of matrices, by the run's precision."""
+"""Precision of matrix products, by the run's precision."""
 
 
 _MOST = 10.0
-"""Residual of an epoch, in those of an empty volume, above which training has diverged."""
+"""Residual of an epoch, relative to that of an empty volume, above which training has diverged."""
 
 
 @runtime_checkable
 class PreparedImages(Protocol):
-    """Images prepared once, of which batches are loaded: ``NetworkImages``, or others of a method's own."""
+    """Images prepared once, loaded in batches: ``NetworkImages``, or a method's own kind."""
 
     @property
     def power(self) -> float:
@@ -54,11 +54,11 @@ class PreparedImages(Protocol):
     def __len__(self) -> int: ...
 
     def load(self, indices: np.ndarray, own: slice = ...) -> Any:
-        """A batch of particles, or the part of it that a process of a team computes on, on the device."""
+        """Batch of particles, or the part of it that one process of a team computes, on the device."""
         ...
 
     def open_here(self, device: str) -> None:
-        """In a process travelled to."""
+        """Open the images in a worker process."""
         ...
 
 
@@ -71,17 +71,17 @@ class Training(Iteration[None], Generic[Images]):
     Parameters
     ----------
     images
-        Prepared.
+        Prepared images.
     batches
-        Their order.
+        Order of the batches.
     epochs
-        Passes.
+        Number of passes.
     compute
-        Device, precision, and the team of which this process is one.
+        Device, precision, and the team to which this process belongs.
     lead
-        Order of batches before the first epoch, and how many of them; None for none.
+        Order and number of batches before the first epoch; None for none.
     then
-        Order of batches in the epochs after those, and how many epochs; None for none.
+        Order of batches in later epochs, and number of these epochs; None for none.
     """
 
     in_place = True
@@ -104,7 +104,7 @@ class Training(Iteration[None], Generic[Images]):
         self._then, later = then if then is not None else (batches, 0)
         lengths = [batches.steps_per_epoch] * epochs + [self._then.steps_per_epoch] * later
         self.ends = self.n_lead + np.cumsum([0, *lengths])
-        """(epochs + 1,) steps after which the first epoch begins, and every epoch ends."""
+        """(epochs + 1,) steps at which the first epoch begins, and every epoch ends."""
         self._n_first = epochs * batches.steps_per_epoch
         self.n_steps = int(self.ends[-1])
         self.empty = images.power
@@ -116,22 +116,23 @@ class Training(Iteration[None], Generic[Images]):
 
     @abstractmethod
     def train(self, batch: Any, step: int) -> Mapping[str, Tensor]:
-        """One step on a batch of the images, weights moved: the terms of its loss, "residual" and "loss" among them.
+        """One step on a batch of images, with weights updated: the terms of its loss, including "residual" and
+        "loss".
 
-        Over several processes the batch holds this one's images: terms are ``team.total`` of its part of them, and
+        With several processes the batch holds this one's images: terms are ``team.total`` of its part of them, and
         gradients ``team.sum_gradients`` before they are used.
         """
 
     @abstractmethod
     def latents(self, indices: np.ndarray) -> Tensor:
-        """Latents (b, k) of some particles as they are now; nothing is changed."""
+        """Current latents (b, k) of some particles; nothing is changed."""
 
     @abstractmethod
     def tensors(self) -> Mapping[str, Tensor]:
         """Everything that training changes, by name: weights, moments, tables."""
 
     def start(self) -> None:
-        """Nothing: the networks are made with this object."""
+        """No state: the networks are made with this object."""
 
     def step(self, state: None, done: int, log: Sequence[Mapping[str, Any]]) -> Step[None]:
         """One minibatch; an entry of the log at the end of every epoch, the mean over its steps."""
@@ -152,7 +153,7 @@ class Training(Iteration[None], Generic[Images]):
         return Step(None, ({"iteration": epoch, "epoch": epoch, **entry, "seconds": round(seconds, 2)},))
 
     def follow(self) -> None:
-        """In the other processes of a team: the steps that the first one makes, until LostWorker says it is gone."""
+        """In the other processes of a team: make the steps of the first one, until it ends with LostWorker."""
         try:
             while True:
                 self._train_next(self.team.hear())
@@ -175,12 +176,12 @@ class Training(Iteration[None], Generic[Images]):
     def _check_residual(self, residual: float, epoch: int) -> None:
         if residual > _MOST * self.empty:
             raise Diverged(
-                f"the residual of epoch {epoch} is {residual:.3g}, and an empty volume has {self.empty:.3g}: "
-                f"training has gone astray. {self.advice} Earlier epochs are kept."
+                f"the residual of epoch {epoch} is {residual:.3g}, above that of an empty volume, {self.empty:.3g}: "
+                f"training has diverged. {self.advice} Earlier epochs are kept."
             )
 
     def keeps(self, done: int) -> bool:
-        """At the end of every epoch."""
+        """True at the end of every epoch."""
         return bool((self.ends == done).any())
 
     def pack(self, state: None) -> tuple[Mapping[str, np.ndarray], Mapping[str, Any]]:
@@ -190,10 +191,10 @@ class Training(Iteration[None], Generic[Images]):
         return {**arrays, **past}, {"steps": self._expected, **facts}
 
     def restore(self, done: int) -> None:
-        """Called once tensors of a state after so many steps are in place; for counts of a subclass's own."""
+        """Called after the tensors of a state have been restored; for step counts of a subclass."""
 
     def unpack(self, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
-        """Put kept tensors in place."""
+        """Restore kept tensors."""
         with torch.no_grad():
             for name, value in self.tensors().items():
                 value.copy_(torch.from_numpy(arrays[name]))
@@ -201,12 +202,12 @@ class Training(Iteration[None], Generic[Images]):
         self.restore(facts["steps"])
 
     def findings(self, convergence: Convergence, latents: np.ndarray) -> tuple[Finding, ...]:
-        """What a finished training shows: how it got there, the terms of its loss, and latents (n, k) by epoch."""
+        """Findings of a finished training: convergence, the terms of its loss, and latents (n, k) by epoch."""
         terms = self.history.show_terms(ends=self.ends, definition=self.objective)
         return convergence, terms, self.history.show_latents(len(self.ends) - 1, latents)
 
     def autocast(self) -> torch.autocast:
-        """Context in which products of matrices are in the run's precision."""
+        """Context in which matrix products are in the run's precision."""
         enabled = self.products is not torch.float32
         return torch.autocast(self.device.partition(":")[0], dtype=torch.bfloat16, enabled=enabled)
 
@@ -221,12 +222,12 @@ Made = TypeVar("Made", bound=Training[Any])
 
 @contextmanager
 def open_training(make: Callable[[Images, Compute], Made], images: Images, compute: Compute) -> Iterator[Made]:
-    """``make(images, compute)``, each of whose steps within the block is made by all workers together.
+    """``make(images, compute)``, whose steps within the block are made by all workers together.
 
     Parameters
     ----------
     make
-        Called in this process and in workers, to which it travels; networks are on the CPU before.
+        Called in this process and, pickled, in workers; networks are on the CPU before.
 
     Raises
     ------
@@ -244,7 +245,7 @@ def _follow(compute: Compute, make: Callable[[Images, Compute], Training[Images]
 
 @contextmanager
 def seeded_weights(seed: int) -> Iterator[None]:
-    """Weights made within are drawn from the named stream "weights", on the CPU, the same for every device."""
+    """Weights made within the block are drawn from the named stream "weights", on the CPU, equal for every device."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(stream(seed, "weights").integers(2**62)))
         yield
@@ -260,19 +261,19 @@ def open_images(
     n_others: int = 0,
     beside: float = 0,
 ) -> NetworkImages:
-    """Prepared images, in memory as far as the training of a network leaves some.
+    """Prepared images, in memory as far as the training of a network leaves room.
 
     Parameters
     ----------
     n_others
-        Numbers that are trained beside the network: another network's weights, a table.
+        Numbers trained in addition to the network: another network's weights, a table.
     beside
-        Bytes that the method takes for something else.
+        Bytes that the method takes in addition.
 
     Raises
     ------
     ValueError
-        If there are fewer particles than a batch holds, or than the latent has dimensions; or as ``NetworkImages``.
+        If there are fewer particles than images in a batch, or than latent dimensions; or as ``NetworkImages``.
     MemoryShortage
         If training does not fit in the budget.
     """
@@ -298,13 +299,13 @@ def open_images(
 
 
 TRAINED_BYTES = 20
-"""A number that is trained: itself, its gradient, two moments, and itself in the precision of products."""
+"""Bytes of a trained number: itself, its gradient, two moments, and itself in the precision of products."""
 
 
 def check_sizes(n: int, batch_size: int, z_dim: int, n_workers: int) -> None:
-    """ValueError if a batch holds more images than there are, or fewer than workers, or the latent has too many."""
+    """ValueError if a batch exceeds the images or is smaller than the workers, or latents exceed images."""
     if n < batch_size:
-        raise ValueError(f"a batch holds {batch_size} images and there are {n}: set batch_size to {n} at most.")
+        raise ValueError(f"a batch holds {batch_size} images and there are {n}: set batch_size to at most {n}.")
     if z_dim >= n:
         raise ValueError(f"a latent of {z_dim} dimensions cannot be found from {n} images: set z_dim lower.")
     if n_workers > batch_size:

@@ -1,10 +1,10 @@
-"""From a volume to a latent: 3-D convolutions to the mean and log-deviation of a Gaussian posterior.
+"""Volume encoder: 3-D convolutions to the mean and log-deviation of a Gaussian posterior over the latent.
 
     1 channel → w → 2 w → 4 w, each of half the side → trilinear to m³ → 8 w → 16 w → 16 w at 1³
       → Linear 512 → two linear heads
 
-Kernels of 4³, stride 2, padding 1; LeakyReLU of slope 0.2 after each layer but the heads. m is 12 as published, and 8
-for volumes of fewer than 64 voxels a side, which have no more than 8 to resample.
+Kernels of 4³, stride 2, padding 1; LeakyReLU of slope 0.2 after each layer except the heads. m is 12 as published,
+and 8 for volumes of fewer than 64 voxels a side, which have no more than 8 to resample.
 Source: Luo, Ni, Wang & Ma, Nature Methods 20 (2023) 1729 (OPUS-DSD), and the authors' program.
 """
 
@@ -24,7 +24,7 @@ _HIDDEN = 512
 
 
 class VolumeEncoder(nn.Module):
-    """Volumes to means and log-deviations of ``z_dim`` numbers. Weights are drawn from PyTorch's generator."""
+    """Maps volumes to means and log-deviations of ``z_dim`` numbers. Weights are drawn from PyTorch's generator."""
 
     def __init__(self, z_dim: int, *, width: int = 32) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class VolumeEncoder(nn.Module):
         return self.mean(hidden).float(), self.log_deviation(hidden).float()
 
     def activations(self, side: int) -> int:
-        """Numbers that the layers hold for one volume of ``side`` voxels."""
+        """Number of activations of the layers for one volume of ``side`` voxels."""
         first = sum(side**3 // 8**number * channels for number, channels in ((1, 1), (2, 2), (3, 4)))
         middle = _middle_side(side)
         last = sum((middle >> number) ** 3 * channels for number, channels in ((0, 4), (1, 8), (2, 16), (3, 16)))

@@ -1,4 +1,4 @@
-"""Volumes of a coordinate network: its spectrum on the grid of a box, for many latents at a time.
+"""Volumes of a coordinate network: its spectrum on the grid of a box, for many latents at once.
 
 Only one of each Friedel pair is evaluated, the one whose last coordinate other than zero is negative, within the ball
 |k| ≤ ½ in which slices lie, so a volume's corners in Fourier space are zero. The zero frequency is in no loss; it is
@@ -18,10 +18,10 @@ from cryobench.reconstruction.networks.spectrum import evaluate_spectrum
 
 _MOST_AT_ONCE = 32
 _SPECTRA_BYTES = 1 << 28
-"""Of the spectra of all latents at a time."""
+"""Memory for the spectra of all latents at once."""
 _PRODUCTS = 5e11
-"""Multiplications for all latents at a time, some ten seconds of a core. They share little but the first layer, and
-none is there before all are: what is stopped within them has to make them again."""
+"""Multiplications for all latents at once, some ten seconds of a core. Latents have only the first layer in common,
+and none is finished before all are: an interruption loses them."""
 
 
 @torch.no_grad()
@@ -33,10 +33,10 @@ def decode_volumes(
     Parameters
     ----------
     scale
-        s, by which the network's numbers are multiplied: see ``images``.
+        s, by which the network's output is multiplied: see ``prepared_images``.
     box_size
-        Of the volumes; smaller than that of the network, they are those Fourier-cropped, but for the zero frequency,
-        which follows from the solvent of the smaller box. None for its own.
+        Box of the volumes; if smaller than that of the network, they are Fourier-cropped, except for the zero
+        frequency, which follows from the solvent of the smaller box. None for its own.
     """
     full = network.shape.box_size
     size = full if box_size is None else box_size
@@ -73,6 +73,6 @@ def _grid_points(size: int, full: int) -> np.ndarray:
 
 
 def _outside(size: int, device: torch.device) -> Tensor:
-    """(z, y, x) whether a voxel lies beyond the largest sphere in the box."""
+    """(z, y, x) whether a voxel is beyond the largest sphere in the box."""
     axis = torch.arange(size, device=device) - size // 2
     return axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2 > (size // 2) ** 2

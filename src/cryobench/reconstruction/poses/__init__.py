@@ -1,4 +1,4 @@
-"""Where poses of particles come from when they are not simply given: a table that gradients move, or a search."""
+"""Poses of particles where they are not given and fixed: a table refined by gradients, or a search."""
 
 from cryobench.reconstruction.poses.judgement import judge_shifts, judge_views
 from cryobench.reconstruction.poses.network_slices import NetworkSlices

@@ -1,4 +1,4 @@
-"""What found poses say of the search: shifts at the border of its range, and views that leave frequencies unseen."""
+"""Diagnostics of found poses: shifts at the border of the search range, and views that leave frequencies unseen."""
 
 import numpy as np
 
@@ -7,16 +7,16 @@ from cryobench.imaging.shift_scores import ShiftGrid
 from cryobench.rng import stream
 
 _BORDER_SHARE = 0.05
-"""Of the particles at the border of the shifts from which on it is said."""
+"""Fraction of the particles at the border of the shifts from which it is reported."""
 _LEAST_SEEN, _FEWEST = 0.1, 100
-"""Share of the mean number of images through a direction below which it counts as missing; images worth a look."""
+"""Fraction of the mean number of images per direction below which it counts as missing; least number of images."""
 _DIRECTIONS = 400
 
 
 def judge_shifts(shifts: np.ndarray, grid: ShiftGrid, pixel_size: float, setting: str) -> list[str]:
-    """A sentence if many shifts (n, 2), in px, lie at the border of a grid; else nothing.
+    """A sentence if many shifts (n, 2), in px, are at the border of a grid; else nothing.
 
-    Uniform shifts leave one of ``count`` cells at each border of each axis: only more than that is said.
+    Uniform shifts leave one of ``count`` cells at each border of each axis: only an excess is reported.
     """
     if grid.extent == 0 or grid.count < 3:
         return []
@@ -25,7 +25,7 @@ def judge_shifts(shifts: np.ndarray, grid: ShiftGrid, pixel_size: float, setting
     if at_border < max(_BORDER_SHARE, 1.5 * expected):
         return []
     return [
-        f"{at_border:.0%} of the particles lie at the border of the shifts that were searched, "
+        f"{at_border:.0%} of the particles are at the border of the searched shifts, "
         f"±{grid.extent * pixel_size:.0f} Å: raise {setting}, or centre the particles."
     ]
 
@@ -33,7 +33,7 @@ def judge_shifts(shifts: np.ndarray, grid: ShiftGrid, pixel_size: float, setting
 def judge_views(rotations: RotationArray, classes: np.ndarray, radius: int) -> list[str]:
     """A sentence for every class whose views leave directions of its spectrum nearly unseen.
 
-    An image holds the plane at right angles to its view; a direction is seen by the images whose plane it lies in.
+    An image contains the plane perpendicular to its view; a direction is seen by the images whose plane contains it.
     """
     directions = stream(0, "directions of the judgement").standard_normal((_DIRECTIONS, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
@@ -42,7 +42,7 @@ def judge_views(rotations: RotationArray, classes: np.ndarray, radius: int) -> l
         views = rotations[classes == index, 2]
         if len(views) < _FEWEST:
             continue
-        # The planes of so many images lie within half an index unit at a radius in proportion to 1 / radius.
+        # The planes of that many images are within half an index unit at a radius in proportion to 1 / radius.
         seen = (np.abs(directions @ views.T) < max(1 / radius, 0.05)).mean(1)
         missing = float((seen < _LEAST_SEEN * seen.mean()).mean())
         if missing > 0.02:

@@ -1,4 +1,4 @@
-"""Slices of a coordinate network for a search of poses, each image at its own latent."""
+"""Slices of a coordinate network for a pose search, each image at its own latent."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from cryobench.reconstruction.networks import CoordinateNetwork, SliceEncoder, e
 
 
 class NetworkSlices:
-    """Slices of the volumes that a network says for latents.
+    """Slices of the volumes that a network gives for latents.
 
-    The zero frequency, which no loss of a network sees, is zero.
+    The zero frequency, which the loss does not see, is zero.
 
     Parameters
     ----------
     network
-        As it is now; float32.
+        In its current state; float32.
     disc
-        On which images are packed.
+        Half-disc of the packed images.
     indices
         (b,) particles.
     latents
-        (b, k) of them.
+        (b, k) their latents.
     """
 
     n_volumes = 1

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from cryobench._types import RotationArray
 from cryobench.rotations import healpix_directions, point_group, rotations_from_euler
 
 N_CHILDREN = 8
-"""Of a node."""
+"""Children of a node."""
 _NEAREST = 4
-"""In-plane angles that are looked at for each pixel."""
+"""In-plane angles considered for each pixel."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class OrientationGrid:
     Raises
     ------
     ValueError
-        If ``nside`` is no power of two, there are no in-plane angles, or no such point group.
+        If ``nside`` is not a power of two, there are no in-plane angles, or the point group is unknown.
     """
 
     nside: int = 4
-    """Of the first level's HEALPix map: 12 nside² directions."""
+    """HEALPix nside of the first level: 12 nside² directions."""
     n_inplane: int = 24
     """In-plane angles of the first level."""
     symmetry: str = "C1"
@@ -98,7 +98,7 @@ class OrientationGrid:
         return np.take_along_axis(candidates, chosen, 1), np.take_along_axis(indices, chosen, 1)
 
     def nearest(self, level: int, rotations: Float[np.ndarray, "n 3 3"]) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels and in-plane indices (n,) of a level: pixels that hold the views of rotations, nearest in plane."""
+        """Pixels and in-plane indices (n,) of a level: those of the views, nearest in-plane angle."""
         nside = self.nside * 2**level
         pixels = _pixels_of(rotations[:, 2], nside)
         relative = np.einsum("nij,nkj->nik", _directions(nside)[pixels], rotations)
@@ -108,7 +108,7 @@ class OrientationGrid:
 
 
 def _turn_in_plane(psi: np.ndarray) -> np.ndarray:
-    """Rotations (..., 3, 3) that turn an image by in-plane angles, as ψ does in the Euler angles."""
+    """Rotations (..., 3, 3) that rotate an image by in-plane angles, as ψ does in the Euler angles."""
     turned = np.zeros((*np.shape(psi), 3, 3))
     turned[..., 0, 0] = turned[..., 1, 1] = np.cos(psi)
     turned[..., 0, 1] = np.sin(psi)
@@ -126,7 +126,7 @@ def _directions(nside: int) -> np.ndarray:
 
 
 def _pixels_of(directions: np.ndarray, nside: int) -> np.ndarray:
-    """Nested pixels (n,) that hold directions (n, 3)."""
+    """Nested pixels (n,) that contain directions (n, 3)."""
     from astropy import units
     from astropy_healpix.core import lonlat_to_healpix
 
@@ -134,14 +134,16 @@ def _pixels_of(directions: np.ndarray, nside: int) -> np.ndarray:
     return np.asarray(lonlat_to_healpix(longitude * units.rad, latitude * units.rad, nside, order="nested"))
 
 
-def in_asymmetric_unit(directions: np.ndarray, group: RotationArray, *, margin: float = 0.0) -> np.ndarray:
-    """Whether view directions (n, 3) lie in one asymmetric unit of a group, or within ``margin`` radians of it.
+def in_asymmetric_unit(
+    directions: Float[np.ndarray, "n 3"], group: Float[np.ndarray, "g 3 3"], *, margin: float = 0.0
+) -> Bool[np.ndarray, "n"]:
+    """Whether view directions (n, 3) are in one asymmetric unit of a group, or within ``margin`` radians of it.
 
     The unit holds the directions that are nearer to one generic direction than to any of its images under the group.
     """
     generic = np.array([1.0, 0.17, 0.31]) / np.linalg.norm([1.0, 0.17, 0.31])
     images = group @ generic
     others = images[np.linalg.norm(images - generic, axis=1) > 1e-6] - generic
-    # Sines of the angles between the directions and the planes half-way to each image of the generic one.
+    # Sines of the angles between the directions and the planes halfway to each image of the generic one.
     beyond = directions @ (others / np.linalg.norm(others, axis=1, keepdims=True)).T
     return (beyond <= np.sin(margin) + 1e-9).all(axis=1)

@@ -1,14 +1,14 @@
-"""In-plane turns of slices without interpolation: slices sampled on rings, where a turn moves samples along.
+"""In-plane rotation of slices without interpolation: on rings of samples, a rotation permutes samples.
 
-A slice turned in plane by ψ is the slice itself read at angles larger by ψ. On rings of integer radius ρ whose number
+A slice rotated in-plane by ψ is the slice itself at angles larger by ψ. On rings of integer radius ρ whose number
 of samples is a multiple of that of the in-plane angles, it is the same samples in another order, so one evaluation of
 a view direction serves all of its in-plane angles; half a ring serves a Friedel pair, and the slice seen from behind
-is the same one read backwards. Images are sampled on the rings once: their weighed data by the Fourier series of the
-box, their weights, which are smooth, from the four entries around. A sample stands for its part of the ring's area,
+is the same one read backwards. Images are sampled on the rings once: their weighted data by the Fourier series of the
+box, their weights, which are smooth, from the four entries around. A sample represents its part of the ring's area,
 
     Σ_k f(k) over the half-disc  ≈  Σ_ρ Σ_α (2πρ / n_ρ) f(ρ, α) over half the rings,
 
-which is exact along rings for products of what the box holds, and keeps the numbers of a log-likelihood.
+which is exact along rings for products of band-limited images, and keeps the scale of a log-likelihood.
 cryoDRGN2 and cryoDRGN-AI rotate slices by bilinear interpolation instead.
 """
 
@@ -35,13 +35,13 @@ class Rings:
     grid
         Of orientations, with an even number of in-plane angles.
     shifts
-        Of the first level.
+        Shifts of the first level.
     disc
-        On which images are packed.
+        Half-disc of the packed images.
     count
-        Entries of the disc that matched images have.
+        Entries of the disc in matched images.
     radius
-        Of the outermost ring, in index units.
+        Radius of the outermost ring, in index units.
 
     Raises
     ------
@@ -66,7 +66,7 @@ class Rings:
 
     @cached_property
     def _planes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Pixels (s,) whose planes are sampled; the plane (d,) of each direction, and whether it is read back."""
+        """Pixels (s,) with sampled planes; the plane (d,) of each direction, and whether it is read backwards."""
         directions = self._grid.base[0][:: self._grid.n_inplane]
         opposite = self._grid.opposite(0, directions)
         pixels, planes = np.unique(np.minimum(directions, opposite), return_inverse=True)
@@ -74,7 +74,7 @@ class Rings:
 
     @cached_property
     def points(self) -> Float32[np.ndarray, "s p 3"]:
-        """Frequencies, in cycles per pixel, at which slices are asked for: half-rings in the planes of the views."""
+        """Frequencies, in cycles per pixel, at which slices are needed: half-rings in the planes of the views."""
         angles = self._angles + np.pi / self._grid.n_inplane
         inplane = np.stack([np.cos(angles), np.sin(angles)], axis=1) * (self._radii / self._disc.box_size)[:, None]
         pixels = self._planes[0]
@@ -82,7 +82,7 @@ class Rings:
         return (inplane @ without_turn[:, :2]).astype(np.float32)
 
     def sample(self, matched: Matched) -> tuple[Complex64[Tensor, "b p"], Float32[Tensor, "b p"]]:
-        """Data and weights of images at the samples, times the area that each stands for."""
+        """Data and weights of images at the samples, times the area of each sample."""
         device = matched.data.device
         here, there, nearby, shares = (torch.from_numpy(each).to(device) for each in self._sampling)
         data = matched.data @ here + matched.data.conj() @ there
@@ -100,24 +100,24 @@ class Rings:
         power = (turned[0].square() + turned[1].square()) @ weights
         moved = data * self._phases.to(device)
         one, other = turned[0] @ moved.real.T, turned[1] @ moved.imag.T
-        # The second half of the turns reads the other half of the rings, which holds the conjugates.
+        # The second half of the angles reads the other half of the rings, the complex conjugates.
         scores = torch.cat([one + other, one - other], dim=1)
         return scores.sub_(torch.cat([power, power], dim=1)[..., None]).flatten(0, 1)
 
     @cached_property
     def _phases(self) -> Tensor:
-        """(t, p) that move an image by every shift."""
+        """(t, p) phases that translate an image by every shift."""
         turns = -2 * np.pi / self._disc.box_size * (self._shifts.pairs @ self._samples.T)
         return torch.from_numpy(np.exp(1j * turns).astype(np.complex64))
 
     @property
     def _samples(self) -> np.ndarray:
-        """(p, 2) where images are sampled, in index units."""
+        """(p, 2) positions of the samples, in index units."""
         return self._radii[:, None] * np.stack([np.cos(self._angles), np.sin(self._angles)], axis=1)
 
     @cached_property
     def _order(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Samples (d, half the turns, p) of each direction's plane, their imaginary parts' signs, and planes (d,)."""
+        """Samples (d, half the angles, p) of each direction's plane, signs of imaginary parts, and planes (d,)."""
         _, planes, backwards = self._planes
         halves, steps = (np.repeat(each, self._halves) for each in (self._halves, self._steps))
         read = self._within + steps * np.arange(self._grid.n_inplane // 2)[:, None]
@@ -128,7 +128,7 @@ class Rings:
 
     @cached_property
     def _sampling(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Factors (c, p) of data and of its conjugate; the entries (p, 4) around each sample, and their shares."""
+        """Factors (c, p) of data and of its conjugate; the entries (p, 4) around each sample, and their weights."""
         size, samples = self._disc.box_size, self._samples
         entries = self._disc.frequencies[: self._count]
         reach = int(np.abs(entries).max())
@@ -140,12 +140,12 @@ class Rings:
             kernels[rows, 0, sign * entries[:, 0] + reach] * kernels[rows, 1, sign * entries[:, 1] + reach]
             for sign in (1, -1)
         )
-        here[:, 0] = there[:, 0] = 0  # the zero frequency is its own mate, and is not compared
+        here[:, 0] = there[:, 0] = 0  # the zero frequency is its own Friedel mate, and is not compared
         nearby, shares = self._find_nearby(samples, entries)
         return here.T.astype(np.complex64), there.T.astype(np.complex64), nearby, shares
 
     def _find_nearby(self, samples: np.ndarray, entries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Entries (p, 4) around samples (p, 2), and their shares: none of the zero frequency and beyond the disc."""
+        """Entries (p, 4) around samples (p, 2), and their weights: none of the zero frequency and beyond the disc."""
         known = {pair: row for row, pair in enumerate(map(tuple, entries.tolist())) if row}
         corners = np.floor(samples).astype(int)[:, None] + np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
         shares = np.maximum(1 - np.abs(corners - samples[:, None]), 0).prod(-1)

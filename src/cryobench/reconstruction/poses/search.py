@@ -1,13 +1,13 @@
-"""Hierarchical search for poses: all orientations and shifts at low frequencies, then finer about the best.
+"""Hierarchical pose search: all orientations and shifts at low frequencies, then finer around the best.
 
 The first level scores every orientation of a grid and every shift, up to a small radius, by matrix products with CTF
-and shifts on the image's side; where each image has a volume of its own, from slices on rings, one for each view
-direction (``rings``). Of each volume the best orientations are kept, each with its best shift. Each further
-level scores their children, about that shift, on a finer grid of shifts, up to a larger radius. A slice is rotated
-first and meets the CTF of its image afterwards, so astigmatism does not turn with it.
+and shifts applied to the image; where each image has its own volume, from slices on rings, one for each view
+direction (``rings``). For each volume the best orientations are kept, each with its best shift. Each further
+level scores their children, around that shift, on a finer grid of shifts, up to a larger radius. A slice is rotated
+before the CTF of its image is applied, so astigmatism does not rotate with it.
 
 A score is the log-likelihood of an image, up to the radius, minus that of noise alone, plus the prior of the shift.
-Work goes through in tiles of fixed size: memory never bounds the candidates.
+Work is done in tiles of fixed size: memory never limits the candidates.
 
 Source: hierarchical search of cryoDRGN2, Zhong et al., ICCV 2021, and of cryoDRGN-AI.
 """
@@ -31,11 +31,11 @@ from cryobench.reconstruction.poses.search_values import Compared, FoundPoses, L
 from cryobench.reconstruction.poses.slices import OwnSource, SharedSource, SliceSource
 
 _TILE_FLOATS = 4e6
-"""Numbers of a tile of scores, about what the cache of a processor holds."""
+"""Scores per tile, about the size of a processor cache."""
 _AT_ONCE = 16
-"""Images that go down the levels together: their slices fit in the cache too."""
+"""Images that go down the levels together: their slices fit in cache too."""
 _REACH = 1.0
-"""Spacings by which starts of a local search are turned."""
+"""Rotations of the starts of a local search, in grid spacings."""
 
 
 class PoseSearch:
@@ -46,25 +46,27 @@ class PoseSearch:
     plan
         Grids and radii.
     disc
-        On which images are packed; its box is that of the shifts' pixels.
+        Half-disc of the packed images; its box is that of the shifts' pixels.
     noise
         (radius + 1,) power of the noise in each shell.
 
     Raises
     ------
     ValueError
-        If the last radius is not in the disc.
+        If the last radius exceeds the disc.
     """
 
     def __init__(self, plan: SearchPlan, disc: HalfDisc, noise: np.ndarray) -> None:
         if plan.radii[-1] > disc.radius:
-            raise ValueError(f"a search up to radius {plan.radii[-1]} needs a disc as large, got {disc.radius}.")
+            raise ValueError(
+                f"a search up to radius {plan.radii[-1]} needs a disc of that radius, got {disc.radius}."
+            )
         self.plan, self.disc = plan, disc
         self._inverse = disc.weights / np.asarray(noise)[disc.shells]
         self._base: tuple[SharedSource, dict[int, tuple[Tensor, Tensor]]] | None = None
 
     def match(self, spectra: Compared, radius: int | None = None) -> Matched:
-        """Images (b,) weighed for the search, up to the last radius."""
+        """Images (b,) weighted for the search, up to the last radius."""
         count = self.disc.count(self.plan.radii[-1] if radius is None else radius)
         inverse = torch.from_numpy(self._inverse[:count].astype(np.float32)).to(spectra.ctf.device)
         ctf = spectra.ctf[:, :count]
@@ -85,15 +87,15 @@ class PoseSearch:
         rotations, shifts
             (b, 3, 3) and (b, 2) px, known poses.
         level
-            From whose nodes about the known pose the search goes down; at least 0, below the last.
+            Level from whose nodes near the known pose the search descends; at least 0, below the last.
 
         Raises
         ------
         ValueError
-            If there is no such level to go down from.
+            If there is no such level.
         """
         if not 0 <= level < self.plan.last:
-            raise ValueError(f"a local search begins at a level from 0 to {self.plan.last - 1}, got {level}.")
+            raise ValueError(f"a local search starts at a level from 0 to {self.plan.last - 1}, got {level}.")
         matched = self.match(spectra)
 
         def descend() -> Iterator[Leaves]:
@@ -105,7 +107,7 @@ class PoseSearch:
         return self.best(descend())
 
     def leaves(self, source: SliceSource, matched: Matched) -> Iterator[Leaves]:
-        """The last level of the search for the images (b,), some of them at a time, in their order."""
+        """The last level of the search for the images (b,), some of them at a time, in order."""
         for first, last in _stretches(len(matched), _AT_ONCE):
             images = matched.tile(first, last)
             kept = self.survey(source, images)
@@ -117,7 +119,7 @@ class PoseSearch:
             yield self._score(source, images, still, rotations, 0)
 
     def rescore(self, source: SliceSource, leaves: Leaves, keep: int) -> Leaves:
-        """The best leaves of each image, as slices of another source score them."""
+        """The best leaves of each image, scored with slices of another source."""
         nodes = replace(leaves.nodes, shifts=leaves.centres)
         order = np.lexsort((-nodes.scores, nodes.images))
         starts = np.searchsorted(nodes.images[order], nodes.images[order])
@@ -159,12 +161,12 @@ class PoseSearch:
 
     @cached_property
     def rings(self) -> Rings:
-        """On which slices are sampled at level 0, where each image has its own."""
+        """Rings on which slices are sampled at level 0, where each image has its own volume."""
         plan = self.plan
         return Rings(plan.orientations, plan.shifts, self.disc, self.rows(plan.last).count, plan.radii[0])
 
     def base_slices(self, source: SharedSource, volume: int) -> tuple[Tensor, Tensor]:
-        """Slices (r, p) of level 0 and their power; made once for each source."""
+        """Slices (r, p) of level 0 and their power; computed once for each source."""
         if self._base is None or self._base[0] is not source:
             self._base = (source, {})
         known = self._base[1]
@@ -185,7 +187,7 @@ class PoseSearch:
         return _stretches(n, size)
 
     def shifted(self, data: Tensor) -> Tensor:
-        """Images (b, p) moved by every shift of level 0, (b, t², p) complex64."""
+        """Images (b, p) translated by every shift of level 0, (b, t², p) complex64."""
         phases = shift_phases(np.zeros((1, 2)), self.plan.shifts, self.rows(0), data.device)
         return data[:, None, : phases.shape[-1]] * phases
 
@@ -206,7 +208,7 @@ class PoseSearch:
         return scores.add_(torch.from_numpy(self.plan.log_prior(self.plan.shifts.pairs)).to(scores.device))
 
     def _descend(self, source: SliceSource, matched: Matched, nodes: Nodes, level: int) -> Leaves:
-        """From nodes of a level to the last one."""
+        """Leaves, from nodes of a level down to the last one."""
         plan = self.plan
         for below in range(level + 1, plan.last + 1):
             nodes = self._children(nodes, below)
@@ -215,12 +217,12 @@ class PoseSearch:
             if below == plan.last:
                 return found
             nodes = self._prune(self._keep_best(found.nodes), len(matched))
-        raise AssertionError("a search goes down at least one level")
+        raise AssertionError("a search descends at least one level")
 
     def _score(
         self, source: SliceSource, matched: Matched, nodes: Nodes, rotations: np.ndarray, level: int
     ) -> Leaves:
-        """Scores of nodes over the shifts of a level about theirs."""
+        """Scores of nodes over the shifts of a level around theirs."""
         rows, grid, plan = self.rows(level), self.plan.grid(level), self.plan
         turned = torch.from_numpy(rotations).float().to(matched.data.device)
         slices = source.own(matched.indices[nodes.images], nodes.volumes, turned, plan.radii[level])
@@ -235,7 +237,7 @@ class PoseSearch:
         return Leaves(matched, better, rotations, nodes.shifts, scores, slices)
 
     def _children(self, nodes: Nodes, level: int) -> Nodes:
-        """Children on a level of nodes of the one above, each once: of parents that meet there, the better one's."""
+        """Children on a level of nodes of the one above, each once: with common parents, of the better one."""
         pixels, angles = self.plan.orientations.children(level - 1, nodes.pixels, nodes.angles)
         order = np.lexsort((-nodes.scores, nodes.volumes, nodes.images))
         rows = np.repeat(order, N_CHILDREN)
@@ -253,7 +255,7 @@ class PoseSearch:
         return nodes.select(order[rank < self.plan.keep])
 
     def _prune(self, nodes: Nodes, n: int) -> Nodes:
-        """Those within the margin of their image's best, images in ascending order."""
+        """Nodes within the margin of their image's best, images in ascending order."""
         order = np.argsort(nodes.images, kind="stable")
         nodes = nodes.select(order)
         best = np.full(n, -np.inf)
@@ -261,7 +263,7 @@ class PoseSearch:
         return nodes.select(np.flatnonzero(nodes.scores >= best[nodes.images] - self.plan.margin))
 
     def _around(self, rotations: np.ndarray, shifts: np.ndarray, level: int, n_volumes: int) -> Nodes:
-        """Nodes of a level about known poses: the nearest one, and those nearest a spacing away."""
+        """Nodes of a level near known poses: the nearest one, and those nearest to poses a spacing away."""
         from scipy.spatial.transform import Rotation
 
         grid = self.plan.orientations

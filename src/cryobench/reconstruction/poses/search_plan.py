@@ -1,4 +1,4 @@
-"""Plan of a search for poses: grids of orientations and shifts, and how far each level compares."""
+"""Plan of a pose search: grids of orientations and shifts, and the radius of each level."""
 
 from dataclasses import dataclass, field
 
@@ -10,25 +10,25 @@ from cryobench.reconstruction.poses.orientations import N_CHILDREN, OrientationG
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """Grids, and how far each level compares.
+    """Grids, and the radius of each level.
 
     Raises
     ------
     ValueError
-        If radii do not ascend, or nothing is kept.
+        If radii do not ascend, or no orientation is kept.
     """
 
     radii: tuple[int, ...]
-    """Of each level, in index units: level 0 scores all orientations and shifts."""
+    """Radius of each level, in index units: level 0 scores all orientations and shifts."""
     shifts: ShiftGrid
-    """Of level 0; each level halves its extent."""
+    """Shifts of level 0; each level halves their extent."""
     orientations: OrientationGrid = field(default_factory=OrientationGrid)
     keep: int = 8
-    """Orientations of each volume that go on to the next level."""
+    """Orientations of each volume kept for the next level."""
     margin: float = np.inf
-    """Score below an image's best at which an orientation does not go on."""
+    """Score below an image's best at which an orientation is dropped."""
     shift_deviation: float | None = None
-    """px, of a Gaussian prior of shifts along each axis; None for none."""
+    """px, standard deviation of a Gaussian prior of shifts along each axis; None for none."""
 
     def __post_init__(self) -> None:
         if not self.radii or min(self.radii) < 1 or list(self.radii) != sorted(self.radii):
@@ -43,12 +43,12 @@ class SearchPlan:
 
     @property
     def n_poses(self) -> int:
-        """Orientations and shifts of a volume that the last level's grids tell apart."""
+        """Number of orientations and shifts of a volume resolved by the last level's grids."""
         orientations = len(self.orientations.base[0]) * N_CHILDREN**self.last
         return orientations * self.shifts.count**2 * 4**self.last
 
     def grid(self, level: int) -> ShiftGrid:
-        """Shifts of a level about those found before."""
+        """Shifts of a level around those found before."""
         return self.shifts.finer(2**level)
 
     def log_prior(self, shifts: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Settings of methods that search for poses among slices of a network."""
+"""Settings of methods that search poses by slices of a network."""
 
 from typing import Literal
 
@@ -6,29 +6,33 @@ from pydantic import BaseModel, Field
 
 
 class SearchSettings(BaseModel):
-    """Settings of such a search; "published" is that of cryoDRGN2 and cryoDRGN-AI."""
+    """Settings of a pose search; "published" refers to cryoDRGN2 and cryoDRGN-AI."""
 
     search: Literal["network", "anchors"] = Field(
         "network",
         description="slices by the network for each image's latent (published), or, much faster, of volumes on grids "
-        "that it says at anchors among the latents, and by the network for the best poses alone",
+        "that it gives at anchors among the latents, and by the network for the best poses only",
     )
     n_anchors: int = Field(8, ge=1, description="latents at which the search by anchors has volumes (ours)")
     anchors_every: int = Field(
-        160, ge=1, description="images after which the network says the volumes at the anchors anew (ours)"
+        160, ge=1, description="images after which the volumes at the anchors are computed again (ours)"
     )
-    rescored: int = Field(2, ge=1, description="poses that the search by anchors compares by the network (ours)")
-    first_radius: int = Field(12, ge=1, description="index units, compared at all orientations (published: 12)")
+    rescored: int = Field(2, ge=1, description="poses that the search by anchors rescores by the network (ours)")
+    first_radius: int = Field(
+        12, ge=1, description="index units, radius compared at all orientations (published: 12)"
+    )
     last_radius: int = Field(
-        32, ge=1, description="index units, compared at the finest ones, or what the box holds (published: 32)"
+        32,
+        ge=1,
+        description="index units, radius compared at the finest ones, at most that of the box (published: 32)",
     )
-    n_refinements: int = Field(4, ge=0, description="times that orientations and shifts are halved (published: 4)")
-    kept_orientations: int = Field(8, ge=1, description="that are refined (published: 8)")
+    n_refinements: int = Field(4, ge=0, description="halvings of the orientation and shift grids (published: 4)")
+    kept_orientations: int = Field(8, ge=1, description="orientations that are refined (published: 8)")
     healpix_nside: int = Field(4, ge=1, description="of the first orientations: 12 nside² views x 6 nside angles")
     shift_range: float = Field(10.0, ge=0, description="px, shifts searched along x and y")
     shift_count: int = Field(14, ge=1, description="shifts along x and y of each level (published: 14)")
     n_starts: int = Field(
         1,
         ge=1,
-        description="random starts, of which that of the lowest loss is kept (our option; published: by hand)",
+        description="random starts, of which the one of lowest loss is kept (our option; published: by hand)",
     )

@@ -1,4 +1,4 @@
-"""Values of a search for poses: images as it compares them, orientations under consideration, and what it finds."""
+"""Values of a pose search: images as it compares them, candidate orientations, and found poses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Compared(Protocol):
 
     @property
     def indices(self) -> np.ndarray:
-        """(b,) which particles."""
+        """(b,) indices of the particles."""
         ...
 
     @property
@@ -32,35 +32,35 @@ class Compared(Protocol):
 
 @dataclass(frozen=True)
 class Nodes:
-    """A list of orientations under consideration, of images in ascending order."""
+    """List of candidate orientations, of images in ascending order."""
 
     images: np.ndarray
     """(n,) positions in the batch."""
     volumes: np.ndarray
-    """(n,)."""
+    """(n,) index of the volume."""
     pixels: np.ndarray
-    """(n,) of the level's grid."""
+    """(n,) HEALPix pixel on the level's grid."""
     angles: np.ndarray
-    """(n,) of the level's grid."""
+    """(n,) in-plane index on the level's grid."""
     shifts: np.ndarray
-    """(n, 2) px, the best found."""
+    """(n, 2) px, the best shift found."""
     scores: np.ndarray
-    """(n,) at that shift."""
+    """(n,) score at that shift."""
 
     def __len__(self) -> int:
         return len(self.images)
 
     def select(self, rows: np.ndarray) -> Nodes:
-        """Some of them."""
+        """Nodes at some positions."""
         return Nodes(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
 @dataclass(frozen=True)
 class Matched:
-    """Images as a search compares them: weighed by CTF and noise."""
+    """Images as a search compares them: weighted by CTF and noise."""
 
     indices: np.ndarray
-    """(b,) which particles."""
+    """(b,) indices of the particles."""
     data: Tensor
     """(b, p) complex64, 2 w c y / σ²."""
     weights: Tensor
@@ -88,17 +88,17 @@ class Leaves:
     """The last level of a search, with the score of every shift."""
 
     images: Matched
-    """The images (b,) that the nodes are of."""
+    """Images (b,) of the nodes."""
     nodes: Nodes
-    """At least one of each image, with the best shift of each."""
+    """At least one per image, with the best shift of each."""
     rotations: np.ndarray
     """(n, 3, 3)."""
     centres: np.ndarray
-    """(n, 2) px about which shifts were searched."""
+    """(n, 2) px, centres of the searched shifts."""
     scores: Tensor
-    """(n, t, t) of every shift about its centre, along x and along y."""
+    """(n, t, t) score of every shift about its centre, along x and along y."""
     slices: Tensor
-    """(n, p) predicted, without CTF."""
+    """(n, p) predicted slices, without CTF."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,9 @@ class FoundPoses:
     rotations: np.ndarray
     """(b, 3, 3), particle from reference."""
     shifts: np.ndarray
-    """(b, 2) px that centre the particle."""
+    """(b, 2) px, shift that centres the particle."""
     volumes: np.ndarray
-    """(b,) which volume."""
+    """(b,) index of the volume."""
     scores: np.ndarray
     """(b,) log-likelihood minus that of noise alone."""
 

@@ -1,11 +1,11 @@
-"""Poses of all particles as searches find them among slices of a network that is trained meanwhile.
+"""Poses of all particles from searches by slices of a network that is trained at the same time.
 
-Two ways to search. *network*: every slice is the network's, for the latent of the image. *anchors*: the network says
-volumes at some anchors among the latents, anew after every so many images; an image is compared with slices of that
+Two ways to search. *network*: every slice is the network's, for the latent of the image. *anchors*: the network gives
+volumes at some anchors among the latents, again after every so many images; an image is compared with slices of that
 of the anchor nearest to its latent, on a grid, and its best poses with the network's slices for its own latent.
 
-The volumes must follow the network within an epoch: from random poses, structure grows while images are placed and
-learned in turn. Volumes said once for an epoch stay the first blob, and no pose is found.
+The volumes must follow the network within an epoch: from random poses, structure grows while images are aligned and
+learned in turn. Volumes computed once per epoch stay the initial blob, and no pose is found.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from cryobench.reconstruction.poses.table import PoseTable
 from cryobench.reconstruction.statistics import disc_of
 
 _ANCHORED = 2000
-"""Particles among whose latents anchors are sought."""
+"""Most particles among whose latents anchors are sought."""
 
 
 @dataclass(frozen=True)
 class _Packed:
-    """Images as a search compares them: on its disc, with the zero frequency, which has no weight."""
+    """Images as a search compares them: on its disc, including the zero frequency, which has no weight."""
 
     indices: np.ndarray
     data: Tensor
@@ -47,20 +47,20 @@ class _Packed:
 
 
 class SearchedPoses:
-    """A table of poses, and the search that fills it.
+    """Pose table, and the search that fills it.
 
     Parameters
     ----------
     images
-        Prepared, without poses.
+        Prepared images, without poses.
     network
-        That is trained.
+        Network in training.
     settings
-        Of the search.
+        Settings of the search.
     team
         Processes that search together, each for its part of a batch.
     learning_rate
-        Of Adam, where gradients move the table later.
+        Learning rate of Adam, where gradients refine the table later.
     """
 
     def __init__(
@@ -77,9 +77,9 @@ class SearchedPoses:
         identity = np.broadcast_to(np.eye(3), (len(images), 3, 3))
         make_rows = partial(RowAdam, settings=AdamSettings(learning_rate))
         self.table = PoseTable(identity, make_rows, device=str(device))
-        """Of all particles."""
+        """Poses of all particles."""
         self.plan = plan_search(settings, images.disc.box_size)
-        """Of the search."""
+        """Parameters of the search."""
         disc = disc_of(images.disc.box_size)
         place = {pair: row for row, pair in enumerate(map(tuple, images.disc.frequencies[1:].tolist()))}
         rows = [place[pair] for pair in map(tuple, disc.frequencies[1:].tolist())]
@@ -94,9 +94,9 @@ class SearchedPoses:
         self._grids: list[tuple[PoseSearch, GridSlices]] = []
 
     def follow(self, latents: Callable[[np.ndarray], Tensor], visited: int, batch_size: int) -> None:
-        """Have the network say the anchors' volumes, where so many images were visited since it last did.
+        """Compute the anchors' volumes again, if enough images were visited since the last time.
 
-        ``latents`` gives those of some particles; ``visited`` counts the images of this search before the batch.
+        ``latents`` returns those of given particles; ``visited`` counts the images of this search before the batch.
         """
         if self._settings.search == "network" or visited % self._settings.anchors_every >= batch_size:
             return
@@ -109,7 +109,7 @@ class SearchedPoses:
 
     @torch.no_grad()
     def search(self, batch: NetworkBatch, latents: Float[Tensor, "b k"]) -> None:
-        """Find the poses of a batch, by the latents of the images that are here, and write them into the table."""
+        """Find the poses of a batch, by the latents of this process's images, and write them into the table."""
         indices = batch.indices[batch.own]
         data = torch.view_as_complex(batch.data[:, self._rows])
         packed = _Packed(
@@ -126,17 +126,17 @@ class SearchedPoses:
         self.table.write(torch.from_numpy(batch.indices).to(values.device), self._team.total(values))
 
     def place(self, batch: NetworkBatch) -> NetworkBatch:
-        """A batch at the poses that were found last."""
+        """Batch at the latest poses."""
         rows = torch.from_numpy(batch.indices[batch.own]).to(batch.data.device)
         return self._images.move(batch, *self.table.poses(self.table.peek(rows)))
 
     def tensors(self) -> Mapping[str, Tensor]:
-        """The table, and the anchors of the search that is under way, for a checkpoint."""
+        """The table, and the anchors of the current search, for a checkpoint."""
         table = {f"poses.{name}": value for name, value in self.table.state().items()}
         return {**table, "anchors.latents": self._anchors, "anchors.volumes": self._volumes}
 
     def restore(self) -> None:
-        """Called when the tensors are those of another state."""
+        """Called after the tensors of a state have been restored."""
         self._grids = []
 
     def _find_by_anchors(self, matched: Matched, source: NetworkSlices, latents: Tensor) -> FoundPoses:
@@ -157,7 +157,7 @@ class SearchedPoses:
 
 
 def plan_search(settings: SearchSettings, box_size: int) -> SearchPlan:
-    """Levels of a search in a box; radii beyond it end there."""
+    """Levels of a search in a box; radii end at that of the box."""
     last = min(settings.last_radius, disc_of(box_size).radius)
     return SearchPlan(
         plan_radii(settings.first_radius, last, settings.n_refinements),
@@ -168,7 +168,7 @@ def plan_search(settings: SearchSettings, box_size: int) -> SearchPlan:
 
 
 def find_anchors(latents: Float[np.ndarray, "n k"], count: int) -> Float[np.ndarray, "m k"]:
-    """Centres of clusters of latents (k-means); the latents themselves where there are no more of them."""
+    """Centres of clusters of latents (k-means); the latents themselves if there are at most ``count``."""
     from sklearn.cluster import KMeans
 
     different = np.unique(latents, axis=0)
@@ -178,7 +178,7 @@ def find_anchors(latents: Float[np.ndarray, "n k"], count: int) -> Float[np.ndar
 
 
 def search_bytes(settings: SearchSettings, box_size: int) -> float:
-    """Bytes that a search takes beside the network."""
+    """Bytes that a search takes in addition to the network."""
     plan, disc = plan_search(settings, box_size), disc_of(box_size)
     orientations, shifts = len(plan.orientations.base[0]), settings.shift_count**2
     first, last = disc.count(plan.radii[0]), disc.count(plan.radii[-1])

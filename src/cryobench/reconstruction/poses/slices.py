@@ -1,4 +1,4 @@
-"""Sources of slices for a search of poses: volumes on grids here, or whatever else predicts spectra of images."""
+"""Sources of slices for a pose search: volumes on grids here, or anything else that predicts spectra of images."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from cryobench.reconstruction.statistics import disc_of, small_box
 
 @runtime_checkable
 class SliceSource(Protocol):
-    """Predicts what images hold, without CTF, at any orientation."""
+    """Predicts spectra of images, without CTF, at any orientation."""
 
     @property
     def n_volumes(self) -> int:
-        """Volumes among which an image chooses; 1 where each image has its own."""
+        """Number of volumes among which an image chooses; 1 where each image has its own."""
         ...
 
     def own(self, images: np.ndarray, volumes: np.ndarray, rotations: Tensor, radius: int) -> Tensor:
-        """Slices (n, p) for an image (n,), of a volume (n,), at a rotation (n, 3, 3) each."""
+        """Slices (n, p), each for an image (n,), of a volume (n,), at a rotation (n, 3, 3)."""
         ...
 
 
 @runtime_checkable
 class SharedSource(SliceSource, Protocol):
-    """A source of volumes that are the same for every image."""
+    """Source of volumes common to all images."""
 
     def shared(self, volume: int, rotations: Tensor, radius: int) -> Tensor:
         """Slices (r, p) of a volume up to a radius."""
@@ -40,7 +40,7 @@ class SharedSource(SliceSource, Protocol):
 
 @runtime_checkable
 class OwnSource(SliceSource, Protocol):
-    """A source that has a volume for each image."""
+    """Source with a volume for each image."""
 
     def at(self, images: np.ndarray, points: Tensor) -> Tensor:
         """Spectra (b, p) of the images' (b,) volumes at frequencies (p, 3) in cycles per pixel."""
@@ -55,9 +55,9 @@ class GridSlices:
     volumes
         (k, z, y, x) float32, in the box of the disc, on the device of the search.
     disc
-        Of the images.
+        Half-disc of the images.
     padding
-        Times as fine as the volumes' own that the grid of their spectra is.
+        Oversampling of the spectra: size of their grid relative to the volumes'.
     """
 
     def __init__(self, volumes: Tensor, disc: HalfDisc, *, padding: int = 1) -> None:
@@ -78,7 +78,7 @@ class GridSlices:
         return dense.flatten(1).index_select(1, packed)
 
     def own(self, images: np.ndarray, volumes: np.ndarray, rotations: Tensor, radius: int) -> Tensor:
-        """Slices (n, p); images do not matter."""
+        """Slices (n, p); the same for all images."""
         if self.n_volumes == 1:
             return self.shared(0, rotations, radius)
         result = torch.empty(
@@ -90,7 +90,7 @@ class GridSlices:
         return result
 
     def _spectrum(self, volume: int, radius: int) -> FourierVolume:
-        """Spectrum of a volume, in the smallest box that holds the radius."""
+        """Spectrum of a volume, in the smallest box that contains the radius."""
         key = volume, radius
         if key not in self._spectra:
             box_size, values = self._disc.box_size, self._volumes[volume]

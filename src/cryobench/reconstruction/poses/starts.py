@@ -1,4 +1,4 @@
-"""Trainings that search for poses from several random starts, of which that of the lowest loss is kept."""
+"""Pose-searching trainings from several random starts, of which the one of lowest loss is kept."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench.compute import Compute
@@ -25,12 +26,12 @@ Made = TypeVar("Made", bound=Training[NetworkImages])
 
 @dataclass(frozen=True)
 class BestStart(Generic[Made]):
-    """The training of the lowest loss."""
+    """Training of the lowest loss."""
 
     training: Made
     convergence: Convergence
     losses: tuple[float, ...]
-    """Of the last epoch, for each start."""
+    """Loss of the last epoch, for each start."""
 
     def describe(self, searched: SearchedPoses, particles: Particles, latents: np.ndarray) -> dict[str, Any]:
         """Poses, findings and notes of a reconstruction, from the poses and latents (n, k) of the training."""
@@ -42,7 +43,7 @@ class BestStart(Generic[Made]):
         ]
         if len(self.losses) > 1:
             listed = ", ".join(f"{loss:.6g}" for loss in self.losses)
-            notes.append(f"Of {len(self.losses)} random starts that of the lowest loss was kept: {listed}.")
+            notes.append(f"The start of lowest loss of {len(self.losses)} random starts was kept: {listed}.")
         return {
             "rotations": rotations,
             "shifts": shifts * pixel,
@@ -63,15 +64,15 @@ def train_starts(
     Parameters
     ----------
     make
-        Of a seed, the images and a machine: the training. It travels to workers.
+        Makes the training from a seed, the images and a machine. Must be picklable for workers.
     images
-        Prepared.
+        Prepared images.
     kept
-        The checkpoint of the run; each start has a state of its own there.
+        Checkpoint of the run; each start has its own state there.
     context
         Seed, machine and progress.
     n_starts
-        How many.
+        Number of starts.
 
     Raises
     ------
@@ -83,7 +84,7 @@ def train_starts(
     best: BestStart[Made] | None = None
     losses: list[float] = []
     for start in range(n_starts):
-        # The first start is that of a run with a single one.
+        # The first start equals that of a run with a single one.
         seed = int(stream(context.seed, "random starts", start).integers(2**62)) if start else context.seed
         with open_training(partial(make, seed), images, context.compute) as training:
             _, convergence = iterate(training, kept, context.progress, name=f"start-{start}")
@@ -94,7 +95,7 @@ def train_starts(
     return BestStart(best.training, best.convergence, tuple(losses))
 
 
-def random_rotations(count: int, seed: int, name: str, index: int) -> Tensor:
-    """Rotations (n, 3, 3) float32, uniform over all, of a named random stream."""
+def random_rotations(count: int, seed: int, name: str, index: int) -> Float[Tensor, "n 3 3"]:
+    """Rotations (n, 3, 3) float32, uniform over SO(3), from a named random stream."""
     drawn = stream(seed, name, index).standard_normal((count, 4))
     return torch.from_numpy(rotations_from_quaternions(drawn)).float()

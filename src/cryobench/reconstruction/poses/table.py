@@ -1,10 +1,10 @@
-"""Poses of all particles as a table that gradients move: a rotation as six numbers, and a shift.
+"""Table of the poses of all particles, refined by gradients: a rotation as six numbers, and a shift.
 
-The six are two vectors a and b that need be neither of unit length nor at a right angle; the rotation's rows are
+The six are two vectors a and b that need not be of unit length or orthogonal; the rotation's rows are
 
     r₁ = a / |a|,   r₂ = (b − (r₁·b) r₁) / |b − (r₁·b) r₁|,   r₃ = r₁ × r₂
 
-so every step leads to a rotation, without a singularity. Shifts are counted beyond those by which the images were
+so every step gives a rotation, without a singularity. Shifts are relative to those by which the images were
 centred already, and start at zero.
 Source: Zhou et al., CVPR 2019, arXiv:1812.07035; pose refinement of cryoDRGN, Zhong et al., Nature Methods 18 (2021)
 176.
@@ -22,7 +22,7 @@ from cryobench.reconstruction.networks import RowAdam, SparseRowAdam
 
 
 def rotations_from_rows(rows: Float[Tensor, "b 6"]) -> Float[Tensor, "b 3 3"]:
-    """Rotations whose first two rows are these, made orthonormal by Gram and Schmidt; to be differentiated."""
+    """Rotations whose first two rows are these, orthonormalised by Gram-Schmidt; differentiable."""
     one, other = rows[:, :3], rows[:, 3:]
     first = torch.nn.functional.normalize(one, dim=1)
     second = torch.nn.functional.normalize(other - (first * other).sum(1, keepdim=True) * first, dim=1)
@@ -30,23 +30,23 @@ def rotations_from_rows(rows: Float[Tensor, "b 6"]) -> Float[Tensor, "b 3 3"]:
 
 
 class PoseTable:
-    """Eight numbers a particle, six of its rotation and two of its shift, under an Adam of rows.
+    """Eight numbers per particle, six of its rotation and two of its shift, under a row-wise Adam.
 
     Parameters
     ----------
     rotations
-        (n, 3, 3) from which they start.
+        (n, 3, 3) initial rotations.
     make_rows
-        The optimiser of a table (n, 8): ``RowAdam``, dense Adam as in cryoDRGN-AI, or ``SparseRowAdam``, as in
+        Makes the optimiser of a table (n, 8): ``RowAdam``, dense Adam as in cryoDRGN-AI, or ``SparseRowAdam``, as in
         cryoDRGN, with its settings.
     shift_unit
-        px in which the table counts shifts: a shift's learning rate in px is the table's times it.
+        Unit of the shifts in the table, px: a shift's learning rate in px is the table's times it.
     device
-        Of the table.
+        Device of the table.
     """
 
     WIDTH = 8
-    """Numbers of a particle."""
+    """Numbers per particle."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class PoseTable:
 
     @property
     def steps(self) -> int:
-        """Made until now."""
+        """Steps done."""
         return self._rows.steps
 
     @steps.setter
@@ -71,15 +71,15 @@ class PoseTable:
         self._rows.steps = steps
 
     def read(self, rows: Int[Tensor, "b"]) -> Float[Tensor, "b 8"]:
-        """Rows of some particles, as leaves to be differentiated by."""
+        """Rows of some particles, as differentiable leaves."""
         return self._rows.read(rows)
 
     def peek(self, rows: Int[Tensor, "b"]) -> Float[Tensor, "b 8"]:
-        """Rows of some particles, none of which gradients have moved."""
+        """Rows of some particles, without changing the state."""
         return self._rows.values[rows]
 
     def write(self, rows: Int[Tensor, "b"], values: Float[Tensor, "b 8"]) -> None:
-        """Put other poses in place of those of some particles, before gradients move any."""
+        """Replace the poses of some particles, before any gradient step."""
         self._rows.values[rows] = values.to(self._rows.values)
 
     def poses(self, values: Float[Tensor, "b 8"]) -> tuple[Float[Tensor, "b 3 3"], Float[Tensor, "b 2"]]:
@@ -87,11 +87,11 @@ class PoseTable:
         return rotations_from_rows(values[:, :6]), values[:, 6:] * self._shift_unit
 
     def step(self, rows: Int[Tensor, "b"], gradient: Float[Tensor, "b 8"]) -> None:
-        """One step of Adam, in which these rows, all different, have a gradient; they were read before it."""
+        """One step of Adam, in which these rows, all different, have a gradient; they must have been read before."""
         self._rows.step(rows, gradient)
 
     def flush(self) -> tuple[RotationArray, ShiftArray]:
-        """Rotations (n, 3, 3), and shifts (n, 2) in px beyond those by which images were centred; float64."""
+        """Rotations (n, 3, 3), and shifts (n, 2) in px relative to those by which images were centred; float64."""
         rotations, shifts = self.poses(self._rows.flush().double())
         return rotations.cpu().numpy(), shifts.cpu().numpy()
 

@@ -1,7 +1,7 @@
 """Weighted back-projection of particles at given poses into K volumes: sums in one pass, volumes from the sums.
 
 The spectrum of a box is sampled at the inverse of its length, whatever the number of voxels, so up to a radius r a
-box of 2 r + 4 voxels over the same length holds the same entries as the whole one, at a fraction of the work.
+box of 2 r + 4 voxels over the same length has the same entries as the full one, at a fraction of the work.
 """
 
 from functools import lru_cache
@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cryobench.fourier import fourier_crop
@@ -22,18 +23,18 @@ from cryobench.reconstruction.statistics.priors import invert_weight
 
 
 def small_box(box_size: int, radius: int) -> int:
-    """The smallest even box that holds all of shells 0 … ``radius``; that of the images at most."""
+    """Smallest even box that contains shells 0 … ``radius``; at most that of the images."""
     return min(2 * radius + 4, box_size)
 
 
 @lru_cache(maxsize=32)
 def disc_of(box_size: int) -> HalfDisc:
-    """The largest half-disc of a box. Its whole shells are the first entries of that of any larger box, in order."""
+    """Largest half-disc of a box. Its whole shells are the first entries of that of any larger box, in order."""
     return HalfDisc(box_size, (box_size - 1) // 2)
 
 
-def cut_mask(mask: Tensor, box_size: int) -> Tensor:
-    """A mask (z, y, x) on fewer voxels over the same length."""
+def cut_mask(mask: Float[Tensor, "z y x"], box_size: int) -> Float[Tensor, "z2 y2 x2"]:
+    """Mask (z, y, x) on fewer voxels over the same length."""
     if mask.shape[-1] == box_size:
         return mask
     return fourier_crop(mask, box_size, dimensions=3).clamp(0, 1)
@@ -48,12 +49,12 @@ class OnDisc(Protocol):
 
 
 class ClassSums:
-    """Running sums of particles of a shard for K volumes, up to a radius in the smallest box that holds it.
+    """Running sums of particles of a shard for K volumes, up to a radius in the smallest box that contains it.
 
     Parameters
     ----------
     spectra
-        The shard.
+        The shard's spectra.
     n_volumes
         K.
     noise
@@ -61,9 +62,9 @@ class ClassSums:
     reach
         Radius; None for that of the spectra, in their own box.
     threshold
-        Weights below it add nothing.
+        Weights below it are ignored.
     padding
-        Of the grid.
+        Padding of the grid.
     """
 
     def __init__(
@@ -102,11 +103,11 @@ class ClassSums:
 
 def sum_classes(
     passes: Passes,
-    weights: np.ndarray,
-    noise: np.ndarray,
+    weights: Float[np.ndarray, "n k"],
+    noise: Float[np.ndarray, "s"],
     *,
-    scales: np.ndarray | None = None,
-    chosen: np.ndarray | None = None,
+    scales: Float[np.ndarray, "n"] | None = None,
+    chosen: Bool[np.ndarray, "n"] | None = None,
     reach: int | None = None,
     threshold: float = 0.0,
     padding: int = 1,
@@ -122,7 +123,7 @@ def sum_classes(
     scales
         (n,) factors of the particles' CTFs; None for one.
     chosen
-        (n,) particles that count; None for all.
+        (n,) mask of particles to include; None for all.
     reach, threshold, padding
         As ``ClassSums``.
     """
@@ -136,10 +137,10 @@ def sum_classes(
 def solve_volumes(
     sums: SliceAccumulator, *, tau_fudge: float = 1.0, mask: Tensor | None = None
 ) -> tuple[Tensor, np.ndarray]:
-    """Regularised volumes (k, z, y, x) of sums of K classes, one after the other, and their leverage (r + 1, k).
+    """Regularised volumes (k, z, y, x) from sums of K classes, one by one, and their leverage (r + 1, k).
 
-    The leverage is the share of a particle's own noise in a volume, per CTF²: ⟨mask⟩ · mean of 1 / (W + 1 / Tτ²) over
-    each shell. Volumes are multiplied by the mask (z, y, x), if there is one.
+    The leverage is the fraction of a particle's own noise in a volume, per CTF²: ⟨mask⟩ · mean of 1 / (W + 1 / Tτ²)
+    over each shell. Volumes are multiplied by the mask (z, y, x), if there is one.
     """
     n_classes = len(sums.sums[0])
     volumes: Tensor | None = None
@@ -160,10 +161,12 @@ def solve_volumes(
     return volumes, share * np.stack(leverage, axis=1)
 
 
-def backproject(passes: Passes, weights: np.ndarray, *, noise: np.ndarray | None = None) -> np.ndarray:
+def backproject(
+    passes: Passes, weights: Float[np.ndarray, "n k"], *, noise: Float[np.ndarray, "s"] | None = None
+) -> Float[np.ndarray, "k z y x"]:
     """Volumes (k, z, y, x) float32 of particles with weights (n, k), regularised, without a mask.
 
-    ``noise`` (radius + 1,) is the power of the images themselves where it is not given.
+    ``noise`` (radius + 1,) defaults to the power of the images themselves.
     """
     sums = sum_classes(passes, weights, passes.mean_power if noise is None else noise)
     return solve_volumes(sums)[0].cpu().numpy()
@@ -174,8 +177,8 @@ def volume_bytes(box_size: int) -> float:
     return 2 * 12 * float(np.prod(GridLayout(box_size, 1, "trilinear").shape)) + 8 * box_size**3
 
 
-def scale_batch(batch: Posed, scales: np.ndarray) -> Posed:
-    """A batch whose CTFs are multiplied by the scales (n,) of its particles; the same where all are one."""
+def scale_batch(batch: Posed, scales: Float[np.ndarray, "n"]) -> Posed:
+    """Batch whose CTFs are multiplied by the scales (n,) of its particles; unchanged where all are one."""
     own = scales[batch.indices]
     return batch if (own == 1).all() else batch.scaled(torch.from_numpy(own).to(batch.ctf))
 

@@ -1,8 +1,9 @@
-"""Half-sets of classes: agreement of the volumes that two halves of the particles give with the same posteriors."""
+"""Half-sets of classes: agreement of the volumes from two halves of the particles with the same posteriors."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench.imaging.accumulate import SliceAccumulator
@@ -13,18 +14,19 @@ from cryobench.reconstruction.statistics.half_sets import volume_fsc
 
 def compare_halves(
     passes: Passes,
-    posteriors: np.ndarray,
-    noise: np.ndarray,
-    half_sets: np.ndarray,
+    posteriors: Float[np.ndarray, "n k"],
+    noise: Float[np.ndarray, "s"],
+    half_sets: Int[np.ndarray, "n"],
     solve: Callable[[SliceAccumulator], tuple[Tensor, np.ndarray]],
     *,
-    scales: np.ndarray | None = None,
+    scales: Float[np.ndarray, "n"] | None = None,
     threshold: float = 0.0,
-) -> tuple[np.ndarray, list[str]]:
-    """FSC (k, s) of each class from two half-sets (n,) with posteriors (n, k), and what the user should know.
+) -> tuple[Float[np.ndarray, "k f"], list[str]]:
+    """FSC (k, s) of each class from two half-sets (n,) with posteriors (n, k), and notes for the user.
 
-    The posteriors were found with all particles: the noise of the volumes is independent, the division into classes
-    is not, so that a class of noise shows some agreement too. The FSC of a class with nothing to compare is 0.
+    The posteriors were estimated from all particles: the noise of the volumes is independent, the division into
+    classes is not, so that a class of noise shows some agreement too. The FSC of a class with nothing to compare is
+    0.
 
     Parameters
     ----------

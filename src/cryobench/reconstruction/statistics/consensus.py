@@ -1,6 +1,7 @@
-"""A rough map of what all particles have in common, from few of them: enough to see where the molecule is."""
+"""Rough consensus map from few particles: enough to locate the molecule."""
 
 import numpy as np
+from jaxtyping import Float
 
 from cryobench._progress import Progress
 from cryobench.compute import Compute
@@ -9,16 +10,16 @@ from cryobench.reconstruction.engine import Passes
 from cryobench.reconstruction.statistics.backprojection import backproject
 
 N_IMAGES = 1000
-"""Images at most, evenly spaced through the table: a second's reading."""
+"""Most images, evenly spaced in the table: read in a second."""
 BOX_SIZE = 32
-"""Voxels a side at most."""
+"""Most voxels a side."""
 
 
-def draw_consensus(particles: Particles, progress: Progress | None = None) -> np.ndarray:
-    """Two maps (2, z, y, x) float32 of the even and the odd ones among some particles, at their given poses.
+def draw_consensus(particles: Particles, progress: Progress | None = None) -> Float[np.ndarray, "2 z y x"]:
+    """Two maps (2, z, y, x) float32 from even and odd ones of some particles, at their given poses.
 
-    Signal is common to the two, and noise is not: the mean of their product over a region is the power of the
-    consensus there. They cover the whole box on ``BOX_SIZE`` voxels a side at most. ValueError as ``Passes``.
+    Signal is common to the two, noise is not: the mean of their product over a region is the power of the
+    consensus there. They cover the whole box on at most ``BOX_SIZE`` voxels a side. ValueError as ``Passes``.
     """
     count = min(N_IMAGES, len(particles))
     some = particles.select(np.linspace(0, len(particles) - 1, count).astype(np.int64))

@@ -1,4 +1,4 @@
-"""Half-sets: two random halves of the particles, and what the agreement of their volumes says.
+"""Half-sets: two random halves of the particles, and statistics from the agreement of their volumes.
 
 The Fourier shell correlation of two volumes from independent halves gives the ratio of signal to noise power in each
 shell, SSNR = FSC / (1 − FSC) for one half, and with it resolution and Wiener prior, without any truth.
@@ -7,7 +7,7 @@ Source: Rosenthal & Henderson, J. Mol. Biol. 333 (2003) 721; Scheres, J. Struct.
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench.fourier import fft_volume, shell_indices, shell_sum
@@ -16,8 +16,8 @@ from cryobench.rng import stream
 GOLD_STANDARD = 0.143
 
 
-def split_halves(n: int, seed: int) -> np.ndarray:
-    """(n,) 0 or 1: a random half-set of each particle, equal in size to one. ValueError if one would be empty."""
+def split_halves(n: int, seed: int) -> Int[np.ndarray, "n"]:
+    """(n,) 0 or 1: random half-set of each particle, of equal sizes up to one. ValueError if one would be empty."""
     if n < 2:
         raise ValueError(f"two half-sets need at least two particles, there is {n}.")
     return stream(seed, "half-sets").permutation(np.arange(n) % 2)
@@ -50,7 +50,7 @@ def fsc_of_sums(
 def find_resolution(curve: Float[np.ndarray, "s"], length: float, *, threshold: float = GOLD_STANDARD) -> float:
     """Å at which an FSC curve first falls below ``threshold``, for a box of ``length`` Å; its finest shell if never.
 
-    Interpolated linearly between shells. The zero frequency is not looked at.
+    Interpolated linearly between shells. The zero frequency is ignored.
     """
     below = np.flatnonzero(curve[1:] < threshold)
     if len(below) == 0:

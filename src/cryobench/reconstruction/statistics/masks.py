@@ -1,4 +1,4 @@
-"""Regions in which volumes are kept: the data set's mask, and the largest sphere in the box."""
+"""Masks of volumes: the data set's mask, and the largest sphere in the box."""
 
 import torch
 from torch import Tensor
@@ -8,17 +8,17 @@ from cryobench.volumes.mask import make_largest_sphere
 
 
 def find_masks(particles: Particles, diameter: float | None = None) -> tuple[Tensor, Tensor | None, tuple[str, ...]]:
-    """Soft sphere (z, y, x), the data set's mask (z, y, x) if it has one, and what the user should know of them.
+    """Soft sphere (z, y, x), the data set's mask (z, y, x) if it has one, and notes for the user.
 
     Parameters
     ----------
     diameter
-        Of the sphere, in Å; None for the largest in the box.
+        Diameter of the sphere, in Å; None for the largest in the box.
 
     Raises
     ------
     ValueError
-        If the sphere is larger than the box, or the mask holds nothing.
+        If the sphere is larger than the box, or the mask is empty.
     """
     length = particles.box_size * particles.pixel_size
     diameter = length if diameter is None else diameter
@@ -30,5 +30,7 @@ def find_masks(particles: Particles, diameter: float | None = None) -> tuple[Ten
         return sphere, None, (note,)
     mask = torch.tensor(particles.mask)
     if not (mask * sphere).any():
-        raise ValueError("the data set's mask holds nothing within the largest sphere of the box: is it centred?")
+        raise ValueError(
+            "the data set's mask is zero within the largest sphere of the box: check that it is centred."
+        )
     return sphere, mask, ()

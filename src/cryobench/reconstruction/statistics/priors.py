@@ -1,7 +1,7 @@
 """Shell-wise priors: signal against noise from half-sets, and Wiener-type regularisation of weighted sums.
 
 With whitened data the least-squares volume is F / W, F = Σ A*(C y / σ²) and W = Σ A*(C² / σ²), A* the insertion of a
-slice. It is regularised by the power τ² that each shell of F shows beyond that of noise, V = F / (W + 1 / (T τ²))
+slice. It is regularised by the power τ² of each shell of F in excess of noise, V = F / (W + 1 / (T τ²))
 (Scheres, J. Mol. Biol. 415 (2012) 406, eq. 12, T the tau2 fudge), τ² being estimated from F itself:
 
     E|F|² = W² τ² + κ W   =>   τ² = Σ max(|F|² − κ W, 0 in sum) / Σ W²   over a shell,
@@ -11,6 +11,7 @@ slice. It is regularised by the power τ² that each shell of F shows beyond tha
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench.imaging.grid import FourierVolume
@@ -20,18 +21,22 @@ LEAST_FSC, MOST_FSC = 0.001, 0.999
 _LEAST_SNR = 1e-3
 
 
-def signal_to_noise(fsc: np.ndarray) -> np.ndarray:
-    """Ratio of signal to noise power FSC / (1 − FSC) of one half-set, the FSC kept within [0.001, 0.999]."""
+def signal_to_noise(fsc: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
+    """Ratio of signal to noise power FSC / (1 − FSC) of one half-set, the FSC clipped to [0.001, 0.999]."""
     kept = np.clip(fsc, LEAST_FSC, MOST_FSC)
     return kept / (1 - kept)
 
 
 def estimate_prior(
-    power: Tensor, weight: Tensor, squared_weight: Tensor, count: Tensor, fudge: float = 1.0
-) -> Tensor:
+    power: Float[Tensor, "*s"],
+    weight: Float[Tensor, "*s"],
+    squared_weight: Float[Tensor, "*s"],
+    count: Float[Tensor, "*s"],
+    fudge: float = 1.0,
+) -> Float[Tensor, "*s"]:
     """Inverse prior power 1 / (T τ²) of each shell from sums over it, any shape.
 
-    Where a shell shows no signal it is damped to a thousandth of what the data weigh, not set to zero.
+    Where a shell shows no signal it is damped to a thousandth of the data's weight, not set to zero.
 
     Parameters
     ----------
@@ -50,7 +55,7 @@ def estimate_prior(
 
 
 def regularise(numerator: FourierVolume, weight: FourierVolume, *, tau_fudge: float = 1.0) -> FourierVolume:
-    """F / (W + 1 / (T τ²)) of whitened sums, τ² estimated shell by shell and volume by volume (see above)."""
+    """F / (W + 1 / (T τ²)) of whitened sums, τ² estimated shell by shell and volume by volume (see the module)."""
     return numerator.with_values(numerator.values * invert_weight(numerator, weight, tau_fudge=tau_fudge).values)
 
 

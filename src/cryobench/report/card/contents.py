@@ -4,20 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
-from matplotlib.colors import to_hex
 
 from cryobench._progress import Task
 from cryobench.data import Dataset
 from cryobench.report.card import composition, dataset_tables, variables
 from cryobench.report.card.command import Setting, changed_settings, make_command
+from cryobench.report.card.conventions import ConventionView, view_conventions
 from cryobench.report.card.facts import Facts, describe_dataset
 from cryobench.report.card.spectra import Spectra, measure_spectra
 from cryobench.report.card.state_list import list_states
 from cryobench.report.card.states import StateView, picture_states, view_states
 from cryobench.report.card.views import ParticleViews, spread_particles, view_particles
-from cryobench.report.conventions import ConventionView, view_conventions
-from cryobench.report.figures.style import CYCLIC, NEUTRAL
+from cryobench.report.colours import CYCLIC, NEUTRAL, SEQUENTIAL, map_colours, to_hex
 
 EXAMPLE_PARTICLES = 7
 
@@ -89,9 +87,10 @@ def collect_card(dataset: Dataset, task: Task) -> Card:
 def _colours(views: list[StateView], title: str, period: float | None) -> list[str]:
     """Colour of each state along a collective variable, light enough for a dark page; grey where it is not known."""
     values = np.array([view.variables.get(title, np.nan) for view in views], dtype=np.float64)
-    if period is not None:
-        return [to_hex(CYCLIC(value / period % 1)) if np.isfinite(value) else NEUTRAL for value in values]
     finite = values[np.isfinite(values)]
-    low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
-    places = 0.25 + 0.7 * (values - low) / max(high - low, 1e-12)
-    return [to_hex(colormaps["viridis"](place)) if np.isfinite(place) else NEUTRAL for place in places]
+    if period is not None:
+        places, colours = values / period % 1, CYCLIC
+    else:
+        low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
+        places, colours = 0.25 + 0.7 * (values - low) / max(high - low, 1e-12), SEQUENTIAL
+    return [to_hex(map_colours(place, colours)) if np.isfinite(place) else NEUTRAL for place in places]

@@ -64,45 +64,46 @@ def known_rotations(dataset: Dataset) -> np.ndarray | None:
     return None if dataset.truth is None else dataset.truth.rotations
 
 
-def direction_map(rotations: np.ndarray, *, width: int = 180) -> pd.DataFrame:
-    """Viewing directions counted in cells of equal area and drawn on a Mollweide grid.
+def direction_map(rotations: np.ndarray) -> pd.DataFrame:
+    """Viewing directions counted in cells of equal area and drawn on a Mollweide map.
 
     The viewing direction is the third row of R: the beam in the frame of the reference. Cells are bands of equal
-    cos θ cut into equal longitudes, about 20 particles each. Columns x in [−2, 2], y in [−1, 1] (units of √2 R),
-    longitude and latitude (°), count; points outside the ellipse are left out.
-    Source: the inverse Mollweide projection, sin θ = y, latitude = asin((2θ + sin 2θ)/π), longitude = πx/(2 cos θ).
+    cos θ cut into equal longitudes, about 20 particles each. Columns longitude and latitude (°) of the middle, count,
+    and outline (p, 2), x in [−2, 2] and y in [−1, 1] (units of √2 R). In ``attrs["expected"]``: the count of a cell
+    under uniform directions.
+    Source: the Mollweide projection, 2θ + sin 2θ = π sin(latitude), x = 2/π longitude cos θ, y = sin θ.
     """
     directions = np.asarray(rotations)[:, 2, :]
     bands = int(np.clip(round((len(directions) / 40) ** 0.5), 2, 18))
     columns = 2 * bands
-    longitude = np.arctan2(directions[:, 1], directions[:, 0])
-    counts = np.bincount(_cell(longitude, directions[:, 2], bands, columns), minlength=bands * columns)
-    x = np.linspace(-2, 2, width)
-    y = np.linspace(-1, 1, width // 2)
-    grid_x, grid_y = (values.ravel() for values in np.meshgrid(x, y))
-    angle = np.arcsin(grid_y)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        grid_longitude = np.pi * grid_x / (2 * np.cos(angle))
-    inside = (grid_x / 2) ** 2 + grid_y**2 <= 1 - 1e-9
-    sine = (2 * angle + np.sin(2 * angle)) / np.pi
-    cell = _cell(np.where(inside, grid_longitude, 0), np.clip(sine, -1, 1), bands, columns)
-    table = pd.DataFrame(
+    turns = np.arctan2(directions[:, 1], directions[:, 0]) / (2 * np.pi) + 0.5
+    band = np.clip(((directions[:, 2] + 1) / 2 * bands).astype(int), 0, bands - 1)
+    column = np.clip((turns * columns).astype(int), 0, columns - 1)
+    counts = np.bincount(band * columns + column, minlength=bands * columns)
+    sines, edges = np.linspace(-1, 1, bands + 1), np.linspace(-np.pi, np.pi, columns + 1)
+    rows = [
         {
-            "x": grid_x[inside],
-            "y": grid_y[inside],
-            "longitude": np.rad2deg(grid_longitude[inside]),
-            "latitude": np.rad2deg(np.arcsin(np.clip(sine[inside], -1, 1))),
-            "count": counts[cell[inside]],
+            "longitude": np.rad2deg(edges[at : at + 2].mean()),
+            "latitude": np.rad2deg(np.arcsin(sines[of : of + 2].mean())),
+            "count": counts[of * columns + at],
+            "outline": _outline(sines[of], sines[of + 1], edges[at], edges[at + 1]),
         }
-    )
+        for of in range(bands)
+        for at in range(columns)
+    ]
+    table = pd.DataFrame(rows)
     table.attrs["expected"] = len(directions) / (bands * columns)
     return table
 
 
-def _cell(longitude: np.ndarray, sine: np.ndarray, bands: int, columns: int) -> np.ndarray:
-    band = np.clip(((sine + 1) / 2 * bands).astype(int), 0, bands - 1)
-    column = np.clip(((longitude / (2 * np.pi) + 0.5) * columns).astype(int), 0, columns - 1)
-    return band * columns + column
+def _outline(bottom: float, top: float, left: float, right: float, points: int = 9) -> np.ndarray:
+    """Closed outline (p, 2) on the map of a cell between sines of the latitude and longitudes (radian)."""
+    fine = np.linspace(-np.pi / 2, np.pi / 2, 2001)
+    first, last = np.interp([np.pi * bottom, np.pi * top], 2 * fine + np.sin(2 * fine), fine)
+    up = np.linspace(first, last, points)
+    there = np.stack([2 / np.pi * left * np.cos(up), np.sin(up)], axis=-1)
+    back = np.stack([2 / np.pi * right * np.cos(up), np.sin(up)], axis=-1)[::-1]
+    return np.concatenate([there, back, there[:1]])
 
 
 def pose_table(dataset: Dataset) -> pd.DataFrame | None:

@@ -25,7 +25,7 @@ Facts = list[tuple[str, str]]
 def describe_dataset(dataset: Dataset) -> dict[str, Facts]:
     """Everything worth knowing about a data set at a glance: title of a group to its lines."""
     groups = {
-        "What it is": _origin(dataset),
+        "Overview": _origin(dataset),
         "Particles": _particles(dataset),
         "Contrast transfer": _contrast_transfer(dataset.particles.ctf) + _ctf_errors(dataset),
         "Signal and noise": describe_snr(dataset),

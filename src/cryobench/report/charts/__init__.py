@@ -1,37 +1,49 @@
-"""Charts of what metrics measured and runs found: small values that the page's scripts and the paper figures draw.
+"""Charts of a data set, of what metrics measured and of what runs found: small values, drawn by ``report.figures``.
 
-``kinds`` says what a chart can be; the other files make them from curves and items of scores, or from the arrays of
-runs (``findings``), one idea each. ``collect_charts`` makes all that there are numbers for.
+``kinds`` says what a chart can be; the other files make them from tables and arrays, one idea each.
+``collect_charts`` makes all that stand on the page by themselves.
 """
 
 from cryobench.report.charts.collect import collect_charts
 from cryobench.report.charts.kinds import (
     Axis,
+    BarChart,
+    Bundle,
     Chart,
     DensityChart,
     DotChart,
+    GraphChart,
     GridChart,
     LineChart,
     Picture,
     PlaneChart,
     Point,
     Reference,
+    ScatterChart,
     Series,
     SnapshotChart,
+    SphereChart,
+    Trail,
 )
 
 __all__ = [
     "Axis",
+    "BarChart",
+    "Bundle",
     "Chart",
     "DensityChart",
     "DotChart",
+    "GraphChart",
     "GridChart",
     "LineChart",
     "Picture",
     "PlaneChart",
     "Point",
     "Reference",
+    "ScatterChart",
     "Series",
     "SnapshotChart",
+    "SphereChart",
+    "Trail",
     "collect_charts",
 ]

@@ -1,16 +1,17 @@
-"""What a chart can be: curves, dots with intervals, points in a plane once or by time, a grid of shares, a density.
+"""What a chart can be: curves, bars, dots with intervals, runs or particles in a plane, grids, fields and graphs.
 
 Colours and dashes are not here: a series belongs to a run, named by its slug, which looks the same in every chart.
 Numbers are in the units their axis names; NaN is not drawn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 from cryobench.report.runs.colourings import Colouring
+from cryobench.report.runs.styles import RunStyle
 
 Section = Literal["fsc", "latents", "classes", "poses", "findings"]
 """Where on the page a picture stands."""
@@ -30,6 +31,8 @@ class Axis:
     logarithmic: bool = False
     inverse: str = ""
     """Title of a second axis at the opposite side that shows one over this one, such as Å over 1/Å."""
+    unit: float = 1.0
+    """What one on this axis is in the inverse of the unit of ``inverse``: 1/Å in a cycle per pixel, for instance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +44,20 @@ class Series:
     y: np.ndarray
     low: np.ndarray | None = None
     high: np.ndarray | None = None
+    counts: np.ndarray | None = None
+    """Items behind each value."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """Many thin curves of one run, one per query particle."""
+
+    slug: str
+    x: np.ndarray
+    curves: np.ndarray
+    """(m, len(x))."""
+    particles: np.ndarray
+    """(m,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +72,28 @@ class Reference:
 
 @dataclass(frozen=True, eq=False)
 class LineChart:
-    """Curves over one axis: joined, in steps over bins, or as points side by side."""
+    """Curves over one axis: joined, in steps over bins, or as points, side by side or where they are ("free")."""
 
     x: Axis
     y: Axis
     series: list[Series]
     references: list[Reference] = field(default_factory=list)
-    shape: Literal["line", "steps", "points"] = "line"
+    shape: Literal["line", "steps", "points", "free"] = "line"
+    bundles: list[Bundle] = field(default_factory=list)
+    styles: Mapping[str, RunStyle] | None = None
+    """How the curves look where they are not of runs."""
+
+
+@dataclass(frozen=True, eq=False)
+class BarChart:
+    """Counts by a value: a histogram."""
+
+    x: Axis
+    y: Axis
+    centres: np.ndarray
+    counts: np.ndarray
+    width: float
+    """Of a bar, along x."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +105,10 @@ class DotChart:
     series: list[Series]
     """``x`` are values, ``low`` and ``high`` their ends, ``y`` the place of the name."""
     references: list[Reference] = field(default_factory=list)
+    own_rows: bool = False
+    """Whether each name is that of a run, so that no legend is needed."""
+    remark: str = ""
+    """Said above the rows, of those that are not there."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +143,10 @@ class GridChart:
     rows: list[str]
     shares: np.ndarray
     """(rows, columns) in [0, 1]."""
-    counts: np.ndarray
-    """(rows, columns) particles."""
+    counts: np.ndarray | None = None
+    """(rows, columns) particles, where shares are of particles."""
+    title: str = "share of the row"
+    """What a share is of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +168,52 @@ class DensityChart:
 
 
 @dataclass(frozen=True, eq=False)
+class SphereChart:
+    """Counts in cells of equal area on the sphere, as a map of equal area (Mollweide)."""
+
+    outlines: list[np.ndarray]
+    """(p, 2) closed outline of each cell on the map, x in [−2, 2] and y in [−1, 1]."""
+    centres: np.ndarray
+    """(c, 2) longitude and latitude of each cell, in degrees."""
+    counts: np.ndarray
+    """(c,)."""
+    title: str
+
+
+@dataclass(frozen=True, eq=False)
+class Trail:
+    """Places of some volumes among particles."""
+
+    name: str
+    places: np.ndarray
+    """(f, 2)."""
+    captions: list[str]
+    """Of each volume."""
+    particles: np.ndarray
+    """(f,) nearest to each."""
+    joined: bool
+    """Whether they are in an order."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScatterChart:
+    """Particles in a plane, coloured by a number of each, with places of volumes among them."""
+
+    x: Axis
+    y: Axis
+    places: np.ndarray
+    """(m, 2)."""
+    particles: np.ndarray
+    """(m,)."""
+    colouring: Colouring | None = None
+    trails: list[Trail] = field(default_factory=list)
+    bare: bool = False
+    """Whether numbers on the axes mean nothing."""
+    plain: bool = False
+    """Whether dots without a colouring are what is shown, and not particles of which something is not known."""
+
+
+@dataclass(frozen=True, eq=False)
 class SnapshotChart:
     """The same particles in a plane at several times, a small panel each."""
 
@@ -144,7 +228,32 @@ class SnapshotChart:
     colouring: Colouring | None = None
 
 
-Chart = LineChart | DotChart | PlaneChart | GridChart | DensityChart | SnapshotChart
+@dataclass(frozen=True, eq=False)
+class GraphChart:
+    """States joined by steps that lead from one to another."""
+
+    x: Axis
+    names: list[str]
+    places: np.ndarray
+    """(s, 2)."""
+    particles: np.ndarray
+    """(s,) of each state: the area of its dot."""
+    edges: np.ndarray
+    """(e, 2) states: from, to."""
+
+
+Chart = (
+    LineChart
+    | BarChart
+    | DotChart
+    | PlaneChart
+    | GridChart
+    | DensityChart
+    | SphereChart
+    | ScatterChart
+    | SnapshotChart
+    | GraphChart
+)
 
 
 @dataclass(frozen=True, eq=False)

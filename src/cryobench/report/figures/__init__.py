@@ -1,45 +1,36 @@
-"""Paper figures: pure functions from tables to ``matplotlib.figure.Figure``, sized for a column or a page width.
+"""Charts and pictures as figures: Vega-Lite, drawn by the browser on the page, and SVG.
 
-Units stand on the axes, fonts are 7 pt or more, colours stay apart for colour-blind readers and in print.
+``draw`` has the one specification of any chart, sized for page or paper; ``curves``, ``planes`` and ``fields`` make
+it from the values of ``report.charts``, out of the parts in ``vega``. ``pictures`` puts images side by side.
 """
 
-from matplotlib.figure import Figure
-
-from cryobench.report.figures.assignments import draw_class_map
-from cryobench.report.figures.card import draw_ctf, draw_particles, draw_poses, draw_states
-from cryobench.report.figures.charts import draw_chart
-from cryobench.report.figures.distributions import draw_assembly, draw_occupancies, draw_spectra, draw_variables
-from cryobench.report.figures.findings import draw_class_volumes, draw_components, draw_frames, draw_motion
-from cryobench.report.figures.latents import draw_latents
-from cryobench.report.figures.scores import draw_cost, draw_forest, draw_fsc
-from cryobench.report.figures.states import draw_gallery
-from cryobench.report.figures.style import RunStyle, save_svg, style_runs
-from cryobench.report.figures.volumes import draw_slices, draw_surfaces
+from cryobench.report.figures.draw import beside, draw_on_page, draw_on_paper, fit, save_svg, to_svg
+from cryobench.report.figures.pictures import (
+    draw_class_volumes,
+    draw_components,
+    draw_frames,
+    draw_gallery,
+    draw_motion,
+    draw_particles,
+    draw_slices,
+    draw_surfaces,
+)
+from cryobench.report.figures.vega import Spec
 
 __all__ = [
-    "Figure",
-    "RunStyle",
-    "draw_assembly",
-    "draw_chart",
-    "draw_class_map",
+    "Spec",
+    "beside",
     "draw_class_volumes",
     "draw_components",
-    "draw_cost",
-    "draw_ctf",
-    "draw_forest",
     "draw_frames",
-    "draw_fsc",
     "draw_gallery",
-    "draw_latents",
     "draw_motion",
-    "draw_occupancies",
+    "draw_on_page",
+    "draw_on_paper",
     "draw_particles",
-    "draw_poses",
     "draw_slices",
-    "draw_spectra",
-    "draw_states",
     "draw_surfaces",
-    "draw_variables",
+    "fit",
     "save_svg",
-    "style_runs",
+    "to_svg",
 ]

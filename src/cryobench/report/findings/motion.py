@@ -4,14 +4,12 @@ Points are those that hold density, seen along the direction in which most of th
 point is at the low end of an axis to where it is at the high end.
 """
 
-from base64 import b64encode
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
-from matplotlib.image import imsave
 
 from cryobench.data import Motion
+from cryobench.report.colours import greys, png_link
 from cryobench.report.findings.volumes import LARGEST_BOX, grey_range
 from cryobench.report.surfaces import reduce_volume
 
@@ -71,10 +69,7 @@ def _choose_points(masses: np.ndarray) -> np.ndarray:
 def animate_motion(view: MotionView, axis: int, colour: str) -> str:
     """SVG that plays the points' way along an axis and back over the map, without a script."""
     size = view.picture.shape[-1]
-    low, high = grey_range(view.picture)
-    buffer = BytesIO()
-    imsave(buffer, view.picture[::-1], cmap="gray", vmin=low, vmax=high, format="png")
-    image = b64encode(buffer.getvalue()).decode()
+    image = png_link(greys(view.picture, *grey_range(view.picture)))
     there = view.paths[axis] * [1, -1] + [0.5, size - 0.5]
     there_and_back = np.concatenate([there, there[-2::-1]])
     dots = []
@@ -88,6 +83,6 @@ def animate_motion(view: MotionView, axis: int, colour: str) -> str:
         dots.append(f'<circle cx="{x:g}" cy="{y:g}" r="{size / 140:.2f}">{"".join(along)}</circle>')
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size} {size}" width="360" height="360">'
-        f'<image href="data:image/png;base64,{image}" width="{size}" height="{size}"/>'
+        f'<image href="{image}" width="{size}" height="{size}"/>'
         f'<g fill="{colour}">{"".join(dots)}</g></svg>'
     )

@@ -5,7 +5,7 @@ table of an earlier report in the same folder is used again where latents, seed 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -57,6 +57,11 @@ class LatentView:
             return places
         noise = stream(SEED, "report/jitter").standard_normal(places.shape)
         return places + JITTER * max(float(np.ptp(places, axis=0).max()), 1e-12) * noise
+
+    def thin(self, most: int) -> "LatentView":
+        """The same with at most so many of the particles, evenly spaced in their order."""
+        rows = np.unique(np.linspace(0, len(self.points) - 1, min(most, len(self.points))).astype(int))
+        return replace(self, points=self.points.iloc[rows])
 
     def project(self, latents: np.ndarray) -> np.ndarray:
         """Any latents (m, d) on the first two principal components (m, 2)."""

@@ -94,11 +94,11 @@ def _compare(blind: Run, knowing: Run, kind: ScoreKind) -> str:
     one, other = _quote(blind, kind), _quote(knowing, kind)
     if _beats(blind, knowing, kind):
         return (
-            f"{one} knows nothing of the heterogeneity and scores above {other}, which knows every label: this score "
+            f"{one} contains no heterogeneity and scores above {other}, which knows every label: this score "
             "hides the heterogeneity here. Read it beside the scores of deviations, of classes and of latents."
         )
     return (
-        f"{one} knows nothing of the heterogeneity; {other} knows every label and does not score below it: this "
+        f"{one} contains no heterogeneity; {other} uses every true label and does not score below it: this "
         "score sees the heterogeneity here."
     )
 

@@ -5,7 +5,6 @@ window.cryobench = {
   data: null,
   surfaces: [],
   moved: [], // surfaces of means moved along components
-  plots: {}, // kind -> function (element) that draws it
   receiveData(value) { this.data = value; },
   receiveSurfaces(value) { this.surfaces = value; },
   receiveMoved(value) { this.moved = value; },

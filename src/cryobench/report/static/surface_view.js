@@ -3,25 +3,21 @@
 "use strict";
 
 (() => {
-  const MOST_SCENES = 8; // browsers keep about sixteen WebGL contexts on one page, phones fewer
-  const loading = new Map(); // key -> promise of { half_width, meshes: [decoded ...] }
+  const MOST_SCENES = 8; // that fit on a screen and turn smoothly
+  const loading = new Map(); // key -> promise of the decoded meshes, one for each level
   const waiting = new Map(); // key -> resolve
 
   const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
 
-  const decode = (mesh, halfWidth) => {
+  // Vertices in units of half the box, and triangles.
+  const decode = (mesh) => {
     const packed = new Uint16Array(bytes(mesh.vertices));
     const faces = mesh.index_bytes === 2 ? new Uint16Array(bytes(mesh.faces)) : new Uint32Array(bytes(mesh.faces));
-    const column = (array, offset, convert, make) => make.from({ length: array.length / 3 }, (_, i) => convert(array[3 * i + offset]));
-    const place = (value) => (value / 65535 * 2 - 1) * halfWidth;
-    const [x, y, z] = [0, 1, 2].map((offset) => column(packed, offset, place, Float32Array));
-    const [i, j, k] = [0, 1, 2].map((offset) => column(faces, offset, (value) => value, Uint32Array));
-    return { x, y, z, i, j, k };
+    return { places: Float32Array.from(packed, (value) => (value / 65535) * 2 - 1), faces: Uint32Array.from(faces) };
   };
 
   cryobench.receiveSurface = (key) => (value) => {
-    const decoded = { half_width: value.half_width, meshes: value.meshes.map((mesh) => decode(mesh, value.half_width)) };
-    waiting.get(key)?.(decoded);
+    waiting.get(key)?.(value.meshes.map(decode));
   };
 
   const load = (key) => {
@@ -42,80 +38,63 @@
     "+": [0, 0, 0.9], "=": [0, 0, 0.9], "-": [0, 0, 1 / 0.9],
   };
 
-  const light = { ambient: 0.42, diffuse: 0.75, specular: 0.18, roughness: 0.6, fresnel: 0.05, facenormalsepsilon: 0, vertexnormalsepsilon: 0 };
-
-  const canDraw = () => {
-    const canvas = document.createElement("canvas");
-    return Boolean(canvas.getContext("webgl2") || canvas.getContext("webgl"));
-  };
-
   // A viewer of sets of panels (query particles, components), whose elements have ids that begin with its name.
   const setUpViewer = (name, sets) => {
     const part = (end) => document.getElementById(`${name}-${end}`);
     if (!part("grid") || !sets.length) return;
-    const HOME = { eye: { x: 1.05, y: -1.35, z: 0.85 }, up: { x: 0, y: 0, z: 1 }, center: { x: 0, y: 0, z: 0 } };
-    let camera = structuredClone(HOME);
-    let linking = false;
+    const home = { azimuth: -0.9, height: 0.46, distance: 4 };
+    let camera = { ...home };
     let shownRuns = [];
 
     const query = () => sets[Number(part("query")?.value ?? 0)];
     const level = () => Number(part("level").value);
-    const drawnScenes = () => [...part("grid").querySelectorAll(".scene.js-plotly-plot")];
+    const scenes = () => [...part("grid").querySelectorAll(".scene")].filter((scene) => scene.show);
 
-    const follow = (leader, turned) => {
-      if (linking || !turned) return;
-      linking = true;
-      camera = structuredClone(turned);
-      const others = drawnScenes().filter((scene) => scene !== leader);
-      Promise.all(others.map((scene) => Plotly.relayout(scene, { "scene.camera": structuredClone(camera) })))
-        .finally(() => { linking = false; });
-    };
-
+    // What a scene shows is drawn again at most once for each picture of the screen.
+    let pending = false;
     const look = (next) => {
       camera = next;
-      for (const scene of drawnScenes()) Plotly.relayout(scene, { "scene.camera": structuredClone(camera) });
+      if (pending) return;
+      pending = true;
+      requestAnimationFrame(() => {
+        pending = false;
+        for (const scene of scenes()) scene.show();
+      });
     };
 
     // Turn the eye about the vertical axis and towards it, in radians, and bring it nearer by a factor.
-    const turn = (around, up, factor) => {
-      const { x, y, z } = camera.eye;
-      const radius = Math.hypot(x, y, z) * factor;
-      const azimuth = Math.atan2(y, x) + around;
-      const height = Math.min(1.5, Math.max(-1.5, Math.asin(z / Math.hypot(x, y, z)) + up));
-      const flat = radius * Math.cos(height);
-      look({ ...structuredClone(HOME), eye: { x: flat * Math.cos(azimuth), y: flat * Math.sin(azimuth), z: radius * Math.sin(height) } });
-    };
+    const turn = (around, up, factor) => look({
+      azimuth: camera.azimuth + around,
+      height: Math.min(1.5, Math.max(-1.5, camera.height + up)),
+      distance: Math.min(12, Math.max(1.2, camera.distance * factor)),
+    });
 
     const draw = async (scene, panel) => {
-      const surface = await load(panel.key);
-      const mesh = surface.meshes[level()];
-      const axis = { visible: false, range: [-surface.half_width, surface.half_width], showspikes: false };
-      const trace = {
-        type: "mesh3d", ...mesh, color: panel.colour, flatshading: false, hoverinfo: "skip", lighting: light,
-        lightposition: { x: -4000, y: -8000, z: 12000 },
-      };
-      const layout = cryobench.layout({
-        margin: { l: 0, r: 0, t: 0, b: 0 }, dragmode: "orbit", uirevision: "keep",
-        scene: { xaxis: axis, yaxis: axis, zaxis: axis, aspectmode: "cube", camera: structuredClone(camera), dragmode: "orbit" },
-      });
-      const isNew = !scene.classList.contains("js-plotly-plot");
-      if (isNew) {
-        // Of a WebGL scene nothing is left on paper: the picture that it takes the place of is printed.
-        const picture = scene.querySelector("img");
-        scene.replaceChildren();
-        if (picture) {
-          picture.className = "on-paper";
-          scene.before(picture);
-        }
+      const mesh = (await load(panel.key))[level()];
+      let canvas = scene.querySelector("canvas");
+      if (!canvas) {
+        canvas = document.createElement("canvas");
+        scene.replaceChildren(canvas);
       }
-      await Plotly.react(scene, [trace], layout, cryobench.config);
-      if (isNew) {
-        scene.on("plotly_relayouting", (change) => follow(scene, change["scene.camera"]));
-        scene.on("plotly_relayout", (change) => follow(scene, change["scene.camera"]));
-      }
+      Object.assign(scene, { mesh, show: () => cryobench.drawMesh(canvas, mesh, panel.colour, camera) });
+      scene.camera = () => camera;
+      scene.show();
       const note = scene.parentElement.querySelector(".note");
       const inside = panel.enclosed ? ` ${panel.enclosed[level()]} nm³` : "";
-      note.textContent = mesh.i.length ? inside : " no surface at this level";
+      note.textContent = mesh.faces.length ? inside : " no surface at this level";
+    };
+
+    // One finger or the mouse turns, two fingers or the wheel with Ctrl zoom.
+    const fingers = new Map();
+    const follow = (event) => {
+      const before = fingers.get(event.pointerId);
+      if (!before) return;
+      const others = [...fingers].filter(([id]) => id !== event.pointerId).map(([, place]) => place);
+      const now = { x: event.clientX, y: event.clientY };
+      fingers.set(event.pointerId, now);
+      if (!others.length) return turn((before.x - now.x) * 0.01, (now.y - before.y) * 0.01, 1);
+      const apart = (place) => Math.max(1, Math.hypot(place.x - others[0].x, place.y - others[0].y));
+      return turn(0, 0, apart(before) / apart(now));
     };
 
     const nameLevel = () => {
@@ -135,9 +114,6 @@
 
     const place = () => {
       const grid = part("grid");
-      for (const scene of drawnScenes()) {
-        if (!shownRuns.includes(scene.parentElement.dataset.run)) Plotly.purge(scene);
-      }
       const existing = new Map([...grid.children].map((figure) => [figure.dataset.run, figure]));
       grid.replaceChildren(...query().panels.filter((panel) => shownRuns.includes(panel.slug)).map((panel) => {
         if (existing.has(panel.slug)) return existing.get(panel.slug);
@@ -194,33 +170,41 @@
       const panels = query().panels;
       shownRuns = panels.toSorted((a, b) => a.rank - b.rank).slice(0, MOST_SCENES).filter((panel) => panel.rank < 3).map(({ slug }) => slug);
       // Start near enough that the true molecule fills the scene.
-      for (const axis of ["x", "y", "z"]) HOME.eye[axis] *= query().zoom;
-      camera = structuredClone(HOME);
+      home.distance *= query().zoom;
+      camera = { ...home };
       place();
       choosers();
       nameLevel();
-      if (!canDraw()) {
+      if (!cryobench.canDrawMeshes()) {
         part("level").disabled = true;
         part("enclosed").textContent = "this browser has no WebGL: pictures at the middle level";
         part("query")?.addEventListener("change", () => { grid.replaceChildren(); place(); });
         return;
       }
       cryobench.drawInView(grid, update);
-      let pending = false;
-      part("level").addEventListener("input", () => {
-        if (pending) return;
-        pending = true;
-        requestAnimationFrame(() => { pending = false; update(); });
-      });
+      part("level").addEventListener("input", update);
       part("query")?.addEventListener("change", () => { place(); update(); });
-      part("reset").addEventListener("click", () => look(structuredClone(HOME)));
+      part("reset").addEventListener("click", () => look({ ...home }));
       grid.addEventListener("keydown", (event) => {
         if (!KEYS[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
         event.preventDefault();
         turn(...KEYS[event.key]);
       });
+      grid.addEventListener("pointerdown", (event) => {
+        const scene = event.target.closest(".scene");
+        if (!scene || event.button) return;
+        fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
+        scene.setPointerCapture(event.pointerId);
+      });
+      grid.addEventListener("pointermove", follow);
+      for (const end of ["pointerup", "pointercancel"]) grid.addEventListener(end, (event) => fingers.delete(event.pointerId));
       // Plain scrolling moves the page, not the camera.
-      grid.addEventListener("wheel", (event) => { if (!event.ctrlKey && !event.metaKey) event.stopPropagation(); }, { capture: true, passive: true });
+      grid.addEventListener("wheel", (event) => {
+        if (!event.target.closest(".scene") || !(event.ctrlKey || event.metaKey)) return;
+        event.preventDefault();
+        turn(0, 0, Math.exp(0.002 * event.deltaY));
+      }, { passive: false });
+      new ResizeObserver(() => look(camera)).observe(grid);
     };
 
     setUp();

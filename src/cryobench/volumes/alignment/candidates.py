@@ -1,11 +1,12 @@
-"""Coarse search: the transforms worth refining, over all rotations, shifts and both hands.
+"""Coarse search over all rotations, shifts and both hands for transforms to be refined.
 
 Two sources of rotations, each a correlation over all of SO(3) by spherical harmonics:
 
-- of the amplitudes |F|, which know neither shift nor hand: F(-k) is the conjugate of F(k), so one rotation R of the
-  amplitudes stands for two of the volume, R as it is and, mirrored by S = diag(1, 1, -1), R Rz(π), for
+- of the amplitudes |F|, which depend on neither shift nor hand: F(-k) is the conjugate of F(k), so one rotation R of
+the
+  amplitudes corresponds to two of the volume, R itself and, mirrored by S = diag(1, 1, -1), R Rz(π), for
   R Rz(π) S = -R;
-- of the volumes about the centres of their dense parts, for each hand, which tells apart what amplitudes confuse.
+- of the volumes about the centres of their dense parts, for each hand, which resolves the ambiguities of amplitudes.
 
 For every rotation found the best shift comes from a cross-correlation by one small inverse transform.
 """
@@ -50,7 +51,7 @@ def find_candidates(objective: Objective, level: int, *, try_mirror: bool) -> li
 
 
 def keep_distinct(candidates: list[Candidate], separation: float, count: int) -> list[Candidate]:
-    """The first ``count``, of either hand, whose rotations lie at least ``separation`` (radian) from those kept."""
+    """The first ``count``, of either hand, whose rotations are at least ``separation`` (radian) from those kept."""
     kept: list[Candidate] = []
     for candidate in candidates:
         same = [other.rotation for other in kept if other.mirrored == candidate.mirrored]
@@ -76,7 +77,7 @@ def _correlate(
             values = spectrum.sample(positions)
             values = values * np.exp(2j * np.pi * (positions @ centre)) if from_centre else np.abs(values)
             expanded = harmonics.expand(values.reshape(band, -1).astype(np.complex64))
-            # Of each shell what depends on direction, to unit norm.
+            # The direction-dependent part of each shell, to unit norm.
             norm = np.linalg.norm(expanded[:, 1:], axis=1, keepdims=True)
             coefficients.append(np.divide(expanded, norm, out=np.zeros_like(expanded), where=norm > 0))
         volume, reference = coefficients
@@ -88,7 +89,7 @@ def _correlate(
 
 
 def _peaks(overlap: Float[np.ndarray, "b a g"]) -> list[np.ndarray]:
-    """Rotations of the greatest overlap that lie apart, best first."""
+    """Rotations of largest overlap that are apart from each other, best first."""
     flat = overlap.ravel()
     pool = np.argpartition(-flat, _POOL)[:_POOL]
     pool = pool[np.lexsort((pool, -flat[pool]))]

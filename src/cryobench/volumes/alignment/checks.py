@@ -1,4 +1,4 @@
-"""What callers give, checked: volumes, masks, resolution."""
+"""Checks of arguments: volumes, masks, resolution."""
 
 from typing import TypeAlias
 
@@ -16,7 +16,7 @@ _WIDEST_DEFAULT = 32
 
 
 def choose_band(box_size: int, pixel_size: float, resolution: float | None) -> int:
-    """Greatest |k| in index units. ValueError if the box or the resolution (Å) does not allow it."""
+    """Largest |k| in index units. ValueError if the box or the resolution (Å) does not allow it."""
     if not pixel_size > 0:
         raise ValueError(f"pixel_size must be positive, got {pixel_size} Å.")
     greatest = largest_band(box_size)
@@ -27,7 +27,7 @@ def choose_band(box_size: int, pixel_size: float, resolution: float | None) -> i
     extent = box_size * pixel_size
     if not extent / greatest <= resolution <= extent / _LEAST_BAND:
         raise ValueError(
-            f"a box of {box_size} voxels of {pixel_size:g} Å is aligned at a resolution of "
+            f"a box of {box_size} voxels of {pixel_size:g} Å can be aligned at a resolution of "
             f"{extent / greatest:.4g} to {extent / _LEAST_BAND:.4g} Å, got {resolution}."
         )
     return int(extent / resolution + 1e-9)
@@ -49,10 +49,10 @@ def check_volume(name: str, volume: AnyVolume) -> Volume:
 
 
 def check_mask(mask: AnyVolume, box_size: int) -> Volume:
-    """The mask as a tensor. ValueError if it is of another box than the volumes, or leaves [0, 1]."""
+    """The mask as a tensor. ValueError if its box is not that of the volumes, or values are outside [0, 1]."""
     tensor = check_volume("the mask", mask)
     if tensor.shape[-1] != box_size:
         raise ValueError(f"the mask has {tensor.shape[-1]} voxels an axis, the volumes {box_size}.")
     if tensor.min() < 0 or tensor.max() > 1:
-        raise ValueError(f"mask values lie in [0, 1], got {float(tensor.min())} to {float(tensor.max())}.")
+        raise ValueError(f"mask values must be in [0, 1], got {float(tensor.min())} to {float(tensor.max())}.")
     return tensor

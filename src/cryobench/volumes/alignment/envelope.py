@@ -1,7 +1,7 @@
-"""Where a volume's particle lies, found in a coarse copy: a soft envelope, and its centre; masks in another frame.
+"""Soft envelope of a volume's particle from a coarse copy, and its centre; masks in another frame.
 
 Noise outside the particle does not help to find a rotation and, far from the centre, disturbs it most: at an SNR of
-0.1 the envelope cuts the angular error to a quarter. It is generous, as what it leaves out cannot help either.
+0.1 the envelope reduces the angular error to a quarter. It is generous, since density outside cannot help.
 """
 
 from dataclasses import dataclass
@@ -33,11 +33,11 @@ class Envelope:
 
 
 def find_envelope(volume: Volume) -> Envelope:
-    """Envelope of what stands out of a volume smoothed by a Gaussian of about 1/30 of the box.
+    """Envelope of the density above noise in a volume smoothed by a Gaussian of about 1/30 of the box.
 
-    The level is four standard deviations of the smoothed noise (judged by the median deviation, most voxels being
-    solvent), but at least a tenth and at most a quarter of the greatest value. A volume whose lowest value is
-    further from 0 than its highest counts as negative. It has had its background taken away.
+    The level is four standard deviations of the smoothed noise (estimated from the median deviation, most voxels
+    being solvent), but at least a tenth and at most a quarter of the largest value. A volume whose lowest value is
+    further from 0 than its highest counts as negative. Its background must have been subtracted.
     """
     size = min(volume.shape[-1], _BOX)
     squared = (frequency_grid(size, 3) * size).square().sum(dim=-1)
@@ -47,11 +47,11 @@ def find_envelope(volume: Volume) -> Envelope:
         smooth = -smooth
     greatest = float(smooth.max())
     if not greatest > 0:
-        raise ValueError("a volume holds nothing but its finest detail: nothing to align.")
+        raise ValueError("a volume has only its finest detail: nothing to align.")
     noise = 1.4826 * float((smooth - smooth.median()).abs().median())
     level = float(np.clip(_NOISE_LEVELS * noise, _LEAST_LEVEL * greatest, _GREATEST_LEVEL * greatest))
     mask = make_soft_mask(smooth, 1.0, threshold=level, dilation=_DILATION, edge=_EDGE)
-    # Sums are NumPy's, in one order: those of torch hang on the number of threads.
+    # Sums are NumPy's, in one order: those of torch depend on the number of threads.
     excess = (smooth - level).clamp(min=0).numpy().astype(np.float64)
     axis = (np.arange(size) - size // 2) / size
     sums = [(excess.sum(axis=axes) * axis).sum() for axes in ((0, 1), (0, 2), (1, 2))]
@@ -66,13 +66,13 @@ def carry(
     Linear interpolation, 0 outside; grids of any two sizes over the same box.
     """
     # grid_sample's coordinates run from -1 at the first voxel's outer face to 1 at the last's, so one turns the
-    # centre voxels' places into them: x = (2 i + 1) / n - 1 for voxel i, and the centre is n // 2.
+    # centre voxels' positions into them: x = (2 i + 1) / n - 1 for voxel i, and the centre is n // 2.
     ahead, centre = (torch.tensor((2 * (n // 2) + 1) / n - 1) for n in (box_size, mask.shape[-1]))
     back = torch.from_numpy(np.ascontiguousarray(matrix.T))
     offset = centre - back @ (ahead + 2 * torch.from_numpy(shift))
     axis = (2 * torch.arange(box_size) + 1).double() / box_size - 1
     z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
-    # Place by place, not as a product of matrices, whose bits hang on where a place stands.
+    # Element by element, not as a product of matrices, whose bits depend on the position in the array.
     places = [row[0] * x + row[1] * y + row[2] * z + start for row, start in zip(back, offset, strict=True)]
     grid = torch.stack(places, dim=-1).float()
     return torch.nn.functional.grid_sample(mask[None, None].float(), grid[None], align_corners=False)[0, 0]

@@ -8,7 +8,7 @@ A function on concentric shells is f(r, s) = Σ f_lm(r) Y_lm(s). Turned by R = R
 a small matrix product for every β of a grid. l = 0 is left out: it does not depend on R.
 
 Source: Kostelec & Rockmore, "FFTs on the rotation group", J. Fourier Anal. Appl. 14 (2008); for volumes Kovacs &
-Wriggers, Acta Cryst. D58 (2002) 1282. At this size matrix products take the place of their FFT.
+Wriggers, Acta Cryst. D58 (2002) 1282. At this size matrix products replace their FFT.
 """
 
 from functools import lru_cache
@@ -18,9 +18,9 @@ from jaxtyping import Complex, Float
 from scipy.special import sph_harm_y
 
 ORDER = 16
-"""Greatest l."""
+"""Largest l."""
 STEPS = 60
-"""Angles α and γ of a full turn; β has half as many steps, both poles included."""
+"""Angles α and γ per full turn; β has half as many steps, both poles included."""
 
 
 def expand(values: Complex[np.ndarray, "r p"] | Float[np.ndarray, "r p"]) -> Complex[np.ndarray, "r c"]:
@@ -36,7 +36,7 @@ def sphere_directions() -> Float[np.ndarray, "p 3"]:
 
 
 def flip(coefficients: Complex[np.ndarray, "r c"]) -> Complex[np.ndarray, "r c"]:
-    """Coefficients of the function with z reversed: Y_lm takes the sign (-1)^(l + m)."""
+    """Coefficients of the function with z reversed: Y_lm gets the sign (-1)^(l + m)."""
     signs = [(-1.0) ** (degree + order) for degree in range(ORDER + 1) for order in range(-degree, degree + 1)]
     return coefficients * np.array(signs)
 
@@ -44,7 +44,7 @@ def flip(coefficients: Complex[np.ndarray, "r c"]) -> Complex[np.ndarray, "r c"]
 def correlate_rotations(
     volume: Complex[np.ndarray, "r c"], reference: Complex[np.ndarray, "r c"]
 ) -> Float[np.ndarray, "b a g"]:
-    """Overlap of the reference with the volume turned by each of ``grid_rotations``, [β, α, γ]."""
+    """Overlap of the reference with the volume rotated by each of ``grid_rotations``, [β, α, γ]."""
     phases = _phases()
     mixed = [reference[:, window].conj().T @ volume[:, window] for window in map(_window, range(ORDER + 1))]
     overlap = np.empty((STEPS // 2 + 1, STEPS, STEPS), dtype=np.float32)

@@ -1,7 +1,7 @@
 """Compiled sampling of a volume's spectrum between grid points, and the correlation of two spectra with its slopes.
 
-The spectrum is laid out by ``alignment.spectrum``: half of it (x ≥ 0) with a border, ``centre`` being the index of
-frequency 0 on z and y, index 1 that on x. It is read with cubic B-splines, 4 x 4 x 4 taps. Sums are made in double
+The spectrum is in the layout of ``alignment.spectrum``: half of it (x ≥ 0) with a border, ``centre`` being the index
+of frequency 0 on z and y, index 1 that on x. It is read with cubic B-splines, 4 x 4 x 4 taps. Sums are made in double
 precision, in one order, by one thread: the bits depend on nothing else. All functions release the GIL.
 """
 
@@ -13,7 +13,7 @@ from numba import njit
 _FLAGS = {"contract", "nsz"}
 _TERMS = 6
 SUMS = 1 + _TERMS + _TERMS * (_TERMS + 1) // 2
-"""Length of what ``accumulate`` returns: the sum, its gradient, the upper triangle of the curvature."""
+"""Length of the output of ``accumulate``: the sum, its gradient, the upper triangle of the curvature."""
 
 
 @njit(nogil=True, cache=True, inline="always", fastmath=_FLAGS)

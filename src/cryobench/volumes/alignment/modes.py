@@ -1,4 +1,4 @@
-"""Alignment of one volume, or of many, onto references: what callers use."""
+"""Alignment of one volume, or of many, to references: the public functions."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -29,7 +29,7 @@ def align(
     resolution: float | None = None,
     try_mirror: bool = True,
 ) -> Alignment:
-    """Rotation, shift and hand that bring a volume onto a reference.
+    """Rotation, shift and hand that align a volume to a reference.
 
     Parameters
     ----------
@@ -39,13 +39,13 @@ def align(
         Å. With the default 1 shifts are in voxels.
     mask
         (z, y, x) in the reference's frame, in [0, 1]: the part of the reference that is looked for. By default each
-        volume is seen within a generous envelope of its own, and the noise around it not at all.
+        volume is masked by its own generous envelope, which removes the noise around it.
     resolution
         Finest detail used, in Å. Default: 3 voxels, or 1/32 of the box where that is coarser.
     try_mirror
         Whether the volume may be of the other hand. Hands of like score (to 1e-4) leave it unmirrored.
 
-    A symmetric reference has several right answers, of which one is given.
+    A symmetric reference has several solutions, of which one is returned.
 
     Raises
     ------
@@ -79,25 +79,25 @@ def align_all(
     resolution: float | None = None,
     try_mirror: bool = True,
 ) -> list[Alignment]:
-    """Alignments of many volumes, each onto its own reference.
+    """Alignments of many volumes, each to its own reference.
 
     Parameters
     ----------
     volumes, references
         Sequences of one length; items are taken when needed, so that they may be read from files.
     mode
-        ``"none"``: nothing moves, the scores are those of the volumes as they are. ``"reconstruction"``: one
+        ``"none"``: no transform, the scores are those of the unaligned volumes. ``"reconstruction"``: one
         transform for all, the best for up to six of the pairs together, evenly spaced; one `Alignment`, repeated.
         ``"volume"``: one transform for each.
     pixel_size, mask, resolution, try_mirror
-        As for `align`, whose errors these are too.
+        As for `align`, which also lists the errors.
 
     Raises
     ------
     ValueError
         If there is no volume, or another number of references.
     UnknownName
-        If there is no such mode.
+        If the mode is unknown.
     """
     if mode not in MODES:
         raise UnknownName("alignment mode", mode, MODES)

@@ -1,15 +1,15 @@
-"""What alignment maximises: a weighted mean of the Fourier shell correlations of a band.
+"""Objective of the alignment: a weighted mean of the Fourier shell correlations of a band.
 
-In the search every shell counts alike whatever its power, as in an FSC curve, so that neither sharpening nor a filter
-of one of the volumes moves the answer. A shell's norm hardly changes under a rotation; with the norms at rest the
+In the search every shell has the same weight whatever its power, as in an FSC curve, so that neither sharpening nor a
+filter of one of the volumes changes the result. A shell's norm hardly changes under a rotation; with fixed norms the
 score is linear in the transformed volume, and its derivatives are exact and cheap.
 
 For the last refinement the weight of a shell of N frequencies is N ρ / (1 − ρ²), ρ its correlation as found so far:
 the derivative of the log-likelihood −½ Σ N log(1 − ρ²) of a reference seen through an unknown factor and unknown
-noise in each shell. There the few frequencies of a low shell do feel the rotation in their norm, so a shell's
-correlation c / √p, with c the product and p the power relative to their values at rest, counts as c − ρ (p − 1) / 2.
+noise in each shell. There the norm of the few frequencies of a low shell does depend on the rotation, so a shell's
+correlation c / √p, with c the product and p the power relative to their initial values, counts as c − ρ (p − 1) / 2.
 
-Shells with less than about a millionth of the power of the strongest hold little but errors of interpolation: their
+Shells with less than about a millionth of the power of the strongest contain mainly interpolation errors: their
 weight falls to zero.
 """
 
@@ -28,9 +28,9 @@ _LEAST_SCALE = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """A volume and the reference it is brought onto.
+    """A volume and the reference to which it is aligned.
 
-    ``volume_norms`` and ``reference_norms`` are root mean squares over shells, ``trust`` lies in [0, 1] and falls
+    ``volume_norms`` and ``reference_norms`` are root mean squares over shells, ``trust`` is in [0, 1] and falls
     with a shell's power.
     """
 
@@ -45,7 +45,7 @@ class Pair:
 class Evaluation:
     """Score with gradient (6,) and curvature (6, 6) by rotation vector (radian) and shift (fraction of the box).
 
-    The curvature is positive: about what is lost by the square of a step, twice.
+    The curvature is positive: about twice the loss per square of a step.
     """
 
     score: float
@@ -55,10 +55,10 @@ class Evaluation:
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """Score of one transform that brings every pair's volume onto its reference: the mean over pairs.
+    """Score of one transform that aligns every pair's volume to its reference: the mean over pairs.
 
-    ``weights`` are those of each pair's shells, ``correlations`` their FSC near the transform sought, None while it
-    is not known. Derived: ``targets`` and ``curvatures``, each pair's factors at the lattice's points, and
+    ``weights`` are those of each pair's shells, ``correlations`` their FSC near the transform sought, None while
+    unknown. Derived: ``targets`` and ``curvatures``, each pair's factors at the lattice's points, and
     ``totals``, the sum of the weights within each band.
     """
 
@@ -86,7 +86,7 @@ class Objective:
         object.__setattr__(self, "totals", totals)
 
     def evaluate(self, matrix: Float[np.ndarray, "3 3"], shift: Float[np.ndarray, "3"], level: int) -> Evaluation:
-        """Score in the band number ``level`` of the lattice, for V'(k) = exp(-2πi k·shift) V(k matrix)."""
+        """Score in band ``level`` of the lattice, for V'(k) = exp(-2πi k·shift) V(k matrix)."""
         end = self.lattice.ends[level]
         sums = np.zeros(kernel.SUMS)
         known = self.correlations is not None
@@ -99,7 +99,7 @@ class Objective:
         curvature = np.zeros((6, 6))
         curvature[np.triu_indices(6)] = sums[7:]
         curvature += np.triu(curvature, 1).T
-        # The sum counts the whole volume; what pulls back is the part it shares with the reference.
+        # The sum counts the whole volume; the curvature comes from the part in common with the reference.
         scale = 1.0 if known else max(float(sums[0]), _LEAST_SCALE)
         return Evaluation(float(sums[0]), sums[1:7], scale * curvature)
 
@@ -119,13 +119,13 @@ class Objective:
         ]
 
     def score(self, matrix: Float[np.ndarray, "3 3"], shift: Float[np.ndarray, "3"]) -> float:
-        """Mean of the FSC over the shells of the widest band, weighted by trust alone, and over pairs."""
+        """Mean of the FSC over the shells of the widest band, weighted only by trust, and over pairs."""
         curves = self.measure(matrix, shift)
         total = sum(float((pair.trust * curve).sum()) for pair, curve in zip(self.pairs, curves, strict=True))
         return total / sum(float(pair.trust.sum()) for pair in self.pairs)
 
     def weighted_by_likelihood(self, matrix: Float[np.ndarray, "3 3"], shift: Float[np.ndarray, "3"]) -> "Objective":
-        """The objective with shells weighted by what they tell, judged by the correlations under a transform."""
+        """The objective with shells weighted by their information, from the correlations under a transform."""
         counts = np.bincount(self.lattice.shells)
         weights, correlations = [], []
         for pair, curve in zip(self.pairs, self.measure(matrix, shift), strict=True):
@@ -139,7 +139,7 @@ class Objective:
 
 
 def make_objective(spectra: list[tuple[Spectrum, Spectrum]], lattice: Lattice) -> Objective:
-    """Objective of (volume, reference) pairs in which every shell counts alike."""
+    """Objective of (volume, reference) pairs in which every shell has the same weight."""
     positions = lattice.points.astype(np.float64)
     pairs = []
     for volume, reference in spectra:

@@ -1,8 +1,8 @@
-"""One alignment to be found: volumes and their references, seen within masks.
+"""Alignment problem: volumes and their references, within masks.
 
-In the search each volume is seen within its own envelope. These differ a little between a volume and its reference,
-which draws the answer by tenths of a degree; so for the last refinement and the score both are seen within one mask,
-carried from one frame to the other by the transform found: the union of both envelopes, or the mask given.
+In the search each volume is masked by its own envelope. These differ slightly between a volume and its reference,
+which biases the result by tenths of a degree; so for the last refinement and the score both are masked by one mask,
+transformed from one frame to the other: the union of both envelopes, or the mask given.
 """
 
 from collections.abc import Sequence
@@ -33,11 +33,11 @@ class Problem:
 
     @property
     def box_size(self) -> int:
-        """Voxels an axis of the volumes given."""
+        """Voxels per axis of the given volumes."""
         return self.pairs[0][0].box_size
 
     def make_search_objective(self) -> Objective:
-        """Objective for a search from nowhere: every volume within its own envelope, references within the mask."""
+        """Objective for a global search: every volume within its own envelope, references within the mask."""
         spectra = []
         for volume, reference in self.pairs:
             mask = reference.spread_envelope() if self.mask is None else self.mask
@@ -45,7 +45,7 @@ class Problem:
         return make_objective(spectra, self.lattice)
 
     def make_final_objective(self, candidate: Candidate) -> Objective:
-        """Objective near a candidate: both of a pair within one mask."""
+        """Objective near a candidate: both volumes of a pair within one mask."""
         forth = candidate.matrix, candidate.shift
         back = candidate.matrix.T, -candidate.matrix.T @ candidate.shift
         spectra = []
@@ -68,13 +68,13 @@ def pose_problem(
     mask: AnyVolume | None,
     resolution: float | None,
 ) -> Problem:
-    """Problem of one transform for all pairs. ValueError for what cannot be aligned: see ``modes.align``."""
+    """Problem of one transform for all pairs. ValueError if volumes cannot be aligned: see ``modes.align``."""
     moving = [check_volume("the volume", volume) for volume in volumes]
     still = [check_volume("the reference", reference) for reference in references]
     sizes = [volume.shape[-1] for volume in (*moving, *still)]
     if len(set(sizes)) > 1:
         raise ValueError(
-            f"volumes and references share one box: the volume has {sizes[0]} voxels an axis, another "
+            f"volumes and references must have one box size: the volume has {sizes[0]} voxels an axis, another "
             f"{next(size for size in sizes if size != sizes[0])}. Resample one (fourier_crop, fourier_pad)."
         )
     band = choose_band(sizes[0], pixel_size, resolution)

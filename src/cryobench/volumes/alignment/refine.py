@@ -33,7 +33,7 @@ def refine(
 ) -> Candidate:
     """Climb to the next maximum in band number ``level``, in at most ``steps`` evaluations.
 
-    Done when a step moves no point of the box's inscribed ball by more than ``tolerance`` of the box's size.
+    Converged when a step moves no point of the box's inscribed ball by more than ``tolerance`` of the box's size.
     """
     best = candidate
     found = objective.evaluate(best.matrix, best.shift, level)

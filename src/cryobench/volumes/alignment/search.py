@@ -1,8 +1,8 @@
 """The search for the best transform over all rotations, shifts and both hands, coarse to fine.
 
 1. Candidates from correlations over all of SO(3) at low frequencies (``candidates``), each with its best shift.
-2. The best of each hand climb by exact gradients through widening bands (``refine``); few are left at each.
-3. The last of each hand is refined in the whole band, in one mask with the reference (``problem``), with shells
+2. The best of each hand climb by exact gradients through widening bands (``refine``); few are kept at each.
+3. The last of each hand is refined in the full band, in one mask with the reference (``problem``), with shells
    weighted by how well they agree (``objective``).
 
 No random numbers: the same input gives the same bits.
@@ -21,12 +21,12 @@ _SEPARATIONS = np.deg2rad(10.0), np.deg2rad(3.0)
 
 
 def choose_bands(band: int) -> tuple[int, ...]:
-    """The bands gone through on the way to the widest, which is the last of them."""
+    """Successive bands up to the widest, which is the last of them."""
     return (*(step for step in _SEARCH_BANDS if step < band), band)
 
 
 def search_transforms(objective: Objective, *, try_mirror: bool) -> list[Candidate]:
-    """The best transform of each hand tried, unmirrored first, to within a degree or so."""
+    """The best transform of each hand tried, unmirrored first, to within about a degree."""
     level = _level(objective, _COARSE_LEVEL)
     found = find_candidates(objective, level, try_mirror=try_mirror)
     hands = (False, True) if try_mirror else (False,)
@@ -34,8 +34,8 @@ def search_transforms(objective: Objective, *, try_mirror: bool) -> list[Candida
 
 
 def polish(objective: Objective, candidate: Candidate) -> Candidate:
-    """Refinement in the whole band, shells weighted by how well they agree; the score is that weighted one."""
-    # Twice, as the weights come from the correlations at the transform reached.
+    """Refinement in the full band, shells weighted by their agreement; the score is the weighted one."""
+    # Twice, since the weights come from the correlations at the transform reached.
     for _ in range(2):
         weighted = objective.weighted_by_likelihood(candidate.matrix, candidate.shift)
         candidate = refine(weighted, candidate, _level(objective, None), steps=15, tolerance=1e-5)
@@ -51,7 +51,7 @@ def _climb(objective: Objective, candidates: list[Candidate]) -> Candidate:
 
 
 def _level(objective: Objective, wanted: int | None) -> int:
-    """The number of a band, or of the last if there is no such band."""
+    """Index of a band, or of the last if it does not exist."""
     last = len(objective.lattice.bands) - 1
     return last if wanted is None else min(wanted, last)
 

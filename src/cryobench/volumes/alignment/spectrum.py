@@ -1,9 +1,9 @@
-"""Spectra prepared for alignment: the low frequencies of a volume, laid out to be read between grid points.
+"""Spectra prepared for alignment: the low frequencies of a volume, in a layout for interpolation.
 
-Of the volume the level at the box's faces is taken away, so that what lies outside the box (zero) goes on smoothly.
-Then it is cropped in Fourier space to little more than the band, masked, divided by the transform of the cubic
+The level at the box's faces is subtracted, so that the volume continues smoothly outside the box (zero).
+Then it is cropped in Fourier space to slightly more than the band, masked, divided by the transform of the cubic
 B-spline, zero-padded to twice its size and transformed: the gridding method, whose error is the B-spline's images,
-below 0.5 % for what lies within a third of the box about its centre.
+below 0.5 % within a third of the box about its centre.
 """
 
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ _BORDER = 3
 class Spectrum:
     """Frequencies up to ``band`` of a volume of ``box_size`` voxels.
 
-    ``grid`` (z, y, 2x) holds real and imaginary parts in turn; the zero frequency is at ``centre``, ``centre`` and
-    x = 1, neighbours are half an index unit apart.
+    ``grid`` (z, y, 2x) holds real and imaginary parts alternating; the zero frequency is at ``centre``, ``centre``
+    and x = 1, neighbours are half an index unit apart.
     """
 
     grid: Float32[np.ndarray, "z y x2"]
@@ -61,9 +61,9 @@ class Spectrum:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A volume of ``box_size`` voxels with little more than the band's detail, on a coarser grid if that will do.
+    """A volume of ``box_size`` voxels with slightly more than the band's detail, on a coarser grid if that suffices.
 
-    ``values`` (z, y, x) are without background; the envelope has a grid of its own, no finer.
+    ``values`` (z, y, x) are without background; the envelope has its own grid, no finer.
     """
 
     values: Volume
@@ -77,9 +77,9 @@ class Prepared:
 
 
 def prepare_volume(volume: Volume, band: int) -> Prepared:
-    """A cubic volume ready for spectra with |k| up to ``band`` (index units of its box)."""
+    """A cubic volume prepared for spectra with |k| up to ``band`` (index units of its box)."""
     box_size = len(volume)
-    # NumPy adds up in one order; means of torch hang on the number of threads.
+    # NumPy sums in one order; means of torch depend on the number of threads.
     array = volume.numpy()
     faces = [array.take(index, axis).mean(dtype=np.float64) for axis in range(3) for index in (0, -1)]
     volume = volume - float(np.mean(faces))
@@ -109,12 +109,12 @@ def make_spectrum(volume: Prepared, mask: Volume) -> Spectrum:
 
 
 def largest_band(box_size: int) -> int:
-    """Greatest ``band`` that a box of this size can give."""
+    """Largest ``band`` of a box of this size."""
     return (box_size - _BORDER) // 2
 
 
 def _smooth_size(least: int) -> int:
-    """Smallest even number, of the prime factors 2, 3 and 5, that is not below ``least``."""
+    """Smallest even number with prime factors 2, 3 and 5 that is at least ``least``."""
     size = least + least % 2
     while True:
         rest = size

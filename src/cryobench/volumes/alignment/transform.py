@@ -1,4 +1,4 @@
-"""A rigid transform that brings one volume onto another, as a value: applied, inverted, saved, loaded."""
+"""A rigid transform that aligns one volume to another, as a value: applied, inverted, saved, loaded."""
 
 import json
 import os
@@ -28,22 +28,22 @@ class Alignment:
     rotation
         R (3, 3), proper, acting on (x, y, z).
     shift
-        t (3,), (x, y, z) in Å: the way the volume goes after the rotation.
+        t (3,), (x, y, z) in Å: translation of the volume after the rotation.
     mirrored
-        Whether the volume is of the other hand than the reference.
+        Whether the volume has the other hand than the reference.
     score
         Mean Fourier shell correlation of the aligned volume and the reference over the shells used, within a soft
         envelope of both, or the mask given: 1 for equal volumes.
     other_hand_score
         The best score of the hand not chosen; None where it was not tried.
     pixel_size
-        Å of the volumes it was found on, and of those it is applied to unless said otherwise.
+        Å of the volumes it was computed from, and of those it is applied to unless given.
 
     Raises ValueError if R is not a rotation or a number is not finite.
 
     Examples
     --------
-    A volume that has to go 3 Å along x, its z reversed first:
+    A volume that must be translated by 3 Å along x, its z reversed first:
 
     >>> import numpy as np
     >>> alignment = Alignment(np.eye(3), np.array([3.0, 0.0, 0.0]), mirrored=True, score=1.0, pixel_size=1.5)
@@ -75,7 +75,7 @@ class Alignment:
 
     @classmethod
     def identity(cls, *, score: float, pixel_size: float = 1.0) -> Self:
-        """The transform that moves nothing."""
+        """The identity transform."""
         return cls(np.eye(3), np.zeros(3), False, score, None, pixel_size)
 
     @property
@@ -84,10 +84,10 @@ class Alignment:
         return self.rotation @ MIRROR if self.mirrored else self.rotation.copy()
 
     def apply(self, volumes: _AnyVolumes, *, pixel_size: float | None = None) -> _AnyVolumes:
-        """One volume (z, y, x) or several (k, z, y, x) brought into the reference's frame, float32.
+        """One volume (z, y, x) or several (k, z, y, x) in the reference's frame, float32.
 
-        Of ``pixel_size`` Å, by default that of the alignment. Frequencies with |k| ≥ n / 2 are dropped: see
-        `rotate_volume`, whose errors these are.
+        ``pixel_size`` in Å defaults to that of the alignment. Frequencies with |k| ≥ n / 2 are dropped: see
+        `rotate_volume`, whose errors also apply.
         """
         size = self.pixel_size if pixel_size is None else pixel_size
         options = {"pixel_size": size, "mirrored": self.mirrored}
@@ -99,7 +99,7 @@ class Alignment:
     def apply_to_poses(
         self, rotations: RotationArray, shifts: ShiftArray
     ) -> tuple[Float[np.ndarray, "n 3 3"], Float[np.ndarray, "n 2"]]:
-        """Poses relative to the aligned volume, of which the same images are seen as of the volume at the old ones.
+        """Poses relative to the aligned volume that give the same images as the old poses of the volume.
 
         Parameters
         ----------
@@ -108,8 +108,8 @@ class Alignment:
 
         Returns
         -------
-        The same for the aligned volume: P R^T, or S P S R^T if mirrored (a projection does not know which way z
-        runs), and the shift by what the particle's rotation makes of t.
+        The same for the aligned volume: P R^T, or S P S R^T if mirrored (a projection does not depend on the
+        direction of z), and the shift changed by t rotated to the particle's frame.
         """
         turned = MIRROR @ rotations @ MIRROR if self.mirrored else np.asarray(rotations)
         turned = turned @ self.rotation.T
@@ -142,7 +142,7 @@ class Alignment:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what ``save`` wrote. FormatError if the file is of another kind or a value is missing or unfit."""
+        """Read the output of ``save``. FormatError if the file is of another kind, or a value missing or invalid."""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content["format"] != _FORMAT:
@@ -159,6 +159,6 @@ class Alignment:
                 float(content["pixel_size"]),
             )
         except KeyError as error:
-            raise FormatError(f"{path} is no alignment: it has no entry {error}.") from error
+            raise FormatError(f"{path} is not an alignment: it has no entry {error}.") from error
         except (ValueError, TypeError) as error:
-            raise FormatError(f"{path} is no alignment: {error}.") from error
+            raise FormatError(f"{path} is not an alignment: {error}.") from error

@@ -27,7 +27,7 @@ def show(
     print_summary(loaded)
     if output is not None:
         from cryobench.cli.progress import Bars
-        from cryobench.report.card.page import write_card
+        from cryobench.report.pages.card import write_card
 
         page = write_card(loaded, output, progress=Bars())
         typer.echo(f"\n-> {page}")

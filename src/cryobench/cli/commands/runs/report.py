@@ -25,8 +25,8 @@ def report(
     """
     from cryobench.cli.progress import Bars
     from cryobench.reconstruction.engine import RunContext
-    from cryobench.report.page import check_page_folder
-    from cryobench.report.runs.site import write_report
+    from cryobench.report.pages.folder import check_page_folder
+    from cryobench.report.pages.report import write_report
     from cryobench.runs.score import load_dataset_of, load_or_score
 
     check_page_folder(output, kind="report")

@@ -1,7 +1,7 @@
-"""Packed spectra times the phases of shifts, compiled: every entry by the same operations, wherever it lies.
+"""Packed spectra times the phases of shifts, compiled: every entry by the same operations, at any position.
 
-PyTorch's complex products round the last entries of an array, and of the part of each thread, in another way than the
-rest, so that a particle would come out differently alone and in a block.
+PyTorch's complex products round the last entries of an array, and of each thread's part, differently from the
+rest, so that a particle's result would depend on whether it is alone or in a block.
 """
 
 import numpy as np

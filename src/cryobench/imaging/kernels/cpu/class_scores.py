@@ -1,4 +1,4 @@
-"""Scores of K interleaved volumes against packed images at given poses, on the CPU: no slice is ever stored."""
+"""Scores of K interleaved volumes against packed images at given poses, on the CPU, without storing slices."""
 
 import numpy as np
 from numba import njit
@@ -8,7 +8,7 @@ from cryobench.imaging.kernels.cpu.taps import FLAGS
 from cryobench.imaging.kernels.cpu.voxel import gather_voxel, turn
 
 _AHEAD = 6
-"""Entries by which memory is asked for in advance."""
+"""Entries by which memory is prefetched."""
 
 
 @njit(nogil=True, fastmath=FLAGS, cache=True)
@@ -50,7 +50,7 @@ def score(
         r = rotations[i]
         for p in range(count):
             point = turn(r, frequencies[p, 0], frequencies[p, 1])
-            # The grid does not fit in cache: ask early for what an entry further along will need.
+            # The grid does not fit in cache: prefetch for an entry further along.
             later = min(p + _AHEAD, count - 1)
             x, y, z = turn(r, frequencies[later, 0], frequencies[later, 1])
             if x < f4(0):

@@ -6,7 +6,7 @@ from numba import njit
 from cryobench.imaging.kernels.cpu.taps import FLAGS
 
 SETTLED = 0.02
-"""Largest change of a logarithm at which the iteration ends."""
+"""Largest change of a logarithm at convergence."""
 
 
 @njit(nogil=True, cache=True, fastmath=FLAGS)

@@ -1,6 +1,6 @@
 """One column of a covariance, of one half-set and some images: the innermost loop of RECOVAR's least squares.
 
-``methods.recovar.columns`` says the equations, has the same in plain PyTorch, and is tested against dense sums.
+``methods.recovar.columns`` gives the equations and the same in plain PyTorch; tested against dense sums.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from cryobench.imaging.kernels.cpu.taps import FLAGS, linear_taps
 from cryobench.imaging.kernels.cpu.voxel import mirror, turn
 
 CHANNELS = 5
-"""Floats a voxel: B for Re a (re, im), B for Im a (re, im), H."""
+"""Floats per voxel: B for Re a (re, im), B for Im a (re, im), H."""
 
 _MOST_NEAR = 128
 
@@ -22,11 +22,11 @@ def add_columns(
 ):
     """Add some images to the sums of one column, in place.
 
-    ``column`` (3,) float32 (x, y, z); ``images`` which of the batch; ``residual`` (m, p) complex64, ``ctf`` (m, p);
+    ``column`` (3,) float32 (x, y, z); ``images`` indices in the batch; ``residual`` (m, p) complex64, ``ctf`` (m, p);
     ``frequencies`` (p, 2); ``lookup`` (2r + 1, 2r + 1) by (ky, kx) 1 + packed index, negative where the
-    entry is stored as its mate, 0 for none; ``deviation`` (p,) root of the noise power;
+    Friedel mate is stored, 0 for none; ``deviation`` (p,) root of the noise power;
     ``overlap`` (m, d, d) the squared image masks' spectra near 0; ``width`` of the triangular kernel; ``grid`` flat
-    (z, y, x, 5) on the bordered half-grid of which ``center`` and ``center_x`` are the origin.
+    (z, y, x, 5) on the bordered half-grid with origin ``center`` and ``center_x``.
     """
     f4 = np.float32
     u8 = np.uint64
@@ -46,7 +46,7 @@ def add_columns(
     limit = width * f4(1.7320508)
     for i in images:
         r = rotations[i]
-        # Where the column lies in the frame of the image.
+        # The column's frequency in the frame of the image.
         qx = r[0, 0] * column[0] + r[0, 1] * column[1] + r[0, 2] * column[2]
         qy = r[1, 0] * column[0] + r[1, 1] * column[1] + r[1, 2] * column[2]
         qz = r[2, 0] * column[0] + r[2, 1] * column[1] + r[2, 2] * column[2]
@@ -91,7 +91,7 @@ def add_columns(
             values[p, 1] = im * a_re
             values[p, 2] = re * a_im
             values[p, 3] = im * a_im
-        # What the noise alone gives: E ε_p Re a = (n+ + n-) / 2, E ε_p Im a = i (n+ - n-) / 2.
+        # Contribution of the noise alone: E ε_p Re a = (n+ + n-) / 2, E ε_p Im a = i (n+ - n-) / 2.
         for q in range(n_near):
             for sign in (1, -1):
                 for dy in range(-reach, reach + 1):
@@ -126,7 +126,7 @@ def add_columns(
             fx, fy, fz = x - f4(x0), y - f4(y0), z - f4(z0)
             gx, gz = one - fx, one - fz
             c = ctf[i, p]
-            # Each entry stands for one of a pair of mates; the zero frequency for itself alone.
+            # Each entry represents a Friedel pair; the zero frequency only itself.
             scale = half if p == 0 else one
             doubled[0] = values[p, 0] * scale
             doubled[1] = values[p, 1] * sign * scale

@@ -1,8 +1,8 @@
-"""The expectation step of a linear model for some particles, compiled: never a slice is stored.
+"""The expectation step of a linear model for some particles, compiled, without storing slices.
 
 For each particle the K + 1 interleaved volumes (the mean first) are gathered at every entry of the half-disc, their
-Gram matrix and their products with the image are summed, the K x K system is solved, and what is left of the image
-is written down. The equations, and the body that this one is tested against, are in
+Gram matrix and their products with the image are summed, the K x K system is solved, and the residual of the image
+is stored. The equations, and the reference against which this is tested, are in
 ``methods.variability_3d.expectation``.
 """
 
@@ -17,9 +17,9 @@ from cryobench.imaging.kernels.cpu.voxel import gather_voxel, turn
 
 _SUMS = {"contract", "nsz", "reassoc"}
 ROUNDS = 3
-"""Times the scale and the latents are solved for in turn, from the scale of the iteration before."""
+"""Number of alternating solutions for scale and latents, from the scale of the iteration before."""
 LOWEST, HIGHEST = 0.5, 2.0
-"""Between which a particle's scale is kept."""
+"""Limits of a particle's scale."""
 
 
 @njit(nogil=True, cache=True, fastmath=FLAGS)
@@ -82,13 +82,13 @@ def _weighted_product(first, second, weights, count):
 
 @cache
 def compile_linear_fit(k: int) -> Callable[..., None]:
-    """The step for K components. It is compiled for each K: with K as a variable it takes a third longer.
+    """The step for K components. It is compiled for each K: with variable K it takes a third longer.
 
     Arguments of the compiled function: the grid as float32; rotations; frequencies (p, 2); images (n, p, 2) and CTF
     (n, p); weights w (p); 1 / σ² (p); shells (p); index of frequency 0 along z and y, and along x; voxels in a plane
     and in a row; the ridge; whether scales are fitted; and, written to: scales (n,), latents (n, K), precisions
-    (n, K, K), power and leverage (shells,) of this part; position of each entry in a half-slice, and by what it
-    counts there; numerators (n, y·h, 2) and weights (n, y·h) for insertion; first and last particle.
+    (n, K, K), power and leverage (shells,) of this part; position of each entry in a half-slice, and its
+    weight there; numerators (n, y·h, 2) and weights (n, y·h) for insertion; first and last particle.
     """
     volumes = k + 1
     width = 2 * volumes
@@ -140,7 +140,7 @@ def compile_linear_fit(k: int) -> Callable[..., None]:
                 for t in range(width):
                     planar[t, p] = taken[t]
                 c = ctf[i, p]
-                # In the log-likelihood an entry and its mate count together: twice the real inner product.
+                # In the log-likelihood an entry and its Friedel mate count together: twice the real inner product.
                 of_match[p] = f4(2) * weights[p] * inverse_noise[p] * c
                 of_gram[p] = of_match[p] * c
                 data[0, p], data[1, p] = images[i, p, 0], images[i, p, 1]

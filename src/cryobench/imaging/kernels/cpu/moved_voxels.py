@@ -1,8 +1,8 @@
-"""Moved voxels spread on images, and images gathered at them: an adjoint pair, on the CPU.
+"""Moved voxels spread onto images, and images gathered at them: an adjoint pair, on the CPU.
 
-A voxel lies in an element of a mesh, at the mean of the element's four vertices by fixed weights, so that an image's
-geometry is the places of the vertices alone. Voxels come in the order of their elements: vertices are read once for
-all of an element, and gradients by their places leave it once. Images are periodic, as slices of spectra are.
+A voxel's position is a mean of the four vertices of its element with fixed weights, so that an image's
+geometry is given by the positions of the vertices. Voxels are ordered by element: vertices are read once for
+all of an element, and gradients by their positions written once. Images are periodic, as slices of spectra are.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from cryobench.imaging.kernels.cpu.taps import FLAGS
 
 @njit(nogil=True, cache=True, fastmath=FLAGS, inline="always")
 def _find_pixel(place, size):
-    """Pixel at or below a place, its neighbour, and the fraction between them."""
+    """Pixel at or below a position, its neighbour, and the fraction between them."""
     below = np.floor(place)
     fraction = np.float32(place - below)
     first = np.int64(below)
@@ -29,8 +29,8 @@ def _find_pixel(place, size):
 def spread(places, elements, starts, weights, values, images, first, last):
     """Add the voxels' values (m,) to images ``first`` … ``last`` of (n, s, s), which are zero.
 
-    Places (n, v, 2) of the vertices in pixels of the images (x, y); elements (t, 4) of vertices, the voxels of each
-    from ``starts`` (t + 1,) on; weights (m, 4).
+    Positions (n, v, 2) of the vertices in pixels of the images (x, y); elements (t, 4) of vertices, the voxels of
+    each from ``starts`` (t + 1,) on; weights (m, 4).
     """
     size = images.shape[1]
     for i in range(first, last):
@@ -55,10 +55,10 @@ def spread(places, elements, starts, weights, values, images, first, last):
 
 @njit(nogil=True, cache=True, fastmath=FLAGS)
 def gather(places, elements, starts, weights, values, images, by_values, by_places, first, last, step):
-    """Add what images give back at the voxels, for images ``first``, ``first + step``, … before ``last``.
+    """Add the values of images at the voxels, for images ``first``, ``first + step``, … before ``last``.
 
-    ``by_values`` (m,) gets the adjoint of ``spread``; ``by_places`` (n, v, 2) the gradient by the places, or is empty
-    where none is wanted.
+    ``by_values`` (m,) gets the adjoint of ``spread``; ``by_places`` (n, v, 2) the gradient by the positions, or is
+    empty if that is not needed.
     """
     size = images.shape[1]
     moves = len(by_places) > 0

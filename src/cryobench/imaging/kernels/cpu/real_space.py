@@ -1,7 +1,7 @@
 """Projection of volumes in real space by trilinear interpolation, and its gradients, on the CPU.
 
-A volume comes with a border of one voxel of zeros, so that every sample within a voxel of it has its eight taps. Each
-image is worked out alone, by one thread, in a fixed order.
+A volume has a border of one voxel of zeros, so that every sample within a voxel of it has its eight taps. Each
+image is computed separately, by one thread, in a fixed order.
 """
 
 import numpy as np
@@ -12,10 +12,11 @@ from cryobench.imaging.kernels.cpu.taps import FLAGS
 
 @njit(nogil=True, cache=True, fastmath=FLAGS)
 def project(volumes, maps, offsets, images, first, last):
-    """Sums along z of samples of bordered volumes (b, t + 2, t + 2, t + 2) into ``images`` (b, j, n, n), zero before.
+    """Sums along z of samples of bordered volumes (b, t + 2, t + 2, t + 2) into ``images`` (b, j, n, n), initially
+    zero.
 
-    ``maps`` (b, j, 3, 3) take (x, y, z) in px from the centre to voxels; ``offsets`` (b, 3) are the centre's voxel
-    (x, y, z) in the bordered volume; one volume serves all images if there is but one. All float32.
+    ``maps`` (b, j, 3, 3) map (x, y, z) in px from the centre to voxels; ``offsets`` (b, 3) are the centre's voxel
+    (x, y, z) in the bordered volume; a single volume is used for all images. All float32.
     """
     f4 = np.float32
     end = f4(volumes.shape[1] - 1)

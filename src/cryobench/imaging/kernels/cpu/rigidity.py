@@ -1,7 +1,7 @@
 """Elastic energy of tetrahedra from their three edges, and its gradient, on the CPU.
 
 The nearest rotation of a 3 x 3 matrix is found by Newton's iteration for the polar form, X ← (X + X⁻ᵀ) / 2, where the
-matrix keeps its hand and is not nearly flat; elsewhere by turning R towards the matrix about the axis
+matrix keeps its hand and is not nearly flat; elsewhere by rotating R towards the matrix about the axis
 Σ r_j × f_j / |Σ r_j · f_j| until that vanishes, which ends at a rotation whatever the matrix.
 Sources: Higham, SIAM J. Sci. Stat. Comput. 7 (1986) 1160; Müller, Bender, Chentanez & Macklin, MIG 2016.
 """
@@ -10,14 +10,14 @@ import numpy as np
 from numba import njit
 
 _FLAT = 0.05
-"""Determinant below which the polar form is not asked for."""
+"""Determinant below which the polar form is not used."""
 _CLOSE = 1e-12
 _NEWTON_STEPS, _TURNS = 30, 200
 
 
 @njit(nogil=True, cache=True)
 def _cofactors(x, c):
-    """Write det(x) x⁻ᵀ to ``c``; the determinant."""
+    """Write det(x) x⁻ᵀ to ``c``; returns the determinant."""
     c[0, 0] = x[1, 1] * x[2, 2] - x[1, 2] * x[2, 1]
     c[0, 1] = x[1, 2] * x[2, 0] - x[1, 0] * x[2, 2]
     c[0, 2] = x[1, 0] * x[2, 1] - x[1, 1] * x[2, 0]
@@ -32,7 +32,7 @@ def _cofactors(x, c):
 
 @njit(nogil=True, cache=True)
 def _turn(f, r):
-    """Turn the rotation ``r`` to the one nearest to ``f``."""
+    """Rotate ``r`` to the rotation nearest to ``f``."""
     for _ in range(_TURNS):
         ox = oy = oz = 0.0
         dot = 0.0
@@ -58,7 +58,7 @@ def _turn(f, r):
 
 @njit(nogil=True, cache=True)
 def nearest_rotation(f, r, c):
-    """Write the rotation nearest to ``f`` to ``r``; ``c`` is room for nine numbers."""
+    """Write the rotation nearest to ``f`` to ``r``; ``c`` is scratch space for nine numbers."""
     if _cofactors(f, c) > _FLAT:
         for i in range(3):
             for j in range(3):
@@ -77,7 +77,7 @@ def nearest_rotation(f, r, c):
     for i in range(3):
         for j in range(3):
             r[i, j] = 1.0 if i == j else 0.0
-    # A half turn away the axis vanishes too: no start is that far from every flat or mirrored matrix but by chance.
+    # A half turn away the axis vanishes too: that is exactly so for flat or mirrored matrices only by chance.
     r[0, 0], r[0, 1], r[1, 0], r[1, 1] = np.cos(0.1), -np.sin(0.1), np.sin(0.1), np.cos(0.1)
     _turn(f, r)
 
@@ -86,8 +86,8 @@ def nearest_rotation(f, r, c):
 def elastic_energy(positions, elements, axes, weights, energies, gradients, first, last):
     """Write Σ_t w_t |F_t − R_t|² of bodies ``first`` … ``last`` to energies (n,), add its gradient to (n, v, 3).
 
-    Positions (n, v, 3) in units of the rest edges. Vertices (t, 4) of an element follow each other along edges that
-    point along ``axes`` (t, 3) at rest, so that those edges are the columns of F.
+    Positions (n, v, 3) in units of the undeformed edges. Vertices (t, 4) of an element follow each other along edges
+    parallel to ``axes`` (t, 3) when undeformed, so that those edges are the columns of F.
     """
     f, r, c = np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3))
     for i in range(first, last):

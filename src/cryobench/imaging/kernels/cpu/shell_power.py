@@ -1,4 +1,4 @@
-"""Power of packed spectra shell by shell, compiled: one pass, no arrays in between, in double precision."""
+"""Power of packed spectra shell by shell, compiled: one pass, no intermediate arrays, in double precision."""
 
 import numpy as np
 from numba import njit

@@ -1,6 +1,7 @@
-"""Scores of slices against images over a small grid of shifts, and averages of images over it: no image is shifted.
+"""Scores of slices against images over a small grid of shifts, and averages of images over it, without shifting
+images.
 
-The grid is a product of shifts along x and along y, so a sum over the entries of a half-disc is made row by row:
+The grid is a product of shifts along x and along y, so a sum over the entries of a half-disc is computed row by row:
 over kx for every shift along x, then over ky. That takes a third of the operations of a sum for every shift.
 """
 
@@ -16,13 +17,13 @@ from cryobench.imaging.kernels.cpu.taps import FLAGS
 
 @cache
 def compile_score(width: int) -> Callable[..., None]:
-    """Scores for grids of at most ``width`` shifts an axis.
+    """Scores for grids of at most ``width`` shifts per axis.
 
     Arguments of the compiled function: slices (n, p) complex64; images (b, p) complex64 and weights (b, p) float32 of
-    the power of a slice; which image (n,) each slice is compared with; phases of the centres along x (n, columns, 2)
+    the power of a slice; index (n,) of the image of each slice; phases of the centres along x (n, columns, 2)
     and y (n, rows, 2), and of the offsets from them along x (columns, 2, width) and y (rows, 2, width), in one row
     each, float32; where each row of entries starts (rows + 1,), the position and the column (p,) of each in that
-    order; shifts an axis; the result (n, shifts along x, along y) float32; first and last slice.
+    order; shifts per axis; the result (n, shifts along x, along y) float32; first and last slice.
     """
 
     @njit(nogil=True, cache=True, fastmath=FLAGS)
@@ -75,10 +76,10 @@ def compile_score(width: int) -> Callable[..., None]:
 
 @cache
 def compile_average(width: int) -> Callable[..., None]:
-    """Averages: Σ_t weight(t) times the image moved by t.
+    """Averages: Σ_t weight(t) times the image translated by t.
 
-    Arguments as those of ``compile_score``: weights (n, shifts along x, along y) float32 in place of the slices, none
-    of their power, and complex64 results (n, p).
+    Arguments as for ``compile_score``, with weights (n, shifts along x, along y) float32 instead of the slices,
+    without weights of their power, and with complex64 results (n, p).
     """
 
     @njit(nogil=True, cache=True, fastmath=FLAGS)

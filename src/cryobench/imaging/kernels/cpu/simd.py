@@ -1,6 +1,6 @@
 """Explicit vector code for the innermost loops: sums over taps of all volumes of a voxel at once.
 
-LLVM's own vectoriser gives up on short loops, so these intrinsics write the vector instructions themselves: one
+LLVM's own vectoriser fails on short loops, so these intrinsics emit the vector instructions themselves: one
 vector holds the ``width`` floats of a voxel's block of volumes, or of all taps along x where these are contiguous
 (``dense``). ``width``, ``taps`` and ``dense`` are compile-time constants. Nothing is checked.
 """
@@ -57,7 +57,7 @@ class _Vectors:
 
 
 def _gather(typing_context, width, taps, dense, grid, start, plane, row, step, x_taps, y_taps, z_taps, sign, out, at):
-    """Write to ``out[at : at + width]`` the sum over taps³ voxels from float ``start`` of the grid on.
+    """Write to ``out[at : at + width]`` the sum over taps³ voxels of the grid, starting at float ``start``.
 
     ``plane``, ``row`` and ``step`` are the floats to the next plane, row and voxel; ``sign`` −1 conjugates.
     """
@@ -98,7 +98,7 @@ def _gather(typing_context, width, taps, dense, grid, start, plane, row, step, x
 
 
 def _scatter_plane(typing_context, width, taps, dense, grid, start, row, step, y_taps, z_weight, values):
-    """Add ``z_weight · y_taps[t] · values`` to each of the taps rows of a plane from float ``start`` of the grid on.
+    """Add ``z_weight · y_taps[t] · values`` to each of the taps rows of a plane, starting at float ``start``.
 
     ``values`` holds the ``width`` floats of each tap along x, already weighted; ``row`` and ``step`` as in gather.
     """
@@ -157,7 +157,7 @@ def _add_turned(typing_context, width, re, im, table, start, sums, at):
 
 
 def _prefetch_pairs(typing_context, grid, start, plane, row, step):
-    """Ask for the cache lines of the eight voxels a trilinear gather from ``start`` would read; never faults."""
+    """Prefetch the cache lines of the eight voxels that a trilinear gather from ``start`` reads; never faults."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
@@ -176,7 +176,7 @@ def _prefetch_pairs(typing_context, grid, start, plane, row, step):
 
 
 def _prefetch_rows(typing_context, taps, grid, start, plane, row):
-    """Ask for the first cache line of each row that a gather of taps³ from ``start`` would read; never faults."""
+    """Prefetch the first cache line of each row that a gather of taps³ from ``start`` reads; never faults."""
     count = taps.literal_value
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

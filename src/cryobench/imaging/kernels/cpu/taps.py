@@ -15,7 +15,7 @@ def linear_taps(fraction):
 
 @njit(nogil=True, cache=True, fastmath=FLAGS)
 def wide_taps(coefficients, fraction):
-    """Weights of the four taps at a fractional coordinate: mirrored taps share the parts of their polynomial."""
+    """Weights of the four taps at a fractional coordinate: mirrored taps have parts of their polynomial in common."""
     t = fraction - np.float32(0.5)
     s = t * t
     c = coefficients[0]

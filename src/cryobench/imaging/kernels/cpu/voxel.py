@@ -1,4 +1,4 @@
-"""Where a point of a slice lies in a half-grid, with its taps, and what is stored there: common to all kernels."""
+"""Position of a point of a slice in a half-grid, its taps, and the stored values: common to all kernels."""
 
 import numpy as np
 from numba import njit
@@ -9,7 +9,7 @@ from cryobench.imaging.kernels.cpu.taps import FLAGS, linear_taps, wide_taps
 
 @njit(nogil=True, cache=True, fastmath=FLAGS, inline="always")
 def turn(r, kx, ky):
-    """Place (x, y, z) in the volume of the point (kx, ky) of a slice: rows of R times (kx, ky, 0)."""
+    """Position (x, y, z) in the volume of the point (kx, ky) of a slice: rows of R times (kx, ky, 0)."""
     return kx * r[0, 0] + ky * r[1, 0], kx * r[0, 1] + ky * r[1, 1], kx * r[0, 2] + ky * r[1, 2]
 
 
@@ -27,7 +27,7 @@ def follow_row(r, begin, kx):
 
 @njit(nogil=True, cache=True, fastmath=FLAGS, inline="always")
 def mirror(position):
-    """The one of a position and its Friedel mate with x ≥ 0, and −1 if that is the mate, else 1."""
+    """The one of a position and its Friedel mate with x ≥ 0, and −1 for the mate, else 1."""
     sign = np.float32(1)
     if position[0] < np.float32(0):
         sign = np.float32(-1)
@@ -64,11 +64,11 @@ def weigh(wide, polynomials, fractions):
 
 @njit(nogil=True, cache=True, fastmath=FLAGS, inline="always")
 def gather_voxel(grid, stride, plane_step, row_step, place, center, center_x, taken):
-    """Write the ``stride`` floats (re, im of each volume) at ``place`` (x, y, z) index units to ``taken``.
+    """Write the ``stride`` floats (re, im of each volume) at position ``place`` (x, y, z) index units to ``taken``.
 
     ``grid`` is flat float32, ``plane_step`` and ``row_step`` the floats (uint64) from one plane and row to the next,
-    ``center`` and ``center_x`` the index of frequency 0. Where x < 0 the mate is read and conjugated. Inlined: called
-    as a function it costs its callers a fifth of their time.
+    ``center`` and ``center_x`` the index of frequency 0. Where x < 0 the Friedel mate is read and conjugated.
+    Inlined: as a function call it costs its callers a fifth of their time.
     """
     u8 = np.uint64
     step = u8(stride)

@@ -1,4 +1,4 @@
-"""Slices of K volumes as rows of whitened images (``methods.recovar.whitened``), from one gather a voxel."""
+"""Slices of K volumes as rows of whitened images (``methods.recovar.whitened``), from one gather per voxel."""
 
 import numpy as np
 from numba import njit

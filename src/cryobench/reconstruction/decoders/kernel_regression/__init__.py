@@ -1,6 +1,6 @@
-"""Volumes by kernel regression: of particles near a latent, the bandwidth chosen locally.
+"""Volumes by kernel regression from particles near a latent, with locally chosen bandwidth.
 
-Source: Gilles & Singer, PNAS 122 (2025), doi:10.1073/pnas.2419140122; ``regression`` states the deviations.
+Source: Gilles & Singer, PNAS 122 (2025), doi:10.1073/pnas.2419140122; ``regression`` gives the deviations.
 """
 
 from cryobench.reconstruction.decoders.kernel_regression.bandwidths import KernelSizes

@@ -1,14 +1,14 @@
-"""How far particles are from a latent, and how much each counts at each of the bandwidths tried there.
+"""Distances of particles to a latent, and the weight of each at each of the bandwidths tried there.
 
 The distance of particle i to a target is d_i = (z_i − z)ᵀ P_i (z_i − z), P_i the precision of its latent. Bins of d,
-linear in √d, reach from the least that holds enough particles of either half-set to the 95th percentile. A bandwidth
-gives a particle of bin j the Epanechnikov weight w = ¾ (1 − d̄_j / h)₊ with h twice the upper edge of some bin and d̄_j
-the mean distance in bin j; the least bandwidth takes the particles of the first bin alone, all alike.
+linear in √d, extend from the smallest with enough particles of both half-sets to the 95th percentile. A bandwidth
+gives a particle of bin j the Epanechnikov weight w = ¾ (1 − d̄_j / h)₊ with h twice the upper edge of some bin and
+d̄_j the mean distance in bin j; the smallest bandwidth takes only the particles of the first bin, with equal weights.
 
-Source: Gilles & Singer, PNAS 122 (2025), and their program. That d̄_j stands for the d of every particle makes the
-kernel a staircase of as many steps as there are bins: a particle need be inserted only once, and the sums of all
+Source: Gilles & Singer, PNAS 122 (2025), and their program. Replacing the d of every particle by d̄_j makes the
+kernel a staircase with one step per bin: a particle is inserted only once, and the sums of all
 bandwidths are one matrix product of the sums of the bins. There, every bin is a bandwidth; here, evenly spaced ones
-of them, since neighbouring bandwidths give nearly the same volume and each costs a comparison.
+are, since neighbouring bandwidths give nearly the same volume and each costs a comparison.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 FARTHEST = 0.95
 """Fraction of the particles within the last bin."""
 NEAR = 2.0
-"""Particles of each half-set in the least bandwidth over the root of their number, unless said otherwise."""
+"""Default number of particles of each half-set in the smallest bandwidth, divided by √n."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class KernelSizes:
     """
 
     n_bins: int = 50
-    """Steps of the kernel (published: 50)."""
+    """Bins of the kernel (published: 50)."""
     n_bandwidths: int = 17
-    """Edges of the bins that are tried as bandwidths (published: all)."""
+    """Edges of bins tried as bandwidths (published: all)."""
     min_particles: int = 100
-    """Particles of each half-set within the least bandwidth (published: 100)."""
+    """Particles of each half-set within the smallest bandwidth (published: 100)."""
 
     def __post_init__(self) -> None:
         if not 2 <= self.n_bandwidths <= self.n_bins:
@@ -51,9 +51,9 @@ class KernelSizes:
         n_bandwidths: int | None = None,
         min_particles: int | None = None,
     ) -> "KernelSizes":
-        """Sizes for n particles: those that are given, else the defaults, and 2 √n for the least bandwidth.
+        """Sizes for n particles: given values, else the defaults, and 2 √n for the smallest bandwidth.
 
-        There are no more bandwidths than bins.
+        There are at most as many bandwidths as bins.
 
         ValueError if half-sets are too small for ``min_particles``.
         """
@@ -64,21 +64,21 @@ class KernelSizes:
         if 2 * min_particles > n:
             raise ValueError(
                 f"each half-set of {n // 2} particles must hold min_particles = {min_particles} near a latent: "
-                f"set min_particles to {n // 2} at most, better to a tenth of that."
+                f"set min_particles to at most {n // 2}, preferably to a tenth of that."
             )
         return KernelSizes(n_bins, n_bandwidths, min_particles)
 
 
 @dataclass(frozen=True, eq=False)
 class Bins:
-    """Particles about one target, divided by distance."""
+    """Particles around one target, binned by distance."""
 
     edges: Float[np.ndarray, "b"]
     """Upper edge of each bin."""
     members: Int[np.ndarray, "n"]
     """Bin of each particle, −1 beyond the last."""
     bandwidths: Float[np.ndarray, "c"]
-    """Those of the edges that are bandwidths."""
+    """Indices of the edges that are bandwidths."""
     weights: Float[np.ndarray, "c b"]
     """Weight of each bin at each bandwidth."""
 
@@ -86,7 +86,7 @@ class Bins:
 def squared_distances(
     latents: Float[np.ndarray, "n d"], precisions: Float[np.ndarray, "n d d"], target: Float[np.ndarray, "d"]
 ) -> Float[np.ndarray, "n"]:
-    """(z_i − target)ᵀ P_i (z_i − target) of every particle; not below 0."""
+    """(z_i − target)ᵀ P_i (z_i − target) of every particle; at least 0."""
     difference = latents.astype(np.float64) - target
     return np.maximum(np.einsum("ni,nij,nj->n", difference, precisions, difference, optimize=True), 0.0)
 
@@ -102,16 +102,16 @@ def bin_edges(
         If a half-set has fewer particles than that within the last bin.
     """
     sizes = [int((halves == half).sum()) for half in (0, 1)]
-    # Particles are compared with edges in d, so the ends that decide who is in are exact values of d: a root and a
-    # square between them would decide by their last bit.
+    # Particles are compared with edges in d, so the ends that decide membership are exact values of d: a root and a
+    # square in between would decide by rounding.
     last = float(np.quantile(np.sqrt(distances), FARTHEST)) ** 2 if len(distances) else 0.0
-    # Of each half-set as many as fall within the last bin can be asked for.
+    # At most as many particles of each half-set as are within the last bin.
     fitting = min(int((distances[halves == half] <= last).sum()) for half in (0, 1))
     if min_particles > fitting:
         raise ValueError(
             f"min_particles is {min_particles}, but of the half-sets of {sizes[0]} and {sizes[1]} particles only "
-            f"{fitting} lie within the farthest bandwidth: at most {fitting} can be asked for. Lower min_particles "
-            "or give more particles."
+            f"{fitting} lie within the largest bandwidth: at most {fitting} are possible. Lower min_particles "
+            "or use more particles."
         )
     nearest = [np.partition(distances[halves == half], min_particles - 1)[min_particles - 1] for half in (0, 1)]
     first = float(max(nearest))
@@ -121,7 +121,7 @@ def bin_edges(
 
 
 def divide_particles(distances: Float[np.ndarray, "n"], halves: Int[np.ndarray, "n"], sizes: KernelSizes) -> Bins:
-    """Bins about a target and the weights of the bandwidths. ValueError as ``bin_edges``."""
+    """Bins around a target and the weights of the bandwidths. ValueError as ``bin_edges``."""
     n_bins = sizes.n_bins
     edges = bin_edges(distances, halves, n_bins, sizes.min_particles)
     members = np.searchsorted(edges, distances)

@@ -1,6 +1,6 @@
-"""Kernel regression: the volume at a latent from the particles near it, as a decoder.
+"""Kernel regression as a decoder: the volume at a latent from the particles near it.
 
-Model: ``half_sets`` (n,), ``noise`` (radius + 1,) and ``mask`` (z, y, x); and, each only where it is known,
+Model: ``half_sets`` (n,), ``noise`` (radius + 1,) and ``mask`` (z, y, x); and, each only where known,
 ``precisions`` (n, d (d + 1) / 2) of the latents, the upper triangles of their inverse covariances; ``contrasts``
 (n,), factors of the CTFs; and the kernel's sizes ``n_bins``, ``n_bandwidths`` and ``min_particles``, single numbers.
 The latents are those of the reconstruction. Without precisions the metric is the inverse covariance of the latents.
@@ -29,9 +29,9 @@ from cryobench.reconstruction.images import bytes_to_keep, level_background
 from cryobench.reconstruction.statistics import disc_of
 
 BATCH_BYTES = 3e8
-"""For batches of images, and of volumes at bandwidths."""
+"""Memory for batches of images, and of volumes at bandwidths."""
 _KEPT_AT_ONCE, _READ_AT_ONCE = 4, 8
-"""Most targets at a time where images are kept, and where each pass reads them anew."""
+"""Most targets at once where images are kept, and where each pass reads them again."""
 _SIZES = ("n_bins", "n_bandwidths", "min_particles")
 
 
@@ -44,7 +44,7 @@ class KernelRegressionDecoder(VolumeDecoder):
     width: int
     box_size: int
     kept: Checkpoint
-    """Volumes that are finished, by latent."""
+    """Finished volumes, by latent."""
     progress: Progress
 
     @classmethod
@@ -65,7 +65,7 @@ class KernelRegressionDecoder(VolumeDecoder):
             If the sums of one volume do not fit in the memory budget.
         """
         if reconstruction.latents is None:
-            raise ValueError(f"{reconstruction.name} gives particles no latents, near which others could be found.")
+            raise ValueError(f"{reconstruction.name} has no latents, which kernel regression needs.")
         known = np.flatnonzero(np.isfinite(reconstruction.latents).all(axis=1))
         if len(known) < len(particles):
             particles = particles.select(known)
@@ -99,9 +99,9 @@ class KernelRegressionDecoder(VolumeDecoder):
         return cls(regression, latents.shape[1], particles.box_size, kept, context.progress)
 
     def estimate(self, latents: np.ndarray) -> Iterator[KernelVolume]:
-        """Volumes with their half-set FSC at latents (m, width), one at a time, in the box of the model.
+        """Volumes with their half-set FSC at latents (m, width), one at a time, in the model's box.
 
-        Those that are in the checkpoint are taken from there.
+        Those in the checkpoint are read from there.
         """
         names = [_name_arrays({"latent": row.astype(np.float64)}) for row in latents]
         missing = np.array([self.kept.find(name) is None for name in names], dtype=bool)
@@ -115,21 +115,21 @@ class KernelRegressionDecoder(VolumeDecoder):
                 found = self.kept.find(name)
                 assert found is not None
                 yield KernelVolume(**{**found[0], "n_particles": int(found[0]["n_particles"])})
-        next(made, None)  # lets its progress end
+        next(made, None)  # ends its progress
 
     def _decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
         return (found.volume for found in self.estimate(latents))
 
 
 def plan_regression(compute: Compute, n: int, box_size: int, sizes: KernelSizes) -> tuple[int, float]:
-    """Targets at a time, and bytes for keeping images, in the memory of a worker; volumes do not depend on either.
+    """Targets at once, and bytes for keeping images, within a worker's memory; volumes do not depend on either.
 
     MemoryShortage if the sums of one volume do not fit.
     """
     each, workers = bytes_of_bin(box_size), compute.n_workers
     left = reserve(
         compute.memory,
-        lambda bins: workers * (BATCH_BYTES + 2 * bins * each),  # twice: as much again to work on them
+        lambda bins: workers * (BATCH_BYTES + 2 * bins * each),  # twice: as much again for work arrays
         sizes.n_bins,
         items=f"bins of volumes of {box_size} px",
         setting="n_bins",

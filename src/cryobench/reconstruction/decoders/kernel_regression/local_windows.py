@@ -1,14 +1,14 @@
 """Local comparison of band-limited volumes: bands of frequencies, windows in space, both partitions of unity.
 
-A window of half-width R says of frequencies only what lies 1 / (2 R) apart, so shells are taken together in bands
+A window of half-width R resolves only frequencies 1 / (2 R) apart, so shells are combined in bands
 of that width. The power of a difference in band b and window w is Σ_x p_w(x) |band_b[difference](x)|², with windows
-p_w = Π cos²(π (x − x_w) / 2R) at a stride of R, which sum to one. It is what the published windowed transforms hold,
-without one transform per window. A volume put together from others, each used in some bands and windows, is
+p_w = Π cos²(π (x − x_w) / 2R) at a stride of R, which sum to one. The published windowed transforms contain the same,
+but need one transform per window. A volume assembled from others, each used in some bands and windows, is
 Σ_b Σ_w p_w band_b[volume of b and w].
 
 Spectra are real, (…, 2, z, y, x) with real and imaginary part, on −r … r, −r … r, 0 … r (x = 0 plane complete). Only
-samples in the box around the mask are wanted, and of low bands few: so the transform to space is three products with
-real matrices instead of an FFT, each of which leaves the two parts where the next wants them.
+samples in the box around the mask are needed, and few for low bands: so the transform to space is three products with
+real matrices instead of an FFT, each of which leaves the two parts in the layout of the next.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """Frequencies of neighbouring shells, and where a volume cut to them is sampled."""
+    """Frequencies of neighbouring shells, and the samples of a volume cut to them."""
 
     outer: int
     """Its largest |k|, in index units."""
@@ -34,7 +34,7 @@ class Band:
     pooling: tuple[Tensor, Tensor, Tensor]
     """(windows, samples) along z, y and x, with the volume of a sample."""
     mask: Tensor
-    """(z, y, x) its square on the samples."""
+    """(z, y, x) square of the mask on the samples."""
     voxel_waves: tuple[Tensor, Tensor, Tensor]
     """As ``waves``, to every voxel of the region."""
 
@@ -45,11 +45,11 @@ class LocalWindows:
     Parameters
     ----------
     mask
-        (z, y, x), 0 where nothing is to be compared.
+        (z, y, x), 0 where nothing is compared.
     radius
         Largest |k| of the spectra, in index units.
     window_px
-        Half-width of a window, its stride.
+        Half-width of a window, and its stride.
 
     Raises
     ------
@@ -66,7 +66,7 @@ class LocalWindows:
             raise ValueError(f"windows need a half-width of at least a voxel, got {window_px:.2f}.")
         self.box_size, self.radius = len(mask), radius
         self.region: tuple[slice, ...] = ndimage.find_objects((mask > 0).astype(np.int8))[0]
-        """Of the box, the part around the mask."""
+        """Part of the box around the mask."""
         self._device = device
         self._mask = mask
         ends = [(part.start, part.stop - 1) for part in self.region]
@@ -77,7 +77,7 @@ class LocalWindows:
         bounds = np.unique(np.rint(np.linspace(0, radius + 1, n_bands + 1)).astype(int))
         self.bands = [self._make_band(int(low), int(high), ends) for low, high in pairwise(bounds)]
         self.windows: tuple[int, int, int] = tuple(len(centres) for centres in self._centres)  # pyright: ignore
-        """How many along z, y and x."""
+        """Numbers of windows along z, y and x."""
         along_z, along_y, along_x = self._matrices(self._voxels(), 1.0)
         self._spreading = (along_z.T.contiguous(), along_y.T.contiguous(), along_x.T.contiguous())
 
@@ -114,7 +114,7 @@ class LocalWindows:
 
     def _make_band(self, first: int, end: int, ends: list[tuple[int, int]]) -> Band:
         outer, size = end - 1, self.box_size
-        # |band|² holds frequencies to 2·outer; what folds back must stay clear of the windows' own, to box / R.
+        # |band|² holds frequencies to 2·outer; aliases must stay clear of the windows' own, to box / R.
         step = max(1.0, size / (2 * (outer + 0.5) + size / self._window_px))
         points = [
             np.linspace(low, high, int(np.ceil((high - low) / step)) + 1) if high > low else np.array([float(low)])
@@ -151,16 +151,16 @@ class LocalWindows:
 
 
 def _window_centres(first: int, last: int, half_width: float) -> np.ndarray:
-    """Centres at that stride, the middle of first … last in the middle, such that their windows sum to one there."""
+    """Centres at that stride, symmetric about the middle of first … last, with windows that sum to one."""
     count = int(np.ceil((last - first) / half_width)) + 1
     return (first + last) / 2 + (np.arange(count) - (count - 1) / 2) * half_width
 
 
 def _wave_matrices(points: list[np.ndarray], outer: int, size: int) -> list[Tensor]:
-    """Products along z, y and x of exp(2πi k x / n), x counted from the centre voxel, on parts side by side.
+    """Products along z, y and x of exp(2πi k x / n), x counted from the centre voxel, on adjacent parts.
 
     Along z and y from (part, frequency) to (sample, part); along x from (part, frequency) to the real samples, the
-    mates of x > 0 being their conjugates.
+    Friedel mates of x > 0 being their conjugates.
     """
     matrices = []
     for axis, points_of in enumerate(points):
@@ -187,7 +187,7 @@ def _to_samples(spectra: Tensor, waves: tuple[Tensor, Tensor, Tensor]) -> Tensor
 
 
 def _along_axes(values: Tensor, matrices: tuple[Tensor, Tensor, Tensor], *, order: tuple[int, ...]) -> Tensor:
-    """Values (k, z, y, x) multiplied by a matrix along each axis; the one that makes them smaller first."""
+    """Values (k, z, y, x) multiplied by a matrix along each axis, the most reducing one first."""
     for axis in order:
         matrix = matrices[axis]
         if axis == 2:

@@ -1,4 +1,4 @@
-"""Precisions of latents: inverse covariances of their errors, a symmetric matrix a particle, stored as triangles."""
+"""Precisions of latents: inverse covariances of their errors, symmetric matrices stored as triangles."""
 
 import numpy as np
 from jaxtyping import Float
@@ -20,9 +20,9 @@ def unpack_symmetric(packed: Float[np.ndarray, "n t"]) -> Float[np.ndarray, "n d
 
 
 def common_precision(latents: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d d"]:
-    """The inverse covariance of the latents themselves for every particle: their metric where no precision is known.
+    """Inverse covariance of the latents themselves, for every particle: their metric where precisions are unknown.
 
-    Along directions in which they do not spread it is 0.
+    Along directions without spread it is 0.
     """
     covariance = np.atleast_2d(np.cov(latents.astype(np.float64), rowvar=False))
     return np.broadcast_to(np.linalg.pinv(covariance, hermitian=True), (len(latents), *covariance.shape))

@@ -1,26 +1,27 @@
-"""Volumes at latents by kernel regression, the bandwidth chosen locally by cross-validation.
+"""Volumes at latents by kernel regression, with bandwidths chosen locally by cross-validation.
 
 For each target and each half-set the particles near it, in the precision's metric, are back-projected with the
 weights of several bandwidths (``bandwidths``): F_k = Σ w_ik A_i*(C_i y_i / σ²), W_k = Σ w_ik A_i*(C_i² / σ²), and
 
     V_k = F_k / (W_k + 1 / τ²).
 
-The particles of the other half-set in the least bandwidth, F_t and W_t, judge them: up to a constant, the squared
-residual of those particles is |√W_t V_k − F_t / √W_t|². It is summed over the windows and bands of frequencies of
-``local_windows`` and over both half-sets, and in each window and band the bandwidth with the least is taken.
+The particles of the other half-set in the smallest bandwidth, F_t and W_t, are the test set: up to a constant, the
+squared residual of those particles is |√W_t V_k − F_t / √W_t|². It is summed over the windows and bands of
+frequencies of ``local_windows`` and over both half-sets, and in each window and band the bandwidth of least residual
+is taken.
 
-Source: Gilles & Singer, PNAS 122 (2025), e2419140122. Deviations, and why:
+Source: Gilles & Singer, PNAS 122 (2025), e2419140122. Deviations, with reasons:
 
 * The kernel is a staircase of ``n_bins`` steps, so a particle is inserted once for each target (``bandwidths``).
 * Volumes are regularised by the signal power τ² that the half-sets show at the largest bandwidth, where the published
   ones are divided by a floored W: few particles leave most of W nearly empty, and dividing by it lets the noise of
-  single entries choose the bandwidth. Of the noise only the mask's share counts: with all of it the prior is so
-  strong that narrow bandwidths, of little W, lose by it (masked FSC-AUC 0.466 instead of 0.472, lite antibody).
+  single entries choose the bandwidth. Only the noise within the mask counts: with all of it the prior is so
+  strong that it disfavours narrow bandwidths, of small W (masked FSC-AUC 0.466 instead of 0.472, lite antibody).
 * The filter by local FSC is Wiener's, 2 FSC / (1 + FSC), in the same windows and bands, without a threshold: with P₊
   and P₋ the powers of sum and difference of the half-sets' parts it is (P₊ − P₋)₊ / P₊.
 * Bands of shells as wide as a window resolves, instead of single shells of a windowed transform (``local_windows``).
 * Back-projection on the grid of the box, not on one twice as fine: an eighth of the memory and time.
-* Volumes are cut to the mask: nothing outside is compared, so nothing there has been chosen.
+* Volumes are masked: nothing is compared outside, so nothing there has been chosen.
 """
 
 from collections.abc import Iterator, Sequence
@@ -52,25 +53,25 @@ WINDOW_RADIUS = 20.0
 _BATCH_BYTES = 2e8
 _BLOCK_BYTES = 1e8
 _LEAST_WEIGHT = 1e-3
-"""Of the mean weight of a shell: what an entry is divided by at least, where the half-sets are compared."""
+"""Smallest divisor of an entry in the comparison of half-sets, relative to the mean weight of its shell."""
 
 
 @dataclass(frozen=True, eq=False)
 class KernelVolume:
-    """What was found at one target."""
+    """Result at one target."""
 
     volume: Float[np.ndarray, "z y x"]
     """float32, 0 outside the mask."""
     half_set_fsc: Float[np.ndarray, "s"]
-    """Of the two half-sets' parts, within the mask and after the common filter, which raises it a little."""
+    """FSC of the two half-sets' parts, within the mask and after the common filter, which raises it slightly."""
     bandwidths: Float[np.ndarray, "b"]
     """Squared distances tried."""
     chosen: Float[np.ndarray, "c"]
-    """For each band of frequencies the median, over windows in the mask, of the number of the bandwidth chosen."""
+    """For each band of frequencies the median, over windows in the mask, of the index of the bandwidth chosen."""
     shells: Int[np.ndarray, "c 2"]
     """First and last shell of each band."""
     n_particles: int
-    """Particles within the farthest bandwidth."""
+    """Number of particles within the largest bandwidth."""
 
 
 class KernelRegression:
@@ -79,7 +80,7 @@ class KernelRegression:
     Parameters
     ----------
     passes
-        The particles, up to the radius the volumes have, their contrasts within the CTFs.
+        The particles, up to the radius of the volumes, with their contrasts within the CTFs.
     latents, precisions
         (n, d) and (n, d, d), the particles' latents and their inverse covariances.
     halves
@@ -87,20 +88,20 @@ class KernelRegression:
     noise
         (radius + 1,) power of the noise in each shell.
     mask
-        Where the molecule can be.
+        Region of the molecule.
     pixel_size
         Å.
     sizes
-        Bins, bandwidths and particles of the least one.
+        Bins, bandwidths and particles of the smallest one.
     at_once
-        Targets whose sums are made in one pass over the particles.
+        Targets whose sums are computed in one pass over the particles.
     window_radius
-        Å, half-width of the windows; 3 voxels at least.
+        Å, half-width of the windows; at least 3 voxels.
 
     Raises
     ------
     ValueError
-        If latents or precisions are not finite or disagree in shape, or the mask is empty.
+        If latents or precisions are not finite or have incompatible shapes, or the mask is empty.
     """
 
     def __init__(
@@ -124,7 +125,7 @@ class KernelRegression:
         self._windows = LocalWindows(mask, passes.disc.radius, window_px, device=passes.device)
 
     def estimate(self, targets: Float[np.ndarray, "m d"], progress: Progress | None = None) -> Iterator[KernelVolume]:
-        """The volume at each target, one after the other.
+        """Volume at each target, in order.
 
         ValueError if a half-set has too few particles for ``min_particles``.
         """
@@ -153,7 +154,7 @@ def bytes_of_bin(box_size: int) -> float:
 
 
 def insert_bins(spectra: PosedSpectra, noise: np.ndarray, n_volumes: int, volumes: np.ndarray) -> tuple[Sums, Rows]:
-    """Half-slice sums (volumes, z, y, x) on the stored grid of particles put into volumes (n, m), −1 for none."""
+    """Half-slice sums (volumes, z, y, x) on the stored grid of particles assigned to volumes (n, m), −1 for none."""
     disc, device = spectra.disc, spectra.device
     layout = GridLayout(disc.box_size, 1, "trilinear")
     numerator = torch.zeros(n_volumes, *layout.shape, dtype=torch.complex64, device=device)
@@ -209,7 +210,7 @@ def _cut(values: Tensor, layout: GridLayout, radius: int) -> Tensor:
 
 
 def _full_spectra(stored: Tensor, layout: GridLayout, radius: int) -> Tensor:
-    """Sums of full slices (2, b, part, z, y, x) as ``_cut`` gives them, from those of half-slices as stored.
+    """Sums of full slices (2, b, part, z, y, x) in the layout of ``_cut``, from stored sums of half-slices.
 
     Real and imaginary part are one after the other; weights have one part.
     """
@@ -232,10 +233,10 @@ def _regress(
     windows: LocalWindows,
     mask: np.ndarray,
 ) -> KernelVolume:
-    """Choose bandwidths and put the volume together, from half-slice sums (2, b, z, y, x) of the bins as stored."""
+    """Choose bandwidths and assemble the volume, from stored half-slice sums (2, b, z, y, x) of the bins."""
     device, radius = stored_numerator.device, windows.radius
     kernel = torch.from_numpy(bins.weights).float().to(device)
-    # The half-sets' FSC holds the noise of the whole box, the volume only what of it is in the mask.
+    # The half-sets' FSC contains the noise of the whole box, the volume only its part inside the mask.
     prior = _cut(_invert_prior(stored_numerator, stored_weight, kernel[-1], layout, radius), layout, radius)
     prior = prior[None] * float((mask**2).mean())
     numerator, weight = (_full_spectra(each, layout, radius) for each in (stored_numerator, stored_weight))
@@ -333,5 +334,5 @@ def _check_latents(latents: np.ndarray, precisions: np.ndarray, n: int) -> None:
         if not finite.all():
             raise ValueError(
                 f"{name} {int(np.argmin(finite))} is not finite ({int((~finite).sum())} are not): "
-                "leave such particles out."
+                "leave out such particles."
             )

@@ -1,1 +1,1 @@
-"""Variants of Adam: with a state that can be kept, and for tables of which a step touches a few rows."""
+"""Variants of Adam: with a state for checkpoints, and for tables of which a step updates a few rows."""

@@ -1,4 +1,4 @@
-"""PyTorch's dense Adam with its state laid out from the start, so that it can be kept and put back."""
+"""PyTorch's dense Adam with its state allocated at the start, so that it can be stored and restored."""
 
 from collections.abc import Iterable
 

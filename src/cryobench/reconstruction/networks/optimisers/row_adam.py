@@ -1,13 +1,14 @@
-"""Adam on a table of which each step touches a few rows: to rounding what dense Adam does, at the cost of those rows.
+"""Adam on a table of which each step touches a few rows: equal to dense Adam up to rounding, at the cost of those
+rows.
 
-Dense Adam moves every row at every step: without a gradient, by what is left of its first moment. For a row last
+Dense Adam updates every row at every step: without a gradient, by the rest of its first moment. For a row last
 touched at step t₀, the updates of steps t₀ + j that it missed are
 
     −lr · m β₁ʲ / (1 − β₁^{t₀+j}) / ( √(v β₂ʲ / (1 − β₂^{t₀+j})) + ε ),   j = 1 …
 
-which are made up for before the row is read; after some 220 steps nothing is left of them. A row that was never
-touched never moves. This is not ``torch.optim.SparseAdam``, which lets a row's moments stand still: with the same
-learning rate it moves rows 5 to 30 times less, which is another method.
+which are applied before the row is read; after some 220 steps they vanish. A row that was never
+touched never changes. This is not ``torch.optim.SparseAdam``, which freezes the moments of untouched rows: with the
+same learning rate it moves rows 5 to 30 times less, which is another method.
 Source: Kingma & Ba, ICLR 2015, algorithm 1.
 """
 
@@ -20,7 +21,7 @@ from torch import Tensor
 _LASTING = 220
 """Steps after which the first moment is below rounding (0.9 ** 220 < 1e-10)."""
 _AT_ONCE = 1 << 14
-"""Numbers of the table made up for at a time, each for all steps it missed."""
+"""Entries of the table updated at once, each for all the steps it missed."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class RowAdam:
     values
         (n, ...) the table; changed in place.
     settings
-        Of Adam.
+        Settings of Adam.
     """
 
     def __init__(self, values: Float[Tensor, "n *d"], settings: AdamSettings) -> None:
@@ -49,15 +50,15 @@ class RowAdam:
         self._first, self._second = torch.zeros_like(values), torch.zeros_like(values)
         self._last = torch.zeros(len(values), dtype=torch.int64, device=values.device)
         self.steps = 0
-        """Made until now."""
+        """Steps done."""
 
     def read(self, rows: Int[Tensor, "b"]) -> Float[Tensor, "b *d"]:
-        """Rows as dense Adam would have them now, as leaves to be differentiated by."""
+        """Rows as dense Adam would have them now, as differentiable leaves."""
         self._catch_up(rows)
         return self.values[rows].detach().clone().requires_grad_()
 
     def step(self, rows: Int[Tensor, "b"], gradient: Float[Tensor, "b *d"]) -> None:
-        """One step of Adam, in which only these rows, all different, have a gradient; they were read before it."""
+        """One step of Adam in which only these rows, all different, have a gradient; read them before."""
         self.steps += 1
         (beta1, beta2), step = self._settings.betas, self.steps
         self._catch_up(rows, until=step - 1)
@@ -74,7 +75,7 @@ class RowAdam:
         return self.values
 
     def peek(self, rows: Int[Tensor, "b"]) -> Float[Tensor, "b *d"]:
-        """Rows as dense Adam would have them now, with nothing changed."""
+        """Rows as dense Adam would have them now, without changing the state."""
         tables = (self.values, self._first, self._second, self._last)
         before = [table[rows] for table in tables]
         self._catch_up(rows)
@@ -88,7 +89,7 @@ class RowAdam:
         return {"values": self.values, "first": self._first, "second": self._second, "last": self._last}
 
     def load(self, state: dict[str, Tensor], steps: int) -> None:
-        """Table and moments back from ``state``, after so many steps."""
+        """Restore table and moments from ``state``, after that number of steps."""
         self.values.copy_(state["values"])
         for target, name in ((self._first, "first"), (self._second, "second"), (self._last, "last")):
             target.copy_(state[name])

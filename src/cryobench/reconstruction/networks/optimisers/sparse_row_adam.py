@@ -1,6 +1,6 @@
-"""PyTorch's SparseAdam on a table of which each step touches a few rows: the moments of all others stand still.
+"""PyTorch's SparseAdam on a table of which each step touches a few rows: the moments of all others are frozen.
 
-Its steps are counted over the whole table, so a row's first visit late in training moves it by some three learning
+Its steps are counted over the whole table, so a row's first visit late in training changes it by some three learning
 rates, later ones by up to seven. Dense Adam is another method: see ``row_adam``.
 Source: ``torch.optim.SparseAdam``, the optimiser of pose tables in cryoDRGN.
 """
@@ -13,20 +13,20 @@ from cryobench.reconstruction.networks.optimisers.row_adam import AdamSettings
 
 
 class SparseRowAdam:
-    """A table under ``torch.optim.SparseAdam``; used as ``RowAdam`` is.
+    """A table under ``torch.optim.SparseAdam``, with the interface of ``RowAdam``.
 
     Parameters
     ----------
     values
         (n, d) the table; changed in place.
     settings
-        Of Adam.
+        Settings of Adam.
     """
 
     def __init__(self, values: Float[Tensor, "n d"], settings: AdamSettings) -> None:
         self._table = nn.Parameter(values)
         self._optimiser = torch.optim.SparseAdam([self._table], settings.lr, settings.betas, settings.eps)
-        # Laid out from the start, so that it can be kept and put back.
+        # Allocated at the start, so that it can be stored and restored.
         self._state = self._optimiser.state[self._table]
         self._state.update(step=0, exp_avg=torch.zeros_like(values), exp_avg_sq=torch.zeros_like(values))
 
@@ -37,7 +37,7 @@ class SparseRowAdam:
 
     @property
     def steps(self) -> int:
-        """Made until now."""
+        """Steps done."""
         return self._state["step"]
 
     @steps.setter
@@ -46,7 +46,7 @@ class SparseRowAdam:
 
     @property
     def lr(self) -> float:
-        """Learning rate of the steps to come."""
+        """Learning rate of the next steps."""
         return self._optimiser.param_groups[0]["lr"]
 
     @lr.setter
@@ -54,7 +54,7 @@ class SparseRowAdam:
         self._optimiser.param_groups[0]["lr"] = lr
 
     def read(self, rows: Int[Tensor, "b"]) -> Float[Tensor, "b d"]:
-        """Rows, as leaves to be differentiated by."""
+        """Rows, as differentiable leaves."""
         return self.values[rows].requires_grad_()
 
     def step(self, rows: Int[Tensor, "b"], gradient: Float[Tensor, "b d"]) -> None:

@@ -1,10 +1,10 @@
-"""Images in real space, for networks whose volumes are grids: centred, cut to the molecule, kept as rows.
+"""Images in real space, for networks whose volumes are grids: centred, cropped to the molecule, stored as rows.
 
 centred by given shifts -> divided by s -> the central ``crop`` px
 
-One number s for all images takes pixels to a standard deviation of about one; a volume's density is the network's
-output times s. The CTF comes on the whole box, of which the images are the middle: what it spreads beyond the crop
-is lost on both sides of a comparison.
+One number s for all images scales pixels to a standard deviation of about one; a volume's density is the network's
+output times s. The CTF is on the whole box, of which the images are the middle: signal that it spreads beyond the
+crop is lost on both sides of a comparison.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _SAMPLE = 1000
 
 @dataclass(frozen=True)
 class RealSpaceBatch:
-    """A batch of images on a device, or the part of one that a process of a team computes on."""
+    """A batch of images on a device, or the part of it that one process of a team computes."""
 
     indices: np.ndarray
     """(n,) particles of the whole batch."""
     images: Float[Tensor, "b c c"]
     """float32."""
     ctf: Float[Tensor, "b y h"]
-    """On half-spectra of the whole box, float32."""
+    """Half-spectra of the whole box, float32."""
     rotations: Float[Tensor, "b 3 3"]
     """float32."""
     own: slice = field(default_factory=lambda: slice(None))
-    """Positions in the batch of the b images that are here."""
+    """Positions in the batch of this process's b images."""
 
 
 class RealSpaceImages:
@@ -51,7 +51,7 @@ class RealSpaceImages:
     Parameters
     ----------
     particles
-        At given poses, in the box in which they are compared.
+        At given poses, in the box of the comparison.
     compute
         Device and workers.
     crop
@@ -59,7 +59,7 @@ class RealSpaceImages:
     keep_bytes
         Memory for prepared images (``PreparedRows``).
     folder
-        Where the file is, if they need one.
+        Folder of the file, if one is needed.
 
     Raises
     ------
@@ -83,7 +83,7 @@ class RealSpaceImages:
         self._particles, self._device, self.crop = particles, compute.device, crop
         self._frequencies = frequency_grid(particles.box_size, 2, pixel_size=particles.pixel_size)
         self.scale: float = _measure_deviation(particles)
-        """s: projections are the network's numbers times it."""
+        """s: projections are the network's output times it."""
         self._rows = PreparedRows(
             (len(particles), crop, crop), keep_bytes=keep_bytes, n_workers=compute.n_workers, folder=folder
         )
@@ -107,7 +107,7 @@ class RealSpaceImages:
 
     @property
     def box_size(self) -> int:
-        """px, of the whole images."""
+        """px, of the uncropped images."""
         return self._particles.box_size
 
     @property
@@ -116,7 +116,7 @@ class RealSpaceImages:
         return self._particles.pixel_size
 
     def open_here(self, device: str) -> None:
-        """In the process travelled to: open the file, for a device. FileNotFoundError if it cannot be seen there."""
+        """In a worker process: open the file, for a device. FileNotFoundError if it is not visible there."""
         self._rows.open_here()
         self._device = device
 
@@ -140,7 +140,7 @@ class RealSpaceImages:
 
 
 def cut_middle(images: Float[Tensor, "*n y x"], crop: int) -> Float[Tensor, "*n c c"]:
-    """The central ``crop`` px of images, about the same centre pixel."""
+    """Central ``crop`` px of images, about the same centre pixel."""
     first = images.shape[-1] // 2 - crop // 2
     return images[..., first : first + crop, first : first + crop]
 
@@ -153,5 +153,5 @@ def _measure_deviation(particles: Particles) -> float:
         images = particles.read(chosen[first : first + CHUNK]).astype(np.float64)
         total += float(np.square(images - images.mean(axis=(1, 2), keepdims=True)).sum())
     if not total > 0:
-        raise ValueError("the images hold nothing: all pixels of an image are equal. Is the stack blank?")
+        raise ValueError("the images are constant: all pixels of an image are equal. Is the stack blank?")
     return (total / (len(chosen) * particles.box_size**2)) ** 0.5

@@ -1,6 +1,6 @@
-"""Rows of half-precision numbers in a file, read and written one by one: prepared images that memory does not hold.
+"""Rows of half-precision numbers in a file, read and written one by one: prepared images that exceed memory.
 
-Rows are read by system calls and not mapped, so that what the process holds is what was asked for; the system keeps
+Rows are read by system calls and not mapped, so that the process holds only the requested ones; the system caches
 as much of the file as it has free memory for.
 """
 
@@ -19,17 +19,17 @@ from cryobench.io.atomic import PARTIAL
 
 
 class RowFile:
-    """An array (rows, ...) of float16 on disk, of which rows are taken by indices.
+    """An array (rows, ...) of float16 on disk, read by row indices.
 
     Parameters
     ----------
     shape
-        Of the array.
+        Shape of the array.
     folder
-        Where the file is; None for where temporary files are.
+        Folder of the file; None for the system's temporary folder.
     named
-        Whether other processes open it: it then has a name, and is removed with this object. Without a name it goes
-        with the process, however that ends.
+        Whether other processes open it: it then has a name, and is removed with this object. Without a name it is
+        removed when the process ends, however that happens.
 
     Raises
     ------
@@ -45,12 +45,12 @@ class RowFile:
         needed, free = shape[0] * self._row_bytes, shutil.disk_usage(place).free
         if needed > free:
             raise OSError(
-                f"prepared images take {format_bytes(needed)} in a file, which the memory budget or several workers "
-                f"ask for, and {place} has {format_bytes(free)} free: make room there, or give one worker more "
+                f"prepared images take {format_bytes(needed)} in a file (because of the memory budget or several "
+                f"workers), and {place} has {format_bytes(free)} free: free space there, or use one worker with more "
                 "--memory, or set a smaller box."
             )
         self.path: Path | None = None
-        """By which other processes open it."""
+        """Path by which other processes open it."""
         if named:
             self._descriptor, name = tempfile.mkstemp(prefix=".images.", suffix=PARTIAL, dir=place)
             self.path = Path(name)
@@ -62,11 +62,11 @@ class RowFile:
         weakref.finalize(self, os.close, self._descriptor)
 
     def __getstate__(self) -> dict[str, object]:
-        """All but the open file."""
+        """State without the open file."""
         return {**self.__dict__, "_descriptor": None}
 
     def reopen(self) -> None:
-        """In a process travelled to: open the file, for reading. FileNotFoundError if it cannot be seen there."""
+        """In a worker process: open the file, for reading. FileNotFoundError if it is not visible there."""
         assert self.path is not None
         self._descriptor = os.open(self.path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._descriptor)

@@ -17,13 +17,14 @@ class PreparedRows:
     Parameters
     ----------
     shape
-        Of the array.
+        Shape of the array.
     keep_bytes
-        Memory for it; if it needs more, or several workers read it, it lies in a file, which goes with this object.
+        Memory for it; if it needs more, or several workers read it, it is in a file, which is removed with this
+        object.
     n_workers
-        Processes that read it.
+        Number of processes that read it.
     folder
-        Where that file is; None for where temporary files are.
+        Folder of that file; None for the system's temporary folder.
 
     Raises
     ------
@@ -40,20 +41,20 @@ class PreparedRows:
         )
 
     def __getstate__(self) -> dict[str, object]:
-        """As it is; rows stay in their file, which is opened anew by its name."""
+        """State; rows stay in their file, which is opened again by its name."""
         if isinstance(self._rows, np.ndarray) or self._rows.path is None:
-            raise TypeError("prepared images travel to workers by their file, and these were made for one process.")
+            raise TypeError("prepared images are sent to workers as a file, and these were made for one process.")
         return dict(self.__dict__)
 
     def open_here(self) -> None:
-        """In the process travelled to: open the file. FileNotFoundError if it cannot be seen there."""
+        """In a worker process: open the file. FileNotFoundError if it is not visible there."""
         assert isinstance(self._rows, RowFile)
         try:
             self._rows.reopen()
         except FileNotFoundError as error:
             raise FileNotFoundError(
-                f"{socket.gethostname()} sees no file {self._rows.path}, where the prepared images are: put the run "
-                "where all machines see it."
+                f"{socket.gethostname()} cannot see the file {self._rows.path} of prepared images: put the run in a "
+                "folder that all machines see."
             ) from error
 
     def __getitem__(self, indices: np.ndarray) -> np.ndarray:

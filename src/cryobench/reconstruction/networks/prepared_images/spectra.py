@@ -1,8 +1,8 @@
-"""Images as networks compare them: prepared once, when they are loaded, and kept as half-precision numbers.
+"""Images in the form in which networks compare them: prepared once when loaded, stored in half precision.
 
-background off -> window -> centred by given shifts -> half-disc |k| ≤ ½ without the zero frequency -> divided by s
+subtract background -> window -> centre by given shifts -> half-disc |k| ≤ ½ without zero frequency -> divide by s
 
-The window is 1 for r ≤ 0.85, falling linearly to 0 at 0.99, r in half boxes. One number s for all images takes them
+The window is 1 for r ≤ 0.85, falling linearly to 0 at 0.99, r in half boxes. One number s for all images scales them
 to a standard deviation of about one; a volume's density is the network's output times s. With H = Re − Im, the value
 of the Hartley transform at k, and Re + Im at −k, a half-disc of complex numbers holds the whole Hartley disc, and
 
@@ -37,7 +37,7 @@ _SAMPLE = 1000
 
 @dataclass(frozen=True)
 class NetworkBatch:
-    """A batch of images on a device, or the part of one that a process of a team computes on."""
+    """A batch of images on a device, or the part of it that one process of a team computes."""
 
     indices: np.ndarray
     """(n,) particles of the whole batch."""
@@ -48,15 +48,15 @@ class NetworkBatch:
     rotations: Tensor | None
     """(b, 3, 3) float32; None where poses are withheld."""
     own: slice = field(default_factory=lambda: slice(None))
-    """Positions in the batch of the b images that are here."""
+    """Positions in the batch of this process's b images."""
 
     @property
     def share(self) -> float:
-        """b / n, weight of a mean over the images that are here in that over the batch."""
+        """b / n, weight of a mean over this process's images in that over the batch."""
         return len(self.data) / len(self.indices)
 
     def hartley(self) -> Tensor:
-        """(b, 2 p) Hartley values with the sign of the CTF taken off: at all k of the half-disc, then at all −k."""
+        """(b, 2 p) Hartley values without the sign of the CTF: at all k of the half-disc, then at all −k."""
         flipped = self.data * torch.sign(self.ctf)[..., None]
         return torch.cat([flipped[..., 0] - flipped[..., 1], flipped[..., 0] + flipped[..., 1]], dim=1)
 
@@ -67,17 +67,17 @@ class NetworkImages:
     Parameters
     ----------
     particles
-        With poses, which centre the images, or without: then they stay where they are.
+        With poses, which centre the images, or without: then they are not centred.
     compute
         Device.
     keep_bytes
-        Memory for prepared images; if they need more, or several workers read them, they lie in a file, which goes
-        with this object (``PreparedRows``).
+        Memory for prepared images; if they need more, or several workers read them, they are in a file, which is
+        removed with this object (``PreparedRows``).
     scaled_by
         Images whose standard deviation is s: "sample", at most 1,000 of them before the window (cryoDRGN), or
         "all", after it (cryoDRGN-AI).
     folder
-        Where that file is; None for where temporary files are.
+        Folder of that file; None for the system's temporary folder.
 
     Raises
     ------
@@ -118,7 +118,7 @@ class NetworkImages:
         # Over the whole disc: H² summed over k and −k is twice |Y|².
         windowed = (total / (len(particles) * shape[1])) ** 0.5
         self.scale: float = first if scaled_by == "sample" else windowed
-        """s: spectra are the network's numbers times it."""
+        """s: spectra are the network's output times it."""
         self._factor = first / self.scale
         self.power: float = (windowed / self.scale) ** 2
         """Mean square of the prepared values: the residual of an empty volume."""
@@ -128,12 +128,12 @@ class NetworkImages:
 
     @property
     def particles(self) -> Particles:
-        """Those that were prepared."""
+        """The prepared particles."""
         return self._particles
 
     @property
     def n_values(self) -> int:
-        """M, pixels of the whole disc without the zero frequency."""
+        """M, number of pixels of the whole disc without the zero frequency."""
         return 2 * len(self._frequencies)
 
     @property
@@ -147,7 +147,7 @@ class NetworkImages:
         return float(self._window.square().mean())
 
     def open_here(self, device: str) -> None:
-        """In the process travelled to: open the file, for a device. FileNotFoundError if it cannot be seen there."""
+        """In a worker process: open the file, for a device. FileNotFoundError if it is not visible there."""
         self._rows.open_here()
         self._device = device
 
@@ -168,9 +168,10 @@ class NetworkImages:
     def move(
         self, batch: NetworkBatch, rotations: Float[Tensor, "b 3 3"], shifts: Float[Tensor, "b 2"]
     ) -> NetworkBatch:
-        """The images of a batch at other rotations, and moved by ``shifts`` (x, y) in px beyond those they came with.
+        """Images of a batch at other rotations, translated by ``shifts`` (x, y) in px in addition to their given
+        ones.
 
-        Data and rotations can be differentiated by what they are made from.
+        Data and rotations are differentiable by the arguments.
         """
         phases = shifts @ (self._steps * (-2 * np.pi)).to(shifts)
         sine, cosine = torch.sin(phases), torch.cos(phases)
@@ -197,7 +198,7 @@ class NetworkImages:
             # By Parseval's theorem, without the zero frequency.
             total += float(np.square(images - images.mean(axis=(1, 2), keepdims=True)).sum())
         if not total > 0:
-            raise ValueError("the images hold nothing: all pixels of an image are equal. Is the stack blank?")
+            raise ValueError("the images are constant: all pixels of an image are equal. Is the stack blank?")
         return (total / len(chosen)) ** 0.5
 
 

@@ -1,7 +1,7 @@
 """Insertion of numerator and weight in one pass on the CPU, into chosen volumes with chosen factors.
 
 The work is a list of entries (image, volume, factor): one entry per image for a single reconstruction, one per
-image and class that matters in a classification. Grids here are one volume after the other (K, z, y, x), so that
+image and relevant class in a classification. Volumes are consecutive here (K, z, y, x), so that
 an image with one class touches one volume. Slabs as in ``insert.py``.
 """
 
@@ -23,9 +23,9 @@ def compile_accumulate(taps: int, with_numerator: bool, with_weight: bool) -> Ca
 
     Arguments of the compiled function: numerators (n, y, h, 2) and weights (n, y, h); the entries' images,
     volumes and factors; rotations times padding; tap polynomials; columns of each row within the radius; index of
-    frequency 0 along z and y; voxels in a plane and in a row; the two grids (k, floats) of 2 and of 1 float a
-    voxel; the slab. The x = 0 column counts by half: ``friedel_symmetrise`` adds the other half. Without
-    numerator or weight its array and grid are not looked at.
+    frequency 0 along z and y; voxels in a plane and in a row; the two grids (k, floats) of 2 and of 1 float per
+    voxel; the slab. The x = 0 column is halved: ``friedel_symmetrise`` adds the other half. Without
+    numerator or weight its array and grid are ignored.
     """
     wide = 1 if taps == 4 else 0
     below = taps // 2 - 1

@@ -1,4 +1,4 @@
-"""The slice operators on CPU tensors: checks nothing, spreads the compiled kernels over threads."""
+"""The slice operators on CPU tensors: no checks; distributes the compiled kernels over threads."""
 
 from itertools import pairwise
 
@@ -16,7 +16,7 @@ from cryobench.imaging.kernels.cpu.slices.interleaved import compile_interleaved
 from cryobench.imaging.layout import GridLayout
 
 _BLOCKS = (8, 4, 2, 1)
-_FLOATS = 32  # of a voxel that are added to at a time
+_FLOATS = 32  # of a voxel that are updated at once
 _PARTS_PER_THREAD = 4
 
 
@@ -27,7 +27,7 @@ def extract(
     n, size = len(rotations), layout.box_size
     many = values.ndim == 4 and volume_index is None
     planes = values.shape[3] if many else 1
-    # NumPy asks the system for huge pages, torch does not: a quarter of the time for stacks.
+    # NumPy requests huge pages, torch does not: a quarter of the time for stacks.
     images = np.empty((n, planes, size, size // 2 + 1), dtype=np.complex64)
     grid, stride = _floats(values), _stride(values)
     offsets = _offsets(n, volume_index)
@@ -150,7 +150,7 @@ def accumulate_interleaved(
     """Add numerators (n, y, h) complex64 and weights (n, y, h) float32 to a grid (z, y, x, 2 k + c), in place.
 
     Floats 2 k and 2 k + 1 of a voxel are the parts of volume k and get ``factors[0]`` (n, k) times the numerator; the
-    rest are weights and get ``factors[1]`` (n, c) times the weight. The x = 0 column counts by half.
+    rest are weights and get ``factors[1]`` (n, c) times the weight. The x = 0 column is halved.
     """
     numerator, weight = data
     to_numerator, to_weight = (values.detach().float().numpy() for values in factors)
@@ -187,7 +187,7 @@ def _image_parts(n: int) -> list[tuple[int, int]]:
 
 
 def _slabs(layout: GridLayout) -> list[tuple[int, int]]:
-    """Slabs of z planes of like work: uniform directions put samples on planes in proportion to M − |z|."""
+    """Slabs of z planes of equal work: uniform directions put samples on planes in proportion to M − |z|."""
     threads = count_threads()
     planes = layout.shape[0]
     count = 1 if threads == 1 else min(_PARTS_PER_THREAD * threads, planes)
@@ -199,9 +199,9 @@ def _slabs(layout: GridLayout) -> list[tuple[int, int]]:
 
 
 def _entry_parts(volumes: np.ndarray, layout: GridLayout) -> list[tuple[slice, int, int]]:
-    """Entries, listed volume by volume, and slabs that can be worked on at once.
+    """Entries, listed volume by volume, and slabs that can be processed in parallel.
 
-    A volume is one piece of work; one that many of the entries go to is cut into slabs.
+    A volume is one piece of work; one with many of the entries is cut into slabs.
     """
     bounds = np.flatnonzero(np.diff(volumes, prepend=-1, append=-1))
     parts: list[tuple[slice, int, int]] = []

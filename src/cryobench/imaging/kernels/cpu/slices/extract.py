@@ -15,7 +15,7 @@ from cryobench.imaging.kernels.cpu.taps import FLAGS
 from cryobench.imaging.kernels.cpu.voxel import begin_row, follow_row, locate, weigh
 
 _AHEAD = 8
-"""Pixels by which memory is asked for in advance."""
+"""Pixels by which memory is prefetched."""
 
 
 @cache
@@ -59,7 +59,7 @@ def compile_extract(taps: int, block: int, dense: bool) -> Callable[..., None]:
                     # The border along x is as wide as the taps reach below floor(x): no offset.
                     start = u8((z0 - below) * plane + (y0 - below) * row + x0) * step + offset
                     if by_row or by_voxel:
-                        # The grid does not fit in cache: ask early for what a pixel further along will need.
+                        # The grid does not fit in cache: prefetch for a pixel further along.
                         (x1, y1, z1), _, _ = locate(follow_row(r, begin, f4(x + _AHEAD)), center)
                         later = u8((z1 - below) * plane + (y1 - below) * row + x1) * step + offset
                         if by_voxel:

@@ -1,7 +1,7 @@
-"""Slice insertion on the CPU: scatter every pixel to its taps, each thread into a slab of z planes of its own.
+"""Slice insertion on the CPU: scatter every pixel to its taps, each thread into its own slab of z planes.
 
-Every thread walks all images in their order and adds only to the planes ``low <= z < high`` that it owns, skipping
-at once the rows that do not come near. A voxel therefore receives its terms in one order, whatever the slabs.
+Every thread iterates over all images in order and adds only to the planes ``low <= z < high`` of its slab, skipping
+rows that stay away from it. A voxel therefore receives its terms in one order, whatever the slabs.
 The kernels are specialised as those of ``extract.py``.
 """
 
@@ -18,7 +18,7 @@ from cryobench.imaging.kernels.cpu.voxel import begin_row, follow_row, locate, w
 
 @njit(nogil=True, cache=True)
 def misses_slab(first, last, low, high):
-    """Whether a row of pixels between two positions, mirrored where need be, stays two planes clear of the slab."""
+    """Whether a row of pixels between two positions, mirrored if necessary, stays two planes away from the slab."""
     bottom, top = min(first[2], last[2]), max(first[2], last[2])
     if first[0] < 0 or last[0] < 0:
         bottom, top = min(bottom, -top), max(top, -bottom)

@@ -1,7 +1,7 @@
 """Insertion of one slice, with its weights, into all of K interleaved volumes at once on the CPU.
 
-What an image adds to channel c of a voxel is a c-dependent factor times the real part, the imaginary part or the
-weight of the same pixel, so that the taps are found once and one vector holds all channels of a voxel. Slabs as in
+The term of an image in channel c of a voxel is a c-dependent factor times the real part, the imaginary part or the
+weight of the same pixel, so that the taps are computed once and one vector holds all channels of a voxel. Slabs as in
 ``insert.py``.
 """
 
@@ -19,12 +19,12 @@ from cryobench.imaging.kernels.cpu.voxel import begin_row, follow_row, locate, w
 
 @cache
 def compile_interleaved(taps: int, width: int, dense: bool) -> Callable[..., None]:
-    """Insertion into a block of ``width`` floats of every voxel, which is all there is in a voxel if ``dense``.
+    """Insertion into a block of ``width`` floats of every voxel, the whole voxel if ``dense``.
 
     Arguments of the compiled function: numerators (n, y, h, 2) and weights (n, y, h); factors (n, 3, width) of real
     part, imaginary part and weight in each channel; rotations times padding; tap polynomials; columns of each row
     within the radius; index of frequency 0 along z and y; voxels in a plane and in a row; floats from voxel to
-    voxel and from the start of a voxel to the block; the grid as float32; the slab. The x = 0 column counts by half.
+    voxel and from the start of a voxel to the block; the grid as float32; the slab. The x = 0 column is halved.
     """
     wide = 1 if taps == 4 else 0
     contiguous = 1 if dense else 0

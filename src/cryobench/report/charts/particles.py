@@ -1,0 +1,46 @@
+"""Charts of particles in the plane of their latents, and of the classes they went to along the truth."""
+
+import pandas as pd
+
+from cryobench.report.axes import TruthAxis
+from cryobench.report.charts.kinds import Axis, GridChart, ScatterChart, Trail
+from cryobench.report.findings.series import SeriesView
+from cryobench.report.runs.colourings import Colouring
+from cryobench.report.runs.latent_views import LatentView
+
+
+def draw_latents(
+    view: LatentView, colouring: Colouring | None, series: list[SeriesView], *, umap: bool, brief: bool = False
+) -> ScatterChart:
+    """Latents of one run in the UMAP or the plane of their principal components, and its volume series among them."""
+    titles = ("UMAP 1", "UMAP 2") if umap else _component_titles(view, "" if brief else " of variance")
+    trails = [
+        Trail(
+            each.name,
+            each.components if not umap or each.umap is None else each.umap,
+            [each.caption(frame) for frame in range(len(each.components))],
+            each.series.particles,
+            each.series.positions is not None,
+        )
+        for each in series
+    ]
+    particles = view.points["particle"].to_numpy(int)
+    return ScatterChart(Axis(titles[0]), Axis(titles[1]), view.scatter(umap=umap), particles, colouring, trails, umap)
+
+
+def _component_titles(view: LatentView, of: str) -> tuple[str, str]:
+    first, second = (f"component {place} ({share:.0%}{of})" for place, share in enumerate(view.explained, start=1))
+    return first, second
+
+
+def draw_classes(table: pd.DataFrame, axis: TruthAxis) -> GridChart:
+    """Share of each class at each true value, classes from the bottom up along the truth (``class_by_truth``)."""
+    shares = table.pivot(index="order", columns="truth", values="share")[::-1]
+    names = table.drop_duplicates("order").set_index("order")["class"].loc[shares.index]
+    particles = table.drop_duplicates("truth").set_index("truth")["particles"].loc[shares.columns].to_numpy(float)
+    values = shares.to_numpy(float)
+    columns = [f"{value:.4g}" for value in shares.columns]
+    rows = [str(name) for name in names]
+    return GridChart(
+        Axis(f"true {axis.title}"), Axis("class"), columns, rows, values, values * particles, "share of particles"
+    )

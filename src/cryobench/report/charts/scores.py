@@ -1,0 +1,113 @@
+"""Charts of scores: every run with its interval, quality against cost, FSC curves."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cryobench.metrics.display import find_kind, is_censored
+from cryobench.metrics.metric import ScoreKind
+from cryobench.report.charts.kinds import Axis, Bundle, DotChart, LineChart, Reference, Series
+from cryobench.report.runs.styles import RunStyle
+from cryobench.report.runs.tables import by_run, column_of
+
+MOST_CURVES = 100
+"""Single FSC curves drawn per run; evenly spaced query particles of more."""
+THRESHOLDS = (0.5, 0.143)
+"""Of the FSC, where resolutions are read."""
+_COSTS = {
+    "wall_seconds": "wall time / s",
+    "cpu_seconds": "CPU time / s",
+    "gpu_seconds": "GPU time / s",
+    "peak_memory_bytes": "peak memory / GiB",
+    "peak_gpu_memory_bytes": "peak GPU memory / GiB",
+}
+"""Columns of the table of runs and their axes; bytes are counted in GiB."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What runs cost, in one unit."""
+
+    name: str
+    title: str
+    values: dict[str, float]
+    """By slug; NaN where it was not recorded."""
+
+
+def gather_costs(run_table: pd.DataFrame) -> list[Cost]:
+    """Costs that any run recorded."""
+    rows = run_table.loc[run_table["status"] != "failed"]
+    found = []
+    for column, title in _COSTS.items():
+        values = column_of(rows, column) / (2**30 if column.endswith("bytes") else 1)
+        if bool((values > 0).any()):
+            found.append(Cost(column, title, dict(zip(rows["slug"], values.tolist(), strict=True))))
+    return found
+
+
+def draw_forest(scores: pd.DataFrame, metric: str, styles: Mapping[str, RunStyle]) -> DotChart:
+    """A row for each run that was measured, best first, with its 95 % interval."""
+    kind, rows = find_kind(metric), _measured(scores, metric)
+    series = [
+        Series(row["slug"], *_one(row["value"], place, row["low"], row["high"], row["n"]))
+        for place, row in enumerate(rows)
+    ]
+    absent = len(styles) - len(rows)
+    remark = f"not measured, never crossed or failed: {absent}" if absent else ""
+    names = [styles[row["slug"]].label for row in rows]
+    return DotChart(Axis(_title(kind)), names, series, own_rows=True, remark=remark)
+
+
+def draw_cost(scores: pd.DataFrame, metric: str, cost: Cost) -> LineChart:
+    """Score against cost, for the runs that recorded both."""
+    kind = find_kind(metric)
+    series = [
+        Series(row["slug"], *_one(spent, row["value"], row["low"], row["high"], row["n"]))
+        for row in _measured(scores, metric)
+        if (spent := cost.values.get(row["slug"], np.nan)) > 0
+    ]
+    return LineChart(Axis(cost.title, logarithmic=True), Axis(_title(kind)), series, shape="free")
+
+
+def draw_fsc(summary: pd.DataFrame, pixel_size: float, *, single: pd.DataFrame | None = None) -> LineChart:
+    """Mean curve and band of every run of one mask; the curves of single query particles in place of the bands."""
+    series = []
+    for slug, rows in by_run(summary):
+        x, mean = column_of(rows, "frequency"), column_of(rows, "mean")
+        ends = (None, None) if single is not None else (column_of(rows, "low"), column_of(rows, "high"))
+        series.append(Series(slug, x, mean, *ends))
+    bundles = [] if single is None else [_bundle(slug, rows) for slug, rows in by_run(single)]
+    drawn = [bundle.curves.ravel() for bundle in bundles] or [column_of(summary, "low")]
+    low = min(0.0, 1.05 * float(np.nanmin(np.concatenate(drawn), initial=0.0)))
+    return LineChart(
+        Axis("spatial frequency / cycles per px", 0, 0.5, inverse="resolution / Å", unit=1 / pixel_size),
+        Axis("Fourier shell correlation", low, 1.03),
+        series,
+        [Reference(str(level), np.array([0, 0.5]), np.full(2, level), "dotted") for level in THRESHOLDS],
+        bundles=bundles,
+    )
+
+
+def _bundle(slug: str, rows: pd.DataFrame) -> Bundle:
+    particles = np.unique(rows["particle"])
+    shown = particles[np.unique(np.linspace(0, len(particles) - 1, min(len(particles), MOST_CURVES)).astype(int))]
+    wide = rows.pivot_table(index="particle", columns="frequency", values="fsc").loc[shown]
+    return Bundle(slug, np.asarray(wide.columns, dtype=np.float64), wide.to_numpy(), shown)
+
+
+def _measured(scores: pd.DataFrame, metric: str) -> list[dict[str, Any]]:
+    """Runs with a value of a score, best first. A resolution that most curves never reach has no value."""
+    rows: Sequence[dict[str, Any]] = scores.loc[scores["metric"] == metric].to_dict("records")
+    usable = [row for row in rows if not is_censored(row["value"], row["never_crossed"], row["n"])]
+    return sorted(usable, key=lambda row: row["value"], reverse=find_kind(metric).better == "higher")
+
+
+def _one(*numbers: float) -> list[np.ndarray]:
+    return [np.array([number], dtype=np.float64) for number in numbers]
+
+
+def _title(kind: ScoreKind) -> str:
+    return f"{kind.label} / {kind.unit}" if kind.unit else kind.label

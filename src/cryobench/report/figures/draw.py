@@ -1,0 +1,150 @@
+"""Any chart as a Vega-Lite specification, sized for the page or for paper, and as an SVG file."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import vl_convert
+
+from cryobench.report.charts.kinds import (
+    BarChart,
+    Chart,
+    DensityChart,
+    DotChart,
+    GraphChart,
+    GridChart,
+    LineChart,
+    PlaneChart,
+    ScatterChart,
+    SnapshotChart,
+    SphereChart,
+)
+from cryobench.report.figures.curves import bar_spec, line_spec
+from cryobench.report.figures.fields import density_spec, grid_spec, sphere_spec
+from cryobench.report.figures.planes import dot_spec, graph_spec, plane_spec, scatter_spec, snapshot_spec
+from cryobench.report.figures.vega import COLUMN_WIDTH, PAGE, PAGE_WIDTH, PAPER, Medium, Spec
+from cryobench.report.runs.styles import RunStyle
+
+Styles = Mapping[str, RunStyle]
+_AXIS_ROOM = 62
+"""Pixels beside a panel for its axis, where panels stand beside one another."""
+_BAR_ROOM = 52
+"""Pixels for a bar of colours."""
+_CIRCLE = re.compile(
+    r'<path transform="translate\(([-\d.]+),([-\d.]+)\)" d="M([\d.]+),0A\3,\3,0,1,1,-\3,0A\3,\3,0,1,1,\3,0"'
+)
+_ROLES = re.compile(r' (?:role|aria-[a-z]+)="[^"]*"(?=[^<>]*>)')
+_CLIP = re.compile(r"\bclip\d+\b(?=[^<>]*>)")
+_LONG = re.compile(r"(\d\.\d\d)\d+(?=[^<>]*>)")
+"""More than two decimals inside of a tag."""
+
+
+def chart_spec(chart: Chart, styles: Styles, medium: Medium, width: int = PAGE_WIDTH) -> Spec:
+    """The specification of a chart without its width; runs look as ``styles`` says, by slug."""
+    match chart:
+        case LineChart():
+            return line_spec(chart, styles, medium, width)
+        case BarChart():
+            return bar_spec(chart, medium)
+        case DotChart():
+            return dot_spec(chart, styles, medium, width)
+        case PlaneChart():
+            return plane_spec(chart, styles, medium, width)
+        case GridChart():
+            return grid_spec(chart, medium)
+        case DensityChart():
+            return density_spec(chart, medium)
+        case SphereChart():
+            return sphere_spec(chart, medium)
+        case ScatterChart():
+            return scatter_spec(chart, medium)
+        case SnapshotChart():
+            return snapshot_spec(chart, medium)
+        case GraphChart():
+            return graph_spec(chart, medium)
+
+
+def draw_on_page(chart: Chart, styles: Styles, first: Sequence[str] = ()) -> Spec:
+    """A chart for the page: as wide as where it stands, and of many runs those of slugs ``first`` shown at first."""
+    spec = chart_spec(chart, styles, PAGE)
+    waiting = {style.label for slug, style in styles.items() if slug not in first} if first else set()
+    for layer in spec.get("layer", []):
+        for param in layer.get("params", []):
+            if param["name"] == "shown":
+                domain = layer["encoding"]["color"]["scale"]["domain"]
+                param["value"] = [{"run": label} for label in domain if label not in waiting]
+    return fit(spec)
+
+
+def fit(spec: Spec) -> Spec:
+    """A specification that is as wide as the element it stands in; panels are laid out by the page."""
+    if "facet" in spec or "usermeta" in spec:
+        return spec
+    return {**spec, "width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
+
+
+def draw_on_paper(chart: Chart, styles: Styles) -> Spec:
+    """A chart for a column of a journal page, or for both columns where it is wide."""
+    wide = isinstance(chart, SnapshotChart | GraphChart)
+    if isinstance(chart, LineChart):
+        wide = chart.shape == "points" or chart.x.whole or len(chart.series) > 6
+    width = PAGE_WIDTH if wide else COLUMN_WIDTH
+    return size(chart_spec(chart, styles, PAPER, width), width)
+
+
+def size(spec: Spec, width: int) -> Spec:
+    """A specification of a chart with its width in pixels."""
+    if "facet" in spec:
+        panel = (width - _BAR_ROOM) / spec["columns"] - spec["spacing"] - 8
+        return {**spec, "spec": {**spec["spec"], "width": panel, "height": panel}}
+    if "usermeta" in spec:
+        side = width - _AXIS_ROOM
+        return {**spec, "width": side, "height": side}
+    return {**spec, "width": width, "autosize": {"type": "fit-x", "contains": "padding"}}
+
+
+def beside(
+    charts: Sequence[Chart], styles: Styles, *, columns: int, titles: Sequence[str] = (), width: int = PAGE_WIDTH
+) -> Spec:
+    """Several charts as panels of one figure, in rows of so many; runs are named below the first alone."""
+    panels = []
+    for place, chart in enumerate(charts):
+        spec = chart_spec(chart, styles, PAPER, width)
+        side = width / columns - _room(chart)
+        panel = {**spec, "width": side}
+        if "usermeta" in spec:
+            panel["height"] = side
+        if titles:
+            above = f" (above: {spec['title']['text']})" if "title" in spec else ""
+            panel["title"] = {**spec.get("title", {}), "text": titles[place] + above, "anchor": "start"}
+        panels.append(panel)
+    of_runs = all(isinstance(chart, LineChart) and chart.styles is None for chart in charts)
+    scales = dict.fromkeys(("color", "fill", "shape", "strokeDash"), "shared" if of_runs else "independent")
+    return {"concat": panels, "columns": columns, "spacing": 14, "resolve": {"scale": scales}}
+
+
+def _room(chart: Chart) -> float:
+    """Pixels beside the axes of a panel: labels at the left, a bar of colours at the right, and what parts panels."""
+    match chart:
+        case SphereChart():
+            return _BAR_ROOM
+        case DotChart():
+            return 30 + min(150, 5 * max(map(len, chart.names), default=0))
+        case ScatterChart() if chart.colouring is not None:
+            return _BAR_ROOM + (26 if chart.bare else 46)
+        case _:
+            return _AXIS_ROOM
+
+
+def to_svg(spec: Spec) -> str:
+    """SVG of a specification, the same each time: text as text, circles as such, hundredths of a pixel."""
+    svg = vl_convert.vegalite_to_svg({**spec, "config": PAPER.config})
+    svg = _LONG.sub(r"\1", _CIRCLE.sub(r'<circle cx="\1" cy="\2" r="\3"', _ROLES.sub("", svg)))
+    # Clips are numbered on from those of the figures before.
+    clips = {name: f"clip{place}" for place, name in enumerate(dict.fromkeys(_CLIP.findall(svg)))}
+    return _CLIP.sub(lambda found: clips[found[0]], svg)
+
+
+def save_svg(figure: Spec | str, path: Path) -> None:
+    """Write a specification, or what is SVG already, as an SVG file; the same bytes for the same figure."""
+    path.write_text(figure if isinstance(figure, str) else to_svg(figure), encoding="utf-8")

@@ -1,0 +1,92 @@
+"""A page as a folder that opens from disk, without a server and without a network.
+
+Pages opened from disk may not read data files, so data are scripts that hand their value to the page. The JavaScript
+of Vega is that of the installed vl-convert package. The folder appears whole or not at all.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import vl_convert
+
+from cryobench._version import __version__
+from cryobench.io.atomic import atomic_folder
+
+_GLOBALS = "window.vegaEmbed = vegaEmbed;"
+"""What the bundle gives to the page's scripts."""
+
+
+@contextmanager
+def page_folder(folder: Path, *, kind: str) -> Iterator[Path]:
+    """Yield an empty folder that takes the place of ``folder`` when the block ends without an exception.
+
+    ``folder`` may be new, empty, or an earlier page of the same ``kind`` ("report", "card"), known by its file
+    KIND.json, which the block must write.
+
+    Raises
+    ------
+    FileExistsError
+        If it holds anything else: it is left alone.
+    """
+    # Through a link, so that the folder it leads to is replaced and not the link.
+    folder = Path(folder).resolve()
+    check_page_folder(folder, kind=kind)
+    with atomic_folder(folder, replace=True) as part:
+        yield part
+
+
+def check_page_folder(folder: Path, *, kind: str) -> None:
+    """FileExistsError if ``folder`` is neither new, nor empty, nor an earlier page of this kind."""
+    marker = f"{kind}.json"
+    if folder.exists() and not (folder / marker).is_file() and not _is_empty(folder):
+        raise FileExistsError(
+            f"{folder} exists and is not a {kind} (it holds no {marker}), so it was left alone. "
+            f"Choose another folder for the {kind}, or remove this one."
+        )
+
+
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
+
+
+def write_static(folder: Path) -> Path:
+    """Write the style sheet and the scripts that every page uses into ``folder / "assets"``; returns that."""
+    assets = folder / "assets"
+    assets.mkdir()
+    for static in files("cryobench.report").joinpath("static").iterdir():
+        (assets / static.name).write_bytes(static.read_bytes())
+    (assets / "vega.js").write_text(_bundle_vega(), encoding="utf-8")
+    return assets
+
+
+@cache
+def _bundle_vega() -> str:
+    """JavaScript of Vega, Vega-Lite and vega-embed, of the versions that draw the SVG figures."""
+    return vl_convert.javascript_bundle(_GLOBALS)
+
+
+def write_script(path: Path, call: str, value: Any) -> None:
+    """A script file that hands ``value`` to the page: pages opened from disk may not read JSON files."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    path.write_text(f"{call}({text});\n", encoding="utf-8")
+
+
+def render(template: str, **values: Any) -> str:
+    """A page from its template. Names are escaped; a name that the template lacks is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("cryobench.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template(template).render(
+        version=__version__, written_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), **values
+    )

@@ -1,0 +1,222 @@
+"""The leaderboard's cells as text: numbers with their intervals, and in words whatever is not a number.
+
+The board has the main scores of every metric; a board of one metric has all its scores.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cryobench.metrics.display import choose_main, find_kind, find_metric, hides_truth, is_censored
+from cryobench.metrics.metric import ScoreKind
+from cryobench.metrics.registry import get_metric, list_metrics
+from cryobench.report.pages.contents import Contents
+from cryobench.report.runs.standing import sort_runs
+from cryobench.report.runs.tables import Group, Run, reasons_missing
+
+NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: text, a quieter second line, the number rows are sorted by, and whether something is missing."""
+
+    text: str
+    note: str = ""
+    sort: float | None = None
+    missing: bool = False
+    reason: str = ""
+    """Why it is missing."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run of the leaderboard."""
+
+    slug: str
+    label: str
+    role: str
+    colour: str
+    rank: Cell
+    cells: list[Cell]
+    failed: str
+    """Reason, if the run failed."""
+    running: bool
+
+
+@dataclass(frozen=True)
+class Column:
+    """Heading of a column."""
+
+    title: str
+    subtitle: str
+    first_order: str
+    """"descending" if more is better, else "ascending": how the first click sorts."""
+    words: str = ""
+    """The whole title, where the heading is short."""
+    sorts: bool = False
+    """Whether the rows stand in its order."""
+    metric: str = ""
+    """Board that has all scores of its metric."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """A sortable table of runs: the leaderboard, or all scores of one metric."""
+
+    name: str
+    title: str
+    columns: list[Column]
+    methods: list[Row]
+    """At given poses."""
+    ab_initio: list[Row]
+    """With poses of their own, which are not ranked against the others."""
+    controls: list[Row]
+    question: str = ""
+    """What the metric asks."""
+    calibration: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+    reference: str = ""
+    """Publication and code that define the metric."""
+    missing: tuple[tuple[str, str], ...] = ()
+    """Reason in words, and the runs it holds for."""
+    blind: tuple[str, ...] = ()
+    """Titles of scores that shuffled labels score as well as the truth in."""
+
+    @property
+    def n_scores(self) -> int:
+        """Columns that are scores."""
+        return len(self.columns) - 1
+
+
+def lay_out_leaderboard(contents: Contents) -> Board:
+    """The main scores of every metric that was measured on any run, in the order in which the terminal shows them."""
+    scores = contents.scores.set_index(["slug", "metric"]).sort_index()
+    kinds = choose_main(contents.score_names)
+
+    def fill(run: Run) -> list[Cell]:
+        return [_score_cell(scores, run, kind) for kind in kinds]
+
+    return Board(
+        "leaderboard",
+        "Leaderboard",
+        [_head(kind, kind.heading, sorts=kind == contents.standing.kind) for kind in kinds],
+        _rows(contents, fill, "given poses"),
+        _rows(contents, fill, "ab initio"),
+        _rows(contents, fill, "control"),
+        missing=_gather_reasons(contents.runs, list_metrics()),
+    )
+
+
+def lay_out_metrics(contents: Contents) -> list[Board]:
+    """A board of every metric that was measured on any run, with all its scores; what no metric has comes last."""
+    scores = contents.scores.set_index(["slug", "metric"]).sort_index()
+    names: dict[str, list[str]] = {}
+    for name in contents.score_names:
+        names.setdefault(find_metric(name), []).append(name)
+    return [_metric_board(contents, metric, names[metric], scores) for metric in names]
+
+
+def _metric_board(contents: Contents, metric: str, names: list[str], scores: pd.DataFrame) -> Board:
+    def fill(run: Run) -> list[Cell]:
+        counts = [run.scores.scores[name].n for name in names if name in run.scores.scores]
+        count = Cell(f"{max(counts):,}", sort=max(counts)) if counts else Cell("–", missing=True)
+        return [*(_score_cell(scores, run, kind) for kind in kinds), count]
+
+    described = get_metric(metric) if metric else None
+    kinds = [find_kind(name) for name in names]
+    return Board(
+        metric or "other",
+        described.label if described else "Other scores",
+        [*(_head(kind, kind.label) for kind in kinds), Column("n", "items", "descending")],
+        _rows(contents, fill, "given poses"),
+        _rows(contents, fill, "ab initio"),
+        _rows(contents, fill, "control"),
+        question=described.question if described else "",
+        calibration=described.calibration if described else (),
+        limits=described.limits if described else (),
+        reference=described.reference if described else "",
+        missing=_gather_reasons(contents.runs, [metric]),
+        blind=tuple(kind.label for kind in kinds if hides_truth(kind)),
+    )
+
+
+def _head(kind: ScoreKind, heading: str, *, sorts: bool = False) -> Column:
+    hides = hides_truth(kind)
+    unit = f"{kind.shown_unit}, " if kind.shown_unit else "blind, " if hides else ""
+    blind = " Blind: shuffled labels score as well as the truth." if hides else ""
+    order = "ascending" if kind.better == "lower" else "descending"
+    return Column(
+        heading,
+        f"{unit}{kind.better} is better",
+        order,
+        f"{kind.label}.{blind}",
+        sorts,
+        find_metric(kind.name) or "other",
+    )
+
+
+def _rows(contents: Contents, fill: Callable[[Run], list[Cell]], group: Group) -> list[Row]:
+    """Rows of the runs of a group, best first, what has no score last, failed runs at the end of these."""
+    runs = sorted((run for run in contents.runs if run.group == group), key=lambda run: run.status == "failed")
+    return [_row(contents, run, fill(run)) for run in sort_runs(runs, contents.standing.kind)]
+
+
+def _row(contents: Contents, run: Run, cells: list[Cell]) -> Row:
+    rank = Cell("–")
+    found = contents.standing.ranks.get(run.slug)
+    if found is not None:
+        rank = Cell(found.label, "" if found.first == found.last else "tie", float(found.first))
+    return Row(
+        slug=run.slug,
+        label=run.label,
+        role=run.control.role if run.control else "method",
+        colour=contents.styles[run.slug].colour,
+        rank=rank,
+        cells=cells,
+        failed=run.reason if run.status == "failed" else "",
+        running=run.status not in ("failed", "finished"),
+    )
+
+
+def _score_cell(scores: pd.DataFrame, run: Run, kind: ScoreKind) -> Cell:
+    if (run.slug, kind.name) not in scores.index:
+        reason = reasons_missing(run).get(find_metric(kind.name), "")
+        return Cell(NOT_MEASURED, missing=True, reason=reason)
+    row = scores.loc[(run.slug, kind.name)]
+    if is_censored(row["value"], row["never_crossed"], row["n"]):
+        return Cell("never crossed", sort=0.0 if row["never_crossed"] else None)
+    return Cell(_write(kind, row["value"]), _write_interval(row, kind), float(row["value"]))
+
+
+def _write(kind: ScoreKind, value: float) -> str:
+    """A value with the minus sign of print."""
+    return kind.write(value).replace("-", "−")
+
+
+def _write_interval(row: Any, kind: ScoreKind) -> str:
+    interval = ""
+    if np.isfinite(row["low"]) and np.isfinite(row["high"]) and row["n"] > 1:
+        interval = f"[{_write(kind, row['low'])},\u00a0{_write(kind, row['high'])}]"
+    never = f"{int(row['never_crossed'])} of {int(row['n'])} never crossed" if row["never_crossed"] else ""
+    return " ".join(part for part in (interval, never) if part)
+
+
+def _gather_reasons(runs: Sequence[Run], metrics: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Why metrics were not measured: "metric reason", and the labels of the runs it holds for."""
+    found: dict[str, list[str]] = {}
+    for metric in metrics:
+        for run in runs:
+            if metric in (reasons := reasons_missing(run)):
+                found.setdefault(f"{_label(metric)} {reasons[metric]}", []).append(run.label)
+    everyone = sum(run.status != "failed" for run in runs)
+    return tuple(
+        (reason, "all runs" if len(labels) == everyone > 1 else ", ".join(labels)) for reason, labels in found.items()
+    )
+
+
+def _label(metric: str) -> str:
+    return get_metric(metric).label if metric in list_metrics() else metric

@@ -1,0 +1,157 @@
+"""The report: one folder that opens from disk, without a server and without a network.
+
+SITE/index.html  card.html  report.json  assets/  figures/*.svg  tables/*.csv
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cryobench._progress import Progress, Silent, Task
+from cryobench._version import __version__
+from cryobench.data import Dataset, Reconstruction, Scores
+from cryobench.io.atomic import write_json
+from cryobench.metrics.display import find_kind, find_metric
+from cryobench.report.card.dataset_tables import flatten_entries
+from cryobench.report.card.facts import describe_contrast, headline
+from cryobench.report.findings.volumes import PROJECTIONS
+from cryobench.report.pages import downloads, found, pictures
+from cryobench.report.pages.card import fill_card
+from cryobench.report.pages.contents import Contents, collect_contents
+from cryobench.report.pages.folder import page_folder, render, write_script, write_static
+from cryobench.report.pages.leaderboard import lay_out_leaderboard, lay_out_metrics
+from cryobench.report.pages.specs import report_data
+from cryobench.report.runs.inputs import digest_inputs, is_up_to_date
+from cryobench.report.runs.latent_views import SEED, LatentView, read_earlier
+from cryobench.report.runs.tables import BAND, CURVE_KINDS, Run
+from cryobench.report.runs.umap_layout import WIDEST
+
+FEW_PANELS = 4
+"""Pictures of single runs that are shown at once; the others are folded away."""
+
+
+def write_report(
+    dataset: Dataset,
+    results: Sequence[tuple[Reconstruction, Scores]],
+    folder: Path,
+    *,
+    progress: Progress | None = None,
+) -> Path:
+    """Write a report on runs of one data set, and return the path of its ``index.html``.
+
+    Nothing is scored here: what the scores do not hold is shown as not measured, a failed run with its reason. The
+    data set's card is a page of its own beside it. An earlier report of that name is replaced at once when the new
+    one is complete; one that was made of the same data set, runs and scores by the same package stays as it is.
+
+    Raises
+    ------
+    FileExistsError
+        If ``folder`` exists and is not a report: it is left alone.
+    ValueError
+        If a run does not fit the data set.
+    """
+    folder, progress = Path(folder), progress or Silent()
+    inputs = digest_inputs(dataset, results)
+    if is_up_to_date(folder, inputs):
+        progress.note(f"{folder}: found up to date, nothing was written.")
+        return folder / "index.html"
+    with progress.task("Report") as task, page_folder(folder, kind="report") as part:
+        contents = collect_contents(dataset, results, task, earlier=read_earlier(folder))
+        _fill(contents, part, task, inputs)
+    return folder / "index.html"
+
+
+def _fill(contents: Contents, folder: Path, task: Task, inputs: str | None) -> None:
+    """Draw what was gathered, and write it: scripts and pictures, figures, tables, and the page that shows them."""
+    assets = write_static(folder)
+    card_files = fill_card(contents.card, folder, "card.html", task, report="index.html")
+    write_script(assets / "data.js", "cryobench.receiveData", report_data(contents))
+    slices = [pictures.write_query_slices(contents, query, assets / "slices") for query in contents.slices]
+    surfaces = [pictures.write_query_surfaces(contents, query, assets / "surfaces") for query in contents.surfaces]
+    write_script(assets / "surfaces.js", "cryobench.receiveSurfaces", surfaces)
+    task.advance()
+    moved: list[dict[str, Any]] = []
+    if contents.findings.components:
+        moved = found.write_moved(contents, assets / "moved.js", assets / "surfaces")
+    page = _render(
+        contents,
+        found=found.write_findings(contents, assets / "findings"),
+        series=found.write_series(contents, assets / "series"),
+        moved=moved,
+        particle_rows=card_files.particle_rows,
+        slices=slices,
+        surfaces=surfaces,
+        figures={
+            **downloads.write_svg(downloads.draw_figures(contents), folder / "figures", task),
+            "particles": card_files.figures["particles"],
+        },
+        tables=downloads.write_tables(contents, folder / "tables"),
+    )
+    (folder / "index.html").write_text(page, encoding="utf-8")
+    write_json(
+        folder / "report.json",
+        {
+            "cryobench": __version__,
+            "dataset": contents.dataset.name,
+            "runs": [run.label for run in contents.runs],
+            "made_of": inputs,
+        },
+    )
+
+
+def _render(contents: Contents, **written: Any) -> str:
+    return render(
+        "index.html",
+        contents=contents,
+        card=contents.card,
+        find_kind=find_kind,
+        find_metric=find_metric,
+        describe_contrast=describe_contrast,
+        describe_view=describe_view,
+        split_runs=partial(split_runs, contents.runs),
+        curve_kinds=CURVE_KINDS,
+        dataset=contents.dataset,
+        facts=headline(contents.dataset),
+        findings=contents.findings,
+        has_findings=not contents.findings.is_empty or bool(contents.pictures_of("findings")),
+        projections=PROJECTIONS,
+        board=lay_out_leaderboard(contents),
+        boards=lay_out_metrics(contents),
+        costs=contents.costs,
+        published=contents.published,
+        ranking=contents.standing.kind,
+        warnings=contents.warnings,
+        compared=contents.compared,
+        found_by_runs=contents.found_by_runs,
+        agreements=contents.agreements,
+        band=BAND,
+        records={run.slug: list(flatten_entries(run.record.to_json())) for run in contents.runs},
+        contexts={run.slug: list(flatten_entries(run.scores.context)) for run in contents.runs},
+        **written,
+    )
+
+
+def split_runs(runs: Sequence[Run], having: Mapping[str, Any]) -> tuple[list[Run], list[Run]]:
+    """Runs that have a picture of their own: those shown at once, methods first, and those folded away.
+
+    At most ``FEW_PANELS`` are shown, controls only where there is no method.
+    """
+    found = [run for run in runs if run.slug in having]
+    methods = [run for run in found if run.control is None]
+    controls = [run for run in found if run.control is not None]
+    first = (methods or controls)[:FEW_PANELS]
+    return first, [run for run in (*methods, *controls) if run not in first]
+
+
+def describe_view(view: LatentView) -> str:
+    """How the latents of a run were brought to the plane, in words."""
+    words = f"latents of {view.n_dimensions} dimension{'' if view.n_dimensions == 1 else 's'}"
+    if len(view.points) < view.n_particles:
+        words += f", {len(view.points):,} of {view.n_particles:,} particles drawn at random"
+    if view.jittered:
+        words += "; many coincide, and are drawn a little beside their place"
+    if view.no_umap is not None:
+        return f"{words}; no UMAP: {view.no_umap}."
+    wide = f" of {WIDEST} principal components" if view.n_dimensions > WIDEST else ""
+    return f"{words}; UMAP{wide} with 15 neighbours, seed {SEED}."

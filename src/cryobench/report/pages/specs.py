@@ -1,0 +1,122 @@
+"""Specifications of all charts of a report as the page's scripts read them, by the key that a plot asks for.
+
+A key may be made of what is chosen on the page: a plot of "cost/{forest-metric}/{cost-kind}" takes the values of the
+two selectors of these names. Charts that differ only in their colours or their plane share their data sets.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cryobench.report.charts.kinds import LineChart
+from cryobench.report.charts.particles import draw_classes, draw_latents
+from cryobench.report.charts.scores import draw_cost, draw_forest, draw_fsc
+from cryobench.report.figures import Spec, draw_on_page, fit
+from cryobench.report.figures.planes import scatter_spec
+from cryobench.report.figures.vega import PAGE, parse, to_csv
+from cryobench.report.findings.series import SeriesView
+from cryobench.report.pages.contents import Contents
+from cryobench.report.runs.colourings import Colouring
+from cryobench.report.runs.latent_views import LatentView
+from cryobench.report.runs.standing import sort_runs
+
+MOST_AT_ONCE = 5
+"""Runs of a crowded chart that are shown at first; the legend has the others."""
+
+
+def plot_data(specs: dict[str, Spec], datasets: dict[str, str] | None = None) -> dict[str, Any]:
+    """Specifications by key, the data sets that they share, as CSV, and how all look."""
+    return {"specs": specs, "datasets": datasets or {}, "config": PAGE.config}
+
+
+def report_data(contents: Contents) -> dict[str, Any]:
+    """All plots of a report but the surfaces."""
+    latents, datasets = latent_specs(contents.latents, contents.colourings, contents.series)
+    return plot_data(
+        {**_scores(contents), **_curves(contents), **latents, **_classes(contents), **_pictures(contents)}, datasets
+    )
+
+
+def _scores(contents: Contents) -> dict[str, Spec]:
+    scores, styles = contents.scores, contents.styles
+    forests = {f"forest/{name}": draw_forest(scores, name, styles) for name in contents.score_names}
+    costs = {
+        f"cost/{name}/{cost.name}": draw_cost(scores, name, cost)
+        for name in contents.score_names
+        for cost in contents.costs
+    }
+    return {key: draw_on_page(chart, styles) for key, chart in {**forests, **costs}.items()}
+
+
+def _curves(contents: Contents) -> dict[str, Spec]:
+    """FSC curves of every mask, with bands and with the curves of single query particles."""
+    pixel_size = contents.dataset.particles.pixel_size
+    specs = {}
+    for mask in dict.fromkeys(contents.curve_summary["mask"]):
+        summary, single = (
+            pd.DataFrame(table.loc[table["mask"] == mask]) for table in (contents.curve_summary, contents.curves)
+        )
+        for key, of in (("", None), ("single", single)):
+            specs[f"fsc/{mask}/{key}"] = draw_on_page(draw_fsc(summary, pixel_size, single=of), contents.styles)
+    return specs
+
+
+def _classes(contents: Contents) -> dict[str, Spec]:
+    axis = contents.truth_axis
+    if axis is None:
+        return {}
+    return {
+        f"classes-{slug}": draw_on_page(draw_classes(table, axis), contents.styles)
+        for slug, table in contents.classes.items()
+    }
+
+
+def _pictures(contents: Contents) -> dict[str, Spec]:
+    best = [run.slug for run in sort_runs(contents.runs, contents.standing.kind) if run.control is None]
+    specs = {}
+    for picture in contents.pictures:
+        chart, first = picture.chart, []
+        if isinstance(chart, LineChart) and chart.shape != "line" and len(chart.series) > MOST_AT_ONCE:
+            drawn = {series.slug for series in chart.series}
+            first = [slug for slug in best if slug in drawn][:MOST_AT_ONCE]
+        specs[picture.key] = draw_on_page(chart, contents.styles, first)
+    return specs
+
+
+def latent_specs(
+    views: dict[str, LatentView], colourings: Sequence[Colouring], series: Sequence[SeriesView] = ()
+) -> tuple[dict[str, Spec], dict[str, str]]:
+    """Latents of each run in each plane and colouring, and the data sets that they share.
+
+    Places are a data set for each run and plane; what particles are coloured by is one for all.
+    """
+    drawn = [view.points["particle"].to_numpy(int) for view in views.values()]
+    particles = np.unique(np.concatenate([*drawn, np.zeros(0, dtype=int)]))
+    colours = {"particle": particles, **{f"c{i}": each.axis.values[particles] for i, each in enumerate(colourings)}}
+    datasets = {"particles": to_csv(colours)} if colourings else {}
+    # Where no run has a UMAP there is no choice; where one has, the components stand in for those of others.
+    planes = ("umap", "components") if any(view.has_umap for view in views.values()) else ("components",)
+    specs = {}
+    for slug, view in views.items():
+        own = [each for each in series if each.slug == slug]
+        for plane in planes:
+            umap = plane == "umap" and view.has_umap
+            name = f"latents-{slug}-{'umap' if umap else 'components'}"
+            places = view.scatter(umap=umap)
+            columns = {"particle": view.points["particle"].to_numpy(int), "x": places[:, 0], "y": places[:, 1]}
+            datasets[name] = to_csv(columns)
+            for number, colouring in enumerate(colourings or [None]):
+                source = {"data": {"name": name, "format": parse(columns)}, "transform": _look_up(number, colours)}
+                if colouring is None:
+                    source["transform"] = []
+                spec = scatter_spec(draw_latents(view, colouring, own, umap=umap), PAGE, source)
+                specs[f"latents-{slug}/{plane}/{number}"] = fit(spec)
+    return specs, datasets
+
+
+def _look_up(number: int, colours: dict[str, np.ndarray]) -> list[Spec]:
+    """The transform that gives each particle the number of a colouring as field "c"."""
+    source = {"data": {"name": "particles", "format": parse(colours)}, "key": "particle", "fields": [f"c{number}"]}
+    return [{"lookup": "particle", "from": source, "as": ["c"]}]

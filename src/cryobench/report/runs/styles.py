@@ -1,0 +1,69 @@
+"""How runs look in every chart: colour, dash and marker by method, the same on page and paper.
+
+Controls are dashed with hollow markers wherever they appear, methods solid and filled; after the eighth method of the
+registry colours come again, with other markers and long dashes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import count
+
+from cryobench.methods.registry import list_methods
+from cryobench.report.runs.tables import Run
+
+_METHOD_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#44AA99", "#CC6677", "#6699CC", "#997700")
+_METHOD_MARKERS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x", "hexagon")
+
+
+@dataclass(frozen=True)
+class RunStyle:
+    """How one run looks in every plot of the report."""
+
+    label: str
+    colour: str
+    dash: str = "solid"
+    """solid, dash, dot, dashdot or longdash."""
+    marker: str = "circle"
+    """circle, square, diamond, triangle-up, triangle-down, cross, x or hexagon."""
+    is_control: bool = False
+
+
+def style_runs(runs: Sequence[Run]) -> dict[str, RunStyle]:
+    """Style of every run by slug.
+
+    A control looks as its class says. A method has the same colour and marker in every report, by its name; where
+    that is taken on this page, because its method is there twice, a run takes the next one that is free.
+    """
+    styles: dict[str, RunStyle] = {}
+    names = list_methods()
+    taken: set[int] = set()
+    waiting: list[Run] = []
+    for run in runs:
+        if (control := run.control) is not None:
+            styles[run.slug] = RunStyle(run.label, control.colour, control.dash, "circle", True)
+            continue
+        wish = _place_of(run.reconstruction.name, names)
+        if wish in taken:
+            waiting.append(run)
+        else:
+            taken.add(wish)
+            styles[run.slug] = _method_style(run, wish)
+    for run in waiting:
+        place = next(place for place in count() if place not in taken)
+        taken.add(place)
+        styles[run.slug] = _method_style(run, place)
+    return {run.slug: styles[run.slug] for run in runs}
+
+
+def _place_of(name: str, names: Sequence[str]) -> int:
+    """Place of a method in the row of styles: that in the registry, or one by the name alone."""
+    if name in names:
+        return names.index(name)
+    return blake2b(name.encode(), digest_size=2).digest()[0] % len(_METHOD_COLOURS)
+
+
+def _method_style(run: Run, place: int) -> RunStyle:
+    rounds, turn = divmod(place, len(_METHOD_COLOURS))
+    marker = _METHOD_MARKERS[(turn + 3 * rounds) % len(_METHOD_MARKERS)]
+    return RunStyle(run.label, _METHOD_COLOURS[turn], "solid" if rounds == 0 else "longdash", marker, False)

@@ -1,0 +1,47 @@
+// Plots: Vega-Lite specifications from the page's data, drawn by vega-embed, and what is chosen for them on the page.
+"use strict";
+
+// The key of a plot's specification: {name} stands for what is chosen in the control of that id.
+cryobench.keyOf = (element) => element.dataset.spec.replace(/\{([\w-]+)\}/g, (_, id) => {
+  const control = document.getElementById(id);
+  if (control.tagName === "FIELDSET") return control.querySelector("input:checked").value;
+  return control.type === "checkbox" && !control.checked ? "" : control.value;
+});
+
+// Panels and charts of one scale on both axes cannot follow the width of their element by themselves.
+cryobench.sized = (spec, width) => {
+  if (spec.facet) {
+    const columns = Math.min(spec.columns, width < 620 ? 2 : 4);
+    const side = Math.floor((width - 90) / columns) - spec.spacing;
+    return { ...spec, columns, spec: { ...spec.spec, width: side, height: Math.min(side, 200) } };
+  }
+  const side = Math.max(120, Math.min(360, width - 75));
+  return spec.usermeta?.square ? { ...spec, width: side, height: side } : spec;
+};
+
+cryobench.drawPlot = async (element) => {
+  const { specs, datasets, config } = cryobench.data;
+  const key = cryobench.keyOf(element);
+  if (!(key in specs)) throw new Error(`there is no chart of the name ${key}`);
+  element.chart?.finalize();
+  element.chart = await vegaEmbed(element, { ...cryobench.sized(specs[key], element.clientWidth), datasets }, {
+    config, actions: false, renderer: "svg", defaultStyle: false, ast: false, tooltip: { disableDefaultStyle: true, id: "tooltip" },
+  });
+};
+
+cryobench.setUpPlots = () => {
+  const plots = [...document.querySelectorAll(".plot[data-spec]")];
+  for (const element of plots) cryobench.drawInView(element, cryobench.drawPlot);
+  const redraw = (chosen) => {
+    for (const element of plots.filter((each) => each.dataset.drawn && chosen(each))) cryobench.attempt(element, cryobench.drawPlot);
+  };
+  for (const id of new Set(plots.flatMap((element) => [...element.dataset.spec.matchAll(/\{([\w-]+)\}/g)].map((found) => found[1])))) {
+    document.getElementById(id).addEventListener("change", () => redraw((element) => element.dataset.spec.includes(`{${id}}`)));
+  }
+  let width = innerWidth;
+  addEventListener("resize", () => {
+    if (innerWidth === width) return;
+    width = innerWidth;
+    redraw((element) => !element.chart?.spec.autosize);
+  });
+};
