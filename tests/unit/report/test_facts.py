@@ -180,7 +180,7 @@ def test_show_counts_many_states_and_reads_no_volume(dataset, capsys, rng):
     print_summary(replace(dataset, truth=replace(dataset.truth, states=states, volumes=Unread())))
     printed = capsys.readouterr().out
     assert "100,000, of 0 to " in printed
-    assert "particles of a state" in printed
+    assert "particles per state" in printed
     assert len(printed.splitlines()) < 80
 
 
