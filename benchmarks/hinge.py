@@ -26,7 +26,7 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from cryobench.atoms.entries import find_entry
 from cryobench.atoms.files.structures import read_structure, write_structure
-from cryobench.atoms.motion.turns import fab_selection, turn_fab
+from cryobench.atoms.motion.fab_hinge import fab_selection, turn_fab
 from cryobench.data import Dataset, HalfSetFsc, Reconstruction
 from cryobench.io.store import load_dataset, load_reconstruction, read_run_record
 from cryobench.latents.principal import principal_axes

@@ -4,7 +4,7 @@ from cryobench.atoms.entries import find_entry
 from cryobench.atoms.files.structures import read_structure, write_structure
 from cryobench.atoms.gaussians import sigma_from_resolution
 from cryobench.atoms.model import AtomicModel, find_atom, list_chains, select_residues
-from cryobench.atoms.motion.turns import FabHinge, fab_dihedral, fab_selection, rotate_about_axis, turn_fab
+from cryobench.atoms.motion.fab_hinge import FabHinge, fab_dihedral, fab_selection, rotate_about_axis, turn_fab
 from cryobench.atoms.sources import fetch_structure, resolve_structure
 
 __all__ = [

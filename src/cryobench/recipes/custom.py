@@ -21,8 +21,8 @@ from cryobench.atoms.entries import find_entry
 from cryobench.atoms.files.structures import read_structure
 from cryobench.atoms.files.trajectories import NOT_SOLVENT, Trajectory
 from cryobench.atoms.model import AtomicModel, is_alpha_carbon
+from cryobench.atoms.motion.fab_hinge import turn_fab
 from cryobench.atoms.motion.superposition import fit_rigid_motions
-from cryobench.atoms.motion.turns import turn_fab
 from cryobench.data import CollectiveVariable
 from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.settings import SimulationSettings

@@ -15,7 +15,7 @@ from pydantic import Field
 from cryobench.atoms.entries import find_entry
 from cryobench.atoms.files.structures import read_structure
 from cryobench.atoms.model import AtomicModel
-from cryobench.atoms.motion.turns import FabHinge, fab_dihedral, turn_fab
+from cryobench.atoms.motion.fab_hinge import FabHinge, fab_dihedral, turn_fab
 from cryobench.data import CollectiveVariable
 from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.rounding import round_coordinates

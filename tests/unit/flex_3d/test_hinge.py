@@ -6,7 +6,7 @@ from scipy.stats import spearmanr
 
 from cryobench import simulate
 from cryobench.atoms.files.structures import write_structure
-from cryobench.atoms.motion.turns import turn_fab
+from cryobench.atoms.motion.fab_hinge import turn_fab
 from cryobench.data import HalfSetFsc
 from cryobench.methods import get_method
 from cryobench.metrics.volumes.heterogeneity import heterogeneity_fsc

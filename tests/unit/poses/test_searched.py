@@ -17,7 +17,7 @@ from cryobench.reconstruction.poses import (
     random_rotations,
     rotations_from_rows,
 )
-from cryobench.reconstruction.poses.searched import find_anchors
+from cryobench.reconstruction.poses.network_search import find_anchors
 from cryobench.rotations import geodesic_distance
 from cryobench.testing.toy import toy_dataset
 

@@ -32,7 +32,7 @@ from cryobench.atoms.linker.coil import LinkerDihedrals
 from cryobench.atoms.linker.pieces import PieceBuilder
 from cryobench.atoms.linker.search import ClashFinder, LinkerSearch, NoSolution
 from cryobench.atoms.model import AtomicModel
-from cryobench.atoms.motion.turns import FabHinge, fab_dihedral, fab_selection
+from cryobench.atoms.motion.fab_hinge import FabHinge, fab_dihedral, fab_selection
 
 CLASH_DISTANCE = 2.6
 """Å. Hydrogen bonds (2.7 Å and more) are not clashes."""

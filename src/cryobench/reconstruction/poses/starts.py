@@ -17,7 +17,7 @@ from cryobench.data import Convergence, Particles
 from cryobench.reconstruction.engine import Checkpoint, RunContext, iterate
 from cryobench.reconstruction.networks import NetworkImages, Training, open_training
 from cryobench.reconstruction.poses.judgement import judge_shifts, judge_views
-from cryobench.reconstruction.poses.searched import SearchedPoses
+from cryobench.reconstruction.poses.network_search import SearchedPoses
 from cryobench.rng import stream
 from cryobench.rotations import rotations_from_quaternions
 

@@ -5,7 +5,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from cryobench.cli import machine
+from cryobench.cli import machine_options as machine
 from cryobench.cli.options import Preset, RecipeName, Seed, Set, Structure
 from cryobench.cli.values import parse_range, parse_settings
 

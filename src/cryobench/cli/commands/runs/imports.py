@@ -6,7 +6,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from cryobench.cli import machine
+from cryobench.cli import machine_options as machine
 
 _FILES, _JOBS, _MAPS = "Plain files (import files)", "Jobs of a program", "Maps"
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Optional, cast
 
 import typer
 
-from cryobench.cli import machine
+from cryobench.cli import machine_options as machine
 from cryobench.cli.check import warn_of_faults
 from cryobench.cli.options import Dataset, Seed, Set
 from cryobench.cli.values import parse_settings

@@ -5,7 +5,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from cryobench.cli import machine
+from cryobench.cli import machine_options as machine
 from cryobench.cli.options import Box, DatasetFolder, RunFolder
 
 Kind = Annotated[
