@@ -8,6 +8,7 @@ import torch
 
 from cryobench.compute import Compute, Team
 from cryobench.methods import get_method
+from cryobench.methods.cryodrgn import Cryodrgn2
 from cryobench.reconstruction.engine import RunContext
 from cryobench.reconstruction.networks import CoordinateNetwork, NetworkImages, NetworkShape, make_slice_encoder
 from cryobench.reconstruction.poses import (
@@ -107,6 +108,20 @@ def test_anchors_are_centres_of_clusters_or_all_there_are() -> None:
     centres = find_anchors(latents.astype(np.float32), 2)
     np.testing.assert_allclose(np.sort(centres[:, 0]), [-0.986, 1.004], atol=2e-3)
     np.testing.assert_array_equal(np.unique(find_anchors(latents[:3], 8), axis=0), np.unique(latents[:3], axis=0))
+
+
+def test_cryodrgn2_searches_in_the_first_of_every_so_many_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No batch of an epoch is trained at poses that no search has found."""
+    images = make_images(24)
+    method = Cryodrgn2.with_settings({**Cryodrgn2.small, "batch_size": 12, "search_every": 3})
+    assert isinstance(method, Cryodrgn2)
+    training = method._make_training(0, images, PLENTY)
+    searches: list[int] = []
+    monkeypatch.setattr(training.searched, "search", lambda batch, latents: searches.append(step))
+    for step in range(training.n_lead, training.n_lead + 16):
+        training.place(images.load(np.arange(12)), torch.zeros(12, 2), step)
+    epochs = (np.array(searches) - training.n_lead) // 2
+    assert epochs.tolist() == [0, 0, 3, 3, 6, 6]
 
 
 def test_several_starts_keep_the_one_of_the_lowest_loss() -> None:
