@@ -190,8 +190,8 @@ def test_a_step_leaves_the_true_volume_where_it_is() -> None:
     rotations = random_rotations(n, 0, "views of a Gaussian", 0)
     plane = frequency_grid(size, 2).float()
     frequencies = torch.einsum("yxi,nij->nyxj", plane, rotations[:, :2])
-    power = torch.exp(-2 * (np.pi * width) ** 2 * frequencies.square().sum(-1)) * (2 * np.pi * width**2) ** 1.5
-    slices = torch.polar(power, -2 * np.pi * (frequencies @ centre))
+    amplitude = torch.exp(-2 * (np.pi * width) ** 2 * frequencies.square().sum(-1)) * (2 * np.pi * width**2) ** 1.5
+    slices = torch.polar(amplitude, -2 * np.pi * (frequencies @ centre))
     precision = 1e6  # so high that the prior has no say
     sums = SliceAccumulator(size, n_volumes=1)
     weights = torch.full(slices.shape, precision)

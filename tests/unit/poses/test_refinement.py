@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from cryobench.compute import Compute
 from cryobench.data import Dataset, Particles, Reconstruction
-from cryobench.methods.cryodrgn import Cryodrgn
+from cryobench.methods.cryodrgn import Cryodrgn, CryodrgnSettings
 from cryobench.methods.cryodrgn.refinement import give_poses, make_poses
 from cryobench.methods.cryodrgn.training import AutoencoderTraining, make_model
 from cryobench.metrics import pose_error
@@ -92,9 +92,9 @@ def refine(dataset: Dataset, particles: Particles, **changes: object) -> Reconst
 
 
 def test_the_poses_of_the_table_are_those_of_the_answer():
-    """Its rotations take the place of those given; its shifts come on top of them, in Å."""
+    """Its rotations replace those given; its shifts are added to them, in Å."""
     particles = toy_dataset(n=30).particles
-    settings = Cryodrgn(Refining.with_settings({**Refining.small, "pose_learning_rate": 1e-3}).settings).settings  # pyright: ignore
+    settings = CryodrgnSettings(refine_poses=True, pose_learning_rate=1e-3, shift_learning_rate=2e-2)
     table = make_poses(particles, settings, "cpu")
     assert table is not None
     rotations = random_rotations(30, 0, "refined rotations", 0)
