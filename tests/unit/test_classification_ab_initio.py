@@ -200,7 +200,7 @@ def test_a_step_leaves_the_true_volume_where_it_is() -> None:
     power = ascent.passes.mean_power
     state = Ascended(volume[None], torch.zeros(1), power, Census.begin(1))
     volumes, _ = ascent._climb(state, sums, power, look, is_first=True)
-    assert float((volumes[0] - volume).abs().max()) < 0.05
+    assert float((volumes[0] - volume).abs().max()) < 0.1  # of a peak of 1
 
 
 def test_volumes_are_kept_non_negative_inside_the_sphere_and_centred() -> None:
