@@ -175,6 +175,16 @@ def test_populations_run_geometrically_over_the_states():
         set_populations(np.array([3, 0]), settings(), 0)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_no_other_whole_numbers_are_nearer_to_the_populations(seed: int):
+    """Moving an image from a state to another brings the counts no nearer to the shares of all but one image each."""
+    counts = np.sort(set_populations(np.full(7, 4), settings(population_ratio=5.0), seed))
+    weights = 5.0 ** (np.arange(7) / 6)
+    errors = counts - 1 - weights / weights.sum() * (28 - 7)
+    assert counts.sum() == 28
+    assert errors.max() - errors.min() <= 1
+
+
 @pytest.mark.parametrize(("n_queries", "expected"), [(100, 101), (20, 20), (1, 1)])
 def test_queries_are_every_so_many_th_of_the_particles_by_state(n_queries, expected):
     """Ribosembly has 335,240 particles: 100 query particles become 101, as in the benchmark."""

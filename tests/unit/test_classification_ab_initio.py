@@ -7,18 +7,24 @@ import pytest
 import torch
 from sklearn.metrics import adjusted_rand_score
 
-from cryobench.data import ArrayImages, ClassVolumes
-from cryobench.fourier import fft_volume, shell_indices
+from cryobench.data import ArrayImages, ClassVolumes, Convergence
+from cryobench.fourier import fft_volume, frequency_grid, shell_indices
+from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.shift_scores import ShiftGrid
-from cryobench.methods.classification_ab_initio import ClassificationAbInitio, ClassificationAbInitioSettings
-from cryobench.methods.classification_ab_initio.ascent import Ascent
+from cryobench.methods.classification_ab_initio import (
+    ClassificationAbInitio,
+    ClassificationAbInitioSettings,
+    classification,
+)
+from cryobench.methods.classification_ab_initio.ascent import Ascended, Ascent
 from cryobench.methods.classification_ab_initio.expectation import Model, Question, expect
+from cryobench.methods.classification_ab_initio.moves import Census
 from cryobench.methods.classification_ab_initio.settings import plan_ascent
 from cryobench.methods.classification_ab_initio.volumes import Constraints, draw_starts
 from cryobench.metrics.poses.errors import pose_error
 from cryobench.reconstruction.engine import RunContext
 from cryobench.reconstruction.images import ImageSpectra
-from cryobench.reconstruction.poses import OrientationGrid, SearchPlan
+from cryobench.reconstruction.poses import OrientationGrid, SearchPlan, random_rotations
 from cryobench.volumes.mask import make_largest_sphere
 from toy import toy_dataset
 
@@ -174,6 +180,29 @@ def test_a_step_compares_up_to_its_radius_also_beyond_that_of_a_search() -> None
         state = result.state
 
 
+def test_a_step_leaves_the_true_volume_where_it_is() -> None:
+    """Slices of an off-centre Gaussian, exact in closed form, have no gradient there: only gridding errs."""
+    size, width, centre, n = 24, 1.5, torch.tensor([5.0, -4.0, 3.0]), 600
+    ascent = Ascent(toy_dataset(n=60).particles, _quick(non_negative=False, recentre=False).settings, RunContext())
+    axis = torch.arange(size) - size // 2
+    points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")[::-1], dim=-1)
+    volume = torch.exp(-(points - centre).square().sum(-1) / (2 * width**2))
+    rotations = random_rotations(n, 0, "views of a Gaussian", 0)
+    plane = frequency_grid(size, 2).float()
+    frequencies = torch.einsum("yxi,nij->nyxj", plane, rotations[:, :2])
+    amplitude = torch.exp(-2 * (np.pi * width) ** 2 * frequencies.square().sum(-1)) * (2 * np.pi * width**2) ** 1.5
+    slices = torch.polar(amplitude, -2 * np.pi * (frequencies @ centre))
+    precision = 1e6  # so high that the prior has no say
+    sums = SliceAccumulator(size, n_volumes=1)
+    weights = torch.full(slices.shape, precision)
+    sums.add(precision * slices, weights, rotations, class_weights=torch.ones(n, 1))
+    look = replace(ascent.looks[-1], radius=11, size=n, step=1.0)
+    power = ascent.passes.mean_power
+    state = Ascended(volume[None], torch.zeros(1), power, Census.begin(1))
+    volumes, _ = ascent._climb(state, sums, power, look, is_first=True)
+    assert float((volumes[0] - volume).abs().max()) < 0.1  # of a peak of 1
+
+
 def test_volumes_are_kept_non_negative_inside_the_sphere_and_centred() -> None:
     sphere = make_largest_sphere(24)
     axis = torch.arange(24).float() - 12
@@ -229,6 +258,28 @@ def test_what_it_cannot_use_is_refused() -> None:
     blank = replace(particles, images=ArrayImages(np.zeros((30, 24, 24), np.float32)))
     with pytest.raises(ValueError, match="have no power"):
         _quick().reconstruct(blank, dataset.queries)
+
+
+def test_the_last_pass_is_the_same_in_parts(states, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each image keeps its own pose and posterior, however many images are in a part."""
+    _, volumes = states
+    particles = toy_dataset(n=20).particles.without_poses()
+    method = ClassificationAbInitio.with_settings(ClassificationAbInitio.small)
+    assert isinstance(method, ClassificationAbInitio)
+    context = RunContext()
+    ascent = Ascent(particles, method.settings, context)
+    climbed = Ascended(volumes[:2], torch.zeros(2), 0.7 * ascent.passes.mean_power, Census.begin(2))
+    done = climbed, Convergence((), "it began with volumes of the truth")
+    monkeypatch.setattr(classification, "iterate", lambda *args, **options: done)
+    found = []
+    for at_once in (20, 6):
+        monkeypatch.setattr(classification, "_AT_ONCE", at_once)
+        found.append(method._run_start(ascent, context.open_checkpoint(particles, {}), context, 0)[0])
+    whole, parts = found
+    np.testing.assert_allclose(parts.posteriors, whole.posteriors, atol=1e-4)
+    np.testing.assert_allclose(parts.rotations, whole.rotations, atol=1e-6)
+    np.testing.assert_allclose(parts.shifts, whole.shifts, atol=1e-6)
+    assert len(np.unique(whole.rotations, axis=0)) > 10
 
 
 @pytest.mark.slow

@@ -17,7 +17,15 @@ from cryobench.methods.classification_3d.settings import plan_iterations
 from cryobench.methods.classification_3d.split_merge import merge_and_split, split_into_empty
 from cryobench.reconstruction.engine import Passes, RunContext
 from cryobench.reconstruction.images import PosedSpectra, draw_stretch
-from cryobench.reconstruction.statistics import ClassSums, disc_of, small_box, solve_volumes, sum_classes
+from cryobench.reconstruction.statistics import (
+    ClassSums,
+    compare_halves,
+    disc_of,
+    small_box,
+    solve_volumes,
+    split_halves,
+    sum_classes,
+)
 from cryobench.volumes.mask import make_largest_sphere
 from toy import toy_dataset
 
@@ -204,6 +212,19 @@ def test_left_out_particles_change_nothing(toy):
     found = compare(passes, model, members, QUICK, radius=11, reach=11, chosen=chosen)
     assert (found.posteriors[100:] == 0).all()
     np.testing.assert_allclose(found.posteriors[:100].sum(axis=1), 1, rtol=1e-5)
+
+
+def test_half_sets_of_classes_see_nothing_of_particles_whose_scale_is_zero(toy):
+    """As if these were in no class: scales count in the half-maps as they do in the volumes."""
+    passes = Passes(toy.particles, Compute())
+    posteriors, halves = np.eye(3, dtype=np.float32)[toy.truth.states], split_halves(360, 0)
+    bright = np.arange(360) % 3 > 0
+    scales = bright.astype(np.float32)
+    scaled, _ = compare_halves(passes, posteriors, passes.mean_power, halves, solve_volumes, scales=scales)
+    without = posteriors * bright[:, None]
+    expected, _ = compare_halves(passes, without, passes.mean_power, halves, solve_volumes)
+    np.testing.assert_allclose(scaled, expected, atol=1e-4)
+    assert (expected[:, 1:5] > 0.5).all()
 
 
 def _two_clouds(rng, apart: float) -> np.ndarray:

@@ -17,12 +17,13 @@ from cryobench.fourier import ifft_images
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.io.lock import FolderBusy, lock_folder
 from cryobench.recipes import get_recipe
-from cryobench.recipes.draws import assign_states
+from cryobench.recipes.draws import assign_states, draw_poses
 from cryobench.recipes.imaging.images import Microscope
 from cryobench.recipes.imaging.job import Job
 from cryobench.recipes.imaging.projectors import SliceProjector
 from cryobench.recipes.settings import REALISTIC
 from cryobench.recipes.simulate import build_settings, simulate
+from cryobench.rotations import geodesic_distance
 
 SMALL = {
     "box_size": 24,
@@ -197,6 +198,19 @@ def test_images_are_the_truth_seen_through_the_microscope(reference):
     expected = reference.truth.state_facts["noise_variance"][reference.truth.states[8]]
     assert noise.var() == pytest.approx(expected, rel=0.2)
     assert abs(np.corrcoef(noise.ravel(), clean.ravel())[0, 1]) < 0.15
+
+
+def test_methods_are_given_poses_and_ctfs_with_errors_and_the_truth_is_kept(reference, untidy):
+    """21 particles: root mean squares of 2° about three axes, of 1.5 Å along two, and of 150 Å of defocus."""
+    given, truth = untidy.particles, untidy.truth
+    turns = np.rad2deg(geodesic_distance(given.rotations, truth.rotations))
+    assert np.sqrt((turns**2).mean()) == pytest.approx(2 * np.sqrt(3), rel=0.4)
+    assert np.sqrt(((given.shifts - truth.shifts) ** 2).mean()) == pytest.approx(1.5, rel=0.4)
+    assert np.sqrt(((given.ctf.defocus_u - truth.ctf.defocus_u) ** 2).mean()) == pytest.approx(150, rel=0.4)
+    np.testing.assert_allclose(
+        truth.rotations, draw_poses(make_job(UNTIDY, seed=3).settings, 3, range(21))[0], atol=1e-6
+    )
+    np.testing.assert_allclose(reference.particles.rotations, reference.truth.rotations, atol=1e-6)
 
 
 def test_truth_is_a_circle_in_equal_steps(reference):

@@ -24,13 +24,13 @@ def _store(
     assert truth.rotations is not None
     classes = np.arange(len(original.particles)) % n_classes
     volumes = np.random.default_rng(0).random((n_classes, 16, 16, 16)).astype(np.float32)
-    options: dict[str, object] = {"rotations": truth.rotations @ turn, "shifts": truth.shifts, **changes}
+    record = RunRecord("3d-class-ab-initio", dataset=DatasetIdentity("toy", None, original.card["sha256"]))
+    own: dict[str, object] = {"rotations": truth.rotations @ turn, "shifts": truth.shifts, "record": record}
     run = Reconstruction(
         original.queries,
         posteriors=np.eye(n_classes)[classes],
         findings=(ClassVolumes(volumes, np.full(n_classes, 1 / n_classes), own_frames=n_classes > 1),),
-        record=RunRecord("3d-class-ab-initio", dataset=DatasetIdentity("toy", None, original.card["sha256"])),
-        **options,  # pyright: ignore[reportArgumentType]
+        **{**own, **changes},  # pyright: ignore[reportArgumentType]
     )
     save_reconstruction(run, folder, pixel_size=original.particles.pixel_size)
     return folder
@@ -74,6 +74,10 @@ def test_what_has_no_poses_for_these_particles_is_refused(original: Dataset, hom
     several = _store(original, tmp_path / "several", n_classes=2)
     with pytest.raises(ValueError, match=r"each of the 2 classes of .* has its own frame.*n_classes=1"):
         adopt(dataset, tmp_path / "new", poses_of=several)
+    record = RunRecord("3d-class-ab-initio", dataset=DatasetIdentity("another", None, "of other images"))
+    other = _store(original, tmp_path / "other", record=record)
+    with pytest.raises(FormatError, match=r"was made from another, of .* name the data set that it was made from"):
+        adopt(dataset, tmp_path / "new", poses_of=other)
     run = _store(original, tmp_path / "run")
     with pytest.raises(ValueError, match="is not a data set folder"):
         adopt(dataset / "particles.star", tmp_path / "new", poses_of=run)

@@ -8,7 +8,7 @@ from cryobench.check.hypotheses.agreement import Matches, Terms
 from cryobench.check.hypotheses.catalogue import CTF, POSES_SHUFFLED
 from cryobench.check.hypotheses.needs import find_needs
 from cryobench.check.hypotheses.reading import Reading
-from cryobench.check.hypotheses.trials import Trial
+from cryobench.check.hypotheses.trials import _LEAST, SURE, Trial, decide
 from cryobench.check.inspections.references import judge_references
 from cryobench.check.inspections.rings import find_rings
 from cryobench.check.inspections.strangers import agree_among_themselves, find_strangers
@@ -17,6 +17,25 @@ from cryobench.check.mend import mend_particles
 from cryobench.rotations import spread_orientations
 from cryobench.volumes import mirror_volume, rotate_volume
 from toy import toy_dataset
+
+
+@pytest.mark.parametrize(
+    ("gain", "error", "verdict"),
+    [
+        (2.0, 2.0 / (1.1 * SURE), "holds"),
+        (2.0, 2.0 / (0.9 * SURE), "open"),
+        (0.9, 0.9 / (9.0 * SURE), "open"),
+        (-2.0, 2.0 / (0.9 * SURE), "open"),
+        (-2.0, 2.0 / (1.1 * SURE), "rejected"),
+        (0.0, 0.0, "same"),
+    ],
+    ids=["sure and large", "large but not sure", "sure but small", "loss but not sure", "sure loss", "no difference"],
+)
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_reading_holds_where_its_gain_is_both_sure_and_large(gain, error, verdict, sign):
+    """Gains in units of the least one, of a level that may be negative, as that of a wrong reading."""
+    level = sign * 100.0
+    assert decide(_LEAST * 100 * gain, _LEAST * 100 * error, level) == verdict
 
 
 @pytest.mark.parametrize("share", [0.0, 0.15, 0.4])

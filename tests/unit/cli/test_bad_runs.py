@@ -10,6 +10,15 @@ from stored import store_dataset
 from toy import toy_dataset
 
 
+def test_every_run_that_is_refused_is_named(tmp_path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text("[]")
+    found = CliRunner().invoke(app, ["score", str(tmp_path / "one"), str(tmp_path / "other")])
+    assert found.exit_code == 2
+    assert all(str(Path(name) / "run.json") in found.output for name in ("one", "other"))
+
+
 @pytest.mark.parametrize("order", [("bad", "good"), ("good", "bad")])
 def test_the_report_shows_the_good_runs(order, tmp_path, monkeypatch) -> None:
     shown: list[Path] = []

@@ -248,7 +248,10 @@ def listen(monkeypatch):
 
 @pytest.mark.parametrize("command", CASES)
 def test_every_option_is_received(command, listen):
-    """All are given at once, with values that no other option has, and everything else stays as it is without any."""
+    """All are given at once, with values that no other option has, and everything else stays as it is without any.
+
+    Flags have the same value, so each is given alone as well.
+    """
     _, _, options = CASES[command]
     words = [word for option, (typed, *_) in options.items() for word in (option, typed) if word is not None]
     plain, heard = listen(command), listen(command, *words)
@@ -260,6 +263,9 @@ def test_every_option_is_received(command, listen):
             assert heard[argument] == value != plain.get(argument), option
     changed = {argument for argument, value in heard.items() if plain.get(argument) != value}
     assert changed == {argument for _, argument, _ in options.values()}
+    for option in (option for option, (typed, *_) in options.items() if typed is None):
+        alone = listen(command, option)
+        assert {argument for argument, value in alone.items() if plain.get(argument) != value} == {options[option][1]}
 
 
 def test_no_option_of_any_command_is_left_out():

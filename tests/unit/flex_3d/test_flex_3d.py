@@ -13,6 +13,8 @@ from cryobench.io.formats.mrc import write_volume
 from cryobench.methods import get_method
 from cryobench.methods.flex_3d.consensus import low_pass, make_response
 from cryobench.methods.flex_3d.flex import _weigh_shells
+from cryobench.methods.flex_3d.plan import read_latents
+from cryobench.methods.flex_3d.settings import Flex3DSettings
 from cryobench.methods.flex_3d.training import Flex3DTraining
 from hinged_blobs import PIXEL_SIZE, hinged_dataset
 
@@ -89,6 +91,19 @@ def test_latents_of_another_method_start_it_and_may_be_frozen(hinge, tmp_path):
     np.save(tmp_path / "latents.npy", np.stack([angle, angle**2], axis=1))
     found = run(hinge, initial_latents=tmp_path / "latents.npy", freeze_latents=True, epochs=1, annealing_epochs=1)
     assert abs(spearmanr(found.latents[:, 0], angle).statistic) == pytest.approx(1)
+
+
+def test_given_latents_start_the_same_in_any_unit_and_from_any_origin(tmp_path, rng):
+    """Each dimension is centred and scaled by itself, so an offset or a unit of one does not matter."""
+    latents = rng.standard_normal((50, 2))
+    started = []
+    for name, given in (("plain", latents), ("moved", latents * [3.0, 0.01] + [-20.0, 7.0])):
+        np.save(tmp_path / f"{name}.npy", given)
+        settings = Flex3DSettings(z_dim=2, initial_latents=tmp_path / f"{name}.npy")
+        started.append(read_latents(50, settings))
+    plain, moved = started
+    np.testing.assert_allclose(moved, plain, atol=1e-5)
+    np.testing.assert_allclose(np.median(plain, axis=0), 0, atol=1e-6)
 
 
 @pytest.mark.slow

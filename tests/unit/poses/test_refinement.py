@@ -10,13 +10,14 @@ from scipy.spatial.transform import Rotation
 
 from cryobench.compute import Compute
 from cryobench.data import Dataset, Particles, Reconstruction
-from cryobench.methods.cryodrgn import Cryodrgn
+from cryobench.methods.cryodrgn import Cryodrgn, CryodrgnSettings
+from cryobench.methods.cryodrgn.refinement import give_poses, make_poses
 from cryobench.methods.cryodrgn.training import AutoencoderTraining, make_model
 from cryobench.metrics import pose_error
 from cryobench.reconstruction.engine import RunContext
 from cryobench.reconstruction.images import Minibatches
 from cryobench.reconstruction.networks import AdamSettings, NetworkImages, SparseRowAdam
-from cryobench.reconstruction.poses import PoseTable
+from cryobench.reconstruction.poses import PoseTable, random_rotations
 from cryobench.testing import check_method
 from cryobench.testing.toy import PIXEL_SIZE, toy_dataset
 
@@ -88,6 +89,21 @@ def median_errors(dataset: Dataset, found: Particles | Reconstruction) -> tuple[
 def refine(dataset: Dataset, particles: Particles, **changes: object) -> Reconstruction:
     method = Refining.with_settings({**Refining.small, **changes})
     return method.reconstruct(particles, dataset.queries, RunContext(compute=PLENTY))
+
+
+def test_the_poses_of_the_table_are_those_of_the_answer():
+    """Its rotations replace those given; its shifts are added to them, in Å."""
+    particles = toy_dataset(n=30).particles
+    settings = CryodrgnSettings(refine_poses=True, pose_learning_rate=1e-3, shift_learning_rate=2e-2)
+    table = make_poses(particles, settings, "cpu")
+    assert table is not None
+    rotations = random_rotations(30, 0, "refined rotations", 0)
+    in_px = torch.randn(30, 2, generator=torch.Generator().manual_seed(1))
+    unit = 2e-2 / 1e-3  # of the learning rates
+    table.write(torch.arange(30), torch.cat([rotations[:, :2].flatten(1), in_px / unit], dim=1))
+    found = give_poses(table, particles)
+    np.testing.assert_allclose(found["rotations"], rotations, atol=1e-6)
+    np.testing.assert_allclose(found["shifts"], particles.shifts + PIXEL_SIZE * in_px.numpy(), atol=1e-5)
 
 
 def test_shifts_come_back_in_angstrom_also_from_a_smaller_box():

@@ -1,14 +1,17 @@
 """Poses searched among slices of a network in training: by the network, by anchors, and over the images of a toy."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from cryobench.compute import Compute, Team
+from cryobench.data import Convergence
 from cryobench.methods import get_method
-from cryobench.reconstruction.engine import RunContext
+from cryobench.methods.cryodrgn import Cryodrgn2
+from cryobench.reconstruction.engine import Checkpoint, RunContext
 from cryobench.reconstruction.networks import CoordinateNetwork, NetworkImages, NetworkShape, make_slice_encoder
 from cryobench.reconstruction.poses import (
     SearchedPoses,
@@ -16,6 +19,7 @@ from cryobench.reconstruction.poses import (
     plan_search,
     random_rotations,
     rotations_from_rows,
+    starts,
 )
 from cryobench.reconstruction.poses.network_search import find_anchors
 from cryobench.rotations import geodesic_distance
@@ -107,6 +111,42 @@ def test_anchors_are_centres_of_clusters_or_all_there_are() -> None:
     centres = find_anchors(latents.astype(np.float32), 2)
     np.testing.assert_allclose(np.sort(centres[:, 0]), [-0.986, 1.004], atol=2e-3)
     np.testing.assert_array_equal(np.unique(find_anchors(latents[:3], 8), axis=0), np.unique(latents[:3], axis=0))
+
+
+def test_cryodrgn2_searches_in_the_first_of_every_so_many_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No batch of an epoch is trained at poses that no search has found."""
+    images = make_images(24)
+    method = Cryodrgn2.with_settings({**Cryodrgn2.small, "batch_size": 12, "search_every": 3})
+    assert isinstance(method, Cryodrgn2)
+    training = method._make_training(0, images, PLENTY)
+    searches: list[int] = []
+    monkeypatch.setattr(training.searched, "search", lambda batch, latents: searches.append(step))
+    for step in range(training.n_lead, training.n_lead + 16):
+        training.place(images.load(np.arange(12)), torch.zeros(12, 2), step)
+    epochs = (np.array(searches) - training.n_lead) // 2
+    assert epochs.tolist() == [0, 0, 3, 3, 6, 6]
+
+
+@pytest.mark.parametrize("losses", [(1.0, 3.0, 2.0), (3.0, 1.0, 2.0), (3.0, 2.0, 1.0)])
+def test_of_three_starts_the_lowest_loss_is_kept_whenever_it_comes(losses, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = iter(losses)
+
+    def finish(training: object, *_: object, **__: object) -> tuple[None, Convergence]:
+        return None, Convergence(({"iteration": 1, "loss": next(ends)},), "all 1 iterations done")
+
+    monkeypatch.setattr(starts, "iterate", finish)
+    made: list[SimpleNamespace] = []
+
+    def make(seed: int, images: NetworkImages, compute: Compute) -> SimpleNamespace:
+        made.append(SimpleNamespace(seed=seed))
+        return made[-1]
+
+    context = RunContext(compute=PLENTY)
+    best = starts.train_starts(make, make_images(4), Checkpoint(None, {}), context, 3)  # pyright: ignore
+    assert best.losses == losses
+    assert best.convergence.log[-1]["loss"] == 1
+    assert best.training is made[losses.index(1.0)]
+    assert len({each.seed for each in made}) == 3
 
 
 def test_several_starts_keep_the_one_of_the_lowest_loss() -> None:

@@ -40,6 +40,22 @@ def test_a_state_takes_the_place_of_the_former_and_the_log_is_written(tmp_path):
     assert [json.loads(line)["iteration"] for line in (tmp_path / "log.jsonl").read_text().splitlines()] == [1, 2]
 
 
+def test_a_process_that_ends_while_it_writes_leaves_the_state_before(tmp_path, monkeypatch):
+    kept = Checkpoint(tmp_path, {"seed": 1})
+    kept.keep("state", {"values": np.zeros(2)}, {"done": 1})
+
+    def end_halfway(file, **held):
+        file.write(b"PK")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "savez", end_halfway)
+    with pytest.raises(KeyboardInterrupt):
+        kept.keep("state", {"values": np.ones(2)}, {"done": 2})
+    found = Checkpoint(tmp_path, {"seed": 1}).find("state")
+    assert found is not None
+    assert found[1] == {"done": 1}
+
+
 def test_a_longer_run_starts_where_a_shorter_one_ended_until_it_has_a_state_of_its_own(tmp_path):
     Checkpoint(tmp_path / "short", {"epochs": 1}).keep("state", {"values": np.zeros(2)}, {"done": 1})
     longer = Checkpoint(tmp_path / "long", {"epochs": 2}, former=tmp_path / "short")

@@ -1,10 +1,13 @@
 """Motion in the report: seen from where it shows, over the map, in a figure, a picture that plays, and a table."""
 
-from dataclasses import fields
+from base64 import b64decode
+from dataclasses import fields, replace
+from io import BytesIO
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from cryobench.data import HalfSetFsc, Motion, Reconstruction, RunRecord, Scores
 from cryobench.report.charts import collect_charts
@@ -60,6 +63,21 @@ def test_the_playing_picture_is_svg_that_goes_there_and_back():
     assert len(rows) == 5
     assert rows[2] == pytest.approx(rows[0] - 4)  # up on the page
     assert (root.find(f"{SVG}image") or root[0]).get("href", "").startswith("data:image/png;base64,")
+
+
+def test_the_playing_points_lie_on_their_density():
+    """Density at the points alone, off the middle row: each circle at rest is on a bright pixel of the picture."""
+    motion = make_motion()
+    points = motion.points + np.array([0, 4, 0])
+    volume = np.zeros_like(motion.volume)
+    volume[12, 14, 12 + (points[:, 0] / 2).astype(int)] = 1
+    view = view_motion(replace(motion, points=points, volume=volume))
+    root = ElementTree.fromstring(animate_motion(view, 1, "#0072B2"))
+    _, _, encoded = root[0].get("href", "").partition("base64,")
+    picture = imread(BytesIO(b64decode(encoded)))[..., 0]
+    circles = [(float(each.get("cx", "")), float(each.get("cy", ""))) for each in root.findall(f".//{SVG}circle")]
+    assert [picture[int(row), int(column)] for column, row in circles] == [1, 1, 1, 1]
+    assert (picture == 1).sum() == 5  # the point without mass is not shown
 
 
 def test_figure_and_table_and_chart_of_the_control():

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from cryobench.data import Reconstruction, RunRecord, Scores
+from cryobench.metrics.display import find_kind
 from cryobench.metrics.uncertainty import summarise
 from cryobench.report.runs.standing import compare_controls, find_negative_scores, rank_runs, sort_runs
 from cryobench.report.runs.tables import Run, name_runs
@@ -38,6 +39,15 @@ def test_nothing_is_ranked_by_what_it_cost():
     assert standing.kind is None
     assert not standing.ranks
     assert sort_runs(runs[::-1], standing.kind) == runs[::-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [(FSC, ["b", "c", "a", "d"]), ("rotation-error-median", ["a", "c", "b", "d"])]
+)
+def test_the_best_come_first_whichever_way_is_better(name, expected):
+    """A run without the score is the last."""
+    runs = [*runs_of({"d": 1.0}, "ari"), *runs_of({"a": 0.2, "b": 0.5, "c": 0.3}, name)]
+    assert [run.label for run in sort_runs(runs, find_kind(name))] == expected
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +187,8 @@ def test_an_alignment_is_found_once_kept_and_can_be_given(
     write_volume(changed, 2 * volume, pixel_size)
     score_run(run, metrics=SOME, how=how)
     assert len(calls) == 2  # what was found of other volumes does not hold
+    score_run(run, metrics=SOME, how=replace(how, fresh=True))
+    assert len(calls) == 3  # nor is anything that was found before taken, if all is to be fresh
 
 
 def test_scores_of_the_layout_before_are_read(run: Path) -> None:
