@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from cryobench.methods.classification_ab_initio.moves import Census
 from sklearn.metrics import adjusted_rand_score
 
 from cryobench.data import ArrayImages, ClassVolumes, Convergence
@@ -20,6 +19,7 @@ from cryobench.methods.classification_ab_initio import (
 from cryobench.methods.classification_ab_initio.ascent import Ascended, Ascent
 from cryobench.methods.classification_ab_initio.expectation import Model, Question, expect
 from cryobench.methods.classification_ab_initio.settings import plan_ascent
+from cryobench.methods.classification_ab_initio.splits import Census
 from cryobench.methods.classification_ab_initio.volumes import Constraints, draw_starts
 from cryobench.metrics.poses.errors import pose_error
 from cryobench.reconstruction.engine import RunContext
