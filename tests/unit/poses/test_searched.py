@@ -1,7 +1,6 @@
 """Poses searched among slices of a network in training: by the network, by anchors, and over the images of a toy."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +11,13 @@ from cryobench.data import Convergence
 from cryobench.methods import get_method
 from cryobench.methods.cryodrgn import Cryodrgn2
 from cryobench.reconstruction.engine import Checkpoint, RunContext
-from cryobench.reconstruction.networks import CoordinateNetwork, NetworkImages, NetworkShape, make_slice_encoder
+from cryobench.reconstruction.networks import (
+    CoordinateNetwork,
+    NetworkImages,
+    NetworkShape,
+    Training,
+    make_slice_encoder,
+)
 from cryobench.reconstruction.poses import (
     SearchedPoses,
     SearchSettings,
@@ -135,10 +140,16 @@ def test_of_three_starts_the_lowest_loss_is_kept_whenever_it_comes(losses, monke
         return None, Convergence(({"iteration": 1, "loss": next(ends)},), "all 1 iterations done")
 
     monkeypatch.setattr(starts, "iterate", finish)
-    made: list[SimpleNamespace] = []
+    made: list[Training] = []
 
-    def make(seed: int, images: NetworkImages, compute: Compute) -> SimpleNamespace:
-        made.append(SimpleNamespace(seed=seed))
+    class Seeded(Training):
+        def __init__(self, seed: int) -> None:
+            self.seed = seed
+
+    Seeded.__abstractmethods__ = frozenset()  # pyright: ignore
+
+    def make(seed: int, images: NetworkImages, compute: Compute) -> Training:
+        made.append(Seeded(seed))  # pyright: ignore
         return made[-1]
 
     context = RunContext(compute=PLENTY)
@@ -146,7 +157,7 @@ def test_of_three_starts_the_lowest_loss_is_kept_whenever_it_comes(losses, monke
     assert best.losses == losses
     assert best.convergence.log[-1]["loss"] == 1
     assert best.training is made[losses.index(1.0)]
-    assert len({each.seed for each in made}) == 3
+    assert len({each.seed for each in made}) == 3  # pyright: ignore
 
 
 def test_several_starts_keep_the_one_of_the_lowest_loss() -> None:

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from matplotlib.image import imread
+from PIL import Image
 
 from cryobench.data import HalfSetFsc, Motion, Reconstruction, RunRecord, Scores
 from cryobench.report.charts import collect_charts
@@ -74,7 +74,7 @@ def test_the_playing_points_lie_on_their_density():
     view = view_motion(replace(motion, points=points, volume=volume))
     root = ElementTree.fromstring(animate_motion(view, 1, "#0072B2"))
     _, _, encoded = root[0].get("href", "").partition("base64,")
-    picture = imread(BytesIO(b64decode(encoded)))[..., 0]
+    picture = np.asarray(Image.open(BytesIO(b64decode(encoded))).convert("L")) / 255
     circles = [(float(each.get("cx", "")), float(each.get("cy", ""))) for each in root.findall(f".//{SVG}circle")]
     assert [picture[int(row), int(column)] for column, row in circles] == [1, 1, 1, 1]
     assert (picture == 1).sum() == 5  # the point without mass is not shown
