@@ -17,8 +17,8 @@ Device = Annotated[
 Precision = Annotated[
     str,
     typer.Option(
-        help="Matrix products: float32, bfloat16 or auto: in 'run' the method's default if the device supports it, "
-        "otherwise float32.",
+        help="Matrix products: float32, bfloat16 or auto (in 'run' the method's default, if the device supports "
+        "it; otherwise float32).",
         rich_help_panel=_PANEL,
     ),
 ]
