@@ -70,7 +70,7 @@ def _print_names(console: Console, kind: str) -> None:
 
 
 def describe(kind: str, name: str) -> str:
-    """Title of a recipe or importer, first line of a method's card, or label of a metric, as listed."""
+    """Title of a recipe or importer, first line of a method's card, or question of a metric, as listed."""
     if kind == "recipes":
         from cryobench.recipes.registry import get_recipe
 
@@ -85,7 +85,7 @@ def describe(kind: str, name: str) -> str:
         return get_importer(name).title
     from cryobench.metrics.registry import get_metric
 
-    return get_metric(name).label
+    return get_metric(name).question
 
 
 def _print_recipe(console: Console, name: str) -> None:

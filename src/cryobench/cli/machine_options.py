@@ -11,16 +11,23 @@ if TYPE_CHECKING:
 
 _PANEL = "Machine"
 
-Device = Annotated[str, typer.Option(help="cpu, cuda or auto.", rich_help_panel=_PANEL)]
+Device = Annotated[
+    str, typer.Option(help="cpu, cuda or auto: cuda if PyTorch finds a device, else cpu.", rich_help_panel=_PANEL)
+]
 Precision = Annotated[
-    str, typer.Option(help="Matrix products: float32, bfloat16 or auto (the method's).", rich_help_panel=_PANEL)
+    str,
+    typer.Option(
+        help="Matrix products: float32, bfloat16 or auto (in 'run' the method's default, if the device supports "
+        "it; otherwise float32).",
+        rich_help_panel=_PANEL,
+    ),
 ]
 Memory = Annotated[
     Optional[str],
     typer.Option(
         metavar="AMOUNT",
-        help="Memory limit, such as 8GB; default: 70 % of the memory available to this process. It affects only "
-        "speed: an interrupted run may resume with less.",
+        help="Memory limit, such as 8GB; default: 70 % of the memory available to this process. "
+        "Results do not depend on it, so an interrupted run can resume with a different limit.",
         rich_help_panel=_PANEL,
     ),
 ]

@@ -31,7 +31,7 @@ app = typer.Typer(
         "    cryobench run consensus antibody -o runs/consensus\n\n"
         "    cryobench score runs/*\n\n"
         "    cryobench report runs/* -o page\n\n"
-        "**--traceback**, anywhere, shows the origin of an error."
+        "Add **--traceback** to any command for the full Python traceback."
     ),
 )
 
@@ -50,7 +50,7 @@ def start(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Options of no particular command."""
+    """Options of the program itself."""
 
 
 COMMANDS = {

@@ -5,10 +5,9 @@ from typing import Annotated, Optional
 
 import typer
 
-_SEED_HELP = (
-    "Seed of all random draws: the same seed gives the same data set and scores, and the same results to rounding."
-)
-Seed = Annotated[int, typer.Option("--seed", min=0, help=_SEED_HELP)]
+DataSeed = Annotated[
+    int, typer.Option("--seed", min=0, help="Seed of all random draws. The same seed gives the same data set.")
+]
 RecipeName = Annotated[str, typer.Argument(help="Name of a recipe: see 'cryobench list recipes'.")]
 Preset = Annotated[
     str,

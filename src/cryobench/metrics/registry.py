@@ -8,31 +8,56 @@ if TYPE_CHECKING:
     from cryobench.metrics.metric import Metric
 
 METRICS = {
-    "per-image-fsc": Entry("cryobench.metrics.volumes.per_image:PerImageFsc", "Per-image FSC"),
-    "heterogeneity-fsc": Entry("cryobench.metrics.volumes.heterogeneity:HeterogeneityFsc", "Heterogeneity FSC"),
+    "per-image-fsc": Entry(
+        "cryobench.metrics.volumes.per_image:PerImageFsc",
+        "How similar, shell by shell, are the volume given for a particle and the particle's true volume?",
+    ),
+    "heterogeneity-fsc": Entry(
+        "cryobench.metrics.volumes.heterogeneity:HeterogeneityFsc",
+        "How well do the volumes resolve the differences between particles, apart from their common part?",
+    ),
     "per-conformation-fsc": Entry(
-        "cryobench.metrics.volumes.per_conformation:PerConformationFsc", "Per-conformation FSC"
+        "cryobench.metrics.volumes.per_conformation:PerConformationFsc",
+        "How similar are the reconstructed volume of a true state and that state's true volume?",
     ),
-    "coverage": Entry("cryobench.metrics.coverage:Coverage", "Coverage"),
-    "labels": Entry("cryobench.metrics.labels.agreement:Labels", "Agreement of labels"),
-    "populations": Entry("cryobench.metrics.labels.populations:Populations", "Populations of states"),
+    "coverage": Entry(
+        "cryobench.metrics.coverage:Coverage",
+        "For what fraction of the particles does the reconstruction give a latent or a class?",
+    ),
+    "labels": Entry(
+        "cryobench.metrics.labels.agreement:Labels",
+        "Do the classes of a reconstruction keep particles of one true state together and those of others apart?",
+    ),
+    "populations": Entry(
+        "cryobench.metrics.labels.populations:Populations", "Are the states recovered in their true proportions?"
+    ),
     "distributions": Entry(
-        "cryobench.metrics.variables.distributions:Distributions", "Distributions along collective variables"
+        "cryobench.metrics.variables.distributions:Distributions",
+        "Is the distribution along each collective variable, and its free-energy profile, recovered?",
     ),
-    "composition": Entry("cryobench.metrics.labels.composition:Composition", "Composition"),
+    "composition": Entry(
+        "cryobench.metrics.labels.composition:Composition",
+        "Are components found where they are present, and absent where they are absent?",
+    ),
     "neighbourhood-similarity": Entry(
-        "cryobench.metrics.latents.scores:NeighbourhoodSimilarityMetric", "Neighbourhood similarity"
+        "cryobench.metrics.latents.scores:NeighbourhoodSimilarityMetric",
+        "Are the particles most similar in truth the nearest ones in the latent?",
     ),
     "information-imbalance": Entry(
-        "cryobench.metrics.latents.scores:InformationImbalanceMetric", "Information imbalance"
+        "cryobench.metrics.latents.scores:InformationImbalanceMetric",
+        "Do distances in the latent predict those in truth and the reverse, and do they reveal pose or CTF?",
     ),
     "decodability": Entry(
-        "cryobench.metrics.variables.decoding:DecodabilityMetric", "Decodability of collective variables"
+        "cryobench.metrics.variables.decoding:DecodabilityMetric",
+        "Can each collective variable be predicted from the latent, and is it an axis of it?",
     ),
-    "poses": Entry("cryobench.metrics.poses.errors:Poses", "Pose error"),
-    "cost": Entry("cryobench.metrics.cost:Cost", "Cost of the run"),
+    "poses": Entry(
+        "cryobench.metrics.poses.errors:Poses",
+        "How far are estimated orientations and shifts from the true ones, in the frame that fits them best?",
+    ),
+    "cost": Entry("cryobench.metrics.cost:Cost", "What did the reconstruction cost in time and memory?"),
 }
-"""Name of each metric -> where it is defined, and its label; in display order."""
+"""Name of each metric -> where it is defined, and its question; in display order."""
 
 GROUP = "cryobench.metrics"
 """Entry-point group by which other packages add theirs."""

@@ -4,10 +4,10 @@ IgG-1D (Jeon et al., arXiv 2408.05526) rotates one Fab of the human IgG1 b12 (1H
 steps, "one dihedral between one Fab and the rest". The axis and the atoms are not published; ours are:
 
 - The axis runs through the CA atoms of two cysteines of the upper hinge (`FabHinge`): residue 230, bound to the
-  light chain, and residue 239, bound to the other heavy chain (EU 220 and 226). The Fab on its side of that piece
-    of chain turns as one body: the heavy chain up to residue 230, the light chain, and ligands that touch them.
-    Residues 231 to 238 stay with the Fc. The peptide bond after residue 230 keeps its length within 0.4 Å, and on
-    1HZH no atom of the Fab comes closer than 3.4 Å to the rest at any angle (except the two bonded residues).
+  light chain, and residue 239, bound to the other heavy chain (EU 220 and 226). The Fab on its side of that
+  piece of chain turns as one body: the heavy chain up to residue 230, the light chain, and ligands that touch them.
+  Residues 231 to 238 stay with the Fc. The peptide bond after residue 230 keeps its length within 0.4 Å, and on
+  1HZH no atom of the Fab comes closer than 3.4 Å to the rest at any angle (except the two bonded residues).
 - The order parameters of the sister set IgG-RL define the Fab as the heavy chain up to 213 and the hinge as residues
   213 and 244. As an axis with that selection it splits the last strand of CH1 off its domain and drives
   atoms through each other at 98 of the 100 angles, so it is not used for motion here;

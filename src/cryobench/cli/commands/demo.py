@@ -5,12 +5,10 @@ from typing import Annotated
 
 import typer
 
-from cryobench.cli.options import Seed
-
 
 def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for all results.")] = Path("cryobench-demo"),
-    seed: Seed = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random draws: of the data set and of every run.")] = 0,
 ) -> None:
     """Run the complete workflow on a small data set: simulate, reconstruct, score, and write a report page.
 

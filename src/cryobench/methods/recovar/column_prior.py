@@ -46,10 +46,10 @@ def solve_columns(
         B and H of c columns.
     initial
         (c, s) first R of each column and shell.
-    (z, y, x); volumes are multiplied by it and returned at its v voxels that are not 0.
-        (z, y, x); volumes are multiplied by it and given at its v voxels that are not 0.
-    (z, y, x) correction by which inserted volumes are divided.
-        (z, y, x) by which inserted volumes are divided.
+    mask
+        (z, y, x); volumes are multiplied by it and returned at its v positive voxels.
+    gridding
+        (z, y, x) correction by which inserted volumes are divided.
     radius
         Last inserted shell.
     """

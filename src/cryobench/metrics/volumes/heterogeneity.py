@@ -1,19 +1,19 @@
 """Heterogeneity FSC: how well a reconstruction resolves differences between particles, without their common part.
 
 Per-image FSC is dominated by the rigid part of the molecule, so that one map for all particles can score above maps
-of the true states. Two further scores, each in the published unit (cycles/px) and normalised (truth is 1):
+of the true states. Three scores avoid this; the two areas are given in the published unit (cycles/px) and normalised
+(truth is 1):
 
 | score | definition | one map for all |
 |---|---|---|
 | deviation-fsc-auc | area under the FSC of deviations from the mean volume (``deviations``) | 0 |
 | variance-fsc-auc | area under the FSC in a soft mask of high truth variance (``variance_mask``) | above 0 |
-| variance-fsc-gain | the same, scaled: 0 for the best single map, 1 for the truth | at most 0 |
+| variance-fsc-gain | the normalised area, rescaled: 0 for the best single map, 1 for the truth | at most 0 |
 
-All are invariant to an additive constant of the reconstruction's volumes and to a scale, but not to rotation
+All are invariant to a common scale factor and additive constant of the reconstruction's volumes, but not to rotation
 or shift, so volumes of ab initio methods are aligned first. Deviations are noisier than volumes: noise in the map of
 a state counts fully, which is why back-projection by the true labels is far from 1, and why more images per class,
-with the same labels, score higher. With few query particles, or few states among them, the mean contains much of
-each.
+with the same labels, score higher. With few query particles or states, each contributes strongly to the mean.
 """
 
 from typing import Literal
@@ -47,10 +47,10 @@ def heterogeneity_fsc(
     Parameters
     ----------
     mask
-        (z, y, x) multiplies the deviations for the scores "-masked"; "dataset" for the data set's own (they are
-        skipped if it has none); None to measure unmasked only.
+        (z, y, x) multiplies the deviations for the "-masked" scores; "dataset" for the data set's own (they are
+        skipped if it has none); None for unmasked scores only.
     variance_mask
-        (z, y, x) for the scores "variance-"; None makes it from the true query volumes.
+        (z, y, x) for the "variance-" scores; None makes it from the true query volumes.
     seed
         For the bootstrap intervals over query particles.
 
@@ -176,7 +176,9 @@ def _kinds() -> tuple[ScoreKind, ...]:
     kinds += [
         ScoreKind("variance-fsc-auc", "FSC-AUC, variable region", "cycles/px", "higher", -0.5, 0.5),
         ScoreKind("variance-fsc-auc-normalised", "FSC-AUC, variable region, normalised", "", "higher", -1.0, 1.0),
-        ScoreKind("variance-fsc-gain", "FSC gain over consensus, variable region", "", "higher", -np.inf, 1.0),
+        ScoreKind(
+            "variance-fsc-gain", "FSC gain over the best single map, variable region", "", "higher", -np.inf, 1.0
+        ),
     ]
     return tuple(kinds)
 
@@ -212,11 +214,11 @@ class HeterogeneityFsc(Metric):
         "Labels shuffled: about 0 in deviations, below 0 in gain.",
     )
     invariances = (
-        "Not changed by a factor or an additive constant common to all volumes of the reconstruction; deviations "
-        "unmasked, not by a common filter.",
+        "Unchanged by a common scale factor or additive constant. The unmasked deviation scores are also unchanged "
+        "by a common filter.",
         "Changed by rotation, shift and hand: volumes of a method that estimates poses are aligned to the truth "
-        "before.",
-        "Changed by a factor that differs from volume to volume: it is then a deviation.",
+        "first.",
+        "A scale factor that varies between volumes counts as a deviation.",
     )
     cost = (
         "O(Q D³ log D) for Q query particles, each volume read a few times (mean, deviation, region); a few volumes "
@@ -226,11 +228,11 @@ class HeterogeneityFsc(Metric):
     limits = (
         "Deviations are mostly noise where a state has few images: perfect labels are far from 1, and with the same "
         "labels more images score higher. Compare with the control truth-backprojection rather than with 1.",
-        "The mean over few query particles, or few states among them, contains much of each: with two states both "
-        "deviations are the same except for the sign.",
+        "With few query particles or states, each contributes strongly to the mean. With two equally populated "
+        "states the two deviations differ only in sign.",
         "A query particle whose true volume equals the mean is left out and counted.",
-        "W follows the true variance: a small part that moves far outweighs a large one that moves little. False "
-        "motion elsewhere is not seen by the scores variance-; deviations do see it.",
+        "W follows the true variance: a small part that moves far outweighs a large one that moves little. The "
+        "`variance-*` scores miss spurious motion elsewhere; the `deviation-*` scores do not.",
     )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
@@ -253,7 +255,7 @@ class HeterogeneityFsc(Metric):
     def measure(
         self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
     ) -> Scores:
-        """Scores as of ``heterogeneity_fsc``; masked by the data set's mask if it has one."""
+        """Scores of ``heterogeneity_fsc``; masked by the data set's mask if it has one."""
         return heterogeneity_fsc(reconstruction, dataset, seed=seed, progress=progress)
 
 

@@ -286,7 +286,7 @@ class PerConformationFsc(Metric):
     )
     invariances = (
         "As per-image-fsc: not changed by a positive factor, nor unmasked by a filter; changed by rotation, shift "
-        "and hand unless aligned before.",
+        "and hand unless aligned first.",
         "Not changed by how many particles a state has: every state counts once.",
         "The mean latent, hence the particle chosen, changes with the scale of one latent dimension.",
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 import typer
 
 from cryobench.cli import machine_options as machine
-from cryobench.cli.options import Preset, RecipeName, Seed, Set, Structure
+from cryobench.cli.options import DataSeed, Preset, RecipeName, Set, Structure
 from cryobench.cli.values import parse_range, parse_settings
 
 
@@ -24,7 +24,7 @@ def simulate(
         Optional[str],
         typer.Option(metavar="FIRST:STOP", help="Make only these particles, bit-identical to those of the full set."),
     ] = None,
-    seed: Seed = 0,
+    seed: DataSeed = 0,
     set_: Set = None,
     workers: machine.Workers = 1,
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 import typer
 
 from cryobench.cli import machine_options as machine
-from cryobench.cli.options import Preset, RecipeName, Seed, Set, Structure
+from cryobench.cli.options import DataSeed, Preset, RecipeName, Set, Structure
 from cryobench.cli.values import parse_settings, parse_sweep
 
 
@@ -23,7 +23,7 @@ def sweep(
     ] = None,
     preset: Preset = "lite",
     structure: Structure = None,
-    seed: Seed = 0,
+    seed: DataSeed = 0,
     set_: Set = None,
     workers: machine.Workers = 1,
 ) -> None:

@@ -6,7 +6,7 @@ from cryobench.cli.options import Dataset
 
 
 def verify(dataset: Dataset) -> None:
-    """Compare all files of a data set with the checksums on its card, or those downloaded with it."""
+    """Compare all files of a data set with the checksums on its card, or with those supplied by the download."""
     from cryobench.cli.progress import Bars
     from cryobench.io.store import verify_dataset
 

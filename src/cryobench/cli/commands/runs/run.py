@@ -7,7 +7,7 @@ import typer
 
 from cryobench.cli import machine_options as machine
 from cryobench.cli.check import warn_of_faults
-from cryobench.cli.options import Dataset, Seed, Set
+from cryobench.cli.options import Dataset, Set
 from cryobench.cli.values import parse_settings
 
 
@@ -27,8 +27,8 @@ def run(
         Optional[str],
         typer.Option(
             metavar="FILE",
-            help="Mask of the molecule (.mrc, 0 to 1) instead of the data set's, or none. Methods that estimate "
-            "poses use none by default. Recorded as a prior.",
+            help="Mask (.mrc, values 0 to 1) to use instead of the data set's; 'none' for no mask, the default of "
+            "methods that estimate poses. The run's record lists it as prior knowledge.",
         ),
     ] = None,
     more_epochs: Annotated[
@@ -39,7 +39,12 @@ def run(
             "result is kept until the new one is complete. If interrupted, the same command resumes.",
         ),
     ] = None,
-    seed: Seed = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Seed of all random draws. The same seed reproduces a run to within rounding error."
+        ),
+    ] = 0,
     device: machine.Device = "auto",
     precision: machine.Precision = "auto",
     memory: machine.Memory = None,
@@ -54,7 +59,7 @@ def run(
 
     **cryobench run recovar antibody -o runs/recovar --preset laptop --memory 8GB**
 
-    **cryobench run cryodrgn antibody -o runs/cryodrgn --preset laptop --more-epochs 5**  continues the finished run
+    **cryobench run cryodrgn antibody -o runs/cryodrgn --preset laptop --more-epochs 5**   # continue the finished run
     """
     from cryobench.cli.progress import Bars
     from cryobench.compute.memory import format_bytes

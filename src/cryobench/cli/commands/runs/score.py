@@ -8,7 +8,7 @@ import typer
 from cryobench.cli import machine_options as machine
 from cryobench.cli.check import warn_of_faults
 from cryobench.cli.many_runs import each_run, tell_refused
-from cryobench.cli.options import DatasetFolder, Seed
+from cryobench.cli.options import DatasetFolder
 
 
 def score(
@@ -42,7 +42,10 @@ def score(
     ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure everything again, ignoring kept results.")] = False,
     all_: Annotated[bool, typer.Option("--all", help="Print all scores with intervals.")] = False,
-    seed: Seed = 0,
+    seed: Annotated[
+        int,
+        typer.Option(min=0, help="Seed of subsets and bootstrap intervals. The same seed gives the same scores."),
+    ] = 0,
     device: machine.Device = "auto",
     precision: machine.Precision = "auto",
     memory: machine.Memory = None,
@@ -61,7 +64,7 @@ def score(
 
     **cryobench score runs/mine --metric per-image-fsc --metric poses --all**
 
-    **cryobench score runs/abinitio --align volume**  the published protocol for ab initio methods
+    **cryobench score runs/abinitio --align volume**   # the published protocol for ab initio methods
 
     **cryobench score runs/imported --resample --mask tight.mrc**
     """
