@@ -12,9 +12,9 @@ MOST_COMPONENTS = 60
 """Components drawn, those with the largest errors; the table has all."""
 _WORDS = (
     "Occupancy error of each component: difference between the occupancy expected from a particle's class and that "
-    "of its true state, mean over particles. 0 is perfect; the grey tick is chance (shuffled labels). Confusing states "
-    "that differ in one small part costs little. Occupancies come from classes, not from density: a component "
-    "missing from the volume of the correct class is not detected here."
+    "of its true state, mean over particles. 0 is perfect; the grey tick is chance (shuffled labels). Confusing "
+    "states that differ in one small part costs little. Occupancies come from classes, not from density: a "
+    "component missing from the volume of the correct class is not detected here."
 )
 
 

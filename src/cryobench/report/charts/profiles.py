@@ -15,8 +15,8 @@ MOST_VARIABLES = 6
 """Variables drawn; the table has all."""
 _SHARES = (
     "true distribution (grey) and recovered distributions: each particle is given the mean true value of the "
-    "particles in the same class, or near it in the latent. Few classes give few peaks; an uninformative run puts all "
-    "particles at the mean. Particle identity is ignored, and volumes are not assessed."
+    "particles in the same class, or near it in the latent. Few classes give few peaks; an uninformative run puts "
+    "all particles at the mean. Particle identity is ignored, and volumes are not assessed."
 )
 _ENERGIES = (
     "the same as free energy −ln p, with half a particle added to each bin; only bins with at least 10 true "

@@ -86,7 +86,7 @@ def compare_runs(runs: Sequence[Run], dataset: Dataset) -> list[Agreement]:
         ),
         _compare(
             "Classes",
-            "Adjusted Rand index of the classes of two methods: 1 is identical partitions of the particles, 0 chance.",
+            "Adjusted Rand index of the classes of two methods: 1 is identical classes, 0 chance.",
             methods,
             classes,
             _compare_labels,
