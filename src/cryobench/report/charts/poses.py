@@ -14,8 +14,8 @@ _ROTATIONS = {
     "peak near 0 is correct; a second one near 180° or at a (pseudo-)symmetry angle is misoriented particles, which "
     "a mean hides; a curve like the dotted line has no pose information. The molecule's own symmetry is not "
     "divided out.",
-    "per_state": "The same with rotation and hand fitted to each true state separately: smaller errors than above "
-    "mean that the reference frame of the reconstruction depends on conformation. Small states are left out.",
+    "per_state": "The same with rotation and hand fitted to each true state separately: smaller errors than with one "
+    "frame mean that the frame of the reconstruction depends on conformation. Small states are left out.",
 }  # fmt: skip
 _SHIFTS = (
     "Shift errors after a fitted translation of the reference; the last bin contains all larger errors. Where most "

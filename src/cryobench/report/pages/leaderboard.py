@@ -146,7 +146,7 @@ def _metric_board(contents: Contents, metric: str, names: list[str], scores: pd.
 
 def _head(kind: ScoreKind, heading: str, *, sorts: bool = False) -> Column:
     hides = hides_truth(kind)
-    unit = f"{kind.shown_unit}, " if kind.shown_unit else "blind, " if hides else ""
+    unit = f"{kind.shown_unit}, " if kind.shown_unit else "ignores identity, " if hides else ""
     blind = " Ignores particle identity: shuffled labels score as well as the truth." if hides else ""
     order = "ascending" if kind.better == "lower" else "descending"
     return Column(
