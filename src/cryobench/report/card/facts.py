@@ -168,7 +168,7 @@ def _contrast_transfer(ctf: Ctf) -> Facts:
     defocus = (ctf.defocus_u + ctf.defocus_v) / 2e4
     astigmatism = np.abs(ctf.defocus_u - ctf.defocus_v) / 10
     facts = [
-        ("defocus", f"{spread(defocus, 'µm')}, mean {defocus.mean():.3g}, deviation {defocus.std():.2g}"),
+        ("defocus", f"{spread(defocus, 'µm')}, mean {defocus.mean():.3g}, standard deviation {defocus.std():.2g}"),
         ("astigmatism", f"{spread(astigmatism, 'nm')}, mean {astigmatism.mean():.3g}"),
         ("voltage", spread(ctf.voltage_kv, "kV")),
         ("spherical aberration", spread(ctf.cs_mm, "mm")),
