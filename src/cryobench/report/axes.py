@@ -1,4 +1,4 @@
-"""Numbers of the truth as they are put on axes: angles in degrees, with their unit and their period."""
+"""True values as shown on axes: angles in degrees, with unit and period."""
 
 from dataclasses import dataclass
 
@@ -16,11 +16,11 @@ class TruthAxis:
     """(n,) degrees where the variable is in radians; NaN where it is unknown."""
     unit: str = ""
     period: float | None = None
-    """Length of one turn if the variable is periodic."""
+    """Period of the variable if it is periodic."""
 
     @property
     def title(self) -> str:
-        """Name with its unit, as it stands on an axis."""
+        """Name with unit, as an axis title."""
         return f"{self.name} / {self.unit}" if self.unit else self.name
 
 

@@ -1,6 +1,6 @@
 """Colours and pictures: palettes, colour maps over arrays, and PNG files of them.
 
-Palettes are of Okabe & Ito ("Color Universal Design", 2008) and its relatives, which colour-blind readers tell apart.
+Palettes are from or similar to Okabe & Ito ("Color Universal Design", 2008), distinguishable by colour-blind readers.
 """
 
 from base64 import b64encode
@@ -13,17 +13,17 @@ from PIL import Image
 
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
 NEUTRAL = "#8a8f98"
-"""Of what is no run: true volumes."""
+"""Colour of whatever belongs to no run, such as true volumes."""
 CYCLIC = ("#7a44a8", "#3f8fd2", "#efe3b4", "#dd7430", "#7a44a8")
-"""Violet, blue, sand, orange and back: told apart by colour-blind readers, seen on white and on black."""
+"""Violet, blue, sand, orange and back: distinguishable by colour-blind readers, visible on white and on black."""
 DIVERGING = ("#0072B2", "#ffffff", "#D55E00")
-"""Less in blue, more in vermilion; pictures of the page leave out the white and let the page shine through."""
+"""Less in blue, more in vermilion; pictures on the page are transparent instead of white."""
 SEQUENTIAL = (
     "#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725",
 )  # fmt: skip
 """Ten colours of viridis (van der Walt & Smith, 2015)."""
 DISCRETE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#808080", "#F0E442")
-"""Of a few states."""
+"""Colours of a few states."""
 
 
 def rgb(colour: str) -> np.ndarray:
@@ -37,7 +37,7 @@ def to_hex(colour: np.ndarray) -> str:
 
 
 def map_colours(values: np.ndarray | float, colours: Sequence[str]) -> np.ndarray:
-    """RGB (..., 3) of values in [0, 1] (clipped) along evenly spaced colours, straight between neighbours."""
+    """RGB (..., 3) of values in [0, 1] (clipped), linearly interpolated between evenly spaced colours."""
     values = np.clip(np.asarray(values, dtype=np.float64), 0, 1)
     stops = np.linspace(0, 1, len(colours))
     parts = np.stack([rgb(colour) for colour in colours], axis=-1)
@@ -45,12 +45,12 @@ def map_colours(values: np.ndarray | float, colours: Sequence[str]) -> np.ndarra
 
 
 def greys(image: np.ndarray, low: float, high: float) -> np.ndarray:
-    """A picture (y, x) from black (0) at ``low`` to white (1) at ``high``, with rows that ran upwards turned down."""
+    """A picture (y, x) from black (0) at ``low`` to white (1) at ``high``, flipped so that rows run downwards."""
     return np.clip((image[::-1] - low) / (high - low), 0, 1)
 
 
 def colour_change(values: np.ndarray, limit: float) -> np.ndarray:
-    """RGBA (..., 4) of a change: blue for less, vermilion for more, clearer the smaller it is."""
+    """RGBA (..., 4) of a change: blue for less, vermilion for more, more transparent the smaller it is."""
     scaled = np.clip(values / limit, -1, 1)
     colours = np.where(scaled[..., None] < 0, rgb(DIVERGING[0]), rgb(DIVERGING[-1]))
     return np.concatenate([colours, np.abs(scaled)[..., None]], axis=-1)
@@ -71,7 +71,7 @@ def encode_png(picture: np.ndarray) -> bytes:
 
 
 def write_png(path: Path, picture: np.ndarray) -> None:
-    """Write a picture as ``encode_png`` makes it."""
+    """Write a picture as PNG (``encode_png``)."""
     path.write_bytes(encode_png(picture))
 
 

@@ -1,6 +1,6 @@
-"""Central slices of reconstructed volumes beside their truth, on one grey scale.
+"""Central slices of reconstructed volumes next to their truth, on one grey scale.
 
-The density of a reconstruction has no absolute scale and the FSC ignores it, so each volume is brought to the mean
+The density of a reconstruction has no absolute scale, and the FSC ignores it, so each volume is scaled to the mean
 and standard deviation of its truth before its slices are cut. Black and white are then those of the truth.
 """
 
@@ -25,7 +25,7 @@ def cut_slices(volume: np.ndarray) -> np.ndarray:
 
 
 def match_slices(volumes: Mapping[str, np.ndarray], reference: np.ndarray) -> tuple[dict[str, np.ndarray], float]:
-    """Slices (3, n, n) of volumes by their key, and the white they share; black is −0.3 of it.
+    """Slices (3, n, n) of volumes by key, and their common white level w; black is −0.3 w.
 
     White is the 99.9th percentile of the slices of the reference: the truth, or the first volume where there is none.
     """

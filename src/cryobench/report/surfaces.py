@@ -1,7 +1,7 @@
 """Isosurfaces of volumes at levels that enclose the same volume, small enough for a page.
 
-Two densities on different scales have no common threshold, so a level is named by what it encloses: the n densest
-voxels. Vertices are (x, y, z) in Å about the centre of the box.
+Two densities on different scales have no common threshold, so a level is defined by the number of densest voxels it
+encloses. Vertices are (x, y, z) in Å about the centre of the box.
 """
 
 import base64
@@ -19,7 +19,7 @@ from cryobench.fourier import fourier_crop
 TRUTH_FRACTIONS = (0.08, 0.15, 0.25, 0.4, 0.6)
 """Thresholds of the levels, as fractions of the reference volume's typical density."""
 BOX_SIZES = (64, 48, 40, 32, 24, 16)
-"""Sizes to which volumes are reduced, largest first, until their surfaces are small enough."""
+"""Box sizes to which volumes are reduced, in turn, until their surfaces are small enough."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +48,12 @@ def choose_enclosed(reference: np.ndarray) -> np.ndarray:
 
 
 def level_enclosing(volume: np.ndarray, fraction: float) -> float:
-    """Threshold above which that fraction of the voxels lies."""
+    """Threshold exceeded by this fraction of the voxels."""
     return float(np.quantile(volume, 1 - fraction))
 
 
 def reduce_volume(volume: np.ndarray, box_size: int) -> np.ndarray:
-    """The volume Fourier-cropped to at most ``box_size`` voxels a side."""
+    """The volume Fourier-cropped to a box of at most ``box_size`` voxels."""
     volume = np.ascontiguousarray(volume, dtype=np.float32)
     if volume.shape[-1] <= box_size:
         return volume
@@ -61,7 +61,7 @@ def reduce_volume(volume: np.ndarray, box_size: int) -> np.ndarray:
 
 
 def extract_surface(volume: np.ndarray, level: float, voxel_size: float) -> Mesh:
-    """Closed isosurface by marching cubes (Lewiner), in Å; surfaces that leave the box are closed at its faces."""
+    """Closed isosurface in Å by marching cubes (Lewiner); surfaces that leave the box are closed at its faces."""
     low, high = float(volume.min()), float(volume.max())
     if not low < level < high:
         return Mesh(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int64))
@@ -74,7 +74,7 @@ def extract_surface(volume: np.ndarray, level: float, voxel_size: float) -> Mesh
 def extract_surfaces(
     volume: np.ndarray, pixel_size: float, enclosed: Sequence[float] | np.ndarray, *, most_faces: int
 ) -> list[Mesh]:
-    """One mesh per level; the volume is reduced until all of them together have at most ``most_faces`` triangles."""
+    """One mesh per level, from the volume reduced until all together have at most ``most_faces`` triangles."""
     full = volume.shape[-1]
     meshes: list[Mesh] = []
     for box_size in BOX_SIZES:
@@ -103,8 +103,8 @@ def pack_mesh(mesh: Mesh, half_width: float) -> dict[str, str | int]:
 def shade_surface(volume: np.ndarray, level: float, *, size: int = 160) -> np.ndarray:
     """Orthographic picture (size, size) in [0, 1] of an isosurface seen from a fixed oblique view; NaN is background.
 
-    The first crossing of the level along each ray, lit by a lamp at the upper left. For paper figures and where
-    a browser has no WebGL.
+    Shows the first crossing of the level along each ray, lit from the upper left. For paper figures and browsers
+    without WebGL.
     """
     box_size = volume.shape[-1]
     tilt, turn = np.deg2rad(62.0), np.deg2rad(35.0)
@@ -134,7 +134,7 @@ def shade_surface(volume: np.ndarray, level: float, *, size: int = 160) -> np.nd
 
 
 def _sample(volume: np.ndarray, matrix: np.ndarray, offset: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """Trilinear samples of a volume at ``matrix @ index + offset``; its least value outside the box."""
+    """Trilinear samples of a volume at ``matrix @ index + offset``; outside the box, its minimum."""
     n, low = volume.shape[-1], float(volume.min())
     # The same map between coordinates that run from −1 to 1 along every axis, as PyTorch counts them: x, y, z.
     linear, constant = matrix[::-1] * (2 / (n - 1)), (2 * offset / (n - 1) - 1)[::-1].copy()

@@ -88,7 +88,7 @@ def test_a_class_without_particles_has_no_resolution(results):
 
 def test_the_page_without_truth_ranks_nothing(dataset, results, quick_figures, tmp_path):
     text = write_report(dataset, results, tmp_path / "site").read_text(encoding="utf-8")
-    assert "Nothing ranks these runs: the data set has no truth" in text
+    assert "These runs are not ranked: the data set has no truth" in text
     assert "agreement with ground truth" not in text
     assert ">Rank<" not in text
     assert "<td>100 %</td>" in text

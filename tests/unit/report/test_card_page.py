@@ -116,7 +116,7 @@ def test_what_is_not_known_is_said_to_be_so(known, tmp_path):
     folder = write_card(replace(dataset, particles=bare, card={"name": "mine"}), tmp_path / "page").parent
     page = ParsedPage((folder / "index.html").read_text(encoding="utf-8"))
     check_references(page, folder)
-    for words in ("Volumes of the states: not known", "Poses: not known", "Mask: there is none", "not recorded"):
+    for words in ("Volumes of the states: not known", "Poses: not known", "Mask: none", "not recorded"):
         assert words in page.text, words
     assert ("True states: not known" in page.text) == (known == "nothing")
     assert "variable" not in page.plots

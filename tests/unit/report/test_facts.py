@@ -47,7 +47,7 @@ def test_particles_and_ctf_in_house_numbers(dataset):
 
 def test_poses_are_told_as_they_are_given(dataset):
     particles = dataset.particles
-    assert _facts(dataset, "Particles")["poses"] == "given to methods, the true ones"
+    assert _facts(dataset, "Particles")["poses"] == "given to methods without errors"
     withheld = replace(dataset, particles=replace(particles, rotations=None, shifts=None))
     assert _facts(withheld, "Particles")["poses"] == "withheld from methods"
     off = rotations_from_euler(np.deg2rad([[0.0, 3.0, 0.0]]))[0] @ particles.rotations
@@ -84,7 +84,7 @@ def test_snr_by_both_definitions(dataset):
     assert facts == {
         "SNR over all pixels": "0.098",
         "SNR inside the molecule's disc": "0.4",
-        "SNR asked for": "0.1 at 1.5 Å per pixel",
+        "requested SNR": "0.1 at 1.5 Å per pixel",
     }
     assert _facts(replace(dataset, card={"name": "adopted"}), "Signal and noise") == {"SNR": "not recorded"}
 

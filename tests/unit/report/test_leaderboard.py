@@ -52,7 +52,7 @@ def test_leaderboard_has_one_column_for_each_metric_that_was_measured(contents):
     assert heads["Imbalance to truth"].first_order == "ascending"
     assert heads["FSC-AUC"].first_order == "descending"
     assert heads["Rotation error"].subtitle == "°, lower is better"
-    assert "Blind" in heads["Population error"].words
+    assert "Ignores particle identity" in heads["Population error"].words
 
 
 def test_cells_have_value_and_interval_or_the_reason(contents):

@@ -109,7 +109,7 @@ def test_our_scores_stand_below_those_they_are_like():
     value = next(run for run in runs if run.label == "consensus").scores.scores["fsc-auc-masked"].value
     assert ours["consensus"] == [f"{value:.3f}"]
     assert "cryodrgn" not in ours
-    assert not by_title["Per-conformation FSC-AUC, CryoSPIRE with a part changed"].ours
+    assert not by_title["Per-conformation FSC-AUC, CryoSPIRE ablations"].ours
     imbalance = by_title["Information imbalance with the true conformation"]
     assert dict(imbalance.ours)["consensus"] == ["", "1.000"]
     assert dict(imbalance.rows)["RECOVAR"] == ["0.045", "0.042"]

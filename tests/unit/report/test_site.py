@@ -131,7 +131,7 @@ def test_every_metric_is_explained_and_every_score_has_a_column(page):
         "Published results",
     ):
         assert words in text, words
-    assert "Not comparable number by number" in text
+    assert "Values are not directly comparable" in text
 
 
 def test_tables_of_what_was_measured_can_be_taken_away(folder):
@@ -227,7 +227,7 @@ def test_no_truth_and_no_runs_still_make_a_page_that_says_so(tmp_path):
         "Scores: not measured",
         "FSC curves: not measured",
         "Surfaces: not measured",
-        "Nothing ranks these runs",
+        "These runs are not ranked",
     ):
         assert words in text
     assert "What each method found" not in text

@@ -77,6 +77,6 @@ def test_what_is_said_of_controls_follows_from_their_scores():
     assert "this score hides the heterogeneity here" in above
     assert "Not above consensus: a (0.65" in above
     below = said({"consensus": 0.5, "truth-backprojection": 0.6, "a": 0.65})
-    assert "this score sees the heterogeneity here" in below
+    assert "this score is sensitive to the heterogeneity here" in below
     assert "Not above" not in below
     assert not said({"truth-backprojection": 0.6, "a": 0.65})

@@ -1,1 +1,1 @@
-"""The card of a data set: what it is, as a page."""
+"""The card of a data set: its contents and provenance as a page."""

@@ -1,4 +1,4 @@
-"""The command that makes a simulated data set again, and the settings it was made with, from the card's plan."""
+"""Command that recreates a simulated data set, and the settings it was made with, from the card's plan."""
 
 import json
 import shlex
@@ -12,15 +12,15 @@ from cryobench.recipes.recipe import Recipe, SimulationSettings
 from cryobench.recipes.registry import get_recipe
 
 Setting = tuple[str, Any, Any, str]
-"""Name, value, default, what it is."""
+"""Name, value, default, description."""
 
 
 def make_command(card: Mapping[str, Any]) -> str | None:
-    """The command line that makes the data set again, byte for byte; None if there is none.
+    """Command line that recreates the data set byte for byte, or None.
 
-    There is none for data that were not simulated, or by a version of the recipe that this package no longer has.
-    Settings are named where they differ from those of the preset. Files are named as they were given, without their
-    folder: they must lie in the current one. Structures that are the recipe's own need no name.
+    None for data that were not simulated, or were simulated with a version of the recipe that this package no longer
+    has. Only settings that differ from those of the preset are given. Files are named without their folder, so they
+    must be in the current one. The recipe's own structures are not named.
     """
     plan = card.get("plan")
     if not isinstance(plan, Mapping) or "recipe" not in plan:
@@ -41,7 +41,7 @@ def make_command(card: Mapping[str, Any]) -> str | None:
 
 
 def changed_settings(card: Mapping[str, Any]) -> list[Setting]:
-    """Settings of a simulated data set that differ from their default, in the order of the settings."""
+    """Settings of a simulated data set that differ from their defaults, in the order of the settings."""
     plan = card.get("plan")
     if not isinstance(plan, Mapping) or not isinstance(plan.get("settings"), Mapping):
         return []
@@ -57,7 +57,7 @@ def changed_settings(card: Mapping[str, Any]) -> list[Setting]:
 
 
 def _changed(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of the plan that its preset does not give already; all of them if the recipe is not known here."""
+    """Settings of the plan that differ from its preset; all of them if this package lacks the recipe."""
     settings = dict(plan.get("settings") or {})
     recipe = find_recipe(plan)
     if recipe is None or plan.get("preset") not in recipe.presets:
@@ -67,7 +67,7 @@ def _changed(plan: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def find_recipe(plan: Mapping[str, Any]) -> Recipe | None:
-    """The recipe that a plan names, if it is known here."""
+    """Recipe named by a plan, or None if this package lacks it."""
     try:
         return get_recipe(str(plan["recipe"]))
     except UnknownName:
@@ -75,5 +75,5 @@ def find_recipe(plan: Mapping[str, Any]) -> Recipe | None:
 
 
 def _plain(value: Any) -> Any:
-    """As JSON gives it back: tuples are lists."""
+    """The value after a round trip through JSON: tuples become lists."""
     return json.loads(json.dumps(value, default=str))

@@ -1,4 +1,4 @@
-"""What states are made of: occupancy of each component in each state, and the graph along which states grow."""
+"""Composition of states: occupancy of each component in each state, and the assembly graph."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ import pandas as pd
 from cryobench.data import GroundTruth
 
 MOST_SHOWN = 60
-"""States and components drawn in the map; evenly spread ones of more."""
+"""States and components drawn in the map; of more, evenly spaced ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,16 +18,16 @@ class Assembly:
     nodes: pd.DataFrame
     """One row per state: state, name, particles, x (components present), y."""
     edges: np.ndarray
-    """(e, 2) rows of ``nodes``: from, to."""
+    """(e, 2) row indices of ``nodes``: from, to."""
 
 
 def state_name(truth: GroundTruth, state: int) -> str:
-    """What a state is called: its name, or its number."""
+    """Name of a state, or its number if it has none."""
     return str(state) if truth.state_names is None else truth.state_names[state]
 
 
 def occupancy_map(truth: GroundTruth) -> pd.DataFrame | None:
-    """Occupancy in [0, 1]: a row per component, a column per state (by name), rows and columns in their order."""
+    """Occupancies in [0, 1]: a row per component, a column per state (by name), in order."""
     components = truth.components
     if components is None:
         return None
@@ -42,7 +42,7 @@ def _spread(count: int) -> np.ndarray:
 
 
 def lay_out_assembly(truth: GroundTruth) -> Assembly | None:
-    """States by the number of components present; None where there are no edges, or too many states to draw."""
+    """Layout of states by number of components present; None without edges, or with too many states to draw."""
     components = truth.components
     if components is None or not len(components.edges) or len(components.occupancies) > MOST_SHOWN:
         return None
@@ -60,7 +60,7 @@ def lay_out_assembly(truth: GroundTruth) -> Assembly | None:
 
 
 def _depths(edges: np.ndarray, n_states: int) -> np.ndarray:
-    """Steps on the longest way to each state; of a graph with a circle, as many as there are states at most."""
+    """Number of edges on the longest path to each state (s,), at most the number of states if there is a cycle."""
     depth = np.zeros(n_states, dtype=np.int64)
     for _ in range(n_states):
         deeper = depth.copy()
@@ -72,7 +72,7 @@ def _depths(edges: np.ndarray, n_states: int) -> np.ndarray:
 
 
 def _heights(edges: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Place of each state across the direction of growth: beside those of its depth, near those it grew from."""
+    """Coordinate (s,) across the direction of assembly: states of one depth side by side, near their predecessors."""
     height = np.zeros(len(depth))
     for value in np.unique(depth):
         here = np.flatnonzero(depth == value)
@@ -84,7 +84,7 @@ def _heights(edges: np.ndarray, depth: np.ndarray) -> np.ndarray:
 
 
 def _part(level: np.ndarray, height: np.ndarray) -> np.ndarray:
-    """Heights moved up until no two states lie on one another."""
+    """Heights (s,) moved up until no two states overlap."""
     taken: set[tuple[float, float]] = set()
     moved = height.copy()
     for state, place in enumerate(np.round(level, 6).tolist()):

@@ -1,4 +1,4 @@
-"""Everything a data set's card shows, as tables and pictures, gathered once."""
+"""Contents of a data set's card, as tables and pictures, gathered once."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ EXAMPLE_PARTICLES = 7
 
 @dataclass(frozen=True, eq=False)
 class Card:
-    """Tables and pictures behind one card; None, or nothing in it, where something is not known."""
+    """Tables and pictures behind one card; None or empty where something is not known."""
 
     dataset: Dataset
     groups: dict[str, Facts]
@@ -33,7 +33,7 @@ class Card:
     views: list[StateView]
     pictures: list[np.ndarray]
     colours: list[str]
-    """Of the pictures: the first collective variable's, if there is one."""
+    """Colours of the pictures, by the first collective variable if there is one."""
     colour_title: str | None
     """That variable with its unit."""
     examples: list[ParticleViews]
@@ -49,7 +49,7 @@ class Card:
     occupancies: pd.DataFrame | None
     assembly: composition.Assembly | None
     check: ConventionView | None
-    """The convention check that is kept with the data set."""
+    """The convention check stored with the data set."""
 
 
 def collect_card(dataset: Dataset, task: Task) -> Card:
@@ -85,7 +85,7 @@ def collect_card(dataset: Dataset, task: Task) -> Card:
 
 
 def _colours(views: list[StateView], title: str, period: float | None) -> list[str]:
-    """Colour of each state along a collective variable, light enough for a dark page; grey where it is not known."""
+    """Colour of each state by a collective variable, light enough for a dark page; grey where it is not known."""
     values = np.array([view.variables.get(title, np.nan) for view in views], dtype=np.float64)
     finite = values[np.isfinite(values)]
     if period is not None:

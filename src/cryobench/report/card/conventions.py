@@ -1,4 +1,4 @@
-"""The convention check that is kept with a data set, as a section of its card: verdicts, curves and half-maps."""
+"""The convention check stored with a data set, as a section of its card: verdicts, curves and half-maps."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,22 +18,22 @@ _CURVES = {
 
 @dataclass(frozen=True, eq=False)
 class ConventionView:
-    """What is shown of a check."""
+    """The parts of a check that are shown."""
 
     conclusion: str
     n_particles: int
     faults: list[str]
     notes: list[str]
     trials: pd.DataFrame
-    """name, says, gain, error, verdict in words, what gains most first."""
+    """Columns name, says, gain, error, verdict (as text), highest gain first."""
     curves: pd.DataFrame | None
-    """curve, frequency (1/Å), fsc; None without poses."""
+    """Columns curve, frequency (1/Å), fsc; None without poses."""
     halves: np.ndarray | None
     """(2, z, y, x)."""
 
 
 def view_conventions(dataset: Dataset) -> ConventionView | None:
-    """The check that is kept with a data set; None if it was not checked, or is not in a folder."""
+    """View of the check stored with a data set; None if it was not checked, or is not in a folder."""
     kept = read_check(dataset.path)
     if kept is None:
         return None
@@ -57,7 +57,7 @@ def _curves(kept: dict[str, Any]) -> pd.DataFrame:
             {"curve": words, "frequency": np.arange(len(kept[name])) / kept["box_length"], "fsc": kept[name]}
         )
         for name, words in _CURVES.items()
-        # Where nothing was mended the stated reading is the one that was found.
+        # Where nothing was corrected, the stated reading is the one found.
         if name != "stated" or kept["stated"] != kept["found"][: len(kept["stated"])]
     ]
     return pd.concat(tables, ignore_index=True)

@@ -1,6 +1,6 @@
 """The data set as tables: CTF, poses, states and the entries of its card.
 
-Angles are in degrees and defocus in µm here, as they are read on axes; everything else is in house units.
+Angles are in degrees and defocus in µm here, as shown on axes; all other units are those of the package.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ def ctf_table(dataset: Dataset) -> pd.DataFrame:
 
 
 def ctf_curve_table(dataset: Dataset) -> pd.DataFrame:
-    """CTF along the x axis up to Nyquist of the particles of least, median and most defocus.
+    """CTF along the x axis up to Nyquist of the particles of lowest, median and highest defocus.
 
     Columns: particle, defocus (µm), frequency (1/Å), value, envelope (of the B factor, 1 where there is none).
     """
@@ -58,18 +58,18 @@ def ctf_curve_table(dataset: Dataset) -> pd.DataFrame:
 
 
 def known_rotations(dataset: Dataset) -> np.ndarray | None:
-    """Poses given with the particles, or the true ones where they are withheld, or None."""
+    """Rotations (n, 3, 3) given with the particles, or the true ones where they are withheld, or None."""
     if dataset.particles.rotations is not None:
         return dataset.particles.rotations
     return None if dataset.truth is None else dataset.truth.rotations
 
 
 def direction_map(rotations: np.ndarray) -> pd.DataFrame:
-    """Viewing directions counted in cells of equal area and drawn on a Mollweide map.
+    """Viewing directions counted in equal-area cells and drawn on a Mollweide map.
 
     The viewing direction is the third row of R: the beam in the frame of the reference. Cells are bands of equal
-    cos θ cut into equal longitudes, about 20 particles each. Columns longitude and latitude (°) of the middle, count,
-    and outline (p, 2), x in [−2, 2] and y in [−1, 1] (units of √2 R). In ``attrs["expected"]``: the count of a cell
+    cos θ cut into equal longitudes, about 20 particles each. Columns longitude and latitude (°) of the centre, count,
+    and outline (p, 2), x in [−2, 2] and y in [−1, 1] (units of √2 R). ``attrs["expected"]`` is the count per cell
     under uniform directions.
     Source: the Mollweide projection, 2θ + sin 2θ = π sin(latitude), x = 2/π longitude cos θ, y = sin θ.
     """
@@ -122,7 +122,7 @@ def pose_table(dataset: Dataset) -> pd.DataFrame | None:
 
 
 def state_table(dataset: Dataset) -> pd.DataFrame | None:
-    """Particles per state: columns state (middle of a bin where there are more than ``MOST_STATES``), particles."""
+    """Particles per state: columns state (centre of a bin if there are more than ``MOST_STATES``), particles."""
     if dataset.truth is None:
         return None
     states = dataset.truth.states[dataset.truth.states >= 0]
@@ -134,7 +134,7 @@ def state_table(dataset: Dataset) -> pd.DataFrame | None:
 
 
 def flatten_entries(entries: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Entries of a card or a run record as (dotted name, text), nested ones after one another."""
+    """Entries of a card or a run record as (dotted name, text), nested ones flattened."""
     for name, value in entries.items():
         key = f"{prefix}{name}"
         if isinstance(value, Mapping):

@@ -1,6 +1,6 @@
-"""What a data set is, in words and numbers: for its card page, and for ``cryobench show``.
+"""Facts about a data set, as text and numbers: for its card page, and for ``cryobench show``.
 
-From tables and card alone: no image and no volume is read, so that 100,000 states are described as fast as ten.
+From tables and card alone: no image or volume is read, so 100,000 states are described as fast as ten.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,13 +17,13 @@ from cryobench.report.card.command import find_recipe
 from cryobench.report.card.state_list import JUNK, collective_axes
 
 MOST_VARIABLES = 8
-"""Collective variables described one by one; of more only the names."""
+"""Collective variables described one by one; only the names of any others are given."""
 Facts = list[tuple[str, str]]
 """Names and texts, one line each."""
 
 
 def describe_dataset(dataset: Dataset) -> dict[str, Facts]:
-    """Everything worth knowing about a data set at a glance: title of a group to its lines."""
+    """Summary of a data set: title of each group to its facts."""
     groups = {
         "Overview": _origin(dataset),
         "Particles": _particles(dataset),
@@ -36,7 +36,7 @@ def describe_dataset(dataset: Dataset) -> dict[str, Facts]:
 
 
 def headline(dataset: Dataset) -> Facts:
-    """The few facts that stand under the title of a page."""
+    """The few facts shown under the title of a page."""
     particles, truth = dataset.particles, dataset.truth
     return [
         ("particles", f"{len(particles):,}"),
@@ -49,12 +49,12 @@ def headline(dataset: Dataset) -> Facts:
 
 
 def describe_contrast(particles: Particles) -> str:
-    """How protein stands against the background in the stored images: "bright" or "dark"."""
+    """Contrast of protein against the background in the stored images: "bright" or "dark"."""
     return "bright" if particles.sign == -1 else "dark"
 
 
 def describe_snr(dataset: Dataset) -> Facts:
-    """The signal-to-noise ratio by both definitions, as the card has it."""
+    """Signal-to-noise ratio by both definitions, as recorded on the card."""
     snr = dataset.card.get("snr")
     if isinstance(snr, (int, float)):
         return [("SNR", f"{snr:.4g}")]
@@ -68,7 +68,7 @@ def describe_snr(dataset: Dataset) -> Facts:
     if snr.get("asked") is not None:
         pixel_size = snr.get("asked_at_pixel_size")
         facts.append(
-            ("SNR asked for", f"{snr['asked']:.4g}" + (f" at {pixel_size:.4g} Å per pixel" if pixel_size else ""))
+            ("requested SNR", f"{snr['asked']:.4g}" + (f" at {pixel_size:.4g} Å per pixel" if pixel_size else ""))
         )
     known = (*words, "asked", "asked_at_pixel_size")
     return facts + [(f"SNR, {key.replace('_', ' ')}", str(value)) for key, value in snr.items() if key not in known]
@@ -95,14 +95,14 @@ def _origin(dataset: Dataset) -> Facts:
 
 
 def _recipe_version(plan: Mapping[str, Any]) -> str:
-    """The version of the recipe that made the data set, and that this package has another where it has."""
+    """Version of the recipe that made the data set, and that of this package if it differs."""
     made_by = plan.get("recipe_version")
     if made_by is None:
         return ""
     here = find_recipe(plan)
     if here is None or here.version == made_by:
         return f", version {made_by}"
-    return f", version {made_by} (of which this cryobench has version {here.version}, which makes other particles)"
+    return f", version {made_by} (this cryobench has version {here.version}, which makes different particles)"
 
 
 _ORIGIN = {
@@ -149,7 +149,7 @@ def _poses(dataset: Dataset) -> str:
         return "given to methods"
     angle, distance = pose_errors(particles.rotations, truth.rotations, particles.shifts, truth.shifts)
     if angle < 0.01 and distance < 0.001 * particles.pixel_size:
-        return "given to methods, the true ones"
+        return "given to methods without errors"
     return f"given to methods with errors: {angle:.3g}° and {distance:.3g} Å (root mean square)"
 
 
@@ -157,7 +157,7 @@ def pose_errors(
     given: np.ndarray, true: np.ndarray, given_shifts: np.ndarray, true_shifts: np.ndarray
 ) -> tuple[float, float]:
     """Root mean square angle (°) between rotations (n, 3, 3) and distance (Å) between shifts (n, 2)."""
-    # |R − S|² = 8 sin²(angle / 2), which stays exact for small angles where the trace does not.
+    # |R − S|² = 8 sin²(angle / 2) stays exact for small angles, where the trace does not.
     chord = np.sqrt(np.square(given.astype(np.float64) - true).sum(axis=(1, 2)) / 8)
     angles = 2 * np.arcsin(np.clip(chord, 0, 1))
     distances = np.linalg.norm(given_shifts.astype(np.float64) - true_shifts, axis=1)
@@ -168,7 +168,7 @@ def _contrast_transfer(ctf: Ctf) -> Facts:
     defocus = (ctf.defocus_u + ctf.defocus_v) / 2e4
     astigmatism = np.abs(ctf.defocus_u - ctf.defocus_v) / 10
     facts = [
-        ("defocus", f"{spread(defocus, 'µm')}, mean {defocus.mean():.3g}, deviation {defocus.std():.2g}"),
+        ("defocus", f"{spread(defocus, 'µm')}, mean {defocus.mean():.3g}, standard deviation {defocus.std():.2g}"),
         ("astigmatism", f"{spread(astigmatism, 'nm')}, mean {astigmatism.mean():.3g}"),
         ("voltage", spread(ctf.voltage_kv, "kV")),
         ("spherical aberration", spread(ctf.cs_mm, "mm")),
@@ -181,7 +181,7 @@ def _contrast_transfer(ctf: Ctf) -> Facts:
 
 
 def _ctf_errors(dataset: Dataset) -> Facts:
-    """How far the CTFs that methods are given are from the true ones; nothing where they are these."""
+    """Errors of the CTFs given to methods; empty where these are the true ones."""
     given, true = dataset.particles.ctf, None if dataset.truth is None else dataset.truth.ctf
     if true is None:
         return []
@@ -196,7 +196,7 @@ def _rms(values: np.ndarray) -> float:
 
 
 def spread(values: np.ndarray, unit: str) -> str:
-    """Least to greatest of the finite values with their unit, or the one value they all have."""
+    """Range of the finite values with their unit, or the single value if all are equal."""
     finite = values[np.isfinite(values)]
     if not len(finite):
         return "not known"
@@ -273,7 +273,7 @@ def _files(dataset: Dataset) -> Facts:
 
 
 def _file_sizes(dataset: Dataset) -> Iterator[tuple[str, int]]:
-    """Kind and bytes of every file: those on the card, and stacks that lie elsewhere."""
+    """Kind and size in bytes of every file: those on the card, and stacks outside the folder."""
     listed = dataset.card.get("files")
     listed = listed if isinstance(listed, dict) else {}
     folder = dataset.path
@@ -297,7 +297,7 @@ def _file_sizes(dataset: Dataset) -> Iterator[tuple[str, int]]:
 
 
 def readable_bytes(count: int) -> str:
-    """A number of bytes as people write it."""
+    """Number of bytes as text, in a suitable unit."""
     value, unit = float(count), "bytes"
     for larger in ("kB", "MB", "GB", "TB"):
         if value < 1000:
@@ -307,5 +307,5 @@ def readable_bytes(count: int) -> str:
 
 
 def shorten_list(names: list[str], most: int = 12) -> str:
-    """Names in a row, the later ones only counted where there are many."""
+    """Comma-separated names; beyond ``most``, only their total number is given."""
     return ", ".join(names) if len(names) <= most else f"{', '.join(names[:most])} … ({len(names):,} in all)"

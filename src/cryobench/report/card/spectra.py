@@ -1,12 +1,12 @@
 """Power of images, noise and signal at each spatial frequency, and the signal-to-noise ratios that follow.
 
-All powers are means of |F|² over a shell of the unnormalised transform of an n x n image, so that white noise of
-variance σ² has n² σ² in every shell.
+All powers are means of |F|² over a shell of the unnormalised transform of an n x n image, so white noise of
+variance σ² has power n² σ² in every shell.
 
-- images: of a few hundred of them, whole;
-- noise: of what lies outside the disc that molecules reach, divided by the power of that window;
-- signal: by the projection-slice theorem the power of a projection at k is on average that of the volume on the shell
-  |k|; times the mean CTF² of the same images. True volumes are needed; without them it is images minus noise.
+- images: a few hundred whole images;
+- noise: the same images outside the disc that molecules reach, divided by the power of that window;
+- signal: by the projection-slice theorem, the power of a projection at k is on average that of the volume on the
+  shell |k|; this is multiplied by the mean CTF² of the same images. Without true volumes it is images minus noise.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from cryobench.imaging.ctf import Ctf, evaluate_ctf
 from cryobench.report.card.states import StateView
 
 MOST_IMAGES = 300
-"""Images read, evenly spread over the particles."""
+"""Images read, evenly spaced over the particles."""
 _CHUNK = 64
 
 
@@ -37,23 +37,23 @@ class MeasuredSnr:
 
 @dataclass(frozen=True, eq=False)
 class Spectra:
-    """Powers by shell, and signal-to-noise ratios, of some images of a data set."""
+    """Powers by shell and signal-to-noise ratios from some images of a data set."""
 
     table: pd.DataFrame
     """Columns shell, frequency (1/Å), images, noise, signal, snr; shells 1 to n // 2 − 1."""
     n_images: int
     from_truth: bool
-    """Whether the signal is that of the true volumes; else it is images minus noise."""
+    """Whether the signal is from the true volumes; otherwise it is images minus noise."""
     all_pixels: MeasuredSnr
-    """From the images alone: variance over all pixels, less that outside the molecule, over the latter."""
+    """SNR from the images alone: (variance over all pixels − variance outside the molecule) / the latter."""
     inside_disc: MeasuredSnr
     """The same over the disc that the mask can reach in any view."""
     expected: float | None
-    """Over all pixels, from the true volumes' signal and the noise outside the molecule."""
+    """SNR over all pixels, from the true volumes' signal and the noise outside the molecule."""
 
 
 def measure_spectra(dataset: Dataset, states: Sequence[StateView], *, most: int = MOST_IMAGES) -> Spectra:
-    """Spectra of at most ``most`` images; ``states`` with their true volumes' power, or none."""
+    """Spectra of at most ``most`` images; ``states`` hold the power of true volumes, and may be empty."""
     particles = dataset.particles
     size = particles.box_size
     chosen = np.unique(np.linspace(0, len(particles) - 1, min(most, len(particles))).round().astype(int))
@@ -92,7 +92,7 @@ def measure_spectra(dataset: Dataset, states: Sequence[StateView], *, most: int 
 
 
 def molecule_radius(particles: Particles) -> float:
-    """Radius (px) of the disc that the mask can reach in any view; half the box where there is no mask."""
+    """Radius (px) of the disc that the mask can reach in any view; half the box without a mask."""
     size, mask = particles.box_size, particles.mask
     if mask is None or not (mask > 0.5).any():
         return 0.5 * size
@@ -101,7 +101,7 @@ def molecule_radius(particles: Particles) -> float:
 
 
 def _shifted_radius(particles: Particles) -> float:
-    """Radius (px) beyond which hardly any molecule reaches, shifted as it is; some corners are always beyond."""
+    """Radius (px) that hardly any molecule, with its shift, extends beyond; some corners are always outside."""
     shifts = particles.shifts
     shift = 0.0 if shifts is None else float(np.sqrt(np.square(shifts).mean())) / particles.pixel_size
     return float(np.clip(molecule_radius(particles) + shift, 0.35 * particles.box_size, 0.5 * particles.box_size))
@@ -116,15 +116,15 @@ def outside_window(size: int, radius: float) -> Tensor:
 
 
 def image_power(images: Tensor) -> np.ndarray:
-    """Mean |F|² of images (m, y, x) in each shell, the mean of all taken off, (n // 2 + 1,)."""
+    """Mean |F|² of images (m, y, x) in each shell (n // 2 + 1,), after subtracting their common mean."""
     return window_power(images, torch.ones(images.shape[-2:], dtype=torch.float64))
 
 
 def window_power(images: Tensor, window: Tensor) -> np.ndarray:
-    """Mean |F|² of windowed images in each shell, scaled to what noise that fills the image has without window."""
+    """Mean |F|² of windowed images in each shell, scaled to that of noise filling the image without a window."""
     size = images.shape[-1]
     images = images.double()
-    # One mean for all: an image's own would take the noise at the lowest frequencies with it.
+    # One mean for all: each image's own would also remove noise at the lowest frequencies.
     mean = (images * window).sum() / (window.sum() * len(images))
     spectra = fft_images((images - mean) * window)
     power = spectra.abs().square().mean(dim=0)
@@ -135,8 +135,8 @@ def window_power(images: Tensor, window: Tensor) -> np.ndarray:
 def signal_power(volume_power: np.ndarray, ctf: Ctf, size: int, pixel_size: float) -> np.ndarray:
     """Mean |CTF F|² of projections in each shell, (n // 2 + 1,), from the mean power of the volume's shells.
 
-    Both vary within a shell, so their product is taken entry by entry, the volume's power interpolated between shells
-    on a logarithmic scale, for it falls steeply.
+    Both vary within a shell, so their product is taken element by element, with the volume's power interpolated
+    between shells on a logarithmic scale because it falls steeply.
     """
     grid = frequency_grid(size, 2, pixel_size=pixel_size)
     transfer = torch.zeros(grid.shape[:-1], dtype=torch.float64)
@@ -144,7 +144,7 @@ def signal_power(volume_power: np.ndarray, ctf: Ctf, size: int, pixel_size: floa
         transfer += evaluate_ctf(ctf[slice(start, start + _CHUNK)], grid).double().square().sum(dim=0)
     radius = grid.double().square().sum(dim=-1).sqrt().numpy() * size * pixel_size
     shells = np.arange(len(volume_power))
-    mean_radius = shells * (shells**2 + 1 / 4) / (shells**2 + 1 / 12)  # of the ball's layer s − ½ to s + ½
+    mean_radius = shells * (shells**2 + 1 / 4) / (shells**2 + 1 / 12)  # of the spherical layer s − ½ to s + ½
     logarithm = np.log(np.maximum(volume_power, 1e-300))
     power = np.where(radius <= shells[-1], np.exp(np.interp(radius, mean_radius, logarithm)), 0.0)
     product = torch.from_numpy(power) * transfer / len(ctf)
@@ -154,7 +154,7 @@ def signal_power(volume_power: np.ndarray, ctf: Ctf, size: int, pixel_size: floa
 def _add_up(
     particles: Particles, chosen: np.ndarray, disc: float, window: Tensor
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Power of whole images and of what the window shows; variance of all, of the disc's, of the window's pixels."""
+    """Power of whole and of windowed images; variances of all pixels, of the disc's and of the window's."""
     size = particles.box_size
     whole, corners = np.zeros(size // 2 + 1), np.zeros(size // 2 + 1)
     axis = np.arange(size) - size // 2

@@ -9,7 +9,7 @@ from cryobench.data import Dataset, GroundTruth
 from cryobench.report.axes import TruthAxis, variable_axis
 
 JUNK = "junk"
-"""Name of the variable that tells what an image shows where there is junk, as ``recipes.draws.Junk`` counts it."""
+"""Name of the variable that gives the kind of junk in an image, as in ``recipes.draws.Junk``."""
 
 
 def list_states(dataset: Dataset) -> pd.DataFrame | None:
@@ -34,7 +34,7 @@ def list_states(dataset: Dataset) -> pd.DataFrame | None:
 
 
 def collective_axes(truth: GroundTruth) -> list[TruthAxis]:
-    """The collective variables as axes; whether a particle is junk is none of them."""
+    """The collective variables as axes, without ``JUNK``."""
     return [variable_axis(name, variable) for name, variable in truth.variables.items() if name != JUNK]
 
 

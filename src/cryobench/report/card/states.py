@@ -1,4 +1,4 @@
-"""The states a card shows: their volumes made small, what their shells hold, and what is known of each."""
+"""The states a card shows: their reduced volumes, the power of their shells, and their properties."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from cryobench.report.card.state_list import list_states
 from cryobench.report.surfaces import reduce_volume, shade_surface, typical_density
 
 MOST_STATES = 48
-"""Of boxes up to 128 px; fewer of larger ones, whose volumes take longer to read or to render."""
+"""States for boxes up to 128 px; fewer for larger ones, whose volumes take longer to read or to render."""
 REDUCED = 64
-"""Voxels a side of the volumes kept."""
+"""Box size of the volumes kept, in voxels."""
 LEVEL = 0.25
 """Threshold of the pictures, as a fraction of the typical density of the states."""
 PICTURE_SIZE = 112
@@ -35,11 +35,11 @@ class StateView:
     volume: np.ndarray
     """(z, y, x), reduced."""
     power: np.ndarray
-    """(s,) mean |F|² of each shell of the volume as it was before it was reduced."""
+    """(s,) mean |F|² of each shell of the volume before reduction."""
 
 
 def view_states(dataset: Dataset, task: Task, *, most: int = MOST_STATES) -> list[StateView]:
-    """At most ``most`` states, evenly spread over all; none where there are no true volumes. Each is read once."""
+    """At most ``most`` states, evenly spaced; empty without true volumes. Each volume is read once."""
     truth, table = dataset.truth, list_states(dataset)
     if truth is None or truth.volumes is None or table is None or not len(truth.volumes):
         return []
@@ -65,14 +65,14 @@ def view_states(dataset: Dataset, task: Task, *, most: int = MOST_STATES) -> lis
 
 
 def choose_level(states: Sequence[StateView]) -> float:
-    """Threshold that all states share: their densities are on one scale, so that a lighter one looks smaller."""
+    """Common threshold of all states: their densities are on one scale, so a lighter state looks smaller."""
     return LEVEL * float(np.median([typical_density(view.volume) for view in states]))
 
 
 def picture_states(states: Sequence[StateView]) -> list[np.ndarray]:
     """Shaded surface of every state from one direction and on one scale, (``PICTURE_SIZE``,) * 2, NaN outside.
 
-    The box is cut to the cube about its centre that holds the surfaces of all states.
+    The box is cropped to the central cube that contains the surfaces of all states.
     """
     if not states:
         return []

@@ -10,24 +10,24 @@ from cryobench.report.axes import TruthAxis
 from cryobench.report.card.state_list import collective_axes
 
 MOST_VARIABLES = 12
-"""Variables drawn; all of them are in the table of states."""
+"""Variables drawn; the table of states has all."""
 MOST_BARS = 36
 MOST_POINTS = 4_000
 
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
-    """Particles by the value of one collective variable: in equal bins, or at each value where there are few."""
+    """Particles by value of one collective variable: in equal bins, or at each distinct value if there are few."""
 
     axis: TruthAxis
     centres: np.ndarray
     counts: np.ndarray
     width: float
-    """Of a bar."""
+    """Width of a bar."""
 
     @property
     def turn(self) -> tuple[float, float]:
-        """Ends of an axis that shows one whole turn; those of the bars where the variable lives on no circle."""
+        """Limits of the axis: one whole period, or the outer edges of the bars if the variable is not periodic."""
         half = self.width / 2
         if self.axis.period is None:
             return float(self.centres[0]) - half, float(self.centres[-1]) + half
@@ -36,7 +36,7 @@ class Histogram:
 
 
 def variable_axes(dataset: Dataset) -> list[TruthAxis]:
-    """The collective variables that differ between particles, in their order."""
+    """The collective variables that differ between particles, in order."""
     if dataset.truth is None:
         return []
     axes = collective_axes(dataset.truth)
@@ -57,21 +57,21 @@ def _histogram(axis: TruthAxis) -> Histogram:
         values = np.mod(values - start, axis.period) + start
     centres, counts = np.unique(np.round(values, 6), return_counts=True)
     if len(centres) <= MOST_BARS:
-        # Values may lie close together: no bar is thinner than can be seen.
+        # Values may be close together: no bar is too thin to be seen.
         return Histogram(axis, centres, counts, max(float(np.diff(centres).min()), float(np.ptp(centres)) / 60))
     counts, edges = np.histogram(values, bins=MOST_BARS, range=limits)
     return Histogram(axis, (edges[:-1] + edges[1:]) / 2, counts, float(edges[1] - edges[0]))
 
 
 def _start_of_turn(values: np.ndarray, period: float) -> float:
-    """Where a turn is cut open: at 0, or half a turn before it where there are negative values."""
+    """Start of the period shown: 0, or half a period below 0 if there are negative values."""
     return 0.0 if values.min() >= 0 else -period / 2
 
 
 def variable_pair(dataset: Dataset) -> pd.DataFrame | None:
     """The first two variables of at most ``MOST_POINTS`` evenly spaced particles: columns particle, first, second.
 
-    Their titles are in ``attrs["titles"]``. None where there are not two, or nothing is known of both at once.
+    Their titles are in ``attrs["titles"]``. None if there are fewer than two, or no particle has both.
     """
     axes = variable_axes(dataset)[:2]
     if len(axes) < 2:

@@ -1,6 +1,6 @@
-"""Example particles as they are, filtered so that one sees something, and without noise.
+"""Example particles as stored, filtered to make the molecule visible, and without noise.
 
-Every view is an image (y, x) of one particle. In the views after CTF correction protein is bright.
+Every view is an image (y, x) of one particle. Protein is bright in views after CTF correction.
 """
 
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ from cryobench.fourier import fft_images, fourier_crop, frequency_grid, ifft_ima
 from cryobench.imaging.ctf import evaluate_ctf
 
 LOW_PASS = 20.0
-"""Å, where the low-pass filter has fallen to one half; coarser for pixels above 8 Å."""
+"""Å, where the low-pass filter is one half; coarser for pixels above 8 Å."""
 LARGEST_BOX = 128
-"""Views of larger boxes are cropped in Fourier space to this."""
+"""Views of larger boxes are Fourier-cropped to this size in px."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class ParticleViews:
 
 
 def spread_particles(dataset: Dataset, count: int) -> np.ndarray:
-    """At most ``count`` particles, evenly spaced through the states (through the file if there is no truth)."""
+    """Indices of at most ``count`` particles, evenly spaced over the states (over the file without truth)."""
     order = np.arange(len(dataset.particles))
     if dataset.truth is not None:
         order = np.argsort(dataset.truth.states, kind="stable")
@@ -40,9 +40,9 @@ def spread_particles(dataset: Dataset, count: int) -> np.ndarray:
 def view_particles(dataset: Dataset, indices: Sequence[int] | np.ndarray) -> list[ParticleViews]:
     """Views of the given particles.
 
-    As stored, and low-pass of that, in the sign of the files; phases flipped by the sign of the CTF and low-pass;
-    Wiener-filtered (CTF / (CTF² + 1)) and low-pass; and, with truth, the projection of the true volume at the true
-    pose without CTF and noise.
+    As stored, and low-pass filtered, both in the sign of the files; phase-flipped and low-pass filtered;
+    Wiener-filtered (CTF / (CTF² + 1)) and low-pass filtered; and, with truth, the projection of the true volume at
+    the true pose without CTF and noise.
     """
     indices = np.asarray(indices, dtype=np.int64)
     particles = dataset.particles
@@ -75,13 +75,13 @@ def view_particles(dataset: Dataset, indices: Sequence[int] | np.ndarray) -> lis
 
 
 def project_truth(truth: GroundTruth, particle: int, pixel_size: float) -> np.ndarray:
-    """Sum along z of a particle's true volume turned by its true pose (trilinear), with its true shift.
+    """Sum along z of a particle's true volume rotated by its true pose (trilinear), with its true shift.
 
-    A plain real-space projection for looking at, independent of the imaging operators and less exact.
-    ValueError if the particle's pose is unknown.
+    A simple real-space projection for display, independent of the imaging operators and less exact.
+    Raises ValueError if the particle's pose is unknown.
     """
     if truth.rotations is None or truth.shifts is None:
-        raise ValueError(f"the pose of particle {particle} is not known, so its true volume cannot be projected.")
+        raise ValueError(f"the true pose of particle {particle} is unknown, so its true volume cannot be projected.")
     volume = np.asarray(truth.volume_of(particle), dtype=np.float32)
     if volume.shape[-1] > LARGEST_BOX:
         pixel_size *= volume.shape[-1] / LARGEST_BOX

@@ -1,7 +1,7 @@
-"""Charts of a data set, of what metrics measured and of what runs found: small values, drawn by ``report.figures``.
+"""Charts of data sets, scores and findings of runs: small values, drawn by ``report.figures``.
 
-``kinds`` says what a chart can be; the other files make them from tables and arrays, one idea each.
-``collect_charts`` makes all that stand on the page by themselves.
+``kinds`` defines the kinds of chart; each other file makes the charts of one subject from tables and arrays.
+``collect_charts`` makes all charts of the page that do not depend on a selector.
 """
 
 from cryobench.report.charts.collect import collect_charts

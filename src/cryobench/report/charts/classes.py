@@ -1,4 +1,4 @@
-"""Charts of classes: confusion with the true states, and the populations they give."""
+"""Charts of classes: confusion with the true states, and recovered populations."""
 
 from collections.abc import Sequence
 
@@ -12,19 +12,19 @@ from cryobench.report.charts.kinds import Axis, GridChart, LineChart, Picture, R
 from cryobench.report.runs.tables import Run, by_run, column_of, curve_of, gather_curve
 
 _CONFUSION = (
-    "Rows are true states. Classes stand in the order of the state they are matched to (one to one, so that most "
-    "particles agree), those left over last: a perfect answer is a bright diagonal, a bright column over several "
-    "rows is states merged, a row that is spread out is a state split. It says nothing of the volumes."
+    "Rows are true states; columns are classes, ordered by the state each is matched to (one to one, maximising the "
+    "particles that agree), unmatched classes last. A perfect classification is a bright diagonal; a bright column "
+    "over several rows merges states; a row spread over columns is a split state. Volumes are not assessed here."
 )
 _POPULATIONS = (
-    "Populations of the true states (grey) and as recovered, each class standing for the state it is matched to; "
-    "bars: 95 % intervals over particles. Populations do not say which particle is where: labels shuffled over the "
-    "particles are perfect here, so read this beside the confusion. A state without any class has none."
+    "Populations of the true states (grey) and of the classes matched to them; bars: 95 % intervals over particles. "
+    "Populations ignore particle identity: labels shuffled over the particles are perfect here, so read them "
+    "together with the confusion. A state without a matched class has population 0."
 )
 
 
 def draw_confusion(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
-    """One grid per run: true states by classes in the order of their match."""
+    """One grid per run: true states by classes, in matched order."""
     pictures = []
     names = None if dataset.truth is None else dataset.truth.state_names
     for run in runs:
@@ -42,7 +42,7 @@ def draw_confusion(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
             counts.to_numpy(float) / of_states[:, None],
             counts.to_numpy(float),
         )
-        words = f"{run.label}: share of each true state's particles that went to each class."
+        words = f"{run.label}: fraction of each true state's particles assigned to each class."
         pictures.append(
             Picture(f"confusion-{run.slug}", "classes", "Confusion", chart, words, run.slug, lead=_CONFUSION)
         )
@@ -50,9 +50,9 @@ def draw_confusion(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
 
 
 def order_confusion(table: pd.DataFrame) -> pd.DataFrame:
-    """Particles by state (rows, in their order) and class (columns, in the order of the state matched to each).
+    """Particle counts by state (rows, ascending) and class (columns, ordered by the matched state).
 
-    Classes that no state is matched to come last, in the order of the state they hold most of.
+    Unmatched classes come last, ordered by the state most of their particles belong to.
     """
     counts = table.pivot(index="state", columns="class", values="particles").fillna(0).astype(np.int64)
     match = {row["class"]: (row["matched"] < 0, row["matched"], row["majority"]) for row in table.to_dict("records")}
@@ -78,6 +78,6 @@ def draw_populations(runs: Sequence[Run]) -> list[Picture]:
     states = np.array(sorted(truth), dtype=np.float64)
     reference = Reference("true", states, np.array([truth[state] for state in sorted(truth)]), "bars")
     chart = LineChart(
-        Axis("true state", whole=True), Axis("population / share of particles", 0), series, [reference], "points"
+        Axis("true state", whole=True), Axis("population / fraction of particles", 0), series, [reference], "points"
     )
     return [Picture("populations", "classes", "Populations of states", chart, _POPULATIONS)]

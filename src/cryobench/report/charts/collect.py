@@ -1,4 +1,4 @@
-"""All charts of a report: those that something was measured for."""
+"""All charts of a report for which there are measurements."""
 
 from collections.abc import Sequence
 

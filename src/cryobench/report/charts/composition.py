@@ -9,17 +9,17 @@ from cryobench.report.charts.kinds import Axis, DotChart, Picture, Reference, Se
 from cryobench.report.runs.tables import Run, by_run, column_of, gather_items
 
 MOST_COMPONENTS = 60
-"""Components drawn, those of largest error; the table has all."""
+"""Components drawn, those with the largest errors; the table has all."""
 _WORDS = (
-    "Occupancy error of each component: how far the expected occupancy, read from the class a particle is in, is "
-    "from that of its true state, mean over particles. 0 is perfect; the grey tick is chance, labels shuffled. "
-    "States that differ in one small part cost little when confused. It is read from classes, not from density: a "
-    "component that is missing from the volume of the right class is not seen here."
+    "Occupancy error of each component: difference between the occupancy expected from a particle's class and that "
+    "of its true state, mean over particles. 0 is perfect; the grey tick is chance (shuffled labels). Confusing "
+    "states that differ in one small part costs little. Occupancies come from classes, not from density: a "
+    "component missing from the volume of the correct class is not detected here."
 )
 
 
 def draw_composition(runs: Sequence[Run]) -> list[Picture]:
-    """One row per component that the states differ in."""
+    """Dot chart with one row per component whose occupancy differs between states."""
     table = gather_items(runs, "occupancy-error")
     if table.empty:
         return []

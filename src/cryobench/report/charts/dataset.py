@@ -1,4 +1,4 @@
-"""Charts of a data set: signal and noise, contrast transfer, poses, variables, states and what they are made of."""
+"""Charts of a data set: signal and noise, contrast transfer, poses, variables, states and their components."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,7 +30,7 @@ _GREY = "#808080"
 
 
 def draw_card(card: Card) -> dict[str, Chart]:
-    """Every chart of a card by its name on the page; what is not known has none."""
+    """Charts of a card by their name on the page; there is none for unknown quantities."""
     charts: dict[str, Chart | None] = {
         "states": None if card.states is None else _draw_states(card.states),
         "spectra": _draw_power(card.spectra.table, from_truth=card.spectra.from_truth),
@@ -51,7 +51,7 @@ def draw_card(card: Card) -> dict[str, Chart]:
 
 
 def _named(x: Axis, y: Axis, curves: Mapping[str, tuple[Any, Any]], styles: list[RunStyle], *references: Reference):
-    """Curves (x, y) by their name, which look as the styles say."""
+    """Line chart of curves (x, y) by name, drawn in the given styles."""
     series = [
         Series(name, np.asarray(xs, dtype=np.float64), np.asarray(ys, dtype=np.float64))
         for name, (xs, ys) in curves.items()
@@ -60,10 +60,10 @@ def _named(x: Axis, y: Axis, curves: Mapping[str, tuple[Any, Any]], styles: list
 
 
 def _draw_power(table: pd.DataFrame, *, from_truth: bool) -> LineChart:
-    signal = "signal" if from_truth else "images less noise"
+    signal = "signal" if from_truth else "images minus noise"
     frequency = table["frequency"]
     curves = {"images": (frequency, table["images"]), "noise": (frequency, table["noise"])}
-    # A logarithmic axis has no place for what is zero or less.
+    # A logarithmic axis cannot show zero or negative values.
     curves[signal] = (frequency, table["signal"].where(table["signal"] > 0))
     styles = [RunStyle("images", BLUE), RunStyle("noise", _GREY, "dash"), RunStyle(signal, ORANGE)]
     return _named(Axis(_FREQUENCY), Axis("power", logarithmic=True), curves, styles)
@@ -79,7 +79,7 @@ def _draw_ratio(table: pd.DataFrame) -> LineChart:
 
 
 def _draw_ctf(table: pd.DataFrame) -> LineChart:
-    """CTF of the particles of least, median and most defocus, and the envelope of the middle one if it has any."""
+    """CTFs of the particles of lowest, median and highest defocus; the envelope of the median one if it has any."""
     groups = {f"{rows['defocus'].iloc[0]:.2f} µm": rows for _, rows in table.groupby("particle", sort=False)}
     styles = [RunStyle(name, colour) for name, colour in zip(groups, (ORANGE, GREEN, BLUE), strict=False)]
     middle = list(groups.values())[len(groups) // 2]

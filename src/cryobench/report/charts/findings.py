@@ -1,4 +1,4 @@
-"""Charts of what runs found by themselves: spectra of variances, latent densities, half-set FSC, convergence."""
+"""Charts of the findings of runs: variance spectra, latent densities, half-set FSC, convergence."""
 
 from collections.abc import Sequence
 
@@ -18,42 +18,42 @@ from cryobench.report.findings.tables import (
 from cryobench.report.runs.tables import Run, by_run, column_of
 
 CURVES = "Components, half-sets, convergence"
-"""Group of the charts that show several runs."""
+"""Group of the charts that compare several runs."""
 MOST_VARIANCES = 50
 """Components drawn; the table has all."""
 LARGEST_RATIO = 1e3
-"""Of the variances drawn: smaller ones are below the axis."""
+"""Dynamic range of the variances drawn: smaller ones are below the axis."""
 MOST_GRID = 100
-"""Points of a density's grid drawn along an axis."""
+"""Grid points of a density drawn along each axis."""
 MOST_POINTS = 600
 GOLD_STANDARD = 0.143
 """Rosenthal & Henderson, J. Mol. Biol. 333 (2003) 721."""
 
 _VARIANCES = (
     "Spectrum: variance of the latents along each component, in squared density, logarithmic. A step after the first "
-    "few means that those stand out; a smooth fall is what noise alone gives too. Components have unit norm, so "
-    "variances of methods compare, but each method shrinks or corrects its own for noise."
+    "few means that those stand out; a smooth decay can come from noise alone. Components have unit norm, so "
+    "variances are comparable between methods, but each method shrinks or corrects its own for noise."
 )
 _DENSITY = (
-    "Where a method finds its particles in the first two latents, by its own estimate of the density. White line: "
-    "the path whose volumes are shown below, a ring at its start. Dots: some of the particles, whose latents err, so "
-    "that they may lie wider than the density."
+    "Density of the particles over the first two latents, as the method estimates it. White line: the path whose "
+    "volumes are shown below, with a ring at its start. Dots: some of the particles; errors of their latents can "
+    "spread them more widely than the density."
 )
 _HALF_SETS = (
-    "Agreement of half-sets: FSC between the volumes of two random halves of the particles; dotted: 0.143. Of "
-    "classes: their median, and the band from the worst to the best. It tells how far the volumes repeat, not "
-    "whether they are right: halves that share their mask, poses or classes agree in their mistakes."
+    "Agreement of half-sets: FSC between the volumes of two random halves of the particles; dotted: 0.143. For "
+    "classes: the median, and a band from the worst to the best. It measures how reproducible the volumes are, not "
+    "whether they are correct: halves with a common mask, poses or classes agree in their mistakes."
 )
 
 _CONTROLS = (
-    "Half-set FSC of a map that moves, and in grey that of the same map from the same images with no motion. Where "
-    "the first is above the second, motion has put density where it repeats. Both share one mask, and the "
-    "halves share the motion, which was found from all images."
+    "Half-set FSC of the map that includes motion, and in grey of the map from the same images without motion. Where "
+    "the first is higher, the motion has made the density more reproducible. Both maps use the same mask, and both "
+    "halves the same motion, estimated from all images."
 )
 
 
 def draw_variances(runs: Sequence[Run]) -> list[Picture]:
-    """One spectrum of variances for each run."""
+    """Variance spectra, one curve per run."""
     table = tabulate_variances(runs)
     table = pd.DataFrame(table.loc[table["component"] <= MOST_VARIANCES])
     series = []
@@ -72,7 +72,7 @@ def draw_variances(runs: Sequence[Run]) -> list[Picture]:
 
 
 def draw_densities(runs: Sequence[Run]) -> list[Picture]:
-    """A density in the plane for each run that has two latents or more in it; one chart of those over one latent."""
+    """One density plane per run with at least two latents; one chart of all densities over a single latent."""
     pictures, lines = [], []
     for run in runs:
         found = run.find(LatentDensity)
@@ -98,7 +98,7 @@ def draw_densities(runs: Sequence[Run]) -> list[Picture]:
         )
     if lines:
         chart = LineChart(Axis("latent 1"), Axis("density", 0), lines)
-        words = "Where each method finds its particles along its one latent, by its own estimate of the density."
+        words = "Density of the particles along the single latent, as each method estimates it."
         pictures.append(Picture("density-line", "findings", CURVES, chart, words))
     return pictures
 
@@ -111,7 +111,7 @@ def _path(run: Run) -> np.ndarray | None:
 
 
 def _points(run: Run, axes: np.ndarray) -> np.ndarray | None:
-    """Some of the particles that lie where the density is drawn."""
+    """Latents (m, 2) of some of the particles within the density's grid."""
     latents = run.reconstruction.latents
     if latents is None or latents.shape[1] < 2:
         return None
@@ -124,7 +124,7 @@ def _points(run: Run, axes: np.ndarray) -> np.ndarray | None:
 
 
 def draw_half_sets(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
-    """One curve for each run; of classes that have particles the median, and the range as a band."""
+    """One curve per run; for classes, the median and range over those that have particles."""
     table = tabulate_half_sets(runs, dataset)
     if table.empty:
         return []
@@ -149,7 +149,7 @@ def draw_half_sets(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
 
 
 def draw_controls(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
-    """Half-set FSC beside that of the control, for each run that has one."""
+    """Half-set FSC next to that of the control, for each run that has one."""
     pictures = []
     for slug, rows in by_run(tabulate_half_sets(runs, dataset).dropna(subset=["control"])):
         frequency, control = column_of(rows, "frequency"), column_of(rows, "control")
@@ -164,14 +164,14 @@ def draw_controls(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
 
 
 def _drop_empty_classes(table: pd.DataFrame, classes: pd.DataFrame) -> pd.DataFrame:
-    """The curves without those of classes that no particle is in."""
+    """The curves without those of empty classes."""
     empty = classes.loc[classes["population"] == 0, ["slug", "class"]].assign(empty=True)
     marked = table.merge(empty, on=["slug", "class"], how="left")
     return pd.DataFrame(table.loc[marked["empty"].isna().to_numpy()])
 
 
 def draw_convergence(runs: Sequence[Run]) -> list[Picture]:
-    """Objective against iteration, in one chart for the runs that mean the same by it."""
+    """Objective against iteration, one chart for the runs with the same definition of it."""
     table = tabulate_progress(runs)
     pictures = []
     for number, definition in enumerate(dict.fromkeys(table["definition"])):
@@ -184,8 +184,8 @@ def draw_convergence(runs: Sequence[Run]) -> list[Picture]:
         if not series:
             continue
         words = (
-            f"Convergence: {definition or 'an objective that the run does not define'}. A curve that still moves "
-            "was stopped early, a level one may be in a local optimum. It says nothing about the truth."
+            f"Convergence: {definition or 'an objective that the run does not define'}. A curve that still changes "
+            "was stopped early; a flat one may be in a local optimum. It does not measure agreement with the truth."
         )
         chart = LineChart(Axis("iteration", whole=True), Axis("objective"), series)
         key = "convergence" if not pictures else f"convergence-{number + 1}"

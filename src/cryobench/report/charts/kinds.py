@@ -1,7 +1,7 @@
-"""What a chart can be: curves, bars, dots with intervals, runs or particles in a plane, grids, fields and graphs.
+"""Kinds of chart: curves, bars, dots with intervals, runs or particles in two dimensions, grids, fields and graphs.
 
-Colours and dashes are not here: a series belongs to a run, named by its slug, which looks the same in every chart.
-Numbers are in the units their axis names; NaN is not drawn.
+Colours and dashes are not set here: a series names its run by slug, and a run looks the same in every chart.
+Numbers are in the units of their axis title; NaN is not drawn.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,30 +14,30 @@ from cryobench.report.runs.colourings import Colouring
 from cryobench.report.runs.styles import RunStyle
 
 Section = Literal["fsc", "latents", "classes", "poses", "findings"]
-"""Where on the page a picture stands."""
+"""Section of the page that shows a picture."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Title with unit, and what is shown of it."""
+    """Title with unit, limits and scale of an axis."""
 
     title: str
     low: float | None = None
     high: float | None = None
     period: float | None = None
-    """Length of one turn where the axis is a circle."""
+    """Period of a circular axis."""
     whole: bool = False
-    """Whether places on it are whole numbers, such as states."""
+    """Whether its values are whole numbers, such as states."""
     logarithmic: bool = False
     inverse: str = ""
-    """Title of a second axis at the opposite side that shows one over this one, such as Å over 1/Å."""
+    """Title of a second axis on the opposite side that shows the reciprocal, such as Å for 1/Å."""
     unit: float = 1.0
-    """What one on this axis is in the inverse of the unit of ``inverse``: 1/Å in a cycle per pixel, for instance."""
+    """Size of this axis's unit in the reciprocal of the unit of ``inverse``, such as 1/Å for a cycle per pixel."""
 
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """A curve of one run, with a band or bars around it where its spread is known."""
+    """A curve of one run, with a band or error bars where its spread is known."""
 
     slug: str
     x: np.ndarray
@@ -55,14 +55,14 @@ class Bundle:
     slug: str
     x: np.ndarray
     curves: np.ndarray
-    """(m, len(x))."""
+    """(m, len(x)), one row per curve."""
     particles: np.ndarray
     """(m,)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What no run made: the truth, chance, the best that is possible. Drawn in grey behind the runs."""
+    """A reference such as the truth, chance or the best possible value. Drawn in grey behind the runs."""
 
     label: str
     x: np.ndarray
@@ -72,7 +72,7 @@ class Reference:
 
 @dataclass(frozen=True, eq=False)
 class LineChart:
-    """Curves over one axis: joined, in steps over bins, or as points, side by side or where they are ("free")."""
+    """Curves over one axis: as lines, as steps over bins, or as points, side by side or at their exact x ("free")."""
 
     x: Axis
     y: Axis
@@ -81,19 +81,19 @@ class LineChart:
     shape: Literal["line", "steps", "points", "free"] = "line"
     bundles: list[Bundle] = field(default_factory=list)
     styles: Mapping[str, RunStyle] | None = None
-    """How the curves look where they are not of runs."""
+    """Styles of curves that do not belong to runs."""
 
 
 @dataclass(frozen=True, eq=False)
 class BarChart:
-    """Counts by a value: a histogram."""
+    """Histogram: counts by value."""
 
     x: Axis
     y: Axis
     centres: np.ndarray
     counts: np.ndarray
     width: float
-    """Of a bar, along x."""
+    """Width of a bar, along x."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,20 +103,20 @@ class DotChart:
     value: Axis
     names: list[str]
     series: list[Series]
-    """``x`` are values, ``low`` and ``high`` their ends, ``y`` the place of the name."""
+    """``x`` are values, ``low`` and ``high`` the ends of their intervals, ``y`` the index of the name."""
     references: list[Reference] = field(default_factory=list)
     own_rows: bool = False
     """Whether each name is that of a run, so that no legend is needed."""
     remark: str = ""
-    """Said above the rows, of those that are not there."""
+    """Remark above the rows on those left out."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """A run, or a mark, in a plane, with the half-widths of its bars."""
+    """A run or a mark in two dimensions, with the half-widths of its error bars."""
 
     slug: str
-    """Of a run; of a mark, what it is called."""
+    """Slug of a run, or name of a mark."""
     x: float
     y: float
     x_spread: float = 0.0
@@ -125,7 +125,7 @@ class Point:
 
 @dataclass(frozen=True, eq=False)
 class PlaneChart:
-    """Points of runs in a plane, and marks for what is perfect and what is chance."""
+    """Runs as points in two dimensions, with marks for the perfect and the chance result."""
 
     x: Axis
     y: Axis
@@ -135,7 +135,7 @@ class PlaneChart:
 
 @dataclass(frozen=True, eq=False)
 class GridChart:
-    """Shares by row and column, rows from top to bottom."""
+    """Fractions by row and column, rows from top to bottom."""
 
     x: Axis
     y: Axis
@@ -144,32 +144,32 @@ class GridChart:
     shares: np.ndarray
     """(rows, columns) in [0, 1]."""
     counts: np.ndarray | None = None
-    """(rows, columns) particles, where shares are of particles."""
-    title: str = "share of the row"
-    """What a share is of."""
+    """(rows, columns) particles, where the values are fractions of particles."""
+    title: str = "fraction of the row"
+    """Title of the values."""
 
 
 @dataclass(frozen=True, eq=False)
 class DensityChart:
-    """A density over a plane, with a path through it and some of what it is the density of."""
+    """A density in two dimensions, with a path through it and some of the points it was estimated from."""
 
     x: Axis
     y: Axis
     columns: np.ndarray
-    """(c,) places along x."""
+    """(c,) grid positions along x."""
     rows: np.ndarray
-    """(r,) places along y, from bottom to top."""
+    """(r,) grid positions along y, from bottom to top."""
     values: np.ndarray
-    """(r, c), not negative."""
+    """(r, c) density, not negative."""
     path: np.ndarray | None = None
-    """(f, 2) places (x, y) in order."""
+    """(f, 2) positions (x, y) in order."""
     points: np.ndarray | None = None
-    """(m, 2)."""
+    """(m, 2) positions of dots."""
 
 
 @dataclass(frozen=True, eq=False)
 class SphereChart:
-    """Counts in cells of equal area on the sphere, as a map of equal area (Mollweide)."""
+    """Counts in equal-area cells on the sphere, drawn on an equal-area map (Mollweide)."""
 
     outlines: list[np.ndarray]
     """(p, 2) closed outline of each cell on the map, x in [−2, 2] and y in [−1, 1]."""
@@ -182,47 +182,47 @@ class SphereChart:
 
 @dataclass(frozen=True, eq=False)
 class Trail:
-    """Places of some volumes among particles."""
+    """Positions of some volumes among particles."""
 
     name: str
     places: np.ndarray
-    """(f, 2)."""
+    """(f, 2) position of each volume."""
     captions: list[str]
-    """Of each volume."""
+    """Label of each volume."""
     particles: np.ndarray
-    """(f,) nearest to each."""
+    """(f,) particle nearest to each volume."""
     joined: bool
-    """Whether they are in an order."""
+    """Whether the volumes form an ordered series."""
 
 
 @dataclass(frozen=True, eq=False)
 class ScatterChart:
-    """Particles in a plane, coloured by a number of each, with places of volumes among them."""
+    """Particles in two dimensions, coloured by one number each, with positions of volumes among them."""
 
     x: Axis
     y: Axis
     places: np.ndarray
-    """(m, 2)."""
+    """(m, 2) position of each particle."""
     particles: np.ndarray
     """(m,)."""
     colouring: Colouring | None = None
     trails: list[Trail] = field(default_factory=list)
     bare: bool = False
-    """Whether numbers on the axes mean nothing."""
+    """Whether the numbers on the axes have no meaning, as in UMAP."""
     plain: bool = False
-    """Whether dots without a colouring are what is shown, and not particles of which something is not known."""
+    """Whether dots have no colouring by design; otherwise a dot without colour is a particle of unknown value."""
 
 
 @dataclass(frozen=True, eq=False)
 class SnapshotChart:
-    """The same particles in a plane at several times, a small panel each."""
+    """The same particles in two dimensions at several epochs, one small panel each."""
 
     x: Axis
     y: Axis
     titles: list[str]
-    """Of the t panels, in order."""
+    """Titles of the t panels, in order."""
     places: np.ndarray
-    """(t, m, 2)."""
+    """(t, m, 2) position of each particle at each epoch."""
     particles: np.ndarray
     """(m,)."""
     colouring: Colouring | None = None
@@ -230,14 +230,14 @@ class SnapshotChart:
 
 @dataclass(frozen=True, eq=False)
 class GraphChart:
-    """States joined by steps that lead from one to another."""
+    """Directed graph of states and the steps between them."""
 
     x: Axis
     names: list[str]
     places: np.ndarray
-    """(s, 2)."""
+    """(s, 2) position of each state."""
     particles: np.ndarray
-    """(s,) of each state: the area of its dot."""
+    """(s,) particles of each state: the area of its dot."""
     edges: np.ndarray
     """(e, 2) states: from, to."""
 
@@ -258,23 +258,23 @@ Chart = (
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A chart with its place and its words."""
+    """A chart with its section of the page and its caption."""
 
     key: str
     """Name of its SVG file, unique on the page."""
     section: Section
     group: str
-    """Pictures of one group stand together under its heading."""
+    """Heading under which pictures are grouped."""
     chart: Chart
     caption: str
     run: str | None = None
-    """Slug of the run it shows, if it shows one only."""
+    """Slug of the run it shows, if it shows only one."""
     lead: str = ""
-    """How to read it, where that is said once for the pictures of all runs."""
+    """How to read it, where one text serves the pictures of all runs."""
 
     @property
     def kind(self) -> str:
-        """What the page's scripts call a chart of this kind."""
+        """Name of this kind of chart in the page's scripts."""
         names = {
             LineChart: "lines",
             DotChart: "dots",
@@ -287,7 +287,7 @@ class Picture:
 
 
 def shown_limits(values: Sequence[float] | np.ndarray, *, low: float, high: float) -> tuple[float, float]:
-    """Limits that hold [low, high] and all finite values."""
+    """Limits (low, high) that include [low, high] and all finite values."""
     finite = np.asarray(values, dtype=np.float64)
     finite = finite[np.isfinite(finite)]
     if not len(finite):

@@ -1,4 +1,4 @@
-"""Charts of latents: shared neighbours, information imbalance, decodability."""
+"""Charts of latents: common neighbours, information imbalance, decodability."""
 
 from collections.abc import Sequence
 
@@ -28,25 +28,25 @@ _TOWARDS = {"truth": "heterogeneity", "pose": "pose", "ctf": "CTF"}
 
 
 def draw_neighbours(runs: Sequence[Run]) -> list[Picture]:
-    """Shared neighbours against the radius: as a share of what ties allow, and as published."""
+    """Common neighbours against radius: relative to the maximum that ties allow, and as published."""
     table = gather_curve(runs, NeighbourhoodSimilarityMetric.name)
     if table.empty:
         return []
     words = {
-        "attained": "Of each particle's nearest neighbours in the true conformation, the share that are nearest in "
-        "the latent too, in percent of what ties of the truth allow, so that the truth itself has 100. Band: "
-        "standard deviation over five subsets of the particles, scaled alike. Dotted: chance, a latent that knows "
-        "nothing. A high left end means that fine detail is kept, a high right end only that far regions are told "
-        "apart. Large radii are easy: at 20 % a coarse latent looks good.",
-        "published": "The same as published: the particle itself is counted among the neighbours but not in their "
-        "number, so that small radii look better than they are and can pass 100 %, and ties are broken by their "
-        "order in the file. Grey: the most that any latent could have, averaged over ways to break ties; where the "
-        "truth is in states, a latent that keeps the order of the file can pass it.",
+        "attained": "Percentage of each particle's nearest neighbours by true conformation that are also nearest "
+        "neighbours in the latent, relative to the maximum that ties in the truth allow (the truth scores 100). "
+        "Band: standard deviation over five subsets of the particles, with the same scaling. Dotted: chance, an "
+        "uninformative latent. High values at small radii mean that fine detail is kept; at large radii, only that "
+        "distant regions are separated. Large radii are easy: at 20 % a coarse latent looks good.",
+        "published": "As published: the particle itself counts among the common neighbours but not in their total, "
+        "so small radii are overestimated and can exceed 100 %, and ties are broken by order in the file. Grey: the "
+        "highest value any latent can reach, averaged over ways to break ties; where the truth is in discrete "
+        "states, a latent that keeps the order of the file can exceed it.",
     }  # fmt: skip
     lines = {key: [] for key in words}
     for slug, rows in by_run(table):
         radii, spread = column_of(rows, "radius"), column_of(rows, "spread")
-        # The spread is that of the neighbours shared with ties broken by index; a share of the ceiling scales it.
+        # The spread is that of common neighbours with ties broken by index, scaled to the ceiling like the values.
         scaled = spread * 100 / np.maximum(column_of(rows, "ceiling"), 1e-9)
         for key, bar in (("attained", scaled), ("published", spread)):
             values = column_of(rows, key)
@@ -64,25 +64,25 @@ def draw_neighbours(runs: Sequence[Run]) -> list[Picture]:
     for key, series in lines.items():
         highest = np.concatenate([line.y for line in (*series, *references[key])]) * 1.02
         x = Axis("radius / % of the particles", 0, float(radii.max()))
-        y = Axis("neighbours shared / %", 0, shown_limits(highest, low=0, high=100)[1])
+        y = Axis("common neighbours / %", 0, shown_limits(highest, low=0, high=100)[1])
         chart = LineChart(x, y, series, references[key])
         pictures.append(Picture(f"neighbours-{key}", "latents", "Neighbours", chart, words[key]))
     return pictures
 
 
 def draw_imbalance(runs: Sequence[Run]) -> list[Picture]:
-    """The plane of information imbalance, both directions, towards heterogeneity, pose and CTF."""
+    """Information imbalance in both directions, between the latent and conformation, pose and CTF."""
     table = imbalance_table(runs)
     words = {
         "truth": "Information imbalance Δ between the latent and the true conformation, mean over 1, 3, 10 and 30 "
-        "neighbours; bars: standard deviation over these. Lower left is better: at 0 one space tells everything of "
-        "the other, at 1 nothing. Left of the diagonal the truth tells more of the latent than the latent tells of "
-        "the truth: the latent has lost detail; below it, the latent holds something besides the conformation. It "
-        "does not see whether decoded volumes are any good.",
-        "pose": "The same between the latent and the true pose. A latent should know nothing of pose: a good run "
-        "sits at (1, 1), and one below 1 leaks the viewing direction into what it calls heterogeneity.",
-        "ctf": "The same between the latent and the CTF parameters of the images: again (1, 1) is right, and below "
-        "1 defocus leaks into the latent. Classes share latents, which alone can take a little off 1.",
+        "neighbours; bars: standard deviation over these. Lower left is better: at 0 one space fully predicts the "
+        "other, at 1 not at all. Left of the diagonal the truth predicts the latent better than the latent predicts "
+        "the truth: the latent has lost detail; below it, the latent encodes something other than conformation. The "
+        "quality of decoded volumes is not assessed.",
+        "pose": "The same between the latent and the true pose. A latent should be independent of pose: a good run "
+        "is at (1, 1); below 1, viewing direction leaks into the latent and passes for heterogeneity.",
+        "ctf": "The same between the latent and the CTF parameters of the images: (1, 1) is again correct; below 1, "
+        "defocus leaks into the latent. Latents that coincide within classes can alone lower it slightly below 1.",
     }  # fmt: skip
     pictures = []
     for against in dict.fromkeys(table["against"]):
@@ -108,13 +108,13 @@ def draw_imbalance(runs: Sequence[Run]) -> list[Picture]:
         name = _TOWARDS.get(against, against)
         x, y = Axis(f"Δ, {name} to latent", *limits), Axis(f"Δ, latent to {name}", *limits)
         chart = PlaneChart(x, y, points, marks)
-        caption = words.get(against, "The same against another space.")
+        caption = words.get(against, "The same between the latent and another space.")
         pictures.append(Picture(f"imbalance-{against}", "latents", "Information imbalance", chart, caption))
     return pictures
 
 
 def imbalance_table(runs: Sequence[Run]) -> pd.DataFrame:
-    """Imbalance averaged over k up to 30: slug, run, against, to_latent, from_latent and their spreads."""
+    """Imbalance averaged over k up to 30: columns slug, run, against, to_latent, from_latent and their spreads."""
     columns = ["slug", "run", "against", "to_latent", "from_latent", "to_spread", "from_spread"]
     table = gather_curve(runs, InformationImbalanceMetric.name)
     if table.empty:
@@ -135,17 +135,17 @@ def imbalance_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def draw_decodability(runs: Sequence[Run]) -> list[Picture]:
-    """R² of every collective variable, from nearest neighbours and from a plane."""
+    """R² of every collective variable, predicted by nearest neighbours and by a linear map."""
     table = gather_curve(runs, DecodabilityMetric.name)
     if table.empty:
         return []
     names = list(dict.fromkeys(table["variable"]))
     words = {
-        "knn": "How well each collective variable is read from the latent by the 10 nearest latents, "
-        "cross-validated: 1 is perfect, 0 what the mean would do. Bars: 95 % intervals over particles. It asks "
-        "whether the variable is there at all, in any form; particles of one state are on both sides of the split.",
-        "linear": "The same by a linear map: whether the variable is an axis of the latent, or of a circular one, "
-        "whether its circle lies flat in it. Lower than the other where the relation is curved.",
+        "knn": "R² of each collective variable predicted from the 10 nearest latents, cross-validated: 1 is perfect, "
+        "0 is predicting the mean. Bars: 95 % intervals over particles. It shows whether the latent encodes the "
+        "variable in any form; particles of one state are on both sides of the split.",
+        "linear": "The same with a linear map: whether the variable is an axis of the latent or, if it is circular, "
+        "a circle in a plane of it. Lower than the R² of nearest neighbours where the relation is curved.",
     }  # fmt: skip
     titles = {"knn": "R², nearest neighbours", "linear": "R², linear"}
     pictures = []
@@ -163,6 +163,6 @@ def draw_decodability(runs: Sequence[Run]) -> list[Picture]:
             for slug, rows in by_run(table)
         ]
         everywhere = np.arange(len(names), dtype=np.float64)
-        chart = DotChart(axis, names, series, [Reference("the mean would do", np.zeros(len(names)), everywhere)])
+        chart = DotChart(axis, names, series, [Reference("predicting the mean", np.zeros(len(names)), everywhere)])
         pictures.append(Picture(f"decodability-{way}", "latents", "Decodability", chart, words[way]))
     return pictures

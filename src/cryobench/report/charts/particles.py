@@ -1,4 +1,4 @@
-"""Charts of particles in the plane of their latents, and of the classes they went to along the truth."""
+"""Charts of latents in two dimensions, and of class membership along the truth."""
 
 import pandas as pd
 
@@ -12,7 +12,7 @@ from cryobench.report.runs.latent_views import LatentView
 def draw_latents(
     view: LatentView, colouring: Colouring | None, series: list[SeriesView], *, umap: bool, brief: bool = False
 ) -> ScatterChart:
-    """Latents of one run in the UMAP or the plane of their principal components, and its volume series among them."""
+    """Latents of one run in UMAP or principal components, with the volumes of its series among them."""
     titles = ("UMAP 1", "UMAP 2") if umap else _component_titles(view, "" if brief else " of variance")
     trails = [
         Trail(
@@ -34,7 +34,7 @@ def _component_titles(view: LatentView, of: str) -> tuple[str, str]:
 
 
 def draw_classes(table: pd.DataFrame, axis: TruthAxis) -> GridChart:
-    """Share of each class at each true value, classes from the bottom up along the truth (``class_by_truth``)."""
+    """Fraction of particles in each class at each true value, classes from bottom to top (``class_by_truth``)."""
     shares = table.pivot(index="order", columns="truth", values="share")[::-1]
     names = table.drop_duplicates("order").set_index("order")["class"].loc[shares.index]
     particles = table.drop_duplicates("truth").set_index("truth")["particles"].loc[shares.columns].to_numpy(float)
@@ -42,5 +42,5 @@ def draw_classes(table: pd.DataFrame, axis: TruthAxis) -> GridChart:
     columns = [f"{value:.4g}" for value in shares.columns]
     rows = [str(name) for name in names]
     return GridChart(
-        Axis(f"true {axis.title}"), Axis("class"), columns, rows, values, values * particles, "share of particles"
+        Axis(f"true {axis.title}"), Axis("class"), columns, rows, values, values * particles, "fraction of particles"
     )

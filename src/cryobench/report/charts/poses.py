@@ -11,20 +11,20 @@ from cryobench.report.runs.tables import Run, by_run, column_of, gather_curve, g
 SHIFT_BINS = 40
 _ROTATIONS = {
     "particles": "Rotation errors after the best global rotation and hand, in bins of 5°. Dotted: random poses. A "
-    "peak near 0 is right; a second one near 180°, or at the angle of a symmetry, is particles turned over, which "
-    "a mean hides; the shape of the dotted line is no information at all. The molecule's own symmetry is not "
+    "peak near 0 is correct; a second one near 180° or at a (pseudo-)symmetry angle is misoriented particles, which "
+    "a mean hides; a curve like the dotted line has no pose information. The molecule's own symmetry is not "
     "divided out.",
-    "per_state": "The same with rotation and hand fitted to each true state alone: better than before where the "
-    "frame of a reconstruction moves with the conformation. Small states are left out.",
+    "per_state": "The same with rotation and hand fitted to each true state separately: smaller errors than with one "
+    "frame mean that the frame of the reconstruction depends on conformation. Small states are left out.",
 }  # fmt: skip
 _SHIFTS = (
-    "Shift errors after a fitted displacement of the reference; the last bin holds all that are larger. Where most "
-    "rotations are wrong, shifts say little."
+    "Shift errors after a fitted translation of the reference; the last bin contains all larger errors. Where most "
+    "rotations are wrong, shift errors mean little."
 )
 
 
 def draw_rotations(runs: Sequence[Run]) -> list[Picture]:
-    """Histograms of rotation errors: frame fitted to the whole set, and to each state."""
+    """Histograms of rotation errors, with the frame fitted to the whole set and to each state."""
     table = gather_curve(runs, "rotation-errors")
     pictures = []
     for column, words in _ROTATIONS.items():
@@ -34,9 +34,9 @@ def draw_rotations(runs: Sequence[Run]) -> list[Picture]:
         series = [line for line in series if np.isfinite(line.y).any()]
         first = by_run(table)[0][1]
         random = Reference("random poses", _middle(first), column_of(first, "random"), "dotted")
-        frame = "" if column == "particles" else ", frame by state"
+        frame = "" if column == "particles" else ", fitted per state"
         chart = LineChart(
-            Axis(f"rotation error{frame} / °", 0, 180), Axis("share of particles", 0), series, [random], "steps"
+            Axis(f"rotation error{frame} / °", 0, 180), Axis("fraction of particles", 0), series, [random], "steps"
         )
         key = "rotation-errors" if column == "particles" else "rotation-errors-per-state"
         pictures.append(Picture(key, "poses", "Rotations", chart, words))
@@ -64,5 +64,5 @@ def draw_shifts(runs: Sequence[Run]) -> list[Picture]:
     for slug, rows in by_run(table):
         counts = np.histogram(np.minimum(column_of(rows, "value"), middle[-1]), edges)[0]
         series.append(Series(slug, middle, counts / len(rows)))
-    x, y = Axis("shift error / Å", 0, float(edges[-1])), Axis("share of particles", 0)
+    x, y = Axis("shift error / Å", 0, float(edges[-1])), Axis("fraction of particles", 0)
     return [Picture("shift-errors", "poses", "Shifts", LineChart(x, y, series, shape="steps"), _SHIFTS)]

@@ -1,4 +1,4 @@
-"""Charts of the distribution along each collective variable, as shares and as free energies."""
+"""Charts of the distribution along each collective variable, as fractions of particles and as free energies."""
 
 from collections.abc import Sequence
 
@@ -14,13 +14,13 @@ _GROUP = "Distributions along collective variables"
 MOST_VARIABLES = 6
 """Variables drawn; the table has all."""
 _SHARES = (
-    "true distribution (grey) and what is recovered: each particle stands at the mean true value of those that "
-    "the run puts in the same class, or near it in the latent. Few classes make few peaks; a run that knows nothing "
-    "puts all at the mean. Which particle is where is not asked, and volumes are not looked at."
+    "true distribution (grey) and recovered distributions: each particle is given the mean true value of the "
+    "particles in the same class, or near it in the latent. Few classes give few peaks; an uninformative run puts "
+    "all particles at the mean. Particle identity is ignored, and volumes are not assessed."
 )
 _ENERGIES = (
-    "the same as free energy −ln p, half a particle added to each bin, where the truth has at least 10 "
-    "particles in it. An empty bin is a high barrier that is not there."
+    "the same as free energy −ln p, with half a particle added to each bin; only bins with at least 10 true "
+    "particles. An empty bin appears as a high barrier that does not exist."
 )
 
 
@@ -57,7 +57,7 @@ def _draw_shares(variable: TruthAxis, table: pd.DataFrame, factor: float) -> Lin
     true = column_of(first, "true")
     reference = Reference("true", _middle(first, factor), true / true.sum(), "bars")
     x = Axis(variable.title, period=variable.period)
-    return LineChart(x, Axis("share of particles", 0), series, [reference], "steps")
+    return LineChart(x, Axis("fraction of particles", 0), series, [reference], "steps")
 
 
 def _draw_energies(variable: TruthAxis, table: pd.DataFrame, factor: float) -> LineChart:

@@ -14,9 +14,9 @@ from cryobench.report.runs.styles import RunStyle
 from cryobench.report.runs.tables import by_run, column_of
 
 MOST_CURVES = 100
-"""Single FSC curves drawn per run; evenly spaced query particles of more."""
+"""Single FSC curves drawn per run; of more, those of evenly spaced query particles."""
 THRESHOLDS = (0.5, 0.143)
-"""Of the FSC, where resolutions are read."""
+"""FSC thresholds at which resolutions are read."""
 _COSTS = {
     "wall_seconds": "wall time / s",
     "cpu_seconds": "CPU time / s",
@@ -24,21 +24,21 @@ _COSTS = {
     "peak_memory_bytes": "peak memory / GiB",
     "peak_gpu_memory_bytes": "peak GPU memory / GiB",
 }
-"""Columns of the table of runs and their axes; bytes are counted in GiB."""
+"""Columns of the table of runs and their axis titles; bytes are shown in GiB."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What runs cost, in one unit."""
+    """One cost of all runs, such as wall time."""
 
     name: str
     title: str
     values: dict[str, float]
-    """By slug; NaN where it was not recorded."""
+    """Slug to cost; NaN where it was not recorded."""
 
 
 def gather_costs(run_table: pd.DataFrame) -> list[Cost]:
-    """Costs that any run recorded."""
+    """Costs recorded by at least one run."""
     rows = run_table.loc[run_table["status"] != "failed"]
     found = []
     for column, title in _COSTS.items():
@@ -49,7 +49,7 @@ def gather_costs(run_table: pd.DataFrame) -> list[Cost]:
 
 
 def draw_forest(scores: pd.DataFrame, metric: str, styles: Mapping[str, RunStyle]) -> DotChart:
-    """A row for each run that was measured, best first, with its 95 % interval."""
+    """One row per run with this score, best first, with its 95 % interval."""
     kind, rows = find_kind(metric), _measured(scores, metric)
     series = [
         Series(row["slug"], *_one(row["value"], place, row["low"], row["high"], row["n"]))
@@ -73,7 +73,7 @@ def draw_cost(scores: pd.DataFrame, metric: str, cost: Cost) -> LineChart:
 
 
 def draw_fsc(summary: pd.DataFrame, pixel_size: float, *, single: pd.DataFrame | None = None) -> LineChart:
-    """Mean curve and band of every run of one mask; the curves of single query particles in place of the bands."""
+    """Mean FSC and band of every run in one mask; with ``single``, curves of single query particles, not bands."""
     series = []
     for slug, rows in by_run(summary):
         x, mean = column_of(rows, "frequency"), column_of(rows, "mean")
@@ -99,7 +99,7 @@ def _bundle(slug: str, rows: pd.DataFrame) -> Bundle:
 
 
 def _measured(scores: pd.DataFrame, metric: str) -> list[dict[str, Any]]:
-    """Runs with a value of a score, best first. A resolution that most curves never reach has no value."""
+    """Rows of runs with a value of a score, best first. A resolution that most curves never reach has no value."""
     rows: Sequence[dict[str, Any]] = scores.loc[scores["metric"] == metric].to_dict("records")
     usable = [row for row in rows if not is_censored(row["value"], row["never_crossed"], row["n"])]
     return sorted(usable, key=lambda row: row["value"], reverse=find_kind(metric).better == "higher")

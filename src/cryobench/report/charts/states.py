@@ -1,4 +1,4 @@
-"""Charts of volume scores state by state: where along the heterogeneity a run succeeds and fails."""
+"""Charts of volume scores by true state: where along the heterogeneity a run succeeds and fails."""
 
 from collections.abc import Sequence
 
@@ -13,34 +13,34 @@ SCORES = (
     (
         ("fsc-auc-normalised-masked", "fsc-auc-normalised"),
         "FSC-AUC",
-        "FSC-AUC of the query particles of each true state: mean, and the range between them. What all states "
-        "share dominates: a flat line near the top may be one map for all, so compare with consensus and look at "
-        "the next figure.",
+        "FSC-AUC of the query particles of each true state: mean and range. The rigid part common to all states "
+        "dominates: a flat line near the top may be a single map for all, so compare with the consensus and the "
+        "next figure.",
     ),
     (
         ("conformation-fsc-auc-normalised-masked", "conformation-fsc-auc-normalised"),
-        "FSC-AUC of one volume a state",
-        "FSC-AUC of the one volume that a run has for each true state, decoded at the latent nearest to the state's "
-        "mean. A state that is spread over the latent is judged by its middle alone.",
+        "FSC-AUC of one volume per state",
+        "FSC-AUC of a single volume per true state, decoded at the particle latent nearest to the state's mean "
+        "latent. A state that is spread over the latent space is judged by its centre alone.",
     ),
     (
         ("deviation-fsc-auc-normalised-masked", "deviation-fsc-auc-normalised"),
         "FSC-AUC of deviations",
-        "FSC-AUC of query particles for deviations from the mean volume: what the run knows of the differences. One "
-        "map for all has 0 everywhere. Noise counts in full here, so states with few images score low even where "
-        "they are told apart.",
+        "FSC-AUC of query particles for deviations from the mean volume: how well the run recovers the differences. "
+        "A single map for all scores 0 everywhere. Noise counts in full here, so states with few images score low "
+        "even where they are separated.",
     ),
     (
         ("variance-fsc-auc-normalised",),
         "FSC-AUC where states differ",
-        "FSC-AUC of query particles inside the soft mask of high truth variance: where the molecule moves or comes "
-        "and goes.",
+        "FSC-AUC of query particles inside the soft mask of high variance of the truth: where the molecule moves or "
+        "changes composition.",
     ),
 )  # fmt: skip
 
 
 def draw_states(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
-    """One picture per kind of score that was measured, the first of each row of ``SCORES``."""
+    """One picture per entry of ``SCORES``, of the first of its scores that was measured."""
     if dataset.truth is None:
         return []
     pictures = []

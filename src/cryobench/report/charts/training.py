@@ -1,4 +1,4 @@
-"""Charts of trainings: the terms of the loss over the epochs, and latents as they were by epoch."""
+"""Charts of training: terms of the loss by epoch, and latents by epoch."""
 
 from collections.abc import Sequence
 
@@ -12,12 +12,12 @@ from cryobench.report.runs.colourings import colourings
 from cryobench.report.runs.tables import Run, by_run, column_of
 
 MOST_SHOWN = 600
-"""Particles drawn of a snapshot."""
+"""Particles drawn per snapshot."""
 _TITLES = {"loss": "loss", "residual": "squared residual", "kl": "KL divergence / nat"}
 
 
 def draw_terms(runs: Sequence[Run]) -> list[Picture]:
-    """A chart of each term of the loss, for the runs that mean the same by it."""
+    """One chart per term of the loss, for the runs with the same definition of it."""
     table = tabulate_terms(runs)
     pictures = []
     for definition, term in dict.fromkeys(zip(table["definition"], table["term"], strict=True)):
@@ -26,9 +26,9 @@ def draw_terms(runs: Sequence[Run]) -> list[Picture]:
         title = str(_TITLES.get(term, term))
         chart = LineChart(Axis("epoch"), Axis(title), series)
         words = (
-            f"Training: {title} over the epochs, each point the mean over a stretch of steps"
-            f" ({definition}). Before epoch 0: a pass to begin with. A curve that still falls was stopped early; one"
-            " that is level may have learnt noise."
+            f"Training: {title} by epoch, each point the mean over a window of steps"
+            f" ({definition}). Before epoch 0: an initial pass. A curve that still falls was stopped early; a flat"
+            " one may be fitting noise."
         )
         key = f"training-{term}"
         taken = sum(picture.key.startswith(key) for picture in pictures)
@@ -37,7 +37,7 @@ def draw_terms(runs: Sequence[Run]) -> list[Picture]:
 
 
 def draw_snapshots(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
-    """Latents by epoch of each run, in the plane of the principal components of the last."""
+    """Latents of each run by epoch, on the first two principal components of the last epoch."""
     colouring = next((each for each in colourings(dataset) if not each.leak), None)
     pictures = []
     for run in runs:
@@ -54,9 +54,9 @@ def draw_snapshots(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
         ]
         titles = [f"epoch {epoch}" for epoch in found.epochs.tolist()]
         chart = SnapshotChart(axes[0], axes[1], titles, places, np.asarray(found.particles)[chosen], colouring)
-        colour = "" if colouring is None else f" Colour: {colouring.axis.title}, of the truth, which no run sees."
+        colour = "" if colouring is None else f" Colour: true {colouring.axis.title}, which was not given to the run."
         words = (
-            f"{run.label}: latents of the same {len(chosen)} particles after some epochs, all in the plane of the "
+            f"{run.label}: latents of the same {len(chosen)} particles at several epochs, all on the first two "
             f"principal components of the last.{colour}"
         )
         pictures.append(Picture(f"snapshots-{run.slug}", "findings", "Latents by epoch", chart, words, run.slug))
@@ -64,7 +64,7 @@ def draw_snapshots(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
 
 
 def project_snapshots(latents: np.ndarray) -> np.ndarray:
-    """(e, s, 2) of latents (e, s, d) on the principal components of the last epoch; 0 where there is no second."""
+    """Coordinates (e, s, 2) of latents (e, s, d) on the last epoch's principal components; 0 without a second."""
     centre = latents[-1].mean(axis=0)
     _, _, axes = np.linalg.svd(latents[-1] - centre, full_matrices=False)
     places = np.zeros((*latents.shape[:2], 2))

@@ -1,7 +1,7 @@
 """Charts and pictures as figures: Vega-Lite, drawn by the browser on the page, and SVG.
 
-``draw`` has the one specification of any chart, sized for page or paper; ``curves``, ``planes`` and ``fields`` make
-it from the values of ``report.charts``, out of the parts in ``vega``. ``pictures`` puts images side by side.
+``draw`` makes the specification of any chart, sized for page or paper; ``curves``, ``planes`` and ``fields`` build
+it from the values of ``report.charts`` with the parts in ``vega``. ``pictures`` arranges images side by side.
 """
 
 from cryobench.report.figures.draw import beside, draw_on_page, draw_on_paper, fit, save_svg, to_svg

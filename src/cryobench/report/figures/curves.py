@@ -24,11 +24,11 @@ from cryobench.report.figures.vega import (
 from cryobench.report.runs.styles import RunStyle
 
 FEW = 40
-"""Curves over fewer whole numbers have a marker at each."""
+"""Curves over fewer whole numbers than this have a marker at each."""
 
 
 def bar_spec(chart: BarChart, medium: Medium) -> Spec:
-    """A bar for each count."""
+    """Specification of a histogram: one bar per count."""
     half = 0.46 * chart.width
     columns = {"x": chart.centres, "low": chart.centres - half, "high": chart.centres + half, "y": chart.counts}
     ends = [chart.centres.min() - half, chart.centres.max() + half] if len(chart.centres) else []
@@ -66,7 +66,7 @@ class _Lines:
         self.steps = "step" if chart.shape == "steps" else "linear"
 
     def layers(self) -> list[Spec]:
-        """From the back to the front."""
+        """All layers, from back to front."""
         chart, runs = self.chart, self.runs
         layers = [self._reference(each) for each in chart.references]
         layers += [self._level_name(each) for each in chart.references if _is_level(each) and each.label]
@@ -86,7 +86,7 @@ class _Lines:
         return layers + (self._inverse() if chart.x.inverse else [])
 
     def _rows(self, series: Sequence[Series]) -> Spec:
-        """Data of series, with the place "at" of each that its point may stand beside."""
+        """Data of series; field "at" is x without the sideways offset that points have."""
         return stack(
             [
                 {
@@ -98,7 +98,7 @@ class _Lines:
         )  # fmt: skip
 
     def _of_runs(self, mark: str, data: Spec, look: Spec, **encoding: Spec | str) -> Spec:
-        """A layer of marks in the colour of their run."""
+        """A layer of marks in the colours of their runs."""
         channels = {"x": self.x, "y": self.y, **self.runs.channels("color"), **encoding}
         return layer(mark, data, look, transform=self.runs.filters, **channels)
 
@@ -148,7 +148,7 @@ class _Lines:
         names = json.dumps([self.styles[bundle.slug].label for bundle in bundles])
         words = tooltip(self.medium, run=("run", ""), particle=("query particle", ""))
         shared = {"x": self.x, "y": self.y, "detail": "key", **self.runs.channels("color"), **words}
-        # A mouse meets a line of Vega only as near to one of its points as the line is wide.
+        # Vega detects the mouse on a line only near its points, within the width of the line.
         looks = [(0.9, 0.45), (12, 0)] if self.medium.interactive else [(0.9, 0.45)]
         transform: list[Spec] = [
             {"fold": [key for key in columns if key != "x"], "as": ["key", "y"]},
@@ -163,7 +163,7 @@ class _Lines:
         return {"data": table(columns), "transform": transform, "layer": lines}
 
     def _hover(self) -> Spec:
-        """A line at the place nearest to the mouse, with the values of all curves there."""
+        """A vertical line at the x nearest to the mouse, with the values of all curves there."""
         series = self.chart.series
         places = np.unique(np.concatenate([each.x for each in series]))
         columns, said = {"x": places}, {"x": (self.chart.x.title, NUMBER)}
@@ -179,7 +179,7 @@ class _Lines:
         return layer("rule", table(columns), {"style": "reference"}, params=params, x=self.x, opacity=seen, **words)
 
     def _inverse(self) -> list[Spec]:
-        """Marks above of one over the values below, at places a fifth of the axis apart."""
+        """Tick labels above the plot with the reciprocals of x, a fifth of the axis apart."""
         axis: Axis = self.chart.x
         high = float(axis.high or max(float(each.x.max()) for each in self.chart.series))
         ticks = np.linspace(0, high, 6)[1:]
@@ -191,7 +191,7 @@ class _Lines:
         ]
 
     def _offset(self, series: Series) -> float:
-        """How far the points of a run stand beside those of the others."""
+        """Sideways offset of the points of a series."""
         if self.chart.shape != "points":
             return 0.0
         step = _step(self.chart.references[0].x) if self.chart.references else 1.0
@@ -200,7 +200,7 @@ class _Lines:
 
 
 def _is_level(reference: Reference) -> bool:
-    """Whether it is one height, which is named where it is drawn."""
+    """Whether the reference is a constant, which is labelled where it is drawn."""
     return reference.shape == "dotted" and float(np.ptp(reference.y)) == 0
 
 

@@ -27,20 +27,20 @@ from cryobench.report.runs.styles import RunStyle
 
 Styles = Mapping[str, RunStyle]
 _AXIS_ROOM = 62
-"""Pixels beside a panel for its axis, where panels stand beside one another."""
+"""Pixels next to a panel for its axis, where panels are side by side."""
 _BAR_ROOM = 52
-"""Pixels for a bar of colours."""
+"""Pixels for a colour bar."""
 _CIRCLE = re.compile(
     r'<path transform="translate\(([-\d.]+),([-\d.]+)\)" d="M([\d.]+),0A\3,\3,0,1,1,-\3,0A\3,\3,0,1,1,\3,0"'
 )
 _ROLES = re.compile(r' (?:role|aria-[a-z]+)="[^"]*"(?=[^<>]*>)')
 _CLIP = re.compile(r"\bclip\d+\b(?=[^<>]*>)")
 _LONG = re.compile(r"(\d\.\d\d)\d+(?=[^<>]*>)")
-"""More than two decimals inside of a tag."""
+"""Numbers with more than two decimals inside a tag."""
 
 
 def chart_spec(chart: Chart, styles: Styles, medium: Medium, width: int = PAGE_WIDTH) -> Spec:
-    """The specification of a chart without its width; runs look as ``styles`` says, by slug."""
+    """Specification of a chart without its width; ``styles`` maps slugs to the looks of runs."""
     match chart:
         case LineChart():
             return line_spec(chart, styles, medium, width)
@@ -65,7 +65,7 @@ def chart_spec(chart: Chart, styles: Styles, medium: Medium, width: int = PAGE_W
 
 
 def draw_on_page(chart: Chart, styles: Styles, first: Sequence[str] = ()) -> Spec:
-    """A chart for the page: as wide as where it stands, and of many runs those of slugs ``first`` shown at first."""
+    """Specification for the page, as wide as its element; if given, only slugs in ``first`` are shown initially."""
     spec = chart_spec(chart, styles, PAGE)
     waiting = {style.label for slug, style in styles.items() if slug not in first} if first else set()
     for layer in spec.get("layer", []):
@@ -77,14 +77,14 @@ def draw_on_page(chart: Chart, styles: Styles, first: Sequence[str] = ()) -> Spe
 
 
 def fit(spec: Spec) -> Spec:
-    """A specification that is as wide as the element it stands in; panels are laid out by the page."""
+    """A specification as wide as its element; panels are laid out by the page."""
     if "facet" in spec or "usermeta" in spec:
         return spec
     return {**spec, "width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
 
 
 def draw_on_paper(chart: Chart, styles: Styles) -> Spec:
-    """A chart for a column of a journal page, or for both columns where it is wide."""
+    """Specification for one column of a journal page, or both columns for wide charts."""
     wide = isinstance(chart, SnapshotChart | GraphChart)
     if isinstance(chart, LineChart):
         wide = chart.shape == "points" or chart.x.whole or len(chart.series) > 6
@@ -93,7 +93,7 @@ def draw_on_paper(chart: Chart, styles: Styles) -> Spec:
 
 
 def size(spec: Spec, width: int) -> Spec:
-    """A specification of a chart with its width in pixels."""
+    """Specification of a chart with its width in pixels."""
     if "facet" in spec:
         panel = (width - _BAR_ROOM) / spec["columns"] - spec["spacing"] - 8
         return {**spec, "spec": {**spec["spec"], "width": panel, "height": panel}}
@@ -106,7 +106,7 @@ def size(spec: Spec, width: int) -> Spec:
 def beside(
     charts: Sequence[Chart], styles: Styles, *, columns: int, titles: Sequence[str] = (), width: int = PAGE_WIDTH
 ) -> Spec:
-    """Several charts as panels of one figure, in rows of so many; runs are named below the first alone."""
+    """Several charts as panels of one figure, ``columns`` per row; only the first has the legend of runs."""
     panels = []
     for place, chart in enumerate(charts):
         spec = chart_spec(chart, styles, PAPER, width)
@@ -124,7 +124,7 @@ def beside(
 
 
 def _room(chart: Chart) -> float:
-    """Pixels beside the axes of a panel: labels at the left, a bar of colours at the right, and what parts panels."""
+    """Pixels outside the axes of a panel: labels on the left, a colour bar on the right, the gap between panels."""
     match chart:
         case SphereChart():
             return _BAR_ROOM
@@ -137,14 +137,14 @@ def _room(chart: Chart) -> float:
 
 
 def to_svg(spec: Spec) -> str:
-    """SVG of a specification, the same each time: text as text, circles as such, hundredths of a pixel."""
+    """Reproducible SVG of a specification: text as text, circles as circles, to hundredths of a pixel."""
     svg = vl_convert.vegalite_to_svg({**spec, "config": PAPER.config})
     svg = _LONG.sub(r"\1", _CIRCLE.sub(r'<circle cx="\1" cy="\2" r="\3"', _ROLES.sub("", svg)))
-    # Clips are numbered on from those of the figures before.
+    # Numbers of clip paths continue from earlier figures.
     clips = {name: f"clip{place}" for place, name in enumerate(dict.fromkeys(_CLIP.findall(svg)))}
     return _CLIP.sub(lambda found: clips[found[0]], svg)
 
 
 def save_svg(figure: Spec | str, path: Path) -> None:
-    """Write a specification, or what is SVG already, as an SVG file; the same bytes for the same figure."""
+    """Write a specification, or existing SVG, as an SVG file; the same bytes for the same figure."""
     path.write_text(figure if isinstance(figure, str) else to_svg(figure), encoding="utf-8")

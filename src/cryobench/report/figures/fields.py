@@ -1,4 +1,4 @@
-"""Grids of shares, densities over a plane, and counts on the sphere, in colours of one scale (cividis)."""
+"""Grids of fractions, densities in two dimensions, and counts on the sphere, in one colour scale (cividis)."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from cryobench.report.figures.vega import (
 )  # fmt: skip
 
 MOST_ROWS, MOST_COLUMNS = 24, 14
-"""Names written beside a grid; evenly spaced ones of more."""
+"""Row or column names written next to a grid; of more, evenly spaced ones."""
 
 
 def _colour(field: str, high: float, legend: Spec) -> Spec:
@@ -50,7 +50,7 @@ def grid_spec(chart: GridChart, medium: Medium) -> Spec:
 
 
 def density_spec(chart: DensityChart, medium: Medium) -> Spec:
-    """The density as small rectangles, dots of what it is the density of, and the path in white on black."""
+    """The density as small rectangles, some of its points as dots, and the path in white on black."""
     (left, right), (bottom, top) = _edges(chart.columns), _edges(chart.rows)
     rows, columns = (values.ravel() for values in np.indices(chart.values.shape))
     data = {
@@ -62,7 +62,7 @@ def density_spec(chart: DensityChart, medium: Medium) -> Spec:
         encoding["scale"] = {"domain": [float(end) for end in ends], "nice": False, "zero": False}
     said = tooltip(medium, at=(chart.x.title, NUMBER), by=(chart.y.title, NUMBER), density=("density", NUMBER))
     color = _colour("density", float(chart.values.max()), colour_bar("density", medium, format="~g"))
-    # A little larger than its cell, so that no seam shows between neighbours.
+    # Slightly larger than a cell, so that there are no gaps between neighbours.
     look = {"x2Offset": 0.6, "yOffset": 0.6}
     layers = [layer("rect", table(data), look, x=x, x2="x2", y=y, y2="y2", color=color, **said)]
     if chart.points is not None:
@@ -91,7 +91,7 @@ def _edges(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def sphere_spec(chart: SphereChart, medium: Medium) -> Spec:
-    """Cells of equal area as they lie on the map."""
+    """Equal-area cells on the map."""
     shapes = [
         {
             "type": "Feature",

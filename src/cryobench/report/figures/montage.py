@@ -1,4 +1,4 @@
-"""Pictures side by side with words beside them, as SVG: pictures are embedded as PNG, words are text."""
+"""Pictures side by side with captions, as SVG: pictures are embedded as PNG, captions are text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ _FONT = 9.5
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """One picture with what stands at it."""
+    """One picture with its caption and overlay."""
 
     picture: np.ndarray
     """(y, x) grey, (y, x, 3) or (y, x, 4), in [0, 1], first row at the top."""
@@ -34,14 +34,14 @@ class Montage:
     width: int
     """Pixels of the whole figure."""
     beside: Sequence[str] = field(default_factory=list)
-    """Words at the left of each row, turned; lines are parted by a line break."""
+    """Rotated text at the left of each row; may have several lines."""
     foot: str = ""
     gap: float = 4
     smooth: bool = False
-    """Whether pixels of pictures are blended."""
+    """Whether pixels of pictures are interpolated."""
 
     def to_svg(self) -> str:
-        """The figure."""
+        """SVG of the figure."""
         cells = [cell for row in self.rows for cell in row if cell is not None]
         columns = max(len(row) for row in self.rows)
         left = _LINE * max((1 + words.count("\n") for words in self.beside), default=0) + (4 if self.beside else 0)
@@ -89,7 +89,7 @@ class Montage:
 
 
 def shorten(words: str, length: int) -> str:
-    """Words cut to a length that fits."""
+    """Text truncated to fit."""
     return words if len(words) <= length else words[: length - 1] + "…"
 
 

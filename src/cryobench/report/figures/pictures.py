@@ -1,4 +1,4 @@
-"""Figures of pictures: particles, states, slices and surfaces of volumes, and what runs found in them."""
+"""Figures of pictures: particles, states, slices and surfaces of volumes, and findings of runs."""
 
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
@@ -71,7 +71,7 @@ def draw_slices(slices: Mapping[str, np.ndarray], white: float, width: float) ->
 
 
 def _round_length(length: float) -> float:
-    """The largest of 1, 2, 5 times a power of ten that is not above a length."""
+    """Largest of 1, 2, 5 times a power of ten that is not above a length."""
     power = 10.0 ** np.floor(np.log10(length))
     return float(max(step * power for step in (1, 2, 5) if step * power <= length))
 
@@ -117,7 +117,7 @@ def _outline(plane: np.ndarray, level: float) -> str:
 
 
 def draw_frames(view: FramesView) -> str:
-    """Projections of volumes in an order above their differences from the mean of them."""
+    """Projections of ordered volumes, above their differences from their mean."""
     low, high = grey_range(view.frames)
     numbers = [str(frame + 1) for frame in view.shown.tolist()]
     rows = [
@@ -129,7 +129,7 @@ def draw_frames(view: FramesView) -> str:
 
 
 def draw_class_volumes(view: ClassesView, captions: Sequence[Sequence[str]]) -> str:
-    """Class volumes in three planes, one scale of grey for all; ``captions`` are lines of each."""
+    """Class volumes in three planes, on one grey scale; ``captions`` are lines of each."""
     low, high = grey_range(view.planes)
     cells = []
     for planes, lines in zip(view.planes, captions, strict=True):
@@ -141,7 +141,7 @@ def draw_class_volumes(view: ClassesView, captions: Sequence[Sequence[str]]) -> 
 
 
 def draw_motion(view: MotionView, colour: str) -> str:
-    """The map projected, a panel for each latent axis, with arrows from the axis's low end to its high end."""
+    """Projection of the map, one panel per latent axis, with arrows from its low end to its high end."""
     picture = greys(view.picture, *grey_range(view.picture))
     cells = [
         Cell(picture, f"latent {number + 1}: {moved:.1f} Å", overlay=_arrows(paths, len(picture), colour))
@@ -153,7 +153,7 @@ def draw_motion(view: MotionView, colour: str) -> str:
 
 
 def _arrows(paths: np.ndarray, size: int, colour: str) -> str:
-    """An arrow for each point from the first to the last of its places (f, m, 2), in pixels with rows upwards."""
+    """Arrows from the first to the last position of each point (f, m, 2), in pixels with rows upwards."""
     ends = paths[[0, -1]] * [1, -1] + [0.5, size - 0.5]
     head = 0.028 * size
     parts = []

@@ -1,4 +1,4 @@
-"""Dots with intervals by name, and runs or particles in a plane."""
+"""Dots with intervals by name, and runs or particles in two dimensions."""
 
 import json
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ from cryobench.report.runs.colourings import Colouring
 from cryobench.report.runs.styles import RunStyle
 
 MANY = 12
-"""Names; of more the rows are narrower."""
+"""Number of names above which rows are narrower."""
 _BARE: Spec = {"labels": False, "ticks": False, "grid": False}
 
 
@@ -86,7 +86,7 @@ def dot_spec(chart: DotChart, styles: Mapping[str, RunStyle], medium: Medium, wi
 
 
 def plane_spec(chart: PlaneChart, styles: Mapping[str, RunStyle], medium: Medium, width: int = PAGE_WIDTH) -> Spec:
-    """Runs in a plane with both spreads, its diagonal, and marks of what is perfect and what is chance."""
+    """Runs in two dimensions with both spreads, the diagonal, and marks of the perfect and the chance result."""
     runs = Runs([styles[point.slug] for point in chart.points], medium, width)
     points = {"run": [styles[point.slug].label for point in chart.points], **_places(chart.points)}
     x, y = encode("x", chart.x), encode("y", chart.y)
@@ -99,7 +99,7 @@ def plane_spec(chart: PlaneChart, styles: Mapping[str, RunStyle], medium: Medium
     along = {"x": x, "y": {**y, "field": "y_low"}, "y2": "y_high", **color}
     marker = {"size": 80 * medium.marker, "strokeWidth": 0.8 + medium.marker, "opacity": 1}
     dot = {"x": x, "y": y, **runs.channels("color", "fill", "shape"), **said}
-    # Names stand towards the middle.
+    # Names are placed towards the middle.
     names = [
         ([{"filter": f"datum.x {side} {diagonal.mean():g}"}], {"align": align, "baseline": "top", "dx": dx, "dy": 3})
         for side, align, dx in (("<=", "left", 7), (">", "right", -7))
@@ -117,13 +117,13 @@ def plane_spec(chart: PlaneChart, styles: Mapping[str, RunStyle], medium: Medium
 
 
 def _places(points: list[Point]) -> dict[str, np.ndarray]:
-    """Both coordinates of points, and the ends of their bars."""
+    """Both coordinates of points, and the ends of their error bars."""
     x, y, wide, high = np.array([[p.x, p.y, p.x_spread, p.y_spread] for p in points]).reshape(-1, 4).T
     return {"x": x, "y": y, "x_low": x - wide, "x_high": x + wide, "y_low": y - high, "y_high": y + high}
 
 
 def colour_of(colouring: Colouring, medium: Medium) -> Spec:
-    """The encoding of what particles are coloured by: around a circle, in few colours, or along viridis."""
+    """Colour encoding of particles: cyclic, discrete, or along viridis."""
     low, high = colouring.limits
     title = colouring.axis.title
     if colouring.n_classes is not None:
@@ -140,10 +140,9 @@ def colour_of(colouring: Colouring, medium: Medium) -> Spec:
 
 
 def scatter_spec(chart: ScatterChart, medium: Medium, source: Spec | None = None) -> Spec:
-    """Particles of unknown colour in grey below the others, and the places of volumes above.
+    """Particles, those of unknown colour in grey below the others, and the positions of volumes above.
 
-    ``source`` names data of the page that hold the particles (fields x, y, particle and c) where several charts
-    share them.
+    ``source`` names data of the page with the particles (fields x, y, particle and c), where several charts use them.
     """
     bare = _BARE if chart.bare else {}
     place = {"x": encode("x", chart.x, **bare), "y": encode("y", chart.y, **bare)}
@@ -169,7 +168,7 @@ def _dots(
     particles: np.ndarray, colouring: Colouring | None, medium: Medium, place: Spec, size: Spec, unknown: Spec,
     coordinates: dict[str, tuple[str, str]],
 ) -> list[Spec]:  # fmt: skip
-    """Layers without data: particles without a colour, if there are any, and those that have one."""
+    """Layers without data: particles without a colour, if any, and those with one."""
     said = {"particle": ("particle", "d"), **coordinates}
     if colouring is None:
         return [layer("circle", None, {**size, **unknown}, **place, **tooltip(medium, **said))]
@@ -185,7 +184,7 @@ def _dots(
 
 
 def _trails(trails: list[Trail], medium: Medium, place: Spec) -> list[Spec]:
-    """Places of volumes, joined where they are in an order."""
+    """Positions of volumes, joined by a line if they are ordered."""
     if not trails:
         return []
     rows = [
@@ -210,7 +209,7 @@ def _trails(trails: list[Trail], medium: Medium, place: Spec) -> list[Spec]:
 
 
 def snapshot_spec(chart: SnapshotChart, medium: Medium) -> Spec:
-    """A small panel for each time, on the same axes."""
+    """One small panel per epoch, on the same axes."""
     rows = [
         {"panel": title, **_particles(chart.particles, places, chart.colouring)}
         for title, places in zip(chart.titles, chart.places, strict=True)
@@ -224,7 +223,7 @@ def snapshot_spec(chart: SnapshotChart, medium: Medium) -> Spec:
 
 
 def graph_spec(chart: GraphChart, medium: Medium) -> Spec:
-    """States as dots, their area by particles, over the lines of the steps between them."""
+    """States as dots with area proportional to particles, over lines for the steps between them."""
     low, high = chart.places[:, 1].min(), chart.places[:, 1].max()
     x, y = encode("x", chart.x, grid=False), {**encode("y", Axis("", low - 0.6, high + 0.8)), "axis": None}
     ends = chart.places[chart.edges] if len(chart.edges) else np.zeros((0, 2, 2))

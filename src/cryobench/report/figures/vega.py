@@ -1,7 +1,7 @@
-"""Parts that Vega-Lite specifications of all charts are made of: media, tables, axes, and how runs look.
+"""Parts of the Vega-Lite specifications of all charts: media, tables, axes, and the looks of runs.
 
-Page and paper are drawn from the same specification. What differs is in its ``Medium``: colours (those of the page
-follow its theme), sizes, and whether there is anything to point at.
+Page and paper are drawn from the same specification, except for its ``Medium``: colours (those of the page follow
+its theme), sizes, and interaction.
 """
 
 import json
@@ -22,21 +22,21 @@ COLUMN_WIDTH, PAGE_WIDTH = 336, 691
 """CSS pixels: one column of a journal page (3.5 inch), and both (7.2 inch)."""
 DASHES = {"solid": [1, 0], "dash": [6, 4], "dot": [2, 2], "dashdot": [6, 3, 2, 3], "longdash": [12, 3]}
 NUMBER = ".4~g"
-"""How numbers are said under the mouse."""
+"""Format of numbers in tooltips."""
 DOTTED = [2, 3]
-"""Of references."""
+"""Dash pattern of references."""
 _SHAPES = {
     "x": "M-1,-.6L-.6,-1L0,-.4L.6,-1L1,-.6L.4,0L1,.6L.6,1L0,.4L-.6,1L-1,.6L-.4,0Z",
     "hexagon": "M0,-1L.87,-.5L.87,.5L0,1L-.87,.5L-.87,-.5Z",
 }
-"""Markers that Vega has no name for, in the square from −1 to 1."""
+"""Paths of markers that Vega does not have, in the square from −1 to 1."""
 _LEGEND_START = 50
-"""Pixels left of a legend below a chart: it begins where the axis does."""
+"""Pixels left of a legend below a chart, which aligns it with the axis."""
 
 
 @dataclass(frozen=True)
 class Medium:
-    """What a chart is drawn on: colours, fonts, and whether a mouse points at it."""
+    """Medium of a chart: colours, fonts, and whether it is interactive."""
 
     name: str
     interactive: bool
@@ -45,18 +45,18 @@ class Medium:
     line: str
     grid: str
     ground: str
-    """Inside of hollow markers."""
+    """Fill of hollow markers."""
     bars: str
-    """Of the truth behind runs."""
+    """Fill of bars of the truth behind runs."""
     plain: str
-    """Of what is of no run."""
+    """Colour of marks that belong to no run."""
     font: str
     size: float
-    """Of text, in pixels."""
+    """Font size in pixels."""
     bar: int
-    """Pixels of the bar that explains colours."""
+    """Length of a colour bar in pixels."""
     marker: float
-    """Area of markers, as a part of that on the page."""
+    """Area of markers, relative to the page."""
 
     @property
     def config(self) -> Spec:
@@ -108,7 +108,7 @@ def to_csv(columns: Mapping[str, Any] | pd.DataFrame) -> str:
 
 
 def parse(columns: Mapping[str, Any] | pd.DataFrame) -> Spec:
-    """How the CSV of these columns is read: numbers as such, all else as text."""
+    """Parse options for the CSV of these columns: numbers as numbers, all else as text."""
     kinds = {name: np.asarray(values).dtype.kind for name, values in columns.items()}
     return {"type": "csv", "parse": {name: "number" if kind in "iuf" else "string" for name, kind in kinds.items()}}
 
@@ -119,7 +119,7 @@ def table(columns: Mapping[str, Any] | pd.DataFrame) -> Spec:
 
 
 def stack(parts: Sequence[Mapping[str, Any]]) -> Spec:
-    """Tables one below the other as the data of a layer; a column that is a single value is repeated."""
+    """Concatenated tables as the data of a layer; a column that is a single value is repeated."""
     frames = [pd.DataFrame(part) for part in parts]
     return table(pd.concat(frames, ignore_index=True)) if frames else {"values": []}
 
@@ -133,7 +133,7 @@ def layer(
     params: Sequence[Spec] = (),
     **encoding: Spec | str | list[Spec],
 ) -> Spec:
-    """One layer: a kind of mark, its data and look, and an encoding for each channel, or the name of its field."""
+    """One layer: mark, data and looks, and for each channel an encoding or the name of its field."""
     channels = {channel: {"field": of} if isinstance(of, str) else of for channel, of in encoding.items()}
     made: Spec = {"mark": {"type": mark, **(look or {})}, "encoding": channels}
     parts = {"data": data, "transform": list(transform), "params": list(params)}
@@ -141,17 +141,17 @@ def layer(
 
 
 def interval(series: Series) -> Spec:
-    """Columns of both ends of a series' values; empty where they are not known."""
+    """Columns with both ends of a series' intervals; empty where they are not known."""
     return {name: np.nan if ends is None else ends for name, ends in (("low", series.low), ("high", series.high))}
 
 
 def say_interval(series: Sequence[Series]) -> dict[str, tuple[str, str]]:
-    """What a tooltip says of both ends, where any are known."""
+    """Tooltip fields of both ends, where any are known."""
     return {"low": ("from", NUMBER), "high": ("to", NUMBER)} if any(each.low is not None for each in series) else {}
 
 
 def encode(field: str, axis: Axis, extent: Sequence[float] | np.ndarray = (), **options: Any) -> Spec:
-    """The encoding of a numeric field along an axis; ``extent`` are numbers that a circle must show."""
+    """Encoding of a numeric field along an axis; ``extent`` are numbers that a circular axis must show."""
     scale: Spec = {"zero": False, "nice": axis.low is None and axis.high is None}
     if axis.logarithmic:
         scale = {"type": "log", "nice": False, "padding": 12}
@@ -183,7 +183,7 @@ def _decades(ends: Sequence[float]) -> Spec:
 
 
 def named_places(field: str, title: str, names: Sequence[str], most: int, **options: Any) -> Spec:
-    """The encoding of places 0, 1 … that have names, at most so many of which are written."""
+    """Encoding of named positions 0, 1 …, of which only a limited number of names is written."""
     step = max(1, -(-len(names) // most))
     return {
         "field": field,
@@ -202,7 +202,7 @@ def named_places(field: str, title: str, names: Sequence[str], most: int, **opti
 
 
 class Runs:
-    """How the runs of one chart look, as scales, and their legend."""
+    """Looks of the runs of one chart, as scales, and their legend."""
 
     def __init__(
         self, styles: Sequence[RunStyle], medium: Medium, width: int, extra: Sequence[RunStyle] = ()
@@ -240,7 +240,7 @@ class Runs:
 
     @property
     def params(self) -> list[Spec]:
-        """The choice of runs by the legend, for one layer of a chart to look at on a screen."""
+        """Selection of runs by the legend, for one layer of an interactive chart."""
         if self.legend is None or not self.medium.interactive:
             return []
         chosen = {"type": "point", "fields": ["run"], "toggle": "true"}
@@ -248,12 +248,12 @@ class Runs:
 
     @property
     def filters(self) -> list[Spec]:
-        """The transform of every layer of runs that leaves out those not chosen."""
+        """Transforms, for every layer of runs, that keep only the selected runs."""
         return [{"filter": {"param": "shown"}}] if self.params else []
 
 
 def tooltip(medium: Medium, **fields: tuple[str, str]) -> Spec:
-    """What is said under the mouse: a title and a format ("" for text) for each field."""
+    """Tooltip encoding: a title and a format ("" for text) for each field."""
     if not medium.interactive:
         return {}
     return {
@@ -269,7 +269,7 @@ def tooltip(medium: Medium, **fields: tuple[str, str]) -> Spec:
 
 
 def colour_bar(title: str, medium: Medium, length: int = 1000, **options: Any) -> Spec:
-    """The legend of a continuous colour, at most so many pixels long."""
+    """Legend of a continuous colour, with a maximum length in pixels."""
     shown = min(medium.bar, length)
     return {
         "title": title,
@@ -282,5 +282,5 @@ def colour_bar(title: str, medium: Medium, length: int = 1000, **options: Any) -
 
 
 def square(spec: Spec) -> Spec:
-    """A chart whose axes have one scale: it is as high as it is wide."""
+    """A chart with one scale on both axes: it is as high as it is wide."""
     return {**spec, "usermeta": {"square": True}}

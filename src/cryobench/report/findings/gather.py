@@ -1,4 +1,4 @@
-"""Everything the section shows of all runs, gathered once."""
+"""Contents of the findings section for all runs, gathered once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,29 +33,29 @@ from cryobench.report.runs.tables import Run
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """What runs found by themselves, by slug; the charts are among those of the page."""
+    """Findings of all runs, by slug; their charts are in ``report.charts``."""
 
     components: dict[str, ComponentsView]
     paths: dict[str, FramesView]
     volumes: dict[str, ClassesView]
-    """Of classes."""
+    """Class volumes."""
     motions: dict[str, MotionView]
     classes: pd.DataFrame
-    """As ``tabulate_classes`` gives them."""
+    """Table of ``tabulate_classes``."""
     notes: dict[str, list[str]]
     stops: list[tuple[str, int, str]]
-    """Run, number of iterations and why they ended, of every iteration of a run."""
+    """Slug, number of iterations and reason for stopping, for every iteration of a run."""
     tables: list[tuple[str, str, pd.DataFrame]]
-    """File, what it holds, and the table, empty where no run has it."""
+    """File, description and table, empty where no run has it."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether no run has anything but what the tables hold."""
+        """Whether no run has anything except what the tables hold."""
         drawn = self.components or self.paths or self.volumes or self.motions
         return not (drawn or self.notes or self.stops or len(self.classes))
 
     def class_rows(self, slug: str) -> list[tuple[str, str, str]]:
-        """Number, population and resolution in words of every class of a run."""
+        """Number, population and resolution, as text, of every class of a run."""
         rows = self.classes.loc[self.classes["slug"] == slug]
         return [
             (
@@ -80,7 +80,7 @@ def _words(value: float, form: str, unit: str) -> str:
 
 
 def gather_findings(runs: Sequence[Run], dataset: Dataset) -> Findings:
-    """What the runs found; what a run does not have is left out."""
+    """Findings of the runs; those a run does not have are left out."""
     components, paths, volumes, motions = {}, {}, {}, {}
     for run in runs:
         if (found := run.find(Components)) is not None and len(found.components):
@@ -105,12 +105,12 @@ def gather_findings(runs: Sequence[Run], dataset: Dataset) -> Findings:
         collect_stops(runs),
         [
             ("component-variances.csv", "variances of the latents along components", tabulate_variances(runs)),
-            ("latent-density.csv", "densities that methods made of their latents", tabulate_densities(runs)),
+            ("latent-density.csv", "densities of the latents as methods estimate them", tabulate_densities(runs)),
             ("latent-paths.csv", "paths through latents", tabulate_paths(runs)),
             ("class-volumes.csv", "populations and half-set resolutions of classes", table),
             ("half-set-fsc.csv", "FSC curves between half-sets", tabulate_half_sets(runs, dataset)),
-            ("motion.csv", "how far density moves along latent axes", tabulate_motion(runs)),
+            ("motion.csv", "displacement of density along latent axes", tabulate_motion(runs)),
             ("convergence.csv", "objective of every iteration", tabulate_progress(runs)),
-            ("loss-terms.csv", "terms of the loss over the epochs of a training", tabulate_terms(runs)),
+            ("loss-terms.csv", "terms of the training loss by epoch", tabulate_terms(runs)),
         ],
     )

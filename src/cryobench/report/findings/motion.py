@@ -1,7 +1,7 @@
-"""Motion along latent axes, seen over the map that moves: arrows for a figure, and a picture that plays.
+"""Motion along latent axes over a projection of the map: arrows for a figure, and an animated picture.
 
-Points are those that hold density, seen along the direction in which most of the motion shows. Arrows go from where a
-point is at the low end of an axis to where it is at the high end.
+Points are those with density, viewed along the direction that shows most of the motion. Arrows point from a point's
+position at the low end of an axis to that at the high end.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from cryobench.report.surfaces import reduce_volume
 
 MOST_POINTS = 160
 LEAST_MASS = 0.05
-"""Of a point that is shown, in that of the heaviest."""
+"""Smallest mass of a point that is shown, as a fraction of the largest."""
 MOST_AXES = 4
 _PLANES = ((0, 1), (0, 2), (1, 2))
 """Coordinates (x, y, z) along columns and rows of a projection along z, y and x."""
@@ -26,22 +26,22 @@ _SECONDS = 4.0
 
 @dataclass(frozen=True, eq=False)
 class MotionView:
-    """The map projected, and paths of points over it for each latent axis."""
+    """Projection of the map, and paths of points over it for each latent axis."""
 
     picture: np.ndarray
-    """(n, n), rows upwards, cut to where the points are."""
+    """(n, n), rows upwards, cropped to the points."""
     paths: np.ndarray
-    """(a, f, m, 2) places in px of the picture, (column, row)."""
+    """(a, f, m, 2) positions in px of the picture, (column, row)."""
     moved: np.ndarray
     """(a,) Å, root mean square of the density's displacement from one end of the axis to the other."""
     n_axes: int
-    """That the run has; the first of them are shown."""
+    """Axes of the run, of which the first are shown."""
     direction: int
-    """Of ``PROJECTIONS``: the axis summed over, 0 for z."""
+    """Index into ``PROJECTIONS``: the axis summed over, 0 for z."""
 
 
 def view_motion(found: Motion) -> MotionView:
-    """The first ``MOST_AXES`` axes of a run."""
+    """View of the first ``MOST_AXES`` axes of a run."""
     masses = np.asarray(found.masses, dtype=np.float64)
     displacements = np.asarray(found.displacements[:MOST_AXES], dtype=np.float64)
     ends = displacements[:, -1] - displacements[:, 0]
@@ -61,13 +61,13 @@ def view_motion(found: Motion) -> MotionView:
 
 
 def _choose_points(masses: np.ndarray) -> np.ndarray:
-    """Points with density, thinned evenly in their order to at most ``MOST_POINTS``."""
+    """Indices of points with density, at most ``MOST_POINTS``, evenly spaced."""
     heavy = np.flatnonzero(masses > LEAST_MASS * masses.max()) if masses.max() > 0 else np.arange(len(masses))
     return heavy[np.unique(np.linspace(0, len(heavy) - 1, min(MOST_POINTS, len(heavy))).round().astype(int))]
 
 
 def animate_motion(view: MotionView, axis: int, colour: str) -> str:
-    """SVG that plays the points' way along an axis and back over the map, without a script."""
+    """SVG animation, without a script, of the points moving along an axis and back over the map."""
     size = view.picture.shape[-1]
     image = png_link(greys(view.picture, *grey_range(view.picture)))
     there = view.paths[axis] * [1, -1] + [0.5, size - 0.5]

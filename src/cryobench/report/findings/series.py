@@ -1,7 +1,7 @@
-"""Volume series that lie in a run's folder: pictures of their volumes, and where they stand among the latents.
+"""Volume series in a run's folder: pictures of their volumes, and their positions among the latents.
 
-The series are those that ``cryobench series`` left in RUN/series. What is drawn depends on what a series has: one
-with positions is joined by a line, one with counts says them; nothing depends on its kind.
+The series are those that ``cryobench series`` wrote to RUN/series. A series with positions is joined by a line, and
+one with counts is labelled with them; nothing depends on its kind.
 """
 
 from collections.abc import Sequence
@@ -22,32 +22,32 @@ class SeriesView:
     """A series as the report shows it."""
 
     slug: str
-    """Of the run."""
+    """Slug of the run."""
     name: str
-    """Of the series in the run."""
+    """Name of the series in the run."""
     number: int
-    """Among those of the run, from 1."""
+    """Number of the series in the run, from 1."""
     series: VolumeSeries
     frames: FramesView
     components: np.ndarray
     """(f, 2) on the first two principal components of the latents."""
     umap: np.ndarray | None
-    """(f, 2) in the UMAP, where the nearest of the drawn particles is; None where there is no UMAP."""
+    """(f, 2) position in the UMAP of the nearest drawn particle; None without a UMAP."""
 
     @property
     def key(self) -> str:
-        """Of its files."""
+        """Prefix of its file names."""
         return f"series-{self.slug}-{self.number}"
 
     def caption(self, frame: int) -> str:
-        """Below a picture: number, and what is known of it."""
+        """Caption of a volume: its number, and its particles if counted."""
         counts = self.series.counts
         made_of = "" if counts is None else f", {counts[frame]:.0f} particles"
         return f"{frame + 1}{made_of}"
 
     @property
     def rows(self) -> list[tuple[str, ...]]:
-        """Table of all volumes: number, nearest particle, position and particles where they are known."""
+        """Rows of all volumes: number, nearest particle, and position and particles where known."""
         parts = (self.series.particles, self.series.positions, self.series.counts)
         columns = [values for values in parts if values is not None]
         return [
@@ -57,15 +57,15 @@ class SeriesView:
 
     @property
     def header(self) -> tuple[str, ...]:
-        """Titles of the columns of ``rows``."""
+        """Column titles of ``rows``."""
         known = (("position", self.series.positions), ("particles", self.series.counts))
         return ("volume", "nearest particle", *(name for name, values in known if values is not None))
 
 
 def view_series(runs: Sequence[Run], views: dict[str, LatentView]) -> list[SeriesView]:
-    """Every finished series in the folders of runs whose latents are drawn, in the order of the runs.
+    """Finished series in the folders of runs whose latents are drawn, in the order of the runs.
 
-    FormatError if one is damaged.
+    Raises FormatError if one is damaged.
     """
     found = []
     for run in runs:

@@ -1,4 +1,4 @@
-"""What runs found, as tables in long form: one row per component, class, shell, iteration or point of a path.
+"""Findings of runs as tables in long form: one row per component, class, shell, iteration or point of a path.
 
 All have the columns slug and run. Runs without such findings have no rows.
 """
@@ -36,9 +36,8 @@ def _variances(run: Run) -> Iterable[tuple[Any, ...]]:
 def tabulate_half_sets(runs: Sequence[Run], dataset: Dataset) -> pd.DataFrame:
     """Half-set FSC: columns class (−1 where there is one curve for all), shell, frequency in 1/Å, fsc, control.
 
-    ``control`` is that of the same volume without what the method adds, NaN where there is none.
-
-    Those of query particles are left out: they are neither of a volume that a run found nor of a class.
+    ``control`` is the FSC of the same volume without the method's own contribution (such as motion), NaN where there
+    is none. Curves of query particles are left out: they belong to no volume or class that a run found.
     """
     length = dataset.particles.box_size * dataset.particles.pixel_size
     return _gather(runs, ("class", "shell", "frequency", "fsc", "control"), lambda run: _half_sets(run, length))
@@ -56,9 +55,9 @@ def _half_sets(run: Run, length: float) -> Iterable[tuple[Any, ...]]:
 
 
 def tabulate_motion(runs: Sequence[Run]) -> pd.DataFrame:
-    """Motion: columns axis from 1, step, latent along it, moved and farthest in Å from the place at the first step.
+    """Motion: columns axis (from 1), step, latent along it, moved and farthest (Å, relative to the first step).
 
-    ``moved`` is the root mean square over the density, ``farthest`` that of the point that goes farthest.
+    ``moved`` is the root mean square displacement over the density, ``farthest`` the largest displacement.
     """
     return _gather(runs, ("axis", "step", "latent", "moved", "farthest"), _motion)
 
@@ -82,7 +81,7 @@ def _motion(run: Run) -> Iterable[tuple[Any, ...]]:
 
 
 def tabulate_classes(runs: Sequence[Run]) -> pd.DataFrame:
-    """Classes: columns class, population (share of the particles), resolution in Å; NaN where it is not known.
+    """Classes: columns class, population (fraction of the particles), resolution in Å; NaN where it is not known.
 
     A class without particles has no resolution, and a population of 0 however small its probabilities are.
     """
@@ -114,13 +113,13 @@ def _progress(run: Run) -> Iterable[tuple[Any, ...]]:
 
 
 MOST_STRETCHES = 200
-"""Into which the steps of a training are divided."""
+"""Windows into which the steps of a training are divided."""
 
 
 def tabulate_terms(runs: Sequence[Run]) -> pd.DataFrame:
-    """Means of each term of the loss over stretches of steps: columns definition, term, epoch, value.
+    """Means of each term of the loss over windows of steps: columns definition, term, epoch, value.
 
-    Epochs are those at the ends of stretches, negative before the first one. A term equal to the loss is left out.
+    Epochs are at the ends of windows, negative before the first epoch. A term equal to the loss is left out.
     """
     return _gather(runs, ("definition", "term", "epoch", "value"), _terms)
 
@@ -146,7 +145,7 @@ def _is_number(value: Any) -> bool:
 
 
 def tabulate_densities(runs: Sequence[Run]) -> pd.DataFrame:
-    """Density at each point of its grid: columns first, second (NaN where it is over one latent), density."""
+    """Density at each grid point: columns first, second (NaN for a density over one latent), density."""
     return _gather(runs, ("first", "second", "density"), _densities)
 
 
@@ -161,7 +160,7 @@ def _densities(run: Run) -> Iterable[tuple[Any, ...]]:
 
 
 def flatten_density(found: LatentDensity) -> tuple[np.ndarray, np.ndarray]:
-    """Density over the first one or two latents, summed over further ones, and its axes (1, g) or (2, g)."""
+    """Density over the first one or two latents, summed over the others, and its axes (1, g) or (2, g)."""
     axes = np.asarray(found.axes, dtype=np.float64)
     values = np.asarray(found.values, dtype=np.float64)
     for axis in reversed(range(2, values.ndim)):
@@ -183,13 +182,13 @@ def _paths(run: Run) -> Iterable[tuple[Any, ...]]:
 
 
 def collect_notes(runs: Sequence[Run]) -> dict[str, list[str]]:
-    """What the methods want their user to read, by slug, in the order of the runs."""
+    """Notes of the methods to the user, by slug, in the order of the runs."""
     notes = {run.slug: list(run.reconstruction.notes) for run in runs if run.status != "failed"}
     return {slug: said for slug, said in notes.items() if said}
 
 
 def collect_stops(runs: Sequence[Run]) -> list[tuple[str, int, str]]:
-    """Slug, number of iterations and reason to stop of each iteration of a run, in the order of the runs."""
+    """Slug, number of iterations and reason for stopping of each iteration, in the order of the runs."""
     return [(run.slug, len(found.log), found.stopped) for run in runs for found in run.findings(Convergence)]
 
 

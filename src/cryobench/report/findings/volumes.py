@@ -1,7 +1,7 @@
-"""Slices and projections of what a run found: components about their mean, volumes along a path, classes.
+"""Slices and projections of the volumes a run found: components about their mean, volumes along a path, classes.
 
-Where a molecule varies is seldom in its middle, so slices are the planes that hold most of the variance. Volumes
-above ``LARGEST_BOX`` are Fourier-cropped to it. Rows of a picture (n, n) run upwards.
+Molecules seldom vary in the central planes, so slices are the planes that contain most of the variance. Volumes
+larger than ``LARGEST_BOX`` are Fourier-cropped to it. Rows of a picture (n, n) run upwards.
 """
 
 from collections.abc import Callable
@@ -18,43 +18,43 @@ MOST_COMPONENTS = 4
 MOST_FRAMES = 12
 MOST_CLASSES = 12
 OUTLINE = 0.25
-"""Where a molecule ends, as a fraction of the typical density inside it."""
+"""Density at the outline of a molecule, as a fraction of the typical density inside it."""
 PROJECTIONS = ("along z (columns x, rows y)", "along y (columns x, rows z)", "along x (columns y, rows z)")
 
 
 @dataclass(frozen=True, eq=False)
 class ComponentsView:
-    """Mean and components of a run in the three planes that hold most of the variance."""
+    """Mean and components of a run in the three planes that contain most of the variance."""
 
     mean: np.ndarray
-    """(3, n, n)."""
+    """(3, n, n) slices of the mean."""
     components: np.ndarray
-    """(k, 3, n, n): each times the standard deviation of the latents along it, so in density."""
+    """(k, 3, n, n) slices of components times the standard deviation of the latents along each, in density."""
     variances: np.ndarray
-    """(k,)."""
+    """(k,) variances of the latents."""
     n_components: int
-    """That the run has; the first of them are shown."""
+    """Components of the run, of which the first are shown."""
     limit: float
-    """Of the colour scale that the components share: ± this."""
+    """Limit (±) of the common colour scale of the components."""
     edge: float
     """Density of the mean at which its outline is drawn."""
 
 
 @dataclass(frozen=True, eq=False)
 class FramesView:
-    """Projections of volumes in an order, in the direction in which they differ most."""
+    """Projections of an ordered series of volumes along the direction in which they differ most."""
 
     frames: np.ndarray
-    """(f, n, n)."""
+    """(f, n, n) projections."""
     differences: np.ndarray
-    """(f, n, n) from their mean."""
+    """(f, n, n) differences from their mean."""
     shown: np.ndarray
-    """(f,) which of the volumes these are."""
+    """(f,) indices of these volumes in the series."""
     n_frames: int
     direction: int
-    """Of ``PROJECTIONS``: the axis summed over, 0 for z."""
+    """Index into ``PROJECTIONS``: the axis summed over, 0 for z."""
     limit: float
-    """Of the colour scale of the differences: ± this."""
+    """Limit (±) of the colour scale of the differences."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,14 +62,14 @@ class ClassesView:
     """Class volumes in the three planes in which they differ most, the most populated first."""
 
     planes: np.ndarray
-    """(k, 3, n, n)."""
+    """(k, 3, n, n) slices."""
     shown: np.ndarray
-    """(k,) which classes these are."""
+    """(k,) class numbers."""
     n_classes: int
 
 
 def find_planes(variance: np.ndarray) -> tuple[int, int, int]:
-    """Place along z, y and x of the plane that holds the most of a variance (z, y, x)."""
+    """Indices along z, y and x of the planes that contain most of a variance map (z, y, x)."""
     z, y, x = (int(variance.sum(axis=others).argmax()) for others in ((1, 2), (0, 2), (0, 1)))
     return z, y, x
 
@@ -81,7 +81,7 @@ def cut_planes(volume: np.ndarray, planes: tuple[int, int, int]) -> np.ndarray:
 
 
 def view_components(found: Components) -> ComponentsView:
-    """The first ``MOST_COMPONENTS`` components of a run."""
+    """View of the first ``MOST_COMPONENTS`` components of a run."""
     deviations = found.deviations[:MOST_COMPONENTS].tolist()
     mean = _reduce(found.mean)
     volumes = np.stack(
@@ -100,7 +100,7 @@ def view_components(found: Components) -> ComponentsView:
 
 
 def view_frames(count: int, read: Callable[[int], np.ndarray]) -> FramesView:
-    """At most ``MOST_FRAMES`` of some volumes (z, y, x) in their order, the first and the last among them."""
+    """View of at most ``MOST_FRAMES`` volumes (z, y, x) in order, including the first and the last."""
     shown = np.unique(np.linspace(0, count - 1, min(MOST_FRAMES, count)).round().astype(int))
     sums = np.stack([_project(_reduce(read(frame))) for frame in shown.tolist()], axis=1)
     direction = int(sums.var(axis=1).sum(axis=(1, 2)).argmax())
@@ -110,7 +110,7 @@ def view_frames(count: int, read: Callable[[int], np.ndarray]) -> FramesView:
 
 
 def view_classes(found: ClassVolumes, n_particles: int | None = None) -> ClassesView:
-    """At most ``MOST_CLASSES`` of the class volumes: the most populated, classes without particles left out."""
+    """View of at most ``MOST_CLASSES`` class volumes: the most populated, without empty classes."""
     populations = np.asarray(found.populations, dtype=np.float64)
     order = np.argsort(-populations, kind="stable")
     shown = order[~found.find_empty(n_particles)[order]][:MOST_CLASSES]
@@ -130,7 +130,7 @@ def grey_range(pictures: np.ndarray) -> tuple[float, float]:
 
 
 def find_outline(plane: np.ndarray, level: float, scale: int) -> np.ndarray:
-    """Which pixels (scale n, scale n) of an enlarged plane are the border of where it is above a level."""
+    """Boolean outline (scale n, scale n), in an enlarged plane, of the region above a level."""
     above = zoom(plane, scale, order=1, grid_mode=True, mode="nearest") > level
     return above & ~binary_erosion(above)
 

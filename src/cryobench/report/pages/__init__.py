@@ -1,1 +1,1 @@
-"""Pages: ``contents`` gathers what a report shows, the other files draw it and write it into a folder."""
+"""Pages: ``contents`` gathers the contents of a report; the other files draw them and write them into a folder."""

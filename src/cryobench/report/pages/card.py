@@ -2,7 +2,7 @@
 
     CARD/index.html  card.json  assets/  figures/*.svg  tables/*.csv
 
-In a report the same page is ``card.html``, beside the report's own and with the same assets.
+In a report the same page is ``card.html``, next to the report's ``index.html`` and with the same assets.
 """
 
 from dataclasses import dataclass
@@ -26,23 +26,23 @@ from cryobench.report.pages.specs import plot_data
 
 @dataclass(frozen=True, eq=False)
 class CardFiles:
-    """What of a card other pages show too."""
+    """The parts of a card that the report shows too."""
 
     particle_rows: list[dict[str, Any]]
     figures: dict[str, str]
-    """Plot name to its SVG."""
+    """Plot name to SVG file."""
 
 
 def write_card(dataset: Dataset, folder: Path, *, progress: Progress | None = None) -> Path:
     """Write the card of a data set as a page, and return the path of its ``index.html``.
 
-    Reads a few hundred images and at most 48 true volumes, whatever the size of the data set. What is not known of
-    it is said to be so. An earlier card of that name is replaced when the new one is complete.
+    Reads a few hundred images and at most 48 true volumes, whatever the size of the data set. Unknown quantities are
+    shown as not known. An earlier card in ``folder`` is replaced when the new one is complete.
 
     Raises
     ------
     FileExistsError
-        If ``folder`` exists and is not a card: it is left alone.
+        If ``folder`` exists and is not a card; it is left unchanged.
     """
     folder = Path(folder)
     with (progress or Silent()).task("Card") as task, page_folder(folder, kind="card") as part:
@@ -88,7 +88,7 @@ def fill_card(card: Card, folder: Path, page: str, task: Task, *, report: str | 
 
 
 def _about(card: Card) -> dict[str, Facts]:
-    """The facts of the first section: those that have no section and no headline of their own."""
+    """Facts of the first section: those without their own section or headline."""
     groups = {title: facts for title, facts in card.groups.items() if title != "Signal and noise"}
     return {
         title: [(name, text) for name, text in facts if name not in ("title", "description")]

@@ -1,4 +1,4 @@
-"""What a paper takes away from a card: every figure as SVG, every table as CSV."""
+"""Downloads of a card: every figure as SVG, every table as CSV."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,11 +21,11 @@ _PANELS = (
     ("occupancies", ("occupancies",), 1),
     ("assembly", ("assembly",), 1),
 )
-"""Figures, the charts that stand in them, and how many in a row."""
+"""Figures, their charts, and the number of charts per row."""
 
 
 def draw_figures(card: Card, charts: Mapping[str, Chart]) -> Iterator[tuple[str, Figure]]:
-    """Every figure of a card: name, and its SVG or specification."""
+    """(name, SVG or specification) of every figure of a card."""
     if card.views:
         tinted = [tint(picture, colour) for picture, colour in zip(card.pictures, card.colours, strict=True)]
         words = [(label_state(card, view), captions(view)[-1]) for view in card.views]
@@ -40,7 +40,7 @@ def draw_figures(card: Card, charts: Mapping[str, Chart]) -> Iterator[tuple[str,
 
 
 def write_tables(card: Card, folder: Path) -> list[tuple[str, str]]:
-    """Write the tables as CSV into ``folder``: (file, what it holds) of each."""
+    """Write the tables as CSV into ``folder``, and return (file, description) of each."""
     folder.mkdir(exist_ok=True)
     bins = [
         pd.DataFrame(

@@ -1,4 +1,4 @@
-"""Picture and mesh files of a card: the gallery of states, and surfaces of a few of them to be turned."""
+"""Picture and mesh files of a card: the gallery of states, and rotatable surfaces of a few of them."""
 
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,13 @@ from cryobench.report.runs.queries import DEFAULT_LEVEL
 from cryobench.report.surfaces import TRUTH_FRACTIONS, extract_surfaces, shade_surface, typical_density
 
 TURNED_STATES, SHOWN_STATES = 8, 4
-"""States whose surfaces can be turned, and how many of them are shown at first."""
+"""States with rotatable surfaces, and the number of them shown initially."""
 MESH_BYTES = 5_000_000
-"""What these surfaces may weigh together."""
+"""Maximum total size of these surfaces."""
 
 
 def captions(view: StateView) -> list[str]:
-    """Name and particles of a state, its mass if it is known, and its first collective variables."""
+    """Particles of a state, its mass if it is known, and its first collective variables, one line each."""
     lines = [f"{view.particles:,} particle{'' if view.particles == 1 else 's'}"]
     if np.isfinite(view.mass) and not any(title.startswith("mass / ") for title in view.variables):
         lines.append(f"{view.mass:,.4g} kDa")
@@ -32,13 +32,13 @@ def captions(view: StateView) -> list[str]:
 
 
 def label_state(card: Card, view: StateView) -> str:
-    """ "state 7", or the name it has."""
+    """Name of a state, or "state 7" if it has none."""
     truth = card.dataset.truth
     return view.name if truth is not None and truth.state_names is not None else f"state {view.state}"
 
 
 def write_gallery(card: Card, folder: Path) -> list[dict[str, Any]]:
-    """One PNG per state in ``folder``; entries for the page."""
+    """Write one PNG per state into ``folder``, and return their entries for the page."""
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
     for view, picture, colour in zip(card.views, card.pictures, card.colours, strict=True):
@@ -50,9 +50,9 @@ def write_gallery(card: Card, folder: Path) -> list[dict[str, Any]]:
 
 
 def write_state_surfaces(card: Card, folder: Path) -> list[dict[str, Any]]:
-    """A mesh script and a fixed picture of up to ``TURNED_STATES`` states, and their entry for the page, in a list.
+    """Write a mesh script and a fixed picture of up to ``TURNED_STATES`` states; return their entry, in a list.
 
-    All states share the thresholds of a level; what each encloses is beside it.
+    All states have the same thresholds; the volume that each surface encloses is shown with it.
     """
     if not card.views:
         return []

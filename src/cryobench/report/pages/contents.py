@@ -1,4 +1,4 @@
-"""Everything that one report shows, gathered once as values; nothing is read or computed after it."""
+"""Contents of one report, gathered once as values; nothing is read or computed afterwards."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,27 +39,27 @@ class Contents:
     run_table: pd.DataFrame
     scores: pd.DataFrame
     score_names: list[str]
-    """Scores that any run has, in the order of display."""
+    """Scores that at least one run has, in order of display."""
     standing: Standing
-    """Ranks of the methods, and the score they are by."""
+    """Ranks of the methods, and the score that ranks them."""
     warnings: list[str]
-    """Main scores that are negative where they should not be."""
+    """Warnings about main scores that are negative but should not be."""
     compared: list[str]
-    """How runs lie to the controls, in sentences."""
+    """Sentences that compare runs with the controls."""
     found_by_runs: list[Found]
     agreements: list[Agreement]
-    """How alike answers are, where nothing ranks them."""
+    """Pairwise agreement of runs, for reports without a ranking."""
     published: PublishedPage | None
-    """What others published on the original of this data set."""
+    """Published results for the original of this data set."""
     costs: list[Cost]
     curves: pd.DataFrame
     curve_summary: pd.DataFrame
     truth_axis: TruthAxis | None
     classes: dict[str, pd.DataFrame]
     latents: dict[str, LatentView]
-    """By slug, "truth" for the true embedding."""
+    """Slug to view, "truth" for the true embedding."""
     series: list[SeriesView]
-    """Volume series that lie in the runs."""
+    """Volume series in the folders of the runs."""
     colourings: list[Colouring]
     pictures: list[Picture]
     findings: Findings
@@ -67,14 +67,14 @@ class Contents:
     slices: list[QueryVolumes]
     """Query particles whose volumes are shown in slices; only those that have any."""
     surfaces: list[QueryVolumes]
-    """Those whose volumes are shown as surfaces."""
+    """Query particles whose volumes are shown as surfaces."""
 
     def label_of(self, slug: str) -> str:
-        """What stands beside a volume: the run's label, or "true volume"."""
+        """Label of a volume: the run's, or "true volume"."""
         return "true volume" if slug == TRUTH else self.styles[slug].label
 
     def pictures_of(self, section: str) -> dict[str, list[Picture]]:
-        """Pictures of a section of the page by their group."""
+        """Pictures of a section of the page, by group."""
         groups: dict[str, list[Picture]] = {}
         for picture in self.pictures:
             if picture.section == section:
@@ -89,9 +89,9 @@ def collect_contents(
     *,
     earlier: pd.DataFrame | None = None,
 ) -> Contents:
-    """Gather the tables of a report; ``earlier`` has the latents in the plane of an earlier one.
+    """Gather the contents of a report; ``earlier`` is the table of latent views of an earlier one.
 
-    ValueError if a result belongs to a data set of another length.
+    Raises ValueError if a result belongs to a data set with another number of particles.
     """
     runs = tables.name_runs(results)
     for run in runs:
@@ -100,7 +100,7 @@ def collect_contents(
             if values is not None and len(values) != len(dataset.particles):
                 raise ValueError(
                     f"run {run.label!r} gives {part} of {len(values)} particles, but data set {dataset.name!r} "
-                    f"has {len(dataset.particles)}: report a run beside the data set it was made from."
+                    f"has {len(dataset.particles)}: report a run with the data set it was made from."
                 )
     scores = tables.score_table(runs)
     names = order_scores(scores["metric"])
@@ -157,7 +157,7 @@ def _read_queries(runs: Sequence[Run], dataset: Dataset, task: Task) -> tuple[li
 def _view_latents(
     runs: Sequence[Run], dataset: Dataset, earlier: pd.DataFrame | None, task: Task
 ) -> dict[str, LatentView]:
-    """The runs' latents in the plane and, last, the truth's."""
+    """Latent views of the runs and, last, of the truth."""
     spaces = {run.slug: run.reconstruction.latents for run in runs}
     spaces["truth"] = None if dataset.truth is None else dataset.truth.embedding
     views = {}

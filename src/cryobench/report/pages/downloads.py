@@ -1,4 +1,4 @@
-"""What a paper takes away from the report: every figure as SVG, every table as CSV or Parquet."""
+"""Downloads of a report: every figure as SVG, every table as CSV or Parquet."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,18 +19,18 @@ from cryobench.report.runs.tables import CURVE_KINDS, gather_curve, gather_items
 from cryobench.report.slices import match_slices
 
 Figure = figures.Spec | str
-"""A specification of Vega-Lite, or SVG."""
+"""A Vega-Lite specification, or SVG."""
 
 MOST_CURVE_ROWS = 2_000_000
 FOREST_PANELS = 2
-"""Main scores in the figure of scores, the first ones."""
+"""Number of main scores, from the first, in the figure of scores."""
 LATENT_PANELS = 8
 MOST_DOTS = 1_500
-"""Particles in a panel of latents: each is a circle of the SVG file."""
+"""Particles in a panel of latents: each is a circle in the SVG file."""
 
 
 def write_svg(found: Iterable[tuple[str, Figure]], folder: Path, task: Task) -> dict[str, str]:
-    """Write figures by name into ``folder``; name to file."""
+    """Write named figures into ``folder``, and return name to file."""
     folder.mkdir(exist_ok=True)
     written: dict[str, str] = {}
     for key, figure in found:
@@ -41,7 +41,7 @@ def write_svg(found: Iterable[tuple[str, Figure]], folder: Path, task: Task) -> 
 
 
 def draw_figures(contents: Contents) -> Iterator[tuple[str, Figure]]:
-    """Every figure of a report: name (plot name, with slug or particle), and its SVG or specification."""
+    """(name, SVG or specification) of every figure of a report; names have the plot, and slug or particle."""
     yield from _draw_scores(contents)
     yield from _draw_runs(contents)
     for picture in contents.pictures:
@@ -110,7 +110,7 @@ def _draw_findings(contents: Contents) -> Iterator[tuple[str, Figure]]:
 
 
 def write_tables(contents: Contents, folder: Path) -> list[tuple[str, str]]:
-    """Write the tables as CSV, the largest as Parquet, into ``folder``: (file, what it holds) of each."""
+    """Write the tables as CSV, the largest as Parquet, into ``folder``, and return (file, description) of each."""
     folder.mkdir(exist_ok=True)
     curves, runs = contents.curves, contents.runs
     described = [curve for metric in list_metrics() for curve in get_metric(metric).curves]
@@ -122,7 +122,7 @@ def write_tables(contents: Contents, folder: Path) -> list[tuple[str, str]]:
         *((f"{name}.csv", words, gather_curve(runs, name)) for name, words in described),
         ("composition.csv", "occupancy error of each component", gather_items(runs, "occupancy-error")),
         *contents.findings.tables,
-        (TABLE, "latents in the plane: principal components and UMAP", tabulate_views(contents.latents)),
+        (TABLE, "latents in two dimensions: principal components and UMAP", tabulate_views(contents.latents)),
     ]
     written = []
     for name, words, table in tables:

@@ -1,7 +1,7 @@
 """A page as a folder that opens from disk, without a server and without a network.
 
-Pages opened from disk may not read data files, so data are scripts that hand their value to the page. The JavaScript
-of Vega is that of the installed vl-convert package. The folder appears whole or not at all.
+Pages opened from disk may not read data files, so data are scripts that pass their value to the page. The JavaScript
+of Vega is that of the installed vl-convert package. The folder is written completely or not at all.
 """
 
 import json
@@ -20,22 +20,22 @@ from cryobench._version import __version__
 from cryobench.io.atomic import atomic_folder
 
 _GLOBALS = "window.vegaEmbed = vegaEmbed;"
-"""What the bundle gives to the page's scripts."""
+"""Global that the bundle provides to the page's scripts."""
 
 
 @contextmanager
 def page_folder(folder: Path, *, kind: str) -> Iterator[Path]:
-    """Yield an empty folder that takes the place of ``folder`` when the block ends without an exception.
+    """Yield an empty folder that replaces ``folder`` when the block ends without an exception.
 
-    ``folder`` may be new, empty, or an earlier page of the same ``kind`` ("report", "card"), known by its file
+    ``folder`` may be new, empty, or an earlier page of the same ``kind`` ("report", "card"), recognised by its file
     KIND.json, which the block must write.
 
     Raises
     ------
     FileExistsError
-        If it holds anything else: it is left alone.
+        If it holds anything else; it is left unchanged.
     """
-    # Through a link, so that the folder it leads to is replaced and not the link.
+    # Resolve links, so that the target folder is replaced and not the link.
     folder = Path(folder).resolve()
     check_page_folder(folder, kind=kind)
     with atomic_folder(folder, replace=True) as part:
@@ -43,7 +43,7 @@ def page_folder(folder: Path, *, kind: str) -> Iterator[Path]:
 
 
 def check_page_folder(folder: Path, *, kind: str) -> None:
-    """FileExistsError if ``folder`` is neither new, nor empty, nor an earlier page of this kind."""
+    """Raise FileExistsError if ``folder`` is neither new, nor empty, nor an earlier page of this kind."""
     marker = f"{kind}.json"
     if folder.exists() and not (folder / marker).is_file() and not _is_empty(folder):
         raise FileExistsError(
@@ -57,7 +57,7 @@ def _is_empty(folder: Path) -> bool:
 
 
 def write_static(folder: Path) -> Path:
-    """Write the style sheet and the scripts that every page uses into ``folder / "assets"``; returns that."""
+    """Write the style sheet and scripts of every page into ``folder / "assets"``, and return that folder."""
     assets = folder / "assets"
     assets.mkdir()
     for static in files("cryobench.report").joinpath("static").iterdir():
@@ -68,18 +68,18 @@ def write_static(folder: Path) -> Path:
 
 @cache
 def _bundle_vega() -> str:
-    """JavaScript of Vega, Vega-Lite and vega-embed, of the versions that draw the SVG figures."""
+    """JavaScript of Vega, Vega-Lite and vega-embed, in the versions that draw the SVG figures."""
     return vl_convert.javascript_bundle(_GLOBALS)
 
 
 def write_script(path: Path, call: str, value: Any) -> None:
-    """A script file that hands ``value`` to the page: pages opened from disk may not read JSON files."""
+    """Write a script that passes ``value`` to the page: pages opened from disk may not read JSON files."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     path.write_text(f"{call}({text});\n", encoding="utf-8")
 
 
 def render(template: str, **values: Any) -> str:
-    """A page from its template. Names are escaped; a name that the template lacks is an error."""
+    """HTML of a page from its template. Values are escaped; an undefined name in the template is an error."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cryobench.report"),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""Picture and mesh files of what runs found: strips of slices, frames along paths, and moved surfaces."""
+"""Picture and mesh files of findings: strips of slices, frames along paths, and surfaces moved along components."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ DEFAULT_LEVEL = 1
 MOVED_COMPONENTS = 3
 DEVIATIONS = 2.0
 MESH_BYTES, MESH_BYTES_A_RUN = 4_000_000, 1_000_000
-"""What moved surfaces may weigh together, and those of one run."""
+"""Maximum size of moved surfaces, in total and per run."""
 _ENLARGED = 160
 """Pixels to which slices of components are enlarged, so that the outline of the mean is thin."""
 _SIDES = (("minus", -DEVIATIONS), ("mean", 0.0), ("plus", DEVIATIONS))
@@ -32,7 +32,7 @@ _COLOURS = {"minus": DIVERGING[0], "mean": NEUTRAL, "plus": DIVERGING[-1]}
 
 
 def write_findings(contents: Contents, folder: Path) -> dict[str, dict[str, list[Entry]]]:
-    """Every picture of slices and projections in ``folder``; entries for the page by part and slug."""
+    """Write pictures of slices and projections into ``folder``; return entries for the page by part and slug."""
     found = contents.findings
     if found.components or found.paths or found.volumes or found.motions:
         folder.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ def _write_components(slug: str, view: ComponentsView, folder: Path) -> list[Ent
 
 
 def write_series(contents: Contents, folder: Path) -> list[tuple[SeriesView, list[Entry]]]:
-    """Every picture of volume series in ``folder``, and their entries for the page."""
+    """Write pictures of volume series into ``folder``, and return their entries for the page."""
     if contents.series:
         folder.mkdir(parents=True, exist_ok=True)
     written = []
@@ -77,7 +77,7 @@ def write_series(contents: Contents, folder: Path) -> list[tuple[SeriesView, lis
 
 
 def write_frames(view: FramesView, folder: Path, key: str, captions: Sequence[str]) -> list[Entry]:
-    """Projections and changes of volumes in an order, and their entries; a caption for each volume, shown or not."""
+    """Write projections and differences of ordered volumes, and return entries; ``captions`` are of all volumes."""
     low, high = grey_range(view.frames)
     entries = []
     for frame, picture, change in zip(view.shown.tolist(), view.frames, view.differences, strict=True):
@@ -106,13 +106,13 @@ def _write_motion(contents: Contents, slug: str, folder: Path) -> list[Entry]:
     for axis, moved in enumerate(view.moved.tolist()):
         name = f"motion-{slug}-{axis + 1}.svg"
         (folder / name).write_text(animate_motion(view, axis, colour), encoding="utf-8")
-        words = f"latent {axis + 1}: density moves by {moved:.1f} Å"
+        words = f"latent {axis + 1}: displacement {moved:.1f} Å"
         entries.append(_entry(folder, name, words, f"Points of the map moving along latent {axis + 1}"))
     return entries
 
 
 def _strip(planes: np.ndarray) -> np.ndarray:
-    """Three pictures (3, n, n, 4) side by side, parted by nothing seen."""
+    """Three pictures (3, n, n, 4) side by side, with transparent gaps."""
     between = np.zeros((planes.shape[1], max(1, planes.shape[1] // 64), planes.shape[3]))
     return np.hstack([planes[0], between, planes[1], between, planes[2]])
 
@@ -122,10 +122,10 @@ def _entry(folder: Path, name: str, caption: str, alt: str) -> Entry:
 
 
 def write_moved(contents: Contents, script: Path, folder: Path) -> list[Entry]:
-    """Surfaces of each run's mean, and of the mean moved to either side along its first components.
+    """Write surfaces of each run's mean, and of the mean moved to either side along its first components.
 
-    Mesh scripts and fixed pictures go into ``folder``, the list of them, an entry per run and component, to
-    ``script`` and back.
+    Mesh scripts and fixed pictures go into ``folder``; their list, one entry per run and component, is written to
+    ``script`` and returned.
     """
     folder.mkdir(parents=True, exist_ok=True)
     runs = [run for run in contents.runs if run.slug in contents.findings.components]

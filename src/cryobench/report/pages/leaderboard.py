@@ -1,6 +1,6 @@
-"""The leaderboard's cells as text: numbers with their intervals, and in words whatever is not a number.
+"""The leaderboard's cells as text: numbers with their intervals, or the reason why there is no number.
 
-The board has the main scores of every metric; a board of one metric has all its scores.
+The leaderboard has the main scores of every metric; the board of one metric has all its scores.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ NOT_MEASURED = "not measured"
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: text, a quieter second line, the number rows are sorted by, and whether something is missing."""
+    """One cell: text, a secondary line, the number by which rows are sorted, and whether it is missing."""
 
     text: str
     note: str = ""
@@ -54,13 +54,13 @@ class Column:
     title: str
     subtitle: str
     first_order: str
-    """"descending" if more is better, else "ascending": how the first click sorts."""
+    """"descending" if higher is better, else "ascending": the order after the first click."""
     words: str = ""
-    """The whole title, where the heading is short."""
+    """Full title, where the heading is short."""
     sorts: bool = False
-    """Whether the rows stand in its order."""
+    """Whether the rows are initially sorted by it."""
     metric: str = ""
-    """Board that has all scores of its metric."""
+    """Metric whose board has all its scores."""
 
 
 @dataclass(frozen=True)
@@ -71,29 +71,29 @@ class Board:
     title: str
     columns: list[Column]
     methods: list[Row]
-    """At given poses."""
+    """Methods with given poses."""
     ab_initio: list[Row]
-    """With poses of their own, which are not ranked against the others."""
+    """Methods that estimate poses, which are not ranked against the others."""
     controls: list[Row]
     question: str = ""
-    """What the metric asks."""
+    """Question that the metric answers."""
     calibration: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     reference: str = ""
     """Publication and code that define the metric."""
     missing: tuple[tuple[str, str], ...] = ()
-    """Reason in words, and the runs it holds for."""
+    """Reason, and the runs it applies to."""
     blind: tuple[str, ...] = ()
-    """Titles of scores that shuffled labels score as well as the truth in."""
+    """Titles of scores in which shuffled labels score as well as the truth."""
 
     @property
     def n_scores(self) -> int:
-        """Columns that are scores."""
+        """Number of columns that are scores."""
         return len(self.columns) - 1
 
 
 def lay_out_leaderboard(contents: Contents) -> Board:
-    """The main scores of every metric that was measured on any run, in the order in which the terminal shows them."""
+    """Board of the main scores of every metric measured on any run, in the order of the terminal."""
     scores = contents.scores.set_index(["slug", "metric"]).sort_index()
     kinds = choose_main(contents.score_names)
 
@@ -112,7 +112,7 @@ def lay_out_leaderboard(contents: Contents) -> Board:
 
 
 def lay_out_metrics(contents: Contents) -> list[Board]:
-    """A board of every metric that was measured on any run, with all its scores; what no metric has comes last."""
+    """Boards of every metric measured on any run, with all its scores; scores of no known metric come last."""
     scores = contents.scores.set_index(["slug", "metric"]).sort_index()
     names: dict[str, list[str]] = {}
     for name in contents.score_names:
@@ -146,8 +146,8 @@ def _metric_board(contents: Contents, metric: str, names: list[str], scores: pd.
 
 def _head(kind: ScoreKind, heading: str, *, sorts: bool = False) -> Column:
     hides = hides_truth(kind)
-    unit = f"{kind.shown_unit}, " if kind.shown_unit else "blind, " if hides else ""
-    blind = " Blind: shuffled labels score as well as the truth." if hides else ""
+    unit = f"{kind.shown_unit}, " if kind.shown_unit else "ignores identity, " if hides else ""
+    blind = " Ignores particle identity: shuffled labels score as well as the truth." if hides else ""
     order = "ascending" if kind.better == "lower" else "descending"
     return Column(
         heading,
@@ -160,7 +160,7 @@ def _head(kind: ScoreKind, heading: str, *, sorts: bool = False) -> Column:
 
 
 def _rows(contents: Contents, fill: Callable[[Run], list[Cell]], group: Group) -> list[Row]:
-    """Rows of the runs of a group, best first, what has no score last, failed runs at the end of these."""
+    """Rows of the runs of a group, best first, then runs without a score, then failed runs."""
     runs = sorted((run for run in contents.runs if run.group == group), key=lambda run: run.status == "failed")
     return [_row(contents, run, fill(run)) for run in sort_runs(runs, contents.standing.kind)]
 
@@ -193,7 +193,7 @@ def _score_cell(scores: pd.DataFrame, run: Run, kind: ScoreKind) -> Cell:
 
 
 def _write(kind: ScoreKind, value: float) -> str:
-    """A value with the minus sign of print."""
+    """Value as text, with a typographic minus sign."""
     return kind.write(value).replace("-", "−")
 
 
@@ -206,7 +206,7 @@ def _write_interval(row: Any, kind: ScoreKind) -> str:
 
 
 def _gather_reasons(runs: Sequence[Run], metrics: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Why metrics were not measured: "metric reason", and the labels of the runs it holds for."""
+    """Reasons why metrics were not measured: "metric reason", and the labels of the runs it applies to."""
     found: dict[str, list[str]] = {}
     for metric in metrics:
         for run in runs:

@@ -16,13 +16,13 @@ from cryobench.report.slices import PLANES, cut_slices, match_slices
 from cryobench.report.surfaces import Mesh, extract_surfaces, pack_mesh
 
 MESH_BYTES = 9_000_000
-"""What all surfaces of a page may weigh together."""
+"""Maximum total size of all surfaces of a page."""
 BYTES_PER_FACE = 12.5
 """Three uint16 indices and half a vertex, in base64."""
 
 
 def write_particles(examples: Sequence[ParticleViews], folder: Path) -> list[dict[str, Any]]:
-    """One PNG per view of every example particle in ``folder``; entries for the page, a row per view."""
+    """Write one PNG per view of every example particle into ``folder``; return rows of entries, one per view."""
     folder.mkdir(parents=True, exist_ok=True)
     titles = list(dict.fromkeys(title for views in examples for title in views.views))
     rows = []
@@ -40,7 +40,7 @@ def write_particles(examples: Sequence[ParticleViews], folder: Path) -> list[dic
 
 
 def write_query_slices(contents: Contents, query: QueryVolumes, folder: Path) -> dict[str, Any]:
-    """One PNG with three planes side by side per volume of a query particle, and its entry for the page."""
+    """Write one PNG with three planes side by side per volume of a query particle; return its entry for the page."""
     folder.mkdir(parents=True, exist_ok=True)
     slices, white = match_slices(query.volumes, query.reference)
     strips = []
@@ -54,7 +54,7 @@ def write_query_slices(contents: Contents, query: QueryVolumes, folder: Path) ->
 
 
 def write_query_surfaces(contents: Contents, query: QueryVolumes, folder: Path) -> dict[str, Any]:
-    """A mesh script and a fixed picture per volume of a query particle, and its entry for the page."""
+    """Write a mesh script and a fixed picture per volume of a query particle; return its entry for the page."""
     folder.mkdir(parents=True, exist_ok=True)
     pixel_size = contents.dataset.particles.pixel_size
     width = pixel_size * query.reference.shape[-1]
@@ -82,7 +82,7 @@ def write_query_surfaces(contents: Contents, query: QueryVolumes, folder: Path) 
 
 
 def _rank(contents: Contents, slug: str) -> int:
-    """Order of display: the truth, methods, controls; last and not at first the truth control, which repeats it."""
+    """Order of display: truth, methods, controls; the truth control, a duplicate, is last and initially hidden."""
     if slug == TRUTH:
         return 0
     control = next(run.control for run in contents.runs if run.slug == slug)
@@ -92,13 +92,13 @@ def _rank(contents: Contents, slug: str) -> int:
 
 
 def write_meshes(path: Path, key: str, meshes: Sequence[Mesh], half_width: float) -> None:
-    """The script of one surface at all its levels, which the page loads when it is first shown."""
+    """Write the script of one surface at all levels, which the page loads when it is first shown."""
     value = {"half_width": half_width, "meshes": [pack_mesh(mesh, half_width) for mesh in meshes]}
     write_script(path, f"cryobench.receiveSurface({key!r})", value)
 
 
 def fit_zoom(mesh: Mesh, half_width: float) -> float:
-    """Distance of the eye, as a part of what shows the whole box, at which a surface fills the scene."""
+    """Camera distance at which a surface fills the scene, as a fraction of that which shows the whole box."""
     if not len(mesh.vertices):
         return 1.0
     reach = float(np.percentile(np.linalg.norm(mesh.vertices, axis=1), 98)) / half_width
@@ -106,7 +106,7 @@ def fit_zoom(mesh: Mesh, half_width: float) -> float:
 
 
 def write_mask(mask: np.ndarray | None, folder: Path) -> str | None:
-    """The mask's three central slices as one PNG, if there is a mask."""
+    """Write the mask's three central slices as one PNG and return its file; None without a mask."""
     if mask is None:
         return None
     folder.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ def write_mask(mask: np.ndarray | None, folder: Path) -> str | None:
 
 
 def write_halves(view: ConventionView | None, folder: Path) -> list[dict[str, str]]:
-    """One PNG of three central planes for each half-map of a check, on one grey scale, and their entries."""
+    """Write one PNG of three central planes per half-map of a check, on one grey scale; return their entries."""
     if view is None or view.halves is None:
         return []
     folder.mkdir(parents=True, exist_ok=True)

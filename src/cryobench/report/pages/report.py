@@ -28,7 +28,7 @@ from cryobench.report.runs.tables import BAND, CURVE_KINDS, Run
 from cryobench.report.runs.umap_layout import WIDEST
 
 FEW_PANELS = 4
-"""Pictures of single runs that are shown at once; the others are folded away."""
+"""Pictures of single runs shown initially; the others are collapsed."""
 
 
 def write_report(
@@ -40,21 +40,21 @@ def write_report(
 ) -> Path:
     """Write a report on runs of one data set, and return the path of its ``index.html``.
 
-    Nothing is scored here: what the scores do not hold is shown as not measured, a failed run with its reason. The
-    data set's card is a page of its own beside it. An earlier report of that name is replaced at once when the new
-    one is complete; one that was made of the same data set, runs and scores by the same package stays as it is.
+    Nothing is scored here: missing scores are shown as not measured, failed runs with their reason. The data set's
+    card is a second page in the same folder. An earlier report is replaced when the new one is complete; one made
+    from the same data set, runs and scores by the same version of the package is kept.
 
     Raises
     ------
     FileExistsError
-        If ``folder`` exists and is not a report: it is left alone.
+        If ``folder`` exists and is not a report; it is left unchanged.
     ValueError
         If a run does not fit the data set.
     """
     folder, progress = Path(folder), progress or Silent()
     inputs = digest_inputs(dataset, results)
     if is_up_to_date(folder, inputs):
-        progress.note(f"{folder}: found up to date, nothing was written.")
+        progress.note(f"{folder}: already up to date, nothing was written.")
         return folder / "index.html"
     with progress.task("Report") as task, page_folder(folder, kind="report") as part:
         contents = collect_contents(dataset, results, task, earlier=read_earlier(folder))
@@ -63,7 +63,7 @@ def write_report(
 
 
 def _fill(contents: Contents, folder: Path, task: Task, inputs: str | None) -> None:
-    """Draw what was gathered, and write it: scripts and pictures, figures, tables, and the page that shows them."""
+    """Draw and write the contents: scripts and pictures, figures, tables, and the page that shows them."""
     assets = write_static(folder)
     card_files = fill_card(contents.card, folder, "card.html", task, report="index.html")
     write_script(assets / "data.js", "cryobench.receiveData", report_data(contents))
@@ -133,7 +133,7 @@ def _render(contents: Contents, **written: Any) -> str:
 
 
 def split_runs(runs: Sequence[Run], having: Mapping[str, Any]) -> tuple[list[Run], list[Run]]:
-    """Runs that have a picture of their own: those shown at once, methods first, and those folded away.
+    """Runs with their own picture: those shown initially, methods first, and those collapsed.
 
     At most ``FEW_PANELS`` are shown, controls only where there is no method.
     """
@@ -145,12 +145,12 @@ def split_runs(runs: Sequence[Run], having: Mapping[str, Any]) -> tuple[list[Run
 
 
 def describe_view(view: LatentView) -> str:
-    """How the latents of a run were brought to the plane, in words."""
+    """Caption text on how the latents of a run were reduced to two dimensions."""
     words = f"latents of {view.n_dimensions} dimension{'' if view.n_dimensions == 1 else 's'}"
     if len(view.points) < view.n_particles:
         words += f", {len(view.points):,} of {view.n_particles:,} particles drawn at random"
     if view.jittered:
-        words += "; many coincide, and are drawn a little beside their place"
+        words += "; many coincide and are drawn with a small random offset"
     if view.no_umap is not None:
         return f"{words}; no UMAP: {view.no_umap}."
     wide = f" of {WIDEST} principal components" if view.n_dimensions > WIDEST else ""

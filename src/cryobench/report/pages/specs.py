@@ -1,7 +1,7 @@
-"""Specifications of all charts of a report as the page's scripts read them, by the key that a plot asks for.
+"""Specifications of all charts of a report, as the page's scripts read them, by the key that a plot requests.
 
-A key may be made of what is chosen on the page: a plot of "cost/{forest-metric}/{cost-kind}" takes the values of the
-two selectors of these names. Charts that differ only in their colours or their plane share their data sets.
+A key may depend on selectors of the page: "cost/{forest-metric}/{cost-kind}" takes the values of the two selectors
+with these ids. Charts that differ only in colouring or plane use the same data sets.
 """
 
 from collections.abc import Sequence
@@ -23,16 +23,16 @@ from cryobench.report.runs.latent_views import LatentView
 from cryobench.report.runs.standing import sort_runs
 
 MOST_AT_ONCE = 5
-"""Runs of a crowded chart that are shown at first; the legend has the others."""
+"""Runs of a crowded chart shown initially; the others can be selected in the legend."""
 
 
 def plot_data(specs: dict[str, Spec], datasets: dict[str, str] | None = None) -> dict[str, Any]:
-    """Specifications by key, the data sets that they share, as CSV, and how all look."""
+    """Specifications by key, their common data sets as CSV, and their common configuration."""
     return {"specs": specs, "datasets": datasets or {}, "config": PAGE.config}
 
 
 def report_data(contents: Contents) -> dict[str, Any]:
-    """All plots of a report but the surfaces."""
+    """Data of all plots of a report except the surfaces."""
     latents, datasets = latent_specs(contents.latents, contents.colourings, contents.series)
     return plot_data(
         {**_scores(contents), **_curves(contents), **latents, **_classes(contents), **_pictures(contents)}, datasets
@@ -51,7 +51,7 @@ def _scores(contents: Contents) -> dict[str, Spec]:
 
 
 def _curves(contents: Contents) -> dict[str, Spec]:
-    """FSC curves of every mask, with bands and with the curves of single query particles."""
+    """FSC charts of every mask, with bands and with the curves of single query particles."""
     pixel_size = contents.dataset.particles.pixel_size
     specs = {}
     for mask in dict.fromkeys(contents.curve_summary["mask"]):
@@ -88,15 +88,15 @@ def _pictures(contents: Contents) -> dict[str, Spec]:
 def latent_specs(
     views: dict[str, LatentView], colourings: Sequence[Colouring], series: Sequence[SeriesView] = ()
 ) -> tuple[dict[str, Spec], dict[str, str]]:
-    """Latents of each run in each plane and colouring, and the data sets that they share.
+    """Specifications of each run's latents in each plane and colouring, and their common data sets.
 
-    Places are a data set for each run and plane; what particles are coloured by is one for all.
+    Positions are one data set per run and plane; colourings are one data set for all.
     """
     drawn = [view.points["particle"].to_numpy(int) for view in views.values()]
     particles = np.unique(np.concatenate([*drawn, np.zeros(0, dtype=int)]))
     colours = {"particle": particles, **{f"c{i}": each.axis.values[particles] for i, each in enumerate(colourings)}}
     datasets = {"particles": to_csv(colours)} if colourings else {}
-    # Where no run has a UMAP there is no choice; where one has, the components stand in for those of others.
+    # Without any UMAP there is no choice of plane; if some runs have one, the others show principal components.
     planes = ("umap", "components") if any(view.has_umap for view in views.values()) else ("components",)
     specs = {}
     for slug, view in views.items():
@@ -117,6 +117,6 @@ def latent_specs(
 
 
 def _look_up(number: int, colours: dict[str, np.ndarray]) -> list[Spec]:
-    """The transform that gives each particle the number of a colouring as field "c"."""
+    """The transform that gives each particle its value of a colouring as field "c"."""
     source = {"data": {"name": "particles", "format": parse(colours)}, "key": "particle", "fields": [f"c{number}"]}
     return [{"lookup": "particle", "from": source, "as": ["c"]}]

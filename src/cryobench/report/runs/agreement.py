@@ -1,7 +1,7 @@
-"""What the methods of a report found, and how they agree pair by pair: what can be said where no truth is known.
+"""Results of the methods of a report and their pairwise agreement, for data sets without a known truth.
 
-Latents are compared by the neighbours they share, maps by their FSC, classes by the adjusted Rand index. Agreement
-proves nothing: methods agree in a common mistake as well as in what is there.
+Latents are compared by common nearest neighbours, maps by FSC, classes by the adjusted Rand index. Agreement is not
+proof: methods also agree in common mistakes.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ from cryobench.report.runs.queries import choose_queries
 from cryobench.report.runs.tables import Run
 
 RADIUS = 5.0
-"""Percent of the particles that count as neighbours."""
+"""Percentage of the particles that count as neighbours."""
 MOST_PARTICLES = 2_000
 MOST_QUERIES = 6
 
@@ -34,12 +34,12 @@ class Agreement:
     """How to read it."""
     runs: list[Run]
     values: dict[tuple[str, str], str]
-    """Pair of slugs, in either order, to the value as text; absent where the pair cannot be compared."""
+    """Pair of slugs, in either order, to the value as text; missing where the pair cannot be compared."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What one run found, in words."""
+    """Results of one run, as text."""
 
     run: Run
     latents: str
@@ -49,17 +49,17 @@ class Found:
 
 
 def describe_found(runs: Sequence[Run]) -> list[Found]:
-    """What each run found: dimensions of its latents, its classes, its volumes, its time."""
+    """Latent dimensions, classes, volumes and wall time of each run, as text."""
     return [
         Found(run, _latents(run), _classes(run), _volumes(run), _time(run)) for run in runs if run.status != "failed"
     ]
 
 
 def compare_runs(runs: Sequence[Run], dataset: Dataset) -> list[Agreement]:
-    """Agreement of the methods (controls left out) in latents, maps and classes; kinds that no pair has are left out.
+    """Agreement of the methods, without controls, in latents, maps and classes; kinds no pair has are left out.
 
-    Maps are those of at most ``MOST_QUERIES`` query particles, in the data set's mask if it has one; a run with a
-    frame of its own, or on another grid, is not compared by its maps.
+    Maps are those of at most ``MOST_QUERIES`` query particles, in the data set's mask if it has one. Maps of a run in
+    its own reference frame, or on another grid, are not compared.
     """
     methods = [run for run in runs if run.control is None and run.status != "failed"]
     latents = {run.slug: run.reconstruction.latents for run in methods if run.reconstruction.latents is not None}
@@ -70,23 +70,23 @@ def compare_runs(runs: Sequence[Run], dataset: Dataset) -> list[Agreement]:
     found = [
         _compare(
             "Latents",
-            f"Neighbours shared by two latents: of the {RADIUS:g} % of the particles nearest to each, the percentage "
-            f"that both have; {RADIUS:g} is chance, 100 the same neighbourhoods.",
+            f"Common neighbours of two latents: percentage of the {RADIUS:g} % nearest particles in one that are "
+            f"also among those in the other; {RADIUS:g} is chance, 100 identical neighbourhoods.",
             methods,
             latents,
             lambda one, other: _share_neighbours(one, other, len(dataset.particles)),
         ),
         _compare(
             "Maps",
-            f"FSC-AUC between the maps of two methods at the same query particles{inside}: 1 is the same map; a "
-            "negative number says that one is the inverse of the other.",
+            f"FSC-AUC between the maps of two methods at the same query particles{inside}: 1 is identical maps; a "
+            "negative value means inverted contrast.",
             methods,
             maps,
             lambda one, other: _correlate_maps(one, other, mask),
         ),
         _compare(
             "Classes",
-            "Adjusted Rand index of the classes of two methods: 1 is the same division of the particles, 0 chance.",
+            "Adjusted Rand index of the classes of two methods: 1 is identical classes, 0 chance.",
             methods,
             classes,
             _compare_labels,
@@ -138,7 +138,7 @@ def _labels(run: Run) -> np.ndarray:
 
 
 def _read_maps(runs: Sequence[Run], dataset: Dataset) -> dict[str, np.ndarray]:
-    """Slug to the maps of the same few query particles, None where a run has none of one."""
+    """Slug to an array (q,) of maps (z, y, x) of the same few query particles, None where a run lacks one."""
     particles = dataset.queries[choose_queries(dataset, MOST_QUERIES)]
     maps = {}
     for run in runs:

@@ -1,4 +1,4 @@
-"""Share of each class along the truth: at each value of the first collective variable, or of the state.
+"""Fraction of particles in each class along the truth: by value of the first collective variable, or by state.
 
 A reconstruction without posteriors, or a data set without truth, gives None.
 """
@@ -10,15 +10,15 @@ from cryobench.data import Dataset, Reconstruction
 from cryobench.report.axes import choose_truth_axis
 
 MOST_BINS = 60
-"""Columns of a class-by-truth map; more states than this are binned."""
+"""Columns of a class-by-truth map; more values than this are binned."""
 
 
 def class_by_truth(reconstruction: Reconstruction, dataset: Dataset) -> pd.DataFrame | None:
-    """Share of each class among the particles at each true value: columns class, order, truth, share, particles.
+    """Fraction of each class among the particles at each true value: columns class, order, truth, share, particles.
 
-    The truth axis is cut at its distinct values, or into ``MOST_BINS`` equal bins where there are more. ``share``
-    is the mean posterior, so that it sums to 1 over classes. ``order`` sorts classes along the truth axis (by
-    circular mean where that is periodic); classes keep their own number.
+    The truth axis has one column per distinct value, or ``MOST_BINS`` equal bins where there are more values.
+    ``share`` is the mean posterior, so it sums to 1 over classes. ``order`` sorts classes along the truth axis (by
+    circular mean if it is periodic); classes keep their numbers.
     """
     if reconstruction.posteriors is None or dataset.truth is None:
         return None

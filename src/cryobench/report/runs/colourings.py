@@ -1,4 +1,4 @@
-"""What latents are coloured by: the truth of each particle, and pose and defocus, which should leave no pattern."""
+"""Colourings of latents: the truth of each particle, and pose and defocus, which should show no pattern."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from cryobench.rotations import euler_from_rotations
 
 MOST_VARIABLES = 12
 FEW_STATES = 8
-"""States up to this number have colours of their own; of more, colour runs along their numbers."""
+"""Up to this number, states have distinct colours; above it, colour is continuous in the state number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,13 +21,13 @@ class Colouring:
 
     axis: TruthAxis
     leak: bool = False
-    """Whether it is one that a latent should know nothing of."""
+    """Whether a latent should be independent of it."""
     n_classes: int | None = None
-    """Number of distinct values, where each has a colour of its own."""
+    """Number of distinct values, where each has its own colour."""
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Ends of the colour scale; a circle is cut open at 0, or half a turn before it where values are negative."""
+        """Limits of the colour scale; a periodic one starts at 0, or half a period below 0 for negative values."""
         values, period = self.axis.values[np.isfinite(self.axis.values)], self.axis.period
         if period is not None:
             start = 0.0 if values.min() >= 0 else -period / 2
@@ -38,7 +38,7 @@ class Colouring:
 
 
 def colourings(dataset: Dataset) -> list[Colouring]:
-    """Collective variables, true state, viewing direction, in-plane angle and defocus, those that vary."""
+    """Those of collective variables, true state, viewing direction, in-plane angle and defocus that vary."""
     found = [Colouring(axis) for axis in variable_axes(dataset)[:MOST_VARIABLES]]
     truth = dataset.truth
     if truth is not None:

@@ -1,4 +1,4 @@
-"""A digest of all that a report is made of, by which a page that is there already is found to be up to date."""
+"""Digest of all inputs of a report, by which an existing page is recognised as up to date."""
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -12,7 +12,7 @@ from cryobench.io.atomic import canonical_json, read_json, to_plain
 
 
 def is_up_to_date(folder: Path, inputs: str | None) -> bool:
-    """Whether a report is there that was made of what ``digest_inputs`` gave."""
+    """Whether ``folder`` holds a report made from inputs with this digest (``digest_inputs``)."""
     path = Path(folder) / "report.json"
     if inputs is None or not path.is_file() or not (Path(folder) / "index.html").is_file():
         return False
@@ -22,7 +22,7 @@ def is_up_to_date(folder: Path, inputs: str | None) -> bool:
 def digest_inputs(dataset: Dataset, results: Sequence[tuple[Reconstruction, Scores]]) -> str | None:
     """Digest of a data set, runs and their scores, and of this package.
 
-    None where it cannot be told whether they are the same: scores that are not of files, or a changed checkout.
+    None where equality cannot be decided: scores that were not read from files, or a modified checkout.
     """
     commit = find_commit()
     if dataset.card.get("sha256") is None or (commit or "").endswith("+"):

@@ -1,7 +1,7 @@
-"""Latents in the plane: principal components of all particles, and UMAP of a part of them.
+"""Latents in two dimensions: principal components of all particles, and UMAP of a random subset.
 
-At most ``MOST_POINTS`` particles are drawn, at random with a fixed seed. UMAP takes seconds for each run, so that the
-table of an earlier report in the same folder is used again where latents, seed and version are the same.
+At most ``MOST_POINTS`` particles are drawn, at random with a fixed seed. UMAP takes seconds per run, so the table of
+an earlier report in the same folder is reused where latents, seed and version are the same.
 """
 
 from collections.abc import Callable
@@ -23,34 +23,34 @@ MOST_POINTS = 4_000
 """Particles drawn, and laid out by UMAP."""
 SEED = 0
 JITTER = 0.012
-"""Standard deviation by which coinciding particles are drawn beside their place, as a part of the width."""
+"""Standard deviation of the random offset of coinciding particles, as a fraction of the width of the plot."""
 TABLE = "latents.parquet"
-"""File of all views among the tables of a report."""
+"""File of all views in the tables of a report."""
 
 LayOut = Callable[..., np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
 class LatentView:
-    """Latents of one run in the plane."""
+    """Latents of one run in two dimensions."""
 
     points: pd.DataFrame
     """Columns particle, first, second (principal components), umap_first, umap_second (NaN without UMAP)."""
     explained: tuple[float, float]
-    """Shares of the variance of the two principal components."""
+    """Fractions of the variance along the two principal components."""
     axes: PrincipalAxes
-    """Of all particles."""
+    """Principal axes of all particles."""
     n_particles: int
-    """That have a latent; ``points`` are some of them."""
+    """Particles that have a latent; ``points`` are some of them."""
     no_umap: str | None
-    """Why there is no UMAP."""
+    """Reason for having no UMAP."""
     content: str
     """Hash of what the UMAP depends on."""
     jittered: bool = False
-    """Whether particles are drawn beside their place because most share it with others (``scatter``)."""
+    """Whether particles are drawn with a random offset because most coincide with others (``scatter``)."""
 
     def scatter(self, *, umap: bool) -> np.ndarray:
-        """Where particles are drawn (n, 2): in the UMAP or the principal components, off by a little if jittered."""
+        """Coordinates (n, 2) of drawn particles in the UMAP or principal components, with the offset if jittered."""
         first, second = ("umap_first", "umap_second") if umap else ("first", "second")
         places = np.asarray(self.points[[first, second]], dtype=np.float64)
         if not self.jittered or not len(places):
@@ -59,17 +59,17 @@ class LatentView:
         return places + JITTER * max(float(np.ptp(places, axis=0).max()), 1e-12) * noise
 
     def thin(self, most: int) -> "LatentView":
-        """The same with at most so many of the particles, evenly spaced in their order."""
+        """The same view with at most ``most`` particles, evenly spaced in order."""
         rows = np.unique(np.linspace(0, len(self.points) - 1, min(most, len(self.points))).astype(int))
         return replace(self, points=self.points.iloc[rows])
 
     def project(self, latents: np.ndarray) -> np.ndarray:
-        """Any latents (m, d) on the first two principal components (m, 2)."""
+        """Coordinates (m, 2) of latents (m, d) on the first two principal components."""
         return _first_two(self.axes, latents)
 
     @property
     def n_dimensions(self) -> int:
-        """Numbers in a latent."""
+        """Dimension of the latents."""
         return len(self.axes.mean)
 
     @property
@@ -83,7 +83,7 @@ def view_latents(
 ) -> LatentView:
     """Principal components and UMAP of latents (n, d); rows with NaN, particles a method left out, are not drawn.
 
-    ``earlier`` is the table of an earlier report: a UMAP of the same content is taken from it.
+    ``earlier`` is the table of an earlier report: a UMAP of the same content is reused.
     """
     latents = np.asarray(latents, dtype=np.float64)
     kept = np.flatnonzero(np.isfinite(latents).all(axis=1))
@@ -113,7 +113,7 @@ def view_latents(
 
 
 def _first_two(axes: PrincipalAxes, latents: np.ndarray) -> np.ndarray:
-    """Coordinates (n, 2) along the first two axes, 0 along one that does not exist."""
+    """Coordinates (n, 2) along the first two axes, 0 along a missing one."""
     scores = axes.project(latents)[:, :2]
     return np.pad(scores, ((0, 0), (0, 2 - scores.shape[1])))
 
@@ -134,14 +134,14 @@ def _find_earlier(earlier: pd.DataFrame | None, content: str, shown: np.ndarray)
 
 
 def tabulate_views(views: dict[str, LatentView]) -> pd.DataFrame:
-    """All views one below the other, with the slug of the run and the hash of its content."""
+    """Table of all views, with the slug of the run and the hash of its content."""
     parts = [view.points.assign(slug=slug, content=view.content) for slug, view in views.items()]
     columns = ["slug", "particle", "first", "second", "umap_first", "umap_second", "content"]
     return pd.concat(parts, ignore_index=True).reindex(columns=columns) if parts else pd.DataFrame(columns=columns)
 
 
 def read_earlier(folder: Path) -> pd.DataFrame | None:
-    """The table of an earlier report in ``folder``; None if there is none, or it is not one."""
+    """Table of an earlier report in ``folder``; None if it is missing or has another form."""
     path = folder / "tables" / TABLE
     try:
         table = pd.read_parquet(path)

@@ -1,6 +1,7 @@
 """Published numbers on the five data sets, with their sources: ``published/results.csv`` and ``sources.toml``.
 
-All are from other people's reconstructions of the original data sets, scored by their code. Nothing is computed here.
+All are from published reconstructions of the original data sets, scored with their authors' code. Nothing is
+computed here.
 """
 
 import tomllib
@@ -19,7 +20,7 @@ from cryobench.report.runs.tables import Run
 
 @dataclass(frozen=True)
 class Source:
-    """What a published table shows, and where it is from."""
+    """Contents and source of a published table."""
 
     title: str
     what: str
@@ -28,17 +29,17 @@ class Source:
 
 @cache
 def published_sources() -> dict[str, Source]:
-    """Sources by the name of the table."""
+    """Sources by name of the table."""
     text = files("cryobench.report").joinpath("published", "sources.toml").read_text(encoding="utf-8")
     return {name: Source(**entry) for name, entry in tomllib.loads(text).items()}
 
 
 def published_results() -> pd.DataFrame:
-    """Every published number.
+    """Table of all published numbers.
 
     Columns: table (of ``published_sources``), recipe (empty if it is none of the five sets), dataset, method,
     quantity, unit, value (mean, unless the quantity says otherwise), spread (standard deviation), median, low and
-    high (a range, where no single value is given), score (the one here that is most like it), note.
+    high (a range, where no single value is given), score (the most similar score of this package), note.
     """
     path = files("cryobench.report").joinpath("published", "results.csv")
     with path.open("r", encoding="utf-8") as file:
@@ -48,7 +49,7 @@ def published_results() -> pd.DataFrame:
 
 
 def recipe_of(dataset: Dataset) -> str | None:
-    """The published set that a data set is, or was made like; None if it is none of the five."""
+    """Recipe of the published set that a data set is, or reproduces; None if it is none of the five."""
     card = dataset.card
     plan = card.get("plan")
     names = [plan.get("recipe") if isinstance(plan, Mapping) else None, card.get("recipe"), card.get("name")]
@@ -57,7 +58,7 @@ def recipe_of(dataset: Dataset) -> str | None:
 
 @dataclass(frozen=True)
 class PublishedTable:
-    """One published table as the page shows it, with the same scores of the runs at hand below."""
+    """One published table as the page shows it, with the corresponding scores of the runs below."""
 
     source: Source
     quantities: list[str]
@@ -68,15 +69,15 @@ class PublishedTable:
 
 @dataclass(frozen=True)
 class PublishedPage:
-    """What is published on one of the five sets."""
+    """Published results for one of the five sets."""
 
     title: str
-    """Of the set, as the paper writes it."""
+    """Name of the set in the paper."""
     tables: list[PublishedTable]
 
 
 def lay_out_published(dataset: Dataset, runs: Sequence[Run]) -> PublishedPage | None:
-    """Published tables on the set that a data set is, or was made like; None if it is none of the five."""
+    """Published tables for the set that a data set is, or reproduces; None if it is none of the five."""
     recipe = recipe_of(dataset)
     if recipe is None:
         return None
@@ -110,7 +111,7 @@ def _lay_out(source: Source, rows: pd.DataFrame, runs: Sequence[Run]) -> Publish
 
 
 def _write_ours(score: Score | None, head: str) -> str:
-    """A score in the unit of the column: percent and hours are not ours."""
+    """Score as text in the unit of the column: fractions become percent, seconds become hours."""
     if score is None or np.isnan(score.value):
         return ""
     if head.endswith("/ %"):
@@ -119,7 +120,7 @@ def _write_ours(score: Score | None, head: str) -> str:
 
 
 def write_number(row: Mapping[str, object]) -> str:
-    """A published number as it is shown: with its spread and median, or as a range."""
+    """Published number as text, with its spread and median, or as a range."""
     value, spread, median, low, high = (_float(row[name]) for name in ("value", "spread", "median", "low", "high"))
     if np.isnan(value):
         return f"{low:g} to {high:g}"

@@ -1,4 +1,4 @@
-"""The query particles that are shown, and all volumes of one of them."""
+"""Query particles that are shown, and all volumes of one of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ TRUTH = "truth"
 
 @dataclass(frozen=True, eq=False)
 class QueryVolumes:
-    """Everything drawn for one query particle."""
+    """Volumes drawn for one query particle."""
 
     particle: int
     state: int | None
@@ -44,7 +44,7 @@ class QueryVolumes:
 
 
 def choose_queries(dataset: Dataset, count: int) -> np.ndarray:
-    """At most ``count`` query particles, positions in ``dataset.queries``, evenly spaced through the true states."""
+    """Positions in ``dataset.queries`` of at most ``count`` query particles, evenly spaced over the true states."""
     order = np.arange(len(dataset.queries))
     if dataset.truth is not None:
         order = np.argsort(dataset.truth.states[dataset.queries], kind="stable")

@@ -1,6 +1,6 @@
-"""How runs stand to one another: their ranks, negative scores and how the controls lie, from the numbers shown.
+"""Standing of runs: their ranks, negative scores and comparison with the controls, computed from the scores shown.
 
-Terminal and page print the same of it. Nothing is said here that is not computed from the scores given.
+Terminal and page show the same texts.
 """
 
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ class Standing:
     """Ranks of some runs."""
 
     kind: ScoreKind | None
-    """The score that ranks them; None if they were scored by none that could."""
+    """The score that ranks them; None if they have no score that can."""
     ranks: dict[str, Rank]
-    """By slug, of the methods with a rank, each among those of its group."""
+    """Slug to rank, of each ranked method within its group."""
 
 
 def rank_runs(runs: Sequence[Run]) -> Standing:
-    """Rank the methods by the first main score; controls have no rank, nor have negative scores or failed runs."""
+    """Rank the methods by the first main score; controls, negative scores and failed runs are not ranked."""
     alive = [run for run in runs if run.status != "failed"]
     kind = choose_ranking(name for run in alive for name in run.scores.scores)
     ranks: dict[str, Rank] = {}
@@ -53,9 +53,9 @@ def sort_runs(runs: Sequence[Run], kind: ScoreKind | None) -> list[Run]:
 
 
 def find_negative_scores(runs: Sequence[Run]) -> list[str]:
-    """A warning for each main score in which a control that knows the truth, or every method, is negative.
+    """Warnings for main scores that are negative for a control that uses the truth, or for every method.
 
-    Only of scores whose kind says what that is likely due to.
+    Only for scores whose kind states a likely cause.
     """
     alive = [run for run in runs if run.status != "failed"]
     warnings = []
@@ -73,7 +73,7 @@ def find_negative_scores(runs: Sequence[Run]) -> list[str]:
 
 
 def compare_controls(runs: Sequence[Run], kind: ScoreKind | None) -> list[str]:
-    """How the ranking score places the controls, and the methods beside them, in sentences with their numbers."""
+    """Sentences, with numbers, that compare controls and methods by the ranking score."""
     if kind is None:
         return []
     having = [run for run in runs if run.status != "failed" and np.isfinite(_value(run, kind))]
@@ -90,16 +90,16 @@ def compare_controls(runs: Sequence[Run], kind: ScoreKind | None) -> list[str]:
 
 
 def _compare(blind: Run, knowing: Run, kind: ScoreKind) -> str:
-    """Whether one map for all scores above the maps of the true states, and what follows."""
+    """Sentence on whether a single map for all particles scores above the maps of the true states."""
     one, other = _quote(blind, kind), _quote(knowing, kind)
     if _beats(blind, knowing, kind):
         return (
-            f"{one} contains no heterogeneity and scores above {other}, which knows every label: this score "
-            "hides the heterogeneity here. Read it beside the scores of deviations, of classes and of latents."
+            f"{one} contains no heterogeneity and scores above {other}, which uses every true label: "
+            "this score hides the heterogeneity here. Read it with the scores of deviations, classes and latents."
         )
     return (
         f"{one} contains no heterogeneity; {other} uses every true label and does not score below it: this "
-        "score sees the heterogeneity here."
+        "score is sensitive to the heterogeneity here."
     )
 
 

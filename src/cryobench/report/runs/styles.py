@@ -1,7 +1,7 @@
 """How runs look in every chart: colour, dash and marker by method, the same on page and paper.
 
-Controls are dashed with hollow markers wherever they appear, methods solid and filled; after the eighth method of the
-registry colours come again, with other markers and long dashes.
+Controls are dashed with hollow markers, methods solid and filled; after the eighth method of the registry, colours
+repeat with other markers and long dashes.
 """
 
 from collections.abc import Sequence
@@ -32,8 +32,8 @@ class RunStyle:
 def style_runs(runs: Sequence[Run]) -> dict[str, RunStyle]:
     """Style of every run by slug.
 
-    A control looks as its class says. A method has the same colour and marker in every report, by its name; where
-    that is taken on this page, because its method is there twice, a run takes the next one that is free.
+    The style of a control is set by its class. A method has the same colour and marker in every report, by its name;
+    where another run of the page already has that style, a run takes the next free one.
     """
     styles: dict[str, RunStyle] = {}
     names = list_methods()
@@ -57,7 +57,7 @@ def style_runs(runs: Sequence[Run]) -> dict[str, RunStyle]:
 
 
 def _place_of(name: str, names: Sequence[str]) -> int:
-    """Place of a method in the row of styles: that in the registry, or one by the name alone."""
+    """Index of a method's style: its index in the registry, or a hash of its name if it is not registered."""
     if name in names:
         return names.index(name)
     return blake2b(name.encode(), digest_size=2).digest()[0] % len(_METHOD_COLOURS)

@@ -1,6 +1,6 @@
-"""Scores and run records as tables: what the leaderboard, the forest plot and the FSC curves are drawn from.
+"""Scores and run records as tables, from which the leaderboard, the forest plot and the FSC curves are drawn.
 
-Pure functions from results to pandas tables in long form. What was not measured is absent or NaN, never zero.
+Pure functions from results to pandas tables in long form. Whatever was not measured is missing or NaN, never zero.
 Intervals are those of the scores: 95 %, bootstrapped over the query particles.
 """
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 Kind = TypeVar("Kind", bound=Finding)
 
 BAND = (10, 90)
-"""Percentiles over query particles between which the band around a mean curve lies."""
+"""Percentiles over query particles that bound the band around a mean curve."""
 
 
 Group = Literal["given poses", "ab initio", "control"]
 GROUPS: tuple[Group, ...] = ("given poses", "ab initio", "control")
-"""Of runs on a leaderboard: those that were given poses know more than those that found their own."""
+"""Groups of runs on a leaderboard: runs with given poses are not ranked against those that estimate them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One reconstruction under the name it carries on the page."""
+    """One reconstruction with its scores and its name on the page."""
 
     label: str
-    """Method name, numbered or with its seed where several runs share it."""
+    """Method name, with its seed, folder or number where several runs have the same one."""
     slug: str
     """For ids and file names: letters, digits and hyphens, unique on the page."""
     reconstruction: Reconstruction
@@ -47,12 +47,12 @@ class Run:
 
     @property
     def control(self) -> "type[Control] | None":
-        """The control that it is, if it is one."""
+        """Class of the control, or None for a method."""
         return find_control(self.reconstruction.name)
 
     @property
     def group(self) -> Group:
-        """Runs that it is ranked among; controls are not ranked."""
+        """Group in which it is ranked; controls are not ranked."""
         if self.control is not None:
             return "control"
         return "ab initio" if self.record.priors.poses == "estimated" else "given poses"
@@ -78,10 +78,10 @@ class Run:
 
 
 def name_runs(results: Sequence[tuple[Reconstruction, Scores]]) -> list[Run]:
-    """Give each result a label and a slug that no other has, in the order given.
+    """Give each result a unique label and slug, in the order given.
 
-    The label is the method's name; where several results share it, with the seed, or the name of the folder, if that
-    tells them apart, else with a number.
+    The label is the method's name; where several results have the same one, the seed, or else the name of the folder,
+    is added if that distinguishes them, otherwise a number.
     """
     names = [reconstruction.name for reconstruction, _ in results]
     runs: list[Run] = []
@@ -146,26 +146,26 @@ def score_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def reasons_missing(run: Run) -> dict[str, str]:
-    """Why metrics were not measured on a run: name of the metric to a reason in words."""
+    """Metric name to the reason why it was not measured on a run."""
     found = run.scores.context.get("not_measured", {})
     return {str(metric): str(reason) for metric, reason in found.items()} if isinstance(found, Mapping) else {}
 
 
 def curve_of(run: Run, name: str) -> pd.DataFrame | None:
-    """A curve of a run's scores with the run's slug and label, or None if it failed or that was not measured."""
+    """Curve of a run's scores with its slug and label, or None if the run failed or has no such curve."""
     if run.status == "failed" or name not in run.scores.curves:
         return None
     return run.scores.curves[name].assign(slug=run.slug, run=run.label)
 
 
 def gather_curve(runs: Sequence[Run], name: str) -> pd.DataFrame:
-    """That curve of all runs that have it, one below the other; empty if none has."""
+    """Concatenated curves of that name of all runs; empty if none has it."""
     parts = [table for run in runs if (table := curve_of(run, name)) is not None and len(table)]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def gather_items(runs: Sequence[Run], score: str) -> pd.DataFrame:
-    """Items of a score of all runs that have it, with slug and run; empty if none has."""
+    """Concatenated items of a score of all runs, with slug and run; empty if none has it."""
     parts = [
         run.scores.scores[score].items.assign(slug=run.slug, run=run.label)
         for run in runs
@@ -175,7 +175,7 @@ def gather_items(runs: Sequence[Run], score: str) -> pd.DataFrame:
 
 
 def by_run(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The rows of every run of a table with slugs, in the order in which runs first stand in it."""
+    """(slug, rows) of every run in a table with slugs, in order of first appearance."""
     return [(slug, pd.DataFrame(table.loc[table["slug"] == slug])) for slug in dict.fromkeys(table["slug"])]
 
 
@@ -191,7 +191,7 @@ CURVE_KINDS = {
     "deviation-none": "deviations, whole box",
     "variance": "where states differ",
 }
-"""FSC curves: name in the tables to words, in the order of display. Those of deviations are from the mean volume."""
+"""FSC curves: name in the tables to label, in order of display. Deviations are from the mean volume."""
 
 
 def fsc_curves(runs: Sequence[Run]) -> pd.DataFrame:
@@ -221,5 +221,5 @@ def summarise_curves(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def _number(value: float | None) -> float:
-    """A recorded number, NaN where there is none."""
+    """The recorded number, NaN where there is none."""
     return float("nan") if value is None else float(value)

@@ -1,8 +1,8 @@
-"""UMAP of latents: a picture of neighbourhoods, on which distances between far groups mean nothing.
+"""UMAP of latents: it preserves neighbourhoods; distances between distant groups have no meaning.
 
-Defaults of umap-learn (15 neighbours, least distance 0.1), as the published figures have; the seed makes it the same
-each time, on one thread. Rows that repeat are laid out once. Wide latents are first brought to ``WIDEST`` principal
-components. Source: McInnes, Healy & Melville, UMAP, arXiv:1802.03426.
+Defaults of umap-learn (15 neighbours, minimum distance 0.1), as in the published figures; a fixed seed and one thread
+make it reproducible. Duplicate rows are embedded once. High-dimensional latents are first reduced to ``WIDEST``
+principal components. Source: McInnes, Healy & Melville, UMAP, arXiv:1802.03426.
 """
 
 import warnings
@@ -13,16 +13,16 @@ from jaxtyping import Float
 from sklearn.neighbors import NearestNeighbors
 
 WIDEST = 50
-"""Columns above which principal components come first."""
+"""Dimensions above which latents are first reduced to principal components."""
 FEWEST = 200
-"""Distinct points below which principal components say as much."""
+"""Number of distinct points below which UMAP adds nothing to principal components."""
 NEIGHBOURS = 15
 EXACT = 4096
-"""Points up to which neighbours are exact, as in umap-learn; beyond, they are approximate."""
+"""Number of points below which neighbours are exact, as in umap-learn; from there on they are approximate."""
 
 
 def explain_no_umap(points: Float[np.ndarray, "n d"]) -> str | None:
-    """Why points are shown without UMAP, in words, or None if they are not."""
+    """Reason why points are shown without UMAP, or None if UMAP is used."""
     if points.shape[1] <= 2:
         return f"{'one dimension' if points.shape[1] == 1 else 'two dimensions'}, shown as they are"
     distinct = len(np.unique(points, axis=0))
@@ -32,7 +32,7 @@ def explain_no_umap(points: Float[np.ndarray, "n d"]) -> str | None:
 
 
 def lay_out_umap(points: Float[np.ndarray, "n d"], *, seed: int = 0) -> Float[np.ndarray, "n 2"]:
-    """Places in the plane (n, 2) of finite points (n, d), the same for the same points and seed."""
+    """UMAP coordinates (n, 2) of finite points (n, d), the same for the same points and seed."""
     distinct, where = np.unique(np.asarray(points, dtype=np.float64), axis=0, return_inverse=True)
     if distinct.shape[1] > WIDEST:
         centred = distinct - distinct.mean(axis=0)
@@ -41,12 +41,12 @@ def lay_out_umap(points: Float[np.ndarray, "n d"], *, seed: int = 0) -> Float[np
     distinct = (distinct / scale).astype(np.float32)
     options = {"n_neighbors": NEIGHBOURS, "random_state": seed, "n_jobs": 1, **_find_neighbours(distinct)}
     with warnings.catch_warnings():
-        # On import: that a part which is not used here has no TensorFlow. While fitting: that the graph falls apart.
+        # On import: an unused part lacks TensorFlow. While fitting: the graph is disconnected.
         warnings.filterwarnings("ignore", message="Tensorflow not installed", category=ImportWarning)
         warnings.filterwarnings("ignore", message="Graph is not fully connected", category=UserWarning)
         warnings.filterwarnings("ignore", message="Spectral initialisation failed", category=UserWarning)
         warnings.filterwarnings("ignore", message=".*not an NNDescent object", category=UserWarning)
-        # Imported here: it compiles for seconds, and most pages need it not at all.
+        # Imported here: it takes seconds to compile, and most pages do not need it.
         from umap import UMAP
 
         embedding = UMAP(**options).fit_transform(distinct)
@@ -54,7 +54,7 @@ def lay_out_umap(points: Float[np.ndarray, "n d"], *, seed: int = 0) -> Float[np
 
 
 def _find_neighbours(points: np.ndarray) -> dict[str, Any]:
-    """Options by which UMAP is told the exact neighbours of few points: its own search takes seconds to compile."""
+    """UMAP options that pass exact neighbours of few points: its own search takes seconds to compile."""
     if len(points) >= EXACT:
         return {}
     distances, indices = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(points).kneighbors()

@@ -5,7 +5,7 @@
   const VERTEX = `
     attribute vec3 place; attribute vec3 normal; uniform mat4 turn; uniform mat4 project; varying vec3 facing;
     void main() { facing = (turn * vec4(normal, 0.0)).xyz; gl_Position = project * turn * vec4(place, 1.0); }`;
-  // Two lamps that stand with the viewer, so that no side is black, and a little shine.
+  // Two lights fixed to the viewer, so that no side is black, and a slight specular highlight.
   const FRAGMENT = `
     precision mediump float; uniform vec3 colour; varying vec3 facing;
     void main() {
@@ -15,7 +15,7 @@
       float shine = pow(max(dot(n, normalize(vec3(-0.22, 0.3, 0.92))), 0.0), 24.0);
       gl_FragColor = vec4(colour * (0.44 + 0.58 * lamp + 0.16 * fill) + 0.1 * shine, 1.0);
     }`;
-  const FIELD = 0.6; // radian, the angle that a scene takes of the view
+  const FIELD = 0.6; // radian, field of view
 
   let shared = null;
 
@@ -33,7 +33,7 @@
     return program;
   };
 
-  // The context of all scenes, or null where the browser has no WebGL. A lost context is made anew at the next drawing.
+  // The context of all scenes, or null where the browser has no WebGL. A lost context is recreated at the next drawing.
   const context = () => {
     if (shared && !shared.gl.isContextLost()) return shared;
     const canvas = document.createElement("canvas");
@@ -49,7 +49,7 @@
 
   cryobench.canDrawMeshes = () => context() !== null;
 
-  // Mean direction of the triangles about each vertex, weighed by their areas.
+  // Vertex normals: mean normal of the triangles at each vertex, weighted by area.
   const normalsOf = ({ places, faces }) => {
     const normals = new Float32Array(places.length);
     for (let at = 0; at < faces.length; at += 3) {
@@ -82,7 +82,7 @@
     return buffers.get(mesh);
   };
 
-  // Rows of the view: right, up and towards the eye, whose azimuth and height are radians about the vertical axis z.
+  // Rows of the view matrix: right, up and towards the camera; azimuth and elevation in radians, z is vertical.
   const turnOf = ({ azimuth, height, distance }) => {
     const [ca, sa, ch, sh] = [Math.cos(azimuth), Math.sin(azimuth), Math.cos(height), Math.sin(height)];
     return new Float32Array([-sa, -sh * ca, ch * ca, 0, ca, -sh * sa, ch * sa, 0, 0, ch, sh, 0, 0, 0, -distance, 1]);
@@ -94,7 +94,7 @@
     return new Float32Array([scale / Math.max(1, aspect), 0, 0, 0, 0, scale * Math.min(1, aspect), 0, 0, 0, 0, (near + far) / (near - far), -1, 0, 0, (2 * near * far) / (near - far), 0]);
   };
 
-  // Draw a mesh in units of half the box into a canvas of the page, as it is seen from the camera.
+  // Draw a mesh, in units of half the box, into a canvas of the page, as seen from the camera.
   cryobench.drawMesh = (target, mesh, colour, camera) => {
     const { canvas, gl, attribute, uniform } = context();
     const scale = Math.min(2, devicePixelRatio || 1);

@@ -10,7 +10,7 @@ window.cryobench = {
   receiveMoved(value) { this.moved = value; },
 };
 
-// Draw a plot once, when it is near the window; say in its place what went wrong if it cannot be drawn.
+// Draw a plot once, when it is near the viewport; if it cannot be drawn, show the error instead.
 cryobench.waiting = new Map();
 cryobench.drawInView = function (element, draw) {
   const observer = new IntersectionObserver((entries) => {
@@ -25,7 +25,7 @@ cryobench.drawInView = function (element, draw) {
   observer.observe(element);
 };
 
-// Paper has no window: whatever was not near one is drawn before it is printed.
+// Before printing, draw everything that was not near the viewport.
 cryobench.drawAll = () => Promise.all([...cryobench.waiting.values()].map((drawNow) => drawNow()));
 addEventListener("beforeprint", cryobench.drawAll);
 
@@ -42,7 +42,7 @@ cryobench.attempt = async function (element, draw) {
   }
 };
 
-// Sort the rows of every body of the leaderboard by a column; what is not measured stays last.
+// Sort the rows of every body of the leaderboard by a column; unmeasured cells stay last.
 cryobench.sortBoard = function (header, order) {
   const column = header.cellIndex;
   const table = header.closest("table");

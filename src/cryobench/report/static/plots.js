@@ -1,14 +1,14 @@
-// Plots: Vega-Lite specifications from the page's data, drawn by vega-embed, and what is chosen for them on the page.
+// Plots: Vega-Lite specifications from the page's data, drawn by vega-embed, and the controls that select them.
 "use strict";
 
-// The key of a plot's specification: {name} stands for what is chosen in the control of that id.
+// Key of a plot's specification: {name} is replaced by the value of the control with that id.
 cryobench.keyOf = (element) => element.dataset.spec.replace(/\{([\w-]+)\}/g, (_, id) => {
   const control = document.getElementById(id);
   if (control.tagName === "FIELDSET") return control.querySelector("input:checked").value;
   return control.type === "checkbox" && !control.checked ? "" : control.value;
 });
 
-// Panels and charts of one scale on both axes cannot follow the width of their element by themselves.
+// Panels, and charts with one scale on both axes, cannot adapt to the width of their element by themselves.
 cryobench.sized = (spec, width) => {
   if (spec.facet) {
     const columns = Math.min(spec.columns, width < 620 ? 2 : 4);
@@ -22,7 +22,7 @@ cryobench.sized = (spec, width) => {
 cryobench.drawPlot = async (element) => {
   const { specs, datasets, config } = cryobench.data;
   const key = cryobench.keyOf(element);
-  if (!(key in specs)) throw new Error(`there is no chart of the name ${key}`);
+  if (!(key in specs)) throw new Error(`there is no chart named ${key}`);
   element.chart?.finalize();
   element.chart = await vegaEmbed(element, { ...cryobench.sized(specs[key], element.clientWidth), datasets }, {
     config, actions: false, renderer: "svg", defaultStyle: false, ast: false, tooltip: { disableDefaultStyle: true, id: "tooltip" },

@@ -1,9 +1,9 @@
-// Isosurfaces turned together, at one level: those of one query particle, or of a mean moved along a component.
+// Isosurfaces rotated together, at one level: those of one query particle, or of a mean moved along a component.
 // Meshes are scripts of their own, loaded when they are first shown.
 "use strict";
 
 (() => {
-  const MOST_SCENES = 8; // that fit on a screen and turn smoothly
+  const MOST_SCENES = 8; // that fit on a screen and rotate smoothly
   const loading = new Map(); // key -> promise of the decoded meshes, one for each level
   const waiting = new Map(); // key -> resolve
 
@@ -50,7 +50,7 @@
     const level = () => Number(part("level").value);
     const scenes = () => [...part("grid").querySelectorAll(".scene")].filter((scene) => scene.show);
 
-    // What a scene shows is drawn again at most once for each picture of the screen.
+    // Each scene is redrawn at most once per animation frame.
     let pending = false;
     const look = (next) => {
       camera = next;
@@ -62,7 +62,7 @@
       });
     };
 
-    // Turn the eye about the vertical axis and towards it, in radians, and bring it nearer by a factor.
+    // Rotate the camera in azimuth and elevation, in radians, and scale its distance by a factor.
     const turn = (around, up, factor) => look({
       azimuth: camera.azimuth + around,
       height: Math.min(1.5, Math.max(-1.5, camera.height + up)),
@@ -84,7 +84,7 @@
       note.textContent = mesh.faces.length ? inside : " no surface at this level";
     };
 
-    // One finger or the mouse turns, two fingers or the wheel with Ctrl zoom.
+    // One finger or the mouse rotates, two fingers or Ctrl with the wheel zoom.
     const fingers = new Map();
     const follow = (event) => {
       const before = fingers.get(event.pointerId);
@@ -124,7 +124,7 @@
         scene.className = "scene";
         scene.tabIndex = 0;
         scene.setAttribute("role", "img");
-        scene.setAttribute("aria-label", `${panel.label}: surface. Arrow keys turn it, plus and minus zoom.`);
+        scene.setAttribute("aria-label", `${panel.label}: surface. Arrow keys rotate it, plus and minus zoom.`);
         const picture = document.createElement("img");
         picture.src = `assets/surfaces/${panel.key}.png`;
         picture.alt = `${panel.label}: surface`;
@@ -169,7 +169,7 @@
       const grid = part("grid");
       const panels = query().panels;
       shownRuns = panels.toSorted((a, b) => a.rank - b.rank).slice(0, MOST_SCENES).filter((panel) => panel.rank < 3).map(({ slug }) => slug);
-      // Start near enough that the true molecule fills the scene.
+      // Start at a distance at which the true molecule fills the scene.
       home.distance *= query().zoom;
       camera = { ...home };
       place();
@@ -177,7 +177,7 @@
       nameLevel();
       if (!cryobench.canDrawMeshes()) {
         part("level").disabled = true;
-        part("enclosed").textContent = "this browser has no WebGL: pictures at the middle level";
+        part("enclosed").textContent = "this browser has no WebGL: fixed pictures at the middle level";
         part("query")?.addEventListener("change", () => { grid.replaceChildren(); place(); });
         return;
       }
