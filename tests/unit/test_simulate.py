@@ -289,7 +289,7 @@ def test_missing_structure_file_is_named(tmp_path):
 
 def test_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(FormatError, match="no data set"):
+    with pytest.raises(FormatError, match="not a cryobench data set"):
         simulate("igg-1d", tmp_path, preset="tiny", settings=SMALL)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 

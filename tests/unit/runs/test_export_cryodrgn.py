@@ -176,7 +176,7 @@ def test_a_run_that_an_older_version_wrote_is_refused_with_its_command(runs, tmp
     record = json.loads((runs["table"] / "run.json").read_text())
     record |= {"parts": {"model": ["network", "scale", "weights.first.weight"]}, "findings": []}
     (tmp_path / "run.json").write_text(json.dumps(record))
-    again = r"written by an older cryobench, .* make it anew: cryobench run cryodrgn-ai-fixed"
+    again = r"written by an older cryobench, .* run it again: cryobench run cryodrgn-ai-fixed"
     with pytest.raises(FormatError, match=again):
         read_network(load_reconstruction(tmp_path))
 

@@ -102,7 +102,7 @@ def test_interrupted_it_leaves_the_old_result_and_the_same_command_goes_on(datas
     assert found.record == before.record
     np.testing.assert_array_equal(found.latents, before.latents)
     if after > 2:  # once it has kept a state of its own
-        with pytest.raises(FormatError, match=r"checkpoint of another call, which differs in settings: go on with"):
+        with pytest.raises(FormatError, match=r"checkpoint of another call, which differs in settings: resume with"):
             train("cryodrgn", dataset, folder, more_epochs=1)
         assert load_reconstruction(folder).record == before.record
     assert train("cryodrgn", dataset, folder, more_epochs=2).record.settings["epochs"] == 4
