@@ -336,7 +336,7 @@ def test_a_run_of_the_first_schema_names_the_command_that_makes_it_anew(tmp_path
     with pytest.raises(FormatError, match=r"repeat it: cryobench run 3d-class set -o here$"):
         read_run_record(tmp_path)
     write_json(tmp_path / "run.json", {"schema": 1})
-    with pytest.raises(FormatError, match="anew: cryobench run METHOD DATASET -o "):
+    with pytest.raises(FormatError, match="repeat it: cryobench run METHOD DATASET -o "):
         read_run_record(tmp_path)
 
 
