@@ -9,8 +9,9 @@ from cryobench._progress import Task
 from cryobench.metrics.display import choose_main
 from cryobench.metrics.registry import get_metric, list_metrics
 from cryobench.report import figures
+from cryobench.report.charts.fsc import draw_fsc
 from cryobench.report.charts.particles import draw_classes, draw_latents
-from cryobench.report.charts.scores import draw_cost, draw_forest, draw_fsc
+from cryobench.report.charts.scores import draw_cost, draw_forest
 from cryobench.report.colours import NEUTRAL, tint
 from cryobench.report.pages.contents import Contents
 from cryobench.report.runs.latent_views import TABLE, tabulate_views

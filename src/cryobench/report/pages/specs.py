@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cryobench.report.charts.fsc import draw_fsc
 from cryobench.report.charts.kinds import LineChart
 from cryobench.report.charts.particles import draw_classes, draw_latents
-from cryobench.report.charts.scores import draw_cost, draw_forest, draw_fsc
+from cryobench.report.charts.scores import draw_cost, draw_forest
 from cryobench.report.figures import Spec, draw_on_page, fit
 from cryobench.report.figures.planes import scatter_spec
 from cryobench.report.figures.vega import PAGE, parse, to_csv
