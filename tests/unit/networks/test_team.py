@@ -170,9 +170,7 @@ def test_processes_of_a_machine_take_its_devices_in_order():
     seats = [("one", 1, 2), ("one", 2, 2), ("other", 1, 4)]
     assert team._assign_devices("cuda", seats) == ["cuda:0", "cuda:1", "cuda:0"]
     assert team._assign_devices("cpu", seats) == ["cpu"] * 3
-    with pytest.raises(
-        ValueError, match=r"need one CUDA device each, and it has 2: .* --workers 2"
-    ):
+    with pytest.raises(ValueError, match=r"need one CUDA device each, and it has 2: .* --workers 2"):
         team._assign_devices("cuda", [*seats, ("one", 3, 2)])
     with pytest.raises(ValueError, match="must be a separate process"):
         team._assign_devices("cpu", [*seats, seats[0]])
