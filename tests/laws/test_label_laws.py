@@ -87,4 +87,4 @@ def test_what_knows_nothing_scores_as_chance_does(measured: dict[str, dict[str, 
 
 def test_shuffled_labels_have_true_populations(measured: dict[str, dict[str, Scores]]) -> None:
     assert value(measured, "shuffled-truth", "population-error") == pytest.approx(0, abs=1e-6)
-    assert all(kind.blind for kind in get_metric("populations").scores)
+    assert all(kind.ignores_identity for kind in get_metric("populations").scores)

@@ -40,7 +40,7 @@ class Control(Method[MethodSettings]):
     """Parts of the truth that it needs."""
     role: ClassVar[Literal["ceiling", "reference", "floor"]]
     """Reading of its scores: upper bound of all runs, reference for runs, or uninformative floor."""
-    tells: ClassVar[str]
+    meaning: ClassVar[str]
     """Meaning of its scores, in sentences."""
     colour: ClassVar[str] = "#808080"
     """Colour in every figure."""
@@ -172,7 +172,7 @@ class Truth(Control):
     name = "truth"
     needs = ("labels", "volumes")
     role = "ceiling"
-    tells = (
+    meaning = (
         "The true volumes themselves. No run can score higher; if this is not perfect, the files or the metric are "
         "wrong."
     )
@@ -193,7 +193,7 @@ class TruthBackprojection(BackprojectingControl):
 
     name = "truth-backprojection"
     role = "reference"
-    tells = (
+    meaning = (
         "Images back-projected state by state with the true labels and poses: what a perfect classifier gets from "
         "these images. A state with few images is noisy, so this is not a ceiling."
     )
@@ -212,7 +212,7 @@ class Consensus(BackprojectingControl):
     name = "consensus"
     needs = ()
     role = "reference"
-    tells = (
+    meaning = (
         "One map from all images, the same for every particle, without any heterogeneity. A run that "
         "does not beat it has not shown that it resolves motion."
     )
@@ -231,7 +231,7 @@ class ShuffledTruth(BackprojectingControl):
 
     name = "shuffled-truth"
     role = "floor"
-    tells = "Back-projection with the labels shuffled: right shape on average, wrong particles in every class."
+    meaning = "Back-projection with the labels shuffled: right shape on average, wrong particles in every class."
     colour = "#CC79A7"
     permutes = False
 
@@ -253,7 +253,7 @@ class RandomLatent(BackprojectingControl):
 
     name = "random-latent"
     role = "floor"
-    tells = (
+    meaning = (
         "Latents drawn at random: conformation and particle are unrelated. A floor for latents only: its volumes are "
         "those of consensus."
     )

@@ -24,7 +24,9 @@ class Coverage(Metric):
     name = "coverage"
     label = "Coverage"
     scores = (
-        ScoreKind("coverage", "Particles assigned", "%", "higher", 0.0, 100.0, blind=True, main=True, decimals=1),
+        ScoreKind(
+            "coverage", "Particles assigned", "%", "higher", 0.0, 100.0, ignores_identity=True, main=True, decimals=1
+        ),
     )
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})

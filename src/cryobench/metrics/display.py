@@ -54,12 +54,12 @@ def choose_main(names: Iterable[str]) -> list[ScoreKind]:
 
 def choose_ranking(names: Iterable[str]) -> ScoreKind | None:
     """The score that ranks runs: the first main one that depends on particle identity; None if none was measured."""
-    return next((kind for kind in choose_main(names) if not kind.blind and find_metric(kind.name)), None)
+    return next((kind for kind in choose_main(names) if not kind.ignores_identity and find_metric(kind.name)), None)
 
 
 def hides_truth(kind: ScoreKind) -> bool:
     """Whether a score measured against the truth ignores particle identity: shuffled labels score as well."""
-    return kind.blind and _needs_truth(kind.name)
+    return kind.ignores_identity and _needs_truth(kind.name)
 
 
 def measures_truth(scores: Scores) -> bool:

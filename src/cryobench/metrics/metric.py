@@ -44,7 +44,7 @@ class ScoreKind:
     """Largest value possible; infinity if there is no bound."""
     statistic: Literal["mean", "median"] = "mean"
     """How values of the items (query particles) are reduced to one."""
-    blind: bool = False
+    ignores_identity: bool = False
     """Whether it ignores particle identity: labels shuffled over the particles score as well as the truth."""
     short: str = ""
     """Heading of a narrow column; empty for the label."""

@@ -86,7 +86,7 @@ def write_pages(folder: Path) -> list[Path]:
 def _tabulate_scores(kinds: tuple[ScoreKind, ...]) -> str:
     lines = ["| score | what | unit | range | better | over items |", "|---|---|---|---|---|---|"]
     lines += [f"| `{kind.name}` | {' | '.join(list_facts(kind))} |" for kind in kinds]
-    blind = [f"`{kind.name}`" for kind in kinds if kind.blind]
+    blind = [f"`{kind.name}`" for kind in kinds if kind.ignores_identity]
     if blind:
         verb = "does" if len(blind) == 1 else "do"
         lines += ["", f"{', '.join(blind)} {verb} not distinguish the truth from labels shuffled over the particles."]

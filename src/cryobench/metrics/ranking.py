@@ -36,7 +36,7 @@ class Difference:
     """Number of items compared in pairs; 0 where the scores were compared by their own intervals."""
 
     @property
-    def tells(self) -> bool:
+    def is_significant(self) -> bool:
         """Whether the interval excludes zero: the scores differ."""
         return not self.low <= 0 <= self.high
 
@@ -92,7 +92,7 @@ def rank_scores(
     below = dict(above)
     for (index, one), (rival, other) in combinations(measured, 2):
         difference = compare_scores(one, other, statistic=statistic, seed=seed)
-        if difference.tells:
+        if difference.is_significant:
             winner, loser = (index, rival) if (difference.low > 0) == (better == "higher") else (rival, index)
             above[loser] += 1
             below[winner] += 1

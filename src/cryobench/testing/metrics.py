@@ -123,11 +123,11 @@ def _truth_is_best(case: MetricCase) -> None:
         found = [scores.scores[kind.name] for scores in case.measured.values() if kind.name in scores.scores]
         values = [direction * score.value for score in found]
         # Rounding differences are no order, nor are random differences of a score that ignores particle identity.
-        slack = max((score.high - score.low for score in found), default=0.0) if kind.blind else 1e-9
+        slack = max((score.high - score.low for score in found), default=0.0) if kind.ignores_identity else 1e-9
         assert all(better >= worse - slack for better, worse in itertools.pairwise(values)), (
             f"{kind.name}: among {', '.join(case.measured)} a worse one scores better: {values}"
         )
-        assert kind.blind or not values or values[0] > values[-1], (
+        assert kind.ignores_identity or not values or values[0] > values[-1], (
             f"{kind.name} does not distinguish truth from shuffled"
         )
 

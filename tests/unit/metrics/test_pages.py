@@ -41,7 +41,7 @@ class _Bare(Metric):
 
     name = "bare"
     label = "Bare"
-    scores = (ScoreKind("bare-score", "Bare", "", "lower", -np.inf, 2.5, blind=True),)
+    scores = (ScoreKind("bare-score", "Bare", "", "lower", -np.inf, 2.5, ignores_identity=True),)
     needs = frozenset({"latents"})
     reference = "none"
 

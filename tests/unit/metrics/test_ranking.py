@@ -52,14 +52,14 @@ def test_items_are_paired_by_particle_whatever_their_order(items) -> None:
     difference = compare_scores(turned, scored(items))
     assert difference.n == 60
     assert (difference.low, difference.value, difference.high) == pytest.approx((0.05, 0.05, 0.05))
-    assert difference.tells
+    assert difference.is_significant
 
 
 def test_only_shared_items_count(items) -> None:
     shifted = items + np.where(np.arange(60) < 40, 0.0, 5.0)
     difference = compare_scores(scored(shifted), scored(items[:40], np.arange(40)))
     assert (difference.n, difference.value) == (40, 0.0)
-    assert not difference.tells
+    assert not difference.is_significant
     apart = compare_scores(scored(items), scored(items, np.arange(60) + 60))
     assert apart.n == 0
 
@@ -67,7 +67,7 @@ def test_only_shared_items_count(items) -> None:
 def test_scores_without_items_are_compared_by_their_intervals() -> None:
     ranks = rank_scores([single(0.5, 0.4, 0.6), single(0.55, 0.5, 0.7), single(0.9, 0.8, 0.95)], better="higher")
     assert ranks == [Rank(2, 3), Rank(2, 3), Rank(1, 1)]
-    assert compare_scores(single(3.0, 3.0, 3.0), single(2.0, 2.0, 2.0)).tells  # costs: known, and different
+    assert compare_scores(single(3.0, 3.0, 3.0), single(2.0, 2.0, 2.0)).is_significant  # costs: known, and different
 
 
 def test_a_score_that_is_no_mean_of_its_items_is_compared_by_its_interval(items) -> None:
@@ -79,7 +79,7 @@ def test_a_score_that_is_no_mean_of_its_items_is_compared_by_its_interval(items)
 def test_about_one_pair_of_equals_in_twenty_is_told_apart() -> None:
     generator = np.random.default_rng(5)
     told = sum(
-        compare_scores(scored(values[0]), scored(values[1])).tells
+        compare_scores(scored(values[0]), scored(values[1])).is_significant
         for values in generator.normal(size=(200, 2, 40)) + generator.normal(0, 3, (200, 1, 40))
     )
     assert 2 <= told <= 22  # expected 10 to 13; the binomial error is 3

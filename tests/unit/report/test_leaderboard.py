@@ -98,7 +98,7 @@ def test_every_score_of_a_metric_is_on_its_board(contents):
     assert boards["per-image-fsc"].n_scores == 8
     assert boards["poses"].n_scores == 2
     assert boards["labels"].question.endswith("?")
-    assert boards["populations"].blind == ("Error of state populations",)
+    assert boards["populations"].ignoring_identity == ("Error of state populations",)
     count = sum(board.n_scores for board in boards.values())
     assert count == len(contents.score_names)
     row = next(row for row in boards["labels"].methods if row.label == "3d-class")

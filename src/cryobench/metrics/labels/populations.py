@@ -49,7 +49,7 @@ KINDS = (
         "lower",
         0.0,
         1.0,
-        blind=True,
+        ignores_identity=True,
         short="Population error",
         main=True,
     ),
@@ -60,7 +60,7 @@ KINDS = (
         "lower",
         0.0,
         float("inf"),
-        blind=True,
+        ignores_identity=True,
         decimals=2,
     ),
 )

@@ -195,10 +195,22 @@ class InformationImbalanceMetric(Metric):
             main=True,
         ),
         ScoreKind(
-            "imbalance-latent-to-pose", "Information imbalance, latent to pose", "", "higher", 0.0, 2.0, blind=True
+            "imbalance-latent-to-pose",
+            "Information imbalance, latent to pose",
+            "",
+            "higher",
+            0.0,
+            2.0,
+            ignores_identity=True,
         ),
         ScoreKind(
-            "imbalance-latent-to-ctf", "Information imbalance, latent to CTF", "", "higher", 0.0, 2.0, blind=True
+            "imbalance-latent-to-ctf",
+            "Information imbalance, latent to CTF",
+            "",
+            "higher",
+            0.0,
+            2.0,
+            ignores_identity=True,
         ),
     )
     version = 3

@@ -83,7 +83,7 @@ class Board:
     """Publication and code that define the metric."""
     missing: tuple[tuple[str, str], ...] = ()
     """Reason, and the runs it applies to."""
-    blind: tuple[str, ...] = ()
+    ignoring_identity: tuple[str, ...] = ()
     """Titles of scores in which shuffled labels score as well as the truth."""
 
     @property
@@ -140,20 +140,20 @@ def _metric_board(contents: Contents, metric: str, names: list[str], scores: pd.
         limits=described.limits if described else (),
         reference=described.reference if described else "",
         missing=_gather_reasons(contents.runs, [metric]),
-        blind=tuple(kind.label for kind in kinds if hides_truth(kind)),
+        ignoring_identity=tuple(kind.label for kind in kinds if hides_truth(kind)),
     )
 
 
 def _head(kind: ScoreKind, heading: str, *, sorts: bool = False) -> Column:
     hides = hides_truth(kind)
     unit = f"{kind.shown_unit}, " if kind.shown_unit else "ignores identity, " if hides else ""
-    blind = " Ignores particle identity: shuffled labels score as well as the truth." if hides else ""
+    remark = " Ignores particle identity: shuffled labels score as well as the truth." if hides else ""
     order = "ascending" if kind.better == "lower" else "descending"
     return Column(
         heading,
         f"{unit}{kind.better} is better",
         order,
-        f"{kind.label}.{blind}",
+        f"{kind.label}.{remark}",
         sorts,
         find_metric(kind.name) or "other",
     )
