@@ -19,7 +19,7 @@ from torch import Tensor
 from cryobench._threads import count_threads, run_parts
 from cryobench.imaging.grid import FourierVolume
 from cryobench.imaging.half_disc import HalfDisc
-from cryobench.imaging.kernels.cpu.class_scores import score
+from cryobench.imaging.kernels.cpu.slices.class_scores import score
 from cryobench.imaging.slices import extract_slices
 
 

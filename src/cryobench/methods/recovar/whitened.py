@@ -18,7 +18,7 @@ from torch import Tensor
 from cryobench._threads import count_threads, run_parts
 from cryobench.imaging.grid import FourierVolume
 from cryobench.imaging.half_disc import HalfDisc
-from cryobench.imaging.kernels.cpu.whitened import fill_rows
+from cryobench.imaging.kernels.cpu.slices.whitened import fill_rows
 from cryobench.reconstruction.images import Posed, predict_images
 
 _BYTES_AT_ONCE = {"cpu": 2e7, "cuda": 5e8}
