@@ -24,6 +24,9 @@ _FLAGS = [
     "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist", "--remote-debugging-pipe",
     "--host-resolver-rules=MAP * ~NOTFOUND",  # no name resolves: a page that needs the network fails here too
 ]  # fmt: skip
+NO_ANSWER = "chromium gave no answer"
+"""Beginning of the error of a browser that does not answer in ``_PATIENCE`` seconds."""
+_PATIENCE = 60
 _LAUNCH = (
     "import os,sys; os.dup2(int(sys.argv[1]),3); os.dup2(int(sys.argv[2]),4); os.execv(sys.argv[3], sys.argv[3:])"
 )
@@ -97,7 +100,7 @@ class Page:
         if self._session:
             message["sessionId"] = self._session
         os.write(self._write, json.dumps(message).encode() + b"\0")
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + _PATIENCE
         while True:
             answer = self._receive(deadline, method)
             if answer.get("id") == self._number:
@@ -111,7 +114,7 @@ class Page:
             ready, _, _ = select.select([self._read], [], [], max(0.0, deadline - time.monotonic()))
             chunk = os.read(self._read, 1 << 20) if ready else b""
             if not chunk:
-                raise PageError(f"chromium gave no answer to {waiting_for} (exit status {self._process.poll()})")
+                raise PageError(f"{NO_ANSWER} to {waiting_for} (exit status {self._process.poll()})")
             self._buffer += chunk
         message, _, self._buffer = self._buffer.partition(b"\0")
         return json.loads(message)

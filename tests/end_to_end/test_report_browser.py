@@ -12,11 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chromium import Page, find_chromium
+from chromium import NO_ANSWER, Page, find_chromium
 from cryobench.report import write_report
 from fabricated import HOSTILE_NAME, fabricate_results, fabricate_rich_dataset
 
-pytestmark = pytest.mark.browser
+pytestmark = [
+    pytest.mark.browser,
+    # On a busy machine chromium now and then stops drawing frames for good, while its scripts still run.
+    pytest.mark.flaky(reruns=3, only_rerun=NO_ANSWER),
+]
 
 SYMBOLS, LINES, RECTANGLES, SHAPES = (f".mark-{kind} > path" for kind in ("symbol", "line", "rect", "shape"))
 # Marks in the SVG of each kind of plot, page by page.
