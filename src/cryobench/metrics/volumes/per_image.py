@@ -22,9 +22,7 @@ from cryobench.metrics.uncertainty import summarise
 from cryobench.metrics.volumes.fsc_curve import (
     INVERTED,
     FscCurve,
-    Resolution,
     correlate,
-    fsc,
     fsc_auc,
     resolution,
     transform_masked,
@@ -37,8 +35,6 @@ from cryobench.metrics.volumes.query_pairs import (
     name_masks,
     pair_queries,
 )
-
-__all__ = ["FscCurve", "PerImageFsc", "Resolution", "fsc", "fsc_auc", "per_image_fsc", "resolution"]
 
 THRESHOLDS = (0.5, 0.143)
 

@@ -13,7 +13,8 @@ from jaxtyping import Float
 
 from cryobench._registry import Entry, list_names, load_named
 from cryobench.data import Particles, Reconstruction
-from cryobench.reconstruction.decoders.decoder import VolumeDecoder, resize_volume
+from cryobench.reconstruction.decoders.decoder import VolumeDecoder as VolumeDecoder
+from cryobench.reconstruction.decoders.decoder import resize_volume as resize_volume
 from cryobench.reconstruction.engine import RunContext
 
 DECODERS = {
@@ -173,18 +174,3 @@ class DecodedVolumes:
             self._running = self.decoder.decode(self.latents[index:])
         self._next = index + 1
         return next(self._running)
-
-
-__all__ = [
-    "DECODERS",
-    "DecodedVolumes",
-    "DeferredDecoder",
-    "VolumeDecoder",
-    "check_box",
-    "latent_rows",
-    "list_decoders",
-    "open_decoder",
-    "resize_volume",
-    "takes_latents",
-    "with_decoder",
-]
