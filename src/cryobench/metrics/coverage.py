@@ -12,9 +12,10 @@ import pandas as pd
 
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Score, Scores
-from cryobench.metrics.metric import Metric, ScoreKind
+from cryobench.metrics.metric import Metric, ScoreKind, described
 
 
+@described
 class Coverage(Metric):
     """Fraction of the particles of known state that have a latent, or a class where there are posteriors.
 
@@ -30,22 +31,6 @@ class Coverage(Metric):
     )
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
-    reference = "cryobench; no method of arXiv:2408.05526 leaves particles out"
-    question = "For what fraction of the particles does the reconstruction give a latent or a class?"
-    formula = """
-    n  particles of known state (all, where no state is known)
-    m  those of them with a finite latent and posterior
-
-    coverage = 100 · m / n
-    """
-    conditions = ("latents or posteriors",)
-    calibration = ("Every particle assigned, rightly or not: 100.",)
-    invariances = ("Not changed by the values of latents and posteriors.",)
-    cost = "O(n d) for n particles of d dimensions: milliseconds."
-    limits = (
-        "It does not check whether a particle is assigned correctly.",
-        "All particles are counted, none sampled: both ends of the interval are the value.",
-    )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
         """Reason why it cannot be measured: it needs latents or posteriors, and truth."""

@@ -1,9 +1,11 @@
 """Base class of metrics: a measurement on (Reconstruction, Dataset) that yields named scores."""
 
+import tomllib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from pathlib import Path
+from typing import ClassVar, Literal, TypeVar
 
 from cryobench._progress import Progress, Silent
 from cryobench.data import Dataset, Reconstruction, RunRecord, Scores
@@ -159,6 +161,18 @@ class Metric(ABC):
         ValueError
             If a needed part is missing or does not fit the data set.
         """
+
+
+_Described = TypeVar("_Described", bound=type[Metric])
+_TEXTS = Path(__file__).with_name("texts")
+
+
+def described(metric: _Described) -> _Described:
+    """The class of a metric of this package, with the texts of its page from ``texts/NAME.toml``."""
+    texts = tomllib.loads((_TEXTS / f"{metric.name}.toml").read_text(encoding="utf-8"))
+    for name, text in texts.items():
+        setattr(metric, name, tuple(text) if isinstance(text, list) else text)
+    return metric
 
 
 def reads(metric: Metric, part: Need) -> bool:

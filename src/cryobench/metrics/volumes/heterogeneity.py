@@ -24,7 +24,7 @@ import torch
 
 from cryobench._progress import Progress
 from cryobench.data import Dataset, GroundTruth, Reconstruction, Score, Scores
-from cryobench.metrics.metric import Metric, ScoreKind, shown
+from cryobench.metrics.metric import Metric, ScoreKind, described, shown
 from cryobench.metrics.uncertainty import interval_over_groups, summarise
 from cryobench.metrics.volumes.deviations import Moments, correlate_deviations, deviate, find_moments
 from cryobench.metrics.volumes.fsc_curve import INVERTED, FscCurve, fsc_auc
@@ -183,6 +183,7 @@ def _kinds() -> tuple[ScoreKind, ...]:
     return tuple(kinds)
 
 
+@described
 class HeterogeneityFsc(Metric):
     """FSC of differences between particles: deviations from the mean, and the region where the true volumes vary."""
 
@@ -192,48 +193,6 @@ class HeterogeneityFsc(Metric):
     version = 2
     needs = frozenset({"volumes", "true volumes"})
     uses = frozenset({"mask"})
-    reference = (
-        "Ours, on the FSC of Harauz & van Heel, Optik 73 (1986) 146, as in Jeon et al., CryoBench, arXiv:2408.05526"
-    )
-    question = "How well do the volumes resolve the differences between particles, apart from their common part?"
-    formula = """
-    V_q, T_q  volume and true volume of query particle q     V̄, T̄  their means over the query particles
-    FSC(A, B)  shell by shell as in per-image-fsc; entries 0 and 1, uninformative here, set to entry 2
-
-    deviation-fsc-auc = mean over q of the area under FSC(V_q − V̄, T_q − T̄); "-masked": deviations times the mask
-    variance-fsc-auc  = mean over q of A_q, the area under FSC(W (V_q − c), W (T_q − c')), W a soft mask around the
-                        voxels that carry 90 % of the variance of the T_q; c, c' one constant for all volumes, which
-                        makes the mean in W zero
-    variance-fsc-gain = mean over q of (A_q − B) / (1 − B), areas normalised, B that of |Σ_q t_q| / n with t_q the
-                        unit vector of F[W (T_q − c')] in a shell: the maximum for any single map
-    """
-    conditions = ("query particles whose true volumes differ", "the scores in the mask need the data set's mask")
-    calibration = (
-        "The truth: 1 normalised, and gain 1.",
-        "One map for all: exactly 0 in deviations, at most 0 in gain; variance-fsc-auc stays above 0.",
-        "Labels shuffled: about 0 in deviations, below 0 in gain.",
-    )
-    invariances = (
-        "Unchanged by a common scale factor or additive constant. The unmasked deviation scores are also unchanged "
-        "by a common filter.",
-        "Changed by rotation, shift and hand: volumes of a method that estimates poses are aligned to the truth "
-        "first.",
-        "A scale factor that varies between volumes counts as a deviation.",
-    )
-    cost = (
-        "O(Q D³ log D) for Q query particles, each volume read a few times (mean, deviation, region); a few volumes "
-        "in memory, and up to 1 GiB of true ones kept. 100 query particles of 128 px, all volumes different: 10 to "
-        "20 s; less where volumes repeat, as in classes."
-    )
-    limits = (
-        "Deviations are mostly noise where a state has few images: perfect labels are far from 1, and with the same "
-        "labels more images score higher. Compare with the control truth-backprojection rather than with 1.",
-        "With few query particles or states, each contributes strongly to the mean. With two equally populated "
-        "states the two deviations differ only in sign.",
-        "A query particle whose true volume equals the mean is left out and counted.",
-        "W follows the true variance: a small part that moves far outweighs a large one that moves little. The "
-        "`variance-*` scores miss spurious motion elsewhere; the `deviation-*` scores do not.",
-    )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
         """As ``Metric.explain_missing``; the true query volumes must also differ."""

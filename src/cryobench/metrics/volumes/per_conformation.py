@@ -26,7 +26,7 @@ from jaxtyping import Float, Int
 
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Scores, VolumeSource
-from cryobench.metrics.metric import Metric, ScoreKind, shown
+from cryobench.metrics.metric import Metric, ScoreKind, described, shown
 from cryobench.metrics.uncertainty import summarise
 from cryobench.metrics.volumes.frames import FramedReconstruction
 from cryobench.metrics.volumes.fsc_curve import FscCurve, correlate, transform_masked
@@ -249,6 +249,7 @@ def _kinds() -> tuple[ScoreKind, ...]:
     return tuple(rename(kind) for kind in PerImageFsc.scores)
 
 
+@described
 class PerConformationFsc(Metric):
     """FSC of one volume for each true state, decoded at the latent nearest to the state's mean, with its true volume.
 
@@ -263,45 +264,6 @@ class PerConformationFsc(Metric):
     needs = frozenset({"true volumes", "true states"})
     uses = frozenset({"volumes", "latents", "posteriors", "decoder", "mask"})
     curves = (("conformation-fsc", "FSC curves of one volume for each true state"),)
-    reference = "Jeon et al., CryoBench, arXiv:2408.05526 (first version); quoted in CryoSPIRE, arXiv:2506.09063"
-    question = "How similar are the reconstructed volume of a true state and that state's true volume?"
-    formula = """
-    z̄_s  mean latent of the particles of state s     p_s  the particle whose latent is nearest to z̄_s
-    V_s  volume decoded at the latent of p_s     T_s  true volume of s     M  mask (1 without)
-
-    FSC_s(i) = Re Σ F[M V_s] conj F[M T_s] / √(Σ |F[M V_s]|² · Σ |F[M T_s]|²), sums over shell i
-
-    conformation-fsc-auc, -normalised, -resolution-t: of FSC_s as in per-image-fsc, mean or median over states
-    With posteriors instead of latents V_s is the volume of the class of most particles of s.
-    """
-    conditions = (
-        "latents or posteriors, and a decoder or query volumes",
-        "states of several particles each",
-        "the scores in the mask need the data set's mask",
-    )
-    calibration = (
-        "The truth: 1 normalised; published unit 0.484 at 64 px, 0.492 at 128 px, 0.496 at 256 px.",
-        "One map for all scores as in per-image-fsc: close to maps of the true states, or above.",
-        "Published on igg-1d at 128 px: 0.297 (3D classification) to 0.391 (RECOVAR).",
-    )
-    invariances = (
-        "As per-image-fsc: not changed by a positive factor, nor unmasked by a filter; changed by rotation, shift "
-        "and hand unless aligned first.",
-        "Not changed by how many particles a state has: every state counts once.",
-        "The mean latent, hence the particle chosen, changes with the scale of one latent dimension.",
-    )
-    cost = (
-        "O(K D³ log D) for K states (200 at most), and K volumes to decode, which dominates for a neural "
-        "network. 100 states of 128 px without decoding, unmasked and masked: about 3 s."
-    )
-    limits = (
-        "As per-image-fsc: the rigid part dominates, and one map for all scores high.",
-        "A state spread over the latent, or split in two clusters, is judged only by its middle; the scatter of its "
-        "particles is not seen. See neighbourhood-similarity for that.",
-        "Without a decoder, query volumes are used instead, and states without a query particle are left out and "
-        "counted in the context: such scores are not comparable with decoded ones.",
-        "Nothing to measure where every particle has its own state (spike-md).",
-    )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
         """Reason why it cannot be measured: it needs volumes, latents or posteriors, and states that repeat."""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Scores
-from cryobench.metrics.metric import Metric, ScoreKind, shown
+from cryobench.metrics.metric import Metric, ScoreKind, described, shown
 from cryobench.metrics.uncertainty import summarise
 from cryobench.metrics.volumes.fsc_curve import (
     INVERTED,
@@ -163,6 +163,7 @@ def _kinds() -> tuple[ScoreKind, ...]:
     return tuple(kinds)
 
 
+@described
 class PerImageFsc(Metric):
     """FSC of the volume at each query particle with the true volume of that particle."""
 
@@ -172,47 +173,6 @@ class PerImageFsc(Metric):
     version = 2
     needs = frozenset({"volumes", "true volumes"})
     uses = frozenset({"mask"})
-    reference = "Jeon et al., CryoBench, NeurIPS 2024, arXiv:2408.05526"
-    question = "How similar, shell by shell, are the volume given for a particle and the particle's true volume?"
-    formula = """
-    V_q  volume at query particle q     T_q  its true volume     M  mask (1 without)     F[.]  Fourier transform
-    shell i: i − 1 ≤ |k| < i, k in index units of a box of D voxels, i = 1 … D//2 − 1; FSC_q(0) = 1
-
-    FSC_q(i) = Re Σ F[M V_q] conj F[M T_q] / √(Σ |F[M V_q]|² · Σ |F[M T_q]|²), sums over shell i
-
-    fsc-auc            = mean over q of the trapezoid over i / D (cycles/px)
-    fsc-auc-normalised = the same / ((D//2 − 1) / D), its maximum: 0.492 at 128 px
-    resolution-t       = median over q of D · pixel size / i, i ≥ 2 the first shell with FSC_q(i) < t
-    """
-    conditions = ("the scores in the mask need the data set's mask",)
-    calibration = (
-        "The truth: 1 normalised; published unit 0.484 at 64 px, 0.492 at 128 px, 0.496 at 256 px.",
-        "One map for all: close to back-projection by the true labels, above it where images are few (see limits).",
-    )
-    invariances = (
-        "Not changed by a positive factor; unmasked, by any positive filter that is constant in each shell, such as "
-        "sharpening or regularisation.",
-        "An additive constant changes only shell 1 unmasked, the low shells in a mask.",
-        "Changed by rotation, shift and hand: volumes of a method that estimates poses are aligned to the truth "
-        "before.",
-    )
-    cost = (
-        "O(Q D³ log D) for Q query particles; memory of a few volumes. 100 pairs of 128 px, each with a true volume "
-        "of its own, unmasked and masked: about 3 s."
-    )
-    limits = (
-        "It ranks one map for all particles high. Most of the density is the same in all states and has most of "
-        "the power of a shell; a map of all images has that part with the least noise, and is wrong only in the "
-        "rest, which counts little. Pooling wrong particles can thus raise the score. Read it together with the "
-        "controls and heterogeneity-fsc, never alone.",
-        "Published values are unmasked, in the published mask, or both, and 0.492 is perfect at 128 px: compare only "
-        "values for the same data set, box and mask. A tight mask correlates with itself and raises every shell.",
-        "Published code clips or folds negative correlations, and gives a shell without power 1; here signs are kept "
-        "and such a shell scores 0.",
-        "A curve that never falls below the threshold gives only a bound on the resolution (column crossed of the "
-        "items). Thresholds against a noise-free truth differ from those between half-maps: 0.5 here is 0.143 there.",
-        "The interval is over query particles; within a class volumes are equal, so it is narrow with few classes.",
-    )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
         """As ``Metric.explain_missing``; a query particle of known state is also needed."""
