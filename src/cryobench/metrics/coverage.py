@@ -12,7 +12,7 @@ import pandas as pd
 
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Score, Scores
-from cryobench.metrics.metric import Metric, ScoreKind, described
+from cryobench.metrics.metric import Metric, ScoreKind, check_particles, described
 
 
 @described
@@ -45,14 +45,10 @@ class Coverage(Metric):
         missing = self.explain_missing(reconstruction, dataset)
         if missing is not None or dataset.truth is None:
             raise ValueError(f"coverage of {reconstruction.name} cannot be measured: it {missing}.")
+        check_particles(reconstruction, dataset)
         parts = [part for part in (reconstruction.latents, reconstruction.posteriors) if part is not None]
         placed = np.all([np.isfinite(part).all(axis=1) for part in parts], axis=0)
         states = dataset.truth.states
-        if len(placed) != len(states):
-            raise ValueError(
-                f"{reconstruction.name} has {len(placed)} particles, {dataset.name} has {len(states)}: "
-                "was it made from another data set?"
-            )
         known = (states >= 0) | ~(states >= 0).any()
         value = 100 * float(placed[known].mean())
         score = Score(self.scores[0].name, value, value, value, n=1, items=pd.DataFrame({"value": [value]}))

@@ -41,30 +41,6 @@ PSEUDO_COUNT = 0.5
 _RESAMPLES_OF_POSTERIORS = 500
 """Fewer than where particles are counted in cells: each resample is a product of all particles and all states."""
 
-KINDS = (
-    ScoreKind(
-        "population-error",
-        "Error of state populations",
-        "",
-        "lower",
-        0.0,
-        1.0,
-        ignores_identity=True,
-        short="Population error",
-        main=True,
-    ),
-    ScoreKind(
-        "population-kl",
-        "KL divergence of state populations",
-        "nat",
-        "lower",
-        0.0,
-        float("inf"),
-        ignores_identity=True,
-        decimals=2,
-    ),
-)
-
 
 def population_error(true_populations: Float[np.ndarray, "k"], populations: Float[np.ndarray, "j"]) -> float:
     """Total variation distance of populations (k,): the fraction of misplaced particles.
@@ -149,7 +125,29 @@ class Populations(Metric):
 
     name = "populations"
     label = "Populations of states"
-    scores = KINDS
+    scores = (
+        ScoreKind(
+            "population-error",
+            "Error of state populations",
+            "",
+            "lower",
+            0.0,
+            1.0,
+            ignores_identity=True,
+            short="Population error",
+            main=True,
+        ),
+        ScoreKind(
+            "population-kl",
+            "KL divergence of state populations",
+            "nat",
+            "lower",
+            0.0,
+            float("inf"),
+            ignores_identity=True,
+            decimals=2,
+        ),
+    )
     version = 2
     needs = frozenset({"true states"})
     uses = frozenset({"latents", "posteriors"})
@@ -186,7 +184,7 @@ class Populations(Metric):
         }
         items = pd.DataFrame({"state": present, "value": np.abs(recovered - true)[:n_present]})
         scores = {}
-        for kind in KINDS:
+        for kind in self.scores:
             value, samples = values[kind.name]
             ends = centred_interval(float(value), samples, low=kind.low, high=kind.high)
             scores[kind.name] = Score(kind.name, float(value), *ends, n=n, items=items)

@@ -30,7 +30,7 @@ from jaxtyping import Float, Int, Num
 
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Score, Scores
-from cryobench.metrics.metric import Metric, ScoreKind, described, shown
+from cryobench.metrics.metric import Metric, ScoreKind, check_particles, described, shown
 from cryobench.metrics.poses.pose_alignment import Mode, PoseAlignment, align_rotations, fit_offset
 from cryobench.metrics.resampling import resample_means, resample_medians
 from cryobench.metrics.volumes.frames import has_own_frames
@@ -64,9 +64,6 @@ def _kinds() -> tuple[ScoreKind, ...]:
         )
         for (name, label, unit, most), (frame, words), suffix in product(quantities, frames, ("", "-median"))
     )
-
-
-KINDS = _kinds()
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +196,7 @@ class Poses(Metric):
 
     name = "poses"
     label = "Pose error"
-    scores = KINDS
+    scores = _kinds()
     needs = frozenset({"poses", "true poses"})
     uses = frozenset({"posteriors"})
     curves = (("rotation-errors", "histogram of rotation errors"),)
@@ -227,16 +224,11 @@ class Poses(Metric):
             raise ValueError(f"poses of {reconstruction.name} cannot be measured: it {missing}.")
         if reconstruction.rotations is None or reconstruction.shifts is None:
             raise ValueError(f"{reconstruction.name} has no poses.")
-        if len(reconstruction.rotations) != len(truth):
-            raise ValueError(
-                f"{reconstruction.name} has {len(reconstruction.rotations)} particles, {dataset.name} has "
-                f"{len(truth)}: was it made from another data set?"
-            )
+        check_particles(reconstruction, dataset)
         particles = _usable(truth.states)
         states = truth.states[particles]
         rotations = truth.rotations[particles], reconstruction.rotations[particles]
         true_shifts, shifts = truth.shifts[particles], reconstruction.shifts[particles]
-        kinds = {kind.name: kind for kind in KINDS}
         scores: dict[str, Score] = {}
         of_bins: dict[str, np.ndarray] = {}
         classes = _classes_with_frames(reconstruction, particles)
@@ -244,12 +236,12 @@ class Poses(Metric):
         sizes = np.bincount(states[states >= 0])
         with shown(progress).task("pose errors", 2) as task:
             whole = pose_error(*rotations, true_shifts=true_shifts, shifts=shifts, states=classes)
-            _add_scores(scores, kinds, whole, "", particles, states, seed)
+            _add_scores(scores, whole, "", particles, states, seed)
             of_bins["particles"] = np.histogram(whole.rotation_deg, edges)[0]
             task.advance()
             if (sizes >= SMALLEST_STATE).any():
                 by_state = pose_error(*rotations, true_shifts=true_shifts, shifts=shifts, states=states)
-                _add_scores(scores, kinds, by_state, "-per-state", particles, states, seed)
+                _add_scores(scores, by_state, "-per-state", particles, states, seed)
                 of_bins["per_state"] = np.histogram(by_state.rotation_deg, edges)[0]
             task.advance()
         curve = pd.DataFrame({"low_deg": edges[:-1], "high_deg": edges[1:], **of_bins})
@@ -291,7 +283,6 @@ def _usable(states: Int[np.ndarray, "n"]) -> Int[np.ndarray, "m"]:
 
 def _add_scores(
     scores: dict[str, Score],
-    kinds: dict[str, ScoreKind],
     errors: PoseErrors,
     suffix: str,
     particles: np.ndarray,
@@ -313,4 +304,4 @@ def _add_scores(
         ):
             low, high = np.quantile(samples, [0.025, 0.975])
             ends = float(min(low, value)), float(max(high, value))
-            scores[kinds[name].name] = Score(name, float(value), *ends, n=len(kept), items=items)
+            scores[name] = Score(name, float(value), *ends, n=len(kept), items=items)

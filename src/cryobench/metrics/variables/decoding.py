@@ -35,7 +35,7 @@ from cryobench.metrics.latents.latent_spaces import (
     find_latent,
     turn_to_circle,
 )
-from cryobench.metrics.metric import Metric, ScoreKind, described, shown
+from cryobench.metrics.metric import Metric, ScoreKind, check_particles, described, shown
 from cryobench.metrics.resampling import centred_interval, resample_means
 from cryobench.rng import stream
 
@@ -194,11 +194,7 @@ class DecodabilityMetric(Metric):
         latent, truth = find_latent(reconstruction), dataset.truth
         if missing is not None or latent is None or truth is None:
             raise ValueError(f"{reconstruction.name} {missing}.")
-        if len(latent.coordinates) != len(truth):
-            raise ValueError(
-                f"{reconstruction.name} has {latent.source} of {len(latent.coordinates)} particles, but "
-                f"{dataset.name} has {len(truth)}: was it made from another data set?"
-            )
+        check_particles(reconstruction, dataset)
         variables = choose_variables(truth.variables)
         known = np.flatnonzero(_find_known(variables))
         placed = np.asarray(np.isfinite(latent.coordinates).all(axis=1))

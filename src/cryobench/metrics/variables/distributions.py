@@ -36,35 +36,12 @@ from jaxtyping import Bool, Int
 from cryobench._progress import Progress
 from cryobench.data import CollectiveVariable, Dataset, Reconstruction, Score, Scores
 from cryobench.metrics.labels.populations import PSEUDO_COUNT
-from cryobench.metrics.metric import Metric, ScoreKind, described, shown
+from cryobench.metrics.metric import Metric, ScoreKind, check_particles, described, shown
 from cryobench.metrics.resampling import centred_interval
 from cryobench.metrics.variables.neighbourhoods import Neighbourhoods
 from cryobench.metrics.variables.profiles import FEWEST, Comparison, varies
 
 MOST_PARTICLES = 20_000
-
-KINDS = (
-    ScoreKind(
-        "distribution-error",
-        "Distribution along variables, error",
-        "",
-        "lower",
-        0.0,
-        float("inf"),
-        short="Distribution error",
-        main=True,
-    ),
-    ScoreKind(
-        "distribution-kl",
-        "Distribution along variables, KL divergence",
-        "nat",
-        "lower",
-        0.0,
-        float("inf"),
-        decimals=2,
-    ),
-    ScoreKind("free-energy-error", "Free-energy profile error", "kT", "lower", 0.0, float("inf"), decimals=2),
-)
 
 
 @described
@@ -78,7 +55,28 @@ class Distributions(Metric):
 
     name = "distributions"
     label = "Distributions along collective variables"
-    scores = KINDS
+    scores = (
+        ScoreKind(
+            "distribution-error",
+            "Distribution along variables, error",
+            "",
+            "lower",
+            0.0,
+            float("inf"),
+            short="Distribution error",
+            main=True,
+        ),
+        ScoreKind(
+            "distribution-kl",
+            "Distribution along variables, KL divergence",
+            "nat",
+            "lower",
+            0.0,
+            float("inf"),
+            decimals=2,
+        ),
+        ScoreKind("free-energy-error", "Free-energy profile error", "kT", "lower", 0.0, float("inf"), decimals=2),
+    )
     version = 2
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
@@ -129,7 +127,7 @@ class Distributions(Metric):
                 task.advance()
         table = pd.DataFrame(rows)
         scores = {}
-        for kind, of_resamples in zip(KINDS, np.mean(samples, axis=0).T, strict=True):
+        for kind, of_resamples in zip(self.scores, np.mean(samples, axis=0).T, strict=True):
             items = table[["variable", "unit", "emd"]].assign(value=table[kind.name])
             value = float(items["value"].to_numpy().mean())
             ends = centred_interval(value, of_resamples, low=kind.low, high=kind.high)
@@ -152,11 +150,7 @@ def _usable(reconstruction: Reconstruction, dataset: Dataset) -> Int[np.ndarray,
     placed = _placed(reconstruction)
     if len(placed) == 0 or dataset.truth is None:
         return np.empty(0, dtype=np.int64)
-    if len(placed) != len(dataset.truth):
-        raise ValueError(
-            f"{reconstruction.name} has {len(placed)} particles, {dataset.name} has {len(dataset.truth)}: "
-            "was it made from another data set?"
-        )
+    check_particles(reconstruction, dataset)
     usable = np.ones(len(placed), dtype=bool)
     if (dataset.truth.states >= 0).any():
         usable &= dataset.truth.states >= 0

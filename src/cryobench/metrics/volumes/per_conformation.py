@@ -26,12 +26,11 @@ from jaxtyping import Float, Int
 
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Scores, VolumeSource
-from cryobench.metrics.metric import Metric, ScoreKind, described, shown
-from cryobench.metrics.uncertainty import summarise
+from cryobench.metrics.metric import Metric, check_particles, described, shown
 from cryobench.metrics.volumes.frames import FramedReconstruction
 from cryobench.metrics.volumes.fsc_curve import FscCurve, correlate, transform_masked
-from cryobench.metrics.volumes.per_image import PerImageFsc, tabulate_curves
-from cryobench.metrics.volumes.query_pairs import choose_mask, hash_mask, lay_out_curves, name_masks
+from cryobench.metrics.volumes.per_image import PerImageFsc, summarise_curves
+from cryobench.metrics.volumes.query_pairs import hash_mask, lay_out_curves, name_masks
 
 MOST_STATES = 200
 """Most states whose volumes are compared, evenly spaced; the published sets have 100 and 16."""
@@ -72,11 +71,9 @@ def choose_conformations(reconstruction: Reconstruction, dataset: Dataset) -> Co
     if reconstruction.decoder is not None and reconstruction.decoder.takes == "posteriors":
         latents = None
     places = latents if latents is not None else reconstruction.posteriors
-    if places is None or len(places) != len(truth):
-        raise ValueError(
-            f"{reconstruction.name} has {'no' if places is None else len(places)} latents or posteriors, "
-            f"{dataset.name} has {len(truth)} particles: was it made from another data set?"
-        )
+    if places is None:
+        raise ValueError(f"{reconstruction.name} has no latents or posteriors.")
+    check_particles(reconstruction, dataset)
     finite = np.asarray(np.isfinite(places).all(axis=1))
     present = np.unique(truth.states[truth.states >= 0])
     asked = present[np.unique(np.linspace(0, len(present) - 1, MOST_STATES).round().astype(int))]
@@ -131,16 +128,13 @@ def conformation_fsc(
     reconstruction: Reconstruction,
     dataset: Dataset,
     *,
-    mask: np.ndarray | Literal["dataset"] | None = "dataset",
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Scores:
-    """FSC of the volume of every state with its true volume, unmasked and inside a mask.
+    """FSC of the volume of every state with its true volume, unmasked and inside the data set's mask, if it has one.
 
     Parameters
     ----------
-    mask
-        (z, y, x), or "dataset" for the data set's own (skipped if it has none), or None to measure unmasked only.
     seed
         For the bootstrap intervals over states.
 
@@ -163,8 +157,7 @@ def conformation_fsc(
     if len(chosen.states) == 0:
         raise ValueError(f"conformations of {reconstruction.name} cannot be compared: {_explain_none(chosen)}.")
     box_size = truth.volumes.box_size
-    mask = choose_mask(mask, dataset, box_size)
-    masks = name_masks(mask)
+    masks = name_masks(dataset.particles.mask, box_size)
     curves: dict[str, list[FscCurve]] = {name: [] for name in masks}
     with shown(progress).task("per-conformation FSC", len(chosen.states)) as task:
         for state, volume, true_volume in _read_pairs(reconstruction, truth.volumes, chosen):
@@ -175,17 +168,11 @@ def conformation_fsc(
                 ours, theirs = transform_masked(volume, of_name), transform_masked(true_volume, of_name)
                 curves[name].append(correlate(ours, theirs, box_size))
             task.advance()
-    scores = {}
     keys = {"state": chosen.states, "particle": chosen.particles}
-    for name in masks:
-        suffix = "" if name == "none" else "-masked"
-        for base, table in tabulate_curves(keys, curves[name], dataset.particles.pixel_size).items():
-            statistic = "median" if base.startswith("resolution") else "mean"
-            full = f"{_PREFIX}{base}{suffix}"
-            scores[full] = summarise(full, table, seed=seed, statistic=statistic)
+    scores = summarise_curves(keys, curves, dataset.particles.pixel_size, prefix=_PREFIX, seed=seed)
     context = {
         "volumes_from": chosen.source,
-        "mask_sha256": hash_mask(mask),
+        "mask_sha256": hash_mask(dataset.particles.mask),
         "n_states": chosen.n_states,
         "n_measured": len(chosen.states),
         "n_without_latent": chosen.n_without_latent,
@@ -235,20 +222,6 @@ def _explain_none(chosen: Conformations) -> str:
     )
 
 
-def _kinds() -> tuple[ScoreKind, ...]:
-    def rename(kind: ScoreKind) -> ScoreKind:
-        label = kind.label[0].lower() + kind.label[1:] if kind.label.startswith("Resolution") else kind.label
-        return replace(
-            kind,
-            name=_PREFIX + kind.name,
-            label=f"Per-conformation {label}",
-            short="FSC-AUC by state" if kind.short else "",
-            otherwise=_PREFIX + kind.otherwise if kind.otherwise else "",
-        )
-
-    return tuple(rename(kind) for kind in PerImageFsc.scores)
-
-
 @described
 class PerConformationFsc(Metric):
     """FSC of one volume for each true state, decoded at the latent nearest to the state's mean, with its true volume.
@@ -259,7 +232,16 @@ class PerConformationFsc(Metric):
 
     name = "per-conformation-fsc"
     label = "Per-conformation FSC"
-    scores = _kinds()
+    scores = tuple(
+        replace(
+            kind,
+            name=_PREFIX + kind.name,
+            label=f"Per-conformation {kind.label.replace('Resolution', 'resolution')}",
+            short="FSC-AUC by state" if kind.short else "",
+            otherwise=_PREFIX + kind.otherwise if kind.otherwise else "",
+        )
+        for kind in PerImageFsc.scores
+    )
     version = 2
     needs = frozenset({"true volumes", "true states"})
     uses = frozenset({"volumes", "latents", "posteriors", "decoder", "mask"})
@@ -287,5 +269,5 @@ class PerConformationFsc(Metric):
     def measure(
         self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
     ) -> Scores:
-        """Scores as of ``conformation_fsc``; masked by the data set's mask if it has one."""
+        """Scores of ``conformation_fsc``."""
         return conformation_fsc(reconstruction, dataset, seed=seed, progress=progress)

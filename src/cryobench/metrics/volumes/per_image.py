@@ -16,8 +16,8 @@ import pandas as pd
 from torch import Tensor
 
 from cryobench._progress import Progress
-from cryobench.data import Dataset, Reconstruction, Scores
-from cryobench.metrics.metric import Metric, ScoreKind, described, shown
+from cryobench.data import Dataset, Reconstruction, Score, Scores
+from cryobench.metrics.metric import Metric, ScoreKind, add_masked, described, shown
 from cryobench.metrics.uncertainty import summarise
 from cryobench.metrics.volumes.fsc_curve import (
     INVERTED,
@@ -29,7 +29,6 @@ from cryobench.metrics.volumes.fsc_curve import (
 )
 from cryobench.metrics.volumes.query_pairs import (
     QueryPairs,
-    choose_mask,
     hash_mask,
     lay_out_curves,
     name_masks,
@@ -72,8 +71,8 @@ def per_image_fsc(
     """
     pairs = pair_queries(reconstruction, dataset)
     box_size = pairs.volumes.box_size
-    mask = choose_mask(mask, dataset, box_size)
-    masks = name_masks(mask)
+    mask = dataset.particles.mask if isinstance(mask, str) else mask
+    masks = name_masks(mask, box_size)
 
     found: dict[tuple[int, str], FscCurve] = {}
     with shown(progress).task("per-image FSC", len(pairs)) as task:
@@ -83,13 +82,7 @@ def per_image_fsc(
             task.advance()
 
     curves = {name: [found[item, name] for item in range(len(pairs))] for name in masks}
-    scores = {}
-    for name in masks:
-        suffix = "" if name == "none" else "-masked"
-        tables = tabulate_curves({"particle": pairs.particles}, curves[name], dataset.particles.pixel_size)
-        for base, table in tables.items():
-            statistic = "median" if base.startswith("resolution") else "mean"
-            scores[base + suffix] = summarise(base + suffix, table, seed=seed, statistic=statistic)
+    scores = summarise_curves({"particle": pairs.particles}, curves, dataset.particles.pixel_size, seed=seed)
     context = {
         "mask_sha256": hash_mask(mask),
         "box_size": box_size,
@@ -114,53 +107,29 @@ def _transform_pairs(
         yield int(item), {name: transform_masked(volume, mask) for name, mask in masks.items()}, truth_spectra
 
 
-def tabulate_curves(
-    keys: Mapping[str, np.ndarray], curves: Sequence[FscCurve], pixel_size: float
-) -> dict[str, pd.DataFrame]:
-    """Score name without suffix -> one row per curve: the keys, the value, and for resolutions ``crossed``."""
-    tables = {
-        "fsc-auc": pd.DataFrame({**keys, "value": [fsc_auc(curve) for curve in curves]}),
-        "fsc-auc-normalised": pd.DataFrame({**keys, "value": [fsc_auc(curve, normalised=True) for curve in curves]}),
-    }
-    for threshold in THRESHOLDS:
-        read = [resolution(curve, threshold, pixel_size) for curve in curves]
-        columns = {"value": [entry.value for entry in read], "crossed": [entry.crossed for entry in read]}
-        tables[f"resolution-{threshold}"] = pd.DataFrame({**keys, **columns})
-    return tables
-
-
-def _kinds() -> tuple[ScoreKind, ...]:
-    kinds = []
-    for suffix, where in (("", ""), ("-masked", ", in the mask")):
-        kinds += [
-            ScoreKind(f"fsc-auc{suffix}", f"FSC-AUC{where}", "cycles/px", "higher", -0.5, 0.5),
-            ScoreKind(
-                f"fsc-auc-normalised{suffix}",
-                f"FSC-AUC, normalised{where}",
-                "",
-                "higher",
-                -1.0,
-                1.0,
-                short="FSC-AUC",
-                main=bool(suffix),
-                otherwise="fsc-auc-normalised" if suffix else "",
-                negative=INVERTED,
-            ),
-        ]
-        kinds += [
-            ScoreKind(
-                f"resolution-{threshold}{suffix}",
-                f"Resolution at FSC {threshold}{where}",
-                "Å",
-                "lower",
-                0.0,
-                float("inf"),
-                "median",
-                decimals=1,
-            )
-            for threshold in THRESHOLDS
-        ]
-    return tuple(kinds)
+def summarise_curves(
+    keys: Mapping[str, np.ndarray],
+    curves: Mapping[str, Sequence[FscCurve]],
+    pixel_size: float,
+    *,
+    prefix: str = "",
+    seed: int = 0,
+) -> dict[str, Score]:
+    """Scores of the curves of each mask: areas, and resolutions, whose items state whether the curve ``crossed``."""
+    scores = {}
+    for mask, of_mask in curves.items():
+        columns: dict[str, dict[str, Sequence[float]]] = {
+            "fsc-auc": {"value": [fsc_auc(curve) for curve in of_mask]},
+            "fsc-auc-normalised": {"value": [fsc_auc(curve, normalised=True) for curve in of_mask]},
+        }
+        for threshold in THRESHOLDS:
+            values, crossed = zip(*(resolution(curve, threshold, pixel_size) for curve in of_mask), strict=True)
+            columns[f"resolution-{threshold}"] = {"value": values, "crossed": crossed}
+        for base, values in columns.items():
+            name = f"{prefix}{base}{'' if mask == 'none' else '-masked'}"
+            statistic = "median" if base.startswith("resolution") else "mean"
+            scores[name] = summarise(name, pd.DataFrame({**keys, **values}), seed=seed, statistic=statistic)
+    return scores
 
 
 @described
@@ -169,7 +138,16 @@ class PerImageFsc(Metric):
 
     name = "per-image-fsc"
     label = "Per-image FSC"
-    scores = _kinds()
+    scores = add_masked(
+        ScoreKind("fsc-auc", "FSC-AUC", "cycles/px", "higher", -0.5, 0.5),
+        ScoreKind(
+            "fsc-auc-normalised", "FSC-AUC, normalised", "", "higher", -1.0, 1.0, short="FSC-AUC", negative=INVERTED
+        ),
+        *(
+            ScoreKind(f"resolution-{t}", f"Resolution at FSC {t}", "Å", "lower", 0.0, np.inf, "median", decimals=1)
+            for t in THRESHOLDS
+        ),
+    )
     version = 2
     needs = frozenset({"volumes", "true volumes"})
     uses = frozenset({"mask"})
