@@ -168,7 +168,7 @@ class DecodedVolumes:
     def __len__(self) -> int:
         return len(self.latents)
 
-    def read(self, index: int) -> np.ndarray:
+    def read(self, index: int) -> Float[np.ndarray, "z y x"]:
         """Volume (z, y, x) float32."""
         if index != self._next:
             self._running = self.decoder.decode(self.latents[index:])
