@@ -1,26 +1,17 @@
 """Atomic models: from files, this package, the Protein Data Bank, or procedural; their motion; atomic Gaussians."""
 
-from cryobench.atoms.entries import find_entry
-from cryobench.atoms.files.structures import read_structure, write_structure
-from cryobench.atoms.gaussians import sigma_from_resolution
-from cryobench.atoms.model import AtomicModel, find_atom, list_chains, select_residues
-from cryobench.atoms.motion.fab_hinge import FabHinge, fab_dihedral, fab_selection, rotate_about_axis, turn_fab
-from cryobench.atoms.sources import fetch_structure, resolve_structure
-
-__all__ = [
-    "AtomicModel",
-    "FabHinge",
-    "fab_dihedral",
-    "fab_selection",
-    "fetch_structure",
-    "find_atom",
-    "find_entry",
-    "list_chains",
-    "read_structure",
-    "resolve_structure",
-    "rotate_about_axis",
-    "select_residues",
-    "sigma_from_resolution",
-    "turn_fab",
-    "write_structure",
-]
+from cryobench.atoms.entries import find_entry as find_entry
+from cryobench.atoms.files.structures import read_structure as read_structure
+from cryobench.atoms.files.structures import write_structure as write_structure
+from cryobench.atoms.gaussians import sigma_from_resolution as sigma_from_resolution
+from cryobench.atoms.model import AtomicModel as AtomicModel
+from cryobench.atoms.model import find_atom as find_atom
+from cryobench.atoms.model import list_chains as list_chains
+from cryobench.atoms.model import select_residues as select_residues
+from cryobench.atoms.motion.fab_hinge import FabHinge as FabHinge
+from cryobench.atoms.motion.fab_hinge import fab_dihedral as fab_dihedral
+from cryobench.atoms.motion.fab_hinge import fab_selection as fab_selection
+from cryobench.atoms.motion.fab_hinge import rotate_about_axis as rotate_about_axis
+from cryobench.atoms.motion.fab_hinge import turn_fab as turn_fab
+from cryobench.atoms.sources import fetch_structure as fetch_structure
+from cryobench.atoms.sources import resolve_structure as resolve_structure

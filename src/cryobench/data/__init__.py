@@ -7,73 +7,39 @@ check them again. Images and volumes are read on demand through two small protoc
 Access: methods get ``Particles``; ``GroundTruth`` is for recipes, metrics and controls.
 """
 
-from cryobench.data.dataset import Dataset
-from cryobench.data.findings import (
-    FINDINGS,
-    ClassVolumes,
-    Components,
-    Convergence,
-    Finding,
-    HalfSetFsc,
-    LatentDensity,
-    LatentPath,
-    LatentSnapshots,
-    LossTerms,
-    Motion,
-)
-from cryobench.data.particles import CHUNK, Particles
-from cryobench.data.reconstruction import Decoder, Reconstruction
-from cryobench.data.record import DatasetIdentity, Machine, Priors, RunCost, RunRecord
-from cryobench.data.scores import Score, Scores
-from cryobench.data.series import VolumeSeries
-from cryobench.data.sources import (
-    ArrayImages,
-    CroppedImages,
-    ImageSource,
-    IndexedVolumes,
-    LevelledImages,
-    PaddedVolumes,
-    SelectedImages,
-    VolumeSource,
-    corner_pixels,
-)
-from cryobench.data.truth import CollectiveVariable, GroundTruth, StateComponents
-
-__all__ = [
-    "CHUNK",
-    "FINDINGS",
-    "ArrayImages",
-    "ClassVolumes",
-    "CollectiveVariable",
-    "Components",
-    "Convergence",
-    "CroppedImages",
-    "Dataset",
-    "DatasetIdentity",
-    "Decoder",
-    "Finding",
-    "GroundTruth",
-    "HalfSetFsc",
-    "ImageSource",
-    "IndexedVolumes",
-    "LatentDensity",
-    "LatentPath",
-    "LatentSnapshots",
-    "LevelledImages",
-    "LossTerms",
-    "Machine",
-    "Motion",
-    "PaddedVolumes",
-    "Particles",
-    "Priors",
-    "Reconstruction",
-    "RunCost",
-    "RunRecord",
-    "Score",
-    "Scores",
-    "SelectedImages",
-    "StateComponents",
-    "VolumeSeries",
-    "VolumeSource",
-    "corner_pixels",
-]
+from cryobench.data.dataset import Dataset as Dataset
+from cryobench.data.findings import FINDINGS as FINDINGS
+from cryobench.data.findings import ClassVolumes as ClassVolumes
+from cryobench.data.findings import Components as Components
+from cryobench.data.findings import Convergence as Convergence
+from cryobench.data.findings import Finding as Finding
+from cryobench.data.findings import HalfSetFsc as HalfSetFsc
+from cryobench.data.findings import LatentDensity as LatentDensity
+from cryobench.data.findings import LatentPath as LatentPath
+from cryobench.data.findings import LatentSnapshots as LatentSnapshots
+from cryobench.data.findings import LossTerms as LossTerms
+from cryobench.data.findings import Motion as Motion
+from cryobench.data.particles import CHUNK as CHUNK
+from cryobench.data.particles import Particles as Particles
+from cryobench.data.reconstruction import Decoder as Decoder
+from cryobench.data.reconstruction import Reconstruction as Reconstruction
+from cryobench.data.record import DatasetIdentity as DatasetIdentity
+from cryobench.data.record import Machine as Machine
+from cryobench.data.record import Priors as Priors
+from cryobench.data.record import RunCost as RunCost
+from cryobench.data.record import RunRecord as RunRecord
+from cryobench.data.scores import Score as Score
+from cryobench.data.scores import Scores as Scores
+from cryobench.data.series import VolumeSeries as VolumeSeries
+from cryobench.data.sources import ArrayImages as ArrayImages
+from cryobench.data.sources import CroppedImages as CroppedImages
+from cryobench.data.sources import ImageSource as ImageSource
+from cryobench.data.sources import IndexedVolumes as IndexedVolumes
+from cryobench.data.sources import LevelledImages as LevelledImages
+from cryobench.data.sources import PaddedVolumes as PaddedVolumes
+from cryobench.data.sources import SelectedImages as SelectedImages
+from cryobench.data.sources import VolumeSource as VolumeSource
+from cryobench.data.sources import corner_pixels as corner_pixels
+from cryobench.data.truth import CollectiveVariable as CollectiveVariable
+from cryobench.data.truth import GroundTruth as GroundTruth
+from cryobench.data.truth import StateComponents as StateComponents

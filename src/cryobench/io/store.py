@@ -1,39 +1,23 @@
 """The package's own layout on disk: data sets, runs and scores in JSON, Parquet, NumPy and MRC files."""
 
-from cryobench.io.folders.dataset_store import hash_card, load_dataset, read_card, verify_dataset, write_dataset
-from cryobench.io.folders.loose_files import describe_folder_without_run
-from cryobench.io.folders.run_files import find_loose_files, hash_run
-from cryobench.io.folders.run_store import (
-    ACCOUNT,
-    TRAINING,
-    load_reconstruction,
-    read_run_record,
-    replace_reconstruction,
-    save_reconstruction,
-    write_run_record,
-)
-from cryobench.io.folders.score_store import load_part, load_scores, read_context, save_part, save_scores, write_index
-
-__all__ = [
-    "ACCOUNT",
-    "TRAINING",
-    "describe_folder_without_run",
-    "find_loose_files",
-    "hash_card",
-    "hash_run",
-    "load_dataset",
-    "load_part",
-    "load_reconstruction",
-    "load_scores",
-    "read_card",
-    "read_context",
-    "read_run_record",
-    "replace_reconstruction",
-    "save_part",
-    "save_reconstruction",
-    "save_scores",
-    "verify_dataset",
-    "write_dataset",
-    "write_index",
-    "write_run_record",
-]
+from cryobench.io.folders.dataset_store import hash_card as hash_card
+from cryobench.io.folders.dataset_store import load_dataset as load_dataset
+from cryobench.io.folders.dataset_store import read_card as read_card
+from cryobench.io.folders.dataset_store import verify_dataset as verify_dataset
+from cryobench.io.folders.dataset_store import write_dataset as write_dataset
+from cryobench.io.folders.loose_files import describe_folder_without_run as describe_folder_without_run
+from cryobench.io.folders.run_files import find_loose_files as find_loose_files
+from cryobench.io.folders.run_files import hash_run as hash_run
+from cryobench.io.folders.run_store import ACCOUNT as ACCOUNT
+from cryobench.io.folders.run_store import TRAINING as TRAINING
+from cryobench.io.folders.run_store import load_reconstruction as load_reconstruction
+from cryobench.io.folders.run_store import read_run_record as read_run_record
+from cryobench.io.folders.run_store import replace_reconstruction as replace_reconstruction
+from cryobench.io.folders.run_store import save_reconstruction as save_reconstruction
+from cryobench.io.folders.run_store import write_run_record as write_run_record
+from cryobench.io.folders.score_store import load_part as load_part
+from cryobench.io.folders.score_store import load_scores as load_scores
+from cryobench.io.folders.score_store import read_context as read_context
+from cryobench.io.folders.score_store import save_part as save_part
+from cryobench.io.folders.score_store import save_scores as save_scores
+from cryobench.io.folders.score_store import write_index as write_index

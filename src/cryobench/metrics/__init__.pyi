@@ -26,11 +26,11 @@ from .variables.distributions import Distributions as Distributions
 from .variables.profiles import compare_distributions as compare_distributions
 from .variables.profiles import free_energy as free_energy
 from .variables.transport import earth_movers_distance as earth_movers_distance
+from .volumes.fsc_curve import FscCurve as FscCurve
+from .volumes.fsc_curve import Resolution as Resolution
+from .volumes.fsc_curve import fsc as fsc
+from .volumes.fsc_curve import fsc_auc as fsc_auc
+from .volumes.fsc_curve import resolution as resolution
 from .volumes.map_distances import MapDistances as MapDistances
 from .volumes.map_distances import compare_volumes as compare_volumes
-from .volumes.per_image import FscCurve as FscCurve
-from .volumes.per_image import Resolution as Resolution
-from .volumes.per_image import fsc as fsc
-from .volumes.per_image import fsc_auc as fsc_auc
 from .volumes.per_image import per_image_fsc as per_image_fsc
-from .volumes.per_image import resolution as resolution

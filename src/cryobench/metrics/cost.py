@@ -17,7 +17,7 @@ import pandas as pd
 
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Score, Scores
-from cryobench.metrics.metric import Metric, ScoreKind
+from cryobench.metrics.metric import Metric, ScoreKind, described
 
 _GIB = 2**30
 RECORDED = {
@@ -61,6 +61,7 @@ def read_costs(reconstruction: Reconstruction) -> dict[str, float]:
     return costs
 
 
+@described
 class Cost(Metric):
     """Wall, CPU and GPU time and peak memory of the run, from its record.
 
@@ -72,25 +73,6 @@ class Cost(Metric):
     scores = KINDS
     needs = frozenset({"cost"})
     uses = frozenset()
-    reference = "run record of cryobench; quality against cost is not reported in arXiv:2408.05526"
-    question = "What did the reconstruction cost in time and memory?"
-    formula = """
-    wall-time, cpu-time, gpu-time  seconds of the reconstruction, without scoring; CPU time summed over all threads
-    peak-memory                    largest resident size of the process, in GiB of 2^30 bytes
-    peak-gpu-memory                largest amount allocated on the accelerator, in GiB
-    A run that was interrupted and resumed: times summed over its attempts, and the highest of their peaks.
-    """
-    calibration = ("Controls that only return the truth take next to no time: they are no baseline of cost.",)
-    invariances = ("None: the same run costs something else on another or a busier machine.",)
-    cost = "O(1): read from the run record."
-    limits = (
-        "One run does not show how its cost varies; both ends of the interval are the value.",
-        "Comparable only on the same machine, which the context names. The user's own work (tuning, failed runs) is "
-        "not counted.",
-        "Work lost in an interrupted attempt is counted, so a resumed run costs more than an uninterrupted one; the "
-        "context gives the number of attempts.",
-        "Imported results have no recorded cost, and are not measured.",
-    )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
         """Reason why it cannot be measured: nothing was recorded."""

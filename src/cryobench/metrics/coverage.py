@@ -12,9 +12,10 @@ import pandas as pd
 
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Score, Scores
-from cryobench.metrics.metric import Metric, ScoreKind
+from cryobench.metrics.metric import Metric, ScoreKind, check_particles, described
 
 
+@described
 class Coverage(Metric):
     """Fraction of the particles of known state that have a latent, or a class where there are posteriors.
 
@@ -30,22 +31,6 @@ class Coverage(Metric):
     )
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
-    reference = "cryobench; no method of arXiv:2408.05526 leaves particles out"
-    question = "For what fraction of the particles does the reconstruction give a latent or a class?"
-    formula = """
-    n  particles of known state (all, where no state is known)
-    m  those of them with a finite latent and posterior
-
-    coverage = 100 · m / n
-    """
-    conditions = ("latents or posteriors",)
-    calibration = ("Every particle assigned, rightly or not: 100.",)
-    invariances = ("Not changed by the values of latents and posteriors.",)
-    cost = "O(n d) for n particles of d dimensions: milliseconds."
-    limits = (
-        "It does not check whether a particle is assigned correctly.",
-        "All particles are counted, none sampled: both ends of the interval are the value.",
-    )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
         """Reason why it cannot be measured: it needs latents or posteriors, and truth."""
@@ -60,14 +45,10 @@ class Coverage(Metric):
         missing = self.explain_missing(reconstruction, dataset)
         if missing is not None or dataset.truth is None:
             raise ValueError(f"coverage of {reconstruction.name} cannot be measured: it {missing}.")
+        check_particles(reconstruction, dataset)
         parts = [part for part in (reconstruction.latents, reconstruction.posteriors) if part is not None]
         placed = np.all([np.isfinite(part).all(axis=1) for part in parts], axis=0)
         states = dataset.truth.states
-        if len(placed) != len(states):
-            raise ValueError(
-                f"{reconstruction.name} has {len(placed)} particles, {dataset.name} has {len(states)}: "
-                "was it made from another data set?"
-            )
         known = (states >= 0) | ~(states >= 0).any()
         value = 100 * float(placed[known].mean())
         score = Score(self.scores[0].name, value, value, value, n=1, items=pd.DataFrame({"value": [value]}))

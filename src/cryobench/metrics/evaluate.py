@@ -11,7 +11,7 @@ from cryobench._progress import Progress
 from cryobench._version import __version__
 from cryobench.data import Dataset, Reconstruction, Score, Scores
 from cryobench.io.adoption.masks import check_extent, check_power
-from cryobench.metrics.metric import Metric, reads
+from cryobench.metrics.metric import Metric, check_particles, reads
 from cryobench.metrics.registry import METRICS, get_metric, list_metrics
 from cryobench.metrics.volumes.frames import Align, Frame, bring_into_frame, find_frame, fits_grid
 from cryobench.metrics.volumes.query_pairs import hash_mask
@@ -134,24 +134,6 @@ def compares_volumes(reconstruction: Reconstruction, dataset: Dataset) -> bool:
     """Whether there are volumes, or a decoder, and true volumes to compare them with."""
     has_volumes = reconstruction.volumes is not None or reconstruction.decoder is not None
     return has_volumes and dataset.truth is not None and dataset.truth.volumes is not None
-
-
-def check_particles(reconstruction: Reconstruction, dataset: Dataset) -> None:
-    """ValueError if the number of particles differs from the data set's, or a query particle does not exist in it."""
-    n = len(dataset.particles)
-    for name in ("latents", "posteriors", "rotations"):
-        values = getattr(reconstruction, name)
-        if values is not None and len(values) != n:
-            raise ValueError(
-                f"{reconstruction.name} has {name} of {len(values)} particles, but {dataset.name} has {n}: "
-                "was it made from another data set?"
-            )
-    outside = (reconstruction.queries < 0) | (reconstruction.queries >= n)
-    if outside.any():
-        raise ValueError(
-            f"query particle {reconstruction.queries[np.argmax(outside)]} of {reconstruction.name} is not among the "
-            f"{n} particles of {dataset.name}: was it made from another data set?"
-        )
 
 
 def check_grid(reconstruction: Reconstruction, dataset: Dataset, *, resample: bool) -> None:

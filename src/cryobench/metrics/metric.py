@@ -1,9 +1,13 @@
 """Base class of metrics: a measurement on (Reconstruction, Dataset) that yields named scores."""
 
+import tomllib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Literal, TypeVar
+
+import numpy as np
 
 from cryobench._progress import Progress, Silent
 from cryobench.data import Dataset, Reconstruction, RunRecord, Scores
@@ -75,6 +79,24 @@ class ScoreKind:
     def write(self, value: float) -> str:
         """Value as text, without its unit; a time in a readable unit."""
         return format_seconds(value) if self.unit == "s" else f"{value:.{self.decimals}f}"
+
+
+def add_masked(*kinds: ScoreKind) -> tuple[ScoreKind, ...]:
+    """The kinds, and those of the same scores in the mask.
+
+    In the mask, those with a short heading are main scores; the unmasked one is shown where there is no mask.
+    """
+    masked = [
+        replace(
+            kind,
+            name=f"{kind.name}-masked",
+            label=f"{kind.label}, in the mask",
+            main=bool(kind.short),
+            otherwise=kind.name if kind.short else "",
+        )
+        for kind in kinds
+    ]
+    return (*kinds, *masked)
 
 
 def format_seconds(seconds: float) -> str:
@@ -161,6 +183,18 @@ class Metric(ABC):
         """
 
 
+_Described = TypeVar("_Described", bound=type[Metric])
+_TEXTS = Path(__file__).with_name("texts")
+
+
+def described(metric: _Described) -> _Described:
+    """The class of a metric of this package, with the texts of its page from ``texts/NAME.toml``."""
+    texts = tomllib.loads((_TEXTS / f"{metric.name}.toml").read_text(encoding="utf-8"))
+    for name, text in texts.items():
+        setattr(metric, name, tuple(text) if isinstance(text, list) else text)
+    return metric
+
+
 def reads(metric: Metric, part: Need) -> bool:
     """Whether a metric may read a part, by its ``needs`` and ``uses``."""
     return metric.uses is None or part in metric.needs | metric.uses
@@ -172,6 +206,24 @@ def _who_lacks(missing: Sequence[str]) -> str:
     if _OF_RECONSTRUCTION.issuperset(missing):
         return "the reconstruction does not have"
     return "the reconstruction and the data set do not have"
+
+
+def check_particles(reconstruction: Reconstruction, dataset: Dataset) -> None:
+    """ValueError if the number of particles differs from the data set's, or a query particle does not exist in it."""
+    n = len(dataset.particles)
+    for name in ("latents", "posteriors", "rotations"):
+        values = getattr(reconstruction, name)
+        if values is not None and len(values) != n:
+            raise ValueError(
+                f"{reconstruction.name} has {name} of {len(values)} particles, but {dataset.name} has {n}: "
+                "was it made from another data set?"
+            )
+    outside = (reconstruction.queries < 0) | (reconstruction.queries >= n)
+    if outside.any():
+        raise ValueError(
+            f"query particle {reconstruction.queries[np.argmax(outside)]} of {reconstruction.name} is not among the "
+            f"{n} particles of {dataset.name}: was it made from another data set?"
+        )
 
 
 def shown(progress: Progress | None) -> Progress:

@@ -46,10 +46,10 @@ def resample_table(
     generator = stream(seed, "bootstrap")
     total = int(counts.sum())
     block = max(1, _BLOCK // max(len(counts), 1))
-    shares = counts / total
+    fractions = counts / total
     return np.concatenate(
         [
-            statistic(generator.multinomial(total, shares, size=min(block, resamples - start)))
+            statistic(generator.multinomial(total, fractions, size=min(block, resamples - start)))
             for start in range(0, resamples, block)
         ]
     )
@@ -93,22 +93,20 @@ def resample_medians(
     n = len(values)
     ordered = np.sort(values)
     lower = (n + 1) // 2
-    place = generator.beta(lower, n + 1 - lower, size=resamples)
-    first = ordered[np.minimum((place * n).astype(np.int64), n - 1)]
+    uniform = generator.beta(lower, n + 1 - lower, size=resamples)
+    first = ordered[np.minimum((uniform * n).astype(np.int64), n - 1)]
     if n % 2:
         return first
-    place = place + (1 - place) * generator.beta(1, n - lower, size=resamples)
-    return (first + ordered[np.minimum((place * n).astype(np.int64), n - 1)]) / 2
+    uniform = uniform + (1 - uniform) * generator.beta(1, n - lower, size=resamples)
+    return (first + ordered[np.minimum((uniform * n).astype(np.int64), n - 1)]) / 2
 
 
-def centred_interval(
-    value: float, samples: np.ndarray, *, low: float, high: float, coverage: float = 0.95
-) -> tuple[float, float]:
-    """Ends of the interval of ``value``: percentiles of the samples, shifted so that their mean is the value.
+def centred_interval(value: float, samples: np.ndarray, *, low: float, high: float) -> tuple[float, float]:
+    """Ends of the 95 % interval of ``value``: percentiles of the samples, shifted so that their mean is the value.
 
     ``low`` and ``high`` are the least and greatest possible scores; the ends stay within them.
     """
     centred = value + samples - samples.mean()
-    ends = np.quantile(centred, [(1 - coverage) / 2, (1 + coverage) / 2])
+    ends = np.quantile(centred, [0.025, 0.975])
     # Keeps a score at the edge of its range, or one that never varies, inside its own interval.
     return float(min(max(ends[0], low), value)), float(max(min(ends[1], high), value))

@@ -89,10 +89,8 @@ def interval_over_groups(
     groups: Shaped[np.ndarray, "q"],
     *,
     seed: int = 0,
-    coverage: float = 0.95,
-    resamples: int = RESAMPLES,
 ) -> tuple[float, float]:
-    """Ends of the percentile bootstrap interval of the mean of ``values`` (q,) when whole groups are resampled.
+    """Ends of the 95 % percentile bootstrap interval of the mean of ``values`` (q,) when whole groups are resampled.
 
     Query particles of one state have the same volume; resampled by state, the interval shows how the mean would vary
     with other states in the data set. With one group both ends are the mean. Errors as ``bootstrap_interval``.
@@ -103,11 +101,9 @@ def interval_over_groups(
             f"an interval needs finite values, each in a group; got {len(values)} values, of which "
             f"{int((~np.isfinite(values)).sum())} are not finite, and {len(groups)} groups."
         )
-    if not 0 < coverage < 1:
-        raise ValueError(f"coverage must lie between 0 and 1, got {coverage}.")
     _, members = np.unique(groups, return_inverse=True)
     sums, counts = np.bincount(members, weights=values), np.bincount(members)
-    drawn = stream(seed, "bootstrap").integers(len(counts), size=(resamples, len(counts)))
+    drawn = stream(seed, "bootstrap").integers(len(counts), size=(RESAMPLES, len(counts)))
     samples = np.clip(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), values.min(), values.max())
-    low, high = np.quantile(samples, [(1 - coverage) / 2, (1 + coverage) / 2])
+    low, high = np.quantile(samples, [0.025, 0.975])
     return float(low), float(high)

@@ -25,7 +25,7 @@ from cryobench.atoms.motion.fab_hinge import turn_fab
 from cryobench.atoms.motion.superposition import fit_rigid_motions
 from cryobench.data import CollectiveVariable
 from cryobench.recipes.recipe import Ensemble, Recipe
-from cryobench.recipes.settings import SimulationSettings
+from cryobench.recipes.settings import SimulationSettings, make_presets
 from cryobench.recipes.states.composition import apportion
 from cryobench.recipes.states.trajectory_frames import (
     SeveralModels,
@@ -79,10 +79,6 @@ class StructureList(Ensemble):
     """Notes on how the structures were read."""
 
     @property
-    def notes(self) -> Sequence[str]:
-        return self.said
-
-    @property
     def counts(self) -> np.ndarray:
         return self.images
 
@@ -125,9 +121,7 @@ class RepeatedFrames(Ensemble):
         return self.frames.model(state)
 
 
-def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> Ensemble:
-    if not isinstance(settings, CustomSettings):
-        raise TypeError(f"custom expects CustomSettings, got {type(settings).__name__}.")
+def _build_ensemble(settings: CustomSettings, structures: Sequence[Path]) -> Ensemble:
     notes: list[str] = []
     if not structures:
         antibody = read_structure(find_entry("1HZH").path, notes=notes)
@@ -254,24 +248,10 @@ RECIPE = Recipe(
     alternatives="your own structures, one per state; or TOPOLOGY TRAJECTORY ...",
     version=2,
     settings=CustomSettings,
-    presets={
-        "tiny": {
-            "box_size": 32,
-            "pixel_size": 12.0,
-            "resolution": 12.0,
-            "n_images": 1000,
-            "n_queries": 20,
-            "snr": 0.5,
-        },
-        "lite": {"box_size": 64, "pixel_size": 6.0, "resolution": 6.0, "n_images": 10_000, "snr": 0.1},
-        "paper": {
-            "box_size": 128,
-            "pixel_size": 3.0,
-            "resolution": 3.0,
-            "n_images": 100_000,
-            "snr": 0.01,
-            "snr_pixel_size": 1.5,
-        },
-    },
+    presets=make_presets(
+        tiny={"n_images": 1000},
+        lite={"n_images": 10_000},
+        paper={"n_images": 100_000},
+    ),
     ensemble=_build_ensemble,
 )

@@ -19,7 +19,7 @@ from cryobench.atoms.motion.fab_hinge import FabHinge, fab_dihedral, turn_fab
 from cryobench.data import CollectiveVariable
 from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.rounding import round_coordinates
-from cryobench.recipes.settings import SimulationSettings
+from cryobench.recipes.settings import SimulationSettings, make_presets
 
 TURN = 2 * np.pi
 
@@ -45,10 +45,6 @@ class TurningFab(Ensemble):
     images_per_state: int
     said: Sequence[str] = ()
     """Notes on how the structure was read."""
-
-    @property
-    def notes(self) -> Sequence[str]:
-        return self.said
 
     @property
     def counts(self) -> np.ndarray:
@@ -78,9 +74,7 @@ class TurningFab(Ensemble):
         return turn_fab(self.base, float(self.angles[state]), self.hinge)
 
 
-def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> TurningFab:
-    if not isinstance(settings, Igg1dSettings):
-        raise TypeError(f"igg-1d expects Igg1dSettings, got {type(settings).__name__}.")
+def _build_ensemble(settings: Igg1dSettings, structures: Sequence[Path]) -> TurningFab:
     if len(structures) != 1:
         raise ValueError(f"igg-1d simulates one antibody: give one structure, got {len(structures)}.")
     notes: list[str] = []
@@ -103,33 +97,11 @@ RECIPE = Recipe(
     entries=("1HZH",),
     version=2,
     settings=Igg1dSettings,
-    presets={
-        "tiny": {
-            "box_size": 32,
-            "pixel_size": 12.0,
-            "resolution": 12.0,
-            "n_states": 20,
-            "images_per_state": 50,
-            "n_queries": 20,
-            "snr": 0.5,
-        },
-        "lite": {
-            "box_size": 64,
-            "pixel_size": 6.0,
-            "resolution": 6.0,
-            "n_states": 20,
-            "images_per_state": 500,
-            "snr": 0.1,
-        },
-        "paper": {
-            "box_size": 128,
-            "pixel_size": 3.0,
-            "resolution": 3.0,
-            "snr": 0.01,
-            "snr_pixel_size": 1.5,
-            "noise_level": "structure",
-        },
-    },
+    presets=make_presets(
+        tiny={"n_states": 20, "images_per_state": 50},
+        lite={"n_states": 20, "images_per_state": 500},
+        paper={"noise_level": "structure"},
+    ),
     series={"noise": ("snr", (0.01, 0.005, 0.001))},
     ensemble=_build_ensemble,
 )

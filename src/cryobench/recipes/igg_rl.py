@@ -25,7 +25,7 @@ from cryobench.atoms.settled import settle_signs
 from cryobench.data import CollectiveVariable
 from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.rounding import round_coordinates
-from cryobench.recipes.settings import SimulationSettings
+from cryobench.recipes.settings import SimulationSettings, make_presets
 from cryobench.volumes.render import check_inside
 
 TURN = 2 * np.pi
@@ -55,10 +55,6 @@ class DisorderedLinker(Ensemble):
     settings: IggRlSettings
     said: Sequence[str] = ()
     """Notes on how the structure was read."""
-
-    @property
-    def notes(self) -> Sequence[str]:
-        return self.said
 
     @property
     def counts(self) -> np.ndarray:
@@ -130,9 +126,7 @@ class DisorderedLinker(Ensemble):
         return round_coordinates(np.array(rows))
 
 
-def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> DisorderedLinker:
-    if not isinstance(settings, IggRlSettings):
-        raise TypeError(f"igg-rl expects IggRlSettings, got {type(settings).__name__}.")
+def _build_ensemble(settings: IggRlSettings, structures: Sequence[Path]) -> DisorderedLinker:
     if len(structures) != 1:
         raise ValueError(f"igg-rl moves a Fab of one antibody: give one structure, got {len(structures)}.")
     notes: list[str] = []
@@ -155,32 +149,10 @@ RECIPE = Recipe(
     entries=("1HZH",),
     version=2,
     settings=IggRlSettings,
-    presets={
-        "tiny": {
-            "box_size": 32,
-            "pixel_size": 12.0,
-            "resolution": 12.0,
-            "n_states": 20,
-            "images_per_state": 50,
-            "n_queries": 20,
-            "snr": 0.5,
-        },
-        "lite": {
-            "box_size": 64,
-            "pixel_size": 6.0,
-            "resolution": 6.0,
-            "n_states": 20,
-            "images_per_state": 500,
-            "snr": 0.1,
-        },
-        "paper": {
-            "box_size": 128,
-            "pixel_size": 3.0,
-            "resolution": 3.0,
-            "snr": 0.01,
-            "snr_pixel_size": 1.5,
-            "noise_level": "structure",
-        },
-    },
+    presets=make_presets(
+        tiny={"n_states": 20, "images_per_state": 50},
+        lite={"n_states": 20, "images_per_state": 500},
+        paper={"noise_level": "structure"},
+    ),
     ensemble=_build_ensemble,
 )

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from cryobench.recipes.settings import REALISTIC, SimulationSettings
 
 class Ensemble(ABC):
     """The states of a recipe. Must be picklable: states are made in worker processes."""
+
+    said: Sequence[str] = ()
+    """Notes on how the structures were read."""
 
     @property
     @abstractmethod
@@ -51,8 +55,8 @@ class Ensemble(ABC):
 
     @property
     def notes(self) -> Sequence[str]:
-        """Unexpected facts about how the structures were read: one line each, for the card."""
-        return ()
+        """Unexpected facts about how the structures were read: one line each, for the card; by default, ``said``."""
+        return self.said
 
 
 class FrameEnsemble(Ensemble):
@@ -93,7 +97,8 @@ class Recipe:
     """The molecules used if the user gives no structure: identity, source and licence."""
     settings: type[SimulationSettings]
     presets: Mapping[str, Mapping[str, object]]
-    ensemble: Callable[[SimulationSettings, Sequence[Path]], Ensemble] = field(repr=False)
+    ensemble: Callable[[Any, Sequence[Path]], Ensemble] = field(repr=False)
+    """States from ``settings`` of this recipe's type, and structure files."""
     series: Mapping[str, tuple[str, Sequence[object]]] = field(default_factory=dict)
     """Published one-factor series: a name, the setting that varies, and its values."""
     version: int = 1

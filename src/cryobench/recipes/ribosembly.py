@@ -22,7 +22,7 @@ from cryobench.data import CollectiveVariable, StateComponents
 from cryobench.recipes.published import CITATION, RIBOSEMBLY_COUNTS
 from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.rounding import round_coordinates
-from cryobench.recipes.settings import SimulationSettings
+from cryobench.recipes.settings import SimulationSettings, make_presets
 from cryobench.recipes.states.assembly import ASSEMBLY_STATES, list_edges, list_presence
 from cryobench.recipes.states.composition import apportion, embed_composition
 from cryobench.recipes.states.deposited import list_files, read_states
@@ -91,9 +91,7 @@ class GrowingSubunit(Ensemble):
         return self.whole.select(self._presence[state][self.owners])
 
 
-def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> Ensemble:
-    if not isinstance(settings, RibosemblySettings):
-        raise TypeError(f"ribosembly expects RibosemblySettings, got {type(settings).__name__}.")
+def _build_ensemble(settings: RibosemblySettings, structures: Sequence[Path]) -> Ensemble:
     if structures:
         paths = list_files(structures)
         return read_states(paths, _share_images(settings, len(paths)))
@@ -125,17 +123,6 @@ RECIPE = Recipe(
     sources="a procedural ribosomal subunit of this package (BSD-3-Clause)",
     alternatives="wwPDB entries 8C8X to 8C9C (Qin et al. 2023; CC0 1.0), as rcsb:8C8X ... or files",
     settings=RibosemblySettings,
-    presets={
-        "tiny": {
-            "box_size": 32,
-            "pixel_size": 12.0,
-            "resolution": 12.0,
-            "n_images": 1000,
-            "n_queries": 20,
-            "snr": 0.5,
-        },
-        "lite": {"box_size": 64, "pixel_size": 6.0, "resolution": 6.0, "n_images": 16_000, "snr": 0.1},
-        "paper": {"box_size": 128, "pixel_size": 3.0, "resolution": 3.0, "snr": 0.01, "snr_pixel_size": 1.5},
-    },
+    presets=make_presets(tiny={"n_images": 1000}, lite={"n_images": 16_000}, paper={}),
     ensemble=_build_ensemble,
 )

@@ -1,5 +1,6 @@
 """All settings of the imaging, with units. The imperfections of real particles are included, and off by default."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -123,8 +124,8 @@ class SimulationSettings(BaseModel):
     def _check_together(self) -> Self:
         if self.snr_pixel_size is not None and self.snr_pixel_size > self.pixel_size:
             raise ValueError(f"snr_pixel_size must not exceed the images' pixel_size, {self.pixel_size} Å")
-        if self.junk_share > 0.9:
-            raise ValueError(f"junk_noise, junk_wrong and junk_pair add up to {self.junk_share:g}, more than 0.9")
+        if self.junk_fraction > 0.9:
+            raise ValueError(f"junk_noise, junk_wrong and junk_pair add up to {self.junk_fraction:g}, more than 0.9")
         if not any(self.orientation_axis):
             raise ValueError("orientation_axis needs a direction, got (0, 0, 0)")
         if self.orientation == "von Mises-Fisher" and self.orientation_concentration < 0:
@@ -134,7 +135,7 @@ class SimulationSettings(BaseModel):
         return self
 
     @property
-    def junk_share(self) -> float:
+    def junk_fraction(self) -> float:
         """Fraction of the images that do not show one particle of the data set."""
         return self.junk_noise + self.junk_wrong + self.junk_pair
 
@@ -142,12 +143,6 @@ class SimulationSettings(BaseModel):
     def files(self) -> dict[str, Path]:
         """Files among the settings, by name: their contents define the data set."""
         return {name: value for name, value in self if isinstance(value, Path)}
-
-    @property
-    def told_truth(self) -> bool:
-        """Whether methods are given the true poses and CTFs."""
-        errors = self.rotation_error_deg, self.shift_error, self.defocus_error, self.astigmatism_angle_error_deg
-        return not any(errors)
 
     @property
     def fine_box_size(self) -> int:
@@ -158,6 +153,18 @@ class SimulationSettings(BaseModel):
     def fine_pixel_size(self) -> float:
         """Å per pixel of that grid."""
         return self.pixel_size / self.oversampling
+
+
+_SIZES: dict[str, dict[str, Any]] = {
+    "tiny": {"box_size": 32, "pixel_size": 12.0, "resolution": 12.0, "n_queries": 20, "snr": 0.5},
+    "lite": {"box_size": 64, "pixel_size": 6.0, "resolution": 6.0, "snr": 0.1},
+    "paper": {"box_size": 128, "pixel_size": 3.0, "resolution": 3.0, "snr": 0.01, "snr_pixel_size": 1.5},
+}
+
+
+def make_presets(**changes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Presets of a molecule of up to about 300 Å, "tiny", "lite" and "paper", with the changes of a recipe."""
+    return {name: {**_SIZES[name], **changed} for name, changed in changes.items()}
 
 
 REALISTIC: dict[str, Any] = {

@@ -199,7 +199,7 @@ def _check_states(job: Job) -> None:
 def _set_level(job: Job, progress: Progress) -> Job:
     """Job with the measurements of the whole set that are needed before any image is made."""
     if job.settings.noise_level == "structure" and job.settings.structural_snr is None:
-        if job.road == "slices":
+        if job.projection == "slices":
             return job
         raise ValueError(
             "noise_level 'structure' needs many images of each structure: these are projected from atoms, which have "
@@ -406,7 +406,7 @@ def _gather_truth(job: Job, results: Sequence[StateResult], volumes: VolumeSourc
         name: CollectiveVariable(of_particles(variable.values), variable.unit, variable.period)
         for name, variable in ensemble.variables.items()
     }
-    if job.settings.junk_share:
+    if job.settings.junk_fraction:
         variables["junk"] = CollectiveVariable(junk.astype(np.float64), "")
     rotations, shifts = draw_poses(job.settings, job.seed, selected)
     facts = {

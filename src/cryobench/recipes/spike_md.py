@@ -24,7 +24,7 @@ from cryobench.atoms.motion.elastic_network import find_held_points
 from cryobench.atoms.motion.hinged_domain import HingedDomain, find_chains_with_domain, find_hinged_domains
 from cryobench.atoms.motion.residues import Carriers, find_carriers, leave_out
 from cryobench.recipes.recipe import FrameEnsemble, Recipe
-from cryobench.recipes.settings import SimulationSettings
+from cryobench.recipes.settings import SimulationSettings, make_presets
 from cryobench.recipes.states.network_frames import NetworkFrames, OpeningLaw
 from cryobench.recipes.states.trajectory_frames import (
     SeveralModels,
@@ -74,9 +74,7 @@ class SpikeMdSettings(SimulationSettings):
     n_components: int = Field(5, ge=1, le=100, description="principal components measured on a trajectory")
 
 
-def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> FrameEnsemble:
-    if not isinstance(settings, SpikeMdSettings):
-        raise TypeError(f"spike-md expects SpikeMdSettings, got {type(settings).__name__}.")
+def _build_ensemble(settings: SpikeMdSettings, structures: Sequence[Path]) -> FrameEnsemble:
     if are_frames(structures, settings.models) or len(structures) > 1:
         return read_ensemble(settings, structures[0], structures[1:])
     notes: list[str] = []
@@ -156,15 +154,7 @@ RECIPE = Recipe(
     version=2,
     settings=SpikeMdSettings,
     presets={
-        "tiny": {
-            "box_size": 32,
-            "pixel_size": 12.0,
-            "resolution": 12.0,
-            "n_frames": 1000,
-            "n_queries": 20,
-            "snr": 0.5,
-        },
-        "lite": {"box_size": 64, "pixel_size": 6.0, "resolution": 6.0, "n_frames": 10_000, "snr": 0.1},
+        **make_presets(tiny={"n_frames": 1000}, lite={"n_frames": 10_000}),
         "paper": {"box_size": 256, "pixel_size": 1.5, "resolution": 3.0, "n_frames": 100_000, "snr": 0.1},
     },
     ensemble=_build_ensemble,

@@ -21,7 +21,7 @@ from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.sources import structure_name
 from cryobench.data import CollectiveVariable
 from cryobench.recipes.recipe import Ensemble, Recipe
-from cryobench.recipes.settings import SimulationSettings
+from cryobench.recipes.settings import SimulationSettings, make_presets
 from cryobench.recipes.spread import spread_evenly
 from cryobench.recipes.states.complexes import MOST_COMPLEXES, ProceduralComplex, procedural_complexes
 
@@ -73,17 +73,11 @@ class StructureMixture(_Mixture):
     said: Sequence[str] = ()
     """Notes on how the files were read."""
 
-    @property
-    def notes(self) -> Sequence[str]:
-        return self.said
-
     def model(self, state: int) -> AtomicModel:
         return read_structure(self.paths[state]).centred()
 
 
-def _build_ensemble(settings: SimulationSettings, structures: Sequence[Path]) -> Ensemble:
-    if not isinstance(settings, Tomotwin100Settings):
-        raise TypeError(f"tomotwin-100 expects Tomotwin100Settings, got {type(settings).__name__}.")
+def _build_ensemble(settings: Tomotwin100Settings, structures: Sequence[Path]) -> Ensemble:
     if structures:
         return _mix_structures(settings, structures)
     complexes = procedural_complexes(settings.n_structures)
@@ -161,35 +155,11 @@ RECIPE = Recipe(
     sources="procedural complexes of this package with the published masses (BSD-3-Clause)",
     alternatives="structure files, a folder of them, or entries of the wwPDB (CC0 1.0) as rcsb:ID ...",
     settings=Tomotwin100Settings,
-    presets={
-        "tiny": {
-            "box_size": 32,
-            "pixel_size": 18.0,
-            "resolution": 18.0,
-            "n_structures": 10,
-            "images_per_structure": 100,
-            "n_queries": 20,
-            "snr": 0.5,
-        },
-        "lite": {
-            "box_size": 64,
-            "pixel_size": 9.0,
-            "resolution": 9.0,
-            "n_structures": 20,
-            "images_per_structure": 500,
-            "snr": 0.1,
-        },
-        # Published volumes are made at 256 voxels of 2.25 Å. At a resolution of 4.5 Å a Gaussian is as wide in
-        # voxels of that grid as in the antibody sets (3.0 Å on 1.5 Å); at 3 Å it would be undersampled.
-        "paper": {
-            "box_size": 128,
-            "pixel_size": 4.5,
-            "resolution": 4.5,
-            "snr": 0.01,
-            "snr_pixel_size": 2.25,
-            "noise_level": "structure",
-        },
-    },
+    presets=make_presets(
+        tiny={"pixel_size": 18.0, "resolution": 18.0, "n_structures": 10, "images_per_structure": 100},
+        lite={"pixel_size": 9.0, "resolution": 9.0, "n_structures": 20, "images_per_structure": 500},
+        paper={"pixel_size": 4.5, "resolution": 4.5, "snr_pixel_size": 2.25, "noise_level": "structure"},
+    ),
     ensemble=_build_ensemble,
     series={"structures": ("n_structures", (10, 25, 50, 75, 100))},
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 from cryobench._errors import FormatError
 from cryobench.data import Dataset, Reconstruction
 from cryobench.io.store import load_reconstruction, save_reconstruction
-from cryobench.metrics.evaluate import check_particles
+from cryobench.metrics.metric import check_particles
 
 
 def load_run(folder: str | Path) -> Reconstruction:

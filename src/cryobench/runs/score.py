@@ -13,8 +13,8 @@ from cryobench.data import Dataset, Reconstruction, Scores
 from cryobench.io.adoption.masks import read_mask
 from cryobench.io.folders.alignment_store import load_alignments, save_alignments
 from cryobench.io.store import load_dataset, load_reconstruction, load_scores
-from cryobench.metrics.evaluate import check_grid, check_mask, check_particles, compares_volumes, score
-from cryobench.metrics.metric import reads
+from cryobench.metrics.evaluate import check_grid, check_mask, compares_volumes, score
+from cryobench.metrics.metric import check_particles, reads
 from cryobench.metrics.registry import get_metric, list_metrics
 from cryobench.metrics.volumes.frames import VERSION, Align, Frame, find_frame
 from cryobench.reconstruction.decoders import with_decoder

@@ -7,9 +7,9 @@ The toy data set has three states, and is made by plain sums of Gaussians (``tes
 package's own projector. A method provides settings with which it takes about a second (``Method.small``).
 """
 
-from cryobench.testing.decoders import check_decoder
-from cryobench.testing.importers import check_importer
-from cryobench.testing.methods import METHOD_LAWS, check_method
-from cryobench.testing.metrics import METRIC_LAWS, check_metric
-
-__all__ = ["METHOD_LAWS", "METRIC_LAWS", "check_decoder", "check_importer", "check_method", "check_metric"]
+from cryobench.testing.decoders import check_decoder as check_decoder
+from cryobench.testing.importers import check_importer as check_importer
+from cryobench.testing.methods import METHOD_LAWS as METHOD_LAWS
+from cryobench.testing.methods import check_method as check_method
+from cryobench.testing.metrics import METRIC_LAWS as METRIC_LAWS
+from cryobench.testing.metrics import check_metric as check_metric

@@ -7,12 +7,16 @@ import pytest
 
 from cryobench.data import Dataset, IndexedVolumes, Reconstruction
 from cryobench.methods import get_method
-from cryobench.metrics import fsc, fsc_auc
+from cryobench.metrics import FscCurve, fsc, fsc_auc
 from cryobench.metrics.volumes import query_pairs
-from cryobench.metrics.volumes.deviations import deviation_fsc, find_moments
+from cryobench.metrics.volumes.deviations import Moments, correlate_deviations, find_moments
 from cryobench.metrics.volumes.heterogeneity import HeterogeneityFsc, heterogeneity_fsc
-from cryobench.metrics.volumes.query_pairs import pair_arrays
-from cryobench.metrics.volumes.variance_mask import correlate_best_map, make_variance_mask, variance_fsc
+from cryobench.metrics.volumes.query_pairs import QueryPairs
+from cryobench.metrics.volumes.variance_mask import (
+    correlate_best_map,
+    correlate_where_varying,
+    make_variance_mask,
+)
 from toy import toy_dataset
 
 SIZES = [14, 15]
@@ -29,6 +33,19 @@ def quarter_turned(volume: np.ndarray) -> np.ndarray:
     return np.fft.ifftn(np.fft.fftn(volume) * 1j * side).real
 
 
+def moments_of(volumes: np.ndarray, true_volumes: np.ndarray, states: np.ndarray) -> Moments:
+    """Moments of volumes with the true volumes of their states."""
+    rows = np.arange(len(states))
+    sources = IndexedVolumes(volumes, rows), IndexedVolumes(true_volumes, np.arange(len(true_volumes)))
+    return find_moments(QueryPairs(rows, rows, states, *sources))
+
+
+def deviation_curves(moments: Moments, mask: np.ndarray | None = None) -> dict[int, FscCurve]:
+    """FSC of the deviation of every volume whose true volume deviates, by its row."""
+    of_rows = correlate_deviations(moments, {"": mask})
+    return {int(moments.pairs.particles[row]): curves[""] for row, curves in of_rows}
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_deviations_turned_in_phase_score_the_cosine(rng: np.random.Generator, size: int) -> None:
     """Exact in every shell, whatever the rigid part, its error, the scale and the constant."""
@@ -38,9 +55,9 @@ def test_deviations_turned_in_phase_score_the_cosine(rng: np.random.Generator, s
     rigid, wrong_rigid = 30 * rng.standard_normal((2, size, size, size))
     turned = np.stack([np.cos(angle) * one + np.sin(angle) * quarter_turned(one) for one in deviations])
     volumes = (0.02 * (wrong_rigid + turned) + 1.5).astype(np.float32)
-    curves = deviation_fsc(volumes, (rigid + deviations).astype(np.float32), np.arange(5))
-    for curve in curves:
-        assert curve is not None
+    curves = deviation_curves(moments_of(volumes, (rigid + deviations).astype(np.float32), np.arange(5)))
+    assert sorted(curves) == list(range(5))
+    for curve in curves.values():
         np.testing.assert_allclose(curve.values, np.cos(angle), atol=2e-4)
         assert fsc_auc(curve, normalised=True) == pytest.approx(np.cos(angle), abs=1e-4)
 
@@ -50,11 +67,11 @@ def test_deviations_are_those_from_the_mean_over_queries_not_over_states(rng: np
     states = np.array([0, 2, 2, 2, 0, 1])
     volumes = rng.standard_normal((6, 12, 12, 12)).astype(np.float32)
     mask = rng.random((12, 12, 12)).astype(np.float32)
-    curves = deviation_fsc(volumes, true_volumes, states, mask)
+    curves = deviation_curves(moments_of(volumes, true_volumes, states), mask)
+    assert sorted(curves) == list(range(6))
     of_queries = true_volumes[states]
-    for row, curve in enumerate(curves):
+    for row, curve in curves.items():
         expected = fsc(volumes[row] - volumes.mean(axis=0), of_queries[row] - of_queries.mean(axis=0), mask)
-        assert curve is not None
         np.testing.assert_allclose(curve.values[2:], expected.values[2:], atol=1e-5)
         np.testing.assert_array_equal(curve.values[:2], curve.values[2])
 
@@ -63,7 +80,7 @@ def test_deviations_are_those_from_the_mean_over_queries_not_over_states(rng: np
 def test_no_single_map_beats_the_best_one_and_it_is_attained(rng: np.random.Generator, size: int) -> None:
     true_volumes = (rng.standard_normal((4, size, size, size)) + rng.standard_normal((size,) * 3)).astype(np.float32)
     states = np.array([0, 1, 1, 2, 3])
-    moments = find_moments(pair_arrays(true_volumes[states], true_volumes, states))
+    moments = moments_of(true_volumes[states], true_volumes, states)
     mask = make_variance_mask(moments.true_variance, 2.0, enclosed_variance=0.6).values.numpy()
     best = correlate_best_map(moments, mask)
     one_state = np.repeat(true_volumes[:1], len(states), axis=0)
@@ -75,8 +92,9 @@ def test_no_single_map_beats_the_best_one_and_it_is_attained(rng: np.random.Gene
         inside = (np.round(radius**2) >= (shell - 1) ** 2) & (np.round(radius**2) < shell**2)
         unit = [one[inside] / np.linalg.norm(one[inside]) for one in spectra]
         assert best.values[shell] == pytest.approx(np.linalg.norm(np.sum(unit, axis=0)) / len(states), abs=1e-5)
-    curves, _ = variance_fsc(one_state, true_volumes, states, mask)
-    assert (np.mean([curve.values for curve in curves if curve is not None], axis=0) <= best.values + 1e-6).all()
+    curves = [curve for _, curve in correlate_where_varying(moments_of(one_state, true_volumes, states), mask)]
+    assert len(curves) == len(states)
+    assert (np.mean([curve.values for curve in curves], axis=0) <= best.values + 1e-6).all()
 
 
 def test_variance_mask_holds_what_varies_and_is_soft() -> None:
@@ -204,9 +222,8 @@ def test_masks_are_recorded(toy, controls) -> None:
     assert set(table["mask"]) == {"none", "mask"}
     assert set(scores.curves["variance-fsc"]["mask"]) == {"variance"}
     assert len(table) == 2 * len(toy.queries) * 12
-    given = heterogeneity_fsc(controls["truth"], toy, variance_mask=np.ones((24,) * 3, np.float32), mask=None)
-    assert given.context["variance_mask_sha256"] != context["variance_mask_sha256"]
-    assert "deviation-fsc-auc-masked" not in given.scores
+    unmasked = dataclasses.replace(toy, particles=dataclasses.replace(toy.particles, mask=None))
+    assert "deviation-fsc-auc-masked" not in heterogeneity_fsc(controls["truth"], unmasked).scores
 
 
 def test_queries_without_a_state_or_a_deviation_are_left_out_and_counted(toy, controls) -> None:
@@ -221,8 +238,7 @@ def test_queries_without_a_state_or_a_deviation_are_left_out_and_counted(toy, co
     generator = np.random.default_rng(0)
     middle, step = generator.standard_normal((2, 8, 8, 8)).astype(np.float32)
     row = np.stack([middle - step, middle, middle + step])
-    curves = deviation_fsc(row, row, np.arange(3))
-    assert [curve is None for curve in curves] == [False, True, False]
+    assert sorted(deviation_curves(moments_of(row, row, np.arange(3)))) == [0, 2]
 
 
 def test_without_heterogeneity_it_is_not_measured_and_says_why(toy, controls) -> None:
@@ -239,12 +255,8 @@ def test_without_heterogeneity_it_is_not_measured_and_says_why(toy, controls) ->
 
 
 def test_what_does_not_fit_is_refused(toy, controls) -> None:
-    with pytest.raises(ValueError, match=r"the variance mask has shape \(5, 5, 5\)"):
-        heterogeneity_fsc(controls["truth"], toy, variance_mask=np.ones((5, 5, 5)))
     broken = changed(controls["truth"], lambda volume: volume + np.nan)
     with pytest.raises(ValueError, match="holds NaN"):
         heterogeneity_fsc(broken, toy)
     with pytest.raises(ValueError, match="at least 6 voxels"):
-        deviation_fsc(np.zeros((2, 4, 4, 4)), np.zeros((2, 4, 4, 4)), np.arange(2))
-    with pytest.raises(ValueError, match="got 0 to 2"):
-        deviation_fsc(np.zeros((2, 8, 8, 8)), np.zeros((2, 8, 8, 8)), np.array([0, 2]))
+        moments_of(np.zeros((2, 4, 4, 4), np.float32), np.zeros((2, 4, 4, 4), np.float32), np.arange(2))

@@ -205,7 +205,7 @@ def test_why_it_is_not_measured() -> None:
     reason = metric.explain_missing(embedded(np.zeros((20, 1))), labelled_dataset(np.arange(20)))
     assert "20 particles have 20 states" in (reason or "")
     assert "true states" in (metric.explain_missing(classified(two), labelled_dataset(np.full(20, -1))) or "")
-    with pytest.raises(ValueError, match="20 particles, labelled has 19"):
+    with pytest.raises(ValueError, match="20 particles, but labelled has 19"):
         metric.measure(classified(two), labelled_dataset(two[:19]))
     with pytest.raises(ValueError, match="hold NaN"):
         metric.measure(embedded(np.full((20, 2), np.nan)), labelled_dataset(two))

@@ -234,6 +234,6 @@ def test_bad_input_is_refused(rng: np.random.Generator) -> None:
     with pytest.raises(ValueError, match="no state has the 20 particles"):
         pose_error(true, true, states=np.zeros(10, int))
     data = labelled_dataset(np.zeros(9, int), rotations=true[:9], shifts=np.zeros((9, 2)))
-    with pytest.raises(ValueError, match="has 10 particles, labelled has 9"):
+    with pytest.raises(ValueError, match="rotations of 10 particles, but labelled has 9"):
         Poses().measure(posed(true, np.zeros((10, 2))), data)
     assert "needs poses" in (Poses().explain_missing(Reconstruction(np.arange(1)), data) or "")

@@ -8,18 +8,9 @@
 ``conformers``  the whole antibody, with the pose of the Fab
 """
 
-from cryobench.atoms.linker.chain import FabLinker
-from cryobench.atoms.linker.coil import Basin, LinkerDihedrals, classify_residues, draw_dihedrals
-from cryobench.atoms.linker.conformers import CLASH_DISTANCE, MAX_TRIES, Conformer, LinkerSampler
-
-__all__ = [
-    "CLASH_DISTANCE",
-    "MAX_TRIES",
-    "Basin",
-    "Conformer",
-    "FabLinker",
-    "LinkerDihedrals",
-    "LinkerSampler",
-    "classify_residues",
-    "draw_dihedrals",
-]
+from cryobench.atoms.linker.chain import FabLinker as FabLinker
+from cryobench.atoms.linker.coil import draw_dihedrals as draw_dihedrals
+from cryobench.atoms.linker.conformers import CLASH_DISTANCE as CLASH_DISTANCE
+from cryobench.atoms.linker.conformers import MAX_TRIES as MAX_TRIES
+from cryobench.atoms.linker.conformers import Conformer as Conformer
+from cryobench.atoms.linker.conformers import LinkerSampler as LinkerSampler

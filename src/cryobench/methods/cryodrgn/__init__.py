@@ -59,8 +59,7 @@ Deviations of the search, with reasons:
   for its cost and accuracy.
 """
 
-from cryobench.methods.cryodrgn.cryodrgn import Cryodrgn
-from cryobench.methods.cryodrgn.cryodrgn2 import Cryodrgn2
-from cryobench.methods.cryodrgn.settings import Cryodrgn2Settings, CryodrgnSettings
-
-__all__ = ["Cryodrgn", "Cryodrgn2", "Cryodrgn2Settings", "CryodrgnSettings"]
+from cryobench.methods.cryodrgn.cryodrgn import Cryodrgn as Cryodrgn
+from cryobench.methods.cryodrgn.cryodrgn2 import Cryodrgn2 as Cryodrgn2
+from cryobench.methods.cryodrgn.settings import Cryodrgn2Settings as Cryodrgn2Settings
+from cryobench.methods.cryodrgn.settings import CryodrgnSettings as CryodrgnSettings

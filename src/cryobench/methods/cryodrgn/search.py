@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench.compute import Compute
@@ -44,7 +45,7 @@ class AbInitioTraining(AutoencoderTraining):
         self._descend(residual)
         return {"loss": residual.detach(), "residual": residual.detach(), "kl": torch.zeros(())}
 
-    def place(self, batch: NetworkBatch, latents: Tensor, step: int) -> NetworkBatch:
+    def place(self, batch: NetworkBatch, latents: Float[Tensor, "b k"], step: int) -> NetworkBatch:
         """Batch at the latest poses; in some epochs, after a search with these latents."""
         epoch, within = divmod(step - self.n_lead, self.batches.steps_per_epoch)
         if epoch % self._every == 0:

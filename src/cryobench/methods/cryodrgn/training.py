@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from cryobench.compute import Compute
@@ -102,7 +102,7 @@ class AutoencoderTraining(Training[NetworkImages]):
             self.poses.step(rows, moved.grad)
         return {"loss": loss.detach(), "residual": residual.detach(), "kl": divergence.detach()}
 
-    def place(self, batch: NetworkBatch, latents: Tensor, step: int) -> NetworkBatch:
+    def place(self, batch: NetworkBatch, latents: Float[Tensor, "b k"], step: int) -> NetworkBatch:
         """Batch at the poses at which slices are compared, after encoding."""
         return batch
 
@@ -113,7 +113,7 @@ class AutoencoderTraining(Training[NetworkImages]):
         self.team.sum_gradients([*(each for each in self.model.parameters() if each.grad is not None), *others])
         self._optimiser.step()
 
-    def latents(self, indices: np.ndarray) -> Tensor:
+    def latents(self, indices: Int[np.ndarray, "b"]) -> Float[Tensor, "b k"]:
         """Posterior means (b, k)."""
         parts = np.split(indices, range(CHUNK, len(indices), CHUNK))
         return torch.cat([self.embed(part)[0] for part in parts])
@@ -129,7 +129,7 @@ class AutoencoderTraining(Training[NetworkImages]):
             self.poses.steps = max(done - self._first_moved, 0)
 
     @torch.no_grad()
-    def embed(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
+    def embed(self, indices: Int[np.ndarray, "b"]) -> tuple[Float[Tensor, "b k"], Float[Tensor, "b k"]]:
         """Means and log-variances (b, k) of the posteriors of some particles."""
         batch = self.images.load(indices)
         if self.poses is not None:
@@ -138,7 +138,7 @@ class AutoencoderTraining(Training[NetworkImages]):
         with self.autocast():
             return self.model.encoder(batch.hartley())
 
-    def embed_all(self) -> tuple[np.ndarray, np.ndarray]:
+    def embed_all(self) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n k"]]:
         """Means and log-variances (n, k) of the posteriors of all particles."""
         found = [self.embed(indices) for indices in self.images.particles.chunks(CHUNK)]
         means, log_variances = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))

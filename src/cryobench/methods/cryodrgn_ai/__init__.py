@@ -36,8 +36,7 @@ Slices are sampled on rings instead of rotated bilinearly, the CTF is applied af
 parents are compared once, radii end at (D − 1) // 2, and ``search="anchors"`` is ours, off by default.
 """
 
-from cryobench.methods.cryodrgn_ai.ab_initio import CryodrgnAi
-from cryobench.methods.cryodrgn_ai.cryodrgn_ai import CryodrgnAiFixed
-from cryobench.methods.cryodrgn_ai.settings import CryodrgnAiAbInitioSettings, CryodrgnAiSettings
-
-__all__ = ["CryodrgnAi", "CryodrgnAiAbInitioSettings", "CryodrgnAiFixed", "CryodrgnAiSettings"]
+from cryobench.methods.cryodrgn_ai.ab_initio import CryodrgnAi as CryodrgnAi
+from cryobench.methods.cryodrgn_ai.cryodrgn_ai import CryodrgnAiFixed as CryodrgnAiFixed
+from cryobench.methods.cryodrgn_ai.settings import CryodrgnAiAbInitioSettings as CryodrgnAiAbInitioSettings
+from cryobench.methods.cryodrgn_ai.settings import CryodrgnAiSettings as CryodrgnAiSettings

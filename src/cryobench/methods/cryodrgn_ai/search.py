@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench.compute import Compute
@@ -36,7 +37,7 @@ class AbInitioTraining(HypervolumeTraining):
         self.searched = SearchedPoses(images, network, settings, self.team, learning_rate=rate)
 
     def place(
-        self, batch: NetworkBatch, latents: Tensor, step: int
+        self, batch: NetworkBatch, latents: Float[Tensor, "b k"], step: int
     ) -> tuple[NetworkBatch, Sequence[tuple[Tensor, PoseTable]]]:
         """Random poses before the first epoch, then those of a search, then rows of the table."""
         if step < self.n_lead:

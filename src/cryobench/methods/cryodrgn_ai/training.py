@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench.compute import Compute
@@ -91,12 +92,12 @@ class HypervolumeTraining(Training[NetworkImages]):
         return {"loss": loss.detach(), "residual": residual.detach()}
 
     def place(
-        self, batch: NetworkBatch, latents: Tensor, step: int
+        self, batch: NetworkBatch, latents: Float[Tensor, "b k"], step: int
     ) -> tuple[NetworkBatch, Sequence[tuple[Tensor, PoseTable]]]:
         """Batch at the poses at which slices are compared, and the rows of tables updated by its gradients."""
         return batch, ()
 
-    def latents(self, indices: np.ndarray) -> Tensor:
+    def latents(self, indices: Int[np.ndarray, "b"]) -> Float[Tensor, "b k"]:
         """Rows (b, k) of the table."""
         return self.table.peek(torch.from_numpy(indices).to(self.device))
 

@@ -38,7 +38,5 @@ Deviations, and choices where nothing is published:
 * All particles are used, not a multiple of 1,000; the contrast α_i of an image is one.
 """
 
-from cryobench.methods.flex_3d.flex import Flex3D
-from cryobench.methods.flex_3d.settings import Flex3DSettings
-
-__all__ = ["Flex3D", "Flex3DSettings"]
+from cryobench.methods.flex_3d.flex import Flex3D as Flex3D
+from cryobench.methods.flex_3d.settings import Flex3DSettings as Flex3DSettings

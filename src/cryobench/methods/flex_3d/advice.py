@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+from jaxtyping import Float
 
 from cryobench.methods.flex_3d.motion_findings import Strain
 from cryobench.methods.flex_3d.settings import RANGE, Flex3DSettings
@@ -16,9 +17,9 @@ _TAIL = 0.25
 
 
 def advise(
-    latents: np.ndarray,
+    latents: Float[np.ndarray, "n k"],
     strain: Strain,
-    curve: np.ndarray,
+    curve: Float[np.ndarray, "s"],
     pixel_size: float,
     settings: Flex3DSettings,
 ) -> Iterator[str]:

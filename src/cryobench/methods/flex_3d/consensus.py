@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench.fourier import fft_volume, frequency_grid, ifft_volume
@@ -30,12 +30,12 @@ class Consensus:
     """(radius + 1,) mean CTF² of each shell."""
 
     @property
-    def volume(self) -> Tensor:
+    def volume(self) -> Float[Tensor, "z y x"]:
         """Mean volume (z, y, x) of the half-sets."""
         return self.halves.mean(0)
 
 
-def find_consensus(passes: Passes, halves: np.ndarray, mask: Tensor) -> Consensus:
+def find_consensus(passes: Passes, halves: Int[np.ndarray, "n"], mask: Float[Tensor, "z y x"]) -> Consensus:
     """Regularised back-projection of each half (n,) 0 or 1, in a mask, and the power of its residuals."""
     sums = sum_classes(passes, np.eye(2, dtype=np.float32)[halves], passes.mean_power)
     volumes, _ = solve_volumes(sums, mask=mask)

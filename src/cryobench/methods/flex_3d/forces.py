@@ -41,7 +41,7 @@ class Forces:
     """(c, v, 3) in cells."""
     band: Band
 
-    def measure(self, seed: int, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
+    def measure(self, seed: int, progress: Progress) -> tuple[Float[np.ndarray, "n c"], Float[np.ndarray, "n c"]]:
         """Forces (n, c) of the images, and of as many images of noise."""
         found, noise, n = [], [], len(self.images)
         with progress.task("forces of images", total=n) as task:

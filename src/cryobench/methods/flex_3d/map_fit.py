@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench.fourier import shell_indices
@@ -38,7 +39,7 @@ class Imaging:
     band: Band
 
     @torch.no_grad()
-    def places(self, rotations: Tensor, latents: Tensor) -> Tensor:
+    def places(self, rotations: Float[Tensor, "b 3 3"], latents: Float[Tensor, "b k"]) -> Float[Tensor, "b v 2"]:
         """Positions (b, v, 2) of the vertices in the images of particles."""
         moved = self.mesh.rest.to(rotations.device).expand(len(latents), -1, -1)
         if self.flow is not None:
@@ -75,8 +76,8 @@ class MapFit(Iteration[MapState]):
         passes: Passes,
         imaging: Imaging,
         consensus: Consensus,
-        halves: np.ndarray,
-        latents: np.ndarray,
+        halves: Int[np.ndarray, "n"],
+        latents: Float[np.ndarray, "n k"],
         steps: int,
     ) -> None:
         self._passes, self._imaging, self._consensus = passes, imaging, consensus

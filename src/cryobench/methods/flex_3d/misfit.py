@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -34,7 +34,7 @@ class Band:
     def __len__(self) -> int:
         return len(self.disc.index) - 1
 
-    def weights(self, device: torch.device | str) -> Tensor:
+    def weights(self, device: torch.device | str) -> Float[Tensor, "p"]:
         """(p,) 1 / σ²; zero for the zero frequency."""
         weights = 1 / self.noise
         weights[0] = 0
@@ -44,14 +44,14 @@ class Band:
         """C / h, from CTFs whose first entries, including the zero frequency, are those of the band."""
         return ctf[:, : len(self.disc.index)] * _inverse_response(self.disc).to(ctf.device)
 
-    def of_batch(self, batch: NetworkBatch) -> tuple[Tensor, Tensor]:
+    def of_batch(self, batch: NetworkBatch) -> tuple[Float[Tensor, "b p"], Complex[Tensor, "b p"]]:
         """Gain and data (b, p) of prepared images; both are zero at the zero frequency."""
         count = len(self)
         data = torch.view_as_complex(batch.data[:, :count].contiguous())
         gain, data = (torch.nn.functional.pad(each, (1, 0)) for each in (batch.ctf[:, :count], data))
         return self.gain(gain), data
 
-    def adjoint(self, packed: Tensor) -> Tensor:
+    def adjoint(self, packed: Complex[Tensor, "n p"]) -> Float[Tensor, "n s s"]:
         """Images (n, s, s): gradient by the pixels, given that by their spectra, ``packed`` (n, p); see ``misfit``.
 
         The zero frequency must be zero.
@@ -59,7 +59,7 @@ class Band:
         return self.disc.to_images(packed).mul_(self.disc.box_size**2)
 
 
-def make_band(box_size: int, radius: int, noise: np.ndarray) -> Band:
+def make_band(box_size: int, radius: int, noise: Float[np.ndarray, "s"]) -> Band:
     """The band up to a radius of a box, given the noise (s,) of its shells."""
     return Band(_disc(FINENESS * box_size, radius), noise)
 
@@ -73,8 +73,12 @@ def place_vertices(
 
 
 def misfit(
-    images: Float[Tensor, "n s s"], gain: Float[Tensor, "n p"], data: Tensor, weights: Float[Tensor, "p"], band: Band
-) -> Tensor:
+    images: Float[Tensor, "n s s"],
+    gain: Float[Tensor, "n p"],
+    data: Complex[Tensor, "n p"],
+    weights: Float[Tensor, "p"],
+    band: Band,
+) -> Float[Tensor, ""]:
     """The sum of the module, differentiable by the images.
 
     ``data`` (n, p) complex64.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
@@ -33,7 +34,12 @@ class Strain:
 
 
 def show_motion(
-    flow: FlowNetwork, body: Body, values: Tensor, latents: np.ndarray, volume: np.ndarray, pixel_size: float
+    flow: FlowNetwork,
+    body: Body,
+    values: Float[Tensor, "m"],
+    latents: Float[np.ndarray, "n k"],
+    volume: Float[np.ndarray, "z y x"],
+    pixel_size: float,
 ) -> Motion:
     """Displacements in 11 steps along each axis, from the 2nd to the 98th percentile, the others at their median."""
     steps = np.repeat(np.repeat(np.median(latents, axis=0)[None, None], latents.shape[1], 0), _FRAMES, 1)
@@ -57,7 +63,7 @@ def show_motion(
     )
 
 
-def show_density(latents: np.ndarray, noise: float) -> LatentDensity:
+def show_density(latents: Float[np.ndarray, "n k"], noise: float) -> LatentDensity:
     """Kernel density of the first two latents on a grid over their range, with at least the width of their noise."""
     used = latents[:, : min(2, latents.shape[1])].astype(np.float64)
     points = _POINTS[used.shape[1]]
@@ -72,7 +78,9 @@ def show_density(latents: np.ndarray, noise: float) -> LatentDensity:
 
 
 @torch.no_grad()
-def measure_strain(flow: FlowNetwork, body: Body, values: Tensor, latents: np.ndarray) -> Strain:
+def measure_strain(
+    flow: FlowNetwork, body: Body, values: Float[Tensor, "m"], latents: Float[np.ndarray, "n k"]
+) -> Strain:
     """Strain of particles evenly spaced in the table."""
     chosen = np.unique(np.linspace(0, len(latents) - 1, min(len(latents), _SAMPLE)).astype(int))
     mesh, device = body.mesh, values.device

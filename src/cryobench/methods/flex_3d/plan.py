@@ -1,6 +1,7 @@
 """Checks and plans before any computation: number of particles, initial latents, memory."""
 
 import numpy as np
+from jaxtyping import Float
 
 from cryobench._errors import FormatError
 from cryobench.compute import Compute
@@ -37,7 +38,7 @@ def check_sizes(particles: Particles, settings: Flex3DSettings, n_workers: int) 
         raise ValueError("freeze_latents keeps given latents, but none are given: set initial_latents to a file.")
 
 
-def read_latents(n: int, settings: Flex3DSettings) -> np.ndarray | None:
+def read_latents(n: int, settings: Flex3DSettings) -> Float[np.ndarray, "n k"] | None:
     """Latents (n, k) float32 from the file named by settings, scaled to the range; None where none is named.
 
     FormatError if it does not hold n rows of at least K finite numbers.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float
 from scipy import ndimage
 from torch import Tensor
 
@@ -34,7 +35,9 @@ class Body:
     """(t,) float32, rigidity of the elements."""
 
 
-def find_region(particles: Particles, consensus: Tensor) -> tuple[np.ndarray, tuple[str, ...]]:
+def find_region(
+    particles: Particles, consensus: Float[Tensor, "z y x"]
+) -> tuple[Bool[np.ndarray, "z y x"], tuple[str, ...]]:
     """Region (z, y, x) bool that may contain density, and notes for the user.
 
     It is the data set's mask, or, without one, the consensus at 10 Å, dilated by 2 Å. ValueError if it is
@@ -63,7 +66,11 @@ def find_region(particles: Particles, consensus: Tensor) -> tuple[np.ndarray, tu
 
 
 def make_body(
-    particles: Particles, training: Particles, region: np.ndarray, consensus: Tensor, settings: Flex3DSettings
+    particles: Particles,
+    training: Particles,
+    region: Bool[np.ndarray, "z y x"],
+    consensus: Float[Tensor, "z y x"],
+    settings: Flex3DSettings,
 ) -> Body:
     """Mesh over a region, its voxels, and the weights of its elements by the density of the consensus.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from cryobench.compute import Compute
@@ -123,7 +124,7 @@ class Flex3DTraining(Training):
             "centring": centring.detach(),
         }
 
-    def latents(self, indices: np.ndarray) -> Tensor:
+    def latents(self, indices: Int[np.ndarray, "b"]) -> Float[Tensor, "b k"]:
         """Rows (b, k) of the table."""
         return self.table.values[torch.from_numpy(indices).to(self.device)]
 

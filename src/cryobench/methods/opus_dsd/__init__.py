@@ -53,7 +53,5 @@ Deviations, with reasons:
 * A volume is the template at the grid of the crop, by the same trilinear sampling as in the comparison with images.
 """
 
-from cryobench.methods.opus_dsd.opus_dsd import OpusDsd
-from cryobench.methods.opus_dsd.settings import OpusDsdSettings
-
-__all__ = ["OpusDsd", "OpusDsdSettings"]
+from cryobench.methods.opus_dsd.opus_dsd import OpusDsd as OpusDsd
+from cryobench.methods.opus_dsd.settings import OpusDsdSettings as OpusDsdSettings

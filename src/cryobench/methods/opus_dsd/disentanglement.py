@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench.methods.opus_dsd.settings import OpusDsdSettings
@@ -60,7 +60,7 @@ class LatentPool:
         For the draws, each of which depends only on the step.
     """
 
-    def __init__(self, bins: np.ndarray, sizes: PoolSizes, seed: int) -> None:
+    def __init__(self, bins: Int[np.ndarray, "n"], sizes: PoolSizes, seed: int) -> None:
         self._bins, self.sizes, self._seed = bins, sizes, seed
         self._members = {int(number): np.flatnonzero(bins == number) for number in np.unique(bins)}
 
@@ -69,7 +69,7 @@ class LatentPool:
         """Number of views that have particles."""
         return len(self._members)
 
-    def draw(self, indices: np.ndarray, step: int) -> tuple[np.ndarray, np.random.Generator]:
+    def draw(self, indices: Int[np.ndarray, "b"], step: int) -> tuple[Int[np.ndarray, "p"], np.random.Generator]:
         """(p,) particles of other views than that of a batch, and a generator for further draws of this step."""
         generator = stream(self._seed, "latent pool", step)
         own = set(np.unique(self._bins[indices]).tolist())
@@ -82,7 +82,7 @@ class LatentPool:
 
 def disentangle(
     latents: Float[Tensor, "b k"], pool: Float[Tensor, "p k"], sizes: PoolSizes, generator: np.random.Generator
-) -> Tensor:
+) -> Float[Tensor, ""]:
     """The prior, a scalar differentiable by the latents of a batch; 0 for an empty pool."""
     total = latents.sum() * 0
     if len(pool):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from scipy import ndimage
 
 from cryobench._progress import Progress
@@ -18,7 +19,9 @@ _DILATION, _EDGE = 2.0, 3.0
 """Box of the consensus, in voxels."""
 
 
-def find_region(particles: Particles, progress: Progress | None = None) -> tuple[np.ndarray, tuple[str, ...]]:
+def find_region(
+    particles: Particles, progress: Progress | None = None
+) -> tuple[Float[np.ndarray, "z y x"], tuple[str, ...]]:
     """Mask (z, y, x) in [0, 1] on the grid of the particles, and notes for the user.
 
     ValueError as ``draw_consensus``.

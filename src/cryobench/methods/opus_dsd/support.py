@@ -58,7 +58,7 @@ class Support:
         return volumes[(slice(None), *self.bounds)]
 
 
-def make_support(mask: np.ndarray, sizes: GridSizes, pixel_size: float) -> Support:
+def make_support(mask: Float[np.ndarray, "z y x"], sizes: GridSizes, pixel_size: float) -> Support:
     """Support of a mask (z, y, x) on the grid of the compared images, of ``pixel_size`` Å."""
     first = sizes.render // 2 - sizes.crop // 2
     middle = (slice(first, first + sizes.crop),) * 3

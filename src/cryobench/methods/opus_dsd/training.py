@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from cryobench.compute import Compute
@@ -71,7 +71,7 @@ class OpusTraining(Training[RealSpaceImages]):
         model: Autoencoder,
         images: RealSpaceImages,
         support: Support,
-        rotations: np.ndarray,
+        rotations: Float[np.ndarray, "n 3 3"],
         settings: OpusDsdSettings,
         compute: Compute,
         seed: int,
@@ -126,14 +126,14 @@ class OpusTraining(Training[RealSpaceImages]):
         self._remember(batch.indices, codes.detach())
         return self._report(sums, count, area, of_latents.detach(), divergence.detach(), prior.detach())
 
-    def latents(self, indices: np.ndarray) -> Tensor:
+    def latents(self, indices: Int[np.ndarray, "b"]) -> Float[Tensor, "b k"]:
         """Posterior means (b, K), from unaugmented images."""
         size = min(self._settings.batch_size, CHUNK)
         parts = np.split(indices, range(size, len(indices), size))
         return torch.cat([self.embed(part)[0] for part in parts])
 
     @torch.no_grad()
-    def embed(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
+    def embed(self, indices: Int[np.ndarray, "b"]) -> tuple[Float[Tensor, "b k"], Float[Tensor, "b k"]]:
         """Means and log-deviations (b, K) of the posteriors of some particles."""
         batch, k = self.images.load(indices), self._settings.z_dim
         mean, log_deviation = self._encode(batch.images, batch.rotations)

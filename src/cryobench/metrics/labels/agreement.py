@@ -41,7 +41,7 @@ from cryobench.metrics.labels.classes import (
     match_one_to_one,
     pair_states_and_classes,
 )
-from cryobench.metrics.metric import Metric, ScoreKind
+from cryobench.metrics.metric import Metric, ScoreKind, described
 from cryobench.metrics.resampling import centred_interval, resample_table
 
 LEFT_OUT = -1
@@ -256,6 +256,7 @@ def _check_integers(name: str, values: Num[np.ndarray, "n"]) -> np.ndarray:
     return values.astype(np.int64)
 
 
+@described
 class Labels(Metric):
     """Classes against true states: most probable classes, or k-means clusters of the latents where there are none.
 
@@ -270,52 +271,6 @@ class Labels(Metric):
     needs = frozenset({"true states"})
     uses = frozenset({"latents", "posteriors"})
     curves = (("confusion", "particles by true state and class, with the matching"),)
-    reference = (
-        "Hubert & Arabie 1985, doi:10.1007/BF01908075; Vinh et al., JMLR 11 (2010) 2837; Meila 2007, "
-        "doi:10.1016/j.jmva.2006.11.013"
-    )
-    question = (
-        "Do the classes of a reconstruction keep particles of one true state together and those of others apart?"
-    )
-    formula = """
-    n_sc  particles of state s in class c, n all     p = n_sc / n     H entropy, I mutual information, E[.] by chance
-    class: the most probable one; without posteriors a k-means cluster of the latents, k = number of states
-    particles that were left out: a class of their own, matched to no state
-
-    ari = (pairs kept together in both − E) / (mean of pairs together in either − E)
-    ami = (I − E[I]) / (mean(H_s, H_c) − E[I])               nmi = I / mean(H_s, H_c)
-    fmi = pairs together in both / √(pairs together in states · pairs together in classes)
-    variation-of-information = H(state | class) + H(class | state), in bits
-    label-accuracy = Σ_c n_{m(c) c} / n, m one to one (Hungarian); "-majority": m(c) most frequent state in c
-    macro-f1 = mean over states of 2 TP / (2 TP + FP + FN), by the same two matchings
-    """
-    conditions = ("posteriors or latents", "2 to 2,000 states, of several particles each")
-    calibration = (
-        "The truth: 1, and variation of information 0.",
-        "Random classes: ari and ami 0; nmi above 0, the more classes the higher; label-accuracy about 1 / number of "
-        "states for equal ones; label-accuracy-majority at least the fraction in the largest state.",
-        "One class for all: ari and ami 0, variation of information H(state).",
-        "The truth with half of the particles left out at random: label-accuracy ½, at most the coverage.",
-    )
-    invariances = (
-        "Not changed by the numbering of classes or states.",
-        "Clusters of latents: not changed by rotation, shift and scale of the whole latent; changed by the scale of "
-        "one dimension.",
-        "Majority matching does not penalise cutting a state into classes; one-to-one matching does.",
-    )
-    cost = (
-        "O(n) for the table, O(K³) for the matching, 2,000 resamples of the table for the intervals; k-means on at "
-        "most 20,000 latents. 100,000 particles, 100 states and 100 classes: 3 to 4 s."
-    )
-    limits = (
-        "Clusters of a continuum mean little: k-means cuts a circle or a line into arcs, not the states "
-        "themselves. Use neighbourhood-similarity and decodability there.",
-        "k-means uses latents unscaled: one dimension of large scale (a leak of pose or CTF) hides the others.",
-        "Majority accuracy and nmi grow with the number of classes: compare only at the same number, or read ari.",
-        "Leaving out all particles of one state, and no others, costs accuracy and F1 but not ari, ami and nmi, "
-        "since they rightly form one class. Read them together with the coverage.",
-        "Confusing two similar states costs as much as two different ones. See composition and distributions.",
-    )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
         """Reason why it cannot be measured: it needs posteriors or latents, and two states of several particles."""

@@ -21,6 +21,7 @@ from scipy.optimize import linear_sum_assignment
 
 from cryobench._one_thread import one_thread
 from cryobench.data import Dataset, GroundTruth, Reconstruction
+from cryobench.metrics.metric import check_particles
 
 STARTS = 4
 """Runs of k-means, of which the tightest is kept."""
@@ -158,13 +159,8 @@ def pair_states_and_classes(reconstruction: Reconstruction, dataset: Dataset, *,
     missing = explain_missing_classes(reconstruction, dataset.truth)
     if missing is not None or dataset.truth is None:
         raise ValueError(f"classes of {reconstruction.name} cannot be compared with states: it {missing}.")
+    check_particles(reconstruction, dataset)
     states = dataset.truth.states
-    parts = reconstruction.posteriors if reconstruction.posteriors is not None else reconstruction.latents
-    if parts is not None and len(parts) != len(states):
-        raise ValueError(
-            f"{reconstruction.name} has {len(parts)} particles, {dataset.name} has {len(states)}: "
-            "was it made from another data set?"
-        )
     n_states = len(np.unique(states[states >= 0]))
     found = _FOUND.setdefault(reconstruction, {})
     if (n_states, seed) not in found:

@@ -25,7 +25,7 @@ from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Score, Scores
 from cryobench.metrics.labels.classes import explain_missing_classes, pair_states_and_classes
 from cryobench.metrics.labels.populations import estimate_populations
-from cryobench.metrics.metric import Metric, ScoreKind
+from cryobench.metrics.metric import Metric, ScoreKind, described
 from cryobench.metrics.resampling import resample_means
 
 KINDS = (
@@ -61,6 +61,7 @@ def occupancy_error(
     return np.abs((shares - true_shares) @ occupancies)
 
 
+@described
 class Composition(Metric):
     """Error of the expected occupancy of each component, from classes matched to states of known composition.
 
@@ -74,32 +75,6 @@ class Composition(Metric):
     version = 2
     needs = frozenset({"true states"})
     uses = frozenset({"latents", "posteriors"})
-    reference = "cryobench; compare MAVEn, Kinman et al. 2023, doi:10.1038/s41596-022-00763-x"
-    question = "Are components found where they are present, and absent where they are absent?"
-    formula = """
-    o_sc  occupancy of component c in state s, 0 to 1     s(i)  true state of particle i
-    w_is  posterior of i, summed over the classes matched to state s (one to one, excess classes by majority);
-    the true population of s for a particle that was left out
-
-    error_c = mean over i of |Σ_s w_is o_sc − o_{s(i) c}|
-    occupancy-error = mean of error_c over the components in which states differ
-    """
-    conditions = ("posteriors or latents", "states of known composition that differ in a component")
-    calibration = (
-        "The truth: 0.",
-        "All particles but those of one state left out: about the chance value, as for shuffled labels.",
-        "Labels shuffled: about the mean of |o_sc − o_tc| over pairs of particles, the column chance of the items.",
-    )
-    invariances = (
-        "Not changed by the numbering of classes, nor by cutting a state into several.",
-        "Not changed by the mass of a component: each counts once.",
-    )
-    cost = "O(n K C) for n particles, K states and C components; 100,000 particles, 16 states: about a second."
-    limits = (
-        "It reads classes, not volumes: density missing from the volume of a correct class is not seen.",
-        "Components that appear together cannot be distinguished: each of them counts, so groups weigh more.",
-        "A component equal in all states is left out: its loss would not be noticed.",
-    )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
         """Reason why it cannot be measured: as for labels, or the states have the same composition."""

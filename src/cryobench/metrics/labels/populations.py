@@ -31,7 +31,7 @@ from cryobench.metrics.labels.classes import (
     match_classes,
     pair_states_and_classes,
 )
-from cryobench.metrics.metric import Metric, ScoreKind
+from cryobench.metrics.metric import Metric, ScoreKind, described
 from cryobench.metrics.resampling import centred_interval, resample_means
 from cryobench.metrics.uncertainty import RESAMPLES
 
@@ -40,30 +40,6 @@ PSEUDO_COUNT = 0.5
 
 _RESAMPLES_OF_POSTERIORS = 500
 """Fewer than where particles are counted in cells: each resample is a product of all particles and all states."""
-
-KINDS = (
-    ScoreKind(
-        "population-error",
-        "Error of state populations",
-        "",
-        "lower",
-        0.0,
-        1.0,
-        ignores_identity=True,
-        short="Population error",
-        main=True,
-    ),
-    ScoreKind(
-        "population-kl",
-        "KL divergence of state populations",
-        "nat",
-        "lower",
-        0.0,
-        float("inf"),
-        ignores_identity=True,
-        decimals=2,
-    ),
-)
 
 
 def population_error(true_populations: Float[np.ndarray, "k"], populations: Float[np.ndarray, "j"]) -> float:
@@ -139,6 +115,7 @@ def estimate_populations(
     return present, true_shares, recovered
 
 
+@described
 class Populations(Metric):
     """Recovered populations of the states against the true ones; ignores particle identity.
 
@@ -148,43 +125,33 @@ class Populations(Metric):
 
     name = "populations"
     label = "Populations of states"
-    scores = KINDS
+    scores = (
+        ScoreKind(
+            "population-error",
+            "Error of state populations",
+            "",
+            "lower",
+            0.0,
+            1.0,
+            ignores_identity=True,
+            short="Population error",
+            main=True,
+        ),
+        ScoreKind(
+            "population-kl",
+            "KL divergence of state populations",
+            "nat",
+            "lower",
+            0.0,
+            float("inf"),
+            ignores_identity=True,
+            decimals=2,
+        ),
+    )
     version = 2
     needs = frozenset({"true states"})
     uses = frozenset({"latents", "posteriors"})
     curves = (("populations", "true and recovered populations"),)
-    reference = "Krichevsky & Trofimov 1981, doi:10.1109/TIT.1981.1056331 (smoothing); total variation; cryobench"
-    question = "Are the states recovered in their true proportions?"
-    formula = """
-    true_s  fraction of the particles in state s     rec_s  sum over the classes matched to s of the mean posterior
-    classes matched to states one to one (Hungarian), excess classes by majority; n particles, K states
-    particles that were left out are in an extra state, true 0, which is one of the s
-
-    population-error = ½ Σ_s |rec_s − true_s|                      the fraction that would have to change state
-    population-kl    = Σ_s t_s ln(t_s / r_s) in nats, t and r the fractions with ½ particle added to every state
-    """
-    conditions = ("posteriors or latents", "2 to 2,000 states, of several particles each")
-    calibration = (
-        "The truth: 0.",
-        "Labels shuffled over the particles: 0 as well.",
-        "One class for all: 1 − the fraction in the largest state.",
-        "The truth with half of the particles left out: population-error ½, 1 − the coverage.",
-    )
-    invariances = (
-        "Not changed by the numbering of classes, nor by cutting a state into several.",
-        "Clusters of latents: as for labels.",
-    )
-    cost = (
-        "O(n K) time and memory for n particles and K states, and 2,000 resamples (500 of soft posteriors). 100,000 "
-        "particles, 100 states: a few seconds."
-    )
-    limits = (
-        "Ignores particle identity: read it together with the labels.",
-        "Soft posteriors of noisy images can have right populations without identifying any particle, and hard ones "
-        "of the same method wrong populations.",
-        "k-means favours clusters of equal spread: populations from clusters of latents reflect k-means too.",
-        "population-kl of a missed state is bounded only by the half particle added: about true_s ln(2 n true_s).",
-    )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
         """Reason why it cannot be measured: it needs posteriors or latents, and two states of several particles."""
@@ -217,7 +184,7 @@ class Populations(Metric):
         }
         items = pd.DataFrame({"state": present, "value": np.abs(recovered - true)[:n_present]})
         scores = {}
-        for kind in KINDS:
+        for kind in self.scores:
             value, samples = values[kind.name]
             ends = centred_interval(float(value), samples, low=kind.low, high=kind.high)
             scores[kind.name] = Score(kind.name, float(value), *ends, n=n, items=items)

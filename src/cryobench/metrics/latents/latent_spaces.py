@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
 from cryobench.data import CollectiveVariable, Dataset, GroundTruth, Reconstruction
+from cryobench.metrics.metric import check_particles
 from cryobench.rng import stream
 
 DESCRIPTIVE = frozenset({"mass", "components", "frame", "junk"})
@@ -193,11 +194,7 @@ def pair_spaces(
     space = None if truth is None else find_heterogeneity(truth)
     if latent is None or truth is None or space is None:
         raise ValueError(f"{reconstruction.name} {explain_missing_spaces(reconstruction, dataset)}.")
-    if len(latent.coordinates) != len(truth):
-        raise ValueError(
-            f"{reconstruction.name} has {latent.source} of {len(latent.coordinates)} particles, but {dataset.name} "
-            f"has {len(truth)}: was it made from another data set?"
-        )
+    check_particles(reconstruction, dataset)
     labelled = (truth.states >= 0) | ~(truth.states >= 0).any()
     placed, reached = (np.asarray(np.isfinite(of.coordinates).all(axis=1)) for of in (space, latent))
     known = labelled & placed

@@ -31,7 +31,7 @@ from cryobench.metrics.latents.latent_spaces import (
     pair_spaces,
 )
 from cryobench.metrics.latents.neighbourhood import OFFSETS, RADII, neighbourhood_similarity
-from cryobench.metrics.metric import Metric, ScoreKind, shown
+from cryobench.metrics.metric import Metric, ScoreKind, described, shown
 from cryobench.metrics.resampling import centred_interval, resample_means
 
 MOST_NEIGHBOURHOODS = 100_000
@@ -47,6 +47,7 @@ LARGEST_AVERAGED = 30
 """Largest k over which published figures average the imbalance."""
 
 
+@described
 class NeighbourhoodSimilarityMetric(Metric):
     """Fraction of each particle's nearest neighbours in truth that are also nearest in the latent, by radius.
 
@@ -85,53 +86,6 @@ class NeighbourhoodSimilarityMetric(Metric):
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
     curves = (("neighbourhood-similarity", "common neighbours by radius"),)
-    reference = (
-        "Jeon et al., CryoBench, NeurIPS 2024, arXiv:2408.05526; Boggust et al. 2022, doi:10.1145/3490099.3511122"
-    )
-    question = "Are the particles most similar in truth the nearest ones in the latent?"
-    formula = """
-    A_k(i), B_k(i)  the k particles other than i nearest to i in truth and in the latent, Euclidean distance
-    n  particles of a subset: every fifth, from five starts     radius = 100 k / n percent
-
-    similarity(k) = 100 / (n k) · Σ_i |A_k(i) ∩ B_k(i)|
-    with ties: the mean over all ways to break them (tie_averaged), and its largest value for any latent
-    (ceiling); neighbourhood-similarity-r = 100 · tie_averaged / ceiling at r %, particle by particle
-    particles without a latent have none in common: 0; they are among the A_k(i) of others but among no B_k(i)
-    neighbourhood-similarity-area = its mean over radii of 1 to 20 %, by the trapezoid rule
-    """
-    conditions = (
-        "latents or posteriors",
-        "a truth that varies: an embedding, else collective variables, else states (all equally far apart)",
-    )
-    calibration = (
-        "The truth: 100, also with ties.",
-        "A random latent: the radius itself (5 at 5 %), more where the truth is discrete (attained_chance of the "
-        "curve).",
-        "One latent for all particles: as random, since all distances tie.",
-        "The truth with half of the particles left out at random: 25 where the truth has no ties, as the others miss "
-        "half of their neighbours too, more at small radii where it is discrete. Every score is at most 100 times "
-        "the coverage.",
-    )
-    invariances = (
-        "Not changed by rotation, shift and scale of the whole latent, nor by any map that keeps the order of "
-        "distances from each particle.",
-        "Changed by the scale of one latent dimension.",
-    )
-    cost = (
-        "O(n² d / 5) time for n particles and d dimensions, exact; memory of a few numbers a particle. The published "
-        "protocol, 5 subsets of 20,000 particles, 20 radii, 8 dimensions: 15 to 20 s."
-    )
-    limits = (
-        "It depends on the scale of the latent's dimensions, which many methods leave arbitrary.",
-        "For discrete states that are all equally far apart it only tests whether a state's particles are together: "
-        "radii beyond the size of a state are uninformative.",
-        "Global shape is not seen: a circle torn into ten arcs in the wrong order keeps its small neighbourhoods.",
-        "The curve is of the assigned particles, as published, and rises where difficult ones are left out: read it "
-        "together with the coverage.",
-        "Published values count the particle itself as common but not in k, and break ties by index: see column "
-        "published of the curve. With 100 states of 1,000 particles they differ from this score.",
-        "Particles have neighbours in common: the interval, over particles, is too narrow.",
-    )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
         """Reason why it cannot be measured: it needs latents or posteriors, and a truth that varies."""
@@ -172,6 +126,7 @@ class NeighbourhoodSimilarityMetric(Metric):
         return Scores(scores, {self.name: curve}, context)
 
 
+@described
 class InformationImbalanceMetric(Metric):
     """Information of the latent and the true heterogeneity about each other, and of the latent about pose and CTF.
 
@@ -217,51 +172,6 @@ class InformationImbalanceMetric(Metric):
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
     curves = (("information-imbalance", "information imbalance by direction and number of neighbours"),)
-    reference = "Glielmo et al. 2022, doi:10.1093/pnasnexus/pgac039; Jeon et al., CryoBench, arXiv:2408.05526"
-    question = "Do distances in the latent predict those in truth and the reverse, and do they reveal pose or CTF?"
-    formula = """
-    r_ij^B  rank of particle j by distance from i in space B, 1 the nearest     A_k(i)  the k nearest to i in space A
-
-    Δ(A → B) = 2 / N · mean over i and over j in A_k(i) of r_ij^B, in random subsets of N = 2,000 particles
-
-    imbalance-latent-to-truth = mean over k of 1, 3, 10, 30 of Δ(latent → truth); likewise the others
-    to and from the truth a particle without a latent has Δ = 1, and is the farthest from all others in the latent
-    ties are averaged over all orders, independently in both spaces; pose is the 9 entries of R, CTF its z-scored
-    parameters
-    """
-    conditions = (
-        "latents or posteriors",
-        "a truth that varies: an embedding, else collective variables, else states (all equally far apart)",
-        "the scores to pose and CTF need these to be known and to vary",
-    )
-    calibration = (
-        "0: neighbours in A are neighbours in B ((k + 1) / N at least). 1: they are anywhere in B.",
-        "Latent → truth small: the latent contains the truth. Truth → latent small: it contains nothing else. A junk "
-        "dimension raises the second, a latent that folds the truth in half raises the first.",
-        "A random latent: 1 in all of them. The truth: 1 to pose and CTF, where these are independent of the state.",
-        "The truth with half of the particles left out at random: latent → truth halfway from the truth's to 1.",
-        "Published on igg-1d, digitised from a figure (truth → latent, latent → truth): RECOVAR 0.05, 0.04; cryoDRGN "
-        "0.28, 0.12.",
-    )
-    invariances = (
-        "Not changed by rotation, shift and scale of a whole space, nor by any map that keeps the order of distances "
-        "from each particle.",
-        "Changed by the scale of one latent dimension, and by k / N: compare at the same subset size.",
-    )
-    cost = (
-        "O(N² d) for a subset, exact, all k and both directions in one pass; memory of a few numbers a particle. "
-        "4,000 particles, 8 dimensions, six k: under 1 s. The whole metric on 100,000 particles (ten subsets of "
-        "2,000, and 4,000 together, against truth, pose and CTF): about 5 s."
-    )
-    limits = (
-        "To pose and CTF 1 is the target, and more is no better. A random latent reaches it: read these together "
-        "with the scores to the truth.",
-        "Scores to pose and CTF, and the curve, are of the assigned particles: read them together with the coverage.",
-        "Small k sees only the finest scale, where a noisy latent is pure noise: look at the curve over k.",
-        "For discrete truths nearly all ranks tie, so even the perfect latent has values above 0.",
-        "Published figures smear discrete truths with noise of unstated size: they agree with tie averaging only as "
-        "that noise tends to 0.",
-    )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
         """Reason why it cannot be measured: it needs latents or posteriors, and a truth that varies."""

@@ -30,7 +30,7 @@ from jaxtyping import Float, Int, Num
 
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Score, Scores
-from cryobench.metrics.metric import Metric, ScoreKind, shown
+from cryobench.metrics.metric import Metric, ScoreKind, check_particles, described, shown
 from cryobench.metrics.poses.pose_alignment import Mode, PoseAlignment, align_rotations, fit_offset
 from cryobench.metrics.resampling import resample_means, resample_medians
 from cryobench.metrics.volumes.frames import has_own_frames
@@ -64,9 +64,6 @@ def _kinds() -> tuple[ScoreKind, ...]:
         )
         for (name, label, unit, most), (frame, words), suffix in product(quantities, frames, ("", "-median"))
     )
-
-
-KINDS = _kinds()
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,6 +186,7 @@ def _check_rotations(name: str, matrices: Num[np.ndarray, "n 3 3"], n: int) -> N
         )
 
 
+@described
 class Poses(Metric):
     """Error of estimated rotations (degrees) and shifts (Å) after the best global rotation, hand and offset.
 
@@ -198,48 +196,10 @@ class Poses(Metric):
 
     name = "poses"
     label = "Pose error"
-    scores = KINDS
+    scores = _kinds()
     needs = frozenset({"poses", "true poses"})
     uses = frozenset({"posteriors"})
     curves = (("rotation-errors", "histogram of rotation errors"),)
-    reference = (
-        "Jeon et al., CryoBench, NeurIPS 2024, arXiv:2408.05526; Hartley et al. 2011, doi:10.1109/CVPR.2011.5995745"
-    )
-    question = "How far are estimated orientations and shifts from the true ones, in the frame that fits them best?"
-    formula = """
-    R_i, t_i  true rotation and shift of particle i     R̂_i, t̂_i  estimated     S = diag(1, 1, −1)
-
-    rotation-error = mean over i of angle(S^h R̂_i S^h G, R_i) in degrees, with the rotation G and hand h (0 or 1) of
-                     least mean chordal distance ‖S^h R̂_i S^h G − R_i‖ (an L1 mean over SO(3))
-    shift-error    = mean over i of |t̂_i − t_i − (R̂_i o)_xy| in Å, with the displacement o of least mean
-    "-median": medians over i     "-per-state": G, h and o fitted to each true state alone
-    where classes were found ab initio, each in its own frame: G, h and o fitted to each class, else to all
-    angle(A, B) = arccos((tr(A^T B) − 1) / 2)
-    """
-    conditions = ("at least 4 particles; scores per state: states of at least 20 particles",)
-    calibration = (
-        "The truth: 0.",
-        "Random rotations: mean 126.5° (π/2 + 2/π rad), median 132.3°; fitting the frame removes some degrees, more "
-        "for fewer particles.",
-        "One wrong hand or frame for all: 0, as both are fitted.",
-    )
-    invariances = (
-        "Not changed by rotating, mirroring or displacing the reference: images cannot determine these.",
-        "Per state: not changed by doing so separately for each state.",
-        "Changed by the symmetry of the molecule, which is not divided out: poses that differ by it count as wrong.",
-    )
-    cost = "O(n) for n particles (200 trial frames on 4,000, then Weiszfeld's steps on all). 100,000 particles: 3 s."
-    limits = (
-        "For symmetric and pseudo-symmetric molecules, such as antibodies, it penalises answers that no image "
-        "distinguishes.",
-        "Where domains move, a method may tie its frame to another domain than the truth does: the error over the "
-        "whole data set then includes the motion. Scores per state do not, but tolerate a frame that drifts.",
-        "Where most rotations are wrong, shift errors mean little: the displacement is fitted to shifts that no "
-        "displacement explains.",
-        "The mean of two modes (correct and flipped) describes no particle: look at the histogram.",
-        'The published rule, pose_error(..., mode="published"), takes the frame of one of 30 particles, so that this '
-        "particle's error enters all others; the default averages over all particles.",
-    )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
         """As ``Metric.explain_missing``; it also needs four particles."""
@@ -264,16 +224,11 @@ class Poses(Metric):
             raise ValueError(f"poses of {reconstruction.name} cannot be measured: it {missing}.")
         if reconstruction.rotations is None or reconstruction.shifts is None:
             raise ValueError(f"{reconstruction.name} has no poses.")
-        if len(reconstruction.rotations) != len(truth):
-            raise ValueError(
-                f"{reconstruction.name} has {len(reconstruction.rotations)} particles, {dataset.name} has "
-                f"{len(truth)}: was it made from another data set?"
-            )
+        check_particles(reconstruction, dataset)
         particles = _usable(truth.states)
         states = truth.states[particles]
         rotations = truth.rotations[particles], reconstruction.rotations[particles]
         true_shifts, shifts = truth.shifts[particles], reconstruction.shifts[particles]
-        kinds = {kind.name: kind for kind in KINDS}
         scores: dict[str, Score] = {}
         of_bins: dict[str, np.ndarray] = {}
         classes = _classes_with_frames(reconstruction, particles)
@@ -281,12 +236,12 @@ class Poses(Metric):
         sizes = np.bincount(states[states >= 0])
         with shown(progress).task("pose errors", 2) as task:
             whole = pose_error(*rotations, true_shifts=true_shifts, shifts=shifts, states=classes)
-            _add_scores(scores, kinds, whole, "", particles, states, seed)
+            _add_scores(scores, whole, "", particles, states, seed)
             of_bins["particles"] = np.histogram(whole.rotation_deg, edges)[0]
             task.advance()
             if (sizes >= SMALLEST_STATE).any():
                 by_state = pose_error(*rotations, true_shifts=true_shifts, shifts=shifts, states=states)
-                _add_scores(scores, kinds, by_state, "-per-state", particles, states, seed)
+                _add_scores(scores, by_state, "-per-state", particles, states, seed)
                 of_bins["per_state"] = np.histogram(by_state.rotation_deg, edges)[0]
             task.advance()
         curve = pd.DataFrame({"low_deg": edges[:-1], "high_deg": edges[1:], **of_bins})
@@ -328,7 +283,6 @@ def _usable(states: Int[np.ndarray, "n"]) -> Int[np.ndarray, "m"]:
 
 def _add_scores(
     scores: dict[str, Score],
-    kinds: dict[str, ScoreKind],
     errors: PoseErrors,
     suffix: str,
     particles: np.ndarray,
@@ -350,4 +304,4 @@ def _add_scores(
         ):
             low, high = np.quantile(samples, [0.025, 0.975])
             ends = float(min(low, value)), float(max(high, value))
-            scores[kinds[name].name] = Score(name, float(value), *ends, n=len(kept), items=items)
+            scores[name] = Score(name, float(value), *ends, n=len(kept), items=items)

@@ -35,7 +35,7 @@ from cryobench.metrics.latents.latent_spaces import (
     find_latent,
     turn_to_circle,
 )
-from cryobench.metrics.metric import Metric, ScoreKind, shown
+from cryobench.metrics.metric import Metric, ScoreKind, check_particles, described, shown
 from cryobench.metrics.resampling import centred_interval, resample_means
 from cryobench.rng import stream
 
@@ -142,6 +142,7 @@ def _explain(target: Float[np.ndarray, "n t"], predicted: Float[np.ndarray, "n t
     return 1 - ((target - predicted) ** 2).sum(axis=1) / spread
 
 
+@described
 class DecodabilityMetric(Metric):
     """Cross-validated R² of the collective variables from the latent, by nearest neighbours and linear regression.
 
@@ -168,39 +169,6 @@ class DecodabilityMetric(Metric):
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
     curves = (("decodability", "R² of each collective variable"),)
-    reference = "Alain & Bengio 2016, arXiv:1610.01644; scikit-learn, doi:10.5555/1953048.2078195"
-    question = "Can each collective variable be predicted from the latent, and is it an axis of it?"
-    formula = """
-    y_i  variable of particle i (cos and sin of a circular one)     ŷ_i  predicted from its latent by a regression
-    fitted to four fifths of the particles, i not among them; five folds; ȳ for a particle without a latent
-
-    R² = 1 − Σ_i |y_i − ŷ_i|² / Σ_i |y_i − ȳ|²
-    decodability-knn: ŷ_i the mean of the 10 nearest latents     decodability-linear: linear regression
-    each the mean over the variables that vary; the curve has every variable
-    """
-    conditions = ("latents or posteriors", "collective variables that vary", "at least 20 particles")
-    calibration = (
-        "The truth as latent: near 1 by neighbours; linear 1 if the variable is linear in the embedding.",
-        "A random latent: 0 linear, about −0.1 by neighbours, since a mean of 10 is itself noisy.",
-        "One latent for all particles: about −0.1 to 0.",
-        "The truth with half of the particles left out at random: about ½.",
-    )
-    invariances = (
-        "By neighbours: not changed by rotation, shift and scale of the whole latent; changed by the scale of one "
-        "dimension. Linear: not changed by any invertible linear map.",
-        "Not changed by unit, origin or sign of a variable, nor by the origin of a circular one.",
-    )
-    cost = (
-        "O(n² d) at worst for the neighbours of at most 10,000 particles, less by a tree in few dimensions: under 1 "
-        "s a variable at 8 dimensions."
-    )
-    limits = (
-        "Particles of one state are on both sides of the split: it tests whether the latent contains the variable, "
-        "not whether a regression generalises to unseen states.",
-        "Junk dimensions of large scale mislead the neighbours, though not the linear regression.",
-        "Linear fails on a curved or folded latent that neighbours predict well: compare the two.",
-        "If one of several dependent variables is predicted, all are; the mean over variables counts them all.",
-    )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
         """Reason why it cannot be measured: it needs latents or posteriors, and collective variables that vary."""
@@ -226,11 +194,7 @@ class DecodabilityMetric(Metric):
         latent, truth = find_latent(reconstruction), dataset.truth
         if missing is not None or latent is None or truth is None:
             raise ValueError(f"{reconstruction.name} {missing}.")
-        if len(latent.coordinates) != len(truth):
-            raise ValueError(
-                f"{reconstruction.name} has {latent.source} of {len(latent.coordinates)} particles, but "
-                f"{dataset.name} has {len(truth)}: was it made from another data set?"
-            )
+        check_particles(reconstruction, dataset)
         variables = choose_variables(truth.variables)
         known = np.flatnonzero(_find_known(variables))
         placed = np.asarray(np.isfinite(latent.coordinates).all(axis=1))

@@ -36,37 +36,15 @@ from jaxtyping import Bool, Int
 from cryobench._progress import Progress
 from cryobench.data import CollectiveVariable, Dataset, Reconstruction, Score, Scores
 from cryobench.metrics.labels.populations import PSEUDO_COUNT
-from cryobench.metrics.metric import Metric, ScoreKind, shown
+from cryobench.metrics.metric import Metric, ScoreKind, check_particles, described, shown
 from cryobench.metrics.resampling import centred_interval
 from cryobench.metrics.variables.neighbourhoods import Neighbourhoods
 from cryobench.metrics.variables.profiles import FEWEST, Comparison, varies
 
 MOST_PARTICLES = 20_000
 
-KINDS = (
-    ScoreKind(
-        "distribution-error",
-        "Distribution along variables, error",
-        "",
-        "lower",
-        0.0,
-        float("inf"),
-        short="Distribution error",
-        main=True,
-    ),
-    ScoreKind(
-        "distribution-kl",
-        "Distribution along variables, KL divergence",
-        "nat",
-        "lower",
-        0.0,
-        float("inf"),
-        decimals=2,
-    ),
-    ScoreKind("free-energy-error", "Free-energy profile error", "kT", "lower", 0.0, float("inf"), decimals=2),
-)
 
-
+@described
 class Distributions(Metric):
     """Recovered distribution along every collective variable, against the true one.
 
@@ -77,50 +55,32 @@ class Distributions(Metric):
 
     name = "distributions"
     label = "Distributions along collective variables"
-    scores = KINDS
+    scores = (
+        ScoreKind(
+            "distribution-error",
+            "Distribution along variables, error",
+            "",
+            "lower",
+            0.0,
+            float("inf"),
+            short="Distribution error",
+            main=True,
+        ),
+        ScoreKind(
+            "distribution-kl",
+            "Distribution along variables, KL divergence",
+            "nat",
+            "lower",
+            0.0,
+            float("inf"),
+            decimals=2,
+        ),
+        ScoreKind("free-energy-error", "Free-energy profile error", "kT", "lower", 0.0, float("inf"), decimals=2),
+    )
     version = 2
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
     curves = (("profiles", "distributions and free energies along collective variables"),)
-    reference = "Delon et al. 2010, doi:10.1137/090772708 (distance on the circle); protocol of cryobench"
-    question = "Is the distribution along each collective variable, and its free-energy profile, recovered?"
-    formula = """
-    x_i  true value of particle i     x̂_i  mean true value of its neighbourhood in the reconstruction:
-    its class, or its √n nearest latents (for a circular variable the mean direction); the mean of all for a
-    particle that was left out
-    P, P̂  distributions of the x_i and x̂_i; p, p̂ their histograms (up to 20 bins) with ½ particle added to each bin
-
-    distribution-error = W(P̂, P) / W(all mass at the mean of P, P), W earth mover's distance on the line or circle
-    distribution-kl    = Σ p ln(p / p̂) in nats
-    free-energy-error  = mean |ln p − ln p̂| in kT over bins of at least 10 true particles
-    each the mean over the variables that vary
-    """
-    conditions = ("posteriors or latents", "a collective variable that varies", "at least 40 particles")
-    calibration = (
-        "The truth: 0 in distribution-error where latents separate the values; near 0 in the others.",
-        "The truth with half of the particles left out: distribution-error about ½.",
-        "An uninformative reconstruction: distribution-error near 1, as all values cluster at the mean (about "
-        "1 − 1/√m for classes of m particles); the others large.",
-    )
-    invariances = (
-        "Not changed by the numbering of classes, nor by rotation, shift and scale of the whole latent; changed by "
-        "the scale of one latent dimension.",
-        "Not changed by the origin of a circular variable.",
-    )
-    cost = (
-        "O(n log n) to O(n²) for the √n neighbours of at most 20,000 particles, and 500 resamples a variable: some "
-        "seconds a variable."
-    )
-    limits = (
-        "Values are assigned with the help of the truth, in the same way for all methods: a latent that is folded "
-        "onto itself gives the mean of its sheets. It scores the resolution of the latent, not a method's own "
-        "estimate of the variable.",
-        "Errors that cancel between particles are not seen: it compares distributions, not particles. See "
-        "decodability.",
-        "Averages of √n neighbours shrink towards the mean even in a perfect latent, by about the width of √n "
-        "neighbours: values below that floor are not meaningful.",
-        "The free energy of an empty or rare bin depends on the half particle added.",
-    )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
         """Reason why it cannot be measured: it needs posteriors or latents, and a collective variable that varies."""
@@ -167,7 +127,7 @@ class Distributions(Metric):
                 task.advance()
         table = pd.DataFrame(rows)
         scores = {}
-        for kind, of_resamples in zip(KINDS, np.mean(samples, axis=0).T, strict=True):
+        for kind, of_resamples in zip(self.scores, np.mean(samples, axis=0).T, strict=True):
             items = table[["variable", "unit", "emd"]].assign(value=table[kind.name])
             value = float(items["value"].to_numpy().mean())
             ends = centred_interval(value, of_resamples, low=kind.low, high=kind.high)
@@ -190,11 +150,7 @@ def _usable(reconstruction: Reconstruction, dataset: Dataset) -> Int[np.ndarray,
     placed = _placed(reconstruction)
     if len(placed) == 0 or dataset.truth is None:
         return np.empty(0, dtype=np.int64)
-    if len(placed) != len(dataset.truth):
-        raise ValueError(
-            f"{reconstruction.name} has {len(placed)} particles, {dataset.name} has {len(dataset.truth)}: "
-            "was it made from another data set?"
-        )
+    check_particles(reconstruction, dataset)
     usable = np.ones(len(placed), dtype=bool)
     if (dataset.truth.states >= 0).any():
         usable &= dataset.truth.states >= 0

@@ -23,9 +23,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
-from cryobench.data import VolumeSource
 from cryobench.metrics.volumes.fsc_curve import FscCurve, correlate, transform_masked
-from cryobench.metrics.volumes.query_pairs import KeptVolumes, QueryPairs, hash_content, pair_arrays
+from cryobench.metrics.volumes.query_pairs import KeptVolumes, QueryPairs, hash_content
 
 ROUNDING = 1e-6
 """Size of a deviation, relative to its volume, up to which it counts as single-precision rounding."""
@@ -54,38 +53,6 @@ class Moments:
         starts = np.flatnonzero((np.diff(keys, axis=1, prepend=-1) != 0).any(axis=0))
         for rows in np.split(order, starts[1:]):
             yield int(self.pairs.states[rows[0]]), rows
-
-
-def deviation_fsc(
-    volumes: Float[np.ndarray, "q z y x"] | VolumeSource,
-    true_volumes: Float[np.ndarray, "k z y x"] | VolumeSource,
-    states: Int[np.ndarray, "q"],
-    mask: Float[np.ndarray, "z y x"] | None = None,
-) -> list[FscCurve | None]:
-    """FSC of the deviation of every volume with its true deviation; None where the truth does not deviate.
-
-    Parameters
-    ----------
-    volumes
-        One per query particle.
-    true_volumes
-        One per state.
-    states
-        (q,) state of each query particle.
-    mask
-        Multiplies deviations.
-
-    Raises
-    ------
-    ValueError
-        If the boxes differ, have fewer than 6 voxels a side or hold values that are not finite, a state has no
-        volume, or no true volume deviates from their mean.
-    """
-    moments = find_moments(pair_arrays(volumes, true_volumes, states))
-    curves: list[FscCurve | None] = [None] * len(states)
-    for row, of_row in correlate_deviations(moments, {"": mask}):
-        curves[int(moments.pairs.particles[row])] = of_row[""]
-    return curves
 
 
 def find_moments(pairs: QueryPairs) -> Moments:

@@ -16,29 +16,23 @@ a state counts fully, which is why back-projection by the true labels is far fro
 with the same labels, score higher. With few query particles or states, each contributes strongly to the mean.
 """
 
-from typing import Literal
-
 import numpy as np
 import pandas as pd
-import torch
 
 from cryobench._progress import Progress
 from cryobench.data import Dataset, GroundTruth, Reconstruction, Score, Scores
-from cryobench.metrics.metric import Metric, ScoreKind, shown
+from cryobench.metrics.metric import Metric, ScoreKind, add_masked, described, shown
 from cryobench.metrics.uncertainty import interval_over_groups, summarise
 from cryobench.metrics.volumes.deviations import Moments, correlate_deviations, deviate, find_moments
 from cryobench.metrics.volumes.fsc_curve import INVERTED, FscCurve, fsc_auc
-from cryobench.metrics.volumes.query_pairs import lay_out_curves, name_masks, pair_queries
+from cryobench.metrics.volumes.query_pairs import hash_mask, lay_out_curves, name_masks, pair_queries
 from cryobench.metrics.volumes.variance_mask import correlate_best_map, correlate_where_varying, make_variance_mask
-from cryobench.volumes.mask import Mask
 
 
 def heterogeneity_fsc(
     reconstruction: Reconstruction,
     dataset: Dataset,
     *,
-    mask: np.ndarray | Literal["dataset"] | None = "dataset",
-    variance_mask: np.ndarray | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Scores:
@@ -46,43 +40,28 @@ def heterogeneity_fsc(
 
     Parameters
     ----------
-    mask
-        (z, y, x) multiplies the deviations for the "-masked" scores; "dataset" for the data set's own (they are
-        skipped if it has none); None for unmasked scores only.
-    variance_mask
-        (z, y, x) for the "variance-" scores; None makes it from the true query volumes.
     seed
         For the bootstrap intervals over query particles.
 
     Returns
     -------
-    Means over query particles, one item each. Curves "deviation-fsc" (mask "none" or "mask") and "variance-fsc"
-    (mask "variance") have one row per particle and shell. ``context`` holds the hashes and the definition of the
-    masks, the area of the best single map, the numbers of query particles left out (state unknown, or true volume
-    equal to the mean), and the intervals over states instead of query particles.
+    Means over query particles, one item each; "-masked" ones are of deviations times the data set's mask, if it has
+    one. The mask of the "variance-" scores is made from the true query volumes. Curves "deviation-fsc" (mask "none"
+    or "mask") and "variance-fsc" (mask "variance") have one row per particle and shell. ``context`` holds the hashes
+    and the definition of the masks, the area of the best single map, the numbers of query particles left out (state
+    unknown, or true volume equal to the mean), and the intervals over states instead of query particles.
 
     Raises
     ------
     ValueError
-        If there is no truth or no volume, boxes or masks differ in shape, the true volumes do not differ, a query
-        particle is not one of the data set, or the state of every query is unknown.
+        If there is no truth or no volume, the boxes or the mask differ in shape, the true volumes do not differ, a
+        query particle is not one of the data set, or the state of every query is unknown.
     """
     pairs = pair_queries(reconstruction, dataset)
-    if isinstance(mask, str):
-        mask = dataset.particles.mask
-    for name, given in (("mask", mask), ("variance mask", variance_mask)):
-        if given is not None and given.shape != (pairs.volumes.box_size,) * 3:
-            raise ValueError(
-                f"the {name} has shape {given.shape}, the volumes have {pairs.volumes.box_size} voxels a side."
-            )
+    masks = name_masks(dataset.particles.mask, pairs.volumes.box_size)
     moments = find_moments(pairs)
     pixel_size = dataset.particles.pixel_size
-    varying = (
-        make_variance_mask(moments.true_variance, pixel_size)
-        if variance_mask is None
-        else Mask(_as_tensor(variance_mask), pixel_size, {"made_by": "given"})
-    )
-    masks = name_masks(mask)
+    varying = make_variance_mask(moments.true_variance, pixel_size)
     curves = _correlate(moments, masks, varying.values.numpy(), progress)
     best_map = fsc_auc(correlate_best_map(moments, varying.values.numpy()), normalised=True)
 
@@ -97,7 +76,7 @@ def heterogeneity_fsc(
     values["variance-fsc-gain"] = (inside - best_map) / (1 - best_map)
     scores, by_state = _summarise(values, moments, seed)
     context = {
-        "mask_sha256": None if mask is None else Mask(_as_tensor(mask), pixel_size, {}).sha256,
+        "mask_sha256": hash_mask(dataset.particles.mask),
         "variance_mask_sha256": varying.sha256,
         "variance_mask": dict(varying.recipe),
         "variance_mask_share_of_box": float(varying.values.mean()),
@@ -151,89 +130,35 @@ def _summarise(
     return scores, by_state
 
 
-def _as_tensor(mask: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.array(mask, dtype=np.float32))
-
-
-def _kinds() -> tuple[ScoreKind, ...]:
-    kinds = []
-    for suffix, where in (("", ""), ("-masked", ", in the mask")):
-        kinds += [
-            ScoreKind(f"deviation-fsc-auc{suffix}", f"Deviation FSC-AUC{where}", "cycles/px", "higher", -0.5, 0.5),
-            ScoreKind(
-                f"deviation-fsc-auc-normalised{suffix}",
-                f"Deviation FSC-AUC, normalised{where}",
-                "",
-                "higher",
-                -1.0,
-                1.0,
-                short="Deviation FSC-AUC",
-                main=bool(suffix),
-                otherwise="deviation-fsc-auc-normalised" if suffix else "",
-                negative=INVERTED,
-            ),
-        ]
-    kinds += [
-        ScoreKind("variance-fsc-auc", "FSC-AUC, variable region", "cycles/px", "higher", -0.5, 0.5),
-        ScoreKind("variance-fsc-auc-normalised", "FSC-AUC, variable region, normalised", "", "higher", -1.0, 1.0),
-        ScoreKind(
-            "variance-fsc-gain", "FSC gain over the best single map, variable region", "", "higher", -np.inf, 1.0
-        ),
-    ]
-    return tuple(kinds)
-
-
+@described
 class HeterogeneityFsc(Metric):
     """FSC of differences between particles: deviations from the mean, and the region where the true volumes vary."""
 
     name = "heterogeneity-fsc"
     label = "Heterogeneity FSC"
-    scores = _kinds()
+    scores = (
+        *add_masked(
+            ScoreKind("deviation-fsc-auc", "Deviation FSC-AUC", "cycles/px", "higher", -0.5, 0.5),
+            ScoreKind(
+                "deviation-fsc-auc-normalised",
+                "Deviation FSC-AUC, normalised",
+                "",
+                "higher",
+                -1.0,
+                1.0,
+                short="Deviation FSC-AUC",
+                negative=INVERTED,
+            ),
+        ),
+        ScoreKind("variance-fsc-auc", "FSC-AUC, variable region", "cycles/px", "higher", -0.5, 0.5),
+        ScoreKind("variance-fsc-auc-normalised", "FSC-AUC, variable region, normalised", "", "higher", -1.0, 1.0),
+        ScoreKind(
+            "variance-fsc-gain", "FSC gain over the best single map, variable region", "", "higher", -np.inf, 1.0
+        ),
+    )
     version = 2
     needs = frozenset({"volumes", "true volumes"})
     uses = frozenset({"mask"})
-    reference = (
-        "Ours, on the FSC of Harauz & van Heel, Optik 73 (1986) 146, as in Jeon et al., CryoBench, arXiv:2408.05526"
-    )
-    question = "How well do the volumes resolve the differences between particles, apart from their common part?"
-    formula = """
-    V_q, T_q  volume and true volume of query particle q     V̄, T̄  their means over the query particles
-    FSC(A, B)  shell by shell as in per-image-fsc; entries 0 and 1, uninformative here, set to entry 2
-
-    deviation-fsc-auc = mean over q of the area under FSC(V_q − V̄, T_q − T̄); "-masked": deviations times the mask
-    variance-fsc-auc  = mean over q of A_q, the area under FSC(W (V_q − c), W (T_q − c')), W a soft mask around the
-                        voxels that carry 90 % of the variance of the T_q; c, c' one constant for all volumes, which
-                        makes the mean in W zero
-    variance-fsc-gain = mean over q of (A_q − B) / (1 − B), areas normalised, B that of |Σ_q t_q| / n with t_q the
-                        unit vector of F[W (T_q − c')] in a shell: the maximum for any single map
-    """
-    conditions = ("query particles whose true volumes differ", "the scores in the mask need the data set's mask")
-    calibration = (
-        "The truth: 1 normalised, and gain 1.",
-        "One map for all: exactly 0 in deviations, at most 0 in gain; variance-fsc-auc stays above 0.",
-        "Labels shuffled: about 0 in deviations, below 0 in gain.",
-    )
-    invariances = (
-        "Unchanged by a common scale factor or additive constant. The unmasked deviation scores are also unchanged "
-        "by a common filter.",
-        "Changed by rotation, shift and hand: volumes of a method that estimates poses are aligned to the truth "
-        "first.",
-        "A scale factor that varies between volumes counts as a deviation.",
-    )
-    cost = (
-        "O(Q D³ log D) for Q query particles, each volume read a few times (mean, deviation, region); a few volumes "
-        "in memory, and up to 1 GiB of true ones kept. 100 query particles of 128 px, all volumes different: 10 to "
-        "20 s; less where volumes repeat, as in classes."
-    )
-    limits = (
-        "Deviations are mostly noise where a state has few images: perfect labels are far from 1, and with the same "
-        "labels more images score higher. Compare with the control truth-backprojection rather than with 1.",
-        "With few query particles or states, each contributes strongly to the mean. With two equally populated "
-        "states the two deviations differ only in sign.",
-        "A query particle whose true volume equals the mean is left out and counted.",
-        "W follows the true variance: a small part that moves far outweighs a large one that moves little. The "
-        "`variance-*` scores miss spurious motion elsewhere; the `deviation-*` scores do not.",
-    )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
         """As ``Metric.explain_missing``; the true query volumes must also differ."""
@@ -255,7 +180,7 @@ class HeterogeneityFsc(Metric):
     def measure(
         self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
     ) -> Scores:
-        """Scores of ``heterogeneity_fsc``; masked by the data set's mask if it has one."""
+        """Scores of ``heterogeneity_fsc``."""
         return heterogeneity_fsc(reconstruction, dataset, seed=seed, progress=progress)
 
 

@@ -26,12 +26,11 @@ from jaxtyping import Float, Int
 
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Scores, VolumeSource
-from cryobench.metrics.metric import Metric, ScoreKind, shown
-from cryobench.metrics.uncertainty import summarise
+from cryobench.metrics.metric import Metric, check_particles, described, shown
 from cryobench.metrics.volumes.frames import FramedReconstruction
 from cryobench.metrics.volumes.fsc_curve import FscCurve, correlate, transform_masked
-from cryobench.metrics.volumes.per_image import PerImageFsc, tabulate_curves
-from cryobench.metrics.volumes.query_pairs import choose_mask, hash_mask, lay_out_curves, name_masks
+from cryobench.metrics.volumes.per_image import PerImageFsc, summarise_curves
+from cryobench.metrics.volumes.query_pairs import hash_mask, lay_out_curves, name_masks
 
 MOST_STATES = 200
 """Most states whose volumes are compared, evenly spaced; the published sets have 100 and 16."""
@@ -72,11 +71,9 @@ def choose_conformations(reconstruction: Reconstruction, dataset: Dataset) -> Co
     if reconstruction.decoder is not None and reconstruction.decoder.takes == "posteriors":
         latents = None
     places = latents if latents is not None else reconstruction.posteriors
-    if places is None or len(places) != len(truth):
-        raise ValueError(
-            f"{reconstruction.name} has {'no' if places is None else len(places)} latents or posteriors, "
-            f"{dataset.name} has {len(truth)} particles: was it made from another data set?"
-        )
+    if places is None:
+        raise ValueError(f"{reconstruction.name} has no latents or posteriors.")
+    check_particles(reconstruction, dataset)
     finite = np.asarray(np.isfinite(places).all(axis=1))
     present = np.unique(truth.states[truth.states >= 0])
     asked = present[np.unique(np.linspace(0, len(present) - 1, MOST_STATES).round().astype(int))]
@@ -131,16 +128,13 @@ def conformation_fsc(
     reconstruction: Reconstruction,
     dataset: Dataset,
     *,
-    mask: np.ndarray | Literal["dataset"] | None = "dataset",
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Scores:
-    """FSC of the volume of every state with its true volume, unmasked and inside a mask.
+    """FSC of the volume of every state with its true volume, unmasked and inside the data set's mask, if it has one.
 
     Parameters
     ----------
-    mask
-        (z, y, x), or "dataset" for the data set's own (skipped if it has none), or None to measure unmasked only.
     seed
         For the bootstrap intervals over states.
 
@@ -163,8 +157,7 @@ def conformation_fsc(
     if len(chosen.states) == 0:
         raise ValueError(f"conformations of {reconstruction.name} cannot be compared: {_explain_none(chosen)}.")
     box_size = truth.volumes.box_size
-    mask = choose_mask(mask, dataset, box_size)
-    masks = name_masks(mask)
+    masks = name_masks(dataset.particles.mask, box_size)
     curves: dict[str, list[FscCurve]] = {name: [] for name in masks}
     with shown(progress).task("per-conformation FSC", len(chosen.states)) as task:
         for state, volume, true_volume in _read_pairs(reconstruction, truth.volumes, chosen):
@@ -175,17 +168,11 @@ def conformation_fsc(
                 ours, theirs = transform_masked(volume, of_name), transform_masked(true_volume, of_name)
                 curves[name].append(correlate(ours, theirs, box_size))
             task.advance()
-    scores = {}
     keys = {"state": chosen.states, "particle": chosen.particles}
-    for name in masks:
-        suffix = "" if name == "none" else "-masked"
-        for base, table in tabulate_curves(keys, curves[name], dataset.particles.pixel_size).items():
-            statistic = "median" if base.startswith("resolution") else "mean"
-            full = f"{_PREFIX}{base}{suffix}"
-            scores[full] = summarise(full, table, seed=seed, statistic=statistic)
+    scores = summarise_curves(keys, curves, dataset.particles.pixel_size, prefix=_PREFIX, seed=seed)
     context = {
         "volumes_from": chosen.source,
-        "mask_sha256": hash_mask(mask),
+        "mask_sha256": hash_mask(dataset.particles.mask),
         "n_states": chosen.n_states,
         "n_measured": len(chosen.states),
         "n_without_latent": chosen.n_without_latent,
@@ -235,20 +222,7 @@ def _explain_none(chosen: Conformations) -> str:
     )
 
 
-def _kinds() -> tuple[ScoreKind, ...]:
-    def rename(kind: ScoreKind) -> ScoreKind:
-        label = kind.label[0].lower() + kind.label[1:] if kind.label.startswith("Resolution") else kind.label
-        return replace(
-            kind,
-            name=_PREFIX + kind.name,
-            label=f"Per-conformation {label}",
-            short="FSC-AUC by state" if kind.short else "",
-            otherwise=_PREFIX + kind.otherwise if kind.otherwise else "",
-        )
-
-    return tuple(rename(kind) for kind in PerImageFsc.scores)
-
-
+@described
 class PerConformationFsc(Metric):
     """FSC of one volume for each true state, decoded at the latent nearest to the state's mean, with its true volume.
 
@@ -258,50 +232,20 @@ class PerConformationFsc(Metric):
 
     name = "per-conformation-fsc"
     label = "Per-conformation FSC"
-    scores = _kinds()
+    scores = tuple(
+        replace(
+            kind,
+            name=_PREFIX + kind.name,
+            label=f"Per-conformation {kind.label.replace('Resolution', 'resolution')}",
+            short="FSC-AUC by state" if kind.short else "",
+            otherwise=_PREFIX + kind.otherwise if kind.otherwise else "",
+        )
+        for kind in PerImageFsc.scores
+    )
     version = 2
     needs = frozenset({"true volumes", "true states"})
     uses = frozenset({"volumes", "latents", "posteriors", "decoder", "mask"})
     curves = (("conformation-fsc", "FSC curves of one volume for each true state"),)
-    reference = "Jeon et al., CryoBench, arXiv:2408.05526 (first version); quoted in CryoSPIRE, arXiv:2506.09063"
-    question = "How similar are the reconstructed volume of a true state and that state's true volume?"
-    formula = """
-    z̄_s  mean latent of the particles of state s     p_s  the particle whose latent is nearest to z̄_s
-    V_s  volume decoded at the latent of p_s     T_s  true volume of s     M  mask (1 without)
-
-    FSC_s(i) = Re Σ F[M V_s] conj F[M T_s] / √(Σ |F[M V_s]|² · Σ |F[M T_s]|²), sums over shell i
-
-    conformation-fsc-auc, -normalised, -resolution-t: of FSC_s as in per-image-fsc, mean or median over states
-    With posteriors instead of latents V_s is the volume of the class of most particles of s.
-    """
-    conditions = (
-        "latents or posteriors, and a decoder or query volumes",
-        "states of several particles each",
-        "the scores in the mask need the data set's mask",
-    )
-    calibration = (
-        "The truth: 1 normalised; published unit 0.484 at 64 px, 0.492 at 128 px, 0.496 at 256 px.",
-        "One map for all scores as in per-image-fsc: close to maps of the true states, or above.",
-        "Published on igg-1d at 128 px: 0.297 (3D classification) to 0.391 (RECOVAR).",
-    )
-    invariances = (
-        "As per-image-fsc: not changed by a positive factor, nor unmasked by a filter; changed by rotation, shift "
-        "and hand unless aligned first.",
-        "Not changed by how many particles a state has: every state counts once.",
-        "The mean latent, hence the particle chosen, changes with the scale of one latent dimension.",
-    )
-    cost = (
-        "O(K D³ log D) for K states (200 at most), and K volumes to decode, which dominates for a neural "
-        "network. 100 states of 128 px without decoding, unmasked and masked: about 3 s."
-    )
-    limits = (
-        "As per-image-fsc: the rigid part dominates, and one map for all scores high.",
-        "A state spread over the latent, or split in two clusters, is judged only by its middle; the scatter of its "
-        "particles is not seen. See neighbourhood-similarity for that.",
-        "Without a decoder, query volumes are used instead, and states without a query particle are left out and "
-        "counted in the context: such scores are not comparable with decoded ones.",
-        "Nothing to measure where every particle has its own state (spike-md).",
-    )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
         """Reason why it cannot be measured: it needs volumes, latents or posteriors, and states that repeat."""
@@ -325,5 +269,5 @@ class PerConformationFsc(Metric):
     def measure(
         self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
     ) -> Scores:
-        """Scores as of ``conformation_fsc``; masked by the data set's mask if it has one."""
+        """Scores of ``conformation_fsc``."""
         return conformation_fsc(reconstruction, dataset, seed=seed, progress=progress)

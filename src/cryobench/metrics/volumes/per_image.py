@@ -16,29 +16,24 @@ import pandas as pd
 from torch import Tensor
 
 from cryobench._progress import Progress
-from cryobench.data import Dataset, Reconstruction, Scores
-from cryobench.metrics.metric import Metric, ScoreKind, shown
+from cryobench.data import Dataset, Reconstruction, Score, Scores
+from cryobench.metrics.metric import Metric, ScoreKind, add_masked, described, shown
 from cryobench.metrics.uncertainty import summarise
 from cryobench.metrics.volumes.fsc_curve import (
     INVERTED,
     FscCurve,
-    Resolution,
     correlate,
-    fsc,
     fsc_auc,
     resolution,
     transform_masked,
 )
 from cryobench.metrics.volumes.query_pairs import (
     QueryPairs,
-    choose_mask,
     hash_mask,
     lay_out_curves,
     name_masks,
     pair_queries,
 )
-
-__all__ = ["FscCurve", "PerImageFsc", "Resolution", "fsc", "fsc_auc", "per_image_fsc", "resolution"]
 
 THRESHOLDS = (0.5, 0.143)
 
@@ -76,8 +71,8 @@ def per_image_fsc(
     """
     pairs = pair_queries(reconstruction, dataset)
     box_size = pairs.volumes.box_size
-    mask = choose_mask(mask, dataset, box_size)
-    masks = name_masks(mask)
+    mask = dataset.particles.mask if isinstance(mask, str) else mask
+    masks = name_masks(mask, box_size)
 
     found: dict[tuple[int, str], FscCurve] = {}
     with shown(progress).task("per-image FSC", len(pairs)) as task:
@@ -87,13 +82,7 @@ def per_image_fsc(
             task.advance()
 
     curves = {name: [found[item, name] for item in range(len(pairs))] for name in masks}
-    scores = {}
-    for name in masks:
-        suffix = "" if name == "none" else "-masked"
-        tables = tabulate_curves({"particle": pairs.particles}, curves[name], dataset.particles.pixel_size)
-        for base, table in tables.items():
-            statistic = "median" if base.startswith("resolution") else "mean"
-            scores[base + suffix] = summarise(base + suffix, table, seed=seed, statistic=statistic)
+    scores = summarise_curves({"particle": pairs.particles}, curves, dataset.particles.pixel_size, seed=seed)
     context = {
         "mask_sha256": hash_mask(mask),
         "box_size": box_size,
@@ -118,105 +107,50 @@ def _transform_pairs(
         yield int(item), {name: transform_masked(volume, mask) for name, mask in masks.items()}, truth_spectra
 
 
-def tabulate_curves(
-    keys: Mapping[str, np.ndarray], curves: Sequence[FscCurve], pixel_size: float
-) -> dict[str, pd.DataFrame]:
-    """Score name without suffix -> one row per curve: the keys, the value, and for resolutions ``crossed``."""
-    tables = {
-        "fsc-auc": pd.DataFrame({**keys, "value": [fsc_auc(curve) for curve in curves]}),
-        "fsc-auc-normalised": pd.DataFrame({**keys, "value": [fsc_auc(curve, normalised=True) for curve in curves]}),
-    }
-    for threshold in THRESHOLDS:
-        read = [resolution(curve, threshold, pixel_size) for curve in curves]
-        columns = {"value": [entry.value for entry in read], "crossed": [entry.crossed for entry in read]}
-        tables[f"resolution-{threshold}"] = pd.DataFrame({**keys, **columns})
-    return tables
+def summarise_curves(
+    keys: Mapping[str, np.ndarray],
+    curves: Mapping[str, Sequence[FscCurve]],
+    pixel_size: float,
+    *,
+    prefix: str = "",
+    seed: int = 0,
+) -> dict[str, Score]:
+    """Scores of the curves of each mask: areas, and resolutions, whose items state whether the curve ``crossed``."""
+    scores = {}
+    for mask, of_mask in curves.items():
+        columns: dict[str, dict[str, Sequence[float]]] = {
+            "fsc-auc": {"value": [fsc_auc(curve) for curve in of_mask]},
+            "fsc-auc-normalised": {"value": [fsc_auc(curve, normalised=True) for curve in of_mask]},
+        }
+        for threshold in THRESHOLDS:
+            values, crossed = zip(*(resolution(curve, threshold, pixel_size) for curve in of_mask), strict=True)
+            columns[f"resolution-{threshold}"] = {"value": values, "crossed": crossed}
+        for base, values in columns.items():
+            name = f"{prefix}{base}{'' if mask == 'none' else '-masked'}"
+            statistic = "median" if base.startswith("resolution") else "mean"
+            scores[name] = summarise(name, pd.DataFrame({**keys, **values}), seed=seed, statistic=statistic)
+    return scores
 
 
-def _kinds() -> tuple[ScoreKind, ...]:
-    kinds = []
-    for suffix, where in (("", ""), ("-masked", ", in the mask")):
-        kinds += [
-            ScoreKind(f"fsc-auc{suffix}", f"FSC-AUC{where}", "cycles/px", "higher", -0.5, 0.5),
-            ScoreKind(
-                f"fsc-auc-normalised{suffix}",
-                f"FSC-AUC, normalised{where}",
-                "",
-                "higher",
-                -1.0,
-                1.0,
-                short="FSC-AUC",
-                main=bool(suffix),
-                otherwise="fsc-auc-normalised" if suffix else "",
-                negative=INVERTED,
-            ),
-        ]
-        kinds += [
-            ScoreKind(
-                f"resolution-{threshold}{suffix}",
-                f"Resolution at FSC {threshold}{where}",
-                "Å",
-                "lower",
-                0.0,
-                float("inf"),
-                "median",
-                decimals=1,
-            )
-            for threshold in THRESHOLDS
-        ]
-    return tuple(kinds)
-
-
+@described
 class PerImageFsc(Metric):
     """FSC of the volume at each query particle with the true volume of that particle."""
 
     name = "per-image-fsc"
     label = "Per-image FSC"
-    scores = _kinds()
+    scores = add_masked(
+        ScoreKind("fsc-auc", "FSC-AUC", "cycles/px", "higher", -0.5, 0.5),
+        ScoreKind(
+            "fsc-auc-normalised", "FSC-AUC, normalised", "", "higher", -1.0, 1.0, short="FSC-AUC", negative=INVERTED
+        ),
+        *(
+            ScoreKind(f"resolution-{t}", f"Resolution at FSC {t}", "Å", "lower", 0.0, np.inf, "median", decimals=1)
+            for t in THRESHOLDS
+        ),
+    )
     version = 2
     needs = frozenset({"volumes", "true volumes"})
     uses = frozenset({"mask"})
-    reference = "Jeon et al., CryoBench, NeurIPS 2024, arXiv:2408.05526"
-    question = "How similar, shell by shell, are the volume given for a particle and the particle's true volume?"
-    formula = """
-    V_q  volume at query particle q     T_q  its true volume     M  mask (1 without)     F[.]  Fourier transform
-    shell i: i − 1 ≤ |k| < i, k in index units of a box of D voxels, i = 1 … D//2 − 1; FSC_q(0) = 1
-
-    FSC_q(i) = Re Σ F[M V_q] conj F[M T_q] / √(Σ |F[M V_q]|² · Σ |F[M T_q]|²), sums over shell i
-
-    fsc-auc            = mean over q of the trapezoid over i / D (cycles/px)
-    fsc-auc-normalised = the same / ((D//2 − 1) / D), its maximum: 0.492 at 128 px
-    resolution-t       = median over q of D · pixel size / i, i ≥ 2 the first shell with FSC_q(i) < t
-    """
-    conditions = ("the scores in the mask need the data set's mask",)
-    calibration = (
-        "The truth: 1 normalised; published unit 0.484 at 64 px, 0.492 at 128 px, 0.496 at 256 px.",
-        "One map for all: close to back-projection by the true labels, above it where images are few (see limits).",
-    )
-    invariances = (
-        "Not changed by a positive factor; unmasked, by any positive filter that is constant in each shell, such as "
-        "sharpening or regularisation.",
-        "An additive constant changes only shell 1 unmasked, the low shells in a mask.",
-        "Changed by rotation, shift and hand: volumes of a method that estimates poses are aligned to the truth "
-        "before.",
-    )
-    cost = (
-        "O(Q D³ log D) for Q query particles; memory of a few volumes. 100 pairs of 128 px, each with a true volume "
-        "of its own, unmasked and masked: about 3 s."
-    )
-    limits = (
-        "It ranks one map for all particles high. Most of the density is the same in all states and has most of "
-        "the power of a shell; a map of all images has that part with the least noise, and is wrong only in the "
-        "rest, which counts little. Pooling wrong particles can thus raise the score. Read it together with the "
-        "controls and heterogeneity-fsc, never alone.",
-        "Published values are unmasked, in the published mask, or both, and 0.492 is perfect at 128 px: compare only "
-        "values for the same data set, box and mask. A tight mask correlates with itself and raises every shell.",
-        "Published code clips or folds negative correlations, and gives a shell without power 1; here signs are kept "
-        "and such a shell scores 0.",
-        "A curve that never falls below the threshold gives only a bound on the resolution (column crossed of the "
-        "items). Thresholds against a noise-free truth differ from those between half-maps: 0.5 here is 0.143 there.",
-        "The interval is over query particles; within a class volumes are equal, so it is narrow with few classes.",
-    )
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
         """As ``Metric.explain_missing``; a query particle of known state is also needed."""

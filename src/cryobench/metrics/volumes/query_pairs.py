@@ -7,13 +7,13 @@ method, the states of the truth) are recognised by their content, so that each d
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
 from cryobench.data import Dataset, IndexedVolumes, Reconstruction, VolumeSource
+from cryobench.metrics.metric import check_particles
 from cryobench.metrics.volumes.fsc_curve import FscCurve
 
 _KEPT_BYTES = 2**30
@@ -67,13 +67,8 @@ def pair_queries(reconstruction: Reconstruction, dataset: Dataset) -> QueryPairs
             f"volumes of {reconstruction.name} have {volumes.box_size} voxels a side, the truth has "
             f"{true_volumes.box_size}: resample them onto the data set's grid when importing."
         )
+    check_particles(reconstruction, dataset)
     queries = reconstruction.queries
-    outside = (queries < 0) | (queries >= len(states))
-    if outside.any():
-        raise ValueError(
-            f"query particle {queries[np.argmax(outside)]} of {reconstruction.name} is not among the "
-            f"{len(states)} particles of {dataset.name}: was it made from another data set?"
-        )
     known = np.flatnonzero(states[queries] >= 0)
     if len(known) == 0:
         raise ValueError(f"the true state of all {len(queries)} query particles is unknown: nothing to compare with.")
@@ -85,29 +80,6 @@ def pair_queries(reconstruction: Reconstruction, dataset: Dataset) -> QueryPairs
         true_volumes=true_volumes,
         n_unknown=len(queries) - len(known),
     )
-
-
-def pair_arrays(
-    volumes: np.ndarray | VolumeSource, true_volumes: np.ndarray | VolumeSource, states: Int[np.ndarray, "q"]
-) -> QueryPairs:
-    """Pairs of volumes (q, z, y, x) and true ones (k, z, y, x), by the state (q,) of each volume.
-
-    Raises
-    ------
-    ValueError
-        If the boxes differ, the number of states is not that of volumes, or a state has no volume.
-    """
-    first, second = as_source(volumes), as_source(true_volumes)
-    if first.box_size != second.box_size:
-        raise ValueError(f"the volumes have {first.box_size} voxels a side, the true ones {second.box_size}.")
-    if len(states) != len(first) or len(states) == 0:
-        raise ValueError(
-            f"there are {len(first)} volumes and {len(states)} states: expected equal numbers, at least one."
-        )
-    if states.min() < 0 or states.max() >= len(second):
-        raise ValueError(f"states lie between 0 and {len(second) - 1}, got {states.min()} to {states.max()}.")
-    rows = np.arange(len(states))
-    return QueryPairs(rows, rows, np.asarray(states, dtype=np.int64), first, second)
 
 
 def as_source(volumes: np.ndarray | VolumeSource) -> VolumeSource:
@@ -148,18 +120,13 @@ def hash_mask(mask: np.ndarray | None) -> str | None:
     return None if mask is None else sha256(np.ascontiguousarray(mask, np.float32).tobytes()).hexdigest()
 
 
-def choose_mask(mask: np.ndarray | Literal["dataset"] | None, dataset: Dataset, box_size: int) -> np.ndarray | None:
-    """The given mask, or the data set's own. ValueError if its shape is not that of the volumes."""
-    if isinstance(mask, str):
-        mask = dataset.particles.mask
-    if mask is not None and mask.shape != (box_size,) * 3:
+def name_masks(mask: np.ndarray | None, box_size: int) -> dict[str, np.ndarray | None]:
+    """Masks of the scores by name: the whole box, and the mask if there is one. ValueError for another shape."""
+    if mask is None:
+        return {"none": None}
+    if mask.shape != (box_size,) * 3:
         raise ValueError(f"the mask has shape {mask.shape}, the volumes have {box_size} voxels a side.")
-    return mask
-
-
-def name_masks(mask: np.ndarray | None) -> dict[str, np.ndarray | None]:
-    """Masks of the scores by name: the whole box, and the mask if there is one."""
-    return {"none": None} if mask is None else {"none": None, "mask": mask}
+    return {"none": None, "mask": mask}
 
 
 def lay_out_curves(particles: np.ndarray, curves: Mapping[str, Sequence[FscCurve]]) -> pd.DataFrame:

@@ -19,13 +19,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from cryobench.data import VolumeSource
 from cryobench.fourier import shell_indices
-from cryobench.metrics.volumes.deviations import Moments, find_moments, start_at_first_shell
+from cryobench.metrics.volumes.deviations import Moments, start_at_first_shell
 from cryobench.metrics.volumes.fsc_curve import FscCurve, correlate, transform_masked
-from cryobench.metrics.volumes.query_pairs import pair_arrays
 from cryobench.metrics.volumes.shell_products import shell_products
 from cryobench.volumes.mask import Mask, make_soft_mask
 
@@ -53,24 +51,6 @@ def make_variance_mask(
         dilation=dilation_px * pixel_size,
         edge=edge_px * pixel_size,
     )
-
-
-def variance_fsc(
-    volumes: Float[np.ndarray, "q z y x"] | VolumeSource,
-    true_volumes: Float[np.ndarray, "k z y x"] | VolumeSource,
-    states: Int[np.ndarray, "q"],
-    mask: Float[np.ndarray, "z y x"] | None = None,
-) -> tuple[list[FscCurve | None], FscCurve]:
-    """FSC of every volume with its true volume inside the variance mask, and the mean curve of the best single map.
-
-    Parameters and errors as ``deviation_fsc``; ``mask`` None makes it from the true volumes.
-    """
-    moments = find_moments(pair_arrays(volumes, true_volumes, states))
-    chosen = make_variance_mask(moments.true_variance, 1.0).values.numpy() if mask is None else mask
-    curves: list[FscCurve | None] = [None] * len(states)
-    for row, curve in correlate_where_varying(moments, chosen):
-        curves[int(moments.pairs.particles[row])] = curve
-    return curves, correlate_best_map(moments, chosen)
 
 
 def correlate_where_varying(moments: Moments, mask: Float[np.ndarray, "z y x"]) -> Iterator[tuple[int, FscCurve]]:

@@ -22,7 +22,7 @@ class Junk(IntEnum):
 
 def draw_junk(settings: SimulationSettings, seed: int, particles: Sequence[int] | np.ndarray) -> np.ndarray:
     """(n,) ``Junk`` of each particle: independent draws with the fractions of the settings."""
-    if settings.junk_share == 0:
+    if settings.junk_fraction == 0:
         return np.zeros(len(particles), dtype=np.int64)
     streams = IndexedStream(seed, "junk")
     drawn = np.array([streams.at(int(particle)).random() for particle in particles])

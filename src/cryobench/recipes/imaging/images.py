@@ -185,7 +185,7 @@ def _prepare_states(job: Job, part: int) -> tuple[Projector, list[StateResult]]:
         volume, power = render_state(model, job.settings)
         write_volume(job.folder / job.volume_path(state), volume.numpy(), job.settings.pixel_size)
         results.append(_result(job, state, model, volume, power))
-    if job.road == "atoms":
+    if job.projection == "atoms":
         return AtomProjector(job.settings, models, first_state=states.start), results
     return SliceProjector(volume_to_fourier(volume, kernel="wide")), results
 

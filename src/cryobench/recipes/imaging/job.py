@@ -71,7 +71,7 @@ class Job:
         return self.models.get(self.ensemble, state)
 
     @cached_property
-    def road(self) -> Literal["slices", "atoms"]:
+    def projection(self) -> Literal["slices", "atoms"]:
         """Whether images are slices of volumes or projections of atoms."""
         if isinstance(self.ensemble, FrameEnsemble):
             return "atoms"
@@ -82,7 +82,7 @@ class Job:
     @cached_property
     def states_per_part(self) -> int:
         """States made together."""
-        return 1 if self.road == "slices" else max(1, round(IMAGES_PER_PART / self.counts.mean()))
+        return 1 if self.projection == "slices" else max(1, round(IMAGES_PER_PART / self.counts.mean()))
 
     @property
     def n_parts(self) -> int:

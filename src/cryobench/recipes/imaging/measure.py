@@ -121,7 +121,7 @@ def measure_snr(job: Job, results: list[StateResult], volumes: VolumeSource, mas
 
 
 def _projector_of(job: Job, state: int, volumes: VolumeSource) -> Projector:
-    if job.road == "atoms":
+    if job.projection == "atoms":
         return AtomProjector(job.settings, [job.model(state)], first_state=state)
     return SliceProjector(volume_to_fourier(torch.from_numpy(volumes.read(state)), kernel="wide"))
 

@@ -73,10 +73,6 @@ class DepositedStates(Ensemble):
     """Notes on how the files were read."""
 
     @property
-    def notes(self) -> Sequence[str]:
-        return self.said
-
-    @property
     def counts(self) -> np.ndarray:
         return self.images
 

@@ -80,10 +80,6 @@ class NetworkFrames(FrameEnsemble):
         return cls(base, carriers, modes, modes.scale_to(rmsf), turns, tuple(domains), law, seed, n_frames, said)
 
     @property
-    def notes(self) -> Sequence[str]:
-        return self.said
-
-    @property
     def counts(self) -> np.ndarray:
         return np.ones(self.n_frames, dtype=np.int64)
 

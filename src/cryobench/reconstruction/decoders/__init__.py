@@ -13,7 +13,8 @@ from jaxtyping import Float
 
 from cryobench._registry import Entry, list_names, load_named
 from cryobench.data import Particles, Reconstruction
-from cryobench.reconstruction.decoders.decoder import VolumeDecoder, resize_volume
+from cryobench.reconstruction.decoders.decoder import VolumeDecoder as VolumeDecoder
+from cryobench.reconstruction.decoders.decoder import resize_volume as resize_volume
 from cryobench.reconstruction.engine import RunContext
 
 DECODERS = {
@@ -167,24 +168,9 @@ class DecodedVolumes:
     def __len__(self) -> int:
         return len(self.latents)
 
-    def read(self, index: int) -> np.ndarray:
+    def read(self, index: int) -> Float[np.ndarray, "z y x"]:
         """Volume (z, y, x) float32."""
         if index != self._next:
             self._running = self.decoder.decode(self.latents[index:])
         self._next = index + 1
         return next(self._running)
-
-
-__all__ = [
-    "DECODERS",
-    "DecodedVolumes",
-    "DeferredDecoder",
-    "VolumeDecoder",
-    "check_box",
-    "latent_rows",
-    "list_decoders",
-    "open_decoder",
-    "resize_volume",
-    "takes_latents",
-    "with_decoder",
-]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench._errors import FormatError
@@ -66,16 +67,17 @@ class DeformationDecoder(VolumeDecoder):
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise FormatError(f"the model of {reconstruction.name} is not a deformation: {error}.") from error
 
-    @torch.no_grad()
     def _decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
         for row in latents:
-            latent = torch.from_numpy(row[None].astype(np.float32)).to(self.vertices.device)
-            positions = self.vertices + self.cell * self.flow(latent)[0]
-            yield move_density(positions, self.values, self.voxels, self.pixel_size).cpu().numpy()
+            with torch.no_grad():
+                latent = torch.from_numpy(row[None].astype(np.float32)).to(self.vertices.device)
+                positions = self.vertices + self.cell * self.flow(latent)[0]
+                volume = move_density(positions, self.values, self.voxels, self.pixel_size)
+            yield volume.cpu().numpy()
 
 
 def pack_deformation(
-    flow: FlowNetwork, mesh: Mesh, values: Tensor, voxels: BoundVoxels, pixel_size: float
+    flow: FlowNetwork, mesh: Mesh, values: Float[Tensor, "m"], voxels: BoundVoxels, pixel_size: float
 ) -> dict[str, np.ndarray]:
     """Arrays of a model for ``DeformationDecoder``."""
     sizes = {

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
+from jaxtyping import Int
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -12,7 +13,9 @@ Fused = tuple[int, int]
 """Two labels."""
 
 
-def fuse_vertices(vertices: np.ndarray, fused: Sequence[Fused] | None) -> tuple[np.ndarray, np.ndarray]:
+def fuse_vertices(
+    vertices: Int[np.ndarray, "v 4"], fused: Sequence[Fused] | None
+) -> tuple[Int[np.ndarray, "v"], Int[np.ndarray, "u"]]:
     """New index of every vertex, and the old indices (u,) of the new vertices.
 
     Parameters
@@ -48,7 +51,7 @@ def fuse_vertices(vertices: np.ndarray, fused: Sequence[Fused] | None) -> tuple[
     return numbers.astype(np.int64), kept
 
 
-def find_tree(vertices: np.ndarray) -> tuple[Fused, ...]:
+def find_tree(vertices: Int[np.ndarray, "v 4"]) -> tuple[Fused, ...]:
     """Pairs of labels that make a tree, breadth first from the largest, over adjacent ones, the closest first.
 
     Labels without adjacent ones are roots.

@@ -18,6 +18,7 @@ from itertools import permutations
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cryobench.imaging.real_space.moved_voxels import BoundVoxels
@@ -54,12 +55,16 @@ class Mesh:
         return len(self.corners)
 
     @cached_property
-    def rest(self) -> Tensor:
+    def rest(self) -> Float[Tensor, "v 3"]:
         """(v, 3) float32 undeformed positions of the vertices, in cells."""
         return torch.from_numpy(self.corners.astype(np.float32))
 
     def bind(
-        self, box_size: int, pixel_size: float, voxels: np.ndarray, labels: np.ndarray | None = None
+        self,
+        box_size: int,
+        pixel_size: float,
+        voxels: Int[np.ndarray, "m"],
+        labels: Int[np.ndarray, "m"] | None = None,
     ) -> BoundVoxels:
         """Voxels bound to the elements that contain them.
 
@@ -95,11 +100,11 @@ class Mesh:
 
 
 def make_mesh(
-    region: np.ndarray,
+    region: Bool[np.ndarray, "z y x"],
     pixel_size: float,
     cell: float,
     *,
-    labels: np.ndarray | None = None,
+    labels: Int[np.ndarray, "z y x"] | None = None,
     fused: Sequence[Fused] | None = None,
 ) -> Mesh:
     """The mesh over the cells that a region fills.

@@ -21,7 +21,9 @@ from cryobench.imaging.kernels.cpu.rigidity import elastic_energy
 from cryobench.reconstruction.deformation.mesh import Mesh
 
 
-def rigidity_energy(positions: Float[Tensor, "n v 3"], mesh: Mesh, weights: np.ndarray) -> Float[Tensor, "n"]:
+def rigidity_energy(
+    positions: Float[Tensor, "n v 3"], mesh: Mesh, weights: Float[np.ndarray, "t"]
+) -> Float[Tensor, "n"]:
     """E of n bodies whose vertices are at ``positions``, in cells of the mesh; differentiable by these.
 
     ``weights`` (t,) rigidity of the elements.
@@ -37,7 +39,9 @@ def deformation_gradients(positions: Float[Tensor, "n v 3"], mesh: Mesh) -> Floa
     return edges.gather(2, order[None, :, :, None].expand_as(edges)).transpose(2, 3)
 
 
-def energy_by_decomposition(positions: Tensor, mesh: Mesh, weights: np.ndarray) -> Tensor:
+def energy_by_decomposition(
+    positions: Float[Tensor, "n v 3"], mesh: Mesh, weights: Float[np.ndarray, "t"]
+) -> Float[Tensor, "n"]:
     """E by singular values, in plain PyTorch: for any device, and as the reference in tests of the kernel."""
     found = deformation_gradients(positions, mesh)
     with torch.no_grad():

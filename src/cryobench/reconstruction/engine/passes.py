@@ -14,6 +14,7 @@ from operator import add
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from cryobench._progress import Progress, Silent
 from cryobench.compute import Compute
@@ -65,7 +66,7 @@ class Passes:
         *,
         radius: int | None = None,
         keep_bytes: float | None = None,
-        contrasts: np.ndarray | None = None,
+        contrasts: Float[np.ndarray, "n"] | None = None,
         posed: bool = True,
         progress: Progress | None = None,
     ) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class ImagePower:
     """Whether every image has the power of the first."""
 
     @classmethod
-    def of(cls, power: np.ndarray) -> ImagePower:
+    def of(cls, power: Float[np.ndarray, "m s"]) -> ImagePower:
         """Power of images with mean |data|² (m, radius + 1)."""
         return cls(len(power), power.sum(0), power[0], _are_alike(power, power[0]))
 
@@ -33,7 +34,7 @@ class ImagePower:
         alike = self.alike and other.alike and _are_alike(other.first, self.first)
         return ImagePower(self.count + other.count, self.total + other.total, self.first, alike)
 
-    def mean(self) -> np.ndarray:
+    def mean(self) -> Float[np.ndarray, " s"]:
         """(radius + 1,) mean |data|² of each shell: the noise power of a model without particle.
 
         At the zero frequency it is that of the background of the images, so that weighting by this power removes

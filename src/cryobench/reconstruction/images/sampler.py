@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int, Shaped
 
 from cryobench.rng import stream
 
@@ -58,8 +58,8 @@ class Minibatches:
         batch_size: int,
         seed: int,
         *,
-        storage_order: np.ndarray | None = None,
-        groups: np.ndarray | None = None,
+        storage_order: Shaped[np.ndarray, " n"] | None = None,
+        groups: Shaped[np.ndarray, " n"] | None = None,
         buffer: int = BUFFER,
         name: str = "minibatches",
     ) -> None:
@@ -78,7 +78,7 @@ class Minibatches:
         """Batches in an epoch."""
         self._cached = lru_cache(maxsize=2)(self._make_epoch)
 
-    def batch(self, step: int) -> np.ndarray:
+    def batch(self, step: int) -> Int[np.ndarray, "m"]:
         """Particle indices (m,) of a step, counted from 0 over all epochs."""
         epoch, within = divmod(step, self.steps_per_epoch)
         return self._cached(epoch)[within]

@@ -14,7 +14,7 @@ from typing import Generic, Self, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Int, Shaped
 from torch import Tensor
 
 from cryobench._progress import Progress, Silent
@@ -52,11 +52,11 @@ class Spectra:
         """Particles ``first`` … ``last`` of the batch."""
         return self._each(slice(first, last), slice(first, last))
 
-    def select(self, rows: np.ndarray) -> Self:
+    def select(self, rows: Shaped[np.ndarray, "r"]) -> Self:
         """Particles at some positions in the batch."""
         return self._each(rows, torch.from_numpy(rows).to(self.data.device))
 
-    def scaled(self, factors: Tensor) -> Self:
+    def scaled(self, factors: Float[Tensor, "m"]) -> Self:
         """The same particles whose CTF is ``factors`` (m,) times as large."""
         squared = factors.double().square()[:, None]
         return replace(self, ctf=self.ctf * factors[:, None], ctf_power=self.ctf_power * squared)
@@ -75,7 +75,7 @@ class Posed(Spectra):
 
 
 def transform_images(
-    particles: Particles, indices: np.ndarray, disc: HalfDisc, *, device: torch.device | str = "cpu"
+    particles: Particles, indices: Int[np.ndarray, "m"], disc: HalfDisc, *, device: torch.device | str = "cpu"
 ) -> Spectra:
     """Spectra and CTFs of particles (m,), without centring. ValueError if a pixel is not finite."""
     data = disc.pack(fft_images(torch.from_numpy(particles.read(indices)).to(device)))

@@ -1,56 +1,33 @@
 """Networks of volumes and images, their training, and their tables of latents."""
 
-from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwork, NetworkShape, make_slice_encoder
-from cryobench.reconstruction.networks.encoding import SliceEncoder, centred_points, encode_points
-from cryobench.reconstruction.networks.image_encoder import ImageEncoder
-from cryobench.reconstruction.networks.optimisers.adam import adam_tensors, make_adam
-from cryobench.reconstruction.networks.optimisers.row_adam import AdamSettings, RowAdam
-from cryobench.reconstruction.networks.optimisers.sparse_row_adam import SparseRowAdam
-from cryobench.reconstruction.networks.prepared_images.real_space import RealSpaceBatch, RealSpaceImages, cut_middle
-from cryobench.reconstruction.networks.prepared_images.spectra import NetworkBatch, NetworkImages
-from cryobench.reconstruction.networks.residual import slice_residual, squared_residual
-from cryobench.reconstruction.networks.spectrum import evaluate_slices, evaluate_spectrum
-from cryobench.reconstruction.networks.template_decoder import TemplateDecoder, TemplateShape
-from cryobench.reconstruction.networks.training import (
-    TRAINED_BYTES,
-    Training,
-    check_sizes,
-    open_images,
-    open_training,
-    seeded_weights,
-)
-from cryobench.reconstruction.networks.volume_encoder import LEAST_SIDE, VolumeEncoder
-
-__all__ = [
-    "LEAST_SIDE",
-    "TRAINED_BYTES",
-    "AdamSettings",
-    "CoordinateNetwork",
-    "ImageEncoder",
-    "NetworkBatch",
-    "NetworkImages",
-    "NetworkShape",
-    "RealSpaceBatch",
-    "RealSpaceImages",
-    "RowAdam",
-    "SliceEncoder",
-    "SparseRowAdam",
-    "TemplateDecoder",
-    "TemplateShape",
-    "Training",
-    "VolumeEncoder",
-    "adam_tensors",
-    "centred_points",
-    "check_sizes",
-    "cut_middle",
-    "encode_points",
-    "evaluate_slices",
-    "evaluate_spectrum",
-    "make_adam",
-    "make_slice_encoder",
-    "open_images",
-    "open_training",
-    "seeded_weights",
-    "slice_residual",
-    "squared_residual",
-]
+from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwork as CoordinateNetwork
+from cryobench.reconstruction.networks.coordinate_network import NetworkShape as NetworkShape
+from cryobench.reconstruction.networks.coordinate_network import make_slice_encoder as make_slice_encoder
+from cryobench.reconstruction.networks.encoding import SliceEncoder as SliceEncoder
+from cryobench.reconstruction.networks.encoding import centred_points as centred_points
+from cryobench.reconstruction.networks.encoding import encode_points as encode_points
+from cryobench.reconstruction.networks.image_encoder import ImageEncoder as ImageEncoder
+from cryobench.reconstruction.networks.optimisers.adam import adam_tensors as adam_tensors
+from cryobench.reconstruction.networks.optimisers.adam import make_adam as make_adam
+from cryobench.reconstruction.networks.optimisers.row_adam import AdamSettings as AdamSettings
+from cryobench.reconstruction.networks.optimisers.row_adam import RowAdam as RowAdam
+from cryobench.reconstruction.networks.optimisers.sparse_row_adam import SparseRowAdam as SparseRowAdam
+from cryobench.reconstruction.networks.prepared_images.real_space import RealSpaceBatch as RealSpaceBatch
+from cryobench.reconstruction.networks.prepared_images.real_space import RealSpaceImages as RealSpaceImages
+from cryobench.reconstruction.networks.prepared_images.real_space import cut_middle as cut_middle
+from cryobench.reconstruction.networks.prepared_images.spectra import NetworkBatch as NetworkBatch
+from cryobench.reconstruction.networks.prepared_images.spectra import NetworkImages as NetworkImages
+from cryobench.reconstruction.networks.residual import slice_residual as slice_residual
+from cryobench.reconstruction.networks.residual import squared_residual as squared_residual
+from cryobench.reconstruction.networks.spectrum import evaluate_slices as evaluate_slices
+from cryobench.reconstruction.networks.spectrum import evaluate_spectrum as evaluate_spectrum
+from cryobench.reconstruction.networks.template_decoder import TemplateDecoder as TemplateDecoder
+from cryobench.reconstruction.networks.template_decoder import TemplateShape as TemplateShape
+from cryobench.reconstruction.networks.training import TRAINED_BYTES as TRAINED_BYTES
+from cryobench.reconstruction.networks.training import Training as Training
+from cryobench.reconstruction.networks.training import check_sizes as check_sizes
+from cryobench.reconstruction.networks.training import open_images as open_images
+from cryobench.reconstruction.networks.training import open_training as open_training
+from cryobench.reconstruction.networks.training import seeded_weights as seeded_weights
+from cryobench.reconstruction.networks.volume_encoder import LEAST_SIDE as LEAST_SIDE
+from cryobench.reconstruction.networks.volume_encoder import VolumeEncoder as VolumeEncoder

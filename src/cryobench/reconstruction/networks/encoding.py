@@ -8,7 +8,7 @@ Source: Zhong et al., Nature Methods 18 (2021) 176 (cryoDRGN), after Tancik et a
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
 from cryobench.imaging.half_disc import HalfDisc
@@ -56,7 +56,7 @@ class SliceEncoder:
         """Number of entries of the half-disc, without the zero frequency."""
         return len(self._columns)
 
-    def encode(self, rotations: Float[Tensor, "b 3 3"]) -> tuple[Tensor, Tensor]:
+    def encode(self, rotations: Float[Tensor, "b 3 3"]) -> tuple[Float[Tensor, "b p m"], Float[Tensor, "b p m"]]:
         """sin φ and cos φ (b, p, m) float32 of each entry of the half-disc except the zero frequency."""
         with torch.autocast(rotations.device.type, enabled=False):  # phases need full precision
             along = rotations[:, :2] @ self._frequencies.T  # (b, 2, m): B u and B v
@@ -72,13 +72,15 @@ class SliceEncoder:
         cosine = torch.addcmul(cosine_x * cosine_y, sine_x, sine_y, value=-1)
         return sine.unflatten(0, (images, -1)), cosine.unflatten(0, (images, -1))
 
-    def waves(self, rotations: Float[Tensor, "b 3 3"]) -> Tensor:
+    def waves(self, rotations: Float[Tensor, "b 3 3"]) -> Complex[Tensor, "b 2 w m"]:
         """The tables of e^{iφ} (b, 2, 2 r + 1, m) complex64 along x and along y, from −r to r."""
         along = rotations[:, :2] @ self._frequencies.T
         phases = self._reach[:, None] * along[:, :, None, :]
         return torch.polar(torch.ones_like(phases), phases)
 
-    def features(self, waves: Tensor, flips: Tensor | None) -> Tensor:
+    def features(
+        self, waves: Complex[Tensor, "b 2 w m"], flips: Bool[Tensor, "b p"] | None
+    ) -> Float[Tensor, "b q e"]:
         """Features cos φ_1, sin φ_1, cos φ_2, … (b, p, 2 m) float32 from the tables of some images.
 
         ``flips`` (b, p) marks points evaluated at −k; None: features at all k, then at all −k, (b, 2 p, 2 m).
@@ -96,7 +98,9 @@ class SliceEncoder:
             return found
         return torch.cat([found, torch.view_as_real(product.conj_physical()).flatten(2)], dim=1)
 
-    def by_rotations(self, features: Tensor, gradient: Tensor, flips: Tensor | None) -> Float[Tensor, "b 3 3"]:
+    def by_rotations(
+        self, features: Float[Tensor, "b q e"], gradient: Float[Tensor, "b q e"], flips: Bool[Tensor, "b p"] | None
+    ) -> Float[Tensor, "b 3 3"]:
         """Gradient by rotations, from that by ``features`` (in their layout); slices do not depend on the third row.
 
         A phase is ± (kx B u + ky B v), and its gradient cos φ ∂/∂sin φ − sin φ ∂/∂cos φ.
@@ -111,7 +115,7 @@ class SliceEncoder:
             along = torch.where(flips[:, None], -steps, steps) @ by_phases
         return torch.nn.functional.pad(along @ self._frequencies, (0, 0, 0, 1))
 
-    def depths(self, rotations: Float[Tensor, "b 3 3"]) -> Tensor:
+    def depths(self, rotations: Float[Tensor, "b 3 3"]) -> Float[Tensor, "b p"]:
         """(b, p) z coordinate of each point, in index units."""
         return self._columns * rotations[:, 0, 2:3] + self._rows * rotations[:, 1, 2:3]
 

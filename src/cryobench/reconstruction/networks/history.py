@@ -1,8 +1,10 @@
 """History of a training for the user: terms of the loss at every step, and latents by epoch."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Num, Shaped
 
 from cryobench.data import LatentSnapshots, LossTerms
 
@@ -48,7 +50,7 @@ class History:
         """Whether latents are kept after this epoch, counted from 1: a power of two."""
         return epoch & (epoch - 1) == 0
 
-    def keep(self, epoch: int, latents: np.ndarray) -> None:
+    def keep(self, epoch: int, latents: Num[np.ndarray, "s d"]) -> None:
         """Store latents (s, d) of the sample after an epoch."""
         self._snapshots[epoch] = np.asarray(latents, dtype=np.float32)
 
@@ -57,7 +59,7 @@ class History:
         snapshots = {f"{_SNAPSHOT}{epoch}": latents for epoch, latents in self._snapshots.items()}
         return {_TERMS: self._terms[:done], **snapshots}, {_TERMS: list(self._names)}
 
-    def unpack(self, arrays: Mapping[str, np.ndarray], facts: Mapping[str, list[str]]) -> None:
+    def unpack(self, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
         """Restore the output of ``pack``, of this training or of a shorter one."""
         self._names, kept = tuple(facts[_TERMS]), arrays[_TERMS]
         self._terms = np.zeros((self._n_steps, len(self._names)), dtype=np.float32)
@@ -65,11 +67,11 @@ class History:
         names = [name for name in arrays if name.startswith(_SNAPSHOT)]
         self._snapshots = {int(name.removeprefix(_SNAPSHOT)): arrays[name] for name in names}
 
-    def show_terms(self, *, ends: np.ndarray, definition: str) -> LossTerms:
+    def show_terms(self, *, ends: Shaped[np.ndarray, "e"], definition: str) -> LossTerms:
         """The terms of all steps as a finding; ``ends`` as in it."""
         return LossTerms(self._names, self._terms, ends, definition)
 
-    def show_latents(self, epoch: int, latents: np.ndarray) -> LatentSnapshots:
+    def show_latents(self, epoch: int, latents: Float[np.ndarray, "n d"]) -> LatentSnapshots:
         """The snapshots, and the latents (n, d) of all particles after the last epoch, as a finding."""
         shown = {**self._snapshots, epoch: np.asarray(latents[self.particles], dtype=np.float32)}
         return LatentSnapshots(self.particles, np.array(list(shown)), np.stack(list(shown.values())))

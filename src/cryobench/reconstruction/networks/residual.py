@@ -26,7 +26,7 @@ def slice_residual(
     batch: NetworkBatch,
     latents: Float[Tensor, "b k"],
     dtype: torch.dtype = torch.float32,
-) -> Tensor:
+) -> Float[Tensor, ""]:
     """Mean over images and pixels of the Hartley disc of (C H' − H)², differentiable.
 
     By weights and latents, and by those of the batch's data and rotations that require a gradient. In the fourier
@@ -46,7 +46,7 @@ def slice_residual(
     return _SliceResidual.apply(sweep, latents, batch.data, batch.rotations, *tensors)  # pyright: ignore
 
 
-def squared_residual(predicted: Float[Tensor, "b p 2"], batch: NetworkBatch) -> Tensor:
+def squared_residual(predicted: Float[Tensor, "b p 2"], batch: NetworkBatch) -> Float[Tensor, ""]:
     """Mean over images and pixels of the Hartley disc of (C H' − H)², from predicted halves."""
     return (batch.ctf[..., None] * predicted - batch.data).square().sum(-1).mean()
 

@@ -21,6 +21,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench.compute import Compute, open_team
@@ -124,7 +125,7 @@ class Training(Iteration[None], Generic[Images]):
         """
 
     @abstractmethod
-    def latents(self, indices: np.ndarray) -> Tensor:
+    def latents(self, indices: Int[np.ndarray, " b"]) -> Float[Tensor, "b k"]:
         """Current latents (b, k) of some particles; nothing is changed."""
 
     @abstractmethod
@@ -201,7 +202,7 @@ class Training(Iteration[None], Generic[Images]):
         self.history.unpack(arrays, facts)
         self.restore(facts["steps"])
 
-    def findings(self, convergence: Convergence, latents: np.ndarray) -> tuple[Finding, ...]:
+    def findings(self, convergence: Convergence, latents: Float[np.ndarray, "n k"]) -> tuple[Finding, ...]:
         """Findings of a finished training: convergence, the terms of its loss, and latents (n, k) by epoch."""
         terms = self.history.show_terms(ends=self.ends, definition=self.objective)
         return convergence, terms, self.history.show_latents(len(self.ends) - 1, latents)

@@ -1,39 +1,25 @@
 """Poses of particles where they are not given and fixed: a table refined by gradients, or a search."""
 
-from cryobench.reconstruction.poses.judgement import judge_shifts, judge_views
-from cryobench.reconstruction.poses.network_search import SearchedPoses, plan_search, search_bytes
-from cryobench.reconstruction.poses.network_slices import NetworkSlices
-from cryobench.reconstruction.poses.orientations import OrientationGrid
-from cryobench.reconstruction.poses.search import PoseSearch
-from cryobench.reconstruction.poses.search_plan import SearchPlan, plan_radii
-from cryobench.reconstruction.poses.search_settings import SearchSettings
-from cryobench.reconstruction.poses.search_values import FoundPoses, Leaves, Matched
-from cryobench.reconstruction.poses.slices import GridSlices, OwnSource, SharedSource, SliceSource
-from cryobench.reconstruction.poses.starts import BestStart, random_rotations, train_starts
-from cryobench.reconstruction.poses.table import PoseTable, rotations_from_rows
-
-__all__ = [
-    "BestStart",
-    "FoundPoses",
-    "GridSlices",
-    "Leaves",
-    "Matched",
-    "NetworkSlices",
-    "OrientationGrid",
-    "OwnSource",
-    "PoseSearch",
-    "PoseTable",
-    "SearchPlan",
-    "SearchSettings",
-    "SearchedPoses",
-    "SharedSource",
-    "SliceSource",
-    "judge_shifts",
-    "judge_views",
-    "plan_radii",
-    "plan_search",
-    "random_rotations",
-    "rotations_from_rows",
-    "search_bytes",
-    "train_starts",
-]
+from cryobench.reconstruction.poses.judgement import judge_shifts as judge_shifts
+from cryobench.reconstruction.poses.judgement import judge_views as judge_views
+from cryobench.reconstruction.poses.network_search import SearchedPoses as SearchedPoses
+from cryobench.reconstruction.poses.network_search import plan_search as plan_search
+from cryobench.reconstruction.poses.network_search import search_bytes as search_bytes
+from cryobench.reconstruction.poses.network_slices import NetworkSlices as NetworkSlices
+from cryobench.reconstruction.poses.orientations import OrientationGrid as OrientationGrid
+from cryobench.reconstruction.poses.search import PoseSearch as PoseSearch
+from cryobench.reconstruction.poses.search_plan import SearchPlan as SearchPlan
+from cryobench.reconstruction.poses.search_plan import plan_radii as plan_radii
+from cryobench.reconstruction.poses.search_settings import SearchSettings as SearchSettings
+from cryobench.reconstruction.poses.search_values import FoundPoses as FoundPoses
+from cryobench.reconstruction.poses.search_values import Leaves as Leaves
+from cryobench.reconstruction.poses.search_values import Matched as Matched
+from cryobench.reconstruction.poses.slices import GridSlices as GridSlices
+from cryobench.reconstruction.poses.slices import OwnSource as OwnSource
+from cryobench.reconstruction.poses.slices import SharedSource as SharedSource
+from cryobench.reconstruction.poses.slices import SliceSource as SliceSource
+from cryobench.reconstruction.poses.starts import BestStart as BestStart
+from cryobench.reconstruction.poses.starts import random_rotations as random_rotations
+from cryobench.reconstruction.poses.starts import train_starts as train_starts
+from cryobench.reconstruction.poses.table import PoseTable as PoseTable
+from cryobench.reconstruction.poses.table import rotations_from_rows as rotations_from_rows

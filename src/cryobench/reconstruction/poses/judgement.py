@@ -1,6 +1,7 @@
 """Diagnostics of found poses: shifts at the border of the search range, and views that leave frequencies unseen."""
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from cryobench._types import RotationArray
 from cryobench.imaging.shift_scores import ShiftGrid
@@ -13,7 +14,7 @@ _LEAST_SEEN, _FEWEST = 0.1, 100
 _DIRECTIONS = 400
 
 
-def judge_shifts(shifts: np.ndarray, grid: ShiftGrid, pixel_size: float, setting: str) -> list[str]:
+def judge_shifts(shifts: Float[np.ndarray, "n 2"], grid: ShiftGrid, pixel_size: float, setting: str) -> list[str]:
     """A sentence if many shifts (n, 2), in px, are at the border of a grid; else nothing.
 
     Uniform shifts leave one of ``count`` cells at each border of each axis: only an excess is reported.
@@ -30,7 +31,7 @@ def judge_shifts(shifts: np.ndarray, grid: ShiftGrid, pixel_size: float, setting
     ]
 
 
-def judge_views(rotations: RotationArray, classes: np.ndarray, radius: int) -> list[str]:
+def judge_views(rotations: RotationArray, classes: Int[np.ndarray, "n"], radius: int) -> list[str]:
     """A sentence for every class whose views leave directions of its spectrum nearly unseen.
 
     An image contains the plane perpendicular to its view; a direction is seen by the images whose plane contains it.

@@ -51,7 +51,7 @@ class OrientationGrid:
         return float(np.sqrt(4 * np.pi / (12 * (self.nside * 2**level) ** 2)))
 
     @cached_property
-    def base(self) -> tuple[np.ndarray, np.ndarray]:
+    def base(self) -> tuple[Int[np.ndarray, "r"], Int[np.ndarray, "r"]]:
         """Pixels and in-plane indices (r,) of the first level, those of a pixel together."""
         pixels = np.arange(12 * self.nside**2)
         if self.symmetry != "C1":
@@ -97,7 +97,9 @@ class OrientationGrid:
         chosen = np.argsort(-nearness.round(9), axis=1, kind="stable")[:, :N_CHILDREN]
         return np.take_along_axis(candidates, chosen, 1), np.take_along_axis(indices, chosen, 1)
 
-    def nearest(self, level: int, rotations: Float[np.ndarray, "n 3 3"]) -> tuple[np.ndarray, np.ndarray]:
+    def nearest(
+        self, level: int, rotations: Float[np.ndarray, "n 3 3"]
+    ) -> tuple[Int[np.ndarray, "n"], Int[np.ndarray, "n"]]:
         """Pixels and in-plane indices (n,) of a level: those of the views, nearest in-plane angle."""
         nside = self.nside * 2**level
         pixels = _pixels_of(rotations[:, 2], nside)

@@ -20,6 +20,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from cryobench.imaging.half_disc import HalfDisc
@@ -56,7 +57,7 @@ class PoseSearch:
         If the last radius exceeds the disc.
     """
 
-    def __init__(self, plan: SearchPlan, disc: HalfDisc, noise: np.ndarray) -> None:
+    def __init__(self, plan: SearchPlan, disc: HalfDisc, noise: Float[np.ndarray, " s"]) -> None:
         if plan.radii[-1] > disc.radius:
             raise ValueError(
                 f"a search up to radius {plan.radii[-1]} needs a disc of that radius, got {disc.radius}."
@@ -78,7 +79,13 @@ class PoseSearch:
         return self.best(self.leaves(source, self.match(spectra)))
 
     def find_near(
-        self, source: SliceSource, spectra: Compared, rotations: np.ndarray, shifts: np.ndarray, *, level: int
+        self,
+        source: SliceSource,
+        spectra: Compared,
+        rotations: Float[np.ndarray, "b 3 3"],
+        shifts: Float[np.ndarray, "b 2"],
+        *,
+        level: int,
     ) -> FoundPoses:
         """The best pose of each image within about a spacing of a level around a known one.
 
@@ -176,7 +183,7 @@ class PoseSearch:
         return known[volume]
 
     @cached_property
-    def base_rotations(self) -> Tensor:
+    def base_rotations(self) -> Float[Tensor, "r 3 3"]:
         """Rotations (r, 3, 3) of level 0."""
         return torch.from_numpy(self.plan.orientations.rotations(0, *self.plan.orientations.base)).float()
 
@@ -186,7 +193,7 @@ class PoseSearch:
         size = max(1, int(_TILE_FLOATS / each))
         return _stretches(n, size)
 
-    def shifted(self, data: Tensor) -> Tensor:
+    def shifted(self, data: Complex[Tensor, "b p"]) -> Complex[Tensor, "b t p"]:
         """Images (b, p) translated by every shift of level 0, (b, t², p) complex64."""
         phases = shift_phases(np.zeros((1, 2)), self.plan.shifts, self.rows(0), data.device)
         return data[:, None, : phases.shape[-1]] * phases
@@ -195,7 +202,7 @@ class PoseSearch:
         """Entries of the disc that a level compares."""
         return DiscRows(self.disc, self.disc.count(self.plan.radii[level]))
 
-    def score_all(self, matched: Matched, slices: Tensor, squared: Tensor) -> Tensor:
+    def score_all(self, matched: Matched, slices: Complex[Tensor, "r p"], squared: Tensor) -> Float[Tensor, "r b t"]:
         """Scores (r, b, t²) of all poses of level 0 for a tile of images, by slices (r, p) and their power."""
         matched = matched.cut(self.rows(0).count)
         moved = torch.view_as_real(self.shifted(matched.data)).flatten(2)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Float
 
 from cryobench.imaging.shift_scores import ShiftGrid
 from cryobench.reconstruction.poses.orientations import N_CHILDREN, OrientationGrid
@@ -51,7 +52,7 @@ class SearchPlan:
         """Shifts of a level around those found before."""
         return self.shifts.finer(2**level)
 
-    def log_prior(self, shifts: np.ndarray) -> np.ndarray:
+    def log_prior(self, shifts: Float[np.ndarray, "*n 2"]) -> Float[np.ndarray, "*n"]:
         """Logarithm (...) of the prior of shifts (..., 2) in px, up to a constant."""
         if self.shift_deviation is None:
             return np.zeros(shifts.shape[:-1], dtype=np.float32)

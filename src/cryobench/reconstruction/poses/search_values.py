@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from jaxtyping import Complex, Float, Int, Shaped
 from torch import Tensor
 
 
+@runtime_checkable
 class Compared(Protocol):
     """Images on a half-disc, without poses: ``images.Spectra``, or those that networks compare."""
 
     @property
-    def indices(self) -> np.ndarray:
+    def indices(self) -> Int[np.ndarray, " b"]:
         """(b,) indices of the particles."""
         ...
 
     @property
-    def data(self) -> Tensor:
+    def data(self) -> Complex[Tensor, "b p"]:
         """(b, p) complex64."""
         ...
 
     @property
-    def ctf(self) -> Tensor:
+    def ctf(self) -> Float[Tensor, "b p"]:
         """(b, p) float32."""
         ...
 
@@ -50,7 +52,7 @@ class Nodes:
     def __len__(self) -> int:
         return len(self.images)
 
-    def select(self, rows: np.ndarray) -> Nodes:
+    def select(self, rows: Shaped[np.ndarray, " r"]) -> Nodes:
         """Nodes at some positions."""
         return Nodes(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
@@ -74,7 +76,7 @@ class Matched:
         """Some images."""
         return Matched(self.indices[first:last], self.data[first:last], self.weights[first:last])
 
-    def select(self, rows: np.ndarray) -> Matched:
+    def select(self, rows: Shaped[np.ndarray, " r"]) -> Matched:
         """Images at some positions."""
         chosen = torch.from_numpy(rows).to(self.data.device)
         return Matched(self.indices[rows], self.data[chosen], self.weights[chosen])

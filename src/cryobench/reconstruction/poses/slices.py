@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from cryobench.fourier import fourier_crop
@@ -24,7 +25,13 @@ class SliceSource(Protocol):
         """Number of volumes among which an image chooses; 1 where each image has its own."""
         ...
 
-    def own(self, images: np.ndarray, volumes: np.ndarray, rotations: Tensor, radius: int) -> Tensor:
+    def own(
+        self,
+        images: Int[np.ndarray, " n"],
+        volumes: Int[np.ndarray, " n"],
+        rotations: Float[Tensor, "n 3 3"],
+        radius: int,
+    ) -> Complex[Tensor, "n p"]:
         """Slices (n, p), each for an image (n,), of a volume (n,), at a rotation (n, 3, 3)."""
         ...
 
@@ -33,7 +40,7 @@ class SliceSource(Protocol):
 class SharedSource(SliceSource, Protocol):
     """Source of volumes common to all images."""
 
-    def shared(self, volume: int, rotations: Tensor, radius: int) -> Tensor:
+    def shared(self, volume: int, rotations: Float[Tensor, "r 3 3"], radius: int) -> Complex[Tensor, "r p"]:
         """Slices (r, p) of a volume up to a radius."""
         ...
 
@@ -42,7 +49,7 @@ class SharedSource(SliceSource, Protocol):
 class OwnSource(SliceSource, Protocol):
     """Source with a volume for each image."""
 
-    def at(self, images: np.ndarray, points: Tensor) -> Tensor:
+    def at(self, images: Int[np.ndarray, " b"], points: Float[Tensor, "p 3"]) -> Complex[Tensor, "b p"]:
         """Spectra (b, p) of the images' (b,) volumes at frequencies (p, 3) in cycles per pixel."""
         ...
 
@@ -60,7 +67,7 @@ class GridSlices:
         Oversampling of the spectra: size of their grid relative to the volumes'.
     """
 
-    def __init__(self, volumes: Tensor, disc: HalfDisc, *, padding: int = 1) -> None:
+    def __init__(self, volumes: Float[Tensor, "k z y x"], disc: HalfDisc, *, padding: int = 1) -> None:
         self._volumes, self._disc, self._padding = volumes, disc, padding
         self._spectra: dict[tuple[int, int], FourierVolume] = {}
 
@@ -69,7 +76,7 @@ class GridSlices:
         """Number of volumes."""
         return len(self._volumes)
 
-    def shared(self, volume: int, rotations: Tensor, radius: int) -> Tensor:
+    def shared(self, volume: int, rotations: Float[Tensor, "r 3 3"], radius: int) -> Complex[Tensor, "r p"]:
         """Slices (r, p) of one volume."""
         spectrum, count = self._spectrum(volume, radius), self._disc.count(radius)
         turned = rotations.to(self._volumes.device)
@@ -77,7 +84,13 @@ class GridSlices:
         packed = torch.from_numpy(disc_of(spectrum.box_size).index[:count]).to(dense.device)
         return dense.flatten(1).index_select(1, packed)
 
-    def own(self, images: np.ndarray, volumes: np.ndarray, rotations: Tensor, radius: int) -> Tensor:
+    def own(
+        self,
+        images: Int[np.ndarray, " n"],
+        volumes: Int[np.ndarray, " n"],
+        rotations: Float[Tensor, "n 3 3"],
+        radius: int,
+    ) -> Complex[Tensor, "n p"]:
         """Slices (n, p); the same for all images."""
         if self.n_volumes == 1:
             return self.shared(0, rotations, radius)

@@ -33,7 +33,9 @@ class BestStart(Generic[Made]):
     losses: tuple[float, ...]
     """Loss of the last epoch, for each start."""
 
-    def describe(self, searched: SearchedPoses, particles: Particles, latents: np.ndarray) -> dict[str, Any]:
+    def describe(
+        self, searched: SearchedPoses, particles: Particles, latents: Float[np.ndarray, "n k"]
+    ) -> dict[str, Any]:
         """Poses, findings and notes of a reconstruction, from the poses and latents (n, k) of the training."""
         rotations, shifts = searched.table.flush()
         plan, pixel = searched.plan, particles.pixel_size

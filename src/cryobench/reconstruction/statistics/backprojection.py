@@ -71,7 +71,7 @@ class ClassSums:
         self,
         spectra: OnDisc,
         n_volumes: int,
-        noise: np.ndarray,
+        noise: Float[np.ndarray, "s"],
         *,
         reach: int | None = None,
         threshold: float = 0.0,
@@ -88,7 +88,7 @@ class ClassSums:
             box_size, n_volumes=n_volumes, radius=reach, padding=padding, device=spectra.device
         )
 
-    def add(self, batch: Posed, weights: Tensor) -> None:
+    def add(self, batch: Posed, weights: Float[Tensor, "m k"]) -> None:
         """Add particles with weights (m, k)."""
         data, ctf = batch.data[:, : self._count], batch.ctf[:, : self._count]
         scaled = ctf * self._inverse
@@ -135,8 +135,8 @@ def sum_classes(
 
 
 def solve_volumes(
-    sums: SliceAccumulator, *, tau_fudge: float = 1.0, mask: Tensor | None = None
-) -> tuple[Tensor, np.ndarray]:
+    sums: SliceAccumulator, *, tau_fudge: float = 1.0, mask: Float[Tensor, "z y x"] | None = None
+) -> tuple[Float[Tensor, "k z y x"], Float[np.ndarray, "s k"]]:
     """Regularised volumes (k, z, y, x) from sums of K classes, one by one, and their leverage (r + 1, k).
 
     The leverage is the fraction of a particle's own noise in a volume, per CTF²: ⟨mask⟩ · mean of 1 / (W + 1 / Tτ²)

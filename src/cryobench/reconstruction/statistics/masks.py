@@ -1,13 +1,16 @@
 """Masks of volumes: the data set's mask, and the largest sphere in the box."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench.data import Particles
 from cryobench.volumes.mask import make_largest_sphere
 
 
-def find_masks(particles: Particles, diameter: float | None = None) -> tuple[Tensor, Tensor | None, tuple[str, ...]]:
+def find_masks(
+    particles: Particles, diameter: float | None = None
+) -> tuple[Float[Tensor, "z y x"], Float[Tensor, "z y x"] | None, tuple[str, ...]]:
     """Soft sphere (z, y, x), the data set's mask (z, y, x) if it has one, and notes for the user.
 
     Parameters

@@ -54,13 +54,11 @@ def estimate_prior(
     return 1 / torch.maximum(fudge * variance, _LEAST_SNR / mean_weight.clamp(min=1e-30))
 
 
-def regularise(numerator: FourierVolume, weight: FourierVolume, *, tau_fudge: float = 1.0) -> FourierVolume:
-    """F / (W + 1 / (T τ²)) of whitened sums, τ² estimated shell by shell and volume by volume (see the module)."""
-    return numerator.with_values(numerator.values * invert_weight(numerator, weight, tau_fudge=tau_fudge).values)
-
-
 def invert_weight(numerator: FourierVolume, weight: FourierVolume, *, tau_fudge: float = 1.0) -> FourierVolume:
-    """1 / (W + 1 / (T τ²)), the factor of ``regularise``; 0 beyond the last shell and where nothing was inserted."""
+    """1 / (W + 1 / (T τ²)) of whitened sums (see the module), τ² estimated shell by shell and volume by volume.
+
+    It is 0 beyond the last shell and where nothing was inserted.
+    """
     last = (numerator.box_size - 1) // 2
     arrays = (
         numerator.values.abs().square() - NOISE_GAIN * weight.values,

@@ -94,12 +94,12 @@ class LocalWindows:
 
     def put_together(
         self, spectra: Float[Tensor, "k 2 z y x"], band: Band, chosen: Float[Tensor, "k a b c"]
-    ) -> Tensor:
+    ) -> Float[Tensor, "u v w"]:
         """(z, y, x) on the voxels of the region: sum of K spectra cut to a band, each in the windows where chosen."""
         samples = _to_samples(self._cut(spectra, band), band.voxel_waves)
         return torch.einsum("kzyx,kzyx->zyx", samples, _along_axes(chosen, self._spreading, order=(0, 1, 2)))
 
-    def embed(self, values: Tensor) -> Float[np.ndarray, "z y x"]:
+    def embed(self, values: Float[Tensor, "u v w"]) -> Float[np.ndarray, "z y x"]:
         """A whole box with values in the region and 0 elsewhere."""
         volume = np.zeros((self.box_size,) * 3, dtype=np.float32)
         volume[self.region] = values.cpu().numpy()

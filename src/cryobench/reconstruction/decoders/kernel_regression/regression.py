@@ -153,7 +153,9 @@ def bytes_of_bin(box_size: int) -> float:
     return 2 * 12 * float(np.prod(GridLayout(box_size, 1, "trilinear").shape))
 
 
-def insert_bins(spectra: PosedSpectra, noise: np.ndarray, n_volumes: int, volumes: np.ndarray) -> tuple[Sums, Rows]:
+def insert_bins(
+    spectra: PosedSpectra, noise: Float[np.ndarray, "s"], n_volumes: int, volumes: Int[np.ndarray, "n m"]
+) -> tuple[Sums, Rows]:
     """Half-slice sums (volumes, z, y, x) on the stored grid of particles assigned to volumes (n, m), −1 for none."""
     disc, device = spectra.disc, spectra.device
     layout = GridLayout(disc.box_size, 1, "trilinear")

@@ -69,7 +69,7 @@ class RowAdam:
         self.values[rows] -= self._settings.lr * change
         self._first[rows], self._second[rows], self._last[rows] = first, second, step
 
-    def flush(self) -> Tensor:
+    def flush(self) -> Float[Tensor, "n d"]:
         """The whole table as dense Adam would have it now."""
         self._catch_up(torch.arange(len(self.values), device=self.values.device))
         return self.values

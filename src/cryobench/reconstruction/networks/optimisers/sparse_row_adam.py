@@ -63,7 +63,7 @@ class SparseRowAdam:
         self._optimiser.step()
         self._table.grad = None
 
-    def flush(self) -> Tensor:
+    def flush(self) -> Float[Tensor, "n d"]:
         """The whole table as it is now."""
         return self.values
 

@@ -55,7 +55,7 @@ class NetworkBatch:
         """b / n, weight of a mean over this process's images in that over the batch."""
         return len(self.data) / len(self.indices)
 
-    def hartley(self) -> Tensor:
+    def hartley(self) -> Float[Tensor, "b q"]:
         """(b, 2 p) Hartley values without the sign of the CTF: at all k of the half-disc, then at all −k."""
         flipped = self.data * torch.sign(self.ctf)[..., None]
         return torch.cat([flipped[..., 0] - flipped[..., 1], flipped[..., 0] + flipped[..., 1]], dim=1)
