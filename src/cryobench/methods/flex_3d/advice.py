@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float
 
+from cryobench.methods.flex_3d.composition import Composition
 from cryobench.methods.flex_3d.motion_findings import Strain
 from cryobench.methods.flex_3d.settings import RANGE, Flex3DSettings
 
@@ -14,11 +15,14 @@ _STIRRED = 0.25
 _JELLY, _GROWN = 0.15, 0.15
 _TAIL = 0.25
 """Tail of the half-set FSC; a tight mask alone gives less."""
+_COMING, _SIGNIFICANT = 0.2, 4.0
+"""Standard deviation of a part's density, and its variance in standard errors; with motion only, 0.06 and 2."""
 
 
 def advise(
     latents: Float[np.ndarray, "n k"],
     strain: Strain,
+    composition: Composition,
     curve: Float[np.ndarray, "s"],
     pixel_size: float,
     settings: Flex3DSettings,
@@ -51,6 +55,15 @@ def advise(
         yield (
             f"Elements with density are stretched by {strain.stretch:.0%} in the root mean square: helices may "
             f"deform like jelly. Raise rigidity ({settings.rigidity:g}), or set rigid_segments."
+        )
+    varied = np.sqrt(composition.variance.clip(min=0))
+    coming = (varied > _COMING) & (composition.variance > _SIGNIFICANT * composition.error)
+    if coming.any():
+        yield (
+            f"Density comes and goes in {coming.sum()} of {len(coming)} parts of the map, by up to "
+            f"{varied[coming].max():.0%} of its mean (standard deviation over the particles), after motion and "
+            "contrast. A deformation conserves density and cannot model that: the composition varies, or a motion is "
+            "beyond the mesh. Classify first, or use another method."
         )
     tail = float(np.mean(curve[-max(2, len(curve) // 10) - 1 : -1]))
     if tail > _TAIL:

@@ -1,7 +1,7 @@
 """``3dflex``: the method, from particles to findings."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ from cryobench.fourier import fourier_crop, shell_indices
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.io.digest import hash_file
 from cryobench.methods.flex_3d.advice import advise
+from cryobench.methods.flex_3d.composition import Composition, measure_composition
 from cryobench.methods.flex_3d.consensus import Consensus, find_consensus, low_pass, make_response
 from cryobench.methods.flex_3d.forces import N_MODES, Forces, find_latents
 from cryobench.methods.flex_3d.map_fit import MapFit, make_imaging
@@ -33,6 +34,20 @@ from cryobench.reconstruction.networks import NetworkImages, open_training, seed
 from cryobench.reconstruction.statistics import find_masks, split_halves, volume_fsc
 
 _SMALLEST_RADIUS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class _Maps:
+    """Maps at the full box, with the motion fixed."""
+
+    values: Tensor
+    """(m,) mean of both half-sets at the voxels, each shell times its fraction of signal."""
+    curve: np.ndarray
+    """(s,) FSC of the half-sets."""
+    control: np.ndarray
+    """(s,) the same without motion."""
+    composition: Composition
+    fits: tuple[Convergence, ...]
 
 
 class Flex3D(Method[Flex3DSettings]):
@@ -105,8 +120,8 @@ class Flex3D(Method[Flex3DSettings]):
         flow, latents = training.flow.cpu(), training.table.values.cpu().numpy().copy()
         findings = training.findings(convergence, latents)
         del images, training
-        maps, fits = self._fit_maps(particles, body, flow, consensus, halves, latents, left, context, call)
-        return self._answer(particles, queries, body, flow, latents, maps, notes, (*findings, *fits), context)
+        maps = self._fit_maps(particles, body, flow, consensus, halves, latents, left, context, call)
+        return self._answer(particles, queries, body, flow, latents, maps, notes, findings)
 
     def _answer(
         self,
@@ -115,28 +130,25 @@ class Flex3D(Method[Flex3DSettings]):
         body: Body,
         flow: FlowNetwork,
         latents: np.ndarray,
-        maps: list[Tensor],
+        maps: _Maps,
         notes: tuple[str, ...],
         findings: tuple[Finding, ...],
-        context: RunContext,
     ) -> Reconstruction:
-        """Reconstruction from the maps (2, m) of both halves, with motion and without."""
-        curve, control = (volume_fsc(*(body.voxels.put(half) for half in both)) for both in maps)
-        values = body.voxels.take(_weigh_shells(body.voxels.put(maps[0].mean(0)), curve))
-        volume = body.voxels.put(values).numpy()
-        strain = measure_strain(flow, body, values, latents)
-        motion = show_motion(flow, body, values, latents, volume, particles.pixel_size)
-        advice = advise(latents, strain, curve, particles.pixel_size, self.settings)
+        volume = body.voxels.put(maps.values).numpy()
+        strain = measure_strain(flow, body, maps.values, latents)
+        motion = show_motion(flow, body, maps.values, latents, volume, particles.pixel_size)
+        advice = advise(latents, strain, maps.composition, maps.curve, particles.pixel_size, self.settings)
         return Reconstruction(
             queries,
             latents=latents,
-            model=pack_deformation(flow, body.mesh, values, body.voxels, particles.pixel_size),
+            model=pack_deformation(flow, body.mesh, maps.values, body.voxels, particles.pixel_size),
             decodes_by="deformation",
             findings=(
                 *findings,
+                *maps.fits,
                 motion,
                 show_density(latents, self.settings.latent_noise),
-                HalfSetFsc(curve, control=control),
+                HalfSetFsc(maps.curve, control=maps.control),
             ),
             notes=(*notes, *advice),
         )
@@ -209,18 +221,25 @@ class Flex3D(Method[Flex3DSettings]):
         left: float,
         context: RunContext,
         call: Mapping[str, Any],
-    ) -> tuple[list[Tensor], tuple[Convergence, ...]]:
-        """Maps (2, m) of both halves with motion and without, and the log of their fit."""
+    ) -> _Maps:
+        """Maps of both halves with motion and without, and what the motion leaves."""
         passes = self._open_passes(particles, left, context)
-        maps, found = [], []
+        maps: list[Tensor] = []
+        curves, fits = [], []
         for name, moving, words in (("maps", flow, ""), ("still-maps", None, ", without motion")):
             imaging = make_imaging(body.voxels, body.mesh, moving, consensus)
             fit = MapFit(passes, imaging, consensus, halves, latents, self.settings.map_iterations)
             checkpoint = context.with_checkpoint(name).open_checkpoint(particles, call)
             state, convergence = iterate(fit, checkpoint, context.progress)
             maps.append(state.values.cpu())
-            found.append(replace(convergence, objective=convergence.objective + words))
-        return maps, tuple(found)
+            curves.append(volume_fsc(*(body.voxels.put(half) for half in maps[-1])))
+            fits.append(replace(convergence, objective=convergence.objective + words))
+        values = body.voxels.take(_weigh_shells(body.voxels.put(maps[0].mean(0)), curves[0]))
+        with context.progress.task("variation of the density", total=1) as task:
+            imaging = make_imaging(body.voxels, body.mesh, flow, consensus)
+            composition = measure_composition(passes, imaging, values, latents)
+            task.advance()
+        return _Maps(values, curves[0], curves[1], composition, tuple(fits))
 
     def _open_passes(self, particles: Particles, left: float, context: RunContext) -> Passes:
         kept = left * context.compute.n_workers
