@@ -11,6 +11,7 @@ from cryobench.data.dataset import Dataset
 from cryobench.data.findings import (
     FINDINGS,
     ClassVolumes,
+    CoAssignment,
     Components,
     Convergence,
     Finding,
@@ -44,6 +45,7 @@ __all__ = [
     "FINDINGS",
     "ArrayImages",
     "ClassVolumes",
+    "CoAssignment",
     "CollectiveVariable",
     "Components",
     "Convergence",
