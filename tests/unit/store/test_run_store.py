@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 from cryobench._errors import FormatError
 from cryobench.data import (
     ClassVolumes,
+    CoAssignment,
     Components,
     Convergence,
     DatasetIdentity,
@@ -74,6 +75,15 @@ def make_reconstruction(rng: np.random.Generator, **replaced: object) -> Reconst
             Convergence(({"iteration": 1, "objective": np.float32(2)},), "all 1 steps done", "gain"),
             LossTerms(("loss", "kl"), np.ones((6, 2), dtype=np.float32), np.array([2, 4, 6]), "mean"),
             LatentSnapshots(np.array([0, 4]), np.array([1, 2, 3]), np.zeros((3, 2, 3))),
+            CoAssignment(
+                np.eye(2),
+                np.full(2, 0.5),
+                np.array([[0, 1, 0.9, 2]]),
+                np.arange(2),
+                np.full(2, 0.5),
+                np.full((2, 2), 0.5),
+                np.array([2, 2, 3]),
+            ),
         ),
         "notes": ("one", "two"),
         "record": RunRecord(

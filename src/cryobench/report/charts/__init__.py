@@ -24,6 +24,7 @@ from cryobench.report.charts.kinds import (
     SnapshotChart,
     SphereChart,
     Trail,
+    TreeChart,
 )
 
 __all__ = [
@@ -45,5 +46,6 @@ __all__ = [
     "SnapshotChart",
     "SphereChart",
     "Trail",
+    "TreeChart",
     "collect_charts",
 ]
