@@ -46,6 +46,9 @@ from stored import edit_json
 N, SIZE = 8, 6
 
 
+CO_ASSIGNMENT = ("shares", "block_populations", "merges", "species", "populations", "intervals", "numbers")
+
+
 def make_reconstruction(rng: np.random.Generator, **replaced: object) -> Reconstruction:
     posteriors = rng.uniform(size=(N, 2))
     classes = rng.normal(size=(2, SIZE, SIZE, SIZE)).astype(np.float32)
@@ -139,6 +142,7 @@ def test_arrays_of_the_model_are_not_written_twice(tmp_path: Path, rng: np.rando
         "findings/half-set-fsc-2/curves.npy", "findings/latent-density/values.npy",
         "findings/latent-density/axes.npy", "findings/latent-path/latents.npy", "findings/loss-terms/values.npy",
         *(f"findings/latent-snapshots/{name}.npy" for name in ("particles", "epochs", "latents")),
+        *(f"findings/co-assignment/{name}.npy" for name in CO_ASSIGNMENT),
     }  # fmt: skip
     found = load_reconstruction(tmp_path / "run")
     components = found.find(Components)
