@@ -95,6 +95,12 @@ def test_jobs_that_join_species_give_all_of_them(particles) -> None:
     assert StandIn.calls == [*6 * [(160, 3)], *6 * [(160, 2)], (160, SPECIES)]
     assert found.model["visits"][0] == 13 * 167
     assert any(note.startswith("4 species, [") for note in found.notes)
+    # The stand-in numbers its classes as the images do, not as the volumes that it was started from.
+    moved = (found.posteriors.argmax(1) != found.model["merged_species"]).mean()
+    assert (
+        f"The refinement assigned {moved:.1%} of the particles to another species than the jobs' votes."
+        in found.notes
+    )
     assert "a note of the stand-in" in found.notes
     assert found.record.method == "3d-class-ensemble"
 

@@ -112,6 +112,7 @@ class ClassificationEnsemble(Method[ClassificationEnsembleSettings]):
             *describe_failures(finished),
             f"{len(finished.jobs)} jobs and the refinement made {visits:,} visits of images, "
             f"{visits / len(particles):.0f} of each.",
+            *describe_moves(found, merged),
             *self._compare(particles, found, finished, visits, context),
             *found.notes,
         ]
@@ -206,6 +207,17 @@ def describe_merging(
         )
         notes.append(f"Populations by the votes of the jobs, with intervals by halves of them: {listed}.")
     return notes
+
+
+def describe_moves(found: Reconstruction, merged: Merged) -> list[str]:
+    """A sentence on particles that the refinement assigned to another species than the jobs had."""
+    assert found.posteriors is not None
+    moved = float((found.posteriors.argmax(1) != merged.species).mean())
+    empty = merged.n_species - len(np.unique(found.posteriors.argmax(1)))
+    if merged.n_species == 1:
+        return []
+    said = f"The refinement assigned {moved:.1%} of the particles to another species than the jobs' votes"
+    return [said + (f", and {empty} species are empty." if empty else ".")]
 
 
 def describe_failures(finished: Finished) -> Sequence[str]:
