@@ -195,6 +195,10 @@ def test_methods_and_settings_that_do_not_suit_are_refused(particles, monkeypatc
         make(job_settings={"box": 8}).reconstruct(particles, np.arange(3))
     with pytest.raises(MemoryShortage, match="tree of co-assignments"):
         make().reconstruct(particles, np.arange(3), RunContext(compute=Compute(memory=100_000)))
+    monkeypatch.setattr(jobs, "get_method", lambda name: StandInWithoutStart)
+    with pytest.raises(ValueError, match="base=stand-in cannot start from given volumes"):
+        make().reconstruct(particles, np.arange(3))
+    assert StandIn.calls == []
     monkeypatch.undo()
     with pytest.raises(ValueError, match="base=recovar cannot be the method of the jobs"):
         make(base="recovar").reconstruct(particles, np.arange(3))

@@ -55,19 +55,19 @@ class ClassificationEnsemble(Method[ClassificationEnsembleSettings]):
         ),
     }
     small: ClassVar[Mapping[str, Any]] = {
-        "n_trees": 3,
+        "n_trees": 2,
         "n_classes": (2,),
         "depth": 1,
         "n_species": 2,
-        "refinement_iterations": 2,
+        "refinement_iterations": 1,
         "job_settings": {
             "initial_resolution": 24.0,
-            "initial_iterations": 6,
+            "initial_iterations": 3,
             "radius_step": 2.0,
             "final_iterations": 1,
             "initial_batch": 60,
             "final_batch": 60,
-            "step_change": 4,
+            "step_change": 2,
             "noise_memory": 200,
             "shift_range": 8.0,
             "healpix_nside": 1,

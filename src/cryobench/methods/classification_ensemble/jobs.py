@@ -13,6 +13,7 @@ from cryobench.compute.compute import Precision
 from cryobench.data import Convergence, Particles, Reconstruction
 from cryobench.methods.classification_ensemble.labels import ABSENT
 from cryobench.methods.classification_ensemble.settings import ClassificationEnsembleSettings
+from cryobench.methods.method import Method
 from cryobench.methods.registry import get_method
 from cryobench.reconstruction.engine import Checkpoint, RunContext
 from cryobench.rng import stream
@@ -91,6 +92,10 @@ def plan_base(settings: ClassificationEnsembleSettings, particles: Particles) ->
             f"base={settings.base} cannot be the method of the jobs: it must estimate poses, which are withheld, and "
             "have a setting n_classes, such as 3d-class-ab-initio."
         )
+    if kind.start_from is Method.start_from:
+        raise ValueError(f"base={settings.base} cannot start from given volumes, which the refinement needs.")
+    if settings.one_shot and "n_starts" not in kind.Settings.model_fields:
+        raise ValueError(f"one_shot needs a base method with a setting n_starts, which {settings.base} has not.")
     if settings.base_preset not in kind.presets:
         raise ValueError(
             f"{settings.base} has no preset {settings.base_preset!r}: set base_preset to one of "
