@@ -3,7 +3,7 @@
 python benchmarks/how_many_structures.py [--species 2 4 8 16 20 45] [--images 4000] [--box 64] [--crop BOX]
     [--snr 0.1] [--methods ensemble one-shot cryodrgn2 cryodrgn-ai] [--seeds 0 1 2]
     [--trees 12] [--classes 4] [--depth 1] [--refinement 50] [--job KEY=VALUE ...] [--network KEY=VALUE ...]
-    [--workers 1] [--work DIR] [--cells FILE] [--figures DIR] [--table]
+    [--preset laptop] [--workers 1 | --scheduler ADDRESS] [--work DIR] [--cells FILE] [--figures DIR] [--table]
 
 Mixtures by the recipe ``tomotwin-100``, equally many images of each of M complexes. Every cell, a method on M
 species with a seed, is run by the command line in a process of its own, scored, and kept in a JSON file; a killed run
@@ -13,11 +13,12 @@ resumes.
     ensemble      3d-class-ensemble, the number of species found from the jobs
     ensemble-M    the same jobs, the number of species given
     one-shot      the job method into M classes, the best of as many random starts as make as many visits
-    cryodrgn2, cryodrgn-ai    preset laptop; classes are M clusters of their latents
+    cryodrgn2, cryodrgn-ai    classes are clusters of their latents, as the labels metric makes them
 
 All classifications have the same job settings (``--job``). Scores: label accuracy by one-to-one matching, adjusted
 Rand index, error of populations, median rotation error in the frame of each class, species found, visits of images,
 CPU minutes. A row is the mean over seeds; brackets hold the smallest and the largest. --table only prints and draws.
+Cells do not know the settings of jobs: give others another --cells and --work.
 """
 
 import argparse
@@ -77,10 +78,13 @@ def make_dataset(folder: Path, species: int, options: argparse.Namespace) -> Dat
     return load_dataset(folder)
 
 
-def run(method: str, dataset: Path, folder: Path, seed: int, settings: dict[str, object], workers: int) -> None:
+def run(
+    method: str, dataset: Path, folder: Path, seed: int, settings: dict[str, object], options: argparse.Namespace
+) -> None:
     """A method by the command line; a finished run is kept, an interrupted one resumes."""
     command = [sys.executable, "-m", "cryobench", "run", method, str(dataset), "-o", str(folder)]
-    command += ["--preset", "laptop", "--seed", str(seed), "--device", "cpu", "--workers", str(workers)]
+    command += ["--preset", options.preset, "--seed", str(seed), "--device", options.device]
+    command += ["--scheduler", options.scheduler] if options.scheduler else ["--workers", str(options.workers)]
     command += [part for key, value in settings.items() for part in ("--set", f"{key}={json.dumps(value)}")]
     log = folder.with_suffix(".log")
     with log.open("w") as file:
@@ -139,17 +143,17 @@ def make_cell(method: str, species: int, seed: int, options: argparse.Namespace,
         }
         if method == "ensemble-M":
             settings["n_species"] = species
-        run("3d-class-ensemble", data, folder, seed, settings, options.workers)
+        run("3d-class-ensemble", data, folder, seed, settings, options)
     elif method in ("one job", "one-shot"):
         n_starts = 1
         if method == "one-shot":
             total, one = load_reconstruction(work / f"ensemble-{species}-{seed}").model["visits"]
             n_starts = max(1, round(float(total) / float(one)))
         settings = {"n_classes": species, "n_starts": n_starts, "box": options.crop, **jobs}
-        run(JOB, data, folder, seed, settings, options.workers)
+        run(JOB, data, folder, seed, settings, options)
     else:
         changes = dict(each.partition("=")[::2] for each in options.network)
-        run(method, data, folder, seed, {key: json.loads(value) for key, value in changes.items()}, options.workers)
+        run(method, data, folder, seed, {key: json.loads(value) for key, value in changes.items()}, options)
     return describe(load_reconstruction(folder), dataset, folder)
 
 
@@ -199,7 +203,10 @@ def main() -> None:
     parser.add_argument("--refinement", type=int, default=50, help="iterations of the last refinement")
     parser.add_argument("--job", nargs="*", default=[], help="settings of every classification")
     parser.add_argument("--network", nargs="*", default=[], help="settings of the networks")
+    parser.add_argument("--preset", default="laptop", help="preset of all methods")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--scheduler", help="address of a Dask scheduler, instead of workers")
     parser.add_argument("--work", type=Path, help="folder that keeps data and runs, instead of a temporary one")
     parser.add_argument("--cells", type=Path, default=Path(__file__).parent / "results/how_many_structures.json")
     parser.add_argument("--figures", type=Path, help="folder of the figures")

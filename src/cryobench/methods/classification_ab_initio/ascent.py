@@ -156,7 +156,8 @@ class Ascent(Iteration[Ascended]):
     def start(self) -> Ascended:
         """Random volumes, and noise under which a given fraction of all poses is significant.
 
-        Or the given volumes, and noise of the power of the images.
+        Or the given volumes, and noise of the power of the images: on toys the noise that they leave in a first
+        batch, which is less, kept 2 to 5 % fewer particles in their class.
         """
         settings, power = self.settings, self.passes.mean_power
         shape = GridLayout(self.disc.box_size, 1, "trilinear").shape

@@ -14,7 +14,7 @@ class ClassificationEnsembleSettings(MethodSettings):
     base: str = Field("3d-class-ab-initio", description="method of every job, which must estimate poses and classes")
     base_preset: str = Field("paper", description="preset of that method for the jobs (published: defaults)")
     job_settings: dict[str, Any] = Field(
-        default_factory=dict, description="settings of that method that differ from its preset, as {name: value}"
+        {}, description="settings of that method that differ from its preset, as {name: value}"
     )
     n_trees: int = Field(
         24, ge=1, description="independent trees of jobs (our choice: some 250 jobs, where 257 were published)"

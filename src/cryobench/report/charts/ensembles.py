@@ -38,7 +38,7 @@ def draw_ensembles(runs: Sequence[Run]) -> list[Picture]:
         names = name_blocks(each.species)
         if len(names) > 1:
             shares = np.clip(np.asarray(each.shares, dtype=np.float64), 0, 1)
-            grid = GridChart(Axis("block"), Axis("block"), names, names, shares, title="co-assignment above chance")
+            grid = GridChart(Axis("block"), Axis("block"), names, names, shares, title="co-assignment")
             words = f"{run.label}: co-assignment of blocks of particles."
             pictures.append(Picture(f"co-assignment-{run.slug}", "findings", GROUP, grid, words, run.slug, _BLOCKS))
             tree = TreeChart(Axis("block"), Axis("height / 1 − co-assignment", 0), names, np.asarray(each.merges))
