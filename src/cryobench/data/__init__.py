@@ -10,6 +10,7 @@ Access: methods get ``Particles``; ``GroundTruth`` is for recipes, metrics and c
 from cryobench.data.dataset import Dataset as Dataset
 from cryobench.data.findings import FINDINGS as FINDINGS
 from cryobench.data.findings import ClassVolumes as ClassVolumes
+from cryobench.data.findings import CoAssignment as CoAssignment
 from cryobench.data.findings import Components as Components
 from cryobench.data.findings import Convergence as Convergence
 from cryobench.data.findings import Finding as Finding

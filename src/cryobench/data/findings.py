@@ -234,6 +234,52 @@ class LatentSnapshots(Displayed):
             raise ValueError(f"epochs of latent snapshots must ascend, got {self.epochs.tolist()}.")
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class CoAssignment(Displayed):
+    """Agreement of many classifications: blocks of particles, their tree, and the species they are merged into.
+
+    Raises
+    ------
+    ValueError
+        If the parts do not fit each other.
+    """
+
+    kind: ClassVar[str] = "co-assignment"
+    shares: np.ndarray
+    """(b, b) mean co-assignment of particles of two blocks: 1 always in one class, 0 as often as by chance."""
+    block_populations: np.ndarray
+    """(b,) fractions of the particles."""
+    merges: np.ndarray
+    """(b − 1, 4) tree of the blocks as in scipy: two nodes, height (1 − co-assignment), blocks."""
+    species: np.ndarray
+    """(b,) species of each block."""
+    populations: np.ndarray
+    """(s,) fraction of the particles of each species."""
+    intervals: np.ndarray
+    """(s, 2) intervals of the populations; NaN where they are not known."""
+    numbers: np.ndarray
+    """(r,) numbers of species found from parts of the classifications; empty if the number was given."""
+
+    def __post_init__(self) -> None:
+        count, species = len(self.shares), len(self.populations)
+        _check_axes("co-assignments", self.shares, 2)
+        shapes = {
+            "shares": (count, count),
+            "block_populations": (count,),
+            "merges": (count - 1, 4),
+            "species": (count,),
+            "intervals": (species, 2),
+        }
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(
+                    f"{name} of shape {getattr(self, name).shape} do not fit {count} blocks and {species} species."
+                )
+        _check_axes("numbers of species", self.numbers, 1)
+        if count and not 0 <= int(np.min(self.species)) <= int(np.max(self.species)) < species:
+            raise ValueError(f"blocks belong to species up to {int(np.max(self.species))}, and there are {species}.")
+
+
 Finding: TypeAlias = (
     Components
     | ClassVolumes
@@ -243,6 +289,7 @@ Finding: TypeAlias = (
     | Convergence
     | LossTerms
     | LatentSnapshots
+    | CoAssignment
     | Motion
 )
 FINDINGS: Mapping[str, type[Finding]] = {each.kind: each for each in get_args(Finding)}

@@ -159,6 +159,23 @@ class Method(ABC, Generic[Chosen]):
         decoder = open_decoder(found, particles, context)
         return replace(found, volumes=DecodedVolumes(decoder, latent_rows(found)[queries]))
 
+    def start_from(self, volumes: np.ndarray, n_iterations: int) -> Method:
+        """The method started from given volumes instead of its own start, as many classes as there are volumes.
+
+        Parameters
+        ----------
+        volumes
+            (k, z, y, x) in the box of the particles, each in its own frame.
+        n_iterations
+            Iterations from there, at full resolution.
+
+        Raises
+        ------
+        NotImplementedError
+            If the method cannot start from volumes.
+        """
+        raise NotImplementedError(f"{self.name} cannot start from given volumes.")
+
     @abstractmethod
     def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
         """Implementation of the method, on particles already in the box of the settings.

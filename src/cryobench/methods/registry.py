@@ -51,6 +51,10 @@ METHODS = {
         "cryobench.methods.classification_ab_initio:ClassificationAbInitio",
         "K volumes and all poses from random starts by stochastic ascent (cryoSPARC's ab initio reconstruction).",
     ),
+    "3d-class-ensemble": Entry(
+        "cryobench.methods.classification_ensemble:ClassificationEnsemble",
+        "Many small ab initio classifications merged by co-assignment, then one refinement (job ensembles).",
+    ),
     "truth": Entry(
         "cryobench.methods.controls:Truth",
         "Control: the true volumes themselves; the ceiling of every metric.",

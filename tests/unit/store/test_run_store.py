@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 from cryobench._errors import FormatError
 from cryobench.data import (
     ClassVolumes,
+    CoAssignment,
     Components,
     Convergence,
     DatasetIdentity,
@@ -45,6 +46,9 @@ from stored import edit_json
 N, SIZE = 8, 6
 
 
+CO_ASSIGNMENT = ("shares", "block_populations", "merges", "species", "populations", "intervals", "numbers")
+
+
 def make_reconstruction(rng: np.random.Generator, **replaced: object) -> Reconstruction:
     posteriors = rng.uniform(size=(N, 2))
     classes = rng.normal(size=(2, SIZE, SIZE, SIZE)).astype(np.float32)
@@ -74,6 +78,15 @@ def make_reconstruction(rng: np.random.Generator, **replaced: object) -> Reconst
             Convergence(({"iteration": 1, "objective": np.float32(2)},), "all 1 steps done", "gain"),
             LossTerms(("loss", "kl"), np.ones((6, 2), dtype=np.float32), np.array([2, 4, 6]), "mean"),
             LatentSnapshots(np.array([0, 4]), np.array([1, 2, 3]), np.zeros((3, 2, 3))),
+            CoAssignment(
+                np.eye(2),
+                np.full(2, 0.5),
+                np.array([[0, 1, 0.9, 2]]),
+                np.arange(2),
+                np.full(2, 0.5),
+                np.full((2, 2), 0.5),
+                np.array([2, 2, 3]),
+            ),
         ),
         "notes": ("one", "two"),
         "record": RunRecord(
@@ -129,6 +142,7 @@ def test_arrays_of_the_model_are_not_written_twice(tmp_path: Path, rng: np.rando
         "findings/half-set-fsc-2/curves.npy", "findings/latent-density/values.npy",
         "findings/latent-density/axes.npy", "findings/latent-path/latents.npy", "findings/loss-terms/values.npy",
         *(f"findings/latent-snapshots/{name}.npy" for name in ("particles", "epochs", "latents")),
+        *(f"findings/co-assignment/{name}.npy" for name in CO_ASSIGNMENT),
     }  # fmt: skip
     found = load_reconstruction(tmp_path / "run")
     components = found.find(Components)

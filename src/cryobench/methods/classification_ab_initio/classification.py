@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from typing import Any, ClassVar
 
 import numpy as np
 
 from cryobench.data import ClassVolumes, Convergence, HalfSetFsc, Particles, Reconstruction
-from cryobench.methods.classification_ab_initio.ascent import Ascent
+from cryobench.methods.classification_ab_initio.ascent import Ascent, Given
 from cryobench.methods.classification_ab_initio.expectation import Model, Question, expect
 from cryobench.methods.classification_ab_initio.settings import ClassificationAbInitioSettings
 from cryobench.methods.classification_ab_initio.splits import find_missed, judge_classes
@@ -89,6 +90,16 @@ class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
         "n_refinements": 1,
     }
 
+    given: Given | None = None
+    """Volumes to start from instead of random ones."""
+
+    def start_from(self, volumes: np.ndarray, n_iterations: int) -> "ClassificationAbInitio":
+        """The method started from given volumes, see ``Method``: classes are neither mixed nor split."""
+        changes = {"n_classes": len(volumes), "n_starts": 1, "class_similarity": 0.0, "split_every": 0}
+        started = type(self)(self.settings.model_copy(update=changes))
+        started.given = Given(np.asarray(volumes), n_iterations)
+        return started
+
     def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
         """Class responsibilities (n, k), poses of the particles in the frame of their class, class volumes.
 
@@ -98,11 +109,15 @@ class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
             As ``Ascent``; also if there is only one particle.
         """
         half_sets = split_halves(len(particles), context.seed)
-        kept = context.open_checkpoint(particles, {"method": self.name, **self.settings.model_dump(mode="json")})
+        call = {"method": self.name, **self.settings.model_dump(mode="json")}
+        if self.given is not None:
+            digest = sha256(np.ascontiguousarray(self.given.volumes).tobytes()).hexdigest()
+            call |= {"given": digest, "n_iterations": self.given.n_iterations}
+        kept = context.open_checkpoint(particles, call)
         best: tuple[_Outcome, Convergence, Ascent] | None = None
         likelihoods = []
         for start in range(self.settings.n_starts):
-            ascent = Ascent(particles, self.settings, context, start)
+            ascent = Ascent(particles, self.settings, context, start, self.given)
             outcome, convergence = self._run_start(ascent, kept, context, start)
             likelihoods.append(outcome.likelihood)
             if best is None or outcome.likelihood > best[0].likelihood:

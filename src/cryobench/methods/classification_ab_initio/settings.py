@@ -139,3 +139,17 @@ def plan_ascent(
         )
     ]
     return looks, tuple(notes)
+
+
+def plan_refinement(
+    settings: ClassificationAbInitioSettings, n: int, box_size: int, pixel_size: float, n_iterations: int
+) -> tuple[list[Look], tuple[str, ...]]:
+    """Schedule of iterations from given volumes, and notes: all as the last ones of ``plan_ascent``, without splits.
+
+    ValueError as ``plan_ascent``.
+    """
+    looks, notes = plan_ascent(settings, n, box_size, pixel_size)
+    size = min(settings.final_batch, n)
+    return [
+        Look(looks[-1].radius, index * size, size, settings.final_step, 0.0, False) for index in range(n_iterations)
+    ], notes

@@ -18,3 +18,4 @@ from cryobench.report.charts.kinds import PlaneChart as PlaneChart
 from cryobench.report.charts.kinds import Reference as Reference
 from cryobench.report.charts.kinds import Series as Series
 from cryobench.report.charts.kinds import SnapshotChart as SnapshotChart
+from cryobench.report.charts.kinds import TreeChart as TreeChart

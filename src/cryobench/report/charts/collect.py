@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from cryobench.data import Dataset
 from cryobench.report.charts.classes import draw_confusion, draw_populations
 from cryobench.report.charts.composition import draw_composition
+from cryobench.report.charts.ensembles import draw_ensembles
 from cryobench.report.charts.findings import (
     draw_controls,
     draw_convergence,
@@ -36,6 +37,7 @@ def collect_charts(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
         *draw_shifts(runs),
         *draw_variances(runs),
         *draw_densities(runs),
+        *draw_ensembles(runs),
         *draw_half_sets(runs, dataset),
         *draw_controls(runs, dataset),
         *draw_convergence(runs),

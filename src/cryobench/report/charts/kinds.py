@@ -1,4 +1,4 @@
-"""Kinds of chart: curves, bars, dots with intervals, runs or particles in two dimensions, grids, fields and graphs.
+"""Kinds of chart: curves, bars, dots with intervals, points in two dimensions, grids, fields, graphs and trees.
 
 Colours and dashes are not set here: a series names its run by slug, and a run looks the same in every chart.
 Numbers are in the units of their axis title; NaN is not drawn.
@@ -242,6 +242,28 @@ class GraphChart:
     """(e, 2) states: from, to."""
 
 
+@dataclass(frozen=True, eq=False)
+class TreeChart:
+    """Binary tree of named leaves, next to each other in order."""
+
+    x: Axis
+    y: Axis
+    names: list[str]
+    """Names of n leaves."""
+    merges: np.ndarray
+    """(n − 1, 4) as in scipy: two nodes, height, leaves; heights ascend."""
+
+    def brackets(self) -> np.ndarray:
+        """(3 (n − 1), 4) lines x, y, x, y: two stems and a bar per merge; leaves are at 0, 1, ... and height 0."""
+        places = [(float(leaf), 0.0) for leaf in range(len(self.names))]
+        lines = []
+        for one, other, height, _ in self.merges.tolist():
+            (left, low), (right, high) = places[int(one)], places[int(other)]
+            lines += [(left, low, left, height), (right, high, right, height), (left, height, right, height)]
+            places.append((0.5 * (left + right), height))
+        return np.array(lines).reshape(-1, 4)
+
+
 Chart = (
     LineChart
     | BarChart
@@ -253,6 +275,7 @@ Chart = (
     | ScatterChart
     | SnapshotChart
     | GraphChart
+    | TreeChart
 )
 
 
@@ -282,6 +305,7 @@ class Picture:
             GridChart: "grid",
             DensityChart: "density",
             SnapshotChart: "snapshots",
+            TreeChart: "tree",
         }
         return names[type(self.chart)]
 

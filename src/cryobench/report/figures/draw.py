@@ -18,9 +18,10 @@ from cryobench.report.charts.kinds import (
     ScatterChart,
     SnapshotChart,
     SphereChart,
+    TreeChart,
 )
 from cryobench.report.figures.curves import bar_spec, line_spec
-from cryobench.report.figures.fields import density_spec, grid_spec, sphere_spec
+from cryobench.report.figures.fields import density_spec, grid_spec, sphere_spec, tree_spec
 from cryobench.report.figures.planes import dot_spec, graph_spec, plane_spec, scatter_spec, snapshot_spec
 from cryobench.report.figures.vega import COLUMN_WIDTH, PAGE, PAGE_WIDTH, PAPER, Medium, Spec
 from cryobench.report.runs.styles import RunStyle
@@ -62,6 +63,8 @@ def chart_spec(chart: Chart, styles: Styles, medium: Medium, width: int = PAGE_W
             return snapshot_spec(chart, medium)
         case GraphChart():
             return graph_spec(chart, medium)
+        case TreeChart():
+            return tree_spec(chart, medium)
 
 
 def draw_on_page(chart: Chart, styles: Styles, first: Sequence[str] = ()) -> Spec:

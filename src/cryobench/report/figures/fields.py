@@ -1,8 +1,10 @@
-"""Grids of fractions, densities in two dimensions, and counts on the sphere, in one colour scale (cividis)."""
+"""Grids of fractions, densities in two dimensions, and counts on the sphere, in one colour scale (cividis); trees."""
+
+import json
 
 import numpy as np
 
-from cryobench.report.charts.kinds import DensityChart, GridChart, SphereChart
+from cryobench.report.charts.kinds import DensityChart, GridChart, SphereChart, TreeChart
 from cryobench.report.figures.vega import (
     NUMBER,
     Medium,
@@ -117,3 +119,22 @@ def sphere_spec(chart: SphereChart, medium: Medium) -> Spec:
         "projection": {"type": "identity", "reflectY": True},
         "height": 190 if medium.interactive else 110,
     }
+
+
+def tree_spec(chart: TreeChart, medium: Medium) -> Spec:
+    """Stems and bars of the tree, with the names of its leaves below."""
+    lines = chart.brackets()
+    data = {"x": lines[:, 0], "y": lines[:, 1], "x2": lines[:, 2], "y2": lines[:, 3]}
+    x, y = encode("x", chart.x, grid=False), encode("y", chart.y)
+    count = len(chart.names)
+    x["scale"] = {"domain": [-0.5, count - 0.5], "nice": False, "zero": False}
+    x["axis"] = {
+        **x.get("axis", {}),
+        "values": list(range(0, count, -(-count // 30))),
+        "labelExpr": f"{json.dumps(chart.names)}[datum.value]",
+        "labelAngle": -90 if max(map(len, chart.names), default=0) > 2 and count > 6 else 0,
+    }
+    said = tooltip(medium, y2=(chart.y.title, ".3~f"))
+    look = {"strokeWidth": 1.4, "color": medium.ink}
+    rules = layer("rule", table(data), look, x=x, y=y, x2="x2", y2="y2", **said)
+    return {**rules, "height": 220 if medium.interactive else 150}

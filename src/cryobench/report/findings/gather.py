@@ -17,6 +17,7 @@ from cryobench.report.findings.tables import (
     tabulate_motion,
     tabulate_paths,
     tabulate_progress,
+    tabulate_species,
     tabulate_terms,
     tabulate_variances,
 )
@@ -108,6 +109,7 @@ def gather_findings(runs: Sequence[Run], dataset: Dataset) -> Findings:
             ("latent-density.csv", "densities of the latents as methods estimate them", tabulate_densities(runs)),
             ("latent-paths.csv", "paths through latents", tabulate_paths(runs)),
             ("class-volumes.csv", "populations and half-set resolutions of classes", table),
+            ("species.csv", "populations of species merged from classifications", tabulate_species(runs)),
             ("half-set-fsc.csv", "FSC curves between half-sets", tabulate_half_sets(runs, dataset)),
             ("motion.csv", "displacement of density along latent axes", tabulate_motion(runs)),
             ("convergence.csv", "objective of every iteration", tabulate_progress(runs)),

@@ -11,6 +11,7 @@ import pandas as pd
 
 from cryobench.data import (
     ClassVolumes,
+    CoAssignment,
     Components,
     Convergence,
     Dataset,
@@ -98,6 +99,19 @@ def _classes(run: Run) -> Iterable[tuple[Any, ...]]:
     known = np.nan if found.resolutions is None else found.resolutions.astype(np.float64)
     resolutions = np.where(empty, np.nan, known)
     return zip(range(len(populations)), populations.tolist(), resolutions.tolist(), strict=True)
+
+
+def tabulate_species(runs: Sequence[Run]) -> pd.DataFrame:
+    """Species merged from classifications: columns species, population, low and high (NaN where not known)."""
+    return _gather(runs, ("species", "population", "low", "high"), _species)
+
+
+def _species(run: Run) -> Iterable[tuple[Any, ...]]:
+    found = run.find(CoAssignment)
+    if found is None:
+        return []
+    rows = np.column_stack([found.populations, found.intervals]).astype(np.float64).tolist()
+    return [(number, *row) for number, row in enumerate(rows)]
 
 
 def tabulate_progress(runs: Sequence[Run]) -> pd.DataFrame:
