@@ -152,18 +152,18 @@ def move_residues(reference, anchors, carrier, shifts, turns, moved):
 
 
 @njit(cache=True, nogil=True)
-def turn_atoms(positions, share, point, turn):
-    """Rotate atoms in place about an axis through ``point``, each by its fraction ``share`` (0 to 1) of ``turn``.
+def turn_atoms(positions, fraction, point, turn):
+    """Rotate atoms in place about an axis through ``point``, each by its fraction ``fraction`` (0 to 1) of ``turn``.
 
     ``turn`` is a rotation vector in radian. Neighbouring atoms mostly have equal fractions.
     """
     matrix = np.empty((3, 3))
     current = -1.0
     for atom in range(len(positions)):
-        if share[atom] == 0.0:
+        if fraction[atom] == 0.0:
             continue
-        if share[atom] != current:
-            current = share[atom]
+        if fraction[atom] != current:
+            current = fraction[atom]
             rotation_matrix(turn * current, matrix)
         x = positions[atom, 0] - point[0]
         y = positions[atom, 1] - point[1]

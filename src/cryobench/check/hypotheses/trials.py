@@ -157,9 +157,9 @@ def find_reading(coarse: Reading, fine: Reading | None, *, seed: int = 0, progre
             small, large, optics = _climb(small, large, CTF, faults)
             gain, error = before.gain_of(before.read_as(CTF_SHUFFLED), whole=True)
             expected = expect_loss(before.reading, CTF_SHUFFLED.read(before.reading), before.whole)
-            told = expected > 2 * SURE * error and -gain < expected / 4
+            decisive = expected > 2 * SURE * error and -gain < expected / 4
             found = next((fault for fault in faults if fault.name == "ctf-absent"), None)
-            if told and ((found is None and large is before) or (found is not None and _varies(large, before))):
+            if decisive and ((found is None and large is before) or (found is not None and _varies(large, before))):
                 # Images that vary like CTFs have CTFs, but none of the table is theirs.
                 small, large = small.read_as(SIGNED), before
                 faults = [fault for fault in faults if fault is not found]

@@ -227,11 +227,11 @@ def count_shared(truth, latent, discrete, edges, start, stop, in_order, averaged
             if end < n_edges:
                 whole[end] += 1
             for t in range(begin, end):
-                share = 1.0
+                fraction = 1.0
                 for space in range(2):
                     if t < full[space, j]:
-                        share *= (edges[t] - lows[space, j]) / sizes[space, j]
-                part[t] += share
+                        fraction *= (edges[t] - lows[space, j]) / sizes[space, j]
+                part[t] += fraction
         sum_hits, sum_whole = 0, 0
         for t in range(n_edges):
             sum_hits += hits[t]

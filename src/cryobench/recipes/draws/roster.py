@@ -29,9 +29,9 @@ def set_populations(counts: np.ndarray, settings: SimulationSettings, seed: int)
     places = stream(seed, "populations").permutation(len(counts)) / (len(counts) - 1)
     weights = counts * settings.population_ratio**places
     spare = counts.sum() - len(counts)
-    share = weights / weights.sum() * spare
-    extra = np.floor(share).astype(np.int64)
-    extra[np.argsort(np.round(extra - share, 9), kind="stable")[: spare - extra.sum()]] += 1
+    exact = weights / weights.sum() * spare
+    extra = np.floor(exact).astype(np.int64)
+    extra[np.argsort(np.round(extra - exact, 9), kind="stable")[: spare - extra.sum()]] += 1
     return 1 + extra
 
 

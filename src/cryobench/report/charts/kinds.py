@@ -141,7 +141,7 @@ class GridChart:
     y: Axis
     columns: list[str]
     rows: list[str]
-    shares: np.ndarray
+    fractions: np.ndarray
     """(rows, columns) in [0, 1]."""
     counts: np.ndarray | None = None
     """(rows, columns) particles, where the values are fractions of particles."""

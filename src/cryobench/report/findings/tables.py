@@ -66,7 +66,7 @@ def _motion(run: Run) -> Iterable[tuple[Any, ...]]:
     found = run.find(Motion)
     if found is None:
         return
-    share = np.asarray(found.masses, dtype=np.float64) / max(float(np.sum(found.masses)), 1e-30)
+    fractions = np.asarray(found.masses, dtype=np.float64) / max(float(np.sum(found.masses)), 1e-30)
     for axis, (latents, steps) in enumerate(zip(found.latents, found.displacements, strict=True)):
         along = min(axis, latents.shape[1] - 1)
         for step, displacements in enumerate(steps):
@@ -75,7 +75,7 @@ def _motion(run: Run) -> Iterable[tuple[Any, ...]]:
                 axis + 1,
                 step,
                 float(latents[step, along]),
-                float(np.sqrt(squared @ share)),
+                float(np.sqrt(squared @ fractions)),
                 float(np.sqrt(squared.max())),
             )
 

@@ -107,9 +107,9 @@ def view_latents(
         }
     )
     power = axes.variances
-    shares = [*(power / max(float(power.sum()), 1e-300)).tolist(), 0.0, 0.0]
+    fractions = [*(power / max(float(power.sum()), 1e-300)).tolist(), 0.0, 0.0]
     jittered = 2 * len(np.unique(points, axis=0)) < len(points)
-    return LatentView(table, (shares[0], shares[1]), axes, len(kept), reason, content, jittered)
+    return LatentView(table, (fractions[0], fractions[1]), axes, len(kept), reason, content, jittered)
 
 
 def _first_two(axes: PrincipalAxes, latents: np.ndarray) -> np.ndarray:
