@@ -371,12 +371,12 @@ def _gather_particles(job: Job, results: Sequence[PartResult], mask: np.ndarray)
     made = [result for result in results if result.n_images]
     stored = np.concatenate([job.particles_of(result.part) for result in made])
     files = np.repeat(np.arange(len(made)), [result.n_images for result in made])
-    places = np.concatenate([np.arange(result.n_images) for result in made])
+    image_indices = np.concatenate([np.arange(result.n_images) for result in made])
     in_order = np.argsort(stored)
     images = MrcStacks(
         [job.folder / job.stack_path(result.part) for result in made],
         file_index=files[in_order],
-        image_index=places[in_order],
+        image_index=image_indices[in_order],
     )
     return Particles(
         images,

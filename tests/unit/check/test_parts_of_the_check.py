@@ -38,7 +38,7 @@ def test_a_reading_holds_where_its_gain_is_both_sure_and_large(gain, error, verd
     assert decide(_LEAST * 100 * gain, _LEAST * 100 * error, level) == verdict
 
 
-@pytest.mark.parametrize("share", [0.0, 0.15, 0.4])
+@pytest.mark.parametrize("fraction", [0.0, 0.15, 0.4])
 def test_strangers_are_counted_where_the_two_kinds_overlap(fraction, rng):
     n = 3000
     expected = rng.uniform(2.0, 4.0, n)

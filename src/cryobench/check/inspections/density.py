@@ -79,9 +79,9 @@ def judge_mask_fit(mask: Float[np.ndarray, "z y x"], halves: Float[np.ndarray, "
     correlation = ifft_volume(found * sought.conj(), box).numpy() / max(total, 1e-30)
     middle = (box // 2,) * 3
     held = float(correlation[middle])
-    place = np.unravel_index(int(np.argmax(correlation)), correlation.shape)
-    offset = tuple(int(each) - box // 2 for each in reversed(place))
-    best = float(correlation[place])
+    peak = np.unravel_index(int(np.argmax(correlation)), correlation.shape)
+    offset = tuple(int(each) - box // 2 for each in reversed(peak))
+    best = float(correlation[peak])
     if total <= 0:
         return MaskFit(held, best, offset, "open")
     far = max(abs(each) for each in offset) > 1

@@ -26,8 +26,8 @@ def set_populations(counts: np.ndarray, settings: SimulationSettings, seed: int)
         )
     if settings.population_ratio == 1.0 or len(counts) == 1:
         return counts
-    places = stream(seed, "populations").permutation(len(counts)) / (len(counts) - 1)
-    weights = counts * settings.population_ratio**places
+    ranks = stream(seed, "populations").permutation(len(counts)) / (len(counts) - 1)
+    weights = counts * settings.population_ratio**ranks
     spare = counts.sum() - len(counts)
     exact = weights / weights.sum() * spare
     extra = np.floor(exact).astype(np.int64)

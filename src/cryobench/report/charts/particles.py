@@ -30,7 +30,7 @@ def draw_latents(
 
 def _component_titles(view: LatentView, of: str) -> tuple[str, str]:
     first, second = (
-        f"component {place} ({fraction:.0%}{of})" for place, fraction in enumerate(view.explained, start=1)
+        f"component {number} ({fraction:.0%}{of})" for number, fraction in enumerate(view.explained, start=1)
     )
     return first, second
 

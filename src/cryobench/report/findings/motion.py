@@ -52,8 +52,8 @@ def view_motion(found: Motion) -> MotionView:
     volume = reduce_volume(np.nan_to_num(np.asarray(found.volume, dtype=np.float32)), LARGEST_BOX)
     pixel_size = found.pixel_size * found.volume.shape[-1] / volume.shape[-1]
     chosen = _choose_points(masses)
-    places = found.points[chosen] + displacements[:, :, chosen]
-    paths = places[..., _PLANES[direction]] / pixel_size
+    positions = found.points[chosen] + displacements[:, :, chosen]
+    paths = positions[..., _PLANES[direction]] / pixel_size
     centre = volume.shape[-1] // 2
     reach = min(centre, int(np.abs(paths).max(initial=0)) + _MARGIN)
     shown = slice(centre - reach, centre + reach + 1)

@@ -154,9 +154,9 @@ def _densities(run: Run) -> Iterable[tuple[Any, ...]]:
     if found is None:
         return []
     values, axes = flatten_density(found)
-    places = np.meshgrid(*axes, indexing="ij")
-    second = places[1] if len(axes) > 1 else np.full(values.shape, np.nan)
-    return zip(places[0].ravel().tolist(), second.ravel().tolist(), values.ravel().tolist(), strict=True)
+    grid = np.meshgrid(*axes, indexing="ij")
+    second = grid[1] if len(axes) > 1 else np.full(values.shape, np.nan)
+    return zip(grid[0].ravel().tolist(), second.ravel().tolist(), values.ravel().tolist(), strict=True)
 
 
 def flatten_density(found: LatentDensity) -> tuple[np.ndarray, np.ndarray]:
