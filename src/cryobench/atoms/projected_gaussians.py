@@ -37,12 +37,12 @@ def tabulate_gaussian(pixel_size: float, sigma: float, cutoff: float) -> Float32
 def _fill_axis(fraction, reach, table, values):
     """Gaussian along one axis about the point ``fraction`` (0 to 1) px after pixel floor(reach)."""
     half = int(reach)
-    place = fraction * _POSITIONS
-    row = min(int(place), _POSITIONS - 1)
-    share = np.float32(place - row)
+    position = fraction * _POSITIONS
+    row = min(int(position), _POSITIONS - 1)
+    weight = np.float32(position - row)
     for index in range(table.shape[1]):
         lower = table[row, index]
-        values[index] = lower + share * (table[row + 1, index] - lower)
+        values[index] = lower + weight * (table[row + 1, index] - lower)
     # The outermost two pixels are within reach of some fractions only.
     if fraction > reach - half:
         values[0] = np.float32(0.0)

@@ -157,13 +157,13 @@ def _lay_out_known_answers(metric: "type[Metric]") -> Table:
 
     kinds, answers = list_known_answers(metric)
     main = {kind.name for kind in choose_main(kind.name for kind in kinds)}
-    shown = [place for place, kind in enumerate(kinds) if kind.name in main]
+    shown = [column for column, kind in enumerate(kinds) if kind.name in main]
     table = Table(box=None, pad_edge=False)
     table.add_column("answer")
-    for place in shown:
-        table.add_column(kinds[place].name, overflow="fold", justify="right")
+    for column in shown:
+        table.add_column(kinds[column].name, overflow="fold", justify="right")
     for answer, cells in answers.items():
-        table.add_row(answer, *(cells[place] for place in shown))
+        table.add_row(answer, *(cells[column] for column in shown))
     return table
 
 

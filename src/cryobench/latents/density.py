@@ -154,8 +154,8 @@ def _count(latents: np.ndarray, axes: np.ndarray) -> np.ndarray:
     lowest, fraction = lowest[inside], (position - lowest)[inside]
     counts = np.zeros((points,) * dimensions)
     for corner in np.ndindex((2,) * dimensions):
-        share = np.prod(np.where(corner, fraction, 1 - fraction), axis=1)
-        np.add.at(counts, tuple((lowest + corner).T), share)
+        weight = np.prod(np.where(corner, fraction, 1 - fraction), axis=1)
+        np.add.at(counts, tuple((lowest + corner).T), weight)
     return counts
 
 

@@ -145,9 +145,9 @@ def choose_along(
     chosen = set(stops)
     # Between stops, rows nearest to equally spaced distances; as many as remain, distributed by length.
     total = max(float(along[-1]), 1e-300)
-    shares = np.diff(np.round(along[stops] / total * (n_points - len(stops))))
-    for (start, end), share in zip(pairwise(stops), shares.tolist(), strict=True):
-        wanted = np.linspace(along[start], along[end], int(share) + 2)[1:-1]
+    counts = np.diff(np.round(along[stops] / total * (n_points - len(stops))))
+    for (start, end), count in zip(pairwise(stops), counts.tolist(), strict=True):
+        wanted = np.linspace(along[start], along[end], int(count) + 2)[1:-1]
         between = along[start : end + 1]
         chosen.update((start + np.abs(between[:, None] - wanted).argmin(axis=0)).tolist())
     rows = np.array(sorted(chosen))

@@ -28,7 +28,7 @@ def find_metric(name: str) -> str:
 def order_scores(names: Iterable[str]) -> list[str]:
     """Names without repeats: metrics in registry order, the main scores of each first, unknown names last."""
     found = list(dict.fromkeys(names))
-    order = {name: place for place, name in enumerate(_registered())}
+    order = {name: position for position, name in enumerate(_registered())}
     return sorted(found, key=lambda name: order.get(name, len(order)))
 
 

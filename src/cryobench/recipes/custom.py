@@ -198,14 +198,14 @@ def _check_weights(weights: Sequence[float], names: Sequence[str]) -> Sequence[f
 
 def _superpose(structure: AtomicModel, first: AtomicModel, name: str) -> AtomicModel:
     """Structure superposed on ``first`` by their common CA and P atoms (same chain and residue)."""
-    places = [_find_backbone(model) for model in (first, structure)]
-    shared = [key for key in places[0] if key in places[1]]
+    backbones = [_find_backbone(model) for model in (first, structure)]
+    shared = [key for key in backbones[0] if key in backbones[1]]
     if len(shared) < 3:
         raise ValueError(
             f"structure {name} and the first have {len(shared)} CA or P atoms (same chain and residue number) in "
             "common: superposition needs three. Superpose them beforehand, or set superpose=false (and centre=each)."
         )
-    home, here = ([places[side][key] for key in shared] for side in (0, 1))
+    home, here = ([backbones[side][key] for key in shared] for side in (0, 1))
     rotations, translations = fit_rigid_motions(structure.positions[None, here], first.positions[home])
     return structure.transformed(rotations[0], translations[0])
 

@@ -94,13 +94,13 @@ class GrowingSubunit(Ensemble):
 def _build_ensemble(settings: RibosemblySettings, structures: Sequence[Path]) -> Ensemble:
     if structures:
         paths = list_files(structures)
-        return read_states(paths, _share_images(settings, len(paths)))
-    counts = _share_images(settings, len(ASSEMBLY_STATES))
+        return read_states(paths, _divide_images(settings, len(paths)))
+    counts = _divide_images(settings, len(ASSEMBLY_STATES))
     subunit = procedural_ribosome()
     return GrowingSubunit(subunit.model, subunit.components, subunit.names, counts)
 
 
-def _share_images(settings: RibosemblySettings, states: int) -> np.ndarray:
+def _divide_images(settings: RibosemblySettings, states: int) -> np.ndarray:
     """(states,) images per state. ValueError if the weights are for another number of states."""
     if settings.weights and len(settings.weights) != states:
         raise ValueError(

@@ -371,12 +371,12 @@ def _gather_particles(job: Job, results: Sequence[PartResult], mask: np.ndarray)
     made = [result for result in results if result.n_images]
     stored = np.concatenate([job.particles_of(result.part) for result in made])
     files = np.repeat(np.arange(len(made)), [result.n_images for result in made])
-    places = np.concatenate([np.arange(result.n_images) for result in made])
+    image_indices = np.concatenate([np.arange(result.n_images) for result in made])
     in_order = np.argsort(stored)
     images = MrcStacks(
         [job.folder / job.stack_path(result.part) for result in made],
         file_index=files[in_order],
-        image_index=places[in_order],
+        image_index=image_indices[in_order],
     )
     return Particles(
         images,
@@ -415,7 +415,7 @@ def _gather_truth(job: Job, results: Sequence[StateResult], volumes: VolumeSourc
         "signal_variance": [result.signal_variance for result in results],
         "noise_variance": [result.noise_variance for result in results],
     }
-    told = job.settings.defocus_error == 0 and job.settings.astigmatism_angle_error_deg == 0
+    exact_ctf = job.settings.defocus_error == 0 and job.settings.astigmatism_angle_error_deg == 0
     return GroundTruth(
         np.where(proper, nominal, -1),
         volumes,
@@ -426,5 +426,5 @@ def _gather_truth(job: Job, results: Sequence[StateResult], volumes: VolumeSourc
         components=ensemble.components,
         state_names=None if ensemble.state_names is None else tuple(ensemble.state_names),
         state_facts=pd.DataFrame(facts),
-        ctf=None if told else draw_ctf(job.settings, job.seed, selected),
+        ctf=None if exact_ctf else draw_ctf(job.settings, job.seed, selected),
     )

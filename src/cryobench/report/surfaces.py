@@ -123,8 +123,10 @@ def shade_surface(volume: np.ndarray, level: float, *, size: int = 160) -> np.nd
     first = above.argmax(axis=0)[seen]
     here, before = turned[first, rows, columns], turned[np.maximum(first - 1, 0), rows, columns]
     depth = first - np.where(here > before, (here - level) / np.maximum(here - before, 1e-12), 0)
-    place = to_volume @ np.stack([depth, rows, columns]) + offset[:, None]
-    gradient = np.stack([map_coordinates(part, place, order=1) for part in np.gradient(gaussian_filter(volume, 0.7))])
+    position = to_volume @ np.stack([depth, rows, columns]) + offset[:, None]
+    gradient = np.stack(
+        [map_coordinates(part, position, order=1) for part in np.gradient(gaussian_filter(volume, 0.7))]
+    )
     normal = -gradient / np.maximum(np.linalg.norm(gradient, axis=0), 1e-12)
     lamp = to_volume / steps @ np.array([0.43, 0.5, -0.75])  # towards the viewer, up, left
     light = 0.35 + 0.6 * np.clip(lamp @ normal, 0, 1)
@@ -140,7 +142,9 @@ def _sample(volume: np.ndarray, matrix: np.ndarray, offset: np.ndarray, shape: t
     linear, constant = matrix[::-1] * (2 / (n - 1)), (2 * offset / (n - 1) - 1)[::-1].copy()
     steps = torch.from_numpy(linear.copy()).float()
     depth, row, column = (torch.arange(count, dtype=torch.float32) for count in shape)
-    place = steps[:, 0] * depth[:, None, None, None] + steps[:, 1] * row[:, None, None] + torch.from_numpy(constant)
-    grid = place.float() + steps[:, 2] * column[:, None]
+    position = (
+        steps[:, 0] * depth[:, None, None, None] + steps[:, 1] * row[:, None, None] + torch.from_numpy(constant)
+    )
+    grid = position.float() + steps[:, 2] * column[:, None]
     values = torch.from_numpy(np.ascontiguousarray(volume, dtype=np.float32) - np.float32(low))
     return (grid_sample(values[None, None], grid[None], align_corners=True)[0, 0] + low).numpy()

@@ -9,7 +9,7 @@ import torch
 
 from cryobench._progress import Progress
 from cryobench.data import GroundTruth, Particles
-from cryobench.io.adoption.masks import check_power, check_share
+from cryobench.io.adoption.masks import check_fraction, check_power
 from cryobench.reconstruction.statistics import cut_mask, draw_consensus
 
 
@@ -34,6 +34,6 @@ def judge_mask(
     if particles.rotations is None:
         return f"{name} was not compared with the particles: they come without poses, and no true volume is known"
     halves = draw_consensus(particles, progress)
-    if not check_share(cut_mask(torch.tensor(mask), halves.shape[-1]).numpy(), halves, source):
+    if not check_fraction(cut_mask(torch.tensor(mask), halves.shape[-1]).numpy(), halves, source):
         return f"{name} was not compared with the particles: too few or too noisy for a consensus to show in a sample"
     return None

@@ -169,10 +169,10 @@ def run(
         lock_folder(target, doing=f"run {method}"),
         open_compute(device=device, precision=wanted, memory=memory, workers=workers, scheduler=scheduler) as compute,
     ):
-        former, place, work = None, target, target / CHECKPOINT / "work"
+        former, destination, work = None, target, target / CHECKPOINT / "work"
         if more_epochs is not None:
-            place = target / CHECKPOINT / "whole"
-            was_cut_off = finish_replacement(target, place)
+            destination = target / CHECKPOINT / "whole"
+            was_cut_off = finish_replacement(target, destination)
             former = _find_former(target, record)
             if was_cut_off:
                 shutil.rmtree(target / CHECKPOINT)
@@ -197,9 +197,11 @@ def run(
                     built = built.with_truth(dataset.truth)
                 result = built.reconstruct(particles, dataset.queries, context)
                 record = record.with_(priors=replace(record.priors, volumes=_name_origin(result, built)))
-                save_reconstruction(replace(result, record=record), place, pixel_size=dataset.particles.pixel_size)
+                save_reconstruction(
+                    replace(result, record=record), destination, pixel_size=dataset.particles.pixel_size
+                )
                 if built.trains:
-                    keep_training(work, place)
+                    keep_training(work, destination)
         except Exception as error:
             if former is None:
                 failure = f"{type(error).__name__}: {error}"
@@ -207,9 +209,9 @@ def run(
             raise
         # The final record, with the cost, marks the run as complete.
         cost = ledger.total() if former is None else former.cost.plus(ledger.total())
-        write_run_record(place, record.with_(status="finished", cost=cost))
+        write_run_record(destination, record.with_(status="finished", cost=cost))
         if former is not None:
-            replace_reconstruction(target, place)
+            replace_reconstruction(target, destination)
         shutil.rmtree(target / CHECKPOINT)
     return load_reconstruction(target)
 

@@ -264,8 +264,8 @@ def _resumes_to_the_same_bits(case: MethodCase) -> None:
     plenty, least = Compute(memory=_PLENTY), Compute(memory=case.least_memory)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "checkpoint"
-        for share in _INTERRUPTED_AFTER:
-            stopping = InterruptingProgress(int(share * case.steps))
+        for fraction in _INTERRUPTED_AFTER:
+            stopping = InterruptingProgress(int(fraction * case.steps))
             with contextlib.suppress(Interruption):
                 case.reconstruct(case.dataset, context=RunContext(0, plenty, stopping, folder))
         again = case.reconstruct(case.dataset, context=RunContext(0, least, checkpoint=folder))

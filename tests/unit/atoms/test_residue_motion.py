@@ -149,22 +149,22 @@ def test_the_domain_turns_and_the_bend_follows(hinged):
     model, _, domains = hinged
     domain = domains[1]
     numbers = np.where(model.chains == "B", model.residue_numbers, 0)
-    share = dict(zip(numbers, domain.share, strict=True))
-    assert [share[number] for number in (30, 31, 32, 34, 35, 54, 55, 58, 59)] == pytest.approx(
+    fraction = dict(zip(numbers, domain.fraction, strict=True))
+    assert [fraction[number] for number in (30, 31, 32, 34, 35, 54, 55, 58, 59)] == pytest.approx(
         [0, 0.2, 0.4, 0.8, 1, 1, 0.8, 0.2, 0]
     )
-    assert not domain.share[model.chains == "A"].any()
+    assert not domain.fraction[model.chains == "A"].any()
     assert domain.turning == 28
     positions = model.positions.copy()
-    turn_atoms(positions, domain.share, domain.point, 0.7 * domain.axis)
-    still, core = domain.share == 0, domain.share == 1
+    turn_atoms(positions, domain.fraction, domain.point, 0.7 * domain.axis)
+    still, core = domain.fraction == 0, domain.fraction == 1
     np.testing.assert_array_equal(positions[still], model.positions[still])
     expected = Rotation.from_rotvec(0.7 * domain.axis).apply(model.positions[core] - domain.point) + domain.point
     np.testing.assert_allclose(positions[core], expected, atol=1e-9)
     # A positive angle raises the domain away from the rest.
-    upward = model.positions[domain.share > 0].mean(0) - model.positions[model.residue_numbers < 31].mean(0)
+    upward = model.positions[domain.fraction > 0].mean(0) - model.positions[model.residue_numbers < 31].mean(0)
     small = model.positions.copy()
-    turn_atoms(small, domain.share, domain.point, 0.05 * domain.axis)
+    turn_atoms(small, domain.fraction, domain.point, 0.05 * domain.axis)
     assert (small - model.positions)[core].mean(0) @ upward > 0
 
 
@@ -176,7 +176,7 @@ def test_openings_are_measured(hinged, rng):
     for row in angles:
         positions = model.positions.copy()
         for domain, angle in zip(domains, row, strict=True):
-            turn_atoms(positions, domain.share, domain.point, angle * domain.axis)
+            turn_atoms(positions, domain.fraction, domain.point, angle * domain.axis)
         frames.append(Rotation.random(rng=rng).apply(positions) + rng.normal(size=3) * 20)
     np.testing.assert_allclose(measure_openings(np.stack(frames), model, domains), angles, atol=1e-9)
 

@@ -28,10 +28,10 @@ def draw_case(seed=0, n=5, box_size=12, count=70):
     weights = generator.dirichlet(np.ones(4), count).astype(np.float32)
     voxels = generator.permutation(box_size**3)[:count]
     bound = BoundVoxels(elements, starts, weights, voxels, box_size)
-    places = torch.from_numpy(generator.uniform(-9, 30, (n, 9, 2))).float()
+    positions = torch.from_numpy(generator.uniform(-9, 30, (n, 9, 2))).float()
     values = torch.from_numpy(generator.standard_normal(count)).float()
     images = torch.from_numpy(generator.standard_normal((n, 2 * box_size, 2 * box_size))).float()
-    return places, values, images, bound
+    return positions, values, images, bound
 
 
 def resting_case(box_size, seed=1):
@@ -50,32 +50,32 @@ def resting_case(box_size, seed=1):
     )
     rotations = torch.from_numpy(rotations_from_quaternions(generator.standard_normal((8, 4)))).float()
     positions = torch.from_numpy(points).float()
-    places = positions @ rotations[:, :2].transpose(1, 2) * FINENESS + FINENESS * box_size // 2
-    return places, torch.from_numpy(volume).float(), rotations, bound
+    positions = positions @ rotations[:, :2].transpose(1, 2) * FINENESS + FINENESS * box_size // 2
+    return positions, torch.from_numpy(volume).float(), rotations, bound
 
 
 def test_kernel_equals_the_readable_body():
-    places, values, images, bound = draw_case()
-    spread = spread_voxels(places, values, bound)
-    assert torch.allclose(spread.double(), spread_by_index(places.double(), values.double(), bound), atol=1e-4)
-    found = gather_voxels(places, values, images, bound, of_places=True)
-    expected = gather_by_index(places.double(), values.double(), images.double(), bound, of_places=True)
+    positions, values, images, bound = draw_case()
+    spread = spread_voxels(positions, values, bound)
+    assert torch.allclose(spread.double(), spread_by_index(positions.double(), values.double(), bound), atol=1e-4)
+    found = gather_voxels(positions, values, images, bound, of_positions=True)
+    expected = gather_by_index(positions.double(), values.double(), images.double(), bound, of_positions=True)
     for one, other in zip(found, expected, strict=True):
         assert torch.allclose(one.double(), other, atol=1e-4)
 
 
 def test_gathering_is_the_adjoint_of_spreading():
-    places, values, images, bound = draw_case(seed=2)
-    there = float((spread_voxels(places, values, bound).double() * images).sum())
-    back = float((values.double() * gather_voxels(places, values, images, bound, of_places=False)[0]).sum())
+    positions, values, images, bound = draw_case(seed=2)
+    there = float((spread_voxels(positions, values, bound).double() * images).sum())
+    back = float((values.double() * gather_voxels(positions, values, images, bound, of_positions=False)[0]).sum())
     assert there == pytest.approx(back, rel=1e-5)
 
 
 @pytest.mark.parametrize("of", ["places", "values"])
 def test_gradients_equal_finite_differences(of):
-    places, values, images, bound = draw_case(seed=3)
-    places, values, images = places.double(), values.double(), images.double()
-    free = {"places": places.float().requires_grad_(), "values": values.float().requires_grad_()}
+    positions, values, images, bound = draw_case(seed=3)
+    positions, values, images = positions.double(), values.double(), images.double()
+    free = {"places": positions.float().requires_grad_(), "values": values.float().requires_grad_()}
     (project_voxels(free["places"], free["values"], bound) * images.float()).sum().backward()
     gradient = free[of].grad
     assert gradient is not None
@@ -83,24 +83,24 @@ def test_gradients_equal_finite_differences(of):
     step = 1e-7  # no voxel crosses the border of a pixel
     ends = []
     for sign in (1, -1):
-        moved = {"places": places, "values": values}
+        moved = {"places": positions, "values": values}
         moved[of] = moved[of] + sign * step * change
         ends.append(float((spread_by_index(moved["places"], moved["values"], bound) * images).sum()))
     assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(float((gradient.double() * change).sum()), rel=1e-4)
 
 
 def test_every_image_holds_the_whole_mass_wherever_voxels_go():
-    places, values, _, bound = draw_case(seed=5)
-    sums = spread_voxels(places * 40, values, bound).double().sum((1, 2))
+    positions, values, _, bound = draw_case(seed=5)
+    sums = spread_voxels(positions * 40, values, bound).double().sum((1, 2))
     assert torch.allclose(sums, values.double().sum().expand(len(sums)), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("box_size", [20, 21])
 def test_a_volume_at_rest_has_its_slices(box_size):
-    places, values, rotations, bound = resting_case(box_size)
+    positions, values, rotations, bound = resting_case(box_size)
     radius = (box_size - 1) // 2 - 1
     fine = HalfDisc(FINENESS * box_size, radius)
-    projected = fine.from_images(spread_voxels(places, values, bound))
+    projected = fine.from_images(spread_voxels(positions, values, bound))
     found = projected / torch.from_numpy(kernel_response(fine)).float()
     volume_ft = volume_to_fourier(bound.put(values), padding=2, kernel="wide")
     expected = HalfDisc(box_size, radius).pack(extract_slices(volume_ft, rotations, radius=radius))

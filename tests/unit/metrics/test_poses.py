@@ -6,7 +6,13 @@ from scipy.optimize import brentq
 from scipy.spatial.transform import Rotation
 
 from cryobench.data import ClassVolumes, Reconstruction
-from cryobench.metrics.poses.errors import RANDOM_MEAN_DEG, RANDOM_MEDIAN_DEG, Poses, pose_error, random_angle_share
+from cryobench.metrics.poses.errors import (
+    RANDOM_MEAN_DEG,
+    RANDOM_MEDIAN_DEG,
+    Poses,
+    pose_error,
+    random_angle_fraction,
+)
 from cryobench.metrics.poses.pose_alignment import MIRROR, align_rotations, fit_offset
 from labelled import labelled_dataset
 from toy import toy_blobs
@@ -114,7 +120,7 @@ def test_random_poses_are_at_the_baseline(rng: np.random.Generator) -> None:
         == RANDOM_MEDIAN_DEG
     )
     angles = np.linspace(0, 180, 100_001)
-    beyond = 1 - random_angle_share(angles)
+    beyond = 1 - random_angle_fraction(angles)
     mean = ((beyond[1:] + beyond[:-1]) / 2 * np.diff(angles)).sum()
     assert mean == pytest.approx(RANDOM_MEAN_DEG, abs=1e-4)
     errors = pose_error(random_rotations(2000, rng), random_rotations(2000, rng))

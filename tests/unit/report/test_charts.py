@@ -151,8 +151,8 @@ def test_confusion_has_a_diagonal_for_the_truth_and_shares_of_each_state(charts,
         if picture is None:
             continue
         assert picture.run == run.slug
-        assert picture.chart.shares.sum(axis=1) == pytest.approx(1)
-        assert np.diag(picture.chart.shares) == pytest.approx(1)
+        assert picture.chart.fractions.sum(axis=1) == pytest.approx(1)
+        assert np.diag(picture.chart.fractions) == pytest.approx(1)
         expected = 0 if run.label == "truth" else 3
         assert picture.chart.columns[0] == str(expected)
         assert picture.chart.rows[1] == "1 step 1"
@@ -164,11 +164,11 @@ def test_populations_and_profiles_hold_the_truth_once(charts, runs):
     assert len(chart.references[0].x) == N_STATES
     found = _series(chart, runs, "3d-class")
     assert (found.low, found.y, found.high) == (pytest.approx(0.028), pytest.approx(0.035), pytest.approx(0.042))
-    shares = charts["profile-share-dihedral"].chart
-    assert shares.references[0].y.sum() == pytest.approx(1)
-    assert shares.x.title == "dihedral / °"
-    assert shares.references[0].x == pytest.approx(18 + 36 * np.arange(10))  # radian made degrees
-    assert _series(shares, runs, "truth").y == pytest.approx(0.1)
+    fractions = charts["profile-share-dihedral"].chart
+    assert fractions.references[0].y.sum() == pytest.approx(1)
+    assert fractions.x.title == "dihedral / °"
+    assert fractions.references[0].x == pytest.approx(18 + 36 * np.arange(10))  # radian made degrees
+    assert _series(fractions, runs, "truth").y == pytest.approx(0.1)
     energies = charts["profile-energy-dihedral"].chart
     assert energies.references[0].y == pytest.approx(2.3)
 

@@ -52,9 +52,9 @@ def test_series_stand_among_the_latents(runs, views) -> None:
     view = views[runs[0].slug]
     mean = latents.mean(axis=0)
     np.testing.assert_allclose(windows.components, (windows.series.latents - mean) @ view.axes.axes[:2].T)
-    places = view.points.set_index("particle").loc[centres.series.particles]
-    np.testing.assert_allclose(centres.components, places[["first", "second"]])
-    np.testing.assert_allclose(centres.umap, places[["umap_first", "umap_second"]])
+    positions = view.points.set_index("particle").loc[centres.series.particles]
+    np.testing.assert_allclose(centres.components, positions[["first", "second"]])
+    np.testing.assert_allclose(centres.umap, positions[["umap_first", "umap_second"]])
     assert centres.caption(1) == f"2, {centres.series.counts[1]:.0f} particles"
     assert centres.header == ("volume", "nearest particle", "particles")
     assert windows.header == ("volume", "nearest particle", "position", "particles")
@@ -62,7 +62,7 @@ def test_series_stand_among_the_latents(runs, views) -> None:
     assert len(windows.frames.shown) == 12
     trails = draw_latents(view, None, [windows, centres], umap=True).trails
     assert [trail.joined for trail in trails] == [True, False]
-    np.testing.assert_array_equal(trails[1].places, centres.umap)
+    np.testing.assert_array_equal(trails[1].positions, centres.umap)
     assert trails[1].captions[1] == centres.caption(1)
     specs, _ = latent_specs(views, [], [windows, centres])
     layers = specs[f"latents-{runs[0].slug}/umap/0"]["layer"]

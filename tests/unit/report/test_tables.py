@@ -104,9 +104,9 @@ def test_curve_summary_is_the_mean_over_query_particles(runs):
 
 def test_class_shares_sum_to_one_and_true_labels_give_a_diagonal(dataset, runs):
     truth = class_by_truth(runs[0].reconstruction, dataset)
-    assert truth.groupby("truth")["share"].sum().to_numpy() == pytest.approx(1)
+    assert truth.groupby("truth")["fraction"].sum().to_numpy() == pytest.approx(1)
     assert len(truth) == N_STATES**2
-    hits = truth[truth["share"] > 0.5]
+    hits = truth[truth["fraction"] > 0.5]
     assert (hits["class"] * 18.0).to_numpy() == pytest.approx(hits["truth"].to_numpy())
     assert (hits["order"] == hits["class"]).all()
 

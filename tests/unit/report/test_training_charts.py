@@ -59,11 +59,11 @@ def test_terms_have_a_chart_each_for_the_runs_that_mean_the_same():
 
 def test_snapshots_lie_in_the_plane_of_the_last(rng):
     last = rng.standard_normal((200, 5)) * [5, 0.1, 3, 0.1, 0.1] + 7
-    places = project_snapshots(np.stack([0.5 * (last - 7) + 7, last]))
-    np.testing.assert_allclose(places[1].mean(axis=0), 0, atol=1e-12)
-    np.testing.assert_allclose(np.abs(np.corrcoef(places[1, :, 0], last[:, 0])[0, 1]), 1, atol=0.02)
-    np.testing.assert_allclose(np.abs(np.corrcoef(places[1, :, 1], last[:, 2])[0, 1]), 1, atol=0.02)
-    np.testing.assert_allclose(np.ptp(places[0], axis=0), 0.5 * np.ptp(places[1], axis=0))
+    positions = project_snapshots(np.stack([0.5 * (last - 7) + 7, last]))
+    np.testing.assert_allclose(positions[1].mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(np.abs(np.corrcoef(positions[1, :, 0], last[:, 0])[0, 1]), 1, atol=0.02)
+    np.testing.assert_allclose(np.abs(np.corrcoef(positions[1, :, 1], last[:, 2])[0, 1]), 1, atol=0.02)
+    np.testing.assert_allclose(np.ptp(positions[0], axis=0), 0.5 * np.ptp(positions[1], axis=0))
     assert (project_snapshots(last[None, :, :1])[..., 1] == 0).all()
 
 
@@ -74,7 +74,7 @@ def test_snapshots_are_coloured_by_the_truth_and_drawn(dataset, rng):
     chart = picture.chart
     assert isinstance(chart, SnapshotChart)
     assert chart.titles == ["epoch 1", "epoch 2", "epoch 5"]
-    assert chart.places.shape == (3, 10, 2)
+    assert chart.positions.shape == (3, 10, 2)
     assert chart.colouring is not None
     assert not chart.colouring.leak
     assert chart.colouring.axis.title in picture.caption
@@ -82,7 +82,7 @@ def test_snapshots_are_coloured_by_the_truth_and_drawn(dataset, rng):
     table = pd.read_csv(StringIO(spec["data"]["values"]))
     assert table["particle"].tolist() == 3 * particles.tolist()
     last = table[table["panel"] == "epoch 5"]
-    np.testing.assert_allclose(last["y"], chart.places[2, :, 1], rtol=1e-3)
+    np.testing.assert_allclose(last["y"], chart.positions[2, :, 1], rtol=1e-3)
     np.testing.assert_allclose(last["c"], chart.colouring.axis.values[particles], rtol=1e-3)
     svg = to_svg(spec)
     assert all(f">epoch {epoch}<" in svg for epoch in (1, 2, 5))
@@ -93,7 +93,7 @@ def test_few_particles_are_drawn_of_many_and_one_epoch_is_no_series(dataset, rng
     latents = rng.standard_normal((2, many, 2))
     found = LatentSnapshots(np.zeros(many, dtype=np.int64), np.array([1, 2]), latents)
     (picture,) = draw_snapshots([make_run("a", found)], dataset)
-    assert picture.chart.places.shape == (2, MOST_SHOWN, 2)  # pyright: ignore
+    assert picture.chart.positions.shape == (2, MOST_SHOWN, 2)  # pyright: ignore
     single = LatentSnapshots(np.arange(5), np.array([1]), rng.standard_normal((1, 5, 2)))
     assert draw_snapshots([make_run("a", single)], dataset) == []
 

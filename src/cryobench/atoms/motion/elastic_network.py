@@ -167,6 +167,6 @@ class _Inverse(LinearOperator):
 
 
 def _collectivity(vectors: Float64[np.ndarray, "modes p 3"]) -> Float64[np.ndarray, " modes"]:
-    share = (vectors**2).sum(axis=2)
-    share = share / share.sum(axis=1, keepdims=True)
-    return np.exp(-(share * np.log(np.maximum(share, 1e-300))).sum(axis=1)) / vectors.shape[1]
+    fraction = (vectors**2).sum(axis=2)
+    fraction = fraction / fraction.sum(axis=1, keepdims=True)
+    return np.exp(-(fraction * np.log(np.maximum(fraction, 1e-300))).sum(axis=1)) / vectors.shape[1]

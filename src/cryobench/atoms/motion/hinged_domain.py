@@ -24,7 +24,7 @@ class HingedDomain:
     """One hinged domain, in the reference structure."""
 
     chain: str
-    share: Float64[np.ndarray, " a"]
+    fraction: Float64[np.ndarray, " a"]
     """Fraction of the angle by which each atom turns: 1 in the domain, between 0 and 1 in the bend."""
     bend: Int64[np.ndarray, " b"]
     """Residues of the bend, by their index among carriers."""
@@ -90,11 +90,11 @@ def _make_domain(
     first, last, bend = extent
     numbers = model.residue_numbers[carriers.anchors]
     from_ends = np.minimum(numbers - first, last - numbers) + 1
-    share = np.where(inside, np.clip(from_ends / (bend + 1), 0, 1), 0.0)
-    bending = np.flatnonzero(inside & (share < 1))
+    fraction = np.where(inside, np.clip(from_ends / (bend + 1), 0, 1), 0.0)
+    bending = np.flatnonzero(inside & (fraction < 1))
     points = model.positions[carriers.anchors]
     point = points[bending].mean(axis=0)
-    arm = points[share == 1].mean(axis=0) - point
+    arm = points[fraction == 1].mean(axis=0) - point
     axis = np.cross(arm, upward)
     length = np.linalg.norm(axis)
     if not length > 1e-3 * np.linalg.norm(arm) * np.linalg.norm(upward):
@@ -103,9 +103,15 @@ def _make_domain(
         )
     axis = axis / length
     offset = points[inside] - point
-    distance = np.linalg.norm(offset - np.outer(offset @ axis, axis), axis=1) * share[inside]
+    distance = np.linalg.norm(offset - np.outer(offset @ axis, axis), axis=1) * fraction[inside]
     return HingedDomain(
-        chain, share[carriers.carrier], bending, point, axis, float(np.sqrt((distance**2).mean())), int(inside.sum())
+        chain,
+        fraction[carriers.carrier],
+        bending,
+        point,
+        axis,
+        float(np.sqrt((distance**2).mean())),
+        int(inside.sum()),
     )
 
 
@@ -120,12 +126,12 @@ def measure_openings(
     alpha = is_alpha_carbon(reference)
     turning = np.zeros(len(reference), dtype=bool)
     for domain in domains:
-        turning |= domain.share > 0
+        turning |= domain.fraction > 0
     angles = np.empty((len(positions), len(domains)))
     for column, domain in enumerate(domains):
         still = alpha & ~turning & (reference.chains == domain.chain)
         still = still if still.sum() >= 3 else alpha & ~turning
-        moved = alpha & (domain.share == 1)
+        moved = alpha & (domain.fraction == 1)
         motion = fit_rigid_motions(positions[:, still], reference.positions[still])
         centres = move_rigidly(positions[:, moved].mean(axis=1, keepdims=True), *motion)[:, 0]
         before = reference.positions[moved].mean(axis=0) - domain.point

@@ -46,9 +46,9 @@ def find_carriers(model: AtomicModel) -> Carriers:
     anchors = alpha[first]
     if len(anchors) < 3:
         raise ValueError(f"the structure has {len(anchors)} CA atoms; motion needs at least three.")
-    place = np.full(len(starts), -1)
-    place[residue[anchors]] = np.arange(len(anchors))
-    carrier = place[residue]
+    index = np.full(len(starts), -1)
+    index[residue[anchors]] = np.arange(len(anchors))
+    carrier = index[residue]
     loose = np.flatnonzero(carrier < 0)
     if len(loose):
         pairs = KDTree(model.positions[loose]).query_pairs(_BOND, output_type="ndarray")
@@ -121,7 +121,7 @@ def move_residues(reference, anchors, carrier, shifts, turns, moved):
     """
     count = len(anchors)
     rotations = np.empty((count, 3, 3))
-    places = np.empty((count, 3))
+    origins = np.empty((count, 3))
     for residue in range(count):
         rotation_matrix(turns[residue], rotations[residue])
         # The translation of the screw: V v, V = 1 + b [w]x + c [w]x².
@@ -138,7 +138,7 @@ def move_residues(reference, anchors, carrier, shifts, turns, moved):
             after, before = (axis + 1) % 3, (axis + 2) % 3
             cross = w[after] * v[before] - w[before] * v[after]
             twice = w[axis] * along - squared * v[axis]
-            places[residue, axis] = reference[anchors[residue], axis] + v[axis] + first * cross + second * twice
+            origins[residue, axis] = reference[anchors[residue], axis] + v[axis] + first * cross + second * twice
     for atom in range(len(reference)):
         residue = carrier[atom]
         anchor, rotation = anchors[residue], rotations[residue]
@@ -147,23 +147,23 @@ def move_residues(reference, anchors, carrier, shifts, turns, moved):
         z = reference[atom, 2] - reference[anchor, 2]
         for axis in range(3):
             moved[atom, axis] = (
-                places[residue, axis] + rotation[axis, 0] * x + rotation[axis, 1] * y + rotation[axis, 2] * z
+                origins[residue, axis] + rotation[axis, 0] * x + rotation[axis, 1] * y + rotation[axis, 2] * z
             )
 
 
 @njit(cache=True, nogil=True)
-def turn_atoms(positions, share, point, turn):
-    """Rotate atoms in place about an axis through ``point``, each by its fraction ``share`` (0 to 1) of ``turn``.
+def turn_atoms(positions, fraction, point, turn):
+    """Rotate atoms in place about an axis through ``point``, each by its fraction ``fraction`` (0 to 1) of ``turn``.
 
     ``turn`` is a rotation vector in radian. Neighbouring atoms mostly have equal fractions.
     """
     matrix = np.empty((3, 3))
     current = -1.0
     for atom in range(len(positions)):
-        if share[atom] == 0.0:
+        if fraction[atom] == 0.0:
             continue
-        if share[atom] != current:
-            current = share[atom]
+        if fraction[atom] != current:
+            current = fraction[atom]
             rotation_matrix(turn * current, matrix)
         x = positions[atom, 0] - point[0]
         y = positions[atom, 1] - point[1]

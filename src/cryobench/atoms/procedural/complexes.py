@@ -83,12 +83,12 @@ def _build_unit(mass_kda: float, symmetry: str, seed: int) -> "_Unit":
     """Residues of the asymmetric unit. Those built last are cached, at 2 MB or less each."""
     rotations = point_group(symmetry)
     generator = rng.stream(seed, f"procedural complex {symmetry} {mass_kda:.3f}")
-    share = 1000.0 * mass_kda / len(rotations)
+    target = 1000.0 * mass_kda / len(rotations)
     for _ in range(_TRIES):
-        outline = _design(share, rotations, generator)
+        outline = _design(target, rotations, generator)
         if max(np.linalg.norm(blob.centre) + blob.reach for blob in outline.blobs) > _REACH:
             continue
-        unit = _fill(outline, share, rotations, generator)
+        unit = _fill(outline, target, rotations, generator)
         if unit is not None:
             return unit
     raise ValueError(
@@ -107,17 +107,17 @@ class _Outline:
     parents: list[int]
 
 
-def _design(share: float, rotations: RotationArray, generator: np.random.Generator) -> _Outline:
-    """Blobs of the asymmetric unit with a total mass of ``share`` Da, touching one another and their images."""
-    volume = share / DENSITY
+def _design(target: float, rotations: RotationArray, generator: np.random.Generator) -> _Outline:
+    """Blobs of the asymmetric unit with a total mass of ``target`` Da, touching one another and their images."""
+    volume = target / DENSITY
     alone = len(rotations) == 1
     if alone:
-        count = int(np.clip(np.round(share / 1000 / generator.uniform(18, 80)), 3, 14))
+        count = int(np.clip(np.round(target / 1000 / generator.uniform(18, 80)), 3, 14))
     else:
-        count = int(np.clip(np.round(share / 1000 / generator.uniform(12, 45)), 1, 4))
-    shares = generator.dirichlet(np.full(count, 4.0)) * 0.75 + 0.25 / count
-    shares = np.sort(shares)[::-1]
-    blobs = [_draw_blob(volume * part, generator) for part in shares]
+        count = int(np.clip(np.round(target / 1000 / generator.uniform(12, 45)), 1, 4))
+    fractions = generator.dirichlet(np.full(count, 4.0)) * 0.75 + 0.25 / count
+    fractions = np.sort(fractions)[::-1]
+    blobs = [_draw_blob(volume * part, generator) for part in fractions]
     if not alone:
         blobs[0] = _place_orbit(blobs[0], rotations, generator)
     spread = generator.random()
@@ -130,7 +130,7 @@ def _design(share: float, rotations: RotationArray, generator: np.random.Generat
         room = [min(_clearance(option, other) for other in present) for option in options]
         blobs[index] = options[int(np.argmax(room))]
     if alone:
-        centre = np.average([blob.centre for blob in blobs], axis=0, weights=shares)
+        centre = np.average([blob.centre for blob in blobs], axis=0, weights=fractions)
         blobs = [replace(blob, centre=blob.centre - centre) for blob in blobs]
     return _Outline(blobs, parents)
 
@@ -228,7 +228,7 @@ class _Unit:
         return _Unit(*(getattr(self, field.name)[kept] for field in fields(self)))
 
 
-def _fill(outline: _Outline, share: float, rotations: RotationArray, generator: np.random.Generator) -> _Unit | None:
+def _fill(outline: _Outline, target: float, rotations: RotationArray, generator: np.random.Generator) -> _Unit | None:
     """Residues of the given mass (Da) in the blobs; None if they cannot grow enough, or do not touch."""
     blobs = outline.blobs
     images = [[blob.transformed(rotation, np.zeros(3)) for blob in blobs] for rotation in rotations]
@@ -237,8 +237,8 @@ def _fill(outline: _Outline, share: float, rotations: RotationArray, generator: 
         others = [other for copy in images for other in copy if other is not images[0][own]]
         kind = _FOLDS[int(generator.choice(3, p=[0.45, 0.2, 0.35]))]
         rods.append(lay_rods(blob, others, kind, _GROWTH, generator))
-    drawn = generator.choice(len(KINDS), size=int(2 * share / WEIGHTS.mean()) + 100, p=COMPOSITION)
-    residues = _EXCESS * share / _MEAN_WEIGHT
+    drawn = generator.choice(len(KINDS), size=int(2 * target / WEIGHTS.mean()) + 100, p=COMPOSITION)
+    residues = _EXCESS * target / _MEAN_WEIGHT
     for _ in range(4):
         level = _find_level(rods, residues)
         if level is None:
@@ -248,10 +248,10 @@ def _fill(outline: _Outline, share: float, rotations: RotationArray, generator: 
             return None
         unit = _pack(_close_gaps(elements, outline, rotations), rotations, drawn)
         mass = float(WEIGHTS[unit.kinds].sum())
-        if share < mass < _MOST_EXCESS * share:
-            unit = _trim(unit, share, generator)
+        if target < mass < _MOST_EXCESS * target:
+            unit = _trim(unit, target, generator)
             return unit if is_one_piece(unit.main_chain[:, 1], unit.blobs, rotations) else None
-        residues *= _EXCESS * share / mass
+        residues *= _EXCESS * target / mass
     return None
 
 
@@ -341,11 +341,11 @@ def _find_level(rods: list[Rods], wanted: float) -> float | None:
     return high
 
 
-def _trim(unit: _Unit, share: float, generator: np.random.Generator) -> _Unit:
+def _trim(unit: _Unit, target: float, generator: np.random.Generator) -> _Unit:
     """Leave out loops, then residues from the chains' ends, until the mass is nearest to the given one (Da)."""
     weights = WEIGHTS[unit.kinds]
     kept = np.ones(len(weights), dtype=bool)
-    excess = float(weights.sum()) - share
+    excess = float(weights.sum()) - target
     masses = np.bincount(unit.loops, weights)
     for loop in generator.permutation(np.arange(1, len(masses))):
         if masses[loop] < excess:

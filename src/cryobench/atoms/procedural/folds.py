@@ -108,12 +108,12 @@ def lay_rods(blob: Blob, others: list[Blob], kind: FoldKind, growth: float, gene
     near = np.linalg.norm(across - (across * tilts[:, :, 2]).sum(1, keepdims=True) * tilts[:, :, 2], axis=1) < reach
     across, tilts, helical = across[near], tilts[near], helical[near]
     rise = np.where(helical, helix().rise, strand().rise)[:, None]
-    places = 2 * (int(np.ceil(reach / rise.min())) + 2)
+    n_positions = 2 * (int(np.ceil(reach / rise.min())) + 2)
     # Strands are in register, so that in either direction the O of one faces the N of the next; helices start
     # anywhere.
     start = np.where(helical, generator.uniform(-0.5, 0.5, len(across)), 0.0)[:, None]
-    steps = start + np.arange(places) - places // 2
-    turn = 13.0 * start + np.where(helical, helix().angle, strand().angle)[:, None] * np.arange(places)
+    steps = start + np.arange(n_positions) - n_positions // 2
+    turn = 13.0 * start + np.where(helical, helix().angle, strand().angle)[:, None] * np.arange(n_positions)
     # Half of the rods run down: rotated about their own x.
     upward = np.where(generator.random(len(across)) < 0.5, 1.0, -1.0)
     frames = frame @ tilts * np.stack([np.ones_like(upward), upward, upward], axis=1)[:, None, :]
@@ -215,10 +215,10 @@ def bridge_elements(elements: list[Element]) -> list[Float[np.ndarray, "_ 3"]]:
     bonds = np.clip(np.round(arc[..., -1] / _BOND).astype(int), 1, _LOOP_LONGEST)
     # Points at equal steps along each arc; those beyond the last repeat it.
     wanted = np.minimum(np.arange(_LOOP_LONGEST + 1) / bonds[..., None], 1.0) * arc[..., -1:]
-    place = np.clip((arc[..., None] <= wanted[:, :, None]).sum(axis=2) - 1, 0, 31)
-    low, high = (np.take_along_axis(arc, place + step, axis=2) for step in (0, 1))
+    index = np.clip((arc[..., None] <= wanted[:, :, None]).sum(axis=2) - 1, 0, 31)
+    low, high = (np.take_along_axis(arc, index + step, axis=2) for step in (0, 1))
     part = ((wanted - low) / np.maximum(high - low, 1e-9))[..., None]
-    low, high = (np.take_along_axis(course, (place + step)[..., None], axis=2) for step in (0, 1))
+    low, high = (np.take_along_axis(course, (index + step)[..., None], axis=2) for step in (0, 1))
     points = (1 - part) * low + part * high
     used = np.arange(_LOOP_LONGEST) < bonds[..., None]
     strain = np.where(used, np.abs(np.linalg.norm(np.diff(points, axis=2), axis=3) - _BOND), 0.0).max(axis=2)

@@ -66,11 +66,11 @@ def _thread(residues: int, generator: np.random.Generator) -> Chain | None:
     blob = Blob(np.zeros(3), np.eye(3), radii, 2.5)
     kind = _FOLDS[int(generator.choice(3, p=_SHARES))]
     rods = lay_rods(blob, [], kind, _GROWTH, generator)
-    for share in _ESTIMATES:
+    for estimate in _ESTIMATES:
         low, high = -_GROWTH, _GROWTH
         for _ in range(12):
             middle = (low + high) / 2
-            low, high = (low, middle) if rods.estimate_residues(middle) >= share * residues else (middle, high)
+            low, high = (low, middle) if rods.estimate_residues(middle) >= estimate * residues else (middle, high)
         elements = rods.build_elements(high)
         if not elements:
             continue

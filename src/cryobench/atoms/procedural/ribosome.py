@@ -55,7 +55,7 @@ def procedural_ribosome() -> Ribosome:
     strands = _number_nucleotides(helices, generator)
     rna, sizes = build_nucleotides(
         "".join(strands.letters),
-        strands.places,
+        strands.positions,
         strands.strands,
         helices.rotations[strands.helices],
         helices.centres[strands.helices],
@@ -84,7 +84,7 @@ class _Strands:
 
     letters: np.ndarray
     helices: np.ndarray
-    places: np.ndarray
+    positions: np.ndarray
     strands: np.ndarray
     numbers: np.ndarray
 
@@ -97,7 +97,7 @@ def _number_nucleotides(helices: Helices, generator: np.random.Generator) -> _St
         carried[parent].append(helix)
     letters: list[str] = []
     owners: list[int] = []
-    places: list[int] = []
+    positions: list[int] = []
     sides: list[int] = []
 
     def walk(helix: int) -> None:
@@ -107,12 +107,12 @@ def _number_nucleotides(helices: Helices, generator: np.random.Generator) -> _St
             sides.extend([strand] * count)
             if strand == 0:
                 letters.extend(first[helix])
-                places.extend(range(count))
+                positions.extend(range(count))
                 for child in carried[helix]:
                     walk(child)
             else:
                 letters.extend(COMPLEMENTS[letter] for letter in reversed(first[helix]))
-                places.extend(reversed(range(count)))
+                positions.extend(reversed(range(count)))
 
     for root in carried[-1]:
         walk(root)
@@ -120,7 +120,7 @@ def _number_nucleotides(helices: Helices, generator: np.random.Generator) -> _St
     middle = (helices.pairs[owner] - 1) / 2
     small = np.array([piece.name == "5S rRNA" for piece in RNA_PIECES])[helices.pieces[owner]]
     numbers = np.where(small, np.cumsum(small), np.cumsum(~small))
-    return _Strands(np.array(letters), owner, np.array(places) - middle, np.array(sides), numbers)
+    return _Strands(np.array(letters), owner, np.array(positions) - middle, np.array(sides), numbers)
 
 
 def _dock_proteins(helices: Helices) -> Float[np.ndarray, "p 3"]:

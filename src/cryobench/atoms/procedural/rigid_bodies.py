@@ -114,10 +114,10 @@ def _measure(arms, centres, owners, pairs, nearest):
                 # One body is inside the other, where pushes cancel: they separate along the line of their centres.
                 dx, dy, dz = centres[first] - centres[second]
                 distance = max(np.sqrt(dx * dx + dy * dy + dz * dz), 1e-3)
-                share = 0.5 * nearest / distance
+                step = 0.5 * nearest / distance
             else:
-                share = 0.5 * (nearest - distance) / distance
-            for body, atom, sign in ((first, one, share), (second, two, -share)):
+                step = 0.5 * (nearest - distance) / distance
+            for body, atom, sign in ((first, one, step), (second, two, -step)):
                 x, y, z = arms[atom, 0], arms[atom, 1], arms[atom, 2]
                 asked[body, 0] += sign * dx
                 asked[body, 1] += sign * dy

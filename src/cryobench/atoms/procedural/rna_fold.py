@@ -67,8 +67,8 @@ def fold_helices(pieces: tuple[RnaPiece, ...], generator: np.random.Generator) -
 def _draw_tree(pairs: int, generator: np.random.Generator) -> tuple[Int[np.ndarray, " h"], Int[np.ndarray, " h"]]:
     """Lengths of the helices that make up ``pairs``, and the parent of each: one of the last six with room."""
     count = max(1, round(pairs / _MEAN_PAIRS))
-    share = generator.uniform(0.7, 1.3, count)
-    lengths = np.floor(share / share.sum() * pairs).astype(np.int64)
+    weights = generator.uniform(0.7, 1.3, count)
+    lengths = np.floor(weights / weights.sum() * pairs).astype(np.int64)
     lengths[: pairs - lengths.sum()] += 1
     parents = np.full(count, -1)
     carried = np.zeros(count, dtype=np.int64)

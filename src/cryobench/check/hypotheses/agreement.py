@@ -214,15 +214,15 @@ def _compare_slices(
         )
         transfer = reading.transfer[part, :, None]
         product, predicted = matched * slices, transfer * slices
-        own, share = images, 1.0
+        own, weight = images, 1.0
         if reading.form == "premultiplied":
             colour = transfer.square().clamp(min=LEAST_COLOUR)
-            share = transfer.square() / colour
-            own, product, predicted = images / colour.sqrt(), product * share, predicted * share.sqrt()
+            weight = transfer.square() / colour
+            own, product, predicted = images / colour.sqrt(), product * weight, predicted * weight.sqrt()
             terms[4, part] = colour.log().expand(-1, -1, 2).flatten(1) @ sums / 2
         for term, each in zip(terms, (images.square(), own.square(), product, predicted.square()), strict=False):
             term[part] = each.flatten(1) @ sums
-        terms[5, part] = transfer.square().mul(share)[..., 0] @ sums[::2]
+        terms[5, part] = transfer.square().mul(weight)[..., 0] @ sums[::2]
     # The zero frequency holds the background.
     return Terms(torch.from_numpy(disc.shell_weights[1:]), *terms[:, :, 1:].double())
 

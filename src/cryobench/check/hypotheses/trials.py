@@ -157,9 +157,9 @@ def find_reading(coarse: Reading, fine: Reading | None, *, seed: int = 0, progre
             small, large, optics = _climb(small, large, CTF, faults)
             gain, error = before.gain_of(before.read_as(CTF_SHUFFLED), whole=True)
             expected = expect_loss(before.reading, CTF_SHUFFLED.read(before.reading), before.whole)
-            told = expected > 2 * SURE * error and -gain < expected / 4
+            decisive = expected > 2 * SURE * error and -gain < expected / 4
             found = next((fault for fault in faults if fault.name == "ctf-absent"), None)
-            if told and ((found is None and large is before) or (found is not None and _varies(large, before))):
+            if decisive and ((found is None and large is before) or (found is not None and _varies(large, before))):
                 # Images that vary like CTFs have CTFs, but none of the table is theirs.
                 small, large = small.read_as(SIGNED), before
                 faults = [fault for fault in faults if fault is not found]
@@ -222,11 +222,11 @@ def _choose(base: _Images, hypotheses: Sequence[Hypothesis], trials: list[Trial]
     """
     if hypotheses[0].fine:
         most = max(trial.gain for trial in trials)
-        for place, trial in enumerate(trials):
+        for index, trial in enumerate(trials):
             if trial.gain > max(_PROMISING * trial.error, most / 2):
-                trials[place] = _measure_with_care(base, hypotheses[place])
-    holding = [place for place, trial in enumerate(trials) if trial.verdict == "holds"]
-    return [hypotheses[max(holding, key=lambda place: trials[place].gain)]] if holding else []
+                trials[index] = _measure_with_care(base, hypotheses[index])
+    holding = [index for index, trial in enumerate(trials) if trial.verdict == "holds"]
+    return [hypotheses[max(holding, key=lambda index: trials[index].gain)]] if holding else []
 
 
 def _measure_with_care(base: _Images, hypothesis: Hypothesis) -> Trial:
@@ -256,9 +256,9 @@ def _try_pairs(base: _Images, trials: list[Trial], chosen: list[Hypothesis]) -> 
     rough_gains = [turned[turn.name].read_as(move).part.mean for turn, move in pairs]
     likely = np.argsort(rough_gains)[-_LIKELY:]
     gains = {
-        place: _compare(base.read_as(pairs[place][0]).read_as(pairs[place][1]).part, found.part) for place in likely
+        index: _compare(base.read_as(pairs[index][0]).read_as(pairs[index][1]).part, found.part) for index in likely
     }
-    best = max(gains, key=lambda place: gains[place][0])
+    best = max(gains, key=lambda index: gains[index][0])
     gain, error = gains[best]
     return list(pairs[best]) if gain > SURE * error and gain > abs(found.part.by_prediction) else chosen
 

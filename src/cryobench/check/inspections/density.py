@@ -44,13 +44,13 @@ def judge_contrast(halves: Float[np.ndarray, "2 z y x"]) -> Contrast:
     for first, second in ((one, other), (other, one)):
         strongest = np.argpartition(np.abs(first), -count)[-count:]
         signs.append(second[strongest] > 0)
-    share = float(np.mean(signs))
-    error = float(np.sqrt(max(share * (1 - share), 1 / (4 * count)) / count))
-    if share - 2 * error > _BRIGHT:
+    fraction = float(np.mean(signs))
+    error = float(np.sqrt(max(fraction * (1 - fraction), 1 / (4 * count)) / count))
+    if fraction - 2 * error > _BRIGHT:
         verdict = "right"
     else:
-        verdict = "inverted" if share + 2 * error < 1 - _BRIGHT else "open"
-    return Contrast(share, error, verdict)
+        verdict = "inverted" if fraction + 2 * error < 1 - _BRIGHT else "open"
+    return Contrast(fraction, error, verdict)
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,12 @@ def judge_mask_fit(mask: Float[np.ndarray, "z y x"], halves: Float[np.ndarray, "
     total = float(common.sum())
     box = mask.shape[-1]
     found, sought = (fft_volume(torch.from_numpy(np.asarray(each, np.float32))) for each in (common, mask))
-    shares = ifft_volume(found * sought.conj(), box).numpy() / max(total, 1e-30)
+    correlation = ifft_volume(found * sought.conj(), box).numpy() / max(total, 1e-30)
     middle = (box // 2,) * 3
-    held = float(shares[middle])
-    place = np.unravel_index(int(np.argmax(shares)), shares.shape)
-    offset = tuple(int(each) - box // 2 for each in reversed(place))
-    best = float(shares[place])
+    held = float(correlation[middle])
+    peak = np.unravel_index(int(np.argmax(correlation)), correlation.shape)
+    offset = tuple(int(each) - box // 2 for each in reversed(peak))
+    best = float(correlation[peak])
     if total <= 0:
         return MaskFit(held, best, offset, "open")
     far = max(abs(each) for each in offset) > 1

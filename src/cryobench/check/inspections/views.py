@@ -49,5 +49,5 @@ def measure_views(rotations: Float[np.ndarray, "n 3 3"]) -> Views:
     """
     width = 1 / (2 * _SHELL)
     hits = np.abs(rotations[:, 2] @ spread_orientations(_DIRECTIONS)[:, 2].T) < width
-    share = hits.mean(axis=0) / width
-    return Views(float(1 / np.mean(1 / np.maximum(share, _UNSEEN))), float((share < _UNSEEN).mean()))
+    fraction = hits.mean(axis=0) / width
+    return Views(float(1 / np.mean(1 / np.maximum(fraction, _UNSEEN))), float((fraction < _UNSEEN).mean()))

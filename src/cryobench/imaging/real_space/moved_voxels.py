@@ -61,7 +61,7 @@ class BoundVoxels:
         return volume.reshape((self.box_size,) * 3)
 
 
-def project_voxels(places: Float[Tensor, "n v 2"], values: Float[Tensor, "m"], bound: BoundVoxels) -> Tensor:
+def project_voxels(positions: Float[Tensor, "n v 2"], values: Float[Tensor, "m"], bound: BoundVoxels) -> Tensor:
     """Images (n, s, s), s = ``FINENESS`` times the box, of voxels moved with the vertices; differentiable in both.
 
     Parameters
@@ -73,7 +73,7 @@ def project_voxels(places: Float[Tensor, "n v 2"], values: Float[Tensor, "m"], b
     bound
         Binding of the voxels to the vertices.
     """
-    return _Projection.apply(places, values, bound)  # pyright: ignore[reportReturnType]
+    return _Projection.apply(positions, values, bound)  # pyright: ignore[reportReturnType]
 
 
 def kernel_response(disc: HalfDisc) -> np.ndarray:
@@ -81,63 +81,63 @@ def kernel_response(disc: HalfDisc) -> np.ndarray:
     return np.prod(np.sinc(disc.frequencies / disc.box_size) ** 2, axis=1)
 
 
-def spread_voxels(places: Tensor, values: Tensor, bound: BoundVoxels) -> Tensor:
+def spread_voxels(positions: Tensor, values: Tensor, bound: BoundVoxels) -> Tensor:
     """``project_voxels`` without gradients."""
     if values.device.type != "cpu":
-        return spread_by_index(places, values, bound)
+        return spread_by_index(positions, values, bound)
     size = FINENESS * bound.box_size
-    images = torch.zeros(len(places), size, size)
-    arrays = (places.detach().contiguous().numpy(), bound.elements, bound.starts, bound.weights)
+    images = torch.zeros(len(positions), size, size)
+    arrays = (positions.detach().contiguous().numpy(), bound.elements, bound.starts, bound.weights)
     run_ranges(cpu.spread, len(images), *arrays, values.detach().contiguous().numpy(), images.numpy())
     return images
 
 
 def gather_voxels(
-    places: Tensor, values: Tensor, images: Tensor, bound: BoundVoxels, *, of_places: bool
+    positions: Tensor, values: Tensor, images: Tensor, bound: BoundVoxels, *, of_positions: bool
 ) -> tuple[Tensor, Tensor | None]:
     """Adjoint (m,) of ``spread_voxels`` at images, and on request the gradient (n, v, 2) by the positions."""
     if values.device.type != "cpu":
-        return gather_by_index(places, values, images, bound, of_places=of_places)
+        return gather_by_index(positions, values, images, bound, of_positions=of_positions)
     by_values = np.zeros((min(_GROUPS, len(images)), len(bound)), dtype=np.float32)
-    by_places = torch.zeros_like(places) if of_places else places.new_zeros(0, *places.shape[1:])
-    arrays = (places.detach().contiguous().numpy(), bound.elements, bound.starts, bound.weights)
+    by_positions = torch.zeros_like(positions) if of_positions else positions.new_zeros(0, *positions.shape[1:])
+    arrays = (positions.detach().contiguous().numpy(), bound.elements, bound.starts, bound.weights)
     rest = (values.detach().contiguous().numpy(), images.detach().contiguous().numpy())
     parts = [
-        (*arrays, *rest, own, by_places.numpy(), group, len(images), len(by_values))
+        (*arrays, *rest, own, by_positions.numpy(), group, len(images), len(by_values))
         for group, own in enumerate(by_values)
     ]
     run_parts(cpu.gather, parts)
-    return torch.from_numpy(by_values.sum(axis=0)), by_places if of_places else None
+    return torch.from_numpy(by_values.sum(axis=0)), by_positions if of_positions else None
 
 
-def spread_by_index(places: Tensor, values: Tensor, bound: BoundVoxels) -> Tensor:
+def spread_by_index(positions: Tensor, values: Tensor, bound: BoundVoxels) -> Tensor:
     """The same in plain PyTorch: for any device and precision, and as the reference in tests of the kernel."""
     size = FINENESS * bound.box_size
-    images = torch.zeros(len(places), size * size, dtype=values.dtype, device=values.device)
-    for index, weight in _taps(places, bound, size):
+    images = torch.zeros(len(positions), size * size, dtype=values.dtype, device=values.device)
+    for index, weight in _taps(positions, bound, size):
         images.scatter_add_(1, index, weight * values)
     return images.reshape(-1, size, size)
 
 
 def gather_by_index(
-    places: Tensor, values: Tensor, images: Tensor, bound: BoundVoxels, *, of_places: bool
+    positions: Tensor, values: Tensor, images: Tensor, bound: BoundVoxels, *, of_positions: bool
 ) -> tuple[Tensor, Tensor | None]:
     """The same in plain PyTorch."""
     with torch.enable_grad():
-        free = places.detach().requires_grad_(of_places)
+        free = positions.detach().requires_grad_(of_positions)
         flat = images.flatten(1)
         taken = sum(weight * flat.gather(1, index) for index, weight in _taps(free, bound, images.shape[-1]))
         assert isinstance(taken, Tensor)
-        if not of_places:
+        if not of_positions:
             return taken.sum(0), None
-        (by_places,) = torch.autograd.grad((taken * values.detach()).sum(), free)
-    return taken.detach().sum(0), by_places
+        (by_positions,) = torch.autograd.grad((taken * values.detach()).sum(), free)
+    return taken.detach().sum(0), by_positions
 
 
-def _taps(places: Tensor, bound: BoundVoxels, size: int) -> list[tuple[Tensor, Tensor]]:
-    vertices = torch.from_numpy(bound.vertices_of()).long().to(places.device)
-    weights = torch.from_numpy(bound.weights).to(places)
-    at = (places[:, vertices] * weights[..., None]).sum(2)
+def _taps(positions: Tensor, bound: BoundVoxels, size: int) -> list[tuple[Tensor, Tensor]]:
+    vertices = torch.from_numpy(bound.vertices_of()).long().to(positions.device)
+    weights = torch.from_numpy(bound.weights).to(positions)
+    at = (positions[:, vertices] * weights[..., None]).sum(2)
     below = at.detach().floor()
     (fx, fy), (x, y) = (at - below).unbind(-1), below.long().unbind(-1)
     return [
@@ -149,15 +149,15 @@ def _taps(places: Tensor, bound: BoundVoxels, size: int) -> list[tuple[Tensor, T
 
 class _Projection(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, places: Tensor, values: Tensor, bound: BoundVoxels) -> Tensor:
-        ctx.save_for_backward(places, values)
+    def forward(ctx: Any, positions: Tensor, values: Tensor, bound: BoundVoxels) -> Tensor:
+        ctx.save_for_backward(positions, values)
         ctx.bound = bound
-        return spread_voxels(places, values, bound)
+        return spread_voxels(positions, values, bound)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
-        places, values = ctx.saved_tensors
-        of_places = ctx.needs_input_grad[0]
-        by_values, by_places = gather_voxels(places, values, gradient, ctx.bound, of_places=of_places)
-        return by_places, by_values if ctx.needs_input_grad[1] else None, None
+        positions, values = ctx.saved_tensors
+        of_positions = ctx.needs_input_grad[0]
+        by_values, by_positions = gather_voxels(positions, values, gradient, ctx.bound, of_positions=of_positions)
+        return by_positions, by_values if ctx.needs_input_grad[1] else None, None

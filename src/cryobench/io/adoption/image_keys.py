@@ -24,7 +24,7 @@ _STRIDE = 1 << 40
 def image_keys(images: MrcStacks) -> np.ndarray:
     """(n,) one number per image, equal for two particles if and only if they are the same image on disk."""
     first_of: dict[Path, int] = {}
-    files = np.array([first_of.setdefault(path, place) for place, path in enumerate(images.paths)])
+    files = np.array([first_of.setdefault(path, index) for index, path in enumerate(images.paths)])
     return files[images.file_index] * _STRIDE + images.image_index
 
 
@@ -63,25 +63,25 @@ def rows_of_images(names: Sequence[str], images: ImageSource, path: Path) -> np.
         twice = int(np.argmax(wanted == distinct_keys[np.argmax(counts > 1)]))
         raise FormatError(f"{path} names the image {names[twice]!r} more than once: the rows are ambiguous.")
     rows_named = np.flatnonzero(wanted >= 0)
-    places = pd.Index(named).get_indexer(pd.Index(own))
-    return np.where(places < 0, -1, rows_named[places])
+    positions = pd.Index(named).get_indexer(pd.Index(own))
+    return np.where(positions < 0, -1, rows_named[positions])
 
 
 def _match_stacks(names: Sequence[str], paths: Sequence[Path], table: Path) -> np.ndarray:
     """Index of the stack that each name means, −1 if none has its file name."""
     by_file: dict[str, list[int]] = {}
     seen: set[Path] = set()
-    for place, path in enumerate(paths):
+    for index, path in enumerate(paths):
         if path not in seen:
-            by_file.setdefault(path.name, []).append(place)
+            by_file.setdefault(path.name, []).append(index)
         seen.add(path)
     matched = np.full(len(names), -1, dtype=np.int64)
     meant: dict[int, str] = {}
     for row, name in enumerate(names):
         pure = PurePosixPath(name.removeprefix(">"))
         candidates = by_file.get(pure.name, [])
-        shared = [_common_tail(pure.parts, paths[place].parts) for place in candidates]
-        best = [place for place, count in zip(candidates, shared, strict=True) if count == max(shared)]
+        shared = [_common_tail(pure.parts, paths[index].parts) for index in candidates]
+        best = [index for index, count in zip(candidates, shared, strict=True) if count == max(shared)]
         if len(best) > 1:
             raise FormatError(
                 f"{table} names the stack {name}, which could be {paths[best[0]]} or {paths[best[1]]}. Name stacks"

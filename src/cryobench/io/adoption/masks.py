@@ -89,7 +89,7 @@ def check_power(mask: np.ndarray, volumes: VolumeSource, states: Iterable[int], 
     )
 
 
-def check_share(mask: np.ndarray, halves: np.ndarray, source: Path | str) -> bool:
+def check_fraction(mask: np.ndarray, halves: np.ndarray, source: Path | str) -> bool:
     """Raise FormatError if a mask from ``source`` contains too little of a consensus; False if undecidable.
 
     Parameters

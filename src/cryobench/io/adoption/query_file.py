@@ -36,7 +36,7 @@ def drop_doubled(queries: np.ndarray, notes: list[str]) -> np.ndarray:
     """Query particles without repeats, in the given order; ``notes`` report repeats."""
     _, first = np.unique(queries, return_index=True)
     if len(first) < len(queries):
-        doubled = next(query for place, query in enumerate(queries) if query in queries[:place])
+        doubled = next(query for column, query in enumerate(queries) if query in queries[:column])
         notes.append(
             f"{len(queries) - len(first):,} of {len(queries):,} query particles were named more than once, such as"
             f" {doubled}; each counts once"
@@ -53,11 +53,11 @@ def _entries(table: CsvTable, path: Path) -> list[str]:
             )
         return [row[0] for row in table.rows]
     names = [name.lower() for name in table.header]
-    place = next((names.index(name) for name in _NAMES if name in names), None)
-    if place is None and len(names) == 1 and table.header[0].split()[0].isdecimal():
+    column = next((names.index(name) for name in _NAMES if name in names), None)
+    if column is None and len(names) == 1 and table.header[0].split()[0].isdecimal():
         return [table.header[0], *(row[0] for row in table.rows)]  # several per line, separated by blanks
-    if place is None:
+    if column is None:
         raise FormatError(
             f"{path} has the columns {', '.join(table.header)}, expected indices of particles in one called particle."
         )
-    return [row[place] for row in table.rows]
+    return [row[column] for row in table.rows]

@@ -116,16 +116,16 @@ class MrcStacks:
     def read(self, indices: np.ndarray) -> np.ndarray:
         """Images (m, y, x) float32 in the order of ``indices`` (m,), as stored. IndexError beyond the last."""
         indices = np.asarray(indices, dtype=np.int64).reshape(-1)
-        files, places = self._file_index[indices], self._image_index[indices]
+        files, images_in_file = self._file_index[indices], self._image_index[indices]
         images = np.empty((len(indices), self._box_size, self._box_size), dtype=np.float32)
-        order = np.lexsort((places, files))
-        files, places = files[order], places[order]
+        order = np.lexsort((images_in_file, files))
+        files, images_in_file = files[order], images_in_file[order]
         # A run of neighbours both on disk and in the result is copied at once.
-        breaks = (np.diff(files) != 0) | (np.diff(places) != 1) | (np.diff(order) != 1)
+        breaks = (np.diff(files) != 0) | (np.diff(images_in_file) != 1) | (np.diff(order) != 1)
         edges = [0, *(np.flatnonzero(breaks) + 1).tolist(), len(indices)]
         for start, stop in pairwise(edges if len(indices) else []):
             target = int(order[start])
-            self._stacks.copy(int(files[start]), int(places[start]), images[target : target + stop - start])
+            self._stacks.copy(int(files[start]), int(images_in_file[start]), images[target : target + stop - start])
         return images
 
     def _check_entries(self, counts: np.ndarray) -> None:

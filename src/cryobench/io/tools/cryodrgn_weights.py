@@ -56,8 +56,8 @@ def _name_layers(weights: Mapping[str, np.ndarray], prefix: str) -> dict[str, np
         adds = weight.shape[0] == weight.shape[1]
         if adds and layer in ("first", "last"):
             weight = weight - np.eye(len(weight), dtype=weight.dtype)
-        place = f"{prefix}{2 * number}." + ("linear." if adds else "")
-        named |= {f"{place}weight": weight, f"{place}bias": bias}
+        position = f"{prefix}{2 * number}." + ("linear." if adds else "")
+        named |= {f"{position}weight": weight, f"{position}bias": bias}
     return named
 
 
@@ -92,11 +92,11 @@ def read_decoder(named: Mapping[str, np.ndarray], box_size: int) -> dict[str, np
     order = sorted(layers)
     names = ["first", *(f"blocks.{number}" for number in range(len(order) - 2)), "last"]
     read = {"frequencies": np.asarray(frequencies, dtype=np.float32) * (box_size // 2)}
-    for place, name in zip(order, names, strict=True):
-        weight, adds = layers[place]["weight"], bool(layers[place]["adds"])
+    for position, name in zip(order, names, strict=True):
+        weight, adds = layers[position]["weight"], bool(layers[position]["adds"])
         if name in ("first", "last") and adds:
             weight = weight + np.eye(len(weight), dtype=weight.dtype)
         if name.startswith("blocks.") and not adds:
             raise ValueError("its hidden layers do not add their input (encode_mode or decoder of another kind)")
-        read |= {f"{name}.weight": weight, f"{name}.bias": layers[place]["bias"]}
+        read |= {f"{name}.weight": weight, f"{name}.bias": layers[position]["bias"]}
     return read

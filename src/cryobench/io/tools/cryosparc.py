@@ -202,14 +202,14 @@ def read_cs_uids(path: Path) -> np.ndarray | None:
 
 def _open_images(table: CsTable, datadir: Path | None, notes: list[str]) -> MrcStacks:
     table.require(["blob/path", "blob/idx", "blob/psize_A"])
-    places = table.numbers("blob/idx")
-    bad = (places < 0) | (places != np.floor(places))
+    indices = table.numbers("blob/idx")
+    bad = (indices < 0) | (indices != np.floor(indices))
     if bad.any():
         first = int(np.argmax(bad))
-        raise FormatError(f"{table.path}: blob/idx of particle {first} is {places[first]:g}, expected 0, 1, 2, …")
+        raise FormatError(f"{table.path}: blob/idx of particle {first} is {indices[first]:g}, expected 0, 1, 2, …")
     file_index, names = pd.factorize(table["blob/path"])
     stacks = _find_stacks([_decode(name, table.path) for name in names], table.path, datadir, notes)
-    images = MrcStacks(stacks, file_index=file_index, image_index=places.astype(np.int64))
+    images = MrcStacks(stacks, file_index=file_index, image_index=indices.astype(np.int64))
     if "blob/shape" in table:
         shapes = table.numbers("blob/shape", (2,))
         bad = (shapes != images.box_size).any(axis=1)

@@ -96,7 +96,7 @@ def write_star(path: Path, particles: Particles) -> None:
         )
     folder = Path(path).absolute().parent
     names = np.array([_name_of(stack, folder) for stack in images.paths], dtype=object)
-    numbers = [f"{place + 1:06d}@" for place in images.image_index]
+    numbers = [f"{index + 1:06d}@" for index in images.image_index]
     ctf = particles.ctf
     settings, group = np.unique(
         np.stack([ctf.voltage_kv, ctf.cs_mm, ctf.amplitude_contrast, flipped], axis=1), axis=0, return_inverse=True
@@ -299,16 +299,16 @@ def _optics_of_particles(tables: dict[str, pd.DataFrame], table: pd.DataFrame, p
     optics = tables["optics"]
     known = number_column(optics, "rlnOpticsGroup", path).astype(np.int64)
     groups = number_column(table, "rlnOpticsGroup", path).astype(np.int64)
-    places = pd.Index(known).get_indexer(pd.Index(groups)) if len(set(known)) == len(known) else None
-    if places is None:
+    rows = pd.Index(known).get_indexer(pd.Index(groups)) if len(set(known)) == len(known) else None
+    if rows is None:
         raise FormatError(f"{path}: data_optics lists a group twice: {sorted(known.tolist())}.")
-    if (places < 0).any():
-        first = int(np.argmax(places < 0))
+    if (rows < 0).any():
+        first = int(np.argmax(rows < 0))
         raise FormatError(
             f"{path}: particle {first} is of optics group {groups[first]}, but data_optics has"
             f" {sorted(known.tolist())}."
         )
-    return optics.iloc[places].reset_index(drop=True)
+    return optics.iloc[rows].reset_index(drop=True)
 
 
 def _open_images(table: pd.DataFrame, path: Path, datadir: Path | None, notes: list[str]) -> MrcStacks:

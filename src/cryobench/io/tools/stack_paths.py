@@ -86,14 +86,14 @@ def _check_distinct(names: Sequence[str], found: Sequence[Path], table: Path) ->
 
 def _missing(names: Sequence[str], table: Path, tried: Sequence[Sequence[Path]], start: str) -> FormatError:
     """Error on the first stack that was not found anywhere, or else is missing where most others are."""
-    place = next(
+    index = next(
         (i for i in range(len(names)) if not any(found[i].is_file() for found in tried)),
         next((i for i in range(len(names)) if not tried[0][i].is_file()), 0),
     )
-    looked = " nor at ".join(str(path) for path in dict.fromkeys(found[place] for found in tried))
-    apart = any(found[place].is_file() for found in tried)
+    looked = " nor at ".join(str(path) for path in dict.fromkeys(found[index] for found in tried))
+    apart = any(found[index].is_file() for found in tried)
     rule = ": all stacks of a table are resolved in the same way" if apart else ""
     return FormatError(
-        f"{table} names the stack {names[place]}, which is not at {looked}{rule}. Give --datadir (datadir=) the"
+        f"{table} names the stack {names[index]}, which is not at {looked}{rule}. Give --datadir (datadir=) the"
         f" folder {start}."
     )

@@ -41,7 +41,7 @@ class AbInitioTraining(AutoencoderTraining):
         rotations = random_rotations(n, self._seed, "pre-training rotations", step)[batch.own].to(self.device)
         bare = replace(batch, ctf=torch.ones_like(batch.ctf), rotations=rotations)
         residual = slice_residual(self.model.decoder, self._slices, bare, latents, self.products)
-        residual = self.team.total(batch.share * residual)
+        residual = self.team.total(batch.fraction * residual)
         self._descend(residual)
         return {"loss": residual.detach(), "residual": residual.detach(), "kl": torch.zeros(())}
 

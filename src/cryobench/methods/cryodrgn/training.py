@@ -93,7 +93,7 @@ class AutoencoderTraining(Training[NetworkImages]):
         latents = mean + noise * torch.exp(0.5 * log_variance)
         batch = self.place(batch, latents, step)
         residual = slice_residual(self.model.decoder, self._slices, batch, latents, self.products)
-        residual = self.team.total(batch.share * residual)
+        residual = self.team.total(batch.fraction * residual)
         divergence = self.team.total(kl_divergence(mean, log_variance).sum() / len(batch.indices))
         loss = residual + self._penalty(divergence) / self.images.n_values
         self._descend(loss, () if moved is None else (moved,))

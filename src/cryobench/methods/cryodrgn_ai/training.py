@@ -77,7 +77,7 @@ class HypervolumeTraining(Training[NetworkImages]):
         own = latents[batch.own]
         batch, moved = self.place(batch, own, step)
         residual = slice_residual(self.network, self._slices, batch, own, self.products)
-        residual = self.team.total(batch.share * residual)
+        residual = self.team.total(batch.fraction * residual)
         loss = residual
         if self._settings.prior_weight and not leads:
             square = self.team.total(own.square().sum() / len(rows))

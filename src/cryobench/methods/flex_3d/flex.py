@@ -199,8 +199,8 @@ class Flex3D(Method[Flex3DSettings]):
     def _find_latents(self, start: Start, images: NetworkImages, context: RunContext) -> dict[str, np.ndarray]:
         """Latents from the forces of the images on the undeformed consensus."""
         masses = np.zeros(start.mesh.n_vertices)
-        shares = start.voxels.weights * start.values.clamp(min=0).numpy()[:, None]
-        np.add.at(masses, start.voxels.vertices_of(), shares)
+        contributions = start.voxels.weights * start.values.clamp(min=0).numpy()[:, None]
+        np.add.at(masses, start.voxels.vertices_of(), contributions)
         modes = soft_modes(start.mesh, start.weights, masses, N_MODES)
         band = make_band(start.voxels.box_size, start.radius[0], start.noise)
         values = start.values.to(context.compute.device)

@@ -39,7 +39,7 @@ class Imaging:
     band: Band
 
     @torch.no_grad()
-    def places(self, rotations: Float[Tensor, "b 3 3"], latents: Float[Tensor, "b k"]) -> Float[Tensor, "b v 2"]:
+    def positions(self, rotations: Float[Tensor, "b 3 3"], latents: Float[Tensor, "b k"]) -> Float[Tensor, "b v 2"]:
         """Positions (b, v, 2) of the vertices in the images of particles."""
         moved = self.mesh.rest.to(rotations.device).expand(len(latents), -1, -1)
         if self.flow is not None:
@@ -158,10 +158,10 @@ def _sum_adjoint(
 def _adjoint_of(
     batch: Posed, latents: Tensor, values: Tensor, imaging: Imaging, weights: Tensor, against_data: bool
 ) -> Tensor:
-    places = imaging.places(batch.rotations, latents)
+    positions = imaging.positions(batch.rotations, latents)
     gain = imaging.band.gain(batch.ctf)
-    packed = imaging.band.disc.from_images(spread_voxels(places, values, imaging.voxels)).mul_(gain)
+    packed = imaging.band.disc.from_images(spread_voxels(positions, values, imaging.voxels)).mul_(gain)
     if against_data:
         packed = batch.data[:, : packed.shape[1]] - packed
     images = imaging.band.adjoint(packed.mul_(gain * weights))
-    return gather_voxels(places, values, images, imaging.voxels, of_places=False)[0]
+    return gather_voxels(positions, values, images, imaging.voxels, of_positions=False)[0]

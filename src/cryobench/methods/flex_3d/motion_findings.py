@@ -51,8 +51,8 @@ def show_motion(
         flat = torch.from_numpy(steps.reshape(-1, steps.shape[-1])).to(values.device)
         found = flow(flat).cpu().numpy() * body.mesh.cell
     masses = np.zeros(body.mesh.n_vertices)
-    shares = body.voxels.weights * values.clamp(min=0).cpu().numpy()[:, None]
-    np.add.at(masses, body.voxels.vertices_of(), shares)
+    contributions = body.voxels.weights * values.clamp(min=0).cpu().numpy()[:, None]
+    np.add.at(masses, body.voxels.vertices_of(), contributions)
     return Motion(
         volume,
         (body.mesh.rest * body.mesh.cell).numpy(),

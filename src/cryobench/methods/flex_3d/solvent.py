@@ -57,9 +57,9 @@ def find_region(
     pieces, count = ndimage.label(found)  # pyright: ignore[reportGeneralTypeIssues]
     sizes = ndimage.sum_labels(found, pieces, np.arange(1, count + 1))
     region = np.isin(pieces, 1 + np.flatnonzero(sizes >= 0.1 * sizes.max()))
-    share = float(region.mean())
+    fraction = float(region.mean())
     note = (
-        f"No mask is given: one was made from the consensus at {_RESOLUTION:g} Å, {share:.1%} of the box. It "
+        f"No mask is given: one was made from the consensus at {_RESOLUTION:g} Å, {fraction:.1%} of the box. It "
         "should contain the molecule in all its conformations; otherwise give one with --mask."
     )
     return region, (note,)
@@ -142,10 +142,10 @@ def _weigh_elements(mesh: Mesh, voxels: BoundVoxels, consensus: Tensor, settings
     counts = np.bincount(of_voxel, minlength=len(mesh.elements))
     density = np.bincount(of_voxel, weights=values, minlength=len(mesh.elements)) / np.maximum(counts, 1)
     scale = np.quantile(density, 0.95)
-    share = np.clip(density / scale, 0, 1) if scale > 0 else np.zeros(len(density))
-    weights = LEAST_WEIGHT + (1 - LEAST_WEIGHT) * share
+    fraction = np.clip(density / scale, 0, 1) if scale > 0 else np.zeros(len(density))
+    weights = LEAST_WEIGHT + (1 - LEAST_WEIGHT) * fraction
     if settings.stiffen_low_density:
-        weights[share < 0.1] = BORDER_WEIGHT
+        weights[fraction < 0.1] = BORDER_WEIGHT
     labels = np.repeat(mesh.cells[:, 0], 6)
     weights[np.isin(labels, settings.rigid_segments)] = RIGID_WEIGHT
     return weights.astype(np.float32)

@@ -95,10 +95,10 @@ class Flex3DTraining(Training):
         noise = torch.from_numpy(drawn[batch.own]).to(self.device)
         own = latents[batch.own]
         moved = self._rest + self.flow(own + settings.latent_noise * noise)
-        share = 1 / len(rows)
-        data_term = self.team.total(self._misfit(moved, values, batch, band) * share)
-        energy = self.team.total(self._energy(moved) * share)
-        centring = self.team.total((own / RANGE).abs().pow(_POWER).sum() * share)
+        fraction = 1 / len(rows)
+        data_term = self.team.total(self._misfit(moved, values, batch, band) * fraction)
+        energy = self.team.total(self._energy(moved) * fraction)
+        centring = self.team.total((own / RANGE).abs().pow(_POWER).sum() * fraction)
         loss = (data_term + settings.centring * centring) / self._content + settings.rigidity * energy
         self._zero_gradients()
         loss.backward()

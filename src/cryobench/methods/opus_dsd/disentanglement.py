@@ -44,7 +44,7 @@ class PoolSizes:
         """Sizes in the settings."""
         return cls(settings.pool_bins, settings.pool_size, settings.neighbours, settings.negatives)
 
-    def share(self, count: int, size: int) -> int:
+    def scale_count(self, count: int, size: int) -> int:
         """Number of latents from a pool of ``size`` that corresponds to ``count`` of a full pool."""
         return max(1, min(size, round(count * size / self.whole)))
 
@@ -103,8 +103,8 @@ def _of_pool(latents: Tensor, pool: Tensor, sizes: PoolSizes, generator: np.rand
     pool = pool.detach()
     with torch.no_grad():
         distances = torch.cdist(latents, pool)
-        near = distances.topk(sizes.share(sizes.neighbours, len(pool)), dim=1, largest=False).indices
-        count = sizes.share(sizes.negatives, len(pool))
+        near = distances.topk(sizes.scale_count(sizes.neighbours, len(pool)), dim=1, largest=False).indices
+        count = sizes.scale_count(sizes.negatives, len(pool))
         far = distances.topk(count, dim=1).indices
     drawn = torch.from_numpy(generator.integers(len(pool), size=(len(latents), count))).to(pool.device)
     negatives = _FAR * pool[far] + _RANDOM * pool[drawn]

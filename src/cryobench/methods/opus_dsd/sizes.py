@@ -62,8 +62,8 @@ def choose_sizes(mask: Float[np.ndarray, "z y x"], box_size: int, settings: Opus
         If the mask is empty, or the template of the settings is coarser than the crop.
     """
     render = mask.shape[-1]
-    share = min(find_extent(mask) + _MARGIN_PX / box_size, _MOST)
-    crop = max(_even(render * share), LEAST_SIDE)
+    fraction = min(find_extent(mask) + _MARGIN_PX / box_size, _MOST)
+    crop = max(_even(render * fraction), LEAST_SIDE)
     step = 2**settings.template_doublings
     least = math.ceil(crop / _FINENESS / step) * step
     template = settings.template_size or least

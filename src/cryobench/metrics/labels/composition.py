@@ -36,8 +36,8 @@ KINDS = (
 
 
 def occupancy_error(
-    true_shares: Float[np.ndarray, "n k"],
-    shares: Float[np.ndarray, "m j"],
+    true_responsibilities: Float[np.ndarray, "n k"],
+    responsibilities: Float[np.ndarray, "m j"],
     occupancies: Float[np.ndarray, "states c"],
 ) -> Float[np.ndarray, "n c"]:
     """Absolute error (n, c) of each particle's expected occupancy of each component.
@@ -54,11 +54,12 @@ def occupancy_error(
     ValueError
         If the shapes do not fit.
     """
-    if true_shares.shape != shares.shape or shares.shape[1] != len(occupancies):
+    if true_responsibilities.shape != responsibilities.shape or responsibilities.shape[1] != len(occupancies):
         raise ValueError(
-            f"probabilities have shapes {true_shares.shape} and {shares.shape}, occupancies {occupancies.shape}."
+            f"probabilities have shapes {true_responsibilities.shape} and {responsibilities.shape}, "
+            f"occupancies {occupancies.shape}."
         )
-    return np.abs((shares - true_shares) @ occupancies)
+    return np.abs((responsibilities - true_responsibilities) @ occupancies)
 
 
 @described
@@ -96,15 +97,15 @@ class Composition(Metric):
         if missing is not None or dataset.truth is None or dataset.truth.components is None:
             raise ValueError(f"composition of {reconstruction.name} cannot be measured: it {missing}.")
         paired = pair_states_and_classes(reconstruction, dataset, seed=seed)
-        present, true_shares, shares = estimate_populations(paired, reconstruction.posteriors)
-        shares[shares.sum(axis=1) == 0] = true_shares.mean(axis=0)
+        present, true_responsibilities, responsibilities = estimate_populations(paired, reconstruction.posteriors)
+        responsibilities[responsibilities.sum(axis=1) == 0] = true_responsibilities.mean(axis=0)
         components = dataset.truth.components
         varies = np.ptp(components.occupancies[present], axis=0) > 0
         if not varies.any():
             raise ValueError(f"all states classified by {reconstruction.name} have the same composition.")
         occupancies = components.occupancies[present][:, varies]
-        errors = occupancy_error(true_shares, shares, occupancies)
-        true, found = true_shares.mean(axis=0), shares.mean(axis=0)
+        errors = occupancy_error(true_responsibilities, responsibilities, occupancies)
+        true, found = true_responsibilities.mean(axis=0), responsibilities.mean(axis=0)
         apart = np.abs(occupancies[:, None] - occupancies[None])
         items = pd.DataFrame(
             {

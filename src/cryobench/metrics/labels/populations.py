@@ -101,18 +101,18 @@ def estimate_populations(
     states = all_states[: len(paired.states)]
     n_classes = paired.classes.n_classes
     # A class that is no particle's first choice still has a population: it is matched by its probabilities.
-    shares = (
+    responsibilities = (
         np.eye(n_classes)[paired.labels] if posteriors is None else posteriors[paired.particles].astype(np.float64)
     )
-    shares = shares / shares.sum(axis=1, keepdims=True)
+    responsibilities = responsibilities / responsibilities.sum(axis=1, keepdims=True)
     matched = match_classes(count_pairs(states, paired.labels, len(present), n_classes))
-    true_shares = np.eye(len(present))[all_states]
+    true_responsibilities = np.eye(len(present))[all_states]
     empty = np.flatnonzero(matched < 0)
     if len(empty):
-        matched[empty] = np.argmax(true_shares[: len(states)].T @ shares[:, empty], axis=0)
-    recovered = np.zeros_like(true_shares)
-    recovered[: len(states)] = shares @ np.eye(len(present))[matched]
-    return present, true_shares, recovered
+        matched[empty] = np.argmax(true_responsibilities[: len(states)].T @ responsibilities[:, empty], axis=0)
+    recovered = np.zeros_like(true_responsibilities)
+    recovered[: len(states)] = responsibilities @ np.eye(len(present))[matched]
+    return present, true_responsibilities, recovered
 
 
 @described
@@ -162,17 +162,19 @@ class Populations(Metric):
     ) -> Scores:
         """The two scores over particles; curve "populations": state, true, recovered, low, high (95 %)."""
         paired = pair_states_and_classes(reconstruction, dataset, seed=seed)
-        present, true_shares, shares = estimate_populations(paired, reconstruction.posteriors)
+        present, true_responsibilities, responsibilities = estimate_populations(paired, reconstruction.posteriors)
         if len(paired.left_out):
-            true_shares = np.pad(true_shares, ((0, 0), (0, 1)))
-            shares = np.append(shares, (shares.sum(axis=1, keepdims=True) == 0).astype(np.float64), axis=1)
-        n, k = true_shares.shape
-        certain = bool((shares.max(axis=1) == 1).all())
-        groups = true_shares.argmax(axis=1) * k + shares.argmax(axis=1) if certain else None
-        rows = np.concatenate([true_shares, shares], axis=1, dtype=np.float32)
+            true_responsibilities = np.pad(true_responsibilities, ((0, 0), (0, 1)))
+            responsibilities = np.append(
+                responsibilities, (responsibilities.sum(axis=1, keepdims=True) == 0).astype(np.float64), axis=1
+            )
+        n, k = true_responsibilities.shape
+        certain = bool((responsibilities.max(axis=1) == 1).all())
+        groups = true_responsibilities.argmax(axis=1) * k + responsibilities.argmax(axis=1) if certain else None
+        rows = np.concatenate([true_responsibilities, responsibilities], axis=1, dtype=np.float32)
         resamples = RESAMPLES if certain else _RESAMPLES_OF_POSTERIORS
         means = resample_means(rows, groups=groups, seed=seed, resamples=resamples).astype(np.float64)
-        true, recovered = true_shares.mean(axis=0), shares.mean(axis=0)
+        true, recovered = true_responsibilities.mean(axis=0), responsibilities.mean(axis=0)
         n_present = len(present)
         table = pd.DataFrame({"state": present, "true": true[:n_present], "recovered": recovered[:n_present]})
         table["low"], table["high"] = np.quantile(means[:, k : k + n_present], [0.025, 0.975], axis=0)

@@ -60,9 +60,9 @@ def _fill_bins(codes, bins, counts):
     offset = (top >> _SHIFT) - (N_BINS - 1)
     counts[:] = 0
     for j in range(n):
-        place = max(np.int32(0), (codes[j] >> _SHIFT) - offset)
-        bins[j] = place
-        counts[place] += 1
+        position = max(np.int32(0), (codes[j] >> _SHIFT) - offset)
+        bins[j] = position
+        counts[position] += 1
 
 
 @njit(nogil=True, cache=True)
@@ -91,35 +91,35 @@ def _sort_segment(keys, order, start, end, scratch):
             for i in range(low, middle):
                 scratch[i] = order[i]
             left, right = low, middle
-            for place in range(low, high):
+            for position in range(low, high):
                 if left == middle:
                     break  # the rest of the right run is already sorted
                 if right < high and keys[order[right]] < keys[scratch[left]]:
-                    order[place] = order[right]
+                    order[position] = order[right]
                     right += 1
                 else:
-                    order[place] = scratch[left]
+                    order[position] = scratch[left]
                     left += 1
         width *= 2
 
 
 @njit(nogil=True, cache=True)
-def _place(codes, keys, edges, bins, counts, starts, order, scratch):
+def _sort_by_distance(codes, keys, edges, bins, counts, starts, order, scratch):
     """Sort the points as far as needed: the bins that contain one of the ascending ``edges``.
 
     Afterwards ``starts[b]`` is the position of the first point of bin b, and ``order[position]`` the point at a
     position, in the sorted bins only. ``counts[b]`` of an unsorted bin is negative.
     """
     _fill_bins(codes, bins, counts)
-    place, edge, n_edges = 0, 0, len(edges)
+    position, edge, n_edges = 0, 0, len(edges)
     for b in range(N_BINS):
         count = counts[b]
-        starts[b] = place
-        while edge < n_edges and edges[edge] <= place:
+        starts[b] = position
+        while edge < n_edges and edges[edge] <= position:
             edge += 1
-        if edge == n_edges or edges[edge] >= place + count:
+        if edge == n_edges or edges[edge] >= position + count:
             counts[b] = -count
-        place += count
+        position += count
     for j in range(len(codes)):
         b = bins[j]
         if counts[b] > 0:
@@ -144,7 +144,7 @@ def _find_radii(points, discrete, index, edges, ordered, first, full, lows, size
     codes = rounded.view(np.int32)
     n, n_edges = len(keys), len(edges)
     _measure(points, discrete, index, keys, rounded)
-    _place(codes, keys, edges, bins, counts, starts, order, scratch)
+    _sort_by_distance(codes, keys, edges, bins, counts, starts, order, scratch)
     t = 0
     for b in range(N_BINS):
         while t < n_edges and edges[t] <= starts[b]:
@@ -175,10 +175,10 @@ def _find_radii(points, discrete, index, edges, ordered, first, full, lows, size
                 ceiling[whole] = low - 1 + (edges[whole] - low) ** 2 / (high - low)
                 whole += 1
             at = t
-            for place in range(low, high):
-                while at < n_edges and edges[at] <= place:
+            for position in range(low, high):
+                while at < n_edges and edges[at] <= position:
                     at += 1
-                j = order[place]
+                j = order[position]
                 ordered[space, j] = at
                 first[space, j] = t
                 full[space, j] = whole
@@ -227,11 +227,11 @@ def count_shared(truth, latent, discrete, edges, start, stop, in_order, averaged
             if end < n_edges:
                 whole[end] += 1
             for t in range(begin, end):
-                share = 1.0
+                fraction = 1.0
                 for space in range(2):
                     if t < full[space, j]:
-                        share *= (edges[t] - lows[space, j]) / sizes[space, j]
-                part[t] += share
+                        fraction *= (edges[t] - lows[space, j]) / sizes[space, j]
+                part[t] += fraction
         sum_hits, sum_whole = 0, 0
         for t in range(n_edges):
             sum_hits += hits[t]
@@ -255,23 +255,23 @@ def _sort_codes(codes, index, order, scratch, counts):
             counts[1, (code >> _DIGIT_BITS) & _DIGIT] += 1
             counts[2, code >> (2 * _DIGIT_BITS)] += 1
     for digit in range(3):
-        place = 1
+        position = 1
         for value in range(_DIGIT + 1):
             count = counts[digit, value]
-            counts[digit, value] = place
-            place += count
+            counts[digit, value] = position
+            position += count
     for j in range(n):
         if j != index:
             value = codes[j] & _DIGIT
             order[counts[0, value]] = j
             counts[0, value] += 1
-    for place in range(1, n):
-        j = order[place]
+    for position in range(1, n):
+        j = order[position]
         value = (codes[j] >> _DIGIT_BITS) & _DIGIT
         scratch[counts[1, value]] = j
         counts[1, value] += 1
-    for place in range(1, n):
-        j = scratch[place]
+    for position in range(1, n):
+        j = scratch[position]
         value = codes[j] >> (2 * _DIGIT_BITS)
         order[counts[2, value]] = j
         counts[2, value] += 1
@@ -294,12 +294,12 @@ def _rank_all(points, discrete, index, average, order, ranks, buffers):
         while high < n and codes[order[high]] == code:
             high += 1
         if average:
-            for place in range(low, high):
-                ranks[order[place]] = (low + high - 1) / 2
+            for position in range(low, high):
+                ranks[order[position]] = (low + high - 1) / 2
         else:
             _sort_segment(keys, order, low, high, scratch)
-            for place in range(low, high):
-                ranks[order[place]] = place
+            for position in range(low, high):
+                ranks[order[position]] = position
         low = high
 
 

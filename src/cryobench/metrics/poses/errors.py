@@ -150,7 +150,7 @@ def pose_error(
     return PoseErrors(angles, None if shifts is None else distances, alignments, offsets)
 
 
-def random_angle_share(angle_deg: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
+def random_angle_fraction(angle_deg: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
     """Fraction (m,) of random rotations within an angle: (θ − sin θ) / π."""
     angle = np.radians(angle_deg)
     return (angle - np.sin(angle)) / np.pi
@@ -245,7 +245,7 @@ class Poses(Metric):
                 of_bins["per_state"] = np.histogram(by_state.rotation_deg, edges)[0]
             task.advance()
         curve = pd.DataFrame({"low_deg": edges[:-1], "high_deg": edges[1:], **of_bins})
-        curve["random"] = np.diff(random_angle_share(edges.astype(np.float64)))
+        curve["random"] = np.diff(random_angle_fraction(edges.astype(np.float64)))
         largest = -1 if classes is None else int(np.bincount(classes[classes >= 0]).argmax())
         context = {
             "n_particles": len(particles),

@@ -70,11 +70,11 @@ def choose_conformations(reconstruction: Reconstruction, dataset: Dataset) -> Co
     latents = reconstruction.latents
     if reconstruction.decoder is not None and reconstruction.decoder.takes == "posteriors":
         latents = None
-    places = latents if latents is not None else reconstruction.posteriors
-    if places is None:
+    coordinates = latents if latents is not None else reconstruction.posteriors
+    if coordinates is None:
         raise ValueError(f"{reconstruction.name} has no latents or posteriors.")
     check_particles(reconstruction, dataset)
-    finite = np.asarray(np.isfinite(places).all(axis=1))
+    finite = np.asarray(np.isfinite(coordinates).all(axis=1))
     present = np.unique(truth.states[truth.states >= 0])
     asked = present[np.unique(np.linspace(0, len(present) - 1, MOST_STATES).round().astype(int))]
     queries = reconstruction.queries
@@ -88,7 +88,7 @@ def choose_conformations(reconstruction: Reconstruction, dataset: Dataset) -> Co
             n_without_latent += 1
             continue
         seen = decodes or bool(np.isin(state, truth.states[candidates]))
-        particle = find(places, members, candidates) if seen else None
+        particle = find(coordinates, members, candidates) if seen else None
         if particle is None:
             n_without_query += 1
         else:
@@ -96,7 +96,7 @@ def choose_conformations(reconstruction: Reconstruction, dataset: Dataset) -> Co
     particles = np.array(list(chosen.values()), dtype=np.int64)
     rows = None
     if decodes:
-        at = places[particles]
+        at = coordinates[particles]
         rows = at if latents is not None else np.eye(at.shape[1], dtype=np.float32)[at.argmax(axis=1)]
     of_latents: tuple[Source, Source] = ("decoded latent", "latent of a query particle")
     of_classes: tuple[Source, Source] = ("decoded class", "class of a query particle")
@@ -111,16 +111,16 @@ def choose_conformations(reconstruction: Reconstruction, dataset: Dataset) -> Co
     )
 
 
-def _find_nearest(places: np.ndarray, members: np.ndarray, candidates: np.ndarray) -> int | None:
+def _find_nearest(coordinates: np.ndarray, members: np.ndarray, candidates: np.ndarray) -> int | None:
     """Candidate whose latent is nearest to the mean of the members'."""
-    mean = places[members].mean(axis=0, dtype=np.float64)
-    return int(candidates[np.argmin(np.square(places[candidates] - mean).sum(axis=1))])
+    mean = coordinates[members].mean(axis=0, dtype=np.float64)
+    return int(candidates[np.argmin(np.square(coordinates[candidates] - mean).sum(axis=1))])
 
 
-def _find_class(places: np.ndarray, members: np.ndarray, candidates: np.ndarray) -> int | None:
+def _find_class(coordinates: np.ndarray, members: np.ndarray, candidates: np.ndarray) -> int | None:
     """A candidate in the class of most members; None if there is none."""
-    counts = np.bincount(places[members].argmax(axis=1), minlength=places.shape[1])
-    inside = candidates[places[candidates].argmax(axis=1) == counts.argmax()]
+    counts = np.bincount(coordinates[members].argmax(axis=1), minlength=coordinates.shape[1])
+    inside = candidates[coordinates[candidates].argmax(axis=1) == counts.argmax()]
     return int(inside[0]) if len(inside) else None
 
 
@@ -252,8 +252,8 @@ class PerConformationFsc(Metric):
         missing = super().explain_missing(reconstruction, dataset)
         if missing is not None or dataset.truth is None:
             return missing
-        places = reconstruction.latents if reconstruction.latents is not None else reconstruction.posteriors
-        if places is None:
+        coordinates = reconstruction.latents if reconstruction.latents is not None else reconstruction.posteriors
+        if coordinates is None:
             return "needs latents or posteriors, which the reconstruction does not have"
         if reconstruction.decoder is None and reconstruction.volumes is None:
             return "needs volumes or a model that decodes, which the reconstruction does not have"
@@ -261,7 +261,7 @@ class PerConformationFsc(Metric):
         n_present = len(np.unique(known))
         if 2 * n_present > len(known):
             return f"needs states of several particles each, and {len(known)} particles have {n_present} states"
-        if len(places) == len(dataset.truth):
+        if len(coordinates) == len(dataset.truth):
             chosen = choose_conformations(reconstruction, dataset)
             return None if len(chosen.states) else _explain_none(chosen)
         return None

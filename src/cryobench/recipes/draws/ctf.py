@@ -100,11 +100,11 @@ def _draw_from_table(path: Path, settings: SimulationSettings, seed: int, partic
     """Rows of the table, each once: particle i gets row p[i] of a permutation p, a new one for each pass."""
     table = _read(path)
     check_ctf_table(settings, int(particles.max(initial=0)) + 1)
-    passes, places = np.divmod(particles, len(table))
+    passes, positions = np.divmod(particles, len(table))
     rows = np.empty(len(particles), dtype=np.int64)
     for each in np.unique(passes):
         chosen = passes == each
-        rows[chosen] = _permutation(seed, int(each), len(table))[places[chosen]]
+        rows[chosen] = _permutation(seed, int(each), len(table))[positions[chosen]]
     return replace(table[rows], b_factor=np.full(len(particles), settings.b_factor))
 
 

@@ -26,12 +26,12 @@ def set_populations(counts: np.ndarray, settings: SimulationSettings, seed: int)
         )
     if settings.population_ratio == 1.0 or len(counts) == 1:
         return counts
-    places = stream(seed, "populations").permutation(len(counts)) / (len(counts) - 1)
-    weights = counts * settings.population_ratio**places
+    ranks = stream(seed, "populations").permutation(len(counts)) / (len(counts) - 1)
+    weights = counts * settings.population_ratio**ranks
     spare = counts.sum() - len(counts)
-    share = weights / weights.sum() * spare
-    extra = np.floor(share).astype(np.int64)
-    extra[np.argsort(np.round(extra - share, 9), kind="stable")[: spare - extra.sum()]] += 1
+    exact = weights / weights.sum() * spare
+    extra = np.floor(exact).astype(np.int64)
+    extra[np.argsort(np.round(extra - exact, 9), kind="stable")[: spare - extra.sum()]] += 1
     return 1 + extra
 
 

@@ -22,7 +22,7 @@ from cryobench.rotations import point_group
 MOST_COMPLEXES = 1000
 """Number of complexes in the family."""
 
-SYMMETRY_SHARES = {
+SYMMETRY_WEIGHTS = {
     "C2": 12, "C3": 7, "C4": 5, "C5": 3, "C6": 3, "C7": 2, "C8": 2,
     "D2": 8, "D3": 5, "D4": 3, "D5": 1, "D6": 1, "D7": 1, "T": 1, "O": 1,
 }  # fmt: skip
@@ -92,9 +92,9 @@ def _count_asymmetric(numbers: int) -> int:
 
 
 def _draw_symmetry(number: int, mass: float) -> str:
-    names = list(SYMMETRY_SHARES)
-    shares = np.array([SYMMETRY_SHARES[name] for name in names], dtype=np.float64)
+    names = list(SYMMETRY_WEIGHTS)
+    weights = np.array([SYMMETRY_WEIGHTS[name] for name in names], dtype=np.float64)
     copies = np.array([len(point_group(name)) for name in names])
-    shares[mass / copies < _LEAST_SUBUNIT] = 0.0
+    weights[mass / copies < _LEAST_SUBUNIT] = 0.0
     generator = rng.stream(0, "symmetry of procedural complexes", number)
-    return names[int(generator.choice(len(names), p=shares / shares.sum()))]
+    return names[int(generator.choice(len(names), p=weights / weights.sum()))]

@@ -65,14 +65,14 @@ def apportion(n_images: int, weights: Sequence[float]) -> np.ndarray:
     Remainders go to the largest fractions (Hamilton's method); images needed to give the smallest states one each are
     taken from the largest. ValueError for weights that are not positive, or fewer images than states.
     """
-    shares = np.asarray(weights, dtype=np.float64)
-    if not (np.isfinite(shares).all() and (shares > 0).all()):
+    fractions = np.asarray(weights, dtype=np.float64)
+    if not (np.isfinite(fractions).all() and (fractions > 0).all()):
         raise ValueError(
             f"weights of states must be positive, got {list(weights)}. Leave out a state without images."
         )
-    if n_images < len(shares):
-        raise ValueError(f"{n_images} images cannot cover {len(shares)} states: use at least {len(shares)}.")
-    exact = n_images * shares / shares.sum()
+    if n_images < len(fractions):
+        raise ValueError(f"{n_images} images cannot cover {len(fractions)} states: use at least {len(fractions)}.")
+    exact = n_images * fractions / fractions.sum()
     counts = np.floor(exact + 1e-9).astype(np.int64)
     order = np.argsort(-np.round(exact - counts, 9), kind="stable")
     counts[order[: n_images - counts.sum()]] += 1

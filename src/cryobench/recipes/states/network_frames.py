@@ -100,7 +100,7 @@ class NetworkFrames(FrameEnsemble):
                 point = moved[anchors[domain.bend]].mean(axis=0)
                 rotation = np.empty((3, 3))
                 rotation_matrix(turns[domain.bend].mean(axis=0), rotation)
-                turn_atoms(moved, domain.share, point, angle * (rotation @ domain.axis))
+                turn_atoms(moved, domain.fraction, point, angle * (rotation @ domain.axis))
         return frames
 
     def draw(self, frames: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:

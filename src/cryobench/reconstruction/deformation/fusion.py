@@ -56,11 +56,11 @@ def find_tree(vertices: Int[np.ndarray, "v 4"]) -> tuple[Fused, ...]:
 
     Labels without adjacent ones are roots.
     """
-    places: dict[tuple[int, ...], list[int]] = {}
-    for label, *place in vertices.tolist():
-        places.setdefault(tuple(place), []).append(label)
+    by_vertex: dict[tuple[int, ...], list[int]] = {}
+    for label, *vertex in vertices.tolist():
+        by_vertex.setdefault(tuple(vertex), []).append(label)
     touching: Counter[Fused] = Counter()
-    for labels in places.values():
+    for labels in by_vertex.values():
         touching.update(combinations(sorted(labels), 2))
     sizes = Counter(vertices[:, 0].tolist())
     tree: list[Fused] = []

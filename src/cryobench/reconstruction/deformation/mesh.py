@@ -83,8 +83,8 @@ class Mesh:
         inside = cell >= 0
         order = np.argsort(-fractions, axis=1, kind="stable")
         within = np.array([4 * a + 2 * b + c for a, b, c in ORDERS.tolist()])
-        place = np.argsort(within)[np.searchsorted(np.sort(within), order @ np.array([4, 2, 1]))]
-        element = 6 * cell + place
+        corner = np.argsort(within)[np.searchsorted(np.sort(within), order @ np.array([4, 2, 1]))]
+        element = 6 * cell + corner
         steps = np.take_along_axis(fractions, order, axis=1)
         weights = np.column_stack([1 - steps[:, 0], steps[:, :2] - steps[:, 1:], steps[:, 2]])
         chosen = np.flatnonzero(inside)
@@ -136,8 +136,8 @@ def make_mesh(
     paths = np.zeros((6, 4, 3), dtype=np.int64)
     for number, order in enumerate(ORDERS):
         paths[number, 1:] = np.cumsum(np.eye(3, dtype=np.int64)[order], axis=0)
-    places = (cells[:, None, None, 1:] + paths).reshape(-1, 3)
-    keys = np.column_stack([np.repeat(cells[:, 0], 24), places])
+    positions = (cells[:, None, None, 1:] + paths).reshape(-1, 3)
+    keys = np.column_stack([np.repeat(cells[:, 0], 24), positions])
     vertices, index = np.unique(keys, axis=0, return_inverse=True)
     index = index.reshape(-1)
     if labels is not None:
@@ -149,9 +149,9 @@ def make_mesh(
 def _locate(box_size: int, pixel_size: float, voxels: np.ndarray, cell: float) -> tuple[np.ndarray, np.ndarray]:
     """Low corner (m, 3) of the cell of each voxel, and the position (m, 3) in it from 0 to 1; (x, y, z)."""
     z, y, x = np.unravel_index(voxels, (box_size,) * 3)
-    places = (np.column_stack([x, y, z]) - box_size // 2) * (pixel_size / cell)
-    low = np.floor(places + 1e-9)
-    return low.astype(np.int64), np.clip(places - low, 0.0, 1.0)
+    positions = (np.column_stack([x, y, z]) - box_size // 2) * (pixel_size / cell)
+    low = np.floor(positions + 1e-9)
+    return low.astype(np.int64), np.clip(positions - low, 0.0, 1.0)
 
 
 def _find_rows(table: np.ndarray, rows: np.ndarray) -> np.ndarray:

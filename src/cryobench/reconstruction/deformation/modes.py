@@ -35,9 +35,9 @@ def soft_modes(
     """
     size = 3 * mesh.n_vertices
     count = min(count, size - 2)
-    share = masses / max(float(masses.sum()), 1e-30)
-    share = share + _LEAST_MASS / len(share)
-    mass = np.repeat(share / share.sum(), 3)
+    fraction = masses / max(float(masses.sum()), 1e-30)
+    fraction = fraction + _LEAST_MASS / len(fraction)
+    mass = np.repeat(fraction / fraction.sum(), 3)
     stiffness = _stiffness(mesh, weights)
     typical = float(stiffness.diagonal().mean() / mass.mean())
     # From a fixed vector that lacks the symmetry of the lattice.

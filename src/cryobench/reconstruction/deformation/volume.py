@@ -40,8 +40,8 @@ def spread_density(
     fine = values.new_zeros(size**3)
     for tap in np.ndindex(4, 4, 4):
         x, y, z = ((first[:, axis] + tap[axis]) % size for axis in range(3))
-        share = taps[:, 0, tap[0]] * taps[:, 1, tap[1]] * taps[:, 2, tap[2]]
-        fine = fine.index_add(0, (z * size + y) * size + x, share * values)
+        weight = taps[:, 0, tap[0]] * taps[:, 1, tap[1]] * taps[:, 2, tap[2]]
+        fine = fine.index_add(0, (z * size + y) * size + x, weight * values)
     return fine.reshape((size,) * 3)
 
 

@@ -33,8 +33,8 @@ def evaluate_spectrum(
         part = slice(start, start + layers.at_once)
         sine, cosine = encode_points(network.frequencies, points[part]).chunk(2, dim=1)
         signs = _signs(points[part, 2]) if layers.is_fourier else None
-        shared = layers.share(sine, cosine, signs)
-        yield part, torch.stack([layers.forth(shared, offset, signs) for offset in offsets])
+        common = layers.common(sine, cosine, signs)
+        yield part, torch.stack([layers.forth(common, offset, signs) for offset in offsets])
 
 
 @torch.no_grad()
@@ -56,7 +56,7 @@ def evaluate_slices(
             part = slice(start, start + layers.at_once)
             each = None if signs is None else signs[part]
             images = first + torch.arange(start, min(part.stop, len(target)), device=found.device) // n_points
-            target[part] = layers.forth(layers.share(sine[part], cosine[part], each), offsets[images], each)
+            target[part] = layers.forth(layers.common(sine[part], cosine[part], each), offsets[images], each)
     return found
 
 
@@ -90,7 +90,7 @@ class _Layers:
         return torch.stack([torch.addmv(self._bias, self._code, latent) for latent in latents])
 
     @torch.no_grad()
-    def share(self, sine: Tensor, cosine: Tensor, signs: Tensor | None) -> Tensor:
+    def common(self, sine: Tensor, cosine: Tensor, signs: Tensor | None) -> Tensor:
         """Contribution (1 or 2 signs, p, h) of the points to the first layer, from the encoding (p, m) at k."""
         odd, even = sine @ self._sine, cosine @ self._cosine
         if signs is not None:
@@ -98,10 +98,10 @@ class _Layers:
         return torch.stack([even + odd, even - odd])
 
     @torch.no_grad()
-    def forth(self, shared: Tensor, offset: Tensor, signs: Tensor | None) -> Tensor:
+    def forth(self, common: Tensor, offset: Tensor, signs: Tensor | None) -> Tensor:
         """Real and imaginary part (p, 2) at some points, for an offset (h,) or for one each (p, h)."""
-        values, other = (buffer[: shared.numel()].view_as(shared) for buffer in self._buffers)
-        torch.add(offset, shared, out=values).relu_()
+        values, other = (buffer[: common.numel()].view_as(common) for buffer in self._buffers)
+        torch.add(offset, common, out=values).relu_()
         values, other = values.flatten(0, 1), other.flatten(0, 1)
         for bias, matrix in self._blocks:
             torch.addmm(bias, values, matrix, out=other).relu_()

@@ -84,9 +84,9 @@ class Rings:
     def sample(self, matched: Matched) -> tuple[Complex64[Tensor, "b p"], Float32[Tensor, "b p"]]:
         """Data and weights of images at the samples, times the area of each sample."""
         device = matched.data.device
-        here, there, nearby, shares = (torch.from_numpy(each).to(device) for each in self._sampling)
+        here, there, nearby, coefficients = (torch.from_numpy(each).to(device) for each in self._sampling)
         data = matched.data @ here + matched.data.conj() @ there
-        weights = (matched.weights[:, nearby] * shares).sum(-1)
+        weights = (matched.weights[:, nearby] * coefficients).sum(-1)
         areas = torch.from_numpy(self._areas.astype(np.float32)).to(device)
         return data * areas, weights * areas
 
@@ -141,15 +141,15 @@ class Rings:
             for sign in (1, -1)
         )
         here[:, 0] = there[:, 0] = 0  # the zero frequency is its own Friedel mate, and is not compared
-        nearby, shares = self._find_nearby(samples, entries)
-        return here.T.astype(np.complex64), there.T.astype(np.complex64), nearby, shares
+        nearby, coefficients = self._find_nearby(samples, entries)
+        return here.T.astype(np.complex64), there.T.astype(np.complex64), nearby, coefficients
 
     def _find_nearby(self, samples: np.ndarray, entries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Entries (p, 4) around samples (p, 2), and their weights: none of the zero frequency and beyond the disc."""
         known = {pair: row for row, pair in enumerate(map(tuple, entries.tolist())) if row}
         corners = np.floor(samples).astype(int)[:, None] + np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
-        shares = np.maximum(1 - np.abs(corners - samples[:, None]), 0).prod(-1)
+        coefficients = np.maximum(1 - np.abs(corners - samples[:, None]), 0).prod(-1)
         rows = [[known.get((x, y), known.get((-x, -y), 0)) for x, y in each] for each in corners.tolist()]
         found = np.array(rows)
-        shares = np.where(found, shares + 1e-9, 0)
-        return found, (shares / shares.sum(1, keepdims=True)).astype(np.float32)
+        coefficients = np.where(found, coefficients + 1e-9, 0)
+        return found, (coefficients / coefficients.sum(1, keepdims=True)).astype(np.float32)

@@ -145,7 +145,7 @@ def solve_volumes(
     n_classes = len(sums.sums[0])
     volumes: Tensor | None = None
     leverage = []
-    share = 1.0 if mask is None else float(mask.mean())
+    fraction = 1.0 if mask is None else float(mask.mean())
     for index in range(n_classes):
         numerator, weight = sums.totals_of(index)
         inverse = invert_weight(numerator, weight, tau_fudge=tau_fudge)
@@ -158,7 +158,7 @@ def solve_volumes(
         leverage.append(inverse.shell_means()[: numerator.layout.max_radius + 1].cpu().numpy())
     if volumes is None:
         raise ValueError("there are no classes.")
-    return volumes, share * np.stack(leverage, axis=1)
+    return volumes, fraction * np.stack(leverage, axis=1)
 
 
 def backproject(

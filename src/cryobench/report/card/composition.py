@@ -87,8 +87,8 @@ def _part(level: np.ndarray, height: np.ndarray) -> np.ndarray:
     """Heights (s,) moved up until no two states overlap."""
     taken: set[tuple[float, float]] = set()
     moved = height.copy()
-    for state, place in enumerate(np.round(level, 6).tolist()):
-        while (place, moved[state]) in taken:
+    for state, position in enumerate(np.round(level, 6).tolist()):
+        while (position, moved[state]) in taken:
             moved[state] += 1
-        taken.add((place, moved[state]))
+        taken.add((position, moved[state]))
     return moved

@@ -89,8 +89,8 @@ def _colours(views: list[StateView], title: str, period: float | None) -> list[s
     values = np.array([view.variables.get(title, np.nan) for view in views], dtype=np.float64)
     finite = values[np.isfinite(values)]
     if period is not None:
-        places, colours = values / period % 1, CYCLIC
+        positions, colours = values / period % 1, CYCLIC
     else:
         low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
-        places, colours = 0.25 + 0.7 * (values - low) / max(high - low, 1e-12), SEQUENTIAL
-    return [to_hex(map_colours(place, colours)) if np.isfinite(place) else NEUTRAL for place in places]
+        positions, colours = 0.25 + 0.7 * (values - low) / max(high - low, 1e-12), SEQUENTIAL
+    return [to_hex(map_colours(position, colours)) if np.isfinite(position) else NEUTRAL for position in positions]

@@ -213,7 +213,7 @@ def _truth(dataset: Dataset) -> Facts:
     unknown = int((truth.states < 0).sum())
     facts = [("states", _states(truth))]
     if unknown:
-        facts.append(("particles without a state", _share(unknown, len(truth))))
+        facts.append(("particles without a state", _percentage(unknown, len(truth))))
     if JUNK in truth.variables:
         facts.append(("junk", _junk(truth.variables[JUNK].values)))
     facts.append(("true volumes", "none" if truth.volumes is None else f"{len(truth.volumes):,}, one per state"))
@@ -248,7 +248,7 @@ def _states(truth: GroundTruth) -> str:
     return f"{truth.n_states:,}, of {each} particle{'' if high == 1 else 's'} each"
 
 
-def _share(count: int, total: int) -> str:
+def _percentage(count: int, total: int) -> str:
     return f"{count:,} ({count / max(total, 1):.1%})"
 
 

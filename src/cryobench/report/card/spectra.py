@@ -162,9 +162,9 @@ def _add_up(
     rows = []
     for start in range(0, len(chosen), _CHUNK):
         images = torch.as_tensor(np.ascontiguousarray(particles.read(chosen[start : start + _CHUNK])))
-        share = len(images) / len(chosen)
-        whole += share * image_power(images)
-        corners += share * window_power(images, window)
+        fraction = len(images) / len(chosen)
+        whole += fraction * image_power(images)
+        corners += fraction * window_power(images, window)
         pixels = images.numpy().astype(np.float64)
         rows.append(
             np.stack([pixels.var(axis=(1, 2)), pixels[:, inside].var(axis=1), pixels[:, outside].var(axis=1)], axis=1)

@@ -88,5 +88,5 @@ def picture_states(states: Sequence[StateView]) -> list[np.ndarray]:
 def _reach(volume: np.ndarray, level: float) -> int:
     """Distance in voxels from the centre to the farthest voxel above a level."""
     axis = np.arange(volume.shape[-1]) - volume.shape[-1] // 2
-    places = np.argwhere(volume > level)
-    return int(np.ceil(np.linalg.norm(axis[places], axis=1).max(initial=1.0)))
+    positions = np.argwhere(volume > level)
+    return int(np.ceil(np.linalg.norm(axis[positions], axis=1).max(initial=1.0)))

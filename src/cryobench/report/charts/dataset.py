@@ -41,7 +41,7 @@ def draw_card(card: Card) -> dict[str, Chart]:
         "directions": None if card.directions is None else _draw_directions(card.directions),
         "psi": None if card.poses is None else _draw_psi(card.poses),
         "shifts": None if card.poses is None else _draw_shifts(card.poses),
-        **{f"variable-{place}": _draw_variable(each) for place, each in enumerate(card.histograms)},
+        **{f"variable-{number}": _draw_variable(each) for number, each in enumerate(card.histograms)},
         "pair": None if card.pair is None else _draw_pair(card.pair),
         "occupancies": None if card.occupancies is None else _draw_occupancies(card.occupancies),
         "assembly": None if card.assembly is None else _draw_assembly(card.assembly),
@@ -131,16 +131,16 @@ def _draw_directions(table: pd.DataFrame) -> SphereChart:
 
 
 def _draw_shifts(table: pd.DataFrame) -> ScatterChart:
-    places = table[["x", "y"]].to_numpy(float)
+    positions = table[["x", "y"]].to_numpy(float)
     middle, reach = (
-        (places.min(axis=0) + places.max(axis=0)) / 2,
-        1.05 * max(float(np.ptp(places, axis=0).max()), 0.1) / 2,
+        (positions.min(axis=0) + positions.max(axis=0)) / 2,
+        1.05 * max(float(np.ptp(positions, axis=0).max()), 0.1) / 2,
     )
     x, y = (
         Axis(f"shift {name} / Å", float(centre - reach), float(centre + reach))
         for name, centre in zip("xy", middle, strict=True)
     )
-    return ScatterChart(x, y, places, table["particle"].to_numpy(int), plain=True)
+    return ScatterChart(x, y, positions, table["particle"].to_numpy(int), plain=True)
 
 
 def _draw_pair(table: pd.DataFrame) -> ScatterChart:
@@ -156,5 +156,5 @@ def _draw_occupancies(table: pd.DataFrame) -> GridChart:
 def _draw_assembly(assembly: Assembly) -> GraphChart:
     nodes = assembly.nodes
     names = [str(name) for name in nodes["name"]]
-    places, particles = nodes[["x", "y"]].to_numpy(float), nodes["particles"].to_numpy(float)
-    return GraphChart(Axis("components present", whole=True), names, places, particles, assembly.edges)
+    positions, particles = nodes[["x", "y"]].to_numpy(float), nodes["particles"].to_numpy(float)
+    return GraphChart(Axis("components present", whole=True), names, positions, particles, assembly.edges)

@@ -115,12 +115,14 @@ def _points(run: Run, axes: np.ndarray) -> np.ndarray | None:
     latents = run.reconstruction.latents
     if latents is None or latents.shape[1] < 2:
         return None
-    places = np.asarray(latents[:, :2], dtype=np.float64)
+    positions = np.asarray(latents[:, :2], dtype=np.float64)
     inside = (
-        np.isfinite(places).all(axis=1) & (places >= axes[:, 0]).all(axis=1) & (places <= axes[:, -1]).all(axis=1)
+        np.isfinite(positions).all(axis=1)
+        & (positions >= axes[:, 0]).all(axis=1)
+        & (positions <= axes[:, -1]).all(axis=1)
     )
     shown = draw_subset(np.flatnonzero(inside), MOST_POINTS, seed=0, purpose="report/density")
-    return places[shown]
+    return positions[shown]
 
 
 def draw_half_sets(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:

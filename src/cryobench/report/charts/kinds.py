@@ -141,7 +141,7 @@ class GridChart:
     y: Axis
     columns: list[str]
     rows: list[str]
-    shares: np.ndarray
+    fractions: np.ndarray
     """(rows, columns) in [0, 1]."""
     counts: np.ndarray | None = None
     """(rows, columns) particles, where the values are fractions of particles."""
@@ -185,7 +185,7 @@ class Trail:
     """Positions of some volumes among particles."""
 
     name: str
-    places: np.ndarray
+    positions: np.ndarray
     """(f, 2) position of each volume."""
     captions: list[str]
     """Label of each volume."""
@@ -201,7 +201,7 @@ class ScatterChart:
 
     x: Axis
     y: Axis
-    places: np.ndarray
+    positions: np.ndarray
     """(m, 2) position of each particle."""
     particles: np.ndarray
     """(m,)."""
@@ -221,7 +221,7 @@ class SnapshotChart:
     y: Axis
     titles: list[str]
     """Titles of the t panels, in order."""
-    places: np.ndarray
+    positions: np.ndarray
     """(t, m, 2) position of each particle at each epoch."""
     particles: np.ndarray
     """(m,)."""
@@ -234,7 +234,7 @@ class GraphChart:
 
     x: Axis
     names: list[str]
-    places: np.ndarray
+    positions: np.ndarray
     """(s, 2) position of each state."""
     particles: np.ndarray
     """(s,) particles of each state: the area of its dot."""

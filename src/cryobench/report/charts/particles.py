@@ -29,17 +29,19 @@ def draw_latents(
 
 
 def _component_titles(view: LatentView, of: str) -> tuple[str, str]:
-    first, second = (f"component {place} ({share:.0%}{of})" for place, share in enumerate(view.explained, start=1))
+    first, second = (
+        f"component {number} ({fraction:.0%}{of})" for number, fraction in enumerate(view.explained, start=1)
+    )
     return first, second
 
 
 def draw_classes(table: pd.DataFrame, axis: TruthAxis) -> GridChart:
     """Fraction of particles in each class at each true value, classes from bottom to top (``class_by_truth``)."""
-    shares = table.pivot(index="order", columns="truth", values="share")[::-1]
-    names = table.drop_duplicates("order").set_index("order")["class"].loc[shares.index]
-    particles = table.drop_duplicates("truth").set_index("truth")["particles"].loc[shares.columns].to_numpy(float)
-    values = shares.to_numpy(float)
-    columns = [f"{value:.4g}" for value in shares.columns]
+    fractions = table.pivot(index="order", columns="truth", values="fraction")[::-1]
+    names = table.drop_duplicates("order").set_index("order")["class"].loc[fractions.index]
+    particles = table.drop_duplicates("truth").set_index("truth")["particles"].loc[fractions.columns].to_numpy(float)
+    values = fractions.to_numpy(float)
+    columns = [f"{value:.4g}" for value in fractions.columns]
     rows = [str(name) for name in names]
     return GridChart(
         Axis(f"true {axis.title}"), Axis("class"), columns, rows, values, values * particles, "fraction of particles"

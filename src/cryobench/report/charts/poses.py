@@ -30,7 +30,7 @@ def draw_rotations(runs: Sequence[Run]) -> list[Picture]:
     for column, words in _ROTATIONS.items():
         if column not in table or not np.isfinite(column_of(table, column)).any():
             continue
-        series = [_share_series(slug, rows, column) for slug, rows in by_run(table)]
+        series = [_fraction_series(slug, rows, column) for slug, rows in by_run(table)]
         series = [line for line in series if np.isfinite(line.y).any()]
         first = by_run(table)[0][1]
         random = Reference("random poses", _middle(first), column_of(first, "random"), "dotted")
@@ -43,7 +43,7 @@ def draw_rotations(runs: Sequence[Run]) -> list[Picture]:
     return pictures
 
 
-def _share_series(slug: str, rows: pd.DataFrame, column: str) -> Series:
+def _fraction_series(slug: str, rows: pd.DataFrame, column: str) -> Series:
     counts = column_of(rows, column)
     total = float(np.nansum(counts))
     return Series(slug, _middle(rows), counts / total if total else np.full(len(counts), np.nan))

@@ -13,7 +13,7 @@ from cryobench.report.runs.tables import Run, by_run, column_of, gather_curve
 _GROUP = "Distributions along collective variables"
 MOST_VARIABLES = 6
 """Variables drawn; the table has all."""
-_SHARES = (
+_FRACTIONS = (
     "true distribution (grey) and recovered distributions: each particle is given the mean true value of the "
     "particles in the same class, or near it in the latent. Few classes give few peaks; an uninformative run puts "
     "all particles at the mean. Particle identity is ignored, and volumes are not assessed."
@@ -40,7 +40,7 @@ def draw_profiles(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
         if any(picture.key == f"profile-share-{safe}" for picture in pictures):
             safe = f"{safe}-{len(pictures)}"
         for key, chart, words in (
-            ("share", _draw_shares(variable, rows, factor), _SHARES),
+            ("share", _draw_fractions(variable, rows, factor), _FRACTIONS),
             ("energy", _draw_energies(variable, rows, factor), _ENERGIES),
         ):
             caption = f"{variable.title}: {words}"
@@ -48,7 +48,7 @@ def draw_profiles(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
     return pictures
 
 
-def _draw_shares(variable: TruthAxis, table: pd.DataFrame, factor: float) -> LineChart:
+def _draw_fractions(variable: TruthAxis, table: pd.DataFrame, factor: float) -> LineChart:
     series = [
         Series(slug, _middle(rows, factor), column_of(rows, "recovered") / column_of(rows, "true").sum())
         for slug, rows in by_run(table)

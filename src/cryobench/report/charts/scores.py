@@ -48,8 +48,8 @@ def draw_forest(scores: pd.DataFrame, metric: str, styles: Mapping[str, RunStyle
     """One row per run with this score, best first, with its 95 % interval."""
     kind, rows = find_kind(metric), _measured(scores, metric)
     series = [
-        Series(row["slug"], *_one(row["value"], place, row["low"], row["high"], row["n"]))
-        for place, row in enumerate(rows)
+        Series(row["slug"], *_one(row["value"], rank, row["low"], row["high"], row["n"]))
+        for rank, row in enumerate(rows)
     ]
     absent = len(styles) - len(rows)
     remark = f"not measured, never crossed or failed: {absent}" if absent else ""

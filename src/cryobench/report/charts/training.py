@@ -45,15 +45,15 @@ def draw_snapshots(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
         if found is None or len(found.epochs) < 2 or len(found.particles) < 2:
             continue
         chosen = np.unique(np.linspace(0, len(found.particles) - 1, MOST_SHOWN).astype(int))
-        places = project_snapshots(np.asarray(found.latents, dtype=np.float64))[:, chosen]
-        lows, highs = (function(places, axis=(0, 1)) for function in (np.min, np.max))
+        positions = project_snapshots(np.asarray(found.latents, dtype=np.float64))[:, chosen]
+        lows, highs = (function(positions, axis=(0, 1)) for function in (np.min, np.max))
         margins = np.maximum(0.05 * (highs - lows), 1e-6)
         axes = [
             Axis(f"component {number + 1} of the last epoch", float(low), float(high))
             for number, (low, high) in enumerate(zip(lows - margins, highs + margins, strict=True))
         ]
         titles = [f"epoch {epoch}" for epoch in found.epochs.tolist()]
-        chart = SnapshotChart(axes[0], axes[1], titles, places, np.asarray(found.particles)[chosen], colouring)
+        chart = SnapshotChart(axes[0], axes[1], titles, positions, np.asarray(found.particles)[chosen], colouring)
         colour = "" if colouring is None else f" Colour: true {colouring.axis.title}, which was not given to the run."
         words = (
             f"{run.label}: latents of the same {len(chosen)} particles at several epochs, all on the first two "
@@ -67,6 +67,6 @@ def project_snapshots(latents: np.ndarray) -> np.ndarray:
     """Coordinates (e, s, 2) of latents (e, s, d) on the last epoch's principal components; 0 without a second."""
     centre = latents[-1].mean(axis=0)
     _, _, axes = np.linalg.svd(latents[-1] - centre, full_matrices=False)
-    places = np.zeros((*latents.shape[:2], 2))
-    places[..., : len(axes[:2])] = (latents - centre) @ axes[:2].T
-    return places
+    positions = np.zeros((*latents.shape[:2], 2))
+    positions[..., : len(axes[:2])] = (latents - centre) @ axes[:2].T
+    return positions

@@ -142,8 +142,8 @@ class _Lines:
         """Single curves as columns of a table over their common frequencies, named by run and particle."""
         bundles = self.chart.bundles
         columns = {"x": bundles[0].x}
-        for place, bundle in enumerate(bundles):
-            keys = [f"{place}p{particle}" for particle in bundle.particles.tolist()]
+        for number, bundle in enumerate(bundles):
+            keys = [f"{number}p{particle}" for particle in bundle.particles.tolist()]
             columns |= dict(zip(keys, bundle.curves, strict=True))
         names = json.dumps([self.styles[bundle.slug].label for bundle in bundles])
         words = tooltip(self.medium, run=("run", ""), particle=("query particle", ""))
@@ -165,11 +165,11 @@ class _Lines:
     def _hover(self) -> Spec:
         """A vertical line at the x nearest to the mouse, with the values of all curves there."""
         series = self.chart.series
-        places = np.unique(np.concatenate([each.x for each in series]))
-        columns, said = {"x": places}, {"x": (self.chart.x.title, NUMBER)}
+        positions = np.unique(np.concatenate([each.x for each in series]))
+        columns, said = {"x": positions}, {"x": (self.chart.x.title, NUMBER)}
         for number, each in enumerate(series):
-            values = np.full(len(places), np.nan)
-            values[np.searchsorted(places, each.x)] = each.y
+            values = np.full(len(positions), np.nan)
+            values[np.searchsorted(positions, each.x)] = each.y
             columns[f"r{number}"] = values
             said[f"r{number}"] = (self.styles[each.slug].label, NUMBER)
         near = {"type": "point", "on": "pointermove", "nearest": True, "encodings": ["x"], "clear": "pointerout"}
@@ -195,8 +195,8 @@ class _Lines:
         if self.chart.shape != "points":
             return 0.0
         step = _step(self.chart.references[0].x) if self.chart.references else 1.0
-        place = next(place for place, each in enumerate(self.chart.series) if each is series)
-        return 0.7 * step * ((place + 0.5) / len(self.chart.series) - 0.5)
+        number = next(number for number, each in enumerate(self.chart.series) if each is series)
+        return 0.7 * step * ((number + 0.5) / len(self.chart.series) - 0.5)
 
 
 def _is_level(reference: Reference) -> bool:
@@ -204,5 +204,5 @@ def _is_level(reference: Reference) -> bool:
     return reference.shape == "dotted" and float(np.ptp(reference.y)) == 0
 
 
-def _step(places: np.ndarray) -> float:
-    return float(np.median(np.diff(places))) if len(places) > 1 else 1.0
+def _step(positions: np.ndarray) -> float:
+    return float(np.median(np.diff(positions))) if len(positions) > 1 else 1.0

@@ -111,7 +111,7 @@ def beside(
 ) -> Spec:
     """Several charts as panels of one figure, ``columns`` per row; only the first has the legend of runs."""
     panels = []
-    for place, chart in enumerate(charts):
+    for number, chart in enumerate(charts):
         spec = chart_spec(chart, styles, PAPER, width)
         side = width / columns - _room(chart)
         panel = {**spec, "width": side}
@@ -119,7 +119,7 @@ def beside(
             panel["height"] = side
         if titles:
             above = f" (above: {spec['title']['text']})" if "title" in spec else ""
-            panel["title"] = {**spec.get("title", {}), "text": titles[place] + above, "anchor": "start"}
+            panel["title"] = {**spec.get("title", {}), "text": titles[number] + above, "anchor": "start"}
         panels.append(panel)
     of_runs = all(isinstance(chart, LineChart) and chart.styles is None for chart in charts)
     scales = dict.fromkeys(("color", "fill", "shape", "strokeDash"), "shared" if of_runs else "independent")
@@ -144,7 +144,7 @@ def to_svg(spec: Spec) -> str:
     svg = vl_convert.vegalite_to_svg({**spec, "config": PAPER.config})
     svg = _LONG.sub(r"\1", _CIRCLE.sub(r'<circle cx="\1" cy="\2" r="\3"', _ROLES.sub("", svg)))
     # Numbers of clip paths continue from earlier figures.
-    clips = {name: f"clip{place}" for place, name in enumerate(dict.fromkeys(_CLIP.findall(svg)))}
+    clips = {name: f"clip{number}" for number, name in enumerate(dict.fromkeys(_CLIP.findall(svg)))}
     return _CLIP.sub(lambda found: clips[found[0]], svg)
 
 

@@ -28,16 +28,16 @@ def _colour(field: str, high: float, legend: Spec) -> Spec:
 
 def grid_spec(chart: GridChart, medium: Medium) -> Spec:
     """A square for each row and column."""
-    n_rows, n_columns = chart.shares.shape
-    rows, columns = (values.ravel() for values in np.indices(chart.shares.shape))
+    n_rows, n_columns = chart.fractions.shape
+    rows, columns = (values.ravel() for values in np.indices(chart.fractions.shape))
     data = {
         "row": rows,
         "column": columns,
-        "share": chart.shares.ravel(),
+        "fraction": chart.fractions.ravel(),
         "of": [chart.rows[row] for row in rows],
         "in": [chart.columns[column] for column in columns],
     }
-    said = {"of": (chart.y.title, ""), "in": (chart.x.title, ""), "share": (chart.title, ".3~f")}
+    said = {"of": (chart.y.title, ""), "in": (chart.x.title, ""), "fraction": (chart.title, ".3~f")}
     if chart.counts is not None:
         data["particles"] = chart.counts.round().ravel()
         said["particles"] = ("particles", "d")
@@ -47,7 +47,7 @@ def grid_spec(chart: GridChart, medium: Medium) -> Spec:
     turned = {"labelAngle": -90 if max(map(len, chart.columns), default=0) > 3 and n_columns > 6 else 0}
     x = named_places("column", chart.x.title, chart.columns, MOST_COLUMNS if n_columns > 30 else 30, **turned)
     y = named_places("row", chart.y.title, chart.rows, MOST_ROWS)
-    color = _colour("share", 1.0, colour_bar(chart.title, medium, height))
+    color = _colour("fraction", 1.0, colour_bar(chart.title, medium, height))
     return {**layer("rect", table(data), gap, x=x, y=y, color=color, **tooltip(medium, **said)), "height": height}
 
 

@@ -102,7 +102,7 @@ def _text(words: str, x: float, y: float, anchor: str, limit: float = np.inf) ->
 def _turned(words: str, x: float, y: float) -> str:
     lines = words.split("\n")
     return "".join(
-        f'<text transform="translate({x - _LINE * (len(lines) - 1 - place):.1f},{y:.1f}) rotate(-90)" '
+        f'<text transform="translate({x - _LINE * (len(lines) - 1 - number):.1f},{y:.1f}) rotate(-90)" '
         f'text-anchor="middle">{escape(line)}</text>'
-        for place, line in enumerate(lines)
+        for number, line in enumerate(lines)
     )

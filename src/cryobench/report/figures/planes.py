@@ -50,13 +50,13 @@ def dot_spec(chart: DotChart, styles: Mapping[str, RunStyle], medium: Medium, wi
     rows = [
         {
             "x": series.x,
-            "y": series.y + (0 if chart.own_rows else 0.7 * ((place + 0.5) / n_runs - 0.5)),
+            "y": series.y + (0 if chart.own_rows else 0.7 * ((number + 0.5) / n_runs - 0.5)),
             **interval(series),
             "run": styles[series.slug].label,
             "name": [chart.names[int(row)] for row in series.y],
             "n": np.nan if series.counts is None else series.counts,
         }
-        for place, series in enumerate(chart.series)
+        for number, series in enumerate(chart.series)
     ]
     axis: Spec = {
         "values": list(range(n_rows)), "labelExpr": f"{json.dumps(chart.names)}[datum.value]", "grid": False,
@@ -88,11 +88,11 @@ def dot_spec(chart: DotChart, styles: Mapping[str, RunStyle], medium: Medium, wi
 def plane_spec(chart: PlaneChart, styles: Mapping[str, RunStyle], medium: Medium, width: int = PAGE_WIDTH) -> Spec:
     """Runs in two dimensions with both spreads, the diagonal, and marks of the perfect and the chance result."""
     runs = Runs([styles[point.slug] for point in chart.points], medium, width)
-    points = {"run": [styles[point.slug].label for point in chart.points], **_places(chart.points)}
+    points = {"run": [styles[point.slug].label for point in chart.points], **_positions_of(chart.points)}
     x, y = encode("x", chart.x), encode("y", chart.y)
     ends = [end for axis in (chart.x, chart.y) for end in (axis.low, axis.high) if end is not None]
     diagonal = np.array([min(ends), max(ends)])
-    marks = {**_places(chart.marks), "name": [mark.slug for mark in chart.marks]}
+    marks = {**_positions_of(chart.marks), "name": [mark.slug for mark in chart.marks]}
     said = tooltip(medium, run=("run", ""), x=(chart.x.title, ".3f"), y=(chart.y.title, ".3f"))
     color, bar = runs.channels("color"), {"strokeWidth": 1.4}
     across = {"x": {**x, "field": "x_low"}, "x2": "x_high", "y": y, **color}
@@ -116,7 +116,7 @@ def plane_spec(chart: PlaneChart, styles: Mapping[str, RunStyle], medium: Medium
     return square({"layer": layers})
 
 
-def _places(points: list[Point]) -> dict[str, np.ndarray]:
+def _positions_of(points: list[Point]) -> dict[str, np.ndarray]:
     """Both coordinates of points, and the ends of their error bars."""
     x, y, wide, high = np.array([[p.x, p.y, p.x_spread, p.y_spread] for p in points]).reshape(-1, 4).T
     return {"x": x, "y": y, "x_low": x - wide, "x_high": x + wide, "y_low": y - high, "y_high": y + high}
@@ -145,51 +145,51 @@ def scatter_spec(chart: ScatterChart, medium: Medium, source: Spec | None = None
     ``source`` names data of the page with the particles (fields x, y, particle and c), where several charts use them.
     """
     bare = _BARE if chart.bare else {}
-    place = {"x": encode("x", chart.x, **bare), "y": encode("y", chart.y, **bare)}
-    base = source or {"data": table(_particles(chart.particles, chart.places, chart.colouring))}
-    size = (9 if len(chart.places) > 1500 else 22) if medium.interactive else 5
+    channels = {"x": encode("x", chart.x, **bare), "y": encode("y", chart.y, **bare)}
+    base = source or {"data": table(_particles(chart.particles, chart.positions, chart.colouring))}
+    size = (9 if len(chart.positions) > 1500 else 22) if medium.interactive else 5
     coordinates = {"x": (chart.x.title, NUMBER), "y": (chart.y.title, NUMBER)} if chart.plain else {}
     look = {"opacity": 0.65} if chart.plain else {"style": "unknown"}
-    layers = _dots(chart.particles, chart.colouring, medium, place, {"size": size}, look, coordinates)
+    layers = _dots(chart.particles, chart.colouring, medium, channels, {"size": size}, look, coordinates)
     shared = base.get("transform", [])
     layers = [{**each, **base, "transform": [*shared, *each.get("transform", [])]} for each in layers]
-    layers += _trails(chart.trails, medium, place)
+    layers += _trails(chart.trails, medium, channels)
     spec = {"layer": layers, "height": 290 if medium.interactive else 120}
     spec["resolve"] = {"scale": {"color": "independent"}}
     return square(spec) if chart.plain and chart.x.low is not None else spec
 
 
-def _particles(particles: np.ndarray, places: np.ndarray, colouring: Colouring | None) -> dict[str, np.ndarray]:
+def _particles(particles: np.ndarray, positions: np.ndarray, colouring: Colouring | None) -> dict[str, np.ndarray]:
     colour = {} if colouring is None else {"c": colouring.axis.values[particles]}
-    return {"particle": particles, "x": places[:, 0], "y": places[:, 1], **colour}
+    return {"particle": particles, "x": positions[:, 0], "y": positions[:, 1], **colour}
 
 
 def _dots(
-    particles: np.ndarray, colouring: Colouring | None, medium: Medium, place: Spec, size: Spec, unknown: Spec,
+    particles: np.ndarray, colouring: Colouring | None, medium: Medium, channels: Spec, size: Spec, unknown: Spec,
     coordinates: dict[str, tuple[str, str]],
 ) -> list[Spec]:  # fmt: skip
     """Layers without data: particles without a colour, if any, and those with one."""
     said = {"particle": ("particle", "d"), **coordinates}
     if colouring is None:
-        return [layer("circle", None, {**size, **unknown}, **place, **tooltip(medium, **said))]
+        return [layer("circle", None, {**size, **unknown}, **channels, **tooltip(medium, **said))]
     known = [{"filter": "isValid(datum.c)"}]
     words = tooltip(medium, **said, c=(colouring.axis.title, NUMBER))
     color = colour_of(colouring, medium)
-    layers = [layer("circle", None, {**size, "opacity": 1}, transform=known, **place, color=color, **words)]
+    layers = [layer("circle", None, {**size, "opacity": 1}, transform=known, **channels, color=color, **words)]
     if not np.isfinite(colouring.axis.values[particles]).all():
         others = [{"filter": "!isValid(datum.c)"}]
-        grey = layer("circle", None, {**size, **unknown}, transform=others, **place, **tooltip(medium, **said))
+        grey = layer("circle", None, {**size, **unknown}, transform=others, **channels, **tooltip(medium, **said))
         layers.insert(0, grey)
     return layers
 
 
-def _trails(trails: list[Trail], medium: Medium, place: Spec) -> list[Spec]:
+def _trails(trails: list[Trail], medium: Medium, channels: Spec) -> list[Spec]:
     """Positions of volumes, joined by a line if they are ordered."""
     if not trails:
         return []
     rows = [
         {
-            "x": trail.places[:, 0], "y": trail.places[:, 1], "order": np.arange(len(trail.places)),
+            "x": trail.positions[:, 0], "y": trail.positions[:, 1], "order": np.arange(len(trail.positions)),
             "volume": trail.captions, "particle": trail.particles, "name": trail.name,
         }
         for trail in trails
@@ -203,20 +203,20 @@ def _trails(trails: list[Trail], medium: Medium, place: Spec) -> list[Spec]:
     said = tooltip(medium, name=("series", ""), volume=("volume", ""), particle=("nearest particle", "d"))
     look = {"shape": "diamond", "filled": True, "size": 90 * medium.marker, "stroke": medium.ground, "opacity": 1}
     return [
-        *([layer("line", stack(joined), {"strokeWidth": 2}, **place, color=color, order=order)] if joined else []),
-        layer("point", stack(rows), {**look, "strokeWidth": 1.5 * medium.marker}, **place, color=color, **said),
+        *([layer("line", stack(joined), {"strokeWidth": 2}, **channels, color=color, order=order)] if joined else []),
+        layer("point", stack(rows), {**look, "strokeWidth": 1.5 * medium.marker}, **channels, color=color, **said),
     ]
 
 
 def snapshot_spec(chart: SnapshotChart, medium: Medium) -> Spec:
     """One small panel per epoch, on the same axes."""
     rows = [
-        {"panel": title, **_particles(chart.particles, places, chart.colouring)}
-        for title, places in zip(chart.titles, chart.places, strict=True)
+        {"panel": title, **_particles(chart.particles, positions, chart.colouring)}
+        for title, positions in zip(chart.titles, chart.positions, strict=True)
     ]
-    place = {"x": encode("x", chart.x, **_BARE), "y": encode("y", chart.y, **_BARE)}
+    channels = {"x": encode("x", chart.x, **_BARE), "y": encode("y", chart.y, **_BARE)}
     size = {"size": 8 if medium.interactive else 4}
-    layers = _dots(chart.particles, chart.colouring, medium, place, size, {"style": "unknown"}, {})
+    layers = _dots(chart.particles, chart.colouring, medium, channels, size, {"style": "unknown"}, {})
     facet = {"field": "panel", "type": "nominal", "sort": chart.titles, "title": None}
     panel = {"layer": layers, "width": 120, "height": 120}
     return {"data": stack(rows), "facet": facet, "columns": 4, "spec": panel, "spacing": 12}
@@ -224,11 +224,16 @@ def snapshot_spec(chart: SnapshotChart, medium: Medium) -> Spec:
 
 def graph_spec(chart: GraphChart, medium: Medium) -> Spec:
     """States as dots with area proportional to particles, over lines for the steps between them."""
-    low, high = chart.places[:, 1].min(), chart.places[:, 1].max()
+    low, high = chart.positions[:, 1].min(), chart.positions[:, 1].max()
     x, y = encode("x", chart.x, grid=False), {**encode("y", Axis("", low - 0.6, high + 0.8)), "axis": None}
-    ends = chart.places[chart.edges] if len(chart.edges) else np.zeros((0, 2, 2))
+    ends = chart.positions[chart.edges] if len(chart.edges) else np.zeros((0, 2, 2))
     steps = table({"x": ends[:, 0, 0], "y": ends[:, 0, 1], "x2": ends[:, 1, 0], "y2": ends[:, 1, 1]})
-    columns = {"x": chart.places[:, 0], "y": chart.places[:, 1], "name": chart.names, "particles": chart.particles}
+    columns = {
+        "x": chart.positions[:, 0],
+        "y": chart.positions[:, 1],
+        "name": chart.names,
+        "particles": chart.particles,
+    }
     states = table(columns)
     said = tooltip(medium, name=("state", ""), particles=("particles", "d"), x=(chart.x.title, NUMBER))
     scale = {"domain": [0, max(1.0, float(chart.particles.max()))], "range": [25, 420 * medium.marker]}

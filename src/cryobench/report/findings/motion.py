@@ -45,15 +45,15 @@ def view_motion(found: Motion) -> MotionView:
     masses = np.asarray(found.masses, dtype=np.float64)
     displacements = np.asarray(found.displacements[:MOST_AXES], dtype=np.float64)
     ends = displacements[:, -1] - displacements[:, 0]
-    share = masses / max(masses.sum(), 1e-30)
-    moved = np.sqrt((np.square(ends).sum(axis=-1) * share).sum(axis=-1))
-    seen = [(np.square(ends[..., plane]).sum(axis=-1) * share).sum() for plane in _PLANES]
+    fractions = masses / max(masses.sum(), 1e-30)
+    moved = np.sqrt((np.square(ends).sum(axis=-1) * fractions).sum(axis=-1))
+    seen = [(np.square(ends[..., plane]).sum(axis=-1) * fractions).sum() for plane in _PLANES]
     direction = int(np.argmax(seen))
     volume = reduce_volume(np.nan_to_num(np.asarray(found.volume, dtype=np.float32)), LARGEST_BOX)
     pixel_size = found.pixel_size * found.volume.shape[-1] / volume.shape[-1]
     chosen = _choose_points(masses)
-    places = found.points[chosen] + displacements[:, :, chosen]
-    paths = places[..., _PLANES[direction]] / pixel_size
+    positions = found.points[chosen] + displacements[:, :, chosen]
+    paths = positions[..., _PLANES[direction]] / pixel_size
     centre = volume.shape[-1] // 2
     reach = min(centre, int(np.abs(paths).max(initial=0)) + _MARGIN)
     shown = slice(centre - reach, centre + reach + 1)

@@ -67,7 +67,7 @@ def _motion(run: Run) -> Iterable[tuple[Any, ...]]:
     found = run.find(Motion)
     if found is None:
         return
-    share = np.asarray(found.masses, dtype=np.float64) / max(float(np.sum(found.masses)), 1e-30)
+    fractions = np.asarray(found.masses, dtype=np.float64) / max(float(np.sum(found.masses)), 1e-30)
     for axis, (latents, steps) in enumerate(zip(found.latents, found.displacements, strict=True)):
         along = min(axis, latents.shape[1] - 1)
         for step, displacements in enumerate(steps):
@@ -76,7 +76,7 @@ def _motion(run: Run) -> Iterable[tuple[Any, ...]]:
                 axis + 1,
                 step,
                 float(latents[step, along]),
-                float(np.sqrt(squared @ share)),
+                float(np.sqrt(squared @ fractions)),
                 float(np.sqrt(squared.max())),
             )
 
@@ -168,9 +168,9 @@ def _densities(run: Run) -> Iterable[tuple[Any, ...]]:
     if found is None:
         return []
     values, axes = flatten_density(found)
-    places = np.meshgrid(*axes, indexing="ij")
-    second = places[1] if len(axes) > 1 else np.full(values.shape, np.nan)
-    return zip(places[0].ravel().tolist(), second.ravel().tolist(), values.ravel().tolist(), strict=True)
+    grid = np.meshgrid(*axes, indexing="ij")
+    second = grid[1] if len(axes) > 1 else np.full(values.shape, np.nan)
+    return zip(grid[0].ravel().tolist(), second.ravel().tolist(), values.ravel().tolist(), strict=True)
 
 
 def flatten_density(found: LatentDensity) -> tuple[np.ndarray, np.ndarray]:

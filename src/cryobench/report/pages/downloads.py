@@ -90,8 +90,8 @@ def _draw_runs(contents: Contents) -> Iterator[tuple[str, Figure]]:
         view = view.thin(MOST_DOTS)
         shown = contents.colourings[:LATENT_PANELS] or [None]
         charts = [
-            draw_latents(view, colouring, series if place == 0 else [], umap=view.has_umap, brief=True)
-            for place, colouring in enumerate(shown)
+            draw_latents(view, colouring, series if number == 0 else [], umap=view.has_umap, brief=True)
+            for number, colouring in enumerate(shown)
         ]
         yield f"latents-{slug}", figures.beside(charts, styles, columns=min(4, max(2, len(charts))))
 

@@ -105,8 +105,8 @@ def latent_specs(
         for plane in planes:
             umap = plane == "umap" and view.has_umap
             name = f"latents-{slug}-{'umap' if umap else 'components'}"
-            places = view.scatter(umap=umap)
-            columns = {"particle": view.points["particle"].to_numpy(int), "x": places[:, 0], "y": places[:, 1]}
+            positions = view.scatter(umap=umap)
+            columns = {"particle": view.points["particle"].to_numpy(int), "x": positions[:, 0], "y": positions[:, 1]}
             datasets[name] = to_csv(columns)
             for number, colouring in enumerate(colourings or [None]):
                 source = {"data": {"name": name, "format": parse(columns)}, "transform": _look_up(number, colours)}

@@ -74,7 +74,7 @@ def compare_runs(runs: Sequence[Run], dataset: Dataset) -> list[Agreement]:
             f"also among those in the other; {RADIUS:g} is chance, 100 identical neighbourhoods.",
             methods,
             latents,
-            lambda one, other: _share_neighbours(one, other, len(dataset.particles)),
+            lambda one, other: _count_common_neighbours(one, other, len(dataset.particles)),
         ),
         _compare(
             "Maps",
@@ -107,7 +107,7 @@ def _compare(
     return Agreement(title, words, having, values)
 
 
-def _share_neighbours(one: np.ndarray, other: np.ndarray, n: int) -> str | None:
+def _count_common_neighbours(one: np.ndarray, other: np.ndarray, n: int) -> str | None:
     common = np.flatnonzero(np.isfinite(one).all(axis=1) & np.isfinite(other).all(axis=1))
     kept = draw_subset(common, min(n, MOST_PARTICLES), purpose="report/agreement")
     if len(kept) < FEWEST:

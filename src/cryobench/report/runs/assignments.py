@@ -14,10 +14,11 @@ MOST_BINS = 60
 
 
 def class_by_truth(reconstruction: Reconstruction, dataset: Dataset) -> pd.DataFrame | None:
-    """Fraction of each class among the particles at each true value: columns class, order, truth, share, particles.
+    """Fraction of each class among the particles at each true value.
 
+    Columns: class, order, truth, fraction, particles.
     The truth axis has one column per distinct value, or ``MOST_BINS`` equal bins where there are more values.
-    ``share`` is the mean posterior, so it sums to 1 over classes. ``order`` sorts classes along the truth axis (by
+    ``fraction`` is the mean posterior, so it sums to 1 over classes. ``order`` sorts classes along the truth axis (by
     circular mean if it is periodic); classes keep their numbers.
     """
     if reconstruction.posteriors is None or dataset.truth is None:
@@ -31,15 +32,15 @@ def class_by_truth(reconstruction: Reconstruction, dataset: Dataset) -> pd.DataF
     counts = np.bincount(column, minlength=len(centres))
     sums = np.zeros((len(centres), posteriors.shape[1]))
     np.add.at(sums, column, posteriors)
-    share = sums / np.maximum(counts, 1)[:, None]
-    order = np.argsort(np.argsort(_class_centres(share, centres, axis.period), kind="stable"), kind="stable")
+    fractions = sums / np.maximum(counts, 1)[:, None]
+    order = np.argsort(np.argsort(_class_centres(fractions, centres, axis.period), kind="stable"), kind="stable")
     class_grid, centre_grid = np.meshgrid(np.arange(posteriors.shape[1]), centres)
     table = pd.DataFrame(
         {
             "class": class_grid.ravel(),
             "order": np.tile(order, len(centres)),
             "truth": centre_grid.ravel(),
-            "share": share.ravel(),
+            "fraction": fractions.ravel(),
             "particles": np.repeat(counts, posteriors.shape[1]),
         }
     )
@@ -56,8 +57,8 @@ def _bin(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (edges[:-1] + edges[1:]) / 2, column
 
 
-def _class_centres(share: np.ndarray, centres: np.ndarray, period: float | None) -> np.ndarray:
-    weights = share / np.maximum(share.sum(axis=0), 1e-12)
+def _class_centres(fractions: np.ndarray, centres: np.ndarray, period: float | None) -> np.ndarray:
+    weights = fractions / np.maximum(fractions.sum(axis=0), 1e-12)
     if period is None:
         return weights.T @ centres
     angles = 2 * np.pi * centres / period

@@ -52,11 +52,11 @@ class LatentView:
     def scatter(self, *, umap: bool) -> np.ndarray:
         """Coordinates (n, 2) of drawn particles in the UMAP or principal components, with the offset if jittered."""
         first, second = ("umap_first", "umap_second") if umap else ("first", "second")
-        places = np.asarray(self.points[[first, second]], dtype=np.float64)
-        if not self.jittered or not len(places):
-            return places
-        noise = stream(SEED, "report/jitter").standard_normal(places.shape)
-        return places + JITTER * max(float(np.ptp(places, axis=0).max()), 1e-12) * noise
+        positions = np.asarray(self.points[[first, second]], dtype=np.float64)
+        if not self.jittered or not len(positions):
+            return positions
+        noise = stream(SEED, "report/jitter").standard_normal(positions.shape)
+        return positions + JITTER * max(float(np.ptp(positions, axis=0).max()), 1e-12) * noise
 
     def thin(self, most: int) -> "LatentView":
         """The same view with at most ``most`` particles, evenly spaced in order."""
@@ -107,9 +107,9 @@ def view_latents(
         }
     )
     power = axes.variances
-    shares = [*(power / max(float(power.sum()), 1e-300)).tolist(), 0.0, 0.0]
+    fractions = [*(power / max(float(power.sum()), 1e-300)).tolist(), 0.0, 0.0]
     jittered = 2 * len(np.unique(points, axis=0)) < len(points)
-    return LatentView(table, (shares[0], shares[1]), axes, len(kept), reason, content, jittered)
+    return LatentView(table, (fractions[0], fractions[1]), axes, len(kept), reason, content, jittered)
 
 
 def _first_two(axes: PrincipalAxes, latents: np.ndarray) -> np.ndarray:

@@ -43,27 +43,27 @@ def style_runs(runs: Sequence[Run]) -> dict[str, RunStyle]:
         if (control := run.control) is not None:
             styles[run.slug] = RunStyle(run.label, control.colour, control.dash, "circle", True)
             continue
-        wish = _place_of(run.reconstruction.name, names)
+        wish = _index_of(run.reconstruction.name, names)
         if wish in taken:
             waiting.append(run)
         else:
             taken.add(wish)
             styles[run.slug] = _method_style(run, wish)
     for run in waiting:
-        place = next(place for place in count() if place not in taken)
-        taken.add(place)
-        styles[run.slug] = _method_style(run, place)
+        index = next(index for index in count() if index not in taken)
+        taken.add(index)
+        styles[run.slug] = _method_style(run, index)
     return {run.slug: styles[run.slug] for run in runs}
 
 
-def _place_of(name: str, names: Sequence[str]) -> int:
+def _index_of(name: str, names: Sequence[str]) -> int:
     """Index of a method's style: its index in the registry, or a hash of its name if it is not registered."""
     if name in names:
         return names.index(name)
     return blake2b(name.encode(), digest_size=2).digest()[0] % len(_METHOD_COLOURS)
 
 
-def _method_style(run: Run, place: int) -> RunStyle:
-    rounds, turn = divmod(place, len(_METHOD_COLOURS))
+def _method_style(run: Run, index: int) -> RunStyle:
+    rounds, turn = divmod(index, len(_METHOD_COLOURS))
     marker = _METHOD_MARKERS[(turn + 3 * rounds) % len(_METHOD_MARKERS)]
     return RunStyle(run.label, _METHOD_COLOURS[turn], "solid" if rounds == 0 else "longdash", marker, False)

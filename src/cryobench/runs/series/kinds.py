@@ -151,10 +151,10 @@ def plan_pca(latents: Latents, settings: SeriesSettings) -> Frames:
     axes = principal_axes(latents.kept)
     rows, along = axes.walk(latents.kept, settings.axis - 1, settings.percentiles, settings.frames)
     low, high = settings.percentiles
-    share = axes.variances[settings.axis - 1] / max(float(axes.variances.sum()), 1e-300)
+    fraction = axes.variances[settings.axis - 1] / max(float(axes.variances.sum()), 1e-300)
     title = (
         f"along principal axis {settings.axis} of the latents, from percentile {low:g} to {high:g}; it has "
-        f"{share:.0%} of their variance"
+        f"{fraction:.0%} of their variance"
     )
     return Frames(title, rows, latents.anywhere(rows), columns={"position": along})
 
@@ -273,8 +273,8 @@ def plan_intermediates(latents: Latents, settings: SeriesSettings) -> Frames:
         )
     weights = np.zeros((settings.frames, len(latents.values)), dtype=np.float32)
     weights[:, latents.known] = triangular_weights(latents.kept[:, axis], settings.frames).T
-    shares = weights[:, latents.known].astype(np.float64)
-    centres = shares @ latents.kept / shares.sum(axis=1)[:, None]
+    responsibilities = weights[:, latents.known].astype(np.float64)
+    centres = responsibilities @ latents.kept / responsibilities.sum(axis=1)[:, None]
     columns = {"position": centres[:, axis], "n_particles": (weights > 0).sum(axis=1), "weight": weights.sum(axis=1)}
     title = f"back-projected in overlapping windows along latent {settings.axis}"
     return Frames(title, centres, BackProjected(weights), columns=columns)

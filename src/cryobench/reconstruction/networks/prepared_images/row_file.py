@@ -40,23 +40,23 @@ class RowFile:
     def __init__(self, shape: tuple[int, ...], folder: Path | None, *, named: bool) -> None:
         self.shape = shape
         self._row_bytes = 2 * int(np.prod(shape[1:]))
-        place = Path(tempfile.gettempdir()) if folder is None else folder
-        place.mkdir(parents=True, exist_ok=True)
-        needed, free = shape[0] * self._row_bytes, shutil.disk_usage(place).free
+        parent = Path(tempfile.gettempdir()) if folder is None else folder
+        parent.mkdir(parents=True, exist_ok=True)
+        needed, free = shape[0] * self._row_bytes, shutil.disk_usage(parent).free
         if needed > free:
             raise OSError(
                 f"prepared images take {format_bytes(needed)} in a file (because of the memory budget or several "
-                f"workers), and {place} has {format_bytes(free)} free: free space there, or use one worker with more "
-                "--memory, or set a smaller box."
+                f"workers), and {parent} has {format_bytes(free)} free: free space there, or use one worker with "
+                "more --memory, or set a smaller box."
             )
         self.path: Path | None = None
         """Path by which other processes open it."""
         if named:
-            self._descriptor, name = tempfile.mkstemp(prefix=".images.", suffix=PARTIAL, dir=place)
+            self._descriptor, name = tempfile.mkstemp(prefix=".images.", suffix=PARTIAL, dir=parent)
             self.path = Path(name)
             weakref.finalize(self, self.path.unlink, missing_ok=True)
         else:
-            with tempfile.TemporaryFile(dir=place) as file:
+            with tempfile.TemporaryFile(dir=parent) as file:
                 self._descriptor = os.dup(file.fileno())
         os.truncate(self._descriptor, needed)
         weakref.finalize(self, os.close, self._descriptor)

@@ -51,7 +51,7 @@ class NetworkBatch:
     """Positions in the batch of this process's b images."""
 
     @property
-    def share(self) -> float:
+    def fraction(self) -> float:
         """b / n, weight of a mean over this process's images in that over the batch."""
         return len(self.data) / len(self.indices)
 
