@@ -202,8 +202,8 @@ def _check_with_poses(
         faults += stranger_faults(strangers)
         if are_many(strangers) and strangers.among_themselves:
             notes.append(
-                f"{strangers.fraction:.0%} of the particles agree with one another but not with the others: they "
-                "show another molecule or state."
+                f"{strangers.share:.0%} of the particles agree with one another but not with the others: they show "
+                "another molecule or state."
             )
         if particles.mask is not None:
             mask = _fit_mask(particles, halves)
@@ -259,7 +259,7 @@ def _find_strangers(search: Search) -> Strangers:
     if not are_many(found):
         return found
     chosen = np.flatnonzero(probability > 0.5)
-    return Strangers(found.fraction, found.error, found.separated, agree_among_themselves(search.coarse, chosen))
+    return Strangers(found.share, found.error, found.told_apart, agree_among_themselves(search.coarse, chosen))
 
 
 def _compare_maps(

@@ -87,7 +87,7 @@ def image_faults(facts: ImageFacts, particles: Particles) -> list[Fault]:
 
 def are_many(strangers: Strangers) -> bool:
     """Whether more particles are mismatched than in every real set."""
-    return strangers.separated and strangers.fraction - 2 * strangers.error > _STRANGE
+    return strangers.told_apart and strangers.share - 2 * strangers.error > _STRANGE
 
 
 def stranger_faults(strangers: Strangers) -> list[Fault]:
@@ -97,7 +97,7 @@ def stranger_faults(strangers: Strangers) -> list[Fault]:
     return [
         Fault(
             "poses-partly-wrong",
-            f"poses of {strangers.fraction:.0%} of the particles fit no better than those of other particles",
+            f"poses of {strangers.share:.0%} of the particles fit no better than those of other particles",
             f"± {strangers.error:.0%}, from the agreement of each image with the others",
             "remove them, or estimate their poses again",
         )

@@ -125,7 +125,7 @@ def test_poses_of_a_part_are_seen(sound):
     check = check_conventions(replace(wrong, truth=None), quick=True)
     assert names_of(check) == ["poses-partly-wrong"]
     assert "The hand cannot be decided" in check.unknown[0]
-    assert abs(check.strangers.fraction - 0.3) < 0.07
+    assert abs(check.strangers.share - 0.3) < 0.07
 
 
 def mask_beside():

@@ -38,17 +38,17 @@ def test_a_reading_holds_where_its_gain_is_both_sure_and_large(gain, error, verd
     assert decide(_LEAST * 100 * gain, _LEAST * 100 * error, level) == verdict
 
 
-@pytest.mark.parametrize("fraction", [0.0, 0.15, 0.4])
-def test_strangers_are_counted_where_the_two_kinds_overlap(fraction, rng):
+@pytest.mark.parametrize("share", [0.0, 0.15, 0.4])
+def test_strangers_are_counted_where_the_two_kinds_overlap(share, rng):
     n = 3000
     expected = rng.uniform(2.0, 4.0, n)
-    wrong = rng.random(n) < fraction
+    wrong = rng.random(n) < share
     other = Matches(0.2 * expected + rng.standard_normal(n), expected)
     own = Matches(np.where(wrong, 0.2, 1.0) * expected + rng.standard_normal(n), expected)
     found, probability = find_strangers(own, other)
-    assert found.separated == (fraction > 0)
-    if fraction:
-        assert abs(found.fraction - wrong.mean()) < 4 * found.error < 0.1
+    assert found.told_apart == (share > 0)
+    if share:
+        assert abs(found.share - wrong.mean()) < 4 * found.error < 0.1
         assert probability[wrong].mean() > probability[~wrong].mean() + 0.4
 
 

@@ -23,11 +23,11 @@ _BETTER = 12.5
 class Strangers:
     """A mixture of particles that agree with the others, and of strangers that do not."""
 
-    fraction: float
+    share: float
     """Fraction of strangers."""
     error: float
-    """Standard error of ``fraction``, if the two kinds were known otherwise."""
-    separated: bool
+    """Standard error of ``share``, if the two kinds were known otherwise."""
+    told_apart: bool
     """Whether two kinds explain the matches better than one; otherwise the fraction is meaningless."""
     among_themselves: bool = False
     """Whether strangers agree with one another: then they show something else, at correct poses."""
@@ -45,12 +45,10 @@ def find_strangers(matches: Matches, others: Matches) -> tuple[Strangers, Float[
     slope, deviation = _fit(others, np.ones(len(others.found)))
     null = _normal(matches, slope, deviation)
     alone = _log_likelihood(_normal(matches, *_fit(matches, np.ones(len(null)))))
-    likelihood, fraction, kind = max(
-        (_maximise(matches, null, fraction) for fraction in _STARTS), key=lambda found: found[0]
-    )
-    both = np.maximum(fraction * null + (1 - fraction) * kind, 1e-300)
+    likelihood, share, kind = max((_maximise(matches, null, share) for share in _STARTS), key=lambda found: found[0])
+    both = np.maximum(share * null + (1 - share) * kind, 1e-300)
     error = float(1 / np.sqrt(np.square((null - kind) / both).sum()))
-    return Strangers(fraction, error, likelihood - alone > _BETTER), fraction * null / both
+    return Strangers(share, error, likelihood - alone > _BETTER), share * null / both
 
 
 def agree_among_themselves(reading: Reading, chosen: Int[np.ndarray, "m"], seed: int = 0) -> bool:
@@ -64,16 +62,16 @@ def agree_among_themselves(reading: Reading, chosen: Int[np.ndarray, "m"], seed:
 
 
 def _maximise(
-    matches: Matches, null: Float[np.ndarray, "n"], fraction: float
+    matches: Matches, null: Float[np.ndarray, "n"], share: float
 ) -> tuple[float, float, Float[np.ndarray, "n"]]:
     """Log-likelihood, fraction of the null density (n,), density of the other kind, from an initial fraction."""
-    weight = (matches.found > np.quantile(matches.found, fraction)).astype(np.float64)
+    weight = (matches.found > np.quantile(matches.found, share)).astype(np.float64)
     kind = _normal(matches, *_fit(matches, weight))
     for _ in range(_STEPS):
-        weight = (1 - fraction) * kind / np.maximum(fraction * null + (1 - fraction) * kind, 1e-300)
-        fraction = float(np.clip(1 - weight.mean(), 1e-6, 1 - 1e-6))
+        weight = (1 - share) * kind / np.maximum(share * null + (1 - share) * kind, 1e-300)
+        share = float(np.clip(1 - weight.mean(), 1e-6, 1 - 1e-6))
         kind = _normal(matches, *_fit(matches, weight))
-    return _log_likelihood(fraction * null + (1 - fraction) * kind), fraction, kind
+    return _log_likelihood(share * null + (1 - share) * kind), share, kind
 
 
 def _fit(matches: Matches, weight: Float[np.ndarray, "n"]) -> tuple[float, float]:
