@@ -135,8 +135,10 @@ def _score_batch(
 ) -> tuple[np.ndarray, np.ndarray]:
     disc, gain = imaging.band.disc, imaging.band.gain(batch.ctf)
     own = torch.from_numpy(latents[batch.indices]).to(halves.device)
-    places = imaging.places(batch.rotations, own)
-    images = torch.stack([disc.from_images(spread_voxels(places, part, imaging.voxels)) * gain for part in parts], 1)
+    positions = imaging.positions(batch.rotations, own)
+    images = torch.stack(
+        [disc.from_images(spread_voxels(positions, part, imaging.voxels)) * gain for part in parts], 1
+    )
     whole = images.sum(1)
     left = batch.data[:, : whole.shape[1]] - whole
 
