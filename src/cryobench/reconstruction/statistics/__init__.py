@@ -13,6 +13,12 @@ from cryobench.reconstruction.statistics.backprojection import (
 )
 from cryobench.reconstruction.statistics.class_halves import compare_halves
 from cryobench.reconstruction.statistics.consensus import draw_consensus
+from cryobench.reconstruction.statistics.factored_sums import (
+    FactoredSums,
+    Halves,
+    find_touched,
+    spread_touched,
+)
 from cryobench.reconstruction.statistics.half_sets import (
     GOLD_STANDARD,
     find_resolution,
@@ -37,6 +43,8 @@ __all__ = [
     "MOST_FSC",
     "NOISE_GAIN",
     "ClassSums",
+    "FactoredSums",
+    "Halves",
     "backproject",
     "compare_halves",
     "cut_mask",
@@ -45,6 +53,7 @@ __all__ = [
     "estimate_prior",
     "find_masks",
     "find_resolution",
+    "find_touched",
     "fsc_of_sums",
     "invert_weight",
     "regularise",
@@ -53,6 +62,7 @@ __all__ = [
     "small_box",
     "solve_volumes",
     "split_halves",
+    "spread_touched",
     "sum_classes",
     "volume_bytes",
     "volume_fsc",
