@@ -52,9 +52,7 @@ class ColumnSums(ABC):
     def __add__(self, other: Self) -> Self: ...
 
     @abstractmethod
-    def of(
-        self, column: int
-    ) -> tuple[Complex64[np.ndarray, "half part v"], Float32[np.ndarray, "half v"]]:
+    def of(self, column: int) -> tuple[Complex64[np.ndarray, "half part v"], Float32[np.ndarray, "half v"]]:
         """B, for the real and for the imaginary part of a, and H on the flat native half-spectrum (z, y, x)."""
 
 
@@ -120,7 +118,15 @@ class _FactoredColumns(ColumnSums):
         run_parts(
             compare_column,
             [
-                (self._frequencies[column], of_half[half], *arguments, column, parts, powers, self._noise[column, half])
+                (
+                    self._frequencies[column],
+                    of_half[half],
+                    *arguments,
+                    column,
+                    parts,
+                    powers,
+                    self._noise[column, half],
+                )
                 for column in range(count)
                 for half in (0, 1)
             ],
@@ -146,9 +152,7 @@ class _FactoredColumns(ColumnSums):
         self._noise += other._noise
         return self
 
-    def of(
-        self, column: int
-    ) -> tuple[Complex64[np.ndarray, "half part v"], Float32[np.ndarray, "half v"]]:
+    def of(self, column: int) -> tuple[Complex64[np.ndarray, "half part v"], Float32[np.ndarray, "half v"]]:
         tops, bottoms = [], []
         for half, sums in enumerate(self._sums):
             layout = sums.layout
@@ -228,9 +232,7 @@ class _SlicedColumns(ColumnSums):
                 part.merge(added)
         return self
 
-    def of(
-        self, column: int
-    ) -> tuple[Complex64[np.ndarray, "half part v"], Float32[np.ndarray, "half v"]]:
+    def of(self, column: int) -> tuple[Complex64[np.ndarray, "half part v"], Float32[np.ndarray, "half v"]]:
         totals = [accumulator.totals() for accumulator in self._sums[column]]
         layout = totals[0][0].layout
         tops = [torch.stack([read(top.values[..., half], layout).flatten() for top, _ in totals]) for half in (0, 1)]

@@ -13,13 +13,14 @@ from cryobench.methods.recovar.settings import RecovarSettings
 from cryobench.methods.recovar.subspace import MOST_DIRECT
 from cryobench.reconstruction.decoders.kernel_regression import KernelSizes, plan_regression
 from cryobench.reconstruction.images import bytes_to_keep
-from cryobench.reconstruction.statistics import disc_of, find_touched
+from cryobench.reconstruction.statistics import disc_of, find_touched, patch_bytes
 
 COMPONENTS = 100
-_FIXED_BYTES = 4e8
+_FIXED_BYTES = 1e8
 _SOLVED_AT_ONCE, _SOLUTION_BYTES = 4, 160
 """Columns solved at once, and bytes of that per voxel."""
 _NOISE_VOXELS = 2e4
+"""Entries of the covariance of the noise near a column, in units of those of its sums."""
 _BATCH_BYTES_PER_PIXEL = 40
 """Memory for a batch of images, their masks and their slices."""
 
@@ -66,13 +67,12 @@ def make_plan(settings: RecovarSettings, compute: Compute, n: int, box_size: int
     )
     plan_regression(compute, n, box_size, sizes)
     grid, padded = (float(np.prod(GridLayout(box_size, padding, "trilinear").shape)) for padding in (1, PADDING))
-    fixed = _FIXED_BYTES + CHUNK * _BATCH_BYTES_PER_PIXEL * box_size**2
+    touched = len(find_touched(GridLayout(box_size, 1, "trilinear"), (box_size - 1) // 2))
+    fixed = _FIXED_BYTES + CHUNK * _BATCH_BYTES_PER_PIXEL * box_size**2 + patch_bytes(touched)
     solved = 2 * settings.n_columns * mask_voxels * 4
     # Sums of both half-sets, within a sphere on the CPU, and the covariance of the noise near the column.
     channels = 2 * 5 * 4
-    column = channels * (len(find_touched(GridLayout(box_size, 1, "trilinear"), (box_size - 1) // 2)) + _NOISE_VOXELS)
-    if compute.device != "cpu":
-        column = channels * 2 * grid
+    column = channels * (touched + _NOISE_VOXELS if compute.device == "cpu" else 2 * grid)
     working = _SOLVED_AT_ONCE * _SOLUTION_BYTES * grid
 
     def needed(components: int) -> float:

@@ -132,14 +132,16 @@ class _Batches(ABC, Generic[Batch]):
         self._contrasts = contrasts
         order = self._arrange(particles)
         self._blocks = [order[first : first + CHUNK] for first in range(0, len(order), CHUNK)]
-        keeps = len(particles) * spectra_bytes(self.disc) <= keep_bytes
-        self._kept: list[Batch] | None = [] if keeps else None
+        fitting = int(keep_bytes / spectra_bytes(self.disc))
+        self._kept: list[Batch] = []
+        """The first blocks, as many as fit."""
         parts: list[ImagePower] = []
         with (progress or Silent()).task("reading particles", total=len(particles)) as task:
             for indices in self._blocks:
                 batch = self._load(indices)
                 parts.append(ImagePower.of(batch.power.cpu().numpy() / self.disc.shell_weights))
-                if self._kept is not None:
+                fitting -= len(indices)
+                if fitting >= 0:
                     self._kept.append(batch)
                 task.advance(len(indices))
         self.power = reduce(add, parts)
@@ -154,7 +156,7 @@ class _Batches(ABC, Generic[Batch]):
             rows = np.arange(len(indices)) if chosen is None else np.flatnonzero(chosen[indices])
             if len(rows) == 0:
                 continue
-            if self._kept is None:
+            if number >= len(self._kept):
                 yield self._load(indices[rows])
             else:
                 yield self._kept[number] if len(rows) == len(indices) else self._kept[number].select(rows)
@@ -190,10 +192,10 @@ class ImageSpectra(_Batches[Spectra]):
         Of the half-disc, in index units.
     device
         Where spectra are.
-    Device of the spectra.
-        Up to so many they are kept; beyond, each pass reads and transforms the images again. The batches are the
-        Up to this many bytes they are kept; beyond, each pass reads and transforms the images again. Batches are the
-    same in both cases.
+    keep_bytes
+        Spectra are kept up to this many bytes; each pass reads and transforms the other images again. Batches are the
+        same for any number.
+    contrasts
         (n,) factors of the particles' CTFs; None for one.
 
     Raises

@@ -17,6 +17,7 @@ from cryobench.reconstruction.statistics.factored_sums import (
     FactoredSums,
     Halves,
     find_touched,
+    patch_bytes,
     spread_touched,
 )
 from cryobench.reconstruction.statistics.half_sets import (
@@ -56,6 +57,7 @@ __all__ = [
     "find_touched",
     "fsc_of_sums",
     "invert_weight",
+    "patch_bytes",
     "regularise",
     "scale_batch",
     "signal_to_noise",

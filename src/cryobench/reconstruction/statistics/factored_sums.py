@@ -28,6 +28,9 @@ PATCH = 128
 """Particles whose slices are multiplied together."""
 _PATCH_BYTES = 2e8
 """Most bytes of the rows of a patch: directions far apart are taken in smaller patches."""
+_LEAST_COLUMNS, _LANES = 64, 16
+"""Products have at least so many columns, and a multiple: those of few columns are summed in another order, and a
+channel's sums should not depend on how many others are computed with it."""
 _VOXELS_AT_ONCE = 4096
 """Voxels whose products are in the cache before they are added."""
 
@@ -110,7 +113,6 @@ class FactoredSums:
             if len(used) > 0:
                 _add_products(rows, factors[:, used], kept, used.numpy(), sums)
 
-
     def _empty_rows(self, n: int, count: int) -> tuple[Tensor, Tensor]:
         """Zeroed rows (n, 2 count) and (n, count), in memory that is used again."""
         if len(self._rows) < 3 * n * count:
@@ -125,6 +127,11 @@ def find_touched(layout: GridLayout, radius: int) -> Int[np.ndarray, "v"]:
     full, along_x = layout.frequencies
     squared = full[:, None, None] ** 2 + full[:, None] ** 2 + along_x**2
     return np.flatnonzero(squared <= (radius + 3**0.5) ** 2)
+
+
+def patch_bytes(touched: int) -> float:
+    """Most bytes of the rows of a patch on a grid of which slices touch so many voxels."""
+    return min(_PATCH_BYTES, 12.0 * PATCH * touched)
 
 
 def spread_touched(
@@ -152,9 +159,9 @@ def _add_products(
 ) -> None:
     """Add rows ᵀ factors to some columns of the sums of some voxels, a block of voxels at a time."""
     parts, target = sums.shape[1], sums.numpy()
+    padded = max(_LEAST_COLUMNS, _LANES * -(-len(columns) // _LANES))
+    factors = torch.nn.functional.pad(factors, (0, padded - len(columns)))
     for first in range(0, len(voxels), _VOXELS_AT_ONCE):
         block = voxels[first : first + _VOXELS_AT_ONCE]
         products = rows[:, parts * first : parts * (first + len(block))].T @ factors
-        run_ranges(
-            add_rows, len(block), products.reshape(len(block), parts, len(columns)).numpy(), block, columns, target
-        )
+        run_ranges(add_rows, len(block), products.view(len(block), parts, padded).numpy(), block, columns, target)

@@ -46,7 +46,14 @@ from cryobench.reconstruction.decoders.kernel_regression.bandwidths import (
 from cryobench.reconstruction.decoders.kernel_regression.local_windows import LocalWindows
 from cryobench.reconstruction.engine import Passes, Rows, Sums
 from cryobench.reconstruction.images import PosedSpectra
-from cryobench.reconstruction.statistics import FactoredSums, Halves, fsc_of_sums, signal_to_noise, spread_touched, volume_fsc
+from cryobench.reconstruction.statistics import (
+    FactoredSums,
+    Halves,
+    fsc_of_sums,
+    signal_to_noise,
+    spread_touched,
+    volume_fsc,
+)
 
 WINDOW_RADIUS = 20.0
 """Å, half-width of a window (published: about 20)."""
@@ -237,7 +244,9 @@ def _sum_bandwidths(
         for target in range(n_targets):
             part = slice(target * n_bandwidths, (target + 1) * n_bandwidths)
             numerator, weight = (
-                torch.stack([spread_touched(each[..., part], layout, passes.disc.radius) for each in sums[name].parts])
+                torch.stack(
+                    [spread_touched(each[..., part], layout, passes.disc.radius) for each in sums[name].parts]
+                )
                 for name in ("numerator", "weight")
             )
             yield torch.view_as_complex(numerator), weight[..., 0]
@@ -248,8 +257,9 @@ def _sum_bandwidths(
     for table, numerator, weight in zip(tables, numerators, weights, strict=True):
         kernel = torch.from_numpy(table).float().to(numerator.device)
         pairs = kernel @ torch.view_as_real(numerator).flatten(2)
-        yield torch.view_as_complex(pairs.unflatten(2, (*layout.shape, 2))), (kernel @ weight.flatten(2)).unflatten(
-            2, layout.shape
+        yield (
+            torch.view_as_complex(pairs.unflatten(2, (*layout.shape, 2))),
+            (kernel @ weight.flatten(2)).unflatten(2, layout.shape),
         )
 
 
@@ -348,9 +358,7 @@ def _invert_prior(numerator: Tensor, weight: Tensor, layout: GridLayout, radius:
 
     τ² = FSC / (1 − FSC) / mean of W, of the half-sets; beyond the last shell as small as in any.
     """
-    f, w = (
-        friedel_symmetrise(FourierVolume(each.movedim(0, -1), layout.box_size)) for each in (numerator, weight)
-    )
+    f, w = (friedel_symmetrise(FourierVolume(each.movedim(0, -1), layout.box_size)) for each in (numerator, weight))
     mean_weight = w.shell_means().mean(-1)
     floor = w.spread_shells((_LEAST_WEIGHT * mean_weight).clamp(min=1e-30))[..., None]
     first, second = (f.values / (w.values + floor)).unbind(-1)

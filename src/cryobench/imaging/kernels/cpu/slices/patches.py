@@ -73,7 +73,7 @@ def fill_slices(
 
 @njit(nogil=True, cache=True)
 def add_rows(products, voxels, columns, grid, first, last):
-    """Add products (v, parts, c) to the ``columns`` (c,) of voxels ``first`` … ``last`` of a grid (voxel, parts, n)."""
+    """Add products (v, parts, c) to ``columns`` (c,) of a grid (voxel, parts, n), at voxels ``first`` … ``last``."""
     count = len(columns)
     begin = columns[0]
     for v in range(first, last):
