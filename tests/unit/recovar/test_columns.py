@@ -1,6 +1,7 @@
 """Covariance columns against sums written out in NumPy, the compiled kernel against the plain one, the prior."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ class _Dense(ColumnSums):
     def __len__(self) -> int:
         return len(self.top)
 
-    def __add__(self, other: "_Dense") -> "_Dense":
+    def __add__(self, other: Any) -> "_Dense":
         return _Dense(self.top + other.top, self.bottom + other.bottom)
 
     def of(self, column: int) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ PyTorch does all of it.
 """
 
 from abc import ABC, abstractmethod
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -49,7 +49,7 @@ class ColumnSums(ABC):
     def __len__(self) -> int: ...
 
     @abstractmethod
-    def __add__(self, other: Self) -> Self: ...
+    def __add__(self, other: Any) -> Self: ...
 
     @abstractmethod
     def of(self, column: int) -> tuple[Complex64[np.ndarray, "half part v"], Float32[np.ndarray, "half v"]]:
@@ -145,7 +145,7 @@ class _FactoredColumns(ColumnSums):
     def __len__(self) -> int:
         return len(self._frequencies)
 
-    def __add__(self, other: Self) -> Self:
+    def __add__(self, other: Any) -> Self:
         for mine, its in zip(self._sums, other._sums, strict=True):
             mine.numerators += its.numerators
             mine.weights += its.weights
@@ -226,7 +226,7 @@ class _SlicedColumns(ColumnSums):
     def __len__(self) -> int:
         return len(self._sums)
 
-    def __add__(self, other: Self) -> Self:
+    def __add__(self, other: Any) -> Self:
         for mine, its in zip(self._sums, other._sums, strict=True):
             for part, added in zip(mine, its, strict=True):
                 part.merge(added)
