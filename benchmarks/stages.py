@@ -2,11 +2,10 @@
 
 python benchmarks/stages.py DATASET [--images 2048] [--of 100000] [--targets 8] [--columns 150]
 
-DATASET is a folder of cryobench, such as igg-1d at the paper preset with few images. The stages depend on how densely
-the directions are sampled, so the given number of images is seen from a part of all directions, as many as there would
-be among so many images ("of"); the volumes are therefore meaningless, the work is not. One thread; CPU seconds of this
-process, of a second call, without what is compiled once. Also the rate of matrix products, by which the largest stages
-of recovar are limited.
+DATASET is a folder of cryobench, such as igg-1d at the paper preset with few images. Stages depend on how densely
+directions are sampled, so the images are seen from a part of all directions, as many as there would be among so
+many images ("of"): the volumes are meaningless, the work is not. One thread; CPU seconds of this process, of a second
+call, without what is compiled once. Also the rate of matrix products, which limits the largest stages of recovar.
 """
 
 import argparse
