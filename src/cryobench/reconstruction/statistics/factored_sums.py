@@ -72,6 +72,10 @@ class FactoredSums:
         self._voxels = np.empty(voxels, dtype=np.int64)
         self._rows = torch.empty(0)
 
+    def __getstate__(self) -> dict[str, object]:
+        """Without the memory of the rows, which workers need not send."""
+        return self.__dict__ | {"_rows": torch.empty(0)}
+
     def add(
         self,
         data: Complex64[Tensor, "m p"],
