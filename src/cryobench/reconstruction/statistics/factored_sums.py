@@ -12,6 +12,7 @@ takes 120 per entry at the rate of scattered memory.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,7 +73,7 @@ class FactoredSums:
         self._voxels = np.empty(voxels, dtype=np.int64)
         self._rows = torch.empty(0)
 
-    def __getstate__(self) -> dict[str, object]:
+    def __getstate__(self) -> dict[str, Any]:
         """Without the memory of the rows, which workers need not send."""
         return self.__dict__ | {"_rows": torch.empty(0)}
 
