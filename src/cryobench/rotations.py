@@ -10,12 +10,13 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.spatial.transform import Rotation
 
 from cryobench._types import RotationArray
 
 _POINT_GROUP = re.compile(r"[CD][1-9][0-9]*|T|O|I")
+_HILBERT_LEVELS = 12
 
 
 def rotations_from_euler(angles: Float[np.ndarray, "n 3"]) -> RotationArray:
@@ -99,6 +100,27 @@ def healpix_directions(
     longitude, latitude = healpix_to_lonlat(np.arange(first or 12 * n_side**2), n_side, order=order)
     phi, elevation = np.asarray(longitude.rad), np.asarray(latitude.rad)
     return np.stack([np.cos(elevation) * np.cos(phi), np.cos(elevation) * np.sin(phi), np.sin(elevation)], axis=1)
+
+
+def order_directions(directions: Float[np.ndarray, "n 3"]) -> Int[np.ndarray, "n"]:
+    """Order of viewing directions (n, 3) in which neighbours are near each other; opposite directions are the same.
+
+    The half sphere is mapped to a disc of equal area, and that is followed along a Hilbert curve.
+    """
+    directions = np.asarray(directions, dtype=np.float64)
+    upper = directions * np.where(directions[:, 2:] < 0, -1.0, 1.0)
+    plane = upper[:, :2] / np.sqrt(1 + upper[:, 2:])  # Lambert's projection: a disc of radius 1
+    side = 1 << _HILBERT_LEVELS
+    x, y = np.clip(((plane + 1) / 2 * side).astype(np.int64), 0, side - 1).T
+    position = np.zeros(len(directions), dtype=np.int64)
+    for level in reversed(range(_HILBERT_LEVELS)):
+        right, top = (x >> level) & 1, (y >> level) & 1
+        position = 4 * position + (3 * right ^ top)
+        # Within the lower quadrants the curve is transposed, and in the right one also turned around.
+        turned = (top == 0) & (right == 1)
+        x, y = np.where(turned, side - 1 - x, x), np.where(turned, side - 1 - y, y)
+        x, y = np.where(top == 0, y, x), np.where(top == 0, x, y)
+    return np.argsort(position, kind="stable")
 
 
 @lru_cache(maxsize=64)

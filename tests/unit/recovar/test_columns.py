@@ -1,5 +1,8 @@
 """Covariance columns against sums written out in NumPy, the compiled kernel against the plain one, the prior."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +14,7 @@ from cryobench.imaging.kernels.cpu.column_prior import iterate_prior
 from cryobench.imaging.layout import GridLayout
 from cryobench.methods.recovar.column_choice import choose_columns
 from cryobench.methods.recovar.column_prior import ROUNDS, iterate_prior_by_sums, solve_columns
-from cryobench.methods.recovar.columns import WIDTH, ColumnSums, _CompiledSums, _SlicedSums
+from cryobench.methods.recovar.columns import WIDTH, ColumnSums, _FactoredColumns, _SlicedColumns
 from cryobench.methods.recovar.masks import MaskedImages
 from cryobench.reconstruction.images import Posed
 from cryobench.reconstruction.statistics import LEAST_FSC, MOST_FSC
@@ -30,9 +33,31 @@ def _particles(rng: np.random.Generator, size: int, n: int) -> tuple[Posed, Half
     return Posed(np.arange(n), data, ctf, empty, empty, rotations), disc
 
 
-def _sums(made, packed: Posed, masks: torch.Tensor | None, halves: np.ndarray) -> ColumnSums:
+@dataclass(frozen=True)
+class _Dense(ColumnSums):
+    """Sums written out: B (c, half, part, v) and H (c, half, v)."""
+
+    top: np.ndarray
+    bottom: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.top)
+
+    def __add__(self, other: Any) -> "_Dense":
+        return _Dense(self.top + other.top, self.bottom + other.bottom)
+
+    def of(self, column: int) -> tuple[np.ndarray, np.ndarray]:
+        return self.top[column], self.bottom[column]
+
+
+def _sums(made, packed: Posed, masks: torch.Tensor | None, halves: np.ndarray) -> _Dense:
     made.add(packed, masks, halves)
-    return made.totals()
+    return _written_out(made)
+
+
+def _written_out(made: ColumnSums) -> _Dense:
+    tops, bottoms = zip(*(made.of(column) for column in range(len(made))), strict=True)
+    return _Dense(np.stack(tops), np.stack(bottoms))
 
 
 def _full_plane(packed: Posed, disc: HalfDisc, i: int, deviation: np.ndarray):
@@ -53,7 +78,7 @@ def test_columns_are_the_sums_of_their_definition(rng, size):
     column = np.array([2, -1, 1])
     noise = rng.uniform(0.5, 2, disc.radius + 1)
     deviation = np.sqrt(noise)[disc.shells]
-    found = _sums(_CompiledSums(disc, column[None], noise), packed, None, halves)
+    found = _sums(_FactoredColumns(disc, column[None], noise), packed, None, halves)
     top = np.zeros((2, 2, size, size, size), dtype=complex)
     bottom = np.zeros((2, size, size, size))
     touched = 0
@@ -96,12 +121,25 @@ def test_both_bodies_agree(rng, size, masked):
         axis = np.arange(size) - size // 2
         ball = np.exp(-(axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2) / (size / 4) ** 2)
         masks = MaskedImages.of(torch.from_numpy(ball).float(), disc).project(packed.rotations)
-    compiled = _sums(_CompiledSums(disc, columns, noise), packed, masks, halves)
-    sliced = _sums(_SlicedSums(disc, columns, noise), packed, masks, halves)
+    compiled = _sums(_FactoredColumns(disc, columns, noise), packed, masks, halves)
+    sliced = _sums(_SlicedColumns(disc, columns, noise), packed, masks, halves)
     scale = np.abs(sliced.top).max()
     # Masked noise is cut off at the grid's own reach in one of them.
     np.testing.assert_allclose(compiled.top, sliced.top, atol=(5e-3 if masked else 1e-5) * scale)
     np.testing.assert_allclose(compiled.bottom, sliced.bottom, atol=1e-5 * sliced.bottom.max())
+
+
+@pytest.mark.parametrize("kind", [_FactoredColumns, _SlicedColumns])
+def test_columns_of_two_shards_add_up(rng, kind):
+    packed, disc = _particles(rng, 12, 10)
+    halves, columns, noise = np.arange(10) % 2, np.array([[1, 0, 0], [0, 3, -2]]), np.ones(6)
+    whole = _sums(kind(disc, columns, noise), packed, None, halves)
+    parts = [kind(disc, columns, noise) for _ in range(2)]
+    for part, (first, last) in zip(parts, [(0, 4), (4, 10)], strict=True):
+        part.add(packed.cut(first, last), None, halves[first:last])
+    together = _written_out(parts[0] + parts[1])
+    np.testing.assert_allclose(together.top, whole.top, atol=1e-5 * np.abs(whole.top).max())
+    np.testing.assert_allclose(together.bottom, whole.bottom, atol=1e-5 * whole.bottom.max())
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -122,8 +160,8 @@ def test_noise_alone_leaves_nothing_in_a_column(rng, size):
     column = np.array([[2, 1, 0]])
     near = np.zeros((size, size, size // 2 + 1), dtype=bool)
     near[:2, :3, 1:4] = True
-    kept = _sums(_CompiledSums(disc, column, noise), packed, masks, halves)
-    biased = _sums(_CompiledSums(disc, column, 1e-9 * noise), packed, masks, halves)
+    kept = _sums(_FactoredColumns(disc, column, noise), packed, masks, halves)
+    biased = _sums(_FactoredColumns(disc, column, 1e-9 * noise), packed, masks, halves)
     left, before = (np.abs(sums.top[0, 0, 0].reshape(near.shape)[near].real.mean()) for sums in (kept, biased))
     assert left < 0.1 * before
 
@@ -178,7 +216,7 @@ def test_a_column_without_noise_is_given_back(rng):
     h = np.full((1, 2, native[0].numel()), 1e6, dtype=np.float32)
     top = np.broadcast_to(native.flatten(1).numpy() * 1e6, (1, 2, 2, native[0].numel())).astype(np.complex64)
     gridding = gridding_correction(size)
-    solved, curves = solve_columns(ColumnSums(top, h), np.full((1, 7), 1e-3), mask, gridding, radius=radius)
+    solved, curves = solve_columns(_Dense(top, h), np.full((1, 7), 1e-3), mask, gridding, radius=radius)
     inside = mask.flatten() > 0
     expected = (ifft_volume(native, size) * mask / gridding).flatten(1)[:, inside]
     np.testing.assert_allclose(solved, expected.numpy(), rtol=1e-3, atol=1e-4)  # FSC is held below 0.999

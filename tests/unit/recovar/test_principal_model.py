@@ -67,14 +67,14 @@ def test_the_projected_covariance_is_the_true_one_in_strong_noise(rng):
     basis = torch.linalg.qr(volumes[1:].flatten(1).T)[0].T.reshape(k, size, size, size)
     latents = (rng.standard_normal((n, k)) @ np.array([[3.0, 1.0], [0.0, 2.0]])).astype(np.float32)
     posed = PosedSpectra(particles, disc.radius)
-    clean = []
+    clean = np.empty((n, size, size))
     for batch in posed.batches():
         predicted = predict_images(volume_to_fourier(torch.cat([volumes[:1], basis])), batch, disc)
-        factors = torch.from_numpy(np.pad(latents[len(clean) :][: len(batch)], ((0, 0), (1, 0)), constant_values=1))
+        factors = torch.from_numpy(np.pad(latents[batch.indices], ((0, 0), (1, 0)), constant_values=1))
         mixed = torch.einsum("nk,nkp->np", factors.to(predicted.dtype), predicted)
-        clean.extend(disc.to_images(mixed).numpy())
+        clean[batch.indices] = disc.to_images(mixed).numpy()
     deviation = np.std(clean) / 0.1**0.5
-    images = np.stack(clean) + deviation * rng.standard_normal((n, size, size))
+    images = clean + deviation * rng.standard_normal((n, size, size))
     still = dataclasses.replace(particles, images=ArrayImages(images.astype(np.float32)), shifts=np.zeros((n, 2)))
     passes = Passes(still, Compute())
     noise = np.full(disc.radius + 1, deviation**2 * size**2)
@@ -170,8 +170,8 @@ def test_components_and_bins_do_not_follow_the_memory():
     ("settings", "memory", "message"),
     [
         ({"n_components": 200}, 2e9, r"n_components=1\d\d would fit.*Alternatively lower n_columns, or dimensions"),
-        ({}, 5e8, r"50 bins of volumes of 64 px take .* n_bins=\d+ would fit"),
-        ({"n_bins": 20}, 5e8, r"100 components and 300 columns of 64 px take .*n_components=\d+ would fit"),
+        ({}, 4e8, r"17 bandwidths of volumes of 64 px take .* n_bandwidths=\d+ would fit"),
+        ({}, 8e8, r"100 components and 300 columns of 64 px take .*n_components=\d+ would fit"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused_with_what_would(settings, memory, message):

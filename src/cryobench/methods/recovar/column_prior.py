@@ -54,7 +54,7 @@ def solve_columns(
         Last inserted shell.
     """
     size = mask.shape[-1]
-    count = len(sums.top)
+    count = len(sums)
     shells = shell_indices(size, 3).numpy().astype(np.int64).ravel()
     weights = hermitian_weights(size).expand(size, size, -1).contiguous().numpy().astype(np.float32).ravel()
     inside = torch.nonzero(mask.flatten() > 0)[:, 0]
@@ -64,7 +64,7 @@ def solve_columns(
 
     def solve(first: int, last: int) -> None:
         for column in range(first, last):
-            top, bottom = sums.top[column], sums.bottom[column]
+            top, bottom = sums.of(column)
             prior = initial[column].astype(np.float64)
             iterate_prior(top, bottom, shells, weights, prior, curves[column], radius, ROUNDS, LEAST_FSC, MOST_FSC)
             spread = np.where(shells <= radius, prior[np.minimum(shells, radius)], np.inf)

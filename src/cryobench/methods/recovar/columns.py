@@ -10,14 +10,17 @@ With residuals r_i = m_i (y_i − C_i P_i μ), m_i the image mask, E r rᴴ = A 
 over full slices, A* by the trilinear kernel (width 1) and K the triangular kernel of width 2 an axis. A column is
 complex and not Hermitian; its parts Cov(x̂_ω, Re x̂_ξ) and Cov(x̂_ω, Im x̂_ξ) are spectra of real volumes, which
 replace a by its real and imaginary part, have H in common, and represent column −ξ too. Only images whose slice
-passes within reach of ξ, a fraction of about 2 / |ξ|, are used. On the CPU a compiled kernel does it; elsewhere, and
-as its reference, plain PyTorch does.
+passes within reach of ξ, a fraction of about 3 / |ξ|, are used. On the CPU a compiled kernel finds a, Σ K C² and n,
+and the sums over A* of all columns are matrix products (``FactoredSums``); elsewhere, and as the reference, plain
+PyTorch does all of it.
 """
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from typing import Any, Self
 
 import numpy as np
 import torch
+from jaxtyping import Complex64, Float32
 from torch import Tensor
 
 from cryobench._threads import run_parts
@@ -25,11 +28,12 @@ from cryobench.fourier import fft_images
 from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.grid import FourierVolume
 from cryobench.imaging.half_disc import HalfDisc
-from cryobench.imaging.kernels.cpu.columns import CHANNELS, add_columns
+from cryobench.imaging.kernels.cpu.columns import compare_column, noise_margin
 from cryobench.imaging.layout import GridLayout, fold, read
 from cryobench.methods.recovar.masks import masked_residuals
 from cryobench.reconstruction.engine import Passes, Rows, Sums
 from cryobench.reconstruction.images import Posed, PosedSpectra
+from cryobench.reconstruction.statistics import FactoredSums, spread_touched
 
 WIDTH = 2.0
 """Half-width of K along each axis, in index units (published)."""
@@ -38,17 +42,18 @@ _REACH = 8
 """Distance in Fourier index units beyond which the kernel treats masked noise as independent."""
 
 
-@dataclass(frozen=True)
-class ColumnSums:
-    """B and H of c columns and both half-sets on the flat native half-spectrum (z, y, x)."""
+class ColumnSums(ABC):
+    """B and H of c columns and both half-sets; those of several shards may be added."""
 
-    top: np.ndarray
-    """(c, half, part, v) complex64: B for the real and for the imaginary part of a."""
-    bottom: np.ndarray
-    """(c, half, v) float32: H."""
+    @abstractmethod
+    def __len__(self) -> int: ...
 
-    def __add__(self, other: "ColumnSums") -> "ColumnSums":
-        return ColumnSums(self.top + other.top, self.bottom + other.bottom)
+    @abstractmethod
+    def __add__(self, other: Any) -> Self: ...
+
+    @abstractmethod
+    def of(self, column: int) -> tuple[Complex64[np.ndarray, "half part v"], Float32[np.ndarray, "half v"]]:
+        """B, for the real and for the imaginary part of a, and H on the flat native half-spectrum (z, y, x)."""
 
 
 def accumulate_columns(
@@ -76,64 +81,107 @@ def _insert_columns(
     noise: np.ndarray,
     halves: np.ndarray,
 ) -> tuple[Sums, Rows]:
-    kind = _CompiledSums if spectra.device == "cpu" else _SlicedSums
+    kind = _FactoredColumns if spectra.device == "cpu" else _SlicedColumns
     sums = kind(spectra.disc, frequencies, noise, spectra.device)
     for left, masks in masked_residuals(spectra, mean_ft, mask):
         sums.add(left, masks, halves[left.indices])
-    return {"columns": sums.totals()}, {}
+    return {"columns": sums}, {}
 
 
-class _CompiledSums:
-    """Sums on the CPU: columns and half-sets are divided among threads, each with its own grid."""
+class _FactoredColumns(ColumnSums):
+    """On the CPU: every image is inserted once for all columns (``FactoredSums``), and its noise near each column."""
 
     def __init__(self, disc: HalfDisc, frequencies: np.ndarray, noise: np.ndarray, device: str = "cpu") -> None:
         self._disc, self._frequencies = disc, frequencies.astype(np.float32)
-        self._layout = GridLayout(disc.box_size, 1, "trilinear")
-        self._grids = np.zeros((len(frequencies), 2, *self._layout.shape, CHANNELS), dtype=np.float32)
+        count = len(frequencies)
+        self._sums = [FactoredSums(disc, n_numerators=2 * count, n_weights=count) for _ in range(2)]
+        margin = noise_margin(_REACH, WIDTH)
+        self._noise = np.zeros((count, 2, *(2 * margin + 1,) * 3, 2), dtype=np.float32)
         self._lookup = _index_pairs(disc)
         self._deviation = np.sqrt(noise)[disc.shells].astype(np.float32)
 
     def add(self, left: Posed, masks: Tensor | None, halves: np.ndarray) -> None:
+        """Add residuals with their image masks, and half-sets (m,)."""
+        count, overlap = len(self), _overlap(masks, len(left))
+        parts = np.zeros((len(left), 2 * count), dtype=np.float32)
+        powers = np.zeros((len(left), count), dtype=np.float32)
         arguments = (
             left.data.numpy(),
             left.ctf.numpy(),
             left.rotations.numpy(),
-            self._disc.frequencies.astype(np.float32),
             self._lookup,
             self._deviation,
-            np.ones((len(left), 1, 1), dtype=np.complex64) if masks is None else _mask_overlap(masks),
+            overlap,
             np.float32(WIDTH),
-            self._layout.center,
-            self._layout.center_x,
         )
         of_half = [np.flatnonzero(halves == half) for half in (0, 1)]
         run_parts(
-            add_columns,
+            compare_column,
             [
-                (self._frequencies[column], of_half[half], *arguments, self._grids[column, half].reshape(-1))
-                for column in range(len(self._frequencies))
+                (
+                    self._frequencies[column],
+                    of_half[half],
+                    *arguments,
+                    column,
+                    parts,
+                    powers,
+                    self._noise[column, half],
+                )
+                for column in range(count)
                 for half in (0, 1)
             ],
         )
+        for sums, rows in zip(self._sums, of_half, strict=True):
+            chosen = torch.from_numpy(rows)
+            ctf = left.ctf[chosen]
+            sums.add(
+                ctf * left.data[chosen],
+                ctf.square(),
+                left.rotations[chosen],
+                numerator_factors=torch.from_numpy(parts)[chosen],
+                weight_factors=torch.from_numpy(powers)[chosen],
+            )
 
-    def totals(self) -> ColumnSums:
-        size = self._disc.box_size
-        voxels = size * size * (size // 2 + 1)
-        top = np.empty((len(self._grids), 2, 2, voxels), dtype=np.complex64)
-        bottom = np.empty((len(self._grids), 2, voxels), dtype=np.float32)
+    def __len__(self) -> int:
+        return len(self._frequencies)
 
-        def complete(column: int, half: int) -> None:
-            grid = torch.from_numpy(self._grids[column, half])
-            for part in (0, 1):
-                inserted = torch.complex(grid[..., 2 * part], grid[..., 2 * part + 1])
-                top[column, half, part] = fold(inserted, self._layout).flatten().numpy()
-            bottom[column, half] = fold(grid[..., 4].contiguous(), self._layout).flatten().numpy()
+    def __add__(self, other: Any) -> Self:
+        for mine, its in zip(self._sums, other._sums, strict=True):
+            mine.numerators += its.numerators
+            mine.weights += its.weights
+        self._noise += other._noise
+        return self
 
-        run_parts(complete, [(column, half) for column in range(len(top)) for half in (0, 1)])
-        return ColumnSums(top, bottom)
+    def of(self, column: int) -> tuple[Complex64[np.ndarray, "half part v"], Float32[np.ndarray, "half v"]]:
+        tops, bottoms = [], []
+        for half, sums in enumerate(self._sums):
+            layout = sums.layout
+            both = sums.numerators[..., [column, len(self) + column]]
+            values = torch.view_as_complex(spread_touched(both, layout, self._disc.radius))
+            self._subtract_noise(values, column, half, layout)
+            tops.append(np.stack([fold(each, layout).flatten().numpy() for each in values]))
+            weight = spread_touched(sums.weights[..., column : column + 1], layout, self._disc.radius)[0, ..., 0]
+            bottoms.append(fold(weight, layout).flatten().numpy())
+        return np.stack(tops), np.stack(bottoms)
+
+    def _subtract_noise(self, values: Tensor, column: int, half: int, layout: GridLayout) -> None:
+        """Subtract N from B for Re a and i N from B for Im a, (2, z, y, x) on the stored grid, in place."""
+        around = torch.view_as_complex(torch.from_numpy(self._noise[column, half]))
+        x, y, z = (np.arange(len(around)) - len(around) // 2 + round(float(k)) for k in self._frequencies[column])
+        kept = layout.frequencies[0][-1]
+        for sign in (1, -1):
+            # Where x < 0 the Friedel mate is stored.
+            columns = np.flatnonzero((x >= 0 if sign > 0 else x < 0) & (np.abs(x) <= kept))
+            rows, planes = (np.flatnonzero(np.abs(axis) <= kept) for axis in (y, z))
+            index = np.ix_(
+                sign * z[planes] + layout.center, sign * y[rows] + layout.center, sign * x[columns] + layout.center_x
+            )
+            found = around[np.ix_(planes, rows, columns)]
+            for own, noise in zip(values, (found, 1j * found), strict=True):
+                own[index] -= noise if sign > 0 else noise.conj()
 
 
-class _SlicedSums:
+class _SlicedColumns(ColumnSums):
     """The same in plain PyTorch, on any device; correlations of masked noise are exact at any distance."""
 
     def __init__(self, disc: HalfDisc, frequencies: np.ndarray, noise: np.ndarray, device: str = "cpu") -> None:
@@ -147,6 +195,7 @@ class _SlicedSums:
         ]
 
     def add(self, left: Posed, masks: Tensor | None, halves: np.ndarray) -> None:
+        """Add residuals with their image masks, and half-sets (m,)."""
         own = torch.nn.functional.one_hot(torch.from_numpy(halves).long(), 2).float().to(self._device)
         for column, sums in zip(self._columns, self._sums, strict=True):
             depth = (left.rotations @ column)[:, 2].abs()
@@ -174,16 +223,21 @@ class _SlicedSums:
                     self._disc.unpack(values), self._disc.unpack(weight), rotations, class_weights=own[near]
                 )
 
-    def totals(self) -> ColumnSums:
-        tops, bottoms = [], []
-        for sums in self._sums:
-            totals = [accumulator.totals() for accumulator in sums]
-            layout = totals[0][0].layout
-            tops.append([[read(top.values[..., half], layout).flatten() for top, _ in totals] for half in (0, 1)])
-            bottoms.append([read(totals[0][1].values[..., half], layout).flatten() for half in (0, 1)])
-        top = torch.stack([torch.stack([torch.stack(parts) for parts in column]) for column in tops])
-        bottom = torch.stack([torch.stack(column) for column in bottoms])
-        return ColumnSums(top.cpu().numpy(), bottom.cpu().numpy())
+    def __len__(self) -> int:
+        return len(self._sums)
+
+    def __add__(self, other: Any) -> Self:
+        for mine, its in zip(self._sums, other._sums, strict=True):
+            for part, added in zip(mine, its, strict=True):
+                part.merge(added)
+        return self
+
+    def of(self, column: int) -> tuple[Complex64[np.ndarray, "half part v"], Float32[np.ndarray, "half v"]]:
+        totals = [accumulator.totals() for accumulator in self._sums[column]]
+        layout = totals[0][0].layout
+        tops = [torch.stack([read(top.values[..., half], layout).flatten() for top, _ in totals]) for half in (0, 1)]
+        bottoms = [read(totals[0][1].values[..., half], layout).flatten() for half in (0, 1)]
+        return torch.stack(tops).cpu().numpy(), torch.stack(bottoms).cpu().numpy()
 
 
 def _index_pairs(disc: HalfDisc) -> np.ndarray:
@@ -196,12 +250,15 @@ def _index_pairs(disc: HalfDisc) -> np.ndarray:
     return table
 
 
-def _mask_overlap(masks: Tensor) -> np.ndarray:
-    """M₂(d) / n² for d = (dy, dx) within reach, (m, 2 reach + 1, 2 reach + 1) complex64."""
+def _overlap(masks: Tensor | None, count: int) -> np.ndarray:
+    """M₂(d) / n² for d = (dy, dx) within reach, (m, d, 2 d) float32, real and imaginary parts in turn."""
+    if masks is None:
+        return np.repeat(np.array([[[1, 0]]], dtype=np.float32), count, axis=0)
     size = masks.shape[-1]
     reach = min(_REACH, (size - 1) // 2)
     spectra = fft_images(masks.square())
     rows = torch.arange(-reach, reach + 1, device=masks.device) % size
     right = spectra[:, rows, : reach + 1]
     left = right[:, :, 1:].flip(1, 2).conj()
-    return (torch.cat([left, right], dim=2) / size**2).to(torch.complex64).contiguous().cpu().numpy()
+    found = (torch.cat([left, right], dim=2) / size**2).to(torch.complex64).contiguous().cpu()
+    return torch.view_as_real(found).flatten(2).numpy()

@@ -58,12 +58,14 @@ def _embed(
     mean_ft, basis_ft = mean_ft.to(device), basis_ft.to(device)
     grid = torch.from_numpy(CONTRASTS if fit_contrast else np.ones(1)).to(device)
     found: dict[str, list[np.ndarray]] = {}
+    visited: list[np.ndarray] = []
     sums: dict[str, float] = {}
     for batch in spectra.batches():
         for part in small_batches(batch, disc, basis_ft.n_volumes):
             data, mean = (
                 whitened_data(values, disc, noise) for values in (part.data, predict_images(mean_ft, part, disc))
             )
+            visited.append(part.indices)
             rows = whitened_rows(basis_ft, part, disc, noise)
             gram, match, with_mean = (values.double() for values in whitened_products(rows, data, mean))
             of_mean = ((mean * mean).sum(-1).double(), (mean * data).sum(-1).double())
@@ -78,7 +80,8 @@ def _embed(
                     found.setdefault(f"latents_{d}{suffix}", []).append(latents)
                     found.setdefault(f"precisions_{d}{suffix}", []).append(pack_symmetric(precisions))
                     found.setdefault(f"contrasts_{d}{suffix}", []).append(contrasts)
-    return sums, {name: np.concatenate(values) for name, values in found.items()}
+    in_order = np.argsort(np.concatenate(visited))
+    return sums, {name: np.concatenate(values)[in_order] for name, values in found.items()}
 
 
 def _solve(

@@ -7,17 +7,20 @@ import numpy as np
 from cryobench.compute import Compute
 from cryobench.compute.memory import reserve
 from cryobench.data import CHUNK
-from cryobench.imaging.kernels.cpu.columns import CHANNELS
 from cryobench.imaging.layout import GridLayout
 from cryobench.methods.recovar.mean import PADDING
 from cryobench.methods.recovar.settings import RecovarSettings
 from cryobench.methods.recovar.subspace import MOST_DIRECT
 from cryobench.reconstruction.decoders.kernel_regression import KernelSizes, plan_regression
 from cryobench.reconstruction.images import bytes_to_keep
-from cryobench.reconstruction.statistics import disc_of
+from cryobench.reconstruction.statistics import disc_of, find_touched, patch_bytes
 
 COMPONENTS = 100
 _FIXED_BYTES = 1e8
+_SOLVED_AT_ONCE, _SOLUTION_BYTES = 4, 160
+"""Columns solved at once, and bytes of that per voxel."""
+_NOISE_VOXELS = 2e4
+"""Entries of the covariance of the noise near a column, in units of those of its sums."""
 _BATCH_BYTES_PER_PIXEL = 40
 """Memory for a batch of images, their masks and their slices."""
 
@@ -64,16 +67,20 @@ def make_plan(settings: RecovarSettings, compute: Compute, n: int, box_size: int
     )
     plan_regression(compute, n, box_size, sizes)
     grid, padded = (float(np.prod(GridLayout(box_size, padding, "trilinear").shape)) for padding in (1, PADDING))
-    fixed = _FIXED_BYTES + CHUNK * _BATCH_BYTES_PER_PIXEL * box_size**2
+    touched = len(find_touched(GridLayout(box_size, 1, "trilinear"), (box_size - 1) // 2))
+    fixed = _FIXED_BYTES + CHUNK * _BATCH_BYTES_PER_PIXEL * box_size**2 + patch_bytes(touched)
     solved = 2 * settings.n_columns * mask_voxels * 4
-    column = 3 * 2 * grid * CHANNELS * 4  # sums of both half-sets, their totals, and work arrays
+    # Sums of both half-sets, within a sphere on the CPU, and the covariance of the noise near the column.
+    channels = 2 * 5 * 4
+    column = channels * (touched + _NOISE_VOXELS if compute.device == "cpu" else 2 * grid)
+    working = _SOLVED_AT_ONCE * _SOLUTION_BYTES * grid
 
     def needed(components: int) -> float:
         """Bytes of the largest step, over all workers."""
         pairs = components * (components + 1) / 2
         volumes = components * (4 * box_size**3 + 8 * grid)
         covariance = volumes + pairs**2 * (12 if components <= MOST_DIRECT else 8)
-        return workers * (fixed + max(solved + max(column, covariance), 60 * padded))
+        return workers * (fixed + max(solved + max(column + working, covariance), 60 * padded))
 
     left = reserve(
         compute.memory,
@@ -84,6 +91,6 @@ def make_plan(settings: RecovarSettings, compute: Compute, n: int, box_size: int
         advice=f"Alternatively lower n_columns, or dimensions (now up to {largest}).",
     )
     images = bytes_to_keep(n, disc_of(box_size), left, n_shards=workers)
-    fitting = int(((compute.memory - images) / workers - fixed - solved) // column)
+    fitting = int(((compute.memory - images) / workers - fixed - solved - working) // column)
     passes = -(-settings.n_columns // fitting)
     return Plan(n_components, -(-settings.n_columns // passes), images, sizes)

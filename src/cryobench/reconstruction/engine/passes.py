@@ -47,7 +47,7 @@ class Passes:
     radius
         Of the half-disc, in index units; None for the largest, (n − 1) // 2.
     keep_bytes
-        Spectra are kept up to this total, else transformed again in each pass; None for the whole budget.
+        Spectra are kept up to this total, the others transformed again in each pass; None for the whole budget.
     contrasts
         (n,) factors of the particles' CTFs; None for one.
     posed

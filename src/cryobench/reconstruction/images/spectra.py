@@ -25,6 +25,7 @@ from cryobench.imaging.ctf import evaluate_ctf
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.imaging.kernels.cpu.centring import turn_phases
 from cryobench.reconstruction.images.power import ImagePower
+from cryobench.rotations import order_directions
 
 ENTRY_BYTES = 12
 """Bytes of one packed entry: complex64 data and float32 CTF."""
@@ -129,14 +130,18 @@ class _Batches(ABC, Generic[Batch]):
         """Device of the spectra."""
         self.disc = HalfDisc(particles.box_size, radius)
         self._contrasts = contrasts
-        keeps = len(particles) * spectra_bytes(self.disc) <= keep_bytes
-        self._kept: list[Batch] | None = [] if keeps else None
+        order = self._arrange(particles)
+        self._blocks = [order[first : first + CHUNK] for first in range(0, len(order), CHUNK)]
+        fitting = int(keep_bytes / spectra_bytes(self.disc))
+        self._kept: list[Batch] = []
+        """The first blocks, as many as fit."""
         parts: list[ImagePower] = []
         with (progress or Silent()).task("reading particles", total=len(particles)) as task:
-            for indices in particles.chunks(CHUNK):
+            for indices in self._blocks:
                 batch = self._load(indices)
                 parts.append(ImagePower.of(batch.power.cpu().numpy() / self.disc.shell_weights))
-                if self._kept is not None:
+                fitting -= len(indices)
+                if fitting >= 0:
                     self._kept.append(batch)
                 task.advance(len(indices))
         self.power = reduce(add, parts)
@@ -146,12 +151,12 @@ class _Batches(ABC, Generic[Batch]):
         return len(self.particles)
 
     def batches(self, chosen: np.ndarray | None = None) -> Iterator[Batch]:
-        """All particles in order, or those of the mask ``chosen`` (n,), in fixed blocks of the table."""
-        for number, indices in enumerate(self.particles.chunks(CHUNK)):
+        """All particles, or those of the mask ``chosen`` (n,), in fixed blocks."""
+        for number, indices in enumerate(self._blocks):
             rows = np.arange(len(indices)) if chosen is None else np.flatnonzero(chosen[indices])
             if len(rows) == 0:
                 continue
-            if self._kept is None:
+            if number >= len(self._kept):
                 yield self._load(indices[rows])
             else:
                 yield self._kept[number] if len(rows) == len(indices) else self._kept[number].select(rows)
@@ -160,6 +165,11 @@ class _Batches(ABC, Generic[Batch]):
     def mean_power(self) -> np.ndarray:
         """(radius + 1,) mean |data|² of each shell. ValueError as ``ImagePower.mean``."""
         return self.power.mean()
+
+    @staticmethod
+    def _arrange(particles: Particles) -> Int[np.ndarray, "n"]:
+        """Order in which the particles are visited."""
+        return np.arange(len(particles))
 
     @abstractmethod
     def _load(self, indices: np.ndarray) -> Batch: ...
@@ -182,10 +192,10 @@ class ImageSpectra(_Batches[Spectra]):
         Of the half-disc, in index units.
     device
         Where spectra are.
-    Device of the spectra.
-        Up to so many they are kept; beyond, each pass reads and transforms the images again. The batches are the
-        Up to this many bytes they are kept; beyond, each pass reads and transforms the images again. Batches are the
-    same in both cases.
+    keep_bytes
+        Spectra are kept up to this many bytes; each pass reads and transforms the other images again. Batches are the
+        same for any number.
+    contrasts
         (n,) factors of the particles' CTFs; None for one.
 
     Raises
@@ -201,11 +211,18 @@ class ImageSpectra(_Batches[Spectra]):
 class PosedSpectra(_Batches[Posed]):
     """All particles at given poses on a half-disc: as ``ImageSpectra``, centred, with rotations.
 
+    Particles seen from similar directions follow each other: their slices read and write the same voxels, which are
+    then in the cache.
+
     Raises
     ------
     ValueError
         As ``ImageSpectra``, or if poses are withheld.
     """
+
+    @staticmethod
+    def _arrange(particles: Particles) -> Int[np.ndarray, "n"]:
+        return order_directions(require_poses(particles)[0][:, 2])
 
     def _load(self, indices: np.ndarray) -> Posed:
         rotations, shifts = require_poses(self.particles)

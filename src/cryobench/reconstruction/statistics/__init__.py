@@ -11,6 +11,11 @@ from cryobench.reconstruction.statistics.backprojection import sum_classes as su
 from cryobench.reconstruction.statistics.backprojection import volume_bytes as volume_bytes
 from cryobench.reconstruction.statistics.class_halves import compare_halves as compare_halves
 from cryobench.reconstruction.statistics.consensus import draw_consensus as draw_consensus
+from cryobench.reconstruction.statistics.factored_sums import FactoredSums as FactoredSums
+from cryobench.reconstruction.statistics.factored_sums import Halves as Halves
+from cryobench.reconstruction.statistics.factored_sums import find_touched as find_touched
+from cryobench.reconstruction.statistics.factored_sums import patch_bytes as patch_bytes
+from cryobench.reconstruction.statistics.factored_sums import spread_touched as spread_touched
 from cryobench.reconstruction.statistics.half_sets import find_resolution as find_resolution
 from cryobench.reconstruction.statistics.half_sets import fsc_of_sums as fsc_of_sums
 from cryobench.reconstruction.statistics.half_sets import split_halves as split_halves

@@ -22,7 +22,7 @@ from cryobench.reconstruction.decoders.kernel_regression.precisions import commo
 from cryobench.reconstruction.decoders.kernel_regression.regression import (
     KernelRegression,
     KernelVolume,
-    bytes_of_bin,
+    sum_bytes,
 )
 from cryobench.reconstruction.engine import Checkpoint, Passes, RunContext
 from cryobench.reconstruction.images import bytes_to_keep, level_background
@@ -30,8 +30,8 @@ from cryobench.reconstruction.statistics import disc_of
 
 BATCH_BYTES = 3e8
 """Memory for batches of images, and of volumes at bandwidths."""
-_KEPT_AT_ONCE, _READ_AT_ONCE = 4, 8
-"""Most targets at once where images are kept, and where each pass reads them again."""
+_AT_ONCE = 16
+"""Most targets in one pass: with more, products of matrices become no faster."""
 _SIZES = ("n_bins", "n_bandwidths", "min_particles")
 
 
@@ -126,17 +126,27 @@ def plan_regression(compute: Compute, n: int, box_size: int, sizes: KernelSizes)
 
     MemoryShortage if the sums of one volume do not fit.
     """
-    each, workers = bytes_of_bin(box_size), compute.n_workers
+    each, workers = sum_bytes(box_size), compute.n_workers
+    on_cpu = compute.device == "cpu"
+
+    def one(bandwidths: int) -> float:
+        """Bytes of the sums of a volume: within a sphere on the CPU, of all bins elsewhere."""
+        return bandwidths * each * 0.6 if on_cpu else sizes.n_bins * each
+
+    def needed(bandwidths: int) -> float:
+        """Bytes of one volume: its sums, and those of its bandwidths on the whole grid, twice."""
+        return workers * (BATCH_BYTES + one(bandwidths) + 2 * bandwidths * each)
+
     left = reserve(
         compute.memory,
-        lambda bins: workers * (BATCH_BYTES + 2 * bins * each),  # twice: as much again for work arrays
-        sizes.n_bins,
-        items=f"bins of volumes of {box_size} px",
-        setting="n_bins",
+        needed,
+        sizes.n_bandwidths,
+        items=f"bandwidths of volumes of {box_size} px",
+        setting="n_bandwidths",
     )
     images = bytes_to_keep(n, disc_of(box_size), left, n_shards=workers)
-    more = int((left - images) / 2 // (workers * sizes.n_bins * each))
-    return min(1 + more, _KEPT_AT_ONCE if images > 0 else _READ_AT_ONCE), images
+    more = int((left - images) // (workers * one(sizes.n_bandwidths)))
+    return min(1 + more, _AT_ONCE), images
 
 
 def _name_arrays(arrays: Mapping[str, np.ndarray]) -> str:

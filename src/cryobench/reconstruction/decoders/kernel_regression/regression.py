@@ -46,7 +46,14 @@ from cryobench.reconstruction.decoders.kernel_regression.bandwidths import (
 from cryobench.reconstruction.decoders.kernel_regression.local_windows import LocalWindows
 from cryobench.reconstruction.engine import Passes, Rows, Sums
 from cryobench.reconstruction.images import PosedSpectra
-from cryobench.reconstruction.statistics import fsc_of_sums, signal_to_noise, volume_fsc
+from cryobench.reconstruction.statistics import (
+    FactoredSums,
+    Halves,
+    fsc_of_sums,
+    signal_to_noise,
+    spread_touched,
+    volume_fsc,
+)
 
 WINDOW_RADIUS = 20.0
 """Å, half-width of a window (published: about 20)."""
@@ -139,8 +146,8 @@ class KernelRegression:
         """Volumes from one pass over the particles."""
         layout = GridLayout(self._passes.disc.box_size, 1, "trilinear")
         group = [self._divide(target) for target in targets]
-        numerators, weights = _sum_bins(self._passes, group, self._halves, self._noise)
-        for bins, numerator, weight in zip(group, numerators, weights, strict=True):
+        sums = _sum_bandwidths(self._passes, group, self._halves, self._noise)
+        for bins, (numerator, weight) in zip(group, sums, strict=True):
             yield _regress(numerator, weight, layout, bins, self._windows, self._mask)
 
     def _divide(self, target: np.ndarray) -> Bins:
@@ -148,9 +155,43 @@ class KernelRegression:
         return divide_particles(distances, self._halves, self._sizes)
 
 
-def bytes_of_bin(box_size: int) -> float:
-    """Bytes of numerator and weight of both half-sets of one bin."""
+def sum_bytes(box_size: int) -> float:
+    """Bytes of numerator and weight of both half-sets at one bandwidth, or in one bin."""
     return 2 * 12 * float(np.prod(GridLayout(box_size, 1, "trilinear").shape))
+
+
+def insert_weighted(
+    spectra: PosedSpectra, noise: np.ndarray, tables: np.ndarray, halves: np.ndarray, members: np.ndarray
+) -> tuple[Sums, Rows]:
+    """Half-slice sums of both half-sets, as in ``FactoredSums``: numerators (v, 2, m c) and weights (v, 1, m c).
+
+    ``tables`` (m, c, b) are the weights of the bins at the c bandwidths of m targets; ``members`` (n, m) the bin of
+    each particle at each target, −1 for none. On the CPU; ``insert_bins`` with a product of the tables is the same.
+    """
+    disc, count = spectra.disc, tables.shape[0] * tables.shape[1]
+    sums = [FactoredSums(disc, n_numerators=count, n_weights=count) for _ in range(2)]
+    inverse = disc.spread(1 / noise, "cpu")
+    # The last row is for particles in no bin.
+    padded = np.concatenate([tables.swapaxes(1, 2), np.zeros((len(tables), 1, tables.shape[1]))], axis=1)
+    padded = torch.from_numpy(padded.astype(np.float32))
+    for batch in spectra.batches():
+        scaled = batch.ctf * inverse
+        own = torch.from_numpy(members[batch.indices].astype(np.int64))
+        own[own < 0] = tables.shape[2]
+        factors = torch.cat([table[bins] for table, bins in zip(padded, own.T, strict=True)], dim=1)
+        for half, target in enumerate(sums):
+            rows = torch.from_numpy(np.flatnonzero(halves[batch.indices] == half))
+            target.add(
+                scaled[rows] * batch.data[rows],
+                scaled[rows] * batch.ctf[rows],
+                batch.rotations[rows],
+                numerator_factors=factors[rows],
+                weight_factors=factors[rows],
+            )
+    return {
+        "numerator": Halves([each.numerators for each in sums]),
+        "weight": Halves([each.weights for each in sums]),
+    }, {}
 
 
 def insert_bins(
@@ -165,44 +206,63 @@ def insert_bins(
     inverse = disc.spread(1 / noise, device)
     most = max(1, int(_BATCH_BYTES / (12 * disc.box_size * (disc.box_size // 2 + 1))))
     held: list[tuple[Tensor, Tensor, Tensor]] = []
-    first = 0
+    indices: list[np.ndarray] = []
 
-    def insert(last: int) -> None:
+    def insert() -> None:
         data, weights, rotations = (torch.cat(parts) for parts in zip(*held, strict=True))
-        particle, which = np.nonzero(volumes[first:last] >= 0)
-        into = volumes[first:last][particle, which]
+        chosen = volumes[np.concatenate(indices)]
+        particle, which = np.nonzero(chosen >= 0)
+        into = chosen[particle, which]
         order = np.argsort(into, kind="stable")  # volume by volume, so that each stays in the cache
         entries = [torch.from_numpy(array[order].astype(np.int64)).to(device) for array in (particle, into)]
         factors = torch.ones(len(order), device=device)
         rest = (rotations, layout, float(disc.radius))
         body.accumulate((data, weights), (numerator, weight), (entries[0], entries[1], factors), *rest)
+        held.clear()
+        indices.clear()
 
     for batch in spectra.batches():
         scaled = batch.ctf * inverse
         held.append((disc.unpack(scaled * batch.data), disc.unpack(scaled * batch.ctf), batch.rotations))
-        last = int(batch.indices[-1]) + 1
-        if last - first >= most:
-            insert(last)
-            held.clear()
-            first = last
+        indices.append(batch.indices)
+        if sum(map(len, indices)) >= most:
+            insert()
     if held:
-        insert(len(spectra))
+        insert()
     return {"numerator": numerator, "weight": weight}, {}
 
 
-def _sum_bins(passes: Passes, group: Sequence[Bins], halves: np.ndarray, noise: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Sums (m, 2, b, z, y, x) of half-slices on the stored grid, for both half-sets and all bins of the targets."""
-    n_bins = len(group[0].edges)
-    volumes = np.stack(
-        [
-            np.where(bins.members >= 0, (2 * target + halves) * n_bins + bins.members, -1)
-            for target, bins in enumerate(group)
-        ],
-        axis=1,
-    )
-    sums, _ = passes.run(insert_bins, noise, 2 * len(group) * n_bins, own=(volumes,))
-    shape = (len(group), 2, n_bins)
-    return sums["numerator"].unflatten(0, shape), sums["weight"].unflatten(0, shape)
+def _sum_bandwidths(
+    passes: Passes, group: Sequence[Bins], halves: np.ndarray, noise: np.ndarray
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """For each target the sums (2, c, z, y, x) of half-slices on the stored grid, of both half-sets and all
+    bandwidths."""
+    members = np.stack([bins.members for bins in group], axis=1)
+    tables = np.stack([bins.weights for bins in group])
+    n_targets, n_bandwidths, n_bins = tables.shape
+    layout = GridLayout(passes.disc.box_size, 1, "trilinear")
+    if passes.device == "cpu":
+        sums, _ = passes.run(insert_weighted, noise, tables, own=(halves, members))
+        for target in range(n_targets):
+            part = slice(target * n_bandwidths, (target + 1) * n_bandwidths)
+            numerator, weight = (
+                torch.stack(
+                    [spread_touched(each[..., part], layout, passes.disc.radius) for each in sums[name].parts]
+                )
+                for name in ("numerator", "weight")
+            )
+            yield torch.view_as_complex(numerator), weight[..., 0]
+        return
+    volumes = np.where(members >= 0, (2 * np.arange(n_targets) + halves[:, None]) * n_bins + members, -1)
+    sums, _ = passes.run(insert_bins, noise, 2 * n_targets * n_bins, own=(volumes,))
+    numerators, weights = (sums[name].unflatten(0, (n_targets, 2, n_bins)) for name in ("numerator", "weight"))
+    for table, numerator, weight in zip(tables, numerators, weights, strict=True):
+        kernel = torch.from_numpy(table).float().to(numerator.device)
+        pairs = kernel @ torch.view_as_real(numerator).flatten(2)
+        yield (
+            torch.view_as_complex(pairs.unflatten(2, (*layout.shape, 2))),
+            (kernel @ weight.flatten(2)).unflatten(2, layout.shape),
+        )
 
 
 def _cut(values: Tensor, layout: GridLayout, radius: int) -> Tensor:
@@ -212,7 +272,7 @@ def _cut(values: Tensor, layout: GridLayout, radius: int) -> Tensor:
 
 
 def _full_spectra(stored: Tensor, layout: GridLayout, radius: int) -> Tensor:
-    """Sums of full slices (2, b, part, z, y, x) in the layout of ``_cut``, from stored sums of half-slices.
+    """Sums of full slices (2, c, part, z, y, x) in the layout of ``_cut``, from stored sums of half-slices.
 
     Real and imaginary part are one after the other; weights have one part.
     """
@@ -235,30 +295,22 @@ def _regress(
     windows: LocalWindows,
     mask: np.ndarray,
 ) -> KernelVolume:
-    """Choose bandwidths and assemble the volume, from stored half-slice sums (2, b, z, y, x) of the bins."""
-    device, radius = stored_numerator.device, windows.radius
-    kernel = torch.from_numpy(bins.weights).float().to(device)
+    """Choose bandwidths and assemble the volume, from stored half-slice sums (2, c, z, y, x) at each bandwidth."""
+    device, radius, count = stored_numerator.device, windows.radius, len(bins.bandwidths)
     # The half-sets' FSC contains the noise of the whole box, the volume only its part inside the mask.
-    prior = _cut(_invert_prior(stored_numerator, stored_weight, kernel[-1], layout, radius), layout, radius)
+    prior = _cut(_invert_prior(stored_numerator[:, -1], stored_weight[:, -1], layout, radius), layout, radius)
     prior = prior[None] * float((mask**2).mean())
     numerator, weight = (_full_spectra(each, layout, radius) for each in (stored_numerator, stored_weight))
-    rows = (numerator.flatten(2), weight.flatten(2))
-
-    def weighted(first: int, last: int) -> tuple[Tensor, Tensor]:
-        """F (2, k, 2, z, y, x) and W (2, k, 1, z, y, x) at some bandwidths."""
-        f, w = (kernel[first:last] @ part for part in rows)
-        return f.unflatten(2, numerator.shape[2:]), w.unflatten(2, weight.shape[2:])
-
     root = weight[:, 0].flip(0).sqrt()
     whitened = torch.where(root > 0, numerator[:, 0].flip(0) / root.clamp(min=1e-12), 0)
 
     step = max(1, int(_BLOCK_BYTES / (4 * numerator[:, 0].numel())))
-    blocks = [(first, min(first + step, len(kernel))) for first in range(0, len(kernel), step)]
-    power = [torch.zeros(len(kernel), *windows.windows, device=device) for _ in windows.bands]
+    blocks = [(first, min(first + step, count)) for first in range(0, count, step)]
+    power = [torch.zeros(count, *windows.windows, device=device) for _ in windows.bands]
     for first, last in blocks:
-        f, w = weighted(first, last)
         for half in (0, 1):
-            difference = f[half].mul_(root[half] / (w[half] + prior)).sub_(whitened[half])
+            gain = root[half] / (weight[half, first:last] + prior)
+            difference = gain.mul(numerator[half, first:last]).sub_(whitened[half])
             for band, found in zip(windows.bands, power, strict=True):
                 found[first:last] += windows.measure_power(difference, band)
     choices = [_choose(found) for found in power]
@@ -266,8 +318,8 @@ def _regress(
     voxels = [part.stop - part.start for part in windows.region]
     parts = torch.zeros(2, *voxels, device=device)
     for first, last in blocks:
-        f, w = weighted(first, last)
-        f.mul_(1 / (w[0] + w[1] + prior))
+        total = weight[0, first:last] + weight[1, first:last] + prior
+        f = numerator[:, first:last] / total
         for band, choice in zip(windows.bands, choices, strict=True):
             chosen = choice == torch.arange(first, last, device=device)[:, None, None, None]
             used = chosen.flatten(1).any(1).nonzero()[:, 0]
@@ -285,7 +337,7 @@ def _regress(
     first_half, second_half = (torch.from_numpy((windows.embed(part) * gain).astype(np.float32)) for part in parts)
     relevant = [found.amax(0) > 0 for found in power]
     medians = [
-        float(choice[within].double().median()) if within.any() else float(len(kernel) - 1)
+        float(choice[within].double().median()) if within.any() else float(count - 1)
         for choice, within in zip(choices, relevant, strict=True)
     ]
     return KernelVolume(
@@ -303,17 +355,12 @@ def _choose(power: Tensor) -> Tensor:
     return torch.where(power.amax(0) > 0, power.argmin(0), len(power) - 1)
 
 
-def _invert_prior(numerator: Tensor, weight: Tensor, kernel: Tensor, layout: GridLayout, radius: int) -> Tensor:
-    """1 / τ² (z, y, x) on the stored grid, from sums (2, b, z, y, x) and weights (b,) of the bins.
+def _invert_prior(numerator: Tensor, weight: Tensor, layout: GridLayout, radius: int) -> Tensor:
+    """1 / τ² (z, y, x) on the stored grid, from the half-sets' sums (2, z, y, x).
 
     τ² = FSC / (1 − FSC) / mean of W, of the half-sets; beyond the last shell as small as in any.
     """
-    pairs = (kernel @ torch.view_as_real(numerator).flatten(2)).unflatten(1, (*layout.shape, 2))
-    weights = (kernel @ weight.flatten(2)).unflatten(1, layout.shape)
-    f, w = (
-        friedel_symmetrise(FourierVolume(each.movedim(0, -1), layout.box_size))
-        for each in (torch.view_as_complex(pairs), weights)
-    )
+    f, w = (friedel_symmetrise(FourierVolume(each.movedim(0, -1), layout.box_size)) for each in (numerator, weight))
     mean_weight = w.shell_means().mean(-1)
     floor = w.spread_shells((_LEAST_WEIGHT * mean_weight).clamp(min=1e-30))[..., None]
     first, second = (f.values / (w.values + floor)).unbind(-1)
