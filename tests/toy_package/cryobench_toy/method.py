@@ -64,15 +64,18 @@ class ToyClasses(Method[ToySettings]):
 
 
 def _powers(spectra):
-    return {}, {"power": np.concatenate([batch.power[:, 1:].sum(1).cpu().numpy() for batch in spectra.batches()])}
+    powers = np.zeros(len(spectra))
+    for batch in spectra.batches():
+        powers[batch.indices] = batch.power[:, 1:].sum(1).cpu().numpy()
+    return {}, {"power": powers}
 
 
 def _choose(spectra, volumes, noise):
-    rows = []
+    posteriors = np.zeros((len(spectra), volumes.n_volumes), dtype=np.float32)
     for batch in spectra.batches():
         scores = score_classes(
             volumes, batch.data, batch.ctf, batch.rotations, spectra.disc, spectra.disc.radius
         ).double()
-        distances = torch.einsum("nsk,s->nk", scores, torch.from_numpy(1 / noise))
-        rows.append(torch.nn.functional.one_hot(distances.argmin(1), distances.shape[1]).float().numpy())
-    return {}, {"posteriors": np.concatenate(rows)}
+        nearest = torch.einsum("nsk,s->nk", scores, torch.from_numpy(1 / noise)).argmin(1)
+        posteriors[batch.indices, nearest.numpy()] = 1
+    return {}, {"posteriors": posteriors}

@@ -57,7 +57,7 @@ def test_every_run_has_its_blocks_tree_and_populations_and_all_have_one_chart_of
     assert len({each.key for each in pictures}) == 7
     grid, numbers = pictures[0].chart, pictures[-1].chart
     assert isinstance(grid, GridChart)
-    assert grid.shares.min() == 0
+    assert grid.fractions.min() == 0
     assert isinstance(numbers, LineChart)
     np.testing.assert_allclose(numbers.series[0].y, [0.75, 0.25])
     styles = style_runs(runs)

@@ -27,7 +27,8 @@ from cryobench.reconstruction.images import ImagePower, ImageSpectra, PosedSpect
 Sums = Mapping[str, Any]
 """Named values that can be added: tensors, arrays, numbers, ``SliceAccumulator``, ``MomentAccumulator``."""
 Rows = Mapping[str, np.ndarray]
-"""Named arrays with a row per particle of the shard."""
+"""Named arrays with a row per particle of the shard, in the order of ``batch.indices``: that of the table, in which
+batches do not come."""
 Work = Callable[..., tuple[Sums, Rows]]
 """``work(spectra, *shared, *own)`` on one shard: returns sums, and rows per particle.
 
