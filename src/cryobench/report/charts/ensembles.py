@@ -48,7 +48,9 @@ def draw_ensembles(runs: Sequence[Run]) -> list[Picture]:
             pictures.append(_draw_populations(run, each))
     series = [Series(run.slug, *count_numbers(each.numbers)) for run, each in found if len(each.numbers)]
     if series:
-        chart = LineChart(Axis("species", whole=True), Axis("fraction of halves", 0, 1.03), series, shape="points")
+        ends = np.concatenate([each.x for each in series])
+        species = Axis("species", float(ends.min()) - 0.5, float(ends.max()) + 0.5, whole=True)
+        chart = LineChart(species, Axis("fraction of halves", 0, 1.03), series, shape="points")
         pictures.append(Picture("species-numbers", "findings", GROUP, chart, _NUMBERS))
     return pictures
 
@@ -58,7 +60,8 @@ def _draw_populations(run: Run, found: CoAssignment) -> Picture:
     low, high = np.asarray(found.intervals, dtype=np.float64).T
     names = [f"species {number}" for number in range(len(populations))]
     series = Series(run.slug, populations, np.arange(len(names), dtype=np.float64), low, high)
-    chart = DotChart(Axis("fraction of the particles", 0), names, [series])
+    largest = max(float(np.nanmax(high, initial=0)), float(populations.max()))
+    chart = DotChart(Axis("fraction of the particles", 0, 1.05 * largest), names, [series])
     words = f"{run.label}: populations of species."
     return Picture(f"species-{run.slug}", "findings", GROUP, chart, words, run.slug, _POPULATIONS)
 

@@ -150,6 +150,10 @@ def say_interval(series: Sequence[Series]) -> dict[str, tuple[str, str]]:
     return {"low": ("from", NUMBER), "high": ("to", NUMBER)} if any(each.low is not None for each in series) else {}
 
 
+_FEW = 20
+"""Extent of an axis of whole numbers up to which each has a tick."""
+
+
 def encode(field: str, axis: Axis, extent: Sequence[float] | np.ndarray = (), **options: Any) -> Spec:
     """Encoding of a numeric field along an axis; ``extent`` are numbers that a circular axis must show."""
     scale: Spec = {"zero": False, "nice": axis.low is None and axis.high is None}
@@ -169,6 +173,9 @@ def encode(field: str, axis: Axis, extent: Sequence[float] | np.ndarray = (), **
         shown["values"] = np.arange(np.ceil(min(ends) / 90) * 90, max(ends) + 1, 90).tolist()
     elif axis.whole:
         shown |= {"tickMinStep": 1, "format": "d"}
+        if len(ends) > 1 and max(ends) - min(ends) <= _FEW:
+            # The least step alone does not keep Vega from halves where there are few numbers.
+            shown["values"] = np.arange(np.ceil(min(ends)), max(ends) + 1e-6).tolist()
     return {"field": field, "type": "quantitative", "title": axis.title, "scale": scale, "axis": {**shown, **options}}
 
 
