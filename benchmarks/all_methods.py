@@ -24,15 +24,17 @@ from machine import describe_machine
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "methods.md"
-HEAD = """## All of them on all recipes
+HEAD = """### All of them on all recipes
 `python benchmarks/all_methods.py --write` fills these tables: presets `laptop` and `lite`, seed 1, the molecules
 of the recipes. A cell that is `missing` has not been computed yet; `-` is a score that has no meaning there.
 """
+_PERCENT = 2.0
+"""Value from which a score is shown with one decimal."""
 BEGIN, END = "<!-- made by benchmarks/all_methods.py: begin -->", "<!-- made by benchmarks/all_methods.py: end -->"
 SHOWN = {
     "deviation-fsc-auc-normalised-masked": "Deviation FSC-AUC, normalised, in the mask (1 is best, consensus 0)",
     "fsc-auc-masked": "FSC-AUC in the mask, cycles/px",
-    "neighbourhood-similarity-area": "Neighbourhood similarity, mean over radii",
+    "neighbourhood-similarity-area": "Neighbourhood similarity, mean over radii, %",
     "imbalance-latent-to-truth": "Information imbalance, latent to truth (0 is best, 1 is no knowledge)",
     "rotation-error-median": "Rotation error of poses found, median, degrees (132 is no knowledge)",
 }
@@ -72,11 +74,15 @@ def write_tables(cells: Cells, recipes: Sequence[str], methods: Sequence[str]) -
         method: f"`{method}`" + (" (own poses)" if get_method(method).poses == "estimated" else "")
         for method in methods
     }
+    begun = [method for method in methods if any(cells.get(recipe, method) for recipe in recipes)]
     for key, title in SHOWN.items():
-        rows = [[names[method], *(_show(cells.get(recipe, method), key) for recipe in recipes)] for method in methods]
-        parts.append(f"**{title}**\n\n{markdown_table(['', *recipes], rows)}")
-    rows = [[names[method], *(_show_cost(cells.get(recipe, method)) for recipe in recipes)] for method in methods]
+        rows = [[names[method], *(_show(cells.get(recipe, method), key) for recipe in recipes)] for method in begun]
+        if any(set(row[1:]) - {"missing", "-"} for row in rows):
+            parts.append(f"**{title}**\n\n{markdown_table(['', *recipes], rows)}")
+    rows = [[names[method], *(_show_cost(cells.get(recipe, method)) for recipe in recipes)] for method in begun]
     parts.append(f"**CPU time and peak memory**\n\n{markdown_table(['', *recipes], rows)}")
+    if len(begun) < len(methods):
+        parts.append("Not computed yet: " + ", ".join(names[each] for each in methods if each not in begun) + ".")
     return "\n\n".join(parts)
 
 
@@ -86,7 +92,9 @@ def _show(cell: Cell | None, key: str) -> str:
     if key not in cell["scores"]:
         return "-"
     value, low, high = cell["scores"][key]
-    return f"{value:.3f}" if low is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    decimals = 3 if abs(value) < _PERCENT else 1
+    words = [f"{each:.{decimals}f}" for each in (value, low, high) if each is not None]
+    return words[0] if low is None else f"{words[0]} [{words[1]}, {words[2]}]"
 
 
 def _show_cost(cell: Cell | None) -> str:
