@@ -77,7 +77,7 @@ def test_the_arm_moves_and_the_body_hardly(found):
 @pytest.mark.slow
 def test_composition_is_mimicked_and_said():
     found = run(hinged_dataset(vanishing=True))
-    assert any("Density comes and goes" in note for note in found.notes)
+    assert any("Deformation conserves density" in note for note in found.notes)
 
 
 def test_without_a_mask_one_is_drawn_and_said():

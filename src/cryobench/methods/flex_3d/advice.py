@@ -15,8 +15,9 @@ _STIRRED = 0.25
 _JELLY, _GROWN = 0.15, 0.15
 _TAIL = 0.25
 """Tail of the half-set FSC; a tight mask alone gives less."""
-_COMING, _SIGNIFICANT = 0.2, 4.0
-"""Standard deviation of a part's density, and its variance in standard errors; with motion only, 0.06 and 2."""
+_COMING, _SIGNIFICANT = 0.3, 4.0
+"""Standard deviation of a part's density, and its variance in standard errors: 0.06 and 2 after motion that the mesh
+follows, up to 0.23 after coarse or short training on it."""
 
 
 def advise(
