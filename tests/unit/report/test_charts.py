@@ -16,8 +16,7 @@ from cryobench.report.charts import (
     PlaneChart,
     collect_charts,
 )
-from cryobench.report.charts.classes import order_confusion
-from cryobench.report.charts.composition import draw_composition
+from cryobench.report.charts.classes import draw_composition, order_confusion
 from cryobench.report.charts.latents import draw_imbalance, imbalance_table
 from cryobench.report.charts.poses import draw_rotations, draw_shifts
 from cryobench.report.charts.scores import draw_forest

@@ -1,4 +1,4 @@
-"""Charts of classes: confusion with the true states, and recovered populations."""
+"""Charts of classes: confusion with the true states, recovered populations, occupancy errors of components."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,26 @@ import pandas as pd
 from cryobench.data import Dataset
 from cryobench.metrics.labels.agreement import Labels
 from cryobench.metrics.labels.populations import Populations
-from cryobench.report.charts.kinds import Axis, GridChart, LineChart, Picture, Reference, Series
-from cryobench.report.runs.tables import Run, by_run, column_of, curve_of, gather_curve
+from cryobench.report.charts.kinds import (
+    Axis,
+    DotChart,
+    GridChart,
+    LineChart,
+    Picture,
+    Reference,
+    Series,
+    shown_limits,
+)
+from cryobench.report.runs.tables import Run, by_run, column_of, curve_of, gather_curve, gather_items
 
+MOST_COMPONENTS = 60
+"""Components drawn, those with the largest errors; the table has all."""
+_COMPOSITION = (
+    "Occupancy error of each component: difference between the occupancy expected from a particle's class and that "
+    "of its true state, mean over particles. 0 is perfect; the grey tick is chance (shuffled labels). Confusing "
+    "states that differ in one small part costs little. Occupancies come from classes, not from density: a "
+    "component missing from the volume of the correct class is not detected here."
+)
 _CONFUSION = (
     "Rows are true states; columns are classes, ordered by the state each is matched to (one to one, maximising the "
     "particles that agree), unmatched classes last. A perfect classification is a bright diagonal; a bright column "
@@ -81,3 +98,30 @@ def draw_populations(runs: Sequence[Run]) -> list[Picture]:
         Axis("true state", whole=True), Axis("population / fraction of particles", 0), series, [reference], "points"
     )
     return [Picture("populations", "classes", "Populations of states", chart, _POPULATIONS)]
+
+
+def draw_composition(runs: Sequence[Run]) -> list[Picture]:
+    """Dot chart with one row per component whose occupancy differs between states."""
+    table = gather_items(runs, "occupancy-error")
+    if table.empty:
+        return []
+    errors: dict[str, float] = {}
+    chances: dict[str, float] = {}
+    for row in table.to_dict("records"):
+        name = str(row["component"])
+        errors[name] = max(errors.get(name, 0.0), float(row["value"]))
+        chances[name] = max(chances.get(name, 0.0), float(row["chance"]))
+    shown = sorted(errors, key=lambda name: -errors[name])[:MOST_COMPONENTS]
+    names = [name for name in errors if name in shown]
+    table = pd.DataFrame(table.loc[table["component"].isin(names)])
+    series = [
+        Series(
+            slug, column_of(rows, "value"), np.array([names.index(name) for name in rows["component"]], dtype=float)
+        )
+        for slug, rows in by_run(table)
+    ]
+    chance = np.array([chances[name] for name in names])
+    references = [Reference("chance", chance, np.arange(len(names), dtype=np.float64))]
+    high = shown_limits(np.r_[column_of(table, "value"), chance], low=0, high=0.05)[1] * 1.05
+    chart = DotChart(Axis("occupancy error", -0.02 * high, high), [str(name) for name in names], series, references)
+    return [Picture("composition", "classes", "Composition", chart, _COMPOSITION)]

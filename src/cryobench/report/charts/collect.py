@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from cryobench.data import Dataset
-from cryobench.report.charts.classes import draw_confusion, draw_populations
-from cryobench.report.charts.composition import draw_composition
+from cryobench.report.charts.classes import draw_composition, draw_confusion, draw_populations
 from cryobench.report.charts.ensembles import draw_ensembles
 from cryobench.report.charts.findings import (
     draw_controls,
