@@ -35,6 +35,7 @@ class ClassificationEnsemble(Method[ClassificationEnsembleSettings]):
     name = "3d-class-ensemble"
     poses = "estimated"
     permutes = False
+    compared_on = 240
     Settings = ClassificationEnsembleSettings
     presets: ClassVar[Mapping[str, Preset]] = {
         "paper": Preset(

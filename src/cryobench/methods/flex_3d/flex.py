@@ -57,6 +57,7 @@ class Flex3D(Method[Flex3DSettings]):
     poses = "given"
     trains = True
     repeats = 0.4
+    compared_on = 360
     Settings = Flex3DSettings
     presets: ClassVar[Mapping[str, Preset]] = {
         "paper": Preset("CryoBench, arXiv:2408.05526, with the program's defaults: K = 2, 20 cells, 16 epochs."),

@@ -42,6 +42,7 @@ class OpusDsd(Method[OpusDsdSettings]):
     precisions = ("float32", "bfloat16")
     trains = True
     repeats = 0.05
+    compared_on = 240
     Settings = OpusDsdSettings
     presets: ClassVar[Mapping[str, Preset]] = {
         "paper": Preset(
