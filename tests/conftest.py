@@ -14,6 +14,7 @@ import torch
 from jaxtyping import install_import_hook
 from threadpoolctl import threadpool_limits
 
+_REPORT = Path(__file__).parent / "unit" / "report"
 _UNCHECKED = (
     "cryobench.imaging.kernels",
     "cryobench.cli",
@@ -79,8 +80,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests with Dask workers come first: one process of pytest-xdist has them all, and starts the workers once."""
+    """Tests with Dask workers come first: one process of pytest-xdist has them all, and starts the workers once.
+
+    They also run every method. So that not two processes compile the same kernels at the same time, tests of the
+    report, which need almost none, are in the middle: there the second of two processes starts.
+    """
     items.sort(key=lambda item: "two_workers" not in getattr(item, "fixturenames", ()))
+    report = [item for item in items if item.path.is_relative_to(_REPORT)]
+    others = [item for item in items if not item.path.is_relative_to(_REPORT)]
+    middle = len(items) // 2
+    items[:] = others[:middle] + report + others[middle:]
 
 
 @pytest.fixture(scope="session")
