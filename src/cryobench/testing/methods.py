@@ -244,7 +244,9 @@ def _background_is_ignored(case: MethodCase) -> None:
     images = particles.images.read(np.arange(len(particles)))
     lifted = dataclasses.replace(particles, images=ArrayImages(images + np.float32(images.std())))
     again = case.reconstruct(case.compared, particles=lifted)
-    assert_alike(case.compared_answer, again, "a constant background", least=0.9)
+    # Results that depend little on chance agree closely also on few particles.
+    least = 0.97 if case.compared is case.dataset else 0.9
+    assert_alike(case.compared_answer, again, "a constant background", least=least)
 
 
 def _permutes_with_particles(case: MethodCase) -> None:
