@@ -23,8 +23,6 @@ Cells do not know the settings of jobs: give others another --cells and --work.
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -33,7 +31,7 @@ import numpy as np
 
 from cells import Cell, Cells, markdown_table
 from cryobench.data import CoAssignment, Convergence, Dataset, Reconstruction
-from cryobench.io.store import load_dataset, load_reconstruction, read_run_record
+from cryobench.io.store import load_reconstruction, read_run_record
 from cryobench.metrics.evaluate import score
 from cryobench.metrics.labels.agreement import compare_labels
 from cryobench.metrics.poses.errors import pose_error
@@ -41,10 +39,9 @@ from cryobench.report.charts.kinds import Axis, LineChart, Series
 from cryobench.report.figures.draw import draw_on_paper, save_svg
 from cryobench.report.runs.styles import RunStyle
 from machine import describe_machine
+from mixtures import add_options, make_mixture, run_method, show_seeds
 
 JOB = "3d-class-ab-initio"
-EXTENT = 576.0
-"""Å, side of the images of the recipe."""
 METHODS = ("one job", "ensemble", "ensemble-M", "one-shot", "cryodrgn2", "cryodrgn-ai")
 STYLES = {
     "one job": RunStyle("one job, K = M", "#997700", "dot", "x"),
@@ -54,6 +51,8 @@ STYLES = {
     "cryodrgn2": RunStyle("cryodrgn2", "#009E73", "solid", "diamond"),
     "cryodrgn-ai": RunStyle("cryodrgn-ai", "#AA4499", "solid", "triangle-up"),
 }
+DIGITS = {"species": 0, "visits": 0, "rotation": 1, "cpu": 1}
+"""Decimals of a score, where not three."""
 SHOWN = {
     "accuracy": "label accuracy",
     "ari": "adjusted Rand index",
@@ -63,34 +62,6 @@ SHOWN = {
     "visits": "visits of an image",
     "cpu": "CPU / min",
 }
-
-
-def make_dataset(folder: Path, species: int, options: argparse.Namespace) -> Dataset:
-    """The mixture; what is there is kept."""
-    if not (folder / "dataset.json").exists():
-        pixel = EXTENT / options.box
-        settings = {"box_size": options.box, "pixel_size": pixel, "resolution": pixel, "n_structures": species}
-        settings |= {"images_per_structure": options.images // species}
-        command = [sys.executable, "-m", "cryobench", "simulate", "tomotwin-100", "-o", str(folder)]
-        command += ["--preset", "lite", "--snr", str(options.snr), "--seed", "0"]
-        command += [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return load_dataset(folder)
-
-
-def run(
-    method: str, dataset: Path, folder: Path, seed: int, settings: dict[str, object], options: argparse.Namespace
-) -> None:
-    """A method by the command line; a finished run is kept, an interrupted one resumes."""
-    command = [sys.executable, "-m", "cryobench", "run", method, str(dataset), "-o", str(folder)]
-    command += ["--preset", options.preset, "--seed", str(seed), "--device", options.device]
-    command += ["--scheduler", options.scheduler] if options.scheduler else ["--workers", str(options.workers)]
-    command += [part for key, value in settings.items() for part in ("--set", f"{key}={json.dumps(value)}")]
-    log = folder.with_suffix(".log")
-    with log.open("w") as file:
-        done = subprocess.run(command, stdout=file, stderr=file)
-    if done.returncode:
-        raise SystemExit(f"{method} failed, see {log}:\n{log.read_text()[-2000:]}")
 
 
 def describe(found: Reconstruction, dataset: Dataset, folder: Path) -> Cell:
@@ -127,7 +98,7 @@ def describe(found: Reconstruction, dataset: Dataset, folder: Path) -> Cell:
 def make_cell(method: str, species: int, seed: int, options: argparse.Namespace, work: Path) -> Cell:
     """The cell of a method on so many species."""
     data = work / f"data-{species}"
-    dataset = make_dataset(data, species, options)
+    dataset = make_mixture(data, species, options.images, options.box, options.snr)
     job = dict(each.partition("=")[::2] for each in options.job)
     jobs = {key: json.loads(value) for key, value in job.items()}
     folder = work / f"{method.replace(' ', '-')}-{species}-{seed}"
@@ -143,28 +114,19 @@ def make_cell(method: str, species: int, seed: int, options: argparse.Namespace,
         }
         if method == "ensemble-M":
             settings["n_species"] = species
-        run("3d-class-ensemble", data, folder, seed, settings, options)
+        run_method("3d-class-ensemble", data, folder, seed, settings, options)
     elif method in ("one job", "one-shot"):
         n_starts = 1
         if method == "one-shot":
             total, one = load_reconstruction(work / f"ensemble-{species}-{seed}").model["visits"]
             n_starts = max(1, round(float(total) / float(one)))
         settings = {"n_classes": species, "n_starts": n_starts, "box": options.crop, **jobs}
-        run(JOB, data, folder, seed, settings, options)
+        run_method(JOB, data, folder, seed, settings, options)
     else:
         changes = dict(each.partition("=")[::2] for each in options.network)
-        run(method, data, folder, seed, {key: json.loads(value) for key, value in changes.items()}, options)
+        network = {key: json.loads(value) for key, value in changes.items()}
+        run_method(method, data, folder, seed, network, options)
     return describe(load_reconstruction(folder), dataset, folder)
-
-
-def show(cells: list[Cell], key: str) -> str:
-    """Mean over the seeds, and the smallest and largest."""
-    values = [float(cell[key]) for cell in cells if key in cell]
-    if not values:
-        return ""
-    digits = 0 if key in ("species", "visits") else 1 if key in ("rotation", "cpu") else 3
-    text = f"{np.mean(values):.{digits}f}"
-    return text if len(values) == 1 else f"{text} [{min(values):.{digits}f}, {max(values):.{digits}f}]"
 
 
 def draw(found: dict[tuple[str, int], list[Cell]], folder: Path) -> None:
@@ -193,7 +155,6 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--box", type=int, default=64)
     parser.add_argument("--crop", type=int, help="box to which classifications crop the images")
-    parser.add_argument("--snr", type=float, default=0.1)
     parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=METHODS)
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--trees", type=int, default=12)
@@ -203,14 +164,9 @@ def main() -> None:
     parser.add_argument("--refinement", type=int, default=50, help="iterations of the last refinement")
     parser.add_argument("--job", nargs="*", default=[], help="settings of every classification")
     parser.add_argument("--network", nargs="*", default=[], help="settings of the networks")
-    parser.add_argument("--preset", default="laptop", help="preset of all methods")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--scheduler", help="address of a Dask scheduler, instead of workers")
-    parser.add_argument("--work", type=Path, help="folder that keeps data and runs, instead of a temporary one")
     parser.add_argument("--cells", type=Path, default=Path(__file__).parent / "results/how_many_structures.json")
     parser.add_argument("--figures", type=Path, help="folder of the figures")
-    parser.add_argument("--table", action="store_true", help="only print existing cells")
+    add_options(parser)
     options = parser.parse_args()
     print(describe_machine())
     cells = Cells(options.cells)
@@ -231,7 +187,7 @@ def main() -> None:
                     if (cell := cells.get(*key)) is not None:
                         found.setdefault((method, species), []).append(cell)
     rows = [
-        [str(species), STYLES[method].label, *(show(each, key) for key in SHOWN)]
+        [str(species), STYLES[method].label, *(show_seeds(each, key, DIGITS.get(key, 3)) for key in SHOWN)]
         for (method, species), each in sorted(found.items(), key=lambda item: (item[0][1], METHODS.index(item[0][0])))
     ]
     print(markdown_table(["species", "method", *SHOWN.values()], rows))

@@ -1,4 +1,4 @@
-"""Forecast of the duration of long work, measured on its first steps and shown once."""
+"""Forecast of the duration of long work, measured on its first steps; shown again where later ones take longer."""
 
 import time
 
@@ -6,10 +6,14 @@ from cryobench._progress import Progress, find_advice
 
 LONG = 600.0
 """Seconds above which a forecast is shown."""
+_STRETCH = 60.0
+"""Least seconds of steps on which a later forecast is measured."""
+_WORSE = 1.5
+"""Factor on the time left above which it is shown again."""
 
 
 class Forecast:
-    """Timer of steps of equal work.
+    """Timer of steps of about equal work.
 
     Parameters
     ----------
@@ -25,7 +29,7 @@ class Forecast:
         self._label, self._total, self._progress, self._measured = label, total, progress, measured
         self._began: float | None = None
         self._first = 0
-        self._said = False
+        self._end: float | None = None
 
     def look(self, done: int) -> None:
         """Called after a step, with the number of steps done. The first, which compiles, is not counted."""
@@ -33,13 +37,21 @@ class Forecast:
         if self._began is None:
             self._first, self._began = done, now
             return
-        if self._said or done == self._first or now - self._began < self._measured:
+        if done == self._first or now - self._began < self._measured:
             return
-        self._said = True
-        seconds = (now - self._began) / (done - self._first) * (self._total - done)
-        if seconds > LONG:
-            said = (
-                f"{self._label}: about {seconds / 60:.0f} minutes left, measured on the first steps. Finished work is"
-                " kept: after an interruption the same command resumes."
+        left = (now - self._began) / (done - self._first) * (self._total - done)
+        self._first, self._began, self._measured = done, now, _STRETCH
+        if self._end is None:
+            self._end = now + left
+            self._say(
+                left,
+                "measured on the first steps. Finished work is kept: after an interruption the same command resumes."
+                f" {find_advice(self._progress)}",
             )
-            self._progress.note(f"{said} {find_advice(self._progress)}".rstrip())
+        elif left > _WORSE * (self._end - now):
+            self._end = now + left
+            self._say(left, "as later steps take longer than the first.")
+
+    def _say(self, left: float, why: str) -> None:
+        if left > LONG:
+            self._progress.note(f"{self._label}: about {left / 60:.0f} minutes left, {why}".rstrip())
