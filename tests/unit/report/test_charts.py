@@ -8,15 +8,9 @@ import pandas as pd
 import pytest
 
 from cryobench.data import CollectiveVariable, Reconstruction, RunRecord, Score, Scores
-from cryobench.report.charts import (
-    DensityChart,
-    DotChart,
-    GridChart,
-    LineChart,
-    PlaneChart,
-    collect_charts,
-)
 from cryobench.report.charts.classes import draw_composition, order_confusion
+from cryobench.report.charts.collect import collect_charts
+from cryobench.report.charts.kinds import DensityChart, DotChart, GridChart, LineChart, PlaneChart
 from cryobench.report.charts.latents import draw_imbalance, imbalance_table
 from cryobench.report.charts.poses import draw_rotations, draw_shifts
 from cryobench.report.charts.scores import draw_forest

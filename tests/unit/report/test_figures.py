@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from cryobench._progress import Silent
-from cryobench.report.charts import Axis, BarChart, Bundle, LineChart, Reference, Series
 from cryobench.report.charts.dataset import draw_card
+from cryobench.report.charts.kinds import Axis, BarChart, Bundle, LineChart, Reference, Series
 from cryobench.report.figures import draw_on_page, draw_on_paper, draw_slices, to_svg
 from cryobench.report.figures.draw import save_svg
 from cryobench.report.figures.montage import Cell, Montage

@@ -7,7 +7,7 @@ import pandas as pd
 
 from cryobench.report import figures
 from cryobench.report.card.contents import Card
-from cryobench.report.charts import Chart
+from cryobench.report.charts.kinds import Chart
 from cryobench.report.colours import tint
 from cryobench.report.pages.card_pictures import captions, label_state
 from cryobench.report.pages.downloads import Figure

@@ -10,7 +10,8 @@ from cryobench.data import Dataset, Reconstruction, Scores
 from cryobench.metrics.display import order_scores
 from cryobench.report.axes import TruthAxis, choose_truth_axis
 from cryobench.report.card.contents import Card, collect_card
-from cryobench.report.charts import Picture, collect_charts
+from cryobench.report.charts.collect import collect_charts
+from cryobench.report.charts.kinds import Picture
 from cryobench.report.charts.scores import Cost, gather_costs
 from cryobench.report.findings.gather import Findings, gather_findings
 from cryobench.report.findings.series import SeriesView, view_series
