@@ -15,9 +15,9 @@ import pytest
 from cryobench._progress import Silent
 from cryobench.report.charts.dataset import draw_card
 from cryobench.report.charts.kinds import Axis, BarChart, Bundle, LineChart, Reference, Series
-from cryobench.report.figures import draw_on_page, draw_on_paper, draw_slices, to_svg
-from cryobench.report.figures.draw import save_svg
+from cryobench.report.figures.draw import draw_on_page, draw_on_paper, save_svg, to_svg
 from cryobench.report.figures.montage import Cell, Montage
+from cryobench.report.figures.pictures import draw_slices
 from cryobench.report.figures.vega import PAGE, PAPER, encode, table
 from cryobench.report.pages.contents import Contents, collect_contents
 from cryobench.report.pages.downloads import draw_figures

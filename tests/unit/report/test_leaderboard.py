@@ -97,7 +97,7 @@ def test_every_score_of_a_metric_is_on_its_board(contents):
     assert "cost" not in boards  # nobody scored it
     assert boards["per-image-fsc"].n_scores == 8
     assert boards["poses"].n_scores == 2
-    assert boards["labels"].question.endswith("?")
+    assert boards["labels"].metric.question.endswith("?")
     assert boards["populations"].ignoring_identity == ("Error of state populations",)
     count = sum(board.n_scores for board in boards.values())
     assert count == len(contents.score_names)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from cryobench.report import figures
 from cryobench.report.card.contents import Card
 from cryobench.report.charts.kinds import Chart
 from cryobench.report.colours import tint
+from cryobench.report.figures import draw, pictures
 from cryobench.report.pages.card_pictures import captions, label_state
 from cryobench.report.pages.downloads import Figure
 
@@ -29,14 +29,14 @@ def draw_figures(card: Card, charts: Mapping[str, Chart]) -> Iterator[tuple[str,
     if card.views:
         tinted = [tint(picture, colour) for picture, colour in zip(card.pictures, card.colours, strict=True)]
         words = [(label_state(card, view), captions(view)[-1]) for view in card.views]
-        yield "gallery", figures.draw_gallery(tinted, words)
-    yield "particles", figures.draw_particles(card.examples)
+        yield "gallery", pictures.draw_gallery(tinted, words)
+    yield "particles", pictures.draw_particles(card.examples)
     for name, panels, columns in _PANELS:
         known = [chart for key, chart in charts.items() if key in panels or key.split("-")[0] in panels]
         if len(known) > 1:
-            yield name, figures.beside(known, {}, columns=min(columns, len(known)))
+            yield name, draw.beside(known, {}, columns=min(columns, len(known)))
         elif known:
-            yield name, figures.draw_on_paper(known[0], {})
+            yield name, draw.draw_on_paper(known[0], {})
 
 
 def write_tables(card: Card, folder: Path) -> list[tuple[str, str]]:

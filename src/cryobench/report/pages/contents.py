@@ -13,6 +13,7 @@ from cryobench.report.card.contents import Card, collect_card
 from cryobench.report.charts.collect import collect_charts
 from cryobench.report.charts.kinds import Picture
 from cryobench.report.charts.scores import Cost, gather_costs
+from cryobench.report.colours import NEUTRAL
 from cryobench.report.findings.gather import Findings, gather_findings
 from cryobench.report.findings.series import SeriesView, view_series
 from cryobench.report.runs import tables
@@ -73,6 +74,10 @@ class Contents:
     def label_of(self, slug: str) -> str:
         """Label of a volume: the run's, or "true volume"."""
         return "true volume" if slug == TRUTH else self.styles[slug].label
+
+    def colour_of(self, slug: str) -> str:
+        """Colour of a volume: the run's, or grey for the true one."""
+        return NEUTRAL if slug == TRUTH else self.styles[slug].colour
 
     def pictures_of(self, section: str) -> dict[str, list[Picture]]:
         """Pictures of a section of the page, by group."""
