@@ -30,15 +30,11 @@ RECORDED = {
 """Score -> entry of the recorded cost and the factor it is multiplied by."""
 
 KINDS = (
-    ScoreKind("wall-time", "Wall time", "s", "lower", 0.0, float("inf"), ignores_identity=True, main=True),
-    ScoreKind("cpu-time", "CPU time", "s", "lower", 0.0, float("inf"), ignores_identity=True),
-    ScoreKind("gpu-time", "GPU time", "s", "lower", 0.0, float("inf"), ignores_identity=True),
-    ScoreKind(
-        "peak-memory", "Peak memory", "GiB", "lower", 0.0, float("inf"), ignores_identity=True, main=True, decimals=2
-    ),
-    ScoreKind(
-        "peak-gpu-memory", "Peak GPU memory", "GiB", "lower", 0.0, float("inf"), ignores_identity=True, decimals=2
-    ),
+    ScoreKind("wall-time", "Wall time", "s", "lower", ignores_identity=True, main=True),
+    ScoreKind("cpu-time", "CPU time", "s", "lower", ignores_identity=True),
+    ScoreKind("gpu-time", "GPU time", "s", "lower", ignores_identity=True),
+    ScoreKind("peak-memory", "Peak memory", "GiB", "lower", ignores_identity=True, main=True, decimals=2),
+    ScoreKind("peak-gpu-memory", "Peak GPU memory", "GiB", "lower", ignores_identity=True, decimals=2),
 )
 
 

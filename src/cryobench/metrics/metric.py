@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, TypeVar
 import numpy as np
 
 from cryobench._progress import Progress, Silent
-from cryobench.data import Dataset, Reconstruction, RunRecord, Scores
+from cryobench.data import Dataset, GroundTruth, Reconstruction, RunRecord, Scores
 
 Need = Literal[
     "volumes",
@@ -39,12 +39,12 @@ class ScoreKind:
     """Key in ``Scores``, such as "fsc-auc"."""
     label: str
     """As printed in tables and axes."""
-    unit: str
+    unit: str = ""
     """"Å", "cycles/px" or "" for a pure number."""
-    better: Literal["higher", "lower"]
-    low: float
+    better: Literal["higher", "lower"] = "higher"
+    low: float = 0.0
     """Smallest value possible."""
-    high: float
+    high: float = float("inf")
     """Largest value possible; infinity if there is no bound."""
     statistic: Literal["mean", "median"] = "mean"
     """How values of the items (query particles) are reduced to one."""
@@ -169,6 +169,14 @@ class Metric(ABC):
             }
         )
         return f"needs {' and '.join(missing)}, which {_who_lacks(missing)}" if missing else None
+
+    def require(self, reconstruction: Reconstruction, dataset: Dataset) -> GroundTruth:
+        """Truth of a data set on which this can be measured. ValueError with the reason if it cannot."""
+        missing = self.explain_missing(reconstruction, dataset)
+        if missing is not None or dataset.truth is None:
+            raise ValueError(f"{self.name} of {reconstruction.name} cannot be measured: it {missing}.")
+        check_particles(reconstruction, dataset)
+        return dataset.truth
 
     @abstractmethod
     def measure(

@@ -35,7 +35,7 @@ from cryobench.metrics.latents.latent_spaces import (
     find_latent,
     turn_to_circle,
 )
-from cryobench.metrics.metric import Metric, ScoreKind, check_particles, described, shown
+from cryobench.metrics.metric import Metric, ScoreKind, described, shown
 from cryobench.metrics.resampling import centred_interval, resample_means
 from cryobench.rng import stream
 
@@ -154,17 +154,11 @@ class DecodabilityMetric(Metric):
     label = "Decodability of collective variables"
     scores = (
         ScoreKind(
-            "decodability-knn",
-            "Decodability, nearest neighbours (R²)",
-            "",
-            "higher",
-            -np.inf,
-            1.0,
-            short="Decodability (R²)",
-            main=True,
+            "decodability-knn", "Decodability, nearest neighbours (R²)", low=-np.inf, high=1.0,
+            short="Decodability (R²)", main=True,
         ),
-        ScoreKind("decodability-linear", "Decodability, linear (R²)", "", "higher", -np.inf, 1.0),
-    )
+        ScoreKind("decodability-linear", "Decodability, linear (R²)", low=-np.inf, high=1.0),
+    )  # fmt: skip
     version = 2
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
@@ -190,11 +184,8 @@ class DecodabilityMetric(Metric):
         self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
     ) -> Scores:
         """Scores as of ``decodability``; curve "decodability" has R² of each variable, with intervals."""
-        missing = self.explain_missing(reconstruction, dataset)
-        latent, truth = find_latent(reconstruction), dataset.truth
-        if missing is not None or latent is None or truth is None:
-            raise ValueError(f"{reconstruction.name} {missing}.")
-        check_particles(reconstruction, dataset)
+        truth, latent = self.require(reconstruction, dataset), find_latent(reconstruction)
+        assert latent is not None  # one of the needs
         variables = choose_variables(truth.variables)
         known = np.flatnonzero(_find_known(variables))
         placed = np.asarray(np.isfinite(latent.coordinates).all(axis=1))

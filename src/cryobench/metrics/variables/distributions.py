@@ -57,26 +57,12 @@ class Distributions(Metric):
     label = "Distributions along collective variables"
     scores = (
         ScoreKind(
-            "distribution-error",
-            "Distribution along variables, error",
-            "",
-            "lower",
-            0.0,
-            float("inf"),
-            short="Distribution error",
-            main=True,
+            "distribution-error", "Distribution along variables, error", better="lower",
+            short="Distribution error", main=True,
         ),
-        ScoreKind(
-            "distribution-kl",
-            "Distribution along variables, KL divergence",
-            "nat",
-            "lower",
-            0.0,
-            float("inf"),
-            decimals=2,
-        ),
-        ScoreKind("free-energy-error", "Free-energy profile error", "kT", "lower", 0.0, float("inf"), decimals=2),
-    )
+        ScoreKind("distribution-kl", "Distribution along variables, KL divergence", "nat", "lower", decimals=2),
+        ScoreKind("free-energy-error", "Free-energy profile error", "kT", "lower", decimals=2),
+    )  # fmt: skip
     version = 2
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
@@ -105,11 +91,9 @@ class Distributions(Metric):
         Curve "profiles": variable, low, high (bin), true, recovered (particles), and the two free energies in kT,
         NaN where the bin holds too few true particles.
         """
-        missing = self.explain_missing(reconstruction, dataset)
-        if missing is not None or dataset.truth is None:
-            raise ValueError(f"distributions of {reconstruction.name} cannot be measured: it {missing}.")
-        usable = _usable(reconstruction, dataset)
-        variables = _varying(dataset.truth.variables, usable)
+        truth, usable = self.require(reconstruction, dataset), _usable(reconstruction, dataset)
+        variables = _varying(truth.variables, usable)
+        has_place = _placed(reconstruction)[usable]
         particles = usable[np.linspace(0, len(usable), min(len(usable), MOST_PARTICLES), endpoint=False).astype(int)]
         placed = _placed(reconstruction)[particles]
         places = _find_neighbourhoods(reconstruction, particles[placed])
@@ -136,10 +120,10 @@ class Distributions(Metric):
             "values_from": places.source,
             "n_particles": len(particles),
             "n_usable": len(usable),
-            "n_left_out": int((~_placed(reconstruction)[usable]).sum()),
-            "coverage": float(_placed(reconstruction)[usable].mean()),
-            "n_unknown": len(dataset.truth) - len(usable),
-            "constant_variables": sorted(set(dataset.truth.variables) - set(variables)),
+            "n_left_out": int((~has_place).sum()),
+            "coverage": float(has_place.mean()),
+            "n_unknown": len(truth) - len(usable),
+            "constant_variables": sorted(set(truth.variables) - set(variables)),
             "pseudo_count": PSEUDO_COUNT,
         }
         return Scores(scores, {"profiles": pd.concat(tables, ignore_index=True)}, context)

@@ -138,24 +138,16 @@ class HeterogeneityFsc(Metric):
     label = "Heterogeneity FSC"
     scores = (
         *add_masked(
-            ScoreKind("deviation-fsc-auc", "Deviation FSC-AUC", "cycles/px", "higher", -0.5, 0.5),
+            ScoreKind("deviation-fsc-auc", "Deviation FSC-AUC", "cycles/px", low=-0.5, high=0.5),
             ScoreKind(
-                "deviation-fsc-auc-normalised",
-                "Deviation FSC-AUC, normalised",
-                "",
-                "higher",
-                -1.0,
-                1.0,
-                short="Deviation FSC-AUC",
-                negative=INVERTED,
+                "deviation-fsc-auc-normalised", "Deviation FSC-AUC, normalised", low=-1.0, high=1.0,
+                short="Deviation FSC-AUC", negative=INVERTED,
             ),
         ),
-        ScoreKind("variance-fsc-auc", "FSC-AUC, variable region", "cycles/px", "higher", -0.5, 0.5),
-        ScoreKind("variance-fsc-auc-normalised", "FSC-AUC, variable region, normalised", "", "higher", -1.0, 1.0),
-        ScoreKind(
-            "variance-fsc-gain", "FSC gain over the best single map, variable region", "", "higher", -np.inf, 1.0
-        ),
-    )
+        ScoreKind("variance-fsc-auc", "FSC-AUC, variable region", "cycles/px", low=-0.5, high=0.5),
+        ScoreKind("variance-fsc-auc-normalised", "FSC-AUC, variable region, normalised", low=-1.0, high=1.0),
+        ScoreKind("variance-fsc-gain", "FSC gain over the best single map, variable region", low=-np.inf, high=1.0),
+    )  # fmt: skip
     version = 2
     needs = frozenset({"volumes", "true volumes"})
     uses = frozenset({"mask"})
