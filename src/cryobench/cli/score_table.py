@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cryobench.cli.tables import say
+from cryobench.cli.layout import say
 from cryobench.data import Reconstruction, Score, Scores
 from cryobench.metrics.display import choose_main, count_censored, find_kind, find_metric, is_censored, order_scores
 from cryobench.metrics.metric import ScoreKind

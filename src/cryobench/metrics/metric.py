@@ -1,16 +1,15 @@
 """Base class of metrics: a measurement on (Reconstruction, Dataset) that yields named scores."""
 
-import tomllib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import ClassVar, Literal, TypeVar
 
 import numpy as np
 
 from cryobench._progress import Progress, Silent
 from cryobench.data import Dataset, GroundTruth, Reconstruction, RunRecord, Scores
+from cryobench.metrics.registry import read_texts
 
 Need = Literal[
     "volumes",
@@ -192,13 +191,11 @@ class Metric(ABC):
 
 
 _Described = TypeVar("_Described", bound=type[Metric])
-_TEXTS = Path(__file__).with_name("texts")
 
 
 def described(metric: _Described) -> _Described:
     """The class of a metric of this package, with the texts of its page from ``texts/NAME.toml``."""
-    texts = tomllib.loads((_TEXTS / f"{metric.name}.toml").read_text(encoding="utf-8"))
-    for name, text in texts.items():
+    for name, text in read_texts(metric.name).items():
         setattr(metric, name, tuple(text) if isinstance(text, list) else text)
     return metric
 
