@@ -303,16 +303,13 @@ class Picture:
     @property
     def kind(self) -> str:
         """Name of this kind of chart in the page's scripts."""
-        names = {
-            LineChart: "lines",
-            DotChart: "dots",
-            PlaneChart: "plane",
-            GridChart: "grid",
-            DensityChart: "density",
-            SnapshotChart: "snapshots",
-            TreeChart: "tree",
-        }
-        return names[type(self.chart)]
+        return _NAMES[type(self.chart)]
+
+
+_NAMES = {
+    LineChart: "lines", DotChart: "dots", PlaneChart: "plane", GridChart: "grid", DensityChart: "density",
+    SnapshotChart: "snapshots", TreeChart: "tree",
+}  # fmt: skip
 
 
 @cache

@@ -113,7 +113,6 @@ def _draw_findings(contents: Contents) -> Iterator[tuple[str, Figure]]:
 
 def write_tables(contents: Contents, folder: Path) -> list[tuple[str, str]]:
     """Write the tables as CSV, the largest as Parquet, into ``folder``, and return (file, description) of each."""
-    folder.mkdir(exist_ok=True)
     curves, runs = contents.curves, contents.runs
     described = [curve for metric in list_metrics() for curve in get_metric(metric).curves]
     tables = [
@@ -126,13 +125,21 @@ def write_tables(contents: Contents, folder: Path) -> list[tuple[str, str]]:
         *contents.findings.tables,
         (TABLE, "latents in two dimensions: principal components and UMAP", tabulate_views(contents.latents)),
     ]
+    return save_tables(tables, folder, "%.5g")
+
+
+def save_tables(
+    tables: Iterable[tuple[str, str, pd.DataFrame | None]], folder: Path, form: str
+) -> list[tuple[str, str]]:
+    """Write tables that have rows, given as (name, description, table), and return (file, description) of each."""
+    folder.mkdir(exist_ok=True)
     written = []
     for name, words, table in tables:
-        if not len(table):
+        if table is None or not len(table):
             continue
         if name.endswith(".parquet"):
             table.to_parquet(folder / name, index=False)
         else:
-            table.to_csv(folder / name, index=False, float_format="%.5g")
+            table.to_csv(folder / name, index=False, float_format=form)
         written.append((f"{folder.name}/{name}", words))
     return written
