@@ -1,7 +1,7 @@
 """``cryobench sweep``: data sets that differ in one setting."""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -16,11 +16,9 @@ def sweep(
         Path, typer.Option("--output", "-o", help="Folder of the series, with one folder per data set.")
     ],
     vary: Annotated[
-        Optional[str], typer.Option(metavar="KEY=VALUE,VALUE,...", help="The setting that varies, and its values.")
+        str | None, typer.Option(metavar="KEY=VALUE,VALUE,...", help="The setting that varies, and its values.")
     ] = None,
-    series: Annotated[
-        Optional[str], typer.Option(help="A published series instead, such as 'noise' of igg-1d.")
-    ] = None,
+    series: Annotated[str | None, typer.Option(help="A published series instead, such as 'noise' of igg-1d.")] = None,
     preset: Preset = "lite",
     structure: Structure = None,
     seed: DataSeed = 0,
