@@ -85,10 +85,7 @@ def summarise(
 
 
 def interval_over_groups(
-    values: Shaped[np.ndarray, "q"],
-    groups: Shaped[np.ndarray, "q"],
-    *,
-    seed: int = 0,
+    values: Shaped[np.ndarray, "q"], groups: Shaped[np.ndarray, "q"], *, seed: int = 0
 ) -> tuple[float, float]:
     """Ends of the 95 % percentile bootstrap interval of the mean of ``values`` (q,) when whole groups are resampled.
 

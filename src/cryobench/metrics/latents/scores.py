@@ -15,12 +15,7 @@ from jaxtyping import Float, Int
 
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Score, Scores
-from cryobench.metrics.latents.imbalance import (
-    NEIGHBOURS,
-    SUBSET_SIZE,
-    InformationImbalance,
-    information_imbalance,
-)
+from cryobench.metrics.latents.imbalance import NEIGHBOURS, SUBSET_SIZE, InformationImbalance, information_imbalance
 from cryobench.metrics.latents.latent_spaces import (
     LatentAndTruth,
     Space,

@@ -279,12 +279,7 @@ def _usable(states: Int[np.ndarray, "n"]) -> Int[np.ndarray, "m"]:
 
 
 def _add_scores(
-    scores: dict[str, Score],
-    errors: PoseErrors,
-    suffix: str,
-    particles: np.ndarray,
-    states: np.ndarray,
-    seed: int,
+    scores: dict[str, Score], errors: PoseErrors, suffix: str, particles: np.ndarray, states: np.ndarray, seed: int
 ) -> None:
     """Mean and median of the rotation and shift errors, with intervals over particles; frames are held fixed."""
     kept = np.flatnonzero(np.isfinite(errors.rotation_deg))

@@ -28,13 +28,7 @@ from jaxtyping import Float, Int, Num, Shaped
 from cryobench._one_thread import one_thread
 from cryobench._progress import Progress
 from cryobench.data import CollectiveVariable, Dataset, Reconstruction, Score, Scores
-from cryobench.metrics.latents.latent_spaces import (
-    FEWEST,
-    choose_variables,
-    draw_subset,
-    find_latent,
-    turn_to_circle,
-)
+from cryobench.metrics.latents.latent_spaces import FEWEST, choose_variables, draw_subset, find_latent, turn_to_circle
 from cryobench.metrics.metric import Metric, ScoreKind, described, shown
 from cryobench.metrics.resampling import centred_interval, resample_means
 from cryobench.rng import stream

@@ -30,11 +30,7 @@ from cryobench.metrics.volumes.variance_mask import correlate_best_map, correlat
 
 
 def heterogeneity_fsc(
-    reconstruction: Reconstruction,
-    dataset: Dataset,
-    *,
-    seed: int = 0,
-    progress: Progress | None = None,
+    reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
 ) -> Scores:
     """Scores of deviations and of the region that varies, for every query particle of known state.
 

@@ -125,11 +125,7 @@ def _find_class(coordinates: np.ndarray, members: np.ndarray, candidates: np.nda
 
 
 def conformation_fsc(
-    reconstruction: Reconstruction,
-    dataset: Dataset,
-    *,
-    seed: int = 0,
-    progress: Progress | None = None,
+    reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
 ) -> Scores:
     """FSC of the volume of every state with its true volume, unmasked and inside the data set's mask, if it has one.
 

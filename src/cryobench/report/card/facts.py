@@ -60,10 +60,7 @@ def describe_snr(dataset: Dataset) -> Facts:
         return [("SNR", f"{snr:.4g}")]
     if not isinstance(snr, dict):
         return [("SNR", "not recorded")]
-    words = {
-        "all_pixels": "SNR over all pixels",
-        "inside_disc": "SNR inside the molecule's disc",
-    }
+    words = {"all_pixels": "SNR over all pixels", "inside_disc": "SNR inside the molecule's disc"}
     facts = [(words[key], f"{snr[key]:.4g}") for key in words if snr.get(key) is not None]
     if snr.get("asked") is not None:
         pixel_size = snr.get("asked_at_pixel_size")

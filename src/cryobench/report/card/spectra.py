@@ -82,12 +82,7 @@ def measure_spectra(dataset: Dataset, states: Sequence[StateView], *, most: int 
         }
     )
     return Spectra(
-        table,
-        len(chosen),
-        from_truth,
-        _ratio(rows[:, 0], rows[:, 2]),
-        _ratio(rows[:, 1], rows[:, 2]),
-        expected,
+        table, len(chosen), from_truth, _ratio(rows[:, 0], rows[:, 2]), _ratio(rows[:, 1], rows[:, 2]), expected
     )
 
 
