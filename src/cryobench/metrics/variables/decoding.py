@@ -98,17 +98,14 @@ def decodability(
         raise ValueError(
             f"{n_placed} of {len(latent)} points are finite: {folds} folds leave too few for {neighbours} neighbours."
         )
-    target = _make_target(np.asarray(variable, dtype=np.float64)[points], period)
+    values = np.asarray(variable, dtype=np.float64)[points]
+    target = values[:, None] if period is None else turn_to_circle(values, period)
     if (target == target[0]).all():
         raise ValueError(f"the variable is constant ({variable[points[0]]}): there is nothing to decode.")
     knn, linear = np.tile(target.mean(axis=0), (2, len(points), 1))
     coordinates = np.asarray(latent, dtype=np.float64)[points[placed]]
     knn[placed], linear[placed] = _predict(coordinates, target[placed], neighbours, folds, seed)
     return Decodability(_explain(target, knn), _explain(target, linear), points)
-
-
-def _make_target(values: Float[np.ndarray, "n"], period: float | None) -> Float[np.ndarray, "n t"]:
-    return values[:, None] if period is None else turn_to_circle(values, period)
 
 
 def _predict(

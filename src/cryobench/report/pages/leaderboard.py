@@ -182,12 +182,9 @@ def _gather_reasons(runs: Sequence[Run], metrics: Sequence[str]) -> tuple[tuple[
     for metric in metrics:
         for run in runs:
             if metric in (reasons := reasons_missing(run)):
-                found.setdefault(f"{_label(metric)} {reasons[metric]}", []).append(run.label)
+                label = get_metric(metric).label if metric in list_metrics() else metric
+                found.setdefault(f"{label} {reasons[metric]}", []).append(run.label)
     everyone = sum(run.status != "failed" for run in runs)
     return tuple(
         (reason, "all runs" if len(labels) == everyone > 1 else ", ".join(labels)) for reason, labels in found.items()
     )
-
-
-def _label(metric: str) -> str:
-    return get_metric(metric).label if metric in list_metrics() else metric

@@ -124,12 +124,12 @@ def run_table(runs: Sequence[Run]) -> pd.DataFrame:
             "role": run.role,
             "status": run.status,
             "reason": run.reason if run.status == "failed" else "",
-            **{name: _number(getattr(run.record.cost, name)) for name in _COSTS},
+            **{name: getattr(run.record.cost, name) for name in _COSTS},
         }
         for run in runs
     ]
     columns = ["slug", "run", "role", "status", "reason", *_COSTS]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(_COSTS, float))
 
 
 def score_table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -222,8 +222,3 @@ def summarise_curves(curves: pd.DataFrame) -> pd.DataFrame:
         "n": groups.count(),
     }
     return pd.DataFrame(parts).reset_index()
-
-
-def _number(value: float | None) -> float:
-    """The recorded number, NaN where there is none."""
-    return float("nan") if value is None else float(value)
