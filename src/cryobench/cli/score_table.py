@@ -30,9 +30,8 @@ def print_scores(results: Sequence[tuple[Reconstruction, Scores]], *, everything
     intervals = everything or len(runs) <= _WITH_INTERVALS
     rows = list(_choose_rows(runs, everything=everything))
     texts = {(run.slug, kind.name): _write_cell(kind, run, intervals) for run in runs for _, kind in rows}
-    widths = [
-        max(*map(len, _break_name(run)), *(len(texts[run.slug, kind.name]) for _, kind in rows), 6) for run in runs
-    ]
+    cells = {run.slug: [*_break_name(run), *(texts[run.slug, kind.name] for _, kind in rows)] for run in runs}
+    widths = [max(6, *map(len, cells[run.slug])) for run in runs]
     label = min(_LABEL, max((len(_write_label(kind, kind.heading)) for _, kind in rows), default=0) + 2)
     for shown in _fit(runs, widths, console.width - label):
         console.print(_lay_out(shown, rows, texts, standing, headed=everything))

@@ -11,7 +11,7 @@ from cryobench._progress import Progress, Silent, Task
 from cryobench._version import __version__
 from cryobench.data import Dataset
 from cryobench.io.atomic import write_json
-from cryobench.report.card.contents import Card, collect_card
+from cryobench.report.card.contents import Card
 from cryobench.report.card.dataset_tables import flatten_entries
 from cryobench.report.card.facts import describe_contrast, headline
 from cryobench.report.charts.dataset import draw_card
@@ -35,7 +35,7 @@ def write_card(dataset: Dataset, folder: Path, *, progress: Progress | None = No
     """
     folder = Path(folder)
     with (progress or Silent()).task("Card") as task, page_folder(folder, kind="card") as part:
-        card = collect_card(dataset, task)
+        card = Card(dataset, task)
         write_static(part)
         fill_card(card, part, "index.html", task)
         write_json(part / "card.json", {"cryobench": __version__, "dataset": dataset.name})

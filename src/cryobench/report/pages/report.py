@@ -18,7 +18,7 @@ from cryobench.report.card.facts import describe_contrast, headline
 from cryobench.report.findings.volumes import PROJECTIONS
 from cryobench.report.pages import downloads, found, pictures
 from cryobench.report.pages.card import fill_card
-from cryobench.report.pages.contents import Contents, collect_contents
+from cryobench.report.pages.contents import Contents
 from cryobench.report.pages.folder import page_folder, render, write_script, write_static
 from cryobench.report.pages.leaderboard import lay_out_leaderboard, lay_out_metrics
 from cryobench.report.pages.specs import report_data
@@ -57,7 +57,7 @@ def write_report(
         progress.note(f"{folder}: already up to date, nothing was written.")
         return folder / "index.html"
     with progress.task("Report") as task, page_folder(folder, kind="report") as part:
-        contents = collect_contents(dataset, results, task, earlier=read_earlier(folder))
+        contents = Contents(dataset, results, task, earlier=read_earlier(folder))
         _fill(contents, part, task, inputs)
     return folder / "index.html"
 

@@ -121,9 +121,8 @@ def _write_ours(score: Score | None, head: str) -> str:
 
 def write_number(row: Mapping[str, object]) -> str:
     """Published number as text, with its spread and median, or as a range."""
-    value, spread, median, low, high = (
-        float(str(row[name])) for name in ("value", "spread", "median", "low", "high")
-    )
+    names = ("value", "spread", "median", "low", "high")
+    value, spread, median, low, high = (float(str(row[name])) for name in names)
     if np.isnan(value):
         return f"{low:g} to {high:g}"
     text = f"{value:g}"
