@@ -162,15 +162,8 @@ def _check_without_poses(particles: Particles, truth: GroundTruth | None, facts:
         mean = _mean_truth(particles, truth, truth.volumes, size)
         mask = _fit_mask(particles, np.stack([mean, mean]))
         faults += mask_faults(mask, "the true volumes")
-    return ConventionCheck(
-        len(particles),
-        tuple(faults),
-        rings.trials if rings.are_seen else (),
-        tuple(unknown),
-        facts,
-        tuple(notes),
-        mask=mask,
-    )
+    tried = rings.trials if rings.are_seen else ()
+    return ConventionCheck(len(particles), tuple(faults), tried, tuple(unknown), facts, tuple(notes), mask=mask)
 
 
 def _check_with_poses(

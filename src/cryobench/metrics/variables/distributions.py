@@ -96,7 +96,11 @@ class Distributions(Metric):
         has_place = _placed(reconstruction)[usable]
         particles = usable[np.linspace(0, len(usable), min(len(usable), MOST_PARTICLES), endpoint=False).astype(int)]
         placed = _placed(reconstruction)[particles]
-        places = _find_neighbourhoods(reconstruction, particles[placed])
+        if reconstruction.posteriors is not None:
+            places = Neighbourhoods(np.argmax(reconstruction.posteriors[particles[placed]], axis=1))
+        else:
+            assert reconstruction.latents is not None  # one of the needs
+            places = Neighbourhoods(None, reconstruction.latents[particles[placed]].astype(np.float64))
         rows, tables, samples = [], [], []
         with shown(progress).task("distributions", len(variables)) as task:
             for name, variable in variables.items():
@@ -151,11 +155,3 @@ def _placed(reconstruction: Reconstruction) -> Bool[np.ndarray, "n"]:
 
 def _varying(variables: Mapping[str, CollectiveVariable], particles: np.ndarray) -> dict[str, CollectiveVariable]:
     return {name: each for name, each in variables.items() if varies(each.values[particles], each.period)}
-
-
-def _find_neighbourhoods(reconstruction: Reconstruction, particles: np.ndarray) -> Neighbourhoods:
-    if reconstruction.posteriors is not None:
-        return Neighbourhoods(np.argmax(reconstruction.posteriors[particles], axis=1))
-    if reconstruction.latents is None:
-        raise ValueError(f"{reconstruction.name} has neither posteriors nor latents.")
-    return Neighbourhoods(None, reconstruction.latents[particles].astype(np.float64))

@@ -62,14 +62,11 @@ def heterogeneity_fsc(
     best_map = fsc_auc(correlate_best_map(moments, varying.values.numpy()), normalised=True)
 
     values: dict[str, np.ndarray] = {}
-    for name in masks:
-        suffix = "" if name == "none" else "-masked"
-        values[f"deviation-fsc-auc{suffix}"] = _areas(curves[name], normalised=False)
-        values[f"deviation-fsc-auc-normalised{suffix}"] = _areas(curves[name], normalised=True)
-    inside = _areas(curves["variance"], normalised=True)
-    values["variance-fsc-auc"] = _areas(curves["variance"], normalised=False)
-    values["variance-fsc-auc-normalised"] = inside
-    values["variance-fsc-gain"] = (inside - best_map) / (1 - best_map)
+    for name, of_name in curves.items():
+        base, suffix = ("variance", "") if name == "variance" else ("deviation", "" if name == "none" else "-masked")
+        values[f"{base}-fsc-auc{suffix}"] = _areas(of_name, normalised=False)
+        values[f"{base}-fsc-auc-normalised{suffix}"] = _areas(of_name, normalised=True)
+    values["variance-fsc-gain"] = (values["variance-fsc-auc-normalised"] - best_map) / (1 - best_map)
     scores, by_state = _summarise(values, moments, seed)
     context = {
         "mask_sha256": hash_mask(dataset.particles.mask),

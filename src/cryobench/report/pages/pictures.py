@@ -71,7 +71,8 @@ def write_query_surfaces(contents: Contents, query: QueryVolumes, folder: Path) 
     most_faces = int(MESH_BYTES / BYTES_PER_FACE / n_surfaces)
     panels, zooms = [], []
     for slug, volume in query.volumes.items():
-        panel = _name_panel(contents, slug, f"query-{query.particle}-{slug}")
+        panel = {"slug": slug, "label": contents.label_of(slug), "key": f"query-{query.particle}-{slug}"}
+        panel |= {"colour": contents.colour_of(slug), "rank": _rank(contents, slug)}
         meshes = extract_surfaces(volume, pixel_size, query.enclosed, most_faces=most_faces)
         zooms.append(write_surface(folder, panel, meshes, width, query.pictures[slug], DEFAULT_LEVEL))
         panels.append(panel)
@@ -83,11 +84,6 @@ def write_query_surfaces(contents: Contents, query: QueryVolumes, folder: Path) 
         "zoom": zooms[0] if zooms else 1.0,
         "levels": levels,
     }
-
-
-def _name_panel(contents: Contents, slug: str, key: str) -> Entry:
-    label, colour = contents.label_of(slug), contents.colour_of(slug)
-    return {"slug": slug, "label": label, "key": key, "colour": colour, "rank": _rank(contents, slug)}
 
 
 def _rank(contents: Contents, slug: str) -> int:

@@ -87,9 +87,8 @@ def latent_specs(
             columns = {"particle": view.points["particle"].to_numpy(int), "x": positions[:, 0], "y": positions[:, 1]}
             datasets[name] = to_csv(columns)
             for number, colouring in enumerate(colourings or [None]):
-                source = {"data": {"name": name, "format": parse(columns)}, "transform": _look_up(number, colours)}
-                if colouring is None:
-                    source["transform"] = []
+                transform = [] if colouring is None else _look_up(number, colours)
+                source = {"data": {"name": name, "format": parse(columns)}, "transform": transform}
                 spec = scatter_spec(draw_latents(view, colouring, own, umap=umap), PAGE, source)
                 specs[f"latents-{slug}/{plane}/{number}"] = fit(spec)
     return specs, datasets

@@ -38,16 +38,7 @@ def sweep(
 
     name, values = parse_sweep(vary)
     made = sweep_recipe(
-        recipe,
-        output,
-        vary=name,
-        values=values,
-        series=series,
-        preset=preset,
-        structures=structure or (),
-        seed=seed,
-        settings=parse_settings(set_),
-        workers=workers,
-        progress=Bars(),
-    )
+        recipe, output, vary=name, values=values, series=series, preset=preset, structures=structure or (), seed=seed,
+        settings=parse_settings(set_), workers=workers, progress=Bars(),
+    )  # fmt: skip
     typer.echo(f"{len(made)} data sets -> {output}; their table is {output / 'sweep.csv'}")
