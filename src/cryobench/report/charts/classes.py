@@ -70,8 +70,9 @@ def draw_composition(runs: Sequence[Run]) -> list[Picture]:
     table = gather_items(runs, "occupancy-error")
     if table.empty:
         return []
-    largest = table.groupby("component", sort=False)[["value", "chance"]].max()
-    shown = largest.loc[largest["value"].rank(ascending=False, method="first") <= MOST_COMPONENTS]
+    largest = pd.DataFrame(table.groupby("component", sort=False)[["value", "chance"]].max())
+    by_error = np.argsort(-column_of(largest, "value"), kind="stable")
+    shown = largest.iloc[np.sort(by_error[:MOST_COMPONENTS])]
     names = [str(name) for name in shown.index]
     table = pd.DataFrame(table.loc[table["component"].isin(names)])
     chance = column_of(shown, "chance")

@@ -33,7 +33,7 @@ def draw_variances(runs: Sequence[Run]) -> list[Picture]:
     series = [each for each in kinds.series_by_run(table, "component", "variance") if np.isfinite(each.y).any()]
     if not series:
         return []
-    least, most = float(table["variance"].min()), float(table["variance"].max())
+    least, most = (float(end(column_of(table, "variance"))) for end in (np.nanmin, np.nanmax))
     low = max(least, most / LARGEST_RATIO)
     axis = Axis("variance of the latents", 0.8 * low, 1.25 * most, logarithmic=True)
     chart = LineChart(Axis("component", whole=True), axis, series)
@@ -133,14 +133,14 @@ def draw_controls(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
 
 def _drop_empty_classes(table: pd.DataFrame, classes: pd.DataFrame) -> pd.DataFrame:
     """The curves without those of empty classes."""
-    empty = pd.MultiIndex.from_frame(classes.loc[classes["population"] == 0, ["slug", "class"]])
-    return pd.DataFrame(table.loc[~pd.MultiIndex.from_frame(table[["slug", "class"]]).isin(empty)])
+    empty = pd.MultiIndex.from_frame(pd.DataFrame(classes.loc[classes["population"] == 0, ["slug", "class"]]))
+    return pd.DataFrame(table.loc[~pd.MultiIndex.from_frame(pd.DataFrame(table[["slug", "class"]])).isin(empty)])
 
 
 def draw_convergence(runs: Sequence[Run]) -> list[Picture]:
     """Objective against iteration, one chart for the runs with the same definition of it."""
     table = tables.tabulate_progress(runs)
-    table = table.loc[table.groupby(["definition", "slug"])["slug"].transform("size") > 1]
+    table = table.loc[table.duplicated(["definition", "slug"], keep=False)]
     pictures = []
     for definition in dict.fromkeys(table["definition"]):
         alike = pd.DataFrame(table.loc[table["definition"] == definition])

@@ -34,10 +34,11 @@ def draw_profiles(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
         total = rows.groupby("slug")["true"].transform("sum")
         rows = rows.assign(true_fraction=rows["true"] / total, fraction=rows["recovered"] / total)
         first = by_run(rows)[0][1]
-        for key, title, recovered, true, shape in (
-            ("share", "fraction of particles", "fraction", "true_fraction", "bars"),
-            ("energy", "free energy / kT", "free_energy", "true_free_energy", "line"),
+        for key, title, recovered, true in (
+            ("share", "fraction of particles", "fraction", "true_fraction"),
+            ("energy", "free energy / kT", "free_energy", "true_free_energy"),
         ):
+            shape = "bars" if key == "share" else "line"
             reference = Reference("true", column_of(first, "middle"), column_of(first, true), shape)
             x = Axis(variable.title, period=variable.period)
             chart = LineChart(x, Axis(title, 0), series_by_run(rows, "middle", recovered), [reference], "steps")

@@ -110,8 +110,9 @@ def _room(chart: Chart) -> float:
         return _BAR_ROOM
     if isinstance(chart, kinds.DotChart):
         return 30 + min(150, 5 * max(map(len, chart.names), default=0))
-    coloured = isinstance(chart, kinds.ScatterChart) and chart.colouring is not None
-    return _BAR_ROOM + (26 if chart.bare else 46) if coloured else _AXIS_ROOM
+    if isinstance(chart, kinds.ScatterChart) and chart.colouring is not None:
+        return _BAR_ROOM + (26 if chart.bare else 46)
+    return _AXIS_ROOM
 
 
 def to_svg(spec: Spec) -> str:

@@ -3,7 +3,7 @@
 The leaderboard has the main scores of every metric; the board of one metric has all its scores.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from cryobench.metrics.metric import Metric, ScoreKind
 from cryobench.metrics.registry import get_metric, list_metrics
 from cryobench.report.pages.contents import Contents
 from cryobench.report.runs.standing import sort_runs
-from cryobench.report.runs.tables import GROUPS, Run, reasons_missing
+from cryobench.report.runs.tables import GROUPS, Group, Run, reasons_missing
 
 NOT_MEASURED = "not measured"
 
@@ -131,16 +131,15 @@ def _head(kind: ScoreKind, heading: str, *, sorts: bool = False) -> Column:
 
 def _group_rows(
     contents: Contents, kinds: Sequence[ScoreKind], last: Callable[[Run], Cell] | None = None
-) -> Iterator[list[Row]]:
+) -> tuple[list[Row], list[Row], list[Row]]:
     """Rows of the runs of each of ``GROUPS``: the best first, then runs without a score, then failed runs."""
     scores = contents.scores.set_index(["slug", "metric"]).sort_index()
     runs = sort_runs(sorted(contents.runs, key=lambda run: run.status == "failed"), contents.standing.kind)
-    for group in GROUPS:
-        rows = []
-        for run in (run for run in runs if run.group == group):
-            cells = [_score_cell(scores, run, kind) for kind in kinds]
-            rows.append(_row(contents, run, cells if last is None else [*cells, last(run)]))
-        yield rows
+    groups: dict[Group, list[Row]] = {group: [] for group in GROUPS}
+    for run in runs:
+        cells = [_score_cell(scores, run, kind) for kind in kinds]
+        groups[run.group].append(_row(contents, run, cells if last is None else [*cells, last(run)]))
+    return groups["given poses"], groups["ab initio"], groups["control"]
 
 
 def _row(contents: Contents, run: Run, cells: list[Cell]) -> Row:
