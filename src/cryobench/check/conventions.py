@@ -32,7 +32,7 @@ from cryobench.check.inspections.density import Contrast, MaskFit, judge_contras
 from cryobench.check.inspections.images import ImageFacts, look_at_images
 from cryobench.check.inspections.labels import measure_labels
 from cryobench.check.inspections.references import References, judge_references, mean_map
-from cryobench.check.inspections.rings import Rings, find_rings
+from cryobench.check.inspections.rings import find_rings
 from cryobench.check.inspections.strangers import Strangers, agree_among_themselves, find_strangers
 from cryobench.check.inspections.views import Views, measure_views
 from cryobench.data import Dataset, GroundTruth, Particles, VolumeSource
@@ -152,7 +152,8 @@ def _check_without_poses(particles: Particles, truth: GroundTruth | None, facts:
     unknown = ["Poses are withheld: rotations, shifts and rows cannot be checked."]
     notes = []
     if rings.are_seen:
-        notes.append(_describe_rings(rings))
+        gain = f"{rings.gain:.2g} ± {rings.error:.1g}"
+        notes.append(f"Images show Thon rings of their own CTF: a gain of {gain} nats per image.")
     else:
         unknown.append("The power spectra show no Thon rings: the CTF cannot be checked.")
     mask = None
@@ -161,15 +162,8 @@ def _check_without_poses(particles: Particles, truth: GroundTruth | None, facts:
         mean = _mean_truth(particles, truth, truth.volumes, size)
         mask = _fit_mask(particles, np.stack([mean, mean]))
         faults += mask_faults(mask, "the true volumes")
-    return ConventionCheck(
-        len(particles),
-        tuple(faults),
-        rings.trials if rings.are_seen else (),
-        tuple(unknown),
-        facts,
-        tuple(notes),
-        mask=mask,
-    )
+    tried = rings.trials if rings.are_seen else ()
+    return ConventionCheck(len(particles), tuple(faults), tried, tuple(unknown), facts, tuple(notes), mask=mask)
 
 
 def _check_with_poses(
@@ -299,7 +293,3 @@ def _open_questions(needs: tuple[Need, ...], n_particles: int) -> list[str]:
     more = f", and {len(needs) - _SHOWN} more" if len(needs) > _SHOWN else ""
     named = "; ".join(need.sentence for need in ordered[:_SHOWN])
     return [f"Not decidable from these {n_particles:,} images: {named}{more}."]
-
-
-def _describe_rings(rings: Rings) -> str:
-    return f"Images show Thon rings of their own CTF: a gain of {rings.gain:.2g} ± {rings.error:.1g} nats per image."

@@ -56,32 +56,18 @@ def image_faults(facts: ImageFacts, particles: Particles) -> list[Fault]:
     if particles.rotations is None and facts.centre < -_BY_EYE:
         found.append(contrast_fault(particles, f"the centre of the average image is dark, by {-facts.centre:.0f} σ"))
     if facts.has_background:
-        found.append(
-            Fault(
-                "images-background",
-                "the background of the images is not zero",
-                f"the mean of the corners is {facts.background:+.2f} standard deviations",
-                "subtract the mean of each image's corners",
-            )
-        )
+        evidence = f"the mean of the corners is {facts.background:+.2f} standard deviations"
+        way_out = "subtract the mean of each image's corners"
+        found.append(Fault("images-background", "the background of the images is not zero", evidence, way_out))
     if not facts.is_normalised:
-        found.append(
-            Fault(
-                "images-not-normalised",
-                "the noise level differs between images",
-                f"by {facts.noise_spread:.0%}",
-                "divide each image by the standard deviation of its corners",
-            )
+        evidence, way_out = (
+            f"by {facts.noise_spread:.0%}",
+            "divide each image by the standard deviation of its corners",
         )
+        found.append(Fault("images-not-normalised", "the noise level differs between images", evidence, way_out))
     if facts.doubled:
-        found.append(
-            Fault(
-                "images-doubled",
-                f"{facts.doubled:,} images are duplicates",
-                f"of {len(particles):,} checked",
-                "remove one of each from the table",
-            )
-        )
+        says, evidence = f"{facts.doubled:,} images are duplicates", f"of {len(particles):,} checked"
+        found.append(Fault("images-doubled", says, evidence, "remove one of each from the table"))
     return found
 
 
@@ -107,23 +93,12 @@ def stranger_faults(strangers: Strangers) -> list[Fault]:
 def mask_faults(mask: MaskFit, of: str = "it") -> list[Fault]:
     """Faults of a mask that does not fit a density, called ``of`` in the evidence."""
     if mask.verdict == "displaced":
-        return [
-            Fault(
-                "mask-displaced",
-                "the mask is off the density",
-                f"it contains {mask.held:.0%} of {of}, and {mask.best:.0%} if shifted by {mask.offset} voxels",
-                "make the mask from a map at these poses",
-            )
-        ]
+        evidence = f"it contains {mask.held:.0%} of {of}, and {mask.best:.0%} if shifted by {mask.offset} voxels"
+        way_out = "make the mask from a map at these poses"
+        return [Fault("mask-displaced", "the mask is off the density", evidence, way_out)]
     if mask.verdict == "too small":
-        return [
-            Fault(
-                "mask-too-small",
-                "the mask contains only part of the density",
-                f"{mask.held:.0%} of {of}",
-                "enlarge the mask",
-            )
-        ]
+        evidence, says = f"{mask.held:.0%} of {of}", "the mask contains only part of the density"
+        return [Fault("mask-too-small", says, evidence, "enlarge the mask")]
     return []
 
 

@@ -11,10 +11,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from cryobench._errors import UnknownName
-from cryobench._registry import Entry, list_broken, list_names
+from cryobench._registry import Entry, list_broken, list_names, load_named
+from cryobench.cli.layout import plain_table
 
 if TYPE_CHECKING:
+    from cryobench.importers import Importer
+    from cryobench.methods import Method
     from cryobench.metrics import Metric
+    from cryobench.recipes import Recipe
 
 _KINDS = ("recipes", "methods", "metrics", "importers")
 _EXPLAINS = {"metrics": "explains one: formula, scores, limits", "importers": "lists the files it reads"}
@@ -26,44 +30,42 @@ def show_catalogue(kind: str | None, name: str | None) -> None:
     A name given as the only argument is looked up in all kinds.
     """
     console = Console()
-    printers = {
-        "recipes": _print_recipe,
-        "methods": _print_method,
-        "metrics": _print_metric,
-        "importers": _print_importer,
-    }
     if kind is None or (kind in _KINDS and name is None):
         for each in [kind] if kind else _KINDS:
             _print_names(console, each)
         return
     if kind in _KINDS and name is not None:
-        printers[kind](console, name)
+        _print_named(console, kind, name)
         return
     if name is not None:
         raise UnknownName("kind", kind, _KINDS)
-    names = {each: _list_kind(each) for each in _KINDS}
+    names = {each: list_names(*_registry(each)) for each in _KINDS}
     if not any(kind in listed for listed in names.values()):
         raise UnknownName("recipe, method, metric or importer", kind, [*_KINDS, *chain(*names.values())])
     for each in (each for each in _KINDS if kind in names[each]):
         console.print(f"[dim]{each}[/dim]", highlight=False)
-        printers[each](console, kind)
+        _print_named(console, each, kind)
 
 
-def _list_kind(kind: str) -> list[str]:
+def _registry(kind: str) -> tuple[Mapping[str, Entry], str, str]:
+    """Entries of this package, entry-point group of others, and their base."""
     registry = import_module(f"cryobench.{kind}.registry")
-    return list_names(getattr(registry, kind.upper()), registry.GROUP, registry.BASE)
+    return getattr(registry, kind.upper()), registry.GROUP, registry.BASE
+
+
+def _load(kind: str, name: str) -> Any:
+    return load_named(kind.removesuffix("s"), name, *_registry(kind))
 
 
 def _print_names(console: Console, kind: str) -> None:
     table = Table(title=kind, title_justify="left", title_style="bold", box=None, pad_edge=False)
     table.add_column("name", no_wrap=True)
     table.add_column("description")
-    registry = import_module(f"cryobench.{kind}.registry")
-    ours: Mapping[str, Entry] = getattr(registry, kind.upper())
-    for name in list_names(ours, registry.GROUP, registry.BASE):
-        table.add_row(name, ours[name].what if name in ours else describe(kind, name))
+    ours, group, base = _registry(kind)
+    for name in list_names(ours, group, base):
+        table.add_row(name, describe(kind, name))
     console.print(table)
-    for name, reason in list_broken(ours, registry.GROUP, registry.BASE).items():
+    for name, reason in list_broken(ours, group, base).items():
         console.print(f"[red]{name}[/red]: {reason}", highlight=False)
     what = _EXPLAINS.get(kind, "shows its settings")
     console.print(f"[dim]cryobench list {kind} NAME {what}[/dim]\n", highlight=False)
@@ -71,27 +73,35 @@ def _print_names(console: Console, kind: str) -> None:
 
 def describe(kind: str, name: str) -> str:
     """Title of a recipe or importer, first line of a method's card, or question of a metric, as listed."""
-    if kind == "recipes":
-        from cryobench.recipes.registry import get_recipe
+    ours = _registry(kind)[0]
+    if name not in ours:
+        return describe_itself(kind, name)
+    if kind == "metrics":
+        from cryobench.metrics.registry import read_texts
 
-        return get_recipe(name).title
+        return read_texts(name)["question"]
+    return ours[name].what
+
+
+def describe_itself(kind: str, name: str) -> str:
+    """The same from the object itself, which is imported."""
+    found = _load(kind, name)
     if kind == "methods":
-        from cryobench.methods.registry import get_method
-
-        return next(iter((get_method(name).__doc__ or "").strip().splitlines()), "")
-    if kind == "importers":
-        from cryobench.importers.registry import get_importer
-
-        return get_importer(name).title
-    from cryobench.metrics.registry import get_metric
-
-    return get_metric(name).question
+        return next(iter((found.__doc__ or "").strip().splitlines()), "")
+    return found.question if kind == "metrics" else found.title
 
 
-def _print_recipe(console: Console, name: str) -> None:
-    from cryobench.recipes.registry import get_recipe
+def _print_named(console: Console, kind: str, name: str) -> None:
+    printers = {
+        "recipes": _print_recipe,
+        "methods": _print_method,
+        "metrics": _print_metric,
+        "importers": _print_importer,
+    }
+    printers[kind](console, name, _load(kind, name))
 
-    recipe = get_recipe(name)
+
+def _print_recipe(console: Console, name: str, recipe: "Recipe") -> None:
     console.print(f"[bold]{recipe.title}[/bold]\n\n{recipe.description}\n", highlight=False)
     facts = {
         "version": str(recipe.version),
@@ -106,10 +116,7 @@ def _print_recipe(console: Console, name: str) -> None:
     _print_settings(console, recipe.settings, {preset: dict(values) for preset, values in recipe.presets.items()})
 
 
-def _print_method(console: Console, name: str) -> None:
-    from cryobench.methods.registry import get_method
-
-    method = get_method(name)
+def _print_method(console: Console, name: str, method: "type[Method]") -> None:
     console.print(
         f"[bold]{name}[/bold] (poses {method.poses})\n\n{(method.__doc__ or '').strip()}\n", highlight=False
     )
@@ -122,17 +129,13 @@ def _print_method(console: Console, name: str) -> None:
     _print_settings(console, method.Settings, presets)
 
 
-def _print_metric(console: Console, name: str) -> None:
+def _print_metric(console: Console, name: str, metric: "type[Metric]") -> None:
     from rich.markdown import Markdown
 
     from cryobench.metrics.pages import KNOWN_TITLE, list_facts, list_sections
-    from cryobench.metrics.registry import get_metric
 
-    metric = get_metric(name)
     console.print(f"[bold]{metric.label}[/bold]\n\n{metric.question}", highlight=False)
-    table = Table(box=None, pad_edge=False)
-    for column in ("score", "range", "better", "over items"):
-        table.add_column(column, overflow="fold")
+    table = plain_table("score", "range", "better", "over items")
     for kind in metric.scores:
         label, unit, reach, better, statistic = list_facts(kind)
         main = " [bold](main)[/bold]" if kind.main else ""
@@ -158,8 +161,7 @@ def _lay_out_known_answers(metric: "type[Metric]") -> Table:
     kinds, answers = list_known_answers(metric)
     main = {kind.name for kind in choose_main(kind.name for kind in kinds)}
     shown = [column for column, kind in enumerate(kinds) if kind.name in main]
-    table = Table(box=None, pad_edge=False)
-    table.add_column("answer")
+    table = plain_table("answer")
     for column in shown:
         table.add_column(kinds[column].name, overflow="fold", justify="right")
     for answer, cells in answers.items():
@@ -167,17 +169,9 @@ def _lay_out_known_answers(metric: "type[Metric]") -> Table:
     return table
 
 
-def _print_importer(console: Console, name: str) -> None:
-    from cryobench.importers.registry import get_importer
-
-    importer = get_importer(name)
+def _print_importer(console: Console, name: str, importer: "type[Importer]") -> None:
     console.print(f"[bold]{importer.title}[/bold]\n", highlight=False)
-    table = Table(box=None, pad_edge=False)
-    table.add_column("files")
-    table.add_column("imported as")
-    for files, what in importer.reads.items():
-        table.add_row(files, what)
-    console.print(table)
+    console.print(plain_table("files", "imported as", rows=importer.reads.items()))
 
 
 def _print_settings(console: Console, settings: type[BaseModel], presets: dict[str, dict[str, Any]]) -> None:

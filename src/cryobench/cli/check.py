@@ -38,23 +38,22 @@ def warn_at_once(dataset: "Dataset") -> None:
 def print_check(found: "ConventionCheck") -> None:
     """Print a table of the readings tried, the undecidable ones, faults with their way out, and the conclusion."""
     from rich.console import Console
-    from rich.table import Table
 
     from cryobench.check import VERDICTS
+    from cryobench.cli.layout import plain_table
 
     console = Console()
     if found.trials:
-        table = Table(box=None, pad_edge=False)
-        table.add_column("reading")
-        table.add_column("gain / nats per image", justify="right")
-        table.add_column("verdict")
+        table = plain_table("reading", "gain / nats per image", "verdict")
+        table.columns[1].justify = "right"
         for trial in sorted(found.trials, key=lambda trial: -trial.gain):
             gain = "-" if trial.verdict == "same" else f"{trial.gain:+.3g} ± {trial.error:.1g}"
             table.add_row(trial.name, gain, VERDICTS[trial.verdict])
         console.print(table, highlight=False, markup=False)
     for sentence in (*found.notes, *found.unknown):
         console.print(sentence, highlight=False, markup=False)
+    bold = {"style": "bold", "highlight": False, "markup": False}
     for fault in found.faults:
-        console.print(f"WRONG: {fault.says} ({fault.evidence}).", style="bold", highlight=False, markup=False)
+        console.print(f"WRONG: {fault.says} ({fault.evidence}).", **bold)
         console.print(f"       Way out: {fault.way_out}.", highlight=False, markup=False)
-    console.print(found.conclusion, style="bold", highlight=False, markup=False)
+    console.print(found.conclusion, **bold)

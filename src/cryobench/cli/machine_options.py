@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,7 +23,7 @@ Precision = Annotated[
     ),
 ]
 Memory = Annotated[
-    Optional[str],
+    str | None,
     typer.Option(
         metavar="AMOUNT",
         help="Memory limit, such as 8GB; default: 70 % of the memory available to this process. "
@@ -41,7 +41,7 @@ Workers = Annotated[
     ),
 ]
 Scheduler = Annotated[
-    Optional[str],
+    str | None,
     typer.Option(metavar="ADDRESS", help="Use the workers of this Dask scheduler instead.", rich_help_panel=_PANEL),
 ]
 

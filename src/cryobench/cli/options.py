@@ -1,7 +1,7 @@
 """Arguments and options common to several commands; those of the machine are in ``machine``."""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -17,13 +17,13 @@ Preset = Annotated[
     ),
 ]
 Structure = Annotated[
-    Optional[list[str]],
+    list[str] | None,
     typer.Option(
         help="PDB or mmCIF files, gzipped or not, or rcsb:ID to download; default: those shipped with the recipe."
     ),
 ]
 Set = Annotated[
-    Optional[list[str]],
+    list[str] | None,
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
@@ -33,8 +33,7 @@ Set = Annotated[
 ]
 Dataset = Annotated[Path, typer.Argument(help="Folder of a data set.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
-DatasetFolder = Annotated[Optional[Path], typer.Option(help="Folder of the data set, if it was moved since the run.")]
+DatasetFolder = Annotated[Path | None, typer.Option(help="Folder of the data set, if it was moved since the run.")]
 Box = Annotated[
-    Optional[int],
-    typer.Option(metavar="PX", help="Box size of preview volumes, Fourier-cropped, with larger voxels."),
+    int | None, typer.Option(metavar="PX", help="Box size of preview volumes, Fourier-cropped, with larger voxels.")
 ]

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cryobench.cli.tables import say
+from cryobench.cli.layout import say
 from cryobench.data import Reconstruction, Score, Scores
 from cryobench.metrics.display import choose_main, count_censored, find_kind, find_metric, is_censored, order_scores
 from cryobench.metrics.metric import ScoreKind
@@ -30,8 +30,10 @@ def print_scores(results: Sequence[tuple[Reconstruction, Scores]], *, everything
     intervals = everything or len(runs) <= _WITH_INTERVALS
     rows = list(_choose_rows(runs, everything=everything))
     texts = {(run.slug, kind.name): _write_cell(kind, run, intervals) for run in runs for _, kind in rows}
-    widths = [max(_name_width(run), *(len(texts[run.slug, kind.name]) for _, kind in rows), 6) for run in runs]
-    for shown in _fit(runs, widths, console.width - _label_width(rows)):
+    cells = {run.slug: [*_break_name(run), *(texts[run.slug, kind.name] for _, kind in rows)] for run in runs}
+    widths = [max(6, *map(len, cells[run.slug])) for run in runs]
+    label = min(_LABEL, max((len(_write_label(kind, kind.heading)) for _, kind in rows), default=0) + 2)
+    for shown in _fit(runs, widths, console.width - label):
         console.print(_lay_out(shown, rows, texts, standing, headed=everything))
         console.print()
     for warning in find_negative_scores(runs):
@@ -92,11 +94,8 @@ def _write_cell(kind: ScoreKind, run: Run, intervals: bool) -> str:
     if is_censored(score.value, count_censored(score), score.n):
         return "never crossed"
     text = kind.write(score.value)
-    return (
-        f"{text} [{kind.write(score.low)}, {kind.write(score.high)}]"
-        if intervals and score.low < score.high
-        else text
-    )
+    between = f" [{kind.write(score.low)}, {kind.write(score.high)}]"
+    return text + between if intervals and score.low < score.high else text
 
 
 def _fit(runs: Sequence[Run], widths: Sequence[int], room: int) -> Iterator[list[Run]]:
@@ -111,14 +110,6 @@ def _fit(runs: Sequence[Run], widths: Sequence[int], room: int) -> Iterator[list
         used += width + _GAP
     if shown:
         yield shown
-
-
-def _label_width(rows: Sequence[tuple[str, ScoreKind]]) -> int:
-    return min(_LABEL, max((len(_write_label(kind, kind.heading)) for _, kind in rows), default=0) + 2)
-
-
-def _name_width(run: Run) -> int:
-    return max(map(len, _break_name(run)))
 
 
 def _break_name(run: Run) -> list[str]:

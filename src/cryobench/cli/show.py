@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
+from cryobench.cli.layout import plain_table
 from cryobench.data import Dataset
 from cryobench.report.card.command import changed_settings, make_command
 from cryobench.report.card.facts import Facts, describe_dataset
@@ -16,6 +16,7 @@ MOST_ROWS = 24
 _MOST_COLUMNS = 8
 _BINS = 12
 _BAR = 36
+_LOOKS = {"padding": (0, 2, 0, 0), "header_style": "dim"}
 
 
 def print_summary(dataset: Dataset) -> None:
@@ -31,9 +32,8 @@ def print_summary(dataset: Dataset) -> None:
     settings = changed_settings(dataset.card)
     if settings:
         _heading(console, "Settings that differ from their defaults")
-        table = _table("setting", "value", "default", "description")
-        for name, value, default, words in settings:
-            table.add_row(name, _text(value), _text(default), words)
+        rows = [(name, _text(value), _text(default), words) for name, value, default, words in settings]
+        table = plain_table("setting", "value", "default", "description", rows=rows, **_LOOKS)
         console.print(table, highlight=False, markup=False)
     command = make_command(dataset.card)
     if command is not None:
@@ -47,7 +47,7 @@ def _heading(console: Console, title: str) -> None:
 
 
 def _print_facts(console: Console, facts: Facts) -> None:
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    table = plain_table(show_header=False, **_LOOKS)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, text in facts:
@@ -67,7 +67,7 @@ def _print_states(console: Console, dataset: Dataset) -> None:
             shown = shown.drop(columns="mass", errors="ignore")
         hidden = len(shown.columns) - _MOST_COLUMNS
         shown = shown.iloc[:, :_MOST_COLUMNS]
-        table = _table()
+        table = plain_table(**_LOOKS)
         for name in shown.columns:
             justify = "left" if name == "name" else "right"
             table.add_column("mass / kDa" if name == "mass" else str(name), justify=justify, overflow="fold")
@@ -91,18 +91,11 @@ def _print_histogram(console: Console, title: str, values: np.ndarray) -> None:
     whole = bool((values == np.round(values)).all())
     steps = min(_BINS, int(np.ptp(values)) + 1) if whole else _BINS
     counts, edges = np.histogram(values, bins=steps)
-    table = _table(title, "states", "")
+    table = plain_table(title, "states", "", **_LOOKS)
     for count, low, high in zip(counts, edges[:-1], edges[1:], strict=True):
         bar = "█" * round(_BAR * int(count) / max(int(counts.max()), 1)) or ("▏" if count else "")
         table.add_row(f"{low:,.4g} to {high:,.4g}", f"{count:,}", bar)
     console.print(table, highlight=False, markup=False)
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    return table
 
 
 def _text(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from rich.console import Console
 
+from cryobench.cli.layout import say
 from cryobench.data import Dataset
 from cryobench.report.card.facts import describe_contrast
 
@@ -21,10 +22,8 @@ def print_dataset(dataset: Dataset) -> None:
     )
     snr = card.get("snr")
     if snr:
-        say(
-            console,
-            f"SNR {snr['all_pixels']:.3g} over all pixels, {snr['inside_disc']:.3g} inside the molecule's disc",
-        )
+        pixels, disc = f"{snr['all_pixels']:.3g}", f"{snr['inside_disc']:.3g}"
+        say(console, f"SNR {pixels} over all pixels, {disc} inside the molecule's disc")
     say(console, f"-> {dataset.path}")
 
 
@@ -36,8 +35,3 @@ def print_adoption(dataset: Dataset) -> None:
     labelled = f"{dataset.card['n_labelled']:,} particles labelled"
     say(console, f"protein {describe_contrast(particles)} in the stored images, {poses}, {labelled}, {mask}")
     print_dataset(dataset)
-
-
-def say(console: Console, text: str, style: str | None = None) -> None:
-    """Print a sentence: wrapped between words on a terminal, on one line in a file."""
-    console.print(text, style=style, highlight=False, markup=False, soft_wrap=not console.is_terminal)

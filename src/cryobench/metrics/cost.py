@@ -19,27 +19,18 @@ from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Score, Scores
 from cryobench.metrics.metric import Metric, ScoreKind, described
 
-_GIB = 2**30
-RECORDED = {
-    "wall-time": ("wall_seconds", 1.0),
-    "cpu-time": ("cpu_seconds", 1.0),
-    "gpu-time": ("gpu_seconds", 1.0),
-    "peak-memory": ("peak_memory_bytes", 1 / _GIB),
-    "peak-gpu-memory": ("peak_gpu_memory_bytes", 1 / _GIB),
+KINDS = {
+    "wall_seconds": ScoreKind("wall-time", "Wall time", "s", "lower", ignores_identity=True, main=True),
+    "cpu_seconds": ScoreKind("cpu-time", "CPU time", "s", "lower", ignores_identity=True),
+    "gpu_seconds": ScoreKind("gpu-time", "GPU time", "s", "lower", ignores_identity=True),
+    "peak_memory_bytes": ScoreKind(
+        "peak-memory", "Peak memory", "GiB", "lower", ignores_identity=True, main=True, decimals=2
+    ),
+    "peak_gpu_memory_bytes": ScoreKind(
+        "peak-gpu-memory", "Peak GPU memory", "GiB", "lower", ignores_identity=True, decimals=2
+    ),
 }
-"""Score -> entry of the recorded cost and the factor it is multiplied by."""
-
-KINDS = (
-    ScoreKind("wall-time", "Wall time", "s", "lower", 0.0, float("inf"), ignores_identity=True, main=True),
-    ScoreKind("cpu-time", "CPU time", "s", "lower", 0.0, float("inf"), ignores_identity=True),
-    ScoreKind("gpu-time", "GPU time", "s", "lower", 0.0, float("inf"), ignores_identity=True),
-    ScoreKind(
-        "peak-memory", "Peak memory", "GiB", "lower", 0.0, float("inf"), ignores_identity=True, main=True, decimals=2
-    ),
-    ScoreKind(
-        "peak-gpu-memory", "Peak GPU memory", "GiB", "lower", 0.0, float("inf"), ignores_identity=True, decimals=2
-    ),
-)
+"""Entry of the recorded cost -> score."""
 
 
 def read_costs(reconstruction: Reconstruction) -> dict[str, float]:
@@ -51,13 +42,13 @@ def read_costs(reconstruction: Reconstruction) -> dict[str, float]:
         If a recorded number is negative, NaN or infinite.
     """
     costs = {}
-    for name, (entry, factor) in RECORDED.items():
+    for entry, kind in KINDS.items():
         recorded = getattr(reconstruction.record.cost, entry)
         if recorded is None:
             continue
         if not math.isfinite(recorded) or recorded < 0:
             raise ValueError(f"the run record of {reconstruction.name} has {entry} = {recorded}, expected 0 or more.")
-        costs[name] = float(recorded) * factor
+        costs[kind.name] = float(recorded) * (1 / 2**30 if kind.unit == "GiB" else 1.0)
     return costs
 
 
@@ -70,7 +61,7 @@ class Cost(Metric):
 
     name = "cost"
     label = "Cost of the run"
-    scores = KINDS
+    scores = tuple(KINDS.values())
     needs = frozenset({"cost"})
     uses = frozenset()
 

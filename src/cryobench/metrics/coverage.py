@@ -12,7 +12,7 @@ import pandas as pd
 
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Score, Scores
-from cryobench.metrics.metric import Metric, ScoreKind, check_particles, described
+from cryobench.metrics.metric import Metric, ScoreKind, described
 
 
 @described
@@ -25,9 +25,7 @@ class Coverage(Metric):
     name = "coverage"
     label = "Coverage"
     scores = (
-        ScoreKind(
-            "coverage", "Particles assigned", "%", "higher", 0.0, 100.0, ignores_identity=True, main=True, decimals=1
-        ),
+        ScoreKind("coverage", "Particles assigned", "%", high=100.0, ignores_identity=True, main=True, decimals=1),
     )
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
@@ -42,13 +40,9 @@ class Coverage(Metric):
         self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
     ) -> Scores:
         """The single score, of one item; the context has the numbers of particles."""
-        missing = self.explain_missing(reconstruction, dataset)
-        if missing is not None or dataset.truth is None:
-            raise ValueError(f"coverage of {reconstruction.name} cannot be measured: it {missing}.")
-        check_particles(reconstruction, dataset)
+        states = self.require(reconstruction, dataset).states
         parts = [part for part in (reconstruction.latents, reconstruction.posteriors) if part is not None]
         placed = np.all([np.isfinite(part).all(axis=1) for part in parts], axis=0)
-        states = dataset.truth.states
         known = (states >= 0) | ~(states >= 0).any()
         value = 100 * float(placed[known].mean())
         score = Score(self.scores[0].name, value, value, value, n=1, items=pd.DataFrame({"value": [value]}))

@@ -1,16 +1,15 @@
 """Base class of metrics: a measurement on (Reconstruction, Dataset) that yields named scores."""
 
-import tomllib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import ClassVar, Literal, TypeVar
 
 import numpy as np
 
 from cryobench._progress import Progress, Silent
-from cryobench.data import Dataset, Reconstruction, RunRecord, Scores
+from cryobench.data import Dataset, GroundTruth, Reconstruction, RunRecord, Scores
+from cryobench.metrics.registry import read_texts
 
 Need = Literal[
     "volumes",
@@ -39,12 +38,12 @@ class ScoreKind:
     """Key in ``Scores``, such as "fsc-auc"."""
     label: str
     """As printed in tables and axes."""
-    unit: str
+    unit: str = ""
     """"Å", "cycles/px" or "" for a pure number."""
-    better: Literal["higher", "lower"]
-    low: float
+    better: Literal["higher", "lower"] = "higher"
+    low: float = 0.0
     """Smallest value possible."""
-    high: float
+    high: float = float("inf")
     """Largest value possible; infinity if there is no bound."""
     statistic: Literal["mean", "median"] = "mean"
     """How values of the items (query particles) are reduced to one."""
@@ -170,6 +169,14 @@ class Metric(ABC):
         )
         return f"needs {' and '.join(missing)}, which {_who_lacks(missing)}" if missing else None
 
+    def require(self, reconstruction: Reconstruction, dataset: Dataset) -> GroundTruth:
+        """Truth of a data set on which this can be measured. ValueError with the reason if it cannot."""
+        missing = self.explain_missing(reconstruction, dataset)
+        if missing is not None or dataset.truth is None:
+            raise ValueError(f"{self.name} of {reconstruction.name} cannot be measured: it {missing}.")
+        check_particles(reconstruction, dataset)
+        return dataset.truth
+
     @abstractmethod
     def measure(
         self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
@@ -184,13 +191,11 @@ class Metric(ABC):
 
 
 _Described = TypeVar("_Described", bound=type[Metric])
-_TEXTS = Path(__file__).with_name("texts")
 
 
 def described(metric: _Described) -> _Described:
     """The class of a metric of this package, with the texts of its page from ``texts/NAME.toml``."""
-    texts = tomllib.loads((_TEXTS / f"{metric.name}.toml").read_text(encoding="utf-8"))
-    for name, text in texts.items():
+    for name, text in read_texts(metric.name).items():
         setattr(metric, name, tuple(text) if isinstance(text, list) else text)
     return metric
 

@@ -27,7 +27,7 @@ _TOY = (
 
 def describe_metric(metric: type[Metric]) -> str:
     """Page of a metric in Markdown."""
-    parts = [f"# {metric.label}", _summarise(metric)]
+    parts = [f"# {metric.label}", f"`{metric.name}`" + (f": {metric.question}" if metric.question else "")]
     for title, text in list_sections(metric).items():
         parts.append(f"## {title}\n\n" + (f"```text\n{text}\n```" if title == "Formula" else text))
     return "\n\n".join(parts) + "\n"
@@ -131,10 +131,6 @@ def _tabulate_known_answers(metric: type[Metric]) -> str:
 def _show(bound: float) -> str:
     infinite = {float("inf"): "∞", float("-inf"): "−∞"}
     return infinite.get(bound, f"{bound:g}".replace("-", "−"))
-
-
-def _summarise(metric: type[Metric]) -> str:
-    return f"`{metric.name}`" + (f": {metric.question}" if metric.question else "")
 
 
 def _list_items(items: tuple[str, ...]) -> str:

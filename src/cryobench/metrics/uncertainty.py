@@ -39,12 +39,7 @@ def bootstrap_interval(
     ValueError
         If there are no values, one is NaN or infinite, or the coverage is not between 0 and 1.
     """
-    values = np.asarray(values, dtype=np.float64)
-    if len(values) == 0 or not np.isfinite(values).all():
-        raise ValueError(
-            f"a bootstrap interval needs finite values, got {len(values)} of which "
-            f"{int((~np.isfinite(values)).sum())} are not finite."
-        )
+    values = _check_finite(values)
     if not 0 < coverage < 1:
         raise ValueError(f"coverage must lie between 0 and 1, got {coverage}.")
     samples = resample_statistic(values[:, None], statistic=statistic, seed=seed, resamples=resamples)[:, 0]
@@ -52,6 +47,17 @@ def bootstrap_interval(
     samples = np.clip(samples, values.min(), values.max())
     low, high = np.quantile(samples, [(1 - coverage) / 2, (1 + coverage) / 2])
     return float(low), float(high)
+
+
+def _check_finite(values: np.ndarray) -> np.ndarray:
+    """The values, float64. ValueError if there are none, or one is not finite."""
+    values = np.asarray(values, dtype=np.float64)
+    if len(values) == 0 or not np.isfinite(values).all():
+        raise ValueError(
+            f"a bootstrap interval needs finite values, got {len(values)} of which "
+            f"{int((~np.isfinite(values)).sum())} are not finite."
+        )
+    return values
 
 
 def resample_statistic(
@@ -85,22 +91,16 @@ def summarise(
 
 
 def interval_over_groups(
-    values: Shaped[np.ndarray, "q"],
-    groups: Shaped[np.ndarray, "q"],
-    *,
-    seed: int = 0,
+    values: Shaped[np.ndarray, "q"], groups: Shaped[np.ndarray, "q"], *, seed: int = 0
 ) -> tuple[float, float]:
     """Ends of the 95 % percentile bootstrap interval of the mean of ``values`` (q,) when whole groups are resampled.
 
     Query particles of one state have the same volume; resampled by state, the interval shows how the mean would vary
     with other states in the data set. With one group both ends are the mean. Errors as ``bootstrap_interval``.
     """
-    values = np.asarray(values, dtype=np.float64)
-    if len(values) == 0 or len(groups) != len(values) or not np.isfinite(values).all():
-        raise ValueError(
-            f"an interval needs finite values, each in a group; got {len(values)} values, of which "
-            f"{int((~np.isfinite(values)).sum())} are not finite, and {len(groups)} groups."
-        )
+    values = _check_finite(values)
+    if len(groups) != len(values):
+        raise ValueError(f"each value needs a group, got {len(values)} values and {len(groups)} groups.")
     _, members = np.unique(groups, return_inverse=True)
     sums, counts = np.bincount(members, weights=values), np.bincount(members)
     drawn = stream(seed, "bootstrap").integers(len(counts), size=(RESAMPLES, len(counts)))

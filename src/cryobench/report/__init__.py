@@ -14,20 +14,6 @@ writes its folder, with ``templates`` and ``static``.
 here.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import lazy_loader
 
-if TYPE_CHECKING:
-    from cryobench.report.pages.card import write_card as write_card
-    from cryobench.report.pages.report import write_report as write_report
-
-_PUBLIC = {"write_card": "cryobench.report.pages.card", "write_report": "cryobench.report.pages.report"}
-
-__all__ = ["write_card", "write_report"]
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name on first use: facts as text need no plots."""
-    if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'cryobench.report' has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -6,7 +6,6 @@ Palettes are from or similar to Okabe & Ito ("Color Universal Design", 2008), di
 from base64 import b64encode
 from collections.abc import Sequence
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -68,11 +67,6 @@ def encode_png(picture: np.ndarray) -> bytes:
     buffer = BytesIO()
     Image.fromarray((255 * np.clip(picture, 0, 1)).round().astype(np.uint8)).save(buffer, format="png")
     return buffer.getvalue()
-
-
-def write_png(path: Path, picture: np.ndarray) -> None:
-    """Write a picture as PNG (``encode_png``)."""
-    path.write_bytes(encode_png(picture))
 
 
 def png_link(picture: np.ndarray) -> str:

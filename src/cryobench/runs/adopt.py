@@ -261,13 +261,12 @@ def _describe(
     kinds = {".star": "RELION table", ".cs": "cryoSPARC file"}
     kind = "data set" if source.is_dir() else kinds.get(source.suffix.lower(), "images with cryoDRGN pickles")
     labelled = 0 if states is None else int((states >= 0).sum())
+    known = f"as labelled: {labelled:,} of {len(particles):,} particles" if labelled else "not known"
     return {
         "name": plan["name"],
         "title": plan["name"],
         "description": f"Particles adopted from {source.name} ({kind}).",
-        "heterogeneity": "not known"
-        if labelled == 0
-        else f"as labelled: {labelled:,} of {len(particles):,} particles",
+        "heterogeneity": known,
         "plan": dict(plan),
         "n_labelled": labelled,
         "notes": notes,
@@ -324,14 +323,18 @@ def _is_finished(folder: Path, plan: Mapping[str, Any]) -> bool:
     if not card.exists():
         return False
     found = read_json(card)
-    earlier = found.get("plan") or {}
-    if earlier == plan:
-        return True
-    differing = sorted(key for key in {**earlier, **plan} if earlier.get(key) != plan.get(key))
-    raise FormatError(
-        f"{folder} holds another data set ({found.get('name')}; they differ in {', '.join(differing)}). Nothing was"
-        " changed: choose another folder, or remove this one first."
-    )
+    differing = _compare_plans(found.get("plan") or {}, plan)
+    if differing:
+        raise FormatError(
+            f"{folder} holds another data set ({found.get('name')}; they differ in {differing}). Nothing was changed:"
+            " choose another folder, or remove this one first."
+        )
+    return True
+
+
+def _compare_plans(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """Names of the entries that differ; empty if none does."""
+    return ", ".join(sorted(key for key in {**one, **other} if one.get(key) != other.get(key)))
 
 
 def _open_folder(folder: Path, plan: Mapping[str, Any]) -> None:
@@ -339,11 +342,9 @@ def _open_folder(folder: Path, plan: Mapping[str, Any]) -> None:
     if folder.exists() and not folder.is_dir():
         raise FormatError(f"{folder} exists and is not a folder: choose another one for the data set.")
     if (folder / ADOPTION).exists():
-        found = read_json(folder / ADOPTION)
-        if found != plan:
-            differing = sorted(key for key in plan if found.get(key) != plan[key])
+        if differing := _compare_plans(read_json(folder / ADOPTION), plan):
             raise FormatError(
-                f"{folder} holds an unfinished adoption of another call (they differ in {', '.join(differing)})."
+                f"{folder} holds an unfinished adoption of another call (they differ in {differing})."
                 " Repeat that call to finish it, choose another folder, or remove this one first."
             )
         remove_partial_files(folder)

@@ -46,7 +46,8 @@ class KeptScores:
     ) -> None:
         self._folder, self._seed, self._fresh = Path(folder), seed, fresh
         self._dataset = str(dataset.card.get("sha256"))
-        self.contents = {**hash_run(reconstruction), "mask": str(hash_mask(_first(mask, dataset.particles.mask)))}
+        scored_in = dataset.particles.mask if mask is None else mask
+        self.contents = {**hash_run(reconstruction), "mask": str(hash_mask(scored_in))}
         """Digest of each part."""
         self.frame = Frame("none")
         """Alignment of volumes to the truth."""
@@ -109,7 +110,3 @@ def still_hold(scores: Scores, reconstruction: Reconstruction) -> bool:
     if not isinstance(stored, Mapping):
         return False
     return all(stored.get(part) == digest for part, digest in hash_run(reconstruction).items())
-
-
-def _first(*values: np.ndarray | None) -> np.ndarray | None:
-    return next((value for value in values if value is not None), None)

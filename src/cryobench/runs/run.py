@@ -13,7 +13,7 @@ from typing import Any, Literal
 from cryobench._errors import FormatError, UnknownName
 from cryobench._progress import Named, Progress, Silent
 from cryobench._version import __version__, describe_software
-from cryobench.compute import Compute, open_compute
+from cryobench.compute import open_compute
 from cryobench.compute.compute import Precision
 from cryobench.compute.device import choose_device, describe_hardware, multiplies_bfloat16
 from cryobench.data import Dataset, Machine, Particles, Priors, Reconstruction, RunRecord
@@ -182,7 +182,8 @@ def run(
         # Another process may have finished it meanwhile.
         elif _find_previous(target, record) == "finished":
             return _find_finished(target, progress)
-        record = record.with_(machine=_describe(compute, scheduler))
+        used = (compute.device, compute.precision, compute.memory, compute.n_workers, scheduler)
+        record = record.with_(machine=Machine(*used, describe_hardware(compute.device)))
         ledger = CostLedger(target / CHECKPOINT, compute.device)
         (target / CHECKPOINT).mkdir(parents=True, exist_ok=True)
         remove_partial_files(target)
@@ -275,11 +276,6 @@ def _hand_over(dataset: Dataset, method: type[Method], mask: str | Path | None) 
     return replace(particles, mask=values), f"file {Path(mask).name} ({digest})"
 
 
-def _describe(compute: Compute, scheduler: str | None) -> Machine:
-    hardware = describe_hardware(compute.device)
-    return Machine(compute.device, compute.precision, compute.memory, compute.n_workers, scheduler, hardware)
-
-
 def _name_origin(result: Reconstruction, method: Method) -> str:
     """Origin of the query volumes, as a prior."""
     if result.decodes_by is not None:
@@ -295,10 +291,8 @@ def _default_precision(folder: Path, precisions: Sequence[Precision], device: st
     for precision in precisions:
         if precision == kept:
             return precision
-    for precision in precisions:
-        if precision != "bfloat16" or multiplies_bfloat16(choose_device(device)):
-            return precision
-    return precisions[0]
+    usable = (each for each in precisions if each != "bfloat16" or multiplies_bfloat16(choose_device(device)))
+    return next(usable, precisions[0])
 
 
 def _find_previous(folder: Path, record: RunRecord) -> Literal["none", "finished", "unfinished"]:

@@ -7,9 +7,6 @@ The toy data set has three states, and is made by plain sums of Gaussians (``tes
 package's own projector. A method provides settings with which it takes about a second (``Method.small``).
 """
 
-from cryobench.testing.decoders import check_decoder as check_decoder
-from cryobench.testing.importers import check_importer as check_importer
-from cryobench.testing.methods import METHOD_LAWS as METHOD_LAWS
-from cryobench.testing.methods import check_method as check_method
-from cryobench.testing.metrics import METRIC_LAWS as METRIC_LAWS
-from cryobench.testing.metrics import check_metric as check_metric
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

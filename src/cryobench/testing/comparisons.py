@@ -1,4 +1,6 @@
-"""Comparisons of two reconstructions of the same particles: to the bit, to rounding, or by their results."""
+"""Comparisons of two reconstructions of the same particles: to the bit, to rounding, or by results; refusals."""
+
+from collections.abc import Callable
 
 import numpy as np
 from sklearn.linear_model import LinearRegression
@@ -50,3 +52,16 @@ def assert_alike(
         explained = LinearRegression().fit(second.latents, first.latents).score(second.latents, first.latents)
         needed = least if of_latents is None else of_latents
         assert explained >= needed, f"{because}: latents explain only {explained:.3f} of each other's variance"
+
+
+def assert_refused(
+    make: Callable[..., object], *given: object, what: str, words: str = "", refusal: type[ValueError] = ValueError
+) -> None:
+    """A call with what it must refuse raises ``refusal``, with these words."""
+    try:
+        make(*given)
+    except refusal as error:
+        if words in str(error):
+            return
+        raise AssertionError(f"{what}: refused for another reason: {error}") from error
+    raise AssertionError(f"{what}: accepted")

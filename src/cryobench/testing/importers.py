@@ -4,14 +4,14 @@ import os
 import pickle
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cryobench._errors import CryobenchError
-from cryobench.data import Dataset, GroundTruth
+from cryobench.data import Dataset, GroundTruth, Reconstruction
 from cryobench.importers import Found, Importer
 from cryobench.importers.bring_in import import_results
 
@@ -54,10 +54,11 @@ def check_importer(
     AssertionError
         If a law is broken; the message says which, and how.
     """
-    at = {"importer": importer, "options": options, "takes_folder": takes_folder}
-    found = _read(job, dataset, **at)
+    trial = _Import(importer, options, takes_folder, dataset)
+    found = importer.open(job if takes_folder else None, options(job)).read(dataset)
     _check_rows(found, dataset)
-    _check_account(job, dataset, scratch / "run", **at)
+    _check_account(trial, job, scratch / "run")
+    refused = scratch / "refused"
     # Files elsewhere, such as the table of images that the program read, are neither copied nor damaged.
     inner = [file.resolve() for file in dict.fromkeys(found.files) if file.resolve().is_relative_to(job.resolve())]
     assert inner, "it lists no file in the folder of the job as read"
@@ -68,30 +69,42 @@ def check_importer(
             shutil.copytree(job, folder)
             if not _damage(folder / inside, damage, marker := scratch / "executed"):
                 continue
-            said = _refusal(folder, dataset, scratch / "refused", **at)
+            said = trial.refusal(folder, refused)
             assert not marker.exists(), f"a pickle in {inside} was executed"
             if said is None:
                 assert damage == "missing", f"{inside} was {damage}, and the import did not fail"
             else:
-                assert inside.name in said or str(folder) in said, (
-                    f"{inside} was {damage}: it is not named in {said!r}"
-                )
-            assert not (scratch / "refused").exists(), f"{inside} was {damage}: a partial output was left"
-    said = _refusal(job, _fewer(dataset), scratch / "refused", **at)
+                named = inside.name in said or str(folder) in said
+                assert named, f"{inside} was {damage}: it is not named in {said!r}"
+            assert not refused.exists(), f"{inside} was {damage}: a partial output was left"
+    said = replace(trial, dataset=_fewer(dataset)).refusal(job, refused)
     assert said is not None, "results of another number of particles were accepted"
-    assert not (scratch / "refused").exists(), "results of another data set left a partial output"
+    assert not refused.exists(), "results of another data set left a partial output"
     return found
 
 
-def _read(
-    folder: Path,
-    dataset: Dataset,
-    *,
-    importer: type[Importer],
-    options: Callable[[Path], Mapping[str, Any]],
-    takes_folder: bool,
-) -> Found:
-    return importer.open(folder if takes_folder else None, options(folder)).read(dataset)
+@dataclass(frozen=True)
+class _Import:
+    """An import of a job, or of a copy of it."""
+
+    importer: type[Importer]
+    options: Callable[[Path], Mapping[str, Any]]
+    takes_folder: bool
+    dataset: Dataset
+
+    def make(self, job: Path, run: Path) -> Reconstruction:
+        """Run of the import."""
+        folder = job if self.takes_folder else None
+        return import_results(self.importer.name, folder, self.dataset, run, options=self.options(job))
+
+    def refusal(self, job: Path, run: Path) -> str | None:
+        """Message of an import that is refused; None if it is not."""
+        try:
+            self.make(job, run)
+        except (CryobenchError, ValueError) as error:
+            return str(error)
+        shutil.rmtree(run)
+        return None
 
 
 def _check_rows(found: Found, dataset: Dataset) -> None:
@@ -106,39 +119,27 @@ def _check_rows(found: Found, dataset: Dataset) -> None:
     assert all(file.exists() for file in found.files), "it names files that do not exist"
 
 
-def _check_account(
-    job: Path,
-    dataset: Dataset,
-    run: Path,
-    *,
-    importer: type[Importer],
-    options: Callable[[Path], Mapping[str, Any]],
-    takes_folder: bool,
-) -> None:
-    given = (importer.name, job if takes_folder else None, dataset, run)
-    first = import_results(*given, options=options(job))
-    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+def _check_account(trial: _Import, job: Path, run: Path) -> None:
+    def make() -> tuple[str, dict[Path, bytes]]:
+        name = trial.make(job, run).name
+        return name, {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+    first = make()
     assert (run / "import.json").exists(), "the run has no account of the import"
-    again = import_results(*given, options=options(job))
-    after = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    assert before == after, "the same import again changed the run"
-    assert first.name == again.name
+    assert make() == first, "the same import again changed the run"
 
 
 def _damage(file: Path, how: str, marker: Path) -> bool:
     """Damage a file in the given way; whether that was possible."""
     if how == "missing":
         file.unlink()
-        return True
-    if how == "truncated":
-        if file.suffix.lower() not in _DATA:
-            return False
+    elif how == "truncated" and file.suffix.lower() in _DATA:
         content = file.read_bytes()
         file.write_bytes(content[: len(content) // 2])
-        return True
-    if file.suffix.lower() != ".pkl":
+    elif how == "hostile" and file.suffix.lower() == ".pkl":
+        file.write_bytes(pickle.dumps(_Hostile(marker)))
+    else:
         return False
-    file.write_bytes(pickle.dumps(_Hostile(marker)))
     return True
 
 
@@ -150,24 +151,6 @@ class _Hostile:
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         return os.mkdir, (str(self._marker),)
-
-
-def _refusal(
-    folder: Path,
-    dataset: Dataset,
-    run: Path,
-    *,
-    importer: type[Importer],
-    options: Callable[[Path], Mapping[str, Any]],
-    takes_folder: bool,
-) -> str | None:
-    """Message of an import that is refused; None if it is not."""
-    try:
-        import_results(importer.name, folder if takes_folder else None, dataset, run, options=options(folder))
-    except (CryobenchError, ValueError) as error:
-        return str(error)
-    shutil.rmtree(run)
-    return None
 
 
 def _fewer(dataset: Dataset) -> Dataset:

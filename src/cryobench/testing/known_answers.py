@@ -14,11 +14,9 @@ import numpy as np
 
 import cryobench.metrics.pages as pages
 from cryobench.data import Reconstruction, RunRecord
-from cryobench.methods import Control
-from cryobench.methods.registry import get_method
 from cryobench.metrics.registry import METRICS, get_metric
 from cryobench.rng import stream
-from cryobench.testing.metrics import MetricCase
+from cryobench.testing.metrics import MetricCase, reconstruct_control
 
 _FURTHER_CONTROLS = ("consensus", "random-latent")
 _WITHOUT = ("cost",)
@@ -30,10 +28,7 @@ def make_known_answers(case: MetricCase) -> dict[str, Reconstruction]:
     made = {name: dataclasses.replace(answer, record=RunRecord()) for name, answer in case.results.items()}
     truth = case.dataset.truth
     assert truth is not None
-    for name in _FURTHER_CONTROLS:
-        control = get_method(name)
-        assert issubclass(control, Control)
-        made[name] = control().with_truth(truth).reconstruct(case.dataset.particles, case.dataset.queries)
+    made |= {name: reconstruct_control(name, case.dataset) for name in _FURTHER_CONTROLS}
     best = made["truth"]
     assert best.latents is not None
     assert best.posteriors is not None
@@ -54,13 +49,12 @@ def measure_known_answers(case: MetricCase | None = None) -> dict[str, pages.Kno
     An answer that lacks what a metric needs is absent there.
     """
     found: dict[str, pages.KnownAnswers] = {}
-    answers: dict[str, Reconstruction] | None = None
+    case = case or MetricCase(get_metric(next(iter(METRICS))))
+    answers = make_known_answers(case)
     for name in METRICS:
         if name in _WITHOUT:
             continue
         metric = get_metric(name)()
-        case = case or MetricCase(get_metric(name))
-        answers = answers or make_known_answers(case)
         kinds = {kind.name: kind for kind in metric.scores}
         found[name] = {
             answer: {

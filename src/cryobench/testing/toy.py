@@ -3,6 +3,8 @@
 Made without the package's projector, renderer or noise, so that it is independent of the code under test.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -81,23 +83,14 @@ def toy_dataset(
 
 def permuted(dataset: Dataset, order: np.ndarray) -> Dataset:
     """The same particles in another order: new particle i is old particle ``order[i]``; queries follow."""
-    old, truth = dataset.particles, dataset.truth
+    truth = dataset.truth
     assert truth is not None
-    assert truth.rotations is not None
-    assert truth.shifts is not None
-    particles = Particles(
-        images=ArrayImages(old.images.read(order)),
-        pixel_size=old.pixel_size,
-        ctf=old.ctf[order],
-        rotations=None if old.rotations is None else old.rotations[order],
-        shifts=None if old.shifts is None else old.shifts[order],
-        mask=old.mask,
+    columns = ("states", "rotations", "shifts", "embedding")
+    parts = {name: values[order] for name in columns if (values := getattr(truth, name)) is not None}
+    variables = {name: replace(each, values=each.values[order]) for name, each in truth.variables.items()}
+    return Dataset(
+        dataset.particles.select(order),
+        replace(truth, **parts, variables=variables),
+        queries=np.argsort(order)[dataset.queries],
+        card=dataset.card,
     )
-    moved = GroundTruth(
-        states=truth.states[order],
-        volumes=truth.volumes,
-        rotations=truth.rotations[order],
-        shifts=truth.shifts[order],
-        embedding=None if truth.embedding is None else truth.embedding[order],
-    )
-    return Dataset(particles, moved, queries=np.argsort(order)[dataset.queries], card=dataset.card)

@@ -3,19 +3,18 @@
 import pytest
 
 from cryobench._errors import UnknownName
-from cryobench.cli.catalogue import describe, show_catalogue
+from cryobench.cli.catalogue import describe_itself, show_catalogue
 from cryobench.importers import IMPORTERS
 from cryobench.methods import METHODS
-from cryobench.metrics import METRICS
 from cryobench.recipes import RECIPES, get_recipe
 
-REGISTRIES = {"recipes": RECIPES, "methods": METHODS, "metrics": METRICS, "importers": IMPORTERS}
+REGISTRIES = {"recipes": RECIPES, "methods": METHODS, "importers": IMPORTERS}
 
 
 @pytest.mark.parametrize("kind", REGISTRIES)
 def test_lines_of_a_list_are_those_of_what_it_lists(kind):
     lines = {name: entry.what for name, entry in REGISTRIES[kind].items()}
-    assert lines == {name: describe(kind, name) for name in lines}
+    assert lines == {name: describe_itself(kind, name) for name in lines}
 
 
 def test_a_recipe_is_listed_with_its_version_and_its_molecules(capsys):

@@ -8,19 +8,13 @@ import pandas as pd
 import pytest
 
 from cryobench.data import CollectiveVariable, Reconstruction, RunRecord, Score, Scores
-from cryobench.report.charts import (
-    DensityChart,
-    DotChart,
-    GridChart,
-    LineChart,
-    PlaneChart,
-    collect_charts,
-)
 from cryobench.report.charts.classes import draw_composition, order_confusion
+from cryobench.report.charts.collect import collect_charts
+from cryobench.report.charts.kinds import DensityChart, DotChart, GridChart, LineChart, PlaneChart
 from cryobench.report.charts.latents import draw_imbalance, imbalance_table
 from cryobench.report.charts.poses import draw_rotations, draw_shifts
 from cryobench.report.charts.scores import draw_forest
-from cryobench.report.figures import draw_on_paper, to_svg
+from cryobench.report.figures.draw import draw_on_paper, to_svg
 from cryobench.report.runs import tables
 from cryobench.report.runs.styles import RunStyle, style_runs
 from fabricated import N_STATES, fabricate_dataset, fabricate_measures, fabricate_results, fabricate_rich_dataset

@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 
 from cryobench._progress import Silent
-from cryobench.report.charts import Axis, BarChart, Bundle, LineChart, Reference, Series
 from cryobench.report.charts.dataset import draw_card
-from cryobench.report.figures import draw_on_page, draw_on_paper, draw_slices, to_svg
-from cryobench.report.figures.draw import save_svg
+from cryobench.report.charts.kinds import Axis, BarChart, Bundle, LineChart, Reference, Series
+from cryobench.report.figures.draw import draw_on_page, draw_on_paper, save_svg, to_svg
 from cryobench.report.figures.montage import Cell, Montage
+from cryobench.report.figures.pictures import draw_slices
 from cryobench.report.figures.vega import PAGE, PAPER, encode, table
-from cryobench.report.pages.contents import Contents, collect_contents
+from cryobench.report.pages.contents import Contents
 from cryobench.report.pages.downloads import draw_figures
 from cryobench.report.pages.specs import report_data
 from cryobench.report.runs.styles import RunStyle
@@ -33,7 +33,7 @@ STYLES = {"a": RunStyle("run a", "#0072B2"), "b": RunStyle(HOSTILE_NAME, "#D55E0
 def contents() -> Contents:
     dataset = fabricate_rich_dataset()
     with Silent().task("report") as task:
-        return collect_contents(dataset, fabricate_results(dataset), task)
+        return Contents(dataset, fabricate_results(dataset), task)
 
 
 @pytest.fixture(scope="module")

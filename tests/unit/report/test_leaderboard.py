@@ -8,7 +8,7 @@ import pytest
 
 from cryobench._progress import Silent
 from cryobench.data import Reconstruction, RunRecord, Score, Scores
-from cryobench.report.pages.contents import collect_contents
+from cryobench.report.pages.contents import Contents
 from cryobench.report.pages.leaderboard import lay_out_leaderboard, lay_out_metrics
 from cryobench.report.pages.report import split_runs
 from fabricated import HOSTILE_NAME, fabricate_dataset, fabricate_results
@@ -22,17 +22,17 @@ def dataset():
 @pytest.fixture(scope="module")
 def contents(dataset):
     with Silent().task("test") as task:
-        return collect_contents(dataset, fabricate_results(dataset), task)
+        return Contents(dataset, fabricate_results(dataset), task)
 
 
 @pytest.fixture
 def collect(dataset, contents, monkeypatch):
     """Contents of a report on other results, with the card made once."""
-    monkeypatch.setattr("cryobench.report.pages.contents.collect_card", lambda *_: contents.card)
+    monkeypatch.setattr("cryobench.report.pages.contents.Card", lambda *_: contents.card)
 
     def make(results):
         with Silent().task("test") as task:
-            return collect_contents(dataset, results, task)
+            return Contents(dataset, results, task)
 
     return make
 
@@ -97,7 +97,7 @@ def test_every_score_of_a_metric_is_on_its_board(contents):
     assert "cost" not in boards  # nobody scored it
     assert boards["per-image-fsc"].n_scores == 8
     assert boards["poses"].n_scores == 2
-    assert boards["labels"].question.endswith("?")
+    assert boards["labels"].metric.question.endswith("?")
     assert boards["populations"].ignoring_identity == ("Error of state populations",)
     count = sum(board.n_scores for board in boards.values())
     assert count == len(contents.score_names)

@@ -197,10 +197,7 @@ def measure_strangers(agreement: Agreement, reading: Reading, halves: Int[np.nda
 
 
 def _compare_slices(
-    reading: Reading,
-    source: GridSlices,
-    halves: Int[np.ndarray, "n"],
-    rotations: Float[np.ndarray, "n 3 3"],
+    reading: Reading, source: GridSlices, halves: Int[np.ndarray, "n"], rotations: Float[np.ndarray, "n 3 3"]
 ) -> Terms:
     """Terms of the images of each half against slices of the other half's volume at some rotations."""
     disc, n = reading.disc, len(reading)

@@ -55,17 +55,17 @@ class Hypothesis:
         return self.remedy or f"adopt --mend {self.name}"
 
 
-def _left(matrix: np.ndarray, right: np.ndarray) -> Callable[[Stated], Stated]:
-    return lambda stated: replace(stated, rotations=matrix @ stated.rotations @ right)
-
-
-def _about_z(degrees: float) -> np.ndarray:
-    cosine, sine = np.round(np.cos(np.radians(degrees))), np.round(np.sin(np.radians(degrees)))
-    return np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
+def _in_other_axes(matrix: np.ndarray) -> Callable[[Stated], Stated]:
+    """Rotations M R Mᵀ, those of both frames in axes that M permutes or mirrors."""
+    return lambda stated: replace(stated, rotations=matrix @ stated.rotations @ matrix.T)
 
 
 def _transpose(stated: Stated) -> Stated:
     return replace(stated, rotations=np.ascontiguousarray(np.swapaxes(stated.rotations, 1, 2)))
+
+
+def _turn_by_quarter(stated: Stated) -> Stated:
+    return replace(stated, rotations=np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]) @ stated.rotations)
 
 
 def _negate_angle(which: int) -> Callable[[Stated], Stated]:
@@ -77,32 +77,43 @@ def _negate_angle(which: int) -> Callable[[Stated], Stated]:
     return change
 
 
-def _shift(factors: Callable[[Stated], np.ndarray]) -> Callable[[Stated], Stated]:
-    return lambda stated: replace(stated, shifts=stated.shifts * factors(stated))
+def _scale(factor: Callable[[Stated], float | np.ndarray]) -> Callable[[Stated], Stated]:
+    return lambda stated: replace(stated, shifts=stated.shifts * factor(stated))
 
 
 def _exchange_shifts(stated: Stated) -> Stated:
     return replace(stated, shifts=np.ascontiguousarray(stated.shifts[:, ::-1]))
 
 
-def _rows(step: int, *parts: str) -> Callable[[Stated], Stated]:
+def _reorder(order: Callable[[int], np.ndarray], *parts: str) -> Callable[[Stated], Stated]:
+    """Parts of the tables in another order of their rows, from their number."""
+
     def change(stated: Stated) -> Stated:
-        order = np.roll(np.arange(len(stated)), step) if step else np.arange(len(stated))[::-1]
-        return _reorder(stated, order, parts)
+        rows = order(len(stated))
+        return replace(stated, **{part: getattr(stated, part)[rows] for part in parts})
 
     return change
 
 
 def _shuffle(seed: int, *parts: str) -> Callable[[Stated], Stated]:
-    def change(stated: Stated) -> Stated:
-        order = stream(seed, "shuffled rows").permutation(len(stated))
-        return _reorder(stated, order, parts)
-
-    return change
+    return _reorder(lambda n: stream(seed, "shuffled rows").permutation(n), *parts)
 
 
-def _reorder(stated: Stated, order: np.ndarray, parts: tuple[str, ...]) -> Stated:
-    return replace(stated, **{part: getattr(stated, part)[order] for part in parts})
+def _misplaced(name: str, of: str, *parts: str) -> list[Hypothesis]:
+    """Hypotheses that parts of the tables belong to a neighbouring row, or to the same one counted from the end."""
+    return [
+        Hypothesis(
+            f"{name}-next", f"{of} belong to the next image", _reorder(lambda n: np.roll(np.arange(n), 1), *parts)
+        ),
+        Hypothesis(
+            f"{name}-previous",
+            f"{of} belong to the previous image",
+            _reorder(lambda n: np.roll(np.arange(n), -1), *parts),
+        ),
+        Hypothesis(
+            f"{name}-reversed", f"{of} are in the opposite order", _reorder(lambda n: np.arange(n)[::-1], *parts)
+        ),
+    ]
 
 
 def _ctf(**columns: Callable[[Stated], np.ndarray]) -> Callable[[Stated], Stated]:
@@ -134,15 +145,6 @@ def _pixel(factor: float, *, shifts: bool) -> Callable[[Stated], Stated]:
 
 
 _POSE = ("rotations", "shifts")
-_FLIP_X, _FLIP_Y, _TRANSPOSE = np.diag([-1, 1]), np.diag([1, -1]), np.array([[0, 1], [1, 0]])
-
-
-def _turn(matrix: np.ndarray) -> Callable[[Reading], Reading]:
-    return lambda reading: reading.turned(matrix)
-
-
-def _roll(x: int, y: int) -> Callable[[Reading], Reading]:
-    return lambda reading: reading.rolled(np.array([x, y]))
 
 
 def _lie_turned(matrix: np.ndarray) -> Callable[[Stated], Stated]:
@@ -167,190 +169,132 @@ def _lie_turned(matrix: np.ndarray) -> Callable[[Stated], Stated]:
     return change
 
 
-def _lie_off_centre(x: int, y: int) -> Callable[[Stated], Stated]:
-    return lambda stated: replace(stated, shifts=stated.shifts + stated.pixel_size * np.array([x, y]))
+def _rolled(across: str, x: int, down: str, y: int) -> Hypothesis:
+    offset = np.array([x, y])
+    return Hypothesis(
+        f"images-rolled-{across}{down}".rstrip("-"),
+        "the images are one pixel off centre",
+        images=lambda reading: reading.rolled(offset),
+        mends=lambda stated: replace(stated, shifts=stated.shifts + stated.pixel_size * offset),
+    )
 
+
+def _turned(name: str, says: str, matrix: np.ndarray) -> Hypothesis:
+    return Hypothesis(name, says, images=lambda reading: reading.turned(matrix), mends=_lie_turned(matrix))
+
+
+_SHIFTS = (
+    ("negated", "shifts have the other sign", _scale(lambda _: -1.0)),
+    ("exchanged", "x and y of the shifts are exchanged", _exchange_shifts),
+    ("x-negated", "x of the shifts has the other sign", _scale(lambda _: np.array([-1.0, 1.0]))),
+    ("y-negated", "y of the shifts has the other sign", _scale(lambda _: np.array([1.0, -1.0]))),
+    ("dropped", "the images are already centred, so the shifts do not apply", _scale(lambda _: 0.0)),
+    ("in-pixels", "shifts are in pixels, but were read as Å", _scale(lambda stated: stated.pixel_size)),
+    ("in-angstroms", "shifts are in Å, but were read as pixels", _scale(lambda stated: 1 / stated.pixel_size)),
+    (
+        "in-fractions",
+        "shifts are fractions of the box, but were read as pixels",
+        _scale(lambda stated: float(stated.box_size)),
+    ),
+    (
+        "fractions-taken-for-angstroms",
+        "shifts are fractions of the box, but were read as Å",
+        _scale(lambda stated: stated.box_size * stated.pixel_size),
+    ),
+    (
+        "pixels-taken-for-fractions",
+        "shifts are in pixels, but were read as fractions of the box",
+        _scale(lambda stated: 1.0 / stated.box_size),
+    ),
+    ("doubled", "shifts are for images of half the box", _scale(lambda _: 2.0)),
+    ("halved", "shifts are for images of twice the box", _scale(lambda _: 0.5)),
+)
+_AXES = {"zyx": (2, 1, 0), "yzx": (2, 0, 1), "zxy": (1, 2, 0), "xzy": (0, 2, 1), "yxz": (1, 0, 2)}
 
 GEOMETRY: tuple[Hypothesis, ...] = (
     Hypothesis(
         "rotations-transposed", "rotations are transposed: they map the particle to the reference", _transpose
     ),
-    Hypothesis(
-        "rotations-zyx",
-        "axes of the rotations are ordered (z, y, x)",
-        _left(np.eye(3)[::-1], np.eye(3)[::-1]),
-    ),
-    Hypothesis(
-        "rotations-yzx",
-        "axes of the rotations are ordered (y, z, x)",
-        _left(np.eye(3)[[2, 0, 1]], np.eye(3)[[1, 2, 0]]),
-    ),
-    Hypothesis(
-        "rotations-zxy",
-        "axes of the rotations are ordered (z, x, y)",
-        _left(np.eye(3)[[1, 2, 0]], np.eye(3)[[2, 0, 1]]),
-    ),
-    Hypothesis(
-        "rotations-xzy",
-        "axes of the rotations are ordered (x, z, y)",
-        _left(np.eye(3)[[0, 2, 1]], np.eye(3)[[0, 2, 1]]),
-    ),
-    Hypothesis(
-        "rotations-yxz",
-        "axes of the rotations are ordered (y, x, z)",
-        _left(np.eye(3)[[1, 0, 2]], np.eye(3)[[1, 0, 2]]),
+    *(
+        Hypothesis(
+            f"rotations-{axes}",
+            f"axes of the rotations are ordered ({', '.join(axes)})",
+            _in_other_axes(np.eye(3)[list(rows)]),
+        )
+        for axes, rows in _AXES.items()
     ),
     Hypothesis("rotations-psi-negated", "in-plane angles have the other sign", _negate_angle(2)),
     Hypothesis("rotations-rot-negated", "the first Euler angle has the other sign", _negate_angle(0)),
-    Hypothesis(
-        "rotations-turned-90",
-        "rotations are off by an in-plane quarter turn",
-        _left(_about_z(90), np.eye(3)),
-    ),
-    Hypothesis("shifts-negated", "shifts have the other sign", _shift(lambda stated: np.array([-1.0, -1.0]))),
-    Hypothesis("shifts-exchanged", "x and y of the shifts are exchanged", _exchange_shifts),
-    Hypothesis(
-        "shifts-x-negated", "x of the shifts has the other sign", _shift(lambda stated: np.array([-1.0, 1.0]))
-    ),
-    Hypothesis(
-        "shifts-y-negated", "y of the shifts has the other sign", _shift(lambda stated: np.array([1.0, -1.0]))
-    ),
-    Hypothesis(
-        "shifts-dropped",
-        "the images are already centred, so the shifts do not apply",
-        _shift(lambda stated: np.zeros(2)),
-    ),
-    Hypothesis(
-        "shifts-in-pixels",
-        "shifts are in pixels, but were read as Å",
-        _shift(lambda stated: np.full(2, stated.pixel_size)),
-    ),
-    Hypothesis(
-        "shifts-in-angstroms",
-        "shifts are in Å, but were read as pixels",
-        _shift(lambda stated: np.full(2, 1 / stated.pixel_size)),
-    ),
-    Hypothesis(
-        "shifts-in-fractions",
-        "shifts are fractions of the box, but were read as pixels",
-        _shift(lambda stated: np.full(2, float(stated.box_size))),
-    ),
-    Hypothesis(
-        "shifts-fractions-taken-for-angstroms",
-        "shifts are fractions of the box, but were read as Å",
-        _shift(lambda stated: np.full(2, stated.box_size * stated.pixel_size)),
-    ),
-    Hypothesis(
-        "shifts-pixels-taken-for-fractions",
-        "shifts are in pixels, but were read as fractions of the box",
-        _shift(lambda stated: np.full(2, 1.0 / stated.box_size)),
-    ),
-    Hypothesis("shifts-doubled", "shifts are for images of half the box", _shift(lambda stated: np.full(2, 2.0))),
-    Hypothesis("shifts-halved", "shifts are for images of twice the box", _shift(lambda stated: np.full(2, 0.5))),
+    Hypothesis("rotations-turned-90", "rotations are off by an in-plane quarter turn", _turn_by_quarter),
+    *(Hypothesis(f"shifts-{name}", says, change) for name, says, change in _SHIFTS),
+    _turned("images-mirrored-x", "columns of the images are reversed", np.diag([-1, 1])),
+    _turned("images-mirrored-y", "rows of the images are reversed", np.diag([1, -1])),
+    _turned("images-transposed", "rows and columns of the images are exchanged", np.array([[0, 1], [1, 0]])),
+    _turned("images-turned-180", "rows and columns of the images are reversed", -np.eye(2, dtype=int)),
     *(
-        Hypothesis(name, says, images=_turn(matrix), mends=_lie_turned(matrix))
-        for name, says, matrix in (
-            ("images-mirrored-x", "columns of the images are reversed", _FLIP_X),
-            ("images-mirrored-y", "rows of the images are reversed", _FLIP_Y),
-            ("images-transposed", "rows and columns of the images are exchanged", _TRANSPOSE),
-            ("images-turned-180", "rows and columns of the images are reversed", -np.eye(2, dtype=int)),
-        )
-    ),
-    *(
-        Hypothesis(
-            f"images-rolled-{across}{down}".rstrip("-"),
-            "the images are one pixel off centre",
-            images=_roll(x, y),
-            mends=_lie_off_centre(x, y),
-        )
+        _rolled(across, x, down, y)
         for x, across in ((-1, "right-"), (0, ""), (1, "left-"))
         for y, down in ((-1, "down"), (0, ""), (1, "up"))
         if x or y
     ),
-    Hypothesis("rows-next", "poses and CTFs belong to the next image", _rows(1, "ctf", *_POSE)),
-    Hypothesis("rows-previous", "poses and CTFs belong to the previous image", _rows(-1, "ctf", *_POSE)),
-    Hypothesis("rows-reversed", "poses and CTFs are in the opposite order", _rows(0, "ctf", *_POSE)),
-    Hypothesis("poses-next", "poses belong to the next image", _rows(1, *_POSE)),
-    Hypothesis("poses-previous", "poses belong to the previous image", _rows(-1, *_POSE)),
-    Hypothesis("poses-reversed", "poses are in the opposite order", _rows(0, *_POSE)),
+    *_misplaced("rows", "poses and CTFs", "ctf", *_POSE),
+    *_misplaced("poses", "poses", *_POSE),
 )
 """Poses, images and rows: seen at low resolution. An in-plane turn by 180° is the other hand, which these images
 cannot distinguish from the stated one."""
 
-CTF: tuple[Hypothesis, ...] = (
-    Hypothesis(
-        "ctf-phase-flipped",
-        "phases of the images are already flipped",
-        form="flipped",
-        fine=True,
-    ),
+_OPTICS = (
+    Hypothesis("ctf-phase-flipped", "phases of the images are already flipped", form="flipped"),
     Hypothesis(
         "ctf-premultiplied",
         "the images are premultiplied by their CTF",
         form="premultiplied",
-        fine=True,
         remedy="write the stack again without it",
     ),
     Hypothesis(
         "ctf-absent",
         "the images have no CTF, or it is already corrected",
         form="absent",
-        fine=True,
         remedy="state a CTF of one (amplitude contrast 1, defocus and Cs 0)",
     ),
-    Hypothesis("ctf-defocus-negated", "defocus has the other sign", _defocus(-1.0), fine=True),
-    Hypothesis("ctf-defocus-tenfold", "defocus is in nm", _defocus(10.0), fine=True),
-    Hypothesis("ctf-defocus-tenth", "defocus is ten times too large", _defocus(0.1), fine=True),
+    Hypothesis("ctf-defocus-negated", "defocus has the other sign", _defocus(-1.0)),
+    Hypothesis("ctf-defocus-tenfold", "defocus is in nm", _defocus(10.0)),
+    Hypothesis("ctf-defocus-tenth", "defocus is ten times too large", _defocus(0.1)),
     Hypothesis(
         "ctf-angle-turned",
         "U and V are exchanged, or the angle is measured from the other axis",
         _angle(lambda angle: angle + np.pi / 2),
-        fine=True,
     ),
-    Hypothesis(
-        "ctf-angle-negated", "the angle of astigmatism has the other sign", _angle(lambda angle: -angle), fine=True
-    ),
+    Hypothesis("ctf-angle-negated", "the angle of astigmatism has the other sign", _angle(lambda angle: -angle)),
     Hypothesis(
         "ctf-angle-from-y",
         "the angle of astigmatism is measured from y towards x",
         _angle(lambda angle: np.pi / 2 - angle),
-        fine=True,
     ),
     Hypothesis(
-        "ctf-angle-in-radians",
-        "the angle of astigmatism is in radian, but was read as degrees",
-        _angle(np.degrees),
-        fine=True,
+        "ctf-angle-in-radians", "the angle of astigmatism is in radian, but was read as degrees", _angle(np.degrees)
     ),
     Hypothesis(
-        "ctf-angle-in-degrees",
-        "the angle of astigmatism is in degrees, but was read as radian",
-        _angle(np.radians),
-        fine=True,
+        "ctf-angle-in-degrees", "the angle of astigmatism is in degrees, but was read as radian", _angle(np.radians)
     ),
     *(
-        Hypothesis(f"ctf-voltage-{value}", f"the voltage is {value} kV", _constant("voltage_kv", value), fine=True)
+        Hypothesis(f"ctf-voltage-{value}", f"the voltage is {value} kV", _constant("voltage_kv", value))
         for value in (100, 200, 300)
     ),
     *(
-        Hypothesis(f"ctf-cs-{value}", f"the spherical aberration is {value} mm", _constant("cs_mm", value), fine=True)
+        Hypothesis(f"ctf-cs-{value}", f"the spherical aberration is {value} mm", _constant("cs_mm", value))
         for value in (0.0, 1.4, 2.7)
     ),
-    Hypothesis(
-        "pixels-half", "pixels are half as large, and shifts are in pixels", _pixel(0.5, shifts=True), fine=True
-    ),
-    Hypothesis(
-        "pixels-double", "pixels are twice as large, and shifts are in pixels", _pixel(2.0, shifts=True), fine=True
-    ),
-    Hypothesis("pixels-half-all", "pixels are half as large", _pixel(0.5, shifts=False), fine=True),
-    Hypothesis("pixels-double-all", "pixels are twice as large", _pixel(2.0, shifts=False), fine=True),
-    Hypothesis("ctf-next", "CTFs belong to the next image", _rows(1, "ctf"), fine=True),
-    Hypothesis("ctf-previous", "CTFs belong to the previous image", _rows(-1, "ctf"), fine=True),
-    Hypothesis("ctf-reversed", "CTFs are in the opposite order", _rows(0, "ctf"), fine=True),
+    Hypothesis("pixels-half", "pixels are half as large, and shifts are in pixels", _pixel(0.5, shifts=True)),
+    Hypothesis("pixels-double", "pixels are twice as large, and shifts are in pixels", _pixel(2.0, shifts=True)),
+    Hypothesis("pixels-half-all", "pixels are half as large", _pixel(0.5, shifts=False)),
+    Hypothesis("pixels-double-all", "pixels are twice as large", _pixel(2.0, shifts=False)),
+    *_misplaced("ctf", "CTFs", "ctf"),
 )
+CTF: tuple[Hypothesis, ...] = tuple(replace(each, fine=True) for each in _OPTICS)
 """CTF and pixel size: seen at high resolution."""
 
-HAND = Hypothesis("hand", "poses have the other hand", _left(MIRROR, MIRROR))
+HAND = Hypothesis("hand", "poses have the other hand", _in_other_axes(MIRROR))
 """Undecidable from images: only a map of known hand decides it."""
 
 POSES_SHUFFLED = Hypothesis(

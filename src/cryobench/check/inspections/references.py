@@ -196,24 +196,15 @@ def _align_both_hands(
     last = _shown_shells(np.stack([one, other]))[-1]
     resolution = max(size * pixel_size / last, 2.5 * pixel_size)
     found = [align(target, half, pixel_size=pixel_size, resolution=resolution) for half in (one, other)]
-    scores = np.array(
-        [
-            (each.other_hand_score, each.score) if each.mirrored else (each.score, each.other_hand_score)
-            for each in found
-        ],
-        dtype=np.float64,
-    )
+    pairs = [(each.score, each.other_hand_score)[:: -1 if each.mirrored else 1] for each in found]
+    scores = np.array(pairs, dtype=np.float64)
     differences, best = scores[:, 0] - scores[:, 1], found[0]
     angle = float(np.degrees(np.arccos(np.clip((np.trace(best.rotation) - 1) / 2, -1, 1))))
     shift = float(np.linalg.norm(best.shift))
-    return Aligned(
-        float(scores[:, 0].mean()),
-        float(scores[:, 1].mean()),
-        float(abs(differences[0] - differences[1]) / 2),
-        angle,
-        shift,
-        angle > _MOVED_DEGREES or shift > _MOVED_VOXELS * pixel_size,
-    )
+    same_hand, other_hand = scores.mean(axis=0).tolist()
+    error = float(abs(differences[0] - differences[1]) / 2)
+    moved = angle > _MOVED_DEGREES or shift > _MOVED_VOXELS * pixel_size
+    return Aligned(same_hand, other_hand, error, angle, shift, moved)
 
 
 def _shown_shells(halves: Float[np.ndarray, "2 z y x"]) -> np.ndarray:

@@ -1,16 +1,16 @@
 """``cryobench list``: recipes, methods, metrics and importers."""
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 
 def list_(
     kind: Annotated[
-        Optional[str],
+        str | None,
         typer.Argument(metavar="[KIND|NAME]", help="recipes, methods, metrics or importers; or the name of one."),
     ] = None,
-    name: Annotated[Optional[str], typer.Argument(help="Name whose settings, card or page is shown.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Name whose settings, card or page is shown.")] = None,
 ) -> None:
     """List the recipes, methods, metrics and importers; with a name, show its settings, page or input files.
 

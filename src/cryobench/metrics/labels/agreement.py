@@ -47,15 +47,15 @@ from cryobench.metrics.resampling import centred_interval, resample_table
 LEFT_OUT = -1
 """Class number, in table and curve, of the particles that a reconstruction left out."""
 KINDS = (
-    ScoreKind("ari", "Adjusted Rand index of labels", "", "higher", -0.5, 1.0, short="Labels, ARI", main=True),
-    ScoreKind("ami", "Adjusted mutual information of labels", "", "higher", -1.0, 1.0),
-    ScoreKind("nmi", "Normalised mutual information of labels", "", "higher", 0.0, 1.0),
-    ScoreKind("fmi", "Fowlkes-Mallows index of labels", "", "higher", 0.0, 1.0),
-    ScoreKind("variation-of-information", "Variation of information", "bit", "lower", 0.0, float("inf"), decimals=2),
-    ScoreKind("label-accuracy", "Label accuracy, one-to-one matching", "", "higher", 0.0, 1.0),
-    ScoreKind("label-accuracy-majority", "Label accuracy, majority matching", "", "higher", 0.0, 1.0),
-    ScoreKind("macro-f1", "Macro F1, one-to-one matching", "", "higher", 0.0, 1.0),
-    ScoreKind("macro-f1-majority", "Macro F1, majority matching", "", "higher", 0.0, 1.0),
+    ScoreKind("ari", "Adjusted Rand index of labels", low=-0.5, high=1.0, short="Labels, ARI", main=True),
+    ScoreKind("ami", "Adjusted mutual information of labels", low=-1.0, high=1.0),
+    ScoreKind("nmi", "Normalised mutual information of labels", high=1.0),
+    ScoreKind("fmi", "Fowlkes-Mallows index of labels", high=1.0),
+    ScoreKind("variation-of-information", "Variation of information", "bit", "lower", decimals=2),
+    ScoreKind("label-accuracy", "Label accuracy, one-to-one matching", high=1.0),
+    ScoreKind("label-accuracy-majority", "Label accuracy, majority matching", high=1.0),
+    ScoreKind("macro-f1", "Macro F1, one-to-one matching", high=1.0),
+    ScoreKind("macro-f1-majority", "Macro F1, majority matching", high=1.0),
 )
 
 

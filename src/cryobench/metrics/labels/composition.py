@@ -28,12 +28,6 @@ from cryobench.metrics.labels.populations import estimate_populations
 from cryobench.metrics.metric import Metric, ScoreKind, described
 from cryobench.metrics.resampling import resample_means
 
-KINDS = (
-    ScoreKind(
-        "occupancy-error", "Occupancy error of components", "", "lower", 0.0, 1.0, short="Occupancy error", main=True
-    ),
-)
-
 
 def occupancy_error(
     true_responsibilities: Float[np.ndarray, "n k"],
@@ -44,7 +38,7 @@ def occupancy_error(
 
     Parameters
     ----------
-    true_shares, shares
+    true_responsibilities, responsibilities
         (n, k) probability of each particle to be in each state: one-hot for the truth, rows summing to 1.
     occupancies
         (k, c) of c components in k states, in [0, 1].
@@ -72,7 +66,17 @@ class Composition(Metric):
 
     name = "composition"
     label = "Composition"
-    scores = KINDS
+    scores = (
+        ScoreKind(
+            "occupancy-error",
+            "Occupancy error of components",
+            "",
+            "lower",
+            high=1.0,
+            short="Occupancy error",
+            main=True,
+        ),
+    )
     version = 2
     needs = frozenset({"true states"})
     uses = frozenset({"latents", "posteriors"})
@@ -93,13 +97,11 @@ class Composition(Metric):
         self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
     ) -> Scores:
         """The score over particles; items are components: component, value, chance, prevalence (mean occupancy)."""
-        missing = self.explain_missing(reconstruction, dataset)
-        if missing is not None or dataset.truth is None or dataset.truth.components is None:
-            raise ValueError(f"composition of {reconstruction.name} cannot be measured: it {missing}.")
+        components = self.require(reconstruction, dataset).components
+        assert components is not None  # one of the needs
         paired = pair_states_and_classes(reconstruction, dataset, seed=seed)
         present, true_responsibilities, responsibilities = estimate_populations(paired, reconstruction.posteriors)
         responsibilities[responsibilities.sum(axis=1) == 0] = true_responsibilities.mean(axis=0)
-        components = dataset.truth.components
         varies = np.ptp(components.occupancies[present], axis=0) > 0
         if not varies.any():
             raise ValueError(f"all states classified by {reconstruction.name} have the same composition.")
@@ -118,7 +120,7 @@ class Composition(Metric):
         of_particles = errors.mean(axis=1)
         value = float(np.clip(of_particles.mean(), 0, 1))
         low, high = np.quantile(resample_means(of_particles[:, None], seed=seed), [0.025, 0.975])
-        score = Score(KINDS[0].name, value, float(min(low, value)), float(max(high, value)), len(errors), items)
+        score = Score(self.scores[0].name, value, float(min(low, value)), float(max(high, value)), len(errors), items)
         context = {
             **paired.context,
             "n_components": int(varies.sum()),

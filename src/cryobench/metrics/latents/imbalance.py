@@ -100,9 +100,9 @@ def information_imbalance(
     a, b
         Coordinates (n, d) and (n, e) of the same points, or integer labels (n,), of which all different ones are
         equally far apart. Rows with NaN in either are left out and counted.
-    Numbers of neighbours, one or several, each at least 1 and less than the number of points; None for the
+    k
+        Numbers of neighbours, one or several, each at least 1 and less than the number of points; None for the
         published ones (``NEIGHBOURS``) in that range.
-        published ones (``NEIGHBOURS``) that are.
     ties
         "average" over all orders of equal distances, or "remove" duplicates as the published code does, which leaves
         nothing of labels. Without ties the two are the same.

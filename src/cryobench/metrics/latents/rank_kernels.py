@@ -329,12 +329,7 @@ def mean_conditional_ranks(first, second, discrete, neighbours, average, start, 
     Writes (n, k): ranks in the second space of neighbours in the first, and in reverse. Ranks begin at 1.
     """
     n = first.shape[1]
-    buffers = (
-        np.empty(n),
-        np.empty(n, np.float32),
-        np.empty(n, np.int32),
-        np.empty((3, _DIGIT + 1), np.int32),
-    )
+    buffers = (np.empty(n), np.empty(n, np.float32), np.empty(n, np.int32), np.empty((3, _DIGIT + 1), np.int32))
     first_order, second_order = np.empty(n, np.int32), np.empty(n, np.int32)
     first_ranks, second_ranks = np.empty(n), np.empty(n)
     for i in range(start, stop):

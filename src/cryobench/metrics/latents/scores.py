@@ -15,12 +15,7 @@ from jaxtyping import Float, Int
 
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Score, Scores
-from cryobench.metrics.latents.imbalance import (
-    NEIGHBOURS,
-    SUBSET_SIZE,
-    InformationImbalance,
-    information_imbalance,
-)
+from cryobench.metrics.latents.imbalance import NEIGHBOURS, SUBSET_SIZE, InformationImbalance, information_imbalance
 from cryobench.metrics.latents.latent_spaces import (
     LatentAndTruth,
     Space,
@@ -59,29 +54,14 @@ class NeighbourhoodSimilarityMetric(Metric):
     label = "Neighbourhood similarity"
     scores = (
         *(
-            ScoreKind(
-                f"neighbourhood-similarity-{radius}",
-                f"Common neighbours, radius {radius} %",
-                "%",
-                "higher",
-                0,
-                100,
-                decimals=1,
-            )
-            for radius in SCORED_RADII
+            ScoreKind(f"neighbourhood-similarity-{r}", f"Common neighbours, radius {r} %", "%", high=100, decimals=1)
+            for r in SCORED_RADII
         ),
         ScoreKind(
-            "neighbourhood-similarity-area",
-            "Common neighbours, mean over radii",
-            "%",
-            "higher",
-            0,
-            100,
-            short="Common neighbours",
-            main=True,
-            decimals=1,
+            "neighbourhood-similarity-area", "Common neighbours, mean over radii", "%", high=100,
+            short="Common neighbours", main=True, decimals=1,
         ),
-    )
+    )  # fmt: skip
     version = 2
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
@@ -138,36 +118,17 @@ class InformationImbalanceMetric(Metric):
     name = "information-imbalance"
     label = "Information imbalance"
     scores = (
-        ScoreKind("imbalance-truth-to-latent", "Information imbalance, truth to latent", "", "lower", 0.0, 2.0),
+        ScoreKind("imbalance-truth-to-latent", "Information imbalance, truth to latent", "", "lower", high=2.0),
         ScoreKind(
-            "imbalance-latent-to-truth",
-            "Information imbalance, latent to truth",
-            "",
-            "lower",
-            0.0,
-            2.0,
-            short="Imbalance to truth",
-            main=True,
+            "imbalance-latent-to-truth", "Information imbalance, latent to truth", "", "lower", high=2.0,
+            short="Imbalance to truth", main=True,
         ),
-        ScoreKind(
-            "imbalance-latent-to-pose",
-            "Information imbalance, latent to pose",
-            "",
-            "higher",
-            0.0,
-            2.0,
-            ignores_identity=True,
+        *(
+            ScoreKind(f"imbalance-latent-to-{name.lower()}", f"Information imbalance, latent to {name}", high=2.0,
+                      ignores_identity=True)
+            for name in ("pose", "CTF")
         ),
-        ScoreKind(
-            "imbalance-latent-to-ctf",
-            "Information imbalance, latent to CTF",
-            "",
-            "higher",
-            0.0,
-            2.0,
-            ignores_identity=True,
-        ),
-    )
+    )  # fmt: skip
     version = 3
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})

@@ -30,7 +30,7 @@ from jaxtyping import Float, Int, Num
 
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Score, Scores
-from cryobench.metrics.metric import Metric, ScoreKind, check_particles, described, shown
+from cryobench.metrics.metric import Metric, ScoreKind, described, shown
 from cryobench.metrics.poses.pose_alignment import Mode, PoseAlignment, align_rotations, fit_offset
 from cryobench.metrics.resampling import resample_means, resample_medians
 from cryobench.metrics.volumes.frames import has_own_frames
@@ -218,13 +218,10 @@ class Poses(Metric):
         poses). The context has the global rotation, hand and offset; those of the largest class where each has its
         own.
         """
-        truth = dataset.truth
-        missing = self.explain_missing(reconstruction, dataset)
-        if missing is not None or truth is None or truth.rotations is None or truth.shifts is None:
-            raise ValueError(f"poses of {reconstruction.name} cannot be measured: it {missing}.")
-        if reconstruction.rotations is None or reconstruction.shifts is None:
-            raise ValueError(f"{reconstruction.name} has no poses.")
-        check_particles(reconstruction, dataset)
+        truth = self.require(reconstruction, dataset)
+        # The needs; rotations and shifts are given together.
+        assert truth.rotations is not None and truth.shifts is not None  # noqa: PT018
+        assert reconstruction.rotations is not None and reconstruction.shifts is not None  # noqa: PT018
         particles = _usable(truth.states)
         states = truth.states[particles]
         rotations = truth.rotations[particles], reconstruction.rotations[particles]
@@ -282,12 +279,7 @@ def _usable(states: Int[np.ndarray, "n"]) -> Int[np.ndarray, "m"]:
 
 
 def _add_scores(
-    scores: dict[str, Score],
-    errors: PoseErrors,
-    suffix: str,
-    particles: np.ndarray,
-    states: np.ndarray,
-    seed: int,
+    scores: dict[str, Score], errors: PoseErrors, suffix: str, particles: np.ndarray, states: np.ndarray, seed: int
 ) -> None:
     """Mean and median of the rotation and shift errors, with intervals over particles; frames are held fixed."""
     kept = np.flatnonzero(np.isfinite(errors.rotation_deg))

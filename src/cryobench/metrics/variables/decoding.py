@@ -28,14 +28,8 @@ from jaxtyping import Float, Int, Num, Shaped
 from cryobench._one_thread import one_thread
 from cryobench._progress import Progress
 from cryobench.data import CollectiveVariable, Dataset, Reconstruction, Score, Scores
-from cryobench.metrics.latents.latent_spaces import (
-    FEWEST,
-    choose_variables,
-    draw_subset,
-    find_latent,
-    turn_to_circle,
-)
-from cryobench.metrics.metric import Metric, ScoreKind, check_particles, described, shown
+from cryobench.metrics.latents.latent_spaces import FEWEST, choose_variables, draw_subset, find_latent, turn_to_circle
+from cryobench.metrics.metric import Metric, ScoreKind, described, shown
 from cryobench.metrics.resampling import centred_interval, resample_means
 from cryobench.rng import stream
 
@@ -104,17 +98,14 @@ def decodability(
         raise ValueError(
             f"{n_placed} of {len(latent)} points are finite: {folds} folds leave too few for {neighbours} neighbours."
         )
-    target = _make_target(np.asarray(variable, dtype=np.float64)[points], period)
+    values = np.asarray(variable, dtype=np.float64)[points]
+    target = values[:, None] if period is None else turn_to_circle(values, period)
     if (target == target[0]).all():
         raise ValueError(f"the variable is constant ({variable[points[0]]}): there is nothing to decode.")
     knn, linear = np.tile(target.mean(axis=0), (2, len(points), 1))
     coordinates = np.asarray(latent, dtype=np.float64)[points[placed]]
     knn[placed], linear[placed] = _predict(coordinates, target[placed], neighbours, folds, seed)
     return Decodability(_explain(target, knn), _explain(target, linear), points)
-
-
-def _make_target(values: Float[np.ndarray, "n"], period: float | None) -> Float[np.ndarray, "n t"]:
-    return values[:, None] if period is None else turn_to_circle(values, period)
 
 
 def _predict(
@@ -154,17 +145,11 @@ class DecodabilityMetric(Metric):
     label = "Decodability of collective variables"
     scores = (
         ScoreKind(
-            "decodability-knn",
-            "Decodability, nearest neighbours (R²)",
-            "",
-            "higher",
-            -np.inf,
-            1.0,
-            short="Decodability (R²)",
-            main=True,
+            "decodability-knn", "Decodability, nearest neighbours (R²)", low=-np.inf, high=1.0,
+            short="Decodability (R²)", main=True,
         ),
-        ScoreKind("decodability-linear", "Decodability, linear (R²)", "", "higher", -np.inf, 1.0),
-    )
+        ScoreKind("decodability-linear", "Decodability, linear (R²)", low=-np.inf, high=1.0),
+    )  # fmt: skip
     version = 2
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
@@ -190,11 +175,8 @@ class DecodabilityMetric(Metric):
         self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
     ) -> Scores:
         """Scores as of ``decodability``; curve "decodability" has R² of each variable, with intervals."""
-        missing = self.explain_missing(reconstruction, dataset)
-        latent, truth = find_latent(reconstruction), dataset.truth
-        if missing is not None or latent is None or truth is None:
-            raise ValueError(f"{reconstruction.name} {missing}.")
-        check_particles(reconstruction, dataset)
+        truth, latent = self.require(reconstruction, dataset), find_latent(reconstruction)
+        assert latent is not None  # one of the needs
         variables = choose_variables(truth.variables)
         known = np.flatnonzero(_find_known(variables))
         placed = np.asarray(np.isfinite(latent.coordinates).all(axis=1))

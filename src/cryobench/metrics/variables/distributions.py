@@ -57,26 +57,12 @@ class Distributions(Metric):
     label = "Distributions along collective variables"
     scores = (
         ScoreKind(
-            "distribution-error",
-            "Distribution along variables, error",
-            "",
-            "lower",
-            0.0,
-            float("inf"),
-            short="Distribution error",
-            main=True,
+            "distribution-error", "Distribution along variables, error", better="lower",
+            short="Distribution error", main=True,
         ),
-        ScoreKind(
-            "distribution-kl",
-            "Distribution along variables, KL divergence",
-            "nat",
-            "lower",
-            0.0,
-            float("inf"),
-            decimals=2,
-        ),
-        ScoreKind("free-energy-error", "Free-energy profile error", "kT", "lower", 0.0, float("inf"), decimals=2),
-    )
+        ScoreKind("distribution-kl", "Distribution along variables, KL divergence", "nat", "lower", decimals=2),
+        ScoreKind("free-energy-error", "Free-energy profile error", "kT", "lower", decimals=2),
+    )  # fmt: skip
     version = 2
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
@@ -105,14 +91,16 @@ class Distributions(Metric):
         Curve "profiles": variable, low, high (bin), true, recovered (particles), and the two free energies in kT,
         NaN where the bin holds too few true particles.
         """
-        missing = self.explain_missing(reconstruction, dataset)
-        if missing is not None or dataset.truth is None:
-            raise ValueError(f"distributions of {reconstruction.name} cannot be measured: it {missing}.")
-        usable = _usable(reconstruction, dataset)
-        variables = _varying(dataset.truth.variables, usable)
+        truth, usable = self.require(reconstruction, dataset), _usable(reconstruction, dataset)
+        variables = _varying(truth.variables, usable)
+        has_place = _placed(reconstruction)[usable]
         particles = usable[np.linspace(0, len(usable), min(len(usable), MOST_PARTICLES), endpoint=False).astype(int)]
         placed = _placed(reconstruction)[particles]
-        places = _find_neighbourhoods(reconstruction, particles[placed])
+        if reconstruction.posteriors is not None:
+            places = Neighbourhoods(np.argmax(reconstruction.posteriors[particles[placed]], axis=1))
+        else:
+            assert reconstruction.latents is not None  # one of the needs
+            places = Neighbourhoods(None, reconstruction.latents[particles[placed]].astype(np.float64))
         rows, tables, samples = [], [], []
         with shown(progress).task("distributions", len(variables)) as task:
             for name, variable in variables.items():
@@ -136,10 +124,10 @@ class Distributions(Metric):
             "values_from": places.source,
             "n_particles": len(particles),
             "n_usable": len(usable),
-            "n_left_out": int((~_placed(reconstruction)[usable]).sum()),
-            "coverage": float(_placed(reconstruction)[usable].mean()),
-            "n_unknown": len(dataset.truth) - len(usable),
-            "constant_variables": sorted(set(dataset.truth.variables) - set(variables)),
+            "n_left_out": int((~has_place).sum()),
+            "coverage": float(has_place.mean()),
+            "n_unknown": len(truth) - len(usable),
+            "constant_variables": sorted(set(truth.variables) - set(variables)),
             "pseudo_count": PSEUDO_COUNT,
         }
         return Scores(scores, {"profiles": pd.concat(tables, ignore_index=True)}, context)
@@ -167,11 +155,3 @@ def _placed(reconstruction: Reconstruction) -> Bool[np.ndarray, "n"]:
 
 def _varying(variables: Mapping[str, CollectiveVariable], particles: np.ndarray) -> dict[str, CollectiveVariable]:
     return {name: each for name, each in variables.items() if varies(each.values[particles], each.period)}
-
-
-def _find_neighbourhoods(reconstruction: Reconstruction, particles: np.ndarray) -> Neighbourhoods:
-    if reconstruction.posteriors is not None:
-        return Neighbourhoods(np.argmax(reconstruction.posteriors[particles], axis=1))
-    if reconstruction.latents is None:
-        raise ValueError(f"{reconstruction.name} has neither posteriors nor latents.")
-    return Neighbourhoods(None, reconstruction.latents[particles].astype(np.float64))

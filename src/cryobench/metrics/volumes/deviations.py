@@ -23,8 +23,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
-from cryobench.metrics.volumes.fsc_curve import FscCurve, correlate, transform_masked
-from cryobench.metrics.volumes.query_pairs import KeptVolumes, QueryPairs, hash_content
+from cryobench.metrics.volumes.fsc_curve import FscCurve
+from cryobench.metrics.volumes.query_pairs import KeptVolumes, QueryPairs, correlate_by_state, hash_content
 
 ROUNDING = 1e-6
 """Size of a deviation, relative to its volume, up to which it counts as single-precision rounding."""
@@ -105,21 +105,15 @@ def correlate_deviations(
     moments: Moments, masks: dict[str, np.ndarray | None]
 ) -> Iterator[tuple[int, dict[str, FscCurve]]]:
     """Row and its curve by mask, state by state: the second pass. Each distinct pair is computed once."""
-    current, truth_spectra = -1, {}
-    for state, rows in moments.rows_by_pair():
-        if state != current:
-            current = state
-            true_deviation = deviate(moments.pairs.read_true(state), moments.true_mean)
-            truth_spectra = {name: transform_masked(true_deviation, mask) for name, mask in masks.items()}
-        deviation = deviate(moments.pairs.read(int(rows[0])), moments.mean)
-        curves = {
-            name: start_at_first_shell(
-                correlate(transform_masked(deviation, mask), truth_spectra[name], moments.pairs.volumes.box_size)
-            )
-            for name, mask in masks.items()
-        }
-        for row in rows:
-            yield int(row), curves
+    found = correlate_by_state(
+        moments.pairs,
+        moments.rows_by_pair(),
+        masks,
+        lambda volume: deviate(volume, moments.mean),
+        lambda volume: deviate(volume, moments.true_mean),
+    )
+    for row, curves in found:
+        yield row, {name: start_at_first_shell(curve) for name, curve in curves.items()}
 
 
 def deviate(volume: Float[np.ndarray, "z y x"], mean: Float[np.ndarray, "z y x"]) -> Float[np.ndarray, "z y x"]:

@@ -22,7 +22,7 @@ Source: ``cryobench.volumes.alignment``; published protocol: Jeon et al., CryoBe
 
 import tempfile
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -179,48 +179,43 @@ def find_frame(
         return Frame("none", why=why)
     if reconstruction.volumes is None or dataset.truth is None or dataset.truth.volumes is None:
         return Frame("none", why="there are no volumes, or no true ones, to align")
-    pairs = pair_queries(on_grid(reconstruction, dataset), dataset)
+    pairs = pair_queries(bring_into_frame(reconstruction, dataset, Frame("none")), dataset)
     rows = [row for row in range(len(pairs)) if np.ptp(pairs.read(row)) > 0]
     if not rows:
         if align_by == "auto":
             return Frame("none", why="every volume is constant: nothing to align")
         raise ValueError(f"all {len(pairs)} volumes of {reconstruction.name} are constant: nothing to align.")
     options = {"pixel_size": dataset.particles.pixel_size, "mask": _mask_of(dataset)}
+    if mode == "volume":
+        return Frame(mode, _align_each(pairs, rows, len(reconstruction.queries), options, progress), why)
     if mode == "reconstruction":
-        with shown(progress).task("alignment", 1) as task:
-            shared = align_all(_Rows(pairs, rows, true=False), _Rows(pairs, rows, true=True), mode=mode, **options)
-            task.advance()
-        return Frame(mode, (shared[0],), why)
-    if mode == "class":
-        return Frame(mode, _align_classes(reconstruction, pairs, rows, options, progress), why)
-    return Frame(mode, _align_each(pairs, rows, len(reconstruction.queries), options, progress), why)
-
-
-def _align_classes(
-    reconstruction: Reconstruction,
-    pairs: QueryPairs,
-    rows: Sequence[int],
-    options: dict[str, Any],
-    progress: Progress | None,
-) -> tuple[Alignment | None, ...]:
-    """Alignment of every query volume, equal within a class: the best for some of its volumes together."""
+        return Frame(mode, tuple(_align_groups(pairs, {0: rows}, options, progress).values()), why)
     if reconstruction.posteriors is None:
         raise ValueError(
             f"{reconstruction.name} has no classes to align: use --align reconstruction, or --align volume."
         )
     classes = reconstruction.posteriors[reconstruction.queries].argmax(1)
-    found: list[Alignment | None] = [None] * len(reconstruction.queries)
     members: dict[int, list[int]] = {}
     for row in rows:
         members.setdefault(int(classes[pairs.items[row]]), []).append(row)
-    with shown(progress).task("alignment", len(members)) as task:
-        for own in members.values():
-            estimates, truths = (_Rows(pairs, own, true=true) for true in (False, True))
-            shared = align_all(estimates, truths, mode="reconstruction", **options)[0]
-            for row in own:
-                found[int(pairs.items[row])] = shared
+    found = _align_groups(pairs, members, options, progress)
+    alignments: list[Alignment | None] = [None] * len(reconstruction.queries)
+    for row in rows:
+        alignments[int(pairs.items[row])] = found[int(classes[pairs.items[row]])]
+    return Frame(mode, tuple(alignments), why)
+
+
+def _align_groups(
+    pairs: QueryPairs, groups: Mapping[int, Sequence[int]], options: dict[str, Any], progress: Progress | None
+) -> dict[int, Alignment]:
+    """Alignment of each group of rows: the best for some of its volumes together."""
+    found = {}
+    with shown(progress).task("alignment", len(groups)) as task:
+        for name, rows in groups.items():
+            estimates, truths = (_Rows(pairs, rows, true=true) for true in (False, True))
+            found[name] = align_all(estimates, truths, mode="reconstruction", **options)[0]
             task.advance()
-    return tuple(found)
+    return found
 
 
 def _align_each(
@@ -238,13 +233,6 @@ def _align_each(
             found[int(pairs.items[row])] = known[key]
             task.advance()
     return tuple(found)
-
-
-def on_grid(reconstruction: Reconstruction, dataset: Dataset) -> Reconstruction:
-    """Reconstruction with its volumes on the grid of the data set; itself if they already are."""
-    if reconstruction.volumes is None or fits_grid(reconstruction, dataset):
-        return reconstruction
-    return _framed(reconstruction, dataset, Frame("none"))
 
 
 def fits_grid(reconstruction: Reconstruction, dataset: Dataset) -> bool:

@@ -30,11 +30,7 @@ from cryobench.metrics.volumes.variance_mask import correlate_best_map, correlat
 
 
 def heterogeneity_fsc(
-    reconstruction: Reconstruction,
-    dataset: Dataset,
-    *,
-    seed: int = 0,
-    progress: Progress | None = None,
+    reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
 ) -> Scores:
     """Scores of deviations and of the region that varies, for every query particle of known state.
 
@@ -66,14 +62,11 @@ def heterogeneity_fsc(
     best_map = fsc_auc(correlate_best_map(moments, varying.values.numpy()), normalised=True)
 
     values: dict[str, np.ndarray] = {}
-    for name in masks:
-        suffix = "" if name == "none" else "-masked"
-        values[f"deviation-fsc-auc{suffix}"] = _areas(curves[name], normalised=False)
-        values[f"deviation-fsc-auc-normalised{suffix}"] = _areas(curves[name], normalised=True)
-    inside = _areas(curves["variance"], normalised=True)
-    values["variance-fsc-auc"] = _areas(curves["variance"], normalised=False)
-    values["variance-fsc-auc-normalised"] = inside
-    values["variance-fsc-gain"] = (inside - best_map) / (1 - best_map)
+    for name, of_name in curves.items():
+        base, suffix = ("variance", "") if name == "variance" else ("deviation", "" if name == "none" else "-masked")
+        values[f"{base}-fsc-auc{suffix}"] = _areas(of_name, normalised=False)
+        values[f"{base}-fsc-auc-normalised{suffix}"] = _areas(of_name, normalised=True)
+    values["variance-fsc-gain"] = (values["variance-fsc-auc-normalised"] - best_map) / (1 - best_map)
     scores, by_state = _summarise(values, moments, seed)
     context = {
         "mask_sha256": hash_mask(dataset.particles.mask),
@@ -138,24 +131,16 @@ class HeterogeneityFsc(Metric):
     label = "Heterogeneity FSC"
     scores = (
         *add_masked(
-            ScoreKind("deviation-fsc-auc", "Deviation FSC-AUC", "cycles/px", "higher", -0.5, 0.5),
+            ScoreKind("deviation-fsc-auc", "Deviation FSC-AUC", "cycles/px", low=-0.5, high=0.5),
             ScoreKind(
-                "deviation-fsc-auc-normalised",
-                "Deviation FSC-AUC, normalised",
-                "",
-                "higher",
-                -1.0,
-                1.0,
-                short="Deviation FSC-AUC",
-                negative=INVERTED,
+                "deviation-fsc-auc-normalised", "Deviation FSC-AUC, normalised", low=-1.0, high=1.0,
+                short="Deviation FSC-AUC", negative=INVERTED,
             ),
         ),
-        ScoreKind("variance-fsc-auc", "FSC-AUC, variable region", "cycles/px", "higher", -0.5, 0.5),
-        ScoreKind("variance-fsc-auc-normalised", "FSC-AUC, variable region, normalised", "", "higher", -1.0, 1.0),
-        ScoreKind(
-            "variance-fsc-gain", "FSC gain over the best single map, variable region", "", "higher", -np.inf, 1.0
-        ),
-    )
+        ScoreKind("variance-fsc-auc", "FSC-AUC, variable region", "cycles/px", low=-0.5, high=0.5),
+        ScoreKind("variance-fsc-auc-normalised", "FSC-AUC, variable region, normalised", low=-1.0, high=1.0),
+        ScoreKind("variance-fsc-gain", "FSC gain over the best single map, variable region", low=-np.inf, high=1.0),
+    )  # fmt: skip
     version = 2
     needs = frozenset({"volumes", "true volumes"})
     uses = frozenset({"mask"})

@@ -19,7 +19,6 @@ FSC does: one map for all states scores high. A state spread over the latent is 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -37,14 +36,11 @@ MOST_STATES = 200
 _PREFIX = "conformation-"
 
 
-Source = Literal["decoded latent", "latent of a query particle", "decoded class", "class of a query particle"]
-
-
 @dataclass(frozen=True, eq=False)
 class Conformations:
-    """Source of the volume of each state."""
+    """Source of the volume of each state: a decoded latent or class, or the latent or class of a query particle."""
 
-    source: Source
+    source: str
     states: Int[np.ndarray, "k"]
     particles: Int[np.ndarray, "k"]
     """Particle whose latent is used; for a decoded class, a particle in it."""
@@ -98,10 +94,9 @@ def choose_conformations(reconstruction: Reconstruction, dataset: Dataset) -> Co
     if decodes:
         at = coordinates[particles]
         rows = at if latents is not None else np.eye(at.shape[1], dtype=np.float32)[at.argmax(axis=1)]
-    of_latents: tuple[Source, Source] = ("decoded latent", "latent of a query particle")
-    of_classes: tuple[Source, Source] = ("decoded class", "class of a query particle")
+    what = "class" if latents is None else "latent"
     return Conformations(
-        source=(of_latents if latents is not None else of_classes)[0 if decodes else 1],
+        source=f"decoded {what}" if decodes else f"{what} of a query particle",
         states=np.array(list(chosen), dtype=np.int64),
         particles=particles,
         rows=rows,
@@ -125,11 +120,7 @@ def _find_class(coordinates: np.ndarray, members: np.ndarray, candidates: np.nda
 
 
 def conformation_fsc(
-    reconstruction: Reconstruction,
-    dataset: Dataset,
-    *,
-    seed: int = 0,
-    progress: Progress | None = None,
+    reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
 ) -> Scores:
     """FSC of the volume of every state with its true volume, unmasked and inside the data set's mask, if it has one.
 
@@ -198,12 +189,8 @@ def _read_pairs(
         raise ValueError(f"{reconstruction.name} has no volumes to compare with the truth.")
     items = {int(particle): item for item, particle in enumerate(reconstruction.queries)}
     for state, particle in zip(chosen.states.tolist(), chosen.particles.tolist(), strict=True):
-        true_volume = true_volumes.read(state)
-        yield (
-            state,
-            _of_box(reconstruction.volumes.read(items[particle]), true_volume, reconstruction.name),
-            true_volume,
-        )
+        volume, true_volume = reconstruction.volumes.read(items[particle]), true_volumes.read(state)
+        yield state, _of_box(volume, true_volume, reconstruction.name), true_volume
 
 
 def _of_box(volume: np.ndarray, true_volume: np.ndarray, name: str) -> np.ndarray:

@@ -8,27 +8,19 @@ Source: Jeon et al., CryoBench, NeurIPS 2024 (arXiv 2408.05526), and its code, c
 particles are drawn with the data set rather than by a fixed stride, and intervals are added.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from torch import Tensor
 
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Score, Scores
 from cryobench.metrics.metric import Metric, ScoreKind, add_masked, described, shown
 from cryobench.metrics.uncertainty import summarise
-from cryobench.metrics.volumes.fsc_curve import (
-    INVERTED,
-    FscCurve,
-    correlate,
-    fsc_auc,
-    resolution,
-    transform_masked,
-)
+from cryobench.metrics.volumes.fsc_curve import INVERTED, FscCurve, fsc_auc, resolution
 from cryobench.metrics.volumes.query_pairs import (
-    QueryPairs,
+    correlate_by_state,
     hash_mask,
     lay_out_curves,
     name_masks,
@@ -74,14 +66,14 @@ def per_image_fsc(
     mask = dataset.particles.mask if isinstance(mask, str) else mask
     masks = name_masks(mask, box_size)
 
-    found: dict[tuple[int, str], FscCurve] = {}
+    found: dict[int, dict[str, FscCurve]] = {}
+    alone = ((int(pairs.states[row]), [row]) for row in np.argsort(pairs.states, kind="stable"))
     with shown(progress).task("per-image FSC", len(pairs)) as task:
-        for item, spectra, truth_spectra in _transform_pairs(pairs, masks):
-            for name in masks:
-                found[item, name] = correlate(spectra[name], truth_spectra[name], box_size)
+        for row, of_row in correlate_by_state(pairs, alone, masks):
+            found[row] = of_row
             task.advance()
 
-    curves = {name: [found[item, name] for item in range(len(pairs))] for name in masks}
+    curves = {name: [found[row][name] for row in range(len(pairs))] for name in masks}
     scores = summarise_curves({"particle": pairs.particles}, curves, dataset.particles.pixel_size, seed=seed)
     context = {
         "mask_sha256": hash_mask(mask),
@@ -91,20 +83,6 @@ def per_image_fsc(
         "n_unknown_state": pairs.n_unknown,
     }
     return Scores(scores=scores, curves={"fsc": lay_out_curves(pairs.particles, curves)}, context=context)
-
-
-def _transform_pairs(
-    pairs: QueryPairs, masks: dict[str, np.ndarray | None]
-) -> Iterator[tuple[int, dict[str, Tensor], dict[str, Tensor]]]:
-    """Spectra of each query's volume and of its truth, state by state: each true volume is transformed once."""
-    current, truth_spectra = -1, {}
-    for item in np.argsort(pairs.states, kind="stable"):
-        if pairs.states[item] != current:
-            current = int(pairs.states[item])
-            true_volume = pairs.read_true(current)
-            truth_spectra = {name: transform_masked(true_volume, mask) for name, mask in masks.items()}
-        volume = pairs.read(item)
-        yield int(item), {name: transform_masked(volume, mask) for name, mask in masks.items()}, truth_spectra
 
 
 def summarise_curves(
@@ -139,12 +117,12 @@ class PerImageFsc(Metric):
     name = "per-image-fsc"
     label = "Per-image FSC"
     scores = add_masked(
-        ScoreKind("fsc-auc", "FSC-AUC", "cycles/px", "higher", -0.5, 0.5),
+        ScoreKind("fsc-auc", "FSC-AUC", "cycles/px", low=-0.5, high=0.5),
         ScoreKind(
-            "fsc-auc-normalised", "FSC-AUC, normalised", "", "higher", -1.0, 1.0, short="FSC-AUC", negative=INVERTED
+            "fsc-auc-normalised", "FSC-AUC, normalised", low=-1.0, high=1.0, short="FSC-AUC", negative=INVERTED
         ),
         *(
-            ScoreKind(f"resolution-{t}", f"Resolution at FSC {t}", "Å", "lower", 0.0, np.inf, "median", decimals=1)
+            ScoreKind(f"resolution-{t}", f"Resolution at FSC {t}", "Å", "lower", statistic="median", decimals=1)
             for t in THRESHOLDS
         ),
     )

@@ -4,7 +4,7 @@ The common input of all volume metrics. Volumes are read on demand; repeated one
 method, the states of the truth) are recognised by their content, so that each distinct pair is computed once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 
@@ -14,7 +14,7 @@ from jaxtyping import Int
 
 from cryobench.data import Dataset, IndexedVolumes, Reconstruction, VolumeSource
 from cryobench.metrics.metric import check_particles
-from cryobench.metrics.volumes.fsc_curve import FscCurve
+from cryobench.metrics.volumes.fsc_curve import FscCurve, correlate, transform_masked
 
 _KEPT_BYTES = 2**30
 """Most true volumes held in memory: 100 of 128 px, 16 of 256 px."""
@@ -80,6 +80,36 @@ def pair_queries(reconstruction: Reconstruction, dataset: Dataset) -> QueryPairs
         true_volumes=true_volumes,
         n_unknown=len(queries) - len(known),
     )
+
+
+def correlate_by_state(
+    pairs: QueryPairs,
+    groups: Iterable[tuple[int, Sequence[int] | np.ndarray]],
+    masks: Mapping[str, np.ndarray | None],
+    prepare: Callable[[np.ndarray], np.ndarray] = lambda volume: volume,
+    prepare_true: Callable[[np.ndarray], np.ndarray] = lambda volume: volume,
+) -> Iterator[tuple[int, dict[str, FscCurve]]]:
+    """Row and its curve by mask: each distinct pair is computed once, and a true volume transformed once.
+
+    Parameters
+    ----------
+    groups
+        State, and rows that have equal volumes, state by state.
+    prepare, prepare_true
+        Change of a volume, and of a true one, before it is masked.
+    """
+    current, truths = -1, {}
+    for state, rows in groups:
+        if state != current:
+            current, true_volume = state, prepare_true(pairs.read_true(state))
+            truths = {name: transform_masked(true_volume, mask) for name, mask in masks.items()}
+        volume = prepare(pairs.read(int(rows[0])))
+        curves = {
+            name: correlate(transform_masked(volume, mask), truths[name], pairs.volumes.box_size)
+            for name, mask in masks.items()
+        }
+        for row in rows:
+            yield int(row), curves
 
 
 def as_source(volumes: np.ndarray | VolumeSource) -> VolumeSource:

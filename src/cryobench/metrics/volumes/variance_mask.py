@@ -23,7 +23,8 @@ from jaxtyping import Float
 
 from cryobench.fourier import shell_indices
 from cryobench.metrics.volumes.deviations import Moments, start_at_first_shell
-from cryobench.metrics.volumes.fsc_curve import FscCurve, correlate, transform_masked
+from cryobench.metrics.volumes.fsc_curve import FscCurve, transform_masked
+from cryobench.metrics.volumes.query_pairs import correlate_by_state
 from cryobench.metrics.volumes.shell_products import shell_products
 from cryobench.volumes.mask import Mask, make_soft_mask
 
@@ -56,15 +57,15 @@ def make_variance_mask(
 def correlate_where_varying(moments: Moments, mask: Float[np.ndarray, "z y x"]) -> Iterator[tuple[int, FscCurve]]:
     """Row and its curve, state by state; each distinct pair is computed once."""
     level, true_level = _mean_inside(moments.mean, mask), _mean_inside(moments.true_mean, mask)
-    current, truth_spectrum = -1, torch.zeros(0)
-    for state, rows in moments.rows_by_pair():
-        if state != current:
-            current = state
-            truth_spectrum = transform_masked(moments.pairs.read_true(state) - true_level, mask)
-        spectrum = transform_masked(moments.pairs.read(int(rows[0])) - level, mask)
-        curve = start_at_first_shell(correlate(spectrum, truth_spectrum, len(mask)))
-        for row in rows:
-            yield int(row), curve
+    found = correlate_by_state(
+        moments.pairs,
+        moments.rows_by_pair(),
+        {"variance": mask},
+        lambda volume: volume - level,
+        lambda volume: volume - true_level,
+    )
+    for row, curves in found:
+        yield row, start_at_first_shell(curves["variance"])
 
 
 def correlate_best_map(moments: Moments, mask: Float[np.ndarray, "z y x"]) -> FscCurve:

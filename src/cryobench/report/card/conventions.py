@@ -9,11 +9,7 @@ import pandas as pd
 from cryobench.check import VERDICTS, read_check, read_open_faults
 from cryobench.data import Dataset
 
-_CURVES = {
-    "found": "reading that was found",
-    "stated": "as stated",
-    "chance": "poses of other images",
-}
+_CURVES = {"found": "reading that was found", "stated": "as stated", "chance": "poses of other images"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,6 @@ import numpy as np
 from cryobench.data import Dataset, GroundTruth, Particles
 from cryobench.imaging.ctf import Ctf
 from cryobench.recipes.draws import Junk
-from cryobench.report.axes import TruthAxis
 from cryobench.report.card.command import find_recipe
 from cryobench.report.card.state_list import JUNK, collective_axes
 
@@ -60,10 +59,7 @@ def describe_snr(dataset: Dataset) -> Facts:
         return [("SNR", f"{snr:.4g}")]
     if not isinstance(snr, dict):
         return [("SNR", "not recorded")]
-    words = {
-        "all_pixels": "SNR over all pixels",
-        "inside_disc": "SNR inside the molecule's disc",
-    }
+    words = {"all_pixels": "SNR over all pixels", "inside_disc": "SNR inside the molecule's disc"}
     facts = [(words[key], f"{snr[key]:.4g}") for key in words if snr.get(key) is not None]
     if snr.get("asked") is not None:
         pixel_size = snr.get("asked_at_pixel_size")
@@ -213,16 +209,19 @@ def _truth(dataset: Dataset) -> Facts:
     unknown = int((truth.states < 0).sum())
     facts = [("states", _states(truth))]
     if unknown:
-        facts.append(("particles without a state", _percentage(unknown, len(truth))))
+        facts.append(("particles without a state", f"{unknown:,} ({unknown / max(len(truth), 1):.1%})"))
     if JUNK in truth.variables:
-        facts.append(("junk", _junk(truth.variables[JUNK].values)))
+        kinds = {Junk.NOISE: "noise only", Junk.WRONG: "another molecule", Junk.PAIR: "two particles"}
+        shares = {words: (truth.variables[JUNK].values == kind).mean() for kind, words in kinds.items()}
+        facts.append(("junk", ", ".join(f"{words} {share:.1%}" for words, share in shares.items())))
     facts.append(("true volumes", "none" if truth.volumes is None else f"{len(truth.volumes):,}, one per state"))
     facts.append(("true poses", "not known" if truth.rotations is None else "known"))
     if truth.embedding is not None:
         facts.append(("embedding", f"{truth.embedding.shape[1]} dimensions"))
     axes = collective_axes(truth)
     for axis in axes[:MOST_VARIABLES]:
-        circle = "" if axis.period is None else f", on a circle of {axis.period:.4g}{_unit(axis)}"
+        unit = axis.unit if axis.unit == "°" else f" {axis.unit}"
+        circle = "" if axis.period is None else f", on a circle of {axis.period:.4g}{unit}"
         facts.append((f"variable {axis.name}", spread(axis.values, axis.unit) + circle))
     others = [axis.name for axis in axes[MOST_VARIABLES:]]
     if others:
@@ -234,11 +233,6 @@ def _truth(dataset: Dataset) -> Facts:
     return facts
 
 
-def _junk(values: np.ndarray) -> str:
-    kinds = {Junk.NOISE: "noise only", Junk.WRONG: "another molecule", Junk.PAIR: "two particles"}
-    return ", ".join(f"{words} {(values == kind).mean():.1%}" for kind, words in kinds.items())
-
-
 def _states(truth: GroundTruth) -> str:
     counts = np.bincount(truth.states[truth.states >= 0], minlength=truth.n_states)
     if not len(counts):
@@ -248,22 +242,13 @@ def _states(truth: GroundTruth) -> str:
     return f"{truth.n_states:,}, of {each} particle{'' if high == 1 else 's'} each"
 
 
-def _percentage(count: int, total: int) -> str:
-    return f"{count:,} ({count / max(total, 1):.1%})"
-
-
-def _unit(axis: TruthAxis) -> str:
-    return axis.unit if axis.unit == "°" else f" {axis.unit}"
-
-
 def _files(dataset: Dataset) -> Facts:
     facts: Facts = []
     kinds: dict[str, list[int]] = {}
     for kind, size in _file_sizes(dataset):
         kinds.setdefault(kind, []).append(size)
     for kind, sizes in kinds.items():
-        files = "1 file" if len(sizes) == 1 else f"{len(sizes):,} files"
-        facts.append((kind, f"{readable_bytes(sum(sizes))} in {files}"))
+        facts.append((kind, f"{readable_bytes(sum(sizes))} in {len(sizes):,} file{'' if len(sizes) == 1 else 's'}"))
     if dataset.path is not None:
         facts.append(("folder", str(dataset.path)))
     name = dataset.card.get("sha256")

@@ -69,7 +69,8 @@ def measure_spectra(dataset: Dataset, states: Sequence[StateView], *, most: int 
     noise_variance = rows[:, 2].mean()
     expected = None
     if states:
-        counts = _shell_counts(size, len(signal))
+        indices = shell_indices(size, 2)
+        counts = shell_sum(torch.ones(indices.shape), indices, len(signal), box_size=size).numpy()
         expected = float((signal[1:] * counts[1:]).sum() / size**4 / noise_variance)
     table = pd.DataFrame(
         {
@@ -82,12 +83,7 @@ def measure_spectra(dataset: Dataset, states: Sequence[StateView], *, most: int 
         }
     )
     return Spectra(
-        table,
-        len(chosen),
-        from_truth,
-        _ratio(rows[:, 0], rows[:, 2]),
-        _ratio(rows[:, 1], rows[:, 2]),
-        expected,
+        table, len(chosen), from_truth, _ratio(rows[:, 0], rows[:, 2]), _ratio(rows[:, 1], rows[:, 2]), expected
     )
 
 
@@ -178,8 +174,3 @@ def _ratio(variance: np.ndarray, noise: np.ndarray) -> MeasuredSnr:
     ratio = variance.mean() / level - 1
     deviation = (variance - (ratio + 1) * noise) / level
     return MeasuredSnr(float(ratio), float(deviation.std() / np.sqrt(len(noise))))
-
-
-def _shell_counts(size: int, n_shells: int) -> np.ndarray:
-    indices = shell_indices(size, 2)
-    return shell_sum(torch.ones(indices.shape), indices, n_shells, box_size=size).numpy()

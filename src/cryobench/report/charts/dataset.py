@@ -1,6 +1,7 @@
 """Charts of a data set: signal and noise, contrast transfer, poses, variables, states and their components."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,63 +26,67 @@ from cryobench.report.colours import BLUE, GREEN, ORANGE
 from cryobench.report.runs.styles import RunStyle
 from cryobench.report.runs.tables import column_of
 
-_FREQUENCY = "spatial frequency / Å⁻¹"
 _GREY = "#808080"
 
 
 def draw_card(card: Card) -> dict[str, Chart]:
     """Charts of a card by their name on the page; there is none for unknown quantities."""
-    charts: dict[str, Chart | None] = {
-        "states": None if card.states is None else _draw_states(card.states),
-        "spectra": _draw_power(card.spectra.table, from_truth=card.spectra.from_truth),
-        "snr": _draw_ratio(card.spectra.table),
-        "defocus": _draw_histogram("defocus / µm", card.ctf["defocus"]),
-        "astigmatism": _draw_histogram("astigmatism / nm", card.ctf["astigmatism"]),
-        "ctf": _draw_ctf(card.ctf_curves),
-        "directions": None if card.directions is None else _draw_directions(card.directions),
-        "psi": None if card.poses is None else _draw_psi(card.poses),
-        "shifts": None if card.poses is None else _draw_shifts(card.poses),
-        **{f"variable-{number}": _draw_variable(each) for number, each in enumerate(card.histograms)},
-        "pair": None if card.pair is None else _draw_pair(card.pair),
-        "occupancies": None if card.occupancies is None else _draw_occupancies(card.occupancies),
-        "assembly": None if card.assembly is None else _draw_assembly(card.assembly),
-        "conventions": None if card.check is None or card.check.curves is None else _draw_check(card.check.curves),
+    psi = Axis("in-plane angle / °", -180, 180, period=360)
+    signal = "signal" if card.spectra.from_truth else "images minus noise"
+    wanted = {
+        "states": (_draw_states, card.states),
+        "spectra": (partial(_draw_power, signal), card.spectra.table),
+        "snr": (_draw_ratio, card.spectra.table),
+        "defocus": (partial(_draw_histogram, Axis("defocus / µm"), "defocus"), card.ctf),
+        "astigmatism": (partial(_draw_histogram, Axis("astigmatism / nm"), "astigmatism"), card.ctf),
+        "ctf": (_draw_ctf, card.ctf_curves),
+        "directions": (_draw_directions, card.directions),
+        "psi": (partial(_draw_histogram, psi, "psi", bins=np.linspace(-180, 180, 25)), card.poses),
+        "shifts": (_draw_shifts, card.poses),
+        **{f"variable-{number}": (_draw_variable, each) for number, each in enumerate(card.histograms)},
+        "pair": (_draw_pair, card.pair),
+        "occupancies": (_draw_occupancies, card.occupancies),
+        "assembly": (_draw_assembly, card.assembly),
+        "conventions": (_draw_check, None if card.check is None else card.check.curves),
     }
-    return {name: chart for name, chart in charts.items() if chart is not None}
+    return {name: draw(content) for name, (draw, content) in wanted.items() if content is not None}
 
 
-def _named(x: Axis, y: Axis, curves: Mapping[str, tuple[Any, Any]], styles: list[RunStyle], *references: Reference):
-    """Line chart of curves (x, y) by name, drawn in the given styles."""
+def _draw_curves(y: Axis, curves: Mapping[RunStyle, tuple[Any, Any]], *references: Reference) -> LineChart:
+    """Curves over spatial frequency, each (x, y) in its own style."""
     series = [
-        Series(name, np.asarray(xs, dtype=np.float64), np.asarray(ys, dtype=np.float64))
-        for name, (xs, ys) in curves.items()
+        Series(style.label, *(np.asarray(values, dtype=np.float64) for values in curve))
+        for style, curve in curves.items()
     ]
-    return LineChart(x, y, series, list(references), styles={style.label: style for style in styles})
+    styles = {style.label: style for style in curves}
+    return LineChart(Axis("spatial frequency / Å⁻¹"), y, series, list(references), styles=styles)
 
 
-def _draw_power(table: pd.DataFrame, *, from_truth: bool) -> LineChart:
-    signal = "signal" if from_truth else "images minus noise"
+def _draw_power(signal: str, table: pd.DataFrame) -> LineChart:
     frequency = table["frequency"]
-    curves = {"images": (frequency, table["images"]), "noise": (frequency, table["noise"])}
-    # A logarithmic axis cannot show zero or negative values.
-    curves[signal] = (frequency, table["signal"].where(table["signal"] > 0))
-    styles = [RunStyle("images", BLUE), RunStyle("noise", _GREY, "dash"), RunStyle(signal, ORANGE)]
-    return _named(Axis(_FREQUENCY), Axis("power", logarithmic=True), curves, styles)
+    curves = {
+        RunStyle("images", BLUE): (frequency, table["images"]),
+        RunStyle("noise", _GREY, "dash"): (frequency, table["noise"]),
+        # A logarithmic axis cannot show zero or negative values.
+        RunStyle(signal, ORANGE): (frequency, table["signal"].where(table["signal"] > 0)),
+    }
+    return _draw_curves(Axis("power", logarithmic=True), curves)
 
 
 def _draw_ratio(table: pd.DataFrame) -> LineChart:
     frequency = table["frequency"]
-    curves = {"signal over noise": (frequency, table["snr"].where(table["snr"] > 0))}
-    ends = np.array([frequency.min(), frequency.max()])
-    one = Reference("1", ends, np.ones(2), "dotted")
-    y = Axis("signal-to-noise ratio", logarithmic=True)
-    return _named(Axis(_FREQUENCY), y, curves, [RunStyle("signal over noise", GREEN)], one)
+    curves = {RunStyle("signal over noise", GREEN): (frequency, table["snr"].where(table["snr"] > 0))}
+    one = Reference("1", np.array([frequency.min(), frequency.max()]), np.ones(2), "dotted")
+    return _draw_curves(Axis("signal-to-noise ratio", logarithmic=True), curves, one)
 
 
 def _draw_ctf(table: pd.DataFrame) -> LineChart:
     """CTFs of the particles of lowest, median and highest defocus; the envelope of the median one if it has any."""
     groups = {f"{rows['defocus'].iloc[0]:.2f} µm": rows for _, rows in table.groupby("particle", sort=False)}
-    styles = [RunStyle(name, colour) for name, colour in zip(groups, (ORANGE, GREEN, BLUE), strict=False)]
+    curves = {
+        RunStyle(name, colour): (rows["frequency"], rows["value"])
+        for (name, rows), colour in zip(groups.items(), (ORANGE, GREEN, BLUE), strict=False)
+    }
     middle = list(groups.values())[len(groups) // 2]
     frequency, envelope = column_of(middle, "frequency"), column_of(middle, "envelope")
     references = [
@@ -89,28 +94,20 @@ def _draw_ctf(table: pd.DataFrame) -> LineChart:
         for sign in (1, -1)
         if envelope.min() < 1
     ]
-    curves = {name: (rows["frequency"], rows["value"]) for name, rows in groups.items()}
-    return _named(Axis(_FREQUENCY), Axis("CTF", -1.05, 1.05), curves, styles, *references)
+    return _draw_curves(Axis("CTF", -1.05, 1.05), curves, *references)
 
 
 def _draw_check(table: pd.DataFrame) -> LineChart:
-    curves = {str(name): (rows["frequency"], rows["fsc"]) for name, rows in table.groupby("curve", sort=False)}
-    styles = [RunStyle(name, colour) for name, colour in zip(curves, (BLUE, ORANGE, _GREY), strict=False)]
-    return _named(Axis(_FREQUENCY), Axis("FSC of half-maps", -0.3, 1.05), curves, styles)
+    curves = {
+        RunStyle(str(name), colour): (rows["frequency"], rows["fsc"])
+        for (name, rows), colour in zip(table.groupby("curve", sort=False), (BLUE, ORANGE, _GREY), strict=False)
+    }
+    return _draw_curves(Axis("FSC of half-maps", -0.3, 1.05), curves)
 
 
-def _draw_histogram(title: str, values: Any, bins: Any = 30) -> BarChart:
-    counts, edges = np.histogram(np.asarray(values, dtype=np.float64), bins=bins)
-    return BarChart(
-        Axis(title), Axis("particles", 0), (edges[:-1] + edges[1:]) / 2, counts, float(edges[1] - edges[0])
-    )
-
-
-def _draw_psi(table: pd.DataFrame) -> BarChart:
-    edges = np.linspace(-180, 180, 25)
-    counts = np.histogram(table["psi"], edges)[0]
-    x = Axis("in-plane angle / °", -180, 180, period=360)
-    return BarChart(x, Axis("particles", 0), (edges[:-1] + edges[1:]) / 2, counts, 15.0)
+def _draw_histogram(x: Axis, column: str, table: pd.DataFrame, bins: Any = 30) -> BarChart:
+    counts, edges = np.histogram(column_of(table, column), bins=bins)
+    return BarChart(x, Axis("particles", 0), (edges[:-1] + edges[1:]) / 2, counts, float(edges[1] - edges[0]))
 
 
 def _draw_variable(histogram: Histogram) -> BarChart:
@@ -132,10 +129,8 @@ def _draw_directions(table: pd.DataFrame) -> SphereChart:
 
 def _draw_shifts(table: pd.DataFrame) -> ScatterChart:
     positions = table[["x", "y"]].to_numpy(float)
-    middle, reach = (
-        (positions.min(axis=0) + positions.max(axis=0)) / 2,
-        1.05 * max(float(np.ptp(positions, axis=0).max()), 0.1) / 2,
-    )
+    middle = (positions.min(axis=0) + positions.max(axis=0)) / 2
+    reach = 1.05 * max(float(np.ptp(positions, axis=0).max()), 0.1) / 2
     x, y = (
         Axis(f"shift {name} / Å", float(centre - reach), float(centre + reach))
         for name, centre in zip("xy", middle, strict=True)

@@ -7,14 +7,9 @@ import pandas as pd
 
 from cryobench.data import Dataset, LatentDensity, LatentPath
 from cryobench.metrics.latents.latent_spaces import draw_subset
-from cryobench.report.charts.kinds import Axis, DensityChart, LineChart, Picture, Reference, Series, shown_limits
-from cryobench.report.findings.tables import (
-    flatten_density,
-    tabulate_classes,
-    tabulate_half_sets,
-    tabulate_progress,
-    tabulate_variances,
-)
+from cryobench.report.charts import kinds
+from cryobench.report.charts.kinds import Axis, LineChart, Picture, Reference, Series, read_captions, shown_limits
+from cryobench.report.findings import tables
 from cryobench.report.runs.tables import Run, by_run, column_of
 
 CURVES = "Components, half-sets, convergence"
@@ -29,46 +24,20 @@ MOST_POINTS = 600
 GOLD_STANDARD = 0.143
 """Rosenthal & Henderson, J. Mol. Biol. 333 (2003) 721."""
 
-_VARIANCES = (
-    "Spectrum: variance of the latents along each component, in squared density, logarithmic. A step after the first "
-    "few means that those stand out; a smooth decay can come from noise alone. Components have unit norm, so "
-    "variances are comparable between methods, but each method shrinks or corrects its own for noise."
-)
-_DENSITY = (
-    "Density of the particles over the first two latents, as the method estimates it. White line: the path whose "
-    "volumes are shown below, with a ring at its start. Dots: some of the particles; errors of their latents can "
-    "spread them more widely than the density."
-)
-_HALF_SETS = (
-    "Agreement of half-sets: FSC between the volumes of two random halves of the particles; dotted: 0.143. For "
-    "classes: the median, and a band from the worst to the best. It measures how reproducible the volumes are, not "
-    "whether they are correct: halves with a common mask, poses or classes agree in their mistakes."
-)
-
-_CONTROLS = (
-    "Half-set FSC of the map that includes motion, and in grey of the map from the same images without motion. Where "
-    "the first is higher, the motion has made the density more reproducible. Both maps use the same mask, and both "
-    "halves the same motion, estimated from all images."
-)
-
 
 def draw_variances(runs: Sequence[Run]) -> list[Picture]:
     """Variance spectra, one curve per run."""
-    table = tabulate_variances(runs)
+    table = tables.tabulate_variances(runs)
     table = pd.DataFrame(table.loc[table["component"] <= MOST_VARIANCES])
-    series = []
-    for slug, rows in by_run(table):
-        values = column_of(rows, "variance")
-        known = np.isfinite(values) & (values > 0)
-        if known.any():
-            series.append(Series(slug, column_of(rows, "component"), np.where(known, values, np.nan)))
+    table["variance"] = table["variance"].where(np.isfinite(column_of(table, "variance")) & (table["variance"] > 0))
+    series = [each for each in kinds.series_by_run(table, "component", "variance") if np.isfinite(each.y).any()]
     if not series:
         return []
-    drawn = np.concatenate([line.y[np.isfinite(line.y)] for line in series])
-    low = max(float(drawn.min()), float(drawn.max()) / LARGEST_RATIO)
-    axis = Axis("variance of the latents", 0.8 * low, 1.25 * float(drawn.max()), logarithmic=True)
+    least, most = (float(end(column_of(table, "variance"))) for end in (np.nanmin, np.nanmax))
+    low = max(least, most / LARGEST_RATIO)
+    axis = Axis("variance of the latents", 0.8 * low, 1.25 * most, logarithmic=True)
     chart = LineChart(Axis("component", whole=True), axis, series)
-    return [Picture("variances", "findings", CURVES, chart, _VARIANCES)]
+    return [Picture("variances", "findings", CURVES, chart, read_captions()["variances"])]
 
 
 def draw_densities(runs: Sequence[Run]) -> list[Picture]:
@@ -78,12 +47,12 @@ def draw_densities(runs: Sequence[Run]) -> list[Picture]:
         found = run.find(LatentDensity)
         if found is None:
             continue
-        values, axes = flatten_density(found)
+        values, axes = tables.flatten_density(found)
         if len(axes) == 1:
             lines.append(Series(run.slug, axes[0], values))
             continue
         step = -(-values.shape[0] // MOST_GRID)
-        chart = DensityChart(
+        chart = kinds.DensityChart(
             Axis("latent 1"),
             Axis("latent 2"),
             axes[0, ::step],
@@ -93,9 +62,8 @@ def draw_densities(runs: Sequence[Run]) -> list[Picture]:
             _points(run, axes),
         )
         words = f"{run.label}: density over the first two latents."
-        pictures.append(
-            Picture(f"density-{run.slug}", "findings", "Latent density", chart, words, run.slug, lead=_DENSITY)
-        )
+        lead = read_captions()["density"]
+        pictures.append(Picture(f"density-{run.slug}", "findings", "Latent density", chart, words, run.slug, lead))
     if lines:
         chart = LineChart(Axis("latent 1"), Axis("density", 0), lines)
         words = "Density of the particles along the single latent, as each method estimates it."
@@ -127,10 +95,7 @@ def _points(run: Run, axes: np.ndarray) -> np.ndarray | None:
 
 def draw_half_sets(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
     """One curve per run; for classes, the median and range over those that have particles."""
-    table = tabulate_half_sets(runs, dataset)
-    if table.empty:
-        return []
-    table = _drop_empty_classes(table, tabulate_classes(runs))
+    table = _drop_empty_classes(tables.tabulate_half_sets(runs, dataset), tables.tabulate_classes(runs))
     series = []
     for slug, rows in by_run(table):
         groups = rows.groupby("frequency")["fsc"].agg(["median", "min", "max"]).reset_index()
@@ -147,13 +112,13 @@ def draw_half_sets(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
         series,
         [Reference("0.143", np.array([0, reach]), np.full(2, GOLD_STANDARD), "dotted")],
     )
-    return [Picture("half-set-fsc", "findings", CURVES, chart, _HALF_SETS)]
+    return [Picture("half-set-fsc", "findings", CURVES, chart, read_captions()["half-set-fsc"])]
 
 
 def draw_controls(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
     """Half-set FSC next to that of the control, for each run that has one."""
     pictures = []
-    for slug, rows in by_run(tabulate_half_sets(runs, dataset).dropna(subset=["control"])):
+    for slug, rows in by_run(tables.tabulate_half_sets(runs, dataset).dropna(subset=["control"])):
         frequency, control = column_of(rows, "frequency"), column_of(rows, "control")
         chart = LineChart(
             Axis("spatial frequency / Å⁻¹", 0, float(frequency[-1]), inverse="resolution / Å"),
@@ -161,35 +126,30 @@ def draw_controls(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
             [Series(slug, frequency, column_of(rows, "fsc"))],
             [Reference("without motion", frequency, control)],
         )
-        pictures.append(Picture(f"half-set-control-{slug}", "findings", CURVES, chart, _CONTROLS, slug))
+        words = read_captions()["half-set-control"]
+        pictures.append(Picture(f"half-set-control-{slug}", "findings", CURVES, chart, words, slug))
     return pictures
 
 
 def _drop_empty_classes(table: pd.DataFrame, classes: pd.DataFrame) -> pd.DataFrame:
     """The curves without those of empty classes."""
-    empty = classes.loc[classes["population"] == 0, ["slug", "class"]].assign(empty=True)
-    marked = table.merge(empty, on=["slug", "class"], how="left")
-    return pd.DataFrame(table.loc[marked["empty"].isna().to_numpy()])
+    empty = pd.MultiIndex.from_frame(pd.DataFrame(classes.loc[classes["population"] == 0, ["slug", "class"]]))
+    return pd.DataFrame(table.loc[~pd.MultiIndex.from_frame(pd.DataFrame(table[["slug", "class"]])).isin(empty)])
 
 
 def draw_convergence(runs: Sequence[Run]) -> list[Picture]:
     """Objective against iteration, one chart for the runs with the same definition of it."""
-    table = tabulate_progress(runs)
+    table = tables.tabulate_progress(runs)
+    table = table.loc[table.duplicated(["definition", "slug"], keep=False)]
     pictures = []
-    for number, definition in enumerate(dict.fromkeys(table["definition"])):
-        rows_of = by_run(pd.DataFrame(table.loc[table["definition"] == definition]))
-        series = [
-            Series(slug, column_of(rows, "iteration"), column_of(rows, "objective"))
-            for slug, rows in rows_of
-            if len(rows) > 1
-        ]
-        if not series:
-            continue
+    for definition in dict.fromkeys(table["definition"]):
+        alike = pd.DataFrame(table.loc[table["definition"] == definition])
+        series = kinds.series_by_run(alike, "iteration", "objective")
         words = (
             f"Convergence: {definition or 'an objective that the run does not define'}. A curve that still changes "
             "was stopped early; a flat one may be in a local optimum. It does not measure agreement with the truth."
         )
         chart = LineChart(Axis("iteration", whole=True), Axis("objective"), series)
-        key = "convergence" if not pictures else f"convergence-{number + 1}"
+        key = f"convergence-{len(pictures) + 1}" if pictures else "convergence"
         pictures.append(Picture(key, "findings", CURVES, chart, words))
     return pictures

@@ -4,14 +4,19 @@ Colours and dashes are not set here: a series names its run by slug, and a run l
 Numbers are in the units of their axis title; NaN is not drawn.
 """
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from cryobench.report.runs.colourings import Colouring
 from cryobench.report.runs.styles import RunStyle
+from cryobench.report.runs.tables import by_run, column_of
 
 Section = Literal["fsc", "latents", "classes", "poses", "findings"]
 """Section of the page that shows a picture."""
@@ -298,16 +303,30 @@ class Picture:
     @property
     def kind(self) -> str:
         """Name of this kind of chart in the page's scripts."""
-        names = {
-            LineChart: "lines",
-            DotChart: "dots",
-            PlaneChart: "plane",
-            GridChart: "grid",
-            DensityChart: "density",
-            SnapshotChart: "snapshots",
-            TreeChart: "tree",
-        }
-        return names[type(self.chart)]
+        return _NAMES[type(self.chart)]
+
+
+_NAMES = {
+    LineChart: "lines", DotChart: "dots", PlaneChart: "plane", GridChart: "grid", DensityChart: "density",
+    SnapshotChart: "snapshots", TreeChart: "tree",
+}  # fmt: skip
+
+
+@cache
+def read_captions() -> dict[str, str]:
+    """How to read each picture, by its key without its run: ``captions.toml``."""
+    return tomllib.loads(Path(__file__).with_name("captions.toml").read_text(encoding="utf-8"))
+
+
+def series_by_run(table: pd.DataFrame, *columns: str) -> list[Series]:
+    """A series for each run of a table, of the columns with x, y and, if given, the ends of intervals."""
+    return [Series(slug, *(column_of(rows, name) for name in columns)) for slug, rows in by_run(table)]
+
+
+def series_by_name(table: pd.DataFrame, names: list[str], key: str, value: str, *ends: str) -> list[Series]:
+    """A series of a dot chart for each run of a table: values and their intervals, by the names in column ``key``."""
+    placed = table.assign(place=[names.index(name) for name in table[key]])
+    return series_by_run(placed, value, "place", *ends)
 
 
 def shown_limits(values: Sequence[float] | np.ndarray, *, low: float, high: float) -> tuple[float, float]:

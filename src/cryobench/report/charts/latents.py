@@ -11,17 +11,8 @@ from cryobench.metrics.latents.scores import (
     NeighbourhoodSimilarityMetric,
 )
 from cryobench.metrics.variables.decoding import DecodabilityMetric
-from cryobench.report.charts.kinds import (
-    Axis,
-    DotChart,
-    LineChart,
-    Picture,
-    PlaneChart,
-    Point,
-    Reference,
-    Series,
-    shown_limits,
-)
+from cryobench.report.charts import kinds
+from cryobench.report.charts.kinds import Axis, Picture, Point, Reference, read_captions, shown_limits
 from cryobench.report.runs.tables import Run, by_run, column_of, gather_curve
 
 _TOWARDS = {"truth": "heterogeneity", "pose": "pose", "ctf": "CTF"}
@@ -32,28 +23,10 @@ def draw_neighbours(runs: Sequence[Run]) -> list[Picture]:
     table = gather_curve(runs, NeighbourhoodSimilarityMetric.name)
     if table.empty:
         return []
-    words = {
-        "attained": "Percentage of each particle's nearest neighbours by true conformation that are also nearest "
-        "neighbours in the latent, relative to the maximum that ties in the truth allow (the truth scores 100). "
-        "Band: standard deviation over five subsets of the particles, with the same scaling. Dotted: chance, an "
-        "uninformative latent. High values at small radii mean that fine detail is kept; at large radii, only that "
-        "distant regions are separated. Large radii are easy: at 20 % a coarse latent looks good.",
-        "published": "As published: the particle itself counts among the common neighbours but not in their total, "
-        "so small radii are overestimated and can exceed 100 %, and ties are broken by order in the file. Grey: the "
-        "highest value any latent can reach, averaged over ways to break ties; where the truth is in discrete "
-        "states, a latent that keeps the order of the file can exceed it.",
-    }  # fmt: skip
-    lines = {key: [] for key in words}
-    for slug, rows in by_run(table):
-        radii, spread = column_of(rows, "radius"), column_of(rows, "spread")
-        # The spread is that of common neighbours with ties broken by index, scaled to the ceiling like the values.
-        scaled = spread * 100 / np.maximum(column_of(rows, "ceiling"), 1e-9)
-        for key, bar in (("attained", scaled), ("published", spread)):
-            values = column_of(rows, key)
-            lines[key].append(Series(slug, radii, values, values - bar, values + bar))
+    # The spread is that of common neighbours with ties broken by index, scaled to the ceiling like the values.
+    spreads = {"attained": table["spread"] * 100 / table["ceiling"].clip(lower=1e-9), "published": table["spread"]}
     first = by_run(table)[0][1]
-    radii, of_self = column_of(first, "radius"), 100 / column_of(first, "k")
-    ceiling = column_of(first, "ceiling")
+    radii, ceiling, of_self = column_of(first, "radius"), column_of(first, "ceiling"), 100 / column_of(first, "k")
     references = {
         "attained": [Reference("chance", radii, column_of(first, "attained_chance"), "dotted")],
         "published": [Reference("chance", radii, column_of(first, "chance") + of_self, "dotted")],
@@ -61,43 +34,28 @@ def draw_neighbours(runs: Sequence[Run]) -> list[Picture]:
     if (ceiling < 99.9).any():
         references["published"].append(Reference("largest possible", radii, ceiling + of_self))
     pictures = []
-    for key, series in lines.items():
+    for key, spread in spreads.items():
+        ends = table.assign(low=table[key] - spread, high=table[key] + spread)
+        series = kinds.series_by_run(ends, "radius", key, "low", "high")
         highest = np.concatenate([line.y for line in (*series, *references[key])]) * 1.02
         x = Axis("radius / % of the particles", 0, float(radii.max()))
         y = Axis("common neighbours / %", 0, shown_limits(highest, low=0, high=100)[1])
-        chart = LineChart(x, y, series, references[key])
-        pictures.append(Picture(f"neighbours-{key}", "latents", "Neighbours", chart, words[key]))
+        chart = kinds.LineChart(x, y, series, references[key])
+        name = f"neighbours-{key}"
+        pictures.append(Picture(name, "latents", "Neighbours", chart, read_captions()[name]))
     return pictures
 
 
 def draw_imbalance(runs: Sequence[Run]) -> list[Picture]:
     """Information imbalance in both directions, between the latent and conformation, pose and CTF."""
     table = imbalance_table(runs)
-    words = {
-        "truth": "Information imbalance Δ between the latent and the true conformation, mean over 1, 3, 10 and 30 "
-        "neighbours; bars: standard deviation over these. Lower left is better: at 0 one space fully predicts the "
-        "other, at 1 not at all. Left of the diagonal the truth predicts the latent better than the latent predicts "
-        "the truth: the latent has lost detail; below it, the latent encodes something other than conformation. The "
-        "quality of decoded volumes is not assessed.",
-        "pose": "The same between the latent and the true pose. A latent should be independent of pose: a good run "
-        "is at (1, 1); below 1, viewing direction leaks into the latent and passes for heterogeneity.",
-        "ctf": "The same between the latent and the CTF parameters of the images: (1, 1) is again correct; below 1, "
-        "defocus leaks into the latent. Latents that coincide within classes can alone lower it slightly below 1.",
-    }  # fmt: skip
     pictures = []
     for against in dict.fromkeys(table["against"]):
         rows = pd.DataFrame(table.loc[table["against"] == against])
-        points = [
-            Point(row["slug"], *(row[name] for name in ("to_latent", "from_latent", "to_spread", "from_spread")))
-            for row in rows.to_dict("records")
-        ]
-        ends = np.concatenate(
-            [
-                column_of(rows, f"{way}_latent") + sign * column_of(rows, f"{way}_spread")
-                for way in ("to", "from")
-                for sign in (-1, 1)
-            ]
-        )
+        columns = ["slug", "to_latent", "from_latent", "to_spread", "from_spread"]
+        points = [Point(*row) for row in rows[columns].itertuples(index=False)]
+        centres, spreads = (rows[columns].to_numpy()[:, part].astype(float) for part in (slice(1, 3), slice(3, 5)))
+        ends = np.r_[centres - spreads, centres + spreads].ravel()
         if against == "truth":
             low, high = shown_limits(ends, low=0, high=1.05)
             marks = [Point("perfect", 0, 0), Point("chance", 1, 1)]
@@ -105,11 +63,11 @@ def draw_imbalance(runs: Sequence[Run]) -> list[Picture]:
             low, high = shown_limits(ends, low=0.9, high=1.1)
             marks = [Point("no leak", 1, 1)]
         limits = low - 0.02 * (high - low), high + 0.02 * (high - low)
-        name = _TOWARDS.get(against, against)
+        name, key = _TOWARDS.get(against, against), f"imbalance-{against}"
         x, y = Axis(f"Δ, {name} to latent", *limits), Axis(f"Δ, latent to {name}", *limits)
-        chart = PlaneChart(x, y, points, marks)
-        caption = words.get(against, "The same between the latent and another space.")
-        pictures.append(Picture(f"imbalance-{against}", "latents", "Information imbalance", chart, caption))
+        caption = read_captions().get(key, "The same between the latent and another space.")
+        chart = kinds.PlaneChart(x, y, points, marks)
+        pictures.append(Picture(key, "latents", "Information imbalance", chart, caption))
     return pictures
 
 
@@ -121,16 +79,12 @@ def imbalance_table(runs: Sequence[Run]) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     table = table.loc[(table["points"] == "subsets") & (table["k"] <= LARGEST_AVERAGED)]
     rows = []
-    for against in dict.fromkeys(table["against"]):
-        for slug, group in by_run(pd.DataFrame(table.loc[table["against"] == against])):
-            ways = [
-                column_of(pd.DataFrame(group.loc[group["direction"] == way]), "value")
-                for way in (f"{against} to latent", f"latent to {against}")
-            ]
-            run = next(iter(group["run"]))
-            rows.append(
-                (slug, run, against, *(float(way.mean()) for way in ways), *(float(way.std()) for way in ways))
-            )
+    for (against, slug, run), group in table.groupby(["against", "slug", "run"], sort=False):
+        ways = [
+            column_of(pd.DataFrame(group.loc[group["direction"] == way]), "value")
+            for way in (f"{against} to latent", f"latent to {against}")
+        ]
+        rows.append((slug, run, against, *(float(way.mean()) for way in ways), *(float(way.std()) for way in ways)))
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -140,29 +94,12 @@ def draw_decodability(runs: Sequence[Run]) -> list[Picture]:
     if table.empty:
         return []
     names = list(dict.fromkeys(table["variable"]))
-    words = {
-        "knn": "R² of each collective variable predicted from the 10 nearest latents, cross-validated: 1 is perfect, "
-        "0 is predicting the mean. Bars: 95 % intervals over particles. It shows whether the latent encodes the "
-        "variable in any form; particles of one state are on both sides of the split.",
-        "linear": "The same with a linear map: whether the variable is an axis of the latent or, if it is circular, "
-        "a circle in a plane of it. Lower than the R² of nearest neighbours where the relation is curved.",
-    }  # fmt: skip
-    titles = {"knn": "R², nearest neighbours", "linear": "R², linear"}
+    mean = Reference("predicting the mean", np.zeros(len(names)), np.arange(len(names), dtype=np.float64))
     pictures = []
-    for way, title in titles.items():
+    for way, title in {"knn": "R², nearest neighbours", "linear": "R², linear"}.items():
         low = float(np.nanmin(column_of(table, f"{way}_low")))
         axis = Axis(title, max(-1.0, min(0.0, low * 1.05)), 1.02)
-        series = [
-            Series(
-                slug,
-                column_of(rows, way),
-                np.array([names.index(name) for name in rows["variable"]], dtype=np.float64),
-                column_of(rows, f"{way}_low"),
-                column_of(rows, f"{way}_high"),
-            )
-            for slug, rows in by_run(table)
-        ]
-        everywhere = np.arange(len(names), dtype=np.float64)
-        chart = DotChart(axis, names, series, [Reference("predicting the mean", np.zeros(len(names)), everywhere)])
-        pictures.append(Picture(f"decodability-{way}", "latents", "Decodability", chart, words[way]))
+        series = kinds.series_by_name(table, names, "variable", way, f"{way}_low", f"{way}_high")
+        chart, name = kinds.DotChart(axis, names, series, [mean]), f"decodability-{way}"
+        pictures.append(Picture(name, "latents", "Decodability", chart, read_captions()[name]))
     return pictures

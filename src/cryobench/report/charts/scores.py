@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from cryobench.metrics.display import find_kind, is_censored
-from cryobench.metrics.metric import ScoreKind
 from cryobench.report.charts.kinds import Axis, DotChart, LineChart, Series
 from cryobench.report.runs.styles import RunStyle
 from cryobench.report.runs.tables import column_of
@@ -46,7 +45,7 @@ def gather_costs(run_table: pd.DataFrame) -> list[Cost]:
 
 def draw_forest(scores: pd.DataFrame, metric: str, styles: Mapping[str, RunStyle]) -> DotChart:
     """One row per run with this score, best first, with its 95 % interval."""
-    kind, rows = find_kind(metric), _measured(scores, metric)
+    rows = _measured(scores, metric)
     series = [
         Series(row["slug"], *_one(row["value"], rank, row["low"], row["high"], row["n"]))
         for rank, row in enumerate(rows)
@@ -54,18 +53,17 @@ def draw_forest(scores: pd.DataFrame, metric: str, styles: Mapping[str, RunStyle
     absent = len(styles) - len(rows)
     remark = f"not measured, never crossed or failed: {absent}" if absent else ""
     names = [styles[row["slug"]].label for row in rows]
-    return DotChart(Axis(_title(kind)), names, series, own_rows=True, remark=remark)
+    return DotChart(Axis(find_kind(metric).axis), names, series, own_rows=True, remark=remark)
 
 
 def draw_cost(scores: pd.DataFrame, metric: str, cost: Cost) -> LineChart:
     """Score against cost, for the runs that recorded both."""
-    kind = find_kind(metric)
     series = [
         Series(row["slug"], *_one(spent, row["value"], row["low"], row["high"], row["n"]))
         for row in _measured(scores, metric)
         if (spent := cost.values.get(row["slug"], np.nan)) > 0
     ]
-    return LineChart(Axis(cost.title, logarithmic=True), Axis(_title(kind)), series, shape="free")
+    return LineChart(Axis(cost.title, logarithmic=True), Axis(find_kind(metric).axis), series, shape="free")
 
 
 def _measured(scores: pd.DataFrame, metric: str) -> list[dict[str, Any]]:
@@ -77,7 +75,3 @@ def _measured(scores: pd.DataFrame, metric: str) -> list[dict[str, Any]]:
 
 def _one(*numbers: float) -> list[np.ndarray]:
     return [np.array([number], dtype=np.float64) for number in numbers]
-
-
-def _title(kind: ScoreKind) -> str:
-    return f"{kind.label} / {kind.unit}" if kind.unit else kind.label

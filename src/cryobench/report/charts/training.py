@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from cryobench.data import Dataset, LatentSnapshots
-from cryobench.report.charts.kinds import Axis, LineChart, Picture, Series, SnapshotChart
+from cryobench.report.charts.kinds import Axis, LineChart, Picture, SnapshotChart, series_by_run
 from cryobench.report.findings.tables import tabulate_terms
 from cryobench.report.runs.colourings import colourings
-from cryobench.report.runs.tables import Run, by_run, column_of
+from cryobench.report.runs.tables import Run
 
 MOST_SHOWN = 600
 """Particles drawn per snapshot."""
@@ -22,9 +22,8 @@ def draw_terms(runs: Sequence[Run]) -> list[Picture]:
     pictures = []
     for definition, term in dict.fromkeys(zip(table["definition"], table["term"], strict=True)):
         alike = pd.DataFrame(table.loc[(table["definition"] == definition) & (table["term"] == term)])
-        series = [Series(slug, column_of(rows, "epoch"), column_of(rows, "value")) for slug, rows in by_run(alike)]
         title = str(_TITLES.get(term, term))
-        chart = LineChart(Axis("epoch"), Axis(title), series)
+        chart = LineChart(Axis("epoch"), Axis(title), series_by_run(alike, "epoch", "value"))
         words = (
             f"Training: {title} by epoch, each point the mean over a window of steps"
             f" ({definition}). Before epoch 0: an initial pass. A curve that still falls was stopped early; a flat"

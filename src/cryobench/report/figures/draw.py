@@ -3,30 +3,29 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import vl_convert
 
-from cryobench.report.charts.kinds import (
-    BarChart,
-    Chart,
-    DensityChart,
-    DotChart,
-    GraphChart,
-    GridChart,
-    LineChart,
-    PlaneChart,
-    ScatterChart,
-    SnapshotChart,
-    SphereChart,
-    TreeChart,
-)
-from cryobench.report.figures.curves import bar_spec, line_spec
-from cryobench.report.figures.fields import density_spec, grid_spec, sphere_spec, tree_spec
-from cryobench.report.figures.planes import dot_spec, graph_spec, plane_spec, scatter_spec, snapshot_spec
+from cryobench.report.charts import kinds
+from cryobench.report.charts.kinds import Chart, LineChart
+from cryobench.report.figures import curves, fields, planes
 from cryobench.report.figures.vega import COLUMN_WIDTH, PAGE, PAGE_WIDTH, PAPER, Medium, Spec
 from cryobench.report.runs.styles import RunStyle
 
 Styles = Mapping[str, RunStyle]
+_OF_RUNS = {LineChart: curves.line_spec, kinds.DotChart: planes.dot_spec, kinds.PlaneChart: planes.plane_spec}
+_OTHERS = {
+    kinds.BarChart: curves.bar_spec,
+    kinds.GridChart: fields.grid_spec,
+    kinds.DensityChart: fields.density_spec,
+    kinds.SphereChart: fields.sphere_spec,
+    kinds.TreeChart: fields.tree_spec,
+    kinds.ScatterChart: planes.scatter_spec,
+    kinds.SnapshotChart: planes.snapshot_spec,
+    kinds.GraphChart: planes.graph_spec,
+}
+"""What draws each kind of chart: those of runs in the looks of the runs, the others by the medium alone."""
 _AXIS_ROOM = 62
 """Pixels next to a panel for its axis, where panels are side by side."""
 _BAR_ROOM = 52
@@ -42,29 +41,8 @@ _LONG = re.compile(r"(\d\.\d\d)\d+(?=[^<>]*>)")
 
 def chart_spec(chart: Chart, styles: Styles, medium: Medium, width: int = PAGE_WIDTH) -> Spec:
     """Specification of a chart without its width; ``styles`` maps slugs to the looks of runs."""
-    match chart:
-        case LineChart():
-            return line_spec(chart, styles, medium, width)
-        case BarChart():
-            return bar_spec(chart, medium)
-        case DotChart():
-            return dot_spec(chart, styles, medium, width)
-        case PlaneChart():
-            return plane_spec(chart, styles, medium, width)
-        case GridChart():
-            return grid_spec(chart, medium)
-        case DensityChart():
-            return density_spec(chart, medium)
-        case SphereChart():
-            return sphere_spec(chart, medium)
-        case ScatterChart():
-            return scatter_spec(chart, medium)
-        case SnapshotChart():
-            return snapshot_spec(chart, medium)
-        case GraphChart():
-            return graph_spec(chart, medium)
-        case TreeChart():
-            return tree_spec(chart, medium)
+    draw: Any = _OF_RUNS.get(type(chart))
+    return draw(chart, styles, medium, width) if draw else _OTHERS[type(chart)](chart, medium)
 
 
 def draw_on_page(chart: Chart, styles: Styles, first: Sequence[str] = ()) -> Spec:
@@ -88,7 +66,7 @@ def fit(spec: Spec) -> Spec:
 
 def draw_on_paper(chart: Chart, styles: Styles) -> Spec:
     """Specification for one column of a journal page, or both columns for wide charts."""
-    wide = isinstance(chart, SnapshotChart | GraphChart)
+    wide = isinstance(chart, kinds.SnapshotChart | kinds.GraphChart)
     if isinstance(chart, LineChart):
         wide = chart.shape == "points" or chart.x.whole or len(chart.series) > 6
     width = PAGE_WIDTH if wide else COLUMN_WIDTH
@@ -128,15 +106,13 @@ def beside(
 
 def _room(chart: Chart) -> float:
     """Pixels outside the axes of a panel: labels on the left, a colour bar on the right, the gap between panels."""
-    match chart:
-        case SphereChart():
-            return _BAR_ROOM
-        case DotChart():
-            return 30 + min(150, 5 * max(map(len, chart.names), default=0))
-        case ScatterChart() if chart.colouring is not None:
-            return _BAR_ROOM + (26 if chart.bare else 46)
-        case _:
-            return _AXIS_ROOM
+    if isinstance(chart, kinds.SphereChart):
+        return _BAR_ROOM
+    if isinstance(chart, kinds.DotChart):
+        return 30 + min(150, 5 * max(map(len, chart.names), default=0))
+    if isinstance(chart, kinds.ScatterChart) and chart.colouring is not None:
+        return _BAR_ROOM + (26 if chart.bare else 46)
+    return _AXIS_ROOM
 
 
 def to_svg(spec: Spec) -> str:

@@ -94,18 +94,12 @@ def _edges(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def sphere_spec(chart: SphereChart, medium: Medium) -> Spec:
     """Equal-area cells on the map."""
-    shapes = [
-        {
-            "type": "Feature",
-            "geometry": {"type": "Polygon", "coordinates": [np.round(outline, 3).tolist()]},
-            "properties": {
-                "longitude": round(float(longitude)),
-                "latitude": round(float(latitude)),
-                "count": int(count),
-            },
-        }
-        for outline, (longitude, latitude), count in zip(chart.outlines, chart.centres, chart.counts, strict=True)
-    ]
+    centres, counts = chart.centres.round().astype(int).tolist(), chart.counts.astype(int).tolist()
+    shapes = []
+    for outline, (longitude, latitude), count in zip(chart.outlines, centres, counts, strict=True):
+        cell = {"type": "Polygon", "coordinates": [np.round(outline, 3).tolist()]}
+        properties = {"longitude": longitude, "latitude": latitude, "count": count}
+        shapes.append({"type": "Feature", "geometry": cell, "properties": properties})
     said = {
         "properties.longitude": ("longitude / °", "d"),
         "properties.latitude": ("latitude / °", "d"),

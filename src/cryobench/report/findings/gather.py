@@ -7,20 +7,8 @@ import numpy as np
 import pandas as pd
 
 from cryobench.data import ClassVolumes, Components, Dataset, LatentPath, Motion
+from cryobench.report.findings import tables
 from cryobench.report.findings.motion import MotionView, view_motion
-from cryobench.report.findings.tables import (
-    collect_notes,
-    collect_stops,
-    tabulate_classes,
-    tabulate_densities,
-    tabulate_half_sets,
-    tabulate_motion,
-    tabulate_paths,
-    tabulate_progress,
-    tabulate_species,
-    tabulate_terms,
-    tabulate_variances,
-)
 from cryobench.report.findings.volumes import (
     ClassesView,
     ComponentsView,
@@ -57,16 +45,14 @@ class Findings:
 
     def class_rows(self, slug: str) -> list[tuple[str, str, str]]:
         """Number, population and resolution, as text, of every class of a run."""
-        rows = self.classes.loc[self.classes["slug"] == slug]
+        rows = self.classes.loc[self.classes["slug"] == slug, ["class", "population", "resolution"]]
         return [
             (
                 str(number),
                 _words(100 * population, ".1f", " %"),
                 "no particles" if population == 0 else _words(resolution, ".1f", "\u00a0Å"),
             )
-            for number, population, resolution in zip(
-                rows["class"], rows["population"], rows["resolution"], strict=True
-            )
+            for number, population, resolution in rows.itertuples(index=False)
         ]
 
     def class_captions(self, slug: str) -> list[list[str]]:
@@ -88,31 +74,25 @@ def gather_findings(runs: Sequence[Run], dataset: Dataset) -> Findings:
             components[run.slug] = view_components(found)
         if (path := run.find(LatentPath)) is not None and path.volumes is not None and len(path.volumes) > 1:
             paths[run.slug] = view_frames(len(path.volumes), path.volumes.__getitem__)
-        if (classes := run.find(ClassVolumes)) is not None:
+        if (found := run.find(ClassVolumes)) is not None:
             posteriors = run.reconstruction.posteriors
-            view = view_classes(classes, None if posteriors is None else len(posteriors))
+            view = view_classes(found, None if posteriors is None else len(posteriors))
             if len(view.shown):
                 volumes[run.slug] = view
         if (motion := run.find(Motion)) is not None and motion.displacements.size:
             motions[run.slug] = view_motion(motion)
-    table = tabulate_classes(runs)
-    return Findings(
-        components,
-        paths,
-        volumes,
-        motions,
-        table,
-        collect_notes(runs),
-        collect_stops(runs),
-        [
-            ("component-variances.csv", "variances of the latents along components", tabulate_variances(runs)),
-            ("latent-density.csv", "densities of the latents as methods estimate them", tabulate_densities(runs)),
-            ("latent-paths.csv", "paths through latents", tabulate_paths(runs)),
-            ("class-volumes.csv", "populations and half-set resolutions of classes", table),
-            ("species.csv", "populations of species merged from classifications", tabulate_species(runs)),
-            ("half-set-fsc.csv", "FSC curves between half-sets", tabulate_half_sets(runs, dataset)),
-            ("motion.csv", "displacement of density along latent axes", tabulate_motion(runs)),
-            ("convergence.csv", "objective of every iteration", tabulate_progress(runs)),
-            ("loss-terms.csv", "terms of the training loss by epoch", tabulate_terms(runs)),
-        ],
-    )
+    classes = tables.tabulate_classes(runs)
+    of_runs = {
+        "component-variances.csv": ("variances of the latents along components", tables.tabulate_variances(runs)),
+        "latent-density.csv": ("densities of the latents as methods estimate them", tables.tabulate_densities(runs)),
+        "latent-paths.csv": ("paths through latents", tables.tabulate_paths(runs)),
+        "class-volumes.csv": ("populations and half-set resolutions of classes", classes),
+        "species.csv": ("populations of species merged from classifications", tables.tabulate_species(runs)),
+        "half-set-fsc.csv": ("FSC curves between half-sets", tables.tabulate_half_sets(runs, dataset)),
+        "motion.csv": ("displacement of density along latent axes", tables.tabulate_motion(runs)),
+        "convergence.csv": ("objective of every iteration", tables.tabulate_progress(runs)),
+        "loss-terms.csv": ("terms of the training loss by epoch", tables.tabulate_terms(runs)),
+    }
+    written = [(name, *each) for name, each in of_runs.items()]
+    notes, stops = tables.collect_notes(runs), tables.collect_stops(runs)
+    return Findings(components, paths, volumes, motions, classes, notes, stops, written)

@@ -5,32 +5,21 @@
 In a report the same page is ``card.html``, next to the report's ``index.html`` and with the same assets.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cryobench._progress import Progress, Silent, Task
 from cryobench._version import __version__
 from cryobench.data import Dataset
 from cryobench.io.atomic import write_json
-from cryobench.report.card.contents import Card, collect_card
+from cryobench.report.card.contents import Card
 from cryobench.report.card.dataset_tables import flatten_entries
-from cryobench.report.card.facts import Facts, describe_contrast, headline
+from cryobench.report.card.facts import describe_contrast, headline
 from cryobench.report.charts.dataset import draw_card
-from cryobench.report.figures import draw_on_page
+from cryobench.report.figures.draw import draw_on_page
 from cryobench.report.pages import card_downloads, card_pictures, pictures
 from cryobench.report.pages.downloads import write_svg
 from cryobench.report.pages.folder import page_folder, render, write_script, write_static
 from cryobench.report.pages.specs import plot_data
-
-
-@dataclass(frozen=True, eq=False)
-class CardFiles:
-    """The parts of a card that the report shows too."""
-
-    particle_rows: list[dict[str, Any]]
-    figures: dict[str, str]
-    """Plot name to SVG file."""
 
 
 def write_card(dataset: Dataset, folder: Path, *, progress: Progress | None = None) -> Path:
@@ -46,15 +35,20 @@ def write_card(dataset: Dataset, folder: Path, *, progress: Progress | None = No
     """
     folder = Path(folder)
     with (progress or Silent()).task("Card") as task, page_folder(folder, kind="card") as part:
-        card = collect_card(dataset, task)
+        card = Card(dataset, task)
         write_static(part)
         fill_card(card, part, "index.html", task)
         write_json(part / "card.json", {"cryobench": __version__, "dataset": dataset.name})
     return folder / "index.html"
 
 
-def fill_card(card: Card, folder: Path, page: str, task: Task, *, report: str | None = None) -> CardFiles:
-    """Write a card as ``page`` into a folder that has its static assets; ``report`` is the page it belongs to."""
+def fill_card(
+    card: Card, folder: Path, page: str, task: Task, *, report: str | None = None
+) -> tuple[list[pictures.Entry], dict[str, str]]:
+    """Write a card as ``page`` into a folder that has its static assets; ``report`` is the page it belongs to.
+
+    Returns the parts that the report shows too: rows of pictures of particles, and the SVG file of each figure.
+    """
     assets, dataset = folder / "assets", card.dataset
     charts = draw_card(card)
     specs = {name: draw_on_page(chart, {}) for name, chart in charts.items()}
@@ -69,7 +63,6 @@ def fill_card(card: Card, folder: Path, page: str, task: Task, *, report: str | 
         card=card,
         dataset=dataset,
         facts=headline(dataset),
-        about=_about(card),
         describe_contrast=describe_contrast,
         report=report,
         gallery=card_pictures.write_gallery(card, assets / "states"),
@@ -84,13 +77,4 @@ def fill_card(card: Card, folder: Path, page: str, task: Task, *, report: str | 
     )
     (folder / page).write_text(text, encoding="utf-8")
     task.advance()
-    return CardFiles(particle_rows, figures)
-
-
-def _about(card: Card) -> dict[str, Facts]:
-    """Facts of the first section: those without their own section or headline."""
-    groups = {title: facts for title, facts in card.groups.items() if title != "Signal and noise"}
-    return {
-        title: [(name, text) for name, text in facts if name not in ("title", "description")]
-        for title, facts in groups.items()
-    }
+    return particle_rows, figures

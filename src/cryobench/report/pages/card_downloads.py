@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from cryobench.report import figures
 from cryobench.report.card.contents import Card
-from cryobench.report.charts import Chart
+from cryobench.report.charts.kinds import Chart
 from cryobench.report.colours import tint
+from cryobench.report.figures import draw, pictures
 from cryobench.report.pages.card_pictures import captions, label_state
-from cryobench.report.pages.downloads import Figure
+from cryobench.report.pages.downloads import Figure, save_tables
 
 _PANELS = (
     ("spectra", ("spectra", "snr"), 2),
@@ -29,43 +29,31 @@ def draw_figures(card: Card, charts: Mapping[str, Chart]) -> Iterator[tuple[str,
     if card.views:
         tinted = [tint(picture, colour) for picture, colour in zip(card.pictures, card.colours, strict=True)]
         words = [(label_state(card, view), captions(view)[-1]) for view in card.views]
-        yield "gallery", figures.draw_gallery(tinted, words)
-    yield "particles", figures.draw_particles(card.examples)
+        yield "gallery", pictures.draw_gallery(tinted, words)
+    yield "particles", pictures.draw_particles(card.examples)
     for name, panels, columns in _PANELS:
         known = [chart for key, chart in charts.items() if key in panels or key.split("-")[0] in panels]
         if len(known) > 1:
-            yield name, figures.beside(known, {}, columns=min(columns, len(known)))
+            yield name, draw.beside(known, {}, columns=min(columns, len(known)))
         elif known:
-            yield name, figures.draw_on_paper(known[0], {})
+            yield name, draw.draw_on_paper(known[0], {})
 
 
 def write_tables(card: Card, folder: Path) -> list[tuple[str, str]]:
     """Write the tables as CSV into ``folder``, and return (file, description) of each."""
-    folder.mkdir(exist_ok=True)
     bins = [
         pd.DataFrame(
-            {
-                "variable": histogram.axis.title,
-                "value": histogram.centres,
-                "width": histogram.width,
-                "particles": histogram.counts,
-            }
+            {"variable": each.axis.title, "value": each.centres, "width": each.width, "particles": each.counts}
         )
-        for histogram in card.histograms
+        for each in card.histograms
     ]
+    occupancies = None if card.occupancies is None else card.occupancies.rename_axis("component").reset_index()
     tables = [
         ("states.csv", "states: particles, mass in kDa, collective variables", card.state_list),
         ("spectra.csv", "power of images, noise and signal, and their ratio, by frequency", card.spectra.table),
         ("ctf.csv", "defocus (µm), astigmatism (nm) and its angle (°) of each particle", card.ctf),
         ("poses.csv", "in-plane angle (°) and shift (Å) of the particles drawn", card.poses),
         ("variables.csv", "histograms of the collective variables", pd.concat(bins) if bins else None),
+        ("occupancies.csv", "occupancy of each component in each state", occupancies),
     ]
-    written = []
-    for name, words, table in tables:
-        if table is not None and len(table):
-            table.to_csv(folder / name, index=False, float_format="%.6g")
-            written.append((f"{folder.name}/{name}", words))
-    if card.occupancies is not None:
-        card.occupancies.to_csv(folder / "occupancies.csv", float_format="%.6g", index_label="component")
-        written.append((f"{folder.name}/occupancies.csv", "occupancy of each component in each state"))
-    return written
+    return save_tables(tables, folder, "%.6g")

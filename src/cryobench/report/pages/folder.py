@@ -19,8 +19,8 @@ import vl_convert
 from cryobench._version import __version__
 from cryobench.io.atomic import atomic_folder
 
-_GLOBALS = "window.vegaEmbed = vegaEmbed;"
-"""Global that the bundle provides to the page's scripts."""
+_bundle_vega = cache(vl_convert.javascript_bundle)
+"""JavaScript of Vega, Vega-Lite and vega-embed, in the versions that draw the SVG figures."""
 
 
 @contextmanager
@@ -45,15 +45,12 @@ def page_folder(folder: Path, *, kind: str) -> Iterator[Path]:
 def check_page_folder(folder: Path, *, kind: str) -> None:
     """Raise FileExistsError if ``folder`` is neither new, nor empty, nor an earlier page of this kind."""
     marker = f"{kind}.json"
-    if folder.exists() and not (folder / marker).is_file() and not _is_empty(folder):
+    is_free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    if not is_free and not (folder / marker).is_file():
         raise FileExistsError(
             f"{folder} exists and is not a {kind} (it holds no {marker}), so it was left alone. "
             f"Choose another folder for the {kind}, or remove this one."
         )
-
-
-def _is_empty(folder: Path) -> bool:
-    return folder.is_dir() and not any(folder.iterdir())
 
 
 def write_static(folder: Path) -> Path:
@@ -62,14 +59,9 @@ def write_static(folder: Path) -> Path:
     assets.mkdir()
     for static in files("cryobench.report").joinpath("static").iterdir():
         (assets / static.name).write_bytes(static.read_bytes())
-    (assets / "vega.js").write_text(_bundle_vega(), encoding="utf-8")
+    # The statement makes the function visible to the page's scripts.
+    (assets / "vega.js").write_text(_bundle_vega("window.vegaEmbed = vegaEmbed;"), encoding="utf-8")
     return assets
-
-
-@cache
-def _bundle_vega() -> str:
-    """JavaScript of Vega, Vega-Lite and vega-embed, in the versions that draw the SVG figures."""
-    return vl_convert.javascript_bundle(_GLOBALS)
 
 
 def write_script(path: Path, call: str, value: Any) -> None:

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from cryobench.metrics.display import choose_main, find_kind, find_metric, hides_truth, is_censored
-from cryobench.metrics.metric import ScoreKind
+from cryobench.metrics.metric import Metric, ScoreKind
 from cryobench.metrics.registry import get_metric, list_metrics
 from cryobench.report.pages.contents import Contents
 from cryobench.report.runs.standing import sort_runs
-from cryobench.report.runs.tables import Group, Run, reasons_missing
+from cryobench.report.runs.tables import GROUPS, Group, Run, reasons_missing
 
 NOT_MEASURED = "not measured"
 
@@ -75,14 +75,10 @@ class Board:
     ab_initio: list[Row]
     """Methods that estimate poses, which are not ranked against the others."""
     controls: list[Row]
-    question: str = ""
-    """Question that the metric answers."""
-    calibration: tuple[str, ...] = ()
-    limits: tuple[str, ...] = ()
-    reference: str = ""
-    """Publication and code that define the metric."""
-    missing: tuple[tuple[str, str], ...] = ()
-    """Reason, and the runs it applies to."""
+    missing: tuple[tuple[str, str], ...]
+    """Reason for a metric not measured, and the runs it applies to."""
+    metric: type[Metric] | None = None
+    """The metric whose scores these are."""
     ignoring_identity: tuple[str, ...] = ()
     """Titles of scores in which shuffled labels score as well as the truth."""
 
@@ -94,53 +90,34 @@ class Board:
 
 def lay_out_leaderboard(contents: Contents) -> Board:
     """Board of the main scores of every metric measured on any run, in the order of the terminal."""
-    scores = contents.scores.set_index(["slug", "metric"]).sort_index()
     kinds = choose_main(contents.score_names)
-
-    def fill(run: Run) -> list[Cell]:
-        return [_score_cell(scores, run, kind) for kind in kinds]
-
-    return Board(
-        "leaderboard",
-        "Leaderboard",
-        [_head(kind, kind.heading, sorts=kind == contents.standing.kind) for kind in kinds],
-        _rows(contents, fill, "given poses"),
-        _rows(contents, fill, "ab initio"),
-        _rows(contents, fill, "control"),
-        missing=_gather_reasons(contents.runs, list_metrics()),
-    )
+    columns = [_head(kind, kind.heading, sorts=kind == contents.standing.kind) for kind in kinds]
+    reasons = _gather_reasons(contents.runs, list_metrics())
+    return Board("leaderboard", "Leaderboard", columns, *_group_rows(contents, kinds), reasons)
 
 
 def lay_out_metrics(contents: Contents) -> list[Board]:
     """Boards of every metric measured on any run, with all its scores; scores of no known metric come last."""
-    scores = contents.scores.set_index(["slug", "metric"]).sort_index()
     names: dict[str, list[str]] = {}
     for name in contents.score_names:
         names.setdefault(find_metric(name), []).append(name)
-    return [_metric_board(contents, metric, names[metric], scores) for metric in names]
+    return [_metric_board(contents, metric, [find_kind(name) for name in names[metric]]) for metric in names]
 
 
-def _metric_board(contents: Contents, metric: str, names: list[str], scores: pd.DataFrame) -> Board:
-    def fill(run: Run) -> list[Cell]:
-        counts = [run.scores.scores[name].n for name in names if name in run.scores.scores]
-        count = Cell(f"{max(counts):,}", sort=max(counts)) if counts else Cell("–", missing=True)
-        return [*(_score_cell(scores, run, kind) for kind in kinds), count]
+def _metric_board(contents: Contents, name: str, kinds: list[ScoreKind]) -> Board:
+    def count(run: Run) -> Cell:
+        counts = [run.scores.scores[kind.name].n for kind in kinds if kind.name in run.scores.scores]
+        return Cell(f"{max(counts):,}", sort=max(counts)) if counts else Cell("–", missing=True)
 
-    described = get_metric(metric) if metric else None
-    kinds = [find_kind(name) for name in names]
+    metric = get_metric(name) if name else None
     return Board(
-        metric or "other",
-        described.label if described else "Other scores",
+        name or "other",
+        metric.label if metric else "Other scores",
         [*(_head(kind, kind.label) for kind in kinds), Column("n", "items", "descending")],
-        _rows(contents, fill, "given poses"),
-        _rows(contents, fill, "ab initio"),
-        _rows(contents, fill, "control"),
-        question=described.question if described else "",
-        calibration=described.calibration if described else (),
-        limits=described.limits if described else (),
-        reference=described.reference if described else "",
-        missing=_gather_reasons(contents.runs, [metric]),
-        ignoring_identity=tuple(kind.label for kind in kinds if hides_truth(kind)),
+        *_group_rows(contents, kinds, count),
+        _gather_reasons(contents.runs, [name]),
+        metric,
+        tuple(kind.label for kind in kinds if hides_truth(kind)),
     )
 
 
@@ -148,21 +125,21 @@ def _head(kind: ScoreKind, heading: str, *, sorts: bool = False) -> Column:
     hides = hides_truth(kind)
     unit = f"{kind.shown_unit}, " if kind.shown_unit else "ignores identity, " if hides else ""
     remark = " Ignores particle identity: shuffled labels score as well as the truth." if hides else ""
-    order = "ascending" if kind.better == "lower" else "descending"
-    return Column(
-        heading,
-        f"{unit}{kind.better} is better",
-        order,
-        f"{kind.label}.{remark}",
-        sorts,
-        find_metric(kind.name) or "other",
-    )
+    order, metric = "ascending" if kind.better == "lower" else "descending", find_metric(kind.name) or "other"
+    return Column(heading, f"{unit}{kind.better} is better", order, f"{kind.label}.{remark}", sorts, metric)
 
 
-def _rows(contents: Contents, fill: Callable[[Run], list[Cell]], group: Group) -> list[Row]:
-    """Rows of the runs of a group, best first, then runs without a score, then failed runs."""
-    runs = sorted((run for run in contents.runs if run.group == group), key=lambda run: run.status == "failed")
-    return [_row(contents, run, fill(run)) for run in sort_runs(runs, contents.standing.kind)]
+def _group_rows(
+    contents: Contents, kinds: Sequence[ScoreKind], last: Callable[[Run], Cell] | None = None
+) -> tuple[list[Row], list[Row], list[Row]]:
+    """Rows of the runs of each of ``GROUPS``: the best first, then runs without a score, then failed runs."""
+    scores = contents.scores.set_index(["slug", "metric"]).sort_index()
+    runs = sort_runs(sorted(contents.runs, key=lambda run: run.status == "failed"), contents.standing.kind)
+    groups: dict[Group, list[Row]] = {group: [] for group in GROUPS}
+    for run in runs:
+        cells = [_score_cell(scores, run, kind) for kind in kinds]
+        groups[run.group].append(_row(contents, run, cells if last is None else [*cells, last(run)]))
+    return groups["given poses"], groups["ab initio"], groups["control"]
 
 
 def _row(contents: Contents, run: Run, cells: list[Cell]) -> Row:
@@ -170,16 +147,9 @@ def _row(contents: Contents, run: Run, cells: list[Cell]) -> Row:
     found = contents.standing.ranks.get(run.slug)
     if found is not None:
         rank = Cell(found.label, "" if found.first == found.last else "tie", float(found.first))
-    return Row(
-        slug=run.slug,
-        label=run.label,
-        role=run.control.role if run.control else "method",
-        colour=contents.styles[run.slug].colour,
-        rank=rank,
-        cells=cells,
-        failed=run.reason if run.status == "failed" else "",
-        running=run.status not in ("failed", "finished"),
-    )
+    failed = run.reason if run.status == "failed" else ""
+    running = run.status not in ("failed", "finished")
+    return Row(run.slug, run.label, run.role, contents.styles[run.slug].colour, rank, cells, failed, running)
 
 
 def _score_cell(scores: pd.DataFrame, run: Run, kind: ScoreKind) -> Cell:
@@ -211,12 +181,9 @@ def _gather_reasons(runs: Sequence[Run], metrics: Sequence[str]) -> tuple[tuple[
     for metric in metrics:
         for run in runs:
             if metric in (reasons := reasons_missing(run)):
-                found.setdefault(f"{_label(metric)} {reasons[metric]}", []).append(run.label)
+                label = get_metric(metric).label if metric in list_metrics() else metric
+                found.setdefault(f"{label} {reasons[metric]}", []).append(run.label)
     everyone = sum(run.status != "failed" for run in runs)
     return tuple(
         (reason, "all runs" if len(labels) == everyone > 1 else ", ".join(labels)) for reason, labels in found.items()
     )
-
-
-def _label(metric: str) -> str:
-    return get_metric(metric).label if metric in list_metrics() else metric

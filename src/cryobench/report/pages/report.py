@@ -18,7 +18,7 @@ from cryobench.report.card.facts import describe_contrast, headline
 from cryobench.report.findings.volumes import PROJECTIONS
 from cryobench.report.pages import downloads, found, pictures
 from cryobench.report.pages.card import fill_card
-from cryobench.report.pages.contents import Contents, collect_contents
+from cryobench.report.pages.contents import Contents
 from cryobench.report.pages.folder import page_folder, render, write_script, write_static
 from cryobench.report.pages.leaderboard import lay_out_leaderboard, lay_out_metrics
 from cryobench.report.pages.specs import report_data
@@ -57,7 +57,7 @@ def write_report(
         progress.note(f"{folder}: already up to date, nothing was written.")
         return folder / "index.html"
     with progress.task("Report") as task, page_folder(folder, kind="report") as part:
-        contents = collect_contents(dataset, results, task, earlier=read_earlier(folder))
+        contents = Contents(dataset, results, task, earlier=read_earlier(folder))
         _fill(contents, part, task, inputs)
     return folder / "index.html"
 
@@ -65,7 +65,7 @@ def write_report(
 def _fill(contents: Contents, folder: Path, task: Task, inputs: str | None) -> None:
     """Draw and write the contents: scripts and pictures, figures, tables, and the page that shows them."""
     assets = write_static(folder)
-    card_files = fill_card(contents.card, folder, "card.html", task, report="index.html")
+    particle_rows, card_figures = fill_card(contents.card, folder, "card.html", task, report="index.html")
     write_script(assets / "data.js", "cryobench.receiveData", report_data(contents))
     slices = [pictures.write_query_slices(contents, query, assets / "slices") for query in contents.slices]
     surfaces = [pictures.write_query_surfaces(contents, query, assets / "surfaces") for query in contents.surfaces]
@@ -79,25 +79,17 @@ def _fill(contents: Contents, folder: Path, task: Task, inputs: str | None) -> N
         found=found.write_findings(contents, assets / "findings"),
         series=found.write_series(contents, assets / "series"),
         moved=moved,
-        particle_rows=card_files.particle_rows,
+        particle_rows=particle_rows,
         slices=slices,
         surfaces=surfaces,
-        figures={
-            **downloads.write_svg(downloads.draw_figures(contents), folder / "figures", task),
-            "particles": card_files.figures["particles"],
-        },
+        figures=downloads.write_svg(downloads.draw_figures(contents), folder / "figures", task)
+        | {"particles": card_figures["particles"]},
         tables=downloads.write_tables(contents, folder / "tables"),
     )
     (folder / "index.html").write_text(page, encoding="utf-8")
-    write_json(
-        folder / "report.json",
-        {
-            "cryobench": __version__,
-            "dataset": contents.dataset.name,
-            "runs": [run.label for run in contents.runs],
-            "made_of": inputs,
-        },
-    )
+    labels = [run.label for run in contents.runs]
+    entries = {"cryobench": __version__, "dataset": contents.dataset.name, "runs": labels, "made_of": inputs}
+    write_json(folder / "report.json", entries)
 
 
 def _render(contents: Contents, **written: Any) -> str:
@@ -118,16 +110,9 @@ def _render(contents: Contents, **written: Any) -> str:
         projections=PROJECTIONS,
         board=lay_out_leaderboard(contents),
         boards=lay_out_metrics(contents),
-        costs=contents.costs,
-        published=contents.published,
         ranking=contents.standing.kind,
-        warnings=contents.warnings,
-        compared=contents.compared,
-        found_by_runs=contents.found_by_runs,
-        agreements=contents.agreements,
         band=BAND,
-        records={run.slug: list(flatten_entries(run.record.to_json())) for run in contents.runs},
-        contexts={run.slug: list(flatten_entries(run.scores.context)) for run in contents.runs},
+        flatten=flatten_entries,
         **written,
     )
 

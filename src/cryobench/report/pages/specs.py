@@ -4,19 +4,19 @@ A key may depend on selectors of the page: "cost/{forest-metric}/{cost-kind}" ta
 with these ids. Charts that differ only in colouring or plane use the same data sets.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from cryobench.report.charts.fsc import draw_fsc
-from cryobench.report.charts.kinds import LineChart
+from cryobench.report.charts.kinds import Chart, LineChart
 from cryobench.report.charts.particles import draw_classes, draw_latents
 from cryobench.report.charts.scores import draw_cost, draw_forest
-from cryobench.report.figures import Spec, draw_on_page, fit
+from cryobench.report.figures.draw import draw_on_page, fit
 from cryobench.report.figures.planes import scatter_spec
-from cryobench.report.figures.vega import PAGE, parse, to_csv
+from cryobench.report.figures.vega import PAGE, Spec, parse, to_csv
 from cryobench.report.findings.series import SeriesView
 from cryobench.report.pages.contents import Contents
 from cryobench.report.runs.colourings import Colouring
@@ -34,56 +34,34 @@ def plot_data(specs: dict[str, Spec], datasets: dict[str, str] | None = None) ->
 
 def report_data(contents: Contents) -> dict[str, Any]:
     """Data of all plots of a report except the surfaces."""
-    latents, datasets = latent_specs(contents.latents, contents.colourings, contents.series)
-    return plot_data(
-        {**_scores(contents), **_curves(contents), **latents, **_classes(contents), **_pictures(contents)}, datasets
-    )
-
-
-def _scores(contents: Contents) -> dict[str, Spec]:
-    scores, styles = contents.scores, contents.styles
-    forests = {f"forest/{name}": draw_forest(scores, name, styles) for name in contents.score_names}
-    costs = {
-        f"cost/{name}/{cost.name}": draw_cost(scores, name, cost)
-        for name in contents.score_names
-        for cost in contents.costs
-    }
-    return {key: draw_on_page(chart, styles) for key, chart in {**forests, **costs}.items()}
-
-
-def _curves(contents: Contents) -> dict[str, Spec]:
-    """FSC charts of every mask, with bands and with the curves of single query particles."""
-    pixel_size = contents.dataset.particles.pixel_size
-    specs = {}
-    for mask in dict.fromkeys(contents.curve_summary["mask"]):
-        summary, single = (
-            pd.DataFrame(table.loc[table["mask"] == mask]) for table in (contents.curve_summary, contents.curves)
-        )
-        for key, of in (("", None), ("single", single)):
-            specs[f"fsc/{mask}/{key}"] = draw_on_page(draw_fsc(summary, pixel_size, single=of), contents.styles)
-    return specs
-
-
-def _classes(contents: Contents) -> dict[str, Spec]:
-    axis = contents.truth_axis
-    if axis is None:
-        return {}
-    return {
-        f"classes-{slug}": draw_on_page(draw_classes(table, axis), contents.styles)
-        for slug, table in contents.classes.items()
-    }
-
-
-def _pictures(contents: Contents) -> dict[str, Spec]:
     best = [run.slug for run in sort_runs(contents.runs, contents.standing.kind) if run.control is None]
-    specs = {}
+    specs = {key: draw_on_page(chart, contents.styles) for key, chart in _selected_charts(contents)}
+    latents, datasets = latent_specs(contents.latents, contents.colourings, contents.series)
     for picture in contents.pictures:
         chart, first = picture.chart, []
         if isinstance(chart, LineChart) and chart.shape != "line" and len(chart.series) > MOST_AT_ONCE:
             drawn = {series.slug for series in chart.series}
             first = [slug for slug in best if slug in drawn][:MOST_AT_ONCE]
         specs[picture.key] = draw_on_page(chart, contents.styles, first)
-    return specs
+    return plot_data({**specs, **latents}, datasets)
+
+
+def _selected_charts(contents: Contents) -> Iterator[tuple[str, Chart]]:
+    """Scores, costs and FSC curves (with bands, and of single query particles) by selectors, and classes by run."""
+    scores, pixel_size = contents.scores, contents.dataset.particles.pixel_size
+    for name in contents.score_names:
+        yield f"forest/{name}", draw_forest(scores, name, contents.styles)
+        for cost in contents.costs:
+            yield f"cost/{name}/{cost.name}", draw_cost(scores, name, cost)
+    for mask in dict.fromkeys(contents.curve_summary["mask"]):
+        summary, single = (
+            pd.DataFrame(table.loc[table["mask"] == mask]) for table in (contents.curve_summary, contents.curves)
+        )
+        yield f"fsc/{mask}/", draw_fsc(summary, pixel_size)
+        yield f"fsc/{mask}/single", draw_fsc(summary, pixel_size, single=single)
+    for slug, table in contents.classes.items():
+        if contents.truth_axis is not None:
+            yield f"classes-{slug}", draw_classes(table, contents.truth_axis)
 
 
 def latent_specs(
@@ -109,9 +87,8 @@ def latent_specs(
             columns = {"particle": view.points["particle"].to_numpy(int), "x": positions[:, 0], "y": positions[:, 1]}
             datasets[name] = to_csv(columns)
             for number, colouring in enumerate(colourings or [None]):
-                source = {"data": {"name": name, "format": parse(columns)}, "transform": _look_up(number, colours)}
-                if colouring is None:
-                    source["transform"] = []
+                transform = [] if colouring is None else _look_up(number, colours)
+                source = {"data": {"name": name, "format": parse(columns)}, "transform": transform}
                 spec = scatter_spec(draw_latents(view, colouring, own, umap=umap), PAGE, source)
                 specs[f"latents-{slug}/{plane}/{number}"] = fit(spec)
     return specs, datasets

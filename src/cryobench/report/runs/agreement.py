@@ -50,9 +50,13 @@ class Found:
 
 def describe_found(runs: Sequence[Run]) -> list[Found]:
     """Latent dimensions, classes, volumes and wall time of each run, as text."""
-    return [
-        Found(run, _latents(run), _classes(run), _volumes(run), _time(run)) for run in runs if run.status != "failed"
-    ]
+    found = []
+    for run in (run for run in runs if run.status != "failed"):
+        volumes, seconds = run.reconstruction.volumes, run.record.cost.wall_seconds
+        decoded = "none" if volumes is None else f"{len(volumes):,} at query particles"
+        time = "not recorded" if seconds is None else format_seconds(seconds)
+        found.append(Found(run, _latents(run), _classes(run), decoded, time))
+    return found
 
 
 def compare_runs(runs: Sequence[Run], dataset: Dataset) -> list[Agreement]:
@@ -180,13 +184,3 @@ def _classes(run: Run) -> str:
         return words
     known = found.resolutions[~found.find_empty(len(posteriors))]
     return f"{words}; half-sets to {known.min():.3g} to {known.max():.3g} Å" if len(known) else words
-
-
-def _volumes(run: Run) -> str:
-    volumes = run.reconstruction.volumes
-    return "none" if volumes is None else f"{len(volumes):,} at query particles"
-
-
-def _time(run: Run) -> str:
-    seconds = run.record.cost.wall_seconds
-    return "not recorded" if seconds is None else format_seconds(seconds)

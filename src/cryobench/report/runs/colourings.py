@@ -58,9 +58,4 @@ def colourings(dataset: Dataset) -> list[Colouring]:
         ]
     ctf = dataset.particles.ctf
     found.append(Colouring(TruthAxis("defocus", (ctf.defocus_u + ctf.defocus_v) / 2e4, "µm"), leak=True))
-    return [colouring for colouring in found if _varies(colouring.axis.values)]
-
-
-def _varies(values: np.ndarray) -> bool:
-    finite = values[np.isfinite(values)]
-    return len(finite) > 1 and bool((finite != finite[0]).any())
+    return [each for each in found if np.unique(each.axis.values[np.isfinite(each.axis.values)]).size > 1]

@@ -31,13 +31,14 @@ def digest_inputs(dataset: Dataset, results: Sequence[tuple[Reconstruction, Scor
     for reconstruction, scores in results:
         if reconstruction.path is None or "contents" not in scores.context:
             return None
+        series = reconstruction.path.glob("series/*/series.json")
         values = {name: [score.value, score.low, score.high, score.n] for name, score in scores.scores.items()}
         runs.append(
             {
                 "record": reconstruction.record.to_json(),
                 "scores": {name: [repr(float(each)) for each in entries] for name, entries in values.items()},
                 "context": scores.context,
-                "series": _list_series(reconstruction.path),
+                "series": [(path.parent.name, path.stat().st_mtime_ns) for path in sorted(series)],
             }
         )
     made_of: dict[str, Any] = {
@@ -49,8 +50,3 @@ def digest_inputs(dataset: Dataset, results: Sequence[tuple[Reconstruction, Scor
         "runs": runs,
     }
     return blake2b(canonical_json(to_plain(made_of)), digest_size=20).hexdigest()
-
-
-def _list_series(run: Path) -> list[tuple[str, int]]:
-    found = sorted(run.glob("series/*/series.json"))
-    return [(path.parent.name, path.stat().st_mtime_ns) for path in found]

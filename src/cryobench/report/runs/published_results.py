@@ -121,14 +121,11 @@ def _write_ours(score: Score | None, head: str) -> str:
 
 def write_number(row: Mapping[str, object]) -> str:
     """Published number as text, with its spread and median, or as a range."""
-    value, spread, median, low, high = (_float(row[name]) for name in ("value", "spread", "median", "low", "high"))
+    names = ("value", "spread", "median", "low", "high")
+    value, spread, median, low, high = (float(str(row[name])) for name in names)
     if np.isnan(value):
         return f"{low:g} to {high:g}"
     text = f"{value:g}"
     if not np.isnan(spread):
         text = f"{value:.3f} ± {spread:.3f}"
     return text if np.isnan(median) else f"{text}, median {median:.3f}"
-
-
-def _float(value: object) -> float:
-    return float(str(value))

@@ -43,7 +43,10 @@ def style_runs(runs: Sequence[Run]) -> dict[str, RunStyle]:
         if (control := run.control) is not None:
             styles[run.slug] = RunStyle(run.label, control.colour, control.dash, "circle", True)
             continue
-        wish = _index_of(run.reconstruction.name, names)
+        name = run.reconstruction.name
+        # A method that is not registered has the style of a hash of its name.
+        hashed = blake2b(name.encode(), digest_size=2).digest()[0] % len(_METHOD_COLOURS)
+        wish = names.index(name) if name in names else hashed
         if wish in taken:
             waiting.append(run)
         else:
@@ -54,13 +57,6 @@ def style_runs(runs: Sequence[Run]) -> dict[str, RunStyle]:
         taken.add(index)
         styles[run.slug] = _method_style(run, index)
     return {run.slug: styles[run.slug] for run in runs}
-
-
-def _index_of(name: str, names: Sequence[str]) -> int:
-    """Index of a method's style: its index in the registry, or a hash of its name if it is not registered."""
-    if name in names:
-        return names.index(name)
-    return blake2b(name.encode(), digest_size=2).digest()[0] % len(_METHOD_COLOURS)
 
 
 def _method_style(run: Run, index: int) -> RunStyle:

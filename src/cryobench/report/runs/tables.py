@@ -51,6 +51,11 @@ class Run:
         return find_control(self.reconstruction.name)
 
     @property
+    def role(self) -> str:
+        """ "method", or the role of the control."""
+        return self.control.role if self.control else "method"
+
+    @property
     def group(self) -> Group:
         """Group in which it is ranked; controls are not ranked."""
         if self.control is not None:
@@ -116,15 +121,15 @@ def run_table(runs: Sequence[Run]) -> pd.DataFrame:
         {
             "slug": run.slug,
             "run": run.label,
-            "role": run.control.role if run.control else "method",
+            "role": run.role,
             "status": run.status,
             "reason": run.reason if run.status == "failed" else "",
-            **{name: _number(getattr(run.record.cost, name)) for name in _COSTS},
+            **{name: getattr(run.record.cost, name) for name in _COSTS},
         }
         for run in runs
     ]
     columns = ["slug", "run", "role", "status", "reason", *_COSTS]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(_COSTS, float))
 
 
 def score_table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -138,10 +143,9 @@ def score_table(runs: Sequence[Run]) -> pd.DataFrame:
     for run in runs:
         if run.status == "failed":
             continue
-        role = run.control.role if run.control else "method"
         for metric, score in run.scores.scores.items():
             numbers = (float(score.value), float(score.low), float(score.high), int(score.n), count_censored(score))
-            rows.append((run.slug, run.label, role, metric, *numbers))
+            rows.append((run.slug, run.label, run.role, metric, *numbers))
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -218,8 +222,3 @@ def summarise_curves(curves: pd.DataFrame) -> pd.DataFrame:
         "n": groups.count(),
     }
     return pd.DataFrame(parts).reset_index()
-
-
-def _number(value: float | None) -> float:
-    """The recorded number, NaN where there is none."""
-    return float("nan") if value is None else float(value)

@@ -115,23 +115,13 @@ def _describe_images(dataset: Dataset, scale: float) -> dict[str, Any]:
         "datadir": None if table is None else str(table.parent),
         "norm": [0.0, scale],
         "invert_data": dataset.particles.sign == -1,
-        "ind": None,
-        "keepreal": False,
-        "window": True,
-        "window_r": 0.85,
-        "do_pose_sgd": False,
+        **{"ind": None, "keepreal": False, "window": True, "window_r": 0.85, "do_pose_sgd": False},
     }
 
 
 def _describe_networks(encoder: Mapping[str, np.ndarray], shape: NetworkShape) -> dict[str, Any]:
-    shared = {
-        "zdim": shape.z_dim,
-        "pe_type": "gaussian",
-        "pe_dim": shape.encoding_size // 3,
-        "feat_sigma": shape.deviation,
-        "domain": shape.domain,
-        "activation": "relu",
-    }
+    encoding = {"pe_type": "gaussian", "pe_dim": shape.encoding_size // 3, "feat_sigma": shape.deviation}
+    shared = {"zdim": shape.z_dim, **encoding, "domain": shape.domain, "activation": "relu"}
     if not encoder:
         return {"layers": shape.depth, "dim": shape.width, **shared}
     return {

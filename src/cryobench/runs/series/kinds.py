@@ -284,8 +284,7 @@ KINDS: Mapping[str, SeriesKind] = {
     "pca": SeriesKind(plan_pca, ("axis", "frames", "percentiles")),
     "k-means": SeriesKind(plan_centres, ("clusters", "seed")),
     "graph": SeriesKind(
-        plan_graph,
-        ("frames", "anchors", "clusters", "seed", "axis", "percentiles", "neighbours", "mean_neighbours"),
+        plan_graph, ("frames", "anchors", "clusters", "seed", "axis", "percentiles", "neighbours", "mean_neighbours")
     ),
     "path": SeriesKind(plan_path, ("frames", "anchors")),
     "simple": SeriesKind(plan_simple, ("axis", "frames", "percentiles")),

@@ -1,7 +1,7 @@
 """``cryobench adopt``: a data set from existing particles."""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -18,41 +18,39 @@ def adopt(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the data set.")],
     labels: Annotated[
-        Optional[Path],
+        Path | None,
         typer.Option(
             help="State of each particle, -1 if unknown: .csv, .npy, .pkl, .parquet, or .star (class number)."
         ),
     ] = None,
-    volumes: Annotated[
-        Optional[Path], typer.Option(help="Folder of one .mrc or .map per state, state 0 first.")
-    ] = None,
-    mask: Annotated[Optional[Path], typer.Option(help="Mask of the molecule: .mrc, 0 to 1.")] = None,
+    volumes: Annotated[Path | None, typer.Option(help="Folder of one .mrc or .map per state, state 0 first.")] = None,
+    mask: Annotated[Path | None, typer.Option(help="Mask of the molecule: .mrc, 0 to 1.")] = None,
     passthrough: Annotated[
-        Optional[list[Path]], typer.Option(help="Passthrough .cs file of the same cryoSPARC job; repeat for more.")
+        list[Path] | None, typer.Option(help="Passthrough .cs file of the same cryoSPARC job; repeat for more.")
     ] = None,
-    poses: Annotated[Optional[Path], typer.Option(help="cryoDRGN poses.pkl, for stacks without a table.")] = None,
-    ctf: Annotated[Optional[Path], typer.Option(help="cryoDRGN ctf.pkl, for stacks without a table.")] = None,
+    poses: Annotated[Path | None, typer.Option(help="cryoDRGN poses.pkl, for stacks without a table.")] = None,
+    ctf: Annotated[Path | None, typer.Option(help="cryoDRGN ctf.pkl, for stacks without a table.")] = None,
     shift_unit: Annotated[
         str, typer.Option(help="Unit of the shifts in poses.pkl: fraction (of the box) or pixel.")
     ] = ("fraction"),
     datadir: Annotated[
-        Optional[Path], typer.Option(help="Folder that stack paths are relative to, if not the table's.")
+        Path | None, typer.Option(help="Folder that stack paths are relative to, if not the table's.")
     ] = None,
     contrast: Annotated[
-        Optional[str],
+        str | None,
         typer.Option(help="Protein in the stored images: bright or dark. Default: as in the .cs file, else bright."),
     ] = None,
-    name: Annotated[Optional[str], typer.Option(help="Name of the data set; default: the folder's.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the data set; default: the folder's.")] = None,
     queries: Annotated[
-        Optional[Path], typer.Option(help="Query particles, whose volumes are scored: one index per line.")
+        Path | None, typer.Option(help="Query particles, whose volumes are scored: one index per line.")
     ] = None,
     n_queries: Annotated[int, typer.Option(min=1, help="Number of query particles chosen automatically.")] = 100,
     poses_of: Annotated[
-        Optional[Path],
+        Path | None,
         typer.Option(metavar="RUN", help="Use the poses found by a run on DATASET, for methods with given poses."),
     ] = None,
     mend: Annotated[
-        Optional[list[str]],
+        list[str] | None,
         typer.Option(metavar="NAME", help="Apply a mend named by 'cryobench check'; repeat for more."),
     ] = None,
     check: Annotated[bool, typer.Option(help="Check the conventions on 1,000 images: some seconds.")] = True,
@@ -72,24 +70,10 @@ def adopt(
     from cryobench.runs.adopt import adopt as adopt_particles
 
     dataset = adopt_particles(
-        particles,
-        output,
-        labels=labels,
-        volumes=volumes,
-        mask=mask,
-        passthrough=passthrough or (),
-        poses=poses,
-        ctf=ctf,
-        shift_unit=shift_unit,
-        datadir=datadir,
-        contrast=contrast,
-        name=name,
-        queries=queries,
-        n_queries=n_queries,
-        poses_of=poses_of,
-        mend=mend or (),
-        progress=Bars(),
-    )
+        particles, output, labels=labels, volumes=volumes, mask=mask, passthrough=passthrough or (), poses=poses,
+        ctf=ctf, shift_unit=shift_unit, datadir=datadir, contrast=contrast, name=name, queries=queries,
+        n_queries=n_queries, poses_of=poses_of, mend=mend or (), progress=Bars(),
+    )  # fmt: skip
     if check:
         warn_at_once(dataset)
     print_adoption(dataset)

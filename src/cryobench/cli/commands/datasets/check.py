@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,7 +22,7 @@ def check(
         int, typer.Option(min=200, help="Number of particles used, evenly spaced in the table.")
     ] = 5000,
     references: Annotated[
-        Optional[Path],
+        Path | None,
         typer.Option(help="Reference map, or folder of maps, of known hand and contrast. Default: true volumes."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, for other programs.")] = False,

@@ -1,7 +1,7 @@
 """``cryobench download``: a published data set."""
 
 from pathlib import Path
-from typing import Annotated, Optional, get_args
+from typing import Annotated, get_args
 
 import typer
 
@@ -9,11 +9,11 @@ import typer
 def download(
     name: Annotated[str, typer.Argument(metavar="SET", help="igg-1d, igg-rl, ribosembly, tomotwin-100 or spike-md.")],
     output: Annotated[
-        Optional[Path], typer.Option("--output", "-o", help="New folder for the data set; default: its title.")
+        Path | None, typer.Option("--output", "-o", help="New folder for the data set; default: its title.")
     ] = None,
     what: Annotated[str, typer.Option(help="images, volumes (the truth, without images) or all.")] = "all",
     file: Annotated[
-        Optional[list[str]],
+        list[str] | None,
         typer.Option(help="File name in the Zenodo record, if not found automatically; repeat for more."),
     ] = None,
     keep_archive: Annotated[

@@ -1,7 +1,7 @@
 """``cryobench show``: summary and card of a data set."""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -11,8 +11,7 @@ from cryobench.cli.options import Dataset
 def show(
     dataset: Dataset,
     output: Annotated[
-        Optional[Path],
-        typer.Option("--output", "-o", help="Folder for the data set's card, a page with more detail."),
+        Path | None, typer.Option("--output", "-o", help="Folder for the data set's card, a page with more detail.")
     ] = None,
 ) -> None:
     """Describe a data set: particles, CTF, SNR, states, truth, files, and the command to make it again.

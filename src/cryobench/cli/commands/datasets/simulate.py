@@ -1,7 +1,7 @@
 """``cryobench simulate``: a data set with known truth."""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -16,12 +16,11 @@ def simulate(
     preset: Preset = "lite",
     structure: Structure = None,
     weights: Annotated[
-        Optional[list[float]],
-        typer.Option(help="Fraction of the images for each structure, in order; recipe custom."),
+        list[float] | None, typer.Option(help="Fraction of the images for each structure, in order; recipe custom.")
     ] = None,
-    snr: Annotated[Optional[float], typer.Option(help="Signal-to-noise ratio (variance ratio, all pixels).")] = None,
+    snr: Annotated[float | None, typer.Option(help="Signal-to-noise ratio (variance ratio, all pixels).")] = None,
     particles: Annotated[
-        Optional[str],
+        str | None,
         typer.Option(metavar="FIRST:STOP", help="Make only these particles, bit-identical to those of the full set."),
     ] = None,
     seed: DataSeed = 0,
@@ -46,14 +45,7 @@ def simulate(
     if weights is not None:
         changes["weights"] = weights
     dataset = simulate_recipe(
-        recipe,
-        output,
-        preset=preset,
-        structures=structure or (),
-        seed=seed,
-        settings=changes,
-        particles=parse_range(particles),
-        workers=workers,
-        progress=Bars(),
-    )
+        recipe, output, preset=preset, structures=structure or (), seed=seed, settings=changes,
+        particles=parse_range(particles), workers=workers, progress=Bars(),
+    )  # fmt: skip
     print_dataset(dataset)

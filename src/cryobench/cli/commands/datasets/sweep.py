@@ -1,7 +1,7 @@
 """``cryobench sweep``: data sets that differ in one setting."""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -16,11 +16,9 @@ def sweep(
         Path, typer.Option("--output", "-o", help="Folder of the series, with one folder per data set.")
     ],
     vary: Annotated[
-        Optional[str], typer.Option(metavar="KEY=VALUE,VALUE,...", help="The setting that varies, and its values.")
+        str | None, typer.Option(metavar="KEY=VALUE,VALUE,...", help="The setting that varies, and its values.")
     ] = None,
-    series: Annotated[
-        Optional[str], typer.Option(help="A published series instead, such as 'noise' of igg-1d.")
-    ] = None,
+    series: Annotated[str | None, typer.Option(help="A published series instead, such as 'noise' of igg-1d.")] = None,
     preset: Preset = "lite",
     structure: Structure = None,
     seed: DataSeed = 0,
@@ -40,16 +38,7 @@ def sweep(
 
     name, values = parse_sweep(vary)
     made = sweep_recipe(
-        recipe,
-        output,
-        vary=name,
-        values=values,
-        series=series,
-        preset=preset,
-        structures=structure or (),
-        seed=seed,
-        settings=parse_settings(set_),
-        workers=workers,
-        progress=Bars(),
-    )
+        recipe, output, vary=name, values=values, series=series, preset=preset, structures=structure or (), seed=seed,
+        settings=parse_settings(set_), workers=workers, progress=Bars(),
+    )  # fmt: skip
     typer.echo(f"{len(made)} data sets -> {output}; their table is {output / 'sweep.csv'}")

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -17,57 +17,48 @@ def import_(
     ],
     dataset: Annotated[Path, typer.Option("--dataset", "-d", help="Folder of the data set with these particles.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="New folder for the run.")],
-    path: Annotated[
-        Optional[Path], typer.Argument(help="Output folder of the program's job; none for files.")
-    ] = None,
+    path: Annotated[Path | None, typer.Argument(help="Output folder of the program's job; none for files.")] = None,
     latents: Annotated[
-        Optional[Path],
+        Path | None,
         typer.Option(help="One row per particle: .npy, .npz, .csv, .parquet, .pkl or .txt.", rich_help_panel=_FILES),
     ] = None,
     volumes: Annotated[
-        Optional[Path],
+        Path | None,
         typer.Option(
             help="Folder of maps of the query particles (DATASET/query.csv), numbered by particle or in order.",
             rich_help_panel=_FILES,
         ),
     ] = None,
     labels: Annotated[
-        Optional[Path],
-        typer.Option(help="Class of each particle, or class probabilities.", rich_help_panel=_FILES),
+        Path | None, typer.Option(help="Class of each particle, or class probabilities.", rich_help_panel=_FILES)
     ] = None,
     poses: Annotated[
-        Optional[Path],
+        Path | None,
         typer.Option(
             help="Estimated poses: .star, .cs, .pkl (cryoDRGN) or .npy (rotations); none: ignore those of a job.",
             rich_help_panel=_FILES,
         ),
     ] = None,
-    method: Annotated[
-        Optional[str], typer.Option(help="Name of the method in scores.", rich_help_panel=_FILES)
-    ] = None,
+    method: Annotated[str | None, typer.Option(help="Name of the method in scores.", rich_help_panel=_FILES)] = None,
     shift_unit: Annotated[
-        Optional[str],
-        typer.Option(help="Unit of shifts in a .pkl of poses: fraction or pixel.", rich_help_panel=_FILES),
+        str | None, typer.Option(help="Unit of shifts in a .pkl of poses: fraction or pixel.", rich_help_panel=_FILES)
     ] = None,
     epoch: Annotated[
-        Optional[int], typer.Option(help="Epoch, as the program counts; default: the last.", rich_help_panel=_JOBS)
+        int | None, typer.Option(help="Epoch, as the program counts; default: the last.", rich_help_panel=_JOBS)
     ] = None,
     latents_from: Annotated[
-        Optional[str],
+        str | None,
         typer.Option(help="files, or table: the latent table at the end of the epoch.", rich_help_panel=_JOBS),
     ] = None,
     images: Annotated[
-        Optional[Path],
-        typer.Option(help="STAR or .cs file that the program read, to match rows by their images."),
+        Path | None, typer.Option(help="STAR or .cs file that the program read, to match rows by their images.")
     ] = None,
-    indices: Annotated[
-        Optional[Path], typer.Option(help="Indices of the particles used: .pkl, .npy or text.")
-    ] = None,
+    indices: Annotated[Path | None, typer.Option(help="Indices of the particles used: .pkl, .npy or text.")] = None,
     volumes_of: Annotated[
-        Optional[str], typer.Option(help="Maps of: queries (particles) or classes.", rich_help_panel=_MAPS)
+        str | None, typer.Option(help="Maps of: queries (particles) or classes.", rich_help_panel=_MAPS)
     ] = None,
     voxel_size: Annotated[
-        Optional[float], typer.Option(help="Voxel size in Å, if headers are wrong.", rich_help_panel=_MAPS)
+        float | None, typer.Option(help="Voxel size in Å, if headers are wrong.", rich_help_panel=_MAPS)
     ] = None,
     invert: Annotated[
         bool, typer.Option("--invert", help="Invert the contrast of the maps.", rich_help_panel=_MAPS)
@@ -107,21 +98,10 @@ def import_(
     from cryobench.io.store import load_dataset
 
     options: dict[str, Any] = {
-        "latents": latents,
-        "volumes": volumes,
-        "labels": labels,
-        "poses": poses,
-        "method": method,
-        "shift_unit": shift_unit,
-        "epoch": epoch,
-        "latents_from": latents_from,
-        "images": images,
-        "indices": indices,
-        "volumes_of": volumes_of,
-        "voxel_size": voxel_size,
-        "invert": invert or None,
-        "mirror": mirror or None,
-    }
+        "latents": latents, "volumes": volumes, "labels": labels, "poses": poses, "method": method,
+        "shift_unit": shift_unit, "epoch": epoch, "latents_from": latents_from, "images": images, "indices": indices,
+        "volumes_of": volumes_of, "voxel_size": voxel_size, "invert": invert or None, "mirror": mirror or None,
+    }  # fmt: skip
     with machine.open_context(device, precision, memory, workers, scheduler) as context:
         given = {"options": options, "volumes_by": volumes_by, "context": context}
         if dry_run:

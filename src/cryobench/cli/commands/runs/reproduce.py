@@ -1,7 +1,7 @@
 """``cryobench reproduce``: repeat a run from its record."""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -13,9 +13,9 @@ def reproduce(
     run_folder: RunFolder,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the repeated run.")],
     dataset: DatasetFolder = None,
-    mask: Annotated[Optional[Path], typer.Option(metavar="FILE", help="The run's mask, if it was given one.")] = None,
+    mask: Annotated[Path | None, typer.Option(metavar="FILE", help="The run's mask, if it was given one.")] = None,
     device: Annotated[
-        Optional[str], typer.Option(help="cpu, cuda or auto; default: that of the run.", rich_help_panel="Machine")
+        str | None, typer.Option(help="cpu, cuda or auto; default: that of the run.", rich_help_panel="Machine")
     ] = None,
     memory: machine.Memory = None,
 ) -> None:

@@ -1,7 +1,7 @@
 """``cryobench run``: run one method on one data set."""
 
 from pathlib import Path
-from typing import Annotated, Any, Optional, cast
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -24,7 +24,7 @@ def run(
     ] = "paper",
     set_: Set = None,
     mask: Annotated[
-        Optional[str],
+        str | None,
         typer.Option(
             metavar="FILE",
             help="Mask (.mrc, values 0 to 1) to use instead of the data set's; 'none' for no mask, the default of "
@@ -32,7 +32,7 @@ def run(
         ),
     ] = None,
     more_epochs: Annotated[
-        Optional[int],
+        int | None,
         typer.Option(
             metavar="N",
             help="Train the finished run of this command for N further epochs, equivalent to one longer run. The old "
@@ -68,21 +68,10 @@ def run(
 
     warn_of_faults(dataset)
     result = run_method(
-        method,
-        load_dataset(dataset),
-        output,
-        seed=seed,
-        preset=preset,
-        settings=parse_settings(set_),
-        mask=mask,
-        more_epochs=more_epochs,
-        device=device,
-        precision=cast(Any, precision),  # validated there
-        memory=memory,
-        workers=workers,
-        scheduler=scheduler,
-        progress=Bars(),
-    )
+        method, load_dataset(dataset), output, seed=seed, preset=preset, settings=parse_settings(set_), mask=mask,
+        more_epochs=more_epochs, device=device, precision=cast(Any, precision),  # validated there
+        memory=memory, workers=workers, scheduler=scheduler, progress=Bars(),
+    )  # fmt: skip
     for note in result.notes:
         typer.echo(f"note: {note}")
     cost = result.record.cost

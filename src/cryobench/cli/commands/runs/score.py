@@ -1,7 +1,7 @@
 """``cryobench score``: score runs against the truth."""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -14,7 +14,7 @@ from cryobench.cli.options import DatasetFolder
 def score(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")],
     metric: Annotated[
-        Optional[list[str]],
+        list[str] | None,
         typer.Option(help="Metric, see 'cryobench list metrics'; repeat for more. Default: all measurable ones."),
     ] = None,
     dataset: DatasetFolder = None,
@@ -28,11 +28,11 @@ def score(
         ),
     ] = "auto",
     alignment: Annotated[
-        Optional[Path],
+        Path | None,
         typer.Option(metavar="FILE", help="Use this alignment instead: RUN/scores/alignment.json of any run."),
     ] = None,
     mask: Annotated[
-        Optional[Path],
+        Path | None,
         typer.Option(
             metavar="FILE", help="Score within this mask (.mrc, 0 to 1) instead of the data set's; or none."
         ),
@@ -43,8 +43,7 @@ def score(
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure everything again, ignoring kept results.")] = False,
     all_: Annotated[bool, typer.Option("--all", help="Print all scores with intervals.")] = False,
     seed: Annotated[
-        int,
-        typer.Option(min=0, help="Seed of subsets and bootstrap intervals. The same seed gives the same scores."),
+        int, typer.Option(min=0, help="Seed of subsets and bootstrap intervals. The same seed gives the same scores.")
     ] = 0,
     device: machine.Device = "auto",
     precision: machine.Precision = "auto",

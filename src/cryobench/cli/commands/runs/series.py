@@ -1,7 +1,7 @@
 """``cryobench series``: a series of volumes from the latents of a run."""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -12,14 +12,13 @@ Kind = Annotated[
     str, typer.Argument(metavar="KIND", help="pca, k-means, graph, path, simple, cluster or intermediates.")
 ]
 Output = Annotated[
-    Optional[Path],
+    Path | None,
     typer.Option(
         "--output", "-o", help="New folder for the series. Default: one in RUN/series, shown by the report."
     ),
 ]
 Axis = Annotated[
-    int,
-    typer.Option(min=1, help="From 1: principal axis (pca), component (simple) or latent axis (intermediates)."),
+    int, typer.Option(min=1, help="From 1: principal axis (pca), component (simple) or latent axis (intermediates).")
 ]
 Frames = Annotated[int, typer.Option(min=2, help="Number of volumes along an axis or path; a graph may have fewer.")]
 Range = Annotated[
@@ -33,7 +32,7 @@ Range = Annotated[
 Clusters = Annotated[int, typer.Option(min=1, help="Number of clusters of k-means, cluster, or --anchors k-means.")]
 Clustering = Annotated[str, typer.Option(help="Algorithm of cluster: k-means or gmm (Gaussian mixture).")]
 Anchors = Annotated[
-    Optional[str],
+    str | None,
     typer.Option(
         metavar="LIST",
         help="Particles that a graph passes through, or the ends of a path, as 12,340; or k-means, the centres of "
@@ -94,16 +93,10 @@ def series(
     from cryobench.runs.series.write import write_series
 
     settings = SeriesSettings(
-        axis=axis,
-        frames=frames,
-        percentiles=parse_percentiles(percentiles),
-        clusters=clusters,
-        clustering=clustering,
-        anchors=parse_anchors(anchors),
-        neighbours=neighbours,
-        mean_neighbours=mean_neighbours,
+        axis=axis, frames=frames, percentiles=parse_percentiles(percentiles), clusters=clusters,
+        clustering=clustering, anchors=parse_anchors(anchors), neighbours=neighbours, mean_neighbours=mean_neighbours,
         seed=seed,
-    )
+    )  # fmt: skip
     with machine.open_context(device, precision, memory, workers, scheduler) as context:
         written = write_series(run_folder, kind, output, settings, box_size=box, dataset=dataset, context=context)
     made = load_series(written[0].parent)

@@ -1,7 +1,7 @@
 """``cryobench volumes``: decode volumes of a run."""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -13,9 +13,9 @@ def volumes(
     run_folder: RunFolder,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the volumes.")],
     particles: Annotated[
-        Optional[list[int]], typer.Option("--particles", "-p", help="Particle index; repeat for more.")
+        list[int] | None, typer.Option("--particles", "-p", help="Particle index; repeat for more.")
     ] = None,
-    latents: Annotated[Optional[Path], typer.Option(help=".npy file of latents, one row per volume.")] = None,
+    latents: Annotated[Path | None, typer.Option(help=".npy file of latents, one row per volume.")] = None,
     states: Annotated[
         bool, typer.Option("--states", help="One volume per true state, at the mean latent of its particles.")
     ] = False,
