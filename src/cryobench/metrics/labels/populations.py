@@ -127,13 +127,19 @@ class Populations(Metric):
     label = "Populations of states"
     scores = (
         ScoreKind(
-            "population-error", "Error of state populations", "", "lower", high=1.0, ignores_identity=True,
-            short="Population error", main=True,
+            "population-error",
+            "Error of state populations",
+            "",
+            "lower",
+            high=1.0,
+            ignores_identity=True,
+            short="Population error",
+            main=True,
         ),
         ScoreKind(
             "population-kl", "KL divergence of state populations", "nat", "lower", ignores_identity=True, decimals=2
         ),
-    )  # fmt: skip
+    )
     version = 2
     needs = frozenset({"true states"})
     uses = frozenset({"latents", "posteriors"})

@@ -58,10 +58,15 @@ class NeighbourhoodSimilarityMetric(Metric):
             for r in SCORED_RADII
         ),
         ScoreKind(
-            "neighbourhood-similarity-area", "Common neighbours, mean over radii", "%", high=100,
-            short="Common neighbours", main=True, decimals=1,
+            "neighbourhood-similarity-area",
+            "Common neighbours, mean over radii",
+            "%",
+            high=100,
+            short="Common neighbours",
+            main=True,
+            decimals=1,
         ),
-    )  # fmt: skip
+    )
     version = 2
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})
@@ -120,15 +125,24 @@ class InformationImbalanceMetric(Metric):
     scores = (
         ScoreKind("imbalance-truth-to-latent", "Information imbalance, truth to latent", "", "lower", high=2.0),
         ScoreKind(
-            "imbalance-latent-to-truth", "Information imbalance, latent to truth", "", "lower", high=2.0,
-            short="Imbalance to truth", main=True,
+            "imbalance-latent-to-truth",
+            "Information imbalance, latent to truth",
+            "",
+            "lower",
+            high=2.0,
+            short="Imbalance to truth",
+            main=True,
         ),
         *(
-            ScoreKind(f"imbalance-latent-to-{name.lower()}", f"Information imbalance, latent to {name}", high=2.0,
-                      ignores_identity=True)
+            ScoreKind(
+                f"imbalance-latent-to-{name.lower()}",
+                f"Information imbalance, latent to {name}",
+                high=2.0,
+                ignores_identity=True,
+            )
             for name in ("pose", "CTF")
         ),
-    )  # fmt: skip
+    )
     version = 3
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})

@@ -145,11 +145,15 @@ class DecodabilityMetric(Metric):
     label = "Decodability of collective variables"
     scores = (
         ScoreKind(
-            "decodability-knn", "Decodability, nearest neighbours (R²)", low=-np.inf, high=1.0,
-            short="Decodability (R²)", main=True,
+            "decodability-knn",
+            "Decodability, nearest neighbours (R²)",
+            low=-np.inf,
+            high=1.0,
+            short="Decodability (R²)",
+            main=True,
         ),
         ScoreKind("decodability-linear", "Decodability, linear (R²)", low=-np.inf, high=1.0),
-    )  # fmt: skip
+    )
     version = 2
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})

@@ -57,12 +57,15 @@ class Distributions(Metric):
     label = "Distributions along collective variables"
     scores = (
         ScoreKind(
-            "distribution-error", "Distribution along variables, error", better="lower",
-            short="Distribution error", main=True,
+            "distribution-error",
+            "Distribution along variables, error",
+            better="lower",
+            short="Distribution error",
+            main=True,
         ),
         ScoreKind("distribution-kl", "Distribution along variables, KL divergence", "nat", "lower", decimals=2),
         ScoreKind("free-energy-error", "Free-energy profile error", "kT", "lower", decimals=2),
-    )  # fmt: skip
+    )
     version = 2
     needs = frozenset({"truth"})
     uses = frozenset({"latents", "posteriors"})

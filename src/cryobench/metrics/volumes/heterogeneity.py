@@ -133,14 +133,18 @@ class HeterogeneityFsc(Metric):
         *add_masked(
             ScoreKind("deviation-fsc-auc", "Deviation FSC-AUC", "cycles/px", low=-0.5, high=0.5),
             ScoreKind(
-                "deviation-fsc-auc-normalised", "Deviation FSC-AUC, normalised", low=-1.0, high=1.0,
-                short="Deviation FSC-AUC", negative=INVERTED,
+                "deviation-fsc-auc-normalised",
+                "Deviation FSC-AUC, normalised",
+                low=-1.0,
+                high=1.0,
+                short="Deviation FSC-AUC",
+                negative=INVERTED,
             ),
         ),
         ScoreKind("variance-fsc-auc", "FSC-AUC, variable region", "cycles/px", low=-0.5, high=0.5),
         ScoreKind("variance-fsc-auc-normalised", "FSC-AUC, variable region, normalised", low=-1.0, high=1.0),
         ScoreKind("variance-fsc-gain", "FSC gain over the best single map, variable region", low=-np.inf, high=1.0),
-    )  # fmt: skip
+    )
     version = 2
     needs = frozenset({"volumes", "true volumes"})
     uses = frozenset({"mask"})

@@ -307,9 +307,14 @@ class Picture:
 
 
 _NAMES = {
-    LineChart: "lines", DotChart: "dots", PlaneChart: "plane", GridChart: "grid", DensityChart: "density",
-    SnapshotChart: "snapshots", TreeChart: "tree",
-}  # fmt: skip
+    LineChart: "lines",
+    DotChart: "dots",
+    PlaneChart: "plane",
+    GridChart: "grid",
+    DensityChart: "density",
+    SnapshotChart: "snapshots",
+    TreeChart: "tree",
+}
 
 
 @cache

@@ -70,10 +70,24 @@ def adopt(
     from cryobench.runs.adopt import adopt as adopt_particles
 
     dataset = adopt_particles(
-        particles, output, labels=labels, volumes=volumes, mask=mask, passthrough=passthrough or (), poses=poses,
-        ctf=ctf, shift_unit=shift_unit, datadir=datadir, contrast=contrast, name=name, queries=queries,
-        n_queries=n_queries, poses_of=poses_of, mend=mend or (), progress=Bars(),
-    )  # fmt: skip
+        particles,
+        output,
+        labels=labels,
+        volumes=volumes,
+        mask=mask,
+        passthrough=passthrough or (),
+        poses=poses,
+        ctf=ctf,
+        shift_unit=shift_unit,
+        datadir=datadir,
+        contrast=contrast,
+        name=name,
+        queries=queries,
+        n_queries=n_queries,
+        poses_of=poses_of,
+        mend=mend or (),
+        progress=Bars(),
+    )
     if check:
         warn_at_once(dataset)
     print_adoption(dataset)

@@ -45,7 +45,14 @@ def simulate(
     if weights is not None:
         changes["weights"] = weights
     dataset = simulate_recipe(
-        recipe, output, preset=preset, structures=structure or (), seed=seed, settings=changes,
-        particles=parse_range(particles), workers=workers, progress=Bars(),
-    )  # fmt: skip
+        recipe,
+        output,
+        preset=preset,
+        structures=structure or (),
+        seed=seed,
+        settings=changes,
+        particles=parse_range(particles),
+        workers=workers,
+        progress=Bars(),
+    )
     print_dataset(dataset)

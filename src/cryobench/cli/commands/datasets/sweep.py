@@ -38,7 +38,16 @@ def sweep(
 
     name, values = parse_sweep(vary)
     made = sweep_recipe(
-        recipe, output, vary=name, values=values, series=series, preset=preset, structures=structure or (), seed=seed,
-        settings=parse_settings(set_), workers=workers, progress=Bars(),
-    )  # fmt: skip
+        recipe,
+        output,
+        vary=name,
+        values=values,
+        series=series,
+        preset=preset,
+        structures=structure or (),
+        seed=seed,
+        settings=parse_settings(set_),
+        workers=workers,
+        progress=Bars(),
+    )
     typer.echo(f"{len(made)} data sets -> {output}; their table is {output / 'sweep.csv'}")

@@ -98,10 +98,21 @@ def import_(
     from cryobench.io.store import load_dataset
 
     options: dict[str, Any] = {
-        "latents": latents, "volumes": volumes, "labels": labels, "poses": poses, "method": method,
-        "shift_unit": shift_unit, "epoch": epoch, "latents_from": latents_from, "images": images, "indices": indices,
-        "volumes_of": volumes_of, "voxel_size": voxel_size, "invert": invert or None, "mirror": mirror or None,
-    }  # fmt: skip
+        "latents": latents,
+        "volumes": volumes,
+        "labels": labels,
+        "poses": poses,
+        "method": method,
+        "shift_unit": shift_unit,
+        "epoch": epoch,
+        "latents_from": latents_from,
+        "images": images,
+        "indices": indices,
+        "volumes_of": volumes_of,
+        "voxel_size": voxel_size,
+        "invert": invert or None,
+        "mirror": mirror or None,
+    }
     with machine.open_context(device, precision, memory, workers, scheduler) as context:
         given = {"options": options, "volumes_by": volumes_by, "context": context}
         if dry_run:

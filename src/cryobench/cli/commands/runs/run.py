@@ -68,10 +68,21 @@ def run(
 
     warn_of_faults(dataset)
     result = run_method(
-        method, load_dataset(dataset), output, seed=seed, preset=preset, settings=parse_settings(set_), mask=mask,
-        more_epochs=more_epochs, device=device, precision=cast(Any, precision),  # validated there
-        memory=memory, workers=workers, scheduler=scheduler, progress=Bars(),
-    )  # fmt: skip
+        method,
+        load_dataset(dataset),
+        output,
+        seed=seed,
+        preset=preset,
+        settings=parse_settings(set_),
+        mask=mask,
+        more_epochs=more_epochs,
+        device=device,
+        precision=cast(Any, precision),  # validated there
+        memory=memory,
+        workers=workers,
+        scheduler=scheduler,
+        progress=Bars(),
+    )
     for note in result.notes:
         typer.echo(f"note: {note}")
     cost = result.record.cost

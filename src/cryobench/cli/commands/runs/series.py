@@ -93,10 +93,16 @@ def series(
     from cryobench.runs.series.write import write_series
 
     settings = SeriesSettings(
-        axis=axis, frames=frames, percentiles=parse_percentiles(percentiles), clusters=clusters,
-        clustering=clustering, anchors=parse_anchors(anchors), neighbours=neighbours, mean_neighbours=mean_neighbours,
+        axis=axis,
+        frames=frames,
+        percentiles=parse_percentiles(percentiles),
+        clusters=clusters,
+        clustering=clustering,
+        anchors=parse_anchors(anchors),
+        neighbours=neighbours,
+        mean_neighbours=mean_neighbours,
         seed=seed,
-    )  # fmt: skip
+    )
     with machine.open_context(device, precision, memory, workers, scheduler) as context:
         written = write_series(run_folder, kind, output, settings, box_size=box, dataset=dataset, context=context)
     made = load_series(written[0].parent)
