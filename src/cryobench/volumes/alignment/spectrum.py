@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Complex64, Float, Float32, Int32
 
 from cryobench._types import Volume
-from cryobench.fourier import fft_volume, fourier_crop, fourier_pad
+from cryobench.fourier import fast_even_size, fft_volume, fourier_crop, fourier_pad
 from cryobench.volumes.alignment import kernel
 from cryobench.volumes.alignment.envelope import Envelope, find_envelope
 
@@ -84,7 +84,7 @@ def prepare_volume(volume: Volume, band: int) -> Prepared:
     faces = [array.take(index, axis).mean(dtype=np.float64) for axis in range(3) for index in (0, -1)]
     volume = volume - float(np.mean(faces))
     envelope = find_envelope(volume)
-    size = min(box_size, _smooth_size(max(5 * band // 2 + 8, len(envelope.values))))
+    size = min(box_size, fast_even_size(max(5 * band // 2 + 8, len(envelope.values))))
     return Prepared(fourier_crop(volume, size, dimensions=3), envelope, box_size, band)
 
 
@@ -111,19 +111,6 @@ def make_spectrum(volume: Prepared, mask: Volume) -> Spectrum:
 def largest_band(box_size: int) -> int:
     """Largest ``band`` of a box of this size."""
     return (box_size - _BORDER) // 2
-
-
-def _smooth_size(least: int) -> int:
-    """Smallest even number with prime factors 2, 3 and 5 that is at least ``least``."""
-    size = least + least % 2
-    while True:
-        rest = size
-        for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return size
-        size += 2
 
 
 @dataclass(frozen=True, eq=False)
