@@ -98,4 +98,4 @@ def fourier_pad(values: Float[Tensor, "*batch_grid"], box_size: int, *, dimensio
 
 def fast_even_size(least: int) -> int:
     """Smallest even number with prime factors 2, 3 and 5 that is at least ``least``."""
-    return 2 * next_fast_len(-(-least // 2), real=True)
+    return 2 * next_fast_len(-(-least // 2), real=True)  # pyright: ignore[reportOperatorIssue]
