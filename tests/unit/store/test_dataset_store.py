@@ -26,7 +26,7 @@ from cryobench.imaging.ctf import Ctf
 from cryobench.io.atomic import write_json
 from cryobench.io.folders import dataset_store
 from cryobench.io.folders.dataset_store import hash_contents
-from cryobench.io.formats.mrc import MrcFolder, MrcStacks, StackWriter, write_volume
+from cryobench.io.formats.mrc import MrcFolder, MrcStacks, begin_stack, write_volume
 from cryobench.io.store import (
     hash_card,
     load_dataset,
@@ -44,7 +44,7 @@ def dataset_parts(folder: Path, rng: np.random.Generator, n: int = N, size: int 
     """Everything write_dataset needs; the stacks are written."""
     stacks, hashes = [Path("particles/000.mrcs"), Path("particles/001.mrcs")], {}
     for stack, count in zip(stacks, (n // 2, n - n // 2), strict=True):
-        with StackWriter(folder / stack, count, size, 1.5) as writer:
+        with begin_stack(folder / stack, count, size, 1.5) as writer:
             writer.append(rng.normal(size=(count, size, size)).astype(np.float32))
         hashes[stack.as_posix()] = writer.sha256
     return {

@@ -20,7 +20,7 @@ from cryobench.io.folders.trajectory_volumes import (
     write_trajectory_part,
     write_volume_settings,
 )
-from cryobench.io.formats.mrc import MrcStacks, StackWriter
+from cryobench.io.formats.mrc import MrcStacks, begin_stack
 from cryobench.io.store import load_dataset, verify_dataset, write_dataset
 from cryobench.volumes import render
 
@@ -90,7 +90,7 @@ def test_topology_keeps_the_order_of_the_atoms(rng, tmp_path):
 
 
 def _write_dataset(folder, rng):
-    with StackWriter(folder / "particles.mrcs", FRAMES, BOX, PIXEL) as stack:
+    with begin_stack(folder / "particles.mrcs", FRAMES, BOX, PIXEL) as stack:
         stack.append(rng.normal(size=(FRAMES, BOX, BOX)).astype(np.float32))
     ctf = Ctf.from_columns(FRAMES, defocus_u=1e4, defocus_v=1e4)
     poses = np.broadcast_to(np.eye(3), (FRAMES, 3, 3)), np.zeros((FRAMES, 2))

@@ -28,7 +28,7 @@ from cryobench.imaging.shift import shift_images
 from cryobench.imaging.transfer import apply_transfer
 from cryobench.io.atomic import write_json
 from cryobench.io.folders.trajectory_volumes import write_trajectory_part
-from cryobench.io.formats.mrc import StackWriter, write_volume
+from cryobench.io.formats.mrc import begin_stack, write_volume
 from cryobench.recipes.draws import (
     Junk,
     draw_contrast,
@@ -62,7 +62,7 @@ def make_part(job: Job, part: int) -> PartResult:
     if len(particles):
         noise_variance = {result.state: result.noise_variance for result in made}
         with (
-            StackWriter(
+            begin_stack(
                 job.folder / job.stack_path(part), len(particles), job.settings.box_size, job.settings.pixel_size
             ) as stack,
             ThreadPoolExecutor(1) as writer,
