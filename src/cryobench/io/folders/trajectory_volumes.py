@@ -14,11 +14,12 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from cryobench._errors import FormatError
+from cryobench.atoms.files.frames import XdrFile
 from cryobench.atoms.files.structures import read_topology, write_structure
 from cryobench.atoms.model import AtomicModel
 from cryobench.fourier import crop_with_power
 from cryobench.io.atomic import read_json, write_json
-from cryobench.io.formats.xtc import count_frames, read_frames, round_positions, write_frames
+from cryobench.io.formats.xtc import round_positions, write_frames
 from cryobench.volumes.render import render
 
 FRAMES_PER_FILE = 250
@@ -108,7 +109,7 @@ class TrajectoryVolumes:
         if absent:
             raise FormatError(f"{self._truth / 'trajectory'} lacks {', '.join(absent)}. Copy the data set again.")
         last = len(self) - (len(paths) - 1) * self._settings["frames_per_file"]
-        found = count_frames(paths[-1])
+        found = len(XdrFile(paths[-1]))
         if found != last:
             raise FormatError(f"{paths[-1]} holds {found} frames, but {path} says {last}. Copy the data set again.")
 
@@ -149,7 +150,7 @@ class TrajectoryVolumes:
             raise IndexError(f"frame {index} of {len(self)}.")
         part, frame = divmod(index, int(self._settings["frames_per_file"]))
         path = self._truth.parent / trajectory_path(part)
-        positions = read_frames(path, [frame])[0]
+        positions = round_positions(next(XdrFile(path).read([frame])).positions)
         if len(positions) != len(self._topology):
             raise FormatError(
                 f"{path} holds {len(positions)} atoms per frame, {self._truth / 'topology.cif'} "
