@@ -177,7 +177,7 @@ def test_wrong_modes_numbers_and_files_are_refused(toy: Dataset, moved: Reconstr
     with pytest.raises(ValueError, match="2 alignments were given for 4"):
         score(moved, toy, align=[MOTION, MOTION])
     for text, words in {
-        '{"alignments": [{}]}': "schema None",
+        '{"alignments": [{}]}': "schema is None",
         '{"schema": 1, "alignments": [{}]}': "does not hold",
     }.items():
         (tmp_path / "a.json").write_text(text)

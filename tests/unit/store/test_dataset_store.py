@@ -332,14 +332,13 @@ def test_parts_that_do_not_fit_together_are_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("particle\n0\n8\n", r"query\.csv: line 3 is '8', expected the index of a particle, 0 to 7"),
-        ("particle\n-1\n", "line 2 is '-1'"),
-        ("particle\nx\n", "line 2 is 'x'"),
-        ("0\n1\n", r"query\.csv must begin with the line 'particle'"),
-        ("", "must begin"),
+        ("particle\n0\n8\n", r"query\.csv names the query particle '8', expected indices of particles, 0 to 7"),
+        ("particle\n-1\n", "query particle '-1'"),
+        ("particle\nx\n", "query particle 'x'"),
+        ("", "is empty, expected a list of query particles"),
     ],
 )
-def test_bad_queries_name_the_line(folder: Path, text: str, message: str) -> None:
+def test_bad_queries_are_named(folder: Path, text: str, message: str) -> None:
     (folder / "query.csv").write_text(text)
     resize(folder, "query.csv")
     with pytest.raises(FormatError, match=message):

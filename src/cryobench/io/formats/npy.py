@@ -72,12 +72,9 @@ def _open(path: Path) -> IO[bytes]:
 def _read_array(file: IO[bytes], size: int, source: str) -> np.ndarray:
     shape, fortran_order, dtype = _read_header(file, size, source)
     content = np.empty(math.prod(shape) * dtype.itemsize, np.uint8)
-    view, done = content.data, 0
-    while done < len(content):
-        count = file.readinto(view[done:])  # type: ignore[attr-defined]
-        if not count:
-            raise FormatError(f"{source} cannot be read: it ended after {done:,} of {len(content):,} bytes.")
-        done += count
+    done = file.readinto(content.data)  # type: ignore[attr-defined]
+    if done < len(content):
+        raise FormatError(f"{source} cannot be read: it ended after {done:,} of {len(content):,} bytes.")
     values = content.view(dtype)
     return values.reshape(shape[::-1]).T if fortran_order else values.reshape(shape)
 

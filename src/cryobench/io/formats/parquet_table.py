@@ -1,4 +1,4 @@
-"""Parquet tables including the stored index of a data frame, which counts as a column."""
+"""Parquet tables: read and written; columns including the stored index of a data frame."""
 
 from __future__ import annotations
 
@@ -10,6 +10,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cryobench._errors import FormatError
+from cryobench.io.atomic import atomic_write
+
+
+def write_parquet(path: Path, table: pa.Table) -> None:
+    """Write a table atomically."""
+    with atomic_write(path, bytes_needed=table.nbytes) as file:
+        pq.write_table(table, file)
+
+
+def read_parquet(path: Path, way_out: str = "") -> pa.Table:
+    """Table of a file. FormatError, which ends with ``way_out``, if it is missing or damaged."""
+    try:
+        return pq.read_table(path)
+    except FileNotFoundError:
+        raise FormatError(f"{path} does not exist. {way_out}".rstrip()) from None
+    except (pa.ArrowException, OSError) as error:
+        raise FormatError(f"{path} cannot be read as a Parquet table ({error}). {way_out}".rstrip()) from error
 
 
 def read_parquet_columns(path: Path, expected: str) -> dict[str, np.ndarray]:
@@ -22,10 +39,7 @@ def read_parquet_columns(path: Path, expected: str) -> dict[str, np.ndarray]:
     """
     if not path.is_file():
         raise FormatError(f"{path} does not exist or is not a file, expected {expected}.")
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise FormatError(f"{path} cannot be read as a Parquet table ({error}).") from error
+    table = read_parquet(path)
     columns = {name: np.asarray(table[name].to_numpy()) for name in table.column_names}
     index: dict[str, np.ndarray] = {}
     for entry in _index_entries(table):
