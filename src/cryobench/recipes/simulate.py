@@ -128,7 +128,8 @@ def simulate(
     if _is_finished(target, plan) and not (target / PLAN.parent).exists():
         progress.note(f"{target}: already finished, nothing was simulated.")
         return load_dataset(target)
-    ensemble = chosen.ensemble(full, paths)
+    with progress.task("states"):
+        ensemble = chosen.ensemble(full, paths)
     counts = set_populations(ensemble.counts, full, seed)
     selection = _select(particles, int(counts.sum()))
     check_ctf_table(full, int(counts.sum()))
@@ -143,8 +144,7 @@ def simulate(
 
 def _make(job: Job, recipe: Recipe, plan: dict[str, Any], workers: int, progress: Progress) -> Dataset:
     """The finished data set, with its missing parts made."""
-    with progress.task("states"):
-        _check_states(job)
+    _check_states(job)
     _open_folder(job, plan)
     job = _set_level(job, progress)
     with progress.task(f"simulating {recipe.name}", total=len(job.selection)) as task:
@@ -190,7 +190,6 @@ def _check_states(job: Job) -> None:
 
     All states are checked first, so that none without a solution is found after half are made.
     """
-    _ = job.ensemble.variables, job.ensemble.embedding
     states = len(job.counts)
     for state in spread_evenly(states, 20):
         check_inside(job.model(int(state)).positions, job.settings.fine_box_size, job.settings.fine_pixel_size)

@@ -10,7 +10,6 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import gemmi
@@ -20,7 +19,7 @@ from scipy.spatial.transform import Rotation
 from cryobench.atoms.files.molecules import Contents, Polymer, PolymerKind, read_contents
 from cryobench.atoms.files.structures import read_structure
 from cryobench.atoms.model import AtomicModel, is_alpha_carbon, missing_hydrogens, residue_starts
-from cryobench.atoms.sources import list_structures, structure_name
+from cryobench.atoms.sources import structure_name
 from cryobench.data import CollectiveVariable, StateComponents
 from cryobench.recipes.recipe import Ensemble
 from cryobench.recipes.states.composition import embed_composition, find_growth
@@ -54,61 +53,14 @@ class _State:
     chains: list[_Chain]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class DepositedStates(Ensemble):
     """States read from files, all in the frame of the most complete one, whose centre of mass is the origin."""
 
     models: tuple[AtomicModel, ...]
-    names: tuple[str, ...]
-    component_names: tuple[str, ...]
-    occupancies: np.ndarray
-    """(states, components)."""
-    presence: np.ndarray
-    """(states, residues) true if a state has a residue of a component."""
-    residue_masses: np.ndarray
-    """(residues,) kDa."""
-    images: np.ndarray
-    """(states,)."""
-    said: Sequence[str] = ()
-    """Notes on how the files were read."""
-
-    @property
-    def counts(self) -> np.ndarray:
-        return self.images
-
-    @cached_property
-    def _masses(self) -> np.ndarray:
-        return np.array([model.mass_with_hydrogens for model in self.models]) / 1000
-
-    @property
-    def variables(self) -> Mapping[str, CollectiveVariable]:
-        present = (self.occupancies > 0).sum(axis=1).astype(np.float64)
-        return {"mass": CollectiveVariable(self._masses, "kDa"), "components": CollectiveVariable(present, "")}
-
-    @property
-    def embedding(self) -> np.ndarray:
-        return self._embedding
-
-    @cached_property
-    def _embedding(self) -> np.ndarray:
-        return embed_composition(self.presence, self.residue_masses)
-
-    @property
-    def state_names(self) -> Sequence[str]:
-        return self.names
-
-    @property
-    def components(self) -> StateComponents:
-        edges = find_growth(self.occupancies, self._masses, _LOST)
-        return StateComponents(self.component_names, self.occupancies, edges)
 
     def model(self, state: int) -> AtomicModel:
         return self.models[state]
-
-
-def list_files(structures: Sequence[Path]) -> list[Path]:
-    """Files among the arguments, with folders replaced by the files in them."""
-    return [path for given in structures for path in (list_structures(given) if given.is_dir() else [given])]
 
 
 def read_states(paths: Sequence[Path], images: np.ndarray) -> DepositedStates:
@@ -140,15 +92,21 @@ def read_states(paths: Sequence[Path], images: np.ndarray) -> DepositedStates:
     models = [_superpose(index, fullest, states, members) for index in range(len(states))]
     centre = models[fullest].centre_of_mass
     occupancies, presence, residue_masses = _compose(states, members)
+    placed = tuple(model.with_positions(model.positions - centre) for model in models)
+    kilodaltons = np.array([model.mass_with_hydrogens for model in placed]) / 1000
     return DepositedStates(
-        models=tuple(model.with_positions(model.positions - centre) for model in models),
-        names=_name_states(paths),
-        component_names=_name_components(members),
-        occupancies=occupancies,
-        presence=presence,
-        residue_masses=residue_masses,
-        images=images,
-        said=notes,
+        models=placed,
+        counts=images,
+        variables={
+            "mass": CollectiveVariable(kilodaltons, "kDa"),
+            "components": CollectiveVariable((occupancies > 0).sum(axis=1).astype(np.float64), ""),
+        },
+        embedding=embed_composition(presence, residue_masses),
+        state_names=_name_states(paths),
+        components=StateComponents(
+            _name_components(members), occupancies, find_growth(occupancies, kilodaltons, _LOST)
+        ),
+        notes=notes,
     )
 
 
