@@ -25,7 +25,12 @@ from cryobench.compute.workers import open_workers
 from cryobench.data import CollectiveVariable, Dataset, GroundTruth, Particles, VolumeSource
 from cryobench.io.atomic import check_free_space, read_json, remove_partial_files, write_json
 from cryobench.io.digest import hash_file
-from cryobench.io.folders.trajectory_volumes import TrajectoryVolumes, write_topology, write_volume_settings
+from cryobench.io.folders.trajectory_volumes import (
+    FrameRendering,
+    TrajectoryVolumes,
+    write_rendering,
+    write_topology,
+)
 from cryobench.io.formats.mrc import MrcFolder, MrcStacks
 from cryobench.io.formats.xtc import BYTES_PER_ATOM
 from cryobench.io.lock import is_empty, lock_folder
@@ -352,8 +357,7 @@ def _finish_truth(job: Job) -> VolumeSource:
     if not isinstance(job.ensemble, FrameEnsemble):
         return MrcFolder([job.folder / job.volume_path(state) for state in range(len(job.counts))])
     write_topology(job.folder, job.model(0))
-    write_volume_settings(
-        job.folder,
+    rendering = FrameRendering(
         n_frames=len(job.counts),
         box_size=settings.box_size,
         pixel_size=settings.pixel_size,
@@ -361,6 +365,7 @@ def _finish_truth(job: Job) -> VolumeSource:
         oversampling=settings.oversampling,
         solvent_density=settings.solvent_density,
     )
+    write_rendering(job.folder, rendering)
     return TrajectoryVolumes(job.folder)
 
 

@@ -14,11 +14,12 @@ from cryobench.fourier import fourier_crop
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.folders import trajectory_volumes
 from cryobench.io.folders.trajectory_volumes import (
+    FrameRendering,
     TrajectoryVolumes,
     trajectory_path,
+    write_rendering,
     write_topology,
     write_trajectory_part,
-    write_volume_settings,
 )
 from cryobench.io.formats.mrc import MrcStacks, begin_stack
 from cryobench.io.store import load_dataset, verify_dataset, write_dataset
@@ -41,9 +42,10 @@ def written(rng, model, tmp_path, monkeypatch):
     rounded = [
         write_trajectory_part(tmp_path, part, positions[3 * part : 3 * part + 3]) for part in range(-(-FRAMES // 3))
     ]
-    write_volume_settings(
-        tmp_path, n_frames=FRAMES, box_size=BOX, pixel_size=PIXEL, resolution=RESOLUTION, oversampling=2
+    rendering = FrameRendering(
+        n_frames=FRAMES, frames_per_file=3, box_size=BOX, pixel_size=PIXEL, resolution=RESOLUTION, oversampling=2
     )
+    write_rendering(tmp_path, rendering)
     return np.concatenate(rounded)
 
 
