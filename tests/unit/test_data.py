@@ -34,6 +34,7 @@ from cryobench.data import (
     Scores,
     VolumeSource,
 )
+from cryobench.data.plain import read_plain
 from cryobench.imaging.ctf import Ctf
 
 N = 7
@@ -247,9 +248,9 @@ def test_records_come_back_from_json() -> None:
     plain = json.loads(json.dumps(made.to_json()))
     assert plain["seed"] == 0
     assert "error" not in plain
-    assert RunRecord.from_json(plain) == made
-    assert RunRecord.from_json({**plain, "queries": [1]}) == made
-    assert RunRecord.from_json({}) == RunRecord()
+    assert read_plain(RunRecord, plain) == made
+    assert read_plain(RunRecord, {**plain, "queries": [1]}) == made
+    assert read_plain(RunRecord, {}) == RunRecord()
 
 
 @pytest.mark.parametrize(
@@ -269,7 +270,7 @@ def test_records_come_back_from_json() -> None:
 )
 def test_records_of_another_form_are_refused(entries: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        RunRecord.from_json(entries)
+        read_plain(RunRecord, entries)
 
 
 def test_costs_add_up_and_peaks_do_not() -> None:

@@ -222,7 +222,7 @@ def test_a_table_of_another_stack_is_refused(table: Path) -> None:
     "name", ["particles/000.mrcs", "0@particles/000.mrcs", "x@a.mrcs", "1.5@a.mrcs", "1@", "-1@a"]
 )
 def test_names_that_are_not_index_at_path_are_refused(table: Path, name: str) -> None:
-    with pytest.raises(FormatError, match=r"particle 0 has the image name .* expected INDEX@STACK"):
+    with pytest.raises(FormatError, match=r"row 1 names the image .* expected INDEX@STACK"):
         read_star(edit(table, rlnImageName=[name] + ["1@particles/000.mrcs"] * 5))
 
 

@@ -23,6 +23,7 @@ from cryobench.data import Dataset
 from cryobench.io.adoption.image_keys import rows_of_images
 from cryobench.io.adoption.row_order import Column, Items, find_rows
 from cryobench.io.atomic import read_array
+from cryobench.io.formats.npy import to_numbers
 from cryobench.io.formats.pickles import read_pickle
 from cryobench.io.formats.star import read_tables
 from cryobench.io.tools.cryosparc import read_cs_uids
@@ -132,10 +133,7 @@ def read_indices(path: Path) -> np.ndarray:
             found = np.loadtxt(path, ndmin=1)
         except (OSError, ValueError) as error:
             raise FormatError(f"{path} cannot be read as indices, one a line ({error}).") from error
-    try:
-        values = np.asarray(found, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise FormatError(f"{path} must hold indices of particles ({error}).") from error
+    values = to_numbers(found, path, "indices of particles")
     if values.ndim != 1 or not ((values >= 0) & (values == np.floor(values))).all():
         raise FormatError(f"{path} must hold indices of particles, counted from 0, in one row.")
     if len(np.unique(values)) < len(values):

@@ -24,7 +24,7 @@ from cryobench._errors import FormatError
 from cryobench.io.adoption.row_order import Column, Items
 from cryobench.io.atomic import read_array
 from cryobench.io.formats.csv_table import is_number, read_csv_table
-from cryobench.io.formats.npy import read_npz
+from cryobench.io.formats.npy import read_npz, to_numbers
 from cryobench.io.formats.parquet_table import read_parquet_columns
 from cryobench.io.formats.pickles import read_pickle
 
@@ -138,8 +138,5 @@ def _numbers(value: object, path: Path, what: str) -> Table:
             f"{path} holds a dictionary of {', '.join(map(str, value))}, expected an array of {what}: save that "
             "alone."
         )
-    try:
-        values = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise FormatError(f"{path} must hold {what}, a row for each particle ({error}).") from error
+    values = to_numbers(value, path, f"{what}, a row for each particle")
     return Table(values[:, None] if values.ndim == 1 else values)

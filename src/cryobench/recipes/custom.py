@@ -25,7 +25,7 @@ from cryobench.atoms.motion.fab_hinge import turn_fab
 from cryobench.atoms.motion.superposition import fit_rigid_motions
 from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.settings import SimulationSettings, make_presets
-from cryobench.recipes.states.composition import apportion
+from cryobench.recipes.states.composition import divide_images
 from cryobench.recipes.states.trajectory_frames import (
     SeveralModels,
     TrajectoryFrames,
@@ -97,8 +97,8 @@ def _build_ensemble(settings: CustomSettings, structures: Sequence[Path]) -> Ens
 def list_structures(
     settings: CustomSettings, structures: Sequence[AtomicModel], names: Sequence[str], notes: Sequence[str] = ()
 ) -> StructureList:
-    """Ensemble of a list of structures. ValueError, naming the structure, for weights that do not match."""
-    counts = apportion(settings.n_images, _check_weights(settings.weights, names))
+    """Ensemble of a list of structures. ValueError for weights that do not match."""
+    counts = divide_images(settings.n_images, settings.weights, len(names))
     first = structures[0].centred()
     shift = first.positions[0] - structures[0].positions[0]
     placed = [first]
@@ -137,23 +137,6 @@ def read_frames_of(settings: CustomSettings, topology: Path, trajectories: Seque
         embedding=frames.embedding,
         notes=frames.notes,
     )
-
-
-def _check_weights(weights: Sequence[float], names: Sequence[str]) -> Sequence[float]:
-    if not weights:
-        return [1.0] * len(names)
-    if len(weights) != len(names):
-        raise ValueError(
-            f"weights has {len(weights)} numbers for {len(names)} structures ({', '.join(names)}): give one per "
-            "structure, in order."
-        )
-    for weight, name in zip(weights, names, strict=True):
-        if not (np.isfinite(weight) and weight > 0):
-            raise ValueError(
-                f"structure {name} has weight {weight:g}: weights are positive. Leave out structures that are not to "
-                "be imaged."
-            )
-    return weights
 
 
 def _superpose(structure: AtomicModel, first: AtomicModel, name: str) -> AtomicModel:

@@ -23,7 +23,7 @@ from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.rounding import round_coordinates
 from cryobench.recipes.settings import SimulationSettings, make_presets
 from cryobench.recipes.states.assembly import ASSEMBLY_STATES, list_edges, list_presence
-from cryobench.recipes.states.composition import apportion, embed_composition
+from cryobench.recipes.states.composition import divide_images, embed_composition
 from cryobench.recipes.states.deposited import read_states
 
 
@@ -53,9 +53,10 @@ class GrowingSubunit(Ensemble):
 
 
 def _build_ensemble(settings: RibosemblySettings, structures: Sequence[Path]) -> Ensemble:
+    n_states = len(structures) or len(ASSEMBLY_STATES)
+    counts = divide_images(settings.n_images, settings.weights, n_states, RIBOSEMBLY_COUNTS)
     if structures:
-        return read_states(structures, _divide_images(settings, len(structures)))
-    counts = _divide_images(settings, len(ASSEMBLY_STATES))
+        return read_states(structures, counts)
     subunit = procedural_ribosome()
     whole, owners, names = subunit.model, subunit.components, subunit.names
     presence = list_presence(names)
@@ -73,17 +74,6 @@ def _build_ensemble(settings: RibosemblySettings, structures: Sequence[Path]) ->
         state_names=[state.name for state in ASSEMBLY_STATES],
         components=StateComponents(names, presence.astype(np.float64), list_edges()),
     )
-
-
-def _divide_images(settings: RibosemblySettings, states: int) -> np.ndarray:
-    """(states,) images per state. ValueError if the weights are for another number of states."""
-    if settings.weights and len(settings.weights) != states:
-        raise ValueError(
-            f"weights has {len(settings.weights)} numbers for {states} states: give one per state, "
-            "in the order of the structures, or leave weights out."
-        )
-    published = RIBOSEMBLY_COUNTS if states == len(RIBOSEMBLY_COUNTS) else (1,) * states
-    return apportion(settings.n_images, settings.weights or published)
 
 
 RECIPE = Recipe(

@@ -1,7 +1,8 @@
 """Side chains by internal coordinates, with their rotamers.
 
 ``SIDE_CHAINS``, from ``side_chains.csv``, lists, per amino acid, the atoms beyond CB: name, bond length (Å), angle
-(degrees), torsion, and the three atoms they refer to, nearest last. A torsion is a number of degrees, or a free one, a or b, with an offset.
+(degrees), torsion, and the three atoms they refer to, nearest last. A torsion is a number of degrees, or a free one,
+a or b, with an offset.
 Lengths and angles are rounded standard values (Engh & Huber, Acta Cryst. A47:392, 1991).
 """
 

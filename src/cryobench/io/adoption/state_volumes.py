@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from cryobench._errors import FormatError
+from cryobench._text import list_some
 from cryobench.data import Particles, VolumeSource
 from cryobench.fourier import fourier_crop
 from cryobench.io.adoption.stated_size import check_stated
@@ -141,10 +142,8 @@ def _as_number(word: str) -> int | str:
 
 
 def _list_states(paths: Sequence[Path]) -> str:
-    shown = [f"{state} = {path.name}" for state, path in enumerate(paths)]
-    return ", ".join(shown if len(shown) <= _SHOWN else [*shown[: _SHOWN - 2], "…", shown[-1]])
+    return list_some([f"{state} = {path.name}" for state, path in enumerate(paths)], _SHOWN)
 
 
 def _list_names(paths: Sequence[Path]) -> str:
-    shown = [path.name for path in paths]
-    return ", ".join(shown if len(shown) <= _SHOWN else [*shown[: _SHOWN - 2], "…", shown[-1]])
+    return list_some([path.name for path in paths], _SHOWN)

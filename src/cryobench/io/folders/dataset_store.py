@@ -29,7 +29,7 @@ from typing import Any, Literal
 import numpy as np
 
 from cryobench._errors import FormatError
-from cryobench._progress import Progress, Silent
+from cryobench._progress import Progress
 from cryobench.data import Dataset, GroundTruth, Particles
 from cryobench.io.adoption.masks import read_mask
 from cryobench.io.adoption.query_file import read_queries
@@ -40,7 +40,7 @@ from cryobench.io.atomic import (
     write_json,
     write_text,
 )
-from cryobench.io.digest import hash_file
+from cryobench.io.digest import hash_file, hash_files
 from cryobench.io.folders.references import REFERENCES, check_references, differing_references, write_references
 from cryobench.io.folders.schemas import check_schema
 from cryobench.io.folders.truth_store import load_truth, write_truth
@@ -236,12 +236,8 @@ def verify_dataset(folder: Path, *, progress: Progress | None = None) -> None:
     files = _files_here(folder, card)
     for name, content in files.items():
         _check_size(folder / name, content["bytes"])
-    differing = []
-    with (progress or Silent()).task("verifying files", total=len(files)) as task:
-        for name, content in files.items():
-            if hash_file(folder / name) != content["sha256"]:
-                differing.append(name)
-            task.advance()
+    found = hash_files([folder / name for name in files], "verifying files", progress)
+    differing = [name for name, content in files.items() if found[folder / name] != content["sha256"]]
     if REFERENCES in files and not differing:
         check_references(folder)
         differing = differing_references(folder, progress)

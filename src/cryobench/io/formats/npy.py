@@ -55,6 +55,14 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
             raise FormatError(f"{path} cannot be read as a file of NumPy arrays ({error}).") from error
 
 
+def to_numbers(value: object, path: Path, expected: str) -> np.ndarray:
+    """A value from a file as float64 array. FormatError, which says what is ``expected``, if it is not of numbers."""
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise FormatError(f"{path} must hold {expected} ({error}).") from error
+
+
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> np.ndarray:
     with archive.open(member) as file:
         return _read_array(file, member.file_size, f"{path} ({member.filename})")

@@ -59,6 +59,19 @@ def find_growth(occupancies: np.ndarray, masses: np.ndarray, tolerance: float) -
     return np.argwhere(grows & ~between)
 
 
+def divide_images(n_images: int, weights: Sequence[float], n_states: int, usual: Sequence[float] = ()) -> np.ndarray:
+    """(states,) images per state by the given weights, else by the usual ones if they are for as many states.
+
+    ValueError if the weights are for another number of states; and the errors of `apportion`.
+    """
+    if weights and len(weights) != n_states:
+        raise ValueError(
+            f"weights has {len(weights)} numbers for {n_states} states: give one per state, in the order of the "
+            "structures, or leave weights out."
+        )
+    return apportion(n_images, weights or (usual if len(usual) == n_states else (1,) * n_states))
+
+
 def apportion(n_images: int, weights: Sequence[float]) -> np.ndarray:
     """(states,) images per state: proportional to the weights, at least one each, ``n_images`` in total.
 
