@@ -149,8 +149,7 @@ def _items(dataset: Dataset) -> Items:
 
 def _by_table(images: Path, chosen: np.ndarray | None, n_rows: int, path: Path, dataset: Dataset) -> np.ndarray:
     """(n,) rows, by the images or uids named in a table in the order of the rows."""
-    columns = _name_images(images)
-    name, names = next(iter(columns.items()))
+    by_uid, names = images.suffix.lower() == ".cs", _name_images(images)
     if chosen is not None:
         if chosen.max(initial=-1) >= len(names):
             raise FormatError(f"the selection names row {chosen.max()} of {images}, which has {len(names):,}.")
@@ -160,7 +159,7 @@ def _by_table(images: Path, chosen: np.ndarray | None, n_rows: int, path: Path, 
             f"{images} lists {len(names):,} images, and {path} has {n_rows:,} rows: give the selection that this run "
             "was made with (--indices FILE)."
         )
-    if name == "uid":
+    if by_uid:
         found = find_rows({"uid": names}, _items(dataset), images)
         assert found is not None
         return found
@@ -189,15 +188,16 @@ def _check_stacks(names: Sequence[str], dataset: Dataset, table: Path) -> None:
             )
 
 
-def _name_images(path: Path) -> dict[str, np.ndarray]:
+def _name_images(path: Path) -> np.ndarray:
+    """(rows,) uids of a .cs file, or image names of a STAR file."""
     if path.suffix.lower() == ".cs":
         uids = read_cs_uids(path)
         if uids is None:
             raise FormatError(f"{path} has no uids to identify particles.")
-        return {"uid": uids}
+        return uids
     for table in read_tables(path, text_columns=("rlnImageName",)).values():
         if "rlnImageName" in table:
-            return {"rlnImageName": table["rlnImageName"].to_numpy()}
+            return table["rlnImageName"].to_numpy()
     raise FormatError(f"{path} has no column _rlnImageName to identify particles.")
 
 

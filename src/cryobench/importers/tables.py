@@ -54,7 +54,13 @@ def read_table(path: Path, what: str) -> Table:
     path = Path(path)
     if not path.is_file():
         raise FormatError(f"{path} does not exist or is not a file, expected {what}.")
-    readers = {".npy": _read_npy, ".npz": _read_npz, ".pkl": _read_pkl, ".csv": _read_csv, ".parquet": _read_parquet}
+    readers = {
+        ".npy": _read_array,
+        ".npz": _read_npz,
+        ".pkl": _read_array,
+        ".csv": _read_csv,
+        ".parquet": _read_parquet,
+    }
     readers |= {".txt": _read_text}
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -68,14 +74,9 @@ def read_table(path: Path, what: str) -> Table:
         row = int(np.argmax(partly | infinite))
         raise FormatError(
             f"{path}: row {row} of the {what} is {table.values[row]}, expected finite numbers, or NaN throughout "
-            "for a "
-            "particle that was left out."
+            "for a particle that was left out."
         )
     return table
-
-
-def _read_npy(path: Path, what: str) -> Table:
-    return _numbers(read_array(path, numbers=True), path, what)
 
 
 def _read_npz(path: Path, what: str) -> Table:
@@ -89,8 +90,9 @@ def _read_npz(path: Path, what: str) -> Table:
     return _numbers(arrays[named[0] if named else next(iter(arrays))], path, what)
 
 
-def _read_pkl(path: Path, what: str) -> Table:
-    return _numbers(read_pickle(path), path, what)
+def _read_array(path: Path, what: str) -> Table:
+    value = read_pickle(path) if path.suffix.lower() == ".pkl" else read_array(path, numbers=True)
+    return _numbers(value, path, what)
 
 
 def _read_text(path: Path, what: str) -> Table:

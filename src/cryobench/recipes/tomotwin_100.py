@@ -8,7 +8,6 @@ correlate above 0.9 after alignment.
 The states have no order, so there is no embedding: the truth is the identity and mass of each particle's complex.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.settings import SimulationSettings, make_presets
 from cryobench.recipes.spread import spread_evenly
 from cryobench.recipes.states.complexes import MOST_COMPLEXES, ProceduralComplex, procedural_complexes
+from cryobench.recipes.states.composition import check_distinct, fingerprint
 
 
 class Tomotwin100Settings(SimulationSettings):
@@ -73,16 +73,15 @@ def _mix_structures(settings: Tomotwin100Settings, structures: Sequence[Path]) -
             f"n_structures is {wanted}, but {len(structures)} structure files were given. "
             f"Give more files or a folder of them, or set n_structures to at most {len(structures)}."
         )
-    _check_unique("have the same name", [(path, structure_name(path)) for path in structures])
+    check_distinct("have the same name", [(path, structure_name(path)) for path in structures])
     masses, reaches, atoms = {}, {}, []
     notes: dict[Path, list[str]] = {}
     for path in structures:
         model = read_structure(path, notes=notes.setdefault(path, []))
         masses[path] = model.mass_with_hydrogens / 1000
         reaches[path] = float(np.linalg.norm(model.positions - model.centre_of_mass, axis=1).max())
-        content = model.positions.tobytes() + model.atomic_numbers.tobytes()
-        atoms.append((path, hashlib.sha256(content).hexdigest()))
-    _check_unique("hold the same atoms", atoms)
+        atoms.append((path, fingerprint(model)))
+    check_distinct("hold the same atoms", atoms)
     ordered = sorted(structures, key=lambda path: (round(masses[path], 6), structure_name(path)))
     chosen = [ordered[index] for index in spread_evenly(len(ordered), wanted, nearest=True)]
     for path in chosen:
@@ -94,15 +93,6 @@ def _mix_structures(settings: Tomotwin100Settings, structures: Sequence[Path]) -
         state_names=[structure_name(path) for path in chosen],
         notes=[note for path in chosen for note in notes[path]],
     )
-
-
-def _check_unique(what: str, keys: Sequence[tuple[Path, str]]) -> None:
-    """Raise ValueError, naming both files, if two have the same key."""
-    seen: dict[str, Path] = {}
-    for path, key in keys:
-        if key in seen:
-            raise ValueError(f"{seen[key]} and {path} {what}: a mixture needs different structures. Leave one out.")
-        seen[key] = path
 
 
 def _check_fits(reach: float, path: Path, settings: SimulationSettings) -> None:

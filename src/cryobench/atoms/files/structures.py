@@ -7,7 +7,7 @@ molmap ignores occupancies, and molecular dynamics programs write 0 for all.
 """
 
 import gzip
-import tempfile
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -17,8 +17,8 @@ import numpy as np
 from cryobench._errors import FormatError
 from cryobench.atoms.elements import decide_elements, is_virtual_site
 from cryobench.atoms.files.assembly_models import are_copies, join_copies
-from cryobench.atoms.files.cif import has_several_cif_models, read_cif_models
-from cryobench.atoms.files.pdb import has_several_pdb_models, read_pdb_models
+from cryobench.atoms.files.cif import read_cif_models
+from cryobench.atoms.files.pdb import read_pdb_models
 from cryobench.atoms.files.records import AtomRecords
 from cryobench.atoms.files.residue_copies import drop_alternatives, gather_residues
 from cryobench.atoms.files.text import read_structure_text
@@ -99,9 +99,8 @@ def holds_several_models(path: Path, *, unless_assembly: bool = False) -> bool:
 
     Errors as for `read_records`.
     """
-    text = read_structure_text(path)
-    several = has_several_cif_models(text, path) if _is_cif(text, path) else has_several_pdb_models(text)
-    return several and not (unless_assembly and are_copies(_read_models(text, path, most=2)))
+    models = _read_models(read_structure_text(path), path, most=2)
+    return len(models) > 1 and not (unless_assembly and are_copies(models))
 
 
 def write_structure(model: AtomicModel, path: str | Path) -> None:
@@ -123,15 +122,12 @@ def write_structure(model: AtomicModel, path: str | Path) -> None:
     else:
         raise ValueError(f"a structure file must end in .pdb or .cif, optionally with .gz; got {path.name!r}.")
     content = gzip.compress(text.encode(), mtime=0) if compressed else text.encode()
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as temporary:
-        try:
-            temporary.write(content)
-            temporary.close()
-            Path(temporary.name).chmod(0o644)
-            Path(temporary.name).replace(path)
-        except BaseException:
-            Path(temporary.name).unlink(missing_ok=True)
-            raise
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def parse_structure(text: str, path: Path) -> gemmi.Structure:

@@ -338,15 +338,11 @@ def _assemble(unit: _Unit, rotations: RotationArray) -> AtomicModel:
         ends = np.array([unit.numbers[unit.blobs == blob].max() for blob in range(int(unit.blobs.max()) + 1)])
         residue_numbers = unit.numbers + np.concatenate([[0], np.cumsum(ends + 20)[:-1]])[unit.blobs]
         chains = np.repeat(_name_chains(copies), len(residue))
-    count = len(moved)
-    return AtomicModel(
-        positions=moved,
-        atomic_numbers=np.tile(atomic_numbers, copies),
-        b_factors=np.zeros(count),
-        occupancies=np.ones(count),
+    return AtomicModel.from_positions(
+        moved,
+        np.tile(atomic_numbers, copies),
         chains=chains,
         residue_numbers=np.tile(residue_numbers[residue], copies),
-        insertion_codes=np.full(count, ""),
         residue_names=np.tile(np.array(KINDS)[unit.kinds][residue], copies),
         atom_names=np.tile(_NAMES[unit.kinds][present], copies),
     )

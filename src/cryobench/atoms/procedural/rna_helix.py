@@ -4,8 +4,8 @@ A template (``nucleotides.csv``, Å) is in the frame of its base pair: x towards
 first strand, z along it (Olson et al., J. Mol. Biol. 313:229, 2001, whose planar bases these are). The helix has 11
 pairs per turn, a rise of 2.81 Å, and pairs inclined by 15.8 degrees and displaced by -4.5 Å (Arnott et al.,
 Biochem. Biophys. Res. Commun. 47:1504, 1972). The sugar and phosphate were fitted to standard bond lengths and angles
-and to a C3'-endo pucker under this symmetry, with the bond to the next nucleotide closed; the torsions alpha to zeta are -75, 180,
-59, 82, -156 and -70 degrees. The second strand is the first one rotated by half a turn about x.
+and to a C3'-endo pucker under this symmetry, with the bond to the next nucleotide closed; the torsions alpha to zeta
+are -75, 180, 59, 82, -156 and -70 degrees. The second strand is the first one rotated by half a turn about x.
 """
 
 import numpy as np

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -40,18 +39,9 @@ def read_parquet_columns(path: Path, expected: str) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise FormatError(f"{path} does not exist or is not a file, expected {expected}.")
     table = read_parquet(path)
-    columns = {name: np.asarray(table[name].to_numpy()) for name in table.column_names}
-    index: dict[str, np.ndarray] = {}
-    for entry in _index_entries(table):
-        if isinstance(entry, dict):  # a range, which takes no column
-            index[entry.get("name") or ""] = np.arange(entry["start"], entry["stop"], entry["step"])
-        elif entry in columns:
-            index["" if entry.startswith("__index_level_") else entry] = columns.pop(entry)
-    index = {name: values for name, values in index.items() if len(values) == len(table)}
-    return {**index, **columns}
-
-
-def _index_entries(table: pa.Table) -> list:
-    """The index as recorded by pandas: names of columns, or ranges."""
-    noted = (table.schema.metadata or {}).get(b"pandas")
-    return json.loads(noted).get("index_columns", []) if noted else []
+    frame = table.to_pandas()
+    columns = {str(name): frame[name].to_numpy() for name in frame}
+    if b"pandas" not in (table.schema.metadata or {}):
+        return columns
+    levels = enumerate(frame.index.names)
+    return {str(name or ""): frame.index.get_level_values(level).to_numpy() for level, name in levels} | columns

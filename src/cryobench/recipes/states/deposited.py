@@ -6,7 +6,6 @@ present: its occupancy is its number of modelled nucleotides relative to the sta
 is present (1) or absent (0).
 """
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from cryobench.atoms.model import AtomicModel, is_alpha_carbon, missing_hydrogen
 from cryobench.atoms.sources import structure_name
 from cryobench.data import CollectiveVariable, StateComponents
 from cryobench.recipes.recipe import Ensemble
-from cryobench.recipes.states.composition import embed_composition, find_growth
+from cryobench.recipes.states.composition import check_distinct, embed_composition, find_growth, fingerprint
 
 _ENTRY = re.compile(r"[0-9][A-Za-z0-9]{3}")
 _SAME_SEQUENCE, _SHARED_RESIDUES = 0.9, 10
@@ -83,7 +82,7 @@ def read_states(paths: Sequence[Path], images: np.ndarray) -> DepositedStates:
         )
     notes: list[str] = []
     states = [_read_state(path, notes) for path in paths]
-    _check_different(states)
+    check_distinct("hold the same atoms", [(state.path, fingerprint(state.model)) for state in states])
     # To 0.001 Da: states of the same atoms have equal masses, whatever the order of summation.
     masses = [round(state.model.mass_with_hydrogens, 3) for state in states]
     fullest = int(np.argmax(masses))
@@ -160,17 +159,6 @@ def _split_chains(model: AtomicModel, contents: Contents) -> list[_Chain]:
             )
         )
     return [chain for chain in found if chain.kinds]
-
-
-def _check_different(states: Sequence[_State]) -> None:
-    seen: dict[str, Path] = {}
-    for state in states:
-        key = hashlib.sha256(state.model.positions.tobytes() + state.model.atomic_numbers.tobytes()).hexdigest()
-        if key in seen:
-            raise ValueError(
-                f"{seen[key]} and {state.path} hold the same atoms: every state must be a different structure."
-            )
-        seen[key] = state.path
 
 
 def _match_chains(states: Sequence[_State], order: Sequence[int]) -> list[dict[int, _Chain]]:

@@ -17,7 +17,7 @@ from cryobench.fourier import fast_even_size, fft_volume, fourier_crop, fourier_
 from cryobench.volumes.alignment import kernel
 from cryobench.volumes.alignment.envelope import Envelope, find_envelope
 
-_PADDING = 2
+PADDING = 2
 _BORDER = 3
 
 
@@ -39,24 +39,8 @@ class Spectrum:
     def sample(self, positions: Float[np.ndarray, "p 3"]) -> Complex64[np.ndarray, "p"]:
         """Values at frequencies (p, 3), (x, y, z) in index units of the box, within the band."""
         values = np.empty((len(positions), 2), dtype=np.float32)
-        kernel.sample(self.grid, self.centre, float(_PADDING), np.ascontiguousarray(positions), values)
+        kernel.sample(self.grid, self.centre, float(PADDING), np.ascontiguousarray(positions), values)
         return values.view(np.complex64)[:, 0]
-
-    def accumulate(
-        self,
-        matrix: Float[np.ndarray, "3 3"],
-        shift: Float[np.ndarray, "3"],
-        points: Int32[np.ndarray, "p 3"],
-        targets: Float32[np.ndarray, "p 2"],
-        curvatures: Float32[np.ndarray, "p"],
-        sums: Float[np.ndarray, "m"],
-        *,
-        penalty: float,
-    ) -> None:
-        """Add the correlation with targets and its derivatives: see ``kernel.accumulate``."""
-        kernel.accumulate(
-            self.grid, self.centre, float(_PADDING), matrix, shift, points, targets, curvatures, penalty, sums
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +76,7 @@ def make_spectrum(volume: Prepared, mask: Volume) -> Spectrum:
     """Spectrum, for |k| up to the band and half a unit beyond, of a volume times a mask on the same grid."""
     box_size, band, small = volume.box_size, volume.band, volume.values * mask
     size = len(small)
-    padded_size = _PADDING * size
+    padded_size = PADDING * size
     axis = torch.sinc((torch.arange(size) - size // 2) / padded_size) ** 4
     corrected = small / (axis[:, None, None] * axis[:, None] * axis)
     padded = torch.zeros((padded_size,) * 3)
@@ -100,7 +84,7 @@ def make_spectrum(volume: Prepared, mask: Volume) -> Spectrum:
     inside = slice(start, start + size)
     padded[inside, inside, inside] = corrected * (box_size / size) ** 3
     half = fft_volume(padded)
-    reach = _PADDING * band + _BORDER
+    reach = PADDING * band + _BORDER
     wrapped = torch.arange(-reach, reach + 1) % padded_size
     kept = half[wrapped[:, None], wrapped][..., : reach + 1]
     below = kept[..., 1:2].flip(0, 1).conj()
