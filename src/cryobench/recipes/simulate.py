@@ -288,19 +288,15 @@ def _make_parts(job: Job, *, workers: int) -> Iterator[PartResult]:
                 if built is not None:
                     built.result()
     elif missing:
-        yield from _spread(job, missing, workers=workers)
+        with open_workers(workers) as pool:
+            assert pool is not None  # for more than one worker there is one
+            yield from pool.map_unordered(_make_part_alone, replace(job, folder=job.folder.resolve()), missing)
 
 
 def _build_models(job: Job, part: int) -> None:
     if not isinstance(job.ensemble, FrameEnsemble):
         for state in job.states_of(part):
             job.model(state)
-
-
-def _spread(job: Job, parts: Sequence[int], *, workers: int) -> Iterator[PartResult]:
-    with open_workers(workers) as pool:
-        assert pool is not None  # for more than one worker there is one
-        yield from pool.map_unordered(_make_part_alone, replace(job, folder=job.folder.resolve()), parts)
 
 
 @one_blas_thread()

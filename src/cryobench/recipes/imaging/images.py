@@ -12,7 +12,7 @@ methods: simulation and reconstruction make different assumptions. The noise giv
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -117,7 +117,7 @@ class Microscope:
     def _contaminant(self) -> AtomProjector:
         """Another molecule of about the same mass."""
         mass = self._job.model(0).mass_with_hydrogens
-        return AtomProjector(self._job.settings, [_make_contaminant(round(mass / 1000))])
+        return AtomProjector(self._job.settings, [round_positions(procedural_contaminant(round(mass / 1000)))])
 
     def image(self, projector: Projector, particles: np.ndarray) -> ImagesFT:
         """(n, y, h): contrast x CTF x shift x (projection + structural noise), protein dark."""
@@ -153,11 +153,6 @@ class Microscope:
         second = projector.project(states[pairs], torch.from_numpy(turned.astype(np.float32)))
         spectra[pairs] += _move_out(second, torch.from_numpy(apart.astype(np.float32)), settings)
         return spectra
-
-
-@lru_cache(maxsize=1)
-def _make_contaminant(mass_kda: float) -> AtomicModel:
-    return round_positions(procedural_contaminant(mass_kda))
 
 
 def _move_out(spectra: ImagesFT, displacements: Shifts, settings: SimulationSettings) -> ImagesFT:
