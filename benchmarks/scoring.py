@@ -28,7 +28,7 @@ from cryobench.data import (
     RunRecord,
 )
 from cryobench.imaging.ctf import Ctf
-from cryobench.io.formats.mrc import MrcStacks, StackWriter
+from cryobench.io.formats.mrc import MrcStacks, begin_stack
 from cryobench.io.store import save_reconstruction, write_dataset
 from cryobench.metrics import get_metric, list_metrics
 from cryobench.metrics.volumes import frames
@@ -57,7 +57,7 @@ def make_dataset(folder: Path, n: int, count: int, box: int) -> Dataset:
     """A data set on disk whose particles all name one image."""
     generator = np.random.default_rng(0)
     states = generator.permutation(np.arange(n) % count)
-    with StackWriter(folder / "particles.mrcs", 1, box, PIXEL_SIZE) as writer:
+    with begin_stack(folder / "particles.mrcs", 1, box, PIXEL_SIZE) as writer:
         writer.append(np.zeros((1, box, box), np.float32))
     zeros = np.zeros(n, dtype=np.int64)
     poses = rotations_from_quaternions(generator.standard_normal((n, 4))), generator.uniform(-20, 20, (n, 2))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from cryobench.data import Dataset
-from cryobench.io.formats.mrc import MrcStacks, StackWriter
+from cryobench.io.formats.mrc import MrcStacks, begin_stack
 from cryobench.io.store import write_dataset
 from toy import toy_dataset
 
@@ -22,7 +22,7 @@ def write_home(folder: Path) -> Path:
     images[order] = -toy.particles.read(np.arange(N))  # particle i is image order[i]
     stacks = [folder / "toy" / "particles" / f"{i}.mrcs" for i in range(2)]
     for stack, part in zip(stacks, (images[:50], images[50:]), strict=True):
-        with StackWriter(stack, len(part), SIZE, toy.particles.pixel_size) as writer:
+        with begin_stack(stack, len(part), SIZE, toy.particles.pixel_size) as writer:
             writer.append(part)
     source = MrcStacks(
         stacks, file_index=(order >= 50).astype(int), image_index=np.where(order >= 50, order - 50, order)

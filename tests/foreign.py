@@ -9,14 +9,14 @@ from scipy.spatial.transform import Rotation
 
 from cryobench.data import Particles
 from cryobench.imaging.ctf import Ctf
-from cryobench.io.formats.mrc import MrcStacks, StackWriter
+from cryobench.io.formats.mrc import MrcStacks, begin_stack
 from cryobench.io.tools.relion import write_star
 
 SIZE, PIXEL_SIZE = 8, 4.0
 
 
 def write_stack(path: Path, images: np.ndarray, pixel_size: float = PIXEL_SIZE) -> Path:
-    with StackWriter(path, len(images), images.shape[-1], pixel_size) as writer:
+    with begin_stack(path, len(images), images.shape[-1], pixel_size) as writer:
         writer.append(images.astype(np.float32))
     return path
 

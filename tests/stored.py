@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cryobench.data import Dataset, DatasetIdentity, IndexedVolumes, Reconstruction, RunCost, RunRecord
-from cryobench.io.formats.mrc import MrcStacks, StackWriter
+from cryobench.io.formats.mrc import MrcStacks, begin_stack
 from cryobench.io.store import save_reconstruction, write_dataset
 from toy import PIXEL_SIZE
 
@@ -15,7 +15,7 @@ from toy import PIXEL_SIZE
 def store_dataset(dataset: Dataset, folder: Path) -> Dataset:
     """Write a data set whose images are in memory."""
     particles = dataset.particles
-    with StackWriter(folder / "particles.mrcs", len(particles), particles.box_size, particles.pixel_size) as writer:
+    with begin_stack(folder / "particles.mrcs", len(particles), particles.box_size, particles.pixel_size) as writer:
         writer.append(particles.images.read(np.arange(len(particles))))
     stored = replace(particles, images=MrcStacks(folder / "particles.mrcs"))
     return write_dataset(folder, stored, dataset.truth, queries=dataset.queries, card={"name": "toy"})

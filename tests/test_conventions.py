@@ -16,7 +16,7 @@ from cryobench.imaging.ctf import Ctf, electron_wavelength, evaluate_ctf
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.imaging.shift import shift_images
 from cryobench.imaging.slices import extract_slices
-from cryobench.io.formats.mrc import MrcStacks, StackWriter
+from cryobench.io.formats.mrc import MrcStacks, begin_stack
 from cryobench.io.tools.cryodrgn import read_poses, write_poses
 from cryobench.io.tools.cryosparc import write_cs
 from cryobench.metrics import fsc, fsc_auc
@@ -253,7 +253,7 @@ def test_sentence_18_auc_of_a_perfect_curve():
 
 
 def test_sentence_19_cryosparc_poses(tmp_path, rng):
-    with StackWriter(tmp_path / "stack.mrcs", 3, 8, 2.0) as stack:
+    with begin_stack(tmp_path / "stack.mrcs", 3, 8, 2.0) as stack:
         stack.append(rng.standard_normal((3, 8, 8)).astype(np.float32))
     rotations = rotations_from_euler(rng.uniform(0.2, 1.5, (3, 3)))
     shifts = rng.uniform(-4, 4, (3, 2))

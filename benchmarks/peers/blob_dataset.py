@@ -16,7 +16,7 @@ import torch
 
 from cryobench.data import GroundTruth, IndexedVolumes, Particles
 from cryobench.imaging.ctf import Ctf, evaluate_ctf
-from cryobench.io.formats.mrc import MrcStacks, StackWriter
+from cryobench.io.formats.mrc import MrcStacks, begin_stack
 from cryobench.io.store import write_dataset
 from cryobench.rotations import sample_uniform_rotation
 
@@ -91,7 +91,7 @@ def write_blobs(
         clean = np.stack([project(blobs @ rotations[i].T + offsets[i], widths, weights, box_size) for i in members])
         signal = apply_ctf(clean, ctf[members])
         images = signal + rng.normal(size=signal.shape) * signal.std() * np.sqrt(noise)
-        with StackWriter(stack, len(members), box_size, PIXEL_SIZE) as writer:
+        with begin_stack(stack, len(members), box_size, PIXEL_SIZE) as writer:
             writer.append((sign * images).astype(np.float32))
         hashes[stack.relative_to(folder).as_posix()] = writer.sha256
     volumes = np.stack([render(blobs, widths, weights, box_size) for blobs in (centres, moved)])

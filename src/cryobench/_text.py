@@ -1,6 +1,7 @@
 """Text of files of unknown encoding, from any editor, spreadsheet or program."""
 
 import codecs
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryobench._errors import FormatError
@@ -34,3 +35,8 @@ def read_text(path: Path, expected: str) -> str:
     if "\0" in text:
         raise FormatError(f"{path} cannot be read as {expected}: it holds zero bytes, so it is not text.")
     return text
+
+
+def list_some(words: Sequence[str], most: int) -> str:
+    """Words separated by commas; of more than ``most`` the first ones and the last."""
+    return ", ".join(words if len(words) <= most else [*words[: most - 2], "…", words[-1]])

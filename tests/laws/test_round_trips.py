@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from cryobench.data import Particles
 from cryobench.imaging.ctf import Ctf
-from cryobench.io.formats.mrc import MrcStacks, StackWriter, read_volume, write_volume
+from cryobench.io.formats.mrc import MrcStacks, begin_stack, read_volume, write_volume
 from cryobench.io.formats.pickles import read_pickle, write_pickle
 from cryobench.io.tools.cryodrgn import read_ctf, read_poses, write_ctf, write_poses
 from cryobench.io.tools.cryosparc import read_cs, write_cs
@@ -70,7 +70,7 @@ def test_stacks_in_any_order(data: st.DataObject, size: int, counts: list[int]) 
         paths, start = [], 0
         for i, count in enumerate(counts):
             paths.append(Path(folder, f"{i}.mrcs"))
-            with StackWriter(paths[-1], count, size, 1.0) as writer:
+            with begin_stack(paths[-1], count, size, 1.0) as writer:
                 writer.append(images[start : start + count])
             start += count
         stacks = MrcStacks(paths)
@@ -91,7 +91,7 @@ def test_star_files(data: st.DataObject, size: int, n: int, pixel_size: float, s
     order = np.array(data.draw(st.permutations(range(n))), dtype=np.int64)
     with TemporaryDirectory() as folder:
         stack = Path(folder, "particles.mrcs")
-        with StackWriter(stack, n, size, pixel_size) as writer:
+        with begin_stack(stack, n, size, pixel_size) as writer:
             writer.append(np.arange(n * size * size, dtype=np.float32).reshape(n, size, size))
         images = MrcStacks(stack, file_index=np.zeros(n, dtype=np.int64), image_index=order)
         made = Particles(images, pixel_size, ctf, rotations, shifts, sign=sign)
@@ -117,7 +117,7 @@ def test_cryosparc_files(data: st.DataObject, size: int, n: int, pixel_size: flo
     order = np.array(data.draw(st.permutations(range(n))), dtype=np.int64)
     with TemporaryDirectory() as folder:
         stack = Path(folder, "particles.mrcs")
-        with StackWriter(stack, n, size, pixel_size) as writer:
+        with begin_stack(stack, n, size, pixel_size) as writer:
             writer.append(np.arange(n * size * size, dtype=np.float32).reshape(n, size, size))
         images = MrcStacks(stack, file_index=np.zeros(n, dtype=np.int64), image_index=order)
         made = Particles(images, pixel_size, ctf, rotations, shifts, sign=sign)

@@ -22,24 +22,21 @@ from cryobench.volumes.render import render
 from molecules import read_antibody
 
 
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class OneState(Ensemble):
     """The antibody, 24 images."""
 
-    def __init__(self) -> None:
-        self._model = read_antibody().centred()
-
-    @property
-    def counts(self) -> np.ndarray:
-        return np.array([24])
+    only: AtomicModel
 
     def model(self, state: int) -> AtomicModel:
-        return self._model
+        return self.only
 
 
 def make_job(**changes: object) -> Job:
     settings = SimulationSettings(**{"box_size": 48, "pixel_size": 6.0, "resolution": 6.0, **changes})
+    ensemble = OneState(only=read_antibody().centred(), counts=np.array([24]))
     states = np.zeros(24, dtype=np.int64)
-    return Job(OneState(), settings, 0, Path("nowhere"), np.array([24]), states, range(24), 128, 1.0, 0.05)
+    return Job(ensemble, settings, 0, Path("nowhere"), ensemble.counts, states, range(24), 128, 1.0, 0.05)
 
 
 def image(job: Job, road: str, particles: range = range(24)) -> np.ndarray:

@@ -16,7 +16,7 @@ from cryobench.fourier import ifft_images
 from cryobench.imaging.ctf import Ctf
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.imaging.operator import ImagingOperator
-from cryobench.io.formats.mrc import MrcStacks, StackWriter
+from cryobench.io.formats.mrc import MrcStacks, begin_stack
 from cryobench.io.tools.cryosparc import read_cs, read_cs_ctf, write_cs, write_csg
 from cryobench.rotations import euler_from_rotations
 
@@ -24,7 +24,7 @@ N, SIZE = 6, 5
 
 
 def write_stack(path: Path, images: np.ndarray, pixel_size: float = 1.31) -> Path:
-    with StackWriter(path, len(images), images.shape[-1], pixel_size) as writer:
+    with begin_stack(path, len(images), images.shape[-1], pixel_size) as writer:
         writer.append(np.asarray(images, dtype=np.float32))
     return path
 

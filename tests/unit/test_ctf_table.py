@@ -8,7 +8,7 @@ import pytest
 from cryobench._errors import FormatError
 from cryobench.data import Particles
 from cryobench.imaging.ctf import Ctf
-from cryobench.io.formats.mrc import MrcStacks, StackWriter
+from cryobench.io.formats.mrc import MrcStacks, begin_stack
 from cryobench.io.tools.cryodrgn import write_ctf
 from cryobench.io.tools.cryosparc import write_cs
 from cryobench.io.tools.ctf_table import read_ctf_table
@@ -19,7 +19,7 @@ N, SIZE = 7, 12
 
 @pytest.fixture
 def particles(tmp_path, rng):
-    with StackWriter(tmp_path / "stack.mrcs", N, SIZE, 2.0) as stack:
+    with begin_stack(tmp_path / "stack.mrcs", N, SIZE, 2.0) as stack:
         stack.append(rng.normal(size=(N, SIZE, SIZE)).astype(np.float32))
     ctf = Ctf.from_columns(
         N,

@@ -34,6 +34,7 @@ from cryobench.data import (
     Scores,
     VolumeSource,
 )
+from cryobench.data.plain import read_plain
 from cryobench.imaging.ctf import Ctf
 
 N = 7
@@ -143,7 +144,7 @@ def test_values_are_frozen(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("shape", [(3, 4, 5), (4, 4), (2, 3, 4, 4)])
 def test_images_must_be_square(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="images must have 3 axes"):
+    with pytest.raises(ValueError, match=r"images of ArrayImages must have shape \(n, y, y\)"):
         ArrayImages(np.zeros(shape))
 
 
@@ -156,7 +157,7 @@ def test_volumes_by_index(rng: np.random.Generator) -> None:
     assert source.read(0).dtype == np.float32
     with pytest.raises(ValueError, match=r"volume index 2 \(entry 1\) is outside 0 to 1"):
         IndexedVolumes(volumes, np.array([0, 2]))
-    with pytest.raises(ValueError, match="volumes must have 4 axes"):
+    with pytest.raises(ValueError, match=r"volumes of IndexedVolumes must have shape \(k, z, z, z\)"):
         IndexedVolumes(volumes[:, :2], np.array([0]))
 
 
@@ -247,9 +248,9 @@ def test_records_come_back_from_json() -> None:
     plain = json.loads(json.dumps(made.to_json()))
     assert plain["seed"] == 0
     assert "error" not in plain
-    assert RunRecord.from_json(plain) == made
-    assert RunRecord.from_json({**plain, "queries": [1]}) == made
-    assert RunRecord.from_json({}) == RunRecord()
+    assert read_plain(RunRecord, plain) == made
+    assert read_plain(RunRecord, {**plain, "queries": [1]}) == made
+    assert read_plain(RunRecord, {}) == RunRecord()
 
 
 @pytest.mark.parametrize(
@@ -269,7 +270,7 @@ def test_records_come_back_from_json() -> None:
 )
 def test_records_of_another_form_are_refused(entries: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        RunRecord.from_json(entries)
+        read_plain(RunRecord, entries)
 
 
 def test_costs_add_up_and_peaks_do_not() -> None:
@@ -297,24 +298,48 @@ def test_deviations_are_none_where_a_variance_is_not_positive() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Components(np.zeros((4, 4)), np.zeros((2, 4, 4, 4)), np.ones(2)), "mean must be cubic"),
-        (lambda: Components(np.zeros((5, 5, 5)), np.zeros((2, 4, 4, 4)), np.ones(2)), "do not belong to a mean"),
-        (lambda: Components(np.zeros((4, 4, 4)), np.zeros((2, 4, 4, 5)), np.ones(2)), "components must be cubic"),
-        (lambda: Components(np.zeros((4, 4, 4)), np.zeros((2, 4, 4, 4)), np.ones(1)), "with 1 variances"),
+        (
+            lambda: Components(np.zeros((4, 4)), np.zeros((2, 4, 4, 4)), np.ones(2)),
+            r"mean of Components must have shape \(n, n, n\), got \(4, 4\)",
+        ),
+        (
+            lambda: Components(np.zeros((5, 5, 5)), np.zeros((2, 4, 4, 4)), np.ones(2)),
+            r"\(k, n, n, n\) with n = 5, got \(2, 4, 4, 4\)",
+        ),
+        (
+            lambda: Components(np.zeros((4, 4, 4)), np.zeros((2, 4, 4, 5)), np.ones(2)),
+            r"components of Components .* with n = 4, got",
+        ),
+        (
+            lambda: Components(np.zeros((4, 4, 4)), np.zeros((2, 4, 4, 4)), np.ones(1)),
+            "2 components need as many variances, got 1",
+        ),
         (
             lambda: Components(np.zeros((4, 4, 4)), np.zeros((2, 4, 4, 4)), np.ones((2, 2))),
-            "variances must have 1 axis",
+            r"variances of Components must have shape \(m\), got \(2, 2\)",
         ),
-        (lambda: ClassVolumes(np.zeros((3, 4, 4, 4)), np.ones(2)), "need as many populations"),
-        (lambda: ClassVolumes(np.zeros((3, 4, 4, 4)), np.ones(3), np.ones(2)), "need as many resolutions"),
+        (
+            lambda: ClassVolumes(np.zeros((3, 4, 4, 4)), np.ones(2)),
+            r"populations of ClassVolumes must have shape \(k\) with k = 3, got \(2,\)",
+        ),
+        (
+            lambda: ClassVolumes(np.zeros((3, 4, 4, 4)), np.ones(3), np.ones(2)),
+            r"resolutions of ClassVolumes .* with k = 3, got \(2,\)",
+        ),
         (lambda: LatentDensity(np.ones((3, 3)), np.ones((2, 4))), "does not fit axes"),
         (lambda: LatentDensity(np.ones((1, 1)), np.ones((2, 1))), "does not fit axes"),
         (lambda: LatentDensity(np.ones(()), np.ones((0, 4))), "does not fit axes"),
-        (lambda: LatentDensity(np.ones(3), np.ones(3)), "axes of a density must have 2 axes"),
-        (lambda: LatentPath(np.ones(3)), "latents of a path must have 2 axes"),
-        (lambda: LatentPath(np.ones((3, 2)), np.ones((2, 4, 4, 4))), "3 latents has 2 volumes"),
-        (lambda: HalfSetFsc(np.ones((2, 3))), "half-set FSC of the volume must have 1 axis"),
-        (lambda: HalfSetFsc(np.ones(3), of="class"), "half-set FSC of the class must have 2 axes"),
+        (
+            lambda: LatentDensity(np.ones(3), np.ones(3)),
+            r"axes of LatentDensity must have shape \(d, g\), got \(3,\)",
+        ),
+        (lambda: LatentPath(np.ones(3)), r"latents of LatentPath must have shape \(f, d\), got \(3,\)"),
+        (
+            lambda: LatentPath(np.ones((3, 2)), np.ones((2, 4, 4, 4))),
+            r"volumes of LatentPath .* with f = 3, got \(2, 4, 4, 4\)",
+        ),
+        (lambda: HalfSetFsc(np.ones((2, 3))), r"curves of HalfSetFsc must have shape \(s\), got \(2, 3\)"),
+        (lambda: HalfSetFsc(np.ones(3), of="class"), r"curves of HalfSetFsc must have shape \(k, s\), got \(3,\)"),
     ],
 )
 def test_findings_that_contradict_themselves(make: Callable[[], Finding], message: str) -> None:

@@ -43,7 +43,7 @@ def test_dihedral_and_distance(ensemble):
 
 def test_every_dihedral_of_the_linker_is_a_variable(ensemble, tmp_path):
     """Measured by gemmi in the file written."""
-    residues = np.unique(ensemble.base.residue_numbers[ensemble.base.chains == "H"])
+    residues = np.unique(ensemble.sampler.model.residue_numbers[ensemble.sampler.model.chains == "H"])
     linker = residues[(residues >= 214) & (residues <= 243)]
     wanted = {f"{name}-{number}" for name in ("phi", "psi", "omega") for number in linker} | {"omega-213"}
     assert set(ensemble.variables) == wanted | {"dihedral", "distance"}

@@ -17,14 +17,14 @@ from cryobench._errors import FormatError
 from cryobench.data import ImageSource, VolumeSource
 from cryobench.io.atomic import DiskFull
 from cryobench.io.formats import mapped_stacks, mrc
-from cryobench.io.formats.mrc import MrcFolder, MrcStacks, StackWriter, read_volume, write_volume
+from cryobench.io.formats.mrc import MrcFolder, MrcStacks, begin_stack, read_volume, write_volume
 from cryobench.io.formats.mrc_header import make_header, read_header
 
 DTYPES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
 
 
 def write_stack(path: Path, images: np.ndarray, pixel_size: float = 1.5) -> Path:
-    with StackWriter(path, len(images), images.shape[-1], pixel_size) as writer:
+    with begin_stack(path, len(images), images.shape[-1], pixel_size) as writer:
         writer.append(images.astype(np.float32))
     return path
 
@@ -43,7 +43,7 @@ def write_raw(path: Path, values: np.ndarray, mode: int, order: str, *, extended
 
 def write_pieces(path: Path, n: int, pieces: list[np.ndarray | BaseException]) -> None:
     """Append pieces to a stack; an exception among them is raised there."""
-    with StackWriter(path, n, 4, 1.0) as writer:
+    with begin_stack(path, n, 4, 1.0) as writer:
         for piece in pieces:
             if isinstance(piece, BaseException):
                 raise piece
@@ -333,7 +333,7 @@ def test_the_pieces_do_not_show_in_a_stack(tmp_path: Path, rng: np.random.Genera
     digests = set()
     for size in (1, 3, 10):
         (tmp_path / "s.mrcs").unlink(missing_ok=True)
-        with StackWriter(tmp_path / "s.mrcs", 10, 5, 3.0) as writer:
+        with begin_stack(tmp_path / "s.mrcs", 10, 5, 3.0) as writer:
             for start in range(0, 10, size):
                 writer.append(images[start : start + size])
             writer.append(images[:0])
@@ -347,7 +347,7 @@ def test_an_unfinished_stack_leaves_nothing(tmp_path: Path) -> None:
     images = np.zeros((2, 4, 4), np.float32)
     with (
         pytest.raises(ValueError, match=r"s\.mrcs expects 3 images, but only 2"),
-        StackWriter(path, 3, 4, 1.0) as writer,
+        begin_stack(path, 3, 4, 1.0) as writer,
     ):
         writer.append(images)
     with pytest.raises(ValueError, match="is not finished"):
@@ -356,12 +356,10 @@ def test_an_unfinished_stack_leaves_nothing(tmp_path: Path) -> None:
         write_pieces(path, 3, [images, images])
     with pytest.raises(KeyboardInterrupt):
         write_pieces(path, 3, [images, KeyboardInterrupt()])
-    with pytest.raises(ValueError, match=r"must have shape \(m, 4, 4\)"), StackWriter(path, 3, 4, 1.0) as writer:
+    with pytest.raises(ValueError, match=r"must have shape \(m, 4, 4\)"), begin_stack(path, 3, 4, 1.0) as writer:
         writer.append(np.zeros((2, 4, 5), np.float32))
-    with pytest.raises(ValueError, match="use StackWriter in a with statement"):
-        StackWriter(path, 3, 4, 1.0).append(images)
-    with pytest.raises(ValueError, match="at least one image"):
-        StackWriter(path, 0, 4, 1.0)
+    with pytest.raises(ValueError, match="at least one image"), begin_stack(path, 0, 4, 1.0):
+        pytest.fail("the block must not be entered")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -369,7 +367,7 @@ def test_a_stack_that_does_not_fit_is_not_begun(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9 - 5000, 5000))
     with (
         pytest.raises(DiskFull, match=r"s\.mrcs needs 5,120 bytes, 5,000 bytes are free"),
-        StackWriter(tmp_path / "s.mrcs", 16, 8, 1.0),
+        begin_stack(tmp_path / "s.mrcs", 16, 8, 1.0),
     ):
         pytest.fail("the block must not be entered")
     assert list(tmp_path.iterdir()) == []

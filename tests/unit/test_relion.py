@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from cryobench._errors import FormatError
 from cryobench.data import ArrayImages, Particles
 from cryobench.imaging.ctf import Ctf
-from cryobench.io.formats.mrc import MrcStacks, StackWriter
+from cryobench.io.formats.mrc import MrcStacks, begin_stack
 from cryobench.io.formats.star import read_tables
 from cryobench.io.tools.relion import read_pose_star, read_star, write_pose_star, write_star
 
@@ -24,7 +24,7 @@ def make_particles(folder: Path, rng: np.random.Generator, **replaced: object) -
     """Six particles in two stacks, three optics settings."""
     paths = [folder / "particles" / f"{i:03d}.mrcs" for i in range(2)]
     for path in paths:
-        with StackWriter(path, 3, SIZE, 1.5) as writer:
+        with begin_stack(path, 3, SIZE, 1.5) as writer:
             writer.append(rng.normal(size=(3, SIZE, SIZE)).astype(np.float32))
     ctf = Ctf.from_columns(
         N,
@@ -222,7 +222,7 @@ def test_a_table_of_another_stack_is_refused(table: Path) -> None:
     "name", ["particles/000.mrcs", "0@particles/000.mrcs", "x@a.mrcs", "1.5@a.mrcs", "1@", "-1@a"]
 )
 def test_names_that_are_not_index_at_path_are_refused(table: Path, name: str) -> None:
-    with pytest.raises(FormatError, match=r"particle 0 has the image name .* expected INDEX@STACK"):
+    with pytest.raises(FormatError, match=r"row 1 names the image .* expected INDEX@STACK"):
         read_star(edit(table, rlnImageName=[name] + ["1@particles/000.mrcs"] * 5))
 
 

@@ -70,7 +70,7 @@ def test_occupancies_are_what_the_atoms_show(growing):
         return set(zip(model.chains.tolist(), model.residue_numbers.tolist(), strict=True))
 
     parts = [
-        residues(growing.whole.select(growing.owners == number)) for number in range(len(growing.component_names))
+        residues(growing.whole.select(growing.owners == number)) for number in range(len(growing.components.names))
     ]
     assert sum(map(len, parts)) == len(set().union(*parts))
     for state in range(16):
@@ -91,7 +91,7 @@ def test_states_have_unique_names_and_compositions(growing):
 
 
 def test_every_state_hangs_together(growing):
-    count = len(growing.component_names)
+    count = len(growing.components.names)
     trees = [KDTree(growing.whole.positions[growing.owners == number]) for number in range(count)]
     touching = np.array([[one.count_neighbors(other, 6.0) > 0 for other in trees] for one in trees])
     for present in growing.components.occupancies > 0:
@@ -122,7 +122,7 @@ def test_states_are_built_alike_every_time(growing):
 def test_a_protein_never_comes_before_the_rna_it_binds(growing):
     from cryobench.atoms.procedural.ribosome_parts import PROTEINS
 
-    names = list(growing.component_names)
+    names = list(growing.components.names)
     for part in PROTEINS:
         protein, bound = (growing.components.occupancies[:, names.index(name)] for name in (part.name, part.binds))
         assert (protein <= bound).all(), part.name
@@ -243,10 +243,10 @@ def test_states_from_files_are_those_that_were_written(files, outlines):
 def test_occupancy_of_rna_from_files_is_its_modelled_fraction(files, outlines):
     states = read(files)
     numbers = [len(np.unique(model.residue_numbers[model.chains == "A"])) for model in outlines]
-    large = states.component_names.index("chain A")
+    large = states.components.names.index("chain A")
     np.testing.assert_allclose(states.components.occupancies[:, large], np.array(numbers) / numbers[-1])
     for chain in "BCFGJLUXYZ":
-        column = states.components.occupancies[:, states.component_names.index(f"chain {chain}")]
+        column = states.components.occupancies[:, states.components.names.index(f"chain {chain}")]
         assert column.tolist() == [float(chain in model.chains) for model in outlines], chain
     assert {tuple(edge) for edge in states.components.edges.tolist()} == {(0, 1), (1, 2), (2, 3)}
 
@@ -279,9 +279,9 @@ def test_chains_are_matched_by_the_names_of_their_molecules(files, outlines, tmp
     )
     states = read([first, second])
     assert list(states.state_names) == ["8C92", "8C9C"]
-    assert set(states.component_names) == set(names.values())
+    assert set(states.components.names) == set(names.values())
     for chain in "CF":
-        column = states.component_names.index(names[chain])
+        column = states.components.names.index(names[chain])
         present = [chain in outlines[2].chains, True]
         assert states.components.occupancies[:, column].tolist() == [float(each) for each in present]
 
@@ -297,7 +297,7 @@ def test_chains_of_other_names_are_matched_by_their_residues(files, outlines, tm
     )
     write_structure(renamed, tmp_path / "renamed.cif")
     states = read([files[2], tmp_path / "renamed.cif"])
-    assert len(states.component_names) == 11
+    assert len(states.components.names) == 11
     assert states.components.occupancies[0].sum() < 11
     np.testing.assert_array_equal(states.components.occupancies[1], np.ones(11))
 
@@ -310,7 +310,7 @@ def test_pdb_files_name_their_molecules_too(outlines, tmp_path):
         compound = "COMPND    MOL_ID: 1;\nCOMPND   2 MOLECULE: 23S RRNA;\nCOMPND   3 CHAIN: A;\n"
         path.write_text(compound + path.read_text())
         paths.append(path)
-    assert "23S RRNA" in read(paths).component_names
+    assert "23S RRNA" in read(paths).components.names
 
 
 def test_files_of_the_same_name_are_told_apart_by_their_folders(files, tmp_path):

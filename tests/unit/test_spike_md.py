@@ -84,7 +84,7 @@ def test_atoms_move_as_the_variables_say(head):
     """Small amplitudes: the CA atoms' displacements, projected on each mode."""
     ensemble = _still(head, n_frames=5, n_modes=4, rmsf=0.05)
     anchors = ensemble.carriers.anchors
-    moves = ensemble.positions(0, 5)[:, anchors] - ensemble.base.positions[anchors]
+    moves = ensemble.positions(0, 5)[:, anchors] - ensemble.topology.positions[anchors]
     projected = np.einsum("mpx,kpx->mk", moves, ensemble.modes.vectors) / np.sqrt(len(anchors))
     for mode in range(4):
         np.testing.assert_allclose(projected[:, mode], ensemble.variables[f"mode {mode + 1}"].values, atol=3e-4)
@@ -93,13 +93,13 @@ def test_atoms_move_as_the_variables_say(head):
 def test_displacements_have_the_stated_size(head):
     ensemble = _still(head, n_frames=400, n_modes=6, rmsf=1.5)
     anchors = ensemble.carriers.anchors
-    moves = ensemble.positions(0, 400)[:, anchors] - ensemble.base.positions[anchors]
+    moves = ensemble.positions(0, 400)[:, anchors] - ensemble.topology.positions[anchors]
     assert np.sqrt((moves**2).sum(axis=2).mean()) == pytest.approx(1.5, rel=0.05)
 
 
 def test_domains_open_as_the_variables_say(ensemble):
     drawn = np.stack([ensemble.variables[f"opening {chain}"].values for chain in "ABC"], axis=1)[:200]
-    found = measure_openings(ensemble.positions(0, 200), ensemble.base, ensemble.domains)
+    found = measure_openings(ensemble.positions(0, 200), ensemble.topology, ensemble.domains)
     # Slow modes bend the hinges a little too.
     slope, offset = np.polyfit(drawn.ravel(), found.ravel(), 1)
     assert slope == pytest.approx(1, abs=0.04)
@@ -109,7 +109,7 @@ def test_domains_open_as_the_variables_say(ensemble):
 
 def test_molecules_stay_whole(ensemble):
     """Residues are rigid; neighbours in a chain keep their distance, in open domains too."""
-    base = ensemble.base
+    base = ensemble.topology
     frames = ensemble.positions(0, 60)
     same = (base.residue_numbers[1:] == base.residue_numbers[:-1]) & (base.chains[1:] == base.chains[:-1])
     rigid = np.flatnonzero(same)
@@ -153,11 +153,11 @@ def test_a_trajectory_in_random_order(run, ensemble):
     assert len(frame) == len(set(frame)) == 25
     assert abs(np.corrcoef(frame, np.arange(25))[0, 1]) < 0.6  # shuffled
     alpha = found.points
-    motion = fit_rigid_motions(ensemble.positions(0, 30)[:, alpha], found.reference.positions[alpha])
+    motion = fit_rigid_motions(ensemble.positions(0, 30)[:, alpha], found.topology.positions[alpha])
     expected = move_rigidly(ensemble.positions(0, 30), *motion)[frame]
     np.testing.assert_allclose(found.positions(0, 25), expected, atol=0.02)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(found)).positions(7, 9), found.positions(0, 25)[7:9])
-    drawn = measure_openings(ensemble.positions(0, 30), ensemble.base, ensemble.domains)
+    drawn = measure_openings(ensemble.positions(0, 30), ensemble.topology, ensemble.domains)
     for column, chain in enumerate("ABC"):
         np.testing.assert_allclose(found.variables[f"opening {chain}"].values, drawn[frame, column], atol=2e-3)
     assert len(RECIPE.ensemble(SpikeMdSettings(), run).counts) == 30  # all there are

@@ -76,21 +76,24 @@ class AtomicModel:
 
     @classmethod
     def from_positions(
-        cls, positions: Float[np.ndarray, "a 3"], atomic_numbers: Int[np.ndarray, " a"]
+        cls, positions: Float[np.ndarray, "a 3"], atomic_numbers: Int[np.ndarray, " a"], **others: np.ndarray
     ) -> "AtomicModel":
-        """Model of bare atoms: each its own residue "UNK" of chain "A", named by its element."""
+        """Model of fully occupied atoms without B factor; ``others`` are further fields.
+
+        Without names, each atom is its own residue "UNK" of chain "A", named by its element.
+        """
         count = len(positions)
-        return cls(
-            positions=positions,
-            atomic_numbers=atomic_numbers,
-            b_factors=np.zeros(count),
-            occupancies=np.ones(count),
-            chains=np.full(count, "A"),
-            residue_numbers=np.arange(1, count + 1),
-            insertion_codes=np.full(count, ""),
-            residue_names=np.full(count, "UNK"),
-            atom_names=np.array([gemmi.Element(int(number)).name.upper() for number in atomic_numbers]),
-        )
+        bare = {
+            "b_factors": np.zeros(count),
+            "occupancies": np.ones(count),
+            "chains": np.full(count, "A"),
+            "residue_numbers": np.arange(1, count + 1),
+            "insertion_codes": np.full(count, ""),
+            "residue_names": np.full(count, "UNK"),
+        }
+        if "atom_names" not in others:
+            bare["atom_names"] = np.array([gemmi.Element(int(number)).name.upper() for number in atomic_numbers])
+        return cls(positions=positions, atomic_numbers=atomic_numbers, **(bare | others))
 
     def __len__(self) -> int:
         return len(self.positions)

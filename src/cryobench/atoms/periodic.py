@@ -9,7 +9,7 @@ together. Uncut molecules are not moved at all, to the last bit.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64, Shaped
+from jaxtyping import Float64, Int64
 from scipy.spatial import KDTree
 
 from cryobench.atoms.files.records import AtomRecords, Cell
@@ -44,37 +44,6 @@ class Linkage:
     molecules: Int64[np.ndarray, " a"]
     """Number of the residue, and of the molecule, of each atom."""
 
-    @classmethod
-    def of_names(
-        cls,
-        chains: Shaped[np.ndarray, " a"],
-        residue_numbers: Int64[np.ndarray, " a"],
-        residue_names: Shaped[np.ndarray, " a"],
-        atom_names: Shaped[np.ndarray, " a"],
-        parts: Int64[np.ndarray, " a"] | None = None,
-    ) -> "Linkage":
-        """Linkage of consecutive residues: of one chain, with consecutive numbers."""
-        count = len(chains)
-        parts = np.zeros(count, dtype=np.int64) if parts is None else parts
-        same_chain = (chains[1:] == chains[:-1]) & (parts[1:] == parts[:-1])
-        step = residue_numbers[1:] - residue_numbers[:-1]
-        same = same_chain & (step == 0) & (residue_names[1:] == residue_names[:-1])
-        follows = same_chain & ~same & ((step == 0) | (step == 1))
-        residues = np.concatenate([[0], np.cumsum(~same)])
-        starts = np.flatnonzero(np.concatenate([[True], ~same]))
-        ends = np.append(starts[1:], count) - 1
-        # The last atom of each residue that bonds to the next; if unknown, its last atom.
-        bond = ends.copy()
-        links = np.flatnonzero(np.isin(atom_names, _LINKS))
-        bond[residues[links]] = links
-        previous = np.arange(count) - 1
-        previous[0] = 0
-        inner = starts[1:]
-        previous[inner] = np.where(follows[inner - 1], bond[:-1], inner)
-        begins = np.zeros(count, dtype=np.int64)
-        begins[inner] = ~follows[inner - 1]
-        return cls(previous, residues, np.cumsum(begins))
-
 
 def make_whole(records: AtomRecords) -> tuple[Float64[np.ndarray, "a 3"], int]:
     """Positions with whole molecules, and the number that were cut, 0 if there is no box."""
@@ -84,9 +53,26 @@ def make_whole(records: AtomRecords) -> tuple[Float64[np.ndarray, "a 3"], int]:
 
 
 def link_atoms(records: AtomRecords) -> Linkage:
-    """Linkage of the atoms of a file."""
-    columns = (records.chains, records.residue_numbers, records.residue_names, records.names, records.parts)
-    return Linkage.of_names(*columns)
+    """Linkage of the atoms of a file: of consecutive residues of one chain, with consecutive numbers."""
+    chains, numbers, names = records.chains, records.residue_numbers, records.residue_names
+    count = len(records)
+    same_chain = (chains[1:] == chains[:-1]) & (records.parts[1:] == records.parts[:-1])
+    step = np.diff(numbers)
+    same = same_chain & (step == 0) & (names[1:] == names[:-1])
+    follows = same_chain & ~same & ((step == 0) | (step == 1))
+    residues = np.concatenate([[0], np.cumsum(~same)])
+    starts = np.flatnonzero(np.concatenate([[True], ~same]))
+    # The last atom of each residue that bonds to the next; if unknown, its last atom.
+    bond = np.append(starts[1:], count) - 1
+    links = np.flatnonzero(np.isin(records.names, _LINKS))
+    bond[residues[links]] = links
+    previous = np.arange(count) - 1
+    previous[0] = 0
+    inner = starts[1:]
+    previous[inner] = np.where(follows[inner - 1], bond[:-1], inner)
+    begins = np.zeros(count, dtype=np.int64)
+    begins[inner] = ~follows[inner - 1]
+    return Linkage(previous, residues, np.cumsum(begins))
 
 
 def join_molecules(

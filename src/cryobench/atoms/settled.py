@@ -7,9 +7,12 @@ of equals is chosen.
 
 import numpy as np
 from jaxtyping import Float64, Int64
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 _EQUAL = 1e-6
+_BOND = 2.0
 _MOST_TIED = 6
 _GOLDEN = 0.6180339887498949
 
@@ -50,6 +53,18 @@ def find_nearest(
 def find_least(values: Float64[np.ndarray, " n"]) -> int:
     """Index of the least value, the first among equals."""
     return int((values <= values.min() + _EQUAL).argmax())
+
+
+def attach_groups(anchors: Float64[np.ndarray, "p 3"], loose: Float64[np.ndarray, "q 3"]) -> Int64[np.ndarray, " q"]:
+    """Anchor of each loose atom, positions in Å: bonded atoms have the anchor nearest to any of them."""
+    pairs = KDTree(loose).query_pairs(_BOND, output_type="ndarray")
+    links = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(loose), len(loose)))
+    count, group = connected_components(links, directed=False)
+    distance, nearest = find_nearest(anchors, loose)
+    for member in range(count):
+        atoms = np.flatnonzero(group == member)
+        nearest[atoms] = nearest[atoms[find_least(distance[atoms])]]
+    return nearest
 
 
 def _project_fixed(axes: Float64[np.ndarray, "m n"]) -> Float64[np.ndarray, "m n"]:

@@ -5,8 +5,6 @@ now and then, so its hash cannot be pinned permanently: the hash of the download
 whenever the cached file is used.
 """
 
-import hashlib
-import json
 import os
 import re
 import tempfile
@@ -80,23 +78,14 @@ def structure_name(path: Path) -> str:
     return stem if stem and dot + suffix.lower() in STRUCTURE_SUFFIXES else path.name
 
 
-def fetch_structure(name: str, *, sha256: str | None = None, progress: bool = False) -> Path:
-    """Path of the gzipped mmCIF of ``rcsb:ID``, downloaded unless the cache has it.
-
-    Parameters
-    ----------
-    name
-        ``rcsb:1HZH``; the identifier's case does not matter.
-    sha256
-        Refuse files with any other hash.
-    progress
-        Show a progress bar on the terminal.
+def fetch_structure(name: str) -> Path:
+    """Path of the gzipped mmCIF of ``rcsb:ID`` (in any case), downloaded unless the cache has it complete.
 
     The environment variables CRYOBENCH_CACHE and CRYOBENCH_RCSB_URL replace the cache folder and the server.
 
     Raises ValueError for a malformed name, or an entry that the server does not have; ConnectionError if
-    the server cannot be reached or breaks off; FormatError for content that is not a complete gzip file or has
-    another hash. A failed download leaves nothing behind.
+    the server cannot be reached or breaks off; FormatError for content that is not a complete gzip file. A failed
+    download leaves nothing behind.
     """
     entry = name[5:].strip() if name.lower().startswith("rcsb:") else name.strip()
     if not _ENTRY.fullmatch(entry):
@@ -104,27 +93,25 @@ def fetch_structure(name: str, *, sha256: str | None = None, progress: bool = Fa
     entry = entry.lower() if "_" in entry else entry.upper()
     folder = Path(os.environ.get("CRYOBENCH_CACHE") or pooch.os_cache("cryobench")) / "rcsb"
     path = folder / f"{entry}.cif.gz"
-    record = folder / f"{entry}.json"
-    if not (path.exists() and record.exists()):
+    if not (path.exists() and _is_complete(path)):
         folder.mkdir(parents=True, exist_ok=True)
-        url = f"{os.environ.get('CRYOBENCH_RCSB_URL') or _RCSB_URL}/{entry}.cif.gz"
-        _download(url, entry, path, record, sha256, progress)
-        return path
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    expected = sha256 or json.loads(record.read_text(encoding="utf-8"))["sha256"]
-    if found != expected:
-        raise FormatError(
-            f"cached structure {path} has sha256 {found}, expected {expected}. "
-            f"Delete it to download it again, or give a local file with --structure FILE."
-        )
+        _download(f"{os.environ.get('CRYOBENCH_RCSB_URL') or _RCSB_URL}/{entry}.cif.gz", entry, path)
     return path
 
 
-def _download(url: str, entry: str, path: Path, record: Path, sha256: str | None, progress: bool) -> None:
+def _is_complete(path: Path) -> bool:
+    try:
+        decompress_gzip(path.read_bytes(), path)
+    except FormatError:
+        return False
+    return True
+
+
+def _download(url: str, entry: str, path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{entry}.") as scratch:
         part = Path(scratch, path.name)
         try:
-            pooch.HTTPDownloader(progressbar=progress, timeout=30)(url, str(part), None)
+            pooch.HTTPDownloader(timeout=30)(url, str(part), None)
         except requests.exceptions.HTTPError as error:
             status = error.response.status_code if error.response is not None else "unknown"
             if status == 404:
@@ -132,18 +119,9 @@ def _download(url: str, entry: str, path: Path, record: Path, sha256: str | None
             raise ConnectionError(f"{url} answered with status {status}. {_WAY_OUT}") from error
         except requests.exceptions.RequestException as error:
             raise ConnectionError(f"cannot download {url}: {error}. {_WAY_OUT}") from error
-        content = part.read_bytes()
-        try:
-            decompress_gzip(content, part)
-        except FormatError as error:
+        if not _is_complete(part):
             raise FormatError(
-                f"{url} sent {len(content)} bytes that are not a complete gzip file: the connection was interrupted, "
-                f"or something else answered. {_WAY_OUT}"
-            ) from error
-        found = hashlib.sha256(content).hexdigest()
-        if sha256 is not None and found != sha256:
-            raise FormatError(f"{url} has sha256 {found}, expected {sha256}: the entry was regenerated. {_WAY_OUT}")
-        note = Path(scratch, record.name)
-        note.write_text(json.dumps({"url": url, "sha256": found}) + "\n", encoding="utf-8")
+                f"{url} sent {part.stat().st_size} bytes that are not a complete gzip file: the connection was "
+                f"interrupted, or something else answered. {_WAY_OUT}"
+            )
         part.replace(path)
-        note.replace(record)

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, get_args
 import numpy as np
 
 from cryobench._display import Displayed
+from cryobench.data._checks import check_shape, check_shapes
 from cryobench.data.motion import Motion
 
 
@@ -35,14 +36,9 @@ class Components(Displayed):
     """(m,) variances of the latents, in squared density, descending; more than k if only some components are kept."""
 
     def __post_init__(self) -> None:
-        _check_cube("the mean", self.mean, 3)
-        _check_cube("components", self.components, 4)
-        _check_axes("variances", self.variances, 1)
-        if self.components.shape[1:] != self.mean.shape or len(self.variances) < len(self.components):
-            raise ValueError(
-                f"components of shape {self.components.shape} with {len(self.variances)} variances do not belong to "
-                f"a mean of shape {self.mean.shape}."
-            )
+        check_shapes(self, mean="n n n", components="k n n n", variances="m")
+        if len(self.variances) < len(self.components):
+            raise ValueError(f"{len(self.components)} components need as many variances, got {len(self.variances)}.")
 
     @property
     def deviations(self) -> np.ndarray:
@@ -77,11 +73,7 @@ class ClassVolumes(Displayed):
         return np.asarray(self.populations, dtype=np.float64) <= least
 
     def __post_init__(self) -> None:
-        _check_cube("class volumes", self.volumes, 4)
-        for name in ("populations", "resolutions"):
-            values = getattr(self, name)
-            if values is not None and values.shape != (len(self.volumes),):
-                raise ValueError(f"{len(self.volumes)} class volumes need as many {name}, got {values.shape}.")
+        check_shapes(self, volumes="k n n n", populations="k", resolutions="k")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -101,7 +93,7 @@ class LatentDensity(Displayed):
     """(d, g) coordinates of the grid points along each latent."""
 
     def __post_init__(self) -> None:
-        _check_axes("axes of a density", self.axes, 2)
+        check_shapes(self, axes="d g")
         width, points = self.axes.shape
         if width < 1 or points < 2 or self.values.shape != (points,) * width:
             raise ValueError(f"a density of shape {self.values.shape} does not fit axes of shape {self.axes.shape}.")
@@ -124,11 +116,7 @@ class LatentPath(Displayed):
     """(f, z, y, x)."""
 
     def __post_init__(self) -> None:
-        _check_axes("latents of a path", self.latents, 2)
-        if self.volumes is not None:
-            _check_cube("volumes of a path", self.volumes, 4)
-            if len(self.volumes) != len(self.latents):
-                raise ValueError(f"a path of {len(self.latents)} latents has {len(self.volumes)} volumes.")
+        check_shapes(self, latents="f d", volumes="f n n n")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -151,11 +139,8 @@ class HalfSetFsc(Displayed):
     """(s,) for the same volume without the method's contribution, such as motion; None without."""
 
     def __post_init__(self) -> None:
-        _check_axes(f"half-set FSC of the {self.of}", self.curves, 1 if self.of == "volume" else 2)
-        if self.control is not None and self.control.shape != self.curves.shape:
-            raise ValueError(
-                f"a control's FSC of shape {self.control.shape} does not fit curves of shape {self.curves.shape}."
-            )
+        shape = "s" if self.of == "volume" else "k s"
+        check_shapes(self, curves=shape, control=shape)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -197,7 +182,7 @@ class LossTerms(Displayed):
     """Definition of the loss, in words."""
 
     def __post_init__(self) -> None:
-        _check_axes("loss terms", self.values, 2)
+        check_shapes(self, values="steps terms", ends="epochs")
         if self.values.shape[1] != len(self.names) or len(self.ends) < 2 or (np.diff(self.ends) <= 0).any():
             raise ValueError(
                 f"loss terms of shape {self.values.shape}, in epochs that end after steps "
@@ -224,13 +209,8 @@ class LatentSnapshots(Displayed):
     """(e, s, d)."""
 
     def __post_init__(self) -> None:
-        _check_axes("latent snapshots", self.latents, 3)
-        if self.latents.shape[:2] != (*self.epochs.shape, *self.particles.shape) or not len(self.epochs):
-            raise ValueError(
-                f"latent snapshots of shape {self.latents.shape} do not fit epochs of shape {self.epochs.shape} and "
-                f"particles of shape {self.particles.shape}."
-            )
-        if (np.diff(self.epochs) <= 0).any():
+        check_shapes(self, particles="s", epochs="e", latents="e s d")
+        if not len(self.epochs) or (np.diff(self.epochs) <= 0).any():
             raise ValueError(f"epochs of latent snapshots must ascend, got {self.epochs.tolist()}.")
 
 
@@ -261,21 +241,17 @@ class CoAssignment(Displayed):
     """(r,) numbers of species found from parts of the classifications; empty if the number was given."""
 
     def __post_init__(self) -> None:
+        check_shapes(
+            self,
+            shares="b b",
+            block_populations="b",
+            species="b",
+            populations="s",
+            intervals="s 2",
+            numbers="r",
+        )
         count, species = len(self.shares), len(self.populations)
-        _check_axes("co-assignments", self.shares, 2)
-        shapes = {
-            "shares": (count, count),
-            "block_populations": (count,),
-            "merges": (count - 1, 4),
-            "species": (count,),
-            "intervals": (species, 2),
-        }
-        for name, shape in shapes.items():
-            if getattr(self, name).shape != shape:
-                raise ValueError(
-                    f"{name} of shape {getattr(self, name).shape} do not fit {count} blocks and {species} species."
-                )
-        _check_axes("numbers of species", self.numbers, 1)
+        check_shape("merges", self.merges, (count - 1, 4))
         if count and not 0 <= int(np.min(self.species)) <= int(np.max(self.species)) < species:
             raise ValueError(f"blocks belong to species up to {int(np.max(self.species))}, and there are {species}.")
 
@@ -294,13 +270,3 @@ Finding: TypeAlias = (
 )
 FINDINGS: Mapping[str, type[Finding]] = {each.kind: each for each in get_args(Finding)}
 """Types of findings, by the names under which they are stored."""
-
-
-def _check_axes(name: str, values: np.ndarray, rank: int) -> None:
-    if values.ndim != rank:
-        raise ValueError(f"{name} must have {rank} {'axis' if rank == 1 else 'axes'}, got shape {values.shape}.")
-
-
-def _check_cube(name: str, values: np.ndarray, rank: int) -> None:
-    if values.ndim != rank or len(set(values.shape[-3:])) != 1:
-        raise ValueError(f"{name} must be cubic, with {rank} axes in total, got shape {values.shape}.")

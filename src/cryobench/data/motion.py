@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from cryobench._display import Displayed
+from cryobench.data._checks import check_shapes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,20 +36,6 @@ class Motion(Displayed):
     """Å, of the volume."""
 
     def __post_init__(self) -> None:
-        if self.volume.ndim != 3 or len(set(self.volume.shape)) != 1:
-            raise ValueError(f"the moving volume must be a cube, got shape {self.volume.shape}.")
-        if self.latents.ndim != 3:
-            raise ValueError(f"latents of a motion must have 3 axes, got shape {self.latents.shape}.")
-        axes, steps = self.latents.shape[:2]
-        count = len(self.points)
-        if (
-            self.points.shape != (count, 3)
-            or self.masses.shape != (count,)
-            or self.displacements.shape != (axes, steps, count, 3)
-        ):
-            raise ValueError(
-                f"displacements of shape {self.displacements.shape} and masses of shape {self.masses.shape} do not "
-                f"fit points of shape {self.points.shape} and latents of shape {self.latents.shape}."
-            )
+        check_shapes(self, volume="n n n", points="p 3", masses="p", latents="a f d", displacements="a f p 3")
         if not self.pixel_size > 0:
             raise ValueError(f"the pixel size of a motion must be positive, got {self.pixel_size} Å.")

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from cryobench._display import Displayed
-from cryobench.data._checks import check_range, check_rotations, check_shape, freeze
+from cryobench.data._checks import check_poses, check_range, freeze
 from cryobench.data.sources import CroppedImages, ImageSource, SelectedImages, find_origin, find_storage_order
 from cryobench.fourier import fourier_crop
 from cryobench.imaging.ctf import Ctf
@@ -53,11 +53,7 @@ class Particles(Displayed):
             raise ValueError(f"sign must be +1 or -1, got {self.sign}.")
         if len(self.ctf) != n:
             raise ValueError(f"there are {n} images, but CTF parameters for {len(self.ctf)} particles.")
-        if (self.rotations is None) != (self.shifts is None):
-            raise ValueError("a pose is a rotation and a shift: give both rotations and shifts, or neither.")
-        if self.rotations is not None and self.shifts is not None:
-            freeze(self, "rotations", check_rotations(self.rotations, n))
-            freeze(self, "shifts", check_shape("shifts", self.shifts, (n, 2)))
+        check_poses(self, n)
         if self.mask is not None:
             mask = np.array(self.mask, dtype=np.float32)
             if mask.shape != (box_size,) * 3:

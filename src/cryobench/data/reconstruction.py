@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeVar, runtime_checkable
 import numpy as np
 
 from cryobench._display import Displayed
-from cryobench.data._checks import check_rotations, check_shape, freeze
+from cryobench.data._checks import check_poses, freeze
 from cryobench.data.findings import Finding
 from cryobench.data.record import RunRecord
 from cryobench.data.sources import VolumeSource
@@ -90,11 +90,7 @@ class Reconstruction(Displayed):
         }
         if len(set(lengths.values())) > 1:
             raise ValueError(f"the parts of a reconstruction differ in length: {lengths}.")
-        if (self.rotations is None) != (self.shifts is None):
-            raise ValueError("a pose is a rotation and a shift: give both rotations and shifts, or neither.")
-        if self.rotations is not None and self.shifts is not None:
-            freeze(self, "rotations", check_rotations(self.rotations, len(self.rotations)))
-            freeze(self, "shifts", check_shape("shifts", self.shifts, (len(self.rotations), 2)))
+        check_poses(self, next(iter(lengths.values()), 0))
         for name in ("latents", "posteriors"):
             values = getattr(self, name)
             if values is not None:

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from cryobench.data.plain import read_plain
-
 Status = Literal["running", "failed", "finished"]
 
 
@@ -120,11 +118,6 @@ class RunRecord:
     def to_json(self) -> dict[str, Any]:
         """Plain values, without empty ones."""
         return {name: value for name, value in asdict(self).items() if value not in (None, {}, ())}
-
-    @staticmethod
-    def from_json(stored: Mapping[str, Any]) -> RunRecord:
-        """The record from ``to_json``; unknown entries are ignored. ValueError if one has another form."""
-        return read_plain(RunRecord, stored)
 
 
 def _join(function: Any, one: RunCost, other: RunCost, name: str) -> float | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cryobench._display import Displayed
-from cryobench.data._checks import check_shape
+from cryobench.data._checks import check_shapes
 from cryobench.data.sources import VolumeSource
 
 
@@ -35,9 +35,6 @@ class VolumeSeries(Displayed):
 
     def __post_init__(self) -> None:
         length = len(self.latents)
-        for name in ("particles", "positions", "counts"):
-            values = getattr(self, name)
-            if values is not None:
-                check_shape(f"{name} of a series", values, (length,))
+        check_shapes(self, latents="f d", particles="f", positions="f", counts="f")
         if len(self.volumes) != length:
             raise ValueError(f"a series of {length} latents has {len(self.volumes)} volumes.")

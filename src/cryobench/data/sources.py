@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 
-from cryobench.data._checks import check_range, check_square, freeze
+from cryobench.data._checks import check_range, check_shapes, freeze
 from cryobench.fourier import fourier_crop, fourier_pad
 
 
@@ -51,7 +51,8 @@ class ArrayImages:
     images: np.ndarray
 
     def __post_init__(self) -> None:
-        freeze(self, "images", check_square(self.images, 3, "images"))
+        freeze(self, "images", np.asarray(self.images))
+        check_shapes(self, images="n y y")
 
     @property
     def box_size(self) -> int:
@@ -173,7 +174,8 @@ class IndexedVolumes:
     """(m,) index in ``volumes`` of each item."""
 
     def __post_init__(self) -> None:
-        freeze(self, "volumes", check_square(self.volumes, 4, "volumes"))
+        freeze(self, "volumes", np.asarray(self.volumes))
+        check_shapes(self, volumes="k z z z")
         index = freeze(self, "index", np.array(self.index, dtype=np.int64, ndmin=1))
         check_range("volume index", index, 0, len(self.volumes))
 

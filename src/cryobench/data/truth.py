@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cryobench._display import Displayed
-from cryobench.data._checks import check_range, check_rotations, check_shape, freeze
+from cryobench.data._checks import check_poses, check_range, check_shape, freeze
 from cryobench.data.sources import VolumeSource
 from cryobench.imaging.ctf import Ctf
 
@@ -90,11 +90,7 @@ class GroundTruth(Displayed):
         states = freeze(self, "states", np.array(self.states, dtype=np.int64, ndmin=1))
         n = len(states)
         check_range("state", states, -1, self.n_states)
-        if (self.rotations is None) != (self.shifts is None):
-            raise ValueError("a pose is a rotation and a shift: give both rotations and shifts, or neither.")
-        if self.rotations is not None and self.shifts is not None:
-            freeze(self, "rotations", check_rotations(self.rotations, n))
-            freeze(self, "shifts", check_shape("shifts", self.shifts, (n, 2)))
+        check_poses(self, n)
         if self.embedding is not None:
             embedding = np.array(self.embedding, dtype=np.float64)
             freeze(self, "embedding", check_shape("embedding", embedding, (n, embedding.shape[-1])))

@@ -11,6 +11,7 @@ from cryobench.fourier.grids import frequency_grid as frequency_grid
 from cryobench.fourier.grids import hermitian_weights as hermitian_weights
 from cryobench.fourier.power import crop_with_power as crop_with_power
 from cryobench.fourier.power import shell_power as shell_power
+from cryobench.fourier.resample import fast_even_size as fast_even_size
 from cryobench.fourier.resample import fourier_crop as fourier_crop
 from cryobench.fourier.resample import fourier_pad as fourier_pad
 from cryobench.fourier.shells import shell_average as shell_average

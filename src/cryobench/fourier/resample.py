@@ -8,6 +8,7 @@ from itertools import product
 
 import torch
 from jaxtyping import Float
+from scipy.fft import next_fast_len
 from torch import Tensor
 
 from cryobench.fourier.grids import frequency_axis
@@ -93,3 +94,8 @@ def fourier_pad(values: Float[Tensor, "*batch_grid"], box_size: int, *, dimensio
         padded_view[..., index[:, None], index[None, :], :] = spectrum
     enlarged = inverse(padded, box_size, dims)
     return torch.fft.fftshift(enlarged, dim=dims) * (box_size / old) ** dimensions
+
+
+def fast_even_size(least: int) -> int:
+    """Smallest even number with prime factors 2, 3 and 5 that is at least ``least``."""
+    return 2 * next_fast_len(-(-least // 2), real=True)  # pyright: ignore[reportOperatorIssue]

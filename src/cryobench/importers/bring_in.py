@@ -25,7 +25,7 @@ from cryobench.importers.maps import ForeignMaps, judge_maps
 from cryobench.importers.registry import get_importer, recognise
 from cryobench.io.atomic import read_json, remove_partial_files, to_plain, write_json
 from cryobench.io.digest import hash_files
-from cryobench.io.formats.mrc import read_volume, write_volume
+from cryobench.io.formats.mrc import MrcFolder, write_volume
 from cryobench.io.lock import lock_folder
 from cryobench.io.store import (
     ACCOUNT,
@@ -240,32 +240,12 @@ def _make_kernel_model(dataset: Dataset, context: RunContext) -> dict[str, np.nd
     }
 
 
-class _KeptVolumes:
-    """Volumes decoded when first read, and read from a folder afterwards."""
-
-    def __init__(self, volumes: VolumeSource, folder: Path, pixel_size: float) -> None:
-        self._volumes, self._folder, self._pixel_size = volumes, folder, pixel_size
-
-    @property
-    def box_size(self) -> int:
-        """Side in voxels."""
-        return self._volumes.box_size
-
-    def __len__(self) -> int:
-        return len(self._volumes)
-
-    def read(self, index: int) -> np.ndarray:
-        """Volume (z, y, x) float32."""
-        path = self._folder / f"{index:06d}.mrc"
-        if not path.exists():
-            write_volume(path, self._volumes.read(index), self._pixel_size)
-        return read_volume(path)[0]
-
-
 def _decode(volumes: VolumeSource, dataset: Dataset, folder: Path, context: RunContext) -> VolumeSource:
-    kept = _KeptVolumes(volumes, folder / "volumes", dataset.particles.pixel_size)
-    with context.progress.task("decoding volumes", total=len(kept)) as task:
-        for index in range(len(kept)):
-            kept.read(index)
+    """Volumes decoded into files of a folder, except those that an interrupted import left there."""
+    paths = [folder / "volumes" / f"{index:06d}.mrc" for index in range(len(volumes))]
+    with context.progress.task("decoding volumes", total=len(paths)) as task:
+        for index, path in enumerate(paths):
+            if not path.exists():
+                write_volume(path, volumes.read(index), dataset.particles.pixel_size)
             task.advance()
-    return kept
+    return MrcFolder(paths)

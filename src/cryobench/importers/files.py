@@ -59,7 +59,10 @@ class Files(Importer):
     def read(self, dataset: Dataset) -> Found:
         """As ``Importer.read``."""
         notes: list[str] = []
-        latents = self._read_rows("latents", dataset, notes)
+        latents = None
+        if "latents" in self.options:
+            path = Path(self.options["latents"])
+            latents = self._place(read_table(path, "latents"), path, dataset, notes)
         posteriors, classes = self._read_labels(dataset, notes)
         rotations, shifts = self._read_poses(dataset, notes)
         volumes = self._read_volumes(dataset, posteriors, classes, notes)
@@ -90,13 +93,6 @@ class Files(Importer):
             images=None if table is None else Path(table),
             indices=None if indices is None else Path(indices),
         )
-
-    def _read_rows(self, name: str, dataset: Dataset, notes: list[str]) -> np.ndarray | None:
-        if name not in self.options:
-            return None
-        path = Path(self.options[name])
-        table = read_table(path, name)
-        return self._place(table, path, dataset, notes)
 
     def _place(self, table: Table, path: Path, dataset: Dataset, notes: list[str]) -> np.ndarray:
         if table.values.shape[1] == len(dataset.particles) != len(table.values):

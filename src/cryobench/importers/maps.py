@@ -19,7 +19,7 @@ from cryobench._errors import FormatError
 from cryobench._progress import Progress
 from cryobench.check.inspections.references import compare_in_place, mean_map
 from cryobench.data import Particles, VolumeSource
-from cryobench.io.adoption.state_volumes import SUFFIXES, list_volumes
+from cryobench.io.adoption.state_volumes import list_volumes
 from cryobench.io.adoption.stated_size import differs
 from cryobench.io.formats.csv_table import read_csv_table
 from cryobench.io.formats.mrc import MrcFolder, read_volume
@@ -113,7 +113,7 @@ def choose_by_query(folder: Path, queries: np.ndarray, notes: list[str]) -> list
     table = folder / "volumes.csv"
     if table.exists():
         return _by_table(table, queries)
-    paths = _list_maps(folder)
+    paths = list_volumes(folder)
     numbers = [_last_number(path) for path in paths]
     by_number: dict[int, list[Path]] = {}
     for path, number in zip(paths, numbers, strict=True):
@@ -143,13 +143,12 @@ def choose_by_query(folder: Path, queries: np.ndarray, notes: list[str]) -> list
 
 def choose_by_class(folder: Path, classes: np.ndarray, n_classes: int, notes: list[str]) -> list[Path]:
     """Map of each query particle's class (q,) in a folder. FormatError if file names do not count the classes."""
-    paths = _list_maps(folder)
+    paths = list_volumes(folder)
     numbered = {number: path for path in paths if (number := _last_number(path)) is not None}
     if len(numbered) != len(paths) or len(paths) != n_classes:
         raise FormatError(
             f"{folder} holds {len(paths)} maps ({', '.join(path.name for path in paths[:4])} …) for {n_classes} "
-            "classes: "
-            "expected one each, counted by the last number in its name."
+            "classes: expected one each, counted by the last number in its name."
         )
     first = min(numbered)
     if sorted(numbered) != list(range(first, first + n_classes)) or first > 1:
@@ -174,14 +173,6 @@ def judge_maps(maps: VolumeSource, particles: Particles, progress: Progress | No
     if found.is_mirrored:
         notes.append(f"the maps look mirrored: {found.evidence}. If they are, import them with --mirror.")
     return notes
-
-
-def _list_maps(folder: Path) -> list[Path]:
-    if folder.is_file():
-        raise FormatError(f"{folder} is a file: give the folder of the maps, {folder.parent}.")
-    if folder.is_dir() and not any(path.suffix.lower() in (*SUFFIXES, ".gz") for path in folder.iterdir()):
-        raise FormatError(f"{folder} contains no maps ({' or '.join(SUFFIXES)}).")
-    return list_volumes(folder)
 
 
 def _last_number(path: Path) -> int | None:

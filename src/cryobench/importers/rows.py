@@ -23,6 +23,7 @@ from cryobench.data import Dataset
 from cryobench.io.adoption.image_keys import rows_of_images
 from cryobench.io.adoption.row_order import Column, Items, find_rows
 from cryobench.io.atomic import read_array
+from cryobench.io.formats.npy import to_numbers
 from cryobench.io.formats.pickles import read_pickle
 from cryobench.io.formats.star import read_tables
 from cryobench.io.tools.cryosparc import read_cs_uids
@@ -132,10 +133,7 @@ def read_indices(path: Path) -> np.ndarray:
             found = np.loadtxt(path, ndmin=1)
         except (OSError, ValueError) as error:
             raise FormatError(f"{path} cannot be read as indices, one a line ({error}).") from error
-    try:
-        values = np.asarray(found, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise FormatError(f"{path} must hold indices of particles ({error}).") from error
+    values = to_numbers(found, path, "indices of particles")
     if values.ndim != 1 or not ((values >= 0) & (values == np.floor(values))).all():
         raise FormatError(f"{path} must hold indices of particles, counted from 0, in one row.")
     if len(np.unique(values)) < len(values):
@@ -151,8 +149,7 @@ def _items(dataset: Dataset) -> Items:
 
 def _by_table(images: Path, chosen: np.ndarray | None, n_rows: int, path: Path, dataset: Dataset) -> np.ndarray:
     """(n,) rows, by the images or uids named in a table in the order of the rows."""
-    columns = _name_images(images)
-    name, names = next(iter(columns.items()))
+    by_uid, names = images.suffix.lower() == ".cs", _name_images(images)
     if chosen is not None:
         if chosen.max(initial=-1) >= len(names):
             raise FormatError(f"the selection names row {chosen.max()} of {images}, which has {len(names):,}.")
@@ -162,7 +159,7 @@ def _by_table(images: Path, chosen: np.ndarray | None, n_rows: int, path: Path, 
             f"{images} lists {len(names):,} images, and {path} has {n_rows:,} rows: give the selection that this run "
             "was made with (--indices FILE)."
         )
-    if name == "uid":
+    if by_uid:
         found = find_rows({"uid": names}, _items(dataset), images)
         assert found is not None
         return found
@@ -191,15 +188,16 @@ def _check_stacks(names: Sequence[str], dataset: Dataset, table: Path) -> None:
             )
 
 
-def _name_images(path: Path) -> dict[str, np.ndarray]:
+def _name_images(path: Path) -> np.ndarray:
+    """(rows,) uids of a .cs file, or image names of a STAR file."""
     if path.suffix.lower() == ".cs":
         uids = read_cs_uids(path)
         if uids is None:
             raise FormatError(f"{path} has no uids to identify particles.")
-        return {"uid": uids}
+        return uids
     for table in read_tables(path, text_columns=("rlnImageName",)).values():
         if "rlnImageName" in table:
-            return {"rlnImageName": table["rlnImageName"].to_numpy()}
+            return table["rlnImageName"].to_numpy()
     raise FormatError(f"{path} has no column _rlnImageName to identify particles.")
 
 

@@ -24,7 +24,7 @@ from cryobench._errors import FormatError
 from cryobench.io.adoption.row_order import Column, Items
 from cryobench.io.atomic import read_array
 from cryobench.io.formats.csv_table import is_number, read_csv_table
-from cryobench.io.formats.npy import read_npz
+from cryobench.io.formats.npy import read_npz, to_numbers
 from cryobench.io.formats.parquet_table import read_parquet_columns
 from cryobench.io.formats.pickles import read_pickle
 
@@ -54,7 +54,13 @@ def read_table(path: Path, what: str) -> Table:
     path = Path(path)
     if not path.is_file():
         raise FormatError(f"{path} does not exist or is not a file, expected {what}.")
-    readers = {".npy": _read_npy, ".npz": _read_npz, ".pkl": _read_pkl, ".csv": _read_csv, ".parquet": _read_parquet}
+    readers = {
+        ".npy": _read_array,
+        ".npz": _read_npz,
+        ".pkl": _read_array,
+        ".csv": _read_csv,
+        ".parquet": _read_parquet,
+    }
     readers |= {".txt": _read_text}
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -68,14 +74,9 @@ def read_table(path: Path, what: str) -> Table:
         row = int(np.argmax(partly | infinite))
         raise FormatError(
             f"{path}: row {row} of the {what} is {table.values[row]}, expected finite numbers, or NaN throughout "
-            "for a "
-            "particle that was left out."
+            "for a particle that was left out."
         )
     return table
-
-
-def _read_npy(path: Path, what: str) -> Table:
-    return _numbers(read_array(path, numbers=True), path, what)
 
 
 def _read_npz(path: Path, what: str) -> Table:
@@ -89,8 +90,9 @@ def _read_npz(path: Path, what: str) -> Table:
     return _numbers(arrays[named[0] if named else next(iter(arrays))], path, what)
 
 
-def _read_pkl(path: Path, what: str) -> Table:
-    return _numbers(read_pickle(path), path, what)
+def _read_array(path: Path, what: str) -> Table:
+    value = read_pickle(path) if path.suffix.lower() == ".pkl" else read_array(path, numbers=True)
+    return _numbers(value, path, what)
 
 
 def _read_text(path: Path, what: str) -> Table:
@@ -138,8 +140,5 @@ def _numbers(value: object, path: Path, what: str) -> Table:
             f"{path} holds a dictionary of {', '.join(map(str, value))}, expected an array of {what}: save that "
             "alone."
         )
-    try:
-        values = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise FormatError(f"{path} must hold {what}, a row for each particle ({error}).") from error
+    values = to_numbers(value, path, f"{what}, a row for each particle")
     return Table(values[:, None] if values.ndim == 1 else values)

@@ -9,8 +9,8 @@ Collective variables of the states may be given in a table (`variables_file`).
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -19,22 +19,18 @@ from pydantic import Field, FilePath
 
 from cryobench.atoms.entries import find_entry
 from cryobench.atoms.files.structures import read_structure
-from cryobench.atoms.files.trajectories import NOT_SOLVENT, Trajectory
+from cryobench.atoms.files.trajectories import NOT_SOLVENT
 from cryobench.atoms.model import AtomicModel, is_alpha_carbon
 from cryobench.atoms.motion.fab_hinge import turn_fab
 from cryobench.atoms.motion.superposition import fit_rigid_motions
-from cryobench.data import CollectiveVariable
 from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.settings import SimulationSettings, make_presets
-from cryobench.recipes.states.composition import apportion
+from cryobench.recipes.states.composition import divide_images
 from cryobench.recipes.states.trajectory_frames import (
     SeveralModels,
     TrajectoryFrames,
     are_frames,
-    centre_first_frame,
-    draw_frames,
-    find_points,
-    note_models,
+    read_trajectory,
 )
 from cryobench.recipes.states.variables_file import read_variables
 
@@ -66,56 +62,21 @@ class CustomSettings(SimulationSettings):
     ensemble_seed: int = Field(0, ge=0, description="seed for the choice and order of frames")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class StructureList(Ensemble):
     """One state per structure, each positioned as imaged."""
 
     models: tuple[AtomicModel, ...]
-    images: np.ndarray
-    """(states,)."""
-    names: tuple[str, ...]
-    named: Mapping[str, CollectiveVariable] = field(default_factory=dict)
-    said: Sequence[str] = ()
-    """Notes on how the structures were read."""
-
-    @property
-    def counts(self) -> np.ndarray:
-        return self.images
-
-    @property
-    def state_names(self) -> Sequence[str]:
-        return self.names
-
-    @property
-    def variables(self) -> Mapping[str, CollectiveVariable]:
-        return self.named
 
     def model(self, state: int) -> AtomicModel:
         return self.models[state]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class RepeatedFrames(Ensemble):
     """Frames of a trajectory as states with several images each, whose volumes are kept."""
 
     frames: TrajectoryFrames
-    images_per_frame: int
-
-    @property
-    def counts(self) -> np.ndarray:
-        return np.full(len(self.frames.order), self.images_per_frame)
-
-    @property
-    def variables(self) -> Mapping[str, CollectiveVariable]:
-        return self.frames.variables
-
-    @property
-    def embedding(self) -> np.ndarray:
-        return self.frames.embedding
-
-    @property
-    def notes(self) -> Sequence[str]:
-        return self.frames.notes
 
     def model(self, state: int) -> AtomicModel:
         return self.frames.model(state)
@@ -136,8 +97,8 @@ def _build_ensemble(settings: CustomSettings, structures: Sequence[Path]) -> Ens
 def list_structures(
     settings: CustomSettings, structures: Sequence[AtomicModel], names: Sequence[str], notes: Sequence[str] = ()
 ) -> StructureList:
-    """Ensemble of a list of structures. ValueError, naming the structure, for weights that do not match."""
-    counts = apportion(settings.n_images, _check_weights(settings.weights, names))
+    """Ensemble of a list of structures. ValueError for weights that do not match."""
+    counts = divide_images(settings.n_images, settings.weights, len(names))
     first = structures[0].centred()
     shift = first.positions[0] - structures[0].positions[0]
     placed = [first]
@@ -148,52 +109,34 @@ def list_structures(
             moved = structure.with_positions(structure.positions + shift)
         placed.append(moved.centred() if settings.centre == "each" else moved)
     named = {} if settings.variables_file is None else read_variables(settings.variables_file, len(names))
-    return StructureList(tuple(placed), counts, tuple(names), named, tuple(notes))
+    return StructureList(
+        models=tuple(placed), counts=counts, variables=named, state_names=tuple(names), notes=tuple(notes)
+    )
 
 
 def read_frames_of(settings: CustomSettings, topology: Path, trajectories: Sequence[Path]) -> Ensemble:
     """Ensemble of a trajectory, one state per frame. ValueError if weights are given."""
     if settings.weights:
         raise ValueError("weights are for a list of structures: all frames of a trajectory have equally many images.")
-    trajectory = Trajectory(topology, trajectories, selection=settings.selection)
-    reference = trajectory.topology.centred()
-    order = draw_frames(len(trajectory), settings.n_frames or len(trajectory), settings.ensemble_seed)
-    named = {}
-    if settings.variables_file is not None:
-        of_all = read_variables(settings.variables_file, len(trajectory))
-        named = {
-            name: CollectiveVariable(variable.values[order], variable.unit, variable.period)
-            for name, variable in of_all.items()
-        }
-    frames = TrajectoryFrames(
-        trajectory,
-        reference,
-        centre_first_frame(trajectory),
-        order,
-        find_points(reference),
+    frames = read_trajectory(
+        topology,
+        trajectories,
+        selection=settings.selection,
+        n_frames=settings.n_frames,
+        seed=settings.ensemble_seed,
         superpose=settings.superpose,
         centre_each=settings.centre == "each",
-        named=named,
-        said=note_models(topology, trajectories, len(trajectory)),
+        variables_file=settings.variables_file,
     )
-    return frames if settings.images_per_frame == 1 else RepeatedFrames(frames, settings.images_per_frame)
-
-
-def _check_weights(weights: Sequence[float], names: Sequence[str]) -> Sequence[float]:
-    if not weights:
-        return [1.0] * len(names)
-    if len(weights) != len(names):
-        raise ValueError(
-            f"weights has {len(weights)} numbers for {len(names)} structures ({', '.join(names)}): give one per "
-            "structure, in order."
-        )
-    for weight, name in zip(weights, names, strict=True):
-        if not (np.isfinite(weight) and weight > 0):
-            raise ValueError(
-                f"structure {name} has weight {weight:g}: weights are positive. Leave out structures that are not to "
-                "be imaged."
-            )
-    return weights
+    if settings.images_per_frame == 1:
+        return frames
+    return RepeatedFrames(
+        frames=frames,
+        counts=settings.images_per_frame * frames.counts,
+        variables=frames.variables,
+        embedding=frames.embedding,
+        notes=frames.notes,
+    )
 
 
 def _superpose(structure: AtomicModel, first: AtomicModel, name: str) -> AtomicModel:

@@ -4,9 +4,8 @@ Jeon et al. (arXiv 2408.05526) rotate one Fab of PDB 1HZH in 100 steps of 3.6° 
 The truth is a circle: the latent space of a good reconstruction should be one as well.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -35,40 +34,14 @@ class Igg1dSettings(SimulationSettings):
     rest_start: int = Field(FabHinge.rest_start, description="residue of the second axis point")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class TurningFab(Ensemble):
     """The states of IgG-1D: in state i the Fab is rotated by 2π i / n_states."""
 
     base: AtomicModel
     hinge: FabHinge
-    n_states: int
-    images_per_state: int
-    said: Sequence[str] = ()
-    """Notes on how the structure was read."""
-
-    @property
-    def counts(self) -> np.ndarray:
-        return np.full(self.n_states, self.images_per_state)
-
-    @property
-    def angles(self) -> np.ndarray:
-        """(states,) rotation angle of the Fab in radian, 0 for the structure as given."""
-        return TURN * np.arange(self.n_states) / self.n_states
-
-    @property
-    def variables(self) -> Mapping[str, CollectiveVariable]:
-        return {
-            "turn": CollectiveVariable(self.angles, "rad", TURN),
-            "dihedral": CollectiveVariable((self._start + self.angles) % TURN, "rad", TURN),
-        }
-
-    @cached_property
-    def _start(self) -> float:
-        return fab_dihedral(self.base, self.hinge)
-
-    @property
-    def embedding(self) -> np.ndarray:
-        return round_coordinates(np.stack([np.cos(self.angles), np.sin(self.angles)], axis=1))
+    angles: np.ndarray
+    """(states,) rotation angle of the Fab in radian, 0 for the structure as given."""
 
     def model(self, state: int) -> AtomicModel:
         return turn_fab(self.base, float(self.angles[state]), self.hinge)
@@ -78,9 +51,21 @@ def _build_ensemble(settings: Igg1dSettings, structures: Sequence[Path]) -> Turn
     if len(structures) != 1:
         raise ValueError(f"igg-1d simulates one antibody: give one structure, got {len(structures)}.")
     notes: list[str] = []
-    base = read_structure(structures[0], notes=notes)
+    base = read_structure(structures[0], notes=notes).centred()
     hinge = FabHinge(settings.heavy_chain, settings.light_chain, settings.fab_end, settings.rest_start)
-    return TurningFab(base.centred(), hinge, settings.n_states, settings.images_per_state, notes)
+    angles = TURN * np.arange(settings.n_states) / settings.n_states
+    return TurningFab(
+        base=base,
+        hinge=hinge,
+        angles=angles,
+        counts=np.full(settings.n_states, settings.images_per_state),
+        variables={
+            "turn": CollectiveVariable(angles, "rad", TURN),
+            "dihedral": CollectiveVariable((fab_dihedral(base, hinge) + angles) % TURN, "rad", TURN),
+        },
+        embedding=round_coordinates(np.stack([np.cos(angles), np.sin(angles)], axis=1)),
+        notes=notes,
+    )
 
 
 RECIPE = Recipe(

@@ -9,9 +9,8 @@ are collective variables here. The embedding holds the whole pose of the Fab: th
 the root mean square distance between their Fab atoms, in Å.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -47,91 +46,69 @@ class IggRlSettings(SimulationSettings):
     max_tries: int = Field(MAX_TRIES, ge=1, description="linker pieces drawn per state before giving up")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class DisorderedLinker(Ensemble):
     """The states of IgG-RL. A conformation depends on the settings, the ensemble's seed and the state's number."""
 
-    base: AtomicModel
-    settings: IggRlSettings
-    said: Sequence[str] = ()
-    """Notes on how the structure was read."""
-
-    @property
-    def counts(self) -> np.ndarray:
-        return np.full(self.settings.n_states, self.settings.images_per_state)
-
-    @cached_property
-    def sampler(self) -> LinkerSampler:
-        """Sampler that draws and positions the conformers."""
-        chosen = self.settings
-        linker = FabLinker(chosen.heavy_chain, chosen.light_chain, chosen.linker_first, chosen.linker_last)
-        return LinkerSampler(self.base, linker, clash_distance=chosen.clash_distance)
-
-    def conformer(self, state: int) -> Conformer:
-        """Conformer of a state, drawn once and kept. ValueError if none is found, or it does not fit in the box."""
-        if state not in self._conformers:
-            chosen = self.settings
-            drawn = self.sampler.draw(state, seed=chosen.ensemble_seed, max_tries=chosen.max_tries)
-            positions = self.sampler.place(drawn).positions
-            check_inside(positions, chosen.box_size * chosen.oversampling, chosen.pixel_size / chosen.oversampling)
-            self._conformers[state] = drawn
-        return self._conformers[state]
-
-    @cached_property
-    def _conformers(self) -> dict[int, Conformer]:
-        return {}
+    sampler: LinkerSampler
+    """Sampler that draws and positions the conformers."""
+    conformers: tuple[Conformer, ...]
 
     def model(self, state: int) -> AtomicModel:
-        return self.sampler.place(self.conformer(state))
-
-    @property
-    def variables(self) -> Mapping[str, CollectiveVariable]:
-        return self._variables
-
-    @property
-    def embedding(self) -> np.ndarray:
-        """(states, 12) Å: the Fab's centroid, and its three principal axes scaled by the spread of its atoms."""
-        return self._embedding
-
-    @cached_property
-    def _variables(self) -> Mapping[str, CollectiveVariable]:
-        sampler = self.sampler
-        states = range(self.settings.n_states)
-        models = map(self.model, states)
-        measured = np.array([(sampler.measure_dihedral(model), sampler.measure_distance(model)) for model in models])
-        measured = round_coordinates(measured)
-        variables = {
-            "dihedral": CollectiveVariable(measured[:, 0], "rad", TURN),
-            "distance": CollectiveVariable(measured[:, 1], "Å"),
-        }
-        # The peptide bond into the linker is named after the residue before it, as is ω by IUPAC.
-        labels = sampler.labels
-        for name, residues in (("phi", labels), ("psi", labels), ("omega", [sampler.label_before, *labels])):
-            values = np.array([getattr(self.conformer(state).dihedrals, name) for state in states])
-            for column, residue in enumerate(residues):
-                variables[f"{name}-{residue}"] = CollectiveVariable(values[:, column], "rad", TURN)
-        return variables
-
-    @cached_property
-    def _embedding(self) -> np.ndarray:
-        atoms = self.base.positions[self.sampler.fab]
-        centroid = atoms.mean(axis=0)
-        spread, axes = np.linalg.eigh(np.cov(atoms.T, bias=True))
-        axes = settle_signs(axes.T).T
-        arms = axes * np.sqrt(spread)
-        rows = []
-        for conformer in map(self.conformer, range(self.settings.n_states)):
-            moved = conformer.rotation @ centroid + conformer.translation
-            rows.append(np.concatenate([moved, (conformer.rotation @ arms).T.ravel()]))
-        return round_coordinates(np.array(rows))
+        return self.sampler.place(self.conformers[state])
 
 
 def _build_ensemble(settings: IggRlSettings, structures: Sequence[Path]) -> DisorderedLinker:
     if len(structures) != 1:
         raise ValueError(f"igg-rl moves a Fab of one antibody: give one structure, got {len(structures)}.")
     notes: list[str] = []
-    base = read_structure(structures[0], notes=notes)
-    return DisorderedLinker(base.centred(), settings, notes)
+    base = read_structure(structures[0], notes=notes).centred()
+    linker = FabLinker(settings.heavy_chain, settings.light_chain, settings.linker_first, settings.linker_last)
+    sampler = LinkerSampler(base, linker, clash_distance=settings.clash_distance)
+    conformers, measured = [], []
+    for state in range(settings.n_states):
+        drawn = sampler.draw(state, seed=settings.ensemble_seed, max_tries=settings.max_tries)
+        model = sampler.place(drawn)
+        check_inside(model.positions, settings.fine_box_size, settings.fine_pixel_size)
+        conformers.append(drawn)
+        measured.append((sampler.measure_dihedral(model), sampler.measure_distance(model)))
+    return DisorderedLinker(
+        sampler=sampler,
+        conformers=tuple(conformers),
+        counts=np.full(settings.n_states, settings.images_per_state),
+        variables=_list_variables(sampler, conformers, round_coordinates(np.array(measured))),
+        embedding=_embed(base.positions[sampler.fab], conformers),
+        notes=notes,
+    )
+
+
+def _list_variables(
+    sampler: LinkerSampler, conformers: Sequence[Conformer], measured: np.ndarray
+) -> dict[str, CollectiveVariable]:
+    variables = {
+        "dihedral": CollectiveVariable(measured[:, 0], "rad", TURN),
+        "distance": CollectiveVariable(measured[:, 1], "Å"),
+    }
+    # The peptide bond into the linker is named after the residue before it, as is ω by IUPAC.
+    labels = sampler.labels
+    for name, residues in (("phi", labels), ("psi", labels), ("omega", [sampler.label_before, *labels])):
+        values = np.array([getattr(conformer.dihedrals, name) for conformer in conformers])
+        for column, residue in enumerate(residues):
+            variables[f"{name}-{residue}"] = CollectiveVariable(values[:, column], "rad", TURN)
+    return variables
+
+
+def _embed(atoms: np.ndarray, conformers: Sequence[Conformer]) -> np.ndarray:
+    """(states, 12) Å: the Fab's centroid, and its three principal axes scaled by the spread of its atoms."""
+    centroid = atoms.mean(axis=0)
+    spread, axes = np.linalg.eigh(np.cov(atoms.T, bias=True))
+    axes = settle_signs(axes.T).T
+    arms = axes * np.sqrt(spread)
+    rows = []
+    for conformer in conformers:
+        moved = conformer.rotation @ centroid + conformer.translation
+        rows.append(np.concatenate([moved, (conformer.rotation @ arms).T.ravel()]))
+    return round_coordinates(np.array(rows))
 
 
 RECIPE = Recipe(

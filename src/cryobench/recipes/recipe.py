@@ -18,54 +18,34 @@ from cryobench.data import CollectiveVariable, StateComponents
 from cryobench.recipes.settings import REALISTIC, SimulationSettings
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Ensemble(ABC):
-    """The states of a recipe. Must be picklable: states are made in worker processes."""
+    """The states of a recipe, and the truth about them. Must be picklable: states are made in worker processes."""
 
-    said: Sequence[str] = ()
-    """Notes on how the structures were read."""
-
-    @property
-    @abstractmethod
-    def counts(self) -> np.ndarray:
-        """(states,) images per state."""
+    counts: np.ndarray
+    """(states,) images per state."""
+    variables: Mapping[str, CollectiveVariable] = field(default_factory=dict)
+    """Collective variables with one value per *state*."""
+    embedding: np.ndarray | None = None
+    """(states, d) coordinates in which distance means difference in conformation, or None."""
+    state_names: Sequence[str] | None = None
+    """Unique name of each state, such as a PDB entry. None: they are numbered only."""
+    components: StateComponents | None = None
+    """Components present in each state, if states differ in composition."""
+    notes: Sequence[str] = ()
+    """Unexpected facts about how the structures were read: one line each, for the card."""
 
     @abstractmethod
     def model(self, state: int) -> AtomicModel:
         """Atoms of one state, positioned as imaged: the origin is the centre of the box."""
 
-    @property
-    def variables(self) -> Mapping[str, CollectiveVariable]:
-        """Collective variables with one value per *state*."""
-        return {}
 
-    @property
-    def embedding(self) -> np.ndarray | None:
-        """(states, d) coordinates in which distance means difference in conformation, or None."""
-        return None
-
-    @property
-    def state_names(self) -> Sequence[str] | None:
-        """Unique name of each state, such as a PDB entry. None: they are numbered only."""
-        return None
-
-    @property
-    def components(self) -> StateComponents | None:
-        """Components present in each state, if states differ in composition."""
-        return None
-
-    @property
-    def notes(self) -> Sequence[str]:
-        """Unexpected facts about how the structures were read: one line each, for the card; by default, ``said``."""
-        return self.said
-
-
+@dataclass(frozen=True, eq=False, kw_only=True)
 class FrameEnsemble(Ensemble):
     """One structure per state, so many that their truth is kept as a trajectory and volumes are made on demand."""
 
-    @property
-    @abstractmethod
-    def topology(self) -> AtomicModel:
-        """Names and elements of the atoms of every frame."""
+    topology: AtomicModel
+    """Names and elements of the atoms of every frame."""
 
     @abstractmethod
     def positions(self, start: int, stop: int) -> np.ndarray:

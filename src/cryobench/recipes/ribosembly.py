@@ -8,9 +8,8 @@ is assembled along a graph of this package (`assembly_states`).
 The truth is the state, its components, and the graph; the embedding distance is mass.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +23,8 @@ from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.rounding import round_coordinates
 from cryobench.recipes.settings import SimulationSettings, make_presets
 from cryobench.recipes.states.assembly import ASSEMBLY_STATES, list_edges, list_presence
-from cryobench.recipes.states.composition import apportion, embed_composition
-from cryobench.recipes.states.deposited import list_files, read_states
+from cryobench.recipes.states.composition import divide_images, embed_composition
+from cryobench.recipes.states.deposited import read_states
 
 
 class RibosemblySettings(SimulationSettings):
@@ -39,76 +38,42 @@ class RibosemblySettings(SimulationSettings):
     )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class GrowingSubunit(Ensemble):
     """One complete subunit, of which every state has some components."""
 
     whole: AtomicModel
     owners: np.ndarray
     """(atoms,) component of each atom."""
-    component_names: tuple[str, ...]
-    images: np.ndarray
-    """(states,)."""
-
-    @property
-    def counts(self) -> np.ndarray:
-        return self.images
-
-    @cached_property
-    def _presence(self) -> np.ndarray:
-        return list_presence(self.component_names)
-
-    @cached_property
-    def _masses(self) -> np.ndarray:
-        """(components,) kDa, hydrogens included."""
-        parts = [self.whole.select(self.owners == index) for index in range(len(self.component_names))]
-        return np.array([part.mass_with_hydrogens for part in parts]) / 1000
-
-    @property
-    def variables(self) -> Mapping[str, CollectiveVariable]:
-        return {
-            "mass": CollectiveVariable(round_coordinates(self._presence @ self._masses), "kDa"),
-            "components": CollectiveVariable(self._presence.sum(axis=1).astype(np.float64), ""),
-        }
-
-    @property
-    def embedding(self) -> np.ndarray:
-        return self._embedding
-
-    @cached_property
-    def _embedding(self) -> np.ndarray:
-        return embed_composition(self._presence, self._masses)
-
-    @property
-    def state_names(self) -> Sequence[str]:
-        return [state.name for state in ASSEMBLY_STATES]
-
-    @property
-    def components(self) -> StateComponents:
-        return StateComponents(self.component_names, self._presence.astype(np.float64), list_edges())
+    presence: np.ndarray
+    """(states, components) true if a state has a component."""
 
     def model(self, state: int) -> AtomicModel:
-        return self.whole.select(self._presence[state][self.owners])
+        return self.whole.select(self.presence[state][self.owners])
 
 
 def _build_ensemble(settings: RibosemblySettings, structures: Sequence[Path]) -> Ensemble:
+    n_states = len(structures) or len(ASSEMBLY_STATES)
+    counts = divide_images(settings.n_images, settings.weights, n_states, RIBOSEMBLY_COUNTS)
     if structures:
-        paths = list_files(structures)
-        return read_states(paths, _divide_images(settings, len(paths)))
-    counts = _divide_images(settings, len(ASSEMBLY_STATES))
+        return read_states(structures, counts)
     subunit = procedural_ribosome()
-    return GrowingSubunit(subunit.model, subunit.components, subunit.names, counts)
-
-
-def _divide_images(settings: RibosemblySettings, states: int) -> np.ndarray:
-    """(states,) images per state. ValueError if the weights are for another number of states."""
-    if settings.weights and len(settings.weights) != states:
-        raise ValueError(
-            f"weights has {len(settings.weights)} numbers for {states} states: give one per state, "
-            "in the order of the structures, or leave weights out."
-        )
-    published = RIBOSEMBLY_COUNTS if states == len(RIBOSEMBLY_COUNTS) else (1,) * states
-    return apportion(settings.n_images, settings.weights or published)
+    whole, owners, names = subunit.model, subunit.components, subunit.names
+    presence = list_presence(names)
+    masses = np.array([whole.select(owners == index).mass_with_hydrogens for index in range(len(names))]) / 1000
+    return GrowingSubunit(
+        whole=whole,
+        owners=owners,
+        presence=presence,
+        counts=counts,
+        variables={
+            "mass": CollectiveVariable(round_coordinates(presence @ masses), "kDa"),
+            "components": CollectiveVariable(presence.sum(axis=1).astype(np.float64), ""),
+        },
+        embedding=embed_composition(presence, masses),
+        state_names=[state.name for state in ASSEMBLY_STATES],
+        components=StateComponents(names, presence.astype(np.float64), list_edges()),
+    )
 
 
 RECIPE = Recipe(

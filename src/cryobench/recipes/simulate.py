@@ -25,7 +25,12 @@ from cryobench.compute.workers import open_workers
 from cryobench.data import CollectiveVariable, Dataset, GroundTruth, Particles, VolumeSource
 from cryobench.io.atomic import check_free_space, read_json, remove_partial_files, write_json
 from cryobench.io.digest import hash_file
-from cryobench.io.folders.trajectory_volumes import TrajectoryVolumes, write_topology, write_volume_settings
+from cryobench.io.folders.trajectory_volumes import (
+    FrameRendering,
+    TrajectoryVolumes,
+    write_rendering,
+    write_topology,
+)
 from cryobench.io.formats.mrc import MrcFolder, MrcStacks
 from cryobench.io.formats.xtc import BYTES_PER_ATOM
 from cryobench.io.lock import is_empty, lock_folder
@@ -128,7 +133,8 @@ def simulate(
     if _is_finished(target, plan) and not (target / PLAN.parent).exists():
         progress.note(f"{target}: already finished, nothing was simulated.")
         return load_dataset(target)
-    ensemble = chosen.ensemble(full, paths)
+    with progress.task("states"):
+        ensemble = chosen.ensemble(full, paths)
     counts = set_populations(ensemble.counts, full, seed)
     selection = _select(particles, int(counts.sum()))
     check_ctf_table(full, int(counts.sum()))
@@ -143,8 +149,7 @@ def simulate(
 
 def _make(job: Job, recipe: Recipe, plan: dict[str, Any], workers: int, progress: Progress) -> Dataset:
     """The finished data set, with its missing parts made."""
-    with progress.task("states"):
-        _check_states(job)
+    _check_states(job)
     _open_folder(job, plan)
     job = _set_level(job, progress)
     with progress.task(f"simulating {recipe.name}", total=len(job.selection)) as task:
@@ -190,7 +195,6 @@ def _check_states(job: Job) -> None:
 
     All states are checked first, so that none without a solution is found after half are made.
     """
-    _ = job.ensemble.variables, job.ensemble.embedding
     states = len(job.counts)
     for state in spread_evenly(states, 20):
         check_inside(job.model(int(state)).positions, job.settings.fine_box_size, job.settings.fine_pixel_size)
@@ -284,19 +288,15 @@ def _make_parts(job: Job, *, workers: int) -> Iterator[PartResult]:
                 if built is not None:
                     built.result()
     elif missing:
-        yield from _spread(job, missing, workers=workers)
+        with open_workers(workers) as pool:
+            assert pool is not None  # for more than one worker there is one
+            yield from pool.map_unordered(_make_part_alone, replace(job, folder=job.folder.resolve()), missing)
 
 
 def _build_models(job: Job, part: int) -> None:
     if not isinstance(job.ensemble, FrameEnsemble):
         for state in job.states_of(part):
             job.model(state)
-
-
-def _spread(job: Job, parts: Sequence[int], *, workers: int) -> Iterator[PartResult]:
-    with open_workers(workers) as pool:
-        assert pool is not None  # for more than one worker there is one
-        yield from pool.map_unordered(_make_part_alone, replace(job, folder=job.folder.resolve()), parts)
 
 
 @one_blas_thread()
@@ -353,8 +353,7 @@ def _finish_truth(job: Job) -> VolumeSource:
     if not isinstance(job.ensemble, FrameEnsemble):
         return MrcFolder([job.folder / job.volume_path(state) for state in range(len(job.counts))])
     write_topology(job.folder, job.model(0))
-    write_volume_settings(
-        job.folder,
+    rendering = FrameRendering(
         n_frames=len(job.counts),
         box_size=settings.box_size,
         pixel_size=settings.pixel_size,
@@ -362,6 +361,7 @@ def _finish_truth(job: Job) -> VolumeSource:
         oversampling=settings.oversampling,
         solvent_density=settings.solvent_density,
     )
+    write_rendering(job.folder, rendering)
     return TrajectoryVolumes(job.folder)
 
 

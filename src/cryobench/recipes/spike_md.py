@@ -18,23 +18,15 @@ from pydantic import Field
 
 from cryobench.atoms.entries import find_entry
 from cryobench.atoms.files.structures import read_structure
-from cryobench.atoms.files.trajectories import NOT_SOLVENT, Trajectory
+from cryobench.atoms.files.trajectories import NOT_SOLVENT
 from cryobench.atoms.model import AtomicModel, is_alpha_carbon
 from cryobench.atoms.motion.elastic_network import find_held_points
 from cryobench.atoms.motion.hinged_domain import HingedDomain, find_chains_with_domain, find_hinged_domains
 from cryobench.atoms.motion.residues import Carriers, find_carriers, leave_out
 from cryobench.recipes.recipe import FrameEnsemble, Recipe
 from cryobench.recipes.settings import SimulationSettings, make_presets
-from cryobench.recipes.states.network_frames import NetworkFrames, OpeningLaw
-from cryobench.recipes.states.trajectory_frames import (
-    SeveralModels,
-    TrajectoryFrames,
-    are_frames,
-    centre_first_frame,
-    draw_frames,
-    find_points,
-    note_models,
-)
+from cryobench.recipes.states.network_frames import NetworkFrames, OpeningLaw, make_frames
+from cryobench.recipes.states.trajectory_frames import SeveralModels, TrajectoryFrames, are_frames, read_trajectory
 
 
 class SpikeMdSettings(SimulationSettings):
@@ -98,7 +90,7 @@ def make_ensemble(settings: SpikeMdSettings, structure: AtomicModel, notes: Sequ
         settings.open_fraction,
         *np.deg2rad([settings.open_angle_deg, settings.open_deviation_deg, settings.closed_deviation_deg]).tolist(),
     )
-    return NetworkFrames.from_structure(
+    return make_frames(
         base,
         carriers,
         domains,
@@ -108,27 +100,27 @@ def make_ensemble(settings: SpikeMdSettings, structure: AtomicModel, notes: Sequ
         cutoff=settings.network_cutoff,
         seed=settings.ensemble_seed,
         n_frames=settings.n_frames,
-        said=notes,
+        notes=notes,
     )
 
 
 def read_ensemble(settings: SpikeMdSettings, topology: Path, trajectories: Sequence[Path]) -> TrajectoryFrames:
     """Ensemble of a trajectory: at most ``n_frames`` of its frames, in random order."""
-    trajectory = Trajectory(topology, trajectories, selection=settings.selection)
-    reference = trajectory.topology.centred()
-    domains: Sequence[HingedDomain] = ()
-    if is_alpha_carbon(reference).sum() >= 3:
-        domains = _find_domains(settings, reference, find_carriers(reference))
-    return TrajectoryFrames(
-        trajectory,
-        reference,
-        centre_first_frame(trajectory),
-        draw_frames(len(trajectory), settings.n_frames, settings.ensemble_seed),
-        find_points(reference),
-        tuple(domains),
-        settings.superpose,
-        settings.n_components,
-        said=note_models(topology, trajectories, len(trajectory)),
+
+    def find_domains(reference: AtomicModel) -> Sequence[HingedDomain]:
+        if is_alpha_carbon(reference).sum() < 3:
+            return ()
+        return _find_domains(settings, reference, find_carriers(reference))
+
+    return read_trajectory(
+        topology,
+        trajectories,
+        selection=settings.selection,
+        n_frames=settings.n_frames,
+        seed=settings.ensemble_seed,
+        superpose=settings.superpose,
+        find_domains=find_domains,
+        n_components=settings.n_components,
     )
 
 

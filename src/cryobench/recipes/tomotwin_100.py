@@ -8,8 +8,7 @@ correlate above 0.9 after alignment.
 The states have no order, so there is no embedding: the truth is the identity and mass of each particle's complex.
 """
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.settings import SimulationSettings, make_presets
 from cryobench.recipes.spread import spread_evenly
 from cryobench.recipes.states.complexes import MOST_COMPLEXES, ProceduralComplex, procedural_complexes
+from cryobench.recipes.states.composition import check_distinct, fingerprint
 
 
 class Tomotwin100Settings(SimulationSettings):
@@ -33,30 +33,8 @@ class Tomotwin100Settings(SimulationSettings):
     images_per_structure: int = Field(1000, ge=1, description="images per structure")
 
 
-@dataclass(frozen=True, eq=False)
-class _Mixture(Ensemble):
-    """States sorted by mass, with equally many images."""
-
-    images_per_structure: int
-    masses: np.ndarray
-    """(states,) kDa, hydrogens included."""
-    names: tuple[str, ...]
-
-    @property
-    def counts(self) -> np.ndarray:
-        return np.full(len(self.masses), self.images_per_structure)
-
-    @property
-    def variables(self) -> Mapping[str, CollectiveVariable]:
-        return {"mass": CollectiveVariable(self.masses, "kDa")}
-
-    @property
-    def state_names(self) -> Sequence[str]:
-        return self.names
-
-
-@dataclass(frozen=True, eq=False)
-class ProceduralMixture(_Mixture):
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ProceduralMixture(Ensemble):
     """Complexes built on demand: a hundred models would fill a gigabyte."""
 
     complexes: tuple[ProceduralComplex, ...]
@@ -65,13 +43,11 @@ class ProceduralMixture(_Mixture):
         return self.complexes[state].build()
 
 
-@dataclass(frozen=True, eq=False)
-class StructureMixture(_Mixture):
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StructureMixture(Ensemble):
     """Structures read from their files on demand."""
 
     paths: tuple[Path, ...]
-    said: Sequence[str] = ()
-    """Notes on how the files were read."""
 
     def model(self, state: int) -> AtomicModel:
         return read_structure(self.paths[state]).centred()
@@ -82,10 +58,10 @@ def _build_ensemble(settings: Tomotwin100Settings, structures: Sequence[Path]) -
         return _mix_structures(settings, structures)
     complexes = procedural_complexes(settings.n_structures)
     return ProceduralMixture(
-        settings.images_per_structure,
-        np.array([item.mass_kda for item in complexes]),
-        tuple(item.name for item in complexes),
-        tuple(complexes),
+        complexes=tuple(complexes),
+        counts=np.full(len(complexes), settings.images_per_structure),
+        variables={"mass": CollectiveVariable(np.array([item.mass_kda for item in complexes]), "kDa")},
+        state_names=[item.name for item in complexes],
     )
 
 
@@ -97,36 +73,26 @@ def _mix_structures(settings: Tomotwin100Settings, structures: Sequence[Path]) -
             f"n_structures is {wanted}, but {len(structures)} structure files were given. "
             f"Give more files or a folder of them, or set n_structures to at most {len(structures)}."
         )
-    _check_unique("have the same name", [(path, structure_name(path)) for path in structures])
+    check_distinct("have the same name", [(path, structure_name(path)) for path in structures])
     masses, reaches, atoms = {}, {}, []
     notes: dict[Path, list[str]] = {}
     for path in structures:
         model = read_structure(path, notes=notes.setdefault(path, []))
         masses[path] = model.mass_with_hydrogens / 1000
         reaches[path] = float(np.linalg.norm(model.positions - model.centre_of_mass, axis=1).max())
-        content = model.positions.tobytes() + model.atomic_numbers.tobytes()
-        atoms.append((path, hashlib.sha256(content).hexdigest()))
-    _check_unique("hold the same atoms", atoms)
+        atoms.append((path, fingerprint(model)))
+    check_distinct("hold the same atoms", atoms)
     ordered = sorted(structures, key=lambda path: (round(masses[path], 6), structure_name(path)))
     chosen = [ordered[index] for index in spread_evenly(len(ordered), wanted, nearest=True)]
     for path in chosen:
         _check_fits(reaches[path], path, settings)
     return StructureMixture(
-        settings.images_per_structure,
-        np.array([masses[path] for path in chosen]),
-        tuple(structure_name(path) for path in chosen),
-        tuple(chosen),
-        [note for path in chosen for note in notes[path]],
+        paths=tuple(chosen),
+        counts=np.full(len(chosen), settings.images_per_structure),
+        variables={"mass": CollectiveVariable(np.array([masses[path] for path in chosen]), "kDa")},
+        state_names=[structure_name(path) for path in chosen],
+        notes=[note for path in chosen for note in notes[path]],
     )
-
-
-def _check_unique(what: str, keys: Sequence[tuple[Path, str]]) -> None:
-    """Raise ValueError, naming both files, if two have the same key."""
-    seen: dict[str, Path] = {}
-    for path, key in keys:
-        if key in seen:
-            raise ValueError(f"{seen[key]} and {path} {what}: a mixture needs different structures. Leave one out.")
-        seen[key] = path
 
 
 def _check_fits(reach: float, path: Path, settings: SimulationSettings) -> None:

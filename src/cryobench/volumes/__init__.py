@@ -8,6 +8,5 @@ from cryobench.volumes.mask import find_enclosing_level as find_enclosing_level
 from cryobench.volumes.mask import make_soft_mask as make_soft_mask
 from cryobench.volumes.mask import make_sphere_mask as make_sphere_mask
 from cryobench.volumes.render import render as render
-from cryobench.volumes.render import render_band_limited as render_band_limited
 from cryobench.volumes.rotate import mirror_volume as mirror_volume
 from cryobench.volumes.rotate import rotate_volume as rotate_volume

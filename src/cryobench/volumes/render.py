@@ -14,7 +14,6 @@ from cryobench._types import Volume
 from cryobench.atoms import gaussians
 from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.solvent import make_layers
-from cryobench.fourier import fourier_crop
 
 
 def render(
@@ -29,8 +28,8 @@ def render(
     """Density (z, y, x), float32, of a model whose origin is at voxel ``box_size // 2`` of each axis.
 
     The Gaussians are sampled at the voxel centres, not averaged over voxels: with ``pixel_size`` above about
-    resolution / 3 the density has frequencies beyond Nyquist, which appear as aliases. `render_band_limited`
-    has none of these.
+    resolution / 3 the density has frequencies beyond Nyquist, which appear as aliases;
+    rendering on a finer grid and cropping the spectrum (`fourier.crop_with_power`) removes them.
 
     Parameters
     ----------
@@ -65,28 +64,6 @@ def render(
             volume,
         )
     return torch.from_numpy(volume)
-
-
-def render_band_limited(
-    model: AtomicModel,
-    box_size: int,
-    pixel_size: float,
-    resolution: float,
-    *,
-    oversampling: int = 2,
-    solvent_density: float = 0.0,
-) -> Volume:
-    """Density (z, y, x), float32, without frequencies beyond Nyquist.
-
-    Rendered on a grid ``oversampling`` times finer, then Fourier cropped: the published volumes of 128 voxels of
-    3.0 Å are made this way from 256 voxels of 1.5 Å. Same unit and centre as `render`; same errors.
-    """
-    if oversampling < 1:
-        raise ValueError(f"oversampling must be at least 1, got {oversampling}.")
-    fine = render(
-        model, box_size * oversampling, pixel_size / oversampling, resolution, solvent_density=solvent_density
-    )
-    return fourier_crop(fine, box_size, dimensions=3)
 
 
 def _check_grid(box_size: int, pixel_size: float) -> None:

@@ -12,14 +12,12 @@ keeps within the box's band: the corners of the spectrum would be aliased.
 Source: Unser, "Splines: a perfect fit for signal and image processing", IEEE Signal Process. Mag. 16 (1999) 22.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
-
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cryobench._threads import run_ranges
 from cryobench._types import Volume
 from cryobench.fourier import fft_volume, fourier_pad, frequency_axis, ifft_volume
 from cryobench.volumes.resample_kernel import interpolate_moved
@@ -94,17 +92,8 @@ def _move(
     # The centre of the fine grid, index (2n) // 2, is that of the box.
     origin = _MARGIN + _FACTOR * size // 2 - _FACTOR * centre
     moved = np.empty((size,) * 3, dtype=np.float32)
-    threads = max(1, torch.get_num_threads())
-    bounds = np.linspace(0, size, threads + 1).astype(int).tolist()
-
-    def fill(first: int, last: int) -> None:
-        interpolate_moved(
-            coefficients, float(_FACTOR), float(origin), np.ascontiguousarray(back), offset, moved, first, last
-        )
-
-    with ThreadPoolExecutor(threads) as pool:
-        for task in [pool.submit(fill, first, last) for first, last in pairwise(bounds)]:
-            task.result()
+    back = np.ascontiguousarray(back)
+    run_ranges(interpolate_moved, size, coefficients, float(_FACTOR), float(origin), back, offset, moved)
     return torch.from_numpy(moved)
 
 

@@ -36,15 +36,6 @@ def test_default_keeps_all_but_waters_and_second_conformations(model):
     assert model.b_factors[3] == 21.5
 
 
-@pytest.mark.parametrize(
-    ("options", "count"),
-    [({"hydrogens": False}, 5), ({"waters": True}, 7), ({"ligands": False}, 5), ({"altloc": "all"}, 7)],
-)
-def test_what_is_kept_is_a_choice(tmp_path, options, count):
-    (tmp_path / "in.pdb").write_text(PDB)
-    assert len(read_structure(tmp_path / "in.pdb", **options)) == count
-
-
 def test_models_are_counted_from_zero(tmp_path, model):
     body = "".join(line + "\n" for line in PDB.splitlines() if line.startswith("ATOM"))
     shifted = body.replace("   1.000   2.000", "  11.000   2.000")
@@ -147,4 +138,3 @@ def test_real_antibody():
     assert model.mass == pytest.approx(139_803, abs=1)
     assert model.mass_with_hydrogens == pytest.approx(150_300, rel=2e-3)
     assert "HOH" not in model.residue_names
-    assert len(read_structure(find_entry("1HZH").path, ligands=False)) == 10_355

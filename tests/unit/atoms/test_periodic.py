@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from cryobench.atoms import read_structure
-from cryobench.atoms.periodic import Linkage, bring_near, cell_vectors, join_molecules
+from cryobench.atoms.files.records import make_records
+from cryobench.atoms.periodic import bring_near, cell_vectors, join_molecules, link_atoms
 from pdb_text import HELIX_ATOMS, helix_lines, helix_positions, write_pdb
 
 CELLS = [
@@ -22,12 +23,13 @@ def wrap(positions, vectors):
 
 def link_helices(copies):
     """Linkage of helices of chains A, B, ..."""
-    return Linkage.of_names(
-        np.repeat(list("ABCD"[:copies]), HELIX_ATOMS),
-        np.tile(np.repeat(np.arange(1, 6), 4), copies),
-        np.full(copies * HELIX_ATOMS, "ALA"),
-        np.tile(["N", "CA", "C", "O"], copies * 5),
-    )
+    rows = [
+        ((0.0, 0.0, 0.0), "", name, "", "ALA", chain, number, "", 1.0, 0.0, 0)
+        for chain in "ABCD"[:copies]
+        for number in range(1, 6)
+        for name in ("N", "CA", "C", "O")
+    ]
+    return link_atoms(make_records(rows, aligned=False, cell=None))
 
 
 def distances(positions):

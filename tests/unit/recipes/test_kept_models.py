@@ -1,6 +1,7 @@
 """Models are built once while they fit, the latest always stay, and none goes to another process."""
 
 import pickle
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -9,28 +10,26 @@ from cryobench.recipes.recipe import Ensemble, FrameEnsemble
 from cryobench.recipes.states.kept_models import KeptModels
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Counted(Ensemble):
     """States of ten carbon atoms, and how often each was built."""
 
-    def __init__(self) -> None:
-        self.built: list[int] = []
-
-    @property
-    def counts(self) -> np.ndarray:
-        return np.ones(5, dtype=np.int64)
+    counts: np.ndarray = field(default_factory=lambda: np.ones(5, dtype=np.int64))
+    built: list[int] = field(default_factory=list)
 
     def model(self, state: int) -> AtomicModel:
         self.built.append(state)
         return AtomicModel.from_positions(np.full((10, 3), float(state)), np.full(10, 6))
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
 class CountedFrames(Counted, FrameEnsemble):
-    @property
-    def topology(self) -> AtomicModel:
-        return self.model(0)
+    topology: AtomicModel = field(
+        default_factory=lambda: AtomicModel.from_positions(np.zeros((10, 3)), np.full(10, 6))
+    )
 
-    def positions(self, first: int, stop: int) -> np.ndarray:
-        return np.stack([self.model(state).positions for state in range(first, stop)])
+    def positions(self, start: int, stop: int) -> np.ndarray:
+        return np.stack([self.model(state).positions for state in range(start, stop)])
 
 
 def ask(models: KeptModels, ensemble: Ensemble, states: list[int]) -> None:

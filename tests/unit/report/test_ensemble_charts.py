@@ -93,7 +93,7 @@ def test_numbers_are_counted_and_species_are_a_table():
 
 
 def test_parts_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="merges of shape"):
+    with pytest.raises(ValueError, match=r"merges must have shape \(2, 4\), got \(1, 4\)"):
         make_agreement(merges=np.zeros((1, 4)))
     with pytest.raises(ValueError, match="up to 5, and there are 2"):
         make_agreement(species=np.array([0, 5, 1]))

@@ -104,7 +104,7 @@ def test_findings_that_do_not_fit_are_refused():
         match=r"loss terms of shape \(3, 2\), in epochs that end after steps \[0, 1, 2, 3\], do not fit .* loss\.",
     ):
         LossTerms(("loss",), np.zeros((3, 2)), np.arange(4))
-    with pytest.raises(ValueError, match=r"do not fit epochs of shape \(1,\)"):
+    with pytest.raises(ValueError, match=r"latents of LatentSnapshots .* with e = 1, s = 5, got \(2, 5, 3\)"):
         LatentSnapshots(np.arange(5), np.array([1]), np.zeros((2, 5, 3)))
     with pytest.raises(ValueError, match=r"must ascend, got \[2, 2\]"):
         LatentSnapshots(np.arange(5), np.array([2, 2]), np.zeros((2, 5, 3)))

@@ -26,7 +26,7 @@ from cryobench.imaging.ctf import Ctf
 from cryobench.io.atomic import write_json
 from cryobench.io.folders import dataset_store
 from cryobench.io.folders.dataset_store import hash_contents
-from cryobench.io.formats.mrc import MrcFolder, MrcStacks, StackWriter, write_volume
+from cryobench.io.formats.mrc import MrcFolder, MrcStacks, begin_stack, write_volume
 from cryobench.io.store import (
     hash_card,
     load_dataset,
@@ -44,7 +44,7 @@ def dataset_parts(folder: Path, rng: np.random.Generator, n: int = N, size: int 
     """Everything write_dataset needs; the stacks are written."""
     stacks, hashes = [Path("particles/000.mrcs"), Path("particles/001.mrcs")], {}
     for stack, count in zip(stacks, (n // 2, n - n // 2), strict=True):
-        with StackWriter(folder / stack, count, size, 1.5) as writer:
+        with begin_stack(folder / stack, count, size, 1.5) as writer:
             writer.append(rng.normal(size=(count, size, size)).astype(np.float32))
         hashes[stack.as_posix()] = writer.sha256
     return {
@@ -332,14 +332,13 @@ def test_parts_that_do_not_fit_together_are_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("particle\n0\n8\n", r"query\.csv: line 3 is '8', expected the index of a particle, 0 to 7"),
-        ("particle\n-1\n", "line 2 is '-1'"),
-        ("particle\nx\n", "line 2 is 'x'"),
-        ("0\n1\n", r"query\.csv must begin with the line 'particle'"),
-        ("", "must begin"),
+        ("particle\n0\n8\n", r"query\.csv names the query particle '8', expected indices of particles, 0 to 7"),
+        ("particle\n-1\n", "query particle '-1'"),
+        ("particle\nx\n", "query particle 'x'"),
+        ("", "is empty, expected a list of query particles"),
     ],
 )
-def test_bad_queries_name_the_line(folder: Path, text: str, message: str) -> None:
+def test_bad_queries_are_named(folder: Path, text: str, message: str) -> None:
     (folder / "query.csv").write_text(text)
     resize(folder, "query.csv")
     with pytest.raises(FormatError, match=message):

@@ -381,7 +381,10 @@ def test_a_run_of_the_first_schema_names_the_command_that_makes_it_anew(tmp_path
             {"findings": [{"kind": "latent path", "arrays": {"latents": "findings/x/latents.npy"}}]},
             r"findings/x/latents\.npy does not exist",
         ),
-        ({"findings": [{"kind": "half-set FSC", "arrays": {"curves": "model/mean.npy"}}]}, "must have 1 axis"),
+        (
+            {"findings": [{"kind": "half-set FSC", "arrays": {"curves": "model/mean.npy"}}]},
+            r"curves of HalfSetFsc must have shape \(s\)",
+        ),
         ({"findings": [{"kind": "half-set FSC", "arrays": {"curves": "model/words.npy"}}]}, "expected numbers"),
     ],
 )

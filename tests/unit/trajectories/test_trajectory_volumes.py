@@ -14,13 +14,14 @@ from cryobench.fourier import fourier_crop
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.folders import trajectory_volumes
 from cryobench.io.folders.trajectory_volumes import (
+    FrameRendering,
     TrajectoryVolumes,
     trajectory_path,
+    write_rendering,
     write_topology,
     write_trajectory_part,
-    write_volume_settings,
 )
-from cryobench.io.formats.mrc import MrcStacks, StackWriter
+from cryobench.io.formats.mrc import MrcStacks, begin_stack
 from cryobench.io.store import load_dataset, verify_dataset, write_dataset
 from cryobench.volumes import render
 
@@ -41,9 +42,10 @@ def written(rng, model, tmp_path, monkeypatch):
     rounded = [
         write_trajectory_part(tmp_path, part, positions[3 * part : 3 * part + 3]) for part in range(-(-FRAMES // 3))
     ]
-    write_volume_settings(
-        tmp_path, n_frames=FRAMES, box_size=BOX, pixel_size=PIXEL, resolution=RESOLUTION, oversampling=2
+    rendering = FrameRendering(
+        n_frames=FRAMES, frames_per_file=3, box_size=BOX, pixel_size=PIXEL, resolution=RESOLUTION, oversampling=2
     )
+    write_rendering(tmp_path, rendering)
     return np.concatenate(rounded)
 
 
@@ -90,7 +92,7 @@ def test_topology_keeps_the_order_of_the_atoms(rng, tmp_path):
 
 
 def _write_dataset(folder, rng):
-    with StackWriter(folder / "particles.mrcs", FRAMES, BOX, PIXEL) as stack:
+    with begin_stack(folder / "particles.mrcs", FRAMES, BOX, PIXEL) as stack:
         stack.append(rng.normal(size=(FRAMES, BOX, BOX)).astype(np.float32))
     ctf = Ctf.from_columns(FRAMES, defocus_u=1e4, defocus_v=1e4)
     poses = np.broadcast_to(np.eye(3), (FRAMES, 3, 3)), np.zeros((FRAMES, 2))

@@ -1,13 +1,11 @@
-"""The transform as a value: applied, inverted, saved, loaded; and the modes of aligning many volumes."""
-
-import json
+"""The transform as a value: applied and inverted; and the modes of aligning many volumes."""
 
 import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from cryobench._errors import FormatError, UnknownName
+from cryobench._errors import UnknownName
 from cryobench.metrics import pose_error
 from cryobench.volumes import Alignment, align, align_all
 from moved_blobs import MIRROR, add_noise, angle_between, draw_transform, scatter_blobs
@@ -88,53 +86,6 @@ def test_poses_follow_the_volume(size, mirrored, rng):
     fitted = pose_error(alignment.apply_to_poses(many, np.zeros((40, 2)))[0], many).alignments[-1]
     assert fitted.mirrored == mirrored
     np.testing.assert_allclose(fitted.rotation, alignment.rotation.T, atol=1e-6)
-
-
-@pytest.mark.parametrize("other", [None, 0.25])
-def test_saved_and_loaded(tmp_path, other):
-    shift = np.array([1 / 3, -2.5e-9, 12345.678])
-    alignment = Alignment(TURN, shift, True, 2 / 3, other, 1.1)
-    path = tmp_path / "alignment.json"
-    path.write_text("old")
-    alignment.save(path)
-    loaded = Alignment.load(path)
-    np.testing.assert_array_equal(loaded.rotation, alignment.rotation)
-    np.testing.assert_array_equal(loaded.shift, shift)
-    assert (loaded.mirrored, loaded.score, loaded.other_hand_score, loaded.pixel_size) == (True, 2 / 3, other, 1.1)
-    assert [file.name for file in tmp_path.iterdir()] == ["alignment.json"]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"format": "something else"}, "its format is 'something else'"),
-        ({"rotation": None}, "no entry 'rotation'"),
-        ({"rotation": [[1, 0, 0], [0, 1, 0], [0, 0, 2]]}, "orthonormal"),
-        ({"rotation": [[1, 0], [0, 1]]}, "orthonormal"),
-        ({"rotation": [[1, 0, 0], [0, 1, 0], [0, 0, -1]]}, "determinant -1"),
-        ({"shift": [0, 0]}, "three finite numbers"),
-        ({"shift": [0, 0, float("nan")]}, "three finite numbers"),
-        ({"mirrored": "no"}, "mirrored must be true or false, got 'no'"),
-        ({"score": "high"}, "could not convert"),
-        ({"pixel_size": -1}, "pixel_size must be positive"),
-    ],
-)
-def test_files_that_are_no_alignment(tmp_path, change, message):
-    path = tmp_path / "alignment.json"
-    Alignment(TURN, np.zeros(3), True, 0.5).save(path)
-    content = json.loads(path.read_text()) | change
-    path.write_text(json.dumps({key: value for key, value in content.items() if value is not None or key[0] == "o"}))
-    with pytest.raises(FormatError, match=message) as caught:
-        Alignment.load(path)
-    assert str(path) in str(caught.value)
-
-
-@pytest.mark.parametrize("text", ["no JSON", "[1, 2]", "3"])
-def test_files_of_another_kind(tmp_path, text):
-    path = tmp_path / "alignment.json"
-    path.write_text(text)
-    with pytest.raises(FormatError, match="is not an alignment"):
-        Alignment.load(path)
 
 
 def _make_set(rng, transforms, size=24, snr=2.0):

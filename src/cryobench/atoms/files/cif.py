@@ -28,11 +28,6 @@ _TAGS = (
 _NULL = (".", "?")
 
 
-def has_several_cif_models(text: str, path: Path) -> bool:
-    """Whether atoms have more than one model number. FormatError if the text is not mmCIF."""
-    return len(set(_read_block(text, path).find_values("_atom_site.pdbx_PDB_model_num"))) > 1
-
-
 def read_cif_models(text: str, path: Path, *, most: int | None = None) -> list[AtomRecords]:
     """Atoms of every model, or of the first ``most``. FormatError for other text, or for bad coordinates."""
     block = _read_block(text, path)

@@ -9,7 +9,6 @@ import re
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,13 +70,11 @@ class Frame(NamedTuple):
 class FrameFile(ABC):
     """Frames of one file. Picklable."""
 
+    atoms: int
+    """Number of atoms per frame."""
+
     def __init__(self, path: Path) -> None:
         self.path = Path(path).absolute()
-
-    @property
-    @abstractmethod
-    def atoms(self) -> int:
-        """Number of atoms per frame."""
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -87,86 +84,95 @@ class FrameFile(ABC):
         """The requested frames one after another. FormatError if one cannot be read."""
 
 
-class _XdrFile(FrameFile):
-    """XTC and TRR: frames of any length, whose offsets are found once."""
+class _BinaryFile(FrameFile):
+    """Frames read by a library of MDAnalysis."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         try:
             with self._open() as file:
-                self._offsets = np.array(file.offsets)
-                self._atoms = int(file.n_atoms)
-                file.seek(len(self._offsets) - 1)
-                file.read()
-                end = file._bytes_tell()
+                self._survey(file)
         except (OSError, StopIteration, ValueError) as error:
-            raise FormatError(f"{path} cannot be read as {_ending(path)}: {error}. Is the file complete?") from error
-        size = path.stat().st_size
-        if end != size:
-            raise FormatError(f"{path} has {size - end} bytes after {len(self)} complete frames: {_CUT}")
+            kind = _ending(path).removeprefix(".").upper()
+            raise FormatError(
+                f"{path} cannot be read as {kind} ({error}): it is damaged or truncated. Copy or write it again."
+            ) from error
+
+    @abstractmethod
+    def _open(self) -> Any:
+        """The library's file."""
+
+    @abstractmethod
+    def _survey(self, file: Any) -> None:
+        """Count frames and atoms. FormatError if the file is not complete."""
+
+    @abstractmethod
+    def _interpret(self, content: Any, frame: int) -> Frame:
+        """A frame of the library as ours."""
+
+    def read(self, frames: Sequence[int] | np.ndarray) -> Iterator[Frame]:
+        with self._open() as file:
+            for frame in map(int, frames):
+                try:
+                    file.seek(frame)
+                    content = file.read()
+                except (OSError, StopIteration) as error:
+                    raise FormatError(f"{self.path}: frame {frame} cannot be read ({error}).") from error
+                yield self._interpret(content, frame)
+
+
+class XdrFile(_BinaryFile):
+    """XTC, unless the name ends in .trr: frames of any length, whose offsets are found once."""
+
+    _offsets: np.ndarray | None = None
 
     def _open(self) -> Any:
         from MDAnalysis.lib.formats.libmdaxdr import TRRFile, XTCFile
 
-        return (XTCFile if _ending(self.path) == ".xtc" else TRRFile)(str(self.path))
+        file = (TRRFile if _ending(self.path) == ".trr" else XTCFile)(str(self.path))
+        if self._offsets is not None:
+            file.set_offsets(self._offsets)
+        return file
 
-    @property
-    def atoms(self) -> int:
-        return self._atoms
+    def _survey(self, file: Any) -> None:
+        offsets = np.array(file.offsets)
+        self.atoms, self._count = int(file.n_atoms), len(offsets)
+        file.seek(self._count - 1)
+        file.read()
+        extra = self.path.stat().st_size - file._bytes_tell()
+        if extra:
+            raise FormatError(f"{self.path} has {extra} bytes after {self._count} complete frames: {_CUT}")
+        self._offsets = offsets
 
     def __len__(self) -> int:
-        return len(self._offsets)
+        return self._count
 
-    def read(self, frames: Sequence[int] | np.ndarray) -> Iterator[Frame]:
-        with self._open() as file:
-            file.set_offsets(self._offsets)
-            for frame in frames:
-                try:
-                    file.seek(int(frame))
-                    content = file.read()
-                except (OSError, StopIteration) as error:
-                    raise FormatError(f"{self.path}: frame {frame} cannot be read ({error}).") from error
-                if not getattr(content, "hasx", True):
-                    raise FormatError(f"{self.path}: frame {frame} holds no positions.")
-                vectors = np.asarray(content.box, dtype=np.float64) * _TO_ANGSTROM
-                yield Frame(content.x.astype(np.float64) * _TO_ANGSTROM, vectors if vectors.any() else None)
+    def _interpret(self, content: Any, frame: int) -> Frame:
+        if not getattr(content, "hasx", True):
+            raise FormatError(f"{self.path}: frame {frame} holds no positions.")
+        vectors = np.asarray(content.box, dtype=np.float64) * _TO_ANGSTROM
+        return Frame(content.x.astype(np.float64) * _TO_ANGSTROM, vectors if vectors.any() else None)
 
 
-class _DcdFile(FrameFile):
+class _DcdFile(_BinaryFile):
     """DCD: frames of equal length."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        try:
-            with self._open() as file:
-                self._count, self._atoms = len(file), int(file.header["natoms"])
-        except (OSError, StopIteration, ValueError) as error:
-            raise FormatError(f"{path} cannot be read as .dcd: {error}. Is the file complete?") from error
-        _check_dcd_length(path, self._count)
-        if self._count == 0:
-            raise FormatError(f"{path} holds no frame.")
 
     def _open(self) -> Any:
         from MDAnalysis.lib.formats.libdcd import DCDFile
 
         return DCDFile(str(self.path))
 
-    @property
-    def atoms(self) -> int:
-        return self._atoms
+    def _survey(self, file: Any) -> None:
+        self._count, self.atoms = len(file), int(file.header["natoms"])
+        _check_dcd_length(self.path, self._count)
+        if self._count == 0:
+            raise FormatError(f"{self.path} holds no frame.")
 
     def __len__(self) -> int:
         return self._count
 
-    def read(self, frames: Sequence[int] | np.ndarray) -> Iterator[Frame]:
-        with self._open() as file:
-            for frame in frames:
-                try:
-                    file.seek(int(frame))
-                    content = file.read()
-                except (OSError, StopIteration) as error:
-                    raise FormatError(f"{self.path}: frame {frame} cannot be read ({error}).") from error
-                yield Frame(content.xyz.astype(np.float64), _read_dcd_cell(np.asarray(content.unitcell)))
+    def _interpret(self, content: Any, frame: int) -> Frame:
+        return Frame(content.xyz.astype(np.float64), _read_dcd_cell(np.asarray(content.unitcell)))
 
 
 def _read_dcd_cell(numbers: np.ndarray) -> Float64[np.ndarray, "3 3"] | None:
@@ -225,7 +231,7 @@ class _PdbFile(FrameFile):
         if starts and closed != len(starts):
             raise FormatError(f"{path} begins {len(starts)} models but ends {closed}: {_CUT}")
         self._vectors = cell_vectors(cell) if cell else None
-        self._atoms = len(next(self.read([0])).positions)
+        self.atoms = len(next(self.read([0])).positions)
         next(self.read([len(self) - 1]))
 
     def _text(self) -> Any:
@@ -233,10 +239,6 @@ class _PdbFile(FrameFile):
             if is_plain_text(file.read(4096)):
                 return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return memoryview(read_structure_text(self.path).encode())
-
-    @property
-    def atoms(self) -> int:
-        return self._atoms
 
     def __len__(self) -> int:
         return len(self._bounds) - 1
@@ -246,10 +248,10 @@ class _PdbFile(FrameFile):
             for frame in frames:
                 part = bytes(text[self._bounds[int(frame)] : self._bounds[int(frame) + 1]])
                 positions = read_pdb_positions(decode_text(part, self.path), self.path)
-                if hasattr(self, "_atoms") and len(positions) != self._atoms:
+                if hasattr(self, "atoms") and len(positions) != self.atoms:
                     raise FormatError(
                         f"{self.path}: model {frame} of {len(self)} has {len(positions)} atoms, the first "
-                        f"{self._atoms}. Conformations must have the same atoms; is the file truncated?"
+                        f"{self.atoms}. Conformations must have the same atoms; is the file truncated?"
                     )
                 yield Frame(np.array(positions, dtype=np.float64).reshape(-1, 3), self._vectors)
 
@@ -264,37 +266,32 @@ def _find_ends(text: Any) -> list[int]:
 
 
 class _CifFile(FrameFile):
-    """Multi-model mmCIF: parsed as a whole on first use, and held in memory as positions."""
+    """Multi-model mmCIF: parsed as a whole, and held in memory as positions."""
 
-    @cached_property
-    def _models(self) -> tuple[Float64[np.ndarray, "m a 3"], Float64[np.ndarray, "3 3"] | None]:
-        models = read_cif_models(read_structure_text(self.path), self.path)
-        counts = [len(model) for model in models]
-        if not counts or len(set(counts)) > 1:
-            raise FormatError(
-                f"{self.path}: all models must have the same number of atoms, got {sorted(set(counts))}."
-            )
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        models = read_cif_models(read_structure_text(path), path)
+        counts = sorted({len(model) for model in models})
+        if len(counts) != 1:
+            raise FormatError(f"{path}: all models must have the same number of atoms, got {counts}.")
         cell = models[0].cell
-        return np.stack([model.positions for model in models]), cell_vectors(cell) if cell else None
-
-    @property
-    def atoms(self) -> int:
-        return self._models[0].shape[1]
+        self._vectors = cell_vectors(cell) if cell else None
+        self._positions = np.stack([model.positions for model in models])
+        self.atoms = counts[0]
 
     def __len__(self) -> int:
-        return len(self._models[0])
+        return len(self._positions)
 
     def read(self, frames: Sequence[int] | np.ndarray) -> Iterator[Frame]:
-        positions, vectors = self._models
         for frame in frames:
-            yield Frame(positions[int(frame)], vectors)
+            yield Frame(self._positions[int(frame)], self._vectors)
 
 
 _PDB = (".pdb", ".ent")
 _CIF = (".cif", ".mmcif")
 _KINDS: dict[str, type[FrameFile]] = {
-    ".xtc": _XdrFile,
-    ".trr": _XdrFile,
+    ".xtc": XdrFile,
+    ".trr": XdrFile,
     ".dcd": _DcdFile,
     **dict.fromkeys(_PDB, _PdbFile),
     **dict.fromkeys(_CIF, _CifFile),

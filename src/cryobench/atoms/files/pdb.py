@@ -17,8 +17,6 @@ from cryobench.atoms.solvent_residues import is_water
 _ATOMS = ("ATOM  ", "HETATM")
 _FIRST_UNSTATED = 10_000
 """First residue number that four columns cannot hold."""
-_ATOM = re.compile(r"^(?:ATOM  |HETATM)", re.MULTILINE)
-_END = re.compile(r"^(?:MODEL\b|END[ \t]*$)", re.MULTILINE)
 _AMBER_END = re.compile(
     "[NC](ALA|ARG|ASH|ASN|ASP|CY[SXM]|GL[NHUY]|HI[SDEP]|ILE|LE[U]|LY[SN]|MET|PHE|PRO|SER|THR|TRP|TYR|VAL)"
 )
@@ -47,13 +45,6 @@ def read_pdb_models(text: str, path: Path, *, most: int | None = None) -> list[A
     if opened and models[-1] and most is None:
         raise FormatError(f"{path} cannot be read as PDB: its last model has no end. It is truncated: copy it again.")
     return [make_records(_count_residues(rows), aligned=True, cell=cell) for rows in models if rows]
-
-
-def has_several_pdb_models(text: str) -> bool:
-    """Whether atoms follow the end of a model."""
-    first = _ATOM.search(text)
-    end = first and _END.search(text, first.end())
-    return end is not None and _ATOM.search(text, end.end()) is not None
 
 
 def read_pdb_positions(text: str, path: Path) -> list[tuple[float, float, float]]:

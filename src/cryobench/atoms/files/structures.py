@@ -7,7 +7,7 @@ molmap ignores occupancies, and molecular dynamics programs write 0 for all.
 """
 
 import gzip
-import tempfile
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -17,8 +17,8 @@ import numpy as np
 from cryobench._errors import FormatError
 from cryobench.atoms.elements import decide_elements, is_virtual_site
 from cryobench.atoms.files.assembly_models import are_copies, join_copies
-from cryobench.atoms.files.cif import has_several_cif_models, read_cif_models
-from cryobench.atoms.files.pdb import has_several_pdb_models, read_pdb_models
+from cryobench.atoms.files.cif import read_cif_models
+from cryobench.atoms.files.pdb import read_pdb_models
 from cryobench.atoms.files.records import AtomRecords
 from cryobench.atoms.files.residue_copies import drop_alternatives, gather_residues
 from cryobench.atoms.files.text import read_structure_text
@@ -32,11 +32,7 @@ _PDB_RECORDS = ("ATOM", "HETATM", "HEADER", "CRYST1", "MODEL", "REMARK", "TITLE"
 def read_structure(
     path: str | Path,
     *,
-    hydrogens: bool = True,
-    waters: bool = False,
-    ligands: bool = True,
     model: int | Literal["auto", "all"] = "auto",
-    altloc: Literal["first", "all"] = "first",
     notes: list[str] | None = None,
 ) -> AtomicModel:
     """Atoms of a PDB or mmCIF file, plain or gzipped.
@@ -45,19 +41,14 @@ def read_structure(
     ----------
     path
         The file.
-    hydrogens, waters, ligands
-        Keep these atoms (hydrogens if modelled; waters by any name, including the salt of a simulated
-        system; ligands are everything that is neither polymer nor water: glycans, ions, cofactors).
     model
         Index of the model, from 0; "all": all of them as one structure, with chains of the second named A-2,
         B-2; "auto": all if they are copies in an assembly, else the first.
-    altloc
-        Of alternative conformations, marked by a letter, keep the first of each residue, or all (which then
-        overlap).
     notes
         List to which a line is added for everything unexpected that was left out or changed.
 
-    Chain names and residue numbers are the authors'. Molecules cut by a periodic box are made whole.
+    Water by any name, the salt of a simulated system, and all but the first alternative conformation of each residue
+    are left out. Chain names and residue numbers are the authors'. Molecules cut by a periodic box are made whole.
 
     Raises FileNotFoundError, FormatError for a file that is neither format or is damaged, ValueError for a model
     that does not exist or has no atoms left.
@@ -65,18 +56,11 @@ def read_structure(
     path = Path(path)
     said: list[str] = []
     text = read_structure_text(path)
-    records = gather_residues(_choose_model(_read_models(text, path), model, path, said))
-    if altloc == "first":
-        records = drop_alternatives(records)
+    records = drop_alternatives(gather_residues(_choose_model(_read_models(text, path), model, path, said)))
     numbers = _decide_elements(records)
-    left_out = _choose_left_out(records, numbers, said, hydrogens=hydrogens, waters=waters)
-    if not ligands:
-        left_out |= ~_find_polymers(records, parse_structure(text, path)) & ~find_waters(records.residue_names)
+    left_out = _choose_left_out(records, numbers, said)
     if left_out.all():
-        raise ValueError(
-            f"{path} holds no atoms to image (waters kept: {waters}, ligands kept: {ligands}). "
-            "Give a file with coordinates, or keep waters or ligands."
-        )
+        raise ValueError(f"{path} holds no atoms to image besides water and salt. Give a file with coordinates.")
     kept = records.take(~left_out)
     positions, joined = make_whole(kept)
     if joined:
@@ -115,9 +99,8 @@ def holds_several_models(path: Path, *, unless_assembly: bool = False) -> bool:
 
     Errors as for `read_records`.
     """
-    text = read_structure_text(path)
-    several = has_several_cif_models(text, path) if _is_cif(text, path) else has_several_pdb_models(text)
-    return several and not (unless_assembly and are_copies(_read_models(text, path, most=2)))
+    models = _read_models(read_structure_text(path), path, most=2)
+    return len(models) > 1 and not (unless_assembly and are_copies(models))
 
 
 def write_structure(model: AtomicModel, path: str | Path) -> None:
@@ -139,15 +122,12 @@ def write_structure(model: AtomicModel, path: str | Path) -> None:
     else:
         raise ValueError(f"a structure file must end in .pdb or .cif, optionally with .gz; got {path.name!r}.")
     content = gzip.compress(text.encode(), mtime=0) if compressed else text.encode()
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as temporary:
-        try:
-            temporary.write(content)
-            temporary.close()
-            Path(temporary.name).chmod(0o644)
-            Path(temporary.name).replace(path)
-        except BaseException:
-            Path(temporary.name).unlink(missing_ok=True)
-            raise
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def parse_structure(text: str, path: Path) -> gemmi.Structure:
@@ -237,39 +217,18 @@ def _decide_elements(records: AtomRecords) -> np.ndarray:
     return decide_elements(names, residues, records.symbols.tolist(), aligned=records.aligned)
 
 
-def _choose_left_out(
-    records: AtomRecords, numbers: np.ndarray, said: list[str], *, hydrogens: bool, waters: bool
-) -> np.ndarray:
-    """Mask of hydrogens, water and salt if not wanted, and always of massless sites."""
+def _choose_left_out(records: AtomRecords, numbers: np.ndarray, said: list[str]) -> np.ndarray:
+    """Mask of water, salt and massless sites."""
+    water, salt = find_waters(records.residue_names), find_salt(records.residue_names, numbers)
+    counted = {"water": int(water.sum()), "salt": int(salt.sum())}
+    parts = [f"{count} atoms of {kind}" for kind, count in counted.items() if count]
+    if parts:
+        said.append(f"{' and '.join(parts)} are left out.")
     virtual = find_virtual_sites(records, numbers)
-    left_out = virtual.copy()
-    if not waters:
-        water, salt = find_waters(records.residue_names), find_salt(records.residue_names, numbers)
-        left_out |= water | salt
-        counted = {"water": int(water.sum()), "salt": int(salt.sum())}
-        parts = [f"{count} atoms of {kind}" for kind, count in counted.items() if count]
-        if parts:
-            said.append(f"{' and '.join(parts)} are left out.")
-        virtual &= ~water
-    if virtual.any():
-        said.append(f"{int(virtual.sum())} sites without mass ({records.names[virtual][0]}) are left out.")
-    if not hydrogens:
-        left_out |= numbers == 1
-    return left_out
-
-
-def _find_polymers(records: AtomRecords, structure: gemmi.Structure) -> np.ndarray:
-    structure.merge_chain_parts()
-    structure.setup_entities()
-    polymers = {
-        (chain.name, residue.seqid.num, residue.seqid.icode.strip(), residue.name)
-        for chain in structure[0]
-        for residue in chain
-        if residue.entity_type == gemmi.EntityType.Polymer
-    }
-    names = [str(chain).partition("-")[0] for chain in records.chains]
-    keys = (names, records.residue_numbers.tolist(), records.insertion_codes.tolist(), records.residue_names.tolist())
-    return np.array([key in polymers for key in zip(*keys, strict=True)], dtype=bool)
+    others = virtual & ~water
+    if others.any():
+        said.append(f"{int(others.sum())} sites without mass ({records.names[others][0]}) are left out.")
+    return virtual | water | salt
 
 
 def _to_gemmi(model: AtomicModel) -> gemmi.Structure:

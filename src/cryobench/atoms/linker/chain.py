@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from cryobench.atoms.linker import geometry
 from cryobench.atoms.model import AtomicModel, residue_starts, select_residues
+from cryobench.atoms.motion.fab_hinge import measure_dihedral
 
 _MAIN = ("N", "CA", "C", "O")
 _PEPTIDE = 2.0
@@ -96,8 +96,8 @@ def find_linker(model: AtomicModel, linker: FabLinker) -> LinkerChain:
         backbone=points[1:-1, :3],
         before=points[0, :3],
         after=points[-1, :3],
-        psi_before=geometry.measure_dihedral(np.concatenate([points[0, :3], points[1, :1]])),
-        phi_after=geometry.measure_dihedral(np.concatenate([points[-2, 2:3], points[-1, :3]])),
+        psi_before=measure_dihedral(np.concatenate([points[0, :3], points[1, :1]])),
+        phi_after=measure_dihedral(np.concatenate([points[-2, 2:3], points[-1, :3]])),
         number_before=int(model.residue_numbers[residues[0][0]]),
         number_after=int(model.residue_numbers[residues[-1][0]]),
         atoms_before=residues[0],

@@ -1,8 +1,8 @@
 """Backbone distribution of a disordered peptide: φ, ψ and ω of each residue, drawn independently of the others.
 
 φ and ψ come from a mixture of basins, each the product of two wrapped normal distributions, one table per residue
-class (glycine, proline, and residues before a proline have their own Ramachandran maps). The tables below are our
-summary of published coil-library statistics, made by hand, neither a fit nor a copy of any library:
+class (glycine, proline, and residues before a proline have their own Ramachandran maps). The tables (``coil.csv``)
+are our summary of published coil-library statistics, made by hand, neither a fit nor a copy of any library:
 
 - general: without helices and sheets the helical basin (α and bridge together) holds 37 % of the residues, 22 % when
   turns are left out as well, and polyproline II is the most frequent of the others: Jha, Colubri, Zaman, Koide,
@@ -29,6 +29,8 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float64
 
+from cryobench.atoms.tables import read_rows
+
 TURN = 2 * np.pi
 
 
@@ -44,39 +46,9 @@ class Basin:
     psi_width_deg: float
 
 
-COIL: dict[str, tuple[Basin, ...]] = {
-    "general": (
-        Basin("polyproline II", 0.36, -68, 145, 13, 15),
-        Basin("beta", 0.23, -118, 132, 20, 20),
-        Basin("alpha", 0.20, -66, -37, 10, 11),
-        Basin("bridge", 0.12, -90, -3, 14, 14),
-        Basin("left alpha", 0.06, 57, 40, 8, 12),
-        Basin("gamma", 0.03, -82, 70, 8, 10),
-    ),
-    "pre-proline": (
-        Basin("polyproline II", 0.55, -70, 145, 13, 15),
-        Basin("beta", 0.26, -125, 120, 18, 22),
-        Basin("alpha", 0.10, -63, -42, 8, 9),
-        Basin("zeta", 0.07, -138, 80, 10, 10),
-        Basin("left alpha", 0.02, 55, 50, 7, 10),
-    ),
-    "glycine": (
-        Basin("polyproline II", 0.20, -72, 170, 14, 16),
-        Basin("mirrored polyproline II", 0.22, 80, -172, 14, 16),
-        Basin("beta", 0.17, 180, 180, 30, 16),
-        Basin("alpha", 0.12, -66, -33, 12, 15),
-        Basin("left alpha", 0.29, 84, 8, 13, 16),
-    ),
-    "proline": (
-        Basin("polyproline II", 0.76, -67, 147, 10, 13),
-        Basin("alpha", 0.20, -61, -27, 8, 14),
-        Basin("gamma", 0.04, -82, 66, 7, 11),
-    ),
-    "proline before proline": (
-        Basin("polyproline II", 0.94, -66, 150, 9, 11),
-        Basin("alpha", 0.06, -59, -34, 7, 10),
-    ),
-}
+COIL: dict[str, tuple[Basin, ...]] = {}
+for _kind, _name, *_numbers in (row.values() for row in read_rows(__file__, "coil.csv")):
+    COIL[_kind] = (*COIL.get(_kind, ()), Basin(_name, *map(float, _numbers)))
 """Basins of each residue class; the fractions of a class add up to 1."""
 
 OMEGA_WIDTH_DEG = 5.0

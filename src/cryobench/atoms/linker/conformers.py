@@ -23,7 +23,7 @@ heavy atoms only, and not within a residue or between neighbours in the chain, w
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
 
 from cryobench import rng
 from cryobench.atoms.linker import geometry
@@ -73,34 +73,18 @@ class LinkerSampler:
         self.model = model
         self.linker = linker or FabLinker()
         self.clash_distance = clash_distance
-        self._chain = find_linker(model, self.linker)
-        self.hinge = FabHinge(
-            self.linker.heavy, self.linker.light, self._chain.number_before, self._chain.number_after
-        )
+        chain = find_linker(model, self.linker)
+        self.atoms = chain.atoms
+        """Indices of the linker's atoms."""
+        self.labels, self.label_before = chain.labels, chain.label_before
+        """Number and insertion code, such as "214", of each residue of the linker, and of the one before it."""
+        self.names = chain.names
+        """Component of each residue of the linker, and of the one after it."""
+        self.hinge = FabHinge(self.linker.heavy, self.linker.light, chain.number_before, chain.number_after)
         self.fab = fab_selection(model, self.hinge)
         """Mask of the atoms of the Fab, which moves rigidly."""
-        self._builder = PieceBuilder(model, self._chain)
+        self._builder = PieceBuilder(model, chain)
         self._clashes = ClashFinder(model, self._builder, self.fab, clash_distance)
-
-    @property
-    def atoms(self) -> Int64[np.ndarray, " m"]:
-        """Indices of the linker's atoms."""
-        return self._chain.atoms
-
-    @property
-    def labels(self) -> list[str]:
-        """Number and insertion code of each residue of the linker, such as "214"."""
-        return self._chain.labels
-
-    @property
-    def label_before(self) -> str:
-        """Number and insertion code of the residue before the linker."""
-        return self._chain.label_before
-
-    @property
-    def names(self) -> list[str]:
-        """Component of each residue of the linker, and of the one after it."""
-        return self._chain.names
 
     def draw(self, state: int, *, seed: int = 0, max_tries: int = MAX_TRIES) -> Conformer:
         """Conformer of one state: the first one without a clash in the state's own stream of draws.

@@ -213,13 +213,6 @@ def place_amide_hydrogens(
     return nitrogens - N_H * _normalise(inward)
 
 
-def measure_dihedral(points: Float64[np.ndarray, "4 3"]) -> float:
-    """Dihedral of four points, radian in (−π, π]."""
-    first, middle, last = np.diff(points, axis=0)
-    left, right = np.cross(first, middle), np.cross(middle, last)
-    return float(np.arctan2(np.linalg.norm(middle) * first @ right, left @ right))
-
-
 def _normalise(vectors: Float64[np.ndarray, "*k 3"]) -> Float64[np.ndarray, "*k 3"]:
     return vectors / np.sqrt((vectors * vectors).sum(axis=-1, keepdims=True))
 

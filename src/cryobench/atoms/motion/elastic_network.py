@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64
 from scipy.sparse import coo_matrix, csc_matrix, eye_array
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import LinearOperator, SuperLU, eigsh, splu
+from scipy.sparse.linalg import LinearOperator, eigsh, splu
 from scipy.spatial import KDTree
 
 from cryobench.atoms.settled import settle_axes
@@ -40,13 +40,6 @@ class Modes:
 
     def __len__(self) -> int:
         return len(self.stiffness)
-
-    def measure_collectivity(self) -> Float64[np.ndarray, " modes"]:
-        """Fraction of the points taking part in each mode: exp of the entropy of their squared displacements.
-
-        Brüschweiler, J. Chem. Phys. 102 (1995) 3396.
-        """
-        return _collectivity(self.vectors)
 
     def scale_to(self, rmsf: float) -> Float64[np.ndarray, " modes"]:
         """Standard deviation in Å of each mode's amplitude, for a total RMSF in Å over all points.
@@ -87,7 +80,7 @@ def find_slow_modes(positions: Float[np.ndarray, "p 3"], n_modes: int, *, cutoff
                 f"{len(points)} points. Use a longer cutoff, or leave out loose parts."
             )
         shaped = settle_axes(vectors[RIGID_MODES:], values[RIGID_MODES:]).reshape(-1, len(points), 3)
-        collective = np.flatnonzero(_collectivity(shaped) > _LEAST_COLLECTIVITY)
+        collective = np.flatnonzero(measure_collectivity(shaped) > _LEAST_COLLECTIVITY)
         if len(collective) >= n_modes or len(values) == 3 * len(points):
             break
         wanted *= 2
@@ -148,25 +141,18 @@ def _lowest(hessian: csc_matrix, count: int) -> tuple[np.ndarray, np.ndarray]:
     shift = 1e-4 * float(hessian.diagonal().mean())
     shifted = csc_matrix(hessian + shift * eye_array(size))
     factors = splu(shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-    inverse: Any = _Inverse(factors)
+    inverse: Any = LinearOperator(factors.shape, matvec=factors.solve, dtype=np.float64)  # pyright: ignore
     start = np.random.default_rng(0).standard_normal(size)  # any start works, but it must always be the same
     values, vectors = eigsh(hessian, k=count, sigma=-shift, which="LM", v0=start, OPinv=inverse)
     order = np.argsort(values)
     return values[order], vectors.T[order]
 
 
-class _Inverse(LinearOperator):
-    """Solution of a factored system, as an operator."""
+def measure_collectivity(vectors: Float64[np.ndarray, "modes p 3"]) -> Float64[np.ndarray, " modes"]:
+    """Fraction of the points taking part in each mode: exp of the entropy of their squared displacements.
 
-    def __init__(self, factors: SuperLU) -> None:
-        super().__init__(np.dtype(np.float64), factors.shape)
-        self._factors = factors
-
-    def _matvec(self, x: np.ndarray) -> np.ndarray:
-        return self._factors.solve(x)
-
-
-def _collectivity(vectors: Float64[np.ndarray, "modes p 3"]) -> Float64[np.ndarray, " modes"]:
+    Source: Brüschweiler, J. Chem. Phys. 102 (1995) 3396.
+    """
     fraction = (vectors**2).sum(axis=2)
     fraction = fraction / fraction.sum(axis=1, keepdims=True)
     return np.exp(-(fraction * np.log(np.maximum(fraction, 1e-300))).sum(axis=1)) / vectors.shape[1]

@@ -20,15 +20,10 @@ from functools import lru_cache
 import gemmi
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
 from cryobench.atoms.model import AtomicModel, find_atom, residue_starts, select_residues
-from cryobench.atoms.settled import find_least, find_nearest
-
-_BOND = 2.0
+from cryobench.atoms.settled import attach_groups
 
 
 @dataclass(frozen=True)
@@ -84,10 +79,14 @@ def fab_dihedral(model: AtomicModel, hinge: FabHinge | None = None) -> float:
     mask = fab_selection(model, hinge)
     proximal, distal = _axis(model, hinge)
     points = (model.select(mask).centre_of_mass, proximal, distal, model.select(~mask).centre_of_mass)
-    bonds = np.diff(points, axis=0)
-    normal_fab, normal_rest = np.cross(bonds[0], bonds[1]), np.cross(bonds[1], bonds[2])
-    sine = np.linalg.norm(bonds[1]) * bonds[0] @ normal_rest
-    return float(np.arctan2(sine, normal_fab @ normal_rest) % (2 * np.pi))
+    return measure_dihedral(np.array(points)) % (2 * np.pi)
+
+
+def measure_dihedral(points: Float[np.ndarray, "4 3"]) -> float:
+    """Dihedral of four points, radian in (−π, π]."""
+    first, middle, last = np.diff(points, axis=0)
+    left, right = np.cross(first, middle), np.cross(middle, last)
+    return float(np.arctan2(np.linalg.norm(middle) * first @ right, left @ right))
 
 
 def fab_selection(model: AtomicModel, hinge: FabHinge | None = None) -> Bool[np.ndarray, " a"]:
@@ -124,15 +123,8 @@ def _find_fab(model: AtomicModel, hinge: FabHinge) -> Bool[np.ndarray, " a"]:
     ligand = np.flatnonzero(~polymer)
     if len(ligand) == 0:
         return fab
-    tree = KDTree(model.positions[ligand])
-    pairs = tree.query_pairs(_BOND, output_type="ndarray")
-    links = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(ligand), len(ligand)))
-    _, group = connected_components(links, directed=False)
     anchors = np.flatnonzero(polymer)
-    distance, nearest = find_nearest(model.positions[anchors], model.positions[ligand])
-    for member in range(group.max() + 1):
-        atoms = np.flatnonzero(group == member)
-        fab[ligand[atoms]] = fab[anchors[nearest[atoms[find_least(distance[atoms])]]]]
+    fab[ligand] = fab[anchors[attach_groups(model.positions[anchors], model.positions[ligand])]]
     return fab
 
 

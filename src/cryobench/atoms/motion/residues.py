@@ -14,15 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 from numba import njit
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from cryobench.atoms.model import AtomicModel, is_alpha_carbon, residue_starts
-from cryobench.atoms.settled import find_least, find_nearest
+from cryobench.atoms.settled import attach_groups, find_nearest
 
 _NEIGHBOURHOOD = 10.0
-_BOND = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,13 +48,7 @@ def find_carriers(model: AtomicModel) -> Carriers:
     carrier = index[residue]
     loose = np.flatnonzero(carrier < 0)
     if len(loose):
-        pairs = KDTree(model.positions[loose]).query_pairs(_BOND, output_type="ndarray")
-        links = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(loose), len(loose)))
-        n_groups, group = connected_components(links, directed=False)
-        distance, nearest = find_nearest(model.positions[anchors], model.positions[loose])
-        for member in range(n_groups):
-            atoms = np.flatnonzero(group == member)
-            carrier[loose[atoms]] = nearest[atoms[find_least(distance[atoms])]]
+        carrier[loose] = attach_groups(model.positions[anchors], model.positions[loose])
     return Carriers(anchors.astype(np.int64), carrier.astype(np.int64))
 
 

@@ -19,16 +19,8 @@ from cryobench import rng
 from cryobench._types import RotationArray
 from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.procedural.blobs import Blob
-from cryobench.atoms.procedural.contacts import approach, approach_copies, find_crossing_loops, is_one_piece
-from cryobench.atoms.procedural.folds import (
-    Element,
-    FoldKind,
-    Rods,
-    bridge_elements,
-    join_elements,
-    lay_rods,
-    order_elements,
-)
+from cryobench.atoms.procedural.contacts import approach, approach_copies, is_one_piece
+from cryobench.atoms.procedural.folds import Element, FoldKind, find_level, lay_rods, thread_elements
 from cryobench.atoms.procedural.packing import pack_side_chains
 from cryobench.atoms.procedural.residues import COMPOSITION, KINDS, WEIGHTS, atom_names, residue_frames
 from cryobench.rotations import point_group
@@ -240,9 +232,9 @@ def _fill(outline: _Outline, target: float, rotations: RotationArray, generator:
     drawn = generator.choice(len(KINDS), size=int(2 * target / WEIGHTS.mean()) + 100, p=COMPOSITION)
     residues = _EXCESS * target / _MEAN_WEIGHT
     for _ in range(4):
-        level = _find_level(rods, residues)
-        if level is None:
+        if sum(rod.estimate_residues(_GROWTH) for rod in rods) < residues:
             return None
+        level = find_level(rods, residues, _GROWTH, 14)
         elements = [rod.build_elements(level) for rod in rods]
         if not all(elements):
             return None
@@ -285,18 +277,7 @@ def _close_gaps(parts: list[list[Element]], outline: _Outline, rotations: Rotati
 
 def _pack(parts: list[list[Element]], rotations: RotationArray, drawn: Int[np.ndarray, " most"]) -> _Unit:
     """Chains through the elements of all blobs, with the loops that fit, and their side chains."""
-    ordered = [order_elements(part) for part in parts]
-    loops = [bridge_elements(part) for part in ordered]
-    chains = _join(ordered, loops)
-    crossing = find_crossing_loops(chains.atoms, chains.loop, chains.blob, rotations)
-    number = 0
-    for group in loops:
-        for index, loop in enumerate(group):
-            if len(loop):
-                number += 1
-                if crossing[number]:
-                    group[index] = np.zeros((0, 3))
-    chains = _join(ordered, loops)
+    chains = thread_elements(parts, rotations)
     kinds, side_chains = pack_side_chains(
         chains.atoms,
         residue_frames(*(chains.atoms[:, slot] for slot in range(3))),
@@ -304,41 +285,6 @@ def _pack(parts: list[list[Element]], rotations: RotationArray, drawn: Int[np.nd
         rotations,
     )
     return _Unit(chains.atoms, side_chains, kinds, chains.numbers, chains.blob, chains.loop)
-
-
-@dataclass(frozen=True, eq=False)
-class _Chains:
-    """Main chains of all blobs, residue by residue; loops are numbered across all of them."""
-
-    atoms: np.ndarray
-    numbers: np.ndarray
-    blob: np.ndarray
-    loop: np.ndarray
-
-
-def _join(ordered: list[list[Element]], loops: list[list[Float[np.ndarray, "_ 3"]]]) -> _Chains:
-    chains = [join_elements(part, group) for part, group in zip(ordered, loops, strict=True)]
-    before = np.cumsum([0, *(int(chain.loop.max()) for chain in chains)])[:-1]
-    return _Chains(
-        np.concatenate([chain.atoms for chain in chains]),
-        np.concatenate([chain.numbers for chain in chains]),
-        np.repeat(np.arange(len(chains)), [len(chain.numbers) for chain in chains]),
-        np.concatenate(
-            [np.where(chain.loop > 0, chain.loop + start, 0) for chain, start in zip(chains, before, strict=True)]
-        ),
-    )
-
-
-def _find_level(rods: list[Rods], wanted: float) -> float | None:
-    """Growth in Å at which the blobs have about the given number of residues."""
-    low, high = -_GROWTH, _GROWTH
-    if sum(rod.estimate_residues(high) for rod in rods) < wanted:
-        return None
-    for _ in range(14):
-        middle = (low + high) / 2
-        enough = sum(rod.estimate_residues(middle) for rod in rods) >= wanted
-        low, high = (low, middle) if enough else (middle, high)
-    return high
 
 
 def _trim(unit: _Unit, target: float, generator: np.random.Generator) -> _Unit:
@@ -392,15 +338,11 @@ def _assemble(unit: _Unit, rotations: RotationArray) -> AtomicModel:
         ends = np.array([unit.numbers[unit.blobs == blob].max() for blob in range(int(unit.blobs.max()) + 1)])
         residue_numbers = unit.numbers + np.concatenate([[0], np.cumsum(ends + 20)[:-1]])[unit.blobs]
         chains = np.repeat(_name_chains(copies), len(residue))
-    count = len(moved)
-    return AtomicModel(
-        positions=moved,
-        atomic_numbers=np.tile(atomic_numbers, copies),
-        b_factors=np.zeros(count),
-        occupancies=np.ones(count),
+    return AtomicModel.from_positions(
+        moved,
+        np.tile(atomic_numbers, copies),
         chains=chains,
         residue_numbers=np.tile(residue_numbers[residue], copies),
-        insertion_codes=np.full(count, ""),
         residue_names=np.tile(np.array(KINDS)[unit.kinds][residue], copies),
         atom_names=np.tile(_NAMES[unit.kinds][present], copies),
     )

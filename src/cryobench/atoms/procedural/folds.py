@@ -13,8 +13,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.spatial.transform import Rotation
 
+from cryobench._types import RotationArray
 from cryobench.atoms.procedural.backbone import build_backbone
 from cryobench.atoms.procedural.blobs import Blob, measure_margin
+from cryobench.atoms.procedural.contacts import find_crossing_loops
 from cryobench.atoms.procedural.residues import BACKBONE, helix, strand
 from cryobench.atoms.settled import find_least
 
@@ -163,15 +165,56 @@ def _section(
 
 
 @dataclass(frozen=True, eq=False)
-class Chain:
-    """Main chain of one blob: atoms N, CA, C, O, CB (r, 5, 3) in Å and author numbers, which skip gaps.
+class Chains:
+    """Main chains of blobs, residue by residue: atoms N, CA, C, O, CB (r, 5, 3) in Å.
 
-    ``loop`` (r,) is 0 for residues of helices and strands, else the number of the residue's loop, from 1.
+    ``numbers`` are author numbers, which skip gaps; ``blob`` is the blob of each residue, and ``loop`` its loop,
+    counted from 1 over all blobs, 0 in an element.
     """
 
     atoms: Float[np.ndarray, "r 5 3"]
     numbers: Int[np.ndarray, " r"]
+    blob: Int[np.ndarray, " r"]
     loop: Int[np.ndarray, " r"]
+
+
+def find_level(rods: list[Rods], wanted: float, growth: float, steps: int) -> float:
+    """Growth in Å, at most ``growth``, at which blobs have about the given number of residues, by bisection."""
+    low, high = -growth, growth
+    for _ in range(steps):
+        middle = (low + high) / 2
+        enough = sum(rod.estimate_residues(middle) for rod in rods) >= wanted
+        low, high = (low, middle) if enough else (middle, high)
+    return high
+
+
+def thread_elements(blobs: list[list[Element]], rotations: RotationArray) -> Chains:
+    """Chains through the elements of each blob, with the loops that fit between all of them and their copies."""
+    ordered = [order_elements(elements) for elements in blobs]
+    loops = [_bridge_elements(elements) for elements in ordered]
+    chains = _join_blobs(ordered, loops)
+    crossing = find_crossing_loops(chains.atoms, chains.loop, chains.blob, rotations)
+    number = 0
+    for group in loops:
+        for index, loop in enumerate(group):
+            if len(loop):
+                number += 1
+                if crossing[number]:
+                    group[index] = np.zeros((0, 3))
+    return _join_blobs(ordered, loops)
+
+
+def _join_blobs(ordered: list[list[Element]], loops: list[list[Float[np.ndarray, "_ 3"]]]) -> Chains:
+    atoms, numbers, blob, labels = [], [], [], []
+    label = 0
+    for index, (elements, group) in enumerate(zip(ordered, loops, strict=True)):
+        own, own_numbers, own_labels = _join_elements(elements, group, label)
+        atoms.append(own)
+        numbers.append(own_numbers)
+        blob.append(np.full(len(own), index))
+        labels.append(own_labels)
+        label = max(label, int(own_labels.max()))
+    return Chains(np.concatenate(atoms), np.concatenate(numbers), np.concatenate(blob), np.concatenate(labels))
 
 
 def order_elements(elements: list[Element]) -> list[Element]:
@@ -191,7 +234,7 @@ def order_elements(elements: list[Element]) -> list[Element]:
         current = int(left[find_least(distance)])
 
 
-def bridge_elements(elements: list[Element]) -> list[Float[np.ndarray, "_ 3"]]:
+def _bridge_elements(elements: list[Element]) -> list[Float[np.ndarray, "_ 3"]]:
     """CA positions of the loop after each element except the last; none if no loop of suitable length fits.
 
     The first and last residue continue the elements, with a cubic along their axes between them. Among
@@ -237,10 +280,15 @@ def bridge_elements(elements: list[Element]) -> list[Float[np.ndarray, "_ 3"]]:
     return [points[row, best[row], : lengths[row]] for row in rows.tolist()]
 
 
-def join_elements(elements: list[Element], loops: list[Float[np.ndarray, "_ 3"]]) -> Chain:
-    """Elements and loops as one chain. A missing loop leaves a gap in the numbers, as long as the loop would be."""
+def _join_elements(
+    elements: list[Element], loops: list[Float[np.ndarray, "_ 3"]], label: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Atoms, numbers and loops, counted on from ``label``, of elements and loops as one chain.
+
+    A missing loop leaves a gap in the numbers, as long as the loop would be.
+    """
     parts, numbers, labels = [], [], []
-    following, label = 1, 0
+    following = 1
     for index, element in enumerate(elements):
         own = element.atoms[1:-1]
         parts.append(own)
@@ -271,4 +319,4 @@ def join_elements(elements: list[Element], loops: list[Float[np.ndarray, "_ 3"]]
         for index, name in enumerate(BACKBONE):
             kept = np.isnan(atoms[:, index, 0])
             atoms[kept, index] = built[name][kept]
-    return Chain(atoms, np.concatenate(numbers), label_of)
+    return atoms, np.concatenate(numbers), label_of

@@ -10,16 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from cryobench.atoms.procedural.blobs import Blob
-from cryobench.atoms.procedural.contacts import find_crossing_loops
-from cryobench.atoms.procedural.folds import (
-    Chain,
-    Element,
-    FoldKind,
-    bridge_elements,
-    join_elements,
-    lay_rods,
-    order_elements,
-)
+from cryobench.atoms.procedural.folds import Chains, FoldKind, find_level, lay_rods, thread_elements
 from cryobench.atoms.procedural.packing import pack_side_chains
 from cryobench.atoms.procedural.residues import COMPOSITION, KINDS, WEIGHTS, atom_names, residue_frames
 
@@ -59,7 +50,7 @@ def build_globule(residues: int, generator: np.random.Generator) -> Globule:
     raise ValueError(f"no fold of {residues} residues in {_TRIES} tries.")
 
 
-def _thread(residues: int, generator: np.random.Generator) -> Chain | None:
+def _thread(residues: int, generator: np.random.Generator) -> Chains | None:
     """Main chain of a fold of at least so many residues, in about the smallest ellipsoid of a random shape."""
     shape = np.exp(_SPREAD * generator.standard_normal(3))
     radii = globule_radius(residues) * shape / np.cbrt(shape.prod())
@@ -67,35 +58,16 @@ def _thread(residues: int, generator: np.random.Generator) -> Chain | None:
     kind = _FOLDS[int(generator.choice(3, p=_SHARES))]
     rods = lay_rods(blob, [], kind, _GROWTH, generator)
     for estimate in _ESTIMATES:
-        low, high = -_GROWTH, _GROWTH
-        for _ in range(12):
-            middle = (low + high) / 2
-            low, high = (low, middle) if rods.estimate_residues(middle) >= estimate * residues else (middle, high)
-        elements = rods.build_elements(high)
+        elements = rods.build_elements(find_level([rods], estimate * residues, _GROWTH, 12))
         if not elements:
             continue
-        chain = _join(elements)
+        chain = thread_elements([elements], _ALONE)
         if residues <= len(chain.numbers) < _MOST_EXCESS * residues + 8:
             return chain
     return None
 
 
-def _join(elements: list[Element]) -> Chain:
-    """Elements as one chain, with the loops that fit."""
-    ordered = order_elements(elements)
-    loops = bridge_elements(ordered)
-    chain = join_elements(ordered, loops)
-    crossing = find_crossing_loops(chain.atoms, chain.loop, np.zeros(len(chain.loop), dtype=np.int64), _ALONE)
-    number = 0
-    for index, loop in enumerate(loops):
-        if len(loop):
-            number += 1
-            if crossing[number]:
-                loops[index] = np.zeros((0, 3))
-    return join_elements(ordered, loops)
-
-
-def _finish(chain: Chain, residues: int, generator: np.random.Generator) -> Globule:
+def _finish(chain: Chains, residues: int, generator: np.random.Generator) -> Globule:
     """The chain's first residues with side chains."""
     main_chain = chain.atoms[:residues] - chain.atoms[:residues, 1].mean(axis=0)
     frames = residue_frames(main_chain[:, 0], main_chain[:, 1], main_chain[:, 2])

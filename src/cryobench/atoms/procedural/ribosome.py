@@ -180,15 +180,11 @@ def _build_model(
         numbers.append(globule.numbers[globule.residues])
         kinds.append(np.array(globule.kinds)[globule.residues])
         components.append(np.full(count, len(RNA_PIECES) + index))
-    count = len(positions)
-    model = AtomicModel(
-        positions=positions,
-        atomic_numbers=np.array([gemmi.Element(name[0]).atomic_number for name in names]),
-        b_factors=np.zeros(count),
-        occupancies=np.ones(count),
+    model = AtomicModel.from_positions(
+        positions,
+        np.array([gemmi.Element(name[0]).atomic_number for name in names]),
         chains=np.concatenate(chains),
         residue_numbers=np.concatenate(numbers),
-        insertion_codes=np.full(count, ""),
         residue_names=np.concatenate(kinds),
         atom_names=np.array(names),
     ).centred()

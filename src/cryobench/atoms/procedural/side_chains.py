@@ -1,7 +1,8 @@
 """Side chains by internal coordinates, with their rotamers.
 
-``SIDE_CHAINS`` lists, per amino acid, the atoms beyond CB: name, bond length (Å), angle (degrees), torsion, and the
-three atoms they refer to, nearest last. A torsion is a number of degrees, or a free one, a or b, with an offset.
+``SIDE_CHAINS``, from ``side_chains.csv``, lists, per amino acid, the atoms beyond CB: name, bond length (Å), angle
+(degrees), torsion, and the three atoms they refer to, nearest last. A torsion is a number of degrees, or a free one,
+a or b, with an offset.
 Lengths and angles are rounded standard values (Engh & Huber, Acta Cryst. A47:392, 1991).
 """
 
@@ -10,47 +11,17 @@ import itertools
 import numpy as np
 from jaxtyping import Float
 
-_SPECIFICATION = {
-    "ALA": "",
-    "ARG": "CG 1.52 114 a N CA CB; CD 1.52 111 b CA CB CG; NE 1.46 112 180 CB CG CD; CZ 1.33 124 180 CG CD NE;"
-    "NH1 1.33 120 0 CD NE CZ; NH2 1.33 120 180 CD NE CZ",
-    "ASN": "CG 1.52 113 a N CA CB; OD1 1.23 121 b CA CB CG; ND2 1.33 117 b+180 CA CB CG",
-    "ASP": "CG 1.52 113 a N CA CB; OD1 1.25 118 b CA CB CG; OD2 1.25 118 b+180 CA CB CG",
-    "CYS": "SG 1.81 114 a N CA CB",
-    "GLN": "CG 1.52 114 a N CA CB; CD 1.52 113 b CA CB CG; OE1 1.23 121 0 CB CG CD; NE2 1.33 117 180 CB CG CD",
-    "GLU": "CG 1.52 114 a N CA CB; CD 1.52 113 b CA CB CG; OE1 1.25 118 0 CB CG CD; OE2 1.25 118 180 CB CG CD",
-    "GLY": "",
-    "HIS": "CG 1.50 114 a N CA CB; ND1 1.38 123 b CA CB CG; CD2 1.36 131 b+180 CA CB CG;"
-    "CE1 1.32 109 180 CB CG ND1; NE2 1.37 107 180 CB CG CD2",
-    "ILE": "CG1 1.53 110 a N CA CB; CG2 1.52 110 a-122 N CA CB; CD1 1.51 114 b CA CB CG1",
-    "LEU": "CG 1.53 116 a N CA CB; CD1 1.52 110 b CA CB CG; CD2 1.52 110 b+122 CA CB CG",
-    "LYS": "CG 1.52 114 a N CA CB; CD 1.52 111 b CA CB CG; CE 1.52 111 180 CB CG CD; NZ 1.49 112 180 CG CD CE",
-    "MET": "CG 1.52 114 a N CA CB; SD 1.80 113 b CA CB CG; CE 1.79 101 180 CB CG SD",
-    "PHE": "CG 1.50 114 a N CA CB; CD1 1.39 120 b CA CB CG; CD2 1.39 120 b+180 CA CB CG;"
-    "CE1 1.39 120 180 CB CG CD1; CE2 1.39 120 180 CB CG CD2; CZ 1.39 120 0 CG CD1 CE1",
-    "PRO": "CG 1.49 104 27 N CA CB; CD 1.50 106 -37 CA CB CG",
-    "SER": "OG 1.42 111 a N CA CB",
-    "THR": "OG1 1.43 109 a N CA CB; CG2 1.52 111 a-121 N CA CB",
-    "TRP": "CG 1.50 114 a N CA CB; CD1 1.37 127 b CA CB CG; CD2 1.43 127 b+180 CA CB CG;"
-    "NE1 1.37 110 180 CB CG CD1; CE2 1.41 107 180 CB CG CD2; CE3 1.40 134 0 CB CG CD2;"
-    "CZ2 1.39 122 180 CG CD2 CE2; CZ3 1.39 119 180 CG CD2 CE3; CH2 1.37 118 0 CD2 CE2 CZ2",
-    "TYR": "CG 1.51 114 a N CA CB; CD1 1.39 121 b CA CB CG; CD2 1.39 121 b+180 CA CB CG;"
-    "CE1 1.39 121 180 CB CG CD1; CE2 1.39 121 180 CB CG CD2; CZ 1.38 120 0 CG CD1 CE1; OH 1.38 120 180 CD1 CE1 CZ",
-    "VAL": "CG1 1.52 111 a N CA CB; CG2 1.52 111 a+122 N CA CB",
-}
+from cryobench.atoms.tables import read_rows
+
 _FIRST_TORSIONS = (-65.0, 180.0, 62.0)
 _FLAT = {"ASN", "ASP", "HIS", "PHE", "TRP", "TYR"}
 
 
-def _parse(specification: str) -> tuple[tuple[str, float, float, str, tuple[str, str, str]], ...]:
-    atoms = []
-    for text in filter(None, specification.split(";")):
-        name, length, angle, torsion, *references = text.split()
-        atoms.append((name, float(length), float(angle), torsion, (references[0], references[1], references[2])))
-    return tuple(atoms)
-
-
-SIDE_CHAINS = {residue: _parse(text) for residue, text in _SPECIFICATION.items()}
+SIDE_CHAINS: dict[str, tuple[tuple[str, float, float, str, tuple[str, str, str]], ...]] = {"ALA": (), "GLY": ()}
+for _row in read_rows(__file__, "side_chains.csv"):
+    _references = _row["first"], _row["second"], _row["third"]
+    _atom = _row["atom"], float(_row["length"]), float(_row["angle"]), _row["torsion"], _references
+    SIDE_CHAINS[_row["residue"]] = (*SIDE_CHAINS.get(_row["residue"], ()), _atom)
 
 
 def list_rotamers(residue: str) -> list[tuple[float, float]]:

@@ -132,8 +132,7 @@ class Cryodrgn(Importer):
         if program in ("abinit", "drgnai"):
             notes.append(
                 "latents are those of each particle during the epoch, as the program saves them; for those at "
-                "its end: "
-                "--latents-from table."
+                "its end: --latents-from table."
             )
         return latents.astype(np.float32)
 

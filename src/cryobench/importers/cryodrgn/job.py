@@ -79,8 +79,7 @@ def find_job(path: Path, epoch: int | None) -> Job:
     epoch = max(latents) if epoch is None else epoch
     if epoch not in latents:
         raise FormatError(
-            f"{folder} has no latents of epoch {epoch}: it has those of "
-            f"{', '.join(map(str, sorted(latents)))}, "
+            f"{folder} has no latents of epoch {epoch}: it has those of {', '.join(map(str, sorted(latents)))}, "
             "in the program's numbering."
         )
     text = "" if epoch == _FINAL else f".{epoch}"

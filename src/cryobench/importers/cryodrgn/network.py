@@ -73,8 +73,7 @@ def read_network(
         kind = job.entry("model_args", "pe_type")
         if kind != "gaussian":
             raise FormatError(
-                f"{job.config}: positions are encoded by {kind!r}, and only gaussian is supported (the default "
-                "since "
+                f"{job.config}: positions are encoded by {kind!r}, and only gaussian is supported (the default since "
                 "cryoDRGN 1). Its latents can be imported alone: remove weights.N.pkl, or use import files."
             )
     if scale is None:
@@ -100,8 +99,7 @@ def check_box(shape: NetworkShape, dataset: Dataset, notes: list[str]) -> int | 
     if shape.box_size > size:
         raise FormatError(
             f"the network is for images of {shape.box_size} px, and those of {dataset.name} have {size}: it was "
-            "trained on "
-            "other images."
+            "trained on other images."
         )
     if shape.box_size == size:
         return None

@@ -16,6 +16,7 @@ from cryobench._errors import FormatError
 from cryobench.data import ImageSource
 from cryobench.io.formats.mrc import MrcStacks
 from cryobench.io.tools.phase_flips import stacks_of
+from cryobench.io.tools.stack_paths import split_image_names
 
 _STRIDE = 1 << 40
 """More than the number of images of any stack."""
@@ -40,15 +41,10 @@ def rows_of_images(names: Sequence[str], images: ImageSource, path: Path) -> np.
     stacks = stacks_of(images)
     if stacks is None:
         raise FormatError(f"{path} names images, but the particles do not come from named MRC stacks.")
-    parts = pd.Series([str(name) for name in names]).str.partition("@")
-    numbers = np.asarray(pd.to_numeric(parts[0], errors="coerce"), dtype=np.float64)
-    bad = ~(numbers >= 1) | (numbers != np.floor(numbers)) | (parts[2].to_numpy() == "")
-    if bad.any():
-        first = int(np.argmax(bad))
-        raise FormatError(f"{path}: row {first + 1} names the image {str(names[first])!r}, expected INDEX@STACK.")
-    file_index, distinct = pd.factorize(parts[2])
+    numbers, named_stacks = split_image_names(names, path)
+    file_index, distinct = pd.factorize(named_stacks)
     files = _match_stacks([str(name) for name in distinct], stacks.paths, path)[file_index]
-    wanted = np.where(files < 0, -1, files * _STRIDE + numbers.astype(np.int64) - 1)
+    wanted = np.where(files < 0, -1, files * _STRIDE + numbers)
     own = image_keys(stacks)
     if np.array_equal(own, wanted):
         return np.arange(len(own))

@@ -28,6 +28,7 @@ from cryobench.data import Particles
 from cryobench.io.adoption.row_order import Column, Items, find_rows
 from cryobench.io.atomic import read_array
 from cryobench.io.formats.csv_table import is_number, read_csv_table
+from cryobench.io.formats.npy import to_numbers
 from cryobench.io.formats.parquet_table import read_parquet_columns
 from cryobench.io.formats.pickles import read_pickle
 from cryobench.io.formats.star import number_column, read_tables
@@ -50,7 +51,7 @@ def read_labels(path: Path, particles: Particles, *, uids: np.ndarray | None = N
     path = Path(path)
     if not path.is_file():
         raise FormatError(f"{path} does not exist or is not a file, expected labels of {len(particles)} particles.")
-    readers = {".csv": _read_csv, ".npy": _read_npy, ".pkl": _read_pkl, ".parquet": _read_parquet}
+    readers = {".csv": _read_csv, ".npy": _read_array, ".pkl": _read_array, ".parquet": _read_parquet}
     readers |= {".star": _read_star}
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -70,19 +71,9 @@ def read_labels(path: Path, particles: Particles, *, uids: np.ndarray | None = N
     return values.astype(np.int64)
 
 
-def _read_npy(path: Path, particles: Items) -> np.ndarray:
-    return _numbers(read_array(path), path)
-
-
-def _read_pkl(path: Path, particles: Items) -> np.ndarray:
-    return _numbers(read_pickle(path), path)
-
-
-def _numbers(value: object, path: Path) -> np.ndarray:
-    try:
-        values = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise FormatError(f"{path} must hold one whole number per particle ({error}).") from error
+def _read_array(path: Path, particles: Items) -> np.ndarray:
+    value = read_pickle(path) if path.suffix.lower() == ".pkl" else read_array(path)
+    values = to_numbers(value, path, "one whole number per particle")
     return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
 
 

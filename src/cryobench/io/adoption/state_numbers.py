@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from cryobench._text import list_some
+
 
 def compact_states(states: np.ndarray, notes: list[str]) -> tuple[np.ndarray, tuple[str, ...] | None]:
     """States (n,) numbered without gaps in the order of their labels, −1 if unlabelled; and their names, the
@@ -18,14 +20,10 @@ def compact_states(states: np.ndarray, notes: list[str]) -> tuple[np.ndarray, tu
     labels = np.unique(states[states >= 0])
     if np.array_equal(labels, np.arange(len(labels))):
         return states, None
+    names = tuple(str(label) for label in labels)
     notes.append(
-        f"{len(labels):,} states occur, labelled {_list(labels)}: they become states 0 to {len(labels) - 1:,},"
+        f"{len(labels):,} states occur, labelled {list_some(names, 4)}: they become states 0 to {len(labels) - 1:,},"
         " named by their labels"
     )
     compact = np.where(states < 0, -1, np.searchsorted(labels, states))
-    return compact, tuple(str(label) for label in labels)
-
-
-def _list(labels: np.ndarray) -> str:
-    shown = [str(label) for label in labels]
-    return ", ".join(shown if len(shown) <= 4 else [*shown[:2], "…", shown[-1]])
+    return compact, names

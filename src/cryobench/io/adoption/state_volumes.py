@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from cryobench._errors import FormatError
+from cryobench._text import list_some
 from cryobench.data import Particles, VolumeSource
 from cryobench.fourier import fourier_crop
 from cryobench.io.adoption.stated_size import check_stated
@@ -74,12 +75,12 @@ def open_state_volumes(folder: Path, particles: Particles, states: np.ndarray, n
 def list_volumes(folder: Path) -> list[Path]:
     """The .mrc and .map files of a folder in natural order of their names. FormatError if there is none."""
     if not folder.is_dir():
-        raise FormatError(f"{folder} does not exist or is not a folder, expected one .mrc volume per state in it.")
+        raise FormatError(f"{folder} does not exist or is not a folder, expected one with .mrc volumes.")
     paths = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
     if not paths:
         packed = sorted(path.name for path in folder.glob("*.gz"))
         hint = f" Unpack {packed[0]} and the like." if packed else ""
-        raise FormatError(f"{folder} holds no .mrc volumes (nor .map), expected one per state.{hint}")
+        raise FormatError(f"{folder} holds no .mrc volumes (nor .map).{hint}")
     return sort_naturally(paths)
 
 
@@ -141,10 +142,8 @@ def _as_number(word: str) -> int | str:
 
 
 def _list_states(paths: Sequence[Path]) -> str:
-    shown = [f"{state} = {path.name}" for state, path in enumerate(paths)]
-    return ", ".join(shown if len(shown) <= _SHOWN else [*shown[: _SHOWN - 2], "…", shown[-1]])
+    return list_some([f"{state} = {path.name}" for state, path in enumerate(paths)], _SHOWN)
 
 
 def _list_names(paths: Sequence[Path]) -> str:
-    shown = [path.name for path in paths]
-    return ", ".join(shown if len(shown) <= _SHOWN else [*shown[: _SHOWN - 2], "…", shown[-1]])
+    return list_some([path.name for path in paths], _SHOWN)

@@ -3,7 +3,7 @@
     {"schema": 1, "mode": "reconstruction" | "volume", "why": ..., "key": ..., "alignments": [...]}
 
 x_reference = R S x_volume + t, (x, y, z) in Å from voxel ``n // 2``, S reversing z if ``mirrored``: see
-``volumes.Alignment``, whose single-transform file can be read as well. A null alignment keeps its position.
+``volumes.Alignment``. A null alignment keeps its position.
 """
 
 import json
@@ -15,6 +15,7 @@ import numpy as np
 
 from cryobench._errors import FormatError
 from cryobench.io.atomic import read_json, write_json
+from cryobench.io.folders.schemas import check_schema
 from cryobench.volumes import Alignment
 
 SCHEMA = 1
@@ -37,13 +38,7 @@ def load_alignments(path: Path) -> tuple[list[Alignment | None], dict[str, Any]]
         If the file is missing or damaged, a newer version wrote it, or it holds something else.
     """
     content = read_json(path)
-    if "alignments" not in content:
-        return [Alignment.load(Path(path))], {}
-    if content.get("schema") != SCHEMA:
-        raise FormatError(
-            f"{path} has schema {content.get('schema')!r}, this version reads {SCHEMA}. Upgrade: "
-            "pip install -U cryobench."
-        )
+    check_schema(content, path, SCHEMA, "a file of alignments")
     try:
         # Volumes of one class have one alignment object, also when read back.
         known = {json.dumps(each): None if each is None else _read(each) for each in content["alignments"]}

@@ -29,9 +29,10 @@ from typing import Any, Literal
 import numpy as np
 
 from cryobench._errors import FormatError
-from cryobench._progress import Progress, Silent
+from cryobench._progress import Progress
 from cryobench.data import Dataset, GroundTruth, Particles
 from cryobench.io.adoption.masks import read_mask
+from cryobench.io.adoption.query_file import read_queries
 from cryobench.io.atomic import (
     canonical_json,
     read_json,
@@ -39,8 +40,9 @@ from cryobench.io.atomic import (
     write_json,
     write_text,
 )
-from cryobench.io.digest import hash_file
+from cryobench.io.digest import hash_file, hash_files
 from cryobench.io.folders.references import REFERENCES, check_references, differing_references, write_references
+from cryobench.io.folders.schemas import check_schema
 from cryobench.io.folders.truth_store import load_truth, write_truth
 from cryobench.io.formats.mrc import write_volume
 from cryobench.io.published.zenodo import load_archive, verify_archive
@@ -54,6 +56,8 @@ SCHEMA = 2
 """Version of this layout. Older ones can be read; a newer one is refused. In 1 all were identified by contents."""
 
 _CARD = "dataset.json"
+_OTHER_TABLES = ("particles.cs", "particles.csg", "ctf.pkl")
+_OPTIONAL = (*_OTHER_TABLES, "poses.pkl", "mask.mrc", REFERENCES)
 ADOPTION = "adoption.json"
 """File that marks a folder in which particles are being adopted, with the options; removed at the end."""
 
@@ -119,13 +123,15 @@ def write_dataset(
     }
     _check_card(card, facts)
 
-    (folder / _CARD).unlink(missing_ok=True)
+    for name in (_CARD, *_OPTIONAL):
+        (folder / name).unlink(missing_ok=True)
     known = dict(hashes or {})
     home = folder.absolute()
     files = [path.relative_to(home).as_posix() for path in images.paths if path.is_relative_to(home)]
     files += write_references(folder, [path for path in images.paths if not path.is_relative_to(home)], known)
     files += _write_particles(folder, particles)
-    files += _write_queries(folder / "query.csv", queries)
+    write_text(folder / "query.csv", "\n".join(["particle", *map(str, queries.tolist())]) + "\n")
+    files.append("query.csv")
     if truth is not None:
         files += write_truth(folder, truth, pixel_size=particles.pixel_size)
     remove_partial_files(folder)
@@ -165,7 +171,7 @@ def load_dataset(folder: Path) -> Dataset:
         check_references(folder)
     particles = _load_particles(folder, card)
     truth = load_truth(folder, len(particles)) if (folder / "truth").is_dir() else None
-    queries = _read_queries(folder / "query.csv", len(particles))
+    queries = read_queries(folder / "query.csv", len(particles))
     return Dataset(particles, truth, queries, card, folder)
 
 
@@ -190,14 +196,7 @@ def read_card(folder: Path) -> dict[str, Any]:
             f"{folder} is not a data set: it has no {_CARD}, nor the folder images of a published archive."
         )
     card = read_json(path)
-    schema = card.get("schema")
-    if not isinstance(schema, int) or schema < 1:
-        raise FormatError(f"{path} is not the card of a data set: schema is {schema!r}, expected a number.")
-    if schema > SCHEMA:
-        raise FormatError(
-            f"{path} was written by a newer cryobench (schema {schema}; this version reads up to {SCHEMA})."
-            " Upgrade: pip install -U cryobench."
-        )
+    check_schema(card, path, SCHEMA, "the card of a data set")
     needed = ["n_particles", "box_size", "pixel_size", "sign", "files", "sha256"]
     if card.get("named_by") == "plan":
         needed += ["plan", "contents_sha256"]
@@ -237,12 +236,8 @@ def verify_dataset(folder: Path, *, progress: Progress | None = None) -> None:
     files = _files_here(folder, card)
     for name, content in files.items():
         _check_size(folder / name, content["bytes"])
-    differing = []
-    with (progress or Silent()).task("verifying files", total=len(files)) as task:
-        for name, content in files.items():
-            if hash_file(folder / name) != content["sha256"]:
-                differing.append(name)
-            task.advance()
+    found = hash_files([folder / name for name in files], "verifying files", progress)
+    differing = [name for name, content in files.items() if found[folder / name] != content["sha256"]]
     if REFERENCES in files and not differing:
         check_references(folder)
         differing = differing_references(folder, progress)
@@ -288,27 +283,19 @@ def _write_particles(folder: Path, particles: Particles) -> list[str]:
     size, pixel_size = particles.box_size, particles.pixel_size
     write_star(folder / "particles.star", particles)
     files = ["particles.star"]
-    others = ["particles.cs", "particles.csg", "ctf.pkl"]
-    if flipped_of(particles.images).any():
-        for name in others:
-            (folder / name).unlink(missing_ok=True)
-    else:
+    if not flipped_of(particles.images).any():
         write_cs(folder / "particles.cs", particles)
         write_csg(folder / "particles.csg", folder / "particles.cs", particles)
         cryodrgn.write_ctf(folder / "ctf.pkl", particles.ctf, box_size=size, pixel_size=pixel_size)
-        files += others
+        files += _OTHER_TABLES
     if particles.rotations is not None and particles.shifts is not None:
         cryodrgn.write_poses(
             folder / "poses.pkl", particles.rotations, particles.shifts, box_size=size, pixel_size=pixel_size
         )
         files.append("poses.pkl")
-    else:
-        (folder / "poses.pkl").unlink(missing_ok=True)
     if particles.mask is not None:
         write_volume(folder / "mask.mrc", particles.mask, pixel_size)
         files.append("mask.mrc")
-    else:
-        (folder / "mask.mrc").unlink(missing_ok=True)
     return files
 
 
@@ -326,21 +313,6 @@ def _load_particles(folder: Path, card: Mapping[str, Any]) -> Particles:
     return Particles(
         found.images, card["pixel_size"], found.ctf, found.rotations, found.shifts, sign=card["sign"], mask=mask
     )
-
-
-def _write_queries(path: Path, queries: np.ndarray) -> list[str]:
-    write_text(path, "\n".join(["particle", *(str(int(particle)) for particle in queries)]) + "\n")
-    return [path.name]
-
-
-def _read_queries(path: Path, n: int) -> np.ndarray:
-    lines = path.read_text(encoding="utf-8").split()
-    if not lines or lines[0] != "particle":
-        raise FormatError(f"{path} must begin with the line 'particle', found {lines[:1]}.")
-    for number, line in enumerate(lines[1:], start=2):
-        if not (line.isdecimal() and int(line) < n):
-            raise FormatError(f"{path}: line {number} is {line!r}, expected the index of a particle, 0 to {n - 1}.")
-    return np.array([int(line) for line in lines[1:]], dtype=np.int64)
 
 
 def _files_here(folder: Path, card: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -109,9 +109,7 @@ class _Files:
         return values
 
 
-@cache
-def _hints(kind: type[Finding]) -> dict[str, Any]:
-    return get_type_hints(kind)
+_hints = cache(get_type_hints)
 
 
 def _read(entry: StoredFinding, files: _Files) -> Finding:

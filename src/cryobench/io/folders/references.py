@@ -35,7 +35,6 @@ def write_references(folder: Path, stacks: Sequence[Path], hashes: Mapping[str, 
     ``hashes`` are known ones, by absolute path; the others are computed here.
     """
     if not stacks:
-        (folder / REFERENCES).unlink(missing_ok=True)
         return []
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")

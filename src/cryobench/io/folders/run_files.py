@@ -24,11 +24,10 @@ def find_loose_files(reconstruction: Reconstruction) -> list[Path]:
 
     ValueError for a reconstruction that is not in a folder.
     """
-    if reconstruction.path is None:
-        raise ValueError(f"{reconstruction.name} is not in a folder: save it first.")
-    folder = Path(reconstruction.path)
+    files = _list_files(reconstruction)
+    folder = Path(str(reconstruction.path))
     own = [folder / name for name in (RECORD, ACCOUNT)]
-    own += [path for paths in _list_files(reconstruction).values() for path in paths]
+    own += [path for paths in files.values() for path in paths]
     return list_loose_files(folder, own, _OWN_FOLDERS)
 
 
@@ -38,8 +37,6 @@ def hash_run(reconstruction: Reconstruction) -> dict[str, str]:
     Equal digests mean equal content; a missing part has the digest of no files. "record" covers the run's identity,
     "cost" its time, memory and machine. ValueError for a reconstruction that is not in a folder.
     """
-    if reconstruction.path is None:
-        raise ValueError(f"{reconstruction.name} is not in a folder: save it first.")
     record, files = reconstruction.record.to_json(), _list_files(reconstruction)
     cost = {name: record.pop(name, {}) for name in ("cost", "machine", "started", "software")}
     headers = {
@@ -52,7 +49,8 @@ def hash_run(reconstruction: Reconstruction) -> dict[str, str]:
 
 def _list_files(reconstruction: Reconstruction) -> dict[str, list[Path]]:
     """Files of each part of a run in a folder; none for a missing part."""
-    assert reconstruction.path is not None
+    if reconstruction.path is None:
+        raise ValueError(f"{reconstruction.name} is not in a folder: save it first.")
     folder = Path(reconstruction.path)
     return {
         "volumes": [volume_path(folder, int(particle)) for particle in reconstruction.queries]

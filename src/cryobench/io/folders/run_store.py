@@ -37,6 +37,7 @@ from cryobench.io.atomic import (
 from cryobench.io.folders.commands import compose_run
 from cryobench.io.folders.finding_store import FOLDER, StoredFinding, read_findings, write_findings
 from cryobench.io.folders.loose_files import describe_folder_without_run
+from cryobench.io.folders.schemas import check_schema
 from cryobench.io.folders.series_store import FOLDER as SERIES
 from cryobench.io.folders.stored_arrays import StoredArrays, check_names, write_arrays
 from cryobench.io.formats.mrc import MrcFolder, write_volume
@@ -241,16 +242,7 @@ def _read_entries(folder: Path) -> dict[str, Any]:
         entries = read_json(path)
     except FormatError as error:
         raise FormatError(f"{error} {_remake(folder)}") from error
-    schema = entries.get("schema")
-    if not isinstance(schema, int) or schema < 1:
-        raise FormatError(
-            f"{path} is not the record of a run: schema is {schema!r}, expected a number. {_remake(folder)}"
-        )
-    if schema > SCHEMA:
-        raise FormatError(
-            f"{path} was written by a newer cryobench (schema {schema}; this version reads up to {SCHEMA})."
-            " Upgrade: pip install -U cryobench."
-        )
+    schema = check_schema(entries, path, SCHEMA, "the record of a run", _remake(folder))
     if schema < SCHEMA:
         raise FormatError(
             f"{path} was written by an older cryobench (schema {schema}; this version reads {SCHEMA}), which kept"

@@ -18,17 +18,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from cryobench._errors import FormatError
 from cryobench.data import Score, Scores
-from cryobench.io.atomic import atomic_folder, read_json, remove_partial_files, write_json
+from cryobench.io.atomic import atomic_folder, read_json, remove_partial_files, to_plain, write_json
+from cryobench.io.folders.schemas import check_schema
+from cryobench.io.formats.parquet_table import read_parquet
 
 SCHEMA = 2
 """Version of this layout. Older ones can be read; a newer one is refused. 1: no folders of single metrics."""
 _PART = "part.json"
+_NUMBERS = ("value", "low", "high")
 
 
 def save_scores(scores: Scores, folder: Path) -> None:
@@ -61,7 +62,7 @@ def load_scores(folder: Path) -> Scores:
     if not path.exists():
         raise FormatError(f"{folder} has no scores. Make them: cryobench score {folder}")
     content = read_json(path)
-    _check_schema(content, path, folder)
+    check_schema(content, path, SCHEMA, "a file of scores", f"Make them again: cryobench score {folder}")
     curves = content.get("curves", [])
     places = curves if isinstance(curves, dict) else dict.fromkeys(curves, "")
     return Scores(
@@ -145,27 +146,15 @@ def _write_tables(scores: Scores, target: Path) -> dict[str, dict[str, Any]]:
     values = {}
     for name, score in scores.scores.items():
         score.items.to_parquet(target / f"{name}.parquet", index=False)
-        values[name] = {
-            "metric": score.metric,
-            "value": _nan_to_none(score.value),
-            "low": _nan_to_none(score.low),
-            "high": _nan_to_none(score.high),
-            "n": int(score.n),
-        }
+        values[name] = to_plain({each: getattr(score, each) for each in ("metric", *_NUMBERS, "n")})
     for name, curve in scores.curves.items():
         curve.to_parquet(target / f"curve-{name}.parquet", index=False)
     return values
 
 
 def _read_score(source: Path, name: str, values: Mapping[str, Any]) -> Score:
-    return Score(
-        metric=values["metric"],
-        value=_none_to_nan(values["value"]),
-        low=_none_to_nan(values["low"]),
-        high=_none_to_nan(values["high"]),
-        n=values["n"],
-        items=_read_table(source / f"{name}.parquet"),
-    )
+    numbers = {each: float("nan") if values[each] is None else float(values[each]) for each in _NUMBERS}
+    return Score(values["metric"], **numbers, n=values["n"], items=_read_table(source / f"{name}.parquet"))
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -174,29 +163,5 @@ def _check_names(names: Sequence[str]) -> None:
             raise ValueError(f"the score or curve {name!r} needs a name of letters, digits, '_', '-' and '.'.")
 
 
-def _check_schema(content: Mapping[str, Any], path: Path, folder: Path) -> None:
-    schema = content.get("schema")
-    if not isinstance(schema, int) or schema < 1 or "scores" not in content:
-        raise FormatError(f"{path} does not hold scores. Make them again: cryobench score {folder}")
-    if schema > SCHEMA:
-        raise FormatError(
-            f"{path} was written by a newer cryobench (schema {schema}; this version reads up to {SCHEMA})."
-            " Upgrade: pip install -U cryobench."
-        )
-
-
 def _read_table(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except FileNotFoundError:
-        raise FormatError(f"{path} does not exist. Score the run again.") from None
-    except (pa.ArrowException, OSError) as error:
-        raise FormatError(f"{path} cannot be read as a Parquet table ({error}). Score the run again.") from error
-
-
-def _nan_to_none(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
-
-
-def _none_to_nan(value: Any) -> float:
-    return float("nan") if value is None else float(value)
+    return read_parquet(path, "Score the run again.").to_pandas()

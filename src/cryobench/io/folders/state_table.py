@@ -13,11 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from cryobench._errors import FormatError
 from cryobench.data import GroundTruth, StateComponents
-from cryobench.io.atomic import atomic_write
+from cryobench.io.formats.parquet_table import read_parquet, write_parquet
 
 _NAME = "states.parquet"
 _PREFIX = "component:"
@@ -37,11 +35,9 @@ def write_state_table(folder: Path, truth: GroundTruth) -> list[str]:
         columns |= {_PREFIX + name: occupancies for name, occupancies in parts}
         edges = truth.components.edges.tolist()
     if not columns:
-        path.unlink(missing_ok=True)
         return []
     table = pa.table(columns).replace_schema_metadata({"edges": json.dumps(edges)})
-    with atomic_write(path, bytes_needed=table.nbytes) as file:
-        pq.write_table(table, file)
+    write_parquet(path, table)
     return [f"{folder.name}/{_NAME}"]
 
 
@@ -50,10 +46,7 @@ def read_state_table(folder: Path) -> tuple[tuple[str, ...] | None, StateCompone
     path = folder / _NAME
     if not path.exists():
         return None, None, None
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise FormatError(f"{path} cannot be read as a Parquet table ({error}). Copy the data set again.") from error
+    table = read_parquet(path, "Copy the data set again.")
     found = [name for name in table.column_names if name.startswith(_PREFIX)]
     others = [name for name in table.column_names if name not in (*found, "name")]
     components = None

@@ -7,24 +7,24 @@ truth/volumes.json        number of frames, frames per file, and the grid and re
 A volume of 256 px takes 64 MB, a frame of 25,000 atoms 0.13 MB.
 """
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float64
 
 from cryobench._errors import FormatError
+from cryobench.atoms.files.frames import XdrFile
 from cryobench.atoms.files.structures import read_topology, write_structure
 from cryobench.atoms.model import AtomicModel
+from cryobench.data.plain import read_plain
 from cryobench.fourier import crop_with_power
 from cryobench.io.atomic import read_json, write_json
-from cryobench.io.formats.xtc import count_frames, read_frames, round_positions, write_frames
+from cryobench.io.formats.xtc import round_positions, write_frames
 from cryobench.volumes.render import render
 
 FRAMES_PER_FILE = 250
 """Number of frames in each file except the last."""
-
-_KEYS = ("n_frames", "frames_per_file", "box_size", "pixel_size", "resolution", "oversampling", "solvent_density")
 
 
 def trajectory_path(part: int) -> Path:
@@ -47,28 +47,23 @@ def write_trajectory_part(
     return round_positions(positions)
 
 
-def write_volume_settings(
-    folder: Path,
-    *,
-    n_frames: int,
-    box_size: int,
-    pixel_size: float,
-    resolution: float,
-    oversampling: int,
-    solvent_density: float = 0.0,
-) -> None:
-    """Write DATASET/truth/volumes.json: how the volume of a frame is rendered."""
-    settings = {
-        "kind": "rendered from truth/trajectory",
-        "n_frames": n_frames,
-        "frames_per_file": FRAMES_PER_FILE,
-        "box_size": box_size,
-        "pixel_size": pixel_size,
-        "resolution": resolution,
-        "oversampling": oversampling,
-        "solvent_density": solvent_density,
-    }
-    write_json(Path(folder) / "truth" / "volumes.json", settings)
+@dataclass(frozen=True, kw_only=True)
+class FrameRendering:
+    """Content of DATASET/truth/volumes.json: how the volume of a frame is rendered."""
+
+    kind: str = "rendered from truth/trajectory"
+    n_frames: int
+    frames_per_file: int = FRAMES_PER_FILE
+    box_size: int
+    pixel_size: float
+    resolution: float
+    oversampling: int
+    solvent_density: float = 0.0
+
+
+def write_rendering(folder: Path, rendering: FrameRendering) -> None:
+    """Write DATASET/truth/volumes.json."""
+    write_json(Path(folder) / "truth" / "volumes.json", asdict(rendering))
 
 
 def has_trajectory(folder: Path) -> bool:
@@ -97,74 +92,52 @@ class TrajectoryVolumes:
     def __init__(self, folder: Path) -> None:
         self._truth = Path(folder).absolute() / "truth"
         path = self._truth / "volumes.json"
-        settings = read_json(path)
-        missing = [key for key in _KEYS if key not in settings]
-        if missing:
-            raise FormatError(f"{path} lacks {', '.join(missing)}. Restore it, or simulate the data set again.")
-        self._settings = settings
-        self._topology = read_topology(self._truth / "topology.cif")
-        paths = [self._truth.parent / trajectory_path(part) for part in range(self._count_parts())]
+        content = read_json(path)
+        try:
+            self._rendering = read_plain(FrameRendering, content)
+        except ValueError as error:
+            raise FormatError(f"{path}: {error}. Restore it, or simulate the data set again.") from error
+        self.folder = self._truth.parent
+        """Folder of the data set."""
+        self.box_size, self.pixel_size = self._rendering.box_size, self._rendering.pixel_size
+        """Side of the volumes in voxels, and Å per voxel."""
+        self.topology = read_topology(self._truth / "topology.cif")
+        """Names and elements of the atoms, at the positions of frame 0."""
+        n_parts = -(-len(self) // self._rendering.frames_per_file)
+        paths = [self.folder / trajectory_path(part) for part in range(n_parts)]
         absent = [part.name for part in paths if not part.is_file()]
         if absent:
             raise FormatError(f"{self._truth / 'trajectory'} lacks {', '.join(absent)}. Copy the data set again.")
-        last = len(self) - (len(paths) - 1) * self._settings["frames_per_file"]
-        found = count_frames(paths[-1])
+        last = len(self) - (n_parts - 1) * self._rendering.frames_per_file
+        found = len(XdrFile(paths[-1]))
         if found != last:
             raise FormatError(f"{paths[-1]} holds {found} frames, but {path} says {last}. Copy the data set again.")
 
-    def _count_parts(self) -> int:
-        return -(-len(self) // int(self._settings["frames_per_file"]))
-
-    @property
-    def folder(self) -> Path:
-        """Folder of the data set."""
-        return self._truth.parent
-
-    @property
-    def box_size(self) -> int:
-        """Side of the volumes in voxels."""
-        return int(self._settings["box_size"])
-
-    @property
-    def pixel_size(self) -> float:
-        """Å per voxel."""
-        return float(self._settings["pixel_size"])
-
-    @property
-    def topology(self) -> AtomicModel:
-        """Names and elements of the atoms, at the positions of frame 0."""
-        return self._topology
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Content of volumes.json."""
-        return dict(self._settings)
-
     def __len__(self) -> int:
-        return int(self._settings["n_frames"])
+        return self._rendering.n_frames
 
     def positions(self, index: int) -> Float64[np.ndarray, "a 3"]:
         """Atoms of one frame in Å; the origin is the centre of the box."""
         if not 0 <= index < len(self):
             raise IndexError(f"frame {index} of {len(self)}.")
-        part, frame = divmod(index, int(self._settings["frames_per_file"]))
-        path = self._truth.parent / trajectory_path(part)
-        positions = read_frames(path, [frame])[0]
-        if len(positions) != len(self._topology):
+        part, frame = divmod(index, self._rendering.frames_per_file)
+        path = self.folder / trajectory_path(part)
+        positions = round_positions(next(XdrFile(path).read([frame])).positions)
+        if len(positions) != len(self.topology):
             raise FormatError(
                 f"{path} holds {len(positions)} atoms per frame, {self._truth / 'topology.cif'} "
-                f"{len(self._topology)}. Copy the data set again."
+                f"{len(self.topology)}. Copy the data set again."
             )
         return positions
 
     def read(self, index: int) -> np.ndarray:
         """Volume (z, y, x) float32 of one frame. FormatError if its file is damaged."""
-        fine = int(self._settings["oversampling"])
+        how = self._rendering
         density = render(
-            self._topology.with_positions(self.positions(index)),
-            self.box_size * fine,
-            self.pixel_size / fine,
-            float(self._settings["resolution"]),
-            solvent_density=float(self._settings["solvent_density"]),
+            self.topology.with_positions(self.positions(index)),
+            self.box_size * how.oversampling,
+            self.pixel_size / how.oversampling,
+            how.resolution,
+            solvent_density=how.solvent_density,
         )
         return crop_with_power(density, self.box_size)[0].numpy()

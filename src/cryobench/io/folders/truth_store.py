@@ -18,15 +18,15 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cryobench._errors import FormatError
 from cryobench.data import CollectiveVariable, GroundTruth, VolumeSource
 from cryobench.imaging.ctf import Ctf
-from cryobench.io.atomic import atomic_write, read_array, write_array
+from cryobench.io.atomic import read_array, write_array
 from cryobench.io.folders.state_table import read_state_table, write_state_table
 from cryobench.io.folders.trajectory_volumes import TrajectoryVolumes, has_trajectory, list_trajectory_files
 from cryobench.io.formats.mrc import MrcFolder, write_volume
+from cryobench.io.formats.parquet_table import read_parquet, write_parquet
 
 _ROTATION_COLUMNS = [f"rotation_{row}{column}" for row in range(3) for column in range(3)]
 _SHIFT_COLUMNS = ["shift_x", "shift_y"]
@@ -34,15 +34,18 @@ _SHIFT_COLUMNS = ["shift_x", "shift_y"]
 
 def write_truth(folder: Path, truth: GroundTruth, *, pixel_size: float) -> list[str]:
     """Write DATASET/truth, including volumes unless already there. Paths of its files relative to the data set."""
+    for name in ("embedding.npy", "states.parquet", "ctf.parquet"):
+        (folder / "truth" / name).unlink(missing_ok=True)
     _write_truth_table(folder / "truth" / "particles.parquet", truth)
     files = ["truth/particles.parquet"]
     if truth.embedding is not None:
         write_array(folder / "truth" / "embedding.npy", truth.embedding)
         files.append("truth/embedding.npy")
-    else:
-        (folder / "truth" / "embedding.npy").unlink(missing_ok=True)
     files += write_state_table(folder / "truth", truth)
-    files += _write_ctf(folder / "truth" / "ctf.parquet", truth.ctf)
+    if truth.ctf is not None:
+        columns = {field.name: getattr(truth.ctf, field.name) for field in fields(truth.ctf)}
+        write_parquet(folder / "truth" / "ctf.parquet", pa.table(columns))
+        files.append("truth/ctf.parquet")
     if truth.volumes is None:
         return files
     if isinstance(truth.volumes, TrajectoryVolumes) and truth.volumes.folder == folder.absolute():
@@ -90,19 +93,13 @@ def _write_truth_table(path: Path, truth: GroundTruth) -> None:
         [pa.field(name, pa.array(values[:0]).type, metadata=m) for name, (values, m) in columns.items()]
     )
     table = pa.table([pa.array(values) for values, _ in columns.values()], schema=schema)
-    with atomic_write(path, bytes_needed=table.nbytes) as file:
-        pq.write_table(table, file)
+    write_parquet(path, table)
 
 
 def load_truth(folder: Path, n: int) -> GroundTruth:
     """Truth about the n particles of the data set in ``folder``. FormatError if a file is missing or damaged."""
     path = folder / "truth" / "particles.parquet"
-    try:
-        table = pq.read_table(path)
-    except FileNotFoundError:
-        raise FormatError(f"{path} does not exist.") from None
-    except (pa.ArrowException, OSError) as error:
-        raise FormatError(f"{path} cannot be read as a Parquet table ({error}). Copy the data set again.") from error
+    table = read_parquet(path, "Copy the data set again.")
     pose_columns = [*_ROTATION_COLUMNS, *_SHIFT_COLUMNS]
     with_poses = any(name in table.column_names for name in pose_columns)
     needed = ["state", *(pose_columns if with_poses else [])]
@@ -137,22 +134,11 @@ def load_truth(folder: Path, n: int) -> GroundTruth:
     )
 
 
-def _write_ctf(path: Path, ctf: Ctf | None) -> list[str]:
-    """Write the true CTF parameters, if methods are given inexact ones."""
-    if ctf is None:
-        path.unlink(missing_ok=True)
-        return []
-    table = pa.table({field.name: getattr(ctf, field.name) for field in fields(ctf)})
-    with atomic_write(path, bytes_needed=table.nbytes) as file:
-        pq.write_table(table, file)
-    return [f"{path.parent.name}/{path.name}"]
-
-
 def _load_ctf(path: Path) -> Ctf | None:
     if not path.exists():
         return None
+    table = read_parquet(path, "Copy the data set again.")
     try:
-        table = pq.read_table(path)
         return Ctf(**{name: table[name].to_numpy() for name in table.column_names})
-    except (pa.ArrowException, OSError, TypeError) as error:
+    except TypeError as error:
         raise FormatError(f"{path} cannot be read as a table of CTFs ({error}). Copy the data set again.") from error

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self
 
 import numpy as np
@@ -53,71 +52,48 @@ class MrcStacks:
         image_index: np.ndarray | None = None,
     ) -> None:
         given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-        self._paths = tuple(Path(path).absolute() for path in given)
-        if not self._paths:
+        self.paths = tuple(Path(path).absolute() for path in given)
+        """Absolute paths of the stacks."""
+        if not self.paths:
             raise ValueError("no stack was given.")
         if (file_index is None) != (image_index is None):
             raise ValueError("give both file_index and image_index, or neither.")
-        self._headers = tuple(read_header(path) for path in self._paths)
-        self._box_size = self._headers[0].box_size
-        for header in self._headers:
-            if header.box_size != self._box_size:
+        self.headers = tuple(read_header(path) for path in self.paths)
+        """Headers of the stacks, in the order of ``paths``."""
+        self.box_size = self.headers[0].box_size
+        """Side of the images in px."""
+        self.pixel_size = self.headers[0].pixel_sizes[0]
+        """Å per pixel in the header of the first stack; 0 if not stated."""
+        for header in self.headers:
+            if header.box_size != self.box_size:
                 raise FormatError(
-                    f"{header.path} holds images of {header.box_size} px, {self._paths[0]} of {self._box_size} px."
+                    f"{header.path} holds images of {header.box_size} px, {self.paths[0]} of {self.box_size} px."
                     " All images of a data set must have the same size."
                 )
-        counts = np.array([header.shape[0] for header in self._headers])
+        counts = np.array([header.shape[0] for header in self.headers])
         if file_index is None or image_index is None:
             file_index = np.repeat(np.arange(len(counts)), counts)
             image_index = np.concatenate([np.arange(count) for count in counts])
-        self._file_index = np.array(file_index, dtype=np.int32, ndmin=1)
-        self._image_index = np.array(image_index, dtype=np.int64, ndmin=1)
-        self._check_entries(counts)
-        self._stacks = MappedStacks(self._headers)
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """Absolute paths of the stacks."""
-        return self._paths
-
-    @property
-    def headers(self) -> tuple[MrcHeader, ...]:
-        """Headers of the stacks, in the order of ``paths``."""
-        return self._headers
-
-    @property
-    def file_index(self) -> np.ndarray:
+        self.file_index = np.array(file_index, dtype=np.int32, ndmin=1)
         """(n,) index in ``paths`` of each image's stack."""
-        return self._file_index
-
-    @property
-    def image_index(self) -> np.ndarray:
+        self.image_index = np.array(image_index, dtype=np.int64, ndmin=1)
         """(n,) index of each image in its stack, from 0."""
-        return self._image_index
-
-    @property
-    def box_size(self) -> int:
-        """Side of the images in px."""
-        return self._box_size
-
-    @property
-    def pixel_size(self) -> float:
-        """Å per pixel in the header of the first stack; 0 if not stated."""
-        return self._headers[0].pixel_sizes[0]
+        self._check_entries(counts)
+        self._stacks = MappedStacks(self.headers)
 
     @property
     def storage_order(self) -> np.ndarray:
         """(n,) images in the order in which they are stored."""
-        return np.lexsort((self._image_index, self._file_index))
+        return np.lexsort((self.image_index, self.file_index))
 
     def __len__(self) -> int:
-        return len(self._file_index)
+        return len(self.file_index)
 
     def read(self, indices: np.ndarray) -> np.ndarray:
         """Images (m, y, x) float32 in the order of ``indices`` (m,), as stored. IndexError beyond the last."""
         indices = np.asarray(indices, dtype=np.int64).reshape(-1)
-        files, images_in_file = self._file_index[indices], self._image_index[indices]
-        images = np.empty((len(indices), self._box_size, self._box_size), dtype=np.float32)
+        files, images_in_file = self.file_index[indices], self.image_index[indices]
+        images = np.empty((len(indices), self.box_size, self.box_size), dtype=np.float32)
         order = np.lexsort((images_in_file, files))
         files, images_in_file = files[order], images_in_file[order]
         # A run of neighbours both on disk and in the result is copied at once.
@@ -129,23 +105,23 @@ class MrcStacks:
         return images
 
     def _check_entries(self, counts: np.ndarray) -> None:
-        if self._file_index.shape != self._image_index.shape or self._file_index.ndim != 1:
+        if self.file_index.shape != self.image_index.shape or self.file_index.ndim != 1:
             raise ValueError(
-                f"file_index has shape {self._file_index.shape} and image_index {self._image_index.shape},"
+                f"file_index has shape {self.file_index.shape} and image_index {self.image_index.shape},"
                 " expected one entry of each per image."
             )
-        bad = (self._file_index < 0) | (self._file_index >= len(counts))
+        bad = (self.file_index < 0) | (self.file_index >= len(counts))
         if bad.any():
             first = int(np.argmax(bad))
             raise ValueError(
-                f"file index {self._file_index[first]} (entry {first}) but there are {len(counts)} stacks."
+                f"file index {self.file_index[first]} (entry {first}) but there are {len(counts)} stacks."
             )
-        bad = (self._image_index < 0) | (self._image_index >= counts[self._file_index])
+        bad = (self.image_index < 0) | (self.image_index >= counts[self.file_index])
         if bad.any():
             first = int(np.argmax(bad))
-            file = int(self._file_index[first])
+            file = int(self.file_index[first])
             raise FormatError(
-                f"particle {first} is image {self._image_index[first] + 1} (counted from 1) of {self._paths[file]},"
+                f"particle {first} is image {self.image_index[first] + 1} (counted from 1) of {self.paths[file]},"
                 f" which holds {counts[file]} images. The table and the stack do not match:"
                 " use the stack the table was made for, or a table of the same length."
             )
@@ -161,12 +137,15 @@ class MrcFolder:
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self._paths = tuple(Path(path).absolute() for path in paths)
-        if not self._paths:
+        self.paths = tuple(Path(path).absolute() for path in paths)
+        """Absolute paths of the volumes."""
+        if not self.paths:
             raise FormatError("no volume was given.")
-        first = _check_cube(read_header(self._paths[0]))
-        self._box_size = first.shape[0]
-        self._pixel_size = first.pixel_sizes[0]
+        first = _check_cube(read_header(self.paths[0]))
+        self.box_size = first.shape[0]
+        """Side of the volumes in voxels."""
+        self.pixel_size = first.pixel_sizes[0]
+        """Å per voxel in the header of the first volume; 0 if not stated."""
 
     @classmethod
     def from_folder(cls, folder: Path) -> Self:
@@ -176,30 +155,15 @@ class MrcFolder:
             raise FormatError(f"{folder} holds no .mrc volumes.")
         return cls(paths)
 
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """Absolute paths of the volumes."""
-        return self._paths
-
-    @property
-    def box_size(self) -> int:
-        """Side of the volumes in voxels."""
-        return self._box_size
-
-    @property
-    def pixel_size(self) -> float:
-        """Å per voxel in the header of the first volume; 0 if not stated."""
-        return self._pixel_size
-
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self.paths)
 
     def read(self, index: int) -> np.ndarray:
         """Volume (z, y, x) float32. FormatError if its size differs from the first one's."""
-        volume, _ = read_volume(self._paths[index])
-        if len(volume) != self._box_size:
+        volume, _ = read_volume(self.paths[index])
+        if len(volume) != self.box_size:
             raise FormatError(
-                f"{self._paths[index]} has {len(volume)} voxels a side, but {self._paths[0]} has {self._box_size}."
+                f"{self.paths[index]} has {len(volume)} voxels a side, but {self.paths[0]} has {self.box_size}."
             )
         return volume
 
@@ -245,9 +209,52 @@ def write_volume(path: Path, volume: VolumeArray, pixel_size: float) -> None:
 
 
 class StackWriter:
+    """A stack of n images being written piece by piece, made by ``begin_stack``."""
+
+    def __init__(self, path: Path, file: IO[bytes], n: int, box_size: int) -> None:
+        self.path = path
+        self._file, self._n, self._box_size = file, n, box_size
+        self._hash = hashlib.sha256()
+        self.written = 0
+        """Images so far."""
+
+    def append(self, images: ImageArray) -> None:
+        """Add images (m, y, x), stored as float32."""
+        expected = (self._box_size, self._box_size)
+        if images.ndim != 3 or images.shape[1:] != expected:
+            raise ValueError(f"images must have shape (m, {expected[0]}, {expected[1]}), got {images.shape}.")
+        if self.written + len(images) > self._n:
+            raise ValueError(
+                f"{self.path} expects {self._n} images; {self.written} are written, and {len(images)} more were "
+                "given."
+            )
+        if len(images):
+            self.put(np.ascontiguousarray(images, dtype="<f4").data.cast("B"))
+            self.written += len(images)
+
+    def put(self, data: bytes | memoryview) -> None:
+        """Add bytes, such as the header."""
+        self._file.write(data)
+        self._hash.update(data)
+
+    def sync(self) -> None:
+        """Flush what was appended so far to disk; called from another thread, it spares the wait on closing."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the finished file, in hexadecimal. ValueError before it is finished."""
+        if self.written != self._n:
+            raise ValueError(f"{self.path} is not finished: {self.written} of {self._n} images are written.")
+        return self._hash.hexdigest()
+
+
+@contextmanager
+def begin_stack(path: Path, n: int, box_size: int, pixel_size: float) -> Iterator[StackWriter]:
     """Write a stack of n images piece by piece; the file appears once all are written.
 
-    >>> with StackWriter(path, 1000, 128, 3.0) as writer:  # doctest: +SKIP
+    >>> with begin_stack(path, 1000, 128, 3.0) as writer:  # doctest: +SKIP
     ...     for images in pieces:
     ...         writer.append(images)
     >>> writer.sha256  # doctest: +SKIP
@@ -257,78 +264,21 @@ class StackWriter:
 
     Raises
     ------
-    On entering if there is too little space, or when the disk fills up; nothing is left behind.
+    DiskFull
         On entering if there is too little room, or when the disk fills up; nothing is left behind.
     ValueError
         If a piece has another shape, or the number of images is not n at the end; nothing is left behind.
     """
-
-    def __init__(self, path: Path, n: int, box_size: int, pixel_size: float) -> None:
-        if n < 1 or box_size < 1:
-            raise ValueError(f"a stack needs at least one image of at least 1 px, got {n} of {box_size} px.")
-        _check_pixel_size(pixel_size)
-        self.path = Path(path)
-        self._n, self._box_size, self._pixel_size = n, box_size, pixel_size
-        self._written = 0
-        self._hash = hashlib.sha256()
-        self._context: AbstractContextManager[IO[bytes]] | None = None
-        self._file: IO[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        header = make_header((self._n, self._box_size, self._box_size), self._pixel_size, stack=True)
-        self._context = atomic_write(self.path, bytes_needed=header.nbytes + 4 * self._n * self._box_size**2)
-        self._file = self._context.__enter__()
-        self._put(header.tobytes())
-        return self
-
-    def append(self, images: ImageArray) -> None:
-        """Add images (m, y, x), stored as float32."""
-        expected = (self._box_size, self._box_size)
-        if images.ndim != 3 or images.shape[1:] != expected:
-            raise ValueError(f"images must have shape (m, {expected[0]}, {expected[1]}), got {images.shape}.")
-        if self._written + len(images) > self._n:
-            raise ValueError(
-                f"{self.path} expects {self._n} images; {self._written} are written, and {len(images)} more were "
-                "given."
-            )
-        if len(images):
-            self._put(np.ascontiguousarray(images, dtype="<f4").data.cast("B"))
-            self._written += len(images)
-
-    def sync(self) -> None:
-        """Flush what was appended so far to disk; called from another thread, it spares the wait on closing."""
-        if self._file is not None:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the finished file, in hexadecimal. ValueError before it is finished."""
-        if self._written != self._n or self._file is not None:
-            raise ValueError(f"{self.path} is not finished: {self._written} of {self._n} images are written.")
-        return self._hash.hexdigest()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        context, self._context, self._file = self._context, None, None
-        if context is None:
-            return
-        if error is None and self._written != self._n:
-            error = ValueError(f"{self.path} expects {self._n} images, but only {self._written} were written.")
-            kind = ValueError
-            try:
-                context.__exit__(kind, error, None)
-            finally:
-                self._written = 0
-            raise error
-        context.__exit__(kind, error, traceback)
-
-    def _put(self, data: bytes | memoryview) -> None:
-        if self._file is None:
-            raise ValueError(f"{self.path} is not open for writing: use StackWriter in a with statement.")
-        self._file.write(data)
-        self._hash.update(data)
+    if n < 1 or box_size < 1:
+        raise ValueError(f"a stack needs at least one image of at least 1 px, got {n} of {box_size} px.")
+    _check_pixel_size(pixel_size)
+    header = make_header((n, box_size, box_size), pixel_size, stack=True)
+    with atomic_write(path, bytes_needed=header.nbytes + 4 * n * box_size**2) as file:
+        writer = StackWriter(path, file, n, box_size)
+        writer.put(header.tobytes())
+        yield writer
+        if writer.written != n:
+            raise ValueError(f"{path} expects {n} images, but only {writer.written} were written.")
 
 
 def _check_cube(header: MrcHeader) -> MrcHeader:

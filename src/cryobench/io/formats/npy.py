@@ -55,6 +55,14 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
             raise FormatError(f"{path} cannot be read as a file of NumPy arrays ({error}).") from error
 
 
+def to_numbers(value: object, path: Path, expected: str) -> np.ndarray:
+    """A value from a file as float64 array. FormatError, which says what is ``expected``, if it is not of numbers."""
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise FormatError(f"{path} must hold {expected} ({error}).") from error
+
+
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> np.ndarray:
     with archive.open(member) as file:
         return _read_array(file, member.file_size, f"{path} ({member.filename})")
@@ -72,12 +80,9 @@ def _open(path: Path) -> IO[bytes]:
 def _read_array(file: IO[bytes], size: int, source: str) -> np.ndarray:
     shape, fortran_order, dtype = _read_header(file, size, source)
     content = np.empty(math.prod(shape) * dtype.itemsize, np.uint8)
-    view, done = content.data, 0
-    while done < len(content):
-        count = file.readinto(view[done:])  # type: ignore[attr-defined]
-        if not count:
-            raise FormatError(f"{source} cannot be read: it ended after {done:,} of {len(content):,} bytes.")
-        done += count
+    done = file.readinto(content.data)  # type: ignore[attr-defined]
+    if done < len(content):
+        raise FormatError(f"{source} cannot be read: it ended after {done:,} of {len(content):,} bytes.")
     values = content.view(dtype)
     return values.reshape(shape[::-1]).T if fortran_order else values.reshape(shape)
 

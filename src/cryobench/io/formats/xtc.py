@@ -1,16 +1,17 @@
 """Molecular frames in XTC files, as read by Gromacs and most viewers.
 
-XTC stores positions as multiples of 0.01 Å (0.001 nm). Reading gives exactly `round_positions` of the written
-positions, so images made from rounded positions and volumes rendered later from the file show the same atoms.
+XTC stores positions as multiples of 0.01 Å (0.001 nm). Positions that were read (``atoms.files.frames``), rounded
+again, are exactly those written, rounded: images made from rounded positions and volumes rendered later from the
+file show the same atoms.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Float64
 
 from cryobench._errors import FormatError
+from cryobench.atoms.files.frames import XdrFile
 from cryobench.io.atomic import atomic_write
 
 _STEPS_PER_ANGSTROM = 100
@@ -54,56 +55,6 @@ def write_frames(path: Path, positions: Float[np.ndarray, "m a 3"]) -> None:
                         f"{_MOST_STEPS // _STEPS_PER_ANGSTROM:,} Å, which XTC cannot store to 0.01 Å."
                     )
                 frames.write((steps / _STEPS_PER_NM).astype(np.float32), no_box, index, float(index), _STEPS_PER_NM)
-        written = count_frames(Path(file.name))
+        written = len(XdrFile(Path(file.name)))
         if written != len(positions):
             raise FormatError(f"{path}: {written} of {len(positions)} frames reached the disk. Is it full?")
-
-
-def read_frames(path: Path, frames: Sequence[int] | np.ndarray | slice = slice(None)) -> Float64[np.ndarray, "m a 3"]:
-    """Positions in Å of some frames, in the requested order; a slice acts as on a list.
-
-    FormatError if the file is missing, damaged or truncated; ValueError for a frame it does not hold.
-    """
-    from MDAnalysis.lib.formats.libmdaxdr import XTCFile
-
-    path = Path(path)
-    _check_exists(path)
-    try:
-        with XTCFile(str(path)) as file:
-            count = len(file)
-            wanted = range(count)[frames] if isinstance(frames, slice) else [int(frame) for frame in frames]
-            if any(not 0 <= frame < count for frame in wanted):
-                raise ValueError(f"{path} holds frames 0 to {count - 1}, requested {min(wanted)} to {max(wanted)}.")
-            nanometres = np.empty((len(wanted), file.n_atoms, 3), dtype=np.float32)
-            for row, frame in enumerate(wanted):
-                if file.tell() != frame:
-                    file.seek(frame)
-                file.read_direct_x(nanometres[row])
-    except OSError as error:
-        raise FormatError(f"{path} cannot be read as XTC ({error}): damaged or truncated. Copy it again.") from error
-    return np.rint(nanometres.astype(np.float64) * _STEPS_PER_NM) / _STEPS_PER_ANGSTROM
-
-
-def count_frames(path: Path) -> int:
-    """Number of frames in an XTC file. FormatError if it is missing, not XTC, or its last frame is truncated."""
-    from MDAnalysis.lib.formats.libmdaxdr import XTCFile
-
-    path = Path(path)
-    _check_exists(path)
-    try:
-        with XTCFile(str(path)) as file:
-            count = len(file)
-            file.seek(count - 1)
-            file.read()
-            end = file._bytes_tell()
-    except OSError as error:
-        raise FormatError(f"{path} cannot be read as XTC ({error}): damaged or truncated. Copy it again.") from error
-    size = path.stat().st_size
-    if end != size:
-        raise FormatError(f"{path} has {size - end} bytes after its {count} frames: it is truncated. Copy it again.")
-    return count
-
-
-def _check_exists(path: Path) -> None:
-    if not path.is_file():
-        raise FormatError(f"{path} does not exist.")

@@ -284,23 +284,22 @@ def _complete(file: RemoteFile, part: Path, shown: Megabytes) -> None:
     failures = 0
     while True:
         with part.open("ab") as stream:
-            target = _Growing(stream, file, shown)
-            start = target.size
+            start = stream.seek(0, os.SEEK_END)
             if start == file.size:
                 shown.reach(file.size)
                 return
             if start > file.size:
-                target.start_again()
+                start = stream.truncate(0)
             try:
-                _receive(file, target)
+                _receive(file, stream, start, shown)
                 error = None
             except requests.exceptions.RequestException as caught:
                 error = caught
             except OSError as caught:
                 if caught.errno in NO_SPACE:
                     raise DiskFull(
-                        f"the disk is full after {target.size:,} of {file.size:,} bytes of {file.name}. They are"
-                        " kept: free some space, then run the same command again to resume."
+                        f"the disk is full after {part.stat().st_size:,} of {file.size:,} bytes of {file.name}. They"
+                        " are kept: free some space, then run the same command again to resume."
                     ) from caught
                 raise
         status = _status(error)
@@ -318,58 +317,28 @@ def _complete(file: RemoteFile, part: Path, shown: Megabytes) -> None:
         time.sleep(_PAUSE * 2**failures if failures else 0)
 
 
-class _Growing:
-    """File to which a download is appended, as pooch writes to it; counts the bytes."""
-
-    def __init__(self, stream: IO[bytes], file: RemoteFile, shown: Megabytes) -> None:
-        self._stream, self._file, self._shown = stream, file, shown
-        self.size = stream.seek(0, os.SEEK_END)
-
-    def start_again(self) -> None:
-        """Discard the content."""
-        self._stream.truncate(0)
-        self.size = 0
-
-    def write(self, chunk: bytes) -> None:
-        """Append. Bytes beyond the stated size are an error of the server."""
-        if self.size + len(chunk) > self._file.size:
-            raise requests.exceptions.InvalidHeader(
-                f"the server sends more than the {self._file.size:,} bytes that the record states"
-            )
-        self._stream.write(chunk)
-        self.size += len(chunk)
-        self._shown.reach(self.size)
-
-    def flush(self) -> None:
-        """Flush to the system, so that a killed download keeps what was written."""
-        self._stream.flush()
-
-
-def _receive(file: RemoteFile, target: _Growing) -> None:
-    """One connection, by pooch's downloader: from the end of the file, or from the start if the server says so."""
-
-    opened: list[requests.Response] = []
-
-    def check(response: requests.Response, *_: Any, **__: Any) -> None:
-        opened.append(response)
+def _receive(file: RemoteFile, stream: IO[bytes], size: int, shown: Megabytes) -> None:
+    """One connection: from the end of the file, of ``size`` bytes, or from the start if the server says so."""
+    headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={size}-"} if size else {})}
+    with requests.get(file.url, headers=headers, timeout=_TIMEOUT, stream=True) as response:
+        response.raise_for_status()
         if response.status_code == 206:
             begins = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-            if begins is None or int(begins.group(1)) != target.size:
+            if begins is None or int(begins.group(1)) != size:
                 raise requests.exceptions.InvalidHeader(
-                    f"requested bytes from {target.size}, got {response.headers.get('Content-Range')}"
+                    f"requested bytes from {size}, got {response.headers.get('Content-Range')}"
                 )
-        elif response.status_code == 200:
-            target.start_again()
-
-    headers = {"Accept-Encoding": "identity"}
-    if target.size:
-        headers["Range"] = f"bytes={target.size}-"
-    downloader = pooch.HTTPDownloader(chunk_size=_CHUNK, timeout=_TIMEOUT, headers=headers, hooks={"response": check})
-    try:
-        downloader(file.url, target, None)
-    finally:
-        for response in opened:
-            response.close()
+        else:
+            size = stream.truncate(0)
+        for chunk in response.iter_content(_CHUNK):
+            size += len(chunk)
+            if size > file.size:
+                raise requests.exceptions.InvalidHeader(
+                    f"the server sends more than the {file.size:,} bytes that the record states"
+                )
+            stream.write(chunk)
+            stream.flush()  # so that a killed download keeps what was written
+            shown.reach(size)
 
 
 def _status(error: BaseException | None) -> int | None:

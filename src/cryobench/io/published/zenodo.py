@@ -39,6 +39,7 @@ from cryobench.io.adoption.stated_size import differs
 from cryobench.io.atomic import canonical_json, read_json
 from cryobench.io.formats.mrc import MrcFolder, MrcStacks, read_volume
 from cryobench.io.formats.mrc_header import read_header
+from cryobench.io.formats.npy import to_numbers
 from cryobench.io.formats.pickles import read_pickle
 from cryobench.io.published.unpack import crc32_of
 from cryobench.io.published.zenodo_frames import PublishedFrames
@@ -278,10 +279,7 @@ def _read_labels(archive: Archive, images: MrcStacks) -> tuple[np.ndarray | None
     by_stack = _numbers_of(images.paths)[images.file_index] if len(images.paths) > 1 else None
     if archive.labels is None:
         return by_stack, None
-    try:
-        values = np.asarray(read_pickle(archive.labels), dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise FormatError(f"{archive.labels} must hold an array of numbers, one row per image ({error}).") from error
+    values = to_numbers(read_pickle(archive.labels), archive.labels, "an array of numbers, one row per image")
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim not in (1, 2) or not np.isfinite(values).all():

@@ -8,12 +8,12 @@ directly on the same grid, without the smoothing of the resampling.
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
 from cryobench._errors import FormatError
+from cryobench.atoms.files.frames import FrameFile, open_frames
 from cryobench.atoms.files.structures import read_topology
 from cryobench.volumes.render import render
 
@@ -21,7 +21,6 @@ RESOLUTION = 3.0
 """Resolution of molmap in Å."""
 _MARGIN = 3
 """Margin of molmap's grid beyond the atoms, in resolutions."""
-_ANGSTROM_PER_NM = 10
 
 
 class PublishedFrames:
@@ -47,21 +46,14 @@ class PublishedFrames:
 
     def __init__(self, topology: Path, trajectory: Path, n_frames: int, *, box_size: int, pixel_size: float) -> None:
         self._path, self._n_frames = Path(trajectory), n_frames
-        self._box_size, self._pixel_size = box_size, pixel_size
+        self.box_size = box_size
+        """Side of the volumes in voxels."""
+        self.pixel_size = pixel_size
+        """Å per voxel."""
         self._topology = read_topology(topology)
         self._topology_path = Path(topology)
         self._origin = seed_origin(self._topology.positions, box_size, pixel_size)
-        self._offsets: np.ndarray | None = None
-
-    @property
-    def box_size(self) -> int:
-        """Side of the volumes in voxels."""
-        return self._box_size
-
-    @property
-    def pixel_size(self) -> float:
-        """Å per voxel."""
-        return self._pixel_size
+        self._frames: FrameFile | None = None
 
     def __len__(self) -> int:
         return self._n_frames
@@ -70,38 +62,26 @@ class PublishedFrames:
         """Volume (z, y, x) float32 of one frame."""
         if not 0 <= index < self._n_frames:
             raise IndexError(f"frame {index} of {self._n_frames}.")
-        model = self._topology.with_positions(self._positions(index) - self._origin)
-        return render(model, self._box_size, self._pixel_size, RESOLUTION).numpy()
+        if self._frames is None:
+            self._frames = self._open_frames()
+        (frame,) = self._frames.read([index])
+        model = self._topology.with_positions(frame.positions - self._origin)
+        return render(model, self.box_size, self.pixel_size, RESOLUTION).numpy()
 
-    def _positions(self, index: int) -> Float64[np.ndarray, "a 3"]:
-        from MDAnalysis.lib.formats.libmdaxdr import XTCFile
-
-        try:
-            with XTCFile(str(self._path)) as file:
-                if self._offsets is None:
-                    self._offsets = self._check(file)
-                else:
-                    file.set_offsets(self._offsets)
-                file.seek(index)
-                return np.asarray(file.read().x, dtype=np.float64) * _ANGSTROM_PER_NM
-        except OSError as error:
+    def _open_frames(self) -> FrameFile:
+        """The trajectory, after checking that it matches the seed and the images."""
+        frames = open_frames(self._path)
+        if frames.atoms != len(self._topology):
             raise FormatError(
-                f"{self._path} cannot be read as XTC ({error}): damaged or truncated. Unpack the archive again."
-            ) from error
-
-    def _check(self, file: Any) -> np.ndarray:
-        """Offset of each frame, after checking that the trajectory matches the seed and the images."""
-        if file.n_atoms != len(self._topology):
-            raise FormatError(
-                f"{self._path} holds {file.n_atoms} atoms per frame, but its topology {self._topology_path} holds"
+                f"{self._path} holds {frames.atoms} atoms per frame, but its topology {self._topology_path} holds"
                 f" {len(self._topology)}. They do not match: unpack the archive again."
             )
-        if len(file) != self._n_frames:
+        if len(frames) != self._n_frames:
             raise FormatError(
-                f"{self._path} holds {len(file):,} frames, but there are images of {self._n_frames:,} structures."
+                f"{self._path} holds {len(frames):,} frames, but there are images of {self._n_frames:,} structures."
                 " It is truncated, or of another set: unpack the archive again."
             )
-        return np.array(file.offsets)
+        return frames
 
 
 def seed_origin(positions: Float64[np.ndarray, "a 3"], box_size: int, pixel_size: float) -> Float64[np.ndarray, "3"]:

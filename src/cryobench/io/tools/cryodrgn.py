@@ -20,6 +20,7 @@ import numpy as np
 from cryobench._errors import FormatError
 from cryobench._types import RotationArray, ShiftArray
 from cryobench.imaging.ctf import Ctf
+from cryobench.io.formats.npy import to_numbers
 from cryobench.io.formats.pickles import read_pickle, write_pickle
 from cryobench.io.tools.physical_ranges import check_pixel_size, make_ctf
 
@@ -139,10 +140,7 @@ def read_ctf(path: Path, *, box_size: int | None = None) -> tuple[Ctf, int, floa
 
 def _numbers(value: object, path: Path) -> np.ndarray:
     """A float64 array of at least one axis, finite throughout."""
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise FormatError(f"{path} must hold arrays of numbers ({error}).") from error
+    array = to_numbers(value, path, "arrays of numbers")
     if array.ndim == 0:
         raise FormatError(f"{path} must hold arrays of numbers, found {value!r}.")
     finite = np.isfinite(array)

@@ -29,11 +29,13 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import yaml
 from scipy.spatial.transform import Rotation
 
 from cryobench._errors import FormatError
@@ -106,23 +108,21 @@ def write_csg(path: Path, table: Path, particles: Particles) -> None:
     Its date is fixed: the bytes depend on the particles alone.
     """
     groups = ["blob", "ctf", *(["alignments3D"] if particles.rotations is not None else [])]
-    lines = [
-        "created: 2000-01-01 00:00:00",
-        "group:",
-        "  description: Particles written by cryobench",
-        "  name: particles",
-        "  title: Particles",
-        "  type: particle",
-        "results:",
-    ]
-    for group in sorted(groups):
-        lines += [
-            f"  {group}:",
-            f"    metafile: '>{table.name}'",
-            f"    num_items: {len(particles)}",
-            f"    type: particle.{group}",
-        ]
-    write_text(path, "\n".join([*lines, "version: v4.4.1"]) + "\n")
+    content = {
+        "created": datetime(2000, 1, 1),
+        "group": {
+            "description": "Particles written by cryobench",
+            "name": "particles",
+            "title": "Particles",
+            "type": "particle",
+        },
+        "results": {
+            group: {"metafile": f">{table.name}", "num_items": len(particles), "type": f"particle.{group}"}
+            for group in groups
+        },
+        "version": "v4.4.1",
+    }
+    write_text(path, yaml.safe_dump(content))
 
 
 def read_cs(

@@ -8,8 +8,6 @@ code is affected.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
@@ -23,22 +21,12 @@ class UnflippedImages:
     """Images as recorded, from stacks in which some have flipped phases; an ``ImageSource``. Picklable."""
 
     def __init__(self, stacks: MrcStacks, ctf: Ctf, pixel_size: float, flipped: np.ndarray) -> None:
-        self.stacks = stacks
+        self.stacks, self.paths, self.box_size = stacks, stacks.paths, stacks.box_size
         self.flipped = np.asarray(flipped, dtype=bool)
         """(n,) whether each stored image is flipped."""
         self._ctf, self._pixel_size = ctf, pixel_size
         if not len(stacks) == len(ctf) == len(self.flipped):
             raise ValueError(f"there are {len(stacks)} images, but {len(ctf)} CTFs and {len(self.flipped)} flags.")
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """Absolute paths of the stacks."""
-        return self.stacks.paths
-
-    @property
-    def box_size(self) -> int:
-        """Side of the images in px."""
-        return self.stacks.box_size
 
     def __len__(self) -> int:
         return len(self.stacks)

@@ -44,7 +44,7 @@ from cryobench.io.formats.mrc import MrcStacks
 from cryobench.io.formats.star import number_column, read_tables, write_tables
 from cryobench.io.tools.phase_flips import UnflippedImages, flipped_of, stacks_of
 from cryobench.io.tools.physical_ranges import check_pixel_size, make_ctf
-from cryobench.io.tools.stack_paths import find_stacks
+from cryobench.io.tools.stack_paths import find_stacks, split_image_names
 from cryobench.rotations import euler_from_rotations, rotations_from_euler
 
 _ANGLES = ["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]
@@ -312,19 +312,11 @@ def _optics_of_particles(tables: dict[str, pd.DataFrame], table: pd.DataFrame, p
 
 
 def _open_images(table: pd.DataFrame, path: Path, datadir: Path | None, notes: list[str]) -> MrcStacks:
-    parts = table["rlnImageName"].astype(str).str.partition("@")
-    numbers = np.asarray(pd.to_numeric(parts[0], errors="coerce"), dtype=np.float64)
-    bad = ~(numbers >= 1) | (numbers != np.floor(numbers)) | (parts[2].to_numpy() == "")
-    if bad.any():
-        first = int(np.argmax(bad))
-        raise FormatError(
-            f"{path}: particle {first} has the image name {str(table['rlnImageName'].iloc[first])!r}, expected"
-            " INDEX@STACK with the index counted from 1."
-        )
-    file_index, stacks = pd.factorize(parts[2])
+    image_index, named_stacks = split_image_names(table["rlnImageName"], path)
+    file_index, stacks = pd.factorize(named_stacks)
     names = [str(name) for name in stacks]
     paths = find_stacks(names, path, folders=[path.absolute().parent], datadir=datadir, notes=notes)
-    return MrcStacks(paths, file_index=file_index, image_index=numbers.astype(np.int64) - 1)
+    return MrcStacks(paths, file_index=file_index, image_index=image_index)
 
 
 def _check_image_size(columns: _Columns, images: MrcStacks) -> None:

@@ -8,8 +8,11 @@ one, and two stacks are never confused.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
 
 from cryobench._errors import FormatError
 
@@ -67,6 +70,21 @@ def find_stacks(
             return found
         tried.append(found)
     raise _missing(names, table, [tried[0], tried[-1]], start)
+
+
+def split_image_names(names: Iterable[object], path: Path) -> tuple[np.ndarray, pd.Series]:
+    """Index from 0, and stack, of each image that a table names INDEX@STACK. FormatError for other names."""
+    named = pd.Series([str(name) for name in names], dtype=object)
+    parts = named.str.partition("@")
+    numbers = np.asarray(pd.to_numeric(parts[0], errors="coerce"), dtype=np.float64)
+    bad = ~(numbers >= 1) | (numbers != np.floor(numbers)) | (parts[2].to_numpy() == "")
+    if bad.any():
+        first = int(np.argmax(bad))
+        raise FormatError(
+            f"{path}: row {first + 1} names the image {named[first]!r}, expected INDEX@STACK with the index counted"
+            " from 1."
+        )
+    return numbers.astype(np.int64) - 1, parts[2]
 
 
 def _relative_parts(name: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ methods: simulation and reconstruction make different assumptions. The noise giv
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from cryobench.imaging.shift import shift_images
 from cryobench.imaging.transfer import apply_transfer
 from cryobench.io.atomic import write_json
 from cryobench.io.folders.trajectory_volumes import write_trajectory_part
-from cryobench.io.formats.mrc import StackWriter, write_volume
+from cryobench.io.formats.mrc import begin_stack, write_volume
 from cryobench.recipes.draws import (
     Junk,
     draw_contrast,
@@ -62,7 +62,7 @@ def make_part(job: Job, part: int) -> PartResult:
     if len(particles):
         noise_variance = {result.state: result.noise_variance for result in made}
         with (
-            StackWriter(
+            begin_stack(
                 job.folder / job.stack_path(part), len(particles), job.settings.box_size, job.settings.pixel_size
             ) as stack,
             ThreadPoolExecutor(1) as writer,
@@ -117,7 +117,7 @@ class Microscope:
     def _contaminant(self) -> AtomProjector:
         """Another molecule of about the same mass."""
         mass = self._job.model(0).mass_with_hydrogens
-        return AtomProjector(self._job.settings, [_make_contaminant(round(mass / 1000))])
+        return AtomProjector(self._job.settings, [round_positions(procedural_contaminant(round(mass / 1000)))])
 
     def image(self, projector: Projector, particles: np.ndarray) -> ImagesFT:
         """(n, y, h): contrast x CTF x shift x (projection + structural noise), protein dark."""
@@ -153,11 +153,6 @@ class Microscope:
         second = projector.project(states[pairs], torch.from_numpy(turned.astype(np.float32)))
         spectra[pairs] += _move_out(second, torch.from_numpy(apart.astype(np.float32)), settings)
         return spectra
-
-
-@lru_cache(maxsize=1)
-def _make_contaminant(mass_kda: float) -> AtomicModel:
-    return round_positions(procedural_contaminant(mass_kda))
 
 
 def _move_out(spectra: ImagesFT, displacements: Shifts, settings: SimulationSettings) -> ImagesFT:

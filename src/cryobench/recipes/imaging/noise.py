@@ -52,7 +52,7 @@ def colour_noise(settings: SimulationSettings, white: ImageArray) -> ImagesFT:
 def _amplitude(settings: SimulationSettings) -> torch.Tensor:
     """(y, h) factor of white noise; its square has mean 1 over the full grid."""
     power = noise_power(settings, _radii(settings.box_size, settings.pixel_size))
-    mean = (power * hermitian_weights(settings.box_size).numpy()).sum() / settings.box_size**2
+    mean = _total_power(settings, settings.box_size, settings.pixel_size) / settings.box_size**2
     return torch.from_numpy(np.sqrt(power / mean).astype(np.float32))
 
 

@@ -7,7 +7,7 @@ truth volumes (a projection is the sum over z of a volume's voxels), which a tes
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Protocol, runtime_checkable
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -24,17 +24,12 @@ from cryobench.recipes.settings import SimulationSettings
 _BATCH = 16
 
 
-@runtime_checkable
-class Projector(Protocol):
-    """Projections of its states."""
-
-    def project(self, states: np.ndarray, rotations: Rotations) -> ImagesFT:
-        """Half-spectra (n, y, h) of the centred projection of ``states[i]`` at ``rotations[i]``."""
-        ...
-
-
 class SliceProjector:
-    """Slices of one volume, whatever the state. The volume must be transformed for the wide kernel."""
+    """Slices of one volume, whatever the state. The volume must be transformed for the wide kernel.
+
+    ``project`` of this and the other projectors gives half-spectra (n, y, h): the centred projection of ``states[i]``
+    at ``rotations[i]``.
+    """
 
     def __init__(self, volume_ft: FourierVolume) -> None:
         self._volume_ft = volume_ft
@@ -79,6 +74,10 @@ class FrameProjector:
             frames = self._positions[states[some] - self._first_state]
             spectra[some] = _project(self._settings, frames, self._layers, rotations[some])
         return spectra
+
+
+Projector: TypeAlias = SliceProjector | AtomProjector | FrameProjector
+"""Source of projections of its states."""
 
 
 def _project(

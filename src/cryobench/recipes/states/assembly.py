@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cryobench.atoms.tables import read_rows
+
 
 @dataclass(frozen=True)
 class AssemblyState:
@@ -22,23 +24,13 @@ class AssemblyState:
     adds: tuple[str, ...]
 
 
-ASSEMBLY_STATES = (
-    AssemblyState("I", (), ("domain 0", "domain I", "uL4", "uL13", "bL20", "uL22", "uL23", "uL24", "uL29")),
-    AssemblyState("I+III", ("I",), ("domain III", "bL34")),
-    AssemblyState("I+II", ("I",), ("domain II", "uL15", "bL21", "bL32")),
-    AssemblyState("I+II+III", ("I+III", "I+II"), ()),
-    AssemblyState("I+II+VI", ("I+II",), ("domain VI", "uL3", "bL17", "bL19")),
-    AssemblyState("core", ("I+II+III", "I+II+VI"), ("uL30",)),
-    AssemblyState("core+V", ("core",), ("domain V", "bL28", "bL33", "bL35")),
-    AssemblyState("core+IV", ("core",), ("domain IV", "uL2", "uL14")),
-    AssemblyState("core+V+L1", ("core+V",), ("L1 stalk", "uL1", "bL9")),
-    AssemblyState("core+V+CP", ("core+V",), ("5S rRNA", "uL5", "uL18", "bL25")),
-    AssemblyState("core+IV+V", ("core+IV", "core+V"), ()),
-    AssemblyState("core+IV+V+CP", ("core+IV+V", "core+V+CP"), ()),
-    AssemblyState("core+IV+V+CP+L1", ("core+IV+V+CP", "core+V+L1"), ()),
-    AssemblyState("core+IV+V+CP+stalk", ("core+IV+V+CP",), ("stalk base", "uL6", "uL10", "uL11")),
-    AssemblyState("core+IV+V+CP+L1+stalk", ("core+IV+V+CP+L1", "core+IV+V+CP+stalk"), ()),
-    AssemblyState("50S", ("core+IV+V+CP+L1+stalk",), ("functional core", "uL16", "bL27", "bL36")),
+def _split(cell: str) -> tuple[str, ...]:
+    return tuple(cell.split("; ")) if cell else ()
+
+
+ASSEMBLY_STATES = tuple(
+    AssemblyState(row["name"], _split(row["grows_from"]), _split(row["adds"]))
+    for row in read_rows(__file__, "assembly.csv")
 )
 """In order of mass."""
 

@@ -1,9 +1,12 @@
 """States of different composition: embedding, assembly graph, and images per state."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 
+from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.settled import settle_axes
 from cryobench.recipes.rounding import round_coordinates
 
@@ -57,6 +60,35 @@ def find_growth(occupancies: np.ndarray, masses: np.ndarray, tolerance: float) -
     grows = contained & (masses[:, None] < masses[None] - 1e-9 * masses.max())
     between = (grows.astype(np.int64) @ grows.astype(np.int64)) > 0
     return np.argwhere(grows & ~between)
+
+
+def check_distinct(what: str, keys: Iterable[tuple[Path, str]]) -> None:
+    """Raise ValueError, naming both files, if two have the same key; ``what`` says what they then share."""
+    seen: dict[str, Path] = {}
+    for path, key in keys:
+        if key in seen:
+            raise ValueError(
+                f"{seen[key]} and {path} {what}: every state must be a different structure. Leave one out."
+            )
+        seen[key] = path
+
+
+def fingerprint(model: AtomicModel) -> str:
+    """Hash of the elements and positions of a model's atoms."""
+    return hashlib.sha256(model.positions.tobytes() + model.atomic_numbers.tobytes()).hexdigest()
+
+
+def divide_images(n_images: int, weights: Sequence[float], n_states: int, usual: Sequence[float] = ()) -> np.ndarray:
+    """(states,) images per state by the given weights, else by the usual ones if they are for as many states.
+
+    ValueError if the weights are for another number of states; and the errors of `apportion`.
+    """
+    if weights and len(weights) != n_states:
+        raise ValueError(
+            f"weights has {len(weights)} numbers for {n_states} states: give one per state, in the order of the "
+            "structures, or leave weights out."
+        )
+    return apportion(n_images, weights or (usual if len(usual) == n_states else (1,) * n_states))
 
 
 def apportion(n_images: int, weights: Sequence[float]) -> np.ndarray:

@@ -6,11 +6,9 @@ present: its occupancy is its number of modelled nucleotides relative to the sta
 is present (1) or absent (0).
 """
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import gemmi
@@ -20,10 +18,10 @@ from scipy.spatial.transform import Rotation
 from cryobench.atoms.files.molecules import Contents, Polymer, PolymerKind, read_contents
 from cryobench.atoms.files.structures import read_structure
 from cryobench.atoms.model import AtomicModel, is_alpha_carbon, missing_hydrogens, residue_starts
-from cryobench.atoms.sources import list_structures, structure_name
+from cryobench.atoms.sources import structure_name
 from cryobench.data import CollectiveVariable, StateComponents
 from cryobench.recipes.recipe import Ensemble
-from cryobench.recipes.states.composition import embed_composition, find_growth
+from cryobench.recipes.states.composition import check_distinct, embed_composition, find_growth, fingerprint
 
 _ENTRY = re.compile(r"[0-9][A-Za-z0-9]{3}")
 _SAME_SEQUENCE, _SHARED_RESIDUES = 0.9, 10
@@ -54,61 +52,14 @@ class _State:
     chains: list[_Chain]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class DepositedStates(Ensemble):
     """States read from files, all in the frame of the most complete one, whose centre of mass is the origin."""
 
     models: tuple[AtomicModel, ...]
-    names: tuple[str, ...]
-    component_names: tuple[str, ...]
-    occupancies: np.ndarray
-    """(states, components)."""
-    presence: np.ndarray
-    """(states, residues) true if a state has a residue of a component."""
-    residue_masses: np.ndarray
-    """(residues,) kDa."""
-    images: np.ndarray
-    """(states,)."""
-    said: Sequence[str] = ()
-    """Notes on how the files were read."""
-
-    @property
-    def counts(self) -> np.ndarray:
-        return self.images
-
-    @cached_property
-    def _masses(self) -> np.ndarray:
-        return np.array([model.mass_with_hydrogens for model in self.models]) / 1000
-
-    @property
-    def variables(self) -> Mapping[str, CollectiveVariable]:
-        present = (self.occupancies > 0).sum(axis=1).astype(np.float64)
-        return {"mass": CollectiveVariable(self._masses, "kDa"), "components": CollectiveVariable(present, "")}
-
-    @property
-    def embedding(self) -> np.ndarray:
-        return self._embedding
-
-    @cached_property
-    def _embedding(self) -> np.ndarray:
-        return embed_composition(self.presence, self.residue_masses)
-
-    @property
-    def state_names(self) -> Sequence[str]:
-        return self.names
-
-    @property
-    def components(self) -> StateComponents:
-        edges = find_growth(self.occupancies, self._masses, _LOST)
-        return StateComponents(self.component_names, self.occupancies, edges)
 
     def model(self, state: int) -> AtomicModel:
         return self.models[state]
-
-
-def list_files(structures: Sequence[Path]) -> list[Path]:
-    """Files among the arguments, with folders replaced by the files in them."""
-    return [path for given in structures for path in (list_structures(given) if given.is_dir() else [given])]
 
 
 def read_states(paths: Sequence[Path], images: np.ndarray) -> DepositedStates:
@@ -131,7 +82,7 @@ def read_states(paths: Sequence[Path], images: np.ndarray) -> DepositedStates:
         )
     notes: list[str] = []
     states = [_read_state(path, notes) for path in paths]
-    _check_different(states)
+    check_distinct("hold the same atoms", [(state.path, fingerprint(state.model)) for state in states])
     # To 0.001 Da: states of the same atoms have equal masses, whatever the order of summation.
     masses = [round(state.model.mass_with_hydrogens, 3) for state in states]
     fullest = int(np.argmax(masses))
@@ -140,15 +91,21 @@ def read_states(paths: Sequence[Path], images: np.ndarray) -> DepositedStates:
     models = [_superpose(index, fullest, states, members) for index in range(len(states))]
     centre = models[fullest].centre_of_mass
     occupancies, presence, residue_masses = _compose(states, members)
+    placed = tuple(model.with_positions(model.positions - centre) for model in models)
+    kilodaltons = np.array([model.mass_with_hydrogens for model in placed]) / 1000
     return DepositedStates(
-        models=tuple(model.with_positions(model.positions - centre) for model in models),
-        names=_name_states(paths),
-        component_names=_name_components(members),
-        occupancies=occupancies,
-        presence=presence,
-        residue_masses=residue_masses,
-        images=images,
-        said=notes,
+        models=placed,
+        counts=images,
+        variables={
+            "mass": CollectiveVariable(kilodaltons, "kDa"),
+            "components": CollectiveVariable((occupancies > 0).sum(axis=1).astype(np.float64), ""),
+        },
+        embedding=embed_composition(presence, residue_masses),
+        state_names=_name_states(paths),
+        components=StateComponents(
+            _name_components(members), occupancies, find_growth(occupancies, kilodaltons, _LOST)
+        ),
+        notes=notes,
     )
 
 
@@ -202,17 +159,6 @@ def _split_chains(model: AtomicModel, contents: Contents) -> list[_Chain]:
             )
         )
     return [chain for chain in found if chain.kinds]
-
-
-def _check_different(states: Sequence[_State]) -> None:
-    seen: dict[str, Path] = {}
-    for state in states:
-        key = hashlib.sha256(state.model.positions.tobytes() + state.model.atomic_numbers.tobytes()).hexdigest()
-        if key in seen:
-            raise ValueError(
-                f"{seen[key]} and {state.path} hold the same atoms: every state must be a different structure."
-            )
-        seen[key] = state.path
 
 
 def _match_chains(states: Sequence[_State], order: Sequence[int]) -> list[dict[int, _Chain]]:

@@ -6,9 +6,8 @@ angle from a normal distribution about 0 or about the opening angle. Modes move 
 (`atoms.motion.residues`), the hinges follow, and each domain then turns about its own.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,11 +39,10 @@ class OpeningLaw:
         return np.where(is_open, self.open_angle + self.open_deviation * normal, self.closed_deviation * normal)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class NetworkFrames(FrameEnsemble):
-    """Frames of one structure, positioned as imaged."""
+    """Frames of one structure, the topology, positioned as imaged."""
 
-    base: AtomicModel
     carriers: Carriers
     modes: Modes
     deviations: np.ndarray
@@ -54,42 +52,10 @@ class NetworkFrames(FrameEnsemble):
     domains: tuple[HingedDomain, ...]
     law: OpeningLaw
     seed: int
-    n_frames: int
-    said: Sequence[str] = ()
-    """Notes on how the structure was read."""
-
-    @classmethod
-    def from_structure(
-        cls,
-        base: AtomicModel,
-        carriers: Carriers,
-        domains: Sequence[HingedDomain],
-        law: OpeningLaw,
-        *,
-        n_modes: int,
-        rmsf: float,
-        cutoff: float,
-        seed: int,
-        n_frames: int,
-        said: Sequence[str] = (),
-    ) -> "NetworkFrames":
-        """Find the modes of a structure's CA atoms and scale them to ``rmsf`` (Å)."""
-        points = base.positions[carriers.anchors]
-        modes = find_slow_modes(points, n_modes, cutoff=cutoff)
-        turns = fit_rotations(points, modes.vectors)
-        return cls(base, carriers, modes, modes.scale_to(rmsf), turns, tuple(domains), law, seed, n_frames, said)
-
-    @property
-    def counts(self) -> np.ndarray:
-        return np.ones(self.n_frames, dtype=np.int64)
-
-    @property
-    def topology(self) -> AtomicModel:
-        return self.base
 
     def positions(self, start: int, stop: int) -> np.ndarray:
-        frames = np.empty((stop - start, len(self.base), 3))
-        reference, anchors, carrier = self.base.positions, self.carriers.anchors, self.carriers.carrier
+        frames = np.empty((stop - start, len(self.topology), 3))
+        reference, anchors, carrier = self.topology.positions, self.carriers.anchors, self.carriers.carrier
         amplitudes, angles = self.draw(range(start, stop))
         for moved, amplitude, opening in zip(frames, amplitudes, angles, strict=True):
             shifts = np.tensordot(amplitude, self.modes.vectors, axes=1)
@@ -113,30 +79,47 @@ class NetworkFrames(FrameEnsemble):
             angles[row] = self.law.draw(opening_stream.at(frame), len(self.domains))
         return amplitudes, angles
 
-    @cached_property
-    def _draws(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.draw(range(self.n_frames))
 
-    @property
-    def variables(self) -> Mapping[str, CollectiveVariable]:
-        amplitudes, angles = self._draws
-        found = {
-            f"opening {domain.chain}": CollectiveVariable(round_coordinates(angles[:, column]), "rad")
-            for column, domain in enumerate(self.domains)
-        }
-        for mode in range(len(self.modes)):
-            in_rmsd = amplitudes[:, mode] * self._rmsd_per_amplitude
-            found[f"mode {mode + 1}"] = CollectiveVariable(round_coordinates(in_rmsd), "Å")
-        return found
+def make_frames(
+    base: AtomicModel,
+    carriers: Carriers,
+    domains: Sequence[HingedDomain],
+    law: OpeningLaw,
+    *,
+    n_modes: int,
+    rmsf: float,
+    cutoff: float,
+    seed: int,
+    n_frames: int,
+    notes: Sequence[str] = (),
+) -> NetworkFrames:
+    """Find the modes of a structure's CA atoms, scale them to ``rmsf`` (Å), and draw ``n_frames`` frames.
 
-    @property
-    def embedding(self) -> np.ndarray:
-        """Opening of each domain and amplitude of each mode in Å of RMSD over CA atoms: distance is about RMSD."""
-        amplitudes, angles = self._draws
-        points = len(self.carriers.anchors)
-        levers = np.array([domain.lever * np.sqrt(domain.turning / points) for domain in self.domains])
-        return round_coordinates(np.concatenate([angles * levers, amplitudes * self._rmsd_per_amplitude], axis=1))
-
-    @property
-    def _rmsd_per_amplitude(self) -> float:
-        return 1 / np.sqrt(len(self.carriers.anchors))
+    The embedding is the opening of each domain and the amplitude of each mode in Å of RMSD over CA atoms, so that
+    distance is about RMSD.
+    """
+    points = base.positions[carriers.anchors]
+    modes = find_slow_modes(points, n_modes, cutoff=cutoff)
+    frames = NetworkFrames(
+        topology=base,
+        carriers=carriers,
+        modes=modes,
+        deviations=modes.scale_to(rmsf),
+        turns=fit_rotations(points, modes.vectors),
+        domains=tuple(domains),
+        law=law,
+        seed=seed,
+        counts=np.ones(n_frames, dtype=np.int64),
+        notes=notes,
+    )
+    amplitudes, angles = frames.draw(range(n_frames))
+    amplitudes *= 1 / np.sqrt(len(points))
+    variables = {
+        f"opening {domain.chain}": CollectiveVariable(round_coordinates(angles[:, column]), "rad")
+        for column, domain in enumerate(domains)
+    }
+    for mode, amplitude in enumerate(amplitudes.T, start=1):
+        variables[f"mode {mode}"] = CollectiveVariable(round_coordinates(amplitude), "Å")
+    levers = np.array([domain.lever * np.sqrt(domain.turning / len(points)) for domain in domains])
+    embedding = round_coordinates(np.concatenate([angles * levers, amplitudes], axis=1))
+    return replace(frames, variables=variables, embedding=embedding)

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from cryobench.volumes.alignment import kernel
-from cryobench.volumes.alignment.spectrum import Lattice, Spectrum
+from cryobench.volumes.alignment.spectrum import PADDING, Lattice, Spectrum
 
 _LEAST_POWER = 1e-6
 _GREATEST_CORRELATION = 0.99
@@ -90,11 +90,10 @@ class Objective:
         end = self.lattice.ends[level]
         sums = np.zeros(kernel.SUMS)
         known = self.correlations is not None
+        points, penalty = self.lattice.points[:end], 1.0 if known else 0.0
         for pair, targets, curvatures in zip(self.pairs, self.targets, self.curvatures, strict=True):
-            points = self.lattice.points[:end]
-            pair.volume.accumulate(
-                matrix, shift, points, targets[:end], curvatures[:end], sums, penalty=1.0 if known else 0.0
-            )
+            grid, centre, parts = pair.volume.grid, pair.volume.centre, (targets[:end], curvatures[:end])
+            kernel.accumulate(grid, centre, float(PADDING), matrix, shift, points, *parts, penalty, sums)
         sums /= self.totals[level]
         curvature = np.zeros((6, 6))
         curvature[np.triu_indices(6)] = sums[7:]

@@ -13,11 +13,11 @@ import torch
 from jaxtyping import Complex64, Float, Float32, Int32
 
 from cryobench._types import Volume
-from cryobench.fourier import fft_volume, fourier_crop, fourier_pad
+from cryobench.fourier import fast_even_size, fft_volume, fourier_crop, fourier_pad
 from cryobench.volumes.alignment import kernel
 from cryobench.volumes.alignment.envelope import Envelope, find_envelope
 
-_PADDING = 2
+PADDING = 2
 _BORDER = 3
 
 
@@ -39,24 +39,8 @@ class Spectrum:
     def sample(self, positions: Float[np.ndarray, "p 3"]) -> Complex64[np.ndarray, "p"]:
         """Values at frequencies (p, 3), (x, y, z) in index units of the box, within the band."""
         values = np.empty((len(positions), 2), dtype=np.float32)
-        kernel.sample(self.grid, self.centre, float(_PADDING), np.ascontiguousarray(positions), values)
+        kernel.sample(self.grid, self.centre, float(PADDING), np.ascontiguousarray(positions), values)
         return values.view(np.complex64)[:, 0]
-
-    def accumulate(
-        self,
-        matrix: Float[np.ndarray, "3 3"],
-        shift: Float[np.ndarray, "3"],
-        points: Int32[np.ndarray, "p 3"],
-        targets: Float32[np.ndarray, "p 2"],
-        curvatures: Float32[np.ndarray, "p"],
-        sums: Float[np.ndarray, "m"],
-        *,
-        penalty: float,
-    ) -> None:
-        """Add the correlation with targets and its derivatives: see ``kernel.accumulate``."""
-        kernel.accumulate(
-            self.grid, self.centre, float(_PADDING), matrix, shift, points, targets, curvatures, penalty, sums
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +68,7 @@ def prepare_volume(volume: Volume, band: int) -> Prepared:
     faces = [array.take(index, axis).mean(dtype=np.float64) for axis in range(3) for index in (0, -1)]
     volume = volume - float(np.mean(faces))
     envelope = find_envelope(volume)
-    size = min(box_size, _smooth_size(max(5 * band // 2 + 8, len(envelope.values))))
+    size = min(box_size, fast_even_size(max(5 * band // 2 + 8, len(envelope.values))))
     return Prepared(fourier_crop(volume, size, dimensions=3), envelope, box_size, band)
 
 
@@ -92,7 +76,7 @@ def make_spectrum(volume: Prepared, mask: Volume) -> Spectrum:
     """Spectrum, for |k| up to the band and half a unit beyond, of a volume times a mask on the same grid."""
     box_size, band, small = volume.box_size, volume.band, volume.values * mask
     size = len(small)
-    padded_size = _PADDING * size
+    padded_size = PADDING * size
     axis = torch.sinc((torch.arange(size) - size // 2) / padded_size) ** 4
     corrected = small / (axis[:, None, None] * axis[:, None] * axis)
     padded = torch.zeros((padded_size,) * 3)
@@ -100,7 +84,7 @@ def make_spectrum(volume: Prepared, mask: Volume) -> Spectrum:
     inside = slice(start, start + size)
     padded[inside, inside, inside] = corrected * (box_size / size) ** 3
     half = fft_volume(padded)
-    reach = _PADDING * band + _BORDER
+    reach = PADDING * band + _BORDER
     wrapped = torch.arange(-reach, reach + 1) % padded_size
     kept = half[wrapped[:, None], wrapped][..., : reach + 1]
     below = kept[..., 1:2].flip(0, 1).conj()
@@ -111,19 +95,6 @@ def make_spectrum(volume: Prepared, mask: Volume) -> Spectrum:
 def largest_band(box_size: int) -> int:
     """Largest ``band`` of a box of this size."""
     return (box_size - _BORDER) // 2
-
-
-def _smooth_size(least: int) -> int:
-    """Smallest even number with prime factors 2, 3 and 5 that is at least ``least``."""
-    size = least + least % 2
-    while True:
-        rest = size
-        for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return size
-        size += 2
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,20 +1,15 @@
-"""A rigid transform that aligns one volume to another, as a value: applied, inverted, saved, loaded."""
+"""A rigid transform that aligns one volume to another, as a value: applied and inverted."""
 
-import json
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
-from cryobench._errors import FormatError
 from cryobench._types import RotationArray, ShiftArray
 from cryobench.volumes.rotate import MIRROR, rotate_volume
 
-_FORMAT = "cryobench alignment 1"
 _ORTHONORMAL = 1e-6
 _AnyVolumes = TypeVar("_AnyVolumes", torch.Tensor, np.ndarray)
 
@@ -123,42 +118,3 @@ class Alignment:
         return Alignment(
             rotation, -back @ self.shift, self.mirrored, self.score, self.other_hand_score, self.pixel_size
         )
-
-    def save(self, path: Path) -> None:
-        """Write as JSON, every number to full precision; an existing file is replaced in one step."""
-        content = {
-            "format": _FORMAT,
-            "convention": "x_reference = R S x_volume + t; (x, y, z) in Å from voxel n // 2; S reverses z or nothing",
-            "rotation": self.rotation.tolist(),
-            "shift": self.shift.tolist(),
-            "mirrored": self.mirrored,
-            "score": self.score,
-            "other_hand_score": self.other_hand_score,
-            "pixel_size": self.pixel_size,
-        }
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read the output of ``save``. FormatError if the file is of another kind, or a value missing or invalid."""
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if content["format"] != _FORMAT:
-                raise ValueError(f"its format is {content['format']!r}, expected {_FORMAT!r}")
-            mirrored, other = content["mirrored"], content["other_hand_score"]
-            if not isinstance(mirrored, bool):
-                raise ValueError(f"mirrored must be true or false, got {mirrored!r}")
-            return cls(
-                np.array(content["rotation"], dtype=np.float64),
-                np.array(content["shift"], dtype=np.float64),
-                mirrored,
-                float(content["score"]),
-                None if other is None else float(other),
-                float(content["pixel_size"]),
-            )
-        except KeyError as error:
-            raise FormatError(f"{path} is not an alignment: it has no entry {error}.") from error
-        except (ValueError, TypeError) as error:
-            raise FormatError(f"{path} is not an alignment: {error}.") from error
