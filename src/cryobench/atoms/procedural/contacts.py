@@ -2,6 +2,7 @@
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from numba import njit
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
@@ -29,15 +30,11 @@ def approach(
     across = np.linalg.svd(direction[None])[2][1:]
     frame = np.stack([across[0], across[1], direction])
     moving, resting = moving @ frame.T, resting @ frame.T
-    pairs = KDTree(moving[:, :2]).sparse_distance_matrix(KDTree(resting[:, :2]), TOUCH, output_type="ndarray")
-    one, other = moving[pairs["i"]], resting[pairs["j"]]
-    aside = ((other[:, :2] - one[:, :2]) ** 2).sum(axis=1)
+    low, high = moving.min(axis=0) - TOUCH, moving.max(axis=0) + TOUCH
+    resting = resting[((resting[:, :2] > low[:2]) & (resting[:, :2] < high[:2])).all(axis=1)]
     gone = 0.0
     while True:
-        ahead = other[:, 2] - (one[:, 2] + gone)
-        # Points behind that are not touched stay behind.
-        meeting = (aside < TOUCH**2) & ((ahead > 0) | (aside + ahead**2 < TOUCH**2))
-        step = float((ahead - np.sqrt(np.maximum(TOUCH**2 - aside, 0)))[meeting].min(initial=most))
+        step = float(_sweep(moving + np.array([0.0, 0.0, gone]), resting, low[:2], high[:2], TOUCH, most))
         gone += step
         # After moving back from some points, others behind may touch.
         if step > -1e-9:
@@ -87,6 +84,32 @@ def is_one_piece(alphas: Float[np.ndarray, "r 3"], parts: Int[np.ndarray, " r"],
         joined[row, :, product[row]] = contacts >= _LEAST_CONTACTS
     size = copies * count
     return connected_components(joined.reshape(size, size), directed=False, return_labels=False) == 1
+
+
+@njit(cache=True, nogil=True)
+def _sweep(moving, resting, low, high, touch, most):
+    """Smallest distance along z at which a moving point comes within ``touch`` of a resting one."""
+    columns = int((high[0] - low[0]) / touch) + 1, int((high[1] - low[1]) / touch) + 1
+    head = np.full(columns, -1, dtype=np.int64)
+    following = np.empty(len(resting), dtype=np.int64)
+    for index in range(len(resting)):
+        x, y = int((resting[index, 0] - low[0]) / touch), int((resting[index, 1] - low[1]) / touch)
+        following[index] = head[x, y]
+        head[x, y] = index
+    for index in range(len(moving)):
+        point = moving[index]
+        x, y = int((point[0] - low[0]) / touch), int((point[1] - low[1]) / touch)
+        for i in range(max(x - 1, 0), min(x + 2, columns[0])):
+            for j in range(max(y - 1, 0), min(y + 2, columns[1])):
+                other = head[i, j]
+                while other >= 0:
+                    ahead = resting[other, 2] - point[2]
+                    aside = (resting[other, 0] - point[0]) ** 2 + (resting[other, 1] - point[1]) ** 2
+                    # Points behind that are not touched stay behind.
+                    if aside < touch * touch and (ahead > 0 or aside + ahead * ahead < touch * touch):
+                        most = min(most, ahead - np.sqrt(touch * touch - aside))
+                    other = following[other]
+    return most
 
 
 def find_crossing_loops(

@@ -8,7 +8,6 @@ are found once for many sweeps.
 import numpy as np
 from jaxtyping import Float, Int
 from numba import njit
-from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
 _MARGIN, _SWEEPS = 3.0, 25
@@ -54,13 +53,40 @@ def _turn(
     return (turns[owners] @ offsets[:, :, None])[:, :, 0]
 
 
-def _find_pairs(
-    positions: Float[np.ndarray, "a 3"], bodies: Int[np.ndarray, " a"], reach: float
-) -> Int[np.ndarray, "p 2"]:
-    """Pairs of atoms of different bodies nearer than ``reach``, in the order of the second atom."""
-    pairs = KDTree(positions).query_pairs(reach, output_type="ndarray")
-    pairs = pairs[bodies[pairs[:, 0]] != bodies[pairs[:, 1]]]
-    return pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))]
+@njit(cache=True)
+def _find_pairs(positions, bodies, reach):
+    """Pairs of atoms of different bodies nearer than ``reach``."""
+    low = np.array([positions[:, axis].min() for axis in range(3)])
+    shape = np.array([int((positions[:, axis].max() - low[axis]) / reach) + 1 for axis in range(3)])
+    cells = ((positions - low) / reach).astype(np.int64)
+    pairs = np.empty((0, 2), dtype=np.int64)
+    # First count, then fill.
+    for filling in range(2):
+        head = np.full((shape[0], shape[1], shape[2]), -1, dtype=np.int32)
+        following = np.empty(len(positions), dtype=np.int32)
+        found = 0
+        for atom in range(len(positions)):
+            x, y, z = cells[atom, 0], cells[atom, 1], cells[atom, 2]
+            for i in range(max(x - 1, 0), min(x + 2, shape[0])):
+                for j in range(max(y - 1, 0), min(y + 2, shape[1])):
+                    for k in range(max(z - 1, 0), min(z + 2, shape[2])):
+                        other = head[i, j, k]
+                        while other >= 0:
+                            if bodies[other] != bodies[atom]:
+                                dx = positions[atom, 0] - positions[other, 0]
+                                dy = positions[atom, 1] - positions[other, 1]
+                                dz = positions[atom, 2] - positions[other, 2]
+                                if dx * dx + dy * dy + dz * dz < reach * reach:
+                                    if filling == 1:
+                                        pairs[found, 0] = other
+                                        pairs[found, 1] = atom
+                                    found += 1
+                            other = following[other]
+            following[atom] = head[x, y, z]
+            head[x, y, z] = atom
+        if filling == 0:
+            pairs = np.empty((found, 2), dtype=np.int64)
+    return pairs
 
 
 @njit(cache=True)
