@@ -98,8 +98,8 @@ def test_doubled_queries_count_once(tmp_path: Path, text: str) -> None:
     [
         ("a,b\n1,2\n", "has the columns a, b, expected indices of particles in one called particle"),
         ("1,2\n3,4\n", "2 columns and no header"),
-        ("particle\n6\n", "names the query particle '6', expected indices of particles, 0 to 5"),
-        ("particle\n", "names the query particle 'none'"),
+        ("particle\n6\n", "names the query particle '6' in line 2, expected indices of particles, 0 to 5"),
+        ("particle\n", "names the query particle none"),
     ],
 )
 def test_queries_that_are_none(tmp_path: Path, text: str, message: str) -> None:

@@ -54,9 +54,9 @@ def test_images_are_shared_by_weight(files):
 
 def test_weights_that_do_not_fit_are_told(files):
     for bad in (0, -1, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match=r"weights of states must be positive, got .*Leave out"):
+        with pytest.raises(ValueError, match=r"state middle has weight .*Leave out"):
             build(files, weights=[0.5, bad, 0.5])
-    with pytest.raises(ValueError, match="2 numbers for 3 states"):
+    with pytest.raises(ValueError, match=r"2 numbers for 3 states \(small, middle, small \(2\)\)"):
         build(files, weights=[0.5, 0.5])
 
 

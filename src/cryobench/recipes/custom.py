@@ -97,8 +97,8 @@ def _build_ensemble(settings: CustomSettings, structures: Sequence[Path]) -> Ens
 def list_structures(
     settings: CustomSettings, structures: Sequence[AtomicModel], names: Sequence[str], notes: Sequence[str] = ()
 ) -> StructureList:
-    """Ensemble of a list of structures. ValueError for weights that do not match."""
-    counts = divide_images(settings.n_images, settings.weights, len(names))
+    """Ensemble of a list of structures. ValueError, naming the structure, for weights that do not match."""
+    counts = divide_images(settings.n_images, settings.weights, names)
     first = structures[0].centred()
     shift = first.positions[0] - structures[0].positions[0]
     placed = [first]

@@ -53,14 +53,14 @@ class GrowingSubunit(Ensemble):
 
 
 def _build_ensemble(settings: RibosemblySettings, structures: Sequence[Path]) -> Ensemble:
-    n_states = len(structures) or len(ASSEMBLY_STATES)
-    counts = divide_images(settings.n_images, settings.weights, n_states, RIBOSEMBLY_COUNTS)
+    names = [path.name for path in structures] or [state.name for state in ASSEMBLY_STATES]
+    counts = divide_images(settings.n_images, settings.weights, names, RIBOSEMBLY_COUNTS)
     if structures:
         return read_states(structures, counts)
     subunit = procedural_ribosome()
-    whole, owners, names = subunit.model, subunit.components, subunit.names
-    presence = list_presence(names)
-    masses = np.array([whole.select(owners == index).mass_with_hydrogens for index in range(len(names))]) / 1000
+    whole, owners, components = subunit.model, subunit.components, subunit.names
+    presence = list_presence(components)
+    masses = np.array([whole.select(owners == index).mass_with_hydrogens for index in range(len(components))]) / 1000
     return GrowingSubunit(
         whole=whole,
         owners=owners,
@@ -71,8 +71,8 @@ def _build_ensemble(settings: RibosemblySettings, structures: Sequence[Path]) ->
             "components": CollectiveVariable(presence.sum(axis=1).astype(np.float64), ""),
         },
         embedding=embed_composition(presence, masses),
-        state_names=[state.name for state in ASSEMBLY_STATES],
-        components=StateComponents(names, presence.astype(np.float64), list_edges()),
+        state_names=names,
+        components=StateComponents(components, presence.astype(np.float64), list_edges()),
     )
 
 

@@ -125,9 +125,7 @@ def test_a_run_cannot_be_put_into_a_file(dataset: Dataset, latents: np.ndarray, 
 
 def test_a_map_and_a_folder_without_maps_are_no_maps(dataset: Dataset, tmp_path: Path) -> None:
     folder = write_maps(tmp_path / "maps", dataset, ["a.mrc", "b.mrc", "c.mrc"])
-    with pytest.raises(
-        FormatError, match=r"a\.mrc does not exist or is not a folder, expected one with \.mrc volumes"
-    ):
+    with pytest.raises(FormatError, match=r"a\.mrc is a file, expected a folder of \.mrc volumes: give "):
         read(dataset, volumes=folder / "a.mrc")
     with pytest.raises(FormatError, match=r"holds no \.mrc volumes \(nor \.map\)"):
         read(dataset, volumes=tmp_path)

@@ -332,7 +332,10 @@ def test_parts_that_do_not_fit_together_are_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("particle\n0\n8\n", r"query\.csv names the query particle '8', expected indices of particles, 0 to 7"),
+        (
+            "particle\n0\n8\n",
+            r"query\.csv names the query particle '8' in line 3, expected .* 0 to 7",
+        ),
         ("particle\n-1\n", "query particle '-1'"),
         ("particle\nx\n", "query particle 'x'"),
         ("", "is empty, expected a list of query particles"),

@@ -22,14 +22,16 @@ def read_queries(path: Path, n: int) -> np.ndarray:
         particle index.
     """
     table = read_csv_table(path, "a list of query particles")
-    words = [word for cell in _entries(table, path) for word in cell.split()]
-    bad = [word for word in words if not (word.isdecimal() and int(word) < n)]
+    entries = _entries(table, path)
+    first = table.first_line + len(table.rows) - len(entries)
+    words = [(line, word) for line, cell in enumerate(entries, start=first) for word in cell.split()]
+    bad = next((f"{word!r} in line {line}" for line, word in words if not (word.isdecimal() and int(word) < n)), None)
     if bad or not words:
         raise FormatError(
-            f"{path} names the query particle {bad[0] if bad else 'none'!r}, expected indices of particles, 0 to"
-            f" {n - 1}, one per line."
+            f"{path} names the query particle {bad or 'none'}, expected indices of particles, 0 to {n - 1}, one per"
+            " line."
         )
-    return np.array([int(word) for word in words], dtype=np.int64)
+    return np.array([int(word) for _, word in words], dtype=np.int64)
 
 
 def drop_doubled(queries: np.ndarray, notes: list[str]) -> np.ndarray:

@@ -74,8 +74,10 @@ def open_state_volumes(folder: Path, particles: Particles, states: np.ndarray, n
 
 def list_volumes(folder: Path) -> list[Path]:
     """The .mrc and .map files of a folder in natural order of their names. FormatError if there is none."""
+    if folder.is_file():
+        raise FormatError(f"{folder} is a file, expected a folder of .mrc volumes: give {folder.parent}.")
     if not folder.is_dir():
-        raise FormatError(f"{folder} does not exist or is not a folder, expected one with .mrc volumes.")
+        raise FormatError(f"{folder} does not exist, expected a folder with .mrc volumes.")
     paths = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
     if not paths:
         packed = sorted(path.name for path in folder.glob("*.gz"))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cryobench._text import list_some
 from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.settled import settle_axes
 from cryobench.recipes.rounding import round_coordinates
@@ -78,17 +79,26 @@ def fingerprint(model: AtomicModel) -> str:
     return hashlib.sha256(model.positions.tobytes() + model.atomic_numbers.tobytes()).hexdigest()
 
 
-def divide_images(n_images: int, weights: Sequence[float], n_states: int, usual: Sequence[float] = ()) -> np.ndarray:
-    """(states,) images per state by the given weights, else by the usual ones if they are for as many states.
+def divide_images(
+    n_images: int, weights: Sequence[float], names: Sequence[str], usual: Sequence[float] = ()
+) -> np.ndarray:
+    """(states,) images per named state by the given weights, else by the usual ones if they are for as many states.
 
-    ValueError if the weights are for another number of states; and the errors of `apportion`.
+    ValueError, naming the state, for weights that do not match; and the errors of `apportion`.
     """
-    if weights and len(weights) != n_states:
+    if not weights:
+        return apportion(n_images, usual if len(usual) == len(names) else (1,) * len(names))
+    if len(weights) != len(names):
         raise ValueError(
-            f"weights has {len(weights)} numbers for {n_states} states: give one per state, in the order of the "
-            "structures, or leave weights out."
+            f"weights has {len(weights)} numbers for {len(names)} states ({list_some(names, 8)}): give one per "
+            "state, in the order of the structures, or leave weights out."
         )
-    return apportion(n_images, weights or (usual if len(usual) == n_states else (1,) * n_states))
+    for weight, name in zip(weights, names, strict=True):
+        if not (np.isfinite(weight) and weight > 0):
+            raise ValueError(
+                f"state {name} has weight {weight:g}: weights are positive. Leave out states without images."
+            )
+    return apportion(n_images, weights)
 
 
 def apportion(n_images: int, weights: Sequence[float]) -> np.ndarray:
