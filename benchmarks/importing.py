@@ -28,8 +28,8 @@ import yaml
 from cryobench.data import Particles
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.formats.mrc import MrcStacks
+from cryobench.io.programs.cryodrgn_weights import name_decoder, order_pixels
 from cryobench.io.store import load_reconstruction, write_dataset
-from cryobench.io.tools.cryodrgn_weights import name_decoder, order_pixels
 from cryobench.reconstruction.networks import CoordinateNetwork, NetworkShape
 from cryobench.rotations import rotations_from_quaternions
 from machine import describe_machine

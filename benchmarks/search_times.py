@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from cells import markdown_table
-from cryobench.compute import Compute, Team
+from cryobench.compute import Compute, ProcessGroup
 from cryobench.io.store import load_dataset
 from cryobench.methods import get_method
 from cryobench.methods.cryodrgn.settings import Cryodrgn2Settings
@@ -45,7 +45,7 @@ def time_ours(dataset: Path, method: str, count: int, search: str) -> float:
         assert isinstance(settings, CryodrgnAiAbInitioSettings)
         network, z_dim = make_network(settings, particles.box_size, 0), settings.z_dim
     latents = torch.randn(len(images), z_dim, generator=torch.Generator().manual_seed(0))
-    searched = SearchedPoses(images, network, settings, Team())
+    searched = SearchedPoses(images, network, settings, ProcessGroup())
     searched.follow(lambda indices: latents[indices], 0, count)
     indices = np.arange(count)
     batch = images.load(indices)

@@ -23,7 +23,7 @@ from cryobench.data import Particles
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.io.store import load_dataset
 from cryobench.methods.classification_3d.principal import principal_coordinates
-from cryobench.methods.recovar.columns import accumulate_columns
+from cryobench.methods.recovar.covariance_columns import accumulate_columns
 from cryobench.methods.recovar.mean import estimate_mean
 from cryobench.methods.recovar.noise import bound_noise, estimate_noise_outside
 from cryobench.methods.recovar.subspace import project_covariance

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from cryobench.data import Particles
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.formats.mrc import MrcStacks, begin_stack
-from cryobench.io.tools.relion import write_star
+from cryobench.io.programs.relion import write_star
 
 SIZE, PIXEL_SIZE = 8, 4.0
 

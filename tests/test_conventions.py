@@ -17,8 +17,8 @@ from cryobench.imaging.grid import volume_to_fourier
 from cryobench.imaging.shift import shift_images
 from cryobench.imaging.slices import extract_slices
 from cryobench.io.formats.mrc import MrcStacks, begin_stack
-from cryobench.io.tools.cryodrgn import read_poses, write_poses
-from cryobench.io.tools.cryosparc import write_cs
+from cryobench.io.programs.cryodrgn import read_poses, write_poses
+from cryobench.io.programs.cryosparc import write_cs
 from cryobench.metrics import fsc, fsc_auc
 from cryobench.rng import stream
 from cryobench.rotations import euler_from_rotations, rotations_from_euler
@@ -181,7 +181,7 @@ def test_sentence_12_images_are_read_as_recorded():
     n = 24
     ctf = Ctf.from_columns(1, defocus_u=12_000.0, defocus_v=12_000.0)
     projection = _spot(n, (0, 0, 0), sigma=2.5).sum(0)
-    from cryobench.imaging.transfer import apply_transfer
+    from cryobench.imaging.ctf_and_shift import apply_transfer
 
     recorded = ifft_images(apply_transfer(fft_images(projection[None]), ctf, torch.zeros(1, 2), pixel_size=3.0), n)
     assert recorded[0, n // 2, n // 2] < 0  # dark

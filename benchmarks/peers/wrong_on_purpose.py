@@ -7,7 +7,7 @@ import numpy as np
 
 from cryobench.data import Dataset
 from cryobench.imaging.ctf import electron_wavelength
-from cryobench.io.tools.cryodrgn import write_ctf, write_poses
+from cryobench.io.programs.cryodrgn import write_ctf, write_poses
 
 MIRROR = np.array([[1, 1, -1], [1, 1, -1], [-1, -1, 1]])
 """Elementwise: a rotation seen in the mirror z -> -z."""

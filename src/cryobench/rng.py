@@ -5,7 +5,7 @@ seed *and* the purpose's name, and particle ``i`` starts at counter ``i`` of its
 particles can be made separately, in any order, by any number of workers, with the same bits.
 
 White noise, of which a data set needs a billion numbers, comes from a compiled kernel under the same rule, with its
-own keys (``make_counter_key``; see ``imaging.kernels.normal``).
+own keys (``make_counter_key``; see ``imaging.kernels.white_noise``).
 
 Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC11 (Philox-4x64).
 """

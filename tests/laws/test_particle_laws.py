@@ -8,7 +8,7 @@ from scipy import stats
 from scipy.spatial.transform import Rotation
 
 from cryobench.imaging.ctf import Ctf
-from cryobench.io.tools.cryodrgn import write_ctf
+from cryobench.io.programs.cryodrgn import write_ctf
 from cryobench.recipes.draws import (
     Junk,
     assign_states,

@@ -12,9 +12,9 @@ from cryobench.data import Particles
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.formats.mrc import MrcStacks, begin_stack, read_volume, write_volume
 from cryobench.io.formats.pickles import read_pickle, write_pickle
-from cryobench.io.tools.cryodrgn import read_ctf, read_poses, write_ctf, write_poses
-from cryobench.io.tools.cryosparc import read_cs, write_cs
-from cryobench.io.tools.relion import read_star, write_star
+from cryobench.io.programs.cryodrgn import read_ctf, read_poses, write_ctf, write_poses
+from cryobench.io.programs.cryosparc import read_cs, write_cs
+from cryobench.io.programs.relion import read_star, write_star
 from cryobench.rotations import rotations_from_euler
 
 COMMON = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])

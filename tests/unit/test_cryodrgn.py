@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from cryobench._errors import FormatError
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.formats.pickles import read_pickle, write_pickle
-from cryobench.io.tools.cryodrgn import read_ctf, read_poses, write_ctf, write_poses
+from cryobench.io.programs.cryodrgn import read_ctf, read_poses, write_ctf, write_poses
 
 GRID = {"box_size": 64, "pixel_size": 1.5}
 

@@ -17,7 +17,7 @@ from cryobench.imaging.ctf import Ctf
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.imaging.operator import ImagingOperator
 from cryobench.io.formats.mrc import MrcStacks, begin_stack
-from cryobench.io.tools.cryosparc import read_cs, read_cs_ctf, write_cs, write_csg
+from cryobench.io.programs.cryosparc import read_cs, read_cs_ctf, write_cs, write_csg
 from cryobench.rotations import euler_from_rotations
 
 N, SIZE = 6, 5

@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from cryobench import adopt
 from cryobench._errors import FormatError
-from cryobench.io.tools.cryosparc import read_cs
+from cryobench.io.programs.cryosparc import read_cs
 from foreign import cs_columns, save_cs, write_stack
 
 N = 6

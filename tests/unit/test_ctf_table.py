@@ -9,10 +9,10 @@ from cryobench._errors import FormatError
 from cryobench.data import Particles
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.formats.mrc import MrcStacks, begin_stack
-from cryobench.io.tools.cryodrgn import write_ctf
-from cryobench.io.tools.cryosparc import write_cs
-from cryobench.io.tools.ctf_table import read_ctf_table
-from cryobench.io.tools.relion import write_star
+from cryobench.io.programs.cryodrgn import write_ctf
+from cryobench.io.programs.cryosparc import write_cs
+from cryobench.io.programs.ctf_table import read_ctf_table
+from cryobench.io.programs.relion import write_star
 
 N, SIZE = 7, 12
 

@@ -9,7 +9,7 @@ from scipy.special import ndtr
 from cryobench.fourier import ifft_images
 from cryobench.imaging.ctf import Ctf
 from cryobench.imaging.grid import volume_to_fourier
-from cryobench.imaging.kernels.normal import LANES, philox
+from cryobench.imaging.kernels.white_noise import LANES, philox
 from cryobench.imaging.noise import draw_white_noise, expected_signal_variance, signal_variance
 from cryobench.imaging.operator import ImagingOperator
 from cryobench.rng import make_counter_key

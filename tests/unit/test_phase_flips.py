@@ -13,9 +13,9 @@ from cryobench._errors import FormatError
 from cryobench.check import mend_particles
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.formats.mrc import MrcStacks
+from cryobench.io.programs.phase_flips import UnflippedImages
+from cryobench.io.programs.relion import read_star, write_star
 from cryobench.io.store import load_dataset, verify_dataset
-from cryobench.io.tools.phase_flips import UnflippedImages
-from cryobench.io.tools.relion import read_star, write_star
 from foreign import PIXEL_SIZE, make_particles, write_stack
 from toy import toy_dataset
 

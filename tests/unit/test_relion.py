@@ -15,7 +15,7 @@ from cryobench.data import ArrayImages, Particles
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.formats.mrc import MrcStacks, begin_stack
 from cryobench.io.formats.star import read_tables
-from cryobench.io.tools.relion import read_pose_star, read_star, write_pose_star, write_star
+from cryobench.io.programs.relion import read_pose_star, read_star, write_pose_star, write_star
 
 N, SIZE = 6, 5
 

@@ -8,9 +8,9 @@ import pytest
 from cryobench import adopt
 from cryobench._errors import FormatError
 from cryobench.io.formats.pickles import write_pickle
-from cryobench.io.tools.cryosparc import read_cs
-from cryobench.io.tools.relion import read_star
-from cryobench.io.tools.stack_paths import find_stacks
+from cryobench.io.programs.cryosparc import read_cs
+from cryobench.io.programs.relion import read_star
+from cryobench.io.programs.stack_paths import find_stacks
 from foreign import cs_columns, save_cs, write_stack, write_table
 
 NAMES = ("job010/mic1.mrcs", "job020/mic1.mrcs")

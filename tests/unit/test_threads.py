@@ -17,7 +17,7 @@ from cryobench.fourier import fft_images, shell_power
 from cryobench.imaging.ctf import Ctf
 from cryobench.imaging.noise import draw_white_noise
 from cryobench.imaging.shift import shift_images
-from cryobench.imaging.transfer import apply_transfer
+from cryobench.imaging.ctf_and_shift import apply_transfer
 
 images = draw_white_noise(0, numpy.arange(8), 16)
 spectra = fft_images(torch.from_numpy(images))

@@ -6,8 +6,8 @@ import torch
 
 from cryobench.fourier import frequency_grid
 from cryobench.imaging.ctf import Ctf, evaluate_ctf
+from cryobench.imaging.ctf_and_shift import apply_transfer
 from cryobench.imaging.shift import shift_images
-from cryobench.imaging.transfer import apply_transfer
 
 
 @pytest.fixture(params=[32, 33], ids=lambda n: f"box{n}")

@@ -31,9 +31,9 @@ from cryobench.check.hypotheses.trials import Search, Trial, find_reading
 from cryobench.check.inspections.density import Contrast, MaskFit, judge_contrast, judge_mask_fit
 from cryobench.check.inspections.images import ImageFacts, look_at_images
 from cryobench.check.inspections.labels import measure_labels
+from cryobench.check.inspections.mismatched import Strangers, agree_among_themselves, find_strangers
 from cryobench.check.inspections.references import References, judge_references, mean_map
 from cryobench.check.inspections.rings import find_rings
-from cryobench.check.inspections.strangers import Strangers, agree_among_themselves, find_strangers
 from cryobench.check.inspections.views import Views, measure_views
 from cryobench.data import Dataset, GroundTruth, Particles, VolumeSource
 from cryobench.reconstruction.statistics import cut_mask

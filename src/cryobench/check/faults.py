@@ -9,8 +9,8 @@ from cryobench.check.hypotheses.trials import SURE, Trial
 from cryobench.check.inspections.density import MaskFit
 from cryobench.check.inspections.images import ImageFacts
 from cryobench.check.inspections.labels import LabelGain
+from cryobench.check.inspections.mismatched import Strangers
 from cryobench.check.inspections.references import References
-from cryobench.check.inspections.strangers import Strangers
 from cryobench.data import Particles
 
 _STRANGE = 0.2

@@ -132,7 +132,7 @@ def _print_method(console: Console, name: str, method: "type[Method]") -> None:
 def _print_metric(console: Console, name: str, metric: "type[Metric]") -> None:
     from rich.markdown import Markdown
 
-    from cryobench.metrics.pages import KNOWN_TITLE, list_facts, list_sections
+    from cryobench.metrics.documentation import KNOWN_TITLE, list_facts, list_sections
 
     console.print(f"[bold]{metric.label}[/bold]\n\n{metric.question}", highlight=False)
     table = plain_table("score", "range", "better", "over items")
@@ -156,7 +156,7 @@ def _print_metric(console: Console, name: str, metric: "type[Metric]") -> None:
 def _lay_out_known_answers(metric: "type[Metric]") -> Table:
     """Table with a row per answer and its main scores; the page under docs/metrics has all of them."""
     from cryobench.metrics.display import choose_main
-    from cryobench.metrics.pages import list_known_answers
+    from cryobench.metrics.documentation import list_known_answers
 
     kinds, answers = list_known_answers(metric)
     main = {kind.name for kind in choose_main(kind.name for kind in kinds)}

@@ -12,7 +12,7 @@ from typing import Literal
 
 from cryobench.compute.device import choose_device
 from cryobench.compute.memory import default_budget, parse_memory
-from cryobench.compute.team import Team
+from cryobench.compute.process_group import ProcessGroup
 from cryobench.compute.workers import Workers, open_workers
 
 Precision = Literal["float32", "bfloat16"]
@@ -37,8 +37,8 @@ class Compute:
     """Bytes that may be used by all workers together. More memory keeps images from pass to pass."""
     workers: Workers | None = None
     """Processes over which particles are distributed; None for this one."""
-    team: Team = field(default_factory=Team)
-    """Processes that make every training step together with this one; see ``open_team``."""
+    process_group: ProcessGroup = field(default_factory=ProcessGroup)
+    """Processes that make every training step together with this one; see ``open_process_group``."""
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:

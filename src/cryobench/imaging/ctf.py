@@ -5,7 +5,7 @@ CTF = √(1−w²) sin γ − w cos γ,   γ(s) = 2π (−½ Δf λ s² + ¼ Cs 
 with Δf(s) = ½ [U + V + (U − V) cos 2(∠s − defocus angle)]. So CTF(0) = −w: at underfocus (positive defocus)
 protein is dark in recorded images. The angle is measured from the x axis towards y. Other programs' signs are
 converted where their files are read, never by a flag here. The CPU evaluates the same formula in compiled form
-(``kernels.cpu.transfer``), and tests compare the two.
+(``kernels.cpu.ctf_and_shift``), and tests compare the two.
 
 Source: Rohou & Grigorieff, J. Struct. Biol. 192 (2015) 216, doi:10.1016/j.jsb.2015.08.008; the wavelength is
 the relativistic de Broglie wavelength, λ = 12.2639 / √(V + 0.97845·10⁻⁶ V²) Å.

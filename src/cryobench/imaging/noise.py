@@ -15,8 +15,8 @@ from cryobench._types import ImageArray, Volume
 from cryobench.fourier import crop_with_power, hermitian_weights
 from cryobench.imaging.ctf import Ctf, phase_coefficients
 from cryobench.imaging.grid import volume_to_fourier
-from cryobench.imaging.kernels.cpu.transfer import sum_squared_ctf
-from cryobench.imaging.kernels.normal import fill_normal
+from cryobench.imaging.kernels.cpu.ctf_and_shift import sum_squared_ctf
+from cryobench.imaging.kernels.white_noise import fill_normal
 from cryobench.imaging.slices import extract_slices
 from cryobench.rng import make_counter_key
 from cryobench.rotations import spread_orientations

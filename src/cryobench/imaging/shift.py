@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cryobench._threads import run_ranges
 from cryobench.fourier import frequency_axis
-from cryobench.imaging.kernels.cpu import transfer as cpu
+from cryobench.imaging.kernels.cpu import ctf_and_shift as cpu
 
 
 def shift_phases(shifts: Float[Tensor, "n 2"], box_size: int, *, pixel_size: float) -> Complex[Tensor, "n y h"]:

@@ -10,9 +10,9 @@ from cryobench._errors import FormatError
 from cryobench.data import Particles
 from cryobench.importers.rows import Rows
 from cryobench.io.atomic import read_array
-from cryobench.io.tools.cryodrgn import read_poses
-from cryobench.io.tools.cs_poses import read_cs_file_poses
-from cryobench.io.tools.relion import read_star_poses
+from cryobench.io.programs.cryodrgn import read_poses
+from cryobench.io.programs.cs_poses import read_cs_file_poses
+from cryobench.io.programs.relion import read_star_poses
 
 
 def read_foreign_poses(path: Path, particles: Particles, shift_unit: str) -> tuple[np.ndarray, np.ndarray]:

@@ -26,8 +26,8 @@ from cryobench.io.atomic import read_array
 from cryobench.io.formats.npy import to_numbers
 from cryobench.io.formats.pickles import read_pickle
 from cryobench.io.formats.star import read_tables
-from cryobench.io.tools.cryosparc import read_cs_uids
-from cryobench.io.tools.phase_flips import stacks_of
+from cryobench.io.programs.cryosparc import read_cs_uids
+from cryobench.io.programs.phase_flips import stacks_of
 
 
 @dataclass(frozen=True)

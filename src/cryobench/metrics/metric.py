@@ -127,7 +127,7 @@ class Metric(ABC):
     curves: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Curves of its scores that are separate tables in a report: name, and content."""
 
-    # Texts of its page (``metrics.pages``): plain text, formulas in Unicode, lists as short sentences.
+    # Texts of its page (``metrics.documentation``): plain text, formulas in Unicode, lists as short sentences.
     question: ClassVar[str] = ""
     """The question it answers, in one sentence that ends in a question mark."""
     formula: ClassVar[str] = ""

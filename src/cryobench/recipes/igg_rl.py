@@ -20,7 +20,7 @@ from cryobench.atoms.entries import find_entry
 from cryobench.atoms.files.structures import read_structure
 from cryobench.atoms.linker import CLASH_DISTANCE, MAX_TRIES, Conformer, FabLinker, LinkerSampler
 from cryobench.atoms.model import AtomicModel
-from cryobench.atoms.settled import settle_signs
+from cryobench.atoms.tie_breaking import settle_signs
 from cryobench.data import CollectiveVariable
 from cryobench.recipes.recipe import Ensemble, Recipe
 from cryobench.recipes.rounding import round_coordinates

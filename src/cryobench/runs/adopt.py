@@ -32,8 +32,8 @@ from cryobench.io.digest import hash_file, hash_files
 from cryobench.io.folders.dataset_store import ADOPTION, load_dataset, write_dataset
 from cryobench.io.formats.mrc import MrcStacks
 from cryobench.io.lock import lock_folder
-from cryobench.io.tools.cryosparc import read_cs_uids
-from cryobench.io.tools.phase_flips import flipped_of, stacks_of
+from cryobench.io.programs.cryosparc import read_cs_uids
+from cryobench.io.programs.phase_flips import flipped_of, stacks_of
 from cryobench.runs.mask_check import judge_mask
 from cryobench.runs.poses_of_run import check_poses_of, take_poses
 
@@ -93,7 +93,7 @@ def adopt(
     shift_unit
         Unit of the shifts in ``poses``: "fraction" of the box, or "pixel" (cryoDRGN 4 ``abinit``, DRGN-AI).
     datadir
-        Folder that stack paths are relative to, if not the table's; see ``cryobench.io.tools.stack_paths``.
+        Folder that stack paths are relative to, if not the table's; see ``cryobench.io.programs.stack_paths``.
     contrast
         Whether protein is "bright" or "dark" in the stored images. By default as in the .cs file, else bright.
     name

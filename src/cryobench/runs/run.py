@@ -33,14 +33,14 @@ from cryobench.methods import Control, Method
 from cryobench.methods.registry import get_method
 from cryobench.reconstruction.engine import RunContext
 from cryobench.runs.cost_ledger import CostLedger
-from cryobench.runs.further import (
+from cryobench.runs.mask_check import judge_mask
+from cryobench.runs.more_epochs import (
     check_former,
     check_more_epochs,
     describe_further,
     finish_replacement,
     keep_training,
 )
-from cryobench.runs.mask_check import judge_mask
 
 RECORD, CHECKPOINT = "run.json", "checkpoint"
 _SAME_RUN = ("method", "settings", "seed", "dataset", "mask", "precision")

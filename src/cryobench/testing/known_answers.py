@@ -3,7 +3,7 @@
 To measure them again after a change of a metric, and then write the pages:
 
     python -m cryobench.testing.known_answers
-    python -m cryobench.metrics.pages docs/metrics
+    python -m cryobench.metrics.documentation docs/metrics
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-import cryobench.metrics.pages as pages
+import cryobench.metrics.documentation as pages
 from cryobench.data import Reconstruction, RunRecord
 from cryobench.metrics.registry import METRICS, get_metric
 from cryobench.rng import stream

@@ -15,8 +15,8 @@ from cryobench.data import Dataset, Particles
 from cryobench.io.folders.references import check_references
 from cryobench.io.formats.pickles import read_pickle, write_pickle
 from cryobench.io.lock import FolderBusy, lock_folder
+from cryobench.io.programs.cryodrgn import write_poses
 from cryobench.io.store import hash_card, load_dataset, verify_dataset
-from cryobench.io.tools.cryodrgn import write_poses
 
 
 def assert_same_particles(found: Particles, expected: Particles, atol: float = 0) -> None:

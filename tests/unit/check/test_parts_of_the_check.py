@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 import torch
 
+from cryobench.check.corrections import mend_particles
 from cryobench.check.hypotheses.agreement import Matches, Terms
 from cryobench.check.hypotheses.catalogue import CTF, POSES_SHUFFLED
 from cryobench.check.hypotheses.needs import find_needs
 from cryobench.check.hypotheses.reading import Reading
 from cryobench.check.hypotheses.trials import _LEAST, SURE, Trial, decide
+from cryobench.check.inspections.mismatched import agree_among_themselves, find_strangers
 from cryobench.check.inspections.references import judge_references
 from cryobench.check.inspections.rings import find_rings
-from cryobench.check.inspections.strangers import agree_among_themselves, find_strangers
 from cryobench.check.inspections.views import measure_views
-from cryobench.check.mend import mend_particles
 from cryobench.rotations import spread_orientations
 from cryobench.volumes import mirror_volume, rotate_volume
 from toy import toy_dataset

@@ -17,7 +17,7 @@ from cryobench.data import Dataset
 from cryobench.importers import get_importer, recognise
 from cryobench.importers.bring_in import examine, import_results
 from cryobench.io.formats.mrc import MrcStacks, read_volume
-from cryobench.io.tools.relion import write_star
+from cryobench.io.programs.relion import write_star
 from cryobench.testing import check_importer
 from cryobench.testing.toy import toy_dataset
 from stored import store_dataset

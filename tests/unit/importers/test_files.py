@@ -10,7 +10,7 @@ from cryobench._errors import FormatError
 from cryobench.data import Dataset
 from cryobench.importers import get_importer
 from cryobench.importers.bring_in import examine, import_results
-from cryobench.importers.pages import describe_importers
+from cryobench.importers.documentation import describe_importers
 from cryobench.io.formats.mrc import write_volume
 from cryobench.io.formats.pickles import write_pickle
 from cryobench.runs.score import score_run

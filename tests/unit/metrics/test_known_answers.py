@@ -3,7 +3,7 @@
 import pytest
 
 from cryobench.metrics import METRICS, get_metric
-from cryobench.metrics.pages import describe_metric, list_known_answers, read_known_answers
+from cryobench.metrics.documentation import describe_metric, list_known_answers, read_known_answers
 from cryobench.testing.known_answers import measure_known_answers
 
 

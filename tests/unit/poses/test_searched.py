@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cryobench.compute import Compute, Team
+from cryobench.compute import Compute, ProcessGroup
 from cryobench.data import Convergence
 from cryobench.methods import get_method
 from cryobench.methods.cryodrgn import Cryodrgn2
@@ -58,7 +58,7 @@ def test_radii_end_where_the_box_does() -> None:
 
 def test_of_a_search_the_table_and_the_batch_hold_the_poses() -> None:
     images, network = make_images(), make_network()
-    searched = SearchedPoses(images, network, SETTINGS, Team())
+    searched = SearchedPoses(images, network, SETTINGS, ProcessGroup())
     batch = images.load(np.array([7, 3, 21]))
     before = {name: value.clone() for name, value in searched.tensors().items()}
     searched.search(batch, torch.randn(3, 2))
@@ -84,7 +84,7 @@ def test_anchors_find_what_the_network_does_as_they_become_as_many_as_latents() 
     batch = replace(batch, data=slices * batch.ctf[..., None])
 
     def find(**changes: object) -> float:
-        searched = SearchedPoses(images, network, SETTINGS.model_copy(update=changes), Team())
+        searched = SearchedPoses(images, network, SETTINGS.model_copy(update=changes), ProcessGroup())
         searched.follow(lambda chosen: latents[chosen % 20], 0, 20)
         searched.search(batch, latents)
         found = searched.table.flush()[0][:20]
@@ -99,7 +99,7 @@ def test_anchors_find_what_the_network_does_as_they_become_as_many_as_latents() 
 def test_anchors_follow_the_network_after_so_many_images() -> None:
     images, network = make_images(), make_network()
     settings = SETTINGS.model_copy(update={"search": "anchors", "n_anchors": 1, "anchors_every": 16})
-    searched = SearchedPoses(images, network, settings, Team())
+    searched = SearchedPoses(images, network, settings, ProcessGroup())
     renewed = []
     for batch in range(8):
         for weights in network.parameters():

@@ -16,9 +16,9 @@ from cryobench.data import Dataset
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.importers.bring_in import import_results
 from cryobench.io.formats.mrc import read_volume
+from cryobench.io.programs.cryodrgn import read_poses
+from cryobench.io.programs.cryodrgn_weights import name_decoder, name_encoder, order_pixels
 from cryobench.io.store import load_reconstruction
-from cryobench.io.tools.cryodrgn import read_poses
-from cryobench.io.tools.cryodrgn_weights import name_decoder, name_encoder, order_pixels
 from cryobench.methods import get_method
 from cryobench.reconstruction.decoders.coordinate_network import read_network
 from cryobench.reconstruction.networks import CoordinateNetwork, ImageEncoder, NetworkShape

@@ -27,6 +27,7 @@ from cryobench.io.atomic import write_json
 from cryobench.io.folders import dataset_store
 from cryobench.io.folders.dataset_store import hash_contents
 from cryobench.io.formats.mrc import MrcFolder, MrcStacks, begin_stack, write_volume
+from cryobench.io.programs.cryodrgn import read_ctf, read_poses
 from cryobench.io.store import (
     hash_card,
     load_dataset,
@@ -34,7 +35,6 @@ from cryobench.io.store import (
     verify_dataset,
     write_dataset,
 )
-from cryobench.io.tools.cryodrgn import read_ctf, read_poses
 from stored import edit_json
 
 N, SIZE = 8, 6

@@ -19,9 +19,9 @@ from cryobench.data import Dataset
 from cryobench.importers.bring_in import import_results
 from cryobench.io.formats.mrc import write_volume
 from cryobench.io.formats.pickles import write_pickle
+from cryobench.io.programs.cryodrgn import write_poses
+from cryobench.io.programs.relion import write_pose_star
 from cryobench.io.store import find_loose_files, load_reconstruction
-from cryobench.io.tools.cryodrgn import write_poses
-from cryobench.io.tools.relion import write_pose_star
 from cryobench.testing.toy import toy_dataset
 from stored import store_dataset, store_run
 

@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import LinearOperator, eigsh, splu
 from scipy.spatial import KDTree
 
-from cryobench.atoms.settled import settle_axes
+from cryobench.atoms.tie_breaking import settle_axes
 
 RIGID_MODES = 6
 _SPACING = 3.8  # between neighbouring CA atoms, at which a spring has unit strength

@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float
 from scipy.spatial.transform import Rotation
 
 from cryobench.atoms.model import AtomicModel, find_atom, residue_starts, select_residues
-from cryobench.atoms.settled import attach_groups
+from cryobench.atoms.tie_breaking import attach_groups
 
 
 @dataclass(frozen=True)

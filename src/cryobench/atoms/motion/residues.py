@@ -17,7 +17,7 @@ from numba import njit
 from scipy.spatial import KDTree
 
 from cryobench.atoms.model import AtomicModel, is_alpha_carbon, residue_starts
-from cryobench.atoms.settled import attach_groups, find_nearest
+from cryobench.atoms.tie_breaking import attach_groups, find_nearest
 
 _NEIGHBOURHOOD = 10.0
 

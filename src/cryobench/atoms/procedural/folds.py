@@ -18,7 +18,7 @@ from cryobench.atoms.procedural.backbone import build_backbone
 from cryobench.atoms.procedural.blobs import Blob, measure_margin
 from cryobench.atoms.procedural.contacts import find_crossing_loops
 from cryobench.atoms.procedural.residues import BACKBONE, helix, strand
-from cryobench.atoms.settled import find_least
+from cryobench.atoms.tie_breaking import find_least
 
 FoldKind = Literal["helices", "sheets", "mixed"]
 

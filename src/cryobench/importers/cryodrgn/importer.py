@@ -18,7 +18,7 @@ from cryobench.importers.maps import ForeignMaps, place_maps
 from cryobench.importers.poses import place_poses
 from cryobench.importers.rows import Rows, find_particles, read_indices
 from cryobench.io.formats.pickles import read_pickles
-from cryobench.io.tools.cryodrgn import read_poses
+from cryobench.io.programs.cryodrgn import read_poses
 from cryobench.reconstruction.decoders.coordinate_network import pack_weights
 
 Program = Literal["train_vae", "train_dec", "abinit", "abinit_het_old", "drgnai"]

@@ -14,7 +14,7 @@ import torch
 from cryobench._errors import FormatError
 from cryobench.data import Dataset
 from cryobench.importers.cryodrgn.job import Job, describe_value
-from cryobench.io.tools.cryodrgn_weights import read_decoder
+from cryobench.io.programs.cryodrgn_weights import read_decoder
 from cryobench.reconstruction.networks import NetworkShape
 
 

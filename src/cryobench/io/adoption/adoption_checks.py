@@ -14,7 +14,7 @@ from cryobench.data import Particles
 from cryobench.io.adoption.image_keys import image_keys
 from cryobench.io.adoption.stated_size import differs
 from cryobench.io.formats.mrc import MrcStacks
-from cryobench.io.tools.phase_flips import stacks_of
+from cryobench.io.programs.phase_flips import stacks_of
 
 _SAMPLE = 256
 """Number of images read, evenly spaced through the particles."""

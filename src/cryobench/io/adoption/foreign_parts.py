@@ -13,11 +13,11 @@ from cryobench._errors import FormatError
 from cryobench._text import read_text
 from cryobench.data import Particles
 from cryobench.io.formats.mrc import MrcStacks
-from cryobench.io.tools.cryodrgn import read_ctf, read_poses
-from cryobench.io.tools.cryosparc import read_cs
-from cryobench.io.tools.physical_ranges import check_defocus_unit
-from cryobench.io.tools.relion import read_star
-from cryobench.io.tools.stack_paths import find_stacks
+from cryobench.io.programs.cryodrgn import read_ctf, read_poses
+from cryobench.io.programs.cryosparc import read_cs
+from cryobench.io.programs.physical_ranges import check_defocus_unit
+from cryobench.io.programs.relion import read_star
+from cryobench.io.programs.stack_paths import find_stacks
 
 BRIGHT: Literal[-1] = -1
 """Sign of stored images in which protein is bright, as is usual on disk."""

@@ -15,8 +15,8 @@ import pandas as pd
 from cryobench._errors import FormatError
 from cryobench.data import ImageSource
 from cryobench.io.formats.mrc import MrcStacks
-from cryobench.io.tools.phase_flips import stacks_of
-from cryobench.io.tools.stack_paths import split_image_names
+from cryobench.io.programs.phase_flips import stacks_of
+from cryobench.io.programs.stack_paths import split_image_names
 
 _STRIDE = 1 << 40
 """More than the number of images of any stack."""

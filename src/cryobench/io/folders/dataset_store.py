@@ -45,12 +45,12 @@ from cryobench.io.folders.references import REFERENCES, check_references, differ
 from cryobench.io.folders.schemas import check_schema
 from cryobench.io.folders.truth_store import load_truth, write_truth
 from cryobench.io.formats.mrc import write_volume
+from cryobench.io.programs import cryodrgn
+from cryobench.io.programs.cryosparc import write_cs, write_csg
+from cryobench.io.programs.phase_flips import flipped_of, stacks_of
+from cryobench.io.programs.relion import read_star, write_star
 from cryobench.io.published.zenodo import load_archive, verify_archive
 from cryobench.io.published.zenodo_layout import find_archive
-from cryobench.io.tools import cryodrgn
-from cryobench.io.tools.cryosparc import write_cs, write_csg
-from cryobench.io.tools.phase_flips import flipped_of, stacks_of
-from cryobench.io.tools.relion import read_star, write_star
 
 SCHEMA = 2
 """Version of this layout. Older ones can be read; a newer one is refused. In 1 all were identified by contents."""

@@ -41,7 +41,7 @@ from cryobench.io.folders.schemas import check_schema
 from cryobench.io.folders.series_store import FOLDER as SERIES
 from cryobench.io.folders.stored_arrays import StoredArrays, check_names, write_arrays
 from cryobench.io.formats.mrc import MrcFolder, write_volume
-from cryobench.io.tools.relion import read_pose_star, write_pose_star
+from cryobench.io.programs.relion import read_pose_star, write_pose_star
 
 SCHEMA = 2
 """Version of this layout. Older ones are refused with the command that repeats the run, newer ones too.

@@ -41,11 +41,11 @@ from cryobench.io.formats.mrc import MrcFolder, MrcStacks, read_volume
 from cryobench.io.formats.mrc_header import read_header
 from cryobench.io.formats.npy import to_numbers
 from cryobench.io.formats.pickles import read_pickle
+from cryobench.io.programs import cryodrgn
+from cryobench.io.programs.relion import read_star
 from cryobench.io.published.unpack import crc32_of
 from cryobench.io.published.zenodo_frames import PublishedFrames
 from cryobench.io.published.zenodo_layout import Archive, leading_number, sort_naturally
-from cryobench.io.tools import cryodrgn
-from cryobench.io.tools.relion import read_star
 
 SIGN = -1
 N_QUERIES = 100

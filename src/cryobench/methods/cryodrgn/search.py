@@ -29,7 +29,7 @@ class AbInitioTraining(AutoencoderTraining):
         lead = Minibatches(n, size, seed, name="pre-training"), -(-settings.pretraining_images // size)
         super().__init__(model, images, Minibatches(n, size, seed), settings, compute, seed, lead=lead)
         self._every = settings.search_every
-        self.searched = SearchedPoses(images, model.decoder, settings, self.team)
+        self.searched = SearchedPoses(images, model.decoder, settings, self.process_group)
 
     def train(self, batch: NetworkBatch, step: int) -> Mapping[str, Tensor]:
         """One step of Adam for the weights; before the first epoch, for those of the decoder only."""
@@ -41,7 +41,7 @@ class AbInitioTraining(AutoencoderTraining):
         rotations = random_rotations(n, self._seed, "pre-training rotations", step)[batch.own].to(self.device)
         bare = replace(batch, ctf=torch.ones_like(batch.ctf), rotations=rotations)
         residual = slice_residual(self.model.decoder, self._slices, bare, latents, self.products)
-        residual = self.team.total(batch.fraction * residual)
+        residual = self.process_group.total(batch.fraction * residual)
         self._descend(residual)
         return {"loss": residual.detach(), "residual": residual.detach(), "kl": torch.zeros(())}
 

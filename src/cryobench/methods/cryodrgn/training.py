@@ -93,8 +93,8 @@ class AutoencoderTraining(Training[NetworkImages]):
         latents = mean + noise * torch.exp(0.5 * log_variance)
         batch = self.place(batch, latents, step)
         residual = slice_residual(self.model.decoder, self._slices, batch, latents, self.products)
-        residual = self.team.total(batch.fraction * residual)
-        divergence = self.team.total(kl_divergence(mean, log_variance).sum() / len(batch.indices))
+        residual = self.process_group.total(batch.fraction * residual)
+        divergence = self.process_group.total(kl_divergence(mean, log_variance).sum() / len(batch.indices))
         loss = residual + self._penalty(divergence) / self.images.n_values
         self._descend(loss, () if moved is None else (moved,))
         if self.poses is not None and moved is not None:
@@ -110,7 +110,9 @@ class AutoencoderTraining(Training[NetworkImages]):
         """One step of Adam for the weights, summed over workers together with the gradients of others."""
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        self.team.sum_gradients([*(each for each in self.model.parameters() if each.grad is not None), *others])
+        self.process_group.sum_gradients(
+            [*(each for each in self.model.parameters() if each.grad is not None), *others]
+        )
         self._optimiser.step()
 
     def latents(self, indices: Int[np.ndarray, "b"]) -> Float[Tensor, "b k"]:

@@ -34,7 +34,7 @@ class AbInitioTraining(HypervolumeTraining):
         self._first_moved = self.n_lead + order.epochs * order.batches.steps_per_epoch
         self._search_batch_size = settings.search_batch_size
         rate = settings.pose_learning_rate
-        self.searched = SearchedPoses(images, network, settings, self.team, learning_rate=rate)
+        self.searched = SearchedPoses(images, network, settings, self.process_group, learning_rate=rate)
 
     def place(
         self, batch: NetworkBatch, latents: Float[Tensor, "b k"], step: int

@@ -77,14 +77,14 @@ class HypervolumeTraining(Training[NetworkImages]):
         own = latents[batch.own]
         batch, moved = self.place(batch, own, step)
         residual = slice_residual(self.network, self._slices, batch, own, self.products)
-        residual = self.team.total(batch.fraction * residual)
+        residual = self.process_group.total(batch.fraction * residual)
         loss = residual
         if self._settings.prior_weight and not leads:
-            square = self.team.total(own.square().sum() / len(rows))
+            square = self.process_group.total(own.square().sum() / len(rows))
             loss = loss + self._settings.prior_weight * square / self.images.n_values
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        self.team.sum_gradients([*self.network.parameters(), latents, *(each for each, _ in moved)])
+        self.process_group.sum_gradients([*self.network.parameters(), latents, *(each for each, _ in moved)])
         self._optimiser.step()
         for values, table in (*(() if leads else ((latents, self.table),)), *moved):
             assert values.grad is not None

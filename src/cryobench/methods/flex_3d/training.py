@@ -96,14 +96,14 @@ class Flex3DTraining(Training):
         own = latents[batch.own]
         moved = self._rest + self.flow(own + settings.latent_noise * noise)
         fraction = 1 / len(rows)
-        data_term = self.team.total(self._misfit(moved, values, batch, band) * fraction)
-        energy = self.team.total(self._energy(moved) * fraction)
-        centring = self.team.total((own / RANGE).abs().pow(_POWER).sum() * fraction)
+        data_term = self.process_group.total(self._misfit(moved, values, batch, band) * fraction)
+        energy = self.process_group.total(self._energy(moved) * fraction)
+        centring = self.process_group.total((own / RANGE).abs().pow(_POWER).sum() * fraction)
         loss = (data_term + settings.centring * centring) / self._content + settings.rigidity * energy
         self._zero_gradients()
         loss.backward()
         leaves = [*self.flow.parameters(), latents, *([values] if moves_map else [])]
-        self.team.sum_gradients(leaves)
+        self.process_group.sum_gradients(leaves)
         fallen = (settings.last_flow_learning_rate / settings.flow_learning_rate) ** progress
         for group in self._flow_adam.param_groups:
             group["lr"] = settings.flow_learning_rate * fallen
@@ -144,7 +144,7 @@ class Flex3DTraining(Training):
 
     def _misfit(self, moved: Tensor, values: Tensor, batch: NetworkBatch, band: Band) -> Tensor:
         """Sum over the images of this process, in nats."""
-        if not len(moved):  # a process of a team may be left without images
+        if not len(moved):  # a process of the group may be left without images
             return (moved.sum() + values.sum()) * 0
         assert batch.rotations is not None
         places = place_vertices(moved, batch.rotations, self._start.voxels, self._start.mesh)

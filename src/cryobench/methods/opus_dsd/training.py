@@ -101,7 +101,7 @@ class OpusTraining(Training[RealSpaceImages]):
         weights = loss.choose_weights(settings, seen, snr, density)
         with torch.no_grad():
             inside = self._support.footprints(batch.rotations)
-        area = float(self.team.total(inside.sum(dtype=torch.float64))) / count
+        area = float(self.process_group.total(inside.sum(dtype=torch.float64))) / count
         area = max(area, loss.LEAST_MASK * self.images.crop**2)
         self._optimiser.zero_grad(set_to_none=False)
         draws = stream(self._seed, "posterior", step).standard_normal((count, self._encoder_dim))
@@ -112,14 +112,14 @@ class OpusTraining(Training[RealSpaceImages]):
         by_latents, sums = self._compare(batch, latents.detach(), inside, step, epoch, area)
         k = settings.z_dim
         divergence = loss.gaussian_divergence(mean[:, :k], log_deviation[:, :k]).sum() / count
-        divergence = self.team.total(divergence)
+        divergence = self.process_group.total(divergence)
         codes = mean.new_zeros(count, k)
         codes[batch.own] = mean[:, :k]
-        codes = self.team.total(codes)
+        codes = self.process_group.total(codes)
         prior = self._disentangle(codes, batch.indices, step) if weights.disentanglement else mean.new_zeros(())
         of_latents = (weights.divergence * divergence + weights.disentanglement * prior) / area
         (of_latents + (latents * by_latents).sum()).backward()
-        self.team.sum_gradients(self.model.parameters())
+        self.process_group.sum_gradients(self.model.parameters())
         for group in self._optimiser.param_groups:
             group["lr"] = settings.learning_rate * settings.learning_rate_decay**epoch
         self._optimiser.step()
@@ -154,7 +154,7 @@ class OpusTraining(Training[RealSpaceImages]):
         return self.model.encoder.z_dim
 
     def _encode(self, images: Tensor, rotations: Tensor) -> tuple[Tensor, Tensor]:
-        if not len(images):  # a process of a team may be left without images
+        if not len(images):  # a process of the group may be left without images
             none = images.new_zeros(0, self._encoder_dim, requires_grad=True)
             return none, none
         volumes = self._support.back_rotate(images, rotations)
@@ -215,7 +215,7 @@ class OpusTraining(Training[RealSpaceImages]):
         self, sums: _Sums, count: int, area: float, of_latents: Tensor, divergence: Tensor, prior: Tensor
     ) -> dict[str, Tensor]:
         """Terms of the loss, after updating the running means."""
-        whole = self.team.total(torch.stack([sums.data, sums.signal, sums.variation, sums.density])) / count
+        whole = self.process_group.total(torch.stack([sums.data, sums.signal, sums.variation, sums.density])) / count
         residual, signal, variation, density = whole[0] / area, whole[1] / area, whole[2], whole[3]
         snr = signal / residual
         self._means.mul_(_MEMORY).add_(torch.stack([snr, density]), alpha=1 - _MEMORY)

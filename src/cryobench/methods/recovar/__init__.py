@@ -6,8 +6,8 @@ the embedding, and noise of power σ²(|k|). No gradient descent: every step is 
     mean                half-set means, prior from their FSC                                         (a, b)
     masks, noise        mask and dilated mask, masked images; power outside the mask             (c, d)
     column_choice       variance of the spectra; choice of columns of Σ                   (e, f)
-    columns             least-squares columns of Σ                                                  (g)
-    column_prior        the same with a prior from the FSC of half-sets                             (h)
+    covariance_columns  least-squares columns of Σ                                                  (g)
+    covariance_prior    the same with a prior from the FSC of half-sets                             (h)
     subspace            span of the columns: a randomised SVD                                       (i)
                         Σ within that subspace: Σ ≈ U Λ Uᵀ, from slices as ``whitened`` rows         (j, k)
     embedding           most probable coordinates z_i along U, and their precision                  (l)
@@ -27,7 +27,8 @@ Deviations, with reasons (kernel regression, density and ``noise`` give their ow
 * The smallest bandwidth holds 2 √n particles of each half-set, not 100: as good with 5,000 particles, better with
   10,000 (deviation FSC-AUC 0.929 instead of 0.920).
 * Residuals are from the regularised mean; with few images they would contain the noise of an unregularised one.
-* A column is treated as two real volumes (see ``columns``): equivalent on a half-spectrum, at half the memory.
+* A column is treated as two real volumes (see ``covariance_columns``): equivalent on a half-spectrum, at half the
+  memory.
 * Image masks come from the depth of the projected mask, clipped at 3 voxels, instead of a thresholded projection.
 * The projected covariance is fitted to whitened data: each image is weighted by its information.
 * With ``fit_contrast`` the mean's direction is fitted along with the subspace and then left out.

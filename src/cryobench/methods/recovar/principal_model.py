@@ -10,8 +10,8 @@ from cryobench.data import Particles
 from cryobench.imaging.grid import FourierVolume, gridding_correction, volume_to_fourier
 from cryobench.imaging.layout import GridLayout
 from cryobench.methods.recovar.column_choice import choose_columns, estimate_variance
-from cryobench.methods.recovar.column_prior import first_prior, solve_columns
-from cryobench.methods.recovar.columns import accumulate_columns
+from cryobench.methods.recovar.covariance_columns import accumulate_columns
+from cryobench.methods.recovar.covariance_prior import first_prior, solve_columns
 from cryobench.methods.recovar.masks import choose_masks
 from cryobench.methods.recovar.mean import HalfSetMean, estimate_mean
 from cryobench.methods.recovar.noise import bound_noise, estimate_noise_outside

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from cryobench.imaging.ctf import Ctf
-from cryobench.io.tools.ctf_table import read_ctf_table
+from cryobench.io.programs.ctf_table import read_ctf_table
 from cryobench.recipes.settings import SimulationSettings
 from cryobench.rng import IndexedStream, stream
 

@@ -22,10 +22,10 @@ from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.procedural.complexes import procedural_contaminant
 from cryobench.fourier import crop_with_power, fft_images, ifft_images
 from cryobench.imaging.ctf import Ctf
+from cryobench.imaging.ctf_and_shift import apply_transfer
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.imaging.noise import draw_white_noise, expected_signal_variance
 from cryobench.imaging.shift import shift_images
-from cryobench.imaging.transfer import apply_transfer
 from cryobench.io.atomic import write_json
 from cryobench.io.folders.trajectory_volumes import write_trajectory_part
 from cryobench.io.formats.mrc import begin_stack, write_volume

@@ -9,9 +9,9 @@ import torch
 from cryobench._types import ImagesFT, Rotations
 from cryobench.data import VolumeSource
 from cryobench.fourier import ifft_images
+from cryobench.imaging.ctf_and_shift import apply_transfer
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.imaging.noise import signal_variance
-from cryobench.imaging.transfer import apply_transfer
 from cryobench.recipes.draws import Junk, draw_ctf, draw_junk, draw_poses
 from cryobench.recipes.imaging.images import Microscope
 from cryobench.recipes.imaging.job import Job, StateResult

@@ -8,7 +8,7 @@ import numpy as np
 
 from cryobench._text import list_some
 from cryobench.atoms.model import AtomicModel
-from cryobench.atoms.settled import settle_axes
+from cryobench.atoms.tie_breaking import settle_axes
 from cryobench.recipes.rounding import round_coordinates
 
 

@@ -17,7 +17,7 @@ from cryobench.atoms.files.trajectories import Trajectory
 from cryobench.atoms.model import AtomicModel, is_alpha_carbon
 from cryobench.atoms.motion.hinged_domain import HingedDomain, measure_openings
 from cryobench.atoms.motion.superposition import fit_rigid_motions, move_rigidly
-from cryobench.atoms.settled import settle_signs
+from cryobench.atoms.tie_breaking import settle_signs
 from cryobench.data import CollectiveVariable
 from cryobench.recipes.recipe import FrameEnsemble
 from cryobench.recipes.rounding import round_coordinates

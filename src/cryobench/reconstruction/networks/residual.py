@@ -92,7 +92,7 @@ class _Sweep:
         self, latents: Tensor, tensors: tuple[Tensor, ...], *, of_data: bool, of_poses: bool
     ) -> tuple[Tensor, list[Tensor | None]]:
         """The residual, and its gradients by latents, data, rotations, and the layers' weights and biases."""
-        if not len(latents):  # a process of a team may be left without images
+        if not len(latents):  # a process of the group may be left without images
             found = [self.batch.data if of_data else None, self.batch.rotations if of_poses else None]
             every = [latents, *found, *tensors]
             return latents.new_zeros(()), [None if each is None else torch.zeros_like(each) for each in every]

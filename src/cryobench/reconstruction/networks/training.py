@@ -4,9 +4,10 @@ A method defines the loss of a batch and its optimisers; order, progress, checkp
 and the log are the same for all. Weights, moments and tables are float32 throughout; in bfloat16 only matrix products
 are computed (autocast), so no scaling of the loss is needed.
 
-With several workers every step is made together (``compute.team``): each of n processes takes every n-th image of
-the same batch, has its own weights, moments and tables, and takes the same step with the sum of all gradients, up to
-rounding that of one process. Random numbers for a batch are drawn by each process for the whole batch.
+With several workers every step is made together (``compute.process_group``): each of n processes takes every n-th
+image of the same batch, has its own weights, moments and tables, and takes the same step with the sum of all
+gradients, up to rounding that of one process. Random numbers for a batch are drawn by each process for the whole
+batch.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cryobench.compute import Compute, open_team
+from cryobench.compute import Compute, open_process_group
 from cryobench.compute.memory import reserve
 from cryobench.data import Convergence, Finding, Particles
 from cryobench.reconstruction.engine import Diverged, Iteration, RunContext, Step
@@ -55,7 +56,7 @@ class PreparedImages(Protocol):
     def __len__(self) -> int: ...
 
     def load(self, indices: np.ndarray, own: slice = ...) -> Any:
-        """Batch of particles, or the part of it that one process of a team computes, on the device."""
+        """Batch of particles, or the part of it that one process of the group computes, on the device."""
         ...
 
     def open_here(self, device: str) -> None:
@@ -78,7 +79,7 @@ class Training(Iteration[None], Generic[Images]):
     epochs
         Number of passes.
     compute
-        Device, precision, and the team to which this process belongs.
+        Device, precision, and the process group to which this process belongs.
     lead
         Order and number of batches before the first epoch; None for none.
     then
@@ -99,7 +100,7 @@ class Training(Iteration[None], Generic[Images]):
         lead: tuple[Minibatches, int] | None = None,
         then: tuple[Minibatches, int] | None = None,
     ) -> None:
-        self.images, self.batches, self.team = images, batches, compute.team
+        self.images, self.batches, self.process_group = images, batches, compute.process_group
         self.device, self.products = compute.device, PRODUCTS[compute.precision]
         self._lead, self.n_lead = lead if lead is not None else (batches, 0)
         self._then, later = then if then is not None else (batches, 0)
@@ -120,8 +121,8 @@ class Training(Iteration[None], Generic[Images]):
         """One step on a batch of images, with weights updated: the terms of its loss, including "residual" and
         "loss".
 
-        With several processes the batch holds this one's images: terms are ``team.total`` of its part of them, and
-        gradients ``team.sum_gradients`` before they are used.
+        With several processes the batch holds this one's images: terms are ``process_group.total`` of its part of
+        them, and gradients ``process_group.sum_gradients`` before they are used.
         """
 
     @abstractmethod
@@ -137,7 +138,7 @@ class Training(Iteration[None], Generic[Images]):
 
     def step(self, state: None, done: int, log: Sequence[Mapping[str, Any]]) -> Step[None]:
         """One minibatch; an entry of the log at the end of every epoch, the mean over its steps."""
-        terms = {name: float(value) for name, value in self._train_next(self.team.hear(done)).items()}
+        terms = {name: float(value) for name, value in self._train_next(self.process_group.hear(done)).items()}
         self.history.add(done, terms)
         epoch = int(np.searchsorted(self.ends, done + 1))
         ended = epoch > 0 and self.ends[epoch] == done + 1
@@ -154,23 +155,25 @@ class Training(Iteration[None], Generic[Images]):
         return Step(None, ({"iteration": epoch, "epoch": epoch, **entry, "seconds": round(seconds, 2)},))
 
     def follow(self) -> None:
-        """In the other processes of a team: make the steps of the first one, until it ends with LostWorker."""
+        """In the other processes of the group: make the steps of the first one, until it ends with LostWorker."""
         try:
             while True:
-                self._train_next(self.team.hear())
+                self._train_next(self.process_group.hear())
         finally:
             self._close()
 
     def _train_next(self, done: int) -> Mapping[str, Tensor]:
         if self._stream is None or done != self._expected:
             self._close()
-            self.team.copy_first(self.tensors().values())
+            self.process_group.copy_first(self.tensors().values())
             self.restore(done)
             lead = self._lead.steps(done, self.n_lead)
             past = max(done - self.n_lead, 0)
             epochs = self.batches.steps(past, self._n_first)
             later = self._then.steps(max(past - self._n_first, 0), self.n_steps - self.n_lead - self._n_first)
-            self._stream = prefetch(partial(self.images.load, own=self.team.part), chain(lead, epochs, later))
+            self._stream = prefetch(
+                partial(self.images.load, own=self.process_group.part), chain(lead, epochs, later)
+            )
         self._expected = done + 1
         return self.train(next(self._stream), done)
 
@@ -233,9 +236,9 @@ def open_training(make: Callable[[Images, Compute], Made], images: Images, compu
     Raises
     ------
     LostWorker, ValueError
-        As ``open_team``.
+        As ``open_process_group``.
     """
-    with open_team(compute, _follow, make, images) as joined:
+    with open_process_group(compute, _follow, make, images) as joined:
         yield make(images, joined)
 
 

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryobench.compute import Team
+from cryobench.compute import ProcessGroup
 from cryobench.imaging.shift_scores import ShiftGrid
 from cryobench.reconstruction.networks import AdamSettings, CoordinateNetwork, NetworkBatch, NetworkImages, RowAdam
 from cryobench.reconstruction.networks.volumes import decode_volumes
@@ -57,7 +57,7 @@ class SearchedPoses:
         Network in training.
     settings
         Settings of the search.
-    team
+    process_group
         Processes that search together, each for its part of a batch.
     learning_rate
         Learning rate of Adam, where gradients refine the table later.
@@ -68,12 +68,12 @@ class SearchedPoses:
         images: NetworkImages,
         network: CoordinateNetwork,
         settings: SearchSettings,
-        team: Team,
+        process_group: ProcessGroup,
         *,
         learning_rate: float = 1e-3,
     ) -> None:
         device = network.frequencies.device
-        self._images, self._network, self._settings, self._team = images, network, settings, team
+        self._images, self._network, self._settings, self._process_group = images, network, settings, process_group
         identity = np.broadcast_to(np.eye(3), (len(images), 3, 3))
         make_rows = partial(RowAdam, settings=AdamSettings(learning_rate))
         self.table = PoseTable(identity, make_rows, device=str(device))
@@ -123,7 +123,7 @@ class SearchedPoses:
             found = self._search.best(self._search.leaves(source, matched)) if found is None else found
             rows = np.concatenate([found.rotations[:, :2].reshape(-1, 6), found.shifts], axis=1)
             values[batch.own] = torch.from_numpy(rows).to(values)
-        self.table.write(torch.from_numpy(batch.indices).to(values.device), self._team.total(values))
+        self.table.write(torch.from_numpy(batch.indices).to(values.device), self._process_group.total(values))
 
     def place(self, batch: NetworkBatch) -> NetworkBatch:
         """Batch at the latest poses."""

@@ -28,9 +28,9 @@ import yaml
 from cryobench.data import Convergence, Dataset, Particles, Reconstruction
 from cryobench.io.atomic import atomic_write, write_text
 from cryobench.io.formats.pickles import write_pickle
-from cryobench.io.tools.cryodrgn import write_ctf, write_poses
-from cryobench.io.tools.cryodrgn_weights import count_blocks, name_decoder, name_encoder
-from cryobench.io.tools.phase_flips import flipped_of
+from cryobench.io.programs.cryodrgn import write_ctf, write_poses
+from cryobench.io.programs.cryodrgn_weights import count_blocks, name_decoder, name_encoder
+from cryobench.io.programs.phase_flips import flipped_of
 from cryobench.reconstruction.decoders.coordinate_network import PackedNetwork, read_network
 from cryobench.reconstruction.networks import NetworkShape
 

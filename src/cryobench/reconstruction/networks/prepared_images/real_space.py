@@ -31,7 +31,7 @@ _SAMPLE = 1000
 
 @dataclass(frozen=True)
 class RealSpaceBatch:
-    """A batch of images on a device, or the part of it that one process of a team computes."""
+    """A batch of images on a device, or the part of it that one process of the group computes."""
 
     indices: np.ndarray
     """(n,) particles of the whole batch."""

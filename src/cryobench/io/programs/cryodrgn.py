@@ -22,7 +22,7 @@ from cryobench._types import RotationArray, ShiftArray
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.formats.npy import to_numbers
 from cryobench.io.formats.pickles import read_pickle, write_pickle
-from cryobench.io.tools.physical_ranges import check_pixel_size, make_ctf
+from cryobench.io.programs.physical_ranges import check_pixel_size, make_ctf
 
 _COLUMNS = "box size, pixel size, defocus U, defocus V, angle, voltage, Cs, amplitude contrast, phase shift"
 _CTF_COLUMNS = {

@@ -3,7 +3,7 @@
 docs/metrics holds the pages of all registered metrics, and an index. To write them again after a change:
 
     python -m cryobench.testing.known_answers          (if values of a metric changed)
-    python -m cryobench.metrics.pages docs/metrics
+    python -m cryobench.metrics.documentation docs/metrics
 """
 
 import json
@@ -55,7 +55,7 @@ def describe_index(metrics: list[type[Metric]]) -> str:
         "# Metrics",
         "",
         "Generated from the code: `python -m cryobench.testing.known_answers` measures the scores of known answers, "
-        "`python -m cryobench.metrics.pages docs/metrics` writes these pages again, and "
+        "`python -m cryobench.metrics.documentation docs/metrics` writes these pages again, and "
         "`cryobench list metrics NAME` prints one. Times are for two cores of one machine, rounded.",
         "",
         "| metric | question | scores |",
@@ -139,6 +139,6 @@ def _list_items(items: tuple[str, ...]) -> str:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("expected one folder: python -m cryobench.metrics.pages docs/metrics")
+        sys.exit("expected one folder: python -m cryobench.metrics.documentation docs/metrics")
     for written in write_pages(Path(sys.argv[1])):
         print(written)  # noqa: T201

@@ -33,11 +33,11 @@ _PATIENCE = 10.0
 
 
 class LostWorker(CryobenchError, RuntimeError):
-    """Another process of a team ended in the middle of a step."""
+    """Another process of the group ended in the middle of a step."""
 
 
 @dataclass(frozen=True)
-class Team:
+class ProcessGroup:
     """One of the processes that make every step together; by default the only one.
 
     Communicating methods are called in all processes, in the same order. LostWorker if one of them is gone.
@@ -84,8 +84,8 @@ class Team:
 
 
 @contextmanager
-def open_team(compute: Compute, follow: Callable[..., None], *arguments: Any) -> Iterator[Compute]:
-    """``compute`` as the first process of a team with one process per worker; unchanged without workers.
+def open_process_group(compute: Compute, follow: Callable[..., None], *arguments: Any) -> Iterator[Compute]:
+    """``compute`` as the first process of the group with one process per worker; unchanged without workers.
 
     This process takes the part of one worker. Each of the others calls ``follow(its own compute, *arguments)``, which
     ends with the block, by a lost connection. All have as many threads as a worker; on CUDA each has its own
@@ -106,7 +106,13 @@ def open_team(compute: Compute, follow: Callable[..., None], *arguments: Any) ->
     seats = [_describe_seat(), *workers.results(workers.start(_describe_seat, [()] * (size - 1)))]
     devices = _assign_devices(compute.device, seats)
     own = [
-        replace(compute, device=device, memory=int(compute.memory_per_worker), workers=None, team=Team(rank, size))
+        replace(
+            compute,
+            device=device,
+            memory=int(compute.memory_per_worker),
+            workers=None,
+            process_group=ProcessGroup(rank, size),
+        )
         for rank, device in enumerate(devices)
     ]
     workers.leave_signals()
@@ -116,7 +122,7 @@ def open_team(compute: Compute, follow: Callable[..., None], *arguments: Any) ->
     try:
         _await(store, own[1:], lambda: workers.find_error(followers, _GLANCE))
         with workers.same_threads(), _connect(store, own[0]):
-            yield replace(compute, device=devices[0], team=own[0].team)
+            yield replace(compute, device=devices[0], process_group=own[0].process_group)
     except LostWorker:
         error = workers.find_error(followers, _PATIENCE)
         if error is not None:
@@ -148,8 +154,8 @@ def _await(store: dist.Store, others: Sequence[Compute], find_error: Callable[[]
 
 
 def _here(compute: Compute) -> str:
-    assert compute.team is not None
-    return f"here-{compute.team.rank}"
+    assert compute.process_group is not None
+    return f"here-{compute.process_group.rank}"
 
 
 @contextmanager
@@ -162,7 +168,9 @@ def _connect(store: dist.Store, compute: Compute) -> Iterator[None]:
     import torch.distributed.nn  # noqa: F401
 
     with _connected():
-        dist.init_process_group(backend, store=store, rank=compute.team.rank, world_size=compute.team.size)
+        dist.init_process_group(
+            backend, store=store, rank=compute.process_group.rank, world_size=compute.process_group.size
+        )
     try:
         yield
     finally:

@@ -28,7 +28,7 @@ from cryobench.fourier import fft_images
 from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.grid import FourierVolume
 from cryobench.imaging.half_disc import HalfDisc
-from cryobench.imaging.kernels.cpu.columns import compare_column, noise_margin
+from cryobench.imaging.kernels.cpu.covariance_columns import compare_column, noise_margin
 from cryobench.imaging.layout import GridLayout, fold, read
 from cryobench.methods.recovar.masks import masked_residuals
 from cryobench.reconstruction.engine import Passes, Rows, Sums

@@ -1,6 +1,6 @@
 """One column of a covariance, of one half-set and some images: the parts of RECOVAR's sums that depend on the column.
 
-``methods.recovar.columns`` gives the equations and the same in plain PyTorch; tested against dense sums.
+``methods.recovar.covariance_columns`` gives the equations and the same in plain PyTorch; tested against dense sums.
 """
 
 import numpy as np

@@ -45,9 +45,9 @@ from cryobench.imaging.ctf import Ctf
 from cryobench.io.atomic import write_array, write_text
 from cryobench.io.formats.cs_table import CsTable
 from cryobench.io.formats.mrc import MrcStacks
-from cryobench.io.tools.cs_poses import read_cs_poses
-from cryobench.io.tools.physical_ranges import check_pixel_size, make_ctf
-from cryobench.io.tools.stack_paths import find_stacks
+from cryobench.io.programs.cs_poses import read_cs_poses
+from cryobench.io.programs.physical_ranges import check_pixel_size, make_ctf
+from cryobench.io.programs.stack_paths import find_stacks
 
 _CTF_FIELDS = {
     "defocus_u": "ctf/df1_A",

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from cryobench.cli.main import app
 from cryobench.metrics import METRICS, Metric, ScoreKind, get_metric
-from cryobench.metrics.pages import describe_metric, list_known_answers, make_pages, write_pages
+from cryobench.metrics.documentation import describe_metric, list_known_answers, make_pages, write_pages
 
 FOLDER = Path(__file__).parents[3] / "docs" / "metrics"
 
@@ -18,7 +18,7 @@ def test_pages_under_docs_are_current():
     pages = make_pages()
     stale = sorted(name for name in written.keys() | pages.keys() if written.get(name) != pages.get(name))
     assert not stale, (
-        f"docs/metrics is not what the code gives: {stale}. python -m cryobench.metrics.pages docs/metrics"
+        f"docs/metrics is not what the code gives: {stale}. python -m cryobench.metrics.documentation docs/metrics"
     )
 
 

@@ -14,7 +14,7 @@ from cryobench._errors import UnknownName
 from cryobench.check.hypotheses.catalogue import CTF, GEOMETRY, HAND, Hypothesis
 from cryobench.check.hypotheses.reading import Stated
 from cryobench.data import Particles
-from cryobench.io.tools.phase_flips import UnflippedImages, stacks_of
+from cryobench.io.programs.phase_flips import UnflippedImages, stacks_of
 
 
 def list_mendable() -> dict[str, Hypothesis]:

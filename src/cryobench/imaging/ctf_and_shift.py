@@ -7,7 +7,7 @@ from torch import Tensor
 from cryobench._threads import run_ranges
 from cryobench.fourier import frequency_axis, frequency_grid
 from cryobench.imaging.ctf import Ctf, evaluate_ctf, phase_coefficients
-from cryobench.imaging.kernels.cpu import transfer as cpu
+from cryobench.imaging.kernels.cpu import ctf_and_shift as cpu
 from cryobench.imaging.shift import shift_phases
 
 

@@ -1,6 +1,6 @@
 """docs/importers.md, generated from the classes of importers. To write it again after a change:
 
-python -m cryobench.importers.pages docs/importers.md
+python -m cryobench.importers.documentation docs/importers.md
 """
 
 import sys
@@ -17,9 +17,9 @@ def describe_importers() -> str:
         rows = "\n".join(f"| `{files}` | {what} |" for files, what in importer.reads.items())
         parts.append(f"## {name}\n\n{importer.title}\n\n| files | content |\n|---|---|\n{rows}")
     parts.append(
-        "This page is generated from the code: `python -m cryobench.importers.pages docs/importers.md`. Packages add "
-        "importers through the entry-point group `cryobench.importers`; `cryobench.testing.check_importer` checks "
-        "the laws that all must keep."
+        "This page is generated from the code: `python -m cryobench.importers.documentation docs/importers.md`. "
+        "Packages add importers through the entry-point group `cryobench.importers`; "
+        "`cryobench.testing.check_importer` checks the laws that all must keep."
     )
     return "\n\n".join(parts) + "\n"
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from cryobench._errors import FormatError
 from cryobench.imaging.ctf import Ctf
-from cryobench.io.tools.cryodrgn import read_ctf
-from cryobench.io.tools.cryosparc import read_cs_ctf
-from cryobench.io.tools.physical_ranges import check_defocus_unit
-from cryobench.io.tools.relion import read_ctf_star
+from cryobench.io.programs.cryodrgn import read_ctf
+from cryobench.io.programs.cryosparc import read_cs_ctf
+from cryobench.io.programs.physical_ranges import check_defocus_unit
+from cryobench.io.programs.relion import read_ctf_star
 
 
 def read_ctf_table(path: Path) -> Ctf:

@@ -6,7 +6,7 @@ from scipy.spatial.transform import Rotation
 
 from cryobench.atoms.model import AtomicModel, is_alpha_carbon
 from cryobench.atoms.motion.elastic_network import find_slow_modes
-from cryobench.atoms.settled import find_least, find_nearest, settle_axes, settle_signs
+from cryobench.atoms.tie_breaking import find_least, find_nearest, settle_axes, settle_signs
 from cryobench.recipes.spread import spread_evenly
 from cryobench.recipes.states.composition import apportion, embed_composition, find_growth
 from cryobench.rotations import point_group

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from cryobench._progress import Progress, Silent, Task
-from cryobench.compute import Compute, LostWorker, team
+from cryobench.compute import Compute, LostWorker, process_group
 from cryobench.compute.workers import Workers, open_workers
 from cryobench.data import Convergence, Reconstruction
 from cryobench.methods import get_method
@@ -123,7 +123,7 @@ class Failing:
     def make(self, images: NetworkImages, compute: Compute) -> AutoencoderTraining:
         assert isinstance(self.method, Cryodrgn)
         training = self.method._make_training(make_model(self.method.settings, 16, 0), 0, images, compute)
-        if compute.team.rank == 1:
+        if compute.process_group.rank == 1:
             training.train = partial(self.train, training.train)
         return training
 
@@ -153,7 +153,7 @@ def test_an_error_in_a_worker_ends_all_and_the_last_epoch_stays(two_workers, tmp
 
 @pytest.mark.slow
 def test_a_worker_that_is_killed_is_said_to_be(tmp_path, monkeypatch):
-    monkeypatch.setattr(team, "_PATIENCE", 1.0)
+    monkeypatch.setattr(process_group, "_PATIENCE", 1.0)
     with open_workers(2) as workers:
         assert workers is not None
         with pytest.raises(LostWorker, match="ended in the middle of a step, possibly killed"):
@@ -168,22 +168,22 @@ def test_more_workers_than_images_in_a_batch_are_refused(two_workers):
 
 def test_processes_of_a_machine_take_its_devices_in_order():
     seats = [("one", 1, 2), ("one", 2, 2), ("other", 1, 4)]
-    assert team._assign_devices("cuda", seats) == ["cuda:0", "cuda:1", "cuda:0"]
-    assert team._assign_devices("cpu", seats) == ["cpu"] * 3
+    assert process_group._assign_devices("cuda", seats) == ["cuda:0", "cuda:1", "cuda:0"]
+    assert process_group._assign_devices("cpu", seats) == ["cpu"] * 3
     with pytest.raises(ValueError, match=r"need one CUDA device each, and it has 2: .* --workers 2"):
-        team._assign_devices("cuda", [*seats, ("one", 3, 2)])
+        process_group._assign_devices("cuda", [*seats, ("one", 3, 2)])
     with pytest.raises(ValueError, match="must be a separate process"):
-        team._assign_devices("cpu", [*seats, seats[0]])
+        process_group._assign_devices("cpu", [*seats, seats[0]])
 
 
 def test_gradients_of_a_process_alone_stay():
     leaf = torch.ones(2, requires_grad=True)
-    alone = team.Team()
+    alone = process_group.ProcessGroup()
     alone.total(3 * leaf.sum()).backward()
     alone.sum_gradients([leaf])
     assert leaf.grad is not None
     assert leaf.grad.tolist() == [3, 3]
-    assert replace(Compute(), device="cpu").team == alone
+    assert replace(Compute(), device="cpu").process_group == alone
 
 
 def stay_away(*_: object) -> None:
@@ -191,10 +191,10 @@ def stay_away(*_: object) -> None:
 
 
 def test_a_worker_that_never_joins_is_not_waited_for_for_ever(two_workers, monkeypatch):
-    monkeypatch.setattr(team, "_JOINING", 0.5)
-    monkeypatch.setattr(team, "_join", stay_away)
+    monkeypatch.setattr(process_group, "_JOINING", 0.5)
+    monkeypatch.setattr(process_group, "_join", stay_away)
     with (
         pytest.raises(LostWorker, match="did not join"),
-        team.open_team(Compute(memory=10**9, workers=two_workers), print),
+        process_group.open_process_group(Compute(memory=10**9, workers=two_workers), print),
     ):
         pass

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from cryobench._threads import run_parts
 from cryobench.fourier import hermitian_weights, ifft_volume, shell_indices
-from cryobench.imaging.kernels.cpu.column_prior import SETTLED, iterate_prior
-from cryobench.methods.recovar.columns import ColumnSums
+from cryobench.imaging.kernels.cpu.covariance_prior import SETTLED, iterate_prior
+from cryobench.methods.recovar.covariance_columns import ColumnSums
 from cryobench.reconstruction.statistics import LEAST_FSC, MOST_FSC, fsc_of_sums, signal_to_noise
 
 _PRIOR_FACTOR = 1e-2

@@ -42,9 +42,9 @@ from cryobench.data import Particles
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.formats.mrc import MrcStacks
 from cryobench.io.formats.star import number_column, read_tables, write_tables
-from cryobench.io.tools.phase_flips import UnflippedImages, flipped_of, stacks_of
-from cryobench.io.tools.physical_ranges import check_pixel_size, make_ctf
-from cryobench.io.tools.stack_paths import find_stacks, split_image_names
+from cryobench.io.programs.phase_flips import UnflippedImages, flipped_of, stacks_of
+from cryobench.io.programs.physical_ranges import check_pixel_size, make_ctf
+from cryobench.io.programs.stack_paths import find_stacks, split_image_names
 from cryobench.rotations import euler_from_rotations, rotations_from_euler
 
 _ANGLES = ["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]

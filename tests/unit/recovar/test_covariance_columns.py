@@ -10,11 +10,11 @@ import torch
 from cryobench.fourier import fft_volume, ifft_volume, shell_indices
 from cryobench.imaging.grid import gridding_correction
 from cryobench.imaging.half_disc import HalfDisc
-from cryobench.imaging.kernels.cpu.column_prior import iterate_prior
+from cryobench.imaging.kernels.cpu.covariance_prior import iterate_prior
 from cryobench.imaging.layout import GridLayout
 from cryobench.methods.recovar.column_choice import choose_columns
-from cryobench.methods.recovar.column_prior import ROUNDS, iterate_prior_by_sums, solve_columns
-from cryobench.methods.recovar.columns import WIDTH, ColumnSums, _FactoredColumns, _SlicedColumns
+from cryobench.methods.recovar.covariance_columns import WIDTH, ColumnSums, _FactoredColumns, _SlicedColumns
+from cryobench.methods.recovar.covariance_prior import ROUNDS, iterate_prior_by_sums, solve_columns
 from cryobench.methods.recovar.masks import MaskedImages
 from cryobench.reconstruction.images import Posed
 from cryobench.reconstruction.statistics import LEAST_FSC, MOST_FSC

@@ -1,4 +1,4 @@
-"""Prior of one regularised covariance column, iterated shell by shell (``methods.recovar.column_prior``)."""
+"""Prior of one regularised covariance column, iterated shell by shell (``methods.recovar.covariance_prior``)."""
 
 import numpy as np
 from numba import njit
