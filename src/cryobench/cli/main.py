@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from cryobench.cli.commands import catalogue, demo
+from cryobench.cli.commands import demo, listing
 from cryobench.cli.commands.datasets import adopt, check, download, show, simulate, sweep, verify
 from cryobench.cli.commands.runs import export, imports, report, reproduce, run, score, series, volumes
 from cryobench.cli.values import spread_values
@@ -54,7 +54,7 @@ def start(
 
 
 COMMANDS = {
-    "Start": {"demo": demo.demo, "list": catalogue.list_},
+    "Start": {"demo": demo.demo, "list": listing.list_},
     "Data sets": {
         "simulate": simulate.simulate,
         "sweep": sweep.sweep,

@@ -33,7 +33,7 @@ def path(name: str, word: str | None = None) -> tuple[str, str, Path]:
 
 
 CASES: dict[str, tuple[str, list[str], dict[str, tuple[str | None, str, Any]]]] = {
-    "demo": ("cli.demo.run_demo", [], {"--output": path("output"), "--seed": SEED}),
+    "demo": ("cli.demo_workflow.run_demo", [], {"--output": path("output"), "--seed": SEED}),
     "simulate": (
         "recipes.simulate.simulate",
         ["igg-1d", "-o", "out"],

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cryobench.atoms import find_entry
-from cryobench.cli.show import print_summary
+from cryobench.cli.dataset_summary import print_summary
 from cryobench.cli.values import parse_settings
 from cryobench.data import CollectiveVariable, Dataset
 from cryobench.recipes import get_recipe

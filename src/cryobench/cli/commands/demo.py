@@ -16,7 +16,7 @@ def demo(
     methods 3d-class and recovar and three controls, scores all five by every metric and writes a page.
     If interrupted, the same command resumes.
     """
-    from cryobench.cli.demo import run_demo
+    from cryobench.cli.demo_workflow import run_demo
     from cryobench.cli.progress import Bars
 
     run_demo(output, seed, Bars())

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cryobench.cli.check import warn_at_once
+from cryobench.cli.convention_warnings import warn_at_once
 
 
 def adopt(

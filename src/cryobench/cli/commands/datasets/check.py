@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cryobench.cli.check import print_check
+from cryobench.cli.convention_warnings import print_check
 from cryobench.cli.options import Dataset
 
 if TYPE_CHECKING:

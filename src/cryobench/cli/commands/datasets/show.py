@@ -19,7 +19,7 @@ def show(
     With **-o**, also write a page that opens from disk: states in 3D, particles, distributions, spectra, figures.
     Example: **cryobench show antibody -o card**
     """
-    from cryobench.cli.show import print_summary
+    from cryobench.cli.dataset_summary import print_summary
     from cryobench.io.store import load_dataset
 
     loaded = load_dataset(dataset)

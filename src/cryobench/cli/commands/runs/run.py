@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from cryobench.cli import machine_options as machine
-from cryobench.cli.check import warn_of_faults
+from cryobench.cli.convention_warnings import warn_of_faults
 from cryobench.cli.options import Dataset, Set
 from cryobench.cli.values import parse_settings
 

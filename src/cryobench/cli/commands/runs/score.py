@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cryobench.cli import machine_options as machine
-from cryobench.cli.check import warn_of_faults
+from cryobench.cli.convention_warnings import warn_of_faults
 from cryobench.cli.many_runs import each_run, tell_refused
 from cryobench.cli.options import DatasetFolder
 
