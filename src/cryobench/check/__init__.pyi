@@ -1,8 +1,8 @@
 from .conventions import LEAST_PARTICLES as LEAST_PARTICLES
 from .conventions import ConventionCheck as ConventionCheck
 from .conventions import check_conventions as check_conventions
-from .mend import list_mendable as list_mendable
-from .mend import mend_particles as mend_particles
+from .corrections import list_mendable as list_mendable
+from .corrections import mend_particles as mend_particles
 from .result import VERDICTS as VERDICTS
 from .result import describe_check as describe_check
 from .result import has_check as has_check

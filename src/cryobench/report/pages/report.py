@@ -16,7 +16,7 @@ from cryobench.metrics.display import find_kind, find_metric
 from cryobench.report.card.dataset_tables import flatten_entries
 from cryobench.report.card.facts import describe_contrast, headline
 from cryobench.report.findings.volumes import PROJECTIONS
-from cryobench.report.pages import downloads, found, pictures
+from cryobench.report.pages import downloads, finding_files, pictures
 from cryobench.report.pages.card import fill_card
 from cryobench.report.pages.contents import Contents
 from cryobench.report.pages.folder import page_folder, render, write_script, write_static
@@ -73,11 +73,11 @@ def _fill(contents: Contents, folder: Path, task: Task, inputs: str | None) -> N
     task.advance()
     moved: list[dict[str, Any]] = []
     if contents.findings.components:
-        moved = found.write_moved(contents, assets / "moved.js", assets / "surfaces")
+        moved = finding_files.write_moved(contents, assets / "moved.js", assets / "surfaces")
     page = _render(
         contents,
-        found=found.write_findings(contents, assets / "findings"),
-        series=found.write_series(contents, assets / "series"),
+        found=finding_files.write_findings(contents, assets / "findings"),
+        series=finding_files.write_series(contents, assets / "series"),
         moved=moved,
         particle_rows=particle_rows,
         slices=slices,
