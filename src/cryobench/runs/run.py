@@ -288,9 +288,13 @@ def _name_origin(result: Reconstruction, method: Method) -> str:
 def _default_precision(folder: Path, precisions: Sequence[Precision], device: str) -> Precision:
     """Precision of the run in the folder, whatever its machine, else the first that the device has units for."""
     kept = read_run_record(folder).machine.precision if (folder / RECORD).exists() else None
-    same = [each for each in precisions if each == kept]
-    usable = [each for each in precisions if each != "bfloat16" or multiplies_bfloat16(choose_device(device))]
-    return (same or usable or list(precisions))[0]
+    for precision in precisions:
+        if precision == kept:
+            return precision
+    for precision in precisions:
+        if precision != "bfloat16" or multiplies_bfloat16(choose_device(device)):
+            return precision
+    return precisions[0]
 
 
 def _find_previous(folder: Path, record: RunRecord) -> Literal["none", "finished", "unfinished"]:
