@@ -2,11 +2,13 @@
 
 Python's own zipfile reads the archive and checks the CRC-32 of what it unpacks. Here every name is checked before
 the first byte is written; each file appears once complete; the free space, and the size of the archive, are
-compared with the size of the contents. Names must be distinct also on file systems that identify A with a.
+compared with the size of the contents. Names must be distinct on every file system: some identify A with a, or é
+written as one character with é written as two.
 """
 
 import shutil
 import stat
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -114,29 +116,46 @@ def _opened(path: Path, source: IO[bytes] | None) -> Iterator[zipfile.ZipFile]:
 
 def _list_members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
     """Files by their path below the enclosing folder. FormatError if any name or kind is unsafe."""
-    found: list[tuple[PurePosixPath, zipfile.ZipInfo]] = []
+    found: dict[PurePosixPath, zipfile.ZipInfo] = {}
     for member in archive.infolist():
         name = _check_name(member, path)
-        if not (member.is_dir() or any(part in _LITTER for part in name.parts)):
-            found.append((name, member))
+        if member.is_dir() or any(part in _LITTER for part in name.parts):
+            continue
+        if name in found:
+            raise FormatError(f"{path} holds two files named {name}: it is refused, for one would hide the other.")
+        found[name] = member
     if not found:
         raise FormatError(f"{path} holds no files.")
-    _check_distinct([name.as_posix() for name, _ in found], path)
-    tops = {name.parts[0] for name, _ in found}
-    enclosed = len(tops) == 1 and all(len(name.parts) > 1 for name, _ in found)
-    return {PurePosixPath(*name.parts[enclosed:]).as_posix(): member for name, member in found}
+    _check_distinct([name.as_posix() for name in found], path)
+    tops = {name.parts[0] for name in found}
+    enclosed = len(tops) == 1 and all(len(name.parts) > 1 for name in found)
+    return {PurePosixPath(*name.parts[enclosed:]).as_posix(): member for name, member in found.items()}
 
 
 def _check_distinct(names: Iterable[str], path: Path) -> None:
-    """Raise FormatError if two names are equal, or differ only in case, which some file systems ignore."""
+    """Raise FormatError if two names coincide on some file system, or a file is named like another one's folder."""
     files: dict[str, str] = {}
     for name in names:
-        other = files.setdefault(name.casefold(), name)
-        if other is not name:
+        plain = _fold(name)
+        if plain in files:
             raise FormatError(
-                f"{path} holds {name!r}, which some file systems confuse with {other!r}: it is refused, for one would"
-                " hide the other."
+                f"{path} holds {name!r}, which some file systems confuse with {files[plain]!r}: it is refused, for "
+                "one would hide the other."
             )
+        files[plain] = name
+    for plain, name in files.items():
+        for folder in PurePosixPath(plain).parents:
+            if folder.as_posix() in files:
+                raise FormatError(
+                    f"{path} holds {files[folder.as_posix()]!r} and, as if that were a folder, {name!r}: it is"
+                    " refused."
+                )
+
+
+def _fold(name: str) -> str:
+    """A name as seen by the most permissive file system: without case, composed, without trailing dots and spaces."""
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    return "/".join(part.rstrip(". ") for part in folded.split("/"))
 
 
 def _check_size(archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo], path: Path) -> None:
