@@ -341,7 +341,7 @@ def test_parts_that_do_not_fit_together_are_refused(folder: Path) -> None:
         ("", "is empty, expected a list of query particles"),
     ],
 )
-def test_bad_queries_are_named(folder: Path, text: str, message: str) -> None:
+def test_bad_queries_name_the_line(folder: Path, text: str, message: str) -> None:
     (folder / "query.csv").write_text(text)
     resize(folder, "query.csv")
     with pytest.raises(FormatError, match=message):
