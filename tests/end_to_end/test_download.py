@@ -300,14 +300,23 @@ def test_too_small_a_disk_is_said_before_anything_is_fetched(server, archives, m
 
 
 def test_a_disk_that_fills_up_keeps_what_came(server, monkeypatch) -> None:
-    real = download._Growing.write
+    class Full:
+        """A file on a disk that is full after 1,000 bytes."""
 
-    def write(self: download._Growing, chunk: bytes) -> None:
-        real(self, chunk[:1000])
-        raise OSError(errno.ENOSPC, "No space left on device")
+        def __init__(self, stream) -> None:
+            self._stream = stream
 
+        def __getattr__(self, name: str):
+            return getattr(self._stream, name)
+
+        def write(self, chunk: bytes) -> None:
+            self._stream.write(chunk[:1000])
+            self._stream.flush()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    real = download._receive
     with monkeypatch.context() as patch:
-        patch.setattr(download._Growing, "write", write)
+        patch.setattr(download, "_receive", lambda file, stream, *rest: real(file, Full(stream), *rest))
         with pytest.raises(DiskFull, match=r"full after 1,000 of .* They are kept"):
             fetch()
     fetch()

@@ -88,8 +88,8 @@ def judge_classes(missed: Float[np.ndarray, "k"]) -> tuple[str, ...]:
         return ()
     named = ", ".join(str(index) for index in dispensable)
     return (
-        f"Class {named} is dispensable, being empty or nearly equal to another, so {len(missed) - 1} classes "
-        "would explain the images nearly as well. Set n_classes lower, or try another seed.",
+        f"Dispensable classes, empty or nearly equal to another: {named}. Fewer classes would explain the images "
+        "nearly as well. Set n_classes lower, or try another seed.",
     )
 
 

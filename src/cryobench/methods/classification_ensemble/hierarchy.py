@@ -23,6 +23,7 @@ from cryobench.methods.classification_ensemble.labels import Labellings
 
 _ROWS = 1024
 """Rows of the matrix of pairs that are made at a time."""
+_FLOAT32_BITS = 24
 
 
 def tree_bytes(n: int) -> float:
@@ -31,8 +32,12 @@ def tree_bytes(n: int) -> float:
 
 
 def measure_distances(labellings: Labellings) -> Float[np.ndarray, "p"]:
-    """Distances 1 − s of all pairs (n (n − 1) / 2,) float64, in scipy's order; 1 for pairs never in one labelling."""
-    chance = labellings.chance()
+    """Distances 1 − s of all pairs (n (n − 1) / 2,) float64, in scipy's order; 1 for pairs never in one labelling.
+
+    The q_l are rounded so that their sums are exact in float32, in whatever order a processor adds: pairs of equal
+    labels have equal distances, and such ties decide the tree.
+    """
+    chance = _round_for_sums(labellings.chance())
     useful = chance < 1
     if not useful.any():
         n = labellings.labels.shape[1]
@@ -59,6 +64,12 @@ def measure_distances(labellings: Labellings) -> Float[np.ndarray, "p"]:
             distances[filled : filled + len(kept)] = kept
             filled += len(kept)
     return distances
+
+
+def _round_for_sums(values: Float[np.ndarray, "l"]) -> Float[np.ndarray, "l"]:
+    """Values from 0 to 1 in steps of which float32 holds the sum of all exactly."""
+    steps = 2.0 ** (_FLOAT32_BITS - int(np.ceil(np.log2(len(values) + 1))))
+    return np.round(values * steps) / steps
 
 
 @dataclass(frozen=True, eq=False)

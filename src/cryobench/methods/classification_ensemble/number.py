@@ -159,4 +159,5 @@ def measure_separations(
     own = np.divide(counts * (counts - 1), sizes * (sizes - 1), out=np.zeros_like(counts), where=sizes > 1).sum(1)
     # Labellings in which a group is absent are the same for all groups, except by accident.
     within, between = 0.5 * (own[:, None] + own), shares @ shares.T
-    return 1 - np.divide(between, within, out=np.ones_like(between), where=within > 0)
+    # Rounded, as the last bits, which differ between processors, would decide between equal pairs.
+    return np.round(1 - np.divide(between, within, out=np.ones_like(between), where=within > 0), 9)

@@ -57,8 +57,13 @@ def estimate_votes(
         counts = np.zeros((n_species, len(totals)))
         np.add.at(counts, (species[used], labels[used]), 1)
         prior = _PRIOR * totals / max(totals.sum(), 1)
-        logs.append(np.log((counts + prior) / (counts.sum(1, keepdims=True) + _PRIOR)))
-    return logs, np.log((populations + 1) / (populations.sum() + n_species))
+        logs.append(_log((counts + prior) / (counts.sum(1, keepdims=True) + _PRIOR)))
+    return logs, _log((populations + 1) / (populations.sum() + n_species))
+
+
+def _log(values: np.ndarray) -> np.ndarray:
+    """Logarithms without their last bits, which differ between processors and would decide equal votes."""
+    return np.round(np.log(values), 9)
 
 
 def assign(
