@@ -15,7 +15,7 @@ import numpy as np
 
 from cryobench._errors import FormatError
 from cryobench.io.atomic import read_json, write_json
-from cryobench.io.folders.schemas import check_schema
+from cryobench.io.formats.schemas import check_schema
 from cryobench.volumes import Alignment
 
 SCHEMA = 1

@@ -42,9 +42,9 @@ from cryobench.io.atomic import (
 )
 from cryobench.io.digest import hash_file, hash_files
 from cryobench.io.folders.references import REFERENCES, check_references, differing_references, write_references
-from cryobench.io.folders.schemas import check_schema
 from cryobench.io.folders.truth_store import load_truth, write_truth
 from cryobench.io.formats.mrc import write_volume
+from cryobench.io.formats.schemas import check_schema
 from cryobench.io.programs import cryodrgn
 from cryobench.io.programs.cryosparc import write_cs, write_csg
 from cryobench.io.programs.phase_flips import flipped_of, stacks_of

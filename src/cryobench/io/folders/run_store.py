@@ -37,10 +37,10 @@ from cryobench.io.atomic import (
 from cryobench.io.folders.commands import compose_run
 from cryobench.io.folders.finding_store import FOLDER, StoredFinding, read_findings, write_findings
 from cryobench.io.folders.loose_files import describe_folder_without_run
-from cryobench.io.folders.schemas import check_schema
 from cryobench.io.folders.series_store import FOLDER as SERIES
 from cryobench.io.folders.stored_arrays import StoredArrays, check_names, write_arrays
 from cryobench.io.formats.mrc import MrcFolder, write_volume
+from cryobench.io.formats.schemas import check_schema
 from cryobench.io.programs.relion import read_pose_star, write_pose_star
 
 SCHEMA = 2

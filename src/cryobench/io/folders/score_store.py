@@ -23,8 +23,8 @@ import pandas as pd
 from cryobench._errors import FormatError
 from cryobench.data import Score, Scores
 from cryobench.io.atomic import atomic_folder, read_json, remove_partial_files, to_plain, write_json
-from cryobench.io.folders.schemas import check_schema
 from cryobench.io.formats.parquet_table import read_parquet
+from cryobench.io.formats.schemas import check_schema
 
 SCHEMA = 2
 """Version of this layout. Older ones can be read; a newer one is refused. 1: no folders of single metrics."""
