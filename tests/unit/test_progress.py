@@ -46,6 +46,7 @@ def test_work_that_begins_again_is_shown_once() -> None:
     assert progress.steps == {"downloading (MB)": [3, 2]}
 
 
-def test_without_a_progress_nothing_is_shown() -> None:
+def test_without_a_progress_nothing_is_shown(capfd) -> None:
     with show_megabytes(None, "reading", 10) as shown:
         shown.add(10)
+    assert capfd.readouterr() == ("", "")
