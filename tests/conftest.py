@@ -108,7 +108,7 @@ def quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     def write_empty(figure: Any, path: Path) -> None:
         path.write_text('<svg xmlns="http://www.w3.org/2000/svg"/>', encoding="utf-8")
 
-    monkeypatch.setattr("cryobench.report.figures.draw.save_svg", write_empty)
+    monkeypatch.setattr("cryobench.report.drawing.draw.save_svg", write_empty)
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ Facts are gathered once, as values, then drawn, then written; imports follow the
 ``card`` has the facts about a data set, which ``cryobench show`` prints; ``runs`` those about scored runs: tables,
 ranks and warnings, which the terminal shows too, latents in two dimensions, query volumes, published results;
 ``findings`` the findings of runs. ``charts`` turns these into small values with the contents of each chart, and
-``figures`` into the specifications that draw them on page and paper. ``pages`` gathers all of it for one page and
+``drawing`` into the specifications that draw them on page and paper. ``pages`` gathers all of it for one page and
 writes its folder, with ``templates`` and ``static``.
 
 ``axes``, ``colours``, ``slices`` and ``surfaces`` are general helpers for numbers and pictures. Nothing is scored

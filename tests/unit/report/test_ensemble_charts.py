@@ -10,7 +10,7 @@ import pytest
 from cryobench.data import CoAssignment, Finding, Reconstruction, RunRecord, Scores
 from cryobench.report.charts.ensembles import count_numbers, draw_ensembles, name_blocks
 from cryobench.report.charts.kinds import Axis, DotChart, GridChart, LineChart, TreeChart
-from cryobench.report.figures.draw import draw_on_page, draw_on_paper, to_svg
+from cryobench.report.drawing.draw import draw_on_page, draw_on_paper, to_svg
 from cryobench.report.findings.tables import tabulate_species
 from cryobench.report.runs.styles import style_runs
 from cryobench.report.runs.tables import Run

@@ -21,8 +21,8 @@ from cryobench.data import (
 )
 from cryobench.report.charts.findings import draw_convergence, draw_densities, draw_half_sets, draw_variances
 from cryobench.report.colours import DIVERGING, colour_change, rgb
-from cryobench.report.figures.draw import draw_on_paper, to_svg
-from cryobench.report.figures.pictures import draw_class_volumes, draw_components, draw_frames
+from cryobench.report.drawing.draw import draw_on_paper, to_svg
+from cryobench.report.drawing.pictures import draw_class_volumes, draw_components, draw_frames
 from cryobench.report.findings.gather import gather_findings
 from cryobench.report.findings.tables import (
     collect_notes,

@@ -11,7 +11,7 @@ from PIL import Image
 
 from cryobench.data import HalfSetFsc, Motion, Reconstruction, RunRecord, Scores
 from cryobench.report.charts.collect import collect_charts
-from cryobench.report.figures.pictures import draw_motion
+from cryobench.report.drawing.pictures import draw_motion
 from cryobench.report.findings.motion import animate_motion, view_motion
 from cryobench.report.findings.tables import tabulate_motion
 from cryobench.report.runs.tables import Run

@@ -15,7 +15,7 @@ from cryobench.report.card.contents import Card
 from cryobench.report.card.dataset_tables import flatten_entries
 from cryobench.report.card.facts import describe_contrast, headline
 from cryobench.report.charts.dataset import draw_card
-from cryobench.report.figures.draw import draw_on_page
+from cryobench.report.drawing.draw import draw_on_page
 from cryobench.report.pages import card_downloads, card_pictures, pictures
 from cryobench.report.pages.downloads import write_svg
 from cryobench.report.pages.folder import page_folder, render, write_script, write_static

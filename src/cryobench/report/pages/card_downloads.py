@@ -8,7 +8,7 @@ import pandas as pd
 from cryobench.report.card.contents import Card
 from cryobench.report.charts.kinds import Chart
 from cryobench.report.colours import tint
-from cryobench.report.figures import draw, pictures
+from cryobench.report.drawing import draw, pictures
 from cryobench.report.pages.card_pictures import captions, label_state
 from cryobench.report.pages.downloads import Figure, save_tables
 

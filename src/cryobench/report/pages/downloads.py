@@ -12,8 +12,8 @@ from cryobench.report.charts.fsc import draw_fsc
 from cryobench.report.charts.particles import draw_classes, draw_latents
 from cryobench.report.charts.scores import draw_cost, draw_forest
 from cryobench.report.colours import tint
-from cryobench.report.figures import draw, pictures
-from cryobench.report.figures.vega import Spec
+from cryobench.report.drawing import draw, pictures
+from cryobench.report.drawing.vega import Spec
 from cryobench.report.pages.contents import Contents
 from cryobench.report.runs.latent_views import TABLE, tabulate_views
 from cryobench.report.runs.queries import DEFAULT_LEVEL

@@ -14,9 +14,9 @@ from cryobench.report.charts.fsc import draw_fsc
 from cryobench.report.charts.kinds import Chart, LineChart
 from cryobench.report.charts.particles import draw_classes, draw_latents
 from cryobench.report.charts.scores import draw_cost, draw_forest
-from cryobench.report.figures.draw import draw_on_page, fit
-from cryobench.report.figures.planes import scatter_spec
-from cryobench.report.figures.vega import PAGE, Spec, parse, to_csv
+from cryobench.report.drawing.draw import draw_on_page, fit
+from cryobench.report.drawing.planes import scatter_spec
+from cryobench.report.drawing.vega import PAGE, Spec, parse, to_csv
 from cryobench.report.findings.series import SeriesView
 from cryobench.report.pages.contents import Contents
 from cryobench.report.runs.colourings import Colouring

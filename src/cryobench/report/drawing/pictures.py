@@ -8,8 +8,8 @@ from skimage.measure import find_contours
 
 from cryobench.report.card.views import ParticleViews, grey_limits
 from cryobench.report.colours import DIVERGING, greys, map_colours
-from cryobench.report.figures.montage import Cell, Montage
-from cryobench.report.figures.vega import COLUMN_WIDTH, PAGE_WIDTH
+from cryobench.report.drawing.montage import Cell, Montage
+from cryobench.report.drawing.vega import COLUMN_WIDTH, PAGE_WIDTH
 from cryobench.report.findings.motion import MotionView
 from cryobench.report.findings.volumes import PROJECTIONS, ClassesView, ComponentsView, FramesView, grey_range
 from cryobench.report.slices import PLANES

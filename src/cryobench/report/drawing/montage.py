@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from cryobench.report.colours import png_link
-from cryobench.report.figures.vega import PAPER
+from cryobench.report.drawing.vega import PAPER
 
 _LINE = 11.5
 """Pixels from one line of text to the next."""

@@ -9,8 +9,8 @@ import vl_convert
 
 from cryobench.report.charts import kinds
 from cryobench.report.charts.kinds import Chart, LineChart
-from cryobench.report.figures import curves, fields, planes
-from cryobench.report.figures.vega import COLUMN_WIDTH, PAGE, PAGE_WIDTH, PAPER, Medium, Spec
+from cryobench.report.drawing import curves, fields, planes
+from cryobench.report.drawing.vega import COLUMN_WIDTH, PAGE, PAGE_WIDTH, PAPER, Medium, Spec
 from cryobench.report.runs.styles import RunStyle
 
 Styles = Mapping[str, RunStyle]

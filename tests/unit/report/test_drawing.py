@@ -15,10 +15,10 @@ import pytest
 from cryobench._progress import Silent
 from cryobench.report.charts.dataset import draw_card
 from cryobench.report.charts.kinds import Axis, BarChart, Bundle, LineChart, Reference, Series
-from cryobench.report.figures.draw import draw_on_page, draw_on_paper, save_svg, to_svg
-from cryobench.report.figures.montage import Cell, Montage
-from cryobench.report.figures.pictures import draw_slices
-from cryobench.report.figures.vega import PAGE, PAPER, encode, table
+from cryobench.report.drawing.draw import draw_on_page, draw_on_paper, save_svg, to_svg
+from cryobench.report.drawing.montage import Cell, Montage
+from cryobench.report.drawing.pictures import draw_slices
+from cryobench.report.drawing.vega import PAGE, PAPER, encode, table
 from cryobench.report.pages.contents import Contents
 from cryobench.report.pages.downloads import draw_figures
 from cryobench.report.pages.specs import report_data

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from cryobench.report.charts.kinds import Axis, BarChart, LineChart, Reference, Series
-from cryobench.report.figures.vega import (
+from cryobench.report.drawing.vega import (
     DOTTED,
     NUMBER,
     PAGE_WIDTH,

@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from cryobench.report.charts.kinds import DensityChart, GridChart, SphereChart, TreeChart
-from cryobench.report.figures.vega import (
+from cryobench.report.drawing.vega import (
     NUMBER,
     Medium,
     Spec,

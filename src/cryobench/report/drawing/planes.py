@@ -16,7 +16,7 @@ from cryobench.report.charts.kinds import (
     Trail,
 )  # fmt: skip
 from cryobench.report.colours import CYCLIC, DISCRETE
-from cryobench.report.figures.vega import (
+from cryobench.report.drawing.vega import (
     NUMBER,
     PAGE_WIDTH,
     Medium,
