@@ -48,9 +48,9 @@ def test_values_show_themselves_in_fewer_than_twenty_lines():
 
 
 def test_folders_are_reached_without_an_import_of_their_own():
-    code = "import cryobench; print(cryobench.metrics.fsc.__name__, cryobench.methods.get_method('truth').name)"
+    code = "import sys, cryobench; print('torch' in sys.modules, cryobench.metrics.fsc.__name__)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.split() == ["fsc", "truth"]
+    assert done.stdout.split() == ["False", "fsc"]
 
 
 def test_unknown_attribute():
@@ -61,9 +61,6 @@ def test_unknown_attribute():
 def test_names_can_be_loaded_at_once():
     """As lazy-loader does where EAGER_IMPORT is set: no module needs a name of a package that is not yet whole."""
     code = "import sys, cryobench; print('torch' in sys.modules, cryobench.run.__name__)"
-    for eager, expected in (("0", "False"), ("1", "True")):
-        environment = {**os.environ, "EAGER_IMPORT": eager}
-        done = subprocess.run(
-            [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment
-        )
-        assert done.stdout.split() == [expected, "run"]
+    environment = {**os.environ, "EAGER_IMPORT": "1"}
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment)
+    assert done.stdout.split() == ["True", "run"]

@@ -1,6 +1,7 @@
 """Runs over Dask workers: the same answer, kept from methods that do not spread, and nothing left behind."""
 
 import json
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -34,8 +35,13 @@ def test_a_scheduler_s_workers_give_the_answer_of_this_process(dataset, tmp_path
     np.testing.assert_allclose(here.posteriors, there.posteriors, atol=1e-3)
 
 
-def test_controls_spread_like_methods(dataset, tmp_path):
+def test_controls_spread_like_methods(dataset, two_workers, tmp_path, monkeypatch):
+    def lend(number, address):
+        assert (number, address) == (2, None)
+        return nullcontext(two_workers)
+
     here = run("consensus", dataset, tmp_path / "here")
+    monkeypatch.setattr("cryobench.compute.compute.open_workers", lend)
     there = run("consensus", dataset, tmp_path / "there", workers=2)
     scale = float(np.abs(here.volumes.read(0)).max())
     np.testing.assert_allclose(here.volumes.read(0), there.volumes.read(0), atol=1e-5 * scale)

@@ -55,6 +55,11 @@ def names_of(check):
     return [fault.name for fault in check.faults]
 
 
+def few(names, slow):
+    """The names as parameters; those of ``slow`` are left to the longer checks."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in names]
+
+
 def test_nothing_is_wrong_with_what_is_right(sound):
     check = check_conventions(sound)
     assert names_of(check) == []
@@ -78,9 +83,7 @@ TABLES = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "poses-shuffled" else name for name in TABLES]
-)
+@pytest.mark.parametrize("name", few(TABLES, slow=["poses-shuffled"]))
 def test_poses_that_were_misread_are_named_first(sound, name):
     rotations, shifts = TABLES[name](sound.particles.rotations, sound.particles.shifts)
     check = check_conventions(with_poses(sound, rotations, shifts), quick=True)
@@ -96,7 +99,7 @@ IMAGES = {
 }
 
 
-@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("name", few(IMAGES, slow=["images-transposed", "images-rolled-down"]))
 def test_images_that_were_changed_are_named_first(sound, name):
     check = check_conventions(with_images(sound, IMAGES[name]), quick=True)
     assert names_of(check)[:1] == [name]
