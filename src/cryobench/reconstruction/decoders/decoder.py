@@ -56,7 +56,7 @@ class VolumeDecoder(ABC):
             If the model lacks an array.
         """
 
-    def decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
+    def decode(self, latents: Float[np.ndarray, "m d"]) -> Iterator[Float[np.ndarray, "z y x"]]:
         """Volumes (z, y, x) float32 at latents (m, width), one at a time, of ``box_size``.
 
         ValueError if the latents have another width, or are not finite.
@@ -72,7 +72,7 @@ class VolumeDecoder(ABC):
         return (resize_volume(volume, self.box_size) for volume in self._decode(rows))
 
     @abstractmethod
-    def _decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
+    def _decode(self, latents: Float[np.ndarray, "m d"]) -> Iterator[Float[np.ndarray, "z y x"]]:
         """Volumes (z, y, x) float32 in the model's box, or already cropped, where that saves work."""
 
 
