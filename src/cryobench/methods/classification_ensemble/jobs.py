@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from cryobench._progress import Progress, Silent
 from cryobench.compute import Compute, MemoryShortage
@@ -71,7 +71,7 @@ class Finished:
         if not self.kept.is_kept:
             self._poses[job.name] = result["rotations"], result["shifts"]
 
-    def poses(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def poses(self, index: int) -> tuple[Float[np.ndarray, "m 3 3"], Float[np.ndarray, "m 2"]]:
         """Rotations (m, 3, 3) and shifts (m, 2) Å of the particles of a job."""
         name = self.jobs[index].name
         if name in self._poses:
