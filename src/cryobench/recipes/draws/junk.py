@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
+from jaxtyping import Int
 
 from cryobench._types import RotationArray, ShiftArray
 from cryobench.recipes.settings import SimulationSettings
@@ -20,7 +21,9 @@ class Junk(IntEnum):
     PAIR = 3
 
 
-def draw_junk(settings: SimulationSettings, seed: int, particles: Sequence[int] | np.ndarray) -> np.ndarray:
+def draw_junk(
+    settings: SimulationSettings, seed: int, particles: Sequence[int] | Int[np.ndarray, "n"]
+) -> Int[np.ndarray, "n"]:
     """(n,) ``Junk`` of each particle: independent draws with the fractions of the settings."""
     if settings.junk_fraction == 0:
         return np.zeros(len(particles), dtype=np.int64)
@@ -31,7 +34,7 @@ def draw_junk(settings: SimulationSettings, seed: int, particles: Sequence[int] 
 
 
 def draw_neighbours(
-    settings: SimulationSettings, seed: int, particles: Sequence[int] | np.ndarray
+    settings: SimulationSettings, seed: int, particles: Sequence[int] | Int[np.ndarray, "n"]
 ) -> tuple[RotationArray, ShiftArray]:
     """Second particles of pairs: uniform rotations, and the displacement (n, 2) in Å from the first.
 
