@@ -112,7 +112,7 @@ class BackprojectingControl(Control):
     def _backproject(
         self, particles: Particles, states: Int[np.ndarray, "n"], queries: Int[np.ndarray, "q"], context: RunContext
     ) -> IndexedVolumes:
-        """Volumes of the query particles by their states (n,): only those states, as many at a time as fit.
+        """Volumes of the query particles by their states: only those states, as many at a time as fit.
 
         Finished volumes are kept in the checkpoint.
         """
@@ -271,7 +271,7 @@ class RandomLatent(BackprojectingControl):
 
 
 def _one_hot(states: Int[np.ndarray, "n"], n_states: int, context: RunContext) -> Float[np.ndarray, "n k"] | None:
-    """Posteriors (n, k) of known labels; None if some are unknown, or every particle is its own state."""
+    """Posteriors of known labels; None if some are unknown, or every particle is its own state."""
     if (states < 0).any() or len(np.unique(states)) == len(states) > 1:
         return None
     reserve(

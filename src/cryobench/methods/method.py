@@ -118,7 +118,7 @@ class Method(ABC, Generic[Chosen]):
         particles
             Particles, with poses only if the method uses given ones.
         queries
-            (q,) particles whose volumes are requested.
+            Particles whose volumes are requested.
         context
             Seed, machine, progress and checkpoint; None for seed 0 in this process.
 
@@ -169,7 +169,7 @@ class Method(ABC, Generic[Chosen]):
         Parameters
         ----------
         volumes
-            (k, z, y, x) in the box of the particles, each in its own frame.
+            In the box of the particles, each in its own frame.
         n_iterations
             Iterations from there, at full resolution.
 

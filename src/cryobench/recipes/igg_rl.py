@@ -100,7 +100,7 @@ def _list_variables(
 
 
 def _embed(atoms: Float[np.ndarray, "a 3"], conformers: Sequence[Conformer]) -> Float[np.ndarray, "k 12"]:
-    """(states, 12) Å: the Fab's centroid, and its three principal axes scaled by the spread of its atoms."""
+    """In Å: the Fab's centroid, and its three principal axes scaled by the spread of its atoms."""
     centroid = atoms.mean(axis=0)
     spread, axes = np.linalg.eigh(np.cov(atoms.T, bias=True))
     axes = settle_signs(axes.T).T

@@ -50,7 +50,7 @@ class FrameEnsemble(Ensemble):
 
     @abstractmethod
     def positions(self, start: int, stop: int) -> Float[np.ndarray, "m a 3"]:
-        """Frames ``start`` to ``stop``: (m, atoms, 3) float64 in Å, positioned as imaged.
+        """Frames ``start`` to ``stop``, float64, in Å, positioned as imaged.
 
         A frame depends on its own number alone, not on the other requested frames.
         """

@@ -79,7 +79,7 @@ def classify(
     context: RunContext | None = None,
     initial_labels: Int[np.ndarray, "n"] | None = None,
 ) -> tuple[Progression, Convergence]:
-    """State after all iterations and their outcome, from the start of the settings or, for studies, from labels (n,).
+    """State after all iterations and their outcome, from the start of the settings or, for studies, from labels.
 
     Errors as ``Classification``.
     """

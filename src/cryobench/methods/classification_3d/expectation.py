@@ -81,7 +81,7 @@ def compare(
     reach: int,
     chosen: Bool[np.ndarray, "n"],
 ) -> Outcome:
-    """Responsibilities of the ``chosen`` (n,) particles up to ``radius``, and the resulting sums up to ``reach``."""
+    """Responsibilities of the ``chosen`` particles up to ``radius``, and the resulting sums up to ``reach``."""
     own = (members.held, members.scales, chosen)
     sums, rows = passes.run(_compare, model, settings, radius, reach, own=own)
     alone, used = passes.mean_power[: radius + 1], model.noise[: radius + 1]
@@ -144,7 +144,7 @@ def _fit_factors(
     probable: Float[Tensor, "m k"],
     inverse: Float[Tensor, "s"],
 ) -> Float[Tensor, "m"]:
-    """Factors (m,) by which the scales should change: ⟨y, c V⟩ / |c V|², over classes and shells.
+    """Factors by which the scales should change: ⟨y, c V⟩ / |c V|², over classes and shells.
 
     ``scores`` are |c V|² − 2 ⟨y, c V⟩ without the contribution of the particle's own noise to the second term.
     """

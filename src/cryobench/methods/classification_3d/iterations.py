@@ -221,7 +221,7 @@ class Classification(Iteration[Progression]):
 
     @cached_property
     def coordinates(self) -> Float[np.ndarray, "n d"]:
-        """Coordinates (n, d) of the particles along their principal volumes at low resolution."""
+        """Coordinates of the particles along their principal volumes at low resolution."""
         d = min(self.settings.n_components, len(self.passes) - 1)
         return principal_coordinates(self.passes, d, self.looks[0].radius, self.seed, progress=self.progress)
 

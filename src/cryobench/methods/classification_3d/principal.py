@@ -110,7 +110,7 @@ class _Cut:
         )
 
     def add(self, sums: MomentAccumulator, residual: Posed, own: Float[Tensor, "m d"]) -> None:
-        """Add residuals times coordinates ``own`` (m, d)."""
+        """Add residuals times coordinates ``own``."""
         scaled = residual.ctf * self.inverse
         numerator, weight = self.disc.unpack(scaled * residual.data), self.disc.unpack(scaled * residual.ctf)
         ones = torch.ones(len(own), 1, device=self.device)
@@ -136,7 +136,7 @@ def _leave_over(spectra: PosedSpectra, frame: _Frame) -> tuple[Sums, Rows]:
 def _insert_coordinates(
     spectra: PosedSpectra, frame: _Frame, coordinates: Float[np.ndarray, "n d"]
 ) -> tuple[Sums, Rows]:
-    """Sums for principal volumes from given coordinates (n, d)."""
+    """Sums for principal volumes from given coordinates."""
     cut, d = _Cut(spectra, frame), coordinates.shape[1]
     sums, moment = cut.new_sums(d), torch.zeros(d, d, dtype=torch.float64)
     for residual in cut.residuals():

@@ -81,7 +81,7 @@ def _measure_spread(
 def _measure_distances(
     posteriors: Float[np.ndarray, "n k"], coordinates: Float[np.ndarray, "n d"]
 ) -> Float[np.ndarray, "k k"]:
-    """Distances of classes (k, k), infinite on the diagonal and for classes without particles."""
+    """Distances of classes, infinite on the diagonal and for classes without particles."""
     numbers = posteriors.sum(axis=0, dtype=np.float64)
     centres = posteriors.T @ coordinates / np.maximum(numbers, 1e-9)[:, None]
     noise = np.median(((coordinates - posteriors @ centres) ** 2).sum(axis=1))

@@ -205,7 +205,7 @@ class Ascent(Iteration[Ascended]):
         return done % 100 == 0
 
     def _draw(self, first: int, count: int) -> Bool[np.ndarray, " n"]:
-        """Mask (n,) of the images in a range of visits."""
+        """Mask of the images in a range of visits."""
         name = f"mini-batches of start {self._start}"
         return draw_stretch(len(self.passes), first, count, self._seed, name=name)
 

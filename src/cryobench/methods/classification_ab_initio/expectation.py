@@ -46,7 +46,7 @@ class Question:
 def expect(
     spectra: ImageSpectra, model: Model, question: Question, chosen: Bool[np.ndarray, " n"]
 ) -> tuple[Sums, Rows]:
-    """Sums over the chosen (n,) images of a shard, and the pose and classes of each.
+    """Sums over the chosen images of a shard, and the pose and classes of each.
 
     Sums: "volumes", a ``SliceAccumulator`` of data and CTF² over the noise; "residual" (radius + 1,), the change of
     the images' power by the model; "power" of the images; "likelihood" over that of noise alone; "effective" fraction
@@ -207,7 +207,7 @@ class _Expectation:
             self._keep_pose(int(images.indices[image]), leaves.rotations[row], nodes.shifts[row], posteriors[image])
 
     def _share(self, logs: Float[np.ndarray, "b k"]) -> Float[np.ndarray, "b k"]:
-        """Posteriors (b, k) of classes with log-masses (b, k), similarity mixed in.
+        """Posteriors of classes with log-masses, similarity mixed in.
 
         Each class's weights are scaled by its own best pose, so that similarity finds poses even for unlikely
         classes.
@@ -234,7 +234,7 @@ class _Expectation:
         classes: Int[np.ndarray, " n"],
         slices: Complex[Tensor, "n p"],
     ) -> None:
-        """Add averages (n, p) of 2 w c y / σ², weights (n, p) of w c² / σ², and their residuals from the model."""
+        """Add averages of 2 w c y / σ², weights of w c² / σ², and their residuals from the model."""
         disc = self._disc
         weights = torch.from_numpy(disc.weights[: self._count]).to(self._device)
         numerator, weight = averages / (2 * weights), squared / weights

@@ -22,12 +22,12 @@ def draw_starts(
     seed: int,
     start: int = 0,
 ) -> Float[Tensor, "k z y x"]:
-    """Random volumes (k, z, y, x) float32, dense near the centre, smooth up to a radius in index units.
+    """Random volumes, float32, dense near the centre, smooth up to a radius in index units.
 
     Parameters
     ----------
     sphere
-        (z, y, x) support of the volumes.
+        Support of the volumes.
     power
         (radius + 1,) mean power of an entry of their slices in each shell, without CTF: sets their scale.
     seed, start
@@ -60,7 +60,7 @@ class Constraints:
     recentre: bool
 
     def apply(self, volume: Float[Tensor, "z y x"]) -> Float[Tensor, "z y x"]:
-        """Volume (z, y, x) with solvent at zero, centre of mass at the centre, and zero outside the sphere.
+        """Volume with solvent at zero, centre of mass at the centre, and zero outside the sphere.
 
         The zero frequency is not compared with the images, so the solvent's level is free: it is taken as the median
         within the sphere.

@@ -72,7 +72,7 @@ class Finished:
             self._poses[job.name] = result["rotations"], result["shifts"]
 
     def poses(self, index: int) -> tuple[Float[np.ndarray, "m 3 3"], Float[np.ndarray, "m 2"]]:
-        """Rotations (m, 3, 3) and shifts (m, 2) Å of the particles of a job."""
+        """Rotations and shifts (Å) of the particles of a job."""
         name = self.jobs[index].name
         if name in self._poses:
             return self._poses[name]

@@ -139,7 +139,7 @@ def _draw(n: int, most: int, seed: int, purpose: str) -> Int[np.ndarray, "m"]:
 def _find_intervals(
     labellings: Labellings, species: Int[np.ndarray, "n"], n_species: int, options: MergeOptions, seed: int
 ) -> Float[np.ndarray, "s 2"]:
-    """5th and 95th percentile (species, 2) of the populations by the votes of random halves of the trees."""
+    """5th and 95th percentile of the populations by the votes of random halves of the trees."""
     n_trees = labellings.n_trees
     if n_trees < 2:
         return np.full((n_species, 2), np.nan)

@@ -57,7 +57,7 @@ class Forces:
         return np.concatenate(found), np.concatenate(noise)
 
     def _force(self, batch: NetworkBatch, noise: Complex[Tensor, "b p"] | None) -> Float[np.ndarray, "b c"]:
-        """Forces (b, c) of the images, or of the undeformed map with ``noise`` (b, p) of unit power."""
+        """Forces of the images, or of the undeformed map with ``noise`` of unit power."""
         assert batch.rotations is not None
         device = self.values.device
         along = torch.zeros(len(batch.data), len(self.modes), device=device, requires_grad=True)

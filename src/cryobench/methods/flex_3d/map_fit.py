@@ -123,7 +123,7 @@ def make_imaging(voxels: BoundVoxels, mesh: Mesh, flow: FlowNetwork | None, cons
 
 
 def _precondition(box_size: int, consensus: Consensus, device: str) -> Float[Tensor, "z y h"]:
-    """(z, y, h) inverse of the images' weight in each shell, scaled to a maximum of one."""
+    """Inverse of the images' weight in each shell, scaled to a maximum of one."""
     shells = np.arange(len(consensus.noise))
     weights = consensus.gain / (np.maximum(shells, 0.5) * consensus.noise)
     weights[0] = weights[1]

@@ -160,7 +160,7 @@ class Flex3DTraining(Training):
         return energies.sum() / len(self._start.weights)
 
     def _filter(self, values: Float[Tensor, "m"], response: Float[Tensor, "z y h"]) -> Float[Tensor, "m"]:
-        """Values (m,) at the voxels, low-passed, in units of the images."""
+        """Values at the voxels, low-passed, in units of the images."""
         voxels = self._start.voxels
         return voxels.take(low_pass(voxels.put(values), response)) * self.unit
 

@@ -67,7 +67,7 @@ def choose_columns(
     radius: float,
     exclusion: float,
 ) -> Int[np.ndarray, "c 3"]:
-    """Frequencies (c, 3) as integers (x, y, z), best first: largest weight times variance, none near another.
+    """Frequencies as integers (x, y, z), best first: largest weight times variance, none near another.
 
     From the half-space |ξ| ≤ ``radius`` without the origin; after each choice frequencies within ``exclusion`` of it
     or of its Friedel mate are dropped. Fewer than ``n_columns`` if there are no more.

@@ -64,10 +64,10 @@ def accumulate_columns(
     noise: Float[np.ndarray, "s"],
     halves: Int[np.ndarray, "n"],
 ) -> ColumnSums:
-    """Sums of the columns at ``frequencies`` (c, 3): one pass over the particles.
+    """Sums of the columns at ``frequencies``: one pass over the particles.
 
-    ``mask`` (z, y, x) is projected to mask the residuals, None for whole images; ``noise`` (radius + 1,);
-    ``halves`` (n,) 0 or 1.
+    ``mask`` is projected to mask the residuals, None for whole images; ``noise`` (radius + 1,);
+    ``halves`` are 0 or 1.
     """
     sums, _ = passes.run(_insert_columns, frequencies, mean_ft, mask, noise, own=(halves,))
     return sums["columns"]
@@ -103,7 +103,7 @@ class _FactoredColumns(ColumnSums):
         self._deviation = np.sqrt(noise)[disc.shells].astype(np.float32)
 
     def add(self, left: Posed, masks: Float[Tensor, "m y x"] | None, halves: Int[np.ndarray, "m"]) -> None:
-        """Add residuals with their image masks, and half-sets (m,)."""
+        """Add residuals with their image masks, and half-sets."""
         count, overlap = len(self), _overlap(masks, len(left))
         parts = np.zeros((len(left), 2 * count), dtype=np.float32)
         powers = np.zeros((len(left), count), dtype=np.float32)
@@ -199,7 +199,7 @@ class _SlicedColumns(ColumnSums):
         ]
 
     def add(self, left: Posed, masks: Float[Tensor, "m y x"] | None, halves: Int[np.ndarray, "m"]) -> None:
-        """Add residuals with their image masks, and half-sets (m,)."""
+        """Add residuals with their image masks, and half-sets."""
         own = torch.nn.functional.one_hot(torch.from_numpy(halves).long(), 2).float().to(self._device)
         for column, sums in zip(self._columns, self._sums, strict=True):
             depth = (left.rotations @ column)[:, 2].abs()
@@ -255,7 +255,7 @@ def _index_pairs(disc: HalfDisc) -> Int[np.ndarray, "t t"]:
 
 
 def _overlap(masks: Float[Tensor, "m y x"] | None, count: int) -> Float32[np.ndarray, "m d 2*d"]:
-    """M₂(d) / n² for d = (dy, dx) within reach, (m, d, 2 d) float32, real and imaginary parts in turn."""
+    """M₂(d) / n² for d = (dy, dx) within reach, real and imaginary parts in turn."""
     if masks is None:
         return np.repeat(np.array([[[1, 0]]], dtype=np.float32), count, axis=0)
     size = masks.shape[-1]

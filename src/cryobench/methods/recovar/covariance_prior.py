@@ -31,7 +31,7 @@ ROUNDS = 20
 def first_prior(
     frequencies: Int[np.ndarray, "c 3"], prior: Float[np.ndarray, "s"], noise: Float[np.ndarray, "r"], size: int
 ) -> Float[np.ndarray, "c s"]:
-    """(c, s) noise over prior power of each column: the outer products of noise and of the mean's prior."""
+    """Noise over prior power of each column: the outer products of noise and of the mean's prior."""
     shells = np.minimum(np.floor(np.sqrt((frequencies**2).sum(axis=1)) + 0.5).astype(int), size // 2)
     power = np.concatenate([noise, np.repeat(noise[-1:], size // 2 + 1 - len(noise))])
     ratio = power / np.maximum(prior, 1e-30)
@@ -46,18 +46,18 @@ def solve_columns(
     *,
     radius: int,
 ) -> tuple[Float[np.ndarray, "2*c v"], Float[np.ndarray, "c s"]]:
-    """Real volumes (2 c, v) of the columns inside a mask, and the FSC (c, s) of their half-sets.
+    """Real volumes of the columns inside a mask, and the FSC of their half-sets.
 
     Parameters
     ----------
     sums
         B and H of c columns.
     initial
-        (c, s) first R of each column and shell.
+        First R of each column and shell.
     mask
-        (z, y, x); volumes are multiplied by it and returned at its v positive voxels.
+        Volumes are multiplied by it and returned at its v positive voxels.
     gridding
-        (z, y, x) correction by which inserted volumes are divided.
+        Correction by which inserted volumes are divided.
     radius
         Last inserted shell.
     """
@@ -94,9 +94,9 @@ def iterate_prior_by_sums(
     prior: Float[np.ndarray, "s"],
     rounds: int,
 ) -> tuple[Float[np.ndarray, "s"], Float[np.ndarray, "s"]]:
-    """R (s,) after a number of rounds from ``prior``, and the last FSC (s,): reference for tests of the kernel.
+    """R after a number of rounds from ``prior``, and the last FSC: reference for tests of the kernel.
 
-    ``top`` (half, part, v), ``bottom`` (half, v), ``shells`` and ``weights`` (v,) of the entries.
+    ``shells`` and ``weights`` are those of the entries.
     """
     prior, curve = prior.copy(), np.zeros(len(prior))
 

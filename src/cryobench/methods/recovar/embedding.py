@@ -91,7 +91,7 @@ def _solve(
     prior: Float[Tensor, "d d"],
     contrasts: Float[Tensor, "c"],
 ) -> tuple[Float[Tensor, "m d"], Float[Tensor, "m d d"], Float[Tensor, "m"], Float[Tensor, "m"]]:
-    """Latents (m, d), precisions (m, d, d), contrasts (m,) and gains in log-likelihood (m,) of a batch."""
+    """Latents, precisions, contrasts and gains in log-likelihood of a batch."""
     gram, with_mean, mean_power = products
     match, mean_match = matches
     d = gram.shape[-1]

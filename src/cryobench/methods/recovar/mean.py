@@ -46,7 +46,7 @@ class HalfSetMean:
 def estimate_mean(
     passes: Passes, halves: Int[np.ndarray, "n"], noise: Float[np.ndarray, "s"], sphere: Float[Tensor, "z y x"]
 ) -> HalfSetMean:
-    """Mean of particles in half-sets (n,) 0 or 1 with noise power (radius + 1,); volumes times ``sphere``."""
+    """Mean of particles in half-sets, 0 or 1, with noise power (radius + 1,); volumes times ``sphere``."""
     own = np.eye(2, dtype=np.float32)[halves]
     sums = sum_classes(passes, own, noise, threshold=0.5, padding=PADDING)
     numerator, weight = (total.to("cpu") for total in sums.totals())

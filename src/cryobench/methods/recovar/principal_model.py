@@ -122,7 +122,7 @@ class ModelEstimate:
         mask: Float[Tensor, "z y x"],
         noise: Float[np.ndarray, "r"],
     ) -> tuple[Float[np.ndarray, "2*c v"], Float[np.ndarray, "c s"]]:
-        """Regularised columns as real volumes (2 c, v) inside the mask, and their FSC (c, s).
+        """Regularised columns as real volumes inside the mask, and their FSC.
 
         As many as fit are computed at once. Each is kept separately: a run resumed with another budget reuses all
         that are done.

@@ -68,7 +68,7 @@ class Fit:
 
 
 def fit_particles(batch: Posed, scales: Float[Tensor, "m"], model: VariabilityModel, disc: HalfDisc) -> Fit:
-    """Latents and scales of particles, from initial scales (m,); ``disc`` is that of the model's box."""
+    """Latents and scales of particles, from initial scales; ``disc`` is that of the model's box."""
     body = _fit_compiled if batch.data.device.type == "cpu" else fit_by_slices
     return body(batch, scales, model, disc)
 

@@ -52,7 +52,7 @@ class VariabilityIteration(Iteration[VariabilityState]):
     band
         Frequencies of the components.
     region
-        (z, y, x) mask of the components.
+        Mask of the components.
     settings, seed
         Settings and seed of the run.
     """
@@ -117,7 +117,7 @@ class VariabilityIteration(Iteration[VariabilityState]):
         )
 
     def finish(self, state: VariabilityState, done: int) -> tuple[dict[str, np.ndarray], Float[np.ndarray, "n k"]]:
-        """The model's arrays and the latents (n, k), under the final components."""
+        """The model's arrays and the latents, under the final components."""
         _, rows = self._passes.run(fit_only, self._model(state, done), own=[state.scales])
         deviations = np.sqrt(state.variances)
         latents = rows["latents"] * deviations

@@ -70,14 +70,14 @@ def estimate_components(
     mask: Float[Tensor, "z y x"],
     band: tuple[float, float],
 ) -> tuple[Float[Tensor, "k z y x"], Float[np.ndarray, "s"]]:
-    """Components (k, z, y, x) in a mask and a band, and their degrees of freedom.
+    """Components in a mask and a band, and their degrees of freedom.
 
     Parameters
     ----------
     left_over, moments
-        E (z, y, h, k) and T (z, y, h, k (k + 1) / 2) from ``MomentAccumulator.half_spectra``.
+        E and T, the latter k (k + 1) / 2 for each entry, from ``MomentAccumulator.half_spectra``.
     former
-        (k, z, y, x) V', or zeros if E was summed without them.
+        V', or zeros if E was summed without them.
     mask
         (z, y, x).
     band
@@ -131,7 +131,7 @@ def cut_band(volumes: Float[Tensor, "k z y x"], band: tuple[float, float]) -> Fl
 
 
 def _radii(size: int, device: torch.device) -> Float[Tensor, "z y h"]:
-    """|k| in index units of every entry (z, y, h) of a half-spectrum."""
+    """|k| in index units of every entry of a half-spectrum."""
     return torch.linalg.vector_norm(frequency_grid(size, 3, pixel_size=1 / size, device=device), dim=-1)
 
 

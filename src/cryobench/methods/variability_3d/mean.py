@@ -32,7 +32,7 @@ class VariabilityMean:
 
 
 def estimate_mean(passes: Passes, halves: Int[np.ndarray, "n"], mask: Float[Tensor, "z y x"]) -> VariabilityMean:
-    """Regularised back-projection of all particles and of each half (n,) 0 or 1, in a mask; and the noise."""
+    """Regularised back-projection of all particles and of each half, 0 or 1, in a mask; and the noise."""
     sums = sum_classes(passes, np.eye(2, dtype=np.float32)[halves], passes.mean_power)
     halved, _ = solve_volumes(sums, mask=mask)
     numerator, weight = (

@@ -73,7 +73,7 @@ def choose_band(
 def find_regions(
     particles: Particles, dilation: float, device: str
 ) -> tuple[Float[Tensor, "z y x"], Float[Tensor, "z y x"], tuple[str, ...]]:
-    """Soft masks (z, y, x) of the mean and of the components on a device, with notes.
+    """Soft masks of the mean and of the components on a device, with notes.
 
     The mean is kept within the largest sphere of the box, components within the data set's mask, dilated by
     ``dilation`` Å. ValueError if that mask is empty.

@@ -24,7 +24,7 @@ class Junk(IntEnum):
 def draw_junk(
     settings: SimulationSettings, seed: int, particles: Sequence[int] | Int[np.ndarray, "n"]
 ) -> Int[np.ndarray, "n"]:
-    """(n,) ``Junk`` of each particle: independent draws with the fractions of the settings."""
+    """``Junk`` of each particle: independent draws with the fractions of the settings."""
     if settings.junk_fraction == 0:
         return np.zeros(len(particles), dtype=np.int64)
     streams = IndexedStream(seed, "junk")
@@ -36,7 +36,7 @@ def draw_junk(
 def draw_neighbours(
     settings: SimulationSettings, seed: int, particles: Sequence[int] | Int[np.ndarray, "n"]
 ) -> tuple[RotationArray, ShiftArray]:
-    """Second particles of pairs: uniform rotations, and the displacement (n, 2) in Å from the first.
+    """Second particles of pairs: uniform rotations, and the displacement in Å from the first.
 
     The displacement has the length ``pair_distance`` and a uniform direction in the image.
     """

@@ -16,14 +16,14 @@ from cryobench.rng import IndexedStream
 def draw_contrast(
     settings: SimulationSettings, seed: int, particles: Sequence[int] | Int[np.ndarray, "n"]
 ) -> Float[np.ndarray, "n"]:
-    """(n,) factor of each particle's signal."""
+    """Factor of each particle's signal."""
     return _draw(settings.contrast_deviation, seed, "contrast", particles)
 
 
 def draw_noise_level(
     settings: SimulationSettings, seed: int, particles: Sequence[int] | Int[np.ndarray, "n"]
 ) -> Float[np.ndarray, "n"]:
-    """(n,) factor of each particle's noise."""
+    """Factor of each particle's noise."""
     return _draw(settings.noise_deviation, seed, "noise level", particles)
 
 

@@ -18,7 +18,7 @@ _TABLE = 20_001
 def draw_poses(
     settings: SimulationSettings, seed: int, particles: Sequence[int] | Int[np.ndarray, "n"]
 ) -> tuple[RotationArray, ShiftArray]:
-    """True rotations (n, 3, 3) and shifts (n, 2) in Å of these particles.
+    """True rotations and shifts, in Å, of these particles.
 
     Rotations are uniform over SO(3), or have viewing directions d (in the frame of the structure) with density
     ∝ exp(κ a·d) (von Mises-Fisher) or exp(κ (a·d)²) (Watson) about the axis a, and a uniform in-plane angle.

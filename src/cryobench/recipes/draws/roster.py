@@ -8,7 +8,7 @@ from cryobench.rng import stream
 
 
 def set_populations(counts: Int[np.ndarray, "k"], settings: SimulationSettings, seed: int) -> Int[np.ndarray, "k"]:
-    """(states,) images of each state, the total unchanged, made unequal by ``population_ratio``.
+    """Images of each state, the total unchanged, made unequal by ``population_ratio``.
 
     The factors run geometrically from 1 to the ratio over the states in random order; remainders of rounding
     down go to the largest fractions. Every state keeps at least one image.
@@ -37,7 +37,7 @@ def set_populations(counts: Int[np.ndarray, "k"], settings: SimulationSettings, 
 
 
 def assign_states(counts: Int[np.ndarray, "k"], settings: SimulationSettings, seed: int) -> Int[np.ndarray, "n"]:
-    """(n,) state of each particle. Shuffled by default, so that a particle's index in the table reveals nothing."""
+    """State of each particle. Shuffled by default, so that a particle's index in the table reveals nothing."""
     states = np.repeat(np.arange(len(counts)), counts)
     return states if settings.order == "by state" else stream(seed, "order").permutation(states)
 

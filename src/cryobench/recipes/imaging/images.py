@@ -121,7 +121,7 @@ class Microscope:
         return AtomProjector(self._job.settings, [round_positions(procedural_contaminant(round(mass / 1000)))])
 
     def image(self, projector: Projector, particles: Int[np.ndarray, "n"]) -> ImagesFT:
-        """(n, y, h): contrast x CTF x shift x (projection + structural noise), protein dark."""
+        """Contrast x CTF x shift x (projection + structural noise), protein dark."""
         settings, seed = self._job.settings, self._job.seed
         rotations, shifts = draw_poses(settings, seed, particles)
         spectra = self._project(projector, particles, torch.from_numpy(rotations.astype(np.float32)))

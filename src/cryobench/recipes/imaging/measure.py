@@ -132,7 +132,7 @@ def _variances(spectra: ImagesFT, box_size: int) -> Float[np.ndarray, "n"]:
 
 
 def _reach(mask: Mask) -> Float[np.ndarray, "y x"]:
-    """Disc (y, x) with the greatest distance from the centre at which the mask is above one half."""
+    """Disc with the greatest distance from the centre at which the mask is above one half."""
     n = mask.values.shape[-1]
     axis = np.arange(n) - n // 2
     radius = np.sqrt(axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + axis[None, None, :] ** 2)

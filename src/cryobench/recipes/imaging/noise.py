@@ -51,7 +51,7 @@ def colour_noise(settings: SimulationSettings, white: ImageArray) -> ImagesFT:
 
 
 def _amplitude(settings: SimulationSettings) -> Float[torch.Tensor, "y h"]:
-    """(y, h) factor of white noise; its square has mean 1 over the full grid."""
+    """Factor of white noise; its square has mean 1 over the full grid."""
     power = noise_power(settings, _radii(settings.box_size, settings.pixel_size))
     mean = _total_power(settings, settings.box_size, settings.pixel_size) / settings.box_size**2
     return torch.from_numpy(np.sqrt(power / mean).astype(np.float32))
@@ -68,7 +68,7 @@ def _radii(box_size: int, pixel_size: float) -> Float[np.ndarray, "y h"]:
 
 @lru_cache(maxsize=2)
 def _read_spectrum(path: Path) -> Float[np.ndarray, "m 2"]:
-    """(m, 2) frequencies and powers of a text file. FormatError unless it is a valid noise spectrum."""
+    """Frequencies and powers of a text file. FormatError unless it is a valid noise spectrum."""
     try:
         table = np.loadtxt(path, ndmin=2, delimiter="," if path.suffix == ".csv" else None)
     except ValueError as error:

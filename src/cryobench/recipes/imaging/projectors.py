@@ -59,7 +59,7 @@ class AtomProjector:
 
 
 class FrameProjector:
-    """Projections of consecutive frames (m, a, 3), in Å, of one topology, from ``first_state`` on."""
+    """Projections of consecutive frames, in Å, of one topology, from ``first_state`` on."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ def _project(
     layers: Sequence[Layer],
     rotations: Rotations,
 ) -> ImagesFT:
-    """Spectra of atoms (a, 3), or with another conformation in each image, (n, a, 3)."""
+    """Spectra of atoms in one conformation, or with another one in each image."""
     fine = torch.zeros(len(rotations), settings.fine_box_size, settings.fine_box_size)
     for layer in layers:
         fine += project_atoms(

@@ -37,7 +37,7 @@ ASSEMBLY_STATES = tuple(
 
 
 def list_edges() -> Int[np.ndarray, "e 2"]:
-    """(e, 2) pairs of states (from, to): the edges of the assembly graph."""
+    """Pairs of states (from, to): the edges of the assembly graph."""
     names = [state.name for state in ASSEMBLY_STATES]
     return np.array(
         [(names.index(earlier), index) for index, state in enumerate(ASSEMBLY_STATES) for earlier in state.grows_from]
@@ -45,7 +45,7 @@ def list_edges() -> Int[np.ndarray, "e 2"]:
 
 
 def list_presence(components: tuple[str, ...]) -> Bool[np.ndarray, "k c"]:
-    """(states, components) true if a state has a component.
+    """True if a state has a component.
 
     ValueError for a component in the table that is not in ``components``, or one that no state has.
     """

@@ -22,13 +22,13 @@ def embed_composition(presence: Bool[np.ndarray, "k c"], masses: Float[np.ndarra
     Parameters
     ----------
     presence
-        (states, units) true if a state has a unit: a component, or a residue.
+        True if a state has a unit: a component, or a residue.
     masses
-        (units,) in kDa.
+        Of the units, in kDa.
 
     Returns
     -------
-    (states, d), d at most states - 1, of mean 0; square root of kDa.
+    Of each state, in at most states - 1 dimensions, of mean 0; square root of kDa.
     """
     coordinates = presence * np.sqrt(masses)
     coordinates = coordinates - coordinates.mean(axis=0)
@@ -45,7 +45,7 @@ def embed_composition(presence: Bool[np.ndarray, "k c"], masses: Float[np.ndarra
 def find_growth(
     occupancies: Float[np.ndarray, "k c"], masses: Float[np.ndarray, "k"], tolerance: float
 ) -> Int[np.ndarray, "e 2"]:
-    """Edges of the assembly graph as (e, 2) pairs of states (from, to).
+    """Edges of the assembly graph as pairs of states (from, to).
 
     One state can grow into another that is heavier and has at least as much of every component, within
     ``tolerance``; there is an edge if no third state is between the two.
@@ -53,9 +53,9 @@ def find_growth(
     Parameters
     ----------
     occupancies
-        (states, components) in [0, 1].
+        Of the components of each state, in [0, 1].
     masses
-        (states,) in any unit.
+        Of the states, in any unit.
     tolerance
         Occupancy that may be lost.
     """
@@ -85,7 +85,7 @@ def fingerprint(model: AtomicModel) -> str:
 def divide_images(
     n_images: int, weights: Sequence[float], names: Sequence[str], usual: Sequence[float] = ()
 ) -> Int[np.ndarray, "k"]:
-    """(states,) images per named state by the given weights, else by the usual ones if they are for as many states.
+    """Images per named state by the given weights, else by the usual ones if they are for as many states.
 
     ValueError, naming the state, for weights that do not match; and the errors of `apportion`.
     """
@@ -105,7 +105,7 @@ def divide_images(
 
 
 def apportion(n_images: int, weights: Sequence[float]) -> Int[np.ndarray, "k"]:
-    """(states,) images per state: proportional to the weights, at least one each, ``n_images`` in total.
+    """Images per state: proportional to the weights, at least one each, ``n_images`` in total.
 
     Remainders go to the largest fractions (Hamilton's method); images needed to give the smallest states one each are
     taken from the largest. ValueError for weights that are not positive, or fewer images than states.

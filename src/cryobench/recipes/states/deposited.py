@@ -71,7 +71,7 @@ def read_states(paths: Sequence[Path], images: Int[np.ndarray, "k"]) -> Deposite
     paths
         PDB or mmCIF files of two or more states.
     images
-        (states,) images per state.
+        Images per state.
 
     Raises ValueError, naming the file, for one that holds no RNA, names molecules but no ribosomal one, states
     another entry than its file name, has the same atoms as another, or cannot be superposed on the most complete
@@ -248,7 +248,7 @@ def _deviation(points: Float[np.ndarray, "m 3"], others: Float[np.ndarray, "m 3"
 def _compose(
     states: Sequence[_State], members: Sequence[Mapping[int, _Chain]]
 ) -> tuple[Float[np.ndarray, "k c"], Bool[np.ndarray, "k r"], Float[np.ndarray, "r"]]:
-    """Occupancies (states, components), presence (states, residues) and masses (residues,) in kDa."""
+    """Occupancies of components, presence of residues in each state, and their masses in kDa."""
     occupancies = np.zeros((len(states), len(members)))
     columns, masses = [], []
     for number, component in enumerate(members):

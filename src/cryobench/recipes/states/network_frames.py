@@ -34,7 +34,7 @@ class OpeningLaw:
     """Its mean is 0."""
 
     def draw(self, generator: np.random.Generator, domains: int) -> Float[np.ndarray, "h"]:
-        """(domains,) angles."""
+        """An angle for each domain."""
         is_open = generator.random(domains) < self.open_fraction
         normal = generator.standard_normal(domains)
         return np.where(is_open, self.open_angle + self.open_deviation * normal, self.closed_deviation * normal)
@@ -71,7 +71,7 @@ class NetworkFrames(FrameEnsemble):
         return frames
 
     def draw(self, frames: Sequence[int]) -> tuple[Float[np.ndarray, "m k"], Float[np.ndarray, "m h"]]:
-        """Amplitudes (m, modes) in Å and opening angles (m, domains) in radian of these frames."""
+        """Amplitudes of the modes in Å and opening angles of the domains in radian of these frames."""
         amplitudes = np.empty((len(frames), len(self.modes)))
         angles = np.empty((len(frames), len(self.domains)))
         mode_stream, opening_stream = IndexedStream(self.seed, "modes"), IndexedStream(self.seed, "openings")

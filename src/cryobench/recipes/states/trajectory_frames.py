@@ -51,7 +51,7 @@ class TrajectoryFrames(FrameEnsemble):
         return self.read(self.order[start:stop])
 
     def read(self, frames: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m a 3"]:
-        """Positions (m, atoms, 3) in Å, as imaged, of frames by their number in the trajectory."""
+        """Positions in Å, as imaged, of frames by their number in the trajectory."""
         positions = self.trajectory.read(frames)
         if self.superpose:
             motion = fit_rigid_motions(positions[:, self.points], self.topology.positions[self.points])
@@ -122,7 +122,7 @@ def read_trajectory(
 def _measure(
     frames: TrajectoryFrames, domains: Sequence[HingedDomain], n_components: int
 ) -> tuple[Float[np.ndarray, "n h"], Float[np.ndarray, "n k"]]:
-    """Openings (n, domains) in radian and principal components (n, k) in Å of RMSD over the points of all frames."""
+    """Openings of the domains in radian and principal components in Å of RMSD over the points of all frames."""
     order, points = frames.order, frames.points
     some = np.sort(order[:_FOR_COMPONENTS])
     sample = np.concatenate([frames.read(part)[:, points] for part in _parts(some)]).reshape(len(some), -1)

@@ -57,7 +57,7 @@ class VolumeDecoder(ABC):
         """
 
     def decode(self, latents: Float[np.ndarray, "m d"]) -> Iterator[Float[np.ndarray, "z y x"]]:
-        """Volumes (z, y, x) float32 at latents (m, width), one at a time, of ``box_size``.
+        """Volumes, float32, at latents, one at a time, of ``box_size``.
 
         ValueError if the latents have another width, or are not finite.
         """
@@ -73,7 +73,7 @@ class VolumeDecoder(ABC):
 
     @abstractmethod
     def _decode(self, latents: Float[np.ndarray, "m d"]) -> Iterator[Float[np.ndarray, "z y x"]]:
-        """Volumes (z, y, x) float32 in the model's box, or already cropped, where that saves work."""
+        """Volumes, float32, in the model's box, or already cropped, where that saves work."""
 
 
 def resize_volume(volume: Float[np.ndarray, "z y x"], box_size: int) -> Float[np.ndarray, "z2 y2 x2"]:

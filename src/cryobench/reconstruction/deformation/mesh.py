@@ -149,7 +149,7 @@ def make_mesh(
 def _locate(
     box_size: int, pixel_size: float, voxels: Int[np.ndarray, "m"], cell: float
 ) -> tuple[Int[np.ndarray, "m 3"], Float[np.ndarray, "m 3"]]:
-    """Low corner (m, 3) of the cell of each voxel, and the position (m, 3) in it from 0 to 1; (x, y, z)."""
+    """Low corner of the cell of each voxel, and the position in it from 0 to 1; (x, y, z)."""
     z, y, x = np.unravel_index(voxels, (box_size,) * 3)
     positions = (np.column_stack([x, y, z]) - box_size // 2) * (pixel_size / cell)
     low = np.floor(positions + 1e-9)

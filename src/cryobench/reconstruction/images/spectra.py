@@ -151,7 +151,7 @@ class _Batches(ABC, Generic[Batch]):
         return len(self.particles)
 
     def batches(self, chosen: Bool[np.ndarray, "n"] | None = None) -> Iterator[Batch]:
-        """All particles, or those of the mask ``chosen`` (n,), in fixed blocks."""
+        """All particles, or those of the mask ``chosen``, in fixed blocks."""
         for number, indices in enumerate(self._blocks):
             rows = np.arange(len(indices)) if chosen is None else np.flatnonzero(chosen[indices])
             if len(rows) == 0:

@@ -90,7 +90,7 @@ class CoordinateNetwork(nn.Module):
         return torch.cat([(one + other) / 2, (other - one) / 2], dim=-1)
 
     def _evaluate(self, features: Float[Tensor, "#b p e"], latents: Float[Tensor, "b 1 k"]) -> Float[Tensor, "b p o"]:
-        """Outputs (b, p, o), in the precision of the weights, for features (b or 1, p, 2 m) and latents (b, 1, k)."""
+        """Outputs, in the precision of the weights, for features, of all images or each its own, and latents."""
         split = features.shape[-1]
         weight = self.first.weight
         # The latent's contribution to the first layer is the same for all points of an image.

@@ -154,7 +154,7 @@ class _Layers:
         self._values: list[Tensor] = []
 
     def forth(self, features: Float[Tensor, "b p e"], offsets: Float[Tensor, "b h"]) -> Float[Tensor, "b p o"]:
-        """Outputs (b, p, o) at features (b, p, 2 m), where the first layer's bias and latent make offsets (b, h)."""
+        """Outputs at features, where the first layer's bias and latent make offsets."""
         features = features.to(offsets.dtype)
         images, points, _ = features.shape
         outputs = [buffer[:images] for buffer in self._outputs]
@@ -168,7 +168,7 @@ class _Layers:
         return found.reshape(images, points, -1).to(self.by_biases[0].dtype)
 
     def back(self, gradient: Float[Tensor, "b p o"]) -> Float[Tensor, "b p h"]:
-        """Gradients (b, p, h) by the first layer's sums, from those by outputs (b, p, o).
+        """Gradients by the first layer's sums, from those by outputs.
 
         Gradients by the layers are accumulated.
         """
@@ -184,7 +184,7 @@ class _Layers:
         return back.reshape(images, -1, back.shape[1])
 
     def by_features(self, by_sums: Float[Tensor, "b p h"]) -> Float[Tensor, "b p e"]:
-        """Gradients (b, p, 2 m) by the features, from the output of ``back``."""
+        """Gradients by the features, from the output of ``back``."""
         return by_sums @ self._matrices[0]
 
     def _add(self, number: int, back: Float[Tensor, "m h"]) -> None:
@@ -201,7 +201,7 @@ def _fourier(
     ctf: Float[Tensor, "b p"],
     flips: Bool[Tensor, "b p"],
 ) -> tuple[Float[Tensor, "b p 2"], Float[Tensor, "b p 2"]]:
-    """C Y' − Y (b, p, 2), and half the gradient of its squared sum by real and imaginary part (b, p, 2)."""
+    """C Y' − Y, and half the gradient of its squared sum by real and imaginary part."""
     gain = torch.stack([ctf, torch.where(flips, -ctf, ctf)], dim=-1)
     residual = torch.addcmul(-data, gain, output)
     return residual, residual * gain
@@ -210,7 +210,7 @@ def _fourier(
 def _hartley(
     output: Float[Tensor, "b p2 1"], data: Float[Tensor, "b p 2"], ctf: Float[Tensor, "b p"]
 ) -> tuple[Float[Tensor, "b p 2"], Float[Tensor, "b p2 1"]]:
-    """C Y' − Y (b, p, 2), and half the gradient of its squared sum by H at all k, then at all −k (b, 2 p, 1)."""
+    """C Y' − Y, and half the gradient of its squared sum by H at all k, then at all −k."""
     one, other = output[..., 0].chunk(2, dim=1)
     residual = torch.addcmul(-data, ctf[..., None], torch.stack([one + other, other - one], dim=-1) / 2)
     real, imaginary = (residual * ctf[..., None] / 2).unbind(-1)

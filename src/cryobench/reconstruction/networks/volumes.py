@@ -29,7 +29,7 @@ and none is finished before all are: an interruption loses them."""
 def decode_volumes(
     network: CoordinateNetwork, latents: Float[np.ndarray, "m k"], scale: float, *, box_size: int | None = None
 ) -> Iterator[Float[np.ndarray, "z y x"]]:
-    """Volumes (z, y, x) float32 at latents (m, k), one at a time.
+    """Volumes, float32, at latents, one at a time.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def decode_volumes(
 
 
 def _grid_points(size: int, full: int) -> Int[np.ndarray, "p 3"]:
-    """(p, 3) integer (x, y, z) of the entries of a half-spectrum of ``size`` within the ball of a ``full`` box."""
+    """Integer (x, y, z) of the entries of a half-spectrum of ``size`` within the ball of a ``full`` box."""
     if size < full:  # as ``fourier_crop``, without the Nyquist planes of an even box
         return centred_points(full // 2, (size - 1) // 2)
     points = centred_points(full // 2)
@@ -74,6 +74,6 @@ def _grid_points(size: int, full: int) -> Int[np.ndarray, "p 3"]:
 
 
 def _outside(size: int, device: torch.device) -> Bool[Tensor, "z y x"]:
-    """(z, y, x) whether a voxel is beyond the largest sphere in the box."""
+    """Whether a voxel is beyond the largest sphere in the box."""
     axis = torch.arange(size, device=device) - size // 2
     return axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2 > (size // 2) ** 2

@@ -110,7 +110,7 @@ class OrientationGrid:
 
 
 def _turn_in_plane(psi: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 3 3"]:
-    """Rotations (..., 3, 3) that rotate an image by in-plane angles, as ψ does in the Euler angles."""
+    """Rotations that rotate an image by in-plane angles, as ψ does in the Euler angles."""
     turned = np.zeros((*np.shape(psi), 3, 3))
     turned[..., 0, 0] = turned[..., 1, 1] = np.cos(psi)
     turned[..., 0, 1] = np.sin(psi)
@@ -128,7 +128,7 @@ def _directions(nside: int) -> Float[np.ndarray, "p 3 3"]:
 
 
 def _pixels_of(directions: Float[np.ndarray, "n 3"], nside: int) -> Int[np.ndarray, "n"]:
-    """Nested pixels (n,) that contain directions (n, 3)."""
+    """Nested pixels that contain directions."""
     from astropy import units
     from astropy_healpix.core import lonlat_to_healpix
 

@@ -151,7 +151,7 @@ class PoseSearch:
         return self._prune(join_nodes(found), len(matched))
 
     def _pick(self, scores: Float[Tensor, "r b t"], first: int, volume: int) -> Nodes:
-        """The best orientations, from scores (r, b, t²) of level 0 for images from ``first`` on."""
+        """The best orientations, from scores of level 0 for images from ``first`` on."""
         best, where = scores.max(dim=2)
         kept = torch.topk(best.T, min(self.plan.keep, best.shape[0]), dim=1)
         nodes, width = kept.indices.cpu().numpy(), kept.indices.shape[1]
@@ -173,7 +173,7 @@ class PoseSearch:
         return Rings(plan.orientations, plan.shifts, self.disc, self.rows(plan.last).count, plan.radii[0])
 
     def base_slices(self, source: SharedSource, volume: int) -> tuple[Complex[Tensor, "r p"], Float[Tensor, "r p"]]:
-        """Slices (r, p) of level 0 and their power; computed once for each source."""
+        """Slices of level 0 and their power; computed once for each source."""
         if self._base is None or self._base[0] is not source:
             self._base = (source, {})
         known = self._base[1]
@@ -205,7 +205,7 @@ class PoseSearch:
     def score_all(
         self, matched: Matched, slices: Complex[Tensor, "r p"], squared: Float[Tensor, "r p"]
     ) -> Float[Tensor, "r b t"]:
-        """Scores (r, b, t²) of all poses of level 0 for a tile of images, by slices (r, p) and their power."""
+        """Scores of all poses of level 0 for a tile of images, by slices and their power."""
         matched = matched.cut(self.rows(0).count)
         moved = torch.view_as_real(self.shifted(matched.data)).flatten(2)
         values = torch.view_as_real(slices).flatten(1)

@@ -100,7 +100,7 @@ class KernelRegressionDecoder(VolumeDecoder):
         return cls(regression, latents.shape[1], particles.box_size, kept, context.progress)
 
     def estimate(self, latents: Float[np.ndarray, "m d"]) -> Iterator[KernelVolume]:
-        """Volumes with their half-set FSC at latents (m, width), one at a time, in the model's box.
+        """Volumes with their half-set FSC at latents, one at a time, in the model's box.
 
         Those in the checkpoint are read from there.
         """

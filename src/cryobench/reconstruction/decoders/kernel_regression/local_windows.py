@@ -182,7 +182,7 @@ def _wave_matrices(points: list[Num[np.ndarray, "_"]], outer: int, size: int) ->
 
 
 def _to_samples(spectra: Float[Tensor, "k 2 z y x"], waves: _Matrices) -> Float[Tensor, "k u v w"]:
-    """Real (k, z, y, x) from half-spectra (k, 2, z, y, x)."""
+    """Real samples from half-spectra."""
     along_z, along_y, along_x = waves
     k, _, planes, rows, columns = spectra.shape
     values = torch.matmul(along_z, spectra.reshape(k, 2 * planes, rows * columns))
@@ -193,7 +193,7 @@ def _to_samples(spectra: Float[Tensor, "k 2 z y x"], waves: _Matrices) -> Float[
 def _along_axes(
     values: Float[Tensor, "k z y x"], matrices: _Matrices, *, order: tuple[int, ...]
 ) -> Float[Tensor, "k u v w"]:
-    """Values (k, z, y, x) multiplied by a matrix along each axis, the most reducing one first."""
+    """Values multiplied by a matrix along each axis, the most reducing one first."""
     for axis in order:
         matrix = matrices[axis]
         if axis == 2:

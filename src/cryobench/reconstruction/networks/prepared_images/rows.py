@@ -59,7 +59,7 @@ class PreparedRows:
             ) from error
 
     def __getitem__(self, indices: Int[np.ndarray, " b"]) -> Float[np.ndarray, "b ..."]:
-        """Rows (b, ...) float32."""
+        """Rows, float32."""
         return self._rows[indices].astype(np.float32)
 
     def __setitem__(self, indices: Int[np.ndarray, " b"], rows: Float[np.ndarray, "b ..."]) -> None:
